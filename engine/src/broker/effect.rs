@@ -1,0 +1,115 @@
+//! What the broker asks of the shell, and what travels between brokers.
+
+use std::sync::Arc;
+
+use super::frame::Frame;
+use crate::types::{ChannelName, ConnectionKey, Epoch, Publication, Seq, ShardId};
+
+/// One thing the shell is to do, in the order given, after the turn's last flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Stop receiving from this connection until `ResumeReceive`. What already arrived still comes.
+    PauseReceive(ConnectionKey),
+    /// Receive again.
+    ResumeReceive(ConnectionKey),
+    /// Report once, by `handle_writable`, when the socket has room again.
+    AwaitWritable(ConnectionKey),
+    /// Send FIN (over TLS: close_notify first). Receiving goes on.
+    ShutdownWrite(ConnectionKey),
+    /// End receiving for good, and any pending writability poll. Once their final completions
+    /// are in (at once if nothing was armed), report `handle_receive_ended`.
+    CancelReceive(ConnectionKey),
+    /// Clear the slot and forget the connection; the index may be admitted again.
+    Release(ConnectionKey),
+}
+
+/// From a shard to a channel's home. Publishes and joins hold a credit until they are answered.
+#[derive(Debug)]
+pub enum Request {
+    /// A client of the sender publishes. Answered by [`Notice::Published`].
+    Publish {
+        /// The sender's name for it.
+        ticket: u32,
+        /// What.
+        publication: Box<Publication>,
+    },
+    /// The sender has subscribers. Answered by [`Notice::Joined`].
+    Join {
+        /// Which channel.
+        channel: ChannelName,
+        /// The sender's index of it, echoed in every notice.
+        index: u32,
+        /// The sender's current attempt, echoed likewise: others are stale.
+        token: u32,
+        /// Send the log from this position on as backlog.
+        since: Option<Seq>,
+    },
+    /// The sender has no subscribers any more. Not answered.
+    Leave {
+        /// Which channel.
+        channel: ChannelName,
+        /// The join it ends.
+        token: u32,
+    },
+}
+
+/// From a channel's home to a shard with subscribers, in order.
+#[derive(Debug)]
+pub enum Notice {
+    /// The next message.
+    Frame {
+        /// The receiver's index of the channel.
+        index: u32,
+        /// The receiver's join that this belongs to.
+        token: u32,
+        /// The message.
+        frame: Arc<Frame>,
+    },
+    /// Messages up to and including `to` have fallen off the home's log.
+    Gap {
+        /// The receiver's index of the channel.
+        index: u32,
+        /// The receiver's join that this belongs to.
+        token: u32,
+        /// Last missing position.
+        to: Seq,
+    },
+    /// The join took effect: `Frame`s from `seq + 1` on follow.
+    Joined {
+        /// The receiver's index of the channel.
+        index: u32,
+        /// The receiver's join that this answers.
+        token: u32,
+        /// The log's epoch.
+        epoch: Epoch,
+        /// The home's head at that moment.
+        seq: Seq,
+        /// Messages up to `seq` that the join asked for, as far as the log has them.
+        backlog: Vec<Arc<Frame>>,
+    },
+    /// A publish was accepted under this position, or refused for want of room.
+    Published {
+        /// The receiver's name for it.
+        ticket: u32,
+        /// Its position, or `None`.
+        seq: Option<Seq>,
+    },
+}
+
+/// The two lanes to each other shard.
+pub trait Lanes {
+    /// Sends a request, or gives it back when the lane is full.
+    ///
+    /// # Errors
+    /// The request, unsent.
+    fn try_request(&mut self, to: ShardId, request: Request) -> Result<(), Request>;
+
+    /// Sends a notice, or gives it back when the lane is full.
+    ///
+    /// # Errors
+    /// The notice, unsent.
+    fn try_notice(&mut self, to: ShardId, notice: Notice) -> Result<(), Notice>;
+
+    /// Sends the answer to a request, for which there is always room (credits).
+    fn reply(&mut self, to: ShardId, notice: Notice);
+}

@@ -1,0 +1,32 @@
+//! A message encoded once (invariant 4): WebSocket header and payload, shared by all its readers.
+
+use crate::sync::Countdown;
+use crate::types::{Seq, Time};
+
+/// An encoded broadcast. Shared between shards behind an `Arc`.
+#[derive(Debug)]
+pub struct Frame {
+    bytes: Box<[u8]>,
+    /// Position in its channel.
+    pub seq: Seq,
+    /// When the publish was accepted; the start of every latency.
+    pub accepted_at: Time,
+    pending: Countdown,
+}
+
+impl Frame {
+    /// A frame that `shards` shards have yet to sweep.
+    pub fn new(bytes: Box<[u8]>, seq: Seq, accepted_at: Time, shards: u32) -> Frame {
+        Frame { bytes, seq, accepted_at, pending: Countdown::new(shards) }
+    }
+
+    /// The bytes ready for the socket.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// One shard is through with it. Returns whether it was the last.
+    pub fn shard_done(&self) -> bool {
+        self.pending.finish_one()
+    }
+}

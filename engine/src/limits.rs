@@ -1,0 +1,120 @@
+//! Every bound of the engine, with its reason (invariant 3). Those that an operator may change are
+//! defaults of [`crate::Config`]; the rest are constants. docs/OPERATING.md lists them, and a test
+//! holds that list against this file.
+
+use std::time::Duration;
+
+/// Bytes of a channel name. A name is a key, not a document; the envelope repeats it per message.
+pub const MAX_CHANNEL_NAME: usize = 200;
+/// Bytes of an event name, as for channels.
+pub const MAX_EVENT_NAME: usize = 200;
+/// Shards of one engine: interest in a channel is one `u64` bitmap.
+pub const MAX_SHARDS: usize = 64;
+/// Connections one shard can hold: the kernel bounds a ring's registered files by the process's
+/// descriptor limit, so this is only the ceiling of the tables.
+pub const MAX_CONNECTIONS_PER_SHARD: usize = 1 << 20;
+/// Open connections of a whole server unless configured: the original family's figure.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 1_000;
+/// Bytes of one inbound message; the original's default.
+pub const DEFAULT_MAX_MESSAGE: usize = 1 << 20;
+/// Fragments of one inbound message: what the public conformance suite sends at most.
+pub const MAX_FRAGMENTS: u32 = 65_536;
+/// Inbound messages a second and connection; the original's default. Burst is 1.5 times that.
+pub const DEFAULT_MESSAGE_RATE: u32 = 100;
+/// Bytes of an HTTP upgrade request: browsers with large cookies stay below.
+pub const MAX_UPGRADE_REQUEST: usize = 16 << 10;
+/// Headers of an HTTP upgrade request.
+pub const MAX_UPGRADE_HEADERS: usize = 64;
+/// Channels that one subscribe or unsubscribe request may name.
+pub const MAX_CHANNELS_PER_REQUEST: usize = 100;
+/// Subscriptions of one connection: a dashboard of every entity fits, a runaway loop does not.
+pub const MAX_SUBSCRIPTIONS: usize = 10_000;
+/// Channels of one shard: about 1 KB each at rest, so a gigabyte in all.
+pub const MAX_CHANNELS_PER_SHARD: usize = 1 << 20;
+
+/// Frames a channel's log keeps.
+pub const DEFAULT_LOG_FRAMES: usize = 1_000;
+/// Bytes a channel's log keeps.
+pub const DEFAULT_LOG_BYTES: usize = 1 << 20;
+/// How long a channel's log keeps a frame.
+pub const DEFAULT_LOG_AGE: Duration = Duration::from_secs(60);
+/// Bytes all logs of a shard keep together; the oldest frames go first.
+pub const DEFAULT_SHARD_LOG_BYTES: usize = 256 << 20;
+/// A channel refuses publishes while more than this share (1/n) of its log is not swept yet, so
+/// that retention never takes a frame from a healthy subscriber.
+pub const UNSWEPT_SHARE: usize = 2;
+/// A channel without subscribers is forgotten after this time.
+pub const CHANNEL_IDLE: Duration = Duration::from_secs(60);
+/// A shard keeps its interest in a channel this long after its last subscriber left, so that
+/// churn costs no messages between shards.
+pub const INTEREST_LINGER: Duration = Duration::from_secs(5);
+
+/// Entries of one submission: long enough to amortise the system call, short enough that its
+/// receivers are not kept waiting by the clock read at its end.
+pub const BATCH_ENTRIES: usize = 256;
+/// Pooled bytes (joined frames, sealed records) one submission may hold.
+pub const BATCH_BYTES: usize = 1 << 20;
+/// Bytes joined into one send of a coalesced sweep.
+pub const JOIN_BYTES: usize = 64 << 10;
+/// Deliveries of one turn; the rest of a large sweep waits for the next one.
+pub const SLICE_DELIVERIES: usize = 4_096;
+/// Publications a shard takes from its mailbox and lanes in one turn.
+pub const TURN_MESSAGES: usize = 1_024;
+/// Unswept bytes of a shard above which it takes nothing more from its mailbox and lanes.
+pub const SHARD_UNSWEPT_BYTES: usize = 64 << 20;
+/// Bytes of one send to a laggard.
+pub const LAGGARD_CHUNK: usize = 16 << 10;
+/// Laggards served in one turn, so that catching up leaves room for the healthy.
+pub const LAGGARDS_PER_TURN: usize = 64;
+/// Bytes of replies a laggard may be owed before it is closed with 1008.
+pub const DEFAULT_OUTBOX: usize = 16 << 10;
+/// Bytes all laggards of a shard may hold (tails and outboxes); beyond, the one that asks goes.
+pub const LAGGARD_BYTES_PER_SHARD: usize = 64 << 20;
+
+/// Publications waiting for one shard from outside the engine (HTTP, [`crate::Publisher`]).
+pub const MAILBOX_MESSAGES: usize = 65_536;
+/// Publications on the way from one shard to another.
+pub const PUBLISH_LANE: usize = 4_096;
+/// Frames on the way from one shard to another.
+pub const FANOUT_LANE: usize = 4_096;
+/// Requests (publish, join, recall) one shard may have open at another: so many replies always
+/// find room in the fan-out lane, beyond [`FANOUT_LANE`].
+pub const LANE_CREDITS: usize = 1_024;
+
+/// Buffers of a shard's receive ring: 64 for 1,000 sockets let one flooder take 63 of them.
+pub const RECEIVE_BUFFERS: u16 = 1_024;
+/// Bytes of one receive buffer: nearly every inbound message of the protocol fits.
+pub const RECEIVE_BUFFER: usize = 4_096;
+/// Receives re-armed in one turn.
+pub const REARMS_PER_TURN: usize = 256;
+/// Submission entries of the delivery ring.
+pub const RING_ENTRIES: u32 = 1_024;
+
+/// The clock's tick: deadlines are met this exactly.
+pub const TICK: Duration = Duration::from_millis(50);
+/// Silence after which the server sends a PING, and after which it gives up.
+pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(20);
+/// For a TLS handshake and upgrade together, and for a closing handshake.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the closing handshake, half-closed reading included.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// For the authentication frame, where authentication is required.
+pub const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// A publisher that met a full lane is not read for this long.
+pub const BUSY_PAUSE: Duration = Duration::from_millis(100);
+/// For every connection to be flushed and closed on shutdown.
+pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
+/// Handshakes under way on one shard; further connections wait in the listen queue.
+pub const MAX_HANDSHAKES: usize = 1_024;
+/// Listen queue of one listener; the kernel caps it at net.core.somaxconn.
+pub const LISTEN_BACKLOG: i32 = 4_096;
+
+/// Channel classes that metrics tell apart; further ones are `other`.
+pub const MAX_CLASSES: usize = 100;
+/// How often a shard hands its histograms and counters to the collector.
+pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
+
+const _: () = assert!(BATCH_ENTRIES <= RING_ENTRIES as usize);
+const _: () = assert!(JOIN_BYTES <= BATCH_BYTES);
+const _: () = assert!(LAGGARD_CHUNK <= 16_384, "one TLS record");
+const _: () = assert!(RECEIVE_BUFFERS.is_power_of_two());

@@ -1,0 +1,64 @@
+//! Everything a shard's thread is given when it starts.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam::channel::{Receiver, Sender};
+
+use crate::broker::effect::{Notice, Request};
+use crate::broker::hub::ChannelEntry;
+use crate::config::Config;
+use crate::engine::{DrainReport, Lost};
+use crate::sync::{Bell, Heartbeat, Lane, MailboxReceiver, Quota};
+use crate::telemetry::Snapshot;
+use crate::types::{ChannelName, Publication, Seq, ShardId};
+
+/// What the control plane may ask of a shard, through its mailbox.
+pub(crate) enum Command {
+    /// Publish these, all homed on this shard; one result each.
+    Publish { items: Vec<Publication>, reply: oneshot::Sender<Vec<Result<Seq, Lost>>> },
+    /// List channels homed here: `Hub::channels`.
+    List { from: u32, limit: usize, reply: oneshot::Sender<(Vec<ChannelEntry>, Option<u32>)> },
+    /// Count local subscribers: `Hub::subscribers`.
+    Count { names: Arc<[ChannelName]>, reply: oneshot::Sender<Vec<u64>> },
+    /// Stop accepting, close everybody, answer when all are gone or `deadline` is over, and end.
+    Drain { deadline: Instant, reply: oneshot::Sender<DrainReport> },
+}
+
+/// The lanes between this shard and one other.
+pub(crate) struct Peer {
+    /// The other shard's bell, rung after something was sent to it.
+    pub bell: Arc<Bell>,
+    pub requests_out: Arc<Lane<Request>>,
+    pub requests_in: Arc<Lane<Request>>,
+    pub notices_out: Arc<Lane<Notice>>,
+    pub notices_in: Arc<Lane<Notice>>,
+}
+
+/// One shard's start kit.
+pub(crate) struct Seat {
+    pub id: ShardId,
+    /// To be pinned to, if the machine lets us.
+    pub core: Option<core_affinity::CoreId>,
+    pub config: Arc<Config>,
+    /// One per address of `config.listen`, bound with SO_REUSEPORT and listening, non-blocking.
+    pub listeners: Vec<TcpListener>,
+    /// Registered-file slots this shard may ask the kernel for.
+    pub slots: usize,
+    pub bell: Arc<Bell>,
+    pub mailbox: MailboxReceiver<Command>,
+    /// By shard; `None` at this shard's own place.
+    pub peers: Vec<Option<Peer>>,
+    /// Open connections of the whole engine.
+    pub quota: Arc<Quota>,
+    /// When the engine started: the zero of `Time`.
+    pub started: Instant,
+    /// Full snapshots out, used ones back.
+    pub snapshots: Sender<Box<Snapshot>>,
+    pub twins: Receiver<Box<Snapshot>>,
+    /// Beaten once a tick, for readiness.
+    pub heartbeat: Arc<Heartbeat>,
+    /// Told once whether the shard serves.
+    pub ready: Sender<Result<(), crate::engine::StartError>>,
+}

@@ -1,0 +1,166 @@
+//! The values that metric labels may take: closed sets, so that no peer can widen them.
+
+/// Declares a fieldless enum together with its label texts and a table of all values.
+macro_rules! labels {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $label:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$vmeta])* $variant,)+ }
+
+        impl $name {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)+];
+            /// How many values there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The text in metrics.
+            pub fn label(self) -> &'static str {
+                match self { $($name::$variant => $label,)+ }
+            }
+        }
+    };
+}
+
+labels! {
+    /// The envelope's `type`, for messages counted and timed.
+    MessageType {
+        /// A client asks.
+        Request = "request",
+        /// A client wants a channel.
+        Subscribe = "subscribe",
+        /// A client gives up a channel.
+        Unsubscribe = "unsubscribe",
+        /// A client looks whether we live.
+        Ping = "ping",
+        /// We answer.
+        Response = "response",
+        /// Something happened.
+        Event = "event",
+        /// Something went wrong.
+        Error = "error",
+        /// The answer to a ping.
+        Pong = "pong",
+        /// Receipt.
+        Ack = "ack",
+        /// Text or binary that is no envelope.
+        Invalid = "invalid",
+    }
+}
+
+labels! {
+    /// Why a connection failed or was ended for the peer's fault.
+    ConnectionError {
+        /// The server is full.
+        MaxConnections = "max_connections",
+        /// No token where one is required.
+        AuthMissing = "auth_missing",
+        /// A bad or expired token.
+        AuthFailed = "auth_failed",
+        /// Something else came before the token.
+        AuthRequired = "auth_required",
+        /// The first frame was not JSON.
+        AuthError = "auth_error",
+        /// The TLS handshake failed.
+        TlsHandshake = "tls_handshake",
+        /// The HTTP upgrade was refused.
+        Upgrade = "upgrade",
+        /// A deadline passed: handshake, keepalive or close.
+        Timeout = "timeout",
+        /// The peer broke RFC 6455.
+        Protocol = "protocol",
+        /// Text that is not UTF-8.
+        InvalidUtf8 = "invalid_utf8",
+        /// A message over the size limit.
+        MessageTooBig = "message_too_big",
+        /// The log ran past a subscriber that could not take its bytes.
+        SlowConsumer = "slow_consumer",
+        /// A client does not read the replies it asks for.
+        OutboxFull = "outbox_full",
+        /// The peer reset the connection, or left without a closing handshake.
+        Reset = "reset",
+        /// The ring's file table or the process's descriptors are used up.
+        Descriptors = "descriptors",
+    }
+}
+
+labels! {
+    /// Why a message was not served or not delivered.
+    MessageError {
+        /// Not an envelope.
+        DecodeError = "decode_error",
+        /// Bytes that could not be handed to the kernel.
+        SendFailed = "send_failed",
+        /// Over the rate limit.
+        RateLimited = "rate_limited",
+        /// Not permitted.
+        Forbidden = "forbidden",
+        /// A missing or impossible channel name.
+        InvalidChannel = "invalid_channel",
+        /// A request nobody answers.
+        UnknownRequest = "unknown_request",
+        /// A publish the engine had no room for.
+        Busy = "busy",
+        /// A limit on what one request or connection may hold.
+        Limit = "limit",
+    }
+}
+
+labels! {
+    /// Plain event counts of the engine itself.
+    Count {
+        /// Frames written whole to a live subscriber, one per subscriber and frame.
+        Deliveries = "deliveries",
+        /// Bytes of those frames.
+        DeliveryBytes = "delivery_bytes",
+        /// Frames that reached a subscriber by catching up.
+        CatchUps = "catch_ups",
+        /// Subscribers that could not take their bytes.
+        Laggards = "laggards",
+        /// Laggards that became live again.
+        Recoveries = "recoveries",
+        /// Frames that the log dropped before a laggard or a shard read them.
+        Missed = "missed",
+        /// Publications refused for want of room.
+        Refused = "refused",
+        /// Turns of the shard.
+        Turns = "turns",
+        /// `io_uring_enter` calls of the delivery ring.
+        RingEnters = "ring_enters",
+        /// Entries submitted to the delivery ring.
+        RingEntries = "ring_entries",
+        /// Sends that posted a completion: short, refused or failed.
+        SendCompletions = "send_completions",
+        /// Receives that found no free buffer.
+        BuffersExhausted = "buffers_exhausted",
+        /// Completions the kernel had to keep aside.
+        RingOverflows = "ring_overflows",
+        /// Joins that had to be made again because a sequence number was missing.
+        Rejoins = "rejoins",
+        /// Frames the logs dropped by their limits.
+        LogEvictions = "log_evictions",
+        /// Times a fan-out lane to another shard was full.
+        LaneFull = "lane_full",
+        /// Connections accepted by the listener.
+        Accepts = "accepts",
+    }
+}
+
+labels! {
+    /// Values that go up and down.
+    Gauge {
+        /// Connections open now.
+        Connections = "connections",
+        /// Channels known now.
+        Channels = "channels",
+        /// Subscriptions now.
+        Subscriptions = "subscriptions",
+        /// Laggards now.
+        LaggardsNow = "laggards_now",
+        /// Bytes held for laggards now.
+        LaggardBytes = "laggard_bytes",
+        /// Bytes held by logs now.
+        LogBytes = "log_bytes",
+        /// Handshakes under way.
+        Handshakes = "handshakes",
+    }
+}

@@ -1,0 +1,25 @@
+//! Measuring without disturbing: a shard owns plain counters and histograms that nobody else
+//! writes; on a timer it hands the full ones over and goes on with cleared twins.
+//!
+//! * [`Recorder`] is what the shard writes to: verbs at the call site, names elsewhere.
+//! * [`Snapshot`] is what travels to the collector.
+//! * [`Totals`] is where the collector adds snapshots up.
+
+mod labels;
+mod recorder;
+mod totals;
+
+pub use labels::{ConnectionError, Count, Gauge, MessageError, MessageType};
+pub use recorder::{ClassId, Counters, Recorder, Snapshot};
+pub use totals::Totals;
+
+use hdrhistogram::Histogram;
+
+/// Longest latency a histogram tells apart, in nanoseconds: a minute.
+pub const MAX_LATENCY_NS: u64 = 60_000_000_000;
+
+/// An empty latency histogram: nanoseconds from 1 µs to a minute at two significant digits,
+/// about 20 KiB.
+pub fn latency_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1_000, MAX_LATENCY_NS, 2).expect("constant bounds are valid")
+}

@@ -1,0 +1,95 @@
+//! Snapshots of all shards added up since the start.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use super::labels::{Count, Gauge};
+use super::recorder::{ClassStats, Counters, Snapshot};
+use super::{MessageType, latency_histogram};
+
+/// The sum of every snapshot taken in so far.
+#[derive(Debug)]
+pub struct Totals {
+    /// Sums of all counts; gauges are sums of each shard's last value.
+    pub counters: Counters,
+    /// By class name.
+    pub classes: BTreeMap<String, ClassStats>,
+    /// By [`MessageType`].
+    pub handling: [Option<Histogram<u64>>; MessageType::COUNT],
+    /// Time laggards needed to become live again, ns.
+    pub catch_up: Histogram<u64>,
+    gauges: Vec<[u64; Gauge::COUNT]>,
+}
+
+impl Totals {
+    /// Sums for an engine of `shards` shards.
+    pub fn new(shards: usize) -> Totals {
+        Totals {
+            counters: Counters::default(),
+            classes: BTreeMap::new(),
+            handling: Default::default(),
+            catch_up: latency_histogram(),
+            gauges: vec![[0; Gauge::COUNT]; shards],
+        }
+    }
+
+    /// Adds one snapshot.
+    pub fn absorb(&mut self, snapshot: &Snapshot) {
+        let (sum, new) = (&mut self.counters, &snapshot.counters);
+        add(&mut sum.received, &new.received);
+        add(&mut sum.sent, &new.sent);
+        add(&mut sum.connection_errors, &new.connection_errors);
+        add(&mut sum.message_errors, &new.message_errors);
+        add(&mut sum.counts, &new.counts);
+        sum.connections += new.connections;
+        self.gauges[snapshot.shard.index()] = new.gauges;
+        sum.gauges = [0; Gauge::COUNT];
+        for shard in &self.gauges {
+            add(&mut sum.gauges, shard);
+        }
+        for class in &snapshot.classes {
+            match self.classes.get_mut(&class.name) {
+                None => drop(self.classes.insert(class.name.clone(), class.clone())),
+                Some(known) => {
+                    known.broadcasts += class.broadcasts;
+                    merge(&mut known.broadcast, &class.broadcast);
+                    merge(&mut known.delivery, &class.delivery);
+                }
+            }
+        }
+        for (known, new) in self.handling.iter_mut().zip(&snapshot.handling) {
+            if let Some(new) = new {
+                merge(known.get_or_insert_with(latency_histogram), new);
+            }
+        }
+        merge(&mut self.catch_up, &snapshot.catch_up);
+    }
+
+    /// One of the engine's own counts.
+    pub fn count(&self, what: Count) -> u64 {
+        self.counters.counts[what as usize]
+    }
+
+    /// One of the engine's own gauges.
+    pub fn gauge(&self, what: Gauge) -> u64 {
+        self.counters.gauges[what as usize]
+    }
+
+    /// A gauge of one shard.
+    pub fn shard_gauge(&self, shard: usize, what: Gauge) -> u64 {
+        self.gauges[shard][what as usize]
+    }
+}
+
+fn add<const N: usize>(sum: &mut [u64; N], new: &[u64; N]) {
+    for (sum, new) in sum.iter_mut().zip(new) {
+        *sum += new;
+    }
+}
+
+fn merge(sum: &mut Histogram<u64>, new: &Histogram<u64>) {
+    if !new.is_empty() {
+        sum.add(new).expect("all histograms have the same bounds");
+    }
+}

@@ -1,0 +1,237 @@
+//! The nouns every other module uses: names, positions, keys and points in time.
+
+use std::fmt;
+use std::ops::Add;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use crate::limits::{MAX_CHANNEL_NAME, MAX_EVENT_NAME};
+
+/// A core of the engine: one thread, one listener, one delivery ring. 0 .. 63.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardId(pub u8);
+
+impl ShardId {
+    /// The shard as an index into per-shard tables.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// Position of a message in its channel: rises by one with each message, from 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    /// The position after this one.
+    #[must_use]
+    pub fn next(self) -> Seq {
+        Seq(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Seq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One life of a channel's log. A new epoch means that earlier positions say nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Epoch(pub u64);
+
+impl Epoch {
+    /// Reads what `Display` wrote: 16 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Epoch> {
+        if text.len() != 16 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        u64::from_str_radix(text, 16).ok().map(Epoch)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// A connection of one shard. The generation tells a reused index from its earlier users, so a
+/// late completion or a late reply is harmless (invariant 12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnectionKey {
+    /// Index into the shard's dense tables, and its slot in the ring's registered files.
+    pub index: u32,
+    /// How often the index has been used before, modulo 2^16.
+    pub generation: u16,
+}
+
+/// Why a name was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Nothing between the quotes.
+    #[error("is empty")]
+    Empty,
+    /// More bytes of UTF-8 than allowed; the number is the limit.
+    #[error("is longer than {0} bytes")]
+    TooLong(usize),
+    /// A character below U+0020, or U+007F to U+009F.
+    #[error("contains a control character")]
+    Control,
+}
+
+fn check_name(text: &str, limit: usize) -> Result<(), NameError> {
+    if text.is_empty() {
+        Err(NameError::Empty)
+    } else if text.len() > limit {
+        Err(NameError::TooLong(limit))
+    } else if text.chars().any(char::is_control) {
+        Err(NameError::Control)
+    } else {
+        Ok(())
+    }
+}
+
+/// Name of a channel: 1 to 200 bytes of UTF-8 without control characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelName(Arc<str>);
+
+impl ChannelName {
+    /// Checks and keeps a name.
+    ///
+    /// # Errors
+    /// [`NameError`] when it is empty, too long or has a control character.
+    pub fn parse(text: &str) -> Result<ChannelName, NameError> {
+        check_name(text, MAX_CHANNEL_NAME)?;
+        Ok(ChannelName(text.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part before the first `:`, by which metrics group channels.
+    pub fn class(&self) -> &str {
+        self.0.split(':').next().unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for ChannelName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::borrow::Borrow<str> for ChannelName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A JSON document that is an object, checked once and passed on as it was written.
+#[derive(Clone, Debug)]
+pub struct JsonObject(Box<RawValue>);
+
+/// The bytes are not one JSON object.
+#[derive(Debug, thiserror::Error)]
+pub enum JsonObjectError {
+    /// Not JSON at all; says where.
+    #[error("is not valid JSON: {0}")]
+    Syntax(#[from] serde_json::Error),
+    /// JSON, but a list, a number, …
+    #[error("is not a JSON object")]
+    NotObject,
+}
+
+impl JsonObject {
+    /// Checks that `bytes` are one JSON object and copies them.
+    ///
+    /// # Errors
+    /// [`JsonObjectError`] when they are not.
+    pub fn parse(bytes: &[u8]) -> Result<JsonObject, JsonObjectError> {
+        JsonObject::from_raw(serde_json::from_slice::<&RawValue>(bytes)?)
+    }
+
+    /// Takes a value that a JSON parser has already checked.
+    ///
+    /// # Errors
+    /// [`JsonObjectError::NotObject`] when it is anything but an object.
+    pub fn from_raw(raw: &RawValue) -> Result<JsonObject, JsonObjectError> {
+        if raw.get().starts_with('{') {
+            Ok(JsonObject(raw.to_owned()))
+        } else {
+            Err(JsonObjectError::NotObject)
+        }
+    }
+
+    /// The document as it was written.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+/// One message to be broadcast.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// Where it goes.
+    pub channel: ChannelName,
+    /// The envelope's `event`.
+    pub event: EventName,
+    /// The envelope's `data`, passed on unchanged.
+    pub data: JsonObject,
+}
+
+/// Name of an event: 1 to 200 bytes of UTF-8 without control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventName(Box<str>);
+
+impl EventName {
+    /// Checks and keeps a name.
+    ///
+    /// # Errors
+    /// [`NameError`] when it is empty, too long or has a control character.
+    pub fn parse(text: &str) -> Result<EventName, NameError> {
+        check_name(text, MAX_EVENT_NAME)?;
+        Ok(EventName(text.into()))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Nanoseconds of the monotonic clock since the engine started, the same on all shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(pub u64);
+
+impl Time {
+    /// Whole seconds since the engine started, the unit of the dense `last_rx` table.
+    pub fn seconds(self) -> u32 {
+        (self.0 / 1_000_000_000) as u32
+    }
+
+    /// Time since `earlier`, zero if `earlier` is later.
+    pub fn since(self, earlier: Time) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Time;
+    fn add(self, rest: Duration) -> Time {
+        Time(self.0.saturating_add(u64::try_from(rest.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// One reading of both clocks, passed into the pure parts (invariant 8).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Now {
+    /// For durations and deadlines.
+    pub mono: Time,
+    /// For timestamps in envelopes: microseconds since 1970-01-01 UTC.
+    pub unix_us: i64,
+}
