@@ -8,7 +8,7 @@ use super::outlet::{Outlet, Payload};
 use crate::limits::{LAGGARD_BYTES_PER_SHARD, LAGGARD_CHUNK, LAGGARDS_PER_TURN};
 use crate::telemetry::Count;
 use crate::types::{ConnectionKey, Now, Seq, Time};
-use crate::wire::envelope::{self, Gap};
+use crate::wire::reply::{Gap, GapReason};
 
 /// What a laggard gets next.
 enum Next {
@@ -216,9 +216,10 @@ impl Hub {
             from: next,
             to: Seq(channel.log.first().0 - 1),
             epoch: channel.log.epoch(),
-            reason: "retention",
+            reason: GapReason::Retention,
         };
-        let bytes = envelope::gap(&mut self.timestamps, stamp, &channel.name, &gap);
+        let mut bytes = Vec::new();
+        self.encoder.gap(stamp, &channel.name, &gap, &mut bytes);
         self.missed(gap.to.0 - gap.from.0 + 1);
         bytes
     }

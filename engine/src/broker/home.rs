@@ -8,7 +8,6 @@ use super::frame::Frame;
 use super::hub::{Hub, Unswept};
 use crate::telemetry::Count;
 use crate::types::{ChannelName, Now, Publication, Seq, ShardId};
-use crate::wire::envelope;
 
 impl Hub {
     /// A publication for a channel homed here, from outside or from another shard.
@@ -35,7 +34,7 @@ impl Hub {
         let stamp = self.stamp(now);
         let channel = &self.channels[index];
         let seq = channel.log.head().next();
-        let bytes = envelope::broadcast(&mut self.timestamps, stamp, publication, seq);
+        let bytes = self.encoder.broadcast(stamp, publication, seq);
         let shards = 1 + channel.interests().len() as u32;
         self.recorder.broadcast_accepted(channel.class);
         self.append(index, Arc::new(Frame::new(bytes, seq, now.mono, shards)), true);

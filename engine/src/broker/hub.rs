@@ -33,7 +33,7 @@ use crate::config::Config;
 use crate::limits::MAX_CHANNELS_PER_SHARD;
 use crate::telemetry::{Gauge, MessageType, Recorder};
 use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, ShardId};
-use crate::wire::envelope::{Stamp, TimestampCache};
+use crate::wire::encoder::Encoder;
 
 pub use super::lifecycle::{Admission, ReceiveEnd};
 
@@ -45,7 +45,7 @@ pub struct Hub {
     pub(super) shard: ShardId,
     pub(super) shards: usize,
     pub(super) rng: fastrand::Rng,
-    pub(super) timestamps: TimestampCache,
+    pub(super) encoder: Encoder,
     pub(super) channels: Channels,
     pub(super) connections: Connections,
     pub(super) gate: Gate,
@@ -114,7 +114,7 @@ impl Hub {
             shard,
             shards,
             rng: fastrand::Rng::with_seed(seed),
-            timestamps: TimestampCache::default(),
+            encoder: Encoder::default(),
             channels: Channels::default(),
             connections: Connections::new(capacity),
             gate: Gate::new(),
@@ -203,11 +203,6 @@ impl Hub {
             Some(self.channels[index].live.len() as u64)
         };
         names.iter().map(|name| count(name).unwrap_or(0)).collect()
-    }
-
-    /// A fresh id and timestamp for one message of the server.
-    pub(super) fn stamp(&mut self, now: Now) -> Stamp {
-        Stamp { id: self.rng.u128(..).to_be_bytes(), unix_us: now.unix_us }
     }
 
     /// Finds or makes a channel; `None` when the table is full.

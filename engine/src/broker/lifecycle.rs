@@ -123,7 +123,7 @@ impl Hub {
     }
 
     /// The peer ended its side, or the socket failed. A receive is no longer armed.
-    pub fn handle_end(&mut self, now: Now, key: ConnectionKey, end: ReceiveEnd) {
+    pub fn handle_end(&mut self, _now: Now, key: ConnectionKey, end: ReceiveEnd) {
         let Some(connection) = self.connections.get(key) else { return };
         if connection.phase == Phase::Open {
             let error = match end {

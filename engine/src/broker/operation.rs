@@ -9,6 +9,7 @@ use super::hub::Hub;
 use super::live_set::Moved;
 use crate::limits::{MAX_SUBSCRIPTIONS, MAX_WAITING_OPERATIONS};
 use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, Time};
+use crate::wire::reply::{ErrorCode, NotRecovered};
 
 /// A request for channels, as the session understood it.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(super) struct Order {
     pub(super) list: bool,
     pub(super) names: Vec<ChannelName>,
     /// Names that were refused at once, with the error code.
-    pub(super) failed: Vec<(String, &'static str)>,
+    pub(super) failed: Vec<(String, ErrorCode)>,
     pub(super) action: Action,
 }
 
@@ -48,7 +49,7 @@ pub(super) struct Joined {
     /// What comes next is `seq + 1`.
     pub(super) seq: Seq,
     /// Whether what it asked for since then follows, or why not.
-    pub(super) recovered: Option<Result<(), &'static str>>,
+    pub(super) recovery: Option<Result<(), NotRecovered>>,
 }
 
 impl Hub {
@@ -93,7 +94,7 @@ impl Hub {
                     channels.push(index);
                     order.names.push(name);
                 }
-                None => order.failed.push((name.as_str().to_owned(), "LIMIT_EXCEEDED")),
+                None => order.failed.push((name.as_str().to_owned(), ErrorCode::LimitExceeded)),
             }
         }
         let since = since.map(|(_, seq)| seq);
@@ -132,7 +133,10 @@ impl Hub {
                 if let Some(place) = operation.channels.iter().position(|&c| c == index) {
                     operation.channels.swap_remove(place);
                     let name = operation.order.names.swap_remove(place);
-                    operation.order.failed.push((name.as_str().to_owned(), "LIMIT_EXCEEDED"));
+                    operation
+                        .order
+                        .failed
+                        .push((name.as_str().to_owned(), ErrorCode::LimitExceeded));
                     self.channels[index].holds -= 1;
                 }
             }
@@ -157,7 +161,7 @@ impl Hub {
             channels.iter().map(|&index| self.attach(now.mono, key, index, since)).collect();
         self.confirm_subscribed(now, key, &order, &joined);
         for (&index, joined) in channels.iter().zip(&joined) {
-            if let (Some(Ok(())), Some((_, since))) = (joined.recovered, since) {
+            if let (Some(Ok(())), Some((_, since))) = (joined.recovery, since) {
                 if since < joined.seq {
                     self.recover_from(now.mono, key, index, since.next());
                 }
@@ -188,8 +192,7 @@ impl Hub {
         channel.used_at = now;
         if let Some(old) = connection.subscriptions.get(index) {
             let seq = channel.live.handed(old.position);
-            let recovered = since.map(|_| Err("already_subscribed"));
-            return Joined { epoch, seq, recovered };
+            return Joined { epoch, seq, recovery: None };
         }
         let (position, moved) = channel.live.insert(key.index);
         let seq = channel.live.handed(position);
@@ -201,18 +204,18 @@ impl Hub {
             laggard.set_cursor(index, seq.next());
         }
         self.subscriptions += 1;
-        let recovered = since.map(|(of, since)| {
+        let recovery = since.map(|(of, since)| {
             if of != epoch {
-                Err("epoch")
+                Err(NotRecovered::Restart)
             } else if since > seq {
-                Err("unknown_position")
+                Err(NotRecovered::Ahead)
             } else if since.next() < first {
-                Err("retention")
+                Err(NotRecovered::Retention)
             } else {
                 Ok(())
             }
         });
-        Joined { epoch, seq, recovered }
+        Joined { epoch, seq, recovery }
     }
 
     fn apply_move(&mut self, channel: u32, moved: Option<Moved>) {

@@ -9,7 +9,7 @@ use super::hub::Hub;
 use crate::limits::LANE_CREDITS;
 use crate::telemetry::Count;
 use crate::types::{Epoch, Now, Seq, ShardId};
-use crate::wire::envelope::{self, Gap};
+use crate::wire::reply::{Gap, GapReason};
 
 /// What a `Joined` brings.
 struct Joined {
@@ -93,8 +93,9 @@ impl Hub {
         let stamp = self.stamp(now);
         let channel = &self.channels[index];
         let from = channel.log.head().next();
-        let gap = Gap { from, to, epoch: channel.log.epoch(), reason: "retention" };
-        let bytes = envelope::gap(&mut self.timestamps, stamp, &channel.name, &gap);
+        let gap = Gap { from, to, epoch: channel.log.epoch(), reason: GapReason::Retention };
+        let mut bytes = Vec::new();
+        self.encoder.gap(stamp, &channel.name, &gap, &mut bytes);
         self.missed(to.0 - from.0 + 1);
         let frame = Frame::gap(bytes.into_boxed_slice(), from, to, now.mono);
         self.append(index, Arc::new(frame), false);

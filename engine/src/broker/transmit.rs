@@ -267,13 +267,7 @@ impl Hub {
     }
 
     /// A write that was not whole: from now on the connection has state of its own.
-    fn handle_short(
-        &mut self,
-        at: Time,
-        short: Short,
-        runs: &mut [Run],
-        payloads: &mut [Payload],
-    ) {
+    fn handle_short(&mut self, at: Time, short: Short, runs: &mut [Run], payloads: &mut [Payload]) {
         let key = self.connections.key(short.connection);
         if let Owed::Dead(errno) = short.owed {
             tracing::debug!(errno, "write failed");
@@ -337,11 +331,6 @@ impl Hub {
     /// Counts a laggard's write among the batch.
     pub(super) fn begin_laggard_run(&mut self, key: ConnectionKey) {
         self.transmit.runs.push(Run::Laggard { key });
-    }
-
-    /// A buffer to join frames in.
-    pub(super) fn buffer(&mut self) -> Vec<u8> {
-        self.transmit.pool.pop().unwrap_or_default()
     }
 
     /// Everybody on this shard who keeps up has `from ..= to`.
