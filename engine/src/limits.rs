@@ -40,9 +40,11 @@ pub const DEFAULT_LOG_BYTES: usize = 1 << 20;
 pub const DEFAULT_LOG_AGE: Duration = Duration::from_secs(60);
 /// Bytes all logs of a shard keep together; the oldest frames go first.
 pub const DEFAULT_SHARD_LOG_BYTES: usize = 256 << 20;
-/// A channel refuses publishes while more than this share (1/n) of its log is not swept yet, so
-/// that retention never takes a frame from a healthy subscriber.
-pub const UNSWEPT_SHARE: usize = 2;
+/// A channel refuses publishes while this many frames or bytes are not swept yet: they stay in
+/// its log whatever its retention, so that no healthy subscriber loses one.
+pub const CHANNEL_UNSWEPT_FRAMES: u64 = 4_096;
+/// See [`CHANNEL_UNSWEPT_FRAMES`].
+pub const CHANNEL_UNSWEPT_BYTES: usize = 8 << 20;
 /// A channel without subscribers is forgotten after this time.
 pub const CHANNEL_IDLE: Duration = Duration::from_secs(60);
 /// A shard keeps its interest in a channel this long after its last subscriber left, so that
@@ -56,8 +58,12 @@ pub const BATCH_ENTRIES: usize = 256;
 pub const BATCH_BYTES: usize = 1 << 20;
 /// Bytes joined into one send of a coalesced sweep.
 pub const JOIN_BYTES: usize = 64 << 10;
-/// Deliveries of one turn; the rest of a large sweep waits for the next one.
-pub const SLICE_DELIVERIES: usize = 4_096;
+/// Deliveries of one turn; the rest of a large sweep waits for the next one, so that a small
+/// channel, a ping or an accept waits for a few milliseconds at most.
+pub const SLICE_DELIVERIES: usize = 1_024;
+/// Subscribe and unsubscribe requests of one connection that may wait for an earlier one to be
+/// answered by another shard.
+pub const MAX_WAITING_OPERATIONS: usize = 256;
 /// Publications a shard takes from its mailbox and lanes in one turn.
 pub const TURN_MESSAGES: usize = 1_024;
 /// Unswept bytes of a shard above which it takes nothing more from its mailbox and lanes.
