@@ -73,6 +73,9 @@ pub const LAGGARD_BYTES_PER_SHARD: usize = 64 << 20;
 
 /// Publications waiting for one shard from outside the engine (HTTP, [`crate::Publisher`]).
 pub const MAILBOX_MESSAGES: usize = 65_536;
+/// Commands (list, count) waiting for one shard beside the publications, so that a full mailbox
+/// can still be looked into.
+pub const CONTROL_COMMANDS: usize = 1_024;
 /// Publications on the way from one shard to another.
 pub const PUBLISH_LANE: usize = 4_096;
 /// Frames on the way from one shard to another.
