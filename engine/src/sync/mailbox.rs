@@ -44,8 +44,9 @@ impl<T> Mailbox<T> {
     /// Takes room for one entry that costs `cost`, at least 1. `None` when there is not so much.
     pub fn try_reserve(&self, cost: usize) -> Option<Permit<'_, T>> {
         debug_assert!(cost > 0, "free entries would be unbounded");
-        let taken = self.room.try_take(cost, self.capacity);
-        taken.then_some(Permit { mailbox: self, cost })
+        let fits = self.room.try_take(cost, self.capacity);
+        // Not `then_some`: a permit that is made gives its room back when dropped.
+        fits.then(|| Permit { mailbox: self, cost })
     }
 
     /// Sends a command that goes beside the capacity, in a reserve of

@@ -2,7 +2,8 @@
 
 use super::atomics::{AtomicBool, Ordering, fence};
 
-/// Whether the owner said that it would sleep.
+/// Whether the owner said that it would sleep. Every write is a swap, so that all of them stand in
+/// one order: with plain stores loom finds a sleeper that a late claim has hidden from the next.
 #[derive(Debug)]
 pub(super) struct Parking {
     parked: AtomicBool,
@@ -24,12 +25,12 @@ impl Parking {
 
     /// The owner will sleep, unless it finds work when it looks once more after this.
     pub(super) fn park(&self) {
-        self.parked.store(true, Ordering::Relaxed);
+        self.parked.swap(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
     /// The owner is awake.
     pub(super) fn unpark(&self) {
-        self.parked.store(false, Ordering::Relaxed);
+        self.parked.swap(false, Ordering::Relaxed);
     }
 }
