@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Parser, ValueEnum};
 
 use crate::assertion::Assertion;
+use crate::marker::MAX_PUBLISHERS;
 use crate::plan::Arrivals;
 
 /// Validates broadcast latency under an open-loop load.
@@ -25,10 +26,10 @@ pub(crate) struct Args {
     #[arg(long, group = "where", help_heading = "Target")]
     pub(crate) self_host: bool,
     /// PEM file with the authority (or self-signed certificate) a wss server is verified by.
-    #[arg(long, value_name = "FILE", help_heading = "Target")]
+    #[arg(long, value_name = "FILE", requires = "url", help_heading = "Target")]
     pub(crate) ca_file: Option<PathBuf>,
     /// Accept any certificate. For measuring only.
-    #[arg(long, conflicts_with = "ca_file", help_heading = "Target")]
+    #[arg(long, requires = "url", conflicts_with = "ca_file", help_heading = "Target")]
     pub(crate) insecure: bool,
 
     /// Subscribers in all.
@@ -70,10 +71,10 @@ pub(crate) struct Args {
     pub(crate) publish: Publish,
     /// Publishers, each with a connection and a thread.
     #[arg(long, value_name = "P", default_value_t = 1, help_heading = "Publishing",
-        value_parser = clap::value_parser!(u32).range(1..=i64::from(crate::marker::MAX_PUBLISHERS)))]
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PUBLISHERS)))]
     pub(crate) publishers: u32,
     /// The server's control port, e.g. http://127.0.0.1:8766, for --publish http.
-    #[arg(long, value_name = "URL", help_heading = "Publishing")]
+    #[arg(long, value_name = "URL", requires = "url", help_heading = "Publishing")]
     pub(crate) control_url: Option<String>,
     /// Key of the control port.
     #[arg(

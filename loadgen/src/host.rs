@@ -104,7 +104,9 @@ impl Host {
             .args(["--control-port", "0", "--metrics-port", "0"])
             .args(["--anonymous-publish", "--message-rate", "0", "--max-connections", &limit])
             .stdin(Stdio::null())
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            // Ctrl-C reaches only this process, which ends the run and then the server.
+            .process_group(0);
         if tls {
             command.args(["--tls-enabled", "--auto-cert", "--cert-dir"]).arg(directory.path());
         }

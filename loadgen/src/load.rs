@@ -16,7 +16,7 @@ use crate::tls;
 use crate::transport::{Endpoint, Tls};
 use crate::trouble::OperatorError;
 
-/// The largest data document: the server's own default limit for a message is 1 MiB.
+/// The largest data document: far above the server's own limit of 1 MiB by default.
 const MAX_PAYLOAD: usize = 64 << 20;
 
 /// One address pair has about 28,000 ports, and connecting slows down long before the last.
@@ -192,10 +192,14 @@ fn endpoint(
     let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| bad("has no host"))?;
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    let mut addresses = (bare, port)
+    let addresses: Vec<SocketAddr> = (bare, port)
         .to_socket_addrs()
-        .map_err(|error| bad(&format!("cannot look up {bare}: {error}")))?;
-    let address = addresses.next().ok_or_else(|| bad(&format!("{bare} has no address")))?;
+        .map_err(|error| bad(&format!("cannot look up {bare}: {error}")))?
+        .collect();
+    // `localhost` is both; servers listen on 127.0.0.1 by default.
+    let ipv4 = addresses.iter().find(|address| address.is_ipv4());
+    let address =
+        *ipv4.or(addresses.first()).ok_or_else(|| bad(&format!("{bare} has no address")))?;
     let tls = if secure {
         let server = ServerName::try_from(bare.to_owned())
             .map_err(|_| bad(&format!("{bare} cannot be the name in a certificate")))?;

@@ -66,7 +66,8 @@ fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
         Some(url) => {
             let ca_file = args.ca_file.as_deref();
             let load = Load::resolve(args, url, ca_file, args.control_url.as_deref())?;
-            vec![run::run(&load, &Progress::new(url, args.quiet), &interrupted)?]
+            let name = if load.endpoint.tls.is_some() { "wss" } else { "ws" };
+            vec![run::run(&load, &Progress::new(name, args.quiet), &interrupted)?]
         }
         None => self_host(args, &interrupted)?,
     };

@@ -32,14 +32,16 @@ impl Progress {
 
     pub(crate) fn running(&self, left: Duration, published: u64, total: &Tally) {
         let (at, before) = self.before.get();
-        if at.elapsed() >= Duration::from_millis(900) {
+        let passed = at.elapsed();
+        if before == 0 || passed >= Duration::from_secs(1) {
             let more = total.deliveries.saturating_sub(before) as f64;
-            self.rate.set(more / at.elapsed().as_secs_f64());
+            self.rate.set(if before == 0 { 0.0 } else { more / passed.as_secs_f64() });
             self.before.set((Instant::now(), total.deliveries));
         }
         let quantile = |quantile| total.latency.value_at_quantile(quantile) as f64 / 1e6;
+        // Short enough for 80 columns.
         self.line.set_message(format!(
-            "{:.0} s left, {} published, {} deliveries/s, p50 {:.2} ms, p99 {:.2} ms, {} missing",
+            "{:.0} s left, {} sent, {} deliveries/s, p50 {:.2} p99 {:.2} ms, {} missing",
             left.as_secs_f64(),
             group(published),
             group(self.rate.get() as u64),

@@ -1,5 +1,7 @@
 //! The whole program against a server that can be told to misbehave.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::process::{Command, Output};
@@ -146,6 +148,16 @@ fn a_stall_is_counted_from_the_intended_times() {
     assert!(ran.microseconds("latency", "max_us") >= 299_000.0, "{}", ran.run);
     assert!(ran.microseconds("latency", "p90_us") >= 200_000.0, "{}", ran.run);
     assert!(ran.microseconds("last", "p90_us") >= 200_000.0, "{}", ran.run);
+}
+
+#[test]
+fn a_sender_that_is_held_up_hides_nothing() {
+    // 300 MB a second: the server's standstill fills the buffers and blocks the publisher.
+    let stall = Fault::Stall(40, Duration::from_millis(300));
+    let ran = run(stall, &["--payload=1500000"]);
+    assert_eq!((ran.code, ran.count("deliveries")), (0, 200), "{}", ran.stderr);
+    assert!(ran.microseconds("lateness", "max_us") >= 100_000.0, "{}", ran.run);
+    assert!(ran.microseconds("latency", "p90_us") >= 200_000.0, "{}", ran.run);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `--self-host` with this test program in the part of the server.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::io::{Read, Write};

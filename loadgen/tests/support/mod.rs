@@ -177,7 +177,15 @@ impl State {
             stream.set_nonblocking(true).unwrap();
             self.posts.push((stream, Vec::new()));
         }
-        let Ok((stream, _)) = self.listener.accept() else { return false };
+        let mut busy = false;
+        while let Ok((stream, _)) = self.listener.accept() {
+            self.welcome(stream);
+            busy = true;
+        }
+        busy
+    }
+
+    fn welcome(&mut self, stream: TcpStream) {
         stream.set_nonblocking(false).unwrap();
         stream.set_nodelay(true).unwrap();
         let handle = stream.try_clone().unwrap();
@@ -189,12 +197,11 @@ impl State {
             None => Stream::Plain(stream),
         };
         // A client that refuses the certificate does not get this far.
-        let Ok(mut socket) = tungstenite::accept(stream) else { return true };
+        let Ok(mut socket) = tungstenite::accept(stream) else { return };
         let welcome = json!({"type": "event", "event": "session.created", "data": {}});
         socket.send(Message::text(welcome.to_string())).unwrap();
         handle.set_nonblocking(true).unwrap();
         self.sockets.push(Some(socket));
-        true
     }
 
     fn read(&mut self, index: usize) -> Option<Value> {
@@ -240,7 +247,7 @@ impl State {
         let number = self.messages;
         match self.fault {
             Fault::Refuse(code) => return Err(code),
-            Fault::RefuseThird(code) if number % 3 == 0 => return Err(code),
+            Fault::RefuseThird(code) if number.is_multiple_of(3) => return Err(code),
             Fault::Stall(at, pause) if at == number => std::thread::sleep(pause),
             Fault::Mute => return Ok(number),
             _ => {}
