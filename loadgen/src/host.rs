@@ -3,8 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::{CommandExt, parent_id};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -18,6 +18,8 @@ const BECOME: &str = "__become-server";
 const START: Duration = Duration::from_secs(20);
 /// The server drains for 10 s at most by itself.
 const EXIT: Duration = Duration::from_secs(15);
+/// Between closing its standard output and being gone.
+const LAST_MOMENT: Duration = Duration::from_secs(5);
 /// Room for the publishers.
 const SPARE_CONNECTIONS: u32 = 100;
 
@@ -122,9 +124,13 @@ impl Host {
                 let _ = Ready::parse(&line).map(|ready| sender.send(ready));
             }
         });
-        host.ready = lines.recv_timeout(START).map_err(|_| match host.child.try_wait() {
-            Ok(Some(status)) => bad(format!("ended before it listened, {status}; see above")),
-            _ => bad(format!("did not say `listening …` within {} s", START.as_secs())),
+        host.ready = lines.recv_timeout(START).map_err(|error| {
+            // Standard output closes a moment before the process is gone.
+            let closed = error == RecvTimeoutError::Disconnected;
+            match host.ended(if closed { LAST_MOMENT } else { Duration::ZERO }) {
+                Some(status) => bad(format!("ended before it listened, {status}; see above")),
+                None => bad(format!("did not say `listening …` within {} s", START.as_secs())),
+            }
         })?;
         Ok(host)
     }
@@ -137,16 +143,24 @@ impl Host {
         let bad = |what: String| OperatorError(format!("--self-host: the server {what}"));
         let pid = Pid::from_raw(self.child.id() as i32);
         kill(pid, Signal::SIGTERM).map_err(|error| bad(format!("took no SIGTERM: {error}")))?;
+        match self.ended(EXIT) {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(bad(format!("ended with {status}"))),
+            None => Err(bad(format!("did not end within {} s of SIGTERM", EXIT.as_secs()))),
+        }
+    }
+
+    /// How the server ended, if it does within this time.
+    fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
         let begun = Instant::now();
-        while begun.elapsed() < EXIT {
+        loop {
             match self.child.try_wait() {
-                Ok(Some(status)) if status.success() => return Ok(()),
-                Ok(Some(status)) => return Err(bad(format!("ended with {status}"))),
-                Ok(None) => std::thread::sleep(Duration::from_millis(10)),
-                Err(error) => return Err(bad(error.to_string())),
+                Ok(None) if begun.elapsed() < patience => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                ended => return ended.ok().flatten(),
             }
         }
-        Err(bad(format!("did not end within {} s of SIGTERM; it is killed", EXIT.as_secs())))
     }
 }
 
