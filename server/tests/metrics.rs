@@ -1,4 +1,5 @@
 //! What Prometheus gets to read.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

@@ -25,8 +25,16 @@ struct Item<'a> {
     channel: Cow<'a, str>,
     #[serde(borrow)]
     event: Cow<'a, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
+}
+
+/// Keeps a null, which is an error, apart from nothing at all, which is not.
+fn present<'de: 'a, 'a, D>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// The query of the raw form.

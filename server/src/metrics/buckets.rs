@@ -98,7 +98,15 @@ mod tests {
         times.record_n(MAX_LATENCY_NS, 3).unwrap();
         let folded = fold(Some(&times), &DURATION_BOUNDS);
         assert!(folded.cumulative.is_sorted());
-        assert_eq!((folded.count, folded.cumulative[16]), (1_003, 708));
+        // One per cent of resolution may let a few more in, and none less.
+        let within = |ns: u64| (0..1_000).filter(|i| 1_000 + i * i * 9_973 <= ns).count() as u64;
+        let allowed = within(5_000_000_000)..=within(5_050_000_000);
+        assert!(
+            allowed.contains(&folded.cumulative[16]),
+            "{} of {allowed:?}",
+            folded.cumulative[16]
+        );
+        assert_eq!(folded.count, 1_003);
         let exact: u64 =
             (0..1_000).map(|i| 1_000 + i * i * 9_973).sum::<u64>() + 3 * MAX_LATENCY_NS;
         assert!((folded.sum / seconds(exact) - 1.0).abs() < 0.01, "{} s", folded.sum);
