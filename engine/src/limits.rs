@@ -40,9 +40,11 @@ pub const DEFAULT_LOG_BYTES: usize = 1 << 20;
 pub const DEFAULT_LOG_AGE: Duration = Duration::from_secs(60);
 /// Bytes all logs of a shard keep together; the oldest frames go first.
 pub const DEFAULT_SHARD_LOG_BYTES: usize = 256 << 20;
-/// A channel refuses publishes while more than this share (1/n) of its log is not swept yet, so
-/// that retention never takes a frame from a healthy subscriber.
-pub const UNSWEPT_SHARE: usize = 2;
+/// A channel refuses publishes while this many frames or bytes are not swept yet: they stay in
+/// its log whatever its retention, so that no healthy subscriber loses one.
+pub const CHANNEL_UNSWEPT_FRAMES: u64 = 4_096;
+/// See [`CHANNEL_UNSWEPT_FRAMES`].
+pub const CHANNEL_UNSWEPT_BYTES: usize = 8 << 20;
 /// A channel without subscribers is forgotten after this time.
 pub const CHANNEL_IDLE: Duration = Duration::from_secs(60);
 /// A shard keeps its interest in a channel this long after its last subscriber left, so that
@@ -56,8 +58,12 @@ pub const BATCH_ENTRIES: usize = 256;
 pub const BATCH_BYTES: usize = 1 << 20;
 /// Bytes joined into one send of a coalesced sweep.
 pub const JOIN_BYTES: usize = 64 << 10;
-/// Deliveries of one turn; the rest of a large sweep waits for the next one.
-pub const SLICE_DELIVERIES: usize = 4_096;
+/// Deliveries of one turn; the rest of a large sweep waits for the next one, so that a small
+/// channel, a ping or an accept waits for a few milliseconds at most.
+pub const SLICE_DELIVERIES: usize = 1_024;
+/// Subscribe and unsubscribe requests of one connection that may wait for an earlier one to be
+/// answered by another shard.
+pub const MAX_WAITING_OPERATIONS: usize = 256;
 /// Publications a shard takes from its mailbox and lanes in one turn.
 pub const TURN_MESSAGES: usize = 1_024;
 /// Unswept bytes of a shard above which it takes nothing more from its mailbox and lanes.
@@ -73,6 +79,9 @@ pub const LAGGARD_BYTES_PER_SHARD: usize = 64 << 20;
 
 /// Publications waiting for one shard from outside the engine (HTTP, [`crate::Publisher`]).
 pub const MAILBOX_MESSAGES: usize = 65_536;
+/// Commands (list, count) waiting for one shard beside the publications, so that a full mailbox
+/// can still be looked into.
+pub const CONTROL_COMMANDS: usize = 1_024;
 /// Publications on the way from one shard to another.
 pub const PUBLISH_LANE: usize = 4_096;
 /// Frames on the way from one shard to another.
@@ -104,6 +113,12 @@ pub const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
 pub const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// For every connection to be flushed and closed on shutdown.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
+/// For a drain whatever was asked for: a day is for ever, and its end can still be computed.
+pub const MAX_DRAIN: Duration = Duration::from_secs(86_400);
+/// Beyond the drain's deadline, for a shard to say that it has drained.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
+/// A shard that has not turned for this long does not serve: twenty ticks.
+pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(1);
 /// Handshakes under way on one shard; further connections wait in the listen queue.
 pub const MAX_HANDSHAKES: usize = 1_024;
 /// Listen queue of one listener; the kernel caps it at net.core.somaxconn.
@@ -111,6 +126,10 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 
 /// Channel classes that metrics tell apart; further ones are `other`.
 pub const MAX_CLASSES: usize = 100;
+/// Channels in one page of a listing: every shard counts their subscribers in one turn.
+pub const CHANNELS_PAGE: usize = 1_000;
+/// Snapshots of one shard that wait for the collector, and cleared ones that wait for the shard.
+pub const SNAPSHOTS_WAITING: usize = 2;
 /// How often a shard hands its histograms and counters to the collector.
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 

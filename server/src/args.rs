@@ -38,7 +38,8 @@ const FAMILY_SETTINGS: [&str; 6] =
 
 const AFTER_HELP: &str = "\
 Each setting is taken from the first of: flag, environment, configuration file, default.
-TOML keys are the flags' names with underscores. Sizes take KiB, MiB and GiB, times ms, s, m and h.";
+TOML keys are the flags' names with underscores.
+Sizes take KiB, MiB and GiB; times take ms, s, m and h.";
 
 /// The command line, made from the table of settings.
 pub fn command() -> Command {

@@ -4,7 +4,7 @@
 //!
 //! 1. [`args`]: command line, environment and file, as typed, become [`settings::Settings`].
 //! 2. [`config`]: what they mean together, with every contradiction told at once.
-//! 3. [`descriptors`] and [`certs`]: what the machine and the disk have to say to that.
+//! 3. [`certs`]: the certificate is read, or made, and becomes rustls's configuration.
 //! 4. [`run`]: the engine starts, and the HTTP ports ([`http`]) and [`metrics`] around it.
 //!
 //! The engine has its own threads; all of this runs on one ordinary thread and reaches the engine
@@ -14,7 +14,6 @@ pub mod args;
 pub mod certs;
 pub mod check;
 pub mod config;
-pub mod descriptors;
 pub mod files;
 pub mod http;
 pub mod limits;

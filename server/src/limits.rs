@@ -9,8 +9,8 @@ pub const MAX_PUBLISH_BODY: usize = 16 << 20;
 pub const MAX_PUBLISH_BATCH: usize = 1_000;
 /// Channels of one page of `GET /v1/channels` unless the request says otherwise.
 pub const DEFAULT_PAGE: usize = 100;
-/// Channels of one page at most: keeps one answer below a few hundred kilobytes.
-pub const MAX_PAGE: usize = 1_000;
+/// Channels of one page at most: what the engine gives.
+pub const MAX_PAGE: usize = uringcast_engine::limits::CHANNELS_PAGE;
 /// Open connections of one HTTP port; further ones wait in the listen queue.
 pub const MAX_HTTP_CONNECTIONS: usize = 512;
 /// For the headers of an HTTP request; slower clients are cut.
@@ -27,8 +27,6 @@ pub const MAX_FILE: u64 = 4 << 20;
 pub const AUTO_CERT_LIFE: Duration = Duration::from_secs(365 * 86_400);
 /// An automatic certificate with less life left than this is replaced at the next start.
 pub const AUTO_CERT_MARGIN: Duration = Duration::from_secs(30 * 86_400);
-/// Descriptors the process needs beside its connections: rings, listeners, HTTP, files.
-pub const RESERVED_DESCRIPTORS: u64 = 64;
 
 /// The original family's port.
 pub const DEFAULT_PORT: u16 = 8765;

@@ -14,7 +14,6 @@ use uringcast_engine::{Engine, StartError};
 
 use crate::certs::{self, Served};
 use crate::config::{Config, Home};
-use crate::descriptors;
 use crate::http::{self, Control};
 use crate::metrics::Metrics;
 use crate::settings::{Problem, Problems, Settings};
@@ -45,14 +44,13 @@ pub enum Ended {
     Cut(i32),
 }
 
-/// Checks everything that can be checked without serving: what `check-config` does.
+/// Checks everything that can be checked without serving: what `check-config` does. What depends
+/// on the process, such as its limit of open files, the engine checks when it starts.
 ///
 /// # Errors
 /// [`RunError`].
 pub fn check(settings: &Settings, home: Home<'_>) -> Result<Config, RunError> {
     let config = Config::resolve(settings, home)?;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    descriptors::check(settings, descriptors::raise_limit(settings)?, cores)?;
     if let Some(tls) = &config.tls {
         certs::check(tls)?;
     }

@@ -48,7 +48,9 @@ impl Setting {
 pub const ENV_PREFIX: &str = "URINGCAST_";
 
 macro_rules! settings {
-    ($($group:literal { $($(#[doc = $help:literal])+ $name:ident: $kind:ty = $default:expr,)+ })+) => {
+    ($($group:literal {
+        $($(#[doc = $help:literal])+ $name:ident: $kind:ty = $default:expr,)+
+    })+) => {
         /// Every setting as it was given: read, in range, not yet compared with the others.
         #[derive(Debug)]
         pub struct Settings { $($(
@@ -159,7 +161,8 @@ settings! {
         max_message_size: Bytes<1024, { MAX_PUBLISH_BODY }> =
             Bytes(limits::DEFAULT_MAX_MESSAGE),
         /// Messages a second and client, with a burst of 1.5 times that; 0 means no limit.
-        message_rate: Count<0, { u32::MAX as usize }> = Count(limits::DEFAULT_MESSAGE_RATE as usize),
+        message_rate: Count<0, { u32::MAX as usize }> =
+            Count(limits::DEFAULT_MESSAGE_RATE as usize),
         /// Silence after which a client is pinged, and after which it is given up.
         keepalive_interval: Span<1_000, HOUR> = Span(limits::DEFAULT_KEEPALIVE),
         /// Field of a request that replies repeat as correlation_id: its `id`, or as the original

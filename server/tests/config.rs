@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use common::{file, read, settings};
 use uringcast_server::config::{Config, Home, Identity, Tls};
 use uringcast_server::settings::value::MASK;
-use uringcast_server::{check, descriptors};
+use uringcast_server::check;
 
 fn home() -> Home<'static> {
     Home { state: Some(OsStr::new("/state")), home: Some(OsStr::new("/home/u")) }
@@ -129,17 +129,6 @@ fn only_plain_text_beyond_loopback_is_worth_a_warning() {
     assert!(!resolve(&[]).unwrap().is_exposed_without_tls());
     assert!(resolve(&["--host=0.0.0.0"]).unwrap().is_exposed_without_tls());
     assert!(!resolve(&["--host=0.0.0.0", "--auto-cert"]).unwrap().is_exposed_without_tls());
-}
-
-#[test]
-fn more_connections_than_the_rings_hold_are_refused() {
-    let settings = settings(&["--max-connections=10000", "--shards=2"]);
-    descriptors::check(&settings, 1 << 20, 1).unwrap();
-    descriptors::check(&settings, 5_064, 1).unwrap();
-    let said = descriptors::check(&settings, 5_063, 64).unwrap_err().to_string();
-    assert!(said.contains("max_connections = 10000 (--max-connections)"), "{said}");
-    assert!(said.contains("9998") && said.contains("limit of 5063 open files"), "{said}");
-    assert!(said.contains("LimitNOFILE=") && said.contains("ulimit -Hn"), "{said}");
 }
 
 #[test]

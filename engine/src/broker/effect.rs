@@ -87,6 +87,13 @@ pub enum Notice {
         /// Messages up to `seq` that the join asked for, as far as the log has them.
         backlog: Vec<Arc<Frame>>,
     },
+    /// The home has no room for another channel.
+    JoinRefused {
+        /// The receiver's index of the channel.
+        index: u32,
+        /// The receiver's join that this answers.
+        token: u32,
+    },
     /// A publish was accepted under this position, or refused for want of room.
     Published {
         /// The receiver's name for it.

@@ -7,8 +7,10 @@ use crate::types::{Seq, Time};
 #[derive(Debug)]
 pub struct Frame {
     bytes: Box<[u8]>,
-    /// Position in its channel.
+    /// Position in its channel: the last one, if it stands for several.
     pub seq: Seq,
+    /// First position it stands for: `seq`, but for a message that tells of a gap.
+    pub first: Seq,
     /// When the publish was accepted; the start of every latency.
     pub accepted_at: Time,
     pending: Countdown,
@@ -17,7 +19,12 @@ pub struct Frame {
 impl Frame {
     /// A frame that `shards` shards have yet to sweep.
     pub fn new(bytes: Box<[u8]>, seq: Seq, accepted_at: Time, shards: u32) -> Frame {
-        Frame { bytes, seq, accepted_at, pending: Countdown::new(shards) }
+        Frame { bytes, seq, first: seq, accepted_at, pending: Countdown::new(shards) }
+    }
+
+    /// A message that tells one shard's subscribers that `first ..= seq` are missing.
+    pub fn gap(bytes: Box<[u8]>, first: Seq, seq: Seq, at: Time) -> Frame {
+        Frame { bytes, seq, first, accepted_at: at, pending: Countdown::new(0) }
     }
 
     /// The bytes ready for the socket.

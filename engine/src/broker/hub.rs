@@ -1,45 +1,92 @@
-//! One shard's broker: composition of channels, connections and sessions.
+//! One shard's broker: the composition of channels, connections and sessions.
+//!
+//! The shell calls `handle_*` with what happened, then [`Hub::poll_transmit`] once a turn, then
+//! [`Hub::poll_effect`] until it is empty. Each file beside this one adds one concept:
+//!
+//! | file | concept |
+//! |---|---|
+//! | `lifecycle` | admission, bytes in, closing, release |
+//! | `session` | what a client may say and what it is answered |
+//! | `operation` | subscribe and unsubscribe, which may wait for another shard |
+//! | `home` | sequencing, and serving other shards |
+//! | `remote` | being served by a channel's home |
+//! | `retention` | what the logs keep |
+//! | `transmit` | replies, sweeps, the batch |
+//! | `catch_up` | laggards |
+//! | `clock` | deadlines, keepalive, idle channels |
 
-use std::net::SocketAddr;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::effect::{Effect, Lanes, Notice, Request};
-use super::outlet::Outlet;
+use slab::Slab;
+
+use super::channel::{Channel, Channels, Link, Remote, RemoteState};
+use super::clock::Clock;
+use super::connection::Connections;
+use super::effect::{Effect, Notice, Request};
+use super::gate::Gate;
+use super::operation::Operation;
+use super::retention::Retained;
+use super::session::PendingPublish;
+use super::transmit::Transmit;
 use crate::config::Config;
-use crate::telemetry::Recorder;
-use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Publication, Seq, ShardId};
+use crate::limits::MAX_CHANNELS_PER_SHARD;
+use crate::telemetry::{Gauge, MessageType, Recorder};
+use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, ShardId};
+use crate::wire::encoder::Encoder;
+
+pub use super::lifecycle::{Admission, ReceiveEnd};
 
 /// The broker of one shard.
 pub struct Hub {
     /// Public so that the shell may record its own counts.
     pub recorder: Recorder,
+    pub(super) config: Arc<Config>,
+    pub(super) shard: ShardId,
+    pub(super) shards: usize,
+    pub(super) rng: fastrand::Rng,
+    pub(super) encoder: Encoder,
+    pub(super) channels: Channels,
+    pub(super) connections: Connections,
+    pub(super) gate: Gate,
+    /// Second of each connection's last receive: dense, swept by the clock.
+    pub(super) last_rx: Vec<u32>,
+    pub(super) transmit: Transmit,
+    /// Channels with something new, in the order they are swept.
+    pub(super) dirty: VecDeque<u32>,
+    /// Laggards that may be written.
+    pub(super) ready: VecDeque<ConnectionKey>,
+    pub(super) effects: VecDeque<Effect>,
+    pub(super) operations: Slab<Operation>,
+    pub(super) publishes: Slab<PendingPublish>,
+    pub(super) lanes: Vec<LaneState>,
+    pub(super) answers: VecDeque<(ShardId, Notice)>,
+    pub(super) retained: Retained,
+    pub(super) clock: Clock,
+    pub(super) laggards: usize,
+    pub(super) laggard_bytes: usize,
+    pub(super) subscriptions: usize,
+    pub(super) draining: bool,
+    /// Kinds of the messages handled since the shell last timed them.
+    pub(super) handled: Vec<MessageType>,
 }
 
-/// How an HTTP upgrade ended, as the hub is told by [`Hub::admit`].
-#[derive(Clone, Debug)]
-pub struct Admission {
-    /// The other end.
-    pub peer: SocketAddr,
-    /// Whether TLS is on.
-    pub secure: bool,
-    /// The server is full: close with 1013 right away.
-    pub over_capacity: bool,
+/// What the hub keeps about its lanes to and from one other shard.
+#[derive(Default)]
+pub(super) struct LaneState {
+    /// Publishes not yet sent.
+    pub(super) publishes: VecDeque<Request>,
+    /// Channels whose home must be told about a join or leave.
+    pub(super) asks: VecDeque<u32>,
+    /// Requests sent or queued and not answered yet.
+    pub(super) open: usize,
+    /// Channels homed here whose frames found the lane full.
+    pub(super) behind: VecDeque<u32>,
 }
 
 /// The channel's log takes no more before its subscribers are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unswept;
-
-/// Why receiving from a connection ended by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReceiveEnd {
-    /// The peer sent FIN (over TLS: close_notify or FIN).
-    Eof,
-    /// A socket error.
-    Reset,
-    /// TLS: a record that cannot be decrypted or parsed, or a fatal alert.
-    TlsFault,
-}
 
 /// What [`Hub::channels`] tells about one channel homed on this shard.
 #[derive(Clone, Debug)]
@@ -53,109 +100,144 @@ pub struct ChannelEntry {
 }
 
 impl Hub {
-    /// A broker for `shard` of `shards`, with room for `capacity` connections.
+    /// A broker for `shard` of `shards`, with room for `capacity` connections. `seed` feeds ids
+    /// and epochs.
     pub fn new(
-        _config: Arc<Config>,
-        _shard: ShardId,
-        _shards: usize,
-        _capacity: usize,
-        _seed: u64,
+        config: Arc<Config>,
+        shard: ShardId,
+        shards: usize,
+        capacity: usize,
+        seed: u64,
     ) -> Hub {
-        todo!()
+        Hub {
+            recorder: Recorder::new(shard, config.metrics),
+            shard,
+            shards,
+            rng: fastrand::Rng::with_seed(seed),
+            encoder: Encoder::default(),
+            channels: Channels::default(),
+            connections: Connections::new(capacity),
+            gate: Gate::new(),
+            last_rx: Vec::new(),
+            transmit: Transmit::default(),
+            dirty: VecDeque::new(),
+            ready: VecDeque::new(),
+            effects: VecDeque::new(),
+            operations: Slab::new(),
+            publishes: Slab::new(),
+            lanes: (0..shards).map(|_| LaneState::default()).collect(),
+            answers: VecDeque::new(),
+            retained: Retained::default(),
+            clock: Clock::default(),
+            laggards: 0,
+            laggard_bytes: 0,
+            subscriptions: 0,
+            draining: false,
+            handled: Vec::new(),
+            config,
+        }
     }
 
-    /// A connection was upgraded. `None` when the table is full: drop the socket.
-    /// Over capacity it is admitted only to be closed with 1013.
-    pub fn admit(&mut self, _now: Now, _admission: &Admission) -> Option<ConnectionKey> {
-        todo!()
-    }
-
-    /// Bytes arrived (plaintext). They are unmasked in place.
-    pub fn handle_received(&mut self, _now: Now, _key: ConnectionKey, _bytes: &mut [u8]) {
-        todo!()
-    }
-
-    /// The peer ended its side, or the socket failed. A receive is no longer armed.
-    pub fn handle_end(&mut self, _now: Now, _key: ConnectionKey, _end: ReceiveEnd) {
-        todo!()
-    }
-
-    /// After `Effect::CancelReceive`: nothing is armed on the slot any more (invariant 12).
-    pub fn handle_receive_ended(&mut self, _now: Now, _key: ConnectionKey) {
-        todo!()
-    }
-
-    /// After `Effect::AwaitWritable`: the socket has room, or is dead and will say so on writing.
-    pub fn handle_writable(&mut self, _now: Now, _key: ConnectionKey) {
-        todo!()
-    }
-
-    /// The clock ticked (`limits::TICK`).
-    pub fn handle_tick(&mut self, _now: Now) {
-        todo!()
-    }
-
-    /// A publication from outside, for a channel homed here.
-    ///
-    /// # Errors
-    /// [`Unswept`] when the channel's log takes no more now.
-    pub fn publish(&mut self, _now: Now, _publication: &Publication) -> Result<Seq, Unswept> {
-        todo!()
-    }
-
-    /// A request from another shard.
-    pub fn handle_request(&mut self, _now: Now, _from: ShardId, _request: Request) {
-        todo!()
-    }
-
-    /// A notice from another shard.
-    pub fn handle_notice(&mut self, _now: Now, _from: ShardId, _notice: Notice) {
-        todo!()
-    }
-
-    /// Whether publications, requests and notices may be handed in now (`SHARD_UNSWEPT_BYTES`).
-    pub fn wants_input(&self) -> bool {
-        todo!()
-    }
-
-    /// Writes what is due: replies, laggards, sweeps, lanes. Returns whether more is due than one
-    /// turn may do: call again after other work.
-    pub fn poll_transmit(
-        &mut self,
-        _now: Now,
-        _outlet: &mut impl Outlet,
-        _lanes: &mut impl Lanes,
-    ) -> bool {
-        todo!()
+    /// The shard that sequences a channel. The same on every shard of one engine.
+    pub fn home_of(channel: &ChannelName, shards: usize) -> ShardId {
+        // FNV-1a: stable, and good enough to spread names over 64 shards.
+        let hash = channel.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        // The high bits are the well mixed ones.
+        ShardId(((hash >> 32) % shards as u64) as u8)
     }
 
     /// The next effect.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        todo!()
-    }
-
-    /// Refuses publishes and closes every connection with 1001.
-    pub fn begin_drain(&mut self, _now: Now) {
-        todo!()
+        self.effects.pop_front()
     }
 
     /// Connections not yet released.
     pub fn connections(&self) -> usize {
-        todo!()
+        self.connections.len()
+    }
+
+    /// Times the messages handled since the last call: `ns` nanoseconds for all of them.
+    pub fn record_handling(&mut self, ns: u64) {
+        let each = ns / self.handled.len().max(1) as u64;
+        for kind in self.handled.drain(..) {
+            self.recorder.received(kind, each);
+        }
+    }
+
+    /// Brings the gauges up to date, before a snapshot is taken.
+    pub fn update_gauges(&mut self) {
+        self.recorder.set(Gauge::Connections, self.connections.len());
+        self.recorder.set(Gauge::Channels, self.channels.len());
+        self.recorder.set(Gauge::Subscriptions, self.subscriptions);
+        self.recorder.set(Gauge::LaggardsNow, self.laggards);
+        self.recorder.set(Gauge::LaggardBytes, self.laggard_bytes);
+        self.recorder.set(Gauge::LogBytes, self.retained.bytes);
     }
 
     /// Channels homed here from slot `from` on, at most `limit`, and the slot to go on from.
-    pub fn channels(&self, _from: u32, _limit: usize) -> (Vec<ChannelEntry>, Option<u32>) {
-        todo!()
+    pub fn channels(&self, from: u32, limit: usize) -> (Vec<ChannelEntry>, Option<u32>) {
+        let mut page = Vec::new();
+        for index in from..self.channels.slots() {
+            let Some(channel) = self.channels.get(index) else { continue };
+            if !matches!(channel.link, Link::Home(_)) {
+                continue;
+            }
+            if page.len() == limit {
+                return (page, Some(index));
+            }
+            page.push(ChannelEntry {
+                name: channel.name.clone(),
+                seq: channel.log.head(),
+                epoch: channel.log.epoch(),
+            });
+        }
+        (page, None)
     }
 
     /// Subscribers on this shard of each named channel.
-    pub fn subscribers(&self, _names: &[ChannelName]) -> Vec<u64> {
-        todo!()
+    pub fn subscribers(&self, names: &[ChannelName]) -> Vec<u64> {
+        let count = |name: &ChannelName| {
+            let index = self.channels.find(name.as_str())?;
+            Some(self.channels[index].live.len() as u64)
+        };
+        names.iter().map(|name| count(name).unwrap_or(0)).collect()
     }
 
-    /// The shard that sequences a channel. The same on every shard of one engine.
-    pub fn home_of(_channel: &ChannelName, _shards: usize) -> ShardId {
-        todo!()
+    /// Finds or makes a channel; `None` when the table is full.
+    pub(super) fn channel(&mut self, now: Now, name: &ChannelName) -> Option<u32> {
+        if let Some(index) = self.channels.find(name.as_str()) {
+            self.channels[index].used_at = now.mono;
+            return Some(index);
+        }
+        if self.channels.len() >= MAX_CHANNELS_PER_SHARD {
+            return None;
+        }
+        let home = Hub::home_of(name, self.shards);
+        let link = if home == self.shard {
+            Link::Home(Vec::new())
+        } else {
+            Link::Remote(Remote {
+                home,
+                state: RemoteState::Absent,
+                token: 0,
+                since: None,
+                asked: false,
+                waiting: Vec::new(),
+            })
+        };
+        let class = self.recorder.class_of(name);
+        let epoch = Epoch(self.rng.u64(1..));
+        Some(self.channels.add(name, class, link, epoch, now.mono))
+    }
+
+    /// The channel has something new for its live set or for other shards.
+    pub(super) fn mark_dirty(&mut self, index: u32) {
+        let channel: &mut Channel = &mut self.channels[index];
+        if !channel.dirty {
+            channel.dirty = true;
+            self.dirty.push_back(index);
+        }
     }
 }

@@ -1,6 +1,23 @@
-//! One shard's state and every decision about it, without I/O (invariant 8).
+//! One shard's state and every decision about it, without I/O (invariant 8): see [`hub::Hub`].
 
+mod catch_up;
+mod channel;
+mod clock;
+mod close;
+mod connection;
 pub mod effect;
 pub mod frame;
+mod gate;
+mod home;
 pub mod hub;
+mod laggard;
+mod lifecycle;
+mod live_set;
+mod log;
+mod operation;
 pub mod outlet;
+mod rate;
+mod remote;
+mod retention;
+mod session;
+mod transmit;

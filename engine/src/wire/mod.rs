@@ -1,1 +1,16 @@
-//! Bytes to types and back, without I/O.
+//! Bytes to types and back, without I/O and without a clock (invariant 8).
+//!
+//! In: [`upgrade`] takes the HTTP request, [`frame::Reader`] the stream behind it,
+//! [`envelope::Inbound`] one message, [`request::Request`] what it asks for.
+//! Out: [`encoder::Encoder`] makes envelopes as ready WebSocket frames, [`reply`] their `data`.
+
+pub mod encoder;
+pub mod envelope;
+pub mod frame;
+mod object;
+pub mod reply;
+pub mod request;
+mod secret;
+pub mod upgrade;
+
+pub use secret::Secret;

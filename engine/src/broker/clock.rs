@@ -1,0 +1,155 @@
+//! What time brings: deadlines, keepalive, pauses that end, channels nobody uses. No task and no
+//! timer per connection: dense tables are swept a twentieth at a time.
+
+use std::collections::VecDeque;
+
+use super::channel::{Link, RemoteState};
+use super::close::{CloseReason, Phase};
+use super::hub::Hub;
+use crate::limits::{CHANNEL_IDLE, INTEREST_LINGER};
+use crate::telemetry::ConnectionError;
+use crate::types::{ConnectionKey, Now, Time};
+use crate::wire::frame::{self, Opcode};
+
+/// Ticks in which every connection and channel is looked at once: with `limits::TICK`, a second.
+const ROUND: usize = 20;
+
+/// The clock's own state.
+#[derive(Debug, Default)]
+pub(super) struct Clock {
+    /// The last reading that was handed in.
+    pub(super) now: Time,
+    tick: usize,
+    token: u32,
+    /// Connections on their way out, in the order of their deadlines (all are equally long).
+    deadlines: VecDeque<(Time, ConnectionKey, Phase)>,
+    /// Paused connections.
+    pauses: Vec<(Time, ConnectionKey)>,
+}
+
+impl Clock {
+    /// Closes or ends the connection at `at` if it is still in `phase` then.
+    pub(super) fn deadline(&mut self, at: Time, key: ConnectionKey, phase: Phase) {
+        self.deadlines.push_back((at, key, phase));
+    }
+
+    pub(super) fn resume_at(&mut self, at: Time, key: ConnectionKey) {
+        self.pauses.push((at, key));
+    }
+
+    /// A number for a join that no other join of this shard has.
+    pub(super) fn next_token(&mut self) -> u32 {
+        self.token = self.token.wrapping_add(1);
+        self.token
+    }
+}
+
+/// The `part`th of `ROUND` parts of `0 .. len`.
+fn share(part: usize, len: usize) -> std::ops::Range<u32> {
+    (part * len / ROUND) as u32..((part + 1) * len / ROUND) as u32
+}
+
+impl Hub {
+    /// The clock ticked (`limits::TICK`).
+    pub fn handle_tick(&mut self, now: Now) {
+        self.clock.now = now.mono;
+        self.pass_deadlines(now.mono);
+        self.end_pauses(now.mono);
+        self.clock.tick = (self.clock.tick + 1) % ROUND;
+        self.keep_alive(now);
+        for index in share(self.clock.tick, self.channels.slots() as usize) {
+            self.look_after(now.mono, index);
+        }
+    }
+
+    fn pass_deadlines(&mut self, now: Time) {
+        while let Some(&(at, key, phase)) = self.clock.deadlines.front() {
+            if at > now {
+                return;
+            }
+            self.clock.deadlines.pop_front();
+            if self.connections.get(key).is_none_or(|c| c.phase != phase) {
+                continue;
+            }
+            match phase {
+                Phase::Closing => {
+                    self.recorder.connection_error(ConnectionError::Timeout);
+                    self.half_close(now, key);
+                }
+                _ => self.end(key),
+            }
+        }
+    }
+
+    fn end_pauses(&mut self, now: Time) {
+        let mut at = 0;
+        while at < self.clock.pauses.len() {
+            if self.clock.pauses[at].0 <= now {
+                let (_, key) = self.clock.pauses.swap_remove(at);
+                self.resume(key);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// Pings the silent and gives up those who stay silent; looks whether laggards still have a
+    /// log to read.
+    fn keep_alive(&mut self, now: Now) {
+        let silence = self.config.keepalive.as_secs().max(1) as u32;
+        let second = now.mono.seconds();
+        for index in share(self.clock.tick, self.connections.slots()) {
+            if !self.gate.is_open(index) && self.connections[index].laggard.is_some() {
+                self.check_laggard(now.mono, self.connections.key(index));
+            }
+            if second.saturating_sub(self.last_rx[index as usize]) < silence {
+                continue;
+            }
+            let key = self.connections.key(index);
+            let connection = &mut self.connections[index];
+            if connection.phase != Phase::Open || connection.flags.paused {
+                continue;
+            }
+            if std::mem::replace(&mut connection.flags.pinged, true) {
+                self.close(now.mono, key, CloseReason::KeepaliveTimeout);
+            } else {
+                self.last_rx[index as usize] = second;
+                let mut ping = Vec::new();
+                frame::encode(Opcode::Ping, &[], &mut ping);
+                self.reply(now.mono, key, ping, false);
+            }
+        }
+    }
+
+    /// Ages a channel's log, ends interest nobody has, forgets it when idle.
+    fn look_after(&mut self, now: Time, index: u32) {
+        if self.channels.get(index).is_none() {
+            return;
+        }
+        self.trim(index);
+        let channel = &mut self.channels[index];
+        let unused = now.since(channel.used_at);
+        if unused >= CHANNEL_IDLE && channel.is_idle() {
+            return self.forget(index);
+        }
+        let unheard = channel.live.is_empty() && channel.holds == 0;
+        if let Link::Remote(remote) = &channel.link {
+            if remote.state == RemoteState::Live && unheard && unused >= INTEREST_LINGER {
+                self.ask(index, RemoteState::Leaving);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_looks_at_everything_once() {
+        for len in [0, 1, 7, 20, 21, 1_000] {
+            let seen: Vec<u32> = (0..ROUND).flat_map(|part| share(part, len)).collect();
+            assert_eq!(seen, (0..len as u32).collect::<Vec<_>>());
+        }
+    }
+}

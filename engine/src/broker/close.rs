@@ -1,0 +1,93 @@
+//! Why a connection is closed, and the states on the way out.
+
+use crate::telemetry::ConnectionError;
+
+/// Every reason to close: gives the close code, the text, the counter and the log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer asked for it; its code goes back (RFC 6455, 5.5.1).
+    Peer(u16),
+    /// The server stops.
+    Shutdown,
+    /// Too many connections.
+    MaxConnections,
+    /// The log ran past what it has taken.
+    SlowConsumer,
+    /// It does not read its replies.
+    OutboxFull,
+    /// All laggards of the shard together hold too much.
+    LaggardMemory,
+    /// It broke RFC 6455; what it broke.
+    Protocol(&'static str),
+    /// Text that is not UTF-8.
+    InvalidUtf8,
+    /// A message over the limit.
+    MessageTooBig,
+    /// No answer to a PING.
+    KeepaliveTimeout,
+}
+
+impl CloseReason {
+    /// Close code and text of the close frame (RFC 6455, 7.4).
+    pub fn frame(self) -> (u16, &'static str) {
+        match self {
+            CloseReason::Peer(code) => (code, ""),
+            CloseReason::Shutdown => (1001, "Server is shutting down"),
+            CloseReason::MaxConnections => (1013, "Server at maximum capacity"),
+            CloseReason::SlowConsumer => (1013, "slow consumer"),
+            CloseReason::OutboxFull => (1008, "Replies are not being read"),
+            CloseReason::LaggardMemory => (1013, "slow consumer: server memory for laggards"),
+            CloseReason::Protocol(what) => (1002, what),
+            CloseReason::InvalidUtf8 => (1007, "Invalid UTF-8"),
+            CloseReason::MessageTooBig => (1009, "Message too big"),
+            CloseReason::KeepaliveTimeout => (1011, "keepalive ping timeout"),
+        }
+    }
+
+    /// The counter it raises, if it is a fault.
+    pub fn error(self) -> Option<ConnectionError> {
+        match self {
+            CloseReason::Peer(_) | CloseReason::Shutdown => None,
+            CloseReason::MaxConnections => Some(ConnectionError::MaxConnections),
+            CloseReason::SlowConsumer | CloseReason::LaggardMemory => {
+                Some(ConnectionError::SlowConsumer)
+            }
+            CloseReason::OutboxFull => Some(ConnectionError::OutboxFull),
+            CloseReason::Protocol(_) => Some(ConnectionError::Protocol),
+            CloseReason::InvalidUtf8 => Some(ConnectionError::InvalidUtf8),
+            CloseReason::MessageTooBig => Some(ConnectionError::MessageTooBig),
+            CloseReason::KeepaliveTimeout => Some(ConnectionError::Timeout),
+        }
+    }
+}
+
+/// Where a connection stands between its admission and the reuse of its index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The index is free.
+    #[default]
+    Vacant,
+    /// Messages flow.
+    Open,
+    /// Our close frame is on its way; nothing else will be sent.
+    Closing,
+    /// Our side is shut; reading until the peer's side is too.
+    HalfClosed,
+    /// Nothing more is read; waiting for the last completion (invariant 12).
+    Ending,
+}
+
+impl Phase {
+    /// The table of legal moves.
+    pub(crate) fn may_become(self, next: Phase) -> bool {
+        use Phase::{Closing, Ending, HalfClosed, Open, Vacant};
+        matches!(
+            (self, next),
+            (Vacant, Open)
+                | (Open, Closing | Ending)
+                | (Closing, HalfClosed | Ending)
+                | (HalfClosed, Ending)
+                | (Ending, Vacant)
+        )
+    }
+}

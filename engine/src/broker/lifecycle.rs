@@ -1,0 +1,235 @@
+//! A connection's life: admission, bytes in, closing handshake, release.
+//!
+//! close frame → (both seen, or a deadline) → FIN → read until the peer's FIN → cancel receiving →
+//! its final completion → slot cleared, index free (invariant 12).
+
+use std::net::SocketAddr;
+
+use super::close::{CloseReason, Phase};
+use super::connection::{Flags, NO_OPERATION};
+use super::effect::Effect;
+use super::hub::Hub;
+use super::rate::Bucket;
+use crate::limits::CLOSE_TIMEOUT;
+use crate::telemetry::ConnectionError;
+use crate::types::{ConnectionKey, Now, Time};
+use crate::wire::frame::{self, Event, FrameError};
+
+/// How an HTTP upgrade ended, as the hub is told by [`Hub::admit`].
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Whether TLS is on.
+    pub secure: bool,
+    /// The server is full: close with 1013 right away.
+    pub over_capacity: bool,
+}
+
+/// Why receiving from a connection ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiveEnd {
+    /// The peer sent FIN (over TLS: close_notify or FIN).
+    Eof,
+    /// A socket error.
+    Reset,
+    /// TLS: a record that cannot be decrypted or parsed, or a fatal alert.
+    TlsFault,
+}
+
+impl Hub {
+    /// A connection was upgraded. `None` when the table is full: drop the socket.
+    /// Over capacity it is admitted only to be closed with 1013.
+    pub fn admit(&mut self, now: Now, admission: &Admission) -> Option<ConnectionKey> {
+        let Some(key) = self.connections.admit() else {
+            self.recorder.connection_error(ConnectionError::Descriptors);
+            return None;
+        };
+        let nonce = self.rng.u64(..);
+        let connection = &mut self.connections[key.index];
+        connection.set_peer(admission.peer);
+        connection.nonce = nonce;
+        connection.flags = Flags::default();
+        connection.operation = NO_OPERATION;
+        connection.rate = Bucket::full(self.config.message_rate, now.mono);
+        self.gate.open(key.index);
+        if key.index as usize >= self.last_rx.len() {
+            self.last_rx.resize(key.index as usize + 1, 0);
+        }
+        self.last_rx[key.index as usize] = now.mono.seconds();
+        self.recorder.connected();
+        if admission.over_capacity {
+            self.close(now.mono, key, CloseReason::MaxConnections);
+        } else if self.draining {
+            self.close(now.mono, key, CloseReason::Shutdown);
+        } else {
+            self.welcome(now, key, admission.secure);
+        }
+        Some(key)
+    }
+
+    /// Bytes arrived (plaintext). They are unmasked in place.
+    pub fn handle_received(&mut self, now: Now, key: ConnectionKey, bytes: &mut [u8]) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if !matches!(connection.phase, Phase::Open | Phase::Closing) {
+            return;
+        }
+        self.last_rx[key.index as usize] = now.mono.seconds();
+        connection.flags.pinged = false;
+        // The reader lends out events while the rest of the hub handles them.
+        let mut reader = std::mem::take(&mut connection.reader);
+        let mut decoding = reader.decode(bytes, self.config.max_message);
+        let fault = loop {
+            match decoding.next() {
+                Ok(Some(event)) => self.handle_event(now, key, &event),
+                Ok(None) => break None,
+                Err(fault) => break Some(fault),
+            }
+        };
+        self.connections[key.index].reader = reader;
+        if let Some(fault) = fault {
+            let reason = match fault {
+                FrameError::InvalidUtf8 => CloseReason::InvalidUtf8,
+                FrameError::TooBig => CloseReason::MessageTooBig,
+                _ => CloseReason::Protocol(fault.reason()),
+            };
+            self.close(now.mono, key, reason);
+        }
+    }
+
+    fn handle_event(&mut self, now: Now, key: ConnectionKey, event: &Event<'_>) {
+        let phase = self.connections[key.index].phase;
+        match event {
+            Event::Close(frame) => {
+                let connection = &mut self.connections[key.index];
+                connection.flags.close_seen = true;
+                if phase == Phase::Open {
+                    let code = frame.map_or(1000, |(code, _)| code);
+                    self.close(now.mono, key, CloseReason::Peer(code));
+                } else if connection.flags.close_sent {
+                    self.half_close(now.mono, key);
+                }
+            }
+            _ if phase != Phase::Open => {}
+            Event::Ping(payload) => {
+                let mut pong = Vec::with_capacity(payload.len() + 2);
+                frame::encode(frame::Opcode::Pong, payload, &mut pong);
+                self.reply(now.mono, key, pong, false);
+            }
+            Event::Pong(_) => {}
+            Event::Text(text) => self.handle_message(now, key, Ok(text)),
+            Event::Binary(bytes) => self.handle_message(now, key, Err(bytes)),
+        }
+    }
+
+    /// The peer ended its side, or the socket failed. A receive is no longer armed.
+    pub fn handle_end(&mut self, _now: Now, key: ConnectionKey, end: ReceiveEnd) {
+        let Some(connection) = self.connections.get(key) else { return };
+        if connection.phase == Phase::Open {
+            let error = match end {
+                ReceiveEnd::TlsFault => ConnectionError::Protocol,
+                ReceiveEnd::Eof | ReceiveEnd::Reset => ConnectionError::Reset,
+            };
+            self.recorder.connection_error(error);
+        }
+        self.end(key);
+    }
+
+    /// After `Effect::CancelReceive`: nothing is armed on the slot any more (invariant 12).
+    pub fn handle_receive_ended(&mut self, _now: Now, key: ConnectionKey) {
+        if self.connections.get(key).is_some_and(|c| c.phase == Phase::Ending) {
+            self.connections.release(key.index);
+            self.effects.push_back(Effect::Release(key));
+        }
+    }
+
+    /// Starts the closing handshake: the connection gets nothing but this close frame any more,
+    /// after what is already on its way.
+    pub(super) fn close(&mut self, now: Time, key: ConnectionKey, reason: CloseReason) {
+        let Some(connection) = self.connections.get(key) else { return };
+        if connection.phase != Phase::Open {
+            return;
+        }
+        if let Some(error) = reason.error() {
+            self.recorder.connection_error(error);
+            tracing::info!(peer = %connection.peer(), ?reason, "closing connection");
+        }
+        self.leave_all(now, key);
+        let (code, text) = reason.frame();
+        let mut close = Vec::new();
+        frame::close(code, text, &mut close);
+        self.reply(now, key, close, true);
+        self.connections[key.index].become_phase(Phase::Closing);
+        self.clock.deadline(now + CLOSE_TIMEOUT, key, Phase::Closing);
+    }
+
+    /// Our close frame is in the kernel.
+    pub(super) fn close_written(&mut self, now: Time, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if connection.phase == Phase::Closing {
+            connection.flags.close_sent = true;
+            if connection.flags.close_seen {
+                self.half_close(now, key);
+            }
+        }
+    }
+
+    /// Both close frames are through, or the deadline is over.
+    pub(super) fn half_close(&mut self, now: Time, key: ConnectionKey) {
+        self.drop_laggard(key);
+        self.gate.shut(key.index);
+        self.connections[key.index].become_phase(Phase::HalfClosed);
+        self.effects.push_back(Effect::ShutdownWrite(key));
+        self.resume(key);
+        self.clock.deadline(now + CLOSE_TIMEOUT, key, Phase::HalfClosed);
+    }
+
+    /// A write found the socket dead.
+    pub(super) fn lose(&mut self, _now: Time, key: ConnectionKey) {
+        let Some(connection) = self.connections.get(key) else { return };
+        if connection.phase == Phase::Open {
+            self.recorder.connection_error(ConnectionError::Reset);
+        }
+        self.end(key);
+    }
+
+    /// Nothing more is read or written.
+    pub(super) fn end(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get(key) else { return };
+        if connection.phase == Phase::Ending {
+            return;
+        }
+        self.leave_all(self.clock.now, key);
+        self.drop_laggard(key);
+        self.gate.shut(key.index);
+        self.connections[key.index].become_phase(Phase::Ending);
+        self.effects.push_back(Effect::CancelReceive(key));
+    }
+
+    /// Refuses publishes and closes every connection with 1001.
+    pub fn begin_drain(&mut self, now: Now) {
+        self.draining = true;
+        for index in 0..self.connections.slots() as u32 {
+            let key = self.connections.key(index);
+            self.close(now.mono, key, CloseReason::Shutdown);
+        }
+    }
+
+    /// Stops receiving from a connection for a while.
+    pub(super) fn pause(&mut self, until: Time, key: ConnectionKey) {
+        let connection = &mut self.connections[key.index];
+        if !connection.flags.paused {
+            connection.flags.paused = true;
+            self.clock.resume_at(until, key);
+            self.effects.push_back(Effect::PauseReceive(key));
+        }
+    }
+
+    /// Receives again.
+    pub(super) fn resume(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        if std::mem::take(&mut connection.flags.paused) && connection.phase != Phase::Ending {
+            self.effects.push_back(Effect::ResumeReceive(key));
+        }
+    }
+}

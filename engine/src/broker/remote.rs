@@ -1,0 +1,229 @@
+//! Being served by a channel's home: joining, frames in order, leaving.
+
+use std::sync::Arc;
+
+use super::channel::{Link, Remote, RemoteState};
+use super::effect::{Lanes, Notice, Request};
+use super::frame::Frame;
+use super::hub::Hub;
+use crate::limits::LANE_CREDITS;
+use crate::telemetry::Count;
+use crate::types::{Epoch, Now, Seq, ShardId};
+use crate::wire::reply::{Gap, GapReason};
+
+/// What a `Joined` brings.
+struct Joined {
+    epoch: Epoch,
+    seq: Seq,
+    backlog: Vec<Arc<Frame>>,
+}
+
+impl Hub {
+    /// A notice from another shard.
+    pub fn handle_notice(&mut self, now: Now, from: ShardId, notice: Notice) {
+        match notice {
+            Notice::Frame { index, token, frame } => self.handle_frame(now, index, token, frame),
+            Notice::Gap { index, token, to } => {
+                if self.is_served(index, token) {
+                    self.append_gap(now, index, to);
+                }
+            }
+            Notice::Joined { index, token, epoch, seq, backlog } => {
+                self.lanes[from.index()].open -= 1;
+                if self.is_current(index, token, RemoteState::Joining) {
+                    self.handle_joined(now, index, Joined { epoch, seq, backlog });
+                }
+            }
+            Notice::JoinRefused { index, token } => {
+                self.lanes[from.index()].open -= 1;
+                if self.is_current(index, token, RemoteState::Joining) {
+                    self.remote_mut(index).state = RemoteState::Absent;
+                    self.resume_operations(now, index, false);
+                }
+            }
+            Notice::Published { ticket, seq } => {
+                self.lanes[from.index()].open -= 1;
+                self.handle_published(now, ticket, seq);
+            }
+        }
+    }
+
+    /// Whether a notice belongs to the current join of the channel, in this state.
+    fn is_current(&self, index: u32, token: u32, state: RemoteState) -> bool {
+        match self.channels.get(index).map(|channel| &channel.link) {
+            Some(Link::Remote(remote)) => remote.token == token && remote.state == state,
+            _ => false,
+        }
+    }
+
+    /// Whether a frame or gap belongs to the current join. A leave not sent yet may be undone.
+    fn is_served(&self, index: u32, token: u32) -> bool {
+        self.is_current(index, token, RemoteState::Live)
+            || self.is_current(index, token, RemoteState::Leaving)
+    }
+
+    /// The tie of a channel known to be homed elsewhere.
+    fn remote_mut(&mut self, index: u32) -> &mut Remote {
+        match &mut self.channels[index].link {
+            Link::Remote(remote) => remote,
+            Link::Home(_) => unreachable!("the home does not join itself"),
+        }
+    }
+
+    fn handle_frame(&mut self, now: Now, index: u32, token: u32, frame: Arc<Frame>) {
+        if !self.is_served(index, token) {
+            // Sent for an earlier join: this shard is through with it.
+            if frame.shard_done() {
+                if let Some(channel) = self.channels.get(index) {
+                    let ns = now.mono.since(frame.accepted_at).as_nanos() as u64;
+                    self.recorder.broadcast_done(channel.class, ns);
+                }
+            }
+        } else if frame.first == self.channels[index].log.head().next() {
+            self.append(index, frame, true);
+        } else {
+            frame.shard_done();
+            self.recorder.count(Count::Rejoins, 1);
+            self.ask(index, RemoteState::Joining);
+        }
+    }
+
+    /// Puts a message in the log that tells of everything missing up to `to` (invariant 2).
+    fn append_gap(&mut self, now: Now, index: u32, to: Seq) {
+        let stamp = self.stamp(now);
+        let channel = &self.channels[index];
+        let from = channel.log.head().next();
+        let gap = Gap { from, to, epoch: channel.log.epoch(), reason: GapReason::Retention };
+        let mut bytes = Vec::new();
+        self.encoder.gap(stamp, &channel.name, &gap, &mut bytes);
+        self.missed(to.0 - from.0 + 1);
+        let frame = Frame::gap(bytes.into_boxed_slice(), from, to, now.mono);
+        self.append(index, Arc::new(frame), false);
+    }
+
+    fn handle_joined(&mut self, now: Now, index: u32, joined: Joined) {
+        let Joined { epoch, seq, backlog } = joined;
+        if self.channels[index].log.epoch() != epoch {
+            self.clear_log(index);
+            let start = backlog.first().map_or(seq, |frame| Seq(frame.first.0 - 1));
+            let channel = &mut self.channels[index];
+            channel.log = super::log::Log::new(epoch, start);
+            channel.live.skip_to(start);
+        }
+        let (older, newer): (Vec<_>, Vec<_>) =
+            backlog.into_iter().partition(|f| f.seq <= self.channels[index].log.head());
+        self.prepend(index, &older);
+        for frame in newer {
+            if frame.first > self.channels[index].log.head().next() {
+                self.append_gap(now, index, Seq(frame.first.0 - 1));
+            }
+            self.append(index, frame, false);
+        }
+        if self.channels[index].log.head() < seq {
+            self.append_gap(now, index, seq);
+        }
+        let remote = self.remote_mut(index);
+        remote.state = RemoteState::Live;
+        remote.since = None;
+        self.channels[index].used_at = now.mono;
+        // Nobody needs what was fetched only for those who wait: they read it at cursors.
+        self.skip_unheard(index, now.mono);
+        self.resume_operations(now, index, true);
+    }
+
+    /// Makes sure that the home serves this shard, from `since` on if the log starts later.
+    /// Returns whether it does already.
+    pub(super) fn ensure_joined(&mut self, index: u32, since: Option<Seq>) -> bool {
+        let channel = &mut self.channels[index];
+        let first = channel.log.first();
+        let Link::Remote(remote) = &mut channel.link else { return true };
+        let reaches = since.is_none_or(|since| since.next() >= first);
+        match remote.state {
+            RemoteState::Live if reaches => return true,
+            RemoteState::Leaving if reaches => {
+                // The leave was not sent yet.
+                remote.state = RemoteState::Live;
+                return true;
+            }
+            RemoteState::Joining if reaches || remote.since.is_some_and(|s| Some(s) <= since) => {
+                return false;
+            }
+            _ => {}
+        }
+        remote.since = match (remote.since, since) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        self.ask(index, RemoteState::Joining);
+        false
+    }
+
+    /// Has the home told that this shard joins anew, or leaves.
+    pub(super) fn ask(&mut self, index: u32, state: RemoteState) {
+        let token = self.clock.next_token();
+        let remote = self.remote_mut(index);
+        if state == RemoteState::Joining {
+            remote.token = token;
+        }
+        remote.state = state;
+        if !std::mem::replace(&mut remote.asked, true) {
+            let home = remote.home;
+            self.lanes[home.index()].asks.push_back(index);
+        }
+    }
+
+    /// Sends queued publishes, joins and leaves, as far as lanes and credits allow.
+    pub(super) fn send_asks(&mut self, lanes: &mut impl Lanes) {
+        for to in 0..self.lanes.len() {
+            let home = ShardId(to as u8);
+            while let Some(publish) = self.lanes[to].publishes.pop_front() {
+                if let Err(publish) = lanes.try_request(home, publish) {
+                    self.lanes[to].publishes.push_front(publish);
+                    break;
+                }
+            }
+            while let Some(&index) = self.lanes[to].asks.front() {
+                if !self.send_ask(home, index, lanes) {
+                    break;
+                }
+                self.lanes[to].asks.pop_front();
+            }
+        }
+    }
+
+    fn send_ask(&mut self, home: ShardId, index: u32, lanes: &mut impl Lanes) -> bool {
+        let channel = &self.channels[index];
+        let name = channel.name.clone();
+        let head = channel.log.head();
+        // Those who are live already must not miss what comes between the two joins.
+        let keep = (!channel.live.is_empty()).then_some(head);
+        let Link::Remote(remote) = &channel.link else { return true };
+        let (token, state) = (remote.token, remote.state);
+        let since = match (remote.since, keep) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        let sent = match state {
+            RemoteState::Absent | RemoteState::Live => true,
+            RemoteState::Leaving => {
+                lanes.try_request(home, Request::Leave { channel: name, token }).is_ok()
+            }
+            RemoteState::Joining if self.lanes[home.index()].open >= 2 * LANE_CREDITS => false,
+            RemoteState::Joining => {
+                let join = Request::Join { channel: name, index, token, since };
+                lanes.try_request(home, join).is_ok()
+            }
+        };
+        if sent {
+            if state == RemoteState::Joining {
+                self.lanes[home.index()].open += 1;
+            }
+            let remote = self.remote_mut(index);
+            remote.asked = false;
+            if state == RemoteState::Leaving {
+                remote.state = RemoteState::Absent;
+            }
+        }
+        sent
+    }
+}

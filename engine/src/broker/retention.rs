@@ -1,0 +1,140 @@
+//! What the logs keep: frames, bytes and age per channel, bytes per shard, oldest first.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use super::channel::Link;
+use super::frame::Frame;
+use super::hub::Hub;
+use crate::limits::SHARD_UNSWEPT_BYTES;
+use crate::telemetry::Count;
+use crate::types::{Seq, Time};
+
+/// Sums over all logs of the shard.
+#[derive(Debug, Default)]
+pub(super) struct Retained {
+    /// Bytes held.
+    pub(super) bytes: usize,
+    /// Bytes the live sets have not been handed yet.
+    pub(super) unswept: usize,
+    /// Channels by the age of their oldest frame, at the time of entry: an entry that is too old
+    /// by now is put right when it comes up.
+    oldest: BinaryHeap<Reverse<(Time, u32)>>,
+}
+
+impl Hub {
+    /// Whether publications, requests and notices may be handed in now.
+    pub fn wants_input(&self) -> bool {
+        self.retained.unswept < SHARD_UNSWEPT_BYTES
+    }
+
+    /// Adds the next frame to a channel's log (invariant 2), to be swept. `counted`: see the log.
+    pub(super) fn append(&mut self, index: u32, frame: Arc<Frame>, counted: bool) {
+        let channel = &mut self.channels[index];
+        if channel.log.len() == 0 {
+            self.retained.oldest.push(Reverse((frame.accepted_at, index)));
+        }
+        self.retained.bytes += frame.bytes().len();
+        self.retained.unswept += frame.bytes().len();
+        channel.log.append(frame, counted);
+        self.mark_dirty(index);
+        self.trim(index);
+        self.relieve();
+    }
+
+    /// Drops what a channel's own limits do not cover, but nothing that a reader who keeps up
+    /// still needs.
+    pub(super) fn trim(&mut self, index: u32) {
+        let limits = self.config.retention;
+        let oldest_kept = Time(self.clock.now.0.saturating_sub(limits.age.as_nanos() as u64));
+        loop {
+            let channel = &self.channels[index];
+            let log = &channel.log;
+            let over = log.len() > limits.frames
+                || (log.bytes() > limits.bytes && log.len() > 1)
+                || log.oldest_before(oldest_kept);
+            let spare = log.oldest().is_some_and(|frame| frame.seq < channel.needed_from());
+            if !(over && spare) {
+                return;
+            }
+            self.evict(index);
+        }
+    }
+
+    /// Drops the oldest frames of the shard while all logs together hold too much.
+    fn relieve(&mut self) {
+        while self.retained.bytes > self.config.retention.shard_bytes {
+            let Some(Reverse((time, index))) = self.retained.oldest.pop() else { return };
+            let Some(channel) = self.channels.get(index) else { continue };
+            let Some(oldest) = channel.log.oldest() else { continue };
+            if oldest.accepted_at > time {
+                self.retained.oldest.push(Reverse((oldest.accepted_at, index)));
+            } else if oldest.seq <= channel.live.delivered() {
+                self.evict(index);
+                self.renew(index);
+            } else {
+                // The shard's own subscribers still need it: SHARD_UNSWEPT_BYTES bounds that.
+                self.retained.oldest.push(Reverse((time, index)));
+                return;
+            }
+        }
+    }
+
+    /// Puts older frames before a channel's oldest.
+    pub(super) fn prepend(&mut self, index: u32, older: &[Arc<Frame>]) {
+        let added = self.channels[index].log.prepend(older);
+        self.retained.bytes += added;
+        if added > 0 {
+            self.renew(index);
+        }
+    }
+
+    fn renew(&mut self, index: u32) {
+        if let Some(oldest) = self.channels[index].log.oldest() {
+            self.retained.oldest.push(Reverse((oldest.accepted_at, index)));
+        }
+    }
+
+    /// Drops a channel's oldest frame. Other shards that have not been sent it get a gap.
+    pub(super) fn evict(&mut self, index: u32) {
+        let channel = &mut self.channels[index];
+        let Some(frame) = channel.log.evict() else { return };
+        self.retained.bytes -= frame.bytes().len();
+        self.recorder.count(Count::LogEvictions, 1);
+        let Link::Home(interests) = &mut channel.link else { return };
+        let mut missed = 0;
+        for interest in interests.iter_mut().filter(|interest| interest.next <= frame.seq) {
+            interest.next = frame.seq.next();
+            interest.gap = Some(frame.seq);
+            frame.shard_done();
+            missed += 1;
+        }
+        self.recorder.count(Count::Missed, missed);
+    }
+
+    /// Forgets a channel nobody uses.
+    pub(super) fn forget(&mut self, index: u32) {
+        if let Some(channel) = self.channels.remove(index) {
+            self.retained.bytes -= channel.log.bytes();
+        }
+    }
+
+    /// Empties a log whose epoch is over; nobody on this shard listens to it.
+    pub(super) fn clear_log(&mut self, index: u32) {
+        assert!(self.channels[index].live.is_empty(), "an epoch ends only while nobody listens");
+        self.skip_unheard(index, self.clock.now);
+        while self.channels[index].log.oldest().is_some() {
+            self.evict(index);
+        }
+    }
+
+    /// Whether a channel's subscribers are too far behind for another publication.
+    pub(super) fn is_saturated(&self, index: u32) -> bool {
+        let channel = &self.channels[index];
+        let needed = channel.needed_from();
+        let Seq(head) = channel.log.head();
+        head + 1 - needed.0.min(head + 1) >= crate::limits::CHANNEL_UNSWEPT_FRAMES
+            || channel.log.bytes_from(needed) >= crate::limits::CHANNEL_UNSWEPT_BYTES
+    }
+}

@@ -1,0 +1,305 @@
+//! What a client may say and what it is answered: docs/PROTOCOL.md sections 2 to 4.
+
+use super::connection::connection_id;
+use super::effect;
+use super::hub::Hub;
+use super::operation::{Action, Joined, Order};
+use crate::config::Protocol;
+use crate::limits::{BUSY_PAUSE, LANE_CREDITS, MAX_WAITING_OPERATIONS};
+use crate::telemetry::MessageType;
+use crate::types::{ChannelName, ConnectionKey, Now, Publication, Seq, Time};
+use crate::wire::encoder::Stamp;
+use crate::wire::envelope::Inbound;
+use crate::wire::frame::{self, Opcode};
+use crate::wire::reply::{ErrorCode, Subscribed, Welcome};
+use crate::wire::request::{Channels, Request};
+
+/// A client's publish that another shard sequences.
+#[derive(Debug)]
+pub(super) struct PendingPublish {
+    key: ConnectionKey,
+    correlation: Option<Box<str>>,
+    channel: ChannelName,
+}
+
+/// A data message: text, or the bytes of a binary one.
+pub(super) type Message<'a> = Result<&'a str, &'a [u8]>;
+
+impl Hub {
+    /// The first message of a connection.
+    pub(super) fn welcome(&mut self, now: Now, key: ConnectionKey, secure: bool) {
+        if self.config.protocol == Protocol::Echo {
+            return;
+        }
+        let nonce = self.connections[key.index].nonce;
+        let id = connection_id(self.shard, key, nonce).to_string();
+        let config = self.config.clone();
+        let welcome = Welcome {
+            connection_id: &id,
+            server: &config.server_name,
+            message: &config.welcome,
+            authenticated: false,
+            secure,
+        };
+        let stamp = self.stamp(now);
+        let mut out = Vec::new();
+        self.encoder.welcome(stamp, &welcome, &mut out);
+        self.answer(now.mono, key, MessageType::Event, out);
+    }
+
+    /// A whole data message of an open connection.
+    pub(super) fn handle_message(&mut self, now: Now, key: ConnectionKey, message: Message<'_>) {
+        if self.config.protocol == Protocol::Echo {
+            return self.echo(now.mono, key, message);
+        }
+        let parsed = match message {
+            Ok(text) => Inbound::parse(text),
+            Err(bytes) => Inbound::parse_binary(bytes),
+        };
+        self.handled.push(parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind));
+        let rate = self.config.message_rate;
+        if let Err(wait_ms) = self.connections[key.index].rate.take(rate, now.mono) {
+            return self.too_fast(now, key, wait_ms, parsed.ok());
+        }
+        match parsed {
+            Ok(inbound) => self.handle_inbound(now, key, &inbound),
+            Err(fault) => self.refuse(now, key, None, ErrorCode::DecodeError, &fault.to_string()),
+        }
+    }
+
+    fn echo(&mut self, now: Time, key: ConnectionKey, message: Message<'_>) {
+        let (opcode, payload) = match message {
+            Ok(text) => (Opcode::Text, text.as_bytes()),
+            Err(bytes) => (Opcode::Binary, bytes),
+        };
+        let mut out = Vec::new();
+        frame::encode(opcode, payload, &mut out);
+        self.reply(now, key, out, false);
+    }
+
+    /// Over the rate: the message is dropped, and the client not read until it may send again.
+    fn too_fast(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        wait_ms: u32,
+        inbound: Option<Inbound<'_>>,
+    ) {
+        let seconds = f64::from(wait_ms) / 1_000.0;
+        let text = format!("Message rate limit exceeded. Retry after {seconds:.3} seconds.");
+        let rule = self.config.correlation;
+        let correlation = inbound.as_ref().and_then(|inbound| inbound.correlation(rule));
+        self.refuse(now, key, correlation, ErrorCode::RateLimitExceeded, &text);
+        self.pause(now.mono + std::time::Duration::from_millis(wait_ms.into()), key);
+    }
+
+    fn handle_inbound(&mut self, now: Now, key: ConnectionKey, inbound: &Inbound<'_>) {
+        let correlation = inbound.correlation(self.config.correlation);
+        let request = match Request::parse(inbound) {
+            Ok(request) => request,
+            Err(fault) => {
+                return self.refuse(now, key, correlation, fault.code(), &fault.to_string());
+            }
+        };
+        match request {
+            Request::Subscribe { channels, since } => {
+                // A text that no epoch of ours has is an epoch of nobody's.
+                let since = since.map(|s| (s.epoch.unwrap_or(crate::types::Epoch(0)), s.seq));
+                let order = order(correlation, channels, Action::Subscribe { since });
+                self.order(now, key, order);
+            }
+            Request::Unsubscribe { channels } => {
+                self.order(now, key, order(correlation, channels, Action::Unsubscribe));
+            }
+            Request::Publish(publication) => self.publish_for(now, key, correlation, publication),
+            Request::Ping => {
+                let stamp = self.stamp(now);
+                let mut out = Vec::new();
+                self.encoder.pong(stamp, correlation, &mut out);
+                self.answer(now.mono, key, MessageType::Pong, out);
+            }
+            Request::Auth { .. } => {
+                let text = "Unknown request event: auth";
+                self.refuse(now, key, correlation, ErrorCode::UnknownRequest, text);
+            }
+            Request::Ignored => {}
+        }
+    }
+
+    fn order(&mut self, now: Now, key: ConnectionKey, order: Order) {
+        let correlation = order.correlation.clone();
+        if !self.take_order(now, key, order) {
+            let text = format!("More than {MAX_WAITING_OPERATIONS} requests waiting");
+            let code = ErrorCode::LimitExceeded;
+            self.refuse(now, key, correlation.as_deref(), code, &text);
+        }
+    }
+
+    fn publish_for(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        publication: Publication,
+    ) {
+        if !self.config.anonymous_publish {
+            let text = format!("Not authorized to publish to {}", publication.channel);
+            return self.refuse(now, key, correlation, ErrorCode::Forbidden, &text);
+        }
+        let home = Hub::home_of(&publication.channel, self.shards);
+        if home == self.shard {
+            match self.publish(now, &publication) {
+                Ok(seq) => self.published(now, key, correlation, &publication.channel, seq),
+                Err(_) => self.busy(now, key, correlation),
+            }
+            return;
+        }
+        let lane = &mut self.lanes[home.index()];
+        if lane.open >= LANE_CREDITS {
+            return self.busy(now, key, correlation);
+        }
+        lane.open += 1;
+        let pending = PendingPublish {
+            key,
+            correlation: correlation.map(Into::into),
+            channel: publication.channel.clone(),
+        };
+        let ticket = self.publishes.insert(pending) as u32;
+        let publication = Box::new(publication);
+        lane.publishes.push_back(effect::Request::Publish { ticket, publication });
+    }
+
+    /// Another shard has sequenced a client's publish, or had no room for it.
+    pub(super) fn handle_published(&mut self, now: Now, ticket: u32, seq: Option<Seq>) {
+        let PendingPublish { key, correlation, channel } = self.publishes.remove(ticket as usize);
+        if self.connections.get(key).is_none_or(|c| c.phase != super::close::Phase::Open) {
+            return;
+        }
+        match seq {
+            Some(seq) => self.published(now, key, correlation.as_deref(), &channel, seq),
+            None => self.busy(now, key, correlation.as_deref()),
+        }
+    }
+
+    fn published(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        channel: &ChannelName,
+        seq: Seq,
+    ) {
+        let stamp = self.stamp(now);
+        let mut out = Vec::new();
+        self.encoder.published(stamp, correlation, channel, seq, &mut out);
+        self.answer(now.mono, key, MessageType::Response, out);
+    }
+
+    /// No room for a publish: says so, and does not read the client for a while.
+    fn busy(&mut self, now: Now, key: ConnectionKey, correlation: Option<&str>) {
+        let stamp = self.stamp(now);
+        let mut out = Vec::new();
+        self.encoder.busy(stamp, correlation, BUSY_PAUSE.as_secs_f64(), &mut out);
+        self.recorder.message_error(crate::telemetry::MessageError::Busy);
+        self.answer(now.mono, key, MessageType::Error, out);
+        self.pause(now.mono + BUSY_PAUSE, key);
+    }
+
+    pub(super) fn confirm_subscribed(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        order: &Order,
+        joined: &[Joined],
+    ) {
+        if order.list {
+            return self.confirm_list(now, key, order);
+        }
+        let stamp = self.stamp(now);
+        let correlation = order.correlation.as_deref();
+        let (Some(channel), Some(joined)) = (order.names.first(), joined.first()) else {
+            let text = "The server has no room for another subscription";
+            return self.refuse(now, key, correlation, ErrorCode::LimitExceeded, text);
+        };
+        let Joined { epoch, seq, recovery } = *joined;
+        let subscribed = Subscribed { channel, seq, epoch, recovery };
+        let mut out = Vec::new();
+        self.encoder.subscribed(stamp, correlation, &subscribed, &mut out);
+        self.answer(now.mono, key, MessageType::Response, out);
+    }
+
+    pub(super) fn confirm_unsubscribed(&mut self, now: Now, key: ConnectionKey, order: &Order) {
+        if order.list {
+            return self.confirm_list(now, key, order);
+        }
+        let stamp = self.stamp(now);
+        let mut out = Vec::new();
+        let correlation = order.correlation.as_deref();
+        for channel in &order.names {
+            self.encoder.unsubscribed(stamp, correlation, channel, &mut out);
+        }
+        self.answer(now.mono, key, MessageType::Response, out);
+    }
+
+    fn confirm_list(&mut self, now: Now, key: ConnectionKey, order: &Order) {
+        let stamp = self.stamp(now);
+        let correlation = order.correlation.as_deref();
+        let (names, failed) = (&order.names, &order.failed);
+        let mut out = Vec::new();
+        match order.action {
+            Action::Subscribe { .. } => {
+                self.encoder.subscribed_list(stamp, correlation, names, failed, &mut out);
+            }
+            Action::Unsubscribe => {
+                self.encoder.unsubscribed_list(stamp, correlation, names, failed, &mut out);
+            }
+        }
+        self.answer(now.mono, key, MessageType::Response, out);
+    }
+
+    /// Answers with an error; the connection stays open.
+    pub(super) fn refuse(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        code: ErrorCode,
+        text: &str,
+    ) {
+        if let Some(error) = code.counted_as() {
+            self.recorder.message_error(error);
+        }
+        let stamp = self.stamp(now);
+        let mut out = Vec::new();
+        self.encoder.refusal(stamp, correlation, code, text, &mut out);
+        self.answer(now.mono, key, MessageType::Error, out);
+    }
+
+    fn answer(&mut self, now: Time, key: ConnectionKey, kind: MessageType, frame: Vec<u8>) {
+        self.recorder.sent(kind);
+        self.reply(now, key, frame, false);
+    }
+
+    /// A fresh id and timestamp for one message of the server.
+    pub(super) fn stamp(&mut self, now: Now) -> Stamp {
+        Stamp { id: self.rng.u128(..).to_be_bytes(), unix_us: now.unix_us }
+    }
+}
+
+fn order(correlation: Option<&str>, channels: Channels, action: Action) -> Order {
+    let (list, names, failed) = match channels {
+        Channels::One(name) => (false, vec![name], Vec::new()),
+        Channels::Many(entries) => {
+            let (mut names, mut failed) = (Vec::new(), Vec::new());
+            for entry in entries {
+                match entry {
+                    Ok(name) if !names.contains(&name) => names.push(name),
+                    Ok(_) => {}
+                    Err(bad) => failed.push((bad.text, ErrorCode::InvalidChannel)),
+                }
+            }
+            (true, names, failed)
+        }
+    };
+    Order { correlation: correlation.map(Into::into), list, names, failed, action }
+}

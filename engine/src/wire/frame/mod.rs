@@ -1,0 +1,144 @@
+//! WebSocket framing, RFC 6455 section 5: server frames out, client frames in.
+
+mod mask;
+mod partial;
+mod reader;
+
+pub use reader::{Decoding, Event, Reader};
+
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use crate::telemetry::ConnectionError;
+
+/// Bytes of the longest header a server writes (section 5.2, without mask).
+pub const MAX_SERVER_HEADER: usize = 10;
+/// Bytes of the longest header a client writes.
+const MAX_CLIENT_HEADER: usize = 14;
+/// Payload bytes of a control frame (section 5.5).
+pub const MAX_CONTROL: usize = 125;
+
+/// What a frame carries (section 11.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opcode {
+    /// The next fragment of a message.
+    Continuation,
+    /// UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+    /// The end.
+    Close,
+    /// Are you there?
+    Ping,
+    /// Yes.
+    Pong,
+}
+
+impl Opcode {
+    fn is_control(self) -> bool {
+        matches!(self, Opcode::Close | Opcode::Ping | Opcode::Pong)
+    }
+
+    fn from_code(code: OpCode) -> Option<Opcode> {
+        match code {
+            OpCode::Data(Data::Continue) => Some(Opcode::Continuation),
+            OpCode::Data(Data::Text) => Some(Opcode::Text),
+            OpCode::Data(Data::Binary) => Some(Opcode::Binary),
+            OpCode::Control(Control::Close) => Some(Opcode::Close),
+            OpCode::Control(Control::Ping) => Some(Opcode::Ping),
+            OpCode::Control(Control::Pong) => Some(Opcode::Pong),
+            OpCode::Data(Data::Reserved(_)) | OpCode::Control(Control::Reserved(_)) => None,
+        }
+    }
+
+    fn code(self) -> OpCode {
+        match self {
+            Opcode::Continuation => OpCode::Data(Data::Continue),
+            Opcode::Text => OpCode::Data(Data::Text),
+            Opcode::Binary => OpCode::Data(Data::Binary),
+            Opcode::Close => OpCode::Control(Control::Close),
+            Opcode::Ping => OpCode::Control(Control::Ping),
+            Opcode::Pong => OpCode::Control(Control::Pong),
+        }
+    }
+}
+
+/// Why a client's stream cannot be read on. The connection is to be closed with [`close_code`].
+///
+/// [`close_code`]: FrameError::close_code
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// A violation of RFC 6455: 1002.
+    #[error("{0}")]
+    Protocol(&'static str),
+    /// Text or a close reason that is not UTF-8: 1007.
+    #[error("text is not UTF-8")]
+    InvalidUtf8,
+    /// A message longer than the limit, by its headers: 1009.
+    #[error("message is too big")]
+    TooBig,
+    /// A message in more than `limits::MAX_FRAGMENTS` pieces: 1009.
+    #[error("message has too many fragments")]
+    TooManyFragments,
+}
+
+impl FrameError {
+    /// The status code of the close frame (section 7.4.1).
+    pub fn close_code(self) -> u16 {
+        match self {
+            FrameError::Protocol(_) => 1002,
+            FrameError::InvalidUtf8 => 1007,
+            FrameError::TooBig | FrameError::TooManyFragments => 1009,
+        }
+    }
+
+    /// The reason of the close frame; says nothing the peer sent.
+    pub fn reason(self) -> &'static str {
+        match self {
+            FrameError::Protocol(reason) => reason,
+            FrameError::InvalidUtf8 => "text is not UTF-8",
+            FrameError::TooBig => "message is too big",
+            FrameError::TooManyFragments => "message has too many fragments",
+        }
+    }
+
+    /// How it is counted.
+    pub fn counted_as(self) -> ConnectionError {
+        match self {
+            FrameError::Protocol(_) => ConnectionError::Protocol,
+            FrameError::InvalidUtf8 => ConnectionError::InvalidUtf8,
+            FrameError::TooBig | FrameError::TooManyFragments => ConnectionError::MessageTooBig,
+        }
+    }
+}
+
+/// Appends the header of an unfragmented server frame with `len` bytes of payload.
+pub fn header(opcode: Opcode, len: usize, out: &mut Vec<u8>) {
+    let header = FrameHeader { opcode: opcode.code(), ..FrameHeader::default() };
+    header.format(len as u64, out).expect("a Vec takes every byte");
+}
+
+/// Appends a whole frame. A control payload must not exceed [`MAX_CONTROL`].
+pub fn encode(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    assert!(!opcode.is_control() || payload.len() <= MAX_CONTROL);
+    out.reserve(MAX_SERVER_HEADER + payload.len());
+    header(opcode, payload.len(), out);
+    out.extend_from_slice(payload);
+}
+
+/// Appends a close frame. The reason is cut to what fits, between characters.
+pub fn close(code: u16, reason: &str, out: &mut Vec<u8>) {
+    let reason = cut(reason, MAX_CONTROL - 2);
+    header(Opcode::Close, 2 + reason.len(), out);
+    out.extend_from_slice(&code.to_be_bytes());
+    out.extend_from_slice(reason.as_bytes());
+}
+
+/// The longest start of `text` that has at most `limit` bytes.
+pub(super) fn cut(text: &str, limit: usize) -> &str {
+    &text[..text.floor_char_boundary(limit)]
+}
+
+#[cfg(test)]
+mod tests;

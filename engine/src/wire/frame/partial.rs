@@ -1,0 +1,228 @@
+//! What is kept of a client's stream while a frame or a message is incomplete.
+
+use std::io::Cursor;
+
+use simdutf8::compat::from_utf8;
+use tungstenite::protocol::frame::FrameHeader;
+
+use super::{FrameError, MAX_CLIENT_HEADER, MAX_CONTROL, Opcode};
+use crate::limits::MAX_FRAGMENTS;
+
+/// The header of a client's frame, checked against what came before it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    pub(super) opcode: Opcode,
+    pub(super) is_final: bool,
+    pub(super) mask: [u8; 4],
+    pub(super) len: usize,
+}
+
+impl Head {
+    /// Reads a header and its size, or `None` if `bytes` do not hold all of it (section 5.2).
+    pub(super) fn parse(
+        bytes: &[u8],
+        message: Option<&Message>,
+        max_message: usize,
+    ) -> Result<Option<(Head, usize)>, FrameError> {
+        let mut cursor = Cursor::new(bytes);
+        let parsed =
+            FrameHeader::parse(&mut cursor).map_err(|_| FrameError::Protocol("reserved opcode"))?;
+        let Some((header, len)) = parsed else { return Ok(None) };
+        if header.rsv1 || header.rsv2 || header.rsv3 {
+            return Err(FrameError::Protocol("reserved bits are set"));
+        }
+        let mask = header.mask.ok_or(FrameError::Protocol("client frame is not masked"))?;
+        let opcode =
+            Opcode::from_code(header.opcode).ok_or(FrameError::Protocol("reserved opcode"))?;
+        if len >> 63 != 0 {
+            return Err(FrameError::Protocol("impossible length"));
+        }
+        if opcode.is_control() {
+            check_control(header.is_final, len)?;
+        } else {
+            check_data(opcode, len, message, max_message)?;
+        }
+        // Both checks bound `len` by a `usize`.
+        let head = Head { opcode, is_final: header.is_final, mask, len: len as usize };
+        Ok(Some((head, cursor.position() as usize)))
+    }
+
+    /// A frame that is an event by itself once all its payload is there.
+    pub(super) fn stands_alone(&self) -> bool {
+        self.opcode.is_control() || (self.is_final && self.opcode != Opcode::Continuation)
+    }
+}
+
+/// Section 5.5.
+fn check_control(is_final: bool, len: u64) -> Result<(), FrameError> {
+    if !is_final {
+        Err(FrameError::Protocol("control frame is fragmented"))
+    } else if len > MAX_CONTROL as u64 {
+        Err(FrameError::Protocol("control frame is too long"))
+    } else {
+        Ok(())
+    }
+}
+
+/// Section 5.4, and the limits: decided before any payload is kept (invariant 3).
+fn check_data(
+    opcode: Opcode,
+    len: u64,
+    message: Option<&Message>,
+    max_message: usize,
+) -> Result<(), FrameError> {
+    let begun = match (opcode, message) {
+        (Opcode::Continuation, None) => {
+            return Err(FrameError::Protocol("continuation of nothing"));
+        }
+        (Opcode::Continuation, Some(message)) => message,
+        (_, Some(_)) => return Err(FrameError::Protocol("new message within a message")),
+        (_, None) if len > max_message as u64 => return Err(FrameError::TooBig),
+        (_, None) => return Ok(()),
+    };
+    if len > max_message.saturating_sub(begun.bytes.len()) as u64 {
+        Err(FrameError::TooBig)
+    } else if begun.fragments >= MAX_FRAGMENTS {
+        Err(FrameError::TooManyFragments)
+    } else {
+        Ok(())
+    }
+}
+
+/// A frame whose payload is still coming.
+#[derive(Debug)]
+pub(super) struct Unfinished {
+    pub(super) head: Head,
+    /// Payload bytes already seen.
+    pub(super) taken: usize,
+}
+
+/// A data message of which some, but not all, has come.
+#[derive(Debug)]
+pub(super) struct Message {
+    opcode: Opcode,
+    bytes: Vec<u8>,
+    /// Bytes known to be UTF-8, if this is text.
+    checked: usize,
+    /// Frames that have ended.
+    fragments: u32,
+}
+
+impl Message {
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    /// Grows by doubling, so that a length is not believed before its bytes come, but never
+    /// beyond what the limit lets the message become.
+    fn append(&mut self, chunk: &[u8], max_message: usize) -> Result<(), FrameError> {
+        let needed = self.bytes.len() + chunk.len();
+        if needed > self.bytes.capacity() {
+            let wanted = (2 * self.bytes.capacity()).min(max_message).max(needed);
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(chunk);
+        if self.opcode == Opcode::Text { self.check_text() } else { Ok(()) }
+    }
+
+    /// Text is checked as it comes, so that a fault shows before the message ends. A character
+    /// may be cut in two, but not be wrong already.
+    fn check_text(&mut self) -> Result<(), FrameError> {
+        match from_utf8(&self.bytes[self.checked..]) {
+            Ok(_) => self.checked = self.bytes.len(),
+            Err(error) if error.error_len().is_some() => return Err(FrameError::InvalidUtf8),
+            Err(error) => self.checked += error.valid_up_to(),
+        }
+        Ok(())
+    }
+}
+
+/// An event put together from pieces.
+#[derive(Debug)]
+pub(super) struct Assembled {
+    pub(super) opcode: Opcode,
+    pub(super) payload: Vec<u8>,
+}
+
+/// The state of an incomplete stream.
+#[derive(Debug, Default)]
+pub(super) struct Partial {
+    /// A header's first bytes.
+    head: [u8; MAX_CLIENT_HEADER],
+    head_len: usize,
+    pub(super) frame: Option<Unfinished>,
+    /// Payload of an unfinished control frame: at most [`MAX_CONTROL`] bytes.
+    control: Vec<u8>,
+    pub(super) message: Option<Message>,
+}
+
+impl Partial {
+    pub(super) fn is_empty(&self) -> bool {
+        self.head_len == 0 && self.frame.is_none() && self.message.is_none()
+    }
+
+    /// Whether a header has begun.
+    pub(super) fn holds_head(&self) -> bool {
+        self.head_len > 0
+    }
+
+    /// Joins the held start of a header with `input`. Returns the header, if that completes it,
+    /// and how many bytes of `input` it took.
+    pub(super) fn complete_head(
+        &mut self,
+        input: &[u8],
+        max_message: usize,
+    ) -> Result<(Option<Head>, usize), FrameError> {
+        let held = self.head_len;
+        let room = input.len().min(MAX_CLIENT_HEADER - held);
+        self.head[held..held + room].copy_from_slice(&input[..room]);
+        let bytes = &self.head[..held + room];
+        match Head::parse(bytes, self.message.as_ref(), max_message)? {
+            Some((head, size)) => {
+                self.head_len = 0;
+                Ok((Some(head), size - held))
+            }
+            None => {
+                self.head_len = held + room;
+                Ok((None, room))
+            }
+        }
+    }
+
+    /// Keeps the next, already unmasked, piece of a frame. Returns the event it completes.
+    pub(super) fn take_in(
+        &mut self,
+        frame: Unfinished,
+        piece: &[u8],
+        max_message: usize,
+    ) -> Result<Option<Assembled>, FrameError> {
+        let head = frame.head;
+        let taken = frame.taken + piece.len();
+        let ended = taken == head.len;
+        if !ended {
+            self.frame = Some(Unfinished { head, taken });
+            if piece.is_empty() {
+                // Nothing to keep yet: the payload may still come whole, and be used in place.
+                return Ok(None);
+            }
+        }
+        if head.opcode.is_control() {
+            self.control.extend_from_slice(piece);
+            let whole = ended.then(|| std::mem::take(&mut self.control));
+            return Ok(whole.map(|payload| Assembled { opcode: head.opcode, payload }));
+        }
+        let message = self.message.get_or_insert_with(|| Message {
+            opcode: head.opcode,
+            bytes: Vec::new(),
+            checked: 0,
+            fragments: 0,
+        });
+        message.append(piece, max_message)?;
+        message.fragments += u32::from(ended);
+        if !(ended && head.is_final) {
+            return Ok(None);
+        }
+        Ok(self.message.take().map(|m| Assembled { opcode: m.opcode, payload: m.bytes }))
+    }
+}

@@ -1,0 +1,182 @@
+//! The incremental decoder of one client's stream.
+
+use tungstenite::protocol::frame::coding::CloseCode;
+
+use super::mask::unmask;
+use super::partial::{Assembled, Head, Message, Partial, Unfinished};
+use super::{FrameError, MAX_CLIENT_HEADER, Opcode};
+
+/// One client's stream between two reads. Holds nothing (16 bytes, no heap) unless a frame or a
+/// message is incomplete; then at most `max_message` bytes and one control frame (invariant 3).
+#[derive(Debug, Default)]
+pub struct Reader {
+    partial: Option<Box<Partial>>,
+    /// A close frame or a fault was seen: everything after it is dropped.
+    ended: bool,
+}
+
+const _: () = assert!(size_of::<Reader>() <= 16);
+
+/// What a client sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A whole text message, checked.
+    Text(&'a str),
+    /// A whole binary message.
+    Binary(&'a [u8]),
+    /// To be answered by a pong with the same payload.
+    Ping(&'a [u8]),
+    /// The answer to a ping, or unsolicited.
+    Pong(&'a [u8]),
+    /// The client's last word: code and reason, if it gave any (section 5.5.1).
+    Close(Option<(u16, &'a str)>),
+}
+
+impl Reader {
+    /// Decodes what was received. Call [`Decoding::next`] until it returns `None`; dropping the
+    /// decoding earlier loses what [`Decoding::consumed`] does not cover.
+    pub fn decode<'a>(&'a mut self, input: &'a mut [u8], max_message: usize) -> Decoding<'a> {
+        Decoding { reader: self, input, consumed: 0, max_message, assembled: Vec::new() }
+    }
+
+    pub(super) fn message(&self) -> Option<&Message> {
+        self.partial.as_ref().and_then(|partial| partial.message.as_ref())
+    }
+}
+
+/// A receive buffer on its way through a [`Reader`]. Whole frames are unmasked in place and handed
+/// out where they lie.
+#[derive(Debug)]
+pub struct Decoding<'a> {
+    reader: &'a mut Reader,
+    input: &'a mut [u8],
+    consumed: usize,
+    max_message: usize,
+    /// Owns the last event if it came in pieces.
+    assembled: Vec<u8>,
+}
+
+/// Where an event's payload lies.
+enum Place {
+    Input(Opcode, std::ops::Range<usize>),
+    Assembled(Opcode),
+}
+
+impl Decoding<'_> {
+    /// Bytes of the input that need not be presented again.
+    pub fn consumed(&self) -> usize {
+        self.consumed
+    }
+
+    /// The next event, or `None` when the input is used up. After an error or a close frame there
+    /// are no more events, in this input or any later one.
+    ///
+    /// # Errors
+    /// [`FrameError`] when the client broke RFC 6455 or a limit; it says how to close.
+    // Not an `Iterator`: the event borrows from the decoding.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Result<Option<Event<'_>>, FrameError> {
+        self.assembled = Vec::new();
+        if self.reader.ended {
+            self.consumed = self.input.len();
+            return Ok(None);
+        }
+        let event = match self.advance() {
+            Ok(None) => Ok(None),
+            Ok(Some(Place::Input(opcode, place))) => event(opcode, &self.input[place]).map(Some),
+            Ok(Some(Place::Assembled(opcode))) => event(opcode, &self.assembled).map(Some),
+            Err(error) => Err(error),
+        };
+        if matches!(event, Err(_) | Ok(Some(Event::Close(_)))) {
+            *self.reader = Reader { partial: None, ended: true };
+        } else if self.reader.partial.as_ref().is_some_and(|partial| partial.is_empty()) {
+            self.reader.partial = None;
+        }
+        event
+    }
+
+    /// Takes frames until one completes an event.
+    fn advance(&mut self) -> Result<Option<Place>, FrameError> {
+        loop {
+            let begun = self.reader.partial.as_mut().and_then(|partial| partial.frame.take());
+            let frame = match begun {
+                Some(frame) => frame,
+                None => match self.read_head()? {
+                    Some(head) => Unfinished { head, taken: 0 },
+                    None => return Ok(None),
+                },
+            };
+            let Head { opcode, mask, len, .. } = frame.head;
+            let start = self.consumed;
+            let end = start + (len - frame.taken).min(self.input.len() - start);
+            self.consumed = end;
+            let piece = &mut self.input[start..end];
+            unmask(piece, mask, frame.taken);
+            if piece.len() == len && frame.head.stands_alone() {
+                return Ok(Some(Place::Input(opcode, start..end)));
+            }
+            let partial = self.reader.partial.get_or_insert_default();
+            if let Some(Assembled { opcode, payload }) =
+                partial.take_in(frame, piece, self.max_message)?
+            {
+                self.assembled = payload;
+                return Ok(Some(Place::Assembled(opcode)));
+            }
+            if partial.frame.is_some() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads the next header, or keeps what there is of it.
+    fn read_head(&mut self) -> Result<Option<Head>, FrameError> {
+        let rest = &self.input[self.consumed..];
+        let held = self.reader.partial.as_ref().is_some_and(|partial| partial.holds_head());
+        if !held {
+            let window = &rest[..rest.len().min(MAX_CLIENT_HEADER)];
+            if let Some((head, size)) =
+                Head::parse(window, self.reader.message(), self.max_message)?
+            {
+                self.consumed += size;
+                return Ok(Some(head));
+            }
+            if rest.is_empty() {
+                return Ok(None);
+            }
+        }
+        let partial = self.reader.partial.get_or_insert_default();
+        let (head, taken) = partial.complete_head(rest, self.max_message)?;
+        self.consumed += taken;
+        Ok(head)
+    }
+}
+
+/// Makes an event of a whole payload.
+fn event(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, FrameError> {
+    match opcode {
+        Opcode::Text => text(payload).map(Event::Text),
+        Opcode::Binary | Opcode::Continuation => Ok(Event::Binary(payload)),
+        Opcode::Ping => Ok(Event::Ping(payload)),
+        Opcode::Pong => Ok(Event::Pong(payload)),
+        Opcode::Close => close_reason(payload).map(Event::Close),
+    }
+}
+
+fn text(payload: &[u8]) -> Result<&str, FrameError> {
+    simdutf8::basic::from_utf8(payload).map_err(|_| FrameError::InvalidUtf8)
+}
+
+/// Sections 5.5.1 and 7.4.
+fn close_reason(payload: &[u8]) -> Result<Option<(u16, &str)>, FrameError> {
+    let Some((code, reason)) = payload.split_first_chunk() else {
+        return match payload {
+            [] => Ok(None),
+            _ => Err(FrameError::Protocol("close frame with half a code")),
+        };
+    };
+    let code = u16::from_be_bytes(*code);
+    if !CloseCode::from(code).is_allowed() {
+        return Err(FrameError::Protocol("close frame with an invalid code"));
+    }
+    Ok(Some((code, text(reason)?)))
+}

@@ -1,0 +1,329 @@
+//! The `data` documents of our own messages: docs/PROTOCOL.md sections 2, 3 and 5.
+
+use serde::{Serialize, Serializer};
+
+use super::encoder::{Empty, Encoder, Stamp};
+use crate::telemetry::MessageError;
+use crate::types::{ChannelName, Epoch, Seq};
+
+/// The envelope's `error_code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ErrorCode {
+    /// Not an envelope.
+    DecodeError,
+    /// Nobody answers that.
+    UnknownRequest,
+    /// A request with a field missing or of the wrong type.
+    InvalidRequest,
+    /// A missing or impossible channel name.
+    InvalidChannel,
+    /// Not permitted.
+    Forbidden,
+    /// Too fast.
+    RateLimitExceeded,
+    /// More than one request or one connection may hold.
+    LimitExceeded,
+    /// No room for a publication now.
+    Busy,
+    /// A missing, bad or expired token.
+    AuthFailed,
+    /// Something else came before the token.
+    AuthRequired,
+}
+
+impl ErrorCode {
+    /// How it is counted; authentication counts as a connection's failure, not a message's.
+    pub fn counted_as(self) -> Option<MessageError> {
+        match self {
+            ErrorCode::DecodeError => Some(MessageError::DecodeError),
+            ErrorCode::UnknownRequest | ErrorCode::InvalidRequest => {
+                Some(MessageError::UnknownRequest)
+            }
+            ErrorCode::InvalidChannel => Some(MessageError::InvalidChannel),
+            ErrorCode::Forbidden => Some(MessageError::Forbidden),
+            ErrorCode::RateLimitExceeded => Some(MessageError::RateLimited),
+            ErrorCode::LimitExceeded => Some(MessageError::Limit),
+            ErrorCode::Busy => Some(MessageError::Busy),
+            ErrorCode::AuthFailed | ErrorCode::AuthRequired => None,
+        }
+    }
+}
+
+/// The first message of a connection.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Welcome<'a> {
+    /// A UUID in text form.
+    pub connection_id: &'a str,
+    /// The server's name.
+    pub server: &'a str,
+    /// A greeting.
+    pub message: &'a str,
+    /// Whether the client has shown a token.
+    pub authenticated: bool,
+    /// Whether TLS is on; `tls_mode` follows from it.
+    #[serde(flatten, serialize_with = "tls_mode")]
+    pub secure: bool,
+}
+
+fn tls_mode<S: Serializer>(secure: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Mode {
+        tls_mode: &'static str,
+        secure: bool,
+    }
+    let tls_mode = if *secure { "WSS" } else { "WS" };
+    Mode { tls_mode, secure: *secure }.serialize(serializer)
+}
+
+/// Confirms a subscription to one channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Subscribed<'a> {
+    /// Which.
+    pub channel: &'a ChannelName,
+    /// The channel's position: what follows is later.
+    pub seq: Seq,
+    /// The life of its log.
+    pub epoch: Epoch,
+    /// For a subscription with `since`: whether the missed messages follow.
+    pub recovery: Option<Result<(), NotRecovered>>,
+}
+
+/// Why the missed messages cannot be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotRecovered {
+    /// The log was lost: it is in another epoch.
+    Restart,
+    /// The log does not reach back that far.
+    Retention,
+    /// The client claims a position the channel has not reached.
+    Ahead,
+}
+
+/// Why a subscriber missed messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// It did not take its bytes in time.
+    SlowConsumer,
+    /// The log dropped them.
+    Retention,
+    /// The log was lost.
+    Restart,
+}
+
+/// Messages that a subscriber will not get.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap {
+    /// The first.
+    pub from: Seq,
+    /// The last.
+    pub to: Seq,
+    /// Why.
+    pub reason: GapReason,
+    /// The life of the log that goes on.
+    pub epoch: Epoch,
+}
+
+#[derive(Serialize)]
+struct Single<'a> {
+    status: &'static str,
+    channel: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "epoch_text")]
+    epoch: Option<Epoch>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<NotRecovered>,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    status: &'static str,
+    #[serde(serialize_with = "names")]
+    channels: &'a [ChannelName],
+    #[serde(serialize_with = "failures")]
+    failed: &'a [(String, ErrorCode)],
+}
+
+#[derive(Serialize)]
+struct GapData {
+    from_seq: u64,
+    to_seq: u64,
+    missed: u64,
+    reason: GapReason,
+    #[serde(serialize_with = "epoch_text")]
+    epoch: Option<Epoch>,
+}
+
+fn epoch_text<S: Serializer>(epoch: &Option<Epoch>, serializer: S) -> Result<S::Ok, S::Error> {
+    match epoch {
+        Some(epoch) => serializer.collect_str(epoch),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn names<S: Serializer>(names: &[ChannelName], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(names.iter().map(ChannelName::as_str))
+}
+
+fn failures<S: Serializer>(
+    failed: &[(String, ErrorCode)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(failed.iter().map(|(name, code)| (name, code)))
+}
+
+impl Encoder {
+    /// Appends `session.created`.
+    pub fn welcome(&mut self, stamp: Stamp, welcome: &Welcome<'_>, out: &mut Vec<u8>) {
+        self.event(stamp, "session.created", None, welcome, out);
+    }
+
+    /// Appends the reply to a good token.
+    pub fn authenticated(
+        &mut self,
+        stamp: Stamp,
+        correlation: Option<&str>,
+        user_id: &str,
+        out: &mut Vec<u8>,
+    ) {
+        #[derive(Serialize)]
+        struct Authenticated<'a> {
+            status: &'static str,
+            user_id: &'a str,
+        }
+        let data = Authenticated { status: "authenticated", user_id };
+        self.response(stamp, correlation, "auth", &data, out);
+    }
+
+    /// Appends the confirmation of one subscription.
+    pub fn subscribed(
+        &mut self,
+        stamp: Stamp,
+        correlation: Option<&str>,
+        subscribed: &Subscribed<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let data = Single {
+            status: "subscribed",
+            channel: subscribed.channel.as_str(),
+            seq: Some(subscribed.seq.0),
+            epoch: Some(subscribed.epoch),
+            recovered: subscribed.recovery.map(|recovery| recovery.is_ok()),
+            reason: subscribed.recovery.and_then(Result::err),
+        };
+        self.response(stamp, correlation, "subscribe", &data, out);
+    }
+
+    /// Appends the confirmation that one subscription has ended.
+    pub fn unsubscribed(
+        &mut self,
+        stamp: Stamp,
+        correlation: Option<&str>,
+        channel: &ChannelName,
+        out: &mut Vec<u8>,
+    ) {
+        let data = Single {
+            status: "unsubscribed",
+            channel: channel.as_str(),
+            seq: None,
+            epoch: None,
+            recovered: None,
+            reason: None,
+        };
+        self.response(stamp, correlation, "unsubscribe", &data, out);
+    }
+
+    /// Appends the confirmation of a subscription to a list.
+    pub fn subscribed_list(
+        &mut self,
+        stamp: Stamp,
+        correlation: Option<&str>,
+        channels: &[ChannelName],
+        failed: &[(String, ErrorCode)],
+        out: &mut Vec<u8>,
+    ) {
+        let data = List { status: "subscribed", channels, failed };
+        self.response(stamp, correlation, "subscribe", &data, out);
+    }
+
+    /// Appends the confirmation that a list of subscriptions has ended.
+    pub fn unsubscribed_list(
+        &mut self,
+        stamp: Stamp,
+        correlation: Option<&str>,
+        channels: &[ChannelName],
+        failed: &[(String, ErrorCode)],
+        out: &mut Vec<u8>,
+    ) {
+        let data = List { status: "unsubscribed", channels, failed };
+        self.response(stamp, correlation, "unsubscribe", &data, out);
+    }
+
+    /// Appends the reply to a publish.
+    pub fn published(
+        &mut self,
+        stamp: Stamp,
+        correlation: Option<&str>,
+        channel: &ChannelName,
+        seq: Seq,
+        out: &mut Vec<u8>,
+    ) {
+        let data = Single {
+            status: "published",
+            channel: channel.as_str(),
+            seq: Some(seq.0),
+            epoch: None,
+            recovered: None,
+            reason: None,
+        };
+        self.response(stamp, correlation, "publish", &data, out);
+    }
+
+    /// Appends the refusal of a publish that may be repeated after so many seconds.
+    pub fn busy(
+        &mut self,
+        stamp: Stamp,
+        correlation: Option<&str>,
+        retry_after: f64,
+        out: &mut Vec<u8>,
+    ) {
+        #[derive(Serialize)]
+        struct Busy {
+            retry_after: f64,
+        }
+        let message = "No room for the message now";
+        self.error(stamp, correlation, ErrorCode::Busy, message, &Busy { retry_after }, out);
+    }
+
+    /// Appends a refusal without `data`.
+    pub fn refusal(
+        &mut self,
+        stamp: Stamp,
+        correlation: Option<&str>,
+        code: ErrorCode,
+        message: &str,
+        out: &mut Vec<u8>,
+    ) {
+        self.error(stamp, correlation, code, message, &Empty {}, out);
+    }
+
+    /// Appends the word that messages are missing here.
+    pub fn gap(&mut self, stamp: Stamp, channel: &ChannelName, gap: &Gap, out: &mut Vec<u8>) {
+        let data = GapData {
+            from_seq: gap.from.0,
+            to_seq: gap.to.0,
+            missed: (gap.to.0 + 1).saturating_sub(gap.from.0),
+            reason: gap.reason,
+            epoch: Some(gap.epoch),
+        };
+        self.event(stamp, "gap", Some(channel), &data, out);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! What a client asks for: docs/PROTOCOL.md section 3.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::Secret;
+use super::envelope::Inbound;
+use super::frame::cut;
+use super::object::{is_null, members, string};
+use super::reply::ErrorCode;
+use crate::limits::{MAX_CHANNEL_NAME, MAX_CHANNELS_PER_REQUEST, MAX_EVENT_NAME};
+use crate::telemetry::MessageType;
+use crate::types::{ChannelName, Epoch, EventName, JsonObject, NameError, Publication, Seq};
+
+/// A request, understood and checked as far as that needs no state.
+#[derive(Debug)]
+pub enum Request {
+    /// Wants channels.
+    Subscribe {
+        /// Which.
+        channels: Channels,
+        /// And what was missed since; only with a single channel.
+        since: Option<Since>,
+    },
+    /// Gives up channels.
+    Unsubscribe {
+        /// Which.
+        channels: Channels,
+    },
+    /// Broadcasts.
+    Publish(Publication),
+    /// Presents a token; `None` if it is missing or not a string.
+    Auth {
+        /// The token.
+        token: Option<Secret>,
+    },
+    /// Looks whether we live.
+    Ping,
+    /// An answer or receipt (`response`, `error`, `pong`, `ack`): it is owed no reply.
+    Ignored,
+}
+
+/// The channels of one request.
+#[derive(Debug)]
+pub enum Channels {
+    /// `"channel": C`, answered with `channel`.
+    One(ChannelName),
+    /// `"channels": […]`, answered with `channels` and `failed`. 1 to
+    /// [`MAX_CHANNELS_PER_REQUEST`] entries, possibly repeated.
+    Many(Vec<Result<ChannelName, BadName>>),
+}
+
+/// An entry of a list that is no channel name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadName {
+    /// The entry, cut to [`MAX_CHANNEL_NAME`] bytes.
+    pub text: String,
+    /// What is wrong with it.
+    pub error: NameError,
+}
+
+/// Where a client left off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Since {
+    /// The life of the log it was in; `None` for a text that no epoch of ours has.
+    pub epoch: Option<Epoch>,
+    /// The last message it has.
+    pub seq: Seq,
+}
+
+/// Why a request is refused before anybody looks at the state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// Nobody answers this; the event's name, cut and without control characters.
+    #[error("Unknown request event: {0}")]
+    Unknown(String),
+    /// No channel, or not a string.
+    #[error("Channel is missing or not a string")]
+    NoChannel,
+    /// A channel name that cannot be.
+    #[error("Channel name {0}")]
+    InvalidChannel(NameError),
+    /// More channels than one request may name.
+    #[error("More than {MAX_CHANNELS_PER_REQUEST} channels in one request")]
+    TooManyChannels,
+    /// A publish without event name, or with one that is not a string.
+    #[error("Event is missing or not a string")]
+    NoEvent,
+    /// A publish with an event name that cannot be.
+    #[error("Event name {0}")]
+    InvalidEvent(NameError),
+    /// A publish whose document is not an object.
+    #[error("Data of the message to publish must be an object")]
+    InvalidData,
+    /// `since` is not what it should be, or goes with a list.
+    #[error("Since must be {{\"epoch\":string,\"seq\":number}}, and goes with a single channel")]
+    InvalidSince,
+}
+
+impl RequestError {
+    /// The reply's `error_code`; its `error_message` is the `Display` text.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            RequestError::Unknown(_) => ErrorCode::UnknownRequest,
+            RequestError::NoChannel | RequestError::InvalidChannel(_) => ErrorCode::InvalidChannel,
+            RequestError::TooManyChannels => ErrorCode::LimitExceeded,
+            RequestError::NoEvent
+            | RequestError::InvalidEvent(_)
+            | RequestError::InvalidData
+            | RequestError::InvalidSince => ErrorCode::InvalidRequest,
+        }
+    }
+}
+
+impl Request {
+    /// Understands a message.
+    ///
+    /// # Errors
+    /// [`RequestError`] when it asks for nothing known, or asks wrongly.
+    pub fn parse(message: &Inbound<'_>) -> Result<Request, RequestError> {
+        let event = message.event.as_deref();
+        match (message.kind, event) {
+            (MessageType::Ping, _) => Ok(Request::Ping),
+            (MessageType::Subscribe, _)
+            | (MessageType::Request | MessageType::Event, Some("subscribe")) => subscribe(message),
+            (MessageType::Unsubscribe, _)
+            | (MessageType::Request | MessageType::Event, Some("unsubscribe")) => {
+                let (channels, _) = channels(message)?;
+                Ok(Request::Unsubscribe { channels })
+            }
+            (MessageType::Request, Some("publish")) => publish(message).map(Request::Publish),
+            (MessageType::Request, Some("auth")) => Ok(Request::Auth { token: token(message) }),
+            (
+                MessageType::Response | MessageType::Error | MessageType::Pong | MessageType::Ack,
+                _,
+            ) => Ok(Request::Ignored),
+            (MessageType::Request | MessageType::Event | MessageType::Invalid, _) => {
+                Err(RequestError::Unknown(printable(event.unwrap_or("null"))))
+            }
+        }
+    }
+}
+
+/// Named members of `data`, null ones left out.
+fn data<'a, const N: usize>(message: &Inbound<'a>, names: &[&str; N]) -> [Option<&'a RawValue>; N] {
+    // `data` is an object or absent: the envelope has seen to it.
+    let found = message.data.and_then(|data| members(data.get(), names).ok());
+    found.unwrap_or([None; N]).map(|value| value.filter(|value| !is_null(value)))
+}
+
+/// A text of the client's, fit to be repeated to it: bounded and without control characters.
+fn printable(text: &str) -> String {
+    cut(text, MAX_EVENT_NAME).chars().filter(|c| !c.is_control()).collect()
+}
+
+/// Takes the channels from `data.channels`, `data.channel`, `data.room` or `room`, the first there
+/// is; and `since` as it was written.
+fn channels<'a>(message: &Inbound<'a>) -> Result<(Channels, Option<&'a RawValue>), RequestError> {
+    let [list, channel, room, since] = data(message, &["channels", "channel", "room", "since"]);
+    let channels = match list {
+        Some(list) => Channels::Many(names(list)?),
+        None => Channels::One(match channel.or(room) {
+            Some(name) => name_of(Some(name))?,
+            None => parse_name(message.room.as_deref().unwrap_or_default())?,
+        }),
+    };
+    Ok((channels, since))
+}
+
+/// One channel name; an empty one is a missing one.
+fn parse_name(name: &str) -> Result<ChannelName, RequestError> {
+    ChannelName::parse(name).map_err(|error| match error {
+        NameError::Empty => RequestError::NoChannel,
+        error => RequestError::InvalidChannel(error),
+    })
+}
+
+fn name_of(value: Option<&RawValue>) -> Result<ChannelName, RequestError> {
+    parse_name(&value.and_then(string).ok_or(RequestError::NoChannel)?)
+}
+
+/// A list of names. What is no name fails alone; what is no string fails the request, since no
+/// reply could say which it was.
+fn names(list: &RawValue) -> Result<Vec<Result<ChannelName, BadName>>, RequestError> {
+    let entries: Vec<&RawValue> =
+        serde_json::from_str(list.get()).map_err(|_| RequestError::NoChannel)?;
+    if entries.is_empty() {
+        return Err(RequestError::NoChannel);
+    }
+    if entries.len() > MAX_CHANNELS_PER_REQUEST {
+        return Err(RequestError::TooManyChannels);
+    }
+    let name = |entry: &RawValue| {
+        let text: Cow<'_, str> = string(entry).ok_or(RequestError::NoChannel)?;
+        Ok(ChannelName::parse(&text)
+            .map_err(|error| BadName { text: cut(&text, MAX_CHANNEL_NAME).into(), error }))
+    };
+    entries.into_iter().map(name).collect()
+}
+
+fn subscribe(message: &Inbound<'_>) -> Result<Request, RequestError> {
+    let (channels, since) = channels(message)?;
+    let since = since.map(parse_since).transpose()?;
+    if since.is_some() && matches!(channels, Channels::Many(_)) {
+        return Err(RequestError::InvalidSince);
+    }
+    Ok(Request::Subscribe { channels, since })
+}
+
+fn parse_since(since: &RawValue) -> Result<Since, RequestError> {
+    let fields = members(since.get(), &["epoch", "seq"]);
+    let Ok([Some(epoch), Some(seq)]) = fields else { return Err(RequestError::InvalidSince) };
+    let epoch = string(epoch).ok_or(RequestError::InvalidSince)?;
+    let seq = serde_json::from_str(seq.get()).map_err(|_| RequestError::InvalidSince)?;
+    Ok(Since { epoch: Epoch::parse(&epoch), seq: Seq(seq) })
+}
+
+fn publish(message: &Inbound<'_>) -> Result<Publication, RequestError> {
+    let [channel, event, document] = data(message, &["channel", "event", "data"]);
+    let channel = name_of(channel)?;
+    let event = event.and_then(string).ok_or(RequestError::NoEvent)?;
+    let event = EventName::parse(&event).map_err(RequestError::InvalidEvent)?;
+    let document = document.ok_or(RequestError::InvalidData)?;
+    let data = JsonObject::from_raw(document).map_err(|_| RequestError::InvalidData)?;
+    Ok(Publication { channel, event, data })
+}
+
+fn token(message: &Inbound<'_>) -> Option<Secret> {
+    let [token] = data(message, &["token"]);
+    token.and_then(string).map(Secret::new)
+}
+
+#[cfg(test)]
+mod tests;

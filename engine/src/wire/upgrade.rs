@@ -1,0 +1,255 @@
+//! The HTTP/1.1 upgrade: RFC 6455 section 4.2, and the two health paths.
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use tungstenite::handshake::server::{create_response, write_response};
+
+use super::Secret;
+use crate::limits::{MAX_UPGRADE_HEADERS, MAX_UPGRADE_REQUEST};
+
+/// What the bytes of a new connection amount to.
+#[derive(Debug)]
+pub enum Upgrade {
+    /// Read on: the request is not whole. Its length is bounded here, not by the caller.
+    NeedMore,
+    /// Send the response and speak WebSocket.
+    Accept(Accepted),
+    /// Send the response and close.
+    Answer {
+        /// A whole HTTP response.
+        response: Vec<u8>,
+        /// Why no upgrade; `None` for a health path, which is not a fault.
+        refusal: Option<Refusal>,
+    },
+}
+
+/// A good upgrade request.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The `101 Switching Protocols`.
+    pub response: Vec<u8>,
+    /// Bytes of the request; those behind it belong to WebSocket.
+    pub consumed: usize,
+    /// The path, without query.
+    pub path: String,
+    /// The `Host` header.
+    pub host: String,
+    /// The `Origin` header, which browsers send.
+    pub origin: Option<String>,
+    /// The token of `Authorization: Bearer`, else of `?token=`.
+    pub token: Option<Secret>,
+}
+
+/// Why a request was not upgraded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not HTTP, or not as it should be.
+    Malformed,
+    /// Something but GET.
+    Method,
+    /// More than [`MAX_UPGRADE_REQUEST`] bytes or [`MAX_UPGRADE_HEADERS`] headers.
+    TooLarge,
+    /// HTTP without the upgrade headers, or HTTP/1.0.
+    NoUpgrade,
+    /// A version of WebSocket other than 13.
+    Version,
+    /// A missing, repeated or impossible `Sec-WebSocket-Key`.
+    Key,
+    /// A missing, repeated or impossible `Host`.
+    Host,
+    /// A repeated or impossible `Origin`.
+    Origin,
+}
+
+impl Refusal {
+    /// The status of the response.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Refusal::Malformed | Refusal::Key | Refusal::Host | Refusal::Origin => {
+                StatusCode::BAD_REQUEST
+            }
+            Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Refusal::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Refusal::NoUpgrade | Refusal::Version => StatusCode::UPGRADE_REQUIRED,
+        }
+    }
+
+    /// The body of the response, and the reason in logs.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Refusal::Malformed => "malformed HTTP request",
+            Refusal::Method => "only GET is served here",
+            Refusal::TooLarge => "request headers are too large",
+            Refusal::NoUpgrade => "this is a WebSocket endpoint: upgrade required",
+            Refusal::Version => "only WebSocket version 13 is spoken here",
+            Refusal::Key => "missing or invalid Sec-WebSocket-Key header",
+            Refusal::Host => "missing or invalid Host header",
+            Refusal::Origin => "invalid Origin header",
+        }
+    }
+
+    fn response(self) -> Vec<u8> {
+        let extra = match self {
+            Refusal::Method => "Allow: GET\r\n",
+            Refusal::NoUpgrade | Refusal::Version => {
+                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            }
+            _ => "",
+        };
+        let body = format!("{}\n", self.reason());
+        answer(self.status(), "text/plain; charset=utf-8", extra, &body)
+    }
+}
+
+/// Reads what a connection has sent so far. `ready` is what `GET /ready` answers.
+pub fn parse(buffer: &[u8], ready: bool) -> Upgrade {
+    match request(buffer) {
+        Ok(None) => Upgrade::NeedMore,
+        Ok(Some(request)) => {
+            if let Some(response) = health(&request, ready) {
+                return Upgrade::Answer { response, refusal: None };
+            }
+            upgrade(&request).map_or_else(refuse, Upgrade::Accept)
+        }
+        Err(refusal) => refuse(refusal),
+    }
+}
+
+fn refuse(refusal: Refusal) -> Upgrade {
+    Upgrade::Answer { response: refusal.response(), refusal: Some(refusal) }
+}
+
+/// A request that HTTP has no objection to.
+struct Request {
+    uri: Uri,
+    headers: HeaderMap,
+    old: bool,
+    consumed: usize,
+}
+
+fn request(buffer: &[u8]) -> Result<Option<Request>, Refusal> {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_UPGRADE_HEADERS];
+    let mut head = httparse::Request::new(&mut headers);
+    let consumed = match head.parse(buffer) {
+        Ok(httparse::Status::Complete(consumed)) if consumed <= MAX_UPGRADE_REQUEST => consumed,
+        Ok(httparse::Status::Partial) if buffer.len() < MAX_UPGRADE_REQUEST => return Ok(None),
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooLarge),
+        Err(_) => return Err(Refusal::Malformed),
+    };
+    let (Some(method), Some(path), Some(version)) = (head.method, head.path, head.version) else {
+        return Err(Refusal::Malformed);
+    };
+    if method != Method::GET.as_str() {
+        return Err(Refusal::Method);
+    }
+    let uri = path.parse().map_err(|_| Refusal::Malformed)?;
+    let mut headers = HeaderMap::with_capacity(head.headers.len());
+    for header in head.headers.iter() {
+        let name = header::HeaderName::from_bytes(header.name.as_bytes());
+        let value = HeaderValue::from_bytes(header.value);
+        let (Ok(name), Ok(value)) = (name, value) else { return Err(Refusal::Malformed) };
+        headers.append(name, value);
+    }
+    Ok(Some(Request { uri, headers, old: version == 0, consumed }))
+}
+
+impl Request {
+    /// Whether a list header, possibly over several lines, has the token.
+    fn lists(&self, name: header::HeaderName, token: &str) -> bool {
+        self.headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|entry| entry.trim().eq_ignore_ascii_case(token))
+    }
+
+    fn wants_upgrade(&self) -> bool {
+        !self.old
+            && self.lists(header::CONNECTION, "upgrade")
+            && self.lists(header::UPGRADE, "websocket")
+    }
+
+    /// The value of a header that may come once at most.
+    fn single(&self, name: header::HeaderName) -> Result<Option<&str>, ()> {
+        let mut values = self.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (None, _) => Ok(None),
+            (Some(value), None) => value.to_str().map(Some).map_err(|_| ()),
+            (Some(_), Some(_)) => Err(()),
+        }
+    }
+
+    fn token(&self) -> Option<Secret> {
+        let bearer = self.single(header::AUTHORIZATION).ok().flatten().and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim()))
+        });
+        bearer.or_else(|| {
+            let query = self.uri.query()?;
+            let mut pairs = form_urlencoded::parse(query.as_bytes());
+            pairs.find(|(key, _)| key == "token").map(|(_, value)| Secret::new(value))
+        })
+    }
+}
+
+fn upgrade(request: &Request) -> Result<Accepted, Refusal> {
+    if !request.wants_upgrade() {
+        return Err(Refusal::NoUpgrade);
+    }
+    let host = request.single(header::HOST).ok().flatten().ok_or(Refusal::Host)?;
+    let origin = request.single(header::ORIGIN).map_err(|()| Refusal::Origin)?;
+    if request.single(header::SEC_WEBSOCKET_VERSION) != Ok(Some("13")) {
+        return Err(Refusal::Version);
+    }
+    let key = request.single(header::SEC_WEBSOCKET_KEY).ok().flatten().ok_or(Refusal::Key)?;
+    Ok(Accepted {
+        response: switch(key)?,
+        consumed: request.consumed,
+        path: request.uri.path().into(),
+        host: host.into(),
+        origin: origin.map(Into::into),
+        token: request.token(),
+    })
+}
+
+/// The `101` for a key. Everything else was checked: lists are read more generously here.
+fn switch(key: &str) -> Result<Vec<u8>, Refusal> {
+    let request = http::Request::builder()
+        .header(header::CONNECTION, "Upgrade")
+        .header(header::UPGRADE, "websocket")
+        .header(header::SEC_WEBSOCKET_VERSION, "13")
+        .header(header::SEC_WEBSOCKET_KEY, key)
+        .body(())
+        .map_err(|_| Refusal::Key)?;
+    let response = create_response(&request).map_err(|_| Refusal::Key)?;
+    let mut bytes = Vec::new();
+    write_response(&mut bytes, &response).expect("a Vec takes every byte");
+    Ok(bytes)
+}
+
+/// Answers the health paths, unless a client wants a WebSocket there.
+fn health(request: &Request, ready: bool) -> Option<Vec<u8>> {
+    if request.wants_upgrade() {
+        return None;
+    }
+    let (status, text) = match (request.uri.path(), ready) {
+        ("/health", _) => (StatusCode::OK, "ok"),
+        ("/ready", true) => (StatusCode::OK, "ready"),
+        ("/ready", false) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+        _ => return None,
+    };
+    let body = format!("{{\"status\":\"{text}\"}}");
+    Some(answer(status, "application/json", "", &body))
+}
+
+fn answer(status: StatusCode, content: &str, extra: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\nConnection: close\r\n{extra}Content-Type: {content}\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests;
