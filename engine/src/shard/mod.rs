@@ -4,7 +4,7 @@
 //! * `desk`: where it waits for the turn;
 //! * `turn`: the duty cycle that drives the broker;
 //! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
-//! * `lanes`, `report`, `clock`, `wake`, `drain`: the other shards, the collector, time, sleep, end.
+//! * `lanes`, `report`, `clock`, `wake`, `drain`: other shards, the collector, time, sleep, end.
 
 mod accept;
 mod clock;
