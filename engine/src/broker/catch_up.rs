@@ -5,7 +5,6 @@ use super::effect::Effect;
 use super::hub::Hub;
 use super::laggard::{LagState, Laggard};
 use super::outlet::{Outlet, Payload};
-use crate::limits::{LAGGARD_BYTES_PER_SHARD, LAGGARD_CHUNK, LAGGARDS_PER_TURN};
 use crate::telemetry::Count;
 use crate::types::{ConnectionKey, Now, Seq, Time};
 use crate::wire::reply::{Gap, GapReason};
@@ -106,7 +105,7 @@ impl Hub {
         let bytes = laggard.bytes();
         self.laggard_bytes = self.laggard_bytes - laggard.charged + bytes;
         laggard.charged = bytes;
-        if self.laggard_bytes > LAGGARD_BYTES_PER_SHARD && !laggard.closing {
+        if self.laggard_bytes > self.bounds.laggard_bytes && !laggard.closing {
             self.close(now, key, CloseReason::LaggardMemory);
         }
     }
@@ -120,7 +119,7 @@ impl Hub {
     }
 
     pub(super) fn serve_laggards(&mut self, now: Now, outlet: &mut impl Outlet) {
-        for _ in 0..self.ready.len().min(LAGGARDS_PER_TURN) {
+        for _ in 0..self.ready.len().min(self.bounds.laggards) {
             let Some(key) = self.ready.pop_front() else { break };
             self.serve(now, key, outlet);
         }
@@ -187,12 +186,12 @@ impl Hub {
             let mut count = 0;
             for frame in channel.log.from(cursor.next).take_while(|frame| frame.seq <= handed) {
                 let bytes = frame.bytes();
-                if joined.is_empty() && bytes.len() >= LAGGARD_CHUNK {
+                if joined.is_empty() && bytes.len() >= self.bounds.chunk {
                     laggard.cursors[turn].next = frame.seq.next();
                     self.recorder.count(Count::CatchUps, 1);
                     return Next::Write(Payload::Frame(frame.clone(), 0));
                 }
-                if joined.len() + bytes.len() > LAGGARD_CHUNK {
+                if joined.len() + bytes.len() > self.bounds.chunk {
                     break;
                 }
                 joined.extend_from_slice(bytes);

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::channel::Link;
 use super::frame::Frame;
 use super::hub::Hub;
-use crate::limits::SHARD_UNSWEPT_BYTES;
 use crate::telemetry::Count;
 use crate::types::{Seq, Time};
 
@@ -26,7 +25,7 @@ pub(super) struct Retained {
 impl Hub {
     /// Whether publications, requests and notices may be handed in now.
     pub fn wants_input(&self) -> bool {
-        self.retained.unswept < SHARD_UNSWEPT_BYTES
+        self.retained.unswept < self.bounds.shard_unswept
     }
 
     /// Adds the next frame to a channel's log (invariant 2), to be swept. `counted`: see the log.
@@ -134,7 +133,7 @@ impl Hub {
         let channel = &self.channels[index];
         let needed = channel.needed_from();
         let Seq(head) = channel.log.head();
-        head + 1 - needed.0.min(head + 1) >= crate::limits::CHANNEL_UNSWEPT_FRAMES
+        head + 1 - needed.0.min(head + 1) >= self.bounds.channel_frames
             || channel.log.bytes_from(needed) >= crate::limits::CHANNEL_UNSWEPT_BYTES
     }
 }

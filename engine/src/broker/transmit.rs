@@ -9,7 +9,7 @@ use super::gate::Pass;
 use super::hub::Hub;
 use super::laggard::LagState;
 use super::outlet::{Flushed, Outlet, Owed, Payload, Short};
-use crate::limits::{JOIN_BYTES, SLICE_DELIVERIES};
+use crate::limits::JOIN_BYTES;
 use crate::telemetry::{Count, MessageError};
 use crate::types::{ConnectionKey, Epoch, Now, Seq, Time};
 
@@ -125,7 +125,7 @@ impl Hub {
     }
 
     fn sweep(&mut self, now: Time, outlet: &mut impl Outlet) {
-        let mut budget = SLICE_DELIVERIES;
+        let mut budget = self.bounds.slice;
         for _ in 0..self.dirty.len() {
             let Some(index) = self.dirty.pop_front() else { break };
             self.sweep_channel(now, index, &mut budget, outlet);
@@ -158,7 +158,7 @@ impl Hub {
                     channel.dirty = false;
                     return;
                 }
-                let target = joined_target(channel);
+                let target = joined_target(channel, self.bounds.join);
                 channel.live.start(target);
             }
             if *budget == 0 {
@@ -362,13 +362,13 @@ impl Hub {
 }
 
 /// How far one sweep goes: everything new, as far as it is worth joining.
-fn joined_target(channel: &super::channel::Channel) -> Seq {
+fn joined_target(channel: &super::channel::Channel, limit: usize) -> Seq {
     let mut frames = channel.log.from(channel.live.delivered().next());
     let mut target = frames.next().map_or(channel.log.head(), |frame| frame.seq);
     let mut bytes = channel.log.from(target).next().map_or(0, |frame| frame.bytes().len());
     for frame in frames {
         bytes += frame.bytes().len();
-        if bytes > JOIN_BYTES {
+        if bytes > limit {
             break;
         }
         target = frame.seq;
