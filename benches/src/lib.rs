@@ -1,1 +1,95 @@
-//! Benchmarks of the engine.
+//! What the benchmarks share: a hub with subscribers, and an outlet that writes nowhere.
+
+use std::sync::Arc;
+
+use uringcast_engine::broker::effect::{Lanes, Notice, Request};
+use uringcast_engine::broker::hub::{Admission, Hub};
+use uringcast_engine::broker::outlet::{Flushed, Outlet, Payload};
+use uringcast_engine::limits::BATCH_ENTRIES;
+use uringcast_engine::wire::frame::Opcode;
+use uringcast_engine::{
+    ChannelName, Config, EventName, JsonObject, Now, Publication, ShardId, Time,
+};
+
+/// Takes every write and forgets it: what is left is the broker's own cost.
+#[derive(Debug, Default)]
+pub struct Nowhere {
+    payloads: Vec<Payload>,
+    entries: usize,
+    /// Writes taken in all.
+    pub writes: u64,
+}
+
+impl Outlet for Nowhere {
+    fn load(&mut self, payload: Payload) {
+        self.payloads.push(payload);
+    }
+
+    fn push(&mut self, _connection: u32) -> bool {
+        self.entries += 1;
+        self.writes += 1;
+        self.entries == BATCH_ENTRIES
+    }
+
+    fn flush(&mut self, out: &mut Flushed) {
+        self.entries = 0;
+        out.payloads.append(&mut self.payloads);
+    }
+}
+
+/// The lanes of an engine with one shard.
+#[derive(Debug)]
+pub struct NoLanes;
+
+impl Lanes for NoLanes {
+    fn try_request(&mut self, _to: ShardId, request: Request) -> Result<(), Request> {
+        Err(request)
+    }
+
+    fn try_notice(&mut self, _to: ShardId, notice: Notice) -> Result<(), Notice> {
+        Err(notice)
+    }
+
+    fn reply(&mut self, _to: ShardId, _notice: Notice) {}
+}
+
+/// A reading of the clocks, `ns` after the start.
+pub fn at(ns: u64) -> Now {
+    Now { mono: Time(ns), unix_us: 1_700_000_000_000_000 + (ns / 1_000) as i64 }
+}
+
+/// A client's text message as it stands on the wire: masked.
+pub fn client_text(text: &str) -> Vec<u8> {
+    let mask = [0x12, 0x34, 0x56, 0x78];
+    let mut frame = Vec::new();
+    uringcast_engine::wire::frame::header(Opcode::Text, text.len(), &mut frame);
+    frame[1] |= 0x80;
+    frame.extend_from_slice(&mask);
+    frame.extend(text.bytes().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
+/// A publication with `bytes` bytes of payload.
+pub fn publication(channel: &str, bytes: usize) -> Publication {
+    let data = format!("{{\"x\":\"{}\"}}", "a".repeat(bytes));
+    Publication {
+        channel: ChannelName::parse(channel).expect("a good name"),
+        event: EventName::parse("bench").expect("a good name"),
+        data: JsonObject::parse(data.as_bytes()).expect("an object"),
+    }
+}
+
+/// A hub of one shard with `subscribers` live subscribers of channel `bench:0`.
+pub fn hub(subscribers: usize) -> Hub {
+    let config = Config { message_rate: 0, ..Config::default() };
+    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, subscribers, 7);
+    let peer = "127.0.0.1:1".parse().expect("an address");
+    let subscribe = client_text(r#"{"type":"subscribe","room":"bench:0"}"#);
+    for _ in 0..subscribers {
+        let admission = Admission { peer, secure: false, over_capacity: false };
+        let key = hub.admit(at(0), &admission).expect("room for all");
+        hub.handle_received(at(0), key, &mut subscribe.clone());
+        hub.poll_transmit(at(0), &mut Nowhere::default(), &mut NoLanes);
+    }
+    hub
+}

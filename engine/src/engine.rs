@@ -1,136 +1,70 @@
 //! The engine's public face: start it, publish into it, drain it.
 
-use std::future::Future;
+mod channels;
+mod control;
+mod errors;
+mod listen;
+mod machine;
+mod publisher;
+mod start;
+mod ticket;
+mod wiring;
+
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender};
+
+pub use channels::ChannelInfo;
+pub use errors::{Lost, Saturated, StartError};
+pub use publisher::Publisher;
+pub use ticket::{BatchTicket, Ticket};
 
 use crate::config::Config;
+use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};
+use crate::sync::Heartbeat;
 use crate::telemetry::Snapshot;
-use crate::types::{ChannelName, Publication, Seq};
+use crate::types::Time;
+use control::Control;
 
 /// A running engine. Dropping it without [`Engine::drain`] ends all connections at once.
+///
+/// ```
+/// use std::time::Duration;
+/// use uringcast_engine::{ChannelName, Config, Engine, EventName, JsonObject, Publication, Seq};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let engine = Engine::start(Config {
+///     listen: vec!["127.0.0.1:0".parse()?],
+///     shards: Some(1),
+///     ..Config::default()
+/// })?;
+/// println!("subscribe at ws://{}", engine.local_addrs()[0]);
+///
+/// // A handle for any thread; the ticket can also be awaited.
+/// let ticket = engine.publisher().try_publish(Publication {
+///     channel: ChannelName::parse("news:today")?,
+///     event: EventName::parse("news.published")?,
+///     data: JsonObject::parse(br#"{"title": "Hello"}"#)?,
+/// })?;
+/// assert_eq!(ticket.wait()?, Seq(1));
+///
+/// engine.drain(Duration::from_secs(10));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub struct Engine {}
-
-/// Why an engine could not start. Each text names the setting, the value and the remedy.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// An address could not be listened on.
-    #[error("cannot listen on {address}: {source}. {remedy}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-        /// What to do about it.
-        remedy: &'static str,
-    },
-    /// The kernel refuses io_uring or a part of it that the engine needs.
-    #[error("cannot use io_uring: {source}. {remedy}")]
-    Ring {
-        /// What the system said.
-        source: std::io::Error,
-        /// What to do about it.
-        remedy: &'static str,
-    },
-    /// A setting contradicts another or the machine.
-    #[error("{0}")]
-    Config(String),
-}
-
-/// The engine has no room for the publication now; nothing of it was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the engine is saturated; try again in {} ms", retry_after.as_millis())]
-pub struct Saturated {
-    /// When to try again.
-    pub retry_after: Duration,
-}
-
-/// Why an accepted publication got no position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Lost {
-    /// The channel's subscribers have not been served the earlier ones yet.
-    #[error(transparent)]
-    Saturated(#[from] Saturated),
-    /// The engine is shutting down.
-    #[error("the engine is shutting down")]
-    Closed,
-}
-
-/// Resolves to the position a publication was given. May be dropped.
-#[derive(Debug)]
-pub struct Ticket {}
-
-impl Ticket {
-    /// Blocks this thread until the position is known.
-    ///
-    /// # Errors
-    /// [`Lost`].
-    pub fn wait(self) -> Result<Seq, Lost> {
-        todo!()
-    }
-}
-
-impl Future for Ticket {
-    type Output = Result<Seq, Lost>;
-    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
-        todo!()
-    }
-}
-
-/// Resolves to one result per publication of a batch, in its order. May be dropped.
-#[derive(Debug)]
-pub struct BatchTicket {}
-
-impl BatchTicket {
-    /// Blocks this thread until all positions are known.
-    pub fn wait(self) -> Vec<Result<Seq, Lost>> {
-        todo!()
-    }
-}
-
-impl Future for BatchTicket {
-    type Output = Vec<Result<Seq, Lost>>;
-    fn poll(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Self::Output> {
-        todo!()
-    }
-}
-
-/// Publishes from any thread. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Publisher {}
-
-impl Publisher {
-    /// Hands one publication to its channel's home shard, without waiting.
-    ///
-    /// # Errors
-    /// [`Saturated`] when the home's mailbox is full.
-    pub fn try_publish(&self, _publication: Publication) -> Result<Ticket, Saturated> {
-        todo!()
-    }
-
-    /// Hands over all publications or none. Order per channel is the order given.
-    ///
-    /// # Errors
-    /// [`Saturated`] when one of the homes has no room for its part.
-    pub fn try_publish_batch(&self, _batch: Vec<Publication>) -> Result<BatchTicket, Saturated> {
-        todo!()
-    }
-}
-
-/// One channel as [`Engine::channels`] lists it.
-#[derive(Clone, Debug)]
-pub struct ChannelInfo {
-    /// Its name.
-    pub name: ChannelName,
-    /// Position of its last message.
-    pub seq: Seq,
-    /// Its log's epoch.
-    pub epoch: crate::types::Epoch,
-    /// Subscribers on all shards.
-    pub subscribers: u64,
+pub struct Engine {
+    addresses: Vec<SocketAddr>,
+    control: Arc<Control>,
+    heartbeats: Vec<Arc<Heartbeat>>,
+    snapshots: Receiver<Box<Snapshot>>,
+    twins: Vec<Sender<Box<Snapshot>>>,
+    started: Instant,
+    /// By shard; empty after the drain.
+    threads: Vec<JoinHandle<()>>,
 }
 
 /// How a drain went.
@@ -144,47 +78,83 @@ pub struct DrainReport {
 
 impl Engine {
     /// Binds the listeners, starts one pinned thread per shard and returns once all of them serve.
+    /// Raises the process's soft limit of open files to the hard one.
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn start(_config: Config) -> Result<Engine, StartError> {
-        todo!()
+    pub fn start(config: Config) -> Result<Engine, StartError> {
+        start::start(config, crate::shard::run)
     }
 
     /// The addresses it listens on, with the ports that port 0 stood for.
     pub fn local_addrs(&self) -> &[SocketAddr] {
-        todo!()
+        &self.addresses
     }
 
     /// Number of shards.
     pub fn shards(&self) -> usize {
-        todo!()
+        self.heartbeats.len()
     }
 
     /// A handle to publish with.
     pub fn publisher(&self) -> Publisher {
-        todo!()
+        Publisher::new(Arc::clone(&self.control))
     }
 
     /// Up to `limit` channels from `cursor` on (start with 0), and the cursor of the next page,
-    /// `None` after the last. Channels that come and go meanwhile may be missed or seen.
-    pub async fn channels(&self, _cursor: u64, _limit: usize) -> (Vec<ChannelInfo>, Option<u64>) {
-        todo!()
+    /// `None` after the last. Channels that come and go meanwhile may be missed or seen. A page
+    /// may be short or empty though others follow: it ends with its shard, has at most
+    /// [`CHANNELS_PAGE`](crate::limits::CHANNELS_PAGE) channels, and is to be asked for again when
+    /// too many others are being asked for.
+    pub async fn channels(&self, cursor: u64, limit: usize) -> (Vec<ChannelInfo>, Option<u64>) {
+        channels::page(&self.control, cursor, limit).await
     }
 
     /// Gives every snapshot that the shards have sent since the last call to `visit`.
-    pub fn collect(&self, _visit: impl FnMut(&Snapshot)) {
-        todo!()
+    pub fn collect(&self, mut visit: impl FnMut(&Snapshot)) {
+        for snapshot in self.snapshots.try_iter() {
+            visit(&snapshot);
+            // A shard that has twins enough, or has ended, needs no more.
+            let _ = self.twins[snapshot.shard.index()].try_send(snapshot);
+        }
     }
 
     /// Whether every shard is serving: turned within the last second, not draining.
     pub fn is_ready(&self) -> bool {
-        todo!()
+        let now = Time::default() + self.started.elapsed();
+        self.control.stage.is_serving()
+            && self.heartbeats.iter().all(|heart| now.since(heart.last()) <= HEARTBEAT_LIMIT)
     }
 
     /// Stops accepting, closes every connection with 1001 and waits until they are gone or the
-    /// deadline is over. Blocks this thread.
-    pub fn drain(self, _deadline: Duration) -> DrainReport {
-        todo!()
+    /// deadline is over, at most [`MAX_DRAIN`]. Blocks this thread.
+    pub fn drain(mut self, deadline: Duration) -> DrainReport {
+        self.end(deadline)
+    }
+
+    fn end(&mut self, deadline: Duration) -> DrainReport {
+        let mut sum = DrainReport::default();
+        if self.threads.is_empty() {
+            return sum;
+        }
+        let reports = self.control.drain(Instant::now() + deadline.min(MAX_DRAIN));
+        for (thread, report) in self.threads.drain(..).zip(reports) {
+            let Some(report) = report else {
+                let shard = thread.thread().name().unwrap_or_default().to_owned();
+                tracing::error!(shard, "has not drained in time and is left behind");
+                continue;
+            };
+            sum.closed += report.closed;
+            sum.cut += report.cut;
+            // A shard that panics aborts the process, so there is nothing to learn.
+            let _ = thread.join();
+        }
+        sum
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO);
     }
 }

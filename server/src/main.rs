@@ -1,2 +1,48 @@
-//! placeholder
-fn main() {}
+//! `uringcast-server`: settings in, a server out, and the exit code of how it ended.
+
+use std::io::Write;
+use std::process::exit;
+
+use uringcast_server::args::{self, Action, ArgsError};
+use uringcast_server::config::Home;
+use uringcast_server::run::{self, Ended};
+use uringcast_server::{check, log};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The operator has something to mend.
+const OPERATOR: i32 = 2;
+/// What a shell adds to the number of the signal that ended a process.
+const BY_SIGNAL: i32 = 128;
+
+fn main() {
+    let (action, settings) = match args::read(std::env::args_os(), std::env::vars_os()) {
+        Ok(read) => read,
+        Err(ArgsError::Usage(usage)) => usage.exit(),
+        Err(ArgsError::Problems(problems)) => fail(&problems),
+    };
+    log::start(&settings);
+    let (state, home) = (std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"));
+    let home = Home { state: state.as_deref(), home: home.as_deref() };
+    let ended = match action {
+        Action::CheckConfig => run::check(&settings, home).map(|_| {
+            // Whoever reads may stop reading.
+            let _ = std::io::stdout().write_all(check::render(&settings).as_bytes());
+            Ended::Drained
+        }),
+        Action::Serve => run::serve(&settings, home),
+    };
+    match ended {
+        Ok(Ended::Drained) => exit(0),
+        Ok(Ended::Cut(signal)) => exit(BY_SIGNAL + signal),
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &dyn std::fmt::Display) -> ! {
+    for line in error.to_string().lines() {
+        eprintln!("error: {line}");
+    }
+    exit(OPERATOR)
+}

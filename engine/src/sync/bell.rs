@@ -1,11 +1,23 @@
 //! Wakes a parked shard (invariant 7).
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{EventfdFlags, eventfd};
+
+use super::parking::Parking;
 
 /// An eventfd that is written only if its owner said it would sleep.
+///
+/// The owner's loop: work until nothing is left, [`park`](Bell::park), look for work once more;
+/// found some: [`unpark`](Bell::unpark) and go on; found none: wait until the descriptor is
+/// readable, then [`drain`](Bell::drain), [`unpark`](Bell::unpark) and look. Others make their work
+/// visible, then [`ring`](Bell::ring), once per batch.
 #[derive(Debug)]
-pub struct Bell {}
+pub struct Bell {
+    parking: Parking,
+    event: OwnedFd,
+}
 
 impl Bell {
     /// A bell for one owner.
@@ -13,27 +25,38 @@ impl Bell {
     /// # Errors
     /// When no descriptor is to be had.
     pub fn new() -> io::Result<Bell> {
-        todo!()
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Bell { parking: Parking::new(), event })
     }
 
     /// Wakes the owner if it is parked. Call after the work was made visible.
     pub fn ring(&self) {
-        todo!()
+        if self.parking.claim_wake() {
+            // Fails only where the count is full: the descriptor is readable then too.
+            let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
+        }
     }
 
     /// The owner says that it is about to sleep; it must look for work once more afterwards.
     pub fn park(&self) {
-        todo!()
+        self.parking.park();
     }
 
     /// The owner is awake: rings cost nothing until the next `park`.
     pub fn unpark(&self) {
-        todo!()
+        self.parking.unpark();
+    }
+
+    /// Makes the descriptor unreadable until the next ring, without waiting. Call after waking and
+    /// before looking for work, never between looking and waiting.
+    pub fn drain(&self) {
+        // Fails only where nothing was rung.
+        let _ = rustix::io::read(&self.event, &mut [0_u8; 8]);
     }
 }
 
 impl AsFd for Bell {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        todo!()
+        self.event.as_fd()
     }
 }

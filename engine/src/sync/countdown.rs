@@ -1,6 +1,6 @@
 //! Counts down to the last of several shards.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use super::atomics::{AtomicU32, Ordering};
 
 /// Tells the last of `n` parties that it is the last.
 #[derive(Debug)]

@@ -1,17 +1,129 @@
 //! A bounded queue from any thread to one shard, with room reserved before anything is sent.
 
+use std::fmt;
+use std::sync::Arc;
+
+use crossbeam::channel::{Receiver, Sender, unbounded};
+
+use super::Bell;
+use super::room::Room;
+use crate::limits::CONTROL_COMMANDS;
+
 /// The sending side. Cheap to clone.
-#[derive(Debug)]
 pub struct Mailbox<T> {
-    _t: std::marker::PhantomData<T>,
+    // Unbounded by itself: `room` is what bounds it, and an empty one owns next to no memory.
+    sender: Sender<(T, usize)>,
+    room: Arc<Room>,
+    capacity: usize,
+    bell: Arc<Bell>,
 }
 
-/// The shard's side.
-#[derive(Debug)]
+/// The shard's side. Dropping it drops what is waiting and whatever is sent later.
 pub struct MailboxReceiver<T> {
-    _t: std::marker::PhantomData<T>,
+    receiver: Receiver<(T, usize)>,
+    room: Arc<Room>,
 }
-/// Makes the two ends of a mailbox.
-pub fn mailbox<T>() -> (Mailbox<T>, MailboxReceiver<T>) {
-    todo!()
+
+/// Room for one entry of a known cost. Dropped unused, it gives the room back.
+#[must_use]
+pub struct Permit<'a, T> {
+    mailbox: &'a Mailbox<T>,
+    cost: usize,
+}
+
+/// Makes the two ends of a mailbox with room for a total cost of `capacity`, whose owner is woken
+/// by `bell`.
+pub fn mailbox<T>(capacity: usize, bell: Arc<Bell>) -> (Mailbox<T>, MailboxReceiver<T>) {
+    let (sender, receiver) = unbounded();
+    let room = Arc::new(Room::new());
+    let mailbox = Mailbox { sender, room: Arc::clone(&room), capacity, bell };
+    (mailbox, MailboxReceiver { receiver, room })
+}
+
+impl<T> Mailbox<T> {
+    /// Takes room for one entry that costs `cost`, at least 1. `None` when there is not so much.
+    pub fn try_reserve(&self, cost: usize) -> Option<Permit<'_, T>> {
+        debug_assert!(cost > 0, "free entries would be unbounded");
+        let fits = self.room.try_take(cost, self.capacity);
+        // Not `then_some`: a permit that is made gives its room back when dropped.
+        fits.then(|| Permit { mailbox: self, cost })
+    }
+
+    /// Sends a command that goes beside the capacity, in a reserve of
+    /// [`CONTROL_COMMANDS`].
+    ///
+    /// # Errors
+    /// The entry, when the reserve is used up too.
+    pub fn send_control(&self, entry: T) -> Result<(), T> {
+        if !self.room.try_take(1, self.capacity + CONTROL_COMMANDS) {
+            return Err(entry);
+        }
+        Permit { mailbox: self, cost: 1 }.send(entry);
+        Ok(())
+    }
+
+    /// Sends the command that ends the receiver, whatever is waiting. Call it once.
+    pub fn send_last(&self, entry: T) {
+        let _ = self.room.try_take(1, usize::MAX);
+        Permit { mailbox: self, cost: 1 }.send(entry);
+    }
+}
+
+impl<T> Permit<'_, T> {
+    /// Sends the entry and rings the bell. If the receiver is gone, the entry is dropped.
+    pub fn send(mut self, entry: T) {
+        if self.mailbox.sender.send((entry, self.cost)).is_ok() {
+            self.cost = 0;
+            self.mailbox.bell.ring();
+        }
+    }
+}
+
+impl<T> Drop for Permit<'_, T> {
+    fn drop(&mut self) {
+        self.mailbox.room.give_back(self.cost);
+    }
+}
+
+impl<T> MailboxReceiver<T> {
+    /// Takes the oldest entry and its cost, whose room is free from now on.
+    pub fn pop(&self) -> Option<(T, usize)> {
+        let (entry, cost) = self.receiver.try_recv().ok()?;
+        self.room.give_back(cost);
+        Some((entry, cost))
+    }
+
+    /// Whether nothing is waiting.
+    pub fn is_empty(&self) -> bool {
+        self.receiver.is_empty()
+    }
+}
+
+impl<T> Drop for MailboxReceiver<T> {
+    fn drop(&mut self) {
+        while self.pop().is_some() {}
+    }
+}
+
+impl<T> Clone for Mailbox<T> {
+    fn clone(&self) -> Mailbox<T> {
+        Mailbox {
+            sender: self.sender.clone(),
+            room: Arc::clone(&self.room),
+            capacity: self.capacity,
+            bell: Arc::clone(&self.bell),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Mailbox<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Mailbox({} of {})", self.room.used(), self.capacity)
+    }
+}
+
+impl<T> fmt::Debug for MailboxReceiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MailboxReceiver({})", self.room.used())
+    }
 }

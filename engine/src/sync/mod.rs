@@ -1,14 +1,24 @@
 //! The only atomics of the engine: lanes and mailboxes between threads, the bell that wakes a
 //! parked shard, and the counters that more than one shard touches.
 
+mod atomics;
 mod bell;
 mod countdown;
 mod lane;
 mod mailbox;
+mod parking;
+mod room;
 mod shared;
 
 pub use bell::Bell;
 pub use countdown::Countdown;
 pub use lane::Lane;
-pub use mailbox::{Mailbox, MailboxReceiver, mailbox};
-pub use shared::{Heartbeat, Quota};
+pub use mailbox::{Mailbox, MailboxReceiver, Permit, mailbox};
+pub use shared::{Heartbeat, Quota, Stage};
+
+/// Ends the process for a fault of our own, rather than strand a shard (invariant 9).
+pub(crate) fn abort(what: &str) -> ! {
+    // Not through `tracing` alone: nobody may be listening, and nothing runs after this.
+    eprintln!("uringcast: internal error: {what}; aborting");
+    std::process::abort()
+}

@@ -11,14 +11,14 @@ use crate::types::{ChannelName, Publication, Seq};
 /// What is fresh in every envelope; the caller has the randomness and the clock (invariant 8).
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
-    /// Random bits, from which [`uuid`] makes the `id`.
+    /// Random bits, from which [`uuid_of`] makes the `id`.
     pub id: [u8; 16],
     /// Microseconds since 1970-01-01 UTC, for the `timestamp`.
     pub unix_us: i64,
 }
 
 /// The version 4 UUID with these free bits.
-pub fn uuid(bits: [u8; 16]) -> Uuid {
+pub fn uuid_of(bits: [u8; 16]) -> Uuid {
     uuid::Builder::from_random_bytes(bits).into_uuid()
 }
 
@@ -142,7 +142,7 @@ impl Encoder {
         let out = &mut self.scratch;
         out.extend_from_slice(b"{\"id\":\"");
         let mut text = Uuid::encode_buffer();
-        out.extend_from_slice(uuid(stamp.id).as_hyphenated().encode_lower(&mut text).as_bytes());
+        out.extend_from_slice(uuid_of(stamp.id).as_hyphenated().encode_lower(&mut text).as_bytes());
         out.extend_from_slice(b"\",\"correlation_id\":");
         json(&fields.correlation, out);
         out.extend_from_slice(b",\"type\":\"");

@@ -109,6 +109,11 @@ pub(super) struct Message {
 }
 
 impl Message {
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Grows by doubling, so that a length is not believed before its bytes come, but never
     /// beyond what the limit lets the message become.
     fn append(&mut self, chunk: &[u8], max_message: usize) -> Result<(), FrameError> {
@@ -197,6 +202,10 @@ impl Partial {
         let ended = taken == head.len;
         if !ended {
             self.frame = Some(Unfinished { head, taken });
+            if piece.is_empty() {
+                // Nothing to keep yet: the payload may still come whole, and be used in place.
+                return Ok(None);
+            }
         }
         if head.opcode.is_control() {
             self.control.extend_from_slice(piece);

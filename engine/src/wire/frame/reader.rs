@@ -3,7 +3,7 @@
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::mask::unmask;
-use super::partial::{Assembled, Head, Partial, Unfinished};
+use super::partial::{Assembled, Head, Message, Partial, Unfinished};
 use super::{FrameError, MAX_CLIENT_HEADER, Opcode};
 
 /// One client's stream between two reads. Holds nothing (16 bytes, no heap) unless a frame or a
@@ -39,7 +39,7 @@ impl Reader {
         Decoding { reader: self, input, consumed: 0, max_message, assembled: Vec::new() }
     }
 
-    fn message(&self) -> Option<&super::partial::Message> {
+    pub(super) fn message(&self) -> Option<&Message> {
         self.partial.as_ref().and_then(|partial| partial.message.as_ref())
     }
 }

@@ -1,1 +1,136 @@
+use serde_json::{Value, json};
 
+use super::*;
+
+const STAMP: Stamp = Stamp { id: [0; 16], unix_us: 0 };
+
+/// What one of the encoder's helpers writes, as a document.
+fn written(write: impl FnOnce(&mut Encoder, &mut Vec<u8>)) -> Value {
+    let mut out = Vec::new();
+    write(&mut Encoder::default(), &mut out);
+    assert_eq!(out[..2], [0x81, 126], "a text frame of middle length");
+    serde_json::from_slice(&out[4..]).unwrap()
+}
+
+fn name(text: &str) -> ChannelName {
+    ChannelName::parse(text).unwrap()
+}
+
+#[test]
+fn the_welcome_tells_how_secure_the_connection_is() {
+    for (secure, mode) in [(false, "WS"), (true, "WSS")] {
+        let welcome =
+            Welcome { connection_id: "c", server: "s", message: "m", authenticated: false, secure };
+        let value = written(|encoder, out| encoder.welcome(STAMP, &welcome, out));
+        assert_eq!((&value["type"], &value["event"]), (&json!("event"), &json!("session.created")));
+        assert_eq!(
+            value["data"],
+            json!({"connection_id": "c", "server": "s", "message": "m", "authenticated": false,
+                   "tls_mode": mode, "secure": secure})
+        );
+    }
+}
+
+#[test]
+fn an_accepted_token_is_answered_with_its_user() {
+    let value = written(|encoder, out| encoder.authenticated(STAMP, Some("1"), "ann", out));
+    assert_eq!((&value["event"], &value["correlation_id"]), (&json!("auth"), &json!("1")));
+    assert_eq!(value["data"], json!({"status": "authenticated", "user_id": "ann"}));
+}
+
+#[test]
+fn a_confirmation_carries_the_channels_position() {
+    let channel = name("c");
+    let confirm = |recovery| {
+        let confirmation =
+            Subscribed { channel: &channel, seq: Seq(7), epoch: Epoch(0xab), recovery };
+        let value = written(|encoder, out| encoder.subscribed(STAMP, None, &confirmation, out));
+        assert_eq!((&value["type"], &value["event"]), (&json!("response"), &json!("subscribe")));
+        value["data"].clone()
+    };
+    let plain = json!({"status": "subscribed", "channel": "c", "seq": 7,
+                       "epoch": "00000000000000ab"});
+    assert_eq!(confirm(None), plain);
+    let with = |more: Value| {
+        let mut document = plain.clone();
+        document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        document
+    };
+    assert_eq!(confirm(Some(Ok(()))), with(json!({"recovered": true})));
+    for (reason, text) in [
+        (NotRecovered::Restart, "restart"),
+        (NotRecovered::Retention, "retention"),
+        (NotRecovered::Ahead, "ahead"),
+    ] {
+        let expected = with(json!({"recovered": false, "reason": text}));
+        assert_eq!(confirm(Some(Err(reason))), expected);
+    }
+}
+
+#[test]
+fn the_end_of_a_subscription_is_confirmed() {
+    let value = written(|encoder, out| encoder.unsubscribed(STAMP, None, &name("c"), out));
+    assert_eq!(value["event"], "unsubscribe");
+    assert_eq!(value["data"], json!({"status": "unsubscribed", "channel": "c"}));
+}
+
+#[test]
+fn lists_are_confirmed_with_what_failed() {
+    let channels = [name("a"), name("b")];
+    let failed =
+        [("x\"".to_owned(), ErrorCode::Forbidden), (String::new(), ErrorCode::InvalidChannel)];
+    let data = |status| {
+        json!({"status": status, "channels": ["a", "b"],
+               "failed": {"x\"": "FORBIDDEN", "": "INVALID_CHANNEL"}})
+    };
+    let value = written(|e, out| e.subscribed_list(STAMP, None, &channels, &failed, out));
+    assert_eq!((&value["event"], &value["data"]), (&json!("subscribe"), &data("subscribed")));
+    let value = written(|e, out| e.unsubscribed_list(STAMP, None, &channels, &failed, out));
+    assert_eq!((&value["event"], &value["data"]), (&json!("unsubscribe"), &data("unsubscribed")));
+}
+
+#[test]
+fn a_publish_is_answered_with_its_position() {
+    let value = written(|encoder, out| encoder.published(STAMP, None, &name("c"), Seq(3), out));
+    assert_eq!(value["event"], "publish");
+    assert_eq!(value["data"], json!({"status": "published", "channel": "c", "seq": 3}));
+}
+
+#[test]
+fn a_refused_publish_says_when_to_try_again() {
+    let value = written(|encoder, out| encoder.busy(STAMP, Some("9"), 0.25, out));
+    assert_eq!((&value["type"], &value["error_code"]), (&json!("error"), &json!("BUSY")));
+    assert_eq!(value["data"], json!({"retry_after": 0.25}));
+}
+
+#[test]
+fn a_gap_says_what_is_missing() {
+    let gap = Gap { from: Seq(5), to: Seq(9), reason: GapReason::SlowConsumer, epoch: Epoch(1) };
+    let value = written(|encoder, out| encoder.gap(STAMP, &name("c"), &gap, out));
+    assert_eq!((&value["event"], &value["room"]), (&json!("gap"), &json!("c")));
+    assert_eq!(
+        value["data"],
+        json!({"from_seq": 5, "to_seq": 9, "missed": 5, "reason": "slow_consumer",
+               "epoch": "0000000000000001"})
+    );
+}
+
+#[test]
+fn every_error_code_is_written_in_capitals() {
+    let codes = [
+        (ErrorCode::DecodeError, "DECODE_ERROR"),
+        (ErrorCode::UnknownRequest, "UNKNOWN_REQUEST"),
+        (ErrorCode::InvalidRequest, "INVALID_REQUEST"),
+        (ErrorCode::InvalidChannel, "INVALID_CHANNEL"),
+        (ErrorCode::Forbidden, "FORBIDDEN"),
+        (ErrorCode::RateLimitExceeded, "RATE_LIMIT_EXCEEDED"),
+        (ErrorCode::LimitExceeded, "LIMIT_EXCEEDED"),
+        (ErrorCode::Busy, "BUSY"),
+        (ErrorCode::AuthFailed, "AUTH_FAILED"),
+        (ErrorCode::AuthRequired, "AUTH_REQUIRED"),
+    ];
+    for (code, text) in codes {
+        let value = written(|encoder, out| encoder.refusal(STAMP, None, code, "no", out));
+        assert_eq!((&value["error_code"], &value["error_message"]), (&json!(text), &json!("no")));
+    }
+}

@@ -1,1 +1,165 @@
+use super::*;
 
+fn parse(text: &str) -> Result<Request, RequestError> {
+    Request::parse(&Inbound::parse(text).expect(text))
+}
+
+fn refused(text: &str) -> RequestError {
+    parse(text).expect_err(text)
+}
+
+fn request(event: &str, data: &str) -> String {
+    format!(r#"{{"type":"request","event":"{event}","data":{data}}}"#)
+}
+
+fn code_of(event: &str, data: &str) -> ErrorCode {
+    refused(&request(event, data)).code()
+}
+
+#[test]
+fn both_requests_have_four_forms() {
+    for verb in ["subscribe", "unsubscribe"] {
+        for text in [
+            request(verb, r#"{"channel":"a:1"}"#),
+            format!(r#"{{"type":"event","event":"{verb}","data":{{"room":"a:1"}}}}"#),
+            format!(r#"{{"type":"{verb}","data":{{"channel":"a:1"}}}}"#),
+            format!(r#"{{"type":"{verb}","room":"a:1"}}"#),
+        ] {
+            let channels = match (verb, parse(&text)) {
+                ("subscribe", Ok(Request::Subscribe { channels, since: None })) => channels,
+                ("unsubscribe", Ok(Request::Unsubscribe { channels })) => channels,
+                (_, other) => panic!("{text}: {other:?}"),
+            };
+            let Channels::One(name) = channels else { panic!("{text}: {channels:?}") };
+            assert_eq!(name.as_str(), "a:1");
+        }
+    }
+}
+
+#[test]
+fn a_missing_or_impossible_channel_is_refused() {
+    for data in
+        ["{}", r#"{"channel":""}"#, r#"{"channel":5}"#, r#"{"channel":null}"#, r#"{"channel":[]}"#]
+    {
+        assert_eq!(refused(&request("subscribe", data)), RequestError::NoChannel, "{data}");
+        assert_eq!(code_of("unsubscribe", data), ErrorCode::InvalidChannel);
+    }
+    let long = format!("{{\"channel\":\"{}\"}}", "x".repeat(201));
+    for data in [long.as_str(), r#"{"channel":"a\u0007"}"#, r#"{"channels":"a"}"#] {
+        assert_eq!(code_of("subscribe", data), ErrorCode::InvalidChannel, "{data}");
+    }
+    assert_eq!(refused(r#"{"type":"subscribe"}"#), RequestError::NoChannel);
+}
+
+#[test]
+fn a_list_keeps_what_is_wrong_with_each_name() {
+    let data = format!("{{\"channels\":[\"a\",\"\",\"{}\",\"b\\u0000\"]}}", "é".repeat(150));
+    let Ok(Request::Subscribe { channels: Channels::Many(names), since: None }) =
+        parse(&request("subscribe", &data))
+    else {
+        panic!("a list was sent");
+    };
+    assert_eq!(names[0].as_ref().map(ChannelName::as_str), Ok("a"));
+    assert_eq!(names[1], Err(BadName { text: String::new(), error: NameError::Empty }));
+    let long = BadName { text: "é".repeat(100), error: NameError::TooLong(200) };
+    assert_eq!(names[2], Err(long));
+    assert_eq!(names[3].as_ref().map_err(|bad| bad.error), Err(NameError::Control));
+}
+
+#[test]
+fn a_list_is_bounded_and_holds_strings() {
+    let list = |n: usize| {
+        let names: Vec<String> = (0..n).map(|i| format!("\"c{i}\"")).collect();
+        format!("{{\"channels\":[{}]}}", names.join(","))
+    };
+    assert!(parse(&request("subscribe", &list(MAX_CHANNELS_PER_REQUEST))).is_ok());
+    let too_many = request("unsubscribe", &list(MAX_CHANNELS_PER_REQUEST + 1));
+    assert_eq!(refused(&too_many), RequestError::TooManyChannels);
+    assert_eq!(code_of("subscribe", r#"{"channels":[]}"#), ErrorCode::InvalidChannel);
+    assert_eq!(code_of("subscribe", r#"{"channels":["a",5]}"#), ErrorCode::InvalidChannel);
+}
+
+#[test]
+fn since_says_where_a_client_left_off() {
+    let since = |since: &str| match parse(&request(
+        "subscribe",
+        &format!(r#"{{"channel":"a","since":{since}}}"#),
+    )) {
+        Ok(Request::Subscribe { since, .. }) => Ok(since),
+        Err(error) => Err(error),
+        other => panic!("{other:?}"),
+    };
+    let known = Since { epoch: Some(Epoch(0xab)), seq: Seq(7) };
+    assert_eq!(since(r#"{"epoch":"00000000000000ab","seq":7}"#), Ok(Some(known)));
+    let foreign = Since { epoch: None, seq: Seq(0) };
+    assert_eq!(since(r#"{"epoch":"from elsewhere","seq":0}"#), Ok(Some(foreign)));
+    assert_eq!(since("null"), Ok(None));
+    for bad in
+        ["5", "{}", r#"{"epoch":"a"}"#, r#"{"epoch":5,"seq":5}"#, r#"{"epoch":"a","seq":-1}"#]
+    {
+        assert_eq!(since(bad), Err(RequestError::InvalidSince), "{bad}");
+    }
+    let list = r#"{"channels":["a"],"since":{"epoch":"a","seq":1}}"#;
+    assert_eq!(code_of("subscribe", list), ErrorCode::InvalidRequest);
+}
+
+#[test]
+fn a_publish_carries_channel_event_and_document() {
+    let data = r#"{"channel":"c","event":"e.x","data":{ "a" : 1 }}"#;
+    let Ok(Request::Publish(publication)) = parse(&request("publish", data)) else {
+        panic!("a publish was sent");
+    };
+    assert_eq!(publication.channel.as_str(), "c");
+    assert_eq!(publication.event.as_str(), "e.x");
+    assert_eq!(publication.data.as_str(), r#"{ "a" : 1 }"#);
+}
+
+#[test]
+fn an_incomplete_publish_is_refused() {
+    for (data, error) in [
+        (r#"{"event":"e","data":{}}"#, RequestError::NoChannel),
+        (r#"{"channel":"c","data":{}}"#, RequestError::NoEvent),
+        (r#"{"channel":"c","event":5,"data":{}}"#, RequestError::NoEvent),
+        (r#"{"channel":"c","event":"","data":{}}"#, RequestError::InvalidEvent(NameError::Empty)),
+        (r#"{"channel":"c","event":"e"}"#, RequestError::InvalidData),
+        (r#"{"channel":"c","event":"e","data":[]}"#, RequestError::InvalidData),
+    ] {
+        assert_eq!(refused(&request("publish", data)), error, "{data}");
+    }
+}
+
+#[test]
+fn a_token_is_read_and_never_shown() {
+    let asked = parse(&request("auth", r#"{"token":"SECRET"}"#)).unwrap();
+    assert!(!format!("{asked:?}").contains("SECRET"));
+    let Request::Auth { token: Some(token) } = asked else { panic!("a token was sent") };
+    assert_eq!(token.expose(), "SECRET");
+    for data in ["{}", r#"{"token":5}"#, r#"{"token":null}"#] {
+        let asked = parse(&request("auth", data));
+        assert!(matches!(asked, Ok(Request::Auth { token: None })), "{data}");
+    }
+}
+
+#[test]
+fn answers_are_owed_no_reply() {
+    for kind in ["response", "error", "pong", "ack"] {
+        let text = format!(r#"{{"type":"{kind}","event":"subscribe"}}"#);
+        assert!(matches!(parse(&text), Ok(Request::Ignored)), "{kind}");
+    }
+    assert!(matches!(parse(r#"{"type":"ping","event":"subscribe"}"#), Ok(Request::Ping)));
+}
+
+#[test]
+fn anything_else_is_unknown_and_named_safely() {
+    assert_eq!(refused(&request("dance", "{}")).to_string(), "Unknown request event: dance");
+    assert_eq!(refused(&request("dance", "{}")).code(), ErrorCode::UnknownRequest);
+    assert_eq!(refused(r#"{"type":"request"}"#).to_string(), "Unknown request event: null");
+    for event in ["publish", "auth", "hello"] {
+        let text = format!(r#"{{"type":"event","event":"{event}"}}"#);
+        assert_eq!(refused(&text).code(), ErrorCode::UnknownRequest);
+    }
+    let RequestError::Unknown(name) = refused(&request(&"ä\\n".repeat(500), "{}")) else {
+        panic!("nobody answers that");
+    };
+    assert!(name.len() <= MAX_EVENT_NAME && name.chars().all(|c| c == 'ä'));
+}

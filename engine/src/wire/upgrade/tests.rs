@@ -1,1 +1,194 @@
+use super::*;
 
+const GOOD: &str = "GET /ws?a=1 HTTP/1.1\r\nHost: example:8690\r\nConnection: Upgrade\r\n\
+    Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+fn accepted(request: &str) -> Accepted {
+    match parse(request.as_bytes(), true) {
+        Upgrade::Accept(accepted) => accepted,
+        other => panic!("{request:?}: {other:?}"),
+    }
+}
+
+/// The refusal of a request and the response to it, which must be whole.
+fn refused(request: &[u8]) -> (Refusal, String) {
+    let Upgrade::Answer { response, refusal: Some(refusal) } = parse(request, true) else {
+        panic!("{:?} is to be refused", String::from_utf8_lossy(request));
+    };
+    let response = String::from_utf8(response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with(&format!("HTTP/1.1 {}", refusal.status())), "{head}");
+    assert!(head.contains("\r\nConnection: close\r\n"));
+    assert!(head.contains(&format!("\r\nContent-Length: {}", body.len())));
+    (refusal, response)
+}
+
+fn refusal(request: &str) -> Refusal {
+    refused(request.as_bytes()).0
+}
+
+fn status(request: &str, ready: bool) -> (String, Value) {
+    let Upgrade::Answer { response, refusal: None } = parse(request.as_bytes(), ready) else {
+        panic!("{request:?} is a health path");
+    };
+    let response = String::from_utf8(response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().into(), serde_json::from_str(body).unwrap())
+}
+
+use serde_json::{Value, json};
+
+#[test]
+fn a_good_request_is_upgraded() {
+    let stream = format!("{GOOD}\u{1}\u{2}");
+    let accepted = accepted(&stream);
+    // The key and its answer are those of RFC 6455, section 1.3.
+    let response = String::from_utf8(accepted.response).unwrap().to_ascii_lowercase();
+    assert!(response.starts_with("http/1.1 101 switching protocols\r\n"));
+    assert!(response.contains("\r\nsec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo=\r\n"));
+    assert!(response.contains("\r\nupgrade: websocket\r\n"));
+    assert!(response.ends_with("\r\n\r\n"));
+    assert!(!response.contains("protocol:") && !response.contains("extensions"));
+    assert_eq!(accepted.consumed, GOOD.len(), "what follows belongs to WebSocket");
+    assert_eq!((accepted.path.as_str(), accepted.host.as_str()), ("/ws", "example:8690"));
+    assert!(accepted.origin.is_none() && accepted.token.is_none());
+}
+
+#[test]
+fn any_path_upgrades_the_health_paths_too() {
+    for path in ["/", "/a/b", "/health", "/ready", "http://example/x"] {
+        accepted(&GOOD.replace("/ws?a=1", path));
+    }
+}
+
+#[test]
+fn every_start_of_a_good_request_needs_more() {
+    for end in 0..GOOD.len() {
+        let upgrade = parse(&GOOD.as_bytes()[..end], true);
+        assert!(matches!(upgrade, Upgrade::NeedMore), "{end}: {upgrade:?}");
+    }
+}
+
+#[test]
+fn headers_are_read_generously() {
+    accepted(&GOOD.replace("Connection: Upgrade", "Connection: keep-alive, UPGRADE"));
+    accepted(&GOOD.replace("Connection: Upgrade", "connection: keep-alive\r\nConnection: upgrade"));
+    accepted(&GOOD.replace("Upgrade: websocket", "UPGRADE: WebSocket"));
+    let offers = "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: x\r\nHost:";
+    accepted(&GOOD.replace("Host:", offers));
+}
+
+#[test]
+fn the_origin_is_passed_on() {
+    let with = GOOD.replace("Host:", "Origin: https://app.example\r\nHost:");
+    assert_eq!(accepted(&with).origin.as_deref(), Some("https://app.example"));
+    let twice = with.replace("Host:", "Origin: https://other.example\r\nHost:");
+    assert_eq!(refusal(&twice), Refusal::Origin);
+    assert_eq!(refusal(&with.replace("app", "äpp")), Refusal::Origin, "never taken for absent");
+}
+
+#[test]
+fn a_token_comes_in_a_header_or_in_the_query() {
+    let token = |request: &str| accepted(request).token.map(|token| token.expose().to_owned());
+    let header = GOOD.replace("Host:", "Authorization: bearer a.b-c\r\nHost:");
+    assert_eq!(token(&header).as_deref(), Some("a.b-c"));
+    let query = GOOD.replace("?a=1", "?a=1&token=x%2By&b=2");
+    assert_eq!(token(&query).as_deref(), Some("x+y"));
+    assert_eq!(token(&header.replace("?a=1", "?token=x")).as_deref(), Some("a.b-c"));
+    assert_eq!(token(&header.replace("bearer", "basic")), None);
+    assert!(!format!("{:?}", parse(query.as_bytes(), true)).contains("x+y"));
+}
+
+#[test]
+fn a_plain_request_is_told_to_upgrade() {
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        &GOOD.replace("HTTP/1.1", "HTTP/1.0"),
+        &GOOD.replace("Upgrade: websocket", "Upgrade: h2c"),
+        &GOOD.replace("Connection: Upgrade", "Connection: keep-alive"),
+    ] {
+        let (refusal, response) = refused(request.as_bytes());
+        assert_eq!((refusal, refusal.status().as_u16()), (Refusal::NoUpgrade, 426));
+        assert!(response.contains("\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"));
+    }
+}
+
+#[test]
+fn another_version_is_told_ours() {
+    for version in ["12", "14", "13, 8", ""] {
+        let request = GOOD.replace("Version: 13", &format!("Version: {version}"));
+        let (refusal, response) = refused(request.as_bytes());
+        assert_eq!((refusal, refusal.status().as_u16()), (Refusal::Version, 426));
+        assert!(response.contains("\r\nSec-WebSocket-Version: 13\r\n"));
+    }
+    assert_eq!(refusal(&GOOD.replace("Sec-WebSocket-Version: 13\r\n", "")), Refusal::Version);
+}
+
+#[test]
+fn a_missing_or_impossible_key_is_refused() {
+    let line = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for other in ["", "Sec-WebSocket-Key: short\r\n", "Sec-WebSocket-Key: \r\n", &line.repeat(2)] {
+        assert_eq!(refusal(&GOOD.replace(line, other)), Refusal::Key);
+    }
+    assert_eq!(refusal(&GOOD.replace("Host: example:8690\r\n", "")), Refusal::Host);
+}
+
+#[test]
+fn other_methods_are_refused() {
+    let (refusal, response) = refused(GOOD.replace("GET", "POST").as_bytes());
+    assert_eq!((refusal, refusal.status().as_u16()), (Refusal::Method, 405));
+    assert!(response.contains("\r\nAllow: GET\r\n"));
+}
+
+#[test]
+fn what_is_not_http_is_malformed() {
+    for bytes in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"GET / HTTP/2.0\r\n\r\n",
+        b"GET  / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET / HTTP/1.1\r\nA: \x00\r\n\r\n",
+        b"\x00",
+    ] {
+        assert_eq!(refused(bytes).0, Refusal::Malformed);
+    }
+    assert_eq!(Refusal::Malformed.status().as_u16(), 400);
+}
+
+#[test]
+fn large_requests_are_refused_before_they_end() {
+    let endless = format!("GET / HTTP/1.1\r\nCookie: {}", "x".repeat(MAX_UPGRADE_REQUEST));
+    assert_eq!(refusal(&endless[..MAX_UPGRADE_REQUEST]), Refusal::TooLarge);
+    let below = parse(&endless.as_bytes()[..MAX_UPGRADE_REQUEST - 1], true);
+    assert!(matches!(below, Upgrade::NeedMore));
+    assert_eq!(refusal(&format!("{endless}\r\n\r\n")), Refusal::TooLarge);
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(MAX_UPGRADE_HEADERS + 1));
+    assert_eq!(refusal(&many), Refusal::TooLarge);
+    assert_eq!(Refusal::TooLarge.status().as_u16(), 431);
+}
+
+#[test]
+fn responses_never_repeat_the_request() {
+    for request in [
+        "SECRET / HTTP/1.1\r\n\r\n",
+        "GET /SECRET HTTP/1.1\r\nSECRET: SECRET\r\n\r\n",
+        "GET / SECRET\r\n\r\n",
+    ] {
+        assert!(!refused(request.as_bytes()).1.contains("SECRET"));
+    }
+}
+
+#[test]
+fn the_health_paths_answer_json() {
+    let get = |path: &str, version: &str| format!("GET {path} HTTP/{version}\r\nHost: a\r\n\r\n");
+    let ok = ("HTTP/1.1 200 OK".to_owned(), json!({"status": "ok"}));
+    assert_eq!(status(&get("/health", "1.1"), false), ok);
+    assert_eq!(status(&get("/health?x", "1.0"), true), ok);
+    let ready = ("HTTP/1.1 200 OK".to_owned(), json!({"status": "ready"}));
+    assert_eq!(status(&get("/ready", "1.1"), true), ready);
+    let (line, body) = status(&get("/ready", "1.1"), false);
+    assert_eq!(line, "HTTP/1.1 503 Service Unavailable");
+    assert_eq!(body, json!({"status": "not ready"}));
+}

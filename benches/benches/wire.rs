@@ -1,0 +1,59 @@
+//! Encoding a broadcast, decoding a client's frames.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use uringcast_benches::{client_text, publication};
+use uringcast_engine::Seq;
+use uringcast_engine::wire::encoder::{Encoder, Stamp};
+use uringcast_engine::wire::envelope::Inbound;
+use uringcast_engine::wire::frame::Reader;
+use uringcast_engine::wire::request::Request;
+
+fn encode(c: &mut Criterion) {
+    let mut group = c.benchmark_group("encode a broadcast");
+    for bytes in [16, 128, 1_024, 16_384] {
+        let publication = publication("bench:0", bytes);
+        let mut encoder = Encoder::default();
+        let mut us = 1_700_000_000_000_000;
+        group.throughput(Throughput::Elements(1));
+        group.bench_function(BenchmarkId::from_parameter(bytes), |b| {
+            b.iter(|| {
+                us += 10;
+                let stamp = Stamp { id: [7; 16], unix_us: us };
+                black_box(encoder.broadcast(stamp, &publication, Seq(42)))
+            });
+        });
+    }
+}
+
+fn decode(c: &mut Criterion) {
+    let mut group = c.benchmark_group("decode a client's message");
+    for bytes in [16, 128, 1_024, 16_384] {
+        let frame = client_text(&"a".repeat(bytes));
+        let mut buffer = frame.clone();
+        group.throughput(Throughput::Bytes(bytes as u64));
+        group.bench_function(BenchmarkId::from_parameter(bytes), |b| {
+            let mut reader = Reader::default();
+            b.iter(|| {
+                buffer.copy_from_slice(&frame);
+                let mut decoding = reader.decode(&mut buffer, 1 << 20);
+                black_box(decoding.next().is_ok())
+            });
+        });
+    }
+}
+
+fn understand(c: &mut Criterion) {
+    let text = r#"{"id":"5f0e","type":"request","event":"publish",
+        "data":{"channel":"bench:0","event":"bench","data":{"a":[1,2,3],"b":"text"}}}"#;
+    c.bench_function("understand a publish request", |b| {
+        b.iter(|| {
+            let inbound = Inbound::parse(black_box(text)).expect("an envelope");
+            black_box(Request::parse(&inbound).is_ok())
+        });
+    });
+}
+
+criterion_group!(benches, encode, decode, understand);
+criterion_main!(benches);

@@ -1,0 +1,109 @@
+//! Listing channels: each home shard names its own, every shard counts its subscribers of them.
+
+use std::sync::Arc;
+
+use super::control::Control;
+use crate::broker::hub::ChannelEntry;
+use crate::limits::CHANNELS_PAGE;
+use crate::shard::Command;
+use crate::types::{ChannelName, Epoch, Seq};
+
+/// One channel as [`Engine::channels`](super::Engine::channels) lists it.
+#[derive(Clone, Debug)]
+pub struct ChannelInfo {
+    /// Its name.
+    pub name: ChannelName,
+    /// Position of its last message.
+    pub seq: Seq,
+    /// Its log's epoch.
+    pub epoch: Epoch,
+    /// Subscribers on all shards.
+    pub subscribers: u64,
+}
+
+/// Where a listing goes on: a home shard, and a slot of its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cursor {
+    shard: usize,
+    slot: u32,
+}
+
+impl Cursor {
+    fn decode(cursor: u64) -> Cursor {
+        Cursor { shard: (cursor >> 32) as usize, slot: cursor as u32 }
+    }
+
+    fn encode(self) -> u64 {
+        (self.shard as u64) << 32 | u64::from(self.slot)
+    }
+}
+
+/// See [`Engine::channels`](super::Engine::channels).
+pub(super) async fn page(
+    control: &Control,
+    cursor: u64,
+    limit: usize,
+) -> (Vec<ChannelInfo>, Option<u64>) {
+    let Cursor { shard, slot } = Cursor::decode(cursor);
+    let Some(home) = control.mailboxes.get(shard) else { return (Vec::new(), None) };
+    let (reply, listed) = oneshot::async_channel();
+    let limit = limit.clamp(1, CHANNELS_PAGE);
+    if home.send_control(Command::List { from: slot, limit, reply }).is_err() {
+        return (Vec::new(), Some(cursor));
+    }
+    // No answer: the shard has ended.
+    let Ok((entries, next_slot)) = listed.await else { return (Vec::new(), None) };
+    let Some(counts) = count(control, &entries).await else { return (Vec::new(), Some(cursor)) };
+    let next = match next_slot {
+        Some(slot) => Some(Cursor { shard, slot }),
+        None => Some(Cursor { shard: shard + 1, slot: 0 }),
+    };
+    let next = next.filter(|next| next.shard < control.mailboxes.len()).map(Cursor::encode);
+    (entries.into_iter().zip(counts).map(info).collect(), next)
+}
+
+fn info((entry, subscribers): (ChannelEntry, u64)) -> ChannelInfo {
+    ChannelInfo { name: entry.name, seq: entry.seq, epoch: entry.epoch, subscribers }
+}
+
+/// Subscribers of each channel on all shards. `None` when a shard has no room for the question.
+async fn count(control: &Control, entries: &[ChannelEntry]) -> Option<Vec<u64>> {
+    let mut sums = vec![0; entries.len()];
+    if entries.is_empty() {
+        return Some(sums);
+    }
+    let names: Arc<[ChannelName]> = entries.iter().map(|entry| entry.name.clone()).collect();
+    let mut answers = Vec::with_capacity(control.mailboxes.len());
+    for mailbox in &control.mailboxes {
+        let (reply, answer) = oneshot::async_channel();
+        mailbox.send_control(Command::Count { names: Arc::clone(&names), reply }).ok()?;
+        answers.push(answer);
+    }
+    for answer in answers {
+        for (sum, n) in sums.iter_mut().zip(answer.await.into_iter().flatten()) {
+            *sum += n;
+        }
+    }
+    Some(sums)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::limits::MAX_SHARDS;
+
+    proptest! {
+        #[test]
+        fn a_cursor_survives_its_encoding(shard in 0..MAX_SHARDS, slot: u32) {
+            let cursor = Cursor { shard, slot };
+            prop_assert_eq!(Cursor::decode(cursor.encode()), cursor);
+        }
+    }
+
+    #[test]
+    fn a_listing_starts_with_cursor_zero() {
+        assert_eq!(Cursor::decode(0), Cursor { shard: 0, slot: 0 });
+    }
+}

@@ -1,0 +1,39 @@
+//! The threads outside the shards reach them through this.
+
+use std::time::Instant;
+
+use super::DrainReport;
+use crate::limits::DRAIN_GRACE;
+use crate::shard::Command;
+use crate::sync::{Mailbox, Stage};
+
+/// What the engine and all its publishers share.
+#[derive(Debug)]
+pub(super) struct Control {
+    pub stage: Stage,
+    /// By shard.
+    pub mailboxes: Vec<Mailbox<Command>>,
+}
+
+impl Control {
+    /// Tells every shard to drain and waits for their reports. One per shard; `None` from a shard
+    /// that did not keep the deadline.
+    pub(super) fn drain(&self, deadline: Instant) -> Vec<Option<DrainReport>> {
+        self.stage.drain();
+        let tell = |mailbox: &Mailbox<Command>| {
+            let (reply, report) = oneshot::channel();
+            mailbox.send_last(Command::Drain { deadline, reply });
+            report
+        };
+        let reports: Vec<_> = self.mailboxes.iter().map(tell).collect();
+        let wait = |report: oneshot::Receiver<DrainReport>| {
+            match report.recv_deadline(deadline + DRAIN_GRACE) {
+                Ok(report) => Some(report),
+                // It ended before it was told: it never served.
+                Err(oneshot::RecvTimeoutError::Disconnected) => Some(DrainReport::default()),
+                Err(oneshot::RecvTimeoutError::Timeout) => None,
+            }
+        };
+        reports.into_iter().map(wait).collect()
+    }
+}

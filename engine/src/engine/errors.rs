@@ -1,0 +1,120 @@
+//! Why the engine says no.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::limits;
+
+/// Why an engine could not start. Each text names the setting, the value and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address could not be listened on.
+    #[error("cannot listen on {address}: {source}. {remedy}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// The kernel refuses io_uring or a part of it that the engine needs.
+    #[error("cannot use io_uring: {source}. {remedy}")]
+    Ring {
+        /// What the system said.
+        source: io::Error,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// A setting contradicts another or the machine.
+    #[error("{0}")]
+    Config(String),
+}
+
+impl StartError {
+    /// What the kernel said when a ring was made, with its remedy.
+    pub(crate) fn ring(source: io::Error) -> StartError {
+        let remedy = match Errno::from_io_error(&source) {
+            Some(Errno::NOSYS) => {
+                "Run Linux 6.0 or newer, and in a container a seccomp profile that allows \
+                 io_uring_setup, io_uring_enter and io_uring_register"
+            }
+            Some(Errno::PERM | Errno::ACCESS) => {
+                "Set the sysctl kernel.io_uring_disabled to 0, and in a container use a seccomp \
+                 profile that allows io_uring_setup, io_uring_enter and io_uring_register"
+            }
+            Some(Errno::NOMEM) => {
+                "Raise the limit of locked memory (RLIMIT_MEMLOCK: ulimit -l, or LimitMEMLOCK= of \
+                 the service), or free memory"
+            }
+            Some(Errno::MFILE | Errno::NFILE) => {
+                "Raise the limit of open files (RLIMIT_NOFILE: ulimit -Hn, or LimitNOFILE= of the \
+                 service)"
+            }
+            Some(Errno::INVAL) => "Run Linux 6.0 or newer",
+            _ => "Check that this is Linux 6.0 or newer and that io_uring is allowed",
+        };
+        StartError::Ring { source, remedy }
+    }
+
+    /// What the system said when an address was to be listened on, with its remedy.
+    pub(crate) fn listen(address: SocketAddr, source: io::Error) -> StartError {
+        let remedy = match source.kind() {
+            io::ErrorKind::AddrInUse => "Stop what listens there, or choose another port",
+            io::ErrorKind::AddrNotAvailable => "Choose an address that this machine has",
+            io::ErrorKind::PermissionDenied => {
+                "Choose a port from 1024 on, or grant CAP_NET_BIND_SERVICE"
+            }
+            _ => "Check the address and the limit of open files (RLIMIT_NOFILE)",
+        };
+        StartError::Listen { address, source, remedy }
+    }
+}
+
+/// The engine has no room for the publication now; nothing of it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the engine is saturated; try again in {} ms", retry_after.as_millis())]
+pub struct Saturated {
+    /// When to try again.
+    pub retry_after: Duration,
+}
+
+impl Saturated {
+    /// The answer wherever there is no room.
+    pub(crate) const NOW: Saturated = Saturated { retry_after: limits::BUSY_PAUSE };
+}
+
+/// Why an accepted publication got no position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// The channel's subscribers have not been served the earlier ones yet.
+    #[error(transparent)]
+    Saturated(#[from] Saturated),
+    /// The engine is shutting down.
+    #[error("the engine is shutting down")]
+    Closed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_ring_names_its_remedy() {
+        for (errno, word) in [
+            (Errno::NOSYS, "6.0"),
+            (Errno::PERM, "kernel.io_uring_disabled"),
+            (Errno::PERM, "seccomp"),
+            (Errno::NOMEM, "RLIMIT_MEMLOCK"),
+            (Errno::MFILE, "RLIMIT_NOFILE"),
+            (Errno::INVAL, "6.0"),
+        ] {
+            let text = StartError::ring(errno.into()).to_string();
+            assert!(text.contains(word), "{text:?} lacks {word}");
+            assert!(text.starts_with("cannot use io_uring: "), "{text}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! One listening socket per shard and address.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::StartError;
+use crate::limits::LISTEN_BACKLOG;
+
+/// Every shard's listeners, and the addresses with their real ports.
+#[derive(Debug)]
+pub(super) struct Listening {
+    /// By shard, then by address.
+    pub listeners: Vec<Vec<TcpListener>>,
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Listens on each address once per shard; the kernel spreads connections over them.
+///
+/// # Errors
+/// [`StartError::Listen`] for the first address that is not to be had.
+pub(super) fn listen(addresses: &[SocketAddr], shards: usize) -> Result<Listening, StartError> {
+    let mut all = Listening {
+        listeners: (0..shards).map(|_| Vec::with_capacity(addresses.len())).collect(),
+        addresses: Vec::with_capacity(addresses.len()),
+    };
+    for &address in addresses {
+        let (sockets, real) =
+            bind(address, shards).map_err(|source| StartError::listen(address, source))?;
+        all.addresses.push(real);
+        for (of_shard, socket) in all.listeners.iter_mut().zip(sockets) {
+            of_shard.push(socket);
+        }
+    }
+    Ok(all)
+}
+
+fn bind(address: SocketAddr, shards: usize) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
+    // The first is bound as the only user of its port, so that a port in use is an error instead
+    // of being shared with whoever has it; only then is it opened to the others.
+    let first = socket(address)?;
+    first.bind(&address.into())?;
+    first.set_reuse_port(true)?;
+    let real = first.local_addr()?.as_socket().unwrap_or(address);
+    let mut sockets = vec![first];
+    for _ in 1..shards {
+        let next = socket(address)?;
+        next.set_reuse_port(true)?;
+        next.bind(&real.into())?;
+        sockets.push(next);
+    }
+    for socket in &sockets {
+        socket.listen(LISTEN_BACKLOG)?;
+    }
+    Ok((sockets.into_iter().map(TcpListener::from).collect(), real))
+}
+
+fn socket(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    // A restart must not wait for the old connections' TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // [::] beside 0.0.0.0 are two addresses, whatever net.ipv6.bindv6only says.
+        socket.set_only_v6(true)?;
+    }
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests;

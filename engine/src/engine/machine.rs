@@ -1,0 +1,136 @@
+//! What the machine allows: cores, open files, io_uring.
+
+use core_affinity::CoreId;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::StartError;
+use crate::limits::{MAX_CONNECTIONS_PER_SHARD, MAX_HANDSHAKES, RING_ENTRIES};
+
+/// Ordinary descriptors of a process beside those of its shards: logs, the control plane, a spare.
+const PROCESS_FILES: usize = 64;
+/// Ordinary descriptors of a shard beside its listeners: two rings, the bell, timers, handshakes
+/// under way (more make it accept later).
+const SHARD_FILES: usize = 32;
+
+/// The cores this process may use.
+pub(super) fn cores() -> Vec<CoreId> {
+    core_affinity::get_core_ids().unwrap_or_default()
+}
+
+/// The core of each shard, as far as there is one for each: more shards than cores are better
+/// spread by the kernel.
+pub(super) fn assign(cores: &[CoreId], shards: usize) -> Vec<Option<CoreId>> {
+    let enough = cores.len() >= shards;
+    (0..shards).map(|shard| cores.get(shard).copied().filter(|_| enough)).collect()
+}
+
+/// Raises the limit of open files as far as allowed. Returns it.
+///
+/// # Errors
+/// [`StartError::Config`] when it is too low to run at all.
+pub(super) fn raise_file_limit(shards: usize, addresses: usize) -> Result<usize, StartError> {
+    let limit = getrlimit(Resource::Nofile);
+    // It never fails from soft to hard; if it did, the soft limit is what there is.
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let files = if raised.is_ok() { limit.maximum } else { limit.current };
+    let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+    check_files(files, shards, addresses)?;
+    Ok(files)
+}
+
+fn check_files(files: usize, shards: usize, addresses: usize) -> Result<(), StartError> {
+    let need = PROCESS_FILES + shards * (SHARD_FILES + addresses);
+    if files >= need {
+        return Ok(());
+    }
+    Err(StartError::Config(format!(
+        "the limit of open files (RLIMIT_NOFILE) is {files}, and {shards} shards on {addresses} \
+         addresses need {need}: raise the hard limit (ulimit -Hn, or LimitNOFILE= of the service)"
+    )))
+}
+
+/// Registered-file slots of one shard: its fair part of all connections, a quarter more because
+/// the kernel spreads by hash, and room for those that are only told that the server is full.
+/// The kernel allows a ring as many as the process may open files.
+///
+/// # Errors
+/// [`StartError::Config`] when all shards together cannot hold `connections`.
+pub(super) fn slots(connections: usize, shards: usize, files: usize) -> Result<usize, StartError> {
+    let most = files.min(MAX_CONNECTIONS_PER_SHARD);
+    let fair = connections.div_ceil(shards);
+    if fair > most {
+        return Err(StartError::Config(format!(
+            "max_connections is {connections}, but {shards} shards can hold {most} each: raise \
+             the hard limit of open files (RLIMIT_NOFILE: ulimit -Hn, or LimitNOFILE= of the \
+             service) from {files} to {fair} or more, use more shards, or lower max_connections"
+        )));
+    }
+    let uneven = fair.saturating_add(fair / 4).min(connections);
+    Ok(uneven.saturating_add(MAX_HANDSHAKES).min(most))
+}
+
+/// Makes and drops a ring such as every shard needs.
+///
+/// # Errors
+/// [`StartError::Ring`].
+pub(super) fn probe_ring() -> Result<(), StartError> {
+    let mut builder = io_uring::IoUring::<io_uring::squeue::Entry>::builder();
+    builder.setup_coop_taskrun().setup_single_issuer().setup_submit_all();
+    builder.build(RING_ENTRIES).map(drop).map_err(StartError::ring)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn core(id: usize) -> CoreId {
+        CoreId { id }
+    }
+
+    #[test]
+    fn each_shard_has_a_core_of_its_own_or_none_has() {
+        assert_eq!(assign(&[core(4), core(7)], 2), [Some(core(4)), Some(core(7))]);
+        assert_eq!(assign(&[core(4), core(7)], 1), [Some(core(4))]);
+        assert_eq!(assign(&[core(4), core(7)], 3), [None; 3]);
+    }
+
+    #[test]
+    fn slots_are_fair_with_slack_and_within_the_file_limit() {
+        assert_eq!(slots(1_000, 1, 20_000).unwrap(), 1_000 + MAX_HANDSHAKES);
+        assert_eq!(slots(10_000, 2, 20_000).unwrap(), 6_250 + MAX_HANDSHAKES);
+        assert_eq!(slots(39_000, 2, 20_000).unwrap(), 20_000);
+        assert_eq!(slots(40_000, 2, 20_000).unwrap(), 20_000);
+        assert_eq!(slots(1, 64, 20_000).unwrap(), 1 + MAX_HANDSHAKES);
+    }
+
+    #[test]
+    fn too_many_connections_for_the_file_limit_are_refused_with_a_remedy() {
+        let text = slots(50_000, 2, 20_000).unwrap_err().to_string();
+        for part in ["max_connections is 50000", "2 shards", "20000", "to 25000", "RLIMIT_NOFILE"] {
+            assert!(text.contains(part), "{text:?} lacks {part:?}");
+        }
+        assert!(slots(usize::MAX, 64, usize::MAX).is_err());
+    }
+
+    #[test]
+    fn a_file_limit_too_low_to_run_is_refused_with_a_remedy() {
+        assert!(check_files(1_024, 2, 2).is_ok());
+        let text = check_files(100, 2, 2).unwrap_err().to_string();
+        for part in ["RLIMIT_NOFILE", "is 100", "need 132", "ulimit -Hn"] {
+            assert!(text.contains(part), "{text:?} lacks {part:?}");
+        }
+    }
+
+    #[test]
+    fn the_soft_limit_of_open_files_becomes_the_hard_one() {
+        let files = raise_file_limit(1, 1).unwrap();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
+        assert_eq!(limit.current.map_or(usize::MAX, |n| n as usize), files);
+    }
+
+    #[test]
+    fn this_machine_can_make_a_ring() {
+        probe_ring().unwrap();
+    }
+}

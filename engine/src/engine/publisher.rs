@@ -1,0 +1,108 @@
+//! Publishing from outside the shards.
+
+use std::sync::Arc;
+
+use super::control::Control;
+use super::ticket::Part;
+use super::{BatchTicket, Saturated, Ticket};
+use crate::broker::hub::Hub;
+use crate::shard::Command;
+use crate::types::{ChannelName, Publication, ShardId};
+
+/// Publishes from any thread. Cheap to clone. Once the engine drains or is gone, every ticket
+/// resolves to [`Lost::Closed`](super::Lost::Closed).
+#[derive(Clone, Debug)]
+pub struct Publisher {
+    control: Arc<Control>,
+}
+
+/// Which of so many shards is a channel's home.
+type HomeOf = fn(&ChannelName, usize) -> ShardId;
+
+impl Publisher {
+    pub(super) fn new(control: Arc<Control>) -> Publisher {
+        Publisher { control }
+    }
+
+    /// Hands one publication to its channel's home shard, without waiting.
+    ///
+    /// # Errors
+    /// [`Saturated`] when the home's mailbox is full.
+    pub fn try_publish(&self, publication: Publication) -> Result<Ticket, Saturated> {
+        self.send(publication, Hub::home_of)
+    }
+
+    /// Hands over all publications or none. Order per channel is the order given. No mailbox holds
+    /// more than [`MAILBOX_MESSAGES`](crate::limits::MAILBOX_MESSAGES).
+    ///
+    /// # Errors
+    /// [`Saturated`] when one of the homes has no room for its part.
+    pub fn try_publish_batch(&self, batch: Vec<Publication>) -> Result<BatchTicket, Saturated> {
+        self.send_batch(batch, Hub::home_of)
+    }
+
+    fn send(&self, publication: Publication, home_of: HomeOf) -> Result<Ticket, Saturated> {
+        let (reply, answer) = oneshot::async_channel();
+        // Not serving: the reply is dropped, and so the ticket resolves.
+        if self.control.stage.is_serving() {
+            let mailboxes = &self.control.mailboxes;
+            let home = home_of(&publication.channel, mailboxes.len());
+            let permit = mailboxes[home.index()].try_reserve(1).ok_or(Saturated::NOW)?;
+            permit.send(Command::Publish { items: vec![publication], reply });
+        }
+        Ok(Ticket(answer))
+    }
+
+    fn send_batch(
+        &self,
+        batch: Vec<Publication>,
+        home_of: HomeOf,
+    ) -> Result<BatchTicket, Saturated> {
+        let len = batch.len();
+        if !self.control.stage.is_serving() {
+            return Ok(BatchTicket::new(len, Vec::new()));
+        }
+        let mailboxes = &self.control.mailboxes;
+        let groups = group(batch, |channel| home_of(channel, mailboxes.len()));
+        // Room everywhere first: until all of it is there, dropping the permits undoes everything.
+        let permits = groups
+            .iter()
+            .map(|group| mailboxes[group.home.index()].try_reserve(group.items.len()))
+            .collect::<Option<Vec<_>>>()
+            .ok_or(Saturated::NOW)?;
+        let send = |(permit, group): (crate::sync::Permit<'_, _>, Group)| {
+            let (reply, answer) = oneshot::async_channel();
+            permit.send(Command::Publish { items: group.items, reply });
+            Part { answer, places: group.places }
+        };
+        Ok(BatchTicket::new(len, permits.into_iter().zip(groups).map(send).collect()))
+    }
+}
+
+/// The publications of a batch that have the same home, in the batch's order.
+#[derive(Debug)]
+struct Group {
+    home: ShardId,
+    items: Vec<Publication>,
+    /// Where each of them stood in the batch.
+    places: Vec<usize>,
+}
+
+fn group(batch: Vec<Publication>, home_of: impl Fn(&ChannelName) -> ShardId) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for (place, item) in batch.into_iter().enumerate() {
+        let home = home_of(&item.channel);
+        // At most MAX_SHARDS groups: looking through them is cheaper than a map.
+        match groups.iter_mut().find(|group| group.home == home) {
+            Some(group) => {
+                group.items.push(item);
+                group.places.push(place);
+            }
+            None => groups.push(Group { home, items: vec![item], places: vec![place] }),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests;

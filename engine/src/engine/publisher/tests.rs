@@ -1,0 +1,146 @@
+//! Publishing into mailboxes that no shard empties but the test.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::engine::Lost;
+use crate::sync::{Bell, MailboxReceiver, Stage, mailbox};
+use crate::types::{EventName, JsonObject, Seq};
+
+/// Channels are named by their home here: `2:anything` lives on shard 2.
+fn home_of(channel: &ChannelName, _shards: usize) -> ShardId {
+    ShardId(channel.class().parse().unwrap())
+}
+
+/// `n` is what tells this publication from the others.
+fn publication(channel: &str, n: u64) -> Publication {
+    Publication {
+        channel: ChannelName::parse(channel).unwrap(),
+        event: EventName::parse("e").unwrap(),
+        data: JsonObject::parse(format!(r#"{{"n":{n}}}"#).as_bytes()).unwrap(),
+    }
+}
+
+fn n_of(publication: &Publication) -> u64 {
+    let text = publication.data.as_str();
+    text[r#"{"n":"#.len()..text.len() - 1].parse().unwrap()
+}
+
+/// A serving engine's publisher, and the mailboxes of its shards.
+fn publisher(shards: usize, capacity: usize) -> (Publisher, Vec<MailboxReceiver<Command>>) {
+    let make = |_| mailbox(capacity, Arc::new(Bell::new().unwrap()));
+    let (mailboxes, receivers) = (0..shards).map(make).unzip();
+    let control = Control { stage: Stage::new(), mailboxes };
+    control.stage.serve();
+    (Publisher::new(Arc::new(control)), receivers)
+}
+
+type Reply = oneshot::Sender<Vec<Result<Seq, Lost>>>;
+
+fn take(mailbox: &MailboxReceiver<Command>) -> (Vec<Publication>, Reply) {
+    match mailbox.pop() {
+        Some((Command::Publish { items, reply }, cost)) => {
+            assert_eq!(cost, items.len());
+            (items, reply)
+        }
+        _ => panic!("expected publications"),
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_batch_keeps_the_order_of_channels_and_of_answers(
+        homes in prop::collection::vec(0_u8..4, 0..40),
+        answer_order in Just([0_usize, 1, 2, 3]).prop_shuffle(),
+    ) {
+        let (publisher, mailboxes) = publisher(4, 100);
+        let batch = homes.iter().zip(0..).map(|(home, n)| publication(&format!("{home}:c"), n));
+        let ticket = publisher.send_batch(batch.collect(), home_of).unwrap();
+        for home in answer_order {
+            if homes.contains(&(home as u8)) {
+                let (items, reply) = take(&mailboxes[home]);
+                let ns: Vec<u64> = items.iter().map(n_of).collect();
+                prop_assert!(ns.is_sorted());
+                prop_assert!(ns.iter().all(|n| usize::from(homes[*n as usize]) == home));
+                reply.send(ns.into_iter().map(|n| Ok(Seq(n))).collect()).unwrap();
+            }
+            prop_assert!(mailboxes[home].is_empty());
+        }
+        let expected: Vec<_> = (0..homes.len() as u64).map(|n| Ok(Seq(n))).collect();
+        prop_assert_eq!(ticket.wait(), expected);
+    }
+}
+
+#[test]
+fn a_batch_without_room_at_one_home_goes_nowhere() {
+    let (publisher, mailboxes) = publisher(2, 2);
+    let _first = publisher.send(publication("1:c", 0), home_of).unwrap();
+    let batch = |last| ["0:a", "0:b", "1:a", last].map(|channel| publication(channel, 0)).to_vec();
+    let refused = publisher.send_batch(batch("1:b"), home_of).unwrap_err();
+    assert!(!refused.retry_after.is_zero());
+    assert!(mailboxes[0].is_empty());
+    take(&mailboxes[1]);
+    assert!(mailboxes[1].is_empty());
+    let _accepted = publisher.send_batch(batch("1:b"), home_of).expect("all room came back");
+}
+
+#[test]
+fn a_full_mailbox_refuses_and_takes_again_when_emptied() {
+    let (publisher, mailboxes) = publisher(1, 1);
+    let ticket = publisher.send(publication("0:c", 1), home_of).unwrap();
+    let refused = publisher.send(publication("0:c", 2), home_of);
+    assert_eq!(refused.unwrap_err(), Saturated::NOW);
+    let (_, reply) = take(&mailboxes[0]);
+    reply.send(vec![Err(Lost::Saturated(Saturated::NOW))]).unwrap();
+    assert_eq!(ticket.wait(), Err(Lost::Saturated(Saturated::NOW)));
+    let _ticket = publisher.send(publication("0:c", 3), home_of).unwrap();
+}
+
+#[test]
+fn a_ticket_can_be_polled_first_and_waited_for_later() {
+    let (publisher, mailboxes) = publisher(1, 8);
+    let mut ticket = publisher.send(publication("0:c", 1), home_of).unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    assert_eq!(pin!(&mut ticket).poll(&mut context), Poll::Pending);
+    let (_, reply) = take(&mailboxes[0]);
+    let home = std::thread::spawn(move || reply.send(vec![Ok(Seq(9))]));
+    assert_eq!(ticket.wait(), Ok(Seq(9)));
+    home.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_dropped_ticket_is_nobodys_problem() {
+    let (publisher, mailboxes) = publisher(1, 8);
+    drop(publisher.send(publication("0:c", 1), home_of).unwrap());
+    let (items, reply) = take(&mailboxes[0]);
+    assert_eq!(items.len(), 1);
+    assert!(reply.send(vec![Ok(Seq(1))]).is_err());
+}
+
+#[test]
+fn a_shard_that_ends_loses_only_its_own_part_of_a_batch() {
+    let (publisher, mut mailboxes) = publisher(2, 8);
+    let batch = [("0:c", 0), ("1:c", 1), ("0:c", 2)].map(|(c, n)| publication(c, n)).to_vec();
+    let ticket = publisher.send_batch(batch, home_of).unwrap();
+    drop(mailboxes.pop());
+    let (_, reply) = take(&mailboxes[0]);
+    reply.send(vec![Ok(Seq(5)), Ok(Seq(6))]).unwrap();
+    assert_eq!(ticket.wait(), [Ok(Seq(5)), Err(Lost::Closed), Ok(Seq(6))]);
+}
+
+#[test]
+fn a_draining_engine_accepts_nothing_more() {
+    let (publisher, mailboxes) = publisher(1, 8);
+    publisher.control.stage.drain();
+    let ticket = publisher.send(publication("0:c", 1), home_of).unwrap();
+    assert_eq!(ticket.wait(), Err(Lost::Closed));
+    let batch = vec![publication("0:c", 1), publication("0:c", 2)];
+    let ticket = publisher.send_batch(batch, home_of).unwrap();
+    assert_eq!(ticket.wait(), [Err(Lost::Closed); 2]);
+    assert!(mailboxes[0].is_empty());
+}

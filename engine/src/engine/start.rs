@@ -1,0 +1,121 @@
+//! From a configuration to running shards.
+
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use super::control::Control;
+use super::wiring::{Plan, Wiring};
+use super::{Engine, StartError, listen, machine};
+use crate::config::Config;
+use crate::limits::MAX_SHARDS;
+use crate::shard::Seat;
+use crate::sync::abort;
+
+/// What a shard says once: whether it serves.
+pub(super) type Ready = Result<(), StartError>;
+
+/// Starts an engine whose shards' threads do `run`.
+pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError> {
+    let cores = machine::cores();
+    let shards = check(&config, cores.len())?;
+    let files = machine::raise_file_limit(shards, config.listen.len())?;
+    let slots = machine::slots(config.max_connections, shards, files)?;
+    machine::probe_ring()?;
+    let listening = listen::listen(&config.listen, shards)?;
+
+    // Twice, because a shard's guard may speak after the shard.
+    let (ready, readies) = bounded(2 * shards);
+    let cores = machine::assign(&cores, shards);
+    let plan = Plan { config, cores, slots, listeners: listening.listeners, ready };
+    let Wiring { seats, control, heartbeats, snapshots, twins, started } = Wiring::new(plan)?;
+    let mut engine = Engine {
+        addresses: listening.addresses,
+        control,
+        heartbeats,
+        snapshots,
+        twins,
+        started,
+        threads: Vec::with_capacity(shards),
+    };
+    // From here on, dropping the engine ends the shards that run.
+    for seat in seats {
+        engine.threads.push(spawn(seat, Arc::clone(&engine.control), run)?);
+    }
+    wait_until_ready(&readies, shards)?;
+    engine.control.stage.serve();
+    Ok(engine)
+}
+
+/// Checks the settings. Returns the number of shards.
+fn check(config: &Config, cores: usize) -> Result<usize, StartError> {
+    let refuse = |text| Err(StartError::Config(text));
+    if config.listen.is_empty() {
+        return refuse("listen is empty: name at least one address, such as 127.0.0.1:8690".into());
+    }
+    let shards = config.shards.unwrap_or(cores.clamp(1, MAX_SHARDS));
+    if !(1..=MAX_SHARDS).contains(&shards) {
+        return refuse(format!("shards is {shards}: choose 1 to {MAX_SHARDS}"));
+    }
+    for (name, value) in [
+        ("max_connections", config.max_connections),
+        ("max_message", config.max_message),
+        ("max_outbox", config.max_outbox),
+        ("retention.frames", config.retention.frames),
+        ("retention.bytes", config.retention.bytes),
+        ("retention.shard_bytes", config.retention.shard_bytes),
+    ] {
+        if NonZero::new(value).is_none() {
+            return refuse(format!("{name} is 0: set it to 1 or more"));
+        }
+    }
+    // Silence is measured in whole seconds.
+    if config.keepalive < Duration::from_secs(1) {
+        return refuse(format!("keepalive is {:?}: set it to 1 s or more", config.keepalive));
+    }
+    Ok(shards)
+}
+
+fn spawn(
+    seat: Seat,
+    control: Arc<Control>,
+    run: fn(Seat),
+) -> Result<thread::JoinHandle<()>, StartError> {
+    let name = format!("shard-{}", seat.id.0);
+    let ready = seat.ready.clone();
+    let guarded = {
+        let name = name.clone();
+        move || guard(&name, &control, &ready, || run(seat))
+    };
+    thread::Builder::new().name(name.clone()).spawn(guarded).map_err(|source| {
+        StartError::Config(format!(
+            "cannot start the thread {name}: {source}. Lower shards, or raise the limit of \
+             processes (RLIMIT_NPROC: ulimit -u, or TasksMax= of the service)"
+        ))
+    })
+}
+
+/// A shard that ends on its own would strand its connections and channels (invariant 9).
+fn guard(name: &str, control: &Control, ready: &Sender<Ready>, run: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+        abort(&format!("{name} panicked"));
+    }
+    if control.stage.is_serving() {
+        abort(&format!("{name} ended while serving"));
+    }
+    // While starting it has said why, unless by a fault of ours; nobody must wait for it.
+    let text = format!("{name} ended while the engine started; please report this");
+    let _ = ready.try_send(Err(StartError::Config(text)));
+}
+
+fn wait_until_ready(readies: &Receiver<Ready>, shards: usize) -> Ready {
+    // Never disconnected before all have spoken: each thread's guard holds a sender.
+    readies.iter().take(shards).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! A whole engine around shards that only answer commands.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command as Process;
+use std::sync::Arc;
+
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::*;
+use crate::broker::hub::ChannelEntry;
+use crate::config::Config;
+use crate::engine::{DrainReport, Lost};
+use crate::shard::Command;
+use crate::telemetry::Recorder;
+use crate::types::{ChannelName, Epoch, Publication, Seq, Time};
+
+fn config(shards: usize) -> Config {
+    config_at("127.0.0.1:0", shards)
+}
+
+/// For tests that free a port and want it again: each has an address that no other test uses.
+fn config_at(address: &str, shards: usize) -> Config {
+    let listen = vec![address.parse().unwrap()];
+    Config { listen, shards: Some(shards), ..Config::default() }
+}
+
+/// Waits for the next command as a shard does.
+fn next(seat: &Seat) -> Command {
+    loop {
+        seat.bell.park();
+        if let Some((command, _)) = seat.mailbox.pop() {
+            seat.bell.unpark();
+            return command;
+        }
+        poll(&mut [PollFd::new(&*seat.bell, PollFlags::IN)], None).unwrap();
+        seat.bell.drain();
+        seat.bell.unpark();
+    }
+}
+
+/// Serves until it is drained: shard N homes N + 1 channels and has one subscriber of each.
+fn serve(seat: Seat) {
+    seat.ready.send(Ok(())).unwrap();
+    seat.heartbeat.beat(Time::default() + seat.started.elapsed());
+    let mut recorder = Recorder::new(seat.id, true);
+    recorder.connected();
+    seat.snapshots.send(recorder.swap(None)).unwrap();
+    loop {
+        match next(&seat) {
+            Command::Publish { items, reply } => {
+                let _ = reply.send(items.iter().map(|_| Ok(Seq(1))).collect());
+            }
+            Command::List { from, limit, reply } => {
+                let name = |n| ChannelName::parse(&format!("{}:{n}", seat.id.0)).unwrap();
+                let (seq, epoch) = (Seq(1), Epoch(2));
+                let all = u32::from(seat.id.0) + 1;
+                let end = all.min(from + limit as u32);
+                let page = (from..end).map(|n| ChannelEntry { name: name(n), seq, epoch });
+                let _ = reply.send((page.collect(), (end < all).then_some(end)));
+            }
+            Command::Count { names, reply } => {
+                let _ = reply.send(vec![1; names.len()]);
+            }
+            Command::Drain { reply, .. } => {
+                let _ = reply.send(DrainReport { closed: 10, cut: u64::from(seat.id.0) });
+                return;
+            }
+        }
+    }
+}
+
+/// As `serve`, but shard 1 cannot.
+fn serve_but_one(seat: Seat) {
+    if seat.id.0 == 1 {
+        let refusal = StartError::ring(rustix::io::Errno::NOMEM.into());
+        seat.ready.send(Err(refusal)).unwrap();
+    } else {
+        serve(seat);
+    }
+}
+
+/// As `serve`, but shard 1 ends without a word.
+fn serve_but_one_is_silent(seat: Seat) {
+    if seat.id.0 != 1 {
+        serve(seat);
+    }
+}
+
+/// Serves one command and is gone.
+fn desert(seat: Seat) {
+    seat.ready.send(Ok(())).unwrap();
+    next(&seat);
+}
+
+/// Serves one command and panics.
+fn fall(seat: Seat) {
+    desert(seat);
+    panic!("on purpose");
+}
+
+#[test]
+fn an_engine_starts_serves_and_drains() {
+    let engine = start(config_at("127.0.83.1:0", 3), serve).unwrap();
+    assert_eq!(engine.shards(), 3);
+    let address = engine.local_addrs()[0];
+    std::net::TcpStream::connect(address).unwrap();
+    assert!(engine.control.stage.is_serving());
+
+    let mut cursor = Some(0);
+    let mut names = Vec::new();
+    while let Some(from) = cursor {
+        let (page, next) = pollster::block_on(engine.channels(from, 2));
+        assert!(page.iter().all(|channel| channel.subscribers == 3));
+        names.extend(page.iter().map(|channel| channel.name.to_string()));
+        cursor = next;
+    }
+    assert_eq!(names, ["0:0", "1:0", "1:1", "2:0", "2:1", "2:2"]);
+    let beyond = pollster::block_on(engine.channels(u64::MAX, 2));
+    assert!(beyond.0.is_empty() && beyond.1.is_none());
+
+    assert_eq!(engine.drain(Duration::from_secs(5)), DrainReport { closed: 30, cut: 3 });
+    listen::listen(&[address], 1).expect("the port is free again");
+}
+
+#[test]
+fn a_publisher_outlives_its_engine_and_says_so() {
+    let engine = start(config(1), serve).unwrap();
+    let publisher = engine.publisher();
+    let batch = publisher.try_publish_batch(Vec::<Publication>::new()).unwrap();
+    assert_eq!(batch.wait(), []);
+    drop(engine);
+    let publication = Publication {
+        channel: ChannelName::parse("c").unwrap(),
+        event: crate::types::EventName::parse("e").unwrap(),
+        data: crate::types::JsonObject::parse(b"{}").unwrap(),
+    };
+    let ticket = publisher.try_publish(publication).unwrap();
+    assert_eq!(ticket.wait(), Err(Lost::Closed));
+}
+
+#[test]
+fn dropping_an_engine_ends_its_shards() {
+    let engine = start(config_at("127.0.83.2:0", 2), serve).unwrap();
+    let control = Arc::clone(&engine.control);
+    let address = engine.local_addrs()[0];
+    drop(engine);
+    assert!(!control.stage.is_serving());
+    listen::listen(&[address], 1).expect("the port is free again");
+}
+
+#[test]
+fn a_shard_that_cannot_start_ends_the_others_and_says_why() {
+    // Shard 0 and 2 hold the listeners too: they are joined before `start` returns.
+    let config = config_at("127.0.83.3:0", 3);
+    let address = listen::listen(&config.listen, 1).unwrap().addresses[0];
+    let config = Config { listen: vec![address], ..config };
+    let error = start(config, serve_but_one).unwrap_err();
+    assert!(matches!(error, StartError::Ring { .. }), "{error}");
+    listen::listen(&[address], 1).expect("the port is free again");
+}
+
+#[test]
+fn a_shard_that_ends_while_starting_keeps_nobody_waiting() {
+    let text = start(config(2), serve_but_one_is_silent).unwrap_err().to_string();
+    assert!(text.contains("shard-1 ended while the engine started"), "{text}");
+}
+
+#[test]
+fn snapshots_are_collected_and_their_boxes_go_back() {
+    let engine = start(config(2), serve).unwrap();
+    // `serve` sends its snapshot after it is ready, and before it answers anything.
+    pollster::block_on(engine.channels(0, 1));
+    let mut shards = Vec::new();
+    engine.collect(|snapshot| {
+        assert_eq!(snapshot.counters.connections, 1);
+        shards.push(snapshot.shard.0);
+    });
+    shards.sort_unstable();
+    assert_eq!(shards, [0, 1]);
+    assert!(engine.twins.iter().all(|twins| twins.len() == 1));
+    engine.collect(|_| panic!("there is nothing more"));
+}
+
+#[test]
+fn an_engine_is_ready_while_its_shards_beat_and_it_does_not_drain() {
+    let mut engine = start(config(2), serve).unwrap();
+    pollster::block_on(engine.channels(0, 1));
+    let beat = Time::default() + engine.started.elapsed();
+    engine.heartbeats.iter().for_each(|heart| heart.beat(beat));
+    assert!(engine.is_ready());
+    // As if one had not beaten for longer than allowed.
+    engine.started -= crate::limits::HEARTBEAT_LIMIT;
+    let beat = Time::default() + engine.started.elapsed();
+    engine.heartbeats[0].beat(beat);
+    assert!(!engine.is_ready());
+    engine.heartbeats[1].beat(beat);
+    assert!(engine.is_ready());
+    engine.control.stage.drain();
+    assert!(!engine.is_ready());
+}
+
+/// Runs one test of this file again, alone in a process of its own.
+fn alone(test: &str) -> std::process::Output {
+    Process::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("engine::start::tests::{test}"), "--nocapture"])
+        .env("URINGCAST_TEST_ALONE", "1")
+        .output()
+        .unwrap()
+}
+
+/// Starts an engine of `run`, sends it a command, and waits for the process to be ended.
+fn aborts(test: &str, run: fn(Seat), says: &str) {
+    if std::env::var_os("URINGCAST_TEST_ALONE").is_some() {
+        let engine = start(config(2), run).unwrap();
+        pollster::block_on(engine.channels(0, 1));
+        std::mem::take(&mut { engine }.threads).into_iter().for_each(|t| t.join().unwrap());
+        return;
+    }
+    let output = alone(test);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.signal(), Some(6), "SIGABRT expected: {stderr}");
+    assert!(stderr.contains(says), "{stderr}");
+}
+
+#[test]
+fn a_shard_that_ends_while_serving_aborts_the_process() {
+    let test = "a_shard_that_ends_while_serving_aborts_the_process";
+    aborts(test, desert, "shard-0 ended while serving");
+}
+
+#[test]
+fn a_shard_that_panics_aborts_the_process() {
+    aborts("a_shard_that_panics_aborts_the_process", fall, "shard-0 panicked");
+}
+
+#[test]
+fn a_setting_out_of_range_is_refused_by_name() {
+    let refused = |change: fn(&mut Config)| {
+        let mut config = config(1);
+        change(&mut config);
+        check(&config, 2).unwrap_err().to_string()
+    };
+    assert!(refused(|c| c.listen.clear()).starts_with("listen is empty"));
+    assert!(refused(|c| c.shards = Some(0)).starts_with("shards is 0: choose 1 to 64"));
+    assert!(refused(|c| c.shards = Some(65)).starts_with("shards is 65"));
+    assert!(refused(|c| c.max_connections = 0).starts_with("max_connections is 0"));
+    assert!(refused(|c| c.retention.frames = 0).starts_with("retention.frames is 0"));
+    assert!(refused(|c| c.keepalive = Duration::from_millis(5)).starts_with("keepalive is 5ms"));
+}
+
+#[test]
+fn shards_default_to_the_cores_there_are() {
+    let shards = |cores| check(&Config { shards: None, ..config(1) }, cores).unwrap();
+    assert_eq!([shards(0), shards(2), shards(100)], [1, 2, MAX_SHARDS]);
+}
+
+#[test]
+fn the_public_types_can_go_to_any_thread() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>(_: T) {}
+    shared::<Engine>();
+    shared::<crate::engine::Publisher>();
+    let engine = start(config(1), serve).unwrap();
+    sent(engine.channels(0, 1));
+}

@@ -1,0 +1,81 @@
+//! What a publisher gets for a publication: its position, later.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::Lost;
+use crate::types::Seq;
+
+/// A home shard's answer: one result per publication it was handed.
+pub(super) type Answer = oneshot::AsyncReceiver<Vec<Result<Seq, Lost>>>;
+
+/// Resolves to the position a publication was given. May be dropped.
+#[derive(Debug)]
+#[must_use = "only the ticket says whether the publication was lost"]
+pub struct Ticket(pub(super) Answer);
+
+impl Ticket {
+    /// Blocks this thread until the position is known.
+    ///
+    /// # Errors
+    /// [`Lost`].
+    pub fn wait(self) -> Result<Seq, Lost> {
+        pollster::block_on(self)
+    }
+}
+
+impl Future for Ticket {
+    type Output = Result<Seq, Lost>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // A shard that has ended dropped the other side.
+        let answer = Pin::new(&mut self.0).poll(cx);
+        answer.map(|answer| answer.ok().and_then(|mut all| all.pop()).unwrap_or(Err(Lost::Closed)))
+    }
+}
+
+/// The part of a batch that went to one home.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub answer: Answer,
+    /// Where each of its results belongs in the batch.
+    pub places: Vec<usize>,
+}
+
+/// Resolves to one result per publication of a batch, in its order. May be dropped.
+#[derive(Debug)]
+#[must_use = "only the ticket says which publications were lost"]
+pub struct BatchTicket {
+    waiting: Vec<Part>,
+    results: Vec<Result<Seq, Lost>>,
+}
+
+impl BatchTicket {
+    /// A ticket for `len` publications. Those in no part, or in one whose shard ends without an
+    /// answer, are lost.
+    pub(super) fn new(len: usize, parts: Vec<Part>) -> BatchTicket {
+        BatchTicket { waiting: parts, results: vec![Err(Lost::Closed); len] }
+    }
+
+    /// Blocks this thread until all positions are known.
+    pub fn wait(self) -> Vec<Result<Seq, Lost>> {
+        pollster::block_on(self)
+    }
+}
+
+impl Future for BatchTicket {
+    type Output = Vec<Result<Seq, Lost>>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let BatchTicket { waiting, results } = &mut *self;
+        waiting.retain_mut(|part| match Pin::new(&mut part.answer).poll(cx) {
+            Poll::Pending => true,
+            Poll::Ready(answer) => {
+                for (place, result) in part.places.iter().zip(answer.into_iter().flatten()) {
+                    results[*place] = result;
+                }
+                false
+            }
+        });
+        if waiting.is_empty() { Poll::Ready(std::mem::take(results)) } else { Poll::Pending }
+    }
+}

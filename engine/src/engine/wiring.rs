@@ -1,0 +1,139 @@
+//! What connects the shards to each other and to the engine.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Instant;
+
+use core_affinity::CoreId;
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use super::StartError;
+use super::control::Control;
+use super::start::Ready;
+use crate::broker::effect::{Notice, Request};
+use crate::config::Config;
+use crate::limits::{FANOUT_LANE, LANE_CREDITS, MAILBOX_MESSAGES, PUBLISH_LANE, SNAPSHOTS_WAITING};
+use crate::shard::{Peer, Seat};
+use crate::sync::{Bell, Heartbeat, Lane, Quota, Stage, mailbox};
+use crate::telemetry::Snapshot;
+use crate::types::ShardId;
+
+/// What was decided before anything is connected. Lists are by shard.
+pub(super) struct Plan {
+    pub config: Config,
+    pub cores: Vec<Option<CoreId>>,
+    pub slots: usize,
+    pub listeners: Vec<Vec<TcpListener>>,
+    pub ready: Sender<Ready>,
+}
+
+/// The shards' start kits and the engine's ends of everything. Lists are by shard.
+pub(super) struct Wiring {
+    pub seats: Vec<Seat>,
+    pub control: Arc<Control>,
+    pub heartbeats: Vec<Arc<Heartbeat>>,
+    pub snapshots: Receiver<Box<Snapshot>>,
+    pub twins: Vec<Sender<Box<Snapshot>>>,
+    pub started: Instant,
+}
+
+impl Wiring {
+    pub(super) fn new(plan: Plan) -> Result<Wiring, StartError> {
+        let shards = plan.listeners.len();
+        let mesh = Mesh::new(shards)?;
+        let (mut mailboxes, mut heartbeats, mut twins) = (vec![], vec![], vec![]);
+        let (snapshots_out, snapshots) = bounded(SNAPSHOTS_WAITING * shards);
+        let config = Arc::new(plan.config);
+        let quota = Arc::new(Quota::new(config.max_connections));
+        let started = Instant::now();
+        let mut seats = Vec::with_capacity(shards);
+        for (shard, (listeners, core)) in plan.listeners.into_iter().zip(plan.cores).enumerate() {
+            let (mailbox, receiver) = mailbox(MAILBOX_MESSAGES, Arc::clone(&mesh.bells[shard]));
+            let (twins_out, twins_in) = bounded(SNAPSHOTS_WAITING);
+            let heartbeat = Arc::new(Heartbeat::new());
+            mailboxes.push(mailbox);
+            twins.push(twins_out);
+            heartbeats.push(Arc::clone(&heartbeat));
+            seats.push(Seat {
+                id: ShardId(shard as u8),
+                core,
+                config: Arc::clone(&config),
+                listeners,
+                slots: plan.slots,
+                bell: Arc::clone(&mesh.bells[shard]),
+                mailbox: receiver,
+                peers: (0..shards).map(|other| mesh.peer(shard, other)).collect(),
+                quota: Arc::clone(&quota),
+                started,
+                snapshots: snapshots_out.clone(),
+                twins: twins_in,
+                heartbeat,
+                ready: plan.ready.clone(),
+            });
+        }
+        let control = Arc::new(Control { stage: Stage::new(), mailboxes });
+        Ok(Wiring { seats, control, heartbeats, snapshots, twins, started })
+    }
+}
+
+/// Lanes by sender, then receiver; none from a shard to itself.
+type Lanes<T> = Vec<Vec<Option<Arc<Lane<T>>>>>;
+
+/// The bells of all shards and the lanes between any two.
+struct Mesh {
+    bells: Vec<Arc<Bell>>,
+    requests: Lanes<Request>,
+    notices: Lanes<Notice>,
+}
+
+impl Mesh {
+    fn new(shards: usize) -> Result<Mesh, StartError> {
+        let bells = (0..shards).map(|_| Bell::new().map(Arc::new)).collect::<Result<_, _>>();
+        let bells = bells.map_err(|source| {
+            StartError::Config(format!(
+                "cannot make an eventfd: {source}. Raise the limit of open files (RLIMIT_NOFILE: \
+                 ulimit -Hn, or LimitNOFILE= of the service)"
+            ))
+        })?;
+        Ok(Mesh {
+            bells,
+            requests: lanes(shards, PUBLISH_LANE, 0),
+            // Answers to the LANE_CREDITS requests another shard may have open here always fit.
+            notices: lanes(shards, FANOUT_LANE, 2 * LANE_CREDITS),
+        })
+    }
+
+    /// What `shard` needs to talk with `other`; `None` for itself.
+    fn peer(&self, shard: usize, other: usize) -> Option<Peer> {
+        Some(Peer {
+            bell: Arc::clone(&self.bells[other]),
+            requests_out: self.requests[shard][other].clone()?,
+            requests_in: self.requests[other][shard].clone()?,
+            notices_out: self.notices[shard][other].clone()?,
+            notices_in: self.notices[other][shard].clone()?,
+        })
+    }
+}
+
+fn lanes<T>(shards: usize, capacity: usize, reserve: usize) -> Lanes<T> {
+    let lane = |from, to| (from != to).then(|| Arc::new(Lane::new(capacity, reserve)));
+    (0..shards).map(|from| (0..shards).map(|to| lane(from, to)).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_two_shards_share_a_lane_each_way() {
+        let mesh = Mesh::new(3).unwrap();
+        for (a, b) in [(0, 1), (0, 2), (1, 2), (2, 0)] {
+            let (here, there) = (mesh.peer(a, b).unwrap(), mesh.peer(b, a).unwrap());
+            assert!(Arc::ptr_eq(&here.requests_out, &there.requests_in));
+            assert!(Arc::ptr_eq(&here.notices_out, &there.notices_in));
+            assert!(!Arc::ptr_eq(&here.requests_out, &here.requests_in));
+            assert!(Arc::ptr_eq(&here.bell, &mesh.bells[b]));
+        }
+        assert!(mesh.peer(1, 1).is_none());
+    }
+}

@@ -1,0 +1,36 @@
+//! Who must be woken: the half of the bell that is only memory, so that loom can model it.
+
+use super::atomics::{AtomicBool, Ordering, fence};
+
+/// Whether the owner said that it would sleep. Every write is a swap, so that all of them stand in
+/// one order: with plain stores loom finds a sleeper that a late claim has hidden from the next.
+#[derive(Debug)]
+pub(super) struct Parking {
+    parked: AtomicBool,
+}
+
+impl Parking {
+    pub(super) fn new() -> Parking {
+        Parking { parked: AtomicBool::new(false) }
+    }
+
+    /// Called after work was made visible. True for one of the callers that find the owner parked:
+    /// that one must wake it.
+    pub(super) fn claim_wake(&self) -> bool {
+        // Pairs with the fence in `park`: of "work, then look at parked" and "parked, then look at
+        // work" at least one sees the other (invariant 7).
+        fence(Ordering::SeqCst);
+        self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::Relaxed)
+    }
+
+    /// The owner will sleep, unless it finds work when it looks once more after this.
+    pub(super) fn park(&self) {
+        self.parked.swap(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+
+    /// The owner is awake.
+    pub(super) fn unpark(&self) {
+        self.parked.swap(false, Ordering::Relaxed);
+    }
+}

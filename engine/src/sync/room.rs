@@ -1,0 +1,42 @@
+//! Room for a bounded number of things, taken before they are made.
+
+use super::atomics::{AtomicUsize, Ordering};
+
+/// How much of something is in use.
+#[derive(Debug)]
+pub(super) struct Room {
+    used: AtomicUsize,
+}
+
+impl Room {
+    pub(super) fn new() -> Room {
+        Room { used: AtomicUsize::new(0) }
+    }
+
+    /// Takes all of `n`, or nothing if then more than `limit` were in use.
+    pub(super) fn try_take(&self, n: usize, limit: usize) -> bool {
+        let mut used = self.used.load(Ordering::Relaxed);
+        loop {
+            match used.checked_add(n) {
+                Some(sum) if sum <= limit => {
+                    // Acquire: what was freed with the room is ours to use again.
+                    let (done, now) = (Ordering::Acquire, Ordering::Relaxed);
+                    match self.used.compare_exchange_weak(used, sum, done, now) {
+                        Ok(_) => return true,
+                        Err(current) => used = current,
+                    }
+                }
+                _ => return false,
+            }
+        }
+    }
+
+    /// Gives back `n` that were taken.
+    pub(super) fn give_back(&self, n: usize) {
+        self.used.fetch_sub(n, Ordering::Release);
+    }
+
+    pub(super) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+}

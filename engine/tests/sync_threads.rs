@@ -1,0 +1,236 @@
+//! Bell, lanes, mailboxes and counters under real threads.
+
+use std::sync::Arc;
+use std::thread;
+
+use proptest::prelude::*;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use uringcast_engine::Time;
+use uringcast_engine::limits::CONTROL_COMMANDS;
+use uringcast_engine::sync::{Bell, Countdown, Heartbeat, Lane, Quota, Stage, mailbox};
+
+/// How long a thread sleeps before its wake counts as lost: nothing waits for it when all is well.
+const LOST: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
+
+/// The owner's loop of a bell: takes with `pop`, sleeping while there is nothing.
+fn take<T>(bell: &Bell, pop: impl Fn() -> Option<T>) -> T {
+    loop {
+        if let Some(entry) = pop() {
+            return entry;
+        }
+        bell.park();
+        if let Some(entry) = pop() {
+            bell.unpark();
+            return entry;
+        }
+        let mut event = [PollFd::new(bell, PollFlags::IN)];
+        assert_eq!(poll(&mut event, Some(&LOST)).expect("poll"), 1, "a wake was lost");
+        bell.drain();
+        bell.unpark();
+    }
+}
+
+/// Two threads that answer each other: each sleeps nearly every time, so a lost wake stops both.
+#[test]
+fn two_threads_never_sleep_through_each_others_ring() {
+    const ROUNDS: u32 = 100_000;
+    let bells = Arc::new([Bell::new().unwrap(), Bell::new().unwrap()]);
+    let lanes = Arc::new([Lane::new(4, 0), Lane::new(4, 0)]);
+    let other = {
+        let (bells, lanes) = (Arc::clone(&bells), Arc::clone(&lanes));
+        thread::spawn(move || {
+            for round in 0..ROUNDS {
+                assert_eq!(take(&bells[1], || lanes[1].pop()), round);
+                lanes[0].try_push(round).unwrap();
+                bells[0].ring();
+            }
+        })
+    };
+    for round in 0..ROUNDS {
+        lanes[1].try_push(round).unwrap();
+        bells[1].ring();
+        assert_eq!(take(&bells[0], || lanes[0].pop()), round);
+    }
+    other.join().unwrap();
+}
+
+#[test]
+fn a_bell_is_written_only_while_its_owner_is_parked() {
+    let bell = Bell::new().unwrap();
+    let readable = || {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&bell, PollFlags::IN)], Some(&now)).unwrap() == 1
+    };
+    bell.ring();
+    assert!(!readable());
+    bell.park();
+    assert!(!readable());
+    bell.ring();
+    assert!(readable());
+    bell.drain();
+    assert!(!readable());
+    bell.ring();
+    assert!(!readable(), "one wake per park");
+    bell.park();
+    bell.unpark();
+    bell.ring();
+    assert!(!readable());
+    bell.drain();
+}
+
+#[test]
+fn producers_share_a_mailbox_without_loss_and_within_its_room() {
+    const PRODUCERS: usize = 4;
+    const EACH: usize = 20_000;
+    const CAPACITY: usize = 64;
+    let bell = Arc::new(Bell::new().unwrap());
+    let (mailbox, receiver) = mailbox::<(usize, usize)>(CAPACITY, Arc::clone(&bell));
+    let producers: Vec<_> = (0..PRODUCERS)
+        .map(|me| {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || {
+                for n in 0..EACH {
+                    let cost = 1 + n % 7;
+                    loop {
+                        if let Some(permit) = mailbox.try_reserve(cost) {
+                            break permit.send((me, n));
+                        }
+                        thread::yield_now();
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut next = [0; PRODUCERS];
+    for _ in 0..PRODUCERS * EACH {
+        let ((producer, n), cost) = take(&bell, || receiver.pop());
+        assert_eq!(n, next[producer], "order of one producer");
+        assert_eq!(cost, 1 + n % 7);
+        next[producer] += 1;
+    }
+    producers.into_iter().for_each(|producer| producer.join().unwrap());
+    assert!(receiver.pop().is_none() && receiver.is_empty());
+    assert!(mailbox.try_reserve(CAPACITY).is_some(), "all room came back");
+}
+
+#[test]
+fn a_full_mailbox_still_takes_commands_and_the_last_one() {
+    let (mailbox, receiver) = mailbox(2, Arc::new(Bell::new().unwrap()));
+    mailbox.try_reserve(2).unwrap().send(0);
+    assert!(mailbox.try_reserve(1).is_none());
+    for _ in 0..CONTROL_COMMANDS {
+        mailbox.send_control(1).unwrap();
+    }
+    assert_eq!(mailbox.send_control(2), Err(2));
+    mailbox.send_last(3);
+    let all: Vec<i32> = std::iter::from_fn(|| receiver.pop()).map(|(entry, _)| entry).collect();
+    assert_eq!((all[0], all.len(), all[all.len() - 1]), (0, CONTROL_COMMANDS + 2, 3));
+    assert!(mailbox.try_reserve(2).is_some());
+}
+
+#[test]
+fn what_is_sent_to_a_dropped_receiver_is_dropped_too() {
+    let (mailbox, receiver) = mailbox(4, Arc::new(Bell::new().unwrap()));
+    let entry = Arc::new(());
+    mailbox.try_reserve(3).unwrap().send(Arc::clone(&entry));
+    let unsent = mailbox.try_reserve(1).unwrap();
+    drop(receiver);
+    assert_eq!(Arc::strong_count(&entry), 1);
+    unsent.send(Arc::clone(&entry));
+    assert_eq!(Arc::strong_count(&entry), 1);
+    assert!(mailbox.try_reserve(4).is_some(), "its room is back");
+}
+
+#[test]
+fn no_two_connections_get_the_same_place() {
+    const MAX: usize = 3;
+    let quota = Quota::new(MAX);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    if quota.try_acquire() {
+                        assert!(quota.in_use() <= MAX);
+                        quota.release();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(quota.in_use(), 0);
+    assert!((0..MAX).all(|_| quota.try_acquire()));
+    assert!(!quota.try_acquire());
+}
+
+#[test]
+fn exactly_one_party_of_a_countdown_is_the_last() {
+    for _ in 0..1_000 {
+        let countdown = Countdown::new(4);
+        let last: usize = thread::scope(|scope| {
+            let parties = [(); 4].map(|()| scope.spawn(|| usize::from(countdown.finish_one())));
+            parties.into_iter().map(|party| party.join().unwrap()).sum()
+        });
+        assert_eq!(last, 1);
+    }
+}
+
+#[test]
+fn a_heartbeat_tells_the_last_beat() {
+    let heartbeat = Heartbeat::new();
+    assert_eq!(heartbeat.last(), Time(0));
+    heartbeat.beat(Time(7));
+    assert_eq!(heartbeat.last(), Time(7));
+}
+
+#[test]
+fn an_engine_that_drains_never_serves_again() {
+    let stage = Stage::new();
+    assert!(!stage.is_serving());
+    stage.serve();
+    assert!(stage.is_serving());
+    stage.drain();
+    stage.serve();
+    assert!(!stage.is_serving());
+}
+
+/// One step of a lane.
+#[derive(Clone, Debug)]
+enum Step {
+    Push,
+    Reply,
+    Pop,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![3 => Just(Step::Push), 1 => Just(Step::Reply), 3 => Just(Step::Pop)]
+}
+
+proptest! {
+    #[test]
+    fn a_lane_is_a_bounded_queue_with_a_reserve_for_replies(
+        capacity in 1_usize..5,
+        reserve in 0_usize..4,
+        steps in prop::collection::vec(step(), 0..200),
+    ) {
+        let lane = Lane::new(capacity, reserve);
+        let mut model = std::collections::VecDeque::new();
+        for (n, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Push => {
+                    let fits = model.len() < capacity;
+                    prop_assert_eq!(lane.try_push(n), if fits { Ok(()) } else { Err(n) });
+                    if fits {
+                        model.push_back(n);
+                    }
+                }
+                Step::Reply if model.len() < capacity + reserve => {
+                    lane.push_reply(n);
+                    model.push_back(n);
+                }
+                Step::Reply => {}
+                Step::Pop => prop_assert_eq!(lane.pop(), model.pop_front()),
+            }
+            prop_assert_eq!(lane.is_empty(), model.is_empty());
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The rules of the house that a machine can hold: who may import whom, where `unsafe` may stand,
+//! how long files and lines may be, and that documents name what exists.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines of a source file. Tests live beside the code or in `tests.rs`, and count.
+const MAX_LINES: usize = 380;
+/// Characters of a line.
+const MAX_WIDTH: usize = 100;
+
+/// Modules of the engine and the modules they may import. `lib.rs` is not listed: it only names.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("limits", &[]),
+    ("types", &["limits"]),
+    ("config", &["limits"]),
+    ("telemetry", &["limits", "types"]),
+    ("wire", &["config", "limits", "telemetry", "types"]),
+    ("sync", &["limits", "types"]),
+    ("broker", &["config", "limits", "sync::Countdown", "telemetry", "types", "wire"]),
+    ("shard", &["broker", "config", "engine", "limits", "sync", "telemetry", "types", "wire"]),
+    ("engine", &["broker", "config", "limits", "shard", "sync", "telemetry", "types"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn sources(below: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(below).expect("a readable directory") {
+        let path = entry.expect("a directory entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Every Rust file of the workspace, with its text.
+fn all_sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for package in ["engine", "server", "loadgen", "benches"] {
+        sources(&root().join(package), &mut found);
+    }
+    let relative = |path: &Path| {
+        let path = path.strip_prefix(root()).expect("below the root");
+        path.to_string_lossy().into_owned()
+    };
+    let read = |path: PathBuf| (relative(&path), fs::read_to_string(&path).expect("UTF-8"));
+    found.into_iter().map(read).collect()
+}
+
+fn report(faults: &[String]) {
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn files_and_lines_stay_short() {
+    let mut faults = Vec::new();
+    for (path, text) in all_sources() {
+        let lines = text.lines().count();
+        if lines > MAX_LINES {
+            faults.push(format!("{path}: {lines} lines, more than {MAX_LINES}"));
+        }
+        for (number, line) in text.lines().enumerate() {
+            if line.chars().count() > MAX_WIDTH {
+                faults.push(format!("{path}:{}: longer than {MAX_WIDTH}", number + 1));
+            }
+        }
+    }
+    report(&faults);
+}
+
+#[test]
+fn unsafe_stands_only_in_the_ring_and_in_sync() {
+    let allowed = ["engine/src/shard/ring", "engine/src/sync/"];
+    let word = concat!("unsa", "fe");
+    let mut faults = Vec::new();
+    for (path, text) in all_sources() {
+        let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+        let uses = code.filter(|line| line.split_whitespace().any(|w| w == word)).count();
+        if uses > 0 && !allowed.iter().any(|place| path.starts_with(place)) {
+            faults.push(format!("{path}: {uses} uses of {word}"));
+        }
+    }
+    report(&faults);
+}
+
+#[test]
+fn imports_run_one_way() {
+    let mut faults = Vec::new();
+    for (path, text) in all_sources() {
+        let Some(module) = path.strip_prefix("engine/src/") else { continue };
+        let module = module.split(['/', '.']).next().unwrap_or_default();
+        let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == module) else { continue };
+        // A test may look at anything.
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        if path.ends_with("tests.rs") || path.contains("/sim/") {
+            continue;
+        }
+        for import in code.split("crate::").skip(1) {
+            let import: String =
+                import.chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
+            let ok = import.starts_with(|c: char| c.is_uppercase())
+                || import.split("::").next() == Some(module)
+                || allowed.iter().any(|allowed| import.starts_with(allowed));
+            if !ok {
+                faults.push(format!("{path}: imports crate::{import}"));
+            }
+        }
+    }
+    report(&faults);
+}
+
+#[test]
+fn every_limit_is_documented_with_its_value() {
+    let limits = fs::read_to_string(root().join("engine/src/limits.rs")).expect("limits.rs");
+    let page = root().join("docs/LIMITS.md");
+    let wanted = limits_page(&limits);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&page, &wanted).expect("docs/LIMITS.md is writable");
+    }
+    let is = fs::read_to_string(&page).unwrap_or_default();
+    assert!(is == wanted, "docs/LIMITS.md is out of date: UPDATE_DOCS=1 cargo test --test tidy");
+}
+
+/// A table of every constant of limits.rs: name, value, the comment above it.
+fn limits_page(limits: &str) -> String {
+    let mut page = String::from(
+        "# Limits\n\nEvery bound of the engine, made from `engine/src/limits.rs` by a test. Those \
+         named `DEFAULT_…` can be set (docs/SETTINGS.md); the others are fixed.\n\n\
+         | limit | value | why |\n|---|---|---|\n",
+    );
+    let mut comment: Vec<&str> = Vec::new();
+    for line in limits.lines() {
+        if let Some(text) = line.strip_prefix("///") {
+            comment.push(text.trim());
+        } else {
+            let declaration = line.strip_prefix("pub const ").and_then(|d| d.strip_suffix(';'));
+            if let Some((name, value)) = declaration.and_then(|d| d.split_once(" = ")) {
+                let name = name.split(':').next().unwrap_or_default();
+                page.push_str(&format!("| `{name}` | `{value}` | {} |\n", comment.join(" ")));
+            }
+            comment.clear();
+        }
+    }
+    page
+}
+
+#[test]
+fn documents_point_at_files_that_exist() {
+    let mut faults = Vec::new();
+    let documents = ["README.md", "docs/ARCHITECTURE.md", "docs/OPERATING.md", "docs/TESTING.md"];
+    for document in documents {
+        let Ok(text) = fs::read_to_string(root().join(document)) else {
+            faults.push(format!("{document} is missing"));
+            continue;
+        };
+        for quoted in text.split('`').skip(1).step_by(2) {
+            let starts = ["engine/", "server/", "loadgen/", "benches/", "docs/", "scripts/"];
+            let is_path = starts.iter().any(|start| quoted.starts_with(start))
+                && !quoted.contains([' ', '*', '{', '<', '\n']);
+            if is_path && !root().join(quoted).exists() {
+                faults.push(format!("{document} names `{quoted}`, which does not exist"));
+            }
+        }
+    }
+    report(&faults);
+}

@@ -1,0 +1,112 @@
+//! Which TLS the settings mean. PROTOCOL §8.
+
+use std::path::PathBuf;
+
+use super::Gather;
+use crate::settings::Settings;
+
+/// Whose certificate is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// One of our own making.
+    Auto {
+        /// Where it is kept.
+        dir: PathBuf,
+    },
+    /// The operator's.
+    Files {
+        /// Chain, PEM.
+        cert: PathBuf,
+        /// Private key, PEM.
+        key: PathBuf,
+    },
+}
+
+/// How wss is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// Whose certificate.
+    pub identity: Identity,
+    /// Authorities that must have signed a client's certificate; without it none is asked for.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Applies the rules: naming a certificate or auto_cert turns TLS on, tls_enabled alone means
+/// auto_cert, and whatever would be ignored silently is a problem.
+pub(super) fn resolve(settings: &Settings, home: Home<'_>, gather: &mut Gather<'_>) -> Option<Tls> {
+    let s = settings;
+    let files = s.cert_file.is_some() || s.key_file.is_some();
+    if s.tls_enabled == Some(false) && (files || s.auto_cert) {
+        let reason = "contradicts the certificate that is given";
+        gather.add("tls_enabled", reason, "Leave tls_enabled out, or take the certificate away.");
+        return None;
+    }
+    let on = s.tls_enabled == Some(true) || files || s.auto_cert;
+    let client_ca = client_ca(settings, on, gather);
+    if !on {
+        return None;
+    }
+    if files && s.auto_cert {
+        let reason = "contradicts cert_file and key_file";
+        gather.add("auto_cert", reason, "Leave auto_cert out to serve the certificate you name.");
+    }
+    let identity = match (&s.cert_file, &s.key_file) {
+        (Some(cert), Some(key)) => Identity::Files { cert: cert.clone(), key: key.clone() },
+        (Some(_), None) => {
+            let remedy = "Name its private key with key_file; it may be in the same file.";
+            gather.add("cert_file", "has no key", remedy);
+            return None;
+        }
+        (None, Some(_)) => {
+            gather.add("key_file", "has no certificate", "Name its certificate with cert_file.");
+            return None;
+        }
+        (None, None) => Identity::Auto { dir: cert_dir(settings, home, gather)? },
+    };
+    Some(Tls { identity, client_ca })
+}
+
+fn client_ca(settings: &Settings, on: bool, gather: &mut Gather<'_>) -> Option<PathBuf> {
+    let name = if settings.ca_file.is_some() { "ca_file" } else { "verify_client" };
+    match (&settings.ca_file, settings.verify_client) {
+        (None, None | Some(false)) => None,
+        (_, Some(true)) | (Some(_), None) if !on => {
+            let remedy = "Turn TLS on with tls_enabled or a certificate.";
+            gather.add(name, "asks for client certificates without TLS", remedy);
+            None
+        }
+        (None, Some(true)) => {
+            let remedy = "Name the authorities that sign client certificates with ca_file.";
+            gather.add("verify_client", "has nothing to verify against", remedy);
+            None
+        }
+        (Some(_), Some(false)) => {
+            let remedy = "A ca_file demands client certificates: take one of the two away.";
+            gather.add("verify_client", "contradicts ca_file", remedy);
+            None
+        }
+        (Some(path), _) => Some(path.clone()),
+    }
+}
+
+/// The two environment variables that say where a program keeps its state.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Home<'a> {
+    /// `XDG_STATE_HOME`.
+    pub state: Option<&'a std::ffi::OsStr>,
+    /// `HOME`.
+    pub home: Option<&'a std::ffi::OsStr>,
+}
+
+fn cert_dir(settings: &Settings, home: Home<'_>, gather: &mut Gather<'_>) -> Option<PathBuf> {
+    let absolute = |path: &std::ffi::OsStr| Some(PathBuf::from(path)).filter(|p| p.is_absolute());
+    let state = || home.state.and_then(absolute);
+    let local = || home.home.and_then(absolute).map(|home| home.join(".local/state"));
+    let default = || state().or_else(local).map(|state| state.join("uringcast"));
+    let dir = settings.cert_dir.clone().or_else(default);
+    if dir.is_none() {
+        let reason = "is not set, and neither is XDG_STATE_HOME or HOME";
+        gather.add("cert_dir", reason, "Name a directory for the automatic certificate.");
+    }
+    dir
+}

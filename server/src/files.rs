@@ -1,0 +1,42 @@
+//! Reading the small files that settings name.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use crate::limits::MAX_FILE;
+use crate::settings::{Problem, Source};
+
+/// Reads the file that `setting` names.
+///
+/// # Errors
+/// A [`Problem`] that says what to do, when it cannot be read or is implausibly large.
+pub fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Problem> {
+    let fail = |reason: String, remedy: &str| problem(setting, path, reason, remedy);
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
+    match read {
+        Ok(n) if n as u64 <= MAX_FILE => Ok(bytes),
+        Ok(_) => Err(fail(format!("is larger than {MAX_FILE} bytes"), "Name another file.")),
+        Err(error) => {
+            let remedy = match error.kind() {
+                ErrorKind::NotFound => "Name a file that exists.",
+                ErrorKind::PermissionDenied => "Let the server's user read it.",
+                ErrorKind::IsADirectory => "Name a file, not a directory.",
+                _ => "Name a file that can be read.",
+            };
+            Err(fail(format!("cannot be read: {error}"), remedy))
+        }
+    }
+}
+
+/// A problem with the file that `setting` names.
+pub fn problem(setting: &str, path: &Path, reason: String, remedy: &str) -> Problem {
+    Problem {
+        setting: setting.to_owned(),
+        value: Some(format!("{:?}", path.to_string_lossy())),
+        source_of: Source::Default,
+        reason: reason.into(),
+        remedy: remedy.into(),
+    }
+}

@@ -1,0 +1,116 @@
+//! The HTTP ports: publishing and channel lists, health, readiness, metrics.
+
+mod auth;
+mod channels;
+mod error;
+mod publish;
+mod serve;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+use tokio::sync::RwLock;
+use uringcast_engine::{DrainReport, Engine, Publisher};
+
+use crate::limits::MAX_PUBLISH_BODY;
+use crate::metrics::Metrics;
+use crate::settings::value::Secret;
+use error::ApiError;
+pub use serve::serve;
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct Control {
+    /// Emptied when the drain begins.
+    engine: RwLock<Option<Engine>>,
+    publisher: Publisher,
+    metrics: Option<Metrics>,
+    max_data: usize,
+}
+
+impl Control {
+    /// Takes the engine over. `max_data` is the largest `data` document in bytes.
+    pub fn new(engine: Engine, metrics: Option<Metrics>, max_data: usize) -> Control {
+        let publisher = engine.publisher();
+        Control { engine: RwLock::new(Some(engine)), publisher, metrics, max_data }
+    }
+
+    /// Adds what the shards have measured since the last call to the metrics.
+    pub async fn collect(&self) {
+        if let (Some(metrics), Some(engine)) = (&self.metrics, &*self.engine.read().await) {
+            metrics.collect(engine);
+        }
+    }
+
+    /// Drains the engine away from this thread; requests that come meanwhile are answered 503.
+    pub async fn drain(&self, deadline: std::time::Duration) -> Option<DrainReport> {
+        // The lock waits for requests that are using the engine.
+        let engine = self.engine.write().await.take()?;
+        tokio::task::spawn_blocking(move || engine.drain(deadline)).await.ok()
+    }
+}
+
+/// The control port. With a key, all but health and readiness ask for it.
+pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
+    let guarded = Router::new()
+        .route("/v1/publish", post(publish::publish))
+        .route("/v1/publish/raw", post(publish::publish_raw))
+        .route("/v1/channels", get(channels::list))
+        .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
+    let open = Router::new().route("/health", get(health)).route("/ready", get(ready));
+    with_json_errors(guard(guarded, key).merge(open)).with_state(control)
+}
+
+/// The metrics port.
+pub fn metrics_router(control: Arc<Control>) -> Router {
+    with_json_errors(Router::new().route("/metrics", get(metrics))).with_state(control)
+}
+
+fn guard<S: Clone + Send + Sync + 'static>(router: Router<S>, key: Option<Secret>) -> Router<S> {
+    router.route_layer(from_fn_with_state(key, auth::check))
+}
+
+fn with_json_errors<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    let not_found = || async { ApiError::new(StatusCode::NOT_FOUND, "not_found", "No such path.") };
+    let not_allowed = || async {
+        let text = "This path does not answer that method.";
+        ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
+    };
+    router.method_not_allowed_fallback(not_allowed).fallback(not_found)
+}
+
+async fn health() -> Response {
+    axum::Json(json!({"status": "ok"})).into_response()
+}
+
+async fn ready(State(control): State<Arc<Control>>) -> Response {
+    match &*control.engine.read().await {
+        Some(engine) if engine.is_ready() => axum::Json(json!({"status": "ready"})).into_response(),
+        Some(_) => ApiError::unavailable("not_ready", "A shard is not serving.").into_response(),
+        None => ApiError::draining().into_response(),
+    }
+}
+
+async fn metrics(State(control): State<Arc<Control>>) -> Response {
+    control.collect().await;
+    match control.metrics.as_ref().map(Metrics::render) {
+        Some(Ok(text)) => ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], text).into_response(),
+        Some(Err(error)) => {
+            tracing::error!("metrics cannot be written: {error}");
+            let text = "The metrics cannot be written; see the log.";
+            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", text).into_response()
+        }
+        None => {
+            ApiError::new(StatusCode::NOT_FOUND, "not_found", "Metrics are off.").into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use super::*;
+use std::time::Duration;
+
+const MAX: usize = 64;
+
+fn refusal(body: &[u8]) -> (StatusCode, String) {
+    let response = parse_body(body, MAX).expect_err("this body is bad").into_response();
+    let status = response.status();
+    let body = futures(axum::body::to_bytes(response.into_body(), 1 << 20));
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    (status, body["error"]["message"].as_str().unwrap().to_owned())
+}
+
+/// Bodies are in memory here: they are ready at the first poll.
+fn futures<T, E: std::fmt::Debug>(body: impl Future<Output = Result<T, E>>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(body).unwrap()
+}
+
+#[test]
+fn one_object_and_a_list_of_objects_are_publications() {
+    let one = parse_body(br#" {"event":"e","channel":"a:1","data":{ "x" : 1.50 }}"#, MAX).unwrap();
+    assert_eq!((one.len(), one[0].channel.as_str(), one[0].event.as_str()), (1, "a:1", "e"));
+    assert_eq!(one[0].data.as_str(), r#"{ "x" : 1.50 }"#, "data is passed on as it was written");
+    let body = br#"[{"channel":"a","event":"e"},{"channel":"\u00e9","event":"f","data":{}}]"#;
+    let two = parse_body(body, MAX).unwrap();
+    assert_eq!((two[0].data.as_str(), two[1].channel.as_str()), ("{}", "é"));
+}
+
+#[test]
+fn bad_bodies_are_told_by_index_field_and_reason() {
+    let long = format!(r#"{{"channel":"{}","event":"e"}}"#, "c".repeat(201));
+    for (body, words) in [
+        (&b""[..], "EOF while parsing"),
+        (b"7", "invalid type"),
+        (b"[]", "the list is empty"),
+        (b"[{\"channel\":\"a\"", "the body is no list: EOF"),
+        (br#"{"channel":"a","event":"e"} x"#, "trailing characters"),
+        (br#"[{"channel":"a","event":"e"},7]"#, "message 1: invalid type"),
+        (br#"[{"channel":"a","event":"e"},{"event":"e"}]"#, "message 1: missing field `channel`"),
+        (br#"{"chanel":"a","event":"e"}"#, "unknown field `chanel`, expected one of `channel`"),
+        (br#"{"channel":"a","channel":"b","event":"e"}"#, "duplicate field `channel`"),
+        (br#"{"channel":"","event":"e"}"#, "channel is empty"),
+        (br#"[{"channel":"a\u0000","event":"e"}]"#, "message 0: channel contains a control char"),
+        (br#"{"channel":"a","event":""}"#, "event is empty"),
+        (br#"{"channel":"a","event":"e","data":[1]}"#, "data is not a JSON object"),
+        (br#"{"channel":"a","event":"e","data":{"x":}}"#, "expected value"),
+        (b"{\"channel\":\"\xff\",\"event\":\"e\"}", "invalid unicode"),
+        (long.as_bytes(), "channel is longer than 200 bytes"),
+    ] {
+        let (status, said) = refusal(body);
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{said}");
+        assert!(said.contains(words), "{words:?} is not in {said:?}");
+    }
+    let (_, null) = refusal(br#"{"channel":"a","event":"e","data":null}"#);
+    assert_eq!(null, "data is not a JSON object");
+}
+
+#[test]
+fn a_long_unknown_name_is_not_repeated_in_full() {
+    let (_, said) = refusal(format!("{{\"{}\":1}}", "é".repeat(10_000)).as_bytes());
+    assert!(said.len() <= MAX_ERROR_TEXT + "…".len() && said.ends_with('…'), "{}", said.len());
+}
+
+#[test]
+fn too_much_is_413() {
+    let data = format!(r#"{{"x":"{}"}}"#, "y".repeat(MAX));
+    let body = format!(r#"[{{"channel":"a","event":"e","data":{data}}}]"#);
+    let (status, said) = refusal(body.as_bytes());
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(said, "message 0: data has 72 bytes, more than max_message_size = 64");
+    let item = r#"{"channel":"a","event":"e"}"#;
+    let exact = format!("[{}]", vec![item; MAX_PUBLISH_BATCH].join(","));
+    assert_eq!(parse_body(exact.as_bytes(), MAX).unwrap().len(), MAX_PUBLISH_BATCH);
+    let over = format!("[{}]", vec![item; MAX_PUBLISH_BATCH + 1].join(","));
+    assert_eq!(refusal(over.as_bytes()).0, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[test]
+fn the_answer_is_202_only_when_every_message_has_its_position() {
+    let channels = ["a", "b"].map(|name| ChannelName::parse(name).unwrap());
+    let full = Lost::Saturated(Saturated { retry_after: Duration::from_millis(1_200) });
+    let told = |seqs: [Result<Seq, Lost>; 2]| {
+        let response = answer(&channels, &seqs).into_response();
+        let status = response.status().as_u16();
+        let retry = response.headers().get("retry-after").map(|v| v.to_str().unwrap().to_owned());
+        let body = futures(axum::body::to_bytes(response.into_body(), 1 << 20));
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        (status, retry, body["results"].to_string())
+    };
+    let both = r#"[{"channel":"a","seq":7},{"channel":"b","seq":9}]"#;
+    assert_eq!(told([Ok(Seq(7)), Ok(Seq(9))]), (202, None, both.into()));
+    let half = r#"[{"channel":"a","seq":7},{"channel":"b","error":"saturated"}]"#;
+    assert_eq!(told([Ok(Seq(7)), Err(full)]), (503, Some("2".into()), half.into()));
+    let ending = r#"[{"channel":"a","error":"saturated"},{"channel":"b","error":"draining"}]"#;
+    assert_eq!(told([Err(full), Err(Lost::Closed)]), (503, None, ending.into()));
+}

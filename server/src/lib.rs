@@ -1,0 +1,23 @@
+//! The control plane of Uringcast: everything that is not moving messages.
+//!
+//! The way of a start, as links to follow in order:
+//!
+//! 1. [`args`]: command line, environment and file, as typed, become [`settings::Settings`].
+//! 2. [`config`]: what they mean together, with every contradiction told at once.
+//! 3. [`certs`]: the certificate is read, or made, and becomes rustls's configuration.
+//! 4. [`run`]: the engine starts, and the HTTP ports ([`http`]) and [`metrics`] around it.
+//!
+//! The engine has its own threads; all of this runs on one ordinary thread and reaches the engine
+//! only through its public functions. Exit codes are decided in `main.rs` and nowhere else.
+
+pub mod args;
+pub mod certs;
+pub mod check;
+pub mod config;
+pub mod files;
+pub mod http;
+pub mod limits;
+pub mod log;
+pub mod metrics;
+pub mod run;
+pub mod settings;

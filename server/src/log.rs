@@ -1,0 +1,27 @@
+//! Log lines on standard error.
+
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::settings::{LogFormat, Settings};
+
+/// Starts logging as the settings say. Libraries speak only from `warn` up, or when asked to
+/// `trace`. Where logging has been started already, as in a test, nothing changes.
+pub fn start(settings: &Settings) {
+    let level = LevelFilter::from_level(settings.log_level);
+    let others = if settings.log_level == Level::TRACE { level } else { LevelFilter::WARN };
+    let targets = Targets::new()
+        .with_default(others.min(level))
+        .with_target("uringcast", level)
+        .with_target("uringcast_engine", level)
+        .with_target("uringcast_server", level);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry().with(targets);
+    let _ = match settings.log_format {
+        LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
+        LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+    };
+}

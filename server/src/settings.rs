@@ -1,0 +1,261 @@
+//! Every setting, defined once: from this table come the command line, the keys of the TOML file,
+//! the environment variables, `check-config` and docs/SETTINGS.md.
+
+mod layers;
+pub mod value;
+
+use std::path::PathBuf;
+
+use uringcast_engine::{Correlation, limits};
+
+pub use layers::{Layers, Problem, Problems, Source};
+use value::{Bytes, Choice, Count, Host, Secret, Span, Text, Value};
+
+use crate::limits::{DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT, MAX_PUBLISH_BODY};
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// The TOML key; flag and environment variable follow from it.
+    pub name: &'static str,
+    /// The heading it stands under.
+    pub group: &'static str,
+    /// What it means.
+    pub help: &'static str,
+    /// Stands for the value in help texts.
+    pub hint: &'static str,
+    /// Whether several values may be given.
+    pub many: bool,
+    /// Whether the flag alone means true.
+    pub switch: bool,
+    /// Whether its value must never be shown.
+    pub secret: bool,
+}
+
+impl Setting {
+    /// The flag without its dashes: `max-connections`.
+    pub fn flag(&self) -> String {
+        self.name.replace('_', "-")
+    }
+
+    /// The environment variable: `URINGCAST_MAX_CONNECTIONS`.
+    pub fn variable(&self) -> String {
+        format!("{ENV_PREFIX}{}", self.name.to_ascii_uppercase())
+    }
+}
+
+/// What the names of our environment variables begin with.
+pub const ENV_PREFIX: &str = "URINGCAST_";
+
+macro_rules! settings {
+    ($($group:literal {
+        $($(#[doc = $help:literal])+ $name:ident: $kind:ty = $default:expr,)+
+    })+) => {
+        /// Every setting as it was given: read, in range, not yet compared with the others.
+        #[derive(Debug)]
+        pub struct Settings { $($(
+            $(#[doc = $help])+
+            pub $name: $kind,
+        )+)+
+            layers: Layers,
+        }
+
+        /// All settings, in the order of the help text.
+        pub const TABLE: &[Setting] = &[$($(Setting {
+            name: stringify!($name),
+            group: $group,
+            help: concat!($($help),+).trim_ascii(),
+            hint: <$kind as Value>::HINT,
+            many: <$kind as Value>::MANY,
+            switch: <$kind as Value>::SWITCH,
+            secret: <$kind as Value>::SECRET,
+        },)+)+];
+
+        impl Settings {
+            /// Reads all settings.
+            ///
+            /// # Errors
+            /// [`Problems`] with every value that cannot be read.
+            pub fn read(layers: Layers) -> Result<Settings, Problems> {
+                let mut problems = Vec::new();
+                $($(let $name = layers.read(stringify!($name), || $default, &mut problems);)+)+
+                if !problems.is_empty() {
+                    return Err(Problems(problems));
+                }
+                Ok(Settings { $($($name,)+)+ layers })
+            }
+
+            /// Every value as TOML, in the order of [`TABLE`]; `None` where there is none.
+            pub fn shown(&self) -> Vec<Option<String>> {
+                vec![$($(self.$name.show(),)+)+]
+            }
+        }
+    };
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For eyes.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+impl Choice for LogFormat {
+    const WORDS: &'static str = "text|json";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+}
+
+impl Choice for tracing::Level {
+    const WORDS: &'static str = "error|warn|info|debug|trace";
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("error", tracing::Level::ERROR),
+        ("warn", tracing::Level::WARN),
+        ("info", tracing::Level::INFO),
+        ("debug", tracing::Level::DEBUG),
+        ("trace", tracing::Level::TRACE),
+    ];
+}
+
+impl Choice for Correlation {
+    const WORDS: &'static str = "id|echo";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("id", Correlation::Id), ("echo", Correlation::Echo)];
+}
+
+const GIB: usize = 1 << 30;
+const HOUR: u64 = 3_600_000;
+const MAX_CONNECTIONS: usize = limits::MAX_SHARDS * limits::MAX_CONNECTIONS_PER_SHARD;
+
+settings! {
+    "Listening" {
+        /// Address to listen on for WebSocket clients; may be given several times, IPv4 and IPv6.
+        host: Vec<Host> = vec![Host("127.0.0.1".into())],
+        /// Port to listen on for WebSocket clients; 0 takes a free one.
+        port: u16 = DEFAULT_PORT,
+        /// Open connections of the whole server; one more is closed with 1013.
+        max_connections: Count<1, MAX_CONNECTIONS> = Count(limits::DEFAULT_MAX_CONNECTIONS),
+        /// Number of shards, one thread and core each. Without it: all cores the process may use.
+        shards: Option<Count<1, { limits::MAX_SHARDS }>> = None,
+    }
+    "Publishing and control" {
+        /// Address of the HTTP control port. Outside loopback it needs an API key.
+        control_host: Host = Host("127.0.0.1".into()),
+        /// Port for publishing over HTTP, channel lists, health and readiness.
+        control_port: u16 = DEFAULT_CONTROL_PORT,
+        /// Key that publishers must send. Others can see command lines: prefer a file.
+        api_key: Option<Secret> = None,
+        /// File that holds the API key and nothing else.
+        api_key_file: Option<PathBuf> = None,
+        /// Let clients publish over their WebSocket without authentication.
+        anonymous_publish: bool = false,
+    }
+    "Clients" {
+        /// The server's name in the welcome message and in the `server` label of all metrics.
+        server_name: Text = Text("uringcast".into()),
+        /// The `message` of the welcome message.
+        welcome_message: Text = Text("Connected to uringcast".into()),
+        /// Largest message taken from a client, and largest `data` published over HTTP.
+        max_message_size: Bytes<1024, { MAX_PUBLISH_BODY }> =
+            Bytes(limits::DEFAULT_MAX_MESSAGE),
+        /// Messages a second and client, with a burst of 1.5 times that; 0 means no limit.
+        message_rate: Count<0, { u32::MAX as usize }> =
+            Count(limits::DEFAULT_MESSAGE_RATE as usize),
+        /// Silence after which a client is pinged, and after which it is given up.
+        keepalive_interval: Span<1_000, HOUR> = Span(limits::DEFAULT_KEEPALIVE),
+        /// Field of a request that replies repeat as correlation_id: its `id`, or as the original
+        /// servers did (echo) its `correlation_id`.
+        correlation: Correlation = Correlation::Id,
+        /// Replies a client may be owed before it is closed with 1008.
+        max_outbox: Bytes<1024, { 16 << 20 }> = Bytes(limits::DEFAULT_OUTBOX),
+    }
+    "Retention" {
+        /// Messages each channel keeps for clients that fall behind or come back.
+        log_frames: Count<1, 1_000_000> = Count(limits::DEFAULT_LOG_FRAMES),
+        /// Bytes each channel keeps.
+        log_bytes: Bytes<{ 64 << 10 }, GIB> = Bytes(limits::DEFAULT_LOG_BYTES),
+        /// How long each channel keeps a message.
+        log_age: Span<1_000, { 24 * HOUR }> = Span(limits::DEFAULT_LOG_AGE),
+        /// Bytes all channels of one shard keep together.
+        shard_log_bytes: Bytes<{ 1 << 20 }, { 64 * GIB }> = Bytes(limits::DEFAULT_SHARD_LOG_BYTES),
+    }
+    "TLS" {
+        /// Serve wss. On when a certificate or auto_cert is given; alone it means auto_cert.
+        tls_enabled: Option<bool> = None,
+        /// Make a self-signed certificate for localhost and the addresses listened on.
+        auto_cert: bool = false,
+        /// Where that certificate is kept. Without it: $XDG_STATE_HOME/uringcast.
+        cert_dir: Option<PathBuf> = None,
+        /// PEM file with the certificate and its chain.
+        cert_file: Option<PathBuf> = None,
+        /// PEM file with the certificate's private key (PKCS#8, PKCS#1 or SEC1).
+        key_file: Option<PathBuf> = None,
+        /// PEM file with the authorities that sign client certificates; clients then need one.
+        ca_file: Option<PathBuf> = None,
+        /// Demand a client certificate; needs ca_file.
+        verify_client: Option<bool> = None,
+    }
+    "Metrics and logs" {
+        /// Keep no metrics and serve no metrics port.
+        no_metrics: bool = false,
+        /// Address of the metrics port.
+        metrics_host: Host = Host("127.0.0.1".into()),
+        /// Port of `/metrics`.
+        metrics_port: u16 = DEFAULT_METRICS_PORT,
+        /// How log lines on standard error look.
+        log_format: LogFormat = LogFormat::Text,
+        /// Least severity that is logged.
+        log_level: tracing::Level = tracing::Level::INFO,
+    }
+    "Running" {
+        /// Time clients get on shutdown to take what they are owed; then they are cut.
+        drain_timeout: Span<0, HOUR> = Span(limits::DEFAULT_DRAIN),
+        /// TOML file with any of these settings, written with underscores.
+        config: Option<PathBuf> = None,
+    }
+}
+
+impl Settings {
+    /// Where a setting's value was given.
+    pub fn source(&self, name: &str) -> Source {
+        self.layers.source(name)
+    }
+
+    /// A problem with a value that is readable by itself.
+    pub fn problem(&self, name: &str, reason: impl Into<Box<str>>, remedy: &str) -> Problem {
+        let row = TABLE.iter().position(|setting| setting.name == name);
+        let value = row.and_then(|row| self.shown().swap_remove(row));
+        let (setting, reason, remedy) = (name.into(), reason.into(), remedy.into());
+        Problem { setting, value, source_of: self.source(name), reason, remedy }
+    }
+}
+
+/// Every setting's default as TOML, in the order of [`TABLE`].
+pub fn defaults() -> Vec<Option<String>> {
+    Settings::read(Layers::default()).map(|settings| settings.shown()).unwrap_or_default()
+}
+
+/// The known name most like `name`.
+pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
+    known.min_by_key(|candidate| strsim::damerau_levenshtein(name, candidate)).unwrap_or_default()
+}
+
+/// The table as Markdown: docs/SETTINGS.md.
+pub fn markdown() -> String {
+    let mut text = String::from(include_str!("settings/markdown_head.md"));
+    let mut group = "";
+    for (setting, default) in TABLE.iter().zip(defaults()) {
+        if setting.group != group {
+            group = setting.group;
+            text += &format!(
+                "\n## {group}\n\n| key | value | default | meaning |\n|---|---|---|---|\n"
+            );
+        }
+        let default = default.map_or("–".into(), |default| format!("`{default}`"));
+        let hint = setting.hint.replace('|', "\\|");
+        text += &format!("| `{}` | {hint} | {default} | {} |\n", setting.name, setting.help);
+    }
+    text
+}

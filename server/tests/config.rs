@@ -1,0 +1,154 @@
+//! What settings mean together: addresses, keys, TLS, and what is refused.
+
+mod common;
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use common::{file, read, settings};
+use uringcast_server::config::{Config, Home, Identity, Tls};
+use uringcast_server::settings::value::MASK;
+use uringcast_server::check;
+
+fn home() -> Home<'static> {
+    Home { state: Some(OsStr::new("/state")), home: Some(OsStr::new("/home/u")) }
+}
+
+fn resolve(flags: &[&str]) -> Result<Config, String> {
+    Config::resolve(&settings(flags), home()).map_err(|problems| problems.to_string())
+}
+
+/// The rules of TLS as a table: what is given, and what it means or why it is refused.
+#[test]
+fn tls_rules() {
+    let auto = |ca: Option<&str>| {
+        let identity = Identity::Auto { dir: PathBuf::from("/state/uringcast") };
+        Ok(Some(Tls { identity, client_ca: ca.map(PathBuf::from) }))
+    };
+    let files = |ca: Option<&str>| {
+        let identity = Identity::Files { cert: "c.pem".into(), key: "k.pem".into() };
+        Ok(Some(Tls { identity, client_ca: ca.map(PathBuf::from) }))
+    };
+    let pair = "--cert-file=c.pem --key-file=k.pem";
+    let table: Vec<(String, Result<Option<Tls>, &str>)> = vec![
+        (String::new(), Ok(None)),
+        ("--tls-enabled=false".into(), Ok(None)),
+        ("--tls-enabled".into(), auto(None)),
+        ("--auto-cert".into(), auto(None)),
+        ("--tls-enabled --auto-cert".into(), auto(None)),
+        (pair.into(), files(None)),
+        (format!("--tls-enabled {pair}"), files(None)),
+        (format!("--ca-file=ca.pem {pair}"), files(Some("ca.pem"))),
+        (format!("--verify-client --ca-file=ca.pem {pair}"), files(Some("ca.pem"))),
+        ("--tls-enabled --ca-file=ca.pem".into(), auto(Some("ca.pem"))),
+        (format!("--verify-client=false {pair}"), files(None)),
+        (format!("--tls-enabled=false {pair}"), Err("contradicts the certificate that is given")),
+        ("--tls-enabled=false --auto-cert".into(), Err("contradicts the certificate")),
+        (
+            format!("--auto-cert {pair}"),
+            Err("auto_cert = true (--auto-cert): contradicts cert_file"),
+        ),
+        ("--cert-file=c.pem".into(), Err("cert_file = \"c.pem\" (--cert-file): has no key")),
+        ("--key-file=k.pem".into(), Err("key_file = \"k.pem\" (--key-file): has no certificate")),
+        ("--ca-file=ca.pem".into(), Err("ca_file = \"ca.pem\" (--ca-file): asks for client cert")),
+        ("--verify-client".into(), Err("asks for client certificates without TLS")),
+        (format!("--verify-client {pair}"), Err("has nothing to verify against")),
+        (format!("--verify-client=false --ca-file=ca.pem {pair}"), Err("contradicts ca_file")),
+    ];
+    for (flags, expected) in table {
+        let flags: Vec<&str> = flags.split_whitespace().collect();
+        match (resolve(&flags).map(|config| config.tls), expected) {
+            (Ok(tls), Ok(expected)) => assert_eq!(tls, expected, "{flags:?}"),
+            (Err(said), Err(words)) => assert!(said.contains(words), "{flags:?}: {said}"),
+            (other, _) => panic!("{flags:?} gave {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_certificate_s_directory_follows_the_xdg_rules() {
+    let dir = |state: Option<&str>, home: Option<&str>, flags: &[&str]| {
+        let home = Home { state: state.map(OsStr::new), home: home.map(OsStr::new) };
+        match Config::resolve(&settings(flags), home).map(|config| config.tls.unwrap().identity) {
+            Ok(Identity::Auto { dir }) => dir.to_string_lossy().into_owned(),
+            other => format!("{other:?}"),
+        }
+    };
+    let auto = ["--auto-cert", "--cert-dir=/d"];
+    assert_eq!(dir(Some("/s"), Some("/h"), &auto), "/d");
+    assert_eq!(dir(Some("/s"), Some("/h"), &auto[..1]), "/s/uringcast");
+    assert_eq!(dir(Some("not/absolute"), Some("/h"), &auto[..1]), "/h/.local/state/uringcast");
+    assert!(dir(None, None, &auto[..1]).contains("Name a directory"));
+}
+
+#[test]
+fn hosts_are_addresses_or_names_and_each_counts_once() {
+    let flags = ["--host=127.0.0.1", "--host=[::1],localhost", "--host=127.0.0.1", "--port=9000"];
+    let config = resolve(&flags).unwrap();
+    let listen: Vec<String> = config.engine.listen.iter().map(ToString::to_string).collect();
+    assert_eq!(listen, ["127.0.0.1:9000", "[::1]:9000"]);
+    assert_eq!(config.certificate_names(), ["127.0.0.1", "::1", "localhost"]);
+    let said = resolve(&["--host=no-such-host.invalid"]).unwrap_err();
+    assert!(said.contains("host") && said.contains("stands for no address"), "{said}");
+}
+
+#[test]
+fn ports_may_not_be_used_twice() {
+    for (flags, words) in [
+        (vec!["--control-port=8765"], "control_port = 8765 (--control-port): is the clients'"),
+        (vec!["--metrics-port=8765"], "metrics_port = 8765 (--metrics-port): is the clients'"),
+        (vec!["--metrics-port=8766"], "metrics_port = 8766 (--metrics-port): is the control"),
+        (vec!["--host=0.0.0.0", "--control-port=8765"], "is the clients' port too"),
+    ] {
+        let said = resolve(&flags).unwrap_err();
+        assert!(said.contains(words), "{flags:?}: {said}");
+    }
+    resolve(&["--port=0", "--control-port=0", "--metrics-port=0"]).unwrap();
+    resolve(&["--control-host=127.0.0.2", "--control-port=8765"]).unwrap();
+    resolve(&["--metrics-port=8765", "--no-metrics"]).unwrap();
+}
+
+#[test]
+fn publishing_beyond_loopback_needs_a_key() {
+    let said = resolve(&["--control-host=0.0.0.0"]).unwrap_err();
+    assert!(said.contains("control_host = \"0.0.0.0\"") && said.contains("api_key_file"), "{said}");
+    let dir = tempfile::tempdir().unwrap();
+    let key = file(dir.path(), "key", "0123456789abcdef\n");
+    let config = resolve(&["--control-host=0.0.0.0", "--api-key-file", &key]).unwrap();
+    assert_eq!(config.api_key.unwrap().expose(), "0123456789abcdef");
+    let said = resolve(&["--api-key-file", &key, "--api-key=0123456789"]).unwrap_err();
+    assert!(said.contains("contradicts api_key"), "{said}");
+    let empty = file(dir.path(), "empty", "\n");
+    assert!(resolve(&["--api-key-file", &empty]).unwrap_err().contains("its key is shorter"));
+    let said = resolve(&["--api-key-file=/no/such/file"]).unwrap_err();
+    assert!(said.contains("api_key_file = \"/no/such/file\": cannot be read"), "{said}");
+}
+
+#[test]
+fn only_plain_text_beyond_loopback_is_worth_a_warning() {
+    assert!(!resolve(&[]).unwrap().is_exposed_without_tls());
+    assert!(resolve(&["--host=0.0.0.0"]).unwrap().is_exposed_without_tls());
+    assert!(!resolve(&["--host=0.0.0.0", "--auto-cert"]).unwrap().is_exposed_without_tls());
+}
+
+#[test]
+fn defaults_of_the_server_are_defaults_of_the_engine() {
+    let ours = resolve(&[]).unwrap().engine;
+    let theirs = uringcast_engine::Config { listen: ours.listen.clone(), ..Default::default() };
+    assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+}
+
+#[test]
+fn check_config_prints_what_is_in_force_and_where_it_came_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = file(dir.path(), "u.toml", "log_age = '2m'\nhost = ['127.0.0.1', '::1']\n");
+    let environment = [("URINGCAST_API_KEY", "hunter2hunter2"), ("URINGCAST_LOG_BYTES", "131072")];
+    let (_, given) = read(&["--config", &config, "--message-rate=0"], &environment).unwrap();
+    let text = check::render(&given).replace(&config, "u.toml");
+    assert_eq!(text, include_str!("golden/check-config.toml"));
+    assert!(text.contains(MASK) && !text.contains("hunter2"));
+
+    let again = file(dir.path(), "again.toml", &text);
+    let (_, again) = read(&["--config", &again], &environment[..1]).unwrap();
+    assert_eq!(again.shown()[..again.shown().len() - 1], given.shown()[..given.shown().len() - 1]);
+}

@@ -1,0 +1,195 @@
+//! What Prometheus gets to read.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use uringcast_engine::telemetry::{
+    ConnectionError, Count, Gauge, MessageError, MessageType, Recorder,
+};
+use uringcast_engine::{ChannelName, ShardId};
+use uringcast_server::metrics::Metrics;
+
+const MS: u64 = 1_000_000;
+
+/// Two shards that have done a little of everything.
+fn busy() -> Metrics {
+    let metrics = Metrics::new("orders", true, 2);
+    for shard in 0..2 {
+        let mut recorder = Recorder::new(ShardId(shard), true);
+        for class in ["workflow:1", "pool:7", "a\"b\\c:1"] {
+            let class = recorder.class_of(&ChannelName::parse(class).unwrap());
+            recorder.broadcast_accepted(class);
+            recorder.delivered(class, 80_000, 10, 128);
+            recorder.broadcast_done(class, 3 * MS);
+        }
+        recorder.connected();
+        recorder.set(Gauge::Connections, 5);
+        recorder.received(MessageType::Subscribe, 40_000);
+        recorder.received(MessageType::Request, 20_000_000_000);
+        recorder.sent(MessageType::Response);
+        recorder.connection_error(ConnectionError::SlowConsumer);
+        recorder.message_error(MessageError::DecodeError);
+        recorder.count(Count::Turns, 9);
+        recorder.caught_up(700 * MS);
+        metrics.absorb(&recorder.swap(None));
+    }
+    metrics
+}
+
+/// A parser of the text format, as strict as these tests need.
+#[derive(Default)]
+struct Scrape {
+    kinds: BTreeMap<String, String>,
+    helps: BTreeMap<String, String>,
+    samples: BTreeMap<String, f64>,
+}
+
+impl Scrape {
+    fn parse(text: &str) -> Scrape {
+        let mut scrape = Scrape::default();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                let (name, help) = rest.split_once(' ').expect("HELP has a text");
+                assert!(scrape.helps.insert(name.into(), help.into()).is_none(), "{name} twice");
+            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').expect("TYPE has a type");
+                assert!(scrape.kinds.insert(name.into(), kind.into()).is_none(), "{name} twice");
+            } else {
+                let (series, value) = line.rsplit_once(' ').expect("a sample has a value");
+                let name = series.split('{').next().unwrap();
+                let base = ["_bucket", "_sum", "_count"].iter().find_map(|s| name.strip_suffix(s));
+                let histogram = base.and_then(|base| scrape.kinds.get(base));
+                assert!(scrape.kinds.contains_key(name) || histogram.is_some(), "{line}");
+                let value = value.parse().expect("a value is a number");
+                assert!(scrape.samples.insert(series.into(), value).is_none(), "{series} twice");
+            }
+        }
+        scrape
+    }
+
+    fn value(&self, series: &str) -> f64 {
+        *self.samples.get(series).unwrap_or_else(|| panic!("no sample {series}"))
+    }
+
+    fn label_values(&self, name: &str, label: &str) -> BTreeSet<String> {
+        let own = self.samples.keys().filter(|series| series.starts_with(&format!("{name}{{")));
+        let value = |series: &String| {
+            let (_, rest) = series.split_once(&format!("{label}=\""))?;
+            rest.split_once('"').map(|(value, _)| value.to_owned())
+        };
+        own.filter_map(value).collect()
+    }
+}
+
+#[test]
+fn the_eight_metrics_of_the_family_are_there_with_types_and_labels() {
+    let scrape = Scrape::parse(&busy().render().unwrap());
+    for (name, kind) in [
+        ("websocket_connections_total", "counter"),
+        ("websocket_connections_active", "gauge"),
+        ("websocket_messages_total", "counter"),
+        ("websocket_broadcast_total", "counter"),
+        ("websocket_broadcast_duration_seconds", "histogram"),
+        ("websocket_connection_errors_total", "counter"),
+        ("websocket_message_errors_total", "counter"),
+        ("websocket_latency_seconds", "histogram"),
+    ] {
+        assert_eq!(scrape.kinds.get(name).map(String::as_str), Some(kind), "{name}");
+        assert!(scrape.helps.contains_key(name), "{name}");
+    }
+    for (series, value) in [
+        ("websocket_connections_total{server=\"orders\",tls_mode=\"wss\"}", 2.0),
+        ("websocket_connections_active{server=\"orders\",tls_mode=\"wss\"}", 10.0),
+        (
+            "websocket_messages_total{server=\"orders\",message_type=\"event\",direction=\"sent\"}",
+            60.0,
+        ),
+        (
+            "websocket_messages_total\
+             {server=\"orders\",message_type=\"subscribe\",direction=\"received\"}",
+            2.0,
+        ),
+        ("websocket_broadcast_total{server=\"orders\",channel=\"workflow\"}", 2.0),
+        ("websocket_connection_errors_total{server=\"orders\",error_type=\"slow_consumer\"}", 2.0),
+        ("websocket_message_errors_total{server=\"orders\",error_type=\"decode_error\"}", 2.0),
+        ("websocket_message_errors_total{server=\"orders\",error_type=\"busy\"}", 0.0),
+        ("uringcast_turns_total{server=\"orders\"}", 18.0),
+        ("uringcast_catch_up_duration_seconds_count{server=\"orders\"}", 2.0),
+    ] {
+        assert_eq!(scrape.value(series), value, "{series}");
+    }
+}
+
+#[test]
+fn durations_are_cumulative_buckets_in_seconds() {
+    let scrape = Scrape::parse(&busy().render().unwrap());
+    let name = "websocket_broadcast_duration_seconds";
+    let labels = "server=\"orders\",channel=\"pool\"";
+    let bounds = [
+        "0.00001", "0.000025", "0.00005", "0.0001", "0.00025", "0.0005", "0.001", "0.005", "0.01",
+        "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "+Inf",
+    ];
+    for bound in bounds {
+        let expected =
+            if bound == "+Inf" || bound.parse::<f64>().unwrap() > 0.003 { 2.0 } else { 0.0 };
+        let series = format!("{name}_bucket{{{labels},le=\"{bound}\"}}");
+        assert_eq!(scrape.value(&series), expected, "{series}");
+    }
+    let own = |series: &&String| series.starts_with(&format!("{name}_bucket{{{labels}"));
+    assert_eq!(scrape.samples.keys().filter(own).count(), bounds.len());
+    let sum = scrape.value(&format!("{name}_sum{{{labels}}}"));
+    assert!((sum - 0.006).abs() < 0.000_06, "{sum}");
+
+    let latency = |bound: &str| {
+        let labels = "server=\"orders\",message_type=\"request\"";
+        scrape.value(&format!("websocket_latency_seconds_bucket{{{labels},le=\"{bound}\"}}"))
+    };
+    assert_eq!((latency("10"), latency("+Inf")), (0.0, 2.0));
+}
+
+#[test]
+fn every_value_of_a_bounded_label_is_there_from_the_start() {
+    let scrape = Scrape::parse(&Metrics::new("s", false, 1).render().unwrap());
+    let texts = |all: Vec<&str>| all.into_iter().map(String::from).collect::<BTreeSet<_>>();
+    let kinds = texts(MessageType::ALL.iter().map(|kind| kind.label()).collect());
+    let errors = texts(ConnectionError::ALL.iter().map(|error| error.label()).collect());
+    let own = texts(MessageError::ALL.iter().map(|error| error.label()).collect());
+    let connection_errors = "websocket_connection_errors_total";
+    assert_eq!(scrape.label_values("websocket_messages_total", "message_type"), kinds);
+    assert_eq!(scrape.label_values("websocket_latency_seconds_count", "message_type"), kinds);
+    assert_eq!(scrape.label_values(connection_errors, "error_type"), errors);
+    assert_eq!(scrape.label_values("websocket_message_errors_total", "error_type"), own);
+    assert_eq!(scrape.value("websocket_connections_active{server=\"s\",tls_mode=\"ws\"}"), 0.0);
+    for what in Count::ALL {
+        let name = format!("uringcast_{}_total", what.label());
+        assert_eq!(scrape.kinds.get(&name).map(String::as_str), Some("counter"), "{name}");
+    }
+    for what in Gauge::ALL {
+        let name = format!("uringcast_{}", what.label());
+        assert_eq!(scrape.kinds.get(&name).map(String::as_str), Some("gauge"), "{name}");
+    }
+    assert!(scrape.value("process_open_fds") > 0.0 && scrape.value("process_max_fds") > 0.0);
+    let build = scrape.label_values("uringcast_build_info", "version");
+    assert_eq!(build, texts(vec![env!("CARGO_PKG_VERSION")]));
+}
+
+#[test]
+fn promtool_has_nothing_to_say() {
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = promtool else {
+        eprintln!("SKIPPED: promtool is not installed (apt-get install prometheus)");
+        return;
+    };
+    let text = busy().render().unwrap();
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.trim().is_empty(), "{said}");
+}
