@@ -147,7 +147,11 @@ impl Hub {
                 }
             }
             Next::Level => self.level(now.mono, key),
-            Next::FellOff => self.close(now.mono, key, CloseReason::SlowConsumer),
+            Next::FellOff => {
+                // It is still ready: for the close frame.
+                self.ready.push_back(key);
+                self.close(now.mono, key, CloseReason::SlowConsumer);
+            }
         }
     }
 

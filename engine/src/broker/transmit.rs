@@ -81,12 +81,9 @@ impl Hub {
         !(self.dirty.is_empty() && self.ready.is_empty() && self.transmit.replies.is_empty())
     }
 
-    /// Queues a frame for one connection. A laggard is owed it in its outbox.
-    pub(super) fn reply(&mut self, now: Time, key: ConnectionKey, bytes: Vec<u8>, closes: bool) {
-        let Some(connection) = self.connections.get(key) else { return };
-        if connection.laggard.is_some() {
-            return self.owe(now, key, bytes, closes);
-        }
+    /// Queues a frame for one connection. Laggards' frames queue too, so that they stay in order
+    /// with those queued before it became one.
+    pub(super) fn reply(&mut self, key: ConnectionKey, bytes: Vec<u8>, closes: bool) {
         match self.transmit.replies.back_mut() {
             Some(last) if last.key == key && !last.closes => {
                 last.bytes.extend_from_slice(&bytes);
