@@ -99,13 +99,21 @@ impl Hub {
         self.charge(now, key);
     }
 
-    /// Keeps the shard's sum of laggard memory, and its bound.
-    fn charge(&mut self, now: Time, key: ConnectionKey) {
-        let Some(laggard) = &mut self.connections[key.index].laggard else { return };
-        let bytes = laggard.bytes();
-        self.laggard_bytes = self.laggard_bytes - laggard.charged + bytes;
-        laggard.charged = bytes;
-        if self.laggard_bytes > self.bounds.laggard_bytes && !laggard.closing {
+    /// Keeps the shard's sum of laggard memory.
+    pub(super) fn weigh(&mut self, key: ConnectionKey) {
+        if let Some(laggard) = &mut self.connections[key.index].laggard {
+            let bytes = laggard.bytes();
+            self.laggard_bytes = self.laggard_bytes - laggard.charged + bytes;
+            laggard.charged = bytes;
+        }
+    }
+
+    /// Keeps the sum and its bound: the one that asks for more than there is goes.
+    pub(super) fn charge(&mut self, now: Time, key: ConnectionKey) {
+        self.weigh(key);
+        let laggard = &self.connections[key.index].laggard;
+        let lags = laggard.as_ref().is_some_and(|laggard| !laggard.closing);
+        if lags && self.laggard_bytes > self.bounds.laggard_bytes {
             self.close(now, key, CloseReason::LaggardMemory);
         }
     }

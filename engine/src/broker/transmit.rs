@@ -267,6 +267,9 @@ impl Hub {
     fn handle_short(&mut self, at: Time, short: Short, runs: &mut [Run], payloads: &mut [Payload]) {
         let key = self.connections.key(short.connection);
         if let Owed::Dead(errno) = short.owed {
+            if let Run::Sweep { count, .. } = &mut runs[short.run] {
+                *count -= 1;
+            }
             tracing::debug!(errno, "write failed");
             self.recorder.message_error(MessageError::SendFailed);
             self.lose(at, key);
@@ -294,6 +297,7 @@ impl Hub {
                     laggard.tail = Some(tail);
                     laggard.state = LagState::Waiting;
                 }
+                self.charge(at, key);
                 self.await_writable(key);
             }
         }
