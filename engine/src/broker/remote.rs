@@ -6,6 +6,7 @@ use super::channel::{Link, Remote, RemoteState};
 use super::effect::{Lanes, Notice, Request};
 use super::frame::Frame;
 use super::hub::Hub;
+use super::transmit::shard_done;
 use crate::limits::LANE_CREDITS;
 use crate::telemetry::Count;
 use crate::types::{Epoch, Now, Seq, ShardId};
@@ -73,16 +74,17 @@ impl Hub {
     fn handle_frame(&mut self, now: Now, index: u32, token: u32, frame: Arc<Frame>) {
         if !self.is_served(index, token) {
             // Sent for an earlier join: this shard is through with it.
-            if frame.shard_done() {
-                if let Some(channel) = self.channels.get(index) {
-                    let ns = now.mono.since(frame.accepted_at).as_nanos() as u64;
-                    self.recorder.broadcast_done(channel.class, ns);
+            match self.channels.get(index) {
+                Some(channel) => {
+                    shard_done(&mut self.recorder, channel.class, &frame, now.mono);
                 }
+                None => drop(frame.shard_done()),
             }
         } else if frame.first == self.channels[index].log.head().next() {
             self.append(index, frame, true);
         } else {
-            frame.shard_done();
+            let class = self.channels[index].class;
+            shard_done(&mut self.recorder, class, &frame, now.mono);
             self.recorder.count(Count::Rejoins, 1);
             self.ask(index, RemoteState::Joining);
         }

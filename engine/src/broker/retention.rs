@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::channel::Link;
 use super::frame::Frame;
 use super::hub::Hub;
+use super::transmit::shard_done;
 use crate::telemetry::Count;
 use crate::types::{Seq, Time};
 
@@ -19,7 +20,7 @@ pub(super) struct Retained {
     pub(super) unswept: usize,
     /// Channels by the age of their oldest frame, at the time of entry: an entry that is too old
     /// by now is put right when it comes up.
-    oldest: BinaryHeap<Reverse<(Time, u32)>>,
+    pub(super) oldest: BinaryHeap<Reverse<(Time, u32)>>,
 }
 
 impl Hub {
@@ -106,7 +107,7 @@ impl Hub {
         for interest in interests.iter_mut().filter(|interest| interest.next <= frame.seq) {
             interest.next = frame.seq.next();
             interest.gap = Some(frame.seq);
-            frame.shard_done();
+            shard_done(&mut self.recorder, channel.class, &frame, self.clock.now);
             missed += 1;
         }
         self.recorder.count(Count::Missed, missed);

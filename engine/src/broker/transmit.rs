@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 
 use super::close::Phase;
 use super::effect::Lanes;
+use super::frame::Frame;
 use super::gate::Pass;
 use super::hub::Hub;
 use super::laggard::LagState;
 use super::outlet::{Flushed, Outlet, Owed, Payload, Short};
 use crate::limits::JOIN_BYTES;
-use crate::telemetry::{Count, MessageError};
+use crate::telemetry::{ClassId, Count, MessageError, Recorder};
 use crate::types::{ConnectionKey, Epoch, Now, Seq, Time};
 
 /// The batch being filled, and what waits to be written.
@@ -339,9 +340,8 @@ impl Hub {
         let channel = &self.channels[index];
         for (frame, counted) in channel.log.range(from, to) {
             self.retained.unswept -= frame.bytes().len();
-            if counted && frame.shard_done() {
-                let ns = at.since(frame.accepted_at).as_nanos() as u64;
-                self.recorder.broadcast_done(channel.class, ns);
+            if counted {
+                shard_done(&mut self.recorder, channel.class, frame, at);
             }
         }
     }
@@ -359,6 +359,13 @@ impl Hub {
     /// Counts frames that somebody was made to miss.
     pub(super) fn missed(&mut self, frames: u64) {
         self.recorder.count(Count::Missed, frames);
+    }
+}
+
+/// This shard, or one it stands for, is through with a frame: the last one ends the broadcast.
+pub(super) fn shard_done(recorder: &mut Recorder, class: ClassId, frame: &Frame, at: Time) {
+    if frame.shard_done() {
+        recorder.broadcast_done(class, at.since(frame.accepted_at).as_nanos() as u64);
     }
 }
 
