@@ -192,7 +192,10 @@ impl Hub {
         let epoch = channel.log.epoch();
         channel.used_at = now;
         if let Some(old) = connection.subscriptions.get(index) {
-            let seq = channel.live.handed(old.position);
+            let handed = channel.live.handed(old.position);
+            // A laggard has less; its confirmation comes right before what its cursor reads next.
+            let next = connection.laggard.as_ref().and_then(|laggard| laggard.cursor(index));
+            let seq = next.map_or(handed, |next| handed.min(Seq(next.0 - 1)));
             return Joined { epoch, seq, recovery: None };
         }
         let (position, moved) = channel.live.insert(key.index);
