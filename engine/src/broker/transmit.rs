@@ -86,9 +86,9 @@ impl Hub {
     /// with those queued before it became one.
     pub(super) fn reply(&mut self, key: ConnectionKey, bytes: Vec<u8>, closes: bool) {
         match self.transmit.replies.back_mut() {
-            Some(last) if last.key == key && !last.closes => {
+            // A close frame stays alone: it takes the place of what a laggard is owed.
+            Some(last) if last.key == key && !closes && !last.closes => {
                 last.bytes.extend_from_slice(&bytes);
-                last.closes = closes;
             }
             _ => self.transmit.replies.push_back(Reply { key, bytes, closes }),
         }
