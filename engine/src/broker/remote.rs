@@ -105,9 +105,12 @@ impl Hub {
 
     fn handle_joined(&mut self, now: Now, index: u32, joined: Joined) {
         let Joined { epoch, seq, backlog } = joined;
-        if self.channels[index].log.epoch() != epoch {
+        let start = backlog.first().map_or(seq, |frame| Seq(frame.first.0 - 1));
+        let channel = &self.channels[index];
+        // A hole that nobody was there to see is no gap: the log begins anew behind it.
+        let hole = start > channel.log.head() && channel.live.is_empty();
+        if hole || channel.log.epoch() != epoch {
             self.clear_log(index);
-            let start = backlog.first().map_or(seq, |frame| Seq(frame.first.0 - 1));
             let channel = &mut self.channels[index];
             channel.log = super::log::Log::new(epoch, start);
             channel.live.skip_to(start);
@@ -147,7 +150,8 @@ impl Hub {
                 remote.state = RemoteState::Live;
                 return true;
             }
-            RemoteState::Joining if reaches || remote.since.is_some_and(|s| Some(s) <= since) => {
+            // What is here already says nothing: the join may leave a hole behind it.
+            RemoteState::Joining if since.is_none_or(|a| remote.since.is_some_and(|b| b <= a)) => {
                 return false;
             }
             _ => {}
