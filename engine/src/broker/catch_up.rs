@@ -5,7 +5,6 @@ use super::effect::Effect;
 use super::hub::Hub;
 use super::laggard::{LagState, Laggard};
 use super::outlet::{Outlet, Payload};
-use crate::limits::{LAGGARD_BYTES_PER_SHARD, LAGGARD_CHUNK, LAGGARDS_PER_TURN};
 use crate::telemetry::Count;
 use crate::types::{ConnectionKey, Now, Seq, Time};
 use crate::wire::reply::{Gap, GapReason};
@@ -100,13 +99,21 @@ impl Hub {
         self.charge(now, key);
     }
 
-    /// Keeps the shard's sum of laggard memory, and its bound.
-    fn charge(&mut self, now: Time, key: ConnectionKey) {
-        let Some(laggard) = &mut self.connections[key.index].laggard else { return };
-        let bytes = laggard.bytes();
-        self.laggard_bytes = self.laggard_bytes - laggard.charged + bytes;
-        laggard.charged = bytes;
-        if self.laggard_bytes > LAGGARD_BYTES_PER_SHARD && !laggard.closing {
+    /// Keeps the shard's sum of laggard memory.
+    pub(super) fn weigh(&mut self, key: ConnectionKey) {
+        if let Some(laggard) = &mut self.connections[key.index].laggard {
+            let bytes = laggard.bytes();
+            self.laggard_bytes = self.laggard_bytes - laggard.charged + bytes;
+            laggard.charged = bytes;
+        }
+    }
+
+    /// Keeps the sum and its bound: the one that asks for more than there is goes.
+    pub(super) fn charge(&mut self, now: Time, key: ConnectionKey) {
+        self.weigh(key);
+        let laggard = &self.connections[key.index].laggard;
+        let lags = laggard.as_ref().is_some_and(|laggard| !laggard.closing);
+        if lags && self.laggard_bytes > self.bounds.laggard_bytes {
             self.close(now, key, CloseReason::LaggardMemory);
         }
     }
@@ -120,7 +127,7 @@ impl Hub {
     }
 
     pub(super) fn serve_laggards(&mut self, now: Now, outlet: &mut impl Outlet) {
-        for _ in 0..self.ready.len().min(LAGGARDS_PER_TURN) {
+        for _ in 0..self.ready.len().min(self.bounds.laggards) {
             let Some(key) = self.ready.pop_front() else { break };
             self.serve(now, key, outlet);
         }
@@ -148,7 +155,11 @@ impl Hub {
                 }
             }
             Next::Level => self.level(now.mono, key),
-            Next::FellOff => self.close(now.mono, key, CloseReason::SlowConsumer),
+            Next::FellOff => {
+                // It is still ready: for the close frame.
+                self.ready.push_back(key);
+                self.close(now.mono, key, CloseReason::SlowConsumer);
+            }
         }
     }
 
@@ -187,12 +198,12 @@ impl Hub {
             let mut count = 0;
             for frame in channel.log.from(cursor.next).take_while(|frame| frame.seq <= handed) {
                 let bytes = frame.bytes();
-                if joined.is_empty() && bytes.len() >= LAGGARD_CHUNK {
+                if joined.is_empty() && bytes.len() >= self.bounds.chunk {
                     laggard.cursors[turn].next = frame.seq.next();
                     self.recorder.count(Count::CatchUps, 1);
                     return Next::Write(Payload::Frame(frame.clone(), 0));
                 }
-                if joined.len() + bytes.len() > LAGGARD_CHUNK {
+                if joined.len() + bytes.len() > self.bounds.chunk {
                     break;
                 }
                 joined.extend_from_slice(bytes);

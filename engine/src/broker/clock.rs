@@ -116,7 +116,7 @@ impl Hub {
                 self.last_rx[index as usize] = second;
                 let mut ping = Vec::new();
                 frame::encode(Opcode::Ping, &[], &mut ping);
-                self.reply(now.mono, key, ping, false);
+                self.reply(key, ping, false);
             }
         }
     }

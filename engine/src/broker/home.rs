@@ -6,6 +6,7 @@ use super::channel::{Interest, Link};
 use super::effect::{Lanes, Notice, Request};
 use super::frame::Frame;
 use super::hub::{Hub, Unswept};
+use super::transmit::shard_done;
 use crate::telemetry::Count;
 use crate::types::{ChannelName, Now, Publication, Seq, ShardId};
 
@@ -94,10 +95,7 @@ impl Hub {
         let Some(place) = interests.iter().position(gone) else { return };
         let interest = interests.swap_remove(place);
         for frame in channel.log.from(interest.next) {
-            if frame.shard_done() {
-                let ns = self.clock.now.since(frame.accepted_at).as_nanos() as u64;
-                self.recorder.broadcast_done(channel.class, ns);
-            }
+            shard_done(&mut self.recorder, channel.class, frame, self.clock.now);
         }
     }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::bounds::Bounds;
 use super::channel::{Channel, Channels, Link, Remote, RemoteState};
 use super::clock::Clock;
 use super::connection::Connections;
@@ -42,6 +43,7 @@ pub struct Hub {
     /// Public so that the shell may record its own counts.
     pub recorder: Recorder,
     pub(super) config: Arc<Config>,
+    pub(super) bounds: Bounds,
     pub(super) shard: ShardId,
     pub(super) shards: usize,
     pub(super) rng: fastrand::Rng,
@@ -111,6 +113,7 @@ impl Hub {
     ) -> Hub {
         Hub {
             recorder: Recorder::new(shard, config.metrics),
+            bounds: Bounds::default(),
             shard,
             shards,
             rng: fastrand::Rng::with_seed(seed),

@@ -74,6 +74,12 @@ impl Laggard {
         }
     }
 
+    /// Next position to be read in a channel.
+    pub(crate) fn cursor(&self, channel: u32) -> Option<Seq> {
+        let place = self.cursors.binary_search_by_key(&channel, |cursor| cursor.channel).ok()?;
+        Some(self.cursors[place].next)
+    }
+
     pub(crate) fn remove_cursor(&mut self, channel: u32) {
         self.cursors.retain(|cursor| cursor.channel != channel);
     }

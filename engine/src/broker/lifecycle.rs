@@ -114,7 +114,7 @@ impl Hub {
             Event::Ping(payload) => {
                 let mut pong = Vec::with_capacity(payload.len() + 2);
                 frame::encode(frame::Opcode::Pong, payload, &mut pong);
-                self.reply(now.mono, key, pong, false);
+                self.reply(key, pong, false);
             }
             Event::Pong(_) => {}
             Event::Text(text) => self.handle_message(now, key, Ok(text)),
@@ -158,7 +158,7 @@ impl Hub {
         let (code, text) = reason.frame();
         let mut close = Vec::new();
         frame::close(code, text, &mut close);
-        self.reply(now, key, close, true);
+        self.reply(key, close, true);
         self.connections[key.index].become_phase(Phase::Closing);
         self.clock.deadline(now + CLOSE_TIMEOUT, key, Phase::Closing);
     }

@@ -33,10 +33,10 @@ pub(super) enum Action {
 /// An order under way.
 #[derive(Debug)]
 pub(super) struct Operation {
-    key: ConnectionKey,
+    pub(super) key: ConnectionKey,
     order: Order,
     /// Each held until the operation is over.
-    channels: Vec<u32>,
+    pub(super) channels: Vec<u32>,
     /// Channels whose home has not answered yet.
     waiting: usize,
     later: VecDeque<Order>,
@@ -160,6 +160,7 @@ impl Hub {
         let joined: Vec<Joined> =
             channels.iter().map(|&index| self.attach(now.mono, key, index, since)).collect();
         self.confirm_subscribed(now, key, &order, &joined);
+        self.charge(now.mono, key);
         for (&index, joined) in channels.iter().zip(&joined) {
             if let (Some(Ok(())), Some((_, since))) = (joined.recovery, since) {
                 if since < joined.seq {
@@ -191,7 +192,10 @@ impl Hub {
         let epoch = channel.log.epoch();
         channel.used_at = now;
         if let Some(old) = connection.subscriptions.get(index) {
-            let seq = channel.live.handed(old.position);
+            let handed = channel.live.handed(old.position);
+            // A laggard has less; its confirmation comes right before what its cursor reads next.
+            let next = connection.laggard.as_ref().and_then(|laggard| laggard.cursor(index));
+            let seq = next.map_or(handed, |next| handed.min(Seq(next.0 - 1)));
             return Joined { epoch, seq, recovery: None };
         }
         let (position, moved) = channel.live.insert(key.index);
@@ -251,6 +255,7 @@ impl Hub {
         let all = std::mem::take(&mut connection.subscriptions);
         if let Some(laggard) = &mut connection.laggard {
             laggard.cursors = Vec::new();
+            self.weigh(key);
         }
         for &gone in all.as_slice() {
             self.detach(now, gone);

@@ -6,6 +6,7 @@ use super::channel::{Link, Remote, RemoteState};
 use super::effect::{Lanes, Notice, Request};
 use super::frame::Frame;
 use super::hub::Hub;
+use super::transmit::shard_done;
 use crate::limits::LANE_CREDITS;
 use crate::telemetry::Count;
 use crate::types::{Epoch, Now, Seq, ShardId};
@@ -73,16 +74,17 @@ impl Hub {
     fn handle_frame(&mut self, now: Now, index: u32, token: u32, frame: Arc<Frame>) {
         if !self.is_served(index, token) {
             // Sent for an earlier join: this shard is through with it.
-            if frame.shard_done() {
-                if let Some(channel) = self.channels.get(index) {
-                    let ns = now.mono.since(frame.accepted_at).as_nanos() as u64;
-                    self.recorder.broadcast_done(channel.class, ns);
+            match self.channels.get(index) {
+                Some(channel) => {
+                    shard_done(&mut self.recorder, channel.class, &frame, now.mono);
                 }
+                None => drop(frame.shard_done()),
             }
         } else if frame.first == self.channels[index].log.head().next() {
             self.append(index, frame, true);
         } else {
-            frame.shard_done();
+            let class = self.channels[index].class;
+            shard_done(&mut self.recorder, class, &frame, now.mono);
             self.recorder.count(Count::Rejoins, 1);
             self.ask(index, RemoteState::Joining);
         }
@@ -103,9 +105,12 @@ impl Hub {
 
     fn handle_joined(&mut self, now: Now, index: u32, joined: Joined) {
         let Joined { epoch, seq, backlog } = joined;
-        if self.channels[index].log.epoch() != epoch {
+        let start = backlog.first().map_or(seq, |frame| Seq(frame.first.0 - 1));
+        let channel = &self.channels[index];
+        // A hole that nobody was there to see is no gap: the log begins anew behind it.
+        let hole = start > channel.log.head() && channel.live.is_empty();
+        if hole || channel.log.epoch() != epoch {
             self.clear_log(index);
-            let start = backlog.first().map_or(seq, |frame| Seq(frame.first.0 - 1));
             let channel = &mut self.channels[index];
             channel.log = super::log::Log::new(epoch, start);
             channel.live.skip_to(start);
@@ -145,7 +150,8 @@ impl Hub {
                 remote.state = RemoteState::Live;
                 return true;
             }
-            RemoteState::Joining if reaches || remote.since.is_some_and(|s| Some(s) <= since) => {
+            // What is here already says nothing: the join may leave a hole behind it.
+            RemoteState::Joining if since.is_none_or(|a| remote.since.is_some_and(|b| b <= a)) => {
                 return false;
             }
             _ => {}

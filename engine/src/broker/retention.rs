@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::channel::Link;
 use super::frame::Frame;
 use super::hub::Hub;
-use crate::limits::SHARD_UNSWEPT_BYTES;
+use super::transmit::shard_done;
 use crate::telemetry::Count;
 use crate::types::{Seq, Time};
 
@@ -20,13 +20,13 @@ pub(super) struct Retained {
     pub(super) unswept: usize,
     /// Channels by the age of their oldest frame, at the time of entry: an entry that is too old
     /// by now is put right when it comes up.
-    oldest: BinaryHeap<Reverse<(Time, u32)>>,
+    pub(super) oldest: BinaryHeap<Reverse<(Time, u32)>>,
 }
 
 impl Hub {
     /// Whether publications, requests and notices may be handed in now.
     pub fn wants_input(&self) -> bool {
-        self.retained.unswept < SHARD_UNSWEPT_BYTES
+        self.retained.unswept < self.bounds.shard_unswept
     }
 
     /// Adds the next frame to a channel's log (invariant 2), to be swept. `counted`: see the log.
@@ -107,7 +107,7 @@ impl Hub {
         for interest in interests.iter_mut().filter(|interest| interest.next <= frame.seq) {
             interest.next = frame.seq.next();
             interest.gap = Some(frame.seq);
-            frame.shard_done();
+            shard_done(&mut self.recorder, channel.class, &frame, self.clock.now);
             missed += 1;
         }
         self.recorder.count(Count::Missed, missed);
@@ -134,7 +134,7 @@ impl Hub {
         let channel = &self.channels[index];
         let needed = channel.needed_from();
         let Seq(head) = channel.log.head();
-        head + 1 - needed.0.min(head + 1) >= crate::limits::CHANNEL_UNSWEPT_FRAMES
+        head + 1 - needed.0.min(head + 1) >= self.bounds.channel_frames
             || channel.log.bytes_from(needed) >= crate::limits::CHANNEL_UNSWEPT_BYTES
     }
 }

@@ -7,7 +7,7 @@ use super::operation::{Action, Joined, Order};
 use crate::config::Protocol;
 use crate::limits::{BUSY_PAUSE, LANE_CREDITS, MAX_WAITING_OPERATIONS};
 use crate::telemetry::MessageType;
-use crate::types::{ChannelName, ConnectionKey, Now, Publication, Seq, Time};
+use crate::types::{ChannelName, ConnectionKey, Now, Publication, Seq};
 use crate::wire::encoder::Stamp;
 use crate::wire::envelope::Inbound;
 use crate::wire::frame::{self, Opcode};
@@ -44,13 +44,13 @@ impl Hub {
         let stamp = self.stamp(now);
         let mut out = Vec::new();
         self.encoder.welcome(stamp, &welcome, &mut out);
-        self.answer(now.mono, key, MessageType::Event, out);
+        self.answer(key, MessageType::Event, out);
     }
 
     /// A whole data message of an open connection.
     pub(super) fn handle_message(&mut self, now: Now, key: ConnectionKey, message: Message<'_>) {
         if self.config.protocol == Protocol::Echo {
-            return self.echo(now.mono, key, message);
+            return self.echo(key, message);
         }
         let parsed = match message {
             Ok(text) => Inbound::parse(text),
@@ -67,14 +67,14 @@ impl Hub {
         }
     }
 
-    fn echo(&mut self, now: Time, key: ConnectionKey, message: Message<'_>) {
+    fn echo(&mut self, key: ConnectionKey, message: Message<'_>) {
         let (opcode, payload) = match message {
             Ok(text) => (Opcode::Text, text.as_bytes()),
             Err(bytes) => (Opcode::Binary, bytes),
         };
         let mut out = Vec::new();
         frame::encode(opcode, payload, &mut out);
-        self.reply(now, key, out, false);
+        self.reply(key, out, false);
     }
 
     /// Over the rate: the message is dropped, and the client not read until it may send again.
@@ -116,7 +116,7 @@ impl Hub {
                 let stamp = self.stamp(now);
                 let mut out = Vec::new();
                 self.encoder.pong(stamp, correlation, &mut out);
-                self.answer(now.mono, key, MessageType::Pong, out);
+                self.answer(key, MessageType::Pong, out);
             }
             Request::Auth { .. } => {
                 let text = "Unknown request event: auth";
@@ -192,7 +192,7 @@ impl Hub {
         let stamp = self.stamp(now);
         let mut out = Vec::new();
         self.encoder.published(stamp, correlation, channel, seq, &mut out);
-        self.answer(now.mono, key, MessageType::Response, out);
+        self.answer(key, MessageType::Response, out);
     }
 
     /// No room for a publish: says so, and does not read the client for a while.
@@ -201,7 +201,7 @@ impl Hub {
         let mut out = Vec::new();
         self.encoder.busy(stamp, correlation, BUSY_PAUSE.as_secs_f64(), &mut out);
         self.recorder.message_error(crate::telemetry::MessageError::Busy);
-        self.answer(now.mono, key, MessageType::Error, out);
+        self.answer(key, MessageType::Error, out);
         self.pause(now.mono + BUSY_PAUSE, key);
     }
 
@@ -225,7 +225,7 @@ impl Hub {
         let subscribed = Subscribed { channel, seq, epoch, recovery };
         let mut out = Vec::new();
         self.encoder.subscribed(stamp, correlation, &subscribed, &mut out);
-        self.answer(now.mono, key, MessageType::Response, out);
+        self.answer(key, MessageType::Response, out);
     }
 
     pub(super) fn confirm_unsubscribed(&mut self, now: Now, key: ConnectionKey, order: &Order) {
@@ -238,7 +238,7 @@ impl Hub {
         for channel in &order.names {
             self.encoder.unsubscribed(stamp, correlation, channel, &mut out);
         }
-        self.answer(now.mono, key, MessageType::Response, out);
+        self.answer(key, MessageType::Response, out);
     }
 
     fn confirm_list(&mut self, now: Now, key: ConnectionKey, order: &Order) {
@@ -254,7 +254,7 @@ impl Hub {
                 self.encoder.unsubscribed_list(stamp, correlation, names, failed, &mut out);
             }
         }
-        self.answer(now.mono, key, MessageType::Response, out);
+        self.answer(key, MessageType::Response, out);
     }
 
     /// Answers with an error; the connection stays open.
@@ -272,12 +272,12 @@ impl Hub {
         let stamp = self.stamp(now);
         let mut out = Vec::new();
         self.encoder.refusal(stamp, correlation, code, text, &mut out);
-        self.answer(now.mono, key, MessageType::Error, out);
+        self.answer(key, MessageType::Error, out);
     }
 
-    fn answer(&mut self, now: Time, key: ConnectionKey, kind: MessageType, frame: Vec<u8>) {
+    fn answer(&mut self, key: ConnectionKey, kind: MessageType, frame: Vec<u8>) {
         self.recorder.sent(kind);
-        self.reply(now, key, frame, false);
+        self.reply(key, frame, false);
     }
 
     /// A fresh id and timestamp for one message of the server.

@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 
 use super::close::Phase;
 use super::effect::Lanes;
+use super::frame::Frame;
 use super::gate::Pass;
 use super::hub::Hub;
 use super::laggard::LagState;
 use super::outlet::{Flushed, Outlet, Owed, Payload, Short};
-use crate::limits::{JOIN_BYTES, SLICE_DELIVERIES};
-use crate::telemetry::{Count, MessageError};
+use crate::limits::JOIN_BYTES;
+use crate::telemetry::{ClassId, Count, MessageError, Recorder};
 use crate::types::{ConnectionKey, Epoch, Now, Seq, Time};
 
 /// The batch being filled, and what waits to be written.
@@ -81,16 +82,13 @@ impl Hub {
         !(self.dirty.is_empty() && self.ready.is_empty() && self.transmit.replies.is_empty())
     }
 
-    /// Queues a frame for one connection. A laggard is owed it in its outbox.
-    pub(super) fn reply(&mut self, now: Time, key: ConnectionKey, bytes: Vec<u8>, closes: bool) {
-        let Some(connection) = self.connections.get(key) else { return };
-        if connection.laggard.is_some() {
-            return self.owe(now, key, bytes, closes);
-        }
+    /// Queues a frame for one connection. Laggards' frames queue too, so that they stay in order
+    /// with those queued before it became one.
+    pub(super) fn reply(&mut self, key: ConnectionKey, bytes: Vec<u8>, closes: bool) {
         match self.transmit.replies.back_mut() {
-            Some(last) if last.key == key && !last.closes => {
+            // A close frame stays alone: it takes the place of what a laggard is owed.
+            Some(last) if last.key == key && !closes && !last.closes => {
                 last.bytes.extend_from_slice(&bytes);
-                last.closes = closes;
             }
             _ => self.transmit.replies.push_back(Reply { key, bytes, closes }),
         }
@@ -125,7 +123,7 @@ impl Hub {
     }
 
     fn sweep(&mut self, now: Time, outlet: &mut impl Outlet) {
-        let mut budget = SLICE_DELIVERIES;
+        let mut budget = self.bounds.slice;
         for _ in 0..self.dirty.len() {
             let Some(index) = self.dirty.pop_front() else { break };
             self.sweep_channel(now, index, &mut budget, outlet);
@@ -158,7 +156,7 @@ impl Hub {
                     channel.dirty = false;
                     return;
                 }
-                let target = joined_target(channel);
+                let target = joined_target(channel, self.bounds.join);
                 channel.live.start(target);
             }
             if *budget == 0 {
@@ -270,6 +268,9 @@ impl Hub {
     fn handle_short(&mut self, at: Time, short: Short, runs: &mut [Run], payloads: &mut [Payload]) {
         let key = self.connections.key(short.connection);
         if let Owed::Dead(errno) = short.owed {
+            if let Run::Sweep { count, .. } = &mut runs[short.run] {
+                *count -= 1;
+            }
             tracing::debug!(errno, "write failed");
             self.recorder.message_error(MessageError::SendFailed);
             self.lose(at, key);
@@ -297,6 +298,7 @@ impl Hub {
                     laggard.tail = Some(tail);
                     laggard.state = LagState::Waiting;
                 }
+                self.charge(at, key);
                 self.await_writable(key);
             }
         }
@@ -338,9 +340,8 @@ impl Hub {
         let channel = &self.channels[index];
         for (frame, counted) in channel.log.range(from, to) {
             self.retained.unswept -= frame.bytes().len();
-            if counted && frame.shard_done() {
-                let ns = at.since(frame.accepted_at).as_nanos() as u64;
-                self.recorder.broadcast_done(channel.class, ns);
+            if counted {
+                shard_done(&mut self.recorder, channel.class, frame, at);
             }
         }
     }
@@ -361,14 +362,21 @@ impl Hub {
     }
 }
 
+/// This shard, or one it stands for, is through with a frame: the last one ends the broadcast.
+pub(super) fn shard_done(recorder: &mut Recorder, class: ClassId, frame: &Frame, at: Time) {
+    if frame.shard_done() {
+        recorder.broadcast_done(class, at.since(frame.accepted_at).as_nanos() as u64);
+    }
+}
+
 /// How far one sweep goes: everything new, as far as it is worth joining.
-fn joined_target(channel: &super::channel::Channel) -> Seq {
+fn joined_target(channel: &super::channel::Channel, limit: usize) -> Seq {
     let mut frames = channel.log.from(channel.live.delivered().next());
     let mut target = frames.next().map_or(channel.log.head(), |frame| frame.seq);
     let mut bytes = channel.log.from(target).next().map_or(0, |frame| frame.bytes().len());
     for frame in frames {
         bytes += frame.bytes().len();
-        if bytes > JOIN_BYTES {
+        if bytes > limit {
             break;
         }
         target = frame.seq;
