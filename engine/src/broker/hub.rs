@@ -143,12 +143,12 @@ impl Hub {
 
     /// The shard that sequences a channel. The same on every shard of one engine.
     pub fn home_of(channel: &ChannelName, shards: usize) -> ShardId {
-        // FNV-1a: stable, and good enough to spread names over 64 shards.
+        // FNV-1a, and a finalizer: without it names that differ in their last byte share a home.
         let hash = channel.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        // The high bits are the well mixed ones.
-        ShardId(((hash >> 32) % shards as u64) as u8)
+        let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        ShardId(((hash >> 40) % shards as u64) as u8)
     }
 
     /// The next effect.
@@ -241,6 +241,23 @@ impl Hub {
         if !channel.dirty {
             channel.dirty = true;
             self.dirty.push_back(index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_their_last_byte_spread_over_the_shards() {
+        for shards in [2, 3, 8, 64] {
+            let mut homes = vec![0; shards];
+            for i in 0..100 * shards {
+                let name = ChannelName::parse(&format!("prices:{i}")).unwrap();
+                homes[Hub::home_of(&name, shards).index()] += 1;
+            }
+            assert!(homes.iter().all(|n| (60..=150).contains(n)), "{shards}: {homes:?}");
         }
     }
 }
