@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -187,17 +187,6 @@ fn tls_is_announced_with_the_certificate_to_trust() {
     assert!(server.line.starts_with("listening wss://127.0.0.1:"), "{}", server.line);
     let cert = std::fs::read_to_string(server.address("cert")).unwrap();
     assert!(cert.contains("BEGIN CERTIFICATE"));
-}
-
-#[test]
-fn a_client_port_in_use_is_the_operator_s_to_mend() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_uringcast-server"));
-    command.args(["--control-port=0", "--metrics-port=0", "--port", &port]).env_clear();
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(2) && said.contains(&port), "{said}");
 }
 
 /// Opens a WebSocket and reads until the welcome has come.
