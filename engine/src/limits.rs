@@ -98,6 +98,11 @@ pub const RECEIVE_BUFFER: usize = 4_096;
 pub const REARMS_PER_TURN: usize = 256;
 /// Submission entries of the delivery ring.
 pub const RING_ENTRIES: u32 = 1_024;
+/// Completion entries of the delivery ring: what the kernel grants at most.
+pub const MAX_COMPLETIONS: usize = 65_536;
+/// Undecrypted TLS bytes kept for a connection: one record (RFC 8446 5.2: 16,384 + 256 and a
+/// header of 5) or the longest handshake message that rustls joins from several.
+pub const MAX_PARTIAL_RECORD: usize = 80 << 10;
 
 /// The clock's tick: deadlines are met this exactly.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -121,6 +126,11 @@ pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(1);
 /// Handshakes under way on one shard; further connections wait in the listen queue.
 pub const MAX_HANDSHAKES: usize = 1_024;
+/// Pause of a listener that has run out of descriptors, so that it does not spin.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of a refused request that are read and thrown away after the answer: closing a socket
+/// with unread bytes resets it, and the client would never see the answer.
+pub const LINGER_BYTES: usize = 256 << 10;
 /// Listen queue of one listener; the kernel caps it at net.core.somaxconn.
 pub const LISTEN_BACKLOG: i32 = 4_096;
 
@@ -137,3 +147,4 @@ const _: () = assert!(BATCH_ENTRIES <= RING_ENTRIES as usize);
 const _: () = assert!(JOIN_BYTES <= BATCH_BYTES);
 const _: () = assert!(LAGGARD_CHUNK <= 16_384, "one TLS record");
 const _: () = assert!(RECEIVE_BUFFERS.is_power_of_two());
+const _: () = assert!(RECEIVE_BUFFERS as usize + BATCH_ENTRIES < MAX_COMPLETIONS);

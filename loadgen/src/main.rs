@@ -1,2 +1,148 @@
-//! placeholder
-fn main() {}
+//! `loadgen`: puts an open-loop load on a broadcast server and says what its latency really is.
+//!
+//! The path of a run: [`args`] as typed → [`load`] resolved → [`run`] connects the subscribers
+//! ([`worker`] threads around the pure [`client`]) and lets the [`publisher`] threads follow
+//! the [`plan`] → every delivery is recognised by its [`marker`], checked ([`order`]) and
+//! recorded ([`recorder`]) → [`report`] and [`assertion`]s. [`host`] starts the server itself.
+
+mod args;
+mod assertion;
+mod client;
+mod frame;
+mod host;
+mod load;
+mod marker;
+mod order;
+mod plan;
+mod progress;
+mod publisher;
+mod recorder;
+mod replies;
+mod report;
+mod run;
+mod shared;
+mod tls;
+mod transport;
+mod trouble;
+mod worker;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use clap::Parser;
+
+use crate::args::{Args, Publish};
+use crate::host::Host;
+use crate::load::Load;
+use crate::progress::Progress;
+use crate::report::Report;
+use crate::trouble::OperatorError;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let result = host::become_server().and_then(|()| load_and_report(&Args::parse()));
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("loadgen: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether all that was checked holds.
+fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
+    let interrupted = watch_signals()?;
+    if args.insecure && !args.self_host {
+        eprintln!("loadgen: --insecure: THE SERVER'S CERTIFICATE IS NOT VERIFIED");
+    }
+    let reports = match &args.url {
+        Some(url) => {
+            let ca_file = args.ca_file.as_deref();
+            let load = Load::resolve(args, url, ca_file, args.control_url.as_deref())?;
+            let name = if load.endpoint.tls.is_some() { "wss" } else { "ws" };
+            vec![run::run(&load, &Progress::new(name, args.quiet), &interrupted)?]
+        }
+        None => self_host(args, &interrupted)?,
+    };
+    let failures = failures(args, &reports);
+    let to_stdout = args.json.as_deref() == Some("-");
+    if !args.quiet && !to_stdout {
+        print(&report::table(&reports))?;
+    }
+    if let Some(target) = &args.json {
+        write_json(target, &reports, &failures)?;
+    }
+    for failure in &failures {
+        eprintln!("loadgen: FAILED: {failure}");
+    }
+    Ok(failures.is_empty())
+}
+
+/// Plain, then TLS, each with a server of its own.
+fn self_host(args: &Args, interrupted: &AtomicBool) -> Result<Vec<Report>, OperatorError> {
+    let server = host::find_server()?;
+    // The server inherits the limit, and needs as many descriptors; the run checks it.
+    let _ = load::raise_file_limit();
+    let mut reports = Vec::new();
+    for tls in [false, true] {
+        let host = Host::start(&server, tls, args.connections)?;
+        let certificate = host.ready.certificate.clone();
+        let control = (args.publish == Publish::Http).then_some(&*host.ready.control);
+        let load = Load::resolve(args, &host.ready.url, certificate.as_deref(), control)?;
+        let progress = Progress::new(if tls { "wss" } else { "ws" }, args.quiet);
+        reports.push(run::run(&load, &progress, interrupted)?);
+        host.stop()?;
+        if interrupted.load(Relaxed) {
+            break;
+        }
+    }
+    Ok(reports)
+}
+
+fn failures(args: &Args, reports: &[Report]) -> Vec<String> {
+    let of = |report: &Report| {
+        let unmet = args.assertions.iter().filter_map(|assertion| assertion.check(report).err());
+        let all: Vec<_> = report.faults().into_iter().chain(unmet).collect();
+        all.into_iter().map(|what| format!("{}: {what}", report.url)).collect::<Vec<_>>()
+    };
+    reports.iter().flat_map(of).collect()
+}
+
+fn write_json(target: &str, reports: &[Report], failures: &[String]) -> Result<(), OperatorError> {
+    let bad = |error: String| {
+        OperatorError(format!("--json {target}: {error}; name a file that can be written, or -"))
+    };
+    let passed = failures.is_empty();
+    let document = serde_json::json!({ "passed": passed, "failures": failures, "runs": reports });
+    let text = format!("{document:#}\n");
+    match target {
+        "-" => print(&text),
+        path => std::fs::write(Path::new(path), text).map_err(|error| bad(error.to_string())),
+    }
+}
+
+fn print(text: &str) -> Result<(), OperatorError> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(|error| OperatorError(format!("standard output: {error}")))
+}
+
+/// The first Ctrl-C or SIGTERM ends the run early, with its report; the second at once.
+fn watch_signals() -> Result<Arc<AtomicBool>, OperatorError> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Relaxed) {
+            std::process::exit(2);
+        }
+    })
+    .map_err(|error| OperatorError(format!("cannot watch signals: {error}")))?;
+    Ok(interrupted)
+}

@@ -1,10 +1,192 @@
 //! One shard's I/O on monoio and the delivery ring. It decides nothing: see `broker`.
+//!
+//! * `accept`, `greet`, `tls`: from the listener to an upgraded connection, on monoio;
+//! * `desk`: where it waits for the turn;
+//! * `turn`: the duty cycle that drives the broker;
+//! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
+//! * `lanes`, `report`, `clock`, `wake`, `drain`: the other shards, the collector, time, sleep, end.
 
+mod accept;
+mod clock;
+mod deliver;
+mod desk;
+mod drain;
+mod greet;
+mod lanes;
+mod receive;
+mod report;
+mod ring;
 mod seat;
+mod tls;
+mod turn;
+mod wake;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use monoio::net::{TcpListener, UnixStream};
+use monoio::{IoUringDriver, RuntimeBuilder};
 
 pub(crate) use seat::{Command, Peer, Seat};
 
+use crate::broker::hub::Hub;
+use crate::engine::StartError;
+use crate::limits::{RING_ENTRIES, TICK};
+use crate::sync::Bell;
+use accept::accept;
+use deliver::Delivery;
+use desk::Desk;
+use drain::Drain;
+use lanes::Neighbours;
+use receive::Slots;
+use report::Reporter;
+use ring::Ring;
+use turn::Turn;
+use wake::Wake;
+
 /// Runs a shard on this thread until it is drained.
-pub(crate) fn run(_seat: Seat) {
-    todo!()
+pub(crate) fn run(seat: Seat) {
+    if let Some(core) = seat.core
+        && !core_affinity::set_for_current(core)
+    {
+        tracing::warn!(shard = seat.id.0, core = core.id, "cannot pin the shard to its core");
+    }
+    let mut uring = io_uring_06::IoUring::builder();
+    uring.setup_single_issuer().setup_coop_taskrun();
+    let runtime = RuntimeBuilder::<IoUringDriver>::new()
+        .with_entries(RING_ENTRIES)
+        .uring_builder(uring)
+        .enable_timer()
+        .build();
+    let mut runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            // The engine may have given up on us; then it wants no answer.
+            let _ = seat.ready.send(Err(refused(source)));
+            return;
+        }
+    };
+    let at_rest = runtime.block_on(async {
+        let ready = seat.ready.clone();
+        match prepare(seat) {
+            Ok((mut turn, desk)) => {
+                let _ = ready.send(Ok(()));
+                turn.run().await;
+                desk.handshakes() == 0 && !desk.is_accepting()
+            }
+            Err(source) => {
+                let _ = ready.send(Err(refused(source)));
+                true
+            }
+        }
+    });
+    if !at_rest {
+        // The kernel may still write into what these tasks own, and monoio does not wait for it.
+        std::mem::forget(runtime);
+    }
+}
+
+/// Makes everything a shard runs on, and starts the tasks that wake its turn.
+fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
+    let Seat { id, config, slots, bell, quota, started, .. } = seat;
+    let ring = Ring::new(slots, config.tls.is_some())?;
+    let wake = Rc::new(Wake::default());
+    let desk = Rc::new(Desk::new(Rc::clone(&wake), Arc::clone(&quota)));
+    let tick = Rc::new(Cell::new(false));
+
+    monoio::spawn(watch_ring(pollable(ring.event_fd()?)?, Rc::clone(&wake)));
+    let rung = pollable(bell.as_fd().try_clone_to_owned()?)?;
+    monoio::spawn(watch_bell(rung, Arc::clone(&bell), Rc::clone(&wake)));
+    monoio::spawn(watch_clock(Rc::clone(&tick), Rc::clone(&wake)));
+
+    let mut listeners = Vec::new();
+    for listener in seat.listeners {
+        listeners.push(listener.try_clone()?);
+        // A non-blocking one would make every accept on a ring end at once with EAGAIN.
+        listener.set_nonblocking(false)?;
+        let listener = TcpListener::from_std(listener)?;
+        monoio::spawn(accept(listener, desk.acceptor(), Rc::clone(&desk), config.tls.clone()));
+    }
+
+    let seed = RandomState::new().hash_one(id);
+    let hub = Hub::new(Arc::clone(&config), id, seat.peers.len(), slots, seed);
+    let sessions = if config.tls.is_some() { slots } else { 0 };
+    let turn = Turn {
+        hub,
+        delivery: Delivery::new(ring, sessions, started),
+        slots: Slots::new(slots),
+        neighbours: Neighbours::new(seat.peers),
+        mailbox: seat.mailbox,
+        round: pollable(bell.as_fd().try_clone_to_owned()?)?,
+        bell,
+        desk: Rc::clone(&desk),
+        wake,
+        tick,
+        reporter: Reporter::new(seat.snapshots, seat.twins),
+        heartbeat: seat.heartbeat,
+        quota,
+        started,
+        drain: Drain::new(listeners),
+    };
+    // Whatever was sent before we listened to the bell is found by the first turn.
+    Ok((turn, desk))
+}
+
+/// A descriptor of any kind as something whose readiness monoio can await.
+fn pollable(descriptor: OwnedFd) -> io::Result<UnixStream> {
+    UnixStream::from_std(descriptor.into())
+}
+
+/// Wakes the turn when the delivery ring has completions. Polls are level-triggered: one that is
+/// armed while completions wait ends at once, so none is missed.
+async fn watch_ring(ring: UnixStream, wake: Rc<Wake>) {
+    loop {
+        ring.readable(true).await.expect("a ring can be polled");
+        wake.wake();
+    }
+}
+
+/// Wakes the turn when another thread rings.
+async fn watch_bell(rung: UnixStream, bell: Arc<Bell>, wake: Rc<Wake>) {
+    loop {
+        rung.readable(true).await.expect("an eventfd can be polled");
+        bell.drain();
+        wake.wake();
+    }
+}
+
+/// Wakes the turn at every tick.
+async fn watch_clock(tick: Rc<Cell<bool>>, wake: Rc<Wake>) {
+    loop {
+        monoio::time::sleep(TICK).await;
+        tick.set(true);
+        wake.wake();
+    }
+}
+
+/// What the kernel refused, and what to do about it.
+fn refused(source: io::Error) -> StartError {
+    let remedy = match source.raw_os_error() {
+        Some(libc::ENOSYS) => "Linux 6.1 or newer is needed, with io_uring built in",
+        Some(libc::EPERM | libc::EACCES) => {
+            "Allow it: sysctl kernel.io_uring_disabled=0, and io_uring_setup, io_uring_enter and \
+             io_uring_register in the container's seccomp profile"
+        }
+        Some(libc::EMFILE | libc::ENFILE) => {
+            "Raise the open-file limit (ulimit -n, LimitNOFILE) or lower --max-connections"
+        }
+        Some(libc::ENOMEM) => "Raise the locked-memory limit (ulimit -l, LimitMEMLOCK)",
+        Some(libc::EINVAL) => "Linux 6.1 or newer is needed",
+        _ => "Linux 6.1 or newer with io_uring enabled is needed",
+    };
+    StartError::Ring { source, remedy }
 }

@@ -1,0 +1,192 @@
+//! Between the tasks that accept and greet, and the turn: arrivals, and what went wrong.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+use monoio::net::TcpStream;
+
+use super::tls::TlsSession;
+use super::wake::Wake;
+use crate::limits::MAX_HANDSHAKES;
+use crate::sync::Quota;
+use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
+
+/// A connection whose upgrade is done and that waits to be put on the ring.
+pub(super) struct Arrival {
+    pub stream: TcpStream,
+    pub peer: SocketAddr,
+    /// Plaintext that came behind the request.
+    pub leftover: Vec<u8>,
+    pub tls: Option<TlsSession>,
+    /// The peer has said close_notify already.
+    pub ended: bool,
+    /// Its place among the engine's connections; `None` when the server is full.
+    pub place: Option<Place>,
+    /// Ends with the handover.
+    pub _handshake: Handshake,
+}
+
+/// A place of the engine's quota, given back on drop unless it is kept.
+pub(super) struct Place(Option<Arc<Quota>>);
+
+impl Place {
+    /// Takes a place, if there is one.
+    pub(super) fn take(quota: &Arc<Quota>) -> Option<Place> {
+        quota.try_acquire().then(|| Place(Some(Arc::clone(quota))))
+    }
+
+    /// Leaves it to the caller to release the place.
+    pub(super) fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(quota) = &self.0 {
+            quota.release();
+        }
+    }
+}
+
+/// Shared by one shard's accept and greet tasks and its turn.
+pub(super) struct Desk {
+    wake: Rc<Wake>,
+    quota: Arc<Quota>,
+    arrivals: RefCell<VecDeque<Arrival>>,
+    /// Accept tasks that have not ended.
+    acceptors: Cell<usize>,
+    /// Handshakes under way.
+    handshakes: Cell<usize>,
+    /// Accept tasks that wait for one of them to end.
+    waiting: RefCell<Vec<Waker>>,
+    accepted: Cell<u64>,
+    errors: RefCell<[u32; ConnectionError::COUNT]>,
+    closed: Cell<bool>,
+}
+
+impl Desk {
+    /// A desk without visitors, whose arrivals set `wake`.
+    pub(super) fn new(wake: Rc<Wake>, quota: Arc<Quota>) -> Desk {
+        Desk {
+            wake,
+            quota,
+            arrivals: RefCell::default(),
+            acceptors: Cell::new(0),
+            handshakes: Cell::new(0),
+            waiting: RefCell::default(),
+            accepted: Cell::new(0),
+            errors: RefCell::new([0; ConnectionError::COUNT]),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// An accept task is there as long as the value returned.
+    pub(super) fn acceptor(self: &Rc<Self>) -> Acceptor {
+        self.acceptors.set(self.acceptors.get() + 1);
+        Acceptor(Rc::clone(self))
+    }
+
+    /// Waits until one more handshake may begin (at most [`MAX_HANDSHAKES`]), or until closing.
+    pub(super) async fn room(&self) {
+        poll_fn(|context| {
+            if self.handshakes.get() < MAX_HANDSHAKES || self.closed.get() {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// A connection was accepted; its handshake lasts as long as the value returned.
+    pub(super) fn begin(self: &Rc<Self>) -> Handshake {
+        self.accepted.set(self.accepted.get() + 1);
+        self.handshakes.set(self.handshakes.get() + 1);
+        Handshake(Rc::clone(self))
+    }
+
+    /// A place for one more connection of the engine.
+    pub(super) fn place(&self) -> Option<Place> {
+        Place::take(&self.quota)
+    }
+
+    /// Something went wrong before the broker heard of the connection.
+    pub(super) fn error(&self, error: ConnectionError) {
+        self.errors.borrow_mut()[error as usize] += 1;
+    }
+
+    /// Hands a connection to the turn.
+    pub(super) fn arrive(&self, arrival: Arrival) {
+        self.arrivals.borrow_mut().push_back(arrival);
+        self.wake.wake();
+    }
+
+    /// The turn takes the oldest arrival.
+    pub(super) fn take(&self) -> Option<Arrival> {
+        self.arrivals.borrow_mut().pop_front()
+    }
+
+    /// Whether nobody has arrived.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.arrivals.borrow().is_empty()
+    }
+
+    /// Adds what was counted here to the shard's recorder.
+    pub(super) fn record(&self, recorder: &mut Recorder) {
+        recorder.count(Count::Accepts, self.accepted.take());
+        recorder.set(Gauge::Handshakes, self.handshakes.get());
+        let mut errors = self.errors.borrow_mut();
+        for (error, count) in ConnectionError::ALL.iter().zip(errors.iter_mut()) {
+            for _ in 0..std::mem::take(count) {
+                recorder.connection_error(*error);
+            }
+        }
+    }
+
+    /// Ends accepting: the tasks that wait for room end.
+    pub(super) fn close(&self) {
+        self.closed.set(true);
+        self.waiting.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether accepting has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Whether an accept task is left.
+    pub(super) fn is_accepting(&self) -> bool {
+        self.acceptors.get() > 0
+    }
+
+    /// Handshakes under way.
+    pub(super) fn handshakes(&self) -> usize {
+        self.handshakes.get()
+    }
+}
+
+/// One handshake under way.
+pub(super) struct Handshake(Rc<Desk>);
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        self.0.handshakes.set(self.0.handshakes.get() - 1);
+        self.0.waiting.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+/// One accept task.
+pub(super) struct Acceptor(Rc<Desk>);
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.0.acceptors.set(self.0.acceptors.get() - 1);
+        self.0.wake.wake();
+    }
+}

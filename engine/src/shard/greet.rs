@@ -1,0 +1,237 @@
+//! From an accepted socket to an arrival: TLS handshake and HTTP upgrade, within one deadline.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
+use monoio::net::TcpStream;
+use rustls::ServerConfig;
+
+use super::desk::{Arrival, Desk, Handshake, Place};
+use super::ring::Sealed;
+use super::tls::{TlsFault, TlsSession};
+use crate::limits::{CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER};
+use crate::telemetry::ConnectionError;
+use crate::wire::upgrade::{self, Upgrade};
+
+/// Why a connection did not get as far as the broker.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("the TLS handshake failed: {0}")]
+    Tls(#[from] TlsFault),
+    #[error("the connection failed: {0}")]
+    Io(#[from] io::Error),
+    #[error("the peer left before the upgrade")]
+    Left,
+    #[error("the peer left without a word")]
+    Silent,
+    #[error("the peer did not complete an upgrade in time")]
+    Late,
+    #[error("the request was refused: {0}")]
+    Upgrade(&'static str),
+}
+
+impl Refusal {
+    fn label(&self) -> Option<ConnectionError> {
+        match self {
+            Refusal::Tls(_) => Some(ConnectionError::TlsHandshake),
+            Refusal::Io(_) | Refusal::Left => Some(ConnectionError::Reset),
+            Refusal::Late => Some(ConnectionError::Timeout),
+            Refusal::Upgrade(_) => Some(ConnectionError::Upgrade),
+            // So do load balancers that look whether the port is open.
+            Refusal::Silent => None,
+        }
+    }
+}
+
+/// A socket before its handover, with TLS where that is configured.
+struct Line {
+    stream: TcpStream,
+    tls: Option<TlsSession>,
+    /// Reused by every read.
+    buffer: Vec<u8>,
+    /// Plaintext received and not yet used.
+    plain: Vec<u8>,
+    /// The peer has sent something.
+    heard: bool,
+    /// The peer has said close_notify.
+    ended: bool,
+    /// A last answer is out, which closing at once might take back.
+    answered: bool,
+}
+
+/// Greets one connection: hands it to the turn, or answers and closes it.
+pub(super) async fn greet(
+    stream: TcpStream,
+    peer: SocketAddr,
+    handshake: Handshake,
+    desk: Rc<Desk>,
+    tls: Option<Arc<ServerConfig>>,
+) {
+    let mut line = Line::new(stream);
+    let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, tls)).await;
+    match upgraded.unwrap_or(Err(Refusal::Late)) {
+        Ok(Answer::Upgraded(place)) => {
+            let Line { stream, tls, plain: leftover, ended, .. } = line;
+            return desk.arrive(Arrival {
+                stream,
+                peer,
+                leftover,
+                tls,
+                ended,
+                place,
+                _handshake: handshake,
+            });
+        }
+        Ok(Answer::Health) => {}
+        Err(refusal) => {
+            tracing::debug!(%peer, %refusal, "no upgrade");
+            if let Some(error) = refusal.label() {
+                desk.error(error);
+            }
+        }
+    }
+    if line.answered {
+        // Whether the peer takes its time or not, the answer is out.
+        let _ = monoio::time::timeout(CLOSE_TIMEOUT, line.linger()).await;
+    }
+}
+
+/// What the request was answered with.
+enum Answer {
+    /// An upgrade, with a place unless the server is full.
+    Upgraded(Option<Place>),
+    /// The state of our health, which is no fault.
+    Health,
+}
+
+async fn upgrade(
+    line: &mut Line,
+    desk: &Desk,
+    tls: Option<Arc<ServerConfig>>,
+) -> Result<Answer, Refusal> {
+    line.stream.set_nodelay(true)?;
+    if let Some(tls) = tls {
+        line.tls = Some(TlsSession::new(tls)?);
+        while !line.take_in().await? {}
+    }
+    loop {
+        match upgrade::parse(&line.plain, !desk.is_closed()) {
+            Upgrade::NeedMore => line.read().await?,
+            Upgrade::Accept(accepted) => {
+                let place = desk.place();
+                line.write(accepted.response).await?;
+                line.plain.drain(..accepted.consumed);
+                return Ok(Answer::Upgraded(place));
+            }
+            Upgrade::Answer { response, refusal } => {
+                line.answer(response).await?;
+                return match refusal {
+                    None => Ok(Answer::Health),
+                    Some(refusal) => Err(Refusal::Upgrade(refusal.reason())),
+                };
+            }
+        }
+    }
+}
+
+impl Line {
+    fn new(stream: TcpStream) -> Line {
+        Line {
+            stream,
+            tls: None,
+            buffer: Vec::with_capacity(RECEIVE_BUFFER),
+            plain: Vec::new(),
+            heard: false,
+            ended: false,
+            answered: false,
+        }
+    }
+
+    /// Reads more of the request.
+    async fn read(&mut self) -> Result<(), Refusal> {
+        let before = self.plain.len();
+        while self.plain.len() == before {
+            if self.ended {
+                return Err(Refusal::Left);
+            }
+            self.take_in().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads once and appends the plaintext. Returns whether TLS is established.
+    async fn take_in(&mut self) -> Result<bool, Refusal> {
+        let (read, buffer) = self.stream.read(std::mem::take(&mut self.buffer)).await;
+        self.buffer = buffer;
+        if read? == 0 {
+            return Err(if self.heard { Refusal::Left } else { Refusal::Silent });
+        }
+        self.heard = true;
+        let Some(tls) = &mut self.tls else {
+            self.plain.extend_from_slice(&self.buffer);
+            return Ok(false);
+        };
+        let opened = tls.open(&mut self.buffer, &mut self.plain);
+        let answer = match &opened {
+            Ok(_) => tls.take_pending(),
+            Err(_) => tls.seal_close(),
+        };
+        if !answer.is_empty() {
+            self.stream.write_all(answer).await.0?;
+        }
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(fault) => {
+                self.answered = true;
+                return Err(fault.into());
+            }
+        };
+        self.ended |= opened.eof;
+        Ok(opened.established)
+    }
+
+    async fn write(&mut self, plain: Vec<u8>) -> Result<(), Refusal> {
+        let bytes = match &mut self.tls {
+            None => plain,
+            Some(tls) => {
+                let mut sealed = Vec::new();
+                while let Sealed::Needs(room) = tls.seal(&plain, &mut sealed)? {
+                    sealed.resize(room, 0);
+                }
+                sealed
+            }
+        };
+        self.stream.write_all(bytes).await.0?;
+        Ok(())
+    }
+
+    /// Writes a final response.
+    async fn answer(&mut self, response: Vec<u8>) -> Result<(), Refusal> {
+        self.write(response).await?;
+        if let Some(tls) = &mut self.tls {
+            let bytes = tls.seal_close();
+            self.stream.write_all(bytes).await.0?;
+        }
+        self.answered = true;
+        Ok(())
+    }
+
+    /// Sends FIN and reads the rest away: closing a socket with unread bytes resets it.
+    async fn linger(&mut self) {
+        let mut left = LINGER_BYTES;
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        while left > 0 {
+            let (read, buffer) = self.stream.read(std::mem::take(&mut self.buffer)).await;
+            self.buffer = buffer;
+            match read {
+                Ok(read @ 1..) => left = left.saturating_sub(read),
+                _ => return,
+            }
+        }
+    }
+}

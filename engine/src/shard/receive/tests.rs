@@ -1,0 +1,154 @@
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use super::*;
+use crate::broker::effect::Effect;
+use crate::broker::hub::Admission;
+use crate::config::{Config, Protocol};
+use crate::shard::deliver::Delivery;
+use crate::shard::testing::{plain, sockets};
+use crate::types::ShardId;
+
+/// A broker that echoes, with its shell but without its turn.
+struct Rig {
+    hub: Hub,
+    delivery: Delivery,
+    slots: Slots,
+    lanes: crate::shard::lanes::Neighbours,
+}
+
+impl Rig {
+    fn new() -> Rig {
+        let config = Config { protocol: Protocol::Echo, ..Config::default() };
+        let hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 7);
+        let (delivery, _) = plain(0);
+        let lanes = crate::shard::lanes::Neighbours::new(vec![None]);
+        Rig { hub, delivery, slots: Slots::new(1), lanes }
+    }
+
+    fn admit(&mut self) -> (ConnectionKey, TcpStream) {
+        let (ours, peer) = sockets();
+        let address = peer.local_addr().unwrap();
+        let admission = Admission { peer: address, secure: false, over_capacity: false };
+        let key = self.hub.admit(Now::default(), &admission).unwrap();
+        self.delivery.ring.place(key.index, &ours).unwrap();
+        self.slots.open(key, false);
+        self.slots.rearm(&mut self.delivery);
+        self.delivery.finish();
+        (key, peer)
+    }
+
+    /// Waits for one completion and handles it; returns what the broker then asks for.
+    fn step(&mut self) -> Vec<Effect> {
+        self.slots.rearm(&mut self.delivery);
+        self.delivery.ring.wait();
+        while let Some(completion) = self.delivery.ring.next() {
+            self.slots.complete(Now::default(), completion, &mut self.delivery, &mut self.hub);
+        }
+        self.hub.poll_transmit(Now::default(), &mut self.delivery, &mut self.lanes);
+        std::iter::from_fn(|| self.hub.poll_effect()).collect()
+    }
+}
+
+/// A masked frame (RFC 6455 5.3) with an all-zero mask.
+fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x80 | opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0];
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+#[test]
+fn bytes_reach_the_broker_and_its_answer_the_peer() {
+    let mut rig = Rig::new();
+    let (_, mut peer) = rig.admit();
+    peer.write_all(&frame(1, b"hello")).unwrap();
+    assert_eq!(rig.step(), []);
+    let mut answer = [0; 7];
+    peer.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer[2..], b"hello");
+}
+
+#[test]
+fn a_slot_is_released_only_after_its_last_completion() {
+    let mut rig = Rig::new();
+    let (key, peer) = rig.admit();
+    rig.slots.await_writable(key, &mut rig.delivery);
+    rig.slots.shutdown_write(key, &mut rig.delivery);
+    assert!(!rig.slots.end(key, &mut rig.delivery), "three operations are armed");
+    let mut ends = 0;
+    while ends == 0 {
+        rig.delivery.ring.wait();
+        while let Some(completion) = rig.delivery.ring.next() {
+            assert_eq!(ends, 0, "told after the last one only");
+            rig.slots.complete(Now::default(), completion, &mut rig.delivery, &mut rig.hub);
+            let slot = rig.slots.slots[key.index as usize];
+            ends += usize::from(slot.told);
+            assert_eq!(slot.told, slot.is_quiet());
+        }
+    }
+    assert!(!rig.slots.release(key), "it held no place");
+    rig.delivery.ring.clear(key.index);
+    drop(peer);
+}
+
+#[test]
+fn nothing_armed_ends_at_once() {
+    let mut rig = Rig::new();
+    let (key, peer) = rig.admit();
+    drop(peer);
+    assert_eq!(rig.step(), [Effect::CancelReceive(key)], "the peer's end is told");
+    assert!(rig.slots.end(key, &mut rig.delivery));
+    assert!(!rig.slots.end(key, &mut rig.delivery), "but only once");
+}
+
+#[test]
+fn a_late_completion_of_an_earlier_life_is_ignored() {
+    let mut rig = Rig::new();
+    let (old, peer) = rig.admit();
+    drop(peer);
+    assert_eq!(rig.step(), [Effect::CancelReceive(old)]);
+    assert!(rig.slots.end(old, &mut rig.delivery));
+    rig.hub.handle_receive_ended(Now::default(), old);
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::Release(old)));
+    rig.slots.release(old);
+    rig.delivery.ring.clear(old.index);
+
+    let (new, mut peer) = rig.admit();
+    assert_eq!(new.index, old.index);
+    for (operation, result) in [
+        (Operation::Receive, 0),
+        (Operation::Receive, -libc::ECONNRESET),
+        (Operation::Poll, i32::from(libc::POLLOUT)),
+        (Operation::Shutdown, 0),
+    ] {
+        let late = Completion { operation, key: old, result, received: None, more: false };
+        rig.slots.complete(Now::default(), late, &mut rig.delivery, &mut rig.hub);
+    }
+    peer.write_all(&frame(1, b"still here")).unwrap();
+    assert_eq!(rig.step(), []);
+    peer.read_exact(&mut [0; 12]).unwrap();
+}
+
+#[test]
+fn paused_bytes_wait_in_the_socket_until_it_is_resumed() {
+    let mut rig = Rig::new();
+    let (key, mut peer) = rig.admit();
+    rig.slots.pause(key, &mut rig.delivery);
+    assert_eq!(rig.step(), [], "the final completion of the cancelled receive");
+    peer.write_all(&frame(1, b"later")).unwrap();
+    rig.slots.resume(key);
+    assert_eq!(rig.step(), []);
+    peer.read_exact(&mut [0; 7]).unwrap();
+
+    // Resumed before the cancellation is through: armed again by its final completion.
+    rig.slots.pause(key, &mut rig.delivery);
+    rig.slots.resume(key);
+    while rig.slots.slots[key.index as usize].receive != Receive::Armed {
+        assert_eq!(rig.step(), []);
+        rig.slots.rearm(&mut rig.delivery);
+    }
+    peer.write_all(&frame(1, b"again")).unwrap();
+    assert_eq!(rig.step(), []);
+    peer.read_exact(&mut [0; 7]).unwrap();
+}

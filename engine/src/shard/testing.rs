@@ -1,0 +1,111 @@
+//! What the tests of the shell have in common.
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
+
+use super::deliver::Delivery;
+use super::ring::Ring;
+use super::tls::{Opened, TlsSession};
+use crate::types::ConnectionKey;
+
+/// Connected sockets: ours and the peer's.
+pub(super) fn sockets() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (ours, _) = listener.accept().unwrap();
+    ours.set_nodelay(true).unwrap();
+    (ours, peer)
+}
+
+/// An outlet without TLS and `count` peers, in the slots from 0 on.
+pub(super) fn plain(count: u32) -> (Delivery, Vec<TcpStream>) {
+    let ring = Ring::new(count as usize + 1, false).unwrap();
+    connect(Delivery::new(ring, 0, Instant::now()), count)
+}
+
+/// Puts sockets into the slots from 0 on.
+pub(super) fn connect(mut delivery: Delivery, count: u32) -> (Delivery, Vec<TcpStream>) {
+    let mut peers = Vec::new();
+    for slot in 0..count {
+        let (ours, peer) = sockets();
+        delivery.ring.place(slot, &ours).unwrap();
+        peers.push(peer);
+    }
+    (delivery, peers)
+}
+
+/// The key of a slot's first life.
+pub(super) fn key(index: u32) -> ConnectionKey {
+    ConnectionKey { index, generation: 0 }
+}
+
+/// A certificate for localhost, as both sides want it.
+pub(super) fn tls_configs(
+    version: &'static rustls::SupportedProtocolVersion,
+) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let certificate = CertificateDer::from(made.cert.der().to_vec());
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let server = ServerConfig::builder_with_protocol_versions(&[version])
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let client = ClientConfig::builder_with_protocol_versions(&[version])
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    (Arc::new(server), Arc::new(client))
+}
+
+/// A client that trusts the certificate of `tls_configs`.
+pub(super) fn tls_client(config: Arc<ClientConfig>) -> ClientConnection {
+    ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap()
+}
+
+/// All that the client wants to send.
+pub(super) fn client_bytes(client: &mut ClientConnection) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while client.wants_write() {
+        client.write_tls(&mut bytes).unwrap();
+    }
+    bytes
+}
+
+/// Gives the client bytes from the server; returns the plaintext in them.
+pub(super) fn client_reads(
+    client: &mut ClientConnection,
+    mut bytes: &[u8],
+) -> Result<Vec<u8>, rustls::Error> {
+    let mut plain = Vec::new();
+    while !bytes.is_empty() {
+        client.read_tls(&mut bytes).unwrap();
+        let state = client.process_new_packets()?;
+        let start = plain.len();
+        plain.resize(start + state.plaintext_bytes_to_read(), 0);
+        std::io::Read::read_exact(&mut client.reader(), &mut plain[start..]).unwrap();
+    }
+    Ok(plain)
+}
+
+/// Both sides after their handshake; the client's bytes come in pieces of `piece`.
+pub(super) fn handshake(
+    version: &'static rustls::SupportedProtocolVersion,
+    piece: usize,
+) -> (TlsSession, ClientConnection) {
+    let (server, client) = tls_configs(version);
+    let mut session = TlsSession::new(server).unwrap();
+    let mut client = tls_client(client);
+    let mut opened = Opened::default();
+    while !opened.established || client.is_handshaking() {
+        for piece in client_bytes(&mut client).chunks_mut(piece) {
+            opened = session.open(piece, &mut Vec::new()).unwrap();
+        }
+        assert_eq!(client_reads(&mut client, &session.take_pending()).unwrap(), b"");
+    }
+    (session, client)
+}

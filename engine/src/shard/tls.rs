@@ -1,0 +1,220 @@
+//! TLS in user space over rustls's unbuffered API: no buffers at rest, only the keys.
+//!
+//! The same [`TlsSession`] makes the handshake (driven by `greet`) and then, handed over to the
+//! delivery ring, opens what arrives and seals what leaves. Kernel TLS will take its place after
+//! the handshake where the kernel can (`dangerous_into_kernel_connection`); sockets then need
+//! neither `open` nor `seal`.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
+};
+
+use super::ring::Sealed;
+use crate::limits::MAX_PARTIAL_RECORD;
+
+/// Room for a close_notify or an alert, whatever the suite (RFC 8446 5.2 allows no larger).
+const ALERT_ROOM: usize = 512;
+
+/// The TLS state of one connection.
+pub(super) struct TlsSession {
+    connection: Box<UnbufferedServerConnection>,
+    /// The beginning of a record whose end has not arrived. No capacity while empty.
+    partial: Vec<u8>,
+    /// Handshake messages, KeyUpdate answers and alerts that must leave before the next record.
+    pending: Vec<u8>,
+    /// The peer said close_notify: what follows is not read.
+    closed: bool,
+    /// The peer broke TLS: nothing more is read, and nothing but the alert is sent.
+    failed: bool,
+}
+
+/// What [`TlsSession::open`] found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Opened {
+    /// The peer said close_notify (RFC 8446 6.1).
+    pub eof: bool,
+    /// The handshake is complete.
+    pub established: bool,
+}
+
+/// The peer broke TLS, or the keys are used up.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TlsFault {
+    #[error(transparent)]
+    Rustls(#[from] rustls::Error),
+    #[error("the peer's records cannot be reassembled")]
+    Oversize,
+    #[error("the traffic keys are used up")]
+    Exhausted,
+    #[error("the peer broke TLS before")]
+    Failed,
+}
+
+impl TlsSession {
+    /// A session before its handshake.
+    ///
+    /// # Errors
+    /// When the configuration contradicts itself.
+    pub(super) fn new(config: Arc<ServerConfig>) -> Result<TlsSession, TlsFault> {
+        let connection = Box::new(UnbufferedServerConnection::new(config)?);
+        let (partial, pending) = (Vec::new(), Vec::new());
+        Ok(TlsSession { connection, partial, pending, closed: false, failed: false })
+    }
+
+    /// Takes in bytes from the socket and appends the plaintext in them to `out`.
+    ///
+    /// # Errors
+    /// [`TlsFault`], after which only [`TlsSession::seal_close`] is of use.
+    pub(super) fn open(&mut self, input: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, TlsFault> {
+        if self.failed {
+            return Err(TlsFault::Failed);
+        }
+        let opened = self.open_joined(input, out);
+        self.failed = opened.is_err();
+        opened
+    }
+
+    fn open_joined(&mut self, input: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, TlsFault> {
+        let mut opened = Opened::default();
+        if self.partial.is_empty() {
+            let used = self.process(input, out, &mut opened)?;
+            self.partial.extend_from_slice(&input[used..]);
+        } else {
+            let mut joined = std::mem::take(&mut self.partial);
+            joined.extend_from_slice(input);
+            let used = self.process(&mut joined, out, &mut opened)?;
+            if used < joined.len() {
+                joined.drain(..used);
+                self.partial = joined;
+            }
+        }
+        if self.closed {
+            self.partial = Vec::new();
+        } else if self.partial.len() > MAX_PARTIAL_RECORD {
+            return Err(TlsFault::Oversize);
+        }
+        opened.established = !self.connection.is_handshaking();
+        Ok(opened)
+    }
+
+    /// Runs rustls over `input` until it wants more. Returns the bytes used up.
+    fn process(
+        &mut self,
+        input: &mut [u8],
+        out: &mut Vec<u8>,
+        opened: &mut Opened,
+    ) -> Result<usize, TlsFault> {
+        let mut used = 0;
+        loop {
+            let status = self.connection.process_tls_records(&mut input[used..]);
+            let UnbufferedStatus { mut discard, state } = status;
+            let mut wants_more = false;
+            match state? {
+                ConnectionState::ReadTraffic(mut traffic) => {
+                    while let Some(record) = traffic.next_record() {
+                        let record = record?;
+                        discard += record.discard;
+                        out.extend_from_slice(record.payload);
+                    }
+                }
+                ConnectionState::EncodeTlsData(mut data) => {
+                    append(&mut self.pending, |room| data.encode(room));
+                }
+                ConnectionState::TransmitTlsData(data) => data.done(),
+                ConnectionState::PeerClosed => (opened.eof, self.closed) = (true, true),
+                ConnectionState::WriteTraffic(_)
+                | ConnectionState::BlockedHandshake
+                | ConnectionState::Closed => wants_more = true,
+                // Early data is never offered; other states are not known today.
+                _ => return Err(rustls::Error::General("unexpected state".into()).into()),
+            }
+            used += discard;
+            if wants_more {
+                return Ok(used);
+            }
+        }
+    }
+
+    /// Seals `plain` into `out`, behind whatever must leave before it. Large payloads become
+    /// several records.
+    ///
+    /// # Errors
+    /// [`TlsFault`] when this session can send nothing more.
+    pub(super) fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<Sealed, TlsFault> {
+        if self.failed {
+            return Err(TlsFault::Failed);
+        }
+        loop {
+            let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
+            match state? {
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    let ahead = self.pending.len();
+                    let room = out.get_mut(ahead..).unwrap_or_default();
+                    return match traffic.encrypt(plain, room) {
+                        Ok(sealed) => {
+                            out[..ahead].copy_from_slice(&self.pending);
+                            self.pending = Vec::new();
+                            Ok(Sealed::Whole(ahead + sealed))
+                        }
+                        Err(EncryptError::InsufficientSize(error)) => {
+                            Ok(Sealed::Needs(ahead + error.required_size))
+                        }
+                        Err(EncryptError::EncryptExhausted) => Err(TlsFault::Exhausted),
+                    };
+                }
+                ConnectionState::EncodeTlsData(mut data) => {
+                    append(&mut self.pending, |room| data.encode(room));
+                }
+                ConnectionState::TransmitTlsData(data) => data.done(),
+                ConnectionState::PeerClosed => self.closed = true,
+                _ => return Err(TlsFault::Exhausted),
+            }
+        }
+    }
+
+    /// The last bytes of this session: close_notify, or after a fault the alert that names it.
+    pub(super) fn seal_close(&mut self) -> Vec<u8> {
+        loop {
+            let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
+            match state {
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    append(&mut self.pending, |room| data.encode(room));
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                Ok(ConnectionState::PeerClosed) => self.closed = true,
+                Ok(ConnectionState::WriteTraffic(mut traffic)) if !self.failed => {
+                    let ahead = self.pending.len();
+                    self.pending.resize(ahead + ALERT_ROOM, 0);
+                    let sealed = traffic.queue_close_notify(&mut self.pending[ahead..]);
+                    self.pending.truncate(ahead + sealed.unwrap_or(0));
+                    return self.take_pending();
+                }
+                _ => return self.take_pending(),
+            }
+        }
+    }
+
+    /// What must be sent now, without waiting for a record: during the handshake.
+    pub(super) fn take_pending(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.pending)
+    }
+}
+
+/// Appends what `encode` writes, asked first how much room it needs.
+fn append(out: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) {
+    let start = out.len();
+    if let Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) =
+        encode(&mut [])
+    {
+        out.resize(start + required_size, 0);
+        let written = encode(&mut out[start..]);
+        debug_assert!(written.is_ok(), "it was given the room it asked for");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,254 @@
+//! The turn: a duty cycle of bounded work, one clock reading each.
+//!
+//! 1. take messages from the mailbox and the lanes, while the broker wants any;
+//! 2. hand it what the ring has completed, and the connections that arrived;
+//! 3. the clock's tick, if it is due;
+//! 4. let it write (`poll_transmit`), then do what it asks (`poll_effect`);
+//! 5. ring the bells of the shards that were sent something;
+//! 6. more to do: let accepts and handshakes go on, and turn again. Else park, look once more, and
+//!    wait to be woken (invariant 7).
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use monoio::net::UnixStream;
+
+use super::clock;
+use super::deliver::Delivery;
+use super::desk::{Arrival, Desk, Place};
+use super::drain::Drain;
+use super::lanes::Neighbours;
+use super::receive::Slots;
+use super::report::{Reporter, record_ring};
+use super::seat::Command;
+use super::wake::Wake;
+use crate::broker::effect::Effect;
+use crate::broker::hub::{Admission, Hub, ReceiveEnd};
+use crate::engine::{Lost, Saturated};
+use crate::limits::{BUSY_PAUSE, RECEIVE_BUFFERS, TURN_MESSAGES};
+use crate::sync::{Bell, Heartbeat, MailboxReceiver, Quota};
+use crate::telemetry::{ConnectionError, Count};
+use crate::types::{Now, Publication, Seq, ShardId};
+
+/// One shard's broker and everything that it is driven with.
+pub(super) struct Turn {
+    pub hub: Hub,
+    pub delivery: Delivery,
+    pub slots: Slots,
+    pub neighbours: Neighbours,
+    pub mailbox: MailboxReceiver<Command>,
+    pub bell: Arc<Bell>,
+    /// The bell's descriptor: always writable, so that waiting for it lets monoio do one round.
+    pub round: UnixStream,
+    pub desk: Rc<Desk>,
+    pub wake: Rc<Wake>,
+    /// Set by the timer.
+    pub tick: Rc<Cell<bool>>,
+    pub reporter: Reporter,
+    pub heartbeat: Arc<Heartbeat>,
+    pub quota: Arc<Quota>,
+    pub started: Instant,
+    pub drain: Drain,
+}
+
+impl Turn {
+    /// Turns until the shard is drained.
+    pub(super) async fn run(&mut self) {
+        loop {
+            self.wake.clear();
+            let more = self.turn();
+            if self.drain.is_over(&self.hub, &self.desk) {
+                break;
+            }
+            if more || !self.park() {
+                // Not by waking ourselves: monoio 0.2.4 would run nothing else, nor its timers.
+                let _ = self.round.writable(true).await;
+            } else {
+                self.wake.wait().await;
+                self.bell.unpark();
+            }
+        }
+        self.hub.update_gauges();
+        self.desk.record(&mut self.hub.recorder);
+        record_ring(&mut self.delivery.ring, &mut self.hub.recorder);
+        self.reporter.hand_over(&mut self.hub.recorder);
+        self.drain.answer(&self.hub);
+    }
+
+    /// One turn. Returns whether more is due.
+    fn turn(&mut self) -> bool {
+        let now = clock::now(self.started);
+        self.hub.recorder.count(Count::Turns, 1);
+        let mut more = self.take_messages(now);
+        more |= self.take_completions(now);
+        while let Some(arrival) = self.desk.take() {
+            self.admit(now, arrival);
+        }
+        if self.tick.take() {
+            self.on_tick(now);
+        }
+        more |= self.hub.poll_transmit(now, &mut self.delivery, &mut self.neighbours);
+        while let Some(effect) = self.hub.poll_effect() {
+            self.apply(now, effect);
+        }
+        more |= self.slots.rearm(&mut self.delivery);
+        self.delivery.finish();
+        self.neighbours.ring();
+        more
+    }
+
+    /// Says that we sleep. Returns whether there is really nothing to do.
+    fn park(&mut self) -> bool {
+        self.bell.park();
+        let has_input = !(self.mailbox.is_empty() && self.neighbours.is_quiet());
+        let idle = !self.wake.is_set()
+            && self.desk.is_quiet()
+            && self.delivery.ring.is_quiet()
+            && !(has_input && self.hub.wants_input());
+        if !idle {
+            self.bell.unpark();
+        }
+        idle
+    }
+
+    /// Hands in messages of all sources in turns. Returns whether some had to be left.
+    fn take_messages(&mut self, now: Now) -> bool {
+        let mut left = TURN_MESSAGES;
+        while self.hub.wants_input() {
+            if left == 0 {
+                return true;
+            }
+            let mut found = false;
+            if let Some((command, cost)) = self.mailbox.pop() {
+                self.obey(now, command);
+                left = left.saturating_sub(cost);
+                found = true;
+            }
+            for from in (0..self.neighbours.len()).map(|shard| ShardId(shard as u8)) {
+                if let Some(request) = self.neighbours.pop_request(from) {
+                    self.hub.handle_request(now, from, request);
+                    (left, found) = (left.saturating_sub(1), true);
+                }
+                if let Some(notice) = self.neighbours.pop_notice(from) {
+                    self.hub.handle_notice(now, from, notice);
+                    (left, found) = (left.saturating_sub(1), true);
+                }
+            }
+            if !found {
+                return false;
+            }
+        }
+        false
+    }
+
+    fn obey(&mut self, now: Now, command: Command) {
+        // Whoever asked may have stopped waiting: then nobody needs the answer.
+        match command {
+            Command::Publish { items, reply } => {
+                let results = items.iter().map(|item| self.publish(now, item)).collect();
+                let _ = reply.send(results);
+            }
+            Command::List { from, limit, reply } => {
+                let _ = reply.send(self.hub.channels(from, limit));
+            }
+            Command::Count { names, reply } => {
+                let _ = reply.send(self.hub.subscribers(&names));
+            }
+            Command::Drain { deadline, reply } => {
+                self.desk.close();
+                self.hub.begin_drain(now);
+                self.drain.begin(deadline, reply, &self.hub);
+            }
+        }
+    }
+
+    fn publish(&mut self, now: Now, item: &Publication) -> Result<Seq, Lost> {
+        self.hub.publish(now, item).map_err(|_| match self.desk.is_closed() {
+            true => Lost::Closed,
+            false => Lost::Saturated(Saturated { retry_after: BUSY_PAUSE }),
+        })
+    }
+
+    /// Returns whether some had to be left: no more than fill all receive buffers are taken.
+    fn take_completions(&mut self, now: Now) -> bool {
+        let mut taken = 0;
+        while taken < RECEIVE_BUFFERS
+            && let Some(completion) = self.delivery.ring.next()
+        {
+            self.slots.complete(now, completion, &mut self.delivery, &mut self.hub);
+            taken += 1;
+        }
+        if taken > 0 {
+            let ns = clock::time(self.started).since(now.mono).as_nanos();
+            self.hub.record_handling(ns as u64);
+        }
+        taken == RECEIVE_BUFFERS
+    }
+
+    /// Puts a connection on the ring. Its ordinary descriptor goes with the arrival.
+    fn admit(&mut self, now: Now, arrival: Arrival) {
+        if self.desk.is_closed() {
+            return;
+        }
+        let Arrival { stream, peer, mut leftover, tls, ended, place, .. } = arrival;
+        let (secure, over_capacity) = (tls.is_some(), place.is_none());
+        let admission = Admission { peer, secure, over_capacity };
+        // Without room in its table the broker counts that, and the socket is dropped.
+        let Some(key) = self.hub.admit(now, &admission) else { return };
+        let placed = self.delivery.ring.place(key.index, &stream);
+        if let Some(session) = tls {
+            self.delivery.keep_session(key.index, session);
+        }
+        self.slots.open(key, place.is_some());
+        place.into_iter().for_each(Place::keep);
+        let end = match placed {
+            Err(error) => {
+                tracing::error!(%peer, %error, "the delivery ring takes no more connections");
+                self.desk.error(ConnectionError::Descriptors);
+                Some(ReceiveEnd::Reset)
+            }
+            Ok(()) => {
+                if !leftover.is_empty() {
+                    self.hub.handle_received(now, key, &mut leftover);
+                }
+                ended.then_some(ReceiveEnd::Eof)
+            }
+        };
+        if let Some(end) = end {
+            self.slots.report_end(now, key, end, &mut self.delivery, &mut self.hub);
+        }
+    }
+
+    fn on_tick(&mut self, now: Now) {
+        self.heartbeat.beat(now.mono);
+        self.hub.handle_tick(now);
+        self.hub.update_gauges();
+        record_ring(&mut self.delivery.ring, &mut self.hub.recorder);
+        self.desk.record(&mut self.hub.recorder);
+        self.reporter.report(now.mono, &mut self.hub.recorder);
+    }
+
+    fn apply(&mut self, now: Now, effect: Effect) {
+        let delivery = &mut self.delivery;
+        match effect {
+            Effect::PauseReceive(key) => self.slots.pause(key, delivery),
+            Effect::ResumeReceive(key) => self.slots.resume(key),
+            Effect::AwaitWritable(key) => self.slots.await_writable(key, delivery),
+            Effect::ShutdownWrite(key) => self.slots.shutdown_write(key, delivery),
+            Effect::CancelReceive(key) => {
+                if self.slots.end(key, delivery) {
+                    self.hub.handle_receive_ended(now, key);
+                }
+            }
+            Effect::Release(key) => {
+                if self.slots.release(key) {
+                    self.quota.release();
+                }
+                delivery.drop_session(key.index);
+                delivery.ring.clear(key.index);
+            }
+        }
+    }
+}

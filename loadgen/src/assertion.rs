@@ -1,0 +1,200 @@
+//! `--assert 'p99<5ms'`: what must be true of a run for exit code 0.
+
+use std::str::FromStr;
+
+use crate::report::{Quantiles, Report};
+
+/// One condition on a report.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Assertion {
+    text: String,
+    metric: Metric,
+    operator: Operator,
+    /// Microseconds for latencies, otherwise a plain number.
+    limit: f64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Metric {
+    Delivery(Quantile),
+    Last(Quantile),
+    Loss,
+    Throughput,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Quantile {
+    P50,
+    P90,
+    P99,
+    P999,
+    Max,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Operator {
+    Below,
+    AtMost,
+    Above,
+    AtLeast,
+    Equal,
+}
+
+const FORM: &str = "expected METRIC OP VALUE: p50, p90, p99, p99.9 or max (of every delivery; \
+    last.p99 etc. of the last subscriber) with a time like 5ms or 800us, or loss or throughput \
+    with a number; OP is <, <=, >, >= or ==";
+
+impl FromStr for Assertion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        parse(&compact)
+            .map(|(metric, operator, limit)| Self { text: compact, metric, operator, limit })
+            .ok_or_else(|| FORM.to_string())
+    }
+}
+
+fn parse(text: &str) -> Option<(Metric, Operator, f64)> {
+    let at = text.find(['<', '>', '='])?;
+    let (metric, rest) = text.split_at(at);
+    let (operator, value) = [
+        ("<=", Operator::AtMost),
+        (">=", Operator::AtLeast),
+        ("==", Operator::Equal),
+        ("<", Operator::Below),
+        (">", Operator::Above),
+    ]
+    .into_iter()
+    .find_map(|(sign, operator)| Some((operator, rest.strip_prefix(sign)?)))?;
+    let metric = match metric {
+        "loss" => Metric::Loss,
+        "throughput" => Metric::Throughput,
+        latency => match latency.strip_prefix("last.") {
+            Some(name) => Metric::Last(quantile(name)?),
+            None => Metric::Delivery(quantile(latency)?),
+        },
+    };
+    let limit = match metric {
+        Metric::Loss | Metric::Throughput => value.parse().ok()?,
+        Metric::Delivery(_) | Metric::Last(_) => microseconds(value)?,
+    };
+    (limit.is_finite() && limit >= 0.0).then_some((metric, operator, limit))
+}
+
+fn quantile(name: &str) -> Option<Quantile> {
+    Some(match name {
+        "p50" => Quantile::P50,
+        "p90" => Quantile::P90,
+        "p99" => Quantile::P99,
+        "p99.9" => Quantile::P999,
+        "max" => Quantile::Max,
+        _ => return None,
+    })
+}
+
+fn microseconds(value: &str) -> Option<f64> {
+    let unit = value.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = value.split_at(unit);
+    let factor = match unit {
+        "ns" => 1e-3,
+        "us" | "µs" => 1.0,
+        "ms" => 1e3,
+        "s" => 1e6,
+        _ => return None,
+    };
+    Some(number.parse::<f64>().ok()? * factor)
+}
+
+impl Assertion {
+    /// `Err` says what was found instead. A latency of nothing is a failure, not zero.
+    pub(crate) fn check(&self, report: &Report) -> Result<(), String> {
+        let (found, unit) = match self.metric {
+            Metric::Loss => (Some(report.loss as f64), ""),
+            Metric::Throughput => (Some(report.deliveries_per_second), " deliveries/s"),
+            Metric::Delivery(quantile) => (pick(&report.latency, quantile), " µs"),
+            Metric::Last(quantile) => (pick(&report.last, quantile), " µs"),
+        };
+        let Some(found) = found else {
+            return Err(format!("{}: nothing was measured", self.text));
+        };
+        let holds = match self.operator {
+            Operator::Below => found < self.limit,
+            Operator::AtMost => found <= self.limit,
+            Operator::Above => found > self.limit,
+            Operator::AtLeast => found >= self.limit,
+            Operator::Equal => found == self.limit,
+        };
+        if holds { Ok(()) } else { Err(format!("{}: it was {found:.0}{unit}", self.text)) }
+    }
+}
+
+fn pick(quantiles: &Quantiles, quantile: Quantile) -> Option<f64> {
+    let value = match quantile {
+        Quantile::P50 => quantiles.p50_us,
+        Quantile::P90 => quantiles.p90_us,
+        Quantile::P99 => quantiles.p99_us,
+        Quantile::P999 => quantiles.p999_us,
+        Quantile::Max => quantiles.max_us,
+    };
+    (quantiles.count > 0).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        let latency = Quantiles {
+            count: 10,
+            p50_us: 100.0,
+            p90_us: 200.0,
+            p99_us: 5_000.0,
+            p999_us: 6_000.0,
+            max_us: 7_000.0,
+        };
+        Report { latency, loss: 3, deliveries_per_second: 1_000.0, ..Report::default() }
+    }
+
+    fn holds(text: &str) -> bool {
+        text.parse::<Assertion>().expect(text).check(&report()).is_ok()
+    }
+
+    #[test]
+    fn every_operator_and_unit_compares_as_written() {
+        for text in ["p50<101us", "p90 <= 0.2ms", "p99<5.001ms", "p99.9>=6ms", "max==7000us"] {
+            assert!(holds(text), "{text}");
+        }
+        for text in ["p50<100us", "p99<5ms", "max>7ms", "loss==0", "throughput>1000"] {
+            assert!(!holds(text), "{text}");
+        }
+        assert!(holds("loss<=3") && holds("throughput>=1e3") && holds("max<1s"));
+    }
+
+    #[test]
+    fn a_latency_without_a_sample_fails() {
+        assert!(!holds("last.p99<10s"));
+        assert!(holds("p99<10s"));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for text in [
+            "",
+            "p99",
+            "p99<",
+            "p99<5",
+            "p98<5ms",
+            "loss<1ms",
+            "p99<5h",
+            "p99=5ms",
+            "p99<-1ms",
+            "last.loss<1",
+            "throughput>NaN",
+            "<5ms",
+            "p99<ms",
+        ] {
+            assert!(text.parse::<Assertion>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! One WebSocket client as a state machine over bytes: upgrade, subscription, frames.
+//!
+//! No socket and no clock: bytes received go in, bytes to send and events come out.
+
+use serde::Deserialize;
+use tungstenite::handshake::{client::generate_key, derive_accept_key};
+
+use crate::frame::{Frame, FrameReader, Opcode, write_masked};
+
+/// An upgrade response longer than this is not one.
+const MAX_RESPONSE: usize = 16 * 1024;
+
+/// What the connection is for.
+#[derive(Debug)]
+pub(crate) enum Intent {
+    Subscribe(String),
+    Publish,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    Upgrading,
+    Confirming,
+    Live,
+}
+
+/// What a received byte sequence meant.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Event<'a> {
+    /// Upgraded and, if it is a subscriber, confirmed.
+    Ready,
+    /// A message while ready; cut off at [`crate::frame::HEAD`] bytes if it came in pieces.
+    Text(&'a [u8]),
+}
+
+/// Why a connection ended. The text is short and names no payload: it is counted by.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error("the server answered the upgrade with {0}")]
+    Upgrade(String),
+    #[error("the server refused the subscription: {0}")]
+    Refused(String),
+    #[error("closed by the server, {0}")]
+    Closed(String),
+    #[error("protocol fault: {0}")]
+    Protocol(&'static str),
+}
+
+impl From<&'static str> for Fault {
+    fn from(what: &'static str) -> Self {
+        Self::Protocol(what)
+    }
+}
+
+/// The parts of a server message that matter here (the rest is skipped unread).
+#[derive(Debug, Deserialize)]
+pub(crate) struct Reply<'a> {
+    #[serde(rename = "type")]
+    pub(crate) kind: &'a str,
+    pub(crate) event: Option<&'a str>,
+    pub(crate) correlation_id: Option<&'a str>,
+    pub(crate) error_code: Option<&'a str>,
+}
+
+impl<'a> Reply<'a> {
+    /// `None` if the text is no envelope.
+    pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(text).ok()
+    }
+
+    /// The error code of an error message.
+    pub(crate) fn error(&self) -> Option<&'a str> {
+        (self.kind == "error").then(|| self.error_code.unwrap_or("ERROR"))
+    }
+}
+
+/// The client's side of one connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    phase: Phase,
+    intent: Intent,
+    key: String,
+    /// The upgrade response as far as it has come.
+    response: Vec<u8>,
+    frames: FrameReader,
+}
+
+impl Client {
+    /// Writes the upgrade request to `out`. Compression is never offered.
+    pub(crate) fn start(intent: Intent, host: &str, path: &str, out: &mut Vec<u8>) -> Self {
+        let key = generate_key();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+        );
+        out.extend_from_slice(request.as_bytes());
+        let frames = FrameReader::default();
+        Self { phase: Phase::Upgrading, intent, key, response: Vec::new(), frames }
+    }
+
+    /// Takes received bytes; answers go to `out`, what happened to `event`.
+    pub(crate) fn receive(
+        &mut self,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        mut event: impl FnMut(Event<'_>),
+    ) -> Result<(), Fault> {
+        if self.phase != Phase::Upgrading {
+            return self.read_frames(bytes, out, &mut event);
+        }
+        self.response.extend_from_slice(bytes);
+        let response = std::mem::take(&mut self.response);
+        let Some(size) = check_upgrade(&response, &self.key)? else {
+            self.response = response;
+            return Ok(());
+        };
+        match &self.intent {
+            Intent::Publish => {
+                self.phase = Phase::Live;
+                event(Event::Ready);
+            }
+            Intent::Subscribe(channel) => {
+                self.phase = Phase::Confirming;
+                let request = serde_json::json!({
+                    "type": "request", "event": "subscribe", "id": "subscribe",
+                    "data": { "channel": channel },
+                });
+                self.send_text(&request.to_string(), out);
+            }
+        }
+        self.read_frames(&response[size..], out, &mut event)
+    }
+
+    /// Appends one text message to `out`.
+    pub(crate) fn send_text(&self, text: &str, out: &mut Vec<u8>) {
+        write_masked(out, Opcode::Text, text.as_bytes(), mask());
+    }
+
+    /// Appends a normal close.
+    pub(crate) fn send_close(&self, out: &mut Vec<u8>) {
+        write_masked(out, Opcode::Close, &1000u16.to_be_bytes(), mask());
+    }
+
+    fn read_frames(
+        &mut self,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        event: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), Fault> {
+        let phase = &mut self.phase;
+        self.frames.feed(bytes, |Frame { opcode, payload }| {
+            match opcode {
+                Opcode::Text | Opcode::Binary if *phase == Phase::Live => {
+                    event(Event::Text(payload));
+                }
+                Opcode::Text | Opcode::Binary => {
+                    if is_confirmation(payload)? {
+                        *phase = Phase::Live;
+                        event(Event::Ready);
+                    }
+                }
+                Opcode::Ping => write_masked(out, Opcode::Pong, payload, mask()),
+                Opcode::Pong => {}
+                Opcode::Close => return Err(closed(payload)),
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The size of a complete and correct upgrade response, `None` while it is incomplete.
+fn check_upgrade(response: &[u8], key: &str) -> Result<Option<usize>, Fault> {
+    let mut headers = [httparse::EMPTY_HEADER; 64];
+    let mut parsed = httparse::Response::new(&mut headers);
+    let size = match parsed.parse(response) {
+        Ok(httparse::Status::Complete(size)) => size,
+        Ok(httparse::Status::Partial) if response.len() < MAX_RESPONSE => return Ok(None),
+        _ => return Err(Fault::Upgrade("something that is not HTTP".into())),
+    };
+    let status = parsed.code.unwrap_or_default();
+    if status != 101 {
+        let reason = parsed.reason.unwrap_or_default();
+        return Err(Fault::Upgrade(format!("HTTP {status} {reason}")));
+    }
+    let accept = derive_accept_key(key.as_bytes());
+    let accepted = parsed.headers.iter().any(|header| {
+        header.name.eq_ignore_ascii_case("sec-websocket-accept")
+            && header.value == accept.as_bytes()
+    });
+    if accepted { Ok(Some(size)) } else { Err(Fault::Upgrade("a wrong accept key".into())) }
+}
+
+/// Whether the message confirms the subscription; the welcome before it is passed over.
+fn is_confirmation(text: &[u8]) -> Result<bool, Fault> {
+    let Some(reply) = Reply::parse(text) else { return Ok(false) };
+    match reply.error() {
+        Some(code) => Err(Fault::Refused(code.to_owned())),
+        None => Ok(reply.kind == "response" && reply.event == Some("subscribe")),
+    }
+}
+
+fn closed(payload: &[u8]) -> Fault {
+    let text = match payload.split_first_chunk() {
+        Some((code, reason)) => {
+            let code = u16::from_be_bytes(*code);
+            format!("{code} {}", String::from_utf8_lossy(reason))
+        }
+        None => "no code".into(),
+    };
+    Fault::Closed(text.trim_end().to_owned())
+}
+
+/// Masking protects proxies, not secrets: a fast generator is enough for a load tool.
+fn mask() -> [u8; 4] {
+    fastrand::u32(..).to_ne_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIRMATION: &str = r#"{"id":"x","correlation_id":"subscribe","type":"response",
+        "event":"subscribe","data":{"status":"subscribed"},"error_code":null}"#;
+
+    fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0x80 | opcode];
+        match payload.len() {
+            short @ 0..126 => bytes.push(short as u8),
+            long => {
+                bytes.push(126);
+                bytes.extend((long as u16).to_be_bytes());
+            }
+        }
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    fn upgrade_response(client: &Client) -> Vec<u8> {
+        let accept = derive_accept_key(client.key.as_bytes());
+        format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {accept}\r\n\r\n").into()
+    }
+
+    fn subscriber(out: &mut Vec<u8>) -> Client {
+        Client::start(Intent::Subscribe("bench:0".into()), "localhost", "/", out)
+    }
+
+    /// Feeds `bytes` one at a time: every split is met.
+    fn drip(client: &mut Client, bytes: &[u8], out: &mut Vec<u8>) -> Result<Vec<String>, Fault> {
+        let mut events = Vec::new();
+        for byte in bytes {
+            client.receive(&[*byte], out, |event| events.push(format!("{event:?}")))?;
+        }
+        Ok(events)
+    }
+
+    #[test]
+    fn a_subscriber_is_ready_after_its_confirmation_and_not_before() {
+        let mut out = Vec::new();
+        let mut client = subscriber(&mut out);
+        assert!(out.starts_with(b"GET / HTTP/1.1\r\nHost: localhost\r\n"));
+        out.clear();
+        let mut bytes = upgrade_response(&client);
+        bytes.extend(frame(1, br#"{"type":"event","event":"session.created"}"#));
+        assert_eq!(drip(&mut client, &bytes, &mut out), Ok(vec![]));
+        assert_eq!(out[0], 0x81, "the subscribe request follows the upgrade");
+        let bytes = [frame(1, CONFIRMATION.as_bytes()), frame(1, b"hello")].concat();
+        let events = drip(&mut client, &bytes, &mut out).unwrap();
+        assert_eq!(events, ["Ready", &format!("{:?}", Event::Text(b"hello"))]);
+    }
+
+    #[test]
+    fn a_ping_is_answered_with_its_payload() {
+        let mut out = Vec::new();
+        let mut client = Client::start(Intent::Publish, "localhost", "/", &mut out);
+        let mut bytes = upgrade_response(&client);
+        bytes.extend(frame(9, b"beat"));
+        out.clear();
+        assert_eq!(drip(&mut client, &bytes, &mut out).unwrap(), ["Ready"]);
+        assert_eq!((out[0], out[1], out.len()), (0x8a, 0x84, 10));
+        let unmasked: Vec<u8> = (0..4).map(|i| out[6 + i] ^ out[2 + i]).collect();
+        assert_eq!(unmasked, b"beat");
+    }
+
+    #[test]
+    fn each_way_to_be_turned_away_has_its_fault() {
+        let mut out = Vec::new();
+        let refusal = subscriber(&mut out).receive(
+            b"HTTP/1.1 426 Upgrade Required\r\n\r\n",
+            &mut out,
+            |_| {},
+        );
+        assert_eq!(refusal, Err(Fault::Upgrade("HTTP 426 Upgrade Required".into())));
+
+        let wrong = b"HTTP/1.1 101 OK\r\nSec-WebSocket-Accept: AAAA\r\n\r\n";
+        let refusal = subscriber(&mut out).receive(wrong, &mut out, |_| {});
+        assert_eq!(refusal, Err(Fault::Upgrade("a wrong accept key".into())));
+
+        let mut client = subscriber(&mut out);
+        let full = [&[3, 245][..], b"Server at maximum capacity"].concat();
+        let bytes = [upgrade_response(&client), frame(8, &full)].concat();
+        let refusal = drip(&mut client, &bytes, &mut out);
+        assert_eq!(refusal, Err(Fault::Closed("1013 Server at maximum capacity".into())));
+
+        let mut client = subscriber(&mut out);
+        let error = br#"{"type":"error","error_code":"FORBIDDEN"}"#;
+        let bytes = [upgrade_response(&client), frame(1, error)].concat();
+        assert_eq!(drip(&mut client, &bytes, &mut out), Err(Fault::Refused("FORBIDDEN".into())));
+    }
+}

@@ -1,0 +1,214 @@
+//! `--self-host`: the server as a child process of this one.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::{CommandExt, parent_id};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::trouble::OperatorError;
+
+const SERVER: &str = "uringcast-server";
+/// First argument of the hidden mode that becomes the server.
+const BECOME: &str = "__become-server";
+const START: Duration = Duration::from_secs(20);
+/// The server drains for 10 s at most by itself.
+const EXIT: Duration = Duration::from_secs(15);
+/// Between closing its standard output and being gone.
+const LAST_MOMENT: Duration = Duration::from_secs(5);
+/// Room for the publishers.
+const SPARE_CONNECTIONS: u32 = 100;
+
+/// A running server. Dropping it kills it.
+#[derive(Debug)]
+pub(crate) struct Host {
+    child: Child,
+    pub(crate) ready: Ready,
+    /// Holds the certificate and its key as long as the server runs.
+    _directory: tempfile::TempDir,
+}
+
+/// What the server says when it listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ready {
+    pub(crate) url: String,
+    pub(crate) control: String,
+    pub(crate) certificate: Option<PathBuf>,
+}
+
+impl Ready {
+    /// From `listening URL control URL metrics URL [cert PATH]`.
+    fn parse(line: &str) -> Option<Self> {
+        let (pairs, certificate) = match line.split_once(" cert ") {
+            Some((pairs, path)) => (pairs, Some(PathBuf::from(path))),
+            None => (line, None),
+        };
+        let words: Vec<&str> = pairs.split_whitespace().collect();
+        let after = |name: &str| {
+            let place = words.iter().position(|word| *word == name)?;
+            words.get(place + 1).map(|url| (*url).to_owned())
+        };
+        (words.first() == Some(&"listening")).then_some(())?;
+        Some(Self { url: after("listening")?, control: after("control")?, certificate })
+    }
+}
+
+/// The server's program: beside this one; under cargo it is built first if it is not there.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn find_server() -> Result<PathBuf, OperatorError> {
+    let missing = |why: String| {
+        let remedy = "build it with `cargo build --release --bin uringcast-server`, or use --url";
+        OperatorError(format!("--self-host: {why}; {remedy}"))
+    };
+    let own = std::env::current_exe().map_err(|error| missing(error.to_string()))?;
+    let server = own.with_file_name(SERVER);
+    if server.is_file() {
+        return Ok(server);
+    }
+    let Some(cargo) = std::env::var_os("CARGO") else {
+        return Err(missing(format!("there is no {}", server.display())));
+    };
+    let mut build = Command::new(cargo);
+    build.args(["build", "--bin", SERVER]).stdin(Stdio::null());
+    if own.parent().is_some_and(|directory| directory.ends_with("release")) {
+        build.arg("--release");
+    }
+    let status = build.status().map_err(|error| missing(format!("cargo: {error}")))?;
+    if status.success() && server.is_file() {
+        Ok(server)
+    } else {
+        Err(missing(format!("cargo build made no {}", server.display())))
+    }
+}
+
+impl Host {
+    /// Starts the server on free loopback ports and waits until it listens.
+    ///
+    /// # Errors
+    /// When it ends or does not listen in time; its own words are on standard error.
+    pub(crate) fn start(server: &Path, tls: bool, connections: u32) -> Result<Self, OperatorError> {
+        let bad =
+            |what: String| OperatorError(format!("--self-host: {}: {what}", server.display()));
+        let directory = tempfile::tempdir().map_err(|error| bad(error.to_string()))?;
+        let own = std::env::current_exe().map_err(|error| bad(error.to_string()))?;
+        let limit = connections.saturating_add(SPARE_CONNECTIONS).to_string();
+        let mut command = Command::new(own);
+        command
+            .args([BECOME, &parent_pid()])
+            .arg(server)
+            .args(["--host", "127.0.0.1", "--port", "0"])
+            .args(["--control-port", "0", "--metrics-port", "0"])
+            .args(["--anonymous-publish", "--message-rate", "0", "--max-connections", &limit])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            // Ctrl-C reaches only this process, which ends the run and then the server.
+            .process_group(0);
+        if tls {
+            command.args(["--tls-enabled", "--auto-cert", "--cert-dir"]).arg(directory.path());
+        }
+        let mut child = command.spawn().map_err(|error| bad(error.to_string()))?;
+        let output = child.stdout.take();
+        let unready = Ready { url: String::new(), control: String::new(), certificate: None };
+        let mut host = Self { child, ready: unready, _directory: directory };
+        let (sender, lines) = channel();
+        // Reads to the end, so that the server never writes into a closed pipe.
+        std::thread::spawn(move || {
+            for line in output.into_iter().flat_map(|output| BufReader::new(output).lines()) {
+                let Ok(line) = line else { return };
+                let _ = Ready::parse(&line).map(|ready| sender.send(ready));
+            }
+        });
+        host.ready = lines.recv_timeout(START).map_err(|error| {
+            // Standard output closes a moment before the process is gone.
+            let closed = error == RecvTimeoutError::Disconnected;
+            match host.ended(if closed { LAST_MOMENT } else { Duration::ZERO }) {
+                Some(status) => bad(format!("ended before it listened, {status}; see above")),
+                None => bad(format!("did not say `listening …` within {} s", START.as_secs())),
+            }
+        })?;
+        Ok(host)
+    }
+
+    /// SIGTERM, and waits for the end.
+    ///
+    /// # Errors
+    /// When the server does not end in time, or not with success.
+    pub(crate) fn stop(mut self) -> Result<(), OperatorError> {
+        let bad = |what: String| OperatorError(format!("--self-host: the server {what}"));
+        let pid = Pid::from_raw(self.child.id() as i32);
+        kill(pid, Signal::SIGTERM).map_err(|error| bad(format!("took no SIGTERM: {error}")))?;
+        match self.ended(EXIT) {
+            Some(status) if status.success() => Ok(()),
+            Some(status) => Err(bad(format!("ended with {status}"))),
+            None => Err(bad(format!("did not end within {} s of SIGTERM", EXIT.as_secs()))),
+        }
+    }
+
+    /// How the server ended, if it does within this time.
+    fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let begun = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(None) if begun.elapsed() < patience => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                ended => return ended.ok().flatten(),
+            }
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // Both do nothing to a child that has been waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn parent_pid() -> String {
+    std::process::id().to_string()
+}
+
+/// If this process is to become the server: asks the kernel to kill it with its parent, which
+/// outlives the exec, and turns into it. Comes back only if it is not to, or with the reason.
+pub(crate) fn become_server() -> Result<(), OperatorError> {
+    let mut args = std::env::args_os().skip(1);
+    if args.next().is_none_or(|first| first != BECOME) {
+        return Ok(());
+    }
+    let parent = args.next().unwrap_or_default();
+    let bad = |what: String| OperatorError(format!("{BECOME}: {what}"));
+    let server = args.next().ok_or_else(|| bad("no server named".into()))?;
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| bad(error.to_string()))?;
+    if *parent != *parent_id().to_string() {
+        return Err(bad("the parent is gone already".into()));
+    }
+    let error = Command::new(&server).args(args).exec();
+    Err(bad(format!("{}: {error}", server.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_listening_server_is_read() {
+        let line = "listening wss://127.0.0.1:1 control http://127.0.0.1:2 \
+            metrics http://127.0.0.1:3 cert /tmp/a b/cert.pem";
+        let ready = Ready::parse(line).unwrap();
+        assert_eq!((&*ready.url, &*ready.control), ("wss://127.0.0.1:1", "http://127.0.0.1:2"));
+        assert_eq!(ready.certificate, Some("/tmp/a b/cert.pem".into()));
+        let ready = Ready::parse("listening ws://h:1 control http://h:2 metrics http://h:3");
+        assert_eq!(ready.unwrap().certificate, None);
+        for other in ["", "listening", "INFO listening ws://h:1 control http://h:2", "cert x"] {
+            assert_eq!(Ready::parse(other), None, "{other}");
+        }
+    }
+}

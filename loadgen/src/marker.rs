@@ -1,0 +1,113 @@
+//! The fixed-width marker each published message carries, found again without parsing JSON.
+//!
+//! `{"lg":"<run 8 hex>.<publisher 3>.<sequence 12>.<intended ns 20>","pad":"xx…"}`
+
+use memchr::memmem::Finder;
+
+const PUBLISHER: usize = 3;
+const SEQUENCE: usize = 12;
+const INTENDED: usize = 20;
+
+/// The smallest `--payload`: the document with an empty pad.
+pub(crate) const MIN_PAYLOAD: usize = r#"{"lg":"","pad":""}"#.len() + MARKER;
+/// The largest number of publishers the marker can name.
+pub(crate) const MAX_PUBLISHERS: u32 = 999;
+
+const RUN: usize = 8;
+const MARKER: usize = RUN + 1 + PUBLISHER + 1 + SEQUENCE + 1 + INTENDED;
+
+/// What one delivery tells about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marker {
+    pub(crate) publisher: u32,
+    pub(crate) sequence: u64,
+    /// Intended send time, nanoseconds on the clock of this process.
+    pub(crate) intended: u64,
+}
+
+impl Marker {
+    /// The `data` document to publish; `pad` fills it up to the payload size.
+    pub(crate) fn document(&self, run: &str, pad: &str) -> String {
+        let Self { publisher, sequence, intended } = self;
+        format!(r#"{{"lg":"{run}.{publisher:03}.{sequence:012}.{intended:020}","pad":"{pad}"}}"#)
+    }
+}
+
+/// Finds this run's marker in a message, at the place of the last one if it is there again.
+pub(crate) struct Locator {
+    needle: Vec<u8>,
+    finder: Finder<'static>,
+    /// Where the last marker began.
+    at: usize,
+}
+
+impl Locator {
+    /// For the run with this id of 8 hexadecimal digits.
+    pub(crate) fn new(run: &str) -> Self {
+        let needle = format!("{run}.").into_bytes();
+        Self { finder: Finder::new(&needle).into_owned(), needle, at: 0 }
+    }
+
+    /// The marker in `text`, if it is a delivery of this run.
+    pub(crate) fn find(&mut self, text: &[u8]) -> Option<Marker> {
+        let known = text.get(self.at..).is_some_and(|rest| rest.starts_with(&self.needle));
+        if !known {
+            self.at = self.finder.find(text)?;
+        }
+        let digits = &text[self.at + self.needle.len()..];
+        let (publisher, rest) = number(digits, PUBLISHER)?;
+        let (sequence, rest) = number(rest.strip_prefix(b".")?, SEQUENCE)?;
+        let (intended, _) = number(rest.strip_prefix(b".")?, INTENDED)?;
+        Some(Marker { publisher: publisher as u32, sequence, intended })
+    }
+}
+
+/// Reads exactly `width` decimal digits.
+fn number(text: &[u8], width: usize) -> Option<(u64, &[u8])> {
+    let (digits, rest) = text.split_at_checked(width)?;
+    let mut value = 0u64;
+    for digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    Some((value, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_smallest_document_has_the_smallest_size() {
+        let marker = Marker { publisher: 0, sequence: 0, intended: 0 };
+        assert_eq!(marker.document("00c0ffee", "").len(), MIN_PAYLOAD);
+    }
+
+    #[test]
+    fn another_run_and_torn_markers_are_not_found() {
+        let mut locator = Locator::new("00c0ffee");
+        let text = Marker { publisher: 1, sequence: 2, intended: 3 }.document("00c0ffef", "");
+        assert_eq!(locator.find(text.as_bytes()), None);
+        assert_eq!(locator.find(b"00c0ffee.001.00000000000x.1"), None);
+        assert_eq!(locator.find(b"00c0ffee."), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_marker_is_found_wherever_it_stands(
+            publisher in 0..=MAX_PUBLISHERS, sequence in 0..1_000_000_000_000u64, intended: u64,
+            prefixes in proptest::collection::vec("[a-z{\":]{0,40}", 1..5),
+        ) {
+            let marker = Marker { publisher, sequence, intended };
+            let mut locator = Locator::new("00c0ffee");
+            for prefix in prefixes {
+                let text = format!("{prefix}{}", marker.document("00c0ffee", "xx"));
+                prop_assert_eq!(locator.find(text.as_bytes()), Some(marker));
+            }
+        }
+    }
+}

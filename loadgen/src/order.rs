@@ -1,0 +1,151 @@
+//! Loss, duplicates and order at one subscriber, and who received a message last.
+
+use std::collections::VecDeque;
+
+/// Most messages of one publisher that may be incomplete before the oldest is given up:
+/// 16 MiB at 16 bytes each.
+const WINDOW: u64 = 1 << 20;
+
+/// How many of the newest messages a subscriber remembers one by one.
+const REMEMBERED: u64 = 64;
+
+/// What a delivery is, seen against the earlier ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// The next one, or one further on with this many left out before it.
+    New {
+        skipped: u64,
+    },
+    /// One that had been left out: it was overtaken.
+    Late,
+    Duplicate,
+}
+
+/// One subscriber's view of one publisher on its channel: the next index expected and a bit for
+/// each of the last 64.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OrderCheck {
+    next: u64,
+    /// Bit k: message `next - 1 - k` was seen.
+    seen: u64,
+}
+
+impl OrderCheck {
+    /// `index` counts this publisher's messages on this channel from 0. One older than the
+    /// remembered ones counts as late.
+    pub(crate) fn see(&mut self, index: u64) -> Arrival {
+        if index >= self.next {
+            let skipped = index - self.next;
+            let moved = u32::try_from(skipped + 1).unwrap_or(u32::MAX);
+            self.seen = self.seen.checked_shl(moved).unwrap_or(0) | 1;
+            self.next = index + 1;
+            return Arrival::New { skipped };
+        }
+        let age = self.next - 1 - index;
+        if age >= REMEMBERED {
+            return Arrival::Late;
+        }
+        let bit = 1 << age;
+        if self.seen & bit != 0 {
+            return Arrival::Duplicate;
+        }
+        self.seen |= bit;
+        Arrival::Late
+    }
+}
+
+/// Counts each message of one publisher down to its last receiver.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    /// The sequence of the first entry.
+    first: u64,
+    entries: VecDeque<Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    left: u32,
+    latest: u64,
+}
+
+impl Window {
+    /// One more receiver has `sequence`, at this time. `needed` says how many receivers a
+    /// sequence has in all. Returns the latest time once all have it.
+    pub(crate) fn receive(
+        &mut self,
+        sequence: u64,
+        at: u64,
+        needed: impl Fn(u64) -> u32,
+    ) -> Option<u64> {
+        let place = sequence.checked_sub(self.first)?;
+        if place >= WINDOW {
+            let given_up = place - WINDOW + 1;
+            self.entries.drain(..given_up.min(self.entries.len() as u64) as usize);
+            self.first += given_up;
+        }
+        let place = (sequence - self.first) as usize;
+        while self.entries.len() <= place {
+            let left = needed(self.first + self.entries.len() as u64);
+            self.entries.push_back(Entry { left, latest: 0 });
+        }
+        let entry = &mut self.entries[place];
+        entry.left = entry.left.checked_sub(1)?;
+        entry.latest = entry.latest.max(at);
+        let complete = (entry.left == 0).then_some(entry.latest);
+        while self.entries.front().is_some_and(|entry| entry.left == 0) {
+            self.entries.pop_front();
+            self.first += 1;
+        }
+        complete
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn a_message_is_complete_with_its_last_receiver_at_the_latest_time() {
+        let mut window = Window::default();
+        let needed = |sequence| if sequence == 1 { 0 } else { 2 };
+        assert_eq!(window.receive(0, 50, needed), None);
+        assert_eq!(window.receive(2, 60, needed), None);
+        assert_eq!(window.receive(0, 40, needed), Some(50));
+        assert_eq!(window.receive(2, 70, needed), Some(70));
+        assert!(window.entries.is_empty(), "complete messages are forgotten");
+        assert_eq!(window.receive(0, 80, needed), None);
+    }
+
+    #[test]
+    fn an_incomplete_message_does_not_hold_memory_for_ever() {
+        let mut window = Window::default();
+        window.receive(0, 1, |_| 2);
+        assert_eq!(window.receive(3 * WINDOW, 1, |_| 2), None);
+        assert!(window.entries.len() as u64 <= WINDOW);
+        assert_eq!(window.receive(3 * WINDOW, 2, |_| 2), Some(2));
+    }
+
+    proptest! {
+        #[test]
+        fn the_check_agrees_with_a_set_within_its_memory(
+            steps in proptest::collection::vec(-40..5i64, 1..200),
+        ) {
+            let (mut check, mut seen, mut newest) = (OrderCheck::default(), HashSet::new(), 0i64);
+            for step in steps {
+                let index = (newest + step).max(0);
+                let arrival = check.see(index as u64);
+                let expected = if !seen.insert(index) {
+                    Arrival::Duplicate
+                } else if index < newest {
+                    Arrival::Late
+                } else {
+                    Arrival::New { skipped: (index - newest) as u64 }
+                };
+                prop_assert_eq!(arrival, expected);
+                newest = newest.max(index + 1);
+            }
+        }
+    }
+}

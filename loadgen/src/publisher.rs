@@ -1,0 +1,267 @@
+//! A publishing thread: sends each message when the plan says so, or at once if that is past.
+
+use std::fmt::Write as _;
+use std::io;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::client::{Client, Intent};
+use crate::frame::{Opcode, write_masked};
+use crate::load::Load;
+use crate::marker::{MIN_PAYLOAD, Marker};
+use crate::plan::Send;
+use crate::recorder::{Counts, histogram};
+use crate::replies::{HttpReplies, Outcome, Replies};
+use crate::shared::{Shared, pin};
+use crate::transport::{Endpoint, Transport};
+use crate::trouble::Trouble;
+use crate::worker::channel_name;
+
+/// Before a message is due the thread stops sleeping and yields: sleeping overshoots by this.
+const SPIN: u64 = 50_000;
+/// The longest sleep, so that pings and answers are seen to.
+const NAP: u64 = 20_000_000;
+/// While behind its schedule, answers are read once in this many messages.
+const ANSWERS_EVERY: u64 = 64;
+const CONNECT_SECONDS: u64 = 10;
+/// With no answer for this long after the last message the rest is not awaited.
+const ANSWER_GRACE: Duration = Duration::from_secs(2);
+const READ_BUFFER: usize = 64 * 1024;
+
+/// What one publisher did.
+#[derive(Debug)]
+pub(crate) struct Published {
+    /// Messages sent, by channel.
+    pub(crate) sent: Vec<u64>,
+    /// Those the server refused, by channel, as far as it said.
+    pub(crate) refused: Vec<u64>,
+    pub(crate) accepted: u64,
+    /// Refusals by error code.
+    pub(crate) errors: Counts,
+    /// Intended to actual time of sending, after the warm-up.
+    pub(crate) lateness: Histogram<u64>,
+    /// When the last message was sent.
+    pub(crate) ended: u64,
+}
+
+/// One publisher's connection.
+pub(crate) struct Publisher {
+    number: u32,
+    transport: Transport,
+    replies: Replies,
+    out: Vec<u8>,
+    buffer: Vec<u8>,
+    pad: String,
+    body: String,
+    published: Published,
+}
+
+/// Connects a publisher and waits until it may publish. An error names the URL it is about.
+pub(crate) fn connect(load: &Load, number: u32) -> Result<Publisher, (Trouble, &Endpoint)> {
+    let endpoint = load.control.as_ref().map_or(&load.endpoint, |control| &control.endpoint);
+    let attempt = || {
+        let transport = Transport::connect(endpoint, None)?;
+        let mut out = Vec::new();
+        let replies = match &load.control {
+            None => {
+                let Endpoint { host, path, .. } = endpoint;
+                Replies::Ws(Client::start(Intent::Publish, host, path, &mut out))
+            }
+            Some(_) => Replies::Http(HttpReplies::default()),
+        };
+        let channels = load.plan.channels as usize;
+        let mut publisher = Publisher {
+            number,
+            transport,
+            replies,
+            out,
+            buffer: vec![0; READ_BUFFER],
+            pad: "x".repeat(load.payload - MIN_PAYLOAD),
+            body: String::new(),
+            published: Published {
+                sent: vec![0; channels],
+                refused: vec![0; channels],
+                accepted: 0,
+                errors: Counts::new(),
+                lateness: histogram(),
+                ended: 0,
+            },
+        };
+        publisher.await_ready(load)?;
+        Ok(publisher)
+    };
+    attempt().map_err(|trouble| (trouble, endpoint))
+}
+
+impl Publisher {
+    fn await_ready(&mut self, load: &Load) -> Result<(), Trouble> {
+        let begun = Instant::now();
+        // HTTP is ready when connected, a WebSocket when upgraded.
+        while !self.exchange(load)? {
+            if load.control.is_some() && self.transport.stream.peer_addr().is_ok() {
+                break;
+            }
+            if begun.elapsed() > Duration::from_secs(CONNECT_SECONDS) {
+                return Err(Trouble::Silence(CONNECT_SECONDS));
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        Ok(())
+    }
+
+    /// Sends the whole plan, which begins at `start` on the shared clock, and reads the answers.
+    pub(crate) fn run(
+        mut self,
+        load: &Load,
+        shared: &Shared,
+        start: u64,
+    ) -> Result<Published, Trouble> {
+        pin(load);
+        // Sleeps end within microseconds instead of 50; without it the thread is merely later.
+        let _ = nix::sys::prctl::set_timerslack(1);
+        let measure_from = shared.measure_from.load(Relaxed);
+        for send in load.plan.sends(self.number) {
+            let intended = start + send.at;
+            if !self.wait_until(intended, load, shared)? {
+                break;
+            }
+            self.send(load, send, intended)?;
+            let now = shared.now();
+            if intended >= measure_from {
+                self.published.lateness.saturating_record(now - intended);
+            }
+            self.published.ended = now;
+            self.published.sent[send.channel as usize] += 1;
+            shared.published.fetch_add(1, Relaxed);
+            if send.sequence % ANSWERS_EVERY == 0 {
+                self.exchange(load)?;
+            }
+        }
+        self.await_answers(load, shared)?;
+        Ok(self.published)
+    }
+
+    /// False if the run was ended meanwhile. Returns at once when the time is past.
+    fn wait_until(&mut self, at: u64, load: &Load, shared: &Shared) -> Result<bool, Trouble> {
+        loop {
+            if shared.quit.load(Relaxed) {
+                return Ok(false);
+            }
+            match at.saturating_sub(shared.now()) {
+                0 => return Ok(true),
+                left if left > SPIN => {
+                    self.exchange(load)?;
+                    let left = at.saturating_sub(shared.now());
+                    let sleep = left.saturating_sub(SPIN).min(NAP);
+                    std::thread::sleep(Duration::from_nanos(sleep));
+                }
+                _ => std::thread::yield_now(),
+            }
+        }
+    }
+
+    fn send(&mut self, load: &Load, send: Send, intended: u64) -> Result<(), Trouble> {
+        let Send { sequence, channel, .. } = send;
+        let marker = Marker { publisher: self.number, sequence, intended };
+        let data = marker.document(&load.run, &self.pad);
+        let name = channel_name(channel);
+        self.body.clear();
+        let body = &mut self.body;
+        let document = format_args!(r#"{{"channel":"{name}","event":"bench","data":{data}}}"#);
+        match (&mut self.replies, &load.control) {
+            (Replies::Http(replies), Some(control)) => {
+                let _ = write!(body, "{document}");
+                let key = match &control.api_key {
+                    Some(key) => format!("Authorization: Bearer {key}\r\n"),
+                    None => String::new(),
+                };
+                let head = format!(
+                    "POST /v1/publish HTTP/1.1\r\nHost: {}\r\n{key}\
+                     Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+                    control.endpoint.host,
+                    body.len()
+                );
+                self.out.extend_from_slice(head.as_bytes());
+                self.out.extend_from_slice(body.as_bytes());
+                replies.expect(channel);
+            }
+            _ => {
+                let _ = write!(
+                    body,
+                    r#"{{"type":"request","event":"publish","id":"{sequence}","data":{document}}}"#
+                );
+                let mask = fastrand::u32(..).to_ne_bytes();
+                write_masked(&mut self.out, Opcode::Text, body.as_bytes(), mask);
+            }
+        }
+        self.transport.write(&mut self.out)?;
+        // A server that does not read holds the next messages up; their latency shows it.
+        while !self.out.is_empty() || self.transport.owes() {
+            self.exchange(load)?;
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        Ok(())
+    }
+
+    /// Reads the answers that are there and writes what is owed. True once requests may be sent.
+    fn exchange(&mut self, load: &Load) -> Result<bool, Trouble> {
+        let mut ready = false;
+        let Self { number, transport, replies, out, buffer, published, .. } = self;
+        if !out.is_empty() || transport.owes() {
+            transport.write(out)?;
+        }
+        loop {
+            let count = match transport.read(buffer) {
+                Ok(0) => return Err(Trouble::Eof),
+                Ok(count) => count,
+                Err(error) if not_now(&error) => break,
+                Err(error) => return Err(error.into()),
+            };
+            let mut count_outcome = |outcome| match outcome {
+                Outcome::Accepted => published.accepted += 1,
+                Outcome::Refused { channel, code } => {
+                    *published.errors.entry(code).or_default() += 1;
+                    if let Some(refused) =
+                        channel.and_then(|c| published.refused.get_mut(c as usize))
+                    {
+                        *refused += 1;
+                    }
+                }
+            };
+            let bytes = &buffer[..count];
+            replies.receive(bytes, &load.plan, *number, out, &mut ready, &mut count_outcome)?;
+            if transport.drained(count, buffer.len()) {
+                break;
+            }
+        }
+        Ok(ready)
+    }
+
+    fn await_answers(&mut self, load: &Load, shared: &Shared) -> Result<(), Trouble> {
+        let sent: u64 = self.published.sent.iter().sum();
+        let answered =
+            |published: &Published| published.accepted + published.errors.values().sum::<u64>();
+        let mut last = (Instant::now(), 0);
+        while !shared.stop.load(Relaxed) && last.0.elapsed() < ANSWER_GRACE {
+            self.exchange(load)?;
+            let now = answered(&self.published);
+            if now >= sent {
+                break;
+            }
+            if now != last.1 {
+                last = (Instant::now(), now);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+}
+
+fn not_now(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::NotConnected
+    )
+}

@@ -1,0 +1,295 @@
+//! What the deliveries amount to. Each worker thread records into its own [`Recorder`] without
+//! any sharing and hands over what it has several times a second; the [`Collector`] adds it up.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use crate::marker::Marker;
+use crate::order::{Arrival, OrderCheck, Window};
+use crate::plan::Plan;
+
+/// Counts by a short name.
+pub(crate) type Counts = BTreeMap<String, u64>;
+
+/// Nanoseconds from 1 µs to 60 s with three digits.
+pub(crate) fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1_000, 60_000_000_000, 3).expect("constant bounds are valid")
+}
+
+/// Sums that can be added to each other.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    /// Intended send to receipt, after the warm-up.
+    pub(crate) latency: Histogram<u64>,
+    /// Deliveries without duplicates, warm-up included.
+    pub(crate) deliveries: u64,
+    /// The same by channel; only in a thread's last tally.
+    pub(crate) per_channel: Vec<u64>,
+    /// Messages left out so far that have not turned up late.
+    pub(crate) missing: i64,
+    pub(crate) duplicates: u64,
+    pub(crate) reordered: u64,
+    /// Deliveries on a channel nobody published them to.
+    pub(crate) misrouted: u64,
+    /// Error codes and gap messages the subscribers were sent.
+    pub(crate) notices: Counts,
+    /// Subscribers lost during the load, by the reason.
+    pub(crate) disconnected: Counts,
+    /// The time of the last delivery.
+    pub(crate) last_at: u64,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            latency: histogram(),
+            deliveries: 0,
+            per_channel: Vec::new(),
+            missing: 0,
+            duplicates: 0,
+            reordered: 0,
+            misrouted: 0,
+            notices: Counts::new(),
+            disconnected: Counts::new(),
+            last_at: 0,
+        }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.latency.add(&other.latency).expect("all have the same bounds");
+        self.deliveries += other.deliveries;
+        self.missing += other.missing;
+        self.duplicates += other.duplicates;
+        self.reordered += other.reordered;
+        self.misrouted += other.misrouted;
+        self.last_at = self.last_at.max(other.last_at);
+        for (sum, more) in self.per_channel.iter_mut().zip(&other.per_channel) {
+            *sum += more;
+        }
+        add_counts(&mut self.notices, &other.notices);
+        add_counts(&mut self.disconnected, &other.disconnected);
+    }
+}
+
+/// Adds `more` to `sum`, name by name.
+pub(crate) fn add_counts(sum: &mut Counts, more: &Counts) {
+    for (name, count) in more {
+        *sum.entry(name.clone()).or_default() += count;
+    }
+}
+
+/// A message that all subscribers of one thread have.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Finished {
+    marker: Marker,
+    at: u64,
+}
+
+/// What a worker hands to the collector.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) tally: Tally,
+    pub(crate) finished: Vec<Finished>,
+}
+
+/// One thread's record.
+pub(crate) struct Recorder {
+    plan: Plan,
+    batch: Batch,
+    per_channel: Vec<u64>,
+    /// How many subscribers of this thread each channel has.
+    subscribers: Vec<u32>,
+    windows: Vec<Window>,
+    /// By subscriber, then publisher.
+    order: Vec<OrderCheck>,
+    /// Only what was intended from this time on enters the histograms.
+    pub(crate) measure_from: u64,
+}
+
+impl Recorder {
+    /// `channels` are the channels of this thread's subscribers, in their order.
+    pub(crate) fn new(plan: Plan, channels: impl Iterator<Item = u32>) -> Self {
+        let mut subscribers = vec![0; plan.channels as usize];
+        let mut count = 0;
+        for channel in channels {
+            subscribers[channel as usize] += 1;
+            count += 1;
+        }
+        let publishers = plan.publishers as usize;
+        Self {
+            plan,
+            batch: Batch::default(),
+            per_channel: vec![0; plan.channels as usize],
+            subscribers,
+            windows: (0..publishers).map(|_| Window::default()).collect(),
+            order: vec![OrderCheck::default(); count * publishers],
+            measure_from: u64::MAX,
+        }
+    }
+
+    /// One delivery, received at `now`, by the `subscriber`-th of this thread.
+    pub(crate) fn deliver(&mut self, subscriber: usize, channel: u32, marker: Marker, now: u64) {
+        let Marker { publisher, sequence, intended } = marker;
+        let tally = &mut self.batch.tally;
+        let known = publisher < self.plan.publishers;
+        if !known || self.plan.channel_of(publisher, sequence) != channel {
+            tally.misrouted += 1;
+            return;
+        }
+        tally.last_at = now;
+        let place = subscriber * self.plan.publishers as usize + publisher as usize;
+        match self.order[place].see(self.plan.index_in_channel(sequence)) {
+            Arrival::New { skipped } => tally.missing += skipped as i64,
+            Arrival::Late => {
+                tally.reordered += 1;
+                tally.missing -= 1;
+            }
+            Arrival::Duplicate => {
+                tally.duplicates += 1;
+                return;
+            }
+        }
+        tally.deliveries += 1;
+        self.per_channel[channel as usize] += 1;
+        let measured = intended >= self.measure_from;
+        if measured {
+            tally.latency.saturating_record(now.saturating_sub(intended));
+        }
+        let (plan, subscribers) = (&self.plan, &self.subscribers);
+        let needed = |sequence| subscribers[plan.channel_of(publisher, sequence) as usize];
+        let complete = self.windows[publisher as usize].receive(sequence, now, needed);
+        // Warm-up messages are counted down as well, so that the windows stay short.
+        if let Some(at) = complete {
+            self.batch.finished.push(Finished { marker, at });
+        }
+    }
+
+    /// A message that is no delivery: an error code or a gap.
+    pub(crate) fn notice(&mut self, name: &str) {
+        *self.batch.tally.notices.entry(name.to_owned()).or_default() += 1;
+    }
+
+    pub(crate) fn disconnect(&mut self, reason: String) {
+        *self.batch.tally.disconnected.entry(reason).or_default() += 1;
+    }
+
+    /// What was recorded since the last call.
+    pub(crate) fn take(&mut self) -> Batch {
+        std::mem::take(&mut self.batch)
+    }
+
+    /// The rest, with the sums by channel.
+    pub(crate) fn finish(mut self) -> Batch {
+        self.batch.tally.per_channel = self.per_channel;
+        self.batch
+    }
+}
+
+/// The sums over all threads.
+pub(crate) struct Collector {
+    plan: Plan,
+    pub(crate) total: Tally,
+    /// Intended send to the last subscriber's receipt, after the warm-up.
+    pub(crate) last: Histogram<u64>,
+    windows: Vec<Window>,
+    /// How many threads have subscribers of each channel.
+    threads: Vec<u32>,
+    pub(crate) measure_from: u64,
+}
+
+impl Collector {
+    pub(crate) fn new(plan: Plan, threads: Vec<u32>) -> Self {
+        let total = Tally { per_channel: vec![0; plan.channels as usize], ..Tally::default() };
+        Self {
+            plan,
+            total,
+            last: histogram(),
+            windows: (0..plan.publishers).map(|_| Window::default()).collect(),
+            threads,
+            measure_from: u64::MAX,
+        }
+    }
+
+    pub(crate) fn add(&mut self, batch: &Batch) {
+        self.total.add(&batch.tally);
+        let (plan, threads) = (&self.plan, &self.threads);
+        for &Finished { marker, at } in &batch.finished {
+            let needed = |sequence| threads[plan.channel_of(marker.publisher, sequence) as usize];
+            let window = &mut self.windows[marker.publisher as usize];
+            if let Some(at) = window.receive(marker.sequence, at, needed)
+                && marker.intended >= self.measure_from
+            {
+                self.last.saturating_record(at.saturating_sub(marker.intended));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Arrivals;
+    use std::time::Duration;
+
+    const PLAN: Plan = Plan {
+        rate: 100.0,
+        length: Duration::from_secs(1),
+        publishers: 1,
+        channels: 2,
+        arrivals: Arrivals::Constant,
+        seed: 0,
+    };
+
+    fn marker(sequence: u64) -> Marker {
+        Marker { publisher: 0, sequence, intended: 1_000_000 * (sequence + 1) }
+    }
+
+    fn recorder(channels: &[u32]) -> Recorder {
+        let mut recorder = Recorder::new(PLAN, channels.iter().copied());
+        recorder.measure_from = 0;
+        recorder
+    }
+
+    #[test]
+    fn the_last_subscriber_is_found_across_threads() {
+        let mut collector = Collector::new(PLAN, vec![2, 1]);
+        collector.measure_from = 0;
+        let (mut a, mut b) = (recorder(&[0, 1]), recorder(&[0, 0]));
+        a.deliver(0, 0, marker(0), 9_000_000);
+        b.deliver(0, 0, marker(0), 4_000_000);
+        collector.add(&a.take());
+        collector.add(&b.take());
+        assert_eq!(collector.last.len(), 0, "one of the second thread's is still missing");
+        b.deliver(1, 0, marker(0), 5_000_000);
+        collector.add(&b.finish());
+        assert_eq!(collector.last.len(), 1);
+        assert!(collector.last.equivalent(collector.last.max(), 8_000_000));
+        assert_eq!(collector.total.deliveries, 3);
+        assert_eq!(collector.total.per_channel, [2, 0]);
+    }
+
+    #[test]
+    fn warm_up_counts_for_loss_but_not_for_latency() {
+        let mut recorder = recorder(&[0]);
+        recorder.measure_from = 2_000_000;
+        recorder.deliver(0, 0, marker(0), 60_000_000_000);
+        recorder.deliver(0, 0, marker(2), 3_500_000);
+        let tally = recorder.take().tally;
+        assert_eq!((tally.deliveries, tally.latency.len()), (2, 1));
+        assert!(tally.latency.max() < 1_000_000);
+    }
+
+    #[test]
+    fn each_kind_of_fault_is_counted_as_itself() {
+        let mut recorder = recorder(&[0]);
+        for sequence in [0, 4, 2, 4, 1, 10] {
+            recorder.deliver(0, 0, marker(sequence), 1);
+        }
+        let tally = recorder.take().tally;
+        assert_eq!((tally.reordered, tally.duplicates, tally.misrouted), (1, 1, 1));
+        assert_eq!((tally.missing, tally.deliveries), (2, 4));
+    }
+}

@@ -1,0 +1,298 @@
+//! The numbers of a run, for readers and for machines.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::load::Load;
+use crate::publisher::Published;
+use crate::recorder::{Collector, Counts, add_counts, histogram};
+use crate::trouble::hint;
+
+/// A distribution in microseconds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Quantiles {
+    pub(crate) count: u64,
+    pub(crate) p50_us: f64,
+    pub(crate) p90_us: f64,
+    pub(crate) p99_us: f64,
+    pub(crate) p999_us: f64,
+    pub(crate) max_us: f64,
+}
+
+impl From<&Histogram<u64>> for Quantiles {
+    fn from(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+        Self {
+            count: histogram.len(),
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p99_us: at(0.99),
+            p999_us: at(0.999),
+            max_us: at(1.0),
+        }
+    }
+}
+
+/// One finished run. The names are the keys of `--json` and stay as they are.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub(crate) struct Report {
+    pub(crate) url: String,
+    pub(crate) connections: u32,
+    pub(crate) channels: u32,
+    pub(crate) publishers: u32,
+    pub(crate) payload_bytes: usize,
+    pub(crate) duration_seconds: f64,
+    /// Messages a second.
+    pub(crate) rate_asked: f64,
+    pub(crate) rate_achieved: f64,
+    pub(crate) published: u64,
+    pub(crate) refused: u64,
+    /// Without duplicates, warm-up included.
+    pub(crate) deliveries: u64,
+    pub(crate) deliveries_per_second: f64,
+    pub(crate) loss: u64,
+    pub(crate) duplicates: u64,
+    pub(crate) reordered: u64,
+    pub(crate) misrouted: u64,
+    pub(crate) disconnected: u64,
+    /// Every delivery, from the intended time of sending.
+    pub(crate) latency: Quantiles,
+    /// The last subscriber of every message, from the intended time of sending.
+    pub(crate) last: Quantiles,
+    /// How late this tool itself sent.
+    pub(crate) lateness: Quantiles,
+    /// CPU time of this tool, in per cent of one core.
+    pub(crate) cpu_percent: f64,
+    /// The run was ended by a signal.
+    pub(crate) interrupted: bool,
+    /// Refused publishes, by error code.
+    pub(crate) publish_errors: Counts,
+    /// Errors and gaps the subscribers were told of.
+    pub(crate) notices: Counts,
+    /// Lost connections, by the reason.
+    pub(crate) disconnect_reasons: Counts,
+}
+
+/// Wall and CPU time of a run.
+pub(crate) struct Times {
+    /// From the first intended message that is measured, on the shared clock.
+    pub(crate) measure_from: u64,
+    pub(crate) wall: Duration,
+    pub(crate) cpu: Duration,
+}
+
+impl Report {
+    pub(crate) fn new(
+        load: &Load,
+        collector: &Collector,
+        published: &[Published],
+        times: &Times,
+    ) -> Self {
+        let total = &collector.total;
+        let (mut lateness, mut publish_errors) = (histogram(), Counts::new());
+        for publisher in published {
+            lateness.add(&publisher.lateness).expect("all have the same bounds");
+            add_counts(&mut publish_errors, &publisher.errors);
+        }
+        let sent: u64 = published.iter().flat_map(|publisher| &publisher.sent).sum();
+        let ended = published.iter().map(|publisher| publisher.ended).max().unwrap_or_default();
+        let since = |end: u64| end.saturating_sub(times.measure_from) as f64 / 1e9;
+        // A constant plan's last message is due one gap before the end, so not less than planned.
+        let sending = since(ended).max(load.duration.as_secs_f64());
+        let receiving = since(total.last_at).max(sending);
+        let expected = expected(load, published);
+        let loss = expected.iter().zip(&total.per_channel);
+        Self {
+            url: load.endpoint.url.clone(),
+            connections: load.connections,
+            channels: load.plan.channels,
+            publishers: load.plan.publishers,
+            payload_bytes: load.payload,
+            duration_seconds: load.duration.as_secs_f64(),
+            rate_asked: load.plan.rate,
+            rate_achieved: lateness.len() as f64 / sending,
+            published: sent,
+            refused: publish_errors.values().sum(),
+            deliveries: total.deliveries,
+            deliveries_per_second: total.latency.len() as f64 / receiving,
+            loss: loss.map(|(expected, found)| expected.saturating_sub(*found)).sum(),
+            duplicates: total.duplicates,
+            reordered: total.reordered,
+            misrouted: total.misrouted,
+            disconnected: total.disconnected.values().sum(),
+            latency: (&total.latency).into(),
+            last: (&collector.last).into(),
+            lateness: (&lateness).into(),
+            cpu_percent: 100.0 * times.cpu.as_secs_f64() / times.wall.as_secs_f64(),
+            interrupted: false,
+            publish_errors,
+            notices: total.notices.clone(),
+            disconnect_reasons: total.disconnected.clone(),
+        }
+    }
+
+    /// What is wrong whatever was asserted.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let counts = [
+            (self.loss, "deliveries lost"),
+            (self.duplicates, "duplicates"),
+            (self.reordered, "out of order"),
+            (self.misrouted, "on the wrong channel"),
+        ];
+        let found = counts.into_iter().filter(|(count, _)| *count > 0);
+        let mut faults: Vec<_> = found.map(|(count, what)| format!("{count} {what}")).collect();
+        if self.deliveries == 0 && self.published > self.refused {
+            faults.push("no message was delivered at all".into());
+        }
+        faults
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let errors = self
+            .publish_errors
+            .iter()
+            .map(|(code, count)| format!("{count} publishes refused, {code}: {}", hint(code)));
+        let notices =
+            self.notices.iter().map(|(code, count)| format!("{count} subscribers got {code}"));
+        let lost = self
+            .disconnect_reasons
+            .iter()
+            .map(|(reason, count)| format!("{count} subscribers lost: {reason}"));
+        errors.chain(notices).chain(lost).collect()
+    }
+}
+
+/// Deliveries that must come, by channel: accepted or unanswered messages times subscribers.
+pub(crate) fn expected(load: &Load, published: &[Published]) -> Vec<u64> {
+    let channels = u64::from(load.plan.channels);
+    let connections = u64::from(load.connections);
+    let per_channel = (0..channels).map(|channel| {
+        // Round-robin: the first few channels have one more.
+        let subscribers = connections / channels + u64::from(channel < connections % channels);
+        let messages = published.iter().map(|publisher| {
+            let place = channel as usize;
+            publisher.sent[place].saturating_sub(publisher.refused[place])
+        });
+        subscribers * messages.sum::<u64>()
+    });
+    per_channel.collect()
+}
+
+/// The table, one column for each run, and remarks below.
+pub(crate) fn table(reports: &[Report]) -> String {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut row = |name: &str, cell: &dyn Fn(&Report) -> String| {
+        rows.push(std::iter::once(name.to_owned()).chain(reports.iter().map(cell)).collect());
+    };
+    row("", &|r| r.url.clone());
+    row("connections / channels", &|r| format!("{} / {}", group(r.connections), group(r.channels)));
+    row("payload", &|r| format!("{} B", group(r.payload_bytes as u64)));
+    row("messages/s asked", &|r| number(r.rate_asked));
+    row("messages/s achieved", &|r| number(r.rate_achieved));
+    row("published", &|r| group(r.published));
+    row("deliveries", &|r| group(r.deliveries));
+    row("deliveries/s", &|r| number(r.deliveries_per_second));
+    row("lost / repeated / reordered", &|r| {
+        format!("{} / {} / {}", group(r.loss), group(r.duplicates), group(r.reordered))
+    });
+    let mut quantiles = |title: &str, of: &dyn Fn(&Report) -> &Quantiles| {
+        row(title, &|_| String::new());
+        row("  p50", &|r| time(of(r), of(r).p50_us));
+        row("  p90", &|r| time(of(r), of(r).p90_us));
+        row("  p99", &|r| time(of(r), of(r).p99_us));
+        row("  p99.9", &|r| time(of(r), of(r).p999_us));
+        row("  max", &|r| time(of(r), of(r).max_us));
+    };
+    quantiles("every delivery", &|r| &r.latency);
+    quantiles("last subscriber", &|r| &r.last);
+    row("loadgen: sent late by, p99", &|r| time(&r.lateness, r.lateness.p99_us));
+    row("loadgen: CPU, of one core", &|r| format!("{:.0} %", r.cpu_percent));
+    let mut text = align(&rows);
+    for report in reports {
+        for remark in report.remarks() {
+            text.push_str(&format!("{}: {remark}\n", report.url));
+        }
+        if report.interrupted {
+            text.push_str(&format!("{}: stopped early by a signal\n", report.url));
+        }
+    }
+    text
+}
+
+fn align(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = format!("{:<1$}", row[0], widths[0]);
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            line.push_str(&format!("   {cell:>width$}"));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// With three digits in the unit that fits.
+fn time(of: &Quantiles, microseconds: f64) -> String {
+    match microseconds {
+        _ if of.count == 0 => "-".into(),
+        us if us < 1e3 => format!("{us:.0} µs"),
+        us if us < 1e4 => format!("{:.2} ms", us / 1e3),
+        us if us < 1e5 => format!("{:.1} ms", us / 1e3),
+        us if us < 1e6 => format!("{:.0} ms", us / 1e3),
+        us => format!("{:.2} s", us / 1e6),
+    }
+}
+
+fn number(value: f64) -> String {
+    if value < 100.0 { format!("{value:.1}") } else { group(value.round() as u64) }
+}
+
+/// Digits in groups of three.
+pub(crate) fn group(value: impl Into<u64>) -> String {
+    let digits = value.into().to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_readers() {
+        assert_eq!(group(1_234_567u64), "1,234,567");
+        assert_eq!(number(99.96), "100.0");
+        let some = Quantiles { count: 1, ..Quantiles::default() };
+        assert_eq!(time(&some, 999.0), "999 µs");
+        assert_eq!(time(&some, 12_345.0), "12.3 ms");
+        assert_eq!(time(&some, 2_500_000.0), "2.50 s");
+        assert_eq!(time(&Quantiles::default(), 0.0), "-");
+    }
+
+    #[test]
+    fn two_runs_stand_side_by_side() {
+        let report = |url: &str| Report { url: url.into(), ..Report::default() };
+        let text = table(&[report("ws://a"), report("wss://b")]);
+        let first = text.lines().next().unwrap();
+        assert!(first.contains("ws://a   ") && first.ends_with("wss://b"), "{first}");
+    }
+
+    #[test]
+    fn a_run_without_any_delivery_is_a_fault() {
+        let silent = Report { published: 10, ..Report::default() };
+        assert_eq!(silent.faults(), ["no message was delivered at all"]);
+        assert!(Report { loss: 1, deliveries: 1, ..silent }.faults()[0].contains("1 deliveries"));
+    }
+}

@@ -1,0 +1,232 @@
+//! One run from the first connection to the last delivery.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::resource::{UsageWho, getrusage};
+
+use crate::load::Load;
+use crate::progress::Progress;
+use crate::publisher::{self, Published, Publisher};
+use crate::recorder::Collector;
+use crate::report::{Report, Times, expected};
+use crate::shared::Shared;
+use crate::trouble::{OperatorError, Trouble, hint};
+use crate::worker::{self, Update};
+
+/// Without a new subscriber for this long the ramp has failed.
+const RAMP_PATIENCE: Duration = Duration::from_secs(15);
+/// Without a delivery for this long after the last message the rest is lost …
+const IDLE_GRACE: Duration = Duration::from_secs(2);
+/// … and after this long in any case.
+const GRACE: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_millis(100);
+/// From the decision to start to the first message.
+const LEAD: u64 = 20_000_000;
+
+/// Runs the load. `interrupted` ends the publishing early.
+///
+/// # Errors
+/// When the load cannot be put on the server at all.
+pub(crate) fn run(
+    load: &Load,
+    progress: &Progress,
+    interrupted: &AtomicBool,
+) -> Result<Report, OperatorError> {
+    load.check_file_limit()?;
+    let connect = |number| {
+        publisher::connect(load, number)
+            .map_err(|(trouble, to)| trouble.explain(&to.url, to.tls.is_some()))
+    };
+    let publishers = (0..load.plan.publishers).map(connect).collect::<Result<Vec<_>, _>>()?;
+    let shared = Shared::new();
+    std::thread::scope(|scope| {
+        let (sender, updates) = channel();
+        for thread in 0..load.threads {
+            let (shared, sender) = (&shared, sender.clone());
+            scope.spawn(move || worker::run(load, shared, thread, sender));
+        }
+        drop(sender);
+        let run = Run {
+            load,
+            shared: &shared,
+            progress,
+            interrupted,
+            collector: Collector::new(load.plan, threads_by_channel(load)),
+            updates,
+        };
+        let result = run.go(scope, publishers);
+        shared.quit.store(true, Relaxed);
+        shared.stop.store(true, Relaxed);
+        result
+    })
+}
+
+/// How many threads have a subscriber of each channel.
+fn threads_by_channel(load: &Load) -> Vec<u32> {
+    let mut threads = vec![0; load.plan.channels as usize];
+    for thread in 0..load.threads {
+        // After one round of the channels a share repeats itself.
+        for index in load.share(thread).take(threads.len()) {
+            threads[load.channel(index) as usize] += 1;
+        }
+    }
+    threads
+}
+
+type Handle<'scope> = ScopedJoinHandle<'scope, Result<Published, Trouble>>;
+
+struct Run<'a> {
+    load: &'a Load,
+    shared: &'a Shared,
+    progress: &'a Progress,
+    interrupted: &'a AtomicBool,
+    collector: Collector,
+    updates: Receiver<Update>,
+}
+
+impl<'a> Run<'a> {
+    fn go<'scope>(
+        mut self,
+        scope: &'scope Scope<'scope, '_>,
+        publishers: Vec<Publisher>,
+    ) -> Result<Report, OperatorError>
+    where
+        'a: 'scope,
+    {
+        self.await_subscribers()?;
+        let (load, shared) = (self.load, self.shared);
+        let (begun, cpu) = (Instant::now(), cpu_time());
+        let start = shared.now() + LEAD;
+        let measure_from = start + load.warmup.as_nanos() as u64;
+        shared.measure_from.store(measure_from, Relaxed);
+        self.collector.measure_from = measure_from;
+        let publish =
+            |publisher: Publisher| scope.spawn(move || publisher.run(load, shared, start));
+        let handles: Vec<_> = publishers.into_iter().map(publish).collect();
+        let published = self.await_publishers(handles, start)?;
+        self.await_deliveries(&published)?;
+        let times = Times { measure_from, wall: begun.elapsed(), cpu: cpu_time() - cpu };
+        shared.stop.store(true, Relaxed);
+        // The workers' last word; the channel closes with the last of them.
+        while let Ok(update) = self.updates.recv() {
+            self.take(update)?;
+        }
+        self.progress.clear();
+        let mut report = Report::new(load, &self.collector, &published, &times);
+        report.interrupted = self.interrupted.load(Relaxed);
+        if report.refused > 0 && report.refused == report.published {
+            let code = report.publish_errors.keys().next().map_or("", String::as_str);
+            return Err(OperatorError(format!(
+                "cannot publish to {}: all {} messages were refused with {code}; {}",
+                report.url,
+                report.published,
+                hint(code)
+            )));
+        }
+        Ok(report)
+    }
+
+    fn await_subscribers(&mut self) -> Result<(), OperatorError> {
+        let wanted = self.load.connections;
+        let mut last = (Instant::now(), 0);
+        loop {
+            let ready = self.shared.ready.load(Relaxed);
+            self.progress.connecting(ready, wanted);
+            if ready == wanted {
+                return Ok(());
+            }
+            if self.interrupted.load(Relaxed) {
+                return Err(OperatorError("interrupted while connecting".into()));
+            }
+            if ready != last.1 {
+                last = (Instant::now(), ready);
+            }
+            if last.0.elapsed() > RAMP_PATIENCE {
+                let silence = Trouble::Silence(RAMP_PATIENCE.as_secs());
+                let endpoint = &self.load.endpoint;
+                let OperatorError(what) = silence.explain(&endpoint.url, endpoint.tls.is_some());
+                return Err(OperatorError(format!("{ready} of {wanted} subscribed, then: {what}")));
+            }
+            self.receive()?;
+        }
+    }
+
+    fn await_publishers(
+        &mut self,
+        handles: Vec<Handle<'_>>,
+        start: u64,
+    ) -> Result<Vec<Published>, OperatorError> {
+        let end = start + self.load.plan.length.as_nanos() as u64;
+        while !handles.iter().all(ScopedJoinHandle::is_finished) {
+            if self.interrupted.load(Relaxed) {
+                self.shared.quit.store(true, Relaxed);
+            }
+            self.receive()?;
+            let published = self.shared.published.load(Relaxed);
+            let left = Duration::from_nanos(end.saturating_sub(self.shared.now()));
+            self.progress.running(left, published, &self.collector.total);
+        }
+        let endpoint = &self.load.endpoint;
+        let finish = |handle: Handle<'_>| match handle.join() {
+            Ok(result) => result.map_err(|trouble| {
+                OperatorError(format!("a publisher to {} ended early: {trouble}", endpoint.url))
+            }),
+            Err(panic) => std::panic::resume_unwind(panic),
+        };
+        handles.into_iter().map(finish).collect()
+    }
+
+    fn await_deliveries(&mut self, published: &[Published]) -> Result<(), OperatorError> {
+        let wanted: u64 = expected(self.load, published).iter().sum();
+        let begun = Instant::now();
+        let mut last = (begun, self.collector.total.deliveries);
+        while self.collector.total.deliveries < wanted
+            && last.0.elapsed() < IDLE_GRACE
+            && begun.elapsed() < GRACE
+        {
+            self.receive()?;
+            let deliveries = self.collector.total.deliveries;
+            if deliveries != last.1 {
+                last = (Instant::now(), deliveries);
+            }
+            let published = self.shared.published.load(Relaxed);
+            self.progress.running(Duration::ZERO, published, &self.collector.total);
+        }
+        Ok(())
+    }
+
+    /// Takes in what the workers report within a tick.
+    fn receive(&mut self) -> Result<(), OperatorError> {
+        let deadline = Instant::now() + TICK;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.updates.recv_timeout(left) {
+                Ok(update) => self.take(update)?,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    fn take(&mut self, update: Update) -> Result<(), OperatorError> {
+        match update {
+            Update::Recorded(batch) => self.collector.add(&batch),
+            Update::Failed(trouble) => {
+                let endpoint = &self.load.endpoint;
+                return Err(trouble.explain(&endpoint.url, endpoint.tls.is_some()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// User and system time of this process so far.
+fn cpu_time() -> Duration {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return Duration::ZERO };
+    let microseconds = |time: nix::sys::time::TimeVal| {
+        time.tv_sec().unsigned_abs() * 1_000_000 + time.tv_usec().unsigned_abs()
+    };
+    Duration::from_micros(microseconds(usage.user_time()) + microseconds(usage.system_time()))
+}

@@ -1,0 +1,64 @@
+//! What all threads of a run share: the clock, the start and the stop.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
+
+use crate::args::Cpus;
+use crate::load::Load;
+
+pub(crate) struct Shared {
+    origin: Instant,
+    /// Subscribers confirmed.
+    pub(crate) ready: AtomicU32,
+    /// Messages sent by all publishers.
+    pub(crate) published: AtomicU64,
+    /// Messages intended before this time are warm-up; `u64::MAX` before the start.
+    pub(crate) measure_from: AtomicU64,
+    /// Publishers: send no more.
+    pub(crate) quit: AtomicBool,
+    /// Everybody: end.
+    pub(crate) stop: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            ready: AtomicU32::new(0),
+            published: AtomicU64::new(0),
+            measure_from: AtomicU64::new(u64::MAX),
+            quit: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        }
+    }
+
+    /// Nanoseconds on the clock that markers carry.
+    pub(crate) fn now(&self) -> u64 {
+        self.origin.elapsed().as_nanos() as u64
+    }
+
+    /// Whether the load has begun.
+    pub(crate) fn started(&self) -> bool {
+        self.measure_from.load(Relaxed) != u64::MAX
+    }
+}
+
+/// Keeps the calling thread on the CPUs of `--pin`. That they exist was checked before.
+pub(crate) fn pin(load: &Load) {
+    if let Some(cpus) = &load.pin {
+        let _ = try_pin(cpus);
+    }
+}
+
+/// # Errors
+/// When none of the CPUs can be used.
+pub(crate) fn try_pin(Cpus(cpus): &Cpus) -> nix::Result<()> {
+    let mut set = CpuSet::new();
+    for &cpu in cpus {
+        set.set(cpu)?;
+    }
+    sched_setaffinity(Pid::from_raw(0), &set)
+}

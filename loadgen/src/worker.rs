@@ -1,0 +1,219 @@
+//! A receiving thread: its share of the subscribers behind one epoll, one read buffer for all.
+
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::client::{Client, Event, Intent, Reply};
+use crate::load::Load;
+use crate::marker::Locator;
+use crate::recorder::{Batch, Recorder};
+use crate::shared::{Shared, pin};
+use crate::transport::{Transport, loopback_source};
+use crate::trouble::Trouble;
+
+/// One read takes at most this much; shared by all connections of a thread.
+const READ_BUFFER: usize = 256 * 1024;
+/// Connections of a thread in the middle of their handshakes.
+const MAX_HANDSHAKES: usize = 128;
+/// How often a thread hands over what it recorded, and looks whether to stop.
+const HAND_OVER: Duration = Duration::from_millis(100);
+const EVENTS: usize = 1024;
+
+/// What a worker tells the main thread.
+pub(crate) enum Update {
+    Recorded(Box<Batch>),
+    /// A subscriber could not be connected: the run cannot begin.
+    Failed(Trouble),
+}
+
+struct Connection {
+    transport: Transport,
+    client: Client,
+    out: Vec<u8>,
+    channel: u32,
+}
+
+struct Worker<'a> {
+    load: &'a Load,
+    shared: &'a Shared,
+    share: Range<u32>,
+    updates: Sender<Update>,
+    poll: Poll,
+    /// In the order of the share; `None` once lost.
+    connections: Vec<Option<Connection>>,
+    handshakes: usize,
+    recorder: Recorder,
+    locator: Locator,
+    buffer: Vec<u8>,
+}
+
+/// Connects the `thread`-th share of the subscribers and receives until told to stop.
+pub(crate) fn run(load: &Load, shared: &Shared, thread: u32, updates: Sender<Update>) {
+    pin(load);
+    let share = load.share(thread);
+    let channels = share.clone().map(|index| load.channel(index));
+    let poll = match Poll::new() {
+        Ok(poll) => poll,
+        Err(error) => {
+            // The receiver is gone only when the run is over anyway; so below.
+            let _ = updates.send(Update::Failed(error.into()));
+            return;
+        }
+    };
+    let worker = Worker {
+        load,
+        shared,
+        recorder: Recorder::new(load.plan, channels),
+        connections: Vec::with_capacity(share.len()),
+        share,
+        updates,
+        poll,
+        handshakes: 0,
+        locator: Locator::new(&load.run),
+        buffer: vec![0; READ_BUFFER],
+    };
+    worker.run();
+}
+
+impl Worker<'_> {
+    fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        let begun = Instant::now();
+        let mut handed_over = begun;
+        while !self.shared.stop.load(Relaxed) {
+            let ramping = self.connections.len() < self.share.len();
+            if ramping {
+                self.open_due(begun.elapsed());
+            }
+            let wait = if ramping { Duration::from_millis(2) } else { HAND_OVER };
+            match self.poll.poll(&mut events, Some(wait)) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return self.fail(error.into());
+                }
+                _ => {}
+            }
+            self.recorder.measure_from = self.shared.measure_from.load(Relaxed);
+            for event in &events {
+                self.serve(event.token().0, event.is_read_closed() || event.is_error());
+            }
+            if handed_over.elapsed() >= HAND_OVER {
+                handed_over = Instant::now();
+                let _ = self.updates.send(Update::Recorded(Box::new(self.recorder.take())));
+            }
+        }
+        for connection in self.connections.iter_mut().flatten() {
+            // A farewell as good as it goes; nobody waits for the answer.
+            connection.client.send_close(&mut connection.out);
+            let _ = connection.transport.write(&mut connection.out);
+        }
+        let _ = self.updates.send(Update::Recorded(Box::new(self.recorder.finish())));
+    }
+
+    /// Opens the connections that are due by now and fit among the handshakes.
+    fn open_due(&mut self, elapsed: Duration) {
+        let rate = self.load.ramp / f64::from(self.load.threads);
+        let due = (elapsed.as_secs_f64() * rate) as usize + 1;
+        while self.connections.len() < due.min(self.share.len()) && self.handshakes < MAX_HANDSHAKES
+        {
+            if let Err(error) = self.open() {
+                return self.fail(error.into());
+            }
+        }
+    }
+
+    fn open(&mut self) -> io::Result<()> {
+        let place = self.connections.len();
+        let index = self.share.start + place as u32;
+        let source = self.load.sources.map(|count| loopback_source(index % count));
+        let transport = Transport::connect(&self.load.endpoint, source)?;
+        let fd = transport.stream.as_raw_fd();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut SourceFd(&fd), Token(place), interest)?;
+        let channel = self.load.channel(index);
+        let mut out = Vec::new();
+        let intent = Intent::Subscribe(channel_name(channel));
+        let client =
+            Client::start(intent, &self.load.endpoint.host, &self.load.endpoint.path, &mut out);
+        self.connections.push(Some(Connection { transport, client, out, channel }));
+        self.handshakes += 1;
+        Ok(())
+    }
+
+    /// Reads all a connection has and writes what it owes. `closing`: read to the very end.
+    fn serve(&mut self, place: usize, closing: bool) {
+        if let Err(trouble) = self.exchange(place, closing) {
+            self.connections[place] = None;
+            if !self.shared.started() {
+                self.fail(trouble);
+            } else if !self.shared.stop.load(Relaxed) {
+                self.recorder.disconnect(trouble.to_string());
+            }
+        }
+    }
+
+    fn exchange(&mut self, place: usize, closing: bool) -> Result<(), Trouble> {
+        let Self { connections, recorder, locator, buffer, shared, handshakes, .. } = self;
+        let Some(Connection { transport, client, out, channel }) = &mut connections[place] else {
+            return Ok(());
+        };
+        // An unconnected or full socket takes nothing now and reports again.
+        transport.write(out)?;
+        loop {
+            let count = match transport.read(buffer) {
+                Ok(0) => return Err(Trouble::Eof),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let now = shared.now();
+            client.receive(&buffer[..count], out, |event| match event {
+                Event::Ready => {
+                    *handshakes -= 1;
+                    shared.ready.fetch_add(1, Relaxed);
+                }
+                Event::Text(text) => match locator.find(text) {
+                    Some(marker) => recorder.deliver(place, *channel, marker, now),
+                    None => note(recorder, text),
+                },
+            })?;
+            if !closing && transport.drained(count, buffer.len()) {
+                break;
+            }
+        }
+        if !out.is_empty() || transport.owes() {
+            transport.write(out)?;
+        }
+        if out.is_empty() {
+            // Idle connections own no buffer.
+            *out = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn fail(&self, trouble: Trouble) {
+        let _ = self.updates.send(Update::Failed(trouble));
+    }
+}
+
+/// A message without a marker matters if it says that something is wrong.
+fn note(recorder: &mut Recorder, text: &[u8]) {
+    let Some(reply) = Reply::parse(text) else { return };
+    match reply.error() {
+        Some(code) => recorder.notice(code),
+        None if reply.event == Some("gap") => recorder.notice("gap"),
+        None => {}
+    }
+}
+
+/// The name of the `channel`-th channel.
+pub(crate) fn channel_name(channel: u32) -> String {
+    format!("bench:{channel}")
+}
