@@ -207,14 +207,18 @@ fn open_client(server: &Server) -> TcpStream {
 }
 
 #[test]
-fn a_signal_drains_and_exits_0() {
-    let mut server = Server::start(&["--drain-timeout=0"]);
+fn a_signal_closes_clients_with_1001_and_exits_0() {
+    let mut server = Server::start(&["--drain-timeout=1m"]);
     let mut client = open_client(&server);
     server.signal();
+    let mut close = [0; 4];
+    client.read_exact(&mut close).unwrap();
+    assert_eq!((close[0], &close[2..]), (0x88, &1001_u16.to_be_bytes()[..]), "{close:?}");
+    let masked_with_zeros = [&[0x88, 0x82, 0, 0, 0, 0][..], &1001_u16.to_be_bytes()].concat();
+    client.write_all(&masked_with_zeros).unwrap();
+    client.read_to_end(&mut Vec::new()).unwrap();
+    drop(client);
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
-    let mut rest = Vec::new();
-    // The end may be a reset: the deadline is zero.
-    let _ = client.read_to_end(&mut rest);
 }
 
 #[test]
