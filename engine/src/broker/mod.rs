@@ -21,4 +21,6 @@ mod rate;
 mod remote;
 mod retention;
 mod session;
+#[cfg(test)]
+mod sim;
 mod transmit;

@@ -282,7 +282,11 @@ impl Hub {
                 let (index, from, to) = (*channel, *from, *to);
                 let (tail, next) = match short.owed {
                     Owed::After(taken) => self.split(at, index, from, to, taken),
-                    Owed::Sealed(rest) => (Some(Payload::Sealed(rest, 0)), to.next()),
+                    Owed::Sealed(rest) => {
+                        let frames = self.channels[index].log.range(from, to).count();
+                        self.recorder.count(Count::CatchUps, frames as u64);
+                        (Some(Payload::Sealed(rest, 0)), to.next())
+                    }
                     Owed::Dead(_) => return,
                 };
                 self.become_laggard(at, key, tail, Some((index, next)), false);
@@ -321,6 +325,7 @@ impl Hub {
                 return (None, frame.first);
             }
             if taken < len {
+                self.recorder.count(Count::CatchUps, 1);
                 return (Some(Payload::Frame(frame.clone(), taken)), frame.seq.next());
             }
             taken -= len;

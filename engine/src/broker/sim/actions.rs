@@ -1,0 +1,250 @@
+//! What clients do, at random.
+
+use std::time::Duration;
+
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::client::Order;
+use super::net::SEAL;
+use super::world::World;
+use crate::broker::lifecycle::ReceiveEnd;
+
+const TEXT: OpCode = OpCode::Data(Data::Text);
+
+impl World {
+    /// One random thing happens.
+    pub(super) fn step(&mut self) {
+        let rough = self.plan.rough;
+        match self.rng.u8(..100) {
+            0..30 => {
+                let shard = self.rng.usize(..self.plan.shards);
+                self.turn(shard, false);
+            }
+            30..45 => {
+                let channel = self.rng.usize(..self.plan.channels);
+                for _ in 0..self.rng.u8(1..6) {
+                    self.publish(channel);
+                }
+            }
+            45..50 => {
+                let ms = self.rng.u64(..60);
+                let leap = self.plan.leaps && self.chance(10);
+                self.pass_time(Duration::from_millis(if leap { ms * 300 } else { ms }));
+            }
+            50..54 => {
+                let shard = self.rng.usize(..self.plan.shards);
+                self.connect(shard);
+            }
+            54..75 => self.for_some_client(|world, client| {
+                if world.clients[client].reading {
+                    let most = world.rng.usize(1..=2_000);
+                    world.read(client, most);
+                }
+            }),
+            75..95 => self.for_some_client(World::speak),
+            95..98 if rough => self.for_some_client(|world, client| {
+                let reading = !world.clients[client].reading;
+                world.clients[client].reading = reading;
+                world.note(|| format!("client {client} reads: {reading}"));
+            }),
+            98.. if rough => self.for_some_client(World::misbehave),
+            _ => {}
+        }
+    }
+
+    fn for_some_client(&mut self, act: impl FnOnce(&mut World, usize)) {
+        let (first, all) = (self.clients.len().saturating_sub(20), self.clients.len());
+        if first < all {
+            let client = self.rng.usize(first..all);
+            act(self, client);
+        }
+    }
+
+    /// Reads at most so many bytes, and does what a client must.
+    pub(super) fn read(&mut self, client: usize, most: usize) {
+        let (end, socket) = (&mut self.clients[client], &mut self.sockets[client]);
+        if end.gone || end.ended {
+            return;
+        }
+        let size = most.min(socket.down.len());
+        let seal = if socket.sealed { SEAL } else { 0 };
+        end.take(socket.down.drain(..size).map(|byte| byte ^ seal), &self.truth);
+        for payload in std::mem::take(&mut self.clients[client].pongs) {
+            self.send(client, OpCode::Control(Control::Pong), &payload);
+        }
+        if let (Some(code), None) = (self.clients[client].closed, self.clients[client].close_sent) {
+            self.close(client, code);
+        }
+        let (end, socket) = (&mut self.clients[client], &mut self.sockets[client]);
+        if socket.fin && socket.down.is_empty() {
+            end.ended = true;
+            socket.up_end.get_or_insert(ReceiveEnd::Eof);
+            // A stream ends with a close frame, unless its client was too slow to take that.
+            let excused = socket.slow || socket.dead;
+            assert!(end.closed.is_some() || excused, "client {client} was dropped without a word");
+            assert!(!end.is_torn() || excused, "client {client} got half a frame");
+            let (closed, fault, reason) = (end.closed, end.fault, end.reason.clone());
+            self.note(|| format!("client {client} ended: {closed:?} {reason}"));
+            let mut expected: Vec<u16> = vec![1001, 1008, 1011, 1013];
+            expected.extend(fault);
+            let known = closed.is_none_or(|code| expected.contains(&code));
+            assert!(known, "client {client}: {closed:?} {fault:?}");
+        }
+    }
+
+    pub(super) fn close(&mut self, client: usize, code: u16) {
+        self.clients[client].close_sent = Some(code);
+        self.send(client, OpCode::Control(Control::Close), &code.to_be_bytes());
+    }
+
+    /// Sends a masked frame.
+    fn send(&mut self, client: usize, opcode: OpCode, payload: &[u8]) {
+        let mask = self.rng.u32(..).to_be_bytes();
+        let header = FrameHeader { opcode, mask: Some(mask), ..FrameHeader::default() };
+        let mut bytes = Vec::new();
+        header.format(payload.len() as u64, &mut bytes).unwrap();
+        bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
+        self.sockets[client].up.extend(bytes);
+    }
+
+    fn may_speak(&self, client: usize) -> bool {
+        let end = &self.clients[client];
+        !(end.gone || end.ended || end.fault.is_some())
+            && end.close_sent.is_none()
+            && self.sockets[client].up.len() < 5_000
+    }
+
+    fn speak(&mut self, client: usize) {
+        if !self.may_speak(client) {
+            return;
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let channel = self.rng.usize(..self.plan.channels);
+        let name = self.truth.name(channel).to_owned();
+        let text = match self.rng.u8(..100) {
+            0..50 => self.subscribe(client, id, channel, &name),
+            50..70 => self.unsubscribe(client, id, channel, &name),
+            70..85 => {
+                self.clients[client].asked.insert(id, "publish");
+                let document = self.document();
+                format!(
+                    r#"{{"id":"{id}","type":"request","event":"publish","data":
+                    {{"channel":"{name}","event":"said","data":{document}}}}}"#
+                )
+            }
+            85..92 => {
+                self.clients[client].asked.insert(id, "ping");
+                format!(r#"{{"id":"{id}","type":"ping"}}"#)
+            }
+            92..96 => {
+                if self.clients[client].asked.insert(0, "frame").is_none() {
+                    self.send(client, OpCode::Control(Control::Ping), b"sim");
+                }
+                return;
+            }
+            96..98 => "no JSON at all".into(),
+            _ => {
+                self.clients[client].asked.insert(id, "unknown");
+                format!(r#"{{"id":"{id}","type":"request","event":"dance"}}"#)
+            }
+        };
+        self.note(|| format!("client {client} says {}", &text[..text.len().min(150)]));
+        self.send(client, TEXT, text.as_bytes());
+    }
+
+    fn subscribe(&mut self, client: usize, id: u64, channel: usize, name: &str) -> String {
+        let form = self.rng.u8(..6);
+        let mut order = Order::Subscribe { channels: vec![channel], list: false, since: None };
+        let text = match form {
+            0 => format!(
+                r#"{{"id":"{id}","type":"event","event":"subscribe","data":{{"room":"{name}"}}}}"#
+            ),
+            1 => format!(r#"{{"id":"{id}","type":"subscribe","room":"{name}"}}"#),
+            2 => {
+                let channels = self.some_channels();
+                let names = self.names(&channels);
+                order = Order::Subscribe { channels, list: true, since: None };
+                format!(r#"{{"id":"{id}","type":"subscribe","data":{{"channels":{names}}}}}"#)
+            }
+            3 => format!(
+                r#"{{"id":"{id}","type":"request","event":"subscribe","data":{{"channel":"{name}"}}}}"#
+            ),
+            _ => {
+                let (epoch, seq) = self.truth.position(&mut self.rng, channel);
+                let since = Some((epoch.clone(), seq));
+                order = Order::Subscribe { channels: vec![channel], list: false, since };
+                format!(
+                    r#"{{"id":"{id}","type":"request","event":"subscribe","data":
+                    {{"channel":"{name}","since":{{"epoch":"{epoch}","seq":{seq}}}}}}}"#
+                )
+            }
+        };
+        self.clients[client].orders.push_back((id, order));
+        text
+    }
+
+    fn unsubscribe(&mut self, client: usize, id: u64, channel: usize, name: &str) -> String {
+        let list = self.chance(30);
+        let channels = if list { self.some_channels() } else { vec![channel] };
+        let names = self.names(&channels);
+        let order = Order::Unsubscribe { channels, list };
+        self.clients[client].orders.push_back((id, order));
+        let data = if list {
+            format!(r#"{{"channels":{names}}}"#)
+        } else {
+            format!(r#"{{"channel":"{name}"}}"#)
+        };
+        format!(r#"{{"id":"{id}","type":"unsubscribe","data":{data}}}"#)
+    }
+
+    fn some_channels(&mut self) -> Vec<usize> {
+        let mut channels: Vec<usize> = (0..self.plan.channels).collect();
+        self.rng.shuffle(&mut channels);
+        channels.truncate(self.rng.usize(1..=self.plan.channels));
+        channels
+    }
+
+    fn names(&self, channels: &[usize]) -> String {
+        let names: Vec<&str> = channels.iter().map(|c| self.truth.name(*c)).collect();
+        serde_json::to_string(&names).unwrap()
+    }
+
+    /// Goes away, properly or not, or breaks the protocol.
+    fn misbehave(&mut self, client: usize) {
+        if !self.may_speak(client) {
+            return;
+        }
+        let what = self.rng.u8(..6);
+        self.note(|| format!("client {client} misbehaves ({what})"));
+        let socket = &mut self.sockets[client];
+        match what {
+            0 => {
+                self.clients[client].fault = Some(1000);
+                self.close(client, 1000);
+            }
+            1 => {
+                socket.up_end = Some(ReceiveEnd::Eof);
+                self.clients[client].gone = true;
+            }
+            2 => {
+                (socket.dead, socket.up_end) = (true, Some(ReceiveEnd::Reset));
+                self.clients[client].gone = true;
+            }
+            3 => {
+                // Not masked.
+                socket.up.extend(b"\x81\x01x");
+                self.clients[client].fault = Some(1002);
+            }
+            4 => {
+                self.send(client, TEXT, b"\xff\xff");
+                self.clients[client].fault = Some(1007);
+            }
+            _ => {
+                self.send(client, TEXT, &vec![b'x'; self.plan.config.max_message + 1]);
+                self.clients[client].fault = Some(1009);
+            }
+        }
+    }
+}

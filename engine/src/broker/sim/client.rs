@@ -1,0 +1,271 @@
+//! A client's end: reads its stream with tungstenite's frame parser and holds it against what the
+//! homes encoded.
+
+use std::collections::{HashMap, VecDeque};
+use std::io::Cursor;
+
+use serde_json::Value;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::truth::Truth;
+
+/// A subscribe or unsubscribe that waits for its reply.
+#[derive(Clone, Debug)]
+pub(super) enum Order {
+    Subscribe { channels: Vec<usize>, list: bool, since: Option<(String, u64)> },
+    Unsubscribe { channels: Vec<usize>, list: bool },
+}
+
+/// A subscription as the client may believe in it.
+#[derive(Clone, Debug)]
+pub(super) struct Belief {
+    /// Which life of the channel's log; a confirmation of a list does not tell.
+    life: Option<usize>,
+    /// The position that must come next, once known.
+    pub(super) next: Option<u64>,
+    /// If it is not known: the next position is this one at the latest.
+    pub(super) latest: u64,
+    /// A recovery may begin within a gap.
+    recovering: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    pub(super) shard: usize,
+    buffer: Vec<u8>,
+    pub(super) reading: bool,
+    /// It vanished by itself.
+    pub(super) gone: bool,
+    /// It saw the end of the stream.
+    pub(super) ended: bool,
+    pub(super) over_capacity: bool,
+    welcomed: bool,
+    pub(super) closed: Option<u16>,
+    pub(super) reason: String,
+    pub(super) close_sent: Option<u16>,
+    /// What its own fault must be answered with.
+    pub(super) fault: Option<u16>,
+    pub(super) beliefs: HashMap<usize, Belief>,
+    pub(super) orders: VecDeque<(u64, Order)>,
+    /// Publishes and pings.
+    pub(super) asked: HashMap<u64, &'static str>,
+    pub(super) pongs: Vec<Vec<u8>>,
+    pub(super) gaps: u64,
+    pub(super) events: u64,
+    pub(super) busy: u64,
+    pub(super) not_recovered: u64,
+}
+
+impl Client {
+    pub(super) fn new(shard: usize, over_capacity: bool) -> Client {
+        Client { shard, over_capacity, reading: true, ..Client::default() }
+    }
+
+    /// Takes bytes of the stream and judges every whole message in it.
+    pub(super) fn take(&mut self, bytes: impl Iterator<Item = u8>, truth: &Truth) {
+        self.buffer.extend(bytes);
+        let mut at = 0;
+        loop {
+            let mut cursor = Cursor::new(&self.buffer[at..]);
+            let parsed = FrameHeader::parse(&mut cursor).expect("the server's frame header");
+            let Some((header, len)) = parsed else { break };
+            let end = at + cursor.position() as usize + len as usize;
+            if end > self.buffer.len() {
+                break;
+            }
+            assert!(header.is_final && header.mask.is_none());
+            assert!(!(header.rsv1 || header.rsv2 || header.rsv3));
+            let payload = at + cursor.position() as usize..end;
+            let frame = self.buffer[at..end].to_vec();
+            let payload = self.buffer[payload].to_vec();
+            self.message(header.opcode, &payload, &frame, truth);
+            at = end;
+        }
+        self.buffer.drain(..at);
+    }
+
+    /// Whether the stream stopped within a message.
+    pub(super) fn is_torn(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    fn message(&mut self, opcode: OpCode, payload: &[u8], frame: &[u8], truth: &Truth) {
+        assert!(self.closed.is_none(), "a frame after the close frame");
+        match opcode {
+            OpCode::Control(Control::Close) => {
+                let code = u16::from_be_bytes([payload[0], payload[1]]);
+                self.closed = Some(code);
+                self.reason = String::from_utf8(payload[2..].to_vec()).unwrap();
+            }
+            OpCode::Control(Control::Ping) => self.pongs.push(payload.to_vec()),
+            OpCode::Control(Control::Pong) => {
+                assert_eq!(payload, b"sim");
+                self.asked.remove(&0).expect("a pong nobody asked for");
+            }
+            OpCode::Data(Data::Text) => {
+                let value: Value = serde_json::from_slice(payload).expect("JSON");
+                self.envelope(&value, frame, truth);
+            }
+            other => panic!("{other} from the server"),
+        }
+    }
+
+    fn envelope(&mut self, value: &Value, frame: &[u8], truth: &Truth) {
+        let first = !std::mem::replace(&mut self.welcomed, true);
+        let kind = value["type"].as_str().unwrap();
+        let event = value["event"].as_str();
+        assert_eq!(first, event == Some("session.created"), "welcome first, and once: {value}");
+        assert!(!self.over_capacity, "a welcome to a server that is full");
+        match (kind, event) {
+            ("event", Some("session.created")) => {}
+            ("event", Some("gap")) => self.gap(value, truth),
+            ("event", _) => self.event(value, frame, truth),
+            ("response", Some("subscribe")) => self.subscribed(value, truth),
+            ("response", Some("unsubscribe")) => self.unsubscribed(value, truth),
+            ("response", Some("publish")) => {
+                assert_eq!(value["data"]["status"], "published");
+                self.asked.remove(&correlation(value).unwrap()).expect("published what?");
+            }
+            ("pong", None) => {
+                self.asked.remove(&correlation(value).unwrap()).expect("which ping?");
+            }
+            ("error", None) => self.error(value),
+            _ => panic!("what is {value}"),
+        }
+    }
+
+    fn error(&mut self, value: &Value) {
+        let code = value["error_code"].as_str().unwrap();
+        let Some(id) = correlation(value) else {
+            return assert!(matches!(code, "DECODE_ERROR" | "RATE_LIMIT_EXCEEDED"), "{value}");
+        };
+        assert!(
+            matches!(code, "BUSY" | "RATE_LIMIT_EXCEEDED" | "LIMIT_EXCEEDED" | "UNKNOWN_REQUEST"),
+            "{value}"
+        );
+        self.busy += u64::from(code == "BUSY");
+        self.orders.retain(|(order, _)| *order != id);
+        self.asked.remove(&id);
+    }
+
+    fn order(&mut self, value: &Value) -> Order {
+        let id = correlation(value).expect("a reply to something");
+        let (first, order) = self.orders.pop_front().expect("a reply to an order");
+        assert_eq!(first, id, "orders are answered in order: {value}");
+        order
+    }
+
+    fn subscribed(&mut self, value: &Value, truth: &Truth) {
+        let Order::Subscribe { channels, list, since } = self.order(value) else {
+            panic!("{value}");
+        };
+        let data = &value["data"];
+        assert_eq!(data["status"], "subscribed");
+        if list {
+            assert_eq!(data["failed"], serde_json::json!({}));
+            assert_eq!(data["channels"].as_array().unwrap().len(), channels.len());
+            for channel in channels {
+                let latest = truth.head(channel) + 1;
+                let fresh = Belief { life: None, next: None, latest, recovering: false };
+                self.beliefs.entry(channel).or_insert(fresh);
+            }
+            return;
+        }
+        let channel = channels[0];
+        assert_eq!(data["channel"], truth.name(channel));
+        let seq = data["seq"].as_u64().unwrap();
+        let life = truth.life(channel, data["epoch"].as_str().unwrap());
+        assert!(seq <= truth.length(channel, life), "a position that is not there yet");
+        if let Some(known) = self.beliefs.get_mut(&channel) {
+            assert!(data["recovered"].is_null(), "one subscription, confirmed again: {value}");
+            if let Some(next) = known.next {
+                assert_eq!(next, seq + 1, "confirmed again at another position: {value}");
+            }
+            assert_eq!(*known.life.get_or_insert(life), life);
+            known.next = Some(seq + 1);
+            return;
+        }
+        let mut next = seq + 1;
+        match data["recovered"].as_bool() {
+            None => assert!(since.is_none()),
+            Some(true) => {
+                let (epoch, since) = since.clone().unwrap();
+                assert_eq!(truth.life(channel, &epoch), life);
+                assert!(since <= seq);
+                next = since + 1;
+            }
+            Some(false) => {
+                self.not_recovered += 1;
+                let reason = data["reason"].as_str().unwrap();
+                assert!(matches!(reason, "restart" | "retention" | "ahead"), "{value}");
+                let same = since.is_some_and(|(epoch, _)| epoch == data["epoch"]);
+                assert_eq!(reason == "restart", !same, "{value}");
+                assert!(reason != "retention" || !truth.roomy, "nothing was dropped: {value}");
+            }
+        }
+        let recovering = next != seq + 1;
+        let belief = Belief { life: Some(life), next: Some(next), latest: next, recovering };
+        self.beliefs.insert(channel, belief);
+    }
+
+    fn unsubscribed(&mut self, value: &Value, truth: &Truth) {
+        let Order::Unsubscribe { channels, list } = self.order(value) else { panic!("{value}") };
+        let data = &value["data"];
+        assert_eq!(data["status"], "unsubscribed");
+        if !list {
+            assert_eq!(data["channel"], truth.name(channels[0]));
+        }
+        for channel in channels {
+            self.beliefs.remove(&channel);
+        }
+    }
+
+    fn event(&mut self, value: &Value, frame: &[u8], truth: &Truth) {
+        let channel = truth.channel(value["room"].as_str().unwrap());
+        let seq = value["seq"].as_u64().unwrap();
+        let belief = self.beliefs.get_mut(&channel).expect("an event without a subscription");
+        let life = truth.find(channel, seq, frame).expect("a frame that its home encoded");
+        assert_eq!(*belief.life.get_or_insert(life), life, "a frame of another life");
+        match belief.next {
+            Some(next) => assert_eq!(seq, next, "{channel}: lost, repeated or out of order"),
+            None => assert!(seq <= belief.latest, "{seq}, but {} at the latest", belief.latest),
+        }
+        belief.next = Some(seq + 1);
+        belief.recovering = false;
+        self.events += 1;
+    }
+
+    fn gap(&mut self, value: &Value, truth: &Truth) {
+        let channel = truth.channel(value["room"].as_str().unwrap());
+        let data = &value["data"];
+        let [from, to, missed] =
+            ["from_seq", "to_seq", "missed"].map(|key| data[key].as_u64().unwrap());
+        assert!(!truth.roomy, "a gap where nothing was dropped: {value}");
+        assert!(from <= to && missed == to + 1 - from, "{value}");
+        let belief = self.beliefs.get_mut(&channel).expect("a gap without a subscription");
+        let life = truth.life(channel, data["epoch"].as_str().unwrap());
+        assert_eq!(*belief.life.get_or_insert(life), life, "a gap in another life");
+        match belief.next {
+            Some(next) if belief.recovering => assert!(from <= next && next <= to, "{value}"),
+            Some(next) => assert_eq!(from, next, "{value}"),
+            None => assert!(from <= belief.latest, "{value}"),
+        }
+        belief.next = Some(to + 1);
+        belief.recovering = false;
+        self.gaps += missed;
+    }
+
+    /// Whether it has everything that it was promised.
+    pub(super) fn is_level(&self, truth: &Truth) -> bool {
+        let level = |(channel, belief): (&usize, &Belief)| {
+            let head = belief.life.map_or(truth.head(*channel), |l| truth.length(*channel, l));
+            belief.next.unwrap_or(belief.latest) == head + 1
+        };
+        self.orders.is_empty() && self.asked.is_empty() && self.beliefs.iter().all(level)
+    }
+}
+
+fn correlation(value: &Value) -> Option<u64> {
+    value["correlation_id"].as_str().map(|text| text.parse().unwrap())
+}

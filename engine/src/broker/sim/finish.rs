@@ -1,0 +1,150 @@
+//! A whole run, and what must be true when nothing more happens.
+
+use std::time::Duration;
+
+use super::world::World;
+use crate::telemetry::{Count, MessageError, Totals};
+use crate::types::Time;
+
+/// Rounds within which everything must come to rest: 20 virtual seconds and more.
+const PATIENCE: usize = 6_000;
+
+impl World {
+    pub(super) fn run(&mut self) {
+        for step in 0..self.plan.steps {
+            self.step();
+            if step == self.plan.steps / 2 && !self.plan.lossy {
+                self.serve_the_willing();
+            }
+        }
+        // A loss is noticed when the next frame comes: only then everything must be there.
+        let lossy = std::mem::take(&mut self.plan.lossy);
+        self.settle(!lossy);
+        // Whoever is still there gets what comes now.
+        for channel in 0..self.plan.channels {
+            self.publish(channel);
+        }
+        self.settle(true);
+        if self.plan.drains {
+            self.drain();
+        }
+        self.count();
+    }
+
+    /// Those who read get everything while others are stuck (invariant 6).
+    fn serve_the_willing(&mut self) {
+        let willing: Vec<usize> = (0..self.clients.len())
+            .filter(|client| self.clients[*client].reading && !self.clients[*client].gone)
+            .collect();
+        for _ in 0..PATIENCE {
+            self.round(&willing);
+            let clients = willing.iter().map(|client| &self.clients[*client]);
+            if clients.clone().all(|client| client.ended || client.is_level(&self.truth)) {
+                return;
+            }
+        }
+        let late = willing.iter().find(|client| {
+            let client = &self.clients[**client];
+            !(client.ended || client.is_level(&self.truth))
+        });
+        panic!("somebody waits for those who are stuck: {late:?}");
+    }
+
+    fn round(&mut self, readers: &[usize]) {
+        for shard in 0..self.plan.shards {
+            self.turn(shard, true);
+        }
+        for client in readers {
+            // Whoever reads on and on has a socket that takes more.
+            self.sockets[*client].room = self.sockets[*client].room.max(3_000);
+            self.read(*client, usize::MAX);
+        }
+        self.pass_time(Duration::from_millis(4));
+    }
+
+    /// Everybody reads until nothing is left to be done.
+    fn settle(&mut self, judged: bool) {
+        let all: Vec<usize> = (0..self.clients.len()).collect();
+        all.iter().for_each(|client| self.clients[*client].reading = true);
+        for _ in 0..PATIENCE {
+            self.round(&all);
+            if self.is_at_rest() {
+                return if judged {
+                    self.judge()
+                };
+            }
+        }
+        self.judge();
+        panic!("it never comes to rest: {}", self.unrest());
+    }
+
+    fn is_at_rest(&self) -> bool {
+        let mut lanes = self.lanes.iter().flatten();
+        let mut clients = self.clients.iter().zip(&self.sockets);
+        let mut ports = self.ports.iter().flatten();
+        !self.busy.contains(&true)
+            && self.hubs.iter().all(|hub| hub.is_quiet())
+            && lanes.all(|pair| pair.requests.is_empty() && pair.notices.is_empty())
+            && ports.all(|port| port.key.is_none() || !(port.polled || port.shut || port.paused))
+            && clients.all(|(end, socket)| match end.gone || end.ended {
+                true => socket.released,
+                false => socket.up.is_empty() && socket.down.is_empty() && end.closed.is_none(),
+            })
+    }
+
+    fn unrest(&self) -> String {
+        let quiet: Vec<bool> = self.hubs.iter().map(|hub| hub.is_quiet()).collect();
+        format!("busy {:?}, hubs quiet {quiet:?}", self.busy)
+    }
+
+    fn judge(&self) {
+        for (number, client) in self.clients.iter().enumerate() {
+            let there = !(client.gone || client.ended);
+            assert!(
+                !there || client.is_level(&self.truth),
+                "{number} misses something: {client:?}"
+            );
+            assert!(!there || client.fault.is_none(), "{number}'s fault went unpunished");
+        }
+    }
+
+    fn drain(&mut self) {
+        let now = self.now();
+        let there: Vec<usize> = (0..self.clients.len())
+            .filter(|client| !(self.clients[*client].gone || self.clients[*client].ended))
+            .collect();
+        self.hubs.iter_mut().for_each(|hub| hub.begin_drain(now));
+        self.settle(true);
+        for client in there {
+            assert_eq!(self.clients[client].closed, Some(1001), "client {client}");
+        }
+        assert!(self.hubs.iter().all(|hub| hub.connections() == 0), "somebody was left");
+    }
+
+    /// Nothing is dropped without a count (invariant 10).
+    fn count(&mut self) {
+        let mut totals = Totals::new(self.plan.shards);
+        for hub in &mut self.hubs {
+            hub.update_gauges();
+            totals.absorb(&hub.recorder.swap(None));
+        }
+        let (broadcasts, done) = totals.classes.values().fold((0, 0), |(all, done), class| {
+            (all + class.broadcasts, done + class.broadcast.len())
+        });
+        assert_eq!(broadcasts, self.truth.total(), "broadcasts");
+        let sum = |f: fn(&super::client::Client) -> u64| self.clients.iter().map(f).sum::<u64>();
+        let missed = totals.count(Count::Missed);
+        assert!(missed > 0 || sum(|c| c.gaps) == 0, "gaps are counted");
+        let busy = totals.counters.message_errors[MessageError::Busy as usize];
+        assert!(busy >= sum(|c| c.busy), "refusals are counted");
+        assert!(totals.count(Count::Refused) >= self.refused);
+        let handed = totals.count(Count::Deliveries) + totals.count(Count::CatchUps);
+        assert!(handed >= sum(|c| c.events), "deliveries are counted");
+        if self.lost == 0 {
+            assert_eq!(done, broadcasts, "every broadcast ends once");
+        } else {
+            assert!(totals.count(Count::Rejoins) > 0 || self.lost < 3);
+        }
+        let _ = Time(0);
+    }
+}

@@ -1,0 +1,116 @@
+//! What one seed makes of the world: sizes, limits and tempers, mostly tiny.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::broker::bounds::Bounds;
+use crate::config::{Config, Retention};
+
+/// A part that is broken on purpose, and must be caught.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Canary {
+    /// The outlet says of a write that it went out whole, and drops it.
+    LostWrite,
+    /// The gate lets everything pass.
+    OpenGate,
+    /// The shell reports the end of receiving while a completion is still to come.
+    EarlyReuse,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) seed: u64,
+    pub(super) canary: Option<Canary>,
+    pub(super) shards: usize,
+    pub(super) channels: usize,
+    /// Connections open at once on one shard.
+    pub(super) capacity: usize,
+    pub(super) steps: usize,
+    pub(super) lane: usize,
+    pub(super) batch: usize,
+    /// Bytes of a socket's send buffer, at most.
+    pub(super) socket: usize,
+    /// Bytes of a message's padding, at most; now and then ten times that.
+    pub(super) padding: usize,
+    /// Logs and outboxes are so large that nobody may ever miss anything.
+    pub(super) roomy: bool,
+    /// Clients vanish, send garbage or stall.
+    pub(super) rough: bool,
+    /// Frames are lost between shards (which the sequence numbers must reveal).
+    pub(super) lossy: bool,
+    /// The clock makes leaps of seconds.
+    pub(super) leaps: bool,
+    pub(super) drains: bool,
+    pub(super) sealed: bool,
+    pub(super) bounds: Bounds,
+    pub(super) config: Arc<Config>,
+}
+
+impl Plan {
+    pub(super) fn new(seed: u64, canary: Option<Canary>) -> Plan {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let rng = &mut rng;
+        let roomy = rng.u8(..3) == 0;
+        let shards = rng.usize(2..=4);
+        let bounds = Bounds {
+            slice: pick(rng, &[1, 2, 3, 7, 1_024]),
+            laggards: pick(rng, &[1, 2, 64]),
+            join: pick(rng, &[100, 600, 2_000, 64 << 10]),
+            chunk: pick(rng, &[64, 700, 16 << 10]),
+            laggard_bytes: if roomy { 1 << 30 } else { pick(rng, &[4_000, 20_000, 1 << 20]) },
+            channel_frames: pick(rng, &[4, 20, 4_096]),
+            shard_unswept: pick(rng, &[2_000, 20_000, 1 << 20]),
+        };
+        Plan {
+            seed,
+            canary,
+            shards,
+            channels: rng.usize(1..=5),
+            capacity: rng.usize(2..=6),
+            steps: rng.usize(150..=700),
+            lane: pick(rng, &[1, 1, 2, 3, 4, 16, 256]),
+            batch: rng.usize(1..=8),
+            socket: pick(rng, &[40, 300, 1_000, 5_000, 100_000]),
+            padding: pick(rng, &[1, 50, 300, 2_000]),
+            roomy,
+            rough: rng.u8(..4) != 0,
+            lossy: rng.u8(..8) == 0,
+            leaps: rng.u8(..3) == 0,
+            drains: rng.u8(..3) == 0,
+            sealed: rng.bool(),
+            bounds,
+            config: Arc::new(config(rng, roomy)),
+        }
+    }
+}
+
+fn config(rng: &mut fastrand::Rng, roomy: bool) -> Config {
+    let retention = if roomy {
+        Retention {
+            frames: 1 << 20,
+            bytes: 1 << 30,
+            age: Duration::from_secs(100_000),
+            shard_bytes: 1 << 30,
+        }
+    } else {
+        Retention {
+            frames: pick(rng, &[1, 3, 10, 100]),
+            bytes: pick(rng, &[400, 2_000, 20_000]),
+            age: Duration::from_secs(pick(rng, &[1, 10, 60])),
+            shard_bytes: pick(rng, &[1_000, 5_000, 100_000]),
+        }
+    };
+    Config {
+        anonymous_publish: true,
+        message_rate: pick(rng, &[0, 0, 100]),
+        max_outbox: if roomy { 1 << 20 } else { pick(rng, &[1_000, 4_000, 16 << 10]) },
+        max_message: 4_000,
+        keepalive: Duration::from_secs(pick(rng, &[1, 5, 20])),
+        retention,
+        ..Config::default()
+    }
+}
+
+pub(super) fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[T]) -> T {
+    choices[rng.usize(..choices.len())]
+}

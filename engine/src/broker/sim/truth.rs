@@ -1,0 +1,95 @@
+//! What the homes encoded: every frame of every life of every channel.
+
+use std::sync::Arc;
+
+use crate::broker::frame::Frame;
+use crate::broker::hub::Hub;
+use crate::types::{ChannelName, Epoch, Seq};
+
+pub(super) struct Truth {
+    pub(super) roomy: bool,
+    names: Vec<ChannelName>,
+    lives: Vec<Vec<(Epoch, Vec<Arc<Frame>>)>>,
+}
+
+impl Truth {
+    pub(super) fn new(channels: usize, roomy: bool) -> Truth {
+        let name = |i| ChannelName::parse(&format!("room:{i}")).unwrap();
+        let names = (0..channels).map(name).collect();
+        Truth { roomy, names, lives: vec![Vec::new(); channels] }
+    }
+
+    /// Copies what the homes have encoded since the last call.
+    pub(super) fn observe(&mut self, hubs: &[Hub]) {
+        for (name, lives) in self.names.iter().zip(&mut self.lives) {
+            let hub = &hubs[Hub::home_of(name, hubs.len()).index()];
+            let Some(index) = hub.channels.find(name.as_str()) else { continue };
+            let log = &hub.channels[index].log;
+            if lives.last().is_none_or(|(epoch, _)| *epoch != log.epoch()) {
+                lives.push((log.epoch(), Vec::new()));
+            }
+            let frames = &mut lives.last_mut().unwrap().1;
+            for frame in log.from(Seq(frames.len() as u64 + 1)) {
+                assert_eq!(frame.seq.0, frames.len() as u64 + 1, "a home skips nothing");
+                frames.push(frame.clone());
+            }
+            assert_eq!(log.head().0, frames.len() as u64);
+        }
+    }
+
+    pub(super) fn channels(&self) -> usize {
+        self.names.len()
+    }
+
+    pub(super) fn name(&self, channel: usize) -> &str {
+        self.names[channel].as_str()
+    }
+
+    pub(super) fn channel_name(&self, channel: usize) -> &ChannelName {
+        &self.names[channel]
+    }
+
+    pub(super) fn channel(&self, name: &str) -> usize {
+        self.names.iter().position(|known| known.as_str() == name).expect("a channel of ours")
+    }
+
+    /// Position of the newest message.
+    pub(super) fn head(&self, channel: usize) -> u64 {
+        self.lives[channel].last().map_or(0, |(_, frames)| frames.len() as u64)
+    }
+
+    /// A random position of some life, as a client might remember it.
+    pub(super) fn position(&self, rng: &mut fastrand::Rng, channel: usize) -> (String, u64) {
+        let lives = &self.lives[channel];
+        if lives.is_empty() || rng.u8(..10) == 0 {
+            return ("0123456789abcdef".into(), rng.u64(..9));
+        }
+        let life = if rng.u8(..5) == 0 { rng.usize(..lives.len()) } else { lives.len() - 1 };
+        let (epoch, frames) = &lives[life];
+        let head = frames.len() as u64;
+        let back = if rng.bool() { rng.u64(..=head.min(5)) } else { rng.u64(..=head) };
+        (epoch.to_string(), head - back + u64::from(rng.u8(..20) == 0))
+    }
+
+    /// The life with this epoch; one that there never was has a number of its own.
+    pub(super) fn life(&self, channel: usize, epoch: &str) -> usize {
+        let lives = &self.lives[channel];
+        lives.iter().position(|(known, _)| known.to_string() == epoch).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn length(&self, channel: usize, life: usize) -> u64 {
+        self.lives[channel][life].1.len() as u64
+    }
+
+    /// The life in which this position has exactly these bytes (invariant 4).
+    pub(super) fn find(&self, channel: usize, seq: u64, bytes: &[u8]) -> Option<usize> {
+        let place = (seq as usize).checked_sub(1)?;
+        let same = |frames: &[Arc<Frame>]| frames.get(place).is_some_and(|f| f.bytes() == bytes);
+        self.lives[channel].iter().rposition(|(_, frames)| same(frames))
+    }
+
+    /// Everything ever accepted.
+    pub(super) fn total(&self) -> u64 {
+        self.lives.iter().flatten().map(|(_, frames)| frames.len() as u64).sum()
+    }
+}

@@ -1,0 +1,304 @@
+//! Hubs, sockets, lanes, clients and one clock, moved step by step by the seed.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::client::Client;
+use super::net::{Pair, Port, SimLanes, SimOutlet, Socket};
+use super::plan::{Canary, Plan};
+use super::truth::Truth;
+use crate::broker::effect::Effect;
+use crate::broker::hub::{Admission, Hub};
+use crate::broker::lifecycle::ReceiveEnd;
+use crate::limits::TICK;
+use crate::types::{ConnectionKey, EventName, JsonObject, Now, Publication, ShardId, Time};
+
+pub(super) struct World {
+    pub(super) plan: Plan,
+    pub(super) rng: fastrand::Rng,
+    pub(super) now: Time,
+    ticks: Vec<Time>,
+    pub(super) hubs: Vec<Hub>,
+    pub(super) busy: Vec<bool>,
+    pub(super) lanes: Vec<Vec<Pair>>,
+    pub(super) ports: Vec<Vec<Port>>,
+    pub(super) sockets: Vec<Socket>,
+    pub(super) clients: Vec<Client>,
+    pub(super) truth: Truth,
+    pub(super) refused: u64,
+    pub(super) lost: u64,
+    pub(super) next_id: u64,
+    /// Steps to be remembered for a failure's report.
+    steps: usize,
+    trace: VecDeque<String>,
+}
+
+impl World {
+    pub(super) fn new(plan: Plan) -> World {
+        let hub = |shard| {
+            let (id, config) = (ShardId(shard as u8), plan.config.clone());
+            let seed = plan.seed * 64 + shard as u64;
+            let mut hub = Hub::new(config, id, plan.shards, plan.capacity, seed);
+            hub.bounds = plan.bounds;
+            if plan.canary == Some(Canary::OpenGate) {
+                hub.gate.leave_open();
+            }
+            hub
+        };
+        let row = |_| (0..plan.shards).map(|_| Pair::default()).collect();
+        World {
+            rng: fastrand::Rng::with_seed(plan.seed ^ 0x51b0),
+            now: Time(1_000_000_000),
+            ticks: vec![Time(0); plan.shards],
+            hubs: (0..plan.shards).map(hub).collect(),
+            busy: vec![false; plan.shards],
+            lanes: (0..plan.shards).map(row).collect(),
+            ports: (0..plan.shards).map(|_| Vec::new()).collect(),
+            sockets: Vec::new(),
+            clients: Vec::new(),
+            truth: Truth::new(plan.channels, plan.roomy),
+            refused: 0,
+            lost: 0,
+            next_id: 1,
+            steps: super::setting("SIM_STEPS").map_or(50, |steps| steps as usize),
+            trace: VecDeque::new(),
+            plan,
+        }
+    }
+
+    pub(super) fn note(&mut self, step: impl FnOnce() -> String) {
+        if self.trace.len() == self.steps {
+            self.trace.pop_front();
+        }
+        self.trace.push_back(step());
+    }
+
+    pub(super) fn last_steps(&self) -> String {
+        self.trace.iter().map(|step| format!("  {step}\n")).collect()
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now { mono: self.now, unix_us: 1_700_000_000_000_000 + (self.now.0 / 1_000) as i64 }
+    }
+
+    pub(super) fn pass_time(&mut self, by: Duration) {
+        self.now = self.now + by;
+    }
+
+    pub(super) fn chance(&mut self, percent: u8) -> bool {
+        self.rng.u8(..100) < percent
+    }
+
+    /// A client comes. The hub may have no room for it.
+    pub(super) fn connect(&mut self, shard: usize) {
+        let over_capacity = self.plan.rough && self.chance(3);
+        let sealed = self.plan.sealed && self.rng.bool();
+        let peer = ([127, 0, 0, 1], 1).into();
+        let admission = Admission { peer, secure: sealed, over_capacity };
+        let now = self.now();
+        let Some(key) = self.hubs[shard].admit(now, &admission) else {
+            return self.note(|| format!("shard {shard} is full"));
+        };
+        let (client, index) = (self.clients.len(), key.index as usize);
+        self.note(|| format!("client {client} connects to shard {shard} as {key:?}"));
+        self.clients.push(Client::new(shard, over_capacity));
+        let room = self.rng.usize(1..=self.plan.socket);
+        self.sockets.push(Socket { sealed, room, ..Socket::default() });
+        let ports = &mut self.ports[shard];
+        if index >= ports.len() {
+            ports.resize_with(index + 1, Port::default);
+        }
+        assert!(ports[index].key.is_none(), "a slot that is taken (12)");
+        let ghost = ports[index].ghost;
+        ports[index] = Port { key: Some(key), client, armed: true, ghost, ..Port::default() };
+    }
+
+    /// Publishes from outside on the channel's home.
+    pub(super) fn publish(&mut self, channel: usize) {
+        let name = self.truth.channel_name(channel).clone();
+        let home = Hub::home_of(&name, self.plan.shards).index();
+        if !self.hubs[home].wants_input() {
+            return;
+        }
+        let publication = Publication {
+            channel: name,
+            event: EventName::parse("news").unwrap(),
+            data: JsonObject::parse(self.document().as_bytes()).unwrap(),
+        };
+        let now = self.now();
+        let seq = self.hubs[home].publish(now, &publication);
+        self.refused += u64::from(seq.is_err());
+        self.note(|| format!("published to {channel}: {seq:?}"));
+        self.truth.observe(&self.hubs);
+    }
+
+    pub(super) fn document(&mut self) -> String {
+        let most = self.plan.padding * if self.chance(5) { 10 } else { 1 };
+        let most = most.min(self.plan.config.max_message - 300);
+        format!("{{\"pad\":\"{}\"}}", "x".repeat(self.rng.usize(..=most)))
+    }
+
+    /// One turn of a shard's shell, as `all` as possible or a random part of it.
+    pub(super) fn turn(&mut self, shard: usize, all: bool) {
+        let now = self.now();
+        if self.ticks[shard] <= self.now {
+            self.ticks[shard] = self.now + TICK;
+            self.hubs[shard].handle_tick(now);
+        }
+        for index in 0..self.ports[shard].len() {
+            self.complete(shard, index, all);
+        }
+        self.take_lanes(shard, all);
+        self.truth.observe(&self.hubs);
+        self.transmit(shard);
+        self.hubs[shard].check();
+        let busy = self.busy[shard];
+        self.note(|| format!("shard {shard} turns; busy: {busy}"));
+    }
+
+    fn transmit(&mut self, shard: usize) {
+        let now = self.now();
+        let mut outlet = SimOutlet {
+            ports: &mut self.ports[shard],
+            sockets: &mut self.sockets,
+            limit: self.plan.batch,
+            at: self.now,
+            canary: self.plan.canary,
+            rng: &mut self.rng.fork(),
+            runs: Vec::new(),
+            queued: Default::default(),
+        };
+        let mut lanes = SimLanes {
+            row: &mut self.lanes[shard],
+            capacity: self.plan.lane,
+            lossy: self.plan.lossy,
+            lost: &mut self.lost,
+            rng: &mut self.rng,
+        };
+        self.busy[shard] = self.hubs[shard].poll_transmit(now, &mut outlet, &mut lanes);
+        assert!(outlet.runs.is_empty(), "writes without a flush");
+        while let Some(effect) = self.hubs[shard].poll_effect() {
+            self.note(|| format!("shard {shard}: {effect:?}"));
+            self.apply(shard, effect);
+        }
+    }
+
+    fn port(&mut self, shard: usize, key: ConnectionKey) -> &mut Port {
+        let port = &mut self.ports[shard][key.index as usize];
+        assert_eq!(port.key, Some(key), "an effect on a slot of others");
+        port
+    }
+
+    fn apply(&mut self, shard: usize, effect: Effect) {
+        let early = self.plan.canary == Some(Canary::EarlyReuse);
+        match effect {
+            Effect::PauseReceive(key) => self.port(shard, key).paused = true,
+            Effect::ResumeReceive(key) => self.port(shard, key).paused = false,
+            Effect::AwaitWritable(key) => {
+                let port = self.port(shard, key);
+                assert!(!std::mem::replace(&mut port.polled, true), "two polls of one slot");
+            }
+            Effect::ShutdownWrite(key) => {
+                let port = self.port(shard, key);
+                assert!(!std::mem::replace(&mut port.shut, true), "two FINs");
+                let client = port.client;
+                self.sockets[client].fin = true;
+            }
+            Effect::CancelReceive(key) => {
+                let delay = self.rng.u8(..6);
+                let port = self.port(shard, key);
+                assert!(port.cancelled.is_none(), "cancelled twice");
+                port.polled = false;
+                port.cancelled = Some(delay);
+                if early {
+                    port.ghost = std::mem::take(&mut port.armed);
+                    port.cancelled = Some(0);
+                }
+            }
+            Effect::Release(key) => {
+                let port = self.port(shard, key);
+                let flying = port.armed || port.polled || port.cancelled.is_some();
+                assert!(!flying, "released with something in flight (12)");
+                port.key = None;
+                let client = port.client;
+                self.sockets[client].fin = true;
+                self.sockets[client].released = true;
+            }
+        }
+    }
+
+    /// Completions of one slot.
+    fn complete(&mut self, shard: usize, index: usize, all: bool) {
+        let (now, late) = (self.now(), self.rng.bool());
+        let port = &mut self.ports[shard][index];
+        let Some(key) = port.key else { return };
+        if port.cancelled.is_none() && std::mem::take(&mut port.ghost) {
+            // The canary's late completion: it carries the index only, and so the wrong key.
+            return self.hubs[shard].handle_end(now, key, ReceiveEnd::Eof);
+        }
+        let client = port.client;
+        if let Some(turns) = port.cancelled {
+            if turns > 0 {
+                port.cancelled = Some(turns - 1);
+                if port.armed && late {
+                    self.receive(shard, index, key, client, all);
+                }
+                return;
+            }
+            (port.armed, port.cancelled) = (false, None);
+            return self.hubs[shard].handle_receive_ended(now, key);
+        }
+        if port.polled && self.sockets[client].is_writable() && (all || late) {
+            port.polled = false;
+            self.hubs[shard].handle_writable(now, key);
+        }
+        let port = &self.ports[shard][index];
+        // What has arrived before a pause still comes.
+        if port.armed && (!port.paused || (late && !all)) && (all || self.rng.bool()) {
+            self.receive(shard, index, key, client, all);
+        }
+    }
+
+    fn receive(
+        &mut self,
+        shard: usize,
+        index: usize,
+        key: ConnectionKey,
+        client: usize,
+        all: bool,
+    ) {
+        let now = self.now();
+        let socket = &mut self.sockets[client];
+        if !socket.up.is_empty() {
+            let most = if self.rng.bool() { 10 } else { socket.up.len() }.min(socket.up.len());
+            let size = if all { socket.up.len() } else { self.rng.usize(1..=most) };
+            let mut bytes: Vec<u8> = socket.up.drain(..size).collect();
+            self.hubs[shard].handle_received(now, key, &mut bytes);
+        } else if let Some(end) = socket.up_end.take() {
+            self.ports[shard][index].armed = false;
+            self.hubs[shard].handle_end(now, key, end);
+        }
+    }
+
+    fn take_lanes(&mut self, shard: usize, all: bool) {
+        let now = self.now();
+        for from in 0..self.plan.shards {
+            let most = if all { usize::MAX } else { self.rng.usize(..8) };
+            for _ in 0..most {
+                let hub = &mut self.hubs[shard];
+                let lane = &mut self.lanes[from][shard];
+                if !hub.wants_input() {
+                    return;
+                }
+                let from = ShardId(from as u8);
+                let notices_first = self.rng.bool();
+                if notices_first || lane.requests.is_empty() {
+                    let Some(notice) = lane.notices.pop_front() else { break };
+                    hub.handle_notice(now, from, notice);
+                } else if let Some(request) = lane.requests.pop_front() {
+                    hub.handle_request(now, from, request);
+                }
+            }
+        }
+    }
+}
