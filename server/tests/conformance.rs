@@ -1,9 +1,9 @@
 //! Autobahn's cases (PyPI `kosoku`) against the session code in its echo mode.
 
-mod support;
 #[allow(dead_code)]
 #[path = "../../engine/examples/echo.rs"]
 mod echo;
+mod support;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -129,7 +129,8 @@ fn a_key_of_another_certificate_is_refused() {
     let (_one, cert) = certificate();
     let (_other, other) = certificate();
     let key = other.with_file_name(key_name(&other));
-    let flags = [format!("--cert-file={}", cert.display()), format!("--key-file={}", key.display())];
+    let flags =
+        [format!("--cert-file={}", cert.display()), format!("--key-file={}", key.display())];
     Attempt::new(&[&flags[0], &flags[1]]).fails_naming(&["key_file", "match"]);
 }
 

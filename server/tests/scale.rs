@@ -175,5 +175,9 @@ fn a_stalled_subscriber_holds_up_nobody_and_is_closed_when_the_log_has_passed_it
     assert_eq!(&last.payload[2..], b"slow consumer");
     let all = broadcast(&mut others);
     assert!(next < all, "it missed {} of {all}", all - next);
-    assert_eq!(server.metric("websocket_connection_errors_total", ""), 1.0, "nobody else is closed");
+    assert_eq!(
+        server.metric("websocket_connection_errors_total", ""),
+        1.0,
+        "nobody else is closed"
+    );
 }

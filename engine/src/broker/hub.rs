@@ -11,7 +11,8 @@
 //! | `home` | sequencing, and serving other shards |
 //! | `remote` | being served by a channel's home |
 //! | `retention` | what the logs keep |
-//! | `transmit` | replies, sweeps, the batch |
+//! | `transmit` | replies and sweeps |
+//! | `batch` | one write per connection, and what a flush brings |
 //! | `catch_up` | laggards |
 //! | `clock` | deadlines, keepalive, idle channels |
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::batch::Batch;
 use super::bounds::Bounds;
 use super::channel::{Channel, Channels, Link, Remote, RemoteState};
 use super::clock::Clock;
@@ -29,7 +31,7 @@ use super::gate::Gate;
 use super::operation::Operation;
 use super::retention::Retained;
 use super::session::PendingPublish;
-use super::transmit::Transmit;
+use super::transmit::Reply;
 use crate::config::Config;
 use crate::limits::MAX_CHANNELS_PER_SHARD;
 use crate::telemetry::{Gauge, MessageType, Recorder};
@@ -53,7 +55,9 @@ pub struct Hub {
     pub(super) gate: Gate,
     /// Second of each connection's last receive: dense, swept by the clock.
     pub(super) last_rx: Vec<u32>,
-    pub(super) transmit: Transmit,
+    pub(super) batch: Batch,
+    /// Frames for single connections, in the order they are written.
+    pub(super) replies: VecDeque<Reply>,
     /// Channels with something new, in the order they are swept.
     pub(super) dirty: VecDeque<u32>,
     /// Laggards that may be written.
@@ -122,7 +126,8 @@ impl Hub {
             connections: Connections::new(capacity),
             gate: Gate::new(),
             last_rx: Vec::new(),
-            transmit: Transmit::default(),
+            batch: Batch::default(),
+            replies: VecDeque::new(),
             dirty: VecDeque::new(),
             ready: VecDeque::new(),
             effects: VecDeque::new(),
