@@ -30,6 +30,10 @@ impl World {
             45..50 => {
                 let ms = self.rng.u64(..60);
                 let leap = self.plan.leaps && self.chance(10);
+                if leap {
+                    // No shard sleeps for seconds on something to be done.
+                    (0..self.plan.shards).for_each(|shard| self.turn(shard, false));
+                }
                 self.pass_time(Duration::from_millis(if leap { ms * 300 } else { ms }));
             }
             50..54 => {
