@@ -90,6 +90,8 @@ impl World {
             assert!(!end.is_torn() || excused, "client {client} got half a frame");
             let (closed, fault, reason) = (end.closed, end.fault, end.reason.clone());
             self.note(|| format!("client {client} ended: {closed:?} {reason}"));
+            let blamed = closed == Some(1008) || reason == "slow consumer";
+            assert!(excused || !blamed, "client {client} read everything: {closed:?} {reason}");
             let mut expected: Vec<u16> = vec![1001, 1008, 1011, 1013];
             expected.extend(fault);
             let known = closed.is_none_or(|code| expected.contains(&code));
