@@ -96,7 +96,7 @@ impl Hub {
 
     fn check_lists(&self) {
         let entries = self.retained.oldest.len();
-        assert!(entries <= 2 * self.channels.slots() as usize + 64, "{entries} ages of logs");
+        assert!(entries <= 2 * self.channels.slots() as usize + 16, "{entries} ages of logs");
         for lane in &self.lanes {
             assert!(lane.open <= 2 * LANE_CREDITS);
             assert!(lane.publishes.len() + lane.asks.len() <= 4 * LANE_CREDITS);

@@ -1,16 +1,19 @@
 //! A whole run, and what must be true when nothing more happens.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::world::World;
 use crate::telemetry::{Count, MessageError, Totals};
-use crate::types::Time;
+
+/// What a run met, and how often.
+pub(super) type Tally = BTreeMap<&'static str, u64>;
 
 /// Rounds within which everything must come to rest: 20 virtual seconds and more.
 const PATIENCE: usize = 6_000;
 
 impl World {
-    pub(super) fn run(&mut self) {
+    pub(super) fn run(&mut self) -> Tally {
         for step in 0..self.plan.steps {
             self.step();
             if step == self.plan.steps / 2 && !self.plan.lossy {
@@ -28,7 +31,7 @@ impl World {
         if self.plan.drains {
             self.drain();
         }
-        self.count();
+        self.count()
     }
 
     /// Those who read get everything while others are stuck (invariant 6).
@@ -122,7 +125,7 @@ impl World {
     }
 
     /// Nothing is dropped without a count (invariant 10).
-    fn count(&mut self) {
+    fn count(&mut self) -> Tally {
         let mut totals = Totals::new(self.plan.shards);
         for hub in &mut self.hubs {
             hub.update_gauges();
@@ -145,6 +148,21 @@ impl World {
         } else {
             assert!(totals.count(Count::Rejoins) > 0 || self.lost < 3);
         }
-        let _ = Time(0);
+        let closed = |reason: &str| {
+            self.clients.iter().filter(|client| client.reason.starts_with(reason)).count() as u64
+        };
+        use Count::{Laggards, LaneFull, LogEvictions, Missed, Recoveries, Refused, Rejoins};
+        let counts = [LaneFull, Laggards, LogEvictions, Missed, Recoveries, Refused, Rejoins];
+        let mut tally: Tally = counts.map(|what| (what.label(), totals.count(what))).into();
+        tally.insert("gaps", sum(|client| client.gaps));
+        tally.insert("busy", sum(|client| client.busy));
+        tally.insert("not recovered", sum(|client| client.not_recovered));
+        tally.insert("outbox full", closed("Replies"));
+        tally.insert("slow consumers", closed("slow consumer"));
+        tally.insert("laggard memory", closed("slow consumer: "));
+        tally.insert("keepalive", closed("keepalive"));
+        tally.insert("drained", closed("Server is shutting"));
+        tally.insert("full", closed("Server at maximum"));
+        tally
     }
 }
