@@ -16,6 +16,9 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use finish::Tally;
+use std::time::Duration;
+
+use crate::limits;
 use plan::{Canary, Plan};
 use world::World;
 
@@ -56,6 +59,23 @@ fn every_subscriber_sees_every_message_once_in_order_or_is_told() {
     println!("{} seeds: {met:?}", seeds.len());
     let never: Vec<_> = met.iter().filter(|(_, n)| **n == 0).collect();
     assert!(seeds.len() < SEEDS as usize || never.is_empty(), "never met: {never:?}");
+}
+
+/// A channel that is emptied by age and filled again, for ever.
+#[test]
+fn the_list_of_ages_does_not_grow() {
+    let mut plan = Plan::new(0, None);
+    let mut config = (*plan.config).clone();
+    config.retention.age = Duration::from_secs(1);
+    (plan.config, plan.shards) = (config.into(), 2);
+    let mut world = World::new(plan);
+    for round in 0..2_000 {
+        if round % 40 == 0 {
+            world.publish(0);
+        }
+        world.pass_time(limits::TICK);
+        (0..2).for_each(|shard| world.turn(shard, true));
+    }
 }
 
 /// Whether the checks find a part that is broken on purpose.
