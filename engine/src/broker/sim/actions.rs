@@ -114,6 +114,10 @@ impl World {
         self.sockets[client].up.extend(bytes);
     }
 
+    pub(super) fn say(&mut self, client: usize, text: &str) {
+        self.send(client, TEXT, text.as_bytes());
+    }
+
     fn may_speak(&self, client: usize) -> bool {
         let end = &self.clients[client];
         !(end.gone || end.ended || end.fault.is_some())
@@ -157,7 +161,7 @@ impl World {
             }
         };
         self.note(|| format!("client {client} says {}", &text[..text.len().min(150)]));
-        self.send(client, TEXT, text.as_bytes());
+        self.say(client, &text);
     }
 
     fn subscribe(&mut self, client: usize, id: u64, channel: usize, name: &str) -> String {

@@ -62,6 +62,11 @@ impl Client {
         Client { shard, over_capacity, reading: true, ..Client::default() }
     }
 
+    pub(super) fn subscribes(&mut self, id: u64, channels: &[usize]) {
+        let channels = channels.to_vec();
+        self.orders.push_back((id, Order::Subscribe { channels, list: true, since: None }));
+    }
+
     /// Takes bytes of the stream and judges every whole message in it.
     pub(super) fn take(&mut self, bytes: impl Iterator<Item = u8>, truth: &Truth) {
         self.buffer.extend(bytes);
