@@ -261,13 +261,17 @@ impl Client {
         self.gaps += missed;
     }
 
-    /// Whether it has everything that it was promised.
+    /// Whether it has everything that it was promised, and every answer.
     pub(super) fn is_level(&self, truth: &Truth) -> bool {
-        let level = |(channel, belief): (&usize, &Belief)| {
-            let head = belief.life.map_or(truth.head(*channel), |l| truth.length(*channel, l));
-            belief.next.unwrap_or(belief.latest) == head + 1
-        };
-        self.orders.is_empty() && self.asked.is_empty() && self.beliefs.iter().all(level)
+        let level = (0..truth.channels()).all(|channel| self.has_all(channel, truth));
+        level && self.orders.is_empty() && self.asked.is_empty()
+    }
+
+    /// Whether it has everything of a channel that it was promised.
+    pub(super) fn has_all(&self, channel: usize, truth: &Truth) -> bool {
+        let Some(belief) = self.beliefs.get(&channel) else { return true };
+        let head = belief.life.map_or(truth.head(channel), |life| truth.length(channel, life));
+        belief.next.unwrap_or(belief.latest) == head + 1
     }
 }
 
