@@ -1,5 +1,7 @@
 //! Log lines on standard error.
 
+use std::io::IsTerminal;
+
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -18,7 +20,8 @@ pub fn start(settings: &Settings) {
         .with_target("uringcast", level)
         .with_target("uringcast_engine", level)
         .with_target("uringcast_server", level);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let ansi = std::io::stderr().is_terminal();
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
     let registry = tracing_subscriber::registry().with(targets);
     let _ = match settings.log_format {
         LogFormat::Text => registry.with(layer.with_target(false)).try_init(),

@@ -50,12 +50,24 @@ fn check_config_prints_and_exits_0_or_explains_and_exits_2() {
 
 #[test]
 fn too_low_a_limit_of_open_files_is_told_with_the_remedy() {
-    let script = format!("ulimit -n 200; exec {PROGRAM} --shards=1 --max-connections=5000");
+    let flags = "--port=0 --control-port=0 --metrics-port=0 --shards=1 --max-connections=5000";
+    let script = format!("ulimit -n 200; exec {PROGRAM} {flags}");
     let output = Command::new("sh").args(["-c", &script]).env_clear().output().unwrap();
     let (code, _, err) = told(output);
     assert_eq!(code, 2, "{err}");
-    assert!(err.contains("max_connections = 5000") && err.contains("limit of 200 open"), "{err}");
-    assert!(err.contains("LimitNOFILE="), "{err}");
+    for words in ["max_connections is 5000", "RLIMIT_NOFILE", "from 200", "LimitNOFILE="] {
+        assert!(err.contains(words), "{words:?} is not in {err:?}");
+    }
+}
+
+#[test]
+fn a_client_port_in_use_is_told_with_the_remedy() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let port = format!("--port={}", address.port());
+    let (code, out, err) = run(&[&port, "--control-port=0", "--metrics-port=0"]);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(err.contains(&address.to_string()) && err.contains("choose another port"), "{err}");
 }
 
 #[test]

@@ -6,9 +6,9 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use common::{file, read, settings};
+use uringcast_server::check;
 use uringcast_server::config::{Config, Home, Identity, Tls};
 use uringcast_server::settings::value::MASK;
-use uringcast_server::check;
 
 fn home() -> Home<'static> {
     Home { state: Some(OsStr::new("/state")), home: Some(OsStr::new("/home/u")) }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -189,17 +189,6 @@ fn tls_is_announced_with_the_certificate_to_trust() {
     assert!(cert.contains("BEGIN CERTIFICATE"));
 }
 
-#[test]
-fn a_client_port_in_use_is_the_operator_s_to_mend() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_uringcast-server"));
-    command.args(["--control-port=0", "--metrics-port=0", "--port", &port]).env_clear();
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(2) && said.contains(&port), "{said}");
-}
-
 /// Opens a WebSocket and reads until the welcome has come.
 fn open_client(server: &Server) -> TcpStream {
     let mut client = TcpStream::connect(server.address("listening")).unwrap();
@@ -218,14 +207,18 @@ fn open_client(server: &Server) -> TcpStream {
 }
 
 #[test]
-fn a_signal_drains_and_exits_0() {
-    let mut server = Server::start(&["--drain-timeout=0"]);
+fn a_signal_closes_clients_with_1001_and_exits_0() {
+    let mut server = Server::start(&["--drain-timeout=1m"]);
     let mut client = open_client(&server);
     server.signal();
+    let mut close = [0; 4];
+    client.read_exact(&mut close).unwrap();
+    assert_eq!((close[0], &close[2..]), (0x88, &1001_u16.to_be_bytes()[..]), "{close:?}");
+    let masked_with_zeros = [&[0x88, 0x82, 0, 0, 0, 0][..], &1001_u16.to_be_bytes()].concat();
+    client.write_all(&masked_with_zeros).unwrap();
+    client.read_to_end(&mut Vec::new()).unwrap();
+    drop(client);
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
-    let mut rest = Vec::new();
-    // The end may be a reset: the deadline is zero.
-    let _ = client.read_to_end(&mut rest);
 }
 
 #[test]

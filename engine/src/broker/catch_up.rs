@@ -22,11 +22,11 @@ impl Hub {
     /// After `Effect::AwaitWritable`: the socket has room, or is dead and will say so on writing.
     pub fn handle_writable(&mut self, _now: Now, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if let Some(laggard) = &mut connection.laggard {
-            if laggard.state == LagState::Waiting {
-                laggard.state = LagState::Ready;
-                self.ready.push_back(key);
-            }
+        if let Some(laggard) = &mut connection.laggard
+            && laggard.state == LagState::Waiting
+        {
+            laggard.state = LagState::Ready;
+            self.ready.push_back(key);
         }
     }
 
@@ -49,10 +49,10 @@ impl Hub {
         laggard.closing = closing;
         self.recorder.count(Count::Laggards, 1);
         self.make_laggard(key, laggard);
-        if let Some((channel, next)) = at_cursor {
-            if let Some(laggard) = &mut self.connections[key.index].laggard {
-                laggard.set_cursor(channel, next);
-            }
+        if let Some((channel, next)) = at_cursor
+            && let Some(laggard) = &mut self.connections[key.index].laggard
+        {
+            laggard.set_cursor(channel, next);
         }
         self.await_writable(key);
         self.charge(now, key);
@@ -244,11 +244,11 @@ impl Hub {
     /// A laggard's write went out whole, unless an exception said otherwise.
     pub(super) fn laggard_written(&mut self, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if let Some(laggard) = &mut connection.laggard {
-            if laggard.state == LagState::Writing {
-                laggard.state = LagState::Ready;
-                self.ready.push_back(key);
-            }
+        if let Some(laggard) = &mut connection.laggard
+            && laggard.state == LagState::Writing
+        {
+            laggard.state = LagState::Ready;
+            self.ready.push_back(key);
         }
     }
 

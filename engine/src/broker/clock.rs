@@ -133,10 +133,12 @@ impl Hub {
             return self.forget(index);
         }
         let unheard = channel.live.is_empty() && channel.holds == 0;
-        if let Link::Remote(remote) = &channel.link {
-            if remote.state == RemoteState::Live && unheard && unused >= INTEREST_LINGER {
-                self.ask(index, RemoteState::Leaving);
-            }
+        if let Link::Remote(remote) = &channel.link
+            && remote.state == RemoteState::Live
+            && unheard
+            && unused >= INTEREST_LINGER
+        {
+            self.ask(index, RemoteState::Leaving);
         }
     }
 }

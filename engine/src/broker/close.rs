@@ -4,7 +4,7 @@ use crate::telemetry::ConnectionError;
 
 /// Every reason to close: gives the close code, the text, the counter and the log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
+pub(crate) enum CloseReason {
     /// The peer asked for it; its code goes back (RFC 6455, 5.5.1).
     Peer(u16),
     /// The server stops.
@@ -29,7 +29,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Close code and text of the close frame (RFC 6455, 7.4).
-    pub fn frame(self) -> (u16, &'static str) {
+    pub(crate) fn frame(self) -> (u16, &'static str) {
         match self {
             CloseReason::Peer(code) => (code, ""),
             CloseReason::Shutdown => (1001, "Server is shutting down"),
@@ -45,7 +45,7 @@ impl CloseReason {
     }
 
     /// The counter it raises, if it is a fault.
-    pub fn error(self) -> Option<ConnectionError> {
+    pub(crate) fn error(self) -> Option<ConnectionError> {
         match self {
             CloseReason::Peer(_) | CloseReason::Shutdown => None,
             CloseReason::MaxConnections => Some(ConnectionError::MaxConnections),

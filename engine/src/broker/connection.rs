@@ -77,6 +77,7 @@ pub(crate) enum Subscriptions {
     #[default]
     None,
     One(Subscription),
+    #[expect(clippy::box_collection, reason = "16 bytes in each connection's record, not 24")]
     Many(Box<Vec<Subscription>>),
 }
 

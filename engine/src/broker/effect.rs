@@ -19,7 +19,8 @@ pub enum Effect {
     /// End receiving for good, and any pending writability poll. Once their final completions
     /// are in (at once if nothing was armed), report `handle_receive_ended`.
     CancelReceive(ConnectionKey),
-    /// Clear the slot and forget the connection; the index may be admitted again.
+    /// Clear the slot and forget the connection. The index may be admitted again as soon as this
+    /// is queued, so do this before the next `Hub::admit`.
     Release(ConnectionKey),
 }
 

@@ -11,7 +11,8 @@
 //! | `home` | sequencing, and serving other shards |
 //! | `remote` | being served by a channel's home |
 //! | `retention` | what the logs keep |
-//! | `transmit` | replies, sweeps, the batch |
+//! | `transmit` | replies and sweeps |
+//! | `batch` | one write per connection, and what a flush brings |
 //! | `catch_up` | laggards |
 //! | `clock` | deadlines, keepalive, idle channels |
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::batch::Batch;
 use super::bounds::Bounds;
 use super::channel::{Channel, Channels, Link, Remote, RemoteState};
 use super::clock::Clock;
@@ -29,7 +31,7 @@ use super::gate::Gate;
 use super::operation::Operation;
 use super::retention::Retained;
 use super::session::PendingPublish;
-use super::transmit::Transmit;
+use super::transmit::Reply;
 use crate::config::Config;
 use crate::limits::MAX_CHANNELS_PER_SHARD;
 use crate::telemetry::{Gauge, MessageType, Recorder};
@@ -53,7 +55,9 @@ pub struct Hub {
     pub(super) gate: Gate,
     /// Second of each connection's last receive: dense, swept by the clock.
     pub(super) last_rx: Vec<u32>,
-    pub(super) transmit: Transmit,
+    pub(super) batch: Batch,
+    /// Frames for single connections, in the order they are written.
+    pub(super) replies: VecDeque<Reply>,
     /// Channels with something new, in the order they are swept.
     pub(super) dirty: VecDeque<u32>,
     /// Laggards that may be written.
@@ -122,7 +126,8 @@ impl Hub {
             connections: Connections::new(capacity),
             gate: Gate::new(),
             last_rx: Vec::new(),
-            transmit: Transmit::default(),
+            batch: Batch::default(),
+            replies: VecDeque::new(),
             dirty: VecDeque::new(),
             ready: VecDeque::new(),
             effects: VecDeque::new(),
@@ -143,12 +148,12 @@ impl Hub {
 
     /// The shard that sequences a channel. The same on every shard of one engine.
     pub fn home_of(channel: &ChannelName, shards: usize) -> ShardId {
-        // FNV-1a: stable, and good enough to spread names over 64 shards.
+        // FNV-1a, and a finalizer: without it names that differ in their last byte share a home.
         let hash = channel.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-        // The high bits are the well mixed ones.
-        ShardId(((hash >> 32) % shards as u64) as u8)
+        let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        ShardId(((hash >> 40) % shards as u64) as u8)
     }
 
     /// The next effect.
@@ -241,6 +246,23 @@ impl Hub {
         if !channel.dirty {
             channel.dirty = true;
             self.dirty.push_back(index);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_their_last_byte_spread_over_the_shards() {
+        for shards in [2, 3, 8, 64] {
+            let mut homes = vec![0; shards];
+            for i in 0..100 * shards {
+                let name = ChannelName::parse(&format!("prices:{i}")).unwrap();
+                homes[Hub::home_of(&name, shards).index()] += 1;
+            }
+            assert!(homes.iter().all(|n| (60..=150).contains(n)), "{shards}: {homes:?}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One shard's state and every decision about it, without I/O (invariant 8): see [`hub::Hub`].
 
+mod batch;
 mod bounds;
 mod catch_up;
 mod channel;

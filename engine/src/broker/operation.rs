@@ -129,16 +129,11 @@ impl Hub {
         for number in std::mem::take(&mut remote.waiting) {
             let operation = &mut self.operations[number as usize];
             operation.waiting -= 1;
-            if !joined {
-                if let Some(place) = operation.channels.iter().position(|&c| c == index) {
-                    operation.channels.swap_remove(place);
-                    let name = operation.order.names.swap_remove(place);
-                    operation
-                        .order
-                        .failed
-                        .push((name.as_str().to_owned(), ErrorCode::LimitExceeded));
-                    self.channels[index].holds -= 1;
-                }
+            if !joined && let Some(place) = operation.channels.iter().position(|&c| c == index) {
+                operation.channels.swap_remove(place);
+                let name = operation.order.names.swap_remove(place).as_str().to_owned();
+                operation.order.failed.push((name, ErrorCode::LimitExceeded));
+                self.channels[index].holds -= 1;
             }
             if self.operations[number as usize].waiting == 0 {
                 self.complete(now, number);
@@ -162,20 +157,20 @@ impl Hub {
         self.confirm_subscribed(now, key, &order, &joined);
         self.charge(now.mono, key);
         for (&index, joined) in channels.iter().zip(&joined) {
-            if let (Some(Ok(())), Some((_, since))) = (joined.recovery, since) {
-                if since < joined.seq {
-                    self.recover_from(now.mono, key, index, since.next());
-                }
+            if let (Some(Ok(())), Some((_, since))) = (joined.recovery, since)
+                && since < joined.seq
+            {
+                self.recover_from(now.mono, key, index, since.next());
             }
         }
         self.continue_with(now, key, later);
     }
 
     fn continue_with(&mut self, now: Now, key: ConnectionKey, mut later: VecDeque<Order>) {
-        if self.connections.get(key).is_some_and(|c| c.phase == Phase::Open) {
-            if let Some(order) = later.pop_front() {
-                self.start_order(now, key, order, later);
-            }
+        if self.connections.get(key).is_some_and(|c| c.phase == Phase::Open)
+            && let Some(order) = later.pop_front()
+        {
+            self.start_order(now, key, order, later);
         }
     }
 

@@ -14,7 +14,7 @@ mod user_data;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{Ordering, fence};
 
 use io_uring::types::{CancelBuilder, Fixed};
@@ -63,6 +63,8 @@ pub(super) struct Ring {
     uring: IoUring,
     buffers: BufferRing,
     batch: Batch,
+    /// Signalled by the kernel when completions come, while `listen` is on.
+    event: OwnedFd,
     /// Entries written but not yet submitted.
     queued: usize,
     /// Completions of long-lived operations, in order, not yet handed out.
@@ -81,7 +83,7 @@ impl Ring {
         // the kernel grants, overflow is counted and nothing is lost.
         let completions = usize::from(RECEIVE_BUFFERS) + BATCH_ENTRIES + 3 * slots;
         let completions = completions.next_power_of_two().min(MAX_COMPLETIONS);
-        let uring = IoUring::builder()
+        let mut uring = IoUring::builder()
             .setup_cqsize(completions as u32)
             .setup_coop_taskrun()
             .setup_single_issuer()
@@ -89,18 +91,31 @@ impl Ring {
             .build(RING_ENTRIES)?;
         uring.submitter().register_files_sparse(slots as u32)?;
         let buffers = BufferRing::register(&uring)?;
+        let event = event_fd()?;
+        uring.submitter().register_eventfd(event.as_raw_fd())?;
+        uring.completion().disable_eventfd();
         let batch = Batch::new(sealing);
         let (backlog, stats) = (VecDeque::new(), RingStats::default());
-        Ok(Ring { uring, buffers, batch, queued: 0, backlog, stats })
+        Ok(Ring { uring, buffers, batch, event, queued: 0, backlog, stats })
     }
 
-    /// A descriptor that is readable while completions wait.
+    /// A non-blocking eventfd that becomes readable when completions come, while listened to.
+    /// (The ring's own descriptor wakes its pollers after every submission, completions or not:
+    /// one turn for nothing per broadcast.)
     ///
     /// # Errors
     /// When no descriptor is to be had.
-    pub(super) fn event_fd(&self) -> io::Result<OwnedFd> {
-        // SAFETY: the ring's descriptor is open as long as `self` is borrowed.
-        unsafe { BorrowedFd::borrow_raw(self.uring.as_raw_fd()) }.try_clone_to_owned()
+    pub(super) fn event(&self) -> io::Result<OwnedFd> {
+        self.event.try_clone()
+    }
+
+    /// Whether completions from now on signal the event. Those before do not: look for them with
+    /// [`Ring::is_quiet`] after saying yes and before sleeping.
+    pub(super) fn listen(&mut self, listens: bool) {
+        match listens {
+            true => self.uring.completion().enable_eventfd(),
+            false => self.uring.completion().disable_eventfd(),
+        }
     }
 
     /// Puts a socket into an empty slot. Its descriptor may be closed afterwards.
@@ -168,7 +183,7 @@ impl Ring {
 
     /// Whether [`Ring::next`] has nothing.
     pub(super) fn is_quiet(&mut self) -> bool {
-        // Pairs with the kernel's order of completion and wake: look after saying we would sleep.
+        // Look after `listen` was made visible.
         fence(Ordering::SeqCst);
         self.backlog.is_empty()
             && self.uring.completion().is_empty()
@@ -269,6 +284,16 @@ impl Drop for Ring {
         };
         self.buffers.retire(&self.uring, none_armed);
     }
+}
+
+fn event_fd() -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointers.
+    let event = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    if event < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just made it, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(event) })
 }
 
 /// Errors of `io_uring_enter` that pass by themselves: interrupted, or short of memory.

@@ -1,5 +1,7 @@
 //! Whole shards on their own threads, with real sockets.
 
+mod churn;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;

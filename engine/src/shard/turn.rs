@@ -1,7 +1,8 @@
 //! The turn: a duty cycle of bounded work, one clock reading each.
 //!
-//! 1. take messages from the mailbox and the lanes, while the broker wants any;
-//! 2. hand it what the ring has completed, and the connections that arrived;
+//! 1. admit the connections that arrived;
+//! 2. take messages from the mailbox and the lanes, while the broker wants any, and hand over what
+//!    the ring has completed;
 //! 3. the clock's tick, if it is due;
 //! 4. let it write (`poll_transmit`), then do what it asks (`poll_effect`);
 //! 5. ring the bells of the shards that were sent something;
@@ -67,7 +68,7 @@ impl Turn {
                 let _ = self.round.writable(true).await;
             } else {
                 self.wake.wait().await;
-                self.bell.unpark();
+                self.unpark();
             }
         }
         self.hub.update_gauges();
@@ -81,11 +82,13 @@ impl Turn {
     fn turn(&mut self) -> bool {
         let now = clock::now(self.started);
         self.hub.recorder.count(Count::Turns, 1);
-        let mut more = self.take_messages(now);
-        more |= self.take_completions(now);
+        // First, while no `Release` waits to be done: the broker may admit to an index it has just
+        // released, and the slot must be empty by then (invariant 12).
         while let Some(arrival) = self.desk.take() {
             self.admit(now, arrival);
         }
+        let mut more = self.take_messages(now);
+        more |= self.take_completions(now);
         if self.tick.take() {
             self.on_tick(now);
         }
@@ -102,15 +105,22 @@ impl Turn {
     /// Says that we sleep. Returns whether there is really nothing to do.
     fn park(&mut self) -> bool {
         self.bell.park();
+        self.delivery.ring.listen(true);
         let has_input = !(self.mailbox.is_empty() && self.neighbours.is_quiet());
         let idle = !self.wake.is_set()
             && self.desk.is_quiet()
             && self.delivery.ring.is_quiet()
             && !(has_input && self.hub.wants_input());
         if !idle {
-            self.bell.unpark();
+            self.unpark();
         }
         idle
+    }
+
+    /// Says that we are awake: nobody need wake us.
+    fn unpark(&mut self) {
+        self.bell.unpark();
+        self.delivery.ring.listen(false);
     }
 
     /// Hands in messages of all sources in turns. Returns whether some had to be left.

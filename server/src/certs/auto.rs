@@ -47,7 +47,10 @@ pub(super) fn load(dir: &Path, names: &[String], ca: Option<&Path>) -> Result<Se
 
 /// The kept certificate, or why it is not to be used.
 fn reusable(cert: &Path, key: &Path, names: &[String]) -> Result<Pair, String> {
-    let mode = fs::metadata(key).map_err(|error| format!("{}: {error}", key.display()))?;
+    let mode = fs::metadata(key).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "there is none yet".to_owned(),
+        _ => format!("{}: {error}", key.display()),
+    })?;
     let mode = mode.permissions().mode() & 0o777;
     if mode != 0o600 {
         return Err(format!("{} has mode {mode:04o}, others may know it", key.display()));

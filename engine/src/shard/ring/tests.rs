@@ -1,5 +1,4 @@
 use std::io::Write;
-use std::os::fd::AsRawFd;
 
 use super::*;
 use crate::limits::RECEIVE_BUFFER;
@@ -167,21 +166,22 @@ fn completions_beyond_the_queue_are_counted_and_come() {
 }
 
 #[test]
-fn the_event_descriptor_is_readable_while_completions_wait() {
-    let mut ring = Ring::new(1, false).unwrap();
-    let event = ring.event_fd().unwrap();
-    let readable = || {
-        let mut poll = libc::pollfd { fd: event.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one pollfd, which lives until the call returns.
-        unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
-    };
-    let (ours, _peer) = sockets();
-    ring.place(0, &ours).unwrap();
-    assert!(!readable());
-    ring.poll_writable(key(0));
-    // Not through `submit`, which would reap.
-    ring.queued -= ring.uring.submit().unwrap();
-    assert!(readable());
-    assert!(ring.next().is_some());
-    assert!(!readable());
+fn the_event_tells_of_completions_while_listened_to_and_of_nothing_else() {
+    for listens in [false, true] {
+        let mut ring = Ring::new(1, false).unwrap();
+        let mut event = std::fs::File::from(ring.event().unwrap());
+        let mut rung = move || std::io::Read::read(&mut event, &mut [0; 8]).is_ok();
+        let (ours, _peer) = sockets();
+        ring.place(0, &ours).unwrap();
+        ring.listen(listens);
+        ring.load(crate::broker::outlet::Payload::Owned(b"whole sends complete silently".into()));
+        let _ = ring.send(0);
+        ring.submit_batch(&mut Vec::new());
+        ring.finish_batch(&mut Vec::new());
+        assert!(!rung());
+        ring.poll_writable(key(0));
+        ring.submit();
+        assert_eq!(rung(), listens);
+        assert!(ring.next().is_some());
+    }
 }

@@ -1,0 +1,31 @@
+//! An engine that sends every message back, for conformance suites:
+//! `cargo run --example echo -- 127.0.0.1:9001`. Ends when its standard input does.
+
+use std::io::Read;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use uringcast_engine::{Config, Engine, Protocol};
+
+/// Room for the suites: their largest message is 16 MiB, and they may be slow to read its echo.
+pub fn config(listen: SocketAddr) -> Config {
+    Config {
+        listen: vec![listen],
+        protocol: Protocol::Echo,
+        max_message: 64 << 20,
+        max_outbox: 128 << 20,
+        message_rate: 0,
+        metrics: false,
+        ..Config::default()
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let listen = std::env::args().nth(1).unwrap_or("127.0.0.1:0".into()).parse()?;
+    let engine = Engine::start(config(listen))?;
+    println!("ws://{}", engine.local_addrs()[0]);
+    std::io::stdin().read_to_end(&mut Vec::new())?;
+    let report = engine.drain(Duration::from_secs(10));
+    println!("{report:?}");
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! Python clients: the original family's own, and PyPI's `websockets`.
+
+mod support;
+
+use support::{Server, tools::run_client};
+
+#[test]
+fn the_stock_client_works_over_ws() {
+    let server = Server::start("");
+    run_client("the_stock_client_works_over_ws", "stock_client.py", &server);
+}
+
+#[test]
+fn the_stock_client_works_over_wss() {
+    let server = Server::start("--auto-cert");
+    run_client("the_stock_client_works_over_wss", "stock_client.py", &server);
+}
+
+#[test]
+fn every_request_is_answered_over_ws() {
+    let server = Server::start("--anonymous-publish");
+    run_client("every_request_is_answered_over_ws", "raw_client.py", &server);
+}
+
+#[test]
+fn every_request_is_answered_over_wss() {
+    let server = Server::start("--anonymous-publish --auto-cert");
+    run_client("every_request_is_answered_over_wss", "raw_client.py", &server);
+}

@@ -1,0 +1,173 @@
+//! What a client gets that asks wrongly: an error that names no internals and repeats no input,
+//! and the connection stays. The table in docs/PROTOCOL.md names these tests.
+
+mod support;
+
+use serde_json::{Value, json};
+use support::Server;
+use support::ws::{BINARY, Client, TEXT};
+
+const ERRORS: &str = "websocket_message_errors_total";
+
+/// Asserts that a reply is an error and returns its text.
+fn refused(reply: &Value, code: &str) -> String {
+    assert_eq!((&reply["type"], &reply["error_code"]), (&json!("error"), &json!(code)), "{reply}");
+    reply["error_message"].as_str().expect("a text").into()
+}
+
+#[test]
+fn bad_json_is_a_decode_error() {
+    const SECRET: &str = "hunter2";
+    let server = Server::start("--message-rate 0");
+    let mut client = Client::connect(&server);
+    let faults = [
+        "".into(),
+        SECRET.into(),
+        format!("{{\"type\":\"ping\",\"{SECRET}\"}}"),
+        format!("{{\"type\":\"ping\"}} {SECRET}"),
+        "{\"type\":\"ping\"}{\"type\":\"ping\"}".into(),
+        "\u{feff}{\"type\":\"ping\"}".into(),
+        format!("[\"{SECRET}\"]"),
+        "null".into(),
+        "{'type':'ping'}".into(),
+        "[".repeat(100_000),
+    ];
+    for text in &faults {
+        client.send(TEXT, text.as_bytes());
+        let said = refused(&client.message(), "DECODE_ERROR");
+        assert!(!said.contains(SECRET), "it repeats the input: {said}");
+    }
+    client.send(BINARY, b"\xff\xfe");
+    refused(&client.message(), "DECODE_ERROR");
+    client.assert_alive();
+    server.wait_metric(ERRORS, "decode_error", faults.len() as f64 + 1.0);
+}
+
+#[test]
+fn a_key_of_the_wrong_type_is_a_decode_error() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    for message in [
+        json!({}),
+        json!({"type": null}),
+        json!({"type": 1}),
+        json!({"type": "Ping"}),
+        json!({"type": "invalid"}),
+        json!({"type": "ping", "id": 7}),
+        json!({"type": "ping", "data": null}),
+        json!({"type": "ping", "data": ["channel"]}),
+        json!({"type": "ping", "event": {}}),
+        json!({"type": "ping", "room": 5}),
+    ] {
+        refused(&client.ask(&message), "DECODE_ERROR");
+    }
+    client.assert_alive();
+}
+
+#[test]
+fn unknown_fields_are_ignored() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    let reply = client.ask(&json!({
+        "type": "request", "event": "subscribe", "id": "1", "version": 9, "trace": {"a": [1]},
+        "data": {"channel": "global", "priority": "high"}, "timestamp": 12,
+    }));
+    assert_eq!((&reply["type"], &reply["correlation_id"]), (&json!("response"), &json!("1")));
+}
+
+#[test]
+fn an_unknown_request_is_named_and_refused() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    let ask = |event: &Value| json!({"type": "request", "event": event, "data": {}});
+    let said = refused(&client.ask(&ask(&json!("dance"))), "UNKNOWN_REQUEST");
+    assert_eq!(said, "Unknown request event: dance");
+    refused(&client.ask(&ask(&Value::Null)), "UNKNOWN_REQUEST");
+    refused(&client.ask(&json!({"type": "event", "event": "dance"})), "UNKNOWN_REQUEST");
+    server.wait_metric(ERRORS, "unknown_request", 3.0);
+}
+
+#[test]
+fn an_impossible_channel_is_refused() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    let names =
+        [json!(null), json!(""), json!(7), json!("a\nb"), json!("x".repeat(201)), json!(["a"])];
+    for name in &names {
+        let message = json!({"type": "subscribe", "data": {"channel": name}});
+        refused(&client.ask(&message), "INVALID_CHANNEL");
+    }
+    client.subscribe(&"x".repeat(200));
+    server.wait_metric(ERRORS, "invalid_channel", names.len() as f64);
+}
+
+#[test]
+fn too_many_channels_in_one_request_are_refused() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    let names: Vec<_> = (0..101).map(|n| format!("pool:{n}")).collect();
+    let reply = client.ask(&json!({"type": "subscribe", "data": {"channels": names}}));
+    refused(&reply, "LIMIT_EXCEEDED");
+    server.wait_metric(ERRORS, "limit", 1.0);
+}
+
+#[test]
+fn publishing_needs_the_operators_permission() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    let data = json!({"channel": "global", "event": "e", "data": {}});
+    let publish = json!({"type": "request", "event": "publish", "data": data});
+    refused(&client.ask(&publish), "FORBIDDEN");
+    client.assert_alive();
+    server.wait_metric(ERRORS, "forbidden", 1.0);
+}
+
+#[test]
+fn a_malformed_publish_is_refused() {
+    let server = Server::start("--anonymous-publish");
+    let mut client = Client::connect(&server);
+    for (data, code) in [
+        (json!({"event": "e", "data": {}}), "INVALID_CHANNEL"),
+        (json!({"channel": "c", "data": {}}), "INVALID_REQUEST"),
+        (json!({"channel": "c", "event": "e"}), "INVALID_REQUEST"),
+        (json!({"channel": "c", "event": "e", "data": []}), "INVALID_REQUEST"),
+        (json!({"channel": "c", "event": "", "data": {}}), "INVALID_REQUEST"),
+    ] {
+        let publish = json!({"type": "request", "event": "publish", "data": data});
+        refused(&client.ask(&publish), code);
+    }
+}
+
+#[test]
+fn a_malformed_since_is_refused() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    for since in [json!(5), json!({"epoch": "x"}), json!({"epoch": 1, "seq": 1})] {
+        let data = json!({"channel": "global", "since": since});
+        refused(&client.ask(&json!({"type": "subscribe", "data": data})), "INVALID_REQUEST");
+    }
+}
+
+#[test]
+fn a_client_over_its_rate_is_told_when_to_retry_and_kept() {
+    let server = Server::start("--message-rate 10");
+    let mut client = Client::connect(&server);
+    let ping = json!({"type": "ping", "id": "p"});
+    // A burst of 15 is allowed, then 10 a second: of 40 sent at once some must be too many.
+    for _ in 0..40 {
+        client.say(&ping);
+    }
+    let replies: Vec<Value> = (0..40).map(|_| client.message()).collect();
+    assert!(replies[..15].iter().all(|reply| reply["type"] == "pong"), "the burst is allowed");
+    let over = replies.iter().find(|reply| reply["type"] != "pong").expect("some are too many");
+    let said = refused(over, "RATE_LIMIT_EXCEEDED");
+    let seconds = said
+        .strip_prefix("Message rate limit exceeded. Retry after ")
+        .and_then(|rest| rest.strip_suffix(" seconds."))
+        .unwrap_or_else(|| panic!("{said}"));
+    assert!(seconds.parse::<f64>().expect("a number") > 0.0, "{said}");
+    server.wait_metric(ERRORS, "rate_limited", 1.0);
+    support::until("the client may send again", || {
+        (client.ask(&ping)["type"] == "pong").then_some(())
+    });
+}

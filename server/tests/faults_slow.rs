@@ -1,0 +1,122 @@
+//! What happens to peers that do not read, do not answer, or are too many, and when the server
+//! stops. The table in docs/PROTOCOL.md names these tests.
+
+mod support;
+
+use std::net::TcpStream;
+
+use serde_json::json;
+use socket2::{Domain, Socket, Type};
+use support::ws::{CLOSE, Client, FIN, PING, PONG};
+use support::{PATIENCE, Server};
+
+const ERRORS: &str = "websocket_connection_errors_total";
+
+#[test]
+fn one_connection_too_many_is_closed_with_1013() {
+    let server = Server::start("--max-connections 2");
+    let mut inside = [Client::connect(&server), Client::connect(&server)];
+    let stream = TcpStream::connect(server.clients[0]).expect("connected");
+    let closed = Client::upgrade(stream).closed();
+    assert_eq!(closed, (1013, "Server at maximum capacity".into()));
+    server.wait_metric(ERRORS, "max_connections", 1.0);
+    inside.iter_mut().for_each(Client::assert_alive);
+
+    let [first, _second] = inside;
+    drop(first);
+    support::until("a place to be free again", || {
+        let stream = TcpStream::connect(server.clients[0]).expect("connected");
+        let first = Client::upgrade(stream).frame().expect("a frame").first;
+        (first != FIN | CLOSE).then_some(())
+    });
+}
+
+#[test]
+fn a_silent_client_is_pinged_and_closed_when_it_does_not_answer() {
+    let server = Server::start("--keepalive-interval 1s");
+    let mut answering = Client::connect(&server);
+    let mut silent = Client::connect(&server);
+    assert_eq!(silent.frame().map(|frame| frame.first), Some(FIN | PING));
+    let ping = answering.frame().expect("a ping");
+    assert_eq!(ping.first, FIN | PING);
+    answering.send(PONG, &ping.payload);
+
+    assert_eq!(silent.closed().0, 1011);
+    server.wait_metric(ERRORS, "timeout", 1.0);
+    loop {
+        // Whoever answers is pinged again.
+        let frame = answering.frame().expect("a ping");
+        assert_eq!(frame.first, FIN | PING, "{frame:?}");
+        answering.send(PONG, &frame.payload);
+        if server.metric("websocket_connections_active", "") == 1.0 {
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_client_that_does_not_read_its_replies_is_closed_with_1008() {
+    let server = Server::start("--max-outbox 4KiB --message-rate 0");
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small buffer");
+    socket.connect(&server.clients[0].into()).expect("connected");
+    let mut client = Client::upgrade(socket.into());
+    client.stream().set_write_timeout(Some(PATIENCE)).expect("a timeout");
+
+    let ping = json!({"type": "ping", "id": "x".repeat(60_000)});
+    support::until("the server to give up on it", || {
+        client.say(&ping);
+        (server.metric(ERRORS, "outbox_full") == 1.0).then_some(())
+    });
+    Client::connect(&server).assert_alive();
+}
+
+#[test]
+fn a_client_that_does_not_answer_a_close_is_cut() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    client.raw(&[FIN | 0x3, 0x80, 0, 0, 0, 0]);
+    let frame = client.frame().expect("a close frame");
+    assert_eq!(frame.first, FIN | CLOSE);
+    assert_eq!(client.frame(), None, "the server ends it without an answer");
+    support::until("no active connection", || {
+        (server.metric("websocket_connections_active", "") == 0.0).then_some(())
+    });
+}
+
+#[test]
+fn sigterm_closes_everybody_with_1001_and_exits_0() {
+    let server = Server::start("");
+    let mut clients: Vec<_> = (0..20).map(|_| Client::connect(&server)).collect();
+    for client in &mut clients {
+        client.subscribe("global");
+    }
+    server.publish("global", r#"{"last":"word"}"#);
+    server.terminate();
+    for client in &mut clients {
+        assert_eq!(client.message()["data"], json!({"last": "word"}), "what was accepted is sent");
+        assert_eq!(client.closed(), (1001, "Server is shutting down".into()));
+    }
+    let address = server.clients[0];
+    assert_eq!(server.ended().code(), Some(0));
+    assert!(TcpStream::connect(address).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn a_client_that_ignores_the_shutdown_is_cut_at_the_deadline() {
+    let server = Server::start("--drain-timeout 1s");
+    let mut client = Client::connect(&server);
+    server.terminate();
+    assert_eq!(client.frame().map(|frame| frame.first), Some(FIN | CLOSE));
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    let server = Server::start("--drain-timeout 1h");
+    let mut client = Client::connect(&server);
+    server.terminate();
+    assert_eq!(client.frame().map(|frame| frame.first), Some(FIN | CLOSE));
+    server.terminate();
+    assert_eq!(server.ended().code(), Some(128 + 15));
+}

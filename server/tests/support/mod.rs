@@ -1,0 +1,166 @@
+//! What the server's tests share: a server process, a raw WebSocket client, HTTP, real clients.
+#![allow(dead_code, unreachable_pub)] // Each test binary uses a part of it.
+
+pub mod http;
+pub mod tools;
+pub mod ws;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a test waits for something that must happen, before it fails.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server process on free ports of 127.0.0.1, killed when dropped; a failing test shows its log.
+pub struct Server {
+    child: Child,
+    home: tempfile::TempDir,
+    /// Where clients connect.
+    pub clients: Vec<SocketAddr>,
+    /// `ws` or `wss`.
+    pub scheme: String,
+    /// Where publishers connect.
+    pub control: SocketAddr,
+    /// Where metrics are.
+    pub metrics: SocketAddr,
+    /// The automatic certificate.
+    pub cert: Option<PathBuf>,
+}
+
+/// The server's program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_uringcast-server");
+/// Flags that take free ports.
+pub const FREE_PORTS: [&str; 3] = ["--port=0", "--control-port=0", "--metrics-port=0"];
+
+impl Server {
+    /// Starts one with further flags, separated by spaces.
+    pub fn start(flags: &str) -> Server {
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let mut command = Command::new(PROGRAM);
+        command.env_clear().env("HOME", home.path()).stdin(Stdio::null()).args(FREE_PORTS);
+        let log = File::create(home.path().join("log")).expect("a log file");
+        command.args(flags.split_whitespace()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.spawn().expect("the server's program starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("the server says where it listens");
+        let mut server = Server {
+            child,
+            home,
+            clients: Vec::new(),
+            scheme: String::new(),
+            control: SocketAddr::from(([0; 4], 0)),
+            metrics: SocketAddr::from(([0; 4], 0)),
+            cert: None,
+        };
+        server.read_line(&line);
+        server
+    }
+
+    /// `listening ws://A … control http://A metrics http://A cert PATH`.
+    fn read_line(&mut self, line: &str) {
+        let mut place = "listening";
+        for word in line.split_whitespace() {
+            match (place, word.split_once("://")) {
+                ("listening", Some((scheme, address))) => {
+                    self.scheme = scheme.into();
+                    self.clients.push(address.parse().expect("an address"));
+                }
+                ("control", Some((_, address))) => {
+                    self.control = address.parse().expect("an address");
+                }
+                ("metrics", Some((_, address))) => {
+                    self.metrics = address.parse().expect("an address");
+                }
+                ("cert", None) if word != "cert" => self.cert = Some(word.into()),
+                _ => place = word,
+            }
+        }
+        assert!(!self.clients.is_empty(), "the server did not say where it listens: {line:?}");
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("log")).expect("its log")
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it still runs");
+    }
+
+    /// Waits until it has ended.
+    pub fn ended(mut self) -> ExitStatus {
+        let child = &mut self.child;
+        until("the server's end", || child.try_wait().expect("its status"))
+    }
+
+    /// Whether it still runs.
+    pub fn assert_running(&mut self) {
+        assert_eq!(self.child.try_wait().expect("its status"), None, "the server has ended");
+    }
+
+    /// Publishes over HTTP and returns the seq.
+    pub fn publish(&self, channel: &str, data: &str) -> u64 {
+        let path = format!("/v1/publish/raw?channel={channel}&event=test");
+        let answer = http::post(self.control, &path, data);
+        assert_eq!(answer.status, 202, "{}", answer.body);
+        let body: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        body["results"][0]["seq"].as_u64().expect("a seq")
+    }
+
+    /// The sum of a metric's samples whose labels contain `labels`.
+    pub fn metric(&self, name: &str, labels: &str) -> f64 {
+        let page = http::get(self.metrics, "/metrics");
+        assert_eq!(page.status, 200, "{}", page.body);
+        let sample = |line: &str| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let rest = series.strip_prefix(name)?;
+            (matches!(rest.as_bytes().first(), None | Some(b'{')) && rest.contains(labels))
+                .then(|| value.parse::<f64>().expect("a number"))
+        };
+        page.body.lines().filter_map(sample).sum()
+    }
+
+    /// Waits until a metric has at least a value: the collector looks once a second.
+    pub fn wait_metric(&self, name: &str, labels: &str, least: f64) -> f64 {
+        until(&format!("{name}{{{labels}}} >= {least}"), || {
+            Some(self.metric(name, labels)).filter(|value| *value >= least)
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the server's log:\n{}", self.log());
+        }
+    }
+}
+
+/// Asks until there is an answer, up to [`PATIENCE`].
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Reads to the end as text.
+pub fn text(mut from: impl Read) -> String {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).expect("readable");
+    String::from_utf8_lossy(&bytes).into_owned()
+}

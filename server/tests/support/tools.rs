@@ -1,0 +1,77 @@
+//! The real clients and checkers that scripts/install-test-tools installs.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::Server;
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")
+}
+
+fn tools() -> PathBuf {
+    root().join("target/test-tools")
+}
+
+/// A program of the Python environment.
+pub fn python(test: &str, name: &str) -> Option<PathBuf> {
+    needs(test, name, std::iter::once(tools().join("py/bin").join(name)))
+}
+
+/// A program of the system.
+pub fn program(test: &str, name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    needs(test, name, std::env::split_paths(&path).map(|dir| dir.join(name)))
+}
+
+/// The first path that exists; `None` after saying loudly that the test is skipped. Once
+/// everything was installed, a missing one is a failure.
+fn needs(test: &str, name: &str, places: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+    let found = places.into_iter().find(|path| path.exists());
+    if found.is_none() {
+        let complete = tools().join("stamp").exists();
+        assert!(!complete, "{name} is missing, though all test tools were installed");
+        skip(test, &format!("{name} is not installed: run scripts/install-test-tools"));
+    }
+    found
+}
+
+/// Says that a test is skipped, past the test runner's capture.
+pub fn skip(test: &str, why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {why}");
+}
+
+/// Runs a client script of tests/scripts against a server; fails with all it printed.
+pub fn run_client(test: &str, script: &str, server: &Server) {
+    let Some(mut command) = client_command(test, script) else { return };
+    command.env("SERVER_URL", format!("{}://{}/", server.scheme, server.clients[0]));
+    command.env("SERVER_CONTROL", format!("http://{}", server.control));
+    command.env("TEST_TOOLS", tools()).env("PYTHONDONTWRITEBYTECODE", "1");
+    match &server.cert {
+        Some(cert) => command.env("SERVER_CA", cert),
+        None => command.env_remove("SERVER_CA"),
+    };
+    let output = command.stdin(Stdio::null()).output().expect("the client runs");
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{script}: {}\n{stdout}\n{stderr}", output.status);
+    assert!(stdout.ends_with("ok\n"), "{script} did not come to its end\n{stdout}\n{stderr}");
+}
+
+/// The interpreter with the script, when all it needs is there.
+fn client_command(test: &str, script: &str) -> Option<Command> {
+    program(test, "curl")?;
+    let mut command = if script.ends_with(".py") {
+        Command::new(python(test, "python")?)
+    } else {
+        needs(test, "node_modules", std::iter::once(tools().join("node_modules")))?;
+        Command::new(program(test, "node")?)
+    };
+    if script.starts_with("chromium") {
+        command.env("CHROMIUM", program(test, "chromium")?);
+    }
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts").join(script));
+    Some(command)
+}
