@@ -178,9 +178,10 @@ impl World {
                 order = Order::Subscribe { channels, list: true, since: None };
                 format!(r#"{{"id":"{id}","type":"subscribe","data":{{"channels":{names}}}}}"#)
             }
-            3 => format!(
-                r#"{{"id":"{id}","type":"request","event":"subscribe","data":{{"channel":"{name}"}}}}"#
-            ),
+            3 => {
+                let data = format!(r#"{{"channel":"{name}"}}"#);
+                format!(r#"{{"id":"{id}","type":"request","event":"subscribe","data":{data}}}"#)
+            }
             _ => {
                 let (epoch, seq) = self.truth.position(&mut self.rng, channel);
                 let since = Some((epoch.clone(), seq));

@@ -116,7 +116,12 @@ fn no_channel_of_a_laggard_starves_the_others() {
 
 /// Whether the checks find a part that is broken on purpose.
 fn is_caught(canary: Canary) -> bool {
-    (0..50).any(|seed| run(seed, Some(canary)).is_err())
+    let failure = (0..50).find_map(|seed| run(seed, Some(canary)).err());
+    println!(
+        "{canary:?}: {}",
+        failure.as_ref().and_then(|text| text.lines().next()).unwrap_or("-")
+    );
+    failure.is_some()
 }
 
 #[test]
