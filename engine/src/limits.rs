@@ -116,6 +116,11 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// A publisher that met a full lane is not read for this long.
 pub const BUSY_PAUSE: Duration = Duration::from_millis(100);
+/// A subscriber that asked for the past is not a slow consumer for this long.
+pub const RECOVERY_GRACE: Duration = Duration::from_secs(10);
+/// Ticks between the start of a drain and the closing of connections: time for what other shards
+/// have accepted to arrive.
+pub const DRAIN_TICKS: u32 = 2;
 /// For every connection to be flushed and closed on shutdown.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 /// For a drain whatever was asked for: a day is for ever, and its end can still be computed.

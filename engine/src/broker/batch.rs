@@ -5,7 +5,7 @@ use super::hub::Hub;
 use super::laggard::LagState;
 use super::outlet::{Flushed, Outlet, Owed, Payload, Short};
 use crate::limits::JOIN_BYTES;
-use crate::telemetry::{Count, MessageError};
+use crate::telemetry::MessageError;
 use crate::types::{ConnectionKey, Epoch, Seq, Time};
 
 /// The batch being filled.
@@ -130,7 +130,7 @@ impl Hub {
                     Owed::After(taken) => self.split(at, index, from, to, taken),
                     Owed::Sealed(rest) => {
                         let frames = self.channels[index].log.range(from, to).count();
-                        self.recorder.count(Count::CatchUps, frames as u64);
+                        self.recorder.replayed(frames as u64);
                         (Some(Payload::Sealed(rest, 0)), to.next())
                     }
                     Owed::Dead(_) => return,
@@ -171,7 +171,7 @@ impl Hub {
                 return (None, frame.first);
             }
             if taken < len {
-                self.recorder.count(Count::CatchUps, 1);
+                self.recorder.replayed(1);
                 return (Some(Payload::Frame(frame.clone(), taken)), frame.seq.next());
             }
             taken -= len;

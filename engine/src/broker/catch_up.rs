@@ -3,8 +3,9 @@
 use super::close::CloseReason;
 use super::effect::Effect;
 use super::hub::Hub;
-use super::laggard::{LagState, Laggard};
+use super::laggard::{Cursor, LagState, Laggard};
 use super::outlet::{Outlet, Payload};
+use crate::limits::RECOVERY_GRACE;
 use crate::telemetry::Count;
 use crate::types::{ConnectionKey, Now, Seq, Time};
 use crate::wire::reply::{Gap, GapReason};
@@ -14,6 +15,8 @@ enum Next {
     Write(Payload),
     /// Nothing is owed: it is level with its channels, or closed.
     Level,
+    /// It knows more than this shard's live set was handed yet: it waits for the sweep.
+    Hold,
     /// A log ran past a cursor of one who was too slow.
     FellOff,
 }
@@ -158,6 +161,7 @@ impl Hub {
                 }
             }
             Next::Level => self.level(now.mono, key),
+            Next::Hold => self.ready.push_back(key),
             Next::FellOff => {
                 // It is still ready: for the close frame.
                 self.ready.push_back(key);
@@ -173,7 +177,7 @@ impl Hub {
         if !laggard.outbox.is_empty() {
             return Next::Write(Payload::Owned(std::mem::take(&mut laggard.outbox)));
         }
-        let mut joined = Vec::new();
+        let (mut joined, mut ahead) = (Vec::new(), false);
         for _ in 0..laggard.cursors.len() {
             laggard.turn %= laggard.cursors.len();
             let turn = laggard.turn;
@@ -187,6 +191,7 @@ impl Hub {
             // repeats nothing (invariant 2).
             let handed = channel.live.handed(place.position);
             if cursor.next > handed {
+                ahead |= cursor.next > handed.next();
                 laggard.turn += 1;
                 continue;
             }
@@ -194,8 +199,16 @@ impl Hub {
                 if !laggard.recovering {
                     return Next::FellOff;
                 }
-                joined.extend(self.gap_message(now, cursor.channel, cursor.next));
-                laggard.cursors[turn].next = self.channels[cursor.channel].log.first();
+                let to = Seq(channel.log.first().0 - 1);
+                joined.extend(self.gap_message(now, cursor, to));
+                laggard.cursors[turn].next = to.next();
+                continue;
+            }
+            // One that came from another shard may be in the middle of what is missing here.
+            let missing = channel.log.from(cursor.next).next();
+            if let Some(to) = missing.filter(|gap| gap.first < cursor.next).map(|gap| gap.seq) {
+                joined.extend(self.gap_message(now, cursor, to));
+                laggard.cursors[turn].next = to.next();
                 continue;
             }
             let mut count = 0;
@@ -204,7 +217,7 @@ impl Hub {
                 if joined.is_empty() && bytes.len() >= self.bounds.chunk {
                     laggard.cursors[turn].next = frame.seq.next();
                     laggard.turn += 1;
-                    self.recorder.count(Count::CatchUps, 1);
+                    self.recorder.replayed(1);
                     return Next::Write(Payload::Frame(frame.clone(), 0));
                 }
                 if joined.len() + bytes.len() > self.bounds.chunk {
@@ -214,7 +227,7 @@ impl Hub {
                 laggard.cursors[turn].next = frame.seq.next();
                 count += 1;
             }
-            self.recorder.count(Count::CatchUps, count);
+            self.recorder.replayed(count);
             let rest = laggard.cursors[turn].next <= handed;
             // A channel that got nothing, its frame being too large for what was left, is next.
             laggard.turn += usize::from(count > 0 || !rest);
@@ -222,19 +235,19 @@ impl Hub {
                 break;
             }
         }
-        if joined.is_empty() { Next::Level } else { Next::Write(Payload::Owned(joined)) }
+        match (joined.is_empty(), ahead) {
+            (false, _) => Next::Write(Payload::Owned(joined)),
+            (true, true) => Next::Hold,
+            (true, false) => Next::Level,
+        }
     }
 
-    /// A message for one subscriber whose `next` position has fallen off the log.
-    fn gap_message(&mut self, now: Now, index: u32, next: Seq) -> Vec<u8> {
+    /// A message for one subscriber that cannot have what is between its cursor and `to`.
+    fn gap_message(&mut self, now: Now, cursor: Cursor, to: Seq) -> Vec<u8> {
         let stamp = self.stamp(now);
-        let channel = &self.channels[index];
-        let gap = Gap {
-            from: next,
-            to: Seq(channel.log.first().0 - 1),
-            epoch: channel.log.epoch(),
-            reason: GapReason::Retention,
-        };
+        let channel = &self.channels[cursor.channel];
+        let epoch = channel.log.epoch();
+        let gap = Gap { from: cursor.next, to, epoch, reason: GapReason::Retention };
         let mut bytes = Vec::new();
         self.encoder.gap(stamp, &channel.name, &gap, &mut bytes);
         self.missed(gap.to.0 - gap.from.0 + 1);
@@ -266,10 +279,9 @@ impl Hub {
 
     /// Closes a laggard whom a log ran past while its socket was full (the clock asks).
     pub(super) fn check_laggard(&mut self, now: Time, key: ConnectionKey) {
-        let Some(laggard) = &self.connections[key.index].laggard else { return };
-        let fell_off = |cursor: &super::laggard::Cursor| {
-            cursor.next < self.channels[cursor.channel].log.first()
-        };
+        let Some(laggard) = &mut self.connections[key.index].laggard else { return };
+        laggard.recovering &= now.since(laggard.since) < RECOVERY_GRACE;
+        let fell_off = |cursor: &Cursor| cursor.next < self.channels[cursor.channel].log.first();
         if !laggard.recovering && !laggard.closing && laggard.cursors.iter().any(fell_off) {
             self.close(now, key, CloseReason::SlowConsumer);
         }

@@ -58,6 +58,8 @@ pub(crate) struct Remote {
     pub(crate) token: u32,
     /// Oldest position a waiting subscriber asked for.
     pub(crate) since: Option<Seq>,
+    /// The home's log had nothing before this position when it was last asked.
+    pub(crate) floor: Seq,
     /// Whether it stands in the list of channels whose home must be told something.
     pub(crate) asked: bool,
     /// Operations to go on with once joined.

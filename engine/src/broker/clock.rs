@@ -55,6 +55,7 @@ impl Hub {
         self.clock.now = now.mono;
         self.pass_deadlines(now.mono);
         self.end_pauses(now.mono);
+        self.go_on_draining(now);
         self.clock.tick = (self.clock.tick + 1) % ROUND;
         self.keep_alive(now);
         for index in share(self.clock.tick, self.channels.slots() as usize) {

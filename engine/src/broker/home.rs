@@ -6,6 +6,7 @@ use super::channel::{Interest, Link};
 use super::effect::{Lanes, Notice, Request};
 use super::frame::Frame;
 use super::hub::{Hub, Unswept};
+use super::lifecycle::DrainState;
 use super::transmit::shard_done;
 use crate::telemetry::Count;
 use crate::types::{ChannelName, Now, Publication, Seq, ShardId};
@@ -25,7 +26,7 @@ impl Hub {
     }
 
     fn try_publish(&mut self, now: Now, publication: &Publication) -> Option<Seq> {
-        if self.draining {
+        if self.drain != DrainState::No {
             return None;
         }
         let index = self.channel(now, &publication.channel)?;

@@ -38,6 +38,7 @@ use crate::telemetry::{Gauge, MessageType, Recorder};
 use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, ShardId};
 use crate::wire::encoder::Encoder;
 
+use super::lifecycle::DrainState;
 pub use super::lifecycle::{Admission, ReceiveEnd};
 
 /// The broker of one shard.
@@ -72,7 +73,7 @@ pub struct Hub {
     pub(super) laggards: usize,
     pub(super) laggard_bytes: usize,
     pub(super) subscriptions: usize,
-    pub(super) draining: bool,
+    pub(super) drain: DrainState,
     /// Kinds of the messages handled since the shell last timed them.
     pub(super) handled: Vec<MessageType>,
 }
@@ -140,7 +141,7 @@ impl Hub {
             laggards: 0,
             laggard_bytes: 0,
             subscriptions: 0,
-            draining: false,
+            drain: DrainState::default(),
             handled: Vec::new(),
             config,
         }
@@ -231,6 +232,7 @@ impl Hub {
                 state: RemoteState::Absent,
                 token: 0,
                 since: None,
+                floor: Seq(0),
                 asked: false,
                 waiting: Vec::new(),
             })

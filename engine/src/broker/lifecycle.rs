@@ -10,7 +10,7 @@ use super::connection::{Flags, NO_OPERATION};
 use super::effect::Effect;
 use super::hub::Hub;
 use super::rate::Bucket;
-use crate::limits::CLOSE_TIMEOUT;
+use crate::limits::{CLOSE_TIMEOUT, DRAIN_TICKS};
 use crate::telemetry::ConnectionError;
 use crate::types::{ConnectionKey, Now, Time};
 use crate::wire::frame::{self, Event, FrameError};
@@ -37,6 +37,16 @@ pub enum ReceiveEnd {
     TlsFault,
 }
 
+/// How far a shutdown is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum DrainState {
+    #[default]
+    No,
+    /// Delivering what was accepted; ticks so far.
+    Finishing(u32),
+    Closing,
+}
+
 impl Hub {
     /// A connection was upgraded. `None` when the table is full: drop the socket.
     /// Over capacity it is admitted only to be closed with 1013.
@@ -60,7 +70,7 @@ impl Hub {
         self.recorder.connected();
         if admission.over_capacity {
             self.close(now.mono, key, CloseReason::MaxConnections);
-        } else if self.draining {
+        } else if self.drain != DrainState::No {
             self.close(now.mono, key, CloseReason::Shutdown);
         } else {
             self.welcome(now, key, admission.secure);
@@ -206,9 +216,22 @@ impl Hub {
         self.effects.push_back(Effect::CancelReceive(key));
     }
 
-    /// Refuses publishes and closes every connection with 1001.
-    pub fn begin_drain(&mut self, now: Now) {
-        self.draining = true;
+    /// Refuses publishes from now on; closes every connection with 1001 once what was accepted
+    /// is delivered.
+    pub fn begin_drain(&mut self, _now: Now) {
+        if self.drain == DrainState::No {
+            self.drain = DrainState::Finishing(0);
+        }
+    }
+
+    /// A drain goes on with the clock.
+    pub(super) fn go_on_draining(&mut self, now: Now) {
+        let DrainState::Finishing(ticks) = self.drain else { return };
+        if ticks < DRAIN_TICKS || !self.dirty.is_empty() {
+            self.drain = DrainState::Finishing(ticks + 1);
+            return;
+        }
+        self.drain = DrainState::Closing;
         for index in 0..self.connections.slots() as u32 {
             let key = self.connections.key(index);
             self.close(now.mono, key, CloseReason::Shutdown);

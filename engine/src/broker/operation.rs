@@ -46,8 +46,10 @@ pub(super) struct Operation {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Joined {
     pub(super) epoch: Epoch,
-    /// What comes next is `seq + 1`.
+    /// The confirmed position: the channel's, or what the subscriber has already if that is more.
     pub(super) seq: Seq,
+    /// What the live set was handed where the subscriber stands in it.
+    pub(super) handed: Seq,
     /// Whether what it asked for since then follows, or why not.
     pub(super) recovery: Option<Result<(), NotRecovered>>,
 }
@@ -97,7 +99,6 @@ impl Hub {
                 None => order.failed.push((name.as_str().to_owned(), ErrorCode::LimitExceeded)),
             }
         }
-        let since = since.map(|(_, seq)| seq);
         let entry = self.operations.vacant_entry();
         let number = entry.key() as u32;
         entry.insert(Operation { key, order, channels: Vec::new(), waiting: 0, later });
@@ -158,7 +159,7 @@ impl Hub {
         self.charge(now.mono, key);
         for (&index, joined) in channels.iter().zip(&joined) {
             if let (Some(Ok(())), Some((_, since))) = (joined.recovery, since)
-                && since < joined.seq
+                && since != joined.handed
             {
                 self.recover_from(now.mono, key, index, since.next());
             }
@@ -188,25 +189,25 @@ impl Hub {
         channel.used_at = now;
         if let Some(old) = connection.subscriptions.get(index) {
             let handed = channel.live.handed(old.position);
-            // A laggard has less; its confirmation comes right before what its cursor reads next.
+            // A laggard has less, or more; its confirmation comes right before what its cursor reads next.
             let next = connection.laggard.as_ref().and_then(|laggard| laggard.cursor(index));
-            let seq = next.map_or(handed, |next| handed.min(Seq(next.0 - 1)));
-            return Joined { epoch, seq, recovery: None };
+            let seq = next.map_or(handed, |next| Seq(next.0 - 1));
+            return Joined { epoch, seq, handed: seq, recovery: None };
         }
         let (position, moved) = channel.live.insert(key.index);
-        let seq = channel.live.handed(position);
-        let first = channel.log.first();
+        let handed = channel.live.handed(position);
+        let (first, head) = (channel.log.first(), channel.log.head());
         self.apply_move(index, moved);
         let connection = &mut self.connections[key.index];
         connection.subscriptions.insert(Subscription { channel: index, position });
         if let Some(laggard) = &mut connection.laggard {
-            laggard.set_cursor(index, seq.next());
+            laggard.set_cursor(index, handed.next());
         }
         self.subscriptions += 1;
         let recovery = since.map(|(of, since)| {
             if of != epoch {
                 Err(NotRecovered::Restart)
-            } else if since > seq {
+            } else if since > head {
                 Err(NotRecovered::Ahead)
             } else if since.next() < first {
                 Err(NotRecovered::Retention)
@@ -214,7 +215,11 @@ impl Hub {
                 Ok(())
             }
         });
-        Joined { epoch, seq, recovery }
+        let seq = match (since, recovery) {
+            (Some((_, since)), Some(Ok(()))) => handed.max(since),
+            _ => handed,
+        };
+        Joined { epoch, seq, handed, recovery }
     }
 
     fn apply_move(&mut self, channel: u32, moved: Option<Moved>) {

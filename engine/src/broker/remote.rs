@@ -114,6 +114,7 @@ impl Hub {
             let channel = &mut self.channels[index];
             channel.log = super::log::Log::new(epoch, start);
             channel.live.skip_to(start);
+            self.remote_mut(index).floor = Seq(0);
         }
         let (older, newer): (Vec<_>, Vec<_>) =
             backlog.into_iter().partition(|f| f.seq <= self.channels[index].log.head());
@@ -127,9 +128,12 @@ impl Hub {
         if self.channels[index].log.head() < seq {
             self.append_gap(now, index, seq);
         }
+        let first = self.channels[index].log.first();
         let remote = self.remote_mut(index);
         remote.state = RemoteState::Live;
-        remote.since = None;
+        if remote.since.take().is_some_and(|since| since.next() < first) {
+            remote.floor = first;
+        }
         self.channels[index].used_at = now.mono;
         // Nobody needs what was fetched only for those who wait: they read it at cursors.
         self.skip_unheard(index, now.mono);
@@ -138,11 +142,16 @@ impl Hub {
 
     /// Makes sure that the home serves this shard, from `since` on if the log starts later.
     /// Returns whether it does already.
-    pub(super) fn ensure_joined(&mut self, index: u32, since: Option<Seq>) -> bool {
+    pub(super) fn ensure_joined(&mut self, index: u32, since: Option<(Epoch, Seq)>) -> bool {
         let channel = &mut self.channels[index];
-        let first = channel.log.first();
+        let log = &channel.log;
         let Link::Remote(remote) = &mut channel.link else { return true };
-        let reaches = since.is_none_or(|since| since.next() >= first);
+        // The home is asked only for what it may have and this log has not.
+        let reaches = since.is_none_or(|(epoch, since)| {
+            let here = since.next() >= log.first() && since <= log.head();
+            here || since.next() < remote.floor || epoch != log.epoch()
+        });
+        let since = since.map(|(_, seq)| seq);
         match remote.state {
             RemoteState::Live if reaches => return true,
             RemoteState::Leaving if reaches => {

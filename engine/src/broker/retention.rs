@@ -112,14 +112,11 @@ impl Hub {
         self.retained.bytes -= frame.bytes().len();
         self.recorder.count(Count::LogEvictions, 1);
         let Link::Home(interests) = &mut channel.link else { return };
-        let mut missed = 0;
         for interest in interests.iter_mut().filter(|interest| interest.next <= frame.seq) {
             interest.next = frame.seq.next();
             interest.gap = Some(frame.seq);
             shard_done(&mut self.recorder, channel.class, &frame, self.clock.now);
-            missed += 1;
         }
-        self.recorder.count(Count::Missed, missed);
     }
 
     /// Forgets a channel nobody uses.

@@ -221,7 +221,7 @@ impl Hub {
             let text = "The server has no room for another subscription";
             return self.refuse(now, key, correlation, ErrorCode::LimitExceeded, text);
         };
-        let Joined { epoch, seq, recovery } = *joined;
+        let Joined { epoch, seq, recovery, .. } = *joined;
         let subscribed = Subscribed { channel, seq, epoch, recovery };
         let mut out = Vec::new();
         self.encoder.subscribed(stamp, correlation, &subscribed, &mut out);

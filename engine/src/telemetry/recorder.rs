@@ -214,6 +214,14 @@ impl Recorder {
         }
     }
 
+    /// `n` frames were handed to the kernel for a subscriber that is catching up.
+    pub fn replayed(&mut self, n: u64) {
+        if self.enabled {
+            self.current.counters.counts[Count::CatchUps as usize] += n;
+            self.current.counters.sent[MessageType::Event as usize] += n;
+        }
+    }
+
     /// A laggard became live again after `ns` nanoseconds.
     pub fn caught_up(&mut self, ns: u64) {
         if self.enabled {

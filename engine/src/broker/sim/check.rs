@@ -7,6 +7,7 @@ use crate::broker::close::Phase;
 use crate::broker::connection::NO_OPERATION;
 use crate::broker::hub::Hub;
 use crate::broker::laggard::LagState;
+use crate::broker::lifecycle::DrainState;
 use crate::limits::LANE_CREDITS;
 
 impl Hub {
@@ -113,6 +114,8 @@ impl Hub {
                 && lane.asks.is_empty()
                 && lane.behind.is_empty()
         };
-        self.lanes.iter().all(still) && self.operations.is_empty() && self.laggards == 0
+        let finishing = matches!(self.drain, DrainState::Finishing(_));
+        let idle = self.operations.is_empty() && self.laggards == 0 && !finishing;
+        idle && self.lanes.iter().all(still)
     }
 }
