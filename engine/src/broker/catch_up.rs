@@ -203,6 +203,7 @@ impl Hub {
                 let bytes = frame.bytes();
                 if joined.is_empty() && bytes.len() >= self.bounds.chunk {
                     laggard.cursors[turn].next = frame.seq.next();
+                    laggard.turn += 1;
                     self.recorder.count(Count::CatchUps, 1);
                     return Next::Write(Payload::Frame(frame.clone(), 0));
                 }
@@ -214,8 +215,10 @@ impl Hub {
                 count += 1;
             }
             self.recorder.count(Count::CatchUps, count);
-            laggard.turn += 1;
-            if laggard.cursors[turn].next <= handed {
+            let rest = laggard.cursors[turn].next <= handed;
+            // A channel that got nothing, its frame being too large for what was left, is next.
+            laggard.turn += usize::from(count > 0 || !rest);
+            if rest {
                 break;
             }
         }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use super::channel::Link;
+use super::channel::{Channels, Link};
 use super::frame::Frame;
 use super::hub::Hub;
 use super::transmit::shard_done;
@@ -32,12 +32,13 @@ impl Hub {
     /// Adds the next frame to a channel's log (invariant 2), to be swept. `counted`: see the log.
     pub(super) fn append(&mut self, index: u32, frame: Arc<Frame>, counted: bool) {
         let channel = &mut self.channels[index];
-        if channel.log.len() == 0 {
-            self.retained.oldest.push(Reverse((frame.accepted_at, index)));
-        }
+        let first = channel.log.len() == 0;
         self.retained.bytes += frame.bytes().len();
         self.retained.unswept += frame.bytes().len();
         channel.log.append(frame, counted);
+        if first {
+            self.renew(index);
+        }
         self.mark_dirty(index);
         self.trim(index);
         self.relieve();
@@ -90,9 +91,17 @@ impl Hub {
         }
     }
 
+    /// Lists a channel by the age of its oldest frame. Its former entries stay, until they are
+    /// more than the channels (invariant 3).
     fn renew(&mut self, index: u32) {
-        if let Some(oldest) = self.channels[index].log.oldest() {
-            self.retained.oldest.push(Reverse((oldest.accepted_at, index)));
+        let entry = |index: u32, channels: &Channels| {
+            let oldest = channels.get(index)?.log.oldest()?;
+            Some(Reverse((oldest.accepted_at, index)))
+        };
+        self.retained.oldest.extend(entry(index, &self.channels));
+        if self.retained.oldest.len() > 2 * self.channels.slots() as usize + 16 {
+            let all = 0..self.channels.slots();
+            self.retained.oldest = all.filter_map(|index| entry(index, &self.channels)).collect();
         }
     }
 

@@ -114,6 +114,10 @@ impl World {
         self.sockets[client].up.extend(bytes);
     }
 
+    pub(super) fn say(&mut self, client: usize, text: &str) {
+        self.send(client, TEXT, text.as_bytes());
+    }
+
     fn may_speak(&self, client: usize) -> bool {
         let end = &self.clients[client];
         !(end.gone || end.ended || end.fault.is_some())
@@ -157,7 +161,7 @@ impl World {
             }
         };
         self.note(|| format!("client {client} says {}", &text[..text.len().min(150)]));
-        self.send(client, TEXT, text.as_bytes());
+        self.say(client, &text);
     }
 
     fn subscribe(&mut self, client: usize, id: u64, channel: usize, name: &str) -> String {
@@ -174,9 +178,10 @@ impl World {
                 order = Order::Subscribe { channels, list: true, since: None };
                 format!(r#"{{"id":"{id}","type":"subscribe","data":{{"channels":{names}}}}}"#)
             }
-            3 => format!(
-                r#"{{"id":"{id}","type":"request","event":"subscribe","data":{{"channel":"{name}"}}}}"#
-            ),
+            3 => {
+                let data = format!(r#"{{"channel":"{name}"}}"#);
+                format!(r#"{{"id":"{id}","type":"request","event":"subscribe","data":{data}}}"#)
+            }
             _ => {
                 let (epoch, seq) = self.truth.position(&mut self.rng, channel);
                 let since = Some((epoch.clone(), seq));

@@ -62,6 +62,11 @@ impl Client {
         Client { shard, over_capacity, reading: true, ..Client::default() }
     }
 
+    pub(super) fn subscribes(&mut self, id: u64, channels: &[usize]) {
+        let channels = channels.to_vec();
+        self.orders.push_back((id, Order::Subscribe { channels, list: true, since: None }));
+    }
+
     /// Takes bytes of the stream and judges every whole message in it.
     pub(super) fn take(&mut self, bytes: impl Iterator<Item = u8>, truth: &Truth) {
         self.buffer.extend(bytes);
@@ -256,13 +261,17 @@ impl Client {
         self.gaps += missed;
     }
 
-    /// Whether it has everything that it was promised.
+    /// Whether it has everything that it was promised, and every answer.
     pub(super) fn is_level(&self, truth: &Truth) -> bool {
-        let level = |(channel, belief): (&usize, &Belief)| {
-            let head = belief.life.map_or(truth.head(*channel), |l| truth.length(*channel, l));
-            belief.next.unwrap_or(belief.latest) == head + 1
-        };
-        self.orders.is_empty() && self.asked.is_empty() && self.beliefs.iter().all(level)
+        let level = (0..truth.channels()).all(|channel| self.has_all(channel, truth));
+        level && self.orders.is_empty() && self.asked.is_empty()
+    }
+
+    /// Whether it has everything of a channel that it was promised.
+    pub(super) fn has_all(&self, channel: usize, truth: &Truth) -> bool {
+        let Some(belief) = self.beliefs.get(&channel) else { return true };
+        let head = belief.life.map_or(truth.head(channel), |life| truth.length(channel, life));
+        belief.next.unwrap_or(belief.latest) == head + 1
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::world::World;
+use crate::broker::hub::Hub;
 use crate::telemetry::{Count, MessageError, Totals};
 
 /// What a run met, and how often.
@@ -34,27 +35,33 @@ impl World {
         self.count()
     }
 
-    /// Those who read get everything while others are stuck (invariant 6).
+    /// Those who read get everything while others are stuck, be it a whole shard (invariant 6).
     fn serve_the_willing(&mut self) {
+        let stuck = self.chance(50).then(|| self.rng.usize(..self.plan.shards));
         let willing: Vec<usize> = (0..self.clients.len())
             .filter(|client| self.clients[*client].reading && !self.clients[*client].gone)
+            .filter(|client| Some(self.clients[*client].shard) != stuck)
             .collect();
+        let is_served = |world: &World, client: usize| {
+            let client = &world.clients[client];
+            let home = |channel| Hub::home_of(world.truth.channel_name(channel), world.hubs.len());
+            let served = |channel: usize| {
+                Some(home(channel).index()) == stuck || client.has_all(channel, &world.truth)
+            };
+            client.ended || (0..world.plan.channels).all(served)
+        };
         for _ in 0..PATIENCE {
-            self.round(&willing);
-            let clients = willing.iter().map(|client| &self.clients[*client]);
-            if clients.clone().all(|client| client.ended || client.is_level(&self.truth)) {
+            self.round(&willing, stuck);
+            if willing.iter().all(|client| is_served(self, *client)) {
                 return;
             }
         }
-        let late = willing.iter().find(|client| {
-            let client = &self.clients[**client];
-            !(client.ended || client.is_level(&self.truth))
-        });
-        panic!("somebody waits for those who are stuck: {late:?}");
+        let late: Vec<_> = willing.iter().filter(|client| !is_served(self, **client)).collect();
+        panic!("{late:?} wait for those who are stuck (shard {stuck:?})");
     }
 
-    fn round(&mut self, readers: &[usize]) {
-        for shard in 0..self.plan.shards {
+    fn round(&mut self, readers: &[usize], stuck: Option<usize>) {
+        for shard in (0..self.plan.shards).filter(|shard| Some(*shard) != stuck) {
             self.turn(shard, true);
         }
         for client in readers {
@@ -70,7 +77,7 @@ impl World {
         let all: Vec<usize> = (0..self.clients.len()).collect();
         all.iter().for_each(|client| self.clients[*client].reading = true);
         for _ in 0..PATIENCE {
-            self.round(&all);
+            self.round(&all, None);
             if self.is_at_rest() {
                 return if judged {
                     self.judge()

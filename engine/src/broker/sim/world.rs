@@ -113,8 +113,13 @@ impl World {
         ports[index] = Port { key: Some(key), client, armed: true, ghost, ..Port::default() };
     }
 
-    /// Publishes from outside on the channel's home.
     pub(super) fn publish(&mut self, channel: usize) {
+        let document = self.document();
+        self.publish_this(channel, &document);
+    }
+
+    /// Publishes from outside on the channel's home.
+    pub(super) fn publish_this(&mut self, channel: usize, document: &str) {
         let name = self.truth.channel_name(channel).clone();
         let home = Hub::home_of(&name, self.plan.shards).index();
         if !self.hubs[home].wants_input() {
@@ -123,7 +128,7 @@ impl World {
         let publication = Publication {
             channel: name,
             event: EventName::parse("news").unwrap(),
-            data: JsonObject::parse(self.document().as_bytes()).unwrap(),
+            data: JsonObject::parse(document.as_bytes()).unwrap(),
         };
         let now = self.now();
         let seq = self.hubs[home].publish(now, &publication);
