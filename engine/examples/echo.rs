@@ -8,7 +8,7 @@ use std::time::Duration;
 use uringcast_engine::{Config, Engine, Protocol};
 
 /// Room for the suites: their largest message is 16 MiB, and they may be slow to read its echo.
-pub fn config(listen: SocketAddr) -> Config {
+pub(crate) fn config(listen: SocketAddr) -> Config {
     Config {
         listen: vec![listen],
         protocol: Protocol::Echo,

@@ -9,6 +9,11 @@ use support::ws::{BINARY, CLOSE, CONTINUATION, Client, FIN, PING, PONG, TEXT, an
 /// The metric that counts connections ended for the peer's fault.
 const ERRORS: &str = "websocket_connection_errors_total";
 
+/// The header of a frame that never comes.
+fn header(length: u64) -> Vec<u8> {
+    [announce(FIN | BINARY, length, true), vec![0; 4]].concat()
+}
+
 /// Sends bytes on a new connection for each, and expects the same close code and counter.
 fn each_closes(faults: &[(&str, Vec<u8>)], code: u16, counter: &str) {
     let mut server = Server::start("--max-message-size 1KiB");
@@ -42,7 +47,7 @@ fn malformed_frames_are_closed_with_1002() {
         ("pong of 126 bytes", frame(FIN | PONG, &[0; 126])),
         ("continuation of nothing", frame(FIN | CONTINUATION, b"{}")),
         ("message within a message", twice),
-        ("length with its top bit set", announce(FIN | BINARY, 1 << 63, true)),
+        ("length with its top bit set", header(1 << 63)),
     ];
     each_closes(&faults, 1002, "protocol");
 }
@@ -77,7 +82,7 @@ fn an_oversize_message_is_closed_with_1009() {
     let fragments = [frame(TEXT, &half), frame(FIN | CONTINUATION, &half)].concat();
     let faults = [
         ("one byte too many", frame(FIN | TEXT, &[b'x'; 1025])),
-        ("announced, not sent", announce(FIN | BINARY, 1 << 40, true)),
+        ("announced, not sent", header(1 << 40)),
         ("in fragments", fragments),
     ];
     each_closes(&faults, 1009, "message_too_big");

@@ -103,6 +103,11 @@ impl Hub {
                 FrameError::TooBig => CloseReason::MessageTooBig,
                 _ => CloseReason::Protocol(fault.reason()),
             };
+            // Nothing behind a fault can be read, so there is no close frame to wait for.
+            self.connections[key.index].flags.close_seen = true;
+            if self.connections[key.index].flags.close_sent {
+                self.half_close(now.mono, key);
+            }
             self.close(now.mono, key, reason);
         }
     }

@@ -15,9 +15,20 @@ use std::time::{Duration, Instant};
 /// How long a test waits for something that must happen, before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server process on free ports of 127.0.0.1, killed when dropped; a failing test shows its log.
+/// A process that ends with the test.
+pub struct Process(pub Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server process on free ports of 127.0.0.1; a failing test shows its log.
 pub struct Server {
-    child: Child,
+    process: Process,
     home: tempfile::TempDir,
     /// Where clients connect.
     pub clients: Vec<SocketAddr>,
@@ -49,7 +60,7 @@ impl Server {
         let stdout = child.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("the server says where it listens");
         let mut server = Server {
-            child,
+            process: Process(child),
             home,
             clients: Vec::new(),
             scheme: String::new(),
@@ -90,19 +101,19 @@ impl Server {
 
     /// Asks it to stop.
     pub fn terminate(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
+        let pid = rustix::process::Pid::from_child(&self.process.0);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it still runs");
     }
 
     /// Waits until it has ended.
     pub fn ended(mut self) -> ExitStatus {
-        let child = &mut self.child;
+        let child = &mut self.process.0;
         until("the server's end", || child.try_wait().expect("its status"))
     }
 
     /// Whether it still runs.
     pub fn assert_running(&mut self) {
-        assert_eq!(self.child.try_wait().expect("its status"), None, "the server has ended");
+        assert_eq!(self.process.0.try_wait().expect("its status"), None, "the server has ended");
     }
 
     /// Publishes over HTTP and returns the seq.
@@ -137,9 +148,6 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("the server's log:\n{}", self.log());
         }
