@@ -70,7 +70,7 @@ pub struct Engine {
 /// How a drain went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrainReport {
-    /// Connections that were closed with a complete closing handshake.
+    /// Connections that were gone by the deadline.
     pub closed: u64,
     /// Connections that were cut at the deadline.
     pub cut: u64,

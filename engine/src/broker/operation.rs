@@ -189,7 +189,7 @@ impl Hub {
         channel.used_at = now;
         if let Some(old) = connection.subscriptions.get(index) {
             let handed = channel.live.handed(old.position);
-            // A laggard has less, or more; its confirmation comes right before what its cursor reads next.
+            // A laggard has less, or more: its confirmation precedes what its cursor reads next.
             let next = connection.laggard.as_ref().and_then(|laggard| laggard.cursor(index));
             let seq = next.map_or(handed, |next| Seq(next.0 - 1));
             return Joined { epoch, seq, handed: seq, recovery: None };
