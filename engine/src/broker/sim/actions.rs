@@ -9,6 +9,7 @@ use super::client::Order;
 use super::net::SEAL;
 use super::world::World;
 use crate::broker::lifecycle::ReceiveEnd;
+use crate::limits::TICK;
 
 const TEXT: OpCode = OpCode::Data(Data::Text);
 
@@ -29,12 +30,10 @@ impl World {
             }
             45..50 => {
                 let ms = self.rng.u64(..60);
-                let leap = self.plan.leaps && self.chance(10);
-                if leap {
-                    // No shard sleeps for seconds on something to be done.
-                    (0..self.plan.shards).for_each(|shard| self.turn(shard, false));
+                if self.plan.leaps && self.chance(10) {
+                    self.idle(ms);
                 }
-                self.pass_time(Duration::from_millis(if leap { ms * 300 } else { ms }));
+                self.pass_time(Duration::from_millis(ms));
             }
             50..54 => {
                 let shard = self.rng.usize(..self.plan.shards);
@@ -54,6 +53,14 @@ impl World {
             }),
             98.. if rough => self.for_some_client(World::misbehave),
             _ => {}
+        }
+    }
+
+    /// Seconds in which nothing happens but the clock: the silent are pinged and given up.
+    fn idle(&mut self, ticks: u64) {
+        for _ in 0..2 * ticks {
+            self.pass_time(TICK);
+            (0..self.plan.shards).for_each(|shard| self.turn(shard, false));
         }
     }
 
