@@ -19,9 +19,14 @@ fn every_panel_uses_both_variables_and_metrics_that_the_server_exposes() {
     let dashboard: Value =
         serde_json::from_str(&fs::read_to_string(path).expect("a dashboard")).expect("JSON");
     let server = Server::start("");
+    // A channel class has series from its first message on.
+    server.publish("room:1", "{}");
+    server.wait_metric("websocket_broadcast_total", "channel=\"room\"", 1.0);
     let exposed = http::get(server.metrics, "/metrics").body;
-    let names: BTreeSet<&str> =
-        exposed.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let names: BTreeSet<&str> = exposed
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
     let panels = dashboard["panels"].as_array().expect("panels");
     assert_eq!(panels.len(), 8);
     for panel in panels {
