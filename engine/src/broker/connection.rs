@@ -145,7 +145,7 @@ impl Subscriptions {
 }
 
 /// The table. An index is reused only after `Phase::Ending` is over.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Connections {
     slots: Vec<Connection>,
     free: Vec<u32>,
@@ -154,7 +154,9 @@ pub(crate) struct Connections {
 
 impl Connections {
     pub(crate) fn new(capacity: usize) -> Connections {
-        Connections { capacity, ..Connections::default() }
+        // All of the address space at once: only what is used is ever touched, and growing never
+        // leaves copies behind.
+        Connections { slots: Vec::with_capacity(capacity), free: Vec::new(), capacity }
     }
 
     /// Takes a free index.

@@ -27,8 +27,14 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn new() -> Gate {
-        Gate { batch: 1, ..Gate::default() }
+    /// A gate for at most `capacity` connections, none of them live.
+    pub(crate) fn new(capacity: usize) -> Gate {
+        Gate {
+            last: Vec::with_capacity(capacity),
+            batch: 1,
+            #[cfg(test)]
+            broken: false,
+        }
     }
 
     /// Asks for one write.
@@ -89,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_written_once_per_batch() {
-        let mut gate = Gate::new();
+        let mut gate = Gate::new(4);
         gate.open(3);
         assert_eq!(gate.pass(3), Pass::Go);
         assert_eq!(gate.pass(3), Pass::Twice);
@@ -100,7 +106,7 @@ mod tests {
 
     #[test]
     fn a_wrapped_batch_number_reopens_the_live_only() {
-        let mut gate = Gate::new();
+        let mut gate = Gate::new(4);
         gate.open(0);
         gate.open(1);
         gate.shut(1);

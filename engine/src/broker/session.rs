@@ -11,7 +11,7 @@ use crate::types::{ChannelName, ConnectionKey, Now, Publication, Seq};
 use crate::wire::encoder::Stamp;
 use crate::wire::envelope::Inbound;
 use crate::wire::frame::{self, Opcode};
-use crate::wire::reply::{ErrorCode, Subscribed, Welcome};
+use crate::wire::reply::{ErrorCode, Listed, Subscribed, Welcome};
 use crate::wire::request::{Channels, Request};
 
 /// A client's publish that another shard sequences.
@@ -244,16 +244,10 @@ impl Hub {
     fn confirm_list(&mut self, now: Now, key: ConnectionKey, order: &Order) {
         let stamp = self.stamp(now);
         let correlation = order.correlation.as_deref();
-        let (names, failed) = (&order.names, &order.failed);
+        let subscribed = matches!(order.action, Action::Subscribe { .. });
+        let listed = Listed { subscribed, channels: &order.names, failed: &order.failed };
         let mut out = Vec::new();
-        match order.action {
-            Action::Subscribe { .. } => {
-                self.encoder.subscribed_list(stamp, correlation, names, failed, &mut out);
-            }
-            Action::Unsubscribe => {
-                self.encoder.unsubscribed_list(stamp, correlation, names, failed, &mut out);
-            }
-        }
+        self.encoder.listed(stamp, correlation, &listed, &mut out);
         self.answer(key, MessageType::Response, out);
     }
 

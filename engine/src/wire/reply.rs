@@ -89,6 +89,17 @@ pub struct Subscribed<'a> {
     pub recovery: Option<Result<(), NotRecovered>>,
 }
 
+/// What became of a list of channels.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'a> {
+    /// Whether they were to be subscribed, or unsubscribed.
+    pub subscribed: bool,
+    /// Those for which it worked.
+    pub channels: &'a [ChannelName],
+    /// The others, each with the reason.
+    pub failed: &'a [(String, ErrorCode)],
+}
+
 /// Why the missed messages cannot be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -238,30 +249,20 @@ impl Encoder {
         self.response(stamp, correlation, "unsubscribe", &data, out);
     }
 
-    /// Appends the confirmation of a subscription to a list.
-    pub fn subscribed_list(
+    /// Appends the confirmation of a request with a list of channels.
+    pub fn listed(
         &mut self,
         stamp: Stamp,
         correlation: Option<&str>,
-        channels: &[ChannelName],
-        failed: &[(String, ErrorCode)],
+        listed: &Listed<'_>,
         out: &mut Vec<u8>,
     ) {
-        let data = List { status: "subscribed", channels, failed };
-        self.response(stamp, correlation, "subscribe", &data, out);
-    }
-
-    /// Appends the confirmation that a list of subscriptions has ended.
-    pub fn unsubscribed_list(
-        &mut self,
-        stamp: Stamp,
-        correlation: Option<&str>,
-        channels: &[ChannelName],
-        failed: &[(String, ErrorCode)],
-        out: &mut Vec<u8>,
-    ) {
-        let data = List { status: "unsubscribed", channels, failed };
-        self.response(stamp, correlation, "unsubscribe", &data, out);
+        let Listed { subscribed, channels, failed } = *listed;
+        let (status, event) = match subscribed {
+            true => ("subscribed", "subscribe"),
+            false => ("unsubscribed", "unsubscribe"),
+        };
+        self.response(stamp, correlation, event, &List { status, channels, failed }, out);
     }
 
     /// Appends the reply to a publish.

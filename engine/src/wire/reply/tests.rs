@@ -83,9 +83,10 @@ fn lists_are_confirmed_with_what_failed() {
         json!({"status": status, "channels": ["a", "b"],
                "failed": {"x\"": "FORBIDDEN", "": "INVALID_CHANNEL"}})
     };
-    let value = written(|e, out| e.subscribed_list(STAMP, None, &channels, &failed, out));
+    let listed = |subscribed| Listed { subscribed, channels: &channels, failed: &failed };
+    let value = written(|e, out| e.listed(STAMP, None, &listed(true), out));
     assert_eq!((&value["event"], &value["data"]), (&json!("subscribe"), &data("subscribed")));
-    let value = written(|e, out| e.unsubscribed_list(STAMP, None, &channels, &failed, out));
+    let value = written(|e, out| e.listed(STAMP, None, &listed(false), out));
     assert_eq!((&value["event"], &value["data"]), (&json!("unsubscribe"), &data("unsubscribed")));
 }
 
