@@ -90,6 +90,26 @@ pub const FANOUT_LANE: usize = 4_096;
 /// find room in the fan-out lane, beyond [`FANOUT_LANE`].
 pub const LANE_CREDITS: usize = 1_024;
 
+/// Shards up to which every lane has its full length; beyond, [`per_lane`] shortens them, so that
+/// the lanes of 64 shards, of which there are 4,032 pairs, stay within some hundred megabytes.
+pub const FULL_LANE_SHARDS: usize = 8;
+
+/// `entries` of a lane ([`PUBLISH_LANE`], [`FANOUT_LANE`], [`LANE_CREDITS`]) in an engine of so
+/// many shards.
+pub const fn per_lane(entries: usize, shards: usize) -> usize {
+    if shards > FULL_LANE_SHARDS { entries * FULL_LANE_SHARDS / shards } else { entries }
+}
+
+/// Bytes of the broker's record of a connection: generation, phase and flags 8, random part of the
+/// id 8, peer 18, rate bucket 8, operation 4, subscriptions 16, reader 16, box for the laggard 8.
+pub const CONNECTION_RECORD: usize = 104;
+/// Bytes of the shell's record of a slot: generation, what is armed on it, how it ends.
+pub const SLOT_RECORD: usize = 16;
+/// User-space bytes of an idle plain connection with one subscription: its two records, the gate
+/// 4, the second of its last receive 4, its entry in a live set 4, which may have grown to twice
+/// what it holds.
+pub const IDLE_CONNECTION: usize = CONNECTION_RECORD + SLOT_RECORD + 4 + 4 + 2 * 4;
+
 /// Buffers of a shard's receive ring: 64 for 1,000 sockets let one flooder take 63 of them.
 pub const RECEIVE_BUFFERS: u16 = 1_024;
 /// Bytes of one receive buffer: nearly every inbound message of the protocol fits.
@@ -148,6 +168,7 @@ pub const SNAPSHOTS_WAITING: usize = 2;
 /// How often a shard hands its histograms and counters to the collector.
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 
+const _: () = assert!(IDLE_CONNECTION <= 256, "an idle connection stays small");
 const _: () = assert!(BATCH_ENTRIES <= RING_ENTRIES as usize);
 const _: () = assert!(JOIN_BYTES <= BATCH_BYTES);
 const _: () = assert!(LAGGARD_CHUNK <= 16_384, "one TLS record");

@@ -7,7 +7,7 @@ use super::effect::{Lanes, Notice, Request};
 use super::frame::Frame;
 use super::hub::Hub;
 use super::transmit::shard_done;
-use crate::limits::LANE_CREDITS;
+use crate::limits::{LANE_CREDITS, per_lane};
 use crate::telemetry::Count;
 use crate::types::{Epoch, Now, Seq, ShardId};
 use crate::wire::reply::{Gap, GapReason};
@@ -223,7 +223,11 @@ impl Hub {
             RemoteState::Leaving => {
                 lanes.try_request(home, Request::Leave { channel: name, token }).is_ok()
             }
-            RemoteState::Joining if self.lanes[home.index()].open >= 2 * LANE_CREDITS => false,
+            RemoteState::Joining
+                if self.lanes[home.index()].open >= 2 * per_lane(LANE_CREDITS, self.shards) =>
+            {
+                false
+            }
             RemoteState::Joining => {
                 let join = Request::Join { channel: name, index, token, since };
                 lanes.try_request(home, join).is_ok()

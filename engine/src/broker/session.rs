@@ -5,7 +5,7 @@ use super::effect;
 use super::hub::Hub;
 use super::operation::{Action, Joined, Order};
 use crate::config::Protocol;
-use crate::limits::{BUSY_PAUSE, LANE_CREDITS, MAX_WAITING_OPERATIONS};
+use crate::limits::{BUSY_PAUSE, LANE_CREDITS, MAX_WAITING_OPERATIONS, per_lane};
 use crate::telemetry::MessageType;
 use crate::types::{ChannelName, ConnectionKey, Now, Publication, Seq};
 use crate::wire::encoder::Stamp;
@@ -155,7 +155,7 @@ impl Hub {
             return;
         }
         let lane = &mut self.lanes[home.index()];
-        if lane.open >= LANE_CREDITS {
+        if lane.open >= per_lane(LANE_CREDITS, self.shards) {
             return self.busy(now, key, correlation);
         }
         lane.open += 1;

@@ -12,7 +12,9 @@ use super::control::Control;
 use super::start::Ready;
 use crate::broker::effect::{Notice, Request};
 use crate::config::Config;
-use crate::limits::{FANOUT_LANE, LANE_CREDITS, MAILBOX_MESSAGES, PUBLISH_LANE, SNAPSHOTS_WAITING};
+use crate::limits::{
+    FANOUT_LANE, LANE_CREDITS, MAILBOX_MESSAGES, PUBLISH_LANE, SNAPSHOTS_WAITING, per_lane,
+};
 use crate::shard::{Peer, Seat};
 use crate::sync::{Bell, Heartbeat, Lane, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
@@ -97,9 +99,13 @@ impl Mesh {
         })?;
         Ok(Mesh {
             bells,
-            requests: lanes(shards, PUBLISH_LANE, 0),
+            requests: lanes(shards, per_lane(PUBLISH_LANE, shards), 0),
             // Answers to the LANE_CREDITS requests another shard may have open here always fit.
-            notices: lanes(shards, FANOUT_LANE, 2 * LANE_CREDITS),
+            notices: lanes(
+                shards,
+                per_lane(FANOUT_LANE, shards),
+                2 * per_lane(LANE_CREDITS, shards),
+            ),
         })
     }
 

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use super::deliver::Delivery;
 use super::ring::{Completion, Operation, Received};
 use crate::broker::hub::{Hub, ReceiveEnd};
-use crate::limits::REARMS_PER_TURN;
+use crate::limits::{REARMS_PER_TURN, SLOT_RECORD};
 use crate::telemetry::Count;
 use crate::types::{ConnectionKey, Now};
 
@@ -52,6 +52,8 @@ struct Slot {
     /// Holds a place of the engine's quota.
     counted: bool,
 }
+
+const _: () = assert!(size_of::<Slot>() <= SLOT_RECORD);
 
 /// All slots of a shard, by index.
 pub(super) struct Slots {
