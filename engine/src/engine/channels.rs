@@ -44,22 +44,30 @@ pub(super) async fn page(
     cursor: u64,
     limit: usize,
 ) -> (Vec<ChannelInfo>, Option<u64>) {
-    let Cursor { shard, slot } = Cursor::decode(cursor);
-    let Some(home) = control.mailboxes.get(shard) else { return (Vec::new(), None) };
-    let (reply, listed) = oneshot::async_channel();
-    let limit = limit.clamp(1, CHANNELS_PAGE);
-    if home.send_control(Command::List { from: slot, limit, reply }).is_err() {
-        return (Vec::new(), Some(cursor));
+    let mut at = Cursor::decode(cursor);
+    // A shard that is home of nothing is passed over: nobody wants an empty page.
+    while let Some(home) = control.mailboxes.get(at.shard) {
+        let (reply, listed) = oneshot::async_channel();
+        let limit = limit.clamp(1, CHANNELS_PAGE);
+        if home.send_control(Command::List { from: at.slot, limit, reply }).is_err() {
+            return (Vec::new(), Some(at.encode()));
+        }
+        // No answer: the shard has ended.
+        let Ok((entries, next_slot)) = listed.await else { return (Vec::new(), None) };
+        let next = match next_slot {
+            Some(slot) => Cursor { shard: at.shard, slot },
+            None => Cursor { shard: at.shard + 1, slot: 0 },
+        };
+        if !entries.is_empty() {
+            let Some(counts) = count(control, &entries).await else {
+                return (Vec::new(), Some(at.encode()));
+            };
+            let more = (next.shard < control.mailboxes.len()).then(|| next.encode());
+            return (entries.into_iter().zip(counts).map(info).collect(), more);
+        }
+        at = next;
     }
-    // No answer: the shard has ended.
-    let Ok((entries, next_slot)) = listed.await else { return (Vec::new(), None) };
-    let Some(counts) = count(control, &entries).await else { return (Vec::new(), Some(cursor)) };
-    let next = match next_slot {
-        Some(slot) => Some(Cursor { shard, slot }),
-        None => Some(Cursor { shard: shard + 1, slot: 0 }),
-    };
-    let next = next.filter(|next| next.shard < control.mailboxes.len()).map(Cursor::encode);
-    (entries.into_iter().zip(counts).map(info).collect(), next)
+    (Vec::new(), None)
 }
 
 fn info((entry, subscribers): (ChannelEntry, u64)) -> ChannelInfo {
@@ -69,9 +77,6 @@ fn info((entry, subscribers): (ChannelEntry, u64)) -> ChannelInfo {
 /// Subscribers of each channel on all shards. `None` when a shard has no room for the question.
 async fn count(control: &Control, entries: &[ChannelEntry]) -> Option<Vec<u64>> {
     let mut sums = vec![0; entries.len()];
-    if entries.is_empty() {
-        return Some(sums);
-    }
     let names: Arc<[ChannelName]> = entries.iter().map(|entry| entry.name.clone()).collect();
     let mut answers = Vec::with_capacity(control.mailboxes.len());
     for mailbox in &control.mailboxes {
