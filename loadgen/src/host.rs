@@ -57,7 +57,7 @@ impl Ready {
     }
 }
 
-/// The server's program: beside this one; under cargo it is built first if it is not there.
+/// The server's program: beside this one; under cargo it is brought up to date first.
 ///
 /// # Errors
 /// When there is none.
@@ -68,15 +68,16 @@ pub(crate) fn find_server() -> Result<PathBuf, OperatorError> {
     };
     let own = std::env::current_exe().map_err(|error| missing(error.to_string()))?;
     let server = own.with_file_name(SERVER);
-    if server.is_file() {
-        return Ok(server);
-    }
-    let Some(cargo) = std::env::var_os("CARGO") else {
-        return Err(missing(format!("there is no {}", server.display())));
+    // Run by cargo, the server is brought up to date first, or an old one would be measured.
+    let profile = own.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let profile = profile.filter(|name| matches!(*name, "debug" | "release"));
+    let (Some(cargo), Some(profile)) = (std::env::var_os("CARGO"), profile) else {
+        let missing = || missing(format!("there is no {}", server.display()));
+        return if server.is_file() { Ok(server) } else { Err(missing()) };
     };
     let mut build = Command::new(cargo);
     build.args(["build", "--bin", SERVER]).stdin(Stdio::null());
-    if own.parent().is_some_and(|directory| directory.ends_with("release")) {
+    if profile == "release" {
         build.arg("--release");
     }
     let status = build.status().map_err(|error| missing(format!("cargo: {error}")))?;
