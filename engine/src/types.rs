@@ -214,9 +214,14 @@ impl Time {
         (self.0 / 1_000_000_000) as u32
     }
 
+    /// Nanoseconds since `earlier`, zero if `earlier` is later.
+    pub fn ns_since(self, earlier: Time) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// Time since `earlier`, zero if `earlier` is later.
     pub fn since(self, earlier: Time) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.ns_since(earlier))
     }
 }
 

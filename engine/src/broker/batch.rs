@@ -88,8 +88,8 @@ impl Hub {
         match run {
             Run::Sweep { channel: index, from, to, count, last } => {
                 let channel = &self.channels[index];
-                for frame in channel.log.from(from).take_while(|frame| frame.seq <= to) {
-                    let ns = at.since(frame.accepted_at).as_nanos() as u64;
+                for (frame, _) in channel.log.range(from, to) {
+                    let ns = at.ns_since(frame.accepted_at);
                     self.recorder.delivered(channel.class, ns, count, frame.bytes().len());
                 }
                 if last {
@@ -165,7 +165,7 @@ impl Hub {
         mut taken: usize,
     ) -> (Option<Payload>, Seq) {
         let channel = &self.channels[index];
-        for frame in channel.log.from(from).take_while(|frame| frame.seq <= to) {
+        for (frame, _) in channel.log.range(from, to) {
             let len = frame.bytes().len();
             if taken == 0 {
                 return (None, frame.first);
@@ -175,7 +175,7 @@ impl Hub {
                 return (Some(Payload::Frame(frame.clone(), taken)), frame.seq.next());
             }
             taken -= len;
-            let ns = at.since(frame.accepted_at).as_nanos() as u64;
+            let ns = at.ns_since(frame.accepted_at);
             self.recorder.delivered(channel.class, ns, 1, len);
         }
         (None, to.next())

@@ -212,7 +212,7 @@ impl Hub {
                 continue;
             }
             let mut count = 0;
-            for frame in channel.log.from(cursor.next).take_while(|frame| frame.seq <= handed) {
+            for (frame, _) in channel.log.range(cursor.next, handed) {
                 let bytes = frame.bytes();
                 if joined.is_empty() && bytes.len() >= self.bounds.chunk {
                     laggard.cursors[turn].next = frame.seq.next();
@@ -273,7 +273,7 @@ impl Hub {
         }
         self.gate.open(key.index);
         if !laggard.recovering {
-            self.recorder.caught_up(now.since(laggard.since).as_nanos() as u64);
+            self.recorder.caught_up(now.ns_since(laggard.since));
         }
     }
 

@@ -165,7 +165,7 @@ impl Hub {
             }
             self.batch.recycle(payload);
         }
-        let mut frames = channel.log.from(after.next()).take_while(|frame| frame.seq <= to);
+        let mut frames = channel.log.range(after.next(), to).map(|(frame, _)| frame);
         let first = frames.next().expect("a sweep has frames");
         if first.seq == to {
             return Payload::Frame(first.clone(), 0);
@@ -206,7 +206,7 @@ impl Hub {
 /// This shard, or one it stands for, is through with a frame: the last one ends the broadcast.
 pub(super) fn shard_done(recorder: &mut Recorder, class: ClassId, frame: &Frame, at: Time) {
     if frame.shard_done() {
-        recorder.broadcast_done(class, at.since(frame.accepted_at).as_nanos() as u64);
+        recorder.broadcast_done(class, at.ns_since(frame.accepted_at));
     }
 }
 

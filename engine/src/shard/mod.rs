@@ -72,7 +72,7 @@ pub(crate) fn run(seat: Seat) {
         Ok(runtime) => runtime,
         Err(source) => {
             // The engine may have given up on us; then it wants no answer.
-            let _ = seat.ready.send(Err(refused(source)));
+            let _ = seat.ready.send(Err(StartError::ring(source)));
             return;
         }
     };
@@ -85,7 +85,7 @@ pub(crate) fn run(seat: Seat) {
                 desk.handshakes() == 0 && !desk.is_accepting()
             }
             Err(source) => {
-                let _ = ready.send(Err(refused(source)));
+                let _ = ready.send(Err(StartError::ring(source)));
                 true
             }
         }
@@ -174,22 +174,4 @@ async fn watch_clock(tick: Rc<Cell<bool>>, wake: Rc<Wake>) {
         tick.set(true);
         wake.wake();
     }
-}
-
-/// What the kernel refused, and what to do about it.
-fn refused(source: io::Error) -> StartError {
-    let remedy = match source.raw_os_error() {
-        Some(libc::ENOSYS) => "Linux 6.1 or newer is needed, with io_uring built in",
-        Some(libc::EPERM | libc::EACCES) => {
-            "Allow it: sysctl kernel.io_uring_disabled=0, and io_uring_setup, io_uring_enter and \
-             io_uring_register in the container's seccomp profile"
-        }
-        Some(libc::EMFILE | libc::ENFILE) => {
-            "Raise the open-file limit (ulimit -n, LimitNOFILE) or lower --max-connections"
-        }
-        Some(libc::ENOMEM) => "Raise the locked-memory limit (ulimit -l, LimitMEMLOCK)",
-        Some(libc::EINVAL) => "Linux 6.1 or newer is needed",
-        _ => "Linux 6.1 or newer with io_uring enabled is needed",
-    };
-    StartError::Ring { source, remedy }
 }

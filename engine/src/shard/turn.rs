@@ -28,7 +28,7 @@ use super::wake::Wake;
 use crate::broker::effect::Effect;
 use crate::broker::hub::{Admission, Hub, ReceiveEnd};
 use crate::engine::{Lost, Saturated};
-use crate::limits::{BUSY_PAUSE, RECEIVE_BUFFERS, TURN_MESSAGES};
+use crate::limits::{RECEIVE_BUFFERS, TURN_MESSAGES};
 use crate::sync::{Bell, Heartbeat, MailboxReceiver, Quota};
 use crate::telemetry::{ConnectionError, Count};
 use crate::types::{Now, Publication, Seq, ShardId};
@@ -71,9 +71,7 @@ impl Turn {
                 self.unpark();
             }
         }
-        self.hub.update_gauges();
-        self.desk.record(&mut self.hub.recorder);
-        record_ring(&mut self.delivery.ring, &mut self.hub.recorder);
+        self.gather();
         self.reporter.hand_over(&mut self.hub.recorder);
         self.drain.answer(&self.hub);
     }
@@ -177,7 +175,7 @@ impl Turn {
     fn publish(&mut self, now: Now, item: &Publication) -> Result<Seq, Lost> {
         self.hub.publish(now, item).map_err(|_| match self.desk.is_closed() {
             true => Lost::Closed,
-            false => Lost::Saturated(Saturated { retry_after: BUSY_PAUSE }),
+            false => Lost::Saturated(Saturated::NOW),
         })
     }
 
@@ -191,8 +189,8 @@ impl Turn {
             taken += 1;
         }
         if taken > 0 {
-            let ns = clock::time(self.started).since(now.mono).as_nanos();
-            self.hub.record_handling(ns as u64);
+            let ns = clock::time(self.started).ns_since(now.mono);
+            self.hub.record_handling(ns);
         }
         taken == RECEIVE_BUFFERS
     }
@@ -234,10 +232,15 @@ impl Turn {
     fn on_tick(&mut self, now: Now) {
         self.heartbeat.beat(now.mono);
         self.hub.handle_tick(now);
-        self.hub.update_gauges();
-        record_ring(&mut self.delivery.ring, &mut self.hub.recorder);
-        self.desk.record(&mut self.hub.recorder);
+        self.gather();
         self.reporter.report(now.mono, &mut self.hub.recorder);
+    }
+
+    /// Brings the recorder up to date with what is counted elsewhere.
+    fn gather(&mut self) {
+        self.hub.update_gauges();
+        self.desk.record(&mut self.hub.recorder);
+        record_ring(&mut self.delivery.ring, &mut self.hub.recorder);
     }
 
     fn apply(&mut self, now: Now, effect: Effect) {
