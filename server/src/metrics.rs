@@ -11,10 +11,11 @@ use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
-use uringcast_engine::Engine;
 use uringcast_engine::telemetry::{
-    ConnectionError, Count, Gauge, MessageError, MessageType, ServiceStats, Snapshot, Totals,
+    ClassStats, ConnectionError, Count, Gauge, MessageError, MessageType, ServiceStats, Snapshot,
+    Totals,
 };
+use uringcast_engine::{Engine, ServiceId};
 
 use buckets::{DURATION_BOUNDS, LATENCY_BOUNDS};
 
@@ -23,6 +24,7 @@ use buckets::{DURATION_BOUNDS, LATENCY_BOUNDS};
 pub struct Metrics {
     registry: Registry,
     totals: Arc<Mutex<Totals>>,
+    shown: Shown,
 }
 
 impl Metrics {
@@ -33,12 +35,25 @@ impl Metrics {
     /// shards as it has.
     pub fn new(engine: &str, services: &[Named], shards: usize) -> Metrics {
         let totals = Arc::new(Mutex::new(Totals::new(shards, services.len())));
-        let shown: Box<dyn Collector> = Box::new(Shown::new(engine, services, Arc::clone(&totals)));
+        Metrics::of(Shown::new(engine, services, totals))
+    }
+
+    /// The same measurements, showing of the services' own these only.
+    #[must_use]
+    pub fn only(&self, services: &[ServiceId]) -> Metrics {
+        let mut shown = self.shown.clone();
+        shown.only = Some(services.to_vec());
+        Metrics::of(shown)
+    }
+
+    fn of(shown: Shown) -> Metrics {
+        let totals = Arc::clone(&shown.totals);
+        let collector: Box<dyn Collector> = Box::new(shown.clone());
         let registry = Registry::new();
-        for collector in [shown, Box::new(ProcessCollector::for_self())] {
+        for collector in [collector, Box::new(ProcessCollector::for_self())] {
             registry.register(collector).expect("no two of our metrics have one name");
         }
-        Metrics { registry, totals }
+        Metrics { registry, totals, shown }
     }
 
     /// Adds one shard's snapshot.
@@ -76,10 +91,13 @@ pub struct Named {
 }
 
 /// The totals as Prometheus's data model.
+#[derive(Clone, Debug)]
 struct Shown {
     /// The `server` label of what the services share.
     engine: String,
     services: Vec<Named>,
+    /// Services to be shown, if not all.
+    only: Option<Vec<ServiceId>>,
     totals: Arc<Mutex<Totals>>,
     descs: Vec<Desc>,
 }
@@ -99,7 +117,7 @@ type Labels<'a> = &'a [(&'a str, &'a str)];
 impl Shown {
     fn new(engine: &str, services: &[Named], totals: Arc<Mutex<Totals>>) -> Shown {
         let (engine, services) = (engine.to_owned(), services.to_vec());
-        let mut shown = Shown { engine, services, totals, descs: Vec::new() };
+        let mut shown = Shown { engine, services, only: None, totals, descs: Vec::new() };
         let empty = shown.families(&Totals::new(0, shown.services.len()));
         let desc = |family: &MetricFamily| {
             let (name, help) = (family.name().to_owned(), family.help().to_owned());
@@ -195,7 +213,8 @@ impl Shown {
 
     fn family_broadcasts(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
         let classes = || {
-            totals.classes.values().map(|class| {
+            let shown = |class: &&ClassStats| self.shows(class.service);
+            totals.classes.values().filter(shown).map(|class| {
                 let server = &*self.services[class.service.index()].server;
                 (server, [("channel", &*class.name)], class)
             })
@@ -251,7 +270,14 @@ impl Shown {
 
     /// One of something for every service.
     fn each<T>(&self, totals: &Totals, one: impl Fn(&Named, &ServiceStats) -> T) -> Vec<T> {
-        self.services.iter().zip(&totals.services).map(|(name, stats)| one(name, stats)).collect()
+        let both = self.services.iter().zip(&totals.services).enumerate();
+        both.filter(|(place, _)| self.shows(ServiceId(*place as u8)))
+            .map(|(_, (name, stats))| one(name, stats))
+            .collect()
+    }
+
+    fn shows(&self, service: ServiceId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&service))
     }
 }
 

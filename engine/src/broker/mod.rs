@@ -8,6 +8,7 @@ mod clock;
 mod close;
 mod connection;
 pub mod effect;
+mod feed;
 pub mod frame;
 mod gate;
 mod home;
@@ -24,4 +25,5 @@ mod retention;
 mod session;
 #[cfg(test)]
 mod sim;
+mod status;
 mod transmit;
