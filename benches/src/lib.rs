@@ -1,4 +1,9 @@
-//! What the benchmarks share: a hub with subscribers, and an outlet that writes nowhere.
+//! What the benchmarks share: a hub with subscribers, and an outlet that writes nowhere; for the
+//! races against other servers a bare ring and client frames.
+
+pub mod bare_ring;
+pub mod client;
+pub mod descriptors;
 
 use std::sync::Arc;
 
@@ -60,12 +65,8 @@ pub fn at(ns: u64) -> Now {
 
 /// A client's text message as it stands on the wire: masked.
 pub fn client_text(text: &str) -> Vec<u8> {
-    let mask = [0x12, 0x34, 0x56, 0x78];
     let mut frame = Vec::new();
-    uringcast_engine::wire::frame::header(Opcode::Text, text.len(), &mut frame);
-    frame[1] |= 0x80;
-    frame.extend_from_slice(&mask);
-    frame.extend(text.bytes().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    client::frame(Opcode::Text, text.as_bytes(), &mut frame);
     frame
 }
 
