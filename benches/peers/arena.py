@@ -1,6 +1,7 @@
 """Servers on one core and their loads on the other, kept up side by side and asked in turn."""
 
 import json
+import os
 import resource
 import select
 import signal
@@ -8,9 +9,9 @@ import socket
 import subprocess
 import time
 
-from servers import CACHE, RELEASE
+from servers import CACHE, RELEASE, free_port
 
-SERVER_CORE, LOAD_CORE = "0", "1"
+LOAD_CORE = "1"
 START = 20.0
 """Seconds a server gets until it listens."""
 ANSWER = 90.0
@@ -20,12 +21,6 @@ ANSWER = 90.0
 def raise_limit():
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Lane:
@@ -42,9 +37,10 @@ class Lane:
             self.failed = str(error)
 
     def start(self, net, load):
-        command = ["taskset", "-c", SERVER_CORE, *map(str, self.server.command(self.port))]
+        command = ["taskset", "-c", self.server.cores, *map(str, self.server.command(self.port))]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log,
-                                        stdin=subprocess.DEVNULL, preexec_fn=raise_limit)
+                                        stdin=subprocess.DEVNULL, preexec_fn=raise_limit,
+                                        start_new_session=True)
         deadline = time.monotonic() + START
         while True:
             try:
@@ -55,11 +51,12 @@ class Lane:
                     raise RuntimeError(f"{self.server.name} does not listen, see {self.log.name}")
                 time.sleep(0.05)
         pid = self.server.pid(self.process)
-        command = ["taskset", "-c", LOAD_CORE, str(RELEASE / "race"),
+        cores = LOAD_CORE if "," not in self.server.cores else self.server.cores
+        command = ["taskset", "-c", cores, str(RELEASE / "race"),
                    "--dialect", self.server.dialect, "--server", f"127.0.0.1:{self.port}",
-                   "--pid", str(pid), "--core", SERVER_CORE, "--net", str(net), *load]
+                   "--pid", str(pid), "--core", self.server.cores[0], "--net", str(net), *load]
         self.load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                     stderr=self.log)
+                                     stderr=self.log, start_new_session=True)
 
     def ask(self, command):
         """One measurement. A failure is an answer too, and the last one of this lane."""
@@ -84,7 +81,7 @@ class Lane:
     def close(self):
         for process in (self.load, self.process):
             if process and process.poll() is None:
-                process.send_signal(signal.SIGKILL)
+                os.killpg(process.pid, signal.SIGKILL)
         for process in (self.load, self.process):
             if process:
                 process.wait()

@@ -1,83 +1,181 @@
-"""The parts of a race: which settings, in which order, how long."""
+"""The parts of a race: which settings, in which order, about how long."""
 
+import statistics
+
+import servers
 from arena import Arena
 
 PAYLOADS, WIDTHS = [16, 128, 1024, 16384], [1, 16, 64]
+CONNECTS = 4000
+"""Connections of one measurement of upgrades."""
+LATENCY_SHARE = 0.3
+"""Of Bun's deliveries a second with one message in flight."""
 
 
 class Plan:
     """What is to be measured."""
 
-    def __init__(self, args, servers):
-        self.quick = args.quick
-        self.servers = servers
+    def __init__(self, args, wanted):
+        self.quick, self.servers = args.quick, wanted
         self.rounds = args.rounds or (3 if args.quick else 5)
         self.seconds = args.seconds or (0.25 if args.quick else 0.4)
         sizes = [1000] if args.quick else [100, 1000, 10000]
         self.sizes = [int(n) for n in args.sizes.split(",")] if args.sizes else sizes
 
-    def points(self, size):
-        """Payload and messages in flight of the matrix, at so many subscribers."""
-        if self.quick:
-            return [(16, 1), (128, 1), (128, 16), (128, 64), (1024, 16), (16384, 1), (16384, 16)]
-        return [(payload, width) for payload in PAYLOADS for width in WIDTHS]
+    def of(self, slow=False, metered=False):
+        """The servers of a part: the slow ones only where asked for."""
+        chosen = [s for s in self.servers if slow or not s.slow]
+        with_ours = any(s.name == "ours" for s in chosen)
+        return chosen + ([servers.METERED] if metered and with_ours else [])
 
-    def window_seconds(self, size, payload, width):
-        """Estimate: a window of the largest takes longer than asked for."""
-        return 0.15 + max(self.seconds, size * width * 1.2 * (0.4e-6 + payload * 0.4e-9))
-
-    def estimate(self, what):
-        """Seconds a part will take, roughly."""
-        start = sum(1.0 + size * 1e-4 for size in self.sizes) * len(self.servers)
-        each = self.rounds * len(self.servers)
-        match what:
-            case "matrix":
-                return start + each * sum(
-                    self.window_seconds(n, *point) for n in self.sizes for point in self.points(n))
-            case "still":
-                return start + each * sum(2 * STILL * n * 8e-6 for n in self.sizes)
-        return 0.0
+    def still_bursts(self, size):
+        """Bursts of one measurement: about 0.15 s of the server's core, at least ten ticks."""
+        return max(6, min(200, 30000 // size))
 
 
-def ask(lanes, command, key, results, progress, estimate):
-    """One round of one point: every lane in its turn."""
-    for lane in lanes:
-        results[(*key, lane.server.name)].append(lane.ask(command))
-        progress.step(estimate, f"{key[0]} {key[1]} {lane.server.name}")
+class Step:
+    """One command to several servers, in turn."""
+
+    def __init__(self, what, setting, command, seconds, only=lambda server: True):
+        self.what, self.setting, self.command = what, setting, command
+        self.seconds, self.only = seconds, only
 
 
-def turned(lanes, round_):
-    """Another one begins every round."""
-    start = round_ % len(lanes)
-    return lanes[start:] + lanes[:start]
+class Part:
+    """Steps that run with the same connections."""
+
+    def __init__(self, wanted, load, steps, rounds, connections, apart=False):
+        self.wanted, self.load, self.steps, self.rounds = wanted, load, steps, rounds
+        self.connections, self.apart = connections, apart
+
+    def estimate(self):
+        """Seconds, roughly."""
+        each = sum(step.seconds for s in self.wanted for step in self.steps if step.only(s))
+        return len(self.wanted) * (0.7 + self.connections * 2e-4) + self.rounds * each
+
+    def run(self, results, progress):
+        """All rounds; every round another server begins."""
+        groups = [[server] for server in self.wanted] if self.apart else [self.wanted]
+        for group in groups:
+            with Arena(group, self.load) as lanes:
+                for round_ in range(self.rounds):
+                    for step in self.steps:
+                        self.ask(step, lanes, round_, results, progress)
+
+    def ask(self, step, lanes, round_, results, progress):
+        """One round of one step."""
+        start = round_ % len(lanes)
+        for lane in lanes[start:] + lanes[:start]:
+            if not step.only(lane.server):
+                continue
+            command = step.command(results) if callable(step.command) else step.command
+            answer = lane.ask(command)
+            results[(step.what, step.setting, lane.server.name)].append(answer)
+            progress.step(step.seconds, f"{step.what} {step.setting} {lane.server.name}")
 
 
-def matrix(plan, results, progress):
-    """W messages in flight."""
+def is_fast(server):
+    """For steps that are not worth the slow ones' time."""
+    return not server.slow and server.name != "ours-metrics"
+
+
+def one_in(fast):
+    """The servers of a point of the matrix."""
+    return is_fast if fast else (lambda server: True)
+
+
+def matrix(plan):
+    """W messages in flight, to N subscribers of one channel."""
     for size in plan.sizes:
-        with Arena(plan.servers, ["--subscribers", str(size)]) as lanes:
-            for round_ in range(plan.rounds):
-                for payload, width in plan.points(size):
-                    command = f"window {width} {payload} {plan.seconds}"
-                    key = ("matrix", f"N={size} P={payload} W={width}")
-                    estimate = plan.window_seconds(size, payload, width)
-                    ask(turned(lanes, round_), command, key, results, progress, estimate)
+        steps = []
+        for payload in PAYLOADS:
+            for width in WIDTHS:
+                shared = payload == 128 and (width == 1 or (width == 16 and size < 10000))
+                quick = payload == 128 or (payload == 16384 and width == 16) or (
+                    payload == 1024 and width == 16) or (payload == 16 and width == 1)
+                if plan.quick and not quick:
+                    continue
+                # The largest windows take longer than asked for.
+                seconds = 0.15 + max(plan.seconds, size * width * (5e-7 + payload * 5e-10))
+                steps.append(Step("matrix", f"N={size} P={payload} W={width}",
+                                  f"window {width} {payload} {plan.seconds}", seconds,
+                                  one_in(not shared)))
+        yield Part(plan.of(not plan.quick, True), ["--subscribers", str(size)], steps,
+                   plan.rounds, size)
 
 
-STILL = 20
-"""Bursts of one measurement with the receivers held still."""
-
-
-def still(plan, results, progress):
+def still(plan):
     """Nobody reads during a burst."""
     for size in plan.sizes:
-        with Arena(plan.servers, ["--subscribers", str(size)]) as lanes:
-            for round_ in range(plan.rounds):
-                for width in (1, 16):
-                    command = f"still {width} 128 {STILL}"
-                    key = ("still", f"N={size} P=128 W={width}")
-                    estimate = STILL * size * 8e-6
-                    ask(turned(lanes, round_), command, key, results, progress, estimate)
+        bursts = plan.still_bursts(size)
+        steps = [Step("still", f"N={size} P={payload} W={width}",
+                      f"still {width} {payload} {bursts}", 0.1 + bursts * size * 1e-5)
+                 for payload, width in ((128, 1), (128, 16))]
+        yield Part(plan.of(metered=True), ["--subscribers", str(size)], steps,
+                   plan.rounds * 2, size)
 
 
-ALL = {"matrix": matrix, "still": still}
+def latency(plan):
+    """An open loop at a share of what Bun can do with one message in flight."""
+    for size in plan.sizes:
+        def rate(results, size=size):
+            rates = []
+            for what in ("matrix", "latency"):
+                found = results.get((what, f"N={size} P=128 W=1", "bun"), [])
+                rates += [answer["rate"] for answer in found if answer.get("rate")]
+            most = statistics.median(rates) if rates else 200e3
+            return f"rate {LATENCY_SHARE * most / size:.3f} 128 {seconds}"
+
+        seconds = 1.5 if plan.quick else 3
+        first = Step("latency", f"N={size} P=128 W=1", f"window 1 128 {plan.seconds}",
+                     plan.seconds, lambda server: server.name == "bun")
+        step = Step("latency", f"N={size} P=128", rate, seconds + 0.1)
+        yield Part(plan.of(), ["--subscribers", str(size)], [first, step], plan.rounds, size)
+
+
+def channels(plan):
+    """Many channels, published to round robin; as many channels a connection as it takes."""
+    for count, each, connections in ((1000, 10, 10000), (100000, 1, 10000)):
+        if plan.quick and count > 1000:
+            continue
+        wanted = [s for s in plan.of(True) if s.many and s.name in ("ours", "bun", "nchan", "nats")
+                  and (s.publishes_many or count <= 1000)]
+        load = ["--channels", str(count), "--subscribers", str(each),
+                "--connections", str(connections)]
+        step = Step("channels", f"{count} x {each} W=64", f"window 64 128 {2.5 * plan.seconds}",
+                    2.5 * plan.seconds + 0.15)
+        if wanted:
+            yield Part(wanted, load, [step], plan.rounds, connections + count // 2)
+
+
+def connect(plan):
+    """Connections upgraded a second."""
+    step = Step("connect", f"{CONNECTS} connections", f"connect {CONNECTS}", 0.5)
+    yield Part(plan.of(not plan.quick), [], [step], plan.rounds, 0)
+
+
+def memory(plan):
+    """Idle connections, each server by itself."""
+    step = Step("memory", "1k to 19k connections", "idle 1000 19000 0", 7.0)
+    further = Step("memory", "1k to 19k connections", "idle 1000 19000 20", 12.0)
+    several = [s for s in plan.of(not plan.quick) if s.name in ("ours", "bun")]
+    rounds = 1 if plan.quick else 2
+    for _ in range(rounds):
+        others = [s for s in plan.of(not plan.quick) if s not in several and s.dialect != "floor"]
+        yield Part(several, [], [further], 1, 0, apart=True)
+        yield Part(others, [], [step], 1, 0, apart=True)
+
+
+def shards(plan):
+    """One shard and two, on both cores, with the receivers held still."""
+    if not any(s.name == "ours" for s in plan.servers):
+        return
+    for size in plan.sizes[-1:]:
+        bursts = plan.still_bursts(size) * 2
+        step = Step("shards", f"N={size} P=128 W=1", f"still 1 128 {bursts}",
+                    0.1 + bursts * size * 1e-5)
+        yield Part(servers.SHARDS, ["--subscribers", str(size)], [step], plan.rounds, size)
+
+
+ALL = {"matrix": matrix, "still": still, "latency": latency, "channels": channels,
+       "connect": connect, "memory": memory, "shards": shards}

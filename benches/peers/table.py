@@ -1,33 +1,24 @@
-"""One table of everything: medians, spread, ratios."""
+"""One table of everything: medians, spread, ratios, faults."""
 
 import collections
-import statistics
+
+from figures import against, percentile, short, summary, values
 
 COLUMNS = {
-    "matrix": [("rate", "k deliveries/s", 1e-3), ("core_us_per_delivery", "core us", 1),
-               ("process_us_per_delivery", "process us", 1)],
-    "still": [("sweep_us_per_delivery", "sweep us", 1), ("core_us_per_delivery", "core us", 1),
-              ("process_us_per_delivery", "process us", 1)],
+    "matrix": [("rate", "k deliveries/s", 1e-3), ("core_us_per_delivery", "core \u00b5s", 1),
+               ("process_us_per_delivery", "process \u00b5s", 1)],
+    "still": [("sweep_us_per_delivery", "sweep \u00b5s", 1), ("core_us_per_delivery", "core \u00b5s", 1),
+              ("process_us_per_delivery", "process \u00b5s", 1)],
+    "latency": [],
+    "connect": [("rate", "upgrades/s", 1), ("core_us_per_connection", "core \u00b5s", 1)],
+    "memory": [("bytes_per_connection", "bytes/connection", 1),
+               ("bytes_per_further_subscription", "bytes/further sub.", 1),
+               ("slab_per_connection", "slab/connection", 1)],
 }
+COLUMNS["channels"] = COLUMNS["matrix"]
+COLUMNS["shards"] = COLUMNS["still"]
+PERCENTILES = ((0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"))
 FAULTS = ("lost", "repeated", "misshapen", "closed", "strange", "refusal", "failed")
-
-
-def values(answers, name):
-    return [answer[name] for answer in answers if answer.get(name) is not None]
-
-
-def median(answers, name):
-    """The median of what was measured, or None."""
-    found = values(answers, name)
-    return statistics.median(found) if found else None
-
-
-def spread(answers, name, scale):
-    """Median, least and greatest."""
-    found = [value * scale for value in values(answers, name)]
-    if not found:
-        return "-"
-    return f"{statistics.median(found):.3g} ({min(found):.3g}..{max(found):.3g})"
 
 
 def faults(answers):
@@ -37,48 +28,49 @@ def faults(answers):
         found = [answer[name] for answer in answers if answer.get(name)]
         if found:
             is_text = isinstance(found[0], str)
-            said.append(f"{name}: {found[0][:120] if is_text else sum(found)}")
+            said.append(f"{name}: {' '.join(found[0].split())[:150] if is_text else sum(found)}")
     return "; ".join(said)
 
 
-def ratio(mine, other):
-    return f"{mine / other:.2f}" if mine and other else "-"
+def cells(what, answers):
+    """A server's figures."""
+    if what == "latency":
+        found = [percentile(answers, share) for share, _ in PERCENTILES]
+        return [short(value) if value else "-" for value in found]
+    return [summary(values(answers, name), scale) for name, _, scale in COLUMNS[what]]
+
+
+def compare(what, by_server):
+    """Ours over floor and over Bun, round by round."""
+    for other in ("floor", "bun"):
+        if what == "latency":
+            continue
+        found = [summary(against(by_server, "ours", other, name)) for name, _, _ in COLUMNS[what]]
+        if any(cell != "-" for cell in found):
+            yield f"ours / {other}", found
 
 
 def show(results, missing):
-    """Prints every setting with every server, and ours against floor and Bun."""
+    """Prints every setting with every server."""
     settings = collections.defaultdict(dict)
     for (what, setting, server), answers in results.items():
         settings[(what, setting)][server] = answers
     heading = None
     for (what, setting), by_server in settings.items():
-        columns = COLUMNS[what]
+        if what == "latency" and "W=" in setting:
+            continue  # Only to find the rate.
         if heading != what:
             heading = what
-            names = "".join(f"{title:>26}" for _, title, _ in columns)
-            print(f"\n{what:<24}{'server':<12}{names}  faults")
+            titles = [f"{title} \u00b5s" for _, title in PERCENTILES]
+            titles = titles if what == "latency" else [title for _, title, _ in COLUMNS[what]]
+            line(what, "server", titles, "faults")
         for server, answers in by_server.items():
-            cells = "".join(f"{spread(answers, name, scale):>26}" for name, _, scale in columns)
-            print(f"{setting:<24}{server:<12}{cells}  {faults(answers)}")
-        compare(by_server, columns)
+            line(setting, server, cells(what, answers), faults(answers))
+        for name, found in compare(what, by_server):
+            line("", name, found, "")
     for server, why in missing.items():
-        print(f"{server} is missing: {why}")
+        print(f"{server} is MISSING: {why}")
 
 
-def floor(by_server, name):
-    """The better of the two floors."""
-    best = max if name == "rate" else min
-    found = [median(by_server[s], name) for s in ("floor-ring", "floor-loop") if s in by_server]
-    found = [value for value in found if value]
-    return best(found) if found else None
-
-
-def compare(by_server, columns):
-    if "ours" not in by_server:
-        return
-    mine = {name: median(by_server["ours"], name) for name, _, _ in columns}
-    for other, value in (("floor", lambda name: floor(by_server, name)),
-                         ("bun", lambda name: median(by_server.get("bun", []), name))):
-        cells = "".join(f"{ratio(mine[name], value(name)):>26}" for name, _, _ in columns)
-        if cells.strip(" -"):
-            print(f"{'':<24}{'ours/' + other:<12}{cells}")
+def line(setting, server, found, last):
+    print(f"{setting:<24}{server:<14}{''.join(f'{cell:>24}' for cell in found)}  {last}".rstrip())

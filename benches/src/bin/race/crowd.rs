@@ -11,7 +11,7 @@ use uringcast_engine::wire::frame::Opcode;
 
 use crate::connect::{Connector, Wish};
 use crate::dialect::{Dialect, Message};
-use crate::envelope::{frame_of_envelope, number};
+use crate::envelope::{SEQ, frame_of_envelope, number};
 use crate::parser::{Parser, Piece};
 use crate::tally::{Layout, Tally};
 
@@ -239,13 +239,17 @@ impl Crowd {
         let (tally, payload, bare) = (&mut self.tally, self.payload, self.bare);
         let (names, channels) = (&self.names, tally.layout.channels);
         let mut pings = 0;
+        // A server that has served before counts seq on: its digits are its own.
+        let (bare, digits) = match self.dialect {
+            Dialect::Mcp => (bare - SEQ.len(), 0..1),
+            _ => (bare, 1..11),
+        };
         parser.feed(bytes, &mut |piece| match piece {
             Piece::Message(head, len) => match number(head) {
                 Some(number) => {
                     let name = &names[(number % channels) as usize];
-                    // A server that has served before counts seq on: its digits are its own.
-                    let digits = len.wrapping_sub(bare + payload + name.len());
-                    tally.faults.misshapen += u64::from(!(1..=10).contains(&digits));
+                    let beyond = len.wrapping_sub(bare + payload + name.len());
+                    tally.faults.misshapen += u64::from(!digits.contains(&beyond));
                     tally.deliver(connection as u32, number);
                 }
                 None => {

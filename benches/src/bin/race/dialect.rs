@@ -17,6 +17,9 @@ pub(crate) enum Dialect {
     /// The scripts beside this program: `S channel …` is answered with `ready`; a publisher on
     /// `/pub` sends the message itself, on `/many` the channel, a line feed and the message.
     Script,
+    /// The original family's server: ours, but whoever publishes makes the envelope, and it comes
+    /// out without seq.
+    Mcp,
     /// Nothing at all: who connects is subscribed.
     Floor,
     /// nginx with nchan: channels are in the URL.
@@ -61,7 +64,7 @@ impl Dialect {
     pub(crate) fn subscribe(self, channels: &[String]) -> (Vec<u8>, usize) {
         let mut out = Vec::new();
         match self {
-            Dialect::Ours => {
+            Dialect::Ours | Dialect::Mcp => {
                 for some in channels.chunks(CHANNELS_PER_REQUEST) {
                     let list = serde_json::json!(some);
                     let text = format!(
@@ -92,7 +95,7 @@ impl Dialect {
     /// How a reply looks that tells of a subscription.
     pub(crate) fn subscribed(self) -> &'static str {
         match self {
-            Dialect::Ours => r#""status":"subscribed""#,
+            Dialect::Ours | Dialect::Mcp => r#""status":"subscribed""#,
             Dialect::Nats => "PONG",
             _ => "ready",
         }
@@ -138,7 +141,7 @@ impl Dialect {
     /// What a server says to a publisher that it refused, if these bytes hold it.
     pub(crate) fn refusal(self, bytes: &[u8]) -> Option<String> {
         let mark: &[u8] = match self {
-            Dialect::Ours => br#""type":"error""#,
+            Dialect::Ours | Dialect::Mcp => br#""type":"error""#,
             Dialect::Nats => b"-ERR",
             _ => return None,
         };

@@ -6,16 +6,17 @@
 use std::fmt::Write;
 
 const ID: &str = "0190b5a2-7c1e-4f00-8a00-5b1c2d3e4f50";
+const START: &str = r#"{"id":""#;
 const TIMESTAMP: &str = "2026-01-01T00:00:00.000000+00:00";
 /// Start of `data`, up to the number.
 const DATA: &str = r#"{"m":""#;
 /// Digits of the number.
 const DIGITS: usize = 8;
+/// What stands between the id and `data`.
+const MIDDLE: &str =
+    concat!(r#"","correlation_id":null,"type":"event","#, r#""event":"bench","data":"#);
 /// Where the number stands in the envelope.
-pub(crate) const NUMBER_AT: usize =
-    r#"{"id":"","correlation_id":null,"type":"event","event":"bench","data":"#.len()
-        + ID.len()
-        + DATA.len();
+pub(crate) const NUMBER_AT: usize = START.len() + ID.len() + MIDDLE.len() + DATA.len();
 /// Bytes of a message that say which it is.
 pub(crate) const HEAD: usize = NUMBER_AT + DIGITS;
 /// The smallest `data`.
@@ -32,16 +33,17 @@ pub(crate) fn data(number: u32, payload: usize, out: &mut String) {
 
 /// A whole envelope, as our server makes it.
 pub(crate) fn envelope(number: u32, payload: usize, channel: &str, seq: u32, out: &mut String) {
-    out.push_str(r#"{"id":""#);
+    out.push_str(START);
     out.push_str(ID);
-    out.push_str(r#"","correlation_id":null,"type":"event","event":"bench","data":"#);
+    out.push_str(MIDDLE);
     data(number, payload, out);
-    write!(
-        out,
-        r#","timestamp":"{TIMESTAMP}","room":"{channel}","error_code":null,"error_message":null,"seq":{seq}}}"#
-    )
-    .expect("a String takes everything");
+    write!(out, r#","timestamp":"{TIMESTAMP}","room":"{channel}","#)
+        .and_then(|()| write!(out, r#""error_code":null,"error_message":null,"seq":{seq}}}"#))
+        .expect("a String takes everything");
 }
+
+/// What the original family's envelopes lack.
+pub(crate) const SEQ: &str = r#","seq":"#;
 
 /// Bytes of an envelope without its data, channel and seq.
 pub(crate) fn frame_of_envelope() -> usize {

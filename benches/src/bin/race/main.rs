@@ -32,8 +32,8 @@ Commands, from the arguments or from standard input, one a line:
   still W P BURSTS          bursts of W while nobody reads, then everybody
   rate R P SECONDS          R messages a second, open loop; latencies to the last subscriber
   connect N                 connects and upgrades N further connections, and closes them
-  idle FROM TO              memory of the server at FROM and at TO idle connections
-  further N                 memory of N further subscriptions a connection (after idle; ours)
+  idle FROM TO FURTHER      memory of the server from FROM to TO idle connections, and of so many
+                            further subscriptions of each
 Arguments separate words by colons: window:16:128:0.5")]
 struct Args {
     /// What the server speaks.
@@ -76,8 +76,10 @@ fn main() -> io::Result<()> {
     let mut run = |line: &str| -> io::Result<()> {
         let words: Vec<&str> = line.split([' ', ':']).filter(|word| !word.is_empty()).collect();
         let answer = match words[..] {
-            ["connect", n] => idle::connect(&target, number(n)?),
-            ["idle", from, to] => idle::memory(&target, meter, number(from)?, number(to)?),
+            ["connect", n] => idle::connect(&target, meter, number(n)?),
+            ["idle", from, to, further] => {
+                idle::memory(&target, meter, [number(from)?, number(to)?, number(further)?])
+            }
             _ => {
                 let crowd = match &mut crowd {
                     Some(crowd) => crowd,

@@ -20,8 +20,10 @@ const WARM_UP: Duration = Duration::from_millis(50);
 const WARM_UP_BYTES: usize = 256 << 20;
 /// How long still receivers must stay unchanged for a burst to count as over.
 const SETTLED: Duration = Duration::from_millis(5);
-/// How often still receivers are looked at.
-const LOOK: Duration = Duration::from_micros(50);
+/// How often still receivers are looked at: about a hundred times a sweep.
+fn look(connections: usize) -> Duration {
+    Duration::from_nanos(25 * connections as u64).max(Duration::from_micros(25))
+}
 
 /// The server.
 #[derive(Clone, Copy)]
@@ -107,7 +109,6 @@ fn fly(crowd: &mut Crowd, width: usize, until: Instant, most: usize) -> io::Resu
 fn still(crowd: &mut Crowd, meter: Meter, width: usize, bursts: usize) -> io::Result<Value> {
     let connections = crowd.tally.layout.connections as usize;
     let mut walls = Vec::new();
-    let (mut core, mut process) = (0.0, 0.0);
     let mut seen = vec![false; connections];
     let (mut before, mut published) = (0, 0);
     let mut then = meter.read();
@@ -126,7 +127,7 @@ fn still(crowd: &mut Crowd, meter: Meter, width: usize, bursts: usize) -> io::Re
         let (mut arrived, mut last) = (0, start);
         while arrived < connections || (width > 1 && last.elapsed() < SETTLED) {
             crowd.flush()?;
-            std::thread::sleep(LOOK);
+            std::thread::sleep(look(connections));
             let new = crowd.look(&mut seen)?;
             if new > 0 {
                 last = Instant::now();
@@ -143,12 +144,10 @@ fn still(crowd: &mut Crowd, meter: Meter, width: usize, bursts: usize) -> io::Re
         crowd.tally.completed.clear();
     }
     let cost = meter.since(then);
-    core += cost.core;
-    process += cost.process;
     let deliveries = crowd.tally.deliveries - before;
     let wall = walls.iter().sum();
     walls.sort_by(f64::total_cmp);
-    let cost = Cost { wall, core, process };
+    let cost = Cost { wall, ..cost };
     let published = crowd.tally.published - published;
     let mut answer = report(deliveries, published, wall, cost, width);
     let subscribers = f64::from(crowd.tally.layout.subscribers);
@@ -175,13 +174,11 @@ fn rate(crowd: &mut Crowd, meter: Meter, rate: f64, seconds: f64) -> io::Result<
             crowd.flush()?;
         }
         // epoll counts in milliseconds: the last one before a publish is waited out awake.
-        let rest = if sent < count { due(sent).saturating_duration_since(now) } else { LOOK };
-        let patience = if sent < count {
-            Duration::from_millis(rest.as_millis() as u64 / 2)
-        } else {
-            Duration::from_millis(10)
+        let patience = match sent < count {
+            true => due(sent).saturating_duration_since(now).as_millis() as u64 / 2,
+            false => 10,
         };
-        let taken = crowd.turn(patience)?;
+        let taken = crowd.turn(Duration::from_millis(patience))?;
         now = Instant::now();
         if taken > 0 || sent < count {
             heard = now;
