@@ -89,7 +89,7 @@ class Ours(Server):
         metrics = ["--metrics-port", str(free_port())] if self.metrics else ["--no-metrics"]
         return [RELEASE / "uringcast-server", "--shards", str(self.shards), "--port", str(port),
                 "--control-port", "0", *metrics, "--anonymous-publish", "--message-rate", "0",
-                "--max-connections", "39000", "--keepalive-interval", "1h", "--log-level", "warn"]
+                "--max-connections", str(19500 * self.shards), "--keepalive-interval", "1h", "--log-level", "warn"]
 
 
 class Floor(Server):
@@ -129,6 +129,8 @@ class Nchan(Server):
     def install(self):
         if not (CACHE / "deb" / "usr" / "sbin" / "nginx").exists():
             debian("nginx", "libnginx-mod-nchan")
+        # Debian's nginx makes its default directories there, whatever its configuration says.
+        pathlib.Path("/var/lib/nginx").mkdir(exist_ok=True)
 
     def command(self, port):
         deb, place = CACHE / "deb", CACHE / "nginx"
