@@ -276,6 +276,7 @@ impl Crowd {
     pub(crate) fn drain(&mut self, patience: Duration) -> io::Result<Instant> {
         let mut last = Instant::now();
         while self.tally.in_flight > 0 {
+            self.flush()?;
             if self.turn(Duration::from_millis(100))? > 0 {
                 last = Instant::now();
             } else if last.elapsed() > patience {

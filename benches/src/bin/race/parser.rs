@@ -148,3 +148,66 @@ impl Nats {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::{envelope, number};
+    use uringcast_engine::wire::frame::{Opcode, encode};
+
+    /// What a parser makes of a stream cut into pieces of `step` bytes.
+    fn parse(nats: bool, stream: &[u8], step: usize) -> Vec<(Option<u32>, usize)> {
+        let mut parser = Parser::new(nats);
+        let mut found = Vec::new();
+        for piece in stream.chunks(step) {
+            parser.feed(piece, &mut |piece| match piece {
+                Piece::Message(head, len) => found.push((number(head), len)),
+                Piece::Ping => found.push((None, 0)),
+                Piece::Close => found.push((None, 1)),
+            });
+        }
+        found
+    }
+
+    fn texts() -> [String; 3] {
+        [(7, 16), (8, 128), (12_345_678, 70_000)].map(|(number, payload)| {
+            let mut text = String::new();
+            envelope(number, payload, "bench", 3, &mut text);
+            text
+        })
+    }
+
+    #[test]
+    fn messages_are_found_however_the_stream_is_cut() {
+        let texts = texts();
+        let mut stream = Vec::new();
+        for text in &texts {
+            encode(Opcode::Text, text.as_bytes(), &mut stream);
+            encode(Opcode::Ping, b"", &mut stream);
+        }
+        let lens = texts.map(|text| text.len());
+        let numbers = [7, 8, 12_345_678].map(Some);
+        for step in [1, 2, 3, 100, 1_000, stream.len()] {
+            let found = parse(false, &stream, step);
+            let wanted: Vec<_> = (0..3).flat_map(|i| [(numbers[i], lens[i]), (None, 0)]).collect();
+            assert_eq!(found, wanted, "in pieces of {step}");
+        }
+    }
+
+    #[test]
+    fn nats_lines_are_found_however_frames_cut_them() {
+        let mut lines = Vec::new();
+        for text in texts() {
+            lines.extend_from_slice(format!("MSG bench 1 {}\r\n{text}\r\n", text.len()).as_bytes());
+        }
+        for frame in [1_usize, 5, 64, 4_096, 200_000] {
+            let mut stream = Vec::new();
+            for piece in lines.chunks(frame) {
+                encode(Opcode::Binary, piece, &mut stream);
+            }
+            let found = parse(true, &stream, 777);
+            let numbers: Vec<_> = found.iter().map(|(number, _)| *number).collect();
+            assert_eq!(numbers, [7, 8, 12_345_678].map(Some), "in frames of {frame}");
+        }
+    }
+}

@@ -145,3 +145,52 @@ impl Tally {
         missing
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(channels: u32, subscribers: u32, connections: u32) -> Tally {
+        Tally::new(Layout { channels, subscribers, connections })
+    }
+
+    #[test]
+    fn every_channel_has_its_subscribers_and_knows_them() {
+        for (channels, subscribers, connections) in [(1, 10, 10), (7, 3, 21), (100, 1, 8)] {
+            let layout = Layout { channels, subscribers, connections };
+            let mut seen = vec![0; layout.subscriptions()];
+            for connection in 0..connections {
+                for channel in layout.channels_of(connection) {
+                    let subscription = layout.subscription(connection, channel);
+                    seen[subscription.expect("its own channel")] += 1;
+                }
+            }
+            assert!(seen.iter().all(|times| *times == 1), "{layout:?}: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_leaves_flight_with_its_last_subscriber() {
+        let mut tally = tally(1, 2, 2);
+        let number = tally.publish();
+        tally.deliver(0, number);
+        assert_eq!((tally.in_flight, tally.completed.len()), (1, 0));
+        tally.deliver(1, number);
+        assert_eq!((tally.in_flight, tally.deliveries), (0, 2));
+        assert_eq!(tally.completed, [number]);
+    }
+
+    #[test]
+    fn lost_and_repeated_messages_are_seen() {
+        let mut tally = tally(1, 1, 1);
+        for _ in 0..4 {
+            tally.publish();
+        }
+        tally.deliver(0, 0);
+        tally.deliver(0, 0);
+        tally.deliver(0, 2);
+        assert_eq!((tally.faults.repeated, tally.faults.lost, tally.in_flight), (1, 1, 1));
+        assert_eq!(tally.give_up(), 1);
+        assert_eq!((tally.faults.lost, tally.in_flight), (2, 0));
+    }
+}
