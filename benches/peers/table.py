@@ -10,8 +10,10 @@ COLUMNS = {
     "still": [("sweep_us_per_delivery", "sweep \u00b5s", 1), ("core_us_per_delivery", "core \u00b5s", 1),
               ("process_us_per_delivery", "process \u00b5s", 1)],
     "latency": [],
-    "connect": [("rate", "upgrades/s", 1), ("core_us_per_connection", "core \u00b5s", 1)],
+    "connect": [("rate", "upgrades/s", 1), ("core_us_per_connection", "core \u00b5s", 1),
+                ("process_us_per_connection", "process \u00b5s", 1)],
     "memory": [("bytes_per_connection", "bytes/connection", 1),
+               ("bytes_in_all_per_connection", "all bytes/connection", 1),
                ("bytes_per_further_subscription", "bytes/further sub.", 1),
                ("slab_per_connection", "slab/connection", 1)],
 }

@@ -31,6 +31,7 @@ pub(crate) fn connect(target: &Target, meter: Meter, count: usize) -> io::Result
         "command": format!("connect {count}"),
         "rate": count as f64 / cost.wall,
         "core_us_per_connection": cost.core * 1e6 / count as f64,
+        "process_us_per_connection": cost.process * 1e6 / count as f64,
     }))
 }
 
@@ -70,6 +71,7 @@ pub(crate) fn memory(
     Ok(json!({
         "command": format!("idle {from} {to}"),
         "bytes_per_connection": per(read[1].0 - read[0].0),
+        "bytes_in_all_per_connection": read[1].0 / to as f64,
         "slab_per_connection": per(read[1].1 - read[0].1),
         "bytes_per_further_subscription": further,
     }))

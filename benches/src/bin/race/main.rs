@@ -18,6 +18,7 @@ use std::io::{self, BufRead};
 use std::net::SocketAddr;
 
 use clap::Parser;
+use serde_json::{Value, json};
 use uringcast_benches::descriptors;
 
 use crowd::Crowd;
@@ -73,9 +74,9 @@ fn main() -> io::Result<()> {
     let meter = cost::Meter { pid: args.pid, core: args.core };
     let target = modes::Target { dialect: args.dialect, server: args.server, net: args.net };
     let mut crowd: Option<Crowd> = None;
-    let mut run = |line: &str| -> io::Result<()> {
+    let mut measure = |line: &str| -> io::Result<Value> {
         let words: Vec<&str> = line.split([' ', ':']).filter(|word| !word.is_empty()).collect();
-        let answer = match words[..] {
+        match words[..] {
             ["connect", n] => idle::connect(&target, meter, number(n)?),
             ["idle", from, to, further] => {
                 idle::memory(&target, meter, [number(from)?, number(to)?, number(further)?])
@@ -89,11 +90,11 @@ fn main() -> io::Result<()> {
                 };
                 modes::run(crowd, meter, &words)
             }
-        };
-        let answer = answer.unwrap_or_else(
-            |error| serde_json::json!({ "command": line, "failed": error.to_string() }),
-        );
-        println!("{answer}");
+        }
+    };
+    let mut run = |line: &str| -> io::Result<()> {
+        let failed = |error: io::Error| json!({ "command": line, "failed": error.to_string() });
+        println!("{}", measure(line).unwrap_or_else(failed));
         Ok(())
     };
     if args.commands.is_empty() {
