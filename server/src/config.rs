@@ -29,6 +29,8 @@ pub struct Config {
     pub api_key: Option<Secret>,
     /// Time for clients on shutdown.
     pub drain: Duration,
+    /// Within what time 99 % of all deliveries should be made.
+    pub objective: Option<Duration>,
 }
 
 /// Collects problems with settings.
@@ -77,6 +79,7 @@ impl Config {
             metrics,
             api_key,
             drain: s.drain_timeout.0,
+            objective: s.slo_p99.map(|objective| objective.0),
         })
     }
 

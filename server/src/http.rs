@@ -2,6 +2,7 @@
 
 mod auth;
 mod channels;
+mod debug;
 mod error;
 mod publish;
 mod serve;
@@ -62,6 +63,7 @@ pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
         .route("/v1/publish", post(publish::publish))
         .route("/v1/publish/raw", post(publish::publish_raw))
         .route("/v1/channels", get(channels::list))
+        .route("/debug/latency", get(debug::latency))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
     let open = Router::new().route("/health", get(health)).route("/ready", get(ready));
     with_json_errors(guard(guarded, key).merge(open)).with_state(control)

@@ -23,6 +23,9 @@ pub const HTTP_DRAIN: Duration = Duration::from_secs(1);
 pub const MAX_ERROR_TEXT: usize = 300;
 /// Bytes of a certificate, key, API key or configuration file: the largest CA bundles fit.
 pub const MAX_FILE: u64 = 4 << 20;
+/// The interval of `GET /debug/latency`: long enough for a p99.9 under load, short enough to show
+/// what changed.
+pub const LATENCY_WINDOW: Duration = Duration::from_secs(10);
 /// How long an automatic certificate is valid.
 pub const AUTO_CERT_LIFE: Duration = Duration::from_secs(365 * 86_400);
 /// An automatic certificate with less life left than this is replaced at the next start.

@@ -2,9 +2,13 @@
 //! snapshots up in [`Totals`].
 
 mod buckets;
-mod help;
+mod latency;
+mod own;
+mod state;
+pub mod table;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use prometheus::core::{Collector, Desc};
@@ -13,42 +17,58 @@ use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
 use uringcast_engine::Engine;
 use uringcast_engine::telemetry::{
-    ConnectionError, Count, Gauge, MessageError, MessageType, Snapshot, Totals,
+    ConnectionError, Gauge, MessageError, MessageType, Snapshot, Totals,
 };
 
-use buckets::{DURATION_BOUNDS, LATENCY_BOUNDS};
+use buckets::{DURATION_BOUNDS, Folded, LATENCY_BOUNDS};
+pub use latency::{Ask, Format, Span};
+use state::{Point, State};
+use table::{Kind, row};
 
 /// The sums of an engine's measurements, and how they are written.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
-    totals: Arc<Mutex<Totals>>,
+    state: Arc<Mutex<State>>,
 }
 
 impl Metrics {
     /// The media type of [`Metrics::render`].
     pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// Metrics of the server called `server`, with as many shards as the engine has.
-    pub fn new(server: &str, tls: bool, shards: usize) -> Metrics {
-        let totals = Arc::new(Mutex::new(Totals::new(shards)));
-        let shown: Box<dyn Collector> = Box::new(Shown::new(server, tls, Arc::clone(&totals)));
+    /// Metrics of the server called `server`, with as many shards as the engine has. With an
+    /// `objective`, deliveries that take longer use up the error budget.
+    pub fn new(server: &str, tls: bool, shards: usize, objective: Option<Duration>) -> Metrics {
+        let state = Arc::new(Mutex::new(State::new(shards, Point::now())));
+        let shown = Shown::new(server, tls, objective, Arc::clone(&state));
+        let shown: Box<dyn Collector> = Box::new(shown);
         let registry = Registry::new();
         for collector in [shown, Box::new(ProcessCollector::for_self())] {
             registry.register(collector).expect("no two of our metrics have one name");
         }
-        Metrics { registry, totals }
+        Metrics { registry, state }
     }
 
     /// Adds one shard's snapshot.
     pub fn absorb(&self, snapshot: &Snapshot) {
-        lock(&self.totals).absorb(snapshot);
+        lock(&self.state).absorb(snapshot);
     }
 
     /// Adds everything the shards have sent since the last call.
     pub fn collect(&self, engine: &Engine) {
-        let mut totals = lock(&self.totals);
-        engine.collect(|snapshot| totals.absorb(snapshot));
+        let mut state = lock(&self.state);
+        engine.collect(|snapshot| state.absorb(snapshot));
+        state.turn_window(Point::now());
+    }
+
+    /// A canary's probe arrived after so long, or not in time.
+    pub fn probed(&self, shard: usize, latency: Option<Duration>) {
+        lock(&self.state).probed(shard, latency);
+    }
+
+    /// The latencies as `ask` wants them.
+    pub fn latencies(&self, ask: &Ask) -> String {
+        latency::render(&lock(&self.state), ask)
     }
 
     /// Everything in the text format 0.0.4.
@@ -61,15 +81,16 @@ impl Metrics {
 }
 
 /// A panic while adding up leaves numbers, not a broken structure.
-fn lock(totals: &Mutex<Totals>) -> MutexGuard<'_, Totals> {
-    totals.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The totals as Prometheus's data model.
 struct Shown {
     server: String,
     tls_mode: &'static str,
-    totals: Arc<Mutex<Totals>>,
+    objective: Option<Duration>,
+    state: Arc<Mutex<State>>,
     descs: Vec<Desc>,
 }
 
@@ -79,17 +100,22 @@ impl Collector for Shown {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        self.families(&lock(&self.totals))
+        self.families(&lock(&self.state))
     }
 }
 
 type Labels<'a> = &'a [(&'a str, &'a str)];
 
 impl Shown {
-    fn new(server: &str, tls: bool, totals: Arc<Mutex<Totals>>) -> Shown {
+    fn new(
+        server: &str,
+        tls: bool,
+        objective: Option<Duration>,
+        state: Arc<Mutex<State>>,
+    ) -> Shown {
         let (server, tls_mode) = (server.to_owned(), if tls { "wss" } else { "ws" });
-        let mut shown = Shown { server, tls_mode, totals, descs: Vec::new() };
-        let empty = shown.families(&Totals::new(0));
+        let mut shown = Shown { server, tls_mode, objective, state, descs: Vec::new() };
+        let empty = shown.families(&State::new(0, Point::now()));
         let desc = |family: &MetricFamily| {
             let (name, help) = (family.name().to_owned(), family.help().to_owned());
             Desc::new(name, help, vec!["server".into()], Default::default())
@@ -99,12 +125,12 @@ impl Shown {
         shown
     }
 
-    fn families(&self, totals: &Totals) -> Vec<MetricFamily> {
-        let mut all = Vec::new();
+    fn families(&self, state: &State) -> Vec<MetricFamily> {
+        let (mut all, totals) = (Vec::new(), &state.totals);
         self.family_connections(totals, &mut all);
         self.family_messages(totals, &mut all);
         self.family_broadcasts(totals, &mut all);
-        self.engine_own(totals, &mut all);
+        self.engine_own(state, &mut all);
         all
     }
 
@@ -113,14 +139,10 @@ impl Shown {
         let counters = &totals.counters;
         all.push(family(
             "websocket_connections_total",
-            "WebSocket connections established.",
-            MetricType::COUNTER,
             vec![self.counter(mode, counters.connections)],
         ));
         all.push(family(
             "websocket_connections_active",
-            "WebSocket connections open now.",
-            MetricType::GAUGE,
             vec![self.gauge(mode, totals.gauge(Gauge::Connections))],
         ));
         let error = |error: &ConnectionError| {
@@ -129,8 +151,6 @@ impl Shown {
         };
         all.push(family(
             "websocket_connection_errors_total",
-            "Connections that failed, or were ended for the peer's fault, by reason.",
-            MetricType::COUNTER,
             ConnectionError::ALL.iter().map(error).collect(),
         ));
     }
@@ -145,8 +165,6 @@ impl Shown {
         };
         all.push(family(
             "websocket_messages_total",
-            "Messages sent and received; a broadcast counts once per delivery.",
-            MetricType::COUNTER,
             MessageType::ALL.iter().flat_map(both).collect(),
         ));
         let error = |error: &MessageError| {
@@ -155,8 +173,6 @@ impl Shown {
         };
         all.push(family(
             "websocket_message_errors_total",
-            "Messages that were not served or not delivered, by reason.",
-            MetricType::COUNTER,
             MessageError::ALL.iter().map(error).collect(),
         ));
         let handling = |kind: &MessageType| {
@@ -165,8 +181,6 @@ impl Shown {
         };
         all.push(family(
             "websocket_latency_seconds",
-            "Time to handle one inbound message.",
-            MetricType::HISTOGRAM,
             MessageType::ALL.iter().map(handling).collect(),
         ));
     }
@@ -175,50 +189,19 @@ impl Shown {
         let classes = || totals.classes.values().map(|class| ([("channel", &*class.name)], class));
         all.push(family(
             "websocket_broadcast_total",
-            "Broadcasts, by class of channel: its name up to the first colon.",
-            MetricType::COUNTER,
             classes().map(|(labels, class)| self.counter(&labels, class.broadcasts)).collect(),
         ));
         all.push(family(
             "websocket_broadcast_duration_seconds",
-            "From accepting a broadcast to handing the last live subscriber's bytes to the kernel.",
-            MetricType::HISTOGRAM,
             classes()
                 .map(|(l, class)| self.histogram(&l, Some(&class.broadcast), &DURATION_BOUNDS))
                 .collect(),
         ));
         all.push(family(
             "uringcast_delivery_duration_seconds",
-            "From accepting a broadcast to handing one subscriber's bytes to the kernel.",
-            MetricType::HISTOGRAM,
             classes()
                 .map(|(l, class)| self.histogram(&l, Some(&class.delivery), &DURATION_BOUNDS))
                 .collect(),
-        ));
-    }
-
-    fn engine_own(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
-        for what in Count::ALL {
-            let name = format!("uringcast_{}_total", what.label());
-            let metric = self.counter(&[], totals.count(*what));
-            all.push(family(&name, help::count(*what), MetricType::COUNTER, vec![metric]));
-        }
-        for what in Gauge::ALL {
-            let name = format!("uringcast_{}", what.label());
-            let metric = self.gauge(&[], totals.gauge(*what));
-            all.push(family(&name, help::gauge(*what), MetricType::GAUGE, vec![metric]));
-        }
-        all.push(family(
-            "uringcast_catch_up_duration_seconds",
-            "Time a subscriber that fell behind needed to be live again.",
-            MetricType::HISTOGRAM,
-            vec![self.histogram(&[], Some(&totals.catch_up), &LATENCY_BOUNDS)],
-        ));
-        all.push(family(
-            "uringcast_build_info",
-            "The running version, as a label; always 1.",
-            MetricType::GAUGE,
-            vec![self.gauge(&[("version", env!("CARGO_PKG_VERSION"))], 1)],
         ));
     }
 
@@ -236,45 +219,85 @@ impl Shown {
             .collect()
     }
 
-    fn counter(&self, labels: Labels<'_>, value: u64) -> Metric {
+    fn counter(&self, labels: Labels<'_>, value: impl Number) -> Metric {
         let mut counter = proto::Counter::default();
-        counter.set_value(value as f64);
+        counter.set_value(value.number());
         let mut metric = Metric::from_label(self.labels(labels));
         metric.set_counter(counter);
         metric
     }
 
-    fn gauge(&self, labels: Labels<'_>, value: u64) -> Metric {
+    fn gauge(&self, labels: Labels<'_>, value: impl Number) -> Metric {
         let mut gauge = proto::Gauge::default();
-        gauge.set_value(value as f64);
+        gauge.set_value(value.number());
         let mut metric = Metric::from_label(self.labels(labels));
         metric.set_gauge(gauge);
         metric
     }
 
+    /// A histogram of nanoseconds, in seconds.
     fn histogram(&self, l: Labels<'_>, times: Option<&Histogram<u64>>, bounds: &[u64]) -> Metric {
         let folded = buckets::fold(times, bounds);
-        let bucket = |(bound, count): (&u64, &u64)| {
+        self.distribution(l, &folded, bounds.iter().map(|bound| buckets::seconds(*bound)))
+    }
+
+    /// A histogram of plain numbers.
+    fn sizes(&self, l: Labels<'_>, sizes: &Histogram<u64>, bounds: &[u64]) -> Metric {
+        let mut folded = buckets::fold(Some(sizes), bounds);
+        folded.sum *= 1e9;
+        self.distribution(l, &folded, bounds.iter().map(|bound| *bound as f64))
+    }
+
+    fn distribution(
+        &self,
+        labels: Labels<'_>,
+        folded: &Folded,
+        bounds: impl Iterator<Item = f64>,
+    ) -> Metric {
+        let bucket = |(bound, count): (f64, &u64)| {
             let mut bucket = proto::Bucket::default();
-            bucket.set_upper_bound(buckets::seconds(*bound));
+            bucket.set_upper_bound(bound);
             bucket.set_cumulative_count(*count);
             bucket
         };
         let mut histogram = proto::Histogram::default();
         histogram.set_sample_count(folded.count);
         histogram.set_sample_sum(folded.sum);
-        histogram.set_bucket(bounds.iter().zip(&folded.cumulative).map(bucket).collect());
-        let mut metric = Metric::from_label(self.labels(l));
+        histogram.set_bucket(bounds.zip(&folded.cumulative).map(bucket).collect());
+        let mut metric = Metric::from_label(self.labels(labels));
         metric.set_histogram(histogram);
         metric
     }
 }
 
-fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+/// A family as [`table::TABLE`] describes it.
+fn family(name: &str, metrics: Vec<Metric>) -> MetricFamily {
+    let row = row(name);
     let mut family = MetricFamily::default();
     family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
+    family.set_help(row.help.to_owned());
+    family.set_field_type(match row.kind {
+        Kind::Counter => MetricType::COUNTER,
+        Kind::Gauge => MetricType::GAUGE,
+        Kind::Histogram => MetricType::HISTOGRAM,
+    });
     family.set_metric(metrics);
     family
+}
+
+/// What a sample's value may be.
+trait Number {
+    fn number(self) -> f64;
+}
+
+impl Number for u64 {
+    fn number(self) -> f64 {
+        self as f64
+    }
+}
+
+impl Number for f64 {
+    fn number(self) -> f64 {
+        self
+    }
 }

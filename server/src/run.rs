@@ -85,7 +85,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let (name, tls) = (config.engine.server_name.clone(), config.tls.is_some());
     let engine = Engine::start(config.engine)?;
     let has_metrics = !metrics_ports.is_empty();
-    let metrics = has_metrics.then(|| Metrics::new(&name, tls, engine.shards()));
+    let metrics = has_metrics.then(|| Metrics::new(&name, tls, engine.shards(), config.objective));
     let line = listening(&engine, served.as_ref(), &control_ports, &metrics_ports)?;
     let control = Arc::new(Control::new(engine, metrics, max_data));
 

@@ -204,6 +204,8 @@ settings! {
         metrics_host: Host = Host("127.0.0.1".into()),
         /// Port of `/metrics`.
         metrics_port: u16 = DEFAULT_METRICS_PORT,
+        /// Objective for metrics: 99 % of deliveries within this time of accepting the message.
+        slo_p99: Option<Span<1, 60_000>> = None,
         /// How log lines on standard error look.
         log_format: LogFormat = LogFormat::Text,
         /// Least severity that is logged.

@@ -208,6 +208,11 @@ impl Connections {
         self.slots.len()
     }
 
+    /// Connections there is room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Connections not vacant.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()

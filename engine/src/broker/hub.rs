@@ -169,6 +169,9 @@ impl Hub {
 
     /// Times the messages handled since the last call: `ns` nanoseconds for all of them.
     pub fn record_handling(&mut self, ns: u64) {
+        if !self.recorder.is_enabled() {
+            return self.handled.clear();
+        }
         let each = ns / self.handled.len().max(1) as u64;
         for kind in self.handled.drain(..) {
             self.recorder.received(kind, each);
@@ -180,7 +183,7 @@ impl Hub {
         self.recorder.set(Gauge::Connections, self.connections.len());
         self.recorder.set(Gauge::Channels, self.channels.len());
         self.recorder.set(Gauge::Subscriptions, self.subscriptions);
-        self.recorder.set(Gauge::LaggardsNow, self.laggards);
+        self.recorder.set(Gauge::ConnectionSlots, self.connections.capacity());
         self.recorder.set(Gauge::LaggardBytes, self.laggard_bytes);
         self.recorder.set(Gauge::LogBytes, self.retained.bytes);
     }

@@ -11,7 +11,7 @@ use super::effect::Effect;
 use super::hub::Hub;
 use super::rate::Bucket;
 use crate::limits::{CLOSE_TIMEOUT, DRAIN_TICKS};
-use crate::telemetry::ConnectionError;
+use crate::telemetry::{Close, ConnectionError};
 use crate::types::{ConnectionKey, Now, Time};
 use crate::wire::frame::{self, Event, FrameError};
 
@@ -146,6 +146,7 @@ impl Hub {
                 ReceiveEnd::Eof | ReceiveEnd::Reset => ConnectionError::Reset,
             };
             self.recorder.connection_error(error);
+            self.recorder.closed(Close::Lost);
         }
         self.end(key);
     }
@@ -165,6 +166,7 @@ impl Hub {
         if connection.phase != Phase::Open {
             return;
         }
+        self.recorder.closed(reason.counted_as());
         if let Some(error) = reason.error() {
             self.recorder.connection_error(error);
             tracing::info!(peer = %connection.peer(), ?reason, "closing connection");
@@ -204,6 +206,7 @@ impl Hub {
         let Some(connection) = self.connections.get(key) else { return };
         if connection.phase == Phase::Open {
             self.recorder.connection_error(ConnectionError::Reset);
+            self.recorder.closed(Close::Lost);
         }
         self.end(key);
     }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use monoio::net::TcpStream;
 
@@ -28,7 +29,7 @@ pub(super) struct Arrival {
     /// Its place among the engine's connections; `None` when the server is full.
     pub place: Option<Place>,
     /// Ends with the handover.
-    pub _handshake: Handshake,
+    pub handshake: Handshake,
 }
 
 /// A place of the engine's quota, given back on drop unless it is kept.
@@ -108,7 +109,7 @@ impl Desk {
     pub(super) fn begin(self: &Rc<Self>) -> Handshake {
         self.accepted.set(self.accepted.get() + 1);
         self.handshakes.set(self.handshakes.get() + 1);
-        Handshake(Rc::clone(self))
+        Handshake { desk: Rc::clone(self), began: Instant::now() }
     }
 
     /// A place for one more connection of the engine.
@@ -172,12 +173,16 @@ impl Desk {
 }
 
 /// One handshake under way.
-pub(super) struct Handshake(Rc<Desk>);
+pub(super) struct Handshake {
+    desk: Rc<Desk>,
+    /// When the connection was accepted.
+    pub began: Instant,
+}
 
 impl Drop for Handshake {
     fn drop(&mut self) {
-        self.0.handshakes.set(self.0.handshakes.get() - 1);
-        self.0.waiting.take().into_iter().for_each(Waker::wake);
+        self.desk.handshakes.set(self.desk.handshakes.get() - 1);
+        self.desk.waiting.take().into_iter().for_each(Waker::wake);
     }
 }
 

@@ -75,15 +75,7 @@ pub(super) async fn greet(
     match upgraded.unwrap_or(Err(Refusal::Late)) {
         Ok(Answer::Upgraded(place)) => {
             let Line { stream, tls, plain: leftover, ended, .. } = line;
-            return desk.arrive(Arrival {
-                stream,
-                peer,
-                leftover,
-                tls,
-                ended,
-                place,
-                _handshake: handshake,
-            });
+            return desk.arrive(Arrival { stream, peer, leftover, tls, ended, place, handshake });
         }
         Ok(Answer::Health) => {}
         Err(refusal) => {

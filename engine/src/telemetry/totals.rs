@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use super::labels::{Count, Gauge};
+use super::labels::{Count, Gauge, Lag, Latency};
+use super::own::Own;
 use super::recorder::{ClassStats, Counters, Snapshot};
 use super::{MessageType, latency_histogram};
 
@@ -19,7 +20,23 @@ pub struct Totals {
     pub handling: [Option<Histogram<u64>>; MessageType::COUNT],
     /// Time laggards needed to become live again, ns.
     pub catch_up: Histogram<u64>,
+    /// What the shards measured about themselves, added up.
+    pub own: Own,
     gauges: Vec<[u64; Gauge::COUNT]>,
+    shards: Vec<PerShard>,
+}
+
+/// What is told by shard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PerShard {
+    /// CPU time used, ns.
+    pub busy_ns: u64,
+    /// [`Count::Deliveries`].
+    pub deliveries: u64,
+    /// [`Count::Turns`].
+    pub turns: u64,
+    /// By [`Lag`].
+    pub laggards: [u64; Lag::COUNT],
 }
 
 impl Totals {
@@ -30,7 +47,9 @@ impl Totals {
             classes: BTreeMap::new(),
             handling: Default::default(),
             catch_up: latency_histogram(),
+            own: Own::new(),
             gauges: vec![[0; Gauge::COUNT]; shards],
+            shards: vec![PerShard::default(); shards],
         }
     }
 
@@ -64,6 +83,43 @@ impl Totals {
             }
         }
         merge(&mut self.catch_up, &snapshot.catch_up);
+        self.absorb_own(snapshot);
+    }
+
+    fn absorb_own(&mut self, snapshot: &Snapshot) {
+        self.own.absorb(&snapshot.own);
+        let counts = &snapshot.counters.counts;
+        let shard = &mut self.shards[snapshot.shard.index()];
+        shard.busy_ns += snapshot.own.busy_ns;
+        shard.deliveries += counts[Count::Deliveries as usize];
+        shard.turns += counts[Count::Turns as usize];
+        shard.laggards = snapshot.own.laggards;
+        self.own.laggards = [0; Lag::COUNT];
+        for shard in &self.shards {
+            add(&mut self.own.laggards, &shard.laggards);
+        }
+    }
+
+    /// What is told by shard.
+    pub fn shards(&self) -> &[PerShard] {
+        &self.shards
+    }
+
+    /// Every latency histogram that has been made, with its kind and, where there are several of a
+    /// kind, the value of [`Latency::split_by`].
+    pub fn latencies(&self) -> impl Iterator<Item = (Latency, &str, &Histogram<u64>)> {
+        let handling = MessageType::ALL.iter().zip(&self.handling).filter_map(|(kind, times)| {
+            times.as_ref().map(|times| (Latency::Handling, kind.label(), times))
+        });
+        let single = [
+            (Latency::CatchUp, "", &self.catch_up),
+            (Latency::Turn, "", &self.own.turn),
+            (Latency::Handshake, "", &self.own.handshake),
+        ];
+        let broadcasts =
+            self.classes.values().map(|c| (Latency::Broadcast, &*c.name, &c.broadcast));
+        let deliveries = self.classes.values().map(|c| (Latency::Delivery, &*c.name, &c.delivery));
+        broadcasts.chain(deliveries).chain(handling).chain(single)
     }
 
     /// One of the engine's own counts.
@@ -82,13 +138,13 @@ impl Totals {
     }
 }
 
-fn add<const N: usize>(sum: &mut [u64; N], new: &[u64; N]) {
+pub(super) fn add<const N: usize>(sum: &mut [u64; N], new: &[u64; N]) {
     for (sum, new) in sum.iter_mut().zip(new) {
         *sum += new;
     }
 }
 
-fn merge(sum: &mut Histogram<u64>, new: &Histogram<u64>) {
+pub(super) fn merge(sum: &mut Histogram<u64>, new: &Histogram<u64>) {
     if !new.is_empty() {
         sum.add(new).expect("all histograms have the same bounds");
     }
