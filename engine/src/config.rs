@@ -1,8 +1,12 @@
 //! What an engine is started with.
 
+mod canary;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use canary::CanaryKey;
 
 use crate::limits;
 
@@ -83,6 +87,8 @@ pub struct Config {
     pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Keep no counters and histograms; every recording call is then free.
     pub metrics: bool,
+    /// Lets canaries in.
+    pub canary: Option<CanaryKey>,
 }
 
 impl Default for Config {
@@ -103,6 +109,7 @@ impl Default for Config {
             keepalive: limits::DEFAULT_KEEPALIVE,
             tls: None,
             metrics: true,
+            canary: None,
         }
     }
 }

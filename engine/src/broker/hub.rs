@@ -73,6 +73,8 @@ pub struct Hub {
     pub(super) laggards: usize,
     pub(super) laggard_bytes: usize,
     pub(super) subscriptions: usize,
+    /// Connections that are no clients.
+    pub(super) canaries: usize,
     pub(super) drain: DrainState,
     /// Kinds of the messages handled since the shell last timed them.
     pub(super) handled: Vec<MessageType>,
@@ -141,6 +143,7 @@ impl Hub {
             laggards: 0,
             laggard_bytes: 0,
             subscriptions: 0,
+            canaries: 0,
             drain: DrainState::default(),
             handled: Vec::new(),
             config,
@@ -180,7 +183,7 @@ impl Hub {
 
     /// Brings the gauges up to date, before a snapshot is taken.
     pub fn update_gauges(&mut self) {
-        self.recorder.set(Gauge::Connections, self.connections.len());
+        self.recorder.set(Gauge::Connections, self.connections.len() - self.canaries);
         self.recorder.set(Gauge::Channels, self.channels.len());
         self.recorder.set(Gauge::Subscriptions, self.subscriptions);
         self.recorder.set(Gauge::ConnectionSlots, self.connections.capacity());
@@ -193,7 +196,7 @@ impl Hub {
         let mut page = Vec::new();
         for index in from..self.channels.slots() {
             let Some(channel) = self.channels.get(index) else { continue };
-            if !matches!(channel.link, Link::Home(_)) {
+            if !matches!(channel.link, Link::Home(_)) || channel.name.is_canary() {
                 continue;
             }
             if page.len() == limit {

@@ -24,6 +24,8 @@ pub struct Admission {
     pub secure: bool,
     /// The server is full: close with 1013 right away.
     pub over_capacity: bool,
+    /// It is no client, but the engine's own.
+    pub canary: bool,
 }
 
 /// Why receiving from a connection ended by itself.
@@ -59,7 +61,7 @@ impl Hub {
         let connection = &mut self.connections[key.index];
         connection.set_peer(admission.peer);
         connection.nonce = nonce;
-        connection.flags = Flags::default();
+        connection.flags = Flags { canary: admission.canary, ..Flags::default() };
         connection.operation = NO_OPERATION;
         connection.rate = Bucket::full(self.config.message_rate, now.mono);
         self.gate.open(key.index);
@@ -67,13 +69,19 @@ impl Hub {
             self.last_rx.resize(key.index as usize + 1, 0);
         }
         self.last_rx[key.index as usize] = now.mono.seconds();
-        self.recorder.connected();
+        match admission.canary {
+            true => self.canaries += 1,
+            false => self.recorder.connected(),
+        }
         if admission.over_capacity {
             self.close(now.mono, key, CloseReason::MaxConnections);
         } else if self.drain != DrainState::No {
             self.close(now.mono, key, CloseReason::Shutdown);
         } else {
             self.welcome(now, key, admission.secure);
+            if admission.canary {
+                self.subscribe_canary(now, key);
+            }
         }
         Some(key)
     }
@@ -145,8 +153,7 @@ impl Hub {
                 ReceiveEnd::TlsFault => ConnectionError::Protocol,
                 ReceiveEnd::Eof | ReceiveEnd::Reset => ConnectionError::Reset,
             };
-            self.recorder.connection_error(error);
-            self.recorder.closed(Close::Lost);
+            self.count_end(key, Close::Lost, Some(error));
         }
         self.end(key);
     }
@@ -154,6 +161,7 @@ impl Hub {
     /// After `Effect::CancelReceive`: nothing is armed on the slot any more (invariant 12).
     pub fn handle_receive_ended(&mut self, _now: Now, key: ConnectionKey) {
         if self.connections.get(key).is_some_and(|c| c.phase == Phase::Ending) {
+            self.canaries -= usize::from(self.connections[key.index].flags.canary);
             self.connections.release(key.index);
             self.effects.push_back(Effect::Release(key));
         }
@@ -166,10 +174,9 @@ impl Hub {
         if connection.phase != Phase::Open {
             return;
         }
-        self.recorder.closed(reason.counted_as());
-        if let Some(error) = reason.error() {
-            self.recorder.connection_error(error);
-            tracing::info!(peer = %connection.peer(), ?reason, "closing connection");
+        self.count_end(key, reason.counted_as(), reason.error());
+        if reason.error().is_some() {
+            self.log_close(key, reason);
         }
         self.leave_all(now, key);
         let (code, text) = reason.frame();
@@ -178,6 +185,17 @@ impl Hub {
         self.reply(key, close, true);
         self.connections[key.index].become_phase(Phase::Closing);
         self.clock.deadline(now + CLOSE_TIMEOUT, key, Phase::Closing);
+    }
+
+    /// Counts the end of a client's connection.
+    fn count_end(&mut self, key: ConnectionKey, why: Close, error: Option<ConnectionError>) {
+        if self.connections[key.index].flags.canary {
+            return;
+        }
+        self.recorder.closed(why);
+        if let Some(error) = error {
+            self.recorder.connection_error(error);
+        }
     }
 
     /// Our close frame is in the kernel.
@@ -205,8 +223,7 @@ impl Hub {
     pub(super) fn lose(&mut self, _now: Time, key: ConnectionKey) {
         let Some(connection) = self.connections.get(key) else { return };
         if connection.phase == Phase::Open {
-            self.recorder.connection_error(ConnectionError::Reset);
-            self.recorder.closed(Close::Lost);
+            self.count_end(key, Close::Lost, Some(ConnectionError::Reset));
         }
         self.end(key);
     }

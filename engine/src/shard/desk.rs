@@ -13,6 +13,7 @@ use monoio::net::TcpStream;
 
 use super::tls::TlsSession;
 use super::wake::Wake;
+use crate::config::CanaryKey;
 use crate::limits::MAX_HANDSHAKES;
 use crate::sync::Quota;
 use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
@@ -28,6 +29,8 @@ pub(super) struct Arrival {
     pub ended: bool,
     /// Its place among the engine's connections; `None` when the server is full.
     pub place: Option<Place>,
+    /// It is no client.
+    pub canary: bool,
     /// Ends with the handover.
     pub handshake: Handshake,
 }
@@ -69,11 +72,12 @@ pub(super) struct Desk {
     accepted: Cell<u64>,
     errors: RefCell<[u32; ConnectionError::COUNT]>,
     closed: Cell<bool>,
+    canary: Option<CanaryKey>,
 }
 
 impl Desk {
     /// A desk without visitors, whose arrivals set `wake`.
-    pub(super) fn new(wake: Rc<Wake>, quota: Arc<Quota>) -> Desk {
+    pub(super) fn new(wake: Rc<Wake>, quota: Arc<Quota>, canary: Option<CanaryKey>) -> Desk {
         Desk {
             wake,
             quota,
@@ -84,6 +88,7 @@ impl Desk {
             accepted: Cell::new(0),
             errors: RefCell::new([0; ConnectionError::COUNT]),
             closed: Cell::new(false),
+            canary,
         }
     }
 
@@ -110,6 +115,11 @@ impl Desk {
         self.accepted.set(self.accepted.get() + 1);
         self.handshakes.set(self.handshakes.get() + 1);
         Handshake { desk: Rc::clone(self), began: Instant::now() }
+    }
+
+    /// Whether whoever upgrades at this path is a canary.
+    pub(super) fn is_canary(&self, path: &str) -> bool {
+        self.canary.is_some_and(|key| key.opens(path))
     }
 
     /// A place for one more connection of the engine.

@@ -73,9 +73,18 @@ pub(super) async fn greet(
     let mut line = Line::new(stream);
     let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, tls)).await;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
-        Ok(Answer::Upgraded(place)) => {
+        Ok(Answer::Upgraded { place, canary }) => {
             let Line { stream, tls, plain: leftover, ended, .. } = line;
-            return desk.arrive(Arrival { stream, peer, leftover, tls, ended, place, handshake });
+            return desk.arrive(Arrival {
+                stream,
+                peer,
+                leftover,
+                tls,
+                ended,
+                place,
+                canary,
+                handshake,
+            });
         }
         Ok(Answer::Health) => {}
         Err(refusal) => {
@@ -94,7 +103,7 @@ pub(super) async fn greet(
 /// What the request was answered with.
 enum Answer {
     /// An upgrade, with a place unless the server is full.
-    Upgraded(Option<Place>),
+    Upgraded { place: Option<Place>, canary: bool },
     /// The state of our health, which is no fault.
     Health,
 }
@@ -113,10 +122,11 @@ async fn upgrade(
         match upgrade::parse(&line.plain, !desk.is_closed()) {
             Upgrade::NeedMore => line.read().await?,
             Upgrade::Accept(accepted) => {
-                let place = desk.place();
+                let canary = desk.is_canary(&accepted.path);
+                let place = if canary { None } else { desk.place() };
                 line.write(accepted.response).await?;
                 line.plain.drain(..accepted.consumed);
-                return Ok(Answer::Upgraded(place));
+                return Ok(Answer::Upgraded { place, canary });
             }
             Upgrade::Answer { response, refusal } => {
                 line.answer(response).await?;

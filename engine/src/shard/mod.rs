@@ -101,7 +101,7 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
     let Seat { id, config, slots, bell, quota, started, .. } = seat;
     let ring = Ring::new(slots, config.tls.is_some())?;
     let wake = Rc::new(Wake::default());
-    let desk = Rc::new(Desk::new(Rc::clone(&wake), Arc::clone(&quota)));
+    let desk = Rc::new(Desk::new(Rc::clone(&wake), Arc::clone(&quota), config.canary));
     let tick = Rc::new(Cell::new(false));
 
     monoio::spawn(watch_ring(pollable(ring.event()?)?, ring.event()?.into(), Rc::clone(&wake)));

@@ -204,13 +204,15 @@ impl Turn {
         if self.desk.is_closed() {
             return;
         }
-        let Arrival { stream, peer, mut leftover, tls, ended, place, handshake } = arrival;
-        let (secure, over_capacity) = (tls.is_some(), place.is_none());
-        let admission = Admission { peer, secure, over_capacity };
+        let Arrival { stream, peer, mut leftover, tls, ended, place, canary, handshake } = arrival;
+        let (secure, over_capacity) = (tls.is_some(), place.is_none() && !canary);
+        let admission = Admission { peer, secure, over_capacity, canary };
         // Without room in its table the broker counts that, and the socket is dropped.
         let Some(key) = self.hub.admit(now, &admission) else { return };
-        let greeted = handshake.began.elapsed().as_nanos();
-        self.hub.recorder.greeted(u64::try_from(greeted).unwrap_or(u64::MAX));
+        if !canary {
+            let greeted = handshake.began.elapsed().as_nanos();
+            self.hub.recorder.greeted(u64::try_from(greeted).unwrap_or(u64::MAX));
+        }
         let placed = self.delivery.ring.place(key.index, &stream);
         if let Some(session) = tls {
             self.delivery.keep_session(key.index, session);
