@@ -81,7 +81,12 @@ pub fn publication(channel: &str, bytes: usize) -> Publication {
 
 /// A hub of one shard with `subscribers` live subscribers of channel `bench:0`.
 pub fn hub(subscribers: usize) -> Hub {
-    let config = Config { message_rate: 0, ..Config::default() };
+    hub_with(subscribers, true)
+}
+
+/// The same, measuring or not.
+pub fn hub_with(subscribers: usize, metrics: bool) -> Hub {
+    let config = Config { message_rate: 0, metrics, ..Config::default() };
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, subscribers, 7);
     let peer = "127.0.0.1:1".parse().expect("an address");
     let subscribe = client_text(r#"{"type":"subscribe","room":"bench:0"}"#);

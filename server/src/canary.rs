@@ -101,8 +101,8 @@ impl Canaries {
         // What a timeout cuts short was not connected in time.
         let _ = timeout_at(deadline, self.fill()).await;
         let (published, arrived) = self.probe().await;
-        for shard in 0..self.seats.len() {
-            let latency = arrived[shard].map(|at| at - published);
+        for (shard, at) in arrived.into_iter().enumerate() {
+            let latency = at.map(|at| at - published);
             if let Some(metrics) = &self.metrics {
                 metrics.probed(shard, latency);
             }

@@ -36,6 +36,9 @@ pub const CANARY_DIALS_PER_SHARD: usize = 16;
 pub const DEFAULT_CANARY_INTERVAL: Duration = Duration::from_secs(1);
 /// The shortest interval: more often, probes would be load.
 pub const MIN_CANARY_INTERVAL: Duration = Duration::from_millis(100);
+/// Log lines a second of each kind (place in the code): enough to see who, few enough that logging
+/// is no load.
+pub const LOG_LINES_PER_SECOND: u32 = 10;
 /// How long an automatic certificate is valid.
 pub const AUTO_CERT_LIFE: Duration = Duration::from_secs(365 * 86_400);
 /// An automatic certificate with less life left than this is replaced at the next start.

@@ -16,6 +16,7 @@ use crate::canary::{Canaries, Dial, Health};
 use crate::certs::{self, Served};
 use crate::config::{Config, Home};
 use crate::http::{self, Control};
+use crate::log;
 use crate::metrics::Metrics;
 use crate::settings::{Problem, Problems, Settings};
 
@@ -136,7 +137,10 @@ async fn until_stopped(control: &Control, stops: &mut Stops) -> Stop {
     loop {
         tokio::select! {
             signal = stops.next() => return signal,
-            _ = tick.tick() => control.collect().await,
+            _ = tick.tick() => {
+                control.collect().await;
+                log::report_suppressed();
+            }
         }
     }
 }
