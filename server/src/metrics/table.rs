@@ -171,7 +171,7 @@ table! {
             "Messages written whole to live subscribers of the shard.",
             "Why a shard is busier than another.";
         Gauge "uringcast_shard_connections" ["server shard"]
-            "Connections of the shard, canaries included.",
+            "Connections of the shard, without canaries.",
             "Imbalance of connections: the kernel spreads them by chance.";
         Gauge "uringcast_shard_mailbox_messages" ["server shard"]
             "Publications and commands waiting for the shard.",
