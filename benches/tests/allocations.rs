@@ -4,7 +4,7 @@
 use allocation_counter::measure;
 use uringcast_benches::{NoLanes, Nowhere, at, hub_with, publication};
 use uringcast_engine::telemetry::{Close, Count, Gauge, MessageType, Recorder};
-use uringcast_engine::{ChannelName, ShardId};
+use uringcast_engine::{ChannelName, ServiceId, ShardId};
 
 /// Allocations of one publish and its whole sweep, once buffers have their size.
 fn allocations(subscribers: usize, metrics: bool) -> u64 {
@@ -36,7 +36,7 @@ fn measuring_allocates_nothing() {
 
 #[test]
 fn the_recorder_s_verbs_allocate_nothing_once_each_was_used() {
-    let mut recorder = Recorder::new(ShardId(0), true);
+    let mut recorder = Recorder::new(ShardId(0), 1, true);
     let class = recorder.class_of(&ChannelName::parse("room:1").expect("a good name"));
     let twin = recorder.swap(None);
     let verbs = |recorder: &mut Recorder| {
@@ -44,9 +44,9 @@ fn the_recorder_s_verbs_allocate_nothing_once_each_was_used() {
         recorder.delivered(class, 80_000, 256, 128);
         recorder.wrote(class, 256);
         recorder.broadcast_done(class, 90_000);
-        recorder.received(MessageType::Ping, 5_000);
-        recorder.sent(MessageType::Pong);
-        recorder.replayed(3);
+        recorder.received(ServiceId(0), MessageType::Ping, 5_000);
+        recorder.sent(ServiceId(0), MessageType::Pong);
+        recorder.replayed(ServiceId(0), 3);
         recorder.caught_up(700_000);
         recorder.turned(40_000);
         recorder.submitted(256);

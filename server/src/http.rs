@@ -17,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 use tokio::sync::RwLock;
-use uringcast_engine::{DrainReport, Engine, Publisher};
+use uringcast_engine::{DrainReport, Engine, Publisher, ServiceId};
 
 use crate::canary::Health;
 use crate::limits::MAX_PUBLISH_BODY;
@@ -46,7 +46,7 @@ impl Control {
         health: Option<Health>,
         max_data: usize,
     ) -> Control {
-        let publisher = engine.publisher();
+        let publisher = engine.publisher(ServiceId(0));
         Control { engine: RwLock::new(Some(engine)), publisher, metrics, health, max_data }
     }
 

@@ -17,7 +17,7 @@ use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
 use uringcast_engine::Engine;
 use uringcast_engine::telemetry::{
-    ConnectionError, Gauge, MessageError, MessageType, Snapshot, Totals,
+    ConnectionError, MessageError, MessageType, ServiceStats, Snapshot, Totals,
 };
 
 use buckets::{DURATION_BOUNDS, Folded, LATENCY_BOUNDS};
@@ -36,11 +36,17 @@ impl Metrics {
     /// The media type of [`Metrics::render`].
     pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// Metrics of the server called `server`, with as many shards as the engine has. With an
-    /// `objective`, deliveries that take longer use up the error budget.
-    pub fn new(server: &str, tls: bool, shards: usize, objective: Option<Duration>) -> Metrics {
-        let state = Arc::new(Mutex::new(State::new(shards, Point::now())));
-        let shown = Shown::new(server, tls, objective, Arc::clone(&state));
+    /// Metrics of an engine called `engine` with these services, in their order, and as many
+    /// shards as it has. With an `objective`, deliveries that take longer use up the error budget.
+    pub fn new(
+        engine: &str,
+        services: &[Named],
+        shards: usize,
+        objective: Option<Duration>,
+    ) -> Metrics {
+        let names = services.iter().map(|named| named.server.clone()).collect();
+        let state = Arc::new(Mutex::new(State::new(shards, names, Point::now())));
+        let shown = Shown::new(engine, services, objective, Arc::clone(&state));
         let shown: Box<dyn Collector> = Box::new(shown);
         let registry = Registry::new();
         for collector in [shown, Box::new(ProcessCollector::for_self())] {
@@ -85,10 +91,20 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A service as its metrics name it.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// The `server` label.
+    pub server: String,
+    /// Whether its `tls_mode` is `wss`.
+    pub tls: bool,
+}
+
 /// The totals as Prometheus's data model.
 struct Shown {
-    server: String,
-    tls_mode: &'static str,
+    /// The `server` label of what the services share.
+    engine: String,
+    services: Vec<Named>,
     objective: Option<Duration>,
     state: Arc<Mutex<State>>,
     descs: Vec<Desc>,
@@ -108,14 +124,15 @@ type Labels<'a> = &'a [(&'a str, &'a str)];
 
 impl Shown {
     fn new(
-        server: &str,
-        tls: bool,
+        engine: &str,
+        services: &[Named],
         objective: Option<Duration>,
         state: Arc<Mutex<State>>,
     ) -> Shown {
-        let (server, tls_mode) = (server.to_owned(), if tls { "wss" } else { "ws" });
-        let mut shown = Shown { server, tls_mode, objective, state, descs: Vec::new() };
-        let empty = shown.families(&State::new(0, Point::now()));
+        let (engine, services) = (engine.to_owned(), services.to_vec());
+        let mut shown = Shown { engine, services, objective, state, descs: Vec::new() };
+        let names = shown.services.iter().map(|named| named.server.clone()).collect();
+        let empty = shown.families(&State::new(0, names, Point::now()));
         let desc = |family: &MetricFamily| {
             let (name, help) = (family.name().to_owned(), family.help().to_owned());
             Desc::new(name, help, vec!["server".into()], Default::default())
@@ -135,139 +152,161 @@ impl Shown {
     }
 
     fn family_connections(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
-        let mode: Labels<'_> = &[("tls_mode", self.tls_mode)];
-        let counters = &totals.counters;
+        let mode = |named: &Named| [("tls_mode", if named.tls { "wss" } else { "ws" })];
         all.push(family(
             "websocket_connections_total",
-            vec![self.counter(mode, counters.connections)],
+            self.each(totals, |name, stats| counter(&name.server, &mode(name), stats.connections)),
         ));
         all.push(family(
             "websocket_connections_active",
-            vec![self.gauge(mode, totals.gauge(Gauge::Connections))],
+            self.each(totals, |name, stats| gauge(&name.server, &mode(name), stats.open)),
         ));
-        let error = |error: &ConnectionError| {
-            let labels = [("error_type", error.label())];
-            self.counter(&labels, counters.connection_errors[*error as usize])
+        let errors = |name: &Named, stats: &ServiceStats| {
+            let error = |error: &ConnectionError| {
+                let labels = [("error_type", error.label())];
+                counter(&name.server, &labels, stats.connection_errors[*error as usize])
+            };
+            ConnectionError::ALL.iter().map(error).collect::<Vec<_>>()
         };
         all.push(family(
             "websocket_connection_errors_total",
-            ConnectionError::ALL.iter().map(error).collect(),
+            self.each(totals, errors).into_iter().flatten().collect(),
         ));
     }
 
     fn family_messages(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
-        let counters = &totals.counters;
-        let both = |kind: &MessageType| {
-            let (kind, i) = (("message_type", kind.label()), *kind as usize);
-            let sent = self.counter(&[kind, ("direction", "sent")], counters.sent[i]);
-            let received = self.counter(&[kind, ("direction", "received")], counters.received[i]);
-            [sent, received]
+        let messages = |name: &Named, stats: &ServiceStats| {
+            let both = |kind: &MessageType| {
+                let (kind, i) = (("message_type", kind.label()), *kind as usize);
+                let one =
+                    |direction, n| counter(&name.server, &[kind, ("direction", direction)], n);
+                [one("sent", stats.sent[i]), one("received", stats.received[i])]
+            };
+            MessageType::ALL.iter().flat_map(both).collect::<Vec<_>>()
         };
         all.push(family(
             "websocket_messages_total",
-            MessageType::ALL.iter().flat_map(both).collect(),
+            self.each(totals, messages).into_iter().flatten().collect(),
         ));
-        let error = |error: &MessageError| {
-            let labels = [("error_type", error.label())];
-            self.counter(&labels, counters.message_errors[*error as usize])
+        let errors = |name: &Named, stats: &ServiceStats| {
+            let error = |error: &MessageError| {
+                let labels = [("error_type", error.label())];
+                counter(&name.server, &labels, stats.message_errors[*error as usize])
+            };
+            MessageError::ALL.iter().map(error).collect::<Vec<_>>()
         };
         all.push(family(
             "websocket_message_errors_total",
-            MessageError::ALL.iter().map(error).collect(),
+            self.each(totals, errors).into_iter().flatten().collect(),
         ));
-        let handling = |kind: &MessageType| {
-            let times = totals.handling[*kind as usize].as_ref();
-            self.histogram(&[("message_type", kind.label())], times, &LATENCY_BOUNDS)
+        let handling = |name: &Named, stats: &ServiceStats| {
+            let one = |kind: &MessageType| {
+                let times = stats.handling[*kind as usize].as_ref();
+                let labels = [("message_type", kind.label())];
+                histogram(&name.server, &labels, times, &LATENCY_BOUNDS)
+            };
+            MessageType::ALL.iter().map(one).collect::<Vec<_>>()
         };
         all.push(family(
             "websocket_latency_seconds",
-            MessageType::ALL.iter().map(handling).collect(),
+            self.each(totals, handling).into_iter().flatten().collect(),
         ));
     }
 
     fn family_broadcasts(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
-        let classes = || totals.classes.values().map(|class| ([("channel", &*class.name)], class));
+        let classes = || {
+            totals.classes.values().map(|class| {
+                let server = &*self.services[class.service.index()].server;
+                (server, [("channel", &*class.name)], class)
+            })
+        };
         all.push(family(
             "websocket_broadcast_total",
-            classes().map(|(labels, class)| self.counter(&labels, class.broadcasts)).collect(),
+            classes().map(|(s, l, class)| counter(s, &l, class.broadcasts)).collect(),
         ));
         all.push(family(
             "websocket_broadcast_duration_seconds",
             classes()
-                .map(|(l, class)| self.histogram(&l, Some(&class.broadcast), &DURATION_BOUNDS))
+                .map(|(s, l, class)| histogram(s, &l, Some(&class.broadcast), &DURATION_BOUNDS))
                 .collect(),
         ));
         all.push(family(
             "uringcast_delivery_duration_seconds",
             classes()
-                .map(|(l, class)| self.histogram(&l, Some(&class.delivery), &DURATION_BOUNDS))
+                .map(|(s, l, class)| histogram(s, &l, Some(&class.delivery), &DURATION_BOUNDS))
                 .collect(),
         ));
     }
 
-    fn labels(&self, more: Labels<'_>) -> Vec<LabelPair> {
-        let pair = |(name, value): (&str, &str)| {
-            let mut pair = LabelPair::default();
-            pair.set_name(name.to_owned());
-            pair.set_value(value.to_owned());
-            pair
-        };
-        [("server", self.server.as_str())]
-            .into_iter()
-            .chain(more.iter().copied())
-            .map(pair)
-            .collect()
+    /// One of something for every service.
+    fn each<T>(&self, totals: &Totals, one: impl Fn(&Named, &ServiceStats) -> T) -> Vec<T> {
+        self.services.iter().zip(&totals.services).map(|(name, stats)| one(name, stats)).collect()
     }
+}
 
-    fn counter(&self, labels: Labels<'_>, value: impl Number) -> Metric {
-        let mut counter = proto::Counter::default();
-        counter.set_value(value.number());
-        let mut metric = Metric::from_label(self.labels(labels));
-        metric.set_counter(counter);
-        metric
-    }
+fn labels(server: &str, more: Labels<'_>) -> Vec<LabelPair> {
+    let pair = |(name, value): (&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.to_owned());
+        pair.set_value(value.to_owned());
+        pair
+    };
+    [("server", server)].into_iter().chain(more.iter().copied()).map(pair).collect()
+}
 
-    fn gauge(&self, labels: Labels<'_>, value: impl Number) -> Metric {
-        let mut gauge = proto::Gauge::default();
-        gauge.set_value(value.number());
-        let mut metric = Metric::from_label(self.labels(labels));
-        metric.set_gauge(gauge);
-        metric
-    }
+fn counter(server: &str, more: Labels<'_>, value: impl Number) -> Metric {
+    let mut counter = proto::Counter::default();
+    counter.set_value(value.number());
+    let mut metric = Metric::from_label(labels(server, more));
+    metric.set_counter(counter);
+    metric
+}
 
-    /// A histogram of nanoseconds, in seconds.
-    fn histogram(&self, l: Labels<'_>, times: Option<&Histogram<u64>>, bounds: &[u64]) -> Metric {
-        let folded = buckets::fold(times, bounds);
-        self.distribution(l, &folded, bounds.iter().map(|bound| buckets::seconds(*bound)))
-    }
+fn gauge(server: &str, more: Labels<'_>, value: impl Number) -> Metric {
+    let mut gauge = proto::Gauge::default();
+    gauge.set_value(value.number());
+    let mut metric = Metric::from_label(labels(server, more));
+    metric.set_gauge(gauge);
+    metric
+}
 
-    /// A histogram of plain numbers.
-    fn sizes(&self, l: Labels<'_>, sizes: &Histogram<u64>, bounds: &[u64]) -> Metric {
-        let mut folded = buckets::fold(Some(sizes), bounds);
-        folded.sum *= 1e9;
-        self.distribution(l, &folded, bounds.iter().map(|bound| *bound as f64))
-    }
+/// A histogram of nanoseconds, in seconds.
+fn histogram(
+    server: &str,
+    more: Labels<'_>,
+    times: Option<&Histogram<u64>>,
+    bounds: &[u64],
+) -> Metric {
+    let folded = buckets::fold(times, bounds);
+    distribution(server, more, &folded, bounds.iter().map(|bound| buckets::seconds(*bound)))
+}
 
-    fn distribution(
-        &self,
-        labels: Labels<'_>,
-        folded: &Folded,
-        bounds: impl Iterator<Item = f64>,
-    ) -> Metric {
-        let bucket = |(bound, count): (f64, &u64)| {
-            let mut bucket = proto::Bucket::default();
-            bucket.set_upper_bound(bound);
-            bucket.set_cumulative_count(*count);
-            bucket
-        };
-        let mut histogram = proto::Histogram::default();
-        histogram.set_sample_count(folded.count);
-        histogram.set_sample_sum(folded.sum);
-        histogram.set_bucket(bounds.zip(&folded.cumulative).map(bucket).collect());
-        let mut metric = Metric::from_label(self.labels(labels));
-        metric.set_histogram(histogram);
-        metric
-    }
+/// A histogram of plain numbers.
+fn sizes(server: &str, sizes: &Histogram<u64>, bounds: &[u64]) -> Metric {
+    let mut folded = buckets::fold(Some(sizes), bounds);
+    folded.sum *= 1e9;
+    distribution(server, &[], &folded, bounds.iter().map(|bound| *bound as f64))
+}
+
+fn distribution(
+    server: &str,
+    more: Labels<'_>,
+    folded: &Folded,
+    bounds: impl Iterator<Item = f64>,
+) -> Metric {
+    let bucket = |(bound, count): (f64, &u64)| {
+        let mut bucket = proto::Bucket::default();
+        bucket.set_upper_bound(bound);
+        bucket.set_cumulative_count(*count);
+        bucket
+    };
+    let mut histogram = proto::Histogram::default();
+    histogram.set_sample_count(folded.count);
+    histogram.set_sample_sum(folded.sum);
+    histogram.set_bucket(bounds.zip(&folded.cumulative).map(bucket).collect());
+    let mut metric = Metric::from_label(labels(server, more));
+    metric.set_histogram(histogram);
+    metric
 }
 
 /// A family as [`table::TABLE`] describes it.

@@ -79,7 +79,7 @@ fn a_histogram_log_is_read_by_another_implementation() {
     let found = text(reader.stdout.take().expect("piped"));
     assert!(reader.wait().expect("its end").success(), "{log}");
     let found: Value = serde_json::from_str(&found).expect("JSON");
-    let room = &found["delivery:room"];
+    let room = &found["uringcast:delivery:room"];
     assert_eq!(room["count"], MESSAGES, "{found}");
     let ours = percentiles(&server, "?kind=delivery&class=room");
     let ours = &ours["since_start"]["latencies"][0];

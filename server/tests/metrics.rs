@@ -9,29 +9,33 @@ use std::time::Duration;
 use uringcast_engine::telemetry::{
     Close, ConnectionError, Count, Gauge, Lag, MessageError, MessageType, Recorder,
 };
-use uringcast_engine::{ChannelName, ShardId};
-use uringcast_server::metrics::Metrics;
+use uringcast_engine::{ChannelName, ServiceId, ShardId};
+use uringcast_server::metrics::{Metrics, Named};
 
+/// The only service.
+const ONE: ServiceId = ServiceId(0);
 const MS: u64 = 1_000_000;
 
 /// Two shards that have done a little of everything.
 fn busy() -> Metrics {
-    let metrics = Metrics::new("orders", true, 2, Some(Duration::from_millis(1)));
+    let named = [Named { server: "orders".into(), tls: true }];
+    let metrics = Metrics::new("orders", &named, 2, Some(Duration::from_millis(1)));
     for shard in 0..2 {
-        let mut recorder = Recorder::new(ShardId(shard), true);
+        let mut recorder = Recorder::new(ShardId(shard), 1, true);
         for class in ["workflow:1", "pool:7", "a\"b\\c:1"] {
             let class = recorder.class_of(&ChannelName::parse(class).unwrap());
             recorder.broadcast_accepted(class);
             recorder.delivered(class, 80_000, 10, 128);
             recorder.broadcast_done(class, 3 * MS);
         }
-        recorder.connected();
+        recorder.connected(ONE);
         recorder.set(Gauge::Connections, 5);
-        recorder.received(MessageType::Subscribe, 40_000);
-        recorder.received(MessageType::Request, 20_000_000_000);
-        recorder.sent(MessageType::Response);
-        recorder.connection_error(ConnectionError::SlowConsumer);
-        recorder.message_error(MessageError::DecodeError);
+        recorder.set_open(ONE, 5);
+        recorder.received(ONE, MessageType::Subscribe, 40_000);
+        recorder.received(ONE, MessageType::Request, 20_000_000_000);
+        recorder.sent(ONE, MessageType::Response);
+        recorder.connection_error(ONE, ConnectionError::SlowConsumer);
+        recorder.message_error(ONE, MessageError::DecodeError);
         recorder.count(Count::Turns, 9);
         recorder.caught_up(700 * MS);
         recorder.turned(30_000);
@@ -160,7 +164,7 @@ fn the_error_budget_counts_deliveries_within_the_objective() {
     let own = |name: &str| scrape.value(&format!("uringcast_slo_{name}{{server=\"orders\"}}"));
     assert_eq!((own("deliveries_total"), own("deliveries_within_total")), (66.0, 60.0));
     assert_eq!((own("objective_seconds"), own("target_ratio")), (0.001, 0.99));
-    let none = Metrics::new("s", false, 1, None).render().unwrap();
+    let none = Metrics::new("s", &[], 1, None).render().unwrap();
     assert!(!none.contains("uringcast_slo_"), "there is no objective");
 }
 
@@ -193,7 +197,8 @@ fn durations_are_cumulative_buckets_in_seconds() {
 
 #[test]
 fn every_value_of_a_bounded_label_is_there_from_the_start() {
-    let scrape = Scrape::parse(&Metrics::new("s", false, 1, None).render().unwrap());
+    let named = [Named { server: "s".into(), tls: false }];
+    let scrape = Scrape::parse(&Metrics::new("s", &named, 1, None).render().unwrap());
     let texts = |all: Vec<&str>| all.into_iter().map(String::from).collect::<BTreeSet<_>>();
     let kinds = texts(MessageType::ALL.iter().map(|kind| kind.label()).collect());
     let errors = texts(ConnectionError::ALL.iter().map(|error| error.label()).collect());

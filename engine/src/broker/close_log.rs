@@ -33,7 +33,9 @@ impl Hub {
     }
 
     fn passed(&self, key: ConnectionKey, reason: CloseReason) -> Option<Passed> {
-        let (config, laggard) = (&self.config, &self.connections[key.index].laggard);
+        let connection = &self.connections[key.index];
+        let (config, laggard) = (&self.config, &connection.laggard);
+        let service = &config[connection.service];
         let (name, limit, value) = match reason {
             CloseReason::SlowConsumer => {
                 let behind = self.behind(key);
@@ -47,8 +49,10 @@ impl Hub {
                 let held = Some(self.laggard_bytes as u64);
                 ("LAGGARD_BYTES_PER_SHARD", LAGGARD_BYTES_PER_SHARD as u64, held)
             }
-            CloseReason::MaxConnections => ("max_connections", config.max_connections as u64, None),
-            CloseReason::MessageTooBig => ("max_message_size", config.max_message as u64, None),
+            CloseReason::MaxConnections => {
+                ("max_connections", service.max_connections as u64, None)
+            }
+            CloseReason::MessageTooBig => ("max_message_size", service.max_message as u64, None),
             CloseReason::KeepaliveTimeout => {
                 ("keepalive_interval", config.keepalive.as_secs(), None)
             }

@@ -12,12 +12,14 @@ use super::hub::Hub;
 use super::rate::Bucket;
 use crate::limits::{CLOSE_TIMEOUT, DRAIN_TICKS};
 use crate::telemetry::{Close, ConnectionError};
-use crate::types::{ConnectionKey, Now, Time};
+use crate::types::{ConnectionKey, Now, ServiceId, Time};
 use crate::wire::frame::{self, Event, FrameError};
 
 /// How an HTTP upgrade ended, as the hub is told by [`Hub::admit`].
 #[derive(Clone, Debug)]
 pub struct Admission {
+    /// Whose listener it came by.
+    pub service: ServiceId,
     /// The other end.
     pub peer: SocketAddr,
     /// Whether TLS is on.
@@ -53,25 +55,27 @@ impl Hub {
     /// A connection was upgraded. `None` when the table is full: drop the socket.
     /// Over capacity it is admitted only to be closed with 1013.
     pub fn admit(&mut self, now: Now, admission: &Admission) -> Option<ConnectionKey> {
+        let service = admission.service;
         let Some(key) = self.connections.admit() else {
-            self.recorder.connection_error(ConnectionError::Descriptors);
+            self.recorder.connection_error(service, ConnectionError::Descriptors);
             return None;
         };
         let nonce = self.rng.u64(..);
         let connection = &mut self.connections[key.index];
+        connection.service = service;
         connection.set_peer(admission.peer);
         connection.nonce = nonce;
         connection.flags = Flags { canary: admission.canary, ..Flags::default() };
         connection.operation = NO_OPERATION;
-        connection.rate = Bucket::full(self.config.message_rate, now.mono);
+        connection.rate = Bucket::full(self.config[service].message_rate, now.mono);
         self.gate.open(key.index);
         if key.index as usize >= self.last_rx.len() {
             self.last_rx.resize(key.index as usize + 1, 0);
         }
         self.last_rx[key.index as usize] = now.mono.seconds();
-        match admission.canary {
-            true => self.canaries += 1,
-            false => self.recorder.connected(),
+        if !admission.canary {
+            self.recorder.connected(service);
+            self.open[service.index()] += 1;
         }
         if admission.over_capacity {
             self.close(now.mono, key, CloseReason::MaxConnections);
@@ -96,7 +100,8 @@ impl Hub {
         connection.flags.pinged = false;
         // The reader lends out events while the rest of the hub handles them.
         let mut reader = std::mem::take(&mut connection.reader);
-        let mut decoding = reader.decode(bytes, self.config.max_message);
+        let max_message = self.config[connection.service].max_message;
+        let mut decoding = reader.decode(bytes, max_message);
         let fault = loop {
             match decoding.next() {
                 Ok(Some(event)) => self.handle_event(now, key, &event),
@@ -160,8 +165,12 @@ impl Hub {
 
     /// After `Effect::CancelReceive`: nothing is armed on the slot any more (invariant 12).
     pub fn handle_receive_ended(&mut self, _now: Now, key: ConnectionKey) {
-        if self.connections.get(key).is_some_and(|c| c.phase == Phase::Ending) {
-            self.canaries -= usize::from(self.connections[key.index].flags.canary);
+        if let Some(connection) = self.connections.get(key)
+            && connection.phase == Phase::Ending
+        {
+            if !connection.flags.canary {
+                self.open[connection.service.index()] -= 1;
+            }
             self.connections.release(key.index);
             self.effects.push_back(Effect::Release(key));
         }
@@ -189,12 +198,13 @@ impl Hub {
 
     /// Counts the end of a client's connection.
     fn count_end(&mut self, key: ConnectionKey, why: Close, error: Option<ConnectionError>) {
-        if self.connections[key.index].flags.canary {
+        let connection = &self.connections[key.index];
+        if connection.flags.canary {
             return;
         }
         self.recorder.closed(why);
         if let Some(error) = error {
-            self.recorder.connection_error(error);
+            self.recorder.connection_error(connection.service, error);
         }
     }
 

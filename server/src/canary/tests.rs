@@ -1,16 +1,23 @@
 use super::*;
-use uringcast_engine::{CanaryKey, Config, Engine};
+use crate::metrics::Named;
+use uringcast_engine::{CanaryKey, Config, Engine, Service, ServiceId};
 
 fn engine(key: CanaryKey) -> Engine {
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
-    Engine::start(Config { listen, shards: Some(2), canary: Some(key), ..Config::default() })
-        .unwrap()
+    Engine::start(Config {
+        shards: Some(2),
+        canary: Some(key),
+        ..Config::from(Service { listen, ..Service::default() })
+    })
+    .unwrap()
 }
 
 fn canaries(engine: &Engine, dial: Dial) -> (Canaries, Health, Metrics) {
     let health = Health::new(engine.shards());
-    let metrics = Metrics::new("s", false, engine.shards(), None);
-    let canaries = Canaries::new(dial, engine.publisher(), Some(metrics.clone()), health.clone());
+    let metrics =
+        Metrics::new("s", &[Named { server: "s".into(), tls: false }], engine.shards(), None);
+    let canaries =
+        Canaries::new(dial, engine.publisher(ServiceId(0)), Some(metrics.clone()), health.clone());
     (canaries, health, metrics)
 }
 

@@ -127,16 +127,12 @@ mod tests {
 
     #[test]
     fn another_second_has_room_again() {
-        static PLACE: std::sync::LazyLock<&'static Metadata<'static>> =
-            std::sync::LazyLock::new(|| {
-                let kinds = Limit::default();
-                let registry = tracing_subscriber::registry().with(kinds.clone());
-                tracing::subscriber::with_default(registry, || tracing::warn!("once"));
-                let place = kinds.kinds().values().next().unwrap().place;
-                place
-            });
+        let seen = Limit::default();
+        let registry = tracing_subscriber::registry().with(seen.clone());
+        tracing::subscriber::with_default(registry, || tracing::warn!("once"));
+        let place = seen.kinds().values().next().map(|kind| kind.place).unwrap();
         let (limit, start) = (Limit::default(), Instant::now());
-        let pass = |at: Instant| (0..50).filter(|_| limit.passes(*PLACE, at)).count();
+        let pass = |at: Instant| (0..50).filter(|_| limit.passes(place, at)).count();
         assert_eq!(pass(start), LOG_LINES_PER_SECOND as usize);
         assert_eq!(pass(start + Duration::from_millis(999)), 0);
         assert_eq!(pass(start + Duration::from_secs(1)), LOG_LINES_PER_SECOND as usize);

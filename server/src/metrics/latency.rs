@@ -8,6 +8,7 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use uringcast_engine::ServiceId;
 use uringcast_engine::telemetry::{Latency, Totals, latency_histogram};
 
 use super::buckets::seconds;
@@ -22,6 +23,8 @@ pub struct Ask {
     pub format: Format,
     /// Only this kind, as [`Latency`] names it.
     pub kind: Option<String>,
+    /// Only this service, by its `server` label.
+    pub server: Option<String>,
     /// Only this class of channel or type of message.
     pub class: Option<String>,
     /// Since when, where the format has room for one histogram a kind.
@@ -61,17 +64,30 @@ impl Ask {
         self.kind.as_ref().is_none_or(known)
     }
 
-    fn wants(&self, kind: Latency, class: &str) -> bool {
+    fn wants(&self, kind: Latency, server: &str, class: &str) -> bool {
         self.kind.as_deref().is_none_or(|wanted| wanted == kind.label())
+            && self.server.as_deref().is_none_or(|wanted| wanted == server)
             && self.class.as_deref().is_none_or(|wanted| wanted == class)
     }
 
-    fn select<'a>(
-        &'a self,
-        totals: &'a Totals,
-    ) -> impl Iterator<Item = (Latency, &'a str, &'a Histogram<u64>)> {
-        totals.latencies().filter(|(kind, class, _)| self.wants(*kind, class))
+    fn select<'a>(&'a self, totals: &'a Totals, names: &'a [String]) -> Vec<One<'a>> {
+        let named = |(kind, service, class, times): (Latency, ServiceId, &'a str, _)| One {
+            kind,
+            server: &names[service.index()],
+            class,
+            times,
+        };
+        let wanted = |one: &One<'_>| self.wants(one.kind, one.server, one.class);
+        totals.latencies().map(named).filter(wanted).collect()
     }
+}
+
+/// One histogram and what it is of.
+struct One<'a> {
+    kind: Latency,
+    server: &'a str,
+    class: &'a str,
+    times: &'a Histogram<u64>,
 }
 
 pub(super) fn render(state: &State, ask: &Ask) -> String {
@@ -84,11 +100,11 @@ pub(super) fn render(state: &State, ask: &Ask) -> String {
     match ask.format {
         Format::Json => {
             let (window, _, recent) = state.window(now);
-            let (all, since_start) = (percentiles(&state.totals, ask), start.2);
-            let last = percentiles(window, ask);
+            let all = percentiles(&ask.select(&state.totals, &state.names));
+            let last = percentiles(&ask.select(window, &state.names));
             json!({
                 "unit": "seconds",
-                "since_start": {"seconds": since_start.as_secs_f64(), "latencies": all},
+                "since_start": {"seconds": start.2.as_secs_f64(), "latencies": all},
                 "last_interval": {"seconds": recent.as_secs_f64(), "latencies": last},
             })
             .to_string()
@@ -98,18 +114,19 @@ pub(super) fn render(state: &State, ask: &Ask) -> String {
             let kind = ask.kind.clone().unwrap_or_else(|| Latency::Delivery.label().into());
             let ask = Ask { kind: Some(kind), ..ask.clone() };
             let mut sum = latency_histogram();
-            for (_, _, times) in ask.select(totals) {
-                sum.add(times).expect("all latencies have the same bounds");
+            for one in ask.select(totals, &state.names) {
+                sum.add(one.times).expect("all latencies have the same bounds");
             }
             distribution(&sum)
         }
-        Format::Hlog => log(ask.select(totals), since, length),
+        Format::Hlog => log(&ask.select(totals, &state.names), since, length),
     }
 }
 
-fn percentiles(totals: &Totals, ask: &Ask) -> Vec<Value> {
-    let one = |(kind, class, times): (Latency, &str, &Histogram<u64>)| {
+fn percentiles(all: &[One<'_>]) -> Vec<Value> {
+    let one = |&One { kind, server, class, times }: &One<'_>| {
         let mut fields = Map::new();
+        fields.insert("server".into(), server.into());
         fields.insert("kind".into(), kind.label().into());
         if let Some(label) = kind.split_by() {
             fields.insert(label.into(), class.into());
@@ -129,7 +146,7 @@ fn percentiles(totals: &Totals, ask: &Ask) -> Vec<Value> {
         fields.insert("max".into(), seconds(times.max()).into());
         Value::Object(fields)
     };
-    ask.select(totals).map(one).collect()
+    all.iter().map(one).collect()
 }
 
 /// As HdrHistogram's `outputPercentileDistribution` writes it, five steps for each halving of the
@@ -156,12 +173,8 @@ fn distribution(times: &Histogram<u64>) -> String {
     text
 }
 
-/// A line for each histogram that holds anything, tagged `kind` or `kind:class`.
-fn log<'a>(
-    all: impl Iterator<Item = (Latency, &'a str, &'a Histogram<u64>)>,
-    since: Point,
-    length: Duration,
-) -> String {
+/// A line for each histogram that holds anything, tagged `server:kind` or `server:kind:class`.
+fn log(all: &[One<'_>], since: Point, length: Duration) -> String {
     let mut bytes = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let mut head = IntervalLogWriterBuilder::new();
@@ -171,11 +184,10 @@ fn log<'a>(
     let mut writer =
         head.begin_log_with(&mut bytes, &mut serializer).expect("memory takes all that is written");
     let begin = since.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-    for (kind, class, times) in all.filter(|(_, _, times)| !times.is_empty()) {
-        let tag = match class {
-            "" => kind.label().to_owned(),
-            class => format!("{}:{}", kind.label(), class.replace([',', ' ', '\r', '\n'], "_")),
-        };
+    for One { kind, server, class, times } in all.iter().filter(|one| !one.times.is_empty()) {
+        let colon = if class.is_empty() { "" } else { ":" };
+        let tag = format!("{server}:{}{colon}{class}", kind.label());
+        let tag = tag.replace([',', ' ', '\r', '\n'], "_");
         let written = writer.write_histogram(times, begin, length, Tag::new(&tag));
         written.expect("memory takes all that is written");
     }

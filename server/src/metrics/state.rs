@@ -20,6 +20,8 @@ pub(super) struct State {
     /// By shard; empty without canaries.
     pub canaries: Vec<Canary>,
     shards: usize,
+    /// The services' names, in their order.
+    pub names: Vec<String>,
 }
 
 /// A moment by both clocks.
@@ -45,15 +47,16 @@ pub(super) struct Canary {
 }
 
 impl State {
-    pub(super) fn new(shards: usize, now: Point) -> State {
+    pub(super) fn new(shards: usize, names: Vec<String>, now: Point) -> State {
         State {
-            totals: Totals::new(shards),
+            totals: Totals::new(shards, names.len()),
             started: now,
-            current: Totals::new(shards),
+            current: Totals::new(shards, names.len()),
             since: now,
             last: None,
             canaries: Vec::new(),
             shards,
+            names,
         }
     }
 
@@ -67,7 +70,8 @@ impl State {
     pub(super) fn turn_window(&mut self, now: Point) {
         let length = now.mono - self.since.mono;
         if length >= LATENCY_WINDOW {
-            let whole = std::mem::replace(&mut self.current, Totals::new(self.shards));
+            let whole =
+                std::mem::replace(&mut self.current, Totals::new(self.shards, self.names.len()));
             self.last = Some((whole, self.since, length));
             self.since = now;
         }
@@ -105,7 +109,7 @@ mod tests {
     use uringcast_engine::telemetry::{Latency, Recorder};
 
     fn turns(totals: &Totals) -> u64 {
-        let of = |(kind, _, times): (_, _, &Histogram<u64>)| {
+        let of = |(kind, _, _, times): (_, _, _, &Histogram<u64>)| {
             if kind == Latency::Turn { times.len() } else { 0 }
         };
         totals.latencies().map(of).sum()
@@ -115,8 +119,8 @@ mod tests {
     fn the_window_is_the_last_whole_one_and_the_totals_are_all() {
         let start = Point::now();
         let after = |windows: u32| Point { mono: start.mono + LATENCY_WINDOW * windows, ..start };
-        let mut state = State::new(1, start);
-        let mut recorder = Recorder::new(ShardId(0), true);
+        let mut state = State::new(1, vec!["s".into()], start);
+        let mut recorder = Recorder::new(ShardId(0), 1, true);
         for window in 1..=3 {
             (0..window).for_each(|_| recorder.turned(5_000));
             state.absorb(&recorder.swap(None));

@@ -10,8 +10,8 @@ use crate::limits::LATENCY_WINDOW;
 
 /// A thousand deliveries of 1 to 1,000 µs to one class, one of 5 ms to another.
 fn measured() -> State {
-    let mut recorder = Recorder::new(ShardId(0), true);
-    let mut state = State::new(1, Point::now());
+    let mut recorder = Recorder::new(ShardId(0), 1, true);
+    let mut state = State::new(1, vec!["s".into()], Point::now());
     let class = |name: &str| ChannelName::parse(name).unwrap();
     let (room, other) = (class("room:1"), class("a b,c:1"));
     let (room, other) = (recorder.class_of(&room), recorder.class_of(&other));
@@ -98,8 +98,8 @@ fn a_log_can_be_read_back() {
     }
     found.sort();
     assert_eq!(found.len(), 2, "{text}");
-    assert_eq!((found[0].0.as_str(), found[0].1), ("delivery:a_b_c", 1));
-    assert_eq!((found[1].0.as_str(), found[1].1), ("delivery:room", 1_000));
+    assert_eq!((found[0].0.as_str(), found[0].1), ("s:delivery:a_b_c", 1));
+    assert_eq!((found[1].0.as_str(), found[1].1), ("s:delivery:room", 1_000));
     assert!((990_000..=1_010_000).contains(&found[1].2), "{found:?}");
 }
 
