@@ -82,13 +82,20 @@ pub fn publication(channel: &str, bytes: usize) -> Publication {
 
 /// A hub of one shard with `subscribers` live subscribers of channel `bench:0`.
 pub fn hub(subscribers: usize) -> Hub {
-    let config = Config::from(Service { message_rate: 0, ..Service::default() });
+    hub_with(subscribers, true)
+}
+
+/// The same, measuring or not.
+pub fn hub_with(subscribers: usize, metrics: bool) -> Hub {
+    let service = Service { message_rate: 0, ..Service::default() };
+    let config = Config { metrics, ..Config::from(service) };
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, subscribers, 7);
     let peer = "127.0.0.1:1".parse().expect("an address");
     let subscribe = client_text(r#"{"type":"subscribe","room":"bench:0"}"#);
     for _ in 0..subscribers {
+        let service = ServiceId(0);
         let admission =
-            Admission { service: ServiceId(0), peer, secure: false, over_capacity: false };
+            Admission { service, peer, secure: false, over_capacity: false, canary: false };
         let key = hub.admit(at(0), &admission).expect("room for all");
         hub.handle_received(at(0), key, &mut subscribe.clone());
         hub.poll_transmit(at(0), &mut Nowhere::default(), &mut NoLanes);

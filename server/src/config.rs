@@ -9,6 +9,7 @@ pub use tls::{Home, Identity, Tls};
 use uringcast_engine as engine;
 
 use crate::files;
+use crate::limits::MIN_CANARY_INTERVAL;
 use crate::settings::value::{Host, Secret, Value};
 use crate::settings::{Problem, Problems, Settings};
 
@@ -29,6 +30,10 @@ pub struct Config {
     pub api_key: Option<Secret>,
     /// Time for clients on shutdown.
     pub drain: Duration,
+    /// Within what time 99 % of all deliveries should be made.
+    pub objective: Option<Duration>,
+    /// How often canaries probe; `None` without them.
+    pub canary: Option<Duration>,
 }
 
 /// Collects problems with settings.
@@ -66,6 +71,7 @@ impl Config {
             let reason = "would let anybody who can reach it publish";
             gather.add("control_host", reason, remedy);
         }
+        let canary = canary(settings, tls.as_ref(), &mut gather);
         if !gather.problems.is_empty() {
             return Err(Problems(gather.problems));
         }
@@ -77,6 +83,8 @@ impl Config {
             metrics,
             api_key,
             drain: s.drain_timeout.0,
+            canary,
+            objective: s.slo_p99.map(|objective| objective.0),
         })
     }
 
@@ -132,6 +140,7 @@ fn engine_config(s: &Settings, listen: Vec<SocketAddr>) -> engine::Config {
         },
         keepalive: s.keepalive_interval.0,
         metrics: !s.no_metrics,
+        canary: None,
     }
 }
 
@@ -188,6 +197,16 @@ fn check_ports(
     if clash(control, metrics) {
         gather.add("metrics_port", "is the control port too", "Give the two different ports.");
     }
+}
+
+/// A canary has no certificate of its own, so where one is demanded there is none.
+fn canary(settings: &Settings, tls: Option<&Tls>, gather: &mut Gather<'_>) -> Option<Duration> {
+    let interval = settings.canary_interval.0;
+    if !interval.is_zero() && interval < MIN_CANARY_INTERVAL {
+        gather.add("canary_interval", "is too short", "Give 100ms or more, or 0 for none.");
+    }
+    let demanding = tls.is_some_and(|tls| tls.client_ca.is_some());
+    (!interval.is_zero() && !demanding).then_some(interval)
 }
 
 fn api_key(settings: &Settings, gather: &mut Gather<'_>) -> Option<Secret> {
