@@ -1,8 +1,12 @@
 //! What an engine is started with.
 
+mod canary;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use canary::CanaryKey;
 
 use crate::limits;
 use crate::types::ServiceId;
@@ -148,6 +152,8 @@ pub struct Config {
     pub keepalive: Duration,
     /// Keep no counters and histograms; every recording call is then free.
     pub metrics: bool,
+    /// Lets canaries in.
+    pub canary: Option<CanaryKey>,
 }
 
 impl Default for Config {
@@ -159,6 +165,7 @@ impl Default for Config {
             retention: Retention::default(),
             keepalive: limits::DEFAULT_KEEPALIVE,
             metrics: true,
+            canary: None,
         }
     }
 }

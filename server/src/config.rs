@@ -10,6 +10,7 @@ pub use tls::{Home, Identity, Tls};
 use uringcast_engine::{self as engine, ServiceId};
 
 use crate::files;
+use crate::limits::MIN_CANARY_INTERVAL;
 use crate::presets::Speaks;
 use crate::settings::value::{Host, Secret, Value};
 use crate::settings::{Problem, Problems, Settings};
@@ -29,6 +30,10 @@ pub struct Config {
     pub api_key: Option<Secret>,
     /// Time for clients on shutdown.
     pub drain: Duration,
+    /// Within what time 99 % of all deliveries should be made.
+    pub objective: Option<Duration>,
+    /// Which service canaries probe and how often; `None` without them.
+    pub canary: Option<(ServiceId, Duration)>,
 }
 
 /// How one service is served.
@@ -99,11 +104,22 @@ impl Config {
             gather.problems.retain(|problem| !problems.contains(problem));
             problems.extend(gather.problems);
         }
+        let mut gather = Gather { settings, problems: Vec::new() };
+        let canary = canary(&services, &hosts, &mut gather);
+        problems.extend(gather.problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
-        let (engine, drain) = (engine_config(settings, services), s.drain_timeout.0);
-        Ok(Config { engine, hosts, control, metrics, api_key, drain })
+        Ok(Config {
+            engine: engine_config(settings, services),
+            hosts,
+            control,
+            metrics,
+            api_key,
+            drain: s.drain_timeout.0,
+            canary,
+            objective: s.slo_p99.map(|objective| objective.0),
+        })
     }
 
     /// Whether clients outside this machine can reach a port that is not encrypted.
@@ -178,6 +194,7 @@ fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config
         },
         keepalive: s.keepalive_interval.0,
         metrics: !s.no_metrics,
+        canary: None,
     }
 }
 
@@ -211,6 +228,24 @@ fn addresses<'a>(
 fn named(name: &str, port: u16) -> Vec<SocketAddr> {
     let found = (name, port).to_socket_addrs().into_iter().flatten();
     found.filter(|address| UdpSocket::bind((address.ip(), 0)).is_ok()).collect()
+}
+
+/// Which service canaries probe, and how often: the first that they can talk to. A canary has no
+/// certificate of its own, so where one is demanded there is none.
+fn canary(
+    services: &[engine::Service],
+    hosts: &[Hosted],
+    gather: &mut Gather<'_>,
+) -> Option<(ServiceId, Duration)> {
+    let interval = gather.settings.canary_interval.0;
+    if !interval.is_zero() && interval < MIN_CANARY_INTERVAL {
+        gather.add("canary_interval", "is too short", "Give 100ms or more, or 0 for none.");
+    }
+    let place = services.iter().zip(hosts).position(|(service, host)| {
+        let demanding = host.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        service.protocol == engine::Protocol::Envelope && !demanding
+    })?;
+    (!interval.is_zero()).then_some((ServiceId(place as u8), interval))
 }
 
 fn api_key(settings: &Settings, gather: &mut Gather<'_>) -> Option<Secret> {

@@ -2,6 +2,7 @@
 
 mod auth;
 mod channels;
+mod debug;
 mod error;
 mod publish;
 mod serve;
@@ -19,6 +20,7 @@ use serde_json::json;
 use tokio::sync::RwLock;
 use uringcast_engine::{DrainReport, Engine, Publisher, ServiceId};
 
+use crate::canary::Health;
 use crate::limits::MAX_PUBLISH_BODY;
 use crate::metrics::Metrics;
 use crate::settings::value::Secret;
@@ -34,6 +36,8 @@ pub struct Control {
     publishers: Vec<Publisher>,
     services: Vec<Publishing>,
     metrics: Option<Metrics>,
+    /// `None` without canaries.
+    health: Option<Health>,
 }
 
 /// One service as publishers see it.
@@ -47,10 +51,15 @@ pub struct Publishing {
 
 impl Control {
     /// Takes the engine over, with its services in its order.
-    pub fn new(engine: Engine, metrics: Option<Metrics>, services: Vec<Publishing>) -> Control {
+    pub fn new(
+        engine: Engine,
+        metrics: Option<Metrics>,
+        health: Option<Health>,
+        services: Vec<Publishing>,
+    ) -> Control {
         let publisher = |place| engine.publisher(ServiceId(place as u8));
         let publishers = (0..services.len()).map(publisher).collect();
-        Control { engine: RwLock::new(Some(engine)), publishers, services, metrics }
+        Control { engine: RwLock::new(Some(engine)), publishers, services, metrics, health }
     }
 
     /// Adds what the shards have measured since the last call to the metrics.
@@ -77,6 +86,7 @@ pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
     let guarded = Router::new()
         .nest("/v1/services/{service}", of_a_service.clone())
         .nest("/v1", of_a_service)
+        .route("/debug/latency", get(debug::latency))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
     let open = Router::new().route("/health", get(health)).route("/ready", get(ready));
     with_json_errors(guard(guarded, key).merge(open)).with_state(control)
@@ -110,6 +120,10 @@ async fn health() -> Response {
 }
 
 async fn ready(State(control): State<Arc<Control>>) -> Response {
+    if let Some(shard) = control.health.as_ref().and_then(Health::failing) {
+        let text = format!("The canary hears nothing from shard {shard}.");
+        return ApiError::unavailable("not_ready", text).into_response();
+    }
     match &*control.engine.read().await {
         Some(engine) if engine.is_ready() => axum::Json(json!({"status": "ready"})).into_response(),
         Some(_) => ApiError::unavailable("not_ready", "A shard is not serving.").into_response(),

@@ -10,11 +10,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
-use uringcast_engine::{Engine, Service, ServiceId, StartError};
+use uringcast_engine::{CanaryKey, Engine, Service, ServiceId, StartError};
 
+use crate::canary::{Canaries, Dial, Health};
 use crate::certs::{self, Served};
 use crate::config::{Config, Home};
 use crate::http::{self, Control, Publishing};
+use crate::log;
 use crate::metrics::{Metrics, Named};
 use crate::settings::{Problem, Problems, Settings};
 
@@ -87,12 +89,23 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let publishing: Vec<Publishing> = all.clone().map(publishing).collect();
     let named = |s: &Service| Named { server: s.name.clone(), tls: s.tls.is_some() };
     let services: Vec<Named> = all.map(named).collect();
+    let key = CanaryKey::new(random());
+    config.engine.canary = config.canary.map(|_| key);
     let engine = Engine::start(config.engine)?;
     let own_name = &settings.server_name.0;
-    let metrics =
-        (!metrics_ports.is_empty()).then(|| Metrics::new(own_name, &services, engine.shards()));
+    let metrics = (!metrics_ports.is_empty())
+        .then(|| Metrics::new(own_name, &services, engine.shards(), config.objective));
     let line = listening(&engine, &services, &served, &control_ports, &metrics_ports)?;
-    let control = Arc::new(Control::new(engine, metrics, publishing));
+    let canaries = config.canary.map(|(probed, period)| {
+        let health = Health::new(engine.shards());
+        let tls = services[probed.index()].tls;
+        let dial = Dial::new(engine.service_addrs(probed)[0], key, tls);
+        let canaries =
+            Canaries::new(dial, engine.publisher(probed), metrics.clone(), health.clone());
+        (tokio::spawn(canaries.run(period)), health)
+    });
+    let (canaries, health) = canaries.unzip();
+    let control = Arc::new(Control::new(engine, metrics, health, publishing));
 
     let (stop, stopped) = watch::channel(false);
     let mut ports = tokio::task::JoinSet::new();
@@ -107,6 +120,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     tell(&line);
 
     let signal = until_stopped(&control, &mut stops).await;
+    canaries.inspect(|task| task.abort());
     let drain = config.drain;
     tracing::info!("{signal}: shutting down, clients have {} s", drain.as_secs_f64());
     tokio::select! {
@@ -131,9 +145,19 @@ async fn until_stopped(control: &Control, stops: &mut Stops) -> Stop {
     loop {
         tokio::select! {
             signal = stops.next() => return signal,
-            _ = tick.tick() => control.collect().await,
+            _ = tick.tick() => {
+                control.collect().await;
+                log::report_suppressed();
+            }
         }
     }
+}
+
+/// A number that nobody can guess.
+fn random() -> u128 {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system has random numbers");
+    u128::from_ne_bytes(bytes)
 }
 
 async fn bind(

@@ -1,6 +1,6 @@
 //! Why a connection is closed, and the states on the way out.
 
-use crate::telemetry::ConnectionError;
+use crate::telemetry::{Close, ConnectionError};
 
 /// Every reason to close: gives the close code, the text, the counter and the log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,24 @@ impl CloseReason {
             CloseReason::InvalidUtf8 => (1007, "Invalid UTF-8"),
             CloseReason::MessageTooBig => (1009, "Message too big"),
             CloseReason::KeepaliveTimeout => (1011, "keepalive ping timeout"),
+        }
+    }
+
+    /// As which it is counted.
+    pub(crate) fn counted_as(self) -> Close {
+        match self {
+            CloseReason::Peer(1000) => Close::PeerNormal,
+            CloseReason::Peer(1001) => Close::PeerGoingAway,
+            CloseReason::Peer(_) => Close::PeerOther,
+            CloseReason::Shutdown => Close::Shutdown,
+            CloseReason::MaxConnections => Close::MaxConnections,
+            CloseReason::SlowConsumer => Close::SlowConsumer,
+            CloseReason::OutboxFull => Close::OutboxFull,
+            CloseReason::LaggardMemory => Close::LaggardMemory,
+            CloseReason::Protocol(_) => Close::Protocol,
+            CloseReason::InvalidUtf8 => Close::InvalidUtf8,
+            CloseReason::MessageTooBig => Close::MessageTooBig,
+            CloseReason::KeepaliveTimeout => Close::KeepaliveTimeout,
         }
     }
 

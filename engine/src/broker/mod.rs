@@ -6,6 +6,7 @@ mod catch_up;
 mod channel;
 mod clock;
 mod close;
+mod close_log;
 mod connection;
 pub mod effect;
 mod feed;

@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use monoio::net::TcpStream;
 
 use super::tls::TlsSession;
 use super::wake::Wake;
+use crate::config::CanaryKey;
 use crate::limits::MAX_HANDSHAKES;
 use crate::sync::Quota;
 use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
@@ -30,8 +32,10 @@ pub(super) struct Arrival {
     pub ended: bool,
     /// Its place among the service's connections; `None` when the server is full.
     pub place: Option<Place>,
+    /// It is no client.
+    pub canary: bool,
     /// Ends with the handover.
-    pub _handshake: Handshake,
+    pub handshake: Handshake,
 }
 
 /// A place of a service's quota, given back on drop unless it is kept.
@@ -73,11 +77,12 @@ pub(super) struct Desk {
     /// By service.
     errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
+    canary: Option<CanaryKey>,
 }
 
 impl Desk {
     /// A desk without visitors, whose arrivals set `wake`.
-    pub(super) fn new(wake: Rc<Wake>, quotas: Arc<[Quota]>) -> Desk {
+    pub(super) fn new(wake: Rc<Wake>, quotas: Arc<[Quota]>, canary: Option<CanaryKey>) -> Desk {
         Desk {
             wake,
             errors: RefCell::new(vec![[0; ConnectionError::COUNT]; quotas.len()]),
@@ -88,6 +93,7 @@ impl Desk {
             waiting: RefCell::default(),
             accepted: Cell::new(0),
             closed: Cell::new(false),
+            canary,
         }
     }
 
@@ -113,7 +119,12 @@ impl Desk {
     pub(super) fn begin(self: &Rc<Self>) -> Handshake {
         self.accepted.set(self.accepted.get() + 1);
         self.handshakes.set(self.handshakes.get() + 1);
-        Handshake(Rc::clone(self))
+        Handshake { desk: Rc::clone(self), began: Instant::now() }
+    }
+
+    /// Whether whoever upgrades at this path is a canary.
+    pub(super) fn is_canary(&self, path: &str) -> bool {
+        self.canary.is_some_and(|key| key.opens(path))
     }
 
     /// A place for one more connection of the service.
@@ -178,12 +189,16 @@ impl Desk {
 }
 
 /// One handshake under way.
-pub(super) struct Handshake(Rc<Desk>);
+pub(super) struct Handshake {
+    desk: Rc<Desk>,
+    /// When the connection was accepted.
+    pub began: Instant,
+}
 
 impl Drop for Handshake {
     fn drop(&mut self) {
-        self.0.handshakes.set(self.0.handshakes.get() - 1);
-        self.0.waiting.take().into_iter().for_each(Waker::wake);
+        self.desk.handshakes.set(self.desk.handshakes.get() - 1);
+        self.desk.waiting.take().into_iter().for_each(Waker::wake);
     }
 }
 

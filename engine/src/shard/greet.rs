@@ -73,7 +73,7 @@ pub(super) async fn greet(
     let mut line = Line::new(stream);
     let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, host)).await;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
-        Ok(Answer::Upgraded(place)) => {
+        Ok(Answer::Upgraded { place, canary }) => {
             let Line { stream, tls, plain: leftover, ended, .. } = line;
             return desk.arrive(Arrival {
                 stream,
@@ -83,7 +83,8 @@ pub(super) async fn greet(
                 tls,
                 ended,
                 place,
-                _handshake: handshake,
+                canary,
+                handshake,
             });
         }
         Ok(Answer::Health) => {}
@@ -103,7 +104,7 @@ pub(super) async fn greet(
 /// What the request was answered with.
 enum Answer {
     /// An upgrade, with a place unless the server is full.
-    Upgraded(Option<Place>),
+    Upgraded { place: Option<Place>, canary: bool },
     /// The state of our health, which is no fault.
     Health,
 }
@@ -118,10 +119,11 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
         match upgrade::parse(&line.plain, !desk.is_closed()) {
             Upgrade::NeedMore => line.read().await?,
             Upgrade::Accept(accepted) => {
-                let place = desk.place(host.service);
+                let canary = desk.is_canary(&accepted.path);
+                let place = if canary { None } else { desk.place(host.service) };
                 line.write(accepted.response).await?;
                 line.plain.drain(..accepted.consumed);
-                return Ok(Answer::Upgraded(place));
+                return Ok(Answer::Upgraded { place, canary });
             }
             Upgrade::Answer { response, refusal } => {
                 line.answer(response).await?;

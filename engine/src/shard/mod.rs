@@ -102,7 +102,7 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
     let tls = config.services.iter().any(|service| service.tls.is_some());
     let ring = Ring::new(slots, tls)?;
     let wake = Rc::new(Wake::default());
-    let desk = Rc::new(Desk::new(Rc::clone(&wake), Arc::clone(&quotas)));
+    let desk = Rc::new(Desk::new(Rc::clone(&wake), Arc::clone(&quotas), config.canary));
     let tick = Rc::new(Cell::new(false));
 
     monoio::spawn(watch_ring(pollable(ring.event()?)?, ring.event()?.into(), Rc::clone(&wake)));

@@ -97,7 +97,7 @@ impl World {
         let sealed = self.plan.sealed && self.rng.bool();
         let peer = ([127, 0, 0, 1], 1).into();
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
-        let admission = Admission { service, peer, secure: sealed, over_capacity };
+        let admission = Admission { service, peer, secure: sealed, over_capacity, canary: false };
         let now = self.now();
         let Some(key) = self.hubs[shard].admit(now, &admission) else {
             return self.note(|| format!("shard {shard} is full"));

@@ -30,8 +30,13 @@ impl Rig {
     fn admit(&mut self) -> (ConnectionKey, TcpStream) {
         let (ours, peer) = sockets();
         let address = peer.local_addr().unwrap();
-        let admission =
-            Admission { service: ServiceId(0), peer: address, secure: false, over_capacity: false };
+        let admission = Admission {
+            service: ServiceId(0),
+            peer: address,
+            secure: false,
+            over_capacity: false,
+            canary: false,
+        };
         let key = self.hub.admit(Now::default(), &admission).unwrap();
         self.delivery.ring.place(key.index, &ours).unwrap();
         self.slots.open(key, None);
