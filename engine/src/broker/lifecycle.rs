@@ -24,6 +24,9 @@ pub struct Admission {
     pub secure: bool,
     /// The server is full: close with 1013 right away.
     pub over_capacity: bool,
+    /// What is written before anything else: the response to the upgrade request, in one write
+    /// with the welcome.
+    pub response: Vec<u8>,
 }
 
 /// Why receiving from a connection ended by itself.
@@ -50,7 +53,7 @@ pub(super) enum DrainState {
 impl Hub {
     /// A connection was upgraded. `None` when the table is full: drop the socket.
     /// Over capacity it is admitted only to be closed with 1013.
-    pub fn admit(&mut self, now: Now, admission: &Admission) -> Option<ConnectionKey> {
+    pub fn admit(&mut self, now: Now, admission: Admission) -> Option<ConnectionKey> {
         let Some(key) = self.connections.admit() else {
             self.recorder.connection_error(ConnectionError::Descriptors);
             return None;
@@ -68,6 +71,9 @@ impl Hub {
         }
         self.last_rx[key.index as usize] = now.mono.seconds();
         self.recorder.connected();
+        if !admission.response.is_empty() {
+            self.reply(key, admission.response, false);
+        }
         if admission.over_capacity {
             self.close(now.mono, key, CloseReason::MaxConnections);
         } else if self.drain != DrainState::No {

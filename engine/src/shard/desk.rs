@@ -20,6 +20,8 @@ use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
 pub(super) struct Arrival {
     pub stream: TcpStream,
     pub peer: SocketAddr,
+    /// The response to its upgrade request, not written yet.
+    pub response: Vec<u8>,
     /// Plaintext that came behind the request.
     pub leftover: Vec<u8>,
     pub tls: Option<TlsSession>,

@@ -73,11 +73,12 @@ pub(super) async fn greet(
     let mut line = Line::new(stream);
     let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, tls)).await;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
-        Ok(Answer::Upgraded(place)) => {
+        Ok(Answer::Upgraded(response, place)) => {
             let Line { stream, tls, plain: leftover, ended, .. } = line;
             return desk.arrive(Arrival {
                 stream,
                 peer,
+                response,
                 leftover,
                 tls,
                 ended,
@@ -101,8 +102,8 @@ pub(super) async fn greet(
 
 /// What the request was answered with.
 enum Answer {
-    /// An upgrade, with a place unless the server is full.
-    Upgraded(Option<Place>),
+    /// An upgrade: the response that the broker is to write, and a place unless the server is full.
+    Upgraded(Vec<u8>, Option<Place>),
     /// The state of our health, which is no fault.
     Health,
 }
@@ -112,7 +113,6 @@ async fn upgrade(
     desk: &Desk,
     tls: Option<Arc<ServerConfig>>,
 ) -> Result<Answer, Refusal> {
-    line.stream.set_nodelay(true)?;
     if let Some(tls) = tls {
         line.tls = Some(TlsSession::new(tls)?);
         while !line.take_in().await? {}
@@ -121,10 +121,8 @@ async fn upgrade(
         match upgrade::parse(&line.plain, !desk.is_closed()) {
             Upgrade::NeedMore => line.read().await?,
             Upgrade::Accept(accepted) => {
-                let place = desk.place();
-                line.write(accepted.response).await?;
                 line.plain.drain(..accepted.consumed);
-                return Ok(Answer::Upgraded(place));
+                return Ok(Answer::Upgraded(accepted.response, desk.place()));
             }
             Upgrade::Answer { response, refusal } => {
                 line.answer(response).await?;

@@ -34,7 +34,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use monoio::net::{TcpListener, UnixStream};
+use monoio::net::UnixStream;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
 pub(crate) use seat::{Command, Peer, Seat};
@@ -112,10 +112,10 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
     let mut listeners = Vec::new();
     for listener in seat.listeners {
         listeners.push(listener.try_clone()?);
-        // A non-blocking one would make every accept on a ring end at once with EAGAIN.
-        listener.set_nonblocking(false)?;
-        let listener = TcpListener::from_std(listener)?;
-        monoio::spawn(accept(listener, desk.acceptor(), Rc::clone(&desk), config.tls.clone()));
+        // The accept task takes until nobody is left, and must not wait for more.
+        listener.set_nonblocking(true)?;
+        let (somebody, tls) = (pollable(listener.try_clone()?.into())?, config.tls.clone());
+        monoio::spawn(accept(listener, somebody, desk.acceptor(), Rc::clone(&desk), tls));
     }
 
     let seed = RandomState::new().hash_one(id);

@@ -200,11 +200,11 @@ impl Turn {
         if self.desk.is_closed() {
             return;
         }
-        let Arrival { stream, peer, mut leftover, tls, ended, place, .. } = arrival;
+        let Arrival { stream, peer, response, mut leftover, tls, ended, place, .. } = arrival;
         let (secure, over_capacity) = (tls.is_some(), place.is_none());
-        let admission = Admission { peer, secure, over_capacity };
+        let admission = Admission { peer, secure, over_capacity, response };
         // Without room in its table the broker counts that, and the socket is dropped.
-        let Some(key) = self.hub.admit(now, &admission) else { return };
+        let Some(key) = self.hub.admit(now, admission) else { return };
         let placed = self.delivery.ring.place(key.index, &stream);
         if let Some(session) = tls {
             self.delivery.keep_session(key.index, session);

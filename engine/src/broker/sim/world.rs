@@ -94,9 +94,9 @@ impl World {
         let over_capacity = self.plan.rough && self.chance(3);
         let sealed = self.plan.sealed && self.rng.bool();
         let peer = ([127, 0, 0, 1], 1).into();
-        let admission = Admission { peer, secure: sealed, over_capacity };
+        let admission = Admission { peer, secure: sealed, over_capacity, response: Vec::new() };
         let now = self.now();
-        let Some(key) = self.hubs[shard].admit(now, &admission) else {
+        let Some(key) = self.hubs[shard].admit(now, admission) else {
             return self.note(|| format!("shard {shard} is full"));
         };
         let (client, index) = (self.clients.len(), key.index as usize);

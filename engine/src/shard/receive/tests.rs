@@ -30,8 +30,9 @@ impl Rig {
     fn admit(&mut self) -> (ConnectionKey, TcpStream) {
         let (ours, peer) = sockets();
         let address = peer.local_addr().unwrap();
-        let admission = Admission { peer: address, secure: false, over_capacity: false };
-        let key = self.hub.admit(Now::default(), &admission).unwrap();
+        let admission =
+            Admission { peer: address, secure: false, over_capacity: false, response: Vec::new() };
+        let key = self.hub.admit(Now::default(), admission).unwrap();
         self.delivery.ring.place(key.index, &ours).unwrap();
         self.slots.open(key, false);
         self.slots.rearm(&mut self.delivery);
