@@ -77,9 +77,8 @@ fn catch_up(c: &mut Criterion) {
         settle(&mut hub);
     }
     let epoch = hub.channels(0, 1).0[0].epoch;
-    let since = format!(
-        r#"{{"type":"subscribe","room":"bench:0","data":{{"since":{{"epoch":"{epoch}","seq":0}}}}}}"#
-    );
+    let since = format!(r#"{{"since":{{"epoch":"{epoch}","seq":0}}}}"#);
+    let since = format!(r#"{{"type":"subscribe","room":"bench:0","data":{since}}}"#);
     let key = admit(&mut hub);
     settle(&mut hub);
     let mut group = c.benchmark_group("catch up");
