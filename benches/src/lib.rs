@@ -8,7 +8,8 @@ use uringcast_engine::broker::outlet::{Flushed, Outlet, Payload};
 use uringcast_engine::limits::BATCH_ENTRIES;
 use uringcast_engine::wire::frame::Opcode;
 use uringcast_engine::{
-    ChannelName, Config, ConnectionKey, EventName, JsonObject, Now, Publication, ShardId, Time,
+    ChannelName, Config, ConnectionKey, EventName, JsonObject, Now, Publication, Service,
+    ServiceId, ShardId, Time,
 };
 
 /// Takes every write and forgets it: what is left is the broker's own cost.
@@ -81,8 +82,8 @@ pub fn publication(channel: &str, bytes: usize) -> Publication {
 
 /// A hub of one shard with `subscribers` live subscribers of channel `bench:0`.
 pub fn hub(subscribers: usize) -> Hub {
-    let config = Config { message_rate: 0, ..Config::default() };
-    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, subscribers + 1, 7);
+    let config = Config::from(Service { message_rate: 0, ..Service::default() });
+    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, subscribers + 10, 7);
     for _ in 0..subscribers {
         let key = admit(&mut hub);
         say(&mut hub, key, r#"{"type":"subscribe","room":"bench:0"}"#);
@@ -94,7 +95,8 @@ pub fn hub(subscribers: usize) -> Hub {
 /// Lets in one more connection.
 pub fn admit(hub: &mut Hub) -> ConnectionKey {
     let peer = "127.0.0.1:1".parse().expect("an address");
-    let admission = Admission { peer, secure: false, over_capacity: false, response: Vec::new() };
+    let (service, response) = (ServiceId(0), Vec::new());
+    let admission = Admission { service, peer, secure: false, over_capacity: false, response };
     hub.admit(at(0), admission).expect("room for all")
 }
 

@@ -14,6 +14,7 @@ use super::desk::{Acceptor, Desk};
 use super::greet::greet;
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND};
 use crate::telemetry::ConnectionError;
+use crate::types::ServiceId;
 
 /// How often the same trouble is logged.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
@@ -29,6 +30,13 @@ enum Trouble {
     Pause,
 }
 
+/// On whose behalf a listener accepts.
+#[derive(Clone)]
+pub(super) struct Host {
+    pub service: ServiceId,
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
 /// Accepts connections until the desk closes, and greets each in a task of its own. The listener
 /// is non-blocking; `somebody` tells when it has a connection.
 pub(super) async fn accept(
@@ -36,7 +44,7 @@ pub(super) async fn accept(
     somebody: UnixStream,
     _acceptor: Acceptor,
     desk: Rc<Desk>,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    host: Host,
 ) {
     let mut complained: Option<Instant> = None;
     let mut taken = 0;
@@ -47,7 +55,7 @@ pub(super) async fn accept(
         }
         let error = match take(&listener) {
             Ok((stream, peer)) => {
-                monoio::spawn(greet(stream, peer, desk.begin(), Rc::clone(&desk), tls.clone()));
+                monoio::spawn(greet(stream, peer, desk.begin(), Rc::clone(&desk), host.clone()));
                 taken += 1;
                 if taken % ACCEPTS_PER_ROUND == 0 {
                     // Somebody may still be there: this only lets the others go on.
@@ -68,7 +76,7 @@ pub(super) async fn accept(
             Trouble::Passing => continue,
             Trouble::Pause => {}
         }
-        desk.error(ConnectionError::Descriptors);
+        desk.error(host.service, ConnectionError::Descriptors);
         if complained.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL) {
             complained = Some(Instant::now());
             tracing::error!(

@@ -15,10 +15,13 @@ use super::wake::Wake;
 use crate::limits::MAX_HANDSHAKES;
 use crate::sync::Quota;
 use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
+use crate::types::ServiceId;
 
 /// A connection whose upgrade is done and that waits to be put on the ring.
 pub(super) struct Arrival {
     pub stream: TcpStream,
+    /// Whose listener it came by.
+    pub service: ServiceId,
     pub peer: SocketAddr,
     /// The response to its upgrade request, not written yet.
     pub response: Vec<u8>,
@@ -27,19 +30,20 @@ pub(super) struct Arrival {
     pub tls: Option<TlsSession>,
     /// The peer has said close_notify already.
     pub ended: bool,
-    /// Its place among the engine's connections; `None` when the server is full.
+    /// Its place among the service's connections; `None` when the server is full.
     pub place: Option<Place>,
     /// Ends with the handover.
     pub _handshake: Handshake,
 }
 
-/// A place of the engine's quota, given back on drop unless it is kept.
-pub(super) struct Place(Option<Arc<Quota>>);
+/// A place of a service's quota, given back on drop unless it is kept.
+pub(super) struct Place(Option<(Arc<[Quota]>, ServiceId)>);
 
 impl Place {
     /// Takes a place, if there is one.
-    pub(super) fn take(quota: &Arc<Quota>) -> Option<Place> {
-        quota.try_acquire().then(|| Place(Some(Arc::clone(quota))))
+    pub(super) fn take(quotas: &Arc<[Quota]>, service: ServiceId) -> Option<Place> {
+        let taken = quotas[service.index()].try_acquire();
+        taken.then(|| Place(Some((Arc::clone(quotas), service))))
     }
 
     /// Leaves it to the caller to release the place.
@@ -50,8 +54,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(quota) = &self.0 {
-            quota.release();
+        if let Some((quotas, service)) = &self.0 {
+            quotas[service.index()].release();
         }
     }
 }
@@ -59,7 +63,7 @@ impl Drop for Place {
 /// Shared by one shard's accept and greet tasks and its turn.
 pub(super) struct Desk {
     wake: Rc<Wake>,
-    quota: Arc<Quota>,
+    quotas: Arc<[Quota]>,
     arrivals: RefCell<VecDeque<Arrival>>,
     /// Accept tasks that have not ended.
     acceptors: Cell<usize>,
@@ -68,22 +72,23 @@ pub(super) struct Desk {
     /// Accept tasks that wait for one of them to end.
     waiting: RefCell<Vec<Waker>>,
     accepted: Cell<u64>,
-    errors: RefCell<[u32; ConnectionError::COUNT]>,
+    /// By service.
+    errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
 }
 
 impl Desk {
     /// A desk without visitors, whose arrivals set `wake`.
-    pub(super) fn new(wake: Rc<Wake>, quota: Arc<Quota>) -> Desk {
+    pub(super) fn new(wake: Rc<Wake>, quotas: Arc<[Quota]>) -> Desk {
         Desk {
             wake,
-            quota,
+            errors: RefCell::new(vec![[0; ConnectionError::COUNT]; quotas.len()]),
+            quotas,
             arrivals: RefCell::default(),
             acceptors: Cell::new(0),
             handshakes: Cell::new(0),
             waiting: RefCell::default(),
             accepted: Cell::new(0),
-            errors: RefCell::new([0; ConnectionError::COUNT]),
             closed: Cell::new(false),
         }
     }
@@ -113,14 +118,14 @@ impl Desk {
         Handshake(Rc::clone(self))
     }
 
-    /// A place for one more connection of the engine.
-    pub(super) fn place(&self) -> Option<Place> {
-        Place::take(&self.quota)
+    /// A place for one more connection of the service.
+    pub(super) fn place(&self, service: ServiceId) -> Option<Place> {
+        Place::take(&self.quotas, service)
     }
 
     /// Something went wrong before the broker heard of the connection.
-    pub(super) fn error(&self, error: ConnectionError) {
-        self.errors.borrow_mut()[error as usize] += 1;
+    pub(super) fn error(&self, service: ServiceId, error: ConnectionError) {
+        self.errors.borrow_mut()[service.index()][error as usize] += 1;
     }
 
     /// Hands a connection to the turn.
@@ -143,10 +148,11 @@ impl Desk {
     pub(super) fn record(&self, recorder: &mut Recorder) {
         recorder.count(Count::Accepts, self.accepted.take());
         recorder.set(Gauge::Handshakes, self.handshakes.get());
-        let mut errors = self.errors.borrow_mut();
-        for (error, count) in ConnectionError::ALL.iter().zip(errors.iter_mut()) {
-            for _ in 0..std::mem::take(count) {
-                recorder.connection_error(*error);
+        for (service, errors) in self.errors.borrow_mut().iter_mut().enumerate() {
+            for (error, count) in ConnectionError::ALL.iter().zip(errors) {
+                for _ in 0..std::mem::take(count) {
+                    recorder.connection_error(ServiceId(service as u8), *error);
+                }
             }
         }
     }

@@ -3,12 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
-use rustls::ServerConfig;
 
+use super::accept::Host;
 use super::desk::{Arrival, Desk, Handshake, Place};
 use super::ring::Sealed;
 use super::tls::{TlsFault, TlsSession};
@@ -68,15 +67,17 @@ pub(super) async fn greet(
     peer: SocketAddr,
     handshake: Handshake,
     desk: Rc<Desk>,
-    tls: Option<Arc<ServerConfig>>,
+    host: Host,
 ) {
+    let service = host.service;
     let mut line = Line::new(stream);
-    let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, tls)).await;
+    let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, host)).await;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
         Ok(Answer::Upgraded(response, place)) => {
             let Line { stream, tls, plain: leftover, ended, .. } = line;
             return desk.arrive(Arrival {
                 stream,
+                service,
                 peer,
                 response,
                 leftover,
@@ -90,7 +91,7 @@ pub(super) async fn greet(
         Err(refusal) => {
             tracing::debug!(%peer, %refusal, "no upgrade");
             if let Some(error) = refusal.label() {
-                desk.error(error);
+                desk.error(service, error);
             }
         }
     }
@@ -108,12 +109,8 @@ enum Answer {
     Health,
 }
 
-async fn upgrade(
-    line: &mut Line,
-    desk: &Desk,
-    tls: Option<Arc<ServerConfig>>,
-) -> Result<Answer, Refusal> {
-    if let Some(tls) = tls {
+async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Refusal> {
+    if let Some(tls) = host.tls {
         line.tls = Some(TlsSession::new(tls)?);
         while !line.take_in().await? {}
     }
@@ -122,7 +119,7 @@ async fn upgrade(
             Upgrade::NeedMore => line.read().await?,
             Upgrade::Accept(accepted) => {
                 line.plain.drain(..accepted.consumed);
-                return Ok(Answer::Upgraded(accepted.response, desk.place()));
+                return Ok(Answer::Upgraded(accepted.response, desk.place(host.service)));
             }
             Upgrade::Answer { response, refusal } => {
                 line.answer(response).await?;
