@@ -106,8 +106,8 @@ fn the_kernel_spreads_connections_over_all_shards() {
 #[test]
 fn accepted_sockets_inherit_that_nothing_waits_for_more_bytes() {
     let all = listen(&[loopback()], 1).unwrap();
-    let _client = TcpStream::connect(all.addresses[0]).unwrap();
-    all.listeners[0][0].set_nonblocking(false).unwrap();
-    let (accepted, _) = all.listeners[0][0].accept().unwrap();
+    let _client = TcpStream::connect(all.addresses[0].1).unwrap();
+    all.listeners[0][0].1.set_nonblocking(false).unwrap();
+    let (accepted, _) = all.listeners[0][0].1.accept().unwrap();
     assert!(accepted.nodelay().unwrap());
 }
