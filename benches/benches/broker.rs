@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use uringcast_benches::{NoLanes, Nowhere, admit, at, client_text, hub, publication, say, settle};
-use uringcast_engine::ConnectionKey;
 use uringcast_engine::broker::hub::Hub;
+use uringcast_engine::{ConnectionKey, ServiceId};
 
 fn sweep(c: &mut Criterion) {
     let mut group = c.benchmark_group("publish and sweep");
@@ -76,7 +76,7 @@ fn catch_up(c: &mut Criterion) {
         hub.publish(at(ns), &publication("bench:0", 128)).expect("room");
         settle(&mut hub);
     }
-    let epoch = hub.channels(0, 1).0[0].epoch;
+    let epoch = hub.channels(ServiceId(0), 0, 1).0[0].epoch;
     let since = format!(r#"{{"since":{{"epoch":"{epoch}","seq":0}}}}"#);
     let since = format!(r#"{{"type":"subscribe","room":"bench:0","data":{since}}}"#);
     let key = admit(&mut hub);
