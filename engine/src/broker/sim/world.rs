@@ -97,9 +97,11 @@ impl World {
         let sealed = self.plan.sealed && self.rng.bool();
         let peer = ([127, 0, 0, 1], 1).into();
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
-        let admission = Admission { service, peer, secure: sealed, over_capacity, canary: false };
+        let (canary, response) = (false, Vec::new());
+        let secure = sealed;
+        let admission = Admission { service, peer, secure, over_capacity, canary, response };
         let now = self.now();
-        let Some(key) = self.hubs[shard].admit(now, &admission) else {
+        let Some(key) = self.hubs[shard].admit(now, admission) else {
             return self.note(|| format!("shard {shard} is full"));
         };
         let (client, index) = (self.clients.len(), key.index as usize);
