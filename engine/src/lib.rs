@@ -60,6 +60,8 @@ pub use config::{Config, Correlation, Protocol, Retention};
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
 };
+#[doc(hidden)]
+pub use shard::RingOutlet;
 pub use types::{
     ChannelName, ConnectionKey, Epoch, EventName, JsonObject, JsonObjectError, NameError, Now,
     Publication, Seq, ShardId, Time,
