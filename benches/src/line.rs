@@ -46,7 +46,7 @@ impl Line {
     }
 
     fn fill(&mut self) -> std::io::Result<()> {
-        let mut buffer = [0; 64 << 10];
+        let mut buffer = [0; 16 << 10];
         let read = self.stream.read(&mut buffer)?;
         if read == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
