@@ -59,11 +59,11 @@ pub const INTEREST_LINGER: Duration = Duration::from_secs(5);
 pub const BATCH_ENTRIES: usize = 256;
 /// Pooled bytes (joined frames, sealed records) one submission may hold.
 pub const BATCH_BYTES: usize = 1 << 20;
-/// Bytes joined into one send of a coalesced sweep.
-pub const JOIN_BYTES: usize = 64 << 10;
+/// Bytes joined into one send of a coalesced sweep: docs/decisions/0006.
+pub const JOIN_BYTES: usize = 256 << 10;
 /// Deliveries of one turn; the rest of a large sweep waits for the next one, so that a small
-/// channel, a ping or an accept waits for a few milliseconds at most.
-pub const SLICE_DELIVERIES: usize = 1_024;
+/// channel waits for two slices at most: docs/decisions/0005 has the curve.
+pub const SLICE_DELIVERIES: usize = 256;
 /// Subscribe and unsubscribe requests of one connection that may wait for an earlier one to be
 /// answered by another shard.
 pub const MAX_WAITING_OPERATIONS: usize = 256;

@@ -4,12 +4,14 @@
 //! * `desk`: where it waits for the turn;
 //! * `turn`: the duty cycle that drives the broker;
 //! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
-//! * `lanes`, `report`, `clock`, `wake`, `drain`: other shards, the collector, time, sleep, end.
+//! * `lanes`, `report`, `clock`, `wake`, `drain`: other shards, the collector, time, sleep, end;
+//! * `door`: the outlet alone, for benchmarks.
 
 mod accept;
 mod clock;
 mod deliver;
 mod desk;
+mod door;
 mod drain;
 mod greet;
 mod lanes;
@@ -37,6 +39,7 @@ use std::sync::Arc;
 use monoio::net::UnixStream;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
+pub use door::RingOutlet;
 pub(crate) use seat::{Command, Peer, Seat};
 
 use crate::broker::hub::Hub;

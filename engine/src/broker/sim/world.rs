@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) refused: u64,
     pub(super) lost: u64,
     pub(super) next_id: u64,
+    /// Writes that the hubs asked for.
+    pub(super) writes: u64,
     /// Steps to be remembered for a failure's report.
     steps: usize,
     trace: VecDeque<String>,
@@ -62,6 +64,7 @@ impl World {
             refused: 0,
             lost: 0,
             next_id: 1,
+            writes: 0,
             steps: super::setting("SIM_STEPS").map_or(50, |steps| steps as usize),
             trace: VecDeque::new(),
             plan,
@@ -177,6 +180,7 @@ impl World {
             rng: &mut self.rng.fork(),
             runs: Vec::new(),
             queued: Default::default(),
+            writes: &mut self.writes,
         };
         let mut lanes = SimLanes {
             row: &mut self.lanes[shard],
