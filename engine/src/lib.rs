@@ -60,6 +60,8 @@ pub use config::{CanaryKey, Config, Correlation, Protocol, Retention, Service, S
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
 };
+#[doc(hidden)]
+pub use shard::RingOutlet;
 pub use types::{
     ChannelName, ConnectionKey, Epoch, EventName, JsonObject, JsonObjectError, NameError, Now,
     Publication, Seq, ServiceId, ShardId, Time,

@@ -28,6 +28,9 @@ pub struct Admission {
     pub over_capacity: bool,
     /// It is no client, but the engine's own.
     pub canary: bool,
+    /// What is written before anything else: the response to the upgrade request, in one write
+    /// with the welcome.
+    pub response: Vec<u8>,
 }
 
 /// Why receiving from a connection ended by itself.
@@ -54,7 +57,7 @@ pub(super) enum DrainState {
 impl Hub {
     /// A connection was upgraded. `None` when the table is full: drop the socket.
     /// Over capacity it is admitted only to be closed with 1013.
-    pub fn admit(&mut self, now: Now, admission: &Admission) -> Option<ConnectionKey> {
+    pub fn admit(&mut self, now: Now, admission: Admission) -> Option<ConnectionKey> {
         let service = admission.service;
         let Some(key) = self.connections.admit() else {
             self.recorder.connection_error(service, ConnectionError::Descriptors);
@@ -76,6 +79,9 @@ impl Hub {
         if !admission.canary {
             self.recorder.connected(service);
             self.open[service.index()] += 1;
+        }
+        if !admission.response.is_empty() {
+            self.reply(key, admission.response, false);
         }
         if admission.over_capacity {
             self.close(now.mono, key, CloseReason::MaxConnections);

@@ -73,12 +73,13 @@ pub(super) async fn greet(
     let mut line = Line::new(stream);
     let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, host)).await;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
-        Ok(Answer::Upgraded { place, canary }) => {
+        Ok(Answer::Upgraded { response, place, canary }) => {
             let Line { stream, tls, plain: leftover, ended, .. } = line;
             return desk.arrive(Arrival {
                 stream,
                 service,
                 peer,
+                response,
                 leftover,
                 tls,
                 ended,
@@ -103,14 +104,13 @@ pub(super) async fn greet(
 
 /// What the request was answered with.
 enum Answer {
-    /// An upgrade, with a place unless the server is full.
-    Upgraded { place: Option<Place>, canary: bool },
+    /// An upgrade: the response that the broker is to write, and a place unless the server is full.
+    Upgraded { response: Vec<u8>, place: Option<Place>, canary: bool },
     /// The state of our health, which is no fault.
     Health,
 }
 
 async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Refusal> {
-    line.stream.set_nodelay(true)?;
     if let Some(tls) = host.tls {
         line.tls = Some(TlsSession::new(tls)?);
         while !line.take_in().await? {}
@@ -121,9 +121,8 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
             Upgrade::Accept(accepted) => {
                 let canary = desk.is_canary(&accepted.path);
                 let place = if canary { None } else { desk.place(host.service) };
-                line.write(accepted.response).await?;
                 line.plain.drain(..accepted.consumed);
-                return Ok(Answer::Upgraded { place, canary });
+                return Ok(Answer::Upgraded { response: accepted.response, place, canary });
             }
             Upgrade::Answer { response, refusal } => {
                 line.answer(response).await?;
