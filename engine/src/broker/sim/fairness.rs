@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::plan::Plan;
 use super::world::World;
 use crate::broker::bounds::Bounds;
-use crate::config::Config;
+use crate::config::{Config, Service};
 
 /// Subscribers of the huge channel, 0.
 const CROWD: usize = 200;
@@ -19,8 +19,10 @@ const TURNS: usize = 2;
 fn crowded(seed: u64) -> World {
     let mut plan = Plan::new(seed, None);
     (plan.shards, plan.channels, plan.capacity) = (1, 2, CROWD + FEW + 100);
+    plan.services = 1;
     (plan.socket, plan.sealed, plan.rough, plan.roomy) = (1 << 20, false, false, true);
-    let config = Config { anonymous_publish: true, message_rate: 0, ..Config::default() };
+    let service = Service { anonymous_publish: true, message_rate: 0, ..Service::default() };
+    let config = Config::from(service);
     plan.config = Arc::new(config);
     plan.bounds = Bounds { slice: SLICE, ..Bounds::default() };
     let mut world = World::new(plan);
