@@ -56,7 +56,7 @@ pub mod telemetry;
 mod types;
 pub mod wire;
 
-pub use config::{Config, Correlation, Protocol, Retention};
+pub use config::{Config, Correlation, KernelTls, Protocol, Retention};
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
 };

@@ -122,6 +122,8 @@ fn engine_config(s: &Settings, listen: Vec<SocketAddr>) -> engine::Config {
         },
         keepalive: s.keepalive_interval.0,
         tls: None,
+        kernel_tls: s.ktls,
+        typical_message: s.typical_message.0,
         metrics: !s.no_metrics,
     }
 }

@@ -203,7 +203,14 @@ impl Shown {
             let metric = self.counter(&[], totals.count(*what));
             all.push(family(&name, help::count(*what), MetricType::COUNTER, vec![metric]));
         }
-        for what in Gauge::ALL {
+        let by_mode = [("user", Gauge::TlsUser), ("kernel", Gauge::TlsKernel)];
+        all.push(family(
+            "uringcast_tls_connections",
+            help::gauge(Gauge::TlsKernel),
+            MetricType::GAUGE,
+            by_mode.map(|(mode, what)| self.gauge(&[("mode", mode)], totals.gauge(what))).into(),
+        ));
+        for what in Gauge::ALL.iter().filter(|what| by_mode.iter().all(|(_, of)| of != *what)) {
             let name = format!("uringcast_{}", what.label());
             let metric = self.gauge(&[], totals.gauge(*what));
             all.push(family(&name, help::gauge(*what), MetricType::GAUGE, vec![metric]));

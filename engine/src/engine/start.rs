@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::control::Control;
 use super::wiring::{Plan, Wiring};
-use super::{Engine, StartError, listen, machine};
+use super::{Engine, StartError, kernel_tls, listen, machine};
 use crate::config::Config;
 use crate::limits::MAX_SHARDS;
 use crate::shard::Seat;
@@ -26,12 +26,13 @@ pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError>
     let files = machine::raise_file_limit(shards, config.listen.len())?;
     let slots = machine::slots(config.max_connections, shards, files)?;
     machine::probe_ring()?;
+    let kernel = kernel_tls::decide(&config)?;
     let listening = listen::listen(&config.listen, shards)?;
 
     // Twice, because a shard's guard may speak after the shard.
     let (ready, readies) = bounded(2 * shards);
     let cores = machine::assign(&cores, shards);
-    let plan = Plan { config, cores, slots, listeners: listening.listeners, ready };
+    let plan = Plan { config, kernel, cores, slots, listeners: listening.listeners, ready };
     let Wiring { seats, control, heartbeats, snapshots, twins, started } = Wiring::new(plan)?;
     let mut engine = Engine {
         addresses: listening.addresses,

@@ -10,7 +10,8 @@ use std::task::{Poll, Waker};
 
 use monoio::net::TcpStream;
 
-use super::tls::TlsSession;
+use super::kernel::Kernel;
+use super::secure::Secure;
 use super::wake::Wake;
 use crate::limits::MAX_HANDSHAKES;
 use crate::sync::Quota;
@@ -22,7 +23,7 @@ pub(super) struct Arrival {
     pub peer: SocketAddr,
     /// Plaintext that came behind the request.
     pub leftover: Vec<u8>,
-    pub tls: Option<TlsSession>,
+    pub secure: Secure,
     /// The peer has said close_notify already.
     pub ended: bool,
     /// Its place among the engine's connections; `None` when the server is full.
@@ -68,11 +69,15 @@ pub(super) struct Desk {
     accepted: Cell<u64>,
     errors: RefCell<[u32; ConnectionError::COUNT]>,
     closed: Cell<bool>,
+    /// The kernel's TLS, if connections are to be handed to it,
+    pub kernel: Option<Kernel>,
+    /// and how many it could not be given.
+    fallbacks: Cell<u64>,
 }
 
 impl Desk {
     /// A desk without visitors, whose arrivals set `wake`.
-    pub(super) fn new(wake: Rc<Wake>, quota: Arc<Quota>) -> Desk {
+    pub(super) fn new(wake: Rc<Wake>, quota: Arc<Quota>, kernel: Option<Kernel>) -> Desk {
         Desk {
             wake,
             quota,
@@ -83,6 +88,8 @@ impl Desk {
             accepted: Cell::new(0),
             errors: RefCell::new([0; ConnectionError::COUNT]),
             closed: Cell::new(false),
+            kernel,
+            fallbacks: Cell::new(0),
         }
     }
 
@@ -121,6 +128,11 @@ impl Desk {
         self.errors.borrow_mut()[error as usize] += 1;
     }
 
+    /// The kernel could not be given a connection.
+    pub(super) fn fell_back(&self) {
+        self.fallbacks.set(self.fallbacks.get() + 1);
+    }
+
     /// Hands a connection to the turn.
     pub(super) fn arrive(&self, arrival: Arrival) {
         self.arrivals.borrow_mut().push_back(arrival);
@@ -140,6 +152,7 @@ impl Desk {
     /// Adds what was counted here to the shard's recorder.
     pub(super) fn record(&self, recorder: &mut Recorder) {
         recorder.count(Count::Accepts, self.accepted.take());
+        recorder.count(Count::TlsFallbacks, self.fallbacks.take());
         recorder.set(Gauge::Handshakes, self.handshakes.get());
         let mut errors = self.errors.borrow_mut();
         for (error, count) in ConnectionError::ALL.iter().zip(errors.iter_mut()) {

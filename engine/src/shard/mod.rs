@@ -1,6 +1,6 @@
 //! One shard's I/O on monoio and the delivery ring. It decides nothing: see `broker`.
 //!
-//! * `accept`, `greet`, `tls`: from the listener to an upgraded connection, on monoio;
+//! * `accept`, `greet`, `tls`, `kernel`: from the listener to an upgraded connection, on monoio;
 //! * `desk`: where it waits for the turn;
 //! * `turn`: the duty cycle that drives the broker;
 //! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
@@ -12,11 +12,13 @@ mod deliver;
 mod desk;
 mod drain;
 mod greet;
+mod kernel;
 mod lanes;
 mod receive;
 mod report;
 mod ring;
 mod seat;
+mod secure;
 mod tls;
 mod turn;
 mod wake;
@@ -37,6 +39,7 @@ use std::sync::Arc;
 use monoio::net::{TcpListener, UnixStream};
 use monoio::{IoUringDriver, RuntimeBuilder};
 
+pub(crate) use kernel::Kernel;
 pub(crate) use seat::{Command, Peer, Seat};
 
 use crate::broker::hub::Hub;
@@ -98,10 +101,10 @@ pub(crate) fn run(seat: Seat) {
 
 /// Makes everything a shard runs on, and starts the tasks that wake its turn.
 fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
-    let Seat { id, config, slots, bell, quota, started, .. } = seat;
+    let Seat { id, config, kernel, slots, bell, quota, started, .. } = seat;
     let ring = Ring::new(slots, config.tls.is_some())?;
     let wake = Rc::new(Wake::default());
-    let desk = Rc::new(Desk::new(Rc::clone(&wake), Arc::clone(&quota)));
+    let desk = Rc::new(Desk::new(Rc::clone(&wake), Arc::clone(&quota), kernel));
     let tick = Rc::new(Cell::new(false));
 
     monoio::spawn(watch_ring(pollable(ring.event()?)?, ring.event()?.into(), Rc::clone(&wake)));

@@ -24,13 +24,14 @@ use super::lanes::Neighbours;
 use super::receive::Slots;
 use super::report::{Reporter, record_ring};
 use super::seat::Command;
+use super::secure::Secure;
 use super::wake::Wake;
 use crate::broker::effect::Effect;
 use crate::broker::hub::{Admission, Hub, ReceiveEnd};
 use crate::engine::{Lost, Saturated};
 use crate::limits::{RECEIVE_BUFFERS, TURN_MESSAGES};
 use crate::sync::{Bell, Heartbeat, MailboxReceiver, Quota};
-use crate::telemetry::{ConnectionError, Count};
+use crate::telemetry::{ConnectionError, Count, Gauge};
 use crate::types::{Now, Publication, Seq, ShardId};
 
 /// One shard's broker and everything that it is driven with.
@@ -91,6 +92,10 @@ impl Turn {
             self.on_tick(now);
         }
         more |= self.hub.poll_transmit(now, &mut self.delivery, &mut self.neighbours);
+        for index in self.delivery.worn.drain(..) {
+            self.hub.handle_worn_keys(now, index);
+            more = true;
+        }
         while let Some(effect) = self.hub.poll_effect() {
             self.apply(now, effect);
         }
@@ -200,15 +205,13 @@ impl Turn {
         if self.desk.is_closed() {
             return;
         }
-        let Arrival { stream, peer, mut leftover, tls, ended, place, .. } = arrival;
-        let (secure, over_capacity) = (tls.is_some(), place.is_none());
-        let admission = Admission { peer, secure, over_capacity };
+        let Arrival { stream, peer, mut leftover, secure: session, ended, place, .. } = arrival;
+        let secure = !matches!(session, Secure::None);
+        let admission = Admission { peer, secure, over_capacity: place.is_none() };
         // Without room in its table the broker counts that, and the socket is dropped.
         let Some(key) = self.hub.admit(now, &admission) else { return };
         let placed = self.delivery.ring.place(key.index, &stream);
-        if let Some(session) = tls {
-            self.delivery.keep_session(key.index, session);
-        }
+        self.delivery.keep_session(key.index, session);
         self.slots.open(key, place.is_some());
         place.into_iter().for_each(Place::keep);
         let end = match placed {
@@ -240,6 +243,8 @@ impl Turn {
     fn gather(&mut self) {
         self.hub.update_gauges();
         self.desk.record(&mut self.hub.recorder);
+        self.hub.recorder.set(Gauge::TlsUser, self.delivery.secured.user);
+        self.hub.recorder.set(Gauge::TlsKernel, self.delivery.secured.kernel);
         record_ring(&mut self.delivery.ring, &mut self.hub.recorder);
     }
 

@@ -142,6 +142,12 @@ labels! {
         LaneFull = "lane_full",
         /// Connections accepted by the listener.
         Accepts = "accepts",
+        /// Connections that kernel TLS could not be given.
+        TlsFallbacks = "tls_fallbacks",
+        /// KeyUpdates of kernel-TLS peers that were followed.
+        TlsKeyUpdates = "tls_key_updates",
+        /// Connections closed because their keys were used up or could not be replaced.
+        TlsKeyCloses = "tls_key_closes",
     }
 }
 
@@ -162,5 +168,9 @@ labels! {
         LogBytes = "log_bytes",
         /// Handshakes under way.
         Handshakes = "handshakes",
+        /// Connections whose TLS is done in user space.
+        TlsUser = "tls_user",
+        /// Connections whose TLS is done in the kernel.
+        TlsKernel = "tls_kernel",
     }
 }

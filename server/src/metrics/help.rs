@@ -21,6 +21,9 @@ pub(super) fn count(what: Count) -> &'static str {
         Count::LogEvictions => "Messages the logs dropped by their limits.",
         Count::LaneFull => "Times the lane from one shard to another was full.",
         Count::Accepts => "Connections accepted by the listeners.",
+        Count::TlsFallbacks => "Connections that kernel TLS was wanted for and could not be given.",
+        Count::TlsKeyUpdates => "KeyUpdates of kernel-TLS clients that were followed.",
+        Count::TlsKeyCloses => "Connections closed with 1012 because they need new TLS keys.",
     }
 }
 
@@ -33,5 +36,6 @@ pub(super) fn gauge(what: Gauge) -> &'static str {
         Gauge::LaggardBytes => "Bytes held for subscribers that are behind.",
         Gauge::LogBytes => "Bytes held by the channels' logs.",
         Gauge::Handshakes => "Handshakes under way.",
+        Gauge::TlsUser | Gauge::TlsKernel => "Open TLS connections by who encrypts.",
     }
 }
