@@ -283,6 +283,12 @@ impl Slots {
             return;
         };
         slot.ended = true;
+        if end == ReceiveEnd::TlsFault && !slot.shutting {
+            // The peer learns of it now: older kernels close the socket of an emptied slot only
+            // when receives that others armed before have ended.
+            slot.shutting = true;
+            delivery.ring.shutdown_write(key);
+        }
         hub.handle_end(now, key, end);
     }
 
