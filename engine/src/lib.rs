@@ -56,11 +56,11 @@ pub mod telemetry;
 mod types;
 pub mod wire;
 
-pub use config::{Config, Correlation, KernelTls, Protocol, Retention};
+pub use config::{Config, Correlation, KernelTls, Protocol, Retention, Service};
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
 };
 pub use types::{
     ChannelName, ConnectionKey, Epoch, EventName, JsonObject, JsonObjectError, NameError, Now,
-    Publication, Seq, ShardId, Time,
+    Publication, Seq, ServiceId, ShardId, Time,
 };

@@ -10,12 +10,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
-use uringcast_engine::{Engine, StartError};
+use uringcast_engine::{Engine, Service, StartError};
 
 use crate::certs::{self, Served};
 use crate::config::{Config, Home};
 use crate::http::{self, Control};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Named};
 use crate::settings::{Problem, Problems, Settings};
 
 /// Why the server could not start.
@@ -79,13 +79,18 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         Some(tls) => Some(certs::load(tls, &config.certificate_names())?),
         None => None,
     };
-    config.engine.tls = served.as_ref().map(|served| Arc::clone(&served.config));
+    for service in &mut config.engine.services {
+        service.tls = served.as_ref().map(|served| Arc::clone(&served.config));
+    }
     announce(&config, served.as_ref());
-    let max_data = config.engine.max_message;
-    let (name, tls) = (config.engine.server_name.clone(), config.tls.is_some());
+    let max_data = config.engine.services[0].max_message;
+    let tls = config.tls.is_some();
+    let named = |service: &Service| Named { server: service.name.clone(), tls };
+    let services: Vec<Named> = config.engine.services.iter().map(named).collect();
     let engine = Engine::start(config.engine)?;
     let has_metrics = !metrics_ports.is_empty();
-    let metrics = has_metrics.then(|| Metrics::new(&name, tls, engine.shards()));
+    let metrics =
+        has_metrics.then(|| Metrics::new(&services[0].server, &services, engine.shards()));
     let line = listening(&engine, served.as_ref(), &control_ports, &metrics_ports)?;
     let control = Arc::new(Control::new(engine, metrics, max_data));
 

@@ -42,9 +42,9 @@ fn every_version_and_suite_is_served_by_the_kernel() {
         clients.push(client);
     }
     assert_eq!(clients.len(), 6);
-    server.publish("all", "\"to every one\"");
+    server.publish("all", r#"{"x":"to every one"}"#);
     for client in &mut clients {
-        assert_eq!(client.message()["data"], "to every one");
+        assert_eq!(client.message()["data"]["x"], "to every one");
         client.assert_alive();
     }
     server.wait_metric("uringcast_tls_connections", "kernel", 6.0);

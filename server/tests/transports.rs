@@ -45,8 +45,8 @@ fn broadcasts_keep_their_promises(server: &Server) {
         client.subscribe("news");
     }
     // Small ones in a row, which may travel joined, and one of many records.
-    let long = format!("\"{}\"", "x".repeat(300_000));
-    let sent: Vec<String> = (0..50).map(|i| i.to_string()).chain([long]).collect();
+    let long = format!("{{\"x\":\"{}\"}}", "x".repeat(300_000));
+    let sent: Vec<String> = (0..50).map(|i| format!("{{\"x\":{i}}}")).chain([long]).collect();
     for data in &sent {
         server.publish("news", data);
     }
@@ -63,7 +63,7 @@ fn broadcasts_keep_their_promises(server: &Server) {
     }
     // More than fits the slow one's socket: it falls behind, and loses nothing.
     let much: Vec<String> =
-        (0..40).map(|i| format!("\"{}\"", format!("{i:04}").repeat(60_000))).collect();
+        (0..40).map(|i| format!("{{\"x\":\"{}\"}}", format!("{i:04}").repeat(60_000))).collect();
     for data in &much {
         server.publish("news", data);
         for client in &mut healthy {
@@ -73,9 +73,9 @@ fn broadcasts_keep_their_promises(server: &Server) {
     server.wait_metric("uringcast_laggards_total", "", 1.0);
     expect(&mut slow, 0, &sent);
     expect(&mut slow, sent.len(), &much);
-    server.publish("news", "\"live again\"");
+    server.publish("news", r#"{"x":"live again"}"#);
     for client in healthy.iter_mut().chain([&mut slow]) {
-        assert_eq!(client.message()["data"], "live again");
+        assert_eq!(client.message()["data"]["x"], "live again");
         client.send(CLOSE, &1000_u16.to_be_bytes());
         let close = client.frame().expect("a close frame");
         assert_eq!(close.payload[..2], 1000_u16.to_be_bytes());

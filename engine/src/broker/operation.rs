@@ -79,7 +79,7 @@ impl Hub {
     ) {
         let Action::Subscribe { since } = order.action else {
             for name in &order.names {
-                if let Some(index) = self.channels.find(name.as_str()) {
+                if let Some(index) = self.channels.find(name) {
                     self.leave(now.mono, key, index);
                 }
             }

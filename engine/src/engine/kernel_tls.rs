@@ -20,10 +20,11 @@ fn decide_with(
     probe: impl FnOnce() -> io::Result<Kernel>,
 ) -> Result<Option<Kernel>, StartError> {
     let must = config.kernel_tls == KernelTls::On;
-    let Some(tls) = &config.tls else {
-        let text = "kernel_tls is On and there is no tls: give tls, or set it to Auto";
+    let mut offers = config.services.iter().filter_map(|service| service.tls.as_ref()).peekable();
+    if offers.peek().is_none() {
+        let text = "kernel_tls is On and no service has tls: give it tls, or set it to Auto";
         return if must { Err(StartError::Config(text.into())) } else { Ok(None) };
-    };
+    }
     let pays = config.typical_message >= KERNEL_TLS_PAYS;
     if config.kernel_tls == KernelTls::Off || !(must || pays) {
         tracing::info!(
@@ -32,7 +33,7 @@ fn decide_with(
         );
         return Ok(None);
     }
-    let extracts = tls.enable_secret_extraction;
+    let extracts = offers.all(|tls| tls.enable_secret_extraction);
     let probed = match extracts {
         true => probe(),
         false => Err(io::Error::other("enable_secret_extraction is off")),
@@ -55,13 +56,15 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::config::Service;
 
     fn config(kernel_tls: KernelTls, typical_message: usize) -> Config {
         let builder = rustls::ServerConfig::builder().with_no_client_auth();
         let mut tls =
             builder.with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
         tls.enable_secret_extraction = true;
-        Config { tls: Some(Arc::new(tls)), kernel_tls, typical_message, ..Config::default() }
+        let services = vec![Service { tls: Some(Arc::new(tls)), ..Service::default() }];
+        Config { services, kernel_tls, typical_message, ..Config::default() }
     }
 
     fn missing() -> io::Result<Kernel> {
@@ -93,7 +96,7 @@ mod tests {
         let plain = Config { kernel_tls: KernelTls::On, ..Config::default() };
         assert!(decide_with(&plain, missing).is_err());
         let mut sealed = config(KernelTls::On, 1);
-        let tls = sealed.tls.as_mut().and_then(Arc::get_mut).unwrap();
+        let tls = sealed.services[0].tls.as_mut().and_then(Arc::get_mut).unwrap();
         tls.enable_secret_extraction = false;
         let refused = decide_with(&sealed, || Ok(Kernel::default())).unwrap_err().to_string();
         assert!(refused.contains("enable_secret_extraction"), "{refused}");

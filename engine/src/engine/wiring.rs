@@ -11,14 +11,14 @@ use super::StartError;
 use super::control::Control;
 use super::start::Ready;
 use crate::broker::effect::{Notice, Request};
-use crate::config::Config;
+use crate::config::{Config, Service};
 use crate::limits::{
     FANOUT_LANE, LANE_CREDITS, MAILBOX_MESSAGES, PUBLISH_LANE, SNAPSHOTS_WAITING, per_lane,
 };
 use crate::shard::{Kernel, Peer, Seat};
 use crate::sync::{Bell, Heartbeat, Lane, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
-use crate::types::ShardId;
+use crate::types::{ServiceId, ShardId};
 
 /// What was decided before anything is connected. Lists are by shard.
 pub(super) struct Plan {
@@ -26,7 +26,7 @@ pub(super) struct Plan {
     pub kernel: Option<Kernel>,
     pub cores: Vec<Option<CoreId>>,
     pub slots: usize,
-    pub listeners: Vec<Vec<TcpListener>>,
+    pub listeners: Vec<Vec<(ServiceId, TcpListener)>>,
     pub ready: Sender<Ready>,
 }
 
@@ -47,7 +47,8 @@ impl Wiring {
         let (mut mailboxes, mut heartbeats, mut twins) = (vec![], vec![], vec![]);
         let (snapshots_out, snapshots) = bounded(SNAPSHOTS_WAITING * shards);
         let config = Arc::new(plan.config);
-        let quota = Arc::new(Quota::new(config.max_connections));
+        let quota = |service: &Service| Quota::new(service.max_connections);
+        let quotas: Arc<[Quota]> = config.services.iter().map(quota).collect();
         let started = Instant::now();
         let mut seats = Vec::with_capacity(shards);
         for (shard, (listeners, core)) in plan.listeners.into_iter().zip(plan.cores).enumerate() {
@@ -67,7 +68,7 @@ impl Wiring {
                 bell: Arc::clone(&mesh.bells[shard]),
                 mailbox: receiver,
                 peers: (0..shards).map(|other| mesh.peer(shard, other)).collect(),
-                quota: Arc::clone(&quota),
+                quotas: Arc::clone(&quotas),
                 started,
                 snapshots: snapshots_out.clone(),
                 twins: twins_in,

@@ -129,7 +129,8 @@ impl Delivery {
                 let seal = |plain: &[u8], out: &mut [u8]| session.seal(plain, out);
                 (self.ring.send_sealed(connection, seal), session.records())
             }
-            Secure::None => unreachable!("every connection of a TLS server has a session"),
+            // Of a service without TLS, beside one with it.
+            Secure::None => return self.ring.send(connection),
         };
         if records >= self.record_limit {
             self.worn.push(connection);

@@ -16,29 +16,33 @@ use super::wake::Wake;
 use crate::limits::MAX_HANDSHAKES;
 use crate::sync::Quota;
 use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
+use crate::types::ServiceId;
 
 /// A connection whose upgrade is done and that waits to be put on the ring.
 pub(super) struct Arrival {
     pub stream: TcpStream,
+    /// Whose listener it came by.
+    pub service: ServiceId,
     pub peer: SocketAddr,
     /// Plaintext that came behind the request.
     pub leftover: Vec<u8>,
     pub secure: Secure,
     /// The peer has said close_notify already.
     pub ended: bool,
-    /// Its place among the engine's connections; `None` when the server is full.
+    /// Its place among the service's connections; `None` when the server is full.
     pub place: Option<Place>,
     /// Ends with the handover.
     pub _handshake: Handshake,
 }
 
-/// A place of the engine's quota, given back on drop unless it is kept.
-pub(super) struct Place(Option<Arc<Quota>>);
+/// A place of a service's quota, given back on drop unless it is kept.
+pub(super) struct Place(Option<(Arc<[Quota]>, ServiceId)>);
 
 impl Place {
     /// Takes a place, if there is one.
-    pub(super) fn take(quota: &Arc<Quota>) -> Option<Place> {
-        quota.try_acquire().then(|| Place(Some(Arc::clone(quota))))
+    pub(super) fn take(quotas: &Arc<[Quota]>, service: ServiceId) -> Option<Place> {
+        let taken = quotas[service.index()].try_acquire();
+        taken.then(|| Place(Some((Arc::clone(quotas), service))))
     }
 
     /// Leaves it to the caller to release the place.
@@ -49,8 +53,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(quota) = &self.0 {
-            quota.release();
+        if let Some((quotas, service)) = &self.0 {
+            quotas[service.index()].release();
         }
     }
 }
@@ -58,7 +62,7 @@ impl Drop for Place {
 /// Shared by one shard's accept and greet tasks and its turn.
 pub(super) struct Desk {
     wake: Rc<Wake>,
-    quota: Arc<Quota>,
+    quotas: Arc<[Quota]>,
     arrivals: RefCell<VecDeque<Arrival>>,
     /// Accept tasks that have not ended.
     acceptors: Cell<usize>,
@@ -67,7 +71,8 @@ pub(super) struct Desk {
     /// Accept tasks that wait for one of them to end.
     waiting: RefCell<Vec<Waker>>,
     accepted: Cell<u64>,
-    errors: RefCell<[u32; ConnectionError::COUNT]>,
+    /// By service.
+    errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
     /// The kernel's TLS, if connections are to be handed to it,
     pub kernel: Option<Kernel>,
@@ -77,16 +82,16 @@ pub(super) struct Desk {
 
 impl Desk {
     /// A desk without visitors, whose arrivals set `wake`.
-    pub(super) fn new(wake: Rc<Wake>, quota: Arc<Quota>, kernel: Option<Kernel>) -> Desk {
+    pub(super) fn new(wake: Rc<Wake>, quotas: Arc<[Quota]>, kernel: Option<Kernel>) -> Desk {
         Desk {
             wake,
-            quota,
+            errors: RefCell::new(vec![[0; ConnectionError::COUNT]; quotas.len()]),
+            quotas,
             arrivals: RefCell::default(),
             acceptors: Cell::new(0),
             handshakes: Cell::new(0),
             waiting: RefCell::default(),
             accepted: Cell::new(0),
-            errors: RefCell::new([0; ConnectionError::COUNT]),
             closed: Cell::new(false),
             kernel,
             fallbacks: Cell::new(0),
@@ -118,14 +123,14 @@ impl Desk {
         Handshake(Rc::clone(self))
     }
 
-    /// A place for one more connection of the engine.
-    pub(super) fn place(&self) -> Option<Place> {
-        Place::take(&self.quota)
+    /// A place for one more connection of the service.
+    pub(super) fn place(&self, service: ServiceId) -> Option<Place> {
+        Place::take(&self.quotas, service)
     }
 
     /// Something went wrong before the broker heard of the connection.
-    pub(super) fn error(&self, error: ConnectionError) {
-        self.errors.borrow_mut()[error as usize] += 1;
+    pub(super) fn error(&self, service: ServiceId, error: ConnectionError) {
+        self.errors.borrow_mut()[service.index()][error as usize] += 1;
     }
 
     /// The kernel could not be given a connection.
@@ -154,10 +159,11 @@ impl Desk {
         recorder.count(Count::Accepts, self.accepted.take());
         recorder.count(Count::TlsFallbacks, self.fallbacks.take());
         recorder.set(Gauge::Handshakes, self.handshakes.get());
-        let mut errors = self.errors.borrow_mut();
-        for (error, count) in ConnectionError::ALL.iter().zip(errors.iter_mut()) {
-            for _ in 0..std::mem::take(count) {
-                recorder.connection_error(*error);
+        for (service, errors) in self.errors.borrow_mut().iter_mut().enumerate() {
+            for (error, count) in ConnectionError::ALL.iter().zip(errors) {
+                for _ in 0..std::mem::take(count) {
+                    recorder.connection_error(ServiceId(service as u8), *error);
+                }
             }
         }
     }

@@ -3,13 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
-use rustls::ServerConfig;
 
+use super::accept::Host;
 use super::desk::{Arrival, Desk, Handshake, Place};
 use super::kernel::{Kernel, KernelSession};
 use super::ring::{Sealed, ktls};
@@ -73,16 +72,18 @@ pub(super) async fn greet(
     peer: SocketAddr,
     handshake: Handshake,
     desk: Rc<Desk>,
-    tls: Option<Arc<ServerConfig>>,
+    host: Host,
 ) {
+    let service = host.service;
     let mut line = Line::new(stream);
-    let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, tls)).await;
+    let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, host)).await;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
         Ok(Answer::Upgraded(place)) => {
             let Line { stream, tls, kernel, plain: leftover, ended, .. } = line;
             let secure = kernel.map(Secure::from).or(tls.map(Secure::from)).unwrap_or_default();
             return desk.arrive(Arrival {
                 stream,
+                service,
                 peer,
                 leftover,
                 secure,
@@ -95,7 +96,7 @@ pub(super) async fn greet(
         Err(refusal) => {
             tracing::debug!(%peer, %refusal, "no upgrade");
             if let Some(error) = refusal.label() {
-                desk.error(error);
+                desk.error(service, error);
             }
         }
     }
@@ -113,13 +114,9 @@ enum Answer {
     Health,
 }
 
-async fn upgrade(
-    line: &mut Line,
-    desk: &Desk,
-    tls: Option<Arc<ServerConfig>>,
-) -> Result<Answer, Refusal> {
+async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Refusal> {
     line.stream.set_nodelay(true)?;
-    if let Some(tls) = tls {
+    if let Some(tls) = host.tls {
         line.tls = Some(TlsSession::new(tls)?);
         while !line.take_in().await? {}
     }
@@ -127,10 +124,11 @@ async fn upgrade(
         match upgrade::parse(&line.plain, !desk.is_closed()) {
             Upgrade::NeedMore => line.read().await?,
             Upgrade::Accept(accepted) => {
-                let place = desk.place();
+                let place = desk.place(host.service);
                 line.write(accepted.response).await?;
                 line.plain.drain(..accepted.consumed);
-                if let Some(kernel) = &desk.kernel
+                if line.tls.is_some()
+                    && let Some(kernel) = &desk.kernel
                     && !line.hand_to(kernel).await?
                 {
                     desk.fell_back();

@@ -13,14 +13,19 @@ use crate::config::Config;
 use crate::engine::{DrainReport, Lost};
 use crate::sync::{Bell, Heartbeat, Lane, MailboxReceiver, Quota};
 use crate::telemetry::Snapshot;
-use crate::types::{ChannelName, Publication, Seq, ShardId};
+use crate::types::{ChannelName, Publication, Seq, ServiceId, ShardId};
 
 /// What the control plane may ask of a shard, through its mailbox.
 pub(crate) enum Command {
     /// Publish these, all homed on this shard; one result each.
     Publish { items: Vec<Publication>, reply: oneshot::Sender<Vec<Result<Seq, Lost>>> },
     /// List channels homed here: `Hub::channels`.
-    List { from: u32, limit: usize, reply: oneshot::Sender<(Vec<ChannelEntry>, Option<u32>)> },
+    List {
+        service: ServiceId,
+        from: u32,
+        limit: usize,
+        reply: oneshot::Sender<(Vec<ChannelEntry>, Option<u32>)>,
+    },
     /// Count local subscribers: `Hub::subscribers`.
     Count { names: Arc<[ChannelName]>, reply: oneshot::Sender<Vec<u64>> },
     /// Stop accepting, close everybody, answer when all are gone or `deadline` is over, and end.
@@ -45,16 +50,16 @@ pub(crate) struct Seat {
     pub config: Arc<Config>,
     /// The kernel's TLS, if connections are to be handed to it.
     pub kernel: Option<Kernel>,
-    /// One per address of `config.listen`, bound with SO_REUSEPORT and listening, non-blocking.
-    pub listeners: Vec<TcpListener>,
+    /// One per address of each service, bound with SO_REUSEPORT and listening, non-blocking.
+    pub listeners: Vec<(ServiceId, TcpListener)>,
     /// Registered-file slots this shard may ask the kernel for.
     pub slots: usize,
     pub bell: Arc<Bell>,
     pub mailbox: MailboxReceiver<Command>,
     /// By shard; `None` at this shard's own place.
     pub peers: Vec<Option<Peer>>,
-    /// Open connections of the whole engine.
-    pub quota: Arc<Quota>,
+    /// Open connections on all shards, by service.
+    pub quotas: Arc<[Quota]>,
     /// When the engine started: the zero of `Time`.
     pub started: Instant,
     /// Full snapshots out, used ones back.

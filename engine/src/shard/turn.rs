@@ -50,7 +50,7 @@ pub(super) struct Turn {
     pub tick: Rc<Cell<bool>>,
     pub reporter: Reporter,
     pub heartbeat: Arc<Heartbeat>,
-    pub quota: Arc<Quota>,
+    pub quotas: Arc<[Quota]>,
     pub started: Instant,
     pub drain: Drain,
 }
@@ -163,8 +163,8 @@ impl Turn {
                 let results = items.iter().map(|item| self.publish(now, item)).collect();
                 let _ = reply.send(results);
             }
-            Command::List { from, limit, reply } => {
-                let _ = reply.send(self.hub.channels(from, limit));
+            Command::List { service, from, limit, reply } => {
+                let _ = reply.send(self.hub.channels(service, from, limit));
             }
             Command::Count { names, reply } => {
                 let _ = reply.send(self.hub.subscribers(&names));
@@ -205,19 +205,20 @@ impl Turn {
         if self.desk.is_closed() {
             return;
         }
-        let Arrival { stream, peer, mut leftover, secure: session, ended, place, .. } = arrival;
+        let Arrival { stream, service, peer, mut leftover, secure: session, ended, place, .. } =
+            arrival;
         let secure = !matches!(session, Secure::None);
-        let admission = Admission { peer, secure, over_capacity: place.is_none() };
+        let admission = Admission { service, peer, secure, over_capacity: place.is_none() };
         // Without room in its table the broker counts that, and the socket is dropped.
         let Some(key) = self.hub.admit(now, &admission) else { return };
         let placed = self.delivery.ring.place(key.index, &stream);
         self.delivery.keep_session(key.index, session);
-        self.slots.open(key, place.is_some());
+        self.slots.open(key, place.is_some().then_some(service));
         place.into_iter().for_each(Place::keep);
         let end = match placed {
             Err(error) => {
                 tracing::error!(%peer, %error, "the delivery ring takes no more connections");
-                self.desk.error(ConnectionError::Descriptors);
+                self.desk.error(service, ConnectionError::Descriptors);
                 Some(ReceiveEnd::Reset)
             }
             Ok(()) => {
@@ -261,8 +262,8 @@ impl Turn {
                 }
             }
             Effect::Release(key) => {
-                if self.slots.release(key) {
-                    self.quota.release();
+                if let Some(service) = self.slots.release(key) {
+                    self.quotas[service.index()].release();
                 }
                 delivery.drop_session(key.index);
                 delivery.ring.clear(key.index);

@@ -11,7 +11,9 @@ use crate::broker::effect::Effect;
 use crate::broker::hub::{Admission, Hub};
 use crate::broker::lifecycle::ReceiveEnd;
 use crate::limits::TICK;
-use crate::types::{ConnectionKey, EventName, JsonObject, Now, Publication, ShardId, Time};
+use crate::types::{
+    ConnectionKey, EventName, JsonObject, Now, Publication, ServiceId, ShardId, Time,
+};
 
 pub(super) struct World {
     pub(super) plan: Plan,
@@ -56,7 +58,7 @@ impl World {
             ports: (0..plan.shards).map(|_| Vec::new()).collect(),
             sockets: Vec::new(),
             clients: Vec::new(),
-            truth: Truth::new(plan.channels, plan.roomy),
+            truth: Truth::new(plan.channels, plan.services, plan.roomy),
             refused: 0,
             lost: 0,
             next_id: 1,
@@ -94,14 +96,15 @@ impl World {
         let over_capacity = self.plan.rough && self.chance(3);
         let sealed = self.plan.sealed && self.rng.bool();
         let peer = ([127, 0, 0, 1], 1).into();
-        let admission = Admission { peer, secure: sealed, over_capacity };
+        let service = ServiceId((self.clients.len() % self.plan.services) as u8);
+        let admission = Admission { service, peer, secure: sealed, over_capacity };
         let now = self.now();
         let Some(key) = self.hubs[shard].admit(now, &admission) else {
             return self.note(|| format!("shard {shard} is full"));
         };
         let (client, index) = (self.clients.len(), key.index as usize);
         self.note(|| format!("client {client} connects to shard {shard} as {key:?}"));
-        self.clients.push(Client::new(shard, over_capacity));
+        self.clients.push(Client::new(shard, service, over_capacity));
         let room = self.rng.usize(1..=self.plan.socket);
         self.sockets.push(Socket { sealed, room, ..Socket::default() });
         let ports = &mut self.ports[shard];
@@ -139,7 +142,7 @@ impl World {
 
     pub(super) fn document(&mut self) -> String {
         let most = self.plan.padding * if self.chance(5) { 10 } else { 1 };
-        let most = most.min(self.plan.config.max_message - 300);
+        let most = most.min(self.plan.config[ServiceId(0)].max_message - 300);
         format!("{{\"pad\":\"{}\"}}", "x".repeat(self.rng.usize(..=most)))
     }
 
