@@ -101,9 +101,9 @@ fn broadcasts_over_tls_in_the_kernel() {
         return;
     }
     let server = with("--auto-cert --ktls on");
-    let sealed = tls::kernel_count("TlsTxSw");
+    let (sealed, broken) = (tls::kernel_count("TlsTxSw"), tls::kernel_count("TlsDecryptError"));
     broadcasts_keep_their_promises(&server);
     assert_eq!(server.metric("uringcast_tls_connections", "user"), 0.0);
     assert!(tls::kernel_count("TlsTxSw") >= sealed + 5, "the kernel says that it did it");
-    assert_eq!(tls::kernel_count("TlsDecryptError"), 0);
+    assert_eq!(tls::kernel_count("TlsDecryptError"), broken);
 }
