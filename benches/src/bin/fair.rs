@@ -99,11 +99,8 @@ fn main() -> Result<(), Failure> {
         anonymous_publish: true,
         ..Service::default()
     };
-    let engine = Engine::start(Config {
-        shards: Some(1),
-        keepalive: Duration::from_secs(3_600),
-        ..Config::from(service)
-    })?;
+    let keepalive = Duration::from_secs(3_600);
+    let engine = Engine::start(Config { shards: Some(1), keepalive, ..Config::from(service) })?;
     pin(1);
     let to = engine.local_addrs()[0];
     let mut huge = channel(to, "huge:0", args.huge)?;

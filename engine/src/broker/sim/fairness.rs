@@ -22,8 +22,7 @@ fn crowded(seed: u64) -> World {
     plan.services = 1;
     (plan.socket, plan.sealed, plan.rough, plan.roomy) = (1 << 20, false, false, true);
     let service = Service { anonymous_publish: true, message_rate: 0, ..Service::default() };
-    let config = Config::from(service);
-    plan.config = Arc::new(config);
+    (plan.services, plan.config) = (1, Arc::new(Config::from(service)));
     plan.bounds = Bounds { slice: SLICE, ..Bounds::default() };
     let mut world = World::new(plan);
     for client in 0..CROWD + FEW {
