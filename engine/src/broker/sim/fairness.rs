@@ -19,7 +19,6 @@ const TURNS: usize = 2;
 fn crowded(seed: u64) -> World {
     let mut plan = Plan::new(seed, None);
     (plan.shards, plan.channels, plan.capacity) = (1, 2, CROWD + FEW + 100);
-    plan.services = 1;
     (plan.socket, plan.sealed, plan.rough, plan.roomy) = (1 << 20, false, false, true);
     let service = Service { anonymous_publish: true, message_rate: 0, ..Service::default() };
     (plan.services, plan.config) = (1, Arc::new(Config::from(service)));
