@@ -3,13 +3,13 @@
 
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use monoio::net::TcpListener;
 
 use super::desk::{Acceptor, Desk};
 use super::greet::greet;
+use crate::config::TlsSource;
 use crate::limits::ACCEPT_PAUSE;
 use crate::telemetry::ConnectionError;
 use crate::types::ServiceId;
@@ -30,7 +30,7 @@ enum Trouble {
 #[derive(Clone)]
 pub(super) struct Host {
     pub service: ServiceId,
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<TlsSource>,
 }
 
 /// Accepts connections until the desk closes, and greets each in a task of its own.

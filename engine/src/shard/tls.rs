@@ -7,11 +7,11 @@
 
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
+use rustls::{HandshakeKind, ServerConfig};
 
 use super::ring::Sealed;
 use crate::limits::MAX_PARTIAL_RECORD;
@@ -63,6 +63,11 @@ impl TlsSession {
         let connection = Box::new(UnbufferedServerConnection::new(config)?);
         let (partial, pending) = (Vec::new(), Vec::new());
         Ok(TlsSession { connection, partial, pending, closed: false, failed: false })
+    }
+
+    /// Whether the handshake, now complete, took up an earlier session (RFC 8446 2.2).
+    pub(super) fn resumed(&self) -> bool {
+        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// Takes in bytes from the socket and appends the plaintext in them to `out`.
