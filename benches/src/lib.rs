@@ -4,6 +4,7 @@
 pub mod bare_ring;
 pub mod client;
 pub mod descriptors;
+pub mod tls;
 
 use std::sync::Arc;
 
