@@ -37,6 +37,7 @@ fn every_setting_can_be_given_in_all_three_places() {
             ("TIME", _) => ("'7s'", "7s"),
             ("CERT:KEY", _) => ("['a:b', 'c:d']", "a:b,c:d"),
             ("1.2|1.3", _) => ("1.3", "1.3"),
+            ("auto|on|off", _) => ("'on'", "on"),
             ("PREFIX", _) => ("'OTHER_WS'", "OTHER_WS"),
             ("id|echo", _) => ("'echo'", "echo"),
             ("text|json", _) => ("'json'", "json"),
