@@ -58,6 +58,7 @@ pub mod wire;
 
 pub use config::{
     CanaryKey, Config, Correlation, KernelTls, Protocol, Retention, Service, StatusRequest,
+    TlsSource,
 };
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
