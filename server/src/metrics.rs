@@ -33,7 +33,7 @@ pub struct Metrics {
     registry: Registry,
     state: Arc<Mutex<State>>,
     shown: Shown,
-    certificates: Vec<(ServiceId, Arc<Mutex<Status>>)>,
+    certificates: tls::Statuses,
 }
 
 impl Metrics {
@@ -61,21 +61,15 @@ impl Metrics {
         Metrics::of(shown, self.certificates.clone())
     }
 
-    fn of(shown: Shown, certificates: Vec<(ServiceId, Arc<Mutex<Status>>)>) -> Metrics {
+    fn of(shown: Shown, certificates: tls::Statuses) -> Metrics {
         let state = Arc::clone(&shown.state);
         let collector: Box<dyn Collector> = Box::new(shown.clone());
         let registry = Registry::new();
         for collector in [collector, Box::new(ProcessCollector::for_self())] {
             registry.register(collector).expect("no two of our metrics have one name");
         }
-        let shows = |(id, status): &(ServiceId, Arc<Mutex<Status>>)| {
-            let server = shown.services[id.index()].server.clone();
-            shown.shows(*id).then(|| (server, Arc::clone(status)))
-        };
-        let kept: Vec<_> = certificates.iter().filter_map(shows).collect();
-        if !kept.is_empty() {
-            let kept = Box::new(tls::Certificates::new(kept));
-            registry.register(kept).expect("no two of our metrics have one name");
+        if let Some(kept) = tls::Certificates::of(&shown, &certificates) {
+            registry.register(Box::new(kept)).expect("no two of our metrics have one name");
         }
         Metrics { registry, state, shown, certificates }
     }

@@ -4,8 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
+use uringcast_engine::ServiceId;
 
-use super::{counter, family, gauge};
+use super::{Shown, counter, family, gauge};
 use crate::certs::Status;
 
 /// The keepers' status as Prometheus's data model.
@@ -15,8 +16,21 @@ pub(super) struct Certificates {
     descs: Vec<Desc>,
 }
 
+/// The status of each service's certificates.
+pub(super) type Statuses = Vec<(ServiceId, Arc<Mutex<Status>>)>;
+
 impl Certificates {
-    pub(super) fn new(kept: Vec<(String, Arc<Mutex<Status>>)>) -> Certificates {
+    /// Those of the services that are shown, if there are any.
+    pub(super) fn of(shown: &Shown, all: &Statuses) -> Option<Certificates> {
+        let one = |(id, status): &(ServiceId, Arc<Mutex<Status>>)| {
+            let server = shown.services[id.index()].server.clone();
+            shown.shows(*id).then(|| (server, Arc::clone(status)))
+        };
+        let kept: Vec<_> = all.iter().filter_map(one).collect();
+        (!kept.is_empty()).then(|| Certificates::new(kept))
+    }
+
+    fn new(kept: Vec<(String, Arc<Mutex<Status>>)>) -> Certificates {
         let mut shown = Certificates { kept, descs: Vec::new() };
         let desc = |family: &MetricFamily| {
             let (name, help) = (family.name().to_owned(), family.help().to_owned());
