@@ -86,7 +86,7 @@ pub fn hub(subscribers: usize) -> Hub {
     let peer = "127.0.0.1:1".parse().expect("an address");
     let subscribe = client_text(r#"{"type":"subscribe","room":"bench:0"}"#);
     for _ in 0..subscribers {
-        let admission = Admission { peer, secure: false, over_capacity: false };
+        let admission = Admission { peer, secure: false, over_capacity: false, token: None };
         let key = hub.admit(at(0), &admission).expect("room for all");
         hub.handle_received(at(0), key, &mut subscribe.clone());
         hub.poll_transmit(at(0), &mut Nowhere::default(), &mut NoLanes);

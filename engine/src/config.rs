@@ -1,8 +1,12 @@
 //! What an engine is started with.
 
+mod access;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use access::{Access, AuthMode, Rule};
 
 use crate::limits;
 
@@ -67,6 +71,10 @@ pub struct Config {
     pub max_message: usize,
     /// Inbound messages a second and connection, 0 for no limit.
     pub message_rate: u32,
+    /// Authentication, permissions and caps.
+    pub access: Access,
+    /// Channels one shard knows at most.
+    pub max_channels: usize,
     /// Whether a client may publish without authentication.
     pub anonymous_publish: bool,
     /// Bytes of replies a laggard may be owed.
@@ -95,6 +103,8 @@ impl Default for Config {
             max_connections: limits::DEFAULT_MAX_CONNECTIONS,
             max_message: limits::DEFAULT_MAX_MESSAGE,
             message_rate: limits::DEFAULT_MESSAGE_RATE,
+            access: Access::default(),
+            max_channels: limits::MAX_CHANNELS_PER_SHARD,
             anonymous_publish: false,
             max_outbox: limits::DEFAULT_OUTBOX,
             protocol: Protocol::default(),

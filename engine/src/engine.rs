@@ -8,6 +8,7 @@ mod machine;
 mod publisher;
 mod start;
 mod ticket;
+mod verification;
 mod wiring;
 
 use std::net::SocketAddr;
@@ -21,9 +22,11 @@ pub use channels::ChannelInfo;
 pub use errors::{Lost, Saturated, StartError};
 pub use publisher::Publisher;
 pub use ticket::{BatchTicket, Ticket};
+pub use verification::{Verification, Verifications};
 
 use crate::config::Config;
 use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};
+use crate::shard::Question;
 use crate::sync::Heartbeat;
 use crate::telemetry::Snapshot;
 use crate::types::Time;
@@ -61,6 +64,7 @@ pub struct Engine {
     control: Arc<Control>,
     heartbeats: Vec<Arc<Heartbeat>>,
     snapshots: Receiver<Box<Snapshot>>,
+    questions: Receiver<Question>,
     twins: Vec<Sender<Box<Snapshot>>>,
     started: Instant,
     /// By shard; empty after the drain.
@@ -99,6 +103,13 @@ impl Engine {
     /// A handle to publish with.
     pub fn publisher(&self) -> Publisher {
         Publisher::new(Arc::clone(&self.control))
+    }
+
+    /// Where tokens come from that clients show, if [`Access::mode`](crate::Access::mode) is not
+    /// off. Each must be answered; the engine does not know what a token is.
+    pub fn verifications(&self) -> Verifications {
+        let control = Arc::clone(&self.control);
+        Verifications { questions: self.questions.clone(), control }
     }
 
     /// Up to `limit` channels from `cursor` on (start with 0), and the cursor of the next page,

@@ -56,11 +56,12 @@ pub mod telemetry;
 mod types;
 pub mod wire;
 
-pub use config::{Config, Correlation, Protocol, Retention};
+pub use config::{Access, AuthMode, Config, Correlation, Protocol, Retention, Rule};
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
+    Verification, Verifications,
 };
 pub use types::{
-    ChannelName, ConnectionKey, Epoch, EventName, JsonObject, JsonObjectError, NameError, Now,
-    Publication, Seq, ShardId, Time,
+    ChannelName, ChannelPattern, ConnectionKey, Epoch, EventName, Identity, JsonObject,
+    JsonObjectError, NameError, Now, Publication, Refused, Seq, ShardId, Time, Verdict,
 };

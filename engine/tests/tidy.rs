@@ -13,7 +13,7 @@ const MAX_WIDTH: usize = 100;
 const ARROWS: &[(&str, &[&str])] = &[
     ("limits", &[]),
     ("types", &["limits"]),
-    ("config", &["limits"]),
+    ("config", &["limits", "types"]),
     ("telemetry", &["limits", "types"]),
     ("wire", &["config", "limits", "telemetry", "types"]),
     ("sync", &["limits", "types"]),

@@ -1,15 +1,17 @@
 //! What the settings mean together: addresses, TLS, keys, the engine's configuration.
 
+mod auth;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use tls::{Home, Identity, Tls};
 use uringcast_engine as engine;
 
-use crate::files;
-use crate::settings::value::{Host, Secret, Value};
+use crate::auth::{ApiKeys, Verifier};
+use crate::settings::value::Host;
 use crate::settings::{Problem, Problems, Settings};
 
 /// A configuration without contradictions.
@@ -26,7 +28,9 @@ pub struct Config {
     /// Where Prometheus connects; nowhere when there are no metrics.
     pub metrics: Vec<SocketAddr>,
     /// What publishers must send.
-    pub api_key: Option<Secret>,
+    pub api_keys: ApiKeys,
+    /// What clients' tokens are verified with, and by how many threads.
+    pub verifier: Option<(Arc<Verifier>, usize)>,
     /// Time for clients on shutdown.
     pub drain: Duration,
 }
@@ -59,9 +63,11 @@ impl Config {
             addresses("metrics_host", [&s.metrics_host], s.metrics_port, &mut gather)
         };
         let tls = tls::resolve(settings, home, &mut gather);
-        let api_key = api_key(settings, &mut gather);
+        let api_keys = auth::api_keys(settings, &mut gather);
+        let exposed = listen.iter().any(|address| !address.ip().is_loopback());
+        let verifier = auth::verifier(settings, exposed, &mut gather);
         check_ports(&listen, &control, &metrics, &mut gather);
-        if control.iter().any(|address| !address.ip().is_loopback()) && api_key.is_none() {
+        if control.iter().any(|address| !address.ip().is_loopback()) && api_keys.is_empty() {
             let remedy = "Set api_key_file, or listen on 127.0.0.1.";
             let reason = "would let anybody who can reach it publish";
             gather.add("control_host", reason, remedy);
@@ -75,7 +81,8 @@ impl Config {
             names: s.host.iter().map(|host| canonical(&host.0)).collect(),
             control,
             metrics,
-            api_key,
+            api_keys,
+            verifier: verifier.map(|verifier| (verifier, s.auth_threads.0)),
             drain: s.drain_timeout.0,
         })
     }
@@ -110,6 +117,8 @@ fn engine_config(s: &Settings, listen: Vec<SocketAddr>) -> engine::Config {
         max_connections: s.max_connections.0,
         max_message: s.max_message_size.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
+        access: auth::access(s),
+        max_channels: s.shard_channels.0,
         anonymous_publish: s.anonymous_publish,
         max_outbox: s.max_outbox.0,
         protocol: engine::Protocol::Envelope,
@@ -178,27 +187,5 @@ fn check_ports(
     }
     if clash(control, metrics) {
         gather.add("metrics_port", "is the control port too", "Give the two different ports.");
-    }
-}
-
-fn api_key(settings: &Settings, gather: &mut Gather<'_>) -> Option<Secret> {
-    let Some(path) = &settings.api_key_file else { return settings.api_key.clone() };
-    if settings.api_key.is_some() {
-        gather.add("api_key_file", "contradicts api_key", "Take one of the two away.");
-        return None;
-    }
-    let bytes = match files::read("api_key_file", path) {
-        Ok(bytes) => bytes,
-        Err(problem) => {
-            gather.problems.push(problem);
-            return None;
-        }
-    };
-    match Secret::parse(String::from_utf8_lossy(&bytes).trim_end()) {
-        Ok(key) => Some(key),
-        Err(invalid) => {
-            gather.add("api_key_file", format!("its key {}", invalid.reason), &invalid.remedy);
-            None
-        }
     }
 }

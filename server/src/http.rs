@@ -18,9 +18,9 @@ use serde_json::json;
 use tokio::sync::RwLock;
 use uringcast_engine::{DrainReport, Engine, Publisher};
 
+use crate::auth::ApiKeys;
 use crate::limits::MAX_PUBLISH_BODY;
-use crate::metrics::Metrics;
-use crate::settings::value::Secret;
+use crate::metrics::{Metrics, Requests};
 use error::ApiError;
 pub use serve::serve;
 
@@ -56,15 +56,16 @@ impl Control {
     }
 }
 
-/// The control port. With a key, all but health and readiness ask for it.
-pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
+/// The control port. With keys, all but health and readiness ask for it.
+pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
+    let requests = control.metrics.as_ref().map(|metrics| metrics.requests().clone());
     let guarded = Router::new()
         .route("/v1/publish", post(publish::publish))
         .route("/v1/publish/raw", post(publish::publish_raw))
         .route("/v1/channels", get(channels::list))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
     let open = Router::new().route("/health", get(health)).route("/ready", get(ready));
-    with_json_errors(guard(guarded, key).merge(open)).with_state(control)
+    with_json_errors(guard(guarded, keys, requests).merge(open)).with_state(control)
 }
 
 /// The metrics port.
@@ -72,8 +73,12 @@ pub fn metrics_router(control: Arc<Control>) -> Router {
     with_json_errors(Router::new().route("/metrics", get(metrics))).with_state(control)
 }
 
-fn guard<S: Clone + Send + Sync + 'static>(router: Router<S>, key: Option<Secret>) -> Router<S> {
-    router.route_layer(from_fn_with_state(key, auth::check))
+fn guard<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    keys: ApiKeys,
+    requests: Option<Requests>,
+) -> Router<S> {
+    router.route_layer(from_fn_with_state(auth::Guard { keys, requests }, auth::check))
 }
 
 fn with_json_errors<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

@@ -3,6 +3,7 @@
 
 mod buckets;
 mod help;
+mod requests;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +17,8 @@ use uringcast_engine::telemetry::{
     ConnectionError, Count, Gauge, MessageError, MessageType, Snapshot, Totals,
 };
 
+pub use requests::Requests;
+
 use buckets::{DURATION_BOUNDS, LATENCY_BOUNDS};
 
 /// The sums of an engine's measurements, and how they are written.
@@ -23,6 +26,7 @@ use buckets::{DURATION_BOUNDS, LATENCY_BOUNDS};
 pub struct Metrics {
     registry: Registry,
     totals: Arc<Mutex<Totals>>,
+    requests: Requests,
 }
 
 impl Metrics {
@@ -33,11 +37,17 @@ impl Metrics {
     pub fn new(server: &str, tls: bool, shards: usize) -> Metrics {
         let totals = Arc::new(Mutex::new(Totals::new(shards)));
         let shown: Box<dyn Collector> = Box::new(Shown::new(server, tls, Arc::clone(&totals)));
+        let requests = Requests::new(server);
         let registry = Registry::new();
-        for collector in [shown, Box::new(ProcessCollector::for_self())] {
+        for collector in [shown, requests.collector(), Box::new(ProcessCollector::for_self())] {
             registry.register(collector).expect("no two of our metrics have one name");
         }
-        Metrics { registry, totals }
+        Metrics { registry, totals, requests }
+    }
+
+    /// Where HTTP requests are counted.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     /// Adds one shard's snapshot.

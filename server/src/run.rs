@@ -12,9 +12,11 @@ use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{Engine, StartError};
 
+use crate::auth::Verifier;
 use crate::certs::{self, Served};
 use crate::config::{Config, Home};
 use crate::http::{self, Control};
+use crate::limits::JWKS_INTERVAL;
 use crate::metrics::Metrics;
 use crate::settings::{Problem, Problems, Settings};
 
@@ -83,7 +85,13 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     announce(&config, served.as_ref());
     let max_data = config.engine.max_message;
     let (name, tls) = (config.engine.server_name.clone(), config.tls.is_some());
+    let verifier = config.verifier.take();
     let engine = Engine::start(config.engine)?;
+    let verifiers = match &verifier {
+        Some((verifier, threads)) => verifier.start(&engine, *threads)?,
+        None => Vec::new(),
+    };
+    let watch = verifier.map(|(verifier, _)| tokio::spawn(watch_keys(verifier)));
     let has_metrics = !metrics_ports.is_empty();
     let metrics = has_metrics.then(|| Metrics::new(&name, tls, engine.shards()));
     let line = listening(&engine, served.as_ref(), &control_ports, &metrics_ports)?;
@@ -92,7 +100,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let (stop, stopped) = watch::channel(false);
     let mut ports = tokio::task::JoinSet::new();
     for listener in control_ports {
-        let router = http::control_router(Arc::clone(&control), config.api_key.clone());
+        let router = http::control_router(Arc::clone(&control), config.api_keys.clone());
         ports.spawn(http::serve(listener, router, stopped.clone()));
     }
     for listener in metrics_ports {
@@ -115,7 +123,20 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     }
     let _ = stop.send(true);
     ports.join_all().await;
+    watch.inspect(tokio::task::JoinHandle::abort);
+    // They end with the engine, whose shards have.
+    verifiers.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
+}
+
+/// Follows the file of keys.
+async fn watch_keys(verifier: Arc<Verifier>) {
+    let mut tick = interval(JWKS_INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        verifier.reload();
+    }
 }
 
 /// Collects once a second, so that the shards' channels never fill, until a signal comes.

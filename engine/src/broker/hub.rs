@@ -6,6 +6,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `lifecycle` | admission, bytes in, closing, release |
+//! | `auth`, `permits` | who a client is, and what it may |
 //! | `session` | what a client may say and what it is answered |
 //! | `operation` | subscribe and unsubscribe, which may wait for another shard |
 //! | `home` | sequencing, and serving other shards |
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::auth::Gatekeeper;
 use super::batch::Batch;
 use super::bounds::Bounds;
 use super::channel::{Channel, Channels, Link, Remote, RemoteState};
@@ -29,11 +31,11 @@ use super::connection::Connections;
 use super::effect::{Effect, Notice, Request};
 use super::gate::Gate;
 use super::operation::Operation;
+use super::permits::Permits;
 use super::retention::Retained;
 use super::session::PendingPublish;
 use super::transmit::Reply;
 use crate::config::Config;
-use crate::limits::MAX_CHANNELS_PER_SHARD;
 use crate::telemetry::{Gauge, MessageType, Recorder};
 use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, ShardId};
 use crate::wire::encoder::Encoder;
@@ -46,6 +48,8 @@ pub struct Hub {
     /// Public so that the shell may record its own counts.
     pub recorder: Recorder,
     pub(super) config: Arc<Config>,
+    pub(super) permits: Permits,
+    pub(super) gatekeeper: Gatekeeper,
     pub(super) bounds: Bounds,
     pub(super) shard: ShardId,
     pub(super) shards: usize,
@@ -118,6 +122,8 @@ impl Hub {
     ) -> Hub {
         Hub {
             recorder: Recorder::new(shard, config.metrics),
+            permits: Permits::new(&config.access),
+            gatekeeper: Gatekeeper::default(),
             bounds: Bounds::default(),
             shard,
             shards,
@@ -220,7 +226,7 @@ impl Hub {
             self.channels[index].used_at = now.mono;
             return Some(index);
         }
-        if self.channels.len() >= MAX_CHANNELS_PER_SHARD {
+        if self.channels.len() >= self.config.max_channels {
             return None;
         }
         let home = Hub::home_of(name, self.shards);

@@ -9,10 +9,11 @@ use super::close::{CloseReason, Phase};
 use super::connection::{Flags, NO_OPERATION};
 use super::effect::Effect;
 use super::hub::Hub;
-use super::rate::Bucket;
+use super::rate::{Bucket, ByteBucket};
 use crate::limits::{CLOSE_TIMEOUT, DRAIN_TICKS};
-use crate::telemetry::ConnectionError;
+use crate::telemetry::{ConnectionError, Count};
 use crate::types::{ConnectionKey, Now, Time};
+use crate::wire::Secret;
 use crate::wire::frame::{self, Event, FrameError};
 
 /// How an HTTP upgrade ended, as the hub is told by [`Hub::admit`].
@@ -24,6 +25,8 @@ pub struct Admission {
     pub secure: bool,
     /// The server is full: close with 1013 right away.
     pub over_capacity: bool,
+    /// What the upgrade carried.
+    pub token: Option<Secret>,
 }
 
 /// Why receiving from a connection ended by itself.
@@ -62,6 +65,7 @@ impl Hub {
         connection.flags = Flags::default();
         connection.operation = NO_OPERATION;
         connection.rate = Bucket::full(self.config.message_rate, now.mono);
+        connection.bytes = ByteBucket::full(self.config.access.byte_rate, now.mono);
         self.gate.open(key.index);
         if key.index as usize >= self.last_rx.len() {
             self.last_rx.resize(key.index as usize + 1, 0);
@@ -73,7 +77,7 @@ impl Hub {
         } else if self.drain != DrainState::No {
             self.close(now.mono, key, CloseReason::Shutdown);
         } else {
-            self.welcome(now, key, admission.secure);
+            self.begin_session(now, key, admission);
         }
         Some(key)
     }
@@ -86,9 +90,12 @@ impl Hub {
         }
         self.last_rx[key.index as usize] = now.mono.seconds();
         connection.flags.pinged = false;
+        self.limit_bytes(now.mono, key, bytes.len());
+        let limit = self.message_limit(key);
+        let connection = &mut self.connections[key.index];
         // The reader lends out events while the rest of the hub handles them.
         let mut reader = std::mem::take(&mut connection.reader);
-        let mut decoding = reader.decode(bytes, self.config.max_message);
+        let mut decoding = reader.decode(bytes, limit);
         let fault = loop {
             match decoding.next() {
                 Ok(Some(event)) => self.handle_event(now, key, &event),
@@ -170,6 +177,7 @@ impl Hub {
             tracing::info!(peer = %connection.peer(), ?reason, "closing connection");
         }
         self.leave_all(now, key);
+        self.forget_identity(key.index);
         let (code, text) = reason.frame();
         let mut close = Vec::new();
         frame::close(code, text, &mut close);
@@ -215,6 +223,7 @@ impl Hub {
             return;
         }
         self.leave_all(self.clock.now, key);
+        self.forget_identity(key.index);
         self.drop_laggard(key);
         self.gate.shut(key.index);
         self.connections[key.index].become_phase(Phase::Ending);
@@ -245,11 +254,28 @@ impl Hub {
 
     /// Stops receiving from a connection for a while.
     pub(super) fn pause(&mut self, until: Time, key: ConnectionKey) {
-        let connection = &mut self.connections[key.index];
-        if !connection.flags.paused {
-            connection.flags.paused = true;
+        if self.hold(key) {
             self.clock.resume_at(until, key);
+        }
+    }
+
+    /// Stops receiving from a connection until `resume`. Returns whether it was received from.
+    pub(super) fn hold(&mut self, key: ConnectionKey) -> bool {
+        let flags = &mut self.connections[key.index].flags;
+        let held = std::mem::replace(&mut flags.paused, true);
+        if !held {
             self.effects.push_back(Effect::PauseReceive(key));
+        }
+        !held
+    }
+
+    /// Counts inbound bytes; over the rate the client is not read until they are paid for.
+    fn limit_bytes(&mut self, now: Time, key: ConnectionKey, bytes: usize) {
+        let rate = self.config.access.byte_rate;
+        let owed = self.connections[key.index].bytes.take(rate, bytes, now);
+        if let Some(wait) = owed {
+            self.recorder.count(Count::BytePauses, 1);
+            self.pause(now + wait, key);
         }
     }
 

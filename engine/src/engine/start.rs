@@ -12,7 +12,7 @@ use super::control::Control;
 use super::wiring::{Plan, Wiring};
 use super::{Engine, StartError, listen, machine};
 use crate::config::Config;
-use crate::limits::MAX_SHARDS;
+use crate::limits::{MAX_PERMISSIONS, MAX_SHARDS};
 use crate::shard::Seat;
 use crate::sync::abort;
 
@@ -32,13 +32,15 @@ pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError>
     let (ready, readies) = bounded(2 * shards);
     let cores = machine::assign(&cores, shards);
     let plan = Plan { config, cores, slots, listeners: listening.listeners, ready };
-    let Wiring { seats, control, heartbeats, snapshots, twins, started } = Wiring::new(plan)?;
+    let Wiring { seats, control, heartbeats, snapshots, twins, questions, started } =
+        Wiring::new(plan)?;
     let mut engine = Engine {
         addresses: listening.addresses,
         control,
         heartbeats,
         snapshots,
         twins,
+        questions,
         started,
         threads: Vec::with_capacity(shards),
     };
@@ -63,6 +65,8 @@ fn check(config: &Config, cores: usize) -> Result<usize, StartError> {
     }
     for (name, value) in [
         ("max_connections", config.max_connections),
+        ("max_channels", config.max_channels),
+        ("access.max_subscriptions", config.access.max_subscriptions),
         ("max_message", config.max_message),
         ("max_outbox", config.max_outbox),
         ("retention.frames", config.retention.frames),
@@ -72,6 +76,13 @@ fn check(config: &Config, cores: usize) -> Result<usize, StartError> {
         if NonZero::new(value).is_none() {
             return refuse(format!("{name} is 0: set it to 1 or more"));
         }
+    }
+    let permissions = config.access.permissions().len();
+    if permissions > MAX_PERMISSIONS {
+        return refuse(format!(
+            "access names {permissions} permissions, `publish` included: name {MAX_PERMISSIONS} \
+             at most"
+        ));
     }
     // Silence is measured in whole seconds.
     if config.keepalive < Duration::from_secs(1) {

@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -12,9 +12,11 @@ use monoio::net::TcpStream;
 
 use super::tls::TlsSession;
 use super::wake::Wake;
+use crate::config::Config;
 use crate::limits::MAX_HANDSHAKES;
-use crate::sync::Quota;
+use crate::sync::{Lodging, Lodgings, Quota};
 use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
+use crate::wire::Secret;
 
 /// A connection whose upgrade is done and that waits to be put on the ring.
 pub(super) struct Arrival {
@@ -27,6 +29,10 @@ pub(super) struct Arrival {
     pub ended: bool,
     /// Its place among the engine's connections; `None` when the server is full.
     pub place: Option<Place>,
+    /// Its place among those of its address, where these are limited.
+    pub lodging: Option<Lodging>,
+    /// What the upgrade carried.
+    pub token: Option<Secret>,
     /// Ends with the handover.
     pub _handshake: Handshake,
 }
@@ -54,10 +60,19 @@ impl Drop for Place {
     }
 }
 
+/// What decides who gets in.
+pub(super) struct Doors {
+    pub config: Arc<Config>,
+    /// Places of the whole engine.
+    pub quota: Arc<Quota>,
+    /// Connections by address, where these are limited.
+    pub lodgings: Option<Arc<Lodgings>>,
+}
+
 /// Shared by one shard's accept and greet tasks and its turn.
 pub(super) struct Desk {
     wake: Rc<Wake>,
-    quota: Arc<Quota>,
+    doors: Doors,
     arrivals: RefCell<VecDeque<Arrival>>,
     /// Accept tasks that have not ended.
     acceptors: Cell<usize>,
@@ -72,10 +87,10 @@ pub(super) struct Desk {
 
 impl Desk {
     /// A desk without visitors, whose arrivals set `wake`.
-    pub(super) fn new(wake: Rc<Wake>, quota: Arc<Quota>) -> Desk {
+    pub(super) fn new(wake: Rc<Wake>, doors: Doors) -> Desk {
         Desk {
             wake,
-            quota,
+            doors,
             arrivals: RefCell::default(),
             acceptors: Cell::new(0),
             handshakes: Cell::new(0),
@@ -113,7 +128,20 @@ impl Desk {
 
     /// A place for one more connection of the engine.
     pub(super) fn place(&self) -> Option<Place> {
-        Place::take(&self.quota)
+        Place::take(&self.doors.quota)
+    }
+
+    /// A place for one more connection of an address; an error when it has too many.
+    pub(super) fn lodging(&self, address: IpAddr) -> Result<Option<Lodging>, ()> {
+        match &self.doors.lodgings {
+            Some(lodgings) => lodgings.take(address).map(Some).ok_or(()),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a page of this origin may connect.
+    pub(super) fn admits_origin(&self, origin: Option<&str>) -> bool {
+        self.doors.config.access.admits_origin(origin)
     }
 
     /// Something went wrong before the broker heard of the connection.

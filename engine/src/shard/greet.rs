@@ -13,8 +13,10 @@ use super::desk::{Arrival, Desk, Handshake, Place};
 use super::ring::Sealed;
 use super::tls::{TlsFault, TlsSession};
 use crate::limits::{CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER};
+use crate::sync::Lodging;
 use crate::telemetry::ConnectionError;
-use crate::wire::upgrade::{self, Upgrade};
+use crate::wire::Secret;
+use crate::wire::upgrade::{self, Refusal as Refused, Upgrade};
 
 /// Why a connection did not get as far as the broker.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +31,8 @@ enum Refusal {
     Silent,
     #[error("the peer did not complete an upgrade in time")]
     Late,
-    #[error("the request was refused: {0}")]
-    Upgrade(&'static str),
+    #[error("the request was refused: {}", .0.reason())]
+    Upgrade(Refused),
 }
 
 impl Refusal {
@@ -39,6 +41,8 @@ impl Refusal {
             Refusal::Tls(_) => Some(ConnectionError::TlsHandshake),
             Refusal::Io(_) | Refusal::Left => Some(ConnectionError::Reset),
             Refusal::Late => Some(ConnectionError::Timeout),
+            Refusal::Upgrade(Refused::Unlisted) => Some(ConnectionError::Origin),
+            Refusal::Upgrade(Refused::TooMany) => Some(ConnectionError::MaxPerAddress),
             Refusal::Upgrade(_) => Some(ConnectionError::Upgrade),
             // So do load balancers that look whether the port is open.
             Refusal::Silent => None,
@@ -71,9 +75,10 @@ pub(super) async fn greet(
     tls: Option<Arc<ServerConfig>>,
 ) {
     let mut line = Line::new(stream);
-    let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, tls)).await;
+    let upgraded =
+        monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, peer, tls)).await;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
-        Ok(Answer::Upgraded(place)) => {
+        Ok(Answer::Upgraded { place, lodging, token }) => {
             let Line { stream, tls, plain: leftover, ended, .. } = line;
             return desk.arrive(Arrival {
                 stream,
@@ -82,6 +87,8 @@ pub(super) async fn greet(
                 tls,
                 ended,
                 place,
+                lodging,
+                token,
                 _handshake: handshake,
             });
         }
@@ -102,7 +109,7 @@ pub(super) async fn greet(
 /// What the request was answered with.
 enum Answer {
     /// An upgrade, with a place unless the server is full.
-    Upgraded(Option<Place>),
+    Upgraded { place: Option<Place>, lodging: Option<Lodging>, token: Option<Secret> },
     /// The state of our health, which is no fault.
     Health,
 }
@@ -110,6 +117,7 @@ enum Answer {
 async fn upgrade(
     line: &mut Line,
     desk: &Desk,
+    peer: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
 ) -> Result<Answer, Refusal> {
     line.stream.set_nodelay(true)?;
@@ -121,17 +129,20 @@ async fn upgrade(
         match upgrade::parse(&line.plain, !desk.is_closed()) {
             Upgrade::NeedMore => line.read().await?,
             Upgrade::Accept(accepted) => {
-                let place = desk.place();
+                if !desk.admits_origin(accepted.origin.as_deref()) {
+                    return line.refuse(Refused::Unlisted).await;
+                }
+                let Ok(lodging) = desk.lodging(peer.ip()) else {
+                    return line.refuse(Refused::TooMany).await;
+                };
+                let (place, token) = (desk.place(), accepted.token);
                 line.write(accepted.response).await?;
                 line.plain.drain(..accepted.consumed);
-                return Ok(Answer::Upgraded(place));
+                return Ok(Answer::Upgraded { place, lodging, token });
             }
             Upgrade::Answer { response, refusal } => {
                 line.answer(response).await?;
-                return match refusal {
-                    None => Ok(Answer::Health),
-                    Some(refusal) => Err(Refusal::Upgrade(refusal.reason())),
-                };
+                return refusal.map_or(Ok(Answer::Health), |why| Err(Refusal::Upgrade(why)));
             }
         }
     }
@@ -206,6 +217,12 @@ impl Line {
         };
         self.stream.write_all(bytes).await.0?;
         Ok(())
+    }
+
+    /// Answers a request that HTTP has no objection to, but we have.
+    async fn refuse(&mut self, why: Refused) -> Result<Answer, Refusal> {
+        self.answer(why.response()).await?;
+        Err(Refusal::Upgrade(why))
     }
 
     /// Writes a final response.

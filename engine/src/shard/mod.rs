@@ -37,7 +37,7 @@ use std::sync::Arc;
 use monoio::net::{TcpListener, UnixStream};
 use monoio::{IoUringDriver, RuntimeBuilder};
 
-pub(crate) use seat::{Command, Peer, Seat};
+pub(crate) use seat::{Command, Peer, Question, Seat};
 
 use crate::broker::hub::Hub;
 use crate::engine::StartError;
@@ -45,7 +45,7 @@ use crate::limits::{RING_ENTRIES, TICK};
 use crate::sync::Bell;
 use accept::accept;
 use deliver::Delivery;
-use desk::Desk;
+use desk::{Desk, Doors};
 use drain::Drain;
 use lanes::Neighbours;
 use receive::Slots;
@@ -98,10 +98,11 @@ pub(crate) fn run(seat: Seat) {
 
 /// Makes everything a shard runs on, and starts the tasks that wake its turn.
 fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
-    let Seat { id, config, slots, bell, quota, started, .. } = seat;
+    let Seat { id, config, slots, bell, quota, lodgings, started, .. } = seat;
     let ring = Ring::new(slots, config.tls.is_some())?;
     let wake = Rc::new(Wake::default());
-    let desk = Rc::new(Desk::new(Rc::clone(&wake), Arc::clone(&quota)));
+    let doors = Doors { config: Arc::clone(&config), quota: Arc::clone(&quota), lodgings };
+    let desk = Rc::new(Desk::new(Rc::clone(&wake), doors));
     let tick = Rc::new(Cell::new(false));
 
     monoio::spawn(watch_ring(pollable(ring.event()?)?, ring.event()?.into(), Rc::clone(&wake)));
@@ -122,6 +123,7 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
     let hub = Hub::new(Arc::clone(&config), id, seat.peers.len(), slots, seed);
     let sessions = if config.tls.is_some() { slots } else { 0 };
     let turn = Turn {
+        id,
         hub,
         delivery: Delivery::new(ring, sessions, started),
         slots: Slots::new(slots),
@@ -135,6 +137,8 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
         reporter: Reporter::new(seat.snapshots, seat.twins),
         heartbeat: seat.heartbeat,
         quota,
+        lodgings: Vec::new(),
+        ask: seat.ask,
         started,
         drain: Drain::new(listeners),
     };

@@ -10,9 +10,10 @@ use crate::broker::effect::{Notice, Request};
 use crate::broker::hub::ChannelEntry;
 use crate::config::Config;
 use crate::engine::{DrainReport, Lost};
-use crate::sync::{Bell, Heartbeat, Lane, MailboxReceiver, Quota};
+use crate::sync::{Bell, Heartbeat, Lane, Lodgings, MailboxReceiver, Quota};
 use crate::telemetry::Snapshot;
-use crate::types::{ChannelName, Publication, Seq, ShardId};
+use crate::types::{ChannelName, ConnectionKey, Publication, Seq, ShardId, Verdict};
+use crate::wire::Secret;
 
 /// What the control plane may ask of a shard, through its mailbox.
 pub(crate) enum Command {
@@ -22,8 +23,18 @@ pub(crate) enum Command {
     List { from: u32, limit: usize, reply: oneshot::Sender<(Vec<ChannelEntry>, Option<u32>)> },
     /// Count local subscribers: `Hub::subscribers`.
     Count { names: Arc<[ChannelName]>, reply: oneshot::Sender<Vec<u64>> },
+    /// What became of a token: `Hub::handle_authenticated`.
+    Authenticated { key: ConnectionKey, verdict: Verdict },
     /// Stop accepting, close everybody, answer when all are gone or `deadline` is over, and end.
     Drain { deadline: Instant, reply: oneshot::Sender<DrainReport> },
+}
+
+/// A token to be verified outside the shards.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub shard: ShardId,
+    pub key: ConnectionKey,
+    pub token: Secret,
 }
 
 /// The lanes between this shard and one other.
@@ -52,6 +63,10 @@ pub(crate) struct Seat {
     pub peers: Vec<Option<Peer>>,
     /// Open connections of the whole engine.
     pub quota: Arc<Quota>,
+    /// Connections by address, where these are limited.
+    pub lodgings: Option<Arc<Lodgings>>,
+    /// Tokens out; answered through the mailbox.
+    pub ask: Sender<Question>,
     /// When the engine started: the zero of `Time`.
     pub started: Instant,
     /// Full snapshots out, used ones back.

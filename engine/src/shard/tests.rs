@@ -71,6 +71,8 @@ impl Shards {
                 mailbox: receiver,
                 peers: (0..count).map(|to| peer(&bells, to, &lanes, shard)).collect(),
                 quota: Arc::clone(&quota),
+                lodgings: None,
+                ask: bounded(1).0,
                 started,
                 snapshots: full.clone(),
                 twins: bounded(1).1,

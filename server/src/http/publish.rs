@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State};
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use uringcast_engine::{ChannelName, EventName, JsonObject, Lost, Publication, Saturated, Seq};
 
 use super::Control;
+use super::auth::Caller;
 use super::error::ApiError;
 use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY};
 
@@ -47,14 +49,16 @@ pub(super) struct RawQuery {
 
 pub(super) async fn publish(
     State(control): State<Arc<Control>>,
+    Extension(caller): Extension<Caller>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let publications = parse_body(&body.map_err(body_error)?, control.max_data)?;
-    submit(&control, publications).await
+    submit(&control, &caller, publications).await
 }
 
 pub(super) async fn publish_raw(
     State(control): State<Arc<Control>>,
+    Extension(caller): Extension<Caller>,
     query: Result<Query<RawQuery>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
@@ -64,10 +68,15 @@ pub(super) async fn publish_raw(
         ApiError::bad_request(short(format!("the body {error}; it must be the data object")))
     })?;
     let publication = publication("", &query.channel, &query.event, data, control.max_data)?;
-    submit(&control, vec![publication]).await
+    submit(&control, &caller, vec![publication]).await
 }
 
-async fn submit(control: &Control, batch: Vec<Publication>) -> Result<Response, ApiError> {
+async fn submit(
+    control: &Control,
+    caller: &Caller,
+    batch: Vec<Publication>,
+) -> Result<Response, ApiError> {
+    caller.may_publish(batch.iter().map(|item| &item.channel))?;
     let channels: Vec<ChannelName> = batch.iter().map(|item| item.channel.clone()).collect();
     let ticket =
         control.publisher.try_publish_batch(batch).map_err(|Saturated { retry_after }| {

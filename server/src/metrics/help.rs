@@ -20,6 +20,9 @@ pub(super) fn count(what: Count) -> &'static str {
         Count::Rejoins => "Times a shard joined a channel again because a message was missing.",
         Count::LogEvictions => "Messages the logs dropped by their limits.",
         Count::LaneFull => "Times the lane from one shard to another was full.",
+        Count::BytePauses => {
+            "Times a connection was not read for a while because of the limit on bytes a second."
+        }
         Count::Accepts => "Connections accepted by the listeners.",
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::bounds::Bounds;
-use crate::config::{Config, Retention};
+use crate::config::{Access, AuthMode, Config, Retention};
 
 /// A part that is broken on purpose, and must be caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +100,10 @@ fn config(rng: &mut fastrand::Rng, roomy: bool) -> Config {
             shard_bytes: pick(rng, &[1_000, 5_000, 100_000]),
         }
     };
+    // By the seed alone, so that what earlier seeds found stays what it was.
+    let mode = pick(&mut rng.clone(), &[AuthMode::Off, AuthMode::Optional, AuthMode::Required]);
     Config {
+        access: Access { mode, ..Access::default() },
         anonymous_publish: true,
         message_rate: pick(rng, &[0, 0, 100]),
         max_outbox: if roomy { 1 << 20 } else { pick(rng, &[1_000, 4_000, 16 << 10]) },

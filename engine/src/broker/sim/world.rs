@@ -10,8 +10,11 @@ use super::truth::Truth;
 use crate::broker::effect::Effect;
 use crate::broker::hub::{Admission, Hub};
 use crate::broker::lifecycle::ReceiveEnd;
+use crate::config::AuthMode;
 use crate::limits::TICK;
 use crate::types::{ConnectionKey, EventName, JsonObject, Now, Publication, ShardId, Time};
+use crate::types::{Identity, Refused, Verdict};
+use crate::wire::Secret;
 
 pub(super) struct World {
     pub(super) plan: Plan,
@@ -25,12 +28,22 @@ pub(super) struct World {
     pub(super) sockets: Vec<Socket>,
     pub(super) clients: Vec<Client>,
     pub(super) truth: Truth,
+    /// Tokens being verified, by shard: turns until the answer, and who asked.
+    pub(super) verdicts: Vec<Vec<(u8, ConnectionKey, Verdict)>>,
     pub(super) refused: u64,
     pub(super) lost: u64,
     pub(super) next_id: u64,
     /// Steps to be remembered for a failure's report.
     steps: usize,
     trace: VecDeque<String>,
+}
+
+/// Good ones, one that soon expires, one that just has, and no token at all.
+pub(super) const TOKENS: &[&str] = &["good", "good", "good", "brief", "late", "bad"];
+
+/// An `auth` request.
+pub(super) fn auth(id: &str, token: &str) -> String {
+    format!(r#"{{"id":"{id}","type":"request","event":"auth","data":{{"token":"{token}"}}}}"#)
 }
 
 impl World {
@@ -56,6 +69,7 @@ impl World {
             ports: (0..plan.shards).map(|_| Vec::new()).collect(),
             sockets: Vec::new(),
             clients: Vec::new(),
+            verdicts: vec![Vec::new(); plan.shards],
             truth: Truth::new(plan.channels, plan.roomy),
             refused: 0,
             lost: 0,
@@ -94,14 +108,15 @@ impl World {
         let over_capacity = self.plan.rough && self.chance(3);
         let sealed = self.plan.sealed && self.rng.bool();
         let peer = ([127, 0, 0, 1], 1).into();
-        let admission = Admission { peer, secure: sealed, over_capacity };
+        let (token, frame) = self.token();
+        let admission = Admission { peer, secure: sealed, over_capacity, token };
         let now = self.now();
         let Some(key) = self.hubs[shard].admit(now, &admission) else {
             return self.note(|| format!("shard {shard} is full"));
         };
         let (client, index) = (self.clients.len(), key.index as usize);
         self.note(|| format!("client {client} connects to shard {shard} as {key:?}"));
-        self.clients.push(Client::new(shard, over_capacity));
+        self.clients.push(Client::new(shard, over_capacity, frame.is_some()));
         let room = self.rng.usize(1..=self.plan.socket);
         self.sockets.push(Socket { sealed, room, ..Socket::default() });
         let ports = &mut self.ports[shard];
@@ -111,6 +126,30 @@ impl World {
         assert!(ports[index].key.is_none(), "a slot that is taken (12)");
         let ghost = ports[index].ghost;
         ports[index] = Port { key: Some(key), client, armed: true, ghost, ..Port::default() };
+        if let Some(frame) = frame {
+            self.say(client, &frame);
+        }
+    }
+
+    /// What a client shows when it connects: a token with the upgrade, or in its first frame.
+    fn token(&mut self) -> (Option<Secret>, Option<String>) {
+        let token = *self.rng.choice(TOKENS).unwrap();
+        match self.plan.config.access.mode {
+            AuthMode::Off => (None, None),
+            AuthMode::Optional => (self.rng.bool().then(|| Secret::new(token)), None),
+            AuthMode::Required => (None, Some(auth("null", token))),
+        }
+    }
+
+    /// Answers those whose verification is done.
+    fn verify(&mut self, shard: usize) {
+        let now = self.now();
+        for (turns, key, verdict) in std::mem::take(&mut self.verdicts[shard]) {
+            match turns.checked_sub(1) {
+                Some(turns) => self.verdicts[shard].push((turns, key, verdict)),
+                None => self.hubs[shard].handle_authenticated(now, key, verdict),
+            }
+        }
     }
 
     pub(super) fn publish(&mut self, channel: usize) {
@@ -153,6 +192,7 @@ impl World {
         for index in 0..self.ports[shard].len() {
             self.complete(shard, index, all);
         }
+        self.verify(shard);
         self.take_lanes(shard, all);
         self.truth.observe(&self.hubs);
         self.transmit(shard);
@@ -197,6 +237,21 @@ impl World {
     fn apply(&mut self, shard: usize, effect: Effect) {
         let early = self.plan.canary == Some(Canary::EarlyReuse);
         match effect {
+            Effect::Authenticate { key, token } => {
+                let turns = self.rng.u8(..6);
+                let (second, soon) = (self.now().unix_us / 1_000_000, self.rng.i64(1..4));
+                let identity = |expires| {
+                    let permissions = vec!["admin".into()];
+                    Ok(Identity { user: "sim".into(), permissions, expires })
+                };
+                let verdict = match token.expose() {
+                    "good" => identity(None),
+                    "brief" => identity(Some(second + soon)),
+                    "late" => identity(Some(second)),
+                    _ => Err(Refused::Invalid),
+                };
+                self.verdicts[shard].push((turns, key, verdict));
+            }
             Effect::PauseReceive(key) => self.port(shard, key).paused = true,
             Effect::ResumeReceive(key) => self.port(shard, key).paused = false,
             Effect::AwaitWritable(key) => {

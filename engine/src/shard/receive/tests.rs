@@ -30,7 +30,8 @@ impl Rig {
     fn admit(&mut self) -> (ConnectionKey, TcpStream) {
         let (ours, peer) = sockets();
         let address = peer.local_addr().unwrap();
-        let admission = Admission { peer: address, secure: false, over_capacity: false };
+        let admission =
+            Admission { peer: address, secure: false, over_capacity: false, token: None };
         let key = self.hub.admit(Now::default(), &admission).unwrap();
         self.delivery.ring.place(key.index, &ours).unwrap();
         self.slots.open(key, false);
