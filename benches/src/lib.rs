@@ -8,7 +8,7 @@ use uringcast_engine::broker::outlet::{Flushed, Outlet, Payload};
 use uringcast_engine::limits::BATCH_ENTRIES;
 use uringcast_engine::wire::frame::Opcode;
 use uringcast_engine::{
-    ChannelName, Config, EventName, JsonObject, Now, Publication, ShardId, Time,
+    ChannelName, Config, EventName, JsonObject, Now, Publication, Service, ServiceId, ShardId, Time,
 };
 
 /// Takes every write and forgets it: what is left is the broker's own cost.
@@ -81,12 +81,18 @@ pub fn publication(channel: &str, bytes: usize) -> Publication {
 
 /// A hub of one shard with `subscribers` live subscribers of channel `bench:0`.
 pub fn hub(subscribers: usize) -> Hub {
-    let config = Config { message_rate: 0, ..Config::default() };
+    let config = Config::from(Service { message_rate: 0, ..Service::default() });
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, subscribers, 7);
     let peer = "127.0.0.1:1".parse().expect("an address");
     let subscribe = client_text(r#"{"type":"subscribe","room":"bench:0"}"#);
     for _ in 0..subscribers {
-        let admission = Admission { peer, secure: false, over_capacity: false, token: None };
+        let admission = Admission {
+            service: ServiceId(0),
+            peer,
+            secure: false,
+            over_capacity: false,
+            token: None,
+        };
         let key = hub.admit(at(0), &admission).expect("room for all");
         hub.handle_received(at(0), key, &mut subscribe.clone());
         hub.poll_transmit(at(0), &mut Nowhere::default(), &mut NoLanes);

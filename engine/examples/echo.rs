@@ -5,19 +5,18 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use uringcast_engine::{Config, Engine, Protocol};
+use uringcast_engine::{Config, Engine, Protocol, Service};
 
 /// Room for the suites: their largest message is 16 MiB, and they may be slow to read its echo.
 pub(crate) fn config(listen: SocketAddr) -> Config {
-    Config {
+    let service = Service {
         listen: vec![listen],
         protocol: Protocol::Echo,
         max_message: 64 << 20,
-        max_outbox: 128 << 20,
         message_rate: 0,
-        metrics: false,
-        ..Config::default()
-    }
+        ..Service::default()
+    };
+    Config { max_outbox: 128 << 20, metrics: false, ..Config::from(service) }
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

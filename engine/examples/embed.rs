@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use uringcast_engine::{
-    ChannelName, Config, Engine, EventName, JsonObject, Publication, Publisher,
+    ChannelName, Config, Engine, EventName, JsonObject, Publication, Publisher, Service, ServiceId,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -19,17 +19,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         let _ = stop.send(());
     })?;
 
-    let engine = Engine::start(Config {
+    let engine = Engine::start(Config::from(Service {
+        name: "clock".into(),
         listen: vec!["127.0.0.1:0".parse()?],
-        server_name: "clock".into(),
-        ..Config::default()
-    })?;
+        ..Service::default()
+    }))?;
     for address in engine.local_addrs() {
         println!("listening on ws://{address} with {} shards", engine.shards());
     }
 
     let (quit, quitting) = mpsc::channel();
-    let publisher = engine.publisher();
+    let publisher = engine.publisher(ServiceId(0));
     let clock = thread::spawn(move || tell_the_time(&publisher, &quitting));
 
     // Both ways out are fine: the signal, or the time being over.

@@ -9,6 +9,7 @@ use std::time::Duration;
 pub use access::{Access, AuthMode, Rule};
 
 use crate::limits;
+use crate::types::ServiceId;
 
 /// Which protocol the connections of an engine speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,18 +55,21 @@ impl Default for Retention {
     }
 }
 
-/// Settings of an engine. [`Config::default`] listens nowhere; set `listen`.
+/// What one service of an engine is: who may connect where, and what it says. Channels are its
+/// own: one of the same name at another service is another channel.
 #[derive(Clone, Debug)]
-pub struct Config {
-    /// The `server` of the welcome message and of every metric.
-    pub server_name: String,
+pub struct Service {
+    /// The `server` of the welcome message and of the service's metrics.
+    pub name: String,
     /// The `message` of the welcome message.
     pub welcome: String,
+    /// Further keys of the welcome message's `data`, other than [`Service::WELCOME_KEYS`].
+    pub welcome_extra: serde_json::Map<String, serde_json::Value>,
     /// Addresses every shard listens on. Port 0 takes a free port.
     pub listen: Vec<SocketAddr>,
-    /// Number of shards; `None` takes one per core the process may use.
-    pub shards: Option<usize>,
-    /// Open connections of the whole engine.
+    /// Serve TLS with this configuration.
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Open connections of the service, on all shards together.
     pub max_connections: usize,
     /// Bytes of one inbound message.
     pub max_message: usize,
@@ -73,22 +77,55 @@ pub struct Config {
     pub message_rate: u32,
     /// Authentication, permissions and caps.
     pub access: Access,
-    /// Channels one shard knows at most.
-    pub max_channels: usize,
     /// Whether a client may publish without authentication.
     pub anonymous_publish: bool,
-    /// Bytes of replies a laggard may be owed.
-    pub max_outbox: usize,
     /// What connections speak.
     pub protocol: Protocol,
     /// Which field replies repeat.
     pub correlation: Correlation,
+}
+
+impl Service {
+    /// The keys that every welcome message has, and that `welcome_extra` may not.
+    pub const WELCOME_KEYS: [&str; 6] =
+        ["connection_id", "server", "message", "authenticated", "tls_mode", "secure"];
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Service {
+            name: "uringcast".into(),
+            welcome: "Connected to uringcast".into(),
+            welcome_extra: serde_json::Map::new(),
+            listen: Vec::new(),
+            tls: None,
+            max_connections: limits::DEFAULT_MAX_CONNECTIONS,
+            max_message: limits::DEFAULT_MAX_MESSAGE,
+            message_rate: limits::DEFAULT_MESSAGE_RATE,
+            access: Access::default(),
+            anonymous_publish: false,
+            protocol: Protocol::default(),
+            correlation: Correlation::default(),
+        }
+    }
+}
+
+/// Settings of an engine. [`Config::default`] has one service that listens nowhere; set its
+/// `listen`.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The services, at most [`limits::MAX_SERVICES`]; a [`ServiceId`] is a place in this list.
+    pub services: Vec<Service>,
+    /// Number of shards; `None` takes one per core the process may use.
+    pub shards: Option<usize>,
+    /// Channels one shard knows at most.
+    pub max_channels: usize,
+    /// Bytes of replies a laggard may be owed.
+    pub max_outbox: usize,
     /// How much of the past is kept.
     pub retention: Retention,
     /// Silence before a PING, and again before the connection is given up.
     pub keepalive: Duration,
-    /// Serve TLS with this configuration.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
     /// Keep no counters and histograms; every recording call is then free.
     pub metrics: bool,
 }
@@ -96,23 +133,27 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Config {
-            server_name: "uringcast".into(),
-            welcome: "Connected to uringcast".into(),
-            listen: Vec::new(),
+            services: vec![Service::default()],
             shards: None,
-            max_connections: limits::DEFAULT_MAX_CONNECTIONS,
-            max_message: limits::DEFAULT_MAX_MESSAGE,
-            message_rate: limits::DEFAULT_MESSAGE_RATE,
-            access: Access::default(),
             max_channels: limits::MAX_CHANNELS_PER_SHARD,
-            anonymous_publish: false,
             max_outbox: limits::DEFAULT_OUTBOX,
-            protocol: Protocol::default(),
-            correlation: Correlation::default(),
             retention: Retention::default(),
             keepalive: limits::DEFAULT_KEEPALIVE,
-            tls: None,
             metrics: true,
         }
+    }
+}
+
+impl From<Service> for Config {
+    /// An engine with this service alone.
+    fn from(service: Service) -> Config {
+        Config { services: vec![service], ..Config::default() }
+    }
+}
+
+impl std::ops::Index<ServiceId> for Config {
+    type Output = Service;
+    fn index(&self, id: ServiceId) -> &Service {
+        &self.services[id.index()]
     }
 }

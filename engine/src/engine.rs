@@ -29,25 +29,24 @@ use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};
 use crate::shard::Question;
 use crate::sync::Heartbeat;
 use crate::telemetry::Snapshot;
-use crate::types::Time;
+use crate::types::{ServiceId, Time};
 use control::Control;
 
 /// A running engine. Dropping it without [`Engine::drain`] ends all connections at once.
 ///
 /// ```
 /// use std::time::Duration;
-/// use uringcast_engine::{ChannelName, Config, Engine, EventName, JsonObject, Publication, Seq};
+/// use uringcast_engine::{
+///     ChannelName, Config, Engine, EventName, JsonObject, Publication, Seq, Service, ServiceId,
+/// };
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let engine = Engine::start(Config {
-///     listen: vec!["127.0.0.1:0".parse()?],
-///     shards: Some(1),
-///     ..Config::default()
-/// })?;
+/// let service = Service { listen: vec!["127.0.0.1:0".parse()?], ..Service::default() };
+/// let engine = Engine::start(Config { shards: Some(1), ..Config::from(service) })?;
 /// println!("subscribe at ws://{}", engine.local_addrs()[0]);
 ///
 /// // A handle for any thread; the ticket can also be awaited.
-/// let ticket = engine.publisher().try_publish(Publication {
+/// let ticket = engine.publisher(ServiceId(0)).try_publish(Publication {
 ///     channel: ChannelName::parse("news:today")?,
 ///     event: EventName::parse("news.published")?,
 ///     data: JsonObject::parse(br#"{"title": "Hello"}"#)?,
@@ -60,7 +59,9 @@ use control::Control;
 /// ```
 #[derive(Debug)]
 pub struct Engine {
-    addresses: Vec<SocketAddr>,
+    /// By service.
+    names: Vec<String>,
+    addresses: Vec<(ServiceId, SocketAddr)>,
     control: Arc<Control>,
     heartbeats: Vec<Arc<Heartbeat>>,
     snapshots: Receiver<Box<Snapshot>>,
@@ -90,9 +91,20 @@ impl Engine {
         start::start(config, crate::shard::run)
     }
 
-    /// The addresses it listens on, with the ports that port 0 stood for.
-    pub fn local_addrs(&self) -> &[SocketAddr] {
-        &self.addresses
+    /// The service of this name.
+    pub fn service(&self, name: &str) -> Option<ServiceId> {
+        self.names.iter().position(|known| known == name).map(|place| ServiceId(place as u8))
+    }
+
+    /// The addresses it listens on, service by service, with the ports that port 0 stood for.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(|&(_, address)| address).collect()
+    }
+
+    /// The addresses that one service listens on.
+    pub fn service_addrs(&self, service: ServiceId) -> Vec<SocketAddr> {
+        let own = |&(of, address): &(ServiceId, _)| (of == service).then_some(address);
+        self.addresses.iter().filter_map(own).collect()
     }
 
     /// Number of shards.
@@ -100,9 +112,13 @@ impl Engine {
         self.heartbeats.len()
     }
 
-    /// A handle to publish with.
-    pub fn publisher(&self) -> Publisher {
-        Publisher::new(Arc::clone(&self.control))
+    /// A handle to publish into the channels of a service.
+    ///
+    /// # Panics
+    /// When the engine has no such service.
+    pub fn publisher(&self, service: ServiceId) -> Publisher {
+        assert!(service.index() < self.names.len(), "{service:?} is none of {:?}", self.names);
+        Publisher::new(Arc::clone(&self.control), service)
     }
 
     /// Where tokens come from that clients show, if [`Access::mode`](crate::Access::mode) is not
@@ -112,13 +128,18 @@ impl Engine {
         Verifications { questions: self.questions.clone(), control }
     }
 
-    /// Up to `limit` channels from `cursor` on (start with 0), and the cursor of the next page,
-    /// `None` after the last. Channels that come and go meanwhile may be missed or seen. A page
-    /// may be short or empty though others follow: it ends with its shard, has at most
+    /// Up to `limit` channels of a service from `cursor` on (start with 0), and the cursor of the
+    /// next page, `None` after the last. Channels that come and go meanwhile may be missed or
+    /// seen. A page may be short or empty though others follow: it ends with its shard, has at most
     /// [`CHANNELS_PAGE`](crate::limits::CHANNELS_PAGE) channels, and is to be asked for again when
     /// too many others are being asked for.
-    pub async fn channels(&self, cursor: u64, limit: usize) -> (Vec<ChannelInfo>, Option<u64>) {
-        channels::page(&self.control, cursor, limit).await
+    pub async fn channels(
+        &self,
+        service: ServiceId,
+        cursor: u64,
+        limit: usize,
+    ) -> (Vec<ChannelInfo>, Option<u64>) {
+        channels::page(&self.control, service, cursor, limit).await
     }
 
     /// Gives every snapshot that the shards have sent since the last call to `visit`.

@@ -56,12 +56,12 @@ pub mod telemetry;
 mod types;
 pub mod wire;
 
-pub use config::{Access, AuthMode, Config, Correlation, Protocol, Retention, Rule};
+pub use config::{Access, AuthMode, Config, Correlation, Protocol, Retention, Rule, Service};
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
     Verification, Verifications,
 };
 pub use types::{
     ChannelName, ChannelPattern, ConnectionKey, Epoch, EventName, Identity, JsonObject,
-    JsonObjectError, NameError, Now, Publication, Refused, Seq, ShardId, Time, Verdict,
+    JsonObjectError, NameError, Now, Publication, Refused, Seq, ServiceId, ShardId, Time, Verdict,
 };

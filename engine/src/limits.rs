@@ -10,10 +10,13 @@ pub const MAX_CHANNEL_NAME: usize = 200;
 pub const MAX_EVENT_NAME: usize = 200;
 /// Shards of one engine: interest in a channel is one `u64` bitmap.
 pub const MAX_SHARDS: usize = 64;
+/// Services of one engine: the original family's seven, and as many again. Each has counters and
+/// histograms of its own in every snapshot.
+pub const MAX_SERVICES: usize = 16;
 /// Connections one shard can hold: the kernel bounds a ring's registered files by the process's
 /// descriptor limit, so this is only the ceiling of the tables.
 pub const MAX_CONNECTIONS_PER_SHARD: usize = 1 << 20;
-/// Open connections of a whole server unless configured: the original family's figure.
+/// Open connections of a service unless configured: the original family's figure.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 1_000;
 /// Bytes of one inbound message; the original's default.
 pub const DEFAULT_MAX_MESSAGE: usize = 1 << 20;
@@ -114,9 +117,9 @@ pub const fn per_lane(entries: usize, shards: usize) -> usize {
     if shards > FULL_LANE_SHARDS { entries * FULL_LANE_SHARDS / shards } else { entries }
 }
 
-/// Bytes of the broker's record of a connection: generation, phase and flags 8, random part of the
-/// id 8, peer 18, rate buckets 16, operation 4, subscriptions 16, reader 16, boxes for the laggard
-/// and for who it is 16.
+/// Bytes of the broker's record of a connection: generation, phase, flags and service 9, random
+/// part of the id 8, peer 18, rate buckets 16, operation 4, subscriptions 16, reader 16, boxes for
+/// the laggard and for who it is 16.
 pub const CONNECTION_RECORD: usize = 104;
 /// Bytes of the shell's record of a slot: generation, what is armed on it, how it ends.
 pub const SLOT_RECORD: usize = 16;
@@ -174,7 +177,7 @@ pub const LINGER_BYTES: usize = 256 << 10;
 /// Listen queue of one listener; the kernel caps it at net.core.somaxconn.
 pub const LISTEN_BACKLOG: i32 = 4_096;
 
-/// Channel classes that metrics tell apart; further ones are `other`.
+/// Channel classes of one service that metrics tell apart; further ones are `other`.
 pub const MAX_CLASSES: usize = 100;
 /// Channels in one page of a listing: every shard counts their subscribers in one turn.
 pub const CHANNELS_PAGE: usize = 1_000;

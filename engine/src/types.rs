@@ -26,6 +26,17 @@ impl ShardId {
     }
 }
 
+/// A service of the engine: its place in [`Config::services`](crate::Config::services).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceId(pub u8);
+
+impl ServiceId {
+    /// The service as an index into per-service tables.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 /// Position of a message in its channel: rises by one with each message, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Seq(pub u64);
@@ -100,40 +111,49 @@ fn check_name(text: &str, limit: usize) -> Result<(), NameError> {
     }
 }
 
-/// Name of a channel: 1 to 200 bytes of UTF-8 without control characters.
+/// Name of a channel: 1 to 200 bytes of UTF-8 without control characters, and the service whose
+/// channel it is. The same text at two services names two channels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ChannelName(Arc<str>);
+pub struct ChannelName {
+    service: ServiceId,
+    text: Arc<str>,
+}
 
 impl ChannelName {
-    /// Checks and keeps a name.
+    /// Checks and keeps a name, for now at the first service.
     ///
     /// # Errors
     /// [`NameError`] when it is empty, too long or has a control character.
     pub fn parse(text: &str) -> Result<ChannelName, NameError> {
         check_name(text, MAX_CHANNEL_NAME)?;
-        Ok(ChannelName(text.into()))
+        Ok(ChannelName { service: ServiceId::default(), text: text.into() })
+    }
+
+    /// The channel of this name at `service`.
+    #[must_use]
+    pub fn at(self, service: ServiceId) -> ChannelName {
+        ChannelName { service, ..self }
+    }
+
+    /// Whose channel it is.
+    pub fn service(&self) -> ServiceId {
+        self.service
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The part before the first `:`, by which metrics group channels.
     pub fn class(&self) -> &str {
-        self.0.split(':').next().unwrap_or(&self.0)
+        self.text.split(':').next().unwrap_or(&self.text)
     }
 }
 
 impl fmt::Display for ChannelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::borrow::Borrow<str> for ChannelName {
-    fn borrow(&self) -> &str {
-        &self.0
+        self.text.fmt(f)
     }
 }
 
@@ -182,7 +202,7 @@ impl JsonObject {
 /// One message to be broadcast.
 #[derive(Clone, Debug)]
 pub struct Publication {
-    /// Where it goes.
+    /// Where it goes. A [`Publisher`](crate::Publisher) makes it a channel of its service.
     pub channel: ChannelName,
     /// The envelope's `event`.
     pub event: EventName,

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 pub use api_keys::{ApiKey, ApiKeys, KeyLine};
 pub use keys::{KeyError, Keys};
-use uringcast_engine::{Engine, Verdict, Verifications};
+use uringcast_engine::{Engine, Refused, Verdict, Verifications};
 
 use crate::files;
 use crate::limits::VERIFIER_NICE;
@@ -93,22 +93,35 @@ impl Verifier {
             Err(problem) => tracing::error!("{problem} The keys of before stay in force."),
         }
     }
+}
+
+/// The verifiers of all services; `None` where nobody is asked. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Verifiers(Arc<[Option<Verifier>]>);
+
+impl Verifiers {
+    /// Verifiers by service, in the engine's order.
+    pub fn new(by_service: Vec<Option<Verifier>>) -> Verifiers {
+        Verifiers(by_service.into())
+    }
+
+    /// Reads again what has changed.
+    pub fn reload(&self) {
+        self.0.iter().flatten().for_each(Verifier::reload);
+    }
 
     /// Starts threads that verify what the engine's clients show, and end with the engine.
     ///
     /// # Errors
     /// The system has no thread for us.
-    pub fn start(
-        self: &Arc<Self>,
-        engine: &Engine,
-        threads: usize,
-    ) -> io::Result<Vec<JoinHandle<()>>> {
+    pub fn start(&self, engine: &Engine, threads: usize) -> io::Result<Vec<JoinHandle<()>>> {
+        let needed = self.0.iter().flatten().next().map_or(0, |_| threads);
         let start = |number| {
-            let (verifier, queue) = (Arc::clone(self), engine.verifications());
+            let (verifiers, queue) = (self.clone(), engine.verifications());
             let name = format!("verifier-{number}");
-            thread::Builder::new().name(name).spawn(move || verifier.work(&queue))
+            thread::Builder::new().name(name).spawn(move || verifiers.work(&queue))
         };
-        (0..threads).map(start).collect()
+        (0..needed).map(start).collect()
     }
 
     fn work(&self, queue: &Verifications) {
@@ -118,7 +131,11 @@ impl Verifier {
             tracing::warn!("a verifier keeps its priority: {error}");
         }
         while let Some(verification) = queue.next() {
-            let verdict = self.verify(verification.token());
+            let verifier = self.0.get(verification.service().index()).and_then(Option::as_ref);
+            let verdict = match verifier {
+                Some(verifier) => verifier.verify(verification.token()),
+                None => Err(Refused::Invalid),
+            };
             verification.answer(verdict);
         }
     }

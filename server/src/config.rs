@@ -4,13 +4,12 @@ mod auth;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use tls::{Home, Identity, Tls};
 use uringcast_engine as engine;
 
-use crate::auth::{ApiKeys, Verifier};
+use crate::auth::{ApiKeys, Verifiers};
 use crate::settings::value::Host;
 use crate::settings::{Problem, Problems, Settings};
 
@@ -29,8 +28,10 @@ pub struct Config {
     pub metrics: Vec<SocketAddr>,
     /// What publishers must send.
     pub api_keys: ApiKeys,
-    /// What clients' tokens are verified with, and by how many threads.
-    pub verifier: Option<(Arc<Verifier>, usize)>,
+    /// What clients' tokens are verified with, by service.
+    pub verifiers: Verifiers,
+    /// Threads that do it.
+    pub auth_threads: usize,
     /// Time for clients on shutdown.
     pub drain: Duration,
 }
@@ -82,21 +83,27 @@ impl Config {
             control,
             metrics,
             api_keys,
-            verifier: verifier.map(|verifier| (verifier, s.auth_threads.0)),
+            verifiers: Verifiers::new(vec![verifier]),
+            auth_threads: s.auth_threads.0,
             drain: s.drain_timeout.0,
         })
     }
 
     /// Whether clients outside this machine can reach a port that is not encrypted.
     pub fn is_exposed_without_tls(&self) -> bool {
-        self.tls.is_none() && self.engine.listen.iter().any(|a| !a.ip().is_loopback())
+        self.tls.is_none() && self.listen().any(|a| !a.ip().is_loopback())
+    }
+
+    /// Where clients connect.
+    fn listen(&self) -> impl Iterator<Item = &SocketAddr> {
+        self.engine.services.iter().flat_map(|service| &service.listen)
     }
 
     /// Every name and address that an automatic certificate must be valid for.
     pub fn certificate_names(&self) -> Vec<String> {
         let mut names = self.names.clone();
         names.extend(["localhost", "127.0.0.1", "::1"].map(String::from));
-        names.extend(self.engine.listen.iter().map(|address| address.ip().to_string()));
+        names.extend(self.listen().map(|address| address.ip().to_string()));
         let mut seen = std::collections::HashSet::new();
         names.retain(|name| seen.insert(name.clone()));
         names
@@ -109,20 +116,25 @@ fn canonical(host: &str) -> String {
 }
 
 fn engine_config(s: &Settings, listen: Vec<SocketAddr>) -> engine::Config {
-    engine::Config {
-        server_name: s.server_name.0.clone(),
+    let service = engine::Service {
+        name: s.server_name.0.clone(),
         welcome: s.welcome_message.0.clone(),
+        welcome_extra: Default::default(),
         listen,
-        shards: s.shards.map(|shards| shards.0),
+        tls: None,
         max_connections: s.max_connections.0,
         max_message: s.max_message_size.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
         access: auth::access(s),
-        max_channels: s.shard_channels.0,
         anonymous_publish: s.anonymous_publish,
-        max_outbox: s.max_outbox.0,
         protocol: engine::Protocol::Envelope,
         correlation: s.correlation,
+    };
+    engine::Config {
+        services: vec![service],
+        shards: s.shards.map(|shards| shards.0),
+        max_channels: s.shard_channels.0,
+        max_outbox: s.max_outbox.0,
         retention: engine::Retention {
             frames: s.log_frames.0,
             bytes: s.log_bytes.0,
@@ -130,7 +142,6 @@ fn engine_config(s: &Settings, listen: Vec<SocketAddr>) -> engine::Config {
             shard_bytes: s.shard_log_bytes.0,
         },
         keepalive: s.keepalive_interval.0,
-        tls: None,
         metrics: !s.no_metrics,
     }
 }

@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 use tokio::sync::RwLock;
-use uringcast_engine::{DrainReport, Engine, Publisher};
+use uringcast_engine::{DrainReport, Engine, Publisher, ServiceId};
 
 use crate::auth::ApiKeys;
 use crate::limits::MAX_PUBLISH_BODY;
@@ -37,7 +37,7 @@ pub struct Control {
 impl Control {
     /// Takes the engine over. `max_data` is the largest `data` document in bytes.
     pub fn new(engine: Engine, metrics: Option<Metrics>, max_data: usize) -> Control {
-        let publisher = engine.publisher();
+        let publisher = engine.publisher(ServiceId(0));
         Control { engine: RwLock::new(Some(engine)), publisher, metrics, max_data }
     }
 

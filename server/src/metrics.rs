@@ -14,7 +14,7 @@ use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
 use uringcast_engine::Engine;
 use uringcast_engine::telemetry::{
-    ConnectionError, Count, Gauge, MessageError, MessageType, Snapshot, Totals,
+    ConnectionError, Count, Gauge, MessageError, MessageType, ServiceStats, Snapshot, Totals,
 };
 
 pub use requests::Requests;
@@ -33,11 +33,12 @@ impl Metrics {
     /// The media type of [`Metrics::render`].
     pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// Metrics of the server called `server`, with as many shards as the engine has.
-    pub fn new(server: &str, tls: bool, shards: usize) -> Metrics {
-        let totals = Arc::new(Mutex::new(Totals::new(shards)));
-        let shown: Box<dyn Collector> = Box::new(Shown::new(server, tls, Arc::clone(&totals)));
-        let requests = Requests::new(server);
+    /// Metrics of an engine called `engine` with these services, in their order, and as many
+    /// shards as it has.
+    pub fn new(engine: &str, services: &[Named], shards: usize) -> Metrics {
+        let totals = Arc::new(Mutex::new(Totals::new(shards, services.len())));
+        let shown: Box<dyn Collector> = Box::new(Shown::new(engine, services, Arc::clone(&totals)));
+        let requests = Requests::new(engine);
         let registry = Registry::new();
         for collector in [shown, requests.collector(), Box::new(ProcessCollector::for_self())] {
             registry.register(collector).expect("no two of our metrics have one name");
@@ -75,10 +76,20 @@ fn lock(totals: &Mutex<Totals>) -> MutexGuard<'_, Totals> {
     totals.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A service as its metrics name it.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// The `server` label.
+    pub server: String,
+    /// Whether its `tls_mode` is `wss`.
+    pub tls: bool,
+}
+
 /// The totals as Prometheus's data model.
 struct Shown {
-    server: String,
-    tls_mode: &'static str,
+    /// The `server` label of what the services share.
+    engine: String,
+    services: Vec<Named>,
     totals: Arc<Mutex<Totals>>,
     descs: Vec<Desc>,
 }
@@ -96,10 +107,10 @@ impl Collector for Shown {
 type Labels<'a> = &'a [(&'a str, &'a str)];
 
 impl Shown {
-    fn new(server: &str, tls: bool, totals: Arc<Mutex<Totals>>) -> Shown {
-        let (server, tls_mode) = (server.to_owned(), if tls { "wss" } else { "ws" });
-        let mut shown = Shown { server, tls_mode, totals, descs: Vec::new() };
-        let empty = shown.families(&Totals::new(0));
+    fn new(engine: &str, services: &[Named], totals: Arc<Mutex<Totals>>) -> Shown {
+        let (engine, services) = (engine.to_owned(), services.to_vec());
+        let mut shown = Shown { engine, services, totals, descs: Vec::new() };
+        let empty = shown.families(&Totals::new(0, shown.services.len()));
         let desc = |family: &MetricFamily| {
             let (name, help) = (family.name().to_owned(), family.help().to_owned());
             Desc::new(name, help, vec!["server".into()], Default::default())
@@ -119,82 +130,98 @@ impl Shown {
     }
 
     fn family_connections(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
-        let mode: Labels<'_> = &[("tls_mode", self.tls_mode)];
-        let counters = &totals.counters;
+        let mode = |named: &Named| [("tls_mode", if named.tls { "wss" } else { "ws" })];
         all.push(family(
             "websocket_connections_total",
             "WebSocket connections established.",
             MetricType::COUNTER,
-            vec![self.counter(mode, counters.connections)],
+            self.each(totals, |name, stats| counter(&name.server, &mode(name), stats.connections)),
         ));
         all.push(family(
             "websocket_connections_active",
             "WebSocket connections open now.",
             MetricType::GAUGE,
-            vec![self.gauge(mode, totals.gauge(Gauge::Connections))],
+            self.each(totals, |name, stats| gauge(&name.server, &mode(name), stats.open)),
         ));
-        let error = |error: &ConnectionError| {
-            let labels = [("error_type", error.label())];
-            self.counter(&labels, counters.connection_errors[*error as usize])
+        let errors = |name: &Named, stats: &ServiceStats| {
+            let error = |error: &ConnectionError| {
+                let labels = [("error_type", error.label())];
+                counter(&name.server, &labels, stats.connection_errors[*error as usize])
+            };
+            ConnectionError::ALL.iter().map(error).collect::<Vec<_>>()
         };
         all.push(family(
             "websocket_connection_errors_total",
             "Connections that failed, or were ended for the peer's fault, by reason.",
             MetricType::COUNTER,
-            ConnectionError::ALL.iter().map(error).collect(),
+            self.each(totals, errors).into_iter().flatten().collect(),
         ));
     }
 
     fn family_messages(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
-        let counters = &totals.counters;
-        let both = |kind: &MessageType| {
-            let (kind, i) = (("message_type", kind.label()), *kind as usize);
-            let sent = self.counter(&[kind, ("direction", "sent")], counters.sent[i]);
-            let received = self.counter(&[kind, ("direction", "received")], counters.received[i]);
-            [sent, received]
+        let messages = |name: &Named, stats: &ServiceStats| {
+            let both = |kind: &MessageType| {
+                let (kind, i) = (("message_type", kind.label()), *kind as usize);
+                let one =
+                    |direction, n| counter(&name.server, &[kind, ("direction", direction)], n);
+                [one("sent", stats.sent[i]), one("received", stats.received[i])]
+            };
+            MessageType::ALL.iter().flat_map(both).collect::<Vec<_>>()
         };
         all.push(family(
             "websocket_messages_total",
             "Messages sent and received; a broadcast counts once per delivery.",
             MetricType::COUNTER,
-            MessageType::ALL.iter().flat_map(both).collect(),
+            self.each(totals, messages).into_iter().flatten().collect(),
         ));
-        let error = |error: &MessageError| {
-            let labels = [("error_type", error.label())];
-            self.counter(&labels, counters.message_errors[*error as usize])
+        let errors = |name: &Named, stats: &ServiceStats| {
+            let error = |error: &MessageError| {
+                let labels = [("error_type", error.label())];
+                counter(&name.server, &labels, stats.message_errors[*error as usize])
+            };
+            MessageError::ALL.iter().map(error).collect::<Vec<_>>()
         };
         all.push(family(
             "websocket_message_errors_total",
             "Messages that were not served or not delivered, by reason.",
             MetricType::COUNTER,
-            MessageError::ALL.iter().map(error).collect(),
+            self.each(totals, errors).into_iter().flatten().collect(),
         ));
-        let handling = |kind: &MessageType| {
-            let times = totals.handling[*kind as usize].as_ref();
-            self.histogram(&[("message_type", kind.label())], times, &LATENCY_BOUNDS)
+        let handling = |name: &Named, stats: &ServiceStats| {
+            let one = |kind: &MessageType| {
+                let times = stats.handling[*kind as usize].as_ref();
+                let labels = [("message_type", kind.label())];
+                histogram(&name.server, &labels, times, &LATENCY_BOUNDS)
+            };
+            MessageType::ALL.iter().map(one).collect::<Vec<_>>()
         };
         all.push(family(
             "websocket_latency_seconds",
             "Time to handle one inbound message.",
             MetricType::HISTOGRAM,
-            MessageType::ALL.iter().map(handling).collect(),
+            self.each(totals, handling).into_iter().flatten().collect(),
         ));
     }
 
     fn family_broadcasts(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
-        let classes = || totals.classes.values().map(|class| ([("channel", &*class.name)], class));
+        let classes = || {
+            totals.classes.values().map(|class| {
+                let server = &*self.services[class.service.index()].server;
+                (server, [("channel", &*class.name)], class)
+            })
+        };
         all.push(family(
             "websocket_broadcast_total",
             "Broadcasts, by class of channel: its name up to the first colon.",
             MetricType::COUNTER,
-            classes().map(|(labels, class)| self.counter(&labels, class.broadcasts)).collect(),
+            classes().map(|(s, l, class)| counter(s, &l, class.broadcasts)).collect(),
         ));
         all.push(family(
             "websocket_broadcast_duration_seconds",
             "From accepting a broadcast to handing the last live subscriber's bytes to the kernel.",
             MetricType::HISTOGRAM,
             classes()
-                .map(|(l, class)| self.histogram(&l, Some(&class.broadcast), &DURATION_BOUNDS))
+                .map(|(s, l, class)| histogram(s, &l, Some(&class.broadcast), &DURATION_BOUNDS))
                 .collect(),
         ));
         all.push(family(
@@ -202,7 +229,7 @@ impl Shown {
             "From accepting a broadcast to handing one subscriber's bytes to the kernel.",
             MetricType::HISTOGRAM,
             classes()
-                .map(|(l, class)| self.histogram(&l, Some(&class.delivery), &DURATION_BOUNDS))
+                .map(|(s, l, class)| histogram(s, &l, Some(&class.delivery), &DURATION_BOUNDS))
                 .collect(),
         ));
     }
@@ -210,74 +237,80 @@ impl Shown {
     fn engine_own(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
         for what in Count::ALL {
             let name = format!("uringcast_{}_total", what.label());
-            let metric = self.counter(&[], totals.count(*what));
+            let metric = counter(&self.engine, &[], totals.count(*what));
             all.push(family(&name, help::count(*what), MetricType::COUNTER, vec![metric]));
         }
         for what in Gauge::ALL {
             let name = format!("uringcast_{}", what.label());
-            let metric = self.gauge(&[], totals.gauge(*what));
+            let metric = gauge(&self.engine, &[], totals.gauge(*what));
             all.push(family(&name, help::gauge(*what), MetricType::GAUGE, vec![metric]));
         }
         all.push(family(
             "uringcast_catch_up_duration_seconds",
             "Time a subscriber that fell behind needed to be live again.",
             MetricType::HISTOGRAM,
-            vec![self.histogram(&[], Some(&totals.catch_up), &LATENCY_BOUNDS)],
+            vec![histogram(&self.engine, &[], Some(&totals.catch_up), &LATENCY_BOUNDS)],
         ));
         all.push(family(
             "uringcast_build_info",
             "The running version, as a label; always 1.",
             MetricType::GAUGE,
-            vec![self.gauge(&[("version", env!("CARGO_PKG_VERSION"))], 1)],
+            vec![gauge(&self.engine, &[("version", env!("CARGO_PKG_VERSION"))], 1)],
         ));
     }
 
-    fn labels(&self, more: Labels<'_>) -> Vec<LabelPair> {
-        let pair = |(name, value): (&str, &str)| {
-            let mut pair = LabelPair::default();
-            pair.set_name(name.to_owned());
-            pair.set_value(value.to_owned());
-            pair
-        };
-        [("server", self.server.as_str())]
-            .into_iter()
-            .chain(more.iter().copied())
-            .map(pair)
-            .collect()
+    /// One of something for every service.
+    fn each<T>(&self, totals: &Totals, one: impl Fn(&Named, &ServiceStats) -> T) -> Vec<T> {
+        self.services.iter().zip(&totals.services).map(|(name, stats)| one(name, stats)).collect()
     }
+}
 
-    fn counter(&self, labels: Labels<'_>, value: u64) -> Metric {
-        let mut counter = proto::Counter::default();
-        counter.set_value(value as f64);
-        let mut metric = Metric::from_label(self.labels(labels));
-        metric.set_counter(counter);
-        metric
-    }
+fn labels(server: &str, more: Labels<'_>) -> Vec<LabelPair> {
+    let pair = |(name, value): (&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.to_owned());
+        pair.set_value(value.to_owned());
+        pair
+    };
+    [("server", server)].into_iter().chain(more.iter().copied()).map(pair).collect()
+}
 
-    fn gauge(&self, labels: Labels<'_>, value: u64) -> Metric {
-        let mut gauge = proto::Gauge::default();
-        gauge.set_value(value as f64);
-        let mut metric = Metric::from_label(self.labels(labels));
-        metric.set_gauge(gauge);
-        metric
-    }
+fn counter(server: &str, more: Labels<'_>, value: u64) -> Metric {
+    let mut counter = proto::Counter::default();
+    counter.set_value(value as f64);
+    let mut metric = Metric::from_label(labels(server, more));
+    metric.set_counter(counter);
+    metric
+}
 
-    fn histogram(&self, l: Labels<'_>, times: Option<&Histogram<u64>>, bounds: &[u64]) -> Metric {
-        let folded = buckets::fold(times, bounds);
-        let bucket = |(bound, count): (&u64, &u64)| {
-            let mut bucket = proto::Bucket::default();
-            bucket.set_upper_bound(buckets::seconds(*bound));
-            bucket.set_cumulative_count(*count);
-            bucket
-        };
-        let mut histogram = proto::Histogram::default();
-        histogram.set_sample_count(folded.count);
-        histogram.set_sample_sum(folded.sum);
-        histogram.set_bucket(bounds.iter().zip(&folded.cumulative).map(bucket).collect());
-        let mut metric = Metric::from_label(self.labels(l));
-        metric.set_histogram(histogram);
-        metric
-    }
+fn gauge(server: &str, more: Labels<'_>, value: u64) -> Metric {
+    let mut gauge = proto::Gauge::default();
+    gauge.set_value(value as f64);
+    let mut metric = Metric::from_label(labels(server, more));
+    metric.set_gauge(gauge);
+    metric
+}
+
+fn histogram(
+    server: &str,
+    more: Labels<'_>,
+    times: Option<&Histogram<u64>>,
+    bounds: &[u64],
+) -> Metric {
+    let folded = buckets::fold(times, bounds);
+    let bucket = |(bound, count): (&u64, &u64)| {
+        let mut bucket = proto::Bucket::default();
+        bucket.set_upper_bound(buckets::seconds(*bound));
+        bucket.set_cumulative_count(*count);
+        bucket
+    };
+    let mut histogram = proto::Histogram::default();
+    histogram.set_sample_count(folded.count);
+    histogram.set_sample_sum(folded.sum);
+    histogram.set_bucket(bounds.iter().zip(&folded.cumulative).map(bucket).collect());
+    let mut metric = Metric::from_label(labels(server, more));
+    metric.set_histogram(histogram);
+    metric
 }
 
 fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {

@@ -10,14 +10,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
-use uringcast_engine::{Engine, StartError};
+use uringcast_engine::{Engine, Service, StartError};
 
-use crate::auth::Verifier;
+use crate::auth::Verifiers;
 use crate::certs::{self, Served};
 use crate::config::{Config, Home};
 use crate::http::{self, Control};
 use crate::limits::JWKS_INTERVAL;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Named};
 use crate::settings::{Problem, Problems, Settings};
 
 /// Why the server could not start.
@@ -81,19 +81,21 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         Some(tls) => Some(certs::load(tls, &config.certificate_names())?),
         None => None,
     };
-    config.engine.tls = served.as_ref().map(|served| Arc::clone(&served.config));
+    for service in &mut config.engine.services {
+        service.tls = served.as_ref().map(|served| Arc::clone(&served.config));
+    }
     announce(&config, served.as_ref());
-    let max_data = config.engine.max_message;
-    let (name, tls) = (config.engine.server_name.clone(), config.tls.is_some());
-    let verifier = config.verifier.take();
+    let max_data = config.engine.services[0].max_message;
+    let tls = config.tls.is_some();
+    let named = |service: &Service| Named { server: service.name.clone(), tls };
+    let services: Vec<Named> = config.engine.services.iter().map(named).collect();
+    let verifiers = std::mem::take(&mut config.verifiers);
     let engine = Engine::start(config.engine)?;
-    let verifiers = match &verifier {
-        Some((verifier, threads)) => verifier.start(&engine, *threads)?,
-        None => Vec::new(),
-    };
-    let watch = verifier.map(|(verifier, _)| tokio::spawn(watch_keys(verifier)));
+    let verifying = verifiers.start(&engine, config.auth_threads)?;
+    let watch = tokio::spawn(watch_keys(verifiers));
     let has_metrics = !metrics_ports.is_empty();
-    let metrics = has_metrics.then(|| Metrics::new(&name, tls, engine.shards()));
+    let metrics =
+        has_metrics.then(|| Metrics::new(&services[0].server, &services, engine.shards()));
     let line = listening(&engine, served.as_ref(), &control_ports, &metrics_ports)?;
     let control = Arc::new(Control::new(engine, metrics, max_data));
 
@@ -123,19 +125,19 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     }
     let _ = stop.send(true);
     ports.join_all().await;
-    watch.inspect(tokio::task::JoinHandle::abort);
+    watch.abort();
     // They end with the engine, whose shards have.
-    verifiers.into_iter().for_each(|thread| drop(thread.join()));
+    verifying.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
 }
 
 /// Follows the file of keys.
-async fn watch_keys(verifier: Arc<Verifier>) {
+async fn watch_keys(verifiers: Verifiers) {
     let mut tick = interval(JWKS_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        verifier.reload();
+        verifiers.reload();
     }
 }
 

@@ -85,7 +85,8 @@ fn the_certificate_s_directory_follows_the_xdg_rules() {
 fn hosts_are_addresses_or_names_and_each_counts_once() {
     let flags = ["--host=127.0.0.1", "--host=[::1],localhost", "--host=127.0.0.1", "--port=9000"];
     let config = resolve(&flags).unwrap();
-    let listen: Vec<String> = config.engine.listen.iter().map(ToString::to_string).collect();
+    let listen: Vec<String> =
+        config.engine.services[0].listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:9000", "[::1]:9000"]);
     assert_eq!(config.certificate_names(), ["127.0.0.1", "::1", "localhost"]);
     let said = resolve(&["--host=no-such-host.invalid"]).unwrap_err();
@@ -133,8 +134,10 @@ fn only_plain_text_beyond_loopback_is_worth_a_warning() {
 
 #[test]
 fn defaults_of_the_server_are_defaults_of_the_engine() {
+    use uringcast_engine::{Config, Service};
     let ours = resolve(&[]).unwrap().engine;
-    let theirs = uringcast_engine::Config { listen: ours.listen.clone(), ..Default::default() };
+    let listen = ours.services[0].listen.clone();
+    let theirs: Config = Service { listen, ..Service::default() }.into();
     assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
 }
 

@@ -8,29 +8,32 @@ use std::process::{Command, Stdio};
 use uringcast_engine::telemetry::{
     ConnectionError, Count, Gauge, MessageError, MessageType, Recorder,
 };
-use uringcast_engine::{ChannelName, ShardId};
-use uringcast_server::metrics::Metrics;
+use uringcast_engine::{ChannelName, ServiceId, ShardId};
+use uringcast_server::metrics::{Metrics, Named};
 
+/// The only service.
+const ONE: ServiceId = ServiceId(0);
 const MS: u64 = 1_000_000;
 
 /// Two shards that have done a little of everything.
 fn busy() -> Metrics {
-    let metrics = Metrics::new("orders", true, 2);
+    let metrics = Metrics::new("orders", &[Named { server: "orders".into(), tls: true }], 2);
     for shard in 0..2 {
-        let mut recorder = Recorder::new(ShardId(shard), true);
+        let mut recorder = Recorder::new(ShardId(shard), 1, true);
         for class in ["workflow:1", "pool:7", "a\"b\\c:1"] {
             let class = recorder.class_of(&ChannelName::parse(class).unwrap());
             recorder.broadcast_accepted(class);
             recorder.delivered(class, 80_000, 10, 128);
             recorder.broadcast_done(class, 3 * MS);
         }
-        recorder.connected();
+        recorder.connected(ONE);
         recorder.set(Gauge::Connections, 5);
-        recorder.received(MessageType::Subscribe, 40_000);
-        recorder.received(MessageType::Request, 20_000_000_000);
-        recorder.sent(MessageType::Response);
-        recorder.connection_error(ConnectionError::SlowConsumer);
-        recorder.message_error(MessageError::DecodeError);
+        recorder.set_open(ONE, 5);
+        recorder.received(ONE, MessageType::Subscribe, 40_000);
+        recorder.received(ONE, MessageType::Request, 20_000_000_000);
+        recorder.sent(ONE, MessageType::Response);
+        recorder.connection_error(ONE, ConnectionError::SlowConsumer);
+        recorder.message_error(ONE, MessageError::DecodeError);
         recorder.count(Count::Turns, 9);
         recorder.caught_up(700 * MS);
         metrics.absorb(&recorder.swap(None));
@@ -151,7 +154,9 @@ fn durations_are_cumulative_buckets_in_seconds() {
 
 #[test]
 fn every_value_of_a_bounded_label_is_there_from_the_start() {
-    let scrape = Scrape::parse(&Metrics::new("s", false, 1).render().unwrap());
+    let scrape = Scrape::parse(
+        &Metrics::new("s", &[Named { server: "s".into(), tls: false }], 1).render().unwrap(),
+    );
     let texts = |all: Vec<&str>| all.into_iter().map(String::from).collect::<BTreeSet<_>>();
     let kinds = texts(MessageType::ALL.iter().map(|kind| kind.label()).collect());
     let errors = texts(ConnectionError::ALL.iter().map(|error| error.label()).collect());

@@ -12,7 +12,7 @@ use super::close::{CloseReason, Phase};
 use super::effect::Effect;
 use super::hub::Hub;
 use super::lifecycle::Admission;
-use super::permits::Grants;
+use super::permits::{Grants, Permits};
 use super::session::Message;
 use crate::config::AuthMode;
 use crate::limits::{AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN};
@@ -66,7 +66,7 @@ pub(super) struct Gatekeeper {
 impl Hub {
     /// Starts the session of an upgraded connection: welcome, silence or verification.
     pub(super) fn begin_session(&mut self, now: Now, key: ConnectionKey, admission: &Admission) {
-        let mode = self.config.access.mode;
+        let mode = self.access(key).mode;
         self.connections[key.index].flags.secure = admission.secure;
         match &admission.token {
             Some(token) if mode != AuthMode::Off => {
@@ -83,9 +83,10 @@ impl Hub {
     /// Bytes that a message of this connection may have.
     pub(super) fn message_limit(&self, key: ConnectionKey) -> usize {
         let unknown = |auth: &Auth| auth.known.is_none();
+        let most = self.service(key).max_message;
         match self.connections[key.index].auth.as_deref().is_some_and(unknown) {
-            true => self.config.max_message.min(MAX_AUTH_MESSAGE),
-            false => self.config.max_message,
+            true => most.min(MAX_AUTH_MESSAGE),
+            false => most,
         }
     }
 
@@ -115,11 +116,12 @@ impl Hub {
             Ok(text) => Inbound::parse(text),
             Err(bytes) => Inbound::parse_binary(bytes),
         };
-        self.handled.push(parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind));
+        let kind = parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind);
+        self.handled.push((self.connections[key.index].service, kind));
         let Ok(inbound) = parsed else {
             return self.close(now.mono, key, CloseReason::AuthError);
         };
-        let correlation = inbound.correlation(self.config.correlation);
+        let correlation = inbound.correlation(self.service(key).correlation);
         match Request::parse(&inbound) {
             Ok(Request::Auth { token }) => self.show_token(now, key, correlation, token),
             _ => self.require_token(now, key, correlation, CloseReason::AuthRequired),
@@ -146,7 +148,7 @@ impl Hub {
         correlation: Option<&str>,
         token: Option<Secret>,
     ) {
-        if self.config.access.mode == AuthMode::Off {
+        if self.access(key).mode == AuthMode::Off {
             let text = "Unknown request event: auth";
             return self.refuse(now, key, correlation, ErrorCode::UnknownRequest, text);
         }
@@ -182,7 +184,8 @@ impl Hub {
             return self.conclude(now, key, Err(Refused::Overload));
         }
         self.gatekeeper.verifying += 1;
-        self.effects.push_back(Effect::Authenticate { key, token });
+        let service = self.connections[key.index].service;
+        self.effects.push_back(Effect::Authenticate { service, key, token });
     }
 
     /// The answer to [`Effect::Authenticate`], which each gets once.
@@ -241,7 +244,7 @@ impl Hub {
             Some(Some(left)) => Some(now.mono + left),
             Some(None) => return Err("Invalid or expired token"),
         };
-        let grants = self.permits.grants(&identity.permissions);
+        let grants = self.permits(key).grants(&identity.permissions);
         let auth = self.connections[key.index].auth.get_or_insert_default();
         if let Some(old) = &auth.known
             && !(*old.user == *identity.user && grants.cover(old.grants))
@@ -274,7 +277,10 @@ impl Hub {
             Some(known) if known.expires.is_some_and(|at| at <= now.mono) => {
                 self.close(now.mono, key, CloseReason::TokenExpired);
             }
-            Some(_) => self.recorder.connection_error(ConnectionError::AuthFailed),
+            Some(_) => {
+                let service = self.connections[key.index].service;
+                self.recorder.connection_error(service, ConnectionError::AuthFailed);
+            }
         }
     }
 
@@ -310,6 +316,10 @@ impl Hub {
         }
     }
 
+    fn permits(&self, key: ConnectionKey) -> &Permits {
+        &self.permits[self.connections[key.index].service.index()]
+    }
+
     fn grants(&self, key: ConnectionKey) -> Option<Grants> {
         let auth = self.connections[key.index].auth.as_deref()?;
         auth.known.as_ref().map(|known| known.grants)
@@ -317,16 +327,16 @@ impl Hub {
 
     /// Whether a client may have a channel.
     pub(super) fn may_subscribe(&self, key: ConnectionKey, channel: &str) -> bool {
-        self.config.access.mode == AuthMode::Off
-            || self.permits.may_subscribe(self.grants(key).unwrap_or_default(), channel)
+        self.access(key).mode == AuthMode::Off
+            || self.permits(key).may_subscribe(self.grants(key).unwrap_or_default(), channel)
     }
 
     /// Whether a client may publish to a channel.
     pub(super) fn may_publish(&self, key: ConnectionKey, channel: &str) -> bool {
         let known = self.grants(key);
         match known {
-            Some(grants) => self.permits.may_publish(grants, channel),
-            None => self.config.anonymous_publish,
+            Some(grants) => self.permits(key).may_publish(grants, channel),
+            None => self.service(key).anonymous_publish,
         }
     }
 

@@ -118,7 +118,8 @@ impl Hub {
                 *count -= 1;
             }
             tracing::debug!(errno, "write failed");
-            self.recorder.message_error(MessageError::SendFailed);
+            let service = self.connections[key.index].service;
+            self.recorder.message_error(service, MessageError::SendFailed);
             self.lose(at, key);
             return;
         }
@@ -130,7 +131,8 @@ impl Hub {
                     Owed::After(taken) => self.split(at, index, from, to, taken),
                     Owed::Sealed(rest) => {
                         let frames = self.channels[index].log.range(from, to).count();
-                        self.recorder.replayed(frames as u64);
+                        let service = self.connections[key.index].service;
+                        self.recorder.replayed(service, frames as u64);
                         (Some(Payload::Sealed(rest, 0)), to.next())
                     }
                     Owed::Dead(_) => return,
@@ -171,7 +173,7 @@ impl Hub {
                 return (None, frame.first);
             }
             if taken < len {
-                self.recorder.replayed(1);
+                self.recorder.replayed(channel.name.service(), 1);
                 return (Some(Payload::Frame(frame.clone(), taken)), frame.seq.next());
             }
             taken -= len;

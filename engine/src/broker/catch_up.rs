@@ -217,7 +217,7 @@ impl Hub {
                 if joined.is_empty() && bytes.len() >= self.bounds.chunk {
                     laggard.cursors[turn].next = frame.seq.next();
                     laggard.turn += 1;
-                    self.recorder.replayed(1);
+                    self.recorder.replayed(channel.name.service(), 1);
                     return Next::Write(Payload::Frame(frame.clone(), 0));
                 }
                 if joined.len() + bytes.len() > self.bounds.chunk {
@@ -227,7 +227,7 @@ impl Hub {
                 laggard.cursors[turn].next = frame.seq.next();
                 count += 1;
             }
-            self.recorder.replayed(count);
+            self.recorder.replayed(channel.name.service(), count);
             let rest = laggard.cursors[turn].next <= handed;
             // A channel that got nothing, its frame being too large for what was left, is next.
             laggard.turn += usize::from(count > 0 || !rest);

@@ -112,7 +112,7 @@ pub(crate) struct Channels {
 }
 
 impl Channels {
-    pub(crate) fn find(&self, name: &str) -> Option<u32> {
+    pub(crate) fn find(&self, name: &ChannelName) -> Option<u32> {
         self.by_name.get(name).copied()
     }
 
@@ -146,7 +146,7 @@ impl Channels {
 
     pub(crate) fn remove(&mut self, index: u32) -> Option<Channel> {
         let channel = self.slots[index as usize].take()?;
-        self.by_name.remove(channel.name.as_str());
+        self.by_name.remove(&channel.name);
         self.free.push(index);
         Some(channel)
     }

@@ -70,12 +70,12 @@ impl Hub {
                 return;
             }
             self.clock.deadlines.pop_front();
-            if self.connections.get(key).is_none_or(|c| c.phase != phase) {
+            let Some(connection) = self.connections.get(key).filter(|c| c.phase == phase) else {
                 continue;
-            }
+            };
             match phase {
                 Phase::Closing => {
-                    self.recorder.connection_error(ConnectionError::Timeout);
+                    self.recorder.connection_error(connection.service, ConnectionError::Timeout);
                     self.half_close(now, key);
                 }
                 _ => self.end(key),

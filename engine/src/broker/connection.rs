@@ -9,7 +9,7 @@ use super::close::Phase;
 use super::laggard::Laggard;
 use super::rate::{Bucket, ByteBucket};
 use crate::limits::CONNECTION_RECORD;
-use crate::types::{ConnectionKey, ShardId};
+use crate::types::{ConnectionKey, ServiceId, ShardId};
 use crate::wire::frame::Reader;
 
 /// No operation.
@@ -21,6 +21,7 @@ pub(crate) struct Connection {
     pub(crate) generation: u16,
     pub(crate) phase: Phase,
     pub(crate) flags: Flags,
+    pub(crate) service: ServiceId,
     /// The random part of the connection's id.
     pub(crate) nonce: u64,
     ip: [u8; 16],

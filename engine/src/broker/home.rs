@@ -55,7 +55,7 @@ impl Hub {
                 self.answers.push_back((from, answer));
             }
             Request::Leave { channel, token } => {
-                if let Some(index) = self.channels.find(channel.as_str()) {
+                if let Some(index) = self.channels.find(&channel) {
                     self.channels[index].used_at = now.mono;
                     self.drop_interest(index, |i| i.shard == from && i.token == token);
                 }

@@ -35,9 +35,9 @@ use super::permits::Permits;
 use super::retention::Retained;
 use super::session::PendingPublish;
 use super::transmit::Reply;
-use crate::config::Config;
+use crate::config::{Access, Config, Service};
 use crate::telemetry::{Gauge, MessageType, Recorder};
-use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, ShardId};
+use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, ServiceId, ShardId};
 use crate::wire::encoder::Encoder;
 
 use super::lifecycle::DrainState;
@@ -48,7 +48,8 @@ pub struct Hub {
     /// Public so that the shell may record its own counts.
     pub recorder: Recorder,
     pub(super) config: Arc<Config>,
-    pub(super) permits: Permits,
+    /// By service.
+    pub(super) permits: Vec<Permits>,
     pub(super) gatekeeper: Gatekeeper,
     pub(super) bounds: Bounds,
     pub(super) shard: ShardId,
@@ -79,7 +80,9 @@ pub struct Hub {
     pub(super) subscriptions: usize,
     pub(super) drain: DrainState,
     /// Kinds of the messages handled since the shell last timed them.
-    pub(super) handled: Vec<MessageType>,
+    pub(super) handled: Vec<(ServiceId, MessageType)>,
+    /// Connections not yet released, by service.
+    pub(super) open: Vec<usize>,
 }
 
 /// What the hub keeps about its lanes to and from one other shard.
@@ -121,8 +124,8 @@ impl Hub {
         seed: u64,
     ) -> Hub {
         Hub {
-            recorder: Recorder::new(shard, config.metrics),
-            permits: Permits::new(&config.access),
+            recorder: Recorder::new(shard, config.services.len(), config.metrics),
+            permits: config.services.iter().map(|each| Permits::new(&each.access)).collect(),
             gatekeeper: Gatekeeper::default(),
             bounds: Bounds::default(),
             shard,
@@ -149,6 +152,7 @@ impl Hub {
             subscriptions: 0,
             drain: DrainState::default(),
             handled: Vec::new(),
+            open: vec![0; config.services.len()],
             config,
         }
     }
@@ -156,7 +160,8 @@ impl Hub {
     /// The shard that sequences a channel. The same on every shard of one engine.
     pub fn home_of(channel: &ChannelName, shards: usize) -> ShardId {
         // FNV-1a, and a finalizer: without it names that differ in their last byte share a home.
-        let hash = channel.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        let bytes = std::iter::once(channel.service().0).chain(channel.as_str().bytes());
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -176,13 +181,16 @@ impl Hub {
     /// Times the messages handled since the last call: `ns` nanoseconds for all of them.
     pub fn record_handling(&mut self, ns: u64) {
         let each = ns / self.handled.len().max(1) as u64;
-        for kind in self.handled.drain(..) {
-            self.recorder.received(kind, each);
+        for (service, kind) in self.handled.drain(..) {
+            self.recorder.received(service, kind, each);
         }
     }
 
     /// Brings the gauges up to date, before a snapshot is taken.
     pub fn update_gauges(&mut self) {
+        for (service, &open) in self.open.iter().enumerate() {
+            self.recorder.set_open(ServiceId(service as u8), open);
+        }
         self.recorder.set(Gauge::Connections, self.connections.len());
         self.recorder.set(Gauge::Channels, self.channels.len());
         self.recorder.set(Gauge::Subscriptions, self.subscriptions);
@@ -191,12 +199,18 @@ impl Hub {
         self.recorder.set(Gauge::LogBytes, self.retained.bytes);
     }
 
-    /// Channels homed here from slot `from` on, at most `limit`, and the slot to go on from.
-    pub fn channels(&self, from: u32, limit: usize) -> (Vec<ChannelEntry>, Option<u32>) {
+    /// A service's channels homed here from slot `from` on, at most `limit`, and the slot to go on
+    /// from.
+    pub fn channels(
+        &self,
+        service: ServiceId,
+        from: u32,
+        limit: usize,
+    ) -> (Vec<ChannelEntry>, Option<u32>) {
         let mut page = Vec::new();
         for index in from..self.channels.slots() {
             let Some(channel) = self.channels.get(index) else { continue };
-            if !matches!(channel.link, Link::Home(_)) {
+            if !matches!(channel.link, Link::Home(_)) || channel.name.service() != service {
                 continue;
             }
             if page.len() == limit {
@@ -214,7 +228,7 @@ impl Hub {
     /// Subscribers on this shard of each named channel.
     pub fn subscribers(&self, names: &[ChannelName]) -> Vec<u64> {
         let count = |name: &ChannelName| {
-            let index = self.channels.find(name.as_str())?;
+            let index = self.channels.find(name)?;
             Some(self.channels[index].live.len() as u64)
         };
         names.iter().map(|name| count(name).unwrap_or(0)).collect()
@@ -222,7 +236,7 @@ impl Hub {
 
     /// Finds or makes a channel; `None` when the table is full.
     pub(super) fn channel(&mut self, now: Now, name: &ChannelName) -> Option<u32> {
-        if let Some(index) = self.channels.find(name.as_str()) {
+        if let Some(index) = self.channels.find(name) {
             self.channels[index].used_at = now.mono;
             return Some(index);
         }
@@ -246,6 +260,16 @@ impl Hub {
         let class = self.recorder.class_of(name);
         let epoch = Epoch(self.rng.u64(1..));
         Some(self.channels.add(name, class, link, epoch, now.mono))
+    }
+
+    /// The settings a connection lives under.
+    pub(super) fn service(&self, key: ConnectionKey) -> &Service {
+        &self.config[self.connections[key.index].service]
+    }
+
+    /// Who may connect and do what, where a connection is.
+    pub(super) fn access(&self, key: ConnectionKey) -> &Access {
+        &self.service(key).access
     }
 
     /// The channel has something new for its live set or for other shards.

@@ -12,13 +12,15 @@ use super::hub::Hub;
 use super::rate::{Bucket, ByteBucket};
 use crate::limits::{CLOSE_TIMEOUT, DRAIN_TICKS};
 use crate::telemetry::{ConnectionError, Count};
-use crate::types::{ConnectionKey, Now, Time};
+use crate::types::{ConnectionKey, Now, ServiceId, Time};
 use crate::wire::Secret;
 use crate::wire::frame::{self, Event, FrameError};
 
 /// How an HTTP upgrade ended, as the hub is told by [`Hub::admit`].
 #[derive(Clone, Debug)]
 pub struct Admission {
+    /// Whose listener it came by.
+    pub service: ServiceId,
     /// The other end.
     pub peer: SocketAddr,
     /// Whether TLS is on.
@@ -54,24 +56,28 @@ impl Hub {
     /// A connection was upgraded. `None` when the table is full: drop the socket.
     /// Over capacity it is admitted only to be closed with 1013.
     pub fn admit(&mut self, now: Now, admission: &Admission) -> Option<ConnectionKey> {
+        let service = admission.service;
         let Some(key) = self.connections.admit() else {
-            self.recorder.connection_error(ConnectionError::Descriptors);
+            self.recorder.connection_error(service, ConnectionError::Descriptors);
             return None;
         };
         let nonce = self.rng.u64(..);
         let connection = &mut self.connections[key.index];
+        connection.service = service;
         connection.set_peer(admission.peer);
         connection.nonce = nonce;
         connection.flags = Flags::default();
         connection.operation = NO_OPERATION;
-        connection.rate = Bucket::full(self.config.message_rate, now.mono);
-        connection.bytes = ByteBucket::full(self.config.access.byte_rate, now.mono);
+        connection.rate = Bucket::full(self.config[service].message_rate, now.mono);
+        let byte_rate = self.config[service].access.byte_rate;
+        connection.bytes = ByteBucket::full(byte_rate, now.mono);
         self.gate.open(key.index);
         if key.index as usize >= self.last_rx.len() {
             self.last_rx.resize(key.index as usize + 1, 0);
         }
         self.last_rx[key.index as usize] = now.mono.seconds();
-        self.recorder.connected();
+        self.recorder.connected(service);
+        self.open[service.index()] += 1;
         if admission.over_capacity {
             self.close(now.mono, key, CloseReason::MaxConnections);
         } else if self.drain != DrainState::No {
@@ -152,14 +158,17 @@ impl Hub {
                 ReceiveEnd::TlsFault => ConnectionError::Protocol,
                 ReceiveEnd::Eof | ReceiveEnd::Reset => ConnectionError::Reset,
             };
-            self.recorder.connection_error(error);
+            self.recorder.connection_error(connection.service, error);
         }
         self.end(key);
     }
 
     /// After `Effect::CancelReceive`: nothing is armed on the slot any more (invariant 12).
     pub fn handle_receive_ended(&mut self, _now: Now, key: ConnectionKey) {
-        if self.connections.get(key).is_some_and(|c| c.phase == Phase::Ending) {
+        if let Some(connection) = self.connections.get(key)
+            && connection.phase == Phase::Ending
+        {
+            self.open[connection.service.index()] -= 1;
             self.connections.release(key.index);
             self.effects.push_back(Effect::Release(key));
         }
@@ -173,7 +182,7 @@ impl Hub {
             return;
         }
         if let Some(error) = reason.error() {
-            self.recorder.connection_error(error);
+            self.recorder.connection_error(connection.service, error);
             tracing::info!(peer = %connection.peer(), ?reason, "closing connection");
         }
         self.leave_all(now, key);
@@ -211,7 +220,7 @@ impl Hub {
     pub(super) fn lose(&mut self, _now: Time, key: ConnectionKey) {
         let Some(connection) = self.connections.get(key) else { return };
         if connection.phase == Phase::Open {
-            self.recorder.connection_error(ConnectionError::Reset);
+            self.recorder.connection_error(connection.service, ConnectionError::Reset);
         }
         self.end(key);
     }
@@ -271,7 +280,7 @@ impl Hub {
 
     /// Counts inbound bytes; over the rate the client is not read until they are paid for.
     fn limit_bytes(&mut self, now: Time, key: ConnectionKey, bytes: usize) {
-        let rate = self.config.access.byte_rate;
+        let rate = self.access(key).byte_rate;
         let owed = self.connections[key.index].bytes.take(rate, bytes, now);
         if let Some(wait) = owed {
             self.recorder.count(Count::BytePauses, 1);

@@ -79,7 +79,7 @@ impl Hub {
     ) {
         let Action::Subscribe { since } = order.action else {
             for name in &order.names {
-                if let Some(index) = self.channels.find(name.as_str()) {
+                if let Some(index) = self.channels.find(name) {
                     self.leave(now.mono, key, index);
                 }
             }
@@ -132,10 +132,10 @@ impl Hub {
     ) -> Option<(u32, bool)> {
         let subscriptions = &self.connections[key.index].subscriptions;
         let old = |index: &u32| subscriptions.get(*index).is_some();
-        if let Some(index) = self.channels.find(name.as_str()).filter(old) {
+        if let Some(index) = self.channels.find(name).filter(old) {
             return Some((index, false));
         }
-        let room = have < self.config.access.max_subscriptions;
+        let room = have < self.access(key).max_subscriptions;
         room.then(|| self.channel(now, name)).flatten().map(|index| (index, true))
     }
 

@@ -28,19 +28,21 @@ pub(super) type Message<'a> = Result<&'a str, &'a [u8]>;
 impl Hub {
     /// The first message of a connection.
     pub(super) fn welcome(&mut self, now: Now, key: ConnectionKey, authenticated: bool) {
-        if self.config.protocol == Protocol::Echo {
+        let config = self.config.clone();
+        let service = &config[self.connections[key.index].service];
+        if service.protocol == Protocol::Echo {
             return;
         }
         let connection = &self.connections[key.index];
         let (nonce, secure) = (connection.nonce, connection.flags.secure);
         let id = connection_id(self.shard, key, nonce).to_string();
-        let config = self.config.clone();
         let welcome = Welcome {
             connection_id: &id,
-            server: &config.server_name,
-            message: &config.welcome,
+            server: &service.name,
+            message: &service.welcome,
             authenticated,
             secure,
+            extra: &service.welcome_extra,
         };
         let stamp = self.stamp(now);
         let mut out = Vec::new();
@@ -50,7 +52,8 @@ impl Hub {
 
     /// A whole data message of an open connection.
     pub(super) fn handle_message(&mut self, now: Now, key: ConnectionKey, message: Message<'_>) {
-        if self.config.protocol == Protocol::Echo {
+        let service = self.connections[key.index].service;
+        if self.config[service].protocol == Protocol::Echo {
             return self.echo(key, message);
         }
         if !self.let_in(now, key, message) {
@@ -60,8 +63,9 @@ impl Hub {
             Ok(text) => Inbound::parse(text),
             Err(bytes) => Inbound::parse_binary(bytes),
         };
-        self.handled.push(parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind));
-        let rate = self.config.message_rate;
+        let kind = parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind);
+        self.handled.push((service, kind));
+        let rate = self.config[service].message_rate;
         if let Err(wait_ms) = self.connections[key.index].rate.take(rate, now.mono) {
             return self.too_fast(now, key, wait_ms, parsed.ok());
         }
@@ -91,14 +95,14 @@ impl Hub {
     ) {
         let seconds = f64::from(wait_ms) / 1_000.0;
         let text = format!("Message rate limit exceeded. Retry after {seconds:.3} seconds.");
-        let rule = self.config.correlation;
+        let rule = self.service(key).correlation;
         let correlation = inbound.as_ref().and_then(|inbound| inbound.correlation(rule));
         self.refuse(now, key, correlation, ErrorCode::RateLimitExceeded, &text);
         self.pause(now.mono + std::time::Duration::from_millis(wait_ms.into()), key);
     }
 
     fn handle_inbound(&mut self, now: Now, key: ConnectionKey, inbound: &Inbound<'_>) {
-        let correlation = inbound.correlation(self.config.correlation);
+        let correlation = inbound.correlation(self.service(key).correlation);
         let request = match Request::parse(inbound) {
             Ok(request) => request,
             Err(fault) => {
@@ -127,7 +131,9 @@ impl Hub {
         }
     }
 
-    fn order(&mut self, now: Now, key: ConnectionKey, order: Order) {
+    fn order(&mut self, now: Now, key: ConnectionKey, mut order: Order) {
+        let service = self.connections[key.index].service;
+        order.names = order.names.into_iter().map(|name| name.at(service)).collect();
         let correlation = order.correlation.clone();
         if !self.take_order(now, key, order) {
             let text = format!("More than {MAX_WAITING_OPERATIONS} requests waiting");
@@ -141,8 +147,9 @@ impl Hub {
         now: Now,
         key: ConnectionKey,
         correlation: Option<&str>,
-        publication: Publication,
+        mut publication: Publication,
     ) {
+        publication.channel = publication.channel.at(self.connections[key.index].service);
         if !self.may_publish(key, publication.channel.as_str()) {
             let text = format!("Not authorized to publish to {}", publication.channel);
             return self.refuse(now, key, correlation, ErrorCode::Forbidden, &text);
@@ -201,7 +208,8 @@ impl Hub {
         let stamp = self.stamp(now);
         let mut out = Vec::new();
         self.encoder.busy(stamp, correlation, BUSY_PAUSE.as_secs_f64(), &mut out);
-        self.recorder.message_error(crate::telemetry::MessageError::Busy);
+        let service = self.connections[key.index].service;
+        self.recorder.message_error(service, crate::telemetry::MessageError::Busy);
         self.answer(key, MessageType::Error, out);
         self.pause(now.mono + BUSY_PAUSE, key);
     }
@@ -254,7 +262,7 @@ impl Hub {
         let stamp = self.stamp(now);
         let correlation = order.correlation.as_deref();
         for error in order.failed.iter().filter_map(|(_, code)| code.counted_as()) {
-            self.recorder.message_error(error);
+            self.recorder.message_error(self.connections[key.index].service, error);
         }
         let subscribed = matches!(order.action, Action::Subscribe { .. });
         let listed = Listed { subscribed, channels: &order.names, failed: &order.failed };
@@ -273,7 +281,7 @@ impl Hub {
         text: &str,
     ) {
         if let Some(error) = code.counted_as() {
-            self.recorder.message_error(error);
+            self.recorder.message_error(self.connections[key.index].service, error);
         }
         let stamp = self.stamp(now);
         let mut out = Vec::new();
@@ -296,7 +304,7 @@ impl Hub {
     }
 
     fn answer(&mut self, key: ConnectionKey, kind: MessageType, frame: Vec<u8>) {
-        self.recorder.sent(kind);
+        self.recorder.sent(self.connections[key.index].service, kind);
         self.reply(key, frame, false);
     }
 

@@ -6,7 +6,7 @@ use super::control::Control;
 use crate::broker::hub::ChannelEntry;
 use crate::limits::CHANNELS_PAGE;
 use crate::shard::Command;
-use crate::types::{ChannelName, Epoch, Seq};
+use crate::types::{ChannelName, Epoch, Seq, ServiceId};
 
 /// One channel as [`Engine::channels`](super::Engine::channels) lists it.
 #[derive(Clone, Debug)]
@@ -41,6 +41,7 @@ impl Cursor {
 /// See [`Engine::channels`](super::Engine::channels).
 pub(super) async fn page(
     control: &Control,
+    service: ServiceId,
     cursor: u64,
     limit: usize,
 ) -> (Vec<ChannelInfo>, Option<u64>) {
@@ -49,7 +50,7 @@ pub(super) async fn page(
     while let Some(home) = control.mailboxes.get(at.shard) {
         let (reply, listed) = oneshot::async_channel();
         let limit = limit.clamp(1, CHANNELS_PAGE);
-        if home.send_control(Command::List { from: at.slot, limit, reply }).is_err() {
+        if home.send_control(Command::List { service, from: at.slot, limit, reply }).is_err() {
             return (Vec::new(), Some(at.encode()));
         }
         // No answer: the shard has ended.

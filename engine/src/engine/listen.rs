@@ -7,30 +7,36 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::StartError;
 use crate::limits::LISTEN_BACKLOG;
+use crate::types::ServiceId;
 
 /// Every shard's listeners, and the addresses with their real ports.
 #[derive(Debug)]
 pub(super) struct Listening {
     /// By shard, then by address.
-    pub listeners: Vec<Vec<TcpListener>>,
-    pub addresses: Vec<SocketAddr>,
+    pub listeners: Vec<Vec<(ServiceId, TcpListener)>>,
+    /// In the order of the services.
+    pub addresses: Vec<(ServiceId, SocketAddr)>,
 }
 
-/// Listens on each address once per shard; the kernel spreads connections over them.
+/// Listens on each address of each service once per shard; the kernel spreads connections over
+/// them.
 ///
 /// # Errors
 /// [`StartError::Listen`] for the first address that is not to be had.
-pub(super) fn listen(addresses: &[SocketAddr], shards: usize) -> Result<Listening, StartError> {
-    let mut all = Listening {
-        listeners: (0..shards).map(|_| Vec::with_capacity(addresses.len())).collect(),
-        addresses: Vec::with_capacity(addresses.len()),
-    };
-    for &address in addresses {
-        let (sockets, real) =
-            bind(address, shards).map_err(|source| StartError::listen(address, source))?;
-        all.addresses.push(real);
-        for (of_shard, socket) in all.listeners.iter_mut().zip(sockets) {
-            of_shard.push(socket);
+pub(super) fn listen<'a>(
+    services: impl Iterator<Item = &'a [SocketAddr]>,
+    shards: usize,
+) -> Result<Listening, StartError> {
+    let mut all =
+        Listening { listeners: (0..shards).map(|_| Vec::new()).collect(), addresses: Vec::new() };
+    for (service, addresses) in (0..).map(ServiceId).zip(services) {
+        for &address in addresses {
+            let (sockets, real) =
+                bind(address, shards).map_err(|source| StartError::listen(address, source))?;
+            all.addresses.push((service, real));
+            for (of_shard, socket) in all.listeners.iter_mut().zip(sockets) {
+                of_shard.push((service, socket));
+            }
         }
     }
     Ok(all)

@@ -7,21 +7,22 @@ use super::ticket::Part;
 use super::{BatchTicket, Saturated, Ticket};
 use crate::broker::hub::Hub;
 use crate::shard::Command;
-use crate::types::{ChannelName, Publication, ShardId};
+use crate::types::{ChannelName, Publication, ServiceId, ShardId};
 
-/// Publishes from any thread. Cheap to clone. Once the engine drains or is gone, every ticket
-/// resolves to [`Lost::Closed`](super::Lost::Closed).
+/// Publishes into one service's channels from any thread. Cheap to clone. Once the engine drains or
+/// is gone, every ticket resolves to [`Lost::Closed`](super::Lost::Closed).
 #[derive(Clone, Debug)]
 pub struct Publisher {
     control: Arc<Control>,
+    service: ServiceId,
 }
 
 /// Which of so many shards is a channel's home.
 type HomeOf = fn(&ChannelName, usize) -> ShardId;
 
 impl Publisher {
-    pub(super) fn new(control: Arc<Control>) -> Publisher {
-        Publisher { control }
+    pub(super) fn new(control: Arc<Control>, service: ServiceId) -> Publisher {
+        Publisher { control, service }
     }
 
     /// Hands one publication to its channel's home shard, without waiting.
@@ -42,6 +43,7 @@ impl Publisher {
     }
 
     fn send(&self, publication: Publication, home_of: HomeOf) -> Result<Ticket, Saturated> {
+        let publication = self.own(publication);
         let (reply, answer) = oneshot::async_channel();
         // Not serving: the reply is dropped, and so the ticket resolves.
         if self.control.stage.is_serving() {
@@ -51,6 +53,10 @@ impl Publisher {
             permit.send(Command::Publish { items: vec![publication], reply });
         }
         Ok(Ticket(answer))
+    }
+
+    fn own(&self, publication: Publication) -> Publication {
+        Publication { channel: publication.channel.at(self.service), ..publication }
     }
 
     fn send_batch(
@@ -63,6 +69,7 @@ impl Publisher {
             return Ok(BatchTicket::new(len, Vec::new()));
         }
         let mailboxes = &self.control.mailboxes;
+        let batch = batch.into_iter().map(|publication| self.own(publication));
         let groups = group(batch, |channel| home_of(channel, mailboxes.len()));
         // Room everywhere first: until all of it is there, dropping the permits undoes everything.
         let permits = groups
@@ -88,7 +95,10 @@ struct Group {
     places: Vec<usize>,
 }
 
-fn group(batch: Vec<Publication>, home_of: impl Fn(&ChannelName) -> ShardId) -> Vec<Group> {
+fn group(
+    batch: impl IntoIterator<Item = Publication>,
+    home_of: impl Fn(&ChannelName) -> ShardId,
+) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (place, item) in batch.into_iter().enumerate() {
         let home = home_of(&item.channel);

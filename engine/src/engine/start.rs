@@ -11,8 +11,8 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use super::control::Control;
 use super::wiring::{Plan, Wiring};
 use super::{Engine, StartError, listen, machine};
-use crate::config::Config;
-use crate::limits::{MAX_PERMISSIONS, MAX_SHARDS};
+use crate::config::{Config, Service};
+use crate::limits::{MAX_PERMISSIONS, MAX_SERVICES, MAX_SHARDS};
 use crate::shard::Seat;
 use crate::sync::abort;
 
@@ -23,10 +23,15 @@ pub(super) type Ready = Result<(), StartError>;
 pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError> {
     let cores = machine::cores();
     let shards = check(&config, cores.len())?;
-    let files = machine::raise_file_limit(shards, config.listen.len())?;
-    let slots = machine::slots(config.max_connections, shards, files)?;
+    let services = &config.services;
+    let addresses = services.iter().map(|service| service.listen.len()).sum();
+    let files = machine::raise_file_limit(shards, addresses)?;
+    let connections =
+        services.iter().fold(0, |sum: usize, each| sum.saturating_add(each.max_connections));
+    let slots = machine::slots(connections, shards, files)?;
     machine::probe_ring()?;
-    let listening = listen::listen(&config.listen, shards)?;
+    let listening = listen::listen(services.iter().map(|service| &*service.listen), shards)?;
+    let names = services.iter().map(|service| service.name.clone()).collect();
 
     // Twice, because a shard's guard may speak after the shard.
     let (ready, readies) = bounded(2 * shards);
@@ -35,6 +40,7 @@ pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError>
     let Wiring { seats, control, heartbeats, snapshots, twins, questions, started } =
         Wiring::new(plan)?;
     let mut engine = Engine {
+        names,
         addresses: listening.addresses,
         control,
         heartbeats,
@@ -56,18 +62,23 @@ pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError>
 /// Checks the settings. Returns the number of shards.
 fn check(config: &Config, cores: usize) -> Result<usize, StartError> {
     let refuse = |text| Err(StartError::Config(text));
-    if config.listen.is_empty() {
-        return refuse("listen is empty: name at least one address, such as 127.0.0.1:8690".into());
+    let services = config.services.len();
+    if !(1..=MAX_SERVICES).contains(&services) {
+        return refuse(format!("services are {services}: have 1 to {MAX_SERVICES}"));
+    }
+    for (place, service) in config.services.iter().enumerate() {
+        let name = &service.name;
+        if config.services[..place].iter().any(|other| other.name == *name) {
+            return refuse(format!("two services are called {name:?}: give each its own name"));
+        }
+        check_service(service)?;
     }
     let shards = config.shards.unwrap_or(cores.clamp(1, MAX_SHARDS));
     if !(1..=MAX_SHARDS).contains(&shards) {
         return refuse(format!("shards is {shards}: choose 1 to {MAX_SHARDS}"));
     }
     for (name, value) in [
-        ("max_connections", config.max_connections),
         ("max_channels", config.max_channels),
-        ("access.max_subscriptions", config.access.max_subscriptions),
-        ("max_message", config.max_message),
         ("max_outbox", config.max_outbox),
         ("retention.frames", config.retention.frames),
         ("retention.bytes", config.retention.bytes),
@@ -77,18 +88,44 @@ fn check(config: &Config, cores: usize) -> Result<usize, StartError> {
             return refuse(format!("{name} is 0: set it to 1 or more"));
         }
     }
-    let permissions = config.access.permissions().len();
-    if permissions > MAX_PERMISSIONS {
-        return refuse(format!(
-            "access names {permissions} permissions, `publish` included: name {MAX_PERMISSIONS} \
-             at most"
-        ));
-    }
     // Silence is measured in whole seconds.
     if config.keepalive < Duration::from_secs(1) {
         return refuse(format!("keepalive is {:?}: set it to 1 s or more", config.keepalive));
     }
     Ok(shards)
+}
+
+fn check_service(service: &Service) -> Result<(), StartError> {
+    let name = &service.name;
+    let refuse = |text| Err(StartError::Config(text));
+    if service.listen.is_empty() {
+        return refuse(format!(
+            "listen of {name} is empty: name at least one address, such as 127.0.0.1:8690"
+        ));
+    }
+    let access = &service.access;
+    let permissions = access.permissions().len();
+    if permissions > MAX_PERMISSIONS {
+        return refuse(format!(
+            "access of {name} has {permissions} permissions, `publish` included: name \
+             {MAX_PERMISSIONS} at most"
+        ));
+    }
+    for (setting, value) in [
+        ("max_connections", service.max_connections),
+        ("max_message", service.max_message),
+        ("access.max_subscriptions", access.max_subscriptions),
+    ] {
+        if value == 0 {
+            return refuse(format!("{setting} of {name} is 0: set it to 1 or more"));
+        }
+    }
+    match Service::WELCOME_KEYS.iter().find(|key| service.welcome_extra.contains_key(**key)) {
+        Some(key) => {
+            refuse(format!("welcome_extra of {name} has {key}, which is taken: rename it"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn spawn(

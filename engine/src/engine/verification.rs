@@ -7,7 +7,7 @@ use crossbeam::channel::Receiver;
 
 use super::control::Control;
 use crate::shard::{Command, Question};
-use crate::types::{Refused, Verdict};
+use crate::types::{Refused, ServiceId, Verdict};
 
 /// Where verifiers take tokens from. Cheap to clone: one for each thread.
 #[derive(Clone)]
@@ -41,6 +41,11 @@ impl Verification {
     /// The token.
     pub fn token(&self) -> &str {
         self.question.as_ref().map_or("", |question| question.token.expose())
+    }
+
+    /// The service whose client showed it.
+    pub fn service(&self) -> ServiceId {
+        self.question.as_ref().map_or(ServiceId::default(), |question| question.service)
     }
 
     /// Lets the client in, or does not.

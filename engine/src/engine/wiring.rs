@@ -11,7 +11,7 @@ use super::StartError;
 use super::control::Control;
 use super::start::Ready;
 use crate::broker::effect::{Notice, Request};
-use crate::config::Config;
+use crate::config::{Config, Service};
 use crate::limits::{
     FANOUT_LANE, LANE_CREDITS, MAILBOX_MESSAGES, PUBLISH_LANE, SNAPSHOTS_WAITING,
     VERIFICATIONS_PER_SHARD, per_lane,
@@ -19,14 +19,14 @@ use crate::limits::{
 use crate::shard::{Peer, Question, Seat};
 use crate::sync::{Bell, Heartbeat, Lane, Lodgings, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
-use crate::types::ShardId;
+use crate::types::{ServiceId, ShardId};
 
 /// What was decided before anything is connected. Lists are by shard.
 pub(super) struct Plan {
     pub config: Config,
     pub cores: Vec<Option<CoreId>>,
     pub slots: usize,
-    pub listeners: Vec<Vec<TcpListener>>,
+    pub listeners: Vec<Vec<(ServiceId, TcpListener)>>,
     pub ready: Sender<Ready>,
 }
 
@@ -49,9 +49,13 @@ impl Wiring {
         let (snapshots_out, snapshots) = bounded(SNAPSHOTS_WAITING * shards);
         let (ask, questions) = bounded(VERIFICATIONS_PER_SHARD * shards);
         let config = Arc::new(plan.config);
-        let quota = Arc::new(Quota::new(config.max_connections));
-        let most = config.access.max_per_address;
-        let lodgings = (most > 0).then(|| Arc::new(Lodgings::new(most)));
+        let quota = |service: &Service| Quota::new(service.max_connections);
+        let quotas: Arc<[Quota]> = config.services.iter().map(quota).collect();
+        let lodging = |service: &Service| {
+            let most = service.access.max_per_address;
+            (most > 0).then(|| Arc::new(Lodgings::new(most)))
+        };
+        let lodgings: Arc<[_]> = config.services.iter().map(lodging).collect();
         let started = Instant::now();
         let mut seats = Vec::with_capacity(shards);
         for (shard, (listeners, core)) in plan.listeners.into_iter().zip(plan.cores).enumerate() {
@@ -70,8 +74,8 @@ impl Wiring {
                 bell: Arc::clone(&mesh.bells[shard]),
                 mailbox: receiver,
                 peers: (0..shards).map(|other| mesh.peer(shard, other)).collect(),
-                quota: Arc::clone(&quota),
-                lodgings: lodgings.clone(),
+                quotas: Arc::clone(&quotas),
+                lodgings: Arc::clone(&lodgings),
                 ask: ask.clone(),
                 started,
                 snapshots: snapshots_out.clone(),

@@ -12,6 +12,7 @@ use super::desk::{Acceptor, Desk};
 use super::greet::greet;
 use crate::limits::ACCEPT_PAUSE;
 use crate::telemetry::ConnectionError;
+use crate::types::ServiceId;
 
 /// How often the same trouble is logged.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
@@ -25,13 +26,15 @@ enum Trouble {
     Pause,
 }
 
+/// On whose behalf a listener accepts.
+#[derive(Clone)]
+pub(super) struct Host {
+    pub service: ServiceId,
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
 /// Accepts connections until the desk closes, and greets each in a task of its own.
-pub(super) async fn accept(
-    listener: TcpListener,
-    _acceptor: Acceptor,
-    desk: Rc<Desk>,
-    tls: Option<Arc<rustls::ServerConfig>>,
-) {
+pub(super) async fn accept(listener: TcpListener, _acceptor: Acceptor, desk: Rc<Desk>, host: Host) {
     let mut complained: Option<Instant> = None;
     loop {
         desk.room().await;
@@ -40,7 +43,7 @@ pub(super) async fn accept(
         }
         let error = match listener.accept().await {
             Ok((stream, peer)) => {
-                monoio::spawn(greet(stream, peer, desk.begin(), Rc::clone(&desk), tls.clone()));
+                monoio::spawn(greet(stream, peer, desk.begin(), Rc::clone(&desk), host.clone()));
                 continue;
             }
             Err(error) => error,
@@ -51,7 +54,7 @@ pub(super) async fn accept(
         if trouble(&error) == Trouble::Passing {
             continue;
         }
-        desk.error(ConnectionError::Descriptors);
+        desk.error(host.service, ConnectionError::Descriptors);
         if complained.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL) {
             complained = Some(Instant::now());
             tracing::error!(

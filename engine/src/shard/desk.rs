@@ -16,18 +16,21 @@ use crate::config::Config;
 use crate::limits::MAX_HANDSHAKES;
 use crate::sync::{Lodging, Lodgings, Quota};
 use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
+use crate::types::ServiceId;
 use crate::wire::Secret;
 
 /// A connection whose upgrade is done and that waits to be put on the ring.
 pub(super) struct Arrival {
     pub stream: TcpStream,
+    /// Whose listener it came by.
+    pub service: ServiceId,
     pub peer: SocketAddr,
     /// Plaintext that came behind the request.
     pub leftover: Vec<u8>,
     pub tls: Option<TlsSession>,
     /// The peer has said close_notify already.
     pub ended: bool,
-    /// Its place among the engine's connections; `None` when the server is full.
+    /// Its place among the service's connections; `None` when the server is full.
     pub place: Option<Place>,
     /// Its place among those of its address, where these are limited.
     pub lodging: Option<Lodging>,
@@ -37,13 +40,14 @@ pub(super) struct Arrival {
     pub _handshake: Handshake,
 }
 
-/// A place of the engine's quota, given back on drop unless it is kept.
-pub(super) struct Place(Option<Arc<Quota>>);
+/// A place of a service's quota, given back on drop unless it is kept.
+pub(super) struct Place(Option<(Arc<[Quota]>, ServiceId)>);
 
 impl Place {
     /// Takes a place, if there is one.
-    pub(super) fn take(quota: &Arc<Quota>) -> Option<Place> {
-        quota.try_acquire().then(|| Place(Some(Arc::clone(quota))))
+    pub(super) fn take(quotas: &Arc<[Quota]>, service: ServiceId) -> Option<Place> {
+        let taken = quotas[service.index()].try_acquire();
+        taken.then(|| Place(Some((Arc::clone(quotas), service))))
     }
 
     /// Leaves it to the caller to release the place.
@@ -54,8 +58,8 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(quota) = &self.0 {
-            quota.release();
+        if let Some((quotas, service)) = &self.0 {
+            quotas[service.index()].release();
         }
     }
 }
@@ -63,10 +67,10 @@ impl Drop for Place {
 /// What decides who gets in.
 pub(super) struct Doors {
     pub config: Arc<Config>,
-    /// Places of the whole engine.
-    pub quota: Arc<Quota>,
-    /// Connections by address, where these are limited.
-    pub lodgings: Option<Arc<Lodgings>>,
+    /// Places by service.
+    pub quotas: Arc<[Quota]>,
+    /// Connections by service and address, where these are limited.
+    pub lodgings: Arc<[Option<Arc<Lodgings>>]>,
 }
 
 /// Shared by one shard's accept and greet tasks and its turn.
@@ -81,22 +85,24 @@ pub(super) struct Desk {
     /// Accept tasks that wait for one of them to end.
     waiting: RefCell<Vec<Waker>>,
     accepted: Cell<u64>,
-    errors: RefCell<[u32; ConnectionError::COUNT]>,
+    /// By service.
+    errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
 }
 
 impl Desk {
     /// A desk without visitors, whose arrivals set `wake`.
     pub(super) fn new(wake: Rc<Wake>, doors: Doors) -> Desk {
+        let services = doors.config.services.len();
         Desk {
             wake,
+            errors: RefCell::new(vec![[0; ConnectionError::COUNT]; services]),
             doors,
             arrivals: RefCell::default(),
             acceptors: Cell::new(0),
             handshakes: Cell::new(0),
             waiting: RefCell::default(),
             accepted: Cell::new(0),
-            errors: RefCell::new([0; ConnectionError::COUNT]),
             closed: Cell::new(false),
         }
     }
@@ -126,27 +132,31 @@ impl Desk {
         Handshake(Rc::clone(self))
     }
 
-    /// A place for one more connection of the engine.
-    pub(super) fn place(&self) -> Option<Place> {
-        Place::take(&self.doors.quota)
+    /// A place for one more connection of the service.
+    pub(super) fn place(&self, service: ServiceId) -> Option<Place> {
+        Place::take(&self.doors.quotas, service)
     }
 
     /// A place for one more connection of an address; an error when it has too many.
-    pub(super) fn lodging(&self, address: IpAddr) -> Result<Option<Lodging>, ()> {
-        match &self.doors.lodgings {
+    pub(super) fn lodging(
+        &self,
+        service: ServiceId,
+        address: IpAddr,
+    ) -> Result<Option<Lodging>, ()> {
+        match &self.doors.lodgings[service.index()] {
             Some(lodgings) => lodgings.take(address).map(Some).ok_or(()),
             None => Ok(None),
         }
     }
 
     /// Whether a page of this origin may connect.
-    pub(super) fn admits_origin(&self, origin: Option<&str>) -> bool {
-        self.doors.config.access.admits_origin(origin)
+    pub(super) fn admits_origin(&self, service: ServiceId, origin: Option<&str>) -> bool {
+        self.doors.config[service].access.admits_origin(origin)
     }
 
     /// Something went wrong before the broker heard of the connection.
-    pub(super) fn error(&self, error: ConnectionError) {
-        self.errors.borrow_mut()[error as usize] += 1;
+    pub(super) fn error(&self, service: ServiceId, error: ConnectionError) {
+        self.errors.borrow_mut()[service.index()][error as usize] += 1;
     }
 
     /// Hands a connection to the turn.
@@ -169,10 +179,11 @@ impl Desk {
     pub(super) fn record(&self, recorder: &mut Recorder) {
         recorder.count(Count::Accepts, self.accepted.take());
         recorder.set(Gauge::Handshakes, self.handshakes.get());
-        let mut errors = self.errors.borrow_mut();
-        for (error, count) in ConnectionError::ALL.iter().zip(errors.iter_mut()) {
-            for _ in 0..std::mem::take(count) {
-                recorder.connection_error(*error);
+        for (service, errors) in self.errors.borrow_mut().iter_mut().enumerate() {
+            for (error, count) in ConnectionError::ALL.iter().zip(errors) {
+                for _ in 0..std::mem::take(count) {
+                    recorder.connection_error(ServiceId(service as u8), *error);
+                }
             }
         }
     }

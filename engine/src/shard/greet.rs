@@ -3,12 +3,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
-use rustls::ServerConfig;
 
+use super::accept::Host;
 use super::desk::{Arrival, Desk, Handshake, Place};
 use super::ring::Sealed;
 use super::tls::{TlsFault, TlsSession};
@@ -72,16 +71,18 @@ pub(super) async fn greet(
     peer: SocketAddr,
     handshake: Handshake,
     desk: Rc<Desk>,
-    tls: Option<Arc<ServerConfig>>,
+    host: Host,
 ) {
+    let service = host.service;
     let mut line = Line::new(stream);
     let upgraded =
-        monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, peer, tls)).await;
+        monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, peer, host)).await;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
         Ok(Answer::Upgraded { place, lodging, token }) => {
             let Line { stream, tls, plain: leftover, ended, .. } = line;
             return desk.arrive(Arrival {
                 stream,
+                service,
                 peer,
                 leftover,
                 tls,
@@ -96,7 +97,7 @@ pub(super) async fn greet(
         Err(refusal) => {
             tracing::debug!(%peer, %refusal, "no upgrade");
             if let Some(error) = refusal.label() {
-                desk.error(error);
+                desk.error(service, error);
             }
         }
     }
@@ -118,10 +119,10 @@ async fn upgrade(
     line: &mut Line,
     desk: &Desk,
     peer: SocketAddr,
-    tls: Option<Arc<ServerConfig>>,
+    host: Host,
 ) -> Result<Answer, Refusal> {
     line.stream.set_nodelay(true)?;
-    if let Some(tls) = tls {
+    if let Some(tls) = host.tls {
         line.tls = Some(TlsSession::new(tls)?);
         while !line.take_in().await? {}
     }
@@ -129,13 +130,13 @@ async fn upgrade(
         match upgrade::parse(&line.plain, !desk.is_closed()) {
             Upgrade::NeedMore => line.read().await?,
             Upgrade::Accept(accepted) => {
-                if !desk.admits_origin(accepted.origin.as_deref()) {
+                if !desk.admits_origin(host.service, accepted.origin.as_deref()) {
                     return line.refuse(Refused::Unlisted).await;
                 }
-                let Ok(lodging) = desk.lodging(peer.ip()) else {
+                let Ok(lodging) = desk.lodging(host.service, peer.ip()) else {
                     return line.refuse(Refused::TooMany).await;
                 };
-                let (place, token) = (desk.place(), accepted.token);
+                let (place, token) = (desk.place(host.service), accepted.token);
                 line.write(accepted.response).await?;
                 line.plain.drain(..accepted.consumed);
                 return Ok(Answer::Upgraded { place, lodging, token });

@@ -43,7 +43,7 @@ use crate::broker::hub::Hub;
 use crate::engine::StartError;
 use crate::limits::{RING_ENTRIES, TICK};
 use crate::sync::Bell;
-use accept::accept;
+use accept::{Host, accept};
 use deliver::Delivery;
 use desk::{Desk, Doors};
 use drain::Drain;
@@ -98,10 +98,11 @@ pub(crate) fn run(seat: Seat) {
 
 /// Makes everything a shard runs on, and starts the tasks that wake its turn.
 fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
-    let Seat { id, config, slots, bell, quota, lodgings, started, .. } = seat;
-    let ring = Ring::new(slots, config.tls.is_some())?;
+    let Seat { id, config, slots, bell, quotas, lodgings, started, .. } = seat;
+    let tls = config.services.iter().any(|service| service.tls.is_some());
+    let ring = Ring::new(slots, tls)?;
     let wake = Rc::new(Wake::default());
-    let doors = Doors { config: Arc::clone(&config), quota: Arc::clone(&quota), lodgings };
+    let doors = Doors { config: Arc::clone(&config), quotas: Arc::clone(&quotas), lodgings };
     let desk = Rc::new(Desk::new(Rc::clone(&wake), doors));
     let tick = Rc::new(Cell::new(false));
 
@@ -111,17 +112,18 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
     monoio::spawn(watch_clock(Rc::clone(&tick), Rc::clone(&wake)));
 
     let mut listeners = Vec::new();
-    for listener in seat.listeners {
+    for (service, listener) in seat.listeners {
         listeners.push(listener.try_clone()?);
         // A non-blocking one would make every accept on a ring end at once with EAGAIN.
         listener.set_nonblocking(false)?;
         let listener = TcpListener::from_std(listener)?;
-        monoio::spawn(accept(listener, desk.acceptor(), Rc::clone(&desk), config.tls.clone()));
+        let host = Host { service, tls: config[service].tls.clone() };
+        monoio::spawn(accept(listener, desk.acceptor(), Rc::clone(&desk), host));
     }
 
     let seed = RandomState::new().hash_one(id);
     let hub = Hub::new(Arc::clone(&config), id, seat.peers.len(), slots, seed);
-    let sessions = if config.tls.is_some() { slots } else { 0 };
+    let sessions = if tls { slots } else { 0 };
     let turn = Turn {
         id,
         hub,
@@ -136,7 +138,7 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
         tick,
         reporter: Reporter::new(seat.snapshots, seat.twins),
         heartbeat: seat.heartbeat,
-        quota,
+        quotas,
         lodgings: Vec::new(),
         ask: seat.ask,
         started,

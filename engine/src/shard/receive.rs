@@ -15,7 +15,7 @@ use super::ring::{Completion, Operation, Received};
 use crate::broker::hub::{Hub, ReceiveEnd};
 use crate::limits::{REARMS_PER_TURN, SLOT_RECORD};
 use crate::telemetry::Count;
-use crate::types::{ConnectionKey, Now};
+use crate::types::{ConnectionKey, Now, ServiceId};
 
 /// Whether a receive is armed on a slot, or should be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,8 +49,8 @@ struct Slot {
     ending: bool,
     /// and was told so.
     told: bool,
-    /// Holds a place of the engine's quota.
-    counted: bool,
+    /// Whose quota it holds a place of.
+    counted: Option<ServiceId>,
 }
 
 const _: () = assert!(size_of::<Slot>() <= SLOT_RECORD);
@@ -72,16 +72,16 @@ impl Slots {
     }
 
     /// A connection was put into its slot; its receive is queued. `counted` is kept for `release`.
-    pub(super) fn open(&mut self, key: ConnectionKey, counted: bool) {
+    pub(super) fn open(&mut self, key: ConnectionKey, counted: Option<ServiceId>) {
         let slot = &mut self.slots[key.index as usize];
         debug_assert!(!slot.open, "a slot is reused only after its release (invariant 12)");
         *slot = Slot { generation: key.generation, open: true, counted, ..Slot::default() };
         self.resume(key);
     }
 
-    /// The connection is gone and its slot may be emptied. Returns whether it was `counted`.
-    pub(super) fn release(&mut self, key: ConnectionKey) -> bool {
-        let Some(slot) = self.current(key) else { return false };
+    /// The connection is gone and its slot may be emptied. Returns what `open` was told.
+    pub(super) fn release(&mut self, key: ConnectionKey) -> Option<ServiceId> {
+        let slot = self.current(key)?;
         assert!(slot.is_quiet(), "something is armed on a slot to be emptied (invariant 12)");
         std::mem::take(slot).counted
     }

@@ -65,7 +65,7 @@ mod tests {
     fn nothing_is_lost_while_the_collector_has_no_room() {
         let ((full, collector), (_twins, twins)) = (bounded(1), bounded(1));
         let mut reporter = Reporter::new(full, twins);
-        let mut recorder = Recorder::new(ShardId(0), true);
+        let mut recorder = Recorder::new(ShardId(0), 1, true);
         for _ in 0..5 {
             recorder.count(Count::Turns, 1);
             reporter.hand_over(&mut recorder);

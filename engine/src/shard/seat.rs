@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::engine::{DrainReport, Lost};
 use crate::sync::{Bell, Heartbeat, Lane, Lodgings, MailboxReceiver, Quota};
 use crate::telemetry::Snapshot;
-use crate::types::{ChannelName, ConnectionKey, Publication, Seq, ShardId, Verdict};
+use crate::types::{ChannelName, ConnectionKey, Publication, Seq, ServiceId, ShardId, Verdict};
 use crate::wire::Secret;
 
 /// What the control plane may ask of a shard, through its mailbox.
@@ -20,7 +20,12 @@ pub(crate) enum Command {
     /// Publish these, all homed on this shard; one result each.
     Publish { items: Vec<Publication>, reply: oneshot::Sender<Vec<Result<Seq, Lost>>> },
     /// List channels homed here: `Hub::channels`.
-    List { from: u32, limit: usize, reply: oneshot::Sender<(Vec<ChannelEntry>, Option<u32>)> },
+    List {
+        service: ServiceId,
+        from: u32,
+        limit: usize,
+        reply: oneshot::Sender<(Vec<ChannelEntry>, Option<u32>)>,
+    },
     /// Count local subscribers: `Hub::subscribers`.
     Count { names: Arc<[ChannelName]>, reply: oneshot::Sender<Vec<u64>> },
     /// What became of a token: `Hub::handle_authenticated`.
@@ -33,6 +38,7 @@ pub(crate) enum Command {
 #[derive(Debug)]
 pub(crate) struct Question {
     pub shard: ShardId,
+    pub service: ServiceId,
     pub key: ConnectionKey,
     pub token: Secret,
 }
@@ -53,18 +59,18 @@ pub(crate) struct Seat {
     /// To be pinned to, if the machine lets us.
     pub core: Option<core_affinity::CoreId>,
     pub config: Arc<Config>,
-    /// One per address of `config.listen`, bound with SO_REUSEPORT and listening, non-blocking.
-    pub listeners: Vec<TcpListener>,
+    /// One per address of each service, bound with SO_REUSEPORT and listening, non-blocking.
+    pub listeners: Vec<(ServiceId, TcpListener)>,
     /// Registered-file slots this shard may ask the kernel for.
     pub slots: usize,
     pub bell: Arc<Bell>,
     pub mailbox: MailboxReceiver<Command>,
     /// By shard; `None` at this shard's own place.
     pub peers: Vec<Option<Peer>>,
-    /// Open connections of the whole engine.
-    pub quota: Arc<Quota>,
-    /// Connections by address, where these are limited.
-    pub lodgings: Option<Arc<Lodgings>>,
+    /// Open connections on all shards, by service.
+    pub quotas: Arc<[Quota]>,
+    /// Connections by service and address, where these are limited.
+    pub lodgings: Arc<[Option<Arc<Lodgings>>]>,
     /// Tokens out; answered through the mailbox.
     pub ask: Sender<Question>,
     /// When the engine started: the zero of `Time`.

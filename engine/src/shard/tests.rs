@@ -14,12 +14,12 @@ use tungstenite::{Message, WebSocket};
 
 use super::testing::{tls_client, tls_configs};
 use super::*;
-use crate::config::Config;
+use crate::config::{Config, Service};
 use crate::engine::DrainReport;
 use crate::sync::{Heartbeat, Lane, Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
 use crate::telemetry::{ConnectionError, Count, Totals};
-use crate::types::{ChannelName, EventName, JsonObject, Publication, ShardId};
+use crate::types::{ChannelName, EventName, JsonObject, Publication, ServiceId, ShardId};
 
 /// Running shards, without the engine around them.
 struct Shards {
@@ -27,7 +27,7 @@ struct Shards {
     mailboxes: Vec<Mailbox<Command>>,
     threads: Vec<JoinHandle<()>>,
     snapshots: Receiver<Box<Snapshot>>,
-    quota: Arc<Quota>,
+    quotas: Arc<[Quota]>,
 }
 
 fn peer(bells: &[Arc<Bell>], to: usize, lanes: &[Lanes], from: usize) -> Option<Peer> {
@@ -52,12 +52,13 @@ impl Shards {
         let lanes: Vec<Lanes> = (0..count * count)
             .map(|_| (Arc::new(Lane::new(64, 64)), Arc::new(Lane::new(64, 64))))
             .collect();
-        let quota = Arc::new(Quota::new(config.max_connections));
+        let quota = |service: &Service| Quota::new(service.max_connections);
+        let quotas: Arc<[Quota]> = config.services.iter().map(quota).collect();
         let (config, started) = (Arc::new(config), Instant::now());
         let (full, snapshots) = bounded(1_024);
         let (ready, readiness) = bounded(count);
         let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());
-        let mut listeners = vec![listener];
+        let mut listeners = vec![(ServiceId(0), listener)];
         for shard in 0..count {
             let (sender, receiver) = mailbox(1_024, Arc::clone(&bells[shard]));
             mailboxes.push(sender);
@@ -70,8 +71,8 @@ impl Shards {
                 bell: Arc::clone(&bells[shard]),
                 mailbox: receiver,
                 peers: (0..count).map(|to| peer(&bells, to, &lanes, shard)).collect(),
-                quota: Arc::clone(&quota),
-                lodgings: None,
+                quotas: Arc::clone(&quotas),
+                lodgings: quotas.iter().map(|_| None).collect(),
                 ask: bounded(1).0,
                 started,
                 snapshots: full.clone(),
@@ -84,7 +85,7 @@ impl Shards {
         for _ in 0..count {
             readiness.recv().unwrap().unwrap();
         }
-        Shards { address, mailboxes, threads, snapshots, quota }
+        Shards { address, mailboxes, threads, snapshots, quotas }
     }
 
     fn tell(&self, shard: usize, command: Command) {
@@ -114,7 +115,7 @@ impl Shards {
             sum = DrainReport { closed: sum.closed + report.closed, cut: sum.cut + report.cut };
         }
         self.threads.into_iter().for_each(|thread| thread.join().unwrap());
-        let mut totals = Totals::new(self.mailboxes.len());
+        let mut totals = Totals::new(self.mailboxes.len(), 1);
         self.snapshots.try_iter().for_each(|snapshot| totals.absorb(&snapshot));
         (sum, totals)
     }
@@ -188,7 +189,8 @@ fn a_publish_reaches_subscribers_whichever_shard_is_its_home() {
 #[test]
 fn the_same_over_tls() {
     let (server, client) = tls_configs(&rustls::version::TLS13);
-    let shards = Shards::start(1, Config { tls: Some(server), ..Config::default() });
+    let shards =
+        Shards::start(1, Config::from(Service { tls: Some(server), ..Service::default() }));
     let stream = TcpStream::connect(shards.address).unwrap();
     let mut client = upgrade(StreamOwned::new(tls_client(client), stream));
     subscribe(&mut client, "room");
@@ -211,12 +213,13 @@ fn the_same_over_tls() {
     // The peer's own close: nothing is left to drain.
     let (report, totals) = shards.drain();
     assert!(report.closed <= 1 && report.cut == 0, "{report:?}");
-    assert_eq!(totals.counters.connection_errors.iter().sum::<u64>(), 0);
+    assert_eq!(totals.services[0].connection_errors.iter().sum::<u64>(), 0);
 }
 
 #[test]
 fn a_full_server_upgrades_closes_and_gives_the_place_back() {
-    let shards = Shards::start(1, Config { max_connections: 1, ..Config::default() });
+    let shards =
+        Shards::start(1, Config::from(Service { max_connections: 1, ..Service::default() }));
     let connect = || upgrade(TcpStream::connect(shards.address).unwrap());
     let mut first = connect();
     assert_eq!(next(&mut first)["event"], "session.created");
@@ -231,13 +234,13 @@ fn a_full_server_upgrades_closes_and_gives_the_place_back() {
     while third.read().unwrap().is_close() {
         third = connect();
     }
-    assert_eq!(shards.quota.in_use(), 1);
+    assert_eq!(shards.quotas[0].in_use(), 1);
     drop(third);
-    let quota = Arc::clone(&shards.quota);
+    let quotas = Arc::clone(&shards.quotas);
     let (report, totals) = shards.drain();
-    assert_eq!((report.cut, quota.in_use()), (0, 0));
+    assert_eq!((report.cut, quotas[0].in_use()), (0, 0));
     let refused = ConnectionError::MaxConnections as usize;
-    assert!(totals.counters.connection_errors[refused] >= 1);
+    assert!(totals.services[0].connection_errors[refused] >= 1);
 }
 
 #[test]
@@ -256,7 +259,7 @@ fn what_is_no_upgrade_is_answered_counted_and_closed() {
     assert!(ask(long.as_bytes()).starts_with("HTTP/1.1 431"), "although it was not read whole");
     drop(TcpStream::connect(shards.address).unwrap());
     let (_, totals) = shards.drain();
-    let count = |error: ConnectionError| totals.counters.connection_errors[error as usize];
+    let count = |error: ConnectionError| totals.services[0].connection_errors[error as usize];
     assert_eq!(count(ConnectionError::Upgrade), 2);
     assert_eq!(count(ConnectionError::Reset), 0, "a probe of the port is no error");
 }
@@ -264,7 +267,8 @@ fn what_is_no_upgrade_is_answered_counted_and_closed() {
 #[test]
 fn plain_text_on_a_tls_port_is_a_failed_handshake() {
     let (server, _) = tls_configs(&rustls::version::TLS13);
-    let shards = Shards::start(1, Config { tls: Some(server), ..Config::default() });
+    let shards =
+        Shards::start(1, Config::from(Service { tls: Some(server), ..Service::default() }));
     let mut stream = TcpStream::connect(shards.address).unwrap();
     stream.write_all(b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let mut answer = Vec::new();
@@ -273,7 +277,7 @@ fn plain_text_on_a_tls_port_is_a_failed_handshake() {
     drop(stream);
     let (_, totals) = shards.drain();
     let failed = ConnectionError::TlsHandshake as usize;
-    assert_eq!(totals.counters.connection_errors[failed], 1);
+    assert_eq!(totals.services[0].connection_errors[failed], 1);
 }
 
 #[test]

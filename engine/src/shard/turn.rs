@@ -51,7 +51,7 @@ pub(super) struct Turn {
     pub tick: Rc<Cell<bool>>,
     pub reporter: Reporter,
     pub heartbeat: Arc<Heartbeat>,
-    pub quota: Arc<Quota>,
+    pub quotas: Arc<[Quota]>,
     /// By slot, where connections of one address are limited; else empty.
     pub lodgings: Vec<Option<Lodging>>,
     pub ask: Sender<Question>,
@@ -163,8 +163,8 @@ impl Turn {
                 let results = items.iter().map(|item| self.publish(now, item)).collect();
                 let _ = reply.send(results);
             }
-            Command::List { from, limit, reply } => {
-                let _ = reply.send(self.hub.channels(from, limit));
+            Command::List { service, from, limit, reply } => {
+                let _ = reply.send(self.hub.channels(service, from, limit));
             }
             Command::Count { names, reply } => {
                 let _ = reply.send(self.hub.subscribers(&names));
@@ -208,22 +208,23 @@ impl Turn {
         if self.desk.is_closed() {
             return;
         }
-        let Arrival { stream, peer, mut leftover, tls, ended, place, lodging, token, .. } = arrival;
+        let Arrival { stream, service, peer, mut leftover, tls, ended, .. } = arrival;
+        let Arrival { place, lodging, token, .. } = arrival;
         let (secure, over_capacity) = (tls.is_some(), place.is_none());
-        let admission = Admission { peer, secure, over_capacity, token };
+        let admission = Admission { service, peer, secure, over_capacity, token };
         // Without room in its table the broker counts that, and the socket is dropped.
         let Some(key) = self.hub.admit(now, &admission) else { return };
         let placed = self.delivery.ring.place(key.index, &stream);
         if let Some(session) = tls {
             self.delivery.keep_session(key.index, session);
         }
-        self.slots.open(key, place.is_some());
+        self.slots.open(key, place.is_some().then_some(service));
         self.lodge(key.index, lodging);
         place.into_iter().for_each(Place::keep);
         let end = match placed {
             Err(error) => {
                 tracing::error!(%peer, %error, "the delivery ring takes no more connections");
-                self.desk.error(ConnectionError::Descriptors);
+                self.desk.error(service, ConnectionError::Descriptors);
                 Some(ReceiveEnd::Reset)
             }
             Ok(()) => {
@@ -264,8 +265,8 @@ impl Turn {
     fn apply(&mut self, now: Now, effect: Effect) {
         let delivery = &mut self.delivery;
         match effect {
-            Effect::Authenticate { key, token } => {
-                let question = Question { shard: self.id, key, token };
+            Effect::Authenticate { service, key, token } => {
+                let question = Question { shard: self.id, service, key, token };
                 // There is room; but nobody may be left to answer, while draining.
                 if self.ask.try_send(question).is_err() {
                     self.hub.handle_authenticated(now, key, Err(Refused::Overload));
@@ -281,8 +282,8 @@ impl Turn {
                 }
             }
             Effect::Release(key) => {
-                if self.slots.release(key) {
-                    self.quota.release();
+                if let Some(service) = self.slots.release(key) {
+                    self.quotas[service.index()].release();
                 }
                 self.lodge(key.index, None);
                 let delivery = &mut self.delivery;

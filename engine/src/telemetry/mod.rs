@@ -10,7 +10,7 @@ mod recorder;
 mod totals;
 
 pub use labels::{ConnectionError, Count, Gauge, MessageError, MessageType};
-pub use recorder::{ClassId, Counters, Recorder, Snapshot};
+pub use recorder::{ClassId, Counters, Recorder, ServiceStats, Snapshot};
 pub use totals::Totals;
 
 use hdrhistogram::Histogram;

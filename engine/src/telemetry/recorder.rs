@@ -7,15 +7,24 @@ use hdrhistogram::Histogram;
 use super::labels::{ConnectionError, Count, Gauge, MessageError, MessageType};
 use super::{MAX_LATENCY_NS, latency_histogram};
 use crate::limits::MAX_CLASSES;
-use crate::types::{ChannelName, ShardId};
+use crate::types::{ChannelName, ServiceId, ShardId};
 
 /// A channel class of one recorder: an index into [`Snapshot::classes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClassId(pub u8);
+pub struct ClassId(pub u16);
 
-/// Counts since the last snapshot; gauges as they stand.
+/// The engine's own counts since the last snapshot; gauges as they stand.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
+    /// By [`Count`].
+    pub counts: [u64; Count::COUNT],
+    /// By [`Gauge`].
+    pub gauges: [u64; Gauge::COUNT],
+}
+
+/// What the connections of one service did since the last snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceStats {
     /// By [`MessageType`].
     pub received: [u64; MessageType::COUNT],
     /// By [`MessageType`]; broadcasts count once per delivery.
@@ -24,17 +33,27 @@ pub struct Counters {
     pub connection_errors: [u64; ConnectionError::COUNT],
     /// By [`MessageError`].
     pub message_errors: [u64; MessageError::COUNT],
-    /// By [`Count`].
-    pub counts: [u64; Count::COUNT],
-    /// By [`Gauge`].
-    pub gauges: [u64; Gauge::COUNT],
     /// Connections that were established.
     pub connections: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Handling time of an inbound message, ns, by [`MessageType`]; made when first needed.
+    pub handling: [Option<Histogram<u64>>; MessageType::COUNT],
+}
+
+impl ServiceStats {
+    fn clear_like(&mut self, current: &ServiceStats) {
+        let mut handling = std::mem::take(&mut self.handling);
+        handling.iter_mut().flatten().for_each(Histogram::reset);
+        *self = ServiceStats { open: current.open, handling, ..ServiceStats::default() };
+    }
 }
 
 /// What one channel class did since the last snapshot.
 #[derive(Clone, Debug)]
 pub struct ClassStats {
+    /// Whose channels these are.
+    pub service: ServiceId,
     /// The class's name.
     pub name: String,
     /// Publications accepted.
@@ -50,23 +69,23 @@ pub struct ClassStats {
 pub struct Snapshot {
     /// Who measured.
     pub shard: ShardId,
-    /// Plain counts.
+    /// The engine's own counts.
     pub counters: Counters,
+    /// By [`ServiceId`].
+    pub services: Vec<ServiceStats>,
     /// By [`ClassId`], in the order the shard met them.
     pub classes: Vec<ClassStats>,
-    /// Handling time of an inbound message, ns, by [`MessageType`]; made when first needed.
-    pub handling: [Option<Histogram<u64>>; MessageType::COUNT],
     /// Time a laggard needed to become live again, ns.
     pub catch_up: Histogram<u64>,
 }
 
 impl Snapshot {
-    fn new(shard: ShardId) -> Snapshot {
+    fn new(shard: ShardId, services: usize) -> Snapshot {
         Snapshot {
             shard,
             counters: Counters::default(),
+            services: vec![ServiceStats::default(); services],
             classes: Vec::new(),
-            handling: Default::default(),
             catch_up: latency_histogram(),
         }
     }
@@ -74,22 +93,25 @@ impl Snapshot {
     /// Empties it for reuse as the twin of the one in use, keeping gauges and class names.
     fn clear_like(&mut self, current: &Snapshot) {
         self.counters = Counters { gauges: current.counters.gauges, ..Counters::default() };
+        for (service, current) in self.services.iter_mut().zip(&current.services) {
+            service.clear_like(current);
+        }
         for class in &mut self.classes {
             class.broadcasts = 0;
             class.broadcast.reset();
             class.delivery.reset();
         }
         for class in &current.classes[self.classes.len()..] {
-            self.classes.push(ClassStats::new(&class.name));
+            self.classes.push(ClassStats::new(class.service, &class.name));
         }
-        self.handling.iter_mut().flatten().for_each(Histogram::reset);
         self.catch_up.reset();
     }
 }
 
 impl ClassStats {
-    fn new(name: &str) -> ClassStats {
+    fn new(service: ServiceId, name: &str) -> ClassStats {
         ClassStats {
+            service,
             name: name.to_owned(),
             broadcasts: 0,
             broadcast: latency_histogram(),
@@ -103,13 +125,16 @@ impl ClassStats {
 pub struct Recorder {
     enabled: bool,
     current: Box<Snapshot>,
-    class_ids: HashMap<String, ClassId>,
+    /// By service.
+    class_ids: Vec<HashMap<String, ClassId>>,
 }
 
 impl Recorder {
-    /// A recorder for one shard; when not `enabled`, every verb returns at once.
-    pub fn new(shard: ShardId, enabled: bool) -> Recorder {
-        Recorder { enabled, current: Box::new(Snapshot::new(shard)), class_ids: HashMap::new() }
+    /// A recorder for one shard of an engine with so many services; when not `enabled`, every verb
+    /// returns at once.
+    pub fn new(shard: ShardId, services: usize, enabled: bool) -> Recorder {
+        let current = Box::new(Snapshot::new(shard, services));
+        Recorder { enabled, current, class_ids: vec![HashMap::new(); services] }
     }
 
     /// Whether anything is recorded at all.
@@ -117,22 +142,27 @@ impl Recorder {
         self.enabled
     }
 
-    /// Finds or makes the class of a channel; the hundredth and later ones are `other`.
+    /// Finds or makes the class of a channel; a service's hundredth and later ones are `other`.
     pub fn class_of(&mut self, channel: &ChannelName) -> ClassId {
-        let mut name = channel.class();
-        if let Some(id) = self.class_ids.get(name) {
+        let (service, mut name) = (channel.service(), channel.class());
+        let ids = &mut self.class_ids[service.index()];
+        if let Some(id) = ids.get(name) {
             return *id;
         }
-        if self.class_ids.len() >= MAX_CLASSES {
+        if ids.len() >= MAX_CLASSES {
             name = "other";
-            if let Some(id) = self.class_ids.get(name) {
+            if let Some(id) = ids.get(name) {
                 return *id;
             }
         }
-        let id = ClassId(self.current.classes.len() as u8);
-        self.current.classes.push(ClassStats::new(name));
-        self.class_ids.insert(name.to_owned(), id);
+        let id = ClassId(self.current.classes.len() as u16);
+        self.current.classes.push(ClassStats::new(service, name));
+        ids.insert(name.to_owned(), id);
         id
+    }
+
+    fn service(&mut self, service: ServiceId) -> &mut ServiceStats {
+        &mut self.current.services[service.index()]
     }
 
     /// Adds to a plain count.
@@ -150,40 +180,48 @@ impl Recorder {
     }
 
     /// A connection was established.
-    pub fn connected(&mut self) {
+    pub fn connected(&mut self, service: ServiceId) {
         if self.enabled {
-            self.current.counters.connections += 1;
+            self.service(service).connections += 1;
+        }
+    }
+
+    /// So many connections are open now.
+    pub fn set_open(&mut self, service: ServiceId, connections: usize) {
+        if self.enabled {
+            self.service(service).open = connections as u64;
         }
     }
 
     /// A connection failed, or was ended for the peer's fault.
-    pub fn connection_error(&mut self, error: ConnectionError) {
+    pub fn connection_error(&mut self, service: ServiceId, error: ConnectionError) {
         if self.enabled {
-            self.current.counters.connection_errors[error as usize] += 1;
+            self.service(service).connection_errors[error as usize] += 1;
         }
     }
 
     /// A message could not be served or delivered.
-    pub fn message_error(&mut self, error: MessageError) {
+    pub fn message_error(&mut self, service: ServiceId, error: MessageError) {
         if self.enabled {
-            self.current.counters.message_errors[error as usize] += 1;
+            self.service(service).message_errors[error as usize] += 1;
         }
     }
 
     /// A message came in and took `ns` nanoseconds to handle.
-    pub fn received(&mut self, kind: MessageType, ns: u64) {
+    pub fn received(&mut self, service: ServiceId, kind: MessageType, ns: u64) {
         if self.enabled {
-            self.current.counters.received[kind as usize] += 1;
-            self.current.handling[kind as usize]
+            let stats = self.service(service);
+            stats.received[kind as usize] += 1;
+            stats.handling[kind as usize]
                 .get_or_insert_with(latency_histogram)
                 .saturating_record(ns.min(MAX_LATENCY_NS));
         }
     }
 
     /// A message went out, other than a broadcast.
-    pub fn sent(&mut self, kind: MessageType) {
+    pub fn sent(&mut self, service: ServiceId, kind: MessageType) {
         if self.enabled {
-            self.current.counters.sent[kind as usize] += 1;
+            self.service(service).sent[kind as usize] += 1;
         }
     }
 
@@ -200,9 +238,11 @@ impl Recorder {
             let counters = &mut self.current.counters;
             counters.counts[Count::Deliveries as usize] += n;
             counters.counts[Count::DeliveryBytes as usize] += n * frame_bytes as u64;
-            counters.sent[MessageType::Event as usize] += n;
             let ns = ns.min(MAX_LATENCY_NS);
-            self.current.classes[usize::from(class.0)].delivery.saturating_record_n(ns, n);
+            let class = &mut self.current.classes[usize::from(class.0)];
+            class.delivery.saturating_record_n(ns, n);
+            let service = class.service;
+            self.service(service).sent[MessageType::Event as usize] += n;
         }
     }
 
@@ -215,10 +255,10 @@ impl Recorder {
     }
 
     /// `n` frames were handed to the kernel for a subscriber that is catching up.
-    pub fn replayed(&mut self, n: u64) {
+    pub fn replayed(&mut self, service: ServiceId, n: u64) {
         if self.enabled {
             self.current.counters.counts[Count::CatchUps as usize] += n;
-            self.current.counters.sent[MessageType::Event as usize] += n;
+            self.service(service).sent[MessageType::Event as usize] += n;
         }
     }
 
@@ -232,7 +272,8 @@ impl Recorder {
 
     /// Hands over what was recorded and goes on with `twin` (or a new one), cleared.
     pub fn swap(&mut self, twin: Option<Box<Snapshot>>) -> Box<Snapshot> {
-        let mut next = twin.unwrap_or_else(|| Box::new(Snapshot::new(self.current.shard)));
+        let (shard, services) = (self.current.shard, self.current.services.len());
+        let mut next = twin.unwrap_or_else(|| Box::new(Snapshot::new(shard, services)));
         next.clear_like(&self.current);
         std::mem::replace(&mut self.current, next)
     }
@@ -248,7 +289,7 @@ mod tests {
 
     #[test]
     fn classes_are_bounded_and_the_rest_is_other() {
-        let mut recorder = Recorder::new(ShardId(0), true);
+        let mut recorder = Recorder::new(ShardId(0), 1, true);
         for i in 0..MAX_CLASSES + 50 {
             let class = recorder.class_of(&name(&format!("class{i}:x")));
             recorder.broadcast_accepted(class);
@@ -260,8 +301,21 @@ mod tests {
     }
 
     #[test]
+    fn services_have_classes_and_counts_of_their_own() {
+        let mut recorder = Recorder::new(ShardId(0), 2, true);
+        let one = recorder.class_of(&name("global"));
+        let other = recorder.class_of(&name("global").at(ServiceId(1)));
+        assert_ne!(one, other);
+        recorder.delivered(other, 5_000, 3, 100);
+        let snapshot = recorder.swap(None);
+        let sent: Vec<u64> =
+            snapshot.services.iter().map(|s| s.sent[MessageType::Event as usize]).collect();
+        assert_eq!(sent, [0, 3]);
+    }
+
+    #[test]
     fn a_twin_starts_empty_and_keeps_gauges_and_classes() {
-        let mut recorder = Recorder::new(ShardId(0), true);
+        let mut recorder = Recorder::new(ShardId(0), 1, true);
         let first = recorder.swap(None);
         let class = recorder.class_of(&name("a:1"));
         recorder.set(Gauge::Connections, 7);

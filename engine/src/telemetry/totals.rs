@@ -5,62 +5,64 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::labels::{Count, Gauge};
-use super::recorder::{ClassStats, Counters, Snapshot};
-use super::{MessageType, latency_histogram};
+use super::latency_histogram;
+use super::recorder::{ClassStats, Counters, ServiceStats, Snapshot};
+use crate::types::ServiceId;
 
 /// The sum of every snapshot taken in so far.
 #[derive(Debug)]
 pub struct Totals {
-    /// Sums of all counts; gauges are sums of each shard's last value.
+    /// Sums of the engine's own counts; gauges are sums of each shard's last value.
     pub counters: Counters,
-    /// By class name.
-    pub classes: BTreeMap<String, ClassStats>,
-    /// By [`MessageType`].
-    pub handling: [Option<Histogram<u64>>; MessageType::COUNT],
+    /// Sums by [`ServiceId`]; `open` likewise.
+    pub services: Vec<ServiceStats>,
+    /// By service and class name.
+    pub classes: BTreeMap<(ServiceId, String), ClassStats>,
     /// Time laggards needed to become live again, ns.
     pub catch_up: Histogram<u64>,
+    /// By shard.
     gauges: Vec<[u64; Gauge::COUNT]>,
+    /// Open connections by shard, then by service.
+    open: Vec<Vec<u64>>,
 }
 
 impl Totals {
-    /// Sums for an engine of `shards` shards.
-    pub fn new(shards: usize) -> Totals {
+    /// Sums for an engine of `shards` shards and `services` services.
+    pub fn new(shards: usize, services: usize) -> Totals {
         Totals {
             counters: Counters::default(),
+            services: vec![ServiceStats::default(); services],
             classes: BTreeMap::new(),
-            handling: Default::default(),
             catch_up: latency_histogram(),
             gauges: vec![[0; Gauge::COUNT]; shards],
+            open: vec![vec![0; services]; shards],
         }
     }
 
     /// Adds one snapshot.
     pub fn absorb(&mut self, snapshot: &Snapshot) {
         let (sum, new) = (&mut self.counters, &snapshot.counters);
-        add(&mut sum.received, &new.received);
-        add(&mut sum.sent, &new.sent);
-        add(&mut sum.connection_errors, &new.connection_errors);
-        add(&mut sum.message_errors, &new.message_errors);
         add(&mut sum.counts, &new.counts);
-        sum.connections += new.connections;
         self.gauges[snapshot.shard.index()] = new.gauges;
         sum.gauges = [0; Gauge::COUNT];
         for shard in &self.gauges {
             add(&mut sum.gauges, shard);
         }
+        for (id, new) in snapshot.services.iter().enumerate() {
+            self.open[snapshot.shard.index()][id] = new.open;
+            let sum = &mut self.services[id];
+            sum.open = self.open.iter().map(|shard| shard[id]).sum();
+            absorb_service(sum, new);
+        }
         for class in &snapshot.classes {
-            match self.classes.get_mut(&class.name) {
-                None => drop(self.classes.insert(class.name.clone(), class.clone())),
+            let key = (class.service, class.name.clone());
+            match self.classes.get_mut(&key) {
+                None => drop(self.classes.insert(key, class.clone())),
                 Some(known) => {
                     known.broadcasts += class.broadcasts;
                     merge(&mut known.broadcast, &class.broadcast);
                     merge(&mut known.delivery, &class.delivery);
                 }
-            }
-        }
-        for (known, new) in self.handling.iter_mut().zip(&snapshot.handling) {
-            if let Some(new) = new {
-                merge(known.get_or_insert_with(latency_histogram), new);
             }
         }
         merge(&mut self.catch_up, &snapshot.catch_up);
@@ -79,6 +81,19 @@ impl Totals {
     /// A gauge of one shard.
     pub fn shard_gauge(&self, shard: usize, what: Gauge) -> u64 {
         self.gauges[shard][what as usize]
+    }
+}
+
+fn absorb_service(sum: &mut ServiceStats, new: &ServiceStats) {
+    add(&mut sum.received, &new.received);
+    add(&mut sum.sent, &new.sent);
+    add(&mut sum.connection_errors, &new.connection_errors);
+    add(&mut sum.message_errors, &new.message_errors);
+    sum.connections += new.connections;
+    for (known, new) in sum.handling.iter_mut().zip(&new.handling) {
+        if let Some(new) = new {
+            merge(known.get_or_insert_with(latency_histogram), new);
+        }
     }
 }
 

@@ -64,6 +64,9 @@ pub struct Welcome<'a> {
     /// Whether TLS is on; `tls_mode` follows from it.
     #[serde(flatten, serialize_with = "tls_mode")]
     pub secure: bool,
+    /// Further keys of the service's own.
+    #[serde(flatten)]
+    pub extra: &'a serde_json::Map<String, serde_json::Value>,
 }
 
 fn tls_mode<S: Serializer>(secure: &bool, serializer: S) -> Result<S::Ok, S::Error> {

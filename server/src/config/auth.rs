@@ -1,7 +1,5 @@
 //! What the settings mean for clients and publishers who must show who they are. PROTOCOL §2, §3.
 
-use std::sync::Arc;
-
 use uringcast_engine::{Access, AuthMode};
 
 use super::Gather;
@@ -48,7 +46,7 @@ pub(super) fn verifier(
     settings: &Settings,
     exposed: bool,
     gather: &mut Gather<'_>,
-) -> Option<Arc<Verifier>> {
+) -> Option<Verifier> {
     let s = settings;
     if s.auth_enabled == AuthMode::Off {
         return None;
@@ -78,7 +76,7 @@ pub(super) fn verifier(
     }
     let text = |text: &Option<crate::settings::value::Text>| text.as_ref().map(|t| t.0.clone());
     match Verifier::new(keys, s.jwks_file.clone(), text(&s.jwt_issuer), text(&s.jwt_audience)) {
-        Ok(verifier) => Some(Arc::new(verifier)),
+        Ok(verifier) => Some(verifier),
         Err(problem) => {
             gather.problems.push(problem);
             None

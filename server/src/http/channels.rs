@@ -9,6 +9,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use uringcast_engine::ServiceId;
+
 use super::Control;
 use super::auth::Caller;
 use super::error::ApiError;
@@ -35,7 +37,7 @@ pub(super) async fn list(
     }
     let engine = control.engine.read().await;
     let engine = engine.as_ref().ok_or_else(ApiError::draining)?;
-    let (channels, next) = engine.channels(page.cursor.unwrap_or(0), limit).await;
+    let (channels, next) = engine.channels(ServiceId(0), page.cursor.unwrap_or(0), limit).await;
     let one = |channel: &uringcast_engine::ChannelInfo| {
         json!({
             "name": channel.name.as_str(),

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::broker::effect::{Lanes, Notice, Request as Ask};
 use crate::broker::outlet::{Flushed, Outlet, Payload};
-use crate::config::{Access, Config, Rule};
-use crate::types::{ChannelPattern, ShardId};
+use crate::config::{Access, Config, Rule, Service};
+use crate::types::{ChannelPattern, ServiceId, ShardId};
 use crate::wire::frame::{Opcode, encode};
 
 /// The unix second at which every test starts.
@@ -64,7 +64,7 @@ fn access(mode: AuthMode) -> Access {
 
 impl Rig {
     fn new(mode: AuthMode, token: Option<&str>) -> Rig {
-        let config = Config { access: access(mode), ..Config::default() };
+        let config = Config::from(Service { access: access(mode), ..Service::default() });
         let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 8, 1);
         let now = Now { mono: Time(0), unix_us: START * 1_000_000 };
         let key = connect(&mut hub, now, token);
@@ -123,16 +123,18 @@ impl Rig {
 
     fn errors(&mut self, error: ConnectionError) -> u64 {
         let snapshot = self.hub.recorder.swap(None);
-        let mut totals = crate::telemetry::Totals::new(1);
+        let mut totals = crate::telemetry::Totals::new(1, 1);
         totals.absorb(&snapshot);
-        totals.counters.connection_errors[error as usize]
+        totals.services[0].connection_errors[error as usize]
     }
 }
 
 fn connect(hub: &mut Hub, now: Now, token: Option<&str>) -> ConnectionKey {
     let peer = ([127, 0, 0, 1], 1).into();
     let token = token.map(Secret::new);
-    hub.admit(now, &Admission { peer, secure: false, over_capacity: false, token }).unwrap()
+    let service = ServiceId(0);
+    hub.admit(now, &Admission { service, peer, secure: false, over_capacity: false, token })
+        .unwrap()
 }
 
 fn client_frame(payload: &[u8]) -> Vec<u8> {
@@ -360,7 +362,7 @@ fn channels_need_their_permission_and_the_others_are_open() {
 
 #[test]
 fn a_storm_of_tokens_is_turned_away_and_not_queued() {
-    let config = Config { access: access(AuthMode::Required), ..Config::default() };
+    let config = Config::from(Service { access: access(AuthMode::Required), ..Service::default() });
     let capacity = VERIFICATIONS_PER_SHARD + 2;
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, capacity, 1);
     let now = Now::default();
@@ -393,7 +395,7 @@ fn what_comes_behind_an_unverified_token_is_bounded() {
 #[test]
 fn a_connection_has_so_many_subscriptions_and_may_repeat_them() {
     let access = Access { max_subscriptions: 2, ..Access::default() };
-    let config = Config { access, ..Config::default() };
+    let config = Config::from(Service { access, ..Service::default() });
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 1);
     let now = Now::default();
     let key = connect(&mut hub, now, None);
@@ -413,7 +415,7 @@ fn a_connection_has_so_many_subscriptions_and_may_repeat_them() {
 #[test]
 fn bytes_over_the_rate_pause_the_connection_and_close_nothing() {
     let access = Access { byte_rate: 1_000, ..Access::default() };
-    let config = Config { access, message_rate: 0, ..Config::default() };
+    let config = Config::from(Service { access, message_rate: 0, ..Service::default() });
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 1);
     let now = Now::default();
     let key = connect(&mut hub, now, None);

@@ -11,6 +11,7 @@ use super::world::{TOKENS, World, auth};
 use crate::broker::lifecycle::ReceiveEnd;
 use crate::config::AuthMode;
 use crate::limits::TICK;
+use crate::types::ServiceId;
 
 const TEXT: OpCode = OpCode::Data(Data::Text);
 
@@ -140,7 +141,8 @@ impl World {
         }
         let id = self.next_id;
         self.next_id += 1;
-        let channel = self.rng.usize(..self.plan.channels);
+        let own = self.truth.channels_of(self.clients[client].service);
+        let channel = own[self.rng.usize(..own.len())];
         let name = self.truth.name(channel).to_owned();
         let text = match self.rng.u8(..100) {
             0..50 => self.subscribe(client, id, channel, &name),
@@ -163,7 +165,7 @@ impl World {
                 }
                 return;
             }
-            96 if self.plan.config.access.mode != AuthMode::Off => {
+            96 if self.plan.config.services[0].access.mode != AuthMode::Off => {
                 self.clients[client].asked.insert(id, "auth");
                 auth(&id.to_string(), *self.rng.choice(TOKENS).unwrap())
             }
@@ -186,7 +188,7 @@ impl World {
             ),
             1 => format!(r#"{{"id":"{id}","type":"subscribe","room":"{name}"}}"#),
             2 => {
-                let channels = self.some_channels();
+                let channels = self.some_channels(client);
                 let names = self.names(&channels);
                 order = Order::Subscribe { channels, list: true, since: None };
                 format!(r#"{{"id":"{id}","type":"subscribe","data":{{"channels":{names}}}}}"#)
@@ -211,7 +213,7 @@ impl World {
 
     fn unsubscribe(&mut self, client: usize, id: u64, channel: usize, name: &str) -> String {
         let list = self.chance(30);
-        let channels = if list { self.some_channels() } else { vec![channel] };
+        let channels = if list { self.some_channels(client) } else { vec![channel] };
         let names = self.names(&channels);
         let order = Order::Unsubscribe { channels, list };
         self.clients[client].orders.push_back((id, order));
@@ -223,10 +225,10 @@ impl World {
         format!(r#"{{"id":"{id}","type":"unsubscribe","data":{data}}}"#)
     }
 
-    fn some_channels(&mut self) -> Vec<usize> {
-        let mut channels: Vec<usize> = (0..self.plan.channels).collect();
+    fn some_channels(&mut self, client: usize) -> Vec<usize> {
+        let mut channels = self.truth.channels_of(self.clients[client].service);
         self.rng.shuffle(&mut channels);
-        channels.truncate(self.rng.usize(1..=self.plan.channels));
+        channels.truncate(self.rng.usize(1..=channels.len()));
         channels
     }
 
@@ -266,7 +268,11 @@ impl World {
                 self.clients[client].fault = Some(1007);
             }
             _ => {
-                self.send(client, TEXT, &vec![b'x'; self.plan.config.max_message + 1]);
+                self.send(
+                    client,
+                    TEXT,
+                    &vec![b'x'; self.plan.config[ServiceId(0)].max_message + 1],
+                );
                 self.clients[client].fault = Some(1009);
             }
         }

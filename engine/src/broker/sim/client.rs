@@ -9,6 +9,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::truth::Truth;
+use crate::types::ServiceId;
 
 /// A subscribe or unsubscribe that waits for its reply.
 #[derive(Clone, Debug)]
@@ -33,6 +34,7 @@ pub(super) struct Belief {
 #[derive(Debug, Default)]
 pub(super) struct Client {
     pub(super) shard: usize,
+    pub(super) service: ServiceId,
     buffer: Vec<u8>,
     pub(super) reading: bool,
     /// It vanished by itself.
@@ -62,8 +64,13 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(shard: usize, over_capacity: bool, shows_token: bool) -> Client {
-        Client { shard, over_capacity, shows_token, reading: true, ..Client::default() }
+    pub(super) fn new(
+        shard: usize,
+        service: ServiceId,
+        over_capacity: bool,
+        shows_token: bool,
+    ) -> Client {
+        Client { shard, service, over_capacity, shows_token, reading: true, ..Client::default() }
     }
 
     pub(super) fn subscribes(&mut self, id: u64, channels: &[usize]) {
@@ -253,7 +260,7 @@ impl Client {
     }
 
     fn event(&mut self, value: &Value, frame: &[u8], truth: &Truth) {
-        let channel = truth.channel(value["room"].as_str().unwrap());
+        let channel = truth.channel(self.service, value["room"].as_str().unwrap());
         let seq = value["seq"].as_u64().unwrap();
         let belief = self.beliefs.get_mut(&channel).expect("an event without a subscription");
         let life = truth.find(channel, seq, frame).expect("a frame that its home encoded");
@@ -268,7 +275,7 @@ impl Client {
     }
 
     fn gap(&mut self, value: &Value, truth: &Truth) {
-        let channel = truth.channel(value["room"].as_str().unwrap());
+        let channel = truth.channel(self.service, value["room"].as_str().unwrap());
         let data = &value["data"];
         let [from, to, missed] =
             ["from_seq", "to_seq", "missed"].map(|key| data[key].as_u64().unwrap());

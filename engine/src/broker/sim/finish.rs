@@ -135,7 +135,7 @@ impl World {
 
     /// Nothing is dropped without a count (invariant 10).
     fn count(&mut self) -> Tally {
-        let mut totals = Totals::new(self.plan.shards);
+        let mut totals = Totals::new(self.plan.shards, self.plan.services);
         for hub in &mut self.hubs {
             hub.update_gauges();
             totals.absorb(&hub.recorder.swap(None));
@@ -147,7 +147,8 @@ impl World {
         let sum = |f: fn(&super::client::Client) -> u64| self.clients.iter().map(f).sum::<u64>();
         let missed = totals.count(Count::Missed);
         assert!(missed > 0 || sum(|c| c.gaps) == 0, "gaps are counted");
-        let busy = totals.counters.message_errors[MessageError::Busy as usize];
+        let errors = totals.services.iter().map(|service| &service.message_errors);
+        let busy = errors.map(|errors| errors[MessageError::Busy as usize]).sum::<u64>();
         assert!(busy >= sum(|c| c.busy), "refusals are counted");
         assert!(totals.count(Count::Refused) >= self.refused);
         let handed = totals.count(Count::Deliveries) + totals.count(Count::CatchUps);

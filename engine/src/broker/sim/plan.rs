@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::bounds::Bounds;
-use crate::config::{Access, AuthMode, Config, Retention};
+use crate::config::{Access, AuthMode, Config, Retention, Service};
 
 /// A part that is broken on purpose, and must be caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(super) struct Plan {
     pub(super) canary: Option<Canary>,
     pub(super) shards: usize,
     pub(super) channels: usize,
+    /// Services that share the channels' names.
+    pub(super) services: usize,
     /// Connections open at once on one shard.
     pub(super) capacity: usize,
     pub(super) steps: usize,
@@ -61,11 +63,14 @@ impl Plan {
             channel_frames: pick(rng, &[4, 20, 4_096]),
             shard_unswept: pick(rng, &[2_000, 20_000, 1 << 20]),
         };
+        let channels = rng.usize(1..=5);
+        let services = if seed % 2 == 1 { channels.min(2) } else { 1 };
         Plan {
             seed,
             canary,
             shards,
-            channels: rng.usize(1..=5),
+            channels,
+            services,
             capacity: rng.usize(2..=6),
             steps: rng.usize(150..=700),
             lane: pick(rng, &[1, 1, 2, 3, 4, 16, 256]),
@@ -79,12 +84,12 @@ impl Plan {
             drains: rng.u8(..3) == 0,
             sealed: rng.bool(),
             bounds,
-            config: Arc::new(config(rng, roomy)),
+            config: Arc::new(config(rng, roomy, services)),
         }
     }
 }
 
-fn config(rng: &mut fastrand::Rng, roomy: bool) -> Config {
+fn config(rng: &mut fastrand::Rng, roomy: bool, services: usize) -> Config {
     let retention = if roomy {
         Retention {
             frames: 1 << 20,
@@ -102,12 +107,17 @@ fn config(rng: &mut fastrand::Rng, roomy: bool) -> Config {
     };
     // By the seed alone, so that what earlier seeds found stays what it was.
     let mode = pick(&mut rng.clone(), &[AuthMode::Off, AuthMode::Optional, AuthMode::Required]);
-    Config {
+    let message_rate = pick(rng, &[0, 0, 100]);
+    let service = Service {
         access: Access { mode, ..Access::default() },
         anonymous_publish: true,
-        message_rate: pick(rng, &[0, 0, 100]),
-        max_outbox: if roomy { 1 << 20 } else { pick(rng, &[1_000, 4_000, 16 << 10]) },
+        message_rate,
         max_message: 4_000,
+        ..Service::default()
+    };
+    Config {
+        services: vec![service; services],
+        max_outbox: if roomy { 1 << 20 } else { pick(rng, &[1_000, 4_000, 16 << 10]) },
         keepalive: Duration::from_secs(pick(rng, &[1, 5, 20])),
         retention,
         ..Config::default()

@@ -4,26 +4,31 @@ use std::sync::Arc;
 
 use crate::broker::frame::Frame;
 use crate::broker::hub::Hub;
-use crate::types::{ChannelName, Epoch, Seq};
+use crate::types::{ChannelName, Epoch, Seq, ServiceId};
 
 pub(super) struct Truth {
     pub(super) roomy: bool,
+    services: usize,
+    /// Channels of the services in turns, so that each has the same names.
     names: Vec<ChannelName>,
     lives: Vec<Vec<(Epoch, Vec<Arc<Frame>>)>>,
 }
 
 impl Truth {
-    pub(super) fn new(channels: usize, roomy: bool) -> Truth {
-        let name = |i| ChannelName::parse(&format!("room:{i}")).unwrap();
+    pub(super) fn new(channels: usize, services: usize, roomy: bool) -> Truth {
+        let name = |i| {
+            let name = ChannelName::parse(&format!("room:{}", i / services)).unwrap();
+            name.at(ServiceId((i % services) as u8))
+        };
         let names = (0..channels).map(name).collect();
-        Truth { roomy, names, lives: vec![Vec::new(); channels] }
+        Truth { roomy, services, names, lives: vec![Vec::new(); channels] }
     }
 
     /// Copies what the homes have encoded since the last call.
     pub(super) fn observe(&mut self, hubs: &[Hub]) {
         for (name, lives) in self.names.iter().zip(&mut self.lives) {
             let hub = &hubs[Hub::home_of(name, hubs.len()).index()];
-            let Some(index) = hub.channels.find(name.as_str()) else { continue };
+            let Some(index) = hub.channels.find(name) else { continue };
             let log = &hub.channels[index].log;
             if lives.last().is_none_or(|(epoch, _)| *epoch != log.epoch()) {
                 lives.push((log.epoch(), Vec::new()));
@@ -41,6 +46,11 @@ impl Truth {
         self.names.len()
     }
 
+    /// The channels of one service.
+    pub(super) fn channels_of(&self, service: ServiceId) -> Vec<usize> {
+        (service.index()..self.names.len()).step_by(self.services).collect()
+    }
+
     pub(super) fn name(&self, channel: usize) -> &str {
         self.names[channel].as_str()
     }
@@ -49,8 +59,9 @@ impl Truth {
         &self.names[channel]
     }
 
-    pub(super) fn channel(&self, name: &str) -> usize {
-        self.names.iter().position(|known| known.as_str() == name).expect("a channel of ours")
+    pub(super) fn channel(&self, service: ServiceId, name: &str) -> usize {
+        let is = |known: &ChannelName| known.service() == service && known.as_str() == name;
+        self.names.iter().position(is).expect("a channel of ours")
     }
 
     /// Position of the newest message.

@@ -12,8 +12,10 @@ use crate::broker::hub::{Admission, Hub};
 use crate::broker::lifecycle::ReceiveEnd;
 use crate::config::AuthMode;
 use crate::limits::TICK;
-use crate::types::{ConnectionKey, EventName, JsonObject, Now, Publication, ShardId, Time};
-use crate::types::{Identity, Refused, Verdict};
+use crate::types::{
+    ConnectionKey, EventName, Identity, JsonObject, Now, Publication, Refused, ServiceId, ShardId,
+    Time, Verdict,
+};
 use crate::wire::Secret;
 
 pub(super) struct World {
@@ -70,7 +72,7 @@ impl World {
             sockets: Vec::new(),
             clients: Vec::new(),
             verdicts: vec![Vec::new(); plan.shards],
-            truth: Truth::new(plan.channels, plan.roomy),
+            truth: Truth::new(plan.channels, plan.services, plan.roomy),
             refused: 0,
             lost: 0,
             next_id: 1,
@@ -109,14 +111,15 @@ impl World {
         let sealed = self.plan.sealed && self.rng.bool();
         let peer = ([127, 0, 0, 1], 1).into();
         let (token, frame) = self.token();
-        let admission = Admission { peer, secure: sealed, over_capacity, token };
+        let service = ServiceId((self.clients.len() % self.plan.services) as u8);
+        let admission = Admission { service, peer, secure: sealed, over_capacity, token };
         let now = self.now();
         let Some(key) = self.hubs[shard].admit(now, &admission) else {
             return self.note(|| format!("shard {shard} is full"));
         };
         let (client, index) = (self.clients.len(), key.index as usize);
         self.note(|| format!("client {client} connects to shard {shard} as {key:?}"));
-        self.clients.push(Client::new(shard, over_capacity, frame.is_some()));
+        self.clients.push(Client::new(shard, service, over_capacity, frame.is_some()));
         let room = self.rng.usize(1..=self.plan.socket);
         self.sockets.push(Socket { sealed, room, ..Socket::default() });
         let ports = &mut self.ports[shard];
@@ -134,7 +137,7 @@ impl World {
     /// What a client shows when it connects: a token with the upgrade, or in its first frame.
     fn token(&mut self) -> (Option<Secret>, Option<String>) {
         let token = *self.rng.choice(TOKENS).unwrap();
-        match self.plan.config.access.mode {
+        match self.plan.config.services[0].access.mode {
             AuthMode::Off => (None, None),
             AuthMode::Optional => (self.rng.bool().then(|| Secret::new(token)), None),
             AuthMode::Required => (None, Some(auth("null", token))),
@@ -178,7 +181,7 @@ impl World {
 
     pub(super) fn document(&mut self) -> String {
         let most = self.plan.padding * if self.chance(5) { 10 } else { 1 };
-        let most = most.min(self.plan.config.max_message - 300);
+        let most = most.min(self.plan.config[ServiceId(0)].max_message - 300);
         format!("{{\"pad\":\"{}\"}}", "x".repeat(self.rng.usize(..=most)))
     }
 
@@ -237,7 +240,7 @@ impl World {
     fn apply(&mut self, shard: usize, effect: Effect) {
         let early = self.plan.canary == Some(Canary::EarlyReuse);
         match effect {
-            Effect::Authenticate { key, token } => {
+            Effect::Authenticate { key, token, .. } => {
                 let turns = self.rng.u8(..6);
                 let (second, soon) = (self.now().unix_us / 1_000_000, self.rng.i64(1..4));
                 let identity = |expires| {

@@ -7,6 +7,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::*;
 
+/// Listens as one service.
+fn listen(addresses: &[SocketAddr], shards: usize) -> Result<Listening, StartError> {
+    super::listen(std::iter::once(addresses), shards)
+}
+
 fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
@@ -24,10 +29,11 @@ fn refusal(addresses: &[SocketAddr]) -> (SocketAddr, ErrorKind, String) {
 fn a_free_port_is_chosen_once_per_address_for_all_shards() {
     let all = listen(&[loopback(), loopback()], 3).unwrap();
     assert_eq!(all.addresses.len(), 2);
-    assert_ne!(all.addresses[0].port(), all.addresses[1].port());
+    assert_ne!(all.addresses[0].1.port(), all.addresses[1].1.port());
     assert_eq!(all.listeners.len(), 3);
     for of_shard in &all.listeners {
-        let here: Vec<_> = of_shard.iter().map(|socket| socket.local_addr().unwrap()).collect();
+        let here: Vec<_> =
+            of_shard.iter().map(|(of, socket)| (*of, socket.local_addr().unwrap())).collect();
         assert_eq!(here, all.addresses);
     }
 }
@@ -36,10 +42,10 @@ fn a_free_port_is_chosen_once_per_address_for_all_shards() {
 fn a_port_that_another_engine_listens_on_is_not_shared() {
     // An address of its own: no other test may take the port when it is free again.
     let first = listen(&["127.0.83.4:0".parse().unwrap()], 2).unwrap();
-    let (address, kind, text) = refusal(&first.addresses);
-    assert_eq!((address, kind), (first.addresses[0], ErrorKind::AddrInUse));
+    let (address, kind, text) = refusal(&[first.addresses[0].1]);
+    assert_eq!((address, kind), (first.addresses[0].1, ErrorKind::AddrInUse));
     assert!(text.contains("Stop what listens there"), "{text}");
-    let everywhere = (Ipv4Addr::UNSPECIFIED, first.addresses[0].port()).into();
+    let everywhere = (Ipv4Addr::UNSPECIFIED, first.addresses[0].1.port()).into();
     assert_eq!(refusal(&[everywhere]).1, ErrorKind::AddrInUse);
     drop(first);
     listen(&[address], 2).expect("the port is free again");
@@ -53,7 +59,7 @@ fn a_port_that_another_program_listens_on_is_an_error() {
 
 #[test]
 fn an_address_named_twice_is_an_error() {
-    let port = listen(&["127.0.83.5:0".parse().unwrap()], 1).unwrap().addresses[0];
+    let port = listen(&["127.0.83.5:0".parse().unwrap()], 1).unwrap().addresses[0].1;
     assert_eq!(refusal(&[port, port]).1, ErrorKind::AddrInUse);
 }
 
@@ -72,7 +78,7 @@ fn both_wildcards_can_have_the_same_port() {
         Err(error) if error.to_string().contains("Address family not supported") => return,
         other => other.unwrap(),
     };
-    let port = v6.addresses[0].port();
+    let port = v6.addresses[0].1.port();
     let v4 = listen(&[(Ipv4Addr::UNSPECIFIED, port).into()], 2).unwrap();
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
@@ -83,15 +89,15 @@ fn both_wildcards_can_have_the_same_port() {
 fn the_kernel_spreads_connections_over_all_shards() {
     const CONNECTIONS: usize = 200;
     let all = listen(&[loopback()], 3).unwrap();
-    let connect = |_| TcpStream::connect(all.addresses[0]).unwrap();
+    let connect = |_| TcpStream::connect(all.addresses[0].1).unwrap();
     let _clients: Vec<TcpStream> = (0..CONNECTIONS).map(connect).collect();
     let mut accepted = vec![0; all.listeners.len()];
     while accepted.iter().sum::<usize>() < CONNECTIONS {
         let sockets = all.listeners.iter().map(|of_shard| &of_shard[0]);
-        let mut ready: Vec<_> = sockets.map(|s| PollFd::new(s, PollFlags::IN)).collect();
+        let mut ready: Vec<_> = sockets.map(|s| PollFd::new(&s.1, PollFlags::IN)).collect();
         poll(&mut ready, None).unwrap();
         for (count, of_shard) in accepted.iter_mut().zip(&all.listeners) {
-            *count += std::iter::from_fn(|| of_shard[0].accept().ok()).count();
+            *count += std::iter::from_fn(|| of_shard[0].1.accept().ok()).count();
         }
     }
     assert!(accepted.iter().all(|count| *count > 0), "{accepted:?}");

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::Lost;
 use crate::sync::{Bell, MailboxReceiver, Stage, mailbox};
-use crate::types::{EventName, JsonObject, Seq};
+use crate::types::{EventName, JsonObject, Seq, ServiceId};
 
 /// Channels are named by their home here: `2:anything` lives on shard 2.
 fn home_of(channel: &ChannelName, _shards: usize) -> ShardId {
@@ -37,7 +37,7 @@ fn publisher(shards: usize, capacity: usize) -> (Publisher, Vec<MailboxReceiver<
     let (mailboxes, receivers) = (0..shards).map(make).unzip();
     let control = Control { stage: Stage::new(), mailboxes };
     control.stage.serve();
-    (Publisher::new(Arc::new(control)), receivers)
+    (Publisher::new(Arc::new(control), ServiceId(0)), receivers)
 }
 
 type Reply = oneshot::Sender<Vec<Result<Seq, Lost>>>;

@@ -8,11 +8,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::*;
 use crate::broker::hub::ChannelEntry;
-use crate::config::Config;
+use crate::config::{Config, Service};
 use crate::engine::{DrainReport, Lost};
 use crate::shard::Command;
 use crate::telemetry::Recorder;
-use crate::types::{ChannelName, Epoch, Publication, Seq, Time};
+use crate::types::{ChannelName, Epoch, Publication, Seq, ServiceId, Time};
 
 fn config(shards: usize) -> Config {
     config_at("127.0.0.1:0", shards)
@@ -21,7 +21,13 @@ fn config(shards: usize) -> Config {
 /// For tests that free a port and want it again: each has an address that no other test uses.
 fn config_at(address: &str, shards: usize) -> Config {
     let listen = vec![address.parse().unwrap()];
-    Config { listen, shards: Some(shards), ..Config::default() }
+    Config { shards: Some(shards), ..Service { listen, ..Service::default() }.into() }
+}
+
+/// The address that was listened on for a moment.
+fn listen(address: std::net::SocketAddr) -> Result<std::net::SocketAddr, StartError> {
+    let all = listen::listen(std::iter::once(&[address][..]), 1)?;
+    Ok(all.addresses[0].1)
 }
 
 /// Waits for the next command as a shard does.
@@ -42,8 +48,8 @@ fn next(seat: &Seat) -> Command {
 fn serve(seat: Seat) {
     seat.ready.send(Ok(())).unwrap();
     seat.heartbeat.beat(Time::default() + seat.started.elapsed());
-    let mut recorder = Recorder::new(seat.id, true);
-    recorder.connected();
+    let mut recorder = Recorder::new(seat.id, 1, true);
+    recorder.connected(ServiceId(0));
     seat.snapshots.send(recorder.swap(None)).unwrap();
     loop {
         match next(&seat) {
@@ -51,7 +57,7 @@ fn serve(seat: Seat) {
             Command::Publish { items, reply } => {
                 let _ = reply.send(items.iter().map(|_| Ok(Seq(1))).collect());
             }
-            Command::List { from, limit, reply } => {
+            Command::List { from, limit, reply, .. } => {
                 let name = |n| ChannelName::parse(&format!("{}:{n}", seat.id.0)).unwrap();
                 let (seq, epoch) = (Seq(1), Epoch(2));
                 let all = u32::from(seat.id.0) + 1;
@@ -110,23 +116,23 @@ fn an_engine_starts_serves_and_drains() {
     let mut cursor = Some(0);
     let mut names = Vec::new();
     while let Some(from) = cursor {
-        let (page, next) = pollster::block_on(engine.channels(from, 2));
+        let (page, next) = pollster::block_on(engine.channels(ServiceId(0), from, 2));
         assert!(page.iter().all(|channel| channel.subscribers == 3));
         names.extend(page.iter().map(|channel| channel.name.to_string()));
         cursor = next;
     }
     assert_eq!(names, ["0:0", "1:0", "1:1", "2:0", "2:1", "2:2"]);
-    let beyond = pollster::block_on(engine.channels(u64::MAX, 2));
+    let beyond = pollster::block_on(engine.channels(ServiceId(0), u64::MAX, 2));
     assert!(beyond.0.is_empty() && beyond.1.is_none());
 
     assert_eq!(engine.drain(Duration::from_secs(5)), DrainReport { closed: 30, cut: 3 });
-    listen::listen(&[address], 1).expect("the port is free again");
+    listen(address).expect("the port is free again");
 }
 
 #[test]
 fn a_publisher_outlives_its_engine_and_says_so() {
     let engine = start(config(1), serve).unwrap();
-    let publisher = engine.publisher();
+    let publisher = engine.publisher(ServiceId(0));
     let batch = publisher.try_publish_batch(Vec::<Publication>::new()).unwrap();
     assert_eq!(batch.wait(), []);
     drop(engine);
@@ -146,18 +152,17 @@ fn dropping_an_engine_ends_its_shards() {
     let address = engine.local_addrs()[0];
     drop(engine);
     assert!(!control.stage.is_serving());
-    listen::listen(&[address], 1).expect("the port is free again");
+    listen(address).expect("the port is free again");
 }
 
 #[test]
 fn a_shard_that_cannot_start_ends_the_others_and_says_why() {
     // Shard 0 and 2 hold the listeners too: they are joined before `start` returns.
-    let config = config_at("127.0.83.3:0", 3);
-    let address = listen::listen(&config.listen, 1).unwrap().addresses[0];
-    let config = Config { listen: vec![address], ..config };
+    let address = listen("127.0.83.3:0".parse().unwrap()).unwrap();
+    let config = config_at(&address.to_string(), 3);
     let error = start(config, serve_but_one).unwrap_err();
     assert!(matches!(error, StartError::Ring { .. }), "{error}");
-    listen::listen(&[address], 1).expect("the port is free again");
+    listen(address).expect("the port is free again");
 }
 
 #[test]
@@ -170,10 +175,10 @@ fn a_shard_that_ends_while_starting_keeps_nobody_waiting() {
 fn snapshots_are_collected_and_their_boxes_go_back() {
     let engine = start(config(2), serve).unwrap();
     // `serve` sends its snapshot after it is ready, and before it answers anything.
-    pollster::block_on(engine.channels(0, 1));
+    pollster::block_on(engine.channels(ServiceId(0), 0, 1));
     let mut shards = Vec::new();
     engine.collect(|snapshot| {
-        assert_eq!(snapshot.counters.connections, 1);
+        assert_eq!(snapshot.services[0].connections, 1);
         shards.push(snapshot.shard.0);
     });
     shards.sort_unstable();
@@ -185,7 +190,7 @@ fn snapshots_are_collected_and_their_boxes_go_back() {
 #[test]
 fn an_engine_is_ready_while_its_shards_beat_and_it_does_not_drain() {
     let mut engine = start(config(2), serve).unwrap();
-    pollster::block_on(engine.channels(0, 1));
+    pollster::block_on(engine.channels(ServiceId(0), 0, 1));
     let beat = Time::default() + engine.started.elapsed();
     engine.heartbeats.iter().for_each(|heart| heart.beat(beat));
     assert!(engine.is_ready());
@@ -213,7 +218,7 @@ fn alone(test: &str) -> std::process::Output {
 fn aborts(test: &str, run: fn(Seat), says: &str) {
     if std::env::var_os("URINGCAST_TEST_ALONE").is_some() {
         let engine = start(config(2), run).unwrap();
-        pollster::block_on(engine.channels(0, 1));
+        pollster::block_on(engine.channels(ServiceId(0), 0, 1));
         std::mem::take(&mut { engine }.threads).into_iter().for_each(|t| t.join().unwrap());
         return;
     }
@@ -241,10 +246,16 @@ fn a_setting_out_of_range_is_refused_by_name() {
         change(&mut config);
         check(&config, 2).unwrap_err().to_string()
     };
-    assert!(refused(|c| c.listen.clear()).starts_with("listen is empty"));
+    assert!(refused(|c| c.services[0].listen.clear()).starts_with("listen of uringcast is empty"));
+    assert!(refused(|c| c.services.clear()).starts_with("services are 0: have 1 to 16"));
+    let twin = refused(|c| c.services.push(c.services[0].clone()));
+    assert!(twin.starts_with("two services are called \"uringcast\""), "{twin}");
+    let taken = refused(|c| drop(c.services[0].welcome_extra.insert("server".into(), 1.into())));
+    assert!(taken.starts_with("welcome_extra of uringcast has server"), "{taken}");
     assert!(refused(|c| c.shards = Some(0)).starts_with("shards is 0: choose 1 to 64"));
     assert!(refused(|c| c.shards = Some(65)).starts_with("shards is 65"));
-    assert!(refused(|c| c.max_connections = 0).starts_with("max_connections is 0"));
+    let full = refused(|c| c.services[0].max_connections = 0);
+    assert!(full.starts_with("max_connections of uringcast is 0"), "{full}");
     assert!(refused(|c| c.retention.frames = 0).starts_with("retention.frames is 0"));
     assert!(refused(|c| c.keepalive = Duration::from_millis(5)).starts_with("keepalive is 5ms"));
 }
@@ -262,5 +273,5 @@ fn the_public_types_can_go_to_any_thread() {
     shared::<Engine>();
     shared::<crate::engine::Publisher>();
     let engine = start(config(1), serve).unwrap();
-    sent(engine.channels(0, 1));
+    sent(engine.channels(ServiceId(0), 0, 1));
 }

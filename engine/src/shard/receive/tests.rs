@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::broker::effect::Effect;
 use crate::broker::hub::Admission;
-use crate::config::{Config, Protocol};
+use crate::config::{Config, Protocol, Service};
 use crate::shard::deliver::Delivery;
 use crate::shard::testing::{plain, sockets};
 use crate::types::ShardId;
@@ -20,7 +20,7 @@ struct Rig {
 
 impl Rig {
     fn new() -> Rig {
-        let config = Config { protocol: Protocol::Echo, ..Config::default() };
+        let config = Config::from(Service { protocol: Protocol::Echo, ..Service::default() });
         let hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 7);
         let (delivery, _) = plain(0);
         let lanes = crate::shard::lanes::Neighbours::new(vec![None]);
@@ -30,11 +30,16 @@ impl Rig {
     fn admit(&mut self) -> (ConnectionKey, TcpStream) {
         let (ours, peer) = sockets();
         let address = peer.local_addr().unwrap();
-        let admission =
-            Admission { peer: address, secure: false, over_capacity: false, token: None };
+        let admission = Admission {
+            service: ServiceId(0),
+            peer: address,
+            secure: false,
+            over_capacity: false,
+            token: None,
+        };
         let key = self.hub.admit(Now::default(), &admission).unwrap();
         self.delivery.ring.place(key.index, &ours).unwrap();
-        self.slots.open(key, false);
+        self.slots.open(key, None);
         self.slots.rearm(&mut self.delivery);
         self.delivery.finish();
         (key, peer)
@@ -88,7 +93,7 @@ fn a_slot_is_released_only_after_its_last_completion() {
             assert_eq!(slot.told, slot.is_quiet());
         }
     }
-    assert!(!rig.slots.release(key), "it held no place");
+    assert!(rig.slots.release(key).is_none(), "it held no place");
     rig.delivery.ring.clear(key.index);
     drop(peer);
 }

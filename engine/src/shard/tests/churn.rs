@@ -28,7 +28,7 @@ fn churn(tls: bool) {
     let (server, client) = tls_configs(&rustls::version::TLS13);
     let tls_server = tls.then_some(server);
     // 400 clients, 64 slots: each slot is reused many times.
-    let shards = Shards::start(1, Config { tls: tls_server, ..Config::default() });
+    let shards = Shards::start(1, Config::from(Service { tls: tls_server, ..Service::default() }));
     let address = shards.address;
     let clients: Vec<_> = (0..8)
         .map(|worker| {
@@ -53,9 +53,9 @@ fn churn(tls: bool) {
         published += 1;
     }
     clients.into_iter().for_each(|client| client.join().unwrap());
-    let quota = Arc::clone(&shards.quota);
+    let quotas = Arc::clone(&shards.quotas);
     let (report, totals) = shards.drain();
-    assert_eq!((report.cut, quota.in_use()), (0, 0), "after {published} messages");
+    assert_eq!((report.cut, quotas[0].in_use()), (0, 0), "after {published} messages");
     assert_eq!(totals.count(Count::Accepts), 400);
 }
 

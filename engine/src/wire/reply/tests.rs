@@ -19,14 +19,20 @@ fn name(text: &str) -> ChannelName {
 #[test]
 fn the_welcome_tells_how_secure_the_connection_is() {
     for (secure, mode) in [(false, "WS"), (true, "WSS")] {
-        let welcome =
-            Welcome { connection_id: "c", server: "s", message: "m", authenticated: false, secure };
+        let welcome = Welcome {
+            connection_id: "c",
+            server: "s",
+            message: "m",
+            authenticated: false,
+            secure,
+            extra: &serde_json::Map::from_iter([("rate_limit".to_owned(), json!(100))]),
+        };
         let value = written(|encoder, out| encoder.welcome(STAMP, &welcome, out));
         assert_eq!((&value["type"], &value["event"]), (&json!("event"), &json!("session.created")));
         assert_eq!(
             value["data"],
             json!({"connection_id": "c", "server": "s", "message": "m", "authenticated": false,
-                   "tls_mode": mode, "secure": secure})
+                   "tls_mode": mode, "secure": secure, "rate_limit": 100})
         );
     }
 }
