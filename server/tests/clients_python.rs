@@ -27,3 +27,11 @@ fn every_request_is_answered_over_wss() {
     let server = Server::start("--anonymous-publish --auto-cert");
     run_client("every_request_is_answered_over_wss", "raw_client.py", &server);
 }
+
+#[test]
+fn tokens_made_by_pyjwt_open_what_they_should() {
+    let flags = "--auth-enabled true --jwt-secret an-old-oak-in-the-meadow-of-1849 \
+                 --subscribe-permission workflow:=workflow:read,pool:=pool:read";
+    let server = Server::start(flags);
+    run_client("tokens_made_by_pyjwt_open_what_they_should", "auth_client.py", &server);
+}

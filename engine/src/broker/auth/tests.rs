@@ -152,6 +152,7 @@ fn messages(mut bytes: &[u8]) -> Vec<Value> {
     while !bytes.is_empty() {
         let (len, header) = match bytes[1] {
             126 => (usize::from(u16::from_be_bytes([bytes[2], bytes[3]])), 4),
+            127 => (u64::from_be_bytes(bytes[2..10].try_into().unwrap()) as usize, 10),
             len => (usize::from(len), 2),
         };
         let payload = &bytes[header..header + len];
