@@ -180,8 +180,8 @@ settings! {
         max_outbox: Bytes<1024, { 16 << 20 }> = Bytes(limits::DEFAULT_OUTBOX),
     }
     "Limits of one client" {
-        /// Connections from one address (IPv6: one /64); one more is answered 429. 0 means no limit:
-        /// behind a proxy all clients have its address.
+        /// Connections from one address (IPv6: one /64); one more is answered 429. 0 means no
+        /// limit: behind a proxy all clients have its address.
         max_connections_per_address: Count<0, MAX_CONNECTIONS> = Count(0),
         /// Subscriptions of one connection; one more is refused with LIMIT_EXCEEDED.
         max_subscriptions: Count<1, { limits::MAX_SUBSCRIPTIONS }> =
@@ -194,7 +194,8 @@ settings! {
             Count(limits::MAX_CHANNELS_PER_SHARD),
     }
     "Authentication" {
-        /// Whether clients must show a token (JWT); optional: they may, for what needs a permission.
+        /// Whether clients must show a token (JWT); optional: they may, for what needs a
+        /// permission.
         auth_enabled: AuthMode = AuthMode::Off,
         /// Shared secret that tokens are signed with (HS256, HS384, HS512): prefer a file.
         jwt_secret: Option<Secret> = None,
