@@ -118,7 +118,8 @@ fn a_channel_without_its_permission_is_forbidden() {
     let server = server("--subscribe-permission workflow:=workflow:read");
     let mut client = connect(&server);
     client.say(&auth(&token(&["pool:read"], 60)));
-    (client.message(), client.message());
+    client.message();
+    client.message();
     let reply = client.ask(&json!({"type": "subscribe", "room": "workflow:1"}));
     assert_eq!(reply["error_code"], "FORBIDDEN");
     assert_eq!(reply["error_message"], "Not authorized to subscribe to workflow:1");
