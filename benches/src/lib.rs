@@ -1,4 +1,9 @@
-//! What the benchmarks share: a hub with subscribers, and an outlet that writes nowhere.
+//! What the benchmarks share: a hub with subscribers, and an outlet that writes nowhere; for the
+//! races against other servers a bare ring and client frames.
+
+pub mod bare_ring;
+pub mod client;
+pub mod descriptors;
 
 use std::sync::Arc;
 
@@ -60,12 +65,8 @@ pub fn at(ns: u64) -> Now {
 
 /// A client's text message as it stands on the wire: masked.
 pub fn client_text(text: &str) -> Vec<u8> {
-    let mask = [0x12, 0x34, 0x56, 0x78];
     let mut frame = Vec::new();
-    uringcast_engine::wire::frame::header(Opcode::Text, text.len(), &mut frame);
-    frame[1] |= 0x80;
-    frame.extend_from_slice(&mask);
-    frame.extend(text.bytes().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    client::frame(Opcode::Text, text.as_bytes(), &mut frame);
     frame
 }
 
@@ -81,7 +82,13 @@ pub fn publication(channel: &str, bytes: usize) -> Publication {
 
 /// A hub of one shard with `subscribers` live subscribers of channel `bench:0`.
 pub fn hub(subscribers: usize) -> Hub {
-    let config = Config::from(Service { message_rate: 0, ..Service::default() });
+    hub_with(subscribers, true)
+}
+
+/// The same, measuring or not.
+pub fn hub_with(subscribers: usize, metrics: bool) -> Hub {
+    let service = Service { message_rate: 0, ..Service::default() };
+    let config = Config { metrics, ..Config::from(service) };
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, subscribers, 7);
     let peer = "127.0.0.1:1".parse().expect("an address");
     let subscribe = client_text(r#"{"type":"subscribe","room":"bench:0"}"#);
@@ -92,6 +99,7 @@ pub fn hub(subscribers: usize) -> Hub {
             secure: false,
             over_capacity: false,
             token: None,
+            canary: false,
         };
         let key = hub.admit(at(0), &admission).expect("room for all");
         hub.handle_received(at(0), key, &mut subscribe.clone());

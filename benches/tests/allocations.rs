@@ -2,11 +2,13 @@
 //! as many allocations as publishing to ten.
 
 use allocation_counter::measure;
-use uringcast_benches::{NoLanes, Nowhere, at, hub, publication};
+use uringcast_benches::{NoLanes, Nowhere, at, hub_with, publication};
+use uringcast_engine::telemetry::{Close, Count, Gauge, MessageType, Recorder};
+use uringcast_engine::{ChannelName, ServiceId, ShardId};
 
 /// Allocations of one publish and its whole sweep, once buffers have their size.
-fn allocations(subscribers: usize) -> u64 {
-    let mut hub = hub(subscribers);
+fn allocations(subscribers: usize, metrics: bool) -> u64 {
+    let mut hub = hub_with(subscribers, metrics);
     let publication = publication("bench:0", 128);
     let mut outlet = Nowhere::default();
     let mut broadcast = |ns| {
@@ -22,7 +24,42 @@ fn allocations(subscribers: usize) -> u64 {
 
 #[test]
 fn a_healthy_delivery_allocates_nothing() {
-    let few = allocations(10);
+    let few = allocations(10, true);
     assert!(few > 0, "the frame itself is allocated, or nothing is counted");
-    assert_eq!(allocations(10_000), few);
+    assert_eq!(allocations(10_000, true), few);
+}
+
+#[test]
+fn measuring_allocates_nothing() {
+    assert_eq!(allocations(100, true), allocations(100, false));
+}
+
+#[test]
+fn the_recorder_s_verbs_allocate_nothing_once_each_was_used() {
+    let mut recorder = Recorder::new(ShardId(0), 1, true);
+    let class = recorder.class_of(&ChannelName::parse("room:1").expect("a good name"));
+    let twin = recorder.swap(None);
+    let verbs = |recorder: &mut Recorder| {
+        recorder.broadcast_accepted(class);
+        recorder.delivered(class, 80_000, 256, 128);
+        recorder.wrote(class, 256);
+        recorder.broadcast_done(class, 90_000);
+        recorder.received(ServiceId(0), MessageType::Ping, 5_000);
+        recorder.sent(ServiceId(0), MessageType::Pong);
+        recorder.replayed(ServiceId(0), 3);
+        recorder.caught_up(700_000);
+        recorder.turned(40_000);
+        recorder.submitted(256);
+        recorder.greeted(1_000_000);
+        recorder.closed(Close::PeerNormal);
+        recorder.lagging([1, 2, 3, 4]);
+        recorder.worked(1_000_000);
+        recorder.count(Count::Turns, 1);
+        recorder.set(Gauge::Connections, 1);
+    };
+    verbs(&mut recorder);
+    assert_eq!(measure(|| verbs(&mut recorder)).count_total, 0);
+    let mut twin = Some(twin);
+    let swapped = measure(|| twin = Some(recorder.swap(twin.take())));
+    assert_eq!(swapped.count_total, 0, "a twin that knows the classes is only cleared");
 }

@@ -1,12 +1,14 @@
 //! What an engine is started with.
 
 mod access;
+mod canary;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
+pub use canary::CanaryKey;
 
 use crate::limits;
 use crate::types::ServiceId;
@@ -128,6 +130,8 @@ pub struct Config {
     pub keepalive: Duration,
     /// Keep no counters and histograms; every recording call is then free.
     pub metrics: bool,
+    /// Lets canaries in.
+    pub canary: Option<CanaryKey>,
 }
 
 impl Default for Config {
@@ -140,6 +144,7 @@ impl Default for Config {
             retention: Retention::default(),
             keepalive: limits::DEFAULT_KEEPALIVE,
             metrics: true,
+            canary: None,
         }
     }
 }

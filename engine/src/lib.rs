@@ -56,7 +56,9 @@ pub mod telemetry;
 mod types;
 pub mod wire;
 
-pub use config::{Access, AuthMode, Config, Correlation, Protocol, Retention, Rule, Service};
+pub use config::{
+    Access, AuthMode, CanaryKey, Config, Correlation, Protocol, Retention, Rule, Service,
+};
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
     Verification, Verifications,

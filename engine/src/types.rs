@@ -140,6 +140,17 @@ impl ChannelName {
         self.service
     }
 
+    /// The channel by which an engine checks itself ([`Config::canary`](crate::Config::canary)).
+    /// Its control character keeps it out of everybody else's reach: no such name can be parsed.
+    pub fn canary() -> ChannelName {
+        ChannelName { service: ServiceId::default(), text: "\u{1}canary".into() }
+    }
+
+    /// Whether this is [`ChannelName::canary`].
+    pub fn is_canary(&self) -> bool {
+        self.as_str().starts_with('\u{1}')
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.text

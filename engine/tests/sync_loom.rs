@@ -14,6 +14,7 @@ mod atomics {
 #[path = "../src/sync/parking.rs"]
 mod parking;
 #[path = "../src/sync/room.rs"]
+#[allow(dead_code, reason = "its counter is for the shard")]
 mod room;
 
 use parking::Parking;

@@ -10,6 +10,7 @@ pub use tls::{Home, Identity, Tls};
 use uringcast_engine as engine;
 
 use crate::auth::{ApiKeys, Verifiers};
+use crate::limits::MIN_CANARY_INTERVAL;
 use crate::settings::value::Host;
 use crate::settings::{Problem, Problems, Settings};
 
@@ -34,6 +35,10 @@ pub struct Config {
     pub auth_threads: usize,
     /// Time for clients on shutdown.
     pub drain: Duration,
+    /// Within what time 99 % of all deliveries should be made.
+    pub objective: Option<Duration>,
+    /// How often canaries probe; `None` without them.
+    pub canary: Option<Duration>,
 }
 
 /// Collects problems with settings.
@@ -73,6 +78,7 @@ impl Config {
             let reason = "would let anybody who can reach it publish";
             gather.add("control_host", reason, remedy);
         }
+        let canary = canary(settings, tls.as_ref(), &mut gather);
         if !gather.problems.is_empty() {
             return Err(Problems(gather.problems));
         }
@@ -86,6 +92,8 @@ impl Config {
             verifiers: Verifiers::new(vec![verifier]),
             auth_threads: s.auth_threads.0,
             drain: s.drain_timeout.0,
+            canary,
+            objective: s.slo_p99.map(|objective| objective.0),
         })
     }
 
@@ -143,6 +151,7 @@ fn engine_config(s: &Settings, listen: Vec<SocketAddr>) -> engine::Config {
         },
         keepalive: s.keepalive_interval.0,
         metrics: !s.no_metrics,
+        canary: None,
     }
 }
 
@@ -199,4 +208,14 @@ fn check_ports(
     if clash(control, metrics) {
         gather.add("metrics_port", "is the control port too", "Give the two different ports.");
     }
+}
+
+/// A canary has no certificate of its own, so where one is demanded there is none.
+fn canary(settings: &Settings, tls: Option<&Tls>, gather: &mut Gather<'_>) -> Option<Duration> {
+    let interval = settings.canary_interval.0;
+    if !interval.is_zero() && interval < MIN_CANARY_INTERVAL {
+        gather.add("canary_interval", "is too short", "Give 100ms or more, or 0 for none.");
+    }
+    let demanding = tls.is_some_and(|tls| tls.client_ca.is_some());
+    (!interval.is_zero() && !demanding).then_some(interval)
 }

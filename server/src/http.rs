@@ -2,6 +2,7 @@
 
 mod auth;
 mod channels;
+mod debug;
 mod error;
 mod publish;
 mod serve;
@@ -19,6 +20,7 @@ use tokio::sync::RwLock;
 use uringcast_engine::{DrainReport, Engine, Publisher, ServiceId};
 
 use crate::auth::ApiKeys;
+use crate::canary::Health;
 use crate::limits::MAX_PUBLISH_BODY;
 use crate::metrics::{Metrics, Requests};
 use error::ApiError;
@@ -31,14 +33,21 @@ pub struct Control {
     engine: RwLock<Option<Engine>>,
     publisher: Publisher,
     metrics: Option<Metrics>,
+    /// `None` without canaries.
+    health: Option<Health>,
     max_data: usize,
 }
 
 impl Control {
     /// Takes the engine over. `max_data` is the largest `data` document in bytes.
-    pub fn new(engine: Engine, metrics: Option<Metrics>, max_data: usize) -> Control {
+    pub fn new(
+        engine: Engine,
+        metrics: Option<Metrics>,
+        health: Option<Health>,
+        max_data: usize,
+    ) -> Control {
         let publisher = engine.publisher(ServiceId(0));
-        Control { engine: RwLock::new(Some(engine)), publisher, metrics, max_data }
+        Control { engine: RwLock::new(Some(engine)), publisher, metrics, health, max_data }
     }
 
     /// Adds what the shards have measured since the last call to the metrics.
@@ -63,6 +72,7 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .route("/v1/publish", post(publish::publish))
         .route("/v1/publish/raw", post(publish::publish_raw))
         .route("/v1/channels", get(channels::list))
+        .route("/debug/latency", get(debug::latency))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
     let open = Router::new().route("/health", get(health)).route("/ready", get(ready));
     with_json_errors(guard(guarded, keys, requests).merge(open)).with_state(control)
@@ -95,6 +105,10 @@ async fn health() -> Response {
 }
 
 async fn ready(State(control): State<Arc<Control>>) -> Response {
+    if let Some(shard) = control.health.as_ref().and_then(Health::failing) {
+        let text = format!("The canary hears nothing from shard {shard}.");
+        return ApiError::unavailable("not_ready", text).into_response();
+    }
     match &*control.engine.read().await {
         Some(engine) if engine.is_ready() => axum::Json(json!({"status": "ready"})).into_response(),
         Some(_) => ApiError::unavailable("not_ready", "A shard is not serving.").into_response(),

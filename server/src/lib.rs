@@ -12,6 +12,7 @@
 
 pub mod args;
 pub mod auth;
+pub mod canary;
 pub mod certs;
 pub mod check;
 pub mod config;

@@ -23,6 +23,22 @@ pub const HTTP_DRAIN: Duration = Duration::from_secs(1);
 pub const MAX_ERROR_TEXT: usize = 300;
 /// Bytes of a certificate, key, API key or configuration file: the largest CA bundles fit.
 pub const MAX_FILE: u64 = 4 << 20;
+/// The interval of `GET /debug/latency`: long enough for a p99.9 under load, short enough to show
+/// what changed.
+pub const LATENCY_WINDOW: Duration = Duration::from_secs(10);
+/// For a canary's probe to arrive, and for its connection: beyond, a client would have given up.
+pub const CANARY_TIMEOUT: Duration = Duration::from_secs(1);
+/// Probes in a row that must fail before a shard counts as not ready: one may be a reconnect.
+pub const CANARY_MISSES: u32 = 3;
+/// Connections a round may open for each shard until the kernel has chosen every shard once.
+pub const CANARY_DIALS_PER_SHARD: usize = 16;
+/// How often canaries probe unless configured.
+pub const DEFAULT_CANARY_INTERVAL: Duration = Duration::from_secs(1);
+/// The shortest interval: more often, probes would be load.
+pub const MIN_CANARY_INTERVAL: Duration = Duration::from_millis(100);
+/// Log lines a second of each kind (place in the code): enough to see who, few enough that logging
+/// is no load.
+pub const LOG_LINES_PER_SECOND: u32 = 10;
 /// How long an automatic certificate is valid.
 pub const AUTO_CERT_LIFE: Duration = Duration::from_secs(365 * 86_400);
 /// An automatic certificate with less life left than this is replaced at the next start.

@@ -1,6 +1,9 @@
-//! Log lines on standard error.
+//! Log lines on standard error, so many a second of each kind at most.
+
+mod limit;
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -9,6 +12,16 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{LogFormat, Settings};
+use limit::Limit;
+
+static LIMIT: OnceLock<Limit> = OnceLock::new();
+
+/// Logs how many lines were kept back since the last call. To be called once a second.
+pub fn report_suppressed() {
+    if let Some(limit) = LIMIT.get() {
+        limit.report();
+    }
+}
 
 /// Starts logging as the settings say. Libraries speak only from `warn` up, or when asked to
 /// `trace`. Where logging has been started already, as in a test, nothing changes.
@@ -22,7 +35,8 @@ pub fn start(settings: &Settings) {
         .with_target("uringcast_server", level);
     let ansi = std::io::stderr().is_terminal();
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
-    let registry = tracing_subscriber::registry().with(targets);
+    let limit = LIMIT.get_or_init(Limit::default).clone();
+    let registry = tracing_subscriber::registry().with(targets).with(limit);
     let _ = match settings.log_format {
         LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),

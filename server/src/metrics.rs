@@ -2,10 +2,14 @@
 //! snapshots up in [`Totals`].
 
 mod buckets;
-mod help;
+mod latency;
+mod own;
 mod requests;
+mod state;
+pub mod table;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use prometheus::core::{Collector, Desc};
@@ -14,18 +18,20 @@ use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
 use uringcast_engine::Engine;
 use uringcast_engine::telemetry::{
-    ConnectionError, Count, Gauge, MessageError, MessageType, ServiceStats, Snapshot, Totals,
+    ConnectionError, MessageError, MessageType, ServiceStats, Snapshot, Totals,
 };
 
+use buckets::{DURATION_BOUNDS, Folded, LATENCY_BOUNDS};
+pub use latency::{Ask, Format, Span};
 pub use requests::Requests;
-
-use buckets::{DURATION_BOUNDS, LATENCY_BOUNDS};
+use state::{Point, State};
+use table::{Kind, row};
 
 /// The sums of an engine's measurements, and how they are written.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
-    totals: Arc<Mutex<Totals>>,
+    state: Arc<Mutex<State>>,
     requests: Requests,
 }
 
@@ -34,16 +40,23 @@ impl Metrics {
     pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
     /// Metrics of an engine called `engine` with these services, in their order, and as many
-    /// shards as it has.
-    pub fn new(engine: &str, services: &[Named], shards: usize) -> Metrics {
-        let totals = Arc::new(Mutex::new(Totals::new(shards, services.len())));
-        let shown: Box<dyn Collector> = Box::new(Shown::new(engine, services, Arc::clone(&totals)));
+    /// shards as it has. With an `objective`, deliveries that take longer use up the error budget.
+    pub fn new(
+        engine: &str,
+        services: &[Named],
+        shards: usize,
+        objective: Option<Duration>,
+    ) -> Metrics {
+        let names = services.iter().map(|named| named.server.clone()).collect();
+        let state = Arc::new(Mutex::new(State::new(shards, names, Point::now())));
+        let shown = Shown::new(engine, services, objective, Arc::clone(&state));
+        let shown: Box<dyn Collector> = Box::new(shown);
         let requests = Requests::new(engine);
         let registry = Registry::new();
         for collector in [shown, requests.collector(), Box::new(ProcessCollector::for_self())] {
             registry.register(collector).expect("no two of our metrics have one name");
         }
-        Metrics { registry, totals, requests }
+        Metrics { registry, state, requests }
     }
 
     /// Where HTTP requests are counted.
@@ -53,13 +66,24 @@ impl Metrics {
 
     /// Adds one shard's snapshot.
     pub fn absorb(&self, snapshot: &Snapshot) {
-        lock(&self.totals).absorb(snapshot);
+        lock(&self.state).absorb(snapshot);
     }
 
     /// Adds everything the shards have sent since the last call.
     pub fn collect(&self, engine: &Engine) {
-        let mut totals = lock(&self.totals);
-        engine.collect(|snapshot| totals.absorb(snapshot));
+        let mut state = lock(&self.state);
+        engine.collect(|snapshot| state.absorb(snapshot));
+        state.turn_window(Point::now());
+    }
+
+    /// A canary's probe arrived after so long, or not in time.
+    pub fn probed(&self, shard: usize, latency: Option<Duration>) {
+        lock(&self.state).probed(shard, latency);
+    }
+
+    /// The latencies as `ask` wants them.
+    pub fn latencies(&self, ask: &Ask) -> String {
+        latency::render(&lock(&self.state), ask)
     }
 
     /// Everything in the text format 0.0.4.
@@ -72,8 +96,8 @@ impl Metrics {
 }
 
 /// A panic while adding up leaves numbers, not a broken structure.
-fn lock(totals: &Mutex<Totals>) -> MutexGuard<'_, Totals> {
-    totals.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A service as its metrics name it.
@@ -90,7 +114,8 @@ struct Shown {
     /// The `server` label of what the services share.
     engine: String,
     services: Vec<Named>,
-    totals: Arc<Mutex<Totals>>,
+    objective: Option<Duration>,
+    state: Arc<Mutex<State>>,
     descs: Vec<Desc>,
 }
 
@@ -100,17 +125,23 @@ impl Collector for Shown {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        self.families(&lock(&self.totals))
+        self.families(&lock(&self.state))
     }
 }
 
 type Labels<'a> = &'a [(&'a str, &'a str)];
 
 impl Shown {
-    fn new(engine: &str, services: &[Named], totals: Arc<Mutex<Totals>>) -> Shown {
+    fn new(
+        engine: &str,
+        services: &[Named],
+        objective: Option<Duration>,
+        state: Arc<Mutex<State>>,
+    ) -> Shown {
         let (engine, services) = (engine.to_owned(), services.to_vec());
-        let mut shown = Shown { engine, services, totals, descs: Vec::new() };
-        let empty = shown.families(&Totals::new(0, shown.services.len()));
+        let mut shown = Shown { engine, services, objective, state, descs: Vec::new() };
+        let names = shown.services.iter().map(|named| named.server.clone()).collect();
+        let empty = shown.families(&State::new(0, names, Point::now()));
         let desc = |family: &MetricFamily| {
             let (name, help) = (family.name().to_owned(), family.help().to_owned());
             Desc::new(name, help, vec!["server".into()], Default::default())
@@ -120,12 +151,12 @@ impl Shown {
         shown
     }
 
-    fn families(&self, totals: &Totals) -> Vec<MetricFamily> {
-        let mut all = Vec::new();
+    fn families(&self, state: &State) -> Vec<MetricFamily> {
+        let (mut all, totals) = (Vec::new(), &state.totals);
         self.family_connections(totals, &mut all);
         self.family_messages(totals, &mut all);
         self.family_broadcasts(totals, &mut all);
-        self.engine_own(totals, &mut all);
+        self.engine_own(state, &mut all);
         all
     }
 
@@ -133,14 +164,10 @@ impl Shown {
         let mode = |named: &Named| [("tls_mode", if named.tls { "wss" } else { "ws" })];
         all.push(family(
             "websocket_connections_total",
-            "WebSocket connections established.",
-            MetricType::COUNTER,
             self.each(totals, |name, stats| counter(&name.server, &mode(name), stats.connections)),
         ));
         all.push(family(
             "websocket_connections_active",
-            "WebSocket connections open now.",
-            MetricType::GAUGE,
             self.each(totals, |name, stats| gauge(&name.server, &mode(name), stats.open)),
         ));
         let errors = |name: &Named, stats: &ServiceStats| {
@@ -152,8 +179,6 @@ impl Shown {
         };
         all.push(family(
             "websocket_connection_errors_total",
-            "Connections that failed, or were ended for the peer's fault, by reason.",
-            MetricType::COUNTER,
             self.each(totals, errors).into_iter().flatten().collect(),
         ));
     }
@@ -170,8 +195,6 @@ impl Shown {
         };
         all.push(family(
             "websocket_messages_total",
-            "Messages sent and received; a broadcast counts once per delivery.",
-            MetricType::COUNTER,
             self.each(totals, messages).into_iter().flatten().collect(),
         ));
         let errors = |name: &Named, stats: &ServiceStats| {
@@ -183,8 +206,6 @@ impl Shown {
         };
         all.push(family(
             "websocket_message_errors_total",
-            "Messages that were not served or not delivered, by reason.",
-            MetricType::COUNTER,
             self.each(totals, errors).into_iter().flatten().collect(),
         ));
         let handling = |name: &Named, stats: &ServiceStats| {
@@ -197,8 +218,6 @@ impl Shown {
         };
         all.push(family(
             "websocket_latency_seconds",
-            "Time to handle one inbound message.",
-            MetricType::HISTOGRAM,
             self.each(totals, handling).into_iter().flatten().collect(),
         ));
     }
@@ -212,50 +231,19 @@ impl Shown {
         };
         all.push(family(
             "websocket_broadcast_total",
-            "Broadcasts, by class of channel: its name up to the first colon.",
-            MetricType::COUNTER,
             classes().map(|(s, l, class)| counter(s, &l, class.broadcasts)).collect(),
         ));
         all.push(family(
             "websocket_broadcast_duration_seconds",
-            "From accepting a broadcast to handing the last live subscriber's bytes to the kernel.",
-            MetricType::HISTOGRAM,
             classes()
                 .map(|(s, l, class)| histogram(s, &l, Some(&class.broadcast), &DURATION_BOUNDS))
                 .collect(),
         ));
         all.push(family(
             "uringcast_delivery_duration_seconds",
-            "From accepting a broadcast to handing one subscriber's bytes to the kernel.",
-            MetricType::HISTOGRAM,
             classes()
                 .map(|(s, l, class)| histogram(s, &l, Some(&class.delivery), &DURATION_BOUNDS))
                 .collect(),
-        ));
-    }
-
-    fn engine_own(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
-        for what in Count::ALL {
-            let name = format!("uringcast_{}_total", what.label());
-            let metric = counter(&self.engine, &[], totals.count(*what));
-            all.push(family(&name, help::count(*what), MetricType::COUNTER, vec![metric]));
-        }
-        for what in Gauge::ALL {
-            let name = format!("uringcast_{}", what.label());
-            let metric = gauge(&self.engine, &[], totals.gauge(*what));
-            all.push(family(&name, help::gauge(*what), MetricType::GAUGE, vec![metric]));
-        }
-        all.push(family(
-            "uringcast_catch_up_duration_seconds",
-            "Time a subscriber that fell behind needed to be live again.",
-            MetricType::HISTOGRAM,
-            vec![histogram(&self.engine, &[], Some(&totals.catch_up), &LATENCY_BOUNDS)],
-        ));
-        all.push(family(
-            "uringcast_build_info",
-            "The running version, as a label; always 1.",
-            MetricType::GAUGE,
-            vec![gauge(&self.engine, &[("version", env!("CARGO_PKG_VERSION"))], 1)],
         ));
     }
 
@@ -275,22 +263,23 @@ fn labels(server: &str, more: Labels<'_>) -> Vec<LabelPair> {
     [("server", server)].into_iter().chain(more.iter().copied()).map(pair).collect()
 }
 
-fn counter(server: &str, more: Labels<'_>, value: u64) -> Metric {
+fn counter(server: &str, more: Labels<'_>, value: impl Number) -> Metric {
     let mut counter = proto::Counter::default();
-    counter.set_value(value as f64);
+    counter.set_value(value.number());
     let mut metric = Metric::from_label(labels(server, more));
     metric.set_counter(counter);
     metric
 }
 
-fn gauge(server: &str, more: Labels<'_>, value: u64) -> Metric {
+fn gauge(server: &str, more: Labels<'_>, value: impl Number) -> Metric {
     let mut gauge = proto::Gauge::default();
-    gauge.set_value(value as f64);
+    gauge.set_value(value.number());
     let mut metric = Metric::from_label(labels(server, more));
     metric.set_gauge(gauge);
     metric
 }
 
+/// A histogram of nanoseconds, in seconds.
 fn histogram(
     server: &str,
     more: Labels<'_>,
@@ -298,26 +287,65 @@ fn histogram(
     bounds: &[u64],
 ) -> Metric {
     let folded = buckets::fold(times, bounds);
-    let bucket = |(bound, count): (&u64, &u64)| {
+    distribution(server, more, &folded, bounds.iter().map(|bound| buckets::seconds(*bound)))
+}
+
+/// A histogram of plain numbers.
+fn sizes(server: &str, sizes: &Histogram<u64>, bounds: &[u64]) -> Metric {
+    let mut folded = buckets::fold(Some(sizes), bounds);
+    folded.sum *= 1e9;
+    distribution(server, &[], &folded, bounds.iter().map(|bound| *bound as f64))
+}
+
+fn distribution(
+    server: &str,
+    more: Labels<'_>,
+    folded: &Folded,
+    bounds: impl Iterator<Item = f64>,
+) -> Metric {
+    let bucket = |(bound, count): (f64, &u64)| {
         let mut bucket = proto::Bucket::default();
-        bucket.set_upper_bound(buckets::seconds(*bound));
+        bucket.set_upper_bound(bound);
         bucket.set_cumulative_count(*count);
         bucket
     };
     let mut histogram = proto::Histogram::default();
     histogram.set_sample_count(folded.count);
     histogram.set_sample_sum(folded.sum);
-    histogram.set_bucket(bounds.iter().zip(&folded.cumulative).map(bucket).collect());
+    histogram.set_bucket(bounds.zip(&folded.cumulative).map(bucket).collect());
     let mut metric = Metric::from_label(labels(server, more));
     metric.set_histogram(histogram);
     metric
 }
 
-fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+/// A family as [`table::TABLE`] describes it.
+fn family(name: &str, metrics: Vec<Metric>) -> MetricFamily {
+    let row = row(name);
     let mut family = MetricFamily::default();
     family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
+    family.set_help(row.help.to_owned());
+    family.set_field_type(match row.kind {
+        Kind::Counter => MetricType::COUNTER,
+        Kind::Gauge => MetricType::GAUGE,
+        Kind::Histogram => MetricType::HISTOGRAM,
+    });
     family.set_metric(metrics);
     family
+}
+
+/// What a sample's value may be.
+trait Number {
+    fn number(self) -> f64;
+}
+
+impl Number for u64 {
+    fn number(self) -> f64 {
+        self as f64
+    }
+}
+
+impl Number for f64 {
+    fn number(self) -> f64 {
+        self
+    }
 }

@@ -10,13 +10,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
-use uringcast_engine::{Engine, Service, StartError};
+use uringcast_engine::{CanaryKey, Engine, Service, ServiceId, StartError};
 
 use crate::auth::Verifiers;
+use crate::canary::{Canaries, Dial, Health};
 use crate::certs::{self, Served};
 use crate::config::{Config, Home};
 use crate::http::{self, Control};
 use crate::limits::JWKS_INTERVAL;
+use crate::log;
 use crate::metrics::{Metrics, Named};
 use crate::settings::{Problem, Problems, Settings};
 
@@ -90,14 +92,24 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let named = |service: &Service| Named { server: service.name.clone(), tls };
     let services: Vec<Named> = config.engine.services.iter().map(named).collect();
     let verifiers = std::mem::take(&mut config.verifiers);
+    let key = CanaryKey::new(random());
+    config.engine.canary = config.canary.map(|_| key);
     let engine = Engine::start(config.engine)?;
     let verifying = verifiers.start(&engine, config.auth_threads)?;
     let watch = tokio::spawn(watch_keys(verifiers));
     let has_metrics = !metrics_ports.is_empty();
-    let metrics =
-        has_metrics.then(|| Metrics::new(&services[0].server, &services, engine.shards()));
+    let metrics = has_metrics
+        .then(|| Metrics::new(&services[0].server, &services, engine.shards(), config.objective));
     let line = listening(&engine, served.as_ref(), &control_ports, &metrics_ports)?;
-    let control = Arc::new(Control::new(engine, metrics, max_data));
+    let canaries = config.canary.map(|period| {
+        let health = Health::new(engine.shards());
+        let dial = Dial::new(engine.local_addrs()[0], key, tls);
+        let canaries =
+            Canaries::new(dial, engine.publisher(ServiceId(0)), metrics.clone(), health.clone());
+        (tokio::spawn(canaries.run(period)), health)
+    });
+    let (canaries, health) = canaries.unzip();
+    let control = Arc::new(Control::new(engine, metrics, health, max_data));
 
     let (stop, stopped) = watch::channel(false);
     let mut ports = tokio::task::JoinSet::new();
@@ -111,6 +123,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     tell(&line);
 
     let signal = until_stopped(&control, &mut stops).await;
+    canaries.inspect(|task| task.abort());
     let drain = config.drain;
     tracing::info!("{signal}: shutting down, clients have {} s", drain.as_secs_f64());
     tokio::select! {
@@ -148,9 +161,19 @@ async fn until_stopped(control: &Control, stops: &mut Stops) -> Stop {
     loop {
         tokio::select! {
             signal = stops.next() => return signal,
-            _ = tick.tick() => control.collect().await,
+            _ = tick.tick() => {
+                control.collect().await;
+                log::report_suppressed();
+            }
         }
     }
+}
+
+/// A number that nobody can guess.
+fn random() -> u128 {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system has random numbers");
+    u128::from_ne_bytes(bytes)
 }
 
 async fn bind(

@@ -14,7 +14,10 @@ pub use layers::{Layers, Problem, Problems, Source};
 use value::{Bytes, Choice, Count, Host, Secret, Span, Text, Value};
 
 use crate::auth::KeyLine;
-use crate::limits::{DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT, MAX_PUBLISH_BODY};
+use crate::limits::{
+    DEFAULT_CANARY_INTERVAL, DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT,
+    MAX_PUBLISH_BODY,
+};
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -257,6 +260,11 @@ settings! {
         metrics_host: Host = Host("127.0.0.1".into()),
         /// Port of `/metrics`.
         metrics_port: u16 = DEFAULT_METRICS_PORT,
+        /// Objective for metrics: 99 % of deliveries within this time of accepting the message.
+        slo_p99: Option<Span<1, 60_000>> = None,
+        /// How often a connection of the server's own to each shard checks it, for metrics and
+        /// readiness; 0 switches it off, as demanding client certificates does.
+        canary_interval: Span<0, HOUR> = Span(DEFAULT_CANARY_INTERVAL),
         /// How log lines on standard error look.
         log_format: LogFormat = LogFormat::Text,
         /// Least severity that is logged.

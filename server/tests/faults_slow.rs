@@ -69,6 +69,14 @@ fn a_client_that_does_not_read_its_replies_is_closed_with_1008() {
         (server.metric(ERRORS, "outbox_full") == 1.0).then_some(())
     });
     Client::connect(&server).assert_alive();
+    let who = client.stream().local_addr().expect("an address").to_string();
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("closing connection over a limit"));
+    let line = line.unwrap_or_else(|| panic!("no line about it in:\n{log}"));
+    for part in ["connection_id=", &who, "code=1008", "max_outbox", "limit=4096", "value="] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    assert_eq!(server.metric("uringcast_closes_total", "reason=\"outbox_full\""), 1.0);
 }
 
 #[test]

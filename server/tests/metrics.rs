@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use uringcast_engine::telemetry::{
-    ConnectionError, Count, Gauge, MessageError, MessageType, Recorder,
+    Close, ConnectionError, Count, Gauge, Lag, MessageError, MessageType, Recorder,
 };
 use uringcast_engine::{ChannelName, ServiceId, ShardId};
 use uringcast_server::metrics::{Metrics, Named};
@@ -17,7 +18,8 @@ const MS: u64 = 1_000_000;
 
 /// Two shards that have done a little of everything.
 fn busy() -> Metrics {
-    let metrics = Metrics::new("orders", &[Named { server: "orders".into(), tls: true }], 2);
+    let named = [Named { server: "orders".into(), tls: true }];
+    let metrics = Metrics::new("orders", &named, 2, Some(Duration::from_millis(1)));
     for shard in 0..2 {
         let mut recorder = Recorder::new(ShardId(shard), 1, true);
         for class in ["workflow:1", "pool:7", "a\"b\\c:1"] {
@@ -36,6 +38,16 @@ fn busy() -> Metrics {
         recorder.message_error(ONE, MessageError::DecodeError);
         recorder.count(Count::Turns, 9);
         recorder.caught_up(700 * MS);
+        recorder.turned(30_000);
+        recorder.submitted(200);
+        recorder.greeted(2 * MS);
+        recorder.closed(Close::SlowConsumer);
+        recorder.lagging([1, 2, 0, 0]);
+        recorder.worked(1_500 * MS);
+        let slow = recorder.class_of(&ChannelName::parse("pool:7").unwrap());
+        recorder.delivered(slow, 7 * MS, 3, 128);
+        metrics.probed(usize::from(shard), Some(Duration::from_millis(2)));
+        metrics.probed(usize::from(shard), None);
         metrics.absorb(&recorder.swap(None));
     }
     metrics
@@ -107,7 +119,7 @@ fn the_eight_metrics_of_the_family_are_there_with_types_and_labels() {
         ("websocket_connections_active{server=\"orders\",tls_mode=\"wss\"}", 10.0),
         (
             "websocket_messages_total{server=\"orders\",message_type=\"event\",direction=\"sent\"}",
-            60.0,
+            66.0,
         ),
         (
             "websocket_messages_total\
@@ -123,6 +135,37 @@ fn the_eight_metrics_of_the_family_are_there_with_types_and_labels() {
     ] {
         assert_eq!(scrape.value(series), value, "{series}");
     }
+}
+
+#[test]
+fn what_the_engine_tells_of_itself_has_its_units_and_labels() {
+    let scrape = Scrape::parse(&busy().render().unwrap());
+    for (series, value) in [
+        ("uringcast_closes_total{server=\"orders\",code=\"1013\",reason=\"slow_consumer\"}", 2.0),
+        ("uringcast_laggards_now{server=\"orders\",state=\"reading\"}", 4.0),
+        ("uringcast_shard_busy_seconds_total{server=\"orders\",shard=\"1\"}", 1.5),
+        ("uringcast_shard_deliveries_total{server=\"orders\",shard=\"0\"}", 33.0),
+        ("uringcast_shard_connections{server=\"orders\",shard=\"1\"}", 5.0),
+        ("uringcast_batch_writes_bucket{server=\"orders\",le=\"128\"}", 0.0),
+        ("uringcast_batch_writes_bucket{server=\"orders\",le=\"256\"}", 2.0),
+        ("uringcast_batch_writes_sum{server=\"orders\"}", 400.0),
+        ("uringcast_turn_duration_seconds_count{server=\"orders\"}", 2.0),
+        ("uringcast_canary_latency_seconds_count{server=\"orders\",shard=\"0\"}", 1.0),
+        ("uringcast_canary_failures_total{server=\"orders\",shard=\"1\"}", 1.0),
+    ] {
+        assert_eq!(scrape.value(series), value, "{series}");
+    }
+}
+
+#[test]
+fn the_error_budget_counts_deliveries_within_the_objective() {
+    let scrape = Scrape::parse(&busy().render().unwrap());
+    // 60 took 80 µs, 6 took 7 ms; the objective is 1 ms.
+    let own = |name: &str| scrape.value(&format!("uringcast_slo_{name}{{server=\"orders\"}}"));
+    assert_eq!((own("deliveries_total"), own("deliveries_within_total")), (66.0, 60.0));
+    assert_eq!((own("objective_seconds"), own("target_ratio")), (0.001, 0.99));
+    let none = Metrics::new("s", &[], 1, None).render().unwrap();
+    assert!(!none.contains("uringcast_slo_"), "there is no objective");
 }
 
 #[test]
@@ -154,9 +197,8 @@ fn durations_are_cumulative_buckets_in_seconds() {
 
 #[test]
 fn every_value_of_a_bounded_label_is_there_from_the_start() {
-    let scrape = Scrape::parse(
-        &Metrics::new("s", &[Named { server: "s".into(), tls: false }], 1).render().unwrap(),
-    );
+    let named = [Named { server: "s".into(), tls: false }];
+    let scrape = Scrape::parse(&Metrics::new("s", &named, 1, None).render().unwrap());
     let texts = |all: Vec<&str>| all.into_iter().map(String::from).collect::<BTreeSet<_>>();
     let kinds = texts(MessageType::ALL.iter().map(|kind| kind.label()).collect());
     let errors = texts(ConnectionError::ALL.iter().map(|error| error.label()).collect());
@@ -171,10 +213,8 @@ fn every_value_of_a_bounded_label_is_there_from_the_start() {
         let name = format!("uringcast_{}_total", what.label());
         assert_eq!(scrape.kinds.get(&name).map(String::as_str), Some("counter"), "{name}");
     }
-    for what in Gauge::ALL {
-        let name = format!("uringcast_{}", what.label());
-        assert_eq!(scrape.kinds.get(&name).map(String::as_str), Some("gauge"), "{name}");
-    }
+    assert_eq!(scrape.label_values("uringcast_closes_total", "reason").len(), Close::COUNT);
+    assert_eq!(scrape.label_values("uringcast_laggards_now", "state").len(), Lag::COUNT);
     assert!(scrape.value("process_open_fds") > 0.0 && scrape.value("process_max_fds") > 0.0);
     let build = scrape.label_values("uringcast_build_info", "version");
     assert_eq!(build, texts(vec![env!("CARGO_PKG_VERSION")]));

@@ -43,6 +43,17 @@ pub(super) enum Run {
         key: ConnectionKey,
     },
 }
+
+impl Run {
+    /// Sockets it writes to.
+    fn writes(&self) -> u64 {
+        match self {
+            Run::Sweep { count, .. } => *count,
+            Run::Reply { .. } | Run::Laggard { .. } => 1,
+        }
+    }
+}
+
 /// Buffers kept for reuse; more are seldom in one batch.
 const POOL: usize = 16;
 
@@ -72,6 +83,7 @@ impl Hub {
         }
         let mut flushed = std::mem::take(&mut self.batch.flushed);
         let mut runs = std::mem::take(&mut self.batch.runs);
+        self.recorder.submitted(runs.iter().map(Run::writes).sum());
         outlet.flush(&mut flushed);
         self.gate.next_batch();
         for short in flushed.shorts.drain(..) {
@@ -92,6 +104,7 @@ impl Hub {
                     let ns = at.ns_since(frame.accepted_at);
                     self.recorder.delivered(channel.class, ns, count, frame.bytes().len());
                 }
+                self.recorder.wrote(channel.class, count);
                 if last {
                     self.finish(index, from, to, at);
                 } else if self.batch.stash.is_none() {

@@ -7,7 +7,7 @@ use super::channel::{Link, RemoteState};
 use super::close::{CloseReason, Phase};
 use super::hub::Hub;
 use crate::limits::{CHANNEL_IDLE, INTEREST_LINGER};
-use crate::telemetry::ConnectionError;
+use crate::telemetry::{ConnectionError, Lag};
 use crate::types::{ConnectionKey, Now, Time};
 use crate::wire::frame::{self, Opcode};
 
@@ -25,6 +25,8 @@ pub(super) struct Clock {
     deadlines: VecDeque<(Time, ConnectionKey, Phase)>,
     /// Paused connections.
     pauses: Vec<(Time, ConnectionKey)>,
+    /// Laggards by state, as far as this round has looked.
+    lagging: [u64; Lag::COUNT],
 }
 
 impl Clock {
@@ -58,6 +60,9 @@ impl Hub {
         self.end_pauses(now.mono);
         self.go_on_draining(now);
         self.clock.tick = (self.clock.tick + 1) % ROUND;
+        if self.clock.tick == 0 {
+            self.recorder.lagging(std::mem::take(&mut self.clock.lagging));
+        }
         self.keep_alive(now);
         for index in share(self.clock.tick, self.channels.slots() as usize) {
             self.look_after(now.mono, index);
@@ -101,7 +106,10 @@ impl Hub {
         let silence = self.config.keepalive.as_secs().max(1) as u32;
         let second = now.mono.seconds();
         for index in share(self.clock.tick, self.connections.slots()) {
-            if !self.gate.is_open(index) && self.connections[index].laggard.is_some() {
+            if !self.gate.is_open(index)
+                && let Some(laggard) = &self.connections[index].laggard
+            {
+                self.clock.lagging[laggard.lag() as usize] += 1;
                 self.check_laggard(now.mono, self.connections.key(index));
             }
             if second.saturating_sub(self.last_rx[index as usize]) < silence {

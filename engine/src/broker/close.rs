@@ -1,6 +1,6 @@
 //! Why a connection is closed, and the states on the way out.
 
-use crate::telemetry::ConnectionError;
+use crate::telemetry::{Close, ConnectionError};
 
 /// Every reason to close: gives the close code, the text, the counter and the log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,32 @@ impl CloseReason {
             CloseReason::AuthBacklog => (1008, "Too many messages before authentication"),
             CloseReason::AuthOverload => (1013, "Too many authentications"),
             CloseReason::TokenExpired => (1008, "Token expired"),
+        }
+    }
+
+    /// As which it is counted.
+    pub(crate) fn counted_as(self) -> Close {
+        match self {
+            CloseReason::Peer(1000) => Close::PeerNormal,
+            CloseReason::Peer(1001) => Close::PeerGoingAway,
+            CloseReason::Peer(_) => Close::PeerOther,
+            CloseReason::Shutdown => Close::Shutdown,
+            CloseReason::MaxConnections => Close::MaxConnections,
+            CloseReason::SlowConsumer => Close::SlowConsumer,
+            CloseReason::OutboxFull => Close::OutboxFull,
+            CloseReason::LaggardMemory => Close::LaggardMemory,
+            CloseReason::Protocol(_) => Close::Protocol,
+            CloseReason::InvalidUtf8 => Close::InvalidUtf8,
+            CloseReason::MessageTooBig => Close::MessageTooBig,
+            CloseReason::KeepaliveTimeout => Close::KeepaliveTimeout,
+            CloseReason::AuthMissing
+            | CloseReason::AuthFailed
+            | CloseReason::AuthRequired
+            | CloseReason::AuthTimeout
+            | CloseReason::AuthError
+            | CloseReason::AuthBacklog => Close::Unauthenticated,
+            CloseReason::AuthOverload => Close::AuthOverload,
+            CloseReason::TokenExpired => Close::TokenExpired,
         }
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Flags {
     pub(crate) pinged: bool,
     /// TLS is on.
     pub(crate) secure: bool,
+    /// It is no client.
+    pub(crate) canary: bool,
 }
 
 impl Connection {
@@ -214,6 +216,11 @@ impl Connections {
         self.slots.len()
     }
 
+    /// Connections there is room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
     /// Connections not vacant.
     pub(crate) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
@@ -244,6 +251,14 @@ pub(crate) fn connection_id(shard: ShardId, key: ConnectionKey, nonce: u64) -> U
     uuid::Builder::from_random_bytes(bytes).into_uuid()
 }
 
+impl ShardId {
+    /// The shard that gave a connection this id.
+    pub fn of_connection(id: &str) -> Option<ShardId> {
+        let id = Uuid::try_parse(id).ok()?;
+        Some(ShardId(id.as_bytes()[7]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +274,16 @@ mod tests {
         let next = table.admit().unwrap();
         assert_eq!(next.index, key.index);
         assert!(table.get(key).is_none());
+    }
+
+    #[test]
+    fn an_id_tells_the_shard() {
+        let key = ConnectionKey { index: u32::MAX, generation: 7 };
+        for shard in [0, 5, 63] {
+            let id = connection_id(ShardId(shard), key, u64::MAX).to_string();
+            assert_eq!(ShardId::of_connection(&id), Some(ShardId(shard)));
+        }
+        assert_eq!(ShardId::of_connection("no id"), None);
     }
 
     #[test]

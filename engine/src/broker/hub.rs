@@ -81,7 +81,7 @@ pub struct Hub {
     pub(super) drain: DrainState,
     /// Kinds of the messages handled since the shell last timed them.
     pub(super) handled: Vec<(ServiceId, MessageType)>,
-    /// Connections not yet released, by service.
+    /// Clients' connections not yet released, by service.
     pub(super) open: Vec<usize>,
 }
 
@@ -180,6 +180,9 @@ impl Hub {
 
     /// Times the messages handled since the last call: `ns` nanoseconds for all of them.
     pub fn record_handling(&mut self, ns: u64) {
+        if !self.recorder.is_enabled() {
+            return self.handled.clear();
+        }
         let each = ns / self.handled.len().max(1) as u64;
         for (service, kind) in self.handled.drain(..) {
             self.recorder.received(service, kind, each);
@@ -191,10 +194,10 @@ impl Hub {
         for (service, &open) in self.open.iter().enumerate() {
             self.recorder.set_open(ServiceId(service as u8), open);
         }
-        self.recorder.set(Gauge::Connections, self.connections.len());
+        self.recorder.set(Gauge::Connections, self.open.iter().sum());
         self.recorder.set(Gauge::Channels, self.channels.len());
         self.recorder.set(Gauge::Subscriptions, self.subscriptions);
-        self.recorder.set(Gauge::LaggardsNow, self.laggards);
+        self.recorder.set(Gauge::ConnectionSlots, self.connections.capacity());
         self.recorder.set(Gauge::LaggardBytes, self.laggard_bytes);
         self.recorder.set(Gauge::LogBytes, self.retained.bytes);
     }
@@ -210,7 +213,8 @@ impl Hub {
         let mut page = Vec::new();
         for index in from..self.channels.slots() {
             let Some(channel) = self.channels.get(index) else { continue };
-            if !matches!(channel.link, Link::Home(_)) || channel.name.service() != service {
+            let listed = channel.name.service() == service && !channel.name.is_canary();
+            if !matches!(channel.link, Link::Home(_)) || !listed {
                 continue;
             }
             if page.len() == limit {

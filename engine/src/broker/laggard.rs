@@ -2,6 +2,7 @@
 //! cursors of its own until it is level with the live sets again.
 
 use super::outlet::Payload;
+use crate::telemetry::Lag;
 use crate::types::{Seq, Time};
 
 /// What a laggard is owed, in the order in which it is sent: tail, outbox, cursors.
@@ -56,6 +57,16 @@ impl Laggard {
             recovering: false,
             closing: false,
             charged: 0,
+        }
+    }
+
+    /// What it is up to, for the metrics.
+    pub(crate) fn lag(&self) -> Lag {
+        match self.state {
+            _ if self.closing => Lag::Closing,
+            _ if self.recovering => Lag::Recovering,
+            LagState::Waiting => Lag::Waiting,
+            LagState::Ready | LagState::Writing => Lag::Reading,
         }
     }
 

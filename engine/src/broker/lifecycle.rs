@@ -11,7 +11,7 @@ use super::effect::Effect;
 use super::hub::Hub;
 use super::rate::{Bucket, ByteBucket};
 use crate::limits::{CLOSE_TIMEOUT, DRAIN_TICKS};
-use crate::telemetry::{ConnectionError, Count};
+use crate::telemetry::{Close, ConnectionError, Count};
 use crate::types::{ConnectionKey, Now, ServiceId, Time};
 use crate::wire::Secret;
 use crate::wire::frame::{self, Event, FrameError};
@@ -29,6 +29,8 @@ pub struct Admission {
     pub over_capacity: bool,
     /// What the upgrade carried.
     pub token: Option<Secret>,
+    /// It is no client, but the engine's own.
+    pub canary: bool,
 }
 
 /// Why receiving from a connection ended by itself.
@@ -66,7 +68,7 @@ impl Hub {
         connection.service = service;
         connection.set_peer(admission.peer);
         connection.nonce = nonce;
-        connection.flags = Flags::default();
+        connection.flags = Flags { canary: admission.canary, ..Flags::default() };
         connection.operation = NO_OPERATION;
         connection.rate = Bucket::full(self.config[service].message_rate, now.mono);
         let byte_rate = self.config[service].access.byte_rate;
@@ -76,8 +78,10 @@ impl Hub {
             self.last_rx.resize(key.index as usize + 1, 0);
         }
         self.last_rx[key.index as usize] = now.mono.seconds();
-        self.recorder.connected(service);
-        self.open[service.index()] += 1;
+        if !admission.canary {
+            self.recorder.connected(service);
+            self.open[service.index()] += 1;
+        }
         if admission.over_capacity {
             self.close(now.mono, key, CloseReason::MaxConnections);
         } else if self.drain != DrainState::No {
@@ -158,7 +162,7 @@ impl Hub {
                 ReceiveEnd::TlsFault => ConnectionError::Protocol,
                 ReceiveEnd::Eof | ReceiveEnd::Reset => ConnectionError::Reset,
             };
-            self.recorder.connection_error(connection.service, error);
+            self.count_end(key, Close::Lost, Some(error));
         }
         self.end(key);
     }
@@ -168,7 +172,9 @@ impl Hub {
         if let Some(connection) = self.connections.get(key)
             && connection.phase == Phase::Ending
         {
-            self.open[connection.service.index()] -= 1;
+            if !connection.flags.canary {
+                self.open[connection.service.index()] -= 1;
+            }
             self.connections.release(key.index);
             self.effects.push_back(Effect::Release(key));
         }
@@ -181,9 +187,9 @@ impl Hub {
         if connection.phase != Phase::Open {
             return;
         }
-        if let Some(error) = reason.error() {
-            self.recorder.connection_error(connection.service, error);
-            tracing::info!(peer = %connection.peer(), ?reason, "closing connection");
+        self.count_end(key, reason.counted_as(), reason.error());
+        if reason.error().is_some() {
+            self.log_close(key, reason);
         }
         self.leave_all(now, key);
         self.forget_identity(key.index);
@@ -193,6 +199,18 @@ impl Hub {
         self.reply(key, close, true);
         self.connections[key.index].become_phase(Phase::Closing);
         self.clock.deadline(now + CLOSE_TIMEOUT, key, Phase::Closing);
+    }
+
+    /// Counts the end of a client's connection.
+    fn count_end(&mut self, key: ConnectionKey, why: Close, error: Option<ConnectionError>) {
+        let connection = &self.connections[key.index];
+        if connection.flags.canary {
+            return;
+        }
+        self.recorder.closed(why);
+        if let Some(error) = error {
+            self.recorder.connection_error(connection.service, error);
+        }
     }
 
     /// Our close frame is in the kernel.
@@ -220,7 +238,7 @@ impl Hub {
     pub(super) fn lose(&mut self, _now: Time, key: ConnectionKey) {
         let Some(connection) = self.connections.get(key) else { return };
         if connection.phase == Phase::Open {
-            self.recorder.connection_error(connection.service, ConnectionError::Reset);
+            self.count_end(key, Close::Lost, Some(ConnectionError::Reset));
         }
         self.end(key);
     }

@@ -7,6 +7,7 @@ mod catch_up;
 mod channel;
 mod clock;
 mod close;
+mod close_log;
 mod connection;
 pub mod effect;
 pub mod frame;

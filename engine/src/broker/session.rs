@@ -50,6 +50,18 @@ impl Hub {
         self.answer(key, MessageType::Event, out);
     }
 
+    /// What a canary has come for: the one subscription that nobody can ask for.
+    pub(super) fn subscribe_canary(&mut self, now: Now, key: ConnectionKey) {
+        let order = Order {
+            correlation: None,
+            list: false,
+            names: vec![ChannelName::canary().at(self.connections[key.index].service)],
+            failed: Vec::new(),
+            action: Action::Subscribe { since: None },
+        };
+        self.order(now, key, order);
+    }
+
     /// A whole data message of an open connection.
     pub(super) fn handle_message(&mut self, now: Now, key: ConnectionKey, message: Message<'_>) {
         let service = self.connections[key.index].service;
@@ -304,7 +316,10 @@ impl Hub {
     }
 
     fn answer(&mut self, key: ConnectionKey, kind: MessageType, frame: Vec<u8>) {
-        self.recorder.sent(self.connections[key.index].service, kind);
+        let connection = &self.connections[key.index];
+        if !connection.flags.canary {
+            self.recorder.sent(connection.service, kind);
+        }
         self.reply(key, frame, false);
     }
 

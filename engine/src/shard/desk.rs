@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
+use std::time::Instant;
 
 use monoio::net::TcpStream;
 
@@ -36,8 +37,10 @@ pub(super) struct Arrival {
     pub lodging: Option<Lodging>,
     /// What the upgrade carried.
     pub token: Option<Secret>,
+    /// It is no client.
+    pub canary: bool,
     /// Ends with the handover.
-    pub _handshake: Handshake,
+    pub handshake: Handshake,
 }
 
 /// A place of a service's quota, given back on drop unless it is kept.
@@ -129,7 +132,12 @@ impl Desk {
     pub(super) fn begin(self: &Rc<Self>) -> Handshake {
         self.accepted.set(self.accepted.get() + 1);
         self.handshakes.set(self.handshakes.get() + 1);
-        Handshake(Rc::clone(self))
+        Handshake { desk: Rc::clone(self), began: Instant::now() }
+    }
+
+    /// Whether whoever upgrades at this path is a canary.
+    pub(super) fn is_canary(&self, path: &str) -> bool {
+        self.doors.config.canary.is_some_and(|key| key.opens(path))
     }
 
     /// A place for one more connection of the service.
@@ -211,12 +219,16 @@ impl Desk {
 }
 
 /// One handshake under way.
-pub(super) struct Handshake(Rc<Desk>);
+pub(super) struct Handshake {
+    desk: Rc<Desk>,
+    /// When the connection was accepted.
+    pub began: Instant,
+}
 
 impl Drop for Handshake {
     fn drop(&mut self) {
-        self.0.handshakes.set(self.0.handshakes.get() - 1);
-        self.0.waiting.take().into_iter().for_each(Waker::wake);
+        self.desk.handshakes.set(self.desk.handshakes.get() - 1);
+        self.desk.waiting.take().into_iter().for_each(Waker::wake);
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) async fn greet(
     let upgraded =
         monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, peer, host)).await;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
-        Ok(Answer::Upgraded { place, lodging, token }) => {
+        Ok(Answer::Upgraded { place, lodging, token, canary }) => {
             let Line { stream, tls, plain: leftover, ended, .. } = line;
             return desk.arrive(Arrival {
                 stream,
@@ -90,7 +90,8 @@ pub(super) async fn greet(
                 place,
                 lodging,
                 token,
-                _handshake: handshake,
+                canary,
+                handshake,
             });
         }
         Ok(Answer::Health) => {}
@@ -109,8 +110,14 @@ pub(super) async fn greet(
 
 /// What the request was answered with.
 enum Answer {
-    /// An upgrade, with a place unless the server is full.
-    Upgraded { place: Option<Place>, lodging: Option<Lodging>, token: Option<Secret> },
+    /// An upgrade.
+    Upgraded {
+        /// Unless the server is full.
+        place: Option<Place>,
+        lodging: Option<Lodging>,
+        token: Option<Secret>,
+        canary: bool,
+    },
     /// The state of our health, which is no fault.
     Health,
 }
@@ -130,16 +137,19 @@ async fn upgrade(
         match upgrade::parse(&line.plain, !desk.is_closed()) {
             Upgrade::NeedMore => line.read().await?,
             Upgrade::Accept(accepted) => {
-                if !desk.admits_origin(host.service, accepted.origin.as_deref()) {
+                let canary = desk.is_canary(&accepted.path);
+                let admits = desk.admits_origin(host.service, accepted.origin.as_deref());
+                if !canary && !admits {
                     return line.refuse(Refused::Unlisted).await;
                 }
-                let Ok(lodging) = desk.lodging(host.service, peer.ip()) else {
+                let lodging = if canary { Ok(None) } else { desk.lodging(host.service, peer.ip()) };
+                let Ok(lodging) = lodging else {
                     return line.refuse(Refused::TooMany).await;
                 };
-                let (place, token) = (desk.place(host.service), accepted.token);
+                let place = if canary { None } else { desk.place(host.service) };
                 line.write(accepted.response).await?;
                 line.plain.drain(..accepted.consumed);
-                return Ok(Answer::Upgraded { place, lodging, token });
+                return Ok(Answer::Upgraded { place, lodging, token: accepted.token, canary });
             }
             Upgrade::Answer { response, refusal } => {
                 line.answer(response).await?;

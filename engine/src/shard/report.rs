@@ -2,6 +2,7 @@
 
 use crossbeam::channel::{Receiver, Sender, TrySendError};
 
+use super::clock;
 use super::ring::Ring;
 use crate::limits::SNAPSHOT_INTERVAL;
 use crate::telemetry::{Count, Recorder, Snapshot};
@@ -14,11 +15,13 @@ pub(super) struct Reporter {
     /// A snapshot the collector had no room for.
     held: Option<Box<Snapshot>>,
     next: Time,
+    /// CPU time of the thread that has been recorded.
+    worked: u64,
 }
 
 impl Reporter {
     pub(super) fn new(full: Sender<Box<Snapshot>>, twins: Receiver<Box<Snapshot>>) -> Reporter {
-        Reporter { full, twins, held: None, next: Time(0) }
+        Reporter { full, twins, held: None, next: Time(0), worked: 0 }
     }
 
     /// Once per [`SNAPSHOT_INTERVAL`]: hands over what was recorded. While the collector has no
@@ -27,6 +30,15 @@ impl Reporter {
         if now >= self.next {
             self.next = now + SNAPSHOT_INTERVAL;
             self.hand_over(recorder);
+        }
+    }
+
+    /// Records the CPU time that this thread has used since the last call.
+    pub(super) fn record_work(&mut self, recorder: &mut Recorder) {
+        if recorder.is_enabled() {
+            let worked = clock::cpu_time();
+            recorder.worked(worked.saturating_sub(self.worked));
+            self.worked = worked;
         }
     }
 
@@ -52,6 +64,7 @@ pub(super) fn record_ring(ring: &mut Ring, recorder: &mut Recorder) {
     recorder.count(Count::RingEnters, stats.enters);
     recorder.count(Count::RingEntries, stats.entries);
     recorder.count(Count::SendCompletions, stats.send_completions);
+    recorder.count(Count::RingCompletions, stats.completions);
     recorder.count(Count::RingOverflows, stats.overflows);
 }
 

@@ -40,6 +40,8 @@ pub(super) struct RingStats {
     pub entries: u64,
     /// Sends that posted a completion.
     pub send_completions: u64,
+    /// Completions of every kind.
+    pub completions: u64,
     /// Times the kernel had to keep completions aside.
     pub overflows: u64,
 }
@@ -251,6 +253,7 @@ impl Ring {
         loop {
             for entry in self.uring.completion() {
                 let user_data = UserData(entry.user_data());
+                self.stats.completions += 1;
                 match user_data.operation() {
                     Operation::Send => {
                         self.stats.send_completions += 1;

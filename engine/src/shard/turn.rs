@@ -31,7 +31,7 @@ use crate::broker::hub::{Admission, Hub, ReceiveEnd};
 use crate::engine::{Lost, Saturated};
 use crate::limits::{RECEIVE_BUFFERS, TURN_MESSAGES};
 use crate::sync::{Bell, Heartbeat, Lodging, MailboxReceiver, Quota};
-use crate::telemetry::{ConnectionError, Count};
+use crate::telemetry::{ConnectionError, Count, Gauge};
 use crate::types::{Now, Publication, Refused, Seq, ShardId};
 
 /// One shard's broker and everything that it is driven with.
@@ -102,6 +102,9 @@ impl Turn {
         more |= self.slots.rearm(&mut self.delivery);
         self.delivery.finish();
         self.neighbours.ring();
+        if self.hub.recorder.is_enabled() {
+            self.hub.recorder.turned(clock::time(self.started).ns_since(now.mono));
+        }
         more
     }
 
@@ -197,7 +200,8 @@ impl Turn {
             taken += 1;
         }
         if taken > 0 {
-            let ns = clock::time(self.started).ns_since(now.mono);
+            let enabled = self.hub.recorder.is_enabled();
+            let ns = if enabled { clock::time(self.started).ns_since(now.mono) } else { 0 };
             self.hub.record_handling(ns);
         }
         taken == RECEIVE_BUFFERS
@@ -208,12 +212,16 @@ impl Turn {
         if self.desk.is_closed() {
             return;
         }
-        let Arrival { stream, service, peer, mut leftover, tls, ended, .. } = arrival;
-        let Arrival { place, lodging, token, .. } = arrival;
-        let (secure, over_capacity) = (tls.is_some(), place.is_none());
-        let admission = Admission { service, peer, secure, over_capacity, token };
+        let Arrival { stream, service, peer, mut leftover, tls, .. } = arrival;
+        let Arrival { ended, place, lodging, token, canary, handshake, .. } = arrival;
+        let (secure, over_capacity) = (tls.is_some(), place.is_none() && !canary);
+        let admission = Admission { service, peer, secure, over_capacity, token, canary };
         // Without room in its table the broker counts that, and the socket is dropped.
         let Some(key) = self.hub.admit(now, &admission) else { return };
+        if !canary {
+            let greeted = handshake.began.elapsed().as_nanos();
+            self.hub.recorder.greeted(u64::try_from(greeted).unwrap_or(u64::MAX));
+        }
         let placed = self.delivery.ring.place(key.index, &stream);
         if let Some(session) = tls {
             self.delivery.keep_session(key.index, session);
@@ -260,6 +268,9 @@ impl Turn {
         self.hub.update_gauges();
         self.desk.record(&mut self.hub.recorder);
         record_ring(&mut self.delivery.ring, &mut self.hub.recorder);
+        self.reporter.record_work(&mut self.hub.recorder);
+        self.hub.recorder.set(Gauge::MailboxMessages, self.mailbox.used());
+        self.hub.recorder.count(Count::MailboxRefusals, self.mailbox.take_refusals() as u64);
     }
 
     fn apply(&mut self, now: Now, effect: Effect) {

@@ -94,6 +94,16 @@ impl<T> MailboxReceiver<T> {
         Some((entry, cost))
     }
 
+    /// Cost of all that is waiting.
+    pub fn used(&self) -> usize {
+        self.room.used()
+    }
+
+    /// How often there was no room since the last call.
+    pub fn take_refusals(&self) -> usize {
+        self.room.take_refusals()
+    }
+
     /// Whether nothing is waiting.
     pub fn is_empty(&self) -> bool {
         self.receiver.is_empty()

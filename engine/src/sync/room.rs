@@ -6,11 +6,12 @@ use super::atomics::{AtomicUsize, Ordering};
 #[derive(Debug)]
 pub(super) struct Room {
     used: AtomicUsize,
+    refusals: AtomicUsize,
 }
 
 impl Room {
     pub(super) fn new() -> Room {
-        Room { used: AtomicUsize::new(0) }
+        Room { used: AtomicUsize::new(0), refusals: AtomicUsize::new(0) }
     }
 
     /// Takes all of `n`, or nothing if then more than `limit` were in use.
@@ -26,7 +27,10 @@ impl Room {
                         Err(current) => used = current,
                     }
                 }
-                _ => return false,
+                _ => {
+                    self.refusals.fetch_add(1, Ordering::Relaxed);
+                    return false;
+                }
             }
         }
     }
@@ -34,6 +38,11 @@ impl Room {
     /// Gives back `n` that were taken.
     pub(super) fn give_back(&self, n: usize) {
         self.used.fetch_sub(n, Ordering::Release);
+    }
+
+    /// How often there was not enough since the last call.
+    pub(super) fn take_refusals(&self) -> usize {
+        self.refusals.swap(0, Ordering::Relaxed)
     }
 
     pub(super) fn used(&self) -> usize {

@@ -152,6 +152,12 @@ labels! {
         BytePauses = "byte_pauses",
         /// Connections accepted by the listener.
         Accepts = "accepts",
+        /// Writes of one or more joined frames to a live subscriber that went out whole.
+        DeliveryWrites = "delivery_writes",
+        /// Completions the delivery ring handed over, of whatever kind.
+        RingCompletions = "ring_completions",
+        /// Publications from outside that found a mailbox full.
+        MailboxRefusals = "mailbox_refusals",
     }
 }
 
@@ -164,13 +170,117 @@ labels! {
         Channels = "channels",
         /// Subscriptions now.
         Subscriptions = "subscriptions",
-        /// Laggards now.
-        LaggardsNow = "laggards_now",
         /// Bytes held for laggards now.
         LaggardBytes = "laggard_bytes",
         /// Bytes held by logs now.
         LogBytes = "log_bytes",
         /// Handshakes under way.
         Handshakes = "handshakes",
+        /// Publications and commands waiting in the mailbox.
+        MailboxMessages = "mailbox_messages",
+        /// Connections the delivery ring has room for.
+        ConnectionSlots = "connection_slots",
+    }
+}
+
+labels! {
+    /// How a connection came to its end: the close frame's reason, or that there was none.
+    Close {
+        /// The peer closed with 1000, or without a code.
+        PeerNormal = "peer_normal",
+        /// The peer closed with 1001: a page was left.
+        PeerGoingAway = "peer_going_away",
+        /// The peer closed with another code.
+        PeerOther = "peer_other",
+        /// No close frame: reset, or the end of the stream.
+        Lost = "lost",
+        /// The server stops.
+        Shutdown = "shutdown",
+        /// The server is full.
+        MaxConnections = "max_connections",
+        /// The log ran past it.
+        SlowConsumer = "slow_consumer",
+        /// All laggards of the shard together held too much.
+        LaggardMemory = "laggard_memory",
+        /// It does not read its replies.
+        OutboxFull = "outbox_full",
+        /// It broke RFC 6455.
+        Protocol = "protocol",
+        /// Text that is not UTF-8.
+        InvalidUtf8 = "invalid_utf8",
+        /// A message over the limit.
+        MessageTooBig = "message_too_big",
+        /// No answer to a PING.
+        KeepaliveTimeout = "keepalive_timeout",
+        /// No token, a bad one, or something else first.
+        Unauthenticated = "unauthenticated",
+        /// Too many tokens waited for verification.
+        AuthOverload = "auth_overload",
+        /// Its token's time was over.
+        TokenExpired = "token_expired",
+    }
+}
+
+impl Close {
+    /// The close code (RFC 6455, 7.4) as a label.
+    pub fn code(self) -> &'static str {
+        match self {
+            Close::PeerNormal => "1000",
+            Close::PeerGoingAway | Close::Shutdown => "1001",
+            Close::PeerOther => "other",
+            Close::Lost => "1006",
+            Close::MaxConnections
+            | Close::SlowConsumer
+            | Close::LaggardMemory
+            | Close::AuthOverload => "1013",
+            Close::OutboxFull | Close::Unauthenticated | Close::TokenExpired => "1008",
+            Close::Protocol => "1002",
+            Close::InvalidUtf8 => "1007",
+            Close::MessageTooBig => "1009",
+            Close::KeepaliveTimeout => "1011",
+        }
+    }
+}
+
+labels! {
+    /// What a laggard is up to.
+    Lag {
+        /// Its socket is full.
+        Waiting = "waiting",
+        /// It reads the logs as fast as it is served.
+        Reading = "reading",
+        /// It joined in the past and is not to blame.
+        Recovering = "recovering",
+        /// Only its close frame is left.
+        Closing = "closing",
+    }
+}
+
+labels! {
+    /// What is timed in nanoseconds by an HDR histogram.
+    Latency {
+        /// Publish accepted → last live subscriber's bytes handed to the kernel.
+        Broadcast = "broadcast",
+        /// Publish accepted → one subscriber's bytes handed to the kernel.
+        Delivery = "delivery",
+        /// Handling of one inbound message.
+        Handling = "handling",
+        /// A laggard's way back to live.
+        CatchUp = "catch_up",
+        /// One turn of a shard.
+        Turn = "turn",
+        /// Accepted → upgraded.
+        Handshake = "handshake",
+    }
+}
+
+impl Latency {
+    /// The label that tells histograms of this kind apart, if there are several.
+    pub fn split_by(self) -> Option<&'static str> {
+        match self {
+            Latency::Broadcast | Latency::Delivery => Some("channel"),
+            Latency::Handling => Some("message_type"),
+            Latency::CatchUp | Latency::Turn | Latency::Handshake => None,
+        }
     }
 }

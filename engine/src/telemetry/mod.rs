@@ -6,12 +6,14 @@
 //! * [`Totals`] is where the collector adds snapshots up.
 
 mod labels;
+mod own;
 mod recorder;
 mod totals;
 
-pub use labels::{ConnectionError, Count, Gauge, MessageError, MessageType};
+pub use labels::{Close, ConnectionError, Count, Gauge, Lag, Latency, MessageError, MessageType};
+pub use own::Own;
 pub use recorder::{ClassId, Counters, Recorder, ServiceStats, Snapshot};
-pub use totals::Totals;
+pub use totals::{PerShard, Totals};
 
 use hdrhistogram::Histogram;
 

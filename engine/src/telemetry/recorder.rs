@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use hdrhistogram::Histogram;
 
 use super::labels::{ConnectionError, Count, Gauge, MessageError, MessageType};
+use super::own::Own;
 use super::{MAX_LATENCY_NS, latency_histogram};
 use crate::limits::MAX_CLASSES;
 use crate::types::{ChannelName, ServiceId, ShardId};
@@ -12,6 +13,11 @@ use crate::types::{ChannelName, ServiceId, ShardId};
 /// A channel class of one recorder: an index into [`Snapshot::classes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClassId(pub u16);
+
+impl ClassId {
+    /// Channels that are not measured: the engine's own, and all of them without metrics.
+    pub const NONE: ClassId = ClassId(u16::MAX);
+}
 
 /// The engine's own counts since the last snapshot; gauges as they stand.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +83,8 @@ pub struct Snapshot {
     pub classes: Vec<ClassStats>,
     /// Time a laggard needed to become live again, ns.
     pub catch_up: Histogram<u64>,
+    /// What it measured about itself.
+    pub own: Own,
 }
 
 impl Snapshot {
@@ -87,6 +95,7 @@ impl Snapshot {
             services: vec![ServiceStats::default(); services],
             classes: Vec::new(),
             catch_up: latency_histogram(),
+            own: Own::new(),
         }
     }
 
@@ -105,6 +114,7 @@ impl Snapshot {
             self.classes.push(ClassStats::new(class.service, &class.name));
         }
         self.catch_up.reset();
+        self.own.clear_like(&current.own);
     }
 }
 
@@ -123,8 +133,8 @@ impl ClassStats {
 /// What a shard records to. Recording is an array increment; nobody else reads or writes.
 #[derive(Debug)]
 pub struct Recorder {
-    enabled: bool,
-    current: Box<Snapshot>,
+    pub(super) enabled: bool,
+    pub(super) current: Box<Snapshot>,
     /// By service.
     class_ids: Vec<HashMap<String, ClassId>>,
 }
@@ -144,6 +154,9 @@ impl Recorder {
 
     /// Finds or makes the class of a channel; a service's hundredth and later ones are `other`.
     pub fn class_of(&mut self, channel: &ChannelName) -> ClassId {
+        if !self.enabled || channel.is_canary() {
+            return ClassId::NONE;
+        }
         let (service, mut name) = (channel.service(), channel.class());
         let ids = &mut self.class_ids[service.index()];
         if let Some(id) = ids.get(name) {
@@ -227,14 +240,14 @@ impl Recorder {
 
     /// A publication was accepted.
     pub fn broadcast_accepted(&mut self, class: ClassId) {
-        if self.enabled {
+        if self.enabled && class != ClassId::NONE {
             self.current.classes[usize::from(class.0)].broadcasts += 1;
         }
     }
 
     /// One frame was handed to the kernel for `n` subscribers, `ns` after it was accepted.
     pub fn delivered(&mut self, class: ClassId, ns: u64, n: u64, frame_bytes: usize) {
-        if self.enabled && n > 0 {
+        if self.enabled && n > 0 && class != ClassId::NONE {
             let counters = &mut self.current.counters;
             counters.counts[Count::Deliveries as usize] += n;
             counters.counts[Count::DeliveryBytes as usize] += n * frame_bytes as u64;
@@ -248,7 +261,7 @@ impl Recorder {
 
     /// The last live subscriber of a frame has its bytes, `ns` after it was accepted.
     pub fn broadcast_done(&mut self, class: ClassId, ns: u64) {
-        if self.enabled {
+        if self.enabled && class != ClassId::NONE {
             let ns = ns.min(MAX_LATENCY_NS);
             self.current.classes[usize::from(class.0)].broadcast.saturating_record(ns);
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use super::labels::{Count, Gauge};
-use super::latency_histogram;
+use super::labels::{Count, Gauge, Lag, Latency};
+use super::own::Own;
 use super::recorder::{ClassStats, Counters, ServiceStats, Snapshot};
+use super::{MessageType, latency_histogram};
 use crate::types::ServiceId;
 
 /// The sum of every snapshot taken in so far.
@@ -20,10 +21,26 @@ pub struct Totals {
     pub classes: BTreeMap<(ServiceId, String), ClassStats>,
     /// Time laggards needed to become live again, ns.
     pub catch_up: Histogram<u64>,
+    /// What the shards measured about themselves, added up.
+    pub own: Own,
     /// By shard.
     gauges: Vec<[u64; Gauge::COUNT]>,
     /// Open connections by shard, then by service.
     open: Vec<Vec<u64>>,
+    shards: Vec<PerShard>,
+}
+
+/// What is told by shard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PerShard {
+    /// CPU time used, ns.
+    pub busy_ns: u64,
+    /// [`Count::Deliveries`].
+    pub deliveries: u64,
+    /// [`Count::Turns`].
+    pub turns: u64,
+    /// By [`Lag`].
+    pub laggards: [u64; Lag::COUNT],
 }
 
 impl Totals {
@@ -34,7 +51,9 @@ impl Totals {
             services: vec![ServiceStats::default(); services],
             classes: BTreeMap::new(),
             catch_up: latency_histogram(),
+            own: Own::new(),
             gauges: vec![[0; Gauge::COUNT]; shards],
+            shards: vec![PerShard::default(); shards],
             open: vec![vec![0; services]; shards],
         }
     }
@@ -66,6 +85,49 @@ impl Totals {
             }
         }
         merge(&mut self.catch_up, &snapshot.catch_up);
+        self.absorb_own(snapshot);
+    }
+
+    fn absorb_own(&mut self, snapshot: &Snapshot) {
+        self.own.absorb(&snapshot.own);
+        let counts = &snapshot.counters.counts;
+        let shard = &mut self.shards[snapshot.shard.index()];
+        shard.busy_ns += snapshot.own.busy_ns;
+        shard.deliveries += counts[Count::Deliveries as usize];
+        shard.turns += counts[Count::Turns as usize];
+        shard.laggards = snapshot.own.laggards;
+        self.own.laggards = [0; Lag::COUNT];
+        for shard in &self.shards {
+            add(&mut self.own.laggards, &shard.laggards);
+        }
+    }
+
+    /// What is told by shard.
+    pub fn shards(&self) -> &[PerShard] {
+        &self.shards
+    }
+
+    /// Every latency histogram that has been made: its kind, whose it is (of what the shards do
+    /// for all services together: the first one's) and, where there are several of a kind, the
+    /// value of [`Latency::split_by`].
+    pub fn latencies(&self) -> impl Iterator<Item = (Latency, ServiceId, &str, &Histogram<u64>)> {
+        let handling = self.services.iter().enumerate().flat_map(|(service, stats)| {
+            let times = MessageType::ALL.iter().zip(&stats.handling);
+            times.filter_map(move |(kind, times)| {
+                let service = ServiceId(service as u8);
+                times.as_ref().map(|times| (Latency::Handling, service, kind.label(), times))
+            })
+        });
+        let all = ServiceId::default();
+        let single = [
+            (Latency::CatchUp, all, "", &self.catch_up),
+            (Latency::Turn, all, "", &self.own.turn),
+            (Latency::Handshake, all, "", &self.own.handshake),
+        ];
+        let classes = || self.classes.values();
+        let broadcasts = classes().map(|c| (Latency::Broadcast, c.service, &*c.name, &c.broadcast));
+        let deliveries = classes().map(|c| (Latency::Delivery, c.service, &*c.name, &c.delivery));
+        broadcasts.chain(deliveries).chain(handling).chain(single)
     }
 
     /// One of the engine's own counts.
@@ -97,13 +159,13 @@ fn absorb_service(sum: &mut ServiceStats, new: &ServiceStats) {
     }
 }
 
-fn add<const N: usize>(sum: &mut [u64; N], new: &[u64; N]) {
+pub(super) fn add<const N: usize>(sum: &mut [u64; N], new: &[u64; N]) {
     for (sum, new) in sum.iter_mut().zip(new) {
         *sum += new;
     }
 }
 
-fn merge(sum: &mut Histogram<u64>, new: &Histogram<u64>) {
+pub(super) fn merge(sum: &mut Histogram<u64>, new: &Histogram<u64>) {
     if !new.is_empty() {
         sum.add(new).expect("all histograms have the same bounds");
     }

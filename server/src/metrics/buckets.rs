@@ -34,6 +34,9 @@ pub(super) const LATENCY_BOUNDS: [u64; 18] = {
     bounds
 };
 
+/// Writes of one submission, which has 256 at most.
+pub(super) const BATCH_BOUNDS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+
 /// A histogram as the text format has it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Folded {

@@ -2,15 +2,22 @@
 
 use prometheus::{IntCounterVec, Opts};
 
+use super::table::row;
+
+const NAME: &str = "uringcast_api_requests_total";
+
 /// Counts them. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Requests(IntCounterVec);
 
 impl Requests {
     pub(super) fn new(server: &str) -> Requests {
-        let help = "HTTP requests to the control port, by the name of their API key and status.";
-        let opts = Opts::new("uringcast_api_requests_total", help).const_label("server", server);
-        Requests(IntCounterVec::new(opts, &["key", "code"]).expect("our metrics are well named"))
+        let opts = Opts::new(NAME, row(NAME).help).const_label("server", server);
+        let counters = IntCounterVec::new(opts, &["key", "code"]);
+        let requests = Requests(counters.expect("our metrics are well named"));
+        // So that the series is there before the first request.
+        let _ = requests.0.with_label_values(&["", "202"]);
+        requests
     }
 
     pub(super) fn collector(&self) -> Box<IntCounterVec> {

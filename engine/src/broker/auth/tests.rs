@@ -134,9 +134,10 @@ impl Rig {
 fn connect(hub: &mut Hub, now: Now, token: Option<&str>) -> ConnectionKey {
     let peer = ([127, 0, 0, 1], 1).into();
     let token = token.map(Secret::new);
-    let service = ServiceId(0);
-    hub.admit(now, &Admission { service, peer, secure: false, over_capacity: false, token })
-        .unwrap()
+    let (service, canary) = (ServiceId(0), false);
+    let (secure, over_capacity) = (false, false);
+    let admission = Admission { service, peer, secure, over_capacity, token, canary };
+    hub.admit(now, &admission).unwrap()
 }
 
 fn client_frame(payload: &[u8]) -> Vec<u8> {

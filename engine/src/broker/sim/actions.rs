@@ -167,7 +167,7 @@ impl World {
             }
             96 if self.plan.config.services[0].access.mode != AuthMode::Off => {
                 self.clients[client].asked.insert(id, "auth");
-                auth(&id.to_string(), *self.rng.choice(TOKENS).unwrap())
+                auth(&id.to_string(), self.rng.choice(TOKENS).unwrap())
             }
             96..98 => "no JSON at all".into(),
             _ => {

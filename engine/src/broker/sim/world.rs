@@ -112,7 +112,8 @@ impl World {
         let peer = ([127, 0, 0, 1], 1).into();
         let (token, frame) = self.token();
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
-        let admission = Admission { service, peer, secure: sealed, over_capacity, token };
+        let admission =
+            Admission { service, peer, secure: sealed, over_capacity, token, canary: false };
         let now = self.now();
         let Some(key) = self.hubs[shard].admit(now, &admission) else {
             return self.note(|| format!("shard {shard} is full"));

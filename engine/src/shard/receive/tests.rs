@@ -36,6 +36,7 @@ impl Rig {
             secure: false,
             over_capacity: false,
             token: None,
+            canary: false,
         };
         let key = self.hub.admit(Now::default(), &admission).unwrap();
         self.delivery.ring.place(key.index, &ours).unwrap();

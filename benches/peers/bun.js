@@ -1,0 +1,32 @@
+// Bun's native publish (µWebSockets' core). `S channel …` subscribes; a publisher on /pub sends the
+// message itself, one on /many the channel, a line feed and the message.
+const server = Bun.serve({
+  hostname: "127.0.0.1",
+  port: Number(process.argv[2]),
+  fetch(request, server) {
+    const many = request.url.endsWith("/many");
+    const publisher = many || request.url.endsWith("/pub");
+    if (server.upgrade(request, { data: { publisher, many } })) return;
+    return new Response("upgrade", { status: 426 });
+  },
+  websocket: {
+    perMessageDeflate: false,
+    sendPings: false,
+    idleTimeout: 0,
+    maxPayloadLength: 16 << 20,
+    backpressureLimit: 64 << 20,
+    message(socket, message) {
+      const { publisher, many } = socket.data;
+      if (many) {
+        const end = message.indexOf("\n");
+        server.publish(message.slice(0, end), message.slice(end + 1));
+      } else if (publisher) {
+        server.publish("bench", message);
+      } else {
+        for (const channel of message.slice(2).split(" ")) socket.subscribe(channel);
+        socket.send("ready");
+      }
+    },
+  },
+});
+console.error(`bun ${Bun.version} listens on ${server.port}`);

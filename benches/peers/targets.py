@@ -1,0 +1,105 @@
+"""The targets, and how far they are met."""
+
+import collections
+import re
+import statistics
+
+from figures import against, median, percentile, short, summary
+
+
+def show(results):
+    """Prints a line for each target that this run says something about."""
+    settings = collections.defaultdict(dict)
+    for (what, setting, server), answers in results.items():
+        settings[(what, setting)][server] = answers
+    lines = [line for check in CHECKS for line in check(settings)]
+    if lines:
+        print(f"\n{'target':<62}{'is':<26}")
+    for text, found, bound, least in lines:
+        if not found:
+            continue
+        value = statistics.median(found)
+        met = value >= bound if least else value <= bound
+        wanted = f"{'>=' if least else '<='} {bound}"
+        shown = summary(found) if len(found) > 1 else short(value)
+        print(f"{text + ' ' + wanted:<62}{shown:<26}{'met' if met else 'NOT MET'}")
+
+
+def ratio(by_server, other, name):
+    return against(by_server, "ours", other, name)
+
+
+def fan_out(settings):
+    """CPU and rate at 128 bytes, one in flight."""
+    for size in (1000, 10000):
+        setting = f"N={size} P=128 W=1"
+        window, still = settings[("matrix", setting)], settings[("still", setting)]
+        core = "core_us_per_delivery"
+        yield f"N={size}: CPU / floor, held still", ratio(still, "floor", core), 1.05, False
+        yield (f"N={size}: sweep / floor, held still",
+               ratio(still, "floor", "sweep_us_per_delivery"), 1.05, False)
+        yield f"N={size}: CPU / floor, in flight", ratio(window, "floor", core), 1.05, False
+        yield f"N={size}: rate / floor", ratio(window, "floor", "rate"), 0.95, True
+        yield f"N={size}: CPU / Bun, held still", ratio(still, "bun", core), 0.85, False
+        yield f"N={size}: CPU / Bun, in flight", ratio(window, "bun", core), 0.85, False
+
+
+def everywhere(settings):
+    """Higher than Bun at every point."""
+    for (what, setting), by_server in settings.items():
+        if what != "matrix":
+            continue
+        bound = 1.0
+        if "P=128 W=16" in setting:
+            bound = 1.25
+        if "P=16384 W=16" in setting:
+            bound = 2.5
+        yield f"{setting}: rate / Bun", ratio(by_server, "bun", "rate"), bound, True
+
+
+def latencies(settings):
+    """Open loop, to the last subscriber."""
+    for (what, setting), by_server in settings.items():
+        if what != "latency" or "W=" in setting or "ours" not in by_server:
+            continue
+        for share, name in ((0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")):
+            mine = percentile(by_server["ours"], share)
+            floors = [percentile(by_server.get(s, []), share) for s in ("floor-ring", "floor-loop")]
+            floors = [value for value in floors if value]
+            bun = percentile(by_server.get("bun", []), share)
+            if mine and floors:
+                yield f"{setting}: {name} / floor", [mine / min(floors)], 1.1, False
+            if mine and bun:
+                yield f"{setting}: {name} / Bun", [mine / bun], 0.9, False
+
+
+def channels(settings):
+    """Many channels, against the best of the others."""
+    for (what, setting), by_server in settings.items():
+        others = {s: median(a, "rate") for s, a in by_server.items() if s != "ours"}
+        others = {s: rate for s, rate in others.items() if rate}
+        if what == "channels" and others:
+            best = max(others, key=others.get)
+            yield f"{setting}: rate / {best}", ratio(by_server, best, "rate"), 1.3, True
+
+
+def connections(settings):
+    """Upgrades, memory, metrics, shards."""
+    for (what, setting), by_server in settings.items():
+        if what == "connect":
+            yield "upgrades / Bun", ratio(by_server, "bun", "rate"), 1.2, True
+        if what == "memory" and "ours" in by_server:
+            mine = by_server["ours"]
+            found = [median(mine, "bytes_per_connection")]
+            yield "bytes per idle connection", [v for v in found if v is not None], 256, False
+            found = [median(mine, "bytes_per_further_subscription")]
+            yield "bytes per further subscription", [v for v in found if v is not None], 32, False
+        if what == "still" and re.search(r"W=1$", setting):
+            cost = against(by_server, "ours-metrics", "ours", "core_us_per_delivery")
+            yield f"{setting}: CPU with metrics / without", cost, 1.02, False
+        if what == "shards":
+            found = against(by_server, "two-shards", "one-shard", "sweep_us_per_delivery")
+            yield f"{setting}: sweep of two shards / one", found, 0.55, False
+
+
+CHECKS = (fan_out, everywhere, latencies, channels, connections)

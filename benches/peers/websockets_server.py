@@ -1,0 +1,40 @@
+"""Python's websockets with its broadcast(); speaks as bun.js does."""
+
+import asyncio
+import collections
+import sys
+
+from websockets.asyncio.server import broadcast, serve
+
+channels = collections.defaultdict(set)
+
+
+async def handle(socket):
+    """Serves one connection."""
+    path = socket.request.path
+    mine = []
+    try:
+        async for message in socket:
+            if path == "/pub":
+                broadcast(channels["bench"], message)
+            elif path == "/many":
+                channel, _, text = message.partition("\n")
+                broadcast(channels[channel], text)
+            else:
+                mine = message[2:].split(" ")
+                for channel in mine:
+                    channels[channel].add(socket)
+                await socket.send("ready")
+    finally:
+        for channel in mine:
+            channels[channel].discard(socket)
+
+
+async def main():
+    """Serves until killed."""
+    options = {"compression": None, "ping_interval": None, "max_size": 16 << 20}
+    async with serve(handle, "127.0.0.1", int(sys.argv[1]), backlog=4096, **options) as server:
+        await server.serve_forever()
+
+
+asyncio.run(main())

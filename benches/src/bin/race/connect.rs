@@ -1,0 +1,141 @@
+//! Opening many connections: some tens are always under way, in order, each read in its turn.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+/// Connections under way at once.
+const UNDER_WAY: usize = 64;
+/// Connections of one client address, well below its 28,232 ports.
+const PER_ADDRESS: usize = 7_000;
+/// How long a server may take for one step.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a connection is for.
+pub(crate) struct Wish {
+    pub path: String,
+    /// Said after the upgrade.
+    pub hello: Vec<u8>,
+    /// How often `reply` must come back before the connection counts as ready.
+    pub replies: usize,
+    pub reply: &'static str,
+}
+
+/// Where to connect to, and from which addresses.
+pub(crate) struct Connector {
+    pub server: SocketAddr,
+    /// The last two bytes of the first client address 127.x.y.1 count up from here.
+    pub net: u8,
+    opened: usize,
+}
+
+impl Connector {
+    pub(crate) fn new(server: SocketAddr, net: u8) -> Connector {
+        Connector { server, net, opened: 0 }
+    }
+
+    /// Opens one connection for each wish; ready ones go to `ready` with the bytes already read
+    /// after the last reply.
+    pub(crate) fn open(
+        &mut self,
+        wishes: impl Iterator<Item = Wish>,
+        mut ready: impl FnMut(TcpStream),
+    ) -> io::Result<()> {
+        let (mut upgrading, mut greeting) = (VecDeque::new(), VecDeque::new());
+        for wish in wishes {
+            upgrading.push_back((self.request(&wish.path)?, wish));
+            if upgrading.len() >= UNDER_WAY {
+                greet(&mut upgrading, &mut greeting)?;
+            }
+            if greeting.len() >= UNDER_WAY {
+                settle(&mut greeting, &mut ready)?;
+            }
+        }
+        while !upgrading.is_empty() {
+            greet(&mut upgrading, &mut greeting)?;
+        }
+        while !greeting.is_empty() {
+            settle(&mut greeting, &mut ready)?;
+        }
+        Ok(())
+    }
+
+    /// Connects and asks for the upgrade.
+    fn request(&mut self, path: &str) -> io::Result<TcpStream> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        let host = 1 + (self.opened / PER_ADDRESS) as u8;
+        self.opened += 1;
+        let from = SocketAddr::from((Ipv4Addr::new(127, 77, self.net, host), 0));
+        socket.bind(&from.into())?;
+        socket.connect(&self.server.into())?;
+        socket.set_tcp_nodelay(true)?;
+        // Closed by a reset: no port waits for a minute afterwards.
+        socket.set_linger(Some(Duration::ZERO))?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        let mut stream = TcpStream::from(socket);
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+            self.server
+        );
+        stream.write_all(request.as_bytes())?;
+        Ok(stream)
+    }
+}
+
+struct Greeted {
+    stream: TcpStream,
+    wish: Wish,
+    read: Vec<u8>,
+}
+
+fn greet(
+    upgrading: &mut VecDeque<(TcpStream, Wish)>,
+    greeting: &mut VecDeque<Greeted>,
+) -> io::Result<()> {
+    let Some((mut stream, wish)) = upgrading.pop_front() else { return Ok(()) };
+    let mut read = Vec::new();
+    let end = loop {
+        if let Some(at) = memchr::memmem::find(&read, b"\r\n\r\n") {
+            break at + 4;
+        }
+        more(&mut stream, &mut read)?;
+    };
+    if !read.starts_with(b"HTTP/1.1 101") {
+        return Err(io::Error::other(format!("no upgrade: {}", text(&read))));
+    }
+    read.drain(..end);
+    stream.write_all(&wish.hello)?;
+    greeting.push_back(Greeted { stream, wish, read });
+    Ok(())
+}
+
+fn settle(greeting: &mut VecDeque<Greeted>, ready: &mut impl FnMut(TcpStream)) -> io::Result<()> {
+    let Some(Greeted { mut stream, wish, mut read }) = greeting.pop_front() else { return Ok(()) };
+    while memchr::memmem::find_iter(&read, wish.reply).count() < wish.replies {
+        more(&mut stream, &mut read)
+            .map_err(|error| io::Error::other(format!("{error}, after {}", text(&read))))?;
+    }
+    stream.set_read_timeout(None)?;
+    stream.set_nonblocking(true)?;
+    ready(stream);
+    Ok(())
+}
+
+fn more(stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    match stream.read(&mut buffer)? {
+        0 => Err(ErrorKind::UnexpectedEof.into()),
+        n => {
+            read.extend_from_slice(&buffer[..n]);
+            Ok(())
+        }
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&bytes[..bytes.len().min(300)]).into_owned()
+}

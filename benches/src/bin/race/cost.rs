@@ -1,0 +1,82 @@
+//! What the server's core and process spent, from /proc.
+
+use std::fs;
+use std::time::Instant;
+
+/// Ticks a second of /proc/stat.
+const TICKS: f64 = 100.0;
+
+/// Readings at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    pub at: Instant,
+    /// Seconds the core was idle since boot, in steps of 10 ms.
+    idle: f64,
+    /// Seconds all threads of the process ran.
+    ran: f64,
+}
+
+/// What was spent between two readings, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    pub wall: f64,
+    /// Of the core: whatever was not idle.
+    pub core: f64,
+    /// Of the process.
+    pub process: f64,
+}
+
+/// The server's process, and the core it is pinned to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Meter {
+    pub pid: Option<u32>,
+    pub core: usize,
+}
+
+impl Meter {
+    pub(crate) fn read(&self) -> Reading {
+        Reading { at: Instant::now(), idle: self.idle(), ran: self.ran() }
+    }
+
+    pub(crate) fn since(&self, then: Reading) -> Cost {
+        let now = self.read();
+        let wall = (now.at - then.at).as_secs_f64();
+        let core = (wall - (now.idle - then.idle)).max(0.0);
+        Cost { wall, core, process: now.ran - then.ran }
+    }
+
+    fn idle(&self) -> f64 {
+        let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let name = format!("cpu{} ", self.core);
+        let line = stat.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or_default();
+        let fields = line.split_whitespace().skip(3).take(2);
+        fields.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS
+    }
+
+    fn ran(&self) -> f64 {
+        let Some(pid) = self.pid else { return 0.0 };
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        let ns = threads.filter_map(|thread| {
+            let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            stat.split_whitespace().next()?.parse::<f64>().ok()
+        });
+        ns.sum::<f64>() / 1e9
+    }
+
+    /// Anonymous memory of the process, in KiB.
+    pub(crate) fn anonymous(&self) -> u64 {
+        let Some(pid) = self.pid else { return 0 };
+        field(&format!("/proc/{pid}/status"), "RssAnon:")
+    }
+
+    /// The kernel's slab, in KiB.
+    pub(crate) fn slab() -> u64 {
+        field("/proc/meminfo", "Slab:")
+    }
+}
+
+fn field(file: &str, name: &str) -> u64 {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    line.split_whitespace().next().and_then(|value| value.parse().ok()).unwrap_or(0)
+}

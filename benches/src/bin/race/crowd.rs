@@ -1,0 +1,288 @@
+//! The subscribers and publishers of one server, on one epoll.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream as Plain};
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use uringcast_benches::client::frame;
+use uringcast_engine::wire::frame::Opcode;
+
+use crate::connect::{Connector, Wish};
+use crate::dialect::{Dialect, Message};
+use crate::envelope::{SEQ, frame_of_envelope, number};
+use crate::parser::{Parser, Piece};
+use crate::tally::{Layout, Tally};
+
+/// More than a socket usually holds, so that a read that does not fill it was the last.
+const BUFFER: usize = 256 << 10;
+/// Tokens of publishers start here.
+const PUBLISHERS: usize = 1 << 30;
+
+struct Subscriber {
+    stream: TcpStream,
+    parser: Parser,
+}
+
+struct Publisher {
+    stream: TcpStream,
+    out: Vec<u8>,
+    sent: usize,
+}
+
+/// See the module.
+pub(crate) struct Crowd {
+    dialect: Dialect,
+    poll: Poll,
+    events: Events,
+    buffer: Vec<u8>,
+    subscribers: Vec<Subscriber>,
+    publishers: Vec<Publisher>,
+    names: Vec<String>,
+    pub tally: Tally,
+    /// Bytes of `data` of the messages now in flight.
+    pub payload: usize,
+    bare: usize,
+    pub refusal: Option<String>,
+}
+
+impl Crowd {
+    /// Connects everybody and waits until all are subscribed.
+    pub(crate) fn connect(
+        dialect: Dialect,
+        server: SocketAddr,
+        net: u8,
+        layout: Layout,
+    ) -> io::Result<Crowd> {
+        let names: Vec<String> = match layout.channels {
+            1 => vec!["bench".into()],
+            many => (0..many).map(|channel| format!("bench{channel}")).collect(),
+        };
+        let mut crowd = Crowd {
+            dialect,
+            poll: Poll::new()?,
+            events: Events::with_capacity(1024),
+            buffer: vec![0; BUFFER],
+            subscribers: Vec::new(),
+            publishers: Vec::new(),
+            names,
+            tally: Tally::new(layout),
+            payload: 0,
+            bare: frame_of_envelope(),
+            refusal: None,
+        };
+        let mut connector = Connector::new(server, net);
+        crowd.add_subscribers(&mut connector, layout)?;
+        crowd.add_publishers(&mut connector, layout)?;
+        Ok(crowd)
+    }
+
+    fn add_subscribers(&mut self, connector: &mut Connector, layout: Layout) -> io::Result<()> {
+        let Crowd { dialect, names, subscribers, poll, .. } = self;
+        let wishes = (0..layout.connections).map(|connection| {
+            let channels: Vec<String> =
+                layout.channels_of(connection).map(|c| names[c as usize].clone()).collect();
+            let (hello, replies) = dialect.subscribe(&channels);
+            let path = dialect.subscriber_path(&channels);
+            Wish { path, hello, replies, reply: dialect.subscribed() }
+        });
+        let mut streams: Vec<Plain> = Vec::new();
+        connector.open(wishes, |stream| streams.push(stream))?;
+        for stream in streams {
+            let mut stream = TcpStream::from_std(stream);
+            poll.registry().register(&mut stream, Token(subscribers.len()), Interest::READABLE)?;
+            let parser = Parser::new(*dialect == Dialect::Nats);
+            subscribers.push(Subscriber { stream, parser });
+        }
+        Ok(())
+    }
+
+    fn add_publishers(&mut self, connector: &mut Connector, layout: Layout) -> io::Result<()> {
+        let Crowd { dialect, names, publishers, poll, .. } = self;
+        let count = if dialect.publisher_per_channel() { names.len() } else { 1 };
+        let wishes = names.iter().take(count).map(|name| Wish {
+            path: dialect.publisher_path(name, layout.channels as usize),
+            hello: dialect.introduce(),
+            replies: 0,
+            reply: "",
+        });
+        let mut streams: Vec<Plain> = Vec::new();
+        connector.open(wishes, |stream| streams.push(stream))?;
+        for stream in streams {
+            let mut stream = TcpStream::from_std(stream);
+            let token = Token(PUBLISHERS + publishers.len());
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            poll.registry().register(&mut stream, token, interest)?;
+            publishers.push(Publisher { stream, out: Vec::new(), sent: 0 });
+        }
+        Ok(())
+    }
+
+    /// Writes the next message to its publisher's buffer; [`Crowd::flush`] sends it.
+    pub(crate) fn publish(&mut self) {
+        let number = self.tally.publish();
+        let channels = self.tally.layout.channels;
+        let channel = (number % channels) as usize;
+        let message = Message {
+            number,
+            payload: self.payload,
+            channel: &self.names[channel],
+            seq: number / channels + 1,
+        };
+        let publisher = channel % self.publishers.len();
+        let many = channels > 1;
+        self.dialect.publish(message, many, &mut self.publishers[publisher].out);
+    }
+
+    /// Sends what publishers have to say, as far as the server takes it.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        for publisher in &mut self.publishers {
+            while publisher.sent < publisher.out.len() {
+                match publisher.stream.write(&publisher.out[publisher.sent..]) {
+                    Ok(sent) => publisher.sent += sent,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            if publisher.sent == publisher.out.len() {
+                publisher.out.clear();
+                publisher.sent = 0;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for something, at most so long, and takes it all in.
+    pub(crate) fn turn(&mut self, patience: Duration) -> io::Result<usize> {
+        let mut events = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        let polled = self.poll.poll(&mut events, Some(patience));
+        let mut taken = Ok(0);
+        if polled.is_ok() {
+            for event in &events {
+                let Token(token) = event.token();
+                taken = taken.and_then(|n| Ok(n + self.take(token, event.is_writable())?));
+            }
+        }
+        self.events = events;
+        match polled {
+            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(0),
+            Err(error) => Err(error),
+            Ok(()) => taken,
+        }
+    }
+
+    /// Which subscribers have something to read, without reading it: marks them in `seen` and
+    /// returns how many of them are new.
+    pub(crate) fn look(&mut self, seen: &mut [bool]) -> io::Result<usize> {
+        let mut new = 0;
+        loop {
+            self.poll.poll(&mut self.events, Some(Duration::ZERO))?;
+            for event in &self.events {
+                let Token(token) = event.token();
+                if let Some(seen) = seen.get_mut(token) {
+                    new += usize::from(!std::mem::replace(seen, true));
+                }
+            }
+            if self.events.iter().count() < 1024 {
+                return Ok(new);
+            }
+        }
+    }
+
+    /// Reads whatever subscriber or publisher `token` has.
+    pub(crate) fn take(&mut self, token: usize, writable: bool) -> io::Result<usize> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let taken = self.take_into(token, writable, &mut buffer);
+        self.buffer = buffer;
+        taken
+    }
+
+    fn take_into(&mut self, token: usize, flush: bool, buffer: &mut [u8]) -> io::Result<usize> {
+        if flush {
+            self.flush()?;
+        }
+        let mut taken = 0;
+        loop {
+            let stream = match token.checked_sub(PUBLISHERS) {
+                Some(publisher) => &mut self.publishers[publisher].stream,
+                None => &mut self.subscribers[token].stream,
+            };
+            let read = match stream.read(buffer) {
+                Ok(0) => {
+                    self.tally.faults.closed += 1;
+                    return Ok(taken);
+                }
+                Ok(read) => read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(taken),
+                Err(_) => {
+                    self.tally.faults.closed += 1;
+                    return Ok(taken);
+                }
+            };
+            taken += read;
+            match token < PUBLISHERS {
+                true => self.received(token, &buffer[..read])?,
+                false if self.refusal.is_none() => {
+                    self.refusal = self.dialect.refusal(&buffer[..read]);
+                }
+                false => {}
+            }
+            if read < buffer.len() {
+                return Ok(taken);
+            }
+        }
+    }
+
+    fn received(&mut self, connection: usize, bytes: &[u8]) -> io::Result<()> {
+        let Subscriber { stream, parser } = &mut self.subscribers[connection];
+        let (tally, payload, bare) = (&mut self.tally, self.payload, self.bare);
+        let (names, channels) = (&self.names, tally.layout.channels);
+        let mut pings = 0;
+        // A server that has served before counts seq on: its digits are its own.
+        let (bare, digits) = match self.dialect {
+            Dialect::Mcp => (bare - SEQ.len(), 0..1),
+            _ => (bare, 1..11),
+        };
+        parser.feed(bytes, &mut |piece| match piece {
+            Piece::Message(head, len) => match number(head) {
+                Some(number) => {
+                    let name = &names[(number % channels) as usize];
+                    let beyond = len.wrapping_sub(bare + payload + name.len());
+                    tally.faults.misshapen += u64::from(!digits.contains(&beyond));
+                    tally.deliver(connection as u32, number);
+                }
+                None => {
+                    let text = || String::from_utf8_lossy(head).into_owned();
+                    tally.faults.strange.get_or_insert_with(text);
+                }
+            },
+            Piece::Ping => pings += 1,
+            Piece::Close => tally.faults.closed += 1,
+        });
+        for _ in 0..pings {
+            let mut pong = Vec::new();
+            match self.dialect {
+                Dialect::Nats => frame(Opcode::Binary, b"PONG\r\n", &mut pong),
+                _ => frame(Opcode::Pong, b"", &mut pong),
+            }
+            stream.write_all(&pong)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what comes until nothing is in flight, or nothing has come for `patience`.
+    /// Returns the time of the last delivery.
+    pub(crate) fn drain(&mut self, patience: Duration) -> io::Result<Instant> {
+        let mut last = Instant::now();
+        while self.tally.in_flight > 0 {
+            self.flush()?;
+            if self.turn(Duration::from_millis(100))? > 0 {
+                last = Instant::now();
+            } else if last.elapsed() > patience {
+                self.tally.give_up();
+            }
+        }
+        Ok(last)
+    }
+}

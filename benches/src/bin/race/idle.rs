@@ -1,0 +1,98 @@
+//! Connecting, and what a connection that does nothing costs in memory.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::connect::{Connector, Wish};
+use crate::cost::Meter;
+use crate::modes::Target;
+
+/// How long the server gets to come to rest before its memory is read.
+const REST: Duration = Duration::from_secs(2);
+
+/// Connections upgraded a second. They are closed afterwards.
+pub(crate) fn connect(target: &Target, meter: Meter, count: usize) -> io::Result<Value> {
+    let mut connector = Connector::new(target.server, target.net.wrapping_add(100));
+    let channel = ["bench".to_owned()];
+    let wish = |_| Wish {
+        path: target.dialect.subscriber_path(&channel),
+        hello: Vec::new(),
+        replies: 0,
+        reply: "",
+    };
+    let mut open = Vec::with_capacity(count);
+    let then = meter.read();
+    connector.open((0..count).map(wish), |stream| open.push(stream))?;
+    let cost = meter.since(then);
+    Ok(json!({
+        "command": format!("connect {count}"),
+        "rate": count as f64 / cost.wall,
+        "core_us_per_connection": cost.core * 1e6 / count as f64,
+        "process_us_per_connection": cost.process * 1e6 / count as f64,
+    }))
+}
+
+/// Anonymous memory of the server and slab of the kernel per idle connection with one
+/// subscription, between `from` and `to` of them; then per further subscription, if each makes
+/// so many.
+pub(crate) fn memory(
+    target: &Target,
+    meter: Meter,
+    [from, to, further]: [usize; 3],
+) -> io::Result<Value> {
+    let mut connector = Connector::new(target.server, target.net.wrapping_add(100));
+    let channel = ["bench".to_owned()];
+    let wish = |_| {
+        let (hello, replies) = target.dialect.subscribe(&channel);
+        let path = target.dialect.subscriber_path(&channel);
+        Wish { path, hello, replies, reply: target.dialect.subscribed() }
+    };
+    let mut open = Vec::with_capacity(to);
+    let mut read = Vec::new();
+    for count in [from, to] {
+        let more = count - open.len();
+        connector.open((0..more).map(wish), |stream| open.push(stream))?;
+        std::thread::sleep(REST);
+        read.push((meter.anonymous() as f64 * 1024.0, Meter::slab() as f64 * 1024.0));
+    }
+    let further = match further {
+        0 => None,
+        further => {
+            subscribe_further(target, &mut open, further)?;
+            std::thread::sleep(REST);
+            let grown = meter.anonymous() as f64 * 1024.0 - read[1].0;
+            Some(grown / (to * further) as f64)
+        }
+    };
+    let per = |bytes: f64| bytes / (to - from) as f64;
+    Ok(json!({
+        "command": format!("idle {from} {to}"),
+        "bytes_per_connection": per(read[1].0 - read[0].0),
+        "bytes_in_all_per_connection": read[1].0 / to as f64,
+        "slab_per_connection": per(read[1].1 - read[0].1),
+        "bytes_per_further_subscription": further,
+    }))
+}
+
+/// Subscribes every connection to the same `further` channels.
+fn subscribe_further(target: &Target, open: &mut [TcpStream], further: usize) -> io::Result<()> {
+    let channels: Vec<String> = (0..further).map(|channel| format!("further{channel}")).collect();
+    let (request, replies) = target.dialect.subscribe(&channels);
+    let mut buffer = [0; 4096];
+    for stream in open {
+        stream.set_nonblocking(false)?;
+        stream.write_all(&request)?;
+        let mut read = Vec::new();
+        while memchr::memmem::find_iter(&read, target.dialect.subscribed()).count() < replies {
+            let len = stream.read(&mut buffer)?;
+            read.extend_from_slice(&buffer[..len]);
+            if len == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+    Ok(())
+}

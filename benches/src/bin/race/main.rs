@@ -1,0 +1,110 @@
+//! The load of the races: N subscribers and a WebSocket publisher of one server, whatever it is.
+//!
+//! It connects, then does what the lines of its standard input (or its last arguments) say, one
+//! after the other, and prints one JSON object for each. Every delivery of every subscriber is
+//! checked: number, order, length. docs/BENCHMARKS.md says how the figures are to be read.
+
+mod connect;
+mod cost;
+mod crowd;
+mod dialect;
+mod envelope;
+mod idle;
+mod modes;
+mod parser;
+mod tally;
+
+use std::io::{self, BufRead};
+use std::net::SocketAddr;
+
+use clap::Parser;
+use serde_json::{Value, json};
+use uringcast_benches::descriptors;
+
+use crowd::Crowd;
+use dialect::Dialect;
+use tally::Layout;
+
+/// Races one server: subscribers, a publisher, and a check of every delivery.
+#[derive(Parser)]
+#[command(after_help = "\
+Commands, from the arguments or from standard input, one a line:
+  window W P SECONDS        W messages of P bytes in flight
+  still W P BURSTS          bursts of W while nobody reads, then everybody
+  rate R P SECONDS          R messages a second, open loop; latencies to the last subscriber
+  connect N                 connects and upgrades N further connections, and closes them
+  idle FROM TO FURTHER      memory of the server from FROM to TO idle connections, and of so many
+                            further subscriptions of each
+Arguments separate words by colons: window:16:128:0.5")]
+struct Args {
+    /// What the server speaks.
+    #[arg(long, value_enum)]
+    dialect: Dialect,
+    /// The server's address.
+    #[arg(long)]
+    server: SocketAddr,
+    /// The server's process.
+    #[arg(long)]
+    pid: Option<u32>,
+    /// The core the server is pinned to.
+    #[arg(long, default_value_t = 0)]
+    core: usize,
+    /// Subscribers of each channel.
+    #[arg(long, default_value_t = 1000)]
+    subscribers: u32,
+    /// Channels.
+    #[arg(long, default_value_t = 1)]
+    channels: u32,
+    /// Connections that share all subscriptions; 0: one each.
+    #[arg(long, default_value_t = 0)]
+    connections: u32,
+    /// Client addresses are 127.77.NET.x: one of its own for each race.
+    #[arg(long, default_value_t = 1)]
+    net: u8,
+    /// What to do.
+    commands: Vec<String>,
+}
+
+fn main() -> io::Result<()> {
+    let args = Args::parse();
+    descriptors::raise();
+    let all = args.subscribers * args.channels;
+    let connections = if args.connections == 0 { all } else { args.connections };
+    let layout = Layout { channels: args.channels, subscribers: args.subscribers, connections };
+    let meter = cost::Meter { pid: args.pid, core: args.core };
+    let target = modes::Target { dialect: args.dialect, server: args.server, net: args.net };
+    let mut crowd: Option<Crowd> = None;
+    let mut measure = |line: &str| -> io::Result<Value> {
+        let words: Vec<&str> = line.split([' ', ':']).filter(|word| !word.is_empty()).collect();
+        match words[..] {
+            ["connect", n] => idle::connect(&target, meter, number(n)?),
+            ["idle", from, to, further] => {
+                idle::memory(&target, meter, [number(from)?, number(to)?, number(further)?])
+            }
+            _ => {
+                let crowd = match &mut crowd {
+                    Some(crowd) => crowd,
+                    none => {
+                        none.insert(Crowd::connect(args.dialect, args.server, args.net, layout)?)
+                    }
+                };
+                modes::run(crowd, meter, &words)
+            }
+        }
+    };
+    let mut run = |line: &str| -> io::Result<()> {
+        let failed = |error: io::Error| json!({ "command": line, "failed": error.to_string() });
+        println!("{}", measure(line).unwrap_or_else(failed));
+        Ok(())
+    };
+    if args.commands.is_empty() {
+        io::stdin().lock().lines().try_for_each(|line| run(&line?))
+    } else {
+        args.commands.iter().try_for_each(|command| run(command))
+    }
+}
+
+/// A number of a command.
+fn number<T: std::str::FromStr>(word: &str) -> io::Result<T> {
+    word.parse().map_err(|_| io::Error::other(format!("{word} is not a number")))
+}

@@ -1,0 +1,196 @@
+//! What was published, what has come, and what that says of the server.
+
+use std::collections::VecDeque;
+
+/// Who subscribes to what: connection `(channel * subscribers + s) % connections` has channel
+/// `channel` as its `s`-th subscriber.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    pub channels: u32,
+    /// Of each channel.
+    pub subscribers: u32,
+    pub connections: u32,
+}
+
+impl Layout {
+    /// The channels of a connection.
+    pub(crate) fn channels_of(&self, connection: u32) -> impl Iterator<Item = u32> {
+        let all = u64::from(self.channels) * u64::from(self.subscribers);
+        let (step, each) = (u64::from(self.connections), u64::from(self.subscribers));
+        (u64::from(connection)..all).step_by(step as usize).map(move |i| (i / each) as u32)
+    }
+
+    /// The subscription of a connection to a channel, if it has one.
+    fn subscription(&self, connection: u32, channel: u32) -> Option<usize> {
+        let first = u64::from(channel) * u64::from(self.subscribers);
+        let connections = u64::from(self.connections);
+        let offset = (u64::from(connection) + connections - first % connections) % connections;
+        (offset < u64::from(self.subscribers)).then_some((first + offset) as usize)
+    }
+
+    /// Subscriptions in all.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.channels as usize * self.subscribers as usize
+    }
+}
+
+/// The faults seen so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    /// Messages a subscriber never got, as later ones told.
+    pub lost: u64,
+    /// Messages that came again or too late.
+    pub repeated: u64,
+    /// Messages of a wrong length.
+    pub misshapen: u64,
+    /// The first message that was none of ours.
+    pub strange: Option<String>,
+    /// Connections the server closed.
+    pub closed: u64,
+}
+
+/// See the module.
+pub(crate) struct Tally {
+    pub layout: Layout,
+    pub faults: Faults,
+    /// Deliveries so far.
+    pub deliveries: u64,
+    /// Messages published so far; the next one's number.
+    pub published: u32,
+    /// Messages not yet with all their subscribers.
+    pub in_flight: usize,
+    /// Per subscription, the round it expects next.
+    next: Vec<u32>,
+    /// Subscribers still without message `first + i`.
+    waiting: VecDeque<u32>,
+    first: u32,
+    /// Messages that have just reached their last subscriber.
+    pub completed: Vec<u32>,
+}
+
+impl Tally {
+    pub(crate) fn new(layout: Layout) -> Tally {
+        Tally {
+            layout,
+            faults: Faults::default(),
+            deliveries: 0,
+            published: 0,
+            in_flight: 0,
+            next: vec![0; layout.subscriptions()],
+            waiting: VecDeque::new(),
+            first: 0,
+            completed: Vec::new(),
+        }
+    }
+
+    /// Notes a publish and gives its number.
+    pub(crate) fn publish(&mut self) -> u32 {
+        let number = self.published;
+        self.published += 1;
+        self.in_flight += 1;
+        self.waiting.push_back(self.layout.subscribers);
+        number
+    }
+
+    /// Notes that `connection` got message `number`.
+    pub(crate) fn deliver(&mut self, connection: u32, number: u32) {
+        let (round, channel) = (number / self.layout.channels, number % self.layout.channels);
+        let Some(subscription) = self.layout.subscription(connection, channel) else {
+            self.faults.strange.get_or_insert(format!("message {number} at {connection}"));
+            return;
+        };
+        let expected = &mut self.next[subscription];
+        if round < *expected || number >= self.published {
+            self.faults.repeated += 1;
+            return;
+        }
+        let skipped = *expected..round;
+        *expected = round + 1;
+        self.faults.lost += skipped.len() as u64;
+        for round in skipped {
+            self.leave(round * self.layout.channels + channel);
+        }
+        self.deliveries += 1;
+        self.leave(number);
+    }
+
+    /// One subscriber less waits for a message.
+    fn leave(&mut self, number: u32) {
+        let index = number.checked_sub(self.first).map(|index| index as usize);
+        let Some(waiting) = index.and_then(|index| self.waiting.get_mut(index)) else { return };
+        *waiting -= 1;
+        if *waiting == 0 {
+            self.in_flight -= 1;
+            self.completed.push(number);
+            while self.waiting.front() == Some(&0) {
+                self.waiting.pop_front();
+                self.first += 1;
+            }
+        }
+    }
+
+    /// Gives up what has not come: it counts as lost. Returns how much that was.
+    pub(crate) fn give_up(&mut self) -> u64 {
+        let missing = self.waiting.iter().map(|waiting| u64::from(*waiting)).sum();
+        self.faults.lost += missing;
+        self.first = self.published;
+        self.waiting.clear();
+        self.in_flight = 0;
+        for (subscription, next) in self.next.iter_mut().enumerate() {
+            let channel = subscription as u32 / self.layout.subscribers;
+            let rounds =
+                (self.published + self.layout.channels - 1 - channel) / self.layout.channels;
+            *next = rounds;
+        }
+        missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(channels: u32, subscribers: u32, connections: u32) -> Tally {
+        Tally::new(Layout { channels, subscribers, connections })
+    }
+
+    #[test]
+    fn every_channel_has_its_subscribers_and_knows_them() {
+        for (channels, subscribers, connections) in [(1, 10, 10), (7, 3, 21), (100, 1, 8)] {
+            let layout = Layout { channels, subscribers, connections };
+            let mut seen = vec![0; layout.subscriptions()];
+            for connection in 0..connections {
+                for channel in layout.channels_of(connection) {
+                    let subscription = layout.subscription(connection, channel);
+                    seen[subscription.expect("its own channel")] += 1;
+                }
+            }
+            assert!(seen.iter().all(|times| *times == 1), "{layout:?}: {seen:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_leaves_flight_with_its_last_subscriber() {
+        let mut tally = tally(1, 2, 2);
+        let number = tally.publish();
+        tally.deliver(0, number);
+        assert_eq!((tally.in_flight, tally.completed.len()), (1, 0));
+        tally.deliver(1, number);
+        assert_eq!((tally.in_flight, tally.deliveries), (0, 2));
+        assert_eq!(tally.completed, [number]);
+    }
+
+    #[test]
+    fn lost_and_repeated_messages_are_seen() {
+        let mut tally = tally(1, 1, 1);
+        for _ in 0..4 {
+            tally.publish();
+        }
+        tally.deliver(0, 0);
+        tally.deliver(0, 0);
+        tally.deliver(0, 2);
+        assert_eq!((tally.faults.repeated, tally.faults.lost, tally.in_flight), (1, 1, 1));
+        assert_eq!(tally.give_up(), 1);
+        assert_eq!((tally.faults.lost, tally.in_flight), (2, 0));
+    }
+}

@@ -1,0 +1,51 @@
+//! By what an engine checks itself: a connection that is not a client.
+
+use std::fmt;
+
+/// Opens a canary's connection: whoever upgrades at [`CanaryKey::path`] is subscribed to
+/// [`ChannelName::canary`](crate::ChannelName::canary), needs no other permission, takes no
+/// client's place and is in no client's statistics. Known inside the process only.
+#[derive(Clone, Copy)]
+pub struct CanaryKey(u128);
+
+const PREFIX: &str = "/.canary/";
+
+impl CanaryKey {
+    /// A key from a random number.
+    pub fn new(random: u128) -> CanaryKey {
+        CanaryKey(random)
+    }
+
+    /// Where a canary upgrades.
+    pub fn path(self) -> String {
+        format!("{PREFIX}{:032x}", self.0)
+    }
+
+    /// Whether this path has the key. Takes as long however wrong it is.
+    pub fn opens(self, path: &str) -> bool {
+        let key = path.strip_prefix(PREFIX).map(|key| u128::from_str_radix(key, 16));
+        key.is_some_and(|key| key.is_ok_and(|key| key ^ self.0 == 0))
+    }
+}
+
+impl fmt::Debug for CanaryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CanaryKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_its_own_path_opens_it_and_it_is_not_shown() {
+        let key = CanaryKey::new(0x1234_5678);
+        assert!(key.opens(&key.path()));
+        for path in ["/", "/.canary/", "/.canary/0", &key.path()[1..], "/.canary/x1234"] {
+            assert!(!key.opens(path), "{path}");
+        }
+        assert!(!key.opens(&CanaryKey::new(0x1234_5679).path()));
+        assert!(!format!("{key:?}").contains("1234"));
+    }
+}

@@ -1,0 +1,190 @@
+//! The engine checks itself: for each shard a subscriber of our own, connected over the real
+//! listener, to which a probe is published once an interval. What it measures is what a client
+//! would see; readiness fails when probes stay away.
+
+mod dial;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
+use uringcast_engine::{ChannelName, EventName, JsonObject, Publication, Publisher, ShardId};
+
+use crate::limits::{CANARY_DIALS_PER_SHARD, CANARY_MISSES, CANARY_TIMEOUT};
+use crate::metrics::Metrics;
+pub use dial::Dial;
+use dial::{Socket, field};
+
+/// Whether the shards' canaries are heard of.
+#[derive(Clone, Debug)]
+pub struct Health(Arc<[AtomicU32]>);
+
+impl Health {
+    /// Nothing is known of so many shards, and nothing held against them.
+    pub fn new(shards: usize) -> Health {
+        Health((0..shards).map(|_| AtomicU32::new(0)).collect())
+    }
+
+    /// A shard whose last [`CANARY_MISSES`] probes did not arrive.
+    pub fn failing(&self) -> Option<usize> {
+        self.0.iter().position(|misses| misses.load(Ordering::Relaxed) >= CANARY_MISSES)
+    }
+
+    fn probed(&self, shard: usize, arrived: bool) {
+        let misses = &self.0[shard];
+        let now = if arrived { 0 } else { misses.load(Ordering::Relaxed).saturating_add(1) };
+        misses.store(now, Ordering::Relaxed);
+        if now == CANARY_MISSES {
+            tracing::error!(shard, misses = now, "the canary's probes do not arrive: not ready");
+        }
+    }
+}
+
+/// A probe that came back.
+#[derive(Debug)]
+struct Heard {
+    shard: usize,
+    probe: u64,
+    at: Instant,
+}
+
+/// All canaries of an engine.
+pub struct Canaries {
+    dial: Dial,
+    publisher: Publisher,
+    metrics: Option<Metrics>,
+    health: Health,
+    /// By shard: the task that listens.
+    seats: Vec<Option<JoinHandle<()>>>,
+    heard: mpsc::Receiver<Heard>,
+    tell: mpsc::Sender<Heard>,
+    probe: u64,
+}
+
+impl Drop for Canaries {
+    fn drop(&mut self) {
+        self.seats.iter().flatten().for_each(JoinHandle::abort);
+    }
+}
+
+impl Canaries {
+    /// None of them connected yet.
+    pub fn new(
+        dial: Dial,
+        publisher: Publisher,
+        metrics: Option<Metrics>,
+        health: Health,
+    ) -> Canaries {
+        let shards = health.0.len();
+        let (tell, heard) = mpsc::channel(2 * shards);
+        let seats = (0..shards).map(|_| None).collect();
+        Canaries { dial, publisher, metrics, health, seats, heard, tell, probe: 0 }
+    }
+
+    /// Probes once every `period`, for ever.
+    pub async fn run(mut self, period: Duration) {
+        let mut tick = interval(period);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            self.round().await;
+        }
+    }
+
+    /// Connects who is missing, publishes one probe and waits for it at every shard.
+    async fn round(&mut self) {
+        let deadline = Instant::now() + CANARY_TIMEOUT;
+        // What a timeout cuts short was not connected in time.
+        let _ = timeout_at(deadline, self.fill()).await;
+        let (published, arrived) = self.probe().await;
+        for (shard, at) in arrived.into_iter().enumerate() {
+            let latency = at.map(|at| at - published);
+            if let Some(metrics) = &self.metrics {
+                metrics.probed(shard, latency);
+            }
+            self.health.probed(shard, latency.is_some());
+            if latency.is_none()
+                && let Some(seat) = self.seats[shard].take()
+            {
+                // Whether a new connection fares better is the next question.
+                seat.abort();
+            }
+        }
+    }
+
+    /// When a probe was published, and when it arrived at each shard.
+    async fn probe(&mut self) -> (Instant, Vec<Option<Instant>>) {
+        let mut arrived = vec![None; self.seats.len()];
+        let published = Instant::now();
+        self.probe += 1;
+        let data = format!("{{\"probe\":{}}}", self.probe);
+        let publication = Publication {
+            channel: ChannelName::canary(),
+            event: EventName::parse("canary.probe").expect("a good name"),
+            data: JsonObject::parse(data.as_bytes()).expect("an object"),
+        };
+        // A ticket tells more than is asked here; where there is no room, nothing will arrive.
+        if self.publisher.try_publish(publication).is_err() {
+            return (published, arrived);
+        }
+        let mut waiting = self.seats.iter().filter(|seat| seat.is_some()).count();
+        let deadline = published + CANARY_TIMEOUT;
+        while waiting > 0 {
+            let heard = tokio::select! {
+                Some(heard) = self.heard.recv() => heard,
+                () = sleep_until(deadline) => break,
+            };
+            if heard.probe == self.probe && arrived[heard.shard].is_none() {
+                arrived[heard.shard] = Some(heard.at);
+                waiting -= 1;
+            }
+        }
+        (published, arrived)
+    }
+
+    /// Dials until every shard has its canary; the kernel chooses the shard.
+    async fn fill(&mut self) {
+        for seat in &mut self.seats {
+            seat.take_if(|task| task.is_finished());
+        }
+        for _ in 0..CANARY_DIALS_PER_SHARD * self.seats.len() {
+            if self.seats.iter().all(Option::is_some) {
+                return;
+            }
+            match self.dial.connect().await {
+                Ok((shard, socket)) => self.seat(shard, socket),
+                Err(error) => {
+                    tracing::warn!(%error, "the canary cannot connect");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn seat(&mut self, shard: ShardId, socket: Socket) {
+        if let Some(seat @ None) = self.seats.get_mut(shard.index()) {
+            let listening = listen(shard.index(), socket, self.tell.clone());
+            *seat = Some(tokio::spawn(listening));
+        }
+    }
+}
+
+/// Reads until the end of the connection; pings are answered meanwhile.
+async fn listen(shard: usize, mut socket: Socket, tell: mpsc::Sender<Heard>) {
+    while let Some(Ok(message)) = socket.next().await {
+        let at = Instant::now();
+        let probe = field(&message, "probe").and_then(|probe| probe.as_u64());
+        if let Some(probe) = probe
+            && tell.send(Heard { shard, probe, at }).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

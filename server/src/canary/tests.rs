@@ -1,0 +1,86 @@
+use super::*;
+use crate::metrics::Named;
+use uringcast_engine::{CanaryKey, Config, Engine, Service, ServiceId};
+
+fn engine(key: CanaryKey) -> Engine {
+    let listen = vec!["127.0.0.1:0".parse().unwrap()];
+    Engine::start(Config {
+        shards: Some(2),
+        canary: Some(key),
+        ..Config::from(Service { listen, ..Service::default() })
+    })
+    .unwrap()
+}
+
+fn canaries(engine: &Engine, dial: Dial) -> (Canaries, Health, Metrics) {
+    let health = Health::new(engine.shards());
+    let metrics =
+        Metrics::new("s", &[Named { server: "s".into(), tls: false }], engine.shards(), None);
+    let canaries =
+        Canaries::new(dial, engine.publisher(ServiceId(0)), Some(metrics.clone()), health.clone());
+    (canaries, health, metrics)
+}
+
+fn value(metrics: &Metrics, series: &str) -> f64 {
+    let text = metrics.render().unwrap();
+    let line = text.lines().find(|line| line.starts_with(series));
+    line.unwrap_or_else(|| panic!("no {series}")).rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+#[tokio::test]
+async fn every_shard_has_a_canary_that_hears_its_probes() {
+    let key = CanaryKey::new(7);
+    let engine = engine(key);
+    let (mut canaries, health, metrics) =
+        canaries(&engine, Dial::new(engine.local_addrs()[0], key, false));
+    // With so many dials it takes two rounds at most, whatever the kernel chooses.
+    for _ in 0..3 {
+        canaries.round().await;
+    }
+    assert!(canaries.seats.iter().all(Option::is_some));
+    assert_eq!(health.failing(), None);
+    for shard in 0..2 {
+        let count =
+            format!("uringcast_canary_latency_seconds_count{{server=\"s\",shard=\"{shard}\"");
+        assert!(value(&metrics, &count) >= 1.0);
+    }
+    drop(canaries);
+    engine.drain(Duration::ZERO);
+}
+
+#[tokio::test]
+async fn a_canary_that_cannot_connect_fails_after_some_misses_and_recovers() {
+    let key = CanaryKey::new(7);
+    let engine = engine(key);
+    // Something that takes connections and never answers, as a shard that hangs.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (mut canaries, health, metrics) =
+        canaries(&engine, Dial::new(deaf.local_addr().unwrap(), key, false));
+    for round in 1..=CANARY_MISSES {
+        assert_eq!(health.failing(), None, "before round {round}");
+        canaries.round().await;
+    }
+    assert_eq!(health.failing(), Some(0));
+    let failures = "uringcast_canary_failures_total{server=\"s\",shard=\"1\"}";
+    assert_eq!(value(&metrics, failures), f64::from(CANARY_MISSES));
+
+    canaries.dial = Dial::new(engine.local_addrs()[0], key, false);
+    for _ in 0..3 {
+        canaries.round().await;
+    }
+    assert_eq!(health.failing(), None, "all is well again");
+    drop(canaries);
+    engine.drain(Duration::ZERO);
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_a_client_that_hears_no_probes() {
+    let engine = engine(CanaryKey::new(7));
+    let dial = Dial::new(engine.local_addrs()[0], CanaryKey::new(8), false);
+    let (mut canaries, _, metrics) = canaries(&engine, dial);
+    canaries.round().await;
+    let failures = "uringcast_canary_failures_total{server=\"s\",shard=\"0\"}";
+    assert_eq!(value(&metrics, failures), 1.0);
+    drop(canaries);
+    engine.drain(Duration::ZERO);
+}

@@ -1,0 +1,32 @@
+//! `GET /debug/latency`.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::Control;
+use super::error::ApiError;
+use crate::metrics::{Ask, Format};
+
+pub(super) async fn latency(
+    State(control): State<Arc<Control>>,
+    ask: Result<Query<Ask>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(ask) = ask.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    if !ask.is_known() {
+        return Err(ApiError::bad_request("there is no such kind of latency"));
+    }
+    control.collect().await;
+    let metrics = control
+        .metrics
+        .as_ref()
+        .ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "not_found", "Metrics are off."))?;
+    let media = match ask.format {
+        Format::Json => "application/json",
+        Format::Hgrm | Format::Hlog => "text/plain; charset=utf-8",
+    };
+    Ok(([(header::CONTENT_TYPE, media)], metrics.latencies(&ask)).into_response())
+}

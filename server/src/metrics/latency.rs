@@ -1,0 +1,198 @@
+//! The latencies themselves, for eyes and for the tools of HdrHistogram.
+
+use std::fmt::Write as _;
+use std::time::{Duration, UNIX_EPOCH};
+
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uringcast_engine::ServiceId;
+use uringcast_engine::telemetry::{Latency, Totals, latency_histogram};
+
+use super::buckets::seconds;
+use super::state::{Point, State};
+
+/// What of the latencies is wanted, and how.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// How it is written.
+    #[serde(default)]
+    pub format: Format,
+    /// Only this kind, as [`Latency`] names it.
+    pub kind: Option<String>,
+    /// Only this service, by its `server` label.
+    pub server: Option<String>,
+    /// Only this class of channel or type of message.
+    pub class: Option<String>,
+    /// Since when, where the format has room for one histogram a kind.
+    #[serde(default)]
+    pub span: Span,
+}
+
+/// How latencies are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Percentiles in seconds.
+    #[default]
+    Json,
+    /// Percentile distribution in milliseconds, of all that is asked for together.
+    Hgrm,
+    /// Histogram log, version 1.3, of nanoseconds: a line for each histogram.
+    Hlog,
+}
+
+/// Which measurements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Span {
+    /// All.
+    #[default]
+    Start,
+    /// Those of the last whole interval ([`LATENCY_WINDOW`](crate::limits::LATENCY_WINDOW)), or
+    /// before its end what there is of the first.
+    Interval,
+}
+
+impl Ask {
+    /// Whether there is such a kind.
+    pub fn is_known(&self) -> bool {
+        let known = |kind: &String| Latency::ALL.iter().any(|latency| latency.label() == kind);
+        self.kind.as_ref().is_none_or(known)
+    }
+
+    fn wants(&self, kind: Latency, server: &str, class: &str) -> bool {
+        self.kind.as_deref().is_none_or(|wanted| wanted == kind.label())
+            && self.server.as_deref().is_none_or(|wanted| wanted == server)
+            && self.class.as_deref().is_none_or(|wanted| wanted == class)
+    }
+
+    fn select<'a>(&'a self, totals: &'a Totals, names: &'a [String]) -> Vec<One<'a>> {
+        let named = |(kind, service, class, times): (Latency, ServiceId, &'a str, _)| One {
+            kind,
+            server: &names[service.index()],
+            class,
+            times,
+        };
+        let wanted = |one: &One<'_>| self.wants(one.kind, one.server, one.class);
+        totals.latencies().map(named).filter(wanted).collect()
+    }
+}
+
+/// One histogram and what it is of.
+struct One<'a> {
+    kind: Latency,
+    server: &'a str,
+    class: &'a str,
+    times: &'a Histogram<u64>,
+}
+
+pub(super) fn render(state: &State, ask: &Ask) -> String {
+    let now = Point::now();
+    let start = (&state.totals, state.started, now.mono - state.started.mono);
+    let (totals, since, length) = match ask.span {
+        Span::Start => start,
+        Span::Interval => state.window(now),
+    };
+    match ask.format {
+        Format::Json => {
+            let (window, _, recent) = state.window(now);
+            let all = percentiles(&ask.select(&state.totals, &state.names));
+            let last = percentiles(&ask.select(window, &state.names));
+            json!({
+                "unit": "seconds",
+                "since_start": {"seconds": start.2.as_secs_f64(), "latencies": all},
+                "last_interval": {"seconds": recent.as_secs_f64(), "latencies": last},
+            })
+            .to_string()
+        }
+        Format::Hgrm => {
+            // One histogram: a broadcast's deliveries unless something else is named.
+            let kind = ask.kind.clone().unwrap_or_else(|| Latency::Delivery.label().into());
+            let ask = Ask { kind: Some(kind), ..ask.clone() };
+            let mut sum = latency_histogram();
+            for one in ask.select(totals, &state.names) {
+                sum.add(one.times).expect("all latencies have the same bounds");
+            }
+            distribution(&sum)
+        }
+        Format::Hlog => log(&ask.select(totals, &state.names), since, length),
+    }
+}
+
+fn percentiles(all: &[One<'_>]) -> Vec<Value> {
+    let one = |&One { kind, server, class, times }: &One<'_>| {
+        let mut fields = Map::new();
+        fields.insert("server".into(), server.into());
+        fields.insert("kind".into(), kind.label().into());
+        if let Some(label) = kind.split_by() {
+            fields.insert(label.into(), class.into());
+        }
+        fields.insert("count".into(), times.len().into());
+        fields.insert("mean".into(), (times.mean() / 1e9).into());
+        fields.insert("stddev".into(), (times.stdev() / 1e9).into());
+        fields.insert("min".into(), seconds(times.min()).into());
+        for (name, quantile) in
+            [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)]
+        {
+            fields.insert(name.into(), seconds(times.value_at_quantile(quantile)).into());
+        }
+        for (name, quantile) in [("p99_9", 0.999), ("p99_99", 0.999_9)] {
+            fields.insert(name.into(), seconds(times.value_at_quantile(quantile)).into());
+        }
+        fields.insert("max".into(), seconds(times.max()).into());
+        Value::Object(fields)
+    };
+    all.iter().map(one).collect()
+}
+
+/// As HdrHistogram's `outputPercentileDistribution` writes it, five steps for each halving of the
+/// distance to 100 %.
+fn distribution(times: &Histogram<u64>) -> String {
+    let ms = |ns: f64| ns / 1e6;
+    let mut text = String::from("       Value     Percentile TotalCount 1/(1-Percentile)\n\n");
+    let mut count = 0;
+    // Writing to a String cannot fail.
+    for step in times.iter_quantiles(5) {
+        count += step.count_since_last_iteration();
+        let (value, quantile) = (ms(step.value_iterated_to() as f64), step.quantile_iterated_to());
+        let _ = write!(text, "{value:12.6} {quantile:2.12} {count:10}");
+        let _ = match 1.0 - quantile {
+            rest if rest > 0.0 => writeln!(text, " {:14.2}", 1.0 / rest),
+            _ => writeln!(text),
+        };
+    }
+    let (mean, deviation, max) = (ms(times.mean()), ms(times.stdev()), ms(times.max() as f64));
+    let len = times.len();
+    let _ = writeln!(text, "#[Mean    = {mean:12.6}, StdDeviation   = {deviation:12.6}]");
+    let _ = writeln!(text, "#[Max     = {max:12.6}, Total count    = {len:12}]");
+    let _ = writeln!(text, "#[Buckets = {:12}, SubBuckets     = {:12}]", times.buckets(), 256);
+    text
+}
+
+/// A line for each histogram that holds anything, tagged `server:kind` or `server:kind:class`.
+fn log(all: &[One<'_>], since: Point, length: Duration) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let mut head = IntervalLogWriterBuilder::new();
+    head.add_comment("[Histogram log format version 1.3]");
+    head.add_comment("[Logged by uringcast; values are nanoseconds]");
+    head.with_max_value_divisor(1e6).with_start_time(since.wall).with_base_time(UNIX_EPOCH);
+    let mut writer =
+        head.begin_log_with(&mut bytes, &mut serializer).expect("memory takes all that is written");
+    let begin = since.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+    for One { kind, server, class, times } in all.iter().filter(|one| !one.times.is_empty()) {
+        let colon = if class.is_empty() { "" } else { ":" };
+        let tag = format!("{server}:{}{colon}{class}", kind.label());
+        let tag = tag.replace([',', ' ', '\r', '\n'], "_");
+        let written = writer.write_histogram(times, begin, length, Tag::new(&tag));
+        written.expect("memory takes all that is written");
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+//! Every metric there is: from this table come HELP and TYPE, and docs/METRICS.md. A test holds it
+//! against what a running server exposes and against what the dashboards ask for.
+
+/// The type of a metric, as Prometheus calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by upper bound.
+    Histogram,
+}
+
+impl Kind {
+    /// As TYPE lines have it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The heading it stands under.
+    pub group: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// Its labels, separated by blanks.
+    pub labels: &'static str,
+    /// The HELP line.
+    pub help: &'static str,
+    /// Which question it answers.
+    pub reason: &'static str,
+}
+
+macro_rules! table {
+    ($($group:literal {
+        $($kind:ident $name:literal [$labels:literal] $help:literal, $reason:literal;)+
+    })+) => {
+        /// All metrics, in the order of docs/METRICS.md.
+        pub const TABLE: &[Row] = &[$($(Row {
+            group: $group,
+            name: $name,
+            kind: Kind::$kind,
+            labels: $labels,
+            help: $help,
+            reason: $reason,
+        },)+)+];
+    };
+}
+
+table! {
+    "The family's" {
+        Counter "websocket_connections_total" ["server tls_mode"]
+            "WebSocket connections established.",
+            "How many come: the rate of reconnecting.";
+        Gauge "websocket_connections_active" ["server tls_mode"]
+            "WebSocket connections open now.",
+            "Who is there; against max_connections.";
+        Counter "websocket_messages_total" ["server message_type direction"]
+            "Messages sent and received; a broadcast counts once per delivery.",
+            "The load, each way.";
+        Counter "websocket_broadcast_total" ["server channel"]
+            "Broadcasts, by class of channel: its name up to the first colon.",
+            "The load that publishers bring.";
+        Histogram "websocket_broadcast_duration_seconds" ["server channel"]
+            "From accepting a broadcast to handing the last live subscriber's bytes to the kernel.",
+            "The promise: when everybody who keeps up has a message.";
+        Counter "websocket_connection_errors_total" ["server error_type"]
+            "Connections that failed, or were ended for the peer's fault, by reason.",
+            "Who is turned away or lost, and why.";
+        Counter "websocket_message_errors_total" ["server error_type"]
+            "Messages that were not served or not delivered, by reason.",
+            "Which requests fail, and why.";
+        Histogram "websocket_latency_seconds" ["server message_type"]
+            "Time to handle one inbound message.",
+            "Whether requests wait behind deliveries.";
+    }
+    "Delivery" {
+        Counter "uringcast_deliveries_total" ["server"]
+            "Messages written whole to a live subscriber.",
+            "The work done: one per message and subscriber.";
+        Counter "uringcast_delivery_bytes_total" ["server"]
+            "Bytes of messages written whole to live subscribers.",
+            "Bandwidth, before TLS.";
+        Counter "uringcast_delivery_writes_total" ["server"]
+            "Writes of one or more joined messages to live subscribers.",
+            "Coalescing factor: deliveries by writes. It rises when turns get long.";
+        Histogram "uringcast_delivery_duration_seconds" ["server channel"]
+            "From accepting a broadcast to handing one subscriber's bytes to the kernel.",
+            "What a single subscriber sees, unlike the last one's.";
+        Counter "uringcast_refused_total" ["server"]
+            "Publications refused for want of room in the channel's log.",
+            "Backpressure: the engine is saturated.";
+        Counter "uringcast_mailbox_refusals_total" ["server"]
+            "Times a publisher outside the engine found a shard's mailbox full.",
+            "Backpressure: publishers are faster than a shard.";
+        Counter "uringcast_lane_full_total" ["server"]
+            "Times the lane from one shard to another was full.",
+            "One shard cannot keep up with the others.";
+        Counter "uringcast_rejoins_total" ["server"]
+            "Times a shard joined a channel again because a message was missing.",
+            "Should stay 0 unless lanes are full.";
+    }
+    "Slow subscribers" {
+        Counter "uringcast_laggards_total" ["server"]
+            "Times a subscriber could not take its bytes and fell behind.",
+            "Who suffers: clients or their network.";
+        Gauge "uringcast_laggards_now" ["server state"]
+            "Subscribers that are behind now, by what they are up to; a second old at most.",
+            "Stuck (waiting) or on their way back (reading).";
+        Gauge "uringcast_laggard_bytes" ["server"]
+            "Bytes held for subscribers that are behind.",
+            "Memory that slow subscribers cost.";
+        Counter "uringcast_catch_ups_total" ["server"]
+            "Messages that reached a subscriber by catching up from the log.",
+            "Deliveries that are not in the delivery histogram, because their lateness is theirs.";
+        Counter "uringcast_recoveries_total" ["server"]
+            "Times a subscriber that was behind became live again.",
+            "Laggards that made it.";
+        Histogram "uringcast_catch_up_duration_seconds" ["server"]
+            "Time a subscriber that fell behind needed to be live again.",
+            "How long a hiccup lasts.";
+        Counter "uringcast_missed_total" ["server"]
+            "Messages the log dropped before a subscriber or a shard read them.",
+            "Loss that was told as a gap; should stay 0.";
+    }
+    "Connections" {
+        Counter "uringcast_accepts_total" ["server"]
+            "Connections accepted by the listeners.",
+            "Against websocket_connections_total: who never gets through the upgrade.";
+        Gauge "uringcast_handshakes" ["server"]
+            "Handshakes under way.",
+            "A storm of reconnects, or peers that say nothing.";
+        Histogram "uringcast_handshake_duration_seconds" ["server"]
+            "From accepting a connection to its upgrade, TLS included.",
+            "How long a reconnect takes.";
+        Counter "uringcast_closes_total" ["server code reason"]
+            "Connections that ended, by close code and reason.",
+            "Who left and whom we closed.";
+        Gauge "uringcast_connection_slots" ["server"]
+            "Connections the delivery rings have room for.",
+            "The ceiling that max_connections and LimitNOFILE give.";
+        Counter "uringcast_byte_pauses_total" ["server"]
+            "Times a connection was not read for a while because of the limit on bytes a second.",
+            "Clients over byte_rate, who wait.";
+        Counter "uringcast_api_requests_total" ["server key code"]
+            "HTTP requests to the control port, by the name of their API key and status.",
+            "Who publishes over HTTP, and who is refused.";
+        Gauge "uringcast_subscriptions" ["server"]
+            "Subscriptions now.",
+            "The size of the fan-out.";
+    }
+    "Logs" {
+        Gauge "uringcast_channels" ["server"]
+            "Channels known now, counted by every shard that has subscribers.",
+            "Names that leak.";
+        Gauge "uringcast_log_bytes" ["server"]
+            "Bytes held by the channels' logs.",
+            "Memory that history costs, against shard_log_bytes.";
+        Counter "uringcast_log_evictions_total" ["server"]
+            "Messages the logs dropped by their limits.",
+            "How fast history passes.";
+    }
+    "Shards" {
+        Counter "uringcast_shard_busy_seconds_total" ["server shard"]
+            "CPU time of the shard's thread.",
+            "Utilisation; its spread over the shards is the imbalance.";
+        Counter "uringcast_shard_deliveries_total" ["server shard"]
+            "Messages written whole to live subscribers of the shard.",
+            "Why a shard is busier than another.";
+        Gauge "uringcast_shard_connections" ["server shard"]
+            "Connections of the shard, without canaries.",
+            "Imbalance of connections: the kernel spreads them by chance.";
+        Gauge "uringcast_shard_mailbox_messages" ["server shard"]
+            "Publications and commands waiting for the shard.",
+            "Saturation: it grows when the shard cannot keep up.";
+        Counter "uringcast_turns_total" ["server"]
+            "Turns of the shards' loops.",
+            "Deliveries by turns: how much one wake-up brings.";
+        Histogram "uringcast_turn_duration_seconds" ["server"]
+            "Length of one turn of a shard's loop.",
+            "How long anything may have to wait for its turn.";
+    }
+    "Delivery rings" {
+        Counter "uringcast_ring_enters_total" ["server"]
+            "System calls (io_uring_enter) of the delivery rings.",
+            "System calls by delivery: what batching saves.";
+        Counter "uringcast_ring_entries_total" ["server"]
+            "Entries submitted to the delivery rings.",
+            "Operations asked of the kernel.";
+        Counter "uringcast_ring_completions_total" ["server"]
+            "Completions of the delivery rings, of whatever kind.",
+            "Receives, polls and exceptions; whole sends complete silently.";
+        Counter "uringcast_send_completions_total" ["server"]
+            "Sends that were short, refused or failed.",
+            "Near 0 while everybody keeps up.";
+        Histogram "uringcast_batch_writes" ["server"]
+            "Writes of one submission.",
+            "Whether the rings are used in bulk.";
+        Counter "uringcast_buffers_exhausted_total" ["server"]
+            "Receives that found no free buffer.",
+            "Clients send faster than a shard reads.";
+        Counter "uringcast_ring_overflows_total" ["server"]
+            "Completions the kernel had to keep aside.",
+            "Should stay 0.";
+    }
+    "Objective and canary" {
+        Counter "uringcast_slo_deliveries_total" ["server"]
+            "Deliveries that count for the objective (with slo_p99).",
+            "Error budget: all.";
+        Counter "uringcast_slo_deliveries_within_total" ["server"]
+            "Deliveries within the objective's time (with slo_p99).",
+            "Error budget: the good ones.";
+        Gauge "uringcast_slo_objective_seconds" ["server"]
+            "The objective's time (slo_p99).",
+            "The line in a latency panel.";
+        Gauge "uringcast_slo_target_ratio" ["server"]
+            "The part of all deliveries that must be within the objective's time.",
+            "What burn rates are measured by.";
+        Histogram "uringcast_canary_latency_seconds" ["server shard"]
+            "From publishing a probe to receiving it as a client of the shard.",
+            "The whole way, listener, TLS and kernel included, seen from outside.";
+        Counter "uringcast_canary_failures_total" ["server shard"]
+            "Probes that did not arrive in time, or for want of a connection.",
+            "A shard that does not serve, whatever it says itself.";
+    }
+    "Process" {
+        Gauge "uringcast_build_info" ["server version"]
+            "The running version, as a label; always 1.",
+            "Which version made a change.";
+        Counter "process_cpu_seconds_total" [""]
+            "Total user and system CPU time spent in seconds.",
+            "The control plane's share: less the shards'.";
+        Gauge "process_open_fds" [""]
+            "Number of open file descriptors.",
+            "Against process_max_fds.";
+        Gauge "process_max_fds" [""]
+            "Maximum number of open file descriptors.",
+            "The limit for descriptors, and for each ring's slots.";
+        Gauge "process_resident_memory_bytes" [""]
+            "Resident memory size in bytes.",
+            "Memory, without the kernel's share for sockets.";
+        Gauge "process_virtual_memory_bytes" [""]
+            "Virtual memory size in bytes.",
+            "Large by design: tables are reserved at once and touched later.";
+        Gauge "process_start_time_seconds" [""]
+            "Start time of the process since unix epoch in seconds.",
+            "Restarts.";
+        Gauge "process_threads" [""]
+            "Number of OS threads in the process.",
+            "One per shard and a few.";
+    }
+}
+
+/// The row of a metric of ours.
+pub(super) fn row(name: &str) -> &'static Row {
+    TABLE.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("{name} is not in TABLE"))
+}
+
+/// The table as Markdown: docs/METRICS.md.
+pub fn markdown() -> String {
+    let mut text = String::from(include_str!("markdown_head.md"));
+    let mut group = "";
+    for row in TABLE {
+        if row.group != group {
+            group = row.group;
+            text += &format!(
+                "\n## {group}\n\n| metric | type | labels | meaning | why it is there |\n\
+                 |---|---|---|---|---|\n"
+            );
+        }
+        let labels: Vec<String> = row.labels.split(' ').map(|label| format!("`{label}`")).collect();
+        let labels = if row.labels.is_empty() { "–".into() } else { labels.join(" ") };
+        let (name, kind, help, reason) = (row.name, row.kind.text(), row.help, row.reason);
+        text += &format!("| `{name}` | {kind} | {labels} | {help} | {reason} |\n");
+    }
+    text
+}

@@ -1,0 +1,187 @@
+//! The table of metrics is what a running server exposes, what the documentation lists, and all
+//! that dashboards, rules and documents ask for; and the engine writes every one of it.
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use support::ws::Client;
+use support::{Server, http, tools};
+use uringcast_engine::telemetry::{Close, ConnectionError, Count, Gauge, Lag, MessageError};
+use uringcast_server::metrics::table::{Kind, Row, TABLE, markdown};
+
+/// By name: TYPE, HELP, and the label names of its samples without `le`.
+type Exposed = BTreeMap<String, (String, String, BTreeSet<String>)>;
+
+fn exposed(text: &str) -> Exposed {
+    let mut all = Exposed::new();
+    for line in text.lines() {
+        let comment = |what| line.strip_prefix(what).and_then(|rest: &str| rest.split_once(' '));
+        if let Some((name, help)) = comment("# HELP ") {
+            all.entry(name.into()).or_default().1 = help.into();
+        } else if let Some((name, kind)) = comment("# TYPE ") {
+            all.entry(name.into()).or_default().0 = kind.into();
+        } else if let Some((series, _)) = line.rsplit_once(' ') {
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let base = ["_bucket", "_sum", "_count"].iter().find_map(|s| name.strip_suffix(s));
+            let base = base.filter(|base| all.contains_key(*base)).unwrap_or(name);
+            let names = labels.split("\",").filter_map(|label| Some(label.split_once('=')?.0));
+            let names = names.filter(|name| *name != "le").map(String::from);
+            all.get_mut(base).expect("TYPE comes first").2.extend(names);
+        }
+    }
+    all
+}
+
+#[test]
+fn a_running_server_exposes_the_table_and_nothing_else() {
+    let server = Server::start("--slo-p99 5ms --canary-interval 200ms");
+    let mut client = Client::connect(&server);
+    client.subscribe("room:1");
+    server.publish("room:1", "{}");
+    client.message();
+    server.wait_metric("uringcast_deliveries_total", "", 1.0);
+    server.wait_metric("uringcast_canary_latency_seconds_count", "", 1.0);
+    let found = exposed(&http::get(server.metrics, "/metrics").body);
+    for row in TABLE {
+        let (kind, help, labels) =
+            found.get(row.name).unwrap_or_else(|| panic!("{} is not exposed", row.name));
+        assert_eq!((kind.as_str(), help.as_str()), (row.kind.text(), row.help), "{}", row.name);
+        let wanted = row.labels.split(' ').filter(|label| !label.is_empty()).map(String::from);
+        assert_eq!(labels, &wanted.collect(), "{}", row.name);
+    }
+    let known: BTreeSet<&str> = TABLE.iter().map(|row| row.name).collect();
+    let unknown: Vec<_> = found.keys().filter(|name| !known.contains(name.as_str())).collect();
+    assert!(unknown.is_empty(), "not in the table: {unknown:?}");
+}
+
+#[test]
+fn names_follow_the_conventions_and_every_metric_has_a_reason() {
+    for Row { name, kind, help, reason, .. } in TABLE {
+        assert_eq!(name.ends_with("_total"), *kind == Kind::Counter, "{name}");
+        assert!(help.ends_with('.') && reason.ends_with('.'), "{name}");
+        for unit in ["_ms", "_us", "_ns", "_millis", "_kb", "_percent"] {
+            assert!(!name.contains(unit), "{name}: base units");
+        }
+    }
+    let names: BTreeSet<_> = TABLE.iter().map(|row| row.name).collect();
+    assert_eq!(names.len(), TABLE.len(), "no name twice");
+}
+
+/// The engine's source without tests, and without the telemetry itself.
+fn engine_source(below: &Path, text: &mut String) {
+    for entry in fs::read_dir(below).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_dir() && !["telemetry", "sim", "tests"].contains(&name) {
+            engine_source(&path, text);
+        } else if path.extension().is_some_and(|e| e == "rs") && name != "tests.rs" {
+            let file = fs::read_to_string(&path).expect("UTF-8");
+            text.push_str(file.split("#[cfg(test)]").next().unwrap_or_default());
+        }
+    }
+}
+
+#[test]
+fn the_engine_writes_every_count_gauge_and_label() {
+    let mut source = String::new();
+    engine_source(&tools::root().join("engine/src"), &mut source);
+    let mut wanted = Vec::new();
+    wanted.extend(Count::ALL.iter().map(|what| format!("Count::{what:?}")));
+    wanted.extend(Gauge::ALL.iter().map(|what| format!("Gauge::{what:?}")));
+    wanted.extend(Close::ALL.iter().map(|what| format!("Close::{what:?}")));
+    wanted.extend(Lag::ALL.iter().map(|what| format!("Lag::{what:?}")));
+    wanted.extend(ConnectionError::ALL.iter().map(|what| format!("ConnectionError::{what:?}")));
+    wanted.extend(MessageError::ALL.iter().map(|what| format!("MessageError::{what:?}")));
+    // Those of `Recorder`'s own verbs.
+    let by_verb = ["Deliveries", "DeliveryBytes", "CatchUps", "Recoveries", "DeliveryWrites"];
+    let verbs = by_verb.map(|name| format!("Count::{name}"));
+    let word = |text: &str| {
+        let end = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric());
+        source.match_indices(text).any(|(at, _)| end(&source[at + text.len()..]))
+    };
+    let unwritten: Vec<_> =
+        wanted.iter().filter(|what| !verbs.contains(what) && !word(what)).collect();
+    // Authentication is not there yet.
+    let unwritten: Vec<_> = unwritten.iter().filter(|what| !what.contains("::Auth")).collect();
+    assert!(unwritten.is_empty(), "nobody writes {unwritten:?}");
+    for verb in ["delivered(", "wrote(", "replayed(", "caught_up("] {
+        assert!(source.contains(&format!("recorder.{verb}")), "nobody calls {verb}");
+    }
+}
+
+/// Everything that asks for metrics: dashboards' expressions, rules, documents.
+fn askers() -> Vec<(PathBuf, String)> {
+    let root = tools::root();
+    let mut all = vec![root.join("docs/OPERATING.md")];
+    let files = fs::read_dir(root.join("dashboards")).expect("dashboards");
+    all.extend(files.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()));
+    let read = |path: PathBuf| {
+        let text = fs::read_to_string(&path).expect("UTF-8");
+        let text = if path.extension().is_some_and(|e| e == "json") {
+            let mut expressions = String::new();
+            collect(&serde_json::from_str(&text).expect("JSON"), &mut expressions);
+            expressions
+        } else {
+            text
+        };
+        (path, text)
+    };
+    all.into_iter().map(read).collect()
+}
+
+/// The values of all keys that hold PromQL.
+fn collect(value: &Value, into: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                match value {
+                    Value::String(text) if ["expr", "query", "definition"].contains(&&**key) => {
+                        into.push_str(text);
+                        into.push('\n');
+                    }
+                    value => collect(value, into),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn nobody_asks_for_a_metric_that_is_not_in_the_table() {
+    let known: BTreeMap<&str, Kind> = TABLE.iter().map(|row| (row.name, row.kind)).collect();
+    let mut asked = 0;
+    for (path, text) in askers() {
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+        for name in text.split(|c: char| !word(c)) {
+            let ours = ["websocket_", "uringcast_", "process_"].iter().any(|p| name.starts_with(p));
+            if !ours || name.ends_with('_') {
+                continue;
+            }
+            let suffix = ["_bucket", "_sum", "_count"].iter().find_map(|s| name.strip_suffix(s));
+            let histogram = suffix.and_then(|base| known.get(base)) == Some(&Kind::Histogram);
+            let row = known.contains_key(name);
+            assert!(row || histogram, "{}: there is no {name}", path.display());
+            asked += 1;
+        }
+    }
+    assert!(asked > 20, "the dashboard alone asks more");
+}
+
+#[test]
+fn the_documentation_is_the_table() {
+    let path = tools::root().join("docs/METRICS.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, markdown()).expect("docs/METRICS.md is writable");
+    }
+    let written = fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        written == markdown(),
+        "run UPDATE_DOCS=1 cargo test -p uringcast-server --test metrics_table"
+    );
+}

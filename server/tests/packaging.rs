@@ -1,0 +1,86 @@
+//! What is shipped beside the program: the systemd unit, the Dockerfile and the Debian package.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use support::tools::{program, python, root};
+
+fn packaging(name: &str) -> PathBuf {
+    root().join("server/packaging").join(name)
+}
+
+fn run(command: &mut Command) -> Output {
+    let output = command.stdin(Stdio::null()).output().expect("it runs");
+    let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{}\n{}",
+        output.status,
+        said(&output.stdout),
+        said(&output.stderr)
+    );
+    output
+}
+
+#[test]
+fn systemd_accepts_the_unit_and_finds_little_exposed() {
+    let test = "systemd_accepts_the_unit_and_finds_little_exposed";
+    let Some(analyze) = program(test, "systemd-analyze") else { return };
+    let unit = std::fs::read_to_string(packaging("uringcast.service")).expect("the unit");
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("uringcast.service");
+    let here = unit.replace("/usr/bin/uringcast-server", support::PROGRAM);
+    std::fs::write(&path, here).expect("written");
+    run(Command::new(&analyze).arg("verify").arg(&path));
+    let exposure = ["security", "--offline=true", "--threshold=20"];
+    run(Command::new(&analyze).args(exposure).arg(packaging("uringcast.service")));
+}
+
+#[test]
+fn the_dockerfile_passes_its_linter() {
+    let Some(hadolint) = python("the_dockerfile_passes_its_linter", "hadolint") else { return };
+    run(Command::new(hadolint).arg(packaging("Dockerfile")));
+}
+
+/// The package's content is what this checks; the program in it is the tests' own.
+#[test]
+fn the_debian_package_installs_and_its_server_accepts_its_configuration() {
+    let test = "the_debian_package_installs_and_its_server_accepts_its_configuration";
+    let Some(cargo_deb) = program(test, "cargo-deb") else { return };
+    let Some(dpkg) = program(test, "dpkg") else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let package = dir.path().join("uringcast.deb");
+    let target = Path::new(support::PROGRAM).ancestors().nth(2).expect("target");
+    run(Command::new(cargo_deb)
+        .args(["deb", "--package=uringcast-server", "--no-build", "--profile=dev", "--fast"])
+        .args(["--no-dbgsym", "--no-strip", "--output"])
+        .arg(&package)
+        .env("CARGO_TARGET_DIR", target)
+        .current_dir(root()));
+
+    let installed = dir.path().join("root");
+    std::fs::create_dir_all(installed.join("var/lib/dpkg/updates")).expect("made");
+    std::fs::create_dir_all(installed.join("var/lib/dpkg/info")).expect("made");
+    std::fs::write(installed.join("var/lib/dpkg/status"), "").expect("written");
+    let mut install = Command::new(dpkg);
+    install.arg(format!("--root={}", installed.display()));
+    // Its dependencies are not in this root.
+    install.args(["--force-not-root", "--force-depends", "--log=/dev/null", "--install"]);
+    run(install.arg(&package));
+
+    for file in ["usr/lib/systemd/system/uringcast.service", "usr/share/doc/uringcast/OPERATING.md"]
+    {
+        assert!(installed.join(file).exists(), "{file} is not in the package");
+    }
+    let dashboard = installed.join("usr/share/uringcast/dashboards/websocket.json");
+    assert!(dashboard.exists(), "the dashboards are not in the package");
+    let checked = run(Command::new(installed.join("usr/bin/uringcast-server"))
+        .env_clear()
+        .env("HOME", dir.path())
+        .arg("--config")
+        .arg(installed.join("etc/uringcast/uringcast.toml"))
+        .arg("check-config"));
+    assert!(String::from_utf8_lossy(&checked.stdout).contains("max_connections"));
+}
