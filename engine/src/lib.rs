@@ -63,6 +63,8 @@ pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
     Verification, Verifications,
 };
+#[doc(hidden)]
+pub use shard::RingOutlet;
 pub use types::{
     ChannelName, ChannelPattern, ConnectionKey, Epoch, EventName, Identity, JsonObject,
     JsonObjectError, NameError, Now, Publication, Refused, Seq, ServiceId, ShardId, Time, Verdict,

@@ -73,11 +73,11 @@ pub const INTEREST_LINGER: Duration = Duration::from_secs(5);
 pub const BATCH_ENTRIES: usize = 256;
 /// Pooled bytes (joined frames, sealed records) one submission may hold.
 pub const BATCH_BYTES: usize = 1 << 20;
-/// Bytes joined into one send of a coalesced sweep.
-pub const JOIN_BYTES: usize = 64 << 10;
+/// Bytes joined into one send of a coalesced sweep: docs/decisions/0006.
+pub const JOIN_BYTES: usize = 256 << 10;
 /// Deliveries of one turn; the rest of a large sweep waits for the next one, so that a small
-/// channel, a ping or an accept waits for a few milliseconds at most.
-pub const SLICE_DELIVERIES: usize = 1_024;
+/// channel waits for two slices at most: docs/decisions/0005 has the curve.
+pub const SLICE_DELIVERIES: usize = 256;
 /// Subscribe and unsubscribe requests of one connection that may wait for an earlier one to be
 /// answered by another shard.
 pub const MAX_WAITING_OPERATIONS: usize = 256;
@@ -127,6 +127,12 @@ pub const SLOT_RECORD: usize = 16;
 /// 4, the second of its last receive 4, its entry in a live set 4, which may have grown to twice
 /// what it holds.
 pub const IDLE_CONNECTION: usize = CONNECTION_RECORD + SLOT_RECORD + 4 + 4 + 2 * 4;
+/// Bytes of a connection's record of one subscription, where it has several: channel, place.
+pub const SUBSCRIPTION_RECORD: usize = 8;
+/// User-space bytes of each further subscription to a shared channel: its record and its entry in
+/// a live set, in tables that may have grown to twice what they hold. (The second subscription
+/// also pays for the box that holds the table: 32.)
+pub const FURTHER_SUBSCRIPTION: usize = 2 * SUBSCRIPTION_RECORD + 2 * 4;
 
 /// Buffers of a shard's receive ring: 64 for 1,000 sockets let one flooder take 63 of them.
 pub const RECEIVE_BUFFERS: u16 = 1_024;
@@ -169,6 +175,8 @@ pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(1);
 /// Handshakes under way on one shard; further connections wait in the listen queue.
 pub const MAX_HANDSHAKES: usize = 1_024;
+/// Connections taken from one listener before others of its shard go on: a millisecond's work.
+pub const ACCEPTS_PER_ROUND: usize = 64;
 /// Pause of a listener that has run out of descriptors, so that it does not spin.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a refused request that are read and thrown away after the answer: closing a socket
@@ -187,6 +195,7 @@ pub const SNAPSHOTS_WAITING: usize = 2;
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 
 const _: () = assert!(IDLE_CONNECTION <= 256, "an idle connection stays small");
+const _: () = assert!(FURTHER_SUBSCRIPTION <= 32, "so does a further subscription");
 const _: () = assert!(BATCH_ENTRIES <= RING_ENTRIES as usize);
 const _: () = assert!(JOIN_BYTES <= BATCH_BYTES);
 const _: () = assert!(LAGGARD_CHUNK <= 16_384, "one TLS record");

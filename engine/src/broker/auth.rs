@@ -11,7 +11,6 @@ use std::time::Duration;
 use super::close::{CloseReason, Phase};
 use super::effect::Effect;
 use super::hub::Hub;
-use super::lifecycle::Admission;
 use super::permits::{Grants, Permits};
 use super::session::Message;
 use crate::config::AuthMode;
@@ -65,17 +64,14 @@ pub(super) struct Gatekeeper {
 
 impl Hub {
     /// Starts the session of an upgraded connection: welcome, silence or verification.
-    pub(super) fn begin_session(&mut self, now: Now, key: ConnectionKey, admission: &Admission) {
-        let mode = self.access(key).mode;
-        self.connections[key.index].flags.secure = admission.secure;
-        if admission.canary {
+    pub(super) fn begin_session(&mut self, now: Now, key: ConnectionKey, token: Option<Secret>) {
+        if self.connections[key.index].flags.canary {
             self.welcome(now, key, false);
             return self.subscribe_canary(now, key);
         }
-        match &admission.token {
-            Some(token) if mode != AuthMode::Off => {
-                self.authenticate(now, key, token.clone(), None, true);
-            }
+        let mode = self.access(key).mode;
+        match token {
+            Some(token) if mode != AuthMode::Off => self.authenticate(now, key, token, None, true),
             None if mode == AuthMode::Required => {
                 self.connections[key.index].auth = Some(Box::default());
                 self.gatekeeper.deadlines.push_back((now.mono + AUTH_TIMEOUT, key));

@@ -31,6 +31,9 @@ pub struct Admission {
     pub token: Option<Secret>,
     /// It is no client, but the engine's own.
     pub canary: bool,
+    /// What is written before anything else: the response to the upgrade request, in one write
+    /// with the welcome.
+    pub response: Vec<u8>,
 }
 
 /// Why receiving from a connection ended by itself.
@@ -57,8 +60,8 @@ pub(super) enum DrainState {
 impl Hub {
     /// A connection was upgraded. `None` when the table is full: drop the socket.
     /// Over capacity it is admitted only to be closed with 1013.
-    pub fn admit(&mut self, now: Now, admission: &Admission) -> Option<ConnectionKey> {
-        let service = admission.service;
+    pub fn admit(&mut self, now: Now, admission: Admission) -> Option<ConnectionKey> {
+        let Admission { service, peer, secure, over_capacity, token, canary, response } = admission;
         let Some(key) = self.connections.admit() else {
             self.recorder.connection_error(service, ConnectionError::Descriptors);
             return None;
@@ -66,9 +69,9 @@ impl Hub {
         let nonce = self.rng.u64(..);
         let connection = &mut self.connections[key.index];
         connection.service = service;
-        connection.set_peer(admission.peer);
+        connection.set_peer(peer);
         connection.nonce = nonce;
-        connection.flags = Flags { canary: admission.canary, ..Flags::default() };
+        connection.flags = Flags { canary, secure, ..Flags::default() };
         connection.operation = NO_OPERATION;
         connection.rate = Bucket::full(self.config[service].message_rate, now.mono);
         let byte_rate = self.config[service].access.byte_rate;
@@ -78,16 +81,19 @@ impl Hub {
             self.last_rx.resize(key.index as usize + 1, 0);
         }
         self.last_rx[key.index as usize] = now.mono.seconds();
-        if !admission.canary {
+        if !canary {
             self.recorder.connected(service);
             self.open[service.index()] += 1;
         }
-        if admission.over_capacity {
+        if !response.is_empty() {
+            self.reply(key, response, false);
+        }
+        if over_capacity {
             self.close(now.mono, key, CloseReason::MaxConnections);
         } else if self.drain != DrainState::No {
             self.close(now.mono, key, CloseReason::Shutdown);
         } else {
-            self.begin_session(now, key, admission);
+            self.begin_session(now, key, token);
         }
         Some(key)
     }

@@ -26,6 +26,8 @@ pub(super) struct Arrival {
     /// Whose listener it came by.
     pub service: ServiceId,
     pub peer: SocketAddr,
+    /// The response to its upgrade request, not written yet.
+    pub response: Vec<u8>,
     /// Plaintext that came behind the request.
     pub leftover: Vec<u8>,
     pub tls: Option<TlsSession>,

@@ -78,12 +78,13 @@ pub(super) async fn greet(
     let upgraded =
         monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, peer, host)).await;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
-        Ok(Answer::Upgraded { place, lodging, token, canary }) => {
+        Ok(Answer::Upgraded { response, place, lodging, token, canary }) => {
             let Line { stream, tls, plain: leftover, ended, .. } = line;
             return desk.arrive(Arrival {
                 stream,
                 service,
                 peer,
+                response,
                 leftover,
                 tls,
                 ended,
@@ -112,6 +113,8 @@ pub(super) async fn greet(
 enum Answer {
     /// An upgrade.
     Upgraded {
+        /// That the broker is to write.
+        response: Vec<u8>,
         /// Unless the server is full.
         place: Option<Place>,
         lodging: Option<Lodging>,
@@ -128,7 +131,6 @@ async fn upgrade(
     peer: SocketAddr,
     host: Host,
 ) -> Result<Answer, Refusal> {
-    line.stream.set_nodelay(true)?;
     if let Some(tls) = host.tls {
         line.tls = Some(TlsSession::new(tls)?);
         while !line.take_in().await? {}
@@ -147,9 +149,9 @@ async fn upgrade(
                     return line.refuse(Refused::TooMany).await;
                 };
                 let place = if canary { None } else { desk.place(host.service) };
-                line.write(accepted.response).await?;
                 line.plain.drain(..accepted.consumed);
-                return Ok(Answer::Upgraded { place, lodging, token: accepted.token, canary });
+                let (response, token) = (accepted.response, accepted.token);
+                return Ok(Answer::Upgraded { response, place, lodging, token, canary });
             }
             Upgrade::Answer { response, refusal } => {
                 line.answer(response).await?;

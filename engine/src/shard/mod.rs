@@ -4,12 +4,14 @@
 //! * `desk`: where it waits for the turn;
 //! * `turn`: the duty cycle that drives the broker;
 //! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
-//! * `lanes`, `report`, `clock`, `wake`, `drain`: other shards, the collector, time, sleep, end.
+//! * `lanes`, `report`, `clock`, `wake`, `drain`: other shards, the collector, time, sleep, end;
+//! * `door`: the outlet alone, for benchmarks.
 
 mod accept;
 mod clock;
 mod deliver;
 mod desk;
+mod door;
 mod drain;
 mod greet;
 mod lanes;
@@ -34,9 +36,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use monoio::net::{TcpListener, UnixStream};
+use monoio::net::UnixStream;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
+pub use door::RingOutlet;
 pub(crate) use seat::{Command, Peer, Question, Seat};
 
 use crate::broker::hub::Hub;
@@ -114,11 +117,11 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
     let mut listeners = Vec::new();
     for (service, listener) in seat.listeners {
         listeners.push(listener.try_clone()?);
-        // A non-blocking one would make every accept on a ring end at once with EAGAIN.
-        listener.set_nonblocking(false)?;
-        let listener = TcpListener::from_std(listener)?;
+        // The accept task takes until nobody is left, and must not wait for more.
+        listener.set_nonblocking(true)?;
+        let somebody = pollable(listener.try_clone()?.into())?;
         let host = Host { service, tls: config[service].tls.clone() };
-        monoio::spawn(accept(listener, desk.acceptor(), Rc::clone(&desk), host));
+        monoio::spawn(accept(listener, somebody, desk.acceptor(), Rc::clone(&desk), host));
     }
 
     let seed = RandomState::new().hash_one(id);

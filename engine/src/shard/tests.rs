@@ -1,6 +1,7 @@
 //! Whole shards on their own threads, with real sockets.
 
 mod churn;
+mod greeting;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

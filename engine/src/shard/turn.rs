@@ -212,12 +212,12 @@ impl Turn {
         if self.desk.is_closed() {
             return;
         }
-        let Arrival { stream, service, peer, mut leftover, tls, .. } = arrival;
+        let Arrival { stream, service, peer, response, mut leftover, tls, .. } = arrival;
         let Arrival { ended, place, lodging, token, canary, handshake, .. } = arrival;
         let (secure, over_capacity) = (tls.is_some(), place.is_none() && !canary);
-        let admission = Admission { service, peer, secure, over_capacity, token, canary };
+        let admission = Admission { service, peer, secure, over_capacity, token, canary, response };
         // Without room in its table the broker counts that, and the socket is dropped.
-        let Some(key) = self.hub.admit(now, &admission) else { return };
+        let Some(key) = self.hub.admit(now, admission) else { return };
         if !canary {
             let greeted = handshake.began.elapsed().as_nanos();
             self.hub.recorder.greeted(u64::try_from(greeted).unwrap_or(u64::MAX));

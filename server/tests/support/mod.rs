@@ -115,6 +115,15 @@ impl Server {
         until("the server's end", || child.try_wait().expect("its status"))
     }
 
+    /// Bytes of anonymous memory it has in use.
+    pub fn anonymous_memory(&self) -> i64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id()));
+        let status = status.expect("it runs");
+        let field = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let kilobytes = field.and_then(|rest| rest.split_whitespace().next()?.parse::<i64>().ok());
+        kilobytes.expect("kilobytes") * 1024
+    }
+
     /// Whether it still runs.
     pub fn assert_running(&mut self) {
         assert_eq!(self.process.0.try_wait().expect("its status"), None, "the server has ended");

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::broker::effect::{Lanes, Notice, Request as Ask};
+use crate::broker::lifecycle::Admission;
 use crate::broker::outlet::{Flushed, Outlet, Payload};
 use crate::config::{Access, Config, Rule, Service};
 use crate::types::{ChannelPattern, ServiceId, ShardId};
@@ -135,9 +136,9 @@ fn connect(hub: &mut Hub, now: Now, token: Option<&str>) -> ConnectionKey {
     let peer = ([127, 0, 0, 1], 1).into();
     let token = token.map(Secret::new);
     let (service, canary) = (ServiceId(0), false);
-    let (secure, over_capacity) = (false, false);
-    let admission = Admission { service, peer, secure, over_capacity, token, canary };
-    hub.admit(now, &admission).unwrap()
+    let (secure, over_capacity, response) = (false, false, Vec::new());
+    let admission = Admission { service, peer, secure, over_capacity, token, canary, response };
+    hub.admit(now, admission).unwrap()
 }
 
 fn client_frame(payload: &[u8]) -> Vec<u8> {

@@ -35,6 +35,8 @@ pub(super) struct World {
     pub(super) refused: u64,
     pub(super) lost: u64,
     pub(super) next_id: u64,
+    /// Writes that the hubs asked for.
+    pub(super) writes: u64,
     /// Steps to be remembered for a failure's report.
     steps: usize,
     trace: VecDeque<String>,
@@ -76,6 +78,7 @@ impl World {
             refused: 0,
             lost: 0,
             next_id: 1,
+            writes: 0,
             steps: super::setting("SIM_STEPS").map_or(50, |steps| steps as usize),
             trace: VecDeque::new(),
             plan,
@@ -112,10 +115,10 @@ impl World {
         let peer = ([127, 0, 0, 1], 1).into();
         let (token, frame) = self.token();
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
-        let admission =
-            Admission { service, peer, secure: sealed, over_capacity, token, canary: false };
+        let (secure, canary, response) = (sealed, false, Vec::new());
+        let admission = Admission { service, peer, secure, over_capacity, token, canary, response };
         let now = self.now();
-        let Some(key) = self.hubs[shard].admit(now, &admission) else {
+        let Some(key) = self.hubs[shard].admit(now, admission) else {
             return self.note(|| format!("shard {shard} is full"));
         };
         let (client, index) = (self.clients.len(), key.index as usize);
@@ -216,6 +219,7 @@ impl World {
             rng: &mut self.rng.fork(),
             runs: Vec::new(),
             queued: Default::default(),
+            writes: &mut self.writes,
         };
         let mut lanes = SimLanes {
             row: &mut self.lanes[shard],

@@ -37,8 +37,9 @@ impl Rig {
             over_capacity: false,
             token: None,
             canary: false,
+            response: Vec::new(),
         };
-        let key = self.hub.admit(Now::default(), &admission).unwrap();
+        let key = self.hub.admit(Now::default(), admission).unwrap();
         self.delivery.ring.place(key.index, &ours).unwrap();
         self.slots.open(key, None);
         self.slots.rearm(&mut self.delivery);
