@@ -33,6 +33,19 @@ pub enum Correlation {
     Echo,
 }
 
+/// Whether the kernel seals and opens the records of TLS connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KernelTls {
+    /// Where it costs less: when a typical message has [`limits::KERNEL_TLS_PAYS`] bytes or more
+    /// and the kernel can.
+    #[default]
+    Auto,
+    /// Always; the engine does not start where the kernel cannot.
+    On,
+    /// Never.
+    Off,
+}
+
 /// How much of a channel's past is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
@@ -128,6 +141,10 @@ pub struct Config {
     pub retention: Retention,
     /// Silence before a PING, and again before the connection is given up.
     pub keepalive: Duration,
+    /// Whether the kernel does TLS; needs [`rustls::ServerConfig::enable_secret_extraction`].
+    pub kernel_tls: KernelTls,
+    /// Bytes of a typical broadcast, for what depends on it: [`KernelTls::Auto`].
+    pub typical_message: usize,
     /// Keep no counters and histograms; every recording call is then free.
     pub metrics: bool,
     /// Lets canaries in.
@@ -143,6 +160,8 @@ impl Default for Config {
             max_outbox: limits::DEFAULT_OUTBOX,
             retention: Retention::default(),
             keepalive: limits::DEFAULT_KEEPALIVE,
+            kernel_tls: KernelTls::default(),
+            typical_message: limits::DEFAULT_TYPICAL_MESSAGE,
             metrics: true,
             canary: None,
         }

@@ -57,7 +57,7 @@ mod types;
 pub mod wire;
 
 pub use config::{
-    Access, AuthMode, CanaryKey, Config, Correlation, Protocol, Retention, Rule, Service,
+    Access, AuthMode, CanaryKey, Config, Correlation, KernelTls, Protocol, Retention, Rule, Service,
 };
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,

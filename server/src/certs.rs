@@ -115,6 +115,8 @@ impl Pair {
             .with_single_cert(self.chain, self.key)
             .map_err(cannot)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        // So that the engine may hand the keys of a connection to the kernel.
+        config.enable_secret_extraction = true;
         let config = Arc::new(config);
         Ok(Served { config, path: path.to_owned(), fingerprint, automatic })
     }

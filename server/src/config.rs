@@ -150,6 +150,8 @@ fn engine_config(s: &Settings, listen: Vec<SocketAddr>) -> engine::Config {
             shard_bytes: s.shard_log_bytes.0,
         },
         keepalive: s.keepalive_interval.0,
+        kernel_tls: s.ktls,
+        typical_message: s.typical_message.0,
         metrics: !s.no_metrics,
         canary: None,
     }

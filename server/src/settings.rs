@@ -7,7 +7,7 @@ pub mod value;
 
 use std::path::PathBuf;
 
-use uringcast_engine::{AuthMode, Correlation, limits};
+use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 
 use access::{Origin, Permission};
 pub use layers::{Layers, Problem, Problems, Source};
@@ -131,6 +131,12 @@ impl Choice for Correlation {
         &[("id", Correlation::Id), ("echo", Correlation::Echo)];
 }
 
+impl Choice for KernelTls {
+    const WORDS: &'static str = "auto|on|off";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("auto", KernelTls::Auto), ("on", KernelTls::On), ("off", KernelTls::Off)];
+}
+
 const GIB: usize = 1 << 30;
 const HOUR: u64 = 3_600_000;
 const MAX_CONNECTIONS: usize = limits::MAX_SHARDS * limits::MAX_CONNECTIONS_PER_SHARD;
@@ -252,6 +258,11 @@ settings! {
         ca_file: Option<PathBuf> = None,
         /// Demand a client certificate; needs ca_file.
         verify_client: Option<bool> = None,
+        /// Whether the kernel encrypts. On needs a kernel with TLS (modprobe tls); auto uses it for
+        /// a typical_message of 16 KiB or more, and below that user space, which costs less.
+        ktls: KernelTls = KernelTls::Auto,
+        /// Size of a typical broadcast: what ktls auto decides by.
+        typical_message: Bytes<1, { MAX_PUBLISH_BODY }> = Bytes(limits::DEFAULT_TYPICAL_MESSAGE),
     }
     "Metrics and logs" {
         /// Keep no metrics and serve no metrics port.

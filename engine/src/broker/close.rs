@@ -41,6 +41,8 @@ pub(crate) enum CloseReason {
     AuthOverload,
     /// The token was good until now.
     TokenExpired,
+    /// Its TLS keys are used up, or cannot follow the peer's: with new ones it may come back.
+    Keys,
 }
 
 impl CloseReason {
@@ -65,6 +67,7 @@ impl CloseReason {
             CloseReason::AuthBacklog => (1008, "Too many messages before authentication"),
             CloseReason::AuthOverload => (1013, "Too many authentications"),
             CloseReason::TokenExpired => (1008, "Token expired"),
+            CloseReason::Keys => (1012, "New TLS keys are needed: reconnect"),
         }
     }
 
@@ -91,13 +94,14 @@ impl CloseReason {
             | CloseReason::AuthBacklog => Close::Unauthenticated,
             CloseReason::AuthOverload => Close::AuthOverload,
             CloseReason::TokenExpired => Close::TokenExpired,
+            CloseReason::Keys => Close::Keys,
         }
     }
 
     /// The counter it raises, if it is a fault.
     pub(crate) fn error(self) -> Option<ConnectionError> {
         match self {
-            CloseReason::Peer(_) | CloseReason::Shutdown => None,
+            CloseReason::Peer(_) | CloseReason::Shutdown | CloseReason::Keys => None,
             CloseReason::MaxConnections => Some(ConnectionError::MaxConnections),
             CloseReason::SlowConsumer | CloseReason::LaggardMemory => {
                 Some(ConnectionError::SlowConsumer)

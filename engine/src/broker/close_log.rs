@@ -71,7 +71,8 @@ impl Hub {
             | CloseReason::AuthError
             | CloseReason::TokenExpired
             | CloseReason::Protocol(_)
-            | CloseReason::InvalidUtf8 => return None,
+            | CloseReason::InvalidUtf8
+            | CloseReason::Keys => return None,
         };
         Some(Passed { name, limit, value })
     }

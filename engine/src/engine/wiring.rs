@@ -16,7 +16,7 @@ use crate::limits::{
     FANOUT_LANE, LANE_CREDITS, MAILBOX_MESSAGES, PUBLISH_LANE, SNAPSHOTS_WAITING,
     VERIFICATIONS_PER_SHARD, per_lane,
 };
-use crate::shard::{Peer, Question, Seat};
+use crate::shard::{Kernel, Peer, Question, Seat};
 use crate::sync::{Bell, Heartbeat, Lane, Lodgings, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
 use crate::types::{ServiceId, ShardId};
@@ -24,6 +24,7 @@ use crate::types::{ServiceId, ShardId};
 /// What was decided before anything is connected. Lists are by shard.
 pub(super) struct Plan {
     pub config: Config,
+    pub kernel: Option<Kernel>,
     pub cores: Vec<Option<CoreId>>,
     pub slots: usize,
     pub listeners: Vec<Vec<(ServiceId, TcpListener)>>,
@@ -69,6 +70,7 @@ impl Wiring {
                 id: ShardId(shard as u8),
                 core,
                 config: Arc::clone(&config),
+                kernel: plan.kernel,
                 listeners,
                 slots: plan.slots,
                 bell: Arc::clone(&mesh.bells[shard]),

@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use monoio::net::TcpStream;
 
-use super::tls::TlsSession;
+use super::kernel::Kernel;
+use super::secure::Secure;
 use super::wake::Wake;
 use crate::config::Config;
 use crate::limits::MAX_HANDSHAKES;
@@ -30,7 +31,7 @@ pub(super) struct Arrival {
     pub response: Vec<u8>,
     /// Plaintext that came behind the request.
     pub leftover: Vec<u8>,
-    pub tls: Option<TlsSession>,
+    pub secure: Secure,
     /// The peer has said close_notify already.
     pub ended: bool,
     /// Its place among the service's connections; `None` when the server is full.
@@ -93,11 +94,15 @@ pub(super) struct Desk {
     /// By service.
     errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
+    /// The kernel's TLS, if connections are to be handed to it,
+    pub kernel: Option<Kernel>,
+    /// and how many it could not be given.
+    fallbacks: Cell<u64>,
 }
 
 impl Desk {
     /// A desk without visitors, whose arrivals set `wake`.
-    pub(super) fn new(wake: Rc<Wake>, doors: Doors) -> Desk {
+    pub(super) fn new(wake: Rc<Wake>, doors: Doors, kernel: Option<Kernel>) -> Desk {
         let services = doors.config.services.len();
         Desk {
             wake,
@@ -109,6 +114,8 @@ impl Desk {
             waiting: RefCell::default(),
             accepted: Cell::new(0),
             closed: Cell::new(false),
+            kernel,
+            fallbacks: Cell::new(0),
         }
     }
 
@@ -169,6 +176,11 @@ impl Desk {
         self.errors.borrow_mut()[service.index()][error as usize] += 1;
     }
 
+    /// The kernel could not be given a connection.
+    pub(super) fn fell_back(&self) {
+        self.fallbacks.set(self.fallbacks.get() + 1);
+    }
+
     /// Hands a connection to the turn.
     pub(super) fn arrive(&self, arrival: Arrival) {
         self.arrivals.borrow_mut().push_back(arrival);
@@ -188,6 +200,7 @@ impl Desk {
     /// Adds what was counted here to the shard's recorder.
     pub(super) fn record(&self, recorder: &mut Recorder) {
         recorder.count(Count::Accepts, self.accepted.take());
+        recorder.count(Count::TlsFallbacks, self.fallbacks.take());
         recorder.set(Gauge::Handshakes, self.handshakes.get());
         for (service, errors) in self.errors.borrow_mut().iter_mut().enumerate() {
             for (error, count) in ConnectionError::ALL.iter().zip(errors) {

@@ -66,6 +66,7 @@ impl Shards {
             let seat = Seat {
                 id: ShardId(shard as u8),
                 core: None,
+                kernel: None,
                 config: Arc::clone(&config),
                 listeners: std::mem::take(&mut listeners),
                 slots: 64,

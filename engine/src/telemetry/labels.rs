@@ -158,6 +158,12 @@ labels! {
         RingCompletions = "ring_completions",
         /// Publications from outside that found a mailbox full.
         MailboxRefusals = "mailbox_refusals",
+        /// Connections that kernel TLS could not be given.
+        TlsFallbacks = "tls_fallbacks",
+        /// KeyUpdates of kernel-TLS peers that were followed.
+        TlsKeyUpdates = "tls_key_updates",
+        /// Connections closed because their keys were used up or could not be replaced.
+        TlsKeyCloses = "tls_key_closes",
     }
 }
 
@@ -180,6 +186,10 @@ labels! {
         MailboxMessages = "mailbox_messages",
         /// Connections the delivery ring has room for.
         ConnectionSlots = "connection_slots",
+        /// Connections whose TLS is done in user space.
+        TlsUser = "tls_user",
+        /// Connections whose TLS is done in the kernel.
+        TlsKernel = "tls_kernel",
     }
 }
 
@@ -218,6 +228,8 @@ labels! {
         AuthOverload = "auth_overload",
         /// Its token's time was over.
         TokenExpired = "token_expired",
+        /// Its TLS keys were used up or could not be replaced.
+        Keys = "keys",
     }
 }
 
@@ -238,6 +250,7 @@ impl Close {
             Close::InvalidUtf8 => "1007",
             Close::MessageTooBig => "1009",
             Close::KeepaliveTimeout => "1011",
+            Close::Keys => "1012",
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use uringcast_engine::KernelTls;
+
 use super::Gather;
 use crate::settings::Settings;
 
@@ -43,6 +45,10 @@ pub(super) fn resolve(settings: &Settings, home: Home<'_>, gather: &mut Gather<'
     }
     let on = s.tls_enabled == Some(true) || files || s.auto_cert;
     let client_ca = client_ca(settings, on, gather);
+    if s.ktls == KernelTls::On && !on {
+        let remedy = "Turn TLS on with tls_enabled or a certificate.";
+        gather.add("ktls", "asks for kernel TLS without TLS", remedy);
+    }
     if !on {
         return None;
     }

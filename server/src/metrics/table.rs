@@ -158,6 +158,20 @@ table! {
             "Subscriptions now.",
             "The size of the fan-out.";
     }
+    "TLS" {
+        Gauge "tls_connections" ["server mode"]
+            "Open TLS connections by who encrypts: user space or the kernel.",
+            "What --ktls came to.";
+        Counter "uringcast_tls_fallbacks_total" ["server"]
+            "Connections that kernel TLS was wanted for and could not be given.",
+            "Ciphers or keys that the kernel does not take.";
+        Counter "uringcast_tls_key_updates_total" ["server"]
+            "KeyUpdates of kernel-TLS clients that were followed.",
+            "Clients that rekey.";
+        Counter "uringcast_tls_key_closes_total" ["server"]
+            "Connections closed with 1012 because they need new TLS keys.",
+            "Reconnects that TLS itself asks for.";
+    }
     "Logs" {
         Gauge "uringcast_channels" ["server"]
             "Channels known now, counted by every shard that has subscribers.",
