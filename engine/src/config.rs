@@ -2,13 +2,14 @@
 
 mod access;
 mod canary;
+mod tls;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
 pub use canary::CanaryKey;
+pub use tls::TlsSource;
 
 use crate::limits;
 use crate::types::ServiceId;
@@ -82,8 +83,8 @@ pub struct Service {
     pub welcome_extra: serde_json::Map<String, serde_json::Value>,
     /// Addresses every shard listens on. Port 0 takes a free port.
     pub listen: Vec<SocketAddr>,
-    /// Serve TLS with this configuration.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Serve TLS with what this gives.
+    pub tls: Option<TlsSource>,
     /// Open connections of the service, on all shards together.
     pub max_connections: usize,
     /// Bytes of one inbound message.

@@ -57,7 +57,8 @@ mod types;
 pub mod wire;
 
 pub use config::{
-    Access, AuthMode, CanaryKey, Config, Correlation, KernelTls, Protocol, Retention, Rule, Service,
+    Access, AuthMode, CanaryKey, Config, Correlation, KernelTls, Protocol, Retention, Rule,
+    Service, TlsSource,
 };
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,

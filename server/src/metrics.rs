@@ -7,6 +7,7 @@ mod own;
 mod requests;
 mod state;
 pub mod table;
+mod tls;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use uringcast_engine::telemetry::{
     ConnectionError, MessageError, MessageType, ServiceStats, Snapshot, Totals,
 };
 
+use crate::certs::Status;
 use buckets::{DURATION_BOUNDS, Folded, LATENCY_BOUNDS};
 pub use latency::{Ask, Format, Span};
 pub use requests::Requests;
@@ -62,6 +64,13 @@ impl Metrics {
     /// Where HTTP requests are counted.
     pub fn requests(&self) -> &Requests {
         &self.requests
+    }
+
+    /// Shows the certificates of the server called `server` too.
+    pub fn with_certificates(self, server: &str, status: Arc<Mutex<Status>>) -> Metrics {
+        let shown = tls::Certificates::new(server.to_owned(), status);
+        self.registry.register(Box::new(shown)).expect("no two of our metrics have one name");
+        self
     }
 
     /// Adds one shard's snapshot.

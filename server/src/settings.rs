@@ -11,7 +11,7 @@ use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 
 use access::{Origin, Permission};
 pub use layers::{Layers, Problem, Problems, Source};
-use value::{Bytes, Choice, Count, Host, Secret, Span, Text, Value};
+use value::{Bytes, CertKey, Choice, Count, EnvPrefix, Host, Secret, Span, Text, Value};
 
 use crate::auth::KeyLine;
 use crate::limits::{
@@ -52,6 +52,9 @@ impl Setting {
 
 /// What the names of our environment variables begin with.
 pub const ENV_PREFIX: &str = "URINGCAST_";
+/// What the names of the original family's TLS variables begin with, unless `tls_env_prefix` says
+/// otherwise.
+pub const FAMILY_PREFIX: &str = "WEBSOCKET";
 
 macro_rules! settings {
     ($($group:literal {
@@ -135,6 +138,21 @@ impl Choice for KernelTls {
     const WORDS: &'static str = "auto|on|off";
     const ALL: &'static [(&'static str, Self)] =
         &[("auto", KernelTls::Auto), ("on", KernelTls::On), ("off", KernelTls::Off)];
+}
+
+/// The oldest version of TLS that is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+impl Choice for TlsVersion {
+    const WORDS: &'static str = "1.2|1.3";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
 }
 
 const GIB: usize = 1 << 30;
@@ -254,6 +272,9 @@ settings! {
         cert_file: Option<PathBuf> = None,
         /// PEM file with the certificate's private key (PKCS#8, PKCS#1 or SEC1).
         key_file: Option<PathBuf> = None,
+        /// A further certificate and its key, chosen by the name a client asks for; may be given
+        /// several times. The first of all certificates is the default.
+        certificate: Option<Vec<CertKey>> = None,
         /// PEM file with the authorities that sign client certificates; clients then need one.
         ca_file: Option<PathBuf> = None,
         /// Demand a client certificate; needs ca_file.
@@ -263,6 +284,13 @@ settings! {
         ktls: KernelTls = KernelTls::Auto,
         /// Size of a typical broadcast: what ktls auto decides by.
         typical_message: Bytes<1, { MAX_PUBLISH_BODY }> = Bytes(limits::DEFAULT_TYPICAL_MESSAGE),
+        /// PEM file with the authorities' lists of revoked client certificates; needs ca_file.
+        crl_file: Option<PathBuf> = None,
+        /// Oldest version of TLS that is spoken.
+        tls_min_version: TlsVersion = TlsVersion::Tls12,
+        /// First word of the environment variables, such as WEBSOCKET_CERT_FILE, that the original
+        /// family's programs use for TLS; they rank below URINGCAST_ ones.
+        tls_env_prefix: EnvPrefix = EnvPrefix(FAMILY_PREFIX.into()),
     }
     "Metrics and logs" {
         /// Keep no metrics and serve no metrics port.

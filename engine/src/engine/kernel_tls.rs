@@ -33,7 +33,7 @@ fn decide_with(
         );
         return Ok(None);
     }
-    let extracts = offers.all(|tls| tls.enable_secret_extraction);
+    let extracts = offers.all(|tls| tls.current().enable_secret_extraction);
     let probed = match extracts {
         true => probe(),
         false => Err(io::Error::other("enable_secret_extraction is off")),
@@ -56,14 +56,19 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::config::Service;
+    use crate::config::{Service, TlsSource};
 
     fn config(kernel_tls: KernelTls, typical_message: usize) -> Config {
+        offering(kernel_tls, typical_message, true)
+    }
+
+    fn offering(kernel_tls: KernelTls, typical_message: usize, extraction: bool) -> Config {
         let builder = rustls::ServerConfig::builder().with_no_client_auth();
         let mut tls =
             builder.with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
-        tls.enable_secret_extraction = true;
-        let services = vec![Service { tls: Some(Arc::new(tls)), ..Service::default() }];
+        tls.enable_secret_extraction = extraction;
+        let tls = Some(TlsSource::new(Arc::new(tls)));
+        let services = vec![Service { tls, ..Service::default() }];
         Config { services, kernel_tls, typical_message, ..Config::default() }
     }
 
@@ -95,9 +100,7 @@ mod tests {
     fn on_without_tls_or_without_its_keys_is_refused() {
         let plain = Config { kernel_tls: KernelTls::On, ..Config::default() };
         assert!(decide_with(&plain, missing).is_err());
-        let mut sealed = config(KernelTls::On, 1);
-        let tls = sealed.services[0].tls.as_mut().and_then(Arc::get_mut).unwrap();
-        tls.enable_secret_extraction = false;
+        let sealed = offering(KernelTls::On, 1, false);
         let refused = decide_with(&sealed, || Ok(Kernel::default())).unwrap_err().to_string();
         assert!(refused.contains("enable_secret_extraction"), "{refused}");
     }

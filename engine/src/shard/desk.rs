@@ -91,6 +91,8 @@ pub(super) struct Desk {
     /// Accept tasks that wait for one of them to end.
     waiting: RefCell<Vec<Waker>>,
     accepted: Cell<u64>,
+    /// TLS handshakes made in full, and resumed.
+    shaken: [Cell<u64>; 2],
     /// By service.
     errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
@@ -113,6 +115,7 @@ impl Desk {
             handshakes: Cell::new(0),
             waiting: RefCell::default(),
             accepted: Cell::new(0),
+            shaken: Default::default(),
             closed: Cell::new(false),
             kernel,
             fallbacks: Cell::new(0),
@@ -147,6 +150,12 @@ impl Desk {
     /// Whether whoever upgrades at this path is a canary.
     pub(super) fn is_canary(&self, path: &str) -> bool {
         self.doors.config.canary.is_some_and(|key| key.opens(path))
+    }
+
+    /// A TLS handshake is complete.
+    pub(super) fn shook_hands(&self, resumed: bool) {
+        let count = &self.shaken[usize::from(resumed)];
+        count.set(count.get() + 1);
     }
 
     /// A place for one more connection of the service.
@@ -201,6 +210,8 @@ impl Desk {
     pub(super) fn record(&self, recorder: &mut Recorder) {
         recorder.count(Count::Accepts, self.accepted.take());
         recorder.count(Count::TlsFallbacks, self.fallbacks.take());
+        recorder.count(Count::TlsHandshakesFull, self.shaken[0].take());
+        recorder.count(Count::TlsHandshakesResumed, self.shaken[1].take());
         recorder.set(Gauge::Handshakes, self.handshakes.get());
         for (service, errors) in self.errors.borrow_mut().iter_mut().enumerate() {
             for (error, count) in ConnectionError::ALL.iter().zip(errors) {

@@ -138,8 +138,9 @@ async fn upgrade(
     host: Host,
 ) -> Result<Answer, Refusal> {
     if let Some(tls) = host.tls {
-        line.tls = Some(TlsSession::new(tls)?);
+        line.tls = Some(TlsSession::new(tls.current())?);
         while !line.take_in().await? {}
+        desk.shook_hands(line.tls.as_ref().is_some_and(TlsSession::resumed));
     }
     loop {
         match upgrade::parse(&line.plain, !desk.is_closed()) {

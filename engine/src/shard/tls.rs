@@ -12,7 +12,7 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
-use rustls::{ProtocolVersion, ServerConfig};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
 use super::kernel::{Kernel, KernelSession, records_of};
 use super::ring::Sealed;
@@ -71,6 +71,11 @@ impl TlsSession {
         let connection = Box::new(UnbufferedServerConnection::new(config)?);
         let (partial, pending) = (Vec::new(), Vec::new());
         Ok(TlsSession { connection, partial, pending, closed: false, failed: false, records: 0 })
+    }
+
+    /// Whether the handshake, now complete, took up an earlier session (RFC 8446 2.2).
+    pub(super) fn resumed(&self) -> bool {
+        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// Takes in bytes from the socket and appends the plaintext in them to `out`.

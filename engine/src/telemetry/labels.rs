@@ -152,6 +152,10 @@ labels! {
         BytePauses = "byte_pauses",
         /// Connections accepted by the listener.
         Accepts = "accepts",
+        /// TLS handshakes made in full.
+        TlsHandshakesFull = "tls_handshakes_full",
+        /// TLS handshakes that took up an earlier session.
+        TlsHandshakesResumed = "tls_handshakes_resumed",
         /// Writes of one or more joined frames to a live subscriber that went out whole.
         DeliveryWrites = "delivery_writes",
         /// Completions the delivery ring handed over, of whatever kind.

@@ -1,10 +1,14 @@
 //! The types a setting may have: how each is read, and how it is written back as TOML.
 
+mod tls;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+
+pub use tls::{CertKey, EnvPrefix};
 
 /// Why a text is not a value of its type.
 #[derive(Clone, Debug, PartialEq, Eq)]

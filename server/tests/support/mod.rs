@@ -5,6 +5,7 @@ pub mod http;
 pub mod tls;
 pub mod tools;
 pub mod ws;
+pub mod wss;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -108,6 +109,12 @@ impl Server {
     pub fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.process.0);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it still runs");
+    }
+
+    /// Asks it to read its certificates again.
+    pub fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.process.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it still runs");
     }
 
     /// Waits until it has ended.
