@@ -3,6 +3,7 @@
 mod channels;
 mod control;
 mod errors;
+mod expel;
 mod listen;
 mod machine;
 mod publisher;
@@ -26,7 +27,7 @@ use crate::config::Config;
 use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};
 use crate::sync::Heartbeat;
 use crate::telemetry::Snapshot;
-use crate::types::{ServiceId, Time};
+use crate::types::{Expulsion, ServiceId, Time};
 use control::Control;
 
 /// A running engine. Dropping it without [`Engine::drain`] ends all connections at once.
@@ -129,6 +130,16 @@ impl Engine {
         limit: usize,
     ) -> (Vec<ChannelInfo>, Option<u64>) {
         channels::page(&self.control, service, cursor, limit).await
+    }
+
+    /// Ends connections or subscriptions, and says how many. Those that come meanwhile may be
+    /// missed.
+    ///
+    /// # Errors
+    /// [`Saturated`] when a shard has no room for the command; it may have been carried out in
+    /// part, and can be repeated.
+    pub async fn expel(&self, expulsion: Expulsion) -> Result<u64, Saturated> {
+        expel::expel(&self.control, expulsion).await
     }
 
     /// Gives every snapshot that the shards have sent since the last call to `visit`.

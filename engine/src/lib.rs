@@ -61,6 +61,6 @@ pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
 };
 pub use types::{
-    ChannelName, ConnectionKey, Epoch, EventName, JsonObject, JsonObjectError, NameError, Now,
-    Publication, Seq, ServiceId, ShardId, Time,
+    ChannelName, ConnectionKey, Epoch, EventName, Expulsion, JsonObject, JsonObjectError,
+    NameError, Now, Penalty, Publication, Seq, ServiceId, ShardId, Target, Time,
 };

@@ -25,6 +25,8 @@ pub(crate) enum CloseReason {
     MessageTooBig,
     /// No answer to a PING.
     KeepaliveTimeout,
+    /// The service it belongs to wants it gone.
+    Expelled,
 }
 
 impl CloseReason {
@@ -41,6 +43,7 @@ impl CloseReason {
             CloseReason::InvalidUtf8 => (1007, "Invalid UTF-8"),
             CloseReason::MessageTooBig => (1009, "Message too big"),
             CloseReason::KeepaliveTimeout => (1011, "keepalive ping timeout"),
+            CloseReason::Expelled => (1008, "Disconnected by the service"),
         }
     }
 
@@ -59,13 +62,14 @@ impl CloseReason {
             CloseReason::InvalidUtf8 => Close::InvalidUtf8,
             CloseReason::MessageTooBig => Close::MessageTooBig,
             CloseReason::KeepaliveTimeout => Close::KeepaliveTimeout,
+            CloseReason::Expelled => Close::Expelled,
         }
     }
 
     /// The counter it raises, if it is a fault.
     pub(crate) fn error(self) -> Option<ConnectionError> {
         match self {
-            CloseReason::Peer(_) | CloseReason::Shutdown => None,
+            CloseReason::Peer(_) | CloseReason::Shutdown | CloseReason::Expelled => None,
             CloseReason::MaxConnections => Some(ConnectionError::MaxConnections),
             CloseReason::SlowConsumer | CloseReason::LaggardMemory => {
                 Some(ConnectionError::SlowConsumer)

@@ -58,6 +58,7 @@ impl Hub {
             }
             CloseReason::Peer(_)
             | CloseReason::Shutdown
+            | CloseReason::Expelled
             | CloseReason::Protocol(_)
             | CloseReason::InvalidUtf8 => return None,
         };

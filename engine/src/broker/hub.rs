@@ -8,6 +8,7 @@
 //! | `lifecycle` | admission, bytes in, closing, release |
 //! | `session` | what a client may say and what it is answered |
 //! | `operation` | subscribe and unsubscribe, which may wait for another shard |
+//! | `expel` | ending connections and subscriptions from outside |
 //! | `home` | sequencing, and serving other shards |
 //! | `remote` | being served by a channel's home |
 //! | `retention` | what the logs keep |

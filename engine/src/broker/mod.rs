@@ -9,6 +9,7 @@ mod close;
 mod close_log;
 mod connection;
 pub mod effect;
+mod expel;
 pub mod frame;
 mod gate;
 mod home;

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::engine::{DrainReport, Lost};
 use crate::sync::{Bell, Heartbeat, Lane, MailboxReceiver, Quota};
 use crate::telemetry::Snapshot;
-use crate::types::{ChannelName, Publication, Seq, ServiceId, ShardId};
+use crate::types::{ChannelName, Expulsion, Publication, Seq, ServiceId, ShardId};
 
 /// What the control plane may ask of a shard, through its mailbox.
 pub(crate) enum Command {
@@ -27,6 +27,8 @@ pub(crate) enum Command {
     },
     /// Count local subscribers: `Hub::subscribers`.
     Count { names: Arc<[ChannelName]>, reply: oneshot::Sender<Vec<u64>> },
+    /// End connections or subscriptions: `Hub::expel`.
+    Expel { expulsion: Arc<Expulsion>, from: u32, reply: oneshot::Sender<(u64, Option<u32>)> },
     /// Stop accepting, close everybody, answer when all are gone or `deadline` is over, and end.
     Drain { deadline: Instant, reply: oneshot::Sender<DrainReport> },
 }

@@ -167,6 +167,9 @@ impl Turn {
             Command::Count { names, reply } => {
                 let _ = reply.send(self.hub.subscribers(&names));
             }
+            Command::Expel { expulsion, from, reply } => {
+                let _ = reply.send(self.hub.expel(now, &expulsion, from));
+            }
             Command::Drain { deadline, reply } => {
                 self.desk.close();
                 self.hub.begin_drain(now);

@@ -202,6 +202,8 @@ labels! {
         MessageTooBig = "message_too_big",
         /// No answer to a PING.
         KeepaliveTimeout = "keepalive_timeout",
+        /// The service it belongs to wanted it gone.
+        Expelled = "expelled",
     }
 }
 
@@ -214,7 +216,7 @@ impl Close {
             Close::PeerOther => "other",
             Close::Lost => "1006",
             Close::MaxConnections | Close::SlowConsumer | Close::LaggardMemory => "1013",
-            Close::OutboxFull => "1008",
+            Close::OutboxFull | Close::Expelled => "1008",
             Close::Protocol => "1002",
             Close::InvalidUtf8 => "1007",
             Close::MessageTooBig => "1009",
