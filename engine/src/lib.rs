@@ -56,7 +56,7 @@ pub mod telemetry;
 mod types;
 pub mod wire;
 
-pub use config::{CanaryKey, Config, Correlation, Protocol, Retention, Service};
+pub use config::{CanaryKey, Config, Correlation, Protocol, Retention, Service, StatusRequest};
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
 };

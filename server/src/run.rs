@@ -15,7 +15,7 @@ use uringcast_engine::{CanaryKey, Engine, Service, ServiceId, StartError};
 use crate::canary::{Canaries, Dial, Health};
 use crate::certs::{self, Served};
 use crate::config::{Config, Home};
-use crate::http::{self, Control};
+use crate::http::{self, Control, Publishing};
 use crate::log;
 use crate::metrics::{Metrics, Named};
 use crate::settings::{Problem, Problems, Settings};
@@ -53,7 +53,7 @@ pub enum Ended {
 /// [`RunError`].
 pub fn check(settings: &Settings, home: Home<'_>) -> Result<Config, RunError> {
     let config = Config::resolve(settings, home)?;
-    if let Some(tls) = &config.tls {
+    for tls in config.hosts.iter().filter_map(|host| host.tls.as_ref()) {
         certs::check(tls)?;
     }
     Ok(config)
@@ -76,35 +76,36 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let mut stops = Stops::new()?;
     // These first: when one of them is taken, no client has been let in yet.
     let control_ports = bind(settings, "control_port", &config.control).await?;
-    let metrics_ports = bind(settings, "metrics_port", &config.metrics).await?;
-    let served = match &config.tls {
-        Some(tls) => Some(certs::load(tls, &config.certificate_names())?),
-        None => None,
-    };
-    for service in &mut config.engine.services {
-        service.tls = served.as_ref().map(|served| Arc::clone(&served.config));
+    let mut metrics_ports = Vec::new();
+    for scrape in &config.metrics {
+        for listener in bind(settings, "metrics_port", &scrape.addresses).await? {
+            metrics_ports.push((listener, scrape.services.clone()));
+        }
     }
-    announce(&config, served.as_ref());
-    let max_data = config.engine.services[0].max_message;
-    let tls = config.tls.is_some();
-    let named = |service: &Service| Named { server: service.name.clone(), tls };
-    let services: Vec<Named> = config.engine.services.iter().map(named).collect();
+    let served = load_certificates(&mut config)?;
+    announce(&config, &served);
+    let all = config.engine.services.iter();
+    let publishing = |s: &Service| Publishing { name: s.name.clone(), max_data: s.max_message };
+    let publishing: Vec<Publishing> = all.clone().map(publishing).collect();
+    let named = |s: &Service| Named { server: s.name.clone(), tls: s.tls.is_some() };
+    let services: Vec<Named> = all.map(named).collect();
     let key = CanaryKey::new(random());
     config.engine.canary = config.canary.map(|_| key);
     let engine = Engine::start(config.engine)?;
-    let has_metrics = !metrics_ports.is_empty();
-    let metrics = has_metrics
-        .then(|| Metrics::new(&services[0].server, &services, engine.shards(), config.objective));
-    let line = listening(&engine, served.as_ref(), &control_ports, &metrics_ports)?;
-    let canaries = config.canary.map(|period| {
+    let own_name = &settings.server_name.0;
+    let metrics = (!metrics_ports.is_empty())
+        .then(|| Metrics::new(own_name, &services, engine.shards(), config.objective));
+    let line = listening(&engine, &services, &served, &control_ports, &metrics_ports)?;
+    let canaries = config.canary.map(|(probed, period)| {
         let health = Health::new(engine.shards());
-        let dial = Dial::new(engine.local_addrs()[0], key, tls);
+        let tls = services[probed.index()].tls;
+        let dial = Dial::new(engine.service_addrs(probed)[0], key, tls);
         let canaries =
-            Canaries::new(dial, engine.publisher(ServiceId(0)), metrics.clone(), health.clone());
+            Canaries::new(dial, engine.publisher(probed), metrics.clone(), health.clone());
         (tokio::spawn(canaries.run(period)), health)
     });
     let (canaries, health) = canaries.unzip();
-    let control = Arc::new(Control::new(engine, metrics, health, max_data));
+    let control = Arc::new(Control::new(engine, metrics, health, publishing));
 
     let (stop, stopped) = watch::channel(false);
     let mut ports = tokio::task::JoinSet::new();
@@ -112,8 +113,9 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         let router = http::control_router(Arc::clone(&control), config.api_key.clone());
         ports.spawn(http::serve(listener, router, stopped.clone()));
     }
-    for listener in metrics_ports {
-        ports.spawn(http::serve(listener, http::metrics_router(control.clone()), stopped.clone()));
+    for (listener, services) in metrics_ports {
+        let router = http::metrics_router(Arc::clone(&control), &services);
+        ports.spawn(http::serve(listener, router, stopped.clone()));
     }
     tell(&line);
 
@@ -182,36 +184,58 @@ async fn bind(
     Ok(listeners)
 }
 
-fn announce(config: &Config, served: Option<&Served>) {
-    if let Some(served) = served {
+/// Reads or makes the certificate of each service that serves wss.
+fn load_certificates(config: &mut Config) -> Result<Vec<Option<Served>>, RunError> {
+    let mut all = Vec::new();
+    for place in 0..config.hosts.len() {
+        let names = config.certificate_names(ServiceId(place as u8));
+        let tls = config.hosts[place].tls.as_ref();
+        let served = tls.map(|tls| certs::load(tls, &names)).transpose()?;
+        config.engine.services[place].tls = served.as_ref().map(|s| Arc::clone(&s.config));
+        all.push(served);
+    }
+    Ok(all)
+}
+
+fn announce(config: &Config, served: &[Option<Served>]) {
+    for (served, service) in served.iter().zip(&config.engine.services) {
+        let Some(served) = served else { continue };
         let (path, sha256) = (served.path.display(), &served.fingerprint);
-        tracing::info!(automatic = served.automatic, %path, %sha256, "serving wss");
+        let service = &service.name;
+        tracing::info!(service, automatic = served.automatic, %path, %sha256, "serving wss");
     }
     if config.is_exposed_without_tls() {
         tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
     }
 }
 
-/// The one line that programs which start a server wait for.
+/// The one line that programs which start a server wait for. Several services are named.
 fn listening(
     engine: &Engine,
-    served: Option<&Served>,
+    services: &[Named],
+    served: &[Option<Served>],
     control: &[TcpListener],
-    metrics: &[TcpListener],
+    metrics: &[(TcpListener, Vec<ServiceId>)],
 ) -> std::io::Result<String> {
-    let scheme = if served.is_some() { "wss" } else { "ws" };
     let mut line = String::from("listening");
-    for address in engine.local_addrs() {
-        // Writing to a String cannot fail.
-        let _ = write!(line, " {scheme}://{address}");
+    for (place, service) in services.iter().enumerate() {
+        if services.len() > 1 {
+            // Writing to a String cannot fail.
+            let _ = write!(line, " {}", service.server);
+        }
+        let scheme = if service.tls { "wss" } else { "ws" };
+        for address in engine.service_addrs(ServiceId(place as u8)) {
+            let _ = write!(line, " {scheme}://{address}");
+        }
     }
-    for (name, listeners) in [("control", control), ("metrics", metrics)] {
+    let metrics: Vec<&TcpListener> = metrics.iter().map(|(listener, _)| listener).collect();
+    for (name, listeners) in [("control", control.iter().collect()), ("metrics", metrics)] {
         for (i, listener) in listeners.iter().enumerate() {
             let name = if i == 0 { format!(" {name}") } else { String::new() };
             let _ = write!(line, "{name} http://{}", listener.local_addr()?);
         }
     }
-    if let Some(served) = served.filter(|served| served.automatic) {
+    if let Some(served) = served.iter().flatten().find(|served| served.automatic) {
         let _ = write!(line, " cert {}", served.path.display());
     }
     Ok(line)

@@ -35,6 +35,7 @@ fn every_setting_can_be_given_in_all_three_places() {
             ("ADDRESS", false) => ("'::1'", "::1"),
             ("BYTES", _) => ("'2MiB'", "2MiB"),
             ("TIME", _) => ("'7s'", "7s"),
+            ("NAME", _) => ("'mahavishnu'", "mahavishnu"),
             ("id|echo", _) => ("'echo'", "echo"),
             ("text|json", _) => ("'json'", "json"),
             ("error|warn|info|debug|trace", _) => ("'debug'", "debug"),

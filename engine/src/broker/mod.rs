@@ -10,6 +10,7 @@ mod close_log;
 mod connection;
 pub mod effect;
 mod expel;
+mod feed;
 pub mod frame;
 mod gate;
 mod home;
@@ -26,4 +27,5 @@ mod retention;
 mod session;
 #[cfg(test)]
 mod sim;
+mod status;
 mod transmit;
