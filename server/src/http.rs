@@ -4,6 +4,7 @@ mod auth;
 mod channels;
 mod debug;
 mod error;
+mod expel;
 mod publish;
 mod serve;
 mod service;
@@ -35,6 +36,7 @@ pub struct Control {
     /// By service.
     publishers: Vec<Publisher>,
     services: Vec<Publishing>,
+    repeats: publish::Repeats,
     metrics: Option<Metrics>,
     /// `None` without canaries.
     health: Option<Health>,
@@ -59,7 +61,9 @@ impl Control {
     ) -> Control {
         let publisher = |place| engine.publisher(ServiceId(place as u8));
         let publishers = (0..services.len()).map(publisher).collect();
-        Control { engine: RwLock::new(Some(engine)), publishers, services, metrics, health }
+        let engine = RwLock::new(Some(engine));
+        let repeats = publish::Repeats::default();
+        Control { engine, publishers, services, repeats, metrics, health }
     }
 
     /// Adds what the shards have measured since the last call to the metrics.
@@ -82,6 +86,8 @@ pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
     let of_a_service = Router::new()
         .route("/publish", post(publish::publish))
         .route("/publish/raw", post(publish::publish_raw))
+        .route("/disconnect", post(expel::disconnect))
+        .route("/unsubscribe", post(expel::unsubscribe))
         .route("/channels", get(channels::list));
     let guarded = Router::new()
         .nest("/v1/services/{service}", of_a_service.clone())
