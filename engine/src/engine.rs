@@ -8,6 +8,7 @@ mod listen;
 mod machine;
 mod publisher;
 mod start;
+mod status;
 mod ticket;
 mod wiring;
 
@@ -27,7 +28,7 @@ use crate::config::Config;
 use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};
 use crate::sync::Heartbeat;
 use crate::telemetry::Snapshot;
-use crate::types::{Expulsion, ServiceId, Time};
+use crate::types::{ChannelName, Expulsion, JsonObject, ServiceId, Time};
 use control::Control;
 
 /// A running engine. Dropping it without [`Engine::drain`] ends all connections at once.
@@ -140,6 +141,27 @@ impl Engine {
     /// part, and can be repeated.
     pub async fn expel(&self, expulsion: Expulsion) -> Result<u64, Saturated> {
         expel::expel(&self.control, expulsion).await
+    }
+
+    /// Puts a channel's status document, which answers status requests until it is taken back with
+    /// `None`. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`Lost`]: the channel's home has no room for it, or the engine is shutting down.
+    pub async fn set_status(
+        &self,
+        channel: ChannelName,
+        document: Option<JsonObject>,
+    ) -> Result<bool, Lost> {
+        status::set(&self.control, channel, document.map(Arc::new)).await
+    }
+
+    /// A channel's status document.
+    ///
+    /// # Errors
+    /// [`Lost`], as for [`Engine::set_status`].
+    pub async fn status(&self, channel: ChannelName) -> Result<Option<Arc<JsonObject>>, Lost> {
+        status::get(&self.control, channel).await
     }
 
     /// Gives every snapshot that the shards have sent since the last call to `visit`.

@@ -55,6 +55,13 @@ pub const STATUS_AGE: Duration = Duration::from_secs(3_600);
 /// Bytes of such events on one shard; beyond, and when half the places for channels are taken,
 /// channels without subscribers lose theirs.
 pub const STATUS_BYTES_PER_SHARD: usize = 64 << 20;
+/// Bytes of one status document: a dashboard's worth.
+pub const MAX_STATUS_DOCUMENT: usize = 64 << 10;
+/// Bytes of all status documents of one shard, each with [`STATUS_DOCUMENT_REST`]. They stay until
+/// they are deleted, so beyond that new ones are refused.
+pub const STATUS_DOCUMENT_BYTES_PER_SHARD: usize = 64 << 20;
+/// What a document takes beside its own bytes: its channel, which stays for it.
+pub const STATUS_DOCUMENT_REST: usize = 1 << 10;
 /// A shard keeps its interest in a channel this long after its last subscriber left, so that
 /// churn costs no messages between shards.
 pub const INTEREST_LINGER: Duration = Duration::from_secs(5);

@@ -8,6 +8,7 @@ mod expel;
 mod publish;
 mod serve;
 mod service;
+mod status;
 
 use std::sync::Arc;
 
@@ -88,7 +89,11 @@ pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
         .route("/publish/raw", post(publish::publish_raw))
         .route("/disconnect", post(expel::disconnect))
         .route("/unsubscribe", post(expel::unsubscribe))
-        .route("/channels", get(channels::list));
+        .route("/channels", get(channels::list))
+        .route(
+            "/channels/{channel}/status",
+            get(status::get).put(status::put).delete(status::delete),
+        );
     let guarded = Router::new()
         .nest("/v1/services/{service}", of_a_service.clone())
         .nest("/v1", of_a_service)

@@ -8,6 +8,7 @@ mod clock;
 mod close;
 mod close_log;
 mod connection;
+pub mod document;
 pub mod effect;
 mod expel;
 mod feed;

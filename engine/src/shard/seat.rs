@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::engine::{DrainReport, Lost};
 use crate::sync::{Bell, Heartbeat, Lane, MailboxReceiver, Quota};
 use crate::telemetry::Snapshot;
-use crate::types::{ChannelName, Expulsion, Publication, Seq, ServiceId, ShardId};
+use crate::types::{ChannelName, Expulsion, JsonObject, Publication, Seq, ServiceId, ShardId};
 
 /// What the control plane may ask of a shard, through its mailbox.
 pub(crate) enum Command {
@@ -27,6 +27,14 @@ pub(crate) enum Command {
     },
     /// Count local subscribers: `Hub::subscribers`.
     Count { names: Arc<[ChannelName]>, reply: oneshot::Sender<Vec<u64>> },
+    /// Put or take back a status document of a channel homed here: `Hub::set_document`.
+    SetDocument {
+        channel: ChannelName,
+        document: Option<Arc<JsonObject>>,
+        reply: oneshot::Sender<Result<bool, Lost>>,
+    },
+    /// Read one: `Hub::document`.
+    Document { channel: ChannelName, reply: oneshot::Sender<Option<Arc<JsonObject>>> },
     /// End connections or subscriptions: `Hub::expel`.
     Expel { expulsion: Arc<Expulsion>, from: u32, reply: oneshot::Sender<(u64, Option<u32>)> },
     /// Stop accepting, close everybody, answer when all are gone or `deadline` is over, and end.
