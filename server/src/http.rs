@@ -5,6 +5,7 @@ mod channels;
 mod debug;
 mod error;
 mod expel;
+mod openapi;
 mod publish;
 mod serve;
 mod service;
@@ -99,7 +100,10 @@ pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
         .nest("/v1", of_a_service)
         .route("/debug/latency", get(debug::latency))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
-    let open = Router::new().route("/health", get(health)).route("/ready", get(ready));
+    let open = Router::new()
+        .route("/v1/openapi.json", get(openapi::document))
+        .route("/health", get(health))
+        .route("/ready", get(ready));
     with_json_errors(guard(guarded, key).merge(open)).with_state(control)
 }
 

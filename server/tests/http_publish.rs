@@ -162,7 +162,7 @@ fn a_stream_ends_at_a_bad_line_and_can_be_sent_again_from_there() {
 }
 
 #[test]
-fn a_stream_s_bounds_are_told() {
+fn a_stream_has_bounds_and_may_have_a_key() {
     let server = Server::start("--max-message-size=1KiB");
     let long = format!("{}\n{{\"x\":\"{}", message(1), "y".repeat(64 << 10));
     let (status, answer) = lines(&server, &long);
@@ -170,14 +170,12 @@ fn a_stream_s_bounds_are_told() {
     assert_eq!((status, said), (413, "line 2 has more than 9216 bytes"));
     assert_eq!(answer["summary"]["published"], 1);
     let headers = format!("{LINES}Idempotency-Key: a\r\n");
-    let answer = http::send(server.control, "POST /v1/publish", &headers, "");
-    assert_eq!(answer.status, 400);
-    assert_eq!(
-        lines(&server, ""),
-        (
-            202,
-            json!({"summary":
-        {"lines": 0, "published": 0, "duplicates": 0}})
-        )
-    );
+    let text = format!("{}\n{}\n", message(2), message(3));
+    for (published, duplicates) in [(2, 0), (0, 2)] {
+        let answer = body(&http::send(server.control, "POST /v1/publish", &headers, &text));
+        let summary = json!({"lines": 2, "published": published, "duplicates": duplicates});
+        assert_eq!(answer["summary"], summary);
+    }
+    let nothing = json!({"lines": 0, "published": 0, "duplicates": 0});
+    assert_eq!(lines(&server, ""), (202, json!({ "summary": nothing })));
 }

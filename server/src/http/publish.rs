@@ -91,8 +91,7 @@ async fn submit(
         messages.iter().map(|message| message.publication.channel.clone()).collect();
     if let Some(key) = key {
         for (place, message) in messages.iter_mut().enumerate() {
-            // No id of a message's own looks like this: it would have a control character.
-            message.id.get_or_insert_with(|| format!("{key}\n{place}").into());
+            message.take_id(key, place as u64);
         }
     }
     let taken =

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 use uringcast_engine::{Lost, Saturated};
 
-use super::IDEMPOTENCY_KEY;
+use super::idempotency_key;
 use super::parse::parse_item;
 use super::submit::{Taken, submit};
 use crate::http::Control;
@@ -42,12 +42,9 @@ pub(super) async fn publish(
     chosen: Chosen,
     request: Request,
 ) -> Result<Response, ApiError> {
-    if request.headers().contains_key(IDEMPOTENCY_KEY) {
-        let text = "the header Idempotency-Key is not for streams: give each line an id";
-        return Err(ApiError::bad_request(text));
-    }
+    let key = idempotency_key(request.headers())?;
     let max_data = control.publishing(chosen).max_data;
-    let mut stream = Stream { control, chosen, max_data, done: Done::default() };
+    let mut stream = Stream { control, chosen, key, max_data, done: Done::default() };
     let mut body = request.into_body();
     match stream.run(&mut body).await {
         Ok(()) => {
@@ -76,6 +73,7 @@ async fn discard(body: &mut Body) {
 struct Stream<'a> {
     control: &'a Control,
     chosen: Chosen,
+    key: Option<String>,
     max_data: usize,
     done: Done,
 }
@@ -162,9 +160,12 @@ impl Stream<'_> {
                 if line.is_empty() {
                     continue;
                 }
-                let name = format_args!("line {}: ", first + place as u64);
-                match parse_item(&name, line, self.max_data) {
-                    Ok(message) => {
+                let number = first + place as u64;
+                match parse_item(&format_args!("line {number}: "), line, self.max_data) {
+                    Ok(mut message) => {
+                        if let Some(key) = &self.key {
+                            message.take_id(key, number);
+                        }
                         messages.push(message);
                         places.push(place);
                     }

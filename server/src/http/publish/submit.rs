@@ -16,6 +16,14 @@ pub(super) struct Message {
     pub(super) id: Option<Box<str>>,
 }
 
+impl Message {
+    /// Takes an id from its request's, unless it has its own.
+    pub(super) fn take_id(&mut self, key: &str, place: u64) {
+        // No id of a message's own looks like this: it would have a control character.
+        self.id.get_or_insert_with(|| format!("{key}\n{place}").into());
+    }
+}
+
 /// A message that has its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Taken {
