@@ -4,6 +4,7 @@ mod channels;
 mod control;
 mod errors;
 mod expel;
+mod kernel_tls;
 mod listen;
 mod machine;
 mod publisher;

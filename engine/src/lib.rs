@@ -56,10 +56,15 @@ pub mod telemetry;
 mod types;
 pub mod wire;
 
-pub use config::{CanaryKey, Config, Correlation, Protocol, Retention, Service, StatusRequest};
+pub use config::{
+    CanaryKey, Config, Correlation, KernelTls, Protocol, Retention, Service, StatusRequest,
+    TlsSource,
+};
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
 };
+#[doc(hidden)]
+pub use shard::RingOutlet;
 pub use types::{
     ChannelName, ConnectionKey, Epoch, EventName, Expulsion, JsonObject, JsonObjectError,
     NameError, Now, Penalty, Publication, Seq, ServiceId, ShardId, Target, Time,

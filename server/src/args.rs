@@ -12,7 +12,8 @@ pub(crate) use file::texts;
 use crate::presets::{self, Preset};
 use crate::settings::value::Value as _;
 use crate::settings::{
-    ENV_PREFIX, Layers, Problem, Problems, Setting, Settings, Source, TABLE, defaults, nearest,
+    ENV_PREFIX, FAMILY_PREFIX, Layers, Problem, Problems, Setting, Settings, Source, TABLE,
+    defaults, nearest,
 };
 use file::File;
 
@@ -43,8 +44,8 @@ pub enum ArgsError {
     Problems(#[from] Problems),
 }
 
-/// Prefix of the original family's TLS variables.
-const FAMILY_PREFIX: &str = "WEBSOCKET";
+/// The setting that says what the original family's TLS variables begin with.
+const PREFIX_SETTING: &str = "tls_env_prefix";
 /// The settings that the original family's variables can give.
 const FAMILY_SETTINGS: [&str; 6] =
     ["tls_enabled", "cert_file", "key_file", "ca_file", "verify_client", "auto_cert"];
@@ -161,7 +162,7 @@ pub fn read(
 fn stack(given: Layers, environment: &[(OsString, OsString)], file: Layers) -> Layers {
     let mut layers = given;
     let preset = layers.text("preset").or(file.text("preset")).and_then(presets::find);
-    add_family(environment, preset, &mut layers);
+    add_family(environment, preset, &mut layers, &file);
     layers.add_below(file);
     layers.add_below(preset.map(Preset::layers).unwrap_or_default());
     layers
@@ -241,8 +242,16 @@ fn add_environment(
     }
 }
 
-/// The original family's variables: the preset's own before those that all services share.
-fn add_family(environment: &[(OsString, OsString)], preset: Option<&Preset>, layers: &mut Layers) {
+/// The original family's variables: the preset's own before those that all services share, whose
+/// prefix is itself a setting.
+fn add_family(
+    environment: &[(OsString, OsString)],
+    preset: Option<&Preset>,
+    layers: &mut Layers,
+    file: &Layers,
+) {
+    let given = layers.text(PREFIX_SETTING).or_else(|| file.text(PREFIX_SETTING));
+    let prefix = given.unwrap_or(FAMILY_PREFIX).to_owned();
     let mut add = |wanted: String, name: &'static str| {
         let found = environment.iter().find(|(variable, _)| *variable == *wanted);
         let value = found.and_then(|(_, value)| value.to_str()).filter(|value| !value.is_empty());
@@ -256,7 +265,7 @@ fn add_family(environment: &[(OsString, OsString)], preset: Option<&Preset>, lay
         }
     }
     let own = preset.map(|preset| preset.environment.as_str());
-    for prefix in own.into_iter().chain([FAMILY_PREFIX]) {
+    for prefix in own.into_iter().chain([&*prefix]) {
         for name in FAMILY_SETTINGS {
             add(format!("{prefix}_{}", name.to_ascii_uppercase()), name);
         }

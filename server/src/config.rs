@@ -6,7 +6,7 @@ mod tls;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-pub use tls::{Home, Identity, Tls};
+pub use tls::{Clients, Files, Home, Identity, Tls};
 use uringcast_engine::{self as engine, ServiceId};
 
 use crate::files;
@@ -193,6 +193,8 @@ fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config
             shard_bytes: s.shard_log_bytes.0,
         },
         keepalive: s.keepalive_interval.0,
+        kernel_tls: s.ktls,
+        typical_message: s.typical_message.0,
         metrics: !s.no_metrics,
         canary: None,
     }
@@ -242,7 +244,7 @@ fn canary(
         gather.add("canary_interval", "is too short", "Give 100ms or more, or 0 for none.");
     }
     let place = services.iter().zip(hosts).position(|(service, host)| {
-        let demanding = host.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        let demanding = host.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
         service.protocol == engine::Protocol::Envelope && !demanding
     })?;
     (!interval.is_zero()).then_some((ServiceId(place as u8), interval))

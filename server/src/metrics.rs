@@ -6,6 +6,7 @@ mod latency;
 mod own;
 mod state;
 pub mod table;
+mod tls;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,6 +21,7 @@ use uringcast_engine::telemetry::{
 };
 use uringcast_engine::{Engine, ServiceId};
 
+use crate::certs::Status;
 use buckets::{DURATION_BOUNDS, Folded, LATENCY_BOUNDS};
 pub use latency::{Ask, Format, Span};
 use state::{Point, State};
@@ -31,6 +33,7 @@ pub struct Metrics {
     registry: Registry,
     state: Arc<Mutex<State>>,
     shown: Shown,
+    certificates: tls::Statuses,
 }
 
 impl Metrics {
@@ -47,7 +50,7 @@ impl Metrics {
     ) -> Metrics {
         let names = services.iter().map(|named| named.server.clone()).collect();
         let state = Arc::new(Mutex::new(State::new(shards, names, Point::now())));
-        Metrics::of(Shown::new(engine, services, objective, state))
+        Metrics::of(Shown::new(engine, services, objective, state), Vec::new())
     }
 
     /// The same measurements, showing of the services' own these only.
@@ -55,17 +58,26 @@ impl Metrics {
     pub fn only(&self, services: &[ServiceId]) -> Metrics {
         let mut shown = self.shown.clone();
         shown.only = Some(services.to_vec());
-        Metrics::of(shown)
+        Metrics::of(shown, self.certificates.clone())
     }
 
-    fn of(shown: Shown) -> Metrics {
+    fn of(shown: Shown, certificates: tls::Statuses) -> Metrics {
         let state = Arc::clone(&shown.state);
         let collector: Box<dyn Collector> = Box::new(shown.clone());
         let registry = Registry::new();
         for collector in [collector, Box::new(ProcessCollector::for_self())] {
             registry.register(collector).expect("no two of our metrics have one name");
         }
-        Metrics { registry, state, shown }
+        if let Some(kept) = tls::Certificates::of(&shown, &certificates) {
+            registry.register(Box::new(kept)).expect("no two of our metrics have one name");
+        }
+        Metrics { registry, state, shown, certificates }
+    }
+
+    /// The same, with the status of these services' certificates.
+    #[must_use]
+    pub fn with_certificates(self, certificates: Vec<(ServiceId, Arc<Mutex<Status>>)>) -> Metrics {
+        Metrics::of(self.shown, certificates)
     }
 
     /// Adds one shard's snapshot.

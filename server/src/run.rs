@@ -13,7 +13,7 @@ use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{CanaryKey, Engine, Service, ServiceId, StartError};
 
 use crate::canary::{Canaries, Dial, Health};
-use crate::certs::{self, Served};
+use crate::certs::{self, Keeper};
 use crate::config::{Config, Home};
 use crate::http::{self, Control, Publishing};
 use crate::log;
@@ -74,6 +74,7 @@ pub fn serve(settings: &Settings, home: Home<'_>) -> Result<Ended, RunError> {
 
 async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunError> {
     let mut stops = Stops::new()?;
+    let mut hangup = signal(SignalKind::hangup())?;
     // These first: when one of them is taken, no client has been let in yet.
     let control_ports = bind(settings, "control_port", &config.control).await?;
     let mut metrics_ports = Vec::new();
@@ -82,8 +83,10 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
             metrics_ports.push((listener, scrape.services.clone()));
         }
     }
-    let served = load_certificates(&mut config)?;
-    announce(&config, &served);
+    let mut keepers = keep_certificates(&mut config)?;
+    if config.is_exposed_without_tls() {
+        tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
+    }
     let all = config.engine.services.iter();
     let publishing = |s: &Service| Publishing { name: s.name.clone(), max_data: s.max_message };
     let publishing: Vec<Publishing> = all.clone().map(publishing).collect();
@@ -93,9 +96,11 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     config.engine.canary = config.canary.map(|_| key);
     let engine = Engine::start(config.engine)?;
     let own_name = &settings.server_name.0;
-    let metrics = (!metrics_ports.is_empty())
-        .then(|| Metrics::new(own_name, &services, engine.shards(), config.objective));
-    let line = listening(&engine, &services, &served, &control_ports, &metrics_ports)?;
+    let metrics = (!metrics_ports.is_empty()).then(|| {
+        Metrics::new(own_name, &services, engine.shards(), config.objective)
+            .with_certificates(keepers.iter().map(|(id, keeper)| (*id, keeper.status())).collect())
+    });
+    let line = listening(&engine, &services, &keepers, &control_ports, &metrics_ports)?;
     let canaries = config.canary.map(|(probed, period)| {
         let health = Health::new(engine.shards());
         let tls = services[probed.index()].tls;
@@ -119,7 +124,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     }
     tell(&line);
 
-    let signal = until_stopped(&control, &mut stops).await;
+    let signal = until_stopped(&control, &mut keepers, &mut hangup, &mut stops).await;
     canaries.inspect(|task| task.abort());
     let drain = config.drain;
     tracing::info!("{signal}: shutting down, clients have {} s", drain.as_secs_f64());
@@ -138,16 +143,29 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     Ok(Ended::Drained)
 }
 
-/// Collects once a second, so that the shards' channels never fill, until a signal comes.
-async fn until_stopped(control: &Control, stops: &mut Stops) -> Stop {
+/// Collects once a second, so that the shards' channels never fill, and keeps the certificates
+/// fresh, until a signal comes.
+async fn until_stopped(
+    control: &Control,
+    keepers: &mut [(ServiceId, Keeper)],
+    hangup: &mut Signal,
+    stops: &mut Stops,
+) -> Stop {
     let mut tick = interval(SNAPSHOT_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             signal = stops.next() => return signal,
+            _ = hangup.recv() => {
+                if keepers.is_empty() {
+                    tracing::info!("SIGHUP: there are no certificates to reload");
+                }
+                keepers.iter_mut().for_each(|(_, keeper)| keeper.reload());
+            }
             _ = tick.tick() => {
                 control.collect().await;
                 log::report_suppressed();
+                keepers.iter_mut().for_each(|(_, keeper)| keeper.look());
             }
         }
     }
@@ -184,36 +202,25 @@ async fn bind(
     Ok(listeners)
 }
 
-/// Reads or makes the certificate of each service that serves wss.
-fn load_certificates(config: &mut Config) -> Result<Vec<Option<Served>>, RunError> {
+/// Starts keeping the certificates of each service that serves wss.
+fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, Keeper)>, RunError> {
     let mut all = Vec::new();
     for place in 0..config.hosts.len() {
-        let names = config.certificate_names(ServiceId(place as u8));
-        let tls = config.hosts[place].tls.as_ref();
-        let served = tls.map(|tls| certs::load(tls, &names)).transpose()?;
-        config.engine.services[place].tls = served.as_ref().map(|s| Arc::clone(&s.config));
-        all.push(served);
+        let service = ServiceId(place as u8);
+        let names = config.certificate_names(service);
+        let Some(tls) = config.hosts[place].tls.clone() else { continue };
+        let keeper = Keeper::start(tls, names)?;
+        config.engine.services[place].tls = Some(keeper.source());
+        all.push((service, keeper));
     }
     Ok(all)
-}
-
-fn announce(config: &Config, served: &[Option<Served>]) {
-    for (served, service) in served.iter().zip(&config.engine.services) {
-        let Some(served) = served else { continue };
-        let (path, sha256) = (served.path.display(), &served.fingerprint);
-        let service = &service.name;
-        tracing::info!(service, automatic = served.automatic, %path, %sha256, "serving wss");
-    }
-    if config.is_exposed_without_tls() {
-        tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
-    }
 }
 
 /// The one line that programs which start a server wait for. Several services are named.
 fn listening(
     engine: &Engine,
     services: &[Named],
-    served: &[Option<Served>],
+    keepers: &[(ServiceId, Keeper)],
     control: &[TcpListener],
     metrics: &[(TcpListener, Vec<ServiceId>)],
 ) -> std::io::Result<String> {
@@ -235,7 +242,8 @@ fn listening(
             let _ = write!(line, "{name} http://{}", listener.local_addr()?);
         }
     }
-    if let Some(served) = served.iter().flatten().find(|served| served.automatic) {
+    let mut served = keepers.iter().filter_map(|(_, keeper)| keeper.served().first());
+    if let Some(served) = served.find(|served| served.automatic) {
         let _ = write!(line, " cert {}", served.path.display());
     }
     Ok(line)

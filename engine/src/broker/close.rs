@@ -27,6 +27,8 @@ pub(crate) enum CloseReason {
     KeepaliveTimeout,
     /// The service it belongs to wants it gone.
     Expelled,
+    /// Its TLS keys are used up, or cannot follow the peer's: with new ones it may come back.
+    Keys,
 }
 
 impl CloseReason {
@@ -44,6 +46,7 @@ impl CloseReason {
             CloseReason::MessageTooBig => (1009, "Message too big"),
             CloseReason::KeepaliveTimeout => (1011, "keepalive ping timeout"),
             CloseReason::Expelled => (1008, "Disconnected by the service"),
+            CloseReason::Keys => (1012, "New TLS keys are needed: reconnect"),
         }
     }
 
@@ -63,13 +66,17 @@ impl CloseReason {
             CloseReason::MessageTooBig => Close::MessageTooBig,
             CloseReason::KeepaliveTimeout => Close::KeepaliveTimeout,
             CloseReason::Expelled => Close::Expelled,
+            CloseReason::Keys => Close::Keys,
         }
     }
 
     /// The counter it raises, if it is a fault.
     pub(crate) fn error(self) -> Option<ConnectionError> {
         match self {
-            CloseReason::Peer(_) | CloseReason::Shutdown | CloseReason::Expelled => None,
+            CloseReason::Peer(_)
+            | CloseReason::Shutdown
+            | CloseReason::Keys
+            | CloseReason::Expelled => None,
             CloseReason::MaxConnections => Some(ConnectionError::MaxConnections),
             CloseReason::SlowConsumer | CloseReason::LaggardMemory => {
                 Some(ConnectionError::SlowConsumer)

@@ -60,7 +60,8 @@ impl Hub {
             | CloseReason::Shutdown
             | CloseReason::Expelled
             | CloseReason::Protocol(_)
-            | CloseReason::InvalidUtf8 => return None,
+            | CloseReason::InvalidUtf8
+            | CloseReason::Keys => return None,
         };
         Some(Passed { name, limit, value })
     }

@@ -90,7 +90,7 @@ fn add(
             Some(texts) => layers.add(setting.name, texts, source.clone()),
             None => {
                 let remedy = format!("Write it as {} = {}.", setting.name, setting.hint);
-                let reason = "is neither a text, a whole number, true, false nor a list of these";
+                let reason = "is neither a text, a number, true, false nor a list of these";
                 problems.push(problem(&key, source.clone(), reason, &remedy));
             }
         }
@@ -102,6 +102,8 @@ pub(crate) fn texts(value: toml::Value) -> Option<Vec<String>> {
     match value {
         toml::Value::String(text) => Some(vec![text]),
         toml::Value::Integer(n) => Some(vec![n.to_string()]),
+        // `tls_min_version = 1.3` is what one would write.
+        toml::Value::Float(n) => Some(vec![n.to_string()]),
         toml::Value::Boolean(b) => Some(vec![b.to_string()]),
         toml::Value::Array(items) => {
             let mut all = Vec::new();

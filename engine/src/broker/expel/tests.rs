@@ -22,8 +22,9 @@ fn admit(hub: &mut Hub, service: u8) -> ConnectionKey {
         secure: false,
         over_capacity: false,
         canary: false,
+        response: Vec::new(),
     };
-    hub.admit(Now::default(), &admission).unwrap()
+    hub.admit(Now::default(), admission).unwrap()
 }
 
 fn name(text: &str) -> ChannelName {
