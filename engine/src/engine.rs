@@ -3,11 +3,13 @@
 mod channels;
 mod control;
 mod errors;
+mod expel;
 mod kernel_tls;
 mod listen;
 mod machine;
 mod publisher;
 mod start;
+mod status;
 mod ticket;
 mod verification;
 mod wiring;
@@ -30,7 +32,7 @@ use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};
 use crate::shard::Question;
 use crate::sync::Heartbeat;
 use crate::telemetry::Snapshot;
-use crate::types::{ServiceId, Time};
+use crate::types::{ChannelName, Expulsion, JsonObject, ServiceId, Time};
 use control::Control;
 
 /// A running engine. Dropping it without [`Engine::drain`] ends all connections at once.
@@ -141,6 +143,37 @@ impl Engine {
         limit: usize,
     ) -> (Vec<ChannelInfo>, Option<u64>) {
         channels::page(&self.control, service, cursor, limit).await
+    }
+
+    /// Ends connections or subscriptions, and says how many. Those that come meanwhile may be
+    /// missed.
+    ///
+    /// # Errors
+    /// [`Saturated`] when a shard has no room for the command; it may have been carried out in
+    /// part, and can be repeated.
+    pub async fn expel(&self, expulsion: Expulsion) -> Result<u64, Saturated> {
+        expel::expel(&self.control, expulsion).await
+    }
+
+    /// Puts a channel's status document, which answers status requests until it is taken back with
+    /// `None`. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`Lost`]: the channel's home has no room for it, or the engine is shutting down.
+    pub async fn set_status(
+        &self,
+        channel: ChannelName,
+        document: Option<JsonObject>,
+    ) -> Result<bool, Lost> {
+        status::set(&self.control, channel, document.map(Arc::new)).await
+    }
+
+    /// A channel's status document.
+    ///
+    /// # Errors
+    /// [`Lost`], as for [`Engine::set_status`].
+    pub async fn status(&self, channel: ChannelName) -> Result<Option<Arc<JsonObject>>, Lost> {
+        status::get(&self.control, channel).await
     }
 
     /// Gives every snapshot that the shards have sent since the last call to `visit`.

@@ -67,6 +67,7 @@ pub use engine::{
 #[doc(hidden)]
 pub use shard::RingOutlet;
 pub use types::{
-    ChannelName, ChannelPattern, ConnectionKey, Epoch, EventName, Identity, JsonObject,
-    JsonObjectError, NameError, Now, Publication, Refused, Seq, ServiceId, ShardId, Time, Verdict,
+    ChannelName, ChannelPattern, ConnectionKey, Epoch, EventName, Expulsion, Identity, JsonObject,
+    JsonObjectError, NameError, Now, Penalty, Publication, Refused, Seq, ServiceId, ShardId,
+    Target, Time, Verdict,
 };

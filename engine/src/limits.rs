@@ -69,6 +69,13 @@ pub const STATUS_AGE: Duration = Duration::from_secs(3_600);
 /// Bytes of such events on one shard; beyond, and when half the places for channels are taken,
 /// channels without subscribers lose theirs.
 pub const STATUS_BYTES_PER_SHARD: usize = 64 << 20;
+/// Bytes of one status document: a dashboard's worth.
+pub const MAX_STATUS_DOCUMENT: usize = 64 << 10;
+/// Bytes of all status documents of one shard, each with [`STATUS_DOCUMENT_REST`]. They stay until
+/// they are deleted, so beyond that new ones are refused.
+pub const STATUS_DOCUMENT_BYTES_PER_SHARD: usize = 64 << 20;
+/// What a document takes beside its own bytes: its channel, which stays for it.
+pub const STATUS_DOCUMENT_REST: usize = 1 << 10;
 /// A shard keeps its interest in a channel this long after its last subscriber left, so that
 /// churn costs no messages between shards.
 pub const INTEREST_LINGER: Duration = Duration::from_secs(5);
@@ -206,6 +213,11 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 
 /// Channel classes of one service that metrics tell apart; further ones are `other`.
 pub const MAX_CLASSES: usize = 100;
+/// Connections a shard looks at for one expulsion command, and how many of them it may expel: a
+/// larger expulsion takes several commands, and turns in between.
+pub const EXPULSION_LOOKS: usize = 4_096;
+/// See [`EXPULSION_LOOKS`].
+pub const EXPULSIONS_AT_ONCE: u64 = 256;
 /// Channels in one page of a listing: every shard counts their subscribers in one turn.
 pub const CHANNELS_PAGE: usize = 1_000;
 /// Snapshots of one shard that wait for the collector, and cleared ones that wait for the shard.

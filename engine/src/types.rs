@@ -210,6 +210,37 @@ impl JsonObject {
     }
 }
 
+/// Whose connections or subscriptions are to end, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expulsion {
+    /// Only connections of this service are meant.
+    pub service: ServiceId,
+    /// Which of them.
+    pub target: Target,
+    /// What is to be done with them.
+    pub penalty: Penalty,
+}
+
+/// Which connections are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The one that was welcomed with this id.
+    Connection(String),
+    /// All subscribers of a channel.
+    Channel(ChannelName),
+    /// All that a user has authenticated.
+    User(String),
+}
+
+/// What is to be done with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Penalty {
+    /// Close them.
+    Disconnect,
+    /// End their subscription to this channel, or to all of theirs.
+    Unsubscribe(Option<ChannelName>),
+}
+
 /// One message to be broadcast.
 #[derive(Clone, Debug)]
 pub struct Publication {

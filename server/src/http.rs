@@ -4,9 +4,12 @@ mod auth;
 mod channels;
 mod debug;
 mod error;
+mod expel;
+mod openapi;
 mod publish;
 mod serve;
 mod service;
+mod status;
 
 use std::sync::Arc;
 
@@ -35,6 +38,7 @@ pub struct Control {
     /// By service.
     publishers: Vec<Publisher>,
     services: Vec<Publishing>,
+    repeats: publish::Repeats,
     metrics: Option<Metrics>,
     /// `None` without canaries.
     health: Option<Health>,
@@ -59,7 +63,9 @@ impl Control {
     ) -> Control {
         let publisher = |place| engine.publisher(ServiceId(place as u8));
         let publishers = (0..services.len()).map(publisher).collect();
-        Control { engine: RwLock::new(Some(engine)), publishers, services, metrics, health }
+        let engine = RwLock::new(Some(engine));
+        let repeats = publish::Repeats::default();
+        Control { engine, publishers, services, repeats, metrics, health }
     }
 
     /// Adds what the shards have measured since the last call to the metrics.
@@ -83,13 +89,22 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
     let of_a_service = Router::new()
         .route("/publish", post(publish::publish))
         .route("/publish/raw", post(publish::publish_raw))
-        .route("/channels", get(channels::list));
+        .route("/disconnect", post(expel::disconnect))
+        .route("/unsubscribe", post(expel::unsubscribe))
+        .route("/channels", get(channels::list))
+        .route(
+            "/channels/{channel}/status",
+            get(status::get).put(status::put).delete(status::delete),
+        );
     let guarded = Router::new()
         .nest("/v1/services/{service}", of_a_service.clone())
         .nest("/v1", of_a_service)
         .route("/debug/latency", get(debug::latency))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
-    let open = Router::new().route("/health", get(health)).route("/ready", get(ready));
+    let open = Router::new()
+        .route("/v1/openapi.json", get(openapi::document))
+        .route("/health", get(health))
+        .route("/ready", get(ready));
     with_json_errors(guard(guarded, keys, requests).merge(open)).with_state(control)
 }
 

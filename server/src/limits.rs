@@ -7,6 +7,17 @@ use std::time::Duration;
 pub const MAX_PUBLISH_BODY: usize = 16 << 20;
 /// Messages of one publish request: one turn's worth for a shard.
 pub const MAX_PUBLISH_BATCH: usize = 1_000;
+/// Messages with an id that are remembered, so that a repeat is known: 65,536 of them with the
+/// longest ids and channels are about 50 MB. The oldest go first.
+pub const MAX_REPEATS: usize = 65_536;
+/// How long they are remembered: publishers that retry have given up by then.
+pub const REPEAT_WINDOW: Duration = Duration::from_secs(120);
+/// Bytes of a line of a published stream, beyond those of its data: the names, escaped.
+pub const PUBLISH_LINE_REST: usize = 8 << 10;
+/// For a published stream to go on; an empty line is enough.
+pub const PUBLISH_STREAM_IDLE: Duration = Duration::from_secs(300);
+/// For the engine to take a message of a published stream, before the publisher is told to retry.
+pub const PUBLISH_STREAM_PATIENCE: Duration = Duration::from_secs(30);
 /// Channels of one page of `GET /v1/channels` unless the request says otherwise.
 pub const DEFAULT_PAGE: usize = 100;
 /// Channels of one page at most: what the engine gives.

@@ -31,6 +31,13 @@ pub(crate) struct Auth {
     asked: Option<Asked>,
 }
 
+impl Auth {
+    /// The user its token names, once that was verified.
+    pub(super) fn user(&self) -> Option<&str> {
+        self.known.as_ref().map(|known| &*known.user)
+    }
+}
+
 /// Who it is.
 #[derive(Debug)]
 struct Known {

@@ -8,7 +8,7 @@ use super::frame::Frame;
 use super::live_set::LiveSet;
 use super::log::Log;
 use crate::telemetry::ClassId;
-use crate::types::{ChannelName, Epoch, Seq, ShardId, Time};
+use crate::types::{ChannelName, Epoch, JsonObject, Seq, ShardId, Time};
 
 /// One channel on one shard.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Channel {
     pub(crate) is_asked_for: bool,
     /// which its home then keeps.
     pub(crate) last: Option<Arc<Frame>>,
+    /// What a service has said about it.
+    pub(crate) document: Option<Arc<JsonObject>>,
     /// When somebody last subscribed, left or published.
     pub(crate) used_at: Time,
 }
@@ -141,6 +143,7 @@ impl Channels {
             holds: 0,
             is_asked_for: false,
             last: None,
+            document: None,
             used_at: now,
         };
         let index = self.free.pop().unwrap_or_else(|| {

@@ -41,6 +41,8 @@ pub(crate) enum CloseReason {
     AuthOverload,
     /// The token was good until now.
     TokenExpired,
+    /// The service it belongs to wants it gone.
+    Expelled,
     /// Its TLS keys are used up, or cannot follow the peer's: with new ones it may come back.
     Keys,
 }
@@ -67,6 +69,7 @@ impl CloseReason {
             CloseReason::AuthBacklog => (1008, "Too many messages before authentication"),
             CloseReason::AuthOverload => (1013, "Too many authentications"),
             CloseReason::TokenExpired => (1008, "Token expired"),
+            CloseReason::Expelled => (1008, "Disconnected by the service"),
             CloseReason::Keys => (1012, "New TLS keys are needed: reconnect"),
         }
     }
@@ -94,6 +97,7 @@ impl CloseReason {
             | CloseReason::AuthBacklog => Close::Unauthenticated,
             CloseReason::AuthOverload => Close::AuthOverload,
             CloseReason::TokenExpired => Close::TokenExpired,
+            CloseReason::Expelled => Close::Expelled,
             CloseReason::Keys => Close::Keys,
         }
     }
@@ -101,7 +105,10 @@ impl CloseReason {
     /// The counter it raises, if it is a fault.
     pub(crate) fn error(self) -> Option<ConnectionError> {
         match self {
-            CloseReason::Peer(_) | CloseReason::Shutdown | CloseReason::Keys => None,
+            CloseReason::Peer(_)
+            | CloseReason::Shutdown
+            | CloseReason::Keys
+            | CloseReason::Expelled => None,
             CloseReason::MaxConnections => Some(ConnectionError::MaxConnections),
             CloseReason::SlowConsumer | CloseReason::LaggardMemory => {
                 Some(ConnectionError::SlowConsumer)

@@ -70,6 +70,7 @@ impl Hub {
             | CloseReason::AuthRequired
             | CloseReason::AuthError
             | CloseReason::TokenExpired
+            | CloseReason::Expelled
             | CloseReason::Protocol(_)
             | CloseReason::InvalidUtf8
             | CloseReason::Keys => return None,

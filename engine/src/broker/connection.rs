@@ -209,6 +209,16 @@ impl Connections {
             .filter(|c| c.generation == key.generation && c.phase != Phase::Vacant)
     }
 
+    /// The connection with this public id.
+    pub(crate) fn find(&self, shard: ShardId, id: &str) -> Option<ConnectionKey> {
+        let bytes = Uuid::try_parse(id).ok()?.into_bytes();
+        let index = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        let key = ConnectionKey { index, generation: u16::from_be_bytes([bytes[4], bytes[5]]) };
+        let connection = self.get(key)?;
+        let known = connection_id(shard, key, connection.nonce);
+        (*known.as_bytes() == bytes).then_some(key)
+    }
+
     pub(crate) fn key(&self, index: u32) -> ConnectionKey {
         ConnectionKey { index, generation: self.slots[index as usize].generation }
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::document::Told;
 use super::frame::Frame;
 use crate::types::{ChannelName, ConnectionKey, Epoch, Publication, Seq, ServiceId, ShardId};
 use crate::wire::Secret;
@@ -113,12 +114,12 @@ pub enum Notice {
         /// The receiver's join that this answers.
         token: u32,
     },
-    /// The last event of a channel, if the home remembers one.
+    /// What the home knows to say about a channel.
     Recalled {
         /// The receiver's name for it.
         ticket: u32,
-        /// The event.
-        last: Option<Arc<Frame>>,
+        /// Its document or last event.
+        told: Option<Told>,
     },
     /// A publish was accepted under this position, or refused for want of room.
     Published {

@@ -60,8 +60,8 @@ impl Hub {
                 self.answers.push_back((from, answer));
             }
             Request::Recall { ticket, channel } => {
-                let last = self.last_event(&channel);
-                self.answers.push_back((from, Notice::Recalled { ticket, last }));
+                let told = self.told(&channel);
+                self.answers.push_back((from, Notice::Recalled { ticket, told }));
             }
             Request::Leave { channel, token } => {
                 if let Some(index) = self.channels.find(&channel) {

@@ -9,8 +9,10 @@
 //! | `auth`, `permits` | who a client is, and what it may |
 //! | `session` | what a client may say and what it is answered |
 //! | `status` | requests answered with a channel's last event |
+//! | `document` | what a service says about a channel |
 //! | `feed` | session-buddy's own protocol |
 //! | `operation` | subscribe and unsubscribe, which may wait for another shard |
+//! | `expel` | ending connections and subscriptions from outside |
 //! | `home` | sequencing, and serving other shards |
 //! | `remote` | being served by a channel's home |
 //! | `retention` | what the logs keep |
@@ -78,6 +80,7 @@ pub struct Hub {
     pub(super) skills: Skills,
     pub(super) statuses: Slab<PendingStatus>,
     pub(super) status_bytes: usize,
+    pub(super) document_bytes: usize,
     pub(super) lanes: Vec<LaneState>,
     pub(super) answers: VecDeque<(ShardId, Notice)>,
     pub(super) retained: Retained,
@@ -153,6 +156,7 @@ impl Hub {
             skills: Skills::new(),
             statuses: Slab::new(),
             status_bytes: 0,
+            document_bytes: 0,
             lanes: (0..shards).map(|_| LaneState::default()).collect(),
             answers: VecDeque::new(),
             retained: Retained::default(),

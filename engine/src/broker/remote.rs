@@ -42,9 +42,9 @@ impl Hub {
                     self.resume_operations(now, index, false);
                 }
             }
-            Notice::Recalled { ticket, last } => {
+            Notice::Recalled { ticket, told } => {
                 self.lanes[from.index()].open -= 1;
-                self.handle_recalled(now, ticket, last.as_deref());
+                self.handle_recalled(now, ticket, told.as_ref());
             }
             Notice::Published { ticket, seq } => {
                 self.lanes[from.index()].open -= 1;

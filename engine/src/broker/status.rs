@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::close::Phase;
+use super::document::Told;
 use super::effect;
 use super::frame::Frame;
 use super::hub::Hub;
@@ -73,8 +74,8 @@ impl Hub {
     fn ask_home(&mut self, now: Now, channel: ChannelName, pending: PendingStatus) {
         let home = Hub::home_of(&channel, self.shards);
         if home == self.shard {
-            let last = self.last_event(&channel);
-            return self.tell_status(now, &pending, last.as_deref());
+            let told = self.told(&channel);
+            return self.tell_status(now, &pending, told.as_ref());
         }
         let lane = &mut self.lanes[home.index()];
         if lane.open >= per_lane(LANE_CREDITS, self.shards) {
@@ -85,18 +86,13 @@ impl Hub {
         lane.publishes.push_back(effect::Request::Recall { ticket, channel });
     }
 
-    /// The last event of a channel homed here.
-    pub(super) fn last_event(&self, channel: &ChannelName) -> Option<Arc<Frame>> {
-        self.channels[self.channels.find(channel)?].last.clone()
-    }
-
     /// The channel's home has answered.
-    pub(super) fn handle_recalled(&mut self, now: Now, ticket: u32, last: Option<&Frame>) {
+    pub(super) fn handle_recalled(&mut self, now: Now, ticket: u32, told: Option<&Told>) {
         let pending = self.statuses.remove(ticket as usize);
-        self.tell_status(now, &pending, last);
+        self.tell_status(now, &pending, told);
     }
 
-    fn tell_status(&mut self, now: Now, pending: &PendingStatus, last: Option<&Frame>) {
+    fn tell_status(&mut self, now: Now, pending: &PendingStatus, told: Option<&Told>) {
         let PendingStatus { key, correlation, request, id } = pending;
         if self.connections.get(*key).is_none_or(|c| c.phase != Phase::Open) {
             return;
@@ -104,7 +100,7 @@ impl Hub {
         let config = self.config.clone();
         let request = &config[self.connections[key.index].service].requests[*request];
         let id = request.key.as_deref().map(|key| (key, &**id));
-        let data = status::answer(id, last.map(Frame::text));
+        let data = status::answer(id, told.map(Told::said));
         let stamp = self.stamp(now);
         let mut out = Vec::new();
         self.encoder.response(stamp, correlation.as_deref(), &request.event, &data, &mut out);
@@ -121,11 +117,13 @@ impl Hub {
         }
     }
 
-    /// Whether a channel that is otherwise of no use stays for its last event.
+    /// Whether a channel that is otherwise of no use stays for its document or last event.
     pub(super) fn is_remembered(&self, now: Time, index: u32) -> bool {
-        let last = self.channels[index].last.as_ref();
-        last.is_some_and(|last| now.since(last.accepted_at) < STATUS_AGE)
-            && self.status_bytes <= STATUS_BYTES_PER_SHARD
-            && self.channels.len() <= MAX_CHANNELS_PER_SHARD / 2
+        let channel = &self.channels[index];
+        let last = channel.last.as_ref();
+        channel.document.is_some()
+            || last.is_some_and(|last| now.since(last.accepted_at) < STATUS_AGE)
+                && self.status_bytes <= STATUS_BYTES_PER_SHARD
+                && self.channels.len() <= MAX_CHANNELS_PER_SHARD / 2
     }
 }

@@ -13,7 +13,10 @@ use crate::config::Config;
 use crate::engine::{DrainReport, Lost};
 use crate::sync::{Bell, Heartbeat, Lane, Lodgings, MailboxReceiver, Quota};
 use crate::telemetry::Snapshot;
-use crate::types::{ChannelName, ConnectionKey, Publication, Seq, ServiceId, ShardId, Verdict};
+use crate::types::{
+    ChannelName, ConnectionKey, Expulsion, JsonObject, Publication, Seq, ServiceId, ShardId,
+    Verdict,
+};
 use crate::wire::Secret;
 
 /// What the control plane may ask of a shard, through its mailbox.
@@ -31,6 +34,16 @@ pub(crate) enum Command {
     Count { names: Arc<[ChannelName]>, reply: oneshot::Sender<Vec<u64>> },
     /// What became of a token: `Hub::handle_authenticated`.
     Authenticated { key: ConnectionKey, verdict: Verdict },
+    /// Put or take back a status document of a channel homed here: `Hub::set_document`.
+    SetDocument {
+        channel: ChannelName,
+        document: Option<Arc<JsonObject>>,
+        reply: oneshot::Sender<Result<bool, Lost>>,
+    },
+    /// Read one: `Hub::document`.
+    Document { channel: ChannelName, reply: oneshot::Sender<Option<Arc<JsonObject>>> },
+    /// End connections or subscriptions: `Hub::expel`.
+    Expel { expulsion: Arc<Expulsion>, from: u32, reply: oneshot::Sender<(u64, Option<u32>)> },
     /// Stop accepting, close everybody, answer when all are gone or `deadline` is over, and end.
     Drain { deadline: Instant, reply: oneshot::Sender<DrainReport> },
 }

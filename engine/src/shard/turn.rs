@@ -28,7 +28,7 @@ use super::seat::{Command, Question};
 use super::secure::Secure;
 use super::wake::Wake;
 use crate::broker::effect::Effect;
-use crate::broker::hub::{Admission, Hub, ReceiveEnd};
+use crate::broker::hub::{Admission, Hub, ReceiveEnd, Unswept};
 use crate::engine::{Lost, Saturated};
 use crate::limits::{RECEIVE_BUFFERS, TURN_MESSAGES};
 use crate::sync::{Bell, Heartbeat, Lodging, MailboxReceiver, Quota};
@@ -180,6 +180,16 @@ impl Turn {
             Command::Authenticated { key, verdict } => {
                 self.hub.handle_authenticated(now, key, verdict);
             }
+            Command::SetDocument { channel, document, reply } => {
+                let set = self.hub.set_document(now, &channel, document);
+                let _ = reply.send(set.map_err(|Unswept| self.lost()));
+            }
+            Command::Document { channel, reply } => {
+                let _ = reply.send(self.hub.document(&channel));
+            }
+            Command::Expel { expulsion, from, reply } => {
+                let _ = reply.send(self.hub.expel(now, &expulsion, from));
+            }
             Command::Drain { deadline, reply } => {
                 self.desk.close();
                 self.hub.begin_drain(now);
@@ -189,10 +199,15 @@ impl Turn {
     }
 
     fn publish(&mut self, now: Now, item: &Publication) -> Result<Seq, Lost> {
-        self.hub.publish(now, item).map_err(|_| match self.desk.is_closed() {
+        self.hub.publish(now, item).map_err(|Unswept| self.lost())
+    }
+
+    /// Why there is no room.
+    fn lost(&self) -> Lost {
+        match self.desk.is_closed() {
             true => Lost::Closed,
             false => Lost::Saturated(Saturated::NOW),
-        })
+        }
     }
 
     /// Returns whether some had to be left: no more than fill all receive buffers are taken.

@@ -232,6 +232,8 @@ labels! {
         AuthOverload = "auth_overload",
         /// Its token's time was over.
         TokenExpired = "token_expired",
+        /// The service it belongs to wanted it gone.
+        Expelled = "expelled",
         /// Its TLS keys were used up or could not be replaced.
         Keys = "keys",
     }
@@ -249,7 +251,9 @@ impl Close {
             | Close::SlowConsumer
             | Close::LaggardMemory
             | Close::AuthOverload => "1013",
-            Close::OutboxFull | Close::Unauthenticated | Close::TokenExpired => "1008",
+            Close::OutboxFull | Close::Unauthenticated | Close::TokenExpired | Close::Expelled => {
+                "1008"
+            }
             Close::Protocol => "1002",
             Close::InvalidUtf8 => "1007",
             Close::MessageTooBig => "1009",

@@ -15,10 +15,19 @@ pub fn asked<'a>(message: &Inbound<'a>, key: &str) -> Option<Cow<'a, str>> {
     value.and_then(string)
 }
 
-/// What a status request is answered with: the id it asks for, the status, and whatever else the
-/// channel's last event said. `last` is that event's envelope; an event about another id is none.
-pub fn answer(id: Option<(&str, &str)>, last: Option<&str>) -> Map<String, Value> {
-    let mut said = last.and_then(|last| read(last, id));
+/// What was said about a channel.
+#[derive(Clone, Copy, Debug)]
+pub enum Said<'a> {
+    /// The envelope of its last event.
+    Event(&'a str),
+    /// A status document.
+    Document(&'a str),
+}
+
+/// What a status request is answered with: the id it asks for, the status, and whatever else was
+/// said about the channel. What was said about another id is nothing.
+pub fn answer(id: Option<(&str, &str)>, said: Option<Said<'_>>) -> Map<String, Value> {
+    let mut said = said.and_then(|said| read(said, id));
     let status = said.as_ref().map_or_else(|| "not_found".into(), |(status, _)| status.clone());
     let mut data = said.take().map(|(_, data)| data).unwrap_or_default();
     if let Some((key, id)) = id {
@@ -28,16 +37,22 @@ pub fn answer(id: Option<(&str, &str)>, last: Option<&str>) -> Map<String, Value
     data
 }
 
-/// The status that an event tells, and its `data`.
-fn read(envelope: &str, id: Option<(&str, &str)>) -> Option<(Value, Map<String, Value>)> {
-    let [event, data] = members(envelope, &["event", "data"]).ok()?;
-    let data: Map<String, Value> = serde_json::from_str(data.map_or("{}", RawValue::get)).ok()?;
+/// The status that is told, and everything that is said with it.
+fn read(said: Said<'_>, id: Option<(&str, &str)>) -> Option<(Value, Map<String, Value>)> {
+    let (event, data) = match said {
+        Said::Document(data) => (None, data),
+        Said::Event(envelope) => {
+            let [event, data] = members(envelope, &["event", "data"]).ok()?;
+            (event.and_then(string), data.map_or("{}", RawValue::get))
+        }
+    };
+    let data: Map<String, Value> = serde_json::from_str(data).ok()?;
     if let Some((key, id)) = id
         && data.get(key).and_then(Value::as_str).is_some_and(|other| other != id)
     {
         return None;
     }
-    let event = event.and_then(string).unwrap_or_default();
+    let event = event.unwrap_or_default();
     // An event without a status tells one by its name: workflow.completed.
     let named = || Value::from(event.rsplit('.').next().unwrap_or_default());
     let status = data.get("status").cloned().unwrap_or_else(named);
@@ -52,7 +67,7 @@ mod tests {
 
     fn told(id: Option<(&str, &str)>, event: &str, data: &str) -> Value {
         let envelope = format!(r#"{{"id":"x","event":"{event}","data":{data},"seq":4}}"#);
-        Value::Object(answer(id, Some(&envelope)))
+        Value::Object(answer(id, Some(Said::Event(&envelope))))
     }
 
     #[test]
@@ -67,6 +82,15 @@ mod tests {
             json!({"pool_id": "p1", "status": {"state": "idle"}})
         );
         assert_eq!(told(None, "anomaly.detected", "{}"), json!({"status": "detected"}));
+    }
+
+    #[test]
+    fn a_document_is_told_as_it_is() {
+        let said = Some(Said::Document(r#"{"status":"idle","workers":3}"#));
+        let told = |id| Value::Object(answer(id, said));
+        assert_eq!(told(None), json!({"status": "idle", "workers": 3}));
+        let asked = json!({"pool_id": "p1", "status": "idle", "workers": 3});
+        assert_eq!(told(Some(("pool_id", "p1"))), asked);
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub(super) struct ApiError {
     code: &'static str,
     message: String,
     retry_after: Option<Duration>,
-    results: Option<Value>,
+    more: Option<(&'static str, Value)>,
 }
 
 impl ApiError {
@@ -22,7 +22,7 @@ impl ApiError {
         code: &'static str,
         message: impl Into<String>,
     ) -> ApiError {
-        ApiError { status, code, message: message.into(), retry_after: None, results: None }
+        ApiError { status, code, message: message.into(), retry_after: None, more: None }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> ApiError {
@@ -49,7 +49,13 @@ impl ApiError {
 
     /// What became of each message, where some were taken.
     pub(super) fn with_results(mut self, results: Value) -> ApiError {
-        self.results = Some(results);
+        self.more = Some(("results", results));
+        self
+    }
+
+    /// How far a stream of messages has come.
+    pub(super) fn with_summary(mut self, summary: Value) -> ApiError {
+        self.more = Some(("summary", summary));
         self
     }
 }
@@ -63,8 +69,8 @@ impl IntoResponse for ApiError {
             error.insert("retry_after".into(), after.as_secs_f64().into());
         }
         let mut body = json!({ "error": error });
-        if let Some(results) = self.results {
-            body["results"] = results;
+        if let Some((name, value)) = self.more {
+            body[name] = value;
         }
         let mut response = (self.status, axum::Json(body)).into_response();
         let headers = response.headers_mut();

@@ -38,6 +38,13 @@ pub fn post(address: SocketAddr, path: &str, body: &str) -> Answer {
     exchange(address, &head, body)
 }
 
+/// Sends a request with further headers, each ending in CRLF.
+pub fn send(address: SocketAddr, what: &str, headers: &str, body: &str) -> Answer {
+    let length = body.len();
+    let head = format!("{what} HTTP/1.1\r\nContent-Length: {length}\r\n{headers}");
+    exchange(address, &head, body)
+}
+
 fn exchange(address: SocketAddr, head: &str, body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).expect("connected");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");

@@ -68,6 +68,7 @@ fn serve(seat: Seat) {
             Command::Count { names, reply } => {
                 let _ = reply.send(vec![1; names.len()]);
             }
+            Command::Expel { .. } | Command::SetDocument { .. } | Command::Document { .. } => {}
             Command::Drain { reply, .. } => {
                 let _ = reply.send(DrainReport { closed: 10, cut: u64::from(seat.id.0) });
                 return;

@@ -1,5 +1,7 @@
 use super::*;
+use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH};
 use std::time::Duration;
+use uringcast_engine::Seq;
 
 const MAX: usize = 64;
 
@@ -19,11 +21,15 @@ fn futures<T, E: std::fmt::Debug>(body: impl Future<Output = Result<T, E>>) -> T
 #[test]
 fn one_object_and_a_list_of_objects_are_publications() {
     let one = parse_body(br#" {"event":"e","channel":"a:1","data":{ "x" : 1.50 }}"#, MAX).unwrap();
-    assert_eq!((one.len(), one[0].channel.as_str(), one[0].event.as_str()), (1, "a:1", "e"));
-    assert_eq!(one[0].data.as_str(), r#"{ "x" : 1.50 }"#, "data is passed on as it was written");
-    let body = br#"[{"channel":"a","event":"e"},{"channel":"\u00e9","event":"f","data":{}}]"#;
+    let first = &one[0].publication;
+    assert_eq!((one.len(), first.channel.as_str(), first.event.as_str()), (1, "a:1", "e"));
+    assert_eq!(first.data.as_str(), r#"{ "x" : 1.50 }"#, "data is passed on as it was written");
+    let body =
+        br#"[{"channel":"a","event":"e"},{"channel":"\u00e9","event":"f","data":{},"id":"7"}]"#;
     let two = parse_body(body, MAX).unwrap();
-    assert_eq!((two[0].data.as_str(), two[1].channel.as_str()), ("{}", "é"));
+    let [first, second] = [&two[0].publication, &two[1].publication];
+    assert_eq!((first.data.as_str(), second.channel.as_str()), ("{}", "é"));
+    assert_eq!((two[0].id.as_deref(), two[1].id.as_deref()), (None, Some("7")));
 }
 
 #[test]
@@ -42,6 +48,8 @@ fn bad_bodies_are_told_by_index_field_and_reason() {
         (br#"{"channel":"","event":"e"}"#, "channel is empty"),
         (br#"[{"channel":"a\u0000","event":"e"}]"#, "message 0: channel contains a control char"),
         (br#"{"channel":"a","event":""}"#, "event is empty"),
+        (br#"{"channel":"a","event":"e","id":""}"#, "id is empty"),
+        (br#"{"channel":"a","event":"e","id":null}"#, "invalid type: null"),
         (br#"{"channel":"a","event":"e","data":[1]}"#, "data is not a JSON object"),
         (br#"{"channel":"a","event":"e","data":{"x":}}"#, "expected value"),
         (b"{\"channel\":\"\xff\",\"event\":\"e\"}", "invalid unicode"),
@@ -79,7 +87,8 @@ fn too_much_is_413() {
 fn the_answer_is_202_only_when_every_message_has_its_position() {
     let channels = ["a", "b"].map(|name| ChannelName::parse(name).unwrap());
     let full = Lost::Saturated(Saturated { retry_after: Duration::from_millis(1_200) });
-    let told = |seqs: [Result<Seq, Lost>; 2]| {
+    let taken = |seq| Ok(Taken { seq: Seq(seq), repeat: false });
+    let told = |seqs: [Result<Taken, Lost>; 2]| {
         let response = answer(&channels, &seqs).into_response();
         let status = response.status().as_u16();
         let retry = response.headers().get("retry-after").map(|v| v.to_str().unwrap().to_owned());
@@ -88,9 +97,12 @@ fn the_answer_is_202_only_when_every_message_has_its_position() {
         (status, retry, body["results"].to_string())
     };
     let both = r#"[{"channel":"a","seq":7},{"channel":"b","seq":9}]"#;
-    assert_eq!(told([Ok(Seq(7)), Ok(Seq(9))]), (202, None, both.into()));
+    assert_eq!(told([taken(7), taken(9)]), (202, None, both.into()));
+    let again = Ok(Taken { seq: Seq(9), repeat: true });
+    let known = r#"[{"channel":"a","seq":7},{"channel":"b","duplicate":true,"seq":9}]"#;
+    assert_eq!(told([taken(7), again]), (202, None, known.into()));
     let half = r#"[{"channel":"a","seq":7},{"channel":"b","error":"saturated"}]"#;
-    assert_eq!(told([Ok(Seq(7)), Err(full)]), (503, Some("2".into()), half.into()));
+    assert_eq!(told([taken(7), Err(full)]), (503, Some("2".into()), half.into()));
     let ending = r#"[{"channel":"a","error":"saturated"},{"channel":"b","error":"draining"}]"#;
     assert_eq!(told([Err(full), Err(Lost::Closed)]), (503, None, ending.into()));
 }

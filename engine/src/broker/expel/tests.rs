@@ -1,0 +1,109 @@
+//! One hub, driven by hand.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::broker::lifecycle::Admission;
+use crate::config::{Config, Service};
+use crate::types::{ServiceId, ShardId};
+
+const MANY: usize = 600;
+
+fn hub(capacity: usize) -> Hub {
+    let services = vec![Service::default(), Service { name: "other".into(), ..Service::default() }];
+    let config = Config { services, ..Config::default() };
+    Hub::new(Arc::new(config), ShardId(0), 1, capacity, 7)
+}
+
+fn admit(hub: &mut Hub, service: u8) -> ConnectionKey {
+    let admission = Admission {
+        service: ServiceId(service),
+        peer: ([127, 0, 0, 1], 9).into(),
+        secure: false,
+        over_capacity: false,
+        canary: false,
+        token: None,
+        response: Vec::new(),
+    };
+    hub.admit(Now::default(), admission).unwrap()
+}
+
+fn name(text: &str) -> ChannelName {
+    ChannelName::parse(text).unwrap()
+}
+
+fn subscribe(hub: &mut Hub, key: ConnectionKey, channel: &str) {
+    let order = Order {
+        correlation: None,
+        list: false,
+        names: vec![name(channel).at(hub.connections[key.index].service)],
+        failed: Vec::new(),
+        action: Action::Subscribe { since: None },
+    };
+    assert!(hub.take_order(Now::default(), key, order));
+}
+
+fn expulsion(service: u8, target: Target, penalty: Penalty) -> Expulsion {
+    Expulsion { service: ServiceId(service), target, penalty }
+}
+
+fn id(hub: &Hub, key: ConnectionKey) -> String {
+    let nonce = hub.connections[key.index].nonce;
+    super::super::connection::connection_id(hub.shard, key, nonce).to_string()
+}
+
+#[test]
+fn an_expulsion_of_many_takes_several_bounded_steps() {
+    let mut hub = hub(MANY);
+    for _ in 0..MANY {
+        let key = admit(&mut hub, 0);
+        subscribe(&mut hub, key, "all");
+    }
+    let all = expulsion(0, Target::Channel(name("all")), Penalty::Disconnect);
+    let (mut sum, mut steps, mut next) = (0, 0, Some(0));
+    while let Some(from) = next {
+        let (count, rest) = hub.expel(Now::default(), &all, from);
+        assert!(count <= EXPULSIONS_AT_ONCE);
+        (sum, steps, next) = (sum + count, steps + 1, rest);
+    }
+    assert_eq!((sum, steps), (MANY as u64, 3));
+    assert_eq!(hub.subscribers(&[name("all")]), [0]);
+    assert_eq!(hub.expel(Now::default(), &all, 0), (0, None), "nobody is closed twice");
+}
+
+#[test]
+fn an_id_is_found_only_as_it_was_given_and_only_in_its_service() {
+    let mut hub = hub(4);
+    let (key, other) = (admit(&mut hub, 0), admit(&mut hub, 1));
+    let (own, others) = (id(&hub, key), id(&hub, other));
+    let mut forged = own.clone().into_bytes();
+    let last = forged.last_mut().unwrap();
+    *last = if *last == b'0' { b'1' } else { b'0' };
+    let forged = String::from_utf8(forged).unwrap();
+    let mut expel = |text: &str| {
+        let expulsion = expulsion(0, Target::Connection(text.into()), Penalty::Disconnect);
+        hub.expel(Now::default(), &expulsion, 0).0
+    };
+    assert_eq!([expel("no id"), expel(&forged), expel(&others)], [0; 3]);
+    assert_eq!([expel(&own), expel(&own)], [1, 0]);
+}
+
+#[test]
+fn subscriptions_end_one_or_all_and_the_connection_stays() {
+    let mut hub = hub(4);
+    let (key, other) = (admit(&mut hub, 0), admit(&mut hub, 0));
+    for channel in ["a", "b", "c"] {
+        subscribe(&mut hub, key, channel);
+        subscribe(&mut hub, other, channel);
+    }
+    let names = ["a", "b", "c"].map(name);
+    let one = Penalty::Unsubscribe(Some(name("a")));
+    let one = expulsion(0, Target::Channel(name("a")), one);
+    assert_eq!(hub.expel(Now::default(), &one, 0), (2, None));
+    assert_eq!(hub.subscribers(&names), [0, 2, 2]);
+    let target = Target::Connection(id(&hub, key));
+    let all = expulsion(0, target, Penalty::Unsubscribe(None));
+    assert_eq!(hub.expel(Now::default(), &all, 0), (2, None));
+    assert_eq!(hub.subscribers(&names), [0, 1, 1]);
+    assert!(hub.connections[key.index].phase == Phase::Open);
+}

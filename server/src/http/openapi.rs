@@ -1,0 +1,41 @@
+//! `GET /v1/openapi.json`: the description of this port, held against it by tests.
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+const DOCUMENT: &str = include_str!("openapi.json");
+
+pub(super) async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    /// Not for services, but for whoever looks into the server.
+    const UNLISTED: [&str; 1] = ["/debug/latency"];
+
+    #[test]
+    fn the_document_has_every_route_and_no_other() {
+        let document: Value = serde_json::from_str(super::DOCUMENT).unwrap();
+        let described: BTreeSet<String> =
+            document["paths"].as_object().unwrap().keys().cloned().collect();
+        let source = include_str!("../http.rs");
+        let router = source.split("pub fn control_router").nth(1).unwrap();
+        let router = router.split("\n}\n").next().unwrap();
+        let routes = router.split(".route(").skip(1).map(|rest| rest.split('"').nth(1).unwrap());
+        let of_a_service = ["/publish", "/publish/raw", "/disconnect", "/unsubscribe", "/channels"];
+        let full = |path: &str| match of_a_service.iter().any(|own| path == *own)
+            || path.starts_with("/channels/")
+        {
+            true => format!("/v1{path}"),
+            false => path.to_owned(),
+        };
+        let routes: BTreeSet<String> =
+            routes.filter(|path| !UNLISTED.contains(path)).map(full).collect();
+        assert_eq!(described, routes);
+    }
+}

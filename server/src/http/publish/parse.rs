@@ -1,0 +1,113 @@
+//! Messages as publishers write them.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use uringcast_engine::{ChannelName, EventName, JsonObject, NameError, Publication};
+
+use super::submit::Message;
+use crate::http::error::ApiError;
+use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH};
+
+/// One message as publishers write it; without `data` it is `{}`, as in the envelope.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Item<'a> {
+    #[serde(borrow)]
+    channel: Cow<'a, str>,
+    #[serde(borrow)]
+    event: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    data: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "some")]
+    id: Option<Box<str>>,
+}
+
+/// Keeps a null, which is an error, apart from nothing at all, which is not.
+fn present<'de: 'a, 'a, D>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Likewise: a null is no id.
+fn some<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str>>, D::Error> {
+    <Box<str>>::deserialize(deserializer).map(Some)
+}
+
+/// Reads one object or a list of them; messages name the index and the field.
+pub(super) fn parse_body(body: &[u8], max_data: usize) -> Result<Vec<Message>, ApiError> {
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
+        return Ok(vec![parse_item(&"", body, max_data)?]);
+    }
+    let items: Vec<&RawValue> = serde_json::from_slice(body)
+        .map_err(|error| ApiError::bad_request(short(format!("the body is no list: {error}"))))?;
+    if items.is_empty() {
+        return Err(ApiError::bad_request("the list is empty"));
+    }
+    if items.len() > MAX_PUBLISH_BATCH {
+        let text = format!("{} messages are more than {MAX_PUBLISH_BATCH}", items.len());
+        return Err(ApiError::too_large(text));
+    }
+    let one = |(i, item): (usize, &&RawValue)| {
+        parse_item(&format_args!("message {i}: "), item.get().as_bytes(), max_data)
+    };
+    items.iter().enumerate().map(one).collect()
+}
+
+/// Reads one message. What it complains about it names by `place`.
+pub(super) fn parse_item(
+    place: &dyn Display,
+    bytes: &[u8],
+    max_data: usize,
+) -> Result<Message, ApiError> {
+    let item: Item<'_> = serde_json::from_slice(bytes)
+        .map_err(|error| ApiError::bad_request(short(format!("{place}{error}"))))?;
+    let data = match item.data {
+        Some(raw) => JsonObject::from_raw(raw),
+        None => JsonObject::parse(b"{}"),
+    };
+    let data = data.map_err(|error| ApiError::bad_request(format!("{place}data {error}")))?;
+    let publication = publication(place, &item.channel, &item.event, data, max_data)?;
+    if let Some(id) = &item.id {
+        check_id(id).map_err(|error| ApiError::bad_request(format!("{place}id {error}")))?;
+    }
+    Ok(Message { publication, id: item.id })
+}
+
+/// What an id may be: a key like a channel's name.
+pub(super) fn check_id(id: &str) -> Result<(), NameError> {
+    EventName::parse(id).map(drop)
+}
+
+pub(super) fn publication(
+    place: &dyn Display,
+    channel: &str,
+    event: &str,
+    data: JsonObject,
+    max_data: usize,
+) -> Result<Publication, ApiError> {
+    let bad = |field: &str, error| ApiError::bad_request(format!("{place}{field} {error}"));
+    let channel = ChannelName::parse(channel).map_err(|error| bad("channel", error))?;
+    let event = EventName::parse(event).map_err(|error| bad("event", error))?;
+    if data.as_str().len() > max_data {
+        let text = format!(
+            "{place}data has {} bytes, more than max_message_size = {max_data}",
+            data.as_str().len()
+        );
+        return Err(ApiError::too_large(text));
+    }
+    Ok(Publication { channel, event, data })
+}
+
+/// Cuts what may repeat a publisher's input.
+pub(in crate::http) fn short(mut text: String) -> String {
+    if text.len() > MAX_ERROR_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_ERROR_TEXT));
+        text.push('…');
+    }
+    text
+}

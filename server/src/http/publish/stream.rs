@@ -1,0 +1,240 @@
+//! `POST /v1/publish` with one message a line, for as long as the publisher likes.
+//!
+//! What the engine has no room for is tried again, and nothing is read meanwhile: a publisher that
+//! is too fast is held up by its own connection. The answer is a summary at the end, since most
+//! HTTP clients read no answer before they have sent everything.
+
+use std::ops::Range;
+use std::time::Instant;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tokio::time::{sleep, timeout};
+use uringcast_engine::{Lost, Saturated};
+
+use super::idempotency_key;
+use super::parse::parse_item;
+use super::submit::{Message, Taken, submit};
+use crate::http::Control;
+use crate::http::auth::Caller;
+use crate::http::error::ApiError;
+use crate::http::service::Chosen;
+use crate::limits::{
+    HTTP_DRAIN, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY, PUBLISH_LINE_REST, PUBLISH_STREAM_IDLE,
+    PUBLISH_STREAM_PATIENCE,
+};
+
+/// Whether a request is one message a line.
+pub(in crate::http) fn is_stream(headers: &HeaderMap) -> bool {
+    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = media.and_then(|media| media.split(';').next()).unwrap_or_default().trim();
+    ["application/x-ndjson", "application/jsonl"]
+        .iter()
+        .any(|name| media.eq_ignore_ascii_case(name))
+}
+
+/// Reads and publishes to the end, or to the first line that cannot be published.
+pub(super) async fn publish(
+    control: &Control,
+    chosen: Chosen,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let key = idempotency_key(request.headers())?;
+    let max_data = control.publishing(chosen).max_data;
+    let mut stream = Stream { control, chosen, caller, key, max_data, done: Done::default() };
+    let mut body = request.into_body();
+    match stream.run(&mut body).await {
+        Ok(()) => {
+            let body = axum::Json(json!({ "summary": stream.done.summary() }));
+            Ok((StatusCode::ACCEPTED, body).into_response())
+        }
+        Err(error) => {
+            let _ = timeout(HTTP_DRAIN, discard(&mut body)).await;
+            Err(error.with_summary(stream.done.summary()))
+        }
+    }
+}
+
+/// Reads what is on its way, so that the publisher gets to read the answer: closing a socket with
+/// unread bytes resets it.
+async fn discard(body: &mut Body) {
+    let mut left = MAX_PUBLISH_BODY;
+    while let Some(Ok(frame)) = body.frame().await {
+        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
+struct Stream<'a> {
+    control: &'a Control,
+    chosen: Chosen,
+    caller: Caller,
+    key: Option<String>,
+    max_data: usize,
+    done: Done,
+}
+
+/// What has become of the lines so far.
+#[derive(Default)]
+struct Done {
+    /// Lines before the first that was not published.
+    lines: u64,
+    published: u64,
+    duplicates: u64,
+}
+
+impl Done {
+    fn summary(&self) -> Value {
+        let Done { lines, published, duplicates } = self;
+        json!({ "lines": lines, "published": published, "duplicates": duplicates })
+    }
+
+    fn count(&mut self, taken: Taken) {
+        match taken.repeat {
+            false => self.published += 1,
+            true => self.duplicates += 1,
+        }
+    }
+}
+
+impl Stream<'_> {
+    async fn run(&mut self, body: &mut Body) -> Result<(), ApiError> {
+        let mut buffer: Vec<u8> = Vec::new();
+        let mut searched = 0;
+        loop {
+            let frame = timeout(PUBLISH_STREAM_IDLE, body.frame()).await.map_err(|_| {
+                let text = format!("Nothing came for {} s.", PUBLISH_STREAM_IDLE.as_secs());
+                ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", text)
+            })?;
+            let Some(frame) = frame else { break };
+            let frame = frame.map_err(|_| ApiError::bad_request("the body could not be read"))?;
+            buffer.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
+            let end = memchr::memrchr(b'\n', &buffer[searched..]).map(|at| searched + at + 1);
+            if let Some(end) = end {
+                self.take(&buffer[..end]).await?;
+                buffer.drain(..end);
+            }
+            searched = buffer.len();
+            if buffer.len() > self.max_data + PUBLISH_LINE_REST {
+                let line = self.done.lines + 1;
+                let most = self.max_data + PUBLISH_LINE_REST;
+                let text = format!("line {line} has more than {most} bytes");
+                return Err(ApiError::too_large(text));
+            }
+        }
+        self.take(&buffer).await
+    }
+
+    /// Takes whole lines.
+    async fn take(&mut self, text: &[u8]) -> Result<(), ApiError> {
+        let mut lines = Vec::with_capacity(MAX_PUBLISH_BATCH);
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
+            if end > start || end < text.len() {
+                lines.push(start..end);
+            }
+            start = end + 1;
+            if lines.len() == MAX_PUBLISH_BATCH {
+                self.batch(text, &lines).await?;
+                lines.clear();
+            }
+        }
+        self.batch(text, &lines).await
+    }
+
+    /// One line, if its channel is the caller's.
+    fn read(&self, number: u64, line: &[u8]) -> Result<Message, ApiError> {
+        let message = parse_item(&format_args!("line {number}: "), line, self.max_data)?;
+        self.caller.may_publish(std::iter::once(&message.publication.channel))?;
+        Ok(message)
+    }
+
+    /// Publishes these lines, in their order in each channel.
+    async fn batch(&mut self, text: &[u8], lines: &[Range<usize>]) -> Result<(), ApiError> {
+        let first = self.done.lines + 1;
+        // Which of them are still to be published.
+        let mut left: Vec<usize> = (0..lines.len()).collect();
+        let mut fault = None;
+        let mut patience = Instant::now();
+        loop {
+            let (mut messages, mut places) = (Vec::new(), Vec::new());
+            for &place in &left {
+                let line = text[lines[place].clone()].trim_ascii();
+                if line.is_empty() {
+                    continue;
+                }
+                let number = first + place as u64;
+                match self.read(number, line) {
+                    Ok(mut message) => {
+                        if let Some(key) = &self.key {
+                            message.take_id(key, number);
+                        }
+                        messages.push(message);
+                        places.push(place);
+                    }
+                    Err(error) => {
+                        fault = Some((place, error));
+                        break;
+                    }
+                }
+            }
+            let tried = places.len();
+            let (lost, closed) = self.submit(messages, &places).await;
+            left = lost;
+            let end = fault.as_ref().map_or(lines.len(), |(place, _)| *place);
+            self.done.lines = first - 1 + left.first().copied().unwrap_or(end) as u64;
+            if closed {
+                return Err(ApiError::draining());
+            }
+            if left.is_empty() {
+                return fault.map_or(Ok(()), |(_, error)| Err(error));
+            }
+            if left.len() < tried {
+                patience = Instant::now();
+            }
+            if patience.elapsed() > PUBLISH_STREAM_PATIENCE {
+                let text = format!("The engine has no room for line {}.", self.done.lines + 1);
+                let wait = uringcast_engine::limits::BUSY_PAUSE;
+                return Err(ApiError::unavailable("saturated", text).retry_after(wait));
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Hands messages over. Returns the places of those that found no room, and whether the engine
+    /// is shutting down.
+    async fn submit(
+        &mut self,
+        messages: Vec<super::Message>,
+        places: &[usize],
+    ) -> (Vec<usize>, bool) {
+        if messages.is_empty() {
+            return (Vec::new(), false);
+        }
+        let results = match submit(self.control, self.chosen, messages).await {
+            Ok(results) => results,
+            Err(Saturated { .. }) => return (places.to_vec(), false),
+        };
+        let (mut lost, mut closed) = (Vec::new(), false);
+        for (&place, result) in places.iter().zip(results) {
+            match result {
+                Ok(taken) => self.done.count(taken),
+                Err(error) => {
+                    closed |= error == Lost::Closed;
+                    lost.push(place);
+                }
+            }
+        }
+        (lost, closed)
+    }
+}
+
+/// Between two tries: about what the engine takes to serve a full channel.
+const RETRY: std::time::Duration = std::time::Duration::from_millis(2);

@@ -1,0 +1,39 @@
+//! What docs/API.md shows is run as it stands there.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::process::Command;
+
+use support::ws::Client;
+use support::{Server, text, tools};
+
+#[test]
+fn a_service_s_own_broadcaster_publishes_with_the_ten_lines_of_the_document() {
+    const TEST: &str = "a_service_s_own_broadcaster_publishes_with_the_ten_lines_of_the_document";
+    let Some(python) = tools::python(TEST, "httpx").and_then(|_| tools::python(TEST, "python"))
+    else {
+        return;
+    };
+    let page = std::fs::read_to_string(tools::root().join("docs/API.md")).unwrap();
+    let snippet = page.split("<!-- broadcast -->\n```python\n").nth(1).unwrap();
+    let snippet = snippet.split("```").next().unwrap();
+    let written = snippet.lines().filter(|line| !line.is_empty()).count();
+    assert!(written <= 10, "{written} lines");
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    client.subscribe("workflow:1");
+    let call = r#"print(broadcast("workflow:1", "workflow.started", {"name": "Überweisung"}))"#;
+    let output = Command::new(python)
+        .args(["-c", &format!("{snippet}\n{call}\n")])
+        .env("URINGCAST", format!("http://{}", server.control))
+        .output()
+        .unwrap();
+    assert_eq!((text(&*output.stdout), text(&*output.stderr)), ("1\n".into(), String::new()));
+    let event = client.message();
+    assert_eq!(
+        (&event["event"], &event["room"]),
+        (&"workflow.started".into(), &"workflow:1".into())
+    );
+    assert_eq!(event["data"]["name"], "Überweisung");
+}

@@ -1,0 +1,127 @@
+//! What else a service may do over HTTP: send clients away, end subscriptions, say a status.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::Server;
+use support::http;
+use support::ws::{CLOSE, Client, FIN};
+
+fn post(server: &Server, path: &str, body: &Value) -> (u16, Value) {
+    let answer = http::post(server.control, path, &body.to_string());
+    (answer.status, serde_json::from_str(&answer.body).unwrap())
+}
+
+fn closed(client: &mut Client) -> (u16, String) {
+    let frame = client.frame().unwrap();
+    assert_eq!(frame.first, FIN | CLOSE);
+    let code = u16::from_be_bytes([frame.payload[0], frame.payload[1]]);
+    (code, String::from_utf8(frame.payload[2..].to_vec()).unwrap())
+}
+
+/// A client and the id it was welcomed with.
+fn connect(server: &Server) -> (Client, String) {
+    let mut client = Client::upgrade(std::net::TcpStream::connect(server.clients[0]).unwrap());
+    let id = client.message()["data"]["connection_id"].as_str().unwrap().to_owned();
+    (client, id)
+}
+
+#[test]
+fn clients_are_sent_away_by_id_and_by_channel() {
+    let server = Server::start("--shards=2");
+    let (mut one, id) = connect(&server);
+    let (mut two, _) = connect(&server);
+    let (mut three, _) = connect(&server);
+    two.subscribe("room:1");
+    three.subscribe("room:2");
+    let away = (1008, "Disconnected by the service".to_owned());
+    let (status, answer) = post(&server, "/v1/disconnect", &json!({ "connection": id }));
+    assert_eq!((status, answer), (200, json!({"disconnected": 1})));
+    assert_eq!(closed(&mut one), away);
+    let room = json!({"channel": "room:1"});
+    assert_eq!(post(&server, "/v1/disconnect", &room).1, json!({"disconnected": 1}));
+    assert_eq!(closed(&mut two), away);
+    assert_eq!(post(&server, "/v1/disconnect", &room).1, json!({"disconnected": 0}));
+    let gone = json!({ "connection": id });
+    assert_eq!(post(&server, "/v1/disconnect", &gone).1, json!({"disconnected": 0}));
+    three.assert_alive();
+    server.wait_metric("uringcast_closes_total", "expelled", 2.0);
+}
+
+#[test]
+fn subscriptions_are_ended_and_the_client_is_told() {
+    let server = Server::start("--shards=2");
+    let (mut one, id) = connect(&server);
+    let (mut two, _) = connect(&server);
+    for channel in ["a", "b", "c"] {
+        one.subscribe(channel);
+    }
+    two.subscribe("a");
+    let ask = |body: Value| post(&server, "/v1/unsubscribe", &body).1;
+    assert_eq!(ask(json!({"channel": "b", "connection": id})), json!({"unsubscribed": 1}));
+    let told = one.message();
+    let expected = (&json!("unsubscribe"), &json!({"status": "unsubscribed", "channel": "b"}));
+    assert_eq!((&told["event"], &told["data"]), expected);
+    assert_eq!(told["correlation_id"], Value::Null);
+    assert_eq!(ask(json!({"channel": "a"})), json!({"unsubscribed": 2}));
+    assert_eq!(two.message()["data"]["channel"], "a");
+    one.message();
+    assert_eq!(ask(json!({ "connection": id })), json!({"unsubscribed": 1}));
+    assert_eq!(one.message()["data"]["channels"], json!(["c"]));
+    server.publish("a", "{}");
+    one.assert_alive();
+    two.assert_alive();
+}
+
+#[test]
+fn a_bad_request_says_what_to_name() {
+    let server = Server::start("");
+    for body in [
+        json!({}),
+        json!({"connection": "x", "user": "y"}),
+        json!({"connection": "x", "channel": "y"}),
+        json!({"connection": null}),
+        json!({"channel": ""}),
+        json!([]),
+        json!({"who": "x"}),
+    ] {
+        let (status, answer) = post(&server, "/v1/disconnect", &body);
+        assert_eq!((status, &answer["error"]["code"]), (400, &json!("bad_request")), "{body}");
+    }
+    assert_eq!(post(&server, "/v1/unsubscribe", &json!({})).0, 400);
+    let nobody = json!({"connection": "no id"});
+    assert_eq!(post(&server, "/v1/disconnect", &nobody).1, json!({"disconnected": 0}));
+}
+
+#[test]
+fn a_status_document_answers_status_requests_before_the_last_event() {
+    let server = Server::start("--preset=mahavishnu --shards=2");
+    let mut client = Client::connect(&server);
+    let mut ask = || {
+        let request =
+            json!({"type": "request", "event": "get_pool_status", "data": {"pool_id": "p1"}});
+        client.ask(&request)["data"].clone()
+    };
+    let status = |method: &str, body: &str| {
+        let what = format!("{method} /v1/channels/pool:p1/status");
+        let answer = http::send(server.control, &what, "", body);
+        (answer.status, answer.body)
+    };
+    let none = json!({"pool_id": "p1", "status": "not_found"});
+    assert_eq!((ask(), status("GET", "").0), (none, 404));
+    server.publish("pool:p1", r#"{"workers":2}"#);
+    let event = json!({"pool_id": "p1", "status": "test", "workers": 2});
+    assert_eq!(ask(), event);
+    let document = r#"{"status": "idle", "workers": 3}"#;
+    assert_eq!(status("PUT", document).0, 204);
+    assert_eq!(ask(), json!({"pool_id": "p1", "status": "idle", "workers": 3}));
+    assert_eq!(status("GET", ""), (200, document.into()));
+    assert_eq!((status("DELETE", "").0, status("DELETE", "").0), (204, 404));
+    assert_eq!(ask(), event);
+    for bad in ["", "[]", "{}", "7", r#"{"status":}"#] {
+        assert_eq!(status("PUT", bad).0, 400, "{bad}");
+    }
+    let large = format!(r#"{{"status":"{}"}}"#, "x".repeat(64 << 10));
+    assert_eq!(status("PUT", &large).0, 413);
+}

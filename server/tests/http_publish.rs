@@ -1,0 +1,181 @@
+//! Publishing over HTTP: once by id, in streams, and what a full engine answers.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+use support::http::{self, Answer};
+use support::ws::Client;
+use support::{PATIENCE, Server};
+
+const LINES: &str = "Content-Type: application/x-ndjson\r\n";
+
+fn body(answer: &Answer) -> Value {
+    serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("no JSON: {}", answer.body))
+}
+
+fn publish(server: &Server, headers: &str, messages: &Value) -> (u16, Value) {
+    let answer = http::send(server.control, "POST /v1/publish", headers, &messages.to_string());
+    (answer.status, body(&answer))
+}
+
+fn lines(server: &Server, text: &str) -> (u16, Value) {
+    let answer = http::send(server.control, "POST /v1/publish", LINES, text);
+    (answer.status, body(&answer))
+}
+
+/// `data.n` of the next events.
+fn numbers(client: &mut Client, count: usize) -> Vec<u64> {
+    (0..count).map(|_| client.message()["data"]["n"].as_u64().unwrap()).collect()
+}
+
+fn message(n: u64) -> Value {
+    json!({"channel": "c", "event": "e", "data": {"n": n}})
+}
+
+#[test]
+fn a_message_with_an_id_is_published_once() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    client.subscribe("c");
+    let mut first = message(1);
+    first["id"] = "a".into();
+    assert_eq!(publish(&server, "", &first).1["results"], json!([{"channel": "c", "seq": 1}]));
+    let mixed = json!([first, message(2), first]);
+    let again = json!({"channel": "c", "seq": 1, "duplicate": true});
+    let results = json!([again, {"channel": "c", "seq": 2}, again]);
+    assert_eq!(publish(&server, "", &mixed), (202, json!({ "results": results })));
+    let mut twice = message(3);
+    twice["id"] = "b".into();
+    let twice = publish(&server, "", &json!([twice, twice])).1;
+    assert_eq!(twice["results"][1], json!({"channel": "c", "seq": 3, "duplicate": true}));
+    publish(&server, "", &message(4));
+    assert_eq!(numbers(&mut client, 4), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_request_with_an_idempotency_key_is_published_once() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    client.subscribe("c");
+    let key = "Idempotency-Key: 8f2c\r\n";
+    let batch = json!([message(1), message(2)]);
+    for repeat in [false, true] {
+        let (status, answer) = publish(&server, key, &batch);
+        assert_eq!((status, &answer["results"][1]["seq"]), (202, &json!(2)));
+        assert_eq!(answer["results"][1]["duplicate"] == true, repeat, "{answer}");
+    }
+    let raw = "POST /v1/publish/raw?channel=c&event=e";
+    for _ in 0..2 {
+        let headers = "Idempotency-Key: other\r\n";
+        let answer = body(&http::send(server.control, raw, headers, r#"{"n":3}"#));
+        assert_eq!(answer["results"][0]["seq"], 3);
+    }
+    assert_eq!(publish(&server, "Idempotency-Key: \r\n", &batch).0, 400);
+    publish(&server, "", &message(4));
+    assert_eq!(numbers(&mut client, 4), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_batch_that_found_no_room_is_completed_by_its_repeat() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    client.subscribe("c");
+    // More than a channel holds before its subscribers are served.
+    let pad = "x".repeat(12 << 10);
+    let one = |n| json!({"channel": "c", "event": "e", "data": {"n": n, "pad": pad}});
+    let batch: Value = (0..1_000).map(one).collect();
+    let key = "Idempotency-Key: large\r\n";
+    let answer = http::send(server.control, "POST /v1/publish", key, &batch.to_string());
+    assert_eq!(answer.status, 503, "{}", &answer.body[..answer.body.len().min(200)]);
+    assert!(answer.head.to_ascii_lowercase().contains("\r\nretry-after: 1\r\n"), "{}", answer.head);
+    assert_eq!(body(&answer)["error"]["code"], "saturated");
+    let reader = std::thread::spawn(move || numbers(&mut client, 1_000));
+    support::until("the rest to find room", || {
+        let answer = http::send(server.control, "POST /v1/publish", key, &batch.to_string());
+        (answer.status == 202).then_some(())
+    });
+    assert_eq!(reader.join().unwrap(), (0..1_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stream_is_published_line_by_line_in_order() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    client.subscribe("c");
+    let text: String = (0..5_000).map(|n| format!("{}\r\n", message(n))).collect();
+    let reader = std::thread::spawn(move || numbers(&mut client, 5_000));
+    let (status, answer) = lines(&server, &text);
+    let summary = json!({"lines": 5_000, "published": 5_000, "duplicates": 0});
+    assert_eq!((status, &answer["summary"]), (202, &summary), "{answer}");
+    assert_eq!(reader.join().unwrap(), (0..5_000).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_stream_is_published_while_it_goes_on() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    client.subscribe("c");
+    let mut stream = TcpStream::connect(server.control).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!(
+        "POST /v1/publish HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{LINES}\
+         Transfer-Encoding: chunked\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut chunk = |text: &str| {
+        stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes()).unwrap();
+    };
+    let text = message(1).to_string();
+    chunk(&text[..10]);
+    chunk(&format!("{}\n\n", &text[10..]));
+    assert_eq!(numbers(&mut client, 1), [1]);
+    chunk(&message(2).to_string());
+    chunk("");
+    assert_eq!(numbers(&mut client, 1), [2], "the last line needs no end");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = Answer::parse(&answer);
+    let summary = json!({"lines": 3, "published": 2, "duplicates": 0});
+    assert_eq!((answer.status, &body(&answer)["summary"]), (202, &summary));
+}
+
+#[test]
+fn a_stream_ends_at_a_bad_line_and_can_be_sent_again_from_there() {
+    let server = Server::start("");
+    let with_id = |n: u64| {
+        let mut message = message(n);
+        message["id"] = n.to_string().into();
+        format!("{message}\n")
+    };
+    let bad = "{\"channel\":\"\",\"event\":\"e\"}\n";
+    let text = format!("{}\n{}{bad}{}", with_id(1), with_id(2), with_id(3));
+    let (status, answer) = lines(&server, &text);
+    assert_eq!((status, &answer["error"]["message"]), (400, &json!("line 4: channel is empty")));
+    assert_eq!(answer["summary"], json!({"lines": 3, "published": 2, "duplicates": 0}));
+    let (status, answer) = lines(&server, &text.replace(bad, ""));
+    assert_eq!((status, &answer["summary"]["duplicates"]), (202, &json!(2)));
+    assert_eq!(answer["summary"]["published"], 1);
+}
+
+#[test]
+fn a_stream_has_bounds_and_may_have_a_key() {
+    let server = Server::start("--max-message-size=1KiB");
+    let long = format!("{}\n{{\"x\":\"{}", message(1), "y".repeat(64 << 10));
+    let (status, answer) = lines(&server, &long);
+    let said = answer["error"]["message"].as_str().unwrap();
+    assert_eq!((status, said), (413, "line 2 has more than 9216 bytes"));
+    assert_eq!(answer["summary"]["published"], 1);
+    let headers = format!("{LINES}Idempotency-Key: a\r\n");
+    let text = format!("{}\n{}\n", message(2), message(3));
+    for (published, duplicates) in [(2, 0), (0, 2)] {
+        let answer = body(&http::send(server.control, "POST /v1/publish", &headers, &text));
+        let summary = json!({"lines": 2, "published": published, "duplicates": duplicates});
+        assert_eq!(answer["summary"], summary);
+    }
+    let nothing = json!({"lines": 0, "published": 0, "duplicates": 0});
+    assert_eq!(lines(&server, ""), (202, json!({ "summary": nothing })));
+}
