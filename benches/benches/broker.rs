@@ -2,8 +2,12 @@
 
 use std::hint::black_box;
 
+use std::time::{Duration, Instant};
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use uringcast_benches::{NoLanes, Nowhere, at, hub, publication};
+use uringcast_benches::{NoLanes, Nowhere, admit, at, client_text, hub, publication, say, settle};
+use uringcast_engine::broker::hub::Hub;
+use uringcast_engine::{ConnectionKey, ServiceId};
 
 fn sweep(c: &mut Criterion) {
     let mut group = c.benchmark_group("publish and sweep");
@@ -23,5 +27,112 @@ fn sweep(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, sweep);
+/// As many channels as messages: each is dirty by itself and costs its own sweep.
+fn channels(c: &mut Criterion) {
+    const CHANNELS: usize = 1_000;
+    let mut hub = hub(0);
+    for _ in 0..10 {
+        let key = admit(&mut hub);
+        for channel in 0..CHANNELS {
+            say(&mut hub, key, &format!(r#"{{"type":"subscribe","room":"bench:{channel}"}}"#));
+        }
+        settle(&mut hub);
+    }
+    let publications: Vec<_> =
+        (0..CHANNELS).map(|channel| publication(&format!("bench:{channel}"), 128)).collect();
+    let (mut outlet, mut ns) = (Nowhere::default(), 1_000_000_u64);
+    let mut group = c.benchmark_group("publish to 64 channels in turn");
+    group.throughput(Throughput::Elements(64));
+    let mut next = 0;
+    group.bench_function("10 subscribers each", |b| {
+        b.iter(|| {
+            ns += 1_000;
+            for _ in 0..64 {
+                hub.publish(at(ns), &publications[next % CHANNELS]).expect("nothing is unswept");
+                next += 1;
+            }
+            while hub.poll_transmit(at(ns), &mut outlet, &mut NoLanes) {}
+            black_box(outlet.writes)
+        });
+    });
+}
+
+/// A log without listeners: encode, append, drop the oldest of 1,000.
+fn append(c: &mut Criterion) {
+    let (mut hub, publication, mut ns) = (hub(0), publication("bench:0", 128), 1_000_u64);
+    c.bench_function("publish to a full log nobody listens to", |b| {
+        b.iter(|| {
+            ns += 1_000;
+            black_box(hub.publish(at(ns), &publication).is_ok());
+            hub.poll_transmit(at(ns), &mut Nowhere::default(), &mut NoLanes)
+        });
+    });
+}
+
+/// A client that missed 1,000 messages: finding them, and writing them in chunks.
+fn catch_up(c: &mut Criterion) {
+    let mut hub = hub(0);
+    for ns in 0..1_000 {
+        hub.publish(at(ns), &publication("bench:0", 128)).expect("room");
+        settle(&mut hub);
+    }
+    let epoch = hub.channels(ServiceId(0), 0, 1).0[0].epoch;
+    let since = format!(r#"{{"since":{{"epoch":"{epoch}","seq":0}}}}"#);
+    let since = format!(r#"{{"type":"subscribe","room":"bench:0","data":{since}}}"#);
+    let key = admit(&mut hub);
+    settle(&mut hub);
+    let mut group = c.benchmark_group("catch up");
+    group.throughput(Throughput::Elements(1_000));
+    group.bench_function("1,000 frames of a log", |b| {
+        b.iter(|| {
+            say(&mut hub, key, &since);
+            settle(&mut hub);
+            say(&mut hub, key, r#"{"type":"unsubscribe","room":"bench:0"}"#);
+            settle(&mut hub);
+        });
+    });
+}
+
+/// Leaves and joins a channel of 10,000, each of these connections once.
+fn leave_and_join(hub: &mut Hub, leave: &[u8], join: &[u8]) {
+    for index in (0..CHURN * 97).step_by(97) {
+        let key = ConnectionKey { index, generation: 0 };
+        hub.handle_received(at(0), key, &mut leave.to_vec());
+        hub.handle_received(at(0), key, &mut join.to_vec());
+    }
+}
+
+/// Connections that leave and join at a time.
+const CHURN: u32 = 100;
+
+fn churn(c: &mut Criterion) {
+    let mut hub = hub(10_000);
+    let leave = client_text(r#"{"type":"unsubscribe","room":"bench:0"}"#);
+    let join = client_text(r#"{"type":"subscribe","room":"bench:0"}"#);
+    let publication = publication("bench:0", 128);
+    let mut group = c.benchmark_group("leave and join a channel of 10,000");
+    group.throughput(Throughput::Elements(CHURN.into()));
+    for sweeping in [false, true] {
+        group.bench_function(if sweeping { "during a sweep" } else { "at rest" }, |b| {
+            b.iter_custom(|rounds| {
+                let mut sum = Duration::ZERO;
+                for _ in 0..rounds {
+                    if sweeping {
+                        hub.publish(at(0), &publication).expect("room");
+                        // One slice: the sweep goes on with the next.
+                        let outlet = &mut Nowhere::default();
+                        assert!(hub.poll_transmit(at(0), outlet, &mut NoLanes));
+                    }
+                    let start = Instant::now();
+                    leave_and_join(&mut hub, &leave, &join);
+                    sum += start.elapsed();
+                    settle(&mut hub);
+                }
+                sum
+            });
+        });
+    }
+}
+
+criterion_group!(benches, sweep, channels, append, catch_up, churn);
 criterion_main!(benches);

@@ -4,11 +4,49 @@ use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use uringcast_benches::{client_text, publication};
-use uringcast_engine::Seq;
 use uringcast_engine::wire::encoder::{Encoder, Stamp};
 use uringcast_engine::wire::envelope::Inbound;
-use uringcast_engine::wire::frame::Reader;
+use uringcast_engine::wire::frame::{self, Opcode, Reader};
 use uringcast_engine::wire::request::Request;
+use uringcast_engine::wire::upgrade;
+use uringcast_engine::{ChannelName, Seq};
+
+fn encode_frame(c: &mut Criterion) {
+    let mut group = c.benchmark_group("encode a frame");
+    for bytes in [16, 128, 1_024, 16_384] {
+        let (payload, mut out) = (vec![b'a'; bytes], Vec::new());
+        group.throughput(Throughput::Bytes(bytes as u64));
+        group.bench_function(BenchmarkId::from_parameter(bytes), |b| {
+            b.iter(|| {
+                out.clear();
+                frame::encode(Opcode::Text, black_box(&payload), &mut out);
+                black_box(out.len())
+            });
+        });
+    }
+}
+
+fn answer(c: &mut Criterion) {
+    let channel = ChannelName::parse("bench:0").expect("a good name");
+    let (mut encoder, mut out) = (Encoder::default(), Vec::new());
+    c.bench_function("answer a publish request", |b| {
+        b.iter(|| {
+            out.clear();
+            let stamp = Stamp { id: [7; 16], unix_us: 1_700_000_000_000_000 };
+            encoder.published(stamp, Some("5f0e"), &channel, Seq(42), &mut out);
+            black_box(out.len())
+        });
+    });
+}
+
+fn let_in(c: &mut Criterion) {
+    let request = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+        Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    c.bench_function("read and answer an upgrade request", |b| {
+        b.iter(|| black_box(upgrade::parse(black_box(request), true)));
+    });
+}
 
 fn encode(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode a broadcast");
@@ -55,5 +93,5 @@ fn understand(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, encode, decode, understand);
+criterion_group!(benches, encode_frame, encode, decode, understand, answer, let_in);
 criterion_main!(benches);

@@ -4,6 +4,8 @@
 pub mod bare_ring;
 pub mod client;
 pub mod descriptors;
+pub mod line;
+pub mod tls;
 
 use std::sync::Arc;
 
@@ -13,7 +15,8 @@ use uringcast_engine::broker::outlet::{Flushed, Outlet, Payload};
 use uringcast_engine::limits::BATCH_ENTRIES;
 use uringcast_engine::wire::frame::Opcode;
 use uringcast_engine::{
-    ChannelName, Config, EventName, JsonObject, Now, Publication, Service, ServiceId, ShardId, Time,
+    ChannelName, Config, ConnectionKey, EventName, JsonObject, Now, Publication, Service,
+    ServiceId, ShardId, Time,
 };
 
 /// Takes every write and forgets it: what is left is the broker's own cost.
@@ -89,16 +92,31 @@ pub fn hub(subscribers: usize) -> Hub {
 pub fn hub_with(subscribers: usize, metrics: bool) -> Hub {
     let service = Service { message_rate: 0, ..Service::default() };
     let config = Config { metrics, ..Config::from(service) };
-    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, subscribers, 7);
-    let peer = "127.0.0.1:1".parse().expect("an address");
-    let subscribe = client_text(r#"{"type":"subscribe","room":"bench:0"}"#);
+    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, subscribers + 10, 7);
     for _ in 0..subscribers {
-        let service = ServiceId(0);
-        let admission =
-            Admission { service, peer, secure: false, over_capacity: false, canary: false };
-        let key = hub.admit(at(0), &admission).expect("room for all");
-        hub.handle_received(at(0), key, &mut subscribe.clone());
-        hub.poll_transmit(at(0), &mut Nowhere::default(), &mut NoLanes);
+        let key = admit(&mut hub);
+        say(&mut hub, key, r#"{"type":"subscribe","room":"bench:0"}"#);
+        settle(&mut hub);
     }
     hub
+}
+
+/// Lets in one more connection.
+pub fn admit(hub: &mut Hub) -> ConnectionKey {
+    let peer = "127.0.0.1:1".parse().expect("an address");
+    let (service, response) = (ServiceId(0), Vec::new());
+    let (secure, over_capacity, canary) = (false, false, false);
+    let admission = Admission { service, peer, secure, over_capacity, canary, response };
+    hub.admit(at(0), admission).expect("room for all")
+}
+
+/// A client says something.
+pub fn say(hub: &mut Hub, key: ConnectionKey, text: &str) {
+    hub.handle_received(at(0), key, &mut client_text(text));
+}
+
+/// Writes all that is due.
+pub fn settle(hub: &mut Hub) {
+    while hub.poll_transmit(at(0), &mut Nowhere::default(), &mut NoLanes) {}
+    while hub.poll_effect().is_some() {}
 }

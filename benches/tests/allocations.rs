@@ -1,10 +1,12 @@
 //! A healthy delivery allocates nothing (invariant 5): publishing to ten thousand subscribers takes
-//! as many allocations as publishing to ten.
+//! as many allocations as publishing to ten. And an idle connection holds what limits.rs adds up.
 
 use allocation_counter::measure;
-use uringcast_benches::{NoLanes, Nowhere, at, hub_with, publication};
+use uringcast_benches::{NoLanes, Nowhere, at, hub, hub_with, publication, say, settle};
+use uringcast_engine::broker::hub::Hub;
+use uringcast_engine::limits::{FURTHER_SUBSCRIPTION, IDLE_CONNECTION, SLOT_RECORD};
 use uringcast_engine::telemetry::{Close, Count, Gauge, MessageType, Recorder};
-use uringcast_engine::{ChannelName, ServiceId, ShardId};
+use uringcast_engine::{ChannelName, ConnectionKey, ServiceId, ShardId};
 
 /// Allocations of one publish and its whole sweep, once buffers have their size.
 fn allocations(subscribers: usize, metrics: bool) -> u64 {
@@ -62,4 +64,39 @@ fn the_recorder_s_verbs_allocate_nothing_once_each_was_used() {
     let mut twin = Some(twin);
     let swapped = measure(|| twin = Some(recorder.swap(twin.take())));
     assert_eq!(swapped.count_total, 0, "a twin that knows the classes is only cleared");
+}
+
+/// Bytes that `make` leaves allocated.
+fn held<T>(make: impl FnOnce() -> T) -> (T, i64) {
+    let mut made = None;
+    let held = measure(|| made = Some(make())).bytes_current;
+    (made.expect("it was made"), held)
+}
+
+/// Subscribes all to `channels` further channels.
+fn subscribe_further(hub: &mut Hub, subscribers: u32, channels: usize) {
+    for index in 0..subscribers {
+        for channel in 1..=channels {
+            let key = ConnectionKey { index, generation: 0 };
+            say(hub, key, &format!(r#"{{"type":"subscribe","room":"bench:{channel}"}}"#));
+        }
+        settle(hub);
+    }
+}
+
+#[test]
+fn an_idle_connection_and_its_subscriptions_hold_what_the_limits_say() {
+    const SUBSCRIBERS: u32 = 10_000;
+    const FURTHER: usize = 10;
+    let (_few, little) = held(|| hub(100));
+    let (mut many, much) = held(|| hub(SUBSCRIBERS as usize + 100));
+    let each = (much - little) as usize / SUBSCRIBERS as usize;
+    println!("{each} bytes a connection");
+    // The shell's record of the slot stands beside the broker's.
+    assert!(each > 0 && each <= IDLE_CONNECTION - SLOT_RECORD, "{each} bytes a connection");
+
+    let ((), further) = held(|| subscribe_further(&mut many, SUBSCRIBERS, FURTHER));
+    let each = further as usize / (SUBSCRIBERS as usize * FURTHER);
+    println!("{each} bytes a further subscription");
+    assert!(each > 0 && each <= FURTHER_SUBSCRIPTION, "{each} bytes a further subscription");
 }

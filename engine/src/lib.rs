@@ -56,10 +56,14 @@ pub mod telemetry;
 mod types;
 pub mod wire;
 
-pub use config::{CanaryKey, Config, Correlation, Protocol, Retention, Service};
+pub use config::{
+    CanaryKey, Config, Correlation, KernelTls, Protocol, Retention, Service, TlsSource,
+};
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
 };
+#[doc(hidden)]
+pub use shard::RingOutlet;
 pub use types::{
     ChannelName, ConnectionKey, Epoch, EventName, JsonObject, JsonObjectError, NameError, Now,
     Publication, Seq, ServiceId, ShardId, Time,

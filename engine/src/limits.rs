@@ -59,11 +59,11 @@ pub const INTEREST_LINGER: Duration = Duration::from_secs(5);
 pub const BATCH_ENTRIES: usize = 256;
 /// Pooled bytes (joined frames, sealed records) one submission may hold.
 pub const BATCH_BYTES: usize = 1 << 20;
-/// Bytes joined into one send of a coalesced sweep.
-pub const JOIN_BYTES: usize = 64 << 10;
+/// Bytes joined into one send of a coalesced sweep: docs/decisions/0006.
+pub const JOIN_BYTES: usize = 256 << 10;
 /// Deliveries of one turn; the rest of a large sweep waits for the next one, so that a small
-/// channel, a ping or an accept waits for a few milliseconds at most.
-pub const SLICE_DELIVERIES: usize = 1_024;
+/// channel waits for two slices at most: docs/decisions/0005 has the curve.
+pub const SLICE_DELIVERIES: usize = 256;
 /// Subscribe and unsubscribe requests of one connection that may wait for an earlier one to be
 /// answered by another shard.
 pub const MAX_WAITING_OPERATIONS: usize = 256;
@@ -113,6 +113,12 @@ pub const SLOT_RECORD: usize = 16;
 /// 4, the second of its last receive 4, its entry in a live set 4, which may have grown to twice
 /// what it holds.
 pub const IDLE_CONNECTION: usize = CONNECTION_RECORD + SLOT_RECORD + 4 + 4 + 2 * 4;
+/// Bytes of a connection's record of one subscription, where it has several: channel, place.
+pub const SUBSCRIPTION_RECORD: usize = 8;
+/// User-space bytes of each further subscription to a shared channel: its record and its entry in
+/// a live set, in tables that may have grown to twice what they hold. (The second subscription
+/// also pays for the box that holds the table: 32.)
+pub const FURTHER_SUBSCRIPTION: usize = 2 * SUBSCRIPTION_RECORD + 2 * 4;
 
 /// Buffers of a shard's receive ring: 64 for 1,000 sockets let one flooder take 63 of them.
 pub const RECEIVE_BUFFERS: u16 = 1_024;
@@ -127,6 +133,20 @@ pub const MAX_COMPLETIONS: usize = 65_536;
 /// Undecrypted TLS bytes kept for a connection: one record (RFC 8446 5.2: 16,384 + 256 and a
 /// header of 5) or the longest handshake message that rustls joins from several.
 pub const MAX_PARTIAL_RECORD: usize = 80 << 10;
+
+/// Records sent with one key before the connection is closed to get new ones: AES-GCM allows 2^24
+/// (RFC 8446 5.5), less some for what is under way and for the close itself.
+pub const MAX_TLS_RECORDS: u32 = (1 << 24) - (1 << 16);
+/// KeyUpdates and warnings one kernel-TLS peer may send: each costs two system calls, and no key
+/// of AES-GCM is worn before 2^24 records.
+pub const MAX_CONTROL_RECORDS: u16 = 1_024;
+/// Bytes read of a TLS record that is not application data: those that are allowed have 5.
+pub const MAX_CONTROL_RECORD: usize = 512;
+/// Bytes of a typical broadcast unless configured.
+pub const DEFAULT_TYPICAL_MESSAGE: usize = 1_024;
+/// Bytes of a typical broadcast from which kernel TLS costs less than TLS in user space
+/// (docs/decisions/0017-kernel-tls.md).
+pub const KERNEL_TLS_PAYS: usize = 16 << 10;
 
 /// The clock's tick: deadlines are met this exactly.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -155,6 +175,8 @@ pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(1);
 /// Handshakes under way on one shard; further connections wait in the listen queue.
 pub const MAX_HANDSHAKES: usize = 1_024;
+/// Connections taken from one listener before others of its shard go on: a millisecond's work.
+pub const ACCEPTS_PER_ROUND: usize = 64;
 /// Pause of a listener that has run out of descriptors, so that it does not spin.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes of a refused request that are read and thrown away after the answer: closing a socket
@@ -173,6 +195,7 @@ pub const SNAPSHOTS_WAITING: usize = 2;
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
 
 const _: () = assert!(IDLE_CONNECTION <= 256, "an idle connection stays small");
+const _: () = assert!(FURTHER_SUBSCRIPTION <= 32, "so does a further subscription");
 const _: () = assert!(BATCH_ENTRIES <= RING_ENTRIES as usize);
 const _: () = assert!(JOIN_BYTES <= BATCH_BYTES);
 const _: () = assert!(LAGGARD_CHUNK <= 16_384, "one TLS record");

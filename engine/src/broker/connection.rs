@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::close::Phase;
 use super::laggard::Laggard;
 use super::rate::Bucket;
-use crate::limits::CONNECTION_RECORD;
+use crate::limits::{CONNECTION_RECORD, SUBSCRIPTION_RECORD};
 use crate::types::{ConnectionKey, ServiceId, ShardId};
 use crate::wire::frame::Reader;
 
@@ -76,6 +76,8 @@ pub(crate) struct Subscription {
     pub(crate) channel: u32,
     pub(crate) position: u32,
 }
+
+const _: () = assert!(size_of::<Subscription>() <= SUBSCRIPTION_RECORD);
 
 /// Subscriptions ordered by channel index; most connections have one.
 #[derive(Debug, Default)]

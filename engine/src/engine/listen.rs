@@ -67,6 +67,8 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     socket.set_nonblocking(true)?;
     // A restart must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
+    // Accepted sockets inherit it: a system call less for each.
+    socket.set_tcp_nodelay(true)?;
     if address.is_ipv6() {
         // [::] beside 0.0.0.0 are two addresses, whatever net.ipv6.bindv6only says.
         socket.set_only_v6(true)?;

@@ -1,16 +1,18 @@
-//! Accepting: one task per listener, which never lets go of an accept under way (monoio 0.2.4
-//! leaks the descriptor of a cancelled one).
+//! Accepting: one task per listener, which waits until somebody is there and then takes all who
+//! are. An accept operation of its own for each would cost a round through the ring for each
+//! (docs/decisions/0013-accept-all-who-are-there.md).
 
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use monoio::net::TcpListener;
+use monoio::net::{TcpStream, UnixStream};
 
 use super::desk::{Acceptor, Desk};
 use super::greet::greet;
-use crate::limits::ACCEPT_PAUSE;
+use crate::config::TlsSource;
+use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND};
 use crate::telemetry::ConnectionError;
 use crate::types::ServiceId;
 
@@ -20,6 +22,8 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
 /// What an error of `accept` calls for.
 #[derive(Debug, PartialEq, Eq)]
 enum Trouble {
+    /// Nobody is there.
+    Nobody,
     /// This connection is lost; the next one may be fine.
     Passing,
     /// No descriptors or memory left, or nothing we know.
@@ -30,20 +34,33 @@ enum Trouble {
 #[derive(Clone)]
 pub(super) struct Host {
     pub service: ServiceId,
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<TlsSource>,
 }
 
-/// Accepts connections until the desk closes, and greets each in a task of its own.
-pub(super) async fn accept(listener: TcpListener, _acceptor: Acceptor, desk: Rc<Desk>, host: Host) {
+/// Accepts connections until the desk closes, and greets each in a task of its own. The listener
+/// is non-blocking; `somebody` tells when it has a connection.
+pub(super) async fn accept(
+    listener: TcpListener,
+    somebody: UnixStream,
+    _acceptor: Acceptor,
+    desk: Rc<Desk>,
+    host: Host,
+) {
     let mut complained: Option<Instant> = None;
+    let mut taken = 0;
     loop {
         desk.room().await;
         if desk.is_closed() {
             return;
         }
-        let error = match listener.accept().await {
+        let error = match take(&listener) {
             Ok((stream, peer)) => {
                 monoio::spawn(greet(stream, peer, desk.begin(), Rc::clone(&desk), host.clone()));
+                taken += 1;
+                if taken % ACCEPTS_PER_ROUND == 0 {
+                    // Somebody may still be there: this only lets the others go on.
+                    somebody.readable(true).await.expect("a listener can be polled");
+                }
                 continue;
             }
             Err(error) => error,
@@ -51,8 +68,13 @@ pub(super) async fn accept(listener: TcpListener, _acceptor: Acceptor, desk: Rc<
         if desk.is_closed() {
             return; // The listener was shut down.
         }
-        if trouble(&error) == Trouble::Passing {
-            continue;
+        match trouble(&error) {
+            Trouble::Nobody => {
+                somebody.readable(true).await.expect("a listener can be polled");
+                continue;
+            }
+            Trouble::Passing => continue,
+            Trouble::Pause => {}
         }
         desk.error(host.service, ConnectionError::Descriptors);
         if complained.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL) {
@@ -67,8 +89,14 @@ pub(super) async fn accept(listener: TcpListener, _acceptor: Acceptor, desk: Rc<
     }
 }
 
+fn take(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, peer) = listener.accept()?;
+    Ok((TcpStream::from_std(stream)?, peer))
+}
+
 fn trouble(error: &io::Error) -> Trouble {
     match error.raw_os_error() {
+        Some(libc::EAGAIN) => Trouble::Nobody,
         Some(
             libc::ECONNABORTED
             | libc::ECONNRESET
@@ -96,5 +124,6 @@ mod tests {
         assert_eq!(told(libc::EMFILE), Trouble::Pause);
         assert_eq!(told(libc::ENFILE), Trouble::Pause);
         assert_eq!(told(libc::EINVAL), Trouble::Pause);
+        assert_eq!(told(libc::EAGAIN), Trouble::Nobody);
     }
 }

@@ -1,22 +1,26 @@
 //! One shard's I/O on monoio and the delivery ring. It decides nothing: see `broker`.
 //!
-//! * `accept`, `greet`, `tls`: from the listener to an upgraded connection, on monoio;
+//! * `accept`, `greet`, `tls`, `kernel`: from the listener to an upgraded connection, on monoio;
 //! * `desk`: where it waits for the turn;
 //! * `turn`: the duty cycle that drives the broker;
 //! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
-//! * `lanes`, `report`, `clock`, `wake`, `drain`: other shards, the collector, time, sleep, end.
+//! * `lanes`, `report`, `clock`, `wake`, `drain`: other shards, the collector, time, sleep, end;
+//! * `door`: the outlet alone, for benchmarks.
 
 mod accept;
 mod clock;
 mod deliver;
 mod desk;
+mod door;
 mod drain;
 mod greet;
+mod kernel;
 mod lanes;
 mod receive;
 mod report;
 mod ring;
 mod seat;
+mod secure;
 mod tls;
 mod turn;
 mod wake;
@@ -34,9 +38,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use monoio::net::{TcpListener, UnixStream};
+use monoio::net::UnixStream;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
+pub use door::RingOutlet;
+pub(crate) use kernel::Kernel;
 pub(crate) use seat::{Command, Peer, Seat};
 
 use crate::broker::hub::Hub;
@@ -98,11 +104,12 @@ pub(crate) fn run(seat: Seat) {
 
 /// Makes everything a shard runs on, and starts the tasks that wake its turn.
 fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
-    let Seat { id, config, slots, bell, quotas, started, .. } = seat;
+    let Seat { id, config, kernel, slots, bell, quotas, started, .. } = seat;
     let tls = config.services.iter().any(|service| service.tls.is_some());
     let ring = Ring::new(slots, tls)?;
     let wake = Rc::new(Wake::default());
-    let desk = Rc::new(Desk::new(Rc::clone(&wake), Arc::clone(&quotas), config.canary));
+    let desk = Desk::new(Rc::clone(&wake), Arc::clone(&quotas), config.canary, kernel);
+    let desk = Rc::new(desk);
     let tick = Rc::new(Cell::new(false));
 
     monoio::spawn(watch_ring(pollable(ring.event()?)?, ring.event()?.into(), Rc::clone(&wake)));
@@ -113,11 +120,11 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
     let mut listeners = Vec::new();
     for (service, listener) in seat.listeners {
         listeners.push(listener.try_clone()?);
-        // A non-blocking one would make every accept on a ring end at once with EAGAIN.
-        listener.set_nonblocking(false)?;
-        let listener = TcpListener::from_std(listener)?;
+        // The accept task takes until nobody is left, and must not wait for more.
+        listener.set_nonblocking(true)?;
+        let somebody = pollable(listener.try_clone()?.into())?;
         let host = Host { service, tls: config[service].tls.clone() };
-        monoio::spawn(accept(listener, desk.acceptor(), Rc::clone(&desk), host));
+        monoio::spawn(accept(listener, somebody, desk.acceptor(), Rc::clone(&desk), host));
     }
 
     let seed = RandomState::new().hash_one(id);

@@ -2,8 +2,10 @@
 #![allow(dead_code, unreachable_pub)] // Each test binary uses a part of it.
 
 pub mod http;
+pub mod tls;
 pub mod tools;
 pub mod ws;
+pub mod wss;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -109,10 +111,25 @@ impl Server {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it still runs");
     }
 
+    /// Asks it to read its certificates again.
+    pub fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.process.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it still runs");
+    }
+
     /// Waits until it has ended.
     pub fn ended(mut self) -> ExitStatus {
         let child = &mut self.process.0;
         until("the server's end", || child.try_wait().expect("its status"))
+    }
+
+    /// Bytes of anonymous memory it has in use.
+    pub fn anonymous_memory(&self) -> i64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id()));
+        let status = status.expect("it runs");
+        let field = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let kilobytes = field.and_then(|rest| rest.split_whitespace().next()?.parse::<i64>().ok());
+        kilobytes.expect("kilobytes") * 1024
     }
 
     /// Whether it still runs.

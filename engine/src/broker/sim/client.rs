@@ -92,6 +92,10 @@ impl Client {
         self.buffer.drain(..at);
     }
 
+    pub(super) fn is_welcomed(&self) -> bool {
+        self.welcomed
+    }
+
     /// Whether the stream stopped within a message.
     pub(super) fn is_torn(&self) -> bool {
         !self.buffer.is_empty()

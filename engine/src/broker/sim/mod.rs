@@ -7,6 +7,7 @@
 mod actions;
 mod check;
 mod client;
+mod fairness;
 mod finish;
 mod net;
 mod plan;

@@ -69,6 +69,7 @@ pub(super) struct SimOutlet<'a> {
     pub(super) rng: &'a mut fastrand::Rng,
     pub(super) runs: Vec<(Payload, Vec<u32>)>,
     pub(super) queued: HashSet<u32>,
+    pub(super) writes: &'a mut u64,
 }
 
 impl Outlet for SimOutlet<'_> {
@@ -80,6 +81,7 @@ impl Outlet for SimOutlet<'_> {
     fn push(&mut self, connection: u32) -> bool {
         assert!(self.queued.len() < self.limit, "pushed into a full batch");
         let port = &self.ports[connection as usize];
+        *self.writes += 1;
         assert!(port.key.is_some(), "written to a free slot (12)");
         assert!(!port.shut, "written after FIN");
         assert!(self.queued.insert(connection), "written twice in a batch (11)");

@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) refused: u64,
     pub(super) lost: u64,
     pub(super) next_id: u64,
+    /// Writes that the hubs asked for.
+    pub(super) writes: u64,
     /// Steps to be remembered for a failure's report.
     steps: usize,
     trace: VecDeque<String>,
@@ -62,6 +64,7 @@ impl World {
             refused: 0,
             lost: 0,
             next_id: 1,
+            writes: 0,
             steps: super::setting("SIM_STEPS").map_or(50, |steps| steps as usize),
             trace: VecDeque::new(),
             plan,
@@ -97,9 +100,11 @@ impl World {
         let sealed = self.plan.sealed && self.rng.bool();
         let peer = ([127, 0, 0, 1], 1).into();
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
-        let admission = Admission { service, peer, secure: sealed, over_capacity, canary: false };
+        let (canary, response) = (false, Vec::new());
+        let secure = sealed;
+        let admission = Admission { service, peer, secure, over_capacity, canary, response };
         let now = self.now();
-        let Some(key) = self.hubs[shard].admit(now, &admission) else {
+        let Some(key) = self.hubs[shard].admit(now, admission) else {
             return self.note(|| format!("shard {shard} is full"));
         };
         let (client, index) = (self.clients.len(), key.index as usize);
@@ -175,6 +180,7 @@ impl World {
             rng: &mut self.rng.fork(),
             runs: Vec::new(),
             queued: Default::default(),
+            writes: &mut self.writes,
         };
         let mut lanes = SimLanes {
             row: &mut self.lanes[shard],

@@ -102,3 +102,12 @@ fn the_kernel_spreads_connections_over_all_shards() {
     }
     assert!(accepted.iter().all(|count| *count > 0), "{accepted:?}");
 }
+
+#[test]
+fn accepted_sockets_inherit_that_nothing_waits_for_more_bytes() {
+    let all = listen(&[loopback()], 1).unwrap();
+    let _client = TcpStream::connect(all.addresses[0].1).unwrap();
+    all.listeners[0][0].1.set_nonblocking(false).unwrap();
+    let (accepted, _) = all.listeners[0][0].1.accept().unwrap();
+    assert!(accepted.nodelay().unwrap());
+}

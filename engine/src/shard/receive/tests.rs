@@ -36,8 +36,9 @@ impl Rig {
             secure: false,
             over_capacity: false,
             canary: false,
+            response: Vec::new(),
         };
-        let key = self.hub.admit(Now::default(), &admission).unwrap();
+        let key = self.hub.admit(Now::default(), admission).unwrap();
         self.delivery.ring.place(key.index, &ours).unwrap();
         self.slots.open(key, None);
         self.slots.rearm(&mut self.delivery);

@@ -1,0 +1,41 @@
+//! What shards and the rest of the process talk through.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use uringcast_engine::sync::{Bell, Lane, mailbox};
+
+/// Entries that are pushed before they are taken.
+const BURST: u64 = 256;
+
+fn lane(c: &mut Criterion) {
+    let lane = Lane::new(4_096, 1_024);
+    let mut group = c.benchmark_group("one way to another shard");
+    group.throughput(Throughput::Elements(BURST));
+    group.bench_function("lane, push and drain 256", |b| {
+        b.iter(|| {
+            for entry in 0..BURST {
+                lane.try_push(entry).expect("room");
+            }
+            while let Some(entry) = lane.pop() {
+                black_box(entry);
+            }
+        });
+    });
+    let bell = Arc::new(Bell::new().expect("a descriptor"));
+    let (sender, receiver) = mailbox(65_536, bell);
+    group.bench_function("mailbox, push and drain 256", |b| {
+        b.iter(|| {
+            for entry in 0..BURST {
+                sender.try_reserve(1).expect("room").send(entry);
+            }
+            while let Some(entry) = receiver.pop() {
+                black_box(entry);
+            }
+        });
+    });
+}
+
+criterion_group!(benches, lane);
+criterion_main!(benches);

@@ -1,0 +1,127 @@
+//! What a small channel waits while a huge one is published at full rate.
+//!
+//! One engine with one shard on the first core; everything else on the second. The huge channel's
+//! receivers are held still but for the last, whose copy asks for the next message. Meanwhile the
+//! small channel gets 100 messages a second; only those published while a sweep is under way count.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use uringcast_benches::descriptors;
+use uringcast_benches::line::{Line, pin, publish, quartiles};
+use uringcast_engine::{Config, Engine, Service};
+
+/// A small channel beside a huge one.
+#[derive(Parser)]
+struct Args {
+    /// Subscribers of the huge channel.
+    #[arg(long, default_value_t = 10_000)]
+    huge: usize,
+    /// Subscribers of the small channel.
+    #[arg(long, default_value_t = 10)]
+    small: usize,
+    /// Seconds.
+    #[arg(long, default_value_t = 15)]
+    seconds: u64,
+}
+
+/// Messages of the huge channel between two readings of its receivers.
+const ROUND: usize = 40;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// The publisher and the subscribers of a channel.
+fn channel(to: std::net::SocketAddr, name: &str, count: usize) -> Result<Vec<Line>, Failure> {
+    let mut lines = Vec::with_capacity(count + 1);
+    for place in 0..=count {
+        let (mut line, _) = Line::open(to)?;
+        if place > 0 {
+            line.subscribe(name)?;
+        }
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
+/// Publishes at full rate until `end`; returns ns per delivery of each round.
+fn flood(lines: &mut [Line], end: Instant, sweeping: &AtomicBool) -> std::io::Result<Vec<f64>> {
+    let message = publish("huge:0", 128);
+    let (last, receivers) = (lines.len() - 1, lines.len() - 1);
+    let mut rounds = Vec::new();
+    while Instant::now() < end {
+        let start = Instant::now();
+        sweeping.store(true, Ordering::SeqCst);
+        for sent in 0..ROUND + 1 {
+            // Two in flight: the shard is never idle.
+            if sent < ROUND {
+                lines[0].stream.write_all(&message)?;
+            }
+            if sent > 0 {
+                lines[last].one_frame()?;
+            }
+        }
+        sweeping.store(false, Ordering::SeqCst);
+        rounds.push(start.elapsed().as_nanos() as f64 / (ROUND * receivers) as f64);
+        lines[..last].iter_mut().try_for_each(Line::drain)?;
+    }
+    Ok(rounds)
+}
+
+/// Publishes a hundred times a second until `end`; returns what the last subscriber waited, in µs.
+fn trickle(lines: &mut [Line], end: Instant, sweeping: &AtomicBool) -> std::io::Result<Vec<f64>> {
+    let message = publish("small:0", 128);
+    let last = lines.len() - 1;
+    let (mut waits, mut next) = (Vec::new(), Instant::now());
+    while next < end {
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        next += Duration::from_millis(10);
+        let (start, counts) = (Instant::now(), sweeping.load(Ordering::SeqCst));
+        lines[0].stream.write_all(&message)?;
+        lines[last].one_frame()?;
+        if counts && sweeping.load(Ordering::SeqCst) {
+            waits.push(start.elapsed().as_nanos() as f64 / 1e3);
+        }
+        lines[..last].iter_mut().try_for_each(Line::drain)?;
+    }
+    Ok(waits)
+}
+
+fn main() -> Result<(), Failure> {
+    let args = Args::parse();
+    descriptors::raise();
+    pin(0);
+    let service = Service {
+        listen: vec!["127.0.0.1:0".parse()?],
+        max_connections: args.huge + args.small + 100,
+        message_rate: 0,
+        anonymous_publish: true,
+        ..Service::default()
+    };
+    let keepalive = Duration::from_secs(3_600);
+    let engine = Engine::start(Config { shards: Some(1), keepalive, ..Config::from(service) })?;
+    pin(1);
+    let to = engine.local_addrs()[0];
+    let mut huge = channel(to, "huge:0", args.huge)?;
+    let mut small = channel(to, "small:0", args.small)?;
+    let (sweeping, end) =
+        (AtomicBool::new(false), Instant::now() + Duration::from_secs(args.seconds));
+    let (rounds, mut waits) = std::thread::scope(|scope| {
+        let flood = scope.spawn(|| flood(&mut huge, end, &sweeping));
+        let waits = trickle(&mut small, end, &sweeping);
+        (flood.join().expect("no panic"), waits)
+    });
+    let (rounds, [low, mid, high]) = match (rounds?, &mut waits) {
+        (rounds, Ok(_)) => (rounds.len(), quartiles(rounds)),
+        (_, Err(error)) => return Err(error.to_string().into()),
+    };
+    let mut waits = waits?;
+    waits.sort_by(f64::total_cmp);
+    let at = |share: f64| waits[(share * (waits.len() - 1) as f64) as usize];
+    println!("huge channel, {} subscribers: {low:.0} {mid:.0} {high:.0} ns a delivery", args.huge);
+    println!("({rounds} rounds; quartiles)");
+    println!("small channel, {} subscribers, us: p50 {:.0}", args.small, at(0.5));
+    println!("p99 {:.0}, most {:.0} of {}", at(0.99), at(1.0), waits.len());
+    Ok(())
+}
