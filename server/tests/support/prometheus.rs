@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -104,15 +104,23 @@ fn escaped(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// Runs promtool, which must have nothing to complain about.
+/// Runs promtool on files, about which it must have nothing to complain.
 pub fn promtool(test: &str, arguments: &[&str], file: &Path) {
     let Some(promtool) = tools::program(test, "promtool") else { return };
-    let output = Command::new(promtool)
-        .args(arguments)
-        .arg(file)
-        .stdin(Stdio::null())
-        .output()
-        .expect("promtool runs");
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?} {}: {said}", file.display());
+    let mut command = Command::new(promtool);
+    let output = command.args(arguments).arg(file).stdin(Stdio::null()).output();
+    let output = output.expect("promtool runs");
+    assert!(output.status.success(), "{arguments:?} {}: {output:?}", file.display());
+}
+
+/// Runs promtool on what a server exposes; it must say nothing at all.
+pub fn check_metrics(test: &str, page: &str) {
+    let Some(promtool) = tools::program(test, "promtool") else { return };
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(page.as_bytes()).expect("written");
+    file.rewind().expect("a beginning");
+    let output = Command::new(promtool).args(["check", "metrics"]).stdin(file).output();
+    let output = output.expect("promtool runs");
+    let silent = output.stdout.is_empty() && output.stderr.is_empty();
+    assert!(output.status.success() && silent, "{output:?}");
 }
