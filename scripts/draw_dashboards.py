@@ -43,7 +43,7 @@ def load(servers, loadgen):
         garbage(plain)
         publish(plain, "bulk:1", 60_000)
         time.sleep(0.2)
-    slow.close()
+    drain(slow)
     for run in [busy, storm, *calm]:
         run.communicate()
     time.sleep(2)
@@ -76,6 +76,17 @@ def not_reading(server):
     return stream
 
 
+def drain(stream):
+    """Reads until nothing has come for a while."""
+    stream.settimeout(1)
+    with stream:
+        try:
+            while stream.recv(1 << 16):
+                pass
+        except TimeoutError:
+            pass
+
+
 def garbage(server):
     with upgraded(server) as stream:
         say(stream, b"no JSON")
@@ -99,7 +110,8 @@ def draw(dashboard, prometheus, begin, path):
     height = (units + note) * unit
     figure = pyplot.figure(figsize=(width, height), dpi=72)
     pyplot.rcParams.update({"font.size": 7.5})
-    figure.text(0.012, 1 - 0.45 * unit / height, dashboard["title"], size=14, va="top", weight="bold")
+    figure.text(0.012, 1 - 0.45 * unit / height, dashboard["title"], size=14, va="top",
+                weight="bold")
     figure.text(
         0.988, 1 - 0.55 * unit / height, va="top", ha="right", size=8.5, color="#666666",
         s=f"Drawn with matplotlib from what Prometheus answered; no Grafana screenshot. "
@@ -112,7 +124,8 @@ def draw(dashboard, prometheus, begin, path):
         top = 1 - (at["y"] + note) * unit / height
         bottom = 1 - (at["y"] + at["h"] + note) * unit / height
         if panel["type"] == "row":
-            figure.text(0.012, bottom + 0.25 * unit / height, panel["title"], size=11, weight="bold")
+            where = bottom + 0.25 * unit / height
+            figure.text(0.012, where, panel["title"], size=11, weight="bold")
             continue
         series = [
             (target, found)
@@ -122,8 +135,8 @@ def draw(dashboard, prometheus, begin, path):
         if panel["type"] == "stat":
             draw_stat(figure, panel, series, (left + right) / 2, (top, bottom), unit / height)
             continue
-        box = [left + 0.034, bottom + 0.95 * unit / height,
-               right - left - 0.044, top - bottom - 2.15 * unit / height]
+        box = [left + 0.04, bottom + 0.95 * unit / height,
+               right - left - 0.05, top - bottom - 2.15 * unit / height]
         axes = figure.add_axes(box)
         axes.set_title(panel["title"], size=9, loc="left", weight="bold")
         draw_panel = draw_heatmap if panel["type"] == "heatmap" else draw_series
@@ -165,7 +178,8 @@ def legend(target, labels):
 
 def draw_stat(figure, panel, series, middle, edges, unit):
     top, bottom = edges
-    figure.text(middle, top - 0.4 * unit, panel["title"], ha="center", va="top", size=9, weight="bold")
+    figure.text(middle, top - 0.4 * unit, panel["title"], ha="center", va="top", size=9,
+                weight="bold")
     lines = []
     for target, (labels, points) in series:
         values = [value for _, value in points if math.isfinite(value)]
