@@ -1,11 +1,13 @@
 //! What an engine is started with.
 
+mod access;
 mod canary;
 mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use access::{Access, AuthMode, Rule};
 pub use canary::CanaryKey;
 pub use tls::TlsSource;
 
@@ -18,6 +20,9 @@ pub enum Protocol {
     /// The family's JSON envelope (docs/PROTOCOL.md).
     #[default]
     Envelope,
+    /// session-buddy's own (docs/PROTOCOL.md section 7): once a second what was last published on
+    /// the channel `metrics`.
+    Metrics,
     /// Every data message is sent back as it came: for conformance suites.
     Echo,
 }
@@ -69,6 +74,29 @@ impl Default for Retention {
     }
 }
 
+/// A request that is answered with the last event of a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusRequest {
+    /// Its `event`.
+    pub event: String,
+    /// The key of its `data` that says what is asked for, and stands in the answer.
+    pub key: Option<String>,
+    /// The channel; `{}` in it stands for that key's value.
+    pub channel: String,
+}
+
+impl StatusRequest {
+    /// Whether it may be about a channel of this name.
+    pub(crate) fn is_about(&self, channel: &str) -> bool {
+        match self.channel.split_once("{}") {
+            None => channel == self.channel,
+            Some((before, after)) => {
+                channel.strip_prefix(before).is_some_and(|rest| rest.ends_with(after))
+            }
+        }
+    }
+}
+
 /// What one service of an engine is: who may connect where, and what it says. Channels are its
 /// own: one of the same name at another service is another channel.
 #[derive(Clone, Debug)]
@@ -89,12 +117,16 @@ pub struct Service {
     pub max_message: usize,
     /// Inbound messages a second and connection, 0 for no limit.
     pub message_rate: u32,
+    /// Authentication, permissions and caps.
+    pub access: Access,
     /// Whether a client may publish without authentication.
     pub anonymous_publish: bool,
     /// What connections speak.
     pub protocol: Protocol,
     /// Which field replies repeat.
     pub correlation: Correlation,
+    /// Requests answered with a channel's last event.
+    pub requests: Vec<StatusRequest>,
 }
 
 impl Service {
@@ -114,9 +146,11 @@ impl Default for Service {
             max_connections: limits::DEFAULT_MAX_CONNECTIONS,
             max_message: limits::DEFAULT_MAX_MESSAGE,
             message_rate: limits::DEFAULT_MESSAGE_RATE,
+            access: Access::default(),
             anonymous_publish: false,
             protocol: Protocol::default(),
             correlation: Correlation::default(),
+            requests: Vec::new(),
         }
     }
 }
@@ -129,6 +163,8 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Number of shards; `None` takes one per core the process may use.
     pub shards: Option<usize>,
+    /// Channels one shard knows at most.
+    pub max_channels: usize,
     /// Bytes of replies a laggard may be owed.
     pub max_outbox: usize,
     /// How much of the past is kept.
@@ -150,6 +186,7 @@ impl Default for Config {
         Config {
             services: vec![Service::default()],
             shards: None,
+            max_channels: limits::MAX_CHANNELS_PER_SHARD,
             max_outbox: limits::DEFAULT_OUTBOX,
             retention: Retention::default(),
             keepalive: limits::DEFAULT_KEEPALIVE,

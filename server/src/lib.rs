@@ -11,6 +11,7 @@
 //! only through its public functions. Exit codes are decided in `main.rs` and nowhere else.
 
 pub mod args;
+pub mod auth;
 pub mod canary;
 pub mod certs;
 pub mod check;
@@ -20,5 +21,6 @@ pub mod http;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod presets;
 pub mod run;
 pub mod settings;

@@ -3,11 +3,22 @@
 use std::sync::Arc;
 
 use super::frame::Frame;
-use crate::types::{ChannelName, ConnectionKey, Epoch, Publication, Seq, ShardId};
+use crate::types::{ChannelName, ConnectionKey, Epoch, Publication, Seq, ServiceId, ShardId};
+use crate::wire::Secret;
 
 /// One thing the shell is to do, in the order given, after the turn's last flush.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// Have this token verified, and report `handle_authenticated` once. Bounded by
+    /// `limits::VERIFICATIONS_PER_SHARD`.
+    Authenticate {
+        /// Whose client it is.
+        service: ServiceId,
+        /// Who showed it.
+        key: ConnectionKey,
+        /// The token.
+        token: Secret,
+    },
     /// Stop receiving from this connection until `ResumeReceive`. What already arrived still comes.
     PauseReceive(ConnectionKey),
     /// Receive again.
@@ -24,7 +35,7 @@ pub enum Effect {
     Release(ConnectionKey),
 }
 
-/// From a shard to a channel's home. Publishes and joins hold a credit until they are answered.
+/// From a shard to a channel's home. All but leaves hold a credit until they are answered.
 #[derive(Debug)]
 pub enum Request {
     /// A client of the sender publishes. Answered by [`Notice::Published`].
@@ -33,6 +44,13 @@ pub enum Request {
         ticket: u32,
         /// What.
         publication: Box<Publication>,
+    },
+    /// A client of the sender asks for a channel's last event. Answered by [`Notice::Recalled`].
+    Recall {
+        /// The sender's name for it.
+        ticket: u32,
+        /// Which channel.
+        channel: ChannelName,
     },
     /// The sender has subscribers. Answered by [`Notice::Joined`].
     Join {
@@ -94,6 +112,13 @@ pub enum Notice {
         index: u32,
         /// The receiver's join that this answers.
         token: u32,
+    },
+    /// The last event of a channel, if the home remembers one.
+    Recalled {
+        /// The receiver's name for it.
+        ticket: u32,
+        /// The event.
+        last: Option<Arc<Frame>>,
     },
     /// A publish was accepted under this position, or refused for want of room.
     Published {

@@ -6,7 +6,10 @@
 //! | file | concept |
 //! |---|---|
 //! | `lifecycle` | admission, bytes in, closing, release |
+//! | `auth`, `permits` | who a client is, and what it may |
 //! | `session` | what a client may say and what it is answered |
+//! | `status` | requests answered with a channel's last event |
+//! | `feed` | session-buddy's own protocol |
 //! | `operation` | subscribe and unsubscribe, which may wait for another shard |
 //! | `home` | sequencing, and serving other shards |
 //! | `remote` | being served by a channel's home |
@@ -21,19 +24,22 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::auth::Gatekeeper;
 use super::batch::Batch;
 use super::bounds::Bounds;
 use super::channel::{Channel, Channels, Link, Remote, RemoteState};
 use super::clock::Clock;
 use super::connection::Connections;
 use super::effect::{Effect, Notice, Request};
+use super::feed::Skills;
 use super::gate::Gate;
 use super::operation::Operation;
+use super::permits::Permits;
 use super::retention::Retained;
 use super::session::PendingPublish;
+use super::status::PendingStatus;
 use super::transmit::Reply;
-use crate::config::{Config, Service};
-use crate::limits::MAX_CHANNELS_PER_SHARD;
+use crate::config::{Access, Config, Service};
 use crate::telemetry::{Gauge, MessageType, Recorder};
 use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, ServiceId, ShardId};
 use crate::wire::encoder::Encoder;
@@ -46,6 +52,9 @@ pub struct Hub {
     /// Public so that the shell may record its own counts.
     pub recorder: Recorder,
     pub(super) config: Arc<Config>,
+    /// By service.
+    pub(super) permits: Vec<Permits>,
+    pub(super) gatekeeper: Gatekeeper,
     pub(super) bounds: Bounds,
     pub(super) shard: ShardId,
     pub(super) shards: usize,
@@ -66,6 +75,9 @@ pub struct Hub {
     pub(super) effects: VecDeque<Effect>,
     pub(super) operations: Slab<Operation>,
     pub(super) publishes: Slab<PendingPublish>,
+    pub(super) skills: Skills,
+    pub(super) statuses: Slab<PendingStatus>,
+    pub(super) status_bytes: usize,
     pub(super) lanes: Vec<LaneState>,
     pub(super) answers: VecDeque<(ShardId, Notice)>,
     pub(super) retained: Retained,
@@ -83,7 +95,7 @@ pub struct Hub {
 /// What the hub keeps about its lanes to and from one other shard.
 #[derive(Default)]
 pub(super) struct LaneState {
-    /// Publishes not yet sent.
+    /// Publishes and recalls not yet sent.
     pub(super) publishes: VecDeque<Request>,
     /// Channels whose home must be told about a join or leave.
     pub(super) asks: VecDeque<u32>,
@@ -120,6 +132,8 @@ impl Hub {
     ) -> Hub {
         Hub {
             recorder: Recorder::new(shard, config.services.len(), config.metrics),
+            permits: config.services.iter().map(|each| Permits::new(&each.access)).collect(),
+            gatekeeper: Gatekeeper::default(),
             bounds: Bounds::default(),
             shard,
             shards,
@@ -136,6 +150,9 @@ impl Hub {
             effects: VecDeque::new(),
             operations: Slab::new(),
             publishes: Slab::new(),
+            skills: Skills::new(),
+            statuses: Slab::new(),
+            status_bytes: 0,
             lanes: (0..shards).map(|_| LaneState::default()).collect(),
             answers: VecDeque::new(),
             retained: Retained::default(),
@@ -237,7 +254,7 @@ impl Hub {
             self.channels[index].used_at = now.mono;
             return Some(index);
         }
-        if self.channels.len() >= MAX_CHANNELS_PER_SHARD {
+        if self.channels.len() >= self.config.max_channels {
             return None;
         }
         let home = Hub::home_of(name, self.shards);
@@ -256,12 +273,21 @@ impl Hub {
         };
         let class = self.recorder.class_of(name);
         let epoch = Epoch(self.rng.u64(1..));
-        Some(self.channels.add(name, class, link, epoch, now.mono))
+        let index = self.channels.add(name, class, link, epoch, now.mono);
+        let mut requests = self.config[name.service()].requests.iter();
+        self.channels[index].is_asked_for =
+            requests.any(|r| r.is_about(name.as_str())) || self.is_feed(name);
+        Some(index)
     }
 
     /// The settings a connection lives under.
     pub(super) fn service(&self, key: ConnectionKey) -> &Service {
         &self.config[self.connections[key.index].service]
+    }
+
+    /// Who may connect and do what, where a connection is.
+    pub(super) fn access(&self, key: ConnectionKey) -> &Access {
+        &self.service(key).access
     }
 
     /// The channel has something new for its live set or for other shards.

@@ -1,5 +1,6 @@
 //! One shard's state and every decision about it, without I/O (invariant 8): see [`hub::Hub`].
 
+mod auth;
 mod batch;
 mod bounds;
 mod catch_up;
@@ -9,6 +10,7 @@ mod close;
 mod close_log;
 mod connection;
 pub mod effect;
+mod feed;
 pub mod frame;
 mod gate;
 mod home;
@@ -19,10 +21,12 @@ mod live_set;
 mod log;
 mod operation;
 pub mod outlet;
+mod permits;
 mod rate;
 mod remote;
 mod retention;
 mod session;
 #[cfg(test)]
 mod sim;
+mod status;
 mod transmit;

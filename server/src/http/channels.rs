@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use uringcast_engine::ServiceId;
-
 use super::Control;
+use super::auth::Caller;
 use super::error::ApiError;
+use super::service::Chosen;
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE};
 
 /// Which page.
@@ -24,8 +25,11 @@ pub(super) struct Page {
 
 pub(super) async fn list(
     State(control): State<Arc<Control>>,
+    Chosen(service): Chosen,
+    Extension(caller): Extension<Caller>,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, ApiError> {
+    caller.may_see_all()?;
     let Query(page) = page.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let limit = page.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
@@ -33,7 +37,7 @@ pub(super) async fn list(
     }
     let engine = control.engine.read().await;
     let engine = engine.as_ref().ok_or_else(ApiError::draining)?;
-    let (channels, next) = engine.channels(ServiceId(0), page.cursor.unwrap_or(0), limit).await;
+    let (channels, next) = engine.channels(service, page.cursor.unwrap_or(0), limit).await;
     let one = |channel: &uringcast_engine::ChannelInfo| {
         json!({
             "name": channel.name.as_str(),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State};
@@ -14,7 +15,9 @@ use serde_json::{Value, json};
 use uringcast_engine::{ChannelName, EventName, JsonObject, Lost, Publication, Saturated, Seq};
 
 use super::Control;
+use super::auth::Caller;
 use super::error::ApiError;
+use super::service::Chosen;
 use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY};
 
 /// One message as publishers write it; without `data` it is `{}`, as in the envelope.
@@ -47,14 +50,18 @@ pub(super) struct RawQuery {
 
 pub(super) async fn publish(
     State(control): State<Arc<Control>>,
+    chosen: Chosen,
+    Extension(caller): Extension<Caller>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let publications = parse_body(&body.map_err(body_error)?, control.max_data)?;
-    submit(&control, publications).await
+    let publications = parse_body(&body.map_err(body_error)?, control.publishing(chosen).max_data)?;
+    submit(&control, chosen, &caller, publications).await
 }
 
 pub(super) async fn publish_raw(
     State(control): State<Arc<Control>>,
+    chosen: Chosen,
+    Extension(caller): Extension<Caller>,
     query: Result<Query<RawQuery>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
@@ -63,17 +70,25 @@ pub(super) async fn publish_raw(
     let data = JsonObject::parse(&body).map_err(|error| {
         ApiError::bad_request(short(format!("the body {error}; it must be the data object")))
     })?;
-    let publication = publication("", &query.channel, &query.event, data, control.max_data)?;
-    submit(&control, vec![publication]).await
+    let publication =
+        publication("", &query.channel, &query.event, data, control.publishing(chosen).max_data)?;
+    submit(&control, chosen, &caller, vec![publication]).await
 }
 
-async fn submit(control: &Control, batch: Vec<Publication>) -> Result<Response, ApiError> {
+async fn submit(
+    control: &Control,
+    chosen: Chosen,
+    caller: &Caller,
+    batch: Vec<Publication>,
+) -> Result<Response, ApiError> {
+    caller.may_publish(batch.iter().map(|item| &item.channel))?;
     let channels: Vec<ChannelName> = batch.iter().map(|item| item.channel.clone()).collect();
-    let ticket =
-        control.publisher.try_publish_batch(batch).map_err(|Saturated { retry_after }| {
+    let ticket = control.publisher(chosen).try_publish_batch(batch).map_err(
+        |Saturated { retry_after }| {
             let text = "The engine has no room now; nothing was published.";
             ApiError::unavailable("saturated", text).retry_after(retry_after)
-        })?;
+        },
+    )?;
     answer(&channels, &ticket.await)
 }
 
