@@ -120,12 +120,18 @@ fn the_engine_writes_every_count_gauge_and_label() {
     }
 }
 
+fn files_below(dir: &Path, all: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() { files_below(&path, all) } else { all.push(path) }
+    }
+}
+
 /// Everything that asks for metrics: dashboards' expressions, rules, documents.
 fn askers() -> Vec<(PathBuf, String)> {
     let root = tools::root();
     let mut all = vec![root.join("docs/OPERATING.md")];
-    let files = fs::read_dir(root.join("dashboards")).expect("dashboards");
-    all.extend(files.map(|entry| entry.expect("an entry").path()).filter(|path| path.is_file()));
+    files_below(&root.join("dashboards"), &mut all);
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).expect("UTF-8");
         let text = if path.extension().is_some_and(|e| e == "json") {
@@ -159,6 +165,10 @@ fn collect(value: &Value, into: &mut String) {
     }
 }
 
+/// What metrics' names begin with, and no setting's or test's.
+const PREFIXES: [&str; 6] =
+    ["websocket_", "uringcast_", "process_", "tls_connections", "tls_certificate_", "tls_reloads"];
+
 #[test]
 fn nobody_asks_for_a_metric_that_is_not_in_the_table() {
     let known: BTreeMap<&str, Kind> = TABLE.iter().map(|row| (row.name, row.kind)).collect();
@@ -166,7 +176,7 @@ fn nobody_asks_for_a_metric_that_is_not_in_the_table() {
     for (path, text) in askers() {
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
         for name in text.split(|c: char| !word(c)) {
-            let ours = ["websocket_", "uringcast_", "process_"].iter().any(|p| name.starts_with(p));
+            let ours = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
             if !ours || name.ends_with('_') {
                 continue;
             }

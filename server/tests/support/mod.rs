@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // Each test binary uses a part of it.
 
 pub mod http;
+pub mod prometheus;
 pub mod tls;
 pub mod tools;
 pub mod ws;

@@ -20,6 +20,11 @@ pub fn python(test: &str, name: &str) -> Option<PathBuf> {
     needs(test, name, std::iter::once(tools().join("py/bin").join(name)))
 }
 
+/// A file below node_modules.
+pub fn npm(test: &str, name: &str) -> Option<PathBuf> {
+    needs(test, name, std::iter::once(tools().join("node_modules").join(name)))
+}
+
 /// A program of the system.
 pub fn program(test: &str, name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

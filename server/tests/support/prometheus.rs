@@ -1,0 +1,126 @@
+//! A Prometheus of the test's own.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Seek, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::http::Answer;
+use super::{PATIENCE, Process, Server, tools, until};
+
+/// A running Prometheus, as the job `uringcast` of dashboards/prometheus scrapes, but more often.
+pub struct Prometheus {
+    _process: Process,
+    _home: tempfile::TempDir,
+    address: SocketAddr,
+}
+
+impl Prometheus {
+    /// Starts one with the rules of dashboards/prometheus; `None` if there is none to start.
+    pub fn start(test: &str, servers: &[&Server]) -> Option<Prometheus> {
+        let program = tools::program(test, "prometheus")?;
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let address = address.expect("a free port");
+        let config = home.path().join("prometheus.yml");
+        fs::write(&config, configuration(servers)).expect("written");
+        let log = fs::File::create(home.path().join("log")).expect("a log file");
+        let child = Command::new(program)
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", home.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("Prometheus starts");
+        let started = Prometheus { _process: Process(child), _home: home, address };
+        until("Prometheus to be ready", || {
+            TcpStream::connect(address).ok()?;
+            (started.get("/-/ready").status == 200).then_some(())
+        });
+        Some(started)
+    }
+
+    /// GETs from its API what must be there.
+    pub fn api(&self, path: &str) -> Value {
+        let answer = self.get(&format!("/api/v1/{path}"));
+        let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        assert!(body["status"] == "success", "{path}: {} {}", answer.status, answer.body);
+        body["data"].clone()
+    }
+
+    /// The values of an instant query, by series.
+    pub fn query(&self, expression: &str) -> Vec<f64> {
+        let found = self.api(&format!("query?query={}", escaped(expression)));
+        let value = |series: &Value| number(&series["value"][1]);
+        found["result"].as_array().expect("a vector").iter().map(value).collect()
+    }
+
+    /// All values of a range query over the last `seconds`.
+    pub fn query_range(&self, expression: &str, seconds: u32) -> Vec<f64> {
+        let now = jiff::Timestamp::now().as_second();
+        let (start, query) = (now - i64::from(seconds), escaped(expression));
+        let found = self.api(&format!("query_range?query={query}&start={start}&end={now}&step=3"));
+        let series = found["result"].as_array().expect("a matrix").iter();
+        let points = series.flat_map(|series| series["values"].as_array().expect("points"));
+        points.map(|point| number(&point[1])).collect()
+    }
+
+    /// HTTP/1.0, which is not answered in chunks.
+    fn get(&self, path: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).expect("connected");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).expect("written");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        Answer::parse(&answer)
+    }
+}
+
+fn configuration(servers: &[&Server]) -> String {
+    let rules = |name| tools::root().join("dashboards/prometheus").join(name);
+    let mut text = format!(
+        "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 2s }}\n\
+         rule_files: [{:?}, {:?}]\n\
+         scrape_configs:\n  - job_name: uringcast\n    static_configs:\n",
+        rules("recording.yml"),
+        rules("alerts.yml")
+    );
+    for server in servers {
+        writeln!(text, "      - targets: [\"{}\"]", server.metrics).expect("a String takes it");
+    }
+    text
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_str().and_then(|text| text.parse().ok()).expect("a number in a string")
+}
+
+fn escaped(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+/// Runs promtool on files, about which it must have nothing to complain.
+pub fn promtool(test: &str, arguments: &[&str], file: &Path) {
+    let Some(promtool) = tools::program(test, "promtool") else { return };
+    let mut command = Command::new(promtool);
+    let output = command.args(arguments).arg(file).stdin(Stdio::null()).output();
+    let output = output.expect("promtool runs");
+    assert!(output.status.success(), "{arguments:?} {}: {output:?}", file.display());
+}
+
+/// Runs promtool on what a server exposes; it must say nothing at all.
+pub fn check_metrics(test: &str, page: &str) {
+    let Some(promtool) = tools::program(test, "promtool") else { return };
+    let mut file = tempfile::tempfile().expect("a file");
+    file.write_all(page.as_bytes()).expect("written");
+    file.rewind().expect("a beginning");
+    let output = Command::new(promtool).args(["check", "metrics"]).stdin(file).output();
+    let output = output.expect("promtool runs");
+    let silent = output.stdout.is_empty() && output.stderr.is_empty();
+    assert!(output.status.success() && silent, "{output:?}");
+}
