@@ -5,6 +5,7 @@ mod control;
 mod errors;
 mod listen;
 mod machine;
+pub mod preflight;
 mod publisher;
 mod start;
 mod ticket;

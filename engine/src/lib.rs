@@ -59,6 +59,7 @@ pub mod wire;
 pub use config::{CanaryKey, Config, Correlation, Protocol, Retention, Service};
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
+    preflight,
 };
 #[doc(hidden)]
 pub use shard::RingOutlet;
