@@ -2,7 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 
+use rustls::{ClientConfig, ClientConnection};
 use serde_json::{Value, json};
 
 use super::{PATIENCE, Server};
@@ -34,6 +36,7 @@ pub struct Frame {
 /// One connection.
 pub struct Client {
     stream: TcpStream,
+    tls: Option<ClientConnection>,
     buffer: Vec<u8>,
 }
 
@@ -53,13 +56,29 @@ impl Client {
         client
     }
 
+    /// As `connect`, over TLS to a server with an automatic certificate.
+    pub fn connect_secure(server: &Server, config: &Arc<ClientConfig>) -> Client {
+        let stream = TcpStream::connect(server.clients[0]).expect("connected");
+        let mut client = Client::request_over(stream, Some(super::tls::client(config)));
+        let head = client.head();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        assert_eq!(client.message()["event"], "session.created");
+        client
+    }
+
     /// Sends an upgrade request, and reads nothing.
-    pub fn request(mut stream: TcpStream) -> Client {
+    pub fn request(stream: TcpStream) -> Client {
+        Client::request_over(stream, None)
+    }
+
+    /// As `request`, over TLS if there is a session.
+    pub fn request_over(stream: TcpStream, tls: Option<ClientConnection>) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
         let address = stream.peer_addr().expect("an address");
-        stream.write_all(upgrade_request(address, "").as_bytes()).expect("written");
-        Client { stream, buffer: Vec::new() }
+        let mut client = Client { stream, tls, buffer: Vec::new() };
+        client.raw(upgrade_request(address, "").as_bytes());
+        client
     }
 
     /// Reads the head of the answer to [`Client::request`].
@@ -72,7 +91,10 @@ impl Client {
     /// Sends bytes as they are. The server may have closed already.
     pub fn raw(&mut self, bytes: &[u8]) {
         // What it answered before it closed is what the test is about.
-        let _ = self.stream.write_all(bytes);
+        let _ = match &mut self.tls {
+            None => self.stream.write_all(bytes),
+            Some(tls) => rustls::Stream::new(tls, &mut self.stream).write_all(bytes),
+        };
     }
 
     /// Sends a whole masked frame.
@@ -132,6 +154,18 @@ impl Client {
         (code, String::from_utf8(frame.payload[2..].to_vec()).expect("UTF-8"))
     }
 
+    /// Says close_notify.
+    pub fn close_tls(&mut self) {
+        let tls = self.tls.as_mut().expect("a connection over TLS");
+        tls.send_close_notify();
+        tls.complete_io(&mut self.stream).expect("sent");
+    }
+
+    /// Its TLS session.
+    pub fn tls(&mut self) -> &mut ClientConnection {
+        self.tls.as_mut().expect("a connection over TLS")
+    }
+
     /// The connection itself.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
@@ -144,7 +178,11 @@ impl Client {
             if let Some(found) = ready(&self.buffer) {
                 return Some(found);
             }
-            match self.stream.read(&mut chunk) {
+            let read = match &mut self.tls {
+                None => self.stream.read(&mut chunk),
+                Some(tls) => rustls::Stream::new(tls, &mut self.stream).read(&mut chunk),
+            };
+            match read {
                 Ok(0) => return None,
                 // A server that cuts a peer with unread bytes resets the connection.
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
