@@ -120,7 +120,7 @@ pub const SUBSCRIPTION_RECORD: usize = 8;
 /// also pays for the box that holds the table: 32.)
 pub const FURTHER_SUBSCRIPTION: usize = 2 * SUBSCRIPTION_RECORD + 2 * 4;
 /// User-space bytes that TLS adds to an idle connection, measured: docs/BENCHMARKS.md.
-pub const TLS_CONNECTION: usize = 2_400;
+pub const TLS_CONNECTION: usize = 3_700;
 /// Kernel bytes of one end of an idle connection, measured: docs/BENCHMARKS.md.
 pub const KERNEL_CONNECTION: usize = 4_700;
 

@@ -6,7 +6,7 @@ use io_uring::{IoUring, Probe, opcode};
 
 use super::{StartError, machine};
 use crate::limits::{MAX_HANDSHAKES, MAX_SHARDS};
-use crate::shard::try_ring;
+use crate::shard::{Kernel, try_ring};
 
 /// What both rings of a shard submit: the name as the kernel writes it, and its code.
 const OPERATIONS: [(&str, u8); 9] = [
@@ -57,6 +57,14 @@ pub fn missing_operations() -> io::Result<Vec<&'static str>> {
     uring.submitter().register_probe(&mut probe)?;
     let missing = OPERATIONS.iter().filter(|(_, code)| !probe.is_supported(*code));
     Ok(missing.map(|(name, _)| *name).collect())
+}
+
+/// Tries on loopback sockets whether this kernel takes over TLS.
+///
+/// # Errors
+/// What the kernel said.
+pub fn kernel_tls() -> io::Result<()> {
+    Kernel::probe().map(drop)
 }
 
 #[cfg(test)]
