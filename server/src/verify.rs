@@ -17,8 +17,8 @@ use clap::Parser;
 use uringcast_engine::limits::DEFAULT_MAX_CONNECTIONS;
 
 use crate::files;
-use crate::limits::{DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT};
-use crate::report::{Kind, Outcome, Report, note};
+use crate::limits::{DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT, VERIFY_TIMEOUT};
+use crate::report::{Finding, Kind, Outcome, Report, note};
 use crate::settings::value::{MASK, Secret, Value};
 use crate::settings::{Setting, TABLE};
 use dial::Dial;
@@ -66,6 +66,10 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS as u32,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_connections: u32,
+    /// Seconds that each step may take
+    #[arg(long, value_name = "SECONDS", default_value_t = VERIFY_TIMEOUT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub timeout: u64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -83,10 +87,10 @@ pub const CHECKS: &[Kind] = &[
     kind("control", false, "The control port answers."),
     kind("metrics", false, "The metrics port has the family's eight metrics."),
     kind("limits", false, "Open files and connections are far from their limits."),
-    kind("key_file", false, "Nobody but its owner may read the private key."),
-    kind("environment", false, "No unknown URINGCAST_ variable, no proxy on the way."),
     kind("io_uring", false, "This machine makes rings, where the server is on it."),
     kind("kernel_tls", false, "The kernel takes over TLS, where the server is here; optional."),
+    kind("key_file", false, "Nobody but its owner may read the private key."),
+    kind("environment", false, "No unknown URINGCAST_ variable, no proxy on the way."),
 ];
 
 const fn kind(name: &'static str, required: bool, meaning: &'static str) -> Kind {
@@ -127,6 +131,7 @@ fn secret(setting: &str, path: &std::path::Path) -> Result<Secret, String> {
 }
 
 /// Where a port of the server is looked for.
+#[derive(Clone, Copy)]
 enum Place {
     At(SocketAddr),
     /// Not on this machine and not told: the server keeps it to its own machine.
@@ -139,24 +144,8 @@ struct Verifier {
     dial: Dial,
     /// Whether the server is on this machine.
     local: bool,
-}
-
-impl Verifier {
-    /// The control or metrics port.
-    fn place(&self, given: Option<u16>, default: u16) -> Place {
-        match given.or(self.local.then_some(default)) {
-            Some(port) => Place::At(SocketAddr::new(self.dial.ip(), port)),
-            None => Place::Elsewhere,
-        }
-    }
-
-    fn control(&self) -> Place {
-        self.place(self.options.control_port, DEFAULT_CONTROL_PORT)
-    }
-
-    fn metrics(&self) -> Place {
-        self.place(self.options.metrics_port, DEFAULT_METRICS_PORT)
-    }
+    control: Place,
+    metrics: Place,
 }
 
 /// Makes all checks. `environment` is the process's, or a test's.
@@ -168,50 +157,59 @@ pub async fn examine(options: Options, environment: Vec<(OsString, OsString)>) -
     let known: Vec<String> = TABLE.iter().map(Setting::variable).collect();
     let hidden = environment::hidden(&environment, &options.host, &known);
     let key_file = local::key_file(options.key_file.as_deref());
-    let (dial, connected) = match Dial::open(&options).await {
-        Ok(opened) => opened,
+    match Verifier::new(options).await {
         Err(finding) => {
             report.add("connect", Err(finding));
-            report.add("key_file", key_file);
-            report.add("environment", hidden);
-            return report;
         }
-    };
-    report.add("connect", Ok(connected));
-    let local = dial.is_local();
-    let verifier = Verifier { options, dial, local };
-    let clients = verifier.clients(&mut report).await;
-    if !clients {
-        for name in ["health", "ready", "welcome", "broadcast"] {
-            report.add(name, note("not checked: no connection", ""));
-        }
+        Ok((verifier, connected)) => verifier.examine(connected, &mut report).await,
     }
-    report.add("control", verifier.control_answers().await);
-    let (found, samples) = verifier.metrics_present().await;
-    report.add("metrics", found);
-    report.add("limits", local::limits(&verifier, samples.as_ref()));
     report.add("key_file", key_file);
     report.add("environment", hidden);
-    report.add("io_uring", verifier.here(crate::doctor::io_uring));
-    report.add("kernel_tls", verifier.here(|_, _| crate::doctor::kernel_tls()));
     report
 }
 
 impl Verifier {
-    /// What clients see. Returns whether there was anything to see.
-    async fn clients(&self, report: &mut Report) -> bool {
+    /// Finds the server, and says whether it takes connections.
+    async fn new(options: Options) -> Result<(Verifier, Outcome), Finding> {
+        let (dial, connected) = Dial::open(&options).await?;
+        let local = dial.is_local();
+        let near = |given: Option<u16>, default: u16| given.or(local.then_some(default));
+        let control = dial.place(near(options.control_port, DEFAULT_CONTROL_PORT), local).await;
+        let metrics = dial.place(near(options.metrics_port, DEFAULT_METRICS_PORT), local).await;
+        Ok((Verifier { options, dial, local, control, metrics }, connected))
+    }
+
+    async fn examine(&self, connected: Outcome, report: &mut Report) {
+        let there = report.add("connect", connected);
+        self.clients(there, report).await;
+        report.add("control", self.control_answers().await);
+        let (found, samples) = self.metrics_present().await;
+        report.add("metrics", found);
+        report.add("limits", local::limits(self, samples.as_ref()));
+        report.add("io_uring", self.here(crate::doctor::io_uring));
+        report.add("kernel_tls", self.here(|_, _| crate::doctor::kernel_tls()));
+    }
+
+    /// What clients see, if there is anything to see.
+    async fn clients(&self, mut there: bool, report: &mut Report) {
+        let unseen = || note("not checked: no connection", "");
         if self.options.tls {
-            let (handshake, certificate) = self.dial.shake_hands().await;
-            let through = report.add("tls", handshake);
+            let (handshake, certificate) = match there {
+                true => self.dial.shake_hands().await,
+                false => (unseen(), unseen()),
+            };
+            there &= report.add("tls", handshake);
             report.add("certificate", certificate);
-            if !through {
-                return false;
-            }
         } else {
             report.add("tls", note("not asked for", "Give --tls if clients connect by wss."));
         }
-        report.add("health", self.health().await);
-        report.add("ready", self.ready().await);
+        report.add("health", if there { self.health().await } else { unseen() });
+        report.add("ready", self.ready(there).await);
+        if !there {
+            report.add("welcome", unseen());
+            report.add("broadcast", unseen());
+            return;
+        }
         match self.welcome().await {
             Ok((session, found)) => {
                 report.add("welcome", Ok(found));
@@ -222,7 +220,6 @@ impl Verifier {
                 report.add("broadcast", note("not checked: no session", ""));
             }
         }
-        true
     }
 
     /// A check of this machine, if the server is on it.

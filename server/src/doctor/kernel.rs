@@ -61,7 +61,7 @@ pub(crate) fn io_uring(connections: usize, shards: usize) -> Outcome {
         Ok(()) => Ok(format!("a ring for {connections} connections on {shards} shards works")),
         Err(error) => {
             let text = error.to_string();
-            let (found, remedy) = text.split_once(". ").unwrap_or((&text, ""));
+            let (found, remedy) = text.split_once(". ").unwrap_or((&text, "See descriptors."));
             fail(found, remedy)
         }
     }

@@ -1,8 +1,9 @@
 //! Connecting to the server as a client does: by its name, and with TLS that is really checked.
 
+use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -10,9 +11,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::Options;
 use super::tls::{Judge, Judged};
-use crate::limits::VERIFY_TIMEOUT;
+use super::{Options, Place};
 use crate::report::{Finding, Outcome, fail};
 
 /// TCP, or TLS over it.
@@ -25,7 +25,12 @@ pub(super) struct Dial {
     pub(super) host: String,
     address: SocketAddr,
     tls: Option<Secure>,
+    /// For each step.
+    patience: Duration,
 }
+
+const START: &str = "Start the server, or give its --host and --port: it prints both, after \
+                     \"listening\", when it starts.";
 
 struct Secure {
     name: ServerName<'static>,
@@ -39,14 +44,15 @@ pub(super) fn bracketed(host: &str) -> String {
 }
 
 impl Dial {
-    /// Finds an address that takes a connection, and says which.
-    pub(super) async fn open(options: &Options) -> Result<(Dial, String), Finding> {
+    /// Finds the server's address, and whether it takes a connection.
+    pub(super) async fn open(options: &Options) -> Result<(Dial, Outcome), Finding> {
         let tls = match options.tls {
             true => Some(Secure::new(options)?),
             false => None,
         };
+        let patience = Duration::from_secs(options.timeout);
         let Options { host, port, .. } = options;
-        let found = timeout(VERIFY_TIMEOUT, lookup_host((host.as_str(), *port))).await;
+        let found = timeout(patience, lookup_host((host.as_str(), *port))).await;
         let addresses: Vec<SocketAddr> = match found {
             Ok(Ok(addresses)) => addresses.map(dialled).collect(),
             Ok(Err(error)) => {
@@ -54,33 +60,39 @@ impl Dial {
             }
             Err(_) => return fail(format!("{host}: no answer from DNS"), "Look at the resolver."),
         };
-        let mut why = format!("{host} has no address");
+        let Some(first) = addresses.first() else {
+            return fail(format!("{host} has no address"), "Give the server's name or address.");
+        };
+        let mut dial = Dial { host: bracketed(host), address: *first, tls, patience };
+        let mut connected = Ok(String::new());
         for address in addresses {
             let start = Instant::now();
-            match connect(address).await {
+            connected = match dial.connect(address).await {
                 Ok(_) => {
                     let ms = start.elapsed().as_secs_f64() * 1e3;
-                    let dial = Dial { host: bracketed(host), address, tls };
-                    return Ok((dial, format!("{address} in {ms:.1} ms")));
+                    dial.address = address;
+                    return Ok((dial, Ok(format!("{address} in {ms:.1} ms"))));
                 }
-                Err(reason) => why = format!("{address}: {reason}"),
-            }
+                Err(reason) => fail(format!("{address}: {reason}"), START),
+            };
         }
-        fail(
-            why,
-            "Start the server, or give its --host and --port: it prints both, after \"listening\", \
-             when it starts.",
-        )
+        Ok((dial, connected))
     }
 
-    /// The server's address.
-    pub(super) fn ip(&self) -> IpAddr {
-        self.address.ip()
+    /// Where a plain port of the server is: at its address, or on loopback if it is here.
+    pub(super) async fn place(&self, port: Option<u16>, local: bool) -> Place {
+        let Some(port) = port else { return Place::Elsewhere };
+        let at = SocketAddr::new(self.address.ip(), port);
+        let inside = SocketAddr::from(([127, 0, 0, 1], port));
+        if local && self.connect(at).await.is_err() && self.connect(inside).await.is_ok() {
+            return Place::At(inside);
+        }
+        Place::At(at)
     }
 
-    /// Whether that is this machine's.
+    /// Whether the server is on this machine.
     pub(super) fn is_local(&self) -> bool {
-        UdpSocket::bind((self.ip(), 0)).is_ok()
+        UdpSocket::bind((self.address.ip(), 0)).is_ok()
     }
 
     /// What HTTP calls the host.
@@ -93,18 +105,18 @@ impl Dial {
     /// # Errors
     /// The reason in words.
     pub(super) async fn client(&self) -> Result<Box<dyn Stream>, String> {
-        let stream = connect(self.address).await?;
+        let stream = self.connect(self.address).await?;
         match &self.tls {
             None => Ok(Box::new(stream)),
-            Some(tls) => Ok(Box::new(tls.shake_hands(stream).await?)),
+            Some(tls) => Ok(Box::new(self.within(tls.shake_hands(stream)).await?)),
         }
     }
 
     /// Shakes hands once: the version, and what to think of the certificate.
     pub(super) async fn shake_hands(&self) -> (Outcome, Outcome) {
         let Some(tls) = &self.tls else { unreachable!("only asked with TLS") };
-        let shaken = match connect(self.address).await {
-            Ok(stream) => tls.shake_hands(stream).await,
+        let shaken = match self.connect(self.address).await {
+            Ok(stream) => self.within(tls.shake_hands(stream)).await,
             Err(reason) => Err(reason),
         };
         let judged = tls.judge.judged();
@@ -131,6 +143,31 @@ impl Dial {
         };
         (handshake, certificate)
     }
+
+    /// A TCP connection.
+    ///
+    /// # Errors
+    /// The reason in words.
+    pub(super) async fn connect(&self, address: SocketAddr) -> Result<TcpStream, String> {
+        let stream = self.within(TcpStream::connect(address)).await?;
+        // Without it the probe takes longer, and that is all.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+
+    /// Waits for a step no longer than a step may take.
+    ///
+    /// # Errors
+    /// The reason in words.
+    pub(super) async fn within<T, E: Display>(
+        &self,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, String> {
+        match timeout(self.patience, step).await {
+            Ok(ended) => ended.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer for {} s", self.patience.as_secs())),
+        }
+    }
 }
 
 /// Where to connect for an address that means every address.
@@ -140,27 +177,6 @@ fn dialled(mut address: SocketAddr) -> SocketAddr {
         address.set_ip(if address.is_ipv4() { v4 } else { [0, 0, 0, 0, 0, 0, 0, 1].into() });
     }
     address
-}
-
-/// A TCP connection.
-///
-/// # Errors
-/// The reason in words.
-pub(super) async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
-    match timeout(VERIFY_TIMEOUT, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) => {
-            // A small delay is all that is lost without it.
-            let _ = stream.set_nodelay(true);
-            Ok(stream)
-        }
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(late()),
-    }
-}
-
-/// What is said of whatever took too long.
-pub(super) fn late() -> String {
-    format!("no answer for {} s", VERIFY_TIMEOUT.as_secs())
 }
 
 impl Secure {
@@ -173,13 +189,7 @@ impl Secure {
         Ok(Secure { name, judge, connector: TlsConnector::from(config) })
     }
 
-    async fn shake_hands(
-        &self,
-        stream: TcpStream,
-    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, String> {
-        match timeout(VERIFY_TIMEOUT, self.connector.connect(self.name.clone(), stream)).await {
-            Ok(shaken) => shaken.map_err(|error| error.to_string()),
-            Err(_) => Err(late()),
-        }
+    fn shake_hands(&self, stream: TcpStream) -> tokio_rustls::Connect<TcpStream> {
+        self.connector.connect(self.name.clone(), stream)
     }
 }

@@ -6,11 +6,10 @@ use axum::body::{Body, Bytes, to_bytes};
 use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
 
-use super::dial::{Stream, connect, late};
+use super::dial::Stream;
 use super::{Place, Verifier};
-use crate::limits::{MAX_VERIFY_ANSWER, VERIFY_TIMEOUT};
+use crate::limits::MAX_VERIFY_ANSWER;
 use crate::report::{Outcome, fail, note, warn};
 use crate::settings::value::Secret;
 
@@ -27,23 +26,6 @@ impl Answer {
         let line: String = line.chars().filter(|c| !c.is_control()).take(120).collect();
         format!("{} {line}", self.status.as_u16()).trim_end().to_owned()
     }
-}
-
-/// GETs a path of a plain port.
-pub(super) async fn get(address: SocketAddr, path: &str) -> Result<Answer, String> {
-    let stream = Box::new(connect(address).await?);
-    exchange(stream, request("GET", &address.to_string(), path, None, String::new())).await
-}
-
-/// POSTs JSON to a path of a plain port.
-pub(super) async fn post(
-    address: SocketAddr,
-    path: &str,
-    key: Option<&Secret>,
-    body: String,
-) -> Result<Answer, String> {
-    let stream = Box::new(connect(address).await?);
-    exchange(stream, request("POST", &address.to_string(), path, key, body)).await
 }
 
 fn request(
@@ -67,25 +49,46 @@ fn request(
 
 /// Sends a request and reads its answer.
 async fn exchange(stream: Box<dyn Stream>, request: Request<Body>) -> Result<Answer, String> {
-    let exchange = async {
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-        let connection = tokio::spawn(connection);
-        let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let status = answer.status();
-        let body = to_bytes(Body::new(answer.into_body()), MAX_VERIFY_ANSWER).await;
-        connection.abort();
-        let body = body.map_err(|error| error.to_string())?;
-        Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
-    };
-    timeout(VERIFY_TIMEOUT, exchange).await.unwrap_or_else(|_| Err(late()))
+    let told = |error: hyper::Error| error.to_string();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(told)?;
+    let connection = tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(told)?;
+    let status = answer.status();
+    let body = to_bytes(Body::new(answer.into_body()), MAX_VERIFY_ANSWER).await;
+    connection.abort();
+    let body = body.map_err(|error| error.to_string())?;
+    Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
+const NOT_READY: &str = "A server that starts gets ready, and one that drains goes, by itself; \
+                         else its log says which shard does not serve.";
+
 impl Verifier {
+    /// GETs a path of a plain port.
+    pub(super) async fn get(&self, address: SocketAddr, path: &str) -> Result<Answer, String> {
+        let stream = Box::new(self.dial.connect(address).await?);
+        let request = request("GET", &address.to_string(), path, None, String::new());
+        self.dial.within(exchange(stream, request)).await
+    }
+
+    /// POSTs JSON to a path of a plain port.
+    pub(super) async fn post(
+        &self,
+        address: SocketAddr,
+        path: &str,
+        key: Option<&Secret>,
+        body: String,
+    ) -> Result<Answer, String> {
+        let stream = Box::new(self.dial.connect(address).await?);
+        let request = request("POST", &address.to_string(), path, key, body);
+        self.dial.within(exchange(stream, request)).await
+    }
+
     /// GETs a path of the clients' port.
     async fn client_get(&self, path: &str) -> Result<Answer, String> {
         let stream = self.dial.client().await?;
-        exchange(stream, request("GET", &self.dial.authority(), path, None, String::new())).await
+        let request = request("GET", &self.dial.authority(), path, None, String::new());
+        self.dial.within(exchange(stream, request)).await
     }
 
     pub(super) async fn health(&self) -> Outcome {
@@ -102,33 +105,34 @@ impl Verifier {
         }
     }
 
-    /// Both say it: the control port also hears the canaries.
-    pub(super) async fn ready(&self) -> Outcome {
-        let remedy = "A server that starts or drains becomes ready, or goes, by itself; else its \
-                      log says which shard does not serve.";
-        let mut said = Vec::new();
-        let clients = self.client_get("/ready").await;
-        let control = match self.control() {
-            Place::At(address) => get(address, "/ready").await.ok(),
-            Place::Elsewhere => None,
-        };
-        for (port, answer) in [("clients", Some(clients)), ("control", control.map(Ok))] {
-            match answer {
-                Some(Ok(answer)) if answer.status.is_success() => said.push(answer.told()),
-                Some(Ok(answer)) => {
-                    return fail(format!("{port} port, GET /ready: {}", answer.told()), remedy);
-                }
-                Some(Err(reason)) => {
-                    return fail(format!("{port} port, GET /ready: {reason}"), remedy);
-                }
-                None => {}
-            }
+    /// Both ports say it, and the control port also hears the canaries. `there`: the clients' port
+    /// takes connections.
+    pub(super) async fn ready(&self, there: bool) -> Outcome {
+        let mut answers = Vec::new();
+        if let Place::At(address) = self.control
+            && let Ok(answer) = self.get(address, "/ready").await
+        {
+            answers.push(("control", Ok(answer)));
         }
-        Ok(said.swap_remove(0))
+        if there {
+            answers.push(("clients'", self.client_get("/ready").await));
+        }
+        let mut said = None;
+        for (port, answer) in answers {
+            let (ready, told) = match answer {
+                Ok(answer) => (answer.status.is_success(), answer.told()),
+                Err(reason) => (false, reason),
+            };
+            if !ready {
+                return fail(format!("GET /ready on the {port} port: {told}"), NOT_READY);
+            }
+            said = Some(told);
+        }
+        said.map_or_else(|| note("not checked: no connection", ""), Ok)
     }
 
     pub(super) async fn control_answers(&self) -> Outcome {
-        let Place::At(address) = self.control() else {
+        let Place::At(address) = self.control else {
             return note(
                 "not checked: the server is elsewhere",
                 "Run verify on its machine, or give --control-port.",
@@ -136,7 +140,7 @@ impl Verifier {
         };
         let remedy = "Give --control-port as the server prints it when it starts; without it \
                       nobody publishes over HTTP.";
-        match get(address, "/health").await {
+        match self.get(address, "/health").await {
             Ok(answer) if answer.status.is_success() && answer.body.contains("\"ok\"") => {
                 Ok(format!("http://{address}"))
             }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Place, Verifier, http};
-use crate::limits::VERIFY_TIMEOUT;
+use super::{Place, Verifier};
 use crate::report::{Outcome, fail, note};
 
 /// The original family's metrics, which its dashboards ask for.
@@ -56,43 +56,43 @@ impl Verifier {
         if self.options.no_metrics {
             return (note("not asked for", ""), None);
         }
-        match self.metrics() {
-            Place::At(address) => look(address).await,
+        match self.metrics {
+            Place::At(address) => self.look(address).await,
             Place::Elsewhere => {
                 let remedy = "Run verify on its machine, or give --metrics-port.";
                 (note("not checked: the server is elsewhere", remedy), None)
             }
         }
     }
-}
 
-async fn look(address: SocketAddr) -> (Outcome, Option<Samples>) {
-    let remedy = "Give --metrics-port as the server prints it when it starts; --no-metrics if it \
-                  is meant to have none.";
-    let deadline = Instant::now() + VERIFY_TIMEOUT;
-    loop {
-        let answer = match http::get(address, "/metrics").await {
-            Ok(answer) => answer,
-            Err(reason) => return (fail(format!("{address}: {reason}"), remedy), None),
-        };
-        if !answer.status.is_success() {
-            return (fail(format!("{address}: {}", answer.told()), remedy), None);
-        }
-        let missing = missing(&answer.body);
-        let found = match missing.len() {
-            0 => Ok(format!("all {} families at http://{address}/metrics", FAMILY.len())),
-            8 => fail(format!("http://{address}/metrics is of another program"), remedy),
-            // Of what has just happened for the first time the server hears once a second.
-            _ if Instant::now() < deadline => {
-                sleep(uringcast_engine::limits::SNAPSHOT_INTERVAL).await;
-                continue;
+    async fn look(&self, address: SocketAddr) -> (Outcome, Option<Samples>) {
+        let remedy = "Give --metrics-port as the server prints it when it starts; --no-metrics if it \
+                      is meant to have none.";
+        let deadline = Instant::now() + Duration::from_secs(self.options.timeout);
+        loop {
+            let answer = match self.get(address, "/metrics").await {
+                Ok(answer) => answer,
+                Err(reason) => return (fail(format!("{address}: {reason}"), remedy), None),
+            };
+            if !answer.status.is_success() {
+                return (fail(format!("{address}: {}", answer.told()), remedy), None);
             }
-            _ => fail(
-                format!("no {}", missing.join(", no ")),
-                "Is it a Uringcast server's? Compare --version on both sides.",
-            ),
-        };
-        let ours = missing.len() < FAMILY.len();
-        return (found, ours.then(|| Samples::read(&answer.body)));
+            let missing = missing(&answer.body);
+            let found = match missing.len() {
+                0 => Ok(format!("all {} families at http://{address}/metrics", FAMILY.len())),
+                8 => fail(format!("http://{address}/metrics is of another program"), remedy),
+                // Of what has just happened for the first time the server hears once a second.
+                _ if Instant::now() < deadline => {
+                    sleep(uringcast_engine::limits::SNAPSHOT_INTERVAL).await;
+                    continue;
+                }
+                _ => fail(
+                    format!("no {}", missing.join(", no ")),
+                    "Is it a Uringcast server's? Compare --version on both sides.",
+                ),
+            };
+            let ours = missing.len() < FAMILY.len();
+            return (found, ours.then(|| Samples::read(&answer.body)));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A session as a client has it, and a broadcast to it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -11,9 +11,8 @@ use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::dial::{Stream, late};
-use super::{Place, Verifier, http, secret};
-use crate::limits::VERIFY_TIMEOUT;
+use super::dial::Stream;
+use super::{Place, Verifier, secret};
 use crate::report::{Finding, Outcome, fail, note, warn};
 
 /// An open session.
@@ -21,6 +20,8 @@ pub(super) struct Session {
     socket: WebSocketStream<Box<dyn Stream>>,
     /// The connection's id; None where the protocol is session-buddy's.
     id: Option<String>,
+    /// For each step.
+    patience: Duration,
 }
 
 /// What the server said instead of what was asked for.
@@ -85,12 +86,12 @@ impl Verifier {
             request.headers_mut().insert(AUTHORIZATION, bearer);
         }
         let upgrade = tokio_tungstenite::client_async(request, stream);
-        let socket = match timeout(VERIFY_TIMEOUT, upgrade).await {
-            Ok(Ok((socket, _))) => socket,
-            Ok(Err(error)) => return Refusal::Gone(error.to_string()).fails("upgrading"),
-            Err(_) => return Refusal::Gone(late()).fails("upgrading"),
+        let socket = match self.dial.within(upgrade).await {
+            Ok((socket, _)) => socket,
+            Err(reason) => return Refusal::Gone(reason).fails("upgrading"),
         };
-        let mut session = Session { socket, id: None };
+        let patience = Duration::from_secs(self.options.timeout);
+        let mut session = Session { socket, id: None, patience };
         if self.options.token.is_none() {
             // A server that waits for a token says so at once, instead of after 5 s.
             let _ = session.say(&json!({"type": "ping", "id": "verify-ping"})).await;
@@ -164,7 +165,7 @@ impl Verifier {
         id: &str,
     ) -> Result<&'static str, Unpublished> {
         let not = |reason: String| Unpublished { reason, key_refused: false };
-        let Place::At(address) = self.control() else {
+        let Place::At(address) = self.control else {
             return Err(not("the server is elsewhere".into()));
         };
         let key = match &self.options.api_key_file {
@@ -175,7 +176,7 @@ impl Verifier {
             None => None,
         };
         let body = json!({"channel": channel, "event": EVENT, "data": {"probe": id}}).to_string();
-        let answer = http::post(address, "/v1/publish", key.as_ref(), body).await.map_err(not)?;
+        let answer = self.post(address, "/v1/publish", key.as_ref(), body).await.map_err(not)?;
         if answer.status.is_success() {
             return Ok("over HTTP");
         }
@@ -227,9 +228,9 @@ impl Session {
 
     /// Reads until `found` finds what it looks for, an error comes, or the time is over.
     async fn wait<T>(&mut self, found: impl FnMut(&Value) -> Option<T>) -> Result<T, Refusal> {
-        match timeout(VERIFY_TIMEOUT, self.read_until(found)).await {
+        match timeout(self.patience, self.read_until(found)).await {
             Ok(result) => result,
-            Err(_) => Err(Refusal::Gone(late())),
+            Err(_) => Err(Refusal::Gone("it did not come in time".into())),
         }
     }
 

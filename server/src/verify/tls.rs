@@ -93,7 +93,7 @@ impl Judged {
             return fail("is no X.509 certificate", "Serve another certificate.");
         };
         let end = leaf.validity().not_after;
-        let days = (end.timestamp() - UnixTime::now().as_secs() as i64).div_euclid(DAY);
+        let days = (end.timestamp() - UnixTime::now().as_secs() as i64) / DAY;
         let renew = "Renew it; a running server reads cert-file and key-file again by itself, and \
                      an automatic one is made anew by a restart.";
         match &self.trust {
