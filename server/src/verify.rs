@@ -181,17 +181,17 @@ impl Verifier {
 
     async fn examine(&self, connected: Outcome, report: &mut Report) {
         let there = report.add("connect", connected);
-        self.clients(there, report).await;
+        let probed = self.clients(there, report).await;
         report.add("control", self.control_answers().await);
-        let (found, samples) = self.metrics_present().await;
+        let (found, samples) = self.metrics_present(probed).await;
         report.add("metrics", found);
         report.add("limits", local::limits(self, samples.as_ref()));
         report.add("io_uring", self.here(crate::doctor::io_uring));
         report.add("kernel_tls", self.here(|_, _| crate::doctor::kernel_tls()));
     }
 
-    /// What clients see, if there is anything to see.
-    async fn clients(&self, mut there: bool, report: &mut Report) {
+    /// What clients see, if there is anything to see. Returns whether a probe was received.
+    async fn clients(&self, mut there: bool, report: &mut Report) -> bool {
         let unseen = || note("not checked: no connection", "");
         if self.options.tls {
             let (handshake, certificate) = match there {
@@ -208,18 +208,16 @@ impl Verifier {
         if !there {
             report.add("welcome", unseen());
             report.add("broadcast", unseen());
-            return;
+            return false;
         }
-        match self.welcome().await {
-            Ok((session, found)) => {
-                report.add("welcome", Ok(found));
-                report.add("broadcast", self.broadcast(session).await);
-            }
-            Err(finding) => {
-                report.add("welcome", Err(finding));
-                report.add("broadcast", note("not checked: no session", ""));
-            }
-        }
+        let (welcome, broadcast) = match self.welcome().await {
+            Ok((session, found)) => (Ok(found), self.broadcast(session).await),
+            Err(finding) => (Err(finding), note("not checked: no session", "")),
+        };
+        let probed = broadcast.is_ok();
+        report.add("welcome", welcome);
+        report.add("broadcast", broadcast);
+        probed
     }
 
     /// A check of this machine, if the server is on it.

@@ -51,13 +51,13 @@ fn missing(page: &str) -> Vec<&'static str> {
 }
 
 impl Verifier {
-    /// The metrics, and what they say.
-    pub(super) async fn metrics_present(&self) -> (Outcome, Option<Samples>) {
+    /// The metrics, and what they say. `probed`: a message went through, so that all are there.
+    pub(super) async fn metrics_present(&self, probed: bool) -> (Outcome, Option<Samples>) {
         if self.options.no_metrics {
             return (note("not asked for", ""), None);
         }
         match self.metrics {
-            Place::At(address) => self.look(address).await,
+            Place::At(address) => self.look(address, probed).await,
             Place::Elsewhere => {
                 let remedy = "Run verify on its machine, or give --metrics-port.";
                 (note("not checked: the server is elsewhere", remedy), None)
@@ -65,7 +65,7 @@ impl Verifier {
         }
     }
 
-    async fn look(&self, address: SocketAddr) -> (Outcome, Option<Samples>) {
+    async fn look(&self, address: SocketAddr, probed: bool) -> (Outcome, Option<Samples>) {
         let remedy = "Give --metrics-port as the server prints it when it starts; --no-metrics if it \
                       is meant to have none.";
         let deadline = Instant::now() + Duration::from_secs(self.options.timeout);
@@ -78,9 +78,16 @@ impl Verifier {
                 return (fail(format!("{address}: {}", answer.told()), remedy), None);
             }
             let missing = missing(&answer.body);
+            let ours = missing.len() < FAMILY.len() || answer.body.contains("# TYPE uringcast_");
             let found = match missing.len() {
                 0 => Ok(format!("all {} families at http://{address}/metrics", FAMILY.len())),
-                8 => fail(format!("http://{address}/metrics is of another program"), remedy),
+                _ if !ours => {
+                    fail(format!("http://{address}/metrics is of another program"), remedy)
+                }
+                _ if !probed => note(
+                    format!("without {}", missing.join(", ")),
+                    "They come with the first messages: see broadcast.",
+                ),
                 // Of what has just happened for the first time the server hears once a second.
                 _ if Instant::now() < deadline => {
                     sleep(uringcast_engine::limits::SNAPSHOT_INTERVAL).await;
@@ -91,7 +98,6 @@ impl Verifier {
                     "Is it a Uringcast server's? Compare --version on both sides.",
                 ),
             };
-            let ours = missing.len() < FAMILY.len();
             return (found, ours.then(|| Samples::read(&answer.body)));
         }
     }
