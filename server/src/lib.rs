@@ -24,6 +24,7 @@ pub mod http;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod presets;
 pub mod report;
 pub mod run;
 pub mod settings;
