@@ -27,7 +27,8 @@ pub struct Options {
           value_parser = clap::value_parser!(u32).range(1..))]
     pub connections: u32,
     /// Shards; without it one for each core
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=MAX_SHARDS as i64))]
+    #[arg(long, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=MAX_SHARDS as i64))]
     pub shards: Option<u32>,
     /// Reckon with TLS
     #[arg(long)]

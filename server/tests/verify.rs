@@ -16,6 +16,8 @@ use common::pki::{Authority, Issued};
 use serde_json::Value;
 use support::ws::Client;
 use support::{PROGRAM, Server, until};
+use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
 /// The flags that find a server.
 fn flags(server: &Server) -> String {
@@ -317,4 +319,43 @@ fn a_token_is_in_no_message() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
+}
+
+/// Speaks WebSocket as a server that demands a token, as far as `verify` can tell.
+fn demands_a_token() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut bearer = false;
+            // The answer's type is tungstenite's.
+            #[allow(clippy::result_large_err, reason = "tungstenite's")]
+            let look = |request: &Request, answer: Response| {
+                bearer = request.headers().contains_key("authorization");
+                Ok(answer)
+            };
+            // Other checks speak plain HTTP.
+            let Ok(mut socket) = tungstenite::accept_hdr(stream, look) else { continue };
+            let code = if bearer {
+                "AUTH_FAILED"
+            } else {
+                // It would wait for 5 s.
+                let _ = socket.read();
+                "AUTH_REQUIRED"
+            };
+            let error = serde_json::json!({"type": "error", "error_code": code});
+            let _ = socket.send(tungstenite::Message::text(error.to_string()));
+        }
+    });
+    address
+}
+
+#[test]
+fn a_missing_and_a_bad_token_are_told_apart() {
+    let port = demands_a_token().port();
+    let flags = format!("--port={port} --control-port=1 --metrics-port=1");
+    hold(&[
+        ("no token", flags.clone(), "welcome", "fail", 2, "Give --token."),
+        ("bad token", format!("{flags} --token=eyJhbGciOi"), "welcome", "fail", 2, "not over"),
+    ]);
 }

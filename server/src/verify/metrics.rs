@@ -66,8 +66,8 @@ impl Verifier {
     }
 
     async fn look(&self, address: SocketAddr, probed: bool) -> (Outcome, Option<Samples>) {
-        let remedy = "Give --metrics-port as the server prints it when it starts; --no-metrics if it \
-                      is meant to have none.";
+        let remedy = "Give --metrics-port as the server prints it when it starts; --no-metrics if \
+                      it is meant to have none.";
         let deadline = Instant::now() + Duration::from_secs(self.options.timeout);
         loop {
             let answer = match self.get(address, "/metrics").await {
