@@ -88,6 +88,6 @@ mod tests {
         let (least, enough) = open_files(100_000, 4);
         assert_eq!((least, enough), (25_000, 31_250 + MAX_HANDSHAKES));
         let (least, enough) = open_files(100, 1);
-        assert_eq!((least, enough), (97, 100 + MAX_HANDSHAKES));
+        assert_eq!((least, enough), (100, 100 + MAX_HANDSHAKES));
     }
 }
