@@ -7,6 +7,7 @@ mod expel;
 mod kernel_tls;
 mod listen;
 mod machine;
+pub mod preflight;
 mod publisher;
 mod start;
 mod status;

@@ -62,7 +62,7 @@ pub use config::{
 };
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
-    Verification, Verifications,
+    Verification, Verifications, preflight,
 };
 #[doc(hidden)]
 pub use shard::RingOutlet;

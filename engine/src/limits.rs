@@ -145,6 +145,10 @@ pub const SUBSCRIPTION_RECORD: usize = 8;
 /// a live set, in tables that may have grown to twice what they hold. (The second subscription
 /// also pays for the box that holds the table: 32.)
 pub const FURTHER_SUBSCRIPTION: usize = 2 * SUBSCRIPTION_RECORD + 2 * 4;
+/// User-space bytes that TLS adds to an idle connection, measured: docs/BENCHMARKS.md.
+pub const TLS_CONNECTION: usize = 3_700;
+/// Kernel bytes of one end of an idle connection, measured: docs/BENCHMARKS.md.
+pub const KERNEL_CONNECTION: usize = 4_700;
 
 /// Buffers of a shard's receive ring: 64 for 1,000 sockets let one flooder take 63 of them.
 pub const RECEIVE_BUFFERS: u16 = 1_024;

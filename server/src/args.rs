@@ -53,7 +53,10 @@ const FAMILY_SETTINGS: [&str; 6] =
 const AFTER_HELP: &str = "\
 Each setting is taken from the first of: flag, environment, configuration file, preset, default.
 TOML keys are the flags' names with underscores.
-Sizes take KiB, MiB and GiB; times take ms, s, m and h.";
+Sizes take KiB, MiB and GiB; times take ms, s, m and h.
+
+uringcast-server verify --help: checks a running server from outside.
+uringcast-server doctor --help: checks whether this machine can carry one.";
 
 /// The command line, made from the table of settings.
 pub fn command() -> Command {

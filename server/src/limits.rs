@@ -60,6 +60,12 @@ pub const MAX_CERTIFICATES: usize = 64;
 pub const EXPIRY_WARNING: Duration = AUTO_CERT_MARGIN;
 /// How often it is.
 pub const EXPIRY_CHECK: Duration = Duration::from_secs(86_400);
+/// For one step of `verify`: longer than a server waits for a token.
+pub const VERIFY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of an HTTP answer that `verify` reads: many services' metrics fit.
+pub const MAX_VERIFY_ANSWER: usize = 16 << 20;
+/// Days before its end that a certificate is warned about.
+pub const CERTIFICATE_WARNING: i64 = 30;
 
 /// Bytes of a shared secret that clients beyond loopback may meet: what HS256 hashes to.
 pub const MIN_JWT_SECRET: usize = 32;

@@ -6,7 +6,7 @@ use std::process::exit;
 use uringcast_server::args::{self, Action, ArgsError};
 use uringcast_server::config::Home;
 use uringcast_server::run::{self, Ended};
-use uringcast_server::{check, log, presets};
+use uringcast_server::{check, diagnose, log, presets};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,7 +17,17 @@ const OPERATOR: i32 = 2;
 const BY_SIGNAL: i32 = 128;
 
 fn main() {
-    let (action, settings) = match args::read(std::env::args_os(), std::env::vars_os()) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    match diagnose::run(&arguments, std::env::vars_os()) {
+        Ok(Some((text, code))) => {
+            // Whoever reads may stop reading.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            exit(code)
+        }
+        Ok(None) => {}
+        Err(error) => fail(&error),
+    }
+    let (action, settings) = match args::read(arguments, std::env::vars_os()) {
         Ok(read) => read,
         Err(ArgsError::Usage(usage)) => usage.exit(),
         Err(ArgsError::Problems(problems)) => fail(&problems),

@@ -38,8 +38,13 @@ pub(super) fn raise_file_limit(shards: usize, addresses: usize) -> Result<usize,
     Ok(files)
 }
 
+/// Ordinary descriptors of a process with so many shards, each with so many listeners.
+pub(super) fn process_files(shards: usize, addresses: usize) -> usize {
+    PROCESS_FILES + shards * (SHARD_FILES + addresses)
+}
+
 fn check_files(files: usize, shards: usize, addresses: usize) -> Result<(), StartError> {
-    let need = PROCESS_FILES + shards * (SHARD_FILES + addresses);
+    let need = process_files(shards, addresses);
     if files >= need {
         return Ok(());
     }

@@ -5,7 +5,7 @@
 //! * `turn`: the duty cycle that drives the broker;
 //! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
 //! * `lanes`, `report`, `clock`, `wake`, `drain`: other shards, the collector, time, sleep, end;
-//! * `door`: the outlet alone, for benchmarks.
+//! * `door`: the outlet alone, for benchmarks; `trial`: a ring alone, for preflights.
 
 mod accept;
 mod clock;
@@ -22,6 +22,7 @@ mod ring;
 mod seat;
 mod secure;
 mod tls;
+mod trial;
 mod turn;
 mod wake;
 
@@ -44,6 +45,7 @@ use monoio::{IoUringDriver, RuntimeBuilder};
 pub use door::RingOutlet;
 pub(crate) use kernel::Kernel;
 pub(crate) use seat::{Command, Peer, Question, Seat};
+pub(crate) use trial::try_ring;
 
 use crate::broker::hub::Hub;
 use crate::engine::StartError;

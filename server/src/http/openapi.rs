@@ -28,8 +28,7 @@ mod tests {
         let router = router.split("\n}\n").next().unwrap();
         let routes = router.split(".route(").skip(1).map(|rest| rest.split('"').nth(1).unwrap());
         let of_a_service = ["/publish", "/publish/raw", "/disconnect", "/unsubscribe", "/channels"];
-        let full = |path: &str| match of_a_service.iter().any(|own| path == *own)
-            || path.starts_with("/channels/")
+        let full = |path: &str| match of_a_service.contains(&path) || path.starts_with("/channels/")
         {
             true => format!("/v1{path}"),
             false => path.to_owned(),

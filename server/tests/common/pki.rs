@@ -64,10 +64,25 @@ impl Authority {
         algorithm: &'static SignatureAlgorithm,
         days: u64,
     ) -> Issued {
+        self.server_until(names, algorithm, SystemTime::now() + Duration::from_secs(days * DAY))
+    }
+
+    /// A server's certificate that has ended some days ago.
+    pub(crate) fn server_ended(&self, names: &[&str], days: u64) -> Issued {
+        let end = SystemTime::now() - Duration::from_secs(days * DAY);
+        self.server_until(names, &PKCS_ECDSA_P256_SHA256, end)
+    }
+
+    fn server_until(
+        &self,
+        names: &[&str],
+        algorithm: &'static SignatureAlgorithm,
+        end: SystemTime,
+    ) -> Issued {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names.clone()).unwrap();
         params.distinguished_name = subject(&names[0]);
-        params.not_after = (SystemTime::now() + Duration::from_secs(days * DAY)).into();
+        params.not_after = end.into();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         self.issue(&params, &KeyPair::generate_for(algorithm).unwrap())
     }

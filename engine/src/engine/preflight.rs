@@ -1,0 +1,93 @@
+//! What this machine allows, asked without starting an engine.
+
+use std::io;
+
+use io_uring::{IoUring, Probe, opcode};
+
+use super::{StartError, machine};
+use crate::limits::{MAX_HANDSHAKES, MAX_SHARDS};
+use crate::shard::{Kernel, try_ring};
+
+/// What both rings of a shard submit: the name as the kernel writes it, and its code.
+const OPERATIONS: [(&str, u8); 9] = [
+    ("ACCEPT", opcode::Accept::CODE),
+    ("ASYNC_CANCEL", opcode::AsyncCancel::CODE),
+    ("POLL_ADD", opcode::PollAdd::CODE),
+    ("READ", opcode::Read::CODE),
+    ("RECV", opcode::Recv::CODE),
+    ("SEND", opcode::Send::CODE),
+    ("SHUTDOWN", opcode::Shutdown::CODE),
+    ("TIMEOUT", opcode::Timeout::CODE),
+    ("WRITE", opcode::Write::CODE),
+];
+
+/// Shards of an engine that is not told how many: one for each core this process may use.
+pub fn shards() -> usize {
+    machine::cores().len().clamp(1, MAX_SHARDS)
+}
+
+/// Open files (RLIMIT_NOFILE) that `connections` on so many `shards` need: the least an engine
+/// starts with, and what also leaves room for uneven shards and a storm of handshakes.
+pub fn open_files(connections: usize, shards: usize) -> (usize, usize) {
+    let fair = connections.div_ceil(shards);
+    let process = machine::process_files(shards, 1);
+    let handshakes = shards.saturating_mul(MAX_HANDSHAKES).min(connections);
+    let uneven = fair.saturating_add(fair / 4).min(connections).saturating_add(MAX_HANDSHAKES);
+    (process.max(fair), process.saturating_add(handshakes).max(uneven))
+}
+
+/// Makes a ring as one of `shards` needs it for its part of `connections`, receives over it, and
+/// drops it. Raises this process's limit of open files to the hard one, as an engine does.
+///
+/// # Errors
+/// As [`crate::Engine::start`] would say it.
+pub fn ring(connections: usize, shards: usize) -> Result<(), StartError> {
+    machine::probe_ring()?;
+    let files = machine::raise_file_limit(shards, 1)?;
+    try_ring(machine::slots(connections, shards, files)?).map_err(StartError::ring)
+}
+
+/// The io_uring operations that an engine submits and this kernel does not know.
+///
+/// # Errors
+/// When there is no io_uring to ask.
+pub fn missing_operations() -> io::Result<Vec<&'static str>> {
+    let uring: IoUring = IoUring::new(1)?;
+    let mut probe = Probe::new();
+    uring.submitter().register_probe(&mut probe)?;
+    let missing = OPERATIONS.iter().filter(|(_, code)| !probe.is_supported(*code));
+    Ok(missing.map(|(name, _)| *name).collect())
+}
+
+/// Tries on loopback sockets whether this kernel takes over TLS.
+///
+/// # Errors
+/// What the kernel said.
+pub fn kernel_tls() -> io::Result<()> {
+    Kernel::probe().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_passes() {
+        assert_eq!(missing_operations().unwrap(), [""; 0]);
+        ring(1_000, 1).unwrap();
+    }
+
+    #[test]
+    fn a_ring_that_no_limit_allows_is_refused_with_the_remedy() {
+        let text = ring(usize::MAX, 1).unwrap_err().to_string();
+        assert!(text.contains("RLIMIT_NOFILE"), "{text}");
+    }
+
+    #[test]
+    fn open_files_leave_room_for_uneven_shards_and_handshakes() {
+        let (least, enough) = open_files(100_000, 4);
+        assert_eq!((least, enough), (25_000, 31_250 + MAX_HANDSHAKES));
+        let (least, enough) = open_files(100, 1);
+        assert_eq!((least, enough), (100, 100 + MAX_HANDSHAKES));
+    }
+}

@@ -1,0 +1,209 @@
+//! What `verify` and `doctor` found: a table for a person, JSON for a machine, an exit code.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Everything works.
+pub const HEALTHY: i32 = 0;
+/// Clients are served, and there is something to mend.
+pub const DEGRADED: i32 = 1;
+/// Clients are not served, or could not be.
+pub const DOWN: i32 = 2;
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should be.
+    Pass,
+    /// Not checked, or a matter of taste; no reason to worry.
+    Note,
+    /// Works, but not for long or not for all.
+    Warn,
+    /// Does not work.
+    Fail,
+}
+
+/// A check there is, for the documentation and for its weight.
+#[derive(Debug)]
+pub struct Kind {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether clients cannot be served where it fails.
+    pub required: bool,
+    /// What passes.
+    pub meaning: &'static str,
+}
+
+/// One check's outcome.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// Name of its [`Kind`].
+    pub name: &'static str,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What was seen.
+    pub found: String,
+    /// What to do about it; empty where nothing is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub remedy: String,
+}
+
+/// What was seen, and what to do about it; of a check that did not pass.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    verdict: Verdict,
+    found: String,
+    remedy: String,
+}
+
+impl Finding {
+    /// The same, where what fails is not what was asked about.
+    pub fn no_worse_than_a_warning(mut self) -> Finding {
+        if self.verdict == Verdict::Fail {
+            self.verdict = Verdict::Warn;
+        }
+        self
+    }
+}
+
+/// An outcome: what was seen if it passed.
+pub type Outcome = Result<String, Finding>;
+
+/// Not checked, or not needed.
+pub fn note<T>(found: impl Into<String>, remedy: impl Into<String>) -> Result<T, Finding> {
+    Err(Finding { verdict: Verdict::Note, found: found.into(), remedy: remedy.into() })
+}
+
+/// Works, but.
+pub fn warn<T>(found: impl Into<String>, remedy: impl Into<String>) -> Result<T, Finding> {
+    Err(Finding { verdict: Verdict::Warn, found: found.into(), remedy: remedy.into() })
+}
+
+/// Does not work.
+pub fn fail<T>(found: impl Into<String>, remedy: impl Into<String>) -> Result<T, Finding> {
+    Err(Finding { verdict: Verdict::Fail, found: found.into(), remedy: remedy.into() })
+}
+
+/// All checks of one run.
+#[derive(Debug)]
+pub struct Report {
+    subject: String,
+    kinds: &'static [Kind],
+    /// In the order they were made.
+    pub checks: Vec<Check>,
+}
+
+impl Report {
+    /// An empty one about `subject`, to hold checks of these kinds.
+    pub fn new(subject: String, kinds: &'static [Kind]) -> Report {
+        Report { subject, kinds, checks: Vec::new() }
+    }
+
+    /// Adds the outcome of the check of this name. Returns whether it did not fail.
+    pub fn add(&mut self, name: &str, outcome: Outcome) -> bool {
+        let kind = self.kinds.iter().find(|kind| kind.name == name).expect("a check of ours");
+        let (verdict, found, remedy) = match outcome {
+            Ok(found) => (Verdict::Pass, found, String::new()),
+            Err(finding) => (finding.verdict, finding.found, finding.remedy),
+        };
+        self.checks.push(Check { name: kind.name, verdict, found, remedy });
+        verdict != Verdict::Fail
+    }
+
+    /// The process's exit code: [`DOWN`] if a required check failed, [`DEGRADED`] if another did or
+    /// there is a warning, else [`HEALTHY`].
+    pub fn exit_code(&self) -> i32 {
+        let required = |name| self.kinds.iter().any(|kind| kind.name == name && kind.required);
+        let code = |check: &Check| match check.verdict {
+            Verdict::Pass | Verdict::Note => HEALTHY,
+            Verdict::Fail if required(check.name) => DOWN,
+            Verdict::Warn | Verdict::Fail => DEGRADED,
+        };
+        self.checks.iter().map(code).max().unwrap_or(HEALTHY)
+    }
+
+    /// The whole as one line of JSON.
+    pub fn json(&self) -> String {
+        let (exit_code, checks) = (self.exit_code(), &self.checks);
+        let status = status(exit_code);
+        let subject = &self.subject;
+        let report = serde_json::json!({
+            "subject": subject, "status": status, "exit_code": exit_code, "checks": checks,
+        });
+        format!("{report}\n")
+    }
+}
+
+fn status(exit_code: i32) -> &'static str {
+    match exit_code {
+        HEALTHY => "healthy",
+        DEGRADED => "degraded",
+        _ => "down",
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.kinds.iter().map(|kind| kind.name.len()).max().unwrap_or(0);
+        writeln!(f, "{}", self.subject)?;
+        for Check { name, verdict, found, remedy } in &self.checks {
+            let verdict = match verdict {
+                Verdict::Pass => "pass",
+                Verdict::Note => "note",
+                Verdict::Warn => "WARN",
+                Verdict::Fail => "FAIL",
+            };
+            writeln!(f, "  {verdict}  {name:width$}  {found}")?;
+            for line in remedy.lines() {
+                writeln!(f, "        {:width$}  > {line}", "")?;
+            }
+        }
+        writeln!(f, "{}", status(self.exit_code()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KINDS: &[Kind] = &[
+        Kind { name: "door", required: true, meaning: "It opens." },
+        Kind { name: "paint", required: false, meaning: "It is fresh." },
+    ];
+
+    fn report(door: Outcome, paint: Outcome) -> Report {
+        let mut report = Report::new("a house".into(), KINDS);
+        report.add("door", door);
+        report.add("paint", paint);
+        report
+    }
+
+    #[test]
+    fn only_a_failed_required_check_means_down() {
+        let good = || Ok("good".to_owned());
+        assert_eq!(report(good(), good()).exit_code(), HEALTHY);
+        assert_eq!(report(note("locked", ""), good()).exit_code(), HEALTHY);
+        assert_eq!(report(good(), warn("dull", "paint it")).exit_code(), DEGRADED);
+        assert_eq!(report(warn("creaks", "oil it"), good()).exit_code(), DEGRADED);
+        assert_eq!(report(good(), fail("none", "paint it")).exit_code(), DEGRADED);
+        assert_eq!(report(fail("stuck", "plane it"), good()).exit_code(), DOWN);
+    }
+
+    #[test]
+    fn people_and_machines_are_told_the_same() {
+        let report = report(fail("stuck", "plane it"), Ok("fresh".into()));
+        let text = report.to_string();
+        assert_eq!(text.lines().nth(1), Some("  FAIL  door   stuck"));
+        assert_eq!(text.lines().nth(2), Some("               > plane it"));
+        assert!(text.ends_with("\ndown\n"), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&report.json()).expect("JSON");
+        let door = serde_json::json!(
+            {"name": "door", "verdict": "fail", "found": "stuck", "remedy": "plane it"}
+        );
+        assert_eq!(json["checks"][0], door);
+        assert_eq!((&json["status"], &json["exit_code"]), (&"down".into(), &DOWN.into()));
+        assert!(json["checks"][1].get("remedy").is_none());
+    }
+}
