@@ -4,6 +4,8 @@ mod auth;
 mod channels;
 mod debug;
 mod error;
+mod live;
+mod origin;
 mod publish;
 mod serve;
 
@@ -21,6 +23,7 @@ use uringcast_engine::{DrainReport, Engine, Publisher, ServiceId};
 
 use crate::canary::Health;
 use crate::limits::MAX_PUBLISH_BODY;
+use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::settings::value::Secret;
 use error::ApiError;
@@ -36,6 +39,7 @@ pub struct Control {
     /// `None` without canaries.
     health: Option<Health>,
     max_data: usize,
+    live: Live,
 }
 
 impl Control {
@@ -45,15 +49,24 @@ impl Control {
         metrics: Option<Metrics>,
         health: Option<Health>,
         max_data: usize,
+        live: Live,
     ) -> Control {
         let publisher = engine.publisher(ServiceId(0));
-        Control { engine: RwLock::new(Some(engine)), publisher, metrics, health, max_data }
+        Control { engine: RwLock::new(Some(engine)), publisher, metrics, health, max_data, live }
     }
 
     /// Adds what the shards have measured since the last call to the metrics.
     pub async fn collect(&self) {
         if let (Some(metrics), Some(engine)) = (&self.metrics, &*self.engine.read().await) {
             metrics.collect(engine);
+        }
+    }
+
+    /// Once a second: collects, and tells whoever watches.
+    pub async fn tick(&self) {
+        self.collect().await;
+        if let Some(metrics) = &self.metrics {
+            self.live.tell(&metrics.make_point());
         }
     }
 
@@ -65,15 +78,19 @@ impl Control {
     }
 }
 
-/// The control port. With a key, all but health and readiness ask for it.
+/// The control port. With a key, all but health, readiness and the live page itself ask for it.
 pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
     let guarded = Router::new()
         .route("/v1/publish", post(publish::publish))
         .route("/v1/publish/raw", post(publish::publish_raw))
         .route("/v1/channels", get(channels::list))
         .route("/debug/latency", get(debug::latency))
+        .route("/debug/live", get(live::data))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
-    let open = Router::new().route("/health", get(health)).route("/ready", get(ready));
+    let open = Router::new()
+        .route("/", get(live::page))
+        .route("/health", get(health))
+        .route("/ready", get(ready));
     with_json_errors(guard(guarded, key).merge(open)).with_state(control)
 }
 
@@ -83,7 +100,10 @@ pub fn metrics_router(control: Arc<Control>) -> Router {
 }
 
 fn guard<S: Clone + Send + Sync + 'static>(router: Router<S>, key: Option<Secret>) -> Router<S> {
-    router.route_layer(from_fn_with_state(key, auth::check))
+    let has_key = key.is_some();
+    router
+        .route_layer(from_fn_with_state(key, auth::check))
+        .route_layer(from_fn_with_state(has_key, origin::check))
 }
 
 fn with_json_errors<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

@@ -18,6 +18,7 @@ pub mod config;
 pub mod files;
 pub mod http;
 pub mod limits;
+pub mod live;
 pub mod log;
 pub mod metrics;
 pub mod run;

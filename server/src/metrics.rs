@@ -3,6 +3,7 @@
 
 mod buckets;
 mod latency;
+mod live;
 mod own;
 mod state;
 pub mod table;
@@ -15,6 +16,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
+use serde_json::Value;
 use uringcast_engine::Engine;
 use uringcast_engine::telemetry::{
     ConnectionError, MessageError, MessageType, ServiceStats, Snapshot, Totals,
@@ -70,6 +72,19 @@ impl Metrics {
     /// A canary's probe arrived after so long, or not in time.
     pub fn probed(&self, shard: usize, latency: Option<Duration>) {
         lock(&self.state).probed(shard, latency);
+    }
+
+    /// Makes the live page's point of this second, and tells what happens now.
+    pub fn make_point(&self) -> Value {
+        let (mut state, now) = (lock(&self.state), Point::now());
+        state.make_point(now);
+        state.live(now)
+    }
+
+    /// What happens now, and the points of the last minutes.
+    pub fn live(&self) -> (Value, Value) {
+        let state = lock(&self.state);
+        (state.live(Point::now()), state.live_history())
     }
 
     /// The latencies as `ask` wants them.

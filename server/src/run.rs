@@ -16,6 +16,7 @@ use crate::canary::{Canaries, Dial, Health};
 use crate::certs::{self, Served};
 use crate::config::{Config, Home};
 use crate::http::{self, Control};
+use crate::live::{Live, Reachable};
 use crate::log;
 use crate::metrics::{Metrics, Named};
 use crate::settings::{Problem, Problems, Settings};
@@ -90,7 +91,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let named = |service: &Service| Named { server: service.name.clone(), tls };
     let services: Vec<Named> = config.engine.services.iter().map(named).collect();
     let key = CanaryKey::new(random());
-    config.engine.canary = config.canary.map(|_| key);
+    config.engine.canary = Some(key);
     let engine = Engine::start(config.engine)?;
     let has_metrics = !metrics_ports.is_empty();
     let metrics = has_metrics
@@ -104,7 +105,8 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         (tokio::spawn(canaries.run(period)), health)
     });
     let (canaries, health) = canaries.unzip();
-    let control = Arc::new(Control::new(engine, metrics, health, max_data));
+    let live = live(&engine, &services, key);
+    let control = Arc::new(Control::new(engine, metrics, health, max_data, live));
 
     let (stop, stopped) = watch::channel(false);
     let mut ports = tokio::task::JoinSet::new();
@@ -144,11 +146,22 @@ async fn until_stopped(control: &Control, stops: &mut Stops) -> Stop {
         tokio::select! {
             signal = stops.next() => return signal,
             _ = tick.tick() => {
-                control.collect().await;
+                control.tick().await;
                 log::report_suppressed();
             }
         }
     }
+}
+
+/// Pages reach the first service.
+fn live(engine: &Engine, services: &[Named], key: CanaryKey) -> Live {
+    let one = |(id, named): (usize, &Named)| Reachable {
+        name: named.server.clone(),
+        tls: named.tls,
+        address: engine.service_addrs(ServiceId(id as u8))[0],
+    };
+    let all = services.iter().enumerate().map(one).collect();
+    Live::new(all, 0, key, engine.publisher(ServiceId(0)))
 }
 
 /// A number that nobody can guess.

@@ -9,17 +9,12 @@ use subtle::ConstantTimeEq;
 use super::error::ApiError;
 use crate::settings::value::Secret;
 
-/// Lets a request pass that carries the key, if there is one, and that no web page sent.
+/// Lets a request pass that carries the key, if there is one.
 pub(super) async fn check(
     State(key): State<Option<Secret>>,
     request: Request,
     next: Next,
 ) -> Response {
-    if request.headers().contains_key(header::ORIGIN) {
-        // Any page a user opens could otherwise post to a port on that user's own loopback.
-        let text = "Requests from web pages (with an Origin header) are not served here.";
-        return ApiError::new(StatusCode::FORBIDDEN, "browser_origin", text).into_response();
-    }
     match &key {
         Some(key) if !carries(request.headers(), key) => {
             let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
