@@ -42,12 +42,7 @@ pub struct Live {
 
 impl Live {
     /// Tells through `publisher`, a publisher of the service at place `own`.
-    pub fn new(
-        services: Vec<Reachable>,
-        own: usize,
-        key: CanaryKey,
-        publisher: Publisher,
-    ) -> Live {
+    pub fn new(services: Vec<Reachable>, own: usize, key: CanaryKey, publisher: Publisher) -> Live {
         Live { services, own, key, publisher, watched: AtomicU64::new(0) }
     }
 

@@ -146,7 +146,8 @@ impl Hub {
     fn note_slow(&mut self, now: Time, index: u32) {
         let connection = &self.connections[index];
         let Some(laggard) = &connection.laggard else { return };
-        let unread = laggard.cursors.iter().map(|c| self.channels[c.channel].log.bytes_from(c.next));
+        let unread =
+            laggard.cursors.iter().map(|c| self.channels[c.channel].log.bytes_from(c.next));
         let tail = laggard.tail.as_ref().map_or(0, |tail| tail.bytes().len());
         let owed = (tail + laggard.outbox.len() + unread.sum::<usize>()) as u64;
         keep_slowest(&mut self.clock.slowest, owed, || SlowConsumer {

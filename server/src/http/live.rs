@@ -36,9 +36,7 @@ pub(super) async fn data(State(control): State<Arc<Control>>, headers: HeaderMap
     } else {
         all["now"] = Value::Null;
     }
-    let headers = [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ];
+    let headers =
+        [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     (headers, axum::Json(all)).into_response()
 }

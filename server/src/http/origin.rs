@@ -18,11 +18,7 @@ use super::error::ApiError;
 /// It does not know the key; without a key, `Host` must be an address or `localhost`, which no name
 /// server answers for. Programs that are not browsers may call the port whatever they like once
 /// there is a key, and there is one wherever it can be reached from elsewhere.
-pub(super) async fn check(
-    State(has_key): State<bool>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn check(State(has_key): State<bool>, request: Request, next: Next) -> Response {
     if !is_own(request.headers(), has_key) {
         let text = "Other sites' pages are not served here, nor, without an API key, any under \
                     a name other than localhost: use the address.";

@@ -68,7 +68,7 @@ class Chart {
     for (const tick of ticks) {
       parts.push(shape("line", "grid", { x1: left, x2: width, y1: y(tick), y2: y(tick) }));
       const place = { x: left - 8, y: y(tick) + 4, "text-anchor": "end" };
-      parts.push(shape("text", "", place, this.format(tick)));
+      parts.push(shape("text", "", place, this.format(tick).replace(/\.0+(?!\d)/, "")));
     }
     const step = seconds > 150 ? 60 : 15;
     for (let ago = 0; ago <= seconds; ago += step) {

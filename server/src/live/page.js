@@ -34,7 +34,7 @@ function take(all) {
   document.title = names.length === 1 ? `${names[0]} · Uringcast` : "Uringcast";
   $("off").hidden = all.now !== null;
   $("tiles").hidden = all.now === null;
-  for (const card of document.querySelectorAll("#grid > .half")) card.hidden = all.now === null;
+  for (const card of document.querySelectorAll("#grid .card:not(#try)")) card.hidden = all.now === null;
   if (all.now) {
     model.now = all.now;
     model.at = all.now.at;
@@ -126,10 +126,8 @@ function hot(one, most) {
 }
 
 function slow(one) {
-  const cells = row(["", one.peer], ["", one.state], ["n", join(size(one.owed))],
-    ["n", duration(one.behind)], ["id", one.connection_id.slice(0, 8)]);
-  cells.lastChild.title = one.connection_id;
-  return cells;
+  return row(["", one.peer], ["id", one.connection_id], ["", one.state],
+    ["n", join(size(one.owed))], ["n", duration(one.behind)]);
 }
 
 function close(one) {

@@ -11,7 +11,7 @@ const mode = process.env.LIVE_MODE ?? "live";
 const pictures = process.env.SCREENSHOTS;
 const key = process.env.LIVE_KEY;
 const axe = readFileSync(load.resolve("axe-core/axe.min.js"), "utf8");
-const PICTURE_SECONDS = 75;
+const PICTURE_SECONDS = 25;
 
 const faults = [];
 const browser = await launch({ trust: mode === "live" });
@@ -112,7 +112,7 @@ async function takePictures() {
   const load = await startLoad({ clients: 240 });
   const looks = [];
   for (const colorScheme of ["light", "dark"]) {
-    for (const [name, width, deviceScaleFactor] of [["wide", 1280, 1], ["phone", 390, 1.5]]) {
+    for (const [name, width, deviceScaleFactor] of [["wide", 1280, 1], ["phone", 390, 1]]) {
       const page = await open({ colorScheme, deviceScaleFactor, viewport: { width, height: 900 } });
       looks.push([`${pictures}/live-${colorScheme}-${name}.png`, page]);
     }

@@ -28,15 +28,21 @@ export async function startLoad({ clients }) {
   for (let i = 0; i < clients; i++) {
     sockets.push(await subscriber(i % 4 ? names : names.slice(0, 2)));
   }
-  const idle = await subscriber(["workflow:nightly"]);
-  idle._socket.pause();
+  const addIdle = async () => {
+    const idle = await subscriber(["workflow:nightly"]);
+    idle._socket.pause();
+    sockets.push(idle);
+  };
   for (const socket of sockets.splice(0, 3)) socket.close(1000);
+
+  await addIdle();
 
   let [on, tick] = [true, 0];
   const pick = (at) => CHANNELS.find(([, weight]) => (at -= weight) < 0)[0];
   const beat = async () => {
     while (on) {
       tick += 1;
+      if (tick % 160 === 0) await addIdle();
       // Waves of about half a minute.
       const many = 3 + Math.round(2.5 * Math.sin(tick / 95) + Math.random());
       const message = () => ({
@@ -53,7 +59,7 @@ export async function startLoad({ clients }) {
     async stop() {
       on = false;
       await beating;
-      for (const socket of [...sockets, idle]) socket.terminate();
+      for (const socket of sockets) socket.terminate();
     },
   };
 }

@@ -54,11 +54,16 @@ impl Client {
     }
 
     /// Sends an upgrade request, and reads nothing.
-    pub fn request(mut stream: TcpStream) -> Client {
+    pub fn request(stream: TcpStream) -> Client {
+        let address = stream.peer_addr().expect("an address");
+        Client::request_as(stream, &upgrade_request(address, ""))
+    }
+
+    /// Sends this request, and reads nothing.
+    pub fn request_as(mut stream: TcpStream, request: &str) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        let address = stream.peer_addr().expect("an address");
-        stream.write_all(upgrade_request(address, "").as_bytes()).expect("written");
+        stream.write_all(request.as_bytes()).expect("written");
         Client { stream, buffer: Vec::new() }
     }
 
