@@ -1,8 +1,11 @@
 // Bun's native publish (µWebSockets' core). `S channel …` subscribes; a publisher on /pub sends the
 // message itself, one on /many the channel, a line feed and the message.
+// A certificate and its key may follow the port: wss.
+const [cert, key] = process.argv.slice(3);
 const server = Bun.serve({
   hostname: "127.0.0.1",
   port: Number(process.argv[2]),
+  tls: cert && { cert: Bun.file(cert), key: Bun.file(key) },
   fetch(request, server) {
     const many = request.url.endsWith("/many");
     const publisher = many || request.url.endsWith("/pub");

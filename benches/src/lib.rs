@@ -5,6 +5,7 @@ pub mod bare_ring;
 pub mod client;
 pub mod descriptors;
 pub mod line;
+pub mod tls;
 
 use std::sync::Arc;
 

@@ -1,12 +1,13 @@
 //! What an engine is started with.
 
 mod canary;
+mod tls;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use canary::CanaryKey;
+pub use tls::TlsSource;
 
 use crate::limits;
 use crate::types::ServiceId;
@@ -29,6 +30,19 @@ pub enum Correlation {
     Id,
     /// The request's `correlation_id`, as the original servers did.
     Echo,
+}
+
+/// Whether the kernel seals and opens the records of TLS connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KernelTls {
+    /// Where it costs less: when a typical message has [`limits::KERNEL_TLS_PAYS`] bytes or more
+    /// and the kernel can.
+    #[default]
+    Auto,
+    /// Always; the engine does not start where the kernel cannot.
+    On,
+    /// Never.
+    Off,
 }
 
 /// How much of a channel's past is kept.
@@ -67,8 +81,8 @@ pub struct Service {
     pub welcome_extra: serde_json::Map<String, serde_json::Value>,
     /// Addresses every shard listens on. Port 0 takes a free port.
     pub listen: Vec<SocketAddr>,
-    /// Serve TLS with this configuration.
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Serve TLS with what this gives.
+    pub tls: Option<TlsSource>,
     /// Open connections of the service, on all shards together.
     pub max_connections: usize,
     /// Bytes of one inbound message.
@@ -121,6 +135,10 @@ pub struct Config {
     pub retention: Retention,
     /// Silence before a PING, and again before the connection is given up.
     pub keepalive: Duration,
+    /// Whether the kernel does TLS; needs [`rustls::ServerConfig::enable_secret_extraction`].
+    pub kernel_tls: KernelTls,
+    /// Bytes of a typical broadcast, for what depends on it: [`KernelTls::Auto`].
+    pub typical_message: usize,
     /// Keep no counters and histograms; every recording call is then free.
     pub metrics: bool,
     /// Lets canaries in.
@@ -135,6 +153,8 @@ impl Default for Config {
             max_outbox: limits::DEFAULT_OUTBOX,
             retention: Retention::default(),
             keepalive: limits::DEFAULT_KEEPALIVE,
+            kernel_tls: KernelTls::default(),
+            typical_message: limits::DEFAULT_TYPICAL_MESSAGE,
             metrics: true,
             canary: None,
         }

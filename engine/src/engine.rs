@@ -3,6 +3,7 @@
 mod channels;
 mod control;
 mod errors;
+mod kernel_tls;
 mod listen;
 mod machine;
 mod publisher;

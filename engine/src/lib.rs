@@ -56,7 +56,9 @@ pub mod telemetry;
 mod types;
 pub mod wire;
 
-pub use config::{CanaryKey, Config, Correlation, Protocol, Retention, Service};
+pub use config::{
+    CanaryKey, Config, Correlation, KernelTls, Protocol, Retention, Service, TlsSource,
+};
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
 };

@@ -134,6 +134,20 @@ pub const MAX_COMPLETIONS: usize = 65_536;
 /// header of 5) or the longest handshake message that rustls joins from several.
 pub const MAX_PARTIAL_RECORD: usize = 80 << 10;
 
+/// Records sent with one key before the connection is closed to get new ones: AES-GCM allows 2^24
+/// (RFC 8446 5.5), less some for what is under way and for the close itself.
+pub const MAX_TLS_RECORDS: u32 = (1 << 24) - (1 << 16);
+/// KeyUpdates and warnings one kernel-TLS peer may send: each costs two system calls, and no key
+/// of AES-GCM is worn before 2^24 records.
+pub const MAX_CONTROL_RECORDS: u16 = 1_024;
+/// Bytes read of a TLS record that is not application data: those that are allowed have 5.
+pub const MAX_CONTROL_RECORD: usize = 512;
+/// Bytes of a typical broadcast unless configured.
+pub const DEFAULT_TYPICAL_MESSAGE: usize = 1_024;
+/// Bytes of a typical broadcast from which kernel TLS costs less than TLS in user space
+/// (docs/decisions/0017-kernel-tls.md).
+pub const KERNEL_TLS_PAYS: usize = 16 << 10;
+
 /// The clock's tick: deadlines are met this exactly.
 pub const TICK: Duration = Duration::from_millis(50);
 /// Silence after which the server sends a PING, and after which it gives up.

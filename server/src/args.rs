@@ -7,7 +7,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::files;
 use crate::settings::{
-    ENV_PREFIX, Layers, Problem, Problems, Setting, Settings, Source, TABLE, defaults, nearest,
+    ENV_PREFIX, FAMILY_PREFIX, Layers, Problem, Problems, Setting, Settings, Source, TABLE,
+    defaults, nearest,
 };
 
 /// What the process was asked to do.
@@ -30,8 +31,8 @@ pub enum ArgsError {
     Problems(#[from] Problems),
 }
 
-/// Prefix of the original family's TLS variables.
-const FAMILY_PREFIX: &str = "WEBSOCKET_";
+/// The setting that says what the original family's TLS variables begin with.
+const PREFIX_SETTING: &str = "tls_env_prefix";
 /// The settings that the original family's variables can give.
 const FAMILY_SETTINGS: [&str; 6] =
     ["tls_enabled", "cert_file", "key_file", "ca_file", "verify_client", "auto_cert"];
@@ -88,14 +89,18 @@ pub fn read(
     };
     let mut layers = Layers::default();
     let mut problems = Vec::new();
-    let variables = ours(environment, &mut problems);
+    let environment: Vec<_> = environment.into_iter().collect();
+    let variables = ours(&environment, &mut problems);
     add_flags(&matches, &mut layers);
     add_environment(&variables, &mut layers, &mut problems);
+    let mut file = Layers::default();
     if let Some(path) = file_path(&matches, &variables)
-        && let Err(found) = add_file(&path, &mut layers)
+        && let Err(found) = add_file(&path, &mut file)
     {
         problems.extend(found);
     }
+    add_family(&environment, &mut layers, &file);
+    layers.add_below(file);
     match (Settings::read(layers), problems.is_empty()) {
         (Ok(settings), true) => Ok((action, settings)),
         (Ok(_), false) => Err(Problems(problems).into()),
@@ -117,21 +122,19 @@ fn add_flags(matches: &ArgMatches, layers: &mut Layers) {
 
 /// The variables that may be meant for us and are not empty.
 fn ours(
-    environment: impl IntoIterator<Item = (OsString, OsString)>,
+    environment: &[(OsString, OsString)],
     problems: &mut Vec<Problem>,
 ) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (name, value) in environment {
-        let Ok(name) = name.into_string() else { continue };
-        if !name.starts_with(ENV_PREFIX) && !name.starts_with(FAMILY_PREFIX) {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else {
             continue;
-        }
-        match value.into_string() {
-            Ok(value) if value.is_empty() => {}
-            Ok(value) => found.push((name, value)),
-            Err(_) if name.starts_with(FAMILY_PREFIX) => {}
-            Err(_) => problems.push(problem(
-                &name,
+        };
+        match value.to_str() {
+            Some("") => {}
+            Some(value) => found.push((name.to_owned(), value.to_owned())),
+            None => problems.push(problem(
+                name,
                 Source::Default,
                 "the value is not valid UTF-8",
                 "Write it as UTF-8.",
@@ -146,7 +149,7 @@ fn add_environment(
     layers: &mut Layers,
     problems: &mut Vec<Problem>,
 ) {
-    for (variable, value) in variables.iter().filter(|(name, _)| name.starts_with(ENV_PREFIX)) {
+    for (variable, value) in variables {
         match TABLE.iter().find(|setting| setting.variable() == *variable) {
             Some(setting) => {
                 let source = Source::Environment(variable.clone());
@@ -160,10 +163,18 @@ fn add_environment(
             }
         }
     }
+}
+
+/// The original family's variables, whose prefix is itself a setting.
+fn add_family(environment: &[(OsString, OsString)], layers: &mut Layers, file: &Layers) {
+    let given = layers.text(PREFIX_SETTING).or_else(|| file.text(PREFIX_SETTING));
+    let prefix = given.unwrap_or(FAMILY_PREFIX).to_owned();
     for name in FAMILY_SETTINGS {
-        let wanted = format!("{FAMILY_PREFIX}{}", name.to_ascii_uppercase());
-        if let Some((variable, value)) = variables.iter().find(|(name, _)| *name == wanted) {
-            layers.add(name, vec![value.clone()], Source::Environment(variable.clone()));
+        let wanted = format!("{prefix}_{}", name.to_ascii_uppercase());
+        let found = environment.iter().find(|(variable, _)| *variable == *wanted);
+        let value = found.and_then(|(_, value)| value.to_str()).filter(|value| !value.is_empty());
+        if let Some(value) = value {
+            layers.add(name, vec![value.to_owned()], Source::Environment(wanted));
         }
     }
 }
@@ -198,7 +209,7 @@ fn add_file(path: &Path, layers: &mut Layers) -> Result<(), Vec<Problem>> {
             Some(texts) => layers.add(setting.name, texts, source.clone()),
             None => {
                 let remedy = format!("Write it as {} = {}.", setting.name, setting.hint);
-                let reason = "is neither a text, a whole number, true, false nor a list of these";
+                let reason = "is neither a text, a number, true, false nor a list of these";
                 problems.push(problem(&key, source.clone(), reason, &remedy));
             }
         }
@@ -210,6 +221,8 @@ fn texts(value: toml::Value) -> Option<Vec<String>> {
     match value {
         toml::Value::String(text) => Some(vec![text]),
         toml::Value::Integer(n) => Some(vec![n.to_string()]),
+        // `tls_min_version = 1.3` is what one would write.
+        toml::Value::Float(n) => Some(vec![n.to_string()]),
         toml::Value::Boolean(b) => Some(vec![b.to_string()]),
         toml::Value::Array(items) => {
             let mut all = Vec::new();

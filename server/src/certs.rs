@@ -1,50 +1,98 @@
-//! From PEM files, or nothing, to rustls's server configuration.
+//! From PEM files, or nothing, to rustls's server configuration, and to the next one when the
+//! files change.
 
 mod auto;
+mod choice;
+mod clients;
+mod keeper;
+mod pair;
 
-use std::fmt::Write;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
+use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::{ServerConfig, SupportedProtocolVersion};
+
+pub use keeper::{Keeper, Status};
 
 use crate::config::{Identity, Tls};
-use crate::files::{self, problem};
-use crate::settings::Problem;
+use crate::settings::{Problem, Source, TlsVersion};
+use choice::ByName;
+use pair::Pair;
 
-/// What the listeners serve, and what to tell about it.
-#[derive(Debug)]
+/// A certificate that is served, and what to tell about it.
+#[derive(Clone, Debug)]
 pub struct Served {
-    /// For the engine.
-    pub config: Arc<ServerConfig>,
-    /// Where the certificate is.
+    /// Its subject's common name; may be empty.
+    pub name: String,
+    /// Where it is.
     pub path: PathBuf,
     /// SHA-256 of the certificate, as `openssl x509 -fingerprint -sha256` writes it.
     pub fingerprint: String,
+    /// When it ends, in seconds since 1970.
+    pub not_after: i64,
     /// Whether we made it, so that clients must be told of it.
     pub automatic: bool,
 }
 
-/// Reads, or makes, the certificate and builds the configuration. `names` are those an automatic
+/// What the listeners serve.
+#[derive(Debug)]
+pub struct Loaded {
+    /// For the engine.
+    pub config: Arc<ServerConfig>,
+    /// The default first.
+    pub served: Vec<Served>,
+}
+
+/// Keys that session tickets are sealed with. They rotate (rustls: new ones every 6 hours, good
+/// for 12), serve all shards and outlive reloads, so that a storm of reconnects stays cheap.
+#[derive(Default)]
+pub struct Tickets(Option<(clients::Basis, Arc<dyn ProducesTickets>)>);
+
+impl Tickets {
+    /// The keys for clients that were verified against `basis`: other ones than before if that
+    /// is another, because a resumed handshake verifies nobody.
+    fn keys(&mut self, basis: clients::Basis) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
+        if let Some((known, keys)) = &self.0
+            && *known == basis
+        {
+            return Ok(Arc::clone(keys));
+        }
+        let keys = aws_lc_rs::Ticketer::new()?;
+        self.0 = Some((basis, Arc::clone(&keys)));
+        Ok(keys)
+    }
+}
+
+/// Reads, or makes, the certificates and builds the configuration. `names` are those an automatic
 /// certificate must be valid for.
 ///
 /// # Errors
 /// A [`Problem`] that names the setting, the file and the remedy.
-pub fn load(tls: &Tls, names: &[String]) -> Result<Served, Problem> {
-    match &tls.identity {
-        Identity::Auto { dir } => auto::load(dir, names, tls.client_ca.as_deref()),
-        Identity::Files { cert, key } => {
-            let pair = Pair::read("cert_file", cert, "key_file", key)?;
-            warn_if_readable_by_all(key);
-            pair.serve(cert, tls.client_ca.as_deref(), false)
-        }
-    }
+pub fn load(tls: &Tls, names: &[String], tickets: &mut Tickets) -> Result<Loaded, Problem> {
+    let pairs = match &tls.identity {
+        Identity::Auto { dir } => vec![auto::load(dir, names)?],
+        Identity::Files(all) => all.iter().map(Pair::read).collect::<Result<_, _>>()?,
+    };
+    let trust = clients::trust(tls.clients.as_ref())?;
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(match tls.min_version {
+            TlsVersion::Tls12 => rustls::ALL_VERSIONS,
+            TlsVersion::Tls13 => &ONLY_TLS13,
+        })
+        .map_err(|error| ours(&error))?;
+    let mut config = config
+        .with_client_cert_verifier(trust.verifier)
+        .with_cert_resolver(Arc::new(ByName::new(&pairs)));
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // So that the engine may hand the keys of a connection to the kernel.
+    config.enable_secret_extraction = true;
+    // Nothing is kept for a session here: it is all in its ticket.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = tickets.keys(trust.basis).map_err(|error| ours(&error))?;
+    let served = pairs.into_iter().map(|pair| pair.served).collect();
+    Ok(Loaded { config: Arc::new(config), served })
 }
 
 /// Checks without making anything: what `check-config` may do.
@@ -53,123 +101,26 @@ pub fn load(tls: &Tls, names: &[String]) -> Result<Served, Problem> {
 /// As [`load`].
 pub fn check(tls: &Tls) -> Result<(), Problem> {
     match &tls.identity {
-        Identity::Auto { .. } => verifier(tls.client_ca.as_deref()).map(drop),
-        Identity::Files { .. } => load(tls, &[]).map(drop),
+        Identity::Auto { .. } => clients::trust(tls.clients.as_ref()).map(drop),
+        Identity::Files(_) => load(tls, &[], &mut Tickets::default()).map(drop),
     }
 }
 
-/// A certificate chain and its key.
-struct Pair {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
-}
+static ONLY_TLS13: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
 
-impl Pair {
-    fn read(cert_name: &str, cert: &Path, key_name: &str, key: &Path) -> Result<Pair, Problem> {
-        let chain = read_chain(cert_name, cert)?;
-        let pem = files::read(key_name, key)?;
-        let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
-            let encrypted = pem.windows(9).any(|word| word == b"ENCRYPTED");
-            let (reason, remedy) = if encrypted {
-                let remedy = "Decrypt it: openssl pkey -in OLD -out NEW.";
-                ("is encrypted with a passphrase".into(), remedy)
-            } else {
-                let remedy = "Name a PEM file with a PKCS#8, PKCS#1 or SEC1 key.";
-                (format!("holds no private key: {error}"), remedy)
-            };
-            problem(key_name, key, reason, remedy)
-        })?;
-        aws_lc_rs::sign::any_supported_type(&private).map_err(|error| {
-            let remedy = "Use an ECDSA (P-256, P-384, P-521), Ed25519 or RSA (2048 up) key.";
-            problem(key_name, key, format!("holds a key that cannot be used: {error}"), remedy)
-        })?;
-        let pair = Pair { chain, key: private };
-        pair.certified().map_err(|error| match error {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                let reason = format!("is not the key of the certificate in {}", cert.display());
-                problem(key_name, key, reason, "Name the key that belongs to the certificate.")
-            }
-            error => {
-                let remedy = "Name a PEM file with the server's certificate first.";
-                problem(cert_name, cert, format!("cannot be used: {error}"), remedy)
-            }
-        })?;
-        Ok(pair)
-    }
-
-    fn certified(&self) -> Result<rustls::sign::CertifiedKey, rustls::Error> {
-        let (chain, key) = (self.chain.clone(), self.key.clone_key());
-        rustls::sign::CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-    }
-
-    fn serve(self, path: &Path, ca: Option<&Path>, automatic: bool) -> Result<Served, Problem> {
-        let fingerprint = fingerprint(&self.chain[0]);
-        let cannot = |error: rustls::Error| {
-            let reason = format!("cannot be used: {error}");
-            problem("cert_file", path, reason, "Name another certificate.")
-        };
-        let mut config = ServerConfig::builder_with_provider(provider())
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(cannot)?
-            .with_client_cert_verifier(verifier(ca)?)
-            .with_single_cert(self.chain, self.key)
-            .map_err(cannot)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let config = Arc::new(config);
-        Ok(Served { config, path: path.to_owned(), fingerprint, automatic })
-    }
-}
-
-fn read_chain(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
-    let pem = files::read(name, path)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let remedy = "Name a PEM file with -----BEGIN CERTIFICATE----- in it.";
-    match chain {
-        Ok(chain) if chain.is_empty() => {
-            Err(problem(name, path, "holds no certificate".into(), remedy))
-        }
-        Ok(chain) => Ok(chain),
-        Err(error) => Err(problem(name, path, format!("is not valid PEM: {error}"), remedy)),
-    }
-}
-
-/// TLS 1.2 and 1.3; every suite of this provider is ephemeral Diffie-Hellman with AEAD.
+/// Every suite of this provider is ephemeral Diffie-Hellman with AEAD. A client that prefers the
+/// hybrid post-quantum group X25519MLKEM768 gets it: the client's order decides.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-fn verifier(ca: Option<&Path>) -> Result<Arc<dyn ClientCertVerifier>, Problem> {
-    let Some(path) = ca else { return Ok(WebPkiClientVerifier::no_client_auth()) };
-    let bad = |error: &dyn std::fmt::Display| {
-        let reason = format!("holds an authority that cannot be used: {error}");
-        problem("ca_file", path, reason, "Name a PEM file with the authorities' certificates.")
-    };
-    let mut roots = RootCertStore::empty();
-    for authority in read_chain("ca_file", path)? {
-        roots.add(authority).map_err(|error| bad(&error))?;
-    }
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
-    verifier.build().map_err(|error| bad(&error))
-}
-
-fn fingerprint(certificate: &CertificateDer<'_>) -> String {
-    let digest = ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, certificate);
-    let mut text = String::new();
-    for (i, byte) in digest.as_ref().iter().enumerate() {
-        let colon = if i == 0 { "" } else { ":" };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{colon}{byte:02X}");
-    }
-    text
-}
-
-/// Only a warning: secrets mounted by orchestrators are often readable by all in their container.
-fn warn_if_readable_by_all(key: &Path) {
-    let mode = std::fs::metadata(key).map(|meta| meta.permissions().mode() & 0o777);
-    if let Ok(mode) = mode
-        && mode & 0o004 != 0
-    {
-        let path = key.display();
-        tracing::warn!("key_file {path} has mode {mode:04o}: every user can read it; chmod 600 it");
+/// No file's fault: no randomness, or a contradiction of our own.
+fn ours(error: &rustls::Error) -> Problem {
+    Problem {
+        setting: "tls_enabled".into(),
+        value: None,
+        source_of: Source::Default,
+        reason: format!("TLS cannot be set up: {error}").into(),
+        remedy: "Please report this.".into(),
     }
 }

@@ -5,7 +5,7 @@ mod tls;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-pub use tls::{Home, Identity, Tls};
+pub use tls::{Clients, Files, Home, Identity, Tls};
 use uringcast_engine as engine;
 
 use crate::files;
@@ -139,6 +139,8 @@ fn engine_config(s: &Settings, listen: Vec<SocketAddr>) -> engine::Config {
             shard_bytes: s.shard_log_bytes.0,
         },
         keepalive: s.keepalive_interval.0,
+        kernel_tls: s.ktls,
+        typical_message: s.typical_message.0,
         metrics: !s.no_metrics,
         canary: None,
     }
@@ -205,7 +207,7 @@ fn canary(settings: &Settings, tls: Option<&Tls>, gather: &mut Gather<'_>) -> Op
     if !interval.is_zero() && interval < MIN_CANARY_INTERVAL {
         gather.add("canary_interval", "is too short", "Give 100ms or more, or 0 for none.");
     }
-    let demanding = tls.is_some_and(|tls| tls.client_ca.is_some());
+    let demanding = tls.is_some_and(|tls| tls.clients.is_some());
     (!interval.is_zero() && !demanding).then_some(interval)
 }
 

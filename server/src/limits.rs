@@ -51,6 +51,12 @@ pub const LOG_LINES_PER_SECOND: u32 = 10;
 pub const AUTO_CERT_LIFE: Duration = Duration::from_secs(365 * 86_400);
 /// An automatic certificate with less life left than this is replaced at the next start.
 pub const AUTO_CERT_MARGIN: Duration = Duration::from_secs(30 * 86_400);
+/// Certificates of one server: each is a metric's label and two files looked at every second.
+pub const MAX_CERTIFICATES: usize = 64;
+/// A certificate with less life left than this is warned about.
+pub const EXPIRY_WARNING: Duration = AUTO_CERT_MARGIN;
+/// How often it is.
+pub const EXPIRY_CHECK: Duration = Duration::from_secs(86_400);
 
 /// The original family's port.
 pub const DEFAULT_PORT: u16 = 8765;

@@ -7,6 +7,7 @@ mod live;
 mod own;
 mod state;
 pub mod table;
+mod tls;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,7 @@ use uringcast_engine::telemetry::{
     ConnectionError, MessageError, MessageType, ServiceStats, Snapshot, Totals,
 };
 
+use crate::certs::Status;
 use buckets::{DURATION_BOUNDS, Folded, LATENCY_BOUNDS};
 pub use latency::{Ask, Format, Span};
 use state::{Point, State};
@@ -55,6 +57,13 @@ impl Metrics {
             registry.register(collector).expect("no two of our metrics have one name");
         }
         Metrics { registry, state }
+    }
+
+    /// Shows the certificates of the server called `server` too.
+    pub fn with_certificates(self, server: &str, status: Arc<Mutex<Status>>) -> Metrics {
+        let shown = tls::Certificates::new(server.to_owned(), status);
+        self.registry.register(Box::new(shown)).expect("no two of our metrics have one name");
+        self
     }
 
     /// Adds one shard's snapshot.

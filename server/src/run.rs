@@ -13,7 +13,7 @@ use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{CanaryKey, Engine, Service, ServiceId, StartError};
 
 use crate::canary::{Canaries, Dial, Health};
-use crate::certs::{self, Served};
+use crate::certs::{self, Keeper};
 use crate::config::{Config, Home};
 use crate::http::{self, Control};
 use crate::live::{Live, Reachable};
@@ -75,31 +75,37 @@ pub fn serve(settings: &Settings, home: Home<'_>) -> Result<Ended, RunError> {
 
 async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunError> {
     let mut stops = Stops::new()?;
+    let mut hangup = signal(SignalKind::hangup())?;
     // These first: when one of them is taken, no client has been let in yet.
     let control_ports = bind(settings, "control_port", &config.control).await?;
     let metrics_ports = bind(settings, "metrics_port", &config.metrics).await?;
-    let served = match &config.tls {
-        Some(tls) => Some(certs::load(tls, &config.certificate_names())?),
-        None => None,
-    };
+    let names = config.certificate_names();
+    let mut keeper = config.tls.clone().map(|tls| Keeper::start(tls, names)).transpose()?;
     for service in &mut config.engine.services {
-        service.tls = served.as_ref().map(|served| Arc::clone(&served.config));
+        service.tls = keeper.as_ref().map(Keeper::source);
     }
-    announce(&config, served.as_ref());
+    if config.is_exposed_without_tls() {
+        tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
+    }
     let max_data = config.engine.services[0].max_message;
-    let tls = config.tls.is_some();
-    let named = |service: &Service| Named { server: service.name.clone(), tls };
+    let named = |service: &Service| Named { server: service.name.clone(), tls: keeper.is_some() };
     let services: Vec<Named> = config.engine.services.iter().map(named).collect();
+    let name = &services[0].server;
     let key = CanaryKey::new(random());
     config.engine.canary = Some(key);
     let engine = Engine::start(config.engine)?;
     let has_metrics = !metrics_ports.is_empty();
-    let metrics = has_metrics
-        .then(|| Metrics::new(&services[0].server, &services, engine.shards(), config.objective));
-    let line = listening(&engine, served.as_ref(), &control_ports, &metrics_ports)?;
+    let metrics = has_metrics.then(|| {
+        let metrics = Metrics::new(name, &services, engine.shards(), config.objective);
+        match &keeper {
+            Some(keeper) => metrics.with_certificates(name, keeper.status()),
+            None => metrics,
+        }
+    });
+    let line = listening(&engine, keeper.as_ref(), &control_ports, &metrics_ports)?;
     let canaries = config.canary.map(|period| {
         let health = Health::new(engine.shards());
-        let dial = Dial::new(engine.local_addrs()[0], key, tls);
+        let dial = Dial::new(engine.local_addrs()[0], key, keeper.is_some());
         let canaries =
             Canaries::new(dial, engine.publisher(ServiceId(0)), metrics.clone(), health.clone());
         (tokio::spawn(canaries.run(period)), health)
@@ -119,7 +125,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     }
     tell(&line);
 
-    let signal = until_stopped(&control, &mut stops).await;
+    let signal = until_stopped(&control, keeper.as_mut(), &mut hangup, &mut stops).await;
     canaries.inspect(|task| task.abort());
     let drain = config.drain;
     tracing::info!("{signal}: shutting down, clients have {} s", drain.as_secs_f64());
@@ -138,16 +144,29 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     Ok(Ended::Drained)
 }
 
-/// Collects once a second, so that the shards' channels never fill, until a signal comes.
-async fn until_stopped(control: &Control, stops: &mut Stops) -> Stop {
+/// Collects once a second, so that the shards' channels never fill, and keeps the certificates
+/// fresh, until a signal comes.
+async fn until_stopped(
+    control: &Control,
+    mut keeper: Option<&mut Keeper>,
+    hangup: &mut Signal,
+    stops: &mut Stops,
+) -> Stop {
     let mut tick = interval(SNAPSHOT_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             signal = stops.next() => return signal,
+            _ = hangup.recv() => match &mut keeper {
+                Some(keeper) => keeper.reload(),
+                None => tracing::info!("SIGHUP: there are no certificates to reload"),
+            },
             _ = tick.tick() => {
                 control.tick().await;
                 log::report_suppressed();
+                if let Some(keeper) = &mut keeper {
+                    keeper.look();
+                }
             }
         }
     }
@@ -195,24 +214,14 @@ async fn bind(
     Ok(listeners)
 }
 
-fn announce(config: &Config, served: Option<&Served>) {
-    if let Some(served) = served {
-        let (path, sha256) = (served.path.display(), &served.fingerprint);
-        tracing::info!(automatic = served.automatic, %path, %sha256, "serving wss");
-    }
-    if config.is_exposed_without_tls() {
-        tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
-    }
-}
-
 /// The one line that programs which start a server wait for.
 fn listening(
     engine: &Engine,
-    served: Option<&Served>,
+    keeper: Option<&Keeper>,
     control: &[TcpListener],
     metrics: &[TcpListener],
 ) -> std::io::Result<String> {
-    let scheme = if served.is_some() { "wss" } else { "ws" };
+    let scheme = if keeper.is_some() { "wss" } else { "ws" };
     let mut line = String::from("listening");
     for address in engine.local_addrs() {
         // Writing to a String cannot fail.
@@ -224,6 +233,7 @@ fn listening(
             let _ = write!(line, "{name} http://{}", listener.local_addr()?);
         }
     }
+    let served = keeper.and_then(|keeper| keeper.served().first());
     if let Some(served) = served.filter(|served| served.automatic) {
         let _ = write!(line, " cert {}", served.path.display());
     }

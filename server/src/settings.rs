@@ -6,10 +6,10 @@ pub mod value;
 
 use std::path::PathBuf;
 
-use uringcast_engine::{Correlation, limits};
+use uringcast_engine::{Correlation, KernelTls, limits};
 
 pub use layers::{Layers, Problem, Problems, Source};
-use value::{Bytes, Choice, Count, Host, Secret, Span, Text, Value};
+use value::{Bytes, CertKey, Choice, Count, EnvPrefix, Host, Secret, Span, Text, Value};
 
 use crate::limits::{
     DEFAULT_CANARY_INTERVAL, DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT,
@@ -49,6 +49,9 @@ impl Setting {
 
 /// What the names of our environment variables begin with.
 pub const ENV_PREFIX: &str = "URINGCAST_";
+/// What the names of the original family's TLS variables begin with, unless `tls_env_prefix` says
+/// otherwise.
+pub const FAMILY_PREFIX: &str = "WEBSOCKET";
 
 macro_rules! settings {
     ($($group:literal {
@@ -128,6 +131,27 @@ impl Choice for Correlation {
         &[("id", Correlation::Id), ("echo", Correlation::Echo)];
 }
 
+impl Choice for KernelTls {
+    const WORDS: &'static str = "auto|on|off";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("auto", KernelTls::Auto), ("on", KernelTls::On), ("off", KernelTls::Off)];
+}
+
+/// The oldest version of TLS that is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+impl Choice for TlsVersion {
+    const WORDS: &'static str = "1.2|1.3";
+    const ALL: &'static [(&'static str, Self)] =
+        &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
+}
+
 const GIB: usize = 1 << 30;
 const HOUR: u64 = 3_600_000;
 const MAX_CONNECTIONS: usize = limits::MAX_SHARDS * limits::MAX_CONNECTIONS_PER_SHARD;
@@ -195,10 +219,25 @@ settings! {
         cert_file: Option<PathBuf> = None,
         /// PEM file with the certificate's private key (PKCS#8, PKCS#1 or SEC1).
         key_file: Option<PathBuf> = None,
+        /// A further certificate and its key, chosen by the name a client asks for; may be given
+        /// several times. The first of all certificates is the default.
+        certificate: Option<Vec<CertKey>> = None,
         /// PEM file with the authorities that sign client certificates; clients then need one.
         ca_file: Option<PathBuf> = None,
         /// Demand a client certificate; needs ca_file.
         verify_client: Option<bool> = None,
+        /// Whether the kernel encrypts. On needs a kernel with TLS (modprobe tls); auto uses it for
+        /// a typical_message of 16 KiB or more, and below that user space, which costs less.
+        ktls: KernelTls = KernelTls::Auto,
+        /// Size of a typical broadcast: what ktls auto decides by.
+        typical_message: Bytes<1, { MAX_PUBLISH_BODY }> = Bytes(limits::DEFAULT_TYPICAL_MESSAGE),
+        /// PEM file with the authorities' lists of revoked client certificates; needs ca_file.
+        crl_file: Option<PathBuf> = None,
+        /// Oldest version of TLS that is spoken.
+        tls_min_version: TlsVersion = TlsVersion::Tls12,
+        /// First word of the environment variables, such as WEBSOCKET_CERT_FILE, that the original
+        /// family's programs use for TLS; they rank below URINGCAST_ ones.
+        tls_env_prefix: EnvPrefix = EnvPrefix(FAMILY_PREFIX.into()),
     }
     "Metrics and logs" {
         /// Keep no metrics and serve no metrics port.

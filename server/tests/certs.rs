@@ -9,22 +9,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::file;
+use common::pki::{self, BOTH, auto, load};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
+    CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+    PKCS_RSA_SHA256,
 };
+use rustls::ClientConnection;
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConnection};
-use uringcast_server::certs::{self, Served};
-use uringcast_server::config::{Identity, Tls};
+use uringcast_server::certs::Loaded;
+use uringcast_server::config::Tls;
+use uringcast_server::settings::value::CertKey;
 
 fn tls(cert: &str, key: &str) -> Tls {
-    Tls { identity: Identity::Files { cert: cert.into(), key: key.into() }, client_ca: None }
-}
-
-fn auto(dir: &Path) -> Tls {
-    Tls { identity: Identity::Auto { dir: dir.to_owned() }, client_ca: None }
+    pki::tls(vec![CertKey { cert: cert.into(), key: key.into() }])
 }
 
 fn pair(key: &KeyPair) -> (String, String) {
@@ -36,50 +34,16 @@ fn names() -> Vec<String> {
     ["127.0.0.1", "localhost", "::1"].map(String::from).to_vec()
 }
 
-/// Lets a client that trusts `root` shake hands with `served`, in memory.
+/// Lets a client that trusts `root` shake hands with what is `loaded`, in memory.
 fn handshake(
-    served: &Served,
+    loaded: &Loaded,
     root: &Path,
     name: &str,
-    identity: Option<(String, String)>,
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> Result<ClientConnection, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(root).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)
-        .unwrap()
-        .with_root_certificates(roots);
-    let mut config = match identity {
-        None => builder.with_no_client_auth(),
-        Some((cert, key)) => {
-            let cert = CertificateDer::from_pem_slice(cert.as_bytes()).unwrap();
-            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-            builder.with_client_auth_cert(vec![cert], key).unwrap()
-        }
-    };
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
-    let mut server = ServerConnection::new(Arc::clone(&served.config)).unwrap();
-    while client.is_handshaking() || server.is_handshaking() {
-        let mut wire = Vec::new();
-        client.write_tls(&mut wire).unwrap();
-        server.read_tls(&mut wire.as_slice()).unwrap();
-        server.process_new_packets()?;
-        wire.clear();
-        while server.wants_write() {
-            server.write_tls(&mut wire).unwrap();
-        }
-        client.read_tls(&mut wire.as_slice()).unwrap();
-        client.process_new_packets()?;
-    }
-    Ok(client)
+    let client = pki::client(&fs::read_to_string(root).unwrap(), None, versions);
+    pki::shake(&loaded.config, &Arc::new(client), name)
 }
-
-const BOTH: &[&rustls::SupportedProtocolVersion] =
-    &[&rustls::version::TLS13, &rustls::version::TLS12];
 
 #[test]
 fn keys_of_every_usual_kind_and_form_are_served() {
@@ -89,9 +53,9 @@ fn keys_of_every_usual_kind_and_form_are_served() {
     {
         let (cert, key) = pair(&KeyPair::generate_for(algorithm).unwrap());
         let (cert, key) = (file(dir.path(), "c.pem", &cert), file(dir.path(), "k.pem", &key));
-        let served = certs::load(&tls(&cert, &key), &[]).unwrap();
-        handshake(&served, cert.as_ref(), "localhost", None, BOTH).unwrap();
-        assert!(!served.automatic);
+        let loaded = load(&tls(&cert, &key), &[]).unwrap();
+        handshake(&loaded, cert.as_ref(), "localhost", BOTH).unwrap();
+        assert!(!loaded.served[0].automatic);
     }
 }
 
@@ -118,7 +82,7 @@ fn sec1_and_pkcs1_keys_are_read() {
         }
         assert!(fs::read_to_string(&key).unwrap().contains(header));
         assert!(openssl(&format!("req -x509 -key {} -subj /CN=localhost", key.display())));
-        certs::load(&tls(cert.to_str().unwrap(), key.to_str().unwrap()), &[]).unwrap();
+        load(&tls(cert.to_str().unwrap(), key.to_str().unwrap()), &[]).unwrap();
     }
 }
 
@@ -151,7 +115,7 @@ fn bad_files_are_told_by_setting_file_and_remedy() {
         (&garbled, &good_key, "cert_file", "cannot be used"),
         (&good_key, &good_key, "cert_file", "holds no certificate"),
     ] {
-        let problem = certs::load(&tls(cert, key), &[]).expect_err(words);
+        let problem = load(&tls(cert, key), &[]).expect_err(words);
         let path = if setting == "cert_file" { cert } else { key };
         assert_eq!((&*problem.setting, problem.value), (setting, Some(format!("{path:?}"))));
         let said = format!("{}. {}", problem.reason, problem.remedy);
@@ -162,15 +126,16 @@ fn bad_files_are_told_by_setting_file_and_remedy() {
 #[test]
 fn an_automatic_certificate_verifies_by_name_and_by_address() {
     let dir = tempfile::tempdir().unwrap();
-    let served = certs::load(&auto(dir.path()), &names()).unwrap();
+    let loaded = load(&auto(dir.path()), &names()).unwrap();
+    let served = &loaded.served[0];
     assert!(served.automatic);
     for name in ["localhost", "127.0.0.1", "::1"] {
         for version in BOTH {
-            let client = handshake(&served, &served.path, name, None, &[version]).unwrap();
+            let client = handshake(&loaded, &served.path, name, &[version]).unwrap();
             assert_eq!(client.alpn_protocol(), Some(&b"http/1.1"[..]));
         }
     }
-    handshake(&served, &served.path, "example.org", None, BOTH).unwrap_err();
+    handshake(&loaded, &served.path, "example.org", BOTH).unwrap_err();
     let mode = fs::metadata(dir.path().join("auto-key.pem")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
@@ -186,7 +151,8 @@ fn an_automatic_certificate_verifies_by_name_and_by_address() {
 #[test]
 fn an_automatic_certificate_is_kept_while_it_is_good() {
     let dir = tempfile::tempdir().unwrap();
-    let load = |names: &[String]| certs::load(&auto(dir.path()), names).unwrap().fingerprint;
+    let load =
+        |names: &[String]| load(&auto(dir.path()), names).unwrap().served[0].fingerprint.clone();
     let first = load(&names());
     assert_eq!(load(&names()), first);
     let reordered = load(&["127.0.0.1", "::1", "localhost"].map(String::from));
@@ -212,7 +178,7 @@ fn an_automatic_certificate_is_kept_while_it_is_good() {
 fn an_automatic_certificate_is_renewed_before_it_ends() {
     let dir = tempfile::tempdir().unwrap();
     let (cert, key) = (dir.path().join("auto-cert.pem"), dir.path().join("auto-key.pem"));
-    let first = certs::load(&auto(dir.path()), &names()).unwrap().fingerprint;
+    let first = load(&auto(dir.path()), &names()).unwrap().served[0].fingerprint.clone();
     let own = KeyPair::from_pem(&fs::read_to_string(&key).unwrap()).unwrap();
     let keep = |days: u64| {
         let mut params = CertificateParams::new(names()).unwrap();
@@ -222,7 +188,7 @@ fn an_automatic_certificate_is_renewed_before_it_ends() {
         params.not_after = end.into();
         fs::write(&cert, params.self_signed(&own).unwrap().pem()).unwrap();
         let kept = fs::read(&cert).unwrap();
-        certs::load(&auto(dir.path()), &names()).unwrap();
+        load(&auto(dir.path()), &names()).unwrap();
         fs::read(&cert).unwrap() == kept
     };
     assert!(keep(40), "still good for a while");
@@ -234,44 +200,16 @@ fn an_automatic_certificate_is_renewed_before_it_ends() {
 fn a_directory_that_cannot_hold_the_certificate_is_the_operator_s_to_mend() {
     let dir = tempfile::tempdir().unwrap();
     let blocked = file(dir.path(), "a-file", "");
-    let problem = certs::load(&auto(&Path::new(&blocked).join("sub")), &names()).unwrap_err();
+    let problem = load(&auto(&Path::new(&blocked).join("sub")), &names()).unwrap_err();
     let said = problem.to_string();
     assert!(said.starts_with("cert_dir = ") && said.contains("can write to"), "{said}");
 }
 
 #[test]
-fn with_a_ca_file_only_clients_it_has_signed_get_in() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let ca_file = file(dir.path(), "ca.pem", &ca.pem());
-
-    let with_ca = Tls { client_ca: Some(ca_file.into()), ..auto(dir.path()) };
-    let served = certs::load(&with_ca, &names()).unwrap();
-    let mut params = CertificateParams::new(vec!["client".into()]).unwrap();
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    let key = KeyPair::generate().unwrap();
-    let signed = (params.signed_by(&key, &ca).unwrap().pem(), key.serialize_pem());
-    let stranger = pair(&KeyPair::generate().unwrap());
-
-    let enter = |identity| handshake(&served, &served.path, "localhost", identity, BOTH);
-    enter(Some(signed)).unwrap();
-    enter(None).unwrap_err();
-    enter(Some(stranger)).unwrap_err();
-
-    let text = file(dir.path(), "text.pem", "nothing");
-    let bad = Tls { client_ca: Some(text.into()), ..auto(dir.path()) };
-    let said = certs::check(&bad).unwrap_err().to_string();
-    assert!(said.contains("ca_file = ") && said.contains("holds no certificate"), "{said}");
-}
-
-#[test]
 fn every_suite_is_ephemeral_and_authenticated() {
     let dir = tempfile::tempdir().unwrap();
-    let served = certs::load(&auto(dir.path()), &names()).unwrap();
-    for suite in &served.config.crypto_provider().cipher_suites {
+    let loaded = load(&auto(dir.path()), &names()).unwrap();
+    for suite in &loaded.config.crypto_provider().cipher_suites {
         let name = format!("{:?}", suite.suite());
         let ephemeral = name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_");
         assert!(ephemeral && (name.contains("GCM") || name.contains("POLY1305")), "{name}");

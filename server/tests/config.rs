@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use common::{file, read, settings};
 use uringcast_server::check;
-use uringcast_server::config::{Config, Home, Identity, Tls};
-use uringcast_server::settings::value::MASK;
+use uringcast_server::config::{Clients, Config, Files, Home, Identity, Tls};
+use uringcast_server::settings::TlsVersion;
+use uringcast_server::settings::value::{CertKey, MASK};
 
 fn home() -> Home<'static> {
     Home { state: Some(OsStr::new("/state")), home: Some(OsStr::new("/home/u")) }
@@ -21,14 +22,19 @@ fn resolve(flags: &[&str]) -> Result<Config, String> {
 /// The rules of TLS as a table: what is given, and what it means or why it is refused.
 #[test]
 fn tls_rules() {
-    let auto = |ca: Option<&str>| {
-        let identity = Identity::Auto { dir: PathBuf::from("/state/uringcast") };
-        Ok(Some(Tls { identity, client_ca: ca.map(PathBuf::from) }))
+    let tls = |identity, ca: Option<&str>| {
+        let clients = ca.map(|ca| Clients { ca: ca.into(), crl: None });
+        Ok(Some(Tls { identity, clients, min_version: TlsVersion::Tls12 }))
     };
-    let files = |ca: Option<&str>| {
-        let identity = Identity::Files { cert: "c.pem".into(), key: "k.pem".into() };
-        Ok(Some(Tls { identity, client_ca: ca.map(PathBuf::from) }))
+    let auto = |ca| tls(Identity::Auto { dir: PathBuf::from("/state/uringcast") }, ca);
+    let first = |cert: &str, key: &str| {
+        let pair = CertKey { cert: cert.into(), key: key.into() };
+        Files { settings: ["cert_file", "key_file"], pair }
     };
+    let further = |cert, key| Files { settings: ["certificate"; 2], ..first(cert, key) };
+    let files = |ca| tls(Identity::Files(vec![first("c.pem", "k.pem")]), ca);
+    let two = || tls(Identity::Files(vec![further("a", "b"), further("c:d", "e")]), None);
+    let three = vec![first("c.pem", "k.pem"), further("a", "b"), further("c", "d")];
     let pair = "--cert-file=c.pem --key-file=k.pem";
     let table: Vec<(String, Result<Option<Tls>, &str>)> = vec![
         (String::new(), Ok(None)),
@@ -42,6 +48,12 @@ fn tls_rules() {
         (format!("--verify-client --ca-file=ca.pem {pair}"), files(Some("ca.pem"))),
         ("--tls-enabled --ca-file=ca.pem".into(), auto(Some("ca.pem"))),
         (format!("--verify-client=false {pair}"), files(None)),
+        ("--certificate=a:b,c:d:e".into(), two()),
+        (format!("--certificate=a:b --certificate=c:d {pair}"), tls(Identity::Files(three), None)),
+        ("--tls-enabled=false --certificate=a:b".into(), Err("contradicts the certificate")),
+        ("--auto-cert --certificate=a:b".into(), Err("contradicts certificate")),
+        (format!("--crl-file=r.pem {pair}"), Err("revokes certificates that nobody asks for")),
+        (format!("--certificate={}", ["a:b"; 65].join(",")), Err("makes 65 certificates")),
         (format!("--tls-enabled=false {pair}"), Err("contradicts the certificate that is given")),
         ("--tls-enabled=false --auto-cert".into(), Err("contradicts the certificate")),
         (

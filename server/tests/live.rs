@@ -36,7 +36,7 @@ fn watch(server: &Server, socket: &str) -> Client {
         1,
     );
     let stream = TcpStream::connect(server.clients[0]).expect("connected");
-    let mut client = Client::request_as(stream, &request);
+    let mut client = Client::request_as(stream, None, &request);
     assert!(client.head().starts_with("HTTP/1.1 101 "));
     assert_eq!(client.message()["event"], "session.created");
     assert_eq!(client.message()["data"]["status"], "subscribed");

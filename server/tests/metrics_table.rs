@@ -45,7 +45,14 @@ fn a_running_server_exposes_the_table_and_nothing_else() {
     client.message();
     server.wait_metric("uringcast_deliveries_total", "", 1.0);
     server.wait_metric("uringcast_canary_latency_seconds_count", "", 1.0);
-    let found = exposed(&http::get(server.metrics, "/metrics").body);
+    let mut found = exposed(&http::get(server.metrics, "/metrics").body);
+    // Those of certificates.
+    let wss = Server::start("--auto-cert");
+    found.extend(
+        exposed(&http::get(wss.metrics, "/metrics").body)
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("tls_")),
+    );
     for row in TABLE {
         let (kind, help, labels) =
             found.get(row.name).unwrap_or_else(|| panic!("{} is not exposed", row.name));

@@ -35,6 +35,10 @@ fn every_setting_can_be_given_in_all_three_places() {
             ("ADDRESS", false) => ("'::1'", "::1"),
             ("BYTES", _) => ("'2MiB'", "2MiB"),
             ("TIME", _) => ("'7s'", "7s"),
+            ("CERT:KEY", _) => ("['a:b', 'c:d']", "a:b,c:d"),
+            ("1.2|1.3", _) => ("1.3", "1.3"),
+            ("auto|on|off", _) => ("'on'", "on"),
+            ("PREFIX", _) => ("'OTHER_WS'", "OTHER_WS"),
             ("id|echo", _) => ("'echo'", "echo"),
             ("text|json", _) => ("'json'", "json"),
             ("error|warn|info|debug|trace", _) => ("'debug'", "debug"),
@@ -66,6 +70,23 @@ fn the_family_s_tls_variables_rank_below_ours_and_above_the_file() {
     assert_eq!(cert(&[family, ("URINGCAST_CERT_FILE", "ours.pem")]), "ours.pem");
     assert_eq!(cert(&[family, ("WEBSOCKET_OTHER", "is not ours to judge")]), "family.pem");
     assert_eq!(cert(&[("WEBSOCKET_CERT_FILE", "")]), "file.pem");
+    let service = ("MAHAVISHNU_WS_CERT_FILE", "service.pem");
+    let prefix = ("URINGCAST_TLS_ENV_PREFIX", "MAHAVISHNU_WS");
+    assert_eq!(cert(&[service, family]), "family.pem");
+    assert_eq!(cert(&[service, family, prefix]), "service.pem");
+    assert_eq!(cert(&[family, prefix]), "file.pem");
+    let config = file(dir.path(), "p.toml", "tls_env_prefix = 'MAHAVISHNU_WS'\ncert_file = 'f'");
+    let (_, settings) = read(&["--config", &config], &[service]).unwrap();
+    assert_eq!(settings.source("cert_file").to_string(), "MAHAVISHNU_WS_CERT_FILE");
+    assert!(refusal(&["--tls-env-prefix=A-B"], &[]).contains("Write it like MAHAVISHNU_WS"));
+}
+
+#[test]
+fn a_certificate_is_two_paths_with_a_colon_between_them() {
+    for bad in ["chain.pem", ":key.pem", "chain.pem:", ":"] {
+        let said = refusal(&["--certificate", bad], &[]);
+        assert!(said.contains("Write CERT:KEY, such as chain.pem:key.pem."), "{bad}: {said}");
+    }
 }
 
 #[test]

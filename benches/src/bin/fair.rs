@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use uringcast_benches::descriptors;
 use uringcast_benches::line::{Line, pin, publish, quartiles};
-use uringcast_engine::{Config, Engine};
+use uringcast_engine::{Config, Engine, Service};
 
 /// A small channel beside a huge one.
 #[derive(Parser)]
@@ -92,15 +92,15 @@ fn main() -> Result<(), Failure> {
     let args = Args::parse();
     descriptors::raise();
     pin(0);
-    let engine = Engine::start(Config {
+    let service = Service {
         listen: vec!["127.0.0.1:0".parse()?],
-        shards: Some(1),
         max_connections: args.huge + args.small + 100,
         message_rate: 0,
         anonymous_publish: true,
-        keepalive: Duration::from_secs(3_600),
-        ..Config::default()
-    })?;
+        ..Service::default()
+    };
+    let keepalive = Duration::from_secs(3_600);
+    let engine = Engine::start(Config { shards: Some(1), keepalive, ..Config::from(service) })?;
     pin(1);
     let to = engine.local_addrs()[0];
     let mut huge = channel(to, "huge:0", args.huge)?;

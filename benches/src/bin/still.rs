@@ -17,7 +17,7 @@ use uringcast_benches::descriptors;
 use uringcast_benches::line::{Line, pin, publish, quartiles};
 use uringcast_engine::telemetry::Count;
 use uringcast_engine::wire::frame::{Opcode, header};
-use uringcast_engine::{Config, Engine};
+use uringcast_engine::{Config, Engine, Service};
 
 /// Sweeps with the receivers held still.
 #[derive(Parser)]
@@ -67,15 +67,18 @@ impl Side {
         if shards == 1 {
             pin(0);
         }
-        let config = Config {
+        let service = Service {
             listen: vec!["127.0.0.1:0".parse()?],
-            shards: Some(shards),
             max_connections: 2 * args.subscribers + 100,
             message_rate: 0,
             anonymous_publish: true,
+            ..Service::default()
+        };
+        let config = Config {
+            shards: Some(shards),
             keepalive: Duration::from_secs(3_600),
             metrics: name != "silent",
-            ..Config::default()
+            ..Config::from(service)
         };
         let engine = Engine::start(config)?;
         pin(1);

@@ -25,6 +25,8 @@ pub(crate) enum CloseReason {
     MessageTooBig,
     /// No answer to a PING.
     KeepaliveTimeout,
+    /// Its TLS keys are used up, or cannot follow the peer's: with new ones it may come back.
+    Keys,
 }
 
 impl CloseReason {
@@ -41,6 +43,7 @@ impl CloseReason {
             CloseReason::InvalidUtf8 => (1007, "Invalid UTF-8"),
             CloseReason::MessageTooBig => (1009, "Message too big"),
             CloseReason::KeepaliveTimeout => (1011, "keepalive ping timeout"),
+            CloseReason::Keys => (1012, "New TLS keys are needed: reconnect"),
         }
     }
 
@@ -59,13 +62,14 @@ impl CloseReason {
             CloseReason::InvalidUtf8 => Close::InvalidUtf8,
             CloseReason::MessageTooBig => Close::MessageTooBig,
             CloseReason::KeepaliveTimeout => Close::KeepaliveTimeout,
+            CloseReason::Keys => Close::Keys,
         }
     }
 
     /// The counter it raises, if it is a fault.
     pub(crate) fn error(self) -> Option<ConnectionError> {
         match self {
-            CloseReason::Peer(_) | CloseReason::Shutdown => None,
+            CloseReason::Peer(_) | CloseReason::Shutdown | CloseReason::Keys => None,
             CloseReason::MaxConnections => Some(ConnectionError::MaxConnections),
             CloseReason::SlowConsumer | CloseReason::LaggardMemory => {
                 Some(ConnectionError::SlowConsumer)

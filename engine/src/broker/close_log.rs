@@ -59,7 +59,8 @@ impl Hub {
             CloseReason::Peer(_)
             | CloseReason::Shutdown
             | CloseReason::Protocol(_)
-            | CloseReason::InvalidUtf8 => return None,
+            | CloseReason::InvalidUtf8
+            | CloseReason::Keys => return None,
         };
         Some(Passed { name, limit, value })
     }

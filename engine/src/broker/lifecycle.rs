@@ -11,7 +11,7 @@ use super::effect::Effect;
 use super::hub::Hub;
 use super::rate::Bucket;
 use crate::limits::{CLOSE_TIMEOUT, DRAIN_TICKS};
-use crate::telemetry::{Close, ConnectionError};
+use crate::telemetry::{Close, ConnectionError, Count};
 use crate::types::{ConnectionKey, Now, ServiceId, Time};
 use crate::wire::frame::{self, Event, FrameError};
 
@@ -167,6 +167,30 @@ impl Hub {
             self.count_end(key, Close::Lost, Some(error));
         }
         self.end(key);
+    }
+
+    /// A connection has sent as much as its TLS keys allow: it is to come back with new ones.
+    pub fn handle_worn_keys(&mut self, now: Now, index: u32) {
+        let key = self.connections.key(index);
+        if self.connections.get(key).is_some_and(|c| c.phase == Phase::Open) {
+            self.recorder.count(Count::TlsKeyCloses, 1);
+            tracing::info!(peer = %self.connections[index].peer(), "TLS keys are used up");
+        }
+        self.close(now.mono, key, CloseReason::Keys);
+    }
+
+    /// The peer has new TLS keys, and nothing more of it can be read. A receive is no longer armed.
+    pub fn handle_lost_keys(&mut self, now: Now, key: ConnectionKey) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        self.recorder.count(Count::TlsKeyCloses, 1);
+        // Its close frame could not be read: there is none to wait for.
+        connection.flags.close_seen = true;
+        match connection.phase {
+            Phase::Open => self.close(now.mono, key, CloseReason::Keys),
+            Phase::Closing if connection.flags.close_sent => self.half_close(now.mono, key),
+            Phase::Closing | Phase::Vacant | Phase::Ending => {}
+            Phase::HalfClosed => self.end(key),
+        }
     }
 
     /// After `Effect::CancelReceive`: nothing is armed on the slot any more (invariant 12).

@@ -29,6 +29,14 @@ pub enum StartError {
         /// What to do about it.
         remedy: &'static str,
     },
+    /// Kernel TLS is asked for, and the kernel lacks it.
+    #[error("cannot use kernel TLS, which ktls on asks for: {source}. {remedy}")]
+    KernelTls {
+        /// What the system said.
+        source: io::Error,
+        /// What to do about it.
+        remedy: &'static str,
+    },
     /// A setting contradicts another or the machine.
     #[error("{0}")]
     Config(String),
@@ -58,6 +66,19 @@ impl StartError {
             _ => "Check that this is Linux 6.0 or newer and that io_uring is allowed",
         };
         StartError::Ring { source, remedy }
+    }
+
+    /// What the kernel said when it was asked for TLS, with its remedy.
+    pub(crate) fn kernel_tls(source: io::Error) -> StartError {
+        let remedy = match Errno::from_io_error(&source) {
+            // What TCP_ULP answers for a name it does not know.
+            Some(Errno::NOENT) => {
+                "Load the kernel's module (modprobe tls), run a kernel built with CONFIG_TLS, or \
+                 set ktls to auto or off"
+            }
+            _ => "Set ktls to auto or off",
+        };
+        StartError::KernelTls { source, remedy }
     }
 
     /// What the system said when an address was to be listened on, with its remedy.

@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::control::Control;
 use super::wiring::{Plan, Wiring};
-use super::{Engine, StartError, listen, machine};
+use super::{Engine, StartError, kernel_tls, listen, machine};
 use crate::config::{Config, Service};
 use crate::limits::{MAX_SERVICES, MAX_SHARDS};
 use crate::shard::Seat;
@@ -30,13 +30,14 @@ pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError>
         services.iter().fold(0, |sum: usize, each| sum.saturating_add(each.max_connections));
     let slots = machine::slots(connections, shards, files)?;
     machine::probe_ring()?;
+    let kernel = kernel_tls::decide(&config)?;
     let listening = listen::listen(services.iter().map(|service| &*service.listen), shards)?;
     let names = services.iter().map(|service| service.name.clone()).collect();
 
     // Twice, because a shard's guard may speak after the shard.
     let (ready, readies) = bounded(2 * shards);
     let cores = machine::assign(&cores, shards);
-    let plan = Plan { config, cores, slots, listeners: listening.listeners, ready };
+    let plan = Plan { config, kernel, cores, slots, listeners: listening.listeners, ready };
     let Wiring { seats, control, heartbeats, snapshots, twins, started } = Wiring::new(plan)?;
     let mut engine = Engine {
         names,

@@ -15,7 +15,7 @@ use crate::config::{Config, Service};
 use crate::limits::{
     FANOUT_LANE, LANE_CREDITS, MAILBOX_MESSAGES, PUBLISH_LANE, SNAPSHOTS_WAITING, per_lane,
 };
-use crate::shard::{Peer, Seat};
+use crate::shard::{Kernel, Peer, Seat};
 use crate::sync::{Bell, Heartbeat, Lane, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
 use crate::types::{ServiceId, ShardId};
@@ -23,6 +23,7 @@ use crate::types::{ServiceId, ShardId};
 /// What was decided before anything is connected. Lists are by shard.
 pub(super) struct Plan {
     pub config: Config,
+    pub kernel: Option<Kernel>,
     pub cores: Vec<Option<CoreId>>,
     pub slots: usize,
     pub listeners: Vec<Vec<(ServiceId, TcpListener)>>,
@@ -61,6 +62,7 @@ impl Wiring {
                 id: ShardId(shard as u8),
                 core,
                 config: Arc::clone(&config),
+                kernel: plan.kernel,
                 listeners,
                 slots: plan.slots,
                 bell: Arc::clone(&mesh.bells[shard]),

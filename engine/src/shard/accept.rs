@@ -5,13 +5,13 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use monoio::net::{TcpStream, UnixStream};
 
 use super::desk::{Acceptor, Desk};
 use super::greet::greet;
+use crate::config::TlsSource;
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND};
 use crate::telemetry::ConnectionError;
 use crate::types::ServiceId;
@@ -34,7 +34,7 @@ enum Trouble {
 #[derive(Clone)]
 pub(super) struct Host {
     pub service: ServiceId,
-    pub tls: Option<Arc<rustls::ServerConfig>>,
+    pub tls: Option<TlsSource>,
 }
 
 /// Accepts connections until the desk closes, and greets each in a task of its own. The listener

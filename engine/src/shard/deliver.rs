@@ -3,15 +3,24 @@
 use std::time::Instant;
 
 use super::clock;
+use super::kernel::{Taken, records_of};
 use super::ring::{Exception, Received, Ring};
-use super::tls::{Opened, TlsFault, TlsSession};
+use super::secure::{Secure, Secured};
+use super::tls::{Opened, TlsFault};
 use crate::broker::outlet::{Flushed, Outlet, Owed, Payload, Short};
+use crate::limits::MAX_TLS_RECORDS;
 
 /// The ring together with the TLS state of its connections.
 pub(super) struct Delivery {
     pub ring: Ring,
     /// By slot; has no entries on a server without TLS.
-    sessions: Vec<Option<Box<TlsSession>>>,
+    sessions: Vec<Secure>,
+    /// How many of them there are.
+    pub secured: Secured,
+    /// Connections that have sent as much as their keys allow. May name one twice.
+    pub worn: Vec<u32>,
+    /// So many records.
+    record_limit: u32,
     /// Whether the loaded payload is to be sealed.
     seals: bool,
     /// Runs loaded into the batch.
@@ -25,14 +34,28 @@ pub(super) struct Delivery {
 impl Delivery {
     /// An outlet on `ring`, whose clock counts from `started`. `slots` is 0 without TLS.
     pub(super) fn new(ring: Ring, slots: usize, started: Instant) -> Delivery {
-        let sessions = std::iter::repeat_with(|| None).take(slots).collect();
-        let (unsealed, exceptions) = (Vec::new(), Vec::new());
-        Delivery { ring, sessions, seals: false, runs: 0, unsealed, exceptions, started }
+        let sessions = std::iter::repeat_with(Secure::default).take(slots).collect();
+        Delivery {
+            ring,
+            sessions,
+            secured: Secured::default(),
+            worn: Vec::new(),
+            record_limit: MAX_TLS_RECORDS,
+            seals: false,
+            runs: 0,
+            unsealed: Vec::new(),
+            exceptions: Vec::new(),
+            started,
+        }
     }
 
     /// Keeps the TLS state of a connection that was handed over.
-    pub(super) fn keep_session(&mut self, connection: u32, session: TlsSession) {
-        self.sessions[connection as usize] = Some(Box::new(session));
+    pub(super) fn keep_session(&mut self, connection: u32, session: impl Into<Secure>) {
+        let session = session.into();
+        if let Some(count) = self.secured.of(&session) {
+            *count += 1;
+            self.sessions[connection as usize] = session;
+        }
     }
 
     /// Appends the plaintext of what was received to `plain`. `None` if there is no TLS.
@@ -42,23 +65,44 @@ impl Delivery {
         received: &Received,
         plain: &mut Vec<u8>,
     ) -> Option<Result<Opened, TlsFault>> {
-        let session = self.sessions.get_mut(connection as usize)?.as_mut()?;
-        Some(session.open(self.ring.bytes(received), plain))
+        match self.sessions.get_mut(connection as usize)? {
+            Secure::User(session) => Some(session.open(self.ring.bytes(received), plain)),
+            Secure::None | Secure::Kernel(_) => None,
+        }
+    }
+
+    /// Looks why a receive has failed with `errno`. `None` unless the kernel does the TLS.
+    pub(super) fn take_control(&mut self, connection: u32, errno: i32) -> Option<Taken> {
+        let ring = &mut self.ring;
+        match self.sessions.get_mut(connection as usize)? {
+            Secure::Kernel(session) => Some(session.take_control(connection, errno, ring)),
+            Secure::None | Secure::User(_) => None,
+        }
+    }
+
+    /// Lowers the limit of records, which no test could reach.
+    #[cfg(test)]
+    pub(super) fn limit_records(&mut self, limit: u32) {
+        self.record_limit = limit;
     }
 
     /// Forgets a connection's TLS state.
     pub(super) fn drop_session(&mut self, connection: u32) {
-        if let Some(session) = self.sessions.get_mut(connection as usize) {
-            *session = None;
+        let Some(session) = self.sessions.get_mut(connection as usize) else { return };
+        if let Some(count) = self.secured.of(session) {
+            *count -= 1;
         }
+        *session = Secure::None;
     }
 
     /// Queues close_notify, or the alert of a fault, where there is TLS. Nobody waits for it: it
     /// is sent if the socket has room. Not to be mixed with the broker's batches.
     pub(super) fn say_close(&mut self, connection: u32) {
-        let session = self.sessions.get_mut(connection as usize);
-        let Some(session) = session.and_then(Option::as_mut) else { return };
-        let bytes = session.seal_close();
+        let bytes = match self.sessions.get_mut(connection as usize) {
+            Some(Secure::User(session)) => session.seal_close(),
+            Some(Secure::Kernel(session)) => return session.say_close(connection, &mut self.ring),
+            Some(Secure::None) | None => return,
+        };
         if !bytes.is_empty() {
             self.load(Payload::Sealed(bytes, 0));
             if self.push(connection) {
@@ -75,10 +119,22 @@ impl Delivery {
         self.ring.submit();
     }
 
-    fn push_sealed(&mut self, connection: u32) -> bool {
-        let session = self.sessions[connection as usize].as_mut();
-        let session = session.expect("every connection of a TLS server has a session");
-        let sent = self.ring.send_sealed(connection, |plain, out| session.seal(plain, out));
+    fn push_secure(&mut self, connection: u32) -> bool {
+        let (sent, records) = match &mut self.sessions[connection as usize] {
+            Secure::Kernel(session) => {
+                session.records = session.records.saturating_add(records_of(self.ring.loaded()));
+                (Ok(self.ring.send_to_kernel(connection)), session.records)
+            }
+            Secure::User(session) => {
+                let seal = |plain: &[u8], out: &mut [u8]| session.seal(plain, out);
+                (self.ring.send_sealed(connection, seal), session.records())
+            }
+            // Of a service without TLS, beside one with it.
+            Secure::None => return self.ring.send(connection),
+        };
+        if records >= self.record_limit {
+            self.worn.push(connection);
+        }
         sent.unwrap_or_else(|fault| {
             tracing::debug!(%fault, "a connection can send nothing more");
             let owed = Owed::Dead(libc::EPIPE);
@@ -111,7 +167,7 @@ impl Outlet for Delivery {
     }
 
     fn push(&mut self, connection: u32) -> bool {
-        if self.seals { self.push_sealed(connection) } else { self.ring.send(connection) }
+        if self.seals { self.push_secure(connection) } else { self.ring.send(connection) }
     }
 
     fn flush(&mut self, out: &mut Flushed) {

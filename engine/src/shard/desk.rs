@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use monoio::net::TcpStream;
 
-use super::tls::TlsSession;
+use super::kernel::Kernel;
+use super::secure::Secure;
 use super::wake::Wake;
 use crate::config::CanaryKey;
 use crate::limits::MAX_HANDSHAKES;
@@ -29,7 +30,7 @@ pub(super) struct Arrival {
     pub response: Vec<u8>,
     /// Plaintext that came behind the request.
     pub leftover: Vec<u8>,
-    pub tls: Option<TlsSession>,
+    pub secure: Secure,
     /// The peer has said close_notify already.
     pub ended: bool,
     /// Its place among the service's connections; `None` when the server is full.
@@ -76,15 +77,26 @@ pub(super) struct Desk {
     /// Accept tasks that wait for one of them to end.
     waiting: RefCell<Vec<Waker>>,
     accepted: Cell<u64>,
+    /// TLS handshakes made in full, and resumed.
+    shaken: [Cell<u64>; 2],
     /// By service.
     errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
     canary: Option<CanaryKey>,
+    /// The kernel's TLS, if connections are to be handed to it,
+    pub kernel: Option<Kernel>,
+    /// and how many it could not be given.
+    fallbacks: Cell<u64>,
 }
 
 impl Desk {
     /// A desk without visitors, whose arrivals set `wake`.
-    pub(super) fn new(wake: Rc<Wake>, quotas: Arc<[Quota]>, canary: Option<CanaryKey>) -> Desk {
+    pub(super) fn new(
+        wake: Rc<Wake>,
+        quotas: Arc<[Quota]>,
+        canary: Option<CanaryKey>,
+        kernel: Option<Kernel>,
+    ) -> Desk {
         Desk {
             wake,
             errors: RefCell::new(vec![[0; ConnectionError::COUNT]; quotas.len()]),
@@ -94,8 +106,11 @@ impl Desk {
             handshakes: Cell::new(0),
             waiting: RefCell::default(),
             accepted: Cell::new(0),
+            shaken: Default::default(),
             closed: Cell::new(false),
             canary,
+            kernel,
+            fallbacks: Cell::new(0),
         }
     }
 
@@ -129,6 +144,12 @@ impl Desk {
         self.canary.is_some_and(|key| key.opens(path))
     }
 
+    /// A TLS handshake is complete.
+    pub(super) fn shook_hands(&self, resumed: bool) {
+        let count = &self.shaken[usize::from(resumed)];
+        count.set(count.get() + 1);
+    }
+
     /// A place for one more connection of the service.
     pub(super) fn place(&self, service: ServiceId) -> Option<Place> {
         Place::take(&self.quotas, service)
@@ -137,6 +158,11 @@ impl Desk {
     /// Something went wrong before the broker heard of the connection.
     pub(super) fn error(&self, service: ServiceId, error: ConnectionError) {
         self.errors.borrow_mut()[service.index()][error as usize] += 1;
+    }
+
+    /// The kernel could not be given a connection.
+    pub(super) fn fell_back(&self) {
+        self.fallbacks.set(self.fallbacks.get() + 1);
     }
 
     /// Hands a connection to the turn.
@@ -158,6 +184,9 @@ impl Desk {
     /// Adds what was counted here to the shard's recorder.
     pub(super) fn record(&self, recorder: &mut Recorder) {
         recorder.count(Count::Accepts, self.accepted.take());
+        recorder.count(Count::TlsFallbacks, self.fallbacks.take());
+        recorder.count(Count::TlsHandshakesFull, self.shaken[0].take());
+        recorder.count(Count::TlsHandshakesResumed, self.shaken[1].take());
         recorder.set(Gauge::Handshakes, self.handshakes.get());
         for (service, errors) in self.errors.borrow_mut().iter_mut().enumerate() {
             for (error, count) in ConnectionError::ALL.iter().zip(errors) {

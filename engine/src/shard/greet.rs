@@ -4,12 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
 
 use super::accept::Host;
 use super::desk::{Arrival, Desk, Handshake, Place};
-use super::ring::Sealed;
+use super::kernel::{Kernel, KernelSession};
+use super::ring::{Sealed, ktls};
+use super::secure::Secure;
 use super::tls::{TlsFault, TlsSession};
 use crate::limits::{CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER};
 use crate::telemetry::ConnectionError;
@@ -49,6 +52,8 @@ impl Refusal {
 struct Line {
     stream: TcpStream,
     tls: Option<TlsSession>,
+    /// In the place of `tls` once the kernel has the keys.
+    kernel: Option<KernelSession>,
     /// Reused by every read.
     buffer: Vec<u8>,
     /// Plaintext received and not yet used.
@@ -74,14 +79,15 @@ pub(super) async fn greet(
     let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, host)).await;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
         Ok(Answer::Upgraded { response, place, canary }) => {
-            let Line { stream, tls, plain: leftover, ended, .. } = line;
+            let Line { stream, tls, kernel, plain: leftover, ended, .. } = line;
+            let secure = kernel.map(Secure::from).or(tls.map(Secure::from)).unwrap_or_default();
             return desk.arrive(Arrival {
                 stream,
                 service,
                 peer,
                 response,
                 leftover,
-                tls,
+                secure,
                 ended,
                 place,
                 canary,
@@ -112,8 +118,9 @@ enum Answer {
 
 async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Refusal> {
     if let Some(tls) = host.tls {
-        line.tls = Some(TlsSession::new(tls)?);
+        line.tls = Some(TlsSession::new(tls.current())?);
         while !line.take_in().await? {}
+        desk.shook_hands(line.tls.as_ref().is_some_and(TlsSession::resumed));
     }
     loop {
         match upgrade::parse(&line.plain, !desk.is_closed()) {
@@ -122,6 +129,12 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
                 let canary = desk.is_canary(&accepted.path);
                 let place = if canary { None } else { desk.place(host.service) };
                 line.plain.drain(..accepted.consumed);
+                if line.tls.is_some()
+                    && let Some(kernel) = &desk.kernel
+                    && !line.hand_to(kernel).await?
+                {
+                    desk.fell_back();
+                }
                 return Ok(Answer::Upgraded { response: accepted.response, place, canary });
             }
             Upgrade::Answer { response, refusal } => {
@@ -140,6 +153,7 @@ impl Line {
         Line {
             stream,
             tls: None,
+            kernel: None,
             buffer: Vec::with_capacity(RECEIVE_BUFFER),
             plain: Vec::new(),
             heard: false,
@@ -162,8 +176,16 @@ impl Line {
 
     /// Reads once and appends the plaintext. Returns whether TLS is established.
     async fn take_in(&mut self) -> Result<bool, Refusal> {
-        let (read, buffer) = self.stream.read(std::mem::take(&mut self.buffer)).await;
-        self.buffer = buffer;
+        self.take_in_up_to(RECEIVE_BUFFER).await
+    }
+
+    /// As `take_in`, and reads at most so many bytes.
+    async fn take_in_up_to(&mut self, most: usize) -> Result<bool, Refusal> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        let room = buffer.slice_mut(..most.min(RECEIVE_BUFFER));
+        let (read, room) = self.stream.read(room).await;
+        self.buffer = room.into_inner();
         if read? == 0 {
             return Err(if self.heard { Refusal::Left } else { Refusal::Silent });
         }
@@ -189,6 +211,22 @@ impl Line {
         };
         self.ended |= opened.eof;
         Ok(opened.established)
+    }
+
+    /// Hands the keys to the kernel. Returns whether it takes them; if not, all goes on as it was.
+    async fn hand_to(&mut self, kernel: &Kernel) -> Result<bool, Refusal> {
+        // The kernel begins with a whole record, and we may have read into one.
+        while let Some(missing @ 1..) = self.tls.as_ref().map(TlsSession::missing) {
+            self.take_in_up_to(missing).await?;
+        }
+        let Some(tls) = self.tls.take_if(|tls| tls.fits(kernel)) else { return Ok(false) };
+        if let Err(error) = ktls::attach(&self.stream) {
+            tracing::debug!(%error, "the kernel takes no TLS connection");
+            self.tls = Some(tls);
+            return Ok(false);
+        }
+        self.kernel = Some(tls.hand_over(&self.stream, kernel)?);
+        Ok(true)
     }
 
     async fn write(&mut self, plain: Vec<u8>) -> Result<(), Refusal> {

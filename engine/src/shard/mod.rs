@@ -1,6 +1,6 @@
 //! One shard's I/O on monoio and the delivery ring. It decides nothing: see `broker`.
 //!
-//! * `accept`, `greet`, `tls`: from the listener to an upgraded connection, on monoio;
+//! * `accept`, `greet`, `tls`, `kernel`: from the listener to an upgraded connection, on monoio;
 //! * `desk`: where it waits for the turn;
 //! * `turn`: the duty cycle that drives the broker;
 //! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
@@ -14,11 +14,13 @@ mod desk;
 mod door;
 mod drain;
 mod greet;
+mod kernel;
 mod lanes;
 mod receive;
 mod report;
 mod ring;
 mod seat;
+mod secure;
 mod tls;
 mod turn;
 mod wake;
@@ -40,6 +42,7 @@ use monoio::net::UnixStream;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
 pub use door::RingOutlet;
+pub(crate) use kernel::Kernel;
 pub(crate) use seat::{Command, Peer, Seat};
 
 use crate::broker::hub::Hub;
@@ -101,11 +104,12 @@ pub(crate) fn run(seat: Seat) {
 
 /// Makes everything a shard runs on, and starts the tasks that wake its turn.
 fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
-    let Seat { id, config, slots, bell, quotas, started, .. } = seat;
+    let Seat { id, config, kernel, slots, bell, quotas, started, .. } = seat;
     let tls = config.services.iter().any(|service| service.tls.is_some());
     let ring = Ring::new(slots, tls)?;
     let wake = Rc::new(Wake::default());
-    let desk = Rc::new(Desk::new(Rc::clone(&wake), Arc::clone(&quotas), config.canary));
+    let desk = Desk::new(Rc::clone(&wake), Arc::clone(&quotas), config.canary, kernel);
+    let desk = Rc::new(desk);
     let tick = Rc::new(Cell::new(false));
 
     monoio::spawn(watch_ring(pollable(ring.event()?)?, ring.event()?.into(), Rc::clone(&wake)));

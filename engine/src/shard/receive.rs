@@ -8,6 +8,8 @@
 //! | Cancelling | Restarting | | Off |
 //! | Restarting | | Cancelling | Queued |
 
+mod control;
+
 use std::collections::VecDeque;
 
 use super::deliver::Delivery;
@@ -180,7 +182,9 @@ impl Slots {
                 }
             }
             Operation::Shutdown => slot.shutting = false,
-            Operation::Send | Operation::Cancel => unreachable!("the ring keeps these to itself"),
+            Operation::Send | Operation::Cancel | Operation::Control => {
+                unreachable!("the ring keeps these to itself")
+            }
         }
         if self.current(key).is_some_and(Slot::take_end) {
             hub.handle_receive_ended(now, key);
@@ -205,7 +209,11 @@ impl Slots {
             delivery.ring.give_back(received);
         }
         if !more {
+            let before = self.current(key).map(|slot| slot.receive).unwrap_or_default();
             end = end.or(self.disarmed(key, result, hub));
+            if end == Some(ReceiveEnd::Reset) {
+                end = self.look_into(now, key, before, -result, delivery, hub);
+            }
         }
         if let Some(end) = end {
             self.report_end(now, key, end, delivery, hub);
@@ -275,6 +283,12 @@ impl Slots {
             return;
         };
         slot.ended = true;
+        if end != ReceiveEnd::Reset && !slot.shutting {
+            // The peer learns of it now: Linux 6.1 closes the socket of an emptied slot only when
+            // the receives that others armed before have ended.
+            slot.shutting = true;
+            delivery.ring.shutdown_write(key);
+        }
         hub.handle_end(now, key, end);
     }
 

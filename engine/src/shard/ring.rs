@@ -10,6 +10,7 @@
 
 mod batch;
 mod buffers;
+pub(crate) mod ktls;
 mod user_data;
 
 use std::collections::VecDeque;
@@ -71,6 +72,8 @@ pub(super) struct Ring {
     queued: usize,
     /// Completions of long-lived operations, in order, not yet handed out.
     backlog: VecDeque<cqueue::Entry>,
+    /// How the operation that [`ktls`] waits for ended.
+    control: Option<i32>,
     stats: RingStats,
 }
 
@@ -98,7 +101,7 @@ impl Ring {
         uring.completion().disable_eventfd();
         let batch = Batch::new(sealing);
         let (backlog, stats) = (VecDeque::new(), RingStats::default());
-        Ok(Ring { uring, buffers, batch, event, queued: 0, backlog, stats })
+        Ok(Ring { uring, buffers, batch, event, queued: 0, backlog, control: None, stats })
     }
 
     /// A non-blocking eventfd that becomes readable when completions come, while listened to.
@@ -224,8 +227,8 @@ impl Ring {
     }
 
     fn push(&mut self, entry: &squeue::Entry) {
-        // SAFETY: entries that point at memory come from `batch` only, which keeps that memory in
-        // place until the enter that ends them has returned.
+        // SAFETY: entries that point at memory come from `batch` and `ktls` only, which keep that
+        // memory in place until the operation has ended.
         let pushed = unsafe { self.uring.submission().push(entry) };
         pushed.expect("`queue` leaves room for a batch, and a batch is bounded");
         self.queued += 1;
@@ -255,10 +258,8 @@ impl Ring {
                 let user_data = UserData(entry.user_data());
                 self.stats.completions += 1;
                 match user_data.operation() {
-                    Operation::Send => {
-                        self.stats.send_completions += 1;
-                        self.batch.except(user_data, entry.result());
-                    }
+                    Operation::Send => self.batch.except(user_data, entry.result()),
+                    Operation::Control => self.control = Some(entry.result()),
                     Operation::Cancel => {} // It found nothing to cancel: the final one is in.
                     _ => self.backlog.push_back(entry),
                 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender};
 
+use super::kernel::Kernel;
 use crate::broker::effect::{Notice, Request};
 use crate::broker::hub::ChannelEntry;
 use crate::config::Config;
@@ -47,6 +48,8 @@ pub(crate) struct Seat {
     /// To be pinned to, if the machine lets us.
     pub core: Option<core_affinity::CoreId>,
     pub config: Arc<Config>,
+    /// The kernel's TLS, if connections are to be handed to it.
+    pub kernel: Option<Kernel>,
     /// One per address of each service, bound with SO_REUSEPORT and listening, non-blocking.
     pub listeners: Vec<(ServiceId, TcpListener)>,
     /// Registered-file slots this shard may ask the kernel for.

@@ -47,16 +47,29 @@ pub(super) fn key(index: u32) -> ConnectionKey {
 pub(super) fn tls_configs(
     version: &'static rustls::SupportedProtocolVersion,
 ) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+    tls_configs_of(version, Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+/// As `tls_configs`, with the suites of `provider` only.
+pub(super) fn tls_configs_of(
+    version: &'static rustls::SupportedProtocolVersion,
+    provider: Arc<rustls::crypto::CryptoProvider>,
+) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let certificate = CertificateDer::from(made.cert.der().to_vec());
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).unwrap();
-    let server = ServerConfig::builder_with_protocol_versions(&[version])
+    let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[version])
+        .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .unwrap();
-    let client = ClientConfig::builder_with_protocol_versions(&[version])
+    server.enable_secret_extraction = true;
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
     (Arc::new(server), Arc::new(client))

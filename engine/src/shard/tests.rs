@@ -15,7 +15,7 @@ use tungstenite::{Message, WebSocket};
 
 use super::testing::{tls_client, tls_configs};
 use super::*;
-use crate::config::{Config, Service};
+use crate::config::{Config, Service, TlsSource};
 use crate::engine::DrainReport;
 use crate::sync::{Heartbeat, Lane, Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
@@ -66,6 +66,7 @@ impl Shards {
             let seat = Seat {
                 id: ShardId(shard as u8),
                 core: None,
+                kernel: None,
                 config: Arc::clone(&config),
                 listeners: std::mem::take(&mut listeners),
                 slots: 64,
@@ -188,8 +189,10 @@ fn a_publish_reaches_subscribers_whichever_shard_is_its_home() {
 #[test]
 fn the_same_over_tls() {
     let (server, client) = tls_configs(&rustls::version::TLS13);
-    let shards =
-        Shards::start(1, Config::from(Service { tls: Some(server), ..Service::default() }));
+    let shards = Shards::start(
+        1,
+        Config::from(Service { tls: Some(TlsSource::new(server)), ..Service::default() }),
+    );
     let stream = TcpStream::connect(shards.address).unwrap();
     let mut client = upgrade(StreamOwned::new(tls_client(client), stream));
     subscribe(&mut client, "room");
@@ -266,8 +269,10 @@ fn what_is_no_upgrade_is_answered_counted_and_closed() {
 #[test]
 fn plain_text_on_a_tls_port_is_a_failed_handshake() {
     let (server, _) = tls_configs(&rustls::version::TLS13);
-    let shards =
-        Shards::start(1, Config::from(Service { tls: Some(server), ..Service::default() }));
+    let shards = Shards::start(
+        1,
+        Config::from(Service { tls: Some(TlsSource::new(server)), ..Service::default() }),
+    );
     let mut stream = TcpStream::connect(shards.address).unwrap();
     stream.write_all(b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     let mut answer = Vec::new();

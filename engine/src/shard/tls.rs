@@ -1,18 +1,20 @@
 //! TLS in user space over rustls's unbuffered API: no buffers at rest, only the keys.
 //!
 //! The same [`TlsSession`] makes the handshake (driven by `greet`) and then, handed over to the
-//! delivery ring, opens what arrives and seals what leaves. Kernel TLS will take its place after
-//! the handshake where the kernel can (`dangerous_into_kernel_connection`); sockets then need
-//! neither `open` nor `seal`.
+//! delivery ring, opens what arrives and seals what leaves. With kernel TLS, `kernel` takes its
+//! place after the handshake; sockets then need neither `open` nor `seal`.
 
+use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use rustls::ServerConfig;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
 };
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
+use super::kernel::{Kernel, KernelSession, records_of};
 use super::ring::Sealed;
 use crate::limits::MAX_PARTIAL_RECORD;
 
@@ -30,6 +32,8 @@ pub(super) struct TlsSession {
     closed: bool,
     /// The peer broke TLS: nothing more is read, and nothing but the alert is sent.
     failed: bool,
+    /// Records sent with keys that cannot be replaced (TLS 1.2), at most.
+    records: u32,
 }
 
 /// What [`TlsSession::open`] found.
@@ -50,6 +54,10 @@ pub(super) enum TlsFault {
     Oversize,
     #[error("the traffic keys are used up")]
     Exhausted,
+    #[error("the kernel cannot take these keys")]
+    Suite,
+    #[error("the kernel refuses: {0}")]
+    Kernel(#[from] io::Error),
     #[error("the peer broke TLS before")]
     Failed,
 }
@@ -62,7 +70,12 @@ impl TlsSession {
     pub(super) fn new(config: Arc<ServerConfig>) -> Result<TlsSession, TlsFault> {
         let connection = Box::new(UnbufferedServerConnection::new(config)?);
         let (partial, pending) = (Vec::new(), Vec::new());
-        Ok(TlsSession { connection, partial, pending, closed: false, failed: false })
+        Ok(TlsSession { connection, partial, pending, closed: false, failed: false, records: 0 })
+    }
+
+    /// Whether the handshake, now complete, took up an earlier session (RFC 8446 2.2).
+    pub(super) fn resumed(&self) -> bool {
+        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// Takes in bytes from the socket and appends the plaintext in them to `out`.
@@ -156,6 +169,7 @@ impl TlsSession {
                     let room = out.get_mut(ahead..).unwrap_or_default();
                     return match traffic.encrypt(plain, room) {
                         Ok(sealed) => {
+                            self.records = self.records.saturating_add(records_of(plain.len()));
                             out[..ahead].copy_from_slice(&self.pending);
                             self.pending = Vec::new();
                             Ok(Sealed::Whole(ahead + sealed))
@@ -196,6 +210,52 @@ impl TlsSession {
                 _ => return self.take_pending(),
             }
         }
+    }
+
+    /// Records sent with keys that nobody replaces. rustls replaces those of TLS 1.3 in time.
+    pub(super) fn records(&self) -> u32 {
+        match self.connection.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => 0,
+            _ => self.records,
+        }
+    }
+
+    /// Bytes that the record at hand lacks; 0 between two records.
+    pub(super) fn missing(&self) -> usize {
+        const HEADER: usize = 5;
+        let mut rest = self.partial.as_slice();
+        loop {
+            let whole = match *rest {
+                [] => return 0,
+                [_, _, _, high, low, ..] => HEADER + usize::from(u16::from_be_bytes([high, low])),
+                _ => HEADER,
+            };
+            match rest.get(whole..) {
+                Some(next) if whole > HEADER => rest = next,
+                _ => return whole.saturating_sub(rest.len()),
+            }
+        }
+    }
+
+    /// Whether the kernel could go on with this session now.
+    pub(super) fn fits(&self, kernel: &Kernel) -> bool {
+        let suite = self.connection.negotiated_cipher_suite();
+        self.partial.is_empty()
+            && self.pending.is_empty()
+            && !self.closed
+            && suite.is_some_and(|suite| kernel.takes(suite))
+    }
+
+    /// Hands the keys to the kernel, whose layer is attached to `socket`; all else is freed.
+    ///
+    /// # Errors
+    /// [`TlsFault`]: the connection is lost.
+    pub(super) fn hand_over(
+        self,
+        socket: &impl AsRawFd,
+        kernel: &Kernel,
+    ) -> Result<KernelSession, TlsFault> {
+        KernelSession::take_over(*self.connection, socket, kernel)
     }
 
     /// What must be sent now, without waiting for a record: during the handshake.

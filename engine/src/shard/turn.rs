@@ -24,6 +24,7 @@ use super::lanes::Neighbours;
 use super::receive::Slots;
 use super::report::{Reporter, record_ring};
 use super::seat::Command;
+use super::secure::Secure;
 use super::wake::Wake;
 use crate::broker::effect::Effect;
 use crate::broker::hub::{Admission, Hub, ReceiveEnd};
@@ -91,6 +92,10 @@ impl Turn {
             self.on_tick(now);
         }
         more |= self.hub.poll_transmit(now, &mut self.delivery, &mut self.neighbours);
+        for index in self.delivery.worn.drain(..) {
+            self.hub.handle_worn_keys(now, index);
+            more = true;
+        }
         while let Some(effect) = self.hub.poll_effect() {
             self.apply(now, effect);
         }
@@ -204,9 +209,10 @@ impl Turn {
         if self.desk.is_closed() {
             return;
         }
-        let Arrival { stream, service, peer, response, mut leftover, tls, .. } = arrival;
-        let Arrival { ended, place, canary, handshake, .. } = arrival;
-        let (secure, over_capacity) = (tls.is_some(), place.is_none() && !canary);
+        let Arrival { stream, service, peer, response, mut leftover, .. } = arrival;
+        let Arrival { secure: session, ended, place, canary, handshake, .. } = arrival;
+        let (secure, over_capacity) =
+            (!matches!(session, Secure::None), place.is_none() && !canary);
         let admission = Admission { service, peer, secure, over_capacity, canary, response };
         // Without room in its table the broker counts that, and the socket is dropped.
         let Some(key) = self.hub.admit(now, admission) else { return };
@@ -215,9 +221,7 @@ impl Turn {
             self.hub.recorder.greeted(u64::try_from(greeted).unwrap_or(u64::MAX));
         }
         let placed = self.delivery.ring.place(key.index, &stream);
-        if let Some(session) = tls {
-            self.delivery.keep_session(key.index, session);
-        }
+        self.delivery.keep_session(key.index, session);
         self.slots.open(key, place.is_some().then_some(service));
         place.into_iter().for_each(Place::keep);
         let end = match placed {
@@ -249,6 +253,8 @@ impl Turn {
     fn gather(&mut self) {
         self.hub.update_gauges();
         self.desk.record(&mut self.hub.recorder);
+        self.hub.recorder.set(Gauge::TlsUser, self.delivery.secured.user);
+        self.hub.recorder.set(Gauge::TlsKernel, self.delivery.secured.kernel);
         record_ring(&mut self.delivery.ring, &mut self.hub.recorder);
         self.reporter.record_work(&mut self.hub.recorder);
         self.hub.recorder.set(Gauge::MailboxMessages, self.mailbox.used());

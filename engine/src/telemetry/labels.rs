@@ -142,12 +142,22 @@ labels! {
         LaneFull = "lane_full",
         /// Connections accepted by the listener.
         Accepts = "accepts",
+        /// TLS handshakes made in full.
+        TlsHandshakesFull = "tls_handshakes_full",
+        /// TLS handshakes that took up an earlier session.
+        TlsHandshakesResumed = "tls_handshakes_resumed",
         /// Writes of one or more joined frames to a live subscriber that went out whole.
         DeliveryWrites = "delivery_writes",
         /// Completions the delivery ring handed over, of whatever kind.
         RingCompletions = "ring_completions",
         /// Publications from outside that found a mailbox full.
         MailboxRefusals = "mailbox_refusals",
+        /// Connections that kernel TLS could not be given.
+        TlsFallbacks = "tls_fallbacks",
+        /// KeyUpdates of kernel-TLS peers that were followed.
+        TlsKeyUpdates = "tls_key_updates",
+        /// Connections closed because their keys were used up or could not be replaced.
+        TlsKeyCloses = "tls_key_closes",
     }
 }
 
@@ -170,6 +180,10 @@ labels! {
         MailboxMessages = "mailbox_messages",
         /// Connections the delivery ring has room for.
         ConnectionSlots = "connection_slots",
+        /// Connections whose TLS is done in user space.
+        TlsUser = "tls_user",
+        /// Connections whose TLS is done in the kernel.
+        TlsKernel = "tls_kernel",
     }
 }
 
@@ -202,6 +216,8 @@ labels! {
         MessageTooBig = "message_too_big",
         /// No answer to a PING.
         KeepaliveTimeout = "keepalive_timeout",
+        /// Its TLS keys were used up or could not be replaced.
+        Keys = "keys",
     }
 }
 
@@ -219,6 +235,7 @@ impl Close {
             Close::InvalidUtf8 => "1007",
             Close::MessageTooBig => "1009",
             Close::KeepaliveTimeout => "1011",
+            Close::Keys => "1012",
         }
     }
 }

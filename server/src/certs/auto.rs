@@ -14,13 +14,15 @@ use rcgen::{
 };
 use x509_parser::extensions::GeneralName;
 
-use super::{Pair, Served};
+use super::pair::Pair;
+use crate::config::Files;
 use crate::files::problem;
 use crate::limits::{AUTO_CERT_LIFE, AUTO_CERT_MARGIN};
 use crate::settings::Problem;
+use crate::settings::value::CertKey;
 
 /// Reuses the certificate in `dir` while it is good, else makes one.
-pub(super) fn load(dir: &Path, names: &[String], ca: Option<&Path>) -> Result<Served, Problem> {
+pub(super) fn load(dir: &Path, names: &[String]) -> Result<Pair, Problem> {
     let remedy = "Name a directory that the server's user can write to.";
     let fail =
         |error: io::Error| problem("cert_dir", dir, format!("cannot be used: {error}"), remedy);
@@ -29,7 +31,9 @@ pub(super) fn load(dir: &Path, names: &[String], ca: Option<&Path>) -> Result<Se
     let lock = File::options().create(true).append(true).open(dir.join("lock")).map_err(fail)?;
     lock.lock().map_err(fail)?;
     let (cert, key) = (dir.join("auto-cert.pem"), dir.join("auto-key.pem"));
-    let pair = match reusable(&cert, &key, names) {
+    let pair = CertKey { cert: cert.clone(), key: key.clone() };
+    let files = Files { settings: ["auto_cert"; 2], pair };
+    let mut pair = match reusable(&files, names) {
         Ok(pair) => pair,
         Err(why) => {
             tracing::info!("making a certificate: {why}");
@@ -39,14 +43,16 @@ pub(super) fn load(dir: &Path, names: &[String], ca: Option<&Path>) -> Result<Se
             })?;
             write(&key, &key_pem, 0o600).map_err(fail)?;
             write(&cert, &cert_pem, 0o644).map_err(fail)?;
-            Pair::read("auto_cert", &cert, "auto_cert", &key)?
+            Pair::read(&files)?
         }
     };
-    pair.serve(&cert, ca, true)
+    pair.served.automatic = true;
+    Ok(pair)
 }
 
 /// The kept certificate, or why it is not to be used.
-fn reusable(cert: &Path, key: &Path, names: &[String]) -> Result<Pair, String> {
+fn reusable(files: &Files, names: &[String]) -> Result<Pair, String> {
+    let key = &files.pair.key;
     let mode = fs::metadata(key).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "there is none yet".to_owned(),
         _ => format!("{}: {error}", key.display()),
@@ -55,9 +61,9 @@ fn reusable(cert: &Path, key: &Path, names: &[String]) -> Result<Pair, String> {
     if mode != 0o600 {
         return Err(format!("{} has mode {mode:04o}, others may know it", key.display()));
     }
-    let pair = Pair::read("auto_cert", cert, "auto_cert", key).map_err(|p| p.to_string())?;
-    let (_, parsed) =
-        x509_parser::parse_x509_certificate(&pair.chain[0]).map_err(|error| error.to_string())?;
+    let pair = Pair::read(files).map_err(|p| p.to_string())?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(&pair.key.cert[0])
+        .map_err(|error| error.to_string())?;
     let left = parsed.validity().time_to_expiration();
     if left.is_none_or(|left| left < AUTO_CERT_MARGIN) {
         return Err("the kept one ends within 30 days".into());

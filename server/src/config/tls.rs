@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::Gather;
-use crate::settings::Settings;
+use uringcast_engine::KernelTls;
 
-/// Whose certificate is served.
+use super::Gather;
+use crate::limits::MAX_CERTIFICATES;
+use crate::settings::value::CertKey;
+use crate::settings::{Settings, TlsVersion};
+
+/// Whose certificates are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
     /// One of our own making.
@@ -13,45 +17,70 @@ pub enum Identity {
         /// Where it is kept.
         dir: PathBuf,
     },
-    /// The operator's.
-    Files {
-        /// Chain, PEM.
-        cert: PathBuf,
-        /// Private key, PEM.
-        key: PathBuf,
-    },
+    /// The operator's, the default first.
+    Files(Vec<Files>),
+}
+
+/// One certificate of the operator's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Files {
+    /// The settings that name the two files, for messages.
+    pub settings: [&'static str; 2],
+    /// The files.
+    pub pair: CertKey,
+}
+
+/// What client certificates are verified against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clients {
+    /// Authorities that must have signed them, PEM.
+    pub ca: PathBuf,
+    /// Their lists of revoked certificates, PEM.
+    pub crl: Option<PathBuf>,
 }
 
 /// How wss is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// Whose certificate.
+    /// Whose certificates.
     pub identity: Identity,
-    /// Authorities that must have signed a client's certificate; without it none is asked for.
-    pub client_ca: Option<PathBuf>,
+    /// Whether clients need a certificate, and of whom.
+    pub clients: Option<Clients>,
+    /// The oldest version spoken.
+    pub min_version: TlsVersion,
 }
 
 /// Applies the rules: naming a certificate or auto_cert turns TLS on, tls_enabled alone means
 /// auto_cert, and whatever would be ignored silently is a problem.
 pub(super) fn resolve(settings: &Settings, home: Home<'_>, gather: &mut Gather<'_>) -> Option<Tls> {
     let s = settings;
-    let files = s.cert_file.is_some() || s.key_file.is_some();
+    let first = s.cert_file.is_some() || s.key_file.is_some();
+    let files = first || s.certificate.is_some();
     if s.tls_enabled == Some(false) && (files || s.auto_cert) {
         let reason = "contradicts the certificate that is given";
         gather.add("tls_enabled", reason, "Leave tls_enabled out, or take the certificate away.");
         return None;
     }
     let on = s.tls_enabled == Some(true) || files || s.auto_cert;
-    let client_ca = client_ca(settings, on, gather);
+    let clients = clients(settings, on, gather);
+    if s.ktls == KernelTls::On && !on {
+        let remedy = "Turn TLS on with tls_enabled or a certificate.";
+        gather.add("ktls", "asks for kernel TLS without TLS", remedy);
+    }
     if !on {
         return None;
     }
     if files && s.auto_cert {
-        let reason = "contradicts cert_file and key_file";
+        let reason =
+            if first { "contradicts cert_file and key_file" } else { "contradicts certificate" };
         gather.add("auto_cert", reason, "Leave auto_cert out to serve the certificate you name.");
     }
-    let identity = match (&s.cert_file, &s.key_file) {
-        (Some(cert), Some(key)) => Identity::Files { cert: cert.clone(), key: key.clone() },
+    let mut pairs = Vec::new();
+    match (&s.cert_file, &s.key_file) {
+        (Some(cert), Some(key)) => {
+            let pair = CertKey { cert: cert.clone(), key: key.clone() };
+            pairs.push(Files { settings: ["cert_file", "key_file"], pair });
+        }
         (Some(_), None) => {
             let remedy = "Name its private key with key_file; it may be in the same file.";
             gather.add("cert_file", "has no key", remedy);
@@ -61,12 +90,27 @@ pub(super) fn resolve(settings: &Settings, home: Home<'_>, gather: &mut Gather<'
             gather.add("key_file", "has no certificate", "Name its certificate with cert_file.");
             return None;
         }
-        (None, None) => Identity::Auto { dir: cert_dir(settings, home, gather)? },
+        (None, None) => {}
+    }
+    let further = s.certificate.iter().flatten().cloned();
+    pairs.extend(further.map(|pair| Files { settings: ["certificate"; 2], pair }));
+    if pairs.len() > MAX_CERTIFICATES {
+        let remedy = format!("Name at most {MAX_CERTIFICATES}.");
+        gather.add("certificate", format!("makes {} certificates", pairs.len()), &remedy);
+    }
+    let identity = if pairs.is_empty() {
+        Identity::Auto { dir: cert_dir(settings, home, gather)? }
+    } else {
+        Identity::Files(pairs)
     };
-    Some(Tls { identity, client_ca })
+    Some(Tls { identity, clients, min_version: s.tls_min_version })
 }
 
-fn client_ca(settings: &Settings, on: bool, gather: &mut Gather<'_>) -> Option<PathBuf> {
+fn clients(settings: &Settings, on: bool, gather: &mut Gather<'_>) -> Option<Clients> {
+    if settings.crl_file.is_some() && settings.ca_file.is_none() {
+        let remedy = "Name the authorities that sign client certificates with ca_file.";
+        gather.add("crl_file", "revokes certificates that nobody asks for", remedy);
+    }
     let name = if settings.ca_file.is_some() { "ca_file" } else { "verify_client" };
     match (&settings.ca_file, settings.verify_client) {
         (None, None | Some(false)) => None,
@@ -85,7 +129,7 @@ fn client_ca(settings: &Settings, on: bool, gather: &mut Gather<'_>) -> Option<P
             gather.add("verify_client", "contradicts ca_file", remedy);
             None
         }
-        (Some(path), _) => Some(path.clone()),
+        (Some(ca), _) => Some(Clients { ca: ca.clone(), crl: settings.crl_file.clone() }),
     }
 }
 

@@ -20,9 +20,9 @@ impl Shown {
             let name = format!("uringcast_{}_total", what.label());
             all.push(family(&name, vec![counter(&self.engine, &[], totals.count(*what))]));
         }
-        // These two are told by shard.
-        let by_shard = [Gauge::Connections, Gauge::MailboxMessages];
-        for what in Gauge::ALL.iter().filter(|what| !by_shard.contains(what)) {
+        // The first two are told by shard, the others by mode.
+        let apart = [Gauge::Connections, Gauge::MailboxMessages, Gauge::TlsUser, Gauge::TlsKernel];
+        for what in Gauge::ALL.iter().filter(|what| !apart.contains(what)) {
             let name = format!("uringcast_{}", what.label());
             all.push(family(&name, vec![gauge(&self.engine, &[], totals.gauge(*what))]));
         }
@@ -40,6 +40,9 @@ impl Shown {
             counter(&self.engine, &labels, totals.own.closes[*why as usize])
         };
         all.push(family("uringcast_closes_total", Close::ALL.iter().map(close).collect()));
+        let mode = |(mode, what)| gauge(&self.engine, &[("mode", mode)], totals.gauge(what));
+        let modes = [("user", Gauge::TlsUser), ("kernel", Gauge::TlsKernel)].map(mode);
+        all.push(family("tls_connections", modes.into()));
         let lag = |s: &Lag| {
             gauge(&self.engine, &[("state", s.label())], totals.own.laggards[*s as usize])
         };

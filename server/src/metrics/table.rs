@@ -152,6 +152,32 @@ table! {
             "Subscriptions now.",
             "The size of the fan-out.";
     }
+    "TLS" {
+        Gauge "tls_connections" ["server mode"]
+            "Open TLS connections by who encrypts: user space or the kernel.",
+            "What --ktls came to.";
+        Counter "uringcast_tls_fallbacks_total" ["server"]
+            "Connections that kernel TLS was wanted for and could not be given.",
+            "Ciphers or keys that the kernel does not take.";
+        Counter "uringcast_tls_key_updates_total" ["server"]
+            "KeyUpdates of kernel-TLS clients that were followed.",
+            "Clients that rekey.";
+        Counter "uringcast_tls_key_closes_total" ["server"]
+            "Connections closed with 1012 because they need new TLS keys.",
+            "Reconnects that TLS itself asks for.";
+        Counter "uringcast_tls_handshakes_full_total" ["server"]
+            "TLS handshakes made in full.",
+            "Whether reconnecting clients start from nothing.";
+        Counter "uringcast_tls_handshakes_resumed_total" ["server"]
+            "TLS handshakes that took up an earlier session.",
+            "Whether session tickets are used.";
+        Gauge "tls_certificate_not_after_seconds" ["server certificate"]
+            "When a certificate that is served ends, in seconds since 1970.",
+            "A certificate that nobody renews.";
+        Counter "tls_reloads_total" ["server result"]
+            "Reloads of the certificates; one that failed kept the old ones.",
+            "A renewal that does not reach the server.";
+    }
     "Logs" {
         Gauge "uringcast_channels" ["server"]
             "Channels known now, counted by every shard that has subscribers.",

@@ -83,6 +83,18 @@ impl Layers {
         self.0.entry(name).or_insert((texts, source));
     }
 
+    /// Notes what weaker sources say.
+    pub fn add_below(&mut self, weaker: Layers) {
+        for (name, given) in weaker.0 {
+            self.0.entry(name).or_insert(given);
+        }
+    }
+
+    /// The text given for a setting that takes one.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(|(texts, _)| texts.first()).map(String::as_str)
+    }
+
     /// Where the value in force was given.
     pub fn source(&self, name: &str) -> Source {
         self.0.get(name).map(|(_, source)| source.clone()).unwrap_or_default()

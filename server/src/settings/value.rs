@@ -1,10 +1,14 @@
 //! The types a setting may have: how each is read, and how it is written back as TOML.
 
+mod tls;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+
+pub use tls::{CertKey, EnvPrefix};
 
 /// Why a text is not a value of its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,9 +63,14 @@ impl<T: Value> Value for Option<T> {
     const HINT: &'static str = T::HINT;
     const SWITCH: bool = T::SWITCH;
     const SECRET: bool = T::SECRET;
+    const MANY: bool = T::MANY;
 
     fn parse(text: &str) -> Result<Self, Invalid> {
         T::parse(text).map(Some)
+    }
+
+    fn parse_all(texts: &[String]) -> Result<Self, Invalid> {
+        T::parse_all(texts).map(Some)
     }
 
     fn show(&self) -> Option<String> {

@@ -1,5 +1,8 @@
 //! What several test files need.
 #![allow(dead_code, reason = "not every file needs all of it")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+pub(crate) mod pki;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -2,8 +2,10 @@
 #![allow(dead_code, unreachable_pub)] // Each test binary uses a part of it.
 
 pub mod http;
+pub mod tls;
 pub mod tools;
 pub mod ws;
+pub mod wss;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -107,6 +109,12 @@ impl Server {
     pub fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.process.0);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it still runs");
+    }
+
+    /// Asks it to read its certificates again.
+    pub fn hang_up(&self) {
+        let pid = rustix::process::Pid::from_child(&self.process.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it still runs");
     }
 
     /// Waits until it has ended.

@@ -66,6 +66,17 @@ pub fn run_client_with(test: &str, script: &str, server: &Server, more: &[(&str,
     assert!(stdout.ends_with("ok\n"), "{script} did not come to its end\n{stdout}\n{stderr}");
 }
 
+/// Runs a program with text on standard input; all it printed.
+pub fn run(mut command: Command, input: &str) -> String {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program starts");
+    // It may have ended without reading.
+    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("the program ends");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
 /// The interpreter with the script, when all it needs is there.
 fn client_command(test: &str, script: &str) -> Option<Command> {
     program(test, "curl")?;

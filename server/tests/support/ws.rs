@@ -2,7 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 
+use rustls::{ClientConfig, ClientConnection};
 use serde_json::{Value, json};
 
 use super::{PATIENCE, Server};
@@ -34,6 +36,7 @@ pub struct Frame {
 /// One connection.
 pub struct Client {
     stream: TcpStream,
+    tls: Option<ClientConnection>,
     buffer: Vec<u8>,
 }
 
@@ -53,18 +56,34 @@ impl Client {
         client
     }
 
-    /// Sends an upgrade request, and reads nothing.
-    pub fn request(stream: TcpStream) -> Client {
-        let address = stream.peer_addr().expect("an address");
-        Client::request_as(stream, &upgrade_request(address, ""))
+    /// As `connect`, over TLS to a server with an automatic certificate.
+    pub fn connect_secure(server: &Server, config: &Arc<ClientConfig>) -> Client {
+        let stream = TcpStream::connect(server.clients[0]).expect("connected");
+        let mut client = Client::request_over(stream, Some(super::tls::client(config)));
+        let head = client.head();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        assert_eq!(client.message()["event"], "session.created");
+        client
     }
 
-    /// Sends this request, and reads nothing.
-    pub fn request_as(mut stream: TcpStream, request: &str) -> Client {
+    /// Sends an upgrade request, and reads nothing.
+    pub fn request(stream: TcpStream) -> Client {
+        Client::request_over(stream, None)
+    }
+
+    /// As `request`, over TLS if there is a session.
+    pub fn request_over(stream: TcpStream, tls: Option<ClientConnection>) -> Client {
+        let address = stream.peer_addr().expect("an address");
+        Client::request_as(stream, tls, &upgrade_request(address, ""))
+    }
+
+    /// As `request_over`, with a request of one's own.
+    pub fn request_as(stream: TcpStream, tls: Option<ClientConnection>, request: &str) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        stream.write_all(request.as_bytes()).expect("written");
-        Client { stream, buffer: Vec::new() }
+        let mut client = Client { stream, tls, buffer: Vec::new() };
+        client.raw(request.as_bytes());
+        client
     }
 
     /// Reads the head of the answer to [`Client::request`].
@@ -77,7 +96,10 @@ impl Client {
     /// Sends bytes as they are. The server may have closed already.
     pub fn raw(&mut self, bytes: &[u8]) {
         // What it answered before it closed is what the test is about.
-        let _ = self.stream.write_all(bytes);
+        let _ = match &mut self.tls {
+            None => self.stream.write_all(bytes),
+            Some(tls) => rustls::Stream::new(tls, &mut self.stream).write_all(bytes),
+        };
     }
 
     /// Sends a whole masked frame.
@@ -137,6 +159,18 @@ impl Client {
         (code, String::from_utf8(frame.payload[2..].to_vec()).expect("UTF-8"))
     }
 
+    /// Says close_notify.
+    pub fn close_tls(&mut self) {
+        let tls = self.tls.as_mut().expect("a connection over TLS");
+        tls.send_close_notify();
+        tls.complete_io(&mut self.stream).expect("sent");
+    }
+
+    /// Its TLS session.
+    pub fn tls(&mut self) -> &mut ClientConnection {
+        self.tls.as_mut().expect("a connection over TLS")
+    }
+
     /// The connection itself.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
@@ -149,7 +183,11 @@ impl Client {
             if let Some(found) = ready(&self.buffer) {
                 return Some(found);
             }
-            match self.stream.read(&mut chunk) {
+            let read = match &mut self.tls {
+                None => self.stream.read(&mut chunk),
+                Some(tls) => rustls::Stream::new(tls, &mut self.stream).read(&mut chunk),
+            };
+            match read {
                 Ok(0) => return None,
                 // A server that cuts a peer with unread bytes resets the connection.
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,

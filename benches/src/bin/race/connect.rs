@@ -3,9 +3,13 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::ClientConfig;
 use socket2::{Domain, Socket, Type};
+
+use crate::line::Line;
 
 /// Connections under way at once.
 const UNDER_WAY: usize = 64;
@@ -29,12 +33,13 @@ pub(crate) struct Connector {
     pub server: SocketAddr,
     /// The last two bytes of the first client address 127.x.y.1 count up from here.
     pub net: u8,
+    tls: Option<Arc<ClientConfig>>,
     opened: usize,
 }
 
 impl Connector {
-    pub(crate) fn new(server: SocketAddr, net: u8) -> Connector {
-        Connector { server, net, opened: 0 }
+    pub(crate) fn new(server: SocketAddr, net: u8, tls: Option<Arc<ClientConfig>>) -> Connector {
+        Connector { server, net, tls, opened: 0 }
     }
 
     /// Opens one connection for each wish; ready ones go to `ready` with the bytes already read
@@ -42,7 +47,7 @@ impl Connector {
     pub(crate) fn open(
         &mut self,
         wishes: impl Iterator<Item = Wish>,
-        mut ready: impl FnMut(TcpStream),
+        mut ready: impl FnMut(Line),
     ) -> io::Result<()> {
         let (mut upgrading, mut greeting) = (VecDeque::new(), VecDeque::new());
         for wish in wishes {
@@ -64,7 +69,7 @@ impl Connector {
     }
 
     /// Connects and asks for the upgrade.
-    fn request(&mut self, path: &str) -> io::Result<TcpStream> {
+    fn request(&mut self, path: &str) -> io::Result<Line> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         let host = 1 + (self.opened / PER_ADDRESS) as u8;
         self.opened += 1;
@@ -75,7 +80,7 @@ impl Connector {
         // Closed by a reset: no port waits for a minute afterwards.
         socket.set_linger(Some(Duration::ZERO))?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        let mut stream = TcpStream::from(socket);
+        let mut stream = Line::new(TcpStream::from(socket), self.tls.as_ref())?;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
@@ -87,13 +92,13 @@ impl Connector {
 }
 
 struct Greeted {
-    stream: TcpStream,
+    stream: Line,
     wish: Wish,
     read: Vec<u8>,
 }
 
 fn greet(
-    upgrading: &mut VecDeque<(TcpStream, Wish)>,
+    upgrading: &mut VecDeque<(Line, Wish)>,
     greeting: &mut VecDeque<Greeted>,
 ) -> io::Result<()> {
     let Some((mut stream, wish)) = upgrading.pop_front() else { return Ok(()) };
@@ -113,19 +118,19 @@ fn greet(
     Ok(())
 }
 
-fn settle(greeting: &mut VecDeque<Greeted>, ready: &mut impl FnMut(TcpStream)) -> io::Result<()> {
+fn settle(greeting: &mut VecDeque<Greeted>, ready: &mut impl FnMut(Line)) -> io::Result<()> {
     let Some(Greeted { mut stream, wish, mut read }) = greeting.pop_front() else { return Ok(()) };
     while memchr::memmem::find_iter(&read, wish.reply).count() < wish.replies {
         more(&mut stream, &mut read)
             .map_err(|error| io::Error::other(format!("{error}, after {}", text(&read))))?;
     }
-    stream.set_read_timeout(None)?;
-    stream.set_nonblocking(true)?;
+    stream.socket.set_read_timeout(None)?;
+    stream.socket.set_nonblocking(true)?;
     ready(stream);
     Ok(())
 }
 
-fn more(stream: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<()> {
+fn more(stream: &mut Line, read: &mut Vec<u8>) -> io::Result<()> {
     let mut buffer = [0; 4096];
     match stream.read(&mut buffer)? {
         0 => Err(ErrorKind::UnexpectedEof.into()),

@@ -1,10 +1,10 @@
 //! The subscribers and publishers of one server, on one epoll.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream as Plain};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
+use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use uringcast_benches::client::frame;
 use uringcast_engine::wire::frame::Opcode;
@@ -12,6 +12,8 @@ use uringcast_engine::wire::frame::Opcode;
 use crate::connect::{Connector, Wish};
 use crate::dialect::{Dialect, Message};
 use crate::envelope::{SEQ, frame_of_envelope, number};
+use crate::line::Line;
+use crate::modes::Target;
 use crate::parser::{Parser, Piece};
 use crate::tally::{Layout, Tally};
 
@@ -21,12 +23,12 @@ const BUFFER: usize = 256 << 10;
 const PUBLISHERS: usize = 1 << 30;
 
 struct Subscriber {
-    stream: TcpStream,
+    stream: Line,
     parser: Parser,
 }
 
 struct Publisher {
-    stream: TcpStream,
+    stream: Line,
     out: Vec<u8>,
     sent: usize,
 }
@@ -49,12 +51,8 @@ pub(crate) struct Crowd {
 
 impl Crowd {
     /// Connects everybody and waits until all are subscribed.
-    pub(crate) fn connect(
-        dialect: Dialect,
-        server: SocketAddr,
-        net: u8,
-        layout: Layout,
-    ) -> io::Result<Crowd> {
+    pub(crate) fn connect(target: &Target, layout: Layout) -> io::Result<Crowd> {
+        let dialect = target.dialect;
         let names: Vec<String> = match layout.channels {
             1 => vec!["bench".into()],
             many => (0..many).map(|channel| format!("bench{channel}")).collect(),
@@ -72,7 +70,7 @@ impl Crowd {
             bare: frame_of_envelope(),
             refusal: None,
         };
-        let mut connector = Connector::new(server, net);
+        let mut connector = target.connector(0);
         crowd.add_subscribers(&mut connector, layout)?;
         crowd.add_publishers(&mut connector, layout)?;
         Ok(crowd)
@@ -87,11 +85,11 @@ impl Crowd {
             let path = dialect.subscriber_path(&channels);
             Wish { path, hello, replies, reply: dialect.subscribed() }
         });
-        let mut streams: Vec<Plain> = Vec::new();
+        let mut streams: Vec<Line> = Vec::new();
         connector.open(wishes, |stream| streams.push(stream))?;
         for stream in streams {
-            let mut stream = TcpStream::from_std(stream);
-            poll.registry().register(&mut stream, Token(subscribers.len()), Interest::READABLE)?;
+            let (fd, token) = (stream.as_raw_fd(), Token(subscribers.len()));
+            poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE)?;
             let parser = Parser::new(*dialect == Dialect::Nats);
             subscribers.push(Subscriber { stream, parser });
         }
@@ -107,13 +105,13 @@ impl Crowd {
             replies: 0,
             reply: "",
         });
-        let mut streams: Vec<Plain> = Vec::new();
+        let mut streams: Vec<Line> = Vec::new();
         connector.open(wishes, |stream| streams.push(stream))?;
         for stream in streams {
-            let mut stream = TcpStream::from_std(stream);
+            let fd = stream.as_raw_fd();
             let token = Token(PUBLISHERS + publishers.len());
             let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(&mut stream, token, interest)?;
+            poll.registry().register(&mut SourceFd(&fd), token, interest)?;
             publishers.push(Publisher { stream, out: Vec::new(), sent: 0 });
         }
         Ok(())
@@ -138,6 +136,10 @@ impl Crowd {
     /// Sends what publishers have to say, as far as the server takes it.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         for publisher in &mut self.publishers {
+            match publisher.stream.flush() {
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
+                _ => {}
+            }
             while publisher.sent < publisher.out.len() {
                 match publisher.stream.write(&publisher.out[publisher.sent..]) {
                     Ok(sent) => publisher.sent += sent,
@@ -220,6 +222,7 @@ impl Crowd {
                     return Ok(taken);
                 }
             };
+            let last = read < buffer.len() && stream.short_read_is_last();
             taken += read;
             match token < PUBLISHERS {
                 true => self.received(token, &buffer[..read])?,
@@ -228,7 +231,7 @@ impl Crowd {
                 }
                 false => {}
             }
-            if read < buffer.len() {
+            if last {
                 return Ok(taken);
             }
         }

@@ -1,13 +1,13 @@
 //! Connecting, and what a connection that does nothing costs in memory.
 
 use std::io::{self, Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::connect::{Connector, Wish};
+use crate::connect::Wish;
 use crate::cost::Meter;
+use crate::line::Line;
 use crate::modes::Target;
 
 /// How long the server gets to come to rest before its memory is read.
@@ -15,7 +15,7 @@ const REST: Duration = Duration::from_secs(2);
 
 /// Connections upgraded a second. They are closed afterwards.
 pub(crate) fn connect(target: &Target, meter: Meter, count: usize) -> io::Result<Value> {
-    let mut connector = Connector::new(target.server, target.net.wrapping_add(100));
+    let mut connector = target.connector(100);
     let channel = ["bench".to_owned()];
     let wish = |_| Wish {
         path: target.dialect.subscriber_path(&channel),
@@ -43,7 +43,7 @@ pub(crate) fn memory(
     meter: Meter,
     [from, to, further]: [usize; 3],
 ) -> io::Result<Value> {
-    let mut connector = Connector::new(target.server, target.net.wrapping_add(100));
+    let mut connector = target.connector(100);
     let channel = ["bench".to_owned()];
     let wish = |_| {
         let (hello, replies) = target.dialect.subscribe(&channel);
@@ -78,12 +78,12 @@ pub(crate) fn memory(
 }
 
 /// Subscribes every connection to the same `further` channels.
-fn subscribe_further(target: &Target, open: &mut [TcpStream], further: usize) -> io::Result<()> {
+fn subscribe_further(target: &Target, open: &mut [Line], further: usize) -> io::Result<()> {
     let channels: Vec<String> = (0..further).map(|channel| format!("further{channel}")).collect();
     let (request, replies) = target.dialect.subscribe(&channels);
     let mut buffer = [0; 4096];
     for stream in open {
-        stream.set_nonblocking(false)?;
+        stream.socket.set_nonblocking(false)?;
         stream.write_all(&request)?;
         let mut read = Vec::new();
         while memchr::memmem::find_iter(&read, target.dialect.subscribed()).count() < replies {

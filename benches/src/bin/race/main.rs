@@ -10,16 +10,20 @@ mod crowd;
 mod dialect;
 mod envelope;
 mod idle;
+mod line;
 mod modes;
 mod parser;
 mod tally;
 
 use std::io::{self, BufRead};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use clap::Parser;
+use rustls::client::Resumption;
+use rustls::crypto::aws_lc_rs::kx_group;
 use serde_json::{Value, json};
-use uringcast_benches::descriptors;
+use uringcast_benches::{descriptors, tls};
 
 use crowd::Crowd;
 use dialect::Dialect;
@@ -61,6 +65,9 @@ struct Args {
     /// Client addresses are 127.77.NET.x: one of its own for each race.
     #[arg(long, default_value_t = 1)]
     net: u8,
+    /// Speak TLS, whatever the server's certificate.
+    #[arg(long)]
+    tls: bool,
     /// What to do.
     commands: Vec<String>,
 }
@@ -72,7 +79,12 @@ fn main() -> io::Result<()> {
     let connections = if args.connections == 0 { all } else { args.connections };
     let layout = Layout { channels: args.channels, subscribers: args.subscribers, connections };
     let meter = cost::Meter { pid: args.pid, core: args.core };
-    let target = modes::Target { dialect: args.dialect, server: args.server, net: args.net };
+    let tls = args.tls.then(|| {
+        let mut config = tls::client(&[kx_group::SECP256R1]);
+        config.resumption = Resumption::disabled();
+        Arc::new(config)
+    });
+    let target = modes::Target { dialect: args.dialect, server: args.server, net: args.net, tls };
     let mut crowd: Option<Crowd> = None;
     let mut measure = |line: &str| -> io::Result<Value> {
         let words: Vec<&str> = line.split([' ', ':']).filter(|word| !word.is_empty()).collect();
@@ -84,9 +96,7 @@ fn main() -> io::Result<()> {
             _ => {
                 let crowd = match &mut crowd {
                     Some(crowd) => crowd,
-                    none => {
-                        none.insert(Crowd::connect(args.dialect, args.server, args.net, layout)?)
-                    }
+                    none => none.insert(Crowd::connect(&target, layout)?),
                 };
                 modes::run(crowd, meter, &words)
             }

@@ -2,10 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::client::ClientConfig;
 use serde_json::{Value, json};
 
+use crate::connect::Connector;
 use crate::cost::{Cost, Meter};
 use crate::crowd::Crowd;
 use crate::dialect::Dialect;
@@ -26,11 +29,19 @@ fn look(connections: usize) -> Duration {
 }
 
 /// The server.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Target {
     pub dialect: Dialect,
     pub server: SocketAddr,
     pub net: u8,
+    pub tls: Option<Arc<ClientConfig>>,
+}
+
+impl Target {
+    /// Connects from addresses of their own for each `offset`.
+    pub(crate) fn connector(&self, offset: u8) -> Connector {
+        Connector::new(self.server, self.net.wrapping_add(offset), self.tls.clone())
+    }
 }
 
 /// Does what a command says.

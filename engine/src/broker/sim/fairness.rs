@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::plan::Plan;
 use super::world::World;
 use crate::broker::bounds::Bounds;
-use crate::config::Config;
+use crate::config::{Config, Service};
 
 /// Subscribers of the huge channel, 0.
 const CROWD: usize = 200;
@@ -20,8 +20,8 @@ fn crowded(seed: u64) -> World {
     let mut plan = Plan::new(seed, None);
     (plan.shards, plan.channels, plan.capacity) = (1, 2, CROWD + FEW + 100);
     (plan.socket, plan.sealed, plan.rough, plan.roomy) = (1 << 20, false, false, true);
-    let config = Config { anonymous_publish: true, message_rate: 0, ..Config::default() };
-    plan.config = Arc::new(config);
+    let service = Service { anonymous_publish: true, message_rate: 0, ..Service::default() };
+    (plan.services, plan.config) = (1, Arc::new(Config::from(service)));
     plan.bounds = Bounds { slice: SLICE, ..Bounds::default() };
     let mut world = World::new(plan);
     for client in 0..CROWD + FEW {

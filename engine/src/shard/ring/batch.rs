@@ -14,8 +14,12 @@ use crate::broker::outlet::Payload;
 use crate::limits::{BATCH_BYTES, BATCH_ENTRIES};
 
 /// A whole send posts no completion, a short one the bytes taken (MSG_WAITALL), a full socket
-/// -EAGAIN. A kernel-TLS socket, once there is one, must go without WAITALL and SKIP_SUCCESS.
+/// -EAGAIN.
 const SEND_FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
+
+/// A kernel-TLS socket refuses MSG_WAITALL, and without it a short send counts as a success: such
+/// sends keep their completions.
+const KERNEL_TLS_FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 /// Room that sealing adds to each record of 16 KiB: header, explicit nonce, type and tag, rounded.
 const SEAL_OVERHEAD: usize = 64;
@@ -45,8 +49,16 @@ pub(in crate::shard) enum Sealed {
 #[derive(Clone, Copy)]
 enum Place {
     Loaded,
-    Arena { start: usize, len: usize },
-    Oversize { index: usize, len: usize },
+    /// Loaded, and the kernel seals: so many bytes.
+    Kernel(usize),
+    Arena {
+        start: usize,
+        len: usize,
+    },
+    Oversize {
+        index: usize,
+        len: usize,
+    },
 }
 
 /// See the module.
@@ -123,8 +135,22 @@ impl Ring {
         if !self.batch.arena.is_empty() {
             self.batch.places.push(Place::Loaded);
         }
-        self.queue_send(connection, bytes, len);
+        self.queue_send(connection, bytes, len, SEND_FLAGS);
         self.batch.is_full()
+    }
+
+    /// Queues one send of the loaded payload to a kernel-TLS socket. Returns whether the batch is
+    /// full.
+    pub(in crate::shard) fn send_to_kernel(&mut self, connection: u32) -> bool {
+        let (bytes, len) = self.batch.loaded;
+        self.batch.places.push(Place::Kernel(len));
+        self.queue_send(connection, bytes, len, KERNEL_TLS_FLAGS);
+        self.batch.is_full()
+    }
+
+    /// Bytes of the loaded payload.
+    pub(in crate::shard) fn loaded(&self) -> usize {
+        self.batch.loaded.1
     }
 
     /// Queues one send of bytes that `seal` makes from the loaded payload. Returns whether the
@@ -156,18 +182,22 @@ impl Ring {
             }
         };
         batch.places.push(place);
-        self.queue_send(connection, bytes, len);
+        self.queue_send(connection, bytes, len, SEND_FLAGS);
         Ok(self.batch.is_full() || self.batch.is_arena_full())
     }
 
-    fn queue_send(&mut self, connection: u32, bytes: *const u8, len: usize) {
+    fn queue_send(&mut self, connection: u32, bytes: *const u8, len: usize, flags: i32) {
         #[cfg(debug_assertions)]
         assert!(self.batch.written.insert(connection), "two writes in one batch (invariant 11)");
         // A longer payload goes short, and its rest is owed like any other.
         let len = u32::try_from(len).unwrap_or(1 << 30);
         let user_data = UserData::of_send(self.batch.entries as u16, connection);
-        let entry = opcode::Send::new(Fixed(connection), bytes, len).flags(SEND_FLAGS).build();
-        self.push(&entry.user_data(user_data.0).flags(Flags::SKIP_SUCCESS));
+        let entry = opcode::Send::new(Fixed(connection), bytes, len).flags(flags).build();
+        let entry = entry.user_data(user_data.0);
+        self.push(&match flags & libc::MSG_WAITALL {
+            0 => entry,
+            _ => entry.flags(Flags::SKIP_SUCCESS),
+        });
         self.batch.entries += 1;
     }
 
@@ -177,18 +207,24 @@ impl Ring {
         if self.batch.entries > 0 {
             self.enter();
         }
-        let batch = &mut self.batch;
-        exceptions.extend(batch.exceptions.drain(..).map(|(user_data, result)| {
+        let (batch, before) = (&mut self.batch, exceptions.len());
+        exceptions.extend(batch.exceptions.drain(..).filter_map(|(user_data, result)| {
             let entry = usize::from(user_data.entry());
+            if let Some(&Place::Kernel(len)) = batch.places.get(entry)
+                && usize::try_from(result) == Ok(len)
+            {
+                return None; // Whole.
+            }
             let run = batch.starts.partition_point(|start| *start <= entry) - 1;
-            Exception { connection: user_data.index(), run, result, entry }
+            Some(Exception { connection: user_data.index(), run, result, entry })
         }));
+        self.stats.send_completions += (exceptions.len() - before) as u64;
     }
 
     /// The ciphertext that an entry sent, if it was sealed. Valid until `finish_batch`.
     pub(in crate::shard) fn sealed(&self, entry: usize) -> Option<&[u8]> {
         match *self.batch.places.get(entry)? {
-            Place::Loaded => None,
+            Place::Loaded | Place::Kernel(_) => None,
             Place::Arena { start, len } => Some(&self.batch.arena[start..start + len]),
             Place::Oversize { index, len } => Some(&self.batch.oversize[index][..len]),
         }

@@ -12,6 +12,7 @@ pub(in crate::shard) enum Operation {
     Poll,
     Shutdown,
     Cancel,
+    Control,
 }
 
 /// The 64 bits themselves.
@@ -41,6 +42,7 @@ impl UserData {
             3 => Operation::Poll,
             4 => Operation::Shutdown,
             5 => Operation::Cancel,
+            6 => Operation::Control,
             other => unreachable!("no operation {other} was ever submitted"),
         }
     }
@@ -64,8 +66,8 @@ mod tests {
 
     #[test]
     fn every_field_comes_back() {
-        use Operation::{Cancel, Poll, Receive, Send, Shutdown};
-        for operation in [Send, Receive, Poll, Shutdown, Cancel] {
+        use Operation::{Cancel, Control, Poll, Receive, Send, Shutdown};
+        for operation in [Send, Receive, Poll, Shutdown, Cancel, Control] {
             let key = ConnectionKey { index: u32::MAX - 1, generation: 0xfedc };
             let user_data = UserData::of(operation, key);
             assert_eq!((user_data.operation(), user_data.key()), (operation, key));

@@ -26,7 +26,7 @@ fn come_and_go<S: Read + Write>(stream: S, way: usize, socket: &TcpStream) {
 
 fn churn(tls: bool) {
     let (server, client) = tls_configs(&rustls::version::TLS13);
-    let tls_server = tls.then_some(server);
+    let tls_server = tls.then(|| TlsSource::new(server));
     // 400 clients, 64 slots: each slot is reused many times.
     let shards = Shards::start(1, Config::from(Service { tls: tls_server, ..Service::default() }));
     let address = shards.address;

@@ -1,0 +1,171 @@
+//! What TLS connections cost a server: full and resumed handshakes a second, memory when idle.
+//!
+//! `handshakes full|resumed|idle ADDRESS CONNECTIONS PID x25519|p256|hybrid`, against any
+//! WebSocket server that speaks TLS. PID is that server's process, whose CPU time or memory is
+//! told; the last word is the key exchange: one the server would not choose by itself costs it a
+//! round trip more. Nothing is verified: that would be the client's cost. `benches/tls/run` runs it
+//! against ours and a peer's.
+
+use std::error::Error;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::exit;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::HandshakeKind;
+use rustls::client::{ClientConfig, ClientConnection, Resumption};
+use rustls::crypto::SupportedKxGroup;
+use rustls::crypto::aws_lc_rs::kx_group;
+use rustls::pki_types::ServerName;
+use uringcast_benches::tls;
+
+/// Clients that shake hands at the same time.
+const CLIENTS: usize = 4;
+/// Connections after which an idle server's buffers and pools are what they will be.
+const WARM: usize = 1_000;
+/// The kernel's unit of CPU time (USER_HZ), and bytes of a page.
+const TICKS_A_SECOND: f64 = 100.0;
+const PAGE: f64 = 4096.0;
+
+type Group = &'static dyn SupportedKxGroup;
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [mode, address, connections, pid, group] = words.as_slice() else {
+        eprintln!("usage: handshakes full|resumed|idle ADDRESS CONNECTIONS PID x25519|p256|hybrid");
+        exit(2);
+    };
+    let run = || -> Result<String> {
+        let (address, connections) = (address.parse()?, connections.parse()?);
+        let group = match group.as_str() {
+            "x25519" => kx_group::X25519,
+            "p256" => kx_group::SECP256R1,
+            "hybrid" => kx_group::X25519MLKEM768,
+            _ => return Err("the last word is x25519, p256 or hybrid".into()),
+        };
+        match mode.as_str() {
+            "full" => rate(address, connections, pid, HandshakeKind::Full, group),
+            "resumed" => rate(address, connections, pid, HandshakeKind::Resumed, group),
+            "idle" => idle(address, connections, pid, group),
+            _ => Err("the first word is full, resumed or idle".into()),
+        }
+    };
+    match run() {
+        Ok(line) => println!("{mode} {group}: {line}"),
+        Err(error) => {
+            eprintln!("error: {error}");
+            exit(2);
+        }
+    }
+}
+
+/// Connects, shakes hands and upgrades, one connection after the other in each thread.
+fn rate(
+    address: SocketAddr,
+    connections: usize,
+    pid: &str,
+    kind: HandshakeKind,
+    group: Group,
+) -> Result<String> {
+    let each = connections / CLIENTS;
+    let configs: Vec<_> =
+        (0..CLIENTS).map(|_| config(kind == HandshakeKind::Resumed, group)).collect();
+    for config in &configs {
+        open(address, config)?; // Brings the tickets.
+    }
+    let (before, start) = (cpu(pid)?, Instant::now());
+    let clients: Vec<_> = configs
+        .into_iter()
+        .map(|config| {
+            std::thread::spawn(move || -> Result<()> {
+                for _ in 0..each {
+                    let (_, tls) = open(address, &config)?;
+                    if tls.handshake_kind() != Some(kind) {
+                        return Err(format!("a handshake was {:?}", tls.handshake_kind()).into());
+                    }
+                }
+                Ok(())
+            })
+        })
+        .collect();
+    for client in clients {
+        client.join().map_err(|_| "a client panicked")??;
+    }
+    let (took, used) = (start.elapsed().as_secs_f64(), cpu(pid)? - before);
+    let made = (each * CLIENTS) as f64;
+    Ok(format!(
+        "{:.0} connections/s, {:.0} µs of the server's CPU each",
+        made / took,
+        used / made * 1e6
+    ))
+}
+
+/// Opens connections, keeps them and looks at the server's memory.
+fn idle(address: SocketAddr, connections: usize, pid: &str, group: Group) -> Result<String> {
+    let config = config(false, group);
+    let mut kept = Vec::new();
+    let mut warm = (0, 0.0);
+    while kept.len() < connections {
+        kept.push(open(address, &config)?);
+        if kept.len() == WARM.min(connections / 2) {
+            warm = (kept.len(), memory(pid)?);
+        }
+    }
+    // The server's last handshakes are over, and what it frees lazily is freed.
+    std::thread::sleep(Duration::from_secs(1));
+    let grown = memory(pid)? - warm.1;
+    let each = grown / (kept.len() - warm.0) as f64;
+    Ok(format!("{each:.0} bytes of resident memory a connection, {} open", kept.len()))
+}
+
+fn config(resumption: bool, group: Group) -> Arc<ClientConfig> {
+    let mut config = tls::client(&[group]);
+    config.resumption =
+        if resumption { Resumption::in_memory_sessions(8) } else { Resumption::disabled() };
+    Arc::new(config)
+}
+
+/// A connection after its upgrade and the first message, if the server has one.
+fn open(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<(TcpStream, ClientConnection)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::try_from("localhost")?;
+    let mut tls = ClientConnection::new(Arc::clone(config), name)?;
+    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+        Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    tls.writer().write_all(request.as_bytes())?;
+    let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        tls.complete_io(&mut stream)?;
+        match tls.reader().read(&mut chunk) {
+            Ok(0) => return Err("the server closed the connection".into()),
+            Ok(read) => answer.extend_from_slice(&chunk[..read]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if answer.starts_with(b"HTTP/1.1 101 ") {
+        Ok((stream, tls))
+    } else {
+        Err(format!("no upgrade: {}", String::from_utf8_lossy(&answer)).into())
+    }
+}
+
+/// Seconds of CPU time the process has used, in user space and kernel.
+fn cpu(pid: &str) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // Behind the name, which may hold spaces: utime and stime are the 12th and 13th.
+    let fields = stat.rsplit_once(") ").ok_or("no process")?.1.split(' ').collect::<Vec<_>>();
+    let ticks = |place: usize| fields.get(place).and_then(|ticks| ticks.parse::<f64>().ok());
+    Ok((ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / TICKS_A_SECOND)
+}
+
+/// Bytes of resident memory.
+fn memory(pid: &str) -> io::Result<f64> {
+    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm"))?;
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
+    Ok(pages.unwrap_or(0.0) * PAGE)
+}

@@ -1,0 +1,57 @@
+//! TLS for the raw client, and whether the kernel has it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion,
+};
+
+use super::{Server, tools};
+
+/// Trusts a server's automatic certificate. Offers one version, and one suite if given.
+pub fn config(
+    server: &Server,
+    version: &'static SupportedProtocolVersion,
+    suite: Option<SupportedCipherSuite>,
+) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    let certificate = server.cert.as_ref().expect("an automatic certificate");
+    roots.add(CertificateDer::from_pem_file(certificate).expect("PEM")).expect("a certificate");
+    let mut provider = aws_lc_rs::default_provider();
+    provider.cipher_suites.retain(|offered| suite.is_none_or(|suite| *offered == suite));
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[version])
+        .expect("a version and a suite that fit")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// A session for the automatic certificate.
+pub fn client(config: &Arc<ClientConfig>) -> ClientConnection {
+    let name = "localhost".try_into().expect("a name");
+    ClientConnection::new(Arc::clone(config), name).expect("a session")
+}
+
+/// Whether the kernel has TLS; if not, says loudly that the test is skipped. scripts/ktls-vm runs
+/// the tests where it must have it.
+pub fn in_kernel(test: &str) -> bool {
+    let has = Path::new("/proc/net/tls_stat").exists();
+    let must = std::env::var_os("KTLS_VM").is_some();
+    assert!(has || !must, "no kernel TLS where there must be some");
+    if !has {
+        tools::skip(test, "no kernel TLS here (modprobe tls); scripts/ktls-vm boots a kernel");
+    }
+    has
+}
+
+/// One of the kernel's own counts.
+pub fn kernel_count(name: &str) -> u64 {
+    let all = std::fs::read_to_string("/proc/net/tls_stat").expect("the kernel's TLS counts");
+    let line = all.lines().find_map(|line| line.strip_prefix(name)).expect("the count");
+    line.trim().parse().expect("a number")
+}
