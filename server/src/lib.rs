@@ -21,5 +21,6 @@ pub mod limits;
 pub mod live;
 pub mod log;
 pub mod metrics;
+pub mod presets;
 pub mod run;
 pub mod settings;

@@ -35,6 +35,7 @@ fn every_setting_can_be_given_in_all_three_places() {
             ("ADDRESS", false) => ("'::1'", "::1"),
             ("BYTES", _) => ("'2MiB'", "2MiB"),
             ("TIME", _) => ("'7s'", "7s"),
+            ("NAME", _) => ("'mahavishnu'", "mahavishnu"),
             ("CERT:KEY", _) => ("['a:b', 'c:d']", "a:b,c:d"),
             ("1.2|1.3", _) => ("1.3", "1.3"),
             ("auto|on|off", _) => ("'on'", "on"),

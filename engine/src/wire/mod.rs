@@ -6,11 +6,13 @@
 
 pub mod encoder;
 pub mod envelope;
+pub mod feed;
 pub mod frame;
 mod object;
 pub mod reply;
 pub mod request;
 mod secret;
+pub mod status;
 pub mod upgrade;
 
 pub use secret::Secret;

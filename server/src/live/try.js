@@ -45,7 +45,7 @@ $("listen").addEventListener("submit", (event) => {
 });
 
 function hear(socket, message) {
-  const { type, event, data, room } = message;
+  const { type, event, data = {}, room } = message;
   if (event === "session.created") {
     const data = { channel: $("channel").value };
     socket.send(JSON.stringify({ id: "try", type: "request", event: "subscribe", data }));

@@ -11,6 +11,7 @@ use uringcast_engine::telemetry::{
 use uringcast_engine::{ChannelName, limits::SNAPSHOT_INTERVAL};
 
 use super::state::{Point, State};
+use super::{Metrics, lock};
 use crate::limits::{LIVE_HISTORY, LIVE_HOT_SECONDS, LIVE_ROWS};
 
 /// Points without a snapshot after which a shard counts as silent.
@@ -135,6 +136,21 @@ impl Live {
         all.sort_by_key(|one| std::cmp::Reverse(one.owed));
         all.truncate(LIVE_ROWS);
         all
+    }
+}
+
+impl Metrics {
+    /// Makes the live page's point of this second, and tells what happens now.
+    pub fn make_point(&self) -> Value {
+        let (mut state, now) = (lock(&self.state), Point::now());
+        state.make_point(now);
+        state.live(now)
+    }
+
+    /// What happens now, and the points of the last minutes.
+    pub fn live(&self) -> (Value, Value) {
+        let state = lock(&self.state);
+        (state.live(Point::now()), state.live_history())
     }
 }
 
