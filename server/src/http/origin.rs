@@ -14,8 +14,8 @@ use super::error::ApiError;
 /// Lets a request pass that no page sent, or a page of this very host and port.
 ///
 /// An `Origin` must therefore equal `Host`. That alone would let a page in whose name its owner has
-/// turned to this address after it was loaded (DNS rebinding), and which then is of the same origin.
-/// It does not know the key; without a key, `Host` must be an address or `localhost`, which no name
+/// turned to this address after it was loaded (DNS rebinding): it is then of the same origin. It
+/// does not know the key; without a key, `Host` must be an address or `localhost`, which no name
 /// server answers for. Programs that are not browsers may call the port whatever they like once
 /// there is a key, and there is one wherever it can be reached from elsewhere.
 pub(super) async fn check(State(has_key): State<bool>, request: Request, next: Next) -> Response {

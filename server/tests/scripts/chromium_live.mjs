@@ -11,7 +11,7 @@ const mode = process.env.LIVE_MODE ?? "live";
 const pictures = process.env.SCREENSHOTS;
 const key = process.env.LIVE_KEY;
 const axe = readFileSync(load.resolve("axe-core/axe.min.js"), "utf8");
-const PICTURE_SECONDS = 25;
+const PICTURE_SECONDS = 30;
 
 const faults = [];
 const browser = await launch({ trust: mode === "live" });
