@@ -20,8 +20,9 @@ use super::error::ApiError;
 /// there is a key, and there is one wherever it can be reached from elsewhere.
 pub(super) async fn check(State(has_key): State<bool>, request: Request, next: Next) -> Response {
     if !is_own(request.headers(), has_key) {
-        let text = "Other sites' pages are not served here, nor, without an API key, any under \
-                    a name other than localhost: use the address.";
+        let text = "Requests of other sites' pages (by their Origin header) are not served here; \
+                    nor, without an API key, any under a name other than localhost: use the \
+                    address.";
         return ApiError::new(StatusCode::FORBIDDEN, "browser_origin", text).into_response();
     }
     next.run(request).await
