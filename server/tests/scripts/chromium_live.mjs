@@ -92,11 +92,11 @@ async function check() {
   const page = await open();
   if (mode === "live" && !key) {
     const load = await startLoad({ clients: 12 });
+    // The one that does not read is a client too.
+    await page.waitForFunction(() => document.querySelector("#connections").textContent === "10");
     await page.waitForSelector("#hottest td.name:has-text('workflow:nightly')");
     await page.waitForSelector("#slowest tbody tr");
     await page.waitForSelector("#closes tbody tr:has-text('peer normal')");
-    // The one that does not read is a client too.
-    await page.waitForFunction(() => document.querySelector("#connections").textContent === "10");
     for (const moving of ["#deliveries", "#p99", "#rate-chart b"]) await moves(page, moving, 2);
     assert.notEqual(await page.textContent("#p50"), "–");
     assert.deepEqual(await violations(page), []);
