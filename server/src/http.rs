@@ -22,11 +22,11 @@ use serde_json::json;
 use tokio::sync::RwLock;
 use uringcast_engine::{DrainReport, Engine, Publisher, ServiceId};
 
+use crate::auth::ApiKeys;
 use crate::canary::Health;
 use crate::limits::MAX_PUBLISH_BODY;
 use crate::live::Live;
-use crate::metrics::Metrics;
-use crate::settings::value::Secret;
+use crate::metrics::{Metrics, Requests};
 use error::ApiError;
 pub use serve::serve;
 
@@ -91,8 +91,9 @@ impl Control {
     }
 }
 
-/// The control port. With a key, all but health, readiness and the live page itself ask for it.
-pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
+/// The control port. With keys, all but health, readiness and the live page itself ask for one.
+pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
+    let requests = control.metrics.as_ref().map(|metrics| metrics.requests().clone());
     let of_a_service = Router::new()
         .route("/publish", post(publish::publish))
         .route("/publish/raw", post(publish::publish_raw))
@@ -107,7 +108,7 @@ pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
         .route("/", get(live::page))
         .route("/health", get(health))
         .route("/ready", get(ready));
-    with_json_errors(guard(guarded, key).merge(open)).with_state(control)
+    with_json_errors(guard(guarded, keys, requests).merge(open)).with_state(control)
 }
 
 /// A metrics port, with the metrics of these services.
@@ -120,11 +121,12 @@ pub fn metrics_router(control: Arc<Control>, services: &[ServiceId]) -> Router {
     with_json_errors(Router::new().route("/metrics", get(answer))).with_state(control)
 }
 
-fn guard<S: Clone + Send + Sync + 'static>(router: Router<S>, key: Option<Secret>) -> Router<S> {
-    let has_key = key.is_some();
-    router
-        .route_layer(from_fn_with_state(key, auth::check))
-        .route_layer(from_fn_with_state(has_key, origin::check))
+fn guard<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    keys: ApiKeys,
+    requests: Option<Requests>,
+) -> Router<S> {
+    router.route_layer(from_fn_with_state(auth::Guard { keys, requests }, auth::check))
 }
 
 fn with_json_errors<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::Value;
 
 use super::Control;
+use super::auth::Caller;
+use super::error::ApiError;
 use crate::live::Live;
 use crate::metrics::Metrics;
 
@@ -28,7 +31,12 @@ pub(super) async fn page(State(control): State<Arc<Control>>, headers: HeaderMap
 
 /// Where the services are, what happens now and what happened in the last minutes. Without metrics,
 /// the services only.
-pub(super) async fn data(State(control): State<Arc<Control>>, headers: HeaderMap) -> Response {
+pub(super) async fn data(
+    State(control): State<Arc<Control>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    caller.may_see_all()?;
     let mut all = control.live.describe(host(&headers));
     if let Some((now, history)) = control.metrics.as_ref().map(Metrics::live) {
         all["now"] = now;
@@ -38,5 +46,5 @@ pub(super) async fn data(State(control): State<Arc<Control>>, headers: HeaderMap
     }
     let headers =
         [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    (headers, axum::Json(all)).into_response()
+    Ok((headers, axum::Json(all)).into_response())
 }

@@ -3,32 +3,26 @@
 
 use std::net::IpAddr;
 
-use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use super::error::ApiError;
 
-/// Lets a request pass that no page sent, or a page of this very host and port.
+/// What a request of another page is answered.
+pub(super) fn refusal() -> ApiError {
+    let text = "Requests of other sites' pages (by their Origin header) are not served here; nor, \
+                without an API key, any under a name other than localhost: use the address.";
+    ApiError::new(StatusCode::FORBIDDEN, "browser_origin", text)
+}
+
+/// Whether no page sent this request, or a page of this very host and port.
 ///
 /// An `Origin` must therefore equal `Host`. That alone would let a page in whose name its owner has
 /// turned to this address after it was loaded (DNS rebinding): it is then of the same origin. It
 /// does not know the key; without a key, `Host` must be an address or `localhost`, which no name
 /// server answers for. Programs that are not browsers may call the port whatever they like once
 /// there is a key, and there is one wherever it can be reached from elsewhere.
-pub(super) async fn check(State(has_key): State<bool>, request: Request, next: Next) -> Response {
-    if !is_own(request.headers(), has_key) {
-        let text = "Requests of other sites' pages (by their Origin header) are not served here; \
-                    nor, without an API key, any under a name other than localhost: use the \
-                    address.";
-        return ApiError::new(StatusCode::FORBIDDEN, "browser_origin", text).into_response();
-    }
-    next.run(request).await
-}
-
-fn is_own(headers: &HeaderMap, has_key: bool) -> bool {
+pub(super) fn is_own(headers: &HeaderMap, has_key: bool) -> bool {
     let host = single(headers, &header::HOST);
     let named = match host {
         Ok(None) => true,
