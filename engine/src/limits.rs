@@ -222,6 +222,13 @@ pub const MAX_CLASSES: usize = 100;
 pub const EXPULSION_LOOKS: usize = 4_096;
 /// See [`EXPULSION_LOOKS`].
 pub const EXPULSIONS_AT_ONCE: u64 = 256;
+/// Counters of a shard's sketch of busy channels: one with more than a 64th of the publications is
+/// among them.
+pub const HOT_COUNTERS: usize = 64;
+/// Busiest channels that a shard names: what a page shows.
+pub const HOT_CHANNELS: usize = 10;
+/// Slowest consumers that a shard names: what a page shows.
+pub const SLOWEST: usize = 8;
 /// Channels in one page of a listing: every shard counts their subscribers in one turn.
 pub const CHANNELS_PAGE: usize = 1_000;
 /// Snapshots of one shard that wait for the collector, and cleared ones that wait for the shard.

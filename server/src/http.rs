@@ -5,7 +5,9 @@ mod channels;
 mod debug;
 mod error;
 mod expel;
+mod live;
 mod openapi;
+mod origin;
 mod publish;
 mod serve;
 mod service;
@@ -26,6 +28,7 @@ use uringcast_engine::{DrainReport, Engine, Publisher, ServiceId};
 use crate::auth::ApiKeys;
 use crate::canary::Health;
 use crate::limits::MAX_PUBLISH_BODY;
+use crate::live::Live;
 use crate::metrics::{Metrics, Requests};
 use error::ApiError;
 pub use serve::serve;
@@ -42,6 +45,7 @@ pub struct Control {
     metrics: Option<Metrics>,
     /// `None` without canaries.
     health: Option<Health>,
+    live: Live,
 }
 
 /// One service as publishers see it.
@@ -60,18 +64,27 @@ impl Control {
         metrics: Option<Metrics>,
         health: Option<Health>,
         services: Vec<Publishing>,
+        live: Live,
     ) -> Control {
         let publisher = |place| engine.publisher(ServiceId(place as u8));
         let publishers = (0..services.len()).map(publisher).collect();
         let engine = RwLock::new(Some(engine));
         let repeats = publish::Repeats::default();
-        Control { engine, publishers, services, repeats, metrics, health }
+        Control { engine, publishers, services, repeats, metrics, health, live }
     }
 
     /// Adds what the shards have measured since the last call to the metrics.
     pub async fn collect(&self) {
         if let (Some(metrics), Some(engine)) = (&self.metrics, &*self.engine.read().await) {
             metrics.collect(engine);
+        }
+    }
+
+    /// Once a second: collects, and tells whoever watches.
+    pub async fn tick(&self) {
+        self.collect().await;
+        if let Some(metrics) = &self.metrics {
+            self.live.tell(&metrics.make_point());
         }
     }
 
@@ -83,7 +96,7 @@ impl Control {
     }
 }
 
-/// The control port. With keys, all but health and readiness ask for it.
+/// The control port. With keys, all but health, readiness and the live page itself ask for one.
 pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
     let requests = control.metrics.as_ref().map(|metrics| metrics.requests().clone());
     let of_a_service = Router::new()
@@ -100,9 +113,11 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .nest("/v1/services/{service}", of_a_service.clone())
         .nest("/v1", of_a_service)
         .route("/debug/latency", get(debug::latency))
+        .route("/debug/live", get(live::data))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
     let open = Router::new()
         .route("/v1/openapi.json", get(openapi::document))
+        .route("/", get(live::page))
         .route("/health", get(health))
         .route("/ready", get(ready));
     with_json_errors(guard(guarded, keys, requests).merge(open)).with_state(control)

@@ -23,6 +23,7 @@ pub mod doctor;
 pub mod files;
 pub mod http;
 pub mod limits;
+pub mod live;
 pub mod log;
 pub mod metrics;
 pub mod presets;

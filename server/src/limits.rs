@@ -37,6 +37,14 @@ pub const MAX_FILE: u64 = 4 << 20;
 /// The interval of `GET /debug/latency`: long enough for a p99.9 under load, short enough to show
 /// what changed.
 pub const LATENCY_WINDOW: Duration = Duration::from_secs(10);
+/// Seconds that `GET /debug/live` remembers: five minutes, a point each, is what a chart shows.
+pub const LIVE_HISTORY: usize = 300;
+/// Seconds over which the busiest channels are summed up, so that slow ones do not flicker.
+pub const LIVE_HOT_SECONDS: usize = 10;
+/// Channels and consumers that a page lists.
+pub const LIVE_ROWS: usize = 8;
+/// How long a page is sent what happens after it last asked; it asks twice as often.
+pub const LIVE_WATCH: Duration = Duration::from_secs(60);
 /// For a canary's probe to arrive, and for its connection: beyond, a client would have given up.
 pub const CANARY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Probes in a row that must fail before a shard counts as not ready: one may be a reconnect.

@@ -3,6 +3,7 @@
 
 mod buckets;
 mod latency;
+mod live;
 mod own;
 mod requests;
 mod state;

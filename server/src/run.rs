@@ -11,7 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
-use uringcast_engine::{CanaryKey, Engine, Service, ServiceId, StartError};
+use uringcast_engine::{CanaryKey, Engine, Protocol, Service, ServiceId, StartError};
 
 use crate::auth::Verifiers;
 use crate::canary::{Canaries, Dial, Health};
@@ -19,6 +19,7 @@ use crate::certs::{self, Keeper};
 use crate::config::{Config, Home};
 use crate::http::{self, Control, Publishing};
 use crate::limits::JWKS_INTERVAL;
+use crate::live::{Live, Reachable};
 use crate::log;
 use crate::metrics::{Metrics, Named};
 use crate::settings::{Problem, Problems, Settings};
@@ -95,9 +96,12 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let publishing: Vec<Publishing> = all.clone().map(publishing).collect();
     let named = |s: &Service| Named { server: s.name.clone(), tls: s.tls.is_some() };
     let services: Vec<Named> = all.map(named).collect();
+    // The live page listens where the envelope is spoken.
+    let own = config.engine.services.iter().position(|s| s.protocol == Protocol::Envelope);
+    let own = ServiceId(own.unwrap_or(0) as u8);
     let verifiers = std::mem::take(&mut config.verifiers);
     let key = CanaryKey::new(random());
-    config.engine.canary = config.canary.map(|_| key);
+    config.engine.canary = Some(key);
     let engine = Engine::start(config.engine)?;
     let verifying = verifiers.start(&engine, config.auth_threads)?;
     let watch = tokio::spawn(watch_keys(verifiers));
@@ -116,7 +120,8 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         (tokio::spawn(canaries.run(period)), health)
     });
     let (canaries, health) = canaries.unzip();
-    let control = Arc::new(Control::new(engine, metrics, health, publishing));
+    let live = live(&engine, &services, own, key);
+    let control = Arc::new(Control::new(engine, metrics, health, publishing, live));
 
     let (stop, stopped) = watch::channel(false);
     let mut ports = tokio::task::JoinSet::new();
@@ -189,12 +194,23 @@ async fn until_stopped(
                 keepers.iter_mut().for_each(|(_, keeper)| keeper.reload());
             }
             _ = tick.tick() => {
-                control.collect().await;
+                control.tick().await;
                 log::report_suppressed();
                 keepers.iter_mut().for_each(|(_, keeper)| keeper.look());
             }
         }
     }
+}
+
+/// How pages reach the services, and that they hear of everything at `own`.
+fn live(engine: &Engine, services: &[Named], own: ServiceId, key: CanaryKey) -> Live {
+    let one = |(id, named): (usize, &Named)| Reachable {
+        name: named.server.clone(),
+        tls: named.tls,
+        address: engine.service_addrs(ServiceId(id as u8))[0],
+    };
+    let all = services.iter().enumerate().map(one).collect();
+    Live::new(all, own.index(), key, engine.publisher(own))
 }
 
 /// A number that nobody can guess.

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 
 use super::channel::{Link, RemoteState};
 use super::close::{CloseReason, Phase};
+use super::connection::connection_id;
 use super::hub::Hub;
 use crate::limits::{CHANNEL_IDLE, INTEREST_LINGER};
-use crate::telemetry::{ConnectionError, Lag};
+use crate::telemetry::{ConnectionError, Lag, SlowConsumer, keep_slowest};
 use crate::types::{ConnectionKey, Now, Time};
 use crate::wire::frame::{self, Opcode};
 
@@ -27,6 +28,8 @@ pub(super) struct Clock {
     pauses: Vec<(Time, ConnectionKey)>,
     /// Laggards by state, as far as this round has looked.
     lagging: [u64; Lag::COUNT],
+    /// The slowest of them.
+    slowest: Vec<SlowConsumer>,
 }
 
 impl Clock {
@@ -62,12 +65,20 @@ impl Hub {
         self.clock.tick = (self.clock.tick + 1) % ROUND;
         if self.clock.tick == 0 {
             self.feed(now);
-            self.recorder.lagging(std::mem::take(&mut self.clock.lagging));
+            self.end_round();
         }
         self.keep_alive(now);
         for index in share(self.clock.tick, self.channels.slots() as usize) {
             self.look_after(now.mono, index);
         }
+    }
+
+    /// Records what looking at everything once has shown.
+    fn end_round(&mut self) {
+        self.recorder.lagging(std::mem::take(&mut self.clock.lagging));
+        let slowest = std::mem::take(&mut self.clock.slowest);
+        let channels = &self.channels;
+        self.recorder.stood_out(slowest, |index| Some(channels.get(index)?.name.clone()));
     }
 
     fn pass_deadlines(&mut self, now: Time) {
@@ -111,6 +122,7 @@ impl Hub {
                 && let Some(laggard) = &self.connections[index].laggard
             {
                 self.clock.lagging[laggard.lag() as usize] += 1;
+                self.note_slow(now.mono, index);
                 self.check_laggard(now.mono, self.connections.key(index));
             }
             if second.saturating_sub(self.last_rx[index as usize]) < silence {
@@ -130,6 +142,24 @@ impl Hub {
                 self.reply(key, ping, false);
             }
         }
+    }
+
+    /// Keeps a laggard in mind if it is one of the slowest.
+    fn note_slow(&mut self, now: Time, index: u32) {
+        let connection = &self.connections[index];
+        let Some(laggard) = &connection.laggard else { return };
+        let unread =
+            laggard.cursors.iter().map(|c| self.channels[c.channel].log.bytes_from(c.next));
+        let tail = laggard.tail.as_ref().map_or(0, |tail| tail.bytes().len());
+        let owed = (tail + laggard.outbox.len() + unread.sum::<usize>()) as u64;
+        keep_slowest(&mut self.clock.slowest, owed, || SlowConsumer {
+            id: connection_id(self.shard, self.connections.key(index), connection.nonce),
+            peer: connection.peer(),
+            service: connection.service,
+            owed,
+            behind: now.since(laggard.since),
+            state: laggard.lag(),
+        });
     }
 
     /// Ages a channel's log, ends interest nobody has, forgets it when idle.

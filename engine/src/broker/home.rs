@@ -42,6 +42,7 @@ impl Hub {
         let bytes = self.encoder.broadcast(stamp, publication, seq);
         let shards = 1 + channel.interests().len() as u32;
         self.recorder.broadcast_accepted(channel.class);
+        self.recorder.published_to(channel.class, index);
         let frame = Arc::new(Frame::new(bytes, seq, now.mono, shards));
         self.remember(index, &frame);
         self.append(index, frame, true);

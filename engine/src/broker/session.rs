@@ -66,6 +66,10 @@ impl Hub {
 
     /// A whole data message of an open connection.
     pub(super) fn handle_message(&mut self, now: Now, key: ConnectionKey, message: Message<'_>) {
+        if self.connections[key.index].flags.canary {
+            // It has come to listen. Whoever learnt its key learns nothing else by it.
+            return;
+        }
         let service = self.connections[key.index].service;
         match self.config[service].protocol {
             Protocol::Envelope => {}

@@ -8,11 +8,14 @@
 mod labels;
 mod own;
 mod recorder;
+mod standing;
 mod totals;
 
 pub use labels::{Close, ConnectionError, Count, Gauge, Lag, Latency, MessageError, MessageType};
 pub use own::Own;
 pub use recorder::{ClassId, ClassStats, Counters, Recorder, ServiceStats, Snapshot};
+pub(crate) use standing::keep_slowest;
+pub use standing::{HotChannel, SlowConsumer, Standing};
 pub use totals::{PerShard, Totals};
 
 use hdrhistogram::Histogram;

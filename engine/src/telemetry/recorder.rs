@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::labels::{ConnectionError, Count, Gauge, MessageError, MessageType};
 use super::own::Own;
+use super::standing::{Sketch, Standing};
 use super::{MAX_LATENCY_NS, latency_histogram};
 use crate::limits::MAX_CLASSES;
 use crate::types::{ChannelName, ServiceId, ShardId};
@@ -85,6 +86,8 @@ pub struct Snapshot {
     pub catch_up: Histogram<u64>,
     /// What it measured about itself.
     pub own: Own,
+    /// What stands out.
+    pub standing: Standing,
 }
 
 impl Snapshot {
@@ -96,6 +99,7 @@ impl Snapshot {
             classes: Vec::new(),
             catch_up: latency_histogram(),
             own: Own::new(),
+            standing: Standing::default(),
         }
     }
 
@@ -115,6 +119,7 @@ impl Snapshot {
         }
         self.catch_up.reset();
         self.own.clear_like(&current.own);
+        self.standing.clone_from(&current.standing);
     }
 }
 
@@ -135,6 +140,7 @@ impl ClassStats {
 pub struct Recorder {
     pub(super) enabled: bool,
     pub(super) current: Box<Snapshot>,
+    pub(super) sketch: Sketch,
     /// By service.
     class_ids: Vec<HashMap<String, ClassId>>,
 }
@@ -144,7 +150,8 @@ impl Recorder {
     /// returns at once.
     pub fn new(shard: ShardId, services: usize, enabled: bool) -> Recorder {
         let current = Box::new(Snapshot::new(shard, services));
-        Recorder { enabled, current, class_ids: vec![HashMap::new(); services] }
+        let class_ids = vec![HashMap::new(); services];
+        Recorder { enabled, current, sketch: Sketch::new(), class_ids }
     }
 
     /// Whether anything is recorded at all.

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use uringcast_engine::ChannelName;
 
 use super::error::ApiError;
+use super::origin;
 use crate::auth::{ApiKey, ApiKeys};
 use crate::metrics::Requests;
 
@@ -24,7 +25,7 @@ pub(super) struct Guard {
 #[derive(Clone, Debug)]
 pub(super) struct Caller(Option<Arc<ApiKey>>);
 
-/// Lets a request pass that carries a key, if there are any, and that no web page sent.
+/// Lets a request pass that carries a key, if there are any, and that no other site's page sent.
 pub(super) async fn check(
     State(guard): State<Guard>,
     mut request: Request,
@@ -32,10 +33,8 @@ pub(super) async fn check(
 ) -> Response {
     let key = carried(request.headers(), &guard.keys).cloned();
     let name = key.as_ref().map_or("", |key| &key.name).to_owned();
-    let response = if request.headers().contains_key(header::ORIGIN) {
-        // Any page a user opens could otherwise post to a port on that user's own loopback.
-        let text = "Requests from web pages (with an Origin header) are not served here.";
-        ApiError::new(StatusCode::FORBIDDEN, "browser_origin", text).into_response()
+    let response = if !origin::is_own(request.headers(), !guard.keys.is_empty()) {
+        origin::refusal().into_response()
     } else if key.is_none() && !guard.keys.is_empty() {
         let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", text).into_response()

@@ -16,7 +16,7 @@ mod tests {
     use serde_json::Value;
 
     /// Not for services, but for whoever looks into the server.
-    const UNLISTED: [&str; 1] = ["/debug/latency"];
+    const UNLISTED: [&str; 3] = ["/", "/debug/latency", "/debug/live"];
 
     #[test]
     fn the_document_has_every_route_and_no_other() {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use hdrhistogram::Histogram;
 use uringcast_engine::telemetry::{MAX_LATENCY_NS, Snapshot, Totals, latency_histogram};
 
+use super::live::Live;
 use crate::limits::LATENCY_WINDOW;
 
 /// What the collector writes and whoever shows it reads.
@@ -22,6 +23,7 @@ pub(super) struct State {
     shards: usize,
     /// The services' names, in their order.
     pub names: Vec<String>,
+    pub live: Live,
 }
 
 /// A moment by both clocks.
@@ -56,6 +58,7 @@ impl State {
             last: None,
             canaries: Vec::new(),
             shards,
+            live: Live::new(shards, names.len()),
             names,
         }
     }
@@ -64,6 +67,7 @@ impl State {
     pub(super) fn absorb(&mut self, snapshot: &Snapshot) {
         self.totals.absorb(snapshot);
         self.current.absorb(snapshot);
+        self.live.absorb(snapshot);
     }
 
     /// Ends the window when it is long enough.

@@ -1,21 +1,11 @@
 // A page in headless Chromium: its own WebSocket, as a dashboard would use it.
 import assert from "node:assert/strict";
-import { createHash, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { ca, load, publish, url } from "./harness.mjs";
+import { launch } from "./browser.mjs";
+import { ca, publish, url } from "./harness.mjs";
 
-const { chromium } = load("playwright-core");
 const EVENTS = 20;
-
-const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
-args.push("--disable-background-networking", "--disable-component-update", "--disable-sync");
-if (ca) {
-  // The page's user would install the certificate; here the browser is told its key.
-  const key = new X509Certificate(ca).publicKey.export({ type: "spki", format: "der" });
-  const hash = createHash("sha256").update(key).digest("base64");
-  args.push(`--ignore-certificate-errors-spki-list=${hash}`);
-}
 
 const page_server = createServer((_, response) => {
   response.setHeader("content-type", "text/html");
@@ -23,7 +13,7 @@ const page_server = createServer((_, response) => {
 }).listen(0, "127.0.0.1");
 await once(page_server, "listening");
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args });
+const browser = await launch();
 try {
   const page = await browser.newPage();
   page.setDefaultTimeout(20_000);

@@ -5,10 +5,11 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
 export const url = process.env.SERVER_URL;
+export const control = process.env.SERVER_CONTROL;
 export const ca = process.env.SERVER_CA ? readFileSync(process.env.SERVER_CA) : undefined;
 export const load = createRequire(process.env.TEST_TOOLS + "/");
 
-const TIMEOUT_S = 40;
+const TIMEOUT_S = process.env.SCREENSHOTS ? 180 : 40;
 setTimeout(() => {
   console.error(`${process.argv[1]}: not done after ${TIMEOUT_S} s`);
   process.exit(1);
@@ -17,9 +18,17 @@ setTimeout(() => {
 /** Publishes over HTTP as a service would, with curl; returns the message's seq. */
 export function publish(channel, event, data) {
   const command = ["-sS", "--fail-with-body", "--max-time", "10", "--data-binary", "@-"];
-  command.push("-H", "content-type: application/json", process.env.SERVER_CONTROL + "/v1/publish");
+  command.push("-H", "content-type: application/json", control + "/v1/publish");
   const input = JSON.stringify({ channel, event, data });
   return JSON.parse(execFileSync("curl", command, { input, encoding: "utf8" })).results[0].seq;
+}
+
+/** Publishes a batch without stopping this program, which may be a browser's other end. */
+export async function publishAll(batch) {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify(batch);
+  const answer = await fetch(`${control}/v1/publish`, { method: "POST", headers, body });
+  assert.equal(answer.status, 202, await answer.text());
 }
 
 /**

@@ -50,7 +50,13 @@ pub fn skip(test: &str, why: &str) {
 
 /// Runs a client script of tests/scripts against a server; fails with all it printed.
 pub fn run_client(test: &str, script: &str, server: &Server) {
+    run_client_with(test, script, server, &[]);
+}
+
+/// As [`run_client`], with further environment.
+pub fn run_client_with(test: &str, script: &str, server: &Server, more: &[(&str, &str)]) {
     let Some(mut command) = client_command(test, script) else { return };
+    command.envs(more.iter().copied());
     command.env("SERVER_URL", format!("{}://{}/", server.scheme, server.clients[0]));
     command.env("SERVER_CONTROL", format!("http://{}", server.control));
     command.env("TEST_TOOLS", tools()).env("PYTHONDONTWRITEBYTECODE", "1");

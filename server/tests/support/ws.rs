@@ -73,11 +73,16 @@ impl Client {
 
     /// As `request`, over TLS if there is a session.
     pub fn request_over(stream: TcpStream, tls: Option<ClientConnection>) -> Client {
+        let address = stream.peer_addr().expect("an address");
+        Client::request_as(stream, tls, &upgrade_request(address, ""))
+    }
+
+    /// As `request_over`, with a request of one's own.
+    pub fn request_as(stream: TcpStream, tls: Option<ClientConnection>, request: &str) -> Client {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         stream.set_nodelay(true).expect("no delay");
-        let address = stream.peer_addr().expect("an address");
         let mut client = Client { stream, tls, buffer: Vec::new() };
-        client.raw(upgrade_request(address, "").as_bytes());
+        client.raw(request.as_bytes());
         client
     }
 

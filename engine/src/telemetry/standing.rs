@@ -1,0 +1,190 @@
+//! What stands out at a shard: its busiest channels and its slowest consumers. For eyes, not for
+//! sums: both lists are short, and describe the last second.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::labels::Lag;
+use super::recorder::{ClassId, Recorder};
+use crate::limits::{HOT_CHANNELS, HOT_COUNTERS, SLOWEST};
+use crate::types::{ChannelName, ServiceId};
+
+/// A shard's lists, as they stood when it last looked.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Channels homed here with the most publications in the last second, most first.
+    pub hottest: Vec<HotChannel>,
+    /// Consumers owed the most bytes, most first.
+    pub slowest: Vec<SlowConsumer>,
+}
+
+/// A channel and its publications of the last second.
+#[derive(Clone, Debug)]
+pub struct HotChannel {
+    /// The channel, with its service.
+    pub name: ChannelName,
+    /// Publications, at least `publishes - over` and at most `publishes`.
+    pub publishes: u32,
+    /// By how many it may be counted too high.
+    pub over: u32,
+}
+
+/// A connection that could not take its bytes, or that joined in the past.
+#[derive(Clone, Debug)]
+pub struct SlowConsumer {
+    /// The id it was welcomed with.
+    pub id: Uuid,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Where it connected.
+    pub service: ServiceId,
+    /// Bytes it has not been written yet: replies, and what its channels' logs still hold for it.
+    pub owed: u64,
+    /// How long it has been behind.
+    pub behind: Duration,
+    /// What it waits for.
+    pub state: Lag,
+}
+
+/// Adds to a list that keeps the slowest. `make` is asked only for one of them.
+pub(crate) fn keep_slowest(
+    list: &mut Vec<SlowConsumer>,
+    owed: u64,
+    make: impl FnOnce() -> SlowConsumer,
+) {
+    let place = list.partition_point(|other| other.owed >= owed);
+    if place < SLOWEST {
+        list.truncate(SLOWEST - 1);
+        list.insert(place, make());
+    }
+}
+
+/// Space-saving (Metwally, Agrawal, El Abbadi 2005): with `m` counters, whatever makes up more than
+/// an `m`th of all hits is among them, and no count is too low.
+#[derive(Debug)]
+pub(super) struct Sketch {
+    len: usize,
+    keys: [u32; HOT_COUNTERS],
+    counts: [u32; HOT_COUNTERS],
+    over: [u32; HOT_COUNTERS],
+}
+
+/// One key of a [`Sketch`]: its count, and by how much that may be too high.
+type Counted = (u32, u32, u32);
+
+impl Sketch {
+    pub(super) fn new() -> Sketch {
+        let zero = [0; HOT_COUNTERS];
+        Sketch { len: 0, keys: zero, counts: zero, over: zero }
+    }
+
+    pub(super) fn hit(&mut self, key: u32) {
+        let known = self.keys[..self.len].iter().position(|&other| other == key);
+        let place = known.unwrap_or_else(|| self.admit(key));
+        self.counts[place] = self.counts[place].saturating_add(1);
+    }
+
+    /// A counter for a new key: a free one, or that of the rarest, whose count it takes over.
+    fn admit(&mut self, key: u32) -> usize {
+        let place = if self.len < HOT_COUNTERS {
+            self.len += 1;
+            self.len - 1
+        } else {
+            let counts = self.counts.iter().enumerate();
+            let rarest = counts.min_by_key(|(_, count)| **count).map_or(0, |(place, _)| place);
+            self.over[rarest] = self.counts[rarest];
+            rarest
+        };
+        self.keys[place] = key;
+        place
+    }
+
+    /// The most frequent keys, most first; begins anew.
+    pub(super) fn take(&mut self) -> Vec<Counted> {
+        let one = |place: usize| (self.keys[place], self.counts[place], self.over[place]);
+        let mut all: Vec<Counted> = (0..self.len).map(one).collect();
+        all.sort_unstable_by_key(|(key, count, _)| (std::cmp::Reverse(*count), *key));
+        all.truncate(HOT_CHANNELS);
+        *self = Sketch::new();
+        all
+    }
+}
+
+impl Recorder {
+    /// A publication was accepted for the channel with this index, which is homed here.
+    pub fn published_to(&mut self, class: ClassId, channel: u32) {
+        if self.enabled && class != ClassId::NONE {
+            self.sketch.hit(channel);
+        }
+    }
+
+    /// Ends the sketch's second, and sets what stood out in it; `name` tells whose an index is.
+    pub fn stood_out(
+        &mut self,
+        slowest: Vec<SlowConsumer>,
+        name: impl Fn(u32) -> Option<ChannelName>,
+    ) {
+        if !self.enabled {
+            return;
+        }
+        let hot = |(channel, publishes, over): Counted| {
+            name(channel).map(|name| HotChannel { name, publishes, over })
+        };
+        let hottest = self.sketch.take().into_iter().filter_map(hot).collect();
+        self.current.standing = Standing { hottest, slowest };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against exact counts: nothing frequent is missing, and the bounds hold.
+        #[test]
+        fn a_sketch_keeps_what_is_frequent(hits in prop::collection::vec(0..400u32, 0..3_000)) {
+            let mut sketch = Sketch::new();
+            let mut exact: HashMap<u32, u32> = HashMap::new();
+            for key in hits.iter().map(|key| key * key / 400) {
+                sketch.hit(key);
+                *exact.entry(key).or_default() += 1;
+            }
+            let kept: HashMap<u32, (u32, u32)> = (0..sketch.len)
+                .map(|i| (sketch.keys[i], (sketch.counts[i], sketch.over[i])))
+                .collect();
+            prop_assert_eq!(kept.len(), exact.len().min(HOT_COUNTERS));
+            for (key, n) in exact {
+                match kept.get(&key) {
+                    Some(&(count, over)) => prop_assert!(count - over <= n && n <= count),
+                    None => prop_assert!(n as usize <= hits.len() / HOT_COUNTERS),
+                }
+            }
+            let top = sketch.take();
+            prop_assert!(top.len() <= HOT_CHANNELS && top.is_sorted_by_key(|one| u32::MAX - one.1));
+            prop_assert_eq!(sketch.len, 0);
+        }
+    }
+
+    #[test]
+    fn the_slowest_list_keeps_those_who_are_owed_most() {
+        let mut list = Vec::new();
+        for owed in [5, 900, 3, 70, 70, 1, 2, 4, 6, 8, 1_000] {
+            keep_slowest(&mut list, owed, || SlowConsumer {
+                id: Uuid::nil(),
+                peer: SocketAddr::from(([127, 0, 0, 1], 1)),
+                service: ServiceId::default(),
+                owed,
+                behind: Duration::ZERO,
+                state: Lag::Waiting,
+            });
+        }
+        let owed: Vec<u64> = list.iter().map(|one| one.owed).collect();
+        assert_eq!(owed, [1_000, 900, 70, 70, 8, 6, 5, 4]);
+    }
+}

@@ -1,0 +1,17 @@
+// Headless Chromium, which knows the server's certificate if `trust` says so.
+import { createHash, X509Certificate } from "node:crypto";
+import { ca, load } from "./harness.mjs";
+
+const { chromium } = load("playwright-core");
+
+export function launch({ trust = true } = {}) {
+  const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
+  args.push("--disable-background-networking", "--disable-component-update", "--disable-sync");
+  if (ca && trust) {
+    // The page's user would install the certificate; here the browser is told its key.
+    const key = new X509Certificate(ca).publicKey.export({ type: "spki", format: "der" });
+    const hash = createHash("sha256").update(key).digest("base64");
+    args.push(`--ignore-certificate-errors-spki-list=${hash}`);
+  }
+  return chromium.launch({ executablePath: process.env.CHROMIUM, args });
+}

@@ -1,0 +1,136 @@
+// The live page in headless Chromium. LIVE_MODE says how it must get its numbers: `live` or `poll`;
+// LIVE_KEY is the API key, if there is one; with SCREENSHOTS, a directory, it only takes the
+// pictures of docs/, after a while of load.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { launch } from "./browser.mjs";
+import { control, load, publish } from "./harness.mjs";
+import { startLoad } from "./load.mjs";
+
+const mode = process.env.LIVE_MODE ?? "live";
+const pictures = process.env.SCREENSHOTS;
+const key = process.env.LIVE_KEY;
+const axe = readFileSync(load.resolve("axe-core/axe.min.js"), "utf8");
+const PICTURE_SECONDS = 30;
+
+const faults = [];
+const browser = await launch({ trust: mode === "live" });
+
+async function open(options = {}) {
+  const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
+  page.setDefaultTimeout(20_000);
+  page.on("console", (message) => {
+    // Two things a browser says itself: about a certificate it does not trust, and a 401.
+    const untrusted = mode === "poll" && message.text().includes("ERR_CERT_AUTHORITY_INVALID");
+    const locked = key && message.text().includes("401");
+    if (!untrusted && !locked) faults.push(`${message.type()}: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => faults.push(`${error}`));
+  page.on("request", (request) => {
+    const { origin, pathname } = new URL(request.url());
+    const own = origin === control && /^\/($|debug\/live$|v1\/publish$)/.test(pathname);
+    if (!own && !request.url().startsWith("data:")) faults.push(`it loads ${request.url()}`);
+  });
+  const answer = await page.goto(`${control}/`);
+  assert.match(answer.headers()["content-security-policy"], /^default-src 'none'/);
+  if (key) {
+    await page.fill("#key", "not the key at all");
+    await page.click("#ask button");
+    await page.waitForSelector("#refused:not(:empty)");
+    await page.fill("#key", key);
+    await page.click("#ask button");
+  }
+  await page.waitForSelector(`#status[data-state=${mode}]`);
+  return page;
+}
+
+/** Serious violations that axe-core finds. */
+async function violations(page) {
+  // Evaluated by the debugger: the page's own policy would not let it in.
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate("axe.run()");
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join(" ")}`);
+}
+
+/** Waits until the text of `selector` has changed `times` times. */
+async function moves(page, selector, times) {
+  let last = await page.textContent(selector);
+  for (let i = 0; i < times; i++) {
+    const next = await page.waitForFunction(
+      ([selector, last]) => {
+        const text = document.querySelector(selector).textContent;
+        return text !== last && text;
+      },
+      [selector, last],
+    );
+    last = await next.jsonValue();
+  }
+}
+
+async function tryIt(page) {
+  await page.fill("#channel", "trial:1");
+  await page.click("#subscribe");
+  await page.waitForSelector("#log li:has-text('Subscribed to trial:1')");
+  await page.fill("#text", "there and back");
+  await page.click("#publish");
+  const line = page.locator("#log li:has-text('there and back')");
+  await line.waitFor();
+  assert.match(await line.locator("b").textContent(), /^\d+\.\d ms$/);
+  if (!key) {
+    publish("trial:1", "other.message", { text: "from elsewhere" });
+    const other = page.locator("#log li:has-text('other.message from elsewhere')");
+    await other.waitFor();
+    assert.equal(await other.locator("b").count(), 0, "only what this page sent is timed");
+  }
+  await page.click("#subscribe");
+  await page.waitForSelector("#log li:has-text('Closed with 1000')");
+}
+
+async function check() {
+  const page = await open();
+  if (mode === "live" && !key) {
+    const load = await startLoad({ clients: 12 });
+    // The one that does not read is a client too.
+    await page.waitForFunction(() => document.querySelector("#connections").textContent === "10");
+    await page.waitForSelector("#hottest td.name:has-text('workflow:nightly')");
+    await page.waitForSelector("#slowest tbody tr");
+    await page.waitForSelector("#closes tbody tr:has-text('peer normal')");
+    for (const moving of ["#deliveries", "#p99", "#rate-chart b"]) await moves(page, moving, 2);
+    assert.notEqual(await page.textContent("#p50"), "–");
+    assert.deepEqual(await violations(page), []);
+    await load.stop();
+  } else {
+    await moves(page, "#engine", 2);
+    assert.deepEqual(await violations(page), []);
+  }
+  if (mode === "live") await tryIt(page);
+}
+
+async function takePictures() {
+  const load = await startLoad({ clients: 240 });
+  const looks = [];
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [name, width, deviceScaleFactor] of [["wide", 1280, 1], ["phone", 390, 1]]) {
+      const page = await open({ colorScheme, deviceScaleFactor, viewport: { width, height: 900 } });
+      looks.push([`${pictures}/live-${colorScheme}-${name}.png`, page]);
+    }
+  }
+  await looks[0][1].waitForTimeout(PICTURE_SECONDS * 1000);
+  for (const [path, page] of looks) {
+    await page.bringToFront();
+    await tryIt(page);
+    await page.screenshot({ path, fullPage: true });
+    assert.deepEqual(await violations(page), [], path);
+  }
+  await load.stop();
+}
+
+try {
+  await (pictures ? takePictures() : check());
+} finally {
+  await browser.close();
+}
+assert.deepEqual(faults, []);
+console.log("ok");
