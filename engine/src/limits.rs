@@ -136,9 +136,9 @@ pub const CONNECTION_RECORD: usize = 104;
 /// Bytes of the shell's record of a slot: generation, what is armed on it, how it ends.
 pub const SLOT_RECORD: usize = 16;
 /// User-space bytes of an idle plain connection with one subscription: its two records, the gate
-/// 4, the second of its last receive 4, its entry in a live set 4, which may have grown to twice
-/// what it holds.
-pub const IDLE_CONNECTION: usize = CONNECTION_RECORD + SLOT_RECORD + 4 + 4 + 2 * 4;
+/// 4, the second of its last receive 4 and its entry in a live set 4, in tables that may have grown
+/// to twice what they hold.
+pub const IDLE_CONNECTION: usize = CONNECTION_RECORD + SLOT_RECORD + 4 + 2 * 4 + 2 * 4;
 /// Bytes of a connection's record of one subscription, where it has several: channel, place.
 pub const SUBSCRIPTION_RECORD: usize = 8;
 /// User-space bytes of each further subscription to a shared channel: its record and its entry in
