@@ -1,12 +1,14 @@
 //! What an engine is started with.
 
 mod canary;
+mod proxies;
 mod tls;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use canary::CanaryKey;
+pub use proxies::Proxies;
 pub use tls::TlsSource;
 
 use crate::limits;
@@ -83,6 +85,8 @@ pub struct Service {
     pub listen: Vec<SocketAddr>,
     /// Serve TLS with what this gives.
     pub tls: Option<TlsSource>,
+    /// Who may speak for clients.
+    pub proxies: Proxies,
     /// Open connections of the service, on all shards together.
     pub max_connections: usize,
     /// Bytes of one inbound message.
@@ -111,6 +115,7 @@ impl Default for Service {
             welcome_extra: serde_json::Map::new(),
             listen: Vec::new(),
             tls: None,
+            proxies: Proxies::default(),
             max_connections: limits::DEFAULT_MAX_CONNECTIONS,
             max_message: limits::DEFAULT_MAX_MESSAGE,
             message_rate: limits::DEFAULT_MESSAGE_RATE,

@@ -71,6 +71,10 @@ impl Config {
             let reason = "would let anybody who can reach it publish";
             gather.add("control_host", reason, remedy);
         }
+        if s.proxy_protocol && s.trusted_proxies.is_none() {
+            let remedy = "Name the proxies' networks with trusted_proxies.";
+            gather.add("proxy_protocol", "has nobody to take headers from", remedy);
+        }
         let canary = canary(settings, tls.as_ref(), &mut gather);
         if !gather.problems.is_empty() {
             return Err(Problems(gather.problems));
@@ -121,6 +125,7 @@ fn engine_config(s: &Settings, listen: Vec<SocketAddr>) -> engine::Config {
         welcome_extra: Default::default(),
         listen,
         tls: None,
+        proxies: proxies(s),
         max_connections: s.max_connections.0,
         max_message: s.max_message_size.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
@@ -144,6 +149,11 @@ fn engine_config(s: &Settings, listen: Vec<SocketAddr>) -> engine::Config {
         metrics: !s.no_metrics,
         canary: None,
     }
+}
+
+fn proxies(s: &Settings) -> engine::Proxies {
+    let trusted = s.trusted_proxies.iter().flatten().map(|network| network.0).collect();
+    engine::Proxies { trusted, protocol: s.proxy_protocol }
 }
 
 fn addresses<'a>(

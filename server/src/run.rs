@@ -92,6 +92,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let name = &services[0].server;
     let key = CanaryKey::new(random());
     config.engine.canary = config.canary.map(|_| key);
+    let proxies = config.engine.services[0].proxies.clone();
     let engine = Engine::start(config.engine)?;
     let has_metrics = !metrics_ports.is_empty();
     let metrics = has_metrics.then(|| {
@@ -105,6 +106,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let canaries = config.canary.map(|period| {
         let health = Health::new(engine.shards());
         let dial = Dial::new(engine.local_addrs()[0], key, keeper.is_some());
+        let dial = dial.among(proxies.clone());
         let canaries =
             Canaries::new(dial, engine.publisher(ServiceId(0)), metrics.clone(), health.clone());
         (tokio::spawn(canaries.run(period)), health)

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use uringcast_engine::{Correlation, KernelTls, limits};
 
 pub use layers::{Layers, Problem, Problems, Source};
-use value::{Bytes, CertKey, Choice, Count, EnvPrefix, Host, Secret, Span, Text, Value};
+use value::{Bytes, CertKey, Choice, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 
 use crate::limits::{
     DEFAULT_CANARY_INTERVAL, DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT,
@@ -166,6 +166,11 @@ settings! {
         max_connections: Count<1, MAX_CONNECTIONS> = Count(limits::DEFAULT_MAX_CONNECTIONS),
         /// Number of shards, one thread and core each. Without it: all cores the process may use.
         shards: Option<Count<1, { limits::MAX_SHARDS }>> = None,
+        /// Networks of the proxies in front, which are believed when they name a client in
+        /// X-Forwarded-For; may be given several times.
+        trusted_proxies: Option<Vec<Network>> = None,
+        /// Connections from trusted_proxies begin with a PROXY header, version 1 or 2.
+        proxy_protocol: bool = false,
     }
     "Publishing and control" {
         /// Address of the HTTP control port. Outside loopback it needs an API key.

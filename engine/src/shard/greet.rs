@@ -10,12 +10,15 @@ use monoio::net::TcpStream;
 
 use super::accept::Host;
 use super::desk::{Arrival, Desk, Handshake, Place};
+use super::governor::Class;
 use super::kernel::{Kernel, KernelSession};
 use super::ring::{Sealed, ktls};
 use super::secure::Secure;
 use super::tls::{TlsFault, TlsSession};
 use crate::limits::{CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER};
 use crate::telemetry::ConnectionError;
+use crate::wire::hello;
+use crate::wire::proxy::{self, Header};
 use crate::wire::upgrade::{self, Upgrade};
 
 /// Why a connection did not get as far as the broker.
@@ -31,6 +34,8 @@ enum Refusal {
     Silent,
     #[error("the peer did not complete an upgrade in time")]
     Late,
+    #[error("a trusted proxy did not begin with a PROXY header")]
+    Proxy,
     #[error("the request was refused: {0}")]
     Upgrade(&'static str),
 }
@@ -41,6 +46,7 @@ impl Refusal {
             Refusal::Tls(_) => Some(ConnectionError::TlsHandshake),
             Refusal::Io(_) | Refusal::Left => Some(ConnectionError::Reset),
             Refusal::Late => Some(ConnectionError::Timeout),
+            Refusal::Proxy => Some(ConnectionError::ProxyHeader),
             Refusal::Upgrade(_) => Some(ConnectionError::Upgrade),
             // So do load balancers that look whether the port is open.
             Refusal::Silent => None,
@@ -51,11 +57,18 @@ impl Refusal {
 /// A socket before its handover, with TLS where that is configured.
 struct Line {
     stream: TcpStream,
+    desk: Rc<Desk>,
+    /// The client, as far as is known: proxies may name another one.
+    peer: SocketAddr,
     tls: Option<TlsSession>,
     /// In the place of `tls` once the kernel has the keys.
     kernel: Option<KernelSession>,
     /// Reused by every read.
     buffer: Vec<u8>,
+    /// What is in the buffer has come behind a PROXY header and was not looked at yet.
+    unread: bool,
+    /// Something was answered during the TLS handshake: most of its cost is paid.
+    begun: bool,
     /// Plaintext received and not yet used.
     plain: Vec<u8>,
     /// The peer has sent something.
@@ -75,8 +88,9 @@ pub(super) async fn greet(
     host: Host,
 ) {
     let service = host.service;
-    let mut line = Line::new(stream);
+    let mut line = Line::new(stream, peer, Rc::clone(&desk));
     let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, host)).await;
+    let peer = line.peer;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
         Ok(Answer::Upgraded { response, place, canary }) => {
             let Line { stream, tls, kernel, plain: leftover, ended, .. } = line;
@@ -117,6 +131,9 @@ enum Answer {
 }
 
 async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Refusal> {
+    if host.proxies.protocol && host.proxies.trusts(line.peer.ip()) {
+        line.read_proxy_header().await?;
+    }
     if let Some(tls) = host.tls {
         line.tls = Some(TlsSession::new(tls.current())?);
         while !line.take_in().await? {}
@@ -126,6 +143,9 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
         match upgrade::parse(&line.plain, !desk.is_closed()) {
             Upgrade::NeedMore => line.read().await?,
             Upgrade::Accept(accepted) => {
+                if let Some(forwarded) = &accepted.forwarded {
+                    line.peer = proxy::client(line.peer, forwarded, &host.proxies);
+                }
                 let canary = desk.is_canary(&accepted.path);
                 let place = if canary { None } else { desk.place(host.service) };
                 line.plain.drain(..accepted.consumed);
@@ -149,12 +169,16 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
 }
 
 impl Line {
-    fn new(stream: TcpStream) -> Line {
+    fn new(stream: TcpStream, peer: SocketAddr, desk: Rc<Desk>) -> Line {
         Line {
             stream,
+            desk,
+            peer,
             tls: None,
             kernel: None,
             buffer: Vec::with_capacity(RECEIVE_BUFFER),
+            unread: false,
+            begun: false,
             plain: Vec::new(),
             heard: false,
             ended: false,
@@ -179,8 +203,37 @@ impl Line {
         self.take_in_up_to(RECEIVE_BUFFER).await
     }
 
-    /// As `take_in`, and reads at most so many bytes.
-    async fn take_in_up_to(&mut self, most: usize) -> Result<bool, Refusal> {
+    /// Reads the header of a proxy, and the client's address from it.
+    async fn read_proxy_header(&mut self) -> Result<(), Refusal> {
+        let mut head = Vec::new();
+        loop {
+            self.receive(RECEIVE_BUFFER).await?;
+            head.extend_from_slice(&self.buffer);
+            match proxy::parse(&head) {
+                Header::NeedMore => {}
+                Header::Whole(length, client) => {
+                    self.peer = client.unwrap_or(self.peer);
+                    self.buffer.clear();
+                    self.buffer.extend_from_slice(&head[length..]);
+                    self.unread = !self.buffer.is_empty();
+                    // A proxy that looks whether we live may leave without a word of its own.
+                    self.heard = self.unread;
+                    return Ok(());
+                }
+                Header::Malformed => {
+                    tracing::warn!(
+                        peer = %self.peer,
+                        "closing a connection of a trusted proxy without a good PROXY header; \
+                         make the proxy send one, or leave proxy_protocol out"
+                    );
+                    return Err(Refusal::Proxy);
+                }
+            }
+        }
+    }
+
+    /// Reads once into the buffer, at most so many bytes.
+    async fn receive(&mut self, most: usize) -> Result<(), Refusal> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         let room = buffer.slice_mut(..most.min(RECEIVE_BUFFER));
@@ -190,6 +243,16 @@ impl Line {
             return Err(if self.heard { Refusal::Left } else { Refusal::Silent });
         }
         self.heard = true;
+        Ok(())
+    }
+
+    /// As `take_in`, and reads at most so many bytes.
+    async fn take_in_up_to(&mut self, most: usize) -> Result<bool, Refusal> {
+        if !std::mem::take(&mut self.unread) {
+            self.receive(most).await?;
+        }
+        let desk = Rc::clone(&self.desk);
+        let share = desk.governor.share(self.class()).await;
         let Some(tls) = &mut self.tls else {
             self.plain.extend_from_slice(&self.buffer);
             return Ok(false);
@@ -199,7 +262,9 @@ impl Line {
             Ok(_) => tls.take_pending(),
             Err(_) => tls.seal_close(),
         };
+        drop(share);
         if !answer.is_empty() {
+            self.begun = true;
             self.stream.write_all(answer).await.0?;
         }
         let opened = match opened {
@@ -211,6 +276,16 @@ impl Line {
         };
         self.ended |= opened.eof;
         Ok(opened.established)
+    }
+
+    /// What the bytes in the buffer are about to cost.
+    fn class(&self) -> Class {
+        match hello::resumes(&self.buffer) {
+            _ if self.tls.is_none() => Class::Quick,
+            Some(true) => Class::Quick,
+            None if self.begun => Class::Quick,
+            Some(false) | None => Class::Full,
+        }
     }
 
     /// Hands the keys to the kernel. Returns whether it takes them; if not, all goes on as it was.

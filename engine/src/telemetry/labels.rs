@@ -62,6 +62,8 @@ labels! {
         AuthError = "auth_error",
         /// The TLS handshake failed.
         TlsHandshake = "tls_handshake",
+        /// A trusted proxy sent no PROXY header, or a malformed one.
+        ProxyHeader = "proxy_header",
         /// The HTTP upgrade was refused.
         Upgrade = "upgrade",
         /// A deadline passed: handshake, keepalive or close.
@@ -146,6 +148,8 @@ labels! {
         TlsHandshakesFull = "tls_handshakes_full",
         /// TLS handshakes that took up an earlier session.
         TlsHandshakesResumed = "tls_handshakes_resumed",
+        /// Steps of handshakes that had to wait for their share of time.
+        HandshakeWaits = "handshake_waits",
         /// Writes of one or more joined frames to a live subscriber that went out whole.
         DeliveryWrites = "delivery_writes",
         /// Completions the delivery ring handed over, of whatever kind.
@@ -176,6 +180,8 @@ labels! {
         LogBytes = "log_bytes",
         /// Handshakes under way.
         Handshakes = "handshakes",
+        /// Steps of handshakes that wait for their share of time.
+        HandshakesWaiting = "handshakes_waiting",
         /// Publications and commands waiting in the mailbox.
         MailboxMessages = "mailbox_messages",
         /// Connections the delivery ring has room for.

@@ -7,7 +7,9 @@
 pub mod encoder;
 pub mod envelope;
 pub mod frame;
+pub mod hello;
 mod object;
+pub mod proxy;
 pub mod reply;
 pub mod request;
 mod secret;
