@@ -282,9 +282,9 @@ impl Line {
     fn class(&self) -> Class {
         match hello::resumes(&self.buffer) {
             _ if self.tls.is_none() => Class::Quick,
-            Some(true) => Class::Quick,
-            None if self.begun => Class::Quick,
-            Some(false) | None => Class::Full,
+            Some(false) => Class::Full,
+            None if !self.begun => Class::Full,
+            Some(true) | None => Class::Quick,
         }
     }
 
