@@ -20,6 +20,9 @@ pub enum Protocol {
     /// The family's JSON envelope (docs/PROTOCOL.md).
     #[default]
     Envelope,
+    /// session-buddy's own (docs/PROTOCOL.md section 7): once a second what was last published on
+    /// the channel `metrics`.
+    Metrics,
     /// Every data message is sent back as it came: for conformance suites.
     Echo,
 }
@@ -71,6 +74,29 @@ impl Default for Retention {
     }
 }
 
+/// A request that is answered with the last event of a channel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusRequest {
+    /// Its `event`.
+    pub event: String,
+    /// The key of its `data` that says what is asked for, and stands in the answer.
+    pub key: Option<String>,
+    /// The channel; `{}` in it stands for that key's value.
+    pub channel: String,
+}
+
+impl StatusRequest {
+    /// Whether it may be about a channel of this name.
+    pub(crate) fn is_about(&self, channel: &str) -> bool {
+        match self.channel.split_once("{}") {
+            None => channel == self.channel,
+            Some((before, after)) => {
+                channel.strip_prefix(before).is_some_and(|rest| rest.ends_with(after))
+            }
+        }
+    }
+}
+
 /// What one service of an engine is: who may connect where, and what it says. Channels are its
 /// own: one of the same name at another service is another channel.
 #[derive(Clone, Debug)]
@@ -99,6 +125,8 @@ pub struct Service {
     pub protocol: Protocol,
     /// Which field replies repeat.
     pub correlation: Correlation,
+    /// Requests answered with a channel's last event.
+    pub requests: Vec<StatusRequest>,
 }
 
 impl Service {
@@ -122,6 +150,7 @@ impl Default for Service {
             anonymous_publish: false,
             protocol: Protocol::default(),
             correlation: Correlation::default(),
+            requests: Vec::new(),
         }
     }
 }

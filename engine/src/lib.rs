@@ -57,7 +57,8 @@ mod types;
 pub mod wire;
 
 pub use config::{
-    CanaryKey, Config, Correlation, KernelTls, Protocol, Proxies, Retention, Service, TlsSource,
+    CanaryKey, Config, Correlation, KernelTls, Protocol, Proxies, Retention, Service,
+    StatusRequest, TlsSource,
 };
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,

@@ -50,6 +50,11 @@ pub const CHANNEL_UNSWEPT_FRAMES: u64 = 4_096;
 pub const CHANNEL_UNSWEPT_BYTES: usize = 8 << 20;
 /// A channel without subscribers is forgotten after this time.
 pub const CHANNEL_IDLE: Duration = Duration::from_secs(60);
+/// A channel that clients may ask the status of keeps its last event this long.
+pub const STATUS_AGE: Duration = Duration::from_secs(3_600);
+/// Bytes of such events on one shard; beyond, and when half the places for channels are taken,
+/// channels without subscribers lose theirs.
+pub const STATUS_BYTES_PER_SHARD: usize = 64 << 20;
 /// A shard keeps its interest in a channel this long after its last subscriber left, so that
 /// churn costs no messages between shards.
 pub const INTEREST_LINGER: Duration = Duration::from_secs(5);

@@ -1,15 +1,21 @@
-//! From the command line, the environment and the file to one set of settings.
+//! From the command line, the environment, the file and presets to settings.
+
+mod file;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use crate::files;
+pub(crate) use file::texts;
+
+use crate::presets::{self, Preset};
+use crate::settings::value::Value as _;
 use crate::settings::{
     ENV_PREFIX, FAMILY_PREFIX, Layers, Problem, Problems, Setting, Settings, Source, TABLE,
     defaults, nearest,
 };
+use file::File;
 
 /// What the process was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +24,13 @@ pub enum Action {
     Serve,
     /// Check the configuration and print it.
     CheckConfig,
+    /// Print the presets, or one of them.
+    Presets {
+        /// Which; without it all.
+        name: Option<&'static str>,
+        /// As JSON.
+        json: bool,
+    },
 }
 
 /// Why there are no settings.
@@ -38,7 +51,7 @@ const FAMILY_SETTINGS: [&str; 6] =
     ["tls_enabled", "cert_file", "key_file", "ca_file", "verify_client", "auto_cert"];
 
 const AFTER_HELP: &str = "\
-Each setting is taken from the first of: flag, environment, configuration file, default.
+Each setting is taken from the first of: flag, environment, configuration file, preset, default.
 TOML keys are the flags' names with underscores.
 Sizes take KiB, MiB and GiB; times take ms, s, m and h.";
 
@@ -46,16 +59,24 @@ Sizes take KiB, MiB and GiB; times take ms, s, m and h.";
 pub fn command() -> Command {
     let action = Arg::new("action")
         .value_name("COMMAND")
-        .value_parser(["serve", "check-config"])
+        .value_parser(["serve", "check-config", "presets"])
         .default_value("serve")
-        .help("What to do: serve, or check the configuration and print what is in force");
+        .help(
+            "What to do: serve, or check the configuration and print what is in force, or print \
+             the presets or one of them",
+        );
+    let name = Arg::new("name").value_name("NAME").help("With presets: the file of this one");
+    let json = Arg::new("json")
+        .long("json")
+        .action(ArgAction::SetTrue)
+        .help("With presets: everything in them, as JSON");
     let flags = TABLE.iter().zip(defaults()).map(|(setting, default)| flag(setting, default));
     Command::new("uringcast-server")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Broadcasts messages to WebSocket clients")
         .after_help(AFTER_HELP)
         .max_term_width(100)
-        .arg(action)
+        .args([action, name, json])
         .args(flags)
 }
 
@@ -85,30 +106,86 @@ pub fn read(
     let matches = command().try_get_matches_from(arguments)?;
     let action = match matches.get_one::<String>("action").map(String::as_str) {
         Some("check-config") => Action::CheckConfig,
+        Some("presets") => {
+            return Ok((presets_action(&matches)?, Settings::read(Layers::default())?));
+        }
         _ => Action::Serve,
     };
-    let mut layers = Layers::default();
+    misplaced(&matches)?;
+    let mut given = Layers::default();
     let mut problems = Vec::new();
     let environment: Vec<_> = environment.into_iter().collect();
     let variables = ours(&environment, &mut problems);
-    add_flags(&matches, &mut layers);
-    add_environment(&variables, &mut layers, &mut problems);
-    let mut file = Layers::default();
-    if let Some(path) = file_path(&matches, &variables)
-        && let Err(found) = add_file(&path, &mut file)
-    {
+    add_flags(&matches, &mut given);
+    add_environment(&variables, &mut given, &mut problems);
+    let read = file_path(&matches, &variables).map(|path| file::read(&path));
+    let file = read.unwrap_or(Ok(File::default())).unwrap_or_else(|found| {
         problems.extend(found);
+        File::default()
+    });
+    if !file.services.is_empty() && given.text("preset").or(file.top.text("preset")).is_some() {
+        let remedy = "Give it in the service entries that it is for.";
+        let reason = "is for one service, and the file has several";
+        problems.push(problem("preset", Source::Default, reason, remedy));
     }
-    add_family(&environment, &mut layers, &file);
-    layers.add_below(file);
-    match (Settings::read(layers), problems.is_empty()) {
-        (Ok(settings), true) => Ok((action, settings)),
-        (Ok(_), false) => Err(Problems(problems).into()),
-        (Err(Problems(more)), _) => {
-            problems.extend(more);
-            Err(Problems(problems).into())
+    let one = |entry: Option<&Layers>, problems: &mut Vec<Problem>| {
+        let (mut given, mut top) = (given.clone(), file.top.clone());
+        if entry.is_some() {
+            // The name of all together is nobody's in particular.
+            given.remove("server_name");
+            top.remove("server_name");
         }
+        let mut below = entry.cloned().unwrap_or_default();
+        below.add_below(top);
+        let read = Settings::read(stack(given, &environment, below));
+        let Err(Problems(more)) = &read else { return read.ok() };
+        // What is wrong for all services is told once.
+        more.iter().for_each(|p| {
+            if !problems.contains(p) {
+                problems.push(p.clone());
+            }
+        });
+        None
+    };
+    let base = one(None, &mut problems);
+    let fleet: Vec<_> = file.services.iter().filter_map(|e| one(Some(e), &mut problems)).collect();
+    match base {
+        Some(mut settings) if problems.is_empty() => {
+            settings.fleet = fleet;
+            Ok((action, settings))
+        }
+        _ => Err(Problems(problems).into()),
     }
+}
+
+/// One service's sources, the strongest first.
+fn stack(given: Layers, environment: &[(OsString, OsString)], file: Layers) -> Layers {
+    let mut layers = given;
+    let preset = layers.text("preset").or(file.text("preset")).and_then(presets::find);
+    add_family(environment, preset, &mut layers, &file);
+    layers.add_below(file);
+    layers.add_below(preset.map(Preset::layers).unwrap_or_default());
+    layers
+}
+
+fn presets_action(matches: &ArgMatches) -> Result<Action, ArgsError> {
+    let name = match matches.get_one::<String>("name") {
+        None => None,
+        Some(name) => Some(presets::PresetName::parse(name).map_err(|invalid| {
+            let text = format!("presets {name}: {}. {}\n", invalid.reason, invalid.remedy);
+            clap::Error::raw(clap::error::ErrorKind::InvalidValue, text)
+        })?),
+    };
+    let name = name.map(|preset| preset.0.name.as_str());
+    Ok(Action::Presets { name, json: matches.get_flag("json") })
+}
+
+fn misplaced(matches: &ArgMatches) -> Result<(), clap::Error> {
+    if matches.contains_id("name") || matches.get_flag("json") {
+        let text = "NAME and --json go with the command presets only\n";
+        return Err(clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, text));
+    }
+    Ok(())
 }
 
 fn add_flags(matches: &ArgMatches, layers: &mut Layers) {
@@ -165,16 +242,32 @@ fn add_environment(
     }
 }
 
-/// The original family's variables, whose prefix is itself a setting.
-fn add_family(environment: &[(OsString, OsString)], layers: &mut Layers, file: &Layers) {
+/// The original family's variables: the preset's own before those that all services share, whose
+/// prefix is itself a setting.
+fn add_family(
+    environment: &[(OsString, OsString)],
+    preset: Option<&Preset>,
+    layers: &mut Layers,
+    file: &Layers,
+) {
     let given = layers.text(PREFIX_SETTING).or_else(|| file.text(PREFIX_SETTING));
     let prefix = given.unwrap_or(FAMILY_PREFIX).to_owned();
-    for name in FAMILY_SETTINGS {
-        let wanted = format!("{prefix}_{}", name.to_ascii_uppercase());
+    let mut add = |wanted: String, name: &'static str| {
         let found = environment.iter().find(|(variable, _)| *variable == *wanted);
         let value = found.and_then(|(_, value)| value.to_str()).filter(|value| !value.is_empty());
         if let Some(value) = value {
             layers.add(name, vec![value.to_owned()], Source::Environment(wanted));
+        }
+    };
+    for (variable, name) in preset.iter().flat_map(|preset| &preset.variables) {
+        if let Some(setting) = TABLE.iter().find(|setting| setting.name == name) {
+            add(variable.clone(), setting.name);
+        }
+    }
+    let own = preset.map(|preset| preset.environment.as_str());
+    for prefix in own.into_iter().chain([&*prefix]) {
+        for name in FAMILY_SETTINGS {
+            add(format!("{prefix}_{}", name.to_ascii_uppercase()), name);
         }
     }
 }
@@ -185,54 +278,6 @@ fn file_path(matches: &ArgMatches, variables: &[(String, String)]) -> Option<Pat
     let from_environment =
         || variables.iter().find(|(name, _)| *name == variable).map(|(_, value)| value);
     from_flag.or_else(from_environment).filter(|path| !path.is_empty()).map(PathBuf::from)
-}
-
-fn add_file(path: &Path, layers: &mut Layers) -> Result<(), Vec<Problem>> {
-    let source = Source::File(path.to_owned());
-    let text = files::read("config", path).map_err(|problem| vec![problem])?;
-    let text = String::from_utf8_lossy(&text);
-    let table: toml::Table = toml::from_str(&text).map_err(|error| {
-        // Its Display quotes the line, and that line may hold the API key.
-        let line = error.span().map_or(1, |at| 1 + text[..at.start].matches('\n').count());
-        let reason = format!("line {line} is not TOML: {}", error.message());
-        vec![problem("config", source.clone(), &reason, "Mend the file.")]
-    })?;
-    let mut problems = Vec::new();
-    for (key, value) in table {
-        let known = TABLE.iter().filter(|setting| setting.name != "config");
-        let Some(setting) = known.clone().find(|setting| setting.name == key) else {
-            let remedy = remedy(nearest(&key, known.map(|setting| setting.name)));
-            problems.push(problem(&key, source.clone(), "there is no such setting", &remedy));
-            continue;
-        };
-        match texts(value) {
-            Some(texts) => layers.add(setting.name, texts, source.clone()),
-            None => {
-                let remedy = format!("Write it as {} = {}.", setting.name, setting.hint);
-                let reason = "is neither a text, a number, true, false nor a list of these";
-                problems.push(problem(&key, source.clone(), reason, &remedy));
-            }
-        }
-    }
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
-}
-
-fn texts(value: toml::Value) -> Option<Vec<String>> {
-    match value {
-        toml::Value::String(text) => Some(vec![text]),
-        toml::Value::Integer(n) => Some(vec![n.to_string()]),
-        // `tls_min_version = 1.3` is what one would write.
-        toml::Value::Float(n) => Some(vec![n.to_string()]),
-        toml::Value::Boolean(b) => Some(vec![b.to_string()]),
-        toml::Value::Array(items) => {
-            let mut all = Vec::new();
-            for item in items {
-                all.extend(texts(item)?);
-            }
-            Some(all)
-        }
-        _ => None,
-    }
 }
 
 fn remedy(nearest: &str) -> String {

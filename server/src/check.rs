@@ -1,13 +1,26 @@
 //! `check-config`: the configuration in force, as a file that would give it.
 
-use crate::settings::{Settings, Source, TABLE};
+use crate::settings::{Setting, Settings, Source, TABLE};
 
 /// Every setting as TOML, with its source as a comment. Secrets are masked, and commented out so
-/// that the mask cannot become the key.
+/// that the mask cannot become the key. The services of a fleet follow the process's settings.
 pub fn render(settings: &Settings) -> String {
+    if settings.fleet.is_empty() {
+        return list(settings, |_| true);
+    }
+    let mut text = list(settings, |setting| !setting.is_of_a_service());
+    for service in &settings.fleet {
+        text += "\n[[service]]\n";
+        text += &list(service, Setting::is_of_a_service);
+    }
+    text
+}
+
+fn list(settings: &Settings, wanted: impl Fn(&Setting) -> bool) -> String {
     let mut text = String::new();
     let mut group = "";
-    for (setting, value) in TABLE.iter().zip(settings.shown()) {
+    let rows = TABLE.iter().zip(settings.shown());
+    for (setting, value) in rows.filter(|(setting, _)| wanted(setting)) {
         if setting.group != group {
             let gap = if group.is_empty() { "" } else { "\n" };
             group = setting.group;

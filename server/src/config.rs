@@ -1,39 +1,57 @@
 //! What the settings mean together: addresses, TLS, keys, the engine's configuration.
 
+mod ports;
 mod tls;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
 pub use tls::{Clients, Files, Home, Identity, Tls};
-use uringcast_engine as engine;
+use uringcast_engine::{self as engine, ServiceId};
 
 use crate::files;
 use crate::limits::MIN_CANARY_INTERVAL;
+use crate::presets::Speaks;
 use crate::settings::value::{Host, Secret, Value};
 use crate::settings::{Problem, Problems, Settings};
 
 /// A configuration without contradictions.
 #[derive(Debug)]
 pub struct Config {
-    /// The engine's, without TLS: that needs the certificate read.
+    /// The engine's, without TLS: that needs the certificates read.
     pub engine: engine::Config,
-    /// How wss is served, if it is.
-    pub tls: Option<Tls>,
-    /// Names a certificate of our own must be valid for, the common name first.
-    pub names: Vec<String>,
+    /// What the engine need not know of each service, in the engine's order.
+    pub hosts: Vec<Hosted>,
     /// Where publishers connect.
     pub control: Vec<SocketAddr>,
     /// Where Prometheus connects; nowhere when there are no metrics.
-    pub metrics: Vec<SocketAddr>,
+    pub metrics: Vec<Scrape>,
     /// What publishers must send.
     pub api_key: Option<Secret>,
     /// Time for clients on shutdown.
     pub drain: Duration,
     /// Within what time 99 % of all deliveries should be made.
     pub objective: Option<Duration>,
-    /// How often canaries probe; `None` without them.
-    pub canary: Option<Duration>,
+    /// Which service canaries probe and how often; `None` without them.
+    pub canary: Option<(ServiceId, Duration)>,
+}
+
+/// How one service is served.
+#[derive(Debug)]
+pub struct Hosted {
+    /// How wss is served, if it is.
+    pub tls: Option<Tls>,
+    /// Names a certificate of our own must be valid for, the common name first.
+    pub names: Vec<String>,
+}
+
+/// A metrics port, and whose metrics it has: services that name the same one share it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Scrape {
+    /// Where.
+    pub addresses: Vec<SocketAddr>,
+    /// The services, by their places.
+    pub services: Vec<ServiceId>,
 }
 
 /// Collects problems with settings.
@@ -54,35 +72,51 @@ impl Config {
     /// # Errors
     /// [`Problems`] with everything that contradicts something else.
     pub fn resolve(settings: &Settings, home: Home<'_>) -> Result<Config, Problems> {
-        let mut gather = Gather { settings, problems: Vec::new() };
         let s = settings;
-        let listen = addresses("host", &s.host, s.port, &mut gather);
+        let mut gather = Gather { settings, problems: Vec::new() };
         let control = addresses("control_host", [&s.control_host], s.control_port, &mut gather);
-        let metrics = if s.no_metrics {
-            Vec::new()
-        } else {
-            addresses("metrics_host", [&s.metrics_host], s.metrics_port, &mut gather)
-        };
-        let tls = tls::resolve(settings, home, &mut gather);
         let api_key = api_key(settings, &mut gather);
-        check_ports(&listen, &control, &metrics, &mut gather);
         if control.iter().any(|address| !address.ip().is_loopback()) && api_key.is_none() {
             let remedy = "Set api_key_file, or listen on 127.0.0.1.";
             let reason = "would let anybody who can reach it publish";
             gather.add("control_host", reason, remedy);
         }
-        if s.proxy_protocol && s.trusted_proxies.is_none() {
-            let remedy = "Name the proxies' networks with trusted_proxies.";
-            gather.add("proxy_protocol", "has nobody to take headers from", remedy);
+        let mut problems = gather.problems;
+        let is_fleet = settings.services().len() > 1;
+        let (mut services, mut hosts, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, settings) in settings.services().iter().enumerate() {
+            let mut gather = Gather { settings, problems: Vec::new() };
+            let s = settings;
+            let listen = addresses("host", &s.host, s.port, &mut gather);
+            let tls = tls::resolve(settings, home, &mut gather);
+            let names = s.host.iter().map(|host| canonical(&host.0)).collect();
+            hosts.push(Hosted { tls, names });
+            if !s.no_metrics {
+                scrape(ServiceId(place as u8), &mut metrics, &mut gather);
+            }
+            if is_fleet && !is_plain(&s.server_name.0) {
+                let remedy = "Use letters, digits, dots, dashes and underscores.";
+                gather.add("server_name", "cannot stand in a path", remedy);
+            }
+            if s.proxy_protocol && s.trusted_proxies.is_none() {
+                let remedy = "Name the proxies' networks with trusted_proxies.";
+                gather.add("proxy_protocol", "has nobody to take headers from", remedy);
+            }
+            services.push(service(settings, listen));
+            ports::check(&services, &control, &metrics, &mut gather);
+            // What is wrong for all services is told once.
+            gather.problems.retain(|problem| !problems.contains(problem));
+            problems.extend(gather.problems);
         }
-        let canary = canary(settings, tls.as_ref(), &mut gather);
-        if !gather.problems.is_empty() {
-            return Err(Problems(gather.problems));
+        let mut gather = Gather { settings, problems: Vec::new() };
+        let canary = canary(&services, &hosts, &mut gather);
+        problems.extend(gather.problems);
+        if !problems.is_empty() {
+            return Err(Problems(problems));
         }
         Ok(Config {
-            engine: engine_config(settings, listen),
-            tls,
-            names: s.host.iter().map(|host| canonical(&host.0)).collect(),
+            engine: engine_config(settings, services),
+            hosts,
             control,
             metrics,
             api_key,
@@ -94,22 +128,34 @@ impl Config {
 
     /// Whether clients outside this machine can reach a port that is not encrypted.
     pub fn is_exposed_without_tls(&self) -> bool {
-        self.tls.is_none() && self.listen().any(|a| !a.ip().is_loopback())
+        let exposed = |listen: &[SocketAddr]| listen.iter().any(|a| !a.ip().is_loopback());
+        let mut both = self.hosts.iter().zip(&self.engine.services);
+        both.any(|(host, service)| host.tls.is_none() && exposed(&service.listen))
     }
 
-    /// Where clients connect.
-    fn listen(&self) -> impl Iterator<Item = &SocketAddr> {
-        self.engine.services.iter().flat_map(|service| &service.listen)
-    }
-
-    /// Every name and address that an automatic certificate must be valid for.
-    pub fn certificate_names(&self) -> Vec<String> {
-        let mut names = self.names.clone();
+    /// Every name and address that an automatic certificate of a service must be valid for.
+    pub fn certificate_names(&self, service: ServiceId) -> Vec<String> {
+        let mut names = self.hosts[service.index()].names.clone();
         names.extend(["localhost", "127.0.0.1", "::1"].map(String::from));
-        names.extend(self.listen().map(|address| address.ip().to_string()));
+        names.extend(self.engine[service].listen.iter().map(|address| address.ip().to_string()));
         let mut seen = std::collections::HashSet::new();
         names.retain(|name| seen.insert(name.clone()));
         names
+    }
+}
+
+/// Whether a name can stand in a path and in the line that says where the server listens.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// Adds a service to the metrics port that it names.
+fn scrape(service: ServiceId, all: &mut Vec<Scrape>, gather: &mut Gather<'_>) {
+    let s = gather.settings;
+    let addresses = addresses("metrics_host", [&s.metrics_host], s.metrics_port, gather);
+    match all.iter_mut().find(|scrape| scrape.addresses == addresses) {
+        Some(scrape) => scrape.services.push(service),
+        None => all.push(Scrape { addresses, services: vec![service] }),
     }
 }
 
@@ -118,11 +164,12 @@ fn canonical(host: &str) -> String {
     host.parse::<IpAddr>().map_or_else(|_| host.to_ascii_lowercase(), |ip| ip.to_string())
 }
 
-fn engine_config(s: &Settings, listen: Vec<SocketAddr>) -> engine::Config {
-    let service = engine::Service {
+fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
+    let preset = s.preset.map(|preset| preset.0);
+    engine::Service {
         name: s.server_name.0.clone(),
         welcome: s.welcome_message.0.clone(),
-        welcome_extra: Default::default(),
+        welcome_extra: preset.map(|preset| preset.welcome(s)).unwrap_or_default(),
         listen,
         tls: None,
         proxies: proxies(s),
@@ -130,11 +177,18 @@ fn engine_config(s: &Settings, listen: Vec<SocketAddr>) -> engine::Config {
         max_message: s.max_message_size.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
         anonymous_publish: s.anonymous_publish,
-        protocol: engine::Protocol::Envelope,
+        protocol: match preset.map(|preset| preset.protocol) {
+            Some(Speaks::Metrics) => engine::Protocol::Metrics,
+            _ => engine::Protocol::Envelope,
+        },
         correlation: s.correlation,
-    };
+        requests: preset.map(|preset| preset.requests()).unwrap_or_default(),
+    }
+}
+
+fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config {
     engine::Config {
-        services: vec![service],
+        services,
         shards: s.shards.map(|shards| shards.0),
         max_outbox: s.max_outbox.0,
         retention: engine::Retention {
@@ -188,37 +242,22 @@ fn named(name: &str, port: u16) -> Vec<SocketAddr> {
     found.filter(|address| UdpSocket::bind((address.ip(), 0)).is_ok()).collect()
 }
 
-fn check_ports(
-    listen: &[SocketAddr],
-    control: &[SocketAddr],
-    metrics: &[SocketAddr],
+/// Which service canaries probe, and how often: the first that they can talk to. A canary has no
+/// certificate of its own, so where one is demanded there is none.
+fn canary(
+    services: &[engine::Service],
+    hosts: &[Hosted],
     gather: &mut Gather<'_>,
-) {
-    let clash = |a: &[SocketAddr], b: &[SocketAddr]| {
-        let any = |x: &SocketAddr, y: &SocketAddr| {
-            x.ip() == y.ip() || x.ip().is_unspecified() || y.ip().is_unspecified()
-        };
-        a.iter().any(|x| b.iter().any(|y| x.port() != 0 && x.port() == y.port() && any(x, y)))
-    };
-    if clash(listen, control) {
-        gather.add("control_port", "is the clients' port too", "Give the two different ports.");
-    }
-    if clash(listen, metrics) {
-        gather.add("metrics_port", "is the clients' port too", "Give the two different ports.");
-    }
-    if clash(control, metrics) {
-        gather.add("metrics_port", "is the control port too", "Give the two different ports.");
-    }
-}
-
-/// A canary has no certificate of its own, so where one is demanded there is none.
-fn canary(settings: &Settings, tls: Option<&Tls>, gather: &mut Gather<'_>) -> Option<Duration> {
-    let interval = settings.canary_interval.0;
+) -> Option<(ServiceId, Duration)> {
+    let interval = gather.settings.canary_interval.0;
     if !interval.is_zero() && interval < MIN_CANARY_INTERVAL {
         gather.add("canary_interval", "is too short", "Give 100ms or more, or 0 for none.");
     }
-    let demanding = tls.is_some_and(|tls| tls.clients.is_some());
-    (!interval.is_zero() && !demanding).then_some(interval)
+    let place = services.iter().zip(hosts).position(|(service, host)| {
+        let demanding = host.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+        service.protocol == engine::Protocol::Envelope && !demanding
+    })?;
+    (!interval.is_zero()).then_some((ServiceId(place as u8), interval))
 }
 
 fn api_key(settings: &Settings, gather: &mut Gather<'_>) -> Option<Secret> {

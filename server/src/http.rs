@@ -6,6 +6,7 @@ mod debug;
 mod error;
 mod publish;
 mod serve;
+mod service;
 
 use std::sync::Arc;
 
@@ -31,23 +32,34 @@ pub use serve::serve;
 pub struct Control {
     /// Emptied when the drain begins.
     engine: RwLock<Option<Engine>>,
-    publisher: Publisher,
+    /// By service.
+    publishers: Vec<Publisher>,
+    services: Vec<Publishing>,
     metrics: Option<Metrics>,
     /// `None` without canaries.
     health: Option<Health>,
-    max_data: usize,
+}
+
+/// One service as publishers see it.
+#[derive(Debug)]
+pub struct Publishing {
+    /// Its name in paths.
+    pub name: String,
+    /// The largest `data` document in bytes.
+    pub max_data: usize,
 }
 
 impl Control {
-    /// Takes the engine over. `max_data` is the largest `data` document in bytes.
+    /// Takes the engine over, with its services in its order.
     pub fn new(
         engine: Engine,
         metrics: Option<Metrics>,
         health: Option<Health>,
-        max_data: usize,
+        services: Vec<Publishing>,
     ) -> Control {
-        let publisher = engine.publisher(ServiceId(0));
-        Control { engine: RwLock::new(Some(engine)), publisher, metrics, health, max_data }
+        let publisher = |place| engine.publisher(ServiceId(place as u8));
+        let publishers = (0..services.len()).map(publisher).collect();
+        Control { engine: RwLock::new(Some(engine)), publishers, services, metrics, health }
     }
 
     /// Adds what the shards have measured since the last call to the metrics.
@@ -67,19 +79,27 @@ impl Control {
 
 /// The control port. With a key, all but health and readiness ask for it.
 pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
+    let of_a_service = Router::new()
+        .route("/publish", post(publish::publish))
+        .route("/publish/raw", post(publish::publish_raw))
+        .route("/channels", get(channels::list));
     let guarded = Router::new()
-        .route("/v1/publish", post(publish::publish))
-        .route("/v1/publish/raw", post(publish::publish_raw))
-        .route("/v1/channels", get(channels::list))
+        .nest("/v1/services/{service}", of_a_service.clone())
+        .nest("/v1", of_a_service)
         .route("/debug/latency", get(debug::latency))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
     let open = Router::new().route("/health", get(health)).route("/ready", get(ready));
     with_json_errors(guard(guarded, key).merge(open)).with_state(control)
 }
 
-/// The metrics port.
-pub fn metrics_router(control: Arc<Control>) -> Router {
-    with_json_errors(Router::new().route("/metrics", get(metrics))).with_state(control)
+/// A metrics port, with the metrics of these services.
+pub fn metrics_router(control: Arc<Control>, services: &[ServiceId]) -> Router {
+    let shown = control.metrics.as_ref().map(|metrics| metrics.only(services));
+    let answer = move |State(control): State<Arc<Control>>| async move {
+        control.collect().await;
+        metrics(shown.as_ref())
+    };
+    with_json_errors(Router::new().route("/metrics", get(answer))).with_state(control)
 }
 
 fn guard<S: Clone + Send + Sync + 'static>(router: Router<S>, key: Option<Secret>) -> Router<S> {
@@ -111,9 +131,8 @@ async fn ready(State(control): State<Arc<Control>>) -> Response {
     }
 }
 
-async fn metrics(State(control): State<Arc<Control>>) -> Response {
-    control.collect().await;
-    match control.metrics.as_ref().map(Metrics::render) {
+fn metrics(shown: Option<&Metrics>) -> Response {
+    match shown.map(Metrics::render) {
         Some(Ok(text)) => ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], text).into_response(),
         Some(Err(error)) => {
             tracing::error!("metrics cannot be written: {error}");

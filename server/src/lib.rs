@@ -20,5 +20,6 @@ pub mod http;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod presets;
 pub mod run;
 pub mod settings;

@@ -6,7 +6,7 @@ use std::process::exit;
 use uringcast_server::args::{self, Action, ArgsError};
 use uringcast_server::config::Home;
 use uringcast_server::run::{self, Ended};
-use uringcast_server::{check, log};
+use uringcast_server::{check, log, presets};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -22,6 +22,16 @@ fn main() {
         Err(ArgsError::Usage(usage)) => usage.exit(),
         Err(ArgsError::Problems(problems)) => fail(&problems),
     };
+    if let Action::Presets { name, json } = action {
+        let text = match name.and_then(presets::find) {
+            Some(preset) => preset.text().to_owned(),
+            None if json => format!("{:#}\n", presets::json()),
+            None => presets::table(),
+        };
+        // Whoever reads may stop reading.
+        let _ = std::io::stdout().write_all(text.as_bytes());
+        exit(0);
+    }
     log::start(&settings);
     let (state, home) = (std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"));
     let home = Home { state: state.as_deref(), home: home.as_deref() };
@@ -31,7 +41,7 @@ fn main() {
             let _ = std::io::stdout().write_all(check::render(&settings).as_bytes());
             Ended::Drained
         }),
-        Action::Serve => run::serve(&settings, home),
+        Action::Serve | Action::Presets { .. } => run::serve(&settings, home),
     };
     match ended {
         Ok(Ended::Drained) => exit(0),

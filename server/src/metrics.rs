@@ -16,10 +16,10 @@ use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Registry, TextEncoder};
-use uringcast_engine::Engine;
 use uringcast_engine::telemetry::{
-    ConnectionError, MessageError, MessageType, ServiceStats, Snapshot, Totals,
+    ClassStats, ConnectionError, MessageError, MessageType, ServiceStats, Snapshot, Totals,
 };
+use uringcast_engine::{Engine, ServiceId};
 
 use crate::certs::Status;
 use buckets::{DURATION_BOUNDS, Folded, LATENCY_BOUNDS};
@@ -32,6 +32,8 @@ use table::{Kind, row};
 pub struct Metrics {
     registry: Registry,
     state: Arc<Mutex<State>>,
+    shown: Shown,
+    certificates: tls::Statuses,
 }
 
 impl Metrics {
@@ -48,20 +50,34 @@ impl Metrics {
     ) -> Metrics {
         let names = services.iter().map(|named| named.server.clone()).collect();
         let state = Arc::new(Mutex::new(State::new(shards, names, Point::now())));
-        let shown = Shown::new(engine, services, objective, Arc::clone(&state));
-        let shown: Box<dyn Collector> = Box::new(shown);
-        let registry = Registry::new();
-        for collector in [shown, Box::new(ProcessCollector::for_self())] {
-            registry.register(collector).expect("no two of our metrics have one name");
-        }
-        Metrics { registry, state }
+        Metrics::of(Shown::new(engine, services, objective, state), Vec::new())
     }
 
-    /// Shows the certificates of the server called `server` too.
-    pub fn with_certificates(self, server: &str, status: Arc<Mutex<Status>>) -> Metrics {
-        let shown = tls::Certificates::new(server.to_owned(), status);
-        self.registry.register(Box::new(shown)).expect("no two of our metrics have one name");
-        self
+    /// The same measurements, showing of the services' own these only.
+    #[must_use]
+    pub fn only(&self, services: &[ServiceId]) -> Metrics {
+        let mut shown = self.shown.clone();
+        shown.only = Some(services.to_vec());
+        Metrics::of(shown, self.certificates.clone())
+    }
+
+    fn of(shown: Shown, certificates: tls::Statuses) -> Metrics {
+        let state = Arc::clone(&shown.state);
+        let collector: Box<dyn Collector> = Box::new(shown.clone());
+        let registry = Registry::new();
+        for collector in [collector, Box::new(ProcessCollector::for_self())] {
+            registry.register(collector).expect("no two of our metrics have one name");
+        }
+        if let Some(kept) = tls::Certificates::of(&shown, &certificates) {
+            registry.register(Box::new(kept)).expect("no two of our metrics have one name");
+        }
+        Metrics { registry, state, shown, certificates }
+    }
+
+    /// The same, with the status of these services' certificates.
+    #[must_use]
+    pub fn with_certificates(self, certificates: Vec<(ServiceId, Arc<Mutex<Status>>)>) -> Metrics {
+        Metrics::of(self.shown, certificates)
     }
 
     /// Adds one shard's snapshot.
@@ -110,10 +126,13 @@ pub struct Named {
 }
 
 /// The totals as Prometheus's data model.
+#[derive(Clone, Debug)]
 struct Shown {
     /// The `server` label of what the services share.
     engine: String,
     services: Vec<Named>,
+    /// Services to be shown, if not all.
+    only: Option<Vec<ServiceId>>,
     objective: Option<Duration>,
     state: Arc<Mutex<State>>,
     descs: Vec<Desc>,
@@ -139,7 +158,7 @@ impl Shown {
         state: Arc<Mutex<State>>,
     ) -> Shown {
         let (engine, services) = (engine.to_owned(), services.to_vec());
-        let mut shown = Shown { engine, services, objective, state, descs: Vec::new() };
+        let mut shown = Shown { engine, services, only: None, objective, state, descs: Vec::new() };
         let names = shown.services.iter().map(|named| named.server.clone()).collect();
         let empty = shown.families(&State::new(0, names, Point::now()));
         let desc = |family: &MetricFamily| {
@@ -224,7 +243,8 @@ impl Shown {
 
     fn family_broadcasts(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
         let classes = || {
-            totals.classes.values().map(|class| {
+            let shown = |class: &&ClassStats| self.shows(class.service);
+            totals.classes.values().filter(shown).map(|class| {
                 let server = &*self.services[class.service.index()].server;
                 (server, [("channel", &*class.name)], class)
             })
@@ -249,7 +269,14 @@ impl Shown {
 
     /// One of something for every service.
     fn each<T>(&self, totals: &Totals, one: impl Fn(&Named, &ServiceStats) -> T) -> Vec<T> {
-        self.services.iter().zip(&totals.services).map(|(name, stats)| one(name, stats)).collect()
+        let both = self.services.iter().zip(&totals.services).enumerate();
+        both.filter(|(place, _)| self.shows(ServiceId(*place as u8)))
+            .map(|(_, (name, stats))| one(name, stats))
+            .collect()
+    }
+
+    fn shows(&self, service: ServiceId) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&service))
     }
 }
 

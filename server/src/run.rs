@@ -15,7 +15,7 @@ use uringcast_engine::{CanaryKey, Engine, Service, ServiceId, StartError};
 use crate::canary::{Canaries, Dial, Health};
 use crate::certs::{self, Keeper};
 use crate::config::{Config, Home};
-use crate::http::{self, Control};
+use crate::http::{self, Control, Publishing};
 use crate::log;
 use crate::metrics::{Metrics, Named};
 use crate::settings::{Problem, Problems, Settings};
@@ -53,7 +53,7 @@ pub enum Ended {
 /// [`RunError`].
 pub fn check(settings: &Settings, home: Home<'_>) -> Result<Config, RunError> {
     let config = Config::resolve(settings, home)?;
-    if let Some(tls) = &config.tls {
+    for tls in config.hosts.iter().filter_map(|host| host.tls.as_ref()) {
         certs::check(tls)?;
     }
     Ok(config)
@@ -77,42 +77,42 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let mut hangup = signal(SignalKind::hangup())?;
     // These first: when one of them is taken, no client has been let in yet.
     let control_ports = bind(settings, "control_port", &config.control).await?;
-    let metrics_ports = bind(settings, "metrics_port", &config.metrics).await?;
-    let names = config.certificate_names();
-    let mut keeper = config.tls.clone().map(|tls| Keeper::start(tls, names)).transpose()?;
-    for service in &mut config.engine.services {
-        service.tls = keeper.as_ref().map(Keeper::source);
+    let mut metrics_ports = Vec::new();
+    for scrape in &config.metrics {
+        for listener in bind(settings, "metrics_port", &scrape.addresses).await? {
+            metrics_ports.push((listener, scrape.services.clone()));
+        }
     }
+    let mut keepers = keep_certificates(&mut config)?;
     if config.is_exposed_without_tls() {
         tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
     }
-    let max_data = config.engine.services[0].max_message;
-    let named = |service: &Service| Named { server: service.name.clone(), tls: keeper.is_some() };
-    let services: Vec<Named> = config.engine.services.iter().map(named).collect();
-    let name = &services[0].server;
+    let all = config.engine.services.iter();
+    let publishing = |s: &Service| Publishing { name: s.name.clone(), max_data: s.max_message };
+    let publishing: Vec<Publishing> = all.clone().map(publishing).collect();
+    let named = |s: &Service| Named { server: s.name.clone(), tls: s.tls.is_some() };
+    let services: Vec<Named> = all.map(named).collect();
     let key = CanaryKey::new(random());
     config.engine.canary = config.canary.map(|_| key);
-    let proxies = config.engine.services[0].proxies.clone();
+    let proxies: Vec<_> = config.engine.services.iter().map(|s| s.proxies.clone()).collect();
     let engine = Engine::start(config.engine)?;
-    let has_metrics = !metrics_ports.is_empty();
-    let metrics = has_metrics.then(|| {
-        let metrics = Metrics::new(name, &services, engine.shards(), config.objective);
-        match &keeper {
-            Some(keeper) => metrics.with_certificates(name, keeper.status()),
-            None => metrics,
-        }
+    let own_name = &settings.server_name.0;
+    let metrics = (!metrics_ports.is_empty()).then(|| {
+        Metrics::new(own_name, &services, engine.shards(), config.objective)
+            .with_certificates(keepers.iter().map(|(id, keeper)| (*id, keeper.status())).collect())
     });
-    let line = listening(&engine, keeper.as_ref(), &control_ports, &metrics_ports)?;
-    let canaries = config.canary.map(|period| {
+    let line = listening(&engine, &services, &keepers, &control_ports, &metrics_ports)?;
+    let canaries = config.canary.map(|(probed, period)| {
         let health = Health::new(engine.shards());
-        let dial = Dial::new(engine.local_addrs()[0], key, keeper.is_some());
-        let dial = dial.among(proxies.clone());
+        let tls = services[probed.index()].tls;
+        let dial = Dial::new(engine.service_addrs(probed)[0], key, tls)
+            .among(proxies[probed.index()].clone());
         let canaries =
-            Canaries::new(dial, engine.publisher(ServiceId(0)), metrics.clone(), health.clone());
+            Canaries::new(dial, engine.publisher(probed), metrics.clone(), health.clone());
         (tokio::spawn(canaries.run(period)), health)
     });
     let (canaries, health) = canaries.unzip();
-    let control = Arc::new(Control::new(engine, metrics, health, max_data));
+    let control = Arc::new(Control::new(engine, metrics, health, publishing));
 
     let (stop, stopped) = watch::channel(false);
     let mut ports = tokio::task::JoinSet::new();
@@ -120,12 +120,13 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         let router = http::control_router(Arc::clone(&control), config.api_key.clone());
         ports.spawn(http::serve(listener, router, stopped.clone()));
     }
-    for listener in metrics_ports {
-        ports.spawn(http::serve(listener, http::metrics_router(control.clone()), stopped.clone()));
+    for (listener, services) in metrics_ports {
+        let router = http::metrics_router(Arc::clone(&control), &services);
+        ports.spawn(http::serve(listener, router, stopped.clone()));
     }
     tell(&line);
 
-    let signal = until_stopped(&control, keeper.as_mut(), &mut hangup, &mut stops).await;
+    let signal = until_stopped(&control, &mut keepers, &mut hangup, &mut stops).await;
     canaries.inspect(|task| task.abort());
     let drain = config.drain;
     tracing::info!("{signal}: shutting down, clients have {} s", drain.as_secs_f64());
@@ -148,7 +149,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
 /// fresh, until a signal comes.
 async fn until_stopped(
     control: &Control,
-    mut keeper: Option<&mut Keeper>,
+    keepers: &mut [(ServiceId, Keeper)],
     hangup: &mut Signal,
     stops: &mut Stops,
 ) -> Stop {
@@ -157,16 +158,16 @@ async fn until_stopped(
     loop {
         tokio::select! {
             signal = stops.next() => return signal,
-            _ = hangup.recv() => match &mut keeper {
-                Some(keeper) => keeper.reload(),
-                None => tracing::info!("SIGHUP: there are no certificates to reload"),
-            },
+            _ = hangup.recv() => {
+                if keepers.is_empty() {
+                    tracing::info!("SIGHUP: there are no certificates to reload");
+                }
+                keepers.iter_mut().for_each(|(_, keeper)| keeper.reload());
+            }
             _ = tick.tick() => {
                 control.collect().await;
                 log::report_suppressed();
-                if let Some(keeper) = &mut keeper {
-                    keeper.look();
-                }
+                keepers.iter_mut().for_each(|(_, keeper)| keeper.look());
             }
         }
     }
@@ -203,27 +204,48 @@ async fn bind(
     Ok(listeners)
 }
 
-/// The one line that programs which start a server wait for.
+/// Starts keeping the certificates of each service that serves wss.
+fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, Keeper)>, RunError> {
+    let mut all = Vec::new();
+    for place in 0..config.hosts.len() {
+        let service = ServiceId(place as u8);
+        let names = config.certificate_names(service);
+        let Some(tls) = config.hosts[place].tls.clone() else { continue };
+        let keeper = Keeper::start(tls, names)?;
+        config.engine.services[place].tls = Some(keeper.source());
+        all.push((service, keeper));
+    }
+    Ok(all)
+}
+
+/// The one line that programs which start a server wait for. Several services are named.
 fn listening(
     engine: &Engine,
-    keeper: Option<&Keeper>,
+    services: &[Named],
+    keepers: &[(ServiceId, Keeper)],
     control: &[TcpListener],
-    metrics: &[TcpListener],
+    metrics: &[(TcpListener, Vec<ServiceId>)],
 ) -> std::io::Result<String> {
-    let scheme = if keeper.is_some() { "wss" } else { "ws" };
     let mut line = String::from("listening");
-    for address in engine.local_addrs() {
-        // Writing to a String cannot fail.
-        let _ = write!(line, " {scheme}://{address}");
+    for (place, service) in services.iter().enumerate() {
+        if services.len() > 1 {
+            // Writing to a String cannot fail.
+            let _ = write!(line, " {}", service.server);
+        }
+        let scheme = if service.tls { "wss" } else { "ws" };
+        for address in engine.service_addrs(ServiceId(place as u8)) {
+            let _ = write!(line, " {scheme}://{address}");
+        }
     }
-    for (name, listeners) in [("control", control), ("metrics", metrics)] {
+    let metrics: Vec<&TcpListener> = metrics.iter().map(|(listener, _)| listener).collect();
+    for (name, listeners) in [("control", control.iter().collect()), ("metrics", metrics)] {
         for (i, listener) in listeners.iter().enumerate() {
             let name = if i == 0 { format!(" {name}") } else { String::new() };
             let _ = write!(line, "{name} http://{}", listener.local_addr()?);
         }
     }
-    let served = keeper.and_then(|keeper| keeper.served().first());
-    if let Some(served) = served.filter(|served| served.automatic) {
+    let mut served = keepers.iter().filter_map(|(_, keeper)| keeper.served().first());
+    if let Some(served) = served.find(|served| served.automatic) {
         let _ = write!(line, " cert {}", served.path.display());
     }
     Ok(line)

@@ -15,6 +15,7 @@ use crate::limits::{
     DEFAULT_CANARY_INTERVAL, DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT,
     MAX_PUBLISH_BODY,
 };
+use crate::presets::PresetName;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +36,44 @@ pub struct Setting {
     pub secret: bool,
 }
 
+/// The settings that a service of a fleet may have for itself. The others are the process's.
+const OF_A_SERVICE: &[&str] = &[
+    "preset",
+    "host",
+    "port",
+    "max_connections",
+    "anonymous_publish",
+    "server_name",
+    "welcome_message",
+    "max_message_size",
+    "message_rate",
+    "correlation",
+    "tls_env_prefix",
+    "tls_enabled",
+    "tls_min_version",
+    "certificate",
+    "crl_file",
+    "auto_cert",
+    "cert_dir",
+    "cert_file",
+    "key_file",
+    "ca_file",
+    "verify_client",
+    "metrics_host",
+    "metrics_port",
+    "auth_enabled",
+    "subscribe_permission",
+    "publish_permission",
+    "admin_permission",
+    "allowed_origin",
+];
+
 impl Setting {
+    /// Whether each service of a fleet may have its own.
+    pub fn is_of_a_service(&self) -> bool {
+        OF_A_SERVICE.contains(&self.name)
+    }
+
     /// The flag without its dashes: `max-connections`.
     pub fn flag(&self) -> String {
         self.name.replace('_', "-")
@@ -63,6 +101,8 @@ macro_rules! settings {
             $(#[doc = $help])+
             pub $name: $kind,
         )+)+
+            /// The services of a fleet file; none when this is the only service.
+            pub fleet: Vec<Settings>,
             layers: Layers,
         }
 
@@ -88,7 +128,7 @@ macro_rules! settings {
                 if !problems.is_empty() {
                     return Err(Problems(problems));
                 }
-                Ok(Settings { $($($name,)+)+ layers })
+                Ok(Settings { $($($name,)+)+ fleet: Vec::new(), layers })
             }
 
             /// Every value as TOML, in the order of [`TABLE`]; `None` where there is none.
@@ -264,7 +304,11 @@ settings! {
     "Running" {
         /// Time clients get on shutdown to take what they are owed; then they are cut.
         drain_timeout: Span<0, HOUR> = Span(limits::DEFAULT_DRAIN),
-        /// TOML file with any of these settings, written with underscores.
+        /// Take ports, limits, welcome, permissions and requests of one of the original family's
+        /// services, as far as they are not given otherwise: see `uringcast-server presets`.
+        preset: Option<PresetName> = None,
+        /// TOML file with any of these settings, written with underscores. With `[[service]]`
+        /// entries it makes several services: see docs/OPERATING.md.
         config: Option<PathBuf> = None,
     }
 }
@@ -281,6 +325,13 @@ impl Settings {
         let value = row.and_then(|row| self.shown().swap_remove(row));
         let (setting, reason, remedy) = (name.into(), reason.into(), remedy.into());
         Problem { setting, value, source_of: self.source(name), reason, remedy }
+    }
+}
+
+impl Settings {
+    /// The services: those of the fleet, or the only one.
+    pub fn services(&self) -> &[Settings] {
+        if self.fleet.is_empty() { std::slice::from_ref(self) } else { &self.fleet }
     }
 }
 

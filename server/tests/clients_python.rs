@@ -27,3 +27,17 @@ fn every_request_is_answered_over_wss() {
     let server = Server::start("--anonymous-publish --auto-cert");
     run_client("every_request_is_answered_over_wss", "raw_client.py", &server);
 }
+
+#[test]
+fn a_client_of_mahavishnu_finds_what_its_documentation_says() {
+    let server = Server::start("--preset=mahavishnu");
+    let test = "a_client_of_mahavishnu_finds_what_its_documentation_says";
+    run_client(test, "preset_client.py", &server);
+}
+
+#[test]
+fn a_client_of_crackerjack_finds_what_its_documentation_says() {
+    let server = Server::start("--preset=crackerjack");
+    let test = "a_client_of_crackerjack_finds_what_its_documentation_says";
+    run_client(test, "preset_client.py", &server);
+}

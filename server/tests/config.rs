@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use common::{file, read, settings};
+use uringcast_engine::ServiceId;
 use uringcast_server::check;
 use uringcast_server::config::{Clients, Config, Files, Home, Identity, Tls};
 use uringcast_server::settings::TlsVersion;
@@ -69,7 +70,8 @@ fn tls_rules() {
     ];
     for (flags, expected) in table {
         let flags: Vec<&str> = flags.split_whitespace().collect();
-        match (resolve(&flags).map(|config| config.tls), expected) {
+        match (resolve(&flags).map(|config| config.hosts.into_iter().next().unwrap().tls), expected)
+        {
             (Ok(tls), Ok(expected)) => assert_eq!(tls, expected, "{flags:?}"),
             (Err(said), Err(words)) => assert!(said.contains(words), "{flags:?}: {said}"),
             (other, _) => panic!("{flags:?} gave {other:?}"),
@@ -81,7 +83,9 @@ fn tls_rules() {
 fn the_certificate_s_directory_follows_the_xdg_rules() {
     let dir = |state: Option<&str>, home: Option<&str>, flags: &[&str]| {
         let home = Home { state: state.map(OsStr::new), home: home.map(OsStr::new) };
-        match Config::resolve(&settings(flags), home).map(|config| config.tls.unwrap().identity) {
+        match Config::resolve(&settings(flags), home)
+            .map(|config| config.hosts.into_iter().next().unwrap().tls.unwrap().identity)
+        {
             Ok(Identity::Auto { dir }) => dir.to_string_lossy().into_owned(),
             other => format!("{other:?}"),
         }
@@ -100,7 +104,7 @@ fn hosts_are_addresses_or_names_and_each_counts_once() {
     let listen: Vec<String> =
         config.engine.services[0].listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:9000", "[::1]:9000"]);
-    assert_eq!(config.certificate_names(), ["127.0.0.1", "::1", "localhost"]);
+    assert_eq!(config.certificate_names(ServiceId(0)), ["127.0.0.1", "::1", "localhost"]);
     let said = resolve(&["--host=no-such-host.invalid"]).unwrap_err();
     assert!(said.contains("host") && said.contains("stands for no address"), "{said}");
 }

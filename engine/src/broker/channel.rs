@@ -2,7 +2,9 @@
 //! other shards.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::frame::Frame;
 use super::live_set::LiveSet;
 use super::log::Log;
 use crate::telemetry::ClassId;
@@ -20,6 +22,10 @@ pub(crate) struct Channel {
     pub(crate) dirty: bool,
     /// Operations that need it to stay: a forgotten channel's index would name another.
     pub(crate) holds: u32,
+    /// Whether clients may ask for its last event,
+    pub(crate) is_asked_for: bool,
+    /// which its home then keeps.
+    pub(crate) last: Option<Arc<Frame>>,
     /// When somebody last subscribed, left or published.
     pub(crate) used_at: Time,
 }
@@ -133,6 +139,8 @@ impl Channels {
             link,
             dirty: false,
             holds: 0,
+            is_asked_for: false,
+            last: None,
             used_at: now,
         };
         let index = self.free.pop().unwrap_or_else(|| {

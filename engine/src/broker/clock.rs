@@ -60,6 +60,7 @@ impl Hub {
         self.go_on_draining(now);
         self.clock.tick = (self.clock.tick + 1) % ROUND;
         if self.clock.tick == 0 {
+            self.feed(now);
             self.recorder.lagging(std::mem::take(&mut self.clock.lagging));
         }
         self.keep_alive(now);
@@ -136,9 +137,9 @@ impl Hub {
             return;
         }
         self.trim(index);
-        let channel = &mut self.channels[index];
+        let channel = &self.channels[index];
         let unused = now.since(channel.used_at);
-        if unused >= CHANNEL_IDLE && channel.is_idle() {
+        if unused >= CHANNEL_IDLE && channel.is_idle() && !self.is_remembered(now, index) {
             return self.forget(index);
         }
         let unheard = channel.live.is_empty() && channel.holds == 0;

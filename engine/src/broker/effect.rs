@@ -24,7 +24,7 @@ pub enum Effect {
     Release(ConnectionKey),
 }
 
-/// From a shard to a channel's home. Publishes and joins hold a credit until they are answered.
+/// From a shard to a channel's home. All but leaves hold a credit until they are answered.
 #[derive(Debug)]
 pub enum Request {
     /// A client of the sender publishes. Answered by [`Notice::Published`].
@@ -33,6 +33,13 @@ pub enum Request {
         ticket: u32,
         /// What.
         publication: Box<Publication>,
+    },
+    /// A client of the sender asks for a channel's last event. Answered by [`Notice::Recalled`].
+    Recall {
+        /// The sender's name for it.
+        ticket: u32,
+        /// Which channel.
+        channel: ChannelName,
     },
     /// The sender has subscribers. Answered by [`Notice::Joined`].
     Join {
@@ -94,6 +101,13 @@ pub enum Notice {
         index: u32,
         /// The receiver's join that this answers.
         token: u32,
+    },
+    /// The last event of a channel, if the home remembers one.
+    Recalled {
+        /// The receiver's name for it.
+        ticket: u32,
+        /// The event.
+        last: Option<Arc<Frame>>,
     },
     /// A publish was accepted under this position, or refused for want of room.
     Published {

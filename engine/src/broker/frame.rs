@@ -32,6 +32,17 @@ impl Frame {
         &self.bytes
     }
 
+    /// The message: the bytes without their WebSocket header.
+    pub fn text(&self) -> &str {
+        // RFC 6455 5.2: two bytes, and two or eight more for longer payloads.
+        let header = match self.bytes.get(1) {
+            Some(127) => 10,
+            Some(126) => 4,
+            _ => 2,
+        };
+        std::str::from_utf8(self.bytes.get(header..).unwrap_or_default()).unwrap_or_default()
+    }
+
     /// One shard is through with it. Returns whether it was the last.
     pub fn shard_done(&self) -> bool {
         self.pending.finish_one()

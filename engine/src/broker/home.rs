@@ -33,13 +33,18 @@ impl Hub {
         if self.is_saturated(index) {
             return None;
         }
+        if self.is_feed(&publication.channel) {
+            return Some(self.feed_publish(now, index, publication));
+        }
         let stamp = self.stamp(now);
         let channel = &self.channels[index];
         let seq = channel.log.head().next();
         let bytes = self.encoder.broadcast(stamp, publication, seq);
         let shards = 1 + channel.interests().len() as u32;
         self.recorder.broadcast_accepted(channel.class);
-        self.append(index, Arc::new(Frame::new(bytes, seq, now.mono, shards)), true);
+        let frame = Arc::new(Frame::new(bytes, seq, now.mono, shards));
+        self.remember(index, &frame);
+        self.append(index, frame, true);
         Some(seq)
     }
 
@@ -53,6 +58,10 @@ impl Hub {
             Request::Join { channel, index, token, since } => {
                 let answer = self.join(now, from, &channel, index, token, since);
                 self.answers.push_back((from, answer));
+            }
+            Request::Recall { ticket, channel } => {
+                let last = self.last_event(&channel);
+                self.answers.push_back((from, Notice::Recalled { ticket, last }));
             }
             Request::Leave { channel, token } => {
                 if let Some(index) = self.channels.find(&channel) {

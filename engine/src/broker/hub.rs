@@ -7,6 +7,8 @@
 //! |---|---|
 //! | `lifecycle` | admission, bytes in, closing, release |
 //! | `session` | what a client may say and what it is answered |
+//! | `status` | requests answered with a channel's last event |
+//! | `feed` | session-buddy's own protocol |
 //! | `operation` | subscribe and unsubscribe, which may wait for another shard |
 //! | `home` | sequencing, and serving other shards |
 //! | `remote` | being served by a channel's home |
@@ -27,10 +29,12 @@ use super::channel::{Channel, Channels, Link, Remote, RemoteState};
 use super::clock::Clock;
 use super::connection::Connections;
 use super::effect::{Effect, Notice, Request};
+use super::feed::Skills;
 use super::gate::Gate;
 use super::operation::Operation;
 use super::retention::Retained;
 use super::session::PendingPublish;
+use super::status::PendingStatus;
 use super::transmit::Reply;
 use crate::config::{Config, Service};
 use crate::limits::MAX_CHANNELS_PER_SHARD;
@@ -66,6 +70,9 @@ pub struct Hub {
     pub(super) effects: VecDeque<Effect>,
     pub(super) operations: Slab<Operation>,
     pub(super) publishes: Slab<PendingPublish>,
+    pub(super) skills: Skills,
+    pub(super) statuses: Slab<PendingStatus>,
+    pub(super) status_bytes: usize,
     pub(super) lanes: Vec<LaneState>,
     pub(super) answers: VecDeque<(ShardId, Notice)>,
     pub(super) retained: Retained,
@@ -83,7 +90,7 @@ pub struct Hub {
 /// What the hub keeps about its lanes to and from one other shard.
 #[derive(Default)]
 pub(super) struct LaneState {
-    /// Publishes not yet sent.
+    /// Publishes and recalls not yet sent.
     pub(super) publishes: VecDeque<Request>,
     /// Channels whose home must be told about a join or leave.
     pub(super) asks: VecDeque<u32>,
@@ -136,6 +143,9 @@ impl Hub {
             effects: VecDeque::new(),
             operations: Slab::new(),
             publishes: Slab::new(),
+            skills: Skills::new(),
+            statuses: Slab::new(),
+            status_bytes: 0,
             lanes: (0..shards).map(|_| LaneState::default()).collect(),
             answers: VecDeque::new(),
             retained: Retained::default(),
@@ -256,7 +266,11 @@ impl Hub {
         };
         let class = self.recorder.class_of(name);
         let epoch = Epoch(self.rng.u64(1..));
-        Some(self.channels.add(name, class, link, epoch, now.mono))
+        let index = self.channels.add(name, class, link, epoch, now.mono);
+        let mut requests = self.config[name.service()].requests.iter();
+        self.channels[index].is_asked_for =
+            requests.any(|r| r.is_about(name.as_str())) || self.is_feed(name);
+        Some(index)
     }
 
     /// The settings a connection lives under.

@@ -9,6 +9,7 @@ mod close;
 mod close_log;
 mod connection;
 pub mod effect;
+mod feed;
 pub mod frame;
 mod gate;
 mod home;
@@ -25,4 +26,5 @@ mod retention;
 mod session;
 #[cfg(test)]
 mod sim;
+mod status;
 mod transmit;

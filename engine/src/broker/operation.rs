@@ -252,6 +252,8 @@ impl Hub {
     pub(super) fn leave_all(&mut self, now: Time, key: ConnectionKey) {
         let connection = &mut self.connections[key.index];
         connection.operation = NO_OPERATION;
+        self.forget_skill(key);
+        let connection = &mut self.connections[key.index];
         let all = std::mem::take(&mut connection.subscriptions);
         if let Some(laggard) = &mut connection.laggard {
             laggard.cursors = Vec::new();

@@ -42,6 +42,10 @@ impl Hub {
                     self.resume_operations(now, index, false);
                 }
             }
+            Notice::Recalled { ticket, last } => {
+                self.lanes[from.index()].open -= 1;
+                self.handle_recalled(now, ticket, last.as_deref());
+            }
             Notice::Published { ticket, seq } => {
                 self.lanes[from.index()].open -= 1;
                 self.handle_published(now, ticket, seq);

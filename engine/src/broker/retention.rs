@@ -123,6 +123,7 @@ impl Hub {
     pub(super) fn forget(&mut self, index: u32) {
         if let Some(channel) = self.channels.remove(index) {
             self.retained.bytes -= channel.log.bytes();
+            self.status_bytes -= channel.last.map_or(0, |last| last.bytes().len());
         }
     }
 

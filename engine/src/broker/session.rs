@@ -30,8 +30,10 @@ impl Hub {
     pub(super) fn welcome(&mut self, now: Now, key: ConnectionKey, secure: bool) {
         let config = self.config.clone();
         let service = &config[self.connections[key.index].service];
-        if service.protocol == Protocol::Echo {
-            return;
+        match service.protocol {
+            Protocol::Envelope => {}
+            Protocol::Metrics => return self.feed_welcome(now, key),
+            Protocol::Echo => return,
         }
         let nonce = self.connections[key.index].nonce;
         let id = connection_id(self.shard, key, nonce).to_string();
@@ -64,8 +66,10 @@ impl Hub {
     /// A whole data message of an open connection.
     pub(super) fn handle_message(&mut self, now: Now, key: ConnectionKey, message: Message<'_>) {
         let service = self.connections[key.index].service;
-        if self.config[service].protocol == Protocol::Echo {
-            return self.echo(key, message);
+        match self.config[service].protocol {
+            Protocol::Envelope => {}
+            Protocol::Metrics => return self.feed_message(now, key, message),
+            Protocol::Echo => return self.echo(key, message),
         }
         let parsed = match message {
             Ok(text) => Inbound::parse(text),
@@ -111,6 +115,9 @@ impl Hub {
 
     fn handle_inbound(&mut self, now: Now, key: ConnectionKey, inbound: &Inbound<'_>) {
         let correlation = inbound.correlation(self.service(key).correlation);
+        if self.status_request(now, key, correlation, inbound) {
+            return;
+        }
         let request = match Request::parse(inbound) {
             Ok(request) => request,
             Err(fault) => {
@@ -215,7 +222,7 @@ impl Hub {
     }
 
     /// No room for a publish: says so, and does not read the client for a while.
-    fn busy(&mut self, now: Now, key: ConnectionKey, correlation: Option<&str>) {
+    pub(super) fn busy(&mut self, now: Now, key: ConnectionKey, correlation: Option<&str>) {
         let stamp = self.stamp(now);
         let mut out = Vec::new();
         self.encoder.busy(stamp, correlation, BUSY_PAUSE.as_secs_f64(), &mut out);
@@ -232,6 +239,9 @@ impl Hub {
         order: &Order,
         joined: &[Joined],
     ) {
+        if self.service(key).protocol != Protocol::Envelope {
+            return;
+        }
         if order.list {
             return self.confirm_list(now, key, order);
         }
@@ -249,6 +259,9 @@ impl Hub {
     }
 
     pub(super) fn confirm_unsubscribed(&mut self, now: Now, key: ConnectionKey, order: &Order) {
+        if self.service(key).protocol != Protocol::Envelope {
+            return;
+        }
         if order.list {
             return self.confirm_list(now, key, order);
         }
@@ -289,7 +302,7 @@ impl Hub {
         self.answer(key, MessageType::Error, out);
     }
 
-    fn answer(&mut self, key: ConnectionKey, kind: MessageType, frame: Vec<u8>) {
+    pub(super) fn answer(&mut self, key: ConnectionKey, kind: MessageType, frame: Vec<u8>) {
         let connection = &self.connections[key.index];
         if !connection.flags.canary {
             self.recorder.sent(connection.service, kind);

@@ -12,7 +12,7 @@ mod totals;
 
 pub use labels::{Close, ConnectionError, Count, Gauge, Lag, Latency, MessageError, MessageType};
 pub use own::Own;
-pub use recorder::{ClassId, Counters, Recorder, ServiceStats, Snapshot};
+pub use recorder::{ClassId, ClassStats, Counters, Recorder, ServiceStats, Snapshot};
 pub use totals::{PerShard, Totals};
 
 use hdrhistogram::Histogram;

@@ -6,6 +6,7 @@
 
 pub mod encoder;
 pub mod envelope;
+pub mod feed;
 pub mod frame;
 pub mod hello;
 mod object;
@@ -13,6 +14,7 @@ pub mod proxy;
 pub mod reply;
 pub mod request;
 mod secret;
+pub mod status;
 pub mod upgrade;
 
 pub use secret::Secret;

@@ -143,7 +143,10 @@ impl Request {
 }
 
 /// Named members of `data`, null ones left out.
-fn data<'a, const N: usize>(message: &Inbound<'a>, names: &[&str; N]) -> [Option<&'a RawValue>; N] {
+pub(super) fn data<'a, const N: usize>(
+    message: &Inbound<'a>,
+    names: &[&str; N],
+) -> [Option<&'a RawValue>; N] {
     // `data` is an object or absent: the envelope has seen to it.
     let found = message.data.and_then(|data| members(data.get(), names).ok());
     found.unwrap_or([None; N]).map(|value| value.filter(|value| !is_null(value)))

@@ -8,10 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use uringcast_engine::ServiceId;
-
 use super::Control;
 use super::error::ApiError;
+use super::service::Chosen;
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE};
 
 /// Which page.
@@ -24,6 +23,7 @@ pub(super) struct Page {
 
 pub(super) async fn list(
     State(control): State<Arc<Control>>,
+    Chosen(service): Chosen,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     let Query(page) = page.map_err(|error| ApiError::bad_request(error.body_text()))?;
@@ -33,7 +33,7 @@ pub(super) async fn list(
     }
     let engine = control.engine.read().await;
     let engine = engine.as_ref().ok_or_else(ApiError::draining)?;
-    let (channels, next) = engine.channels(ServiceId(0), page.cursor.unwrap_or(0), limit).await;
+    let (channels, next) = engine.channels(service, page.cursor.unwrap_or(0), limit).await;
     let one = |channel: &uringcast_engine::ChannelInfo| {
         json!({
             "name": channel.name.as_str(),

@@ -15,6 +15,7 @@ use uringcast_engine::{ChannelName, EventName, JsonObject, Lost, Publication, Sa
 
 use super::Control;
 use super::error::ApiError;
+use super::service::Chosen;
 use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY};
 
 /// One message as publishers write it; without `data` it is `{}`, as in the envelope.
@@ -47,14 +48,16 @@ pub(super) struct RawQuery {
 
 pub(super) async fn publish(
     State(control): State<Arc<Control>>,
+    chosen: Chosen,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    let publications = parse_body(&body.map_err(body_error)?, control.max_data)?;
-    submit(&control, publications).await
+    let publications = parse_body(&body.map_err(body_error)?, control.publishing(chosen).max_data)?;
+    submit(&control, chosen, publications).await
 }
 
 pub(super) async fn publish_raw(
     State(control): State<Arc<Control>>,
+    chosen: Chosen,
     query: Result<Query<RawQuery>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
@@ -63,17 +66,23 @@ pub(super) async fn publish_raw(
     let data = JsonObject::parse(&body).map_err(|error| {
         ApiError::bad_request(short(format!("the body {error}; it must be the data object")))
     })?;
-    let publication = publication("", &query.channel, &query.event, data, control.max_data)?;
-    submit(&control, vec![publication]).await
+    let publication =
+        publication("", &query.channel, &query.event, data, control.publishing(chosen).max_data)?;
+    submit(&control, chosen, vec![publication]).await
 }
 
-async fn submit(control: &Control, batch: Vec<Publication>) -> Result<Response, ApiError> {
+async fn submit(
+    control: &Control,
+    chosen: Chosen,
+    batch: Vec<Publication>,
+) -> Result<Response, ApiError> {
     let channels: Vec<ChannelName> = batch.iter().map(|item| item.channel.clone()).collect();
-    let ticket =
-        control.publisher.try_publish_batch(batch).map_err(|Saturated { retry_after }| {
+    let ticket = control.publisher(chosen).try_publish_batch(batch).map_err(
+        |Saturated { retry_after }| {
             let text = "The engine has no room now; nothing was published.";
             ApiError::unavailable("saturated", text).retry_after(retry_after)
-        })?;
+        },
+    )?;
     answer(&channels, &ticket.await)
 }
 

@@ -15,6 +15,10 @@ pub enum Source {
     Environment(String),
     /// In the configuration file.
     File(PathBuf),
+    /// In the entry of this service in the configuration file.
+    Entry(String),
+    /// In the preset of this name.
+    Preset(String),
     /// Nowhere.
     #[default]
     Default,
@@ -26,6 +30,8 @@ impl fmt::Display for Source {
             Source::Flag(name) => write!(f, "{name}"),
             Source::Environment(name) => write!(f, "{name}"),
             Source::File(path) => write!(f, "{}", path.display()),
+            Source::Entry(place) => write!(f, "{place}"),
+            Source::Preset(name) => write!(f, "preset {name}"),
             Source::Default => write!(f, "default"),
         }
     }
@@ -74,7 +80,7 @@ impl fmt::Display for Problems {
 }
 
 /// What each source says, strongest first to be added.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Layers(BTreeMap<&'static str, (Vec<String>, Source)>);
 
 impl Layers {
@@ -88,6 +94,11 @@ impl Layers {
         for (name, given) in weaker.0 {
             self.0.entry(name).or_insert(given);
         }
+    }
+
+    /// Forgets what was given for a setting.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
     }
 
     /// The text given for a setting that takes one.

@@ -52,9 +52,14 @@ pub const FREE_PORTS: [&str; 3] = ["--port=0", "--control-port=0", "--metrics-po
 impl Server {
     /// Starts one with further flags, separated by spaces.
     pub fn start(flags: &str) -> Server {
+        Server::start_on(&format!("{} {flags}", FREE_PORTS.join(" ")))
+    }
+
+    /// Starts one with these flags only.
+    pub fn start_on(flags: &str) -> Server {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut command = Command::new(PROGRAM);
-        command.env_clear().env("HOME", home.path()).stdin(Stdio::null()).args(FREE_PORTS);
+        command.env_clear().env("HOME", home.path()).stdin(Stdio::null());
         let log = File::create(home.path().join("log")).expect("a log file");
         if !flags.contains("--canary-interval") {
             // Tests count connections, system calls and turns: nobody else may cause any.
@@ -83,7 +88,7 @@ impl Server {
         let mut place = "listening";
         for word in line.split_whitespace() {
             match (place, word.split_once("://")) {
-                ("listening", Some((scheme, address))) => {
+                (_, Some((scheme @ ("ws" | "wss"), address))) => {
                     self.scheme = scheme.into();
                     self.clients.push(address.parse().expect("an address"));
                 }

@@ -1,0 +1,61 @@
+//! Which service a request is for.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use uringcast_engine::{Publisher, ServiceId};
+
+use super::error::ApiError;
+use super::{Control, Publishing};
+
+/// The service that the path names, or the only one there is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chosen(pub(super) ServiceId);
+
+impl FromRequestParts<Arc<Control>> for Chosen {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        control: &Arc<Control>,
+    ) -> Result<Chosen, ApiError> {
+        let unknown =
+            || ApiError::new(StatusCode::NOT_FOUND, "unknown_service", "There is no such service.");
+        let names: Vec<&str> = control.services.iter().map(|s| s.name.as_str()).collect();
+        let params = match RawPathParams::from_request_parts(parts, control).await {
+            Ok(params) => params,
+            Err(RawPathParamsRejection::MissingPathParams(_)) => return only(&names),
+            Err(_) => return Err(unknown()),
+        };
+        match params.iter().find(|(key, _)| *key == "service") {
+            Some((_, wanted)) => {
+                let place = names.iter().position(|name| *name == wanted).ok_or_else(unknown)?;
+                Ok(Chosen(ServiceId(place as u8)))
+            }
+            None => only(&names),
+        }
+    }
+}
+
+fn only(names: &[&str]) -> Result<Chosen, ApiError> {
+    match names {
+        [_] => Ok(Chosen(ServiceId(0))),
+        _ => Err(ApiError::bad_request(format!(
+            "there are several services: ask below /v1/services/NAME, where NAME is one of {}",
+            names.join(", ")
+        ))),
+    }
+}
+
+impl Control {
+    pub(super) fn publisher(&self, Chosen(service): Chosen) -> &Publisher {
+        &self.publishers[service.index()]
+    }
+
+    pub(super) fn publishing(&self, Chosen(service): Chosen) -> &Publishing {
+        &self.services[service.index()]
+    }
+}

@@ -1,0 +1,214 @@
+//! The services of the original family as data: `server/presets/NAME.toml`, one each.
+
+mod show;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use uringcast_engine::StatusRequest;
+
+use crate::settings::value::{Invalid, Value as SettingValue};
+use crate::settings::{Layers, Settings, Source, TABLE, nearest};
+pub use show::{events, json, table};
+
+/// One service: its settings, channels, permissions, requests and events.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preset {
+    /// Its name, and the `server` of its welcome message and metrics.
+    pub name: String,
+    /// What it tells about, in a few words.
+    pub about: String,
+    /// What its TLS variables begin with: `{environment}_TLS_ENABLED`.
+    pub environment: String,
+    /// What its clients speak.
+    #[serde(default)]
+    pub protocol: Speaks,
+    /// Permissions that stand for all others.
+    #[serde(default)]
+    pub admin: Vec<String>,
+    /// Values of settings.
+    settings: BTreeMap<String, toml::Value>,
+    /// Further keys of the welcome message, and the setting that each repeats.
+    #[serde(default)]
+    welcome: BTreeMap<String, String>,
+    /// Further environment variables, and the setting that each gives.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    /// What clients subscribe to.
+    #[serde(rename = "channel")]
+    pub channels: Vec<Channel>,
+    #[serde(skip)]
+    text: &'static str,
+}
+
+/// What a preset's clients speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Speaks {
+    /// The family's envelope.
+    #[default]
+    Envelope,
+    /// session-buddy's own protocol.
+    Metrics,
+}
+
+/// A channel, or as many as there are values for the `{…}` in its name.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Channel {
+    /// Such as `pool:{pool_id}`.
+    pub name: String,
+    /// What a client needs to subscribe, where authentication is on.
+    pub permission: Option<String>,
+    /// The request that is answered with the channel's last event.
+    pub request: Option<Request>,
+    /// What is published on it.
+    #[serde(default, rename = "event")]
+    pub events: Vec<Event>,
+}
+
+/// A request for a channel's status.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Its `event`.
+    pub event: String,
+    /// The key of its `data` that says which.
+    pub key: Option<String>,
+}
+
+/// An event with an example.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// The envelope's `event`.
+    pub name: String,
+    /// An example of its `data`.
+    pub data: String,
+}
+
+impl Channel {
+    /// The name up to the part that differs.
+    pub fn prefix(&self) -> &str {
+        self.name.split('{').next().unwrap_or(&self.name)
+    }
+}
+
+macro_rules! presets {
+    ($($name:literal),+ $(,)?) => {
+        const TEXTS: &[&str] = &[$(include_str!(concat!("../presets/", $name, ".toml"))),+];
+    };
+}
+
+presets!(
+    "mahavishnu",
+    "crackerjack",
+    "session-buddy",
+    "akosha",
+    "fastblocks",
+    "excalidraw",
+    "dhruva",
+);
+
+static ALL: LazyLock<Vec<Preset>> = LazyLock::new(|| {
+    let read = |text: &'static str| {
+        let preset: Preset = toml::from_str(text).expect("our own presets are well formed");
+        Preset { text, ..preset }
+    };
+    TEXTS.iter().map(|text| read(text)).collect()
+});
+
+/// All of them.
+pub fn all() -> &'static [Preset] {
+    &ALL
+}
+
+/// The one of this name.
+pub fn find(name: &str) -> Option<&'static Preset> {
+    all().iter().find(|preset| preset.name == name)
+}
+
+impl Preset {
+    /// The file it is.
+    pub fn text(&self) -> &'static str {
+        self.text
+    }
+
+    /// The value it gives a setting, as TOML.
+    pub fn setting(&self, name: &str) -> Option<&toml::Value> {
+        self.settings.get(name)
+    }
+
+    /// Everything it says about settings: the weakest source but the defaults.
+    pub fn layers(&self) -> Layers {
+        let mut layers = Layers::default();
+        let mut add = |name: &str, texts: Vec<String>| {
+            // Not every server has every setting that a preset speaks of.
+            if let Some(setting) = TABLE.iter().find(|setting| setting.name == name)
+                && !texts.is_empty()
+            {
+                layers.add(setting.name, texts, Source::Preset(self.name.clone()));
+            }
+        };
+        for (name, value) in &self.settings {
+            add(name, crate::args::texts(value.clone()).unwrap_or_default());
+        }
+        add("server_name", vec![self.name.clone()]);
+        add("subscribe_permission", self.permissions());
+        add("admin_permission", self.admin.clone());
+        layers
+    }
+
+    /// `PREFIX=PERMISSION` of each channel that needs one.
+    pub fn permissions(&self) -> Vec<String> {
+        let needs = |channel: &Channel| {
+            channel.permission.as_ref().map(|needed| format!("{}={needed}", channel.prefix()))
+        };
+        self.channels.iter().filter_map(needs).collect()
+    }
+
+    /// The further keys of the welcome message under these settings.
+    pub fn welcome(&self, settings: &Settings) -> Map<String, Value> {
+        let shown = settings.shown();
+        let value = |name: &str| {
+            let row = TABLE.iter().position(|setting| setting.name == name)?;
+            let toml = shown[row].as_ref()?;
+            serde_json::from_str(toml).ok()
+        };
+        self.welcome.iter().filter_map(|(key, name)| Some((key.clone(), value(name)?))).collect()
+    }
+
+    /// The requests that the engine answers from a channel's last event.
+    pub fn requests(&self) -> Vec<StatusRequest> {
+        let request = |channel: &Channel| {
+            let Request { event, key } = channel.request.as_ref()?;
+            let rest = channel.name.strip_prefix(channel.prefix()).filter(|rest| !rest.is_empty());
+            let name = format!("{}{}", channel.prefix(), rest.map_or("", |_| "{}"));
+            Some(StatusRequest { event: event.clone(), key: key.clone(), channel: name })
+        };
+        self.channels.iter().filter_map(request).collect()
+    }
+}
+
+/// A preset by its name.
+#[derive(Clone, Copy, Debug)]
+pub struct PresetName(pub &'static Preset);
+
+impl SettingValue for PresetName {
+    const HINT: &'static str = "NAME";
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        find(text).map(PresetName).ok_or_else(|| {
+            let like = nearest(text, all().iter().map(|preset| preset.name.as_str()));
+            let remedy = format!("Did you mean {like}? `uringcast-server presets` lists them.");
+            Invalid { reason: "is no preset".into(), remedy }
+        })
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(format!("{:?}", self.0.name))
+    }
+}

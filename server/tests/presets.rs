@@ -1,0 +1,198 @@
+//! The presets: what they say, what wins over them, and a server of each.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+
+use common::{file, read, refusal};
+use serde_json::{Value, json};
+use support::ws::Client;
+use support::{PROGRAM, Server, text};
+use uringcast_engine::ChannelName;
+use uringcast_server::presets;
+use uringcast_server::settings::TABLE;
+
+#[test]
+fn every_preset_speaks_of_settings_and_channels_that_can_be() {
+    // Of the parts that come with authentication.
+    let later = ["auth_enabled", "jwt_secret", "allowed_origin"];
+    assert_eq!(presets::all().len(), 7);
+    for preset in presets::all() {
+        let layers = preset.layers();
+        for name in ["port", "metrics_port", "server_name", "welcome_message"] {
+            assert!(layers.text(name).is_some(), "{}: {name}", preset.name);
+        }
+        for name in preset.variables.values() {
+            let known = TABLE.iter().any(|setting| setting.name == name);
+            assert!(known || later.contains(&name.as_str()), "{}: {name}", preset.name);
+        }
+        for channel in &preset.channels {
+            ChannelName::parse(&channel.name).unwrap();
+            assert!(!channel.events.is_empty(), "{}", channel.name);
+            for event in &channel.events {
+                let data: Value = serde_json::from_str(&event.data).unwrap();
+                assert!(data.is_object(), "{}: {data}", event.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_setting_in_a_preset_is_known() {
+    for preset in presets::all() {
+        let text: toml::Table = toml::from_str(preset.text()).unwrap();
+        for name in text["settings"].as_table().unwrap().keys() {
+            assert!(TABLE.iter().any(|setting| setting.name == name), "{}: {name}", preset.name);
+        }
+    }
+}
+
+#[test]
+fn a_preset_is_weaker_than_the_file_and_stronger_than_the_default() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = file(dir.path(), "u.toml", "preset = 'fastblocks'\nport = 3000");
+    let port = |flags: &[&str], environment: &[(&str, &str)]| {
+        let settings = read(flags, environment).unwrap().1;
+        (settings.port, settings.source("port").to_string())
+    };
+    let preset = "--preset=mahavishnu";
+    assert_eq!(port(&[preset], &[]), (8690, "preset mahavishnu".into()));
+    assert_eq!(port(&["--config", &config], &[]), (3000, config.clone()));
+    let environment = [("URINGCAST_PORT", "2000")];
+    assert_eq!(port(&["--config", &config], &environment).0, 2000);
+    assert_eq!(port(&[preset, "--port=1000"], &environment).0, 1000);
+    let flags = ["--config", &config, preset];
+    let settings = read(&flags, &[]).unwrap().1;
+    assert_eq!((settings.port, settings.max_connections.0), (3000, 1000), "the flag's preset");
+    assert_eq!(read(&flags[..2], &[]).unwrap().1.max_connections.0, 100, "the file's preset");
+}
+
+#[test]
+fn a_preset_s_own_variables_come_before_the_family_s() {
+    let cert = |preset: &str, environment: &[(&str, &str)]| {
+        let settings = read(&[preset], environment).unwrap().1;
+        settings.cert_file.map(|path| path.to_string_lossy().into_owned())
+    };
+    let own = ("MAHAVISHNU_WS_CERT_FILE", "own.pem");
+    let family = ("WEBSOCKET_CERT_FILE", "family.pem");
+    let ours = ("URINGCAST_CERT_FILE", "ours.pem");
+    let mahavishnu = "--preset=mahavishnu";
+    assert_eq!(cert(mahavishnu, &[family, own]).unwrap(), "own.pem");
+    assert_eq!(cert(mahavishnu, &[family]).unwrap(), "family.pem");
+    assert_eq!(cert(mahavishnu, &[family, own, ours]).unwrap(), "ours.pem");
+    assert_eq!(cert("--preset=dhruva", &[own]), None);
+    let enabled = [("MAHAVISHNU_WS_TLS_ENABLED", "true")];
+    assert_eq!(read(&[mahavishnu], &enabled).unwrap().1.tls_enabled, Some(true));
+}
+
+#[test]
+fn an_unknown_preset_is_told_with_the_nearest() {
+    let said = refusal(&["--preset=mahavisnu"], &[]);
+    assert!(said.contains("preset = \"mahavisnu\"") && said.contains("mean mahavishnu?"), "{said}");
+}
+
+#[test]
+fn the_command_prints_them() {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(PROGRAM).arg("presets").args(arguments).output().unwrap();
+        (output.status.code(), text(&*output.stdout))
+    };
+    let (code, table) = run(&[]);
+    assert_eq!(code, Some(0));
+    assert!(presets::all().iter().all(|preset| table.contains(&preset.name)), "{table}");
+    assert_eq!(run(&["dhruva"]).1, presets::find("dhruva").unwrap().text());
+    let all: Value = serde_json::from_str(&run(&["--json"]).1).unwrap();
+    assert_eq!(all[0]["settings"]["port"], 8690);
+    assert_eq!(all[0]["channels"][1]["request"]["event"], "get_pool_status");
+    assert_eq!(run(&["nobody"]).0, Some(2));
+}
+
+#[test]
+fn the_catalogue_of_events_is_the_presets() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/EVENTS.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&page, presets::events()).unwrap();
+    }
+    let is = std::fs::read_to_string(&page).unwrap_or_default();
+    assert!(is == presets::events(), "UPDATE_DOCS=1 cargo test -p uringcast-server --test presets");
+}
+
+/// A server of a preset, but on free ports.
+fn serve(preset: &str) -> Server {
+    Server::start(&format!("--preset={preset} --shards=3"))
+}
+
+/// Those that speak the family's envelope.
+fn enveloped() -> impl Iterator<Item = &'static presets::Preset> {
+    presets::all().iter().filter(|preset| preset.protocol == presets::Speaks::Envelope)
+}
+
+#[test]
+fn every_preset_welcomes_by_its_name_and_counts_under_it() {
+    for preset in enveloped() {
+        let server = serve(&preset.name);
+        let stream = std::net::TcpStream::connect(server.clients[0]).unwrap();
+        let mut client = Client::upgrade(stream);
+        let welcome = client.message()["data"].clone();
+        assert_eq!(welcome["server"], preset.name);
+        assert_eq!(welcome["message"], preset.layers().text("welcome_message").unwrap());
+        let rate = (preset.name == "mahavishnu").then_some(100);
+        assert_eq!(welcome["rate_limit"], json!(rate));
+        let labels = format!("server=\"{}\"", preset.name);
+        server.wait_metric("websocket_connections_total", &labels, 1.0);
+    }
+}
+
+#[test]
+fn every_status_request_is_answered_from_its_channel_s_last_event() {
+    for preset in enveloped() {
+        let server = serve(&preset.name);
+        let mut client = Client::connect(&server);
+        for channel in preset.channels.iter().filter(|channel| channel.request.is_some()) {
+            let request = channel.request.as_ref().unwrap();
+            let mut data = json!({});
+            if let Some(key) = &request.key {
+                data[key] = "x-1".into();
+            }
+            let ask = json!({"type": "request", "id": "q", "event": request.event, "data": data});
+            let answer = client.ask(&ask);
+            let mut nothing = data.clone();
+            nothing["status"] = "not_found".into();
+            assert_eq!((&answer["type"], &answer["data"]), (&json!("response"), &nothing));
+
+            let name =
+                channel.prefix().to_owned() + if channel.name.contains('{') { "x-1" } else { "" };
+            let mut said = json!({"detail": 7});
+            if let Some(key) = &request.key {
+                said[key] = "x-1".into();
+            }
+            server.publish(&name, &said.to_string());
+            let answer = client.ask(&ask);
+            // The status is the event's name: `publish` calls it test.
+            said["status"] = "test".into();
+            assert_eq!((&answer["data"], &answer["correlation_id"]), (&said, &json!("q")));
+            if request.key.is_some() {
+                let answer = client.ask(&json!({"type": "request", "event": request.event}));
+                assert_eq!(answer["error_code"], "INVALID_REQUEST", "{answer}");
+            }
+        }
+        let answer = client.ask(&json!({"type": "request", "event": "get_nothing"}));
+        assert_eq!(answer["error_code"], "UNKNOWN_REQUEST", "{answer}");
+    }
+}
+
+#[test]
+fn a_preset_s_limits_are_kept() {
+    let server = serve("excalidraw");
+    let mut client = Client::connect(&server);
+    // 60 messages a second with a burst of 90: of 200 at once most are too many.
+    for _ in 0..200 {
+        client.say(&json!({"type": "ping"}));
+    }
+    let kinds: Vec<Value> = (0..100).map(|_| client.message()["error_code"].clone()).collect();
+    assert!(kinds.contains(&json!("RATE_LIMIT_EXCEEDED")), "{kinds:?}");
+    assert!(kinds[..90].iter().all(Value::is_null), "{kinds:?}");
+}
