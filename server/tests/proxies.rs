@@ -37,6 +37,12 @@ fn connect(from: [u8; 4], to: SocketAddr) -> TcpStream {
     stream
 }
 
+/// A client that has read its welcome.
+fn welcomed(mut client: Client) -> Client {
+    assert_eq!(client.message()["event"], "session.created");
+    client
+}
+
 /// Makes the server close the connection for a fault, which it logs with the peer's address.
 fn assert_seen_as(server: &Server, mut client: Client, address: &str) {
     client.send(TEXT, &[b'x'; 2_048]);
@@ -50,10 +56,10 @@ fn a_header_of_a_trusted_proxy_names_the_client() {
     let server = Server::start(&format!("{TRUSTING} --proxy-protocol"));
     let mut stream = connect([127, 0, 0, 1], server.clients[0]);
     stream.write_all(V1).unwrap();
-    assert_seen_as(&server, Client::upgrade(stream), "203.0.113.7");
+    assert_seen_as(&server, welcomed(Client::upgrade(stream)), "203.0.113.7");
     // Who is no proxy is a client like any other.
     let direct = connect([127, 0, 0, 9], server.clients[0]);
-    assert_seen_as(&server, Client::upgrade(direct), "127.0.0.9");
+    assert_seen_as(&server, welcomed(Client::upgrade(direct)), "127.0.0.9");
 }
 
 #[test]
@@ -82,7 +88,7 @@ fn a_header_or_a_claim_of_anybody_else_is_not_believed() {
     let mut stream = connect([127, 0, 0, 9], server.clients[0]);
     let request = support::ws::upgrade_request(server.clients[0], "X-Forwarded-For: 1.2.3.4\r\n");
     stream.write_all(request.as_bytes()).unwrap();
-    assert_seen_as(&server, Client::requested(stream), "127.0.0.9");
+    assert_seen_as(&server, welcomed(Client::requested(stream)), "127.0.0.9");
 }
 
 #[test]
@@ -170,8 +176,7 @@ impl Proxy {
             return None;
         }
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        assert_eq!(client.message()["event"], "session.created");
-        Some(client)
+        Some(welcomed(client))
     }
 
     fn trust(&self) -> Arc<ClientConfig> {
