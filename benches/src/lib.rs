@@ -106,7 +106,8 @@ pub fn admit(hub: &mut Hub) -> ConnectionKey {
     let peer = "127.0.0.1:1".parse().expect("an address");
     let (service, response) = (ServiceId(0), Vec::new());
     let (secure, over_capacity, canary) = (false, false, false);
-    let admission = Admission { service, peer, secure, over_capacity, canary, response };
+    let token = None;
+    let admission = Admission { service, peer, secure, over_capacity, token, canary, response };
     hub.admit(at(0), admission).expect("room for all")
 }
 

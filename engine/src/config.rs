@@ -1,5 +1,6 @@
 //! What an engine is started with.
 
+mod access;
 mod canary;
 mod proxies;
 mod tls;
@@ -7,6 +8,7 @@ mod tls;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use access::{Access, AuthMode, Rule};
 pub use canary::CanaryKey;
 pub use proxies::Proxies;
 pub use tls::TlsSource;
@@ -119,6 +121,8 @@ pub struct Service {
     pub max_message: usize,
     /// Inbound messages a second and connection, 0 for no limit.
     pub message_rate: u32,
+    /// Authentication, permissions and caps.
+    pub access: Access,
     /// Whether a client may publish without authentication.
     pub anonymous_publish: bool,
     /// What connections speak.
@@ -147,6 +151,7 @@ impl Default for Service {
             max_connections: limits::DEFAULT_MAX_CONNECTIONS,
             max_message: limits::DEFAULT_MAX_MESSAGE,
             message_rate: limits::DEFAULT_MESSAGE_RATE,
+            access: Access::default(),
             anonymous_publish: false,
             protocol: Protocol::default(),
             correlation: Correlation::default(),
@@ -163,6 +168,8 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Number of shards; `None` takes one per core the process may use.
     pub shards: Option<usize>,
+    /// Channels one shard knows at most.
+    pub max_channels: usize,
     /// Bytes of replies a laggard may be owed.
     pub max_outbox: usize,
     /// How much of the past is kept.
@@ -184,6 +191,7 @@ impl Default for Config {
         Config {
             services: vec![Service::default()],
             shards: None,
+            max_channels: limits::MAX_CHANNELS_PER_SHARD,
             max_outbox: limits::DEFAULT_OUTBOX,
             retention: Retention::default(),
             keepalive: limits::DEFAULT_KEEPALIVE,

@@ -9,6 +9,7 @@ mod machine;
 mod publisher;
 mod start;
 mod ticket;
+mod verification;
 mod wiring;
 
 use std::net::SocketAddr;
@@ -22,9 +23,11 @@ pub use channels::ChannelInfo;
 pub use errors::{Lost, Saturated, StartError};
 pub use publisher::Publisher;
 pub use ticket::{BatchTicket, Ticket};
+pub use verification::{Verification, Verifications};
 
 use crate::config::Config;
 use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};
+use crate::shard::Question;
 use crate::sync::Heartbeat;
 use crate::telemetry::Snapshot;
 use crate::types::{ServiceId, Time};
@@ -63,6 +66,7 @@ pub struct Engine {
     control: Arc<Control>,
     heartbeats: Vec<Arc<Heartbeat>>,
     snapshots: Receiver<Box<Snapshot>>,
+    questions: Receiver<Question>,
     twins: Vec<Sender<Box<Snapshot>>>,
     started: Instant,
     /// By shard; empty after the drain.
@@ -116,6 +120,13 @@ impl Engine {
     pub fn publisher(&self, service: ServiceId) -> Publisher {
         assert!(service.index() < self.names.len(), "{service:?} is none of {:?}", self.names);
         Publisher::new(Arc::clone(&self.control), service)
+    }
+
+    /// Where tokens come from that clients show, if [`Access::mode`](crate::Access::mode) is not
+    /// off. Each must be answered; the engine does not know what a token is.
+    pub fn verifications(&self) -> Verifications {
+        let control = Arc::clone(&self.control);
+        Verifications { questions: self.questions.clone(), control }
     }
 
     /// Up to `limit` channels of a service from `cursor` on (start with 0), and the cursor of the

@@ -57,15 +57,16 @@ mod types;
 pub mod wire;
 
 pub use config::{
-    CanaryKey, Config, Correlation, KernelTls, Protocol, Proxies, Retention, Service,
-    StatusRequest, TlsSource,
+    Access, AuthMode, CanaryKey, Config, Correlation, KernelTls, Protocol, Proxies, Retention,
+    Rule, Service, StatusRequest, TlsSource,
 };
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
+    Verification, Verifications,
 };
 #[doc(hidden)]
 pub use shard::RingOutlet;
 pub use types::{
-    ChannelName, ConnectionKey, Epoch, EventName, JsonObject, JsonObjectError, NameError, Now,
-    Publication, Seq, ServiceId, ShardId, Time,
+    ChannelName, ChannelPattern, ConnectionKey, Epoch, EventName, Identity, JsonObject,
+    JsonObjectError, NameError, Now, Publication, Refused, Seq, ServiceId, ShardId, Time, Verdict,
 };

@@ -32,6 +32,20 @@ pub const MAX_UPGRADE_HEADERS: usize = 64;
 pub const MAX_CHANNELS_PER_REQUEST: usize = 100;
 /// Subscriptions of one connection: a dashboard of every entity fits, a runaway loop does not.
 pub const MAX_SUBSCRIPTIONS: usize = 10_000;
+/// Permissions that one service's rules name: a connection holds one bit for each.
+pub const MAX_PERMISSIONS: usize = 64;
+/// Bytes of a token; those of the large identity providers have a few thousand.
+pub const MAX_TOKEN: usize = 8 << 10;
+/// Bytes of one message of a client that has not shown who it is: a token and its envelope.
+pub const MAX_AUTH_MESSAGE: usize = 2 * MAX_TOKEN;
+/// Tokens of one shard that wait for verification: 50 ms of one thread's RSA signatures. Beyond, a
+/// client is closed with 1013.
+pub const VERIFICATIONS_PER_SHARD: usize = 1_024;
+/// Bytes of messages kept while a client's token is verified: it is not read meanwhile, so this is
+/// what was on its way.
+pub const AUTH_BACKLOG: usize = 64 << 10;
+/// Least burst of the limit on bytes a second: one receive buffer does not pause a connection.
+pub const MIN_BYTE_BURST: u32 = 64 << 10;
 /// Channels of one shard: about 1 KB each at rest, so a gigabyte in all.
 pub const MAX_CHANNELS_PER_SHARD: usize = 1 << 20;
 
@@ -108,9 +122,9 @@ pub const fn per_lane(entries: usize, shards: usize) -> usize {
     if shards > FULL_LANE_SHARDS { entries * FULL_LANE_SHARDS / shards } else { entries }
 }
 
-/// Bytes of the broker's record of a connection: generation, phase, flags and service 8, random
-/// part of the id 8, peer 18, rate bucket 8, operation 4, subscriptions 16, reader 16, box for the
-/// laggard 8.
+/// Bytes of the broker's record of a connection: generation, phase, flags and service 9, random
+/// part of the id 8, peer 18, rate buckets 16, operation 4, subscriptions 16, reader 16, boxes for
+/// the laggard and for who it is 16.
 pub const CONNECTION_RECORD: usize = 104;
 /// Bytes of the shell's record of a slot: generation, what is armed on it, how it ends.
 pub const SLOT_RECORD: usize = 16;

@@ -1,11 +1,17 @@
 //! The nouns every other module uses: names, positions, keys and points in time.
 
+mod identity;
+mod pattern;
+
 use std::fmt;
 use std::ops::Add;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+
+pub use identity::{Identity, Refused, Verdict};
+pub use pattern::ChannelPattern;
 
 use crate::limits::{MAX_CHANNEL_NAME, MAX_EVENT_NAME};
 

@@ -122,7 +122,7 @@ fn a_full_mailbox_still_takes_commands_and_the_last_one() {
         mailbox.send_control(1).unwrap();
     }
     assert_eq!(mailbox.send_control(2), Err(2));
-    mailbox.send_last(3);
+    mailbox.send_owed(3);
     let all: Vec<i32> = std::iter::from_fn(|| receiver.pop()).map(|(entry, _)| entry).collect();
     assert_eq!((all[0], all.len(), all[all.len() - 1]), (0, CONTROL_COMMANDS + 2, 3));
     assert!(mailbox.try_reserve(2).is_some());

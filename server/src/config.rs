@@ -1,5 +1,6 @@
 //! What the settings mean together: addresses, TLS, keys, the engine's configuration.
 
+mod auth;
 mod ports;
 mod tls;
 
@@ -9,10 +10,10 @@ use std::time::Duration;
 pub use tls::{Clients, Files, Home, Identity, Tls};
 use uringcast_engine::{self as engine, ServiceId};
 
-use crate::files;
+use crate::auth::{ApiKeys, Verifiers};
 use crate::limits::MIN_CANARY_INTERVAL;
 use crate::presets::Speaks;
-use crate::settings::value::{Host, Secret, Value};
+use crate::settings::value::Host;
 use crate::settings::{Problem, Problems, Settings};
 
 /// A configuration without contradictions.
@@ -27,7 +28,11 @@ pub struct Config {
     /// Where Prometheus connects; nowhere when there are no metrics.
     pub metrics: Vec<Scrape>,
     /// What publishers must send.
-    pub api_key: Option<Secret>,
+    pub api_keys: ApiKeys,
+    /// What clients' tokens are verified with, by service.
+    pub verifiers: Verifiers,
+    /// Threads that do it.
+    pub auth_threads: usize,
     /// Time for clients on shutdown.
     pub drain: Duration,
     /// Within what time 99 % of all deliveries should be made.
@@ -75,8 +80,8 @@ impl Config {
         let s = settings;
         let mut gather = Gather { settings, problems: Vec::new() };
         let control = addresses("control_host", [&s.control_host], s.control_port, &mut gather);
-        let api_key = api_key(settings, &mut gather);
-        if control.iter().any(|address| !address.ip().is_loopback()) && api_key.is_none() {
+        let api_keys = auth::api_keys(settings, &mut gather);
+        if control.iter().any(|address| !address.ip().is_loopback()) && api_keys.is_empty() {
             let remedy = "Set api_key_file, or listen on 127.0.0.1.";
             let reason = "would let anybody who can reach it publish";
             gather.add("control_host", reason, remedy);
@@ -84,11 +89,14 @@ impl Config {
         let mut problems = gather.problems;
         let is_fleet = settings.services().len() > 1;
         let (mut services, mut hosts, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
+        let mut verifiers = Vec::new();
         for (place, settings) in settings.services().iter().enumerate() {
             let mut gather = Gather { settings, problems: Vec::new() };
             let s = settings;
             let listen = addresses("host", &s.host, s.port, &mut gather);
             let tls = tls::resolve(settings, home, &mut gather);
+            let exposed = listen.iter().any(|address| !address.ip().is_loopback());
+            verifiers.push(auth::verifier(settings, exposed, &mut gather));
             let names = s.host.iter().map(|host| canonical(&host.0)).collect();
             hosts.push(Hosted { tls, names });
             if !s.no_metrics {
@@ -119,7 +127,9 @@ impl Config {
             hosts,
             control,
             metrics,
-            api_key,
+            api_keys,
+            verifiers: Verifiers::new(verifiers),
+            auth_threads: s.auth_threads.0,
             drain: s.drain_timeout.0,
             canary,
             objective: s.slo_p99.map(|objective| objective.0),
@@ -176,6 +186,7 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         max_connections: s.max_connections.0,
         max_message: s.max_message_size.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
+        access: auth::access(s),
         anonymous_publish: s.anonymous_publish,
         protocol: match preset.map(|preset| preset.protocol) {
             Some(Speaks::Metrics) => engine::Protocol::Metrics,
@@ -190,6 +201,7 @@ fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config
     engine::Config {
         services,
         shards: s.shards.map(|shards| shards.0),
+        max_channels: s.shard_channels.0,
         max_outbox: s.max_outbox.0,
         retention: engine::Retention {
             frames: s.log_frames.0,
@@ -258,26 +270,4 @@ fn canary(
         service.protocol == engine::Protocol::Envelope && !demanding
     })?;
     (!interval.is_zero()).then_some((ServiceId(place as u8), interval))
-}
-
-fn api_key(settings: &Settings, gather: &mut Gather<'_>) -> Option<Secret> {
-    let Some(path) = &settings.api_key_file else { return settings.api_key.clone() };
-    if settings.api_key.is_some() {
-        gather.add("api_key_file", "contradicts api_key", "Take one of the two away.");
-        return None;
-    }
-    let bytes = match files::read("api_key_file", path) {
-        Ok(bytes) => bytes,
-        Err(problem) => {
-            gather.problems.push(problem);
-            return None;
-        }
-    };
-    match Secret::parse(String::from_utf8_lossy(&bytes).trim_end()) {
-        Ok(key) => Some(key),
-        Err(invalid) => {
-            gather.add("api_key_file", format!("its key {}", invalid.reason), &invalid.remedy);
-            None
-        }
-    }
 }

@@ -20,10 +20,10 @@ use serde_json::json;
 use tokio::sync::RwLock;
 use uringcast_engine::{DrainReport, Engine, Publisher, ServiceId};
 
+use crate::auth::ApiKeys;
 use crate::canary::Health;
 use crate::limits::MAX_PUBLISH_BODY;
-use crate::metrics::Metrics;
-use crate::settings::value::Secret;
+use crate::metrics::{Metrics, Requests};
 use error::ApiError;
 pub use serve::serve;
 
@@ -77,8 +77,9 @@ impl Control {
     }
 }
 
-/// The control port. With a key, all but health and readiness ask for it.
-pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
+/// The control port. With keys, all but health and readiness ask for it.
+pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
+    let requests = control.metrics.as_ref().map(|metrics| metrics.requests().clone());
     let of_a_service = Router::new()
         .route("/publish", post(publish::publish))
         .route("/publish/raw", post(publish::publish_raw))
@@ -89,7 +90,7 @@ pub fn control_router(control: Arc<Control>, key: Option<Secret>) -> Router {
         .route("/debug/latency", get(debug::latency))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
     let open = Router::new().route("/health", get(health)).route("/ready", get(ready));
-    with_json_errors(guard(guarded, key).merge(open)).with_state(control)
+    with_json_errors(guard(guarded, keys, requests).merge(open)).with_state(control)
 }
 
 /// A metrics port, with the metrics of these services.
@@ -102,8 +103,12 @@ pub fn metrics_router(control: Arc<Control>, services: &[ServiceId]) -> Router {
     with_json_errors(Router::new().route("/metrics", get(answer))).with_state(control)
 }
 
-fn guard<S: Clone + Send + Sync + 'static>(router: Router<S>, key: Option<Secret>) -> Router<S> {
-    router.route_layer(from_fn_with_state(key, auth::check))
+fn guard<S: Clone + Send + Sync + 'static>(
+    router: Router<S>,
+    keys: ApiKeys,
+    requests: Option<Requests>,
+) -> Router<S> {
+    router.route_layer(from_fn_with_state(auth::Guard { keys, requests }, auth::check))
 }
 
 fn with_json_errors<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

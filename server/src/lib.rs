@@ -11,6 +11,7 @@
 //! only through its public functions. Exit codes are decided in `main.rs` and nowhere else.
 
 pub mod args;
+pub mod auth;
 pub mod canary;
 pub mod certs;
 pub mod check;

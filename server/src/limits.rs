@@ -50,6 +50,17 @@ pub const EXPIRY_WARNING: Duration = AUTO_CERT_MARGIN;
 /// How often it is.
 pub const EXPIRY_CHECK: Duration = Duration::from_secs(86_400);
 
+/// Bytes of a shared secret that clients beyond loopback may meet: what HS256 hashes to.
+pub const MIN_JWT_SECRET: usize = 32;
+/// Keys of a JWK Set: an issuer has a few, and reading one costs.
+pub const MAX_JWKS_KEYS: usize = 100;
+/// Keys that one token is tried with: each costs a verification, and the token may be garbage.
+pub const MAX_KEY_TRIES: usize = 4;
+/// Niceness of the threads that verify tokens: least, so that shards go first.
+pub const VERIFIER_NICE: i32 = 19;
+/// How often the JWKS file is looked at.
+pub const JWKS_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The original family's port.
 pub const DEFAULT_PORT: u16 = 8765;
 /// Next to the WebSocket port.

@@ -4,6 +4,7 @@
 mod buckets;
 mod latency;
 mod own;
+mod requests;
 mod state;
 pub mod table;
 mod tls;
@@ -24,6 +25,7 @@ use uringcast_engine::{Engine, ServiceId};
 use crate::certs::Status;
 use buckets::{DURATION_BOUNDS, Folded, LATENCY_BOUNDS};
 pub use latency::{Ask, Format, Span};
+pub use requests::Requests;
 use state::{Point, State};
 use table::{Kind, row};
 
@@ -34,6 +36,7 @@ pub struct Metrics {
     state: Arc<Mutex<State>>,
     shown: Shown,
     certificates: tls::Statuses,
+    requests: Requests,
 }
 
 impl Metrics {
@@ -50,7 +53,13 @@ impl Metrics {
     ) -> Metrics {
         let names = services.iter().map(|named| named.server.clone()).collect();
         let state = Arc::new(Mutex::new(State::new(shards, names, Point::now())));
-        Metrics::of(Shown::new(engine, services, objective, state), Vec::new())
+        let requests = Requests::new(engine);
+        Metrics::of(Shown::new(engine, services, objective, state), Vec::new(), requests)
+    }
+
+    /// Where HTTP requests are counted.
+    pub fn requests(&self) -> &Requests {
+        &self.requests
     }
 
     /// The same measurements, showing of the services' own these only.
@@ -58,26 +67,27 @@ impl Metrics {
     pub fn only(&self, services: &[ServiceId]) -> Metrics {
         let mut shown = self.shown.clone();
         shown.only = Some(services.to_vec());
-        Metrics::of(shown, self.certificates.clone())
+        Metrics::of(shown, self.certificates.clone(), self.requests.clone())
     }
 
-    fn of(shown: Shown, certificates: tls::Statuses) -> Metrics {
+    fn of(shown: Shown, certificates: tls::Statuses, requests: Requests) -> Metrics {
         let state = Arc::clone(&shown.state);
         let collector: Box<dyn Collector> = Box::new(shown.clone());
         let registry = Registry::new();
-        for collector in [collector, Box::new(ProcessCollector::for_self())] {
+        let process = Box::new(ProcessCollector::for_self());
+        for collector in [collector, requests.collector(), process] {
             registry.register(collector).expect("no two of our metrics have one name");
         }
         if let Some(kept) = tls::Certificates::of(&shown, &certificates) {
             registry.register(Box::new(kept)).expect("no two of our metrics have one name");
         }
-        Metrics { registry, state, shown, certificates }
+        Metrics { registry, state, shown, certificates, requests }
     }
 
     /// The same, with the status of these services' certificates.
     #[must_use]
     pub fn with_certificates(self, certificates: Vec<(ServiceId, Arc<Mutex<Status>>)>) -> Metrics {
-        Metrics::of(self.shown, certificates)
+        Metrics::of(self.shown, certificates, self.requests)
     }
 
     /// Adds one shard's snapshot.

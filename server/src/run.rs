@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -12,10 +13,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{CanaryKey, Engine, Service, ServiceId, StartError};
 
+use crate::auth::Verifiers;
 use crate::canary::{Canaries, Dial, Health};
 use crate::certs::{self, Keeper};
 use crate::config::{Config, Home};
 use crate::http::{self, Control, Publishing};
+use crate::limits::JWKS_INTERVAL;
 use crate::log;
 use crate::metrics::{Metrics, Named};
 use crate::settings::{Problem, Problems, Settings};
@@ -92,10 +95,13 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let publishing: Vec<Publishing> = all.clone().map(publishing).collect();
     let named = |s: &Service| Named { server: s.name.clone(), tls: s.tls.is_some() };
     let services: Vec<Named> = all.map(named).collect();
+    let verifiers = std::mem::take(&mut config.verifiers);
     let key = CanaryKey::new(random());
     config.engine.canary = config.canary.map(|_| key);
     let proxies: Vec<_> = config.engine.services.iter().map(|s| s.proxies.clone()).collect();
     let engine = Engine::start(config.engine)?;
+    let verifying = verifiers.start(&engine, config.auth_threads)?;
+    let watch = tokio::spawn(watch_keys(verifiers));
     let own_name = &settings.server_name.0;
     let metrics = (!metrics_ports.is_empty()).then(|| {
         Metrics::new(own_name, &services, engine.shards(), config.objective)
@@ -117,7 +123,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let (stop, stopped) = watch::channel(false);
     let mut ports = tokio::task::JoinSet::new();
     for listener in control_ports {
-        let router = http::control_router(Arc::clone(&control), config.api_key.clone());
+        let router = http::control_router(Arc::clone(&control), config.api_keys.clone());
         ports.spawn(http::serve(listener, router, stopped.clone()));
     }
     for (listener, services) in metrics_ports {
@@ -128,21 +134,41 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
 
     let signal = until_stopped(&control, &mut keepers, &mut hangup, &mut stops).await;
     canaries.inspect(|task| task.abort());
-    let drain = config.drain;
-    tracing::info!("{signal}: shutting down, clients have {} s", drain.as_secs_f64());
-    tokio::select! {
-        report = control.drain(drain) => {
-            let report = report.unwrap_or_default();
-            tracing::info!(closed = report.closed, cut = report.cut, "drained");
-        }
-        again = stops.next() => {
-            tracing::warn!("{again} again: ending at once");
-            return Ok(Ended::Cut(again.number()));
-        }
+    tracing::info!("{signal}: shutting down, clients have {} s", config.drain.as_secs_f64());
+    if let Some(again) = drain(&control, config.drain, &mut stops).await {
+        return Ok(Ended::Cut(again.number()));
     }
     let _ = stop.send(true);
     ports.join_all().await;
+    watch.abort();
+    // They end with the engine, whose shards have.
+    verifying.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
+}
+
+/// Lets clients take what they are owed, unless a second signal comes.
+async fn drain(control: &Control, time: Duration, stops: &mut Stops) -> Option<Stop> {
+    tokio::select! {
+        report = control.drain(time) => {
+            let report = report.unwrap_or_default();
+            tracing::info!(closed = report.closed, cut = report.cut, "drained");
+            None
+        }
+        again = stops.next() => {
+            tracing::warn!("{again} again: ending at once");
+            Some(again)
+        }
+    }
+}
+
+/// Follows the file of keys.
+async fn watch_keys(verifiers: Verifiers) {
+    let mut tick = interval(JWKS_INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        verifiers.reload();
+    }
 }
 
 /// Collects once a second, so that the shards' channels never fill, and keeps the certificates

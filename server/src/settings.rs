@@ -1,16 +1,19 @@
 //! Every setting, defined once: from this table come the command line, the keys of the TOML file,
 //! the environment variables, `check-config` and docs/SETTINGS.md.
 
+pub mod access;
 mod layers;
 pub mod value;
 
 use std::path::PathBuf;
 
-use uringcast_engine::{Correlation, KernelTls, limits};
+use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 
+use access::{Origin, Permission};
 pub use layers::{Layers, Problem, Problems, Source};
 use value::{Bytes, CertKey, Choice, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 
+use crate::auth::KeyLine;
 use crate::limits::{
     DEFAULT_CANARY_INTERVAL, DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT,
     MAX_PUBLISH_BODY,
@@ -221,6 +224,11 @@ settings! {
         api_key: Option<Secret> = None,
         /// File that holds the API key and nothing else.
         api_key_file: Option<PathBuf> = None,
+        /// Further keys, each with a name and the channels it may publish to (none: all): prefer a
+        /// file.
+        api_keys: Option<Vec<KeyLine>> = None,
+        /// File with such keys, one a line; instead of a key it may have `sha256:` and its hash.
+        api_keys_file: Option<PathBuf> = None,
         /// Let clients publish over their WebSocket without authentication.
         anonymous_publish: bool = false,
     }
@@ -242,6 +250,51 @@ settings! {
         correlation: Correlation = Correlation::Id,
         /// Replies a client may be owed before it is closed with 1008.
         max_outbox: Bytes<1024, { 16 << 20 }> = Bytes(limits::DEFAULT_OUTBOX),
+    }
+    "Limits of one client" {
+        /// Connections from one address (IPv6: one /64); one more is answered 429. 0 means no
+        /// limit: behind a proxy all clients have its address.
+        max_connections_per_address: Count<0, MAX_CONNECTIONS> = Count(0),
+        /// Subscriptions of one connection; one more is refused with LIMIT_EXCEEDED.
+        max_subscriptions: Count<1, { limits::MAX_SUBSCRIPTIONS }> =
+            Count(limits::MAX_SUBSCRIPTIONS),
+        /// Bytes a second taken from one connection, with a burst of 1.5 times that; above it is
+        /// not read for a while. 0 means no limit.
+        byte_rate: Bytes<0, GIB> = Bytes(0),
+        /// Channels one shard knows at most; one more is refused with LIMIT_EXCEEDED or BUSY.
+        shard_channels: Count<1, { limits::MAX_CHANNELS_PER_SHARD }> =
+            Count(limits::MAX_CHANNELS_PER_SHARD),
+    }
+    "Authentication" {
+        /// Whether clients must show a token (JWT); optional: they may, for what needs a
+        /// permission.
+        auth_enabled: AuthMode = AuthMode::Off,
+        /// Shared secret that tokens are signed with (HS256, HS384, HS512): prefer a file.
+        jwt_secret: Option<Secret> = None,
+        /// File that holds the shared secret and nothing else.
+        jwt_secret_file: Option<PathBuf> = None,
+        /// PEM file with the public key of the tokens' issuer (RS256, PS256, ES256, EdDSA).
+        jwt_public_key: Option<PathBuf> = None,
+        /// JWK Set with the issuer's keys; read again when it changes.
+        jwks_file: Option<PathBuf> = None,
+        /// Algorithms to accept, of those that the keys can have. Without it: all.
+        jwt_algorithms: Option<Vec<jsonwebtoken::Algorithm>> = None,
+        /// `iss` that tokens must have.
+        jwt_issuer: Option<Text> = None,
+        /// `aud` that tokens must have; without it a token with an `aud` is refused.
+        jwt_audience: Option<Text> = None,
+        /// Channels and the permission to subscribe to them, such as workflow:=workflow:read; the
+        /// longest pattern counts, and channels without one are open to all who are let in.
+        subscribe_permission: Option<Vec<Permission>> = None,
+        /// The same for publishing; channels without one need the permission publish.
+        publish_permission: Option<Vec<Permission>> = None,
+        /// Permissions that stand for all others.
+        admin_permission: Vec<Text> = vec![Text("admin".into())],
+        /// Origins whose pages may connect; browsers on others get 403, * lets all in. Without it
+        /// nobody is asked; clients that send no Origin are always let in.
+        allowed_origin: Option<Vec<Origin>> = None,
+        /// Threads that verify tokens.
+        auth_threads: Count<1, 64> = Count(1),
     }
     "Retention" {
         /// Messages each channel keeps for clients that fall behind or come back.

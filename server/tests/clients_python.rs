@@ -41,3 +41,11 @@ fn a_client_of_crackerjack_finds_what_its_documentation_says() {
     let test = "a_client_of_crackerjack_finds_what_its_documentation_says";
     run_client(test, "preset_client.py", &server);
 }
+
+#[test]
+fn tokens_made_by_pyjwt_open_what_they_should() {
+    let flags = "--auth-enabled true --jwt-secret an-old-oak-in-the-meadow-of-1849 \
+                  --subscribe-permission workflow:=workflow:read,pool:=pool:read";
+    let server = Server::start(flags);
+    run_client("tokens_made_by_pyjwt_open_what_they_should", "auth_client.py", &server);
+}

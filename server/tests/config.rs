@@ -132,13 +132,78 @@ fn publishing_beyond_loopback_needs_a_key() {
     let dir = tempfile::tempdir().unwrap();
     let key = file(dir.path(), "key", "0123456789abcdef\n");
     let config = resolve(&["--control-host=0.0.0.0", "--api-key-file", &key]).unwrap();
-    assert_eq!(config.api_key.unwrap().expose(), "0123456789abcdef");
+    let sole = config.api_keys.find(b"0123456789abcdef").expect("the file's key");
+    assert!(&*sole.name == "default" && sole.covers_all());
     let said = resolve(&["--api-key-file", &key, "--api-key=0123456789"]).unwrap_err();
     assert!(said.contains("contradicts api_key"), "{said}");
     let empty = file(dir.path(), "empty", "\n");
     assert!(resolve(&["--api-key-file", &empty]).unwrap_err().contains("its key is shorter"));
     let said = resolve(&["--api-key-file=/no/such/file"]).unwrap_err();
     assert!(said.contains("api_key_file = \"/no/such/file\": cannot be read"), "{said}");
+}
+
+#[test]
+fn authentication_without_a_key_is_refused() {
+    for mode in ["--auth-enabled=true", "--auth-enabled=optional"] {
+        let said = resolve(&[mode]).unwrap_err();
+        assert!(said.contains("has no key to verify tokens with"), "{said}");
+        assert!(said.contains("jwt_secret_file"), "{said}");
+    }
+    resolve(&["--auth-enabled=false"]).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    for (flag, text, words) in [
+        ("--jwt-public-key", "no key", "holds no public key in PEM form"),
+        ("--jwks-file", "{\"keys\": 7}", "is no JWK Set: line 1"),
+        ("--jwks-file", "{\"keys\": []}", "has no key that can verify"),
+        ("--jwt-secret-file", "short", "its key is shorter"),
+    ] {
+        let path = file(dir.path(), "key", text);
+        let said = resolve(&["--auth-enabled=true", flag, &path]).unwrap_err();
+        assert!(said.contains(words) && said.contains(&path), "{flag}: {said}");
+        assert!(!said.contains("no key to verify"), "one fault, told once: {said}");
+    }
+    let flags = ["--auth-enabled=true", "--jwt-secret=0123456789", "--jwt-algorithms=RS256"];
+    assert!(resolve(&flags).unwrap_err().contains("leaves jwt_secret unused"));
+}
+
+#[test]
+fn a_weak_token_secret_is_refused_beyond_loopback() {
+    let strong = "an-old-oak-in-the-meadow-of-1849";
+    for (secret, weak) in [
+        (strong, false),
+        ("dev-secret", true),
+        ("mahavishnu-dev-secret-change-in-production", true),
+        ("a-string-secret-at-least-256-bits-long", true),
+        ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", true),
+        (&strong[1..], true),
+    ] {
+        let given = format!("--jwt-secret={secret}");
+        let flags = ["--auth-enabled=true", given.as_str(), "--host=0.0.0.0"];
+        match resolve(&flags) {
+            Ok(_) => assert!(!weak, "{secret} must be refused"),
+            Err(said) => {
+                assert!(weak && said.contains("is a well-known secret, or shorter"), "{said}");
+                assert!(!said.contains(secret), "a secret was shown: {said}");
+            }
+        }
+        resolve(&flags[..2]).unwrap();
+    }
+}
+
+#[test]
+fn publishers_keys_are_told_apart_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = file(dir.path(), "keys", "# two\nci 0123456789 a:\nops 9876543210\n");
+    let keys = resolve(&["--api-keys-file", &lines, "--api-key=hunter2hunter2"]).unwrap().api_keys;
+    for (key, name) in [("0123456789", "ci"), ("9876543210", "ops"), ("hunter2hunter2", "default")]
+    {
+        assert_eq!(&*keys.find(key.as_bytes()).expect("known").name, name);
+    }
+    let said = resolve(&["--api-keys-file", &lines, "--api-keys=ci abcdefghij"]).unwrap_err();
+    assert!(said.contains("two keys named ci"), "{said}");
+    let bad = file(dir.path(), "bad", "ci 0123456789\n\nops short\n");
+    let said = resolve(&["--api-keys-file", &bad]).unwrap_err();
+    assert!(said.contains("line 3 is shorter") && !said.contains("0123456789"), "{said}");
 }
 
 #[test]

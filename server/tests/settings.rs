@@ -44,6 +44,11 @@ fn every_setting_can_be_given_in_all_three_places() {
             ("id|echo", _) => ("'echo'", "echo"),
             ("text|json", _) => ("'json'", "json"),
             ("error|warn|info|debug|trace", _) => ("'debug'", "debug"),
+            ("true|false|optional", _) => ("'optional'", "optional"),
+            ("PATTERN=PERMISSION", _) => ("'a:=b'", "a:=b"),
+            ("ORIGIN", _) => ("'https://a.example'", "https://a.example"),
+            ("'NAME KEY [PATTERN…]'", _) => ("'ci 0123456789'", "ci 0123456789"),
+            (hint, _) if hint.starts_with("HS256|") => ("'RS256'", "RS256"),
             _ => ("'something'", "something"),
         };
         let config = file(dir.path(), "one.toml", &format!("{} = {toml}", setting.name));

@@ -56,6 +56,7 @@ impl Hub {
     pub fn handle_tick(&mut self, now: Now) {
         self.clock.now = now.mono;
         self.pass_deadlines(now.mono);
+        self.pass_auth_deadlines(now);
         self.end_pauses(now.mono);
         self.go_on_draining(now);
         self.clock.tick = (self.clock.tick + 1) % ROUND;

@@ -25,6 +25,22 @@ pub(crate) enum CloseReason {
     MessageTooBig,
     /// No answer to a PING.
     KeepaliveTimeout,
+    /// No token in the `auth` request.
+    AuthMissing,
+    /// A bad or expired token.
+    AuthFailed,
+    /// Something else came before the token.
+    AuthRequired,
+    /// No token in time.
+    AuthTimeout,
+    /// What came before the token was no envelope.
+    AuthError,
+    /// Too much came behind the token before it was verified.
+    AuthBacklog,
+    /// Too many tokens wait for verification.
+    AuthOverload,
+    /// The token was good until now.
+    TokenExpired,
     /// Its TLS keys are used up, or cannot follow the peer's: with new ones it may come back.
     Keys,
 }
@@ -43,6 +59,14 @@ impl CloseReason {
             CloseReason::InvalidUtf8 => (1007, "Invalid UTF-8"),
             CloseReason::MessageTooBig => (1009, "Message too big"),
             CloseReason::KeepaliveTimeout => (1011, "keepalive ping timeout"),
+            CloseReason::AuthMissing | CloseReason::AuthFailed => (1008, "Authentication failed"),
+            CloseReason::AuthRequired | CloseReason::AuthTimeout => {
+                (1008, "Authentication required")
+            }
+            CloseReason::AuthError => (1008, "Authentication error"),
+            CloseReason::AuthBacklog => (1008, "Too many messages before authentication"),
+            CloseReason::AuthOverload => (1013, "Too many authentications"),
+            CloseReason::TokenExpired => (1008, "Token expired"),
             CloseReason::Keys => (1012, "New TLS keys are needed: reconnect"),
         }
     }
@@ -62,6 +86,14 @@ impl CloseReason {
             CloseReason::InvalidUtf8 => Close::InvalidUtf8,
             CloseReason::MessageTooBig => Close::MessageTooBig,
             CloseReason::KeepaliveTimeout => Close::KeepaliveTimeout,
+            CloseReason::AuthMissing
+            | CloseReason::AuthFailed
+            | CloseReason::AuthRequired
+            | CloseReason::AuthTimeout
+            | CloseReason::AuthError
+            | CloseReason::AuthBacklog => Close::Unauthenticated,
+            CloseReason::AuthOverload => Close::AuthOverload,
+            CloseReason::TokenExpired => Close::TokenExpired,
             CloseReason::Keys => Close::Keys,
         }
     }
@@ -79,6 +111,14 @@ impl CloseReason {
             CloseReason::InvalidUtf8 => Some(ConnectionError::InvalidUtf8),
             CloseReason::MessageTooBig => Some(ConnectionError::MessageTooBig),
             CloseReason::KeepaliveTimeout => Some(ConnectionError::Timeout),
+            CloseReason::AuthMissing | CloseReason::AuthTimeout => {
+                Some(ConnectionError::AuthMissing)
+            }
+            CloseReason::AuthFailed => Some(ConnectionError::AuthFailed),
+            CloseReason::AuthRequired => Some(ConnectionError::AuthRequired),
+            CloseReason::AuthError | CloseReason::AuthBacklog => Some(ConnectionError::AuthError),
+            CloseReason::AuthOverload => Some(ConnectionError::AuthOverload),
+            CloseReason::TokenExpired => Some(ConnectionError::TokenExpired),
         }
     }
 }

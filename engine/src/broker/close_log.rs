@@ -3,7 +3,7 @@
 use super::close::CloseReason;
 use super::connection::connection_id;
 use super::hub::Hub;
-use crate::limits::LAGGARD_BYTES_PER_SHARD;
+use crate::limits::{AUTH_BACKLOG, AUTH_TIMEOUT, LAGGARD_BYTES_PER_SHARD, VERIFICATIONS_PER_SHARD};
 use crate::types::ConnectionKey;
 
 /// A limit that was passed. Names are those of the settings, where there is one.
@@ -52,12 +52,24 @@ impl Hub {
             CloseReason::MaxConnections => {
                 ("max_connections", service.max_connections as u64, None)
             }
-            CloseReason::MessageTooBig => ("max_message_size", service.max_message as u64, None),
+            CloseReason::MessageTooBig => {
+                ("max_message_size", self.message_limit(key) as u64, None)
+            }
             CloseReason::KeepaliveTimeout => {
                 ("keepalive_interval", config.keepalive.as_secs(), None)
             }
+            CloseReason::AuthTimeout => ("AUTH_TIMEOUT", AUTH_TIMEOUT.as_secs(), None),
+            CloseReason::AuthBacklog => ("AUTH_BACKLOG", AUTH_BACKLOG as u64, None),
+            CloseReason::AuthOverload => {
+                ("VERIFICATIONS_PER_SHARD", VERIFICATIONS_PER_SHARD as u64, None)
+            }
             CloseReason::Peer(_)
             | CloseReason::Shutdown
+            | CloseReason::AuthMissing
+            | CloseReason::AuthFailed
+            | CloseReason::AuthRequired
+            | CloseReason::AuthError
+            | CloseReason::TokenExpired
             | CloseReason::Protocol(_)
             | CloseReason::InvalidUtf8
             | CloseReason::Keys => return None,

@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use uuid::Uuid;
 
+use super::auth::Auth;
 use super::close::Phase;
 use super::laggard::Laggard;
-use super::rate::Bucket;
+use super::rate::{Bucket, ByteBucket};
 use crate::limits::{CONNECTION_RECORD, SUBSCRIPTION_RECORD};
 use crate::types::{ConnectionKey, ServiceId, ShardId};
 use crate::wire::frame::Reader;
@@ -26,11 +27,13 @@ pub(crate) struct Connection {
     ip: [u8; 16],
     port: u16,
     pub(crate) rate: Bucket,
+    pub(crate) bytes: ByteBucket,
     /// Subscribe or unsubscribe under way; later ones wait for it.
     pub(crate) operation: u32,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) reader: Reader,
     pub(crate) laggard: Option<Box<Laggard>>,
+    pub(crate) auth: Option<Box<Auth>>,
 }
 
 const _: () = assert!(size_of::<Connection>() <= CONNECTION_RECORD);
@@ -46,6 +49,8 @@ pub(crate) struct Flags {
     pub(crate) paused: bool,
     /// A PING waits for anything to come.
     pub(crate) pinged: bool,
+    /// TLS is on.
+    pub(crate) secure: bool,
     /// It is no client.
     pub(crate) canary: bool,
 }

@@ -3,11 +3,22 @@
 use std::sync::Arc;
 
 use super::frame::Frame;
-use crate::types::{ChannelName, ConnectionKey, Epoch, Publication, Seq, ShardId};
+use crate::types::{ChannelName, ConnectionKey, Epoch, Publication, Seq, ServiceId, ShardId};
+use crate::wire::Secret;
 
 /// One thing the shell is to do, in the order given, after the turn's last flush.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// Have this token verified, and report `handle_authenticated` once. Bounded by
+    /// `limits::VERIFICATIONS_PER_SHARD`.
+    Authenticate {
+        /// Whose client it is.
+        service: ServiceId,
+        /// Who showed it.
+        key: ConnectionKey,
+        /// The token.
+        token: Secret,
+    },
     /// Stop receiving from this connection until `ResumeReceive`. What already arrived still comes.
     PauseReceive(ConnectionKey),
     /// Receive again.

@@ -6,6 +6,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `lifecycle` | admission, bytes in, closing, release |
+//! | `auth`, `permits` | who a client is, and what it may |
 //! | `session` | what a client may say and what it is answered |
 //! | `status` | requests answered with a channel's last event |
 //! | `feed` | session-buddy's own protocol |
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use super::auth::Gatekeeper;
 use super::batch::Batch;
 use super::bounds::Bounds;
 use super::channel::{Channel, Channels, Link, Remote, RemoteState};
@@ -32,12 +34,12 @@ use super::effect::{Effect, Notice, Request};
 use super::feed::Skills;
 use super::gate::Gate;
 use super::operation::Operation;
+use super::permits::Permits;
 use super::retention::Retained;
 use super::session::PendingPublish;
 use super::status::PendingStatus;
 use super::transmit::Reply;
-use crate::config::{Config, Service};
-use crate::limits::MAX_CHANNELS_PER_SHARD;
+use crate::config::{Access, Config, Service};
 use crate::telemetry::{Gauge, MessageType, Recorder};
 use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, ServiceId, ShardId};
 use crate::wire::encoder::Encoder;
@@ -50,6 +52,9 @@ pub struct Hub {
     /// Public so that the shell may record its own counts.
     pub recorder: Recorder,
     pub(super) config: Arc<Config>,
+    /// By service.
+    pub(super) permits: Vec<Permits>,
+    pub(super) gatekeeper: Gatekeeper,
     pub(super) bounds: Bounds,
     pub(super) shard: ShardId,
     pub(super) shards: usize,
@@ -127,6 +132,8 @@ impl Hub {
     ) -> Hub {
         Hub {
             recorder: Recorder::new(shard, config.services.len(), config.metrics),
+            permits: config.services.iter().map(|each| Permits::new(&each.access)).collect(),
+            gatekeeper: Gatekeeper::default(),
             bounds: Bounds::default(),
             shard,
             shards,
@@ -247,7 +254,7 @@ impl Hub {
             self.channels[index].used_at = now.mono;
             return Some(index);
         }
-        if self.channels.len() >= MAX_CHANNELS_PER_SHARD {
+        if self.channels.len() >= self.config.max_channels {
             return None;
         }
         let home = Hub::home_of(name, self.shards);
@@ -276,6 +283,11 @@ impl Hub {
     /// The settings a connection lives under.
     pub(super) fn service(&self, key: ConnectionKey) -> &Service {
         &self.config[self.connections[key.index].service]
+    }
+
+    /// Who may connect and do what, where a connection is.
+    pub(super) fn access(&self, key: ConnectionKey) -> &Access {
+        &self.service(key).access
     }
 
     /// The channel has something new for its live set or for other shards.

@@ -9,10 +9,11 @@ use super::close::{CloseReason, Phase};
 use super::connection::{Flags, NO_OPERATION};
 use super::effect::Effect;
 use super::hub::Hub;
-use super::rate::Bucket;
+use super::rate::{Bucket, ByteBucket};
 use crate::limits::{CLOSE_TIMEOUT, DRAIN_TICKS};
 use crate::telemetry::{Close, ConnectionError, Count};
 use crate::types::{ConnectionKey, Now, ServiceId, Time};
+use crate::wire::Secret;
 use crate::wire::frame::{self, Event, FrameError};
 
 /// How an HTTP upgrade ended, as the hub is told by [`Hub::admit`].
@@ -26,6 +27,8 @@ pub struct Admission {
     pub secure: bool,
     /// The server is full: close with 1013 right away.
     pub over_capacity: bool,
+    /// What the upgrade carried.
+    pub token: Option<Secret>,
     /// It is no client, but the engine's own.
     pub canary: bool,
     /// What is written before anything else: the response to the upgrade request, in one write
@@ -58,7 +61,7 @@ impl Hub {
     /// A connection was upgraded. `None` when the table is full: drop the socket.
     /// Over capacity it is admitted only to be closed with 1013.
     pub fn admit(&mut self, now: Now, admission: Admission) -> Option<ConnectionKey> {
-        let service = admission.service;
+        let Admission { service, peer, secure, over_capacity, token, canary, response } = admission;
         let Some(key) = self.connections.admit() else {
             self.recorder.connection_error(service, ConnectionError::Descriptors);
             return None;
@@ -66,32 +69,31 @@ impl Hub {
         let nonce = self.rng.u64(..);
         let connection = &mut self.connections[key.index];
         connection.service = service;
-        connection.set_peer(admission.peer);
+        connection.set_peer(peer);
         connection.nonce = nonce;
-        connection.flags = Flags { canary: admission.canary, ..Flags::default() };
+        connection.flags = Flags { canary, secure, ..Flags::default() };
         connection.operation = NO_OPERATION;
         connection.rate = Bucket::full(self.config[service].message_rate, now.mono);
+        let byte_rate = self.config[service].access.byte_rate;
+        connection.bytes = ByteBucket::full(byte_rate, now.mono);
         self.gate.open(key.index);
         if key.index as usize >= self.last_rx.len() {
             self.last_rx.resize(key.index as usize + 1, 0);
         }
         self.last_rx[key.index as usize] = now.mono.seconds();
-        if !admission.canary {
+        if !canary {
             self.recorder.connected(service);
             self.open[service.index()] += 1;
         }
-        if !admission.response.is_empty() {
-            self.reply(key, admission.response, false);
+        if !response.is_empty() {
+            self.reply(key, response, false);
         }
-        if admission.over_capacity {
+        if over_capacity {
             self.close(now.mono, key, CloseReason::MaxConnections);
         } else if self.drain != DrainState::No {
             self.close(now.mono, key, CloseReason::Shutdown);
         } else {
-            self.welcome(now, key, admission.secure);
-            if admission.canary {
-                self.subscribe_canary(now, key);
-            }
+            self.begin_session(now, key, token);
         }
         Some(key)
     }
@@ -104,10 +106,12 @@ impl Hub {
         }
         self.last_rx[key.index as usize] = now.mono.seconds();
         connection.flags.pinged = false;
+        self.limit_bytes(now.mono, key, bytes.len());
+        let limit = self.message_limit(key);
+        let connection = &mut self.connections[key.index];
         // The reader lends out events while the rest of the hub handles them.
         let mut reader = std::mem::take(&mut connection.reader);
-        let max_message = self.config[connection.service].max_message;
-        let mut decoding = reader.decode(bytes, max_message);
+        let mut decoding = reader.decode(bytes, limit);
         let fault = loop {
             match decoding.next() {
                 Ok(Some(event)) => self.handle_event(now, key, &event),
@@ -218,6 +222,7 @@ impl Hub {
             self.log_close(key, reason);
         }
         self.leave_all(now, key);
+        self.forget_identity(key.index);
         let (code, text) = reason.frame();
         let mut close = Vec::new();
         frame::close(code, text, &mut close);
@@ -275,6 +280,7 @@ impl Hub {
             return;
         }
         self.leave_all(self.clock.now, key);
+        self.forget_identity(key.index);
         self.drop_laggard(key);
         self.gate.shut(key.index);
         self.connections[key.index].become_phase(Phase::Ending);
@@ -305,11 +311,28 @@ impl Hub {
 
     /// Stops receiving from a connection for a while.
     pub(super) fn pause(&mut self, until: Time, key: ConnectionKey) {
-        let connection = &mut self.connections[key.index];
-        if !connection.flags.paused {
-            connection.flags.paused = true;
+        if self.hold(key) {
             self.clock.resume_at(until, key);
+        }
+    }
+
+    /// Stops receiving from a connection until `resume`. Returns whether it was received from.
+    pub(super) fn hold(&mut self, key: ConnectionKey) -> bool {
+        let flags = &mut self.connections[key.index].flags;
+        let held = std::mem::replace(&mut flags.paused, true);
+        if !held {
             self.effects.push_back(Effect::PauseReceive(key));
+        }
+        !held
+    }
+
+    /// Counts inbound bytes; over the rate the client is not read until they are paid for.
+    fn limit_bytes(&mut self, now: Time, key: ConnectionKey, bytes: usize) {
+        let rate = self.access(key).byte_rate;
+        let owed = self.connections[key.index].bytes.take(rate, bytes, now);
+        if let Some(wait) = owed {
+            self.recorder.count(Count::BytePauses, 1);
+            self.pause(now + wait, key);
         }
     }
 

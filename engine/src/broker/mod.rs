@@ -1,5 +1,6 @@
 //! One shard's state and every decision about it, without I/O (invariant 8): see [`hub::Hub`].
 
+mod auth;
 mod batch;
 mod bounds;
 mod catch_up;
@@ -20,6 +21,7 @@ mod live_set;
 mod log;
 mod operation;
 pub mod outlet;
+mod permits;
 mod rate;
 mod remote;
 mod retention;

@@ -7,7 +7,7 @@ use super::close::Phase;
 use super::connection::{NO_OPERATION, Subscription};
 use super::hub::Hub;
 use super::live_set::Moved;
-use crate::limits::{MAX_SUBSCRIPTIONS, MAX_WAITING_OPERATIONS};
+use crate::limits::MAX_WAITING_OPERATIONS;
 use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, Time};
 use crate::wire::reply::{ErrorCode, NotRecovered};
 
@@ -87,11 +87,15 @@ impl Hub {
             return self.continue_with(now, key, later);
         };
         let mut channels = Vec::with_capacity(order.names.len());
-        let have = self.connections[key.index].subscriptions.as_slice().len();
+        let mut have = self.connections[key.index].subscriptions.as_slice().len();
         for name in std::mem::take(&mut order.names) {
-            let room = have + channels.len() < MAX_SUBSCRIPTIONS;
-            match self.channel(now, &name).filter(|_| room) {
-                Some(index) => {
+            if !self.may_subscribe(key, name.as_str()) {
+                order.failed.push((name.as_str().to_owned(), ErrorCode::Forbidden));
+                continue;
+            }
+            match self.room_for(now, key, &name, have) {
+                Some((index, new)) => {
+                    have += usize::from(new);
                     self.channels[index].holds += 1;
                     channels.push(index);
                     order.names.push(name);
@@ -116,6 +120,23 @@ impl Hub {
         if waiting == 0 {
             self.complete(now, number);
         }
+    }
+
+    /// The channel, and whether the connection does not have it yet; `None` without room for it.
+    fn room_for(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        name: &ChannelName,
+        have: usize,
+    ) -> Option<(u32, bool)> {
+        let subscriptions = &self.connections[key.index].subscriptions;
+        let old = |index: &u32| subscriptions.get(*index).is_some();
+        if let Some(index) = self.channels.find(name).filter(old) {
+            return Some((index, false));
+        }
+        let room = have < self.access(key).max_subscriptions;
+        room.then(|| self.channel(now, name)).flatten().map(|index| (index, true))
     }
 
     fn wait_for(&mut self, index: u32, operation: u32) {

@@ -1,5 +1,8 @@
-//! Token bucket of a connection's inbound messages.
+//! Token buckets of a connection: inbound messages, and inbound bytes.
 
+use std::time::Duration;
+
+use crate::limits::MIN_BYTE_BURST;
 use crate::types::Time;
 
 /// Thousandths of a message left, as of a moment.
@@ -43,6 +46,43 @@ fn burst(rate: u32) -> u32 {
     rate.saturating_mul(MESSAGE + MESSAGE / 2).max(MESSAGE)
 }
 
+/// Bytes left, as of a moment; negative when more has come than was allowed, which is paid for by
+/// waiting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ByteBucket {
+    left: i32,
+    at_ms: u32,
+}
+
+impl ByteBucket {
+    /// A full bucket: one and a half seconds' worth of `rate` bytes a second.
+    pub(crate) fn full(rate: u32, now: Time) -> ByteBucket {
+        ByteBucket { left: byte_burst(rate), at_ms: millis(now) }
+    }
+
+    /// Takes `bytes` out, and says how long nothing more should be, if so.
+    pub(crate) fn take(&mut self, rate: u32, bytes: usize, now: Time) -> Option<Duration> {
+        if rate == 0 {
+            return None;
+        }
+        let now = millis(now);
+        let passed = i64::from(now.wrapping_sub(self.at_ms));
+        // Whole milliseconds are counted once: the bytes of a started one are not lost, as long as
+        // the rate is a byte a millisecond or more.
+        let gained = i64::from(self.left) + passed * i64::from(rate) / 1_000;
+        let left = gained.min(byte_burst(rate).into()) - bytes.min(i32::MAX as usize) as i64;
+        self.left = left.max(i32::MIN.into()) as i32;
+        self.at_ms = now;
+        let owed = u64::try_from(-left).ok().filter(|owed| *owed > 0)?;
+        Some(Duration::from_millis((owed * 1_000).div_ceil(rate.into())))
+    }
+}
+
+fn byte_burst(rate: u32) -> i32 {
+    let burst = u64::from(rate) * 3 / 2;
+    burst.clamp(MIN_BYTE_BURST.into(), i32::MAX as u64) as i32
+}
+
 fn millis(time: Time) -> u32 {
     // Wraps after 49 days; only differences are used.
     (time.0 / 1_000_000) as u32
@@ -71,5 +111,18 @@ mod tests {
     fn no_rate_is_no_limit() {
         let mut bucket = Bucket::full(0, at(0));
         assert!((0..10_000).all(|_| bucket.take(0, at(0)).is_ok()));
+    }
+
+    #[test]
+    fn bytes_over_the_rate_are_paid_for_by_waiting() {
+        let mut bucket = ByteBucket::full(100_000, at(0));
+        assert_eq!(bucket.take(100_000, 150_000, at(0)), None);
+        assert_eq!(bucket.take(100_000, 50_000, at(0)), Some(Duration::from_millis(500)));
+        assert_eq!(bucket.take(100_000, 0, at(499)), Some(Duration::from_millis(1)));
+        assert_eq!(bucket.take(100_000, 0, at(500)), None);
+        let full = (0..).take_while(|_| bucket.take(100_000, 1_000, at(60_000)).is_none()).count();
+        assert_eq!(full, 150, "no more than the burst is saved up");
+        assert_eq!(ByteBucket::full(1_000, at(0)).take(1_000, 65_536, at(0)), None);
+        assert_eq!(ByteBucket::default().take(0, usize::MAX, at(0)), None);
     }
 }

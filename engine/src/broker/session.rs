@@ -27,7 +27,7 @@ pub(super) type Message<'a> = Result<&'a str, &'a [u8]>;
 
 impl Hub {
     /// The first message of a connection.
-    pub(super) fn welcome(&mut self, now: Now, key: ConnectionKey, secure: bool) {
+    pub(super) fn welcome(&mut self, now: Now, key: ConnectionKey, authenticated: bool) {
         let config = self.config.clone();
         let service = &config[self.connections[key.index].service];
         match service.protocol {
@@ -35,13 +35,14 @@ impl Hub {
             Protocol::Metrics => return self.feed_welcome(now, key),
             Protocol::Echo => return,
         }
-        let nonce = self.connections[key.index].nonce;
+        let connection = &self.connections[key.index];
+        let (nonce, secure) = (connection.nonce, connection.flags.secure);
         let id = connection_id(self.shard, key, nonce).to_string();
         let welcome = Welcome {
             connection_id: &id,
             server: &service.name,
             message: &service.welcome,
-            authenticated: false,
+            authenticated,
             secure,
             extra: &service.welcome_extra,
         };
@@ -70,6 +71,9 @@ impl Hub {
             Protocol::Envelope => {}
             Protocol::Metrics => return self.feed_message(now, key, message),
             Protocol::Echo => return self.echo(key, message),
+        }
+        if !self.let_in(now, key, message) {
+            return;
         }
         let parsed = match message {
             Ok(text) => Inbound::parse(text),
@@ -141,10 +145,7 @@ impl Hub {
                 self.encoder.pong(stamp, correlation, &mut out);
                 self.answer(key, MessageType::Pong, out);
             }
-            Request::Auth { .. } => {
-                let text = "Unknown request event: auth";
-                self.refuse(now, key, correlation, ErrorCode::UnknownRequest, text);
-            }
+            Request::Auth { token } => self.show_token(now, key, correlation, token),
             Request::Ignored => {}
         }
     }
@@ -168,7 +169,7 @@ impl Hub {
         mut publication: Publication,
     ) {
         publication.channel = publication.channel.at(self.connections[key.index].service);
-        if !self.service(key).anonymous_publish {
+        if !self.may_publish(key, publication.channel.as_str()) {
             let text = format!("Not authorized to publish to {}", publication.channel);
             return self.refuse(now, key, correlation, ErrorCode::Forbidden, &text);
         }
@@ -248,8 +249,16 @@ impl Hub {
         let stamp = self.stamp(now);
         let correlation = order.correlation.as_deref();
         let (Some(channel), Some(joined)) = (order.names.first(), joined.first()) else {
-            let text = "The server has no room for another subscription";
-            return self.refuse(now, key, correlation, ErrorCode::LimitExceeded, text);
+            let (text, code) = match order.failed.first() {
+                Some((name, code @ ErrorCode::Forbidden)) => {
+                    (format!("Not authorized to subscribe to {name}"), *code)
+                }
+                _ => {
+                    let text = "The server has no room for another subscription";
+                    (text.into(), ErrorCode::LimitExceeded)
+                }
+            };
+            return self.refuse(now, key, correlation, code, &text);
         };
         let Joined { epoch, seq, recovery, .. } = *joined;
         let subscribed = Subscribed { channel, seq, epoch, recovery };
@@ -277,6 +286,9 @@ impl Hub {
     fn confirm_list(&mut self, now: Now, key: ConnectionKey, order: &Order) {
         let stamp = self.stamp(now);
         let correlation = order.correlation.as_deref();
+        for error in order.failed.iter().filter_map(|(_, code)| code.counted_as()) {
+            self.recorder.message_error(self.connections[key.index].service, error);
+        }
         let subscribed = matches!(order.action, Action::Subscribe { .. });
         let listed = Listed { subscribed, channels: &order.names, failed: &order.failed };
         let mut out = Vec::new();
@@ -300,6 +312,20 @@ impl Hub {
         let mut out = Vec::new();
         self.encoder.refusal(stamp, correlation, code, text, &mut out);
         self.answer(key, MessageType::Error, out);
+    }
+
+    /// Confirms a token.
+    pub(super) fn authenticated(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        user: &str,
+    ) {
+        let stamp = self.stamp(now);
+        let mut out = Vec::new();
+        self.encoder.authenticated(stamp, correlation, user, &mut out);
+        self.answer(key, MessageType::Response, out);
     }
 
     pub(super) fn answer(&mut self, key: ConnectionKey, kind: MessageType, frame: Vec<u8>) {

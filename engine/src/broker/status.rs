@@ -59,7 +59,11 @@ impl Hub {
             self.refuse(now, key, correlation, ErrorCode::InvalidRequest, &text);
             return true;
         };
-        // Who may not subscribe to the channel may not ask about it: permissions go here.
+        if !self.may_subscribe(key, channel.as_str()) {
+            let text = format!("Not authorized to subscribe to {channel}");
+            self.refuse(now, key, correlation, ErrorCode::Forbidden, &text);
+            return true;
+        }
         let correlation = correlation.map(Into::into);
         let pending = PendingStatus { key, correlation, request: place, id: (*id).into() };
         self.ask_home(now, channel, pending);

@@ -22,7 +22,7 @@ impl Control {
         self.stage.drain();
         let tell = |mailbox: &Mailbox<Command>| {
             let (reply, report) = oneshot::channel();
-            mailbox.send_last(Command::Drain { deadline, reply });
+            mailbox.send_owed(Command::Drain { deadline, reply });
             report
         };
         let reports: Vec<_> = self.mailboxes.iter().map(tell).collect();

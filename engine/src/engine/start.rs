@@ -12,7 +12,7 @@ use super::control::Control;
 use super::wiring::{Plan, Wiring};
 use super::{Engine, StartError, kernel_tls, listen, machine};
 use crate::config::{Config, Service};
-use crate::limits::{MAX_SERVICES, MAX_SHARDS};
+use crate::limits::{MAX_PERMISSIONS, MAX_SERVICES, MAX_SHARDS};
 use crate::shard::Seat;
 use crate::sync::abort;
 
@@ -38,7 +38,8 @@ pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError>
     let (ready, readies) = bounded(2 * shards);
     let cores = machine::assign(&cores, shards);
     let plan = Plan { config, kernel, cores, slots, listeners: listening.listeners, ready };
-    let Wiring { seats, control, heartbeats, snapshots, twins, started } = Wiring::new(plan)?;
+    let Wiring { seats, control, heartbeats, snapshots, twins, questions, started } =
+        Wiring::new(plan)?;
     let mut engine = Engine {
         names,
         addresses: listening.addresses,
@@ -46,6 +47,7 @@ pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError>
         heartbeats,
         snapshots,
         twins,
+        questions,
         started,
         threads: Vec::with_capacity(shards),
     };
@@ -77,6 +79,7 @@ fn check(config: &Config, cores: usize) -> Result<usize, StartError> {
         return refuse(format!("shards is {shards}: choose 1 to {MAX_SHARDS}"));
     }
     for (name, value) in [
+        ("max_channels", config.max_channels),
         ("max_outbox", config.max_outbox),
         ("retention.frames", config.retention.frames),
         ("retention.bytes", config.retention.bytes),
@@ -101,9 +104,19 @@ fn check_service(service: &Service) -> Result<(), StartError> {
             "listen of {name} is empty: name at least one address, such as 127.0.0.1:8690"
         ));
     }
-    for (setting, value) in
-        [("max_connections", service.max_connections), ("max_message", service.max_message)]
-    {
+    let access = &service.access;
+    let permissions = access.permissions().len();
+    if permissions > MAX_PERMISSIONS {
+        return refuse(format!(
+            "access of {name} has {permissions} permissions, `publish` included: name \
+             {MAX_PERMISSIONS} at most"
+        ));
+    }
+    for (setting, value) in [
+        ("max_connections", service.max_connections),
+        ("max_message", service.max_message),
+        ("access.max_subscriptions", access.max_subscriptions),
+    ] {
         if value == 0 {
             return refuse(format!("{setting} of {name} is 0: set it to 1 or more"));
         }

@@ -13,10 +13,11 @@ use super::start::Ready;
 use crate::broker::effect::{Notice, Request};
 use crate::config::{Config, Service};
 use crate::limits::{
-    FANOUT_LANE, LANE_CREDITS, MAILBOX_MESSAGES, PUBLISH_LANE, SNAPSHOTS_WAITING, per_lane,
+    FANOUT_LANE, LANE_CREDITS, MAILBOX_MESSAGES, PUBLISH_LANE, SNAPSHOTS_WAITING,
+    VERIFICATIONS_PER_SHARD, per_lane,
 };
-use crate::shard::{Kernel, Peer, Seat};
-use crate::sync::{Bell, Heartbeat, Lane, Quota, Stage, mailbox};
+use crate::shard::{Kernel, Peer, Question, Seat};
+use crate::sync::{Bell, Heartbeat, Lane, Lodgings, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
 use crate::types::{ServiceId, ShardId};
 
@@ -37,6 +38,7 @@ pub(super) struct Wiring {
     pub heartbeats: Vec<Arc<Heartbeat>>,
     pub snapshots: Receiver<Box<Snapshot>>,
     pub twins: Vec<Sender<Box<Snapshot>>>,
+    pub questions: Receiver<Question>,
     pub started: Instant,
 }
 
@@ -46,9 +48,15 @@ impl Wiring {
         let mesh = Mesh::new(shards)?;
         let (mut mailboxes, mut heartbeats, mut twins) = (vec![], vec![], vec![]);
         let (snapshots_out, snapshots) = bounded(SNAPSHOTS_WAITING * shards);
+        let (ask, questions) = bounded(VERIFICATIONS_PER_SHARD * shards);
         let config = Arc::new(plan.config);
         let quota = |service: &Service| Quota::new(service.max_connections);
         let quotas: Arc<[Quota]> = config.services.iter().map(quota).collect();
+        let lodging = |service: &Service| {
+            let most = service.access.max_per_address;
+            (most > 0).then(|| Arc::new(Lodgings::new(most)))
+        };
+        let lodgings: Arc<[_]> = config.services.iter().map(lodging).collect();
         let started = Instant::now();
         let mut seats = Vec::with_capacity(shards);
         for (shard, (listeners, core)) in plan.listeners.into_iter().zip(plan.cores).enumerate() {
@@ -69,6 +77,8 @@ impl Wiring {
                 mailbox: receiver,
                 peers: (0..shards).map(|other| mesh.peer(shard, other)).collect(),
                 quotas: Arc::clone(&quotas),
+                lodgings: Arc::clone(&lodgings),
+                ask: ask.clone(),
                 started,
                 snapshots: snapshots_out.clone(),
                 twins: twins_in,
@@ -77,7 +87,7 @@ impl Wiring {
             });
         }
         let control = Arc::new(Control { stage: Stage::new(), mailboxes });
-        Ok(Wiring { seats, control, heartbeats, snapshots, twins, started })
+        Ok(Wiring { seats, control, heartbeats, snapshots, twins, questions, started })
     }
 }
 

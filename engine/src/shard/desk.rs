@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -15,11 +15,12 @@ use super::governor::Governor;
 use super::kernel::Kernel;
 use super::secure::Secure;
 use super::wake::Wake;
-use crate::config::CanaryKey;
+use crate::config::Config;
 use crate::limits::MAX_HANDSHAKES;
-use crate::sync::Quota;
+use crate::sync::{Lodging, Lodgings, Quota};
 use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
 use crate::types::ServiceId;
+use crate::wire::Secret;
 
 /// A connection whose upgrade is done and that waits to be put on the ring.
 pub(super) struct Arrival {
@@ -36,6 +37,10 @@ pub(super) struct Arrival {
     pub ended: bool,
     /// Its place among the service's connections; `None` when the server is full.
     pub place: Option<Place>,
+    /// Its place among those of its address, where these are limited.
+    pub lodging: Option<Lodging>,
+    /// What the upgrade carried.
+    pub token: Option<Secret>,
     /// It is no client.
     pub canary: bool,
     /// Ends with the handover.
@@ -66,12 +71,21 @@ impl Drop for Place {
     }
 }
 
+/// What decides who gets in.
+pub(super) struct Doors {
+    pub config: Arc<Config>,
+    /// Places by service.
+    pub quotas: Arc<[Quota]>,
+    /// Connections by service and address, where these are limited.
+    pub lodgings: Arc<[Option<Arc<Lodgings>>]>,
+}
+
 /// Shared by one shard's accept and greet tasks and its turn.
 pub(super) struct Desk {
     wake: Rc<Wake>,
     /// Of the time for handshakes.
     pub governor: Governor,
-    quotas: Arc<[Quota]>,
+    doors: Doors,
     arrivals: RefCell<VecDeque<Arrival>>,
     /// Accept tasks that have not ended.
     acceptors: Cell<usize>,
@@ -85,7 +99,6 @@ pub(super) struct Desk {
     /// By service.
     errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
-    canary: Option<CanaryKey>,
     /// The kernel's TLS, if connections are to be handed to it,
     pub kernel: Option<Kernel>,
     /// and how many it could not be given.
@@ -94,17 +107,13 @@ pub(super) struct Desk {
 
 impl Desk {
     /// A desk without visitors, whose arrivals set `wake`.
-    pub(super) fn new(
-        wake: Rc<Wake>,
-        quotas: Arc<[Quota]>,
-        canary: Option<CanaryKey>,
-        kernel: Option<Kernel>,
-    ) -> Desk {
+    pub(super) fn new(wake: Rc<Wake>, doors: Doors, kernel: Option<Kernel>) -> Desk {
+        let services = doors.config.services.len();
         Desk {
             governor: Governor::new(Rc::clone(&wake)),
             wake,
-            errors: RefCell::new(vec![[0; ConnectionError::COUNT]; quotas.len()]),
-            quotas,
+            errors: RefCell::new(vec![[0; ConnectionError::COUNT]; services]),
+            doors,
             arrivals: RefCell::default(),
             acceptors: Cell::new(0),
             handshakes: Cell::new(0),
@@ -112,7 +121,6 @@ impl Desk {
             accepted: Cell::new(0),
             shaken: Default::default(),
             closed: Cell::new(false),
-            canary,
             kernel,
             fallbacks: Cell::new(0),
         }
@@ -150,7 +158,7 @@ impl Desk {
 
     /// Whether whoever upgrades at this path is a canary.
     pub(super) fn is_canary(&self, path: &str) -> bool {
-        self.canary.is_some_and(|key| key.opens(path))
+        self.doors.config.canary.is_some_and(|key| key.opens(path))
     }
 
     /// A TLS handshake is complete.
@@ -161,7 +169,24 @@ impl Desk {
 
     /// A place for one more connection of the service.
     pub(super) fn place(&self, service: ServiceId) -> Option<Place> {
-        Place::take(&self.quotas, service)
+        Place::take(&self.doors.quotas, service)
+    }
+
+    /// A place for one more connection of an address; an error when it has too many.
+    pub(super) fn lodging(
+        &self,
+        service: ServiceId,
+        address: IpAddr,
+    ) -> Result<Option<Lodging>, ()> {
+        match &self.doors.lodgings[service.index()] {
+            Some(lodgings) => lodgings.take(address).map(Some).ok_or(()),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a page of this origin may connect.
+    pub(super) fn admits_origin(&self, service: ServiceId, origin: Option<&str>) -> bool {
+        self.doors.config[service].access.admits_origin(origin)
     }
 
     /// Something went wrong before the broker heard of the connection.

@@ -16,10 +16,12 @@ use super::ring::{Sealed, ktls};
 use super::secure::Secure;
 use super::tls::{TlsFault, TlsSession};
 use crate::limits::{CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER};
+use crate::sync::Lodging;
 use crate::telemetry::ConnectionError;
+use crate::wire::Secret;
 use crate::wire::hello;
 use crate::wire::proxy::{self, Header};
-use crate::wire::upgrade::{self, Upgrade};
+use crate::wire::upgrade::{self, Refusal as Refused, Upgrade};
 
 /// Why a connection did not get as far as the broker.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +38,8 @@ enum Refusal {
     Late,
     #[error("a trusted proxy did not begin with a PROXY header")]
     Proxy,
-    #[error("the request was refused: {0}")]
-    Upgrade(&'static str),
+    #[error("the request was refused: {}", .0.reason())]
+    Upgrade(Refused),
 }
 
 impl Refusal {
@@ -47,6 +49,8 @@ impl Refusal {
             Refusal::Io(_) | Refusal::Left => Some(ConnectionError::Reset),
             Refusal::Late => Some(ConnectionError::Timeout),
             Refusal::Proxy => Some(ConnectionError::ProxyHeader),
+            Refusal::Upgrade(Refused::Unlisted) => Some(ConnectionError::Origin),
+            Refusal::Upgrade(Refused::TooMany) => Some(ConnectionError::MaxPerAddress),
             Refusal::Upgrade(_) => Some(ConnectionError::Upgrade),
             // So do load balancers that look whether the port is open.
             Refusal::Silent => None,
@@ -92,7 +96,7 @@ pub(super) async fn greet(
     let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, host)).await;
     let peer = line.peer;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
-        Ok(Answer::Upgraded { response, place, canary }) => {
+        Ok(Answer::Upgraded { response, place, lodging, token, canary }) => {
             let Line { stream, tls, kernel, plain: leftover, ended, .. } = line;
             let secure = kernel.map(Secure::from).or(tls.map(Secure::from)).unwrap_or_default();
             return desk.arrive(Arrival {
@@ -104,6 +108,8 @@ pub(super) async fn greet(
                 secure,
                 ended,
                 place,
+                lodging,
+                token,
                 canary,
                 handshake,
             });
@@ -124,8 +130,16 @@ pub(super) async fn greet(
 
 /// What the request was answered with.
 enum Answer {
-    /// An upgrade: the response that the broker is to write, and a place unless the server is full.
-    Upgraded { response: Vec<u8>, place: Option<Place>, canary: bool },
+    /// An upgrade.
+    Upgraded {
+        /// That the broker is to write.
+        response: Vec<u8>,
+        /// Unless the server is full.
+        place: Option<Place>,
+        lodging: Option<Lodging>,
+        token: Option<Secret>,
+        canary: bool,
+    },
     /// The state of our health, which is no fault.
     Health,
 }
@@ -147,6 +161,15 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
                     line.peer = proxy::client(line.peer, forwarded, &host.proxies);
                 }
                 let canary = desk.is_canary(&accepted.path);
+                let admits = desk.admits_origin(host.service, accepted.origin.as_deref());
+                if !canary && !admits {
+                    return line.refuse(Refused::Unlisted).await;
+                }
+                let address = line.peer.ip();
+                let lodging = if canary { Ok(None) } else { desk.lodging(host.service, address) };
+                let Ok(lodging) = lodging else {
+                    return line.refuse(Refused::TooMany).await;
+                };
                 let place = if canary { None } else { desk.place(host.service) };
                 line.plain.drain(..accepted.consumed);
                 if line.tls.is_some()
@@ -155,14 +178,12 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
                 {
                     desk.fell_back();
                 }
-                return Ok(Answer::Upgraded { response: accepted.response, place, canary });
+                let (response, token) = (accepted.response, accepted.token);
+                return Ok(Answer::Upgraded { response, place, lodging, token, canary });
             }
             Upgrade::Answer { response, refusal } => {
                 line.answer(response).await?;
-                return match refusal {
-                    None => Ok(Answer::Health),
-                    Some(refusal) => Err(Refusal::Upgrade(refusal.reason())),
-                };
+                return refusal.map_or(Ok(Answer::Health), |why| Err(Refusal::Upgrade(why)));
             }
         }
     }
@@ -317,6 +338,12 @@ impl Line {
         };
         self.stream.write_all(bytes).await.0?;
         Ok(())
+    }
+
+    /// Answers a request that HTTP has no objection to, but we have.
+    async fn refuse(&mut self, why: Refused) -> Result<Answer, Refusal> {
+        self.answer(why.response()).await?;
+        Err(Refusal::Upgrade(why))
     }
 
     /// Writes a final response.

@@ -45,7 +45,7 @@ use monoio::{IoUringDriver, RuntimeBuilder};
 
 pub use door::RingOutlet;
 pub(crate) use kernel::Kernel;
-pub(crate) use seat::{Command, Peer, Seat};
+pub(crate) use seat::{Command, Peer, Question, Seat};
 
 use crate::broker::hub::Hub;
 use crate::engine::StartError;
@@ -53,7 +53,7 @@ use crate::limits::{RING_ENTRIES, TICK};
 use crate::sync::Bell;
 use accept::{Host, accept};
 use deliver::Delivery;
-use desk::Desk;
+use desk::{Desk, Doors};
 use drain::Drain;
 use lanes::Neighbours;
 use receive::Slots;
@@ -106,12 +106,12 @@ pub(crate) fn run(seat: Seat) {
 
 /// Makes everything a shard runs on, and starts the tasks that wake its turn.
 fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
-    let Seat { id, config, kernel, slots, bell, quotas, started, .. } = seat;
+    let Seat { id, config, kernel, slots, bell, quotas, lodgings, started, .. } = seat;
     let tls = config.services.iter().any(|service| service.tls.is_some());
     let ring = Ring::new(slots, tls)?;
     let wake = Rc::new(Wake::default());
-    let desk = Desk::new(Rc::clone(&wake), Arc::clone(&quotas), config.canary, kernel);
-    let desk = Rc::new(desk);
+    let doors = Doors { config: Arc::clone(&config), quotas: Arc::clone(&quotas), lodgings };
+    let desk = Rc::new(Desk::new(Rc::clone(&wake), doors, kernel));
     let tick = Rc::new(Cell::new(false));
 
     monoio::spawn(watch_ring(pollable(ring.event()?)?, ring.event()?.into(), Rc::clone(&wake)));
@@ -134,6 +134,7 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
     let hub = Hub::new(Arc::clone(&config), id, seat.peers.len(), slots, seed);
     let sessions = if tls { slots } else { 0 };
     let turn = Turn {
+        id,
         hub,
         delivery: Delivery::new(ring, sessions, started),
         slots: Slots::new(slots),
@@ -147,6 +148,8 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
         reporter: Reporter::new(seat.snapshots, seat.twins),
         heartbeat: seat.heartbeat,
         quotas,
+        lodgings: Vec::new(),
+        ask: seat.ask,
         started,
         drain: Drain::new(listeners),
     };

@@ -11,9 +11,10 @@ use crate::broker::effect::{Notice, Request};
 use crate::broker::hub::ChannelEntry;
 use crate::config::Config;
 use crate::engine::{DrainReport, Lost};
-use crate::sync::{Bell, Heartbeat, Lane, MailboxReceiver, Quota};
+use crate::sync::{Bell, Heartbeat, Lane, Lodgings, MailboxReceiver, Quota};
 use crate::telemetry::Snapshot;
-use crate::types::{ChannelName, Publication, Seq, ServiceId, ShardId};
+use crate::types::{ChannelName, ConnectionKey, Publication, Seq, ServiceId, ShardId, Verdict};
+use crate::wire::Secret;
 
 /// What the control plane may ask of a shard, through its mailbox.
 pub(crate) enum Command {
@@ -28,8 +29,19 @@ pub(crate) enum Command {
     },
     /// Count local subscribers: `Hub::subscribers`.
     Count { names: Arc<[ChannelName]>, reply: oneshot::Sender<Vec<u64>> },
+    /// What became of a token: `Hub::handle_authenticated`.
+    Authenticated { key: ConnectionKey, verdict: Verdict },
     /// Stop accepting, close everybody, answer when all are gone or `deadline` is over, and end.
     Drain { deadline: Instant, reply: oneshot::Sender<DrainReport> },
+}
+
+/// A token to be verified outside the shards.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub shard: ShardId,
+    pub service: ServiceId,
+    pub key: ConnectionKey,
+    pub token: Secret,
 }
 
 /// The lanes between this shard and one other.
@@ -60,6 +72,10 @@ pub(crate) struct Seat {
     pub peers: Vec<Option<Peer>>,
     /// Open connections on all shards, by service.
     pub quotas: Arc<[Quota]>,
+    /// Connections by service and address, where these are limited.
+    pub lodgings: Arc<[Option<Arc<Lodgings>>]>,
+    /// Tokens out; answered through the mailbox.
+    pub ask: Sender<Question>,
     /// When the engine started: the zero of `Time`.
     pub started: Instant,
     /// Full snapshots out, used ones back.

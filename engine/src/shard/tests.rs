@@ -74,6 +74,8 @@ impl Shards {
                 mailbox: receiver,
                 peers: (0..count).map(|to| peer(&bells, to, &lanes, shard)).collect(),
                 quotas: Arc::clone(&quotas),
+                lodgings: quotas.iter().map(|_| None).collect(),
+                ask: bounded(1).0,
                 started,
                 snapshots: full.clone(),
                 twins: bounded(1).1,

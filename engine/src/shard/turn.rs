@@ -14,6 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam::channel::Sender;
 use monoio::net::UnixStream;
 
 use super::clock;
@@ -23,19 +24,20 @@ use super::drain::Drain;
 use super::lanes::Neighbours;
 use super::receive::Slots;
 use super::report::{Reporter, record_ring};
-use super::seat::Command;
+use super::seat::{Command, Question};
 use super::secure::Secure;
 use super::wake::Wake;
 use crate::broker::effect::Effect;
 use crate::broker::hub::{Admission, Hub, ReceiveEnd};
 use crate::engine::{Lost, Saturated};
 use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
-use crate::sync::{Bell, Heartbeat, MailboxReceiver, Quota};
+use crate::sync::{Bell, Heartbeat, Lodging, MailboxReceiver, Quota};
 use crate::telemetry::{ConnectionError, Count, Gauge};
-use crate::types::{Now, Publication, Seq, ShardId};
+use crate::types::{Now, Publication, Refused, Seq, ShardId};
 
 /// One shard's broker and everything that it is driven with.
 pub(super) struct Turn {
+    pub id: ShardId,
     pub hub: Hub,
     pub delivery: Delivery,
     pub slots: Slots,
@@ -51,6 +53,9 @@ pub(super) struct Turn {
     pub reporter: Reporter,
     pub heartbeat: Arc<Heartbeat>,
     pub quotas: Arc<[Quota]>,
+    /// By slot, where connections of one address are limited; else empty.
+    pub lodgings: Vec<Option<Lodging>>,
+    pub ask: Sender<Question>,
     pub started: Instant,
     pub drain: Drain,
 }
@@ -174,6 +179,9 @@ impl Turn {
             Command::Count { names, reply } => {
                 let _ = reply.send(self.hub.subscribers(&names));
             }
+            Command::Authenticated { key, verdict } => {
+                self.hub.handle_authenticated(now, key, verdict);
+            }
             Command::Drain { deadline, reply } => {
                 self.desk.close();
                 self.hub.begin_drain(now);
@@ -212,10 +220,11 @@ impl Turn {
             return;
         }
         let Arrival { stream, service, peer, response, mut leftover, .. } = arrival;
-        let Arrival { secure: session, ended, place, canary, handshake, .. } = arrival;
+        let Arrival { secure: session, ended, place, lodging, token, .. } = arrival;
+        let Arrival { canary, handshake, .. } = arrival;
         let (secure, over_capacity) =
             (!matches!(session, Secure::None), place.is_none() && !canary);
-        let admission = Admission { service, peer, secure, over_capacity, canary, response };
+        let admission = Admission { service, peer, secure, over_capacity, token, canary, response };
         // Without room in its table the broker counts that, and the socket is dropped.
         let Some(key) = self.hub.admit(now, admission) else { return };
         if !canary {
@@ -225,6 +234,7 @@ impl Turn {
         let placed = self.delivery.ring.place(key.index, &stream);
         self.delivery.keep_session(key.index, session);
         self.slots.open(key, place.is_some().then_some(service));
+        self.lodge(key.index, lodging);
         place.into_iter().for_each(Place::keep);
         let end = match placed {
             Err(error) => {
@@ -241,6 +251,15 @@ impl Turn {
         };
         if let Some(end) = end {
             self.slots.report_end(now, key, end, &mut self.delivery, &mut self.hub);
+        }
+    }
+
+    fn lodge(&mut self, index: u32, lodging: Option<Lodging>) {
+        if lodging.is_some() && self.lodgings.len() <= index as usize {
+            self.lodgings.resize_with(index as usize + 1, || None);
+        }
+        if let Some(place) = self.lodgings.get_mut(index as usize) {
+            *place = lodging;
         }
     }
 
@@ -266,6 +285,13 @@ impl Turn {
     fn apply(&mut self, now: Now, effect: Effect) {
         let delivery = &mut self.delivery;
         match effect {
+            Effect::Authenticate { service, key, token } => {
+                let question = Question { shard: self.id, service, key, token };
+                // There is room; but nobody may be left to answer, while draining.
+                if self.ask.try_send(question).is_err() {
+                    self.hub.handle_authenticated(now, key, Err(Refused::Overload));
+                }
+            }
             Effect::PauseReceive(key) => self.slots.pause(key, delivery),
             Effect::ResumeReceive(key) => self.slots.resume(key),
             Effect::AwaitWritable(key) => self.slots.await_writable(key, delivery),
@@ -279,6 +305,8 @@ impl Turn {
                 if let Some(service) = self.slots.release(key) {
                     self.quotas[service.index()].release();
                 }
+                self.lodge(key.index, None);
+                let delivery = &mut self.delivery;
                 delivery.drop_session(key.index);
                 delivery.ring.clear(key.index);
             }

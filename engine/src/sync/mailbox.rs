@@ -62,8 +62,9 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    /// Sends the command that ends the receiver, whatever is waiting. Call it once.
-    pub fn send_last(&self, entry: T) {
+    /// Sends a command whatever is waiting: the one that ends the receiver, and answers, of which
+    /// the receiver has asked for so many and no more.
+    pub fn send_owed(&self, entry: T) {
         let _ = self.room.try_take(1, usize::MAX);
         Permit { mailbox: self, cost: 1 }.send(entry);
     }

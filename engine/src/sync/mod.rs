@@ -5,6 +5,7 @@ mod atomics;
 mod bell;
 mod countdown;
 mod lane;
+mod lodgings;
 mod mailbox;
 mod parking;
 mod room;
@@ -13,6 +14,7 @@ mod shared;
 pub use bell::Bell;
 pub use countdown::Countdown;
 pub use lane::Lane;
+pub use lodgings::{Lodging, Lodgings};
 pub use mailbox::{Mailbox, MailboxReceiver, Permit, mailbox};
 pub use shared::{Heartbeat, Quota, Stage};
 

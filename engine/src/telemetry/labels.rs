@@ -58,8 +58,16 @@ labels! {
         AuthFailed = "auth_failed",
         /// Something else came before the token.
         AuthRequired = "auth_required",
-        /// The first frame was not JSON.
+        /// The first frame was not JSON, or too much came before the token was verified.
         AuthError = "auth_error",
+        /// Too many tokens waited for verification.
+        AuthOverload = "auth_overload",
+        /// A token's time was over.
+        TokenExpired = "token_expired",
+        /// A browser's page of an origin that is not listed.
+        Origin = "origin",
+        /// One address has too many connections.
+        MaxPerAddress = "max_per_address",
         /// The TLS handshake failed.
         TlsHandshake = "tls_handshake",
         /// A trusted proxy sent no PROXY header, or a malformed one.
@@ -142,6 +150,8 @@ labels! {
         LogEvictions = "log_evictions",
         /// Times a fan-out lane to another shard was full.
         LaneFull = "lane_full",
+        /// Connections not read for a while because of the limit on bytes a second.
+        BytePauses = "byte_pauses",
         /// Connections accepted by the listener.
         Accepts = "accepts",
         /// TLS handshakes made in full.
@@ -222,6 +232,12 @@ labels! {
         MessageTooBig = "message_too_big",
         /// No answer to a PING.
         KeepaliveTimeout = "keepalive_timeout",
+        /// No token, a bad one, or something else first.
+        Unauthenticated = "unauthenticated",
+        /// Too many tokens waited for verification.
+        AuthOverload = "auth_overload",
+        /// Its token's time was over.
+        TokenExpired = "token_expired",
         /// Its TLS keys were used up or could not be replaced.
         Keys = "keys",
     }
@@ -235,8 +251,11 @@ impl Close {
             Close::PeerGoingAway | Close::Shutdown => "1001",
             Close::PeerOther => "other",
             Close::Lost => "1006",
-            Close::MaxConnections | Close::SlowConsumer | Close::LaggardMemory => "1013",
-            Close::OutboxFull => "1008",
+            Close::MaxConnections
+            | Close::SlowConsumer
+            | Close::LaggardMemory
+            | Close::AuthOverload => "1013",
+            Close::OutboxFull | Close::Unauthenticated | Close::TokenExpired => "1008",
             Close::Protocol => "1002",
             Close::InvalidUtf8 => "1007",
             Close::MessageTooBig => "1009",

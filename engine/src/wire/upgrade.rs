@@ -62,6 +62,10 @@ pub enum Refusal {
     Host,
     /// A repeated or impossible `Origin`.
     Origin,
+    /// A good `Origin`, but none that is let in.
+    Unlisted,
+    /// Its address has as many connections as it may have.
+    TooMany,
 }
 
 impl Refusal {
@@ -71,6 +75,8 @@ impl Refusal {
             Refusal::Malformed | Refusal::Key | Refusal::Host | Refusal::Origin => {
                 StatusCode::BAD_REQUEST
             }
+            Refusal::Unlisted => StatusCode::FORBIDDEN,
+            Refusal::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
             Refusal::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Refusal::NoUpgrade | Refusal::Version => StatusCode::UPGRADE_REQUIRED,
@@ -88,10 +94,13 @@ impl Refusal {
             Refusal::Key => "missing or invalid Sec-WebSocket-Key header",
             Refusal::Host => "missing or invalid Host header",
             Refusal::Origin => "invalid Origin header",
+            Refusal::Unlisted => "pages of this origin may not connect here",
+            Refusal::TooMany => "too many connections from this address",
         }
     }
 
-    fn response(self) -> Vec<u8> {
+    /// A whole HTTP response.
+    pub fn response(self) -> Vec<u8> {
         let extra = match self {
             Refusal::Method => "Allow: GET\r\n",
             Refusal::NoUpgrade | Refusal::Version => {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
+use super::auth::Caller;
 use super::error::ApiError;
 use super::service::Chosen;
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE};
@@ -24,8 +26,10 @@ pub(super) struct Page {
 pub(super) async fn list(
     State(control): State<Arc<Control>>,
     Chosen(service): Chosen,
+    Extension(caller): Extension<Caller>,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, ApiError> {
+    caller.may_see_all()?;
     let Query(page) = page.map_err(|error| ApiError::bad_request(error.body_text()))?;
     let limit = page.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Query, State};
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use uringcast_engine::{ChannelName, EventName, JsonObject, Lost, Publication, Saturated, Seq};
 
 use super::Control;
+use super::auth::Caller;
 use super::error::ApiError;
 use super::service::Chosen;
 use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY};
@@ -49,15 +51,17 @@ pub(super) struct RawQuery {
 pub(super) async fn publish(
     State(control): State<Arc<Control>>,
     chosen: Chosen,
+    Extension(caller): Extension<Caller>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let publications = parse_body(&body.map_err(body_error)?, control.publishing(chosen).max_data)?;
-    submit(&control, chosen, publications).await
+    submit(&control, chosen, &caller, publications).await
 }
 
 pub(super) async fn publish_raw(
     State(control): State<Arc<Control>>,
     chosen: Chosen,
+    Extension(caller): Extension<Caller>,
     query: Result<Query<RawQuery>, QueryRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
@@ -68,14 +72,16 @@ pub(super) async fn publish_raw(
     })?;
     let publication =
         publication("", &query.channel, &query.event, data, control.publishing(chosen).max_data)?;
-    submit(&control, chosen, vec![publication]).await
+    submit(&control, chosen, &caller, vec![publication]).await
 }
 
 async fn submit(
     control: &Control,
     chosen: Chosen,
+    caller: &Caller,
     batch: Vec<Publication>,
 ) -> Result<Response, ApiError> {
+    caller.may_publish(batch.iter().map(|item| &item.channel))?;
     let channels: Vec<ChannelName> = batch.iter().map(|item| item.channel.clone()).collect();
     let ticket = control.publisher(chosen).try_publish_batch(batch).map_err(
         |Saturated { retry_after }| {

@@ -10,13 +10,15 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::*;
-use crate::settings::value::Value as _;
+use crate::auth::ApiKey;
+use crate::settings::value::{Secret, Value as _};
 
 const KEY: &str = "0123456789abcdef";
 
 fn small(key: Option<&str>) -> Router {
-    let key = key.map(|key| Secret::parse(key).unwrap());
-    with_json_errors(guard(Router::new().route("/x", get(|| async { "in" })), key))
+    let keys = key.map(|key| ApiKey::sole(&Secret::parse(key).unwrap())).into_iter().collect();
+    let router = Router::new().route("/x", get(|| async { "in" }));
+    with_json_errors(guard(router, ApiKeys::new(keys).unwrap(), None))
 }
 
 async fn ask(router: Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {

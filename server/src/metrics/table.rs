@@ -154,6 +154,12 @@ table! {
         Gauge "uringcast_connection_slots" ["server"]
             "Connections the delivery rings have room for.",
             "The ceiling that max_connections and LimitNOFILE give.";
+        Counter "uringcast_byte_pauses_total" ["server"]
+            "Times a connection was not read for a while because of the limit on bytes a second.",
+            "Clients over byte_rate, who wait.";
+        Counter "uringcast_api_requests_total" ["server key code"]
+            "HTTP requests to the control port, by the name of their API key and status.",
+            "Who publishes over HTTP, and who is refused.";
         Gauge "uringcast_subscriptions" ["server"]
             "Subscriptions now.",
             "The size of the fan-out.";

@@ -21,7 +21,7 @@ pub struct Invalid {
     pub remedy: String,
 }
 
-fn invalid(reason: impl Into<String>, remedy: impl Into<String>) -> Invalid {
+pub(crate) fn invalid(reason: impl Into<String>, remedy: impl Into<String>) -> Invalid {
     Invalid { reason: reason.into(), remedy: remedy.into() }
 }
 
@@ -57,15 +57,15 @@ pub trait Value: Sized {
     }
 }
 
-fn quoted(text: &str) -> Option<String> {
+pub(crate) fn quoted(text: &str) -> Option<String> {
     Some(toml::Value::from(text).to_string())
 }
 
 impl<T: Value> Value for Option<T> {
     const HINT: &'static str = T::HINT;
+    const MANY: bool = T::MANY;
     const SWITCH: bool = T::SWITCH;
     const SECRET: bool = T::SECRET;
-    const MANY: bool = T::MANY;
 
     fn parse(text: &str) -> Result<Self, Invalid> {
         T::parse(text).map(Some)
@@ -84,6 +84,7 @@ impl<T: Value> Value for Option<T> {
 impl<T: Value> Value for Vec<T> {
     const HINT: &'static str = T::HINT;
     const MANY: bool = true;
+    const SECRET: bool = T::SECRET;
 
     fn parse(text: &str) -> Result<Self, Invalid> {
         text.split(',').map(|part| T::parse(part.trim())).collect()

@@ -7,8 +7,9 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::client::Order;
 use super::net::SEAL;
-use super::world::World;
+use super::world::{TOKENS, World, auth};
 use crate::broker::lifecycle::ReceiveEnd;
+use crate::config::AuthMode;
 use crate::limits::TICK;
 use crate::types::ServiceId;
 
@@ -98,7 +99,8 @@ impl World {
             assert!(!end.is_torn() || excused, "client {client} got half a frame");
             let (closed, fault, reason) = (end.closed, end.fault, end.reason.clone());
             self.note(|| format!("client {client} ended: {closed:?} {reason}"));
-            let blamed = closed == Some(1008) || reason == "slow consumer";
+            let token = reason.starts_with("Authentication") || reason.starts_with("Token");
+            let blamed = closed == Some(1008) && !token || reason == "slow consumer";
             assert!(excused || !blamed, "client {client} read everything: {closed:?} {reason}");
             let mut expected: Vec<u16> = vec![1001, 1008, 1011, 1013];
             expected.extend(fault);
@@ -162,6 +164,10 @@ impl World {
                     self.send(client, OpCode::Control(Control::Ping), b"sim");
                 }
                 return;
+            }
+            96 if self.plan.config.services[0].access.mode != AuthMode::Off => {
+                self.clients[client].asked.insert(id, "auth");
+                auth(&id.to_string(), self.rng.choice(TOKENS).unwrap())
             }
             96..98 => "no JSON at all".into(),
             _ => {

@@ -103,6 +103,7 @@ impl Hub {
             assert!(lane.publishes.len() + lane.asks.len() <= 4 * LANE_CREDITS);
         }
         assert!(self.answers.is_empty(), "answers wait");
+        assert!(self.auth_counts().1 <= self.connections.len(), "expiries of nobody");
         assert!(self.effects.is_empty(), "effects wait");
     }
 
@@ -115,7 +116,10 @@ impl Hub {
                 && lane.behind.is_empty()
         };
         let finishing = matches!(self.drain, DrainState::Finishing(_));
-        let idle = self.operations.is_empty() && self.laggards == 0 && !finishing;
+        let idle = self.auth_counts().0 == 0
+            && self.operations.is_empty()
+            && self.laggards == 0
+            && !finishing;
         idle && self.lanes.iter().all(still)
     }
 }

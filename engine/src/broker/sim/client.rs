@@ -43,6 +43,10 @@ pub(super) struct Client {
     pub(super) ended: bool,
     pub(super) over_capacity: bool,
     welcomed: bool,
+    /// The answer to its token comes before the welcome.
+    shows_token: bool,
+    pub(super) authenticated: u64,
+    pub(super) turned_away: u64,
     pub(super) closed: Option<u16>,
     pub(super) reason: String,
     pub(super) close_sent: Option<u16>,
@@ -60,8 +64,13 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(shard: usize, service: ServiceId, over_capacity: bool) -> Client {
-        Client { shard, service, over_capacity, reading: true, ..Client::default() }
+    pub(super) fn new(
+        shard: usize,
+        service: ServiceId,
+        over_capacity: bool,
+        shows_token: bool,
+    ) -> Client {
+        Client { shard, service, over_capacity, shows_token, reading: true, ..Client::default() }
     }
 
     pub(super) fn subscribes(&mut self, id: u64, channels: &[usize]) {
@@ -123,9 +132,20 @@ impl Client {
     }
 
     fn envelope(&mut self, value: &Value, frame: &[u8], truth: &Truth) {
-        let first = !std::mem::replace(&mut self.welcomed, true);
         let kind = value["type"].as_str().unwrap();
         let event = value["event"].as_str();
+        if !self.welcomed && value["error_code"] == "AUTH_FAILED" {
+            self.turned_away += 1;
+            return;
+        }
+        assert_eq!(self.turned_away, 0, "who was turned away gets nothing more: {value}");
+        if std::mem::take(&mut self.shows_token) {
+            self.authenticated += 1;
+            assert_eq!((kind, event), ("response", Some("auth")), "{value}");
+            assert_eq!(value["data"]["user_id"], "sim");
+            return;
+        }
+        let first = !std::mem::replace(&mut self.welcomed, true);
         assert_eq!(first, event == Some("session.created"), "welcome first, and once: {value}");
         assert!(!self.over_capacity, "a welcome to a server that is full");
         match (kind, event) {
@@ -134,6 +154,10 @@ impl Client {
             ("event", _) => self.event(value, frame, truth),
             ("response", Some("subscribe")) => self.subscribed(value, truth),
             ("response", Some("unsubscribe")) => self.unsubscribed(value, truth),
+            ("response", Some("auth")) => {
+                self.authenticated += 1;
+                self.asked.remove(&correlation(value).unwrap()).expect("a token nobody showed");
+            }
             ("response", Some("publish")) => {
                 assert_eq!(value["data"]["status"], "published");
                 self.asked.remove(&correlation(value).unwrap()).expect("published what?");
@@ -152,7 +176,14 @@ impl Client {
             return assert!(matches!(code, "DECODE_ERROR" | "RATE_LIMIT_EXCEEDED"), "{value}");
         };
         assert!(
-            matches!(code, "BUSY" | "RATE_LIMIT_EXCEEDED" | "LIMIT_EXCEEDED" | "UNKNOWN_REQUEST"),
+            matches!(
+                code,
+                "BUSY"
+                    | "RATE_LIMIT_EXCEEDED"
+                    | "LIMIT_EXCEEDED"
+                    | "UNKNOWN_REQUEST"
+                    | "AUTH_FAILED"
+            ),
             "{value}"
         );
         self.busy += u64::from(code == "BUSY");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::bounds::Bounds;
-use crate::config::{Config, Retention, Service};
+use crate::config::{Access, AuthMode, Config, Retention, Service};
 
 /// A part that is broken on purpose, and must be caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,9 +105,16 @@ fn config(rng: &mut fastrand::Rng, roomy: bool, services: usize) -> Config {
             shard_bytes: pick(rng, &[1_000, 5_000, 100_000]),
         }
     };
+    // By the seed alone, so that what earlier seeds found stays what it was.
+    let mode = pick(&mut rng.clone(), &[AuthMode::Off, AuthMode::Optional, AuthMode::Required]);
     let message_rate = pick(rng, &[0, 0, 100]);
-    let service =
-        Service { anonymous_publish: true, message_rate, max_message: 4_000, ..Service::default() };
+    let service = Service {
+        access: Access { mode, ..Access::default() },
+        anonymous_publish: true,
+        message_rate,
+        max_message: 4_000,
+        ..Service::default()
+    };
     Config {
         services: vec![service; services],
         max_outbox: if roomy { 1 << 20 } else { pick(rng, &[1_000, 4_000, 16 << 10]) },

@@ -10,10 +10,13 @@ use super::truth::Truth;
 use crate::broker::effect::Effect;
 use crate::broker::hub::{Admission, Hub};
 use crate::broker::lifecycle::ReceiveEnd;
+use crate::config::AuthMode;
 use crate::limits::TICK;
 use crate::types::{
-    ConnectionKey, EventName, JsonObject, Now, Publication, ServiceId, ShardId, Time,
+    ConnectionKey, EventName, Identity, JsonObject, Now, Publication, Refused, ServiceId, ShardId,
+    Time, Verdict,
 };
+use crate::wire::Secret;
 
 pub(super) struct World {
     pub(super) plan: Plan,
@@ -27,6 +30,8 @@ pub(super) struct World {
     pub(super) sockets: Vec<Socket>,
     pub(super) clients: Vec<Client>,
     pub(super) truth: Truth,
+    /// Tokens being verified, by shard: turns until the answer, and who asked.
+    pub(super) verdicts: Vec<Vec<(u8, ConnectionKey, Verdict)>>,
     pub(super) refused: u64,
     pub(super) lost: u64,
     pub(super) next_id: u64,
@@ -35,6 +40,14 @@ pub(super) struct World {
     /// Steps to be remembered for a failure's report.
     steps: usize,
     trace: VecDeque<String>,
+}
+
+/// Good ones, one that soon expires, one that just has, and no token at all.
+pub(super) const TOKENS: &[&str] = &["good", "good", "good", "brief", "late", "bad"];
+
+/// An `auth` request.
+pub(super) fn auth(id: &str, token: &str) -> String {
+    format!(r#"{{"id":"{id}","type":"request","event":"auth","data":{{"token":"{token}"}}}}"#)
 }
 
 impl World {
@@ -60,6 +73,7 @@ impl World {
             ports: (0..plan.shards).map(|_| Vec::new()).collect(),
             sockets: Vec::new(),
             clients: Vec::new(),
+            verdicts: vec![Vec::new(); plan.shards],
             truth: Truth::new(plan.channels, plan.services, plan.roomy),
             refused: 0,
             lost: 0,
@@ -99,17 +113,17 @@ impl World {
         let over_capacity = self.plan.rough && self.chance(3);
         let sealed = self.plan.sealed && self.rng.bool();
         let peer = ([127, 0, 0, 1], 1).into();
+        let (token, frame) = self.token();
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
-        let (canary, response) = (false, Vec::new());
-        let secure = sealed;
-        let admission = Admission { service, peer, secure, over_capacity, canary, response };
+        let (secure, canary, response) = (sealed, false, Vec::new());
+        let admission = Admission { service, peer, secure, over_capacity, token, canary, response };
         let now = self.now();
         let Some(key) = self.hubs[shard].admit(now, admission) else {
             return self.note(|| format!("shard {shard} is full"));
         };
         let (client, index) = (self.clients.len(), key.index as usize);
         self.note(|| format!("client {client} connects to shard {shard} as {key:?}"));
-        self.clients.push(Client::new(shard, service, over_capacity));
+        self.clients.push(Client::new(shard, service, over_capacity, frame.is_some()));
         let room = self.rng.usize(1..=self.plan.socket);
         self.sockets.push(Socket { sealed, room, ..Socket::default() });
         let ports = &mut self.ports[shard];
@@ -119,6 +133,30 @@ impl World {
         assert!(ports[index].key.is_none(), "a slot that is taken (12)");
         let ghost = ports[index].ghost;
         ports[index] = Port { key: Some(key), client, armed: true, ghost, ..Port::default() };
+        if let Some(frame) = frame {
+            self.say(client, &frame);
+        }
+    }
+
+    /// What a client shows when it connects: a token with the upgrade, or in its first frame.
+    fn token(&mut self) -> (Option<Secret>, Option<String>) {
+        let token = *self.rng.choice(TOKENS).unwrap();
+        match self.plan.config.services[0].access.mode {
+            AuthMode::Off => (None, None),
+            AuthMode::Optional => (self.rng.bool().then(|| Secret::new(token)), None),
+            AuthMode::Required => (None, Some(auth("null", token))),
+        }
+    }
+
+    /// Answers those whose verification is done.
+    fn verify(&mut self, shard: usize) {
+        let now = self.now();
+        for (turns, key, verdict) in std::mem::take(&mut self.verdicts[shard]) {
+            match turns.checked_sub(1) {
+                Some(turns) => self.verdicts[shard].push((turns, key, verdict)),
+                None => self.hubs[shard].handle_authenticated(now, key, verdict),
+            }
+        }
     }
 
     pub(super) fn publish(&mut self, channel: usize) {
@@ -161,6 +199,7 @@ impl World {
         for index in 0..self.ports[shard].len() {
             self.complete(shard, index, all);
         }
+        self.verify(shard);
         self.take_lanes(shard, all);
         self.truth.observe(&self.hubs);
         self.transmit(shard);
@@ -206,6 +245,21 @@ impl World {
     fn apply(&mut self, shard: usize, effect: Effect) {
         let early = self.plan.canary == Some(Canary::EarlyReuse);
         match effect {
+            Effect::Authenticate { key, token, .. } => {
+                let turns = self.rng.u8(..6);
+                let (second, soon) = (self.now().unix_us / 1_000_000, self.rng.i64(1..4));
+                let identity = |expires| {
+                    let permissions = vec!["admin".into()];
+                    Ok(Identity { user: "sim".into(), permissions, expires })
+                };
+                let verdict = match token.expose() {
+                    "good" => identity(None),
+                    "brief" => identity(Some(second + soon)),
+                    "late" => identity(Some(second)),
+                    _ => Err(Refused::Invalid),
+                };
+                self.verdicts[shard].push((turns, key, verdict));
+            }
             Effect::PauseReceive(key) => self.port(shard, key).paused = true,
             Effect::ResumeReceive(key) => self.port(shard, key).paused = false,
             Effect::AwaitWritable(key) => {

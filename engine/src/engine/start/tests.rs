@@ -53,6 +53,7 @@ fn serve(seat: Seat) {
     seat.snapshots.send(recorder.swap(None)).unwrap();
     loop {
         match next(&seat) {
+            Command::Authenticated { .. } => unreachable!("nobody shows a token here"),
             Command::Publish { items, reply } => {
                 let _ = reply.send(items.iter().map(|_| Ok(Seq(1))).collect());
             }

@@ -35,6 +35,7 @@ impl Rig {
             peer: address,
             secure: false,
             over_capacity: false,
+            token: None,
             canary: false,
             response: Vec::new(),
         };
@@ -105,6 +106,7 @@ fn nothing_armed_ends_at_once() {
     let (key, peer) = rig.admit();
     drop(peer);
     assert_eq!(rig.step(), [Effect::CancelReceive(key)], "the peer's end is told");
+    assert_eq!(rig.step(), [], "our own end is on its way, and then out");
     assert!(rig.slots.end(key, &mut rig.delivery));
     assert!(!rig.slots.end(key, &mut rig.delivery), "but only once");
 }
@@ -115,6 +117,7 @@ fn a_late_completion_of_an_earlier_life_is_ignored() {
     let (old, peer) = rig.admit();
     drop(peer);
     assert_eq!(rig.step(), [Effect::CancelReceive(old)]);
+    assert_eq!(rig.step(), [], "our own end is out");
     assert!(rig.slots.end(old, &mut rig.delivery));
     rig.hub.handle_receive_ended(Now::default(), old);
     assert_eq!(rig.hub.poll_effect(), Some(Effect::Release(old)));

@@ -1,0 +1,82 @@
+//! Who may connect to a service, what they may do there, and how much of it.
+
+use crate::limits;
+use crate::types::ChannelPattern;
+
+/// Whether clients must show who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuthMode {
+    /// Nobody is asked, and a token is not looked at.
+    #[default]
+    Off,
+    /// A token is verified if there is one; without one a client may do what no rule guards.
+    Optional,
+    /// Without a good token there is nothing.
+    Required,
+}
+
+/// Channels that need a permission.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Which. Of several patterns that match a channel the longest counts.
+    pub channels: ChannelPattern,
+    /// The permission; where several rules have the same pattern, any of theirs will do.
+    pub permission: String,
+}
+
+/// Authentication, permissions and caps of one service.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Whether clients must show who they are.
+    pub mode: AuthMode,
+    /// Permissions to subscribe. A channel that no rule matches is open to every client that is
+    /// let in. Without authentication nothing is asked.
+    pub subscribe: Vec<Rule>,
+    /// Permissions to publish. A channel that no rule matches needs the permission `publish`.
+    pub publish: Vec<Rule>,
+    /// Permissions that stand for all others.
+    pub admin: Vec<String>,
+    /// Values of `Origin` that are let in; empty for no check. Clients that are no browsers send
+    /// none and are let in.
+    pub origins: Vec<String>,
+    /// Connections from one address (IPv6: from one /64), 0 for no limit.
+    pub max_per_address: usize,
+    /// Subscriptions of one connection.
+    pub max_subscriptions: usize,
+    /// Bytes a second taken from one connection, 0 for no limit: above it is not read for a while.
+    pub byte_rate: u32,
+}
+
+impl Default for Access {
+    fn default() -> Self {
+        Access {
+            mode: AuthMode::Off,
+            subscribe: Vec::new(),
+            publish: Vec::new(),
+            admin: vec!["admin".into()],
+            origins: Vec::new(),
+            max_per_address: 0,
+            max_subscriptions: limits::MAX_SUBSCRIPTIONS,
+            byte_rate: 0,
+        }
+    }
+}
+
+impl Access {
+    /// Whether a browser's page of this origin may connect.
+    pub(crate) fn admits_origin(&self, origin: Option<&str>) -> bool {
+        let listed = |origin: &str| self.origins.iter().any(|known| known == origin);
+        self.origins.is_empty() || origin.is_none_or(listed)
+    }
+
+    /// Every permission that a rule names, once, in order.
+    pub(crate) fn permissions(&self) -> Vec<&str> {
+        let rules = self.subscribe.iter().chain(&self.publish);
+        let named = rules.map(|rule| rule.permission.as_str());
+        let admin = self.admin.iter().map(String::as_str);
+        let mut all: Vec<&str> = named.chain(admin).chain(["publish"]).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}

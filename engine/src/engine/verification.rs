@@ -1,0 +1,69 @@
+//! Tokens that wait for somebody outside the engine to verify them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crossbeam::channel::Receiver;
+
+use super::control::Control;
+use crate::shard::{Command, Question};
+use crate::types::{Refused, ServiceId, Verdict};
+
+/// Where verifiers take tokens from. Cheap to clone: one for each thread.
+#[derive(Clone)]
+pub struct Verifications {
+    pub(super) questions: Receiver<Question>,
+    pub(super) control: Arc<Control>,
+}
+
+impl Verifications {
+    /// Waits for the next token. `None` once the engine is gone.
+    pub fn next(&self) -> Option<Verification> {
+        let question = self.questions.recv().ok()?;
+        Some(Verification { question: Some(question), control: Arc::clone(&self.control) })
+    }
+}
+
+impl fmt::Debug for Verifications {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Verifications({})", self.questions.len())
+    }
+}
+
+/// One client's token. Dropped without an answer, it is refused.
+#[derive(Debug)]
+pub struct Verification {
+    question: Option<Question>,
+    control: Arc<Control>,
+}
+
+impl Verification {
+    /// The token.
+    pub fn token(&self) -> &str {
+        self.question.as_ref().map_or("", |question| question.token.expose())
+    }
+
+    /// The service whose client showed it.
+    pub fn service(&self) -> ServiceId {
+        self.question.as_ref().map_or(ServiceId::default(), |question| question.service)
+    }
+
+    /// Lets the client in, or does not.
+    pub fn answer(mut self, verdict: Verdict) {
+        self.send(verdict);
+    }
+
+    fn send(&mut self, verdict: Verdict) {
+        if let Some(Question { shard, key, .. }) = self.question.take() {
+            // The shard has asked no more than VERIFICATIONS_PER_SHARD: so many find room.
+            let answer = Command::Authenticated { key, verdict };
+            self.control.mailboxes[shard.index()].send_owed(answer);
+        }
+    }
+}
+
+impl Drop for Verification {
+    fn drop(&mut self) {
+        self.send(Err(Refused::Invalid));
+    }
+}

@@ -1,0 +1,99 @@
+//! How many connections each address has, over all shards. A lock, taken twice in a connection's
+//! life and never for a message; in stripes, so that shards seldom meet.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Stripes: as many as shards at most.
+const STRIPES: usize = crate::limits::MAX_SHARDS;
+
+/// The counts. An address without connections is not in them.
+#[derive(Debug)]
+pub struct Lodgings {
+    stripes: Vec<Mutex<HashMap<u128, usize>>>,
+    hasher: RandomState,
+    max: usize,
+}
+
+/// One connection of an address, given back on drop.
+#[derive(Debug)]
+pub struct Lodging {
+    of: Arc<Lodgings>,
+    address: u128,
+}
+
+impl Lodgings {
+    /// Counts that allow `max` connections an address.
+    pub fn new(max: usize) -> Lodgings {
+        let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
+        Lodgings { stripes, hasher: RandomState::new(), max }
+    }
+
+    /// Takes a place for a connection from this address, if it may have one more.
+    pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Lodging> {
+        let address = household(address);
+        let mut stripe = self.stripe(address);
+        let count = stripe.get(&address).copied().unwrap_or(0);
+        if count >= self.max {
+            return None;
+        }
+        stripe.insert(address, count + 1);
+        Some(Lodging { of: Arc::clone(self), address })
+    }
+
+    fn stripe(&self, address: u128) -> MutexGuard<'_, HashMap<u128, usize>> {
+        let stripe = self.hasher.hash_one(address) as usize % STRIPES;
+        self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Lodging {
+    fn drop(&mut self) {
+        let mut stripe = self.of.stripe(self.address);
+        if let Some(count) = stripe.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                stripe.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// What counts as one address: an IPv6 host may take any of its /64.
+fn household(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(ip) => ip.to_bits() & (u128::MAX << 64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_so_many_places_and_gets_them_back() {
+        let lodgings = Arc::new(Lodgings::new(2));
+        let take = |address: &str| lodgings.take(address.parse().unwrap());
+        let (first, _second) = (take("10.0.0.1"), take("::ffff:10.0.0.1"));
+        assert!(first.is_some() && take("10.0.0.1").is_none());
+        assert!(take("10.0.0.2").is_some());
+        drop(first);
+        let _third = take("10.0.0.1").expect("a place was given back");
+        assert!(take("10.0.0.1").is_none());
+        let _six = (take("2001:db8::1").unwrap(), take("2001:db8::2").unwrap());
+        assert!(take("2001:db8::3").is_none() && take("2001:db8:0:1::1").is_some());
+    }
+
+    #[test]
+    fn who_is_gone_is_forgotten() {
+        let lodgings = Arc::new(Lodgings::new(1));
+        for n in 0..1_000_u32 {
+            drop(lodgings.take(IpAddr::V4(n.into())));
+        }
+        let known: usize = lodgings.stripes.iter().map(|s| s.lock().unwrap().len()).sum();
+        assert_eq!(known, 0);
+    }
+}

@@ -1,0 +1,24 @@
+//! Who a client is, as whoever verified its token says.
+
+/// What a good token says about its bearer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The `user_id` of the reply.
+    pub user: String,
+    /// Permissions by name; those that no rule of the service names grant nothing.
+    pub permissions: Vec<String>,
+    /// When the token stops to be good: seconds since 1970-01-01 UTC.
+    pub expires: Option<i64>,
+}
+
+/// Why there is no identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// A bad or expired token.
+    Invalid,
+    /// Too many tokens wait for verification, or nobody verifies them any more.
+    Overload,
+}
+
+/// The answer to a token.
+pub type Verdict = Result<Identity, Refused>;

@@ -1,0 +1,65 @@
+//! Which channels a permission or a key is about.
+
+use std::fmt;
+
+use super::{NameError, check_name};
+use crate::limits::MAX_CHANNEL_NAME;
+
+/// A set of channels: `*` is all of them; `workflow:` all whose names begin with that; `global`
+/// the channel of that name and those below it, `global:…`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelPattern(Box<str>);
+
+impl ChannelPattern {
+    /// Checks and keeps a pattern.
+    ///
+    /// # Errors
+    /// [`NameError`] when no channel could have such a name.
+    pub fn parse(text: &str) -> Result<ChannelPattern, NameError> {
+        check_name(text, MAX_CHANNEL_NAME)?;
+        Ok(ChannelPattern(text.into()))
+    }
+
+    /// Whether a channel of this name belongs to the set.
+    pub fn matches(&self, channel: &str) -> bool {
+        match channel.strip_prefix(&*self.0) {
+            Some(rest) => self.0.ends_with(':') || rest.is_empty() || rest.starts_with(':'),
+            None => &*self.0 == "*",
+        }
+    }
+
+    /// How narrow the set is: of two patterns that match a channel, the longer one says more.
+    pub fn narrowness(&self) -> usize {
+        if &*self.0 == "*" { 0 } else { self.0.len() }
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ChannelPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_everything_a_prefix_or_a_name_with_what_is_below_it() {
+        for (pattern, yes, no) in [
+            ("*", &["a", "a:b", "*"][..], &[][..]),
+            ("workflow:", &["workflow:1", "workflow:"][..], &["workflow", "workflows:1"][..]),
+            ("goal-teams", &["goal-teams", "goal-teams:u"][..], &["goal-teamsx", "goal"][..]),
+            ("a:b", &["a:b", "a:b:c"][..], &["a:bc", "a"][..]),
+        ] {
+            let parsed = ChannelPattern::parse(pattern).unwrap();
+            yes.iter().for_each(|name| assert!(parsed.matches(name), "{pattern} {name}"));
+            no.iter().for_each(|name| assert!(!parsed.matches(name), "{pattern} {name}"));
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Who clients are: JSON Web Tokens (RFC 7519), verified by threads of their own, away from the
+//! shards. And who publishers are: API keys.
+
+mod api_keys;
+mod keys;
+mod token;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
+use std::time::SystemTime;
+
+pub use api_keys::{ApiKey, ApiKeys, KeyLine};
+pub use keys::{KeyError, Keys};
+use uringcast_engine::{Engine, Refused, Verdict, Verifications};
+
+use crate::files;
+use crate::limits::VERIFIER_NICE;
+use crate::settings::Problem;
+use token::Demands;
+
+/// What tokens are verified with. The JWKS file may change while the server runs.
+#[derive(Debug)]
+pub struct Verifier {
+    keys: RwLock<Arc<Keys>>,
+    /// Keys that do not change.
+    fixed: Keys,
+    jwks: Option<Watched>,
+    demands: Demands,
+}
+
+#[derive(Debug)]
+struct Watched {
+    path: PathBuf,
+    /// What the file looked like when it was last read.
+    seen: RwLock<Option<Look>>,
+}
+
+/// Changes with every way to replace a file.
+type Look = (SystemTime, u64, u64);
+
+impl Verifier {
+    /// A verifier with the fixed keys and those of a JWKS file; tokens must name the issuer and
+    /// the audience, if given.
+    ///
+    /// # Errors
+    /// A [`Problem`] with the JWKS file.
+    pub fn new(
+        fixed: Keys,
+        jwks: Option<PathBuf>,
+        issuer: Option<String>,
+        audience: Option<String>,
+    ) -> Result<Verifier, Problem> {
+        let mut all = fixed.clone();
+        let jwks = match jwks {
+            None => None,
+            Some(path) => {
+                let seen = RwLock::new(look(&path));
+                all.extend(read(&path, &fixed)?);
+                Some(Watched { path, seen })
+            }
+        };
+        let demands = Demands { issuer, audience };
+        Ok(Verifier { keys: RwLock::new(Arc::new(all)), fixed, jwks, demands })
+    }
+
+    /// Says who the bearer of a token is.
+    ///
+    /// # Errors
+    /// [`uringcast_engine::Refused`] when it is no good.
+    pub fn verify(&self, token: &str) -> Verdict {
+        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        token::verify(token, &keys, &self.demands)
+    }
+
+    /// Reads the JWKS file again if it has changed. A bad one is logged, and the old keys stay.
+    pub fn reload(&self) {
+        let Some(Watched { path, seen }) = &self.jwks else { return };
+        let now = look(path);
+        let before =
+            std::mem::replace(&mut *seen.write().unwrap_or_else(PoisonError::into_inner), now);
+        if before == now {
+            return;
+        }
+        match read(path, &self.fixed) {
+            Ok(fresh) => {
+                let mut all = self.fixed.clone();
+                all.extend(fresh);
+                tracing::info!(path = %path.display(), keys = all.len(), "jwks_file read again");
+                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(all);
+            }
+            Err(problem) => tracing::error!("{problem} The keys of before stay in force."),
+        }
+    }
+}
+
+/// The verifiers of all services; `None` where nobody is asked. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Verifiers(Arc<[Option<Verifier>]>);
+
+impl Verifiers {
+    /// Verifiers by service, in the engine's order.
+    pub fn new(by_service: Vec<Option<Verifier>>) -> Verifiers {
+        Verifiers(by_service.into())
+    }
+
+    /// Reads again what has changed.
+    pub fn reload(&self) {
+        self.0.iter().flatten().for_each(Verifier::reload);
+    }
+
+    /// Starts threads that verify what the engine's clients show, and end with the engine.
+    ///
+    /// # Errors
+    /// The system has no thread for us.
+    pub fn start(&self, engine: &Engine, threads: usize) -> io::Result<Vec<JoinHandle<()>>> {
+        let needed = self.0.iter().flatten().next().map_or(0, |_| threads);
+        let start = |number| {
+            let (verifiers, queue) = (self.clone(), engine.verifications());
+            let name = format!("verifier-{number}");
+            thread::Builder::new().name(name).spawn(move || verifiers.work(&queue))
+        };
+        (0..needed).map(start).collect()
+    }
+
+    fn work(&self, queue: &Verifications) {
+        // Of this thread alone, on Linux. The shards come first: a storm of tokens must not delay
+        // a broadcast.
+        if let Err(error) = rustix::process::setpriority_process(None, VERIFIER_NICE) {
+            tracing::warn!("a verifier keeps its priority: {error}");
+        }
+        while let Some(verification) = queue.next() {
+            let verifier = self.0.get(verification.service().index()).and_then(Option::as_ref);
+            let verdict = match verifier {
+                Some(verifier) => verifier.verify(verification.token()),
+                None => Err(Refused::Invalid),
+            };
+            verification.answer(verdict);
+        }
+    }
+}
+
+fn look(path: &Path) -> Option<Look> {
+    use std::os::unix::fs::MetadataExt;
+    let data = std::fs::metadata(path).ok()?;
+    Some((data.modified().ok()?, data.len(), data.ino()))
+}
+
+/// Reads a JWKS file; its keys may use the algorithms that the fixed ones may.
+fn read(path: &Path, fixed: &Keys) -> Result<Keys, Problem> {
+    let bytes = files::read("jwks_file", path)?;
+    Keys::jwks(&bytes, fixed.allowed()).map_err(|error| {
+        files::problem("jwks_file", path, error.to_string(), "Name a JWK Set (RFC 7517).")
+    })
+}
+
+#[cfg(test)]
+mod tests;

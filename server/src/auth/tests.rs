@@ -1,0 +1,289 @@
+//! Tokens of every kind that must be refused, and of every algorithm that must not.
+
+use std::io::Write;
+
+use jsonwebtoken::jwk::{Jwk, JwkSet};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize};
+use serde_json::{Value, json};
+use uringcast_engine::{Identity, Refused};
+
+use super::*;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// An issuer's key pair, and what it signs with.
+struct Issuer {
+    public: String,
+    /// The key itself.
+    raw: Vec<u8>,
+    key: EncodingKey,
+    algorithms: &'static [Algorithm],
+}
+
+fn issuers() -> Vec<Issuer> {
+    let rsa = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
+    let ec = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let ed = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+    let pem = |pair: &KeyPair| pair.serialize_pem().into_bytes();
+    let public = KeyPair::public_key_pem;
+    vec![
+        Issuer {
+            public: public(&rsa),
+            raw: rsa.public_key_raw().into(),
+            key: EncodingKey::from_rsa_pem(&pem(&rsa)).unwrap(),
+            algorithms: &[Algorithm::RS256, Algorithm::PS256],
+        },
+        Issuer {
+            public: public(&ec),
+            raw: ec.public_key_raw().into(),
+            key: EncodingKey::from_ec_pem(&pem(&ec)).unwrap(),
+            algorithms: &[Algorithm::ES256],
+        },
+        Issuer {
+            public: public(&ed),
+            raw: ed.public_key_raw().into(),
+            key: EncodingKey::from_ed_pem(&pem(&ed)).unwrap(),
+            algorithms: &[Algorithm::EdDSA],
+        },
+    ]
+}
+
+fn claims() -> Value {
+    json!({"user_id": "u1", "permissions": ["a", "b"], "exp": get_current_timestamp() + 60})
+}
+
+fn with(key: &str, value: impl Into<Value>) -> Value {
+    let mut claims = claims();
+    claims[key] = value.into();
+    claims
+}
+
+fn without(key: &str) -> Value {
+    let mut claims = claims();
+    claims.as_object_mut().unwrap().remove(key);
+    claims
+}
+
+fn sign(algorithm: Algorithm, kid: Option<&str>, claims: &Value, key: &EncodingKey) -> String {
+    let header = Header { kid: kid.map(Into::into), ..Header::new(algorithm) };
+    encode(&header, claims, key).unwrap()
+}
+
+fn signed(claims: &Value) -> String {
+    sign(Algorithm::HS256, None, claims, &EncodingKey::from_secret(SECRET.as_bytes()))
+}
+
+fn with_secret() -> Verifier {
+    demanding(None, None)
+}
+
+fn demanding(issuer: Option<&str>, audience: Option<&str>) -> Verifier {
+    let mut keys = Keys::new(None);
+    keys.add_secret(SECRET).unwrap();
+    Verifier::new(keys, None, issuer.map(Into::into), audience.map(Into::into)).unwrap()
+}
+
+fn with_pem(pem: &str) -> Verifier {
+    let mut keys = Keys::new(None);
+    keys.add_pem(pem.as_bytes()).unwrap();
+    Verifier::new(keys, None, None, None).unwrap()
+}
+
+/// Base64url without padding.
+fn b64(bytes: impl AsRef<[u8]>) -> String {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut out = String::new();
+    for chunk in bytes.as_ref().chunks(3) {
+        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        let bits = bits << (8 * (3 - chunk.len()));
+        for place in 0..=chunk.len() {
+            out.push(char::from(DIGITS[(bits >> (18 - 6 * place)) as usize & 63]));
+        }
+    }
+    out
+}
+
+#[test]
+fn bad_tokens_are_refused() {
+    let (now, good) = (get_current_timestamp(), signed(&claims()));
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let none = format!("{}.{}.", b64(r#"{"alg":"none","typ":"JWT"}"#), b64(claims().to_string()));
+    let crit = r#"{"alg":"HS256","typ":"JWT","crit":["b64"],"b64":true}"#;
+    let (head, rest) = good.split_once('.').unwrap();
+    let other = EncodingKey::from_secret(b"another secret, as long as the first");
+    let table = [
+        ("expired", signed(&with("exp", now - 1))),
+        ("expired an hour ago", signed(&with("exp", now - 3_600))),
+        ("not valid yet", signed(&with("nbf", now + 30))),
+        ("no expiry", signed(&without("exp"))),
+        ("expiry is text", signed(&with("exp", "tomorrow"))),
+        ("negative expiry", signed(&with("exp", -1))),
+        ("nbf is text", signed(&with("nbf", "today"))),
+        ("nobody's", signed(&without("user_id"))),
+        ("user is a list", signed(&with("user_id", json!(["u"])))),
+        ("user is empty", signed(&with("user_id", ""))),
+        ("permissions are a number", signed(&with("permissions", 7))),
+        ("for another audience", signed(&with("aud", "others"))),
+        ("claims are a list", signed(&json!([1]))),
+        ("algorithm none", none.clone()),
+        ("algorithm none with a signature", format!("{none}{}", &good[good.len() - 43..])),
+        ("header is not base64", format!("!{head}.{rest}")),
+        ("critical header", format!("{}.{rest}", b64(crit))),
+        ("truncated", good[..good.len() - 1].into()),
+        ("without signature", good[..good.rfind('.').unwrap() + 1].into()),
+        ("two parts", good[..good.rfind('.').unwrap()].into()),
+        ("four parts", format!("{good}.x")),
+        ("empty", String::new()),
+        ("dots", "..".into()),
+        ("wrong key", sign(Algorithm::HS256, None, &claims(), &other)),
+        ("spaces around it", format!(" {good} ")),
+        ("claims of another", {
+            let body = b64(with("user_id", "admin").to_string());
+            format!("{head}.{body}.{}", good.rsplit('.').next().unwrap())
+        }),
+    ];
+    let verifier = with_secret();
+    for (what, token) in &table {
+        assert_eq!(verifier.verify(token), Err(Refused::Invalid), "{what}: {token}");
+    }
+    assert!(verifier.verify(&good).is_ok());
+    assert!(verifier.verify(&sign(Algorithm::HS512, Some("x"), &claims(), &key)).is_ok());
+}
+
+#[test]
+fn every_algorithm_opens_with_its_own_key_and_no_other() {
+    let issuers = issuers();
+    for issuer in &issuers {
+        let verifier = with_pem(&issuer.public);
+        for signer in &issuers {
+            for &algorithm in signer.algorithms {
+                let token = sign(algorithm, None, &claims(), &signer.key);
+                let good = std::ptr::eq(signer, issuer);
+                assert_eq!(verifier.verify(&token).is_ok(), good, "{algorithm:?}");
+            }
+        }
+        // Algorithm confusion: the public key, which everybody has, as a shared secret.
+        for secret in [issuer.public.as_str(), issuer.public.trim_end()] {
+            let key = EncodingKey::from_secret(secret.as_bytes());
+            let forged = sign(Algorithm::HS256, None, &claims(), &key);
+            assert_eq!(verifier.verify(&forged), Err(Refused::Invalid));
+        }
+    }
+    for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {
+        let key = EncodingKey::from_secret(SECRET.as_bytes());
+        assert!(with_secret().verify(&sign(algorithm, None, &claims(), &key)).is_ok());
+    }
+}
+
+#[test]
+fn only_the_algorithms_that_are_allowed_are_used() {
+    let rsa = &issuers()[0];
+    let mut keys = Keys::new(Some(vec![Algorithm::PS256]));
+    keys.add_pem(rsa.public.as_bytes()).unwrap();
+    assert_eq!(keys.add_secret(SECRET), Err(KeyError::Unused));
+    let verifier = Verifier::new(keys, None, None, None).unwrap();
+    for (algorithm, good) in [(Algorithm::PS256, true), (Algorithm::RS256, false)] {
+        let token = sign(algorithm, None, &claims(), &rsa.key);
+        assert_eq!(verifier.verify(&token).is_ok(), good, "{algorithm:?}");
+    }
+}
+
+#[test]
+fn the_family_s_claims_and_oauth_s_are_understood() {
+    let exp = get_current_timestamp() + 60;
+    for (claims, user, permissions) in [
+        (json!({"user_id": "u", "permissions": ["a b", "c"]}), "u", vec!["a b", "c"]),
+        (json!({"sub": "s", "scopes": ["a"]}), "s", vec!["a"]),
+        (json!({"sub": "s", "user_id": "u", "scopes": "a  b"}), "u", vec!["a", "b"]),
+        (json!({"user_id": 7, "permissions": null, "scopes": null}), "7", vec![]),
+    ] {
+        let mut claims = claims;
+        claims["exp"] = exp.into();
+        let permissions = permissions.into_iter().map(Into::into).collect();
+        let expected = Identity { user: user.into(), permissions, expires: Some(exp as i64) };
+        assert_eq!(with_secret().verify(&signed(&claims)), Ok(expected), "{claims}");
+    }
+}
+
+#[test]
+fn issuer_and_audience_are_demanded_where_they_are_set() {
+    let verifier = demanding(Some("me"), Some("here"));
+    let token = |issuer: Value, audience: Value| {
+        let mut claims = claims();
+        (claims["iss"], claims["aud"]) = (issuer, audience);
+        signed(&claims)
+    };
+    for (issuer, audience, good) in [
+        (json!("me"), json!("here"), true),
+        (json!("me"), json!(["there", "here"]), true),
+        (json!("me"), json!("there"), false),
+        (json!("me"), Value::Null, false),
+        (json!("you"), json!("here"), false),
+        (Value::Null, json!("here"), false),
+    ] {
+        let token = token(issuer.clone(), audience.clone());
+        assert_eq!(verifier.verify(&token).is_ok(), good, "{issuer} {audience}");
+    }
+}
+
+fn jwk(issuer: &Issuer, kid: &str) -> Jwk {
+    let mut jwk = Jwk::from_encoding_key(&issuer.key, issuer.algorithms[0]).unwrap();
+    jwk.common.key_id = Some(kid.into());
+    jwk
+}
+
+#[test]
+fn a_jwks_file_is_read_again_and_its_kid_decides() {
+    let issuers = issuers();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let ed = json!({"kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": b64(&issuers[2].raw)});
+    let ed = serde_json::from_value(ed).unwrap();
+    let set = JwkSet { keys: vec![jwk(&issuers[0], "old"), jwk(&issuers[1], "ec"), ed] };
+    file.write_all(serde_json::to_string(&set).unwrap().as_bytes()).unwrap();
+    let verifier = Verifier::new(Keys::new(None), Some(file.path().into()), None, None).unwrap();
+    let token = |kid| sign(Algorithm::RS256, kid, &claims(), &issuers[0].key);
+    assert!(verifier.verify(&token(Some("old"))).is_ok());
+    assert!(verifier.verify(&token(None)).is_ok(), "of any key with its algorithm");
+    assert!(verifier.verify(&token(Some("ed"))).is_err(), "of another key");
+    assert!(verifier.verify(&token(Some("new"))).is_err(), "of no key");
+
+    for (kid, issuer) in [("ec", &issuers[1]), ("ed", &issuers[2])] {
+        let token = sign(issuer.algorithms[0], Some(kid), &claims(), &issuer.key);
+        assert!(verifier.verify(&token).is_ok(), "{kid}");
+    }
+
+    // Replaced as a whole, as one should: the old key's tokens are good no more.
+    let set = JwkSet { keys: vec![jwk(&issuers[0], "new")] };
+    let replace = |text: &str| {
+        let mut next = tempfile::NamedTempFile::new_in(file.path().parent().unwrap()).unwrap();
+        next.write_all(text.as_bytes()).unwrap();
+        next.persist(file.path()).unwrap();
+        verifier.reload();
+    };
+    replace(&serde_json::to_string(&set).unwrap());
+    assert!(verifier.verify(&token(Some("new"))).is_ok());
+    assert!(verifier.verify(&token(Some("old"))).is_err());
+    for bad in ["", "{}", r#"{"keys":[]}"#, r#"{"keys":[{"kty":"EC"}]}"#] {
+        replace(bad);
+        assert!(verifier.verify(&token(Some("new"))).is_ok(), "{bad:?} must change nothing");
+    }
+}
+
+#[test]
+fn what_is_no_key_is_refused() {
+    let mut keys = Keys::new(None);
+    for text in ["", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", SECRET] {
+        assert!(keys.add_pem(text.as_bytes()).is_err(), "{text:?}");
+    }
+    let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    assert_eq!(keys.add_pem(p384.public_key_pem().as_bytes()), Err(KeyError::Curve));
+    assert!(keys.is_empty());
+    let many: Vec<Value> = (0..=crate::limits::MAX_JWKS_KEYS)
+        .map(|n| json!({"kty": "oct", "kid": n.to_string(), "k": b64(SECRET)}))
+        .collect();
+    let many = json!({ "keys": many }).to_string();
+    assert_eq!(Keys::jwks(many.as_bytes(), keys.allowed()).unwrap_err(), KeyError::TooMany);
+    let other = json!({"keys": [{"kty": "oct", "use": "enc", "k": b64(SECRET)}]}).to_string();
+    assert_eq!(Keys::jwks(other.as_bytes(), keys.allowed()).unwrap_err(), KeyError::NoKeys);
+}

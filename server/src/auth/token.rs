@@ -1,0 +1,113 @@
+//! One token: from its text to an identity, or not.
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Validation, decode, decode_header};
+use serde::Deserialize;
+use uringcast_engine::{Identity, Refused, Verdict};
+
+use super::keys::{Key, Keys};
+
+/// What tokens must say beside who and until when.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Demands {
+    pub(super) issuer: Option<String>,
+    pub(super) audience: Option<String>,
+}
+
+/// What we read of a token, in the words of the original family or of OAuth.
+#[derive(Deserialize)]
+struct Claims {
+    user_id: Option<Name>,
+    sub: Option<Name>,
+    permissions: Option<Names>,
+    scopes: Option<Names>,
+    /// Seconds since 1970; may have a fraction.
+    exp: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Name {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Names {
+    List(Vec<String>),
+    /// As OAuth writes them, with spaces.
+    Text(String),
+}
+
+/// Verifies a token with every key that may have signed it.
+pub(super) fn verify(token: &str, keys: &Keys, demands: &Demands) -> Verdict {
+    let result = attempt(token, keys, demands);
+    result.map_err(|why| {
+        // Nothing of the token: it may be good for somebody else.
+        tracing::debug!(why, "a token is refused");
+        Refused::Invalid
+    })
+}
+
+fn attempt(token: &str, keys: &Keys, demands: &Demands) -> Result<Identity, &'static str> {
+    let header = decode_header(token).map_err(|error| reason(error.kind()))?;
+    // RFC 7515, 4.1.11: what we do not understand and must is a reason to refuse.
+    if header.crit.is_some() {
+        return Err("critical header");
+    }
+    let mut why = "no key for it";
+    for key in keys.candidates(header.kid.as_deref(), header.alg) {
+        match decode::<Claims>(token, &key.key, &validation(key, demands)) {
+            Ok(data) => return identity(data.claims),
+            Err(error) => why = reason(error.kind()),
+        }
+    }
+    Err(why)
+}
+
+fn validation(key: &Key, demands: &Demands) -> Validation {
+    let mut validation = Validation::new(key.algorithms[0]);
+    validation.algorithms.clone_from(&key.algorithms);
+    (validation.leeway, validation.validate_nbf) = (0, true);
+    let mut required = vec!["exp"];
+    if let Some(issuer) = &demands.issuer {
+        validation.set_issuer(&[issuer]);
+        required.push("iss");
+    }
+    // A token for others is no good here: one with an audience needs ours to be known.
+    if let Some(audience) = &demands.audience {
+        validation.set_audience(&[audience]);
+        required.push("aud");
+    }
+    validation.set_required_spec_claims(&required);
+    validation
+}
+
+fn identity(claims: Claims) -> Result<Identity, &'static str> {
+    let user = match claims.user_id.or(claims.sub) {
+        Some(Name::Text(text)) if !text.is_empty() => text,
+        Some(Name::Number(number)) => number.to_string(),
+        _ => return Err("no user_id and no sub"),
+    };
+    let permissions = match claims.permissions.or(claims.scopes) {
+        Some(Names::List(list)) => list,
+        Some(Names::Text(text)) => text.split_whitespace().map(Into::into).collect(),
+        None => Vec::new(),
+    };
+    // Beyond all years there are, it is for ever.
+    Ok(Identity { user, permissions, expires: Some(claims.exp.floor() as i64) })
+}
+
+fn reason(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidSignature => "wrong signature",
+        ErrorKind::ExpiredSignature => "expired",
+        ErrorKind::ImmatureSignature => "not valid yet",
+        ErrorKind::InvalidIssuer => "another issuer",
+        ErrorKind::InvalidAudience => "another audience",
+        ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "another algorithm",
+        ErrorKind::MissingRequiredClaim(_) => "a claim is missing",
+        _ => "malformed",
+    }
+}

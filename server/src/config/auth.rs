@@ -1,0 +1,174 @@
+//! What the settings mean for clients and publishers who must show who they are. PROTOCOL §2, §3.
+
+use uringcast_engine::{Access, AuthMode};
+
+use super::Gather;
+use crate::auth::{ApiKey, ApiKeys, KeyLine, Keys, Verifier};
+use crate::files;
+use crate::limits::MIN_JWT_SECRET;
+use crate::settings::Settings;
+use crate::settings::value::{Secret, Value};
+
+/// Parts of secrets that stand in examples, documentation and development defaults.
+const WELL_KNOWN: [&str; 9] = [
+    "dev-secret",
+    "dev_secret",
+    "change-me",
+    "changeme",
+    "change-in-production",
+    "change_this",
+    "your-secret",
+    "your-256-bit",
+    "a-string-secret-at-least",
+];
+
+/// Authentication, permissions and caps of the service.
+pub(super) fn access(s: &Settings) -> Access {
+    let rules = |rules: &Option<Vec<crate::settings::access::Permission>>| {
+        rules.iter().flatten().map(|permission| permission.0.clone()).collect()
+    };
+    let origins = s.allowed_origin.iter().flatten();
+    let any = origins.clone().any(|origin| origin.0 == "*");
+    Access {
+        mode: s.auth_enabled,
+        subscribe: rules(&s.subscribe_permission),
+        publish: rules(&s.publish_permission),
+        admin: s.admin_permission.iter().map(|name| name.0.clone()).collect(),
+        origins: if any { Vec::new() } else { origins.map(|o| o.0.clone()).collect() },
+        max_per_address: s.max_connections_per_address.0,
+        max_subscriptions: s.max_subscriptions.0,
+        byte_rate: u32::try_from(s.byte_rate.0).unwrap_or(u32::MAX),
+    }
+}
+
+/// What tokens are verified with; `None` when they are not looked at.
+pub(super) fn verifier(
+    settings: &Settings,
+    exposed: bool,
+    gather: &mut Gather<'_>,
+) -> Option<Verifier> {
+    let s = settings;
+    if s.auth_enabled == AuthMode::Off {
+        return None;
+    }
+    let mut keys = Keys::new(s.jwt_algorithms.clone());
+    if let Some(secret) = jwt_secret(settings, exposed, gather)
+        && let Err(error) = keys.add_secret(secret.expose())
+    {
+        let remedy = "Allow one of HS256, HS384 and HS512, or take the secret away.";
+        gather.add("jwt_algorithms", format!("leaves jwt_secret unused: it {error}"), remedy);
+    }
+    if let Some(path) = &s.jwt_public_key {
+        match files::read("jwt_public_key", path) {
+            Ok(pem) => {
+                if let Err(error) = keys.add_pem(&pem) {
+                    let remedy = "Name a PEM file with one public key.";
+                    gather.add("jwt_public_key", error.to_string(), remedy);
+                }
+            }
+            Err(problem) => gather.problems.push(problem),
+        }
+    }
+    if gather.problems.is_empty() && keys.is_empty() && s.jwks_file.is_none() {
+        let remedy = "Give jwt_secret_file, jwt_public_key or jwks_file.";
+        gather.add("auth_enabled", "has no key to verify tokens with", remedy);
+        return None;
+    }
+    let text = |text: &Option<crate::settings::value::Text>| text.as_ref().map(|t| t.0.clone());
+    match Verifier::new(keys, s.jwks_file.clone(), text(&s.jwt_issuer), text(&s.jwt_audience)) {
+        Ok(verifier) => Some(verifier),
+        Err(problem) => {
+            gather.problems.push(problem);
+            None
+        }
+    }
+}
+
+fn jwt_secret(settings: &Settings, exposed: bool, gather: &mut Gather<'_>) -> Option<Secret> {
+    let (given, file) = (&settings.jwt_secret, &settings.jwt_secret_file);
+    let secret = secret("jwt_secret", given, file.as_deref(), gather)?;
+    if exposed && is_weak(&secret) {
+        let name = if file.is_some() { "jwt_secret_file" } else { "jwt_secret" };
+        let reason = format!("is a well-known secret, or shorter than {MIN_JWT_SECRET} bytes");
+        let remedy = "Make one with `openssl rand -base64 48`, or listen on 127.0.0.1.";
+        gather.add(name, reason, remedy);
+    }
+    Some(secret)
+}
+
+/// Whether anybody may guess it: RFC 7518, 3.2 asks for as many bytes as the hash has.
+fn is_weak(secret: &Secret) -> bool {
+    let text = secret.expose().to_ascii_lowercase();
+    let mut letters: Vec<u8> = text.bytes().collect();
+    letters.sort_unstable();
+    letters.dedup();
+    text.len() < MIN_JWT_SECRET
+        || letters.len() < 8
+        || WELL_KNOWN.iter().any(|known| text.contains(known))
+}
+
+/// A secret that is given itself or in a file.
+fn secret(
+    name: &str,
+    given: &Option<Secret>,
+    file: Option<&std::path::Path>,
+    gather: &mut Gather<'_>,
+) -> Option<Secret> {
+    let Some(path) = file else { return given.clone() };
+    let setting = format!("{name}_file");
+    if given.is_some() {
+        gather.add(&setting, format!("contradicts {name}"), "Take one of the two away.");
+        return None;
+    }
+    let bytes = match files::read(&setting, path) {
+        Ok(bytes) => bytes,
+        Err(problem) => {
+            gather.problems.push(problem);
+            return None;
+        }
+    };
+    match Secret::parse(String::from_utf8_lossy(&bytes).trim_end()) {
+        Ok(secret) => Some(secret),
+        Err(invalid) => {
+            gather.add(&setting, format!("its key {}", invalid.reason), &invalid.remedy);
+            None
+        }
+    }
+}
+
+/// The keys of publishers, from wherever they are given.
+pub(super) fn api_keys(settings: &Settings, gather: &mut Gather<'_>) -> ApiKeys {
+    let s = settings;
+    let sole = secret("api_key", &s.api_key, s.api_key_file.as_deref(), gather);
+    let mut keys: Vec<ApiKey> = sole.iter().map(ApiKey::sole).collect();
+    keys.extend(s.api_keys.iter().flatten().map(|line| line.0.clone()));
+    if let Some(path) = &s.api_keys_file {
+        match files::read("api_keys_file", path) {
+            Ok(bytes) => read_lines(&String::from_utf8_lossy(&bytes), &mut keys, gather),
+            Err(problem) => gather.problems.push(problem),
+        }
+    }
+    ApiKeys::new(keys).unwrap_or_else(|twice| {
+        let reason = format!("has two keys named {twice}, counting those of api_keys and api_key");
+        let name = if s.api_keys_file.is_some() { "api_keys_file" } else { "api_keys" };
+        gather.add(name, reason, "Give each key a name of its own.");
+        ApiKeys::default()
+    })
+}
+
+/// One key a line; empty lines and those that begin with # are passed over.
+fn read_lines(text: &str, keys: &mut Vec<ApiKey>, gather: &mut Gather<'_>) {
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        match KeyLine::parse(line) {
+            Ok(key) => keys.push(key.0),
+            Err(invalid) => {
+                let reason = format!("line {} {}", number + 1, invalid.reason);
+                gather.add("api_keys_file", reason, &invalid.remedy);
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! HTTP requests of publishers, by key.
+
+use prometheus::{IntCounterVec, Opts};
+
+use super::table::row;
+
+const NAME: &str = "uringcast_api_requests_total";
+
+/// Counts them. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Requests(IntCounterVec);
+
+impl Requests {
+    pub(super) fn new(server: &str) -> Requests {
+        let opts = Opts::new(NAME, row(NAME).help).const_label("server", server);
+        let counters = IntCounterVec::new(opts, &["key", "code"]);
+        let requests = Requests(counters.expect("our metrics are well named"));
+        // So that the series is there before the first request.
+        let _ = requests.0.with_label_values(&["", "202"]);
+        requests
+    }
+
+    pub(super) fn collector(&self) -> Box<IntCounterVec> {
+        Box::new(self.0.clone())
+    }
+
+    /// One more, with the name of a known key or none, and the answer's status.
+    pub fn count(&self, key: &str, code: &str) {
+        self.0.with_label_values(&[key, code]).inc();
+    }
+}

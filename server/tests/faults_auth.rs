@@ -1,0 +1,238 @@
+//! Clients that show no token or a bad one, come from the wrong page, or are too many. The table
+//! in docs/PROTOCOL.md names these tests; every kind of bad token is in server/src/auth/tests.rs.
+
+mod support;
+
+use std::io::Write;
+use std::net::TcpStream;
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
+use serde_json::{Value, json};
+use support::http::Answer;
+use support::ws::{Client, TEXT, upgrade_request};
+use support::{PATIENCE, Server, until};
+
+const ERRORS: &str = "websocket_connection_errors_total";
+const SECRET: &str = "an-old-oak-in-the-meadow-of-1849";
+
+fn server(flags: &str) -> Server {
+    Server::start(&format!("--auth-enabled true --jwt-secret {SECRET} {flags}"))
+}
+
+fn signed(claims: Value) -> String {
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    encode(&Header::new(Algorithm::HS256), &claims, &key).expect("a token")
+}
+
+fn token(permissions: &[&str], seconds: u64) -> String {
+    let exp = get_current_timestamp() + seconds;
+    signed(json!({"user_id": "u1", "permissions": permissions, "exp": exp}))
+}
+
+fn auth(token: &str) -> Value {
+    json!({"type": "request", "id": "a", "event": "auth", "data": {"token": token}})
+}
+
+fn connect(server: &Server) -> Client {
+    Client::upgrade(TcpStream::connect(server.clients[0]).expect("connected"))
+}
+
+/// Sends an upgrade with further headers and reads the head of the answer.
+fn upgrade_with(server: &Server, headers: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(server.clients[0]).expect("connected");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let request = upgrade_request(server.clients[0], headers);
+    stream.write_all(request.as_bytes()).expect("written");
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        std::io::Read::read_exact(&mut stream, &mut byte).expect("an answer");
+        head.push(byte[0]);
+    }
+    (stream, String::from_utf8(head).expect("text"))
+}
+
+#[test]
+fn no_token_in_five_seconds_is_closed_with_1008() {
+    let server = server("");
+    let mut client = connect(&server);
+    assert_eq!(client.message()["error_code"], "AUTH_REQUIRED");
+    assert_eq!(client.closed(), (1008, "Authentication required".into()));
+    server.wait_metric(ERRORS, "auth_missing", 1.0);
+}
+
+#[test]
+fn a_first_frame_without_a_token_is_closed_with_1008() {
+    let server = server("");
+    for (frame, code, reason, label) in [
+        (json!({"type": "ping"}), "AUTH_REQUIRED", "Authentication required", "auth_required"),
+        (
+            json!({"type": "request", "event": "auth", "data": {}}),
+            "AUTH_FAILED",
+            "Authentication failed",
+            "auth_missing",
+        ),
+    ] {
+        let mut client = connect(&server);
+        assert_eq!(client.ask(&frame)["error_code"], code);
+        assert_eq!(client.closed(), (1008, reason.into()));
+        server.wait_metric(ERRORS, label, 1.0);
+    }
+    let mut client = connect(&server);
+    client.send(TEXT, b"hello?");
+    assert_eq!(client.closed(), (1008, "Authentication error".into()));
+    server.wait_metric(ERRORS, "auth_error", 1.0);
+}
+
+#[test]
+fn a_bad_token_is_closed_with_1008() {
+    let server = server("");
+    let good = token(&[], 60);
+    let stale = signed(json!({"user_id": "u1", "exp": get_current_timestamp() - 1}));
+    for bad in ["", "x.y.z", &good[..good.len() - 2], &stale] {
+        let mut client = connect(&server);
+        let reply = client.ask(&auth(bad));
+        assert_eq!(reply["error_code"], "AUTH_FAILED");
+        assert_eq!(reply["error_message"], "Invalid or expired token");
+        assert_eq!(client.closed(), (1008, "Authentication failed".into()));
+    }
+    server.wait_metric(ERRORS, "auth_failed", 4.0);
+    assert!(!server.log().contains(&good[..20]), "no token in the log");
+}
+
+#[test]
+fn a_token_that_expires_is_closed_with_1008_unless_renewed() {
+    let server = server("");
+    let mut client = connect(&server);
+    client.say(&auth(&token(&[], 2)));
+    assert_eq!(client.message()["data"]["user_id"], "u1");
+    assert_eq!(client.message()["event"], "session.created");
+    let reply = client.ask(&auth(&token(&[], 3)));
+    assert_eq!(reply["data"]["status"], "authenticated");
+    assert_eq!(client.closed(), (1008, "Token expired".into()));
+    server.wait_metric(ERRORS, "token_expired", 1.0);
+}
+
+#[test]
+fn a_channel_without_its_permission_is_forbidden() {
+    let server = server("--subscribe-permission workflow:=workflow:read");
+    let mut client = connect(&server);
+    client.say(&auth(&token(&["pool:read"], 60)));
+    client.message();
+    client.message();
+    let reply = client.ask(&json!({"type": "subscribe", "room": "workflow:1"}));
+    assert_eq!(reply["error_code"], "FORBIDDEN");
+    assert_eq!(reply["error_message"], "Not authorized to subscribe to workflow:1");
+    let data = json!({"channel": "c", "event": "e", "data": {}});
+    let reply = client.ask(&json!({"type": "request", "event": "publish", "data": data}));
+    assert_eq!(reply["error_code"], "FORBIDDEN");
+    client.subscribe("open");
+    server.wait_metric("websocket_message_errors_total", "forbidden", 2.0);
+}
+
+#[test]
+fn a_page_of_an_origin_that_is_not_listed_is_answered_403() {
+    let server = Server::start("--allowed-origin https://app.example.com");
+    for (headers, status) in [
+        ("Origin: https://app.example.com\r\n", "101"),
+        ("Origin: https://app.example.com.evil.example\r\n", "403"),
+        ("Origin: http://app.example.com\r\n", "403"),
+        ("Origin: null\r\n", "403"),
+        ("", "101"),
+    ] {
+        let (_stream, head) = upgrade_with(&server, headers);
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{headers} {head}");
+    }
+    server.wait_metric(ERRORS, "origin", 3.0);
+    let open = Server::start("--allowed-origin *");
+    let (_stream, head) = upgrade_with(&open, "Origin: https://any.example\r\n");
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+}
+
+#[test]
+fn one_connection_too_many_from_an_address_is_answered_429() {
+    let server = Server::start("--max-connections-per-address 2");
+    let first = Client::connect(&server);
+    let _second = Client::connect(&server);
+    let (_stream, head) = upgrade_with(&server, "");
+    assert!(head.starts_with("HTTP/1.1 429 "), "{head}");
+    server.wait_metric(ERRORS, "max_per_address", 1.0);
+    drop(first);
+    until("a place that is given back", || {
+        upgrade_with(&server, "").1.starts_with("HTTP/1.1 101 ").then_some(())
+    });
+}
+
+#[test]
+fn one_subscription_too_many_is_refused() {
+    let server = Server::start("--max-subscriptions 2");
+    let mut client = Client::connect(&server);
+    ["a", "b", "a"].iter().for_each(|channel| drop(client.subscribe(channel)));
+    let reply = client.ask(&json!({"type": "subscribe", "room": "c"}));
+    assert_eq!(reply["error_code"], "LIMIT_EXCEEDED");
+    server.wait_metric("websocket_message_errors_total", "limit", 1.0);
+    client.assert_alive();
+}
+
+#[test]
+fn one_channel_too_many_is_refused() {
+    let server = Server::start("--shards 1 --shard-channels 1");
+    let mut client = Client::connect(&server);
+    client.subscribe("a");
+    let reply = client.ask(&json!({"type": "subscribe", "room": "b"}));
+    assert_eq!(reply["error_code"], "LIMIT_EXCEEDED");
+    let answer = support::http::post(server.control, "/v1/publish/raw?channel=b&event=e", "{}");
+    assert_eq!(answer.status, 503, "{}", answer.body);
+}
+
+#[test]
+fn a_client_over_its_bytes_is_read_later_and_kept() {
+    let server = Server::start("--byte-rate 256KiB --message-rate 0");
+    let mut client = Client::connect(&server);
+    // Half a second's worth more than the burst.
+    let large = json!({"type": "ping", "id": "x".repeat(256 << 10)});
+    assert_eq!(client.ask(&large)["type"], "pong");
+    assert_eq!(client.ask(&large)["type"], "pong");
+    client.assert_alive();
+    server.wait_metric("uringcast_byte_pauses_total", "", 1.0);
+}
+
+fn ask_http(server: &Server, method: &str, path: &str, key: &str, body: &str) -> Answer {
+    let mut stream = TcpStream::connect(server.control).expect("connected");
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+    let request = format!("{head}X-API-Key: {key}\r\nContent-Length: {length}\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).expect("written");
+    let mut answer = Vec::new();
+    std::io::Read::read_to_end(&mut stream, &mut answer).expect("an answer");
+    Answer::parse(&answer)
+}
+
+#[test]
+fn a_key_is_good_for_its_own_channels_only() {
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    writeln!(file, "# of two services\nci   key-of-the-ci workflow: pool:\n\nops key-of-the-ops")
+        .expect("written");
+    let server = Server::start(&format!("--api-keys-file {}", file.path().display()));
+    let item = |channel: &str| json!({"channel": channel, "event": "e"}).to_string();
+    for (key, channel, status) in [
+        ("key-of-the-ci", "workflow:1", 202),
+        ("key-of-the-ci", "pool:1", 202),
+        ("key-of-the-ci", "other", 403),
+        ("key-of-the-ops", "other", 202),
+        ("key-of-nobody", "workflow:1", 401),
+    ] {
+        let answer = ask_http(&server, "POST", "/v1/publish", key, &item(channel));
+        assert_eq!(answer.status, status, "{key} {channel}: {}", answer.body);
+    }
+    let both = format!("[{},{}]", item("pool:1"), item("other"));
+    let answer = ask_http(&server, "POST", "/v1/publish", "key-of-the-ci", &both);
+    assert!(answer.status == 403 && answer.body.contains("other"), "{}", answer.body);
+    assert_eq!(ask_http(&server, "GET", "/v1/channels", "key-of-the-ci", "").status, 403);
+    assert_eq!(ask_http(&server, "GET", "/v1/channels", "key-of-the-ops", "").status, 200);
+    let requests = "uringcast_api_requests_total";
+    assert_eq!(server.metric(requests, r#"code="202",key="ci""#), 2.0);
+    assert_eq!(server.metric(requests, r#"code="401",key="""#), 1.0);
+    let page = support::http::get(server.metrics, "/metrics").body;
+    assert!(!page.contains("key-of-the") && !server.log().contains("key-of-the"));
+}
