@@ -187,8 +187,13 @@ impl Proxy {
     fn reload(&self, place: usize, signal: rustix::process::Signal) {
         write_certificate(self.dir.path(), &self.authority, "second");
         let pid = rustix::process::Pid::from_child(&self.process.0);
-        rustix::process::kill_process(pid, signal).unwrap();
+        let mut tries = 0;
         until("the new certificate", || {
+            // A master that has just started loses signals.
+            if tries % 100 == 0 {
+                rustix::process::kill_process(pid, signal).unwrap();
+            }
+            tries += 1;
             let mut stream = TcpStream::connect(self.at(place)).ok()?;
             let mut session = support::tls::client(&self.trust());
             while session.is_handshaking() {
