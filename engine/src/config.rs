@@ -2,6 +2,7 @@
 
 mod access;
 mod canary;
+mod proxies;
 mod tls;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
 pub use canary::CanaryKey;
+pub use proxies::Proxies;
 pub use tls::TlsSource;
 
 use crate::limits;
@@ -111,6 +113,8 @@ pub struct Service {
     pub listen: Vec<SocketAddr>,
     /// Serve TLS with what this gives.
     pub tls: Option<TlsSource>,
+    /// Who may speak for clients.
+    pub proxies: Proxies,
     /// Open connections of the service, on all shards together.
     pub max_connections: usize,
     /// Bytes of one inbound message.
@@ -143,6 +147,7 @@ impl Default for Service {
             welcome_extra: serde_json::Map::new(),
             listen: Vec::new(),
             tls: None,
+            proxies: Proxies::default(),
             max_connections: limits::DEFAULT_MAX_CONNECTIONS,
             max_message: limits::DEFAULT_MAX_MESSAGE,
             message_rate: limits::DEFAULT_MESSAGE_RATE,

@@ -57,8 +57,8 @@ mod types;
 pub mod wire;
 
 pub use config::{
-    Access, AuthMode, CanaryKey, Config, Correlation, KernelTls, Protocol, Retention, Rule,
-    Service, StatusRequest, TlsSource,
+    Access, AuthMode, CanaryKey, Config, Correlation, KernelTls, Protocol, Proxies, Retention,
+    Rule, Service, StatusRequest, TlsSource,
 };
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,

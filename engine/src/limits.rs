@@ -205,6 +205,18 @@ pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(1);
 /// Handshakes under way on one shard; further connections wait in the listen queue.
 pub const MAX_HANDSHAKES: usize = 1_024;
+/// Bytes of a PROXY header: what proxies add to the addresses stays below.
+pub const MAX_PROXY_HEADER: usize = 2 << 10;
+/// Time for handshakes between two turns of a shard: what a broadcast may have to wait for them,
+/// beside one step (a full TLS handshake's is 0.1 to 1 ms).
+pub const HANDSHAKE_SLICE: Duration = Duration::from_micros(500);
+/// While a shard has deliveries to make, handshakes get one part of time to so many.
+pub const HANDSHAKE_SHARE: i64 = 3;
+/// Steps of resumed or nearly complete handshakes done before one of a full one: those are over
+/// soon, and these are not starved.
+pub const QUICK_STEPS: usize = 7;
+/// Connections put on the ring in one turn.
+pub const ADMISSIONS_PER_TURN: usize = 32;
 /// Connections taken from one listener before others of its shard go on: a millisecond's work.
 pub const ACCEPTS_PER_ROUND: usize = 64;
 /// Pause of a listener that has run out of descriptors, so that it does not spin.

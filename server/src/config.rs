@@ -106,6 +106,10 @@ impl Config {
                 let remedy = "Use letters, digits, dots, dashes and underscores.";
                 gather.add("server_name", "cannot stand in a path", remedy);
             }
+            if s.proxy_protocol && s.trusted_proxies.is_none() {
+                let remedy = "Name the proxies' networks with trusted_proxies.";
+                gather.add("proxy_protocol", "has nobody to take headers from", remedy);
+            }
             services.push(service(settings, listen));
             ports::check(&services, &control, &metrics, &mut gather);
             // What is wrong for all services is told once.
@@ -178,6 +182,7 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         welcome_extra: preset.map(|preset| preset.welcome(s)).unwrap_or_default(),
         listen,
         tls: None,
+        proxies: proxies(s),
         max_connections: s.max_connections.0,
         max_message: s.max_message_size.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
@@ -210,6 +215,11 @@ fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config
         metrics: !s.no_metrics,
         canary: None,
     }
+}
+
+fn proxies(s: &Settings) -> engine::Proxies {
+    let trusted = s.trusted_proxies.iter().flatten().map(|network| network.0).collect();
+    engine::Proxies { trusted, protocol: s.proxy_protocol }
 }
 
 fn addresses<'a>(

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
-use prometheus::proto::{Metric, MetricFamily};
+use prometheus::proto::MetricFamily;
 use prometheus::{Registry, TextEncoder};
 use uringcast_engine::telemetry::{
     ClassStats, ConnectionError, MessageError, MessageType, ServiceStats, Snapshot, Totals,
@@ -25,7 +25,7 @@ use uringcast_engine::{Engine, ServiceId};
 
 use crate::certs::Status;
 use buckets::{DURATION_BOUNDS, LATENCY_BOUNDS};
-use families::{Number, counter, family, gauge, histogram, sizes};
+use families::{counter, family, gauge, histogram, sizes};
 pub use latency::{Ask, Format, Span};
 pub use requests::Requests;
 use state::{Point, State};

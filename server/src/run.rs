@@ -102,6 +102,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let verifiers = std::mem::take(&mut config.verifiers);
     let key = CanaryKey::new(random());
     config.engine.canary = Some(key);
+    let proxies: Vec<_> = config.engine.services.iter().map(|s| s.proxies.clone()).collect();
     let engine = Engine::start(config.engine)?;
     let verifying = verifiers.start(&engine, config.auth_threads)?;
     let watch = tokio::spawn(watch_keys(verifiers));
@@ -114,7 +115,8 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let canaries = config.canary.map(|(probed, period)| {
         let health = Health::new(engine.shards());
         let tls = services[probed.index()].tls;
-        let dial = Dial::new(engine.service_addrs(probed)[0], key, tls);
+        let dial = Dial::new(engine.service_addrs(probed)[0], key, tls)
+            .among(proxies[probed.index()].clone());
         let canaries =
             Canaries::new(dial, engine.publisher(probed), metrics.clone(), health.clone());
         (tokio::spawn(canaries.run(period)), health)

@@ -12,7 +12,7 @@ use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 
 use access::{Origin, Permission};
 pub use layers::{Layers, Problem, Problems, Source};
-use value::{Bytes, CertKey, Count, EnvPrefix, Host, Secret, Span, Text, Value};
+use value::{Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 pub use words::{LogFormat, TlsVersion};
 
 use crate::auth::KeyLine;
@@ -158,6 +158,11 @@ settings! {
         max_connections: Count<1, MAX_CONNECTIONS> = Count(limits::DEFAULT_MAX_CONNECTIONS),
         /// Number of shards, one thread and core each. Without it: all cores the process may use.
         shards: Option<Count<1, { limits::MAX_SHARDS }>> = None,
+        /// Networks of the proxies in front, which are believed when they name a client in
+        /// X-Forwarded-For; may be given several times.
+        trusted_proxies: Option<Vec<Network>> = None,
+        /// Connections from trusted_proxies begin with a PROXY header, version 1 or 2.
+        proxy_protocol: bool = false,
     }
     "Publishing and control" {
         /// Address of the HTTP control port. Outside loopback it needs an API key.

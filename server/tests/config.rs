@@ -236,3 +236,16 @@ fn check_config_prints_what_is_in_force_and_where_it_came_from() {
     let (_, again) = read(&["--config", &again], &environment[..1]).unwrap();
     assert_eq!(again.shown()[..again.shown().len() - 1], given.shown()[..given.shown().len() - 1]);
 }
+
+#[test]
+fn headers_are_taken_from_named_networks_only() {
+    let refused = resolve(&["--proxy-protocol"]).unwrap_err();
+    assert!(refused.contains("proxy_protocol") && refused.contains("trusted_proxies"), "{refused}");
+    let refused = common::refusal(&["--trusted-proxies=10.0.0.0/8,proxy.local"], &[]);
+    assert!(refused.contains("trusted_proxies") && refused.contains("10.0.0.0/8"), "{refused}");
+    let proxies = |flags: &[&str]| resolve(flags).unwrap().engine.services[0].proxies.clone();
+    let proxies = proxies(&["--proxy-protocol", "--trusted-proxies=10.1.2.3/8,::1"]);
+    let trusts = |address: &str| proxies.trusts(address.parse().unwrap());
+    assert!(proxies.protocol && trusts("10.200.0.1") && trusts("::ffff:10.0.0.1") && trusts("::1"));
+    assert!(!trusts("11.0.0.1") && !trusts("::2"));
+}

@@ -35,6 +35,7 @@ fn every_setting_can_be_given_in_all_three_places() {
             ("PORT" | "N", _) => ("7", "7"),
             ("ADDRESS", true) => ("['127.0.0.9', '::1']", "127.0.0.9,::1"),
             ("ADDRESS", false) => ("'::1'", "::1"),
+            ("CIDR", _) => ("['10.0.0.0/8', '::1']", "10.0.0.0/8,::1"),
             ("BYTES", _) => ("'2MiB'", "2MiB"),
             ("TIME", _) => ("'7s'", "7s"),
             ("NAME", _) => ("'mahavishnu'", "mahavishnu"),

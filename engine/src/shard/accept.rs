@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use monoio::net::{TcpStream, UnixStream};
 
 use super::desk::{Acceptor, Desk};
+use super::governor::{Class, Share};
 use super::greet::greet;
-use crate::config::TlsSource;
+use crate::config::{Proxies, TlsSource};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND};
 use crate::telemetry::ConnectionError;
 use crate::types::ServiceId;
@@ -35,6 +36,7 @@ enum Trouble {
 pub(super) struct Host {
     pub service: ServiceId,
     pub tls: Option<TlsSource>,
+    pub proxies: Proxies,
 }
 
 /// Accepts connections until the desk closes, and greets each in a task of its own. The listener
@@ -47,23 +49,16 @@ pub(super) async fn accept(
     host: Host,
 ) {
     let mut complained: Option<Instant> = None;
-    let mut taken = 0;
     loop {
         desk.room().await;
+        let share = desk.governor.share(Class::Full).await;
         if desk.is_closed() {
             return;
         }
-        let error = match take(&listener) {
-            Ok((stream, peer)) => {
-                monoio::spawn(greet(stream, peer, desk.begin(), Rc::clone(&desk), host.clone()));
-                taken += 1;
-                if taken % ACCEPTS_PER_ROUND == 0 {
-                    // Somebody may still be there: this only lets the others go on.
-                    somebody.readable(true).await.expect("a listener can be polled");
-                }
-                continue;
-            }
-            Err(error) => error,
+        let Err(error) = take_round(&listener, share, &desk, &host) else {
+            // Somebody may still be there: this only lets the others go on.
+            somebody.readable(true).await.expect("a listener can be polled");
+            continue;
         };
         if desk.is_closed() {
             return; // The listener was shut down.
@@ -87,6 +82,23 @@ pub(super) async fn accept(
         }
         monoio::time::sleep(ACCEPT_PAUSE).await;
     }
+}
+
+/// Takes those who are there, while there is time and room; an error when none is left.
+fn take_round(
+    listener: &TcpListener,
+    share: Share<'_>,
+    desk: &Rc<Desk>,
+    host: &Host,
+) -> io::Result<()> {
+    for _ in 0..ACCEPTS_PER_ROUND {
+        let (stream, peer) = take(listener)?;
+        monoio::spawn(greet(stream, peer, desk.begin(), Rc::clone(desk), host.clone()));
+        if share.is_used_up() || !desk.has_room() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 fn take(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {

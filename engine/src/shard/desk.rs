@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use monoio::net::TcpStream;
 
+use super::governor::Governor;
 use super::kernel::Kernel;
 use super::secure::Secure;
 use super::wake::Wake;
@@ -82,6 +83,8 @@ pub(super) struct Doors {
 /// Shared by one shard's accept and greet tasks and its turn.
 pub(super) struct Desk {
     wake: Rc<Wake>,
+    /// Of the time for handshakes.
+    pub governor: Governor,
     doors: Doors,
     arrivals: RefCell<VecDeque<Arrival>>,
     /// Accept tasks that have not ended.
@@ -107,6 +110,7 @@ impl Desk {
     pub(super) fn new(wake: Rc<Wake>, doors: Doors, kernel: Option<Kernel>) -> Desk {
         let services = doors.config.services.len();
         Desk {
+            governor: Governor::new(Rc::clone(&wake)),
             wake,
             errors: RefCell::new(vec![[0; ConnectionError::COUNT]; services]),
             doors,
@@ -131,13 +135,18 @@ impl Desk {
     /// Waits until one more handshake may begin (at most [`MAX_HANDSHAKES`]), or until closing.
     pub(super) async fn room(&self) {
         poll_fn(|context| {
-            if self.handshakes.get() < MAX_HANDSHAKES || self.closed.get() {
+            if self.has_room() || self.closed.get() {
                 return Poll::Ready(());
             }
             self.waiting.borrow_mut().push(context.waker().clone());
             Poll::Pending
         })
         .await;
+    }
+
+    /// Whether one more handshake may begin.
+    pub(super) fn has_room(&self) -> bool {
+        self.handshakes.get() < MAX_HANDSHAKES
     }
 
     /// A connection was accepted; its handshake lasts as long as the value returned.
@@ -212,7 +221,9 @@ impl Desk {
         recorder.count(Count::TlsFallbacks, self.fallbacks.take());
         recorder.count(Count::TlsHandshakesFull, self.shaken[0].take());
         recorder.count(Count::TlsHandshakesResumed, self.shaken[1].take());
+        recorder.count(Count::HandshakeWaits, self.governor.take_waits());
         recorder.set(Gauge::Handshakes, self.handshakes.get());
+        recorder.set(Gauge::HandshakesWaiting, self.governor.waiting());
         for (service, errors) in self.errors.borrow_mut().iter_mut().enumerate() {
             for (error, count) in ConnectionError::ALL.iter().zip(errors) {
                 for _ in 0..std::mem::take(count) {

@@ -10,6 +10,7 @@ use monoio::net::TcpStream;
 
 use super::accept::Host;
 use super::desk::{Arrival, Desk, Handshake, Place};
+use super::governor::Class;
 use super::kernel::{Kernel, KernelSession};
 use super::ring::{Sealed, ktls};
 use super::secure::Secure;
@@ -18,6 +19,8 @@ use crate::limits::{CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFF
 use crate::sync::Lodging;
 use crate::telemetry::ConnectionError;
 use crate::wire::Secret;
+use crate::wire::hello;
+use crate::wire::proxy::{self, Header};
 use crate::wire::upgrade::{self, Refusal as Refused, Upgrade};
 
 /// Why a connection did not get as far as the broker.
@@ -33,6 +36,8 @@ enum Refusal {
     Silent,
     #[error("the peer did not complete an upgrade in time")]
     Late,
+    #[error("a trusted proxy did not begin with a PROXY header")]
+    Proxy,
     #[error("the request was refused: {}", .0.reason())]
     Upgrade(Refused),
 }
@@ -43,6 +48,7 @@ impl Refusal {
             Refusal::Tls(_) => Some(ConnectionError::TlsHandshake),
             Refusal::Io(_) | Refusal::Left => Some(ConnectionError::Reset),
             Refusal::Late => Some(ConnectionError::Timeout),
+            Refusal::Proxy => Some(ConnectionError::ProxyHeader),
             Refusal::Upgrade(Refused::Unlisted) => Some(ConnectionError::Origin),
             Refusal::Upgrade(Refused::TooMany) => Some(ConnectionError::MaxPerAddress),
             Refusal::Upgrade(_) => Some(ConnectionError::Upgrade),
@@ -55,11 +61,18 @@ impl Refusal {
 /// A socket before its handover, with TLS where that is configured.
 struct Line {
     stream: TcpStream,
+    desk: Rc<Desk>,
+    /// The client, as far as is known: proxies may name another one.
+    peer: SocketAddr,
     tls: Option<TlsSession>,
     /// In the place of `tls` once the kernel has the keys.
     kernel: Option<KernelSession>,
     /// Reused by every read.
     buffer: Vec<u8>,
+    /// What is in the buffer has come behind a PROXY header and was not looked at yet.
+    unread: bool,
+    /// Something was answered during the TLS handshake: most of its cost is paid.
+    begun: bool,
     /// Plaintext received and not yet used.
     plain: Vec<u8>,
     /// The peer has sent something.
@@ -79,9 +92,9 @@ pub(super) async fn greet(
     host: Host,
 ) {
     let service = host.service;
-    let mut line = Line::new(stream);
-    let upgraded =
-        monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, peer, host)).await;
+    let mut line = Line::new(stream, peer, Rc::clone(&desk));
+    let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, host)).await;
+    let peer = line.peer;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
         Ok(Answer::Upgraded { response, place, lodging, token, canary }) => {
             let Line { stream, tls, kernel, plain: leftover, ended, .. } = line;
@@ -131,12 +144,10 @@ enum Answer {
     Health,
 }
 
-async fn upgrade(
-    line: &mut Line,
-    desk: &Desk,
-    peer: SocketAddr,
-    host: Host,
-) -> Result<Answer, Refusal> {
+async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Refusal> {
+    if host.proxies.protocol && host.proxies.trusts(line.peer.ip()) {
+        line.read_proxy_header().await?;
+    }
     if let Some(tls) = host.tls {
         line.tls = Some(TlsSession::new(tls.current())?);
         while !line.take_in().await? {}
@@ -146,12 +157,16 @@ async fn upgrade(
         match upgrade::parse(&line.plain, !desk.is_closed()) {
             Upgrade::NeedMore => line.read().await?,
             Upgrade::Accept(accepted) => {
+                if let Some(forwarded) = &accepted.forwarded {
+                    line.peer = proxy::client(line.peer, forwarded, &host.proxies);
+                }
                 let canary = desk.is_canary(&accepted.path);
                 let admits = desk.admits_origin(host.service, accepted.origin.as_deref());
                 if !canary && !admits {
                     return line.refuse(Refused::Unlisted).await;
                 }
-                let lodging = if canary { Ok(None) } else { desk.lodging(host.service, peer.ip()) };
+                let address = line.peer.ip();
+                let lodging = if canary { Ok(None) } else { desk.lodging(host.service, address) };
                 let Ok(lodging) = lodging else {
                     return line.refuse(Refused::TooMany).await;
                 };
@@ -175,12 +190,16 @@ async fn upgrade(
 }
 
 impl Line {
-    fn new(stream: TcpStream) -> Line {
+    fn new(stream: TcpStream, peer: SocketAddr, desk: Rc<Desk>) -> Line {
         Line {
             stream,
+            desk,
+            peer,
             tls: None,
             kernel: None,
             buffer: Vec::with_capacity(RECEIVE_BUFFER),
+            unread: false,
+            begun: false,
             plain: Vec::new(),
             heard: false,
             ended: false,
@@ -205,8 +224,37 @@ impl Line {
         self.take_in_up_to(RECEIVE_BUFFER).await
     }
 
-    /// As `take_in`, and reads at most so many bytes.
-    async fn take_in_up_to(&mut self, most: usize) -> Result<bool, Refusal> {
+    /// Reads the header of a proxy, and the client's address from it.
+    async fn read_proxy_header(&mut self) -> Result<(), Refusal> {
+        let mut head = Vec::new();
+        loop {
+            self.receive(RECEIVE_BUFFER).await?;
+            head.extend_from_slice(&self.buffer);
+            match proxy::parse(&head) {
+                Header::NeedMore => {}
+                Header::Whole(length, client) => {
+                    self.peer = client.unwrap_or(self.peer);
+                    self.buffer.clear();
+                    self.buffer.extend_from_slice(&head[length..]);
+                    self.unread = !self.buffer.is_empty();
+                    // A proxy that looks whether we live may leave without a word of its own.
+                    self.heard = self.unread;
+                    return Ok(());
+                }
+                Header::Malformed => {
+                    tracing::warn!(
+                        peer = %self.peer,
+                        "closing a connection of a trusted proxy without a good PROXY header; \
+                         make the proxy send one, or leave proxy_protocol out"
+                    );
+                    return Err(Refusal::Proxy);
+                }
+            }
+        }
+    }
+
+    /// Reads once into the buffer, at most so many bytes.
+    async fn receive(&mut self, most: usize) -> Result<(), Refusal> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         let room = buffer.slice_mut(..most.min(RECEIVE_BUFFER));
@@ -216,6 +264,16 @@ impl Line {
             return Err(if self.heard { Refusal::Left } else { Refusal::Silent });
         }
         self.heard = true;
+        Ok(())
+    }
+
+    /// As `take_in`, and reads at most so many bytes.
+    async fn take_in_up_to(&mut self, most: usize) -> Result<bool, Refusal> {
+        if !std::mem::take(&mut self.unread) {
+            self.receive(most).await?;
+        }
+        let desk = Rc::clone(&self.desk);
+        let share = desk.governor.share(self.class()).await;
         let Some(tls) = &mut self.tls else {
             self.plain.extend_from_slice(&self.buffer);
             return Ok(false);
@@ -225,7 +283,9 @@ impl Line {
             Ok(_) => tls.take_pending(),
             Err(_) => tls.seal_close(),
         };
+        drop(share);
         if !answer.is_empty() {
+            self.begun = true;
             self.stream.write_all(answer).await.0?;
         }
         let opened = match opened {
@@ -237,6 +297,16 @@ impl Line {
         };
         self.ended |= opened.eof;
         Ok(opened.established)
+    }
+
+    /// What the bytes in the buffer are about to cost.
+    fn class(&self) -> Class {
+        match hello::resumes(&self.buffer) {
+            _ if self.tls.is_none() => Class::Quick,
+            Some(false) => Class::Full,
+            None if !self.begun => Class::Full,
+            Some(true) | None => Class::Quick,
+        }
     }
 
     /// Hands the keys to the kernel. Returns whether it takes them; if not, all goes on as it was.

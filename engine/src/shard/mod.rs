@@ -1,6 +1,7 @@
 //! One shard's I/O on monoio and the delivery ring. It decides nothing: see `broker`.
 //!
 //! * `accept`, `greet`, `tls`, `kernel`: from the listener to an upgraded connection, on monoio;
+//! * `governor`: how much of the shard's time that gets;
 //! * `desk`: where it waits for the turn;
 //! * `turn`: the duty cycle that drives the broker;
 //! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
@@ -13,6 +14,7 @@ mod deliver;
 mod desk;
 mod door;
 mod drain;
+mod governor;
 mod greet;
 mod kernel;
 mod lanes;
@@ -125,7 +127,8 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
         // The accept task takes until nobody is left, and must not wait for more.
         listener.set_nonblocking(true)?;
         let somebody = pollable(listener.try_clone()?.into())?;
-        let host = Host { service, tls: config[service].tls.clone() };
+        let (tls, proxies) = (config[service].tls.clone(), config[service].proxies.clone());
+        let host = Host { service, tls, proxies };
         monoio::spawn(accept(listener, somebody, desk.acceptor(), Rc::clone(&desk), host));
     }
 

@@ -12,7 +12,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam::channel::Sender;
 use monoio::net::UnixStream;
@@ -30,7 +30,7 @@ use super::wake::Wake;
 use crate::broker::effect::Effect;
 use crate::broker::hub::{Admission, Hub, ReceiveEnd, Unswept};
 use crate::engine::{Lost, Saturated};
-use crate::limits::{RECEIVE_BUFFERS, TURN_MESSAGES};
+use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
 use crate::sync::{Bell, Heartbeat, Lodging, MailboxReceiver, Quota};
 use crate::telemetry::{ConnectionError, Count, Gauge};
 use crate::types::{Now, Publication, Refused, Seq, ShardId};
@@ -88,10 +88,12 @@ impl Turn {
         self.hub.recorder.count(Count::Turns, 1);
         // First, while no `Release` waits to be done: the broker may admit to an index it has just
         // released, and the slot must be empty by then (invariant 12).
-        while let Some(arrival) = self.desk.take() {
+        for _ in 0..ADMISSIONS_PER_TURN {
+            let Some(arrival) = self.desk.take() else { break };
             self.admit(now, arrival);
         }
-        let mut more = self.take_messages(now);
+        let mut more = !self.desk.is_quiet();
+        more |= self.take_messages(now);
         more |= self.take_completions(now);
         if self.tick.take() {
             self.on_tick(now);
@@ -107,10 +109,10 @@ impl Turn {
         more |= self.slots.rearm(&mut self.delivery);
         self.delivery.finish();
         self.neighbours.ring();
-        if self.hub.recorder.is_enabled() {
-            self.hub.recorder.turned(clock::time(self.started).ns_since(now.mono));
-        }
-        more
+        let took = clock::time(self.started).ns_since(now.mono);
+        self.hub.recorder.turned(took);
+        self.desk.governor.refill(Duration::from_nanos(took), more);
+        more || !self.desk.governor.is_quiet()
     }
 
     /// Says that we sleep. Returns whether there is really nothing to do.

@@ -70,6 +70,8 @@ labels! {
         MaxPerAddress = "max_per_address",
         /// The TLS handshake failed.
         TlsHandshake = "tls_handshake",
+        /// A trusted proxy sent no PROXY header, or a malformed one.
+        ProxyHeader = "proxy_header",
         /// The HTTP upgrade was refused.
         Upgrade = "upgrade",
         /// A deadline passed: handshake, keepalive or close.
@@ -156,6 +158,8 @@ labels! {
         TlsHandshakesFull = "tls_handshakes_full",
         /// TLS handshakes that took up an earlier session.
         TlsHandshakesResumed = "tls_handshakes_resumed",
+        /// Steps of handshakes that had to wait for their share of time.
+        HandshakeWaits = "handshake_waits",
         /// Writes of one or more joined frames to a live subscriber that went out whole.
         DeliveryWrites = "delivery_writes",
         /// Completions the delivery ring handed over, of whatever kind.
@@ -186,6 +190,8 @@ labels! {
         LogBytes = "log_bytes",
         /// Handshakes under way.
         Handshakes = "handshakes",
+        /// Steps of handshakes that wait for their share of time.
+        HandshakesWaiting = "handshakes_waiting",
         /// Publications and commands waiting in the mailbox.
         MailboxMessages = "mailbox_messages",
         /// Connections the delivery ring has room for.

@@ -1,10 +1,12 @@
 //! The HTTP/1.1 upgrade: RFC 6455 section 4.2, and the two health paths.
 
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tungstenite::handshake::server::{create_response, write_response};
 
 use super::Secret;
 use crate::limits::{MAX_UPGRADE_HEADERS, MAX_UPGRADE_REQUEST};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What the bytes of a new connection amount to.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub struct Accepted {
     pub host: String,
     /// The `Origin` header, which browsers send.
     pub origin: Option<String>,
+    /// The `X-Forwarded-For` headers, joined by commas.
+    pub forwarded: Option<String>,
     /// The token of `Authorization: Bearer`, else of `?token=`.
     pub token: Option<Secret>,
 }
@@ -188,6 +192,13 @@ impl Request {
         }
     }
 
+    /// What proxies say of the client; a line that is no text ends what can be believed.
+    fn forwarded(&self) -> Option<String> {
+        let lines = self.headers.get_all(X_FORWARDED_FOR).iter();
+        let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
+        (!lines.is_empty()).then(|| lines.join(","))
+    }
+
     fn token(&self) -> Option<Secret> {
         let bearer = self.single(header::AUTHORIZATION).ok().flatten().and_then(|value| {
             let (scheme, token) = value.split_once(' ')?;
@@ -217,6 +228,7 @@ fn upgrade(request: &Request) -> Result<Accepted, Refusal> {
         path: request.uri.path().into(),
         host: host.into(),
         origin: origin.map(Into::into),
+        forwarded: request.forwarded(),
         token: request.token(),
     })
 }

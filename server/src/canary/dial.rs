@@ -9,12 +9,15 @@ use rustls::crypto::{self, CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Message};
-use uringcast_engine::{CanaryKey, ShardId};
+use uringcast_engine::{CanaryKey, Proxies, ShardId};
+
+/// What a trusted proxy begins a connection of its own with (PROXY protocol, version 1).
+const PROXY_SPEAKS_FOR_ITSELF: &[u8] = b"PROXY UNKNOWN\r\n";
 
 /// A canary's connection.
 pub(super) type Socket = WebSocketStream<Box<dyn Stream>>;
@@ -39,6 +42,7 @@ pub struct Dial {
     address: SocketAddr,
     key: CanaryKey,
     tls: Option<TlsConnector>,
+    proxies: Proxies,
 }
 
 impl Dial {
@@ -50,13 +54,21 @@ impl Dial {
             ip => ip,
         };
         let address = SocketAddr::new(ip, address.port());
-        Dial { address, key, tls: tls.then(connector) }
+        Dial { address, key, tls: tls.then(connector), proxies: Proxies::default() }
+    }
+
+    /// Where this address may be one of theirs.
+    pub fn among(self, proxies: Proxies) -> Dial {
+        Dial { proxies, ..self }
     }
 
     /// Connects, and tells which shard the kernel chose.
     pub(super) async fn connect(&self) -> Result<(ShardId, Socket), DialError> {
-        let stream = TcpStream::connect(self.address).await?;
+        let mut stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
+        if self.proxies.protocol && self.proxies.trusts(stream.local_addr()?.ip()) {
+            stream.write_all(PROXY_SPEAKS_FOR_ITSELF).await?;
+        }
         let stream: Box<dyn Stream> = match &self.tls {
             None => Box::new(stream),
             Some(tls) => {

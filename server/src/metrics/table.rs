@@ -139,6 +139,12 @@ table! {
         Gauge "uringcast_handshakes" ["server"]
             "Handshakes under way.",
             "A storm of reconnects, or peers that say nothing.";
+        Gauge "uringcast_handshakes_waiting" ["server"]
+            "Steps of handshakes that wait for their share of a shard's time.",
+            "A storm of reconnects that is held back for the sake of broadcasts.";
+        Counter "uringcast_handshake_waits_total" ["server"]
+            "Steps of handshakes that had to wait for their share of a shard's time.",
+            "How much of the reconnecting was held back.";
         Histogram "uringcast_handshake_duration_seconds" ["server"]
             "From accepting a connection to its upgrade, TLS included.",
             "How long a reconnect takes.";

@@ -1,5 +1,6 @@
 //! The types a setting may have: how each is read, and how it is written back as TOML.
 
+mod network;
 mod tls;
 
 use std::net::IpAddr;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+pub use network::Network;
 pub use tls::{CertKey, EnvPrefix};
 
 /// Why a text is not a value of its type.

@@ -56,6 +56,14 @@ impl Client {
         client
     }
 
+    /// A connection whose request was sent already.
+    pub fn requested(stream: TcpStream) -> Client {
+        let mut client = Client { stream, tls: None, buffer: Vec::new() };
+        let head = client.head();
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        client
+    }
+
     /// As `connect`, over TLS to a server with an automatic certificate.
     pub fn connect_secure(server: &Server, config: &Arc<ClientConfig>) -> Client {
         let stream = TcpStream::connect(server.clients[0]).expect("connected");

@@ -1,0 +1,289 @@
+//! Clients behind proxies: the PROXY protocol, and nginx and haproxy with the configurations that
+//! are shipped (server/packaging), of which only ports and paths are exchanged.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod common;
+mod support;
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use common::pki::Authority;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::json;
+use socket2::{Domain, Socket, Type};
+use support::tools::{self, program};
+use support::ws::{Client, TEXT};
+use support::{PATIENCE, Process, Server, until};
+
+/// Proxies connect from 127.0.0.1, and no client does.
+const TRUSTING: &str = "--shards 2 --max-message-size 1KiB --trusted-proxies 127.0.0.1";
+const V1: &[u8] = b"PROXY TCP4 203.0.113.7 10.0.0.1 52953 443\r\n";
+
+/// A TCP connection from an address of this machine's loopback.
+fn connect(from: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+    socket.connect(&to.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A client that has read its welcome.
+fn welcomed(mut client: Client) -> Client {
+    assert_eq!(client.message()["event"], "session.created");
+    client
+}
+
+/// Makes the server close the connection for a fault, which it logs with the peer's address.
+fn assert_seen_as(server: &Server, mut client: Client, address: &str) {
+    client.send(TEXT, &[b'x'; 2_048]);
+    assert_eq!(client.closed().0, 1009);
+    let peer = format!("peer={address}:");
+    until(&format!("{peer} in the log"), || server.log().contains(&peer).then_some(()));
+}
+
+#[test]
+fn a_header_of_a_trusted_proxy_names_the_client() {
+    let server = Server::start(&format!("{TRUSTING} --proxy-protocol"));
+    let mut stream = connect([127, 0, 0, 1], server.clients[0]);
+    stream.write_all(V1).unwrap();
+    assert_seen_as(&server, welcomed(Client::upgrade(stream)), "203.0.113.7");
+    // Who is no proxy is a client like any other.
+    let direct = connect([127, 0, 0, 9], server.clients[0]);
+    assert_seen_as(&server, welcomed(Client::upgrade(direct)), "127.0.0.9");
+}
+
+#[test]
+fn a_proxy_without_its_header_is_closed_counted_and_logged() {
+    let server = Server::start(&format!("{TRUSTING} --proxy-protocol --auto-cert"));
+    for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"PROXY TCP4 one two 3 4\r\n"] {
+        let mut stream = connect([127, 0, 0, 1], server.clients[0]);
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        // Reset or closed: nothing is said to who speaks another protocol.
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.is_empty());
+    }
+    server.wait_metric("websocket_connection_errors_total", "\"proxy_header\"", 2.0);
+    assert!(server.log().contains("without a good PROXY header"), "{}", server.log());
+}
+
+#[test]
+fn a_header_or_a_claim_of_anybody_else_is_not_believed() {
+    let server = Server::start(&format!("{TRUSTING} --proxy-protocol"));
+    let mut stream = connect([127, 0, 0, 9], server.clients[0]);
+    stream.write_all(V1).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let mut stream = connect([127, 0, 0, 9], server.clients[0]);
+    let request = support::ws::upgrade_request(server.clients[0], "X-Forwarded-For: 1.2.3.4\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    assert_seen_as(&server, welcomed(Client::requested(stream)), "127.0.0.9");
+}
+
+#[test]
+fn canaries_get_in_where_proxies_are_expected() {
+    let server = Server::start(&format!("{TRUSTING} --proxy-protocol --canary-interval 100ms"));
+    server.wait_metric("uringcast_canary_latency_seconds_count", "", 2.0);
+    assert_eq!(server.metric("websocket_connection_errors_total", ""), 0.0);
+}
+
+/// A proxy with a configuration of server/packaging.
+struct Proxy {
+    process: Process,
+    dir: tempfile::TempDir,
+    authority: Authority,
+    ports: Vec<u16>,
+}
+
+impl Proxy {
+    /// Starts it; `replace` are texts of the file and what stands there now. The ports of the
+    /// file are exchanged for free ones.
+    fn start(file: &str, listens: &[&str], servers: &[(u16, SocketAddr)]) -> Option<Proxy> {
+        let test = "clients behind proxies";
+        let name = file.split('.').next().unwrap();
+        // Debian has them where only root looks.
+        let path = PathBuf::from("/usr/sbin").join(name);
+        let binary = if path.exists() { path } else { program(test, name)? };
+        let dir = tempfile::tempdir().unwrap();
+        let text = std::fs::read_to_string(tools::root().join("server/packaging").join(file));
+        let mut text = text.unwrap();
+        let mut replace = |old: &str, new: &str| {
+            assert!(text.contains(old), "{file} has no {old}");
+            text = text.replace(old, new);
+        };
+        let listeners = listens.iter().map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let listeners: Vec<_> = listeners.collect();
+        let ports: Vec<u16> = listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
+        for (listen, port) in listens.iter().zip(&ports) {
+            let end = listen.chars().last().unwrap();
+            let kept = listen.split_once(' ').unwrap().0;
+            replace(listen, &format!("{kept} 127.0.0.1:{port}{end}"));
+        }
+        for (port, server) in servers {
+            replace(&format!("127.0.0.1:{port}"), &server.to_string());
+        }
+        let here = dir.path().to_str().unwrap().to_owned();
+        if name == "nginx" {
+            replace("/run/nginx.pid", &format!("{here}/pid"));
+            replace("/var/log/nginx", &here);
+        }
+        replace("/etc/uringcast", &here);
+        let authority = Authority::new("proxies");
+        write_certificate(dir.path(), &authority, "first");
+        let config = dir.path().join(file);
+        std::fs::write(&config, text).unwrap();
+        drop(listeners);
+        let log = File::create(dir.path().join("output")).unwrap();
+        let mut command = Command::new(binary);
+        match name {
+            "nginx" => command.args(["-g", "daemon off;", "-e"]).arg(dir.path().join("error.log")),
+            // A master with a worker, as in Debian's unit.
+            _ => command.args(["-W", "-db"]),
+        };
+        command.arg(if name == "nginx" { "-c" } else { "-f" }).arg(config);
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let process = Process(command.spawn().unwrap());
+        let proxy = Proxy { process, dir, authority, ports };
+        for port in &proxy.ports {
+            let listens = || TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).ok();
+            until(&format!("{file} to listen"), listens);
+        }
+        Some(proxy)
+    }
+
+    fn at(&self, place: usize) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports[place]).into()
+    }
+
+    /// A client from 127.0.0.`from`, over TLS or not; `None` when the proxy has nobody behind it.
+    fn client(&self, from: u8, place: usize, tls: Option<&Arc<ClientConfig>>) -> Option<Client> {
+        let stream = connect([127, 0, 0, from], self.at(place));
+        let session = tls.map(support::tls::client);
+        let mut client = Client::request_over(stream, session);
+        let head = client.head();
+        if head.contains(" 503 ") || head.contains(" 502 ") {
+            return None;
+        }
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        Some(welcomed(client))
+    }
+
+    fn trust(&self) -> Arc<ClientConfig> {
+        trusting(&self.authority.pem())
+    }
+
+    /// Exchanges the certificate, has it read by `signal`, and waits until it is served.
+    fn reload(&self, place: usize, signal: rustix::process::Signal) {
+        write_certificate(self.dir.path(), &self.authority, "second");
+        let pid = rustix::process::Pid::from_child(&self.process.0);
+        let mut tries = 0;
+        until("the new certificate", || {
+            // A master that has just started loses signals.
+            if tries % 100 == 0 {
+                rustix::process::kill_process(pid, signal).unwrap();
+            }
+            tries += 1;
+            let mut stream = TcpStream::connect(self.at(place)).ok()?;
+            let mut session = support::tls::client(&self.trust());
+            while session.is_handshaking() {
+                session.complete_io(&mut stream).ok()?;
+            }
+            let leaf = &session.peer_certificates().unwrap()[0];
+            let (_, leaf) = x509_parser::parse_x509_certificate(leaf).unwrap();
+            let name = leaf.subject().iter_common_name().next().unwrap().as_str().unwrap();
+            (name == "second").then_some(())
+        });
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for name in ["output", "error.log"] {
+                let said = std::fs::read_to_string(self.dir.path().join(name));
+                eprintln!("the proxy's {name}:\n{}", said.unwrap_or_default());
+            }
+        }
+        // Its master ends its workers, if it is asked.
+        let pid = rustix::process::Pid::from_child(&self.process.0);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        let _ = self.process.0.wait();
+    }
+}
+
+fn write_certificate(dir: &Path, authority: &Authority, name: &str) {
+    let issued = authority.server(&[name, "localhost"]);
+    common::file(dir, "chain.pem", &issued.cert);
+    common::file(dir, "key.pem", &issued.key);
+    common::file(dir, "haproxy.pem", &format!("{}{}", issued.cert, issued.key));
+}
+
+fn trusting(pem: &str) -> Arc<ClientConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// ws at the first port, wss at the second: clients are served, seen, and survive a reload.
+fn serves_and_reloads(proxy: &Proxy, server: &Server, signal: rustix::process::Signal) {
+    let trust = proxy.trust();
+    let connect = |from, place| {
+        let tls = (place == 1).then_some(&trust);
+        until("somebody behind the proxy", || proxy.client(from, place, tls))
+    };
+    let mut live = [connect(7, 0), connect(7, 1)];
+    for client in &mut live {
+        client.subscribe("news");
+    }
+    proxy.reload(1, signal);
+    server.publish("news", r#"{"x":1}"#);
+    for client in &mut live {
+        assert_eq!(client.message()["data"], json!({"x": 1}), "over the old worker");
+        client.assert_alive();
+    }
+    for (from, place) in [(8, 0), (9, 1)] {
+        let address = IpAddr::from([127, 0, 0, from]).to_string();
+        assert_seen_as(server, connect(from, place), &address);
+    }
+}
+
+#[test]
+fn nginx_in_front_ends_tls_names_the_client_and_reloads() {
+    let server = Server::start(TRUSTING);
+    let servers = [(8765, server.clients[0])];
+    let listens = ["listen 80;", "listen 443 "];
+    let Some(proxy) = Proxy::start("nginx.conf", &listens, &servers) else { return };
+    serves_and_reloads(&proxy, &server, rustix::process::Signal::HUP);
+}
+
+#[test]
+fn haproxy_in_front_ends_tls_or_passes_it_through_names_the_client_and_reloads() {
+    let server = Server::start(TRUSTING);
+    let secure = Server::start(&format!("{TRUSTING} --proxy-protocol --auto-cert"));
+    let servers = [(8765, server.clients[0]), (8775, secure.clients[0])];
+    let listens = ["bind :80\n", "bind :443 ", "bind :8443\n"];
+    let Some(proxy) = Proxy::start("haproxy.cfg", &listens, &servers) else { return };
+    let trust = support::tls::config(&secure, &rustls::version::TLS13, None);
+    let mut live = proxy.client(7, 2, Some(&trust)).unwrap();
+    serves_and_reloads(&proxy, &server, rustix::process::Signal::USR2);
+    live.assert_alive();
+    let again = proxy.client(6, 2, Some(&trust)).unwrap();
+    assert_seen_as(&secure, again, "127.0.0.6");
+    assert_eq!(secure.metric("websocket_connection_errors_total", "\"proxy_header\""), 0.0);
+}
