@@ -122,7 +122,7 @@ fn a_stream_is_published_while_it_goes_on() {
     let mut stream = TcpStream::connect(server.control).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let head = format!(
-        "POST /v1/publish HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{LINES}\
+        "POST /v1/publish HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{LINES}\
          Transfer-Encoding: chunked\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();

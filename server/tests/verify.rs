@@ -163,7 +163,7 @@ fn whatever_is_wrong_with_the_ports_is_named() {
     hold(&[
         ("server down", down, "connect", "fail", 2, "refused"),
         ("wrong port", port("--port", closed), "connect", "fail", 2, "--port"),
-        ("the control port", port("--port", server.control.port()), "welcome", "fail", 2, "404"),
+        ("the control port", port("--port", server.control.port()), "welcome", "fail", 2, "200"),
         ("a port of another program", port("--port", program.port()), "health", "fail", 2, "404"),
         ("wrong control port", port("--control-port", closed), "control", "warn", 1, "refused"),
         ("wrong control port", port("--control-port", closed), "broadcast", "warn", 1, "FORBIDDEN"),

@@ -172,13 +172,16 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
                 };
                 let place = if canary { None } else { desk.place(host.service) };
                 line.plain.drain(..accepted.consumed);
+                let (mut response, token) = (accepted.response, accepted.token);
                 if line.tls.is_some()
                     && let Some(kernel) = &desk.kernel
-                    && !line.hand_to(kernel).await?
                 {
-                    desk.fell_back();
+                    // Before the handover, which may have to wait for the rest of a record.
+                    line.write(std::mem::take(&mut response)).await?;
+                    if !line.hand_to(kernel).await? {
+                        desk.fell_back();
+                    }
                 }
-                let (response, token) = (accepted.response, accepted.token);
                 return Ok(Answer::Upgraded { response, place, lodging, token, canary });
             }
             Upgrade::Answer { response, refusal } => {

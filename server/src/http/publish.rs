@@ -80,7 +80,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let bad = |why: &dyn std::fmt::Display| {
         ApiError::bad_request(format!("the header Idempotency-Key {why}"))
     };
-    let key = std::str::from_utf8(key.as_bytes()).map_err(|_| bad(&"is not UTF-8"))?;
+    // `to_str` takes visible ASCII, blanks and tabs.
+    let key = key.to_str().ok().filter(|key| !key.contains([' ', '\t']));
+    let key = key.ok_or_else(|| bad(&"is not visible ASCII without blanks"))?;
     check_id(key).map_err(|error| bad(&error))?;
     Ok(Some(key.to_owned()))
 }

@@ -72,7 +72,7 @@ fn distribution(
     metric
 }
 
-/// A family as [`table::TABLE`] describes it.
+/// A family as [`TABLE`](super::table::TABLE) describes it.
 pub(super) fn family(name: &str, metrics: Vec<Metric>) -> MetricFamily {
     let row = row(name);
     let mut family = MetricFamily::default();
