@@ -9,7 +9,7 @@ use support::{Server, http};
 fn probed_on_all_shards(server: &Server) {
     for shard in 0..2 {
         let own = format!("shard=\"{shard}\"");
-        server.wait_metric("uringcast_canary_latency_seconds_count", &own, 2.0);
+        server.wait_metric("canary_latency_seconds_count", &own, 2.0);
     }
 }
 

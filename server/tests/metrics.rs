@@ -150,8 +150,8 @@ fn what_the_engine_tells_of_itself_has_its_units_and_labels() {
         ("uringcast_batch_writes_bucket{server=\"orders\",le=\"256\"}", 2.0),
         ("uringcast_batch_writes_sum{server=\"orders\"}", 400.0),
         ("uringcast_turn_duration_seconds_count{server=\"orders\"}", 2.0),
-        ("uringcast_canary_latency_seconds_count{server=\"orders\",shard=\"0\"}", 1.0),
-        ("uringcast_canary_failures_total{server=\"orders\",shard=\"1\"}", 1.0),
+        ("canary_latency_seconds_count{server=\"orders\",shard=\"0\"}", 1.0),
+        ("canary_failures_total{server=\"orders\",shard=\"1\"}", 1.0),
     ] {
         assert_eq!(scrape.value(series), value, "{series}");
     }

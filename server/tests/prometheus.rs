@@ -23,7 +23,7 @@ const INTERVALS: [&str; 7] = ["5m", "10m", "30m", "1h", "6h", "12h", "1d"];
 /// metric of the expression.
 const MAY_BE_ZERO: [&str; 13] = [
     "uringcast_slo_target_ratio", // the burn rate of a budget that nothing is taken from
-    "uringcast_canary_failures_total",
+    "canary_failures_total",
     "uringcast_refused_total",
     "uringcast_mailbox_refusals_total",
     "uringcast_lane_full_total",

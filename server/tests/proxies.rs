@@ -94,7 +94,7 @@ fn a_header_or_a_claim_of_anybody_else_is_not_believed() {
 #[test]
 fn canaries_get_in_where_proxies_are_expected() {
     let server = Server::start(&format!("{TRUSTING} --proxy-protocol --canary-interval 100ms"));
-    server.wait_metric("uringcast_canary_latency_seconds_count", "", 2.0);
+    server.wait_metric("canary_latency_seconds_count", "", 2.0);
     assert_eq!(server.metric("websocket_connection_errors_total", ""), 0.0);
 }
 

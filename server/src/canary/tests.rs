@@ -40,8 +40,7 @@ async fn every_shard_has_a_canary_that_hears_its_probes() {
     assert!(canaries.seats.iter().all(Option::is_some));
     assert_eq!(health.failing(), None);
     for shard in 0..2 {
-        let count =
-            format!("uringcast_canary_latency_seconds_count{{server=\"s\",shard=\"{shard}\"");
+        let count = format!("canary_latency_seconds_count{{server=\"s\",shard=\"{shard}\"");
         assert!(value(&metrics, &count) >= 1.0);
     }
     drop(canaries);
@@ -61,7 +60,7 @@ async fn a_canary_that_cannot_connect_fails_after_some_misses_and_recovers() {
         canaries.round().await;
     }
     assert_eq!(health.failing(), Some(0));
-    let failures = "uringcast_canary_failures_total{server=\"s\",shard=\"1\"}";
+    let failures = "canary_failures_total{server=\"s\",shard=\"1\"}";
     assert_eq!(value(&metrics, failures), f64::from(CANARY_MISSES));
 
     canaries.dial = Dial::new(engine.local_addrs()[0], key, false);
@@ -79,7 +78,7 @@ async fn a_wrong_key_is_a_client_that_hears_no_probes() {
     let dial = Dial::new(engine.local_addrs()[0], CanaryKey::new(8), false);
     let (mut canaries, _, metrics) = canaries(&engine, dial);
     canaries.round().await;
-    let failures = "uringcast_canary_failures_total{server=\"s\",shard=\"0\"}";
+    let failures = "canary_failures_total{server=\"s\",shard=\"0\"}";
     assert_eq!(value(&metrics, failures), 1.0);
     drop(canaries);
     engine.drain(Duration::ZERO);

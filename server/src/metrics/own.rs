@@ -111,7 +111,7 @@ impl Shown {
         let failures = |(shard, seen): (String, &super::state::Canary)| {
             counter(&self.engine, &[("shard", &shard)], seen.failures)
         };
-        all.push(family("uringcast_canary_latency_seconds", shards().map(latency).collect()));
-        all.push(family("uringcast_canary_failures_total", shards().map(failures).collect()));
+        all.push(family("canary_latency_seconds", shards().map(latency).collect()));
+        all.push(family("canary_failures_total", shards().map(failures).collect()));
     }
 }

@@ -257,10 +257,10 @@ table! {
         Gauge "uringcast_slo_target_ratio" ["server"]
             "The part of all deliveries that must be within the objective's time.",
             "What burn rates are measured by.";
-        Histogram "uringcast_canary_latency_seconds" ["server shard"]
+        Histogram "canary_latency_seconds" ["server shard"]
             "From publishing a probe to receiving it as a client of the shard.",
             "The whole way, listener, TLS and kernel included, seen from outside.";
-        Counter "uringcast_canary_failures_total" ["server shard"]
+        Counter "canary_failures_total" ["server shard"]
             "Probes that did not arrive in time, or for want of a connection.",
             "A shard that does not serve, whatever it says itself.";
     }
