@@ -8,6 +8,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CACHE = ROOT / "target" / "peers"
+CACHE.mkdir(parents=True, exist_ok=True)
 RELEASE = ROOT / "target" / "release"
 """Everything that comes from elsewhere."""
 BUN = "@oven/bun-linux-x64@1.4.5"
