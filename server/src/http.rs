@@ -22,7 +22,7 @@ use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, RwLockReadGuard};
 use uringcast_engine::{DrainReport, Engine, Publisher, ServiceId};
 
 use crate::auth::ApiKeys;
@@ -71,6 +71,12 @@ impl Control {
         let engine = RwLock::new(Some(engine));
         let repeats = publish::Repeats::default();
         Control { engine, publishers, services, repeats, metrics, health, live }
+    }
+
+    /// The engine, which cannot be drained away while this is held.
+    async fn engine(&self) -> Result<RwLockReadGuard<'_, Engine>, ApiError> {
+        let engine = self.engine.read().await;
+        RwLockReadGuard::try_map(engine, Option::as_ref).map_err(|_| ApiError::draining())
     }
 
     /// Adds what the shards have measured since the last call to the metrics.

@@ -35,8 +35,7 @@ pub(super) async fn list(
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(ApiError::bad_request(format!("limit is not within 1 to {MAX_PAGE}")));
     }
-    let engine = control.engine.read().await;
-    let engine = engine.as_ref().ok_or_else(ApiError::draining)?;
+    let engine = control.engine().await?;
     let (channels, next) = engine.channels(service, page.cursor.unwrap_or(0), limit).await;
     let one = |channel: &uringcast_engine::ChannelInfo| {
         json!({

@@ -89,8 +89,7 @@ async fn expel(
     target: Target,
     penalty: Penalty,
 ) -> Result<u64, ApiError> {
-    let engine = control.engine.read().await;
-    let engine = engine.as_ref().ok_or_else(ApiError::draining)?;
+    let engine = control.engine().await?;
     let expelled = engine.expel(Expulsion { service, target, penalty }).await;
     expelled.map_err(|Saturated { retry_after }| {
         let text = "The engine has no room for the command now; some may be gone already.";

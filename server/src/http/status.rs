@@ -20,7 +20,7 @@ use super::error::ApiError;
 use super::publish::{body_error, short};
 use super::service::Chosen;
 
-/// The channel that the path names, at the service chosen.
+/// The channel that the path names, at the service chosen, if the caller's key is for it.
 pub(super) struct Named(ChannelName);
 
 impl FromRequestParts<Arc<Control>> for Named {
@@ -36,6 +36,12 @@ impl FromRequestParts<Arc<Control>> for Named {
         let name = params.iter().find(|(key, _)| *key == "channel");
         let channel = ChannelName::parse(name.map_or("", |(_, name)| name))
             .map_err(|error| ApiError::bad_request(format!("channel {error}")))?;
+        let caller = Extension::<Caller>::from_request_parts(parts, control).await;
+        let Extension(caller) = caller.map_err(|missing| {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            ApiError::new(status, "internal", missing.body_text())
+        })?;
+        caller.may_publish(std::iter::once(&channel))?;
         Ok(Named(channel.at(service)))
     }
 }
@@ -49,26 +55,20 @@ struct Status {
 
 pub(super) async fn put(
     State(control): State<Arc<Control>>,
-    Extension(caller): Extension<Caller>,
     Named(channel): Named,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
-    caller.may_publish(std::iter::once(&channel))?;
     let document = document(&body.map_err(body_error)?)?;
-    let engine = control.engine.read().await;
-    let engine = engine.as_ref().ok_or_else(ApiError::draining)?;
+    let engine = control.engine().await?;
     engine.set_status(channel, Some(document)).await.map_err(lost)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 pub(super) async fn get(
     State(control): State<Arc<Control>>,
-    Extension(caller): Extension<Caller>,
     Named(channel): Named,
 ) -> Result<Response, ApiError> {
-    caller.may_publish(std::iter::once(&channel))?;
-    let engine = control.engine.read().await;
-    let engine = engine.as_ref().ok_or_else(ApiError::draining)?;
+    let engine = control.engine().await?;
     let document = engine.status(channel).await.map_err(lost)?.ok_or_else(none)?;
     let media = [(header::CONTENT_TYPE, "application/json")];
     Ok((media, document.as_str().to_owned()).into_response())
@@ -76,12 +76,9 @@ pub(super) async fn get(
 
 pub(super) async fn delete(
     State(control): State<Arc<Control>>,
-    Extension(caller): Extension<Caller>,
     Named(channel): Named,
 ) -> Result<Response, ApiError> {
-    caller.may_publish(std::iter::once(&channel))?;
-    let engine = control.engine.read().await;
-    let engine = engine.as_ref().ok_or_else(ApiError::draining)?;
+    let engine = control.engine().await?;
     match engine.set_status(channel, None).await.map_err(lost)? {
         true => Ok(StatusCode::NO_CONTENT.into_response()),
         false => Err(none()),
