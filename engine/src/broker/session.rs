@@ -57,7 +57,7 @@ impl Hub {
         let order = Order {
             correlation: None,
             list: false,
-            names: vec![ChannelName::canary().at(self.connections[key.index].service)],
+            names: vec![ChannelName::canary()],
             failed: Vec::new(),
             action: Action::Subscribe { since: None },
         };
