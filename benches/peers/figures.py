@@ -22,6 +22,14 @@ def percentile(answers, share):
     return pooled[min(len(pooled) - 1, int(share * len(pooled)))] if pooled else None
 
 
+def with_percentiles(answer):
+    """The answer with its own round's percentiles, in microseconds."""
+    for share, name in ((0.5, "p50_us"), (0.99, "p99_us")):
+        if answer.get("latencies_us"):
+            answer[name] = percentile([answer], share)
+    return answer
+
+
 def floor(by_server, name):
     """Which of the two floors is the better one."""
     best = max if name == "rate" else min

@@ -4,6 +4,7 @@ import statistics
 
 import servers
 from arena import Arena
+from figures import with_percentiles
 
 PAYLOADS, WIDTHS = [16, 128, 1024, 16384], [1, 16, 64]
 CONNECTS = 4000
@@ -70,7 +71,8 @@ class Part:
                 continue
             command = step.command(results) if callable(step.command) else step.command
             answer = lane.ask(command)
-            results[(step.what, step.setting, lane.server.name)].append(answer)
+            results[(step.what, step.setting, lane.server.name)].append(
+                with_percentiles(answer))
             progress.step(step.seconds, f"{step.what} {step.setting} {lane.server.name}")
 
 
@@ -131,7 +133,7 @@ def latency(plan):
         first = Step("latency", f"N={size} P=128 W=1", f"window 1 128 {plan.seconds}",
                      plan.seconds, lambda server: server.name == "bun")
         step = Step("latency", f"N={size} P=128", rate, seconds + 0.1)
-        yield Part(plan.of(), ["--subscribers", str(size)], [first, step], plan.rounds, size)
+        yield Part(plan.of(), ["--subscribers", str(size)], [first, step], 2 * plan.rounds, size)
 
 
 def channels(plan):

@@ -4,7 +4,7 @@ import collections
 import re
 import statistics
 
-from figures import against, median, percentile, short, summary
+from figures import FLOORS, against, median, percentile, short, summary
 
 
 def show(results):
@@ -62,15 +62,16 @@ def latencies(settings):
     for (what, setting), by_server in settings.items():
         if what != "latency" or "W=" in setting or "ours" not in by_server:
             continue
-        for share, name in ((0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")):
-            mine = percentile(by_server["ours"], share)
-            floors = [percentile(by_server.get(s, []), share) for s in ("floor-ring", "floor-loop")]
-            floors = [value for value in floors if value]
-            bun = percentile(by_server.get("bun", []), share)
-            if mine and floors:
-                yield f"{setting}: {name} / floor", [mine / min(floors)], 1.1, False
-            if mine and bun:
-                yield f"{setting}: {name} / Bun", [mine / bun], 0.9, False
+        for name in ("p50", "p99"):
+            for other, bound in (("floor", 1.1), ("bun", 0.9)):
+                yield (f"{setting}: {name} / {other}",
+                       ratio(by_server, other, f"{name}_us"), bound, False)
+        last = {s: percentile(a, 0.999) for s, a in by_server.items()}
+        floors = [last[s] for s in FLOORS if last.get(s)]
+        for other, value, bound in (("floor", min(floors, default=None), 1.1),
+                                    ("bun", last.get("bun"), 0.9)):
+            found = [last["ours"] / value] if last["ours"] and value else []
+            yield f"{setting}: p99.9 of all rounds / {other}", found, bound, False
 
 
 def channels(settings):

@@ -26,7 +26,8 @@ fn canaries_reach_every_shard_and_take_no_client_s_place() {
         ("websocket_broadcast_total", 0.0),
         ("uringcast_deliveries_total", 0.0),
     ] {
-        assert_eq!(server.metric(name, ""), expected, "{name}");
+        // A shard's counters appear with its next report, so a client's are waited for.
+        assert_eq!(server.wait_metric(name, "", expected), expected, "{name}");
     }
     // The welcome and the pong of the one client.
     let sent = server.wait_metric("websocket_messages_total", "direction=\"sent\"", 2.0);
