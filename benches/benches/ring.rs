@@ -5,7 +5,7 @@ use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -72,12 +72,12 @@ fn sends(c: &mut Criterion) {
             outlet.place(slot as u32, &socket.as_raw_fd()).expect("a slot");
         }
         let bytes = vec![b'x'; BYTES].into_boxed_slice();
-        let frame = Arc::new(Frame::new(bytes.clone(), Seq(1), Time(0), 1));
+        let frame = Rc::new(Frame::new(bytes.clone(), Seq(1), Time(0), 1));
         for batch in [32, 64, 128, 256, 512, 1_024] {
             let mut flushed = Flushed::default();
             let mut round = || {
                 for first in (0..SOCKETS).step_by(batch) {
-                    outlet.load(Payload::Frame(Arc::clone(&frame), 0));
+                    outlet.load(Payload::Frame(Rc::clone(&frame), 0));
                     for slot in first..first + batch as u32 {
                         // Where the engine would flush is not the question here.
                         let _ = outlet.push(slot);

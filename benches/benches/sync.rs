@@ -4,27 +4,27 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use uringcast_engine::sync::{Bell, Lane, mailbox};
+use uringcast_engine::sync::{Bell, lane, mailbox};
 
 /// Entries that are pushed before they are taken.
 const BURST: u64 = 256;
 
-fn lane(c: &mut Criterion) {
-    let lane = Lane::new(4_096, 1_024);
+fn one_way(c: &mut Criterion) {
+    let (mut sender, mut receiver) = lane(4_096, 1_024);
     let mut group = c.benchmark_group("one way to another shard");
     group.throughput(Throughput::Elements(BURST));
     group.bench_function("lane, push and drain 256", |b| {
         b.iter(|| {
             for entry in 0..BURST {
-                lane.try_push(entry).expect("room");
+                sender.try_push(entry).expect("room");
             }
-            while let Some(entry) = lane.pop() {
+            while let Some(entry) = receiver.pop() {
                 black_box(entry);
             }
         });
     });
     let bell = Arc::new(Bell::new().expect("a descriptor"));
-    let (sender, receiver) = mailbox(65_536, bell);
+    let (sender, mut receiver) = mailbox(65_536, bell);
     group.bench_function("mailbox, push and drain 256", |b| {
         b.iter(|| {
             for entry in 0..BURST {
@@ -37,5 +37,5 @@ fn lane(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, lane);
+criterion_group!(benches, one_way);
 criterion_main!(benches);

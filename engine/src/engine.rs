@@ -27,6 +27,8 @@ pub use errors::{Lost, Saturated, StartError};
 pub use publisher::Publisher;
 pub use ticket::{BatchTicket, Ticket};
 pub use verification::{Verification, Verifications};
+#[cfg(test)]
+pub(crate) use wiring::Mesh;
 
 use crate::config::Config;
 use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};

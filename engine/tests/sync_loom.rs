@@ -1,6 +1,8 @@
-//! Every interleaving of the bell's memory protocol and of the mailbox's room, by loom. The very
-//! source files of the engine are compiled here once more with loom's atomics in place of std's,
-//! so this runs with all other tests.
+//! Every interleaving of the bell's memory protocol, of the mailbox's room and inbox, of a lane
+//! and of a shared frame's counts, by loom. The very source files of the engine are compiled here
+//! once more with loom's atomics in place of std's, so this runs with all other tests.
+
+#![allow(dead_code, unreachable_pub, reason = "these files are made for the engine")]
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Notify};
@@ -8,17 +10,32 @@ use loom::thread;
 
 /// What `sync/atomics.rs` is in the engine.
 mod atomics {
-    pub(super) use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+    pub(super) use loom::cell::UnsafeCell;
+    pub(super) use loom::sync::Arc;
+    pub(super) use loom::sync::atomic::{
+        AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
+    };
 }
 
+#[path = "../src/sync/countdown.rs"]
+mod countdown;
+#[path = "../src/sync/inbox.rs"]
+mod inbox;
+#[path = "../src/sync/lane.rs"]
+mod lane;
 #[path = "../src/sync/parking.rs"]
 mod parking;
 #[path = "../src/sync/room.rs"]
-#[allow(dead_code, reason = "its counter is for the shard")]
 mod room;
+#[path = "../src/sync/share.rs"]
+mod share;
 
+use countdown::Countdown;
+use inbox::Inbox;
+use lane::lane;
 use parking::Parking;
 use room::Room;
+use share::Share;
 
 /// Work, a bell and the owner's sleep; a wake that is lost is a deadlock, which loom reports.
 struct Bench {
@@ -129,5 +146,120 @@ fn room_is_never_given_twice_and_always_comes_back() {
         let theirs = taker.join().unwrap();
         assert!(mine || theirs, "one of them must find room");
         assert_eq!(room.used(), 0);
+    });
+}
+
+/// A value that, when it is dropped, must see all that was done with it.
+struct Used {
+    uses: [AtomicUsize; 3],
+    drops: Arc<AtomicUsize>,
+}
+
+impl Drop for Used {
+    fn drop(&mut self) {
+        // Relaxed: what orders them is the count of shares.
+        assert!(self.uses.iter().all(|used| used.load(Ordering::Relaxed) == 1));
+        self.drops.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_last_share_drops_the_value_after_all_uses_and_once() {
+    // None prepared of the two that are handed out, one, or both.
+    for spare in 0..3 {
+        loom::model(move || {
+            let drops = Arc::new(AtomicUsize::new(0));
+            let uses = [0, 0, 0].map(AtomicUsize::new);
+            let share = Share::new(Used { uses, drops: Arc::clone(&drops) }, spare);
+            let theirs = [(1, share.split()), (2, share.split())].map(|(place, share)| {
+                thread::spawn(move || share.uses[place].store(1, Ordering::Relaxed))
+            });
+            share.uses[0].store(1, Ordering::Relaxed);
+            drop(share);
+            theirs.into_iter().for_each(|thread| thread.join().unwrap());
+            assert_eq!(drops.load(Ordering::Relaxed), 1);
+        });
+    }
+}
+
+#[test]
+fn one_party_is_the_last_and_sees_what_the_others_did() {
+    loom::model(|| {
+        let all = Arc::new((Countdown::new(2), [0, 0].map(AtomicUsize::new)));
+        let finish = |(countdown, done): &(Countdown, [AtomicUsize; 2]), own: usize| {
+            done[own].store(1, Ordering::Relaxed);
+            let last = countdown.finish_one();
+            assert!(!last || done.iter().all(|done| done.load(Ordering::Relaxed) == 1));
+            last
+        };
+        let theirs = Arc::clone(&all);
+        let other = thread::spawn(move || finish(&theirs, 1));
+        let mine = finish(&all, 0);
+        assert!(mine != other.join().unwrap());
+    });
+}
+
+#[test]
+fn a_lane_hands_every_entry_over_once_and_in_order() {
+    loom::model(|| {
+        // Two slots for three entries: each slot is reused, and the sender meets a full lane.
+        let (mut sender, mut receiver) = lane(2, 0);
+        let sending = thread::spawn(move || {
+            let mut sent = 0;
+            for entry in 0..3 {
+                sent += u32::from(sender.try_push(Box::new(entry)).is_ok());
+            }
+            sent
+        });
+        let mut last = None;
+        let mut taken = 0;
+        for _ in 0..2 {
+            if let Some(entry) = receiver.pop() {
+                assert!(last < Some(*entry));
+                (last, taken) = (Some(*entry), taken + 1);
+            }
+        }
+        let sent = sending.join().unwrap();
+        while receiver.pop().is_some() {
+            taken += 1;
+        }
+        assert_eq!(taken, sent);
+        assert!(sent >= 2);
+    });
+}
+
+#[test]
+fn an_inbox_loses_nothing_and_keeps_each_sender_s_order() {
+    loom::model(|| {
+        let inbox = Arc::new(Inbox::new());
+        let send = |inbox: &Arc<Inbox<u32>>, entries: [u32; 2]| {
+            let inbox = Arc::clone(inbox);
+            thread::spawn(move || entries.map(|entry| assert!(inbox.push(entry))))
+        };
+        let (one, two) = (send(&inbox, [1, 2]), send(&inbox, [11, 12]));
+        let (mut first, mut rest) = (Vec::new(), Vec::new());
+        inbox.take(&mut first);
+        one.join().unwrap();
+        two.join().unwrap();
+        inbox.take(&mut rest);
+        first.reverse();
+        rest.reverse();
+        first.extend(rest);
+        let of = |low: u32| first.iter().copied().filter(move |n| n / 10 == low);
+        assert!(of(0).eq([1, 2]) && of(1).eq([11, 12]), "{first:?}");
+    });
+}
+
+#[test]
+fn what_comes_to_a_closed_inbox_is_refused() {
+    loom::model(|| {
+        let inbox = Arc::new(Inbox::new());
+        let theirs = Arc::clone(&inbox);
+        let sending = thread::spawn(move || u32::from(theirs.push(1)) + u32::from(theirs.push(2)));
+        let mut taken = Vec::new();
+        inbox.close(&mut taken);
+        let sent = sending.join().unwrap();
+        assert_eq!(taken.len() as u32, sent);
+        assert!(inbox.is_empty() && !inbox.push(3));
     });
 }

@@ -7,13 +7,13 @@ use proptest::prelude::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use uringcast_engine::Time;
 use uringcast_engine::limits::CONTROL_COMMANDS;
-use uringcast_engine::sync::{Bell, Countdown, Heartbeat, Lane, Quota, Stage, mailbox};
+use uringcast_engine::sync::{Bell, Countdown, Heartbeat, Quota, Share, Stage, lane, mailbox};
 
 /// How long a thread sleeps before its wake counts as lost: nothing waits for it when all is well.
 const LOST: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 
 /// The owner's loop of a bell: takes with `pop`, sleeping while there is nothing.
-fn take<T>(bell: &Bell, pop: impl Fn() -> Option<T>) -> T {
+fn take<T>(bell: &Bell, mut pop: impl FnMut() -> Option<T>) -> T {
     loop {
         if let Some(entry) = pop() {
             return entry;
@@ -35,21 +35,21 @@ fn take<T>(bell: &Bell, pop: impl Fn() -> Option<T>) -> T {
 fn two_threads_never_sleep_through_each_others_ring() {
     const ROUNDS: u32 = 100_000;
     let bells = Arc::new([Bell::new().unwrap(), Bell::new().unwrap()]);
-    let lanes = Arc::new([Lane::new(4, 0), Lane::new(4, 0)]);
+    let ((mut there, mut their), (mut back, mut ours)) = (lane(4, 0), lane(4, 0));
     let other = {
-        let (bells, lanes) = (Arc::clone(&bells), Arc::clone(&lanes));
+        let bells = Arc::clone(&bells);
         thread::spawn(move || {
             for round in 0..ROUNDS {
-                assert_eq!(take(&bells[1], || lanes[1].pop()), round);
-                lanes[0].try_push(round).unwrap();
+                assert_eq!(take(&bells[1], || their.pop()), round);
+                back.try_push(round).unwrap();
                 bells[0].ring();
             }
         })
     };
     for round in 0..ROUNDS {
-        lanes[1].try_push(round).unwrap();
+        there.try_push(round).unwrap();
         bells[1].ring();
-        assert_eq!(take(&bells[0], || lanes[0].pop()), round);
+        assert_eq!(take(&bells[0], || ours.pop()), round);
     }
     other.join().unwrap();
 }
@@ -84,7 +84,7 @@ fn producers_share_a_mailbox_without_loss_and_within_its_room() {
     const EACH: usize = 20_000;
     const CAPACITY: usize = 64;
     let bell = Arc::new(Bell::new().unwrap());
-    let (mailbox, receiver) = mailbox::<(usize, usize)>(CAPACITY, Arc::clone(&bell));
+    let (mailbox, mut receiver) = mailbox::<(usize, usize)>(CAPACITY, Arc::clone(&bell));
     let producers: Vec<_> = (0..PRODUCERS)
         .map(|me| {
             let mailbox = mailbox.clone();
@@ -115,7 +115,7 @@ fn producers_share_a_mailbox_without_loss_and_within_its_room() {
 
 #[test]
 fn a_full_mailbox_still_takes_commands_and_the_last_one() {
-    let (mailbox, receiver) = mailbox(2, Arc::new(Bell::new().unwrap()));
+    let (mailbox, mut receiver) = mailbox(2, Arc::new(Bell::new().unwrap()));
     mailbox.try_reserve(2).unwrap().send(0);
     assert!(mailbox.try_reserve(1).is_none());
     for _ in 0..CONTROL_COMMANDS {
@@ -175,6 +175,53 @@ fn exactly_one_party_of_a_countdown_is_the_last() {
 }
 
 #[test]
+fn a_lane_keeps_order_between_two_threads_and_drops_what_is_left() {
+    let (mut sender, mut receiver) = lane(8, 0);
+    let counted = Arc::new(());
+    let theirs = Arc::clone(&counted);
+    let sending = thread::spawn(move || {
+        for n in 0..200_000_u32 {
+            let mut entry = (n, Arc::clone(&theirs));
+            while let Err(back) = sender.try_push(entry) {
+                entry = back;
+                thread::yield_now();
+            }
+        }
+    });
+    for n in 0..199_990 {
+        let entry = loop {
+            match receiver.pop() {
+                Some(entry) => break entry,
+                None => thread::yield_now(),
+            }
+        };
+        assert_eq!(entry.0, n);
+    }
+    // The last ten do not fit into the lane until two more are taken.
+    (0..2).for_each(|_| while receiver.pop().is_none() {});
+    sending.join().unwrap();
+    assert_eq!(Arc::strong_count(&counted), 1 + 8);
+    drop(receiver);
+    assert_eq!(Arc::strong_count(&counted), 1);
+}
+
+#[test]
+fn a_shared_value_goes_with_its_last_share_whoever_has_it() {
+    for round in 0..2_000_u32 {
+        let alive = Arc::new(());
+        // Fewer prepared than are handed out, as many, or more.
+        let share = Share::new(Arc::clone(&alive), round % 5);
+        thread::scope(|scope| {
+            for share in [share.split(), share.split()] {
+                scope.spawn(move || assert!(Arc::strong_count(&share) >= 2));
+            }
+            drop(share);
+        });
+        assert_eq!(Arc::strong_count(&alive), 1);
+    }
+}
+
+#[test]
 fn a_heartbeat_tells_the_last_beat() {
     let heartbeat = Heartbeat::new();
     assert_eq!(heartbeat.last(), Time(0));
@@ -212,25 +259,25 @@ proptest! {
         reserve in 0_usize..4,
         steps in prop::collection::vec(step(), 0..200),
     ) {
-        let lane = Lane::new(capacity, reserve);
+        let (mut sender, mut receiver) = lane(capacity, reserve);
         let mut model = std::collections::VecDeque::new();
         for (n, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Push => {
                     let fits = model.len() < capacity;
-                    prop_assert_eq!(lane.try_push(n), if fits { Ok(()) } else { Err(n) });
+                    prop_assert_eq!(sender.try_push(n), if fits { Ok(()) } else { Err(n) });
                     if fits {
                         model.push_back(n);
                     }
                 }
                 Step::Reply if model.len() < capacity + reserve => {
-                    lane.push_reply(n);
+                    sender.push_reply(n);
                     model.push_back(n);
                 }
                 Step::Reply => {}
-                Step::Pop => prop_assert_eq!(lane.pop(), model.pop_front()),
+                Step::Pop => prop_assert_eq!(receiver.pop(), model.pop_front()),
             }
-            prop_assert_eq!(lane.is_empty(), model.is_empty());
+            prop_assert_eq!(receiver.is_empty(), model.is_empty());
         }
     }
 }

@@ -17,7 +17,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("telemetry", &["limits", "types"]),
     ("wire", &["config", "limits", "telemetry", "types"]),
     ("sync", &["limits", "types"]),
-    ("broker", &["config", "limits", "sync::Countdown", "telemetry", "types", "wire"]),
+    (
+        "broker",
+        &["config", "limits", "sync::Countdown", "sync::Share", "telemetry", "types", "wire"],
+    ),
     ("shard", &["broker", "config", "engine", "limits", "sync", "telemetry", "types", "wire"]),
     ("engine", &["broker", "config", "limits", "shard", "sync", "telemetry", "types"]),
 ];

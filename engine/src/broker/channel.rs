@@ -2,6 +2,7 @@
 //! other shards.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::frame::Frame;
@@ -25,7 +26,7 @@ pub(crate) struct Channel {
     /// Whether clients may ask for its last event,
     pub(crate) is_asked_for: bool,
     /// which its home then keeps.
-    pub(crate) last: Option<Arc<Frame>>,
+    pub(crate) last: Option<Rc<Frame>>,
     /// What a service has said about it.
     pub(crate) document: Option<Arc<JsonObject>>,
     /// When somebody last subscribed, left or published.

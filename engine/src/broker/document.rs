@@ -11,12 +11,12 @@ use crate::types::{ChannelName, JsonObject, Now};
 use crate::wire::status::Said;
 
 /// What a channel's home knows to say about it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Told {
     /// The document that was put there.
     Document(Arc<JsonObject>),
     /// The last event.
-    Event(Arc<Frame>),
+    Event(Frame),
 }
 
 impl Told {
@@ -76,7 +76,7 @@ impl Hub {
     pub(super) fn told(&self, name: &ChannelName) -> Option<Told> {
         let channel = &self.channels[self.channels.find(name)?];
         let document = channel.document.clone().map(Told::Document);
-        document.or_else(|| channel.last.clone().map(Told::Event))
+        document.or_else(|| channel.last.as_ref().map(|last| Told::Event(last.for_another())))
     }
 }
 

@@ -1,7 +1,5 @@
 //! What the broker asks of the shell, and what travels between brokers.
 
-use std::sync::Arc;
-
 use super::document::Told;
 use super::frame::Frame;
 use crate::types::{ChannelName, ConnectionKey, Epoch, Publication, Seq, ServiceId, ShardId};
@@ -83,7 +81,7 @@ pub enum Notice {
         /// The receiver's join that this belongs to.
         token: u32,
         /// The message.
-        frame: Arc<Frame>,
+        frame: Frame,
     },
     /// Messages up to and including `to` have fallen off the home's log.
     Gap {
@@ -105,7 +103,7 @@ pub enum Notice {
         /// The home's head at that moment.
         seq: Seq,
         /// Messages up to `seq` that the join asked for, as far as the log has them.
-        backlog: Vec<Arc<Frame>>,
+        backlog: Vec<Frame>,
     },
     /// The home has no room for another channel.
     JoinRefused {

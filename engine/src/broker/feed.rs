@@ -3,7 +3,7 @@
 //! skill gets a part of it from its own shard, made once for each skill.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::channel::Link;
 use super::frame::Frame;
@@ -116,7 +116,7 @@ impl Hub {
         let stamp = self.stamp(now);
         let seq = self.channels[index].log.head().next();
         let bytes = self.encoder.broadcast(stamp, publication, seq);
-        self.remember(index, &Arc::new(Frame::new(bytes, seq, now.mono, 0)));
+        self.remember(index, &Rc::new(Frame::new(bytes, seq, now.mono, 0)));
         seq
     }
 
@@ -147,7 +147,7 @@ impl Hub {
         self.encoder.feed_update(now.unix_us, &data, &mut bytes);
         self.recorder.broadcast_accepted(channel.class);
         let frame = Frame::new(bytes.into_boxed_slice(), seq, now.mono, shards);
-        self.append(index, Arc::new(frame), true);
+        self.append(index, Rc::new(frame), true);
     }
 
     /// Whoever asked for one skill gets its part of the newest update.

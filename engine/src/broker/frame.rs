@@ -1,50 +1,68 @@
 //! A message encoded once (invariant 4): WebSocket header and payload, shared by all its readers.
 
 use crate::sync::Countdown;
+use crate::sync::Share;
 use crate::types::{Seq, Time};
 
-/// An encoded broadcast. Shared between shards behind an `Arc`.
+/// One shard's part in an encoded broadcast: the bytes are shared with the other shards, what is
+/// looked at for every reader is its own. On a shard all readers share it behind an `Rc`, so that
+/// they cost no atomics (invariant 5).
 #[derive(Debug)]
 pub struct Frame {
-    bytes: Box<[u8]>,
+    body: Share<Body>,
     /// Position in its channel: the last one, if it stands for several.
     pub seq: Seq,
     /// First position it stands for: `seq`, but for a message that tells of a gap.
     pub first: Seq,
     /// When the publish was accepted; the start of every latency.
     pub accepted_at: Time,
+}
+
+#[derive(Debug)]
+struct Body {
+    bytes: Box<[u8]>,
     pending: Countdown,
 }
 
 impl Frame {
     /// A frame that `shards` shards have yet to sweep.
     pub fn new(bytes: Box<[u8]>, seq: Seq, accepted_at: Time, shards: u32) -> Frame {
-        Frame { bytes, seq, first: seq, accepted_at, pending: Countdown::new(shards) }
+        let body = Body { bytes, pending: Countdown::new(shards) };
+        // One share for each of the others.
+        let body = Share::new(body, shards.saturating_sub(1));
+        Frame { body, seq, first: seq, accepted_at }
     }
 
     /// A message that tells one shard's subscribers that `first ..= seq` are missing.
     pub fn gap(bytes: Box<[u8]>, first: Seq, seq: Seq, at: Time) -> Frame {
-        Frame { bytes, seq, first, accepted_at: at, pending: Countdown::new(0) }
+        Frame { first, ..Frame::new(bytes, seq, at, 0) }
+    }
+
+    /// The same for another shard.
+    #[must_use]
+    pub fn for_another(&self) -> Frame {
+        let Frame { seq, first, accepted_at, .. } = *self;
+        Frame { body: self.body.split(), seq, first, accepted_at }
     }
 
     /// The bytes ready for the socket.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.body.bytes
     }
 
     /// The message: the bytes without their WebSocket header.
     pub fn text(&self) -> &str {
         // RFC 6455 5.2: two bytes, and two or eight more for longer payloads.
-        let header = match self.bytes.get(1) {
+        let header = match self.bytes().get(1) {
             Some(127) => 10,
             Some(126) => 4,
             _ => 2,
         };
-        std::str::from_utf8(self.bytes.get(header..).unwrap_or_default()).unwrap_or_default()
+        std::str::from_utf8(self.bytes().get(header..).unwrap_or_default()).unwrap_or_default()
     }
 
     /// One shard is through with it. Returns whether it was the last.
     pub fn shard_done(&self) -> bool {
-        self.pending.finish_one()
+        self.body.pending.finish_one()
     }
 }

@@ -1,6 +1,6 @@
 //! The home of a channel: gives positions, encodes once, serves the other shards in order.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::channel::{Interest, Link};
 use super::effect::{Lanes, Notice, Request};
@@ -43,7 +43,7 @@ impl Hub {
         let shards = 1 + channel.interests().len() as u32;
         self.recorder.broadcast_accepted(channel.class);
         self.recorder.published_to(channel.class, index);
-        let frame = Arc::new(Frame::new(bytes, seq, now.mono, shards));
+        let frame = Rc::new(Frame::new(bytes, seq, now.mono, shards));
         self.remember(index, &frame);
         self.append(index, frame, true);
         Some(seq)
@@ -89,7 +89,7 @@ impl Hub {
         let channel = &mut self.channels[own];
         let seq = channel.log.head();
         let backlog = match since {
-            Some(since) => channel.log.from(since.next()).cloned().collect(),
+            Some(since) => channel.log.from(since.next()).map(|f| f.for_another()).collect(),
             None => Vec::new(),
         };
         if let Link::Home(interests) = &mut channel.link {
@@ -162,7 +162,7 @@ impl Hub {
                 let notice = Notice::Frame {
                     index: interest.index,
                     token: interest.token,
-                    frame: frame.clone(),
+                    frame: frame.for_another(),
                 };
                 if lanes.try_notice(to, notice).is_err() {
                     full = true;

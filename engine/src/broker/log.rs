@@ -1,7 +1,7 @@
 //! A channel's recent frames in order, read at many cursors.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::frame::Frame;
 use crate::types::{Epoch, Seq, Time};
@@ -18,7 +18,7 @@ pub(crate) struct Log {
 
 #[derive(Debug)]
 struct Entry {
-    frame: Arc<Frame>,
+    frame: Rc<Frame>,
     end: u64,
     /// Whether the frame waits for this shard among others; backlog does not.
     counted: bool,
@@ -56,7 +56,7 @@ impl Log {
 
     /// Adds the next frame (invariant 2: `frame` starts right after the head). `counted` says
     /// whether the frame waits to hear that this shard is done with it.
-    pub(crate) fn append(&mut self, frame: Arc<Frame>, counted: bool) {
+    pub(crate) fn append(&mut self, frame: Rc<Frame>, counted: bool) {
         assert_eq!(frame.first, self.head.next(), "a log has no holes");
         self.head = frame.seq;
         self.appended += frame.bytes().len() as u64;
@@ -64,7 +64,7 @@ impl Log {
     }
 
     /// Puts older frames before the oldest, as far as they reach it without a hole.
-    pub(crate) fn prepend(&mut self, older: &[Arc<Frame>]) -> usize {
+    pub(crate) fn prepend(&mut self, older: &[Rc<Frame>]) -> usize {
         let mut added = 0;
         for frame in older.iter().rev() {
             if frame.seq.next() != self.first() {
@@ -86,24 +86,24 @@ impl Log {
     }
 
     /// Drops the oldest frame.
-    pub(crate) fn evict(&mut self) -> Option<Arc<Frame>> {
+    pub(crate) fn evict(&mut self) -> Option<Rc<Frame>> {
         self.entries.pop_front().map(|entry| entry.frame)
     }
 
     /// The oldest frame.
-    pub(crate) fn oldest(&self) -> Option<&Arc<Frame>> {
+    pub(crate) fn oldest(&self) -> Option<&Rc<Frame>> {
         self.entries.front().map(|entry| &entry.frame)
     }
 
     /// Frames that bring a reader at `cursor` (its next position) forward, oldest first. A reader
     /// whose cursor is below `first` has missed something.
-    pub(crate) fn from(&self, cursor: Seq) -> impl Iterator<Item = &Arc<Frame>> {
+    pub(crate) fn from(&self, cursor: Seq) -> impl Iterator<Item = &Rc<Frame>> {
         let start = self.entries.partition_point(|entry| entry.frame.seq < cursor);
         self.entries.range(start..).map(|entry| &entry.frame)
     }
 
     /// The frames `from ..= to`, each with whether it waits for this shard.
-    pub(crate) fn range(&self, from: Seq, to: Seq) -> impl Iterator<Item = (&Arc<Frame>, bool)> {
+    pub(crate) fn range(&self, from: Seq, to: Seq) -> impl Iterator<Item = (&Rc<Frame>, bool)> {
         let start = self.entries.partition_point(|entry| entry.frame.seq < from);
         let entries = self.entries.range(start..).take_while(move |e| e.frame.seq <= to);
         entries.map(|entry| (&entry.frame, entry.counted))
@@ -134,9 +134,9 @@ mod tests {
 
     use super::*;
 
-    fn frame(seq: u64, len: usize) -> Arc<Frame> {
+    fn frame(seq: u64, len: usize) -> Rc<Frame> {
         let bytes = vec![seq as u8; len].into_boxed_slice();
-        Arc::new(Frame::new(bytes, Seq(seq), Time(seq), 1))
+        Rc::new(Frame::new(bytes, Seq(seq), Time(seq), 1))
     }
 
     proptest! {
@@ -145,7 +145,7 @@ mod tests {
         fn a_log_reads_like_a_list(ops in prop::collection::vec((0..4u8, 1..50usize), 1..80)) {
             let mut log = Log::new(Epoch(1), Seq(100));
             let mut list: VecDeque<(u64, usize)> = VecDeque::new();
-            let mut gone: Vec<Arc<Frame>> = Vec::new();
+            let mut gone: Vec<Rc<Frame>> = Vec::new();
             for (op, len) in ops {
                 match op {
                     0 | 1 => {

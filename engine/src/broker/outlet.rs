@@ -1,6 +1,6 @@
 //! Where the broker's bytes go: the seam between deciding and doing.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::frame::Frame;
 use crate::types::Time;
@@ -9,7 +9,7 @@ use crate::types::Time;
 #[derive(Debug)]
 pub enum Payload {
     /// A shared frame from the given offset on.
-    Frame(Arc<Frame>, usize),
+    Frame(Rc<Frame>, usize),
     /// Bytes made for this run: joined frames, replies. Given back after the flush.
     Owned(Vec<u8>),
     /// Ciphertext from the given offset on, sealed earlier and owed: sent as it is (its record

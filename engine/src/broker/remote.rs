@@ -1,6 +1,6 @@
 //! Being served by a channel's home: joining, frames in order, leaving.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::channel::{Link, Remote, RemoteState};
 use super::effect::{Lanes, Notice, Request};
@@ -16,7 +16,7 @@ use crate::wire::reply::{Gap, GapReason};
 struct Joined {
     epoch: Epoch,
     seq: Seq,
-    backlog: Vec<Arc<Frame>>,
+    backlog: Vec<Frame>,
 }
 
 impl Hub {
@@ -75,7 +75,7 @@ impl Hub {
         }
     }
 
-    fn handle_frame(&mut self, now: Now, index: u32, token: u32, frame: Arc<Frame>) {
+    fn handle_frame(&mut self, now: Now, index: u32, token: u32, frame: Frame) {
         if !self.is_served(index, token) {
             // Sent for an earlier join: this shard is through with it.
             match self.channels.get(index) {
@@ -85,7 +85,7 @@ impl Hub {
                 None => drop(frame.shard_done()),
             }
         } else if frame.first == self.channels[index].log.head().next() {
-            self.append(index, frame, true);
+            self.append(index, Rc::new(frame), true);
         } else {
             let class = self.channels[index].class;
             shard_done(&mut self.recorder, class, &frame, now.mono);
@@ -104,7 +104,7 @@ impl Hub {
         self.encoder.gap(stamp, &channel.name, &gap, &mut bytes);
         self.missed(to.0 - from.0 + 1);
         let frame = Frame::gap(bytes.into_boxed_slice(), from, to, now.mono);
-        self.append(index, Arc::new(frame), false);
+        self.append(index, Rc::new(frame), false);
     }
 
     fn handle_joined(&mut self, now: Now, index: u32, joined: Joined) {
@@ -120,8 +120,10 @@ impl Hub {
             channel.live.skip_to(start);
             self.remote_mut(index).floor = Seq(0);
         }
-        let (older, newer): (Vec<_>, Vec<_>) =
-            backlog.into_iter().partition(|f| f.seq <= self.channels[index].log.head());
+        let (older, newer): (Vec<_>, Vec<_>) = backlog
+            .into_iter()
+            .map(Rc::new)
+            .partition(|f| f.seq <= self.channels[index].log.head());
         self.prepend(index, &older);
         for frame in newer {
             if frame.first > self.channels[index].log.head().next() {

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::channel::{Channels, Link};
 use super::frame::Frame;
@@ -30,7 +30,7 @@ impl Hub {
     }
 
     /// Adds the next frame to a channel's log (invariant 2), to be swept. `counted`: see the log.
-    pub(super) fn append(&mut self, index: u32, frame: Arc<Frame>, counted: bool) {
+    pub(super) fn append(&mut self, index: u32, frame: Rc<Frame>, counted: bool) {
         let channel = &mut self.channels[index];
         let first = channel.log.len() == 0;
         self.retained.bytes += frame.bytes().len();
@@ -83,7 +83,7 @@ impl Hub {
     }
 
     /// Puts older frames before a channel's oldest.
-    pub(super) fn prepend(&mut self, index: u32, older: &[Arc<Frame>]) {
+    pub(super) fn prepend(&mut self, index: u32, older: &[Rc<Frame>]) {
         let added = self.channels[index].log.prepend(older);
         self.retained.bytes += added;
         if added > 0 {

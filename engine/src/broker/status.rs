@@ -1,6 +1,6 @@
 //! Requests that are answered with the last event of a channel, which its home remembers.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::close::Phase;
 use super::document::Told;
@@ -108,11 +108,11 @@ impl Hub {
     }
 
     /// Keeps a channel's newest event, if somebody may ask for it.
-    pub(super) fn remember(&mut self, index: u32, frame: &Arc<Frame>) {
+    pub(super) fn remember(&mut self, index: u32, frame: &Rc<Frame>) {
         let channel = &mut self.channels[index];
         if channel.is_asked_for {
             self.status_bytes += frame.bytes().len();
-            let before = channel.last.replace(Arc::clone(frame));
+            let before = channel.last.replace(Rc::clone(frame));
             self.status_bytes -= before.map_or(0, |before| before.bytes().len());
         }
     }

@@ -17,7 +17,9 @@ use crate::limits::{
     VERIFICATIONS_PER_SHARD, per_lane,
 };
 use crate::shard::{Kernel, Peer, Question, Seat};
-use crate::sync::{Bell, Heartbeat, Lane, Lodgings, Quota, Stage, mailbox};
+use crate::sync::{
+    Bell, Heartbeat, LaneReceiver, LaneSender, Lodgings, Quota, Stage, lane, mailbox,
+};
 use crate::telemetry::Snapshot;
 use crate::types::{ServiceId, ShardId};
 
@@ -45,7 +47,7 @@ pub(super) struct Wiring {
 impl Wiring {
     pub(super) fn new(plan: Plan) -> Result<Wiring, StartError> {
         let shards = plan.listeners.len();
-        let mesh = Mesh::new(shards)?;
+        let mut mesh = Mesh::new(shards)?;
         let (mut mailboxes, mut heartbeats, mut twins) = (vec![], vec![], vec![]);
         let (snapshots_out, snapshots) = bounded(SNAPSHOTS_WAITING * shards);
         let (ask, questions) = bounded(VERIFICATIONS_PER_SHARD * shards);
@@ -91,18 +93,24 @@ impl Wiring {
     }
 }
 
-/// Lanes by sender, then receiver; none from a shard to itself.
-type Lanes<T> = Vec<Vec<Option<Arc<Lane<T>>>>>;
+/// The ends of the lanes between any two shards, each until it is taken; none from a shard to
+/// itself.
+struct Lanes<T> {
+    /// By sender, then receiver.
+    out: Vec<Vec<Option<LaneSender<T>>>>,
+    /// By receiver, then sender.
+    into: Vec<Vec<Option<LaneReceiver<T>>>>,
+}
 
 /// The bells of all shards and the lanes between any two.
-struct Mesh {
-    bells: Vec<Arc<Bell>>,
+pub(crate) struct Mesh {
+    pub(crate) bells: Vec<Arc<Bell>>,
     requests: Lanes<Request>,
     notices: Lanes<Notice>,
 }
 
 impl Mesh {
-    fn new(shards: usize) -> Result<Mesh, StartError> {
+    pub(crate) fn new(shards: usize) -> Result<Mesh, StartError> {
         let bells = (0..shards).map(|_| Bell::new().map(Arc::new)).collect::<Result<_, _>>();
         let bells = bells.map_err(|source| {
             StartError::Config(format!(
@@ -112,9 +120,9 @@ impl Mesh {
         })?;
         Ok(Mesh {
             bells,
-            requests: lanes(shards, per_lane(PUBLISH_LANE, shards), 0),
+            requests: Lanes::new(shards, per_lane(PUBLISH_LANE, shards), 0),
             // Answers to the LANE_CREDITS requests another shard may have open here always fit.
-            notices: lanes(
+            notices: Lanes::new(
                 shards,
                 per_lane(FANOUT_LANE, shards),
                 2 * per_lane(LANE_CREDITS, shards),
@@ -122,21 +130,37 @@ impl Mesh {
         })
     }
 
-    /// What `shard` needs to talk with `other`; `None` for itself.
-    fn peer(&self, shard: usize, other: usize) -> Option<Peer> {
-        Some(Peer {
-            bell: Arc::clone(&self.bells[other]),
-            requests_out: self.requests[shard][other].clone()?,
-            requests_in: self.requests[other][shard].clone()?,
-            notices_out: self.notices[shard][other].clone()?,
-            notices_in: self.notices[other][shard].clone()?,
-        })
+    /// What `shard` needs to talk with `other`, once; `None` for itself.
+    pub(crate) fn peer(&mut self, shard: usize, other: usize) -> Option<Peer> {
+        let (requests_out, requests_in) = self.requests.take(shard, other)?;
+        let (notices_out, notices_in) = self.notices.take(shard, other)?;
+        let bell = Arc::clone(&self.bells[other]);
+        Some(Peer { bell, requests_out, requests_in, notices_out, notices_in })
     }
 }
 
-fn lanes<T>(shards: usize, capacity: usize, reserve: usize) -> Lanes<T> {
-    let lane = |from, to| (from != to).then(|| Arc::new(Lane::new(capacity, reserve)));
-    (0..shards).map(|from| (0..shards).map(|to| lane(from, to)).collect()).collect()
+impl<T> Lanes<T> {
+    fn new(shards: usize, capacity: usize, reserve: usize) -> Lanes<T> {
+        let ends = |from, to| match from == to {
+            true => (None, None),
+            false => {
+                let (sender, receiver) = lane(capacity, reserve);
+                (Some(sender), Some(receiver))
+            }
+        };
+        let mut lanes = Lanes { out: vec![], into: (0..shards).map(|_| vec![]).collect() };
+        for from in 0..shards {
+            let (out, into): (Vec<_>, Vec<_>) = (0..shards).map(|to| ends(from, to)).unzip();
+            lanes.out.push(out);
+            lanes.into.iter_mut().zip(into).for_each(|(all, end)| all.push(end));
+        }
+        lanes
+    }
+
+    /// The ends that `shard` has of its two lanes with `other`.
+    fn take(&mut self, shard: usize, other: usize) -> Option<(LaneSender<T>, LaneReceiver<T>)> {
+        Some((self.out[shard][other].take()?, self.into[shard][other].take()?))
+    }
 }
 
 #[cfg(test)]
@@ -145,12 +169,15 @@ mod tests {
 
     #[test]
     fn every_two_shards_share_a_lane_each_way() {
-        let mesh = Mesh::new(3).unwrap();
-        for (a, b) in [(0, 1), (0, 2), (1, 2), (2, 0)] {
-            let (here, there) = (mesh.peer(a, b).unwrap(), mesh.peer(b, a).unwrap());
-            assert!(Arc::ptr_eq(&here.requests_out, &there.requests_in));
-            assert!(Arc::ptr_eq(&here.notices_out, &there.notices_in));
-            assert!(!Arc::ptr_eq(&here.requests_out, &here.requests_in));
+        let mut mesh = Mesh::new(3).unwrap();
+        let leave = |ticket| Notice::Published { ticket, seq: None };
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            let (mut here, mut there) = (mesh.peer(a, b).unwrap(), mesh.peer(b, a).unwrap());
+            here.notices_out.try_push(leave(7)).unwrap();
+            assert!(matches!(there.notices_in.pop(), Some(Notice::Published { ticket: 7, .. })));
+            assert!(here.notices_in.is_empty() && there.requests_in.is_empty());
+            there.notices_out.try_push(leave(8)).unwrap();
+            assert!(matches!(here.notices_in.pop(), Some(Notice::Published { ticket: 8, .. })));
             assert!(Arc::ptr_eq(&here.bell, &mesh.bells[b]));
         }
         assert!(mesh.peer(1, 1).is_none());

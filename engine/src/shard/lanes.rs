@@ -8,13 +8,15 @@ use crate::types::ShardId;
 pub(super) struct Neighbours {
     /// By shard; `None` at our own place.
     peers: Vec<Option<Peer>>,
-    /// Bitmap of the shards that were sent something since the last [`Neighbours::ring`].
+    /// Bitmap of the shards that were sent something since the last [`Neighbours::ring`],
     sent: u64,
+    /// and of those that were sent more after they were woken.
+    more: u64,
 }
 
 impl Neighbours {
     pub(super) fn new(peers: Vec<Option<Peer>>) -> Neighbours {
-        Neighbours { peers, sent: 0 }
+        Neighbours { peers, sent: 0, more: 0 }
     }
 
     /// Shards of the engine, ourselves included.
@@ -23,13 +25,13 @@ impl Neighbours {
     }
 
     /// The next request of one shard.
-    pub(super) fn pop_request(&self, from: ShardId) -> Option<Request> {
-        self.peers[from.index()].as_ref()?.requests_in.pop()
+    pub(super) fn pop_request(&mut self, from: ShardId) -> Option<Request> {
+        self.peers[from.index()].as_mut()?.requests_in.pop()
     }
 
     /// The next notice of one shard.
-    pub(super) fn pop_notice(&self, from: ShardId) -> Option<Notice> {
-        self.peers[from.index()].as_ref()?.notices_in.pop()
+    pub(super) fn pop_notice(&mut self, from: ShardId) -> Option<Notice> {
+        self.peers[from.index()].as_mut()?.notices_in.pop()
     }
 
     /// Whether nothing is waiting for us.
@@ -38,26 +40,29 @@ impl Neighbours {
         peers.all(|peer| peer.requests_in.is_empty() && peer.notices_in.is_empty())
     }
 
-    /// Wakes whom we have sent something, once each.
+    /// Wakes whom we have sent something since we woke them, once each.
     pub(super) fn ring(&mut self) {
-        let mut sent = std::mem::take(&mut self.sent);
-        while sent != 0 {
-            self.peer(ShardId(sent.trailing_zeros() as u8)).bell.ring();
-            sent &= sent - 1;
+        self.sent = 0;
+        let mut more = std::mem::take(&mut self.more);
+        while more != 0 {
+            self.peer(ShardId(more.trailing_zeros() as u8)).bell.ring();
+            more &= more - 1;
         }
     }
 
-    fn peer(&self, shard: ShardId) -> &Peer {
-        self.peers[shard.index()].as_ref().expect("no lane leads to ourselves")
+    fn peer(&mut self, shard: ShardId) -> &mut Peer {
+        self.peers[shard.index()].as_mut().expect("no lane leads to ourselves")
     }
 
     /// Something was sent: the first time in a turn its owner is woken at once, to deliver while
     /// we do; [`Neighbours::ring`] wakes it for what came behind.
     fn note(&mut self, to: ShardId) {
-        let before = self.sent;
-        self.sent |= 1 << to.0;
-        if self.sent != before {
+        let bit = 1 << to.0;
+        if self.sent & bit == 0 {
+            self.sent |= bit;
             self.peer(to).bell.ring();
+        } else {
+            self.more |= bit;
         }
     }
 }

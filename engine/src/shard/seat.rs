@@ -11,7 +11,7 @@ use crate::broker::effect::{Notice, Request};
 use crate::broker::hub::ChannelEntry;
 use crate::config::Config;
 use crate::engine::{DrainReport, Lost};
-use crate::sync::{Bell, Heartbeat, Lane, Lodgings, MailboxReceiver, Quota};
+use crate::sync::{Bell, Heartbeat, LaneReceiver, LaneSender, Lodgings, MailboxReceiver, Quota};
 use crate::telemetry::Snapshot;
 use crate::types::{
     ChannelName, ConnectionKey, Expulsion, JsonObject, Publication, Seq, ServiceId, ShardId,
@@ -61,10 +61,10 @@ pub(crate) struct Question {
 pub(crate) struct Peer {
     /// The other shard's bell, rung after something was sent to it.
     pub bell: Arc<Bell>,
-    pub requests_out: Arc<Lane<Request>>,
-    pub requests_in: Arc<Lane<Request>>,
-    pub notices_out: Arc<Lane<Notice>>,
-    pub notices_in: Arc<Lane<Notice>>,
+    pub requests_out: LaneSender<Request>,
+    pub requests_in: LaneReceiver<Request>,
+    pub notices_out: LaneSender<Notice>,
+    pub notices_in: LaneReceiver<Notice>,
 }
 
 /// One shard's start kit.

@@ -1,5 +1,6 @@
 //! Whole shards on their own threads, with real sockets.
 
+mod atomics;
 mod churn;
 mod greeting;
 
@@ -16,8 +17,8 @@ use tungstenite::{Message, WebSocket};
 use super::testing::{tls_client, tls_configs};
 use super::*;
 use crate::config::{Config, Service, TlsSource};
-use crate::engine::DrainReport;
-use crate::sync::{Heartbeat, Lane, Mailbox, Quota, mailbox};
+use crate::engine::{DrainReport, Mesh};
+use crate::sync::{Heartbeat, Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
 use crate::telemetry::{ConnectionError, Count, Totals};
 use crate::types::{ChannelName, EventName, JsonObject, Publication, ServiceId, ShardId};
@@ -31,48 +32,39 @@ struct Shards {
     quotas: Arc<[Quota]>,
 }
 
-fn peer(bells: &[Arc<Bell>], to: usize, lanes: &[Lanes], from: usize) -> Option<Peer> {
-    let count = bells.len();
-    (from != to).then(|| Peer {
-        bell: Arc::clone(&bells[to]),
-        requests_out: Arc::clone(&lanes[from * count + to].0),
-        requests_in: Arc::clone(&lanes[to * count + from].0),
-        notices_out: Arc::clone(&lanes[from * count + to].1),
-        notices_in: Arc::clone(&lanes[to * count + from].1),
-    })
+/// The start kits of shards, and our ends of everything.
+struct Kit {
+    seats: Vec<Seat>,
+    mailboxes: Vec<Mailbox<Command>>,
+    snapshots: Receiver<Box<Snapshot>>,
+    quotas: Arc<[Quota]>,
+    readiness: Receiver<Result<(), StartError>>,
 }
 
-type Lanes = (Arc<Lane<crate::broker::effect::Request>>, Arc<Lane<crate::broker::effect::Notice>>);
-
-impl Shards {
-    /// `count` shards, of which only the first listens.
-    fn start(count: usize, config: Config) -> Shards {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let bells: Vec<_> = (0..count).map(|_| Arc::new(Bell::new().unwrap())).collect();
-        let lanes: Vec<Lanes> = (0..count * count)
-            .map(|_| (Arc::new(Lane::new(64, 64)), Arc::new(Lane::new(64, 64))))
-            .collect();
+impl Kit {
+    /// For `count` shards, of which only the first listens.
+    fn new(count: usize, config: Config, listener: TcpListener) -> Kit {
+        let mut mesh = Mesh::new(count).unwrap();
         let quota = |service: &Service| Quota::new(service.max_connections);
         let quotas: Arc<[Quota]> = config.services.iter().map(quota).collect();
         let (config, started) = (Arc::new(config), Instant::now());
         let (full, snapshots) = bounded(1_024);
         let (ready, readiness) = bounded(count);
-        let (mut mailboxes, mut threads) = (Vec::new(), Vec::new());
+        let (mut mailboxes, mut seats) = (Vec::new(), Vec::new());
         let mut listeners = vec![(ServiceId(0), listener)];
         for shard in 0..count {
-            let (sender, receiver) = mailbox(1_024, Arc::clone(&bells[shard]));
+            let (sender, receiver) = mailbox(1_024, Arc::clone(&mesh.bells[shard]));
             mailboxes.push(sender);
-            let seat = Seat {
+            seats.push(Seat {
                 id: ShardId(shard as u8),
                 core: None,
                 kernel: None,
                 config: Arc::clone(&config),
                 listeners: std::mem::take(&mut listeners),
                 slots: 64,
-                bell: Arc::clone(&bells[shard]),
+                bell: Arc::clone(&mesh.bells[shard]),
                 mailbox: receiver,
-                peers: (0..count).map(|to| peer(&bells, to, &lanes, shard)).collect(),
+                peers: (0..count).map(|to| mesh.peer(shard, to)).collect(),
                 quotas: Arc::clone(&quotas),
                 lodgings: quotas.iter().map(|_| None).collect(),
                 ask: bounded(1).0,
@@ -81,9 +73,21 @@ impl Shards {
                 twins: bounded(1).1,
                 heartbeat: Arc::new(Heartbeat::new()),
                 ready: ready.clone(),
-            };
-            threads.push(std::thread::spawn(move || run(seat)));
+            });
         }
+        Kit { seats, mailboxes, snapshots, quotas, readiness }
+    }
+}
+
+impl Shards {
+    /// `count` shards, of which only the first listens.
+    fn start(count: usize, config: Config) -> Shards {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let Kit { seats, mailboxes, snapshots, quotas, readiness } =
+            Kit::new(count, config, listener);
+        let start = |seat| std::thread::spawn(move || run(seat));
+        let threads = seats.into_iter().map(start).collect();
         for _ in 0..count {
             readiness.recv().unwrap().unwrap();
         }

@@ -83,7 +83,7 @@ impl Turn {
     }
 
     /// One turn. Returns whether more is due.
-    fn turn(&mut self) -> bool {
+    pub(super) fn turn(&mut self) -> bool {
         let now = clock::now(self.started);
         self.hub.recorder.count(Count::Turns, 1);
         // First, while no `Release` waits to be done: the broker may admit to an index it has just
@@ -116,7 +116,7 @@ impl Turn {
     }
 
     /// Says that we sleep. Returns whether there is really nothing to do.
-    fn park(&mut self) -> bool {
+    pub(super) fn park(&mut self) -> bool {
         self.bell.park();
         self.delivery.ring.listen(true);
         let has_input = !(self.mailbox.is_empty() && self.neighbours.is_quiet());
@@ -131,7 +131,7 @@ impl Turn {
     }
 
     /// Says that we are awake: nobody need wake us.
-    fn unpark(&mut self) {
+    pub(super) fn unpark(&mut self) {
         self.bell.unpark();
         self.delivery.ring.listen(false);
     }

@@ -1,6 +1,32 @@
-//! The one place the atomics come from. `tests/loom_bell.rs` compiles [`super::parking`] and
-//! [`super::room`] a second time with loom's in their place.
+//! The one place the atomics come from. `tests/sync_loom.rs` compiles the files that use them a
+//! second time with loom's in their place; the crate's own tests use ones that count.
 
+pub(super) use std::sync::Arc;
+pub(super) use std::sync::atomic::Ordering;
+
+#[cfg(not(test))]
 pub(super) use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence,
 };
+
+#[cfg(test)]
+pub(super) use counted::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
+
+#[cfg(test)]
+pub(super) mod counted;
+
+/// A cell whose contents the file at hand hands from thread to thread; loom's tells when two have
+/// it at once.
+#[derive(Debug)]
+pub(super) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+impl<T> UnsafeCell<T> {
+    pub(super) fn new(value: T) -> UnsafeCell<T> {
+        UnsafeCell(std::cell::UnsafeCell::new(value))
+    }
+
+    /// Calls `f` with a pointer to the contents: using it is what needs a reason.
+    pub(super) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}

@@ -12,9 +12,14 @@ impl Countdown {
         Countdown(AtomicU32::new(parties))
     }
 
-    /// One party is done. Returns whether it was the last.
+    /// One party is done, which it says once. Returns whether it was the last.
     pub fn finish_one(&self) -> bool {
-        // AcqRel: the last one sees all that the others did before.
+        // Acquire, here or below: the last one sees all that the others did before. If only one is
+        // left, that is who asks: no read-modify-write, and on one shard never one.
+        if self.0.load(Ordering::Acquire) == 1 {
+            self.0.store(0, Ordering::Relaxed);
+            return true;
+        }
         self.0.fetch_sub(1, Ordering::AcqRel) == 1
     }
 }

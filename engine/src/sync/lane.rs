@@ -1,44 +1,142 @@
-//! A bounded queue from one shard to another.
+//! A bounded queue from one shard to another: one writes it, one reads it, and neither needs a
+//! read-modify-write.
 
-use crossbeam::queue::ArrayQueue;
+use std::mem::MaybeUninit;
 
-/// Carries `T` in order. Only the sending shard pushes, only the receiving one pops.
-#[derive(Debug)]
-pub struct Lane<T> {
-    queue: ArrayQueue<T>,
+use super::atomics::{Arc, AtomicUsize, Ordering, UnsafeCell};
+
+/// The sending shard's end. Carries `T` in order.
+pub struct LaneSender<T> {
+    lane: Arc<Lane<T>>,
+    /// Entries ever sent.
+    sent: usize,
+    /// Entries known to have been taken: asked for again only when the lane seems full.
+    taken: usize,
     /// Entries waiting from which on ordinary ones are refused.
     capacity: usize,
+    /// Entries for which there is room at most.
+    most: usize,
+}
+
+/// The receiving shard's end.
+pub struct LaneReceiver<T> {
+    lane: Arc<Lane<T>>,
+    /// Entries ever taken.
+    taken: usize,
+    /// Entries known to have been sent: asked for again only when all of them are taken.
+    sent: usize,
+}
+
+/// Both counts run on for ever and wrap; an entry's slot is its number modulo the slots.
+struct Lane<T> {
+    /// As many as a power of two, so that numbers may wrap.
+    slots: Box<[UnsafeCell<MaybeUninit<T>>]>,
+    sent: Alone,
+    taken: Alone,
+}
+
+/// A count on cache lines of its own: each is written by one side and read by the other.
+#[repr(align(128))]
+struct Alone(AtomicUsize);
+
+// SAFETY: a slot is written by the sender before `sent` covers it and read by the receiver after;
+// it is written again only when `taken` covers it. Entries move from thread to thread.
+unsafe impl<T: Send> Sync for Lane<T> {}
+// SAFETY: whoever drops the last end drops the entries left in it.
+unsafe impl<T: Send> Send for Lane<T> {}
+
+/// A lane with room for `capacity` ordinary entries, at least one, and `reserve` replies beyond
+/// them.
+pub fn lane<T>(capacity: usize, reserve: usize) -> (LaneSender<T>, LaneReceiver<T>) {
+    assert!(capacity > 0, "a lane without room carries nothing");
+    let most = capacity + reserve;
+    let slots = (0..most.next_power_of_two()).map(|_| UnsafeCell::new(MaybeUninit::uninit()));
+    let count = || Alone(AtomicUsize::new(0));
+    let lane = Arc::new(Lane { slots: slots.collect(), sent: count(), taken: count() });
+    let sender = LaneSender { lane: Arc::clone(&lane), sent: 0, taken: 0, capacity, most };
+    (sender, LaneReceiver { lane, taken: 0, sent: 0 })
 }
 
 impl<T> Lane<T> {
-    /// Room for `capacity` ordinary entries, at least one, and `reserve` replies beyond them.
-    pub fn new(capacity: usize, reserve: usize) -> Lane<T> {
-        Lane { queue: ArrayQueue::new(capacity + reserve), capacity }
+    fn slot(&self, number: usize) -> &UnsafeCell<MaybeUninit<T>> {
+        &self.slots[number & (self.slots.len() - 1)]
     }
+}
 
+impl<T> LaneSender<T> {
     /// Sends an ordinary entry.
     ///
     /// # Errors
     /// The entry, when `capacity` is used up.
-    pub fn try_push(&self, entry: T) -> Result<(), T> {
-        // Exact enough: nobody else pushes, and a pop meanwhile only makes more room.
-        if self.queue.len() >= self.capacity { Err(entry) } else { self.queue.push(entry) }
-    }
-
-    /// Sends a reply, for which credits keep room. Having none is our own bug: aborts.
-    pub fn push_reply(&self, entry: T) {
-        if self.queue.push(entry).is_err() {
-            super::abort("a lane has no room for a reply, though credits bound the requests");
+    pub fn try_push(&mut self, entry: T) -> Result<(), T> {
+        if !self.has_room(self.capacity) {
+            return Err(entry);
         }
+        self.push(entry);
+        Ok(())
     }
 
+    /// Sends a reply, for which credits keep room. Having none is our own bug.
+    ///
+    /// # Panics
+    /// When there is none: the process ends, rather than strand a shard (invariant 9).
+    pub fn push_reply(&mut self, entry: T) {
+        assert!(self.has_room(self.most), "credits bound the requests, so a reply has room");
+        self.push(entry);
+    }
+
+    fn has_room(&mut self, most: usize) -> bool {
+        if self.sent.wrapping_sub(self.taken) >= most {
+            // Acquire: the receiver is done with the slots it covers.
+            self.taken = self.lane.taken.0.load(Ordering::Acquire);
+        }
+        self.sent.wrapping_sub(self.taken) < most
+    }
+
+    fn push(&mut self, entry: T) {
+        // SAFETY: fewer than all slots are in use, so this one is empty and `sent` does not cover
+        // it: the receiver does not look at it, and there is no other sender.
+        self.lane.slot(self.sent).with_mut(|slot| unsafe { (*slot).write(entry) });
+        self.sent = self.sent.wrapping_add(1);
+        // Release: the entry is there for whoever sees the count.
+        self.lane.sent.0.store(self.sent, Ordering::Release);
+    }
+}
+
+impl<T> LaneReceiver<T> {
     /// Takes the oldest entry.
-    pub fn pop(&self) -> Option<T> {
-        self.queue.pop()
+    pub fn pop(&mut self) -> Option<T> {
+        if self.taken == self.sent {
+            // Acquire: the entries it covers are there.
+            self.sent = self.lane.sent.0.load(Ordering::Acquire);
+            if self.taken == self.sent {
+                return None;
+            }
+        }
+        // SAFETY: `sent` covers it, so it was written, and the sender writes it again only when
+        // `taken` covers it; there is no other receiver.
+        let entry =
+            self.lane.slot(self.taken).with_mut(|slot| unsafe { (*slot).assume_init_read() });
+        self.taken = self.taken.wrapping_add(1);
+        // Release: we are done with the slot.
+        self.lane.taken.0.store(self.taken, Ordering::Release);
+        Some(entry)
     }
 
     /// Whether nothing is waiting.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.taken == self.lane.sent.0.load(Ordering::Acquire)
+    }
+}
+
+impl<T> Drop for Lane<T> {
+    fn drop(&mut self) {
+        let sent = self.sent.0.load(Ordering::Relaxed);
+        let mut number = self.taken.0.load(Ordering::Relaxed);
+        while number != sent {
+            // SAFETY: written and not taken; both ends are gone.
+            self.slot(number).with_mut(|slot| unsafe { (*slot).assume_init_drop() });
+            number = number.wrapping_add(1);
+        }
     }
 }

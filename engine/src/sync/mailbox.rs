@@ -3,16 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crossbeam::channel::{Receiver, Sender, unbounded};
-
 use super::Bell;
+use super::inbox::Inbox;
 use super::room::Room;
 use crate::limits::CONTROL_COMMANDS;
 
 /// The sending side. Cheap to clone.
 pub struct Mailbox<T> {
     // Unbounded by itself: `room` is what bounds it, and an empty one owns next to no memory.
-    sender: Sender<(T, usize)>,
+    inbox: Arc<Inbox<(T, usize)>>,
     room: Arc<Room>,
     capacity: usize,
     bell: Arc<Bell>,
@@ -20,9 +19,17 @@ pub struct Mailbox<T> {
 
 /// The shard's side. Dropping it drops what is waiting and whatever is sent later.
 pub struct MailboxReceiver<T> {
-    receiver: Receiver<(T, usize)>,
+    inbox: Arc<Inbox<(T, usize)>>,
+    /// Taken from the inbox, newest first.
+    taken: Vec<(T, usize)>,
     room: Arc<Room>,
+    /// Room of what was popped and that is not given back yet.
+    free: usize,
 }
+
+/// Popped entries after which their room is given back at the latest: one read-modify-write for
+/// so many, not for each (invariant 5).
+const GIVE_BACK: usize = 64;
 
 /// Room for one entry of a known cost. Dropped unused, it gives the room back.
 #[must_use]
@@ -34,10 +41,9 @@ pub struct Permit<'a, T> {
 /// Makes the two ends of a mailbox with room for a total cost of `capacity`, whose owner is woken
 /// by `bell`.
 pub fn mailbox<T>(capacity: usize, bell: Arc<Bell>) -> (Mailbox<T>, MailboxReceiver<T>) {
-    let (sender, receiver) = unbounded();
-    let room = Arc::new(Room::new());
-    let mailbox = Mailbox { sender, room: Arc::clone(&room), capacity, bell };
-    (mailbox, MailboxReceiver { receiver, room })
+    let (inbox, room) = (Arc::new(Inbox::new()), Arc::new(Room::new()));
+    let mailbox = Mailbox { inbox: Arc::clone(&inbox), room: Arc::clone(&room), capacity, bell };
+    (mailbox, MailboxReceiver { inbox, taken: Vec::new(), room, free: 0 })
 }
 
 impl<T> Mailbox<T> {
@@ -73,7 +79,7 @@ impl<T> Mailbox<T> {
 impl<T> Permit<'_, T> {
     /// Sends the entry and rings the bell. If the receiver is gone, the entry is dropped.
     pub fn send(mut self, entry: T) {
-        if self.mailbox.sender.send((entry, self.cost)).is_ok() {
+        if self.mailbox.inbox.push((entry, self.cost)) {
             self.cost = 0;
             self.mailbox.bell.ring();
         }
@@ -82,21 +88,34 @@ impl<T> Permit<'_, T> {
 
 impl<T> Drop for Permit<'_, T> {
     fn drop(&mut self) {
-        self.mailbox.room.give_back(self.cost);
+        if self.cost > 0 {
+            self.mailbox.room.give_back(self.cost);
+        }
     }
 }
 
 impl<T> MailboxReceiver<T> {
-    /// Takes the oldest entry and its cost, whose room is free from now on.
-    pub fn pop(&self) -> Option<(T, usize)> {
-        let (entry, cost) = self.receiver.try_recv().ok()?;
-        self.room.give_back(cost);
+    /// Takes the oldest entry and its cost, whose room is free as soon as [`GIVE_BACK`] entries or
+    /// all that were there have been taken.
+    pub fn pop(&mut self) -> Option<(T, usize)> {
+        if self.taken.is_empty() {
+            self.inbox.take(&mut self.taken);
+        }
+        let (entry, cost) = self.taken.pop()?;
+        self.free += cost;
+        if self.free >= GIVE_BACK || self.taken.is_empty() {
+            self.room.give_back(std::mem::take(&mut self.free));
+            // After a burst.
+            if self.taken.len() * 4 < self.taken.capacity() {
+                self.taken.shrink_to(GIVE_BACK);
+            }
+        }
         Some((entry, cost))
     }
 
     /// Cost of all that is waiting.
     pub fn used(&self) -> usize {
-        self.room.used()
+        self.room.used() - self.free
     }
 
     /// How often there was no room since the last call.
@@ -106,12 +125,15 @@ impl<T> MailboxReceiver<T> {
 
     /// Whether nothing is waiting.
     pub fn is_empty(&self) -> bool {
-        self.receiver.is_empty()
+        self.taken.is_empty() && self.inbox.is_empty()
     }
 }
 
 impl<T> Drop for MailboxReceiver<T> {
     fn drop(&mut self) {
+        while self.pop().is_some() {}
+        self.inbox.close(&mut self.taken);
+        // What came between the two.
         while self.pop().is_some() {}
     }
 }
@@ -119,7 +141,7 @@ impl<T> Drop for MailboxReceiver<T> {
 impl<T> Clone for Mailbox<T> {
     fn clone(&self) -> Mailbox<T> {
         Mailbox {
-            sender: self.sender.clone(),
+            inbox: Arc::clone(&self.inbox),
             room: Arc::clone(&self.room),
             capacity: self.capacity,
             bell: Arc::clone(&self.bell),

@@ -4,19 +4,28 @@
 mod atomics;
 mod bell;
 mod countdown;
+mod inbox;
 mod lane;
 mod lodgings;
 mod mailbox;
 mod parking;
 mod room;
+mod share;
 mod shared;
 
 pub use bell::Bell;
 pub use countdown::Countdown;
-pub use lane::Lane;
+pub use lane::{LaneReceiver, LaneSender, lane};
 pub use lodgings::{Lodging, Lodgings};
 pub use mailbox::{Mailbox, MailboxReceiver, Permit, mailbox};
+pub use share::Share;
 pub use shared::{Heartbeat, Quota, Stage};
+
+/// Read-modify-writes and full fences of this thread since the last call.
+#[cfg(test)]
+pub(crate) fn take_count() -> u64 {
+    atomics::counted::take()
+}
 
 /// Ends the process for a fault of our own, rather than strand a shard (invariant 9).
 pub(crate) fn abort(what: &str) -> ! {

@@ -1,6 +1,6 @@
 //! What the homes encoded: every frame of every life of every channel.
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use crate::broker::frame::Frame;
 use crate::broker::hub::Hub;
@@ -11,7 +11,7 @@ pub(super) struct Truth {
     services: usize,
     /// Channels of the services in turns, so that each has the same names.
     names: Vec<ChannelName>,
-    lives: Vec<Vec<(Epoch, Vec<Arc<Frame>>)>>,
+    lives: Vec<Vec<(Epoch, Vec<Rc<Frame>>)>>,
 }
 
 impl Truth {
@@ -95,7 +95,7 @@ impl Truth {
     /// The life in which this position has exactly these bytes (invariant 4).
     pub(super) fn find(&self, channel: usize, seq: u64, bytes: &[u8]) -> Option<usize> {
         let place = (seq as usize).checked_sub(1)?;
-        let same = |frames: &[Arc<Frame>]| frames.get(place).is_some_and(|f| f.bytes() == bytes);
+        let same = |frames: &[Rc<Frame>]| frames.get(place).is_some_and(|f| f.bytes() == bytes);
         self.lives[channel].iter().rposition(|(_, frames)| same(frames))
     }
 

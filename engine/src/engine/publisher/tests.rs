@@ -42,7 +42,7 @@ fn publisher(shards: usize, capacity: usize) -> (Publisher, Vec<MailboxReceiver<
 
 type Reply = oneshot::Sender<Vec<Result<Seq, Lost>>>;
 
-fn take(mailbox: &MailboxReceiver<Command>) -> (Vec<Publication>, Reply) {
+fn take(mailbox: &mut MailboxReceiver<Command>) -> (Vec<Publication>, Reply) {
     match mailbox.pop() {
         Some((Command::Publish { items, reply }, cost)) => {
             assert_eq!(cost, items.len());
@@ -58,12 +58,12 @@ proptest! {
         homes in prop::collection::vec(0_u8..4, 0..40),
         answer_order in Just([0_usize, 1, 2, 3]).prop_shuffle(),
     ) {
-        let (publisher, mailboxes) = publisher(4, 100);
+        let (publisher, mut mailboxes) = publisher(4, 100);
         let batch = homes.iter().zip(0..).map(|(home, n)| publication(&format!("{home}:c"), n));
         let ticket = publisher.send_batch(batch.collect(), home_of).unwrap();
         for home in answer_order {
             if homes.contains(&(home as u8)) {
-                let (items, reply) = take(&mailboxes[home]);
+                let (items, reply) = take(&mut mailboxes[home]);
                 let ns: Vec<u64> = items.iter().map(n_of).collect();
                 prop_assert!(ns.is_sorted());
                 prop_assert!(ns.iter().all(|n| usize::from(homes[*n as usize]) == home));
@@ -78,24 +78,24 @@ proptest! {
 
 #[test]
 fn a_batch_without_room_at_one_home_goes_nowhere() {
-    let (publisher, mailboxes) = publisher(2, 2);
+    let (publisher, mut mailboxes) = publisher(2, 2);
     let _first = publisher.send(publication("1:c", 0), home_of).unwrap();
     let batch = |last| ["0:a", "0:b", "1:a", last].map(|channel| publication(channel, 0)).to_vec();
     let refused = publisher.send_batch(batch("1:b"), home_of).unwrap_err();
     assert!(!refused.retry_after.is_zero());
     assert!(mailboxes[0].is_empty());
-    take(&mailboxes[1]);
+    take(&mut mailboxes[1]);
     assert!(mailboxes[1].is_empty());
     let _accepted = publisher.send_batch(batch("1:b"), home_of).expect("all room came back");
 }
 
 #[test]
 fn a_full_mailbox_refuses_and_takes_again_when_emptied() {
-    let (publisher, mailboxes) = publisher(1, 1);
+    let (publisher, mut mailboxes) = publisher(1, 1);
     let ticket = publisher.send(publication("0:c", 1), home_of).unwrap();
     let refused = publisher.send(publication("0:c", 2), home_of);
     assert_eq!(refused.unwrap_err(), Saturated::NOW);
-    let (_, reply) = take(&mailboxes[0]);
+    let (_, reply) = take(&mut mailboxes[0]);
     reply.send(vec![Err(Lost::Saturated(Saturated::NOW))]).unwrap();
     assert_eq!(ticket.wait(), Err(Lost::Saturated(Saturated::NOW)));
     let _ticket = publisher.send(publication("0:c", 3), home_of).unwrap();
@@ -103,11 +103,11 @@ fn a_full_mailbox_refuses_and_takes_again_when_emptied() {
 
 #[test]
 fn a_ticket_can_be_polled_first_and_waited_for_later() {
-    let (publisher, mailboxes) = publisher(1, 8);
+    let (publisher, mut mailboxes) = publisher(1, 8);
     let mut ticket = publisher.send(publication("0:c", 1), home_of).unwrap();
     let mut context = Context::from_waker(Waker::noop());
     assert_eq!(pin!(&mut ticket).poll(&mut context), Poll::Pending);
-    let (_, reply) = take(&mailboxes[0]);
+    let (_, reply) = take(&mut mailboxes[0]);
     let home = std::thread::spawn(move || reply.send(vec![Ok(Seq(9))]));
     assert_eq!(ticket.wait(), Ok(Seq(9)));
     home.join().unwrap().unwrap();
@@ -115,9 +115,9 @@ fn a_ticket_can_be_polled_first_and_waited_for_later() {
 
 #[test]
 fn a_dropped_ticket_is_nobodys_problem() {
-    let (publisher, mailboxes) = publisher(1, 8);
+    let (publisher, mut mailboxes) = publisher(1, 8);
     drop(publisher.send(publication("0:c", 1), home_of).unwrap());
-    let (items, reply) = take(&mailboxes[0]);
+    let (items, reply) = take(&mut mailboxes[0]);
     assert_eq!(items.len(), 1);
     assert!(reply.send(vec![Ok(Seq(1))]).is_err());
 }
@@ -128,14 +128,14 @@ fn a_shard_that_ends_loses_only_its_own_part_of_a_batch() {
     let batch = [("0:c", 0), ("1:c", 1), ("0:c", 2)].map(|(c, n)| publication(c, n)).to_vec();
     let ticket = publisher.send_batch(batch, home_of).unwrap();
     drop(mailboxes.pop());
-    let (_, reply) = take(&mailboxes[0]);
+    let (_, reply) = take(&mut mailboxes[0]);
     reply.send(vec![Ok(Seq(5)), Ok(Seq(6))]).unwrap();
     assert_eq!(ticket.wait(), [Ok(Seq(5)), Err(Lost::Closed), Ok(Seq(6))]);
 }
 
 #[test]
 fn a_draining_engine_accepts_nothing_more() {
-    let (publisher, mailboxes) = publisher(1, 8);
+    let (publisher, mut mailboxes) = publisher(1, 8);
     publisher.control.stage.drain();
     let ticket = publisher.send(publication("0:c", 1), home_of).unwrap();
     assert_eq!(ticket.wait(), Err(Lost::Closed));

@@ -31,7 +31,7 @@ fn listen(address: std::net::SocketAddr) -> Result<std::net::SocketAddr, StartEr
 }
 
 /// Waits for the next command as a shard does.
-fn next(seat: &Seat) -> Command {
+fn next(seat: &mut Seat) -> Command {
     loop {
         seat.bell.park();
         if let Some((command, _)) = seat.mailbox.pop() {
@@ -45,14 +45,14 @@ fn next(seat: &Seat) -> Command {
 }
 
 /// Serves until it is drained: shard N homes N + 1 channels and has one subscriber of each.
-fn serve(seat: Seat) {
+fn serve(mut seat: Seat) {
     seat.ready.send(Ok(())).unwrap();
     seat.heartbeat.beat(Time::default() + seat.started.elapsed());
     let mut recorder = Recorder::new(seat.id, 1, true);
     recorder.connected(ServiceId(0));
     seat.snapshots.send(recorder.swap(None)).unwrap();
     loop {
-        match next(&seat) {
+        match next(&mut seat) {
             Command::Authenticated { .. } => unreachable!("nobody shows a token here"),
             Command::Publish { items, reply } => {
                 let _ = reply.send(items.iter().map(|_| Ok(Seq(1))).collect());
@@ -78,7 +78,7 @@ fn serve(seat: Seat) {
 }
 
 /// As `serve`, but shard 1 cannot.
-fn serve_but_one(seat: Seat) {
+fn serve_but_one(mut seat: Seat) {
     if seat.id.0 == 1 {
         let refusal = StartError::ring(rustix::io::Errno::NOMEM.into());
         seat.ready.send(Err(refusal)).unwrap();
@@ -88,20 +88,20 @@ fn serve_but_one(seat: Seat) {
 }
 
 /// As `serve`, but shard 1 ends without a word.
-fn serve_but_one_is_silent(seat: Seat) {
+fn serve_but_one_is_silent(mut seat: Seat) {
     if seat.id.0 != 1 {
         serve(seat);
     }
 }
 
 /// Serves one command and is gone.
-fn desert(seat: Seat) {
+fn desert(mut seat: Seat) {
     seat.ready.send(Ok(())).unwrap();
-    next(&seat);
+    next(&mut seat);
 }
 
 /// Serves one command and panics.
-fn fall(seat: Seat) {
+fn fall(mut seat: Seat) {
     desert(seat);
     panic!("on purpose");
 }

@@ -1,6 +1,6 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::rc::Rc;
 
 use super::*;
 use crate::broker::frame::Frame;
@@ -12,7 +12,7 @@ use crate::shard::tls::TlsSession;
 use crate::types::{Seq, Time};
 
 fn frame(bytes: &[u8]) -> Payload {
-    Payload::Frame(Arc::new(Frame::new(bytes.into(), Seq(1), Time(0), 1)), 0)
+    Payload::Frame(Rc::new(Frame::new(bytes.into(), Seq(1), Time(0), 1)), 0)
 }
 
 fn noise(len: usize) -> Vec<u8> {

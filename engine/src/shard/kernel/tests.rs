@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -101,7 +102,7 @@ impl Rig {
 }
 
 fn frame(bytes: &[u8]) -> Payload {
-    Payload::Frame(Arc::new(Frame::new(bytes.into(), Seq(1), Time(0), 1)), 0)
+    Payload::Frame(Rc::new(Frame::new(bytes.into(), Seq(1), Time(0), 1)), 0)
 }
 
 fn noise(len: usize) -> Vec<u8> {

@@ -1,0 +1,185 @@
+//! Invariant 5, counted: read-modify-writes and full fences of a frame on each shard, in whole
+//! turns with real sockets. The crate's own atomics count themselves in tests (`sync/atomics`);
+//! what is not ours is named in docs/decisions/0023.
+
+use std::collections::VecDeque;
+
+use super::*;
+use crate::broker::hub::Admission;
+use crate::config::Retention;
+use crate::shard::turn::Turn;
+use crate::sync::take_count;
+use crate::types::ConnectionKey;
+
+/// Shards on this thread, turned by hand.
+struct Bench {
+    turns: Vec<Turn>,
+    mailboxes: Vec<Mailbox<Command>>,
+    peers: Vec<TcpStream>,
+    /// A client of each shard, which publishes.
+    publishers: Vec<ConnectionKey>,
+}
+
+const CHANNEL: &str = "counted";
+/// Subscribers of each shard.
+const SUBSCRIBERS: usize = 3;
+
+impl Bench {
+    fn new(count: usize) -> Bench {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        // A short log, so that every frame soon goes.
+        let retention = Retention { frames: 4, ..Retention::default() };
+        let service = Service { message_rate: 0, anonymous_publish: true, ..Service::default() };
+        let config = Config { retention, ..Config::from(service) };
+        let Kit { seats, mailboxes, .. } = Kit::new(count, config, listener);
+        let turns: Vec<Turn> = seats.into_iter().map(|seat| prepare(seat).unwrap().0).collect();
+        let mut bench = Bench { turns, mailboxes, peers: Vec::new(), publishers: Vec::new() };
+        for shard in 0..count {
+            let publisher = bench.connect(shard);
+            bench.publishers.push(publisher);
+            for _ in 0..SUBSCRIBERS {
+                let key = bench.connect(shard);
+                bench.say(shard, key, &format!(r#"{{"type":"subscribe","room":"{CHANNEL}"}}"#));
+            }
+        }
+        (0..8).for_each(|_| drop(bench.round()));
+        bench
+    }
+
+    fn connect(&mut self, shard: usize) -> ConnectionKey {
+        let (ours, peer) = testing::sockets();
+        let turn = &mut self.turns[shard];
+        let now = clock::now(turn.started);
+        let admission = Admission {
+            service: ServiceId(0),
+            peer: peer.local_addr().unwrap(),
+            secure: false,
+            over_capacity: false,
+            token: None,
+            canary: false,
+            response: Vec::new(),
+        };
+        let key = turn.hub.admit(now, admission).unwrap();
+        turn.delivery.ring.place(key.index, &ours).unwrap();
+        self.peers.push(peer);
+        key
+    }
+
+    fn say(&mut self, shard: usize, key: ConnectionKey, text: &str) {
+        let turn = &mut self.turns[shard];
+        let now = clock::now(turn.started);
+        let mut frame = VecDeque::from(vec![0x81, 0xfe]);
+        frame.extend((text.len() as u16).to_be_bytes());
+        frame.extend([0; 4]);
+        frame.extend(text.bytes());
+        turn.hub.handle_received(now, key, frame.make_contiguous());
+    }
+
+    fn publish_by_client(&mut self, shard: usize) {
+        let data = format!(r#"{{"channel":"{CHANNEL}","event":"said","data":{{}}}}"#);
+        let text = format!(r#"{{"type":"request","event":"publish","data":{data}}}"#);
+        self.say(shard, self.publishers[shard], &text);
+    }
+
+    /// Every shard turns, sleeps and wakes once; what each spent while it turned.
+    fn round(&mut self) -> Vec<u64> {
+        let turn = |turn: &mut Turn| {
+            take_count();
+            turn.turn();
+            let spent = take_count();
+            turn.park();
+            turn.unpark();
+            spent
+        };
+        self.turns.iter_mut().map(turn).collect()
+    }
+
+    /// Messages that have come to all subscribers together.
+    fn received(&mut self) -> usize {
+        let mut received = 0;
+        for peer in &mut self.peers {
+            let (mut bytes, mut buffer) = (Vec::new(), vec![0; 64 << 10]);
+            peer.set_nonblocking(true).unwrap();
+            while let Ok(read @ 1..) = peer.read(&mut buffer) {
+                bytes.extend_from_slice(&buffer[..read]);
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            received += text.matches(r#""event":"said""#).count();
+        }
+        received
+    }
+
+    /// What every shard spends on so many messages published together.
+    fn spend(&mut self, messages: usize, publish: impl Fn(&mut Bench)) -> Vec<u64> {
+        self.received();
+        (0..messages).for_each(|_| publish(self));
+        let mut sum = vec![0; self.turns.len()];
+        // The request's way to the home, the frame's to the others, the answer's back.
+        for _ in 0..4 {
+            sum.iter_mut().zip(self.round()).for_each(|(sum, spent)| *sum += spent);
+        }
+        let subscribers = SUBSCRIBERS * self.turns.len();
+        assert_eq!(self.received(), messages * subscribers, "every delivery was made");
+        sum
+    }
+}
+
+/// Runs `test` where shards can be prepared.
+fn on_a_runtime(test: impl FnOnce()) {
+    let mut runtime = RuntimeBuilder::<IoUringDriver>::new().enable_timer().build().unwrap();
+    runtime.block_on(async { test() });
+}
+
+/// What a shard spends on each further message of a turn; and what it spends on one alone, its
+/// turn's bells included.
+fn costs(shards: usize, publish: impl Fn(&mut Bench)) -> Vec<(u64, u64)> {
+    let mut bench = Bench::new(shards);
+    // The second time the log is full: with every frame another one goes.
+    let [one, many] = [1, 33].map(|messages| {
+        (0..8).for_each(|_| drop(bench.spend(messages, &publish)));
+        bench.spend(messages, &publish)
+    });
+    let cost = |(one, many): (u64, u64)| ((many - one).div_ceil(32), one);
+    one.into_iter().zip(many).map(cost).collect()
+}
+
+#[test]
+fn a_frame_costs_every_shard_two_atomics_at_most() {
+    on_a_runtime(|| {
+        for shards in 1..=3 {
+            let channel = ChannelName::parse(CHANNEL).unwrap();
+            let home = Hub::home_of(&channel, shards).index();
+            for publisher in 0..shards {
+                let costs = costs(shards, |bench| bench.publish_by_client(publisher));
+                println!("{shards} shards, home {home}, client on {publisher}: {costs:?}");
+                for (shard, (each, alone)) in costs.into_iter().enumerate() {
+                    assert!(each <= 2, "shard {shard} spends {each} on a frame");
+                    // Beside the frame's own, two fences at most for each shard that is woken.
+                    let woken = if shard == home { shards as u64 - 1 } else { 1 };
+                    assert!(alone <= 2 + 2 * woken, "shard {shard} spends {alone} on one alone");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn on_one_shard_a_frame_costs_no_atomics() {
+    on_a_runtime(|| {
+        assert_eq!(costs(1, |bench| bench.publish_by_client(0)), [(0, 0)]);
+    });
+}
+
+#[test]
+fn the_mailbox_costs_its_shard_atomics_by_the_turn_and_not_by_the_message() {
+    on_a_runtime(|| {
+        let send = |bench: &mut Bench| {
+            let (reply, _) = oneshot::channel();
+            let items = vec![publication(CHANNEL, "x")];
+            bench.mailboxes[0].try_reserve(1).unwrap().send(Command::Publish { items, reply });
+        };
+        let [(each, alone)] = costs(1, send)[..] else { panic!("one shard") };
+        // Taking what has come, and giving its room back.
+        assert!(each <= 1 && alone <= 2, "{each} {alone}");
+    });
+}

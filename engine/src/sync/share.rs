@@ -1,0 +1,87 @@
+//! A value that several threads own, each through one share of its own.
+
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::ptr::NonNull;
+
+use super::atomics::{AtomicU32, Ordering, fence};
+
+/// As an `Arc`, but made with as many shares as will be handed out, so that handing one out
+/// changes no count; and who owns all that are left drops the value without a read-modify-write.
+/// Readers on one thread put their share into an `Rc` (invariant 5).
+pub struct Share<T> {
+    block: NonNull<Block<T>>,
+    /// Shares that this one stands for besides itself.
+    spare: Cell<u32>,
+    owns: PhantomData<Block<T>>,
+}
+
+struct Block<T> {
+    shares: AtomicU32,
+    value: T,
+}
+
+// SAFETY: as for `Arc`: the value may be read from, and dropped on, any thread that has a share.
+// `spare` belongs to the one thread that has this share (`Cell` and `NonNull` make it not `Sync`).
+unsafe impl<T: Send + Sync> Send for Share<T> {}
+
+impl<T> Share<T> {
+    /// A value of which `spare` further shares can be handed out for nothing.
+    pub fn new(value: T, spare: u32) -> Share<T> {
+        let block = Block { shares: AtomicU32::new(1 + spare), value };
+        let block = NonNull::from(Box::leak(Box::new(block)));
+        Share { block, spare: Cell::new(spare), owns: PhantomData }
+    }
+
+    /// A share for somebody else.
+    #[must_use]
+    pub fn split(&self) -> Share<T> {
+        match self.spare.get() {
+            // Relaxed, as for `Arc`: whoever gets it gets it from us.
+            0 if self.block().shares.fetch_add(1, Ordering::Relaxed) > u32::MAX / 2 => {
+                // Shares leak: an overflow would free what is in use.
+                std::process::abort();
+            }
+            0 => {}
+            spare => self.spare.set(spare - 1),
+        }
+        Share { block: self.block, spare: Cell::new(0), owns: PhantomData }
+    }
+
+    fn block(&self) -> &Block<T> {
+        // SAFETY: a block is freed by whoever takes its count to zero; ours is still in it.
+        unsafe { self.block.as_ref() }
+    }
+}
+
+impl<T> Deref for Share<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.block().value
+    }
+}
+
+impl<T> Drop for Share<T> {
+    fn drop(&mut self) {
+        let (shares, own) = (&self.block().shares, 1 + self.spare.get());
+        // Acquire, here or by the fence: what the others did with the value is over. While all
+        // that are left are ours, nobody can make more.
+        if shares.load(Ordering::Acquire) != own {
+            if shares.fetch_sub(own, Ordering::Release) != own {
+                return;
+            }
+            fence(Ordering::Acquire);
+        }
+        // SAFETY: made by `Box::leak` in `new`, and no share is left that could reach it.
+        drop(unsafe { Box::from_raw(self.block.as_ptr()) });
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Share<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
