@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!  publisher ──► home shard ───────────────► other shards with subscribers
-//!                seq, encode once              │ Arc<Frame> over a lane
+//!                seq, encode once              │ the same bytes by a lane
 //!                append to the log             │ append to their log
 //!                └► sweep the live set         └► sweep the live set
 //!                   gate? SQE. gate? SQE. …       gate? SQE. gate? SQE. …
@@ -15,13 +15,13 @@
 //! ```
 //!
 //! 1. It enters by [`Publisher::try_publish`] into the home shard's [`sync::Mailbox`], or as a
-//!    client's message by `broker/session.rs`, perhaps over a [`sync::Lane`] to the home.
+//!    client's message by `broker/session.rs`, perhaps over a [`sync::lane`] to the home.
 //! 2. `broker/home.rs` gives it its [`Seq`] and encodes it into a [`broker::frame::Frame`]: the
 //!    only encoding it ever gets, WebSocket header included.
 //! 3. `broker/retention.rs` appends it to the channel's `broker/log.rs` and marks the channel
 //!    dirty.
-//! 4. `broker/home.rs` hands the same `Arc` to every shard with subscribers; `broker/remote.rs`
-//!    takes it in there.
+//! 4. `broker/home.rs` hands a [`sync::Share`] of it to every shard with subscribers;
+//!    `broker/remote.rs` takes it in there.
 //! 5. `broker/transmit.rs` sweeps the `broker/live_set.rs`: for each member it asks
 //!    `broker/gate.rs` and pushes one write into the [`broker::outlet::Outlet`].
 //! 6. `shard/deliver.rs` is that outlet: one submission entry per write, one system call per
