@@ -3,7 +3,11 @@
 //! One engine with one shard on the first core; everything else on the second. The huge channel's
 //! receivers are held still but for the last, whose copy asks for the next message. Meanwhile the
 //! small channel gets 100 messages a second; only those published while a sweep is under way count.
+//! With `--mailbox W` the huge channel is published from inside the process instead, W messages
+//! waiting for the shard at any time, and all its receivers are read: what then bounds a turn is
+//! `TURN_MESSAGES`.
 
+use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -11,7 +15,9 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use uringcast_benches::descriptors;
 use uringcast_benches::line::{Line, pin, publish, quartiles};
-use uringcast_engine::{Config, Engine, Service};
+use uringcast_engine::{
+    ChannelName, Config, Engine, EventName, JsonObject, Publication, Publisher, Service, ServiceId,
+};
 
 /// A small channel beside a huge one.
 #[derive(Parser)]
@@ -25,6 +31,9 @@ struct Args {
     /// Seconds.
     #[arg(long, default_value_t = 15)]
     seconds: u64,
+    /// Messages that wait in the shard's mailbox; 0: a client publishes.
+    #[arg(long, default_value_t = 0)]
+    mailbox: usize,
 }
 
 /// Messages of the huge channel between two readings of its receivers.
@@ -69,6 +78,38 @@ fn flood(lines: &mut [Line], end: Instant, sweeping: &AtomicBool) -> std::io::Re
     Ok(rounds)
 }
 
+/// Publishes into the mailbox at full rate until `end`, `waiting` messages at a time; returns ns
+/// per message of each thousand.
+fn pour(
+    lines: &mut [Line],
+    publisher: &Publisher,
+    waiting: usize,
+    end: Instant,
+    sweeping: &AtomicBool,
+) -> Result<Vec<f64>, Failure> {
+    let publication = Publication {
+        channel: ChannelName::parse("huge:0")?,
+        event: EventName::parse("bench")?,
+        data: JsonObject::parse(format!(r#"{{"x":"{}"}}"#, "a".repeat(128)).as_bytes())?,
+    };
+    let (mut tickets, mut rounds) = (VecDeque::new(), Vec::new());
+    sweeping.store(true, Ordering::SeqCst);
+    while Instant::now() < end {
+        let start = Instant::now();
+        for _ in 0..1_000 {
+            if tickets.len() >= waiting
+                && let Some(oldest) = tickets.pop_front()
+            {
+                uringcast_engine::Ticket::wait(oldest)?;
+            }
+            tickets.push_back(publisher.try_publish(publication.clone())?);
+        }
+        rounds.push(start.elapsed().as_nanos() as f64 / 1e3);
+        lines.iter_mut().try_for_each(Line::drain)?;
+    }
+    Ok(rounds)
+}
+
 /// Publishes a hundred times a second until `end`; returns what the last subscriber waited, in µs.
 fn trickle(lines: &mut [Line], end: Instant, sweeping: &AtomicBool) -> std::io::Result<Vec<f64>> {
     let message = publish("small:0", 128);
@@ -107,8 +148,13 @@ fn main() -> Result<(), Failure> {
     let mut small = channel(to, "small:0", args.small)?;
     let (sweeping, end) =
         (AtomicBool::new(false), Instant::now() + Duration::from_secs(args.seconds));
+    let publisher = engine.publisher(ServiceId(0));
     let (rounds, mut waits) = std::thread::scope(|scope| {
-        let flood = scope.spawn(|| flood(&mut huge, end, &sweeping));
+        let flood = scope.spawn(|| match args.mailbox {
+            0 => flood(&mut huge, end, &sweeping).map_err(|error| error.to_string()),
+            waiting => pour(&mut huge, &publisher, waiting, end, &sweeping)
+                .map_err(|error| error.to_string()),
+        });
         let waits = trickle(&mut small, end, &sweeping);
         (flood.join().expect("no panic"), waits)
     });
@@ -119,7 +165,8 @@ fn main() -> Result<(), Failure> {
     let mut waits = waits?;
     waits.sort_by(f64::total_cmp);
     let at = |share: f64| waits[(share * (waits.len() - 1) as f64) as usize];
-    println!("huge channel, {} subscribers: {low:.0} {mid:.0} {high:.0} ns a delivery", args.huge);
+    let of = if args.mailbox > 0 { "message" } else { "delivery" };
+    println!("huge channel, {} subscribers: {low:.0} {mid:.0} {high:.0} ns a {of}", args.huge);
     println!("({rounds} rounds; quartiles)");
     println!("small channel, {} subscribers, us: p50 {:.0}", args.small, at(0.5));
     println!("p99 {:.0}, most {:.0} of {}", at(0.99), at(1.0), waits.len());

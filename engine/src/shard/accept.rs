@@ -3,17 +3,19 @@
 //! (docs/decisions/0013-accept-all-who-are-there.md).
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use monoio::net::{TcpStream, UnixStream};
+use rustix::buffer::spare_capacity;
+use rustix::net::RecvFlags;
 
 use super::desk::{Acceptor, Desk};
 use super::governor::{Class, Share};
 use super::greet::greet;
 use crate::config::{Proxies, TlsSource};
-use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND};
+use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND, RECEIVE_BUFFER};
 use crate::telemetry::ConnectionError;
 use crate::types::ServiceId;
 
@@ -92,8 +94,10 @@ fn take_round(
     host: &Host,
 ) -> io::Result<()> {
     for _ in 0..ACCEPTS_PER_ROUND {
-        let (stream, peer) = take(listener)?;
-        monoio::spawn(greet(stream, peer, desk.begin(), Rc::clone(desk), host.clone()));
+        let (stream, peer) = listener.accept()?;
+        let early = what_is_there(&stream);
+        let stream = TcpStream::from_std(stream)?;
+        monoio::spawn(greet(stream, peer, early, desk.begin(), Rc::clone(desk), host.clone()));
         if share.is_used_up() || !desk.has_room() {
             break;
         }
@@ -101,9 +105,13 @@ fn take_round(
     Ok(())
 }
 
-fn take(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    let (stream, peer) = listener.accept()?;
-    Ok((TcpStream::from_std(stream)?, peer))
+/// What the peer has said already: mostly the whole request, so that no operation need wait for it.
+fn what_is_there(stream: &std::net::TcpStream) -> Vec<u8> {
+    let mut early = Vec::with_capacity(RECEIVE_BUFFER);
+    let flags = RecvFlags::DONTWAIT;
+    // Nothing, an end or an error: the greeting will find out.
+    let _ = rustix::net::recv(stream, spare_capacity(&mut early), flags);
+    early
 }
 
 fn trouble(error: &io::Error) -> Trouble {

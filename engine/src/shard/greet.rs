@@ -69,7 +69,7 @@ struct Line {
     kernel: Option<KernelSession>,
     /// Reused by every read.
     buffer: Vec<u8>,
-    /// What is in the buffer has come behind a PROXY header and was not looked at yet.
+    /// What is in the buffer has come early or behind a PROXY header, and was not looked at yet.
     unread: bool,
     /// Something was answered during the TLS handshake: most of its cost is paid.
     begun: bool,
@@ -83,16 +83,18 @@ struct Line {
     answered: bool,
 }
 
-/// Greets one connection: hands it to the turn, or answers and closes it.
+/// Greets one connection, which has said `early` so far: hands it to the turn, or answers and
+/// closes it.
 pub(super) async fn greet(
     stream: TcpStream,
     peer: SocketAddr,
+    early: Vec<u8>,
     handshake: Handshake,
     desk: Rc<Desk>,
     host: Host,
 ) {
     let service = host.service;
-    let mut line = Line::new(stream, peer, Rc::clone(&desk));
+    let mut line = Line::new(stream, peer, early, Rc::clone(&desk));
     let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, host)).await;
     let peer = line.peer;
     match upgraded.unwrap_or(Err(Refusal::Late)) {
@@ -193,18 +195,19 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
 }
 
 impl Line {
-    fn new(stream: TcpStream, peer: SocketAddr, desk: Rc<Desk>) -> Line {
+    fn new(stream: TcpStream, peer: SocketAddr, early: Vec<u8>, desk: Rc<Desk>) -> Line {
+        let unread = !early.is_empty();
         Line {
             stream,
             desk,
             peer,
             tls: None,
             kernel: None,
-            buffer: Vec::with_capacity(RECEIVE_BUFFER),
-            unread: false,
+            buffer: early,
+            unread,
             begun: false,
             plain: Vec::new(),
-            heard: false,
+            heard: unread,
             ended: false,
             answered: false,
         }
@@ -256,8 +259,11 @@ impl Line {
         }
     }
 
-    /// Reads once into the buffer, at most so many bytes.
+    /// Reads once into the buffer, at most so many bytes, unless there is something in it.
     async fn receive(&mut self, most: usize) -> Result<(), Refusal> {
+        if std::mem::take(&mut self.unread) {
+            return Ok(());
+        }
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         let room = buffer.slice_mut(..most.min(RECEIVE_BUFFER));
@@ -272,9 +278,7 @@ impl Line {
 
     /// As `take_in`, and reads at most so many bytes.
     async fn take_in_up_to(&mut self, most: usize) -> Result<bool, Refusal> {
-        if !std::mem::take(&mut self.unread) {
-            self.receive(most).await?;
-        }
+        self.receive(most).await?;
         let desk = Rc::clone(&self.desk);
         let share = desk.governor.share(self.class()).await;
         let Some(tls) = &mut self.tls else {

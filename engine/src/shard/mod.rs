@@ -154,6 +154,7 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
         ask: seat.ask,
         started,
         drain: Drain::new(listeners),
+        admitted: Vec::new(),
     };
     // Whatever was sent before we listened to the bell is found by the first turn.
     Ok((turn, desk))

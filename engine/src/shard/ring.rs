@@ -15,7 +15,7 @@ mod user_data;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{Ordering, fence};
 
 use io_uring::types::{CancelBuilder, Fixed};
@@ -129,6 +129,29 @@ impl Ring {
     /// When the kernel refuses, for instance for want of memory.
     pub(super) fn place(&mut self, slot: u32, socket: &impl AsRawFd) -> io::Result<()> {
         self.uring.submitter().register_files_update(slot, &[socket.as_raw_fd()]).map(drop)
+    }
+
+    /// Puts sockets into neighbouring empty slots, from `first` on. Their descriptors may be closed
+    /// afterwards.
+    ///
+    /// # Errors
+    /// As for [`Ring::place`], with how many were placed before.
+    pub(super) fn place_run(
+        &mut self,
+        first: u32,
+        sockets: &[RawFd],
+    ) -> Result<(), (usize, io::Error)> {
+        let mut placed = 0;
+        while placed < sockets.len() {
+            // The kernel stops at the first it cannot have, and says why only if asked for that.
+            let slot = first + placed as u32;
+            match self.uring.submitter().register_files_update(slot, &sockets[placed..]) {
+                Ok(more @ 1..) => placed += more,
+                Ok(0) => return Err((placed, io::ErrorKind::Other.into())),
+                Err(error) => return Err((placed, error)),
+            }
+        }
+        Ok(())
     }
 
     /// Empties a slot: the socket is closed. Nothing may be armed on it (invariant 12).

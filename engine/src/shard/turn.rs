@@ -10,12 +10,13 @@
 //!    wait to be woken (invariant 7).
 
 use std::cell::Cell;
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Sender;
-use monoio::net::UnixStream;
+use monoio::net::{TcpStream, UnixStream};
 
 use super::clock;
 use super::deliver::Delivery;
@@ -33,7 +34,7 @@ use crate::engine::{Lost, Saturated};
 use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
 use crate::sync::{Bell, Heartbeat, Lodging, MailboxReceiver, Quota};
 use crate::telemetry::{ConnectionError, Count, Gauge};
-use crate::types::{Now, Publication, Refused, Seq, ShardId};
+use crate::types::{ConnectionKey, Now, Publication, Refused, Seq, ServiceId, ShardId};
 
 /// One shard's broker and everything that it is driven with.
 pub(super) struct Turn {
@@ -58,6 +59,17 @@ pub(super) struct Turn {
     pub ask: Sender<Question>,
     pub started: Instant,
     pub drain: Drain,
+    /// Those of one turn, on their way to the ring.
+    pub admitted: Vec<Admitted>,
+}
+
+/// A connection that the broker knows and whose socket is about to be put on the ring.
+pub(super) struct Admitted {
+    key: ConnectionKey,
+    service: ServiceId,
+    stream: TcpStream,
+    /// The peer has said close_notify already.
+    ended: bool,
 }
 
 impl Turn {
@@ -88,16 +100,15 @@ impl Turn {
         self.hub.recorder.count(Count::Turns, 1);
         // First, while no `Release` waits to be done: the broker may admit to an index it has just
         // released, and the slot must be empty by then (invariant 12).
-        for _ in 0..ADMISSIONS_PER_TURN {
-            let Some(arrival) = self.desk.take() else { break };
-            self.admit(now, arrival);
-        }
+        self.admit(now);
         let mut more = !self.desk.is_quiet();
         more |= self.take_messages(now);
         more |= self.take_completions(now);
         if self.tick.take() {
             self.on_tick(now);
         }
+        // Before the sends, so that one enter takes both.
+        more |= self.slots.rearm(&mut self.delivery);
         more |= self.hub.poll_transmit(now, &mut self.delivery, &mut self.neighbours);
         for index in self.delivery.worn.drain(..) {
             self.hub.handle_worn_keys(now, index);
@@ -229,10 +240,43 @@ impl Turn {
         taken == RECEIVE_BUFFERS
     }
 
-    /// Puts a connection on the ring. Its ordinary descriptor goes with the arrival.
-    fn admit(&mut self, now: Now, arrival: Arrival) {
+    /// Puts those who have arrived on the ring. Their ordinary descriptors go with the arrivals.
+    fn admit(&mut self, now: Now) {
+        let mut admitted = std::mem::take(&mut self.admitted);
+        for _ in 0..ADMISSIONS_PER_TURN {
+            let Some(arrival) = self.desk.take() else { break };
+            admitted.extend(self.take_in(now, arrival));
+        }
+        // Neighbouring slots by one call: newcomers of one turn mostly have such.
+        for run in admitted.chunk_by(|a, b| a.key.index + 1 == b.key.index) {
+            self.place(now, run);
+        }
+        admitted.clear();
+        self.admitted = admitted;
+    }
+
+    fn place(&mut self, now: Now, run: &[Admitted]) {
+        let sockets: Vec<_> = run.iter().map(|admitted| admitted.stream.as_raw_fd()).collect();
+        let placed = self.delivery.ring.place_run(run[0].key.index, &sockets);
+        for (place, Admitted { key, service, ended, .. }) in run.iter().enumerate() {
+            let end = match &placed {
+                Err((first, error)) if place >= *first => {
+                    tracing::error!(%error, "the delivery ring takes no more connections");
+                    self.desk.error(*service, ConnectionError::Descriptors);
+                    Some(ReceiveEnd::Reset)
+                }
+                _ => ended.then_some(ReceiveEnd::Eof),
+            };
+            if let Some(end) = end {
+                self.slots.report_end(now, *key, end, &mut self.delivery, &mut self.hub);
+            }
+        }
+    }
+
+    /// Makes a connection of an arrival; its socket is not on the ring yet.
+    fn take_in(&mut self, now: Now, arrival: Arrival) -> Option<Admitted> {
         if self.desk.is_closed() {
-            return;
+            return None;
         }
         let Arrival { stream, service, peer, response, mut leftover, .. } = arrival;
         let Arrival { secure: session, ended, place, lodging, token, .. } = arrival;
@@ -241,32 +285,19 @@ impl Turn {
             (!matches!(session, Secure::None), place.is_none() && !canary);
         let admission = Admission { service, peer, secure, over_capacity, token, canary, response };
         // Without room in its table the broker counts that, and the socket is dropped.
-        let Some(key) = self.hub.admit(now, admission) else { return };
+        let key = self.hub.admit(now, admission)?;
         if !canary {
             let greeted = handshake.began.elapsed().as_nanos();
             self.hub.recorder.greeted(u64::try_from(greeted).unwrap_or(u64::MAX));
         }
-        let placed = self.delivery.ring.place(key.index, &stream);
         self.delivery.keep_session(key.index, session);
         self.slots.open(key, place.is_some().then_some(service));
         self.lodge(key.index, lodging);
         place.into_iter().for_each(Place::keep);
-        let end = match placed {
-            Err(error) => {
-                tracing::error!(%peer, %error, "the delivery ring takes no more connections");
-                self.desk.error(service, ConnectionError::Descriptors);
-                Some(ReceiveEnd::Reset)
-            }
-            Ok(()) => {
-                if !leftover.is_empty() {
-                    self.hub.handle_received(now, key, &mut leftover);
-                }
-                ended.then_some(ReceiveEnd::Eof)
-            }
-        };
-        if let Some(end) = end {
-            self.slots.report_end(now, key, end, &mut self.delivery, &mut self.hub);
+        if !leftover.is_empty() {
+            self.hub.handle_received(now, key, &mut leftover);
         }
+        Some(Admitted { key, service, stream, ended })
     }
 
     fn lodge(&mut self, index: u32, lodging: Option<Lodging>) {

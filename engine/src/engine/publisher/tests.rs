@@ -135,7 +135,7 @@ fn a_shard_that_ends_loses_only_its_own_part_of_a_batch() {
 
 #[test]
 fn a_draining_engine_accepts_nothing_more() {
-    let (publisher, mut mailboxes) = publisher(1, 8);
+    let (publisher, mailboxes) = publisher(1, 8);
     publisher.control.stage.drain();
     let ticket = publisher.send(publication("0:c", 1), home_of).unwrap();
     assert_eq!(ticket.wait(), Err(Lost::Closed));

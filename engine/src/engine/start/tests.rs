@@ -78,7 +78,7 @@ fn serve(mut seat: Seat) {
 }
 
 /// As `serve`, but shard 1 cannot.
-fn serve_but_one(mut seat: Seat) {
+fn serve_but_one(seat: Seat) {
     if seat.id.0 == 1 {
         let refusal = StartError::ring(rustix::io::Errno::NOMEM.into());
         seat.ready.send(Err(refusal)).unwrap();
@@ -88,7 +88,7 @@ fn serve_but_one(mut seat: Seat) {
 }
 
 /// As `serve`, but shard 1 ends without a word.
-fn serve_but_one_is_silent(mut seat: Seat) {
+fn serve_but_one_is_silent(seat: Seat) {
     if seat.id.0 != 1 {
         serve(seat);
     }
@@ -101,7 +101,7 @@ fn desert(mut seat: Seat) {
 }
 
 /// Serves one command and panics.
-fn fall(mut seat: Seat) {
+fn fall(seat: Seat) {
     desert(seat);
     panic!("on purpose");
 }
