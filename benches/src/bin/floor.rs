@@ -8,6 +8,7 @@
 
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 
@@ -48,7 +49,13 @@ impl Sender {
                 ring.place(slot, &subscriber)?;
                 slots.push(slot);
             }
-            Sender::Loop(sockets) => sockets.push(subscriber),
+            Sender::Loop(sockets) => {
+                // Who went without a sweep in between would keep a descriptor for ever.
+                if sockets.len() % 4096 == 4095 {
+                    sockets.retain(is_there);
+                }
+                sockets.push(subscriber);
+            }
         }
         Ok(())
     }
@@ -94,6 +101,12 @@ impl Sender {
         }
         Ok(())
     }
+}
+
+/// Whether the peer has not closed.
+fn is_there(socket: &TcpStream) -> bool {
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    !matches!(SockRef::from(socket).recv_with_flags(&mut [MaybeUninit::uninit()], flags), Ok(0))
 }
 
 /// Reads the request and upgrades. Says whether it is a publisher.
