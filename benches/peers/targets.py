@@ -113,7 +113,6 @@ def channels(settings):
             best = max(others, key=others.get)
             yield f"{setting}: rate / {best}", ratio(by_server, best, "rate"), 1.3, True, \
                 floor_ratio(by_server, best, "rate")
-            yield f"{setting}: rate / floor", ratio(by_server, "floor", "rate"), 0.95, True
 
 
 def connections(settings):
