@@ -58,9 +58,19 @@ impl Server {
 
     /// Starts one with these flags only.
     pub fn start_on(flags: &str) -> Server {
+        Server::spawn(flags, &[])
+    }
+
+    /// Starts one on free ports, with these variables in its environment.
+    pub fn start_in(flags: &str, environment: &[(&str, &str)]) -> Server {
+        Server::spawn(&format!("{} {flags}", FREE_PORTS.join(" ")), environment)
+    }
+
+    fn spawn(flags: &str, environment: &[(&str, &str)]) -> Server {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut command = Command::new(PROGRAM);
-        command.env_clear().env("HOME", home.path()).stdin(Stdio::null());
+        command.env_clear().env("HOME", home.path()).envs(environment.iter().copied());
+        command.stdin(Stdio::null());
         let log = File::create(home.path().join("log")).expect("a log file");
         if !flags.contains("--canary-interval") {
             // Tests count connections, system calls and turns: nobody else may cause any.
@@ -117,7 +127,7 @@ impl Server {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it still runs");
     }
 
-    /// Asks it to read its certificates again.
+    /// Asks it to read its files again.
     pub fn hang_up(&self) {
         let pid = rustix::process::Pid::from_child(&self.process.0);
         rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it still runs");
