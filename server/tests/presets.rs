@@ -118,7 +118,7 @@ fn the_original_s_variables_turn_authentication_on_and_off() {
     let both = [own[0], ("CRACKERJACK_JWT_SECRET", SECRET)];
     let settings = read(&["--preset=crackerjack"], &both).unwrap().1;
     assert_eq!(settings.source("jwt_secret").to_string(), "CRACKERJACK_JWT_SECRET");
-    let origins = [("FASTBLOCKS_WS_ALLOWED_ORIGINS", "https://a.example, http://localhost:3000")];
+    let origins = [("FASTBLOCKS_WS_ALLOWED_ORIGINS", "https://a.example, http://localhost:3000,")];
     let settings = read(&["--preset=fastblocks"], &origins).unwrap().1;
     assert_eq!(settings.allowed_origin.unwrap().len(), 2);
 }

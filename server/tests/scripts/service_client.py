@@ -21,6 +21,14 @@ PRESET = json.loads(os.environ["PRESET"])
 NAME = PRESET["name"]
 AUTH_URL = os.environ["AUTH_URL"]
 SECRET = os.environ["AUTH_SECRET"]
+# Where a permission opens what the original keeps shut by mistake: it asks for other names than its
+# channels have, forgets that its own tokens say `read`, or `admin` of all that its tokens may say.
+OPENS = {
+    ("akosha", "akosha:read"),
+    ("crackerjack", "read"),
+    ("fastblocks", "admin"),
+    ("excalidraw", "admin"),
+}
 ENVELOPE = "id correlation_id type event data timestamp room error_code error_message".split()
 
 
@@ -137,7 +145,10 @@ async def its_own_broadcasts_reach_the_stock_client(service):
     # It awaits no replies; behind them comes this one.
     reply = await client.send_request("subscribe", {"channel": "global"})
     equal("subscribed", reply.data["status"], "subscribed")
-    known = {(c["name"].partition("{")[0], e["name"]) for c in PRESET["channels"] for e in c["events"]}
+    known = set()
+    for channel in PRESET["channels"]:
+        head = channel["name"].partition("{")[0]
+        known |= {(head, event["name"]) for event in channel["events"]}
     for room, event, data in made:
         data = json.loads(json.dumps(data, default=lambda _: {}))
         harness.publish(room, event, data)
@@ -162,6 +173,9 @@ async def a_token_opens_what_it_should(service):
             equal("auth", reply["data"], {"status": "authenticated", "user_id": "u1"})
             await client.welcomed(True)
             for name, needed in channels.items():
+                if service.server and not any((NAME, one) in OPENS for one in granted):
+                    opens = bool(granted & (needed | admin))
+                    equal(f"{granted} {name}", opens, service.lets(sorted(granted), name))
                 if not needed or granted & (needed | admin):
                     reply = await client.ask("subscribe", {"channel": name})
                     equal(f"{granted} {name}", reply["data"].get("status"), "subscribed")

@@ -102,6 +102,11 @@ class Service:
         maker = self.stock.WebSocketAuthenticator(secret)
         return maker.create_token({"user_id": "u1", "permissions": permissions})
 
+    def lets(self, permissions, channel):
+        """Whether the original lets a user with these permissions have a channel."""
+        server = self.server.__new__(self.server)
+        return server._can_subscribe_to_channel({"permissions": permissions}, channel)
+
     async def broadcasts(self):
         """What the service's methods named `broadcast_…` give: room, event and data of each."""
         made = []
