@@ -174,9 +174,6 @@ table! {
         Counter "uringcast_tls_key_updates_total" ["server"]
             "KeyUpdates of kernel-TLS clients that were followed.",
             "Clients that rekey.";
-        Counter "uringcast_tls_key_closes_total" ["server"]
-            "Connections closed with 1012 because they need new TLS keys.",
-            "Reconnects that TLS itself asks for.";
         Counter "uringcast_tls_handshakes_full_total" ["server"]
             "TLS handshakes made in full.",
             "Whether reconnecting clients start from nothing.";

@@ -179,6 +179,29 @@ impl Server {
         page.body.lines().filter_map(sample).sum()
     }
 
+    /// A metric with everything in it that has happened so far.
+    pub fn settled(&self, name: &str, labels: &str) -> f64 {
+        self.settle();
+        self.metric(name, labels)
+    }
+
+    /// Waits until every shard has reported twice, which each does once a second: the first report
+    /// may be on its way already.
+    pub fn settle(&self) {
+        let busy = || {
+            let page = http::get(self.metrics, "/metrics").body;
+            let of_shards = |line: &&str| line.starts_with("uringcast_shard_busy_seconds_total{");
+            page.lines().filter(of_shards).map(String::from).collect::<Vec<_>>()
+        };
+        for _ in 0..2 {
+            let before = busy();
+            assert!(!before.is_empty(), "shards tell how busy they are");
+            until("a report of every shard", || {
+                busy().iter().zip(&before).all(|(now, before)| now != before).then_some(())
+            });
+        }
+    }
+
     /// Waits until a metric has at least a value: the collector looks once a second.
     pub fn wait_metric(&self, name: &str, labels: &str, least: f64) -> f64 {
         until(&format!("{name}{{{labels}}} >= {least}"), || {
