@@ -101,7 +101,8 @@ async def every_event_is_received():
         for channel in PRESET["channels"]:
             name = concrete(channel)
             reply = await client.ask("subscribe", {"channel": name})
-            equal("subscribed", (reply["type"], reply["data"]["status"]), ("response", "subscribed"))
+            answer = (reply["type"], reply["data"]["status"])
+            equal("subscribed", answer, ("response", "subscribed"))
             for event in channel["events"]:
                 seq = harness.publish(name, event["name"], event["data"])
                 told = envelope(json.loads(await socket.recv()))
