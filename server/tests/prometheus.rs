@@ -11,14 +11,12 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
-use support::prometheus::{Prometheus, check_metrics, promtool};
+use support::prometheus::{INTERVALS, Prometheus, check_metrics, promtool, targets};
 use support::ws::{Client, TEXT};
 use support::{Server, http, tls, tools, until};
 
 /// As the dashboards' variable `server` has them: All, one without TLS, one with.
 const SERVERS: [&str; 3] = [".*", "mahavishnu", "akosha"];
-/// As the dashboards' variable `interval` has them; a test holds them against the files.
-const INTERVALS: [&str; 7] = ["5m", "10m", "30m", "1h", "6h", "12h", "1d"];
 /// What a load that all is well with may leave at zero, or not put beyond it in some seconds: by a
 /// metric of the expression.
 const MAY_BE_ZERO: [&str; 14] = [
@@ -149,24 +147,6 @@ fn load(prometheus: &Prometheus, all: &[Loaded]) {
     }
     let all_lost = r#"count(sum by (server) (uringcast_closes_total{reason="lost"}) >= 10) == 2"#;
     seen("Prometheus to know the end", all_lost);
-}
-
-/// Title and expression of all targets of a dashboard.
-fn targets(name: &str) -> Vec<(String, String)> {
-    let path = tools::root().join("dashboards").join(name);
-    let text = fs::read_to_string(path).expect("a dashboard");
-    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let interval = &dashboard["templating"]["list"][2];
-    assert_eq!(interval["query"], INTERVALS.join(","), "{name}");
-    let panels = dashboard["panels"].as_array().expect("panels").iter();
-    let panels = panels.filter(|panel| panel["type"] != "row");
-    let of = |panel: &Value| {
-        let title = format!("{name}: {}", text(&panel["title"]));
-        let targets = panel["targets"].as_array().expect("targets").iter();
-        targets.map(|target| (title.clone(), text(&target["expr"]))).collect::<Vec<_>>()
-    };
-    panels.flat_map(of).collect()
 }
 
 fn ask_every_panel(prometheus: &Prometheus) {

@@ -22,7 +22,7 @@ impl Hub {
     pub(super) fn log_close(&self, key: ConnectionKey, reason: CloseReason) {
         let connection = &self.connections[key.index];
         let id = connection_id(self.shard, key, connection.nonce);
-        let (peer, (code, text)) = (connection.peer(), reason.frame());
+        let (peer, (code, text)) = (connection.peer(), reason.frame(self.service(key).protocol));
         let Some(passed) = self.passed(key, reason) else {
             tracing::info!(connection_id = %id, %peer, code, reason = text, "closing connection");
             return;
@@ -30,7 +30,8 @@ impl Hub {
         let Passed { name, limit, value } = passed;
         let behind = connection.laggard.as_ref().map(|laggard| self.behind(laggard));
         tracing::info!(
-            connection_id = %id, %peer, code, reason = text, limit_name = name, limit, value, behind,
+            connection_id = %id, %peer, code, reason = text, limit_name = name, limit, value,
+            behind,
             "closing connection over a limit"
         );
     }

@@ -221,7 +221,7 @@ impl Hub {
         }
         self.leave_all(now, key);
         self.forget_identity(key.index);
-        let (code, text) = reason.frame();
+        let (code, text) = reason.frame(self.service(key).protocol);
         let mut close = Vec::new();
         frame::close(code, text, &mut close);
         self.reply(key, close, true);
