@@ -59,24 +59,27 @@ impl BareRing {
         self.uring.submitter().register_files_update(slot, &[-1]).map(drop)
     }
 
-    /// Sends `bytes` to every slot of `slots`, each once, taking no for an answer: those that
-    /// did not take all of it are appended to `short`, those that failed to `dead`.
+    /// Sends each slot its bytes, once, taking no for an answer: those that did not take all of it
+    /// are appended to `short`, those that failed to `dead`.
     ///
     /// # Errors
     /// What the kernel said of the ring itself.
-    pub fn sweep(
+    pub fn sweep<'a>(
         &mut self,
-        bytes: &[u8],
-        slots: &[u32],
+        mut sends: impl Iterator<Item = (u32, &'a [u8])>,
         short: &mut Vec<Short>,
         dead: &mut Vec<u32>,
     ) -> io::Result<()> {
         let flags = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
-        for batch in slots.chunks(BATCH) {
-            for slot in batch {
-                self.push(*slot, bytes, 0, flags, Flags::SKIP_SUCCESS);
+        loop {
+            let mut queued = 0;
+            for (slot, bytes) in sends.by_ref().take(BATCH) {
+                self.push(slot, bytes, 0, flags, Flags::SKIP_SUCCESS);
+                queued += 1;
             }
-            let mut queued = batch.len();
+            if queued == 0 {
+                return Ok(());
+            }
             while queued > 0 {
                 queued -= self.uring.submit()?;
             }
@@ -89,7 +92,6 @@ impl BareRing {
                 }
             }
         }
-        Ok(())
     }
 
     /// Sends the rest of `bytes` to each of `short`, waiting until all have taken it.
@@ -136,9 +138,9 @@ impl BareRing {
             .build()
             .user_data(u64::from(slot))
             .flags(skip);
-        // SAFETY: `bytes` is borrowed by `sweep` or `finish` until it returns. By then the send has
-        // ended: with MSG_DONTWAIT inside the enter that submitted it, else by the completion that
-        // `finish` waits for. (An error of the ring itself ends the program.)
+        // SAFETY: `bytes` is borrowed for longer than the call of `sweep` or `finish`. By its end
+        // the send has ended: with MSG_DONTWAIT inside the enter that submitted it, else by the
+        // completion that `finish` waits for. (An error of the ring itself ends the program.)
         let pushed = unsafe { self.uring.submission().push(&entry) };
         pushed.expect("no more than a batch is queued");
     }

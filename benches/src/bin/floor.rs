@@ -2,13 +2,16 @@
 //!
 //! A WebSocket upgrade, then every message of a publisher (path `/pub`) goes as one frame to every
 //! other connection. No protocol, no bookkeeping, nothing is ever read from a subscriber. Several
-//! publishes that wait together leave as one send per subscriber. Two ways to send: `ring`, one
-//! io_uring with registered files, and `loop`, plain `send`. What the two reach, the better of
-//! both, is the bar of docs/BENCHMARKS.md.
+//! publishes that wait together leave as one send per subscriber. A publisher on `/many` sends the
+//! channel, a line feed and the message to those who came by `/sub/CHANNEL,…`. Two ways to send:
+//! `ring`, one io_uring with registered files, and `loop`, plain `send`. What the two reach, the
+//! better of both, is the bar of docs/BENCHMARKS.md.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::fd::AsFd;
 
 use clap::Parser;
@@ -34,6 +37,8 @@ struct Args {
     join: usize,
 }
 
+const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
 enum Sender {
     /// The ring, the slots in use, and the empty ones.
     Ring(Box<BareRing>, Vec<u32>, Vec<u32>),
@@ -41,16 +46,24 @@ enum Sender {
 }
 
 impl Sender {
-    fn add(&mut self, subscriber: TcpStream) -> std::io::Result<()> {
-        match self {
+    /// Returns the number of the subscriber.
+    fn add(&mut self, subscriber: TcpStream) -> std::io::Result<u32> {
+        Ok(match self {
             Sender::Ring(ring, slots, empty) => {
                 let slot = empty.pop().unwrap_or(slots.len() as u32);
                 ring.place(slot, &subscriber)?;
                 slots.push(slot);
+                slot
             }
-            Sender::Loop(sockets) => sockets.push(subscriber),
-        }
-        Ok(())
+            Sender::Loop(sockets) => {
+                // Who went without a sweep in between would keep a descriptor for ever.
+                if sockets.len() % 4096 == 4095 {
+                    sockets.retain(is_there);
+                }
+                sockets.push(subscriber);
+                sockets.len() as u32 - 1
+            }
+        })
     }
 
     /// One send to each, then the rest to those that did not take all.
@@ -58,7 +71,8 @@ impl Sender {
         let (mut short, mut dead): (Vec<Short>, Vec<u32>) = (Vec::new(), Vec::new());
         match self {
             Sender::Ring(ring, slots, empty) => {
-                ring.sweep(bytes, slots, &mut short, &mut dead)?;
+                let sends = slots.iter().map(|slot| (*slot, bytes));
+                ring.sweep(sends, &mut short, &mut dead)?;
                 ring.finish(bytes, &mut short, &mut dead)?;
                 if !dead.is_empty() {
                     let gone: HashSet<u32> = dead.drain(..).collect();
@@ -70,9 +84,8 @@ impl Sender {
                 }
             }
             Sender::Loop(sockets) => {
-                let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
                 for (index, socket) in sockets.iter().enumerate() {
-                    match SockRef::from(socket).send_with_flags(bytes, flags) {
+                    match SockRef::from(socket).send_with_flags(bytes, FLAGS) {
                         Ok(taken) if taken == bytes.len() => {}
                         Ok(taken) => short.push((index as u32, taken)),
                         Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -96,8 +109,51 @@ impl Sender {
     }
 }
 
-/// Reads the request and upgrades. Says whether it is a publisher.
-fn upgrade(stream: &mut TcpStream) -> std::io::Result<bool> {
+/// What a publisher's read holds for many channels: who gets which bytes of `out`.
+#[derive(Default)]
+struct Parcels {
+    out: Vec<u8>,
+    to: Vec<(u32, Range<usize>)>,
+}
+
+impl Parcels {
+    fn add(&mut self, channels: &HashMap<Vec<u8>, Vec<u32>>, opcode: Opcode, payload: &[u8]) {
+        let Some(end) = payload.iter().position(|byte| *byte == b'\n') else { return };
+        let (start, message) = (self.out.len(), &payload[end + 1..]);
+        header(opcode, message.len(), &mut self.out);
+        self.out.extend_from_slice(message);
+        let whole = start..self.out.len();
+        let subscribers = channels.get(&payload[..end]).into_iter().flatten();
+        self.to.extend(subscribers.map(|subscriber| (*subscriber, whole.clone())));
+    }
+
+    /// Sends everything. Nobody may be full or gone: this floor keeps no account.
+    fn send(&self, sender: &mut Sender) -> std::io::Result<()> {
+        let mut sends = self.to.iter().map(|(to, range)| (*to, &self.out[range.clone()]));
+        match sender {
+            Sender::Ring(ring, _, _) => {
+                let (mut short, mut dead) = (Vec::new(), Vec::new());
+                ring.sweep(sends, &mut short, &mut dead)?;
+                match short.is_empty() && dead.is_empty() {
+                    true => Ok(()),
+                    false => Err(std::io::Error::other("a subscriber was full or gone")),
+                }
+            }
+            Sender::Loop(sockets) => sends.try_for_each(|(to, bytes)| {
+                SockRef::from(&sockets[to as usize]).send_with_flags(bytes, FLAGS).map(drop)
+            }),
+        }
+    }
+}
+
+/// Whether the peer has not closed.
+fn is_there(socket: &TcpStream) -> bool {
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    !matches!(SockRef::from(socket).recv_with_flags(&mut [MaybeUninit::uninit()], flags), Ok(0))
+}
+
+/// Reads the request and upgrades. Returns the path.
+fn upgrade(stream: &mut TcpStream) -> std::io::Result<String> {
     let mut request = Vec::new();
     let mut buffer = [0; 2048];
     while !request.ends_with(b"\r\n\r\n") {
@@ -116,23 +172,25 @@ fn upgrade(stream: &mut TcpStream) -> std::io::Result<bool> {
          Sec-WebSocket-Accept: {accept}\r\n\r\n"
     )?;
     stream.set_nodelay(true)?;
-    Ok(request.starts_with("GET /pub"))
+    Ok(request.split(' ').nth(1).unwrap_or("/").to_owned())
 }
 
 /// A publisher and what it has sent so far.
 struct Publisher {
     stream: TcpStream,
     frames: Frames,
+    many: bool,
 }
 
 /// Takes what a publisher has sent and sweeps it. Returns whether the publisher is still there.
 fn serve(
     publisher: &mut Publisher,
     sender: &mut Sender,
+    channels: &HashMap<Vec<u8>, Vec<u32>>,
     buffer: &mut [u8],
     join: usize,
 ) -> std::io::Result<bool> {
-    let mut out = Vec::new();
+    let (mut out, mut parcels) = (Vec::new(), Parcels::default());
     loop {
         let read = match publisher.stream.read(buffer) {
             Ok(0) => return Ok(false),
@@ -144,6 +202,9 @@ fn serve(
         publisher.frames.feed(&buffer[..read], |opcode, payload| {
             if opcode != Opcode::Text && opcode != Opcode::Binary {
                 return;
+            }
+            if publisher.many {
+                return parcels.add(channels, opcode, payload);
             }
             if !out.is_empty() && out.len() + payload.len() > join {
                 failed = failed.take().or(sender.sweep(&out).err());
@@ -162,6 +223,7 @@ fn serve(
     if !out.is_empty() {
         sender.sweep(&out)?;
     }
+    parcels.send(sender)?;
     Ok(true)
 }
 
@@ -176,6 +238,7 @@ fn main() -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
     eprintln!("floor ({}) listens on {}", args.mode, listener.local_addr()?);
     let mut publishers: Vec<Publisher> = Vec::new();
+    let mut channels: HashMap<Vec<u8>, Vec<u32>> = HashMap::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
         let mut polled = vec![PollFd::new(&listener, PollFlags::IN)];
@@ -186,19 +249,26 @@ fn main() -> std::io::Result<()> {
         let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
         let mut there = Vec::new();
         for (publisher, ready) in publishers.iter_mut().zip(&ready[1..]) {
-            there.push(!ready || serve(publisher, &mut sender, &mut buffer, args.join)?);
+            there.push(!ready || serve(publisher, &mut sender, &channels, &mut buffer, args.join)?);
         }
         let mut there = there.into_iter();
         publishers.retain(|_| there.next().unwrap_or(true));
         while ready[0]
             && let Ok((mut stream, _)) = listener.accept()
         {
-            match upgrade(&mut stream) {
-                Ok(true) => {
+            match upgrade(&mut stream).as_deref() {
+                Ok(path @ ("/pub" | "/many")) => {
                     stream.set_nonblocking(true)?;
-                    publishers.push(Publisher { stream, frames: Frames::default() });
+                    let many = path == "/many";
+                    publishers.push(Publisher { stream, frames: Frames::default(), many });
                 }
-                Ok(false) => sender.add(stream)?,
+                Ok(path) => {
+                    let subscriber = sender.add(stream)?;
+                    for channel in path.strip_prefix("/sub/").into_iter().flat_map(|c| c.split(','))
+                    {
+                        channels.entry(channel.into()).or_default().push(subscriber);
+                    }
+                }
                 Err(error) => eprintln!("floor: refused: {error}"),
             }
         }

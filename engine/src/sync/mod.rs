@@ -1,5 +1,5 @@
 //! The only atomics of the engine: lanes and mailboxes between threads, the bell that wakes a
-//! parked shard, and the counters that more than one shard touches.
+//! parked shard, and the counters that more than one thread touches.
 
 mod atomics;
 mod bell;
@@ -12,6 +12,7 @@ mod parking;
 mod room;
 mod share;
 mod shared;
+mod tally;
 
 pub use bell::Bell;
 pub use countdown::Countdown;
@@ -20,6 +21,7 @@ pub use lodgings::{Lodging, Lodgings};
 pub use mailbox::{Mailbox, MailboxReceiver, Permit, mailbox};
 pub use share::Share;
 pub use shared::{Heartbeat, Quota, Stage};
+pub use tally::Tally;
 
 /// Read-modify-writes and full fences of this thread since the last call.
 #[cfg(test)]
