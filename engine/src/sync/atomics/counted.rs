@@ -30,7 +30,7 @@ pub(in crate::sync) fn fence(order: Ordering) {
 macro_rules! counted {
     ($name:ident($inner:ty) of $value:ty: $($both:ident($($argument:ident: $type:ty),*)
         -> $result:ty;)*) => {
-        #[derive(Debug)]
+        #[derive(Debug, Default)]
         pub(in crate::sync) struct $name($inner);
 
         #[allow(dead_code, reason = "no type has a user for each")]
