@@ -122,8 +122,36 @@ impl TlsSession {
         opened: &mut Opened,
     ) -> Result<usize, TlsFault> {
         let mut used = 0;
+        let processed = self.process_from(&mut used, input, out, opened);
+        if processed.is_err() {
+            // rustls still refers to these very bytes: later, without them, it would panic.
+            self.encode_alert(&mut input[used..]);
+        }
+        processed.map(|()| used)
+    }
+
+    /// Takes what rustls has to say about its failure.
+    fn encode_alert(&mut self, input: &mut [u8]) {
         loop {
-            let status = self.connection.process_tls_records(&mut input[used..]);
+            match self.connection.process_tls_records(input).state {
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    append(&mut self.pending, |room| data.encode(room));
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                _ => return,
+            }
+        }
+    }
+
+    fn process_from(
+        &mut self,
+        used: &mut usize,
+        input: &mut [u8],
+        out: &mut Vec<u8>,
+        opened: &mut Opened,
+    ) -> Result<(), TlsFault> {
+        loop {
+            let status = self.connection.process_tls_records(&mut input[*used..]);
             let UnbufferedStatus { mut discard, state } = status;
             let mut wants_more = false;
             match state? {
@@ -145,9 +173,9 @@ impl TlsSession {
                 // Early data is never offered; other states are not known today.
                 _ => return Err(rustls::Error::General("unexpected state".into()).into()),
             }
-            used += discard;
+            *used += discard;
             if wants_more {
-                return Ok(used);
+                return Ok(());
             }
         }
     }
@@ -192,6 +220,9 @@ impl TlsSession {
 
     /// The last bytes of this session: close_notify, or after a fault the alert that names it.
     pub(super) fn seal_close(&mut self) -> Vec<u8> {
+        if self.failed {
+            return std::mem::take(&mut self.pending);
+        }
         loop {
             let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
             match state {
