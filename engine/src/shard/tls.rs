@@ -24,7 +24,8 @@ const ALERT_ROOM: usize = 512;
 /// The TLS state of one connection.
 pub(super) struct TlsSession {
     connection: Box<UnbufferedServerConnection>,
-    /// The beginning of a record whose end has not arrived. No capacity while empty.
+    /// The beginning of a record or message whose end has not arrived. rustls remembers where in it
+    /// things are, so it is shown this and nothing else. No capacity while empty.
     partial: Vec<u8>,
     /// Handshake messages, KeyUpdate answers and alerts that must leave before the next record.
     pending: Vec<u8>,
@@ -92,19 +93,23 @@ impl TlsSession {
     }
 
     fn open_joined(&mut self, input: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, TlsFault> {
-        let mut opened = Opened::default();
-        if self.partial.is_empty() {
-            let used = self.process(input, out, &mut opened)?;
+        let (mut opened, mut used) = (Opened::default(), 0);
+        // What is not used up is kept also after a fault: rustls points into it.
+        let processed = if self.partial.is_empty() {
+            let processed = self.process(input, &mut used, out, &mut opened);
             self.partial.extend_from_slice(&input[used..]);
+            processed
         } else {
             let mut joined = std::mem::take(&mut self.partial);
             joined.extend_from_slice(input);
-            let used = self.process(&mut joined, out, &mut opened)?;
+            let processed = self.process(&mut joined, &mut used, out, &mut opened);
             if used < joined.len() {
                 joined.drain(..used);
                 self.partial = joined;
             }
-        }
+            processed
+        };
+        processed?;
         if self.closed {
             self.partial = Vec::new();
         } else if self.partial.len() > MAX_PARTIAL_RECORD {
@@ -114,23 +119,24 @@ impl TlsSession {
         Ok(opened)
     }
 
-    /// Runs rustls over `input` until it wants more. Returns the bytes used up.
+    /// Runs rustls over `input` until it wants more, and counts the bytes used up.
     fn process(
         &mut self,
         input: &mut [u8],
+        used: &mut usize,
         out: &mut Vec<u8>,
         opened: &mut Opened,
-    ) -> Result<usize, TlsFault> {
-        let mut used = 0;
+    ) -> Result<(), TlsFault> {
         loop {
-            let status = self.connection.process_tls_records(&mut input[used..]);
-            let UnbufferedStatus { mut discard, state } = status;
+            let status = self.connection.process_tls_records(&mut input[*used..]);
+            let UnbufferedStatus { discard, state } = status;
+            *used += discard;
             let mut wants_more = false;
             match state? {
                 ConnectionState::ReadTraffic(mut traffic) => {
                     while let Some(record) = traffic.next_record() {
                         let record = record?;
-                        discard += record.discard;
+                        *used += record.discard;
                         out.extend_from_slice(record.payload);
                     }
                 }
@@ -145,9 +151,8 @@ impl TlsSession {
                 // Early data is never offered; other states are not known today.
                 _ => return Err(rustls::Error::General("unexpected state".into()).into()),
             }
-            used += discard;
             if wants_more {
-                return Ok(used);
+                return Ok(());
             }
         }
     }
@@ -162,8 +167,9 @@ impl TlsSession {
             return Err(TlsFault::Failed);
         }
         loop {
-            let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
-            match state? {
+            // Nothing new, but what it has seen already: it may hold half a message.
+            let status = self.connection.process_tls_records(&mut self.partial);
+            match status.state? {
                 ConnectionState::WriteTraffic(mut traffic) => {
                     let ahead = self.pending.len();
                     let room = out.get_mut(ahead..).unwrap_or_default();
@@ -193,8 +199,7 @@ impl TlsSession {
     /// The last bytes of this session: close_notify, or after a fault the alert that names it.
     pub(super) fn seal_close(&mut self) -> Vec<u8> {
         loop {
-            let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
-            match state {
+            match self.connection.process_tls_records(&mut self.partial).state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     append(&mut self.pending, |room| data.encode(room));
                 }
