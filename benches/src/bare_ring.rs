@@ -138,9 +138,9 @@ impl BareRing {
             .build()
             .user_data(u64::from(slot))
             .flags(skip);
-        // SAFETY: `bytes` is borrowed for longer than the call of `sweep` or `finish`. By then the send has
-        // ended: with MSG_DONTWAIT inside the enter that submitted it, else by the completion that
-        // `finish` waits for. (An error of the ring itself ends the program.)
+        // SAFETY: `bytes` is borrowed for longer than the call of `sweep` or `finish`. By its end
+        // the send has ended: with MSG_DONTWAIT inside the enter that submitted it, else by the
+        // completion that `finish` waits for. (An error of the ring itself ends the program.)
         let pushed = unsafe { self.uring.submission().push(&entry) };
         pushed.expect("no more than a batch is queued");
     }

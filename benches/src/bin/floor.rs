@@ -3,9 +3,9 @@
 //! A WebSocket upgrade, then every message of a publisher (path `/pub`) goes as one frame to every
 //! other connection. No protocol, no bookkeeping, nothing is ever read from a subscriber. Several
 //! publishes that wait together leave as one send per subscriber. A publisher on `/many` sends the
-//! channel, a line feed and the message to those who came by `/sub/CHANNEL,…`. Two ways to send: `ring`, one
-//! io_uring with registered files, and `loop`, plain `send`. What the two reach, the better of
-//! both, is the bar of docs/BENCHMARKS.md.
+//! channel, a line feed and the message to those who came by `/sub/CHANNEL,…`. Two ways to send:
+//! `ring`, one io_uring with registered files, and `loop`, plain `send`. What the two reach, the
+//! better of both, is the bar of docs/BENCHMARKS.md.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{ErrorKind, Read, Write};

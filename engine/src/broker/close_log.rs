@@ -30,7 +30,8 @@ impl Hub {
         let Passed { name, limit, value } = passed;
         let behind = connection.laggard.as_ref().map(|laggard| self.behind(laggard));
         tracing::info!(
-            connection_id = %id, %peer, code, reason = text, limit_name = name, limit, value, behind,
+            connection_id = %id, %peer, code, reason = text, limit_name = name, limit, value,
+            behind,
             "closing connection over a limit"
         );
     }

@@ -86,6 +86,14 @@ def concrete(channel):
     return prefix + ("x-1" if variable else "")
 
 
+# The status requests: event, data, the channel each is about.
+REQUESTS = [
+    (ask["event"], {ask["key"]: "x-1"} if ask["key"] else {}, concrete(channel))
+    for channel in PRESET["channels"]
+    if (ask := channel["request"])
+]
+
+
 async def every_event_is_received():
     async with connect(harness.URL) as socket:
         client = Raw(socket)
@@ -93,7 +101,8 @@ async def every_event_is_received():
         for channel in PRESET["channels"]:
             name = concrete(channel)
             reply = await client.ask("subscribe", {"channel": name})
-            equal("subscribed", (reply["type"], reply["data"]["status"]), ("response", "subscribed"))
+            answer = (reply["type"], reply["data"]["status"])
+            equal("subscribed", answer, ("response", "subscribed"))
             for event in channel["events"]:
                 seq = harness.publish(name, event["name"], event["data"])
                 told = envelope(json.loads(await socket.recv()))
@@ -182,6 +191,13 @@ async def a_token_opens_what_it_should(service):
                 else:
                     text = f"Not authorized to subscribe to {name}"
                     await client.refused("FORBIDDEN", text, "subscribe", {"channel": name})
+            for event, asked, name in REQUESTS:
+                if not channels[name] or granted & (channels[name] | admin):
+                    reply = await client.ask(event, asked)
+                    equal(f"{granted} {event}", reply["data"]["status"], "not_found")
+                else:
+                    text = f"Not authorized to subscribe to {name}"
+                    await client.refused("FORBIDDEN", text, event, asked)
     stock = service.stock.WebSocketClient(AUTH_URL, service.token(SECRET, ["read"]), False)
     await stock.connect()
     equal("authenticated", stock.is_authenticated, True)
