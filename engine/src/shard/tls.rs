@@ -33,6 +33,8 @@ pub(super) struct TlsSession {
     closed: bool,
     /// The peer broke TLS: nothing more is read, and nothing but the alert is sent.
     failed: bool,
+    /// That alert was taken.
+    alerted: bool,
     /// Records sent with keys that cannot be replaced (TLS 1.2), at most.
     records: u32,
 }
@@ -71,7 +73,8 @@ impl TlsSession {
     pub(super) fn new(config: Arc<ServerConfig>) -> Result<TlsSession, TlsFault> {
         let connection = Box::new(UnbufferedServerConnection::new(config)?);
         let (partial, pending) = (Vec::new(), Vec::new());
-        Ok(TlsSession { connection, partial, pending, closed: false, failed: false, records: 0 })
+        let (closed, failed, alerted, records) = (false, false, false, 0);
+        Ok(TlsSession { connection, partial, pending, closed, failed, alerted, records })
     }
 
     /// Whether the handshake, now complete, took up an earlier session (RFC 8446 2.2).
@@ -198,6 +201,9 @@ impl TlsSession {
 
     /// The last bytes of this session: close_notify, or after a fault the alert that names it.
     pub(super) fn seal_close(&mut self) -> Vec<u8> {
+        if self.failed {
+            return self.alert();
+        }
         loop {
             match self.connection.process_tls_records(&mut self.partial).state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
@@ -205,7 +211,7 @@ impl TlsSession {
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::PeerClosed) => self.closed = true,
-                Ok(ConnectionState::WriteTraffic(mut traffic)) if !self.failed => {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                     let ahead = self.pending.len();
                     self.pending.resize(ahead + ALERT_ROOM, 0);
                     let sealed = traffic.queue_close_notify(&mut self.pending[ahead..]);
@@ -215,6 +221,18 @@ impl TlsSession {
                 _ => return self.take_pending(),
             }
         }
+    }
+
+    /// The alert that names the fault, once. What rustls has queued it gives before it looks at any
+    /// bytes; asked again it would look at those that it failed for, and may panic.
+    fn alert(&mut self) -> Vec<u8> {
+        if !std::mem::replace(&mut self.alerted, true) {
+            let status = self.connection.process_tls_records(&mut self.partial);
+            if let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state {
+                append(&mut self.pending, |room| data.encode(room));
+            }
+        }
+        self.take_pending()
     }
 
     /// Records sent with keys that nobody replaces. rustls replaces those of TLS 1.3 in time.
