@@ -24,7 +24,8 @@ const ALERT_ROOM: usize = 512;
 /// The TLS state of one connection.
 pub(super) struct TlsSession {
     connection: Box<UnbufferedServerConnection>,
-    /// The beginning of a record whose end has not arrived. No capacity while empty.
+    /// The beginning of a record or message whose end has not arrived. rustls remembers where in it
+    /// things are, so it is shown this and nothing else. No capacity while empty.
     partial: Vec<u8>,
     /// Handshake messages, KeyUpdate answers and alerts that must leave before the next record.
     pending: Vec<u8>,
@@ -32,6 +33,8 @@ pub(super) struct TlsSession {
     closed: bool,
     /// The peer broke TLS: nothing more is read, and nothing but the alert is sent.
     failed: bool,
+    /// That alert was taken.
+    alerted: bool,
     /// Records sent with keys that cannot be replaced (TLS 1.2), at most.
     records: u32,
 }
@@ -70,7 +73,8 @@ impl TlsSession {
     pub(super) fn new(config: Arc<ServerConfig>) -> Result<TlsSession, TlsFault> {
         let connection = Box::new(UnbufferedServerConnection::new(config)?);
         let (partial, pending) = (Vec::new(), Vec::new());
-        Ok(TlsSession { connection, partial, pending, closed: false, failed: false, records: 0 })
+        let (closed, failed, alerted, records) = (false, false, false, 0);
+        Ok(TlsSession { connection, partial, pending, closed, failed, alerted, records })
     }
 
     /// Whether the handshake, now complete, took up an earlier session (RFC 8446 2.2).
@@ -92,19 +96,23 @@ impl TlsSession {
     }
 
     fn open_joined(&mut self, input: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, TlsFault> {
-        let mut opened = Opened::default();
-        if self.partial.is_empty() {
-            let used = self.process(input, out, &mut opened)?;
+        let (mut opened, mut used) = (Opened::default(), 0);
+        // What is not used up is kept also after a fault: rustls points into it.
+        let processed = if self.partial.is_empty() {
+            let processed = self.process(input, &mut used, out, &mut opened);
             self.partial.extend_from_slice(&input[used..]);
+            processed
         } else {
             let mut joined = std::mem::take(&mut self.partial);
             joined.extend_from_slice(input);
-            let used = self.process(&mut joined, out, &mut opened)?;
+            let processed = self.process(&mut joined, &mut used, out, &mut opened);
             if used < joined.len() {
                 joined.drain(..used);
                 self.partial = joined;
             }
-        }
+            processed
+        };
+        processed?;
         if self.closed {
             self.partial = Vec::new();
         } else if self.partial.len() > MAX_PARTIAL_RECORD {
@@ -114,23 +122,24 @@ impl TlsSession {
         Ok(opened)
     }
 
-    /// Runs rustls over `input` until it wants more. Returns the bytes used up.
+    /// Runs rustls over `input` until it wants more, and counts the bytes used up.
     fn process(
         &mut self,
         input: &mut [u8],
+        used: &mut usize,
         out: &mut Vec<u8>,
         opened: &mut Opened,
-    ) -> Result<usize, TlsFault> {
-        let mut used = 0;
+    ) -> Result<(), TlsFault> {
         loop {
-            let status = self.connection.process_tls_records(&mut input[used..]);
-            let UnbufferedStatus { mut discard, state } = status;
+            let status = self.connection.process_tls_records(&mut input[*used..]);
+            let UnbufferedStatus { discard, state } = status;
+            *used += discard;
             let mut wants_more = false;
             match state? {
                 ConnectionState::ReadTraffic(mut traffic) => {
                     while let Some(record) = traffic.next_record() {
                         let record = record?;
-                        discard += record.discard;
+                        *used += record.discard;
                         out.extend_from_slice(record.payload);
                     }
                 }
@@ -145,9 +154,8 @@ impl TlsSession {
                 // Early data is never offered; other states are not known today.
                 _ => return Err(rustls::Error::General("unexpected state".into()).into()),
             }
-            used += discard;
             if wants_more {
-                return Ok(used);
+                return Ok(());
             }
         }
     }
@@ -162,8 +170,9 @@ impl TlsSession {
             return Err(TlsFault::Failed);
         }
         loop {
-            let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
-            match state? {
+            // Nothing new, but what it has seen already: it may hold half a message.
+            let status = self.connection.process_tls_records(&mut self.partial);
+            match status.state? {
                 ConnectionState::WriteTraffic(mut traffic) => {
                     let ahead = self.pending.len();
                     let room = out.get_mut(ahead..).unwrap_or_default();
@@ -192,15 +201,17 @@ impl TlsSession {
 
     /// The last bytes of this session: close_notify, or after a fault the alert that names it.
     pub(super) fn seal_close(&mut self) -> Vec<u8> {
+        if self.failed {
+            return self.alert();
+        }
         loop {
-            let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
-            match state {
+            match self.connection.process_tls_records(&mut self.partial).state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     append(&mut self.pending, |room| data.encode(room));
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::PeerClosed) => self.closed = true,
-                Ok(ConnectionState::WriteTraffic(mut traffic)) if !self.failed => {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                     let ahead = self.pending.len();
                     self.pending.resize(ahead + ALERT_ROOM, 0);
                     let sealed = traffic.queue_close_notify(&mut self.pending[ahead..]);
@@ -210,6 +221,18 @@ impl TlsSession {
                 _ => return self.take_pending(),
             }
         }
+    }
+
+    /// The alert that names the fault, once. What rustls has queued it gives before it looks at any
+    /// bytes; asked again it would look at those that it failed for, and may panic.
+    fn alert(&mut self) -> Vec<u8> {
+        if !std::mem::replace(&mut self.alerted, true) {
+            let status = self.connection.process_tls_records(&mut self.partial);
+            if let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state {
+                append(&mut self.pending, |room| data.encode(room));
+            }
+        }
+        self.take_pending()
     }
 
     /// Records sent with keys that nobody replaces. rustls replaces those of TLS 1.3 in time.
