@@ -83,8 +83,7 @@ struct Line {
     answered: bool,
 }
 
-/// Greets one connection, which has said `early` so far: hands it to the turn, or answers and
-/// closes it.
+/// Greets one connection that has said `early` so far: hands it to the turn, or answers and ends it.
 pub(super) async fn greet(
     stream: TcpStream,
     peer: SocketAddr,
@@ -276,7 +275,7 @@ impl Line {
         Ok(())
     }
 
-    /// As `take_in`, and reads at most so many bytes.
+    /// As `take_in`, at most so many bytes.
     async fn take_in_up_to(&mut self, most: usize) -> Result<bool, Refusal> {
         self.receive(most).await?;
         let desk = Rc::clone(&self.desk);
@@ -343,8 +342,7 @@ impl Line {
                 sealed
             }
         };
-        self.stream.write_all(bytes).await.0?;
-        Ok(())
+        Ok(self.stream.write_all(bytes).await.0.map(drop)?)
     }
 
     /// Answers a request that HTTP has no objection to, but we have.
