@@ -83,7 +83,7 @@ struct Line {
     answered: bool,
 }
 
-/// Greets one connection that has said `early` so far: hands it to the turn, or answers and ends it.
+/// Greets one connection that has said `early` so far: hands it to the turn, or answers and ends.
 pub(super) async fn greet(
     stream: TcpStream,
     peer: SocketAddr,
