@@ -4,18 +4,25 @@
 //! other connection. No protocol, no bookkeeping, nothing is ever read from a subscriber. Several
 //! publishes that wait together leave as one send per subscriber. Two ways to send: `ring`, one
 //! io_uring with registered files, and `loop`, plain `send`. What the two reach, the better of
-//! both, is the bar of docs/BENCHMARKS.md.
+//! both, is the bar of docs/BENCHMARKS.md. With a certificate the ring sends TLS 1.3 records: a bare
+//! seal of the bytes for each subscriber before each send.
 
 use std::collections::HashSet;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Parser;
 use rustix::event::{PollFd, PollFlags, poll};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use socket2::SockRef;
 use tungstenite::handshake::derive_accept_key;
-use uringcast_benches::bare_ring::{BareRing, Short};
+use uringcast_benches::bare_ring::{BATCH, BareRing, Short};
+use uringcast_benches::bare_seal::BareSeal;
 use uringcast_benches::client::Frames;
 use uringcast_benches::descriptors;
 use uringcast_engine::wire::frame::{Opcode, header};
@@ -32,23 +39,64 @@ struct Args {
     /// Bytes joined into one send at most.
     #[arg(long, default_value_t = 256 << 10)]
     join: usize,
+    /// A certificate, PEM: TLS.
+    #[arg(long, requires = "key")]
+    cert: Option<PathBuf>,
+    /// Its key, PEM.
+    #[arg(long)]
+    key: Option<PathBuf>,
 }
 
 enum Sender {
     /// The ring, the slots in use, and the empty ones.
     Ring(Box<BareRing>, Vec<u32>, Vec<u32>),
     Loop(Vec<TcpStream>),
+    /// The ring, the slots with their keys, and where a batch is sealed.
+    Sealed(Box<BareRing>, Vec<(u32, BareSeal)>, Vec<u8>),
 }
 
 impl Sender {
-    fn add(&mut self, subscriber: TcpStream) -> std::io::Result<()> {
-        match self {
-            Sender::Ring(ring, slots, empty) => {
+    fn add(&mut self, subscriber: Line) -> std::io::Result<()> {
+        match (self, subscriber) {
+            (Sender::Ring(ring, slots, empty), Line::Plain(socket)) => {
                 let slot = empty.pop().unwrap_or(slots.len() as u32);
-                ring.place(slot, &subscriber)?;
+                ring.place(slot, &socket)?;
                 slots.push(slot);
             }
-            Sender::Loop(sockets) => sockets.push(subscriber),
+            (Sender::Loop(sockets), Line::Plain(socket)) => sockets.push(socket),
+            (Sender::Sealed(ring, slots, _), Line::Tls(tls)) => {
+                let secrets = tls.conn.dangerous_extract_secrets().map_err(Error::other)?;
+                let slot = slots.len() as u32;
+                ring.place(slot, &tls.sock)?;
+                slots.push((slot, BareSeal::new(secrets.tx).map_err(Error::other)?));
+            }
+            _ => return Err(Error::other("a line of the other kind")),
+        }
+        Ok(())
+    }
+
+    /// Seals and sends, a batch at a time.
+    fn sweep_sealed(
+        ring: &mut BareRing,
+        slots: &mut [(u32, BareSeal)],
+        arena: &mut Vec<u8>,
+        bytes: &[u8],
+    ) -> std::io::Result<()> {
+        let length = BareSeal::length(bytes.len());
+        arena.resize(arena.len().max(BATCH * length), 0);
+        for batch in slots.chunks_mut(BATCH) {
+            for ((_, seal), record) in batch.iter_mut().zip(arena.chunks_mut(length)) {
+                seal.seal(bytes, record).map_err(Error::other)?;
+            }
+            let (mut short, mut dead) = (Vec::new(), Vec::new());
+            let sends = batch.iter().zip(arena.chunks(length)).map(|((slot, _), r)| (*slot, r));
+            ring.batch(sends, &mut short, &mut dead)?;
+            // Who has left is sent to in vain from then on.
+            for (slot, taken) in short {
+                let place = batch.iter().position(|(one, _)| *one == slot).unwrap_or_default();
+                let mut rest = vec![(slot, taken)];
+                ring.finish(&arena[place * length..][..length], &mut rest, &mut dead)?;
+            }
         }
         Ok(())
     }
@@ -91,13 +139,71 @@ impl Sender {
                     sockets.swap_remove(index as usize);
                 }
             }
+            Sender::Sealed(ring, slots, arena) => Self::sweep_sealed(ring, slots, arena, bytes)?,
         }
         Ok(())
     }
 }
 
+/// A connection.
+enum Line {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
+}
+
+impl Line {
+    fn new(socket: TcpStream, tls: Option<&Arc<ServerConfig>>) -> std::io::Result<Line> {
+        let Some(config) = tls else { return Ok(Line::Plain(socket)) };
+        let session = ServerConnection::new(Arc::clone(config)).map_err(Error::other)?;
+        Ok(Line::Tls(Box::new(StreamOwned::new(session, socket))))
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Line::Plain(socket) => socket,
+            Line::Tls(tls) => &tls.sock,
+        }
+    }
+}
+
+impl Read for Line {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Line::Plain(socket) => socket.read(buffer),
+            Line::Tls(tls) => tls.read(buffer),
+        }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Line::Plain(socket) => socket.write(bytes),
+            Line::Tls(tls) => tls.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Line::Plain(socket) => socket.flush(),
+            Line::Tls(tls) => tls.flush(),
+        }
+    }
+}
+
+/// What the certificate calls for.
+fn tls(args: &Args) -> Result<Option<Arc<ServerConfig>>, Box<dyn std::error::Error>> {
+    let (Some(cert), Some(key)) = (&args.cert, &args.key) else { return Ok(None) };
+    let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<_, _>>()?;
+    let builder = ServerConfig::builder().with_no_client_auth();
+    let mut config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_file(key)?)?;
+    config.enable_secret_extraction = true;
+    config.send_tls13_tickets = 0;
+    Ok(Some(Arc::new(config)))
+}
+
 /// Reads the request and upgrades. Says whether it is a publisher.
-fn upgrade(stream: &mut TcpStream) -> std::io::Result<bool> {
+fn upgrade(stream: &mut Line) -> std::io::Result<bool> {
     let mut request = Vec::new();
     let mut buffer = [0; 2048];
     while !request.ends_with(b"\r\n\r\n") {
@@ -115,13 +221,14 @@ fn upgrade(stream: &mut TcpStream) -> std::io::Result<bool> {
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Accept: {accept}\r\n\r\n"
     )?;
-    stream.set_nodelay(true)?;
+    stream.flush()?;
+    stream.socket().set_nodelay(true)?;
     Ok(request.starts_with("GET /pub"))
 }
 
 /// A publisher and what it has sent so far.
 struct Publisher {
-    stream: TcpStream,
+    stream: Line,
     frames: Frames,
 }
 
@@ -155,7 +262,7 @@ fn serve(
         if let Some(error) = failed {
             return Err(error);
         }
-        if read < buffer.len() {
+        if read < buffer.len() && matches!(publisher.stream, Line::Plain(_)) {
             break;
         }
     }
@@ -165,10 +272,14 @@ fn serve(
     Ok(true)
 }
 
-fn main() -> std::io::Result<()> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
+    let tls = tls(&args)?;
     let limit = descriptors::raise();
     let mut sender = match args.mode.as_str() {
+        _ if tls.is_some() => {
+            Sender::Sealed(Box::new(BareRing::new(limit as u32)?), Vec::new(), Vec::new())
+        }
         "ring" => Sender::Ring(Box::new(BareRing::new(limit as u32)?), Vec::new(), Vec::new()),
         _ => Sender::Loop(Vec::new()),
     };
@@ -180,7 +291,7 @@ fn main() -> std::io::Result<()> {
     loop {
         let mut polled = vec![PollFd::new(&listener, PollFlags::IN)];
         for publisher in &publishers {
-            polled.push(PollFd::from_borrowed_fd(publisher.stream.as_fd(), PollFlags::IN));
+            polled.push(PollFd::from_borrowed_fd(publisher.stream.socket().as_fd(), PollFlags::IN));
         }
         poll(&mut polled, None)?;
         let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
@@ -191,11 +302,12 @@ fn main() -> std::io::Result<()> {
         let mut there = there.into_iter();
         publishers.retain(|_| there.next().unwrap_or(true));
         while ready[0]
-            && let Ok((mut stream, _)) = listener.accept()
+            && let Ok((socket, _)) = listener.accept()
         {
+            let mut stream = Line::new(socket, tls.as_ref())?;
             match upgrade(&mut stream) {
                 Ok(true) => {
-                    stream.set_nonblocking(true)?;
+                    stream.socket().set_nonblocking(true)?;
                     publishers.push(Publisher { stream, frames: Frames::default() });
                 }
                 Ok(false) => sender.add(stream)?,

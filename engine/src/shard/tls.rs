@@ -1,8 +1,9 @@
 //! TLS in user space over rustls's unbuffered API: no buffers at rest, only the keys.
 //!
 //! The same [`TlsSession`] makes the handshake (driven by `greet`) and then, handed over to the
-//! delivery ring, opens what arrives and seals what leaves. With kernel TLS, `kernel` takes its
-//! place after the handshake; sockets then need neither `open` nor `seal`.
+//! delivery ring, opens what arrives and seals what leaves: over TLS 1.3 by [`Records`] of our own,
+//! over TLS 1.2 by rustls. With kernel TLS, `kernel` takes its place after the handshake; sockets
+//! then need neither `open` nor `seal`.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -14,7 +15,8 @@ use rustls::unbuffered::{
 };
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
-use super::kernel::{Kernel, KernelSession, records_of};
+use super::kernel::{ALERT, CLOSE_NOTIFY, Kernel, KernelSession, records_of};
+use super::records::{Progress, Records};
 use super::ring::Sealed;
 use crate::limits::MAX_PARTIAL_RECORD;
 
@@ -23,7 +25,11 @@ const ALERT_ROOM: usize = 512;
 
 /// The TLS state of one connection.
 pub(super) struct TlsSession {
-    connection: Box<UnbufferedServerConnection>,
+    layer: Layer,
+    /// Whether an established TLS 1.3 connection becomes [`Layer::Own`].
+    settles: bool,
+    /// An earlier session was taken up.
+    resumed: bool,
     /// The beginning of a record whose end has not arrived. No capacity while empty.
     partial: Vec<u8>,
     /// Handshake messages, KeyUpdate answers and alerts that must leave before the next record.
@@ -34,6 +40,14 @@ pub(super) struct TlsSession {
     failed: bool,
     /// Records sent with keys that cannot be replaced (TLS 1.2), at most.
     records: u32,
+}
+
+/// Who makes the records.
+enum Layer {
+    Rustls(Box<UnbufferedServerConnection>),
+    Own(Box<Records>),
+    /// Nobody, while rustls hands over, and for good if that fails.
+    Lost,
 }
 
 /// What [`TlsSession::open`] found.
@@ -63,19 +77,30 @@ pub(super) enum TlsFault {
 }
 
 impl TlsSession {
-    /// A session before its handshake.
+    /// A session before its handshake. `keeps`: the kernel may be given its keys later.
     ///
     /// # Errors
     /// When the configuration contradicts itself.
-    pub(super) fn new(config: Arc<ServerConfig>) -> Result<TlsSession, TlsFault> {
-        let connection = Box::new(UnbufferedServerConnection::new(config)?);
-        let (partial, pending) = (Vec::new(), Vec::new());
-        Ok(TlsSession { connection, partial, pending, closed: false, failed: false, records: 0 })
+    pub(super) fn new(config: Arc<ServerConfig>, keeps: bool) -> Result<TlsSession, TlsFault> {
+        let settles = config.enable_secret_extraction && !keeps;
+        Ok(TlsSession {
+            layer: Layer::Rustls(Box::new(UnbufferedServerConnection::new(config)?)),
+            settles,
+            resumed: false,
+            partial: Vec::new(),
+            pending: Vec::new(),
+            closed: false,
+            failed: false,
+            records: 0,
+        })
     }
 
     /// Whether the handshake, now complete, took up an earlier session (RFC 8446 2.2).
     pub(super) fn resumed(&self) -> bool {
-        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
+        match &self.layer {
+            Layer::Rustls(rustls) => rustls.handshake_kind() == Some(HandshakeKind::Resumed),
+            Layer::Own(_) | Layer::Lost => self.resumed,
+        }
     }
 
     /// Takes in bytes from the socket and appends the plaintext in them to `out`.
@@ -110,11 +135,15 @@ impl TlsSession {
         } else if self.partial.len() > MAX_PARTIAL_RECORD {
             return Err(TlsFault::Oversize);
         }
-        opened.established = !self.connection.is_handshaking();
+        opened.established = match &self.layer {
+            Layer::Rustls(connection) => !connection.is_handshaking(),
+            Layer::Own(_) => true,
+            Layer::Lost => false,
+        };
         Ok(opened)
     }
 
-    /// Runs rustls over `input` until it wants more. Returns the bytes used up.
+    /// Opens what is whole in `input`. Returns the bytes used up.
     fn process(
         &mut self,
         input: &mut [u8],
@@ -122,8 +151,52 @@ impl TlsSession {
         opened: &mut Opened,
     ) -> Result<usize, TlsFault> {
         let mut used = 0;
+        if matches!(self.layer, Layer::Rustls(_)) {
+            used = self.process_by_rustls(input, out, opened)?;
+        }
+        if !self.closed
+            && let Layer::Own(records) = &mut self.layer
+        {
+            let Progress { used: more, closed } =
+                records.open(&mut input[used..], out, &mut self.pending)?;
+            used += more;
+            (opened.eof, self.closed) = (closed, closed);
+        }
+        Ok(used)
+    }
+
+    /// Takes the keys of a connection whose handshake has just ended, and of which rustls has read
+    /// nothing since.
+    fn settle(&mut self) -> Result<(), TlsFault> {
+        let Layer::Rustls(connection) = &self.layer else { return Ok(()) };
+        let tls13 = connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+        if !self.settles || !tls13 {
+            return Ok(());
+        }
+        self.resumed = self.resumed();
+        if let Layer::Rustls(connection) = std::mem::replace(&mut self.layer, Layer::Lost) {
+            self.layer = Layer::Own(Box::new(Records::take_over(*connection)?));
+        }
+        Ok(())
+    }
+
+    /// Runs rustls over `input` until it wants more or has handed over. Returns the bytes used up.
+    fn process_by_rustls(
+        &mut self,
+        input: &mut [u8],
+        out: &mut Vec<u8>,
+        opened: &mut Opened,
+    ) -> Result<usize, TlsFault> {
+        let (mut used, mut ended) = (0, false);
         loop {
-            let status = self.connection.process_tls_records(&mut input[used..]);
+            let Layer::Rustls(connection) = &mut self.layer else { return Ok(used) };
+            if ended && !connection.wants_write() {
+                self.settle()?;
+                ended = false;
+                continue;
+            }
+            let handshaking = connection.is_handshaking();
+            let status = connection.process_tls_records(&mut input[used..]);
             let UnbufferedStatus { mut discard, state } = status;
             let mut wants_more = false;
             match state? {
@@ -136,6 +209,8 @@ impl TlsSession {
                 }
                 ConnectionState::EncodeTlsData(mut data) => {
                     append(&mut self.pending, |room| data.encode(room));
+                    // The tickets: rustls gives them out before it reads on.
+                    ended |= handshaking && !connection.is_handshaking();
                 }
                 ConnectionState::TransmitTlsData(data) => data.done(),
                 ConnectionState::PeerClosed => (opened.eof, self.closed) = (true, true),
@@ -161,8 +236,27 @@ impl TlsSession {
         if self.failed {
             return Err(TlsFault::Failed);
         }
+        let connection = match &mut self.layer {
+            Layer::Rustls(connection) => connection,
+            Layer::Own(records) => {
+                if records.is_worn() {
+                    records.renew(&mut self.pending)?;
+                }
+                let ahead = self.pending.len();
+                let room = out.get_mut(ahead..).unwrap_or_default();
+                return Ok(match records.seal(plain, room)? {
+                    Sealed::Whole(sealed) => {
+                        // Seldom anything, and then no capacity is kept.
+                        out[..ahead].copy_from_slice(&std::mem::take(&mut self.pending));
+                        Sealed::Whole(ahead + sealed)
+                    }
+                    Sealed::Needs(room) => Sealed::Needs(ahead + room),
+                });
+            }
+            Layer::Lost => return Err(TlsFault::Failed),
+        };
         loop {
-            let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
+            let UnbufferedStatus { state, .. } = connection.process_tls_records(&mut []);
             match state? {
                 ConnectionState::WriteTraffic(mut traffic) => {
                     let ahead = self.pending.len();
@@ -192,8 +286,19 @@ impl TlsSession {
 
     /// The last bytes of this session: close_notify, or after a fault the alert that names it.
     pub(super) fn seal_close(&mut self) -> Vec<u8> {
+        let connection = match &mut self.layer {
+            Layer::Rustls(connection) => connection,
+            Layer::Own(records) => {
+                // After a fault the alert is there already.
+                if !self.failed && records.say(ALERT, &CLOSE_NOTIFY, &mut self.pending).is_err() {
+                    self.pending.clear();
+                }
+                return self.take_pending();
+            }
+            Layer::Lost => return self.take_pending(),
+        };
         loop {
-            let UnbufferedStatus { state, .. } = self.connection.process_tls_records(&mut []);
+            let UnbufferedStatus { state, .. } = connection.process_tls_records(&mut []);
             match state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     append(&mut self.pending, |room| data.encode(room));
@@ -212,11 +317,15 @@ impl TlsSession {
         }
     }
 
-    /// Records sent with keys that nobody replaces. rustls replaces those of TLS 1.3 in time.
+    /// Records sent with keys that nobody replaces: those of TLS 1.3 are replaced in time.
     pub(super) fn records(&self) -> u32 {
-        match self.connection.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => 0,
-            _ => self.records,
+        match &self.layer {
+            Layer::Rustls(connection)
+                if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) =>
+            {
+                self.records
+            }
+            _ => 0,
         }
     }
 
@@ -239,7 +348,8 @@ impl TlsSession {
 
     /// Whether the kernel could go on with this session now.
     pub(super) fn fits(&self, kernel: &Kernel) -> bool {
-        let suite = self.connection.negotiated_cipher_suite();
+        let Layer::Rustls(connection) = &self.layer else { return false };
+        let suite = connection.negotiated_cipher_suite();
         self.partial.is_empty()
             && self.pending.is_empty()
             && !self.closed
@@ -255,7 +365,8 @@ impl TlsSession {
         socket: &impl AsRawFd,
         kernel: &Kernel,
     ) -> Result<KernelSession, TlsFault> {
-        KernelSession::take_over(*self.connection, socket, kernel)
+        let Layer::Rustls(connection) = self.layer else { return Err(TlsFault::Suite) };
+        KernelSession::take_over(*connection, socket, kernel)
     }
 
     /// What must be sent now, without waiting for a record: during the handshake.

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
+use rustls::HandshakeKind;
 use rustls::client::{ClientConfig, ClientConnection};
 use rustls::pki_types::ServerName;
 
@@ -21,6 +22,12 @@ impl Line {
             ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other).map(Box::new)
         };
         Ok(Line { socket, tls: tls.map(connection).transpose()? })
+    }
+
+    /// Whether the handshake took up a session.
+    pub(crate) fn is_resumed(&self) -> bool {
+        let kind = self.tls.as_ref().and_then(|tls| tls.handshake_kind());
+        kind == Some(HandshakeKind::Resumed)
     }
 
     /// Whether a read that does not fill the buffer was the last one for now.

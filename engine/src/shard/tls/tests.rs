@@ -137,7 +137,7 @@ fn a_corrupted_record_is_a_fault_and_answered_by_an_alert() {
 #[test]
 fn what_is_no_tls_is_a_fault_with_an_alert() {
     let (server, _) = crate::shard::testing::tls_configs(&TLS13);
-    let mut session = TlsSession::new(server).unwrap();
+    let mut session = TlsSession::new(server, false).unwrap();
     let mut bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
     assert!(session.open(&mut bytes, &mut Vec::new()).is_err());
     assert_eq!(session.seal_close()[0], 21, "an alert record (RFC 8446 5.1)");
