@@ -4,29 +4,51 @@ import collections
 import re
 import statistics
 
-from figures import FLOORS, against, median, percentile, short, summary
+from figures import FLOORS, against, floor, median, percentile, short, summary
 
 
-def show(results):
-    """Prints a line for each target that this run says something about."""
+Row = collections.namedtuple("Row", "text bound least found floor")
+"""A target: what, how much, whether more is better, ours, and the same of the floor."""
+
+
+def rows(results):
+    """A row for each target that this run says something about."""
     settings = collections.defaultdict(dict)
     for (what, setting, server), answers in results.items():
         settings[(what, setting)][server] = answers
-    lines = [line for check in CHECKS for line in check(settings)]
+    for check in CHECKS:
+        for text, found, bound, least, *floor in check(settings):
+            if found:
+                yield Row(text, bound, least, found, floor[0] if floor else [])
+
+
+def told(row):
+    """The target, what is, what the floor stands at, and the verdict, in words."""
+    value = statistics.median(row.found)
+    met = value >= row.bound if row.least else value <= row.bound
+    shown = summary(row.found) if len(row.found) > 1 else short(value)
+    floor = summary(row.floor) if row.floor else ""
+    return (f"{row.text} {'>=' if row.least else '<='} {row.bound}", shown, floor,
+            "met" if met else "NOT MET")
+
+
+def show(results):
+    """Prints them."""
+    lines = [told(row) for row in rows(results)]
     if lines:
-        print(f"\n{'target':<62}{'is':<26}")
-    for text, found, bound, least in lines:
-        if not found:
-            continue
-        value = statistics.median(found)
-        met = value >= bound if least else value <= bound
-        wanted = f"{'>=' if least else '<='} {bound}"
-        shown = summary(found) if len(found) > 1 else short(value)
-        print(f"{text + ' ' + wanted:<62}{shown:<26}{'met' if met else 'NOT MET'}")
+        print(f"\n{'target':<62}{'is':<26}{'':<10}{'the floor itself'}")
+    for text, shown, floor, verdict in lines:
+        print(f"{text:<62}{shown:<26}{verdict:<10}{floor}".rstrip())
 
 
 def ratio(by_server, other, name):
     return against(by_server, "ours", other, name)
+
+
+def floor_ratio(by_server, other, name):
+    """What the better floor has: who sends to each socket cannot do better."""
+    best = floor(by_server, name)
+    return against(by_server, best, other, name) if best else []
 
 
 def fan_out(settings):
@@ -40,8 +62,13 @@ def fan_out(settings):
                ratio(still, "floor", "sweep_us_per_delivery"), 1.05, False)
         yield f"N={size}: CPU / floor, in flight", ratio(window, "floor", core), 1.05, False
         yield f"N={size}: rate / floor", ratio(window, "floor", "rate"), 0.95, True
-        yield f"N={size}: CPU / Bun, held still", ratio(still, "bun", core), 0.85, False
-        yield f"N={size}: CPU / Bun, in flight", ratio(window, "bun", core), 0.85, False
+        yield f"N={size}: CPU / Bun, held still", ratio(still, "bun", core), 0.85, False, \
+            floor_ratio(still, "bun", core)
+        sweep = "sweep_us_per_delivery"
+        yield f"N={size}: sweep / Bun, held still", ratio(still, "bun", sweep), 0.85, False, \
+            floor_ratio(still, "bun", sweep)
+        yield f"N={size}: CPU / Bun, in flight", ratio(window, "bun", core), 0.85, False, \
+            floor_ratio(window, "bun", core)
 
 
 def everywhere(settings):
@@ -54,7 +81,8 @@ def everywhere(settings):
             bound = 1.25
         if "P=16384 W=16" in setting:
             bound = 2.5
-        yield f"{setting}: rate / Bun", ratio(by_server, "bun", "rate"), bound, True
+        yield f"{setting}: rate / Bun", ratio(by_server, "bun", "rate"), bound, True, \
+            floor_ratio(by_server, "bun", "rate")
 
 
 def latencies(settings):
@@ -64,8 +92,9 @@ def latencies(settings):
             continue
         for name in ("p50", "p99"):
             for other, bound in (("floor", 1.1), ("bun", 0.9)):
-                yield (f"{setting}: {name} / {other}",
-                       ratio(by_server, other, f"{name}_us"), bound, False)
+                yield (f"{setting}: {name} / {other}", ratio(by_server, other, f"{name}_us"),
+                       bound, False, floor_ratio(by_server, other, f"{name}_us")
+                       if other == "bun" else [])
         last = {s: percentile(a, 0.999) for s, a in by_server.items()}
         floors = [last[s] for s in FLOORS if last.get(s)]
         for other, value, bound in (("floor", min(floors, default=None), 1.1),
@@ -88,7 +117,8 @@ def connections(settings):
     """Upgrades, memory, metrics, shards."""
     for (what, setting), by_server in settings.items():
         if what == "connect":
-            yield "upgrades / Bun", ratio(by_server, "bun", "rate"), 1.2, True
+            yield "upgrades / Bun", ratio(by_server, "bun", "rate"), 1.2, True, \
+                floor_ratio(by_server, "bun", "rate")
         if what == "memory" and "ours" in by_server:
             mine = by_server["ours"]
             found = [median(mine, "bytes_per_connection")]

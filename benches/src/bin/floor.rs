@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 use std::io::{Error, ErrorKind, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -63,7 +64,13 @@ impl Sender {
                 ring.place(slot, &socket)?;
                 slots.push(slot);
             }
-            (Sender::Loop(sockets), Line::Plain(socket)) => sockets.push(socket),
+            (Sender::Loop(sockets), Line::Plain(socket)) => {
+                // Who went without a sweep in between would keep a descriptor for ever.
+                if sockets.len() % 4096 == 4095 {
+                    sockets.retain(is_there);
+                }
+                sockets.push(socket);
+            }
             (Sender::Sealed(ring, slots, _), Line::Tls(tls)) => {
                 let secrets = tls.conn.dangerous_extract_secrets().map_err(Error::other)?;
                 let slot = slots.len() as u32;
@@ -200,6 +207,12 @@ fn tls(args: &Args) -> Result<Option<Arc<ServerConfig>>, Box<dyn std::error::Err
     config.enable_secret_extraction = true;
     config.send_tls13_tickets = 0;
     Ok(Some(Arc::new(config)))
+}
+
+/// Whether the peer has not closed.
+fn is_there(socket: &TcpStream) -> bool {
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    !matches!(SockRef::from(socket).recv_with_flags(&mut [MaybeUninit::uninit()], flags), Ok(0))
 }
 
 /// Reads the request and upgrades. Says whether it is a publisher.

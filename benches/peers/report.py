@@ -1,0 +1,113 @@
+"""The answers as a page of the documentation: report.py JSON > docs/RACE.md."""
+
+import collections
+import json
+import re
+import sys
+
+from figures import against, median, percentile, short, summary, values, with_percentiles
+from table import COLUMNS, faults
+from targets import rows, told
+
+NAMES = {"ours": "Uringcast", "ours-metrics": "Uringcast, metrics on", "floor-ring": "floor, ring", "floor-loop": "floor, loop",
+         "bun": "Bun", "nats": "nats-server", "websockets": "Python websockets"}
+
+
+HEAD = """# The race
+
+All answers of one session of `benches/peers/run`, written by `benches/peers/report.py`. How it measures and
+what follows from it: [BENCHMARKS.md](BENCHMARKS.md#against-the-floor-and-against-others). Ratios are taken
+within a round; each cell is the median of the rounds and, in brackets, the least and the greatest. The
+column *the floor itself* says what the better floor has against the same server: where the floor misses a
+target, no server that sends to each socket reaches it on that machine.
+
+![deliveries a second and p99 against the number of subscribers](race.svg)
+
+## Targets"""
+
+
+def table(titles, lines):
+    """One table."""
+    print(f"\n| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
+    for cells in lines:
+        print(f"| {' | '.join(cells)} |")
+
+
+def spread(found):
+    """Median and range, in the documentation's words."""
+    return summary(found).replace("..", " to ") if found else "–"
+
+
+def matrix(settings):
+    """Against the floor and against Bun, every point."""
+    points = collections.defaultdict(dict)
+    for (what, setting), by_server in settings.items():
+        match = re.fullmatch(r"N=(\d+) P=(\d+) W=(\d+)", setting)
+        if what == "matrix" and match:
+            size, payload, width = (int(number) for number in match.groups())
+            points[(size, payload)][width] = by_server
+    for other, title in (("floor", "the better floor"), ("bun", "Bun")):
+        print(f"\nDeliveries a second, ours over {title}, with 1, 16 and 64 in flight:")
+        table(["subscribers", "bytes", "1", "16", "64"],
+              [[f"{size:,}", f"{payload:,}",
+                *(spread(against(by_width.get(width, {}), "ours", other, "rate"))
+                  for width in (1, 16, 64))]
+               for (size, payload), by_width in points.items()])
+
+
+def everybody(settings, wanted, columns):
+    """All servers at some settings."""
+    for key in wanted:
+        by_server = settings.get(key)
+        if not by_server:
+            continue
+        print(f"\n{key[0]}, {key[1]}:")
+        table(["", *(title for _, title, _ in columns), "faults"],
+              [[NAMES.get(server, server),
+                *(spread([scale * v for v in values(answers, name)]) for name, _, scale in columns),
+                faults(answers) or "none"]
+               for server, answers in by_server.items()])
+
+
+def latency(settings):
+    """The open loop."""
+    lines = []
+    for (what, setting), by_server in settings.items():
+        if what != "latency" or "W=" in setting:
+            continue
+        for server, answers in by_server.items():
+            last = percentile(answers, 0.999)
+            cells = (spread([v / 1e3 for v in values(answers, name)])
+                     for name in ("p50_us", "p99_us"))
+            lines.append([re.sub(r"N=(\d+).*", r"\1", setting), NAMES.get(server, server), *cells,
+                          short(last / 1e3) if last else "–"])
+    if lines:
+        table(["subscribers", "", "p50 ms", "p99 ms", "p99.9 ms, all rounds"], lines)
+
+
+def main():
+    """Everything."""
+    with open(sys.argv[1], encoding="utf-8") as answers:
+        read = json.load(answers)["results"]
+    results, settings = {}, collections.defaultdict(dict)
+    for part in read:
+        found = [with_percentiles(answer) for answer in part["answers"]]
+        results[(part["what"], part["setting"], part["server"])] = found
+        settings[(part["what"], part["setting"])][part["server"]] = found
+    print(HEAD)
+    table(["target", "is", "the floor itself", ""],
+          [[cell.replace(">=", "≥").replace("<=", "≤").replace("..", " to ") for cell in told(row)]
+           for row in rows(results)])
+    print("\n## Every point")
+    matrix(settings)
+    shared = [key for key, by_server in settings.items() if key[0] == "matrix" and len(by_server) > 5]
+    print("\n## Every server")
+    everybody(settings, shared, COLUMNS["matrix"])
+    print("\n## Open loop, from due to the last subscriber")
+    latency(settings)
+    print("\n## The rest")
+    for what in ("still", "channels", "connect", "memory", "shards"):
+        everybody(settings, [key for key in settings if key[0] == what], COLUMNS[what])
+
+
+main()
