@@ -273,3 +273,6 @@ impl Records {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -369,6 +369,19 @@ impl TlsSession {
         KernelSession::take_over(*connection, socket, kernel)
     }
 
+    /// Whether we make the records.
+    #[cfg(test)]
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self.layer, Layer::Own(_))
+    }
+
+    /// The records that we make.
+    #[cfg(test)]
+    pub(super) fn into_records(self) -> Records {
+        let Layer::Own(records) = self.layer else { panic!("rustls makes them") };
+        *records
+    }
+
     /// What must be sent now, without waiting for a record: during the handshake.
     pub(super) fn take_pending(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.pending)
