@@ -2,8 +2,8 @@
 //!
 //! rustls's own record layer copies a payload twice, allocates for each record and asks its whole
 //! state machine before it; sealing straight into the batch does none of that, and what stays of a
-//! connection is its two keys and the key schedule (docs/decisions/0026). Before and during the
-//! handshake, and for TLS 1.2, all is rustls's.
+//! connection is its two keys and the key schedule (docs/decisions/0024-own-records.md). Before
+//! and during the handshake, and for TLS 1.2, all is rustls's.
 
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
