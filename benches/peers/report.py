@@ -6,7 +6,7 @@ import re
 import sys
 
 from figures import against, median, percentile, short, summary, values, with_percentiles
-from table import COLUMNS, faults
+from table import COLUMNS, compare, faults
 from targets import rows, told
 
 NAMES = {"ours": "Uringcast", "ours-metrics": "Uringcast, metrics on", "floor-ring": "floor, ring", "floor-loop": "floor, loop",
@@ -58,15 +58,16 @@ def matrix(settings):
 def everybody(settings, wanted, columns):
     """All servers at some settings."""
     for key in wanted:
-        by_server = settings.get(key)
-        if not by_server:
-            continue
+        by_server = settings[key]
+        lines = [[NAMES.get(server, server),
+                  *(spread([scale * v for v in values(answers, name)])
+                    for name, _, scale in columns),
+                  faults(answers) or "none"]
+                 for server, answers in by_server.items()]
+        ratios = [[f"*{name}*", *(cell.replace("..", " to ") for cell in found), ""]
+                  for name, found in compare(key[0], by_server)]
         print(f"\n{key[0]}, {key[1]}:")
-        table(["", *(title for _, title, _ in columns), "faults"],
-              [[NAMES.get(server, server),
-                *(spread([scale * v for v in values(answers, name)]) for name, _, scale in columns),
-                faults(answers) or "none"]
-               for server, answers in by_server.items()])
+        table(["", *(title for _, title, _ in columns), "faults"], lines + ratios)
 
 
 def latency(settings):

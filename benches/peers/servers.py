@@ -57,7 +57,7 @@ class Server:
     """One server. `command(port)` starts it in the foreground."""
 
     name = dialect = ""
-    many = publishes_many = True
+    publishes_many = True
     """Whether it has channels, and takes publishes to thousands of them over one WebSocket."""
     slow = False
     """Whether it runs some points only."""
@@ -96,7 +96,7 @@ class Ours(Server):
 class Floor(Server):
     """The kernel's sends and nothing else."""
 
-    dialect, many = "floor", False
+    dialect = "floor"
 
     def __init__(self, mode):
         self.mode, self.name = mode, f"floor-{mode}"

@@ -106,11 +106,13 @@ def latencies(settings):
 def channels(settings):
     """Many channels, against the best of the others."""
     for (what, setting), by_server in settings.items():
-        others = {s: median(a, "rate") for s, a in by_server.items() if s != "ours"}
+        others = {s: median(a, "rate") for s, a in by_server.items()
+                  if s != "ours" and s not in FLOORS}
         others = {s: rate for s, rate in others.items() if rate}
         if what == "channels" and others:
             best = max(others, key=others.get)
-            yield f"{setting}: rate / {best}", ratio(by_server, best, "rate"), 1.3, True
+            yield f"{setting}: rate / {best}", ratio(by_server, best, "rate"), 1.3, True, \
+                floor_ratio(by_server, best, "rate")
 
 
 def connections(settings):

@@ -11,7 +11,7 @@ use io_uring::types::Fixed;
 use io_uring::{IoUring, opcode};
 
 /// Sends of one `io_uring_enter`.
-pub const BATCH: usize = 256;
+const BATCH: usize = 256;
 
 /// A send that was not whole: the socket's slot and the bytes it took.
 pub type Short = (u32, usize);
@@ -59,52 +59,39 @@ impl BareRing {
         self.uring.submitter().register_files_update(slot, &[-1]).map(drop)
     }
 
-    /// Sends `bytes` to every slot of `slots`, each once, taking no for an answer: those that
-    /// did not take all of it are appended to `short`, those that failed to `dead`.
+    /// Sends each slot its bytes, once, taking no for an answer: those that did not take all of it
+    /// are appended to `short`, those that failed to `dead`.
     ///
     /// # Errors
     /// What the kernel said of the ring itself.
-    pub fn sweep(
+    pub fn sweep<'a>(
         &mut self,
-        bytes: &[u8],
-        slots: &[u32],
-        short: &mut Vec<Short>,
-        dead: &mut Vec<u32>,
-    ) -> io::Result<()> {
-        for batch in slots.chunks(BATCH) {
-            self.batch(batch.iter().map(|slot| (*slot, bytes)), short, dead)?;
-        }
-        Ok(())
-    }
-
-    /// As [`BareRing::sweep`], with bytes of its own for each slot; no more than [`BATCH`].
-    ///
-    /// # Errors
-    /// What the kernel said of the ring itself.
-    pub fn batch<'a>(
-        &mut self,
-        sends: impl Iterator<Item = (u32, &'a [u8])>,
+        mut sends: impl Iterator<Item = (u32, &'a [u8])>,
         short: &mut Vec<Short>,
         dead: &mut Vec<u32>,
     ) -> io::Result<()> {
         let flags = libc::MSG_DONTWAIT | libc::MSG_WAITALL | libc::MSG_NOSIGNAL;
-        let mut queued = 0;
-        for (slot, bytes) in sends {
-            self.push(slot, bytes, 0, flags, Flags::SKIP_SUCCESS);
-            queued += 1;
-        }
-        while queued > 0 {
-            queued -= self.uring.submit()?;
-        }
-        for entry in self.uring.completion() {
-            let slot = entry.user_data() as u32;
-            match entry.result() {
-                taken if taken >= 0 => short.push((slot, taken as usize)),
-                error if -error == libc::EAGAIN => short.push((slot, 0)),
-                _ => dead.push(slot),
+        loop {
+            let mut queued = 0;
+            for (slot, bytes) in sends.by_ref().take(BATCH) {
+                self.push(slot, bytes, 0, flags, Flags::SKIP_SUCCESS);
+                queued += 1;
+            }
+            if queued == 0 {
+                return Ok(());
+            }
+            while queued > 0 {
+                queued -= self.uring.submit()?;
+            }
+            for entry in self.uring.completion() {
+                let slot = entry.user_data() as u32;
+                match entry.result() {
+                    taken if taken >= 0 => short.push((slot, taken as usize)),
+                    error if -error == libc::EAGAIN => short.push((slot, 0)),
+                    _ => dead.push(slot),
+                }
             }
         }
-        Ok(())
     }
 
     /// Sends the rest of `bytes` to each of `short`, waiting until all have taken it.
@@ -151,9 +138,9 @@ impl BareRing {
             .build()
             .user_data(u64::from(slot))
             .flags(skip);
-        // SAFETY: `bytes` is borrowed by `batch` or `finish` until it returns. By then the send has
-        // ended: with MSG_DONTWAIT inside the enter that submitted it, else by the completion that
-        // `finish` waits for. (An error of the ring itself ends the program.)
+        // SAFETY: `bytes` is borrowed for longer than the call of `sweep` or `finish`. By its end
+        // the send has ended: with MSG_DONTWAIT inside the enter that submitted it, else by the
+        // completion that `finish` waits for. (An error of the ring itself ends the program.)
         let pushed = unsafe { self.uring.submission().push(&entry) };
         pushed.expect("no more than a batch is queued");
     }

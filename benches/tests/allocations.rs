@@ -1,12 +1,16 @@
 //! A healthy delivery allocates nothing (invariant 5): publishing to ten thousand subscribers takes
 //! as many allocations as publishing to ten. And an idle connection holds what limits.rs adds up.
 
+use std::time::Duration;
+
 use allocation_counter::measure;
 use uringcast_benches::{NoLanes, Nowhere, at, hub, hub_with, publication, say, settle};
 use uringcast_engine::broker::hub::Hub;
 use uringcast_engine::limits::{FURTHER_SUBSCRIPTION, IDLE_CONNECTION, SLOT_RECORD};
-use uringcast_engine::telemetry::{Close, Count, Gauge, MessageType, Recorder};
-use uringcast_engine::{ChannelName, ConnectionKey, ServiceId, ShardId};
+use uringcast_engine::telemetry::{
+    Close, ConnectionError, Count, Gauge, MessageError, MessageType, Recorder,
+};
+use uringcast_engine::{ChannelName, ConnectionKey, ServiceId, ShardId, WebSocketMetrics};
 
 /// Allocations of one publish and its whole sweep, once buffers have their size.
 fn allocations(subscribers: usize, metrics: bool) -> u64 {
@@ -64,6 +68,25 @@ fn the_recorder_s_verbs_allocate_nothing_once_each_was_used() {
     let mut twin = Some(twin);
     let swapped = measure(|| twin = Some(recorder.swap(twin.take())));
     assert_eq!(swapped.count_total, 0, "a twin that knows the classes is only cleared");
+}
+
+#[test]
+fn an_embedder_s_metrics_allocate_nothing_once_a_thread_has_used_them() {
+    let calls = |metrics: &WebSocketMetrics| {
+        metrics.on_connect();
+        metrics.on_message_received(MessageType::Request);
+        metrics.observe_latency(MessageType::Request, Duration::from_micros(40));
+        metrics.on_message_sent(MessageType::Response);
+        metrics.on_broadcast("order:7", 250, Duration::from_micros(900));
+        metrics.on_message_error(MessageError::DecodeError);
+        metrics.on_connection_error(ConnectionError::Timeout);
+        metrics.on_disconnect();
+    };
+    let metrics = WebSocketMetrics::new("orders", false);
+    assert!(measure(|| calls(&metrics)).count_total > 0, "its sheet, or nothing is counted");
+    assert_eq!(measure(|| calls(&metrics)).count_total, 0);
+    let off = WebSocketMetrics::disabled();
+    assert_eq!(measure(|| calls(&off)).count_total, 0);
 }
 
 /// Bytes that `make` leaves allocated.

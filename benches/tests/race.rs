@@ -71,6 +71,15 @@ fn every_way_to_measure_delivers_everything() {
 }
 
 #[test]
+fn many_channels_each_get_their_own() {
+    for (mode, net) in [("ring", "206"), ("loop", "207")] {
+        let load = ["--channels", "30", "--subscribers", "4", "--connections", "20"];
+        let answers = race(mode, net, &load, &["window:64:128:0.1"]);
+        assert!(complete(&answers[0], 4) > 0, "{answers:?}");
+    }
+}
+
+#[test]
 fn joined_messages_larger_than_the_socket_arrive_whole() {
     for (mode, net) in [("ring", "203"), ("loop", "204")] {
         let answers = race(mode, net, &["--subscribers", "3"], &["still:6:1000000:2"]);

@@ -42,13 +42,17 @@
 //!
 //! # Who may import whom
 //!
-//! types, limits, config ← wire, telemetry ← broker ← shard → sync; engine on top. The broker has
+//! types, limits, config ← wire, telemetry ← broker ← shard → sync; engine on top. Beside them
+//! [`exposition`] ← `embed`: what telemetry has, as Prometheus reads it, and [`WebSocketMetrics`]
+//! for programs with sockets of their own. The broker has
 //! no I/O, reads no clock and no environment, so that a seeded simulation can run several shards
 //! on one thread (`broker/sim`). docs/ARCHITECTURE.md numbers the invariants that comments cite.
 
 pub mod broker;
 mod config;
+mod embed;
 pub mod engine;
+pub mod exposition;
 pub mod limits;
 mod shard;
 pub mod sync;
@@ -60,6 +64,7 @@ pub use config::{
     Access, AuthMode, CanaryKey, Config, Correlation, KernelTls, Protocol, Proxies, Retention,
     Rule, Service, StatusRequest, TlsSource,
 };
+pub use embed::{MetricsServer, MetricsServerError, WebSocketMetrics};
 pub use engine::{
     BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
     Verification, Verifications, preflight,

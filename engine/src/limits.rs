@@ -247,6 +247,12 @@ pub const CHANNELS_PAGE: usize = 1_000;
 pub const SNAPSHOTS_WAITING: usize = 2;
 /// How often a shard hands its histograms and counters to the collector.
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
+/// Bytes of a scrape's request that an embedder's metrics server reads: Prometheus sends some 300.
+pub const SCRAPE_HEAD: usize = 8 << 10;
+/// Headers of such a request.
+pub const SCRAPE_HEADERS: usize = 64;
+/// Time for one scrape: they are served one at a time, so that a stuck one would hold up the next.
+pub const SCRAPE_PATIENCE: Duration = Duration::from_secs(5);
 
 const _: () = assert!(IDLE_CONNECTION <= 256, "an idle connection stays small");
 const _: () = assert!(FURTHER_SUBSCRIPTION <= 32, "so does a further subscription");

@@ -15,6 +15,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("types", &["limits"]),
     ("config", &["limits", "types"]),
     ("telemetry", &["limits", "types"]),
+    ("exposition", &["limits", "telemetry", "types"]),
+    ("embed", &["exposition", "limits", "sync", "telemetry", "types"]),
     ("wire", &["config", "limits", "telemetry", "types"]),
     ("sync", &["limits", "types"]),
     ("broker", &["config", "limits", "sync::Countdown", "telemetry", "types", "wire"]),
@@ -152,7 +154,14 @@ fn limits_page(limits: &str) -> String {
 #[test]
 fn documents_point_at_files_that_exist() {
     let mut faults = Vec::new();
-    let documents = ["README.md", "docs/ARCHITECTURE.md", "docs/OPERATING.md", "docs/TESTING.md"];
+    let documents = [
+        "README.md",
+        "docs/ARCHITECTURE.md",
+        "docs/MIGRATING.md",
+        "docs/OPERATING.md",
+        "docs/PRODUCTION.md",
+        "docs/TESTING.md",
+    ];
     for document in documents {
         let Ok(text) = fs::read_to_string(root().join(document)) else {
             faults.push(format!("{document} is missing"));

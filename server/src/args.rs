@@ -262,9 +262,9 @@ fn add_family(
             layers.add(name, vec![value.to_owned()], Source::Environment(wanted));
         }
     };
-    for (variable, name) in preset.iter().flat_map(|preset| &preset.variables) {
+    for (name, variables) in preset.iter().flat_map(|preset| &preset.variables) {
         if let Some(setting) = TABLE.iter().find(|setting| setting.name == name) {
-            add(variable.clone(), setting.name);
+            variables.iter().for_each(|variable| add(variable.clone(), setting.name));
         }
     }
     let own = preset.map(|preset| preset.environment.as_str());

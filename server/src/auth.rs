@@ -13,12 +13,12 @@ use std::time::SystemTime;
 
 pub use api_keys::{ApiKey, ApiKeys, KeyLine};
 pub use keys::{KeyError, Keys};
+pub use token::Demands;
 use uringcast_engine::{Engine, Refused, Verdict, Verifications};
 
 use crate::files;
 use crate::limits::VERIFIER_NICE;
 use crate::settings::Problem;
-use token::Demands;
 
 /// What tokens are verified with. The JWKS file may change while the server runs.
 #[derive(Debug)]
@@ -41,17 +41,11 @@ struct Watched {
 type Look = (SystemTime, u64, u64);
 
 impl Verifier {
-    /// A verifier with the fixed keys and those of a JWKS file; tokens must name the issuer and
-    /// the audience, if given.
+    /// A verifier with the fixed keys and those of a JWKS file.
     ///
     /// # Errors
     /// A [`Problem`] with the JWKS file.
-    pub fn new(
-        fixed: Keys,
-        jwks: Option<PathBuf>,
-        issuer: Option<String>,
-        audience: Option<String>,
-    ) -> Result<Verifier, Problem> {
+    pub fn new(fixed: Keys, jwks: Option<PathBuf>, demands: Demands) -> Result<Verifier, Problem> {
         let mut all = fixed.clone();
         let jwks = match jwks {
             None => None,
@@ -61,7 +55,6 @@ impl Verifier {
                 Some(Watched { path, seen })
             }
         };
-        let demands = Demands { issuer, audience };
         Ok(Verifier { keys: RwLock::new(Arc::new(all)), fixed, jwks, demands })
     }
 
@@ -74,15 +67,19 @@ impl Verifier {
         token::verify(token, &keys, &self.demands)
     }
 
-    /// Reads the JWKS file again if it has changed. A bad one is logged, and the old keys stay.
+    /// Reads the JWKS file again if it has changed.
+    pub fn follow(&self) {
+        let Some(Watched { path, seen }) = &self.jwks else { return };
+        if *seen.read().unwrap_or_else(PoisonError::into_inner) != look(path) {
+            self.reload();
+        }
+    }
+
+    /// Reads the JWKS file again. A bad one is logged, and the old keys stay.
     pub fn reload(&self) {
         let Some(Watched { path, seen }) = &self.jwks else { return };
-        let now = look(path);
-        let before =
-            std::mem::replace(&mut *seen.write().unwrap_or_else(PoisonError::into_inner), now);
-        if before == now {
-            return;
-        }
+        // Before the file is read: what changes meanwhile is seen the next time.
+        *seen.write().unwrap_or_else(PoisonError::into_inner) = look(path);
         match read(path, &self.fixed) {
             Ok(fresh) => {
                 let mut all = self.fixed.clone();
@@ -106,8 +103,14 @@ impl Verifiers {
     }
 
     /// Reads again what has changed.
-    pub fn reload(&self) {
+    pub fn follow(&self) {
+        self.0.iter().flatten().for_each(Verifier::follow);
+    }
+
+    /// Reads all JWKS files again. Whether there is one.
+    pub fn reload(&self) -> bool {
         self.0.iter().flatten().for_each(Verifier::reload);
+        self.0.iter().flatten().any(|verifier| verifier.jwks.is_some())
     }
 
     /// Starts threads that verify what the engine's clients show, and end with the engine.

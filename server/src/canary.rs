@@ -1,6 +1,7 @@
 //! The engine checks itself: for each shard a subscriber of our own, connected over the real
 //! listener, to which a probe is published once an interval. What it measures is what a client
-//! would see; readiness fails when probes stay away.
+//! would see; readiness fails when probes stay away. Now and then one connects anew, because those
+//! who are inside do not notice that nobody gets in any more.
 
 mod dial;
 
@@ -14,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
 use uringcast_engine::{ChannelName, EventName, JsonObject, Publication, Publisher, ShardId};
 
-use crate::limits::{CANARY_DIALS_PER_SHARD, CANARY_MISSES, CANARY_TIMEOUT};
+use crate::limits::{CANARY_DIALS_PER_SHARD, CANARY_MISSES, CANARY_RENEWAL, CANARY_TIMEOUT};
 use crate::metrics::Metrics;
 pub use dial::Dial;
 use dial::{Socket, field};
@@ -63,6 +64,8 @@ pub struct Canaries {
     heard: mpsc::Receiver<Heard>,
     tell: mpsc::Sender<Heard>,
     probe: u64,
+    /// One is to connect anew, whichever shard the kernel sends it to.
+    renew: bool,
 }
 
 impl Drop for Canaries {
@@ -82,7 +85,7 @@ impl Canaries {
         let shards = health.0.len();
         let (tell, heard) = mpsc::channel(2 * shards);
         let seats = (0..shards).map(|_| None).collect();
-        Canaries { dial, publisher, metrics, health, seats, heard, tell, probe: 0 }
+        Canaries { dial, publisher, metrics, health, seats, heard, tell, probe: 0, renew: false }
     }
 
     /// Probes once every `period`, for ever.
@@ -98,8 +101,13 @@ impl Canaries {
     /// Connects who is missing, publishes one probe and waits for it at every shard.
     async fn round(&mut self) {
         let deadline = Instant::now() + CANARY_TIMEOUT;
+        self.renew |= self.probe % CANARY_RENEWAL == CANARY_RENEWAL - 1;
         // What a timeout cuts short was not connected in time.
         let _ = timeout_at(deadline, self.fill()).await;
+        if self.renew {
+            // It did not get in: no more do clients, whoever is inside.
+            self.seats.iter_mut().find_map(Option::take).inspect(JoinHandle::abort);
+        }
         let (published, arrived) = self.probe().await;
         for (shard, at) in arrived.into_iter().enumerate() {
             let latency = at.map(|at| at - published);
@@ -146,13 +154,14 @@ impl Canaries {
         (published, arrived)
     }
 
-    /// Dials until every shard has its canary; the kernel chooses the shard.
+    /// Dials until every shard has its canary, and none is to be renewed; the kernel chooses the
+    /// shard.
     async fn fill(&mut self) {
         for seat in &mut self.seats {
             seat.take_if(|task| task.is_finished());
         }
         for _ in 0..CANARY_DIALS_PER_SHARD * self.seats.len() {
-            if self.seats.iter().all(Option::is_some) {
+            if !self.renew && self.seats.iter().all(Option::is_some) {
                 return;
             }
             match self.dial.connect().await {
@@ -166,9 +175,12 @@ impl Canaries {
     }
 
     fn seat(&mut self, shard: ShardId, socket: Socket) {
-        if let Some(seat @ None) = self.seats.get_mut(shard.index()) {
+        let renew = std::mem::take(&mut self.renew);
+        if let Some(seat) = self.seats.get_mut(shard.index())
+            && (renew || seat.is_none())
+        {
             let listening = listen(shard.index(), socket, self.tell.clone());
-            *seat = Some(tokio::spawn(listening));
+            seat.replace(tokio::spawn(listening)).inspect(JoinHandle::abort);
         }
     }
 }

@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 
 pub use keeper::{Keeper, Status};
 
-use crate::config::{Identity, Tls};
+use crate::config::{Files, Identity, Tls};
 use crate::settings::{Problem, Source, TlsVersion};
 use choice::ByName;
 use pair::Pair;
@@ -34,6 +35,14 @@ pub struct Served {
     pub not_after: i64,
     /// Whether we made it, so that clients must be told of it.
     pub automatic: bool,
+}
+
+/// A certificate with its chain and its key, which belong together.
+///
+/// # Errors
+/// When a file cannot be read or used, or the key is another certificate's.
+pub fn certified(files: &Files) -> Result<Arc<CertifiedKey>, Problem> {
+    Pair::read(files).map(|pair| pair.key)
 }
 
 /// What the listeners serve.

@@ -162,7 +162,7 @@ async fn health() -> Response {
 
 async fn ready(State(control): State<Arc<Control>>) -> Response {
     if let Some(shard) = control.health.as_ref().and_then(Health::failing) {
-        let text = format!("The canary hears nothing from shard {shard}.");
+        let text = format!("The canary of shard {shard} cannot connect, or hears nothing.");
         return ApiError::unavailable("not_ready", text).into_response();
     }
     match &*control.engine.read().await {

@@ -49,6 +49,9 @@ pub const LIVE_WATCH: Duration = Duration::from_secs(60);
 pub const CANARY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Probes in a row that must fail before a shard counts as not ready: one may be a reconnect.
 pub const CANARY_MISSES: u32 = 3;
+/// After so many probes one of the canaries connects anew: often enough that a listener which lets
+/// nobody in is noticed within seconds, seldom enough that its handshakes are no load.
+pub const CANARY_RENEWAL: u64 = 10;
 /// Connections a round may open for each shard until the kernel has chosen every shard once.
 pub const CANARY_DIALS_PER_SHARD: usize = 16;
 /// How often canaries probe unless configured.

@@ -1,8 +1,6 @@
 //! What Prometheus reads. The only file that knows its client library: everything else adds
 //! snapshots up in [`Totals`].
 
-mod buckets;
-mod families;
 mod latency;
 mod live;
 mod own;
@@ -16,16 +14,16 @@ use std::time::Duration;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::process_collector::ProcessCollector;
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{Registry, TextEncoder};
-use uringcast_engine::telemetry::{
-    ClassStats, ConnectionError, MessageError, MessageType, ServiceStats, Snapshot, Totals,
+use uringcast_engine::exposition::{
+    self, ClassSample, DURATION_BOUNDS, LATENCY_BOUNDS, Labels, ServiceSample, counter,
+    family_of_eight, fold, gauge, histogram, sizes,
 };
+use uringcast_engine::telemetry::{ClassStats, Snapshot, Totals};
 use uringcast_engine::{Engine, ServiceId};
 
 use crate::certs::Status;
-use buckets::{DURATION_BOUNDS, LATENCY_BOUNDS};
-use families::{counter, family, gauge, histogram, sizes};
 pub use latency::{Ask, Format, Span};
 pub use requests::Requests;
 use state::{Point, State};
@@ -42,7 +40,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// The media type of [`Metrics::render`].
-    pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+    pub const CONTENT_TYPE: &str = exposition::CONTENT_TYPE;
 
     /// Metrics of an engine called `engine` with these services, in their order, and as many
     /// shards as it has. With an `objective`, deliveries that take longer use up the error budget.
@@ -159,7 +157,10 @@ impl Collector for Shown {
     }
 }
 
-type Labels<'a> = &'a [(&'a str, &'a str)];
+/// A family of ours as its row describes it.
+fn family(name: &str, metrics: Vec<Metric>) -> MetricFamily {
+    exposition::family(table::row(name), metrics)
+}
 
 impl Shown {
     fn new(
@@ -182,108 +183,49 @@ impl Shown {
     }
 
     fn families(&self, state: &State) -> Vec<MetricFamily> {
-        let (mut all, totals) = (Vec::new(), &state.totals);
-        self.family_connections(totals, &mut all);
-        self.family_messages(totals, &mut all);
-        self.family_broadcasts(totals, &mut all);
+        let totals = &state.totals;
+        let mut all = family_of_eight(&self.service_samples(totals), &self.class_samples(totals));
+        all.push(self.delivery(totals));
         self.engine_own(state, &mut all);
         all
     }
 
-    fn family_connections(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
-        let mode = |named: &Named| [("tls_mode", if named.tls { "wss" } else { "ws" })];
-        all.push(family(
-            "websocket_connections_total",
-            self.each(totals, |name, stats| counter(&name.server, &mode(name), stats.connections)),
-        ));
-        all.push(family(
-            "websocket_connections_active",
-            self.each(totals, |name, stats| gauge(&name.server, &mode(name), stats.open)),
-        ));
-        let errors = |name: &Named, stats: &ServiceStats| {
-            let error = |error: &ConnectionError| {
-                let labels = [("error_type", error.label())];
-                counter(&name.server, &labels, stats.connection_errors[*error as usize])
-            };
-            ConnectionError::ALL.iter().map(error).collect::<Vec<_>>()
-        };
-        all.push(family(
-            "websocket_connection_errors_total",
-            self.each(totals, errors).into_iter().flatten().collect(),
-        ));
-    }
-
-    fn family_messages(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
-        let messages = |name: &Named, stats: &ServiceStats| {
-            let both = |kind: &MessageType| {
-                let (kind, i) = (("message_type", kind.label()), *kind as usize);
-                let one =
-                    |direction, n| counter(&name.server, &[kind, ("direction", direction)], n);
-                [one("sent", stats.sent[i]), one("received", stats.received[i])]
-            };
-            MessageType::ALL.iter().flat_map(both).collect::<Vec<_>>()
-        };
-        all.push(family(
-            "websocket_messages_total",
-            self.each(totals, messages).into_iter().flatten().collect(),
-        ));
-        let errors = |name: &Named, stats: &ServiceStats| {
-            let error = |error: &MessageError| {
-                let labels = [("error_type", error.label())];
-                counter(&name.server, &labels, stats.message_errors[*error as usize])
-            };
-            MessageError::ALL.iter().map(error).collect::<Vec<_>>()
-        };
-        all.push(family(
-            "websocket_message_errors_total",
-            self.each(totals, errors).into_iter().flatten().collect(),
-        ));
-        let handling = |name: &Named, stats: &ServiceStats| {
-            let one = |kind: &MessageType| {
-                let times = stats.handling[*kind as usize].as_ref();
-                let labels = [("message_type", kind.label())];
-                histogram(&name.server, &labels, times, &LATENCY_BOUNDS)
-            };
-            MessageType::ALL.iter().map(one).collect::<Vec<_>>()
-        };
-        all.push(family(
-            "websocket_latency_seconds",
-            self.each(totals, handling).into_iter().flatten().collect(),
-        ));
-    }
-
-    fn family_broadcasts(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
-        let classes = || {
-            let shown = |class: &&ClassStats| self.shows(class.service);
-            totals.classes.values().filter(shown).map(|class| {
-                let server = &*self.services[class.service.index()].server;
-                (server, [("channel", &*class.name)], class)
-            })
-        };
-        all.push(family(
-            "websocket_broadcast_total",
-            classes().map(|(s, l, class)| counter(s, &l, class.broadcasts)).collect(),
-        ));
-        all.push(family(
-            "websocket_broadcast_duration_seconds",
-            classes()
-                .map(|(s, l, class)| histogram(s, &l, Some(&class.broadcast), &DURATION_BOUNDS))
-                .collect(),
-        ));
-        all.push(family(
-            "uringcast_delivery_duration_seconds",
-            classes()
-                .map(|(s, l, class)| histogram(s, &l, Some(&class.delivery), &DURATION_BOUNDS))
-                .collect(),
-        ));
-    }
-
-    /// One of something for every service.
-    fn each<T>(&self, totals: &Totals, one: impl Fn(&Named, &ServiceStats) -> T) -> Vec<T> {
+    fn service_samples<'a>(&'a self, totals: &'a Totals) -> Vec<ServiceSample<'a>> {
         let both = self.services.iter().zip(&totals.services).enumerate();
         both.filter(|(place, _)| self.shows(ServiceId(*place as u8)))
-            .map(|(_, (name, stats))| one(name, stats))
+            .map(|(_, (named, stats))| ServiceSample {
+                server: &named.server,
+                tls: named.tls,
+                stats,
+                handling: std::array::from_fn(|kind| {
+                    fold(stats.handling[kind].as_ref(), &LATENCY_BOUNDS)
+                }),
+            })
             .collect()
+    }
+
+    fn class_samples<'a>(&'a self, totals: &'a Totals) -> Vec<ClassSample<'a>> {
+        let sample = |class: &'a ClassStats| ClassSample {
+            server: &self.services[class.service.index()].server,
+            channel: &class.name,
+            broadcasts: class.broadcasts,
+            duration: fold(Some(&class.broadcast), &DURATION_BOUNDS),
+        };
+        self.classes(totals).map(sample).collect()
+    }
+
+    fn delivery(&self, totals: &Totals) -> MetricFamily {
+        let one = |class: &ClassStats| {
+            let server = &self.services[class.service.index()].server;
+            let channel = [("channel", &*class.name)];
+            histogram(server, &channel, Some(&class.delivery), &DURATION_BOUNDS)
+        };
+        family("uringcast_delivery_duration_seconds", self.classes(totals).map(one).collect())
+    }
+
+    /// The classes of the services that are shown.
+    fn classes<'a>(&self, totals: &'a Totals) -> impl Iterator<Item = &'a ClassStats> {
+        totals.classes.values().filter(|class| self.shows(class.service))
     }
 
     fn shows(&self, service: ServiceId) -> bool {

@@ -34,9 +34,9 @@ pub struct Preset {
     /// Further keys of the welcome message, and the setting that each repeats.
     #[serde(default)]
     welcome: BTreeMap<String, String>,
-    /// Further environment variables, and the setting that each gives.
+    /// Further environment variables by the setting they give; the first that is set counts.
     #[serde(default)]
-    pub variables: BTreeMap<String, String>,
+    pub variables: BTreeMap<String, Vec<String>>,
     /// What clients subscribe to.
     #[serde(rename = "channel")]
     pub channels: Vec<Channel>,
@@ -61,8 +61,9 @@ pub enum Speaks {
 pub struct Channel {
     /// Such as `pool:{pool_id}`.
     pub name: String,
-    /// What a client needs to subscribe, where authentication is on.
-    pub permission: Option<String>,
+    /// Of which a client needs one to subscribe, where authentication is on.
+    #[serde(default)]
+    permissions: Vec<String>,
     /// The request that is answered with the channel's last event.
     pub request: Option<Request>,
     /// What is published on it.
@@ -162,12 +163,21 @@ impl Preset {
         layers
     }
 
-    /// `PREFIX=PERMISSION` of each channel that needs one.
-    pub fn permissions(&self) -> Vec<String> {
+    /// Of which a client needs one to subscribe to a channel: as in the original servers, what is
+    /// not said is for administrators.
+    pub fn permissions_for<'a>(&'a self, channel: &'a Channel) -> &'a [String] {
+        if channel.permissions.is_empty() { &self.admin } else { &channel.permissions }
+    }
+
+    /// `PREFIX=PERMISSION` of each channel, and of those that nobody has thought of.
+    fn permissions(&self) -> Vec<String> {
         let needs = |channel: &Channel| {
-            channel.permission.as_ref().map(|needed| format!("{}={needed}", channel.prefix()))
+            let prefix = channel.prefix().to_owned();
+            let needed = self.permissions_for(channel).to_vec();
+            needed.into_iter().map(move |needed| format!("{prefix}={needed}"))
         };
-        self.channels.iter().filter_map(needs).collect()
+        let others = self.admin.iter().map(|needed| format!("*={needed}"));
+        self.channels.iter().flat_map(needs).chain(others).collect()
     }
 
     /// The further keys of the welcome message under these settings.

@@ -1,5 +1,7 @@
 //! From a configuration to a server that serves until it is told to stop.
 
+mod kept;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -13,16 +15,15 @@ use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{CanaryKey, Engine, Protocol, Service, ServiceId, StartError};
 
-use crate::auth::Verifiers;
 use crate::canary::{Canaries, Dial, Health};
 use crate::certs::{self, Keeper};
 use crate::config::{Config, Home};
 use crate::http::{self, Control, Publishing};
-use crate::limits::JWKS_INTERVAL;
 use crate::live::{Live, Reachable};
 use crate::log;
 use crate::metrics::{Metrics, Named};
 use crate::settings::{Problem, Problems, Settings};
+use kept::Kept;
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +88,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
             metrics_ports.push((listener, scrape.services.clone()));
         }
     }
-    let mut keepers = keep_certificates(&mut config)?;
+    let keepers = keep_certificates(&mut config)?;
     if config.is_exposed_without_tls() {
         tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
     }
@@ -105,7 +106,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let proxies: Vec<_> = config.engine.services.iter().map(|s| s.proxies.clone()).collect();
     let engine = Engine::start(config.engine)?;
     let verifying = verifiers.start(&engine, config.auth_threads)?;
-    let watch = tokio::spawn(watch_keys(verifiers));
+    let watch = tokio::spawn(kept::follow(verifiers.clone()));
     let own_name = &settings.server_name.0;
     let metrics = (!metrics_ports.is_empty()).then(|| {
         Metrics::new(own_name, &services, engine.shards(), config.objective)
@@ -137,7 +138,8 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     }
     tell(&line);
 
-    let signal = until_stopped(&control, &mut keepers, &mut hangup, &mut stops).await;
+    let mut kept = Kept { keepers, verifiers };
+    let signal = until_stopped(&control, &mut kept, &mut hangup, &mut stops).await;
     canaries.inspect(|task| task.abort());
     tracing::info!("{signal}: shutting down, clients have {} s", config.drain.as_secs_f64());
     if let Some(again) = drain(&control, config.drain, &mut stops).await {
@@ -166,21 +168,11 @@ async fn drain(control: &Control, time: Duration, stops: &mut Stops) -> Option<S
     }
 }
 
-/// Follows the file of keys.
-async fn watch_keys(verifiers: Verifiers) {
-    let mut tick = interval(JWKS_INTERVAL);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        verifiers.reload();
-    }
-}
-
 /// Collects once a second, so that the shards' channels never fill, and keeps the certificates
 /// fresh, until a signal comes.
 async fn until_stopped(
     control: &Control,
-    keepers: &mut [(ServiceId, Keeper)],
+    kept: &mut Kept,
     hangup: &mut Signal,
     stops: &mut Stops,
 ) -> Stop {
@@ -189,16 +181,11 @@ async fn until_stopped(
     loop {
         tokio::select! {
             signal = stops.next() => return signal,
-            _ = hangup.recv() => {
-                if keepers.is_empty() {
-                    tracing::info!("SIGHUP: there are no certificates to reload");
-                }
-                keepers.iter_mut().for_each(|(_, keeper)| keeper.reload());
-            }
+            _ = hangup.recv() => kept.reload(),
             _ = tick.tick() => {
                 control.tick().await;
                 log::report_suppressed();
-                keepers.iter_mut().for_each(|(_, keeper)| keeper.look());
+                kept.keepers.iter_mut().for_each(|(_, keeper)| keeper.look());
             }
         }
     }

@@ -2,6 +2,7 @@
 //! the environment variables, `check-config` and docs/SETTINGS.md.
 
 pub mod access;
+mod fleet;
 mod layers;
 pub mod value;
 mod words;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 
 use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 
-use access::{Origin, Permission};
+use access::{OptionalClaim, Origin, Permission};
 pub use layers::{Layers, Problem, Problems, Source};
 use value::{Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 pub use words::{LogFormat, TlsVersion};
@@ -41,44 +42,7 @@ pub struct Setting {
     pub secret: bool,
 }
 
-/// The settings that a service of a fleet may have for itself. The others are the process's.
-const OF_A_SERVICE: &[&str] = &[
-    "preset",
-    "host",
-    "port",
-    "max_connections",
-    "anonymous_publish",
-    "server_name",
-    "welcome_message",
-    "max_message_size",
-    "message_rate",
-    "correlation",
-    "tls_env_prefix",
-    "tls_enabled",
-    "tls_min_version",
-    "certificate",
-    "crl_file",
-    "auto_cert",
-    "cert_dir",
-    "cert_file",
-    "key_file",
-    "ca_file",
-    "verify_client",
-    "metrics_host",
-    "metrics_port",
-    "auth_enabled",
-    "subscribe_permission",
-    "publish_permission",
-    "admin_permission",
-    "allowed_origin",
-];
-
 impl Setting {
-    /// Whether each service of a fleet may have its own.
-    pub fn is_of_a_service(&self) -> bool {
-        OF_A_SERVICE.contains(&self.name)
-    }
-
     /// The flag without its dashes: `max-connections`.
     pub fn flag(&self) -> String {
         self.name.replace('_', "-")
@@ -216,15 +180,16 @@ settings! {
     }
     "Authentication" {
         /// Whether clients must show a token (JWT); optional: they may, for what needs a
-        /// permission.
-        auth_enabled: AuthMode = AuthMode::Off,
+        /// permission. Without it: true where a key is given (jwt_secret, jwt_public_key,
+        /// jwks_file), else false.
+        auth_enabled: Option<AuthMode> = None,
         /// Shared secret that tokens are signed with (HS256, HS384, HS512): prefer a file.
         jwt_secret: Option<Secret> = None,
         /// File that holds the shared secret and nothing else.
         jwt_secret_file: Option<PathBuf> = None,
         /// PEM file with the public key of the tokens' issuer (RS256, PS256, ES256, EdDSA).
         jwt_public_key: Option<PathBuf> = None,
-        /// JWK Set with the issuer's keys; read again when it changes.
+        /// JWK Set with the issuer's keys; read again when it changes, and on SIGHUP.
         jwks_file: Option<PathBuf> = None,
         /// Algorithms to accept, of those that the keys can have. Without it: all.
         jwt_algorithms: Option<Vec<jsonwebtoken::Algorithm>> = None,
@@ -232,6 +197,8 @@ settings! {
         jwt_issuer: Option<Text> = None,
         /// `aud` that tokens must have; without it a token with an `aud` is refused.
         jwt_audience: Option<Text> = None,
+        /// Claims of exp, iss and aud that a token may lack; those it has must still be right.
+        jwt_optional_claims: Option<Vec<OptionalClaim>> = None,
         /// Channels and the permission to subscribe to them, such as workflow:=workflow:read; the
         /// longest pattern counts, and channels without one are open to all who are let in.
         subscribe_permission: Option<Vec<Permission>> = None,

@@ -53,6 +53,12 @@ pub struct Options {
     /// The server's private key on this machine, to check who may read it
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+    /// A client's certificate and its chain, where the server demands one (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "client_key_file")]
+    pub client_cert_file: Option<PathBuf>,
+    /// The private key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "client_cert_file")]
+    pub client_key_file: Option<PathBuf>,
     /// A client's token (JWT); "@FILE" reads it from a file
     #[arg(long, value_name = "TOKEN")]
     pub token: Option<Token>,
@@ -78,7 +84,7 @@ pub struct Options {
 /// The checks there are, in order.
 pub const CHECKS: &[Kind] = &[
     kind("connect", true, "Clients' port takes a TCP connection."),
-    kind("tls", true, "With --tls: a handshake with TLS 1.2 or 1.3."),
+    kind("tls", true, "With --tls: a handshake with TLS 1.2 or 1.3, as who the server lets in."),
     kind("certificate", true, "Trusted, for this host's name, and for 30 days more."),
     kind("health", true, "GET /health on the clients' port."),
     kind("ready", true, "GET /ready on the clients' port and on the control port."),

@@ -3,8 +3,9 @@
 mod support;
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use support::ws::Client;
-use support::{Server, http};
+use support::{Server, http, until};
 
 fn probed_on_all_shards(server: &Server) {
     for shard in 0..2 {
@@ -53,4 +54,41 @@ fn canaries_speak_tls_where_clients_do() {
     let server = Server::start("--shards 2 --auto-cert --canary-interval 100ms");
     probed_on_all_shards(&server);
     assert_eq!(http::get(server.control, "/ready").status, 200);
+}
+
+/// Further listeners at the clients' port that accept nobody. The kernel takes them for the
+/// server's own and gives each its part of the newcomers.
+fn deaf_listeners(server: &Server, count: usize) -> Vec<Socket> {
+    let listen = |_| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_reuse_port(true).expect("a shared port");
+        socket.set_reuse_address(true).expect("as the server has it");
+        socket.bind(&server.clients[0].into()).expect("the same port");
+        socket.listen(16).expect("it listens");
+        socket
+    };
+    (0..count).map(listen).collect()
+}
+
+#[test]
+fn readiness_ends_while_nobody_gets_in_and_comes_back() {
+    let server = Server::start("--shards 2 --canary-interval 100ms");
+    let mut client = Client::connect(&server);
+    probed_on_all_shards(&server);
+    let ready = || http::get(server.control, "/ready");
+    assert_eq!(ready().status, 200);
+    // So many that no canary finds a shard by chance.
+    let deaf = deaf_listeners(&server, 500);
+    let answer = until("the server not to be ready", || Some(ready()).filter(|a| a.status != 200));
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    let body: Value = serde_json::from_str(&answer.body).expect("JSON");
+    assert_eq!(body["error"]["code"], "not_ready", "{body}");
+    let why = body["error"]["message"].as_str().expect("a reason");
+    assert!(why.starts_with("The canary of shard "), "{why}");
+    server.wait_metric("canary_failures_total", "", 3.0);
+    assert!(server.log().contains("probes do not arrive: not ready"), "{}", server.log());
+    client.assert_alive();
+    drop(deaf);
+    until("the server to be ready again", || (ready().status == 200).then_some(()));
+    probed_on_all_shards(&server);
 }

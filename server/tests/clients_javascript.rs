@@ -2,7 +2,8 @@
 
 mod support;
 
-use support::{Server, tools::run_client};
+use support::Server;
+use support::tools::{run_client, run_client_with};
 
 #[test]
 fn node_ws_works_over_ws() {
@@ -33,4 +34,14 @@ fn a_page_in_chromium_works_over_ws() {
 fn a_page_in_chromium_works_over_wss() {
     let server = Server::start("--auto-cert");
     run_client("a_page_in_chromium_works_over_wss", "chromium_client.mjs", &server);
+}
+
+#[test]
+fn a_page_in_chromium_works_over_each_version_of_tls() {
+    let (test, script) =
+        ("a_page_in_chromium_works_over_each_version_of_tls", "chromium_client.mjs");
+    let only_13 = Server::start("--auto-cert --tls-min-version 1.3");
+    run_client(test, script, &only_13);
+    let server = Server::start("--auto-cert");
+    run_client_with(test, script, &server, &[("TLS_MAX", "tls1.2")]);
 }

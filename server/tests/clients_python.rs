@@ -29,20 +29,6 @@ fn every_request_is_answered_over_wss() {
 }
 
 #[test]
-fn a_client_of_mahavishnu_finds_what_its_documentation_says() {
-    let server = Server::start("--preset=mahavishnu");
-    let test = "a_client_of_mahavishnu_finds_what_its_documentation_says";
-    run_client(test, "preset_client.py", &server);
-}
-
-#[test]
-fn a_client_of_crackerjack_finds_what_its_documentation_says() {
-    let server = Server::start("--preset=crackerjack");
-    let test = "a_client_of_crackerjack_finds_what_its_documentation_says";
-    run_client(test, "preset_client.py", &server);
-}
-
-#[test]
 fn tokens_made_by_pyjwt_open_what_they_should() {
     let flags = "--auth-enabled true --jwt-secret an-old-oak-in-the-meadow-of-1849 \
                   --subscribe-permission workflow:=workflow:read,pool:=pool:read";

@@ -1,4 +1,4 @@
-//! TLS clients that others wrote: openssl, curl, Python, Node; and sslscan's verdict.
+//! TLS clients that others wrote: openssl, curl, Python, Node, rustls; and sslscan's verdict.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -7,10 +7,12 @@ mod support;
 use std::process::Command;
 
 use common::file;
-use common::pki::{Authority, Issued};
+use common::pki::{self, Authority, Issued};
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256};
-use support::Server;
-use support::tools::{program, run, run_client};
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::version;
+use support::tools::{program, run, run_client, run_client_with};
+use support::{Server, tls, ws, wss};
 
 const TLS13: [&str; 3] =
     ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"];
@@ -111,27 +113,39 @@ fn openssl_takes_its_session_up_again() {
     site.server.wait_metric("uringcast_tls_handshakes_full_total", "", 2.0);
 }
 
-#[test]
-fn client_certificates_are_judged_for_openssl_and_curl() {
-    let name = "client_certificates_are_judged_for_openssl_and_curl";
-    let (Some(_), Some(_)) = (program(name, "openssl"), program(name, "curl")) else { return };
+/// A client, its certificate, and words of which one says why it is refused; none if it is let in.
+type Judged = (&'static str, Option<Issued>, &'static str);
+
+/// A server that demands certificates, and those who come. Their files are NAME.pem and NAME.key.
+fn demanding() -> (Site, [Judged; 5]) {
     let site = Site::start(|dir, ca| {
         file(dir, "crl.pem", &ca.revoke(&[2]));
         let dir = dir.display();
         format!("--ca-file={dir}/ca.pem --verify-client --crl-file={dir}/crl.pem")
     });
     let stranger = Authority::new("CA").client(1, false);
-    let judged: [(&str, Option<Issued>, &str); 5] = [
+    let judged: [Judged; 5] = [
         ("good", Some(site.ca.client(1, false)), ""),
         ("missing", None, "certificate required"),
         ("revoked", Some(site.ca.client(2, false)), "certificate revoked"),
         ("expired", Some(site.ca.client(3, true)), "certificate expired"),
         ("stranger", Some(stranger), "decrypt error|unknown ca|bad certificate"),
     ];
+    for (who, identity, _) in &judged {
+        identity.as_ref().map(|identity| identity.write(site.dir.path(), who));
+    }
+    (site, judged)
+}
+
+#[test]
+fn client_certificates_are_judged_for_openssl_and_curl() {
+    let name = "client_certificates_are_judged_for_openssl_and_curl";
+    let (Some(_), Some(_)) = (program(name, "openssl"), program(name, "curl")) else { return };
+    let (site, judged) = demanding();
     for (who, identity, why) in judged {
-        let flags = identity.map_or(String::new(), |identity| {
-            let pair = identity.write(site.dir.path(), who);
-            format!("-cert {} -key {}", pair.cert.display(), pair.key.display())
+        let flags = identity.map_or(String::new(), |_| {
+            let file = |end: &str| site.path(&format!("{who}.{end}"));
+            format!("-cert {} -key {}", file("pem"), file("key"))
         });
         let by_openssl = site.s_client(&flags);
         let by_curl = site.curl(&flags.replace('-', "--").replace("----", "--"));
@@ -139,6 +153,46 @@ fn client_certificates_are_judged_for_openssl_and_curl() {
             assert_eq!(said.contains(ANSWER), why.is_empty(), "{who}: {said}");
             assert!(why.split('|').any(|word| said.contains(word)), "{who}: {said}");
         }
+    }
+}
+
+#[test]
+fn client_certificates_are_judged_for_python_and_node() {
+    let name = "client_certificates_are_judged_for_python_and_node";
+    let (site, _) = demanding();
+    let dir = site.dir.path().to_str().unwrap();
+    for script in ["tls_identity.py", "tls_identity.mjs"] {
+        run_client_with(name, script, &site.server, &[("IDENTITIES", dir)]);
+    }
+}
+
+#[test]
+fn client_certificates_are_judged_for_rustls() {
+    let (site, judged) = demanding();
+    for spoken in [&version::TLS12, &version::TLS13] {
+        for (who, identity, why) in &judged {
+            let config = pki::client(&site.ca.pem(), identity.as_ref(), &[spoken]);
+            let said = wss::Client::connect(&site.server, &config.into()).err();
+            assert_eq!(said.is_none(), why.is_empty(), "{spoken:?} {who}: {said:?}");
+            let said = said.map_or(String::new(), |error| error.to_string().to_lowercase());
+            let words = why.replace(' ', "");
+            let told = words.split('|').any(|word| said.contains(word));
+            assert!(told, "{spoken:?} {who}: {said}");
+        }
+    }
+}
+
+#[test]
+fn rustls_gets_every_cipher_of_both_versions() {
+    let site = Site::start(|_, _| String::new());
+    let suites = default_provider().cipher_suites;
+    assert_eq!(suites.len(), TLS13.len() + TLS12.len());
+    for suite in suites {
+        let version = if suite.tls13().is_some() { &version::TLS13 } else { &version::TLS12 };
+        let config = tls::config(&site.server, version, Some(suite));
+        let mut client = ws::Client::connect_secure(&site.server, &config);
+        assert_eq!(client.tls().negotiated_cipher_suite(), Some(suite));
+        client.assert_alive();
     }
 }
 

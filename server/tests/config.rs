@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use common::{file, read, settings};
-use uringcast_engine::ServiceId;
+use uringcast_engine::{AuthMode, ServiceId};
 use uringcast_server::check;
 use uringcast_server::config::{Clients, Config, Files, Home, Identity, Tls};
 use uringcast_server::settings::TlsVersion;
@@ -150,6 +150,12 @@ fn authentication_without_a_key_is_refused() {
         assert!(said.contains("jwt_secret_file"), "{said}");
     }
     resolve(&["--auth-enabled=false"]).unwrap();
+    let mode = |flags: &[&str]| resolve(flags).unwrap().engine.services[0].access.mode;
+    let secret = "--jwt-secret=an-old-oak-in-the-meadow-of-1849";
+    assert_eq!(mode(&[]), AuthMode::Off);
+    assert_eq!(mode(&[secret]), AuthMode::Required, "a key is given to be used");
+    assert_eq!(mode(&[secret, "--auth-enabled=optional"]), AuthMode::Optional);
+    assert_eq!(mode(&[secret, "--auth-enabled=false"]), AuthMode::Off);
     let dir = tempfile::tempdir().unwrap();
     for (flag, text, words) in [
         ("--jwt-public-key", "no key", "holds no public key in PEM form"),

@@ -228,8 +228,13 @@ fn a_key_is_good_for_its_own_channels_only() {
     let both = format!("[{},{}]", item("pool:1"), item("other"));
     let answer = ask_http(&server, "POST", "/v1/publish", "key-of-the-ci", &both);
     assert!(answer.status == 403 && answer.body.contains("other"), "{}", answer.body);
-    assert_eq!(ask_http(&server, "GET", "/v1/channels", "key-of-the-ci", "").status, 403);
-    assert_eq!(ask_http(&server, "GET", "/v1/channels", "key-of-the-ops", "").status, 200);
+    // What is about everybody's channels is for keys that are good for all.
+    for path in ["/v1/channels", "/debug/latency", "/debug/live"] {
+        for (key, status) in [("ci", 403), ("ops", 200)] {
+            let answer = ask_http(&server, "GET", path, &format!("key-of-the-{key}"), "");
+            assert_eq!(answer.status, status, "{key} {path}: {}", answer.body);
+        }
+    }
     let requests = "uringcast_api_requests_total";
     assert_eq!(server.metric(requests, r#"code="202",key="ci""#), 2.0);
     assert_eq!(server.metric(requests, r#"code="401",key="""#), 1.0);

@@ -70,13 +70,53 @@ fn a_client_that_does_not_read_its_replies_is_closed_with_1008() {
     });
     Client::connect(&server).assert_alive();
     let who = client.stream().local_addr().expect("an address").to_string();
-    let log = server.log();
-    let line = log.lines().find(|line| line.contains("closing connection over a limit"));
-    let line = line.unwrap_or_else(|| panic!("no line about it in:\n{log}"));
+    let line = over_a_limit(&server);
     for part in ["connection_id=", &who, "code=1008", "max_outbox", "limit=4096", "value="] {
         assert!(line.contains(part), "{part} in {line}");
     }
     assert_eq!(server.metric("uringcast_closes_total", "reason=\"outbox_full\""), 1.0);
+}
+
+#[test]
+fn a_slow_consumer_is_told_of_with_the_limit_that_its_log_came_to() {
+    const LARGE: &str = "--log-bytes 256MiB";
+    for (flags, setting, limit) in [
+        ("--log-bytes 128KiB".into(), "log_bytes", 128 << 10),
+        (format!("{LARGE} --log-frames 5"), "log_frames", 5),
+        (format!("{LARGE} --shard-log-bytes 1MiB"), "shard_log_bytes", 1 << 20),
+        (format!("{LARGE} --log-age 1s"), "log_age", 1),
+    ] {
+        let server = Server::start(&format!("--shards 1 {flags}"));
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a small buffer");
+        socket.connect(&server.clients[0].into()).expect("connected");
+        let mut client = Client::upgrade(socket.into());
+        assert_eq!(client.message()["event"], "session.created");
+        client.subscribe("flood");
+        let large = format!(r#"{{"x":"{}"}}"#, "x".repeat(60_000));
+        support::until("the slow consumer to be closed", || {
+            server.publish("flood", &large);
+            (server.metric(ERRORS, "slow_consumer") == 1.0).then_some(())
+        });
+        let line = over_a_limit(&server);
+        let who = client.stream().local_addr().expect("an address").to_string();
+        let named = format!("limit_name=\"{setting}\" limit={limit} ");
+        for part in ["connection_id=", &who, "code=1013 reason=\"slow consumer\"", &named] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+        let number = |name: &str| {
+            let word = line.split(' ').find_map(|word| word.strip_prefix(name));
+            word.and_then(|word| word.parse::<u64>().ok()).expect("a number")
+        };
+        assert!(number("value=") > limit && number("behind=") > 1, "{line}");
+    }
+}
+
+/// The line about the one connection that was closed for passing a limit.
+fn over_a_limit(server: &Server) -> String {
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains("closing connection over a limit"));
+    line.unwrap_or_else(|| panic!("no line about it in:\n{log}")).to_owned()
 }
 
 #[test]

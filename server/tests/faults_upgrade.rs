@@ -49,7 +49,7 @@ fn health_and_readiness_are_answered_on_the_clients_port() {
         let body: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
         assert_eq!((answer.status, &body["status"]), (200, &status.into()));
     }
-    assert_eq!(server.metric(ERRORS, ""), 0.0);
+    assert_eq!(server.settled(ERRORS, ""), 0.0);
 }
 
 #[test]

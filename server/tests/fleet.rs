@@ -4,12 +4,12 @@
 mod common;
 mod support;
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 
 use common::{file, read, refusal};
 use serde_json::{Value, json};
 use support::ws::Client;
-use support::{Server, http};
+use support::{Server, free_ports, http};
 use uringcast_server::check;
 use uringcast_server::presets;
 
@@ -19,13 +19,6 @@ fn all_seven(more: impl Fn(usize) -> String) -> String {
         format!("[[service]]\npreset = '{}'\n{}\n", preset.name, more(place))
     };
     presets::all().iter().enumerate().map(entry).collect()
-}
-
-/// Ports that are free now.
-fn free_ports(count: usize) -> Vec<u16> {
-    let listen = |_| TcpListener::bind("127.0.0.1:0").unwrap();
-    let all: Vec<TcpListener> = (0..count).map(listen).collect();
-    all.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
 fn connect(server: &Server, place: usize) -> Client {

@@ -1,5 +1,5 @@
-//! TLS in the kernel, seen by clients of a running server. scripts/ktls-vm runs this where the
-//! kernel has it; the tests that need it skip elsewhere.
+//! TLS in the kernel, seen by clients of a running server. The tests that need a kernel with TLS
+//! are ignored unless they are asked for, which scripts/test does under scripts/ktls-vm.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
@@ -18,17 +18,19 @@ use support::ws::{self, Client, FIN, TEXT};
 use support::{PROGRAM, Server, tls, tools};
 
 const KEYS: (u16, &str) = (1012, "New TLS keys are needed: reconnect");
+const KEYS_CLOSE: &str = "reason=\"keys\"";
 
 /// A server whose kernel does TLS, and a client's configuration.
-fn start(test: &str) -> Option<(Server, Arc<ClientConfig>)> {
-    let server = tls::in_kernel(test).then(|| Server::start("--auto-cert --ktls on --shards 1"))?;
+fn start() -> (Server, Arc<ClientConfig>) {
+    let server = Server::start("--auto-cert --ktls on --shards 1");
     let config = tls::config(&server, &TLS13, None);
-    Some((server, config))
+    (server, config)
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn every_version_and_suite_is_served_by_the_kernel() {
-    let Some((server, _)) = start("every suite in the kernel") else { return };
+    let (server, _) = start();
     let mut clients = Vec::new();
     for suite in default_provider().cipher_suites {
         let version = if suite.tls13().is_some() { &TLS13 } else { &TLS12 };
@@ -58,8 +60,9 @@ fn every_version_and_suite_is_served_by_the_kernel() {
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn a_record_cut_by_the_handover_is_not_lost() {
-    let Some((server, config)) = start("a record cut by the handover") else { return };
+    let (server, config) = start();
     let mut tls = tls::client(&config);
     let mut stream = TcpStream::connect(server.clients[0]).unwrap();
     while tls.is_handshaking() {
@@ -92,8 +95,9 @@ fn a_record_cut_by_the_handover_is_not_lost() {
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn a_key_update_is_followed_or_answered_by_an_orderly_close() {
-    let Some((server, config)) = start("KeyUpdate of rustls") else { return };
+    let (server, config) = start();
     let mut bystander = Client::connect_secure(&server, &config);
     let mut client = Client::connect_secure(&server, &config);
     client.tls().refresh_traffic_keys().unwrap();
@@ -106,14 +110,15 @@ fn a_key_update_is_followed_or_answered_by_an_orderly_close() {
         assert_eq!(frame.payload[..2], KEYS.0.to_be_bytes());
         assert_eq!(&frame.payload[2..], KEYS.1.as_bytes());
         assert_eq!(client.frame(), None, "close_notify");
-        server.wait_metric("uringcast_tls_key_closes_total", "", 1.0);
+        server.wait_metric("uringcast_closes_total", KEYS_CLOSE, 1.0);
     }
     bystander.assert_alive();
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn session_tickets_are_sent_before_the_keys_go() {
-    let Some((server, config)) = start("session tickets") else { return };
+    let (server, config) = start();
     Client::connect_secure(&server, &config).assert_alive();
     let mut again = Client::connect_secure(&server, &config);
     assert_eq!(again.tls().handshake_kind(), Some(HandshakeKind::Resumed));
@@ -121,8 +126,9 @@ fn session_tickets_are_sent_before_the_keys_go() {
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn broken_records_and_alerts_end_their_connection_only() {
-    let Some((server, config)) = start("broken records") else { return };
+    let (server, config) = start();
     let mut bystander = Client::connect_secure(&server, &config);
     // Not sealed with the keys; longer than allowed; a fatal alert in the clear; cut by FIN.
     let noise = [&[23, 3, 3, 0, 40][..], &[7; 40]].concat();
@@ -177,27 +183,27 @@ fn openssl(server: &Server, flags: &[&str], command: &str, until: &str) -> Strin
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn openssls_key_update_is_followed_or_answered_by_an_orderly_close() {
     let test = "KeyUpdate of openssl";
-    let Some((server, _)) = start(test) else { return };
+    let (server, _) = start();
     if tools::program(test, "openssl").is_none() {
         return;
     }
     let said = openssl(&server, &["-tls1_3"], "K\n", KEYS.1);
-    let counted = |name| server.metric(name, "");
-    support::until("the KeyUpdate to be counted", || {
-        let seen =
-            counted("uringcast_tls_key_updates_total") + counted("uringcast_tls_key_closes_total");
-        (seen == 1.0).then_some(())
+    let followed = support::until("the KeyUpdate to be counted", || {
+        let followed = server.metric("uringcast_tls_key_updates_total", "") == 1.0;
+        let closed = server.metric("uringcast_closes_total", KEYS_CLOSE) == 1.0;
+        (followed || closed).then_some(followed)
     });
-    let followed = counted("uringcast_tls_key_updates_total") == 1.0;
     assert!(followed || said.contains(KEYS.1), "{said}");
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn renegotiation_is_refused() {
     let test = "renegotiation";
-    let Some((server, _)) = start(test) else { return };
+    let (server, _) = start();
     if tools::program(test, "openssl").is_none() {
         return;
     }
@@ -206,20 +212,27 @@ fn renegotiation_is_refused() {
     server.wait_metric("websocket_connection_errors_total", "protocol", 1.0);
 }
 
+/// Whether a connection to a server with these flags is the kernel's, and the server's log.
+fn mode(flags: &str) -> (bool, String) {
+    let server = Server::start(&format!("--auto-cert --shards 1 {flags}"));
+    let _client = Client::connect_secure(&server, &tls::config(&server, &TLS13, None));
+    server.wait_metric("tls_connections", "", 1.0);
+    (server.metric("tls_connections", "kernel") == 1.0, server.log())
+}
+
 #[test]
-fn auto_takes_the_kernel_for_large_messages_and_user_space_otherwise() {
-    let has = tls::in_kernel("auto in the kernel");
-    let mode = |flags: &str| {
-        let server = Server::start(&format!("--auto-cert --shards 1 {flags}"));
-        let client = Client::connect_secure(&server, &tls::config(&server, &TLS13, None));
-        server.wait_metric("tls_connections", "", 1.0);
-        drop(client);
-        (server.metric("tls_connections", "kernel") == 1.0, server.log())
-    };
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
+fn auto_takes_the_kernel_for_large_messages() {
     assert!(!mode("").0);
     let (kernel, log) = mode("--typical-message 16KiB");
-    assert_eq!(kernel, has, "{log}");
-    assert!(has || log.contains("no kernel TLS (modprobe tls)"), "{log}");
+    assert!(kernel, "{log}");
+}
+
+#[test]
+fn auto_takes_user_space_for_small_messages_and_where_the_kernel_has_no_tls() {
+    assert!(!mode("").0);
+    let (kernel, log) = mode("--typical-message 16KiB");
+    assert!(kernel || log.contains("no kernel TLS (modprobe tls)"), "{log}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use uringcast_engine::telemetry::{
     Close, ConnectionError, Count, Gauge, Lag, MessageError, MessageType, Recorder,
 };
-use uringcast_engine::{ChannelName, ServiceId, ShardId};
+use uringcast_engine::{ChannelName, ServiceId, ShardId, WebSocketMetrics};
 use uringcast_server::metrics::{Metrics, Named};
 
 /// The only service.
@@ -220,6 +220,62 @@ fn every_value_of_a_bounded_label_is_there_from_the_start() {
     assert_eq!(build, texts(vec![env!("CARGO_PKG_VERSION")]));
 }
 
+/// What a service did, told by a program of its own.
+fn embedded() -> WebSocketMetrics {
+    let metrics = WebSocketMetrics::new("orders", true);
+    (0..5).for_each(|_| metrics.on_connect());
+    metrics.on_disconnect();
+    metrics.on_message_received(MessageType::Subscribe);
+    metrics.observe_latency(MessageType::Subscribe, Duration::from_micros(40));
+    metrics.on_message_sent(MessageType::Response);
+    metrics.on_broadcast("workflow:1", 10, Duration::from_millis(3));
+    metrics.on_broadcast("a\"b\\c:1", 2, Duration::from_secs(7));
+    metrics.on_connection_error(ConnectionError::SlowConsumer);
+    metrics.on_message_error(MessageError::DecodeError);
+    metrics
+}
+
+/// The same, told by a shard.
+fn served() -> Metrics {
+    let named = [Named { server: "orders".into(), tls: true }];
+    let metrics = Metrics::new("orders", &named, 1, None);
+    let mut recorder = Recorder::new(ShardId(0), 1, true);
+    (0..5).for_each(|_| recorder.connected(ONE));
+    recorder.set_open(ONE, 4);
+    recorder.received(ONE, MessageType::Subscribe, 40_000);
+    recorder.sent(ONE, MessageType::Response);
+    for (name, n, ms) in [("workflow:1", 10, 3), ("a\"b\\c:1", 2, 7_000)] {
+        let class = recorder.class_of(&ChannelName::parse(name).unwrap());
+        recorder.broadcast_accepted(class);
+        recorder.delivered(class, 80_000, n, 128);
+        recorder.broadcast_done(class, ms * MS);
+    }
+    recorder.connection_error(ONE, ConnectionError::SlowConsumer);
+    recorder.message_error(ONE, MessageError::DecodeError);
+    metrics.absorb(&recorder.swap(None));
+    metrics
+}
+
+#[test]
+fn an_embedder_s_series_are_a_server_s() {
+    let family = |text: String| -> Vec<String> {
+        let ours = |line: &&str| line.trim_start_matches("# HELP ").starts_with("websocket_");
+        let typed = |line: &&str| line.starts_with("# TYPE websocket_");
+        // A server's sums are as exact as its histograms' resolution.
+        let sum = |line: &str| match line.split_once("_sum{") {
+            Some((name, rest)) => format!("{name}_sum{{{}", rest.split_once(' ').unwrap().0),
+            None => line.to_owned(),
+        };
+        let mut lines: Vec<_> =
+            text.lines().filter(|line| ours(line) || typed(line)).map(sum).collect();
+        lines.sort();
+        lines
+    };
+    let (own, server) = (family(embedded().render()), family(served().render().unwrap()));
+    assert_eq!(own.iter().filter(|line| line.starts_with("# TYPE")).count(), 8);
+    assert_eq!(own, server);
+}
+
 #[test]
 fn promtool_has_nothing_to_say() {
     let promtool = Command::new("promtool")
@@ -232,7 +288,7 @@ fn promtool_has_nothing_to_say() {
         eprintln!("SKIPPED: promtool is not installed (apt-get install prometheus)");
         return;
     };
-    let text = busy().render().unwrap();
+    let text = busy().render().unwrap() + &embedded().render().replace("websocket_", "own_");
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     let output = promtool.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);

@@ -130,7 +130,7 @@ fn files_below(dir: &Path, all: &mut Vec<PathBuf>) {
 /// Everything that asks for metrics: dashboards' expressions, rules, documents.
 fn askers() -> Vec<(PathBuf, String)> {
     let root = tools::root();
-    let mut all = vec![root.join("docs/OPERATING.md")];
+    let mut all = vec![root.join("docs/OPERATING.md"), root.join("docs/PRODUCTION.md")];
     files_below(&root.join("dashboards"), &mut all);
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).expect("UTF-8");

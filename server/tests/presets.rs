@@ -11,23 +11,21 @@ use common::{file, read, refusal};
 use serde_json::{Value, json};
 use support::ws::Client;
 use support::{PROGRAM, Server, text};
-use uringcast_engine::ChannelName;
+use uringcast_engine::{AuthMode, ChannelName};
+use uringcast_server::config::{Config, Home};
 use uringcast_server::presets;
 use uringcast_server::settings::TABLE;
 
 #[test]
 fn every_preset_speaks_of_settings_and_channels_that_can_be() {
-    // Of the parts that come with authentication.
-    let later = ["auth_enabled", "jwt_secret", "allowed_origin"];
     assert_eq!(presets::all().len(), 7);
     for preset in presets::all() {
         let layers = preset.layers();
         for name in ["port", "metrics_port", "server_name", "welcome_message"] {
             assert!(layers.text(name).is_some(), "{}: {name}", preset.name);
         }
-        for name in preset.variables.values() {
-            let known = TABLE.iter().any(|setting| setting.name == name);
-            assert!(known || later.contains(&name.as_str()), "{}: {name}", preset.name);
+        for name in preset.variables.keys() {
+            assert!(TABLE.iter().any(|setting| setting.name == name), "{}: {name}", preset.name);
         }
         for channel in &preset.channels {
             ChannelName::parse(&channel.name).unwrap();
@@ -86,6 +84,58 @@ fn a_preset_s_own_variables_come_before_the_family_s() {
     assert_eq!(cert("--preset=dhruva", &[own]), None);
     let enabled = [("MAHAVISHNU_WS_TLS_ENABLED", "true")];
     assert_eq!(read(&[mahavishnu], &enabled).unwrap().1.tls_enabled, Some(true));
+}
+
+#[test]
+fn the_original_s_variables_turn_authentication_on_and_off() {
+    let mode = |preset: &str, environment: &[(&str, &str)]| {
+        let settings = read(&[&format!("--preset={preset}")], environment).unwrap().1;
+        let config = Config::resolve(&settings, Home::default()).unwrap();
+        config.engine.services[0].access.mode
+    };
+    const SECRET: &str = "an-old-oak-in-the-meadow-of-1849";
+    for preset in presets::all() {
+        let first = |setting: &str| preset.variables[setting][0].as_str();
+        let (secret, enabled) = (first("jwt_secret"), first("auth_enabled"));
+        let name = preset.environment.trim_end_matches("_WS");
+        assert_eq!(secret, format!("{name}_JWT_SECRET"));
+        assert_eq!(enabled, format!("{name}_AUTH_ENABLED"));
+        assert_eq!(mode(&preset.name, &[]), AuthMode::Off, "as the originals start by themselves");
+        assert_eq!(mode(&preset.name, &[(secret, SECRET)]), AuthMode::Required);
+        for (word, is) in [("true", AuthMode::Required), ("yes", AuthMode::Required)] {
+            assert_eq!(mode(&preset.name, &[(secret, SECRET), (enabled, word)]), is, "{word}");
+        }
+        for word in ["false", "no", "0"] {
+            assert_eq!(mode(&preset.name, &[(secret, SECRET), (enabled, word)]), AuthMode::Off);
+        }
+        let said = read(&[&format!("--preset={}", preset.name)], &[(enabled, "true")]).unwrap().1;
+        let said = Config::resolve(&said, Home::default()).unwrap_err().to_string();
+        assert!(said.contains(enabled) && said.contains("has no key"), "{said}");
+    }
+    let own = [("BODAI_SHARED_SECRET", "shared-by-all-services-of-the-family"), ("X", "")];
+    assert_eq!(mode("crackerjack", &own), AuthMode::Required);
+    assert_eq!(mode("akosha", &own), AuthMode::Off);
+    let both = [own[0], ("CRACKERJACK_JWT_SECRET", SECRET)];
+    let settings = read(&["--preset=crackerjack"], &both).unwrap().1;
+    assert_eq!(settings.source("jwt_secret").to_string(), "CRACKERJACK_JWT_SECRET");
+    let origins = [("FASTBLOCKS_WS_ALLOWED_ORIGINS", "https://a.example, http://localhost:3000,")];
+    let settings = read(&["--preset=fastblocks"], &origins).unwrap().1;
+    assert_eq!(settings.allowed_origin.unwrap().len(), 2);
+}
+
+#[test]
+fn what_a_preset_does_not_name_is_for_administrators() {
+    for preset in presets::all().iter().filter(|preset| !preset.admin.is_empty()) {
+        let settings = read(&[&format!("--preset={}", preset.name)], &[]).unwrap().1;
+        let rules = settings.subscribe_permission.unwrap();
+        let all = rules.iter().filter(|rule| rule.0.channels.as_str() == "*");
+        assert_eq!(all.map(|rule| rule.0.permission.to_string()).collect::<Vec<_>>(), preset.admin);
+        for channel in &preset.channels {
+            let own = rules.iter().filter(|rule| rule.0.channels.as_str() == channel.prefix());
+            let own: Vec<String> = own.map(|rule| rule.0.permission.to_string()).collect();
+            assert_eq!(own, preset.permissions_for(channel), "{}", channel.name);
+        }
+    }
 }
 
 #[test]

@@ -92,10 +92,39 @@ fn a_header_or_a_claim_of_anybody_else_is_not_believed() {
 }
 
 #[test]
+fn the_limit_for_an_address_is_the_clients_and_not_the_proxys() {
+    const ERRORS: &str = "websocket_connection_errors_total";
+    let server = Server::start(&format!(
+        "{TRUSTING} --proxy-protocol --max-connections-per-address 2 --max-connections 10"
+    ));
+    let through_the_proxy = |client: u8| {
+        let mut stream = connect([127, 0, 0, 1], server.clients[0]);
+        write!(stream, "PROXY TCP4 203.0.113.{client} 10.0.0.1 52953 443\r\n").unwrap();
+        let mut client = Client::request(stream);
+        let head = client.head();
+        (head.split(' ').nth(1) == Some("101")).then(|| welcomed(client)).ok_or(head)
+    };
+    let mut inside: Vec<Client> = [7, 7, 8, 8, 9]
+        .map(|client| through_the_proxy(client).unwrap_or_else(|h| panic!("{h}")))
+        .into();
+    for client in [7, 8] {
+        let refused = through_the_proxy(client).err().expect("a third one");
+        assert!(refused.starts_with("HTTP/1.1 429 "), "{refused}");
+    }
+    server.wait_metric(ERRORS, "max_per_address", 2.0);
+    inside.push(through_the_proxy(9).unwrap_or_else(|head| panic!("{head}")));
+    inside.iter_mut().for_each(Client::assert_alive);
+    // Who leaves makes room for his own address.
+    drop(inside.remove(0));
+    until("a place for the first client", || through_the_proxy(7).ok());
+    assert!(through_the_proxy(8).is_err());
+}
+
+#[test]
 fn canaries_get_in_where_proxies_are_expected() {
     let server = Server::start(&format!("{TRUSTING} --proxy-protocol --canary-interval 100ms"));
     server.wait_metric("canary_latency_seconds_count", "", 2.0);
-    assert_eq!(server.metric("websocket_connection_errors_total", ""), 0.0);
+    assert_eq!(server.settled("websocket_connection_errors_total", ""), 0.0);
 }
 
 /// A proxy with a configuration of server/packaging.
@@ -285,5 +314,5 @@ fn haproxy_in_front_ends_tls_or_passes_it_through_names_the_client_and_reloads()
     live.assert_alive();
     let again = proxy.client(6, 2, Some(&trust)).unwrap();
     assert_seen_as(&secure, again, "127.0.0.6");
-    assert_eq!(secure.metric("websocket_connection_errors_total", "\"proxy_header\""), 0.0);
+    assert_eq!(secure.settled("websocket_connection_errors_total", "\"proxy_header\""), 0.0);
 }

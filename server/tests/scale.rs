@@ -102,7 +102,7 @@ fn ten_thousand_subscribers_get_every_message_in_order_for_few_system_calls() {
     // By the records at most 136 (benches/tests/allocations.rs); here with all that a handshake
     // leaves behind and whatever else grew meanwhile.
     assert!(each <= 512, "{each} bytes of user space a connection");
-    let enters = server.metric("uringcast_ring_enters_total", "");
+    let enters = server.settled("uringcast_ring_enters_total", "");
 
     // One at a time, so that no two are joined in one sweep: the dearest case.
     for seq in 1..=BROADCASTS {
@@ -111,8 +111,7 @@ fn ten_thousand_subscribers_get_every_message_in_order_for_few_system_calls() {
     }
 
     let deliveries = SUBSCRIBERS as f64 * BROADCASTS as f64;
-    server.wait_metric("uringcast_deliveries_total", "", deliveries);
-    assert_eq!(server.metric("uringcast_deliveries_total", ""), deliveries);
+    assert_eq!(server.settled("uringcast_deliveries_total", ""), deliveries);
     assert_eq!(server.metric("uringcast_send_completions_total", ""), 0.0, "healthy sends");
     let enters = (server.metric("uringcast_ring_enters_total", "") - enters) / BROADCASTS as f64;
     println!("{enters} io_uring_enter calls a broadcast");
@@ -194,7 +193,7 @@ fn a_stalled_subscriber_holds_up_nobody_and_is_closed_when_the_log_has_passed_it
     println!("it got {} of {all} messages", next - 1);
     assert!(next < all, "it missed {} of {all}", all - next);
     assert_eq!(
-        server.metric("websocket_connection_errors_total", ""),
+        server.settled("websocket_connection_errors_total", ""),
         1.0,
         "nobody else is closed"
     );

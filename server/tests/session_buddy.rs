@@ -5,6 +5,7 @@ mod support;
 
 use std::net::TcpStream;
 
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use serde_json::{Value, json};
 use support::ws::Client;
 use support::{Server, http};
@@ -84,6 +85,29 @@ fn one_skill_can_be_asked_for_and_given_up() {
         client.say(&json!({"type": "unsubscribe"}));
         update(client, &all);
     }
+}
+
+#[test]
+fn a_client_of_session_buddy_without_a_good_token_is_closed_with_4001() {
+    let secret = "an-old-oak-in-the-meadow-of-1849";
+    let environment = [("SESSION_BUDDY_JWT_SECRET", secret)];
+    let server = Server::start_in("--preset=session-buddy", &environment);
+    let hasty = json!({"type": "ping"});
+    for first in [hasty, json!({}), json!({"token": 7}), json!({"token": "no.token.this"})] {
+        let mut client = Client::upgrade(TcpStream::connect(server.clients[0]).unwrap());
+        client.say(&first);
+        assert_eq!(client.closed(), (4001, "Authentication failed".into()), "{first}");
+    }
+    server.wait_metric("websocket_connection_errors_total", "auth_", 4.0);
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    let claims = json!({"user_id": "u1", "exp": get_current_timestamp() + 60});
+    let token = encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+    let mut client = Client::upgrade(TcpStream::connect(server.clients[0]).unwrap());
+    client.say(&json!({"token": token}));
+    let hello = client.message();
+    assert_eq!((&hello["type"], &hello["authenticated"]), (&json!("connected"), &json!(true)));
+    update(&mut client, &json!({"top_skills": [], "anomalies": []}));
+    assert!(!server.log().contains(&token));
 }
 
 #[test]

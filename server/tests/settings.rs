@@ -46,6 +46,7 @@ fn every_setting_can_be_given_in_all_three_places() {
             ("id|echo", _) => ("'echo'", "echo"),
             ("text|json", _) => ("'json'", "json"),
             ("error|warn|info|debug|trace", _) => ("'debug'", "debug"),
+            ("exp|iss|aud", _) => ("['exp', 'aud']", "exp,aud"),
             ("true|false|optional", _) => ("'optional'", "optional"),
             ("PATTERN=PERMISSION", _) => ("'a:=b'", "a:=b"),
             ("ORIGIN", _) => ("'https://a.example'", "https://a.example"),

@@ -2,28 +2,23 @@
 //!
 //! A WebSocket upgrade, then every message of a publisher (path `/pub`) goes as one frame to every
 //! other connection. No protocol, no bookkeeping, nothing is ever read from a subscriber. Several
-//! publishes that wait together leave as one send per subscriber. Two ways to send: `ring`, one
-//! io_uring with registered files, and `loop`, plain `send`. What the two reach, the better of
-//! both, is the bar of docs/BENCHMARKS.md. With a certificate the ring sends TLS 1.3 records: a bare
-//! seal of the bytes for each subscriber before each send.
+//! publishes that wait together leave as one send per subscriber. A publisher on `/many` sends the
+//! channel, a line feed and the message to those who came by `/sub/CHANNEL,…`. Two ways to send:
+//! `ring`, one io_uring with registered files, and `loop`, plain `send`. What the two reach, the
+//! better of both, is the bar of docs/BENCHMARKS.md.
 
-use std::collections::HashSet;
-use std::io::{Error, ErrorKind, Read, Write};
+use std::collections::{HashMap, HashSet};
+use std::io::{ErrorKind, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Parser;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use socket2::SockRef;
 use tungstenite::handshake::derive_accept_key;
-use uringcast_benches::bare_ring::{BATCH, BareRing, Short};
-use uringcast_benches::bare_seal::BareSeal;
+use uringcast_benches::bare_ring::{BareRing, Short};
 use uringcast_benches::client::Frames;
 use uringcast_benches::descriptors;
 use uringcast_engine::wire::frame::{Opcode, header};
@@ -40,72 +35,35 @@ struct Args {
     /// Bytes joined into one send at most.
     #[arg(long, default_value_t = 256 << 10)]
     join: usize,
-    /// A certificate, PEM: TLS.
-    #[arg(long, requires = "key")]
-    cert: Option<PathBuf>,
-    /// Its key, PEM.
-    #[arg(long)]
-    key: Option<PathBuf>,
 }
+
+const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 enum Sender {
     /// The ring, the slots in use, and the empty ones.
     Ring(Box<BareRing>, Vec<u32>, Vec<u32>),
     Loop(Vec<TcpStream>),
-    /// The ring, the slots with their keys, and where a batch is sealed.
-    Sealed(Box<BareRing>, Vec<(u32, BareSeal)>, Vec<u8>),
 }
 
 impl Sender {
-    fn add(&mut self, subscriber: Line) -> std::io::Result<()> {
-        match (self, subscriber) {
-            (Sender::Ring(ring, slots, empty), Line::Plain(socket)) => {
+    /// Returns the number of the subscriber.
+    fn add(&mut self, subscriber: TcpStream) -> std::io::Result<u32> {
+        Ok(match self {
+            Sender::Ring(ring, slots, empty) => {
                 let slot = empty.pop().unwrap_or(slots.len() as u32);
-                ring.place(slot, &socket)?;
+                ring.place(slot, &subscriber)?;
                 slots.push(slot);
+                slot
             }
-            (Sender::Loop(sockets), Line::Plain(socket)) => {
+            Sender::Loop(sockets) => {
                 // Who went without a sweep in between would keep a descriptor for ever.
                 if sockets.len() % 4096 == 4095 {
                     sockets.retain(is_there);
                 }
-                sockets.push(socket);
+                sockets.push(subscriber);
+                sockets.len() as u32 - 1
             }
-            (Sender::Sealed(ring, slots, _), Line::Tls(tls)) => {
-                let secrets = tls.conn.dangerous_extract_secrets().map_err(Error::other)?;
-                let slot = slots.len() as u32;
-                ring.place(slot, &tls.sock)?;
-                slots.push((slot, BareSeal::new(secrets.tx).map_err(Error::other)?));
-            }
-            _ => return Err(Error::other("a line of the other kind")),
-        }
-        Ok(())
-    }
-
-    /// Seals and sends, a batch at a time.
-    fn sweep_sealed(
-        ring: &mut BareRing,
-        slots: &mut [(u32, BareSeal)],
-        arena: &mut Vec<u8>,
-        bytes: &[u8],
-    ) -> std::io::Result<()> {
-        let length = BareSeal::length(bytes.len());
-        arena.resize(arena.len().max(BATCH * length), 0);
-        for batch in slots.chunks_mut(BATCH) {
-            for ((_, seal), record) in batch.iter_mut().zip(arena.chunks_mut(length)) {
-                seal.seal(bytes, record).map_err(Error::other)?;
-            }
-            let (mut short, mut dead) = (Vec::new(), Vec::new());
-            let sends = batch.iter().zip(arena.chunks(length)).map(|((slot, _), r)| (*slot, r));
-            ring.batch(sends, &mut short, &mut dead)?;
-            // Who has left is sent to in vain from then on.
-            for (slot, taken) in short {
-                let place = batch.iter().position(|(one, _)| *one == slot).unwrap_or_default();
-                let mut rest = vec![(slot, taken)];
-                ring.finish(&arena[place * length..][..length], &mut rest, &mut dead)?;
-            }
-        }
-        Ok(())
+        })
     }
 
     /// One send to each, then the rest to those that did not take all.
@@ -113,7 +71,8 @@ impl Sender {
         let (mut short, mut dead): (Vec<Short>, Vec<u32>) = (Vec::new(), Vec::new());
         match self {
             Sender::Ring(ring, slots, empty) => {
-                ring.sweep(bytes, slots, &mut short, &mut dead)?;
+                let sends = slots.iter().map(|slot| (*slot, bytes));
+                ring.sweep(sends, &mut short, &mut dead)?;
                 ring.finish(bytes, &mut short, &mut dead)?;
                 if !dead.is_empty() {
                     let gone: HashSet<u32> = dead.drain(..).collect();
@@ -125,9 +84,8 @@ impl Sender {
                 }
             }
             Sender::Loop(sockets) => {
-                let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
                 for (index, socket) in sockets.iter().enumerate() {
-                    match SockRef::from(socket).send_with_flags(bytes, flags) {
+                    match SockRef::from(socket).send_with_flags(bytes, FLAGS) {
                         Ok(taken) if taken == bytes.len() => {}
                         Ok(taken) => short.push((index as u32, taken)),
                         Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -146,67 +104,46 @@ impl Sender {
                     sockets.swap_remove(index as usize);
                 }
             }
-            Sender::Sealed(ring, slots, arena) => Self::sweep_sealed(ring, slots, arena, bytes)?,
         }
         Ok(())
     }
 }
 
-/// A connection.
-enum Line {
-    Plain(TcpStream),
-    Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
+/// What a publisher's read holds for many channels: who gets which bytes of `out`.
+#[derive(Default)]
+struct Parcels {
+    out: Vec<u8>,
+    to: Vec<(u32, Range<usize>)>,
 }
 
-impl Line {
-    fn new(socket: TcpStream, tls: Option<&Arc<ServerConfig>>) -> std::io::Result<Line> {
-        let Some(config) = tls else { return Ok(Line::Plain(socket)) };
-        let session = ServerConnection::new(Arc::clone(config)).map_err(Error::other)?;
-        Ok(Line::Tls(Box::new(StreamOwned::new(session, socket))))
+impl Parcels {
+    fn add(&mut self, channels: &HashMap<Vec<u8>, Vec<u32>>, opcode: Opcode, payload: &[u8]) {
+        let Some(end) = payload.iter().position(|byte| *byte == b'\n') else { return };
+        let (start, message) = (self.out.len(), &payload[end + 1..]);
+        header(opcode, message.len(), &mut self.out);
+        self.out.extend_from_slice(message);
+        let whole = start..self.out.len();
+        let subscribers = channels.get(&payload[..end]).into_iter().flatten();
+        self.to.extend(subscribers.map(|subscriber| (*subscriber, whole.clone())));
     }
 
-    fn socket(&self) -> &TcpStream {
-        match self {
-            Line::Plain(socket) => socket,
-            Line::Tls(tls) => &tls.sock,
+    /// Sends everything. Nobody may be full or gone: this floor keeps no account.
+    fn send(&self, sender: &mut Sender) -> std::io::Result<()> {
+        let mut sends = self.to.iter().map(|(to, range)| (*to, &self.out[range.clone()]));
+        match sender {
+            Sender::Ring(ring, _, _) => {
+                let (mut short, mut dead) = (Vec::new(), Vec::new());
+                ring.sweep(sends, &mut short, &mut dead)?;
+                match short.is_empty() && dead.is_empty() {
+                    true => Ok(()),
+                    false => Err(std::io::Error::other("a subscriber was full or gone")),
+                }
+            }
+            Sender::Loop(sockets) => sends.try_for_each(|(to, bytes)| {
+                SockRef::from(&sockets[to as usize]).send_with_flags(bytes, FLAGS).map(drop)
+            }),
         }
     }
-}
-
-impl Read for Line {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Line::Plain(socket) => socket.read(buffer),
-            Line::Tls(tls) => tls.read(buffer),
-        }
-    }
-}
-
-impl Write for Line {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        match self {
-            Line::Plain(socket) => socket.write(bytes),
-            Line::Tls(tls) => tls.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        match self {
-            Line::Plain(socket) => socket.flush(),
-            Line::Tls(tls) => tls.flush(),
-        }
-    }
-}
-
-/// What the certificate calls for.
-fn tls(args: &Args) -> Result<Option<Arc<ServerConfig>>, Box<dyn std::error::Error>> {
-    let (Some(cert), Some(key)) = (&args.cert, &args.key) else { return Ok(None) };
-    let chain = CertificateDer::pem_file_iter(cert)?.collect::<Result<_, _>>()?;
-    let builder = ServerConfig::builder().with_no_client_auth();
-    let mut config = builder.with_single_cert(chain, PrivateKeyDer::from_pem_file(key)?)?;
-    config.enable_secret_extraction = true;
-    config.send_tls13_tickets = 0;
-    Ok(Some(Arc::new(config)))
 }
 
 /// Whether the peer has not closed.
@@ -215,8 +152,8 @@ fn is_there(socket: &TcpStream) -> bool {
     !matches!(SockRef::from(socket).recv_with_flags(&mut [MaybeUninit::uninit()], flags), Ok(0))
 }
 
-/// Reads the request and upgrades. Says whether it is a publisher.
-fn upgrade(stream: &mut Line) -> std::io::Result<bool> {
+/// Reads the request and upgrades. Returns the path.
+fn upgrade(stream: &mut TcpStream) -> std::io::Result<String> {
     let mut request = Vec::new();
     let mut buffer = [0; 2048];
     while !request.ends_with(b"\r\n\r\n") {
@@ -234,25 +171,26 @@ fn upgrade(stream: &mut Line) -> std::io::Result<bool> {
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Accept: {accept}\r\n\r\n"
     )?;
-    stream.flush()?;
-    stream.socket().set_nodelay(true)?;
-    Ok(request.starts_with("GET /pub"))
+    stream.set_nodelay(true)?;
+    Ok(request.split(' ').nth(1).unwrap_or("/").to_owned())
 }
 
 /// A publisher and what it has sent so far.
 struct Publisher {
-    stream: Line,
+    stream: TcpStream,
     frames: Frames,
+    many: bool,
 }
 
 /// Takes what a publisher has sent and sweeps it. Returns whether the publisher is still there.
 fn serve(
     publisher: &mut Publisher,
     sender: &mut Sender,
+    channels: &HashMap<Vec<u8>, Vec<u32>>,
     buffer: &mut [u8],
     join: usize,
 ) -> std::io::Result<bool> {
-    let mut out = Vec::new();
+    let (mut out, mut parcels) = (Vec::new(), Parcels::default());
     loop {
         let read = match publisher.stream.read(buffer) {
             Ok(0) => return Ok(false),
@@ -265,6 +203,9 @@ fn serve(
             if opcode != Opcode::Text && opcode != Opcode::Binary {
                 return;
             }
+            if publisher.many {
+                return parcels.add(channels, opcode, payload);
+            }
             if !out.is_empty() && out.len() + payload.len() > join {
                 failed = failed.take().or(sender.sweep(&out).err());
                 out.clear();
@@ -275,24 +216,21 @@ fn serve(
         if let Some(error) = failed {
             return Err(error);
         }
-        if read < buffer.len() && matches!(publisher.stream, Line::Plain(_)) {
+        if read < buffer.len() {
             break;
         }
     }
     if !out.is_empty() {
         sender.sweep(&out)?;
     }
+    parcels.send(sender)?;
     Ok(true)
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> std::io::Result<()> {
     let args = Args::parse();
-    let tls = tls(&args)?;
     let limit = descriptors::raise();
     let mut sender = match args.mode.as_str() {
-        _ if tls.is_some() => {
-            Sender::Sealed(Box::new(BareRing::new(limit as u32)?), Vec::new(), Vec::new())
-        }
         "ring" => Sender::Ring(Box::new(BareRing::new(limit as u32)?), Vec::new(), Vec::new()),
         _ => Sender::Loop(Vec::new()),
     };
@@ -300,30 +238,37 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     listener.set_nonblocking(true)?;
     eprintln!("floor ({}) listens on {}", args.mode, listener.local_addr()?);
     let mut publishers: Vec<Publisher> = Vec::new();
+    let mut channels: HashMap<Vec<u8>, Vec<u32>> = HashMap::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
         let mut polled = vec![PollFd::new(&listener, PollFlags::IN)];
         for publisher in &publishers {
-            polled.push(PollFd::from_borrowed_fd(publisher.stream.socket().as_fd(), PollFlags::IN));
+            polled.push(PollFd::from_borrowed_fd(publisher.stream.as_fd(), PollFlags::IN));
         }
         poll(&mut polled, None)?;
         let ready: Vec<bool> = polled.iter().map(|fd| !fd.revents().is_empty()).collect();
         let mut there = Vec::new();
         for (publisher, ready) in publishers.iter_mut().zip(&ready[1..]) {
-            there.push(!ready || serve(publisher, &mut sender, &mut buffer, args.join)?);
+            there.push(!ready || serve(publisher, &mut sender, &channels, &mut buffer, args.join)?);
         }
         let mut there = there.into_iter();
         publishers.retain(|_| there.next().unwrap_or(true));
         while ready[0]
-            && let Ok((socket, _)) = listener.accept()
+            && let Ok((mut stream, _)) = listener.accept()
         {
-            let mut stream = Line::new(socket, tls.as_ref())?;
-            match upgrade(&mut stream) {
-                Ok(true) => {
-                    stream.socket().set_nonblocking(true)?;
-                    publishers.push(Publisher { stream, frames: Frames::default() });
+            match upgrade(&mut stream).as_deref() {
+                Ok(path @ ("/pub" | "/many")) => {
+                    stream.set_nonblocking(true)?;
+                    let many = path == "/many";
+                    publishers.push(Publisher { stream, frames: Frames::default(), many });
                 }
-                Ok(false) => sender.add(stream)?,
+                Ok(path) => {
+                    let subscriber = sender.add(stream)?;
+                    for channel in path.strip_prefix("/sub/").into_iter().flat_map(|c| c.split(','))
+                    {
+                        channels.entry(channel.into()).or_default().push(subscriber);
+                    }
+                }
                 Err(error) => eprintln!("floor: refused: {error}"),
             }
         }

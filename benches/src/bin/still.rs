@@ -176,7 +176,7 @@ fn serve(
         held %= size;
         let (mut short, mut dead) = (Vec::new(), Vec::new());
         if !bytes.is_empty() {
-            ring.sweep(bytes, &slots, &mut short, &mut dead)?;
+            ring.sweep(slots.iter().map(|slot| (*slot, bytes)), &mut short, &mut dead)?;
         }
         assert!(short.is_empty() && dead.is_empty(), "a round's receivers hold all of it");
     }

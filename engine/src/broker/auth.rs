@@ -13,7 +13,7 @@ use super::effect::Effect;
 use super::hub::Hub;
 use super::permits::{Grants, Permits};
 use super::session::Message;
-use crate::config::AuthMode;
+use crate::config::{AuthMode, Protocol};
 use crate::limits::{AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN};
 use crate::limits::{VERIFICATIONS_PER_SHARD, per_lane};
 use crate::telemetry::{ConnectionError, MessageType};
@@ -119,6 +119,9 @@ impl Hub {
 
     /// The first message of a client that must show a token.
     fn first_frame(&mut self, now: Now, key: ConnectionKey, message: Message<'_>) {
+        if self.service(key).protocol == Protocol::Metrics {
+            return self.feed_first_frame(now, key, message);
+        }
         let parsed = match message {
             Ok(text) => Inbound::parse(text),
             Err(bytes) => Inbound::parse_binary(bytes),

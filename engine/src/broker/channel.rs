@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::frame::Frame;
 use super::live_set::LiveSet;
 use super::log::Log;
+use super::retention::Over;
 use crate::telemetry::ClassId;
 use crate::types::{ChannelName, Epoch, JsonObject, Seq, ShardId, Time};
 
@@ -16,6 +17,8 @@ pub(crate) struct Channel {
     pub(crate) name: ChannelName,
     pub(crate) class: ClassId,
     pub(crate) log: Log,
+    /// Why the log dropped its last frame.
+    pub(crate) over: Option<Over>,
     pub(crate) live: LiveSet,
     pub(crate) link: Link,
     /// Whether it stands in the hub's list of channels to be swept.
@@ -137,6 +140,7 @@ impl Channels {
             name: name.clone(),
             class,
             log: Log::new(epoch, Seq(0)),
+            over: None,
             live: LiveSet::new(Seq(0)),
             link,
             dirty: false,

@@ -1,5 +1,6 @@
 //! Why a connection is closed, and the states on the way out.
 
+use crate::config::Protocol;
 use crate::telemetry::{Close, ConnectionError};
 
 /// Every reason to close: gives the close code, the text, the counter and the log line.
@@ -48,9 +49,19 @@ pub(crate) enum CloseReason {
 }
 
 impl CloseReason {
-    /// Close code and text of the close frame (RFC 6455, 7.4).
-    pub(crate) fn frame(self) -> (u16, &'static str) {
+    /// Close code and text of the close frame (RFC 6455, 7.4). session-buddy's protocol has a code
+    /// of its own for clients that are not let in.
+    pub(crate) fn frame(self, protocol: Protocol) -> (u16, &'static str) {
+        let turned_away = matches!(
+            self,
+            CloseReason::AuthMissing
+                | CloseReason::AuthFailed
+                | CloseReason::AuthRequired
+                | CloseReason::AuthTimeout
+                | CloseReason::AuthError
+        );
         match self {
+            _ if turned_away && protocol == Protocol::Metrics => (4001, "Authentication failed"),
             CloseReason::Peer(code) => (code, ""),
             CloseReason::Shutdown => (1001, "Server is shutting down"),
             CloseReason::MaxConnections => (1013, "Server at maximum capacity"),

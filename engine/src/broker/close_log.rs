@@ -3,6 +3,8 @@
 use super::close::CloseReason;
 use super::connection::connection_id;
 use super::hub::Hub;
+use super::laggard::{Cursor, Laggard};
+use super::retention::Over;
 use crate::limits::{AUTH_BACKLOG, AUTH_TIMEOUT, LAGGARD_BYTES_PER_SHARD, VERIFICATIONS_PER_SHARD};
 use crate::types::ConnectionKey;
 
@@ -20,14 +22,16 @@ impl Hub {
     pub(super) fn log_close(&self, key: ConnectionKey, reason: CloseReason) {
         let connection = &self.connections[key.index];
         let id = connection_id(self.shard, key, connection.nonce);
-        let (peer, (code, text)) = (connection.peer(), reason.frame());
+        let (peer, (code, text)) = (connection.peer(), reason.frame(self.service(key).protocol));
         let Some(passed) = self.passed(key, reason) else {
             tracing::info!(connection_id = %id, %peer, code, reason = text, "closing connection");
             return;
         };
         let Passed { name, limit, value } = passed;
+        let behind = connection.laggard.as_ref().map(|laggard| self.behind(laggard));
         tracing::info!(
             connection_id = %id, %peer, code, reason = text, limit_name = name, limit, value,
+            behind,
             "closing connection over a limit"
         );
     }
@@ -37,10 +41,7 @@ impl Hub {
         let (config, laggard) = (&self.config, &connection.laggard);
         let service = &config[connection.service];
         let (name, limit, value) = match reason {
-            CloseReason::SlowConsumer => {
-                let behind = self.behind(key);
-                ("log_frames", config.retention.frames as u64, Some(behind))
-            }
+            CloseReason::SlowConsumer => return self.overtaken(laggard.as_deref()?),
             CloseReason::OutboxFull => {
                 let owed = laggard.as_ref().map(|laggard| laggard.outbox.len() as u64);
                 ("max_outbox", config.max_outbox as u64, owed)
@@ -78,13 +79,27 @@ impl Hub {
         Some(Passed { name, limit, value })
     }
 
+    /// Why the log dropped what a laggard had not read: its limit, and what the log had come to.
+    fn overtaken(&self, laggard: &Laggard) -> Option<Passed> {
+        let kept = &self.config.retention;
+        let channels = laggard.cursors.iter().map(|at| (at.next, &self.channels[at.channel]));
+        let mut left = channels.filter(|(next, channel)| *next < channel.log.first());
+        let (name, limit, value) = left.find_map(|(_, channel)| match channel.over? {
+            Over::Frames(frames) => Some(("log_frames", kept.frames as u64, frames as u64)),
+            Over::Bytes(bytes) => Some(("log_bytes", kept.bytes as u64, bytes as u64)),
+            Over::Age(seconds) => Some(("log_age", kept.age.as_secs(), seconds)),
+            Over::ShardBytes(bytes) => {
+                Some(("shard_log_bytes", kept.shard_bytes as u64, bytes as u64))
+            }
+        })?;
+        Some(Passed { name, limit, value: Some(value) })
+    }
+
     /// Messages between a laggard's rearmost cursor and its channel's head.
-    fn behind(&self, key: ConnectionKey) -> u64 {
-        let laggard = self.connections[key.index].laggard.as_ref();
-        let cursors = laggard.map_or(&[][..], |laggard| &laggard.cursors);
-        let behind = |cursor: &super::laggard::Cursor| {
+    fn behind(&self, laggard: &Laggard) -> u64 {
+        let behind = |cursor: &Cursor| {
             (self.channels[cursor.channel].log.head().0 + 1).saturating_sub(cursor.next.0)
         };
-        cursors.iter().map(behind).max().unwrap_or(0)
+        laggard.cursors.iter().map(behind).max().unwrap_or(0)
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::channel::Link;
+use super::close::CloseReason;
 use super::frame::Frame;
 use super::hub::Hub;
 use super::operation::{Action, Order};
@@ -26,6 +27,11 @@ fn channel_of(service: ServiceId) -> ChannelName {
     ChannelName::parse(CHANNEL).expect("a good name").at(service)
 }
 
+fn read(message: Message<'_>) -> Option<FeedRequest> {
+    let text = message.or_else(std::str::from_utf8).ok()?;
+    FeedRequest::parse(text).ok()
+}
+
 impl Hub {
     /// Whether a channel's publications are not sent as they come, but once a second.
     pub(super) fn is_feed(&self, channel: &ChannelName) -> bool {
@@ -33,11 +39,11 @@ impl Hub {
     }
 
     /// Greets a client and subscribes it.
-    pub(super) fn feed_welcome(&mut self, now: Now, key: ConnectionKey) {
+    pub(super) fn feed_welcome(&mut self, now: Now, key: ConnectionKey, authenticated: bool) {
         let config = self.config.clone();
         let message = &config[self.connections[key.index].service].welcome;
         let mut out = Vec::new();
-        self.encoder.feed_connected(now.unix_us, message, false, &mut out);
+        self.encoder.feed_connected(now.unix_us, message, authenticated, &mut out);
         self.answer(key, MessageType::Event, out);
         self.feed_order(now, key, Action::Subscribe { since: None });
     }
@@ -50,18 +56,28 @@ impl Hub {
         }
     }
 
-    /// A message of a client. Where a token is demanded, the first one must be `{"token": …}`, or
-    /// the connection is closed with 4001: authentication goes here.
+    /// What must show a token before anything else: `{"token": …}`.
+    pub(super) fn feed_first_frame(&mut self, now: Now, key: ConnectionKey, message: Message<'_>) {
+        let request = read(message);
+        let kind = request.as_ref().map_or(MessageType::Invalid, |_| MessageType::Request);
+        self.handled.push((self.connections[key.index].service, kind));
+        match request {
+            Some(FeedRequest::Token(token)) => self.show_token(now, key, None, token),
+            Some(_) => self.close(now.mono, key, CloseReason::AuthRequired),
+            None => self.close(now.mono, key, CloseReason::AuthError),
+        }
+    }
+
+    /// A message of a client.
     pub(super) fn feed_message(&mut self, now: Now, key: ConnectionKey, message: Message<'_>) {
         let service = self.connections[key.index].service;
-        let text = message.or_else(|bytes| std::str::from_utf8(bytes).map_err(|_| bytes));
-        let request = text.ok().and_then(|text| FeedRequest::parse(text).ok());
+        let request = read(message);
         let kind = match &request {
             None => MessageType::Invalid,
             Some(FeedRequest::Subscribe(_)) => MessageType::Subscribe,
             Some(FeedRequest::Unsubscribe) => MessageType::Unsubscribe,
             Some(FeedRequest::Ping) => MessageType::Ping,
-            Some(FeedRequest::Other) => MessageType::Request,
+            Some(FeedRequest::Token(_) | FeedRequest::Other) => MessageType::Request,
         };
         self.handled.push((service, kind));
         let rate = self.config[service].message_rate;
@@ -82,6 +98,8 @@ impl Hub {
                 self.choose_skill(now, key, skill);
             }
             Some(FeedRequest::Unsubscribe) => self.choose_skill(now, key, None),
+            // Renews a session; who is asked for none may well have one.
+            Some(FeedRequest::Token(token)) => self.show_token(now, key, None, token),
             Some(FeedRequest::Other) => {
                 self.recorder.message_error(service, MessageError::UnknownRequest);
             }

@@ -177,7 +177,6 @@ impl Hub {
     pub fn handle_worn_keys(&mut self, now: Now, index: u32) {
         let key = self.connections.key(index);
         if self.connections.get(key).is_some_and(|c| c.phase == Phase::Open) {
-            self.recorder.count(Count::TlsKeyCloses, 1);
             tracing::info!(peer = %self.connections[index].peer(), "TLS keys are used up");
         }
         self.close(now.mono, key, CloseReason::Keys);
@@ -186,7 +185,6 @@ impl Hub {
     /// The peer has new TLS keys, and nothing more of it can be read. A receive is no longer armed.
     pub fn handle_lost_keys(&mut self, now: Now, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        self.recorder.count(Count::TlsKeyCloses, 1);
         // Its close frame could not be read: there is none to wait for.
         connection.flags.close_seen = true;
         match connection.phase {
@@ -223,7 +221,7 @@ impl Hub {
         }
         self.leave_all(now, key);
         self.forget_identity(key.index);
-        let (code, text) = reason.frame();
+        let (code, text) = reason.frame(self.service(key).protocol);
         let mut close = Vec::new();
         frame::close(code, text, &mut close);
         self.reply(key, close, true);

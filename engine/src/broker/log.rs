@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::frame::Frame;
-use crate::types::{Epoch, Seq, Time};
+use crate::types::{Epoch, Seq};
 
 /// Frames whose spans follow each other without a hole, oldest first.
 #[derive(Debug)]
@@ -115,11 +115,6 @@ impl Log {
         let below = self.entries.get(start).map_or(self.appended, Entry::start);
         (self.appended - below) as usize
     }
-
-    /// Whether the oldest frame is older than `age_limit` allows.
-    pub(crate) fn oldest_before(&self, time: Time) -> bool {
-        self.entries.front().is_some_and(|entry| entry.frame.accepted_at < time)
-    }
 }
 
 impl Entry {
@@ -133,6 +128,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::types::Time;
 
     fn frame(seq: u64, len: usize) -> Arc<Frame> {
         let bytes = vec![seq as u8; len].into_boxed_slice();

@@ -7,9 +7,21 @@ use std::sync::Arc;
 use super::channel::{Channels, Link};
 use super::frame::Frame;
 use super::hub::Hub;
+use super::log::Log;
 use super::transmit::shard_done;
 use crate::telemetry::Count;
 use crate::types::{Seq, Time};
+
+/// What a log had grown to when it dropped a frame, by the limit it was over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    Frames(usize),
+    Bytes(usize),
+    /// Seconds, begun ones included.
+    Age(u64),
+    /// Bytes of all logs of the shard.
+    ShardBytes(usize),
+}
 
 /// Sums over all logs of the shard.
 #[derive(Debug, Default)]
@@ -47,19 +59,27 @@ impl Hub {
     /// Drops what a channel's own limits do not cover, but nothing that a reader who keeps up
     /// still needs.
     pub(super) fn trim(&mut self, index: u32) {
-        let limits = self.config.retention;
-        let oldest_kept = Time(self.clock.now.0.saturating_sub(limits.age.as_nanos() as u64));
         loop {
             let channel = &self.channels[index];
-            let log = &channel.log;
-            let over = log.len() > limits.frames
-                || (log.bytes() > limits.bytes && log.len() > 1)
-                || log.oldest_before(oldest_kept);
-            let spare = log.oldest().is_some_and(|frame| frame.seq < channel.needed_from());
-            if !(over && spare) {
+            let spare = channel.log.oldest().filter(|frame| frame.seq < channel.needed_from());
+            let Some(over) = spare.and_then(|oldest| self.over(&channel.log, oldest)) else {
                 return;
-            }
+            };
+            self.channels[index].over = Some(over);
             self.evict(index);
+        }
+    }
+
+    /// Which of a channel's own limits its log is over.
+    fn over(&self, log: &Log, oldest: &Frame) -> Option<Over> {
+        let limits = self.config.retention;
+        let age = self.clock.now.since(oldest.accepted_at);
+        if log.len() > limits.frames {
+            Some(Over::Frames(log.len()))
+        } else if log.bytes() > limits.bytes && log.len() > 1 {
+            Some(Over::Bytes(log.bytes()))
+        } else {
+            (age > limits.age).then(|| Over::Age(age.as_millis().div_ceil(1_000) as u64))
         }
     }
 
@@ -72,6 +92,7 @@ impl Hub {
             if oldest.accepted_at > time {
                 self.retained.oldest.push(Reverse((oldest.accepted_at, index)));
             } else if oldest.seq <= channel.live.delivered() {
+                self.channels[index].over = Some(Over::ShardBytes(self.retained.bytes));
                 self.evict(index);
                 self.renew(index);
             } else {

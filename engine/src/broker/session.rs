@@ -32,7 +32,7 @@ impl Hub {
         let service = &config[self.connections[key.index].service];
         match service.protocol {
             Protocol::Envelope => {}
-            Protocol::Metrics => return self.feed_welcome(now, key),
+            Protocol::Metrics => return self.feed_welcome(now, key, authenticated),
             Protocol::Echo => return,
         }
         let connection = &self.connections[key.index];
@@ -71,13 +71,15 @@ impl Hub {
             return;
         }
         let service = self.connections[key.index].service;
-        match self.config[service].protocol {
-            Protocol::Envelope => {}
-            Protocol::Metrics => return self.feed_message(now, key, message),
-            Protocol::Echo => return self.echo(key, message),
+        let protocol = self.config[service].protocol;
+        if protocol == Protocol::Echo {
+            return self.echo(key, message);
         }
         if !self.let_in(now, key, message) {
             return;
+        }
+        if protocol == Protocol::Metrics {
+            return self.feed_message(now, key, message);
         }
         let parsed = match message {
             Ok(text) => Inbound::parse(text),
@@ -312,6 +314,9 @@ impl Hub {
         if let Some(error) = code.counted_as() {
             self.recorder.message_error(self.connections[key.index].service, error);
         }
+        if self.service(key).protocol != Protocol::Envelope {
+            return;
+        }
         let stamp = self.stamp(now);
         let mut out = Vec::new();
         self.encoder.refusal(stamp, correlation, code, text, &mut out);
@@ -326,6 +331,9 @@ impl Hub {
         correlation: Option<&str>,
         user: &str,
     ) {
+        if self.service(key).protocol != Protocol::Envelope {
+            return;
+        }
         let stamp = self.stamp(now);
         let mut out = Vec::new();
         self.encoder.authenticated(stamp, correlation, user, &mut out);

@@ -1,5 +1,5 @@
 //! The only atomics of the engine: lanes and mailboxes between threads, the bell that wakes a
-//! parked shard, and the counters that more than one shard touches.
+//! parked shard, and the counters that more than one thread touches.
 
 mod atomics;
 mod bell;
@@ -10,6 +10,7 @@ mod mailbox;
 mod parking;
 mod room;
 mod shared;
+mod tally;
 
 pub use bell::Bell;
 pub use countdown::Countdown;
@@ -17,6 +18,7 @@ pub use lane::Lane;
 pub use lodgings::{Lodging, Lodgings};
 pub use mailbox::{Mailbox, MailboxReceiver, Permit, mailbox};
 pub use shared::{Heartbeat, Quota, Stage};
+pub use tally::Tally;
 
 /// Ends the process for a fault of our own, rather than strand a shard (invariant 9).
 pub(crate) fn abort(what: &str) -> ! {

@@ -170,8 +170,6 @@ labels! {
         TlsFallbacks = "tls_fallbacks",
         /// KeyUpdates of kernel-TLS peers that were followed.
         TlsKeyUpdates = "tls_key_updates",
-        /// Connections closed because their keys were used up or could not be replaced.
-        TlsKeyCloses = "tls_key_closes",
     }
 }
 

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::Secret;
 use super::encoder::Encoder;
 use super::envelope::DecodeError;
 
@@ -17,6 +18,8 @@ pub enum FeedRequest {
     Subscribe(Option<String>),
     /// Updates about all again.
     Unsubscribe,
+    /// Shows a token; `None` if that is empty or not a string.
+    Token(Option<Secret>),
     /// Looks whether we live.
     Ping,
     /// Nothing that anybody answers.
@@ -27,16 +30,25 @@ impl FeedRequest {
     /// Reads a message.
     ///
     /// # Errors
-    /// [`DecodeError`] when it is not a JSON object with a `type`.
+    /// [`DecodeError`] when it is not a JSON object with a `type` or a `token`.
     pub fn parse(text: &str) -> Result<FeedRequest, DecodeError> {
         #[derive(Deserialize)]
         struct Message {
             #[serde(rename = "type")]
-            kind: String,
+            kind: Option<String>,
             skill: Option<Value>,
+            token: Option<Value>,
         }
         let message: Message = serde_json::from_str(text).map_err(|_| DecodeError::NotObject)?;
-        Ok(match (message.kind.as_str(), message.skill) {
+        let kind = match (message.kind, message.token) {
+            (Some(kind), _) => kind,
+            (None, Some(Value::String(token))) if !token.is_empty() => {
+                return Ok(FeedRequest::Token(Some(Secret::new(token))));
+            }
+            (None, Some(_)) => return Ok(FeedRequest::Token(None)),
+            (None, None) => return Err(DecodeError::NotObject),
+        };
+        Ok(match (kind.as_str(), message.skill) {
             ("subscribe", Some(Value::String(skill))) => FeedRequest::Subscribe(Some(skill)),
             ("subscribe", None) => FeedRequest::Subscribe(None),
             ("unsubscribe", _) => FeedRequest::Unsubscribe,
@@ -118,6 +130,11 @@ mod tests {
         assert_eq!(read(r#"{"type":"unsubscribe"}"#), FeedRequest::Unsubscribe);
         assert_eq!(read(r#"{"type":"ping"}"#), FeedRequest::Ping);
         assert_eq!(read(r#"{"type":"subscribe","skill":7}"#), FeedRequest::Other);
+        let token = Some(Secret::new("t"));
+        assert_eq!(read(r#"{"token":"t"}"#), FeedRequest::Token(token));
+        assert_eq!(read(r#"{"token":""}"#), FeedRequest::Token(None));
+        assert_eq!(read(r#"{"token":7}"#), FeedRequest::Token(None));
+        assert_eq!(read(r#"{"type":"ping","token":"t"}"#), FeedRequest::Ping);
         assert!(FeedRequest::parse("[]").is_err() && FeedRequest::parse("{}").is_err());
     }
 

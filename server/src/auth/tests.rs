@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use uringcast_engine::{Identity, Refused};
 
 use super::*;
+use crate::settings::access::OptionalClaim;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -81,13 +82,14 @@ fn with_secret() -> Verifier {
 fn demanding(issuer: Option<&str>, audience: Option<&str>) -> Verifier {
     let mut keys = Keys::new(None);
     keys.add_secret(SECRET).unwrap();
-    Verifier::new(keys, None, issuer.map(Into::into), audience.map(Into::into)).unwrap()
+    let (issuer, audience) = (issuer.map(Into::into), audience.map(Into::into));
+    Verifier::new(keys, None, Demands { issuer, audience, ..Demands::default() }).unwrap()
 }
 
 fn with_pem(pem: &str) -> Verifier {
     let mut keys = Keys::new(None);
     keys.add_pem(pem.as_bytes()).unwrap();
-    Verifier::new(keys, None, None, None).unwrap()
+    Verifier::new(keys, None, Demands::default()).unwrap()
 }
 
 /// Base64url without padding.
@@ -182,7 +184,7 @@ fn only_the_algorithms_that_are_allowed_are_used() {
     let mut keys = Keys::new(Some(vec![Algorithm::PS256]));
     keys.add_pem(rsa.public.as_bytes()).unwrap();
     assert_eq!(keys.add_secret(SECRET), Err(KeyError::Unused));
-    let verifier = Verifier::new(keys, None, None, None).unwrap();
+    let verifier = Verifier::new(keys, None, Demands::default()).unwrap();
     for (algorithm, good) in [(Algorithm::PS256, true), (Algorithm::RS256, false)] {
         let token = sign(algorithm, None, &claims(), &rsa.key);
         assert_eq!(verifier.verify(&token).is_ok(), good, "{algorithm:?}");
@@ -227,6 +229,28 @@ fn issuer_and_audience_are_demanded_where_they_are_set() {
     }
 }
 
+#[test]
+fn a_claim_that_may_be_absent_must_still_be_right() {
+    let mut keys = Keys::new(None);
+    keys.add_secret(SECRET).unwrap();
+    let optional = vec![OptionalClaim::Expiry, OptionalClaim::Issuer, OptionalClaim::Audience];
+    let (issuer, audience) = (Some("me".into()), Some("me".into()));
+    let verifier = Verifier::new(keys, None, Demands { issuer, audience, optional }).unwrap();
+    let past = get_current_timestamp() - 1;
+    for (claims, good) in [
+        (json!({"sub": "s", "iss": "me", "aud": "me", "scopes": ["read"]}), true),
+        (claims(), true),
+        (json!({"sub": "s", "iss": "me", "aud": "you"}), false),
+        (json!({"sub": "s", "iss": "you"}), false),
+        (json!({"sub": "s", "exp": past}), false),
+        (json!({"sub": "s", "exp": "never"}), false),
+    ] {
+        assert_eq!(verifier.verify(&signed(&claims)).is_ok(), good, "{claims}");
+    }
+    let never = verifier.verify(&signed(&json!({"sub": "s"}))).unwrap();
+    assert_eq!(never.expires, None);
+}
+
 fn jwk(issuer: &Issuer, kid: &str) -> Jwk {
     let mut jwk = Jwk::from_encoding_key(&issuer.key, issuer.algorithms[0]).unwrap();
     jwk.common.key_id = Some(kid.into());
@@ -241,7 +265,8 @@ fn a_jwks_file_is_read_again_and_its_kid_decides() {
     let ed = serde_json::from_value(ed).unwrap();
     let set = JwkSet { keys: vec![jwk(&issuers[0], "old"), jwk(&issuers[1], "ec"), ed] };
     file.write_all(serde_json::to_string(&set).unwrap().as_bytes()).unwrap();
-    let verifier = Verifier::new(Keys::new(None), Some(file.path().into()), None, None).unwrap();
+    let path = Some(file.path().into());
+    let verifier = Verifier::new(Keys::new(None), path, Demands::default()).unwrap();
     let token = |kid| sign(Algorithm::RS256, kid, &claims(), &issuers[0].key);
     assert!(verifier.verify(&token(Some("old"))).is_ok());
     assert!(verifier.verify(&token(None)).is_ok(), "of any key with its algorithm");
@@ -259,7 +284,7 @@ fn a_jwks_file_is_read_again_and_its_kid_decides() {
         let mut next = tempfile::NamedTempFile::new_in(file.path().parent().unwrap()).unwrap();
         next.write_all(text.as_bytes()).unwrap();
         next.persist(file.path()).unwrap();
-        verifier.reload();
+        verifier.follow();
     };
     replace(&serde_json::to_string(&set).unwrap());
     assert!(verifier.verify(&token(Some("new"))).is_ok());

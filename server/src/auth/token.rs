@@ -6,12 +6,17 @@ use serde::Deserialize;
 use uringcast_engine::{Identity, Refused, Verdict};
 
 use super::keys::{Key, Keys};
+use crate::settings::access::OptionalClaim;
 
 /// What tokens must say beside who and until when.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Demands {
-    pub(super) issuer: Option<String>,
-    pub(super) audience: Option<String>,
+pub struct Demands {
+    /// Its `iss`.
+    pub issuer: Option<String>,
+    /// Its `aud`, or one of them.
+    pub audience: Option<String>,
+    /// What of this and of `exp` it may lack.
+    pub optional: Vec<OptionalClaim>,
 }
 
 /// What we read of a token, in the words of the original family or of OAuth.
@@ -22,7 +27,7 @@ struct Claims {
     permissions: Option<Names>,
     scopes: Option<Names>,
     /// Seconds since 1970; may have a fraction.
-    exp: f64,
+    exp: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -70,16 +75,18 @@ fn validation(key: &Key, demands: &Demands) -> Validation {
     let mut validation = Validation::new(key.algorithms[0]);
     validation.algorithms.clone_from(&key.algorithms);
     (validation.leeway, validation.validate_nbf) = (0, true);
-    let mut required = vec!["exp"];
+    let mut required = vec![("exp", OptionalClaim::Expiry)];
     if let Some(issuer) = &demands.issuer {
         validation.set_issuer(&[issuer]);
-        required.push("iss");
+        required.push(("iss", OptionalClaim::Issuer));
     }
     // A token for others is no good here: one with an audience needs ours to be known.
     if let Some(audience) = &demands.audience {
         validation.set_audience(&[audience]);
-        required.push("aud");
+        required.push(("aud", OptionalClaim::Audience));
     }
+    required.retain(|(_, claim)| !demands.optional.contains(claim));
+    let required: Vec<&str> = required.into_iter().map(|(name, _)| name).collect();
     validation.set_required_spec_claims(&required);
     validation
 }
@@ -96,7 +103,7 @@ fn identity(claims: Claims) -> Result<Identity, &'static str> {
         None => Vec::new(),
     };
     // Beyond all years there are, it is for ever.
-    Ok(Identity { user, permissions, expires: Some(claims.exp.floor() as i64) })
+    Ok(Identity { user, permissions, expires: claims.exp.map(|exp| exp.floor() as i64) })
 }
 
 fn reason(kind: &ErrorKind) -> &'static str {

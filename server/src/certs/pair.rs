@@ -32,7 +32,7 @@ impl Pair {
         let chain = read_chain(cert_name, cert)?;
         let private = read_key(key_name, key)?;
         let unusable = |error: &dyn std::fmt::Display| {
-            let remedy = "Name a PEM file with the server's certificate first.";
+            let remedy = "Name a PEM file with the certificate first, then its chain.";
             problem(cert_name, cert, format!("cannot be used: {error}"), remedy)
         };
         let provider = aws_lc_rs::default_provider();

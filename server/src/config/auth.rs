@@ -3,7 +3,7 @@
 use uringcast_engine::{Access, AuthMode};
 
 use super::Gather;
-use crate::auth::{ApiKey, ApiKeys, KeyLine, Keys, Verifier};
+use crate::auth::{ApiKey, ApiKeys, Demands, KeyLine, Keys, Verifier};
 use crate::files;
 use crate::limits::MIN_JWT_SECRET;
 use crate::settings::Settings;
@@ -30,7 +30,7 @@ pub(super) fn access(s: &Settings) -> Access {
     let origins = s.allowed_origin.iter().flatten();
     let any = origins.clone().any(|origin| origin.0 == "*");
     Access {
-        mode: s.auth_enabled,
+        mode: mode(s),
         subscribe: rules(&s.subscribe_permission),
         publish: rules(&s.publish_permission),
         admin: s.admin_permission.iter().map(|name| name.0.clone()).collect(),
@@ -41,6 +41,14 @@ pub(super) fn access(s: &Settings) -> Access {
     }
 }
 
+/// Who gives a key wants it used: silence about `auth_enabled` must not leave a service open.
+fn mode(s: &Settings) -> AuthMode {
+    let keys = s.jwt_secret.is_some()
+        || [&s.jwt_secret_file, &s.jwt_public_key, &s.jwks_file].iter().any(|file| file.is_some());
+    let unsaid = if keys { AuthMode::Required } else { AuthMode::Off };
+    s.auth_enabled.unwrap_or(unsaid)
+}
+
 /// What tokens are verified with; `None` when they are not looked at.
 pub(super) fn verifier(
     settings: &Settings,
@@ -48,7 +56,7 @@ pub(super) fn verifier(
     gather: &mut Gather<'_>,
 ) -> Option<Verifier> {
     let s = settings;
-    if s.auth_enabled == AuthMode::Off {
+    if mode(s) == AuthMode::Off {
         return None;
     }
     let mut keys = Keys::new(s.jwt_algorithms.clone());
@@ -75,7 +83,12 @@ pub(super) fn verifier(
         return None;
     }
     let text = |text: &Option<crate::settings::value::Text>| text.as_ref().map(|t| t.0.clone());
-    match Verifier::new(keys, s.jwks_file.clone(), text(&s.jwt_issuer), text(&s.jwt_audience)) {
+    let demands = Demands {
+        issuer: text(&s.jwt_issuer),
+        audience: text(&s.jwt_audience),
+        optional: s.jwt_optional_claims.clone().unwrap_or_default(),
+    };
+    match Verifier::new(keys, s.jwks_file.clone(), demands) {
         Ok(verifier) => Some(verifier),
         Err(problem) => {
             gather.problems.push(problem);

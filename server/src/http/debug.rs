@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Control;
+use super::auth::Caller;
 use super::error::ApiError;
 use crate::metrics::{Ask, Format};
 
 pub(super) async fn latency(
     State(control): State<Arc<Control>>,
+    Extension(caller): Extension<Caller>,
     ask: Result<Query<Ask>, QueryRejection>,
 ) -> Result<Response, ApiError> {
+    // Its classes are those of everybody's channels.
+    caller.may_see_all()?;
     let Query(ask) = ask.map_err(|error| ApiError::bad_request(error.body_text()))?;
     if !ask.is_known() {
         return Err(ApiError::bad_request("there is no such kind of latency"));

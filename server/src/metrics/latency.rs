@@ -9,9 +9,9 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uringcast_engine::ServiceId;
+use uringcast_engine::exposition::seconds;
 use uringcast_engine::telemetry::{Latency, Totals, latency_histogram};
 
-use super::buckets::seconds;
 use super::state::{Point, State};
 
 /// What of the latencies is wanted, and how.

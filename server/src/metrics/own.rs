@@ -6,9 +6,13 @@ use hdrhistogram::Histogram;
 use prometheus::proto::{Metric, MetricFamily};
 use uringcast_engine::telemetry::{Close, Count, Gauge, Lag, PerShard, Totals};
 
-use super::buckets::{BATCH_BOUNDS, DURATION_BOUNDS, LATENCY_BOUNDS};
 use super::state::State;
-use super::{Labels, Shown, counter, family, gauge, histogram, sizes};
+use super::{
+    DURATION_BOUNDS, LATENCY_BOUNDS, Labels, Shown, counter, family, gauge, histogram, sizes,
+};
+
+/// Upper bounds of the writes of one submission, which has 256 at most.
+const BATCH_BOUNDS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 /// The part of all deliveries that must be within the objective's time: what a p99 is.
 pub(super) const SLO_TARGET: f64 = 0.99;

@@ -1,51 +1,26 @@
 //! Every metric there is: from this table come HELP and TYPE, and docs/METRICS.md. A test holds it
 //! against what a running server exposes and against what the dashboards ask for.
 
-/// The type of a metric, as Prometheus calls it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Only rises.
-    Counter,
-    /// Goes up and down.
-    Gauge,
-    /// Counts by upper bound.
-    Histogram,
-}
+use uringcast_engine::exposition::FAMILY;
+pub use uringcast_engine::exposition::{Kind, Row};
 
-impl Kind {
-    /// As TYPE lines have it.
-    pub fn text(self) -> &'static str {
-        match self {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        }
+/// All metrics, in the order of docs/METRICS.md: the family's, whose rows the engine has, and ours.
+pub const TABLE: &[Row] = &{
+    let mut all = [FAMILY[0]; FAMILY.len() + OWN.len()];
+    let mut i = 0;
+    while i < all.len() {
+        all[i] = if i < FAMILY.len() { FAMILY[i] } else { OWN[i - FAMILY.len()] };
+        i += 1;
     }
-}
-
-/// One metric.
-#[derive(Clone, Copy, Debug)]
-pub struct Row {
-    /// The heading it stands under.
-    pub group: &'static str,
-    /// Its name.
-    pub name: &'static str,
-    /// Its type.
-    pub kind: Kind,
-    /// Its labels, separated by blanks.
-    pub labels: &'static str,
-    /// The HELP line.
-    pub help: &'static str,
-    /// Which question it answers.
-    pub reason: &'static str,
-}
+    all
+};
 
 macro_rules! table {
     ($($group:literal {
         $($kind:ident $name:literal [$labels:literal] $help:literal, $reason:literal;)+
     })+) => {
-        /// All metrics, in the order of docs/METRICS.md.
-        pub const TABLE: &[Row] = &[$($(Row {
+        /// Those of the engine and the server.
+        const OWN: &[Row] = &[$($(Row {
             group: $group,
             name: $name,
             kind: Kind::$kind,
@@ -57,32 +32,6 @@ macro_rules! table {
 }
 
 table! {
-    "The family's" {
-        Counter "websocket_connections_total" ["server tls_mode"]
-            "WebSocket connections established.",
-            "How many come: the rate of reconnecting.";
-        Gauge "websocket_connections_active" ["server tls_mode"]
-            "WebSocket connections open now.",
-            "Who is there; against max_connections.";
-        Counter "websocket_messages_total" ["server message_type direction"]
-            "Messages sent and received; a broadcast counts once per delivery.",
-            "The load, each way.";
-        Counter "websocket_broadcast_total" ["server channel"]
-            "Broadcasts, by class of channel: its name up to the first colon.",
-            "The load that publishers bring.";
-        Histogram "websocket_broadcast_duration_seconds" ["server channel"]
-            "From accepting a broadcast to handing the last live subscriber's bytes to the kernel.",
-            "The promise: when everybody who keeps up has a message.";
-        Counter "websocket_connection_errors_total" ["server error_type"]
-            "Connections that failed, or were ended for the peer's fault, by reason.",
-            "Who is turned away or lost, and why.";
-        Counter "websocket_message_errors_total" ["server error_type"]
-            "Messages that were not served or not delivered, by reason.",
-            "Which requests fail, and why.";
-        Histogram "websocket_latency_seconds" ["server message_type"]
-            "Time to handle one inbound message.",
-            "Whether requests wait behind deliveries.";
-    }
     "Delivery" {
         Counter "uringcast_deliveries_total" ["server"]
             "Messages written whole to a live subscriber.",
@@ -174,9 +123,6 @@ table! {
         Counter "uringcast_tls_key_updates_total" ["server"]
             "KeyUpdates of kernel-TLS clients that were followed.",
             "Clients that rekey.";
-        Counter "uringcast_tls_key_closes_total" ["server"]
-            "Connections closed with 1012 because they need new TLS keys.",
-            "Reconnects that TLS itself asks for.";
         Counter "uringcast_tls_handshakes_full_total" ["server"]
             "TLS handshakes made in full.",
             "Whether reconnecting clients start from nothing.";

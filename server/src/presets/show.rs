@@ -43,11 +43,11 @@ fn one(preset: &Preset) -> Value {
         "settings": preset.settings,
         "welcome": preset.welcome,
         "variables": preset.variables,
-        "channels": preset.channels.iter().map(channel).collect::<Value>(),
+        "channels": preset.channels.iter().map(|each| channel(preset, each)).collect::<Value>(),
     })
 }
 
-fn channel(channel: &Channel) -> Value {
+fn channel(preset: &Preset, channel: &Channel) -> Value {
     let event = |event: &super::Event| {
         let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
         json!({"name": event.name, "data": data})
@@ -55,7 +55,7 @@ fn channel(channel: &Channel) -> Value {
     let request = channel.request.as_ref();
     json!({
         "name": channel.name,
-        "permission": channel.permission,
+        "permissions": preset.permissions_for(channel),
         "request": request.map(|r| json!({"event": r.event, "key": r.key})),
         "events": channel.events.iter().map(event).collect::<Value>(),
     })
@@ -68,8 +68,9 @@ pub fn events() -> String {
         let _ = writeln!(text, "\n## {}\n\n{}.", preset.name, preset.about);
         for channel in &preset.channels {
             let _ = writeln!(text, "\n### `{}`\n", channel.name);
-            if let Some(permission) = &channel.permission {
-                let _ = writeln!(text, "To subscribe: permission `{permission}`.\n");
+            let needed = preset.permissions_for(channel).join("` or `");
+            if !needed.is_empty() {
+                let _ = writeln!(text, "To subscribe: permission `{needed}`.\n");
             }
             if let Some(request) = &channel.request {
                 let data = request.key.as_ref().map_or("{}".into(), |key| format!("{{{key}}}"));

@@ -13,7 +13,11 @@ impl Choice for AuthMode {
         ("optional", AuthMode::Optional),
         ("required", AuthMode::Required),
         ("1", AuthMode::Required),
+        ("yes", AuthMode::Required),
+        ("on", AuthMode::Required),
         ("0", AuthMode::Off),
+        ("no", AuthMode::Off),
+        ("off", AuthMode::Off),
     ];
 }
 
@@ -27,6 +31,26 @@ impl Choice for Algorithm {
         ("PS256", Algorithm::PS256),
         ("ES256", Algorithm::ES256),
         ("EdDSA", Algorithm::EdDSA),
+    ];
+}
+
+/// A claim that we demand of a token, unless told otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptionalClaim {
+    /// When it expires.
+    Expiry,
+    /// Who made it, where `jwt_issuer` says who must have.
+    Issuer,
+    /// Whom it is for, where `jwt_audience` says who that must be.
+    Audience,
+}
+
+impl Choice for OptionalClaim {
+    const WORDS: &'static str = "exp|iss|aud";
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("exp", OptionalClaim::Expiry),
+        ("iss", OptionalClaim::Issuer),
+        ("aud", OptionalClaim::Audience),
     ];
 }
 

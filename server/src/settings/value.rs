@@ -87,7 +87,9 @@ impl<T: Value> Value for Vec<T> {
     const SECRET: bool = T::SECRET;
 
     fn parse(text: &str) -> Result<Self, Invalid> {
-        text.split(',').map(|part| T::parse(part.trim())).collect()
+        // A list may end with a comma, as in the originals' variables.
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(T::parse).collect()
     }
 
     fn parse_all(texts: &[String]) -> Result<Self, Invalid> {

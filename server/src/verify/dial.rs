@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::tls::{Judge, Judged};
+use super::tls::{self, Card, Judge, Judged};
 use super::{Options, Place};
 use crate::report::{Finding, Outcome, fail};
 
@@ -35,6 +35,7 @@ const START: &str = "Start the server, or give its --host and --port: it prints 
 struct Secure {
     name: ServerName<'static>,
     judge: Arc<Judge>,
+    card: Arc<Card>,
     connector: TlsConnector,
 }
 
@@ -115,10 +116,16 @@ impl Dial {
     /// Shakes hands once: the version, and what to think of the certificate.
     pub(super) async fn shake_hands(&self) -> (Outcome, Outcome) {
         let Some(tls) = &self.tls else { unreachable!("only asked with TLS") };
-        let shaken = match self.connect(self.address).await {
+        let mut shaken = match self.connect(self.address).await {
             Ok(stream) => self.within(tls.shake_hands(stream)).await,
             Err(reason) => Err(reason),
         };
+        let asked = tls.card.asked();
+        if asked && let Ok(stream) = &mut shaken {
+            // With TLS 1.3 the server judges after the client is through.
+            let judged = self.within(first_byte(stream)).await;
+            shaken = judged.and(shaken);
+        }
         let judged = tls.judge.judged();
         let handshake = match &shaken {
             Ok(stream) => {
@@ -131,11 +138,8 @@ impl Dial {
             Err(_) if matches!(&judged, Some(Judged { trust: Err(_), .. })) => {
                 fail("broken off: the certificate does not hold", "See certificate.")
             }
-            Err(reason) => {
-                let remedy = "Leave --tls out if the port is plain ws; where the server demands \
-                              client certificates verify cannot connect.";
-                fail(reason, remedy)
-            }
+            Err(reason) if asked => tls.card.refused(reason),
+            Err(reason) => fail(reason, "Leave --tls out if the port is plain ws."),
         };
         let certificate = match judged {
             Some(judged) => judged.outcome(&self.host),
@@ -170,6 +174,12 @@ impl Dial {
     }
 }
 
+/// Asks for something, and waits for an answer to begin.
+async fn first_byte(stream: &mut (impl Stream + ?Sized)) -> std::io::Result<()> {
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: verify\r\nConnection: close\r\n\r\n").await?;
+    stream.read_u8().await.map(drop)
+}
+
 /// Where to connect for an address that means every address.
 fn dialled(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
@@ -185,8 +195,10 @@ impl Secure {
         let Ok(name) = ServerName::try_from(host) else {
             return fail(format!("{:?} is no name", options.host), "Give a name or an address.");
         };
-        let (judge, config) = Judge::new(options.ca_file.as_deref())?;
-        Ok(Secure { name, judge, connector: TlsConnector::from(config) })
+        let judge = Judge::new(options.ca_file.as_deref())?;
+        let card = Arc::new(Card::new(options)?);
+        let config = tls::client(&judge, &card);
+        Ok(Secure { name, judge, card, connector: TlsConnector::from(config) })
     }
 
     fn shake_hands(&self, stream: TcpStream) -> tokio_rustls::Connect<TcpStream> {

@@ -1,21 +1,27 @@
-//! The certificate: checked as a client checks it, and remembered, so that a handshake which fails
-//! for it can say why.
+//! The certificates: the server's, checked as a client checks it, and the client's own. What became
+//! of both is remembered, so that a handshake which fails for one of them can say why.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
 
+use super::Options;
+use crate::certs::certified;
+use crate::config::Files;
 use crate::files;
 use crate::limits::CERTIFICATE_WARNING;
 use crate::report::{Finding, Outcome, fail, warn};
+use crate::settings::value::CertKey;
 
 const DAY: i64 = 86_400;
 
@@ -34,17 +40,16 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    /// One that trusts what is in `ca`, else the system's authorities, and a client with it.
-    pub(super) fn new(ca: Option<&Path>) -> Result<(Arc<Judge>, Arc<ClientConfig>), Finding> {
+    /// One that trusts what is in the CA file, else the system's authorities.
+    pub(super) fn new(ca: Option<&Path>) -> Result<Arc<Judge>, Finding> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let roots = Arc::new(roots(ca)?);
-        let inner = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider));
+        let inner = WebPkiServerVerifier::builder_with_provider(roots, provider);
         let inner = match inner.build() {
             Ok(inner) => inner,
             Err(error) => return fail(format!("no authority to trust: {error}"), TRUST),
         };
-        let judge = Arc::new(Judge { inner, judged: Mutex::default() });
-        Ok((Arc::clone(&judge), client(provider, judge)))
+        Ok(Arc::new(Judge { inner, judged: Mutex::default() }))
     }
 
     /// What it thought last.
@@ -56,13 +61,67 @@ impl Judge {
 const TRUST: &str = "Give --ca-file with the authority's certificate (PEM); for an automatic \
                      certificate the file that the server names after \"cert\" when it starts.";
 
-fn client(provider: Arc<CryptoProvider>, judge: Arc<Judge>) -> Arc<ClientConfig> {
-    let config = ClientConfig::builder_with_provider(provider)
+/// The client's own certificate, if it has one, and whether it was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Card {
+    own: Option<Arc<CertifiedKey>>,
+    asked: AtomicBool,
+}
+
+impl Card {
+    pub(super) fn new(options: &Options) -> Result<Card, Finding> {
+        let (Some(cert), Some(key)) = (&options.client_cert_file, &options.client_key_file) else {
+            return Ok(Card::default());
+        };
+        let settings = ["client_cert_file", "client_key_file"];
+        let pair = CertKey { cert: cert.clone(), key: key.clone() };
+        match certified(&Files { settings, pair }) {
+            Ok(own) => Ok(Card { own: Some(own), asked: AtomicBool::default() }),
+            Err(problem) => fail(problem.to_string(), "Give the two files as the client has them."),
+        }
+    }
+
+    /// Whether the server has asked for a certificate.
+    pub(super) fn asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// What came of it that the server asked.
+    pub(super) fn refused(&self, reason: &str) -> Outcome {
+        match self.own {
+            None => fail(
+                format!("the server demands a client certificate: {reason}"),
+                "Give --client-cert-file and --client-key-file: a certificate that an authority of \
+                 the server's ca-file has signed, and its key.",
+            ),
+            Some(_) => fail(
+                format!("the client certificate is not accepted: {reason}"),
+                "Give one that an authority of the server's ca-file has signed, that is not over \
+                 and not in its crl-file; the server's log has the reason.",
+            ),
+        }
+    }
+}
+
+impl ResolvesClientCert for Card {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.own.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.own.is_some()
+    }
+}
+
+/// A client that remembers what it thought of the server's certificate and what it was asked.
+pub(super) fn client(judge: &Arc<Judge>, card: &Arc<Card>) -> Arc<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider knows TLS 1.2 and 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(judge)
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::clone(judge) as _)
+        .with_client_cert_resolver(Arc::clone(card) as _);
     Arc::new(config)
 }
 

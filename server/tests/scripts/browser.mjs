@@ -7,6 +7,7 @@ const { chromium } = load("playwright-core");
 export function launch({ trust = true } = {}) {
   const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
   args.push("--disable-background-networking", "--disable-component-update", "--disable-sync");
+  if (process.env.TLS_MAX) args.push(`--ssl-version-max=${process.env.TLS_MAX}`);
   if (ca && trust) {
     // The page's user would install the certificate; here the browser is told its key.
     const key = new X509Certificate(ca).publicKey.export({ type: "spki", format: "der" });

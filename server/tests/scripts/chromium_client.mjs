@@ -18,6 +18,12 @@ try {
   const page = await browser.newPage();
   page.setDefaultTimeout(20_000);
   page.on("console", (message) => console.log(`page: ${message.text()}`));
+  if (ca) {
+    // The same browser asks the same port by HTTPS, where it tells what it spoke.
+    const answer = await page.goto(url.replace(/^wss/, "https") + "health");
+    const { protocol } = await answer.securityDetails();
+    assert.equal(protocol, process.env.TLS_MAX === "tls1.2" ? "TLS 1.2" : "TLS 1.3");
+  }
   await page.goto(`http://127.0.0.1:${page_server.address().port}/`);
   await page.evaluate((url) => {
     const list = document.querySelector("ul");

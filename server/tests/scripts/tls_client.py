@@ -1,4 +1,4 @@
-"""Python's ssl: both versions, ALPN, a session taken up again, an old version refused."""
+"""Python's ssl: both versions, ciphers, ALPN, a session taken up again, an old version refused."""
 
 import os
 import socket
@@ -25,14 +25,20 @@ def talk(tls, session=None):
                 answer += chunk
             assert answer.startswith(b"HTTP/1.1 200 OK"), answer
             assert line.selected_alpn_protocol() == "http/1.1"
-            return line.version(), line.session, line.session_reused
+            return line.version(), line.session, line.session_reused, line.cipher()[0]
 
 
 for version, name in [(ssl.TLSVersion.TLSv1_3, "TLSv1.3"), (ssl.TLSVersion.TLSv1_2, "TLSv1.2")]:
     tls = context(version)
-    spoken, session, reused = talk(tls)
+    spoken, session, reused, _ = talk(tls)
     assert (spoken, reused) == (name, False), (spoken, reused)
     assert talk(tls, session)[2], f"a session of {name} was not taken up again"
+
+for key in ["ECDSA", "RSA"]:
+    for cipher in ["AES256-GCM-SHA384", "AES128-GCM-SHA256", "CHACHA20-POLY1305"]:
+        only = context(ssl.TLSVersion.TLSv1_2)
+        only.set_ciphers(f"ECDHE-{key}-{cipher}")
+        assert talk(only)[3] == f"ECDHE-{key}-{cipher}"
 
 old = context(ssl.TLSVersion.TLSv1_2)
 old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1

@@ -10,7 +10,7 @@ pub mod wss;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -39,8 +39,10 @@ pub struct Server {
     pub scheme: String,
     /// Where publishers connect.
     pub control: SocketAddr,
-    /// Where metrics are.
+    /// Where metrics are; of several ports the last.
     pub metrics: SocketAddr,
+    /// All ports with metrics.
+    pub scraped: Vec<SocketAddr>,
     /// The automatic certificate.
     pub cert: Option<PathBuf>,
 }
@@ -58,9 +60,19 @@ impl Server {
 
     /// Starts one with these flags only.
     pub fn start_on(flags: &str) -> Server {
+        Server::spawn(flags, &[])
+    }
+
+    /// Starts one on free ports, with these variables in its environment.
+    pub fn start_in(flags: &str, environment: &[(&str, &str)]) -> Server {
+        Server::spawn(&format!("{} {flags}", FREE_PORTS.join(" ")), environment)
+    }
+
+    fn spawn(flags: &str, environment: &[(&str, &str)]) -> Server {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut command = Command::new(PROGRAM);
-        command.env_clear().env("HOME", home.path()).stdin(Stdio::null());
+        command.env_clear().env("HOME", home.path()).envs(environment.iter().copied());
+        command.stdin(Stdio::null());
         let log = File::create(home.path().join("log")).expect("a log file");
         if !flags.contains("--canary-interval") {
             // Tests count connections, system calls and turns: nobody else may cause any.
@@ -78,6 +90,7 @@ impl Server {
             scheme: String::new(),
             control: SocketAddr::from(([0; 4], 0)),
             metrics: SocketAddr::from(([0; 4], 0)),
+            scraped: Vec::new(),
             cert: None,
         };
         server.read_line(&line);
@@ -98,6 +111,7 @@ impl Server {
                 }
                 ("metrics", Some((_, address))) => {
                     self.metrics = address.parse().expect("an address");
+                    self.scraped.push(self.metrics);
                 }
                 ("cert", None) if word != "cert" => self.cert = Some(word.into()),
                 _ => place = word,
@@ -117,7 +131,7 @@ impl Server {
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it still runs");
     }
 
-    /// Asks it to read its certificates again.
+    /// Asks it to read its files again.
     pub fn hang_up(&self) {
         let pid = rustix::process::Pid::from_child(&self.process.0);
         rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it still runs");
@@ -165,6 +179,29 @@ impl Server {
         page.body.lines().filter_map(sample).sum()
     }
 
+    /// A metric with everything in it that has happened so far.
+    pub fn settled(&self, name: &str, labels: &str) -> f64 {
+        self.settle();
+        self.metric(name, labels)
+    }
+
+    /// Waits until every shard has reported twice, which each does once a second: the first report
+    /// may be on its way already.
+    pub fn settle(&self) {
+        let busy = || {
+            let page = http::get(self.metrics, "/metrics").body;
+            let of_shards = |line: &&str| line.starts_with("uringcast_shard_busy_seconds_total{");
+            page.lines().filter(of_shards).map(String::from).collect::<Vec<_>>()
+        };
+        for _ in 0..2 {
+            let before = busy();
+            assert!(!before.is_empty(), "shards tell how busy they are");
+            until("a report of every shard", || {
+                busy().iter().zip(&before).all(|(now, before)| now != before).then_some(())
+            });
+        }
+    }
+
     /// Waits until a metric has at least a value: the collector looks once a second.
     pub fn wait_metric(&self, name: &str, labels: &str, least: f64) -> f64 {
         until(&format!("{name}{{{labels}}} >= {least}"), || {
@@ -191,6 +228,13 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Ports that are free now.
+pub fn free_ports(count: usize) -> Vec<u16> {
+    let listen = |_| TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let all: Vec<TcpListener> = (0..count).map(listen).collect();
+    all.iter().map(|listener| listener.local_addr().expect("a free port").port()).collect()
 }
 
 /// Reads to the end as text.

@@ -12,6 +12,9 @@ use serde_json::Value;
 use super::http::Answer;
 use super::{PATIENCE, Process, Server, tools, until};
 
+/// As the dashboards' variable `interval` has them; [`targets`] holds them against the files.
+pub const INTERVALS: [&str; 7] = ["5m", "10m", "30m", "1h", "6h", "12h", "1d"];
+
 /// A running Prometheus, as the job `uringcast` of dashboards/prometheus scrapes, but more often.
 pub struct Prometheus {
     _process: Process,
@@ -90,10 +93,28 @@ fn configuration(servers: &[&Server]) -> String {
         rules("recording.yml"),
         rules("alerts.yml")
     );
-    for server in servers {
-        writeln!(text, "      - targets: [\"{}\"]", server.metrics).expect("a String takes it");
+    for scraped in servers.iter().flat_map(|server| &server.scraped) {
+        writeln!(text, "      - targets: [\"{scraped}\"]").expect("a String takes it");
     }
     text
+}
+
+/// Title and expression of all targets of a dashboard.
+pub fn targets(name: &str) -> Vec<(String, String)> {
+    let path = tools::root().join("dashboards").join(name);
+    let text = fs::read_to_string(path).expect("a dashboard");
+    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let interval = &dashboard["templating"]["list"][2];
+    assert_eq!(interval["query"], INTERVALS.join(","), "{name}");
+    let panels = dashboard["panels"].as_array().expect("panels").iter();
+    let panels = panels.filter(|panel| panel["type"] != "row");
+    let of = |panel: &Value| {
+        let title = format!("{name}: {}", text(&panel["title"]));
+        let targets = panel["targets"].as_array().expect("targets").iter();
+        targets.map(|target| (title.clone(), text(&target["expr"]))).collect::<Vec<_>>()
+    };
+    panels.flat_map(of).collect()
 }
 
 fn number(value: &Value) -> f64 {

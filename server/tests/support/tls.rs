@@ -1,6 +1,5 @@
-//! TLS for the raw client, and whether the kernel has it.
+//! TLS for the raw client, and what the kernel says of its own.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
@@ -10,7 +9,7 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion,
 };
 
-use super::{Server, tools};
+use super::Server;
 
 /// Trusts a server's automatic certificate. Offers one version, and one suite if given.
 pub fn config(
@@ -35,18 +34,6 @@ pub fn config(
 pub fn client(config: &Arc<ClientConfig>) -> ClientConnection {
     let name = "localhost".try_into().expect("a name");
     ClientConnection::new(Arc::clone(config), name).expect("a session")
-}
-
-/// Whether the kernel has TLS; if not, says loudly that the test is skipped. scripts/ktls-vm runs
-/// the tests where it must have it.
-pub fn in_kernel(test: &str) -> bool {
-    let has = Path::new("/proc/net/tls_stat").exists();
-    let must = std::env::var_os("KTLS_VM").is_some();
-    assert!(has || !must, "no kernel TLS where there must be some");
-    if !has {
-        tools::skip(test, "no kernel TLS here (modprobe tls); scripts/ktls-vm boots a kernel");
-    }
-    has
 }
 
 /// One of the kernel's own counts.

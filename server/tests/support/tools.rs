@@ -25,6 +25,16 @@ pub fn npm(test: &str, name: &str) -> Option<PathBuf> {
     needs(test, name, std::iter::once(tools().join("node_modules").join(name)))
 }
 
+/// A program of the workspace, beside the server's.
+pub fn built(test: &str, name: &str) -> Option<PathBuf> {
+    let path = Path::new(super::PROGRAM).with_file_name(name);
+    if !path.exists() {
+        skip(test, &format!("{name} is not built: cargo build --workspace"));
+        return None;
+    }
+    Some(path)
+}
+
 /// A program of the system.
 pub fn program(test: &str, name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

@@ -20,7 +20,7 @@ pub(crate) enum Dialect {
     /// The original family's server: ours, but whoever publishes makes the envelope, and it comes
     /// out without seq.
     Mcp,
-    /// Nothing at all: who connects is subscribed.
+    /// Nothing at all: who connects is subscribed, to the channels in the URL if there are many.
     Floor,
     /// nginx with nchan: channels are in the URL.
     Nchan,
@@ -41,7 +41,7 @@ impl Dialect {
     /// Path of the subscribers' upgrade.
     pub(crate) fn subscriber_path(self, channels: &[String]) -> String {
         match self {
-            Dialect::Nchan => format!("/sub/{}", channels.join(",")),
+            Dialect::Nchan | Dialect::Floor => format!("/sub/{}", channels.join(",")),
             _ => "/sub".into(),
         }
     }
@@ -128,7 +128,7 @@ impl Dialect {
                 text.push_str(&format!("PUB {channel} {}\r\n{whole}\r\n", whole.len()));
                 return frame(Opcode::Binary, text.as_bytes(), out);
             }
-            Dialect::Script if many => {
+            Dialect::Script | Dialect::Floor if many => {
                 text.push_str(channel);
                 text.push('\n');
                 envelope(number, payload, channel, seq, &mut text);

@@ -1,6 +1,7 @@
 //! Sessions of one hub, driven by hand: what PROTOCOL section 2.3 promises.
 
 mod caps;
+mod feed;
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! What needs kernel TLS runs under scripts/ktls-vm where this kernel lacks it.
+//! What needs kernel TLS is ignored unless asked for, which scripts/test does under
+//! scripts/ktls-vm.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -18,15 +19,9 @@ use crate::types::{Seq, Time};
 
 use rustls::version::{TLS12, TLS13};
 
-/// What this kernel takes. `None` after saying loudly that the test is skipped.
-fn kernel(test: &str) -> Option<Kernel> {
-    let probed = Kernel::probe();
-    let required = std::env::var_os("KTLS_VM").is_some();
-    assert!(!required || probed.is_ok(), "no kernel TLS where there must be some: {probed:?}");
-    if let Err(error) = &probed {
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: no kernel TLS here: {error}");
-    }
-    probed.ok()
+/// What this kernel takes.
+fn kernel() -> Kernel {
+    Kernel::probe().expect("a kernel with TLS")
 }
 
 /// For what must come, before a test fails.
@@ -140,8 +135,9 @@ fn every_suite_we_offer_has_a_cipher_of_the_kernel() {
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn every_version_and_cipher_goes_both_ways_through_the_kernel() {
-    let Some(kernel) = kernel("every version and cipher") else { return };
+    let kernel = kernel();
     for (v, version) in [&TLS12, &TLS13].into_iter().enumerate() {
         for cipher in 0..CIPHERS.len() {
             assert!(kernel.taken[v][cipher], "{version:?} {cipher}");
@@ -168,8 +164,9 @@ fn every_version_and_cipher_goes_both_ways_through_the_kernel() {
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn a_full_socket_owes_the_rest_and_the_stream_goes_on() {
-    let Some(kernel) = kernel("a full socket") else { return };
+    let kernel = kernel();
     let mut rig = Rig::new(&kernel, &TLS13, 0);
     let sent = noise(8 << 20);
     let (Some(Owed::After(mut taken)), mut payload) = rig.write(frame(&sent)) else {
@@ -204,7 +201,7 @@ fn a_full_socket_owes_the_rest_and_the_stream_goes_on() {
 }
 
 #[test]
-fn sends_are_counted_against_the_keys_whoever_seals() {
+fn our_sends_are_counted_against_the_keys() {
     let mut delivery = Delivery::new(Ring::new(1, true).unwrap(), 1, Instant::now());
     let (ours, _peer) = sockets();
     delivery.ring.place(0, &ours).unwrap();
@@ -222,7 +219,12 @@ fn sends_are_counted_against_the_keys_whoever_seals() {
         // rustls replaces the keys of TLS 1.3 by itself.
         assert_eq!(std::mem::take(&mut delivery.worn), if wears { vec![0] } else { vec![] });
     }
-    let Some(kernel) = kernel("records of kernel TLS are counted") else { return };
+}
+
+#[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
+fn sends_of_the_kernel_are_counted_against_the_keys() {
+    let kernel = kernel();
     let mut rig = Rig::new(&kernel, &TLS13, 0);
     rig.delivery.limit_records(3);
     for bytes in [1, 20_000] {
@@ -233,8 +235,9 @@ fn sends_are_counted_against_the_keys_whoever_seals() {
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn our_close_notify_ends_the_stream_cleanly() {
-    let Some(kernel) = kernel("close_notify") else { return };
+    let kernel = kernel();
     for version in [&TLS12, &TLS13] {
         let mut rig = Rig::new(&kernel, version, 0);
         rig.delivery.say_close(0);
@@ -246,8 +249,9 @@ fn our_close_notify_ends_the_stream_cleanly() {
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn a_key_update_is_followed_or_told() {
-    let Some(kernel) = kernel("KeyUpdate") else { return };
+    let kernel = kernel();
     let mut rig = Rig::new(&kernel, &TLS13, 1);
     rig.client.refresh_traffic_keys().unwrap();
     Stream::new(&mut rig.client, &mut rig.peer).write_all(b"with new keys").unwrap();
@@ -282,8 +286,9 @@ fn told(rig: Rig) -> String {
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn a_broken_record_is_a_fault() {
-    let Some(kernel) = kernel("a broken record") else { return };
+    let kernel = kernel();
     for version in [&TLS12, &TLS13] {
         let mut rig = Rig::new(&kernel, version, 0);
         rig.client.writer().write_all(b"to be broken").unwrap();
@@ -298,8 +303,9 @@ fn a_broken_record_is_a_fault() {
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn a_record_longer_than_allowed_gets_its_alert() {
-    let Some(kernel) = kernel("a record too long") else { return };
+    let kernel = kernel();
     let mut rig = Rig::new(&kernel, &TLS13, 0);
     rig.client_says(&[23, 3, 3, 0xff, 0xff]);
     rig.client_says(&noise(1_000));
@@ -310,8 +316,9 @@ fn a_record_longer_than_allowed_gets_its_alert() {
 }
 
 #[test]
+#[ignore = "needs kernel TLS: runs under scripts/ktls-vm"]
 fn a_stream_that_ends_inside_a_record_is_an_end() {
-    let Some(kernel) = kernel("a truncated record") else { return };
+    let kernel = kernel();
     let mut rig = Rig::new(&kernel, &TLS13, 0);
     rig.client.writer().write_all(b"to be cut").unwrap();
     let bytes = client_bytes(&mut rig.client);

@@ -3,9 +3,11 @@
 use hdrhistogram::Histogram;
 use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};
 
-use super::Labels;
 use super::buckets::{Folded, fold, seconds};
-use super::table::{Kind, row};
+use super::table::{Kind, Row};
+
+/// Names and values of labels, beside `server`.
+pub type Labels<'a> = &'a [(&'a str, &'a str)];
 
 fn labels(server: &str, more: Labels<'_>) -> Vec<LabelPair> {
     let pair = |(name, value): (&str, &str)| {
@@ -17,7 +19,8 @@ fn labels(server: &str, more: Labels<'_>) -> Vec<LabelPair> {
     [("server", server)].into_iter().chain(more.iter().copied()).map(pair).collect()
 }
 
-pub(super) fn counter(server: &str, more: Labels<'_>, value: impl Number) -> Metric {
+/// One sample of a counter.
+pub fn counter(server: &str, more: Labels<'_>, value: impl Number) -> Metric {
     let mut counter = proto::Counter::default();
     counter.set_value(value.number());
     let mut metric = Metric::from_label(labels(server, more));
@@ -25,7 +28,8 @@ pub(super) fn counter(server: &str, more: Labels<'_>, value: impl Number) -> Met
     metric
 }
 
-pub(super) fn gauge(server: &str, more: Labels<'_>, value: impl Number) -> Metric {
+/// One sample of a gauge.
+pub fn gauge(server: &str, more: Labels<'_>, value: impl Number) -> Metric {
     let mut gauge = proto::Gauge::default();
     gauge.set_value(value.number());
     let mut metric = Metric::from_label(labels(server, more));
@@ -34,18 +38,22 @@ pub(super) fn gauge(server: &str, more: Labels<'_>, value: impl Number) -> Metri
 }
 
 /// A histogram of nanoseconds, in seconds.
-pub(super) fn histogram(
+pub fn histogram(
     server: &str,
     more: Labels<'_>,
     times: Option<&Histogram<u64>>,
     bounds: &[u64],
 ) -> Metric {
-    let folded = fold(times, bounds);
-    distribution(server, more, &folded, bounds.iter().map(|bound| seconds(*bound)))
+    durations(server, more, &fold(times, bounds), bounds)
+}
+
+/// The same of what was folded by these bounds already.
+pub fn durations(server: &str, more: Labels<'_>, folded: &Folded, bounds: &[u64]) -> Metric {
+    distribution(server, more, folded, bounds.iter().map(|bound| seconds(*bound)))
 }
 
 /// A histogram of plain numbers.
-pub(super) fn sizes(server: &str, sizes: &Histogram<u64>, bounds: &[u64]) -> Metric {
+pub fn sizes(server: &str, sizes: &Histogram<u64>, bounds: &[u64]) -> Metric {
     let mut folded = fold(Some(sizes), bounds);
     folded.sum *= 1e9;
     distribution(server, &[], &folded, bounds.iter().map(|bound| *bound as f64))
@@ -72,11 +80,10 @@ fn distribution(
     metric
 }
 
-/// A family as [`TABLE`](super::table::TABLE) describes it.
-pub(super) fn family(name: &str, metrics: Vec<Metric>) -> MetricFamily {
-    let row = row(name);
+/// A family as its row describes it.
+pub fn family(row: &Row, metrics: Vec<Metric>) -> MetricFamily {
     let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
+    family.set_name(row.name.to_owned());
     family.set_help(row.help.to_owned());
     family.set_field_type(match row.kind {
         Kind::Counter => MetricType::COUNTER,
@@ -88,7 +95,8 @@ pub(super) fn family(name: &str, metrics: Vec<Metric>) -> MetricFamily {
 }
 
 /// What a sample's value may be.
-pub(super) trait Number {
+pub trait Number {
+    /// As the text format has it.
     fn number(self) -> f64;
 }
 

@@ -1,9 +1,10 @@
-//! From HDR histograms of nanoseconds to the few cumulative buckets of the text format.
+//! From nanoseconds, in HDR histograms or counted by bucket, to the few cumulative buckets of the
+//! text format.
 
 use hdrhistogram::Histogram;
 
 /// Upper bounds in nanoseconds, from 10 µs to 5 s: the original family's from 1 ms on, and finer.
-pub(super) const DURATION_BOUNDS: [u64; 17] = [
+pub const DURATION_BOUNDS: [u64; 17] = [
     10_000,
     25_000,
     50_000,
@@ -24,7 +25,7 @@ pub(super) const DURATION_BOUNDS: [u64; 17] = [
 ];
 
 /// The same and 10 s.
-pub(super) const LATENCY_BOUNDS: [u64; 18] = {
+pub const LATENCY_BOUNDS: [u64; 18] = {
     let mut bounds = [10_000_000_000; 18];
     let mut i = 0;
     while i < DURATION_BOUNDS.len() {
@@ -34,52 +35,53 @@ pub(super) const LATENCY_BOUNDS: [u64; 18] = {
     bounds
 };
 
-/// Writes of one submission, which has 256 at most.
-pub(super) const BATCH_BOUNDS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
-
 /// A histogram as the text format has it.
-#[derive(Debug, PartialEq)]
-pub(super) struct Folded {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Folded {
     /// Values up to each bound.
     pub cumulative: Vec<u64>,
     /// All values.
     pub count: u64,
-    /// Their sum in seconds, as exact as the histogram's resolution (one per cent).
+    /// Their sum in seconds; of an HDR histogram as exact as its resolution (one per cent).
     pub sum: f64,
 }
 
+impl Folded {
+    /// From the number of values in each bucket, the last one being for those beyond all bounds.
+    pub fn from_counts(counts: &[u64], sum: f64) -> Folded {
+        let running = counts.iter().scan(0, |running, n| {
+            *running += n;
+            Some(*running)
+        });
+        let mut cumulative: Vec<u64> = running.collect();
+        let count = cumulative.pop().unwrap_or_default();
+        Folded { cumulative, count, sum }
+    }
+}
+
 /// Nanoseconds as the decimal that is nearest, not as a product that is slightly off.
-pub(super) fn seconds(ns: u64) -> f64 {
+pub fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
 }
 
 /// One pass over what was recorded. A value counts as the lowest that looks the same to the
 /// histogram, so that one equal to a bound is within it. Counts only rise, so buckets and sum do.
-pub(super) fn fold(times: Option<&Histogram<u64>>, bounds: &[u64]) -> Folded {
-    let mut cumulative = vec![0; bounds.len()];
-    let (mut count, mut sum) = (0, 0_u128);
+pub fn fold(times: Option<&Histogram<u64>>, bounds: &[u64]) -> Folded {
+    let mut counts = vec![0; bounds.len() + 1];
+    let mut sum = 0_u128;
     for (times, step) in times.iter().flat_map(|t| t.iter_recorded().map(move |step| (t, step))) {
         let value = step.value_iterated_to();
         let n = step.count_since_last_iteration();
-        let first = bounds.partition_point(|bound| *bound < times.lowest_equivalent(value));
-        if let Some(bucket) = cumulative.get_mut(first) {
-            *bucket += n;
-        }
-        count += n;
+        counts[bounds.partition_point(|bound| *bound < times.lowest_equivalent(value))] += n;
         sum += u128::from(times.median_equivalent(value)) * u128::from(n);
     }
-    let mut running = 0;
-    for bucket in &mut cumulative {
-        running += *bucket;
-        *bucket = running;
-    }
-    Folded { cumulative, count, sum: sum as f64 / 1e9 }
+    Folded::from_counts(&counts, sum as f64 / 1e9)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uringcast_engine::telemetry::{MAX_LATENCY_NS, latency_histogram};
+    use crate::telemetry::{MAX_LATENCY_NS, latency_histogram};
 
     #[test]
     fn a_value_equal_to_a_bound_is_within_it() {

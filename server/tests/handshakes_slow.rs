@@ -1,0 +1,87 @@
+//! Clients that take their time to shake hands: cut at the deadline, cheap until then, in nobody's
+//! way.
+
+mod support;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use support::ws::Client;
+use support::{PATIENCE, Server, tls};
+
+const ERRORS: &str = "websocket_connection_errors_total";
+const HANDSHAKES: &str = "uringcast_handshakes";
+/// Half-open handshakes: nearly as many as one shard takes (`MAX_HANDSHAKES`).
+const MANY: usize = 1_000;
+
+/// A connection to the server.
+fn connect(server: &Server) -> TcpStream {
+    let stream = TcpStream::connect(server.clients[0]).expect("connected");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream.set_nodelay(true).expect("no delay");
+    stream
+}
+
+/// Waits until the server has cut the connection, and expects no handshake of it.
+fn assert_cut(mut stream: &TcpStream) {
+    let mut answer = Vec::new();
+    // FIN or a reset: bytes may have been unread.
+    match stream.read_to_end(&mut answer) {
+        Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("{error}"),
+        _ => assert!(answer.is_empty(), "{answer:?}"),
+    }
+}
+
+#[test]
+fn a_thousand_slow_handshakes_are_cheap_in_nobodys_way_and_cut() {
+    let limit = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("raised");
+    let server = Server::start("--auto-cert --shards 1");
+    let config = tls::config(&server, &rustls::version::TLS13, None);
+    // What a first client costs the process once is not the slow ones'.
+    let mut early = Client::connect_secure(&server, &config);
+    early.subscribe("news");
+    let mut hello = Vec::new();
+    tls::client(&config).write_tls(&mut hello).expect("a ClientHello");
+    let memory = server.anonymous_memory();
+
+    // One byte after the other, so that something always comes,
+    let trickling = connect(&server);
+    let (mut trickle, bytes) = (trickling.try_clone().expect("a descriptor"), hello.clone());
+    let trickle = thread::spawn(move || {
+        let slowly = |byte: &&u8| {
+            thread::sleep(Duration::from_millis(50));
+            trickle.write_all(std::slice::from_ref(*byte)).is_ok()
+        };
+        bytes.iter().take_while(slowly).count()
+    });
+    // and those who stop half way.
+    let mut halves: Vec<TcpStream> = (0..MANY).map(|_| connect(&server)).collect();
+    for stream in &mut halves {
+        stream.write_all(&hello[..hello.len() / 2]).expect("written");
+    }
+    server.wait_metric(HANDSHAKES, "", MANY as f64 + 1.0);
+    let each = (server.anonymous_memory() - memory) / MANY as i64;
+    println!("{each} bytes a half-open handshake");
+    assert!(each <= 16 << 10, "{each} bytes a half-open handshake");
+
+    let mut late = Client::connect_secure(&server, &config);
+    late.subscribe("news");
+    server.publish("news", r#"{"x":1}"#);
+    for client in [&mut early, &mut late] {
+        assert_eq!(client.message()["data"]["x"], 1, "who shakes hands is served meanwhile");
+    }
+
+    assert_cut(&trickling);
+    let sent = trickle.join().expect("it ends");
+    assert!(sent < hello.len(), "it was cut before its ClientHello was whole");
+    halves.iter().for_each(assert_cut);
+    assert_eq!(server.settled(ERRORS, "\"timeout\""), MANY as f64 + 1.0);
+    assert_eq!(server.metric(ERRORS, ""), MANY as f64 + 1.0, "each once, and nothing else");
+    assert_eq!(server.metric(HANDSHAKES, ""), 0.0);
+    early.assert_alive();
+    late.assert_alive();
+}
