@@ -54,7 +54,8 @@ class Lane:
         cores = LOAD_CORE if "," not in self.server.cores else self.server.cores
         command = ["taskset", "-c", cores, str(RELEASE / "race"),
                    "--dialect", self.server.dialect, "--server", f"127.0.0.1:{self.port}",
-                   "--pid", str(pid), "--core", self.server.cores[0], "--net", str(net), *load]
+                   "--pid", str(pid), "--core", self.server.cores[0], "--net", str(net),
+                   *getattr(self.server, "load", []), *load]
         self.load = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                      stderr=self.log, start_new_session=True)
 

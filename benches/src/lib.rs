@@ -2,6 +2,7 @@
 //! races against other servers a bare ring and client frames.
 
 pub mod bare_ring;
+pub mod bare_seal;
 pub mod client;
 pub mod descriptors;
 pub mod line;

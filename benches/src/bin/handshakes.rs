@@ -1,6 +1,6 @@
 //! What TLS connections cost a server: full and resumed handshakes a second, memory when idle.
 //!
-//! `handshakes full|resumed|idle ADDRESS CONNECTIONS PID x25519|p256|hybrid`, against any
+//! `handshakes full|resumed|idle ADDRESS CONNECTIONS PID x25519|p256|hybrid [PATH]`, against any
 //! WebSocket server that speaks TLS. PID is that server's process, whose CPU time or memory is
 //! told; the last word is the key exchange: one the server would not choose by itself costs it a
 //! round trip more. Nothing is verified: that would be the client's cost. `benches/tls/run` runs it
@@ -10,7 +10,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::exit;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use rustls::HandshakeKind;
@@ -18,25 +18,35 @@ use rustls::client::{ClientConfig, ClientConnection, Resumption};
 use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::pki_types::ServerName;
+use socket2::SockRef;
 use uringcast_benches::tls;
 
 /// Clients that shake hands at the same time.
 const CLIENTS: usize = 4;
 /// Connections after which an idle server's buffers and pools are what they will be.
 const WARM: usize = 1_000;
-/// The kernel's unit of CPU time (USER_HZ), and bytes of a page.
-const TICKS_A_SECOND: f64 = 100.0;
+/// Bytes of a page.
 const PAGE: f64 = 4096.0;
+
+/// Of the upgrade.
+static PATH: OnceLock<String> = OnceLock::new();
 
 type Group = &'static dyn SupportedKxGroup;
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [mode, address, connections, pid, group] = words.as_slice() else {
-        eprintln!("usage: handshakes full|resumed|idle ADDRESS CONNECTIONS PID x25519|p256|hybrid");
+    let (words, path) = match words.as_slice() {
+        [words @ .., path] if words.len() == 5 => (words, path.clone()),
+        words => (words, "/".to_owned()),
+    };
+    let [mode, address, connections, pid, group] = words else {
+        eprintln!(
+            "usage: handshakes full|resumed|idle ADDRESS CONNECTIONS PID x25519|p256|hybrid [PATH]"
+        );
         exit(2);
     };
+    let _ = PATH.set(path);
     let run = || -> Result<String> {
         let (address, connections) = (address.parse()?, connections.parse()?);
         let group = match group.as_str() {
@@ -131,11 +141,16 @@ fn config(resumption: bool, group: Group) -> Arc<ClientConfig> {
 fn open(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<(TcpStream, ClientConnection)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
+    // Closed by a reset: no port waits for a minute afterwards.
+    SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
     let name = ServerName::try_from("localhost")?;
     let mut tls = ClientConnection::new(Arc::clone(config), name)?;
-    let request = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
-        Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let path = PATH.get().map_or("/", String::as_str);
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
     tls.writer().write_all(request.as_bytes())?;
     let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
     while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
@@ -154,13 +169,14 @@ fn open(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<(TcpStream, C
     }
 }
 
-/// Seconds of CPU time the process has used, in user space and kernel.
+/// Seconds of CPU time the process's threads have used, in user space and kernel.
 fn cpu(pid: &str) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // Behind the name, which may hold spaces: utime and stime are the 12th and 13th.
-    let fields = stat.rsplit_once(") ").ok_or("no process")?.1.split(' ').collect::<Vec<_>>();
-    let ticks = |place: usize| fields.get(place).and_then(|ticks| ticks.parse::<f64>().ok());
-    Ok((ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / TICKS_A_SECOND)
+    let mut ns = 0.0;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        ns += stat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0);
+    }
+    Ok(ns / 1e9)
 }
 
 /// Bytes of resident memory.

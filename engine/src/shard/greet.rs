@@ -150,7 +150,7 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
         line.read_proxy_header().await?;
     }
     if let Some(tls) = host.tls {
-        line.tls = Some(TlsSession::new(tls.current())?);
+        line.tls = Some(TlsSession::new(tls.current(), desk.kernel.is_some())?);
         while !line.take_in().await? {}
         desk.shook_hands(line.tls.as_ref().is_some_and(TlsSession::resumed));
     }

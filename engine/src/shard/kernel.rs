@@ -21,19 +21,19 @@ use super::tls::TlsFault;
 use crate::limits::MAX_CONTROL_RECORDS;
 
 /// Content types. RFC 8446, B.1.
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const APPLICATION_DATA: u8 = 23;
+pub(super) const ALERT: u8 = 21;
+pub(super) const HANDSHAKE: u8 = 22;
+pub(super) const APPLICATION_DATA: u8 = 23;
 
 /// KeyUpdate, not asking for ours. RFC 8446, 4.6.3.
-const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
+pub(super) const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
 
 /// `level`, `description`. RFC 8446, 6.
-type Alert = [u8; 2];
-const CLOSE_NOTIFY: Alert = [1, 0];
-const UNEXPECTED_MESSAGE: Alert = [2, 10];
-const BAD_RECORD_MAC: Alert = [2, 20];
-const RECORD_OVERFLOW: Alert = [2, 22];
+pub(super) type Alert = [u8; 2];
+pub(super) const CLOSE_NOTIFY: Alert = [1, 0];
+pub(super) const UNEXPECTED_MESSAGE: Alert = [2, 10];
+pub(super) const BAD_RECORD_MAC: Alert = [2, 20];
+pub(super) const RECORD_OVERFLOW: Alert = [2, 22];
 const DECODE_ERROR: Alert = [2, 50];
 const USER_CANCELED: u8 = 90;
 const NO_RENEGOTIATION: Alert = [1, 100];
@@ -125,7 +125,7 @@ pub(super) fn records_of(bytes: usize) -> u32 {
 
 /// What a record other than data asks for.
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
+pub(super) enum Verdict {
     /// It is data after all.
     Data,
     Ignore,
@@ -273,7 +273,7 @@ fn failed(slot: u32, errno: i32, ring: &mut Ring) -> Taken {
     Taken::Fault
 }
 
-fn judge(kind: u8, bytes: &[u8], tls13: bool) -> Verdict {
+pub(super) fn judge(kind: u8, bytes: &[u8], tls13: bool) -> Verdict {
     match (kind, bytes) {
         (APPLICATION_DATA, _) => Verdict::Data,
         (ALERT, [_, 0]) => Verdict::CloseNotify,

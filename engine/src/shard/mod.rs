@@ -19,6 +19,7 @@ mod greet;
 mod kernel;
 mod lanes;
 mod receive;
+mod records;
 mod report;
 mod ring;
 mod seat;

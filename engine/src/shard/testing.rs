@@ -110,8 +110,16 @@ pub(super) fn handshake(
     version: &'static rustls::SupportedProtocolVersion,
     piece: usize,
 ) -> (TlsSession, ClientConnection) {
-    let (server, client) = tls_configs(version);
-    let mut session = TlsSession::new(server).unwrap();
+    handshake_of(tls_configs(version), piece, false)
+}
+
+/// As `handshake`; `keeps`: rustls makes the records.
+pub(super) fn handshake_of(
+    (server, client): (Arc<ServerConfig>, Arc<ClientConfig>),
+    piece: usize,
+    keeps: bool,
+) -> (TlsSession, ClientConnection) {
+    let mut session = TlsSession::new(server, keeps).unwrap();
     let mut client = tls_client(client);
     let mut opened = Opened::default();
     while !opened.established || client.is_handshaking() {

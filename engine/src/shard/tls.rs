@@ -1,8 +1,9 @@
 //! TLS in user space over rustls's unbuffered API: no buffers at rest, only the keys.
 //!
 //! The same [`TlsSession`] makes the handshake (driven by `greet`) and then, handed over to the
-//! delivery ring, opens what arrives and seals what leaves. With kernel TLS, `kernel` takes its
-//! place after the handshake; sockets then need neither `open` nor `seal`.
+//! delivery ring, opens what arrives and seals what leaves: over TLS 1.3 by [`Records`] of our own,
+//! over TLS 1.2 by rustls. With kernel TLS, `kernel` takes its place after the handshake; sockets
+//! then need neither `open` nor `seal`.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -14,7 +15,8 @@ use rustls::unbuffered::{
 };
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
-use super::kernel::{Kernel, KernelSession, records_of};
+use super::kernel::{ALERT, CLOSE_NOTIFY, Kernel, KernelSession, records_of};
+use super::records::{Progress, Records};
 use super::ring::Sealed;
 use crate::limits::MAX_PARTIAL_RECORD;
 
@@ -23,7 +25,11 @@ const ALERT_ROOM: usize = 512;
 
 /// The TLS state of one connection.
 pub(super) struct TlsSession {
-    connection: Box<UnbufferedServerConnection>,
+    layer: Layer,
+    /// Whether an established TLS 1.3 connection becomes [`Layer::Own`].
+    settles: bool,
+    /// An earlier session was taken up.
+    resumed: bool,
     /// The beginning of a record or message whose end has not arrived. rustls remembers where in it
     /// things are, so it is shown this and nothing else. No capacity while empty.
     partial: Vec<u8>,
@@ -37,6 +43,15 @@ pub(super) struct TlsSession {
     alerted: bool,
     /// Records sent with keys that cannot be replaced (TLS 1.2), at most.
     records: u32,
+}
+
+/// Who makes the records.
+#[allow(clippy::large_enum_variant, reason = "a delivery finds its key one step sooner")]
+enum Layer {
+    Rustls(Box<UnbufferedServerConnection>),
+    Own(Records),
+    /// Nobody, while rustls hands over, and for good if that fails.
+    Lost,
 }
 
 /// What [`TlsSession::open`] found.
@@ -66,20 +81,31 @@ pub(super) enum TlsFault {
 }
 
 impl TlsSession {
-    /// A session before its handshake.
+    /// A session before its handshake. `keeps`: the kernel may be given its keys later.
     ///
     /// # Errors
     /// When the configuration contradicts itself.
-    pub(super) fn new(config: Arc<ServerConfig>) -> Result<TlsSession, TlsFault> {
-        let connection = Box::new(UnbufferedServerConnection::new(config)?);
-        let (partial, pending) = (Vec::new(), Vec::new());
-        let (closed, failed, alerted, records) = (false, false, false, 0);
-        Ok(TlsSession { connection, partial, pending, closed, failed, alerted, records })
+    pub(super) fn new(config: Arc<ServerConfig>, keeps: bool) -> Result<TlsSession, TlsFault> {
+        let settles = config.enable_secret_extraction && !keeps;
+        Ok(TlsSession {
+            layer: Layer::Rustls(Box::new(UnbufferedServerConnection::new(config)?)),
+            settles,
+            resumed: false,
+            partial: Vec::new(),
+            pending: Vec::new(),
+            closed: false,
+            failed: false,
+            alerted: false,
+            records: 0,
+        })
     }
 
     /// Whether the handshake, now complete, took up an earlier session (RFC 8446 2.2).
     pub(super) fn resumed(&self) -> bool {
-        self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
+        match &self.layer {
+            Layer::Rustls(rustls) => rustls.handshake_kind() == Some(HandshakeKind::Resumed),
+            Layer::Own(_) | Layer::Lost => self.resumed,
+        }
     }
 
     /// Takes in bytes from the socket and appends the plaintext in them to `out`.
@@ -118,11 +144,15 @@ impl TlsSession {
         } else if self.partial.len() > MAX_PARTIAL_RECORD {
             return Err(TlsFault::Oversize);
         }
-        opened.established = !self.connection.is_handshaking();
+        opened.established = match &self.layer {
+            Layer::Rustls(connection) => !connection.is_handshaking(),
+            Layer::Own(_) => true,
+            Layer::Lost => false,
+        };
         Ok(opened)
     }
 
-    /// Runs rustls over `input` until it wants more, and counts the bytes used up.
+    /// Opens what is whole in `input`, and counts the bytes used up.
     fn process(
         &mut self,
         input: &mut [u8],
@@ -130,8 +160,53 @@ impl TlsSession {
         out: &mut Vec<u8>,
         opened: &mut Opened,
     ) -> Result<(), TlsFault> {
+        if matches!(self.layer, Layer::Rustls(_)) {
+            self.process_by_rustls(input, used, out, opened)?;
+        }
+        if !self.closed
+            && let Layer::Own(records) = &mut self.layer
+        {
+            let Progress { used: more, closed } =
+                records.open(&mut input[*used..], out, &mut self.pending)?;
+            *used += more;
+            (opened.eof, self.closed) = (closed, closed);
+        }
+        Ok(())
+    }
+
+    /// Takes the keys of a connection whose handshake has just ended, and of which rustls has read
+    /// nothing since.
+    fn settle(&mut self) -> Result<(), TlsFault> {
+        let Layer::Rustls(connection) = &self.layer else { return Ok(()) };
+        let tls13 = connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
+        if !self.settles || !tls13 {
+            return Ok(());
+        }
+        self.resumed = self.resumed();
+        if let Layer::Rustls(connection) = std::mem::replace(&mut self.layer, Layer::Lost) {
+            self.layer = Layer::Own(Records::take_over(*connection)?);
+        }
+        Ok(())
+    }
+
+    /// Runs rustls over `input` until it wants more or has handed over, and counts the bytes used up.
+    fn process_by_rustls(
+        &mut self,
+        input: &mut [u8],
+        used: &mut usize,
+        out: &mut Vec<u8>,
+        opened: &mut Opened,
+    ) -> Result<(), TlsFault> {
+        let mut ended = false;
         loop {
-            let status = self.connection.process_tls_records(&mut input[*used..]);
+            let Layer::Rustls(connection) = &mut self.layer else { return Ok(()) };
+            if ended && !connection.wants_write() {
+                self.settle()?;
+                ended = false;
+                continue;
+            }
+            let handshaking = connection.is_handshaking();
+            let status = connection.process_tls_records(&mut input[*used..]);
             let UnbufferedStatus { discard, state } = status;
             *used += discard;
             let mut wants_more = false;
@@ -145,6 +220,8 @@ impl TlsSession {
                 }
                 ConnectionState::EncodeTlsData(mut data) => {
                     append(&mut self.pending, |room| data.encode(room));
+                    // The tickets: rustls gives them out before it reads on.
+                    ended |= handshaking && !connection.is_handshaking();
                 }
                 ConnectionState::TransmitTlsData(data) => data.done(),
                 ConnectionState::PeerClosed => (opened.eof, self.closed) = (true, true),
@@ -169,9 +246,28 @@ impl TlsSession {
         if self.failed {
             return Err(TlsFault::Failed);
         }
+        let connection = match &mut self.layer {
+            Layer::Rustls(connection) => connection,
+            Layer::Own(records) => {
+                if records.is_worn() {
+                    records.renew(&mut self.pending)?;
+                }
+                let ahead = self.pending.len();
+                let room = out.get_mut(ahead..).unwrap_or_default();
+                return Ok(match records.seal(plain, room)? {
+                    Sealed::Whole(sealed) => {
+                        // Seldom anything, and then no capacity is kept.
+                        out[..ahead].copy_from_slice(&std::mem::take(&mut self.pending));
+                        Sealed::Whole(ahead + sealed)
+                    }
+                    Sealed::Needs(room) => Sealed::Needs(ahead + room),
+                });
+            }
+            Layer::Lost => return Err(TlsFault::Failed),
+        };
         loop {
             // Nothing new, but what it has seen already: it may hold half a message.
-            let status = self.connection.process_tls_records(&mut self.partial);
+            let status = connection.process_tls_records(&mut self.partial);
             match status.state? {
                 ConnectionState::WriteTraffic(mut traffic) => {
                     let ahead = self.pending.len();
@@ -204,8 +300,18 @@ impl TlsSession {
         if self.failed {
             return self.alert();
         }
+        let connection = match &mut self.layer {
+            Layer::Rustls(connection) => connection,
+            Layer::Own(records) => {
+                if records.say(ALERT, &CLOSE_NOTIFY, &mut self.pending).is_err() {
+                    self.pending.clear();
+                }
+                return self.take_pending();
+            }
+            Layer::Lost => return self.take_pending(),
+        };
         loop {
-            match self.connection.process_tls_records(&mut self.partial).state {
+            match connection.process_tls_records(&mut self.partial).state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     append(&mut self.pending, |room| data.encode(room));
                 }
@@ -223,11 +329,14 @@ impl TlsSession {
         }
     }
 
-    /// The alert that names the fault, once. What rustls has queued it gives before it looks at any
-    /// bytes; asked again it would look at those that it failed for, and may panic.
+    /// The alert that names the fault, once; one of our own records is there already. What rustls has
+    /// queued it gives before it looks at any bytes; asked again it would look at those that it
+    /// failed for, and may panic.
     fn alert(&mut self) -> Vec<u8> {
-        if !std::mem::replace(&mut self.alerted, true) {
-            let status = self.connection.process_tls_records(&mut self.partial);
+        if !std::mem::replace(&mut self.alerted, true)
+            && let Layer::Rustls(connection) = &mut self.layer
+        {
+            let status = connection.process_tls_records(&mut self.partial);
             if let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state {
                 append(&mut self.pending, |room| data.encode(room));
             }
@@ -235,11 +344,15 @@ impl TlsSession {
         self.take_pending()
     }
 
-    /// Records sent with keys that nobody replaces. rustls replaces those of TLS 1.3 in time.
+    /// Records sent with keys that nobody replaces: those of TLS 1.3 are replaced in time.
     pub(super) fn records(&self) -> u32 {
-        match self.connection.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => 0,
-            _ => self.records,
+        match &self.layer {
+            Layer::Rustls(connection)
+                if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) =>
+            {
+                self.records
+            }
+            _ => 0,
         }
     }
 
@@ -262,7 +375,8 @@ impl TlsSession {
 
     /// Whether the kernel could go on with this session now.
     pub(super) fn fits(&self, kernel: &Kernel) -> bool {
-        let suite = self.connection.negotiated_cipher_suite();
+        let Layer::Rustls(connection) = &self.layer else { return false };
+        let suite = connection.negotiated_cipher_suite();
         self.partial.is_empty()
             && self.pending.is_empty()
             && !self.closed
@@ -278,7 +392,21 @@ impl TlsSession {
         socket: &impl AsRawFd,
         kernel: &Kernel,
     ) -> Result<KernelSession, TlsFault> {
-        KernelSession::take_over(*self.connection, socket, kernel)
+        let Layer::Rustls(connection) = self.layer else { return Err(TlsFault::Suite) };
+        KernelSession::take_over(*connection, socket, kernel)
+    }
+
+    /// Whether we make the records.
+    #[cfg(test)]
+    pub(super) fn is_own(&self) -> bool {
+        matches!(self.layer, Layer::Own(_))
+    }
+
+    /// The records that we make.
+    #[cfg(test)]
+    pub(super) fn into_records(self) -> Records {
+        let Layer::Own(records) = self.layer else { panic!("rustls makes them") };
+        records
     }
 
     /// What must be sent now, without waiting for a record: during the handshake.

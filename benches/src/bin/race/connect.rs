@@ -11,7 +11,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::line::Line;
 
-/// Connections under way at once.
+/// Connections under way at once, unless told otherwise.
 const UNDER_WAY: usize = 64;
 /// Connections of one client address, well below its 28,232 ports.
 const PER_ADDRESS: usize = 7_000;
@@ -34,12 +34,14 @@ pub(crate) struct Connector {
     /// The last two bytes of the first client address 127.x.y.1 count up from here.
     pub net: u8,
     tls: Option<Arc<ClientConfig>>,
+    /// Connections under way at once.
+    pub under_way: usize,
     opened: usize,
 }
 
 impl Connector {
     pub(crate) fn new(server: SocketAddr, net: u8, tls: Option<Arc<ClientConfig>>) -> Connector {
-        Connector { server, net, tls, opened: 0 }
+        Connector { server, net, tls, under_way: UNDER_WAY, opened: 0 }
     }
 
     /// Opens one connection for each wish; ready ones go to `ready` with the bytes already read
@@ -52,10 +54,10 @@ impl Connector {
         let (mut upgrading, mut greeting) = (VecDeque::new(), VecDeque::new());
         for wish in wishes {
             upgrading.push_back((self.request(&wish.path)?, wish));
-            if upgrading.len() >= UNDER_WAY {
+            if upgrading.len() >= self.under_way {
                 greet(&mut upgrading, &mut greeting)?;
             }
-            if greeting.len() >= UNDER_WAY {
+            if greeting.len() >= self.under_way {
                 settle(&mut greeting, &mut ready)?;
             }
         }

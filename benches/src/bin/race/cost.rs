@@ -1,7 +1,7 @@
 //! What the server's core and process spent, from /proc.
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Ticks a second of /proc/stat.
 const TICKS: f64 = 100.0;
@@ -24,6 +24,11 @@ pub(crate) struct Cost {
     pub core: f64,
     /// Of the process.
     pub process: f64,
+}
+
+/// Seconds of the wall clock, which programs can compare.
+pub(crate) fn clock() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// The server's process, and the core it is pinned to.

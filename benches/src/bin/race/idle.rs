@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::connect::Wish;
-use crate::cost::Meter;
+use crate::cost::{Meter, clock};
 use crate::line::Line;
 use crate::modes::Target;
 
@@ -14,8 +14,14 @@ use crate::modes::Target;
 const REST: Duration = Duration::from_secs(2);
 
 /// Connections upgraded a second. They are closed afterwards.
-pub(crate) fn connect(target: &Target, meter: Meter, count: usize) -> io::Result<Value> {
+pub(crate) fn connect(
+    target: &Target,
+    meter: Meter,
+    count: usize,
+    under_way: Option<usize>,
+) -> io::Result<Value> {
     let mut connector = target.connector(100);
+    connector.under_way = under_way.unwrap_or(connector.under_way);
     let channel = ["bench".to_owned()];
     let wish = |_| Wish {
         path: target.dialect.subscriber_path(&channel),
@@ -24,12 +30,16 @@ pub(crate) fn connect(target: &Target, meter: Meter, count: usize) -> io::Result
         reply: "",
     };
     let mut open = Vec::with_capacity(count);
-    let then = meter.read();
+    let (then, began) = (meter.read(), clock());
     connector.open((0..count).map(wish), |stream| open.push(stream))?;
-    let cost = meter.since(then);
+    let (cost, ended) = (meter.since(then), clock());
+    let resumed = open.iter().filter(|line| line.is_resumed()).count();
     Ok(json!({
         "command": format!("connect {count}"),
         "rate": count as f64 / cost.wall,
+        "began": began,
+        "ended": ended,
+        "resumed": resumed,
         "core_us_per_connection": cost.core * 1e6 / count as f64,
         "process_us_per_connection": cost.process * 1e6 / count as f64,
     }))

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
+use rustls::HandshakeKind;
 use rustls::client::{ClientConfig, ClientConnection};
 use rustls::pki_types::ServerName;
 
@@ -12,7 +13,12 @@ use rustls::pki_types::ServerName;
 pub(crate) struct Line {
     pub socket: TcpStream,
     tls: Option<Box<ClientConnection>>,
+    /// The last read took all there was.
+    dry: bool,
 }
+
+/// What rustls reads at a time.
+const TLS_READ: usize = 4_096;
 
 impl Line {
     pub(crate) fn new(socket: TcpStream, tls: Option<&Arc<ClientConfig>>) -> io::Result<Line> {
@@ -20,12 +26,18 @@ impl Line {
             let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
             ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other).map(Box::new)
         };
-        Ok(Line { socket, tls: tls.map(connection).transpose()? })
+        Ok(Line { socket, tls: tls.map(connection).transpose()?, dry: false })
+    }
+
+    /// Whether the handshake took up a session.
+    pub(crate) fn is_resumed(&self) -> bool {
+        let kind = self.tls.as_ref().and_then(|tls| tls.handshake_kind());
+        kind == Some(HandshakeKind::Resumed)
     }
 
     /// Whether a read that does not fill the buffer was the last one for now.
     pub(crate) fn short_read_is_last(&self) -> bool {
-        self.tls.is_none()
+        self.tls.is_none() || self.dry
     }
 }
 
@@ -47,7 +59,9 @@ impl Read for Line {
             while tls.wants_write() {
                 tls.write_tls(&mut self.socket)?;
             }
-            if tls.read_tls(&mut self.socket)? == 0 {
+            let read = tls.read_tls(&mut self.socket)?;
+            self.dry = read < TLS_READ;
+            if read == 0 {
                 return Ok(0);
             }
             tls.process_new_packets().map_err(io::Error::other)?;

@@ -36,7 +36,8 @@ Commands, from the arguments or from standard input, one a line:
   window W P SECONDS        W messages of P bytes in flight
   still W P BURSTS          bursts of W while nobody reads, then everybody
   rate R P SECONDS          R messages a second, open loop; latencies to the last subscriber
-  connect N                 connects and upgrades N further connections, and closes them
+  connect N [M]             connects and upgrades N further connections, M (64) of them at a time,
+                            and closes them
   idle FROM TO FURTHER      memory of the server from FROM to TO idle connections, and of so many
                             further subscriptions of each
 Arguments separate words by colons: window:16:128:0.5")]
@@ -68,6 +69,9 @@ struct Args {
     /// Speak TLS, whatever the server's certificate.
     #[arg(long)]
     tls: bool,
+    /// Take up TLS sessions.
+    #[arg(long, requires = "tls")]
+    resume: bool,
     /// What to do.
     commands: Vec<String>,
 }
@@ -81,7 +85,7 @@ fn main() -> io::Result<()> {
     let meter = cost::Meter { pid: args.pid, core: args.core };
     let tls = args.tls.then(|| {
         let mut config = tls::client(&[kx_group::SECP256R1]);
-        config.resumption = Resumption::disabled();
+        config.resumption = if args.resume { tls::resumption() } else { Resumption::disabled() };
         Arc::new(config)
     });
     let target = modes::Target { dialect: args.dialect, server: args.server, net: args.net, tls };
@@ -89,7 +93,8 @@ fn main() -> io::Result<()> {
     let mut measure = |line: &str| -> io::Result<Value> {
         let words: Vec<&str> = line.split([' ', ':']).filter(|word| !word.is_empty()).collect();
         match words[..] {
-            ["connect", n] => idle::connect(&target, meter, number(n)?),
+            ["connect", n] => idle::connect(&target, meter, number(n)?, None),
+            ["connect", n, m] => idle::connect(&target, meter, number(n)?, Some(number(m)?)),
             ["idle", from, to, further] => {
                 idle::memory(&target, meter, [number(from)?, number(to)?, number(further)?])
             }

@@ -9,7 +9,7 @@ use rustls::client::ClientConfig;
 use serde_json::{Value, json};
 
 use crate::connect::Connector;
-use crate::cost::{Cost, Meter};
+use crate::cost::{Cost, Meter, clock};
 use crate::crowd::Crowd;
 use crate::dialect::Dialect;
 use crate::envelope::MIN_PAYLOAD;
@@ -170,7 +170,7 @@ fn still(crowd: &mut Crowd, meter: Meter, width: usize, bursts: usize) -> io::Re
 fn rate(crowd: &mut Crowd, meter: Meter, rate: f64, seconds: f64) -> io::Result<Value> {
     let count = (rate * seconds).ceil().max(1.0) as u32;
     let (before, first) = (crowd.tally.deliveries, crowd.tally.published);
-    let then = meter.read();
+    let (then, began) = (meter.read(), clock());
     let due = |n: u32| then.at + Duration::from_secs_f64(f64::from(n) / rate);
     let (mut sent, mut latencies) = (0, Vec::new());
     let mut heard = Instant::now();
@@ -202,9 +202,9 @@ fn rate(crowd: &mut Crowd, meter: Meter, rate: f64, seconds: f64) -> io::Result<
     }
     let cost = meter.since(then);
     let mut answer = report(crowd.tally.deliveries - before, sent, cost.wall, cost, 0);
-    latencies.sort_by(f64::total_cmp);
     let rounded: Vec<f64> = latencies.iter().map(|us| us.round()).collect();
     answer["latencies_us"] = json!(rounded);
+    answer["began"] = json!(began);
     Ok(answer)
 }
 

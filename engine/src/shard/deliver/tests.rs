@@ -255,7 +255,7 @@ fn sealed_bytes_of_a_batch_are_bounded() {
     let (server, client) = tls_configs(&rustls::version::TLS13);
     let mut clients = Vec::new();
     for slot in 0..100 {
-        let mut session = TlsSession::new(server.clone()).unwrap();
+        let mut session = TlsSession::new(server.clone(), false).unwrap();
         let mut client = tls_client(client.clone());
         while client.is_handshaking() {
             let mut bytes = client_bytes(&mut client);

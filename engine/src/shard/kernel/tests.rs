@@ -48,7 +48,8 @@ impl Rig {
         provider: CryptoProvider,
     ) -> Rig {
         let (server, client) = tls_configs_of(version, Arc::new(provider));
-        let (mut session, mut client) = (TlsSession::new(server).unwrap(), tls_client(client));
+        let (mut session, mut client) =
+            (TlsSession::new(server, true).unwrap(), tls_client(client));
         let mut established = false;
         while !established || client.is_handshaking() {
             let mut bytes = client_bytes(&mut client);

@@ -1,9 +1,16 @@
 use rustls::version::{TLS12, TLS13};
 
 use super::*;
-use crate::shard::testing::{client_bytes, client_reads, handshake};
+use crate::shard::testing::{client_bytes, client_reads, handshake, handshake_of, tls_configs};
 
-const VERSIONS: [&rustls::SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+/// Sessions over TLS 1.2, over 1.3 with rustls's records and with ours, and their clients.
+fn sessions(piece: usize) -> impl Iterator<Item = (TlsSession, rustls::ClientConnection)> {
+    [(&TLS12, false), (&TLS13, true), (&TLS13, false)].into_iter().map(move |(version, keeps)| {
+        let (session, client) = handshake_of(tls_configs(version), piece, keeps);
+        assert_eq!(session.is_own(), version == &TLS13 && !keeps);
+        (session, client)
+    })
+}
 
 fn noise(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 31 / 7) as u8).collect()
@@ -29,8 +36,7 @@ fn says(client: &mut rustls::ClientConnection, plain: &[u8]) -> Vec<u8> {
 
 #[test]
 fn a_handshake_may_come_byte_by_byte() {
-    for version in VERSIONS {
-        let (mut session, mut client) = handshake(version, 1);
+    for (mut session, mut client) in sessions(1) {
         let sealed = seal(&mut session, b"hello");
         assert_eq!(client_reads(&mut client, &sealed).unwrap(), b"hello");
     }
@@ -38,8 +44,7 @@ fn a_handshake_may_come_byte_by_byte() {
 
 #[test]
 fn records_split_at_every_byte_come_out_whole() {
-    for version in VERSIONS {
-        let (mut session, mut client) = handshake(version, usize::MAX);
+    for (mut session, mut client) in sessions(usize::MAX) {
         for at in 0..=40 {
             let mut bytes = says(&mut client, b"one");
             bytes.extend(says(&mut client, b"two"));
@@ -55,8 +60,7 @@ fn records_split_at_every_byte_come_out_whole() {
 
 #[test]
 fn large_payloads_cross_both_ways() {
-    for version in VERSIONS {
-        let (mut session, mut client) = handshake(version, usize::MAX);
+    for (mut session, mut client) in sessions(usize::MAX) {
         client.set_buffer_limit(None);
         let sent = noise(1 << 20);
         let mut plain = Vec::new();
@@ -96,8 +100,7 @@ fn a_key_update_is_followed_and_answered_before_the_next_record() {
 
 #[test]
 fn close_notify_ends_both_ways() {
-    for version in VERSIONS {
-        let (mut session, mut client) = handshake(version, usize::MAX);
+    for (mut session, mut client) in sessions(usize::MAX) {
         let mut bytes = says(&mut client, b"bye");
         client.send_close_notify();
         bytes.extend(client_bytes(&mut client));
@@ -118,8 +121,7 @@ fn close_notify_ends_both_ways() {
 
 #[test]
 fn a_corrupted_record_is_a_fault_and_answered_by_an_alert() {
-    for version in VERSIONS {
-        let (mut session, mut client) = handshake(version, usize::MAX);
+    for (mut session, mut client) in sessions(usize::MAX) {
         let mut bytes = says(&mut client, b"good");
         let mut bad = says(&mut client, b"bad");
         *bad.last_mut().unwrap() ^= 1;
@@ -137,7 +139,7 @@ fn a_corrupted_record_is_a_fault_and_answered_by_an_alert() {
 #[test]
 fn what_is_no_tls_is_a_fault_with_an_alert() {
     let (server, _) = crate::shard::testing::tls_configs(&TLS13);
-    let mut session = TlsSession::new(server).unwrap();
+    let mut session = TlsSession::new(server, false).unwrap();
     let mut bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
     assert!(session.open(&mut bytes, &mut Vec::new()).is_err());
     assert_eq!(session.seal_close()[0], 21, "an alert record (RFC 8446 5.1)");
