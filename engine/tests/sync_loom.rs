@@ -1,5 +1,5 @@
-//! Every interleaving of the bell's memory protocol, of the mailbox's room and inbox, of a lane
-//! and of a shared frame's counts, by loom. The very source files of the engine are compiled here
+//! Every interleaving of the bell's memory protocol, of the mailbox's room, of a lane and of
+//! a shared frame's counts, by loom. The very source files of the engine are compiled here
 //! once more with loom's atomics in place of std's, so this runs with all other tests.
 
 #![allow(dead_code, unreachable_pub, reason = "these files are made for the engine")]
@@ -12,15 +12,11 @@ use loom::thread;
 mod atomics {
     pub(super) use loom::cell::UnsafeCell;
     pub(super) use loom::sync::Arc;
-    pub(super) use loom::sync::atomic::{
-        AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering, fence,
-    };
+    pub(super) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 }
 
 #[path = "../src/sync/countdown.rs"]
 mod countdown;
-#[path = "../src/sync/inbox.rs"]
-mod inbox;
 #[path = "../src/sync/lane.rs"]
 mod lane;
 #[path = "../src/sync/parking.rs"]
@@ -31,7 +27,6 @@ mod room;
 mod share;
 
 use countdown::Countdown;
-use inbox::Inbox;
 use lane::lane;
 use parking::Parking;
 use room::Room;
@@ -225,41 +220,5 @@ fn a_lane_hands_every_entry_over_once_and_in_order() {
         }
         assert_eq!(taken, sent);
         assert!(sent >= 2);
-    });
-}
-
-#[test]
-fn an_inbox_loses_nothing_and_keeps_each_sender_s_order() {
-    loom::model(|| {
-        let inbox = Arc::new(Inbox::new());
-        let send = |inbox: &Arc<Inbox<u32>>, entries: [u32; 2]| {
-            let inbox = Arc::clone(inbox);
-            thread::spawn(move || entries.map(|entry| assert!(inbox.push(entry))))
-        };
-        let (one, two) = (send(&inbox, [1, 2]), send(&inbox, [11, 12]));
-        let (mut first, mut rest) = (Vec::new(), Vec::new());
-        inbox.take(&mut first);
-        one.join().unwrap();
-        two.join().unwrap();
-        inbox.take(&mut rest);
-        first.reverse();
-        rest.reverse();
-        first.extend(rest);
-        let of = |low: u32| first.iter().copied().filter(move |n| n / 10 == low);
-        assert!(of(0).eq([1, 2]) && of(1).eq([11, 12]), "{first:?}");
-    });
-}
-
-#[test]
-fn what_comes_to_a_closed_inbox_is_refused() {
-    loom::model(|| {
-        let inbox = Arc::new(Inbox::new());
-        let theirs = Arc::clone(&inbox);
-        let sending = thread::spawn(move || u32::from(theirs.push(1)) + u32::from(theirs.push(2)));
-        let mut taken = Vec::new();
-        inbox.close(&mut taken);
-        let sent = sending.join().unwrap();
-        assert_eq!(taken.len() as u32, sent);
-        assert!(inbox.is_empty() && !inbox.push(3));
     });
 }

@@ -5,12 +5,10 @@ pub(super) use std::sync::Arc;
 pub(super) use std::sync::atomic::Ordering;
 
 #[cfg(not(test))]
-pub(super) use std::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence,
-};
+pub(super) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
 
 #[cfg(test)]
-pub(super) use counted::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
+pub(super) use counted::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
 
 #[cfg(test)]
 pub(super) mod counted;

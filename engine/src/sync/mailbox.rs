@@ -3,15 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crossbeam::channel::{Receiver, Sender, unbounded};
+
 use super::Bell;
-use super::inbox::Inbox;
 use super::room::Room;
 use crate::limits::CONTROL_COMMANDS;
 
 /// The sending side. Cheap to clone.
 pub struct Mailbox<T> {
     // Unbounded by itself: `room` is what bounds it, and an empty one owns next to no memory.
-    inbox: Arc<Inbox<(T, usize)>>,
+    sender: Sender<(T, usize)>,
     room: Arc<Room>,
     capacity: usize,
     bell: Arc<Bell>,
@@ -19,9 +20,7 @@ pub struct Mailbox<T> {
 
 /// The shard's side. Dropping it drops what is waiting and whatever is sent later.
 pub struct MailboxReceiver<T> {
-    inbox: Arc<Inbox<(T, usize)>>,
-    /// Taken from the inbox, newest first.
-    taken: Vec<(T, usize)>,
+    receiver: Receiver<(T, usize)>,
     room: Arc<Room>,
     /// Room of what was popped and that is not given back yet.
     free: usize,
@@ -41,9 +40,10 @@ pub struct Permit<'a, T> {
 /// Makes the two ends of a mailbox with room for a total cost of `capacity`, whose owner is woken
 /// by `bell`.
 pub fn mailbox<T>(capacity: usize, bell: Arc<Bell>) -> (Mailbox<T>, MailboxReceiver<T>) {
-    let (inbox, room) = (Arc::new(Inbox::new()), Arc::new(Room::new()));
-    let mailbox = Mailbox { inbox: Arc::clone(&inbox), room: Arc::clone(&room), capacity, bell };
-    (mailbox, MailboxReceiver { inbox, taken: Vec::new(), room, free: 0 })
+    let (sender, receiver) = unbounded();
+    let room = Arc::new(Room::new());
+    let mailbox = Mailbox { sender, room: Arc::clone(&room), capacity, bell };
+    (mailbox, MailboxReceiver { receiver, room, free: 0 })
 }
 
 impl<T> Mailbox<T> {
@@ -79,7 +79,7 @@ impl<T> Mailbox<T> {
 impl<T> Permit<'_, T> {
     /// Sends the entry and rings the bell. If the receiver is gone, the entry is dropped.
     pub fn send(mut self, entry: T) {
-        if self.mailbox.inbox.push((entry, self.cost)) {
+        if self.mailbox.sender.send((entry, self.cost)).is_ok() {
             self.cost = 0;
             self.mailbox.bell.ring();
         }
@@ -98,17 +98,10 @@ impl<T> MailboxReceiver<T> {
     /// Takes the oldest entry and its cost, whose room is free as soon as [`GIVE_BACK`] entries or
     /// all that were there have been taken.
     pub fn pop(&mut self) -> Option<(T, usize)> {
-        if self.taken.is_empty() {
-            self.inbox.take(&mut self.taken);
-        }
-        let (entry, cost) = self.taken.pop()?;
+        let (entry, cost) = self.receiver.try_recv().ok()?;
         self.free += cost;
-        if self.free >= GIVE_BACK || self.taken.is_empty() {
+        if self.free >= GIVE_BACK || self.receiver.is_empty() {
             self.room.give_back(std::mem::take(&mut self.free));
-            // After a burst.
-            if self.taken.len() * 4 < self.taken.capacity() {
-                self.taken.shrink_to(GIVE_BACK);
-            }
         }
         Some((entry, cost))
     }
@@ -125,15 +118,12 @@ impl<T> MailboxReceiver<T> {
 
     /// Whether nothing is waiting.
     pub fn is_empty(&self) -> bool {
-        self.taken.is_empty() && self.inbox.is_empty()
+        self.receiver.is_empty()
     }
 }
 
 impl<T> Drop for MailboxReceiver<T> {
     fn drop(&mut self) {
-        while self.pop().is_some() {}
-        self.inbox.close(&mut self.taken);
-        // What came between the two.
         while self.pop().is_some() {}
     }
 }
@@ -141,7 +131,7 @@ impl<T> Drop for MailboxReceiver<T> {
 impl<T> Clone for Mailbox<T> {
     fn clone(&self) -> Mailbox<T> {
         Mailbox {
-            inbox: Arc::clone(&self.inbox),
+            sender: self.sender.clone(),
             room: Arc::clone(&self.room),
             capacity: self.capacity,
             bell: Arc::clone(&self.bell),

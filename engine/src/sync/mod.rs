@@ -4,7 +4,6 @@
 mod atomics;
 mod bell;
 mod countdown;
-mod inbox;
 mod lane;
 mod lodgings;
 mod mailbox;

@@ -175,7 +175,7 @@ fn on_one_shard_a_frame_costs_no_atomics() {
 }
 
 #[test]
-fn the_mailbox_costs_its_shard_atomics_by_the_turn_and_not_by_the_message() {
+fn the_mailbox_s_room_costs_atomics_by_the_turn_and_not_by_the_message() {
     on_a_runtime(|| {
         let send = |bench: &mut Bench| {
             let (reply, _) = oneshot::channel();
@@ -183,7 +183,7 @@ fn the_mailbox_costs_its_shard_atomics_by_the_turn_and_not_by_the_message() {
             bench.mailboxes[0].try_reserve(1).unwrap().send(Command::Publish { items, reply });
         };
         let [(each, alone)] = costs(1, send)[..] else { panic!("one shard") };
-        // Taking what has come, and giving its room back.
-        assert!(each <= 1 && alone <= 2, "{each} {alone}");
+        // Giving the room back; what crossbeam's queue spends is its own and not counted here.
+        assert!(each <= 1 && alone <= 1, "{each} {alone}");
     });
 }
