@@ -242,42 +242,6 @@ fn whatever_is_wrong_with_tls_is_named() {
 }
 
 #[test]
-fn where_a_client_certificate_is_demanded_one_takes_part_and_without_it_the_remedy_is_told() {
-    let dir = tempfile::tempdir().unwrap();
-    let (authority, stranger) = (Authority::new("ours"), Authority::new("a stranger"));
-    let ca = file(dir.path(), "ca.pem", &authority.pem());
-    let served = authority.server(&["127.0.0.1"]).write(dir.path(), "server");
-    let card = |issued: Issued, name| {
-        let files = issued.write(dir.path(), name);
-        let (cert, key) = (files.cert.display(), files.key.display());
-        format!("--client-cert-file={cert} --client-key-file={key}")
-    };
-    let good = card(authority.client(1, false), "good");
-    let over = card(authority.client(2, true), "over");
-    let strange = card(stranger.client(3, false), "strange");
-    let (cert, key) = (served.cert.display(), served.key.display());
-    let mixed = good.replace("good.key", "server.key");
-    assert_ne!(mixed, good);
-    let server = Server::start(&format!(
-        "--cert-file={cert} --key-file={key} --ca-file={ca} --verify-client"
-    ));
-    let all = format!("{} --tls --ca-file={ca}", flags(&server));
-    let (code, report) = report(command(&format!("{all} {good}")));
-    all_pass(&report);
-    assert_eq!(code, 0, "{report:#}");
-    hold(&[
-        ("none", all.clone(), "tls", "fail", 2, "demands a client certificate"),
-        ("none", all.clone(), "tls", "fail", 2, "--client-cert-file and --client-key-file"),
-        ("over", format!("{all} {over}"), "tls", "fail", 2, "not accepted"),
-        ("a stranger's", format!("{all} {strange}"), "tls", "fail", 2, "ca-file"),
-        ("another's key", format!("{all} {mixed}"), "connect", "fail", 2, "client_key_file"),
-    ]);
-    let half = command("--tls --client-cert-file=x").output().unwrap();
-    assert_eq!(half.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&half.stderr).contains("--client-key-file"));
-}
-
-#[test]
 fn whatever_is_wrong_with_keys_and_limits_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start("--api-key=the-right-key --max-connections=50");

@@ -30,7 +30,8 @@ pub(super) struct TlsSession {
     settles: bool,
     /// An earlier session was taken up.
     resumed: bool,
-    /// The beginning of a record whose end has not arrived. No capacity while empty.
+    /// The beginning of a record or message whose end has not arrived. rustls remembers where in it
+    /// things are, so it is shown this and nothing else. No capacity while empty.
     partial: Vec<u8>,
     /// Handshake messages, KeyUpdate answers and alerts that must leave before the next record.
     pending: Vec<u8>,
@@ -38,6 +39,8 @@ pub(super) struct TlsSession {
     closed: bool,
     /// The peer broke TLS: nothing more is read, and nothing but the alert is sent.
     failed: bool,
+    /// That alert was taken.
+    alerted: bool,
     /// Records sent with keys that cannot be replaced (TLS 1.2), at most.
     records: u32,
 }
@@ -92,6 +95,7 @@ impl TlsSession {
             pending: Vec::new(),
             closed: false,
             failed: false,
+            alerted: false,
             records: 0,
         })
     }
@@ -118,19 +122,23 @@ impl TlsSession {
     }
 
     fn open_joined(&mut self, input: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, TlsFault> {
-        let mut opened = Opened::default();
-        if self.partial.is_empty() {
-            let used = self.process(input, out, &mut opened)?;
+        let (mut opened, mut used) = (Opened::default(), 0);
+        // What is not used up is kept also after a fault: rustls points into it.
+        let processed = if self.partial.is_empty() {
+            let processed = self.process(input, &mut used, out, &mut opened);
             self.partial.extend_from_slice(&input[used..]);
+            processed
         } else {
             let mut joined = std::mem::take(&mut self.partial);
             joined.extend_from_slice(input);
-            let used = self.process(&mut joined, out, &mut opened)?;
+            let processed = self.process(&mut joined, &mut used, out, &mut opened);
             if used < joined.len() {
                 joined.drain(..used);
                 self.partial = joined;
             }
-        }
+            processed
+        };
+        processed?;
         if self.closed {
             self.partial = Vec::new();
         } else if self.partial.len() > MAX_PARTIAL_RECORD {
@@ -144,26 +152,26 @@ impl TlsSession {
         Ok(opened)
     }
 
-    /// Opens what is whole in `input`. Returns the bytes used up.
+    /// Opens what is whole in `input`, and counts the bytes used up.
     fn process(
         &mut self,
         input: &mut [u8],
+        used: &mut usize,
         out: &mut Vec<u8>,
         opened: &mut Opened,
-    ) -> Result<usize, TlsFault> {
-        let mut used = 0;
+    ) -> Result<(), TlsFault> {
         if matches!(self.layer, Layer::Rustls(_)) {
-            used = self.process_by_rustls(input, out, opened)?;
+            self.process_by_rustls(input, used, out, opened)?;
         }
         if !self.closed
             && let Layer::Own(records) = &mut self.layer
         {
             let Progress { used: more, closed } =
-                records.open(&mut input[used..], out, &mut self.pending)?;
-            used += more;
+                records.open(&mut input[*used..], out, &mut self.pending)?;
+            *used += more;
             (opened.eof, self.closed) = (closed, closed);
         }
-        Ok(used)
+        Ok(())
     }
 
     /// Takes the keys of a connection whose handshake has just ended, and of which rustls has read
@@ -181,30 +189,32 @@ impl TlsSession {
         Ok(())
     }
 
-    /// Runs rustls over `input` until it wants more or has handed over. Returns the bytes used up.
+    /// Runs rustls over `input` until it wants more or has handed over.
     fn process_by_rustls(
         &mut self,
         input: &mut [u8],
+        used: &mut usize,
         out: &mut Vec<u8>,
         opened: &mut Opened,
-    ) -> Result<usize, TlsFault> {
-        let (mut used, mut ended) = (0, false);
+    ) -> Result<(), TlsFault> {
+        let mut ended = false;
         loop {
-            let Layer::Rustls(connection) = &mut self.layer else { return Ok(used) };
+            let Layer::Rustls(connection) = &mut self.layer else { return Ok(()) };
             if ended && !connection.wants_write() {
                 self.settle()?;
                 ended = false;
                 continue;
             }
             let handshaking = connection.is_handshaking();
-            let status = connection.process_tls_records(&mut input[used..]);
-            let UnbufferedStatus { mut discard, state } = status;
+            let status = connection.process_tls_records(&mut input[*used..]);
+            let UnbufferedStatus { discard, state } = status;
+            *used += discard;
             let mut wants_more = false;
             match state? {
                 ConnectionState::ReadTraffic(mut traffic) => {
                     while let Some(record) = traffic.next_record() {
                         let record = record?;
-                        discard += record.discard;
+                        *used += record.discard;
                         out.extend_from_slice(record.payload);
                     }
                 }
@@ -221,9 +231,8 @@ impl TlsSession {
                 // Early data is never offered; other states are not known today.
                 _ => return Err(rustls::Error::General("unexpected state".into()).into()),
             }
-            used += discard;
             if wants_more {
-                return Ok(used);
+                return Ok(());
             }
         }
     }
@@ -257,8 +266,9 @@ impl TlsSession {
             Layer::Lost => return Err(TlsFault::Failed),
         };
         loop {
-            let UnbufferedStatus { state, .. } = connection.process_tls_records(&mut []);
-            match state? {
+            // Nothing new, but what it has seen already: it may hold half a message.
+            let status = connection.process_tls_records(&mut self.partial);
+            match status.state? {
                 ConnectionState::WriteTraffic(mut traffic) => {
                     let ahead = self.pending.len();
                     let room = out.get_mut(ahead..).unwrap_or_default();
@@ -288,6 +298,7 @@ impl TlsSession {
     /// The last bytes of this session: close_notify, or after a fault the alert that names it.
     pub(super) fn seal_close(&mut self) -> Vec<u8> {
         let connection = match &mut self.layer {
+            Layer::Rustls(_) if self.failed => return self.alert(),
             Layer::Rustls(connection) => connection,
             Layer::Own(records) => {
                 // After a fault the alert is there already.
@@ -299,14 +310,13 @@ impl TlsSession {
             Layer::Lost => return self.take_pending(),
         };
         loop {
-            let UnbufferedStatus { state, .. } = connection.process_tls_records(&mut []);
-            match state {
+            match connection.process_tls_records(&mut self.partial).state {
                 Ok(ConnectionState::EncodeTlsData(mut data)) => {
                     append(&mut self.pending, |room| data.encode(room));
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
                 Ok(ConnectionState::PeerClosed) => self.closed = true,
-                Ok(ConnectionState::WriteTraffic(mut traffic)) if !self.failed => {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                     let ahead = self.pending.len();
                     self.pending.resize(ahead + ALERT_ROOM, 0);
                     let sealed = traffic.queue_close_notify(&mut self.pending[ahead..]);
@@ -316,6 +326,20 @@ impl TlsSession {
                 _ => return self.take_pending(),
             }
         }
+    }
+
+    /// The alert that names the fault, once. What rustls has queued it gives before it looks at any
+    /// bytes; asked again it would look at those that it failed for, and may panic.
+    fn alert(&mut self) -> Vec<u8> {
+        if let Layer::Rustls(connection) = &mut self.layer
+            && !std::mem::replace(&mut self.alerted, true)
+        {
+            let status = connection.process_tls_records(&mut self.partial);
+            if let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state {
+                append(&mut self.pending, |room| data.encode(room));
+            }
+        }
+        self.take_pending()
     }
 
     /// Records sent with keys that nobody replaces: those of TLS 1.3 are replaced in time.
