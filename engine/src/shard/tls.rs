@@ -12,15 +12,12 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{
-    ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
-};
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
 use super::kernel::{ALERT, CLOSE_NOTIFY, Kernel, KernelSession, records_of};
-use super::records::{Progress, Records};
+use super::records::Records;
 use super::ring::Sealed;
-use crate::limits::MAX_PARTIAL_RECORD;
 
 /// Room for a close_notify or an alert, whatever the suite (RFC 8446 5.2 allows no larger).
 const ALERT_ROOM: usize = 512;

@@ -12,7 +12,11 @@ impl TlsSession {
     ///
     /// # Errors
     /// [`TlsFault`], after which only [`TlsSession::seal_close`] is of use.
-    pub(in crate::shard) fn open(&mut self, input: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, TlsFault> {
+    pub(in crate::shard) fn open(
+        &mut self,
+        input: &mut [u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Opened, TlsFault> {
         if self.failed {
             return Err(TlsFault::Failed);
         }
