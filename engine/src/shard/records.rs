@@ -2,7 +2,7 @@
 //!
 //! rustls's own record layer copies a payload twice, allocates for each record and asks its whole
 //! state machine before it; sealing straight into the batch does none of that, and what stays of a
-//! connection is its two keys and the key schedule (docs/decisions/0024-own-records.md). Before
+//! connection is its two keys and the key schedule (docs/decisions/0021-own-records.md). Before
 //! and during the handshake, and for TLS 1.2, all is rustls's.
 
 use aws_lc_rs::aead::{
