@@ -95,8 +95,8 @@ impl<T> Drop for Permit<'_, T> {
 }
 
 impl<T> MailboxReceiver<T> {
-    /// Takes the oldest entry and its cost, whose room is free as soon as [`GIVE_BACK`] entries or
-    /// all that were there have been taken.
+    /// Takes the oldest entry and its cost. Its room is free as soon as several have been taken,
+    /// or all that were there.
     pub fn pop(&mut self) -> Option<(T, usize)> {
         let (entry, cost) = self.receiver.try_recv().ok()?;
         self.free += cost;
