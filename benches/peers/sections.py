@@ -46,9 +46,9 @@ class Step:
 class Part:
     """Steps that run with the same connections."""
 
-    def __init__(self, wanted, load, steps, rounds, connections, apart=False):
+    def __init__(self, wanted, load, steps, rounds, connections, apart=False, warm=None):
         self.wanted, self.load, self.steps, self.rounds = wanted, load, steps, rounds
-        self.connections, self.apart = connections, apart
+        self.connections, self.apart, self.warm = connections, apart, warm
 
     def only(self, pattern):
         """The same with those steps whose setting matches."""
@@ -58,13 +58,17 @@ class Part:
     def estimate(self):
         """Seconds, roughly."""
         each = sum(step.seconds for s in self.wanted for step in self.steps if step.only(s))
-        return len(self.wanted) * (0.7 + self.connections * 2e-4) + self.rounds * each
+        once = 0.7 + self.connections * 2e-4 + (self.warm.seconds if self.warm else 0)
+        return len(self.wanted) * once + self.rounds * each
 
     def run(self, results, progress):
         """All rounds; every round another server begins."""
         groups = [[server] for server in self.wanted] if self.apart else [self.wanted]
         for group in groups:
             with Arena(group, self.load) as lanes:
+                for lane in lanes if self.warm else ():
+                    lane.ask(self.warm.command)
+                    progress.step(self.warm.seconds, f"{self.warm.what} warm {lane.server.name}")
                 for round_ in range(self.rounds):
                     for step in self.steps:
                         self.ask(step, lanes, round_, results, progress)
@@ -146,7 +150,8 @@ def latency(plan):
 
 
 def channels(plan):
-    """Many channels, published to round robin; as many channels a connection as it takes."""
+    """Many channels, published to round robin; as many channels a connection as it takes. Every
+    server first runs until what it keeps of many channels has reached its bounds."""
     for count, each, connections in ((1000, 10, 10000), (100000, 1, 10000)):
         if plan.quick and count > 1000:
             continue
@@ -156,8 +161,10 @@ def channels(plan):
                 "--connections", str(connections)]
         step = Step("channels", f"{count} x {each} W=64", f"window 64 128 {2.5 * plan.seconds}",
                     2.5 * plan.seconds + 0.15)
+        seconds = 0.5 if plan.quick else 8
+        warm = Step("channels", step.setting, f"window 64 128 {seconds}", seconds + 0.15)
         if wanted:
-            yield Part(wanted, load, [step], plan.rounds, connections + count // 2)
+            yield Part(wanted, load, [step], plan.rounds, connections + count // 2, warm=warm)
 
 
 def connect(plan):

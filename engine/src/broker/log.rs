@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 
 use super::frame::Frame;
-use crate::types::{Epoch, Seq};
+use crate::types::{Epoch, Seq, Time};
 
 /// Frames whose spans follow each other without a hole, oldest first.
 #[derive(Debug)]
@@ -12,22 +12,36 @@ pub(crate) struct Log {
     epoch: Epoch,
     head: Seq,
     entries: VecDeque<Entry>,
-    /// Bytes ever appended; an entry's `end` is this sum after it.
-    appended: u64,
+    /// Sum of the bytes before the oldest frame; only differences of sums mean anything.
+    start: u64,
+    /// The sum after the newest.
+    end: u64,
 }
 
+/// A frame with what is asked about it long after it was sent: among many channels the frame
+/// itself is in no cache by then.
 #[derive(Debug)]
 struct Entry {
     frame: Rc<Frame>,
+    seq: Seq,
+    accepted_at: Time,
+    /// The sum of bytes after it.
     end: u64,
     /// Whether the frame waits for this shard among others; backlog does not.
     counted: bool,
 }
 
+impl Entry {
+    fn new(frame: Rc<Frame>, end: u64, counted: bool) -> Entry {
+        let Frame { seq, accepted_at, .. } = *frame;
+        Entry { frame, seq, accepted_at, end, counted }
+    }
+}
+
 impl Log {
     /// An empty log whose next message is `head + 1`.
     pub(crate) fn new(epoch: Epoch, head: Seq) -> Log {
-        Log { epoch, head, entries: VecDeque::new(), appended: 0 }
+        Log { epoch, head, entries: VecDeque::new(), start: 0, end: 0 }
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -50,8 +64,7 @@ impl Log {
 
     /// Bytes of the frames held.
     pub(crate) fn bytes(&self) -> usize {
-        let start = self.entries.front().map_or(self.appended, Entry::start);
-        (self.appended - start) as usize
+        (self.end - self.start) as usize
     }
 
     /// Adds the next frame (invariant 2: `frame` starts right after the head). `counted` says
@@ -59,8 +72,8 @@ impl Log {
     pub(crate) fn append(&mut self, frame: Rc<Frame>, counted: bool) {
         assert_eq!(frame.first, self.head.next(), "a log has no holes");
         self.head = frame.seq;
-        self.appended += frame.bytes().len() as u64;
-        self.entries.push_back(Entry { frame, end: self.appended, counted });
+        self.end += frame.bytes().len() as u64;
+        self.entries.push_back(Entry::new(frame, self.end, counted));
     }
 
     /// Puts older frames before the oldest, as far as they reach it without a hole.
@@ -70,16 +83,15 @@ impl Log {
             if frame.seq.next() != self.first() {
                 continue;
             }
-            // Sums only matter relative to each other; make room below zero by shifting all.
             let bytes = frame.bytes().len() as u64;
-            let start = self.entries.front().map_or(self.appended, Entry::start);
-            if start < bytes {
-                let shift = bytes - start;
-                self.appended += shift;
+            if self.start < bytes {
+                let shift = bytes - self.start;
+                self.start += shift;
+                self.end += shift;
                 self.entries.iter_mut().for_each(|entry| entry.end += shift);
             }
-            let end = self.entries.front().map_or(self.appended, Entry::start);
-            self.entries.push_front(Entry { frame: frame.clone(), end, counted: false });
+            self.entries.push_front(Entry::new(frame.clone(), self.start, false));
+            self.start -= bytes;
             added += frame.bytes().len();
         }
         added
@@ -87,39 +99,44 @@ impl Log {
 
     /// Drops the oldest frame.
     pub(crate) fn evict(&mut self) -> Option<Rc<Frame>> {
-        self.entries.pop_front().map(|entry| entry.frame)
+        let entry = self.entries.pop_front()?;
+        self.start = entry.end;
+        Some(entry.frame)
     }
 
-    /// The oldest frame.
-    pub(crate) fn oldest(&self) -> Option<&Rc<Frame>> {
-        self.entries.front().map(|entry| &entry.frame)
+    /// The oldest frame's position, and when it was accepted.
+    pub(crate) fn oldest(&self) -> Option<(Seq, Time)> {
+        self.entries.front().map(|entry| (entry.seq, entry.accepted_at))
+    }
+
+    /// Place of the first entry that brings a reader at `cursor` forward.
+    fn place(&self, cursor: Seq) -> usize {
+        // Who has everything is the rule, and needs no look at the entries.
+        if cursor > self.head {
+            return self.entries.len();
+        }
+        self.entries.partition_point(|entry| entry.seq < cursor)
     }
 
     /// Frames that bring a reader at `cursor` (its next position) forward, oldest first. A reader
     /// whose cursor is below `first` has missed something.
     pub(crate) fn from(&self, cursor: Seq) -> impl Iterator<Item = &Rc<Frame>> {
-        let start = self.entries.partition_point(|entry| entry.frame.seq < cursor);
-        self.entries.range(start..).map(|entry| &entry.frame)
+        self.entries.range(self.place(cursor)..).map(|entry| &entry.frame)
     }
 
     /// The frames `from ..= to`, each with whether it waits for this shard.
     pub(crate) fn range(&self, from: Seq, to: Seq) -> impl Iterator<Item = (&Rc<Frame>, bool)> {
-        let start = self.entries.partition_point(|entry| entry.frame.seq < from);
-        let entries = self.entries.range(start..).take_while(move |e| e.frame.seq <= to);
+        let entries = self.entries.range(self.place(from)..).take_while(move |e| e.seq <= to);
         entries.map(|entry| (&entry.frame, entry.counted))
     }
 
     /// Bytes of the frames a reader at `cursor` still has before it.
     pub(crate) fn bytes_from(&self, cursor: Seq) -> usize {
-        let start = self.entries.partition_point(|entry| entry.frame.seq < cursor);
-        let below = self.entries.get(start).map_or(self.appended, Entry::start);
-        (self.appended - below) as usize
-    }
-}
-
-impl Entry {
-    fn start(&self) -> u64 {
-        self.end - self.frame.bytes().len() as u64
+        let below = match self.place(cursor) {
+            0 => self.start,
+            place => self.entries[place - 1].end,
+        };
+        (self.end - below) as usize
     }
 }
 
@@ -128,7 +145,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::types::Time;
 
     fn frame(seq: u64, len: usize) -> Rc<Frame> {
         let bytes = vec![seq as u8; len].into_boxed_slice();

@@ -61,8 +61,8 @@ impl Hub {
     pub(super) fn trim(&mut self, index: u32) {
         loop {
             let channel = &self.channels[index];
-            let spare = channel.log.oldest().filter(|frame| frame.seq < channel.needed_from());
-            let Some(over) = spare.and_then(|oldest| self.over(&channel.log, oldest)) else {
+            let spare = channel.log.oldest().filter(|(seq, _)| *seq < channel.needed_from());
+            let Some(over) = spare.and_then(|(_, at)| self.over(&channel.log, at)) else {
                 return;
             };
             self.channels[index].over = Some(over);
@@ -70,10 +70,10 @@ impl Hub {
         }
     }
 
-    /// Which of a channel's own limits its log is over.
-    fn over(&self, log: &Log, oldest: &Frame) -> Option<Over> {
+    /// Which of a channel's own limits its log is over. Its oldest frame is from `oldest`.
+    fn over(&self, log: &Log, oldest: Time) -> Option<Over> {
         let limits = self.config.retention;
-        let age = self.clock.now.since(oldest.accepted_at);
+        let age = self.clock.now.since(oldest);
         if log.len() > limits.frames {
             Some(Over::Frames(log.len()))
         } else if log.bytes() > limits.bytes && log.len() > 1 {
@@ -88,10 +88,10 @@ impl Hub {
         while self.retained.bytes > self.config.retention.shard_bytes {
             let Some(Reverse((time, index))) = self.retained.oldest.pop() else { return };
             let Some(channel) = self.channels.get(index) else { continue };
-            let Some(oldest) = channel.log.oldest() else { continue };
-            if oldest.accepted_at > time {
-                self.retained.oldest.push(Reverse((oldest.accepted_at, index)));
-            } else if oldest.seq <= channel.live.delivered() {
+            let Some((seq, accepted_at)) = channel.log.oldest() else { continue };
+            if accepted_at > time {
+                self.retained.oldest.push(Reverse((accepted_at, index)));
+            } else if seq <= channel.live.delivered() {
                 self.channels[index].over = Some(Over::ShardBytes(self.retained.bytes));
                 self.evict(index);
                 self.renew(index);
@@ -116,8 +116,8 @@ impl Hub {
     /// more than the channels (invariant 3).
     fn renew(&mut self, index: u32) {
         let entry = |index: u32, channels: &Channels| {
-            let oldest = channels.get(index)?.log.oldest()?;
-            Some(Reverse((oldest.accepted_at, index)))
+            let (_, accepted_at) = channels.get(index)?.log.oldest()?;
+            Some(Reverse((accepted_at, index)))
         };
         self.retained.oldest.extend(entry(index, &self.channels));
         if self.retained.oldest.len() > 2 * self.channels.slots() as usize + 16 {

@@ -213,8 +213,8 @@ pub(super) fn shard_done(recorder: &mut Recorder, class: ClassId, frame: &Frame,
 /// How far one sweep goes: everything new, as far as it is worth joining.
 fn joined_target(channel: &super::channel::Channel, limit: usize) -> Seq {
     let mut frames = channel.log.from(channel.live.delivered().next());
-    let mut target = frames.next().map_or(channel.log.head(), |frame| frame.seq);
-    let mut bytes = channel.log.from(target).next().map_or(0, |frame| frame.bytes().len());
+    let Some(first) = frames.next() else { return channel.log.head() };
+    let (mut target, mut bytes) = (first.seq, first.bytes().len());
     for frame in frames {
         bytes += frame.bytes().len();
         if bytes > limit {
