@@ -1,7 +1,7 @@
 //! Sweeps with the receivers held still: what a delivery costs where nobody competes for the core.
 //!
-//! One process, one session: the engine with one shard, without metrics, with two shards, and a
-//! bare ring, each with sockets of its own. They take turns, a round of messages each; a round's
+//! One process, one session: the engine with one shard, without metrics, with two shards, a bare
+//! ring, and two of them on a core each, each with sockets of its own. They take turns, a round of messages each; a round's
 //! receivers are read after it. A message is over when the last member of every live set has it,
 //! which the driver reads. Everything is told as a ratio within a round.
 //!
@@ -38,7 +38,7 @@ struct Args {
     #[arg(long, default_value_t = 100)]
     rounds: usize,
     /// What takes turns; ratios are to the first.
-    #[arg(long, value_delimiter = ',', default_value = "floor,one,silent,two")]
+    #[arg(long, value_delimiter = ',', default_value = "floor,one,silent,two,floors")]
     sides: Vec<String>,
 }
 
@@ -48,7 +48,8 @@ const WARM_UP: usize = 3;
 /// One server and its receivers.
 struct Side {
     name: String,
-    publisher: Line,
+    /// One, or one for each bare ring.
+    publishers: Vec<Line>,
     /// Held still.
     receivers: Vec<Line>,
     /// The last member of every live set.
@@ -69,7 +70,7 @@ impl Side {
         }
         let service = Service {
             listen: vec!["127.0.0.1:0".parse()?],
-            max_connections: 2 * args.subscribers + 100,
+            max_connections: shards * args.subscribers + 100,
             message_rate: 0,
             anonymous_publish: true,
             ..Service::default()
@@ -98,22 +99,28 @@ impl Side {
         let last = of_shard.iter_mut().filter_map(Vec::pop).collect();
         let receivers = of_shard.into_iter().flatten().collect();
         let (publish, name) = (publish("still:0", args.bytes), name.to_owned());
-        let engine = Some(engine);
-        Ok(Side { name, publisher, receivers, last, publish, engine, enters: 0, turns: 0 })
+        let (engine, publishers) = (Some(engine), vec![publisher]);
+        Ok(Side { name, publishers, receivers, last, publish, engine, enters: 0, turns: 0 })
     }
 
-    /// A bare ring that sends a frame of `len` bytes for every publish.
-    fn floor(args: &Args, len: usize, publish: &[u8]) -> std::io::Result<Side> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let (to, count, size) = (listener.local_addr()?, args.subscribers, publish.len());
-        let joined = args.flight;
-        std::thread::spawn(move || serve(&listener, count, size, len, joined));
-        let publisher = Line::connect(to)?;
-        let connect = |_| Line::connect(to);
-        let mut receivers = (0..count).map(connect).collect::<std::io::Result<Vec<Line>>>()?;
-        let last = receivers.split_off(count - 1);
-        let (name, publish) = ("floor".to_owned(), publish.to_vec());
-        Ok(Side { name, publisher, receivers, last, publish, engine: None, enters: 0, turns: 0 })
+    /// Bare rings on a core each that share the subscribers and send a frame of `len` bytes to each
+    /// of theirs for every publish.
+    fn floor(args: &Args, name: &str, len: usize, publish: &[u8]) -> std::io::Result<Side> {
+        let rings = if name == "floors" { 2 } else { 1 };
+        let (count, size, joined) = (args.subscribers / rings, publish.len(), args.flight);
+        let (mut publishers, mut receivers, mut last) = (Vec::new(), Vec::new(), Vec::new());
+        for core in 0..rings {
+            let listener = TcpListener::bind("127.0.0.1:0")?;
+            let to = listener.local_addr()?;
+            std::thread::spawn(move || serve(&listener, core, count, size, len, joined));
+            publishers.push(Line::connect(to)?);
+            for _ in 1..count {
+                receivers.push(Line::connect(to)?);
+            }
+            last.push(Line::connect(to)?);
+        }
+        let (name, publish) = (name.to_owned(), publish.to_vec());
+        Ok(Side { name, publishers, receivers, last, publish, engine: None, enters: 0, turns: 0 })
     }
 
     /// One round; returns its time in ns for each delivery.
@@ -121,7 +128,7 @@ impl Side {
         let burst = self.publish.repeat(args.flight);
         let (mut sent, mut got) = (args.flight.min(args.messages), vec![0; self.last.len()]);
         let start = Instant::now();
-        self.publisher.stream.write_all(&burst[..sent * self.publish.len()])?;
+        self.say(&burst[..sent * self.publish.len()])?;
         while got.iter().any(|got| *got < args.messages) {
             for (got, line) in got.iter_mut().zip(&mut self.last) {
                 if *got < sent {
@@ -130,11 +137,11 @@ impl Side {
             }
             let done = got.iter().min().copied().unwrap_or(0);
             let more = (done + args.flight).min(args.messages) - sent;
-            self.publisher.stream.write_all(&burst[..more * self.publish.len()])?;
+            self.say(&burst[..more * self.publish.len()])?;
             sent += more;
         }
         let ns = start.elapsed().as_nanos() as f64;
-        self.receivers.iter_mut().chain([&mut self.publisher]).try_for_each(Line::drain)?;
+        self.receivers.iter_mut().chain(&mut self.publishers).try_for_each(Line::drain)?;
         if let Some(engine) = &self.engine {
             engine.collect(|snapshot| {
                 self.enters += snapshot.counters.counts[Count::RingEnters as usize];
@@ -143,17 +150,22 @@ impl Side {
         }
         Ok(ns / (args.messages * args.subscribers) as f64)
     }
+
+    fn say(&mut self, publishes: &[u8]) -> std::io::Result<()> {
+        self.publishers.iter_mut().try_for_each(|line| line.stream.write_all(publishes))
+    }
 }
 
 /// The floor's thread.
 fn serve(
     listener: &TcpListener,
+    core: usize,
     count: usize,
     size: usize,
     len: usize,
     joined: usize,
 ) -> std::io::Result<()> {
-    pin(0);
+    pin(core);
     let (mut publisher, _) = listener.accept()?;
     let mut ring = BareRing::new(count as u32)?;
     for slot in 0..count as u32 {
@@ -186,21 +198,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     descriptors::raise();
     // Two shards first: they need both cores, and a thread that is pinned stays pinned.
-    let mut names: Vec<&String> = args.sides.iter().filter(|name| *name != "floor").collect();
+    let (floors, mut names): (Vec<&String>, Vec<&String>) =
+        args.sides.iter().partition(|name| name.starts_with("floor"));
     names.sort_by_key(|name| *name != "two");
     let mut sides = Vec::new();
     for name in names {
         sides.push(Side::engine(&args, name)?);
     }
-    sides.sort_by_key(|side| args.sides.iter().position(|name| *name == side.name));
-    if args.sides.iter().any(|name| name == "floor") {
-        let first = sides.first_mut().ok_or("the floor needs a side to take its bytes from")?;
-        first.publisher.stream.write_all(&first.publish)?;
+    if !floors.is_empty() {
+        let first = sides.first_mut().ok_or("a floor needs a side to take its bytes from")?;
+        first.publishers[0].stream.write_all(&first.publish)?;
         let len = first.last[0].frame_length()?;
         first.last[1..].iter_mut().try_for_each(|line| line.frames().map(drop))?;
-        let floor = Side::floor(&args, len, &first.publish)?;
-        sides.insert(0, floor);
+        let publish = first.publish.clone();
+        for name in floors {
+            sides.push(Side::floor(&args, name, len, &publish)?);
+        }
     }
+    sides.sort_by_key(|side| args.sides.iter().position(|name| *name == side.name));
     let mut rounds: Vec<Vec<f64>> = vec![Vec::new(); sides.len()];
     for round in 0..WARM_UP + args.rounds {
         for step in 0..sides.len() {
