@@ -23,12 +23,18 @@ fn says(client: &mut ClientConnection, plain: &[u8]) -> Vec<u8> {
 
 /// A session, and a peer who can seal whatever it likes.
 fn with_a_forger() -> (TlsSession, Half) {
+    let (session, forger, _) = forged(false);
+    assert!(session.is_own());
+    (session, forger)
+}
+
+/// A session (`keeps`: with rustls's records), and both directions of its peer.
+fn forged(keeps: bool) -> (TlsSession, Half, Half) {
     let (server, mut client) = crate::shard::testing::tls_configs(&TLS13);
     Arc::get_mut(&mut client).unwrap().enable_secret_extraction = true;
-    let (session, client) = handshake_of((server, client), usize::MAX, false);
-    assert!(session.is_own());
-    let forger = Half::new(client.dangerous_extract_secrets().unwrap().tx).unwrap();
-    (session, forger)
+    let (session, client) = handshake_of((server, client), usize::MAX, keeps);
+    let secrets = client.dangerous_extract_secrets().unwrap();
+    (session, Half::new(secrets.tx).unwrap(), Half::new(secrets.rx).unwrap())
 }
 
 /// A record of this type, plaintext and padding.
@@ -174,4 +180,25 @@ fn warnings_without_end_are_a_fault() {
         let (_, went_on) = opens(&mut session, bytes);
         assert_eq!(went_on, n < u32::from(MAX_CONTROL_RECORDS), "warning {n}");
     }
+}
+
+#[test]
+fn half_a_message_that_rustls_waits_with_does_not_disturb_what_is_sent() {
+    let (mut session, mut forger, mut reader) = forged(true);
+    assert!(!session.is_own());
+    let (begun, rest) = KEY_UPDATE.split_at(2);
+    let mut bytes = forge(&mut forger, APPLICATION_DATA, b"before", 0);
+    bytes.extend(forge(&mut forger, HANDSHAKE, begun, 0));
+    assert_eq!(opens(&mut session, bytes), (b"before".to_vec(), true));
+    for round in 0..3 {
+        let mut sealed = seal(&mut session, b"between");
+        let (&mut head, text) = sealed.split_first_chunk_mut().unwrap();
+        let Ok(opened) = reader.open(head, text) else { panic!("round {round}: another key") };
+        assert_eq!(opened, (APPLICATION_DATA, &b"between"[..]), "round {round}");
+    }
+    let rest = forge(&mut forger, HANDSHAKE, rest, 0);
+    assert_eq!(opens(&mut session, rest), (vec![], true), "the message is whole");
+    let stale = forge(&mut forger, APPLICATION_DATA, b"with the former key", 0);
+    assert_eq!(opens(&mut session, stale), (vec![], false), "and was followed");
+    assert!(!session.seal_close().is_empty());
 }
