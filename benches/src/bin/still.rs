@@ -1,9 +1,9 @@
 //! Sweeps with the receivers held still: what a delivery costs where nobody competes for the core.
 //!
 //! One process, one session: the engine with one shard, without metrics, with two shards, a bare
-//! ring, and two of them on a core each, each with sockets of its own. They take turns, a round of messages each; a round's
-//! receivers are read after it. A message is over when the last member of every live set has it,
-//! which the driver reads. Everything is told as a ratio within a round.
+//! ring, and two of them on a core each, each with sockets of its own. They take turns, a round of
+//! messages each; a round's receivers are read after it. A message is over when the last member of
+//! every live set has it, which the driver reads. Everything is told as a ratio within a round.
 //!
 //! The server has the first core (with two shards both), the driver the second, on which it sleeps.
 
