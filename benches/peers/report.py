@@ -1,4 +1,5 @@
-"""The answers as a page of the documentation: report.py JSON > docs/RACE.md."""
+"""The answers as a page of the documentation: report.py JSON... > docs/RACE.md. Of several sessions
+the rounds are put together: those of one session stay beside each other."""
 
 import collections
 import json
@@ -15,7 +16,7 @@ NAMES = {"ours": "Uringcast", "ours-metrics": "Uringcast, metrics on", "floor-ri
 
 HEAD = """# The race
 
-All answers of one session of `benches/peers/run`, written by `benches/peers/report.py`. How it measures and
+All answers of {sessions} of `benches/peers/run`, written by `benches/peers/report.py`. How it measures and
 what follows from it: [BENCHMARKS.md](BENCHMARKS.md#against-the-floor-and-against-others). Ratios are taken
 within a round; each cell is the median of the rounds and, in brackets, the least and the greatest. The
 column *the floor itself* says what the better floor has against the same server: where the floor misses a
@@ -88,14 +89,15 @@ def latency(settings):
 
 def main():
     """Everything."""
-    with open(sys.argv[1], encoding="utf-8") as answers:
-        read = json.load(answers)["results"]
-    results, settings = {}, collections.defaultdict(dict)
-    for part in read:
-        found = [with_percentiles(answer) for answer in part["answers"]]
-        results[(part["what"], part["setting"], part["server"])] = found
-        settings[(part["what"], part["setting"])][part["server"]] = found
-    print(HEAD)
+    results, settings = collections.defaultdict(list), collections.defaultdict(dict)
+    for path in sys.argv[1:]:
+        with open(path, encoding="utf-8") as answers:
+            for part in json.load(answers)["results"]:
+                found = results[(part["what"], part["setting"], part["server"])]
+                found += [with_percentiles(answer) for answer in part["answers"]]
+                settings[(part["what"], part["setting"])][part["server"]] = found
+    sessions = len(sys.argv) - 1
+    print(HEAD.replace("{sessions}", f"{sessions} sessions" if sessions > 1 else "one session"))
     table(["target", "is", "the floor itself", ""],
           [[cell.replace(">=", "≥").replace("<=", "≤").replace("..", " to ") for cell in told(row)]
            for row in rows(results)])
