@@ -81,7 +81,8 @@ fn a_request_with_an_idempotency_key_is_published_once() {
 
 #[test]
 fn a_batch_that_found_no_room_is_completed_by_its_repeat() {
-    let server = Server::start("");
+    // The log holds all of it: the subscriber reads late, and must not be closed as too slow.
+    let server = Server::start("--log-bytes 64MiB --log-frames 2000");
     let mut client = Client::connect(&server);
     client.subscribe("c");
     // More than a channel holds before its subscribers are served.
