@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::channel::{Channels, Link};
 use super::frame::Frame;
@@ -33,6 +34,11 @@ pub(super) struct Retained {
     /// Channels by the age of their oldest frame, at the time of entry: an entry that is too old
     /// by now is put right when it comes up.
     pub(super) oldest: BinaryHeap<Reverse<(Time, u32)>>,
+}
+
+/// Whole seconds, a begun one included: an age over a limit is more than it in seconds, too.
+fn begun_seconds(age: Duration) -> u64 {
+    age.as_secs() + u64::from(age.subsec_nanos() > 0)
 }
 
 impl Hub {
@@ -79,7 +85,7 @@ impl Hub {
         } else if log.bytes() > limits.bytes && log.len() > 1 {
             Some(Over::Bytes(log.bytes()))
         } else {
-            (age > limits.age).then(|| Over::Age(age.as_millis().div_ceil(1_000) as u64))
+            (age > limits.age).then(|| Over::Age(begun_seconds(age)))
         }
     }
 
@@ -165,5 +171,18 @@ impl Hub {
         let Seq(head) = channel.log.head();
         head + 1 - needed.0.min(head + 1) >= self.bounds.channel_frames
             || channel.log.bytes_from(needed) >= crate::limits::CHANNEL_UNSWEPT_BYTES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_just_over_its_limit_is_told_as_more() {
+        let limit = Duration::from_secs(1);
+        assert_eq!(begun_seconds(limit), 1);
+        assert_eq!(begun_seconds(limit + Duration::from_nanos(1)), 2);
+        assert_eq!(begun_seconds(limit + Duration::from_millis(500)), 2);
     }
 }
