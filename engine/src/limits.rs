@@ -93,10 +93,11 @@ pub const SLICE_DELIVERIES: usize = 256;
 /// Subscribe and unsubscribe requests of one connection that may wait for an earlier one to be
 /// answered by another shard.
 pub const MAX_WAITING_OPERATIONS: usize = 256;
-/// Publications a shard takes from its mailbox and lanes in one turn: docs/decisions/0011 has the
-/// curve of what others wait meanwhile.
+/// Publications a shard takes from its mailbox and lanes in one turn, and clients' messages beside
+/// them: docs/decisions/0011 has the curve of what others wait meanwhile.
 pub const TURN_MESSAGES: usize = 256;
-/// Unswept bytes of a shard above which it takes nothing more from its mailbox and lanes.
+/// Unswept bytes of a shard above which it takes nothing more from its mailbox and lanes, and
+/// refuses what its clients publish.
 pub const SHARD_UNSWEPT_BYTES: usize = 64 << 20;
 /// Bytes of one send to a laggard.
 pub const LAGGARD_CHUNK: usize = 16 << 10;

@@ -4,7 +4,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "these files are made for the engine")]
 
-use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 use loom::sync::{Arc, Notify};
 use loom::thread;
 
@@ -220,5 +220,41 @@ fn a_lane_hands_every_entry_over_once_and_in_order() {
         }
         assert_eq!(taken, sent);
         assert!(sent >= 2);
+    });
+}
+
+/// A sender that finds no room sleeps until it is told; a wake that is lost is a deadlock.
+#[test]
+fn a_sender_that_found_no_room_is_told_when_there_is_some() {
+    loom::model(|| {
+        let (mut sender, mut receiver) = lane(1, 0);
+        let bench = Bench::new();
+        let sleeper = Arc::clone(&bench);
+        let sending = thread::spawn(move || {
+            for entry in 0..2 {
+                while sender.try_push(entry).is_err() {
+                    sleeper.parking.park();
+                    if !sender.has_room_again() {
+                        sleeper.event.wait();
+                    }
+                    sleeper.parking.unpark();
+                }
+            }
+        });
+        let mut taken = 0;
+        while taken < 2 {
+            let Some(entry) = receiver.pop() else {
+                thread::yield_now();
+                continue;
+            };
+            assert_eq!(entry, taken);
+            taken += 1;
+            // As before sleeping.
+            fence(Ordering::SeqCst);
+            if receiver.is_awaited() && bench.parking.claim_wake() {
+                bench.event.notify();
+            }
+        }
+        sending.join().unwrap();
     });
 }

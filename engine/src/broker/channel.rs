@@ -24,6 +24,8 @@ pub(crate) struct Channel {
     pub(crate) link: Link,
     /// Whether it stands in the hub's list of channels to be swept.
     pub(crate) dirty: bool,
+    /// Whether it stands in the hub's list of channels with frames for other shards.
+    pub(crate) unsent: bool,
     /// Operations that need it to stay: a forgotten channel's index would name another.
     pub(crate) holds: u32,
     /// Whether clients may ask for its last event,
@@ -145,6 +147,7 @@ impl Channels {
             live: LiveSet::new(Seq(0)),
             link,
             dirty: false,
+            unsent: false,
             holds: 0,
             is_asked_for: false,
             last: None,

@@ -132,8 +132,9 @@ impl Hub {
                 }
             }
         }
-        for place in 0..self.dirty.len() {
-            let index = self.dirty[place];
+        let mut unsent = std::mem::take(&mut self.unsent);
+        for index in unsent.drain(..) {
+            self.channels[index].unsent = false;
             for at in 0..self.channels[index].interests().len() {
                 let interest = &self.channels[index].interests()[at];
                 if !interest.behind {
@@ -141,6 +142,7 @@ impl Hub {
                 }
             }
         }
+        self.unsent = unsent;
     }
 
     /// Sends one shard what it has not been sent, as far as the lane has room: a cursor, exactly

@@ -72,6 +72,8 @@ pub struct Hub {
     pub(super) replies: VecDeque<Reply>,
     /// Channels with something new, in the order they are swept.
     pub(super) dirty: VecDeque<u32>,
+    /// Channels homed here with something new for other shards.
+    pub(super) unsent: Vec<u32>,
     /// Laggards that may be written.
     pub(super) ready: VecDeque<ConnectionKey>,
     pub(super) effects: VecDeque<Effect>,
@@ -149,6 +151,7 @@ impl Hub {
             batch: Batch::default(),
             replies: VecDeque::new(),
             dirty: VecDeque::new(),
+            unsent: Vec::new(),
             ready: VecDeque::new(),
             effects: VecDeque::new(),
             operations: Slab::new(),
@@ -190,6 +193,11 @@ impl Hub {
     /// Connections not yet released.
     pub fn connections(&self) -> usize {
         self.connections.len()
+    }
+
+    /// Messages handled since they were last timed.
+    pub fn handled(&self) -> usize {
+        self.handled.len()
     }
 
     /// Times the messages handled since the last call: `ns` nanoseconds for all of them.
@@ -300,6 +308,10 @@ impl Hub {
         if !channel.dirty {
             channel.dirty = true;
             self.dirty.push_back(index);
+        }
+        if !channel.unsent && !channel.interests().is_empty() {
+            channel.unsent = true;
+            self.unsent.push(index);
         }
     }
 }

@@ -34,10 +34,26 @@ impl Neighbours {
         self.peers[from.index()].as_mut()?.notices_in.pop()
     }
 
+    /// Wakes those who found a lane to us full and do not know that something was taken since.
+    pub(super) fn tell_of_room(&self) {
+        for peer in self.peers.iter().flatten() {
+            // Both are asked: neither answer may stay behind.
+            if peer.requests_in.is_awaited() | peer.notices_in.is_awaited() {
+                peer.bell.ring();
+            }
+        }
+    }
+
     /// Whether nothing is waiting for us.
     pub(super) fn is_quiet(&self) -> bool {
         let mut peers = self.peers.iter().flatten();
         peers.all(|peer| peer.requests_in.is_empty() && peer.notices_in.is_empty())
+    }
+
+    /// Whether a lane that was full has room again for what we have to send.
+    pub(super) fn have_room_again(&mut self) -> bool {
+        let mut peers = self.peers.iter_mut().flatten();
+        peers.any(|peer| peer.requests_out.has_room_again() || peer.notices_out.has_room_again())
     }
 
     /// Wakes whom we have sent something since we woke them, once each.

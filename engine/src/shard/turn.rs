@@ -103,6 +103,7 @@ impl Turn {
         self.admit(now);
         let mut more = !self.desk.is_quiet();
         more |= self.take_messages(now);
+        self.neighbours.tell_of_room();
         more |= self.take_completions(now);
         if self.tick.take() {
             self.on_tick(now);
@@ -129,11 +130,14 @@ impl Turn {
     /// Says that we sleep. Returns whether there is really nothing to do.
     pub(super) fn park(&mut self) -> bool {
         self.bell.park();
+        // Now certain to see who waits for what was taken: the bell's fence (invariant 7).
+        self.neighbours.tell_of_room();
         self.delivery.ring.listen(true);
         let has_input = !(self.mailbox.is_empty() && self.neighbours.is_quiet());
         let idle = !self.wake.is_set()
             && self.desk.is_quiet()
             && self.delivery.ring.is_quiet()
+            && !self.neighbours.have_room_again()
             && !(has_input && self.hub.wants_input());
         if !idle {
             self.unpark();
@@ -223,21 +227,25 @@ impl Turn {
         }
     }
 
-    /// Returns whether some had to be left: no more than fill all receive buffers are taken.
+    /// Returns whether some had to be left: no more are taken than fill all receive buffers, or
+    /// hold as many messages as a turn may take.
     fn take_completions(&mut self, now: Now) -> bool {
         let mut taken = 0;
-        while taken < RECEIVE_BUFFERS
+        let is_enough =
+            |taken, hub: &Hub| taken == RECEIVE_BUFFERS || hub.handled() >= TURN_MESSAGES;
+        while !is_enough(taken, &self.hub)
             && let Some(completion) = self.delivery.ring.next()
         {
             self.slots.complete(now, completion, &mut self.delivery, &mut self.hub);
             taken += 1;
         }
+        let left = is_enough(taken, &self.hub);
         if taken > 0 {
             let enabled = self.hub.recorder.is_enabled();
             let ns = if enabled { clock::time(self.started).ns_since(now.mono) } else { 0 };
             self.hub.record_handling(ns);
         }
-        taken == RECEIVE_BUFFERS
+        left
     }
 
     /// Puts those who have arrived on the ring. Their ordinary descriptors go with the arrivals.

@@ -1,9 +1,10 @@
 //! A bounded queue from one shard to another: one writes it, one reads it, and neither needs a
-//! read-modify-write.
+//! read-modify-write while there is room. A sender that finds none is told when there is some.
 
 use std::mem::MaybeUninit;
 
 use super::atomics::{Arc, AtomicUsize, Ordering, UnsafeCell};
+use super::parking::Parking;
 
 /// The sending shard's end. Carries `T` in order.
 pub struct LaneSender<T> {
@@ -16,6 +17,8 @@ pub struct LaneSender<T> {
     capacity: usize,
     /// Entries for which there is room at most.
     most: usize,
+    /// An ordinary entry found no room, and none has been sent since.
+    refused: bool,
 }
 
 /// The receiving shard's end.
@@ -33,6 +36,8 @@ struct Lane<T> {
     slots: Box<[UnsafeCell<MaybeUninit<T>>]>,
     sent: Alone,
     taken: Alone,
+    /// Whether the sender waits for room.
+    full: Parking,
 }
 
 /// A count on cache lines of its own: each is written by one side and read by the other.
@@ -52,8 +57,10 @@ pub fn lane<T>(capacity: usize, reserve: usize) -> (LaneSender<T>, LaneReceiver<
     let most = capacity + reserve;
     let slots = (0..most.next_power_of_two()).map(|_| UnsafeCell::new(MaybeUninit::uninit()));
     let count = || Alone(AtomicUsize::new(0));
-    let lane = Arc::new(Lane { slots: slots.collect(), sent: count(), taken: count() });
-    let sender = LaneSender { lane: Arc::clone(&lane), sent: 0, taken: 0, capacity, most };
+    let (slots, full) = (slots.collect(), Parking::new());
+    let lane = Arc::new(Lane { slots, sent: count(), taken: count(), full });
+    let sender =
+        LaneSender { lane: Arc::clone(&lane), sent: 0, taken: 0, capacity, most, refused: false };
     (sender, LaneReceiver { lane, taken: 0, sent: 0 })
 }
 
@@ -67,13 +74,27 @@ impl<T> LaneSender<T> {
     /// Sends an ordinary entry.
     ///
     /// # Errors
-    /// The entry, when `capacity` is used up.
+    /// The entry, when `capacity` is used up; then [`LaneReceiver::is_awaited`] will say so.
     pub fn try_push(&mut self, entry: T) -> Result<(), T> {
         if !self.has_room(self.capacity) {
-            return Err(entry);
+            self.lane.full.park();
+            // Once more: the receiver may have looked before it was said (invariant 7).
+            if !self.has_room(self.capacity) {
+                self.refused = true;
+                return Err(entry);
+            }
+            self.lane.full.unpark();
         }
         self.push(entry);
         Ok(())
+    }
+
+    /// Whether there is room again after an entry was refused; says so once. Whoever may sleep asks
+    /// after it has said so: the receiver may have rung before (invariant 7).
+    pub fn has_room_again(&mut self) -> bool {
+        let again = self.refused && self.has_room(self.capacity);
+        self.refused &= !again;
+        again
     }
 
     /// Sends a reply, for which credits keep room. Having none is our own bug.
@@ -121,6 +142,13 @@ impl<T> LaneReceiver<T> {
         // Release: we are done with the slot.
         self.lane.taken.0.store(self.taken, Ordering::Release);
         Some(entry)
+    }
+
+    /// Whether the sender found no room and has not been told since that there is some: then it is
+    /// to be woken. To be asked after entries were taken; the answer is certain only after a SeqCst
+    /// fence since, such as every [`Bell::park`](super::Bell::park) makes.
+    pub fn is_awaited(&self) -> bool {
+        self.lane.full.claim()
     }
 
     /// Whether nothing is waiting.

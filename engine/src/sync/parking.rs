@@ -20,6 +20,12 @@ impl Parking {
         // Pairs with the fence in `park`: of "work, then look at parked" and "parked, then look at
         // work" at least one sees the other (invariant 7).
         fence(Ordering::SeqCst);
+        self.claim()
+    }
+
+    /// The same without the fence: certain to see the owner only after a SeqCst fence of the
+    /// caller's own since the work was made visible.
+    pub(super) fn claim(&self) -> bool {
         self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::Relaxed)
     }
 

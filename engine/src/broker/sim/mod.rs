@@ -20,7 +20,7 @@ use finish::Tally;
 use std::time::Duration;
 
 use crate::broker::bounds::Bounds;
-use crate::config::Config;
+use crate::config::{Config, Service};
 use crate::limits;
 use plan::{Canary, Plan};
 use world::World;
@@ -62,6 +62,31 @@ fn every_subscriber_sees_every_message_once_in_order_or_is_told() {
     println!("{} seeds: {met:?}", seeds.len());
     let never: Vec<_> = met.iter().filter(|(_, n)| **n == 0).collect();
     assert!(seeds.len() < SEEDS as usize || never.is_empty(), "never met: {never:?}");
+}
+
+/// Publications of clients, too, are refused while too much waits for the shard's subscribers.
+#[test]
+fn what_is_not_swept_is_bounded_whoever_publishes() {
+    let mut plan = Plan::new(0, None);
+    (plan.shards, plan.channels, plan.sealed, plan.roomy) = (1, 1, false, true);
+    let service = Service { anonymous_publish: true, message_rate: 0, ..Service::default() };
+    plan.config = Config { services: vec![service], ..Config::default() }.into();
+    plan.bounds = Bounds { shard_unswept: 5_000, ..Bounds::default() };
+    let mut world = World::new(plan);
+    world.connect(0);
+    world.clients[0].subscribes(1, &[0]);
+    world.say(0, r#"{"id":"1","type":"subscribe","data":{"channel":"room:0"}}"#);
+    world.turn(0, true);
+    let data =
+        format!(r#"{{"event":"e","channel":"room:0","data":{{"x":"{}"}}}}"#, "x".repeat(900));
+    let text = format!(r#"{{"id":"2","type":"request","event":"publish","data":{data}}}"#);
+    let says = |world: &mut World, times: usize| {
+        (0..times).for_each(|_| world.say(0, &text));
+        world.turn(0, true);
+        world.hubs[0].channels[0].log.head().0
+    };
+    let first = says(&mut world, 20);
+    assert!((5..=6).contains(&first), "{first} of 20 taken");
 }
 
 /// A channel that is emptied by age and filled again, for ever.
