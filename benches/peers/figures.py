@@ -22,6 +22,11 @@ def percentile(answers, share):
     return pooled[min(len(pooled) - 1, int(share * len(pooled)))] if pooled else None
 
 
+def measured(answers):
+    """Latencies of all rounds."""
+    return sum(len(answer.get("latencies_us", [])) for answer in answers)
+
+
 def with_percentiles(answer):
     """The answer with its own round's percentiles, in microseconds."""
     for share, name in ((0.5, "p50_us"), (0.99, "p99_us")):

@@ -4,7 +4,7 @@ import collections
 import re
 import statistics
 
-from figures import FLOORS, against, floor, median, percentile, short, summary
+from figures import FLOORS, against, floor, measured, median, percentile, short, summary
 
 
 Row = collections.namedtuple("Row", "text bound least found floor")
@@ -26,9 +26,9 @@ def told(row):
     """The target, what is, what the floor stands at, and the verdict, in words."""
     value = statistics.median(row.found)
     met = value >= row.bound if row.least else value <= row.bound
-    shown = summary(row.found) if len(row.found) > 1 else short(value)
-    floor = summary(row.floor) if row.floor else ""
-    return (f"{row.text} {'>=' if row.least else '<='} {row.bound}", shown, floor,
+    shown, itself = (summary(found) if len(found) > 1 else "".join(map(short, found))
+                     for found in (row.found, row.floor))
+    return (f"{row.text} {'>=' if row.least else '<='} {row.bound}", shown, itself,
             "met" if met else "NOT MET")
 
 
@@ -90,17 +90,29 @@ def latencies(settings):
     for (what, setting), by_server in settings.items():
         if what != "latency" or "W=" in setting or "ours" not in by_server:
             continue
-        for name in ("p50", "p99"):
+        rounds = by_server["ours"]
+        in_round = min((measured([answer]) for answer in rounds), default=0)
+        in_all = min(measured(by_server.get(s, [])) for s in ("ours", "bun"))
+        # A percentile is told where a hundredth, or thousandth, of the messages is one at least.
+        for name in ("p50", "p99") if in_round >= 100 else ("p50",):
             for other, bound in (("floor", 1.1), ("bun", 0.9)):
                 yield (f"{setting}: {name} / {other}", ratio(by_server, other, f"{name}_us"),
                        bound, False, floor_ratio(by_server, other, f"{name}_us")
                        if other == "bun" else [])
-        last = {s: percentile(a, 0.999) for s, a in by_server.items()}
-        floors = [last[s] for s in FLOORS if last.get(s)]
-        for other, value, bound in (("floor", min(floors, default=None), 1.1),
-                                    ("bun", last.get("bun"), 0.9)):
-            found = [last["ours"] / value] if last["ours"] and value else []
-            yield f"{setting}: p99.9 of all rounds / {other}", found, bound, False
+        pooled = [(0.99, "p99")] if in_round < 100 <= in_all else []
+        for share, name in pooled + ([(0.999, "p99.9")] if in_all >= 1000 else []):
+            yield from tail(setting, by_server, share, name)
+
+
+def tail(setting, by_server, share, name):
+    """A percentile of all rounds together."""
+    last = {s: percentile(a, share) for s, a in by_server.items()}
+    floors = [last[s] for s in FLOORS if last.get(s)]
+    best = min(floors, default=None)
+    for other, value, bound in (("floor", best, 1.1), ("bun", last.get("bun"), 0.9)):
+        found = [last["ours"] / value] if last["ours"] and value else []
+        itself = [best / value] if other == "bun" and best and value else []
+        yield f"{setting}: {name} of all rounds / {other}", found, bound, False, itself
 
 
 def channels(settings):

@@ -115,7 +115,8 @@ fn fly(crowd: &mut Crowd, width: usize, until: Instant, most: usize) -> io::Resu
 }
 
 /// Bursts while no subscriber reads. A burst of one is over when every socket has something, and
-/// its wall time is the sweep's; a larger one when nothing has changed for a while. Then all read.
+/// its wall time is the sweep's; of a larger one it is the time until every socket has something,
+/// and the burst is over when nothing has changed for a while. Then all read.
 /// The core's busy time is the sweeps' own: reading keeps only the other core busy.
 fn still(crowd: &mut Crowd, meter: Meter, width: usize, bursts: usize) -> io::Result<Value> {
     let connections = crowd.tally.layout.connections as usize;
