@@ -157,7 +157,7 @@ impl Config {
 }
 
 /// Whether a name can stand in a path and in the line that says where the server listens.
-fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
