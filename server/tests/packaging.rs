@@ -85,6 +85,33 @@ fn the_dockerfile_passes_its_linter() {
     run(Command::new(hadolint).arg(packaging("Dockerfile")));
 }
 
+#[test]
+fn the_image_takes_every_command_and_its_context_leaves_out_what_was_built_here() {
+    let dockerfile = std::fs::read_to_string(packaging("Dockerfile")).expect("the Dockerfile");
+    let said = |word: &'static str| {
+        dockerfile.lines().filter_map(move |line| line.strip_prefix(word)).map(str::to_owned)
+    };
+    let entry = said("ENTRYPOINT ").next().expect("an entry point");
+    let entry: Vec<String> = serde_json::from_str(&entry).expect("its words");
+    let pair = |one: String| one.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let copied = "/etc/uringcast/uringcast.toml";
+    let config = packaging("uringcast.toml").to_string_lossy().into_owned();
+    let here = |text: &str| text.replace(copied, &config);
+    for command in ["check-config", "verify --help", "doctor --help"] {
+        let mut image = Command::new(support::PROGRAM);
+        image.env_clear();
+        for (name, value) in said("ENV ").filter_map(pair) {
+            image.env(name, here(&value));
+        }
+        image.args(entry[1..].iter().map(|word| here(word)));
+        let output = run(image.args(command.split(' '))).stdout;
+        assert!(!output.is_empty(), "{command}");
+    }
+    assert!(said("ENV ").any(|one| one.ends_with(copied)), "the image's configuration is used");
+    let ignored = std::fs::read_to_string(root().join(".dockerignore")).expect("a .dockerignore");
+    assert!(["target", ".git"].iter().all(|name| ignored.lines().any(|line| line == *name)));
+}
+
 /// The package's content is what this checks; the program in it is the tests' own.
 #[test]
 fn the_debian_package_installs_and_its_server_accepts_its_configuration() {

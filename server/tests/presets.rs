@@ -154,6 +154,8 @@ fn the_command_prints_them() {
     assert_eq!(code, Some(0));
     assert!(presets::all().iter().all(|preset| table.contains(&preset.name)), "{table}");
     assert_eq!(run(&["dhruva"]).1, presets::find("dhruva").unwrap().text());
+    let one: Value = serde_json::from_str(&run(&["dhruva", "--json"]).1).unwrap();
+    assert_eq!(one, presets::find("dhruva").unwrap().json());
     let all: Value = serde_json::from_str(&run(&["--json"]).1).unwrap();
     assert_eq!(all[0]["settings"]["port"], 8690);
     assert_eq!(all[0]["channels"][1]["request"]["event"], "get_pool_status");
