@@ -136,6 +136,11 @@ fn what_a_preset_does_not_name_is_for_administrators() {
             assert_eq!(own, preset.permissions_for(channel), "{}", channel.name);
         }
     }
+    // The one of the family's envelope that has no permissions, for whatever channel.
+    let dhruva = presets::find("dhruva").unwrap();
+    let settings = read(&["--preset=dhruva"], &[]).unwrap().1;
+    assert!(dhruva.admin.is_empty() && settings.subscribe_permission.is_none());
+    assert!(presets::events().contains("dhruva has no permissions"));
 }
 
 #[test]
