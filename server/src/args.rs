@@ -55,24 +55,28 @@ Each setting is taken from the first of: flag, environment, configuration file, 
 TOML keys are the flags' names with underscores.
 Sizes take KiB, MiB and GiB; times take ms, s, m and h.
 
-uringcast-server verify --help: checks a running server from outside.
-uringcast-server doctor --help: checks whether this machine can carry one.";
+verify and doctor come first and have flags of their own: uringcast-server verify --help.";
+
+/// The commands of [`crate::diagnose`].
+pub(crate) const VERIFY: &str = "verify";
+pub(crate) const DOCTOR: &str = "doctor";
 
 /// The command line, made from the table of settings.
 pub fn command() -> Command {
     let action = Arg::new("action")
         .value_name("COMMAND")
-        .value_parser(["serve", "check-config", "presets"])
+        .value_parser(["serve", "check-config", "presets", VERIFY, DOCTOR])
         .default_value("serve")
         .help(
             "What to do: serve, or check the configuration and print what is in force, or print \
-             the presets or one of them",
+             the presets or one of them, or check a running server from outside, or check \
+             whether this machine can carry one",
         );
     let name = Arg::new("name").value_name("NAME").help("With presets: the file of this one");
     let json = Arg::new("json")
         .long("json")
         .action(ArgAction::SetTrue)
-        .help("With presets: everything in them, as JSON");
+        .help("With presets: everything in them, or in the one, as JSON");
     let flags = TABLE.iter().zip(defaults()).map(|(setting, default)| flag(setting, default));
     Command::new("uringcast-server")
         .version(env!("CARGO_PKG_VERSION"))
@@ -106,7 +110,8 @@ pub fn read(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Action, Settings), ArgsError> {
-    let matches = command().try_get_matches_from(arguments)?;
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let matches = matched(&arguments)?;
     let action = match matches.get_one::<String>("action").map(String::as_str) {
         Some("check-config") => Action::CheckConfig,
         Some("presets") => {
@@ -169,6 +174,24 @@ fn stack(given: Layers, environment: &[(OsString, OsString)], file: Layers) -> L
     layers.add_below(file);
     layers.add_below(preset.map(Preset::layers).unwrap_or_default());
     layers
+}
+
+/// Reads the command line, and refuses verify and doctor behind other words: who begins with one
+/// does not get here.
+fn matched(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
+    let strict = command().try_get_matches_from(arguments);
+    if strict.as_ref().is_err_and(|help| help.exit_code() == 0) {
+        return strict;
+    }
+    // What is not understood may be their flags.
+    let lenient = command().ignore_errors(true).try_get_matches_from(arguments).ok();
+    let action = lenient.as_ref().and_then(|matches| matches.get_one::<String>("action"));
+    let Some(name @ (VERIFY | DOCTOR)) = action.map(String::as_str) else { return strict };
+    let text = format!(
+        "{name} comes first and has flags of its own, none of the server's: \
+         uringcast-server {name} --help\n"
+    );
+    Err(clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, text))
 }
 
 fn presets_action(matches: &ArgMatches) -> Result<Action, ArgsError> {

@@ -20,6 +20,10 @@ use crate::files;
 use crate::limits::VERIFIER_NICE;
 use crate::settings::Problem;
 
+/// The remedy for [`KeyError::Guessable`].
+pub const STRONGER: &str = "Make one with `openssl rand -base64 48`, or listen on 127.0.0.1 and \
+                            without trusted_proxies.";
+
 /// What tokens are verified with. The JWKS file may change while the server runs.
 #[derive(Debug)]
 pub struct Verifier {
@@ -150,11 +154,15 @@ fn look(path: &Path) -> Option<Look> {
     Some((data.modified().ok()?, data.len(), data.ino()))
 }
 
-/// Reads a JWKS file; its keys may use the algorithms that the fixed ones may.
+/// Reads a JWKS file; its keys are under the rules that the fixed ones are under.
 fn read(path: &Path, fixed: &Keys) -> Result<Keys, Problem> {
     let bytes = files::read("jwks_file", path)?;
-    Keys::jwks(&bytes, fixed.allowed()).map_err(|error| {
-        files::problem("jwks_file", path, error.to_string(), "Name a JWK Set (RFC 7517).")
+    fixed.jwks(&bytes).map_err(|error| {
+        let remedy = match error {
+            KeyError::Guessable => STRONGER,
+            _ => "Name a JWK Set (RFC 7517).",
+        };
+        files::problem("jwks_file", path, error.to_string(), remedy)
     })
 }
 

@@ -95,7 +95,9 @@ impl Config {
             let s = settings;
             let listen = addresses("host", &s.host, s.port, &mut gather);
             let tls = tls::resolve(settings, home, &mut gather);
-            let exposed = listen.iter().any(|address| !address.ip().is_loopback());
+            // Behind a proxy clients come from elsewhere, wherever the proxy is.
+            let exposed = listen.iter().any(|address| !address.ip().is_loopback())
+                || s.trusted_proxies.as_ref().is_some_and(|networks| !networks.is_empty());
             verifiers.push(auth::verifier(settings, exposed, &mut gather));
             let names = s.host.iter().map(|host| canonical(&host.0)).collect();
             hosts.push(Hosted { tls, names });
@@ -155,7 +157,7 @@ impl Config {
 }
 
 /// Whether a name can stand in a path and in the line that says where the server listens.
-fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use clap::{ArgAction, Command, CommandFactory, Parser};
 
+use crate::args::{DOCTOR, VERIFY};
 use crate::report::{Kind, Report};
 use crate::{doctor, verify};
 
@@ -21,11 +22,11 @@ pub fn run(
     // clap takes the first for the program's name.
     let own = arguments.get(1..).unwrap_or_default();
     let (report, json) = match own.first().and_then(|command| command.to_str()) {
-        Some("doctor") => {
+        Some(DOCTOR) => {
             let options = doctor::Options::parse_from(own);
             (doctor::examine(&options, Path::new("/")), options.json)
         }
-        Some("verify") => {
+        Some(VERIFY) => {
             let options = verify::Options::parse_from(own);
             let json = options.json;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -34,6 +34,7 @@ fn main() {
     };
     if let Action::Presets { name, json } = action {
         let text = match name.and_then(presets::find) {
+            Some(preset) if json => format!("{:#}\n", preset.json()),
             Some(preset) => preset.text().to_owned(),
             None if json => format!("{:#}\n", presets::json()),
             None => presets::table(),

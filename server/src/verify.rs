@@ -9,6 +9,7 @@ mod metrics;
 mod probe;
 mod tls;
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ use dial::Dial;
 #[command(after_help = "Exit code: 0 healthy, 1 degraded, 2 down (or not understood).")]
 pub struct Options {
     /// Name or address of the server, as clients write it
-    #[arg(long, value_name = "HOST", default_value = "127.0.0.1")]
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1", value_parser = unbracketed)]
     pub host: String,
     /// Port for clients
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
@@ -81,6 +82,12 @@ pub struct Options {
     pub json: bool,
 }
 
+/// An IPv6 address without the brackets that URLs have around it.
+fn unbracketed(host: &str) -> Result<String, Infallible> {
+    let within = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    Ok(within.unwrap_or(host).to_owned())
+}
+
 /// The checks there are, in order.
 pub const CHECKS: &[Kind] = &[
     kind("connect", true, "Clients' port takes a TCP connection."),
@@ -89,9 +96,9 @@ pub const CHECKS: &[Kind] = &[
     kind("health", true, "GET /health on the clients' port."),
     kind("ready", true, "GET /ready on the clients' port and on the control port."),
     kind("welcome", true, "A WebSocket upgrade, and the message that says a session began."),
-    kind("broadcast", true, "A subscription, a probe published, the same probe received."),
+    kind("broadcast", true, "A probe published is received; of session-buddy, an update."),
     kind("control", false, "The control port answers."),
-    kind("metrics", false, "The metrics port has the family's eight metrics."),
+    kind("metrics", false, "The metrics port has the family's eight metrics, and counts us."),
     kind("limits", false, "Open files and connections are far from their limits."),
     kind("io_uring", false, "This machine makes rings, where the server is on it."),
     kind("kernel_tls", false, "The kernel takes over TLS, where the server is here; optional."),
@@ -154,6 +161,17 @@ struct Verifier {
     metrics: Place,
 }
 
+/// What a client saw of the server that its metrics must know of.
+#[derive(Default)]
+struct Seen {
+    /// A session began.
+    welcomed: bool,
+    /// The service's name in it; session-buddy's protocol does not say it.
+    service: Option<String>,
+    /// A broadcast was received.
+    probed: bool,
+}
+
 /// Makes all checks. `environment` is the process's, or a test's.
 pub async fn examine(options: Options, environment: Vec<(OsString, OsString)>) -> Report {
     let scheme = if options.tls { "wss" } else { "ws" };
@@ -187,17 +205,18 @@ impl Verifier {
 
     async fn examine(&self, connected: Outcome, report: &mut Report) {
         let there = report.add("connect", connected);
-        let probed = self.clients(there, report).await;
+        let before = self.metrics_page().await;
+        let seen = self.clients(there, report).await;
         report.add("control", self.control_answers().await);
-        let (found, samples) = self.metrics_present(probed).await;
+        let (found, samples) = self.metrics_present(&seen, before.as_deref()).await;
         report.add("metrics", found);
         report.add("limits", local::limits(self, samples.as_ref()));
         report.add("io_uring", self.here(crate::doctor::io_uring));
         report.add("kernel_tls", self.here(|_, _| crate::doctor::kernel_tls()));
     }
 
-    /// What clients see, if there is anything to see. Returns whether a probe was received.
-    async fn clients(&self, mut there: bool, report: &mut Report) -> bool {
+    /// What clients see, if there is anything to see.
+    async fn clients(&self, mut there: bool, report: &mut Report) -> Seen {
         let unseen = || note("not checked: no connection", "");
         if self.options.tls {
             let (handshake, certificate) = match there {
@@ -214,16 +233,20 @@ impl Verifier {
         if !there {
             report.add("welcome", unseen());
             report.add("broadcast", unseen());
-            return false;
+            return Seen::default();
         }
-        let (welcome, broadcast) = match self.welcome().await {
-            Ok((session, found)) => (Ok(found), self.broadcast(session).await),
-            Err(finding) => (Err(finding), note("not checked: no session", "")),
+        let (seen, welcome, broadcast) = match self.welcome().await {
+            Ok((session, found)) => {
+                let service = session.service.clone();
+                let broadcast = self.broadcast(session).await;
+                let probed = broadcast.is_ok();
+                (Seen { welcomed: true, service, probed }, Ok(found), broadcast)
+            }
+            Err(finding) => (Seen::default(), Err(finding), note("not checked: no session", "")),
         };
-        let probed = broadcast.is_ok();
         report.add("welcome", welcome);
         report.add("broadcast", broadcast);
-        probed
+        seen
     }
 
     /// A check of this machine, if the server is on it.

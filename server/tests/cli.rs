@@ -23,8 +23,26 @@ fn told(output: Output) -> (i32, String, String) {
 fn help_and_version_are_no_errors() {
     let (code, out, _) = run(&["--help"]);
     assert!(code == 0 && out.contains("URINGCAST_MAX_CONNECTIONS"), "{out}");
+    let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(out.contains("serve, check-config, presets, verify, doctor"), "{out}");
     let (code, out, _) = run(&["--version"]);
     assert_eq!((code, out.trim()), (0, concat!("uringcast-server ", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn verify_and_doctor_behind_flags_of_the_server_are_told_where_to_stand() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = file(dir.path(), "u.toml", "");
+    for (name, flags) in [("verify", ""), ("verify", "--tls"), ("doctor", "--connections=5")] {
+        let flags = flags.split_whitespace();
+        let arguments: Vec<&str> = ["--config", &config, name].into_iter().chain(flags).collect();
+        let (code, out, err) = run(&arguments);
+        assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");
+        let words = format!("{name} comes first and has flags of its own");
+        assert!(err.contains(&words), "{words:?} is not in {err:?}");
+    }
+    let (code, out, _) = run(&["--config", &config, "doctor", "--help"]);
+    assert!(code == 0 && out.contains("Usage: uringcast-server"), "{out}");
 }
 
 #[test]

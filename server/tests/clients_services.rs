@@ -45,8 +45,11 @@ fn is_full_at_its_limit(preset: &Preset) {
     let stream = std::net::TcpStream::connect(server.clients[0]).unwrap();
     assert_eq!(Client::upgrade(stream).closed(), (1013, "Server at maximum capacity".into()));
     let labels = format!("server=\"{}\",error_type=\"max_connections\"", preset.name);
-    server.wait_metric("websocket_connection_errors_total", "max_connections", 1.0);
-    assert!(clients.len() == most as usize, "{labels}");
+    let refused = server.wait_metric("websocket_connection_errors_total", &labels, 1.0);
+    assert_eq!(refused, 1.0, "nobody else was refused");
+    let all = format!("server=\"{}\"", preset.name);
+    assert_eq!(server.wait_metric("websocket_connections_active", &all, most as f64), most as f64);
+    drop(clients);
 }
 
 #[test]

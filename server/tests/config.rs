@@ -188,11 +188,35 @@ fn a_weak_token_secret_is_refused_beyond_loopback() {
         match resolve(&flags) {
             Ok(_) => assert!(!weak, "{secret} must be refused"),
             Err(said) => {
-                assert!(weak && said.contains("is a well-known secret, or shorter"), "{said}");
+                assert!(weak && said.contains("is well known, or shorter"), "{said}");
                 assert!(!said.contains(secret), "a secret was shown: {said}");
             }
         }
         resolve(&flags[..2]).unwrap();
+        let behind = [flags[0], flags[1], "--trusted-proxies=127.0.0.1"];
+        assert_eq!(resolve(&behind).is_err(), weak, "{secret}: clients of a proxy are elsewhere");
+    }
+}
+
+#[test]
+fn a_weak_secret_in_a_jwks_file_is_refused_where_clients_are_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    // "dev-secret" and "an-old-oak-in-the-meadow-of-1849" in base64url.
+    let secrets = ["ZGV2LXNlY3JldA", "YW4tb2xkLW9hay1pbi10aGUtbWVhZG93LW9mLTE4NDk"];
+    for (secret, weak) in secrets.iter().zip([true, false]) {
+        let set = format!(r#"{{"keys":[{{"kty":"oct","alg":"HS256","k":"{secret}"}}]}}"#);
+        let path = file(dir.path(), "jwks.json", &set);
+        resolve(&["--jwks-file", &path]).unwrap();
+        for clients in ["--host=0.0.0.0", "--trusted-proxies=127.0.0.1"] {
+            match resolve(&["--jwks-file", &path, clients]) {
+                Ok(_) => assert!(!weak, "{secret} must be refused with {clients}"),
+                Err(said) => {
+                    assert!(weak && said.contains("jwks_file") && said.contains(&path), "{said}");
+                    assert!(said.contains("is well known, or shorter"), "{said}");
+                    assert!(said.contains("openssl rand"), "{said}");
+                }
+            }
+        }
     }
 }
 
@@ -210,6 +234,13 @@ fn publishers_keys_are_told_apart_by_name() {
     let bad = file(dir.path(), "bad", "ci 0123456789\n\nops short\n");
     let said = resolve(&["--api-keys-file", &bad]).unwrap_err();
     assert!(said.contains("line 3 is shorter") && !said.contains("0123456789"), "{said}");
+    for none in ["", "# ci 0123456789\n\n"] {
+        let none = file(dir.path(), "none", none);
+        let said = resolve(&["--api-keys-file", &none]).unwrap_err();
+        let flag = "(--api-keys-file): holds no key. Write NAME KEY";
+        assert!(said.contains("api_keys_file = ") && said.contains(&none), "{said}");
+        assert!(said.contains(flag), "{said}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use support::http::Answer;
 use support::ws::{Client, TEXT, upgrade_request};
 use support::{PATIENCE, Server, until};
+use uringcast_engine::limits::MAX_AUTH_MESSAGE;
 
 const ERRORS: &str = "websocket_connection_errors_total";
 const SECRET: &str = "an-old-oak-in-the-meadow-of-1849";
@@ -82,6 +83,15 @@ fn a_first_frame_without_a_token_is_closed_with_1008() {
     client.send(TEXT, b"hello?");
     assert_eq!(client.closed(), (1008, "Authentication error".into()));
     server.wait_metric(ERRORS, "auth_error", 1.0);
+}
+
+#[test]
+fn a_first_frame_of_more_than_a_token_is_closed_with_1009() {
+    let server = server("");
+    let mut client = connect(&server);
+    client.say(&auth(&"x".repeat(MAX_AUTH_MESSAGE)));
+    assert_eq!(client.closed(), (1009, "Message too big".into()));
+    server.wait_metric(ERRORS, "message_too_big", 1.0);
 }
 
 #[test]

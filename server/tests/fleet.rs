@@ -171,6 +171,8 @@ fn what_is_wrong_with_a_fleet_is_told_with_the_service() {
     assert!(text.contains("port = \"x\"") && text.contains("service dhruva"), "{text}");
     let text = said(two, &["--preset=akosha"]);
     assert!(text.contains("preset") && text.contains("is for one service"), "{text}");
+    let text = said("[[services]]\npreset = 'akosha'\n", &[]);
+    assert!(text.contains("services") && text.contains("Did you mean [[service]]?"), "{text}");
     let text = said("service = 5", &[]);
     assert!(text.contains("is no list of 1 to 16 tables"), "{text}");
 }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -38,10 +39,77 @@ fn systemd_accepts_the_unit_and_finds_little_exposed() {
     run(Command::new(&analyze).args(exposure).arg(packaging("uringcast.service")));
 }
 
+/// The system calls that a name in a filter stands for.
+fn calls(analyze: &Path, name: &str) -> BTreeSet<String> {
+    if !name.starts_with('@') {
+        return BTreeSet::from([name.to_owned()]);
+    }
+    let listed = run(Command::new(analyze).args(["syscall-filter", "--no-pager", name])).stdout;
+    let listed = String::from_utf8(listed).expect("text");
+    let members = listed.lines().skip(1).map(str::trim).filter(|line| !line.starts_with('#'));
+    members.filter(|member| !member.is_empty()).flat_map(|name| calls(analyze, name)).collect()
+}
+
+#[test]
+fn the_unit_allows_every_system_call_that_the_server_depends_on() {
+    // One of each purpose, and all that are not in every service's filter.
+    const NEEDED: &str = "io_uring_setup io_uring_enter io_uring_register sched_setaffinity \
+                          prlimit64 setpriority madvise futex eventfd2 epoll_wait accept4 \
+                          sendto recvfrom flock renameat";
+    let test = "the_unit_allows_every_system_call_that_the_server_depends_on";
+    let Some(analyze) = program(test, "systemd-analyze") else { return };
+    let unit = std::fs::read_to_string(packaging("uringcast.service")).expect("the unit");
+    let mut allowed = BTreeSet::new();
+    for filter in unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter=")) {
+        let (denies, names) = match filter.strip_prefix('~') {
+            Some(names) => (true, names),
+            None => (false, filter),
+        };
+        for call in names.split_whitespace().flat_map(|name| calls(&analyze, name)) {
+            if denies {
+                allowed.remove(&call)
+            } else {
+                allowed.insert(call)
+            };
+        }
+    }
+    let denied: Vec<&str> =
+        NEEDED.split_whitespace().filter(|call| !allowed.contains(*call)).collect();
+    assert!(denied.is_empty(), "the unit denies {denied:?}");
+    assert!(!allowed.contains("setuid") && !allowed.contains("reboot"), "the test reads it");
+}
+
 #[test]
 fn the_dockerfile_passes_its_linter() {
     let Some(hadolint) = python("the_dockerfile_passes_its_linter", "hadolint") else { return };
     run(Command::new(hadolint).arg(packaging("Dockerfile")));
+}
+
+#[test]
+fn the_image_takes_every_command_and_its_context_leaves_out_what_was_built_here() {
+    let dockerfile = std::fs::read_to_string(packaging("Dockerfile")).expect("the Dockerfile");
+    let said = |word: &'static str| {
+        dockerfile.lines().filter_map(move |line| line.strip_prefix(word)).map(str::to_owned)
+    };
+    let entry = said("ENTRYPOINT ").next().expect("an entry point");
+    let entry: Vec<String> = serde_json::from_str(&entry).expect("its words");
+    let pair = |one: String| one.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let copied = "/etc/uringcast/uringcast.toml";
+    let config = packaging("uringcast.toml").to_string_lossy().into_owned();
+    let here = |text: &str| text.replace(copied, &config);
+    for command in ["check-config", "verify --help", "doctor --help"] {
+        let mut image = Command::new(support::PROGRAM);
+        image.env_clear();
+        for (name, value) in said("ENV ").filter_map(pair) {
+            image.env(name, here(&value));
+        }
+        image.args(entry[1..].iter().map(|word| here(word)));
+        let output = run(image.args(command.split(' '))).stdout;
+        assert!(!output.is_empty(), "{command}");
+    }
+    assert!(said("ENV ").any(|one| one.ends_with(copied)), "the image's configuration is used");
+    let ignored = std::fs::read_to_string(root().join(".dockerignore")).expect("a .dockerignore");
+    assert!(["target", ".git"].iter().all(|name| ignored.lines().any(|line| line == *name)));
 }
 
 /// The package's content is what this checks; the program in it is the tests' own.

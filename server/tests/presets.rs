@@ -136,6 +136,11 @@ fn what_a_preset_does_not_name_is_for_administrators() {
             assert_eq!(own, preset.permissions_for(channel), "{}", channel.name);
         }
     }
+    // The one of the family's envelope that has no permissions, for whatever channel.
+    let dhruva = presets::find("dhruva").unwrap();
+    let settings = read(&["--preset=dhruva"], &[]).unwrap().1;
+    assert!(dhruva.admin.is_empty() && settings.subscribe_permission.is_none());
+    assert!(presets::events().contains("dhruva has no permissions"));
 }
 
 #[test]
@@ -154,6 +159,8 @@ fn the_command_prints_them() {
     assert_eq!(code, Some(0));
     assert!(presets::all().iter().all(|preset| table.contains(&preset.name)), "{table}");
     assert_eq!(run(&["dhruva"]).1, presets::find("dhruva").unwrap().text());
+    let one: Value = serde_json::from_str(&run(&["dhruva", "--json"]).1).unwrap();
+    assert_eq!(one, presets::find("dhruva").unwrap().json());
     let all: Value = serde_json::from_str(&run(&["--json"]).1).unwrap();
     assert_eq!(all[0]["settings"]["port"], 8690);
     assert_eq!(all[0]["channels"][1]["request"]["event"], "get_pool_status");

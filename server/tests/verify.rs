@@ -13,43 +13,11 @@ use std::thread;
 
 use common::file;
 use common::pki::{Authority, Issued};
-use serde_json::Value;
+use support::verify::{all_pass, command, flags, report, verdict};
 use support::ws::Client;
 use support::{PROGRAM, Server, until};
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
-
-/// The flags that find a server.
-fn flags(server: &Server) -> String {
-    let (clients, metrics) = (server.clients[0].port(), server.metrics.port());
-    let (control, no) = (server.control.port(), if metrics == 0 { "--no-metrics" } else { "" });
-    let metrics = if metrics == 0 { String::new() } else { format!("--metrics-port={metrics}") };
-    format!("--port={clients} --control-port={control} {metrics} {no}")
-}
-
-fn command(flags: &str) -> Command {
-    let mut command = Command::new(PROGRAM);
-    command.env_clear().arg("verify").args(flags.split_whitespace());
-    command
-}
-
-/// Runs it with `--json`. Returns the exit code and the report, which agree.
-fn report(mut command: Command) -> (i32, Value) {
-    let output = command.arg("--json").output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.is_empty(), "{said}");
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let code = output.status.code().unwrap();
-    let status = ["healthy", "degraded", "down"][code as usize];
-    assert_eq!((&report["exit_code"], &report["status"]), (&code.into(), &status.into()));
-    (code, report)
-}
-
-fn verdict<'a>(report: &'a Value, check: &str) -> &'a Value {
-    let checks = report["checks"].as_array().unwrap();
-    let found = checks.iter().find(|found| found["name"] == check);
-    found.unwrap_or_else(|| panic!("no check {check} in {report:#}"))
-}
 
 /// What is wrong, how verify is called, the check that must say so, its verdict, the exit code, and
 /// a word of what was found or is to be done.
@@ -90,13 +58,6 @@ fn impostor(answers: &'static [(&'static str, &'static str, &'static str)]) -> S
 /// A port where nobody listens.
 fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn all_pass(report: &Value) {
-    for check in report["checks"].as_array().unwrap() {
-        let fine = ["pass", "note"].iter().any(|fine| check["verdict"] == *fine);
-        assert!(fine, "{check:#}");
-    }
 }
 
 #[test]
@@ -204,6 +165,23 @@ fn whatever_is_wrong_with_the_ports_is_named() {
     ]);
     let (code, report) = report(command(&flags(&other)));
     assert_eq!((code, &verdict(&report, "metrics")["verdict"]), (0, &"note".into()), "{report:#}");
+}
+
+#[test]
+fn another_server_s_ports_are_told_from_its_own() {
+    let [server, twin] = [Server::start(""), Server::start("")];
+    let named = Server::start("--server-name=another");
+    let ports = |control: &Server, metrics: &Server| {
+        let (control, metrics) = (control.control.port(), metrics.metrics.port());
+        let clients = server.clients[0].port();
+        format!("--port={clients} --control-port={control} --metrics-port={metrics} --timeout=1")
+    };
+    let uncounted = "does not count a connection to uringcast";
+    hold(&[
+        ("its control port", ports(&named, &server), "broadcast", "fail", 2, "--control-port"),
+        ("its metrics", ports(&server, &named), "metrics", "fail", 1, "another server's"),
+        ("a twin's metrics", ports(&server, &twin), "metrics", "fail", 1, uncounted),
+    ]);
 }
 
 #[test]

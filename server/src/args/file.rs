@@ -8,6 +8,9 @@ use super::{problem, remedy};
 use crate::files;
 use crate::settings::{Layers, Problem, Setting, Source, TABLE, nearest};
 
+/// The key of the entries.
+const SERVICE: &str = "service";
+
 /// What a file says.
 #[derive(Debug, Default)]
 pub(super) struct File {
@@ -30,7 +33,7 @@ pub(super) fn read(path: &Path) -> Result<File, Vec<Problem>> {
     })?;
     let mut problems = Vec::new();
     let mut file = File::default();
-    let entries = table.remove("service");
+    let entries = table.remove(SERVICE);
     let known: Vec<&Setting> = TABLE.iter().filter(|setting| setting.name != "config").collect();
     add(table, &known, &source, &mut file.top, &mut problems);
     match entries.map(|entries| entries.try_into::<Vec<toml::Table>>()) {
@@ -49,7 +52,7 @@ pub(super) fn read(path: &Path) -> Result<File, Vec<Problem>> {
         Some(_) => {
             let reason = format!("is no list of 1 to {MAX_SERVICES} tables");
             let remedy = "Write each service under a line [[service]].";
-            problems.push(problem("service", source, &reason, remedy));
+            problems.push(problem(SERVICE, source, &reason, remedy));
         }
     }
     if problems.is_empty() { Ok(file) } else { Err(problems) }
@@ -79,7 +82,11 @@ fn add(
             };
             let remedy = match reason {
                 "there is no such setting" => {
-                    remedy(nearest(&key, known.iter().map(|setting| setting.name)))
+                    let entries = matches!(source, Source::File(..)).then_some(SERVICE);
+                    match nearest(&key, known.iter().map(|s| s.name).chain(entries)) {
+                        SERVICE => "Did you mean [[service]]? Each begins with that line.".into(),
+                        name => remedy(name),
+                    }
                 }
                 _ => "Move it before the first [[service]].".into(),
             };

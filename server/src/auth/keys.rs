@@ -4,7 +4,7 @@
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
 
-use crate::limits::{MAX_JWKS_KEYS, MAX_KEY_TRIES};
+use crate::limits::{MAX_JWKS_KEYS, MAX_KEY_TRIES, MIN_JWT_SECRET};
 
 /// Every algorithm there is support for.
 pub(super) const ALGORITHMS: [Algorithm; 7] = [
@@ -22,6 +22,19 @@ const RSA_BYTES: usize = 256;
 /// Bytes of an uncompressed point of P-256.
 const P256_POINT: usize = 65;
 
+/// Parts of secrets that stand in examples, documentation and development defaults.
+const WELL_KNOWN: [&str; 9] = [
+    "dev-secret",
+    "dev_secret",
+    "change-me",
+    "changeme",
+    "change-in-production",
+    "change_this",
+    "your-secret",
+    "your-256-bit",
+    "a-string-secret-at-least",
+];
+
 /// Why there is no key to be had from some bytes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -34,6 +47,9 @@ pub enum KeyError {
     /// An elliptic curve other than P-256.
     #[error("holds a key of another curve than P-256")]
     Curve,
+    /// A shared secret that anybody may guess, where anybody may try.
+    #[error("holds a secret that is well known, or shorter than {MIN_JWT_SECRET} bytes")]
+    Guessable,
     /// The setting leaves no algorithm for it.
     #[error("holds a key for which jwt_algorithms leaves no algorithm")]
     Unused,
@@ -60,18 +76,26 @@ pub(super) struct Key {
 pub struct Keys {
     keys: Vec<Key>,
     allowed: Vec<Algorithm>,
+    /// Whether clients are elsewhere, so that shared secrets must be good ones.
+    exposed: bool,
 }
 
 impl Keys {
     /// No keys yet. Only these algorithms will be used; `None` for all that are supported.
     pub fn new(allowed: Option<Vec<Algorithm>>) -> Keys {
-        Keys { keys: Vec::new(), allowed: allowed.unwrap_or_else(|| ALGORITHMS.to_vec()) }
+        let allowed = allowed.unwrap_or_else(|| ALGORITHMS.to_vec());
+        Keys { keys: Vec::new(), allowed, exposed: false }
+    }
+
+    /// The same, where others than this machine's own may show tokens.
+    pub fn exposed(self, exposed: bool) -> Keys {
+        Keys { exposed, ..self }
     }
 
     /// Adds a shared secret: HS256, HS384, HS512.
     ///
     /// # Errors
-    /// [`KeyError::Unused`].
+    /// [`KeyError::Unused`], [`KeyError::Guessable`].
     pub fn add_secret(&mut self, secret: &str) -> Result<(), KeyError> {
         self.add(None, DecodingKey::from_secret(secret.as_bytes()), None)
     }
@@ -88,11 +112,12 @@ impl Keys {
         self.add(None, key, None)
     }
 
-    /// The keys of a JWK Set. Keys for other purposes and of other kinds are passed over.
+    /// The keys of a JWK Set, under the rules that these are under. Keys for other purposes and of
+    /// other kinds are passed over.
     ///
     /// # Errors
-    /// [`KeyError`] when no key is left.
-    pub fn jwks(text: &[u8], allowed: &[Algorithm]) -> Result<Keys, KeyError> {
+    /// [`KeyError`] when no key is left, or one is a secret that anybody may guess.
+    pub fn jwks(&self, text: &[u8]) -> Result<Keys, KeyError> {
         // Its Display could quote the file, which may hold a secret.
         let place = |e: serde_json::Error| format!("line {} column {}", e.line(), e.column());
         let set: JwkSet =
@@ -100,11 +125,16 @@ impl Keys {
         if set.keys.len() > MAX_JWKS_KEYS {
             return Err(KeyError::TooMany);
         }
-        let mut keys = Keys::new(Some(allowed.to_vec()));
+        let mut keys = Keys { keys: Vec::new(), ..self.clone() };
         for jwk in &set.keys {
-            if let Err(error) = keys.add_jwk(jwk) {
-                let kid = jwk.common.key_id.as_deref().unwrap_or("-");
-                tracing::warn!(kid, "a key of jwks_file is passed over: it {error}");
+            match keys.add_jwk(jwk) {
+                Ok(()) => {}
+                // Whoever serves with it believes that it protects.
+                Err(KeyError::Guessable) => return Err(KeyError::Guessable),
+                Err(error) => {
+                    let kid = jwk.common.key_id.as_deref().unwrap_or("-");
+                    tracing::warn!(kid, "a key of jwks_file is passed over: it {error}");
+                }
             }
         }
         if keys.keys.is_empty() { Err(KeyError::NoKeys) } else { Ok(keys) }
@@ -165,6 +195,12 @@ impl Keys {
         if algorithms.is_empty() {
             return Err(KeyError::Unused);
         }
+        if let (AlgorithmFamily::Hmac, DecodingKeyKind::SecretOrDer(secret)) = (family, key.kind())
+            && self.exposed
+            && is_guessable(secret)
+        {
+            return Err(KeyError::Guessable);
+        }
         self.keys.push(Key { id, key, algorithms });
         Ok(())
     }
@@ -172,10 +208,6 @@ impl Keys {
     /// Takes in the keys of another set.
     pub(super) fn extend(&mut self, other: Keys) {
         self.keys.extend(other.keys);
-    }
-
-    pub(super) fn allowed(&self) -> &[Algorithm] {
-        &self.allowed
     }
 
     /// How many there are.
@@ -204,4 +236,14 @@ impl Keys {
         let usable = move |key: &&Key| key.algorithms.contains(&algorithm);
         self.keys.iter().filter(fits).filter(usable).take(MAX_KEY_TRIES)
     }
+}
+
+/// Whether anybody may guess it: RFC 7518, 3.2 asks for as many bytes as the hash has.
+fn is_guessable(secret: &[u8]) -> bool {
+    let text = secret.to_ascii_lowercase();
+    let mut letters = text.clone();
+    letters.sort_unstable();
+    letters.dedup();
+    let holds = |known: &&str| text.windows(known.len()).any(|part| part == known.as_bytes());
+    text.len() < MIN_JWT_SECRET || letters.len() < 8 || WELL_KNOWN.iter().any(holds)
 }

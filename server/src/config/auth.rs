@@ -3,24 +3,10 @@
 use uringcast_engine::{Access, AuthMode};
 
 use super::Gather;
-use crate::auth::{ApiKey, ApiKeys, Demands, KeyLine, Keys, Verifier};
+use crate::auth::{ApiKey, ApiKeys, Demands, KeyError, KeyLine, Keys, STRONGER, Verifier};
 use crate::files;
-use crate::limits::MIN_JWT_SECRET;
 use crate::settings::Settings;
 use crate::settings::value::{Secret, Value};
-
-/// Parts of secrets that stand in examples, documentation and development defaults.
-const WELL_KNOWN: [&str; 9] = [
-    "dev-secret",
-    "dev_secret",
-    "change-me",
-    "changeme",
-    "change-in-production",
-    "change_this",
-    "your-secret",
-    "your-256-bit",
-    "a-string-secret-at-least",
-];
 
 /// Authentication, permissions and caps of the service.
 pub(super) fn access(s: &Settings) -> Access {
@@ -59,12 +45,18 @@ pub(super) fn verifier(
     if mode(s) == AuthMode::Off {
         return None;
     }
-    let mut keys = Keys::new(s.jwt_algorithms.clone());
-    if let Some(secret) = jwt_secret(settings, exposed, gather)
+    let mut keys = Keys::new(s.jwt_algorithms.clone()).exposed(exposed);
+    let file = s.jwt_secret_file.as_deref();
+    if let Some(secret) = secret("jwt_secret", &s.jwt_secret, file, gather)
         && let Err(error) = keys.add_secret(secret.expose())
     {
-        let remedy = "Allow one of HS256, HS384 and HS512, or take the secret away.";
-        gather.add("jwt_algorithms", format!("leaves jwt_secret unused: it {error}"), remedy);
+        if error == KeyError::Guessable {
+            let name = if file.is_some() { "jwt_secret_file" } else { "jwt_secret" };
+            gather.add(name, error.to_string(), STRONGER);
+        } else {
+            let remedy = "Allow one of HS256, HS384 and HS512, or take the secret away.";
+            gather.add("jwt_algorithms", format!("leaves jwt_secret unused: it {error}"), remedy);
+        }
     }
     if let Some(path) = &s.jwt_public_key {
         match files::read("jwt_public_key", path) {
@@ -95,29 +87,6 @@ pub(super) fn verifier(
             None
         }
     }
-}
-
-fn jwt_secret(settings: &Settings, exposed: bool, gather: &mut Gather<'_>) -> Option<Secret> {
-    let (given, file) = (&settings.jwt_secret, &settings.jwt_secret_file);
-    let secret = secret("jwt_secret", given, file.as_deref(), gather)?;
-    if exposed && is_weak(&secret) {
-        let name = if file.is_some() { "jwt_secret_file" } else { "jwt_secret" };
-        let reason = format!("is a well-known secret, or shorter than {MIN_JWT_SECRET} bytes");
-        let remedy = "Make one with `openssl rand -base64 48`, or listen on 127.0.0.1.";
-        gather.add(name, reason, remedy);
-    }
-    Some(secret)
-}
-
-/// Whether anybody may guess it: RFC 7518, 3.2 asks for as many bytes as the hash has.
-fn is_weak(secret: &Secret) -> bool {
-    let text = secret.expose().to_ascii_lowercase();
-    let mut letters: Vec<u8> = text.bytes().collect();
-    letters.sort_unstable();
-    letters.dedup();
-    text.len() < MIN_JWT_SECRET
-        || letters.len() < 8
-        || WELL_KNOWN.iter().any(|known| text.contains(known))
 }
 
 /// A secret that is given itself or in a file.
@@ -157,7 +126,14 @@ pub(super) fn api_keys(settings: &Settings, gather: &mut Gather<'_>) -> ApiKeys 
     keys.extend(s.api_keys.iter().flatten().map(|line| line.0.clone()));
     if let Some(path) = &s.api_keys_file {
         match files::read("api_keys_file", path) {
-            Ok(bytes) => read_lines(&String::from_utf8_lossy(&bytes), &mut keys, gather),
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                if !read_lines(&text, &mut keys, gather) {
+                    // None at all would leave the control port open.
+                    let remedy = "Write NAME KEY on a line of it, or take the setting away.";
+                    gather.add("api_keys_file", "holds no key", remedy);
+                }
+            }
             Err(problem) => gather.problems.push(problem),
         }
     }
@@ -169,13 +145,15 @@ pub(super) fn api_keys(settings: &Settings, gather: &mut Gather<'_>) -> ApiKeys 
     })
 }
 
-/// One key a line; empty lines and those that begin with # are passed over.
-fn read_lines(text: &str, keys: &mut Vec<ApiKey>, gather: &mut Gather<'_>) {
+/// One key a line; empty lines and those that begin with # are passed over. Whether there was any.
+fn read_lines(text: &str, keys: &mut Vec<ApiKey>, gather: &mut Gather<'_>) -> bool {
+    let mut any = false;
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
+        any = true;
         match KeyLine::parse(line) {
             Ok(key) => keys.push(key.0),
             Err(invalid) => {
@@ -184,4 +162,5 @@ fn read_lines(text: &str, keys: &mut Vec<ApiKey>, gather: &mut Gather<'_>) {
             }
         }
     }
+    any
 }

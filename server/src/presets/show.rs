@@ -31,20 +31,23 @@ pub fn table() -> String {
 
 /// All presets with everything in them.
 pub fn json() -> Value {
-    all().iter().map(one).collect()
+    all().iter().map(Preset::json).collect()
 }
 
-fn one(preset: &Preset) -> Value {
-    json!({
-        "name": preset.name,
-        "about": preset.about,
-        "environment": preset.environment,
-        "admin": preset.admin,
-        "settings": preset.settings,
-        "welcome": preset.welcome,
-        "variables": preset.variables,
-        "channels": preset.channels.iter().map(|each| channel(preset, each)).collect::<Value>(),
-    })
+impl Preset {
+    /// Everything in it.
+    pub fn json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "about": self.about,
+            "environment": self.environment,
+            "admin": self.admin,
+            "settings": self.settings,
+            "welcome": self.welcome,
+            "variables": self.variables,
+            "channels": self.channels.iter().map(|each| channel(self, each)).collect::<Value>(),
+        })
+    }
 }
 
 fn channel(preset: &Preset, channel: &Channel) -> Value {

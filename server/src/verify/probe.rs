@@ -13,13 +13,16 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::dial::Stream;
 use super::{Place, Verifier, secret};
-use crate::report::{Finding, Outcome, fail, note, warn};
+use crate::config::is_plain;
+use crate::report::{Finding, Outcome, fail, warn};
 
 /// An open session.
 pub(super) struct Session {
     socket: WebSocketStream<Box<dyn Stream>>,
     /// The connection's id; None where the protocol is session-buddy's.
     id: Option<String>,
+    /// The service's name; None likewise.
+    pub(super) service: Option<String>,
     /// For each step.
     patience: Duration,
 }
@@ -91,7 +94,7 @@ impl Verifier {
             Err(reason) => return Refusal::Gone(reason).fails("upgrading"),
         };
         let patience = Duration::from_secs(self.options.timeout);
-        let mut session = Session { socket, id: None, patience };
+        let mut session = Session { socket, id: None, service: None, patience };
         if self.options.token.is_none() {
             // A server that waits for a token says so at once, instead of after 5 s.
             let _ = session.say(&json!({"type": "ping", "id": "verify-ping"})).await;
@@ -104,17 +107,19 @@ impl Verifier {
             Ok(welcome) => welcome,
             Err(refusal) => return refusal.fails("no welcome"),
         };
-        session.id = welcome["data"]["connection_id"].as_str().map(str::to_owned);
+        let field = |name: &str| welcome["data"][name].as_str().map(str::to_owned);
+        (session.id, session.service) = (field("connection_id"), field("server"));
         let data = if session.id.is_some() { &welcome["data"] } else { &welcome };
         let text = data["message"].as_str().unwrap_or_default();
         let who = if data["authenticated"] == true { "with a token" } else { "anonymous" };
         Ok((session, format!("{text:?}, {who}")))
     }
 
-    /// Subscribes, publishes a probe by whatever way there is, and waits for it.
+    /// Subscribes, publishes a probe by whatever way there is, and waits for it; where clients are
+    /// told without a subscription, waits for that.
     pub(super) async fn broadcast(&self, mut session: Session) -> Outcome {
         let Some(id) = session.id.clone() else {
-            return note("not checked: session-buddy's own protocol has no channels", "");
+            return session.update().await;
         };
         let channel = self.options.channel.clone().unwrap_or_else(|| format!("verify:{id}"));
         let subscribe = json!({
@@ -125,11 +130,9 @@ impl Verifier {
             return refusal.fails(&format!("subscribing to {channel}"));
         }
         let start = Instant::now();
-        let (way, unheard) = match self.publish_over_http(&channel, &id).await {
+        let (way, unheard) = match self.publish_over_http(&session, &channel, &id).await {
             Ok(way) => (way, None),
-            Err(unpublished) if unpublished.key_refused => {
-                return fail(unpublished.reason, "Give an --api-key-file that holds a valid key.");
-            }
+            Err(Unpublished { reason, remedy: Some(remedy) }) => return fail(reason, remedy),
             Err(unpublished) => {
                 let publish = json!({
                     "type": "request", "event": "publish", "id": "verify-publish",
@@ -161,39 +164,52 @@ impl Verifier {
 
     async fn publish_over_http(
         &self,
+        session: &Session,
         channel: &str,
         id: &str,
     ) -> Result<&'static str, Unpublished> {
-        let not = |reason: String| Unpublished { reason, key_refused: false };
+        let not = |reason: String| Unpublished { reason, remedy: None };
         let Place::At(address) = self.control else {
             return Err(not("the server is elsewhere".into()));
         };
         let key = match &self.options.api_key_file {
             Some(path) => Some(
                 secret("api_key_file", path)
-                    .map_err(|reason| Unpublished { reason, key_refused: true })?,
+                    .map_err(|reason| Unpublished { reason, remedy: Some(NO_KEY) })?,
             ),
             None => None,
         };
         let body = json!({"channel": channel, "event": EVENT, "data": {"probe": id}}).to_string();
-        let answer = self.post(address, "/v1/publish", key.as_ref(), body).await.map_err(not)?;
+        let path = session.publish_path();
+        let answer = self.post(address, &path, key.as_ref(), body).await.map_err(not)?;
         if answer.status.is_success() {
             return Ok("over HTTP");
         }
-        let key_refused = key.is_some() && matches!(answer.status.as_u16(), 401 | 403);
-        Err(Unpublished { reason: answer.told(), key_refused })
+        let remedy = match answer.status.as_u16() {
+            401 | 403 if key.is_some() => Some(NO_KEY),
+            404 if answer.body.contains("unknown_service") => Some(ANOTHERS),
+            _ => None,
+        };
+        Err(Unpublished { reason: answer.told(), remedy })
     }
 }
 
 /// Why nothing was published over HTTP.
 struct Unpublished {
     reason: String,
-    /// A key was given, and it does not open.
-    key_refused: bool,
+    /// Where that is a fault for itself, whatever other ways there are.
+    remedy: Option<&'static str>,
 }
+
+const NO_KEY: &str = "Give an --api-key-file that holds a valid key.";
+const ANOTHERS: &str = "That control port is another server's: give --control-port as this one \
+                        prints it when it starts.";
 
 /// The probe's event.
 const EVENT: &str = "verify.probe";
+
+/// What is between two updates of session-buddy's protocol.
+const UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 
 const CANNOT_PUBLISH: &str = "Give --api-key-file and --control-port, on the server's machine, or \
                               a --token that may publish.";
@@ -203,6 +219,29 @@ fn is_probe(message: &Value, id: &str) -> bool {
 }
 
 impl Session {
+    /// Where the control port takes what is for this service. Of several none has a name that
+    /// cannot stand in a path.
+    fn publish_path(&self) -> String {
+        match self.service.as_deref().filter(|name| is_plain(name)) {
+            Some(name) => format!("/v1/services/{name}/publish"),
+            None => "/v1/publish".into(),
+        }
+    }
+
+    /// Waits for what session-buddy's protocol tells every client once a second.
+    async fn update(&mut self) -> Outcome {
+        let start = Instant::now();
+        let told = |message: &Value| (message["type"] == "metrics_update").then_some(());
+        self.patience += UPDATE_INTERVAL;
+        match self.wait(told).await {
+            Ok(()) => {
+                let ms = start.elapsed().as_secs_f64() * 1e3;
+                Ok(format!("session-buddy's own protocol: an update after {ms:.0} ms"))
+            }
+            Err(refusal) => refusal.fails("no metrics_update"),
+        }
+    }
+
     async fn say(&mut self, message: &Value) -> Result<(), tungstenite::Error> {
         self.socket.send(Message::text(message.to_string())).await
     }

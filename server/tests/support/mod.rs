@@ -5,6 +5,7 @@ pub mod http;
 pub mod prometheus;
 pub mod tls;
 pub mod tools;
+pub mod verify;
 pub mod ws;
 pub mod wss;
 
