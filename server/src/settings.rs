@@ -137,8 +137,8 @@ settings! {
         api_key: Option<Secret> = None,
         /// File that holds the API key and nothing else.
         api_key_file: Option<PathBuf> = None,
-        /// Further keys, each with a name and the channels it may publish to (none: all): prefer a
-        /// file.
+        /// Further keys, each with a name, perhaps the only service it is for, and the channels it
+        /// may publish to (none: all): prefer a file.
         api_keys: Option<Vec<KeyLine>> = None,
         /// File with such keys, one a line; instead of a key it may have `sha256:` and its hash.
         api_keys_file: Option<PathBuf> = None,

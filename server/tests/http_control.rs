@@ -122,6 +122,14 @@ fn a_status_document_answers_status_requests_before_the_last_event() {
     for bad in ["", "[]", "{}", "7", r#"{"status":}"#] {
         assert_eq!(status("PUT", bad).0, 400, "{bad}");
     }
+    let what = "PUT /v1/channels/a%ff/status";
+    let answer = http::send(server.control, what, "", document);
+    assert_eq!(
+        (answer.status, answer.body.contains("bad_request")),
+        (400, true),
+        "{}",
+        answer.body
+    );
     let large = format!(r#"{{"status":"{}"}}"#, "x".repeat(64 << 10));
     assert_eq!(status("PUT", &large).0, 413);
 }
