@@ -174,7 +174,8 @@ settings! {
         /// Bytes a second taken from one connection, with a burst of 1.5 times that; above it is
         /// not read for a while. 0 means no limit.
         byte_rate: Bytes<0, GIB> = Bytes(0),
-        /// Channels one shard knows at most; one more is refused with LIMIT_EXCEEDED or BUSY.
+        /// Channels one shard knows at most (each shard by itself); one more is refused with
+        /// LIMIT_EXCEEDED, over HTTP with 507.
         shard_channels: Count<1, { limits::MAX_CHANNELS_PER_SHARD }> =
             Count(limits::MAX_CHANNELS_PER_SHARD),
     }

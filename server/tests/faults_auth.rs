@@ -170,19 +170,39 @@ fn one_subscription_too_many_is_refused() {
     ["a", "b", "a"].iter().for_each(|channel| drop(client.subscribe(channel)));
     let reply = client.ask(&json!({"type": "subscribe", "room": "c"}));
     assert_eq!(reply["error_code"], "LIMIT_EXCEEDED");
+    let said = "A connection may have 2 subscriptions (max_subscriptions)";
+    assert_eq!(reply["error_message"], said);
     server.wait_metric("websocket_message_errors_total", "limit", 1.0);
     client.assert_alive();
 }
 
 #[test]
 fn one_channel_too_many_is_refused() {
-    let server = Server::start("--shards 1 --shard-channels 1");
+    let server = Server::start("--shards 1 --shard-channels 1 --anonymous-publish");
     let mut client = Client::connect(&server);
     client.subscribe("a");
-    let reply = client.ask(&json!({"type": "subscribe", "room": "b"}));
-    assert_eq!(reply["error_code"], "LIMIT_EXCEEDED");
-    let answer = support::http::post(server.control, "/v1/publish/raw?channel=b&event=e", "{}");
-    assert_eq!(answer.status, 503, "{}", answer.body);
+    let publish = json!({"type": "request", "event": "publish", "data": {"channel": "b",
+        "event": "e", "data": {}}});
+    for request in [json!({"type": "subscribe", "room": "b"}), publish] {
+        let reply = client.ask(&request);
+        assert_eq!(reply["error_code"], "LIMIT_EXCEEDED", "{reply}");
+        assert_eq!(reply["error_message"], "The server has no room for another channel");
+    }
+    server.wait_metric("websocket_message_errors_total", "limit", 2.0);
+    let [one, two] = ["a", "b"].map(|name| json!({"channel": name, "event": "e"}));
+    for (what, body) in [
+        ("POST /v1/publish", two.to_string()),
+        ("POST /v1/publish", json!([one, two]).to_string()),
+        ("POST /v1/publish/raw?channel=b&event=e", "{}".into()),
+        ("PUT /v1/channels/b/status", json!({"status": 1}).to_string()),
+    ] {
+        let answer = support::http::send(server.control, what, "", &body);
+        assert_eq!(answer.status, 507, "{what}: {}", answer.body);
+        assert!(!answer.head.to_ascii_lowercase().contains("retry-after"), "{}", answer.head);
+        assert!(answer.body.contains(r#""code":"channel_limit""#), "{}", answer.body);
+    }
+    server.wait_metric("uringcast_channel_refusals_total", "", 6.0);
+    assert_eq!(server.metric("uringcast_refused_total", ""), 0.0, "not saturated");
 }
 
 #[test]
