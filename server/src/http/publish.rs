@@ -77,10 +77,14 @@ pub(super) async fn publish_raw(
 
 /// The key of a request, if it has one.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = keys.next() else { return Ok(None) };
     let bad = |why: &dyn std::fmt::Display| {
         ApiError::bad_request(format!("the header Idempotency-Key {why}"))
     };
+    if keys.next().is_some() {
+        return Err(bad(&"is given more than once"));
+    }
     // `to_str` takes visible ASCII, blanks and tabs.
     let key = key.to_str().ok().filter(|key| !key.contains([' ', '\t']));
     let key = key.ok_or_else(|| bad(&"is not visible ASCII without blanks"))?;
