@@ -181,9 +181,7 @@ fn one_channel_too_many_is_refused() {
     let server = Server::start("--shards 1 --shard-channels 1 --anonymous-publish");
     let mut client = Client::connect(&server);
     client.subscribe("a");
-    let publish = json!({"type": "request", "event": "publish", "data": {"channel": "b",
-        "event": "e", "data": {}}});
-    for request in [json!({"type": "subscribe", "room": "b"}), publish] {
+    for request in [json!({"type": "subscribe", "room": "b"}), publish_request("b")] {
         let reply = client.ask(&request);
         assert_eq!(reply["error_code"], "LIMIT_EXCEEDED", "{reply}");
         assert_eq!(reply["error_message"], "The server has no room for another channel");
@@ -203,6 +201,31 @@ fn one_channel_too_many_is_refused() {
     }
     server.wait_metric("uringcast_channel_refusals_total", "", 6.0);
     assert_eq!(server.metric("uringcast_refused_total", ""), 0.0, "not saturated");
+}
+
+fn publish_request(channel: &str) -> Value {
+    let data = json!({"channel": channel, "event": "e", "data": {}});
+    json!({"type": "request", "event": "publish", "data": data})
+}
+
+#[test]
+fn each_shard_has_as_many_channels_as_it_may() {
+    let server = Server::start("--shards 2 --shard-channels 1 --anonymous-publish");
+    let names: Vec<String> = (0..16).map(|n| n.to_string()).collect();
+    let post = |name: &String| {
+        let path = format!("/v1/publish/raw?channel={name}&event=e");
+        support::http::post(server.control, &path, "{}").status
+    };
+    let (taken, refused): (Vec<_>, Vec<_>) = names.iter().partition(|name| post(name) == 202);
+    assert_eq!(taken.len(), 2, "of 16 channels each shard is home of some");
+    // Whichever shard the client is on, its own is home of some and the other of some.
+    let mut client = Client::connect(&server);
+    for name in refused {
+        assert_eq!(client.ask(&publish_request(name))["error_code"], "LIMIT_EXCEEDED");
+    }
+    for name in taken {
+        assert_eq!(client.ask(&publish_request(name))["data"]["status"], "published");
+    }
 }
 
 #[test]
