@@ -137,8 +137,8 @@ settings! {
         api_key: Option<Secret> = None,
         /// File that holds the API key and nothing else.
         api_key_file: Option<PathBuf> = None,
-        /// Further keys, each with a name and the channels it may publish to (none: all): prefer a
-        /// file.
+        /// Further keys, each with a name, perhaps the only service it is for, and the channels it
+        /// may publish to (none: all): prefer a file.
         api_keys: Option<Vec<KeyLine>> = None,
         /// File with such keys, one a line; instead of a key it may have `sha256:` and its hash.
         api_keys_file: Option<PathBuf> = None,
@@ -174,7 +174,8 @@ settings! {
         /// Bytes a second taken from one connection, with a burst of 1.5 times that; above it is
         /// not read for a while. 0 means no limit.
         byte_rate: Bytes<0, GIB> = Bytes(0),
-        /// Channels one shard knows at most; one more is refused with LIMIT_EXCEEDED or BUSY.
+        /// Channels one shard knows at most (each shard by itself); one more is refused with
+        /// LIMIT_EXCEEDED, over HTTP with 507.
         shard_channels: Count<1, { limits::MAX_CHANNELS_PER_SHARD }> =
             Count(limits::MAX_CHANNELS_PER_SHARD),
     }

@@ -231,6 +231,12 @@ fn publishers_keys_are_told_apart_by_name() {
     }
     let said = resolve(&["--api-keys-file", &lines, "--api-keys=ci abcdefghij"]).unwrap_err();
     assert!(said.contains("two keys named ci"), "{said}");
+    let said = resolve(&["--api-keys-file", &lines, "--api-key=0123456789"]).unwrap_err();
+    assert!(said.contains("one key with two names, default and ci"), "{said}");
+    let said = resolve(&["--api-keys=ci@elsewhere abcdefghij"]).unwrap_err();
+    assert!(said.contains("ci@elsewhere, but there is no service elsewhere"), "{said}");
+    assert!(said.contains("The services are: uringcast."), "{said}");
+    resolve(&["--api-keys=ci@uringcast abcdefghij"]).unwrap();
     let bad = file(dir.path(), "bad", "ci 0123456789\n\nops short\n");
     let said = resolve(&["--api-keys-file", &bad]).unwrap_err();
     assert!(said.contains("line 3 is shorter") && !said.contains("0123456789"), "{said}");

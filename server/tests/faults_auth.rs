@@ -180,19 +180,62 @@ fn one_subscription_too_many_is_refused() {
     ["a", "b", "a"].iter().for_each(|channel| drop(client.subscribe(channel)));
     let reply = client.ask(&json!({"type": "subscribe", "room": "c"}));
     assert_eq!(reply["error_code"], "LIMIT_EXCEEDED");
+    let said = "A connection may have 2 subscriptions (max_subscriptions)";
+    assert_eq!(reply["error_message"], said);
     server.wait_metric("websocket_message_errors_total", "limit", 1.0);
     client.assert_alive();
 }
 
 #[test]
 fn one_channel_too_many_is_refused() {
-    let server = Server::start("--shards 1 --shard-channels 1");
+    let server = Server::start("--shards 1 --shard-channels 1 --anonymous-publish");
     let mut client = Client::connect(&server);
     client.subscribe("a");
-    let reply = client.ask(&json!({"type": "subscribe", "room": "b"}));
-    assert_eq!(reply["error_code"], "LIMIT_EXCEEDED");
-    let answer = support::http::post(server.control, "/v1/publish/raw?channel=b&event=e", "{}");
-    assert_eq!(answer.status, 503, "{}", answer.body);
+    for request in [json!({"type": "subscribe", "room": "b"}), publish_request("b")] {
+        let reply = client.ask(&request);
+        assert_eq!(reply["error_code"], "LIMIT_EXCEEDED", "{reply}");
+        assert_eq!(reply["error_message"], "The server has no room for another channel");
+    }
+    server.wait_metric("websocket_message_errors_total", "limit", 2.0);
+    let [one, two] = ["a", "b"].map(|name| json!({"channel": name, "event": "e"}));
+    for (what, body) in [
+        ("POST /v1/publish", two.to_string()),
+        ("POST /v1/publish", json!([one, two]).to_string()),
+        ("POST /v1/publish/raw?channel=b&event=e", "{}".into()),
+        ("PUT /v1/channels/b/status", json!({"status": 1}).to_string()),
+    ] {
+        let answer = support::http::send(server.control, what, "", &body);
+        assert_eq!(answer.status, 507, "{what}: {}", answer.body);
+        assert!(!answer.head.to_ascii_lowercase().contains("retry-after"), "{}", answer.head);
+        assert!(answer.body.contains(r#""code":"channel_limit""#), "{}", answer.body);
+    }
+    server.wait_metric("uringcast_channel_refusals_total", "", 6.0);
+    assert_eq!(server.metric("uringcast_refused_total", ""), 0.0, "not saturated");
+}
+
+fn publish_request(channel: &str) -> Value {
+    let data = json!({"channel": channel, "event": "e", "data": {}});
+    json!({"type": "request", "event": "publish", "data": data})
+}
+
+#[test]
+fn each_shard_has_as_many_channels_as_it_may() {
+    let server = Server::start("--shards 2 --shard-channels 1 --anonymous-publish");
+    let names: Vec<String> = (0..16).map(|n| n.to_string()).collect();
+    let post = |name: &String| {
+        let path = format!("/v1/publish/raw?channel={name}&event=e");
+        support::http::post(server.control, &path, "{}").status
+    };
+    let (taken, refused): (Vec<_>, Vec<_>) = names.iter().partition(|name| post(name) == 202);
+    assert_eq!(taken.len(), 2, "of 16 channels each shard is home of some");
+    // Whichever shard the client is on, its own is home of some and the other of some.
+    let mut client = Client::connect(&server);
+    for name in refused {
+        assert_eq!(client.ask(&publish_request(name))["error_code"], "LIMIT_EXCEEDED");
+    }
+    for name in taken {
+        assert_eq!(client.ask(&publish_request(name))["data"]["status"], "published");
+    }
 }
 
 #[test]

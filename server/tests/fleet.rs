@@ -206,3 +206,34 @@ fn services_of_a_fleet_do_not_share_ports_or_names() {
         assert!(said.contains(words), "{more}: {said}");
     }
 }
+
+#[test]
+fn a_key_may_be_for_one_service_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let lines = "ci@akosha key-of-akosha global\nops@akosha key-of-its-ops\nall key-of-all-ops\n";
+    let keys = file(dir.path(), "keys", lines);
+    let two = "[[service]]\npreset = 'akosha'\n[[service]]\npreset = 'dhruva'\n";
+    let config = file(dir.path(), "fleet.toml", two);
+    let server = Server::start(&format!("--config={config} --api-keys-file={keys}"));
+    let body = r#"{"channel":"global","event":"e"}"#;
+    let user = r#"{"user":"nobody"}"#;
+    for (key, what, body, statuses) in [
+        ("key-of-akosha", "POST /v1/services/NAME/publish", body, [202, 403]),
+        ("key-of-its-ops", "POST /v1/services/NAME/publish", body, [202, 403]),
+        ("key-of-all-ops", "POST /v1/services/NAME/publish", body, [202, 202]),
+        ("key-of-akosha", "GET /v1/services/NAME/channels/global/status", "", [404, 403]),
+        ("key-of-akosha", "POST /v1/services/NAME/disconnect", user, [403, 403]),
+        ("key-of-its-ops", "POST /v1/services/NAME/disconnect", user, [200, 403]),
+        ("key-of-its-ops", "POST /v1/services/NAME/unsubscribe", user, [200, 403]),
+        ("key-of-its-ops", "GET /v1/services/NAME/channels", "", [200, 403]),
+        ("key-of-its-ops", "GET /debug/live", "", [403, 403]),
+        ("key-of-its-ops", "GET /debug/latency", "", [403, 403]),
+        ("key-of-all-ops", "GET /debug/live", "", [200, 200]),
+    ] {
+        for (service, status) in ["akosha", "dhruva"].iter().zip(statuses) {
+            let header = format!("X-API-Key: {key}\r\n");
+            let answer = http::send(server.control, &what.replace("NAME", service), &header, body);
+            assert_eq!(answer.status, status, "{key} {what} {service}: {}", answer.body);
+        }
+    }
+}

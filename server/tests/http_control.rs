@@ -122,6 +122,41 @@ fn a_status_document_answers_status_requests_before_the_last_event() {
     for bad in ["", "[]", "{}", "7", r#"{"status":}"#] {
         assert_eq!(status("PUT", bad).0, 400, "{bad}");
     }
+    let what = "PUT /v1/channels/a%ff/status";
+    let answer = http::send(server.control, what, "", document);
+    assert_eq!(
+        (answer.status, answer.body.contains("bad_request")),
+        (400, true),
+        "{}",
+        answer.body
+    );
     let large = format!(r#"{{"status":"{}"}}"#, "x".repeat(64 << 10));
     assert_eq!(status("PUT", &large).0, 413);
+}
+
+#[test]
+fn a_status_is_told_as_it_was_written_however_odd() {
+    let server = Server::start("--preset=mahavishnu --shards=2");
+    let mut client = Client::connect(&server);
+    let mut ask = || {
+        let request =
+            json!({"type": "request", "event": "get_pool_status", "data": {"pool_id": "p1"}});
+        client.say(&request);
+        String::from_utf8(client.frame().unwrap().payload).unwrap()
+    };
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    for odd in [&deep, r#""\ud800""#, "1e999"] {
+        let told = format!(r#""data":{{"odd":{odd},"pool_id":"p1","status":"idle"}}"#);
+        let data = format!(r#"{{"status":"idle","odd":{odd}}}"#);
+        server.publish("pool:p1", &data);
+        assert!(ask().contains(&told));
+        let what = "PUT /v1/channels/pool:p1/status";
+        assert_eq!(http::send(server.control, what, "", &data).status, 204);
+        assert!(ask().contains(&told));
+        let what = "DELETE /v1/channels/pool:p1/status";
+        assert_eq!(http::send(server.control, what, "", "").status, 204);
+    }
+    let what = "PUT /v1/channels/pool:p1/status";
+    let nameless = r#"{"status":"idle","\ud800":1}"#;
+    assert_eq!(http::send(server.control, what, "", nameless).status, 400, "it cannot be told");
 }

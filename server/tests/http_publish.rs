@@ -75,6 +75,10 @@ fn a_request_with_an_idempotency_key_is_published_once() {
         assert_eq!(answer["results"][0]["seq"], 3);
     }
     assert_eq!(publish(&server, "Idempotency-Key: \r\n", &batch).0, 400);
+    let two = "Idempotency-Key: a\r\nIdempotency-Key: b\r\n";
+    let (status, answer) = publish(&server, two, &batch);
+    let said = "the header Idempotency-Key is given more than once";
+    assert_eq!((status, &answer["error"]["message"]), (400, &json!(said)));
     publish(&server, "", &message(4));
     assert_eq!(numbers(&mut client, 4), [1, 2, 3, 4]);
 }
@@ -144,22 +148,91 @@ fn a_stream_is_published_while_it_goes_on() {
     assert_eq!((answer.status, &body(&answer)["summary"]), (202, &summary));
 }
 
+const BAD: &str = "{\"channel\":\"\",\"event\":\"e\"}\n";
+
+/// Messages 1, 2, a bad one and 4, and the same with a good third.
+fn broken_and_mended(line: impl Fn(u64) -> String) -> (String, String) {
+    let broken = format!("{}{}{BAD}{}", line(1), line(2), line(4));
+    let mended = broken.replace(BAD, &line(3));
+    (broken, mended)
+}
+
+/// What the summary says is still to be sent.
+fn rest(text: &str, answer: &Value) -> String {
+    let lines = answer["summary"]["lines"].as_u64().unwrap() as usize;
+    text.split_inclusive('\n').skip(lines).collect()
+}
+
 #[test]
 fn a_stream_ends_at_a_bad_line_and_can_be_sent_again_from_there() {
     let server = Server::start("");
-    let with_id = |n: u64| {
+    let mut client = Client::connect(&server);
+    client.subscribe("c");
+    let (broken, mended) = broken_and_mended(|n| format!("{}\n", message(n)));
+    let (status, answer) = lines(&server, &format!("\n{broken}"));
+    assert_eq!((status, &answer["error"]["message"]), (400, &json!("line 4: channel is empty")));
+    assert_eq!(answer["summary"], json!({"lines": 3, "published": 2, "duplicates": 0}));
+    let (status, answer) = lines(&server, &rest(&format!("\n{mended}"), &answer));
+    let summary = json!({"lines": 2, "published": 2, "duplicates": 0});
+    assert_eq!((status, &answer["summary"]), (202, &summary));
+    assert_eq!(numbers(&mut client, 4), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_stream_with_ids_can_be_sent_again_from_anywhere() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    client.subscribe("c");
+    let (broken, mended) = broken_and_mended(|n| {
         let mut message = message(n);
         message["id"] = n.to_string().into();
         format!("{message}\n")
-    };
-    let bad = "{\"channel\":\"\",\"event\":\"e\"}\n";
-    let text = format!("{}\n{}{bad}{}", with_id(1), with_id(2), with_id(3));
-    let (status, answer) = lines(&server, &text);
-    assert_eq!((status, &answer["error"]["message"]), (400, &json!("line 4: channel is empty")));
-    assert_eq!(answer["summary"], json!({"lines": 3, "published": 2, "duplicates": 0}));
-    let (status, answer) = lines(&server, &text.replace(bad, ""));
-    assert_eq!((status, &answer["summary"]["duplicates"]), (202, &json!(2)));
-    assert_eq!(answer["summary"]["published"], 1);
+    });
+    let (_, answer) = lines(&server, &broken);
+    for (text, published, duplicates) in [(mended.clone(), 2, 2), (rest(&mended, &answer), 0, 2)] {
+        let summary = lines(&server, &text).1["summary"].clone();
+        assert_eq!(summary["published"], published);
+        assert_eq!(summary["duplicates"], duplicates);
+    }
+    assert_eq!(numbers(&mut client, 4), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_stream_with_a_key_is_sent_again_whole_or_its_rest_with_a_new_key() {
+    let (broken, mended) = broken_and_mended(|n| format!("{}\n", message(n)));
+    for whole in [true, false] {
+        let server = Server::start("");
+        let mut client = Client::connect(&server);
+        client.subscribe("c");
+        let send = |key: &str, text: &str| {
+            let headers = format!("{LINES}Idempotency-Key: {key}\r\n");
+            body(&http::send(server.control, "POST /v1/publish", &headers, text))
+        };
+        let first = send("one", &broken);
+        assert_eq!(first["summary"], json!({"lines": 2, "published": 2, "duplicates": 0}));
+        let (second, duplicates) = match whole {
+            true => (send("one", &mended), 2),
+            false => (send("two", &rest(&mended, &first)), 0),
+        };
+        assert_eq!(second["summary"]["published"], 2, "{second}");
+        assert_eq!(second["summary"]["duplicates"], duplicates, "{second}");
+        assert_eq!(numbers(&mut client, 4), [1, 2, 3, 4]);
+    }
+}
+
+#[test]
+fn a_stream_ends_at_a_line_whose_channel_is_one_too_many() {
+    let server = Server::start("--shards 1 --shard-channels 1");
+    let other = json!({"channel": "d", "event": "e"});
+    let text = format!("{}\n{other}\n{}\n", message(1), message(2));
+    let answer = http::send(server.control, "POST /v1/publish", LINES, &text);
+    assert_eq!(answer.status, 507, "{}", answer.body);
+    assert!(!answer.head.to_ascii_lowercase().contains("retry-after"), "{}", answer.head);
+    let answer = body(&answer);
+    assert_eq!(answer["error"]["code"], "channel_limit");
+    let said = answer["error"]["message"].as_str().unwrap();
+    assert!(said.starts_with("line 2: ") && said.contains("shard_channels"), "{said}");
+    assert_eq!(answer["summary"]["lines"], 1);
 }
 
 #[test]

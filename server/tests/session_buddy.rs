@@ -78,6 +78,8 @@ fn one_skill_can_be_asked_for_and_given_up() {
     }
     let own = json!({"top_skills": skills(&["b"]), "anomalies": []});
     for client in &mut clients {
+        // What is no skill's name is not answered and changes nothing.
+        client.say(&json!({"type": "subscribe", "skill": "b".repeat(201)}));
         let message = client.message();
         assert_eq!((&message["type"], &message["data"]), (&json!("metrics_update"), &own));
     }

@@ -50,7 +50,7 @@ fn every_setting_can_be_given_in_all_three_places() {
             ("true|false|optional", _) => ("'optional'", "optional"),
             ("PATTERN=PERMISSION", _) => ("'a:=b'", "a:=b"),
             ("ORIGIN", _) => ("'https://a.example'", "https://a.example"),
-            ("'NAME KEY [PATTERN…]'", _) => ("'ci 0123456789'", "ci 0123456789"),
+            ("'NAME[@SERVICE] KEY [PATTERN…]'", _) => ("'ci 0123456789'", "ci 0123456789"),
             (hint, _) if hint.starts_with("HS256|") => ("'RS256'", "RS256"),
             _ => ("'something'", "something"),
         };

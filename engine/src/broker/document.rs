@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::frame::Frame;
-use super::hub::{Hub, Unswept};
+use super::hub::{Hub, NoRoom};
 use super::lifecycle::DrainState;
 use crate::limits::{STATUS_DOCUMENT_BYTES_PER_SHARD, STATUS_DOCUMENT_REST};
 use crate::types::{ChannelName, JsonObject, Now};
@@ -38,18 +38,18 @@ impl Hub {
     /// there was one.
     ///
     /// # Errors
-    /// [`Unswept`] when the shard has no room for it, or is draining.
+    /// [`NoRoom`] when the shard has no room for it, or is draining.
     pub fn set_document(
         &mut self,
         now: Now,
         name: &ChannelName,
         document: Option<Arc<JsonObject>>,
-    ) -> Result<bool, Unswept> {
+    ) -> Result<bool, NoRoom> {
         if self.drain != DrainState::No {
-            return Err(Unswept);
+            return Err(NoRoom::Now);
         }
         let found = match &document {
-            Some(_) => self.channel(now, name).ok_or(Unswept)?,
+            Some(_) => self.channel(now, name).ok_or(NoRoom::Channels)?,
             None => match self.channels.find(name) {
                 Some(index) => index,
                 None => return Ok(false),
@@ -58,7 +58,7 @@ impl Hub {
         let before = self.channels[found].document.as_deref().map_or(0, weight);
         let after = document.as_deref().map_or(0, weight);
         if self.document_bytes - before + after > STATUS_DOCUMENT_BYTES_PER_SHARD {
-            return Err(Unswept);
+            return Err(NoRoom::Now);
         }
         self.document_bytes = self.document_bytes - before + after;
         let channel = &mut self.channels[found];

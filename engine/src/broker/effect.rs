@@ -2,6 +2,7 @@
 
 use super::document::Told;
 use super::frame::Frame;
+use super::hub::NoRoom;
 use crate::types::{ChannelName, ConnectionKey, Epoch, Publication, Seq, ServiceId, ShardId};
 use crate::wire::Secret;
 
@@ -123,8 +124,8 @@ pub enum Notice {
     Published {
         /// The receiver's name for it.
         ticket: u32,
-        /// Its position, or `None`.
-        seq: Option<Seq>,
+        /// Its position.
+        seq: Result<Seq, NoRoom>,
     },
 }
 

@@ -12,7 +12,6 @@ use super::hub::Hub;
 use super::operation::{Action, Order};
 use super::session::Message;
 use crate::config::Protocol;
-use crate::limits::MAX_CHANNEL_NAME;
 use crate::telemetry::{MessageError, MessageType};
 use crate::types::{ChannelName, ConnectionKey, Now, Publication, Seq, ServiceId};
 use crate::wire::feed::{self, FeedRequest};
@@ -92,7 +91,6 @@ impl Hub {
                 self.answer(key, MessageType::Pong, out);
             }
             Some(FeedRequest::Subscribe(skill)) => {
-                let skill = skill.filter(|skill| skill.len() <= MAX_CHANNEL_NAME);
                 self.encoder.feed_confirmed(now.unix_us, skill.as_deref(), &mut out);
                 self.answer(key, MessageType::Response, out);
                 self.choose_skill(now, key, skill);

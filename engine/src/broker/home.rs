@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::channel::{Interest, Link};
 use super::effect::{Lanes, Notice, Request};
 use super::frame::Frame;
-use super::hub::{Hub, Unswept};
+use super::hub::{Hub, NoRoom};
 use super::lifecycle::DrainState;
 use super::transmit::shard_done;
 use crate::telemetry::Count;
@@ -15,26 +15,26 @@ impl Hub {
     /// A publication for a channel homed here, from outside or from another shard.
     ///
     /// # Errors
-    /// [`Unswept`] when the channel's log takes no more now.
-    pub fn publish(&mut self, now: Now, publication: &Publication) -> Result<Seq, Unswept> {
+    /// [`NoRoom`] when the channel's log takes no more now, or the shard no more channels.
+    pub fn publish(&mut self, now: Now, publication: &Publication) -> Result<Seq, NoRoom> {
         self.clock.now = now.mono;
         let accepted = self.try_publish(now, publication);
-        if accepted.is_none() {
+        if accepted == Err(NoRoom::Now) {
             self.recorder.count(Count::Refused, 1);
         }
-        accepted.ok_or(Unswept)
+        accepted
     }
 
-    fn try_publish(&mut self, now: Now, publication: &Publication) -> Option<Seq> {
+    fn try_publish(&mut self, now: Now, publication: &Publication) -> Result<Seq, NoRoom> {
         if self.drain != DrainState::No {
-            return None;
+            return Err(NoRoom::Now);
         }
-        let index = self.channel(now, &publication.channel)?;
+        let index = self.channel(now, &publication.channel).ok_or(NoRoom::Channels)?;
         if self.is_saturated(index) {
-            return None;
+            return Err(NoRoom::Now);
         }
         if self.is_feed(&publication.channel) {
-            return Some(self.feed_publish(now, index, publication));
+            return Ok(self.feed_publish(now, index, publication));
         }
         let stamp = self.stamp(now);
         let channel = &self.channels[index];
@@ -46,14 +46,14 @@ impl Hub {
         let frame = Rc::new(Frame::new(bytes, seq, now.mono, shards));
         self.remember(index, &frame);
         self.append(index, frame, true);
-        Some(seq)
+        Ok(seq)
     }
 
     /// A request from another shard.
     pub fn handle_request(&mut self, now: Now, from: ShardId, request: Request) {
         match request {
             Request::Publish { ticket, publication } => {
-                let seq = self.publish(now, &publication).ok();
+                let seq = self.publish(now, &publication);
                 self.answers.push_back((from, Notice::Published { ticket, seq }));
             }
             Request::Join { channel, index, token, since } => {

@@ -42,7 +42,7 @@ use super::session::PendingPublish;
 use super::status::PendingStatus;
 use super::transmit::Reply;
 use crate::config::{Access, Config, Service};
-use crate::telemetry::{Gauge, MessageType, Recorder};
+use crate::telemetry::{Count, Gauge, MessageType, Recorder};
 use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, ServiceId, ShardId};
 use crate::wire::encoder::Encoder;
 
@@ -110,9 +110,14 @@ pub(super) struct LaneState {
     pub(super) behind: VecDeque<u32>,
 }
 
-/// The channel's log takes no more before its subscribers are served.
+/// Why a publication or a status document was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unswept;
+pub enum NoRoom {
+    /// There may be room soon: the channel's subscribers are to be served first.
+    Now,
+    /// It needs a channel more than the shard may have.
+    Channels,
+}
 
 /// What [`Hub::channels`] tells about one channel homed on this shard.
 #[derive(Clone, Debug)]
@@ -267,6 +272,7 @@ impl Hub {
             return Some(index);
         }
         if self.channels.len() >= self.config.max_channels {
+            self.recorder.count(Count::ChannelRefusals, 1);
             return None;
         }
         let home = Hub::home_of(name, self.shards);

@@ -10,6 +10,7 @@ use super::live_set::Moved;
 use crate::limits::MAX_WAITING_OPERATIONS;
 use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, Time};
 use crate::wire::reply::{ErrorCode, NotRecovered};
+use crate::wire::request::Channels;
 
 /// A request for channels, as the session understood it.
 #[derive(Debug)]
@@ -21,6 +22,27 @@ pub(super) struct Order {
     /// Names that were refused at once, with the error code.
     pub(super) failed: Vec<(String, ErrorCode)>,
     pub(super) action: Action,
+}
+
+impl Order {
+    /// What a request asks for, each channel once; impossible names have failed already.
+    pub(super) fn new(correlation: Option<&str>, channels: Channels, action: Action) -> Order {
+        let (list, names, failed) = match channels {
+            Channels::One(name) => (false, vec![name], Vec::new()),
+            Channels::Many(entries) => {
+                let (mut names, mut failed) = (Vec::new(), Vec::new());
+                for entry in entries {
+                    match entry {
+                        Ok(name) if !names.contains(&name) => names.push(name),
+                        Ok(_) => {}
+                        Err(bad) => failed.push((bad.text, ErrorCode::InvalidChannel)),
+                    }
+                }
+                (true, names, failed)
+            }
+        };
+        Order { correlation: correlation.map(Into::into), list, names, failed, action }
+    }
 }
 
 /// What is to be done with the channels.

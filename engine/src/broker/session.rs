@@ -2,7 +2,7 @@
 
 use super::connection::connection_id;
 use super::effect;
-use super::hub::Hub;
+use super::hub::{Hub, NoRoom};
 use super::operation::{Action, Joined, Order};
 use crate::config::Protocol;
 use crate::limits::{BUSY_PAUSE, LANE_CREDITS, MAX_WAITING_OPERATIONS, per_lane};
@@ -12,7 +12,7 @@ use crate::wire::encoder::Stamp;
 use crate::wire::envelope::Inbound;
 use crate::wire::frame::{self, Opcode};
 use crate::wire::reply::{ErrorCode, Listed, Subscribed, Welcome};
-use crate::wire::request::{Channels, Request};
+use crate::wire::request::Request;
 
 /// A client's publish that another shard sequences.
 #[derive(Debug)]
@@ -21,6 +21,9 @@ pub(super) struct PendingPublish {
     correlation: Option<Box<str>>,
     channel: ChannelName,
 }
+
+/// What a client is told when its channel would be one more than a shard may have.
+const NO_CHANNEL: &str = "The server has no room for another channel";
 
 /// A data message: text, or the bytes of a binary one.
 pub(super) type Message<'a> = Result<&'a str, &'a [u8]>;
@@ -138,11 +141,11 @@ impl Hub {
             Request::Subscribe { channels, since } => {
                 // A text that no epoch of ours has is an epoch of nobody's.
                 let since = since.map(|s| (s.epoch.unwrap_or(crate::types::Epoch(0)), s.seq));
-                let order = order(correlation, channels, Action::Subscribe { since });
+                let order = Order::new(correlation, channels, Action::Subscribe { since });
                 self.order(now, key, order);
             }
             Request::Unsubscribe { channels } => {
-                self.order(now, key, order(correlation, channels, Action::Unsubscribe));
+                self.order(now, key, Order::new(correlation, channels, Action::Unsubscribe));
             }
             Request::Publish(publication) => self.publish_for(now, key, correlation, publication),
             Request::Ping => {
@@ -183,7 +186,7 @@ impl Hub {
         if home == self.shard {
             match self.publish(now, &publication) {
                 Ok(seq) => self.published(now, key, correlation, &publication.channel, seq),
-                Err(_) => self.busy(now, key, correlation),
+                Err(why) => self.unpublished(now, key, correlation, why),
             }
             return;
         }
@@ -203,14 +206,29 @@ impl Hub {
     }
 
     /// Another shard has sequenced a client's publish, or had no room for it.
-    pub(super) fn handle_published(&mut self, now: Now, ticket: u32, seq: Option<Seq>) {
+    pub(super) fn handle_published(&mut self, now: Now, ticket: u32, seq: Result<Seq, NoRoom>) {
         let PendingPublish { key, correlation, channel } = self.publishes.remove(ticket as usize);
         if self.connections.get(key).is_none_or(|c| c.phase != super::close::Phase::Open) {
             return;
         }
         match seq {
-            Some(seq) => self.published(now, key, correlation.as_deref(), &channel, seq),
-            None => self.busy(now, key, correlation.as_deref()),
+            Ok(seq) => self.published(now, key, correlation.as_deref(), &channel, seq),
+            Err(why) => self.unpublished(now, key, correlation.as_deref(), why),
+        }
+    }
+
+    fn unpublished(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        why: NoRoom,
+    ) {
+        match why {
+            NoRoom::Now => self.busy(now, key, correlation),
+            NoRoom::Channels => {
+                self.refuse(now, key, correlation, ErrorCode::LimitExceeded, NO_CHANNEL);
+            }
         }
     }
 
@@ -259,10 +277,7 @@ impl Hub {
                 Some((name, code @ ErrorCode::Forbidden)) => {
                     (format!("Not authorized to subscribe to {name}"), *code)
                 }
-                _ => {
-                    let text = "The server has no room for another subscription";
-                    (text.into(), ErrorCode::LimitExceeded)
-                }
+                _ => (self.at_limit(key), ErrorCode::LimitExceeded),
             };
             return self.refuse(now, key, correlation, code, &text);
         };
@@ -271,6 +286,15 @@ impl Hub {
         let mut out = Vec::new();
         self.encoder.subscribed(stamp, correlation, &subscribed, &mut out);
         self.answer(key, MessageType::Response, out);
+    }
+
+    /// Whose limit a subscription has come to: the connection's own, or the server's.
+    fn at_limit(&self, key: ConnectionKey) -> String {
+        let most = self.access(key).max_subscriptions;
+        match self.connections[key.index].subscriptions.as_slice().len() < most {
+            true => NO_CHANNEL.into(),
+            false => format!("A connection may have {most} subscriptions (max_subscriptions)"),
+        }
     }
 
     pub(super) fn confirm_unsubscribed(&mut self, now: Now, key: ConnectionKey, order: &Order) {
@@ -352,22 +376,4 @@ impl Hub {
     pub(super) fn stamp(&mut self, now: Now) -> Stamp {
         Stamp { id: self.rng.u128(..).to_be_bytes(), unix_us: now.unix_us }
     }
-}
-
-fn order(correlation: Option<&str>, channels: Channels, action: Action) -> Order {
-    let (list, names, failed) = match channels {
-        Channels::One(name) => (false, vec![name], Vec::new()),
-        Channels::Many(entries) => {
-            let (mut names, mut failed) = (Vec::new(), Vec::new());
-            for entry in entries {
-                match entry {
-                    Ok(name) if !names.contains(&name) => names.push(name),
-                    Ok(_) => {}
-                    Err(bad) => failed.push((bad.text, ErrorCode::InvalidChannel)),
-                }
-            }
-            (true, names, failed)
-        }
-    };
-    Order { correlation: correlation.map(Into::into), list, names, failed, action }
 }

@@ -114,6 +114,9 @@ pub enum Lost {
     /// The channel's subscribers have not been served the earlier ones yet.
     #[error(transparent)]
     Saturated(#[from] Saturated),
+    /// The channel would be one more than its shard may have ([`crate::Config::max_channels`]).
+    #[error("the channel's shard has as many channels as it may have")]
+    Channels,
     /// The engine is shutting down.
     #[error("the engine is shutting down")]
     Closed,

@@ -166,11 +166,12 @@ impl<T> Lanes<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::hub::NoRoom;
 
     #[test]
     fn every_two_shards_share_a_lane_each_way() {
         let mut mesh = Mesh::new(3).unwrap();
-        let leave = |ticket| Notice::Published { ticket, seq: None };
+        let leave = |ticket| Notice::Published { ticket, seq: Err(NoRoom::Now) };
         for (a, b) in [(0, 1), (0, 2), (1, 2)] {
             let (mut here, mut there) = (mesh.peer(a, b).unwrap(), mesh.peer(b, a).unwrap());
             here.notices_out.try_push(leave(7)).unwrap();

@@ -29,7 +29,7 @@ use super::seat::{Command, Question};
 use super::secure::Secure;
 use super::wake::Wake;
 use crate::broker::effect::Effect;
-use crate::broker::hub::{Admission, Hub, ReceiveEnd, Unswept};
+use crate::broker::hub::{Admission, Hub, NoRoom, ReceiveEnd};
 use crate::engine::{Lost, Saturated};
 use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
 use crate::sync::{Bell, Heartbeat, Lodging, MailboxReceiver, Quota};
@@ -199,7 +199,7 @@ impl Turn {
             }
             Command::SetDocument { channel, document, reply } => {
                 let set = self.hub.set_document(now, &channel, document);
-                let _ = reply.send(set.map_err(|Unswept| self.lost()));
+                let _ = reply.send(set.map_err(|why| self.lost(why)));
             }
             Command::Document { channel, reply } => {
                 let _ = reply.send(self.hub.document(&channel));
@@ -216,14 +216,14 @@ impl Turn {
     }
 
     fn publish(&mut self, now: Now, item: &Publication) -> Result<Seq, Lost> {
-        self.hub.publish(now, item).map_err(|Unswept| self.lost())
+        self.hub.publish(now, item).map_err(|why| self.lost(why))
     }
 
-    /// Why there is no room.
-    fn lost(&self) -> Lost {
-        match self.desk.is_closed() {
-            true => Lost::Closed,
-            false => Lost::Saturated(Saturated::NOW),
+    fn lost(&self, why: NoRoom) -> Lost {
+        match why {
+            _ if self.desk.is_closed() => Lost::Closed,
+            NoRoom::Now => Lost::Saturated(Saturated::NOW),
+            NoRoom::Channels => Lost::Channels,
         }
     }
 

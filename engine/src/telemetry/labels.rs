@@ -132,6 +132,8 @@ labels! {
         Missed = "missed",
         /// Publications refused for want of room.
         Refused = "refused",
+        /// Times a channel would have been one more than a shard may have.
+        ChannelRefusals = "channel_refusals",
         /// Turns of the shard.
         Turns = "turns",
         /// `io_uring_enter` calls of the delivery ring.

@@ -1,12 +1,15 @@
 //! session-buddy's own protocol: docs/PROTOCOL.md section 7. Its messages have a `type`, mostly a
 //! `timestamp`, and no envelope around them.
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use super::Secret;
 use super::encoder::Encoder;
 use super::envelope::DecodeError;
+use super::object::{members, string};
+use crate::limits::MAX_CHANNEL_NAME;
 
 /// Entries of each list of an update, as in the original.
 pub const MAX_ENTRIES: usize = 10;
@@ -49,7 +52,9 @@ impl FeedRequest {
             (None, None) => return Err(DecodeError::NotObject),
         };
         Ok(match (kind.as_str(), message.skill) {
-            ("subscribe", Some(Value::String(skill))) => FeedRequest::Subscribe(Some(skill)),
+            ("subscribe", Some(Value::String(skill))) if skill.len() <= MAX_CHANNEL_NAME => {
+                FeedRequest::Subscribe(Some(skill))
+            }
             ("subscribe", None) => FeedRequest::Subscribe(None),
             ("unsubscribe", _) => FeedRequest::Unsubscribe,
             ("ping", _) => FeedRequest::Ping,
@@ -87,33 +92,50 @@ impl Encoder {
     }
 
     /// Appends an update with this `data`.
-    pub fn feed_update(&mut self, unix_us: i64, data: &Value, out: &mut Vec<u8>) {
+    pub fn feed_update(&mut self, unix_us: i64, data: &Update<'_>, out: &mut Vec<u8>) {
         let timestamp = self.timestamp(unix_us);
-        self.document(
-            &json!({"type": "metrics_update", "timestamp": timestamp, "data": data}),
-            out,
-        );
+        #[derive(Serialize)]
+        struct Message<'a> {
+            #[serde(rename = "type")]
+            kind: &'static str,
+            timestamp: String,
+            data: &'a Update<'a>,
+        }
+        self.document(&Message { kind: "metrics_update", timestamp, data }, out);
     }
 }
 
+/// The `data` of an update; its entries are as they were published.
+#[derive(Debug, Serialize)]
+pub struct Update<'a> {
+    top_skills: Vec<&'a RawValue>,
+    anomalies: Vec<&'a RawValue>,
+}
+
 /// The `data` of an update from the envelope of what was last published.
-pub fn update_of(published: Option<&str>) -> Value {
-    let envelope: Value =
-        published.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let list = |key: &str| match &envelope["data"][key] {
-        Value::Array(entries) => entries.iter().take(MAX_ENTRIES).cloned().collect(),
-        _ => Value::Array(Vec::new()),
-    };
-    json!({"top_skills": list("top_skills"), "anomalies": list("anomalies")})
+pub fn update_of(published: Option<&str>) -> Update<'_> {
+    let [data] = published.and_then(|text| members(text, &["data"]).ok()).unwrap_or_default();
+    let lists = data.and_then(|data| members(data.get(), &["top_skills", "anomalies"]).ok());
+    let [top_skills, anomalies] = lists.unwrap_or_default().map(entries);
+    Update { top_skills, anomalies }
+}
+
+fn entries(list: Option<&RawValue>) -> Vec<&RawValue> {
+    let all = list.and_then(|list| serde_json::from_str(list.get()).ok());
+    let mut all: Vec<&RawValue> = all.unwrap_or_default();
+    all.truncate(MAX_ENTRIES);
+    all
 }
 
 /// The `data` of an update as those see it who asked for one skill; `None` when it has nothing
 /// about that.
-pub fn only(update: &str, skill: &str) -> Option<Value> {
-    let update: Map<String, Value> = serde_json::from_str(update).ok()?;
-    let all = update.get("data")?.get("top_skills")?.as_array()?;
-    let own: Vec<&Value> = all.iter().filter(|entry| entry["skill_name"] == skill).collect();
-    (!own.is_empty()).then(|| json!({"top_skills": own, "anomalies": []}))
+pub fn only<'a>(update: &'a str, skill: &str) -> Option<Update<'a>> {
+    let mut own = update_of(Some(update)).top_skills;
+    own.retain(|entry| {
+        let [name] = members(entry.get(), &["skill_name"]).unwrap_or_default();
+        name.and_then(string).is_some_and(|name| name == skill)
+    });
+    (!own.is_empty()).then_some(Update { top_skills: own, anomalies: Vec::new() })
 }
 
 #[cfg(test)]
@@ -130,6 +152,10 @@ mod tests {
         assert_eq!(read(r#"{"type":"unsubscribe"}"#), FeedRequest::Unsubscribe);
         assert_eq!(read(r#"{"type":"ping"}"#), FeedRequest::Ping);
         assert_eq!(read(r#"{"type":"subscribe","skill":7}"#), FeedRequest::Other);
+        let long = |len| format!(r#"{{"type":"subscribe","skill":"{}"}}"#, "s".repeat(len));
+        let longest = Some("s".repeat(MAX_CHANNEL_NAME));
+        assert_eq!(read(&long(MAX_CHANNEL_NAME)), FeedRequest::Subscribe(longest));
+        assert_eq!(read(&long(MAX_CHANNEL_NAME + 1)), FeedRequest::Other, "never taken for all");
         let token = Some(Secret::new("t"));
         assert_eq!(read(r#"{"token":"t"}"#), FeedRequest::Token(token));
         assert_eq!(read(r#"{"token":""}"#), FeedRequest::Token(None));
@@ -142,13 +168,25 @@ mod tests {
     fn an_update_has_ten_entries_at_most_and_one_skill_where_one_was_asked_for() {
         let entries: Vec<Value> = (0..12).map(|i| json!({"skill_name": format!("s{i}")})).collect();
         let published = json!({"data": {"top_skills": entries, "other": 1}}).to_string();
-        let update = update_of(Some(&published));
+        let value = |update| serde_json::to_value(update).unwrap();
+        let update = value(update_of(Some(&published)));
         assert_eq!(update["top_skills"].as_array().unwrap().len(), MAX_ENTRIES);
         assert_eq!(update["anomalies"], json!([]));
-        assert_eq!(update_of(None), json!({"top_skills": [], "anomalies": []}));
+        assert_eq!(value(update_of(None)), json!({"top_skills": [], "anomalies": []}));
         let text = json!({"type": "metrics_update", "data": update}).to_string();
-        let one = only(&text, "s3").unwrap();
+        let one = value(only(&text, "s3").unwrap());
         assert_eq!(one, json!({"top_skills": [{"skill_name": "s3"}], "anomalies": []}));
-        assert_eq!(only(&text, "s11"), None);
+        assert!(only(&text, "s11").is_none());
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_a_value_of_ours_hides_no_other() {
+        let odd = r#"{"skill_name":"\ud800","n":1e999}"#;
+        let data = format!(r#"{{"top_skills":[{odd},{{"skill_name":"a"}}],"anomalies":[{odd}]}}"#);
+        let published = format!(r#"{{"data":{data}}}"#);
+        let told = |update: Update<'_>| serde_json::to_string(&update).unwrap();
+        assert_eq!(told(update_of(Some(&published))), data);
+        let own = r#"{"top_skills":[{"skill_name":"a"}],"anomalies":[]}"#;
+        assert_eq!(told(only(&published, "a").unwrap()), own);
     }
 }

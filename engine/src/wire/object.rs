@@ -1,6 +1,7 @@
 //! Looking into JSON documents without building them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -19,6 +20,18 @@ pub(super) fn members<'a, const N: usize>(
     let found = json.deserialize_map(Members(names)).map_err(|_| NotObject)?;
     json.end().map_err(|_| NotObject)?;
     Ok(found)
+}
+
+/// Members by their names, each as it was written.
+pub(super) type Named = BTreeMap<String, Box<RawValue>>;
+
+/// All members of the object in `json`; of several with one name the last counts. A name that is
+/// no text, such as half a surrogate pair, is left out.
+///
+/// # Errors
+/// [`NotObject`] when the text is anything but one JSON object.
+pub(super) fn all_members(json: &str) -> Result<Named, NotObject> {
+    serde_json::Deserializer::from_str(json).deserialize_map(All).map_err(|_| NotObject)
 }
 
 /// The text is not one JSON object.
@@ -41,9 +54,34 @@ pub(super) fn is_null(value: &RawValue) -> bool {
     value.get() == "null"
 }
 
+/// Whether the value is a string.
+pub(super) fn is_string(value: &RawValue) -> bool {
+    value.get().starts_with('"')
+}
+
 /// Whether the value is an object.
 pub(super) fn is_object(value: &RawValue) -> bool {
     value.get().starts_with('{')
+}
+
+struct All;
+
+impl<'de> Visitor<'de> for All {
+    type Value = Named;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named, A::Error> {
+        let mut found = Named::new();
+        while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            if let Some(name) = string(name) {
+                found.insert(name.into_owned(), value.to_owned());
+            }
+        }
+        Ok(found)
+    }
 }
 
 struct Members<'n, const N: usize>(&'n [&'n str; N]);

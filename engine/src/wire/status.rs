@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::envelope::Inbound;
-use super::object::{members, string};
+use super::object::{Named, all_members, is_string, members, string};
 use super::request::data;
 
 /// The member `key` of a request's `data`, if it is a string.
@@ -25,20 +24,18 @@ pub enum Said<'a> {
 }
 
 /// What a status request is answered with: the id it asks for, the status, and whatever else was
-/// said about the channel. What was said about another id is nothing.
-pub fn answer(id: Option<(&str, &str)>, said: Option<Said<'_>>) -> Map<String, Value> {
-    let mut said = said.and_then(|said| read(said, id));
-    let status = said.as_ref().map_or_else(|| "not_found".into(), |(status, _)| status.clone());
-    let mut data = said.take().map(|(_, data)| data).unwrap_or_default();
+/// said about the channel, as it was written. What was said about another id is nothing.
+pub fn answer(id: Option<(&str, &str)>, said: Option<Said<'_>>) -> Named {
+    let mut data = said.and_then(|said| read(said, id)).unwrap_or_default();
     if let Some((key, id)) = id {
-        data.insert(key.into(), id.into());
+        data.insert(key.into(), text(id));
     }
-    data.insert("status".into(), status);
+    data.entry("status".into()).or_insert_with(|| text("not_found"));
     data
 }
 
-/// The status that is told, and everything that is said with it.
-fn read(said: Said<'_>, id: Option<(&str, &str)>) -> Option<(Value, Map<String, Value>)> {
+/// The status that is told, with everything that is said beside it.
+fn read(said: Said<'_>, id: Option<(&str, &str)>) -> Option<Named> {
     let (event, data) = match said {
         Said::Document(data) => (None, data),
         Said::Event(envelope) => {
@@ -46,28 +43,36 @@ fn read(said: Said<'_>, id: Option<(&str, &str)>) -> Option<(Value, Map<String, 
             (event.and_then(string), data.map_or("{}", RawValue::get))
         }
     };
-    let data: Map<String, Value> = serde_json::from_str(data).ok()?;
+    let mut data = all_members(data).ok()?;
     if let Some((key, id)) = id
-        && data.get(key).and_then(Value::as_str).is_some_and(|other| other != id)
+        && data.get(key).is_some_and(|other| is_string(other) && string(other) != Some(id.into()))
     {
         return None;
     }
     let event = event.unwrap_or_default();
     // An event without a status tells one by its name: workflow.completed.
-    let named = || Value::from(event.rsplit('.').next().unwrap_or_default());
-    let status = data.get("status").cloned().unwrap_or_else(named);
-    Some((status, data))
+    let named = || text(event.rsplit('.').next().unwrap_or_default());
+    data.entry("status".into()).or_insert_with(named);
+    Some(data)
+}
+
+fn text(text: &str) -> Box<RawValue> {
+    to_raw_value(text).expect("every text is JSON")
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
+    fn value(answer: &Named) -> Value {
+        serde_json::to_value(answer).unwrap()
+    }
+
     fn told(id: Option<(&str, &str)>, event: &str, data: &str) -> Value {
         let envelope = format!(r#"{{"id":"x","event":"{event}","data":{data},"seq":4}}"#);
-        Value::Object(answer(id, Some(Said::Event(&envelope))))
+        value(&answer(id, Some(Said::Event(&envelope))))
     }
 
     #[test]
@@ -87,17 +92,32 @@ mod tests {
     #[test]
     fn a_document_is_told_as_it_is() {
         let said = Some(Said::Document(r#"{"status":"idle","workers":3}"#));
-        let told = |id| Value::Object(answer(id, said));
+        let told = |id| value(&answer(id, said));
         assert_eq!(told(None), json!({"status": "idle", "workers": 3}));
         let asked = json!({"pool_id": "p1", "status": "idle", "workers": 3});
         assert_eq!(told(Some(("pool_id", "p1"))), asked);
     }
 
     #[test]
+    fn what_cannot_be_a_value_of_ours_is_told_as_it_was_written() {
+        let deep = format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000));
+        for odd in [r#""\ud800""#, "1e999", &deep] {
+            let data = format!(r#"{{"status":{odd},"x":{odd},"\ud800":1}}"#);
+            let envelope = format!(r#"{{"event":"a.b","data":{data},"seq":4}}"#);
+            for said in [Said::Event(&envelope), Said::Document(&data)] {
+                let told = serde_json::to_string(&answer(None, Some(said))).unwrap();
+                assert_eq!(told, format!(r#"{{"status":{odd},"x":{odd}}}"#));
+            }
+        }
+        let none = json!({"pool_id": "p1", "status": "not_found"});
+        assert_eq!(told(Some(("pool_id", "p1")), "a.b", r#"{"pool_id":"\ud800"}"#), none);
+    }
+
+    #[test]
     fn without_an_event_about_it_nothing_is_found() {
         let none = json!({"state_path": "a", "status": "not_found"});
         let id = Some(("state_path", "a"));
-        assert_eq!(Value::Object(answer(id, None)), none);
+        assert_eq!(value(&answer(id, None)), none);
         assert_eq!(told(id, "state.changed", r#"{"state_path":"b","new_value":1}"#), none);
     }
 }

@@ -20,6 +20,8 @@ const HASH: usize = digest::SHA256_OUTPUT_LEN;
 pub struct ApiKey {
     /// What it is called in logs and metrics.
     pub name: Box<str>,
+    /// The only service it is for; `None` for all.
+    pub service: Option<Box<str>>,
     hash: [u8; HASH],
     /// Channels it may publish to; empty for all.
     channels: Vec<ChannelPattern>,
@@ -35,7 +37,7 @@ impl ApiKey {
     /// The only key there is, good for everything.
     pub fn sole(key: &Secret) -> ApiKey {
         let hash = hash(key.expose().as_bytes());
-        ApiKey { name: "default".into(), hash, channels: Vec::new() }
+        ApiKey { name: "default".into(), service: None, hash, channels: Vec::new() }
     }
 
     /// Whether it may publish to a channel.
@@ -60,17 +62,28 @@ fn hash(key: &[u8]) -> [u8; HASH] {
 pub struct ApiKeys(Arc<[Arc<ApiKey>]>);
 
 impl ApiKeys {
-    /// A set of keys; of two with one name the later one is given back.
+    /// A set of keys, each with a name of its own.
     ///
     /// # Errors
-    /// The name that is used twice.
+    /// What is there twice: a name, or a key, of which only one line could count.
     pub fn new(keys: Vec<ApiKey>) -> Result<ApiKeys, String> {
         for (place, key) in keys.iter().enumerate() {
-            if keys[..place].iter().any(|other| other.name == key.name) {
-                return Err(key.name.to_string());
+            for other in &keys[..place] {
+                if other.name == key.name {
+                    return Err(format!("two keys named {}", key.name));
+                }
+                if other.hash == key.hash {
+                    return Err(format!("one key with two names, {} and {}", other.name, key.name));
+                }
             }
         }
         Ok(ApiKeys(keys.into_iter().map(Arc::new).collect()))
+    }
+
+    /// A key of none of these services, and the one that it names.
+    pub fn stranger(&self, services: &[&str]) -> Option<(&str, &str)> {
+        let mut named = self.0.iter().filter_map(|key| Some((&*key.name, key.service.as_deref()?)));
+        named.find(|(_, service)| !services.contains(service))
     }
 
     /// Whether nobody is asked for a key.
@@ -91,13 +104,13 @@ impl ApiKeys {
     }
 }
 
-/// A key as it is written in a list or a file: `NAME KEY [PATTERN…]`, the key itself or `sha256:`
-/// and its hash in hexadecimal digits.
+/// A key as it is written in a list or a file: `NAME[@SERVICE] KEY [PATTERN…]`, the key itself or
+/// `sha256:` and its hash in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyLine(pub ApiKey);
 
 impl Value for KeyLine {
-    const HINT: &'static str = "'NAME KEY [PATTERN…]'";
+    const HINT: &'static str = "'NAME[@SERVICE] KEY [PATTERN…]'";
     const SECRET: bool = true;
 
     fn parse(text: &str) -> Result<Self, Invalid> {
@@ -107,8 +120,14 @@ impl Value for KeyLine {
             return Err(invalid("is not a name and a key", form));
         };
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        if name.len() > 64 || !name.bytes().all(plain) {
-            let remedy = "Name keys with up to 64 letters, digits and - _ .";
+        let good = |part: &str| !part.is_empty() && part.bytes().all(plain);
+        let (own, service) = match name.split_once('@') {
+            Some((own, service)) => (own, Some(service)),
+            None => (name, None),
+        };
+        if name.len() > 64 || !good(own) || !service.is_none_or(good) {
+            let remedy = "Name keys with letters, digits and - _ . and, if it is for one service \
+                          only, @ and its name; up to 64 in all.";
             return Err(invalid("has a name that cannot be a label", remedy));
         }
         let hash = match key.strip_prefix(HASHED) {
@@ -120,7 +139,8 @@ impl Value for KeyLine {
         let channels = words.map(ChannelPattern::parse).collect::<Result<_, _>>();
         let channels =
             channels.map_err(|error| invalid(format!("has a pattern that {error}"), form))?;
-        Ok(KeyLine(ApiKey { name: name.into(), hash, channels }))
+        let service = service.map(Into::into);
+        Ok(KeyLine(ApiKey { name: name.into(), service, hash, channels }))
     }
 
     fn show(&self) -> Option<String> {
@@ -167,11 +187,32 @@ mod tests {
 
     #[test]
     fn what_is_no_key_is_refused_without_repeating_it() {
-        for line in ["", "name", "na=me 0123456789", "n short", "n sha256:12", "n 12345678 \u{7}"] {
+        for line in [
+            "",
+            "name",
+            "na=me 0123456789",
+            "n@ 0123456789",
+            "@s 0123456789",
+            "n@s@t 0123456789",
+            "n short",
+            "n sha256:12",
+            "n 12345678 \u{7}",
+        ] {
             let Invalid { reason, remedy } = KeyLine::parse(line).unwrap_err();
             assert!(!reason.contains("0123456789") && !remedy.is_empty(), "{line:?}");
         }
         let twice = vec![key("a 0123456789"), key("a 9876543210")];
-        assert_eq!(ApiKeys::new(twice).unwrap_err(), "a");
+        assert_eq!(ApiKeys::new(twice).unwrap_err(), "two keys named a");
+        let twice = vec![key("a@x 0123456789 c"), key("a@y 0123456789")];
+        assert_eq!(ApiKeys::new(twice).unwrap_err(), "one key with two names, a@x and a@y");
+    }
+
+    #[test]
+    fn a_key_may_be_for_one_service_only() {
+        let keys = ApiKeys::new(vec![key("ci@a.b 0123456789 c:"), key("ops 98765432")]).unwrap();
+        let ci = keys.find(b"0123456789").expect("known");
+        assert_eq!((&*ci.name, ci.service.as_deref()), ("ci@a.b", Some("a.b")));
+        assert_eq!(keys.stranger(&["x", "a.b"]), None);
+        assert_eq!(keys.stranger(&["x"]), Some(("ci@a.b", "a.b")));
     }
 }

@@ -137,12 +137,18 @@ pub(super) fn api_keys(settings: &Settings, gather: &mut Gather<'_>) -> ApiKeys 
             Err(problem) => gather.problems.push(problem),
         }
     }
-    ApiKeys::new(keys).unwrap_or_else(|twice| {
-        let reason = format!("has two keys named {twice}, counting those of api_keys and api_key");
-        let name = if s.api_keys_file.is_some() { "api_keys_file" } else { "api_keys" };
-        gather.add(name, reason, "Give each key a name of its own.");
+    let name = if s.api_keys_file.is_some() { "api_keys_file" } else { "api_keys" };
+    let keys = ApiKeys::new(keys).unwrap_or_else(|twice| {
+        let reason = format!("has {twice}, counting those of api_keys and api_key");
+        gather.add(name, reason, "Give each key one line and a name of its own.");
         ApiKeys::default()
-    })
+    });
+    let services: Vec<&str> = s.services().iter().map(|s| s.server_name.0.as_str()).collect();
+    if let Some((key, service)) = keys.stranger(&services) {
+        let reason = format!("has the key {key}, but there is no service {service}");
+        gather.add(name, reason, &format!("The services are: {}.", services.join(", ")));
+    }
+    keys
 }
 
 /// One key a line; empty lines and those that begin with # are passed over. Whether there was any.

@@ -80,7 +80,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may see and do what is not about single channels.
+    /// Whether the caller may see and do what is not about single channels of a service.
     ///
     /// # Errors
     /// 403.
@@ -88,6 +88,20 @@ impl Caller {
         match &self.0 {
             Some(key) if !key.covers_all() => {
                 let text = format!("The key {} is for some channels only.", key.name);
+                Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", text))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the caller's key is for a service; with `None`: for all of them.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn may_use(&self, service: Option<&str>) -> Result<(), ApiError> {
+        match self.0.as_deref() {
+            Some(ApiKey { name, service: Some(own), .. }) if service != Some(&**own) => {
+                let text = format!("The key {name} is for the service {own} only.");
                 Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", text))
             }
             _ => Ok(()),

@@ -19,6 +19,7 @@ pub(super) async fn latency(
     ask: Result<Query<Ask>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     // Its classes are those of everybody's channels.
+    caller.may_use(None)?;
     caller.may_see_all()?;
     let Query(ask) = ask.map_err(|error| ApiError::bad_request(error.body_text()))?;
     if !ask.is_known() {

@@ -41,6 +41,15 @@ impl ApiError {
         ApiError::unavailable("draining", "The server is shutting down.")
     }
 
+    /// A limit of the server's that waiting does not lift.
+    pub(super) fn channel_limit(place: &dyn std::fmt::Display) -> ApiError {
+        let text = format!(
+            "{place}The channel would be one more than a shard may have: raise shard_channels, or \
+             publish to fewer channels."
+        );
+        ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "channel_limit", text)
+    }
+
     /// Says when to try again; the header has whole seconds, the body the exact time.
     pub(super) fn retry_after(mut self, after: Duration) -> ApiError {
         self.retry_after = Some(after);

@@ -6,6 +6,7 @@ mod stream;
 mod submit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -76,10 +77,14 @@ pub(super) async fn publish_raw(
 
 /// The key of a request, if it has one.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(key) = keys.next() else { return Ok(None) };
     let bad = |why: &dyn std::fmt::Display| {
         ApiError::bad_request(format!("the header Idempotency-Key {why}"))
     };
+    if keys.next().is_some() {
+        return Err(bad(&"is given more than once"));
+    }
     // `to_str` takes visible ASCII, blanks and tabs.
     let key = key.to_str().ok().filter(|key| !key.contains([' ', '\t']));
     let key = key.ok_or_else(|| bad(&"is not visible ASCII without blanks"))?;
@@ -111,7 +116,7 @@ async fn submit(
     answer(&channels, &taken)
 }
 
-/// 202 when every message has its position; 503 otherwise, saying which have.
+/// 202 when every message has its position; 503 or 507 otherwise, saying which have.
 fn answer(channels: &[ChannelName], seqs: &[Result<Taken, Lost>]) -> Result<Response, ApiError> {
     let one = |(channel, result): (&ChannelName, &Result<Taken, Lost>)| match result {
         Ok(Taken { seq, repeat: false }) => json!({"channel": channel.as_str(), "seq": seq.0}),
@@ -119,13 +124,16 @@ fn answer(channels: &[ChannelName], seqs: &[Result<Taken, Lost>]) -> Result<Resp
             json!({"channel": channel.as_str(), "seq": seq.0, "duplicate": true})
         }
         Err(Lost::Saturated(_)) => json!({"channel": channel.as_str(), "error": "saturated"}),
+        Err(Lost::Channels) => json!({"channel": channel.as_str(), "error": "channel_limit"}),
         Err(Lost::Closed) => json!({"channel": channel.as_str(), "error": "draining"}),
     };
     let results: Value = channels.iter().zip(seqs).map(one).collect();
     let lost =
         seqs.iter().filter_map(|result| result.as_ref().err()).max_by_key(|lost| match lost {
-            Lost::Saturated(Saturated { retry_after }) => (0, *retry_after),
-            Lost::Closed => (1, std::time::Duration::ZERO),
+            // What a repeat may still get done is told before what it may not.
+            Lost::Channels => (0, Duration::ZERO),
+            Lost::Saturated(Saturated { retry_after }) => (1, *retry_after),
+            Lost::Closed => (2, Duration::ZERO),
         });
     match lost {
         None => {
@@ -133,6 +141,7 @@ fn answer(channels: &[ChannelName], seqs: &[Result<Taken, Lost>]) -> Result<Resp
             Ok((StatusCode::ACCEPTED, body).into_response())
         }
         Some(Lost::Closed) => Err(ApiError::draining().with_results(results)),
+        Some(Lost::Channels) => Err(ApiError::channel_limit(&"").with_results(results)),
         Some(Lost::Saturated(Saturated { retry_after })) => {
             let text = "Some messages found no room: those without seq in results.";
             let error = ApiError::unavailable("saturated", text).retry_after(*retry_after);

@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use uringcast_engine::{Publisher, ServiceId};
 
+use super::auth::Caller;
 use super::error::ApiError;
+use super::publish::short;
 use super::{Control, Publishing};
 
 /// The service that the path names, or the only one there is.
@@ -22,21 +24,31 @@ impl FromRequestParts<Arc<Control>> for Chosen {
         parts: &mut Parts,
         control: &Arc<Control>,
     ) -> Result<Chosen, ApiError> {
-        let unknown =
-            || ApiError::new(StatusCode::NOT_FOUND, "unknown_service", "There is no such service.");
-        let names: Vec<&str> = control.services.iter().map(|s| s.name.as_str()).collect();
-        let params = match RawPathParams::from_request_parts(parts, control).await {
-            Ok(params) => params,
-            Err(RawPathParamsRejection::MissingPathParams(_)) => return only(&names),
-            Err(_) => return Err(unknown()),
-        };
-        match params.iter().find(|(key, _)| *key == "service") {
-            Some((_, wanted)) => {
-                let place = names.iter().position(|name| *name == wanted).ok_or_else(unknown)?;
-                Ok(Chosen(ServiceId(place as u8)))
-            }
-            None => only(&names),
+        let chosen = choose(parts, control).await?;
+        // Here, since whatever is about a service asks for it.
+        if let Some(caller) = parts.extensions.get::<Caller>() {
+            caller.may_use(Some(&control.publishing(chosen).name))?;
         }
+        Ok(chosen)
+    }
+}
+
+async fn choose(parts: &mut Parts, control: &Arc<Control>) -> Result<Chosen, ApiError> {
+    let unknown =
+        || ApiError::new(StatusCode::NOT_FOUND, "unknown_service", "There is no such service.");
+    let names: Vec<&str> = control.services.iter().map(|s| s.name.as_str()).collect();
+    let params = match RawPathParams::from_request_parts(parts, control).await {
+        Ok(params) => params,
+        Err(RawPathParamsRejection::MissingPathParams(_)) => return only(&names),
+        // A name in the path that is no UTF-8; the text says which.
+        Err(error) => return Err(ApiError::bad_request(short(error.to_string()))),
+    };
+    match params.iter().find(|(key, _)| *key == "service") {
+        Some((_, wanted)) => {
+            let place = names.iter().position(|name| *name == wanted).ok_or_else(unknown)?;
+            Ok(Chosen(ServiceId(place as u8)))
+        }
+        None => only(&names),
     }
 }
 

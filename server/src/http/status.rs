@@ -104,6 +104,7 @@ fn none() -> ApiError {
 fn lost(lost: Lost) -> ApiError {
     match lost {
         Lost::Closed => ApiError::draining(),
+        Lost::Channels => ApiError::channel_limit(&""),
         Lost::Saturated(saturated) => {
             let text = "There is no room for more status documents, or for the question, now.";
             ApiError::unavailable("saturated", text).retry_after(saturated.retry_after)

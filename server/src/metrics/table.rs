@@ -48,6 +48,9 @@ table! {
         Counter "uringcast_refused_total" ["server"]
             "Publications refused for want of room in the channel's log.",
             "Backpressure: the engine is saturated.";
+        Counter "uringcast_channel_refusals_total" ["server"]
+            "Times a channel was refused because its shard has shard_channels of them.",
+            "Too many names: a publisher that makes channels, or a limit that is too low.";
         Counter "uringcast_mailbox_refusals_total" ["server"]
             "Times a publisher outside the engine found a shard's mailbox full.",
             "Backpressure: publishers are faster than a shard.";

@@ -186,8 +186,13 @@ impl Stream<'_> {
                 }
             }
             let tried = places.len();
-            let (lost, closed) = self.submit(messages, &places).await;
+            let Handed { lost, barred, closed } = self.submit(messages, &places).await;
             left = lost;
+            if let Some(place) = barred {
+                let line = format!("line {}: ", first + place as u64);
+                fault = Some((place, ApiError::channel_limit(&line)));
+                left.retain(|other| *other < place);
+            }
             let end = fault.as_ref().map_or(lines.len(), |(place, _)| *place);
             self.done.lines = first - 1 + left.first().copied().unwrap_or(end) as u64;
             if closed {
@@ -208,32 +213,36 @@ impl Stream<'_> {
         }
     }
 
-    /// Hands messages over. Returns the places of those that found no room, and whether the engine
-    /// is shutting down.
-    async fn submit(
-        &mut self,
-        messages: Vec<super::Message>,
-        places: &[usize],
-    ) -> (Vec<usize>, bool) {
+    async fn submit(&mut self, messages: Vec<super::Message>, places: &[usize]) -> Handed {
+        let mut handed = Handed::default();
         if messages.is_empty() {
-            return (Vec::new(), false);
+            return handed;
         }
         let results = match submit(self.control, self.chosen, messages).await {
             Ok(results) => results,
-            Err(Saturated { .. }) => return (places.to_vec(), false),
+            Err(Saturated { .. }) => return Handed { lost: places.to_vec(), ..handed },
         };
-        let (mut lost, mut closed) = (Vec::new(), false);
         for (&place, result) in places.iter().zip(results) {
-            match result {
-                Ok(taken) => self.done.count(taken),
-                Err(error) => {
-                    closed |= error == Lost::Closed;
-                    lost.push(place);
-                }
+            let Err(error) = result.map(|taken| self.done.count(taken)) else { continue };
+            handed.lost.push(place);
+            handed.closed |= error == Lost::Closed;
+            if error == Lost::Channels {
+                handed.barred.get_or_insert(place);
             }
         }
-        (lost, closed)
+        handed
     }
+}
+
+/// What became of messages that were handed over.
+#[derive(Default)]
+struct Handed {
+    /// The places of those that were not published.
+    lost: Vec<usize>,
+    /// The first that needs a channel more than there may be: it is no use to try again.
+    barred: Option<usize>,
+    /// Whether the engine is shutting down.
+    closed: bool,
 }
 
 /// Between two tries: about what the engine takes to serve a full channel.
