@@ -132,8 +132,6 @@ labels! {
         Missed = "missed",
         /// Publications refused for want of room.
         Refused = "refused",
-        /// Turns of the shard.
-        Turns = "turns",
         /// `io_uring_enter` calls of the delivery ring.
         RingEnters = "ring_enters",
         /// Entries submitted to the delivery ring.
