@@ -134,8 +134,12 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
                 }
                 let address = line.peer.ip();
                 let lodging = if canary { Ok(None) } else { desk.lodging(host.service, address) };
-                let Ok(lodging) = lodging else {
-                    return line.refuse(Refused::TooMany).await;
+                let lodging = match lodging {
+                    Ok(lodging) => lodging,
+                    Err(limit) => {
+                        line.answer(Refused::TooMany.response()).await?;
+                        return Err(Refusal::TooMany(limit));
+                    }
                 };
                 let place = if canary { None } else { desk.place(host.service) };
                 line.plain.drain(..accepted.consumed);

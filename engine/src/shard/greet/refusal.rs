@@ -22,6 +22,8 @@ pub(super) enum Refusal {
     Late,
     #[error("a trusted proxy did not begin with a PROXY header")]
     Proxy,
+    #[error("too many connections from this address, which may have {0}")]
+    TooMany(usize),
     #[error("the request was refused: {}", .0.reason())]
     Upgrade(Refused),
 }
@@ -35,7 +37,7 @@ impl Refusal {
             Refusal::Late => Some(ConnectionError::Timeout),
             Refusal::Proxy => Some(ConnectionError::ProxyHeader),
             Refusal::Upgrade(Refused::Unlisted) => Some(ConnectionError::Origin),
-            Refusal::Upgrade(Refused::TooMany) => Some(ConnectionError::MaxPerAddress),
+            Refusal::TooMany(_) => Some(ConnectionError::MaxPerAddress),
             Refusal::Upgrade(_) => Some(ConnectionError::Upgrade),
             // So do load balancers that look whether the port is open.
             Refusal::Silent => None,
@@ -45,6 +47,10 @@ impl Refusal {
     /// Says who was refused and why.
     pub(super) fn tell(&self, peer: SocketAddr) {
         match self {
+            Refusal::TooMany(limit) => tracing::info!(
+                %peer, refusal = %self, limit_name = "max_connections_per_address", limit,
+                value = limit + 1, "no upgrade"
+            ),
             // It was answered as the client's fault; the others may be nobody's.
             Refusal::Upgrade(_) => tracing::info!(%peer, refusal = %self, "no upgrade"),
             _ => tracing::debug!(%peer, refusal = %self, "no upgrade"),
