@@ -60,7 +60,7 @@ fn the_recorder_s_verbs_allocate_nothing_once_each_was_used() {
         recorder.closed(Close::PeerNormal);
         recorder.lagging([1, 2, 3, 4]);
         recorder.worked(1_000_000);
-        recorder.count(Count::Turns, 1);
+        recorder.count(Count::Accepts, 1);
         recorder.set(Gauge::Connections, 1);
     };
     verbs(&mut recorder);

@@ -62,7 +62,7 @@ fn ours(stream: &[u8], sizes: &[usize]) -> (Vec<Seen>, End) {
                 Ok(Some(event)) => seen.push(Seen::from(event)),
                 Err(FrameError::Protocol(_)) => return (seen, End::Protocol),
                 Err(FrameError::InvalidUtf8) => return (seen, End::Utf8),
-                Err(FrameError::TooBig | FrameError::TooManyFragments) => {
+                Err(FrameError::TooBig(_) | FrameError::TooManyFragments) => {
                     return (seen, End::TooBig);
                 }
             }

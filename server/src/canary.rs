@@ -20,6 +20,11 @@ use crate::metrics::Metrics;
 pub use dial::Dial;
 use dial::{Socket, field};
 
+/// Why a probe did not arrive.
+const UNCONNECTED: &str = "no canary is connected to the shard";
+const REFUSED: &str = "there was no room to publish it";
+const LATE: &str = "the shard did not deliver it in time";
+
 /// Whether the shards' canaries are heard of.
 #[derive(Clone, Debug)]
 pub struct Health(Arc<[AtomicU32]>);
@@ -35,12 +40,23 @@ impl Health {
         self.0.iter().position(|misses| misses.load(Ordering::Relaxed) >= CANARY_MISSES)
     }
 
-    fn probed(&self, shard: usize, arrived: bool) {
+    /// Notes whether a probe arrived, or why it did not.
+    fn probed(&self, shard: usize, missed: Option<&'static str>) {
         let misses = &self.0[shard];
-        let now = if arrived { 0 } else { misses.load(Ordering::Relaxed).saturating_add(1) };
+        let before = misses.load(Ordering::Relaxed);
+        let now = if missed.is_none() { 0 } else { before.saturating_add(1) };
         misses.store(now, Ordering::Relaxed);
-        if now == CANARY_MISSES {
-            tracing::error!(shard, misses = now, "the canary's probes do not arrive: not ready");
+        if now == CANARY_MISSES
+            && let Some(why) = missed
+        {
+            tracing::error!(
+                shard,
+                misses = now,
+                why,
+                "the canary's probes do not arrive: not ready"
+            );
+        } else if now == 0 && before >= CANARY_MISSES {
+            tracing::info!(shard, misses = before, "the canary's probes arrive again: ready");
         }
     }
 }
@@ -110,11 +126,11 @@ impl Canaries {
         }
         let (published, arrived) = self.probe().await;
         for (shard, at) in arrived.into_iter().enumerate() {
-            let latency = at.map(|at| at - published);
+            let latency = at.ok().map(|at| at - published);
             if let Some(metrics) = &self.metrics {
                 metrics.probed(shard, latency);
             }
-            self.health.probed(shard, latency.is_some());
+            self.health.probed(shard, at.err());
             if latency.is_none()
                 && let Some(seat) = self.seats[shard].take()
             {
@@ -124,9 +140,10 @@ impl Canaries {
         }
     }
 
-    /// When a probe was published, and when it arrived at each shard.
-    async fn probe(&mut self) -> (Instant, Vec<Option<Instant>>) {
-        let mut arrived = vec![None; self.seats.len()];
+    /// When a probe was published, and when it arrived at each shard, or why it did not.
+    async fn probe(&mut self) -> (Instant, Vec<Result<Instant, &'static str>>) {
+        let missed = |seat: &Option<_>| Err(if seat.is_some() { LATE } else { UNCONNECTED });
+        let mut arrived: Vec<_> = self.seats.iter().map(missed).collect();
         let published = Instant::now();
         self.probe += 1;
         let data = format!("{{\"probe\":{}}}", self.probe);
@@ -137,7 +154,7 @@ impl Canaries {
         };
         // A ticket tells more than is asked here; where there is no room, nothing will arrive.
         if self.publisher.try_publish(publication).is_err() {
-            return (published, arrived);
+            return (published, vec![Err(REFUSED); arrived.len()]);
         }
         let mut waiting = self.seats.iter().filter(|seat| seat.is_some()).count();
         let deadline = published + CANARY_TIMEOUT;
@@ -146,8 +163,8 @@ impl Canaries {
                 Some(heard) = self.heard.recv() => heard,
                 () = sleep_until(deadline) => break,
             };
-            if heard.probe == self.probe && arrived[heard.shard].is_none() {
-                arrived[heard.shard] = Some(heard.at);
+            if heard.probe == self.probe && arrived[heard.shard].is_err() {
+                arrived[heard.shard] = Ok(heard.at);
                 waiting -= 1;
             }
         }

@@ -10,7 +10,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
-use uringcast_engine::{CanaryKey, ChannelName, EventName, JsonObject, Publication, Publisher};
+use uringcast_engine::{
+    CanaryKey, ChannelName, EventName, JsonObject, Protocol, Publication, Publisher,
+};
 
 use crate::limits::LIVE_WATCH;
 
@@ -23,6 +25,8 @@ pub struct Reachable {
     pub tls: bool,
     /// Where it listens.
     pub address: SocketAddr,
+    /// What it speaks.
+    pub protocol: Protocol,
 }
 
 /// What the page is told, and by which way.
@@ -55,7 +59,13 @@ impl Live {
                 true => format!("/v1/services/{}/publish", service.name),
                 false => "/v1/publish".into(),
             };
-            json!({"name": service.name, "url": service.url(host) + "/", "publish": path})
+            json!({
+                "name": service.name,
+                "url": service.url(host) + "/",
+                "publish": path,
+                // session-buddy's own protocol: its clients choose no channel.
+                "feed": service.protocol == Protocol::Metrics,
+            })
         };
         json!({
             "services": self.services.iter().map(one).collect::<Value>(),
@@ -155,7 +165,8 @@ mod tests {
 
     fn url(address: &str, host: &str) -> String {
         let address = address.parse().unwrap();
-        Reachable { name: "s".into(), tls: false, address }.url(host)
+        let protocol = Protocol::Envelope;
+        Reachable { name: "s".into(), tls: false, address, protocol }.url(host)
     }
 
     #[test]

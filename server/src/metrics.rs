@@ -107,7 +107,10 @@ impl Metrics {
     }
 
     /// The latencies as `ask` wants them.
-    pub fn latencies(&self, ask: &Ask) -> String {
+    ///
+    /// # Errors
+    /// Who is asked for and not there, and who is.
+    pub fn latencies(&self, ask: &Ask) -> Result<String, String> {
         latency::render(&lock(&self.state), ask)
     }
 
@@ -132,6 +135,8 @@ pub struct Named {
     pub server: String,
     /// Whether its `tls_mode` is `wss`.
     pub tls: bool,
+    /// Connections it takes at most.
+    pub most: usize,
 }
 
 /// The totals as Prometheus's data model.
@@ -186,6 +191,7 @@ impl Shown {
         let totals = &state.totals;
         let mut all = family_of_eight(&self.service_samples(totals), &self.class_samples(totals));
         all.push(self.delivery(totals));
+        all.push(self.limits());
         self.engine_own(state, &mut all);
         all
     }
@@ -221,6 +227,14 @@ impl Shown {
             histogram(server, &channel, Some(&class.delivery), &DURATION_BOUNDS)
         };
         family("uringcast_delivery_duration_seconds", self.classes(totals).map(one).collect())
+    }
+
+    /// What connections are measured by.
+    fn limits(&self) -> MetricFamily {
+        let shown = self.services.iter().enumerate();
+        let shown = shown.filter(|(place, _)| self.shows(ServiceId(*place as u8)));
+        let one = |(_, named): (_, &Named)| gauge(&named.server, &[], named.most as f64);
+        family("uringcast_connections_limit", shown.map(one).collect())
     }
 
     /// The classes of the services that are shown.

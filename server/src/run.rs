@@ -82,23 +82,21 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let mut hangup = signal(SignalKind::hangup())?;
     // These first: when one of them is taken, no client has been let in yet.
     let control_ports = bind(settings, "control_port", &config.control).await?;
-    let mut metrics_ports = Vec::new();
-    for scrape in &config.metrics {
-        for listener in bind(settings, "metrics_port", &scrape.addresses).await? {
-            metrics_ports.push((listener, scrape.services.clone()));
-        }
-    }
+    let metrics_ports = bind_metrics(settings, &config).await?;
     let keepers = keep_certificates(&mut config)?;
-    if config.is_exposed_without_tls() {
-        tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
-    }
+    warn_of(&config);
     let all = config.engine.services.iter();
     let publishing = |s: &Service| Publishing { name: s.name.clone(), max_data: s.max_message };
     let publishing: Vec<Publishing> = all.clone().map(publishing).collect();
-    let named = |s: &Service| Named { server: s.name.clone(), tls: s.tls.is_some() };
+    let named = |s: &Service| Named {
+        server: s.name.clone(),
+        tls: s.tls.is_some(),
+        most: s.max_connections,
+    };
     let services: Vec<Named> = all.map(named).collect();
     // The live page listens where the envelope is spoken.
-    let own = config.engine.services.iter().position(|s| s.protocol == Protocol::Envelope);
+    let protocols: Vec<_> = config.engine.services.iter().map(|s| s.protocol).collect();
+    let own = protocols.iter().position(|protocol| *protocol == Protocol::Envelope);
     let own = ServiceId(own.unwrap_or(0) as u8);
     let verifiers = std::mem::take(&mut config.verifiers);
     let key = CanaryKey::new(random());
@@ -123,7 +121,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         (tokio::spawn(canaries.run(period)), health)
     });
     let (canaries, health) = canaries.unzip();
-    let live = live(&engine, &services, own, key);
+    let live = live(&engine, &services, &protocols, own, key);
     let control = Arc::new(Control::new(engine, metrics, health, publishing, live));
 
     let (stop, stopped) = watch::channel(false);
@@ -192,14 +190,31 @@ async fn until_stopped(
 }
 
 /// How pages reach the services, and that they hear of everything at `own`.
-fn live(engine: &Engine, services: &[Named], own: ServiceId, key: CanaryKey) -> Live {
+fn live(
+    engine: &Engine,
+    services: &[Named],
+    protocols: &[Protocol],
+    own: ServiceId,
+    key: CanaryKey,
+) -> Live {
     let one = |(id, named): (usize, &Named)| Reachable {
         name: named.server.clone(),
         tls: named.tls,
         address: engine.service_addrs(ServiceId(id as u8))[0],
+        protocol: protocols[id],
     };
     let all = services.iter().enumerate().map(one).collect();
     Live::new(all, own.index(), key, engine.publisher(own))
+}
+
+/// Warns of what is allowed and seldom meant.
+fn warn_of(config: &Config) {
+    if config.is_exposed_without_tls() {
+        tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
+    }
+    if config.objective.is_some() && config.metrics.is_empty() {
+        tracing::warn!("slo_p99 is set and so is no_metrics: nothing counts what is within it");
+    }
 }
 
 /// A number that nobody can guess.
@@ -207,6 +222,20 @@ fn random() -> u128 {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system has random numbers");
     u128::from_ne_bytes(bytes)
+}
+
+/// Each metrics port, with the services that are shown there.
+async fn bind_metrics(
+    settings: &Settings,
+    config: &Config,
+) -> Result<Vec<(TcpListener, Vec<ServiceId>)>, RunError> {
+    let mut ports = Vec::new();
+    for scrape in &config.metrics {
+        for listener in bind(settings, "metrics_port", &scrape.addresses).await? {
+            ports.push((listener, scrape.services.clone()));
+        }
+    }
+    Ok(ports)
 }
 
 async fn bind(

@@ -33,6 +33,19 @@ fn the_page_asks_for_the_api_key_and_publishes_with_it() {
 }
 
 #[test]
+fn the_page_says_that_metrics_are_off_and_its_panel_serves() {
+    let test = "the_page_says_that_metrics_are_off_and_its_panel_serves";
+    run_client_with(test, SCRIPT, &Server::start("--no-metrics"), &[("LIVE_MODE", "off")]);
+}
+
+#[test]
+fn the_page_shows_session_buddy_s_updates() {
+    let test = "the_page_shows_session_buddy_s_updates";
+    let server = Server::start("--preset=session-buddy");
+    run_client_with(test, SCRIPT, &server, &[("LIVE_FEED", "1")]);
+}
+
+#[test]
 #[ignore = "takes the pictures of docs/pictures: scripts/live-pictures"]
 fn pictures_of_the_page() {
     let directory = std::env::var("SCREENSHOTS").expect("SCREENSHOTS, a directory");

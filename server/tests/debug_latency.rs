@@ -52,11 +52,24 @@ fn percentiles_of_a_running_server_are_whole_and_in_order() {
     });
     assert!(last["last_interval"]["seconds"].as_f64().expect("a length") > 0.0);
 
-    let hgrm = http::get(server.control, "/debug/latency?format=hgrm&class=room").body;
+    let hgrm =
+        http::get(server.control, "/debug/latency?format=hgrm&kind=delivery&class=room").body;
     assert!(hgrm.contains(&format!("Total count    = {MESSAGES:12}]")), "{hgrm}");
-    for wrong in ["?format=xml", "?kind=none", "?wrong=1"] {
+    let kinds = "there is broadcast, delivery, handling, catch_up, turn, handshake.";
+    for (wrong, status, why) in [
+        ("?format=xml", 400, "xml"),
+        ("?kind=none", 400, kinds),
+        ("?format=hgrm", 400, kinds),
+        ("?format=hgrm&class=request", 400, kinds),
+        ("?wrong=1", 400, "wrong"),
+        ("?server=nobody", 404, "there is uringcast."),
+        ("?kind=delivery&class=rome", 404, "there is room."),
+        ("?kind=delivery&class=subscribe", 404, "there is room."),
+        ("?kind=turn&class=room", 404, "there is none."),
+    ] {
         let answer = http::get(server.control, &format!("/debug/latency{wrong}"));
-        assert_eq!(answer.status, 400, "{wrong}: {}", answer.body);
+        assert_eq!(answer.status, status, "{wrong}: {}", answer.body);
+        assert!(answer.body.contains(why), "{wrong}: {}", answer.body);
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
-use support::ws::{CLOSE, Client, FIN, PING, PONG};
+use support::ws::{CLOSE, Client, FIN, PING, PONG, TEXT};
 use support::{PATIENCE, Server};
 
 const ERRORS: &str = "websocket_connection_errors_total";
@@ -110,6 +110,33 @@ fn a_slow_consumer_is_told_of_with_the_limit_that_its_log_came_to() {
         };
         assert!(number("value=") > limit && number("behind=") > 1, "{line}");
     }
+}
+
+#[test]
+fn who_comes_to_a_full_server_or_says_too_much_is_told_of_with_what_it_came_to() {
+    let server = Server::start("--max-connections 1 --max-message-size 4KiB");
+    let mut client = Client::connect(&server);
+    let mut late = Client::upgrade(TcpStream::connect(server.clients[0]).expect("connected"));
+    assert_eq!(late.closed().0, 1013);
+    let line = over_a_limit(&server);
+    let named = "code=1013 reason=\"Server at maximum capacity\"";
+    let passed = "limit_name=\"max_connections\" limit=1 value=2";
+    assert!(line.contains(named) && line.contains(passed), "{line}");
+
+    client.send(TEXT, &[b'x'; 5_000]);
+    assert_eq!(client.closed().0, 1009);
+    let passed = "limit_name=\"max_message_size\" limit=4096 value=5000";
+    assert!(server.log().contains(passed), "{}", server.log());
+
+    let stranger = TcpStream::connect(server.clients[0]).expect("connected");
+    let who = stranger.local_addr().expect("an address").to_string();
+    let mut stranger = Client::request_as(stranger, None, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert!(stranger.head().starts_with("HTTP/1.1 426 "));
+    let line = support::until("a line about it", || {
+        let log = server.log();
+        log.lines().find(|line| line.contains("no upgrade")).map(String::from)
+    });
+    assert!(line.contains(&who) && line.contains("upgrade required"), "{line}");
 }
 
 /// The line about the one connection that was closed for passing a limit.

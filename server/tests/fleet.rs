@@ -108,7 +108,7 @@ fn each_service_may_have_a_metrics_port_with_its_own_series_and_the_engine_s() {
             let series = format!("websocket_connections_total{{server=\"{}\"", other.name);
             assert_eq!(page.contains(&series), own, "{} on port {place}", other.name);
         }
-        assert!(page.contains("uringcast_turns_total{server=\"uringcast\"}"), "{page}");
+        assert!(page.contains("uringcast_accepts_total{server=\"uringcast\"}"), "{page}");
     }
 }
 

@@ -18,7 +18,7 @@ const MS: u64 = 1_000_000;
 
 /// Two shards that have done a little of everything.
 fn busy() -> Metrics {
-    let named = [Named { server: "orders".into(), tls: true }];
+    let named = [Named { server: "orders".into(), tls: true, most: 1_000 }];
     let metrics = Metrics::new("orders", &named, 2, Some(Duration::from_millis(1)));
     for shard in 0..2 {
         let mut recorder = Recorder::new(ShardId(shard), 1, true);
@@ -36,7 +36,7 @@ fn busy() -> Metrics {
         recorder.sent(ONE, MessageType::Response);
         recorder.connection_error(ONE, ConnectionError::SlowConsumer);
         recorder.message_error(ONE, MessageError::DecodeError);
-        recorder.count(Count::Turns, 9);
+        recorder.count(Count::Accepts, 9);
         recorder.caught_up(700 * MS);
         recorder.turned(30_000);
         recorder.submitted(200);
@@ -130,7 +130,8 @@ fn the_eight_metrics_of_the_family_are_there_with_types_and_labels() {
         ("websocket_connection_errors_total{server=\"orders\",error_type=\"slow_consumer\"}", 2.0),
         ("websocket_message_errors_total{server=\"orders\",error_type=\"decode_error\"}", 2.0),
         ("websocket_message_errors_total{server=\"orders\",error_type=\"busy\"}", 0.0),
-        ("uringcast_turns_total{server=\"orders\"}", 18.0),
+        ("uringcast_accepts_total{server=\"orders\"}", 18.0),
+        ("uringcast_connections_limit{server=\"orders\"}", 1_000.0),
         ("uringcast_catch_up_duration_seconds_count{server=\"orders\"}", 2.0),
     ] {
         assert_eq!(scrape.value(series), value, "{series}");
@@ -197,7 +198,7 @@ fn durations_are_cumulative_buckets_in_seconds() {
 
 #[test]
 fn every_value_of_a_bounded_label_is_there_from_the_start() {
-    let named = [Named { server: "s".into(), tls: false }];
+    let named = [Named { server: "s".into(), tls: false, most: 100 }];
     let scrape = Scrape::parse(&Metrics::new("s", &named, 1, None).render().unwrap());
     let texts = |all: Vec<&str>| all.into_iter().map(String::from).collect::<BTreeSet<_>>();
     let kinds = texts(MessageType::ALL.iter().map(|kind| kind.label()).collect());
@@ -237,7 +238,7 @@ fn embedded() -> WebSocketMetrics {
 
 /// The same, told by a shard.
 fn served() -> Metrics {
-    let named = [Named { server: "orders".into(), tls: true }];
+    let named = [Named { server: "orders".into(), tls: true, most: 1_000 }];
     let metrics = Metrics::new("orders", &named, 1, None);
     let mut recorder = Recorder::new(ShardId(0), 1, true);
     (0..5).for_each(|_| recorder.connected(ONE));

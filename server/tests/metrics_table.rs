@@ -78,18 +78,45 @@ fn names_follow_the_conventions_and_every_metric_has_a_reason() {
     assert_eq!(names.len(), TABLE.len(), "no name twice");
 }
 
-/// The engine's source without tests, and without the telemetry itself.
+/// What only tells a reason's label and limit: to be named there makes nobody a writer.
+const MAPPINGS: [&str; 2] = ["close.rs", "close_log.rs"];
+
+/// The engine's source without tests, the telemetry itself, and the mappings.
 fn engine_source(below: &Path, text: &mut String) {
     for entry in fs::read_dir(below).expect("a directory") {
         let path = entry.expect("an entry").path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if path.is_dir() && !["telemetry", "sim", "tests"].contains(&name) {
             engine_source(&path, text);
-        } else if path.extension().is_some_and(|e| e == "rs") && name != "tests.rs" {
+        } else if path.extension().is_some_and(|e| e == "rs")
+            && name != "tests.rs"
+            && !MAPPINGS.contains(&name)
+        {
             let file = fs::read_to_string(&path).expect("UTF-8");
             text.push_str(file.split("#[cfg(test)]").next().unwrap_or_default());
         }
     }
+}
+
+/// By label, the reasons for which a connection is counted under it.
+fn reasons() -> Vec<(String, Vec<String>)> {
+    let text = tools::root().join("engine/src/broker/close.rs");
+    let text = fs::read_to_string(text).expect("UTF-8");
+    let (mut all, mut reasons) = (Vec::new(), Vec::new());
+    for arm in text.split_once("fn counted_as").expect("the mapping").1.split("=>") {
+        // What the arm before comes to, then the patterns of the next one.
+        for word in arm.split(|c: char| !c.is_alphanumeric() && c != ':') {
+            match word.split_once("::") {
+                Some(("CloseReason", _)) => reasons.push(word.to_owned()),
+                Some(("Close" | "ConnectionError", _)) => {
+                    all.push((word.to_owned(), std::mem::take(&mut reasons)));
+                }
+                _ if word == "None" => reasons.clear(),
+                _ => {}
+            }
+        }
+    }
+    all
 }
 
 #[test]
@@ -110,10 +137,13 @@ fn the_engine_writes_every_count_gauge_and_label() {
         let end = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric());
         source.match_indices(text).any(|(at, _)| end(&source[at + text.len()..]))
     };
-    let unwritten: Vec<_> =
-        wanted.iter().filter(|what| !verbs.contains(what) && !word(what)).collect();
-    // Authentication is not there yet.
-    let unwritten: Vec<_> = unwritten.iter().filter(|what| !what.contains("::Auth")).collect();
+    let reasons = reasons();
+    let for_a_reason = |what: &String| {
+        let mut of = reasons.iter().filter(|(label, _)| label == what);
+        of.any(|(_, reasons)| reasons.iter().any(|reason| word(reason)))
+    };
+    let written = |what: &String| verbs.contains(what) || word(what) || for_a_reason(what);
+    let unwritten: Vec<_> = wanted.iter().filter(|what| !written(what)).collect();
     assert!(unwritten.is_empty(), "nobody writes {unwritten:?}");
     for verb in ["delivered(", "wrote(", "replayed(", "caught_up("] {
         assert!(source.contains(&format!("recorder.{verb}")), "nobody calls {verb}");
@@ -196,6 +226,26 @@ fn nobody_asks_for_a_metric_that_is_not_in_the_table() {
         }
     }
     assert!(asked > 20, "the dashboard alone asks more");
+}
+
+/// What Prometheus' clients tell of every process, and no panel need show.
+const OF_EVERY_PROCESS: [&str; 2] = ["process_virtual_memory_bytes", "process_threads"];
+
+#[test]
+fn every_metric_is_on_a_panel_or_in_a_rule() {
+    let asked: String = askers()
+        .into_iter()
+        .filter(|(path, _)| path.ancestors().any(|dir| dir.ends_with("dashboards")))
+        .filter(|(path, _)| !path.to_string_lossy().ends_with("_test.yml"))
+        .map(|(_, text)| text)
+        .collect();
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    let names: BTreeSet<&str> = asked.split(|c: char| !word(c)).collect();
+    for Row { name, .. } in TABLE {
+        let suffixed = |suffix: &str| names.contains(format!("{name}{suffix}").as_str());
+        let shown = names.contains(name) || suffixed("_bucket");
+        assert!(shown != OF_EVERY_PROCESS.contains(name), "{name} is shown nowhere, or listed");
+    }
 }
 
 #[test]

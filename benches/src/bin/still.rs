@@ -145,7 +145,7 @@ impl Side {
         if let Some(engine) = &self.engine {
             engine.collect(|snapshot| {
                 self.enters += snapshot.counters.counts[Count::RingEnters as usize];
-                self.turns += snapshot.counters.counts[Count::Turns as usize];
+                self.turns += snapshot.own.turn.len();
             });
         }
         Ok(ns / (args.messages * args.subscribers) as f64)

@@ -28,7 +28,7 @@ use crate::wire::request::Request;
 #[derive(Debug, Default)]
 pub(crate) struct Auth {
     known: Option<Known>,
-    asked: Option<Asked>,
+    pub(super) asked: Option<Asked>,
 }
 
 impl Auth {
@@ -48,21 +48,21 @@ struct Known {
 
 /// A verification under way.
 #[derive(Debug)]
-struct Asked {
+pub(super) struct Asked {
     /// By an `auth` request, which is owed a reply with this correlation; not by the upgrade.
     request: Option<Option<Box<str>>>,
     /// The welcome is still to be sent.
     welcome: bool,
     /// Messages that came meanwhile.
     backlog: Vec<Result<Box<str>, Box<[u8]>>>,
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 /// The hub's part.
 #[derive(Debug, Default)]
 pub(super) struct Gatekeeper {
     /// Verifications under way.
-    verifying: usize,
+    pub(super) verifying: usize,
     /// Connections that owe their first frame, in the order of their deadlines.
     deadlines: VecDeque<(Time, ConnectionKey)>,
     /// When which connection's token expires. At most one entry a connection.
@@ -108,11 +108,11 @@ impl Hub {
             return known;
         };
         let size = message.map_or_else(<[u8]>::len, str::len);
-        if asked.bytes + size > AUTH_BACKLOG {
+        asked.bytes += size;
+        if asked.bytes > AUTH_BACKLOG {
             self.close(now.mono, key, CloseReason::AuthBacklog);
             return false;
         }
-        asked.bytes += size;
         asked.backlog.push(message.map(Into::into).map_err(Into::into));
         false
     }

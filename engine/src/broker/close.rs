@@ -22,8 +22,8 @@ pub(crate) enum CloseReason {
     Protocol(&'static str),
     /// Text that is not UTF-8.
     InvalidUtf8,
-    /// A message over the limit.
-    MessageTooBig,
+    /// A message over the limit; its length as far as it was announced.
+    MessageTooBig(u64),
     /// No answer to a PING.
     KeepaliveTimeout,
     /// No token in the `auth` request.
@@ -70,7 +70,7 @@ impl CloseReason {
             CloseReason::LaggardMemory => (1013, "slow consumer: server memory for laggards"),
             CloseReason::Protocol(what) => (1002, what),
             CloseReason::InvalidUtf8 => (1007, "Invalid UTF-8"),
-            CloseReason::MessageTooBig => (1009, "Message too big"),
+            CloseReason::MessageTooBig(_) => (1009, "Message too big"),
             CloseReason::KeepaliveTimeout => (1011, "keepalive ping timeout"),
             CloseReason::AuthMissing | CloseReason::AuthFailed => (1008, "Authentication failed"),
             CloseReason::AuthRequired | CloseReason::AuthTimeout => {
@@ -98,7 +98,7 @@ impl CloseReason {
             CloseReason::LaggardMemory => Close::LaggardMemory,
             CloseReason::Protocol(_) => Close::Protocol,
             CloseReason::InvalidUtf8 => Close::InvalidUtf8,
-            CloseReason::MessageTooBig => Close::MessageTooBig,
+            CloseReason::MessageTooBig(_) => Close::MessageTooBig,
             CloseReason::KeepaliveTimeout => Close::KeepaliveTimeout,
             CloseReason::AuthMissing
             | CloseReason::AuthFailed
@@ -127,7 +127,7 @@ impl CloseReason {
             CloseReason::OutboxFull => Some(ConnectionError::OutboxFull),
             CloseReason::Protocol(_) => Some(ConnectionError::Protocol),
             CloseReason::InvalidUtf8 => Some(ConnectionError::InvalidUtf8),
-            CloseReason::MessageTooBig => Some(ConnectionError::MessageTooBig),
+            CloseReason::MessageTooBig(_) => Some(ConnectionError::MessageTooBig),
             CloseReason::KeepaliveTimeout => Some(ConnectionError::Timeout),
             CloseReason::AuthMissing | CloseReason::AuthTimeout => {
                 Some(ConnectionError::AuthMissing)

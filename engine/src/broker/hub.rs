@@ -91,7 +91,7 @@ pub struct Hub {
     pub(super) laggard_bytes: usize,
     pub(super) subscriptions: usize,
     pub(super) drain: DrainState,
-    /// Kinds of the messages handled since the shell last timed them.
+    /// Kinds of the messages handled since the shell last timed them: in this turn.
     pub(super) handled: Vec<(ServiceId, MessageType)>,
     /// Clients' connections not yet released, by service.
     pub(super) open: Vec<usize>,
@@ -205,14 +205,11 @@ impl Hub {
         self.handled.len()
     }
 
-    /// Times the messages handled since the last call: `ns` nanoseconds for all of them.
+    /// Times the messages handled since the last call: each took the turn's `ns` nanoseconds, which
+    /// its sender waited for all of them.
     pub fn record_handling(&mut self, ns: u64) {
-        if !self.recorder.is_enabled() {
-            return self.handled.clear();
-        }
-        let each = ns / self.handled.len().max(1) as u64;
         for (service, kind) in self.handled.drain(..) {
-            self.recorder.received(service, kind, each);
+            self.recorder.received(service, kind, ns);
         }
     }
 
@@ -325,6 +322,20 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_takes_as_long_as_all_that_is_handled_with_it() {
+        let mut hub = Hub::new(Arc::new(Config::default()), ShardId(0), 1, 8, 0);
+        let handled = [MessageType::Ping, MessageType::Subscribe, MessageType::Ping];
+        hub.handled.extend(handled.map(|kind| (ServiceId(0), kind)));
+        hub.record_handling(3_000_000);
+        hub.record_handling(9_000_000);
+        let snapshot = hub.recorder.swap(None);
+        for (kind, n) in [(MessageType::Ping, 2), (MessageType::Subscribe, 1)] {
+            let times = snapshot.services[0].handling[kind as usize].as_ref().unwrap();
+            assert_eq!((times.len(), times.count_between(3_000_000, 3_000_000)), (n, n));
+        }
+    }
 
     #[test]
     fn names_that_differ_in_their_last_byte_spread_over_the_shards() {

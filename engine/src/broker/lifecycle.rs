@@ -123,7 +123,7 @@ impl Hub {
         if let Some(fault) = fault {
             let reason = match fault {
                 FrameError::InvalidUtf8 => CloseReason::InvalidUtf8,
-                FrameError::TooBig => CloseReason::MessageTooBig,
+                FrameError::TooBig(length) => CloseReason::MessageTooBig(length),
                 _ => CloseReason::Protocol(fault.reason()),
             };
             // Nothing behind a fault can be read, so there is no close frame to wait for.
@@ -217,7 +217,7 @@ impl Hub {
         }
         self.count_end(key, reason.counted_as(), reason.error());
         if reason.error().is_some() {
-            self.log_close(key, reason);
+            self.log_close(now, key, reason);
         }
         self.leave_all(now, key);
         self.forget_identity(key.index);

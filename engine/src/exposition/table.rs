@@ -109,8 +109,8 @@ pub(super) const LATENCY: Row = row(
     "websocket_latency_seconds",
     Kind::Histogram,
     "server message_type",
-    "Time to handle one inbound message.",
-    "Whether requests wait behind deliveries.",
+    "From taking in an inbound message to having handled it and all that was taken in with it.",
+    "How long requests wait for each other and for deliveries.",
 );
 
 /// The rows of all eight, in the order of docs/METRICS.md.

@@ -172,14 +172,17 @@ impl Desk {
         Place::take(&self.doors.quotas, service)
     }
 
-    /// A place for one more connection of an address; an error when it has too many.
+    /// A place for one more connection of an address; the limit when it has as many.
     pub(super) fn lodging(
         &self,
         service: ServiceId,
         address: IpAddr,
-    ) -> Result<Option<Lodging>, ()> {
+    ) -> Result<Option<Lodging>, usize> {
         match &self.doors.lodgings[service.index()] {
-            Some(lodgings) => lodgings.take(address).map(Some).ok_or(()),
+            Some(lodgings) => {
+                let limit = self.doors.config[service].access.max_per_address;
+                lodgings.take(address).map(Some).ok_or(limit)
+            }
             None => Ok(None),
         }
     }

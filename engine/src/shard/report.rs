@@ -80,16 +80,16 @@ mod tests {
         let mut reporter = Reporter::new(full, twins);
         let mut recorder = Recorder::new(ShardId(0), 1, true);
         for _ in 0..5 {
-            recorder.count(Count::Turns, 1);
+            recorder.count(Count::Accepts, 1);
             reporter.hand_over(&mut recorder);
         }
-        let mut turns = 0;
+        let mut accepts = 0;
         for _ in 0..3 {
             while let Ok(snapshot) = collector.try_recv() {
-                turns += snapshot.counters.counts[Count::Turns as usize];
+                accepts += snapshot.counters.counts[Count::Accepts as usize];
             }
             reporter.hand_over(&mut recorder);
         }
-        assert_eq!(turns, 5);
+        assert_eq!(accepts, 5);
     }
 }

@@ -97,7 +97,6 @@ impl Turn {
     /// One turn. Returns whether more is due.
     pub(super) fn turn(&mut self) -> bool {
         let now = clock::now(self.started);
-        self.hub.recorder.count(Count::Turns, 1);
         // First, while no `Release` waits to be done: the broker may admit to an index it has just
         // released, and the slot must be empty by then (invariant 12).
         self.admit(now);
@@ -123,6 +122,7 @@ impl Turn {
         self.neighbours.ring();
         let took = clock::time(self.started).ns_since(now.mono);
         self.hub.recorder.turned(took);
+        self.hub.record_handling(took);
         self.desk.governor.refill(Duration::from_nanos(took), more);
         more || !self.desk.governor.is_quiet()
     }
@@ -239,13 +239,7 @@ impl Turn {
             self.slots.complete(now, completion, &mut self.delivery, &mut self.hub);
             taken += 1;
         }
-        let left = is_enough(taken, &self.hub);
-        if taken > 0 {
-            let enabled = self.hub.recorder.is_enabled();
-            let ns = if enabled { clock::time(self.started).ns_since(now.mono) } else { 0 };
-            self.hub.record_handling(ns);
-        }
-        left
+        is_enough(taken, &self.hub)
     }
 
     /// Puts those who have arrived on the ring. Their ordinary descriptors go with the arrivals.

@@ -134,8 +134,6 @@ labels! {
         Refused = "refused",
         /// Times a channel would have been one more than a shard may have.
         ChannelRefusals = "channel_refusals",
-        /// Turns of the shard.
-        Turns = "turns",
         /// `io_uring_enter` calls of the delivery ring.
         RingEnters = "ring_enters",
         /// Entries submitted to the delivery ring.

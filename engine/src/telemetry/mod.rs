@@ -23,6 +23,9 @@ use hdrhistogram::Histogram;
 /// Longest latency a histogram tells apart, in nanoseconds: a minute.
 pub const MAX_LATENCY_NS: u64 = 60_000_000_000;
 
+/// The class of a service's channels beyond `limits::MAX_CLASSES`.
+const OTHER: &str = "other";
+
 /// An empty latency histogram: nanoseconds from 1 µs to a minute at two significant digits,
 /// about 20 KiB.
 pub fn latency_histogram() -> Histogram<u64> {

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use super::labels::{ConnectionError, Count, Gauge, MessageError, MessageType};
 use super::own::Own;
 use super::standing::{Sketch, Standing};
-use super::{MAX_LATENCY_NS, latency_histogram};
+use super::{MAX_LATENCY_NS, OTHER, latency_histogram};
 use crate::limits::MAX_CLASSES;
 use crate::types::{ChannelName, ServiceId, ShardId};
 
@@ -124,7 +124,7 @@ impl Snapshot {
 }
 
 impl ClassStats {
-    fn new(service: ServiceId, name: &str) -> ClassStats {
+    pub(super) fn new(service: ServiceId, name: &str) -> ClassStats {
         ClassStats {
             service,
             name: name.to_owned(),
@@ -170,7 +170,7 @@ impl Recorder {
             return *id;
         }
         if ids.len() >= MAX_CLASSES {
-            name = "other";
+            name = OTHER;
             if let Some(id) = ids.get(name) {
                 return *id;
             }

@@ -7,7 +7,8 @@ use hdrhistogram::Histogram;
 use super::labels::{Count, Gauge, Lag, Latency};
 use super::own::Own;
 use super::recorder::{ClassStats, Counters, ServiceStats, Snapshot};
-use super::{MessageType, latency_histogram};
+use super::{MessageType, OTHER, latency_histogram};
+use crate::limits::MAX_CLASSES;
 use crate::types::ServiceId;
 
 /// The sum of every snapshot taken in so far.
@@ -37,8 +38,6 @@ pub struct PerShard {
     pub busy_ns: u64,
     /// [`Count::Deliveries`].
     pub deliveries: u64,
-    /// [`Count::Turns`].
-    pub turns: u64,
     /// By [`Lag`].
     pub laggards: [u64; Lag::COUNT],
 }
@@ -74,18 +73,25 @@ impl Totals {
             absorb_service(sum, new);
         }
         for class in &snapshot.classes {
-            let key = (class.service, class.name.clone());
-            match self.classes.get_mut(&key) {
-                None => drop(self.classes.insert(key, class.clone())),
-                Some(known) => {
-                    known.broadcasts += class.broadcasts;
-                    merge(&mut known.broadcast, &class.broadcast);
-                    merge(&mut known.delivery, &class.delivery);
-                }
-            }
+            let sum = self.class(class.service, &class.name);
+            sum.broadcasts += class.broadcasts;
+            merge(&mut sum.broadcast, &class.broadcast);
+            merge(&mut sum.delivery, &class.delivery);
         }
         merge(&mut self.catch_up, &snapshot.catch_up);
         self.absorb_own(snapshot);
+    }
+
+    /// The sums of a class. Each shard meets classes of its own: here too a service's hundredth and
+    /// later ones are `other`, and stay so.
+    fn class(&mut self, service: ServiceId, name: &str) -> &mut ClassStats {
+        let mut key = (service, name.to_owned());
+        let known = || self.classes.keys().filter(|(s, name)| *s == service && name != OTHER);
+        if !self.classes.contains_key(&key) && known().count() >= MAX_CLASSES {
+            key.1 = OTHER.to_owned();
+        }
+        let name = key.1.clone();
+        self.classes.entry(key).or_insert_with(|| ClassStats::new(service, &name))
     }
 
     fn absorb_own(&mut self, snapshot: &Snapshot) {
@@ -94,7 +100,6 @@ impl Totals {
         let shard = &mut self.shards[snapshot.shard.index()];
         shard.busy_ns += snapshot.own.busy_ns;
         shard.deliveries += counts[Count::Deliveries as usize];
-        shard.turns += counts[Count::Turns as usize];
         shard.laggards = snapshot.own.laggards;
         self.own.laggards = [0; Lag::COUNT];
         for shard in &self.shards {
@@ -168,5 +173,46 @@ pub(super) fn add<const N: usize>(sum: &mut [u64; N], new: &[u64; N]) {
 pub(super) fn merge(sum: &mut Histogram<u64>, new: &Histogram<u64>) {
     if !new.is_empty() {
         sum.add(new).expect("all histograms have the same bounds");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Recorder;
+    use crate::types::{ChannelName, ShardId};
+
+    /// Publishes once to each of these classes and to `shared`, and hands over.
+    fn publish(recorder: &mut Recorder, classes: std::ops::Range<usize>) -> Box<Snapshot> {
+        let names = classes.map(|i| format!("class{i}:x")).chain(["shared:x".into()]);
+        for name in names {
+            let class = recorder.class_of(&ChannelName::parse(&name).unwrap());
+            recorder.broadcast_accepted(class);
+            recorder.delivered(class, 5_000, 1, 10);
+        }
+        recorder.swap(None)
+    }
+
+    #[test]
+    fn classes_of_all_shards_together_are_bounded_and_no_sum_is_lost() {
+        let mut recorders = [0, 1].map(|shard| Recorder::new(ShardId(shard), 1, true));
+        let mut totals = Totals::new(2, 1);
+        let mut before = BTreeMap::new();
+        for round in 1..=3 {
+            for (recorder, first) in recorders.iter_mut().zip([0, 75]) {
+                totals.absorb(&publish(recorder, first..first + 75));
+            }
+            assert_eq!(totals.classes.len(), MAX_CLASSES + 1, "and `other`");
+            let sums = |of: fn(&ClassStats) -> u64| totals.classes.values().map(of).sum::<u64>();
+            assert_eq!(sums(|class| class.broadcasts), 152 * round);
+            assert_eq!(sums(|class| class.delivery.len()), 152 * round);
+            let of = |name: &str| totals.classes[&(ServiceId(0), name.into())].broadcasts;
+            assert_eq!((of("other"), of("shared")), (51 * round, 2 * round));
+            let now: BTreeMap<_, _> =
+                totals.classes.iter().map(|(key, class)| (key.clone(), class.broadcasts)).collect();
+            let fell = |(key, then): (&(ServiceId, String), &u64)| now.get(key) < Some(then);
+            assert!(!before.iter().any(fell), "counters only rise");
+            before = now;
+        }
     }
 }

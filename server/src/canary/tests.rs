@@ -14,8 +14,12 @@ fn engine(key: CanaryKey) -> Engine {
 
 fn canaries(engine: &Engine, dial: Dial) -> (Canaries, Health, Metrics) {
     let health = Health::new(engine.shards());
-    let metrics =
-        Metrics::new("s", &[Named { server: "s".into(), tls: false }], engine.shards(), None);
+    let metrics = Metrics::new(
+        "s",
+        &[Named { server: "s".into(), tls: false, most: 100 }],
+        engine.shards(),
+        None,
+    );
     let canaries =
         Canaries::new(dial, engine.publisher(ServiceId(0)), Some(metrics.clone()), health.clone());
     (canaries, health, metrics)

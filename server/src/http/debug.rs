@@ -22,17 +22,16 @@ pub(super) async fn latency(
     caller.may_use(None)?;
     caller.may_see_all()?;
     let Query(ask) = ask.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    if !ask.is_known() {
-        return Err(ApiError::bad_request("there is no such kind of latency"));
+    if let Some(fault) = ask.fault() {
+        return Err(ApiError::bad_request(fault));
     }
     control.collect().await;
-    let metrics = control
-        .metrics
-        .as_ref()
-        .ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "not_found", "Metrics are off."))?;
+    let missing = |what: String| ApiError::new(StatusCode::NOT_FOUND, "not_found", what);
+    let metrics = control.metrics.as_ref().ok_or_else(|| missing("Metrics are off.".into()))?;
+    let text = metrics.latencies(&ask).map_err(missing)?;
     let media = match ask.format {
         Format::Json => "application/json",
         Format::Hgrm | Format::Hlog => "text/plain; charset=utf-8",
     };
-    Ok(([(header::CONTENT_TYPE, media)], metrics.latencies(&ask)).into_response())
+    Ok(([(header::CONTENT_TYPE, media)], text).into_response())
 }

@@ -11,11 +11,15 @@ function make(tag, className, ...children) {
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 
+/** A positive number with so many digits at least, without an exponent. */
+const round = (n, digits) => (n < 10 ** digits - 0.5 ? n.toPrecision(digits) : whole.format(n));
+
 /** `[number, unit]` of a count: 9,999 then 12.3 k. */
 function count(n) {
   if (n < 10_000) return [n < 10 && n % 1 ? n.toFixed(1) : whole.format(n), ""];
   for (const [size, unit] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
-    if (n >= size) return [(n / size).toPrecision(3), unit];
+    // What would round to a thousand of one unit is one of the next.
+    if (n >= size * 0.9995) return [round(n / size, 3), unit];
   }
 }
 
@@ -23,14 +27,15 @@ function count(n) {
 function time(us) {
   if (!us) return ["–", ""];
   if (us < 1_000) return [whole.format(us), "µs"];
-  if (us < 1e6) return [(us / 1e3).toPrecision(us < 1e5 ? 2 : 3), "ms"];
-  return [(us / 1e6).toPrecision(2), "s"];
+  if (us < 999_500) return [round(us / 1e3, 2), "ms"];
+  return [round(us / 1e6, 2), "s"];
 }
 
 /** `[number, unit]` of bytes. */
 function size(bytes) {
   for (const [one, unit] of [[2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]]) {
-    if (bytes >= one) return [(bytes / one).toPrecision(3), unit];
+    // 1,000 KiB have a digit too many.
+    if (bytes >= one * (one > 1024 ? 999.5 / 1024 : 1)) return [round(bytes / one, 3), unit];
   }
   return [whole.format(bytes), "B"];
 }

@@ -18,7 +18,10 @@ const charts = {
 
 /** The place of the chosen service's series; 0 is all of them together. */
 const chosen = () => ($("chooser").hidden ? 0 : Number($("service").value));
-$("service").addEventListener("change", () => show());
+$("service").addEventListener("change", () => {
+  fit();
+  show();
+});
 
 /** The answer of GET /debug/live. */
 function take(all) {
@@ -32,6 +35,7 @@ function take(all) {
   model.history = all.history ?? [];
   $("version").textContent = all.version;
   document.title = names.length === 1 ? `${names[0]} · Uringcast` : "Uringcast";
+  fit();
   $("off").hidden = all.now !== null;
   $("tiles").hidden = all.now === null;
   for (const card of document.querySelectorAll("#grid .card:not(#try)")) card.hidden = all.now === null;

@@ -22,10 +22,12 @@ async function refresh() {
     if (!answer.ok) throw new Error(all.error.message);
     $("ask").hidden = true;
     take(all);
-    if (!source.socket && !source.refused) listen(all);
+    const off = all.now === null;
+    if (!off && !source.socket && !source.refused) listen(all);
     const live = source.socket?.readyState === WebSocket.OPEN;
-    if (!live) status("poll", "asking every second");
-    wait = live ? all.again : all.interval;
+    if (off) status("off", "metrics are off");
+    else if (!live) status("poll", "asking every second");
+    wait = off || live ? all.again : all.interval;
   } catch (error) {
     status("lost", error instanceof TypeError ? "no answer from the server" : error.message);
   }

@@ -14,8 +14,17 @@ function tell(text, { fault, after } = {}) {
   if (list.children.length > LINES) list.lastChild.remove();
 }
 
+/** Leaves out what the service's clients cannot do: those of a feed choose no channel. */
+function fit() {
+  const feed = service()?.feed ?? false;
+  $("channel").parentElement.hidden = $("send").hidden = $("round").hidden = feed;
+  $("channel").required = !feed;
+  $("feed").hidden = !feed;
+  subscribed(trial.socket !== null);
+}
+
 function subscribed(is) {
-  $("subscribe").textContent = is ? "Leave" : "Subscribe";
+  $("subscribe").textContent = is ? "Leave" : service()?.feed ? "Listen" : "Subscribe";
   $("subscribe").classList.toggle("quiet", is);
   for (const id of ["channel", "token"]) $(id).readOnly = is;
 }
@@ -51,6 +60,10 @@ function hear(socket, message) {
     socket.send(JSON.stringify({ id: "try", type: "request", event: "subscribe", data }));
   } else if (type === "error") {
     tell(message.error_message, { fault: true });
+  } else if (type === "connected") {
+    tell(message.message);
+  } else if (type === "metrics_update") {
+    tell(`Update: ${JSON.stringify(data)}`);
   } else if (type === "response") {
     tell(`Subscribed to ${data.channel}, which is at ${data.seq}.`);
   } else {

@@ -1,5 +1,6 @@
 //! The latencies themselves, for eyes and for the tools of HdrHistogram.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -39,7 +40,7 @@ pub enum Format {
     /// Percentiles in seconds.
     #[default]
     Json,
-    /// Percentile distribution in milliseconds, of all that is asked for together.
+    /// Percentile distribution in milliseconds, of all of one kind that is asked for together.
     Hgrm,
     /// Histogram log, version 1.3, of nanoseconds: a line for each histogram.
     Hlog,
@@ -58,10 +59,35 @@ pub enum Span {
 }
 
 impl Ask {
-    /// Whether there is such a kind.
-    pub fn is_known(&self) -> bool {
-        let known = |kind: &String| Latency::ALL.iter().any(|latency| latency.label() == kind);
-        self.kind.as_ref().is_none_or(known)
+    /// What is wrong with the question, whatever was measured.
+    pub fn fault(&self) -> Option<String> {
+        let kinds = Latency::ALL.iter().map(|latency| latency.label());
+        match &self.kind {
+            Some(kind) if !kinds.clone().any(|known| known == kind) => {
+                Some(format!("There is no kind {kind:?}: {}.", listed(kinds)))
+            }
+            None if self.format == Format::Hgrm => {
+                let kinds = listed(kinds);
+                Some(format!("format=hgrm is of one kind; kind= must name it: {kinds}."))
+            }
+            _ => None,
+        }
+    }
+
+    /// Who is asked for and is not there; a class is there once it was measured.
+    fn missing(&self, state: &State) -> Option<String> {
+        let names = &state.names;
+        if let Some(server) = self.server.as_ref().filter(|server| !names.contains(server)) {
+            let names = listed(names.iter().map(String::as_str));
+            return Some(format!("There is no server {server:?}: {names}."));
+        }
+        let class = self.class.as_ref()?;
+        let all = Ask { class: None, ..self.clone() };
+        let all = all.select(&state.totals, names);
+        let known: BTreeSet<&str> = all.iter().map(|one| one.class).collect();
+        let known = listed(known.iter().copied().filter(|class| !class.is_empty()));
+        let measured = all.iter().any(|one| one.class == class);
+        (!measured).then(|| format!("Nothing of class {class:?} was measured so far: {known}."))
     }
 
     fn wants(&self, kind: Latency, server: &str, class: &str) -> bool {
@@ -90,14 +116,24 @@ struct One<'a> {
     times: &'a Histogram<u64>,
 }
 
-pub(super) fn render(state: &State, ask: &Ask) -> String {
+/// The values there are, as an answer names them.
+fn listed<'a>(values: impl Iterator<Item = &'a str>) -> String {
+    let all: Vec<&str> = values.collect();
+    if all.is_empty() { "there is none".into() } else { format!("there is {}", all.join(", ")) }
+}
+
+/// The answer, or who is asked for and not there.
+pub(super) fn render(state: &State, ask: &Ask) -> Result<String, String> {
+    if let Some(missing) = ask.missing(state) {
+        return Err(missing);
+    }
     let now = Point::now();
     let start = (&state.totals, state.started, now.mono - state.started.mono);
     let (totals, since, length) = match ask.span {
         Span::Start => start,
         Span::Interval => state.window(now),
     };
-    match ask.format {
+    Ok(match ask.format {
         Format::Json => {
             let (window, _, recent) = state.window(now);
             let all = percentiles(&ask.select(&state.totals, &state.names));
@@ -110,9 +146,6 @@ pub(super) fn render(state: &State, ask: &Ask) -> String {
             .to_string()
         }
         Format::Hgrm => {
-            // One histogram: a broadcast's deliveries unless something else is named.
-            let kind = ask.kind.clone().unwrap_or_else(|| Latency::Delivery.label().into());
-            let ask = Ask { kind: Some(kind), ..ask.clone() };
             let mut sum = latency_histogram();
             for one in ask.select(totals, &state.names) {
                 sum.add(one.times).expect("all latencies have the same bounds");
@@ -120,7 +153,7 @@ pub(super) fn render(state: &State, ask: &Ask) -> String {
             distribution(&sum)
         }
         Format::Hlog => log(&ask.select(totals, &state.names), since, length),
-    }
+    })
 }
 
 fn percentiles(all: &[One<'_>]) -> Vec<Value> {

@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use uringcast_engine::telemetry::{
-    Close, Count, Gauge, HotChannel, Lag, MessageType, SlowConsumer, Snapshot, latency_histogram,
+    Close, Count, Gauge, HotChannel, Lag, SlowConsumer, Snapshot, latency_histogram,
 };
 use uringcast_engine::{ChannelName, limits::SNAPSHOT_INTERVAL};
 
@@ -70,13 +70,14 @@ impl Live {
         let new = || Part { deliveries: 0, publishes: 0, latency: latency_histogram() };
         let shard = &mut self.shards[snapshot.shard.index()];
         shard.services.resize_with(self.services, new);
-        for (part, stats) in shard.services.iter_mut().zip(&snapshot.services) {
-            part.deliveries = stats.sent[MessageType::Event as usize];
-            part.publishes = 0;
+        for part in &mut shard.services {
+            (part.deliveries, part.publishes) = (0, 0);
             part.latency.reset();
         }
         for class in &snapshot.classes {
             let part = &mut shard.services[class.service.index()];
+            // Not all events sent: welcomes are such too.
+            part.deliveries += class.delivery.len();
             part.publishes += class.broadcasts;
             part.latency.add(&class.delivery).expect("all latencies have the same bounds");
         }
@@ -250,7 +251,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uringcast_engine::telemetry::Recorder;
+    use uringcast_engine::telemetry::{MessageType, Recorder};
     use uringcast_engine::{ServiceId, ShardId};
 
     #[test]
@@ -267,6 +268,7 @@ mod tests {
             recorder.delivered(a, 5_000_000, 10, 100);
             recorder.delivered(b, 1_000, 1, 100);
             recorder.set_open(ServiceId(1), 7);
+            recorder.sent(ServiceId(0), MessageType::Event);
             state.absorb(&recorder.swap(None));
         }
         state.make_point(now);

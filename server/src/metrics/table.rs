@@ -103,9 +103,12 @@ table! {
         Counter "uringcast_closes_total" ["server code reason"]
             "Connections that ended, by close code and reason.",
             "Who left and whom we closed.";
+        Gauge "uringcast_connections_limit" ["server"]
+            "Connections the service takes at most (max_connections).",
+            "How full it is: websocket_connections_active by this.";
         Gauge "uringcast_connection_slots" ["server"]
-            "Connections the delivery rings have room for.",
-            "The ceiling that max_connections and LimitNOFILE give.";
+            "Connections the delivery rings have room for, more than max_connections.",
+            "A shard that is full before the service is; LimitNOFILE may bound it.";
         Counter "uringcast_byte_pauses_total" ["server"]
             "Times a connection was not read for a while because of the limit on bytes a second.",
             "Clients over byte_rate, who wait.";
@@ -163,12 +166,9 @@ table! {
         Gauge "uringcast_shard_mailbox_messages" ["server shard"]
             "Publications and commands waiting for the shard.",
             "Saturation: it grows when the shard cannot keep up.";
-        Counter "uringcast_turns_total" ["server"]
-            "Turns of the shards' loops.",
-            "Deliveries by turns: how much one wake-up brings.";
         Histogram "uringcast_turn_duration_seconds" ["server"]
             "Length of one turn of a shard's loop.",
-            "How long anything may have to wait for its turn.";
+            "How long anything may have to wait for its turn; its count is that of the turns.";
     }
     "Delivery rings" {
         Counter "uringcast_ring_enters_total" ["server"]

@@ -1,6 +1,6 @@
-// The live page in headless Chromium. LIVE_MODE says how it must get its numbers: `live` or `poll`;
-// LIVE_KEY is the API key, if there is one; with SCREENSHOTS, a directory, it only takes the
-// pictures of docs/, after a while of load.
+// The live page in headless Chromium. LIVE_MODE says how it must get its numbers: `live`, `poll`, or
+// not at all, `off`; LIVE_FEED that the service is session-buddy's; LIVE_KEY is the API key, if there
+// is one; with SCREENSHOTS, a directory, it only takes the pictures of docs/, after a while of load.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { launch } from "./browser.mjs";
@@ -69,6 +69,39 @@ async function moves(page, selector, times) {
   }
 }
 
+/** Numbers around which digits or units change. */
+async function formats(page) {
+  for (const [call, expected] of [
+    ["time(999)", "999 µs"], ["time(9_949)", "9.9 ms"], ["time(99_499)", "99 ms"],
+    ["time(99_500)", "100 ms"], ["time(99_990)", "100 ms"], ["time(100_000)", "100 ms"],
+    ["time(999_499)", "999 ms"], ["time(999_600)", "1.0 s"], ["time(60_000_000)", "60 s"],
+    ["time(120_000_000)", "120 s"],
+    ["count(9_999)", "9,999"], ["count(10_000)", "10.0 k"], ["count(999_499)", "999 k"],
+    ["count(999_500)", "1.00 M"], ["count(999_600_000)", "1.00 G"], ["count(5e12)", "5,000 G"],
+    ["size(1_023)", "1,023 B"], ["size(1_024)", "1.00 KiB"], ["size(999 * 1024)", "999 KiB"],
+    ["size(1_000 * 1024)", "0.977 MiB"], ["size(1_023 * 1024)", "0.999 MiB"],
+    ["size(1_010 * 2 ** 20)", "0.986 GiB"], ["size(2_000 * 2 ** 30)", "2,000 GiB"],
+  ]) {
+    assert.equal(await page.evaluate(`join(${call})`), expected, call);
+  }
+}
+
+/** session-buddy's clients choose no channel and say nothing: its updates are shown as they come. */
+async function listenIn(page) {
+  const skill = { skill_name: "there-and-back", total_invocations: 3 };
+  publish("metrics", "metrics.updated", { top_skills: [skill], anomalies: [] });
+  await page.waitForSelector("#feed:not([hidden])");
+  for (const id of ["channel", "send", "round"]) assert(!(await page.isVisible(`#${id}`)), id);
+  assert.equal(await page.textContent("#subscribe"), "Listen");
+  await page.click("#subscribe");
+  await page.waitForSelector("#log li:has-text('Connected to Session-Buddy')");
+  await page.waitForSelector("#log li:has-text('Update: {\"anomalies\":[],\"top_skills\":[{')");
+  assert.equal(await page.locator("#log li:has-text('undefined')").count(), 0);
+  assert.deepEqual(await violations(page), []);
+  await page.click("#subscribe");
+  await page.waitForSelector("#log li:has-text('Closed with 1000')");
+}
+
 async function tryIt(page) {
   await page.fill("#channel", "trial:1");
   await page.click("#subscribe");
@@ -90,7 +123,10 @@ async function tryIt(page) {
 
 async function check() {
   const page = await open();
+  if (process.env.LIVE_FEED) return listenIn(page);
+  if (mode === "off") return tryIt(page);
   if (mode === "live" && !key) {
+    await formats(page);
     const load = await startLoad({ clients: 12 });
     // The one that does not read is a client too.
     await page.waitForFunction(() => document.querySelector("#connections").textContent === "10");

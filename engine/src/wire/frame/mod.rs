@@ -75,9 +75,9 @@ pub enum FrameError {
     /// Text or a close reason that is not UTF-8: 1007.
     #[error("text is not UTF-8")]
     InvalidUtf8,
-    /// A message longer than the limit, by its headers: 1009.
+    /// A message longer than the limit, by its headers: 1009. How long it has become, at least.
     #[error("message is too big")]
-    TooBig,
+    TooBig(u64),
     /// A message in more than `limits::MAX_FRAGMENTS` pieces: 1009.
     #[error("message has too many fragments")]
     TooManyFragments,
@@ -89,7 +89,7 @@ impl FrameError {
         match self {
             FrameError::Protocol(_) => 1002,
             FrameError::InvalidUtf8 => 1007,
-            FrameError::TooBig | FrameError::TooManyFragments => 1009,
+            FrameError::TooBig(_) | FrameError::TooManyFragments => 1009,
         }
     }
 
@@ -98,7 +98,7 @@ impl FrameError {
         match self {
             FrameError::Protocol(reason) => reason,
             FrameError::InvalidUtf8 => "text is not UTF-8",
-            FrameError::TooBig => "message is too big",
+            FrameError::TooBig(_) => "message is too big",
             FrameError::TooManyFragments => "message has too many fragments",
         }
     }
@@ -108,7 +108,7 @@ impl FrameError {
         match self {
             FrameError::Protocol(_) => ConnectionError::Protocol,
             FrameError::InvalidUtf8 => ConnectionError::InvalidUtf8,
-            FrameError::TooBig | FrameError::TooManyFragments => ConnectionError::MessageTooBig,
+            FrameError::TooBig(_) | FrameError::TooManyFragments => ConnectionError::MessageTooBig,
         }
     }
 }

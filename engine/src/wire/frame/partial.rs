@@ -77,11 +77,11 @@ fn check_data(
         }
         (Opcode::Continuation, Some(message)) => message,
         (_, Some(_)) => return Err(FrameError::Protocol("new message within a message")),
-        (_, None) if len > max_message as u64 => return Err(FrameError::TooBig),
+        (_, None) if len > max_message as u64 => return Err(FrameError::TooBig(len)),
         (_, None) => return Ok(()),
     };
     if len > max_message.saturating_sub(begun.bytes.len()) as u64 {
-        Err(FrameError::TooBig)
+        Err(FrameError::TooBig(len.saturating_add(begun.bytes.len() as u64)))
     } else if begun.fragments >= MAX_FRAGMENTS {
         Err(FrameError::TooManyFragments)
     } else {

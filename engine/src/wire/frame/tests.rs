@@ -211,14 +211,14 @@ fn a_message_over_the_limit_is_refused_by_its_header() {
     let exact = frame(0x82, &[1; 1000]);
     assert_eq!(read(&mut reader, &[&exact], 1000).1, None);
     let header = &frame(0x82, &[1; 1001])[..8];
-    assert_eq!(read(&mut reader, &[header], 1000).1, Some(FrameError::TooBig));
-    assert_eq!(FrameError::TooBig.close_code(), 1009);
+    assert_eq!(read(&mut reader, &[header], 1000).1, Some(FrameError::TooBig(1001)));
+    assert_eq!(FrameError::TooBig(1001).close_code(), 1009);
 
     let start = frame(0x02, &[1; 600]);
     let (fits, too_much) = (frame(0x80, &[1; 400]), frame(0x80, &[1; 401]));
     let mut reader = Reader::default();
     let (seen, error) = read(&mut reader, &[&start, &fits, &start, &too_much[..8]], 1000);
-    assert_eq!((seen.len(), error), (1, Some(FrameError::TooBig)));
+    assert_eq!((seen.len(), error), (1, Some(FrameError::TooBig(1001))));
 }
 
 #[test]

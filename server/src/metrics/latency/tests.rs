@@ -38,7 +38,7 @@ fn near(value: &Value, wanted: f64) -> bool {
 
 #[test]
 fn percentiles_are_seconds_and_within_one_per_cent() {
-    let answer: Value = serde_json::from_str(&render(&measured(), &ask(&[]))).unwrap();
+    let answer: Value = serde_json::from_str(&render(&measured(), &ask(&[])).unwrap()).unwrap();
     let room = one(&answer, "since_start", "delivery", "room");
     assert_eq!(room["count"], 1_000);
     for (name, wanted) in
@@ -57,7 +57,7 @@ fn the_last_interval_forgets_what_was_before() {
     let (first, second) = (later(1), later(2));
     state.turn_window(first);
     state.turn_window(second);
-    let answer: Value = serde_json::from_str(&render(&state, &ask(&[]))).unwrap();
+    let answer: Value = serde_json::from_str(&render(&state, &ask(&[])).unwrap()).unwrap();
     assert_eq!(one(&answer, "since_start", "delivery", "room")["count"], 1_000);
     let last = answer["last_interval"]["latencies"].to_string();
     assert!(!last.contains("delivery"), "{last}");
@@ -65,7 +65,7 @@ fn the_last_interval_forgets_what_was_before() {
 
 #[test]
 fn a_distribution_is_of_one_class_or_of_all() {
-    let of = |query: &[(&str, &str)]| render(&measured(), &ask(query));
+    let of = |query: &[(&str, &str)]| render(&measured(), &ask(query)).unwrap();
     let all = of(&[("format", "hgrm")]);
     assert!(all.contains("Total count    =         1001]"), "{all}");
     assert!(all.starts_with("       Value     Percentile TotalCount 1/(1-Percentile)\n\n"));
@@ -86,7 +86,7 @@ fn a_distribution_is_of_one_class_or_of_all() {
 
 #[test]
 fn a_log_can_be_read_back() {
-    let text = render(&measured(), &ask(&[("format", "hlog"), ("kind", "delivery")]));
+    let text = render(&measured(), &ask(&[("format", "hlog"), ("kind", "delivery")])).unwrap();
     let mut found = Vec::new();
     for entry in IntervalLogIterator::new(text.as_bytes()) {
         if let LogEntry::Interval(line) = entry.unwrap() {
