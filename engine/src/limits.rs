@@ -44,7 +44,8 @@ pub const VERIFICATIONS_PER_SHARD: usize = 1_024;
 /// Bytes of messages kept while a client's token is verified: it is not read meanwhile, so this is
 /// what was on its way.
 pub const AUTH_BACKLOG: usize = 64 << 10;
-/// Least burst of the limit on bytes a second: one receive buffer does not pause a connection.
+/// Least burst of the limit on bytes a second: one receive buffer does not pause a connection. What
+/// passes is the burst and one receive more: a buffer, over TLS with the rest of a record.
 pub const MIN_BYTE_BURST: u32 = 64 << 10;
 /// Channels of one shard: about 1 KB each at rest, so a gigabyte in all.
 pub const MAX_CHANNELS_PER_SHARD: usize = 1 << 20;
@@ -189,6 +190,9 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the authentication frame, where authentication is required.
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Entries of a shard's agenda (pauses that end, deadlines) for each of its connections: one waits
+/// for two things at most, and as many may be over that are not cleared away yet.
+pub const DUE_PER_CONNECTION: usize = 4;
 /// A publisher that met a full lane is not read for this long.
 pub const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// A subscriber that asked for the past is not a slow consumer for this long.

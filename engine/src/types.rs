@@ -78,7 +78,7 @@ impl fmt::Display for Epoch {
 
 /// A connection of one shard. The generation tells a reused index from its earlier users, so a
 /// late completion or a late reply is harmless (invariant 12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionKey {
     /// Index into the shard's dense tables, and its slot in the ring's registered files.
     pub index: u32,

@@ -6,6 +6,7 @@
 //! | file | concept |
 //! |---|---|
 //! | `lifecycle` | admission, bytes in, closing, release |
+//! | `hold` | who is not received from, and for how long |
 //! | `auth`, `permits` | who a client is, and what it may |
 //! | `session` | what a client may say and what it is answered |
 //! | `status` | requests answered with a channel's last event |
