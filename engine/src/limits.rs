@@ -210,6 +210,9 @@ pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(1);
 /// Handshakes under way on one shard; further connections wait in the listen queue.
 pub const MAX_HANDSHAKES: usize = 1_024;
+/// For how long in all a handshake may wait for its peer while there are [`MAX_HANDSHAKES`] and
+/// others wait for a place: two round trips and a half of a slow mobile network.
+pub const HANDSHAKE_PATIENCE: Duration = Duration::from_millis(500);
 /// Bytes of a PROXY header: what proxies add to the addresses stays below.
 pub const MAX_PROXY_HEADER: usize = 2 << 10;
 /// Time for handshakes between two turns of a shard: what a broadcast may have to wait for them,

@@ -172,8 +172,8 @@ settings! {
         max_subscriptions: Count<1, { limits::MAX_SUBSCRIPTIONS }> =
             Count(limits::MAX_SUBSCRIPTIONS),
         /// Bytes a second taken from one connection, with a burst of 1.5 times that (64KiB at
-        /// least, and 4KiB more, over TLS 20KiB); above it is not read until it is paid for. 0 means
-        /// no limit.
+        /// least, and 4KiB more, over TLS 20KiB); above it is not read until it is paid for. 0
+        /// means no limit.
         byte_rate: Bytes<0, GIB> = Bytes(0),
         /// Channels one shard knows at most; one more is refused with LIMIT_EXCEEDED or BUSY.
         shard_channels: Count<1, { limits::MAX_CHANNELS_PER_SHARD }> =

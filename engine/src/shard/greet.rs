@@ -1,8 +1,8 @@
 //! From an accepted socket to an arrival: TLS handshake and HTTP upgrade, within one deadline.
 
-use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
@@ -12,51 +12,17 @@ use super::accept::Host;
 use super::desk::{Arrival, Desk, Handshake, Place};
 use super::governor::Class;
 use super::kernel::{Kernel, KernelSession};
+use super::refusal::Refusal;
 use super::ring::{Sealed, ktls};
 use super::secure::Secure;
-use super::tls::{TlsFault, TlsSession};
-use crate::limits::{CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER};
+use super::tls::TlsSession;
+use crate::limits::RECEIVE_BUFFER;
+use crate::limits::{CLOSE_TIMEOUT, HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, LINGER_BYTES};
 use crate::sync::Lodging;
-use crate::telemetry::ConnectionError;
 use crate::wire::Secret;
 use crate::wire::hello;
 use crate::wire::proxy::{self, Header};
 use crate::wire::upgrade::{self, Refusal as Refused, Upgrade};
-
-/// Why a connection did not get as far as the broker.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("the TLS handshake failed: {0}")]
-    Tls(#[from] TlsFault),
-    #[error("the connection failed: {0}")]
-    Io(#[from] io::Error),
-    #[error("the peer left before the upgrade")]
-    Left,
-    #[error("the peer left without a word")]
-    Silent,
-    #[error("the peer did not complete an upgrade in time")]
-    Late,
-    #[error("a trusted proxy did not begin with a PROXY header")]
-    Proxy,
-    #[error("the request was refused: {}", .0.reason())]
-    Upgrade(Refused),
-}
-
-impl Refusal {
-    fn label(&self) -> Option<ConnectionError> {
-        match self {
-            Refusal::Tls(_) => Some(ConnectionError::TlsHandshake),
-            Refusal::Io(_) | Refusal::Left => Some(ConnectionError::Reset),
-            Refusal::Late => Some(ConnectionError::Timeout),
-            Refusal::Proxy => Some(ConnectionError::ProxyHeader),
-            Refusal::Upgrade(Refused::Unlisted) => Some(ConnectionError::Origin),
-            Refusal::Upgrade(Refused::TooMany) => Some(ConnectionError::MaxPerAddress),
-            Refusal::Upgrade(_) => Some(ConnectionError::Upgrade),
-            // So do load balancers that look whether the port is open.
-            Refusal::Silent => None,
-        }
-    }
-}
 
 /// A socket before its handover, with TLS where that is configured.
 struct Line {
@@ -67,6 +33,8 @@ struct Line {
     tls: Option<TlsSession>,
     /// In the place of `tls` once the kernel has the keys.
     kernel: Option<KernelSession>,
+    /// What is left of our patience with the peer.
+    patience: Duration,
     /// Reused by every read.
     buffer: Vec<u8>,
     /// What is in the buffer has come early or behind a PROXY header, and was not looked at yet.
@@ -125,7 +93,9 @@ pub(super) async fn greet(
     }
     if line.answered {
         // Whether the peer takes its time or not, the answer is out.
-        let _ = monoio::time::timeout(CLOSE_TIMEOUT, line.linger()).await;
+        let mut left = line.patience;
+        let linger = monoio::time::timeout(CLOSE_TIMEOUT, line.linger());
+        let _ = desk.patience.wait(&mut left, linger).await;
     }
 }
 
@@ -202,6 +172,7 @@ impl Line {
             peer,
             tls: None,
             kernel: None,
+            patience: HANDSHAKE_PATIENCE,
             buffer: early,
             unread,
             begun: false,
@@ -266,7 +237,8 @@ impl Line {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         let room = buffer.slice_mut(..most.min(RECEIVE_BUFFER));
-        let (read, room) = self.stream.read(room).await;
+        let read = self.desk.patience.wait(&mut self.patience, self.stream.read(room));
+        let Some((read, room)) = read.await else { return Err(Refusal::Late) };
         self.buffer = room.into_inner();
         if read? == 0 {
             return Err(if self.heard { Refusal::Left } else { Refusal::Silent });
