@@ -251,6 +251,8 @@ pub const HOT_CHANNELS: usize = 10;
 pub const SLOWEST: usize = 8;
 /// Channels in one page of a listing: every shard counts their subscribers in one turn.
 pub const CHANNELS_PAGE: usize = 1_000;
+/// Places of its table a shard looks at for one page of a listing: further ones in further turns.
+pub const LISTING_LOOKS: u32 = 4_096;
 /// Snapshots of one shard that wait for the collector, and cleared ones that wait for the shard.
 pub const SNAPSHOTS_WAITING: usize = 2;
 /// How often a shard hands its histograms and counters to the collector.

@@ -43,6 +43,7 @@ use super::session::PendingPublish;
 use super::status::PendingStatus;
 use super::transmit::Reply;
 use crate::config::{Access, Config, Service};
+use crate::limits::LISTING_LOOKS;
 use crate::telemetry::{Gauge, MessageType, Recorder};
 use crate::types::{ChannelName, ConnectionKey, Epoch, Now, Seq, ServiceId, ShardId};
 use crate::wire::encoder::Encoder;
@@ -217,8 +218,8 @@ impl Hub {
         self.recorder.set(Gauge::LogBytes, self.retained.bytes);
     }
 
-    /// A service's channels homed here from slot `from` on, at most `limit`, and the slot to go on
-    /// from.
+    /// A service's channels homed here from slot `from` on, at most `limit` and perhaps none, and
+    /// the slot to go on from.
     pub fn channels(
         &self,
         service: ServiceId,
@@ -227,13 +228,13 @@ impl Hub {
     ) -> (Vec<ChannelEntry>, Option<u32>) {
         let mut page = Vec::new();
         for index in from..self.channels.slots() {
+            if page.len() == limit || index - from == LISTING_LOOKS {
+                return (page, Some(index));
+            }
             let Some(channel) = self.channels.get(index) else { continue };
             let listed = channel.name.service() == service && !channel.name.is_canary();
             if !matches!(channel.link, Link::Home(_)) || !listed {
                 continue;
-            }
-            if page.len() == limit {
-                return (page, Some(index));
             }
             page.push(ChannelEntry {
                 name: channel.name.clone(),
@@ -308,6 +309,28 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_with_few_channels_is_listed_in_steps_past_the_many_of_another() {
+        let config = Config { services: vec![Service::default(); 2], ..Config::default() };
+        let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 1, 1);
+        let mut add = |service, text: &str| {
+            let name = ChannelName::parse(text).unwrap().at(ServiceId(service));
+            hub.channel(Now::default(), &name).unwrap()
+        };
+        let last = 2 * LISTING_LOOKS;
+        (0..last).for_each(|n| assert_eq!(add(0, &n.to_string()), n));
+        assert_eq!(add(1, "few"), last);
+        let list = |from| hub.channels(ServiceId(1), from, 10);
+        assert!(matches!(list(0), (none, Some(LISTING_LOOKS)) if none.is_empty()));
+        assert!(
+            matches!(list(LISTING_LOOKS), (none, Some(next)) if none.is_empty() && next == last)
+        );
+        assert!(matches!(list(last), (one, None) if one[0].name.as_str() == "few"));
+        // A page ends where it is full.
+        let (page, next) = hub.channels(ServiceId(0), 0, 10);
+        assert_eq!((page.len(), next), (10, Some(10)));
+    }
 
     #[test]
     fn names_that_differ_in_their_last_byte_spread_over_the_shards() {
