@@ -10,17 +10,19 @@ from figures import against, median, percentile, short, summary, values, with_pe
 from table import COLUMNS, compare, faults
 from targets import rows, told
 
-NAMES = {"ours": "Uringcast", "ours-metrics": "Uringcast, metrics on", "floor-ring": "floor, ring", "floor-loop": "floor, loop",
+NAMES = {"ours": "Uringcast", "ours-metrics": "Uringcast, metrics on",
+         "floor-ring": "floor, ring", "floor-loop": "floor, loop",
          "bun": "Bun", "nats": "nats-server", "websockets": "Python websockets"}
 
 
 HEAD = """# The race
 
-All answers of {sessions} of `benches/peers/run`, written by `benches/peers/report.py`. How it measures and
-what follows from it: [BENCHMARKS.md](BENCHMARKS.md#against-the-floor-and-against-others). Ratios are taken
-within a round; each cell is the median of the rounds and, in brackets, the least and the greatest. The
-column *the floor itself* says what the better floor has against the same server: where the floor misses a
-target, no server that sends to each socket reaches it on that machine.
+All answers of {sessions} of `benches/peers/run`, written by `benches/peers/report.py`. How it
+measures and what follows from it:
+[BENCHMARKS.md](BENCHMARKS.md#against-the-floor-and-against-others). Ratios are taken within a
+round; each cell is the median of the rounds and, in brackets, the least and the greatest. The
+column *the floor itself* says what the better floor has against the same server: where the floor
+misses a target, no server that sends to each socket reaches it on that machine.
 
 ![deliveries a second and p99 against the number of subscribers](race.svg)
 
@@ -103,7 +105,8 @@ def main():
            for row in rows(results)])
     print("\n## Every point")
     matrix(settings)
-    shared = [key for key, by_server in settings.items() if key[0] == "matrix" and len(by_server) > 5]
+    shared = [key for key, by_server in settings.items()
+              if key[0] == "matrix" and len(by_server) > 5]
     print("\n## Every server")
     everybody(settings, shared, COLUMNS["matrix"])
     print("\n## Open loop, from due to the last subscriber")
