@@ -11,18 +11,21 @@ from figures import (against, measured, percentile, short, summary, values,
 from table import COLUMNS, compare, faults
 from targets import rows, told
 
-NAMES = {"ours": "Uringcast", "ours-metrics": "Uringcast, metrics on", "floor-ring": "floor, ring", "floor-loop": "floor, loop",
+NAMES = {"ours": "Uringcast", "ours-metrics": "Uringcast, metrics on",
+         "floor-ring": "floor, ring", "floor-loop": "floor, loop",
          "bun": "Bun", "nats": "nats-server", "websockets": "Python websockets"}
 
 
 HEAD = """# The race
 
-All answers of {sessions} of `benches/peers/run`, written by `benches/peers/report.py`. How it measures and
-what follows from it: [BENCHMARKS.md](BENCHMARKS.md#against-the-floor-and-against-others). Ratios are taken
-within a round; each cell is the median of the rounds and, in brackets, the least and the greatest. The
-column *the floor itself* says what the better floor has against the same server: what a server that sends
-to each socket can come to on that machine, give or take the spread. Ours runs without metrics, as the
-others do; *metrics on* is the default. A percentile is told where enough messages were measured.
+All answers of {sessions} of `benches/peers/run`, written by `benches/peers/report.py`. How it
+measures and what follows from it:
+[BENCHMARKS.md](BENCHMARKS.md#against-the-floor-and-against-others). Ratios are taken within a
+round; each cell is the median of the rounds and, in brackets, the least and the greatest. The
+column *the floor itself* says what the better floor has against the same server: what a server
+that sends to each socket can come to on that machine, give or take the spread. Ours runs without
+metrics, as the others do; *metrics on* is the default. A percentile is told where enough messages
+were measured.
 
 ![deliveries a second and p99 against the number of subscribers](race.svg)
 
@@ -109,7 +112,8 @@ def main():
            for row in rows(results)])
     print("\n## Every point")
     matrix(settings)
-    shared = [key for key, by_server in settings.items() if key[0] == "matrix" and len(by_server) > 5]
+    shared = [key for key, by_server in settings.items()
+              if key[0] == "matrix" and len(by_server) > 5]
     print("\n## Every server")
     everybody(settings, shared, COLUMNS["matrix"])
     print("\n## Open loop, from due to the last subscriber")

@@ -8,9 +8,9 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 CACHE = ROOT / "target" / "peers"
+"""Everything that comes from elsewhere."""
 CACHE.mkdir(parents=True, exist_ok=True)
 RELEASE = ROOT / "target" / "release"
-"""Everything that comes from elsewhere."""
 BUN = "@oven/bun-linux-x64@1.4.5"
 
 
@@ -90,7 +90,8 @@ class Ours(Server):
         metrics = ["--metrics-port", str(free_port())] if self.metrics else ["--no-metrics"]
         return [RELEASE / "uringcast-server", "--shards", str(self.shards), "--port", str(port),
                 "--control-port", "0", *metrics, "--anonymous-publish", "--message-rate", "0",
-                "--max-connections", str(19500 * self.shards), "--keepalive-interval", "1h", "--log-level", "warn"]
+                "--max-connections", str(19500 * self.shards), "--keepalive-interval", "1h",
+                "--log-level", "warn"]
 
 
 class Floor(Server):

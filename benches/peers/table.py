@@ -5,9 +5,11 @@ import collections
 from figures import against, percentile, short, summary, values
 
 COLUMNS = {
-    "matrix": [("rate", "k deliveries/s", 1e-3), ("core_us_per_delivery", "core \u00b5s", 1),
+    "matrix": [("rate", "k deliveries/s", 1e-3),
+               ("core_us_per_delivery", "core \u00b5s", 1),
                ("process_us_per_delivery", "process \u00b5s", 1)],
-    "still": [("sweep_us_per_delivery", "sweep \u00b5s", 1), ("core_us_per_delivery", "core \u00b5s", 1),
+    "still": [("sweep_us_per_delivery", "sweep \u00b5s", 1),
+              ("core_us_per_delivery", "core \u00b5s", 1),
               ("process_us_per_delivery", "process \u00b5s", 1)],
     "latency": [("p50_us", "p50 \u00b5s", 1), ("p99_us", "p99 \u00b5s", 1)],
     "connect": [("rate", "upgrades/s", 1), ("core_us_per_connection", "core \u00b5s", 1),

@@ -44,7 +44,8 @@ pub const VERIFICATIONS_PER_SHARD: usize = 1_024;
 /// Bytes of messages kept while a client's token is verified: it is not read meanwhile, so this is
 /// what was on its way.
 pub const AUTH_BACKLOG: usize = 64 << 10;
-/// Least burst of the limit on bytes a second: one receive buffer does not pause a connection.
+/// Least burst of the limit on bytes a second: one receive buffer does not pause a connection. What
+/// passes is the burst and one receive more: a buffer, over TLS with the rest of a record.
 pub const MIN_BYTE_BURST: u32 = 64 << 10;
 /// Channels of one shard: about 1 KB each at rest, so a gigabyte in all.
 pub const MAX_CHANNELS_PER_SHARD: usize = 1 << 20;
@@ -190,6 +191,9 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the authentication frame, where authentication is required.
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Entries of a shard's agenda (pauses that end, deadlines) for each of its connections: one waits
+/// for two things at most, and as many may be over that are not cleared away yet.
+pub const DUE_PER_CONNECTION: usize = 4;
 /// A publisher that met a full lane is not read for this long.
 pub const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// A subscriber that asked for the past is not a slow consumer for this long.
@@ -207,6 +211,9 @@ pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(1);
 /// Handshakes under way on one shard; further connections wait in the listen queue.
 pub const MAX_HANDSHAKES: usize = 1_024;
+/// For how long in all a handshake may wait for its peer while there are [`MAX_HANDSHAKES`] and
+/// others wait for a place: two round trips and a half of a slow mobile network.
+pub const HANDSHAKE_PATIENCE: Duration = Duration::from_millis(500);
 /// Bytes of a PROXY header: what proxies add to the addresses stays below.
 pub const MAX_PROXY_HEADER: usize = 2 << 10;
 /// Time for handshakes between two turns of a shard: what a broadcast may have to wait for them,
@@ -245,6 +252,8 @@ pub const HOT_CHANNELS: usize = 10;
 pub const SLOWEST: usize = 8;
 /// Channels in one page of a listing: every shard counts their subscribers in one turn.
 pub const CHANNELS_PAGE: usize = 1_000;
+/// Places of its table a shard looks at for one page of a listing: further ones in further turns.
+pub const LISTING_LOOKS: u32 = 4_096;
 /// Snapshots of one shard that wait for the collector, and cleared ones that wait for the shard.
 pub const SNAPSHOTS_WAITING: usize = 2;
 /// How often a shard hands its histograms and counters to the collector.

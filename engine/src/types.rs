@@ -42,10 +42,11 @@ impl ServiceId {
 pub struct Seq(pub u64);
 
 impl Seq {
-    /// The position after this one.
+    /// The position after this one. Clients name any number there is; behind the last one there
+    /// is nothing.
     #[must_use]
     pub fn next(self) -> Seq {
-        Seq(self.0 + 1)
+        Seq(self.0.saturating_add(1))
     }
 }
 
@@ -77,7 +78,7 @@ impl fmt::Display for Epoch {
 
 /// A connection of one shard. The generation tells a reused index from its earlier users, so a
 /// late completion or a late reply is harmless (invariant 12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionKey {
     /// Index into the shard's dense tables, and its slot in the ring's registered files.
     pub index: u32,

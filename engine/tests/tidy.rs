@@ -31,22 +31,22 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn sources(below: &Path, found: &mut Vec<PathBuf>) {
+fn files(below: &Path, is_meant: fn(&Path) -> bool, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(below).expect("a readable directory") {
         let path = entry.expect("a directory entry").path();
         if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files(&path, is_meant, found);
+        } else if is_meant(&path) {
             found.push(path);
         }
     }
 }
 
-/// Every Rust file of the workspace, with its text.
-fn all_sources() -> Vec<(String, String)> {
+/// Every file of these directories that is meant, with its text.
+fn read_all(directories: &[&str], is_meant: fn(&Path) -> bool) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for package in ["engine", "server", "loadgen", "benches"] {
-        sources(&root().join(package), &mut found);
+    for directory in directories {
+        files(&root().join(directory), is_meant, &mut found);
     }
     let relative = |path: &Path| {
         let path = path.strip_prefix(root()).expect("below the root");
@@ -56,6 +56,22 @@ fn all_sources() -> Vec<(String, String)> {
     found.into_iter().map(read).collect()
 }
 
+const PACKAGES: &[&str] = &["engine", "server", "loadgen", "benches"];
+
+/// Every Rust file of the workspace, with its text.
+fn all_sources() -> Vec<(String, String)> {
+    read_all(PACKAGES, |path| path.extension().is_some_and(|extension| extension == "rs"))
+}
+
+/// Everything else that runs: Python, JavaScript, and scripts by their first line.
+fn all_scripts() -> Vec<(String, String)> {
+    let is_script = |path: &Path| match path.extension() {
+        Some(extension) => ["py", "js", "mjs"].iter().any(|known| extension == *known),
+        None => fs::read(path).expect("a readable file").starts_with(b"#!"),
+    };
+    read_all(&[PACKAGES, &["scripts", ".ci"]].concat(), is_script)
+}
+
 fn report(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
@@ -63,7 +79,7 @@ fn report(faults: &[String]) {
 #[test]
 fn files_and_lines_stay_short() {
     let mut faults = Vec::new();
-    for (path, text) in all_sources() {
+    for (path, text) in all_sources().into_iter().chain(all_scripts()) {
         let lines = text.lines().count();
         if lines > MAX_LINES {
             faults.push(format!("{path}: {lines} lines, more than {MAX_LINES}"));

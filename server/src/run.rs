@@ -11,10 +11,12 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{CanaryKey, Engine, Protocol, Service, ServiceId, StartError};
 
+use crate::auth::ApiKeys;
 use crate::canary::{Canaries, Dial, Health};
 use crate::certs::{self, Keeper};
 use crate::config::{Config, Home};
@@ -125,15 +127,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let control = Arc::new(Control::new(engine, metrics, health, publishing, live));
 
     let (stop, stopped) = watch::channel(false);
-    let mut ports = tokio::task::JoinSet::new();
-    for listener in control_ports {
-        let router = http::control_router(Arc::clone(&control), config.api_keys.clone());
-        ports.spawn(http::serve(listener, router, stopped.clone()));
-    }
-    for (listener, services) in metrics_ports {
-        let router = http::metrics_router(Arc::clone(&control), &services);
-        ports.spawn(http::serve(listener, router, stopped.clone()));
-    }
+    let ports = open_ports(&control, &config.api_keys, control_ports, metrics_ports, &stopped);
     tell(&line);
 
     let mut kept = Kept { keepers, verifiers };
@@ -149,6 +143,26 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     // They end with the engine, whose shards have.
     verifying.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
+}
+
+/// Answers on the control ports and, for some services each, on the metrics ports.
+fn open_ports(
+    control: &Arc<Control>,
+    api_keys: &ApiKeys,
+    control_ports: Vec<TcpListener>,
+    metrics_ports: Vec<(TcpListener, Vec<ServiceId>)>,
+    stopped: &watch::Receiver<bool>,
+) -> JoinSet<()> {
+    let mut ports = JoinSet::new();
+    for listener in control_ports {
+        let router = http::control_router(Arc::clone(control), api_keys.clone());
+        ports.spawn(http::serve(listener, router, stopped.clone()));
+    }
+    for (listener, services) in metrics_ports {
+        let router = http::metrics_router(Arc::clone(control), &services);
+        ports.spawn(http::serve(listener, router, stopped.clone()));
+    }
+    ports
 }
 
 /// Lets clients take what they are owed, unless a second signal comes.

@@ -171,8 +171,9 @@ settings! {
         /// Subscriptions of one connection; one more is refused with LIMIT_EXCEEDED.
         max_subscriptions: Count<1, { limits::MAX_SUBSCRIPTIONS }> =
             Count(limits::MAX_SUBSCRIPTIONS),
-        /// Bytes a second taken from one connection, with a burst of 1.5 times that; above it is
-        /// not read for a while. 0 means no limit.
+        /// Bytes a second taken from one connection, with a burst of 1.5 times that (64KiB at
+        /// least, and 4KiB more, over TLS 20KiB); above it is not read until it is paid for. 0
+        /// means no limit.
         byte_rate: Bytes<0, GIB> = Bytes(0),
         /// Channels one shard knows at most (each shard by itself); one more is refused with
         /// LIMIT_EXCEEDED, over HTTP with 507.

@@ -35,10 +35,35 @@ fn assert_cut(mut stream: &TcpStream) {
     }
 }
 
-#[test]
-fn a_thousand_slow_handshakes_are_cheap_in_nobodys_way_and_cut() {
+/// More than one shard takes at a time (`MAX_HANDSHAKES`).
+const TOO_MANY: usize = 1_100;
+
+/// As many descriptors as may be had, for us and for the server.
+fn raise_descriptors() {
     let limit = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("raised");
+}
+
+#[test]
+fn more_silent_connections_than_there_are_places_keep_nobody_out() {
+    raise_descriptors();
+    let server = Server::start("--shards 1");
+    let silent: Vec<TcpStream> = (0..TOO_MANY).map(|_| connect(&server)).collect();
+    let mut client = Client::connect(&server);
+    client.subscribe("news");
+    let is_open = |mut stream: &TcpStream| {
+        stream.set_nonblocking(true).expect("set");
+        stream.read(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    };
+    let open = silent.iter().filter(|stream| is_open(stream)).count();
+    assert!(open >= MANY, "those in its way made room, no others: {open}");
+    let cut = server.settled(ERRORS, "\"timeout\"");
+    assert!(cut >= 1.0, "and were counted");
+}
+
+#[test]
+fn a_thousand_slow_handshakes_are_cheap_in_nobodys_way_and_cut() {
+    raise_descriptors();
     let server = Server::start("--auto-cert --shards 1");
     let config = tls::config(&server, &rustls::version::TLS13, None);
     // What a first client costs the process once is not the slow ones'.

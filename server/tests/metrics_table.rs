@@ -93,7 +93,7 @@ fn engine_source(below: &Path, text: &mut String) {
             && !MAPPINGS.contains(&name)
         {
             let file = fs::read_to_string(&path).expect("UTF-8");
-            text.push_str(file.split("#[cfg(test)]").next().unwrap_or_default());
+            text.push_str(file.split("#[cfg(test)]\nmod tests").next().unwrap_or_default());
         }
     }
 }

@@ -5,9 +5,10 @@
 //! already sent waits, so that its requests take effect in its order. An `auth` request of a known
 //! client renews its identity; that may extend it, never change or reduce it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::clock::Due;
 use super::close::{CloseReason, Phase};
 use super::effect::Effect;
 use super::hub::Hub;
@@ -36,6 +37,16 @@ impl Auth {
     pub(super) fn user(&self) -> Option<&str> {
         self.known.as_ref().map(|known| &*known.user)
     }
+
+    /// Whether a token of its is being verified: it is not read meanwhile.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Whether it has shown nothing yet.
+    pub(super) fn is_silent(&self) -> bool {
+        self.known.is_none() && self.asked.is_none()
+    }
 }
 
 /// Who it is.
@@ -63,8 +74,6 @@ pub(super) struct Asked {
 pub(super) struct Gatekeeper {
     /// Verifications under way.
     pub(super) verifying: usize,
-    /// Connections that owe their first frame, in the order of their deadlines.
-    deadlines: VecDeque<(Time, ConnectionKey)>,
     /// When which connection's token expires. At most one entry a connection.
     expiries: BTreeSet<(Time, u32)>,
 }
@@ -81,7 +90,7 @@ impl Hub {
             Some(token) if mode != AuthMode::Off => self.authenticate(now, key, token, None, true),
             None if mode == AuthMode::Required => {
                 self.connections[key.index].auth = Some(Box::default());
-                self.gatekeeper.deadlines.push_back((now.mono + AUTH_TIMEOUT, key));
+                self.due(now.mono + AUTH_TIMEOUT, key, Due::FirstFrame);
             }
             _ => self.welcome(now, key, false),
         }
@@ -138,7 +147,7 @@ impl Hub {
         }
     }
 
-    fn require_token(
+    pub(super) fn require_token(
         &mut self,
         now: Now,
         key: ConnectionKey,
@@ -184,9 +193,10 @@ impl Hub {
         request: Option<Option<Box<str>>>,
         welcome: bool,
     ) {
-        let auth = self.connections[key.index].auth.get_or_insert_default();
-        auth.asked = Some(Asked { request, welcome, backlog: Vec::new(), bytes: 0 });
-        self.hold(key);
+        let asked = Asked { request, welcome, backlog: Vec::new(), bytes: 0 };
+        self.change_hold(key, |connection| {
+            connection.auth.get_or_insert_default().asked = Some(asked);
+        });
         if token.expose().len() > MAX_TOKEN {
             return self.conclude(now, key, Err(Refused::Invalid));
         }
@@ -207,8 +217,11 @@ impl Hub {
     }
 
     fn conclude(&mut self, now: Now, key: ConnectionKey, verdict: Verdict) {
-        let auth = self.connections[key.index].auth.as_deref_mut();
-        let Some(asked) = auth.and_then(|auth| auth.asked.take()) else { return };
+        let mut asked = None;
+        self.change_hold(key, |connection| {
+            asked = connection.auth.as_deref_mut().and_then(|auth| auth.asked.take());
+        });
+        let Some(asked) = asked else { return };
         let Asked { request, welcome, backlog, .. } = asked;
         let correlation = request.as_ref().and_then(|correlation| correlation.as_deref());
         match verdict {
@@ -231,7 +244,6 @@ impl Hub {
             }
             Err(Refused::Overload) => self.close(now.mono, key, CloseReason::AuthOverload),
         }
-        self.resume(key);
         for message in backlog {
             // Whatever came in between: what it had sent earlier is over with it.
             if self.connections.get(key).is_none_or(|c| c.phase != Phase::Open) {
@@ -294,35 +306,25 @@ impl Hub {
         }
     }
 
-    /// Time is over for those who have shown nothing, and for tokens.
-    pub(super) fn pass_auth_deadlines(&mut self, now: Now) {
-        while let Some(&(at, key)) = self.gatekeeper.deadlines.front()
-            && at <= now.mono
-        {
-            self.gatekeeper.deadlines.pop_front();
-            let silent = |auth: &Auth| auth.known.is_none() && auth.asked.is_none();
-            let connection = self.connections.get(key).filter(|c| c.phase == Phase::Open);
-            if connection.and_then(|c| c.auth.as_deref()).is_some_and(silent) {
-                self.require_token(now, key, None, CloseReason::AuthTimeout);
-            }
-        }
+    /// Time is over for tokens.
+    pub(super) fn expire_tokens(&mut self, now: Now) {
         while let Some(&(at, index)) = self.gatekeeper.expiries.first()
             && at <= now.mono
         {
             self.gatekeeper.expiries.pop_first();
             // While a new token is verified the old one may have expired: `turn_away` looks.
-            let renewing = |auth: &Auth| auth.asked.is_some();
-            if !self.connections[index].auth.as_deref().is_some_and(renewing) {
+            if !self.connections[index].auth.as_deref().is_some_and(Auth::is_asked) {
                 self.close(now.mono, self.connections.key(index), CloseReason::TokenExpired);
             }
         }
     }
 
     /// The connection is on its way out.
-    pub(super) fn forget_identity(&mut self, index: u32) {
-        let auth = self.connections[index].auth.take();
+    pub(super) fn forget_identity(&mut self, key: ConnectionKey) {
+        let mut auth = None;
+        self.change_hold(key, |connection| auth = connection.auth.take());
         if let Some(at) = auth.and_then(|auth| auth.known).and_then(|known| known.expires) {
-            self.gatekeeper.expiries.remove(&(at, index));
+            self.gatekeeper.expiries.remove(&(at, key.index));
         }
     }
 
@@ -359,11 +361,11 @@ impl Hub {
     }
 }
 
-/// How long a token is still good, if it is. Its time counts in whole seconds.
+/// How long a token is still good, if it is. Its time counts in whole seconds; what is too far
+/// away to be counted is for ever.
 fn remaining(now: Now, expires: i64) -> Option<Duration> {
     let left = i128::from(expires) * 1_000_000 - i128::from(now.unix_us);
-    let left = u64::try_from(left).ok().filter(|left| *left > 0)?;
-    Some(Duration::from_micros(left))
+    (left > 0).then(|| Duration::from_micros(u64::try_from(left).unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::close::CloseReason;
 use super::effect::Effect;
 use super::hub::Hub;
 use super::laggard::{Cursor, LagState, Laggard};
+use super::log::Log;
 use super::outlet::{Outlet, Payload};
 use crate::limits::RECOVERY_GRACE;
 use crate::telemetry::Count;
@@ -19,6 +20,15 @@ enum Next {
     Hold,
     /// A log ran past a cursor of one who was too slow.
     FellOff,
+}
+
+/// Up to where there is nothing for a reader at `cursor`, if so.
+fn missing_to(log: &Log, cursor: Seq) -> Option<Seq> {
+    if cursor < log.first() {
+        return Some(Seq(log.first().0 - 1));
+    }
+    // One that came from another shard may be in the middle of what is missing here.
+    log.from(cursor).next().filter(|gap| gap.first < cursor).map(|gap| gap.seq)
 }
 
 impl Hub {
@@ -195,18 +205,10 @@ impl Hub {
                 laggard.turn += 1;
                 continue;
             }
-            if cursor.next < channel.log.first() {
-                if !laggard.recovering {
-                    return Next::FellOff;
-                }
-                let to = Seq(channel.log.first().0 - 1);
-                joined.extend(self.gap_message(now, cursor, to));
-                laggard.cursors[turn].next = to.next();
-                continue;
+            if !laggard.recovering && cursor.next < channel.log.first() {
+                return Next::FellOff;
             }
-            // One that came from another shard may be in the middle of what is missing here.
-            let missing = channel.log.from(cursor.next).next();
-            if let Some(to) = missing.filter(|gap| gap.first < cursor.next).map(|gap| gap.seq) {
+            if let Some(to) = missing_to(&channel.log, cursor.next) {
                 joined.extend(self.gap_message(now, cursor, to));
                 laggard.cursors[turn].next = to.next();
                 continue;

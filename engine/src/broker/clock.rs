@@ -1,13 +1,15 @@
 //! What time brings: deadlines, keepalive, pauses that end, channels nobody uses. No task and no
 //! timer per connection: dense tables are swept a twentieth at a time.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
+use super::auth::Auth;
 use super::channel::{Link, RemoteState};
 use super::close::{CloseReason, Phase};
 use super::connection::connection_id;
 use super::hub::Hub;
-use crate::limits::{CHANNEL_IDLE, INTEREST_LINGER};
+use crate::limits::{CHANNEL_IDLE, DUE_PER_CONNECTION, INTEREST_LINGER};
 use crate::telemetry::{ConnectionError, Lag, SlowConsumer, keep_slowest};
 use crate::types::{ConnectionKey, Now, Time};
 use crate::wire::frame::{self, Opcode};
@@ -22,26 +24,28 @@ pub(super) struct Clock {
     pub(super) now: Time,
     tick: usize,
     token: u32,
-    /// Connections on their way out, in the order of their deadlines (all are equally long).
-    deadlines: VecDeque<(Time, ConnectionKey, Phase)>,
-    /// Paused connections.
-    pauses: Vec<(Time, ConnectionKey)>,
+    /// What is due, the earliest first; of connections that need it no more, too.
+    agenda: BinaryHeap<Reverse<(Time, ConnectionKey, Due)>>,
     /// Laggards by state, as far as this round has looked.
     lagging: [u64; Lag::COUNT],
     /// The slowest of them.
     slowest: Vec<SlowConsumer>,
 }
 
+/// What a connection may have to do or to be given by some time; each at most once at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Due {
+    /// Its first frame, where that must show a token.
+    FirstFrame,
+    /// The end of its pause.
+    Resume,
+    /// The peer's close frame.
+    Close,
+    /// The peer's FIN.
+    Fin,
+}
+
 impl Clock {
-    /// Closes or ends the connection at `at` if it is still in `phase` then.
-    pub(super) fn deadline(&mut self, at: Time, key: ConnectionKey, phase: Phase) {
-        self.deadlines.push_back((at, key, phase));
-    }
-
-    pub(super) fn resume_at(&mut self, at: Time, key: ConnectionKey) {
-        self.pauses.push((at, key));
-    }
-
     /// A number for a join that no other join of this shard has.
     pub(super) fn next_token(&mut self) -> u32 {
         self.token = self.token.wrapping_add(1);
@@ -58,9 +62,8 @@ impl Hub {
     /// The clock ticked (`limits::TICK`).
     pub fn handle_tick(&mut self, now: Now) {
         self.clock.now = now.mono;
-        self.pass_deadlines(now.mono);
-        self.pass_auth_deadlines(now);
-        self.end_pauses(now.mono);
+        self.look_at_agenda(now);
+        self.expire_tokens(now);
         self.go_on_draining(now);
         self.clock.tick = (self.clock.tick + 1) % ROUND;
         if self.clock.tick == 0 {
@@ -81,35 +84,54 @@ impl Hub {
         self.recorder.stood_out(slowest, |index| Some(channels.get(index)?.name.clone()));
     }
 
-    fn pass_deadlines(&mut self, now: Time) {
-        while let Some(&(at, key, phase)) = self.clock.deadlines.front() {
-            if at > now {
-                return;
+    /// Looks after a connection at `at`, unless what it waits for has come by then.
+    pub(super) fn due(&mut self, at: Time, key: ConnectionKey, what: Due) {
+        self.clock.agenda.push(Reverse((at, key, what)));
+        if self.clock.agenda.len() > DUE_PER_CONNECTION * (self.connections.len() + 1) {
+            let mut agenda = std::mem::take(&mut self.clock.agenda);
+            agenda.retain(|Reverse((_, key, what))| self.is_due(*key, *what));
+            self.clock.agenda = agenda;
+        }
+    }
+
+    /// Whether a connection still waits for something.
+    fn is_due(&self, key: ConnectionKey, what: Due) -> bool {
+        self.connections.get(key).is_some_and(|connection| match what {
+            Due::FirstFrame => {
+                let silent = connection.auth.as_deref().is_some_and(Auth::is_silent);
+                silent && connection.phase == Phase::Open
             }
-            self.clock.deadlines.pop_front();
-            let Some(connection) = self.connections.get(key).filter(|c| c.phase == phase) else {
+            Due::Resume => connection.flags.paused,
+            Due::Close => connection.phase == Phase::Closing,
+            Due::Fin => connection.phase == Phase::HalfClosed,
+        })
+    }
+
+    fn look_at_agenda(&mut self, now: Now) {
+        while let Some(&Reverse((at, key, what))) = self.clock.agenda.peek()
+            && at <= now.mono
+        {
+            self.clock.agenda.pop();
+            if !self.is_due(key, what) {
                 continue;
-            };
-            match phase {
-                Phase::Closing => {
-                    self.recorder.connection_error(connection.service, ConnectionError::Timeout);
-                    self.half_close(now, key);
+            }
+            match what {
+                Due::FirstFrame => self.require_token(now, key, None, CloseReason::AuthTimeout),
+                Due::Resume => self.end_pause(now.mono, key),
+                Due::Close => {
+                    let service = self.connections[key.index].service;
+                    self.recorder.connection_error(service, ConnectionError::Timeout);
+                    self.half_close(now.mono, key);
                 }
-                _ => self.end(key),
+                Due::Fin => self.end(key),
             }
         }
     }
 
-    fn end_pauses(&mut self, now: Time) {
-        let mut at = 0;
-        while at < self.clock.pauses.len() {
-            if self.clock.pauses[at].0 <= now {
-                let (_, key) = self.clock.pauses.swap_remove(at);
-                self.resume(key);
-            } else {
-                at += 1;
-            }
-        }
+    /// Entries of the agenda.
+    #[cfg(test)]
+    pub(super) fn agenda_len(&self) -> usize {
+        self.clock.agenda.len()
     }
 
     /// Pings the silent and gives up those who stay silent; looks whether laggards still have a
@@ -130,7 +152,7 @@ impl Hub {
             }
             let key = self.connections.key(index);
             let connection = &mut self.connections[index];
-            if connection.phase != Phase::Open || connection.flags.paused {
+            if connection.phase != Phase::Open || connection.is_held() {
                 continue;
             }
             if std::mem::replace(&mut connection.flags.pinged, true) {

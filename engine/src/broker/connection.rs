@@ -45,7 +45,7 @@ pub(crate) struct Flags {
     pub(crate) close_sent: bool,
     /// The peer's close frame came.
     pub(crate) close_seen: bool,
-    /// Receiving is paused.
+    /// It is not received from for a while.
     pub(crate) paused: bool,
     /// A PING waits for anything to come.
     pub(crate) pinged: bool,
@@ -66,6 +66,11 @@ impl Connection {
 
     pub(crate) fn peer(&self) -> SocketAddr {
         SocketAddr::new(Ipv6Addr::from(self.ip).to_canonical(), self.port)
+    }
+
+    /// Whether it is not received from: for a while, or until it is known who it is.
+    pub(crate) fn is_held(&self) -> bool {
+        self.flags.paused || self.auth.as_deref().is_some_and(Auth::is_asked)
     }
 
     /// Makes a legal move, or aborts: an illegal one is our own bug.

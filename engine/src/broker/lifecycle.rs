@@ -5,13 +5,14 @@
 
 use std::net::SocketAddr;
 
+use super::clock::Due;
 use super::close::{CloseReason, Phase};
 use super::connection::{Flags, NO_OPERATION};
 use super::effect::Effect;
 use super::hub::Hub;
 use super::rate::{Bucket, ByteBucket};
 use crate::limits::{CLOSE_TIMEOUT, DRAIN_TICKS};
-use crate::telemetry::{Close, ConnectionError, Count};
+use crate::telemetry::{Close, ConnectionError};
 use crate::types::{ConnectionKey, Now, ServiceId, Time};
 use crate::wire::Secret;
 use crate::wire::frame::{self, Event, FrameError};
@@ -220,13 +221,13 @@ impl Hub {
             self.log_close(now, key, reason);
         }
         self.leave_all(now, key);
-        self.forget_identity(key.index);
+        self.forget_identity(key);
         let (code, text) = reason.frame(self.service(key).protocol);
         let mut close = Vec::new();
         frame::close(code, text, &mut close);
         self.reply(key, close, true);
         self.connections[key.index].become_phase(Phase::Closing);
-        self.clock.deadline(now + CLOSE_TIMEOUT, key, Phase::Closing);
+        self.due(now + CLOSE_TIMEOUT, key, Due::Close);
     }
 
     /// Counts the end of a client's connection.
@@ -258,8 +259,8 @@ impl Hub {
         self.gate.shut(key.index);
         self.connections[key.index].become_phase(Phase::HalfClosed);
         self.effects.push_back(Effect::ShutdownWrite(key));
-        self.resume(key);
-        self.clock.deadline(now + CLOSE_TIMEOUT, key, Phase::HalfClosed);
+        self.change_hold(key, |connection| connection.flags.paused = false);
+        self.due(now + CLOSE_TIMEOUT, key, Due::Fin);
     }
 
     /// A write found the socket dead.
@@ -277,11 +278,11 @@ impl Hub {
         if connection.phase == Phase::Ending {
             return;
         }
+        self.connections[key.index].become_phase(Phase::Ending);
         self.leave_all(self.clock.now, key);
-        self.forget_identity(key.index);
+        self.forget_identity(key);
         self.drop_laggard(key);
         self.gate.shut(key.index);
-        self.connections[key.index].become_phase(Phase::Ending);
         self.effects.push_back(Effect::CancelReceive(key));
     }
 
@@ -304,41 +305,6 @@ impl Hub {
         for index in 0..self.connections.slots() as u32 {
             let key = self.connections.key(index);
             self.close(now.mono, key, CloseReason::Shutdown);
-        }
-    }
-
-    /// Stops receiving from a connection for a while.
-    pub(super) fn pause(&mut self, until: Time, key: ConnectionKey) {
-        if self.hold(key) {
-            self.clock.resume_at(until, key);
-        }
-    }
-
-    /// Stops receiving from a connection until `resume`. Returns whether it was received from.
-    pub(super) fn hold(&mut self, key: ConnectionKey) -> bool {
-        let flags = &mut self.connections[key.index].flags;
-        let held = std::mem::replace(&mut flags.paused, true);
-        if !held {
-            self.effects.push_back(Effect::PauseReceive(key));
-        }
-        !held
-    }
-
-    /// Counts inbound bytes; over the rate the client is not read until they are paid for.
-    fn limit_bytes(&mut self, now: Time, key: ConnectionKey, bytes: usize) {
-        let rate = self.access(key).byte_rate;
-        let owed = self.connections[key.index].bytes.take(rate, bytes, now);
-        if let Some(wait) = owed {
-            self.recorder.count(Count::BytePauses, 1);
-            self.pause(now + wait, key);
-        }
-    }
-
-    /// Receives again.
-    pub(super) fn resume(&mut self, key: ConnectionKey) {
-        let Some(connection) = self.connections.get_mut(key) else { return };
-        if std::mem::take(&mut connection.flags.paused) && connection.phase != Phase::Ending {
-            self.effects.push_back(Effect::ResumeReceive(key));
         }
     }
 }

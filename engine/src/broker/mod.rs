@@ -15,6 +15,7 @@ mod expel;
 mod feed;
 pub mod frame;
 mod gate;
+mod hold;
 mod home;
 pub mod hub;
 mod laggard;

@@ -182,9 +182,14 @@ impl Hub {
     /// Has the home told that this shard joins anew, or leaves.
     pub(super) fn ask(&mut self, index: u32, state: RemoteState) {
         let token = self.clock.next_token();
+        let head = self.channels[index].log.head();
         let remote = self.remote_mut(index);
         if state == RemoteState::Joining {
             remote.token = token;
+            if remote.state == RemoteState::Live {
+                // Operations that found it so will stand at its head before the answer comes.
+                remote.since = Some(remote.since.map_or(head, |since| since.min(head)));
+            }
         }
         remote.state = state;
         if !std::mem::replace(&mut remote.asked, true) {

@@ -13,6 +13,7 @@ use monoio::net::TcpStream;
 
 use super::governor::Governor;
 use super::kernel::Kernel;
+use super::patience::Patience;
 use super::secure::Secure;
 use super::wake::Wake;
 use crate::config::Config;
@@ -91,6 +92,8 @@ pub(super) struct Desk {
     acceptors: Cell<usize>,
     /// Handshakes under way.
     handshakes: Cell<usize>,
+    /// With their peers.
+    pub patience: Patience,
     /// Accept tasks that wait for one of them to end.
     waiting: RefCell<Vec<Waker>>,
     accepted: Cell<u64>,
@@ -117,6 +120,7 @@ impl Desk {
             arrivals: RefCell::default(),
             acceptors: Cell::new(0),
             handshakes: Cell::new(0),
+            patience: Patience::default(),
             waiting: RefCell::default(),
             accepted: Cell::new(0),
             shaken: Default::default(),
@@ -133,9 +137,19 @@ impl Desk {
     }
 
     /// Waits until one more handshake may begin (at most [`MAX_HANDSHAKES`]), or until closing.
+    /// Handshakes whose peers are too slow make room.
     pub(super) async fn room(&self) {
+        while !(self.has_room() || self.closed.get()) {
+            let again = self.patience.end_one();
+            let _ = monoio::time::timeout(again, self.change()).await;
+        }
+    }
+
+    /// Waits until a handshake ends, or until closing.
+    async fn change(&self) {
+        let mut waits = false;
         poll_fn(|context| {
-            if self.has_room() || self.closed.get() {
+            if std::mem::replace(&mut waits, true) {
                 return Poll::Ready(());
             }
             self.waiting.borrow_mut().push(context.waker().clone());

@@ -4,6 +4,7 @@ mod refusal;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
@@ -16,7 +17,8 @@ use super::kernel::{Kernel, KernelSession};
 use super::ring::{Sealed, ktls};
 use super::secure::Secure;
 use super::tls::TlsSession;
-use crate::limits::{CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER};
+use crate::limits::RECEIVE_BUFFER;
+use crate::limits::{CLOSE_TIMEOUT, HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, LINGER_BYTES};
 use crate::sync::Lodging;
 use crate::wire::Secret;
 use crate::wire::hello;
@@ -33,6 +35,8 @@ struct Line {
     tls: Option<TlsSession>,
     /// In the place of `tls` once the kernel has the keys.
     kernel: Option<KernelSession>,
+    /// What is left of our patience with the peer.
+    patience: Duration,
     /// Reused by every read.
     buffer: Vec<u8>,
     /// What is in the buffer has come early or behind a PROXY header, and was not looked at yet.
@@ -91,7 +95,9 @@ pub(super) async fn greet(
     }
     if line.answered {
         // Whether the peer takes its time or not, the answer is out.
-        let _ = monoio::time::timeout(CLOSE_TIMEOUT, line.linger()).await;
+        let mut left = line.patience;
+        let linger = monoio::time::timeout(CLOSE_TIMEOUT, line.linger());
+        let _ = desk.patience.wait(&mut left, linger).await;
     }
 }
 
@@ -172,6 +178,7 @@ impl Line {
             peer,
             tls: None,
             kernel: None,
+            patience: HANDSHAKE_PATIENCE,
             buffer: early,
             unread,
             begun: false,
@@ -236,7 +243,8 @@ impl Line {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         let room = buffer.slice_mut(..most.min(RECEIVE_BUFFER));
-        let (read, room) = self.stream.read(room).await;
+        let read = self.desk.patience.wait(&mut self.patience, self.stream.read(room));
+        let Some((read, room)) = read.await else { return Err(Refusal::Late) };
         self.buffer = room.into_inner();
         if read? == 0 {
             return Err(if self.heard { Refusal::Left } else { Refusal::Silent });

@@ -1,7 +1,8 @@
 //! One shard's I/O on monoio and the delivery ring. It decides nothing: see `broker`.
 //!
-//! * `accept`, `greet`, `tls`, `kernel`: from the listener to an upgraded connection, on monoio;
-//! * `governor`: how much of the shard's time that gets;
+//! * `accept`, `greet`, `refusal`, `tls`, `kernel`: from the listener to an upgraded connection,
+//!   on monoio;
+//! * `governor`, `patience`: how much of the shard's time that gets, and of whose places;
 //! * `desk`: where it waits for the turn;
 //! * `turn`: the duty cycle that drives the broker;
 //! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
@@ -18,6 +19,7 @@ mod governor;
 mod greet;
 mod kernel;
 mod lanes;
+mod patience;
 mod receive;
 mod records;
 mod report;

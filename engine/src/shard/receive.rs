@@ -41,6 +41,8 @@ struct Slot {
     receive: Receive,
     /// Occupied: between `open` and `release`.
     open: bool,
+    /// Received from one buffer at a time.
+    metered: bool,
     /// A poll for room to write is armed.
     polling: bool,
     /// A FIN is on its way.
@@ -73,11 +75,13 @@ impl Slots {
         Slots { slots, queue: VecDeque::new(), plain: Vec::new() }
     }
 
-    /// A connection was put into its slot; its receive is queued. `counted` is kept for `release`.
-    pub(super) fn open(&mut self, key: ConnectionKey, counted: Option<ServiceId>) {
+    /// A connection was put into its slot; its receive is queued. `metered`: from one buffer at a
+    /// time, so that a pause comes before the next. `counted` is kept for `release`.
+    pub(super) fn open(&mut self, key: ConnectionKey, metered: bool, counted: Option<ServiceId>) {
         let slot = &mut self.slots[key.index as usize];
         debug_assert!(!slot.open, "a slot is reused only after its release (invariant 12)");
-        *slot = Slot { generation: key.generation, open: true, counted, ..Slot::default() };
+        let generation = key.generation;
+        *slot = Slot { generation, open: true, metered, counted, ..Slot::default() };
         self.resume(key);
     }
 
@@ -151,7 +155,10 @@ impl Slots {
             let Some(key) = self.queue.pop_front() else { return false };
             if let Some(slot) = self.current(key).filter(|slot| slot.receive == Receive::Queued) {
                 slot.receive = Receive::Armed;
-                delivery.ring.receive(key);
+                match slot.metered {
+                    true => delivery.ring.receive_once(key),
+                    false => delivery.ring.receive(key),
+                }
             }
         }
         !self.queue.is_empty()
@@ -217,6 +224,9 @@ impl Slots {
         }
         if let Some(end) = end {
             self.report_end(now, key, end, delivery, hub);
+        } else if wanted && hub.is_held(key) {
+            // At once, not with the effects: until then it could fill every buffer there is.
+            self.pause(key, delivery);
         }
     }
 

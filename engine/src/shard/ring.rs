@@ -21,7 +21,9 @@ use std::sync::atomic::{Ordering, fence};
 use io_uring::types::{CancelBuilder, Fixed};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
-use crate::limits::{BATCH_ENTRIES, MAX_COMPLETIONS, RECEIVE_BUFFERS, RING_ENTRIES};
+use crate::limits::{
+    BATCH_ENTRIES, MAX_COMPLETIONS, RECEIVE_BUFFER, RECEIVE_BUFFERS, RING_ENTRIES,
+};
 use crate::types::ConnectionKey;
 
 pub(super) use batch::{Exception, Sealed};
@@ -163,6 +165,14 @@ impl Ring {
     /// Queues a multishot receive.
     pub(super) fn receive(&mut self, key: ConnectionKey) {
         let entry = opcode::RecvMulti::new(Fixed(key.index), GROUP).build();
+        self.queue(entry.user_data(UserData::of(Operation::Receive, key).0));
+    }
+
+    /// Queues a receive into one buffer.
+    pub(super) fn receive_once(&mut self, key: ConnectionKey) {
+        let length = RECEIVE_BUFFER as u32;
+        let entry = opcode::Recv::new(Fixed(key.index), std::ptr::null_mut(), length);
+        let entry = entry.buf_group(GROUP).build().flags(squeue::Flags::BUFFER_SELECT);
         self.queue(entry.user_data(UserData::of(Operation::Receive, key).0));
     }
 

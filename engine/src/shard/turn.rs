@@ -293,7 +293,8 @@ impl Turn {
             self.hub.recorder.greeted(u64::try_from(greeted).unwrap_or(u64::MAX));
         }
         self.delivery.keep_session(key.index, session);
-        self.slots.open(key, place.is_some().then_some(service));
+        let metered = self.hub.is_metered(key);
+        self.slots.open(key, metered, place.is_some().then_some(service));
         self.lodge(key.index, lodging);
         place.into_iter().for_each(Place::keep);
         if !leftover.is_empty() {

@@ -25,7 +25,7 @@ function logTicks(values) {
 }
 
 class Chart {
-  /** In `root`; `series` are `[name, class]`, `format` writes a value; `log`arithmic: 0 is a gap. */
+  /** In `root`; `series` are `[name, class]`, `format` writes a value; `log`: 0 is a gap. */
   constructor(root, { series, format, log }) {
     Object.assign(this, { root, series, format, log, lines: [], least: 60, at: null });
     this.svg = shape("svg", "", { role: "img" });
@@ -57,7 +57,9 @@ class Chart {
     const known = this.lines[0]?.length ?? 0;
     const seconds = Math.max(this.least, known) - 1;
     const all = this.lines.flat().filter((value) => !this.log || value > 0);
-    const ticks = this.log ? logTicks(all.length ? all : [100, 1e5]) : linearTicks(Math.max(0, ...all));
+    const ticks = this.log
+      ? logTicks(all.length ? all : [100, 1e5])
+      : linearTicks(Math.max(0, ...all));
     const scale = this.log ? Math.log10 : (value) => value;
     const [low, high] = [scale(ticks[0]), scale(ticks.at(-1))];
     const [left, bottom, top] = [52, height - 20, 8];

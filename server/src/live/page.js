@@ -38,7 +38,8 @@ function take(all) {
   fit();
   $("off").hidden = all.now !== null;
   $("tiles").hidden = all.now === null;
-  for (const card of document.querySelectorAll("#grid .card:not(#try)")) card.hidden = all.now === null;
+  const cards = document.querySelectorAll("#grid .card:not(#try)");
+  for (const card of cards) card.hidden = all.now === null;
   if (all.now) {
     model.now = all.now;
     model.at = all.now.at;
@@ -72,7 +73,8 @@ function show() {
   const subscriptions = several(engine.subscriptions, "subscription");
   tile("connections", count(last[CONNECTIONS]), subscriptions);
   const bytes = `${join(size(engine.bytes_per_second))}/s`;
-  tile("deliveries", count(last[DELIVERIES]), `${join(count(last[PUBLISHED]))} published/s · ${bytes}`);
+  const published = `${join(count(last[PUBLISHED]))} published/s`;
+  tile("deliveries", count(last[DELIVERIES]), `${published} · ${bytes}`);
   for (const [id, column] of [["p50", P50], ["p99", P99], ["p999", P999]]) {
     tile(id, time(last[column]));
   }

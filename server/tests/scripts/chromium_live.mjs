@@ -1,6 +1,7 @@
-// The live page in headless Chromium. LIVE_MODE says how it must get its numbers: `live`, `poll`, or
-// not at all, `off`; LIVE_FEED that the service is session-buddy's; LIVE_KEY is the API key, if there
-// is one; with SCREENSHOTS, a directory, it only takes the pictures of docs/, after a while of load.
+// The live page in headless Chromium. LIVE_MODE says how it must get its numbers: `live`, `poll`,
+// or not at all, `off`; LIVE_FEED that the service is session-buddy's; LIVE_KEY is the API key, if
+// there is one; with SCREENSHOTS, a directory, it only takes the pictures of docs/, after a while
+// of load.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { launch } from "./browser.mjs";
@@ -86,7 +87,7 @@ async function formats(page) {
   }
 }
 
-/** session-buddy's clients choose no channel and say nothing: its updates are shown as they come. */
+/** session-buddy's clients choose no channel and say nothing: updates are shown as they come. */
 async function listenIn(page) {
   const skill = { skill_name: "there-and-back", total_invocations: 3 };
   publish("metrics", "metrics.updated", { top_skills: [skill], anomalies: [] });

@@ -69,7 +69,8 @@ export async function converse(open) {
     const text = "€".repeat(size);
     const seq = publish("quality:node", "coverage.updated", { text });
     const event = await next();
-    assert.deepEqual([event.event, event.room, event.seq], ["coverage.updated", "quality:node", seq]);
+    const told = [event.event, event.room, event.seq];
+    assert.deepEqual(told, ["coverage.updated", "quality:node", seq]);
     assert.equal(event.data.text, text);
   }
 

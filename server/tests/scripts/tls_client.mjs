@@ -1,4 +1,5 @@
-// Node's tls: both versions, every cipher, ALPN, a session taken up again, an unknown authority refused.
+// Node's tls: both versions, every cipher, ALPN, a session taken up again, an unknown authority
+// refused.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import tls from "node:tls";
@@ -6,12 +7,13 @@ import tls from "node:tls";
 const { hostname, port } = new URL(process.env.SERVER_URL);
 const ca = readFileSync(process.env.SERVER_CA);
 
-/** Asks for the health; resolves to the version, whether the session was reused, and the session. */
+/** Asks for the health; resolves to the version, whether the session was reused, the session. */
 function talk(options) {
   return new Promise((resolve, reject) => {
     let answer = "", session;
     const socket = tls.connect({
-      host: hostname, port, ca, servername: "localhost", ALPNProtocols: ["h2", "http/1.1"], ...options,
+      host: hostname, port, ca, servername: "localhost", ALPNProtocols: ["h2", "http/1.1"],
+      ...options,
     }, () => socket.write("GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"));
     socket.setEncoding("utf8");
     socket.on("session", (ticket) => { session = ticket; });
@@ -20,7 +22,8 @@ function talk(options) {
     socket.setTimeout(30_000, () => reject(new Error("no answer")));
     const facts = [];
     socket.on("secureConnect", () =>
-      facts.push(socket.getProtocol(), socket.isSessionReused(), socket.alpnProtocol, socket.getCipher().name));
+      facts.push(socket.getProtocol(), socket.isSessionReused(), socket.alpnProtocol,
+        socket.getCipher().name));
     socket.on("end", () => {
       assert.match(answer, /^HTTP\/1\.1 200 OK/);
       resolve({ version: facts[0], reused: facts[1], alpn: facts[2], cipher: facts[3], session });

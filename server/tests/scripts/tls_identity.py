@@ -19,7 +19,8 @@ JUDGED = {
 def talk(who):
     tls = ssl.create_default_context(cafile=os.environ["SERVER_CA"])
     if who != "missing":
-        tls.load_cert_chain(*(os.path.join(os.environ["IDENTITIES"], who + end) for end in (".pem", ".key")))
+        identity = os.path.join(os.environ["IDENTITIES"], who)
+        tls.load_cert_chain(identity + ".pem", identity + ".key")
     try:
         with socket.create_connection((PLACE.hostname, PLACE.port), timeout=30) as plain:
             with tls.wrap_socket(plain, server_hostname="localhost") as line:

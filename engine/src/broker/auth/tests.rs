@@ -327,6 +327,13 @@ fn a_renewal_that_is_no_good_leaves_the_session_its_own_time() {
 }
 
 #[test]
+fn a_token_for_longer_than_can_be_counted_is_for_ever() {
+    let mut rig = Rig::known(AuthMode::Required, user(&[], Some(i64::MAX - START)));
+    rig.pass(Duration::from_secs(1));
+    assert!(rig.hear().is_empty());
+}
+
+#[test]
 fn a_token_that_expired_on_its_way_is_refused() {
     for seconds in [-5, 0] {
         let mut rig = Rig::new(AuthMode::Required, Some("token"));

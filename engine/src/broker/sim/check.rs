@@ -8,7 +8,8 @@ use crate::broker::connection::NO_OPERATION;
 use crate::broker::hub::Hub;
 use crate::broker::laggard::LagState;
 use crate::broker::lifecycle::DrainState;
-use crate::limits::LANE_CREDITS;
+use crate::limits::{DUE_PER_CONNECTION, LANE_CREDITS};
+use crate::types::ConnectionKey;
 
 impl Hub {
     /// Cross-checks everything that is kept twice, and the bounds.
@@ -109,6 +110,14 @@ impl Hub {
         assert!(self.answers.is_empty(), "answers wait");
         assert!(self.auth_counts().1 <= self.connections.len(), "expiries of nobody");
         assert!(self.effects.is_empty(), "effects wait");
+        let most = DUE_PER_CONNECTION * (self.connections.capacity() + 1);
+        assert!(self.agenda_len() <= most, "{} things are due", self.agenda_len());
+    }
+
+    /// Whether the shell was told that a connection is held, or not.
+    pub(super) fn check_hold(&self, key: ConnectionKey, paused: bool) {
+        let alive = self.connections.get(key).filter(|c| c.phase != Phase::Ending);
+        assert!(alive.is_none_or(|c| c.is_held() == paused), "{key:?} is received from wrongly");
     }
 
     /// Whether nothing is under way in this hub.

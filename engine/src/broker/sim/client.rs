@@ -241,6 +241,8 @@ impl Client {
                 self.not_recovered += 1;
                 let reason = data["reason"].as_str().unwrap();
                 assert!(matches!(reason, "restart" | "retention" | "ahead"), "{value}");
+                let ahead = since.as_ref().is_some_and(|(_, since)| *since > seq);
+                assert!(reason != "ahead" || ahead, "{value}");
                 let same = since.is_some_and(|(epoch, _)| epoch == data["epoch"]);
                 assert_eq!(reason == "restart", !same, "{value}");
                 assert!(reason != "retention" || !truth.roomy, "nothing was dropped: {value}");

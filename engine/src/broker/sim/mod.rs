@@ -26,7 +26,7 @@ use plan::{Canary, Plan};
 use world::World;
 
 /// Seeds that once found a bug.
-const PAST: &[u64] = &[1, 2, 5, 6, 11, 22, 24, 44, 57, 64, 84, 1393];
+const PAST: &[u64] = &[1, 2, 5, 6, 11, 22, 24, 44, 57, 64, 84, 1393, 1632];
 
 /// Seeds of a default run: about 20 s without optimisation.
 const SEEDS: u64 = 500;

@@ -73,13 +73,19 @@ impl Truth {
     pub(super) fn position(&self, rng: &mut fastrand::Rng, channel: usize) -> (String, u64) {
         let lives = &self.lives[channel];
         if lives.is_empty() || rng.u8(..10) == 0 {
-            return ("0123456789abcdef".into(), rng.u64(..9));
+            let seq = rng.u64(..9);
+            return ("0123456789abcdef".into(), if seq == 8 { u64::MAX } else { seq });
         }
         let life = if rng.u8(..5) == 0 { rng.usize(..lives.len()) } else { lives.len() - 1 };
         let (epoch, frames) = &lives[life];
         let head = frames.len() as u64;
         let back = if rng.bool() { rng.u64(..=head.min(5)) } else { rng.u64(..=head) };
-        (epoch.to_string(), head - back + u64::from(rng.u8(..20) == 0))
+        let seq = match rng.u8(..20) {
+            0 => head - back + 1,
+            1 => u64::MAX,
+            _ => head - back,
+        };
+        (epoch.to_string(), seq)
     }
 
     /// The life with this epoch; one that there never was has a number of its own.

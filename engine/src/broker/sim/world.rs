@@ -204,6 +204,9 @@ impl World {
         self.truth.observe(&self.hubs);
         self.transmit(shard);
         self.hubs[shard].check();
+        for port in &self.ports[shard] {
+            port.key.iter().for_each(|key| self.hubs[shard].check_hold(*key, port.paused));
+        }
         let busy = self.busy[shard];
         self.note(|| format!("shard {shard} turns; busy: {busy}"));
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::*;
 use crate::broker::effect::Effect;
 use crate::broker::hub::Admission;
-use crate::config::{Config, Protocol, Service};
+use crate::config::{Access, Config, Protocol, Service};
+use crate::limits::{MIN_BYTE_BURST, RECEIVE_BUFFER};
 use crate::shard::deliver::Delivery;
 use crate::shard::testing::{plain, sockets};
 use crate::types::ShardId;
@@ -20,7 +21,13 @@ struct Rig {
 
 impl Rig {
     fn new() -> Rig {
-        let config = Config::from(Service { protocol: Protocol::Echo, ..Service::default() });
+        Rig::metered(0)
+    }
+
+    fn metered(byte_rate: u32) -> Rig {
+        let access = Access { byte_rate, ..Access::default() };
+        let echo = Service { protocol: Protocol::Echo, access, ..Service::default() };
+        let config = Config::from(echo);
         let hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 7);
         let (delivery, _) = plain(0);
         let lanes = crate::shard::lanes::Neighbours::new(vec![None]);
@@ -41,7 +48,7 @@ impl Rig {
         };
         let key = self.hub.admit(Now::default(), admission).unwrap();
         self.delivery.ring.place(key.index, &ours).unwrap();
-        self.slots.open(key, None);
+        self.slots.open(key, self.hub.is_metered(key), None);
         self.slots.rearm(&mut self.delivery);
         self.delivery.finish();
         (key, peer)
@@ -161,4 +168,23 @@ fn paused_bytes_wait_in_the_socket_until_it_is_resumed() {
     peer.write_all(&frame(1, b"again")).unwrap();
     assert_eq!(rig.step(), []);
     peer.read_exact(&mut [0; 7]).unwrap();
+}
+
+#[test]
+fn a_flood_is_taken_in_as_far_as_its_burst_and_one_buffer() {
+    const SIZE: usize = 100;
+    let mut rig = Rig::metered(1_000);
+    let (key, mut peer) = rig.admit();
+    let flood = frame(1, &[b'x'; SIZE]).repeat(3 * MIN_BYTE_BURST as usize / SIZE);
+    peer.set_nonblocking(true).unwrap();
+    let sent = peer.write(&flood).unwrap();
+    assert!(sent > 2 * MIN_BYTE_BURST as usize, "the sockets hold {sent}");
+    while rig.step() != [Effect::PauseReceive(key)] {}
+    rig.slots.rearm(&mut rig.delivery);
+    assert_eq!(rig.slots.slots[key.index as usize].receive, Receive::Off, "nothing is armed");
+    let mut echoes = Vec::new();
+    assert!(peer.read_to_end(&mut echoes).is_err(), "still open");
+    let taken = echoes.len() / (2 + SIZE) * (6 + SIZE);
+    let burst = MIN_BYTE_BURST as usize;
+    assert!((burst - RECEIVE_BUFFER..=burst + RECEIVE_BUFFER).contains(&taken), "{taken}");
 }

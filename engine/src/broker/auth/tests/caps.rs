@@ -1,6 +1,7 @@
 //! What one client, or all together, may have at most.
 
 use super::*;
+use crate::limits::{DUE_PER_CONNECTION, MIN_BYTE_BURST};
 
 #[test]
 fn a_storm_of_tokens_is_turned_away_and_not_queued() {
@@ -54,20 +55,81 @@ fn a_connection_has_so_many_subscriptions_and_may_repeat_them() {
     assert_eq!(rig.hear()[1]["data"]["status"], "subscribed");
 }
 
-#[test]
-fn bytes_over_the_rate_pause_the_connection_and_close_nothing() {
-    let access = Access { byte_rate: 1_000, ..Access::default() };
+/// A client whose bytes and tokens are limited.
+fn metered(byte_rate: u32) -> Rig {
+    let access = Access { byte_rate, ..access(AuthMode::Optional) };
     let config = Config::from(Service { access, message_rate: 0, ..Service::default() });
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 1);
-    let now = Now::default();
+    let now = Now { mono: Time(0), unix_us: START * 1_000_000 };
     let key = connect(&mut hub, now, None);
     let mut rig = Rig { hub, key, now };
     rig.hear();
-    rig.say(&json!({"type": "ping", "id": "x".repeat(66_536)}));
+    rig
+}
+
+/// A ping of `size` bytes beyond the burst.
+fn flood(rig: &mut Rig, size: usize) {
+    rig.say(&json!({"type": "ping", "id": "x".repeat(MIN_BYTE_BURST as usize + size)}));
     assert_eq!(rig.hear()[0]["type"], "pong");
+}
+
+#[test]
+fn bytes_over_the_rate_pause_the_connection_and_close_nothing() {
+    let mut rig = metered(1_000);
+    let key = rig.key;
+    flood(&mut rig, 1_000);
     assert_eq!(rig.hub.poll_effect(), Some(Effect::PauseReceive(key)));
     rig.pass(Duration::from_millis(900));
     assert_eq!(rig.hub.poll_effect(), None);
     rig.pass(Duration::from_millis(600));
     assert_eq!(rig.hub.poll_effect(), Some(Effect::ResumeReceive(key)));
+}
+
+#[test]
+fn what_comes_while_it_is_paused_is_paid_for_too() {
+    let mut rig = metered(1_000);
+    let key = rig.key;
+    flood(&mut rig, 0);
+    rig.say(&json!({"type": "ping", "id": "x".repeat(9_000)}));
+    rig.asked();
+    rig.pass(Duration::from_secs(9));
+    assert_eq!(rig.hub.poll_effect(), None);
+    rig.pass(Duration::from_millis(200));
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::ResumeReceive(key)));
+}
+
+#[test]
+fn a_token_shown_buys_no_time() {
+    let mut rig = metered(1_000);
+    let key = rig.key;
+    flood(&mut rig, 1_000);
+    for _ in 0..1_000 {
+        rig.say_auth(&json!("token"));
+        rig.answer(Ok(user(&[], None)));
+    }
+    let mut effects: Vec<_> = std::iter::from_fn(|| rig.hub.poll_effect()).collect();
+    effects.retain(|effect| !matches!(effect, Effect::Authenticate { .. }));
+    assert_eq!(effects, [Effect::PauseReceive(key)]);
+    assert_eq!(rig.hub.agenda_len(), 1);
+    // And the other way round: time brings no verdict.
+    rig.say_auth(&json!("token"));
+    rig.pass(Duration::from_secs(999));
+    assert!(rig.asked().len() == 1 && rig.hub.is_held(key));
+    rig.answer(Ok(user(&[], None)));
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::ResumeReceive(key)));
+}
+
+#[test]
+fn who_has_left_leaves_nothing_on_the_agenda() {
+    let mut rig = metered(1_000);
+    for _ in 0..1_000 {
+        flood(&mut rig, 900_000);
+        rig.hub.close(rig.now.mono, rig.key, CloseReason::Expelled);
+        rig.hear();
+        rig.hub.handle_end(rig.now, rig.key, crate::broker::hub::ReceiveEnd::Eof);
+        rig.hub.handle_receive_ended(rig.now, rig.key);
+        rig.key = connect(&mut rig.hub, rig.now, None);
+        assert!(rig.hear().len() == 1 && rig.asked().is_empty());
+        assert!(rig.hub.agenda_len() <= 2 * DUE_PER_CONNECTION);
+    }
 }
