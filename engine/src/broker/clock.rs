@@ -95,6 +95,7 @@ impl Hub {
                     self.recorder.connection_error(connection.service, ConnectionError::Timeout);
                     self.half_close(now, key);
                 }
+                Phase::Parting => self.part(key),
                 _ => self.end(key),
             }
         }

@@ -217,6 +217,7 @@ impl Line {
         let before = self.plain.len();
         while self.plain.len() == before {
             if self.ended {
+                self.say_close().await?;
                 return Err(Refusal::Left);
             }
             self.take_in().await?;
@@ -354,6 +355,11 @@ impl Line {
     /// Writes a final response.
     async fn answer(&mut self, response: Vec<u8>) -> Result<(), Refusal> {
         self.write(response).await?;
+        self.say_close().await
+    }
+
+    /// Says close_notify, where there is TLS; nothing follows.
+    async fn say_close(&mut self) -> Result<(), Refusal> {
         if let Some(tls) = &mut self.tls {
             let bytes = tls.seal_close();
             self.stream.write_all(bytes).await.0?;

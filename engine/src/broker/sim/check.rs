@@ -22,7 +22,7 @@ impl Hub {
         let (mut laggards, mut bytes, mut subscriptions) = (0, 0, 0);
         for index in 0..self.connections.slots() as u32 {
             let connection = &self.connections[index];
-            let talks = matches!(connection.phase, Phase::Open | Phase::Closing);
+            let talks = matches!(connection.phase, Phase::Open | Phase::Closing | Phase::Parting);
             let live = talks && connection.laggard.is_none();
             let said_bye = connection.phase == Phase::Closing && connection.flags.close_sent;
             let open = self.gate.is_open(index);
