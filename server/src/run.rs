@@ -138,8 +138,8 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     }
     tell(&line);
 
-    let mut kept = Kept { keepers, verifiers };
-    let signal = until_stopped(&control, &mut kept, &mut hangup, &mut stops).await;
+    let kept = Kept::new(keepers, verifiers)?;
+    let signal = until_stopped(&control, &kept, &mut hangup, &mut stops).await;
     canaries.inspect(|task| task.abort());
     tracing::info!("{signal}: shutting down, clients have {} s", config.drain.as_secs_f64());
     if let Some(again) = drain(&control, config.drain, &mut stops).await {
@@ -172,7 +172,7 @@ async fn drain(control: &Control, time: Duration, stops: &mut Stops) -> Option<S
 /// fresh, until a signal comes.
 async fn until_stopped(
     control: &Control,
-    kept: &mut Kept,
+    kept: &Kept,
     hangup: &mut Signal,
     stops: &mut Stops,
 ) -> Stop {
@@ -185,7 +185,7 @@ async fn until_stopped(
             _ = tick.tick() => {
                 control.tick().await;
                 log::report_suppressed();
-                kept.keepers.iter_mut().for_each(|(_, keeper)| keeper.look());
+                kept.look();
             }
         }
     }
