@@ -1,6 +1,7 @@
 //! From an accepted socket to an arrival: TLS handshake and HTTP upgrade, within one deadline.
 
-use std::io;
+mod refusal;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -14,49 +15,15 @@ use super::governor::Class;
 use super::kernel::{Kernel, KernelSession};
 use super::ring::{Sealed, ktls};
 use super::secure::Secure;
-use super::tls::{TlsFault, TlsSession};
+use super::tls::TlsSession;
 use crate::limits::{CLOSE_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER};
 use crate::sync::Lodging;
-use crate::telemetry::ConnectionError;
 use crate::wire::Secret;
 use crate::wire::hello;
 use crate::wire::proxy::{self, Header};
 use crate::wire::upgrade::{self, Refusal as Refused, Upgrade};
 
-/// Why a connection did not get as far as the broker.
-#[derive(Debug, thiserror::Error)]
-enum Refusal {
-    #[error("the TLS handshake failed: {0}")]
-    Tls(#[from] TlsFault),
-    #[error("the connection failed: {0}")]
-    Io(#[from] io::Error),
-    #[error("the peer left before the upgrade")]
-    Left,
-    #[error("the peer left without a word")]
-    Silent,
-    #[error("the peer did not complete an upgrade in time")]
-    Late,
-    #[error("a trusted proxy did not begin with a PROXY header")]
-    Proxy,
-    #[error("the request was refused: {}", .0.reason())]
-    Upgrade(Refused),
-}
-
-impl Refusal {
-    fn label(&self) -> Option<ConnectionError> {
-        match self {
-            Refusal::Tls(_) => Some(ConnectionError::TlsHandshake),
-            Refusal::Io(_) | Refusal::Left => Some(ConnectionError::Reset),
-            Refusal::Late => Some(ConnectionError::Timeout),
-            Refusal::Proxy => Some(ConnectionError::ProxyHeader),
-            Refusal::Upgrade(Refused::Unlisted) => Some(ConnectionError::Origin),
-            Refusal::Upgrade(Refused::TooMany) => Some(ConnectionError::MaxPerAddress),
-            Refusal::Upgrade(_) => Some(ConnectionError::Upgrade),
-            // So do load balancers that look whether the port is open.
-            Refusal::Silent => None,
-        }
-    }
-}
+use refusal::Refusal;
 
 /// A socket before its handover, with TLS where that is configured.
 struct Line {
@@ -124,6 +91,8 @@ pub(super) async fn greet(
         }
     }
     if line.answered {
+        // Nothing more is said or understood: what that took is not kept.
+        (line.tls, line.plain) = (None, Vec::new());
         // Whether the peer takes its time or not, the answer is out.
         let _ = monoio::time::timeout(CLOSE_TIMEOUT, line.linger()).await;
     }
