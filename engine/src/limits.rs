@@ -163,15 +163,17 @@ pub const REARMS_PER_TURN: usize = 256;
 pub const RING_ENTRIES: u32 = 1_024;
 /// Completion entries of the delivery ring: what the kernel grants at most.
 pub const MAX_COMPLETIONS: usize = 65_536;
-/// Undecrypted TLS bytes kept for a connection: one record (RFC 8446 5.2: 16,384 + 256 and a
-/// header of 5) or the longest handshake message that rustls joins from several.
-pub const MAX_PARTIAL_RECORD: usize = 80 << 10;
+/// Undecrypted TLS bytes kept for a connection, before and after its handshake: one record (RFC
+/// 5246 6.2.3: 16,384 + 2,048 and a header of 5) or a handshake message in several. A ClientHello
+/// has some 2 KB with post-quantum shares, a client's chain of certificates seldom 10.
+pub const MAX_PARTIAL_RECORD: usize = 20 << 10;
 
 /// Records sent with one key before the connection is closed to get new ones: AES-GCM allows 2^24
 /// (RFC 8446 5.5), less some for what is under way and for the close itself.
 pub const MAX_TLS_RECORDS: u32 = (1 << 24) - (1 << 16);
-/// KeyUpdates and warnings one kernel-TLS peer may send: each costs two system calls, and no key
-/// of AES-GCM is worn before 2^24 records.
+/// KeyUpdates, warnings and, where we make the records, empty ones that a TLS peer may send before
+/// the next that has data: each costs a key or system calls, and no key of AES-GCM is worn before
+/// 2^24 records.
 pub const MAX_CONTROL_RECORDS: u16 = 1_024;
 /// Bytes read of a TLS record that is not application data: those that are allowed have 5.
 pub const MAX_CONTROL_RECORD: usize = 512;

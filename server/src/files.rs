@@ -1,8 +1,11 @@
 //! Reading the small files that settings name.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use crate::limits::MAX_FILE;
 use crate::settings::{Problem, Source};
@@ -14,8 +17,7 @@ use crate::settings::{Problem, Source};
 pub fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Problem> {
     let fail = |reason: String, remedy: &str| problem(setting, path, reason, remedy);
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
-    match read {
+    match open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)) {
         Ok(n) if n as u64 <= MAX_FILE => Ok(bytes),
         Ok(_) => Err(fail(format!("is larger than {MAX_FILE} bytes"), "Name another file.")),
         Err(error) => {
@@ -23,11 +25,23 @@ pub fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Problem> {
                 ErrorKind::NotFound => "Name a file that exists.",
                 ErrorKind::PermissionDenied => "Let the server's user read it.",
                 ErrorKind::IsADirectory => "Name a file, not a directory.",
+                ErrorKind::Unsupported => "Name a regular file: others may keep a reader waiting.",
                 _ => "Name a file that can be read.",
             };
             Err(fail(format!("cannot be read: {error}"), remedy))
         }
     }
+}
+
+/// Opens a regular file. Without blocking, as the opening of a FIFO does.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() || kind.is_dir() {
+        return Ok(file);
+    }
+    Err(io::Error::new(ErrorKind::Unsupported, "it is not a regular file"))
 }
 
 /// A problem with the file that `setting` names.

@@ -130,8 +130,8 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let ports = open_ports(&control, &config.api_keys, control_ports, metrics_ports, &stopped);
     tell(&line);
 
-    let mut kept = Kept { keepers, verifiers };
-    let signal = until_stopped(&control, &mut kept, &mut hangup, &mut stops).await;
+    let kept = Kept::new(keepers, verifiers)?;
+    let signal = until_stopped(&control, &kept, &mut hangup, &mut stops).await;
     canaries.inspect(|task| task.abort());
     tracing::info!("{signal}: shutting down, clients have {} s", config.drain.as_secs_f64());
     if let Some(again) = drain(&control, config.drain, &mut stops).await {
@@ -184,7 +184,7 @@ async fn drain(control: &Control, time: Duration, stops: &mut Stops) -> Option<S
 /// fresh, until a signal comes.
 async fn until_stopped(
     control: &Control,
-    kept: &mut Kept,
+    kept: &Kept,
     hangup: &mut Signal,
     stops: &mut Stops,
 ) -> Stop {
@@ -197,7 +197,7 @@ async fn until_stopped(
             _ = tick.tick() => {
                 control.tick().await;
                 log::report_suppressed();
-                kept.keepers.iter_mut().for_each(|(_, keeper)| keeper.look());
+                kept.look();
             }
         }
     }

@@ -7,6 +7,7 @@ mod support;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -107,6 +108,34 @@ fn a_certificate_that_cannot_be_used_keeps_the_old_one_and_says_so() {
     wait_for(&server, &client, "second.example");
     let reloads = |result| server.metric(RELOADS, result);
     assert_eq!((reloads("success"), reloads("failure")), (1.0, 1.0));
+}
+
+#[test]
+fn a_bad_certificate_that_is_written_again_and_again_is_told() {
+    let ca = Authority::new("CA");
+    let mounted = Mounted::new(&ca.server(&["localhost"]));
+    let server = Server::start(&mounted.flags());
+    let mut bad = String::new();
+    until("the failure", || {
+        // Another file at every look.
+        bad.push('x');
+        fs::write(mounted.0.path().join("tls.pem"), &bad).unwrap();
+        (server.metric(RELOADS, "result=\"failure\"") > 0.0).then_some(())
+    });
+}
+
+#[test]
+fn a_fifo_in_the_place_of_a_certificate_holds_nothing_up() {
+    let ca = Authority::new("CA");
+    let mounted = Mounted::new(&ca.server(&["first.example", "localhost"]));
+    let (server, client) = (Server::start(&mounted.flags()), trusting(&ca));
+    let cert = mounted.0.path().join("tls.pem");
+    fs::remove_file(&cert).unwrap();
+    assert!(Command::new("mkfifo").arg(&cert).status().unwrap().success());
+    server.wait_metric(RELOADS, "result=\"failure\"", 1.0);
+    let log = server.log();
+    assert!(log.contains("it is not a regular file. Name a regular file"), "{log}");
+    wait_for(&server, &client, "first.example");
 }
 
 #[test]

@@ -16,6 +16,8 @@ const ERRORS: &str = "websocket_connection_errors_total";
 const HANDSHAKES: &str = "uringcast_handshakes";
 /// Half-open handshakes: nearly as many as one shard takes (`MAX_HANDSHAKES`).
 const MANY: usize = 1_000;
+/// ClientHellos without end.
+const ENDLESS: usize = 200;
 
 /// A connection to the server.
 fn connect(server: &Server) -> TcpStream {
@@ -37,6 +39,16 @@ fn assert_cut(mut stream: &TcpStream) {
 
 /// More than one shard takes at a time (`MAX_HANDSHAKES`).
 const TOO_MANY: usize = 1_100;
+
+/// Bytes that wait in the sockets of the server's connections.
+fn unread(server: &Server) -> u64 {
+    let all = std::fs::read_to_string("/proc/net/tcp").expect("a table of sockets");
+    let port = format!(":{:04X}", server.clients[0].port());
+    let rows = all.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let ours = rows.filter(|row| row[1].ends_with(&port));
+    let queues = ours.map(|row| row[4].split_once(':').expect("two queues").1);
+    queues.map(|bytes| u64::from_str_radix(bytes, 16).expect("a number")).sum()
+}
 
 /// As many descriptors as may be had, for us and for the server.
 fn raise_descriptors() {
@@ -109,4 +121,30 @@ fn a_thousand_slow_handshakes_are_cheap_in_nobodys_way_and_cut() {
     assert_eq!(server.metric(HANDSHAKES, ""), 0.0);
     early.assert_alive();
     late.assert_alive();
+}
+
+#[test]
+fn a_client_hello_without_end_costs_its_bytes_up_to_a_limit() {
+    let server = Server::start("--auto-cert --shards 1");
+    let config = tls::config(&server, &rustls::version::TLS13, None);
+    let mut early = Client::connect_secure(&server, &config);
+    early.subscribe("news");
+    let memory = server.anonymous_memory();
+    // Of 61,000 bytes.
+    let mut piece = vec![22, 3, 1, 0x25, 0x1c];
+    piece.resize(5 + 9_500, 0);
+    piece[5..11].copy_from_slice(&[1, 0, 0xee, 0x48, 3, 3]);
+    let mut endless: Vec<TcpStream> = (0..ENDLESS).map(|_| connect(&server)).collect();
+    for stream in &mut endless {
+        stream.write_all(&[&piece[..], &piece].concat()).expect("written");
+    }
+    support::until("all of it is read", || (unread(&server) == 0).then_some(()));
+    let each = (server.anonymous_memory() - memory) / ENDLESS as i64;
+    println!("{each} bytes an endless ClientHello");
+    assert!(each <= 48 << 10, "{each} bytes an endless ClientHello");
+    for stream in &mut endless {
+        stream.write_all(&piece).expect("written");
+    }
+    server.wait_metric(ERRORS, "\"tls_handshake\"", ENDLESS as f64);
+    early.assert_alive();
 }

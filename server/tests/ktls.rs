@@ -53,6 +53,7 @@ fn every_version_and_suite_is_served_by_the_kernel() {
     assert_eq!(server.metric("uringcast_tls_fallbacks_total", ""), 0.0);
     for client in &mut clients {
         client.close_tls();
+        assert_eq!(client.frame(), None, "close_notify");
     }
     support::until("the connections' end", || {
         (server.metric("tls_connections", "kernel") == 0.0).then_some(())

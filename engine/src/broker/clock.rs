@@ -41,6 +41,8 @@ pub(super) enum Due {
     Resume,
     /// The peer's close frame.
     Close,
+    /// The end of what is owed to a peer that has ended its side.
+    Part,
     /// The peer's FIN.
     Fin,
 }
@@ -103,6 +105,7 @@ impl Hub {
             }
             Due::Resume => connection.flags.paused,
             Due::Close => connection.phase == Phase::Closing,
+            Due::Part => connection.phase == Phase::Parting,
             Due::Fin => connection.phase == Phase::HalfClosed,
         })
     }
@@ -123,6 +126,7 @@ impl Hub {
                     self.recorder.connection_error(service, ConnectionError::Timeout);
                     self.half_close(now.mono, key);
                 }
+                Due::Part => self.part(key),
                 Due::Fin => self.end(key),
             }
         }

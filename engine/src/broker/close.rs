@@ -151,6 +151,8 @@ pub(crate) enum Phase {
     Open,
     /// Our close frame is on its way; nothing else will be sent.
     Closing,
+    /// The peer has shut its side: what it is owed is written, then ours is shut too.
+    Parting,
     /// Our side is shut; reading until the peer's side is too.
     HalfClosed,
     /// Nothing more is read; waiting for the last completion (invariant 12).
@@ -160,13 +162,13 @@ pub(crate) enum Phase {
 impl Phase {
     /// The table of legal moves.
     pub(crate) fn may_become(self, next: Phase) -> bool {
-        use Phase::{Closing, Ending, HalfClosed, Open, Vacant};
+        use Phase::{Closing, Ending, HalfClosed, Open, Parting, Vacant};
         matches!(
             (self, next),
             (Vacant, Open)
-                | (Open, Closing | Ending)
-                | (Closing, HalfClosed | Ending)
-                | (HalfClosed, Ending)
+                | (Open, Closing | Parting | Ending)
+                | (Closing, HalfClosed | Parting | Ending)
+                | (Parting | HalfClosed, Ending)
                 | (Ending, Vacant)
         )
     }

@@ -35,7 +35,8 @@ impl Hub {
         change(connection);
         match (before, connection.is_held()) {
             (false, true) => self.effects.push_back(Effect::PauseReceive(key)),
-            (true, false) if connection.phase != Phase::Ending => {
+            // Where the peer has ended its side there is nothing to receive.
+            (true, false) if !matches!(connection.phase, Phase::Parting | Phase::Ending) => {
                 self.effects.push_back(Effect::ResumeReceive(key));
             }
             _ => {}

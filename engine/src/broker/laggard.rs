@@ -95,10 +95,13 @@ impl Laggard {
         self.cursors.retain(|cursor| cursor.channel != channel);
     }
 
-    /// Nothing else will be sent but what must be finished and this close frame.
+    /// Nothing else will be sent but what must be finished and this close frame; without one, the
+    /// outbox too.
     pub(crate) fn close_with(&mut self, frame: Vec<u8>) {
         self.cursors = Vec::new();
-        self.outbox = frame;
+        if !frame.is_empty() {
+            self.outbox = frame;
+        }
         self.closing = true;
     }
 }

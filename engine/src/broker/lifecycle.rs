@@ -2,6 +2,8 @@
 //!
 //! close frame → (both seen, or a deadline) → FIN → read until the peer's FIN → cancel receiving →
 //! its final completion → slot cleared, index free (invariant 12).
+//!
+//! A peer that ends its side first still gets what it is owed, then our FIN.
 
 use std::net::SocketAddr;
 
@@ -162,15 +164,35 @@ impl Hub {
     }
 
     /// The peer ended its side, or the socket failed. A receive is no longer armed.
-    pub fn handle_end(&mut self, _now: Now, key: ConnectionKey, end: ReceiveEnd) {
+    pub fn handle_end(&mut self, now: Now, key: ConnectionKey, end: ReceiveEnd) {
         let Some(connection) = self.connections.get(key) else { return };
-        if connection.phase == Phase::Open {
+        let (phase, close_sent) = (connection.phase, connection.flags.close_sent);
+        if phase == Phase::Open {
             let error = match end {
                 ReceiveEnd::TlsFault => ConnectionError::Protocol,
                 ReceiveEnd::Eof | ReceiveEnd::Reset => ConnectionError::Reset,
             };
             self.count_end(key, Close::Lost, Some(error));
         }
+        match (end, phase) {
+            (ReceiveEnd::Eof, Phase::Closing) if close_sent => self.part(key),
+            (ReceiveEnd::Eof, Phase::Open | Phase::Closing) => {
+                self.leave_all(now.mono, key);
+                if phase == Phase::Open {
+                    // Behind its answers, in the place of a close frame.
+                    self.reply(key, Vec::new(), true);
+                }
+                self.connections[key.index].become_phase(Phase::Parting);
+                self.forget_identity(key);
+                self.due(now.mono + CLOSE_TIMEOUT, key, Due::Part);
+            }
+            _ => self.end(key),
+        }
+    }
+
+    /// The peer has shut its side and is owed nothing more.
+    pub(super) fn part(&mut self, key: ConnectionKey) {
+        self.effects.push_back(Effect::ShutdownWrite(key));
         self.end(key);
     }
 
@@ -191,7 +213,7 @@ impl Hub {
         match connection.phase {
             Phase::Open => self.close(now.mono, key, CloseReason::Keys),
             Phase::Closing if connection.flags.close_sent => self.half_close(now.mono, key),
-            Phase::Closing | Phase::Vacant | Phase::Ending => {}
+            Phase::Closing | Phase::Parting | Phase::Vacant | Phase::Ending => {}
             Phase::HalfClosed => self.end(key),
         }
     }
@@ -245,11 +267,15 @@ impl Hub {
     /// Our close frame is in the kernel.
     pub(super) fn close_written(&mut self, now: Time, key: ConnectionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
-        if connection.phase == Phase::Closing {
-            connection.flags.close_sent = true;
-            if connection.flags.close_seen {
-                self.half_close(now, key);
+        match connection.phase {
+            Phase::Closing => {
+                connection.flags.close_sent = true;
+                if connection.flags.close_seen {
+                    self.half_close(now, key);
+                }
             }
+            Phase::Parting => self.part(key),
+            _ => {}
         }
     }
 

@@ -16,6 +16,7 @@ use crate::types::{ConnectionKey, Now, Seq, Time};
 pub(super) struct Reply {
     key: ConnectionKey,
     bytes: Vec<u8>,
+    /// It is a close frame, or empty: the end of what a peer is owed that has ended its side.
     closes: bool,
 }
 
@@ -68,6 +69,7 @@ impl Hub {
                     self.replies.push_front(Reply { key, bytes, closes });
                     self.flush(outlet);
                 }
+                Pass::Go if bytes.is_empty() => self.close_written(now, key),
                 Pass::Go => {
                     outlet.load(Payload::Owned(bytes));
                     self.batch.runs.push(Run::Reply { key, closes });

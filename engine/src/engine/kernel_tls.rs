@@ -25,8 +25,11 @@ fn decide_with(
         let text = "kernel_tls is On and no service has tls: give it tls, or set it to Auto";
         return if must { Err(StartError::Config(text.into())) } else { Ok(None) };
     }
-    let pays = config.typical_message >= KERNEL_TLS_PAYS;
-    if config.kernel_tls == KernelTls::Off || !(must || pays) {
+    if config.kernel_tls == KernelTls::Off {
+        tracing::info!("TLS in user space: kernel TLS is switched off");
+        return Ok(None);
+    }
+    if !must && config.typical_message < KERNEL_TLS_PAYS {
         tracing::info!(
             typical_message = config.typical_message,
             "TLS in user space, which costs less below {KERNEL_TLS_PAYS} bytes a message"

@@ -67,7 +67,11 @@ impl Delivery {
     ) -> Option<Result<Opened, TlsFault>> {
         match self.sessions.get_mut(connection as usize)? {
             Secure::User(session) => Some(session.open(self.ring.bytes(received), plain)),
-            Secure::None | Secure::Kernel(_) => None,
+            Secure::Kernel(session) => {
+                session.hear();
+                None
+            }
+            Secure::None => None,
         }
     }
 

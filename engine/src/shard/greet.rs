@@ -94,6 +94,8 @@ pub(super) async fn greet(
         }
     }
     if line.answered {
+        // Nothing more is said or understood: what that took is not kept.
+        (line.tls, line.plain) = (None, Vec::new());
         // Whether the peer takes its time or not, the answer is out.
         let mut left = line.patience;
         let linger = monoio::time::timeout(CLOSE_TIMEOUT, line.linger());
@@ -194,6 +196,7 @@ impl Line {
         let before = self.plain.len();
         while self.plain.len() == before {
             if self.ended {
+                self.say_close().await?;
                 return Err(Refusal::Left);
             }
             self.take_in().await?;
@@ -332,6 +335,11 @@ impl Line {
     /// Writes a final response.
     async fn answer(&mut self, response: Vec<u8>) -> Result<(), Refusal> {
         self.write(response).await?;
+        self.say_close().await
+    }
+
+    /// Says close_notify, where there is TLS; nothing follows.
+    async fn say_close(&mut self) -> Result<(), Refusal> {
         if let Some(tls) = &mut self.tls {
             let bytes = tls.seal_close();
             self.stream.write_all(bytes).await.0?;

@@ -34,6 +34,7 @@ pub(super) const CLOSE_NOTIFY: Alert = [1, 0];
 pub(super) const UNEXPECTED_MESSAGE: Alert = [2, 10];
 pub(super) const BAD_RECORD_MAC: Alert = [2, 20];
 pub(super) const RECORD_OVERFLOW: Alert = [2, 22];
+const ILLEGAL_PARAMETER: Alert = [2, 47];
 const DECODE_ERROR: Alert = [2, 50];
 const USER_CANCELED: u8 = 90;
 const NO_RENEGOTIATION: Alert = [1, 100];
@@ -113,7 +114,7 @@ pub(super) struct KernelSession {
     schedule: Option<Box<KernelConnection<ServerConnectionData>>>,
     /// Records sent with the present keys, at most.
     pub records: u32,
-    /// KeyUpdates and warnings of the peer.
+    /// KeyUpdates and warnings of the peer since it last said something.
     controls: u16,
     tls13: bool,
 }
@@ -182,6 +183,11 @@ impl KernelSession {
         Ok(KernelSession { schedule, records: 0, controls: 0, tls13 })
     }
 
+    /// The peer has said something.
+    pub(super) fn hear(&mut self) {
+        self.controls = 0;
+    }
+
     /// Says close_notify, if there is room.
     pub(super) fn say_close(&self, slot: u32, ring: &mut Ring) {
         say(slot, CLOSE_NOTIFY, ring);
@@ -207,12 +213,15 @@ impl KernelSession {
             }
         }
         match verdict {
-            Verdict::Data => Taken::Data(record.bytes),
+            Verdict::Data => {
+                self.hear();
+                Taken::Data(record.bytes)
+            }
             Verdict::Ignore => Taken::Nothing,
             Verdict::CloseNotify => Taken::End,
             Verdict::Fatal => Taken::Fault,
-            Verdict::KeyUpdate { answer } => match self.rekey(slot, answer, ring) {
-                Ok(()) => Taken::Rekeyed,
+            Verdict::KeyUpdate { answer } => match self.follow(slot, answer, ring) {
+                Ok(taken) => taken,
                 Err(error) => {
                     tracing::debug!(%error, "cannot follow a peer's KeyUpdate");
                     Taken::Deaf
@@ -226,19 +235,26 @@ impl KernelSession {
     }
 
     /// Follows the peer's KeyUpdate.
-    fn rekey(&mut self, slot: u32, answer: bool, ring: &mut Ring) -> Result<(), TlsFault> {
+    ///
+    /// # Errors
+    /// [`TlsFault`]: nothing more can be read, and all is sent with the key that it was.
+    fn follow(&mut self, slot: u32, answer: bool, ring: &mut Ring) -> Result<Taken, TlsFault> {
         let schedule = self.schedule.as_mut().ok_or(TlsFault::Exhausted)?;
         let suite = schedule.negotiated_cipher_suite();
         let keys = crypto_info(suite, schedule.update_rx_secret()?)?;
         let socket = ring.descriptor(slot)?;
         set_keys(&socket, Direction::Receive, &keys)?;
         if answer {
-            ring.send_record(slot, HANDSHAKE, &KEY_UPDATE)?;
             let keys = crypto_info(suite, schedule.update_tx_secret()?)?;
-            set_keys(&socket, Direction::Send, &keys)?;
+            ring.send_record(slot, HANDSHAKE, &KEY_UPDATE)?;
+            if let Err(error) = set_keys(&socket, Direction::Send, &keys) {
+                // What is sent with the former key now, an alert too, the peer cannot read.
+                tracing::warn!(%error, "the kernel takes no new TLS key: dropping a connection");
+                return Ok(Taken::Reset);
+            }
             self.records = 0;
         }
-        Ok(())
+        Ok(Taken::Rekeyed)
     }
 }
 
@@ -280,10 +296,14 @@ pub(super) fn judge(kind: u8, bytes: &[u8], tls13: bool) -> Verdict {
         (ALERT, [1, USER_CANCELED]) => Verdict::Ignore,
         (ALERT, [1, _]) if !tls13 => Verdict::Ignore,
         (ALERT, [_, _]) => Verdict::Fatal,
+        // RFC 8446, 5.4.
+        (ALERT, []) => Verdict::Refuse(UNEXPECTED_MESSAGE),
         (ALERT, _) => Verdict::Refuse(DECODE_ERROR),
         (HANDSHAKE, [24, 0, 0, 1, asks @ 0..=1]) if tls13 => {
             Verdict::KeyUpdate { answer: *asks == 1 }
         }
+        // RFC 8446, 4.6.3.
+        (HANDSHAKE, [24, 0, 0, 1, _]) if tls13 => Verdict::Refuse(ILLEGAL_PARAMETER),
         // A ClientHello, which would begin a renegotiation. RFC 5246, 7.2.2.
         (HANDSHAKE, [1, ..]) if !tls13 => Verdict::Refuse(NO_RENEGOTIATION),
         _ => Verdict::Refuse(UNEXPECTED_MESSAGE),

@@ -293,9 +293,9 @@ impl Slots {
             return;
         };
         slot.ended = true;
-        if end != ReceiveEnd::Reset && !slot.shutting {
-            // The peer learns of it now: Linux 6.1 closes the socket of an emptied slot only when
-            // the receives that others armed before have ended.
+        if end == ReceiveEnd::TlsFault && !slot.shutting {
+            // Behind the alert. The peer learns of it now: Linux 6.1 closes the socket of an
+            // emptied slot only when the receives that others armed before have ended.
             slot.shutting = true;
             delivery.ring.shutdown_write(key);
         }

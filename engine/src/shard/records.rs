@@ -3,7 +3,8 @@
 //! rustls's own record layer copies a payload twice, allocates for each record and asks its whole
 //! state machine before it; sealing straight into the batch does none of that, and what stays of a
 //! connection is its two keys and the key schedule (docs/decisions/0021-own-records.md). Before
-//! and during the handshake, and for TLS 1.2, all is rustls's.
+//! and during the handshake, and for TLS 1.2, all is rustls's. A KeyUpdate that is cut in two
+//! records, which RFC 8446, 5.1 allows and nobody sends, is refused.
 
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
@@ -11,6 +12,7 @@ use aws_lc_rs::aead::{
 use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::{ConnectionTrafficSecrets, Error};
+use zeroize::Zeroizing;
 
 use super::kernel::{
     ALERT, APPLICATION_DATA, Alert, BAD_RECORD_MAC, HANDSHAKE, KEY_UPDATE, RECORD_OVERFLOW,
@@ -34,7 +36,7 @@ const MAX_SEALED: usize = MAX_FRAGMENT + 256;
 /// One direction.
 struct Half {
     key: LessSafeKey,
-    iv: [u8; NONCE_LEN],
+    iv: Zeroizing<[u8; NONCE_LEN]>,
     /// Of the next record: every nonce is used once.
     seq: u64,
 }
@@ -44,7 +46,7 @@ pub(super) struct Records {
     send: Half,
     receive: Half,
     schedule: KernelConnection<ServerConnectionData>,
-    /// KeyUpdates and warnings of the peer.
+    /// KeyUpdates, warnings and empty records of the peer since it last said something.
     controls: u16,
     /// A KeyUpdate was answered and nothing sent since.
     answered: bool,
@@ -77,13 +79,13 @@ impl Half {
             _ => return Err(TlsFault::Suite),
         };
         let key = UnboundKey::new(algorithm, key.as_ref()).map_err(|_| TlsFault::Suite)?;
-        let iv = iv.as_ref().try_into().map_err(|_| TlsFault::Suite)?;
+        let iv = iv.as_ref().try_into().map(Zeroizing::new).map_err(|_| TlsFault::Suite)?;
         Ok(Half { key: LessSafeKey::new(key), iv, seq })
     }
 
     /// The next record's nonce. RFC 8446, 5.3.
     fn nonce(&mut self) -> Nonce {
-        let mut nonce = self.iv;
+        let mut nonce = *self.iv;
         for (byte, seq) in nonce[NONCE_LEN - 8..].iter_mut().zip(self.seq.to_be_bytes()) {
             *byte ^= seq;
         }
@@ -112,13 +114,13 @@ impl Half {
         let (nonce, aad) = (self.nonce(), Aad::from(head));
         let opened = self.key.open_in_place(nonce, aad, sealed);
         let inner = opened.map_err(|_| Breach(Some(BAD_RECORD_MAC), Error::DecryptError))?;
+        if inner.len() > MAX_FRAGMENT + 1 {
+            return Err(Breach(Some(RECORD_OVERFLOW), Error::PeerSentOversizedRecord));
+        }
         // Padding of zeros follows the type.
         let Some(end) = inner.iter().rposition(|byte| *byte != 0) else {
             return Err(Breach::new(UNEXPECTED_MESSAGE, "a record without a type"));
         };
-        if end > MAX_FRAGMENT {
-            return Err(Breach(Some(RECORD_OVERFLOW), Error::PeerSentOversizedRecord));
-        }
         Ok((inner[end], &inner[..end]))
     }
 }
@@ -236,7 +238,11 @@ impl Records {
         let verdict = judge(kind, bytes, true);
         let mut closed = false;
         match verdict {
-            Verdict::Data => out.extend_from_slice(bytes),
+            Verdict::Data if bytes.is_empty() => self.count()?,
+            Verdict::Data => {
+                out.extend_from_slice(bytes);
+                self.controls = 0;
+            }
             Verdict::CloseNotify => closed = true,
             Verdict::Ignore => self.count()?,
             Verdict::KeyUpdate { answer } => self.follow(answer, pending)?,
@@ -255,7 +261,7 @@ impl Records {
     fn count(&mut self) -> Result<(), Breach> {
         self.controls = self.controls.saturating_add(1);
         if self.controls > MAX_CONTROL_RECORDS {
-            return Err(Breach::new(UNEXPECTED_MESSAGE, "too many KeyUpdates and warnings"));
+            return Err(Breach::new(UNEXPECTED_MESSAGE, "too many records without data"));
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use uringcast_engine::TlsSource;
 use super::pair::warn_if_readable_by_all;
 use super::{Served, Tickets, load};
 use crate::config::{Identity, Tls};
-use crate::limits::{AUTO_CERT_MARGIN, EXPIRY_CHECK, EXPIRY_WARNING};
+use crate::limits::{AUTO_CERT_MARGIN, EXPIRY_CHECK, EXPIRY_WARNING, TORN_LOOKS};
 use crate::settings::Problem;
 
 /// What metrics tell of the certificates.
@@ -39,8 +39,9 @@ pub struct Keeper {
     served: Vec<Served>,
     /// The files as they were when last judged.
     judged: Vec<Stamp>,
-    /// The files as they were when they failed once: perhaps only half of them had been written.
-    torn: Option<Vec<Stamp>>,
+    /// The files as they were when they failed, perhaps because only half of them had been
+    /// written, and how many looks in a row have found such.
+    torn: Option<(Vec<Stamp>, u32)>,
     /// When it was last looked whether a certificate ends.
     warned: Instant,
 }
@@ -89,12 +90,7 @@ impl Keeper {
         if now != self.judged {
             match self.replace() {
                 Ok(()) => self.judged = now,
-                Err(problem) if self.torn.as_ref() == Some(&now) => {
-                    self.judged = now;
-                    self.keep_old(&problem);
-                }
-                // Certificate and key are seldom written at the same instant: look once more.
-                Err(_) => self.torn = Some(now),
+                Err(problem) => self.doubt(now, &problem),
             }
         } else if self.warned.elapsed() >= EXPIRY_CHECK {
             let margin = AUTO_CERT_MARGIN.as_secs().cast_signed();
@@ -104,6 +100,22 @@ impl Keeper {
                 _ => self.tell(),
             }
             self.warned = Instant::now();
+        }
+    }
+
+    /// Certificate and key are seldom written at the same instant: looks once more, and again
+    /// while they change, but not for ever.
+    fn doubt(&mut self, now: Vec<Stamp>, problem: &Problem) {
+        let looks = match self.torn.take() {
+            Some((before, looks)) if before != now => looks + 1,
+            Some(_) => TORN_LOOKS,
+            None => 1,
+        };
+        if looks < TORN_LOOKS {
+            self.torn = Some((now, looks));
+        } else {
+            self.judged = now;
+            self.keep_old(problem);
         }
     }
 

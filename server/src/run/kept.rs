@@ -1,5 +1,10 @@
 //! Files that are read again while the server runs.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::{io, thread};
+
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::ServiceId;
 
@@ -7,19 +12,54 @@ use crate::auth::Verifiers;
 use crate::certs::Keeper;
 use crate::limits::JWKS_INTERVAL;
 
-/// What is read again while the server runs.
+/// The thread that looks at certificates: a file system that does not answer stops only that.
 pub(super) struct Kept {
-    pub(super) keepers: Vec<(ServiceId, Keeper)>,
-    pub(super) verifiers: Verifiers,
+    /// Holds one: a look that waits is as good as another.
+    wake: SyncSender<()>,
+    /// Everything is to be read, changed or not.
+    all: Arc<AtomicBool>,
 }
 
 impl Kept {
-    /// Reads all of it now.
-    pub(super) fn reload(&mut self) {
-        self.keepers.iter_mut().for_each(|(_, keeper)| keeper.reload());
-        if !self.verifiers.reload() && self.keepers.is_empty() {
-            tracing::info!("SIGHUP: there are no certificates and no jwks_file to reload");
-        }
+    /// Starts the thread, which ends with us unless a file holds it up.
+    ///
+    /// # Errors
+    /// The system has no thread for us.
+    pub(super) fn new(
+        mut keepers: Vec<(ServiceId, Keeper)>,
+        verifiers: Verifiers,
+    ) -> io::Result<Kept> {
+        let (wake, woken) = sync_channel(1);
+        let all = Arc::new(AtomicBool::new(false));
+        let reloads = Arc::clone(&all);
+        thread::Builder::new().name("certificates".into()).spawn(move || {
+            while woken.recv().is_ok() {
+                match reloads.swap(false, Ordering::Relaxed) {
+                    true => reload(&mut keepers, &verifiers),
+                    false => keepers.iter_mut().for_each(|(_, keeper)| keeper.look()),
+                }
+            }
+        })?;
+        Ok(Kept { wake, all })
+    }
+
+    /// Looks whether something has changed, soon.
+    pub(super) fn look(&self) {
+        // Full: it is going to.
+        let _ = self.wake.try_send(());
+    }
+
+    /// Reads all of it, soon.
+    pub(super) fn reload(&self) {
+        self.all.store(true, Ordering::Relaxed);
+        self.look();
+    }
+}
+
+fn reload(keepers: &mut [(ServiceId, Keeper)], verifiers: &Verifiers) {
+    keepers.iter_mut().for_each(|(_, keeper)| keeper.reload());
+    if !verifiers.reload() && keepers.is_empty() {
+        tracing::info!("SIGHUP: there are no certificates and no jwks_file to reload");
     }
 }
 

@@ -13,6 +13,8 @@ use crate::config::AuthMode;
 use crate::limits::TICK;
 use crate::types::ServiceId;
 
+/// The fault of a client that ends its side without a close frame (RFC 6455, 7.1.5).
+const PARTED: u16 = 1006;
 const TEXT: OpCode = OpCode::Data(Data::Text);
 
 impl World {
@@ -95,7 +97,8 @@ impl World {
             socket.up_end.get_or_insert(ReceiveEnd::Eof);
             // A stream ends with a close frame, unless its client was too slow to take that.
             let excused = socket.slow || socket.dead;
-            assert!(end.closed.is_some() || excused, "client {client} was dropped without a word");
+            let bidden = end.closed.is_some() || end.fault == Some(PARTED);
+            assert!(bidden || excused, "client {client} was dropped without a word");
             assert!(!end.is_torn() || excused, "client {client} got half a frame");
             let (closed, fault, reason) = (end.closed, end.fault, end.reason.clone());
             self.note(|| format!("client {client} ended: {closed:?} {reason}"));
@@ -242,7 +245,7 @@ impl World {
         if !self.may_speak(client) {
             return;
         }
-        let what = self.rng.u8(..6);
+        let what = self.rng.u8(..7);
         self.note(|| format!("client {client} misbehaves ({what})"));
         let socket = &mut self.sockets[client];
         match what {
@@ -257,6 +260,11 @@ impl World {
             2 => {
                 (socket.dead, socket.up_end) = (true, Some(ReceiveEnd::Reset));
                 self.clients[client].gone = true;
+            }
+            6 => {
+                // It still reads.
+                socket.up_end = Some(ReceiveEnd::Eof);
+                self.clients[client].fault = Some(PARTED);
             }
             3 => {
                 // Not masked.

@@ -23,7 +23,7 @@ impl Hub {
         let (mut laggards, mut bytes, mut subscriptions) = (0, 0, 0);
         for index in 0..self.connections.slots() as u32 {
             let connection = &self.connections[index];
-            let talks = matches!(connection.phase, Phase::Open | Phase::Closing);
+            let talks = matches!(connection.phase, Phase::Open | Phase::Closing | Phase::Parting);
             let live = talks && connection.laggard.is_none();
             let said_bye = connection.phase == Phase::Closing && connection.flags.close_sent;
             let open = self.gate.is_open(index);
@@ -116,7 +116,8 @@ impl Hub {
 
     /// Whether the shell was told that a connection is held, or not.
     pub(super) fn check_hold(&self, key: ConnectionKey, paused: bool) {
-        let alive = self.connections.get(key).filter(|c| c.phase != Phase::Ending);
+        let is_over = |phase| matches!(phase, Phase::Parting | Phase::Ending);
+        let alive = self.connections.get(key).filter(|c| !is_over(c.phase));
         assert!(alive.is_none_or(|c| c.is_held() == paused), "{key:?} is received from wrongly");
     }
 

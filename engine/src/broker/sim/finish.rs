@@ -98,7 +98,10 @@ impl World {
             && ports.all(|port| port.key.is_none() || !(port.polled || port.shut || port.paused))
             && clients.all(|(end, socket)| match end.gone || end.ended {
                 true => socket.released,
-                false => socket.up.is_empty() && socket.down.is_empty() && end.closed.is_none(),
+                false => {
+                    let said = socket.up.is_empty() && socket.up_end.is_none();
+                    said && socket.down.is_empty() && end.closed.is_none()
+                }
             })
     }
 

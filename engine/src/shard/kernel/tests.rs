@@ -115,9 +115,11 @@ fn records_are_judged_by_their_rfcs() {
         (21, &[1, 41], true, Verdict::Fatal),
         (21, &[1, 41], false, Verdict::Ignore),
         (21, &[1], true, Verdict::Refuse(DECODE_ERROR)),
+        (21, &[], true, Verdict::Refuse(UNEXPECTED_MESSAGE)),
         (22, &[24, 0, 0, 1, 0], true, Verdict::KeyUpdate { answer: false }),
         (22, &[24, 0, 0, 1, 1], true, Verdict::KeyUpdate { answer: true }),
-        (22, &[24, 0, 0, 1, 2], true, Verdict::Refuse(UNEXPECTED_MESSAGE)),
+        (22, &[24, 0, 0, 1, 2], true, Verdict::Refuse(ILLEGAL_PARAMETER)),
+        (22, &[24, 0, 0, 1, 2], false, Verdict::Refuse(UNEXPECTED_MESSAGE)),
         (22, &[24, 0, 0, 1, 0, 24], true, Verdict::Refuse(UNEXPECTED_MESSAGE)),
         (22, &[24, 0, 0, 1, 0], false, Verdict::Refuse(UNEXPECTED_MESSAGE)),
         (22, &[1, 0, 0, 9], false, Verdict::Refuse(NO_RENEGOTIATION)),
@@ -217,7 +219,7 @@ fn our_sends_are_counted_against_the_keys() {
             let _ = delivery.push(0);
             delivery.flush(&mut Flushed::default());
         }
-        // rustls replaces the keys of TLS 1.3 by itself.
+        // Those of TLS 1.3 are replaced in time.
         assert_eq!(std::mem::take(&mut delivery.worn), if wears { vec![0] } else { vec![] });
     }
 }

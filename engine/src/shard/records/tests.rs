@@ -124,33 +124,40 @@ fn padding_and_empty_records_are_taken() {
     let mut bytes = forge(&mut forger, APPLICATION_DATA, b"one", 100);
     bytes.extend(forge(&mut forger, APPLICATION_DATA, b"", 0));
     bytes.extend(forge(&mut forger, APPLICATION_DATA, &[7; MAX_FRAGMENT], 0));
+    bytes.extend(forge(&mut forger, APPLICATION_DATA, b"two", MAX_FRAGMENT - 3));
     let (plain, went_on) = opens(&mut session, bytes);
     assert!(went_on);
-    assert!(plain == [&b"one"[..], &[7; MAX_FRAGMENT]].concat());
+    assert!(plain == [&b"one"[..], &[7; MAX_FRAGMENT], b"two"].concat());
 }
 
 #[test]
 fn what_is_not_allowed_is_a_fault_with_an_alert() {
     let ask_twice = [KEY_UPDATE, KEY_UPDATE].concat();
     let long = vec![7; MAX_FRAGMENT + 1];
-    let cases: [(&str, u8, &[u8], usize); 8] = [
-        ("no type", 0, b"", 5),
-        ("unknown type", 99, b"x", 0),
-        ("change_cipher_spec", 20, &[1], 0),
-        ("too long", APPLICATION_DATA, &long, 0),
-        ("two KeyUpdates in one record", HANDSHAKE, &ask_twice, 0),
-        ("a KeyUpdate of another length", HANDSHAKE, &[24, 0, 0, 2, 0, 0], 0),
-        ("a KeyUpdate that asks for something else", HANDSHAKE, &[24, 0, 0, 1, 2], 0),
-        ("a ClientHello", HANDSHAKE, &[1, 0, 0, 0], 0),
+    let (unexpected, overflow, illegal) = (UNEXPECTED_MESSAGE, RECORD_OVERFLOW, [2, 47]);
+    let cases: [(&str, u8, &[u8], usize, Alert); 10] = [
+        ("no type", 0, b"", 5, unexpected),
+        ("unknown type", 99, b"x", 0, unexpected),
+        ("change_cipher_spec", 20, &[1], 0, unexpected),
+        ("too long", APPLICATION_DATA, &long, 0, overflow),
+        ("too long by its padding", APPLICATION_DATA, b"x", MAX_FRAGMENT, overflow),
+        ("an empty alert", ALERT, b"", 0, unexpected),
+        ("two KeyUpdates in one record", HANDSHAKE, &ask_twice, 0, unexpected),
+        ("a KeyUpdate of another length", HANDSHAKE, &[24, 0, 0, 2, 0, 0], 0, unexpected),
+        ("a KeyUpdate that asks for something else", HANDSHAKE, &[24, 0, 0, 1, 2], 0, illegal),
+        ("a ClientHello", HANDSHAKE, &[1, 0, 0, 0], 0, unexpected),
     ];
-    for (name, kind, plain, padding) in cases {
-        let (mut session, mut forger) = with_a_forger();
+    for (name, kind, plain, padding, alert) in cases {
+        let (mut session, mut forger, mut reader) = forged(false);
         let mut bytes = forge(&mut forger, APPLICATION_DATA, b"good", 0);
         bytes.extend(forge(&mut forger, kind, plain, padding));
         let (plain, went_on) = opens(&mut session, bytes);
         assert!(!went_on, "{name}");
         assert_eq!(plain, b"good", "{name}: what came before counts");
-        assert_eq!(session.seal_close().len(), 2 + OVERHEAD, "{name}: an alert");
+        let mut said = session.seal_close();
+        let (&mut head, text) = said.split_first_chunk_mut().unwrap();
+        let Ok(opened) = reader.open(head, text) else { panic!("{name}: not sealed") };
+        assert_eq!(opened, (ALERT, &alert[..]), "{name}");
         assert!(session.seal(b"more", &mut [0; 512]).is_err(), "{name}");
     }
 }
@@ -173,12 +180,19 @@ fn a_fatal_alert_is_a_fault_that_is_not_answered() {
 }
 
 #[test]
-fn warnings_without_end_are_a_fault() {
-    let (mut session, mut forger) = with_a_forger();
-    for n in 0..=u32::from(MAX_CONTROL_RECORDS) {
-        let bytes = forge(&mut forger, ALERT, &[1, 90], 0);
-        let (_, went_on) = opens(&mut session, bytes);
-        assert_eq!(went_on, n < u32::from(MAX_CONTROL_RECORDS), "warning {n}");
+fn records_without_data_are_a_fault_if_there_are_no_others() {
+    for (kind, content) in [(ALERT, &[1, 90][..]), (APPLICATION_DATA, b"")] {
+        let (mut session, mut forger) = with_a_forger();
+        let mut says = |kind: u8, content: &[u8]| {
+            let bytes = forge(&mut forger, kind, content, 0);
+            opens(&mut session, bytes).1
+        };
+        for _ in 0..2 {
+            assert!((0..MAX_CONTROL_RECORDS).all(|_| says(kind, content)), "so many may be");
+            assert!(says(APPLICATION_DATA, b"x"), "and as many again behind data");
+        }
+        assert!((0..MAX_CONTROL_RECORDS).all(|_| says(kind, content)));
+        assert!(!says(kind, content), "one more is too many: {kind}");
     }
 }
 

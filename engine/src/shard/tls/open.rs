@@ -33,13 +33,12 @@ impl TlsSession {
             self.partial.extend_from_slice(&input[used..]);
             processed
         } else {
+            // Many hold one for long: no more than what is there.
             let mut joined = std::mem::take(&mut self.partial);
+            joined.reserve_exact(input.len());
             joined.extend_from_slice(input);
             let processed = self.process(&mut joined, &mut used, out, &mut opened);
-            if used < joined.len() {
-                joined.drain(..used);
-                self.partial = joined;
-            }
+            self.partial = if used == 0 { joined } else { joined[used..].to_vec() };
             processed
         };
         processed?;

@@ -1,6 +1,7 @@
 use rustls::version::{TLS12, TLS13};
 
 use super::*;
+use crate::limits::MAX_PARTIAL_RECORD;
 use crate::shard::testing::{client_bytes, client_reads, handshake, handshake_of, tls_configs};
 
 /// Sessions over TLS 1.2, over 1.3 with rustls's records and with ours, and their clients.
@@ -56,6 +57,43 @@ fn records_split_at_every_byte_come_out_whole() {
             assert_eq!(session.partial.capacity(), 0, "nothing is kept at rest");
         }
     }
+}
+
+#[test]
+fn half_a_record_takes_no_more_than_its_bytes() {
+    for (mut session, mut client) in sessions(usize::MAX) {
+        client.set_buffer_limit(None);
+        let mut bytes = says(&mut client, &noise(16_384));
+        bytes.extend(says(&mut client, b"the next one"));
+        let (half, rest) = bytes.split_at_mut(16_000);
+        for piece in half.chunks_mut(4_096) {
+            session.open(piece, &mut Vec::new()).unwrap();
+        }
+        assert_eq!((session.partial.len(), session.partial.capacity()), (16_000, 16_000));
+        let (most, last) = rest.split_at_mut(rest.len() - 3);
+        session.open(most, &mut Vec::new()).unwrap();
+        assert!(session.partial.capacity() < 50, "what was used up is not kept");
+        session.open(last, &mut Vec::new()).unwrap();
+        assert_eq!(session.partial.capacity(), 0);
+    }
+}
+
+#[test]
+fn a_client_hello_without_end_is_held_so_far_only() {
+    let (server, _) = crate::shard::testing::tls_configs(&TLS13);
+    let mut session = TlsSession::new(server, false).unwrap();
+    // 61,000 bytes, in records of 1,000.
+    let hello = [&[1, 0, 0xee, 0x48, 3, 3][..], &noise(60_998)].concat();
+    let mut records = hello.chunks(1_000).map(|piece| {
+        let [high, low] = (piece.len() as u16).to_be_bytes();
+        [&[22, 3, 1, high, low][..], piece].concat()
+    });
+    let fault = records.find_map(|mut record| {
+        let opened = session.open(&mut record, &mut Vec::new());
+        assert!(session.partial.capacity() <= MAX_PARTIAL_RECORD + record.len());
+        opened.err()
+    });
+    assert!(matches!(fault, Some(TlsFault::Oversize)), "{fault:?}");
 }
 
 #[test]
