@@ -94,8 +94,9 @@ pub const SLICE_DELIVERIES: usize = 256;
 /// Subscribe and unsubscribe requests of one connection that may wait for an earlier one to be
 /// answered by another shard.
 pub const MAX_WAITING_OPERATIONS: usize = 256;
-/// Publications a shard takes from its mailbox and lanes in one turn, and clients' messages beside
-/// them: docs/decisions/0011 has the curve of what others wait meanwhile.
+/// Publications a shard takes from its mailbox and lanes in one turn (the rest of a batch waits
+/// for the next one), and clients' messages beside them: docs/decisions/0011 has the curve of
+/// what others wait meanwhile.
 pub const TURN_MESSAGES: usize = 256;
 /// Unswept bytes of a shard above which it takes nothing more from its mailbox and lanes, and
 /// refuses what its clients publish.

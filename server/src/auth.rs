@@ -156,7 +156,7 @@ fn look(path: &Path) -> Option<Look> {
 
 /// Reads a JWKS file; its keys are under the rules that the fixed ones are under.
 fn read(path: &Path, fixed: &Keys) -> Result<Keys, Problem> {
-    let bytes = files::read("jwks_file", path)?;
+    let bytes = files::read_followed("jwks_file", path)?;
     fixed.jwks(&bytes).map_err(|error| {
         let remedy = match error {
             KeyError::Guessable => STRONGER,

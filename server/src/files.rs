@@ -10,14 +10,27 @@ use rustix::fs::OFlags;
 use crate::limits::MAX_FILE;
 use crate::settings::{Problem, Source};
 
-/// Reads the file that `setting` names.
+/// Reads the file that `setting` names, once: it may be a pipe.
 ///
 /// # Errors
 /// A [`Problem`] that says what to do, when it cannot be read or is implausibly large.
 pub fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Problem> {
+    read_all(setting, path, File::open(path))
+}
+
+/// Reads the file that `setting` names and that is looked at again while clients are served: it
+/// must be one that nobody waits for.
+///
+/// # Errors
+/// As those of [`read`], and where it is no regular file.
+pub fn read_followed(setting: &str, path: &Path) -> Result<Vec<u8>, Problem> {
+    read_all(setting, path, open_regular(path))
+}
+
+fn read_all(setting: &str, path: &Path, file: io::Result<File>) -> Result<Vec<u8>, Problem> {
     let fail = |reason: String, remedy: &str| problem(setting, path, reason, remedy);
     let mut bytes = Vec::new();
-    match open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)) {
+    match file.and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)) {
         Ok(n) if n as u64 <= MAX_FILE => Ok(bytes),
         Ok(_) => Err(fail(format!("is larger than {MAX_FILE} bytes"), "Name another file.")),
         Err(error) => {
@@ -34,7 +47,7 @@ pub fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Problem> {
 }
 
 /// Opens a regular file. Without blocking, as the opening of a FIFO does.
-fn open(path: &Path) -> io::Result<File> {
+fn open_regular(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     let kind = file.metadata()?.file_type();
@@ -52,5 +65,24 @@ pub fn problem(setting: &str, path: &Path, reason: String, remedy: &str) -> Prob
         source_of: Source::Default,
         reason: reason.into(),
         remedy: remedy.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn what_is_read_once_may_be_a_pipe_and_what_is_followed_may_not() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+        let refused = read_followed("cert_file", path.as_ref()).unwrap_err();
+        assert!(refused.to_string().contains("regular file"), "{refused}");
+        writer.write_all(b"port = 1").unwrap();
+        drop(writer);
+        assert_eq!(read("config", path.as_ref()).unwrap(), b"port = 1");
     }
 }

@@ -6,7 +6,6 @@ use super::control::Control;
 use super::ticket::Part;
 use super::{BatchTicket, Saturated, Ticket};
 use crate::broker::hub::Hub;
-use crate::limits::TURN_MESSAGES;
 use crate::shard::Command;
 use crate::types::{ChannelName, Publication, ServiceId, ShardId};
 
@@ -87,7 +86,7 @@ impl Publisher {
     }
 }
 
-/// Publications of a batch that have the same home, in the batch's order: what one turn takes.
+/// The publications of a batch that have the same home, in the batch's order.
 #[derive(Debug)]
 struct Group {
     home: ShardId,
@@ -103,13 +102,13 @@ fn group(
     let mut groups: Vec<Group> = Vec::new();
     for (place, item) in batch.into_iter().enumerate() {
         let home = home_of(&item.channel);
-        // From the end, where those with room are: at most one for each shard.
-        match groups.iter_mut().rfind(|group| group.home == home) {
-            Some(group) if group.items.len() < TURN_MESSAGES => {
+        // At most MAX_SHARDS groups: looking through them is cheaper than a map.
+        match groups.iter_mut().find(|group| group.home == home) {
+            Some(group) => {
                 group.items.push(item);
                 group.places.push(place);
             }
-            _ => groups.push(Group { home, items: vec![item], places: vec![place] }),
+            None => groups.push(Group { home, items: vec![item], places: vec![place] }),
         }
     }
     groups

@@ -20,6 +20,7 @@ mod greet;
 mod kernel;
 mod lanes;
 mod patience;
+mod posting;
 mod receive;
 mod records;
 mod report;
@@ -145,6 +146,7 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
         slots: Slots::new(slots),
         neighbours: Neighbours::new(seat.peers),
         mailbox: seat.mailbox,
+        posting: None,
         round: pollable(bell.as_fd().try_clone_to_owned()?)?,
         bell,
         desk: Rc::clone(&desk),

@@ -23,6 +23,7 @@ use super::deliver::Delivery;
 use super::desk::{Arrival, Desk, Place};
 use super::drain::Drain;
 use super::lanes::Neighbours;
+use super::posting::Posting;
 use super::receive::Slots;
 use super::report::{Reporter, record_ring};
 use super::seat::{Command, Question};
@@ -44,6 +45,8 @@ pub(super) struct Turn {
     pub slots: Slots,
     pub neighbours: Neighbours,
     pub mailbox: MailboxReceiver<Command>,
+    /// Taken from the mailbox, and not all published yet.
+    pub posting: Option<Posting>,
     pub bell: Arc<Bell>,
     /// The bell's descriptor: always writable, so that waiting for it lets monoio do one round.
     pub round: UnixStream,
@@ -133,7 +136,8 @@ impl Turn {
         // Now certain to see who waits for what was taken: the bell's fence (invariant 7).
         self.neighbours.tell_of_room();
         self.delivery.ring.listen(true);
-        let has_input = !(self.mailbox.is_empty() && self.neighbours.is_quiet());
+        let has_input =
+            self.posting.is_some() || !(self.mailbox.is_empty() && self.neighbours.is_quiet());
         let idle = !self.wake.is_set()
             && self.desk.is_quiet()
             && self.delivery.ring.is_quiet()
@@ -159,10 +163,12 @@ impl Turn {
                 return true;
             }
             let mut found = false;
-            if let Some((command, cost)) = self.mailbox.pop() {
+            if let Some(posting) = self.posting.take() {
+                self.posting = posting.post(|item| self.publish(now, item));
+                (left, found) = (left - 1, true);
+            } else if let Some((command, _)) = self.mailbox.pop() {
                 self.obey(now, command);
-                left = left.saturating_sub(cost);
-                found = true;
+                (left, found) = (left - 1, true);
             }
             for from in (0..self.neighbours.len()).map(|shard| ShardId(shard as u8)) {
                 if let Some(request) = self.neighbours.pop_request(from) {
@@ -184,10 +190,7 @@ impl Turn {
     fn obey(&mut self, now: Now, command: Command) {
         // Whoever asked may have stopped waiting: then nobody needs the answer.
         match command {
-            Command::Publish { items, reply } => {
-                let results = items.iter().map(|item| self.publish(now, item)).collect();
-                let _ = reply.send(results);
-            }
+            Command::Publish { items, reply } => self.posting = Some(Posting::new(items, reply)),
             Command::List { service, from, limit, reply } => {
                 let _ = reply.send(self.hub.channels(service, from, limit));
             }

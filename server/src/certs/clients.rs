@@ -61,7 +61,7 @@ pub(super) fn trust(clients: Option<&Clients>) -> Result<Trust, Problem> {
 fn revocation_lists(
     path: &std::path::Path,
 ) -> Result<Vec<CertificateRevocationListDer<'static>>, Problem> {
-    let pem = files::read("crl_file", path)?;
+    let pem = files::read_followed("crl_file", path)?;
     let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&pem).collect();
     let remedy = "Name a PEM file with -----BEGIN X509 CRL----- in it.";
     let lists = match lists {

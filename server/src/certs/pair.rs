@@ -67,7 +67,7 @@ impl Pair {
 }
 
 fn read_key(name: &str, path: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
-    let pem = files::read(name, path)?;
+    let pem = files::read_followed(name, path)?;
     let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
         let encrypted = pem.windows(9).any(|word| word == b"ENCRYPTED");
         let (reason, remedy) = if encrypted {
@@ -88,7 +88,7 @@ fn read_key(name: &str, path: &Path) -> Result<PrivateKeyDer<'static>, Problem> 
 
 /// Every certificate of a PEM file, at least one.
 pub(super) fn read_chain(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
-    let pem = files::read(name, path)?;
+    let pem = files::read_followed(name, path)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let remedy = "Name a PEM file with -----BEGIN CERTIFICATE----- in it.";
     match chain {

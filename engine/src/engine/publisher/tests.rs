@@ -77,29 +77,6 @@ proptest! {
 }
 
 #[test]
-fn a_large_batch_is_handed_over_in_parts_that_one_turn_takes() {
-    let (publisher, mut mailboxes) = publisher(2, 3 * TURN_MESSAGES);
-    let batch = (0..2 * TURN_MESSAGES as u64 + 2).map(|n| match n {
-        1 => publication("1:c", n),
-        _ => publication("0:c", n),
-    });
-    let ticket = publisher.send_batch(batch.collect(), home_of).unwrap();
-    let mut next = 0;
-    for expected in [TURN_MESSAGES, TURN_MESSAGES, 1] {
-        let (items, reply) = take(&mut mailboxes[0]);
-        let ns: Vec<u64> = items.iter().map(n_of).collect();
-        assert_eq!(ns.len(), expected);
-        assert!(ns.is_sorted() && ns[0] >= next);
-        next = ns[expected - 1];
-        reply.send(ns.into_iter().map(|n| Ok(Seq(n))).collect()).unwrap();
-    }
-    let (items, reply) = take(&mut mailboxes[1]);
-    reply.send(items.iter().map(|item| Ok(Seq(n_of(item)))).collect()).unwrap();
-    let answers = ticket.wait();
-    assert!(answers.iter().zip(0..).all(|(answer, n)| *answer == Ok(Seq(n))));
-}
-
-#[test]
 fn a_batch_without_room_at_one_home_goes_nowhere() {
     let (publisher, mut mailboxes) = publisher(2, 2);
     let _first = publisher.send(publication("1:c", 0), home_of).unwrap();
