@@ -134,7 +134,10 @@ def still(plan):
 def latency(plan):
     """An open loop at a share of what Bun can do with one message in flight."""
     for size in plan.sizes:
-        def rate(results, size=size):
+        # The fewer messages a second, the longer.
+        seconds = 1.5 if plan.quick else 2 if size <= 1000 else 5
+
+        def rate(results, size=size, seconds=seconds):
             rates = []
             for what in ("matrix", "latency"):
                 found = results.get((what, f"N={size} P=128 W=1", "bun"), [])
@@ -142,8 +145,6 @@ def latency(plan):
             most = statistics.median(rates) if rates else 200e3
             return f"rate {LATENCY_SHARE * most / size:.3f} 128 {seconds}"
 
-        # The fewer messages a second, the longer.
-        seconds = 1.5 if plan.quick else 2 if size <= 1000 else 5
         first = Step("latency", f"N={size} P=128 W=1", f"window 1 128 {plan.seconds}",
                      plan.seconds, lambda server: server.name == "bun")
         step = Step("latency", f"N={size} P=128", rate, seconds + 0.1)

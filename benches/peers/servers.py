@@ -4,6 +4,7 @@ import pathlib
 import socket
 import subprocess
 import sys
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -145,7 +146,13 @@ class Nchan(Server):
 
     def pid(self, process):
         children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        return int(children.read_text(encoding="ascii").split()[0])
+        # The master listens before it has its worker.
+        for _ in range(100):
+            workers = children.read_text(encoding="ascii").split()
+            if workers:
+                return int(workers[0])
+            time.sleep(0.05)
+        raise RuntimeError("nginx has no worker")
 
 
 class Nats(Server):
