@@ -94,8 +94,12 @@ class Arena:
 
     def __init__(self, servers, load):
         self.lanes = []
-        for net, server in enumerate(servers, 1):
-            self.lanes.append(Lane(server, net, load))
+        try:
+            for net, server in enumerate(servers, 1):
+                self.lanes.append(Lane(server, net, load))
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self):
         return self.lanes
