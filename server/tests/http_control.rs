@@ -94,15 +94,16 @@ fn a_bad_request_says_what_to_name() {
     assert_eq!(post(&server, "/v1/disconnect", &nobody).1, json!({"disconnected": 0}));
 }
 
+/// A client's request for what is known of a pool.
+fn pool_status() -> Value {
+    json!({"type": "request", "event": "get_pool_status", "data": {"pool_id": "p1"}})
+}
+
 #[test]
 fn a_status_document_answers_status_requests_before_the_last_event() {
     let server = Server::start("--preset=mahavishnu --shards=2");
     let mut client = Client::connect(&server);
-    let mut ask = || {
-        let request =
-            json!({"type": "request", "event": "get_pool_status", "data": {"pool_id": "p1"}});
-        client.ask(&request)["data"].clone()
-    };
+    let mut ask = || client.ask(&pool_status())["data"].clone();
     let status = |method: &str, body: &str| {
         let what = format!("{method} /v1/channels/pool:p1/status");
         let answer = http::send(server.control, &what, "", body);
@@ -139,9 +140,7 @@ fn a_status_is_told_as_it_was_written_however_odd() {
     let server = Server::start("--preset=mahavishnu --shards=2");
     let mut client = Client::connect(&server);
     let mut ask = || {
-        let request =
-            json!({"type": "request", "event": "get_pool_status", "data": {"pool_id": "p1"}});
-        client.say(&request);
+        client.say(&pool_status());
         String::from_utf8(client.frame().unwrap().payload).unwrap()
     };
     let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));

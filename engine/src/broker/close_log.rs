@@ -127,20 +127,12 @@ mod tests {
     use super::*;
     use crate::broker::hub::Admission;
     use crate::config::Config;
-    use crate::types::{Now, ServiceId, ShardId};
+    use crate::types::{Now, ShardId};
 
     #[test]
     fn what_an_abuse_came_to_is_told_with_its_limit() {
         let mut hub = Hub::new(Arc::new(Config::default()), ShardId(0), 1, 8, 0);
-        let admission = Admission {
-            service: ServiceId(0),
-            peer: ([127, 0, 0, 1], 1).into(),
-            secure: false,
-            over_capacity: false,
-            token: None,
-            canary: false,
-            response: Vec::new(),
-        };
+        let admission = Admission::plain(([127, 0, 0, 1], 1).into());
         let key = hub.admit(Now { mono: Time(0), unix_us: 0 }, admission).unwrap();
         let keepalive = hub.config.keepalive;
         let now = Time(0) + keepalive;

@@ -39,6 +39,22 @@ pub struct Admission {
     pub response: Vec<u8>,
 }
 
+#[cfg(test)]
+impl Admission {
+    /// A client's, without TLS and without a token.
+    pub(crate) fn plain(peer: SocketAddr) -> Admission {
+        Admission {
+            service: ServiceId(0),
+            peer,
+            secure: false,
+            over_capacity: false,
+            token: None,
+            canary: false,
+            response: Vec::new(),
+        }
+    }
+}
+
 /// Why receiving from a connection ended by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReceiveEnd {

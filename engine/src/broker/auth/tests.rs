@@ -12,7 +12,7 @@ use crate::broker::effect::{Lanes, Notice, Request as Ask};
 use crate::broker::lifecycle::Admission;
 use crate::broker::outlet::{Flushed, Outlet, Payload};
 use crate::config::{Access, Config, Rule, Service};
-use crate::types::{ChannelPattern, ServiceId, ShardId};
+use crate::types::{ChannelPattern, ShardId};
 use crate::wire::frame::{Opcode, encode};
 
 /// The unix second at which every test starts.
@@ -134,12 +134,8 @@ impl Rig {
 }
 
 fn connect(hub: &mut Hub, now: Now, token: Option<&str>) -> ConnectionKey {
-    let peer = ([127, 0, 0, 1], 1).into();
-    let token = token.map(Secret::new);
-    let (service, canary) = (ServiceId(0), false);
-    let (secure, over_capacity, response) = (false, false, Vec::new());
-    let admission = Admission { service, peer, secure, over_capacity, token, canary, response };
-    hub.admit(now, admission).unwrap()
+    let plain = Admission::plain(([127, 0, 0, 1], 1).into());
+    hub.admit(now, Admission { token: token.map(Secret::new), ..plain }).unwrap()
 }
 
 fn client_frame(payload: &[u8]) -> Vec<u8> {

@@ -16,16 +16,8 @@ fn hub(capacity: usize) -> Hub {
 }
 
 fn admit(hub: &mut Hub, service: u8) -> ConnectionKey {
-    let admission = Admission {
-        service: ServiceId(service),
-        peer: ([127, 0, 0, 1], 9).into(),
-        secure: false,
-        over_capacity: false,
-        canary: false,
-        token: None,
-        response: Vec::new(),
-    };
-    hub.admit(Now::default(), admission).unwrap()
+    let plain = Admission::plain(([127, 0, 0, 1], 9).into());
+    hub.admit(Now::default(), Admission { service: ServiceId(service), ..plain }).unwrap()
 }
 
 fn name(text: &str) -> ChannelName {

@@ -49,16 +49,7 @@ impl Rig {
     /// Its receive is armed by the next step.
     fn admit_unread(&mut self) -> (ConnectionKey, TcpStream) {
         let (ours, peer) = sockets();
-        let address = peer.local_addr().unwrap();
-        let admission = Admission {
-            service: ServiceId(0),
-            peer: address,
-            secure: false,
-            over_capacity: false,
-            token: None,
-            canary: false,
-            response: Vec::new(),
-        };
+        let admission = Admission::plain(peer.local_addr().unwrap());
         let key = self.hub.admit(Now::default(), admission).unwrap();
         self.delivery.ring.place(key.index, &ours).unwrap();
         self.slots.open(key, self.hub.is_metered(key), None);

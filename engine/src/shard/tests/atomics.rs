@@ -50,15 +50,7 @@ impl Bench {
         let (ours, peer) = testing::sockets();
         let turn = &mut self.turns[shard];
         let now = clock::now(turn.started);
-        let admission = Admission {
-            service: ServiceId(0),
-            peer: peer.local_addr().unwrap(),
-            secure: false,
-            over_capacity: false,
-            token: None,
-            canary: false,
-            response: Vec::new(),
-        };
+        let admission = Admission::plain(peer.local_addr().unwrap());
         let key = turn.hub.admit(now, admission).unwrap();
         turn.delivery.ring.place(key.index, &ours).unwrap();
         self.peers.push(peer);
