@@ -17,8 +17,9 @@ use super::kernel::{Kernel, KernelSession};
 use super::ring::{Sealed, ktls};
 use super::secure::Secure;
 use super::tls::TlsSession;
-use crate::limits::RECEIVE_BUFFER;
-use crate::limits::{CLOSE_TIMEOUT, HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, LINGER_BYTES};
+use crate::limits::{
+    CLOSE_TIMEOUT, HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER,
+};
 use crate::sync::Lodging;
 use crate::wire::Secret;
 use crate::wire::hello;

@@ -1,10 +1,9 @@
 //! One shard's I/O on monoio and the delivery ring. It decides nothing: see `broker`.
 //!
-//! * `accept`, `greet`, `refusal`, `tls`, `kernel`: from the listener to an upgraded connection,
-//!   on monoio;
+//! * `accept`, `greet`, `tls`, `kernel`: from the listener to an upgraded connection, on monoio;
 //! * `governor`, `patience`: how much of the shard's time that gets, and of whose places;
 //! * `desk`: where it waits for the turn;
-//! * `turn`: the duty cycle that drives the broker;
+//! * `turn`: the duty cycle that drives the broker; `posting`: what of a batch is still to be done;
 //! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
 //! * `lanes`, `report`, `clock`, `wake`, `drain`: other shards, the collector, time, sleep, end;
 //! * `door`: the outlet alone, for benchmarks; `trial`: a ring alone, for preflights.

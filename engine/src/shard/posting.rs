@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::engine::Lost;
+use crate::engine::{Lost, Saturated};
 use crate::types::{ChannelName, Publication, Seq};
 
 /// What became of each publication, in their order.
@@ -30,7 +30,7 @@ impl Posting {
     ) -> Option<Posting> {
         if let Some(item) = self.rest.next() {
             let result = match self.full.contains(&item.channel) {
-                true => Err(Lost::Saturated(crate::engine::Saturated::NOW)),
+                true => Err(Lost::Saturated(Saturated::NOW)),
                 false => publish(&item),
             };
             if matches!(result, Err(Lost::Saturated(_))) {
@@ -50,7 +50,6 @@ impl Posting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Saturated;
     use crate::types::{EventName, JsonObject};
 
     #[test]

@@ -94,6 +94,15 @@ impl Caller {
         }
     }
 
+    /// Whether the caller may see what is about all services.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn may_see_all_services(&self) -> Result<(), ApiError> {
+        self.may_use(None)?;
+        self.may_see_all()
+    }
+
     /// Whether the caller's key is for a service; with `None`: for all of them.
     ///
     /// # Errors

@@ -19,8 +19,7 @@ pub(super) async fn latency(
     ask: Result<Query<Ask>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     // Its classes are those of everybody's channels.
-    caller.may_use(None)?;
-    caller.may_see_all()?;
+    caller.may_see_all_services()?;
     let Query(ask) = ask.map_err(|error| ApiError::bad_request(error.body_text()))?;
     if let Some(fault) = ask.fault() {
         return Err(ApiError::bad_request(fault));

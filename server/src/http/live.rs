@@ -36,8 +36,7 @@ pub(super) async fn data(
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    caller.may_use(None)?;
-    caller.may_see_all()?;
+    caller.may_see_all_services()?;
     let mut all = control.live.describe(host(&headers));
     if let Some((now, history)) = control.metrics.as_ref().map(Metrics::live) {
         all["now"] = now;
