@@ -12,8 +12,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use socket2::SockRef;
 use uringcast_benches::descriptors;
 use uringcast_engine::broker::frame::Frame;
-use uringcast_engine::broker::outlet::{Flushed, Outlet, Payload};
-use uringcast_engine::{RingOutlet, Seq, Time};
+use uringcast_engine::broker::outlet::{Flushed, Payload, WriteSink};
+use uringcast_engine::{RingSink, Seq, Time};
 
 const SOCKETS: u32 = 1_024;
 const BYTES: usize = 128;
@@ -67,7 +67,7 @@ fn sends(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("{SOCKETS} sends over {kind}"));
         group.throughput(Throughput::Elements(SOCKETS.into()));
         let (ours, receivers) = sockets();
-        let mut outlet = RingOutlet::new(SOCKETS as usize).expect("a ring");
+        let mut outlet = RingSink::new(SOCKETS as usize).expect("a ring");
         for (slot, socket) in ours.iter().enumerate() {
             outlet.place(slot as u32, &socket.as_raw_fd()).expect("a slot");
         }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use uringcast_engine::sync::{Bell, lane, mailbox};
+use uringcast_engine::sync::{Doorbell, lane, mailbox};
 
 /// Entries that are pushed before they are taken.
 const BURST: u64 = 256;
@@ -23,7 +23,7 @@ fn one_way(c: &mut Criterion) {
             }
         });
     });
-    let bell = Arc::new(Bell::new().expect("a descriptor"));
+    let bell = Arc::new(Doorbell::new().expect("a descriptor"));
     let (sender, mut receiver) = mailbox(65_536, bell);
     group.bench_function("mailbox, push and drain 256", |b| {
         b.iter(|| {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use uringcast_engine::broker::effect::{Lanes, Notice, Request};
 use uringcast_engine::broker::hub::{Admission, Hub};
-use uringcast_engine::broker::outlet::{Flushed, Outlet, Payload};
+use uringcast_engine::broker::outlet::{Flushed, Payload, WriteSink};
 use uringcast_engine::limits::BATCH_ENTRIES;
 use uringcast_engine::wire::frame::Opcode;
 use uringcast_engine::{
@@ -29,7 +29,7 @@ pub struct Nowhere {
     pub writes: u64,
 }
 
-impl Outlet for Nowhere {
+impl WriteSink for Nowhere {
     fn load(&mut self, payload: Payload) {
         self.payloads.push(payload);
     }
@@ -106,9 +106,9 @@ pub fn hub_with(subscribers: usize, metrics: bool) -> Hub {
 pub fn admit(hub: &mut Hub) -> ConnectionKey {
     let peer = "127.0.0.1:1".parse().expect("an address");
     let (service, response) = (ServiceId(0), Vec::new());
-    let (secure, over_capacity, canary) = (false, false, false);
+    let (secure, over_capacity, probe) = (false, false, false);
     let token = None;
-    let admission = Admission { service, peer, secure, over_capacity, token, canary, response };
+    let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
     hub.admit(at(0), admission).expect("room for all")
 }
 

@@ -1,7 +1,7 @@
 //! What an engine is started with.
 
 mod access;
-mod canary;
+mod probe_key;
 mod proxies;
 mod tls;
 
@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
-pub use canary::CanaryKey;
+pub use probe_key::ProbeKey;
 pub use proxies::Proxies;
 pub use tls::TlsSource;
 
@@ -183,7 +183,7 @@ pub struct Config {
     /// Keep no counters and histograms; every recording call is then free.
     pub metrics: bool,
     /// Lets canaries in.
-    pub canary: Option<CanaryKey>,
+    pub probe: Option<ProbeKey>,
 }
 
 impl Default for Config {
@@ -198,7 +198,7 @@ impl Default for Config {
             kernel_tls: KernelTls::default(),
             typical_message: limits::DEFAULT_TYPICAL_MESSAGE,
             metrics: true,
-            canary: None,
+            probe: None,
         }
     }
 }

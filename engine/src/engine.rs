@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender};
 
 pub use channels::ChannelInfo;
-pub use errors::{Lost, Saturated, StartError};
+pub use errors::StartError;
 pub use publisher::Publisher;
 pub use ticket::{BatchTicket, Ticket};
 pub use verification::{Verification, Verifications};
@@ -35,7 +35,7 @@ use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};
 use crate::shard::Question;
 use crate::sync::Heartbeat;
 use crate::telemetry::Snapshot;
-use crate::types::{ChannelName, Expulsion, JsonObject, ServiceId, Time};
+use crate::types::{ChannelName, ClientCommand, JsonObject, PublishError, ServiceId, Time};
 use control::Control;
 
 /// A running engine. Dropping it without [`Engine::drain`] ends all connections at once.
@@ -152,30 +152,33 @@ impl Engine {
     /// missed.
     ///
     /// # Errors
-    /// [`Saturated`] when a shard has no room for the command; it may have been carried out in
+    /// [`PublishError::Saturated`] when a shard has no room for the command; it may have been carried out in
     /// part, and can be repeated.
-    pub async fn expel(&self, expulsion: Expulsion) -> Result<u64, Saturated> {
-        expel::expel(&self.control, expulsion).await
+    pub async fn expel(&self, command: ClientCommand) -> Result<u64, PublishError> {
+        expel::expel(&self.control, command).await
     }
 
     /// Puts a channel's status document, which answers status requests until it is taken back with
     /// `None`. Returns whether there was one.
     ///
     /// # Errors
-    /// [`Lost`]: the channel's home has no room for it, or the engine is shutting down.
+    /// [`PublishError`]: the channel's home has no room for it, or the engine is shutting down.
     pub async fn set_status(
         &self,
         channel: ChannelName,
         document: Option<JsonObject>,
-    ) -> Result<bool, Lost> {
+    ) -> Result<bool, PublishError> {
         status::set(&self.control, channel, document.map(Arc::new)).await
     }
 
     /// A channel's status document.
     ///
     /// # Errors
-    /// [`Lost`], as for [`Engine::set_status`].
-    pub async fn status(&self, channel: ChannelName) -> Result<Option<Arc<JsonObject>>, Lost> {
+    /// [`PublishError`], as for [`Engine::set_status`].
+    pub async fn status(
+        &self,
+        channel: ChannelName,
+    ) -> Result<Option<Arc<JsonObject>>, PublishError> {
         status::get(&self.control, channel).await
     }
 

@@ -20,10 +20,10 @@
 //!    only encoding it ever gets, WebSocket header included.
 //! 3. `broker/retention.rs` appends it to the channel's `broker/log.rs` and marks the channel
 //!    dirty.
-//! 4. `broker/home.rs` hands a [`sync::Share`] of it to every shard with subscribers;
+//! 4. `broker/home.rs` hands a [`sync::PresplitArc`] of it to every shard with subscribers;
 //!    `broker/remote.rs` takes it in there.
 //! 5. `broker/transmit.rs` sweeps the `broker/live_set.rs`: for each member it asks
-//!    `broker/gate.rs` and pushes one write into the [`broker::outlet::Outlet`].
+//!    `broker/gate.rs` and pushes one write into the [`broker::outlet::WriteSink`].
 //! 6. `shard/deliver.rs` is that outlet: one submission entry per write, one system call per
 //!    batch, and no completion for a write that went out whole.
 //! 7. A write that did not makes its connection a laggard: `broker/catch_up.rs` reads the log for
@@ -61,18 +61,18 @@ mod types;
 pub mod wire;
 
 pub use config::{
-    Access, AuthMode, CanaryKey, Config, Correlation, KernelTls, Protocol, Proxies, Retention,
-    Rule, Service, StatusRequest, TlsSource,
+    Access, AuthMode, Config, Correlation, KernelTls, ProbeKey, Protocol, Proxies, Retention, Rule,
+    Service, StatusRequest, TlsSource,
 };
 pub use embed::{MetricsServer, MetricsServerError, WebSocketMetrics};
 pub use engine::{
-    BatchTicket, ChannelInfo, DrainReport, Engine, Lost, Publisher, Saturated, StartError, Ticket,
-    Verification, Verifications, preflight,
+    BatchTicket, ChannelInfo, DrainReport, Engine, Publisher, StartError, Ticket, Verification,
+    Verifications, preflight,
 };
 #[doc(hidden)]
-pub use shard::RingOutlet;
+pub use shard::RingSink;
 pub use types::{
-    ChannelName, ChannelPattern, ConnectionKey, Epoch, EventName, Expulsion, Identity, JsonObject,
-    JsonObjectError, NameError, Now, Penalty, Publication, Refused, Seq, ServiceId, ShardId,
-    Target, Time, Verdict,
+    AuthError, ChannelName, ChannelPattern, ClientAction, ClientCommand, ConnectionKey, Epoch,
+    EventName, Identity, JsonObject, JsonObjectError, NameError, Now, Publication, PublishError,
+    Seq, ServiceId, ShardId, Target, Time, Verdict,
 };

@@ -241,8 +241,8 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 
 /// Channel classes of one service that metrics tell apart; further ones are `other`.
 pub const MAX_CLASSES: usize = 100;
-/// Connections a shard looks at for one expulsion command, and how many of them it may expel: a
-/// larger expulsion takes several commands, and turns in between.
+/// Connections a shard looks at for one command command, and how many of them it may expel: a
+/// larger command takes several commands, and turns in between.
 pub const EXPULSION_LOOKS: usize = 4_096;
 /// See [`EXPULSION_LOOKS`].
 pub const EXPULSIONS_AT_ONCE: u64 = 256;

@@ -2,6 +2,7 @@
 
 mod identity;
 mod pattern;
+mod publish_error;
 
 use std::fmt;
 use std::ops::Add;
@@ -10,8 +11,9 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-pub use identity::{Identity, Refused, Verdict};
+pub use identity::{AuthError, Identity, Verdict};
 pub use pattern::ChannelPattern;
+pub use publish_error::PublishError;
 
 use crate::limits::{MAX_CHANNEL_NAME, MAX_EVENT_NAME};
 
@@ -141,14 +143,14 @@ impl ChannelName {
         self.service
     }
 
-    /// The channel by which an engine checks itself ([`Config::canary`](crate::Config::canary)).
+    /// The channel by which an engine checks itself ([`Config::probe`](crate::Config::probe)).
     /// Its control character keeps it out of everybody else's reach: no such name can be parsed.
-    pub fn canary() -> ChannelName {
+    pub fn probe() -> ChannelName {
         ChannelName { service: ServiceId::default(), text: "\u{1}canary".into() }
     }
 
-    /// Whether this is [`ChannelName::canary`].
-    pub fn is_canary(&self) -> bool {
+    /// Whether this is [`ChannelName::probe`].
+    pub fn is_probe(&self) -> bool {
         self.as_str().starts_with('\u{1}')
     }
 
@@ -213,13 +215,13 @@ impl JsonObject {
 
 /// Whose connections or subscriptions are to end, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expulsion {
+pub struct ClientCommand {
     /// Only connections of this service are meant.
     pub service: ServiceId,
     /// Which of them.
     pub target: Target,
     /// What is to be done with them.
-    pub penalty: Penalty,
+    pub action: ClientAction,
 }
 
 /// Which connections are meant.
@@ -235,7 +237,7 @@ pub enum Target {
 
 /// What is to be done with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Penalty {
+pub enum ClientAction {
     /// Close them.
     Disconnect,
     /// End their subscription to this channel, or to all of theirs.

@@ -29,8 +29,8 @@ mod share;
 use countdown::Countdown;
 use lane::lane;
 use parking::Parking;
-use room::Room;
-use share::Share;
+use room::Capacity;
+use share::PresplitArc;
 
 /// Work, a bell and the owner's sleep; a wake that is lost is a deadlock, which loom reports.
 struct Bench {
@@ -121,7 +121,7 @@ fn a_bell_without_fences_is_caught() {
 #[test]
 fn room_is_never_given_twice_and_always_comes_back() {
     loom::model(|| {
-        let room = Arc::new(Room::new());
+        let room = Arc::new(Capacity::new());
         let taker = {
             let room = Arc::clone(&room);
             thread::spawn(move || {
@@ -165,7 +165,7 @@ fn the_last_share_drops_the_value_after_all_uses_and_once() {
         loom::model(move || {
             let drops = Arc::new(AtomicUsize::new(0));
             let uses = [0, 0, 0].map(AtomicUsize::new);
-            let share = Share::new(Used { uses, drops: Arc::clone(&drops) }, spare);
+            let share = PresplitArc::new(Used { uses, drops: Arc::clone(&drops) }, spare);
             let theirs = [(1, share.split()), (2, share.split())].map(|(place, share)| {
                 thread::spawn(move || share.uses[place].store(1, Ordering::Relaxed))
             });

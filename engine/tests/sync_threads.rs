@@ -1,4 +1,4 @@
-//! Bell, lanes, mailboxes and counters under real threads.
+//! Doorbell, lanes, mailboxes and counters under real threads.
 
 use std::sync::Arc;
 use std::thread;
@@ -7,13 +7,15 @@ use proptest::prelude::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use uringcast_engine::Time;
 use uringcast_engine::limits::CONTROL_COMMANDS;
-use uringcast_engine::sync::{Bell, Countdown, Heartbeat, Quota, Share, Stage, lane, mailbox};
+use uringcast_engine::sync::{
+    Countdown, Doorbell, Heartbeat, PresplitArc, Quota, Stage, lane, mailbox,
+};
 
 /// How long a thread sleeps before its wake counts as lost: nothing waits for it when all is well.
 const LOST: Timespec = Timespec { tv_sec: 30, tv_nsec: 0 };
 
 /// The owner's loop of a bell: takes with `pop`, sleeping while there is nothing.
-fn take<T>(bell: &Bell, mut pop: impl FnMut() -> Option<T>) -> T {
+fn take<T>(bell: &Doorbell, mut pop: impl FnMut() -> Option<T>) -> T {
     loop {
         if let Some(entry) = pop() {
             return entry;
@@ -34,7 +36,7 @@ fn take<T>(bell: &Bell, mut pop: impl FnMut() -> Option<T>) -> T {
 #[test]
 fn two_threads_never_sleep_through_each_others_ring() {
     const ROUNDS: u32 = 100_000;
-    let bells = Arc::new([Bell::new().unwrap(), Bell::new().unwrap()]);
+    let bells = Arc::new([Doorbell::new().unwrap(), Doorbell::new().unwrap()]);
     let ((mut there, mut their), (mut back, mut ours)) = (lane(4, 0), lane(4, 0));
     let other = {
         let bells = Arc::clone(&bells);
@@ -56,7 +58,7 @@ fn two_threads_never_sleep_through_each_others_ring() {
 
 #[test]
 fn a_bell_is_written_only_while_its_owner_is_parked() {
-    let bell = Bell::new().unwrap();
+    let bell = Doorbell::new().unwrap();
     let readable = || {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(&mut [PollFd::new(&bell, PollFlags::IN)], Some(&now)).unwrap() == 1
@@ -83,7 +85,7 @@ fn producers_share_a_mailbox_without_loss_and_within_its_room() {
     const PRODUCERS: usize = 4;
     const EACH: usize = 20_000;
     const CAPACITY: usize = 64;
-    let bell = Arc::new(Bell::new().unwrap());
+    let bell = Arc::new(Doorbell::new().unwrap());
     let (mailbox, mut receiver) = mailbox::<(usize, usize)>(CAPACITY, Arc::clone(&bell));
     let producers: Vec<_> = (0..PRODUCERS)
         .map(|me| {
@@ -115,7 +117,7 @@ fn producers_share_a_mailbox_without_loss_and_within_its_room() {
 
 #[test]
 fn a_full_mailbox_still_takes_commands_and_the_last_one() {
-    let (mailbox, mut receiver) = mailbox(2, Arc::new(Bell::new().unwrap()));
+    let (mailbox, mut receiver) = mailbox(2, Arc::new(Doorbell::new().unwrap()));
     mailbox.try_reserve(2).unwrap().send(0);
     assert!(mailbox.try_reserve(1).is_none());
     for _ in 0..CONTROL_COMMANDS {
@@ -130,7 +132,7 @@ fn a_full_mailbox_still_takes_commands_and_the_last_one() {
 
 #[test]
 fn what_is_sent_to_a_dropped_receiver_is_dropped_too() {
-    let (mailbox, receiver) = mailbox(4, Arc::new(Bell::new().unwrap()));
+    let (mailbox, receiver) = mailbox(4, Arc::new(Doorbell::new().unwrap()));
     let entry = Arc::new(());
     mailbox.try_reserve(3).unwrap().send(Arc::clone(&entry));
     let unsent = mailbox.try_reserve(1).unwrap();
@@ -210,7 +212,7 @@ fn a_shared_value_goes_with_its_last_share_whoever_has_it() {
     for round in 0..2_000_u32 {
         let alive = Arc::new(());
         // Fewer prepared than are handed out, as many, or more.
-        let share = Share::new(Arc::clone(&alive), round % 5);
+        let share = PresplitArc::new(Arc::clone(&alive), round % 5);
         thread::scope(|scope| {
             for share in [share.split(), share.split()] {
                 scope.spawn(move || assert!(Arc::strong_count(&share) >= 2));

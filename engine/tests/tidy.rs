@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sync", &["limits", "types"]),
     (
         "broker",
-        &["config", "limits", "sync::Countdown", "sync::Share", "telemetry", "types", "wire"],
+        &["config", "limits", "sync::Countdown", "sync::PresplitArc", "telemetry", "types", "wire"],
     ),
     ("shard", &["broker", "config", "engine", "limits", "sync", "telemetry", "types", "wire"]),
     ("engine", &["broker", "config", "limits", "shard", "sync", "telemetry", "types"]),

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 pub use api_keys::{ApiKey, ApiKeys, KeyLine};
 pub use keys::{KeyError, Keys};
 pub use token::Demands;
-use uringcast_engine::{Engine, Refused, Verdict, Verifications};
+use uringcast_engine::{AuthError, Engine, Verdict, Verifications};
 
 use crate::files;
 use crate::limits::VERIFIER_NICE;
@@ -65,7 +65,7 @@ impl Verifier {
     /// Says who the bearer of a token is.
     ///
     /// # Errors
-    /// [`uringcast_engine::Refused`] when it is no good.
+    /// [`uringcast_engine::AuthError`] when it is no good.
     pub fn verify(&self, token: &str) -> Verdict {
         let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
         token::verify(token, &keys, &self.demands)
@@ -141,7 +141,7 @@ impl Verifiers {
             let verifier = self.0.get(verification.service().index()).and_then(Option::as_ref);
             let verdict = match verifier {
                 Some(verifier) => verifier.verify(verification.token()),
-                None => Err(Refused::Invalid),
+                None => Err(AuthError::Invalid),
             };
             verification.answer(verdict);
         }

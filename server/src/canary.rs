@@ -148,7 +148,7 @@ impl Canaries {
         self.probe += 1;
         let data = format!("{{\"probe\":{}}}", self.probe);
         let publication = Publication {
-            channel: ChannelName::canary(),
+            channel: ChannelName::probe(),
             event: EventName::parse("canary.probe").expect("a good name"),
             data: JsonObject::parse(data.as_bytes()).expect("an object"),
         };

@@ -215,7 +215,7 @@ fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config
         kernel_tls: s.ktls,
         typical_message: s.typical_message.0,
         metrics: !s.no_metrics,
-        canary: None,
+        probe: None,
     }
 }
 

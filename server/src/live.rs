@@ -11,7 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{
-    CanaryKey, ChannelName, EventName, JsonObject, Protocol, Publication, Publisher,
+    ChannelName, EventName, JsonObject, ProbeKey, Protocol, Publication, Publisher,
 };
 
 use crate::limits::LIVE_WATCH;
@@ -38,7 +38,7 @@ pub struct Live {
     services: Vec<Reachable>,
     /// The service on whose listener the page connects.
     own: usize,
-    key: CanaryKey,
+    key: ProbeKey,
     publisher: Publisher,
     /// Seconds for which somebody is still taken to be watching.
     watched: AtomicU64,
@@ -46,7 +46,7 @@ pub struct Live {
 
 impl Live {
     /// Tells through `publisher`, a publisher of the service at place `own`.
-    pub fn new(services: Vec<Reachable>, own: usize, key: CanaryKey, publisher: Publisher) -> Live {
+    pub fn new(services: Vec<Reachable>, own: usize, key: ProbeKey, publisher: Publisher) -> Live {
         Live { services, own, key, publisher, watched: AtomicU64::new(0) }
     }
 
@@ -84,7 +84,7 @@ impl Live {
         }
         self.watched.store(left - 1, Ordering::Relaxed);
         let publication = Publication {
-            channel: ChannelName::canary(),
+            channel: ChannelName::probe(),
             event: EventName::parse("live.status").expect("a good name"),
             data: JsonObject::parse(now.to_string().as_bytes()).expect("an object"),
         };

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
-use uringcast_engine::{CanaryKey, Engine, Protocol, Service, ServiceId, StartError};
+use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError};
 
 use crate::auth::ApiKeys;
 use crate::canary::{Canaries, Dial, Health};
@@ -47,9 +47,9 @@ pub enum RunError {
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// Told to stop, and everybody was seen off or cut at the deadline.
+    /// StatusSource to stop, and everybody was seen off or cut at the deadline.
     Drained,
-    /// Told twice, the second time by this signal's number.
+    /// StatusSource twice, the second time by this signal's number.
     Cut(i32),
 }
 
@@ -101,8 +101,8 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let own = protocols.iter().position(|protocol| *protocol == Protocol::Envelope);
     let own = ServiceId(own.unwrap_or(0) as u8);
     let verifiers = std::mem::take(&mut config.verifiers);
-    let key = CanaryKey::new(random());
-    config.engine.canary = Some(key);
+    let key = ProbeKey::new(random());
+    config.engine.probe = Some(key);
     let proxies: Vec<_> = config.engine.services.iter().map(|s| s.proxies.clone()).collect();
     let engine = Engine::start(config.engine)?;
     let verifying = verifiers.start(&engine, config.auth_threads)?;
@@ -209,7 +209,7 @@ fn live(
     services: &[Named],
     protocols: &[Protocol],
     own: ServiceId,
-    key: CanaryKey,
+    key: ProbeKey,
 ) -> Live {
     let one = |(id, named): (usize, &Named)| Reachable {
         name: named.server.clone(),

@@ -18,7 +18,7 @@ use crate::config::{AuthMode, Protocol};
 use crate::limits::{AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN};
 use crate::limits::{VERIFICATIONS_PER_SHARD, per_lane};
 use crate::telemetry::{ConnectionError, MessageType};
-use crate::types::{ConnectionKey, Identity, Now, Refused, Time, Verdict};
+use crate::types::{AuthError, ConnectionKey, Identity, Now, Time, Verdict};
 use crate::wire::Secret;
 use crate::wire::envelope::Inbound;
 use crate::wire::reply::ErrorCode;
@@ -81,9 +81,9 @@ pub(super) struct Gatekeeper {
 impl Hub {
     /// Starts the session of an upgraded connection: welcome, silence or verification.
     pub(super) fn begin_session(&mut self, now: Now, key: ConnectionKey, token: Option<Secret>) {
-        if self.connections[key.index].flags.canary {
+        if self.connections[key.index].flags.probe {
             self.welcome(now, key, false);
-            return self.subscribe_canary(now, key);
+            return self.subscribe_probe(now, key);
         }
         let mode = self.access(key).mode;
         match token {
@@ -198,10 +198,10 @@ impl Hub {
             connection.auth.get_or_insert_default().asked = Some(asked);
         });
         if token.expose().len() > MAX_TOKEN {
-            return self.conclude(now, key, Err(Refused::Invalid));
+            return self.conclude(now, key, Err(AuthError::Invalid));
         }
         if self.gatekeeper.verifying >= per_lane(VERIFICATIONS_PER_SHARD, self.shards) {
-            return self.conclude(now, key, Err(Refused::Overload));
+            return self.conclude(now, key, Err(AuthError::Overload));
         }
         self.gatekeeper.verifying += 1;
         let service = self.connections[key.index].service;
@@ -238,11 +238,11 @@ impl Hub {
                     self.turn_away(now, key, correlation, CloseReason::AuthFailed, text);
                 }
             },
-            Err(Refused::Invalid) => {
+            Err(AuthError::Invalid) => {
                 let text = "Invalid or expired token";
                 self.turn_away(now, key, correlation, CloseReason::AuthFailed, text);
             }
-            Err(Refused::Overload) => self.close(now.mono, key, CloseReason::AuthOverload),
+            Err(AuthError::Overload) => self.close(now.mono, key, CloseReason::AuthOverload),
         }
         for message in backlog {
             // Whatever came in between: what it had sent earlier is over with it.
@@ -339,8 +339,8 @@ impl Hub {
 
     /// Whether a client may have a channel.
     pub(super) fn may_subscribe(&self, key: ConnectionKey, channel: &str) -> bool {
-        let canary = self.connections[key.index].flags.canary;
-        canary
+        let probe = self.connections[key.index].flags.probe;
+        probe
             || self.access(key).mode == AuthMode::Off
             || self.permits(key).may_subscribe(self.grants(key).unwrap_or_default(), channel)
     }

@@ -3,7 +3,7 @@
 
 use super::hub::Hub;
 use super::laggard::LagState;
-use super::outlet::{Flushed, Outlet, Owed, Payload, Short};
+use super::outlet::{Flushed, Owed, Payload, Short, WriteSink};
 use crate::limits::JOIN_BYTES;
 use crate::telemetry::MessageError;
 use crate::types::{ConnectionKey, Epoch, Seq, Time};
@@ -77,7 +77,7 @@ impl Batch {
 
 impl Hub {
     /// Ends the batch: every write of it is over; exceptions become laggards or endings.
-    pub(super) fn flush(&mut self, outlet: &mut impl Outlet) {
+    pub(super) fn flush(&mut self, outlet: &mut impl WriteSink) {
         if self.batch.runs.is_empty() {
             return;
         }

@@ -5,7 +5,7 @@ use super::effect::Effect;
 use super::hub::Hub;
 use super::laggard::{Cursor, LagState, Laggard};
 use super::log::Log;
-use super::outlet::{Outlet, Payload};
+use super::outlet::{Payload, WriteSink};
 use crate::limits::RECOVERY_GRACE;
 use crate::telemetry::Count;
 use crate::types::{ConnectionKey, Now, Seq, Time};
@@ -142,14 +142,14 @@ impl Hub {
         Some(laggard)
     }
 
-    pub(super) fn serve_laggards(&mut self, now: Now, outlet: &mut impl Outlet) {
+    pub(super) fn serve_laggards(&mut self, now: Now, outlet: &mut impl WriteSink) {
         for _ in 0..self.ready.len().min(self.bounds.laggards) {
             let Some(key) = self.ready.pop_front() else { break };
             self.serve(now, key, outlet);
         }
     }
 
-    fn serve(&mut self, now: Now, key: ConnectionKey, outlet: &mut impl Outlet) {
+    fn serve(&mut self, now: Now, key: ConnectionKey, outlet: &mut impl WriteSink) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         let Some(mut laggard) = connection.laggard.take() else { return };
         if laggard.state != LagState::Ready {

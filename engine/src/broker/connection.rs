@@ -52,7 +52,7 @@ pub(crate) struct Flags {
     /// TLS is on.
     pub(crate) secure: bool,
     /// It is no client.
-    pub(crate) canary: bool,
+    pub(crate) probe: bool,
 }
 
 impl Connection {

@@ -4,26 +4,26 @@
 use std::sync::Arc;
 
 use super::frame::Frame;
-use super::hub::{Hub, NoRoom};
+use super::hub::Hub;
 use super::lifecycle::DrainState;
 use crate::limits::{STATUS_DOCUMENT_BYTES_PER_SHARD, STATUS_DOCUMENT_REST};
-use crate::types::{ChannelName, JsonObject, Now};
-use crate::wire::status::Said;
+use crate::types::{ChannelName, JsonObject, Now, PublishError};
+use crate::wire::status::StatusView;
 
 /// What a channel's home knows to say about it.
 #[derive(Debug)]
-pub enum Told {
+pub enum StatusSource {
     /// The document that was put there.
     Document(Arc<JsonObject>),
     /// The last event.
     Event(Frame),
 }
 
-impl Told {
-    pub(super) fn said(&self) -> Said<'_> {
+impl StatusSource {
+    pub(super) fn said(&self) -> StatusView<'_> {
         match self {
-            Told::Document(document) => Said::Document(document.as_str()),
-            Told::Event(frame) => Said::Event(frame.text()),
+            StatusSource::Document(document) => StatusView::Document(document.as_str()),
+            StatusSource::Event(frame) => StatusView::Event(frame.text()),
         }
     }
 }
@@ -38,18 +38,18 @@ impl Hub {
     /// there was one.
     ///
     /// # Errors
-    /// [`NoRoom`] when the shard has no room for it, or is draining.
+    /// [`PublishError`] when the shard has no room for it, or is draining.
     pub fn set_document(
         &mut self,
         now: Now,
         name: &ChannelName,
         document: Option<Arc<JsonObject>>,
-    ) -> Result<bool, NoRoom> {
+    ) -> Result<bool, PublishError> {
         if self.drain != DrainState::No {
-            return Err(NoRoom::Now);
+            return Err(PublishError::Saturated);
         }
         let found = match &document {
-            Some(_) => self.channel(now, name).ok_or(NoRoom::Channels)?,
+            Some(_) => self.channel(now, name).ok_or(PublishError::ChannelLimit)?,
             None => match self.channels.find(name) {
                 Some(index) => index,
                 None => return Ok(false),
@@ -58,7 +58,7 @@ impl Hub {
         let before = self.channels[found].document.as_deref().map_or(0, weight);
         let after = document.as_deref().map_or(0, weight);
         if self.document_bytes - before + after > STATUS_DOCUMENT_BYTES_PER_SHARD {
-            return Err(NoRoom::Now);
+            return Err(PublishError::Saturated);
         }
         self.document_bytes = self.document_bytes - before + after;
         let channel = &mut self.channels[found];
@@ -73,10 +73,11 @@ impl Hub {
     }
 
     /// What is to be told about a channel homed here.
-    pub(super) fn told(&self, name: &ChannelName) -> Option<Told> {
+    pub(super) fn told(&self, name: &ChannelName) -> Option<StatusSource> {
         let channel = &self.channels[self.channels.find(name)?];
-        let document = channel.document.clone().map(Told::Document);
-        document.or_else(|| channel.last.as_ref().map(|last| Told::Event(last.for_another())))
+        let document = channel.document.clone().map(StatusSource::Document);
+        document
+            .or_else(|| channel.last.as_ref().map(|last| StatusSource::Event(last.for_another())))
     }
 }
 

@@ -1,9 +1,10 @@
 //! What the broker asks of the shell, and what travels between brokers.
 
-use super::document::Told;
+use super::document::StatusSource;
 use super::frame::Frame;
-use super::hub::NoRoom;
-use crate::types::{ChannelName, ConnectionKey, Epoch, Publication, Seq, ServiceId, ShardId};
+use crate::types::{
+    ChannelName, ConnectionKey, Epoch, Publication, PublishError, Seq, ServiceId, ShardId,
+};
 use crate::wire::Secret;
 
 /// One thing the shell is to do, in the order given, after the turn's last flush.
@@ -118,14 +119,14 @@ pub enum Notice {
         /// The receiver's name for it.
         ticket: u32,
         /// Its document or last event.
-        told: Option<Told>,
+        told: Option<StatusSource>,
     },
     /// A publish was accepted under this position, or refused for want of room.
     Published {
         /// The receiver's name for it.
         ticket: u32,
         /// Its position.
-        seq: Result<Seq, NoRoom>,
+        seq: Result<Seq, PublishError>,
     },
 }
 

@@ -1,7 +1,7 @@
 //! A message encoded once (invariant 4): WebSocket header and payload, shared by all its readers.
 
 use crate::sync::Countdown;
-use crate::sync::Share;
+use crate::sync::PresplitArc;
 use crate::types::{Seq, Time};
 
 /// One shard's part in an encoded broadcast: the bytes are shared with the other shards, what is
@@ -9,7 +9,7 @@ use crate::types::{Seq, Time};
 /// they cost no atomics (invariant 5).
 #[derive(Debug)]
 pub struct Frame {
-    body: Share<Body>,
+    body: PresplitArc<Body>,
     /// Position in its channel: the last one, if it stands for several.
     pub seq: Seq,
     /// First position it stands for: `seq`, but for a message that tells of a gap.
@@ -29,7 +29,7 @@ impl Frame {
     pub fn new(bytes: Box<[u8]>, seq: Seq, accepted_at: Time, shards: u32) -> Frame {
         let body = Body { bytes, pending: Countdown::new(shards) };
         // One share for each of the others.
-        let body = Share::new(body, shards.saturating_sub(1));
+        let body = PresplitArc::new(body, shards.saturating_sub(1));
         Frame { body, seq, first: seq, accepted_at }
     }
 

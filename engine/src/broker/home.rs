@@ -5,33 +5,33 @@ use std::rc::Rc;
 use super::channel::{Interest, Link};
 use super::effect::{Lanes, Notice, Request};
 use super::frame::Frame;
-use super::hub::{Hub, NoRoom};
+use super::hub::Hub;
 use super::lifecycle::DrainState;
 use super::transmit::shard_done;
 use crate::telemetry::Count;
-use crate::types::{ChannelName, Now, Publication, Seq, ShardId};
+use crate::types::{ChannelName, Now, Publication, PublishError, Seq, ShardId};
 
 impl Hub {
     /// A publication for a channel homed here, from outside or from another shard.
     ///
     /// # Errors
-    /// [`NoRoom`] when the channel's log takes no more now, or the shard no more channels.
-    pub fn publish(&mut self, now: Now, publication: &Publication) -> Result<Seq, NoRoom> {
+    /// [`PublishError`] when the channel's log takes no more now, or the shard no more channels.
+    pub fn publish(&mut self, now: Now, publication: &Publication) -> Result<Seq, PublishError> {
         self.clock.now = now.mono;
         let accepted = self.try_publish(now, publication);
-        if accepted == Err(NoRoom::Now) {
+        if accepted == Err(PublishError::Saturated) {
             self.recorder.count(Count::Refused, 1);
         }
         accepted
     }
 
-    fn try_publish(&mut self, now: Now, publication: &Publication) -> Result<Seq, NoRoom> {
+    fn try_publish(&mut self, now: Now, publication: &Publication) -> Result<Seq, PublishError> {
         if self.drain != DrainState::No {
-            return Err(NoRoom::Now);
+            return Err(PublishError::Saturated);
         }
-        let index = self.channel(now, &publication.channel).ok_or(NoRoom::Channels)?;
+        let index = self.channel(now, &publication.channel).ok_or(PublishError::ChannelLimit)?;
         if self.is_saturated(index) {
-            return Err(NoRoom::Now);
+            return Err(PublishError::Saturated);
         }
         if self.is_feed(&publication.channel) {
             return Ok(self.feed_publish(now, index, publication));

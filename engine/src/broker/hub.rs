@@ -112,15 +112,6 @@ pub(super) struct LaneState {
     pub(super) behind: VecDeque<u32>,
 }
 
-/// Why a publication or a status document was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoRoom {
-    /// There may be room soon: the channel's subscribers are to be served first.
-    Now,
-    /// It needs a channel more than the shard may have.
-    Channels,
-}
-
 /// What [`Hub::channels`] tells about one channel homed on this shard.
 #[derive(Clone, Debug)]
 pub struct ChannelEntry {
@@ -242,7 +233,7 @@ impl Hub {
                 return (page, Some(index));
             }
             let Some(channel) = self.channels.get(index) else { continue };
-            let listed = channel.name.service() == service && !channel.name.is_canary();
+            let listed = channel.name.service() == service && !channel.name.is_probe();
             if !matches!(channel.link, Link::Home(_)) || !listed {
                 continue;
             }

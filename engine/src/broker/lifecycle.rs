@@ -33,7 +33,7 @@ pub struct Admission {
     /// What the upgrade carried.
     pub token: Option<Secret>,
     /// It is no client, but the engine's own.
-    pub canary: bool,
+    pub probe: bool,
     /// What is written before anything else: the response to the upgrade request, in one write
     /// with the welcome.
     pub response: Vec<u8>,
@@ -49,7 +49,7 @@ impl Admission {
             secure: false,
             over_capacity: false,
             token: None,
-            canary: false,
+            probe: false,
             response: Vec::new(),
         }
     }
@@ -80,7 +80,7 @@ impl Hub {
     /// A connection was upgraded. `None` when the table is full: drop the socket.
     /// Over capacity it is admitted only to be closed with 1013.
     pub fn admit(&mut self, now: Now, admission: Admission) -> Option<ConnectionKey> {
-        let Admission { service, peer, secure, over_capacity, token, canary, response } = admission;
+        let Admission { service, peer, secure, over_capacity, token, probe, response } = admission;
         let Some(key) = self.connections.admit() else {
             self.recorder.connection_error(service, ConnectionError::Descriptors);
             return None;
@@ -90,7 +90,7 @@ impl Hub {
         connection.service = service;
         connection.set_peer(peer);
         connection.nonce = nonce;
-        connection.flags = Flags { canary, secure, ..Flags::default() };
+        connection.flags = Flags { probe, secure, ..Flags::default() };
         connection.operation = NO_OPERATION;
         connection.rate = Bucket::full(self.config[service].message_rate, now.mono);
         let byte_rate = self.config[service].access.byte_rate;
@@ -100,7 +100,7 @@ impl Hub {
             self.last_rx.resize(key.index as usize + 1, 0);
         }
         self.last_rx[key.index as usize] = now.mono.seconds();
-        if !canary {
+        if !probe {
             self.recorder.connected(service);
             self.open[service.index()] += 1;
         }
@@ -239,7 +239,7 @@ impl Hub {
         if let Some(connection) = self.connections.get(key)
             && connection.phase == Phase::Ending
         {
-            if !connection.flags.canary {
+            if !connection.flags.probe {
                 self.open[connection.service.index()] -= 1;
             }
             self.connections.release(key.index);
@@ -271,7 +271,7 @@ impl Hub {
     /// Counts the end of a client's connection.
     fn count_end(&mut self, key: ConnectionKey, why: Close, error: Option<ConnectionError>) {
         let connection = &self.connections[key.index];
-        if connection.flags.canary {
+        if connection.flags.probe {
             return;
         }
         self.recorder.closed(why);

@@ -64,7 +64,7 @@ pub struct Flushed {
 
 /// Takes writes in batches. Every write of a batch has ended when `flush` returns; a connection is
 /// written at most once per batch (invariant 11, which the gate keeps, not the outlet).
-pub trait Outlet {
+pub trait WriteSink {
     /// Starts a run: the bytes that every `push` until the next `load` writes.
     fn load(&mut self, payload: Payload);
 

@@ -2,12 +2,12 @@
 
 use super::connection::connection_id;
 use super::effect;
-use super::hub::{Hub, NoRoom};
+use super::hub::Hub;
 use super::operation::{Action, Joined, Order};
 use crate::config::Protocol;
 use crate::limits::{BUSY_PAUSE, LANE_CREDITS, MAX_WAITING_OPERATIONS, per_lane};
 use crate::telemetry::MessageType;
-use crate::types::{ChannelName, ConnectionKey, Now, Publication, Seq};
+use crate::types::{ChannelName, ConnectionKey, Now, Publication, PublishError, Seq};
 use crate::wire::encoder::Stamp;
 use crate::wire::envelope::Inbound;
 use crate::wire::frame::{self, Opcode};
@@ -55,12 +55,12 @@ impl Hub {
         self.answer(key, MessageType::Event, out);
     }
 
-    /// What a canary has come for: the one subscription that nobody can ask for.
-    pub(super) fn subscribe_canary(&mut self, now: Now, key: ConnectionKey) {
+    /// What a probe has come for: the one subscription that nobody can ask for.
+    pub(super) fn subscribe_probe(&mut self, now: Now, key: ConnectionKey) {
         let order = Order {
             correlation: None,
             list: false,
-            names: vec![ChannelName::canary()],
+            names: vec![ChannelName::probe()],
             failed: Vec::new(),
             action: Action::Subscribe { since: None },
         };
@@ -69,7 +69,7 @@ impl Hub {
 
     /// A whole data message of an open connection.
     pub(super) fn handle_message(&mut self, now: Now, key: ConnectionKey, message: Message<'_>) {
-        if self.connections[key.index].flags.canary {
+        if self.connections[key.index].flags.probe {
             // It has come to listen. Whoever learnt its key learns nothing else by it.
             return;
         }
@@ -206,7 +206,12 @@ impl Hub {
     }
 
     /// Another shard has sequenced a client's publish, or had no room for it.
-    pub(super) fn handle_published(&mut self, now: Now, ticket: u32, seq: Result<Seq, NoRoom>) {
+    pub(super) fn handle_published(
+        &mut self,
+        now: Now,
+        ticket: u32,
+        seq: Result<Seq, PublishError>,
+    ) {
         let PendingPublish { key, correlation, channel } = self.publishes.remove(ticket as usize);
         if self.connections.get(key).is_none_or(|c| c.phase != super::close::Phase::Open) {
             return;
@@ -222,11 +227,11 @@ impl Hub {
         now: Now,
         key: ConnectionKey,
         correlation: Option<&str>,
-        why: NoRoom,
+        why: PublishError,
     ) {
         match why {
-            NoRoom::Now => self.busy(now, key, correlation),
-            NoRoom::Channels => {
+            PublishError::Saturated | PublishError::Closed => self.busy(now, key, correlation),
+            PublishError::ChannelLimit => {
                 self.refuse(now, key, correlation, ErrorCode::LimitExceeded, NO_CHANNEL);
             }
         }
@@ -366,7 +371,7 @@ impl Hub {
 
     pub(super) fn answer(&mut self, key: ConnectionKey, kind: MessageType, frame: Vec<u8>) {
         let connection = &self.connections[key.index];
-        if !connection.flags.canary {
+        if !connection.flags.probe {
             self.recorder.sent(connection.service, kind);
         }
         self.reply(key, frame, false);

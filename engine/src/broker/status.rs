@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::close::Phase;
-use super::document::Told;
+use super::document::StatusSource;
 use super::effect;
 use super::frame::Frame;
 use super::hub::Hub;
@@ -87,12 +87,12 @@ impl Hub {
     }
 
     /// The channel's home has answered.
-    pub(super) fn handle_recalled(&mut self, now: Now, ticket: u32, told: Option<&Told>) {
+    pub(super) fn handle_recalled(&mut self, now: Now, ticket: u32, told: Option<&StatusSource>) {
         let pending = self.statuses.remove(ticket as usize);
         self.tell_status(now, &pending, told);
     }
 
-    fn tell_status(&mut self, now: Now, pending: &PendingStatus, told: Option<&Told>) {
+    fn tell_status(&mut self, now: Now, pending: &PendingStatus, told: Option<&StatusSource>) {
         let PendingStatus { key, correlation, request, id } = pending;
         if self.connections.get(*key).is_none_or(|c| c.phase != Phase::Open) {
             return;
@@ -100,7 +100,7 @@ impl Hub {
         let config = self.config.clone();
         let request = &config[self.connections[key.index].service].requests[*request];
         let id = request.key.as_deref().map(|key| (key, &**id));
-        let data = status::answer(id, told.map(Told::said));
+        let data = status::answer(id, told.map(StatusSource::said));
         let stamp = self.stamp(now);
         let mut out = Vec::new();
         self.encoder.response(stamp, correlation.as_deref(), &request.event, &data, &mut out);

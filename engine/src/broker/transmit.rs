@@ -7,7 +7,7 @@ use super::effect::Lanes;
 use super::frame::Frame;
 use super::gate::Pass;
 use super::hub::Hub;
-use super::outlet::{Outlet, Payload};
+use super::outlet::{Payload, WriteSink};
 use crate::telemetry::{ClassId, Count, Recorder};
 use crate::types::{ConnectionKey, Now, Seq, Time};
 
@@ -26,7 +26,7 @@ impl Hub {
     pub fn poll_transmit(
         &mut self,
         now: Now,
-        outlet: &mut impl Outlet,
+        outlet: &mut impl WriteSink,
         lanes: &mut impl Lanes,
     ) -> bool {
         self.clock.now = now.mono;
@@ -52,7 +52,7 @@ impl Hub {
         }
     }
 
-    fn write_replies(&mut self, now: Time, outlet: &mut impl Outlet) {
+    fn write_replies(&mut self, now: Time, outlet: &mut impl WriteSink) {
         while let Some(reply) = self.replies.pop_front() {
             let Reply { key, bytes, closes } = reply;
             let Some(connection) = self.connections.get(key) else { continue };
@@ -81,7 +81,7 @@ impl Hub {
         }
     }
 
-    fn sweep(&mut self, now: Time, outlet: &mut impl Outlet) {
+    fn sweep(&mut self, now: Time, outlet: &mut impl WriteSink) {
         let mut budget = self.bounds.slice;
         for _ in 0..self.dirty.len() {
             let Some(index) = self.dirty.pop_front() else { break };
@@ -101,7 +101,7 @@ impl Hub {
         now: Time,
         index: u32,
         budget: &mut usize,
-        outlet: &mut impl Outlet,
+        outlet: &mut impl WriteSink,
     ) {
         loop {
             let channel = &mut self.channels[index];
@@ -126,7 +126,7 @@ impl Hub {
     }
 
     /// Writes the sweep's bytes to pending members until the batch or the budget is full.
-    fn fill(&mut self, index: u32, budget: &mut usize, outlet: &mut impl Outlet) {
+    fn fill(&mut self, index: u32, budget: &mut usize, outlet: &mut impl WriteSink) {
         let payload = self.sweep_payload(index);
         let channel = &mut self.channels[index];
         let (from, to) = (channel.live.delivered().next(), channel.live.target());

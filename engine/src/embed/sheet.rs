@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::exposition::{DURATION_BOUNDS, Folded, LATENCY_BOUNDS, seconds};
 use crate::limits::MAX_CLASSES;
-use crate::sync::Tally;
+use crate::sync::SingleWriterCounter;
 use crate::telemetry::{ConnectionError, MAX_LATENCY_NS, MessageError, MessageType, ServiceStats};
 
 /// Place of the class `other`, behind those with a name.
@@ -14,12 +14,12 @@ pub(super) const OTHER: usize = MAX_CLASSES;
 /// One thread's counts. Nothing in it is ever reset, so that a reader needs no more than to add up.
 #[derive(Debug)]
 pub(super) struct Sheet {
-    pub(super) connects: Tally,
-    pub(super) disconnects: Tally,
-    pub(super) sent: [Tally; MessageType::COUNT],
-    pub(super) received: [Tally; MessageType::COUNT],
-    pub(super) connection_errors: [Tally; ConnectionError::COUNT],
-    pub(super) message_errors: [Tally; MessageError::COUNT],
+    pub(super) connects: SingleWriterCounter,
+    pub(super) disconnects: SingleWriterCounter,
+    pub(super) sent: [SingleWriterCounter; MessageType::COUNT],
+    pub(super) received: [SingleWriterCounter; MessageType::COUNT],
+    pub(super) connection_errors: [SingleWriterCounter; ConnectionError::COUNT],
+    pub(super) message_errors: [SingleWriterCounter; MessageError::COUNT],
     pub(super) handling: [Times<{ LATENCY_BOUNDS.len() + 1 }>; MessageType::COUNT],
     /// By class, made when this thread first needs it.
     classes: [OnceLock<Box<BroadcastTimes>>; OTHER + 1],
@@ -30,8 +30,8 @@ pub(super) type BroadcastTimes = Times<{ DURATION_BOUNDS.len() + 1 }>;
 impl Sheet {
     pub(super) fn new() -> Sheet {
         Sheet {
-            connects: Tally::default(),
-            disconnects: Tally::default(),
+            connects: SingleWriterCounter::default(),
+            disconnects: SingleWriterCounter::default(),
             sent: Default::default(),
             received: Default::default(),
             connection_errors: Default::default(),
@@ -54,13 +54,16 @@ impl Sheet {
 /// Times counted by bucket; the last one is for those beyond all bounds.
 #[derive(Debug)]
 pub(super) struct Times<const BUCKETS: usize> {
-    counts: [Tally; BUCKETS],
-    sum_ns: Tally,
+    counts: [SingleWriterCounter; BUCKETS],
+    sum_ns: SingleWriterCounter,
 }
 
 impl<const BUCKETS: usize> Default for Times<BUCKETS> {
     fn default() -> Self {
-        Times { counts: std::array::from_fn(|_| Tally::default()), sum_ns: Tally::default() }
+        Times {
+            counts: std::array::from_fn(|_| SingleWriterCounter::default()),
+            sum_ns: SingleWriterCounter::default(),
+        }
     }
 }
 
@@ -76,14 +79,14 @@ impl<const BUCKETS: usize> Times<BUCKETS> {
 /// Adds up one count of all sheets.
 pub(super) fn sum<'a>(
     sheets: impl IntoIterator<Item = &'a Sheet>,
-    of: impl Fn(&Sheet) -> &Tally,
+    of: impl Fn(&Sheet) -> &SingleWriterCounter,
 ) -> u64 {
     sheets.into_iter().map(|sheet| of(sheet).get()).sum()
 }
 
 /// The counts of all sheets.
 pub(super) fn stats(sheets: &[&Sheet]) -> ServiceStats {
-    let sum = |of: &dyn Fn(&Sheet) -> &Tally| sum(sheets.iter().copied(), of);
+    let sum = |of: &dyn Fn(&Sheet) -> &SingleWriterCounter| sum(sheets.iter().copied(), of);
     // First, so that a connection which ends meanwhile does not make fewer than none.
     let disconnects = sum(&|sheet| &sheet.disconnects);
     let connections = sum(&|sheet| &sheet.connects);

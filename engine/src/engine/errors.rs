@@ -2,11 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use rustix::io::Errno;
-
-use crate::limits;
 
 /// Why an engine could not start. Each text names the setting, the value and the remedy.
 #[derive(Debug, thiserror::Error)]
@@ -93,33 +90,6 @@ impl StartError {
         };
         StartError::Listen { address, source, remedy }
     }
-}
-
-/// The engine has no room for the publication now; nothing of it was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the engine is saturated; try again in {} ms", retry_after.as_millis())]
-pub struct Saturated {
-    /// When to try again.
-    pub retry_after: Duration,
-}
-
-impl Saturated {
-    /// The answer wherever there is no room.
-    pub(crate) const NOW: Saturated = Saturated { retry_after: limits::BUSY_PAUSE };
-}
-
-/// Why an accepted publication got no position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Lost {
-    /// The channel's subscribers have not been served the earlier ones yet.
-    #[error(transparent)]
-    Saturated(#[from] Saturated),
-    /// The channel would be one more than its shard may have ([`crate::Config::max_channels`]).
-    #[error("the channel's shard has as many channels as it may have")]
-    Channels,
-    /// The engine is shutting down.
-    #[error("the engine is shutting down")]
-    Closed,
 }
 
 #[cfg(test)]

@@ -2,35 +2,37 @@
 
 use std::sync::Arc;
 
-use super::Saturated;
 use super::control::Control;
 use crate::shard::Command;
-use crate::types::{Expulsion, Penalty, ShardId, Target};
+use crate::types::{ClientAction, ClientCommand, PublishError, ShardId, Target};
 
 /// See [`Engine::expel`](super::Engine::expel).
-pub(super) async fn expel(control: &Control, mut expulsion: Expulsion) -> Result<u64, Saturated> {
-    if let Target::Channel(name) = expulsion.target {
-        expulsion.target = Target::Channel(name.at(expulsion.service));
+pub(super) async fn expel(
+    control: &Control,
+    mut command: ClientCommand,
+) -> Result<u64, PublishError> {
+    if let Target::Channel(name) = command.target {
+        command.target = Target::Channel(name.at(command.service));
     }
-    if let Penalty::Unsubscribe(Some(name)) = expulsion.penalty {
-        expulsion.penalty = Penalty::Unsubscribe(Some(name.at(expulsion.service)));
+    if let ClientAction::Unsubscribe(Some(name)) = command.action {
+        command.action = ClientAction::Unsubscribe(Some(name.at(command.service)));
     }
     // An id names its shard; one that is no id is nobody's.
-    let only = match &expulsion.target {
+    let only = match &command.target {
         Target::Connection(id) => match ShardId::of_connection(id) {
             Some(shard) => Some(shard.index()),
             None => return Ok(0),
         },
         _ => None,
     };
-    let expulsion = Arc::new(expulsion);
+    let command = Arc::new(command);
     let mut count = 0;
     for (shard, mailbox) in control.mailboxes.iter().enumerate() {
         let mut next = only.is_none_or(|only| only == shard).then_some(0);
         while let Some(from) = next {
             let (reply, answer) = oneshot::async_channel();
-            let command = Command::Expel { expulsion: Arc::clone(&expulsion), from, reply };
-            mailbox.send_control(command).map_err(|_| Saturated::NOW)?;
+            let command = Command::Expel { command: Arc::clone(&command), from, reply };
+            mailbox.send_control(command).map_err(|_| PublishError::Saturated)?;
             // No answer: the shard has ended, and with it its connections.
             let (some, rest) = answer.await.unwrap_or_default();
             count += some;

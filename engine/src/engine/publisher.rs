@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::control::Control;
 use super::ticket::Part;
-use super::{BatchTicket, Saturated, Ticket};
+use super::{BatchTicket, Ticket};
 use crate::broker::hub::Hub;
 use crate::shard::Command;
-use crate::types::{ChannelName, Publication, ServiceId, ShardId};
+use crate::types::{ChannelName, Publication, PublishError, ServiceId, ShardId};
 
 /// Publishes into one service's channels from any thread. Cheap to clone. Once the engine drains or
-/// is gone, every ticket resolves to [`Lost::Closed`](super::Lost::Closed).
+/// is gone, every ticket resolves to [`PublishError::Closed`](super::PublishError::Closed).
 #[derive(Clone, Debug)]
 pub struct Publisher {
     control: Arc<Control>,
@@ -28,8 +28,8 @@ impl Publisher {
     /// Hands one publication to its channel's home shard, without waiting.
     ///
     /// # Errors
-    /// [`Saturated`] when the home's mailbox is full.
-    pub fn try_publish(&self, publication: Publication) -> Result<Ticket, Saturated> {
+    /// [`PublishError::Saturated`] when the home's mailbox is full.
+    pub fn try_publish(&self, publication: Publication) -> Result<Ticket, PublishError> {
         self.send(publication, Hub::home_of)
     }
 
@@ -37,19 +37,19 @@ impl Publisher {
     /// more than [`MAILBOX_MESSAGES`](crate::limits::MAILBOX_MESSAGES).
     ///
     /// # Errors
-    /// [`Saturated`] when one of the homes has no room for its part.
-    pub fn try_publish_batch(&self, batch: Vec<Publication>) -> Result<BatchTicket, Saturated> {
+    /// [`PublishError::Saturated`] when one of the homes has no room for its part.
+    pub fn try_publish_batch(&self, batch: Vec<Publication>) -> Result<BatchTicket, PublishError> {
         self.send_batch(batch, Hub::home_of)
     }
 
-    fn send(&self, publication: Publication, home_of: HomeOf) -> Result<Ticket, Saturated> {
+    fn send(&self, publication: Publication, home_of: HomeOf) -> Result<Ticket, PublishError> {
         let publication = self.own(publication);
         let (reply, answer) = oneshot::async_channel();
         // Not serving: the reply is dropped, and so the ticket resolves.
         if self.control.stage.is_serving() {
             let mailboxes = &self.control.mailboxes;
             let home = home_of(&publication.channel, mailboxes.len());
-            let permit = mailboxes[home.index()].try_reserve(1).ok_or(Saturated::NOW)?;
+            let permit = mailboxes[home.index()].try_reserve(1).ok_or(PublishError::Saturated)?;
             permit.send(Command::Publish { items: vec![publication], reply });
         }
         Ok(Ticket(answer))
@@ -63,7 +63,7 @@ impl Publisher {
         &self,
         batch: Vec<Publication>,
         home_of: HomeOf,
-    ) -> Result<BatchTicket, Saturated> {
+    ) -> Result<BatchTicket, PublishError> {
         let len = batch.len();
         if !self.control.stage.is_serving() {
             return Ok(BatchTicket::new(len, Vec::new()));
@@ -76,7 +76,7 @@ impl Publisher {
             .iter()
             .map(|group| mailboxes[group.home.index()].try_reserve(group.items.len()))
             .collect::<Option<Vec<_>>>()
-            .ok_or(Saturated::NOW)?;
+            .ok_or(PublishError::Saturated)?;
         let send = |(permit, group): (crate::sync::Permit<'_, _>, Group)| {
             let (reply, answer) = oneshot::async_channel();
             permit.send(Command::Publish { items: group.items, reply });

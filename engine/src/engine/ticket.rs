@@ -4,11 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::Lost;
-use crate::types::Seq;
+use crate::types::{PublishError, Seq};
 
 /// A home shard's answer: one result per publication it was handed.
-pub(super) type Answer = oneshot::AsyncReceiver<Vec<Result<Seq, Lost>>>;
+pub(super) type Answer = oneshot::AsyncReceiver<Vec<Result<Seq, PublishError>>>;
 
 /// Resolves to the position a publication was given. May be dropped.
 #[derive(Debug)]
@@ -19,18 +18,20 @@ impl Ticket {
     /// Blocks this thread until the position is known.
     ///
     /// # Errors
-    /// [`Lost`].
-    pub fn wait(self) -> Result<Seq, Lost> {
+    /// [`PublishError`].
+    pub fn wait(self) -> Result<Seq, PublishError> {
         pollster::block_on(self)
     }
 }
 
 impl Future for Ticket {
-    type Output = Result<Seq, Lost>;
+    type Output = Result<Seq, PublishError>;
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // A shard that has ended dropped the other side.
         let answer = Pin::new(&mut self.0).poll(cx);
-        answer.map(|answer| answer.ok().and_then(|mut all| all.pop()).unwrap_or(Err(Lost::Closed)))
+        answer.map(|answer| {
+            answer.ok().and_then(|mut all| all.pop()).unwrap_or(Err(PublishError::Closed))
+        })
     }
 }
 
@@ -47,24 +48,24 @@ pub(super) struct Part {
 #[must_use = "only the ticket says which publications were lost"]
 pub struct BatchTicket {
     waiting: Vec<Part>,
-    results: Vec<Result<Seq, Lost>>,
+    results: Vec<Result<Seq, PublishError>>,
 }
 
 impl BatchTicket {
     /// A ticket for `len` publications. Those in no part, or in one whose shard ends without an
     /// answer, are lost.
     pub(super) fn new(len: usize, parts: Vec<Part>) -> BatchTicket {
-        BatchTicket { waiting: parts, results: vec![Err(Lost::Closed); len] }
+        BatchTicket { waiting: parts, results: vec![Err(PublishError::Closed); len] }
     }
 
     /// Blocks this thread until all positions are known.
-    pub fn wait(self) -> Vec<Result<Seq, Lost>> {
+    pub fn wait(self) -> Vec<Result<Seq, PublishError>> {
         pollster::block_on(self)
     }
 }
 
 impl Future for BatchTicket {
-    type Output = Vec<Result<Seq, Lost>>;
+    type Output = Vec<Result<Seq, PublishError>>;
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let BatchTicket { waiting, results } = &mut *self;
         waiting.retain_mut(|part| match Pin::new(&mut part.answer).poll(cx) {

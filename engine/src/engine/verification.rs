@@ -7,7 +7,7 @@ use crossbeam::channel::Receiver;
 
 use super::control::Control;
 use crate::shard::{Command, Question};
-use crate::types::{Refused, ServiceId, Verdict};
+use crate::types::{AuthError, ServiceId, Verdict};
 
 /// Where verifiers take tokens from. Cheap to clone: one for each thread.
 #[derive(Clone)]
@@ -64,6 +64,6 @@ impl Verification {
 
 impl Drop for Verification {
     fn drop(&mut self) {
-        self.send(Err(Refused::Invalid));
+        self.send(Err(AuthError::Invalid));
     }
 }

@@ -18,7 +18,7 @@ use crate::limits::{
 };
 use crate::shard::{Kernel, Peer, Question, Seat};
 use crate::sync::{
-    Bell, Heartbeat, LaneReceiver, LaneSender, Lodgings, Quota, Stage, lane, mailbox,
+    Doorbell, Heartbeat, LaneReceiver, LaneSender, PerAddressLimit, Quota, Stage, lane, mailbox,
 };
 use crate::telemetry::Snapshot;
 use crate::types::{ServiceId, ShardId};
@@ -56,7 +56,7 @@ impl Wiring {
         let quotas: Arc<[Quota]> = config.services.iter().map(quota).collect();
         let lodging = |service: &Service| {
             let most = service.access.max_per_address;
-            (most > 0).then(|| Arc::new(Lodgings::new(most)))
+            (most > 0).then(|| Arc::new(PerAddressLimit::new(most)))
         };
         let lodgings: Arc<[_]> = config.services.iter().map(lodging).collect();
         let started = Instant::now();
@@ -104,14 +104,14 @@ struct Lanes<T> {
 
 /// The bells of all shards and the lanes between any two.
 pub(crate) struct Mesh {
-    pub(crate) bells: Vec<Arc<Bell>>,
+    pub(crate) bells: Vec<Arc<Doorbell>>,
     requests: Lanes<Request>,
     notices: Lanes<Notice>,
 }
 
 impl Mesh {
     pub(crate) fn new(shards: usize) -> Result<Mesh, StartError> {
-        let bells = (0..shards).map(|_| Bell::new().map(Arc::new)).collect::<Result<_, _>>();
+        let bells = (0..shards).map(|_| Doorbell::new().map(Arc::new)).collect::<Result<_, _>>();
         let bells = bells.map_err(|source| {
             StartError::Config(format!(
                 "cannot make an eventfd: {source}. Raise the limit of open files (RLIMIT_NOFILE: \
@@ -166,12 +166,12 @@ impl<T> Lanes<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::hub::NoRoom;
+    use crate::types::PublishError;
 
     #[test]
     fn every_two_shards_share_a_lane_each_way() {
         let mut mesh = Mesh::new(3).unwrap();
-        let leave = |ticket| Notice::Published { ticket, seq: Err(NoRoom::Now) };
+        let leave = |ticket| Notice::Published { ticket, seq: Err(PublishError::Saturated) };
         for (a, b) in [(0, 1), (0, 2), (1, 2)] {
             let (mut here, mut there) = (mesh.peer(a, b).unwrap(), mesh.peer(b, a).unwrap());
             here.notices_out.try_push(leave(7)).unwrap();

@@ -7,7 +7,7 @@ use super::kernel::{Taken, records_of};
 use super::ring::{Exception, Received, Ring};
 use super::secure::{Secure, Secured};
 use super::tls::{Opened, TlsFault};
-use crate::broker::outlet::{Flushed, Outlet, Owed, Payload, Short};
+use crate::broker::outlet::{Flushed, Owed, Payload, Short, WriteSink};
 use crate::limits::MAX_TLS_RECORDS;
 
 /// The ring together with the TLS state of its connections.
@@ -163,7 +163,7 @@ impl Delivery {
     }
 }
 
-impl Outlet for Delivery {
+impl WriteSink for Delivery {
     fn load(&mut self, payload: Payload) {
         self.seals = !self.sessions.is_empty() && !matches!(payload, Payload::Sealed(..));
         self.runs += 1;

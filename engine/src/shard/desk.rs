@@ -18,7 +18,7 @@ use super::secure::Secure;
 use super::wake::Wake;
 use crate::config::Config;
 use crate::limits::MAX_HANDSHAKES;
-use crate::sync::{Lodging, Lodgings, Quota};
+use crate::sync::{AddressPermit, PerAddressLimit, Quota};
 use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
 use crate::types::ServiceId;
 use crate::wire::Secret;
@@ -39,11 +39,11 @@ pub(super) struct Arrival {
     /// Its place among the service's connections; `None` when the server is full.
     pub place: Option<Place>,
     /// Its place among those of its address, where these are limited.
-    pub lodging: Option<Lodging>,
+    pub lodging: Option<AddressPermit>,
     /// What the upgrade carried.
     pub token: Option<Secret>,
     /// It is no client.
-    pub canary: bool,
+    pub probe: bool,
     /// Ends with the handover.
     pub handshake: Handshake,
 }
@@ -78,7 +78,7 @@ pub(super) struct Doors {
     /// Places by service.
     pub quotas: Arc<[Quota]>,
     /// Connections by service and address, where these are limited.
-    pub lodgings: Arc<[Option<Arc<Lodgings>>]>,
+    pub lodgings: Arc<[Option<Arc<PerAddressLimit>>]>,
 }
 
 /// Shared by one shard's accept and greet tasks and its turn.
@@ -170,9 +170,9 @@ impl Desk {
         Handshake { desk: Rc::clone(self), began: Instant::now() }
     }
 
-    /// Whether whoever upgrades at this path is a canary.
-    pub(super) fn is_canary(&self, path: &str) -> bool {
-        self.doors.config.canary.is_some_and(|key| key.opens(path))
+    /// Whether whoever upgrades at this path is a probe.
+    pub(super) fn is_probe(&self, path: &str) -> bool {
+        self.doors.config.probe.is_some_and(|key| key.opens(path))
     }
 
     /// A TLS handshake is complete.
@@ -191,7 +191,7 @@ impl Desk {
         &self,
         service: ServiceId,
         address: IpAddr,
-    ) -> Result<Option<Lodging>, usize> {
+    ) -> Result<Option<AddressPermit>, usize> {
         match &self.doors.lodgings[service.index()] {
             Some(lodgings) => {
                 let limit = self.doors.config[service].access.max_per_address;

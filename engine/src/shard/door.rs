@@ -6,18 +6,18 @@ use std::time::Instant;
 
 use super::deliver::Delivery;
 use super::ring::Ring;
-use crate::broker::outlet::{Flushed, Outlet, Payload};
+use crate::broker::outlet::{Flushed, Payload, WriteSink};
 
 /// A shard's outlet on a delivery ring of its own, without TLS.
-pub struct RingOutlet(Delivery);
+pub struct RingSink(Delivery);
 
-impl RingOutlet {
+impl RingSink {
     /// With `slots` empty slots.
     ///
     /// # Errors
     /// What the kernel said of the ring.
-    pub fn new(slots: usize) -> io::Result<RingOutlet> {
-        Ok(RingOutlet(Delivery::new(Ring::new(slots, false)?, 0, Instant::now())))
+    pub fn new(slots: usize) -> io::Result<RingSink> {
+        Ok(RingSink(Delivery::new(Ring::new(slots, false)?, 0, Instant::now())))
     }
 
     /// Puts a socket into a slot; its descriptor may be closed afterwards.
@@ -29,7 +29,7 @@ impl RingOutlet {
     }
 }
 
-impl Outlet for RingOutlet {
+impl WriteSink for RingSink {
     fn load(&mut self, payload: Payload) {
         self.0.load(payload);
     }

@@ -20,12 +20,12 @@ use super::tls::TlsSession;
 use crate::limits::{
     CLOSE_TIMEOUT, HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER,
 };
-use crate::sync::Lodging;
+use crate::sync::AddressPermit;
 use crate::wire::Secret;
 use crate::wire::hello;
 use crate::wire::proxy::{self, Header};
-use crate::wire::upgrade::{self, Refusal as Refused, Upgrade};
-use refusal::Refusal;
+use crate::wire::upgrade::{self, Upgrade, UpgradeError};
+use refusal::HandshakeError;
 
 /// A socket before its handover, with TLS where that is configured.
 struct Line {
@@ -67,8 +67,8 @@ pub(super) async fn greet(
     let mut line = Line::new(stream, peer, early, Rc::clone(&desk));
     let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, host)).await;
     let peer = line.peer;
-    match upgraded.unwrap_or(Err(Refusal::Late)) {
-        Ok(Answer::Upgraded { response, place, lodging, token, canary }) => {
+    match upgraded.unwrap_or(Err(HandshakeError::Late)) {
+        Ok(Answer::Upgraded { response, place, lodging, token, probe }) => {
             let Line { stream, tls, kernel, plain: leftover, ended, .. } = line;
             let secure = kernel.map(Secure::from).or(tls.map(Secure::from)).unwrap_or_default();
             return desk.arrive(Arrival {
@@ -82,7 +82,7 @@ pub(super) async fn greet(
                 place,
                 lodging,
                 token,
-                canary,
+                probe,
                 handshake,
             });
         }
@@ -112,15 +112,15 @@ enum Answer {
         response: Vec<u8>,
         /// Unless the server is full.
         place: Option<Place>,
-        lodging: Option<Lodging>,
+        lodging: Option<AddressPermit>,
         token: Option<Secret>,
-        canary: bool,
+        probe: bool,
     },
     /// The state of our health, which is no fault.
     Health,
 }
 
-async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Refusal> {
+async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, HandshakeError> {
     if host.proxies.protocol && host.proxies.trusts(line.peer.ip()) {
         line.read_proxy_header().await?;
     }
@@ -136,21 +136,21 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
                 if let Some(forwarded) = &accepted.forwarded {
                     line.peer = proxy::client(line.peer, forwarded, &host.proxies);
                 }
-                let canary = desk.is_canary(&accepted.path);
+                let probe = desk.is_probe(&accepted.path);
                 let admits = desk.admits_origin(host.service, accepted.origin.as_deref());
-                if !canary && !admits {
-                    return line.refuse(Refused::Unlisted).await;
+                if !probe && !admits {
+                    return line.refuse(UpgradeError::Unlisted).await;
                 }
                 let address = line.peer.ip();
-                let lodging = if canary { Ok(None) } else { desk.lodging(host.service, address) };
+                let lodging = if probe { Ok(None) } else { desk.lodging(host.service, address) };
                 let lodging = match lodging {
                     Ok(lodging) => lodging,
                     Err(limit) => {
-                        line.answer(Refused::TooMany.response()).await?;
-                        return Err(Refusal::TooMany(limit));
+                        line.answer(UpgradeError::TooMany.response()).await?;
+                        return Err(HandshakeError::TooMany(limit));
                     }
                 };
-                let place = if canary { None } else { desk.place(host.service) };
+                let place = if probe { None } else { desk.place(host.service) };
                 line.plain.drain(..accepted.consumed);
                 let (mut response, token) = (accepted.response, accepted.token);
                 if line.tls.is_some()
@@ -162,11 +162,11 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Ref
                         desk.fell_back();
                     }
                 }
-                return Ok(Answer::Upgraded { response, place, lodging, token, canary });
+                return Ok(Answer::Upgraded { response, place, lodging, token, probe });
             }
             Upgrade::Answer { response, refusal } => {
                 line.answer(response).await?;
-                return refusal.map_or(Ok(Answer::Health), |why| Err(Refusal::Upgrade(why)));
+                return refusal.map_or(Ok(Answer::Health), |why| Err(HandshakeError::Upgrade(why)));
             }
         }
     }
@@ -193,12 +193,12 @@ impl Line {
     }
 
     /// Reads more of the request.
-    async fn read(&mut self) -> Result<(), Refusal> {
+    async fn read(&mut self) -> Result<(), HandshakeError> {
         let before = self.plain.len();
         while self.plain.len() == before {
             if self.ended {
                 self.say_close().await?;
-                return Err(Refusal::Left);
+                return Err(HandshakeError::Left);
             }
             self.take_in().await?;
         }
@@ -206,12 +206,12 @@ impl Line {
     }
 
     /// Reads once and appends the plaintext. Returns whether TLS is established.
-    async fn take_in(&mut self) -> Result<bool, Refusal> {
+    async fn take_in(&mut self) -> Result<bool, HandshakeError> {
         self.take_in_up_to(RECEIVE_BUFFER).await
     }
 
     /// Reads the header of a proxy, and the client's address from it.
-    async fn read_proxy_header(&mut self) -> Result<(), Refusal> {
+    async fn read_proxy_header(&mut self) -> Result<(), HandshakeError> {
         let mut head = Vec::new();
         loop {
             self.receive(RECEIVE_BUFFER).await?;
@@ -233,14 +233,14 @@ impl Line {
                         "closing a connection of a trusted proxy without a good PROXY header; \
                          make the proxy send one, or leave proxy_protocol out"
                     );
-                    return Err(Refusal::Proxy);
+                    return Err(HandshakeError::Proxy);
                 }
             }
         }
     }
 
     /// Reads once into the buffer, at most so many bytes, unless there is something in it.
-    async fn receive(&mut self, most: usize) -> Result<(), Refusal> {
+    async fn receive(&mut self, most: usize) -> Result<(), HandshakeError> {
         if std::mem::take(&mut self.unread) {
             return Ok(());
         }
@@ -248,17 +248,17 @@ impl Line {
         buffer.clear();
         let room = buffer.slice_mut(..most.min(RECEIVE_BUFFER));
         let read = self.desk.patience.wait(&mut self.patience, self.stream.read(room));
-        let Some((read, room)) = read.await else { return Err(Refusal::Late) };
+        let Some((read, room)) = read.await else { return Err(HandshakeError::Late) };
         self.buffer = room.into_inner();
         if read? == 0 {
-            return Err(if self.heard { Refusal::Left } else { Refusal::Silent });
+            return Err(if self.heard { HandshakeError::Left } else { HandshakeError::Silent });
         }
         self.heard = true;
         Ok(())
     }
 
     /// As `take_in`, at most so many bytes.
-    async fn take_in_up_to(&mut self, most: usize) -> Result<bool, Refusal> {
+    async fn take_in_up_to(&mut self, most: usize) -> Result<bool, HandshakeError> {
         self.receive(most).await?;
         let desk = Rc::clone(&self.desk);
         let share = desk.governor.share(self.class()).await;
@@ -298,7 +298,7 @@ impl Line {
     }
 
     /// Hands the keys to the kernel. Returns whether it takes them; if not, all goes on as it was.
-    async fn hand_to(&mut self, kernel: &Kernel) -> Result<bool, Refusal> {
+    async fn hand_to(&mut self, kernel: &Kernel) -> Result<bool, HandshakeError> {
         // The kernel begins with a whole record, and we may have read into one.
         while let Some(missing @ 1..) = self.tls.as_ref().map(TlsSession::missing) {
             self.take_in_up_to(missing).await?;
@@ -313,7 +313,7 @@ impl Line {
         Ok(true)
     }
 
-    async fn write(&mut self, plain: Vec<u8>) -> Result<(), Refusal> {
+    async fn write(&mut self, plain: Vec<u8>) -> Result<(), HandshakeError> {
         let bytes = match &mut self.tls {
             None => plain,
             Some(tls) => {
@@ -328,19 +328,19 @@ impl Line {
     }
 
     /// Answers a request that HTTP has no objection to, but we have.
-    async fn refuse(&mut self, why: Refused) -> Result<Answer, Refusal> {
+    async fn refuse(&mut self, why: UpgradeError) -> Result<Answer, HandshakeError> {
         self.answer(why.response()).await?;
-        Err(Refusal::Upgrade(why))
+        Err(HandshakeError::Upgrade(why))
     }
 
     /// Writes a final response.
-    async fn answer(&mut self, response: Vec<u8>) -> Result<(), Refusal> {
+    async fn answer(&mut self, response: Vec<u8>) -> Result<(), HandshakeError> {
         self.write(response).await?;
         self.say_close().await
     }
 
     /// Says close_notify, where there is TLS; nothing follows.
-    async fn say_close(&mut self) -> Result<(), Refusal> {
+    async fn say_close(&mut self) -> Result<(), HandshakeError> {
         if let Some(tls) = &mut self.tls {
             let bytes = tls.seal_close();
             self.stream.write_all(bytes).await.0?;

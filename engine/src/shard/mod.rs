@@ -47,7 +47,7 @@ use std::sync::Arc;
 use monoio::net::UnixStream;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
-pub use door::RingOutlet;
+pub use door::RingSink;
 pub(crate) use kernel::Kernel;
 pub(crate) use seat::{Command, Peer, Question, Seat};
 pub(crate) use trial::try_ring;
@@ -55,7 +55,7 @@ pub(crate) use trial::try_ring;
 use crate::broker::hub::Hub;
 use crate::engine::StartError;
 use crate::limits::{RING_ENTRIES, TICK};
-use crate::sync::Bell;
+use crate::sync::Doorbell;
 use accept::{Host, accept};
 use deliver::Delivery;
 use desk::{Desk, Doors};
@@ -181,7 +181,7 @@ async fn watch_ring(completed: UnixStream, event: File, wake: Rc<Wake>) {
 }
 
 /// Wakes the turn when another thread rings.
-async fn watch_bell(rung: UnixStream, bell: Arc<Bell>, wake: Rc<Wake>) {
+async fn watch_bell(rung: UnixStream, bell: Arc<Doorbell>, wake: Rc<Wake>) {
     loop {
         rung.readable(true).await.expect("an eventfd can be polled");
         bell.drain();

@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use crate::engine::{Lost, Saturated};
-use crate::types::{ChannelName, Publication, Seq};
+use crate::types::{ChannelName, Publication, PublishError, Seq};
 
 /// What became of each publication, in their order.
-type Results = Vec<Result<Seq, Lost>>;
+type Results = Vec<Result<Seq, PublishError>>;
 
 /// Publications that came together. Turns may lie between them.
 pub(super) struct Posting {
@@ -26,14 +25,14 @@ impl Posting {
     /// Publishes the next one, and answers after the last. Returns itself if there are more.
     pub(super) fn post(
         mut self,
-        publish: impl FnOnce(&Publication) -> Result<Seq, Lost>,
+        publish: impl FnOnce(&Publication) -> Result<Seq, PublishError>,
     ) -> Option<Posting> {
         if let Some(item) = self.rest.next() {
             let result = match self.full.contains(&item.channel) {
-                true => Err(Lost::Saturated(Saturated::NOW)),
+                true => Err(PublishError::Saturated),
                 false => publish(&item),
             };
-            if matches!(result, Err(Lost::Saturated(_))) {
+            if matches!(result, Err(PublishError::Saturated)) {
                 self.full.insert(item.channel);
             }
             self.results.push(result);
@@ -54,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_channel_that_had_no_room_gets_nothing_later_of_the_same_posting() {
-        let full = Err(Lost::Saturated(Saturated::NOW));
+        let full = Err(PublishError::Saturated);
         let item = |channel: &str| Publication {
             channel: ChannelName::parse(channel).unwrap(),
             event: EventName::parse("e").unwrap(),

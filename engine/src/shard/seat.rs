@@ -10,19 +10,21 @@ use super::kernel::Kernel;
 use crate::broker::effect::{Notice, Request};
 use crate::broker::hub::ChannelEntry;
 use crate::config::Config;
-use crate::engine::{DrainReport, Lost};
-use crate::sync::{Bell, Heartbeat, LaneReceiver, LaneSender, Lodgings, MailboxReceiver, Quota};
+use crate::engine::DrainReport;
+use crate::sync::{
+    Doorbell, Heartbeat, LaneReceiver, LaneSender, MailboxReceiver, PerAddressLimit, Quota,
+};
 use crate::telemetry::Snapshot;
 use crate::types::{
-    ChannelName, ConnectionKey, Expulsion, JsonObject, Publication, Seq, ServiceId, ShardId,
-    Verdict,
+    ChannelName, ClientCommand, ConnectionKey, JsonObject, Publication, PublishError, Seq,
+    ServiceId, ShardId, Verdict,
 };
 use crate::wire::Secret;
 
 /// What the control plane may ask of a shard, through its mailbox.
 pub(crate) enum Command {
     /// Publish these, all homed on this shard; one result each.
-    Publish { items: Vec<Publication>, reply: oneshot::Sender<Vec<Result<Seq, Lost>>> },
+    Publish { items: Vec<Publication>, reply: oneshot::Sender<Vec<Result<Seq, PublishError>>> },
     /// List channels homed here: `Hub::channels`.
     List {
         service: ServiceId,
@@ -38,12 +40,12 @@ pub(crate) enum Command {
     SetDocument {
         channel: ChannelName,
         document: Option<Arc<JsonObject>>,
-        reply: oneshot::Sender<Result<bool, Lost>>,
+        reply: oneshot::Sender<Result<bool, PublishError>>,
     },
     /// Read one: `Hub::document`.
     Document { channel: ChannelName, reply: oneshot::Sender<Option<Arc<JsonObject>>> },
     /// End connections or subscriptions: `Hub::expel`.
-    Expel { expulsion: Arc<Expulsion>, from: u32, reply: oneshot::Sender<(u64, Option<u32>)> },
+    Expel { command: Arc<ClientCommand>, from: u32, reply: oneshot::Sender<(u64, Option<u32>)> },
     /// Stop accepting, close everybody, answer when all are gone or `deadline` is over, and end.
     Drain { deadline: Instant, reply: oneshot::Sender<DrainReport> },
 }
@@ -60,7 +62,7 @@ pub(crate) struct Question {
 /// The lanes between this shard and one other.
 pub(crate) struct Peer {
     /// The other shard's bell, rung after something was sent to it.
-    pub bell: Arc<Bell>,
+    pub bell: Arc<Doorbell>,
     pub requests_out: LaneSender<Request>,
     pub requests_in: LaneReceiver<Request>,
     pub notices_out: LaneSender<Notice>,
@@ -79,14 +81,14 @@ pub(crate) struct Seat {
     pub listeners: Vec<(ServiceId, TcpListener)>,
     /// Registered-file slots this shard may ask the kernel for.
     pub slots: usize,
-    pub bell: Arc<Bell>,
+    pub bell: Arc<Doorbell>,
     pub mailbox: MailboxReceiver<Command>,
     /// By shard; `None` at this shard's own place.
     pub peers: Vec<Option<Peer>>,
     /// Open connections on all shards, by service.
     pub quotas: Arc<[Quota]>,
     /// Connections by service and address, where these are limited.
-    pub lodgings: Arc<[Option<Arc<Lodgings>>]>,
+    pub lodgings: Arc<[Option<Arc<PerAddressLimit>>]>,
     /// Tokens out; answered through the mailbox.
     pub ask: Sender<Question>,
     /// When the engine started: the zero of `Time`.
@@ -96,6 +98,6 @@ pub(crate) struct Seat {
     pub twins: Receiver<Box<Snapshot>>,
     /// Beaten once a tick, for readiness.
     pub heartbeat: Arc<Heartbeat>,
-    /// Told once whether the shard serves.
+    /// StatusSource once whether the shard serves.
     pub ready: Sender<Result<(), crate::engine::StartError>>,
 }

@@ -30,12 +30,13 @@ use super::seat::{Command, Question};
 use super::secure::Secure;
 use super::wake::Wake;
 use crate::broker::effect::Effect;
-use crate::broker::hub::{Admission, Hub, NoRoom, ReceiveEnd};
-use crate::engine::{Lost, Saturated};
+use crate::broker::hub::{Admission, Hub, ReceiveEnd};
 use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
-use crate::sync::{Bell, Heartbeat, Lodging, MailboxReceiver, Quota};
+use crate::sync::{AddressPermit, Doorbell, Heartbeat, MailboxReceiver, Quota};
 use crate::telemetry::{ConnectionError, Count, Gauge};
-use crate::types::{ConnectionKey, Now, Publication, Refused, Seq, ServiceId, ShardId};
+use crate::types::{
+    AuthError, ConnectionKey, Now, Publication, PublishError, Seq, ServiceId, ShardId,
+};
 
 /// One shard's broker and everything that it is driven with.
 pub(super) struct Turn {
@@ -47,7 +48,7 @@ pub(super) struct Turn {
     pub mailbox: MailboxReceiver<Command>,
     /// Taken from the mailbox, and not all published yet.
     pub posting: Option<Posting>,
-    pub bell: Arc<Bell>,
+    pub bell: Arc<Doorbell>,
     /// The bell's descriptor: always writable, so that waiting for it lets monoio do one round.
     pub round: UnixStream,
     pub desk: Rc<Desk>,
@@ -58,7 +59,7 @@ pub(super) struct Turn {
     pub heartbeat: Arc<Heartbeat>,
     pub quotas: Arc<[Quota]>,
     /// By slot, where connections of one address are limited; else empty.
-    pub lodgings: Vec<Option<Lodging>>,
+    pub lodgings: Vec<Option<AddressPermit>>,
     pub ask: Sender<Question>,
     pub started: Instant,
     pub drain: Drain,
@@ -202,13 +203,13 @@ impl Turn {
             }
             Command::SetDocument { channel, document, reply } => {
                 let set = self.hub.set_document(now, &channel, document);
-                let _ = reply.send(set.map_err(|why| self.lost(why)));
+                let _ = reply.send(set.map_err(|why| self.refusal(why)));
             }
             Command::Document { channel, reply } => {
                 let _ = reply.send(self.hub.document(&channel));
             }
-            Command::Expel { expulsion, from, reply } => {
-                let _ = reply.send(self.hub.expel(now, &expulsion, from));
+            Command::Expel { command, from, reply } => {
+                let _ = reply.send(self.hub.expel(now, &command, from));
             }
             Command::Drain { deadline, reply } => {
                 self.desk.close();
@@ -218,16 +219,13 @@ impl Turn {
         }
     }
 
-    fn publish(&mut self, now: Now, item: &Publication) -> Result<Seq, Lost> {
-        self.hub.publish(now, item).map_err(|why| self.lost(why))
+    fn publish(&mut self, now: Now, item: &Publication) -> Result<Seq, PublishError> {
+        self.hub.publish(now, item).map_err(|why| self.refusal(why))
     }
 
-    fn lost(&self, why: NoRoom) -> Lost {
-        match why {
-            _ if self.desk.is_closed() => Lost::Closed,
-            NoRoom::Now => Lost::Saturated(Saturated::NOW),
-            NoRoom::Channels => Lost::Channels,
-        }
+    /// A drain explains every refusal.
+    fn refusal(&self, why: PublishError) -> PublishError {
+        if self.desk.is_closed() { PublishError::Closed } else { why }
     }
 
     /// Returns whether some had to be left: no more are taken than fill all receive buffers, or
@@ -285,13 +283,12 @@ impl Turn {
         }
         let Arrival { stream, service, peer, response, mut leftover, .. } = arrival;
         let Arrival { secure: session, ended, place, lodging, token, .. } = arrival;
-        let Arrival { canary, handshake, .. } = arrival;
-        let (secure, over_capacity) =
-            (!matches!(session, Secure::None), place.is_none() && !canary);
-        let admission = Admission { service, peer, secure, over_capacity, token, canary, response };
+        let Arrival { probe, handshake, .. } = arrival;
+        let (secure, over_capacity) = (!matches!(session, Secure::None), place.is_none() && !probe);
+        let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
         // Without room in its table the broker counts that, and the socket is dropped.
         let key = self.hub.admit(now, admission)?;
-        if !canary {
+        if !probe {
             let greeted = handshake.began.elapsed().as_nanos();
             self.hub.recorder.greeted(u64::try_from(greeted).unwrap_or(u64::MAX));
         }
@@ -306,7 +303,7 @@ impl Turn {
         Some(Admitted { key, service, stream, ended })
     }
 
-    fn lodge(&mut self, index: u32, lodging: Option<Lodging>) {
+    fn lodge(&mut self, index: u32, lodging: Option<AddressPermit>) {
         if lodging.is_some() && self.lodgings.len() <= index as usize {
             self.lodgings.resize_with(index as usize + 1, || None);
         }
@@ -341,7 +338,7 @@ impl Turn {
                 let question = Question { shard: self.id, service, key, token };
                 // There is room; but nobody may be left to answer, while draining.
                 if self.ask.try_send(question).is_err() {
-                    self.hub.handle_authenticated(now, key, Err(Refused::Overload));
+                    self.hub.handle_authenticated(now, key, Err(AuthError::Overload));
                 }
             }
             Effect::PauseReceive(key) => self.slots.pause(key, delivery),

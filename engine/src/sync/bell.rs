@@ -9,24 +9,24 @@ use super::parking::Parking;
 
 /// An eventfd that is written only if its owner said it would sleep.
 ///
-/// The owner's loop: work until nothing is left, [`park`](Bell::park), look for work once more;
-/// found some: [`unpark`](Bell::unpark) and go on; found none: wait until the descriptor is
-/// readable, then [`drain`](Bell::drain), [`unpark`](Bell::unpark) and look. Others make their work
-/// visible, then [`ring`](Bell::ring), once per batch.
+/// The owner's loop: work until nothing is left, [`park`](Doorbell::park), look for work once more;
+/// found some: [`unpark`](Doorbell::unpark) and go on; found none: wait until the descriptor is
+/// readable, then [`drain`](Doorbell::drain), [`unpark`](Doorbell::unpark) and look. Others make their work
+/// visible, then [`ring`](Doorbell::ring), once per batch.
 #[derive(Debug)]
-pub struct Bell {
+pub struct Doorbell {
     parking: Parking,
     event: OwnedFd,
 }
 
-impl Bell {
+impl Doorbell {
     /// A bell for one owner.
     ///
     /// # Errors
     /// When no descriptor is to be had.
-    pub fn new() -> io::Result<Bell> {
+    pub fn new() -> io::Result<Doorbell> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Bell { parking: Parking::new(), event })
+        Ok(Doorbell { parking: Parking::new(), event })
     }
 
     /// Wakes the owner if it is parked. Call after the work was made visible.
@@ -55,7 +55,7 @@ impl Bell {
     }
 }
 
-impl AsFd for Bell {
+impl AsFd for Doorbell {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.event.as_fd()
     }

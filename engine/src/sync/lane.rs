@@ -146,7 +146,7 @@ impl<T> LaneReceiver<T> {
 
     /// Whether the sender found no room and has not been told since that there is some: then it is
     /// to be woken. To be asked after entries were taken; the answer is certain only after a SeqCst
-    /// fence since, such as every [`Bell::park`](super::Bell::park) makes.
+    /// fence since, such as every [`Doorbell::park`](super::Doorbell::park) makes.
     pub fn is_awaited(&self) -> bool {
         self.lane.full.claim()
     }

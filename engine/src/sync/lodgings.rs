@@ -11,7 +11,7 @@ const STRIPES: usize = crate::limits::MAX_SHARDS;
 
 /// The counts. An address without connections is not in them.
 #[derive(Debug)]
-pub struct Lodgings {
+pub struct PerAddressLimit {
     stripes: Vec<Mutex<HashMap<u128, usize>>>,
     hasher: RandomState,
     max: usize,
@@ -19,20 +19,20 @@ pub struct Lodgings {
 
 /// One connection of an address, given back on drop.
 #[derive(Debug)]
-pub struct Lodging {
-    of: Arc<Lodgings>,
+pub struct AddressPermit {
+    of: Arc<PerAddressLimit>,
     address: u128,
 }
 
-impl Lodgings {
+impl PerAddressLimit {
     /// Counts that allow `max` connections an address.
-    pub fn new(max: usize) -> Lodgings {
+    pub fn new(max: usize) -> PerAddressLimit {
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        Lodgings { stripes, hasher: RandomState::new(), max }
+        PerAddressLimit { stripes, hasher: RandomState::new(), max }
     }
 
     /// Takes a place for a connection from this address, if it may have one more.
-    pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<Lodging> {
+    pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<AddressPermit> {
         let address = household(address);
         let mut stripe = self.stripe(address);
         let count = stripe.get(&address).copied().unwrap_or(0);
@@ -40,7 +40,7 @@ impl Lodgings {
             return None;
         }
         stripe.insert(address, count + 1);
-        Some(Lodging { of: Arc::clone(self), address })
+        Some(AddressPermit { of: Arc::clone(self), address })
     }
 
     fn stripe(&self, address: u128) -> MutexGuard<'_, HashMap<u128, usize>> {
@@ -49,7 +49,7 @@ impl Lodgings {
     }
 }
 
-impl Drop for Lodging {
+impl Drop for AddressPermit {
     fn drop(&mut self) {
         let mut stripe = self.of.stripe(self.address);
         if let Some(count) = stripe.get_mut(&self.address) {
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn an_address_has_so_many_places_and_gets_them_back() {
-        let lodgings = Arc::new(Lodgings::new(2));
+        let lodgings = Arc::new(PerAddressLimit::new(2));
         let take = |address: &str| lodgings.take(address.parse().unwrap());
         let (first, _second) = (take("10.0.0.1"), take("::ffff:10.0.0.1"));
         assert!(first.is_some() && take("10.0.0.1").is_none());
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn who_is_gone_is_forgotten() {
-        let lodgings = Arc::new(Lodgings::new(1));
+        let lodgings = Arc::new(PerAddressLimit::new(1));
         for n in 0..1_000_u32 {
             drop(lodgings.take(IpAddr::V4(n.into())));
         }

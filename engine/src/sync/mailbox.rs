@@ -5,24 +5,24 @@ use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 
-use super::Bell;
-use super::room::Room;
+use super::Doorbell;
+use super::room::Capacity;
 use crate::limits::CONTROL_COMMANDS;
 
 /// The sending side. Cheap to clone.
 pub struct Mailbox<T> {
     // Unbounded by itself: `room` is what bounds it, and an empty one owns next to no memory.
     sender: Sender<(T, usize)>,
-    room: Arc<Room>,
+    room: Arc<Capacity>,
     capacity: usize,
-    bell: Arc<Bell>,
+    bell: Arc<Doorbell>,
 }
 
 /// The shard's side. Dropping it drops what is waiting and whatever is sent later.
 pub struct MailboxReceiver<T> {
     receiver: Receiver<(T, usize)>,
-    room: Arc<Room>,
-    /// Room of what was popped and that is not given back yet.
+    room: Arc<Capacity>,
+    /// Capacity of what was popped and that is not given back yet.
     free: usize,
 }
 
@@ -30,7 +30,7 @@ pub struct MailboxReceiver<T> {
 /// so many, not for each (invariant 5).
 const GIVE_BACK: usize = 64;
 
-/// Room for one entry of a known cost. Dropped unused, it gives the room back.
+/// Capacity for one entry of a known cost. Dropped unused, it gives the room back.
 #[must_use]
 pub struct Permit<'a, T> {
     mailbox: &'a Mailbox<T>,
@@ -39,9 +39,9 @@ pub struct Permit<'a, T> {
 
 /// Makes the two ends of a mailbox with room for a total cost of `capacity`, whose owner is woken
 /// by `bell`.
-pub fn mailbox<T>(capacity: usize, bell: Arc<Bell>) -> (Mailbox<T>, MailboxReceiver<T>) {
+pub fn mailbox<T>(capacity: usize, bell: Arc<Doorbell>) -> (Mailbox<T>, MailboxReceiver<T>) {
     let (sender, receiver) = unbounded();
-    let room = Arc::new(Room::new());
+    let room = Arc::new(Capacity::new());
     let mailbox = Mailbox { sender, room: Arc::clone(&room), capacity, bell };
     (mailbox, MailboxReceiver { receiver, room, free: 0 })
 }

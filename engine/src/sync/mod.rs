@@ -13,14 +13,14 @@ mod share;
 mod shared;
 mod tally;
 
-pub use bell::Bell;
+pub use bell::Doorbell;
 pub use countdown::Countdown;
 pub use lane::{LaneReceiver, LaneSender, lane};
-pub use lodgings::{Lodging, Lodgings};
+pub use lodgings::{AddressPermit, PerAddressLimit};
 pub use mailbox::{Mailbox, MailboxReceiver, Permit, mailbox};
-pub use share::Share;
+pub use share::PresplitArc;
 pub use shared::{Heartbeat, Quota, Stage};
-pub use tally::Tally;
+pub use tally::SingleWriterCounter;
 
 /// Read-modify-writes and full fences of this thread since the last call.
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! Room for a bounded number of things, taken before they are made.
+//! Capacity for a bounded number of things, taken before they are made.
 
 use super::atomics::{AtomicUsize, Ordering};
 
 /// How much of something is in use.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Capacity {
     used: AtomicUsize,
     refusals: AtomicUsize,
 }
 
-impl Room {
-    pub(super) fn new() -> Room {
-        Room { used: AtomicUsize::new(0), refusals: AtomicUsize::new(0) }
+impl Capacity {
+    pub(super) fn new() -> Capacity {
+        Capacity { used: AtomicUsize::new(0), refusals: AtomicUsize::new(0) }
     }
 
     /// Takes all of `n`, or nothing if then more than `limit` were in use.

@@ -11,7 +11,7 @@ use super::atomics::{AtomicU32, Ordering, fence};
 /// As an `Arc`, but made with as many shares as will be handed out, so that handing one out
 /// changes no count; and who owns all that are left drops the value without a read-modify-write.
 /// Readers on one thread put their share into an `Rc` (invariant 5).
-pub struct Share<T> {
+pub struct PresplitArc<T> {
     block: NonNull<Block<T>>,
     /// Shares that this one stands for besides itself.
     spare: Cell<u32>,
@@ -25,19 +25,19 @@ struct Block<T> {
 
 // SAFETY: as for `Arc`: the value may be read from, and dropped on, any thread that has a share.
 // `spare` belongs to the one thread that has this share (`Cell` and `NonNull` make it not `Sync`).
-unsafe impl<T: Send + Sync> Send for Share<T> {}
+unsafe impl<T: Send + Sync> Send for PresplitArc<T> {}
 
-impl<T> Share<T> {
+impl<T> PresplitArc<T> {
     /// A value of which `spare` further shares can be handed out for nothing.
-    pub fn new(value: T, spare: u32) -> Share<T> {
+    pub fn new(value: T, spare: u32) -> PresplitArc<T> {
         let block = Block { shares: AtomicU32::new(1 + spare), value };
         let block = NonNull::from(Box::leak(Box::new(block)));
-        Share { block, spare: Cell::new(spare), owns: PhantomData }
+        PresplitArc { block, spare: Cell::new(spare), owns: PhantomData }
     }
 
     /// A share for somebody else.
     #[must_use]
-    pub fn split(&self) -> Share<T> {
+    pub fn split(&self) -> PresplitArc<T> {
         match self.spare.get() {
             // Relaxed, as for `Arc`: whoever gets it gets it from us.
             0 if self.block().shares.fetch_add(1, Ordering::Relaxed) > u32::MAX / 2 => {
@@ -47,7 +47,7 @@ impl<T> Share<T> {
             0 => {}
             spare => self.spare.set(spare - 1),
         }
-        Share { block: self.block, spare: Cell::new(0), owns: PhantomData }
+        PresplitArc { block: self.block, spare: Cell::new(0), owns: PhantomData }
     }
 
     fn block(&self) -> &Block<T> {
@@ -56,7 +56,7 @@ impl<T> Share<T> {
     }
 }
 
-impl<T> Deref for Share<T> {
+impl<T> Deref for PresplitArc<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -64,7 +64,7 @@ impl<T> Deref for Share<T> {
     }
 }
 
-impl<T> Drop for Share<T> {
+impl<T> Drop for PresplitArc<T> {
     fn drop(&mut self) {
         let (shares, own) = (&self.block().shares, 1 + self.spare.get());
         // Acquire, here or by the fence: what the others did with the value is over. While all
@@ -80,7 +80,7 @@ impl<T> Drop for Share<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Share<T> {
+impl<T: fmt::Debug> fmt::Debug for PresplitArc<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }

@@ -1,20 +1,20 @@
 //! Values that more than one shard touches, none of them per delivery (invariant 5).
 
 use super::atomics::{AtomicU32, AtomicU64, Ordering};
-use super::room::Room;
+use super::room::Capacity;
 use crate::types::Time;
 
 /// Places for connections of the whole engine.
 #[derive(Debug)]
 pub struct Quota {
-    room: Room,
+    room: Capacity,
     max: usize,
 }
 
 impl Quota {
     /// `max` places, all free.
     pub fn new(max: usize) -> Quota {
-        Quota { room: Room::new(), max }
+        Quota { room: Capacity::new(), max }
     }
 
     /// Takes a place. Returns whether there was one; then [`release`](Quota::release) it once.

@@ -5,9 +5,9 @@ use super::atomics::{AtomicU64, Ordering};
 /// Counts up. Only one thread may add: adding is a load and a store, not a locked instruction, so
 /// that of two writers one would lose its addition.
 #[derive(Debug, Default)]
-pub struct Tally(AtomicU64);
+pub struct SingleWriterCounter(AtomicU64);
 
-impl Tally {
+impl SingleWriterCounter {
     /// Adds `n`.
     pub fn add(&self, n: u64) {
         // Relaxed: a reader may be late, and counts of one thread say nothing of each other.

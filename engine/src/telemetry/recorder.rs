@@ -161,7 +161,7 @@ impl Recorder {
 
     /// Finds or makes the class of a channel; a service's hundredth and later ones are `other`.
     pub fn class_of(&mut self, channel: &ChannelName) -> ClassId {
-        if !self.enabled || channel.is_canary() {
+        if !self.enabled || channel.is_probe() {
             return ClassId::NONE;
         }
         let (service, mut name) = (channel.service(), channel.class());

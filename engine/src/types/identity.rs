@@ -13,7 +13,7 @@ pub struct Identity {
 
 /// Why there is no identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum AuthError {
     /// A bad or expired token.
     Invalid,
     /// Too many tokens wait for verification, or nobody verifies them any more.
@@ -21,4 +21,4 @@ pub enum Refused {
 }
 
 /// The answer to a token.
-pub type Verdict = Result<Identity, Refused>;
+pub type Verdict = Result<Identity, AuthError>;

@@ -16,7 +16,7 @@ pub fn asked<'a>(message: &Inbound<'a>, key: &str) -> Option<Cow<'a, str>> {
 
 /// What was said about a channel.
 #[derive(Clone, Copy, Debug)]
-pub enum Said<'a> {
+pub enum StatusView<'a> {
     /// The envelope of its last event.
     Event(&'a str),
     /// A status document.
@@ -25,7 +25,7 @@ pub enum Said<'a> {
 
 /// What a status request is answered with: the id it asks for, the status, and whatever else was
 /// said about the channel, as it was written. What was said about another id is nothing.
-pub fn answer(id: Option<(&str, &str)>, said: Option<Said<'_>>) -> Named {
+pub fn answer(id: Option<(&str, &str)>, said: Option<StatusView<'_>>) -> Named {
     let mut data = said.and_then(|said| read(said, id)).unwrap_or_default();
     if let Some((key, id)) = id {
         data.insert(key.into(), text(id));
@@ -35,10 +35,10 @@ pub fn answer(id: Option<(&str, &str)>, said: Option<Said<'_>>) -> Named {
 }
 
 /// The status that is told, with everything that is said beside it.
-fn read(said: Said<'_>, id: Option<(&str, &str)>) -> Option<Named> {
+fn read(said: StatusView<'_>, id: Option<(&str, &str)>) -> Option<Named> {
     let (event, data) = match said {
-        Said::Document(data) => (None, data),
-        Said::Event(envelope) => {
+        StatusView::Document(data) => (None, data),
+        StatusView::Event(envelope) => {
             let [event, data] = members(envelope, &["event", "data"]).ok()?;
             (event.and_then(string), data.map_or("{}", RawValue::get))
         }
@@ -72,7 +72,7 @@ mod tests {
 
     fn told(id: Option<(&str, &str)>, event: &str, data: &str) -> Value {
         let envelope = format!(r#"{{"id":"x","event":"{event}","data":{data},"seq":4}}"#);
-        value(&answer(id, Some(Said::Event(&envelope))))
+        value(&answer(id, Some(StatusView::Event(&envelope))))
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_document_is_told_as_it_is() {
-        let said = Some(Said::Document(r#"{"status":"idle","workers":3}"#));
+        let said = Some(StatusView::Document(r#"{"status":"idle","workers":3}"#));
         let told = |id| value(&answer(id, said));
         assert_eq!(told(None), json!({"status": "idle", "workers": 3}));
         let asked = json!({"pool_id": "p1", "status": "idle", "workers": 3});
@@ -104,7 +104,7 @@ mod tests {
         for odd in [r#""\ud800""#, "1e999", &deep] {
             let data = format!(r#"{{"status":{odd},"x":{odd},"\ud800":1}}"#);
             let envelope = format!(r#"{{"event":"a.b","data":{data},"seq":4}}"#);
-            for said in [Said::Event(&envelope), Said::Document(&data)] {
+            for said in [StatusView::Event(&envelope), StatusView::Document(&data)] {
                 let told = serde_json::to_string(&answer(None, Some(said))).unwrap();
                 assert_eq!(told, format!(r#"{{"status":{odd},"x":{odd}}}"#));
             }

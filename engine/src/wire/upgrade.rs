@@ -20,7 +20,7 @@ pub enum Upgrade {
         /// A whole HTTP response.
         response: Vec<u8>,
         /// Why no upgrade; `None` for a health path, which is not a fault.
-        refusal: Option<Refusal>,
+        refusal: Option<UpgradeError>,
     },
 }
 
@@ -45,7 +45,7 @@ pub struct Accepted {
 
 /// Why a request was not upgraded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum UpgradeError {
     /// Not HTTP, or not as it should be.
     Malformed,
     /// Something but GET.
@@ -68,42 +68,43 @@ pub enum Refusal {
     TooMany,
 }
 
-impl Refusal {
+impl UpgradeError {
     /// The status of the response.
     pub fn status(self) -> StatusCode {
         match self {
-            Refusal::Malformed | Refusal::Key | Refusal::Host | Refusal::Origin => {
-                StatusCode::BAD_REQUEST
-            }
-            Refusal::Unlisted => StatusCode::FORBIDDEN,
-            Refusal::TooMany => StatusCode::TOO_MANY_REQUESTS,
-            Refusal::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Refusal::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Refusal::NoUpgrade | Refusal::Version => StatusCode::UPGRADE_REQUIRED,
+            UpgradeError::Malformed
+            | UpgradeError::Key
+            | UpgradeError::Host
+            | UpgradeError::Origin => StatusCode::BAD_REQUEST,
+            UpgradeError::Unlisted => StatusCode::FORBIDDEN,
+            UpgradeError::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            UpgradeError::Method => StatusCode::METHOD_NOT_ALLOWED,
+            UpgradeError::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            UpgradeError::NoUpgrade | UpgradeError::Version => StatusCode::UPGRADE_REQUIRED,
         }
     }
 
     /// The body of the response, and the reason in logs.
     pub fn reason(self) -> &'static str {
         match self {
-            Refusal::Malformed => "malformed HTTP request",
-            Refusal::Method => "only GET is served here",
-            Refusal::TooLarge => "request headers are too large",
-            Refusal::NoUpgrade => "this is a WebSocket endpoint: upgrade required",
-            Refusal::Version => "only WebSocket version 13 is spoken here",
-            Refusal::Key => "missing or invalid Sec-WebSocket-Key header",
-            Refusal::Host => "missing or invalid Host header",
-            Refusal::Origin => "invalid Origin header",
-            Refusal::Unlisted => "pages of this origin may not connect here",
-            Refusal::TooMany => "too many connections from this address",
+            UpgradeError::Malformed => "malformed HTTP request",
+            UpgradeError::Method => "only GET is served here",
+            UpgradeError::TooLarge => "request headers are too large",
+            UpgradeError::NoUpgrade => "this is a WebSocket endpoint: upgrade required",
+            UpgradeError::Version => "only WebSocket version 13 is spoken here",
+            UpgradeError::Key => "missing or invalid Sec-WebSocket-Key header",
+            UpgradeError::Host => "missing or invalid Host header",
+            UpgradeError::Origin => "invalid Origin header",
+            UpgradeError::Unlisted => "pages of this origin may not connect here",
+            UpgradeError::TooMany => "too many connections from this address",
         }
     }
 
     /// A whole HTTP response.
     pub fn response(self) -> Vec<u8> {
         let extra = match self {
-            Refusal::Method => "Allow: GET\r\n",
-            Refusal::NoUpgrade | Refusal::Version => {
+            UpgradeError::Method => "Allow: GET\r\n",
+            UpgradeError::NoUpgrade | UpgradeError::Version => {
                 "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             }
             _ => "",
@@ -127,7 +128,7 @@ pub fn parse(buffer: &[u8], ready: bool) -> Upgrade {
     }
 }
 
-fn refuse(refusal: Refusal) -> Upgrade {
+fn refuse(refusal: UpgradeError) -> Upgrade {
     Upgrade::Answer { response: refusal.response(), refusal: Some(refusal) }
 }
 
@@ -139,27 +140,27 @@ struct Request {
     consumed: usize,
 }
 
-fn request(buffer: &[u8]) -> Result<Option<Request>, Refusal> {
+fn request(buffer: &[u8]) -> Result<Option<Request>, UpgradeError> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_UPGRADE_HEADERS];
     let mut head = httparse::Request::new(&mut headers);
     let consumed = match head.parse(buffer) {
         Ok(httparse::Status::Complete(consumed)) if consumed <= MAX_UPGRADE_REQUEST => consumed,
         Ok(httparse::Status::Partial) if buffer.len() < MAX_UPGRADE_REQUEST => return Ok(None),
-        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooLarge),
-        Err(_) => return Err(Refusal::Malformed),
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(UpgradeError::TooLarge),
+        Err(_) => return Err(UpgradeError::Malformed),
     };
     let (Some(method), Some(path), Some(version)) = (head.method, head.path, head.version) else {
-        return Err(Refusal::Malformed);
+        return Err(UpgradeError::Malformed);
     };
     if method != Method::GET.as_str() {
-        return Err(Refusal::Method);
+        return Err(UpgradeError::Method);
     }
-    let uri = path.parse().map_err(|_| Refusal::Malformed)?;
+    let uri = path.parse().map_err(|_| UpgradeError::Malformed)?;
     let mut headers = HeaderMap::with_capacity(head.headers.len());
     for header in head.headers.iter() {
         let name = header::HeaderName::from_bytes(header.name.as_bytes());
         let value = HeaderValue::from_bytes(header.value);
-        let (Ok(name), Ok(value)) = (name, value) else { return Err(Refusal::Malformed) };
+        let (Ok(name), Ok(value)) = (name, value) else { return Err(UpgradeError::Malformed) };
         headers.append(name, value);
     }
     Ok(Some(Request { uri, headers, old: version == 0, consumed }))
@@ -212,16 +213,16 @@ impl Request {
     }
 }
 
-fn upgrade(request: &Request) -> Result<Accepted, Refusal> {
+fn upgrade(request: &Request) -> Result<Accepted, UpgradeError> {
     if !request.wants_upgrade() {
-        return Err(Refusal::NoUpgrade);
+        return Err(UpgradeError::NoUpgrade);
     }
-    let host = request.single(header::HOST).ok().flatten().ok_or(Refusal::Host)?;
-    let origin = request.single(header::ORIGIN).map_err(|()| Refusal::Origin)?;
+    let host = request.single(header::HOST).ok().flatten().ok_or(UpgradeError::Host)?;
+    let origin = request.single(header::ORIGIN).map_err(|()| UpgradeError::Origin)?;
     if request.single(header::SEC_WEBSOCKET_VERSION) != Ok(Some("13")) {
-        return Err(Refusal::Version);
+        return Err(UpgradeError::Version);
     }
-    let key = request.single(header::SEC_WEBSOCKET_KEY).ok().flatten().ok_or(Refusal::Key)?;
+    let key = request.single(header::SEC_WEBSOCKET_KEY).ok().flatten().ok_or(UpgradeError::Key)?;
     Ok(Accepted {
         response: switch(key)?,
         consumed: request.consumed,
@@ -234,15 +235,15 @@ fn upgrade(request: &Request) -> Result<Accepted, Refusal> {
 }
 
 /// The `101` for a key. Everything else was checked: lists are read more generously here.
-fn switch(key: &str) -> Result<Vec<u8>, Refusal> {
+fn switch(key: &str) -> Result<Vec<u8>, UpgradeError> {
     let request = http::Request::builder()
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
         .header(header::SEC_WEBSOCKET_VERSION, "13")
         .header(header::SEC_WEBSOCKET_KEY, key)
         .body(())
-        .map_err(|_| Refusal::Key)?;
-    let response = create_response(&request).map_err(|_| Refusal::Key)?;
+        .map_err(|_| UpgradeError::Key)?;
+    let response = create_response(&request).map_err(|_| UpgradeError::Key)?;
     let mut bytes = Vec::new();
     write_response(&mut bytes, &response).expect("a Vec takes every byte");
     Ok(bytes)

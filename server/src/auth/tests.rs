@@ -6,7 +6,7 @@ use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::{Value, json};
-use uringcast_engine::{Identity, Refused};
+use uringcast_engine::{AuthError, Identity};
 
 use super::*;
 use crate::settings::access::OptionalClaim;
@@ -147,7 +147,7 @@ fn bad_tokens_are_refused() {
     ];
     let verifier = with_secret();
     for (what, token) in &table {
-        assert_eq!(verifier.verify(token), Err(Refused::Invalid), "{what}: {token}");
+        assert_eq!(verifier.verify(token), Err(AuthError::Invalid), "{what}: {token}");
     }
     assert!(verifier.verify(&good).is_ok());
     assert!(verifier.verify(&sign(Algorithm::HS512, Some("x"), &claims(), &key)).is_ok());
@@ -169,7 +169,7 @@ fn every_algorithm_opens_with_its_own_key_and_no_other() {
         for secret in [issuer.public.as_str(), issuer.public.trim_end()] {
             let key = EncodingKey::from_secret(secret.as_bytes());
             let forged = sign(Algorithm::HS256, None, &claims(), &key);
-            assert_eq!(verifier.verify(&forged), Err(Refused::Invalid));
+            assert_eq!(verifier.verify(&forged), Err(AuthError::Invalid));
         }
     }
     for algorithm in [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512] {

@@ -3,7 +3,7 @@
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Validation, decode, decode_header};
 use serde::Deserialize;
-use uringcast_engine::{Identity, Refused, Verdict};
+use uringcast_engine::{AuthError, Identity, Verdict};
 
 use super::keys::{Key, Keys};
 use crate::settings::access::OptionalClaim;
@@ -51,7 +51,7 @@ pub(super) fn verify(token: &str, keys: &Keys, demands: &Demands) -> Verdict {
     result.map_err(|why| {
         // Nothing of the token: it may be good for somebody else.
         tracing::debug!(why, "a token is refused");
-        Refused::Invalid
+        AuthError::Invalid
     })
 }
 

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Message};
-use uringcast_engine::{CanaryKey, Proxies, ShardId};
+use uringcast_engine::{ProbeKey, Proxies, ShardId};
 
 /// What a trusted proxy begins a connection of its own with (PROXY protocol, version 1).
 const PROXY_SPEAKS_FOR_ITSELF: &[u8] = b"PROXY UNKNOWN\r\n";
@@ -40,14 +40,14 @@ pub(super) enum DialError {
 /// Where canaries connect, and what opens.
 pub struct Dial {
     address: SocketAddr,
-    key: CanaryKey,
+    key: ProbeKey,
     tls: Option<TlsConnector>,
     proxies: Proxies,
 }
 
 impl Dial {
     /// To the listener at `address`.
-    pub fn new(address: SocketAddr, key: CanaryKey, tls: bool) -> Dial {
+    pub fn new(address: SocketAddr, key: ProbeKey, tls: bool) -> Dial {
         let ip = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -1,12 +1,12 @@
 use super::*;
 use crate::metrics::Named;
-use uringcast_engine::{CanaryKey, Config, Engine, Service, ServiceId};
+use uringcast_engine::{Config, Engine, ProbeKey, Service, ServiceId};
 
-fn engine(key: CanaryKey) -> Engine {
+fn engine(key: ProbeKey) -> Engine {
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
     Engine::start(Config {
         shards: Some(2),
-        canary: Some(key),
+        probe: Some(key),
         ..Config::from(Service { listen, ..Service::default() })
     })
     .unwrap()
@@ -33,7 +33,7 @@ fn value(metrics: &Metrics, series: &str) -> f64 {
 
 #[tokio::test]
 async fn every_shard_has_a_canary_that_hears_its_probes() {
-    let key = CanaryKey::new(7);
+    let key = ProbeKey::new(7);
     let engine = engine(key);
     let (mut canaries, health, metrics) =
         canaries(&engine, Dial::new(engine.local_addrs()[0], key, false));
@@ -53,7 +53,7 @@ async fn every_shard_has_a_canary_that_hears_its_probes() {
 
 #[tokio::test]
 async fn a_canary_that_cannot_connect_fails_after_some_misses_and_recovers() {
-    let key = CanaryKey::new(7);
+    let key = ProbeKey::new(7);
     let engine = engine(key);
     // Something that takes connections and never answers, as a shard that hangs.
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -78,8 +78,8 @@ async fn a_canary_that_cannot_connect_fails_after_some_misses_and_recovers() {
 
 #[tokio::test]
 async fn a_wrong_key_is_a_client_that_hears_no_probes() {
-    let engine = engine(CanaryKey::new(7));
-    let dial = Dial::new(engine.local_addrs()[0], CanaryKey::new(8), false);
+    let engine = engine(ProbeKey::new(7));
+    let dial = Dial::new(engine.local_addrs()[0], ProbeKey::new(8), false);
     let (mut canaries, _, metrics) = canaries(&engine, dial);
     canaries.round().await;
     let failures = "canary_failures_total{server=\"s\",shard=\"0\"}";

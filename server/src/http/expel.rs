@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::json;
-use uringcast_engine::{ChannelName, Expulsion, Penalty, Saturated, ServiceId, Target};
+use uringcast_engine::limits::BUSY_PAUSE;
+use uringcast_engine::{ChannelName, ClientAction, ClientCommand, ServiceId, Target};
 
 use super::Control;
 use super::auth::Caller;
@@ -44,7 +45,7 @@ pub(super) async fn disconnect(
         (Some(target), None) | (None, Some(target)) => target,
         _ => return Err(ApiError::bad_request("name one of connection, user and channel")),
     };
-    let count = expel(&control, service, target, Penalty::Disconnect).await?;
+    let count = expel(&control, service, target, ClientAction::Disconnect).await?;
     Ok(Json(json!({ "disconnected": count })).into_response())
 }
 
@@ -63,7 +64,7 @@ pub(super) async fn unsubscribe(
     let Some(target) = target.or(channel) else {
         return Err(ApiError::bad_request("name a connection, a user or a channel"));
     };
-    let count = expel(&control, service, target, Penalty::Unsubscribe(from)).await?;
+    let count = expel(&control, service, target, ClientAction::Unsubscribe(from)).await?;
     Ok(Json(json!({ "unsubscribed": count })).into_response())
 }
 
@@ -87,12 +88,12 @@ async fn expel(
     control: &Control,
     service: ServiceId,
     target: Target,
-    penalty: Penalty,
+    action: ClientAction,
 ) -> Result<u64, ApiError> {
     let engine = control.engine().await?;
-    let expelled = engine.expel(Expulsion { service, target, penalty }).await;
-    expelled.map_err(|Saturated { retry_after }| {
+    let expelled = engine.expel(ClientCommand { service, target, action }).await;
+    expelled.map_err(|_| {
         let text = "The engine has no room for the command now; some may be gone already.";
-        ApiError::unavailable("saturated", text).retry_after(retry_after)
+        ApiError::unavailable("saturated", text).retry_after(BUSY_PAUSE)
     })
 }

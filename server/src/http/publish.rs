@@ -6,7 +6,6 @@ mod stream;
 mod submit;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -16,7 +15,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use uringcast_engine::{ChannelName, JsonObject, Lost, Saturated};
+use uringcast_engine::limits::BUSY_PAUSE;
+use uringcast_engine::{ChannelName, JsonObject, PublishError};
 
 use super::Control;
 use super::auth::Caller;
@@ -108,43 +108,47 @@ async fn submit(
             message.take_id(key, place as u64);
         }
     }
-    let taken =
-        submit::submit(control, chosen, messages).await.map_err(|Saturated { retry_after }| {
-            let text = "The engine has no room now; nothing was published.";
-            ApiError::unavailable("saturated", text).retry_after(retry_after)
-        })?;
+    let taken = submit::submit(control, chosen, messages).await.map_err(|_| {
+        let text = "The engine has no room now; nothing was published.";
+        ApiError::unavailable("saturated", text).retry_after(BUSY_PAUSE)
+    })?;
     answer(&channels, &taken)
 }
 
 /// 202 when every message has its position; 503 or 507 otherwise, saying which have.
-fn answer(channels: &[ChannelName], seqs: &[Result<Taken, Lost>]) -> Result<Response, ApiError> {
-    let one = |(channel, result): (&ChannelName, &Result<Taken, Lost>)| match result {
+fn answer(
+    channels: &[ChannelName],
+    seqs: &[Result<Taken, PublishError>],
+) -> Result<Response, ApiError> {
+    let one = |(channel, result): (&ChannelName, &Result<Taken, PublishError>)| match result {
         Ok(Taken { seq, repeat: false }) => json!({"channel": channel.as_str(), "seq": seq.0}),
         Ok(Taken { seq, repeat: true }) => {
             json!({"channel": channel.as_str(), "seq": seq.0, "duplicate": true})
         }
-        Err(Lost::Saturated(_)) => json!({"channel": channel.as_str(), "error": "saturated"}),
-        Err(Lost::Channels) => json!({"channel": channel.as_str(), "error": "channel_limit"}),
-        Err(Lost::Closed) => json!({"channel": channel.as_str(), "error": "draining"}),
+        Err(PublishError::Saturated) => json!({"channel": channel.as_str(), "error": "saturated"}),
+        Err(PublishError::ChannelLimit) => {
+            json!({"channel": channel.as_str(), "error": "channel_limit"})
+        }
+        Err(PublishError::Closed) => json!({"channel": channel.as_str(), "error": "draining"}),
     };
     let results: Value = channels.iter().zip(seqs).map(one).collect();
     let lost =
         seqs.iter().filter_map(|result| result.as_ref().err()).max_by_key(|lost| match lost {
             // What a repeat may still get done is told before what it may not.
-            Lost::Channels => (0, Duration::ZERO),
-            Lost::Saturated(Saturated { retry_after }) => (1, *retry_after),
-            Lost::Closed => (2, Duration::ZERO),
+            PublishError::ChannelLimit => 0,
+            PublishError::Saturated => 1,
+            PublishError::Closed => 2,
         });
     match lost {
         None => {
             let body = axum::Json(json!({ "results": results }));
             Ok((StatusCode::ACCEPTED, body).into_response())
         }
-        Some(Lost::Closed) => Err(ApiError::draining().with_results(results)),
-        Some(Lost::Channels) => Err(ApiError::channel_limit(&"").with_results(results)),
-        Some(Lost::Saturated(Saturated { retry_after })) => {
+        Some(PublishError::Closed) => Err(ApiError::draining().with_results(results)),
+        Some(PublishError::ChannelLimit) => Err(ApiError::channel_limit(&"").with_results(results)),
+        Some(PublishError::Saturated) => {
             let text = "Some messages found no room: those without seq in results.";
-            let error = ApiError::unavailable("saturated", text).retry_after(*retry_after);
+            let error = ApiError::unavailable("saturated", text).retry_after(BUSY_PAUSE);
             Err(error.with_results(results))
         }
     }

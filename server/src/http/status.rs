@@ -11,8 +11,9 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use uringcast_engine::limits::BUSY_PAUSE;
 use uringcast_engine::limits::MAX_STATUS_DOCUMENT;
-use uringcast_engine::{ChannelName, JsonObject, Lost};
+use uringcast_engine::{ChannelName, JsonObject, PublishError};
 
 use super::Control;
 use super::auth::Caller;
@@ -101,13 +102,13 @@ fn none() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "no_status", "The channel has no status document.")
 }
 
-fn lost(lost: Lost) -> ApiError {
+fn lost(lost: PublishError) -> ApiError {
     match lost {
-        Lost::Closed => ApiError::draining(),
-        Lost::Channels => ApiError::channel_limit(&""),
-        Lost::Saturated(saturated) => {
+        PublishError::Closed => ApiError::draining(),
+        PublishError::ChannelLimit => ApiError::channel_limit(&""),
+        PublishError::Saturated => {
             let text = "There is no room for more status documents, or for the question, now.";
-            ApiError::unavailable("saturated", text).retry_after(saturated.retry_after)
+            ApiError::unavailable("saturated", text).retry_after(BUSY_PAUSE)
         }
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::broker::effect::{Lanes, Notice, Request as Ask};
 use crate::broker::lifecycle::Admission;
-use crate::broker::outlet::{Flushed, Outlet, Payload};
+use crate::broker::outlet::{Flushed, Payload, WriteSink};
 use crate::config::{Access, Config, Rule, Service};
 use crate::types::{ChannelPattern, ShardId};
 use crate::wire::frame::{Opcode, encode};
@@ -24,7 +24,7 @@ struct Wire {
     written: Vec<u8>,
 }
 
-impl Outlet for Wire {
+impl WriteSink for Wire {
     fn load(&mut self, payload: Payload) {
         self.loaded.push(payload);
     }
@@ -249,7 +249,7 @@ fn a_refused_token_is_answered_and_closed_wherever_it_came_from() {
             rig.say_auth(&json!("bad"));
         }
         assert_eq!(rig.asked(), ["bad"]);
-        rig.answer(Err(Refused::Invalid));
+        rig.answer(Err(AuthError::Invalid));
         let heard = rig.hear();
         assert_eq!(heard[0]["error_code"], "AUTH_FAILED");
         assert_eq!(heard[0]["error_message"], "Invalid or expired token");
@@ -308,7 +308,7 @@ fn a_token_that_expires_closes_unless_it_is_renewed() {
 fn a_renewal_that_is_no_good_leaves_the_session_its_own_time() {
     let mut rig = Rig::known(AuthMode::Required, user(&["workflow:read"], Some(10)));
     let other = Identity { user: "u2".into(), ..user(&["workflow:read"], None) };
-    for verdict in [Err(Refused::Invalid), Ok(user(&[], Some(99))), Ok(other)] {
+    for verdict in [Err(AuthError::Invalid), Ok(user(&[], Some(99))), Ok(other)] {
         rig.say_auth(&json!("next"));
         rig.answer(verdict);
         let heard = rig.hear();
@@ -317,7 +317,7 @@ fn a_renewal_that_is_no_good_leaves_the_session_its_own_time() {
     rig.say_auth(&json!("slow"));
     rig.pass(Duration::from_secs(10));
     assert!(rig.hear().is_empty(), "a renewal under way may still be good");
-    rig.answer(Err(Refused::Invalid));
+    rig.answer(Err(AuthError::Invalid));
     let heard = rig.hear();
     assert_eq!(heard[1], closed(1008, "Token expired"));
 }

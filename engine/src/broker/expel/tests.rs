@@ -35,8 +35,8 @@ fn subscribe(hub: &mut Hub, key: ConnectionKey, channel: &str) {
     assert!(hub.take_order(Now::default(), key, order));
 }
 
-fn expulsion(service: u8, target: Target, penalty: Penalty) -> Expulsion {
-    Expulsion { service: ServiceId(service), target, penalty }
+fn command(service: u8, target: Target, action: ClientAction) -> ClientCommand {
+    ClientCommand { service: ServiceId(service), target, action }
 }
 
 fn id(hub: &Hub, key: ConnectionKey) -> String {
@@ -51,7 +51,7 @@ fn an_expulsion_of_many_takes_several_bounded_steps() {
         let key = admit(&mut hub, 0);
         subscribe(&mut hub, key, "all");
     }
-    let all = expulsion(0, Target::Channel(name("all")), Penalty::Disconnect);
+    let all = command(0, Target::Channel(name("all")), ClientAction::Disconnect);
     let (mut sum, mut steps, mut next) = (0, 0, Some(0));
     while let Some(from) = next {
         let (count, rest) = hub.expel(Now::default(), &all, from);
@@ -73,8 +73,8 @@ fn an_id_is_found_only_as_it_was_given_and_only_in_its_service() {
     *last = if *last == b'0' { b'1' } else { b'0' };
     let forged = String::from_utf8(forged).unwrap();
     let mut expel = |text: &str| {
-        let expulsion = expulsion(0, Target::Connection(text.into()), Penalty::Disconnect);
-        hub.expel(Now::default(), &expulsion, 0).0
+        let command = command(0, Target::Connection(text.into()), ClientAction::Disconnect);
+        hub.expel(Now::default(), &command, 0).0
     };
     assert_eq!([expel("no id"), expel(&forged), expel(&others)], [0; 3]);
     assert_eq!([expel(&own), expel(&own)], [1, 0]);
@@ -89,12 +89,12 @@ fn subscriptions_end_one_or_all_and_the_connection_stays() {
         subscribe(&mut hub, other, channel);
     }
     let names = ["a", "b", "c"].map(name);
-    let one = Penalty::Unsubscribe(Some(name("a")));
-    let one = expulsion(0, Target::Channel(name("a")), one);
+    let one = ClientAction::Unsubscribe(Some(name("a")));
+    let one = command(0, Target::Channel(name("a")), one);
     assert_eq!(hub.expel(Now::default(), &one, 0), (2, None));
     assert_eq!(hub.subscribers(&names), [0, 2, 2]);
     let target = Target::Connection(id(&hub, key));
-    let all = expulsion(0, target, Penalty::Unsubscribe(None));
+    let all = command(0, target, ClientAction::Unsubscribe(None));
     assert_eq!(hub.expel(Now::default(), &all, 0), (2, None));
     assert_eq!(hub.subscribers(&names), [0, 1, 1]);
     assert!(hub.connections[key.index].phase == Phase::Open);

@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use super::plan::Canary;
 use crate::broker::effect::{Lanes, Notice, Request};
 use crate::broker::lifecycle::ReceiveEnd;
-use crate::broker::outlet::{Flushed, Outlet, Owed, Payload, Short};
+use crate::broker::outlet::{Flushed, Owed, Payload, Short, WriteSink};
 use crate::limits::LANE_CREDITS;
 use crate::types::{ConnectionKey, ShardId, Time};
 
@@ -72,7 +72,7 @@ pub(super) struct SimOutlet<'a> {
     pub(super) writes: &'a mut u64,
 }
 
-impl Outlet for SimOutlet<'_> {
+impl WriteSink for SimOutlet<'_> {
     fn load(&mut self, payload: Payload) {
         assert!(self.queued.len() < self.limit, "loaded into a full batch");
         self.runs.push((payload, Vec::new()));

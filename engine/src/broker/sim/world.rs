@@ -13,8 +13,8 @@ use crate::broker::lifecycle::ReceiveEnd;
 use crate::config::AuthMode;
 use crate::limits::TICK;
 use crate::types::{
-    ConnectionKey, EventName, Identity, JsonObject, Now, Publication, Refused, ServiceId, ShardId,
-    Time, Verdict,
+    AuthError, ConnectionKey, EventName, Identity, JsonObject, Now, Publication, ServiceId,
+    ShardId, Time, Verdict,
 };
 use crate::wire::Secret;
 
@@ -115,8 +115,8 @@ impl World {
         let peer = ([127, 0, 0, 1], 1).into();
         let (token, frame) = self.token();
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
-        let (secure, canary, response) = (sealed, false, Vec::new());
-        let admission = Admission { service, peer, secure, over_capacity, token, canary, response };
+        let (secure, probe, response) = (sealed, false, Vec::new());
+        let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
         let now = self.now();
         let Some(key) = self.hubs[shard].admit(now, admission) else {
             return self.note(|| format!("shard {shard} is full"));
@@ -259,7 +259,7 @@ impl World {
                     "good" => identity(None),
                     "brief" => identity(Some(second + soon)),
                     "late" => identity(Some(second)),
-                    _ => Err(Refused::Invalid),
+                    _ => Err(AuthError::Invalid),
                 };
                 self.verdicts[shard].push((turns, key, verdict));
             }

@@ -9,10 +9,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::*;
 use crate::broker::hub::ChannelEntry;
 use crate::config::{Config, Service};
-use crate::engine::{DrainReport, Lost};
+use crate::engine::DrainReport;
 use crate::shard::Command;
 use crate::telemetry::Recorder;
-use crate::types::{ChannelName, Epoch, Publication, Seq, ServiceId, Time};
+use crate::types::{ChannelName, Epoch, Publication, PublishError, Seq, ServiceId, Time};
 
 fn config(shards: usize) -> Config {
     config_at("127.0.0.1:0", shards)
@@ -143,7 +143,7 @@ fn a_publisher_outlives_its_engine_and_says_so() {
         data: crate::types::JsonObject::parse(b"{}").unwrap(),
     };
     let ticket = publisher.try_publish(publication).unwrap();
-    assert_eq!(ticket.wait(), Err(Lost::Closed));
+    assert_eq!(ticket.wait(), Err(PublishError::Closed));
 }
 
 #[test]

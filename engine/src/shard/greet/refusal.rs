@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 
 use crate::shard::tls::TlsFault;
 use crate::telemetry::ConnectionError;
-use crate::wire::upgrade::Refusal as Refused;
+use crate::wire::upgrade::UpgradeError;
 
 /// Why a connection did not get as far as the broker.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub(super) enum HandshakeError {
     #[error("the TLS handshake failed: {0}")]
     Tls(#[from] TlsFault),
     #[error("the connection failed: {0}")]
@@ -25,34 +25,34 @@ pub(super) enum Refusal {
     #[error("too many connections from this address, which may have {0}")]
     TooMany(usize),
     #[error("the request was refused: {}", .0.reason())]
-    Upgrade(Refused),
+    Upgrade(UpgradeError),
 }
 
-impl Refusal {
+impl HandshakeError {
     /// As which it is counted, if it is a fault.
     pub(super) fn label(&self) -> Option<ConnectionError> {
         match self {
-            Refusal::Tls(_) => Some(ConnectionError::TlsHandshake),
-            Refusal::Io(_) | Refusal::Left => Some(ConnectionError::Reset),
-            Refusal::Late => Some(ConnectionError::Timeout),
-            Refusal::Proxy => Some(ConnectionError::ProxyHeader),
-            Refusal::Upgrade(Refused::Unlisted) => Some(ConnectionError::Origin),
-            Refusal::TooMany(_) => Some(ConnectionError::MaxPerAddress),
-            Refusal::Upgrade(_) => Some(ConnectionError::Upgrade),
+            HandshakeError::Tls(_) => Some(ConnectionError::TlsHandshake),
+            HandshakeError::Io(_) | HandshakeError::Left => Some(ConnectionError::Reset),
+            HandshakeError::Late => Some(ConnectionError::Timeout),
+            HandshakeError::Proxy => Some(ConnectionError::ProxyHeader),
+            HandshakeError::Upgrade(UpgradeError::Unlisted) => Some(ConnectionError::Origin),
+            HandshakeError::TooMany(_) => Some(ConnectionError::MaxPerAddress),
+            HandshakeError::Upgrade(_) => Some(ConnectionError::Upgrade),
             // So do load balancers that look whether the port is open.
-            Refusal::Silent => None,
+            HandshakeError::Silent => None,
         }
     }
 
     /// Says who was refused and why.
     pub(super) fn tell(&self, peer: SocketAddr) {
         match self {
-            Refusal::TooMany(limit) => tracing::info!(
+            HandshakeError::TooMany(limit) => tracing::info!(
                 %peer, refusal = %self, limit_name = "max_connections_per_address", limit,
                 value = limit + 1, "no upgrade"
             ),
             // It was answered as the client's fault; the others may be nobody's.
-            Refusal::Upgrade(_) => tracing::info!(%peer, refusal = %self, "no upgrade"),
+            HandshakeError::Upgrade(_) => tracing::info!(%peer, refusal = %self, "no upgrade"),
             _ => tracing::debug!(%peer, refusal = %self, "no upgrade"),
         }
     }

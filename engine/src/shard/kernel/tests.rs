@@ -12,7 +12,7 @@ use rustls::{ClientConnection, Stream, SupportedProtocolVersion};
 
 use super::*;
 use crate::broker::frame::Frame;
-use crate::broker::outlet::{Flushed, Outlet, Owed, Payload};
+use crate::broker::outlet::{Flushed, Owed, Payload, WriteSink};
 use crate::shard::deliver::Delivery;
 use crate::shard::testing::{client_bytes, client_reads, key, sockets, tls_client, tls_configs_of};
 use crate::shard::tls::TlsSession;

@@ -12,7 +12,7 @@ fn accepted(request: &str) -> Accepted {
 }
 
 /// The refusal of a request and the response to it, which must be whole.
-fn refused(request: &[u8]) -> (Refusal, String) {
+fn refused(request: &[u8]) -> (UpgradeError, String) {
     let Upgrade::Answer { response, refusal: Some(refusal) } = parse(request, true) else {
         panic!("{:?} is to be refused", String::from_utf8_lossy(request));
     };
@@ -24,7 +24,7 @@ fn refused(request: &[u8]) -> (Refusal, String) {
     (refusal, response)
 }
 
-fn refusal(request: &str) -> Refusal {
+fn refusal(request: &str) -> UpgradeError {
     refused(request.as_bytes()).0
 }
 
@@ -84,8 +84,12 @@ fn the_origin_is_passed_on() {
     let with = GOOD.replace("Host:", "Origin: https://app.example\r\nHost:");
     assert_eq!(accepted(&with).origin.as_deref(), Some("https://app.example"));
     let twice = with.replace("Host:", "Origin: https://other.example\r\nHost:");
-    assert_eq!(refusal(&twice), Refusal::Origin);
-    assert_eq!(refusal(&with.replace("app", "äpp")), Refusal::Origin, "never taken for absent");
+    assert_eq!(refusal(&twice), UpgradeError::Origin);
+    assert_eq!(
+        refusal(&with.replace("app", "äpp")),
+        UpgradeError::Origin,
+        "never taken for absent"
+    );
 }
 
 #[test]
@@ -110,7 +114,7 @@ fn a_plain_request_is_told_to_upgrade() {
         &GOOD.replace("Connection: Upgrade", "Connection: keep-alive"),
     ] {
         let (refusal, response) = refused(request.as_bytes());
-        assert_eq!((refusal, refusal.status().as_u16()), (Refusal::NoUpgrade, 426));
+        assert_eq!((refusal, refusal.status().as_u16()), (UpgradeError::NoUpgrade, 426));
         assert!(response.contains("\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"));
     }
 }
@@ -120,25 +124,25 @@ fn another_version_is_told_ours() {
     for version in ["12", "14", "13, 8", ""] {
         let request = GOOD.replace("Version: 13", &format!("Version: {version}"));
         let (refusal, response) = refused(request.as_bytes());
-        assert_eq!((refusal, refusal.status().as_u16()), (Refusal::Version, 426));
+        assert_eq!((refusal, refusal.status().as_u16()), (UpgradeError::Version, 426));
         assert!(response.contains("\r\nSec-WebSocket-Version: 13\r\n"));
     }
-    assert_eq!(refusal(&GOOD.replace("Sec-WebSocket-Version: 13\r\n", "")), Refusal::Version);
+    assert_eq!(refusal(&GOOD.replace("Sec-WebSocket-Version: 13\r\n", "")), UpgradeError::Version);
 }
 
 #[test]
 fn a_missing_or_impossible_key_is_refused() {
     let line = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     for other in ["", "Sec-WebSocket-Key: short\r\n", "Sec-WebSocket-Key: \r\n", &line.repeat(2)] {
-        assert_eq!(refusal(&GOOD.replace(line, other)), Refusal::Key);
+        assert_eq!(refusal(&GOOD.replace(line, other)), UpgradeError::Key);
     }
-    assert_eq!(refusal(&GOOD.replace("Host: example:8690\r\n", "")), Refusal::Host);
+    assert_eq!(refusal(&GOOD.replace("Host: example:8690\r\n", "")), UpgradeError::Host);
 }
 
 #[test]
 fn other_methods_are_refused() {
     let (refusal, response) = refused(GOOD.replace("GET", "POST").as_bytes());
-    assert_eq!((refusal, refusal.status().as_u16()), (Refusal::Method, 405));
+    assert_eq!((refusal, refusal.status().as_u16()), (UpgradeError::Method, 405));
     assert!(response.contains("\r\nAllow: GET\r\n"));
 }
 
@@ -152,21 +156,21 @@ fn what_is_not_http_is_malformed() {
         b"GET / HTTP/1.1\r\nA: \x00\r\n\r\n",
         b"\x00",
     ] {
-        assert_eq!(refused(bytes).0, Refusal::Malformed);
+        assert_eq!(refused(bytes).0, UpgradeError::Malformed);
     }
-    assert_eq!(Refusal::Malformed.status().as_u16(), 400);
+    assert_eq!(UpgradeError::Malformed.status().as_u16(), 400);
 }
 
 #[test]
 fn large_requests_are_refused_before_they_end() {
     let endless = format!("GET / HTTP/1.1\r\nCookie: {}", "x".repeat(MAX_UPGRADE_REQUEST));
-    assert_eq!(refusal(&endless[..MAX_UPGRADE_REQUEST]), Refusal::TooLarge);
+    assert_eq!(refusal(&endless[..MAX_UPGRADE_REQUEST]), UpgradeError::TooLarge);
     let below = parse(&endless.as_bytes()[..MAX_UPGRADE_REQUEST - 1], true);
     assert!(matches!(below, Upgrade::NeedMore));
-    assert_eq!(refusal(&format!("{endless}\r\n\r\n")), Refusal::TooLarge);
+    assert_eq!(refusal(&format!("{endless}\r\n\r\n")), UpgradeError::TooLarge);
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(MAX_UPGRADE_HEADERS + 1));
-    assert_eq!(refusal(&many), Refusal::TooLarge);
-    assert_eq!(Refusal::TooLarge.status().as_u16(), 431);
+    assert_eq!(refusal(&many), UpgradeError::TooLarge);
+    assert_eq!(UpgradeError::TooLarge.status().as_u16(), 431);
 }
 
 #[test]

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::watch;
-use uringcast_engine::limits::BUSY_PAUSE;
-use uringcast_engine::{ChannelName, Lost, Saturated, Seq};
+use uringcast_engine::{ChannelName, PublishError, Seq};
 
 use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
 
@@ -15,7 +14,7 @@ use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
 type Key = (ChannelName, Box<str>);
 
 /// What became of a message.
-type Fate = Result<Seq, Lost>;
+type Fate = Result<Seq, PublishError>;
 
 /// The table, shared by all requests.
 #[derive(Clone, Debug, Default)]
@@ -142,7 +141,7 @@ impl Drop for First {
 impl Awaited {
     /// Waits for it. Given up by the first, the message has found no room.
     pub(super) async fn fate(mut self) -> Fate {
-        let given_up = Err(Lost::Saturated(Saturated { retry_after: BUSY_PAUSE }));
+        let given_up = Err(PublishError::Saturated);
         match self.0.wait_for(Option::is_some).await {
             Ok(fate) => fate.unwrap_or(given_up),
             Err(_) => given_up,
@@ -189,11 +188,11 @@ mod tests {
     #[tokio::test]
     async fn a_message_that_was_lost_or_given_up_may_be_published_again() {
         let (repeats, now) = (Repeats::default(), Instant::now());
-        first(&repeats, "a", now).settle(Err(Lost::Closed));
+        first(&repeats, "a", now).settle(Err(PublishError::Closed));
         let given_up = first(&repeats, "a", now);
         let Claim::UnderWay(waiting) = claim(&repeats, "a", now) else { panic!("not known") };
         drop(given_up);
-        assert!(matches!(waiting.fate().await, Err(Lost::Saturated(_))));
+        assert!(matches!(waiting.fate().await, Err(PublishError::Saturated)));
         first(&repeats, "a", now).settle(Ok(Seq(1)));
     }
 

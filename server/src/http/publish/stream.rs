@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
-use uringcast_engine::{Lost, Saturated};
+use uringcast_engine::PublishError;
 
 use super::idempotency_key;
 use super::parse::parse_item;
@@ -220,13 +220,13 @@ impl Stream<'_> {
         }
         let results = match submit(self.control, self.chosen, messages).await {
             Ok(results) => results,
-            Err(Saturated { .. }) => return Handed { lost: places.to_vec(), ..handed },
+            Err(_) => return Handed { lost: places.to_vec(), ..handed },
         };
         for (&place, result) in places.iter().zip(results) {
             let Err(error) = result.map(|taken| self.done.count(taken)) else { continue };
             handed.lost.push(place);
-            handed.closed |= error == Lost::Closed;
-            if error == Lost::Channels {
+            handed.closed |= error == PublishError::Closed;
+            if error == PublishError::ChannelLimit {
                 handed.barred.get_or_insert(place);
             }
         }

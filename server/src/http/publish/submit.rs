@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use uringcast_engine::{Lost, Publication, Saturated, Seq};
+use uringcast_engine::{Publication, PublishError, Seq};
 
 use super::repeats::{Awaited, Claim};
 use crate::http::Control;
@@ -43,14 +43,14 @@ enum Way {
 /// Publishes all messages that were not published already. One result each.
 ///
 /// # Errors
-/// [`Saturated`]: nothing was published.
+/// [`PublishError::Saturated`]: nothing was published.
 pub(super) async fn submit(
     control: &Control,
     chosen: Chosen,
     messages: Vec<Message>,
-) -> Result<Vec<Result<Taken, Lost>>, Saturated> {
+) -> Result<Vec<Result<Taken, PublishError>>, PublishError> {
     let publisher = control.publisher(chosen);
-    let fresh = |result: Result<Seq, Lost>| result.map(|seq| Taken { seq, repeat: false });
+    let fresh = |result: Result<Seq, PublishError>| result.map(|seq| Taken { seq, repeat: false });
     if messages.iter().all(|message| message.id.is_none()) {
         let batch = messages.into_iter().map(|message| message.publication).collect();
         let results = publisher.try_publish_batch(batch)?.await;
@@ -91,7 +91,7 @@ pub(super) async fn submit(
     for way in ways {
         results.push(match way {
             Way::Published(place) => {
-                fresh(published.get(place).copied().unwrap_or(Err(Lost::Closed)))
+                fresh(published.get(place).copied().unwrap_or(Err(PublishError::Closed)))
             }
             Way::Known(seq) => Ok(again(seq)),
             Way::Awaited(awaited) => awaited.fate().await.map(again),

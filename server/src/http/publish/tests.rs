@@ -1,6 +1,5 @@
 use super::*;
 use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH};
-use std::time::Duration;
 use uringcast_engine::Seq;
 
 const MAX: usize = 64;
@@ -86,9 +85,9 @@ fn too_much_is_413() {
 #[test]
 fn the_answer_is_202_only_when_every_message_has_its_position() {
     let channels = ["a", "b"].map(|name| ChannelName::parse(name).unwrap());
-    let full = Lost::Saturated(Saturated { retry_after: Duration::from_millis(1_200) });
+    let full = PublishError::Saturated;
     let taken = |seq| Ok(Taken { seq: Seq(seq), repeat: false });
-    let told = |seqs: [Result<Taken, Lost>; 2]| {
+    let told = |seqs: [Result<Taken, PublishError>; 2]| {
         let response = answer(&channels, &seqs).into_response();
         let status = response.status().as_u16();
         let retry = response.headers().get("retry-after").map(|v| v.to_str().unwrap().to_owned());
@@ -102,7 +101,7 @@ fn the_answer_is_202_only_when_every_message_has_its_position() {
     let known = r#"[{"channel":"a","seq":7},{"channel":"b","duplicate":true,"seq":9}]"#;
     assert_eq!(told([taken(7), again]), (202, None, known.into()));
     let half = r#"[{"channel":"a","seq":7},{"channel":"b","error":"saturated"}]"#;
-    assert_eq!(told([taken(7), Err(full)]), (503, Some("2".into()), half.into()));
+    assert_eq!(told([taken(7), Err(full)]), (503, Some("1".into()), half.into()));
     let ending = r#"[{"channel":"a","error":"saturated"},{"channel":"b","error":"draining"}]"#;
-    assert_eq!(told([Err(full), Err(Lost::Closed)]), (503, None, ending.into()));
+    assert_eq!(told([Err(full), Err(PublishError::Closed)]), (503, None, ending.into()));
 }

@@ -2,21 +2,21 @@
 
 use std::fmt;
 
-/// Opens a canary's connection: whoever upgrades at [`CanaryKey::path`] is subscribed to
-/// [`ChannelName::canary`](crate::ChannelName::canary), needs no other permission, takes no
+/// Opens a probe's connection: whoever upgrades at [`ProbeKey::path`] is subscribed to
+/// [`ChannelName::probe`](crate::ChannelName::probe), needs no other permission, takes no
 /// client's place and is in no client's statistics. Known inside the process only.
 #[derive(Clone, Copy)]
-pub struct CanaryKey(u128);
+pub struct ProbeKey(u128);
 
 const PREFIX: &str = "/.canary/";
 
-impl CanaryKey {
+impl ProbeKey {
     /// A key from a random number.
-    pub fn new(random: u128) -> CanaryKey {
-        CanaryKey(random)
+    pub fn new(random: u128) -> ProbeKey {
+        ProbeKey(random)
     }
 
-    /// Where a canary upgrades.
+    /// Where a probe upgrades.
     pub fn path(self) -> String {
         format!("{PREFIX}{:032x}", self.0)
     }
@@ -28,9 +28,9 @@ impl CanaryKey {
     }
 }
 
-impl fmt::Debug for CanaryKey {
+impl fmt::Debug for ProbeKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("CanaryKey(…)")
+        f.write_str("ProbeKey(…)")
     }
 }
 
@@ -40,12 +40,12 @@ mod tests {
 
     #[test]
     fn only_its_own_path_opens_it_and_it_is_not_shown() {
-        let key = CanaryKey::new(0x1234_5678);
+        let key = ProbeKey::new(0x1234_5678);
         assert!(key.opens(&key.path()));
         for path in ["/", "/.canary/", "/.canary/0", &key.path()[1..], "/.canary/x1234"] {
             assert!(!key.opens(path), "{path}");
         }
-        assert!(!key.opens(&CanaryKey::new(0x1234_5679).path()));
+        assert!(!key.opens(&ProbeKey::new(0x1234_5679).path()));
         assert!(!format!("{key:?}").contains("1234"));
     }
 }
