@@ -72,7 +72,8 @@ pub use engine::{
 #[doc(hidden)]
 pub use shard::RingSink;
 pub use types::{
-    AuthError, ChannelName, ChannelPattern, ClientAction, ClientCommand, ConnectionKey, Epoch,
-    EventName, Identity, JsonObject, JsonObjectError, NameError, Now, Publication, PublishError,
-    Seq, ServiceId, ShardId, Target, Time, Verdict,
+    AuthError, ChannelIndex, ChannelName, ChannelPattern, ClientAction, ClientCommand,
+    ConnectionKey, Epoch, EventName, Identity, JoinToken, JsonObject, JsonObjectError,
+    LivePosition, NameError, Now, OperationId, Publication, PublishError, RequestId, Seq,
+    ServiceId, ShardId, Target, Time, Verdict,
 };

@@ -1,6 +1,7 @@
 //! The nouns every other module uses: names, positions, keys and points in time.
 
 mod identity;
+mod ids;
 mod pattern;
 mod publish_error;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 pub use identity::{AuthError, Identity, Verdict};
+pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId};
 pub use pattern::ChannelPattern;
 pub use publish_error::PublishError;
 

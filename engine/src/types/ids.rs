@@ -1,0 +1,103 @@
+//! Numbers with one meaning each, so that the compiler tells them apart.
+
+use crate::limits::MAX_CHANNELS_PER_SHARD;
+
+/// A channel of one shard: its slot in the channel table, and the generation of that slot. The
+/// generation tells a reused slot from its earlier channels, so that a stale index matches none.
+///
+/// Four bytes, because every subscription of every connection holds one: 20 bits of slot, 12 bits
+/// of generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ChannelIndex(u32);
+
+impl ChannelIndex {
+    const SLOT_BITS: u32 = 20;
+
+    /// The channel in `slot`, which must be below [`MAX_CHANNELS_PER_SHARD`]. `generation` counts
+    /// the earlier channels of the slot, modulo 2^12.
+    pub fn new(slot: u32, generation: u32) -> ChannelIndex {
+        assert!(slot < 1 << Self::SLOT_BITS, "a shard has at most 2^20 channels");
+        ChannelIndex(generation << Self::SLOT_BITS | slot)
+    }
+
+    /// Index into the channel table, below [`MAX_CHANNELS_PER_SHARD`].
+    pub fn slot(self) -> u32 {
+        self.0 & ((1 << Self::SLOT_BITS) - 1)
+    }
+
+    /// How often the slot has been used before, modulo 2^12.
+    pub fn generation(self) -> u32 {
+        self.0 >> Self::SLOT_BITS
+    }
+
+    /// The next channel of the same slot.
+    #[must_use]
+    pub fn next_generation(self) -> ChannelIndex {
+        ChannelIndex(self.0.wrapping_add(1 << Self::SLOT_BITS))
+    }
+}
+
+const _: () = assert!(MAX_CHANNELS_PER_SHARD <= 1 << ChannelIndex::SLOT_BITS);
+
+/// Position of a member in its channel's live set. Another member's removal may change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LivePosition(pub u32);
+
+impl LivePosition {
+    /// The position as an index into the live set.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One join of a shard to a channel at its home; every frame of the home repeats it, so that frames
+/// of an earlier join are recognised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct JoinToken(pub u32);
+
+impl JoinToken {
+    /// The token of the next join, modulo 2^32.
+    #[must_use]
+    pub fn next(self) -> JoinToken {
+        JoinToken(self.0.wrapping_add(1))
+    }
+}
+
+/// A request from one shard to another that awaits its answer: its slot in the table of pending
+/// requests of the shard that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId(pub u32);
+
+impl RequestId {
+    /// The request as an index into the table of pending requests.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A client's subscribe or unsubscribe request under way: its slot in its shard's table of
+/// operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OperationId(pub u32);
+
+impl OperationId {
+    /// The operation as an index into the table of operations.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_index_is_four_bytes_and_its_generation_wraps_within_its_slot() {
+        assert_eq!(size_of::<ChannelIndex>(), 4);
+        let last = ChannelIndex::new(MAX_CHANNELS_PER_SHARD as u32 - 1, 4_095);
+        assert_eq!((last.slot(), last.generation()), ((1 << 20) - 1, 4_095));
+        let next = last.next_generation();
+        assert_eq!((next.slot(), next.generation()), (last.slot(), 0));
+        assert_ne!(next, last);
+    }
+}
