@@ -1,7 +1,10 @@
 //! The nouns every other module uses: names, positions, keys and points in time.
 
+mod error_code;
 mod identity;
 mod ids;
+mod labels;
+mod message_type;
 mod pattern;
 mod publish_error;
 
@@ -12,8 +15,11 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+pub use error_code::ErrorCode;
 pub use identity::{AuthError, Identity, Verdict};
 pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId};
+pub(crate) use labels::labels;
+pub use message_type::MessageType;
 pub use pattern::ChannelPattern;
 pub use publish_error::PublishError;
 

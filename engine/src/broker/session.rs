@@ -6,7 +6,7 @@ use super::hub::Hub;
 use super::operation::{Action, Joined, Order};
 use crate::config::Protocol;
 use crate::limits::{BUSY_PAUSE, LANE_CREDITS, MAX_WAITING_OPERATIONS, per_lane};
-use crate::telemetry::MessageType;
+use crate::telemetry::{MessageError, MessageType};
 use crate::types::{ChannelName, ConnectionKey, Now, Publication, PublishError, Seq};
 use crate::wire::encoder::Stamp;
 use crate::wire::envelope::Inbound;
@@ -257,7 +257,7 @@ impl Hub {
         let mut out = Vec::new();
         self.encoder.busy(stamp, correlation, BUSY_PAUSE.as_secs_f64(), &mut out);
         let service = self.connections[key.index].service;
-        self.recorder.message_error(service, crate::telemetry::MessageError::Busy);
+        self.recorder.message_error(service, MessageError::Busy);
         self.answer(key, MessageType::Error, out);
         self.pause(now.mono + BUSY_PAUSE, key);
     }
@@ -321,7 +321,7 @@ impl Hub {
     fn confirm_list(&mut self, now: Now, key: ConnectionKey, order: &Order) {
         let stamp = self.stamp(now);
         let correlation = order.correlation.as_deref();
-        for error in order.failed.iter().filter_map(|(_, code)| code.counted_as()) {
+        for error in order.failed.iter().filter_map(|(_, code)| MessageError::of(*code)) {
             self.recorder.message_error(self.connections[key.index].service, error);
         }
         let subscribed = matches!(order.action, Action::Subscribe { .. });
@@ -340,7 +340,7 @@ impl Hub {
         code: ErrorCode,
         text: &str,
     ) {
-        if let Some(error) = code.counted_as() {
+        if let Some(error) = MessageError::of(code) {
             self.recorder.message_error(self.connections[key.index].service, error);
         }
         if self.service(key).protocol != Protocol::Envelope {

@@ -1,51 +1,6 @@
 //! The values that metric labels may take: closed sets, so that no peer can widen them.
 
-/// Declares a fieldless enum together with its label texts and a table of all values.
-macro_rules! labels {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $label:literal,)+ }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$vmeta])* $variant,)+ }
-
-        impl $name {
-            /// Every value, in the order of declaration.
-            pub const ALL: &'static [$name] = &[$($name::$variant,)+];
-            /// How many values there are.
-            pub const COUNT: usize = Self::ALL.len();
-
-            /// The text in metrics.
-            pub fn label(self) -> &'static str {
-                match self { $($name::$variant => $label,)+ }
-            }
-        }
-    };
-}
-
-labels! {
-    /// The envelope's `type`, for messages counted and timed.
-    MessageType {
-        /// A client asks.
-        Request = "request",
-        /// A client wants a channel.
-        Subscribe = "subscribe",
-        /// A client gives up a channel.
-        Unsubscribe = "unsubscribe",
-        /// A client looks whether we live.
-        Ping = "ping",
-        /// We answer.
-        Response = "response",
-        /// Something happened.
-        Event = "event",
-        /// Something went wrong.
-        Error = "error",
-        /// The answer to a ping.
-        Pong = "pong",
-        /// Receipt.
-        Ack = "ack",
-        /// Text or binary that is no envelope.
-        Invalid = "invalid",
-    }
-}
+use crate::types::{ErrorCode, labels};
 
 labels! {
     /// Why a connection failed or was ended for the peer's fault.
@@ -112,6 +67,25 @@ labels! {
         Busy = "busy",
         /// A limit on what one request or connection may hold.
         Limit = "limit",
+    }
+}
+
+impl MessageError {
+    /// As which a refused request is counted; a failed authentication counts as a failure of the
+    /// connection, not of a message.
+    pub(crate) fn of(code: ErrorCode) -> Option<MessageError> {
+        match code {
+            ErrorCode::DecodeError => Some(MessageError::DecodeError),
+            ErrorCode::UnknownRequest | ErrorCode::InvalidRequest => {
+                Some(MessageError::UnknownRequest)
+            }
+            ErrorCode::InvalidChannel => Some(MessageError::InvalidChannel),
+            ErrorCode::Forbidden => Some(MessageError::Forbidden),
+            ErrorCode::RateLimitExceeded => Some(MessageError::RateLimited),
+            ErrorCode::LimitExceeded => Some(MessageError::Limit),
+            ErrorCode::Busy => Some(MessageError::Busy),
+            ErrorCode::AuthFailed | ErrorCode::AuthRequired => None,
+        }
     }
 }
 

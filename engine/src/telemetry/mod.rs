@@ -11,7 +11,7 @@ mod recorder;
 mod standing;
 mod totals;
 
-pub use labels::{Close, ConnectionError, Count, Gauge, Lag, Latency, MessageError, MessageType};
+pub use labels::{Close, ConnectionError, Count, Gauge, Lag, Latency, MessageError};
 pub use own::Own;
 pub use recorder::{ClassId, ClassStats, Counters, Recorder, ServiceStats, Snapshot};
 pub(crate) use standing::keep_slowest;
@@ -19,6 +19,8 @@ pub use standing::{HotChannel, SlowConsumer, Standing};
 pub use totals::{PerShard, Totals};
 
 use hdrhistogram::Histogram;
+
+pub use crate::types::MessageType;
 
 /// Longest latency a histogram tells apart, in nanoseconds: a minute.
 pub const MAX_LATENCY_NS: u64 = 60_000_000_000;

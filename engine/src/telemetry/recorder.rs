@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use hdrhistogram::Histogram;
 
-use super::labels::{ConnectionError, Count, Gauge, MessageError, MessageType};
+use super::labels::{ConnectionError, Count, Gauge, MessageError};
 use super::own::Own;
 use super::standing::{Sketch, Standing};
 use super::{MAX_LATENCY_NS, OTHER, latency_histogram};
 use crate::limits::MAX_CLASSES;
-use crate::types::{ChannelName, ServiceId, ShardId};
+use crate::types::{ChannelName, MessageType, ServiceId, ShardId};
 
 /// A channel class of one recorder: an index into [`Snapshot::classes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

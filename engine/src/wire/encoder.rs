@@ -5,8 +5,7 @@ use uuid::Uuid;
 
 use super::frame::{self, MAX_SERVER_HEADER, Opcode};
 use super::reply::ErrorCode;
-use crate::telemetry::MessageType;
-use crate::types::{ChannelName, Publication, Seq};
+use crate::types::{ChannelName, MessageType, Publication, Seq};
 
 /// What is fresh in every envelope; the caller has the randomness and the clock (invariant 8).
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::object::{is_null, is_object, members, string};
 use crate::config::Correlation;
-use crate::telemetry::MessageType;
+use crate::types::MessageType;
 
 /// One message of a client, as far as the envelope goes.
 pub struct Inbound<'a> {

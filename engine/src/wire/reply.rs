@@ -3,52 +3,8 @@
 use serde::{Serialize, Serializer};
 
 use super::encoder::{Empty, Encoder, Stamp};
-use crate::telemetry::MessageError;
+pub use crate::types::ErrorCode;
 use crate::types::{ChannelName, Epoch, Seq};
-
-/// The envelope's `error_code`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ErrorCode {
-    /// Not an envelope.
-    DecodeError,
-    /// Nobody answers that.
-    UnknownRequest,
-    /// A request with a field missing or of the wrong type.
-    InvalidRequest,
-    /// A missing or impossible channel name.
-    InvalidChannel,
-    /// Not permitted.
-    Forbidden,
-    /// Too fast.
-    RateLimitExceeded,
-    /// More than one request or one connection may hold.
-    LimitExceeded,
-    /// No room for a publication now.
-    Busy,
-    /// A missing, bad or expired token.
-    AuthFailed,
-    /// Something else came before the token.
-    AuthRequired,
-}
-
-impl ErrorCode {
-    /// How it is counted; authentication counts as a connection's failure, not a message's.
-    pub fn counted_as(self) -> Option<MessageError> {
-        match self {
-            ErrorCode::DecodeError => Some(MessageError::DecodeError),
-            ErrorCode::UnknownRequest | ErrorCode::InvalidRequest => {
-                Some(MessageError::UnknownRequest)
-            }
-            ErrorCode::InvalidChannel => Some(MessageError::InvalidChannel),
-            ErrorCode::Forbidden => Some(MessageError::Forbidden),
-            ErrorCode::RateLimitExceeded => Some(MessageError::RateLimited),
-            ErrorCode::LimitExceeded => Some(MessageError::Limit),
-            ErrorCode::Busy => Some(MessageError::Busy),
-            ErrorCode::AuthFailed | ErrorCode::AuthRequired => None,
-        }
-    }
-}
 
 /// The first message of a connection.
 #[derive(Clone, Copy, Debug, Serialize)]

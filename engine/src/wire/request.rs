@@ -10,8 +10,9 @@ use super::frame::cut;
 use super::object::{is_null, members, string};
 use super::reply::ErrorCode;
 use crate::limits::{MAX_CHANNEL_NAME, MAX_CHANNELS_PER_REQUEST, MAX_EVENT_NAME};
-use crate::telemetry::MessageType;
-use crate::types::{ChannelName, Epoch, EventName, JsonObject, NameError, Publication, Seq};
+use crate::types::{
+    ChannelName, Epoch, EventName, JsonObject, MessageType, NameError, Publication, Seq,
+};
 
 /// A request, understood and checked as far as that needs no state.
 #[derive(Debug)]

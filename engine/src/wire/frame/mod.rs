@@ -9,8 +9,6 @@ pub use reader::{Decoding, Event, Reader};
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use crate::telemetry::ConnectionError;
-
 /// Bytes of the longest header a server writes (section 5.2, without mask).
 pub const MAX_SERVER_HEADER: usize = 10;
 /// Bytes of the longest header a client writes.
@@ -100,15 +98,6 @@ impl FrameError {
             FrameError::InvalidUtf8 => "text is not UTF-8",
             FrameError::TooBig(_) => "message is too big",
             FrameError::TooManyFragments => "message has too many fragments",
-        }
-    }
-
-    /// How it is counted.
-    pub fn counted_as(self) -> ConnectionError {
-        match self {
-            FrameError::Protocol(_) => ConnectionError::Protocol,
-            FrameError::InvalidUtf8 => ConnectionError::InvalidUtf8,
-            FrameError::TooBig(_) | FrameError::TooManyFragments => ConnectionError::MessageTooBig,
         }
     }
 }
