@@ -17,13 +17,24 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("telemetry", &["limits", "types"]),
     ("exposition", &["limits", "telemetry", "types"]),
     ("embed", &["exposition", "limits", "sync", "telemetry", "types"]),
-    ("wire", &["config", "limits", "telemetry", "types"]),
+    ("wire", &["config", "limits", "types"]),
     ("sync", &["limits", "types"]),
+    ("shared_frame", &["sync", "types"]),
+    ("broker", &["config", "limits", "shared_frame", "telemetry", "types", "wire"]),
     (
-        "broker",
-        &["config", "limits", "sync::Countdown", "sync::PresplitArc", "telemetry", "types", "wire"],
+        "shard",
+        &[
+            "broker",
+            "config",
+            "engine",
+            "limits",
+            "shared_frame",
+            "sync",
+            "telemetry",
+            "types",
+            "wire",
+        ],
     ),
-    ("shard", &["broker", "config", "engine", "limits", "sync", "telemetry", "types", "wire"]),
     ("engine", &["broker", "config", "limits", "shard", "sync", "telemetry", "types"]),
 ];
 

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::frame::Frame;
 use super::live_set::LiveSet;
 use super::log::Log;
 use super::retention::Over;
+use crate::shared_frame::Frame;
 use crate::telemetry::ClassId;
 use crate::types::{ChannelName, Epoch, JsonObject, Seq, ShardId, Time};
 

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use super::frame::Frame;
 use super::hub::Hub;
 use super::lifecycle::DrainState;
 use crate::limits::{STATUS_DOCUMENT_BYTES_PER_SHARD, STATUS_DOCUMENT_REST};
+use crate::shared_frame::Frame;
 use crate::types::{ChannelName, JsonObject, Now, PublishError};
 use crate::wire::status::StatusView;
 

@@ -1,7 +1,7 @@
 //! What the broker asks of the shell, and what travels between brokers.
 
 use super::document::StatusSource;
-use super::frame::Frame;
+use crate::shared_frame::Frame;
 use crate::types::{
     ChannelName, ConnectionKey, Epoch, Publication, PublishError, Seq, ServiceId, ShardId,
 };

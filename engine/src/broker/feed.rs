@@ -7,11 +7,11 @@ use std::rc::Rc;
 
 use super::channel::Link;
 use super::close::CloseReason;
-use super::frame::Frame;
 use super::hub::Hub;
 use super::operation::{Action, Order};
 use super::session::Message;
 use crate::config::Protocol;
+use crate::shared_frame::Frame;
 use crate::telemetry::{MessageError, MessageType};
 use crate::types::{ChannelName, ConnectionKey, Now, Publication, Seq, ServiceId};
 use crate::wire::feed::{self, FeedRequest};

@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use super::channel::{Interest, Link};
 use super::effect::{Lanes, Notice, Request};
-use super::frame::Frame;
 use super::hub::Hub;
 use super::lifecycle::DrainState;
 use super::transmit::shard_done;
+use crate::shared_frame::Frame;
 use crate::telemetry::Count;
 use crate::types::{ChannelName, Now, Publication, PublishError, Seq, ShardId};
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use super::frame::Frame;
+use crate::shared_frame::Frame;
 use crate::types::{Epoch, Seq, Time};
 
 /// Frames whose spans follow each other without a hole, oldest first.

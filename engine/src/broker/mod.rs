@@ -13,7 +13,6 @@ pub mod document;
 pub mod effect;
 mod expel;
 mod feed;
-pub mod frame;
 mod gate;
 mod hold;
 mod home;

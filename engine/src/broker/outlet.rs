@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::frame::Frame;
+use crate::shared_frame::Frame;
 use crate::types::Time;
 
 /// Bytes that one or many connections are to be sent.

@@ -4,10 +4,10 @@ use std::rc::Rc;
 
 use super::channel::{Link, Remote, RemoteState};
 use super::effect::{Lanes, Notice, Request};
-use super::frame::Frame;
 use super::hub::Hub;
 use super::transmit::shard_done;
 use crate::limits::{LANE_CREDITS, per_lane};
+use crate::shared_frame::Frame;
 use crate::telemetry::Count;
 use crate::types::{Epoch, Now, Seq, ShardId};
 use crate::wire::reply::{Gap, GapReason};

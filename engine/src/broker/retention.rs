@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::channel::{Channels, Link};
-use super::frame::Frame;
 use super::hub::Hub;
 use super::log::Log;
 use super::transmit::shard_done;
+use crate::shared_frame::Frame;
 use crate::telemetry::Count;
 use crate::types::{Seq, Time};
 

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use super::close::Phase;
 use super::document::StatusSource;
 use super::effect;
-use super::frame::Frame;
 use super::hub::Hub;
 use crate::limits::{
     LANE_CREDITS, MAX_CHANNELS_PER_SHARD, STATUS_AGE, STATUS_BYTES_PER_SHARD, per_lane,
 };
+use crate::shared_frame::Frame;
 use crate::telemetry::MessageType;
 use crate::types::{ChannelName, ConnectionKey, Now, Time};
 use crate::wire::envelope::Inbound;

@@ -4,10 +4,10 @@
 use super::batch::Run;
 use super::close::Phase;
 use super::effect::Lanes;
-use super::frame::Frame;
 use super::gate::Pass;
 use super::hub::Hub;
 use super::outlet::{Payload, WriteSink};
+use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Count, Recorder};
 use crate::types::{ConnectionKey, Now, Seq, Time};
 

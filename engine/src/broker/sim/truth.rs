@@ -2,8 +2,8 @@
 
 use std::rc::Rc;
 
-use crate::broker::frame::Frame;
 use crate::broker::hub::Hub;
+use crate::shared_frame::Frame;
 use crate::types::{ChannelName, Epoch, Seq, ServiceId};
 
 pub(super) struct Truth {

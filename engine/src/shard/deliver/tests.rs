@@ -3,12 +3,12 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 
 use super::*;
-use crate::broker::frame::Frame;
 use crate::limits::{BATCH_BYTES, BATCH_ENTRIES};
 use crate::shard::testing::{
     client_bytes, client_reads, connect, handshake, key, plain, tls_client, tls_configs,
 };
 use crate::shard::tls::TlsSession;
+use crate::shared_frame::Frame;
 use crate::types::{Seq, Time};
 
 fn frame(bytes: &[u8]) -> Payload {

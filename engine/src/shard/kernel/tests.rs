@@ -11,11 +11,11 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{ClientConnection, Stream, SupportedProtocolVersion};
 
 use super::*;
-use crate::broker::frame::Frame;
 use crate::broker::outlet::{Flushed, Owed, Payload, WriteSink};
 use crate::shard::deliver::Delivery;
 use crate::shard::testing::{client_bytes, client_reads, key, sockets, tls_client, tls_configs_of};
 use crate::shard::tls::TlsSession;
+use crate::shared_frame::Frame;
 use crate::types::{Seq, Time};
 
 use rustls::version::{TLS12, TLS13};
