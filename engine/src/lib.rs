@@ -16,7 +16,7 @@
 //!
 //! 1. It enters by [`Publisher::try_publish`] into the home shard's [`sync::Mailbox`], or as a
 //!    client's message by `broker/session.rs`, perhaps over a [`sync::lane`] to the home.
-//! 2. `broker/home.rs` gives it its [`Seq`] and encodes it into a [`frame::Frame`]: the
+//! 2. `broker/home.rs` gives it its [`Seq`] and encodes it into a [`shared_frame::Frame`]: the
 //!    only encoding it ever gets, WebSocket header included.
 //! 3. `broker/retention.rs` appends it to the channel's `broker/log.rs` and marks the channel
 //!    dirty.

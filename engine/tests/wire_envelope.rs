@@ -3,6 +3,7 @@
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use uringcast_engine::wire::Message;
 use uringcast_engine::wire::encoder::{Encoder, Stamp};
 use uringcast_engine::wire::envelope::Inbound;
 use uringcast_engine::wire::request::Request;
@@ -120,7 +121,7 @@ proptest! {
     fn envelopes_are_told_from_other_documents(value in envelope(), binary in any::<bool>()) {
         let text = value.to_string();
         let parsed = if binary {
-            Inbound::parse_binary(text.as_bytes())
+            Inbound::parse_message(Message::Binary(text.as_bytes()))
         } else {
             Inbound::parse(&text)
         };
@@ -220,7 +221,7 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_parsers_panic(text in "\\PC{0,100}", bytes in vec(any::<u8>(), 0..200)) {
-        let messages = [Inbound::parse(&text), Inbound::parse_binary(&bytes)];
+        let messages = [Inbound::parse(&text), Inbound::parse_message(Message::Binary(&bytes))];
         for message in messages.into_iter().flatten() {
             let _ = Request::parse(&message);
         }

@@ -13,16 +13,15 @@ use super::close::{CloseReason, Phase};
 use super::effect::Effect;
 use super::hub::Hub;
 use super::permits::{Grants, Permits};
-use super::session::Message;
 use crate::config::{AuthMode, Protocol};
 use crate::limits::{AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN};
 use crate::limits::{VERIFICATIONS_PER_SHARD, per_lane};
 use crate::telemetry::{ConnectionError, MessageType};
 use crate::types::{AuthError, ConnectionKey, Identity, Now, Time, Verdict};
-use crate::wire::Secret;
 use crate::wire::envelope::Inbound;
 use crate::wire::reply::ErrorCode;
 use crate::wire::request::Request;
+use crate::wire::{Message, OwnedMessage, Secret};
 
 /// What is known about a client that must or did show a token. A connection without one of these
 /// is anonymous, and may be.
@@ -65,7 +64,7 @@ pub(super) struct Asked {
     /// The welcome is still to be sent.
     welcome: bool,
     /// Messages that came meanwhile.
-    backlog: Vec<Result<Box<str>, Box<[u8]>>>,
+    backlog: Vec<OwnedMessage>,
     pub(super) bytes: usize,
 }
 
@@ -116,13 +115,12 @@ impl Hub {
             }
             return known;
         };
-        let size = message.map_or_else(<[u8]>::len, str::len);
-        asked.bytes += size;
+        asked.bytes += message.payload().len();
         if asked.bytes > AUTH_BACKLOG {
             self.close(now.mono, key, CloseReason::AuthBacklog);
             return false;
         }
-        asked.backlog.push(message.map(Into::into).map_err(Into::into));
+        asked.backlog.push(message.into());
         false
     }
 
@@ -131,10 +129,7 @@ impl Hub {
         if self.service(key).protocol == Protocol::Metrics {
             return self.feed_first_frame(now, key, message);
         }
-        let parsed = match message {
-            Ok(text) => Inbound::parse(text),
-            Err(bytes) => Inbound::parse_binary(bytes),
-        };
+        let parsed = Inbound::parse_message(message);
         let kind = parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind);
         self.handled.push((self.connections[key.index].service, kind));
         let Ok(inbound) = parsed else {
@@ -249,8 +244,7 @@ impl Hub {
             if self.connections.get(key).is_none_or(|c| c.phase != Phase::Open) {
                 return;
             }
-            let message = message.as_deref().map_err(|bytes| &**bytes);
-            self.handle_message(now, key, message);
+            self.handle_message(now, key, message.borrow());
         }
     }
 

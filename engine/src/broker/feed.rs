@@ -9,11 +9,11 @@ use super::channel::Link;
 use super::close::CloseReason;
 use super::hub::Hub;
 use super::operation::{Action, Order};
-use super::session::Message;
 use crate::config::Protocol;
 use crate::shared_frame::Frame;
 use crate::telemetry::{MessageError, MessageType};
 use crate::types::{ChannelName, ConnectionKey, Now, Publication, Seq, ServiceId};
+use crate::wire::Message;
 use crate::wire::feed::{self, FeedRequest};
 
 /// The channel that a service of this protocol publishes on.
@@ -27,8 +27,7 @@ fn channel_of(service: ServiceId) -> ChannelName {
 }
 
 fn read(message: Message<'_>) -> Option<FeedRequest> {
-    let text = message.or_else(std::str::from_utf8).ok()?;
-    FeedRequest::parse(text).ok()
+    FeedRequest::parse(message.text()?).ok()
 }
 
 impl Hub {

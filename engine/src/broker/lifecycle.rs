@@ -16,8 +16,8 @@ use super::rate::{Bucket, ByteBucket};
 use crate::limits::{CLOSE_TIMEOUT, DRAIN_TICKS};
 use crate::telemetry::{Close, ConnectionError};
 use crate::types::{ConnectionKey, Now, ServiceId, Time};
-use crate::wire::Secret;
 use crate::wire::frame::{self, Event, FrameError};
+use crate::wire::{Message, Secret};
 
 /// How an HTTP upgrade ended, as the hub is told by [`Hub::admit`].
 #[derive(Clone, Debug)]
@@ -174,8 +174,8 @@ impl Hub {
                 self.reply(key, pong, false);
             }
             Event::Pong(_) => {}
-            Event::Text(text) => self.handle_message(now, key, Ok(text)),
-            Event::Binary(bytes) => self.handle_message(now, key, Err(bytes)),
+            Event::Text(text) => self.handle_message(now, key, Message::Text(text)),
+            Event::Binary(bytes) => self.handle_message(now, key, Message::Binary(bytes)),
         }
     }
 

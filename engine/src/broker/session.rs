@@ -8,6 +8,7 @@ use crate::config::Protocol;
 use crate::limits::{BUSY_PAUSE, LANE_CREDITS, MAX_WAITING_OPERATIONS, per_lane};
 use crate::telemetry::{MessageError, MessageType};
 use crate::types::{ChannelName, ConnectionKey, Now, Publication, PublishError, Seq};
+use crate::wire::Message;
 use crate::wire::encoder::Stamp;
 use crate::wire::envelope::Inbound;
 use crate::wire::frame::{self, Opcode};
@@ -24,9 +25,6 @@ pub(super) struct PendingPublish {
 
 /// What a client is told when its channel would be one more than a shard may have.
 const NO_CHANNEL: &str = "The server has no room for another channel";
-
-/// A data message: text, or the bytes of a binary one.
-pub(super) type Message<'a> = Result<&'a str, &'a [u8]>;
 
 impl Hub {
     /// The first message of a connection.
@@ -84,10 +82,7 @@ impl Hub {
         if protocol == Protocol::Metrics {
             return self.feed_message(now, key, message);
         }
-        let parsed = match message {
-            Ok(text) => Inbound::parse(text),
-            Err(bytes) => Inbound::parse_binary(bytes),
-        };
+        let parsed = Inbound::parse_message(message);
         let kind = parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind);
         self.handled.push((service, kind));
         let rate = self.config[service].message_rate;
@@ -101,12 +96,12 @@ impl Hub {
     }
 
     fn echo(&mut self, key: ConnectionKey, message: Message<'_>) {
-        let (opcode, payload) = match message {
-            Ok(text) => (Opcode::Text, text.as_bytes()),
-            Err(bytes) => (Opcode::Binary, bytes),
+        let opcode = match message {
+            Message::Text(_) => Opcode::Text,
+            Message::Binary(_) => Opcode::Binary,
         };
         let mut out = Vec::new();
-        frame::encode(opcode, payload, &mut out);
+        frame::encode(opcode, message.payload(), &mut out);
         self.reply(key, out, false);
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
+use super::Message;
 use super::object::{is_null, is_object, members, string};
 use crate::config::Correlation;
 use crate::types::MessageType;
@@ -83,13 +84,12 @@ impl<'a> Inbound<'a> {
         })
     }
 
-    /// Reads a binary message, which must hold UTF-8.
+    /// Reads a message; a binary one must hold UTF-8.
     ///
     /// # Errors
     /// [`DecodeError`] when it is not an envelope.
-    pub fn parse_binary(bytes: &'a [u8]) -> Result<Inbound<'a>, DecodeError> {
-        let text = simdutf8::basic::from_utf8(bytes).map_err(|_| DecodeError::NotText)?;
-        Inbound::parse(text)
+    pub fn parse_message(message: Message<'a>) -> Result<Inbound<'a>, DecodeError> {
+        Inbound::parse(message.text().ok_or(DecodeError::NotText)?)
     }
 
     /// What a reply carries as its `correlation_id`: docs/PROTOCOL.md section 4.

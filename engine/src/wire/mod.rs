@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod feed;
 pub mod frame;
 pub mod hello;
+mod message;
 mod object;
 pub mod proxy;
 pub mod reply;
@@ -17,4 +18,5 @@ mod secret;
 pub mod status;
 pub mod upgrade;
 
+pub use message::{Message, OwnedMessage};
 pub use secret::Secret;

@@ -96,9 +96,9 @@ fn the_last_of_repeated_keys_counts() {
 
 #[test]
 fn binary_messages_must_be_text() {
-    assert!(Inbound::parse_binary(br#"{"type":"ping"}"#).is_ok());
+    assert!(Inbound::parse_message(Message::Binary(br#"{"type":"ping"}"#)).is_ok());
     let bad = b"{\"type\":\"ping\",\"x\":\"\xff\"}";
-    assert_eq!(Inbound::parse_binary(bad).unwrap_err(), DecodeError::NotText);
+    assert_eq!(Inbound::parse_message(Message::Binary(bad)).unwrap_err(), DecodeError::NotText);
 }
 
 #[test]
