@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use socket2::SockRef;
 use uringcast_benches::descriptors;
-use uringcast_engine::shared_frame::Frame;
 use uringcast_engine::broker::outlet::{Flushed, Payload, WriteSink};
+use uringcast_engine::shared_frame::Frame;
 use uringcast_engine::{RingSink, Seq, Time};
 
 const SOCKETS: u32 = 1_024;

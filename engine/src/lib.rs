@@ -42,16 +42,15 @@
 //!
 //! # Who may import whom
 //!
-//! types, limits, config ← wire, telemetry ← broker ← shard → sync; engine on top. Beside them
-//! [`exposition`] ← `embed`: what telemetry has, as Prometheus reads it, and [`WebSocketMetrics`]
-//! for programs with sockets of their own. The broker has
-//! no I/O, reads no clock and no environment, so that a seeded simulation can run several shards
+//! types, limits, config ← wire, telemetry ← broker ← shard ← api; [`sync`] ← [`shared_frame`] ←
+//! broker. Beside them [`exposition`] ← `websocket_metrics`: the counters of [`telemetry`] in
+//! Prometheus's format, and [`WebSocketMetrics`] for programs with sockets of their own. A test
+//! (`tests/tidy.rs`) holds the table of these arrows. The broker has no I/O, reads no clock and no environment, so that a seeded simulation can run several shards
 //! on one thread (`broker/sim`). docs/ARCHITECTURE.md numbers the invariants that comments cite.
 
+mod api;
 pub mod broker;
 mod config;
-mod embed;
-pub mod engine;
 pub mod exposition;
 pub mod limits;
 mod shard;
@@ -59,22 +58,22 @@ pub mod shared_frame;
 pub mod sync;
 pub mod telemetry;
 mod types;
+mod websocket_metrics;
 pub mod wire;
 
+pub use api::{
+    BatchTicket, ChannelInfo, Engine, Publisher, Ticket, Verification, Verifications, preflight,
+};
 pub use config::{
     Access, AuthMode, Config, Correlation, KernelTls, ProbeKey, Protocol, Proxies, Retention, Rule,
     Service, StatusRequest, TlsSource,
-};
-pub use embed::{MetricsServer, MetricsServerError, WebSocketMetrics};
-pub use engine::{
-    BatchTicket, ChannelInfo, DrainReport, Engine, Publisher, StartError, Ticket, Verification,
-    Verifications, preflight,
 };
 #[doc(hidden)]
 pub use shard::RingSink;
 pub use types::{
     AuthError, ChannelIndex, ChannelName, ChannelPattern, ClientAction, ClientCommand,
-    ConnectionKey, Epoch, EventName, Identity, JoinToken, JsonObject, JsonObjectError,
+    ConnectionKey, DrainReport, Epoch, EventName, Identity, JoinToken, JsonObject, JsonObjectError,
     LivePosition, NameError, Now, OperationId, Publication, PublishError, RequestId, Seq,
-    ServiceId, ShardId, Target, Time, Verdict,
+    ServiceId, ShardId, StartError, Target, Time, Verdict,
 };
+pub use websocket_metrics::{MetricsServer, MetricsServerError, WebSocketMetrics};

@@ -1,5 +1,6 @@
 //! The nouns every other module uses: names, positions, keys and points in time.
 
+mod drain_report;
 mod error_code;
 mod identity;
 mod ids;
@@ -7,6 +8,7 @@ mod labels;
 mod message_type;
 mod pattern;
 mod publish_error;
+mod start_error;
 
 use std::fmt;
 use std::ops::Add;
@@ -15,6 +17,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
+pub use drain_report::DrainReport;
 pub use error_code::ErrorCode;
 pub use identity::{AuthError, Identity, Verdict};
 pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId};
@@ -22,6 +25,7 @@ pub(crate) use labels::labels;
 pub use message_type::MessageType;
 pub use pattern::ChannelPattern;
 pub use publish_error::PublishError;
+pub use start_error::StartError;
 
 use crate::limits::{MAX_CHANNEL_NAME, MAX_EVENT_NAME};
 

@@ -15,22 +15,22 @@ mod atomics {
     pub(super) use loom::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 }
 
+#[path = "../src/sync/capacity.rs"]
+mod capacity;
 #[path = "../src/sync/countdown.rs"]
 mod countdown;
-#[path = "../src/sync/lane.rs"]
-mod lane;
 #[path = "../src/sync/parking.rs"]
 mod parking;
-#[path = "../src/sync/room.rs"]
-mod room;
-#[path = "../src/sync/share.rs"]
-mod share;
+#[path = "../src/sync/presplit_arc.rs"]
+mod presplit_arc;
+#[path = "../src/sync/spsc.rs"]
+mod spsc;
 
+use capacity::Capacity;
 use countdown::Countdown;
-use lane::lane;
 use parking::Parking;
-use room::Capacity;
-use share::PresplitArc;
+use presplit_arc::PresplitArc;
+use spsc::lane;
 
 /// Work, a bell and the owner's sleep; a wake that is lost is a deadlock, which loom reports.
 struct Bench {

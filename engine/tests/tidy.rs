@@ -16,26 +16,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("config", &["limits", "types"]),
     ("telemetry", &["limits", "types"]),
     ("exposition", &["limits", "telemetry", "types"]),
-    ("embed", &["exposition", "limits", "sync", "telemetry", "types"]),
+    ("websocket_metrics", &["exposition", "limits", "sync", "telemetry", "types"]),
     ("wire", &["config", "limits", "types"]),
     ("sync", &["limits", "types"]),
     ("shared_frame", &["sync", "types"]),
     ("broker", &["config", "limits", "shared_frame", "telemetry", "types", "wire"]),
     (
         "shard",
-        &[
-            "broker",
-            "config",
-            "engine",
-            "limits",
-            "shared_frame",
-            "sync",
-            "telemetry",
-            "types",
-            "wire",
-        ],
+        &["broker", "config", "limits", "shared_frame", "sync", "telemetry", "types", "wire"],
     ),
-    ("engine", &["broker", "config", "limits", "shard", "sync", "telemetry", "types"]),
+    ("api", &["broker", "config", "limits", "shard", "sync", "telemetry", "types"]),
 ];
 
 fn root() -> PathBuf {

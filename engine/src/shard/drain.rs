@@ -7,7 +7,7 @@ use socket2::SockRef;
 
 use super::desk::Desk;
 use crate::broker::hub::Hub;
-use crate::engine::DrainReport;
+use crate::types::DrainReport;
 
 /// A drain, asked for or not yet.
 pub(super) struct Drain {

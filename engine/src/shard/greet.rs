@@ -22,8 +22,8 @@ use crate::limits::{
 };
 use crate::sync::AddressPermit;
 use crate::wire::Secret;
-use crate::wire::hello;
-use crate::wire::proxy::{self, Header};
+use crate::wire::client_hello;
+use crate::wire::proxy_protocol::{self, Header};
 use crate::wire::upgrade::{self, Upgrade, UpgradeError};
 use refusal::HandshakeError;
 
@@ -134,7 +134,7 @@ async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, Han
             Upgrade::NeedMore => line.read().await?,
             Upgrade::Accept(accepted) => {
                 if let Some(forwarded) = &accepted.forwarded {
-                    line.peer = proxy::client(line.peer, forwarded, &host.proxies);
+                    line.peer = proxy_protocol::client(line.peer, forwarded, &host.proxies);
                 }
                 let probe = desk.is_probe(&accepted.path);
                 let admits = desk.admits_origin(host.service, accepted.origin.as_deref());
@@ -216,7 +216,7 @@ impl Line {
         loop {
             self.receive(RECEIVE_BUFFER).await?;
             head.extend_from_slice(&self.buffer);
-            match proxy::parse(&head) {
+            match proxy_protocol::parse(&head) {
                 Header::NeedMore => {}
                 Header::Whole(length, client) => {
                     self.peer = client.unwrap_or(self.peer);
@@ -289,7 +289,7 @@ impl Line {
 
     /// What the bytes in the buffer are about to cost.
     fn class(&self) -> Class {
-        match hello::resumes(&self.buffer) {
+        match client_hello::resumes(&self.buffer) {
             _ if self.tls.is_none() => Class::Quick,
             Some(false) => Class::Full,
             None if !self.begun => Class::Full,

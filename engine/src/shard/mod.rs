@@ -53,9 +53,9 @@ pub(crate) use seat::{Command, Peer, Question, Seat};
 pub(crate) use trial::try_ring;
 
 use crate::broker::hub::Hub;
-use crate::engine::StartError;
 use crate::limits::{RING_ENTRIES, TICK};
 use crate::sync::Doorbell;
+use crate::types::StartError;
 use accept::{Host, accept};
 use deliver::Delivery;
 use desk::{Desk, Doors};

@@ -10,11 +10,11 @@ use super::kernel::Kernel;
 use crate::broker::effect::{Notice, Request};
 use crate::broker::hub::ChannelEntry;
 use crate::config::Config;
-use crate::engine::DrainReport;
 use crate::sync::{
     Doorbell, Heartbeat, LaneReceiver, LaneSender, MailboxReceiver, PerAddressLimit, Quota,
 };
 use crate::telemetry::Snapshot;
+use crate::types::DrainReport;
 use crate::types::{
     ChannelName, ClientCommand, ConnectionKey, JsonObject, Publication, PublishError, Seq,
     ServiceId, ShardId, Verdict,
@@ -99,5 +99,5 @@ pub(crate) struct Seat {
     /// Beaten once a tick, for readiness.
     pub heartbeat: Arc<Heartbeat>,
     /// StatusSource once whether the shard serves.
-    pub ready: Sender<Result<(), crate::engine::StartError>>,
+    pub ready: Sender<Result<(), crate::types::StartError>>,
 }

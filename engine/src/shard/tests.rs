@@ -16,11 +16,12 @@ use tungstenite::{Message, WebSocket};
 
 use super::testing::{tls_client, tls_configs};
 use super::*;
+use crate::api::Mesh;
 use crate::config::{Config, Service, TlsSource};
-use crate::engine::{DrainReport, Mesh};
 use crate::sync::{Heartbeat, Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
 use crate::telemetry::{ConnectionError, Count, Totals};
+use crate::types::DrainReport;
 use crate::types::{ChannelName, EventName, JsonObject, Publication, ServiceId, ShardId};
 
 /// Running shards, without the engine around them.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crossbeam::channel::{Receiver, Sender, unbounded};
 
 use super::Doorbell;
-use super::room::Capacity;
+use super::capacity::Capacity;
 use crate::limits::CONTROL_COMMANDS;
 
 /// The sending side. Cheap to clone.

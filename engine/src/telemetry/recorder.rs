@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use hdrhistogram::Histogram;
 
 use super::labels::{ConnectionError, Count, Gauge, MessageError};
-use super::own::Own;
-use super::standing::{Sketch, Standing};
+use super::shard_stats::ShardStats;
+use super::top_k::{Sketch, Standing};
 use super::{MAX_LATENCY_NS, OTHER, latency_histogram};
 use crate::limits::MAX_CLASSES;
 use crate::types::{ChannelName, MessageType, ServiceId, ShardId};
@@ -85,7 +85,7 @@ pub struct Snapshot {
     /// Time a laggard needed to become live again, ns.
     pub catch_up: Histogram<u64>,
     /// What it measured about itself.
-    pub own: Own,
+    pub own: ShardStats,
     /// What stands out.
     pub standing: Standing,
 }
@@ -98,7 +98,7 @@ impl Snapshot {
             services: vec![ServiceStats::default(); services],
             classes: Vec::new(),
             catch_up: latency_histogram(),
-            own: Own::new(),
+            own: ShardStats::new(),
             standing: Standing::default(),
         }
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::labels::{Count, Gauge, Lag, Latency};
-use super::own::Own;
 use super::recorder::{ClassStats, Counters, ServiceStats, Snapshot};
+use super::shard_stats::ShardStats;
 use super::{MessageType, OTHER, latency_histogram};
 use crate::limits::MAX_CLASSES;
 use crate::types::ServiceId;
@@ -23,7 +23,7 @@ pub struct Totals {
     /// Time laggards needed to become live again, ns.
     pub catch_up: Histogram<u64>,
     /// What the shards measured about themselves, added up.
-    pub own: Own,
+    pub own: ShardStats,
     /// By shard.
     gauges: Vec<[u64; Gauge::COUNT]>,
     /// Open connections by shard, then by service.
@@ -50,7 +50,7 @@ impl Totals {
             services: vec![ServiceStats::default(); services],
             classes: BTreeMap::new(),
             catch_up: latency_histogram(),
-            own: Own::new(),
+            own: ShardStats::new(),
             gauges: vec![[0; Gauge::COUNT]; shards],
             shards: vec![PerShard::default(); shards],
             open: vec![vec![0; services]; shards],

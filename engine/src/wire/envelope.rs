@@ -6,7 +6,7 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use super::Message;
-use super::object::{is_null, is_object, members, string};
+use super::json_members::{is_null, is_object, members, string};
 use crate::config::Correlation;
 use crate::types::MessageType;
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Secret;
 use super::encoder::Encoder;
 use super::envelope::DecodeError;
-use super::object::{members, string};
+use super::json_members::{members, string};
 use crate::limits::MAX_CHANNEL_NAME;
 
 /// Entries of each list of an update, as in the original.

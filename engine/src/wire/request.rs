@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::Secret;
 use super::envelope::Inbound;
 use super::frame::cut;
-use super::object::{is_null, members, string};
+use super::json_members::{is_null, members, string};
 use super::reply::ErrorCode;
 use crate::limits::{MAX_CHANNEL_NAME, MAX_CHANNELS_PER_REQUEST, MAX_EVENT_NAME};
 use crate::types::{

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::envelope::Inbound;
-use super::object::{Named, all_members, is_string, members, string};
+use super::json_members::{Named, all_members, is_string, members, string};
 use super::request::data;
 
 /// The member `key` of a request's `data`, if it is a string.

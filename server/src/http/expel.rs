@@ -91,7 +91,7 @@ async fn expel(
     action: ClientAction,
 ) -> Result<u64, ApiError> {
     let engine = control.engine().await?;
-    let expelled = engine.expel(ClientCommand { service, target, action }).await;
+    let expelled = engine.disconnect(ClientCommand { service, target, action }).await;
     expelled.map_err(|_| {
         let text = "The engine has no room for the command now; some may be gone already.";
         ApiError::unavailable("saturated", text).retry_after(BUSY_PAUSE)

@@ -3,7 +3,7 @@
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::mask::unmask;
-use super::partial::{Assembled, Head, Message, Partial, Unfinished};
+use super::reassembly::{Assembled, Head, Message, Partial, Unfinished};
 use super::{FrameError, MAX_CLIENT_HEADER, Opcode};
 
 /// One client's stream between two reads. Holds nothing (16 bytes, no heap) unless a frame or a

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::control::Control;
+use super::handle::Handle;
 use super::ticket::Part;
 use super::{BatchTicket, Ticket};
 use crate::broker::hub::Hub;
@@ -13,7 +13,7 @@ use crate::types::{ChannelName, Publication, PublishError, ServiceId, ShardId};
 /// is gone, every ticket resolves to [`PublishError::Closed`](super::PublishError::Closed).
 #[derive(Clone, Debug)]
 pub struct Publisher {
-    control: Arc<Control>,
+    handle: Arc<Handle>,
     service: ServiceId,
 }
 
@@ -21,8 +21,8 @@ pub struct Publisher {
 type HomeOf = fn(&ChannelName, usize) -> ShardId;
 
 impl Publisher {
-    pub(super) fn new(control: Arc<Control>, service: ServiceId) -> Publisher {
-        Publisher { control, service }
+    pub(super) fn new(handle: Arc<Handle>, service: ServiceId) -> Publisher {
+        Publisher { handle, service }
     }
 
     /// Hands one publication to its channel's home shard, without waiting.
@@ -46,8 +46,8 @@ impl Publisher {
         let publication = self.own(publication);
         let (reply, answer) = oneshot::async_channel();
         // Not serving: the reply is dropped, and so the ticket resolves.
-        if self.control.stage.is_serving() {
-            let mailboxes = &self.control.mailboxes;
+        if self.handle.stage.is_serving() {
+            let mailboxes = &self.handle.mailboxes;
             let home = home_of(&publication.channel, mailboxes.len());
             let permit = mailboxes[home.index()].try_reserve(1).ok_or(PublishError::Saturated)?;
             permit.send(Command::Publish { items: vec![publication], reply });
@@ -65,10 +65,10 @@ impl Publisher {
         home_of: HomeOf,
     ) -> Result<BatchTicket, PublishError> {
         let len = batch.len();
-        if !self.control.stage.is_serving() {
+        if !self.handle.stage.is_serving() {
             return Ok(BatchTicket::new(len, Vec::new()));
         }
-        let mailboxes = &self.control.mailboxes;
+        let mailboxes = &self.handle.mailboxes;
         let batch = batch.into_iter().map(|publication| self.own(publication));
         let groups = group(batch, |channel| home_of(channel, mailboxes.len()));
         // Room everywhere first: until all of it is there, dropping the permits undoes everything.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::control::Control;
+use super::handle::Handle;
 use crate::shard::Command;
 use crate::types::{ClientAction, ClientCommand, PublishError, ShardId, Target};
 
-/// See [`Engine::expel`](super::Engine::expel).
-pub(super) async fn expel(
-    control: &Control,
+/// See [`Engine::disconnect`](super::Engine::disconnect).
+pub(super) async fn disconnect(
+    handle: &Handle,
     mut command: ClientCommand,
 ) -> Result<u64, PublishError> {
     if let Target::Channel(name) = command.target {
@@ -27,7 +27,7 @@ pub(super) async fn expel(
     };
     let command = Arc::new(command);
     let mut count = 0;
-    for (shard, mailbox) in control.mailboxes.iter().enumerate() {
+    for (shard, mailbox) in handle.mailboxes.iter().enumerate() {
         let mut next = only.is_none_or(|only| only == shard).then_some(0);
         while let Some(from) = next {
             let (reply, answer) = oneshot::async_channel();

@@ -3,8 +3,8 @@
 use core_affinity::CoreId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::StartError;
 use crate::limits::{MAX_CONNECTIONS_PER_SHARD, MAX_HANDSHAKES, RING_ENTRIES};
+use crate::types::StartError;
 
 /// Ordinary descriptors of a process beside those of its shards: logs, the control plane, a spare.
 const PROCESS_FILES: usize = 64;

@@ -2,20 +2,20 @@
 
 use std::time::Instant;
 
-use super::DrainReport;
 use crate::limits::DRAIN_GRACE;
 use crate::shard::Command;
 use crate::sync::{Mailbox, Stage};
+use crate::types::DrainReport;
 
 /// What the engine and all its publishers share.
 #[derive(Debug)]
-pub(super) struct Control {
+pub(super) struct Handle {
     pub stage: Stage,
     /// By shard.
     pub mailboxes: Vec<Mailbox<Command>>,
 }
 
-impl Control {
+impl Handle {
     /// Tells every shard to drain and waits for their reports. One per shard; `None` from a shard
     /// that did not keep the deadline.
     pub(super) fn drain(&self, deadline: Instant) -> Vec<Option<DrainReport>> {

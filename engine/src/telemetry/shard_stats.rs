@@ -10,7 +10,7 @@ use crate::limits::BATCH_ENTRIES;
 
 /// One shard's since its last snapshot, or all shards' since the start.
 #[derive(Clone, Debug)]
-pub struct Own {
+pub struct ShardStats {
     /// Length of a turn, ns.
     pub turn: Histogram<u64>,
     /// Writes of one submission.
@@ -25,10 +25,10 @@ pub struct Own {
     pub busy_ns: u64,
 }
 
-impl Own {
-    pub(super) fn new() -> Own {
+impl ShardStats {
+    pub(super) fn new() -> ShardStats {
         let batch = Histogram::new_with_bounds(1, BATCH_ENTRIES as u64, 2);
-        Own {
+        ShardStats {
             turn: latency_histogram(),
             batch: batch.expect("constant bounds are valid"),
             handshake: latency_histogram(),
@@ -39,7 +39,7 @@ impl Own {
     }
 
     /// Empties it, keeping what stands in `current`.
-    pub(super) fn clear_like(&mut self, current: &Own) {
+    pub(super) fn clear_like(&mut self, current: &ShardStats) {
         self.turn.reset();
         self.batch.reset();
         self.handshake.reset();
@@ -48,7 +48,7 @@ impl Own {
     }
 
     /// Adds what is counted; what stands is the caller's to add up.
-    pub(super) fn absorb(&mut self, new: &Own) {
+    pub(super) fn absorb(&mut self, new: &ShardStats) {
         merge(&mut self.turn, &new.turn);
         merge(&mut self.batch, &new.batch);
         merge(&mut self.handshake, &new.handshake);
@@ -58,7 +58,7 @@ impl Own {
 }
 
 impl Recorder {
-    fn own(&mut self) -> Option<&mut Own> {
+    fn own(&mut self) -> Option<&mut ShardStats> {
         self.enabled.then_some(&mut self.current.own)
     }
 

@@ -1,19 +1,18 @@
 //! The engine's public face: start it, publish into it, drain it.
 
 mod channels;
-mod control;
-mod errors;
-mod expel;
+mod disconnect;
+mod handle;
+mod host_limits;
 mod kernel_tls;
 mod listen;
-mod machine;
 pub mod preflight;
 mod publisher;
 mod start;
 mod status;
 mod ticket;
+mod topology;
 mod verification;
-mod wiring;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,20 +22,21 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender};
 
 pub use channels::ChannelInfo;
-pub use errors::StartError;
 pub use publisher::Publisher;
 pub use ticket::{BatchTicket, Ticket};
-pub use verification::{Verification, Verifications};
 #[cfg(test)]
-pub(crate) use wiring::Mesh;
+pub(crate) use topology::Mesh;
+pub use verification::{Verification, Verifications};
 
 use crate::config::Config;
 use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};
 use crate::shard::Question;
 use crate::sync::Heartbeat;
 use crate::telemetry::Snapshot;
-use crate::types::{ChannelName, ClientCommand, JsonObject, PublishError, ServiceId, Time};
-use control::Control;
+use crate::types::{
+    ChannelName, ClientCommand, DrainReport, JsonObject, PublishError, ServiceId, StartError, Time,
+};
+use handle::Handle;
 
 /// A running engine. Dropping it without [`Engine::drain`] ends all connections at once.
 ///
@@ -68,7 +68,7 @@ pub struct Engine {
     /// By service.
     names: Vec<String>,
     addresses: Vec<(ServiceId, SocketAddr)>,
-    control: Arc<Control>,
+    handle: Arc<Handle>,
     heartbeats: Vec<Arc<Heartbeat>>,
     snapshots: Receiver<Box<Snapshot>>,
     questions: Receiver<Question>,
@@ -76,15 +76,6 @@ pub struct Engine {
     started: Instant,
     /// By shard; empty after the drain.
     threads: Vec<JoinHandle<()>>,
-}
-
-/// How a drain went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DrainReport {
-    /// Connections that were gone by the deadline.
-    pub closed: u64,
-    /// Connections that were cut at the deadline.
-    pub cut: u64,
 }
 
 impl Engine {
@@ -124,14 +115,14 @@ impl Engine {
     /// When the engine has no such service.
     pub fn publisher(&self, service: ServiceId) -> Publisher {
         assert!(service.index() < self.names.len(), "{service:?} is none of {:?}", self.names);
-        Publisher::new(Arc::clone(&self.control), service)
+        Publisher::new(Arc::clone(&self.handle), service)
     }
 
     /// Where tokens come from that clients show, if [`Access::mode`](crate::Access::mode) is not
     /// off. Each must be answered; the engine does not know what a token is.
     pub fn verifications(&self) -> Verifications {
-        let control = Arc::clone(&self.control);
-        Verifications { questions: self.questions.clone(), control }
+        let handle = Arc::clone(&self.handle);
+        Verifications { questions: self.questions.clone(), handle }
     }
 
     /// Up to `limit` channels of a service from `cursor` on (start with 0), and the cursor of the
@@ -145,7 +136,7 @@ impl Engine {
         cursor: u64,
         limit: usize,
     ) -> (Vec<ChannelInfo>, Option<u64>) {
-        channels::page(&self.control, service, cursor, limit).await
+        channels::page(&self.handle, service, cursor, limit).await
     }
 
     /// Ends connections or subscriptions, and says how many. Those that come meanwhile may be
@@ -154,8 +145,8 @@ impl Engine {
     /// # Errors
     /// [`PublishError::Saturated`] when a shard has no room for the command; it may have been carried out in
     /// part, and can be repeated.
-    pub async fn expel(&self, command: ClientCommand) -> Result<u64, PublishError> {
-        expel::expel(&self.control, command).await
+    pub async fn disconnect(&self, command: ClientCommand) -> Result<u64, PublishError> {
+        disconnect::disconnect(&self.handle, command).await
     }
 
     /// Puts a channel's status document, which answers status requests until it is taken back with
@@ -168,7 +159,7 @@ impl Engine {
         channel: ChannelName,
         document: Option<JsonObject>,
     ) -> Result<bool, PublishError> {
-        status::set(&self.control, channel, document.map(Arc::new)).await
+        status::set(&self.handle, channel, document.map(Arc::new)).await
     }
 
     /// A channel's status document.
@@ -179,7 +170,7 @@ impl Engine {
         &self,
         channel: ChannelName,
     ) -> Result<Option<Arc<JsonObject>>, PublishError> {
-        status::get(&self.control, channel).await
+        status::get(&self.handle, channel).await
     }
 
     /// Gives every snapshot that the shards have sent since the last call to `visit`.
@@ -194,7 +185,7 @@ impl Engine {
     /// Whether every shard is serving: turned within the last second, not draining.
     pub fn is_ready(&self) -> bool {
         let now = Time::default() + self.started.elapsed();
-        self.control.stage.is_serving()
+        self.handle.stage.is_serving()
             && self.heartbeats.iter().all(|heart| now.since(heart.last()) <= HEARTBEAT_LIMIT)
     }
 
@@ -209,7 +200,7 @@ impl Engine {
         if self.threads.is_empty() {
             return sum;
         }
-        let reports = self.control.drain(Instant::now() + deadline.min(MAX_DRAIN));
+        let reports = self.handle.drain(Instant::now() + deadline.min(MAX_DRAIN));
         for (thread, report) in self.threads.drain(..).zip(reports) {
             let Some(report) = report else {
                 let shard = thread.thread().name().unwrap_or_default().to_owned();

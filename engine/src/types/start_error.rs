@@ -1,4 +1,4 @@
-//! Why the engine says no.
+//! Why an engine does not start.
 
 use std::io;
 use std::net::SocketAddr;

@@ -2,35 +2,35 @@
 
 use std::sync::Arc;
 
-use super::control::Control;
+use super::handle::Handle;
 use crate::broker::hub::Hub;
 use crate::shard::Command;
 use crate::types::{ChannelName, JsonObject, PublishError};
 
 /// See [`Engine::set_status`](super::Engine::set_status).
 pub(super) async fn set(
-    control: &Control,
+    handle: &Handle,
     channel: ChannelName,
     document: Option<Arc<JsonObject>>,
 ) -> Result<bool, PublishError> {
     let (reply, answer) = oneshot::async_channel();
-    send(control, &channel.clone(), Command::SetDocument { channel, document, reply })?;
+    send(handle, &channel.clone(), Command::SetDocument { channel, document, reply })?;
     // No answer: the shard has ended.
     answer.await.unwrap_or(Err(PublishError::Closed))
 }
 
 /// See [`Engine::status`](super::Engine::status).
 pub(super) async fn get(
-    control: &Control,
+    handle: &Handle,
     channel: ChannelName,
 ) -> Result<Option<Arc<JsonObject>>, PublishError> {
     let (reply, answer) = oneshot::async_channel();
-    send(control, &channel.clone(), Command::Document { channel, reply })?;
+    send(handle, &channel.clone(), Command::Document { channel, reply })?;
     answer.await.map_err(|_| PublishError::Closed)
 }
 
-fn send(control: &Control, channel: &ChannelName, command: Command) -> Result<(), PublishError> {
-    let home = Hub::home_of(channel, control.mailboxes.len());
-    let sent = control.mailboxes[home.index()].send_control(command);
+fn send(handle: &Handle, channel: &ChannelName, command: Command) -> Result<(), PublishError> {
+    let home = Hub::home_of(channel, handle.mailboxes.len());
+    let sent = handle.mailboxes[home.index()].send_control(command);
     sent.map_err(|_| PublishError::Saturated)
 }

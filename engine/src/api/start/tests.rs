@@ -9,9 +9,9 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::*;
 use crate::broker::hub::ChannelEntry;
 use crate::config::{Config, Service};
-use crate::engine::DrainReport;
 use crate::shard::Command;
 use crate::telemetry::Recorder;
+use crate::types::DrainReport;
 use crate::types::{ChannelName, Epoch, Publication, PublishError, Seq, ServiceId, Time};
 
 fn config(shards: usize) -> Config {
@@ -112,7 +112,7 @@ fn an_engine_starts_serves_and_drains() {
     assert_eq!(engine.shards(), 3);
     let address = engine.local_addrs()[0];
     std::net::TcpStream::connect(address).unwrap();
-    assert!(engine.control.stage.is_serving());
+    assert!(engine.handle.stage.is_serving());
 
     let mut cursor = Some(0);
     let mut names = Vec::new();
@@ -149,10 +149,10 @@ fn a_publisher_outlives_its_engine_and_says_so() {
 #[test]
 fn dropping_an_engine_ends_its_shards() {
     let engine = start(config_at("127.0.83.2:0", 2), serve).unwrap();
-    let control = Arc::clone(&engine.control);
+    let handle = Arc::clone(&engine.handle);
     let address = engine.local_addrs()[0];
     drop(engine);
-    assert!(!control.stage.is_serving());
+    assert!(!handle.stage.is_serving());
     listen(address).expect("the port is free again");
 }
 
@@ -202,7 +202,7 @@ fn an_engine_is_ready_while_its_shards_beat_and_it_does_not_drain() {
     assert!(!engine.is_ready());
     engine.heartbeats[1].beat(beat);
     assert!(engine.is_ready());
-    engine.control.stage.drain();
+    engine.handle.stage.drain();
     assert!(!engine.is_ready());
 }
 
@@ -272,7 +272,7 @@ fn the_public_types_can_go_to_any_thread() {
     fn shared<T: Send + Sync>() {}
     fn sent<T: Send>(_: T) {}
     shared::<Engine>();
-    shared::<crate::engine::Publisher>();
+    shared::<crate::api::Publisher>();
     let engine = start(config(1), serve).unwrap();
     sent(engine.channels(ServiceId(0), 0, 1));
 }

@@ -7,8 +7,7 @@ use std::time::Instant;
 use core_affinity::CoreId;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use super::StartError;
-use super::control::Control;
+use super::handle::Handle;
 use super::start::Ready;
 use crate::broker::effect::{Notice, Request};
 use crate::config::{Config, Service};
@@ -21,6 +20,7 @@ use crate::sync::{
     Doorbell, Heartbeat, LaneReceiver, LaneSender, PerAddressLimit, Quota, Stage, lane, mailbox,
 };
 use crate::telemetry::Snapshot;
+use crate::types::StartError;
 use crate::types::{ServiceId, ShardId};
 
 /// What was decided before anything is connected. Lists are by shard.
@@ -34,9 +34,9 @@ pub(super) struct Plan {
 }
 
 /// The shards' start kits and the engine's ends of everything. Lists are by shard.
-pub(super) struct Wiring {
+pub(super) struct Topology {
     pub seats: Vec<Seat>,
-    pub control: Arc<Control>,
+    pub handle: Arc<Handle>,
     pub heartbeats: Vec<Arc<Heartbeat>>,
     pub snapshots: Receiver<Box<Snapshot>>,
     pub twins: Vec<Sender<Box<Snapshot>>>,
@@ -44,8 +44,8 @@ pub(super) struct Wiring {
     pub started: Instant,
 }
 
-impl Wiring {
-    pub(super) fn new(plan: Plan) -> Result<Wiring, StartError> {
+impl Topology {
+    pub(super) fn new(plan: Plan) -> Result<Topology, StartError> {
         let shards = plan.listeners.len();
         let mut mesh = Mesh::new(shards)?;
         let (mut mailboxes, mut heartbeats, mut twins) = (vec![], vec![], vec![]);
@@ -88,8 +88,8 @@ impl Wiring {
                 ready: plan.ready.clone(),
             });
         }
-        let control = Arc::new(Control { stage: Stage::new(), mailboxes });
-        Ok(Wiring { seats, control, heartbeats, snapshots, twins, questions, started })
+        let handle = Arc::new(Handle { stage: Stage::new(), mailboxes });
+        Ok(Topology { seats, handle, heartbeats, snapshots, twins, questions, started })
     }
 }
 

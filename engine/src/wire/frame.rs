@@ -1,8 +1,8 @@
 //! WebSocket framing, RFC 6455 section 5: server frames out, client frames in.
 
 mod mask;
-mod partial;
 mod reader;
+mod reassembly;
 
 pub use reader::{Decoding, Event, Reader};
 

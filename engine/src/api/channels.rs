@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::control::Control;
+use super::handle::Handle;
 use crate::broker::hub::ChannelEntry;
 use crate::limits::CHANNELS_PAGE;
 use crate::shard::Command;
@@ -40,14 +40,14 @@ impl Cursor {
 
 /// See [`Engine::channels`](super::Engine::channels).
 pub(super) async fn page(
-    control: &Control,
+    handle: &Handle,
     service: ServiceId,
     cursor: u64,
     limit: usize,
 ) -> (Vec<ChannelInfo>, Option<u64>) {
     let mut at = Cursor::decode(cursor);
     // A shard that is home of nothing is passed over: nobody wants an empty page.
-    while let Some(home) = control.mailboxes.get(at.shard) {
+    while let Some(home) = handle.mailboxes.get(at.shard) {
         let (reply, listed) = oneshot::async_channel();
         let limit = limit.clamp(1, CHANNELS_PAGE);
         if home.send_control(Command::List { service, from: at.slot, limit, reply }).is_err() {
@@ -60,10 +60,10 @@ pub(super) async fn page(
             None => Cursor { shard: at.shard + 1, slot: 0 },
         };
         if !entries.is_empty() {
-            let Some(counts) = count(control, &entries).await else {
+            let Some(counts) = count(handle, &entries).await else {
                 return (Vec::new(), Some(at.encode()));
             };
-            let more = (next.shard < control.mailboxes.len()).then(|| next.encode());
+            let more = (next.shard < handle.mailboxes.len()).then(|| next.encode());
             return (entries.into_iter().zip(counts).map(info).collect(), more);
         }
         at = next;
@@ -76,11 +76,11 @@ fn info((entry, subscribers): (ChannelEntry, u64)) -> ChannelInfo {
 }
 
 /// Subscribers of each channel on all shards. `None` when a shard has no room for the question.
-async fn count(control: &Control, entries: &[ChannelEntry]) -> Option<Vec<u64>> {
+async fn count(handle: &Handle, entries: &[ChannelEntry]) -> Option<Vec<u64>> {
     let mut sums = vec![0; entries.len()];
     let names: Arc<[ChannelName]> = entries.iter().map(|entry| entry.name.clone()).collect();
-    let mut answers = Vec::with_capacity(control.mailboxes.len());
-    for mailbox in &control.mailboxes {
+    let mut answers = Vec::with_capacity(handle.mailboxes.len());
+    for mailbox in &handle.mailboxes {
         let (reply, answer) = oneshot::async_channel();
         mailbox.send_control(Command::Count { names: Arc::clone(&names), reply }).ok()?;
         answers.push(answer);

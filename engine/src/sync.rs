@@ -2,25 +2,29 @@
 //! parked shard, and the counters that more than one thread touches.
 
 mod atomics;
-mod bell;
+mod capacity;
 mod countdown;
-mod lane;
-mod lodgings;
+mod doorbell;
+mod heartbeat;
 mod mailbox;
 mod parking;
-mod room;
-mod share;
-mod shared;
-mod tally;
+mod per_address_limit;
+mod presplit_arc;
+mod quota;
+mod single_writer_counter;
+mod spsc;
+mod stage;
 
-pub use bell::Doorbell;
 pub use countdown::Countdown;
-pub use lane::{LaneReceiver, LaneSender, lane};
-pub use lodgings::{AddressPermit, PerAddressLimit};
+pub use doorbell::Doorbell;
+pub use heartbeat::Heartbeat;
 pub use mailbox::{Mailbox, MailboxReceiver, Permit, mailbox};
-pub use share::PresplitArc;
-pub use shared::{Heartbeat, Quota, Stage};
-pub use tally::SingleWriterCounter;
+pub use per_address_limit::{AddressPermit, PerAddressLimit};
+pub use presplit_arc::PresplitArc;
+pub use quota::Quota;
+pub use single_writer_counter::SingleWriterCounter;
+pub use spsc::{LaneReceiver, LaneSender, lane};
+pub use stage::Stage;
 
 /// Read-modify-writes and full fences of this thread since the last call.
 #[cfg(test)]

@@ -4,14 +4,14 @@
 //! [`envelope::Inbound`] one message, [`request::Request`] what it asks for.
 //! Out: [`encoder::Encoder`] makes envelopes as ready WebSocket frames, [`reply`] their `data`.
 
+pub mod client_hello;
 pub mod encoder;
 pub mod envelope;
 pub mod feed;
 pub mod frame;
-pub mod hello;
+mod json_members;
 mod message;
-mod object;
-pub mod proxy;
+pub mod proxy_protocol;
 pub mod reply;
 pub mod request;
 mod secret;

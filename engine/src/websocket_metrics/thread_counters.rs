@@ -13,7 +13,7 @@ pub(super) const OTHER: usize = MAX_CLASSES;
 
 /// One thread's counts. Nothing in it is ever reset, so that a reader needs no more than to add up.
 #[derive(Debug)]
-pub(super) struct Sheet {
+pub(super) struct ThreadCounters {
     pub(super) connects: SingleWriterCounter,
     pub(super) disconnects: SingleWriterCounter,
     pub(super) sent: [SingleWriterCounter; MessageType::COUNT],
@@ -27,9 +27,9 @@ pub(super) struct Sheet {
 
 pub(super) type BroadcastTimes = Times<{ DURATION_BOUNDS.len() + 1 }>;
 
-impl Sheet {
-    pub(super) fn new() -> Sheet {
-        Sheet {
+impl ThreadCounters {
+    pub(super) fn new() -> ThreadCounters {
+        ThreadCounters {
             connects: SingleWriterCounter::default(),
             disconnects: SingleWriterCounter::default(),
             sent: Default::default(),
@@ -78,15 +78,16 @@ impl<const BUCKETS: usize> Times<BUCKETS> {
 
 /// Adds up one count of all sheets.
 pub(super) fn sum<'a>(
-    sheets: impl IntoIterator<Item = &'a Sheet>,
-    of: impl Fn(&Sheet) -> &SingleWriterCounter,
+    sheets: impl IntoIterator<Item = &'a ThreadCounters>,
+    of: impl Fn(&ThreadCounters) -> &SingleWriterCounter,
 ) -> u64 {
     sheets.into_iter().map(|sheet| of(sheet).get()).sum()
 }
 
 /// The counts of all sheets.
-pub(super) fn stats(sheets: &[&Sheet]) -> ServiceStats {
-    let sum = |of: &dyn Fn(&Sheet) -> &SingleWriterCounter| sum(sheets.iter().copied(), of);
+pub(super) fn stats(sheets: &[&ThreadCounters]) -> ServiceStats {
+    let sum =
+        |of: &dyn Fn(&ThreadCounters) -> &SingleWriterCounter| sum(sheets.iter().copied(), of);
     // First, so that a connection which ends meanwhile does not make fewer than none.
     let disconnects = sum(&|sheet| &sheet.disconnects);
     let connections = sum(&|sheet| &sheet.connects);

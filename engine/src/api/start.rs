@@ -8,42 +8,43 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use super::control::Control;
-use super::wiring::{Plan, Wiring};
-use super::{Engine, StartError, kernel_tls, listen, machine};
+use super::handle::Handle;
+use super::topology::{Plan, Topology};
+use super::{Engine, host_limits, kernel_tls, listen};
 use crate::config::{Config, Service};
 use crate::limits::{MAX_PERMISSIONS, MAX_SERVICES, MAX_SHARDS};
 use crate::shard::Seat;
 use crate::sync::abort;
+use crate::types::StartError;
 
 /// What a shard says once: whether it serves.
 pub(super) type Ready = Result<(), StartError>;
 
 /// Starts an engine whose shards' threads do `run`.
 pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError> {
-    let cores = machine::cores();
+    let cores = host_limits::cores();
     let shards = check(&config, cores.len())?;
     let services = &config.services;
     let addresses = services.iter().map(|service| service.listen.len()).sum();
-    let files = machine::raise_file_limit(shards, addresses)?;
+    let files = host_limits::raise_file_limit(shards, addresses)?;
     let connections =
         services.iter().fold(0, |sum: usize, each| sum.saturating_add(each.max_connections));
-    let slots = machine::slots(connections, shards, files)?;
-    machine::probe_ring()?;
+    let slots = host_limits::slots(connections, shards, files)?;
+    host_limits::probe_ring()?;
     let kernel = kernel_tls::decide(&config)?;
     let listening = listen::listen(services.iter().map(|service| &*service.listen), shards)?;
     let names = services.iter().map(|service| service.name.clone()).collect();
 
     // Twice, because a shard's guard may speak after the shard.
     let (ready, readies) = bounded(2 * shards);
-    let cores = machine::assign(&cores, shards);
+    let cores = host_limits::assign(&cores, shards);
     let plan = Plan { config, kernel, cores, slots, listeners: listening.listeners, ready };
-    let Wiring { seats, control, heartbeats, snapshots, twins, questions, started } =
-        Wiring::new(plan)?;
+    let Topology { seats, handle, heartbeats, snapshots, twins, questions, started } =
+        Topology::new(plan)?;
     let mut engine = Engine {
         names,
         addresses: listening.addresses,
-        control,
+        handle,
         heartbeats,
         snapshots,
         twins,
@@ -53,10 +54,10 @@ pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError>
     };
     // From here on, dropping the engine ends the shards that run.
     for seat in seats {
-        engine.threads.push(spawn(seat, Arc::clone(&engine.control), run)?);
+        engine.threads.push(spawn(seat, Arc::clone(&engine.handle), run)?);
     }
     wait_until_ready(&readies, shards)?;
-    engine.control.stage.serve();
+    engine.handle.stage.serve();
     Ok(engine)
 }
 
@@ -131,14 +132,14 @@ fn check_service(service: &Service) -> Result<(), StartError> {
 
 fn spawn(
     seat: Seat,
-    control: Arc<Control>,
+    handle: Arc<Handle>,
     run: fn(Seat),
 ) -> Result<thread::JoinHandle<()>, StartError> {
     let name = format!("shard-{}", seat.id.0);
     let ready = seat.ready.clone();
     let guarded = {
         let name = name.clone();
-        move || guard(&name, &control, &ready, || run(seat))
+        move || guard(&name, &handle, &ready, || run(seat))
     };
     thread::Builder::new().name(name.clone()).spawn(guarded).map_err(|source| {
         StartError::Config(format!(
@@ -149,11 +150,11 @@ fn spawn(
 }
 
 /// A shard that ends on its own would strand its connections and channels (invariant 9).
-fn guard(name: &str, control: &Control, ready: &Sender<Ready>, run: impl FnOnce()) {
+fn guard(name: &str, handle: &Handle, ready: &Sender<Ready>, run: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(run)).is_err() {
         abort(&format!("{name} panicked"));
     }
-    if control.stage.is_serving() {
+    if handle.stage.is_serving() {
         abort(&format!("{name} ended while serving"));
     }
     // While starting it has said why, unless by a fault of ours; nobody must wait for it.

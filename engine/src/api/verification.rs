@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crossbeam::channel::Receiver;
 
-use super::control::Control;
+use super::handle::Handle;
 use crate::shard::{Command, Question};
 use crate::types::{AuthError, ServiceId, Verdict};
 
@@ -13,14 +13,14 @@ use crate::types::{AuthError, ServiceId, Verdict};
 #[derive(Clone)]
 pub struct Verifications {
     pub(super) questions: Receiver<Question>,
-    pub(super) control: Arc<Control>,
+    pub(super) handle: Arc<Handle>,
 }
 
 impl Verifications {
     /// Waits for the next token. `None` once the engine is gone.
     pub fn next(&self) -> Option<Verification> {
         let question = self.questions.recv().ok()?;
-        Some(Verification { question: Some(question), control: Arc::clone(&self.control) })
+        Some(Verification { question: Some(question), handle: Arc::clone(&self.handle) })
     }
 }
 
@@ -34,7 +34,7 @@ impl fmt::Debug for Verifications {
 #[derive(Debug)]
 pub struct Verification {
     question: Option<Question>,
-    control: Arc<Control>,
+    handle: Arc<Handle>,
 }
 
 impl Verification {
@@ -57,7 +57,7 @@ impl Verification {
         if let Some(Question { shard, key, .. }) = self.question.take() {
             // The shard has asked no more than VERIFICATIONS_PER_SHARD: so many find room.
             let answer = Command::Authenticated { key, verdict };
-            self.control.mailboxes[shard.index()].send_owed(answer);
+            self.handle.mailboxes[shard.index()].send_owed(answer);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The family's metrics for a program that has its own sockets and none of this engine's.
 
-mod serve;
-mod sheet;
+mod metrics_server;
+mod thread_counters;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::exposition::{
 };
 use crate::limits::MAX_CLASSES;
 use crate::telemetry::{ConnectionError, MessageError, MessageType};
-pub use serve::{MetricsServer, MetricsServerError};
-use sheet::{OTHER, Sheet};
+pub use metrics_server::{MetricsServer, MetricsServerError};
+use thread_counters::{OTHER, ThreadCounters};
 
 /// The same eight series as a server's, recorded by a program of one's own.
 ///
-/// Cheap to clone and to share: every thread counts in a sheet of its own, without locks, without
+/// Cheap to clone and to share: every thread counts in a counters of its own, without locks, without
 /// locked instructions and, once a thread has used a channel's class, without allocating. Sheets
 /// are added up when somebody asks; a thread that ends leaves its counts behind. Everything is
 /// bounded: labels are closed sets, channels are told apart by class (the part before the first
@@ -62,8 +62,8 @@ pub struct WebSocketMetrics(Option<Arc<Inner>>);
 struct Inner {
     server: String,
     tls: bool,
-    sheets: ThreadLocal<Box<Sheet>>,
-    /// Place of each class in the sheets. Replaced, seldom, by one with a class more.
+    counters: ThreadLocal<Box<ThreadCounters>>,
+    /// Place of each class in the counters. Replaced, seldom, by one with a class more.
     classes: ArcSwap<HashMap<String, usize>>,
 }
 
@@ -73,7 +73,7 @@ impl WebSocketMetrics {
         WebSocketMetrics(Some(Arc::new(Inner {
             server: server.to_owned(),
             tls,
-            sheets: ThreadLocal::new(),
+            counters: ThreadLocal::new(),
             classes: ArcSwap::default(),
         })))
     }
@@ -88,68 +88,68 @@ impl WebSocketMetrics {
         self.0.is_some()
     }
 
-    /// This thread's sheet, unless metrics are off.
-    fn sheet(&self) -> Option<&Sheet> {
+    /// This thread's counters, unless metrics are off.
+    fn counters(&self) -> Option<&ThreadCounters> {
         let inner = self.0.as_deref()?;
-        Some(inner.sheets.get_or(|| Box::new(Sheet::new())))
+        Some(inner.counters.get_or(|| Box::new(ThreadCounters::new())))
     }
 
     /// A connection was established.
     pub fn on_connect(&self) {
-        if let Some(sheet) = self.sheet() {
-            sheet.connects.add(1);
+        if let Some(counters) = self.counters() {
+            counters.connects.add(1);
         }
     }
 
     /// An established connection is over; any thread may say so.
     pub fn on_disconnect(&self) {
-        if let Some(sheet) = self.sheet() {
-            sheet.disconnects.add(1);
+        if let Some(counters) = self.counters() {
+            counters.disconnects.add(1);
         }
     }
 
     /// A message was sent to one client, other than by a broadcast.
     pub fn on_message_sent(&self, kind: MessageType) {
-        if let Some(sheet) = self.sheet() {
-            sheet.sent[kind as usize].add(1);
+        if let Some(counters) = self.counters() {
+            counters.sent[kind as usize].add(1);
         }
     }
 
     /// A message came in.
     pub fn on_message_received(&self, kind: MessageType) {
-        if let Some(sheet) = self.sheet() {
-            sheet.received[kind as usize].add(1);
+        if let Some(counters) = self.counters() {
+            counters.received[kind as usize].add(1);
         }
     }
 
     /// A broadcast on `channel` reached `subscribers`, the last one `time` after it was accepted.
     /// It counts as that many events sent.
     pub fn on_broadcast(&self, channel: &str, subscribers: u64, time: Duration) {
-        if let (Some(inner), Some(sheet)) = (self.0.as_deref(), self.sheet()) {
-            sheet.sent[MessageType::Event as usize].add(subscribers);
+        if let (Some(inner), Some(counters)) = (self.0.as_deref(), self.counters()) {
+            counters.sent[MessageType::Event as usize].add(subscribers);
             let class = channel.split(':').next().unwrap_or(channel);
-            sheet.class_or_new(inner.place(class)).observe(time, &DURATION_BOUNDS);
+            counters.class_or_new(inner.place(class)).observe(time, &DURATION_BOUNDS);
         }
     }
 
     /// A connection failed, or was ended for the peer's fault.
     pub fn on_connection_error(&self, error: ConnectionError) {
-        if let Some(sheet) = self.sheet() {
-            sheet.connection_errors[error as usize].add(1);
+        if let Some(counters) = self.counters() {
+            counters.connection_errors[error as usize].add(1);
         }
     }
 
     /// A message was not served or not delivered.
     pub fn on_message_error(&self, error: MessageError) {
-        if let Some(sheet) = self.sheet() {
-            sheet.message_errors[error as usize].add(1);
+        if let Some(counters) = self.counters() {
+            counters.message_errors[error as usize].add(1);
         }
     }
 
     /// Handling one inbound message took so long.
     pub fn observe_latency(&self, kind: MessageType, time: Duration) {
-        if let Some(sheet) = self.sheet() {
-            sheet.handling[kind as usize].observe(time, &LATENCY_BOUNDS);
+        if let Some(counters) = self.counters() {
+            counters.handling[kind as usize].observe(time, &LATENCY_BOUNDS);
         }
     }
 
@@ -171,7 +171,7 @@ impl WebSocketMetrics {
 }
 
 impl Inner {
-    /// Where sheets keep a class.
+    /// Where counters keep a class.
     fn place(&self, class: &str) -> usize {
         let known = self.classes.load();
         match known.get(class) {
@@ -199,9 +199,11 @@ impl Inner {
     }
 
     fn render(&self) -> String {
-        let sheets: Vec<&Sheet> = self.sheets.iter().map(|sheet| &**sheet).collect();
-        let stats = sheet::stats(&sheets);
-        let handling = |kind: usize| sheet::fold(sheets.iter().map(|s| &s.handling[kind]));
+        let counters: Vec<&ThreadCounters> =
+            self.counters.iter().map(|counters| &**counters).collect();
+        let stats = thread_counters::stats(&counters);
+        let handling =
+            |kind: usize| thread_counters::fold(counters.iter().map(|s| &s.handling[kind]));
         let service = ServiceSample {
             server: &self.server,
             tls: self.tls,
@@ -213,7 +215,8 @@ impl Inner {
         named.push((OTHER_NAME, OTHER));
         named.sort_unstable();
         let class = |(channel, place)| {
-            let duration = sheet::fold(sheets.iter().filter_map(|sheet| sheet.class(place)));
+            let duration =
+                thread_counters::fold(counters.iter().filter_map(|counters| counters.class(place)));
             ClassSample { server: &self.server, channel, broadcasts: duration.count, duration }
         };
         let mut classes: Vec<ClassSample<'_>> = named.into_iter().map(class).collect();

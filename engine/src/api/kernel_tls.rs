@@ -2,10 +2,10 @@
 
 use std::io;
 
-use super::StartError;
 use crate::config::{Config, KernelTls};
 use crate::limits::KERNEL_TLS_PAYS;
 use crate::shard::Kernel;
+use crate::types::StartError;
 
 /// What the kernel's TLS can do, if it is to be used.
 ///

@@ -4,7 +4,7 @@ use std::io;
 
 use io_uring::{IoUring, Probe, opcode};
 
-use super::{StartError, machine};
+use super::{StartError, host_limits};
 use crate::limits::{MAX_HANDSHAKES, MAX_SHARDS};
 use crate::shard::{Kernel, try_ring};
 
@@ -23,14 +23,14 @@ const OPERATIONS: [(&str, u8); 9] = [
 
 /// Shards of an engine that is not told how many: one for each core this process may use.
 pub fn shards() -> usize {
-    machine::cores().len().clamp(1, MAX_SHARDS)
+    host_limits::cores().len().clamp(1, MAX_SHARDS)
 }
 
 /// Open files (RLIMIT_NOFILE) that `connections` on so many `shards` need: the least an engine
 /// starts with, and what also leaves room for uneven shards and a storm of handshakes.
 pub fn open_files(connections: usize, shards: usize) -> (usize, usize) {
     let fair = connections.div_ceil(shards);
-    let process = machine::process_files(shards, 1);
+    let process = host_limits::process_files(shards, 1);
     let handshakes = shards.saturating_mul(MAX_HANDSHAKES).min(connections);
     let uneven = fair.saturating_add(fair / 4).min(connections).saturating_add(MAX_HANDSHAKES);
     (process.max(fair), process.saturating_add(handshakes).max(uneven))
@@ -42,9 +42,9 @@ pub fn open_files(connections: usize, shards: usize) -> (usize, usize) {
 /// # Errors
 /// As [`crate::Engine::start`] would say it.
 pub fn ring(connections: usize, shards: usize) -> Result<(), StartError> {
-    machine::probe_ring()?;
-    let files = machine::raise_file_limit(shards, 1)?;
-    try_ring(machine::slots(connections, shards, files)?).map_err(StartError::ring)
+    host_limits::probe_ring()?;
+    let files = host_limits::raise_file_limit(shards, 1)?;
+    try_ring(host_limits::slots(connections, shards, files)?).map_err(StartError::ring)
 }
 
 /// The io_uring operations that an engine submits and this kernel does not know.

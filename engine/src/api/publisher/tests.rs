@@ -35,9 +35,9 @@ fn n_of(publication: &Publication) -> u64 {
 fn publisher(shards: usize, capacity: usize) -> (Publisher, Vec<MailboxReceiver<Command>>) {
     let make = |_| mailbox(capacity, Arc::new(Doorbell::new().unwrap()));
     let (mailboxes, receivers) = (0..shards).map(make).unzip();
-    let control = Control { stage: Stage::new(), mailboxes };
-    control.stage.serve();
-    (Publisher::new(Arc::new(control), ServiceId(0)), receivers)
+    let handle = Handle { stage: Stage::new(), mailboxes };
+    handle.stage.serve();
+    (Publisher::new(Arc::new(handle), ServiceId(0)), receivers)
 }
 
 type Reply = oneshot::Sender<Vec<Result<Seq, PublishError>>>;
@@ -136,7 +136,7 @@ fn a_shard_that_ends_loses_only_its_own_part_of_a_batch() {
 #[test]
 fn a_draining_engine_accepts_nothing_more() {
     let (publisher, mailboxes) = publisher(1, 8);
-    publisher.control.stage.drain();
+    publisher.handle.stage.drain();
     let ticket = publisher.send(publication("0:c", 1), home_of).unwrap();
     assert_eq!(ticket.wait(), Err(PublishError::Closed));
     let batch = vec![publication("0:c", 1), publication("0:c", 2)];

@@ -5,9 +5,9 @@ use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::StartError;
 use crate::limits::LISTEN_BACKLOG;
 use crate::types::ServiceId;
+use crate::types::StartError;
 
 /// Every shard's listeners, and the addresses with their real ports.
 #[derive(Debug)]

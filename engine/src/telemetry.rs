@@ -6,16 +6,16 @@
 //! * [`Totals`] is where the collector adds snapshots up.
 
 mod labels;
-mod own;
 mod recorder;
-mod standing;
+mod shard_stats;
+mod top_k;
 mod totals;
 
 pub use labels::{Close, ConnectionError, Count, Gauge, Lag, Latency, MessageError};
-pub use own::Own;
 pub use recorder::{ClassId, ClassStats, Counters, Recorder, ServiceStats, Snapshot};
-pub(crate) use standing::keep_slowest;
-pub use standing::{HotChannel, SlowConsumer, Standing};
+pub use shard_stats::ShardStats;
+pub(crate) use top_k::keep_slowest;
+pub use top_k::{HotChannel, SlowConsumer, Standing};
 pub use totals::{PerShard, Totals};
 
 use hdrhistogram::Histogram;
