@@ -1,6 +1,5 @@
 //! Every bound of the engine, with its reason (invariant 3). Those that an operator may change are
-//! defaults of [`crate::Config`]; the rest are constants. docs/OPERATING.md lists them, and a test
-//! holds that list against this file.
+//! defaults of [`crate::Config`]; the rest are constants. A test makes docs/LIMITS.md of this file.
 
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use std::time::Duration;
 pub const MAX_CHANNEL_NAME: usize = 200;
 /// Bytes of an event name, as for channels.
 pub const MAX_EVENT_NAME: usize = 200;
-/// Shards of one engine: interest in a channel is one `u64` bitmap.
+/// Shards of one engine: each pair of them has lanes, so memory grows with the square of this.
 pub const MAX_SHARDS: usize = 64;
 /// Services of one engine: the original family's seven, and as many again. Each has counters and
 /// histograms of its own in every snapshot.
@@ -36,7 +35,7 @@ pub const MAX_SUBSCRIPTIONS: usize = 10_000;
 pub const MAX_PERMISSIONS: usize = 64;
 /// Bytes of a token; those of the large identity providers have a few thousand.
 pub const MAX_TOKEN: usize = 8 << 10;
-/// Bytes of one message of a client that has not shown who it is: a token and its envelope.
+/// Bytes of one message of a client that is not authenticated: a token and its envelope.
 pub const MAX_AUTH_MESSAGE: usize = 2 * MAX_TOKEN;
 /// Tokens of one shard that wait for verification: 50 ms of one thread's RSA signatures. Beyond, a
 /// client is closed with 1013.
@@ -135,7 +134,7 @@ pub const fn per_lane(entries: usize, shards: usize) -> usize {
 
 /// Bytes of the broker's record of a connection: generation, phase, flags and service 9, random
 /// part of the id 8, peer 18, rate buckets 16, operation 4, subscriptions 16, reader 16, boxes for
-/// the laggard and for who it is 16.
+/// the laggard and for authentication 16.
 pub const CONNECTION_RECORD: usize = 104;
 /// Bytes of the shell's record of a slot: generation, what is armed on it, how it ends.
 pub const SLOT_RECORD: usize = 16;
@@ -208,28 +207,29 @@ pub const DRAIN_TICKS: u32 = 2;
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
 /// For a drain whatever was asked for: a day is for ever, and its end can still be computed.
 pub const MAX_DRAIN: Duration = Duration::from_secs(86_400);
-/// Beyond the drain's deadline, for a shard to say that it has drained.
+/// Beyond the drain's deadline, for a shard to report that it has drained.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 /// A shard that has not turned for this long does not serve: twenty ticks.
 pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(1);
 /// Handshakes under way on one shard; further connections wait in the listen queue.
 pub const MAX_HANDSHAKES: usize = 1_024;
-/// For how long in all a handshake may wait for its peer while there are [`MAX_HANDSHAKES`] and
-/// others wait for a place: two round trips and a half of a slow mobile network.
+/// Time in total that a handshake may wait for its peer while there are [`MAX_HANDSHAKES`]; the
+/// longest over it is evicted. Two and a half round trips of a slow mobile network.
 pub const HANDSHAKE_PATIENCE: Duration = Duration::from_millis(500);
 /// Bytes of a PROXY header: what proxies add to the addresses stays below.
 pub const MAX_PROXY_HEADER: usize = 2 << 10;
 /// Time for handshakes between two turns of a shard: what a broadcast may have to wait for them,
 /// beside one step (a full TLS handshake's is 0.1 to 1 ms).
 pub const HANDSHAKE_SLICE: Duration = Duration::from_micros(500);
-/// While a shard has deliveries to make, handshakes get one part of time to so many.
+/// While a shard has deliveries to make, handshakes get 1 / `HANDSHAKE_SHARE` of each turn.
 pub const HANDSHAKE_SHARE: i64 = 3;
 /// Steps of resumed or nearly complete handshakes done before one of a full one: those are over
 /// soon, and these are not starved.
 pub const QUICK_STEPS: usize = 7;
 /// Connections put on the ring in one turn.
 pub const ADMISSIONS_PER_TURN: usize = 32;
-/// Connections taken from one listener before others of its shard go on: a millisecond's work.
+/// Connections accepted from one listener in a row, before its shard does other work: a
+/// millisecond's work.
 pub const ACCEPTS_PER_ROUND: usize = 64;
 /// Pause of a listener that has run out of descriptors, so that it does not spin.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -241,21 +241,22 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 
 /// Channel classes of one service that metrics tell apart; further ones are `other`.
 pub const MAX_CLASSES: usize = 100;
-/// Connections a shard looks at for one command command, and how many of them it may expel: a
-/// larger command takes several commands, and turns in between.
+/// Connections a shard looks at for one disconnect command, and how many of them it may end: a
+/// larger one takes several commands, and turns in between.
 pub const EXPULSION_LOOKS: usize = 4_096;
 /// See [`EXPULSION_LOOKS`].
 pub const EXPULSIONS_AT_ONCE: u64 = 256;
 /// Counters of a shard's sketch of busy channels: one with more than a 64th of the publications is
 /// among them.
 pub const HOT_COUNTERS: usize = 64;
-/// Busiest channels that a shard names: what a page shows.
+/// Busiest channels in a shard's snapshot: what a page shows.
 pub const HOT_CHANNELS: usize = 10;
-/// Slowest consumers that a shard names: what a page shows.
+/// Slowest consumers in a shard's snapshot: what a page shows.
 pub const SLOWEST: usize = 8;
 /// Channels in one page of a listing: every shard counts their subscribers in one turn.
 pub const CHANNELS_PAGE: usize = 1_000;
-/// Places of its table a shard looks at for one page of a listing: further ones in further turns.
+/// Slots of its channel table that a shard reads for one page of a listing: further ones in
+/// further turns.
 pub const LISTING_LOOKS: u32 = 4_096;
 /// Snapshots of one shard that wait for the collector, and cleared ones that wait for the shard.
 pub const SNAPSHOTS_WAITING: usize = 2;

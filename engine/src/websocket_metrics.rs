@@ -1,4 +1,4 @@
-//! The family's metrics for a program that has its own sockets and none of this engine's.
+//! The family's eight metrics for a program with sockets of its own.
 
 mod metrics_server;
 mod thread_counters;
@@ -19,13 +19,13 @@ use crate::telemetry::{ConnectionError, MessageError, MessageType};
 pub use metrics_server::{MetricsServer, MetricsServerError};
 use thread_counters::{OTHER, ThreadCounters};
 
-/// The same eight series as a server's, recorded by a program of one's own.
+/// Records the eight series of a server for any other program.
 ///
-/// Cheap to clone and to share: every thread counts in a counters of its own, without locks, without
-/// locked instructions and, once a thread has used a channel's class, without allocating. Sheets
-/// are added up when somebody asks; a thread that ends leaves its counts behind. Everything is
-/// bounded: labels are closed sets, channels are told apart by class (the part before the first
-/// `:`), of which the hundred and first and later ones are `other`.
+/// Cheap to clone and to share: every thread has counters of its own, without locks, without locked
+/// instructions and, once a thread has used a channel's class, without allocating. A scrape adds
+/// the threads' counters up; a thread that ends leaves its counts behind. Everything is bounded:
+/// labels are closed sets, channels are grouped by class (the part before the first `:`), and from
+/// the hundred and first on classes are `other`.
 ///
 /// ```
 /// use std::time::Duration;
@@ -101,7 +101,7 @@ impl WebSocketMetrics {
         }
     }
 
-    /// An established connection is over; any thread may say so.
+    /// An established connection is over; any thread may record it.
     pub fn on_disconnect(&self) {
         if let Some(counters) = self.counters() {
             counters.disconnects.add(1);

@@ -7,12 +7,15 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::parking::Parking;
 
-/// An eventfd that is written only if its owner said it would sleep.
+/// An eventfd that is written only while its owner is parked.
 ///
-/// The owner's loop: work until nothing is left, [`park`](Doorbell::park), look for work once more;
-/// found some: [`unpark`](Doorbell::unpark) and go on; found none: wait until the descriptor is
-/// readable, then [`drain`](Doorbell::drain), [`unpark`](Doorbell::unpark) and look. Others make their work
-/// visible, then [`ring`](Doorbell::ring), once per batch.
+/// The owner's loop:
+/// 1. Work until nothing is left, then [`park`](Doorbell::park).
+/// 2. Look for work once more. If there is some, [`unpark`](Doorbell::unpark) and go on with 1.
+/// 3. Wait until the descriptor is readable, then [`drain`](Doorbell::drain),
+///    [`unpark`](Doorbell::unpark) and go on with 1.
+///
+/// Other threads make their work visible, then [`ring`](Doorbell::ring), once per batch.
 #[derive(Debug)]
 pub struct Doorbell {
     parking: Parking,
