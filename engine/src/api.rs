@@ -139,12 +139,12 @@ impl Engine {
         channels::page(&self.handle, service, cursor, limit).await
     }
 
-    /// Ends connections or subscriptions, and says how many. Those that come meanwhile may be
+    /// Ends connections or subscriptions, and returns how many. Those that begin meanwhile may be
     /// missed.
     ///
     /// # Errors
-    /// [`PublishError::Saturated`] when a shard has no room for the command; it may have been carried out in
-    /// part, and can be repeated.
+    /// [`PublishError::Saturated`] when a shard's mailbox has no room for the command. Other shards
+    /// may have carried it out; it can be repeated.
     pub async fn disconnect(&self, command: ClientCommand) -> Result<u64, PublishError> {
         disconnect::disconnect(&self.handle, command).await
     }

@@ -45,8 +45,9 @@
 //! types, limits, config ← wire, telemetry ← broker ← shard ← api; [`sync`] ← [`shared_frame`] ←
 //! broker. Beside them [`exposition`] ← `websocket_metrics`: the counters of [`telemetry`] in
 //! Prometheus's format, and [`WebSocketMetrics`] for programs with sockets of their own. A test
-//! (`tests/tidy.rs`) holds the table of these arrows. The broker has no I/O, reads no clock and no environment, so that a seeded simulation can run several shards
-//! on one thread (`broker/sim`). docs/ARCHITECTURE.md numbers the invariants that comments cite.
+//! (`tests/tidy.rs`) holds the table of these arrows. The broker has no I/O, reads no clock and no
+//! environment, so that a seeded simulation can run several shards on one thread (`broker/sim`).
+//! docs/ARCHITECTURE.md numbers the invariants that comments cite.
 
 mod api;
 pub mod broker;

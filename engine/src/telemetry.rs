@@ -8,12 +8,14 @@
 mod labels;
 mod recorder;
 mod shard_stats;
+mod snapshot;
 mod top_k;
 mod totals;
 
 pub use labels::{Close, ConnectionError, Count, Gauge, Lag, Latency, MessageError};
-pub use recorder::{ClassId, ClassStats, Counters, Recorder, ServiceStats, Snapshot};
+pub use recorder::Recorder;
 pub use shard_stats::ShardStats;
+pub use snapshot::{ClassId, ClassStats, Counters, ServiceStats, Snapshot};
 pub(crate) use top_k::keep_slowest;
 pub use top_k::{HotChannel, SlowConsumer, Standing};
 pub use totals::{PerShard, Totals};
@@ -32,4 +34,16 @@ const OTHER: &str = "other";
 /// about 20 KiB.
 pub fn latency_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1_000, MAX_LATENCY_NS, 2).expect("constant bounds are valid")
+}
+
+fn add<const N: usize>(sum: &mut [u64; N], new: &[u64; N]) {
+    for (sum, new) in sum.iter_mut().zip(new) {
+        *sum += new;
+    }
+}
+
+fn merge(sum: &mut Histogram<u64>, new: &Histogram<u64>) {
+    if !new.is_empty() {
+        sum.add(new).expect("all histograms have the same bounds");
+    }
 }

@@ -9,16 +9,13 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::handle::Handle;
-use super::topology::{Plan, Topology};
+use super::topology::{Plan, Ready, Topology};
 use super::{Engine, host_limits, kernel_tls, listen};
 use crate::config::{Config, Service};
 use crate::limits::{MAX_PERMISSIONS, MAX_SERVICES, MAX_SHARDS};
 use crate::shard::Seat;
 use crate::sync::abort;
 use crate::types::StartError;
-
-/// What a shard says once: whether it serves.
-pub(super) type Ready = Result<(), StartError>;
 
 /// Starts an engine whose shards' threads do `run`.
 pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError> {

@@ -8,7 +8,6 @@ use core_affinity::CoreId;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::handle::Handle;
-use super::start::Ready;
 use crate::broker::effect::{Notice, Request};
 use crate::config::{Config, Service};
 use crate::limits::{
@@ -22,6 +21,9 @@ use crate::sync::{
 use crate::telemetry::Snapshot;
 use crate::types::StartError;
 use crate::types::{ServiceId, ShardId};
+
+/// What a shard says once: whether it serves.
+pub(super) type Ready = Result<(), StartError>;
 
 /// What was decided before anything is connected. Lists are by shard.
 pub(super) struct Plan {

@@ -39,8 +39,9 @@ impl Hub {
         let service = self.connections[key.index].service;
         let config = self.config.clone();
         let requests = &config[service].requests;
-        let asked =
-            |request: &crate::StatusRequest| Some(&*request.event) == inbound.event.as_deref();
+        let asked = |request: &crate::config::StatusRequest| {
+            Some(&*request.event) == inbound.event.as_deref()
+        };
         let Some(place) = requests.iter().position(asked) else { return false };
         if inbound.kind != MessageType::Request {
             return false;

@@ -2,145 +2,20 @@
 
 use std::collections::HashMap;
 
-use hdrhistogram::Histogram;
-
-use super::labels::{ConnectionError, Count, Gauge, MessageError};
+use super::labels::{Close, ConnectionError, Count, Gauge, Lag, MessageError};
 use super::shard_stats::ShardStats;
-use super::top_k::{Sketch, Standing};
+use super::snapshot::{ClassId, ClassStats, ServiceStats, Snapshot};
+use super::top_k::{Counted, HotChannel, Sketch, SlowConsumer, Standing};
 use super::{MAX_LATENCY_NS, OTHER, latency_histogram};
 use crate::limits::MAX_CLASSES;
 use crate::types::{ChannelName, MessageType, ServiceId, ShardId};
 
-/// A channel class of one recorder: an index into [`Snapshot::classes`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClassId(pub u16);
-
-impl ClassId {
-    /// Channels that are not measured: the engine's own, and all of them without metrics.
-    pub const NONE: ClassId = ClassId(u16::MAX);
-}
-
-/// The engine's own counts since the last snapshot; gauges as they stand.
-#[derive(Clone, Debug, Default)]
-pub struct Counters {
-    /// By [`Count`].
-    pub counts: [u64; Count::COUNT],
-    /// By [`Gauge`].
-    pub gauges: [u64; Gauge::COUNT],
-}
-
-/// What the connections of one service did since the last snapshot.
-#[derive(Clone, Debug, Default)]
-pub struct ServiceStats {
-    /// By [`MessageType`].
-    pub received: [u64; MessageType::COUNT],
-    /// By [`MessageType`]; broadcasts count once per delivery.
-    pub sent: [u64; MessageType::COUNT],
-    /// By [`ConnectionError`].
-    pub connection_errors: [u64; ConnectionError::COUNT],
-    /// By [`MessageError`].
-    pub message_errors: [u64; MessageError::COUNT],
-    /// Connections that were established.
-    pub connections: u64,
-    /// Connections open now.
-    pub open: u64,
-    /// Handling time of an inbound message, ns, by [`MessageType`]; made when first needed.
-    pub handling: [Option<Histogram<u64>>; MessageType::COUNT],
-}
-
-impl ServiceStats {
-    fn clear_like(&mut self, current: &ServiceStats) {
-        let mut handling = std::mem::take(&mut self.handling);
-        handling.iter_mut().flatten().for_each(Histogram::reset);
-        *self = ServiceStats { open: current.open, handling, ..ServiceStats::default() };
-    }
-}
-
-/// What one channel class did since the last snapshot.
-#[derive(Clone, Debug)]
-pub struct ClassStats {
-    /// Whose channels these are.
-    pub service: ServiceId,
-    /// The class's name.
-    pub name: String,
-    /// Publications accepted.
-    pub broadcasts: u64,
-    /// Publish accepted → last live subscriber's bytes handed to the kernel, ns.
-    pub broadcast: Histogram<u64>,
-    /// Publish accepted → one subscriber's bytes handed to the kernel, ns.
-    pub delivery: Histogram<u64>,
-}
-
-/// Everything one shard measured since its last snapshot.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    /// Who measured.
-    pub shard: ShardId,
-    /// The engine's own counts.
-    pub counters: Counters,
-    /// By [`ServiceId`].
-    pub services: Vec<ServiceStats>,
-    /// By [`ClassId`], in the order the shard met them.
-    pub classes: Vec<ClassStats>,
-    /// Time a laggard needed to become live again, ns.
-    pub catch_up: Histogram<u64>,
-    /// What it measured about itself.
-    pub own: ShardStats,
-    /// What stands out.
-    pub standing: Standing,
-}
-
-impl Snapshot {
-    fn new(shard: ShardId, services: usize) -> Snapshot {
-        Snapshot {
-            shard,
-            counters: Counters::default(),
-            services: vec![ServiceStats::default(); services],
-            classes: Vec::new(),
-            catch_up: latency_histogram(),
-            own: ShardStats::new(),
-            standing: Standing::default(),
-        }
-    }
-
-    /// Empties it for reuse as the twin of the one in use, keeping gauges and class names.
-    fn clear_like(&mut self, current: &Snapshot) {
-        self.counters = Counters { gauges: current.counters.gauges, ..Counters::default() };
-        for (service, current) in self.services.iter_mut().zip(&current.services) {
-            service.clear_like(current);
-        }
-        for class in &mut self.classes {
-            class.broadcasts = 0;
-            class.broadcast.reset();
-            class.delivery.reset();
-        }
-        for class in &current.classes[self.classes.len()..] {
-            self.classes.push(ClassStats::new(class.service, &class.name));
-        }
-        self.catch_up.reset();
-        self.own.clear_like(&current.own);
-        self.standing.clone_from(&current.standing);
-    }
-}
-
-impl ClassStats {
-    pub(super) fn new(service: ServiceId, name: &str) -> ClassStats {
-        ClassStats {
-            service,
-            name: name.to_owned(),
-            broadcasts: 0,
-            broadcast: latency_histogram(),
-            delivery: latency_histogram(),
-        }
-    }
-}
-
 /// What a shard records to. Recording is an array increment; nobody else reads or writes.
 #[derive(Debug)]
 pub struct Recorder {
-    pub(super) enabled: bool,
-    pub(super) current: Box<Snapshot>,
-    pub(super) sketch: Sketch,
+    enabled: bool,
+    current: Box<Snapshot>,
+    sketch: Sketch,
     /// By service.
     class_ids: Vec<HashMap<String, ClassId>>,
 }
@@ -288,6 +163,82 @@ impl Recorder {
             self.current.counters.counts[Count::Recoveries as usize] += 1;
             self.current.catch_up.saturating_record(ns.min(MAX_LATENCY_NS));
         }
+    }
+
+    fn own(&mut self) -> Option<&mut ShardStats> {
+        self.enabled.then_some(&mut self.current.own)
+    }
+
+    /// A turn took `ns` nanoseconds.
+    pub fn turned(&mut self, ns: u64) {
+        if let Some(own) = self.own() {
+            own.turn.saturating_record(ns.min(MAX_LATENCY_NS));
+        }
+    }
+
+    /// One or more joined frames went out whole to `n` live subscribers.
+    pub fn wrote(&mut self, class: ClassId, n: u64) {
+        if class != ClassId::NONE {
+            self.count(Count::DeliveryWrites, n);
+        }
+    }
+
+    /// So many writes went out with one submission.
+    pub fn submitted(&mut self, writes: u64) {
+        if let Some(own) = self.own() {
+            own.batch.saturating_record(writes);
+        }
+    }
+
+    /// A connection was upgraded `ns` nanoseconds after it was accepted.
+    pub fn greeted(&mut self, ns: u64) {
+        if let Some(own) = self.own() {
+            own.handshake.saturating_record(ns.min(MAX_LATENCY_NS));
+        }
+    }
+
+    /// A connection is over, or its close frame is on the way.
+    pub fn closed(&mut self, why: Close) {
+        if let Some(own) = self.own() {
+            own.closes[why as usize] += 1;
+        }
+    }
+
+    /// So many laggards are in each state now.
+    pub fn lagging(&mut self, states: [u64; Lag::COUNT]) {
+        if let Some(own) = self.own() {
+            own.laggards = states;
+        }
+    }
+
+    /// The shard's thread used `ns` nanoseconds of CPU time more.
+    pub fn worked(&mut self, ns: u64) {
+        if let Some(own) = self.own() {
+            own.busy_ns += ns;
+        }
+    }
+
+    /// A publication was accepted for the channel with this index, which is homed here.
+    pub fn published_to(&mut self, class: ClassId, channel: u32) {
+        if self.enabled && class != ClassId::NONE {
+            self.sketch.hit(channel);
+        }
+    }
+
+    /// Ends the sketch's second, and sets what stood out in it; `name` tells whose an index is.
+    pub fn stood_out(
+        &mut self,
+        slowest: Vec<SlowConsumer>,
+        name: impl Fn(u32) -> Option<ChannelName>,
+    ) {
+        if !self.enabled {
+            return;
+        }
+        let hot = |(channel, publishes, over): Counted| {
+            name(channel).map(|name| HotChannel { name, publishes, over })
+        };
+        let hottest = self.sketch.take().into_iter().filter_map(hot).collect();
+        self.current.standing = Standing { hottest, slowest };
     }
 
     /// Hands over what was recorded and goes on with `twin` (or a new one), cleared.

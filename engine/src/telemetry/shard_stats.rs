@@ -2,10 +2,8 @@
 
 use hdrhistogram::Histogram;
 
-use super::labels::{Close, Count, Lag};
-use super::recorder::{ClassId, Recorder};
-use super::totals::{add, merge};
-use super::{MAX_LATENCY_NS, latency_histogram};
+use super::labels::{Close, Lag};
+use super::{add, latency_histogram, merge};
 use crate::limits::BATCH_ENTRIES;
 
 /// One shard's since its last snapshot, or all shards' since the start.
@@ -54,60 +52,5 @@ impl ShardStats {
         merge(&mut self.handshake, &new.handshake);
         add(&mut self.closes, &new.closes);
         self.busy_ns += new.busy_ns;
-    }
-}
-
-impl Recorder {
-    fn own(&mut self) -> Option<&mut ShardStats> {
-        self.enabled.then_some(&mut self.current.own)
-    }
-
-    /// A turn took `ns` nanoseconds.
-    pub fn turned(&mut self, ns: u64) {
-        if let Some(own) = self.own() {
-            own.turn.saturating_record(ns.min(MAX_LATENCY_NS));
-        }
-    }
-
-    /// One or more joined frames went out whole to `n` live subscribers.
-    pub fn wrote(&mut self, class: ClassId, n: u64) {
-        if class != ClassId::NONE {
-            self.count(Count::DeliveryWrites, n);
-        }
-    }
-
-    /// So many writes went out with one submission.
-    pub fn submitted(&mut self, writes: u64) {
-        if let Some(own) = self.own() {
-            own.batch.saturating_record(writes);
-        }
-    }
-
-    /// A connection was upgraded `ns` nanoseconds after it was accepted.
-    pub fn greeted(&mut self, ns: u64) {
-        if let Some(own) = self.own() {
-            own.handshake.saturating_record(ns.min(MAX_LATENCY_NS));
-        }
-    }
-
-    /// A connection is over, or its close frame is on the way.
-    pub fn closed(&mut self, why: Close) {
-        if let Some(own) = self.own() {
-            own.closes[why as usize] += 1;
-        }
-    }
-
-    /// So many laggards are in each state now.
-    pub fn lagging(&mut self, states: [u64; Lag::COUNT]) {
-        if let Some(own) = self.own() {
-            own.laggards = states;
-        }
-    }
-
-    /// The shard's thread used `ns` nanoseconds of CPU time more.
-    pub fn worked(&mut self, ns: u64) {
-        if let Some(own) = self.own() {
-            own.busy_ns += ns;
-        }
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::labels::Lag;
-use super::recorder::{ClassId, Recorder};
 use crate::limits::{HOT_CHANNELS, HOT_COUNTERS, SLOWEST};
 use crate::types::{ChannelName, ServiceId};
 
@@ -72,7 +71,7 @@ pub(super) struct Sketch {
 }
 
 /// One key of a [`Sketch`]: its count, and by how much that may be too high.
-type Counted = (u32, u32, u32);
+pub(super) type Counted = (u32, u32, u32);
 
 impl Sketch {
     pub(super) fn new() -> Sketch {
@@ -109,31 +108,6 @@ impl Sketch {
         all.truncate(HOT_CHANNELS);
         *self = Sketch::new();
         all
-    }
-}
-
-impl Recorder {
-    /// A publication was accepted for the channel with this index, which is homed here.
-    pub fn published_to(&mut self, class: ClassId, channel: u32) {
-        if self.enabled && class != ClassId::NONE {
-            self.sketch.hit(channel);
-        }
-    }
-
-    /// Ends the sketch's second, and sets what stood out in it; `name` tells whose an index is.
-    pub fn stood_out(
-        &mut self,
-        slowest: Vec<SlowConsumer>,
-        name: impl Fn(u32) -> Option<ChannelName>,
-    ) {
-        if !self.enabled {
-            return;
-        }
-        let hot = |(channel, publishes, over): Counted| {
-            name(channel).map(|name| HotChannel { name, publishes, over })
-        };
-        let hottest = self.sketch.take().into_iter().filter_map(hot).collect();
-        self.current.standing = Standing { hottest, slowest };
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::labels::{Count, Gauge, Lag, Latency};
-use super::recorder::{ClassStats, Counters, ServiceStats, Snapshot};
 use super::shard_stats::ShardStats;
-use super::{MessageType, OTHER, latency_histogram};
+use super::snapshot::{ClassStats, Counters, ServiceStats, Snapshot};
+use super::{MessageType, OTHER, add, latency_histogram, merge};
 use crate::limits::MAX_CLASSES;
 use crate::types::ServiceId;
 
@@ -161,18 +161,6 @@ fn absorb_service(sum: &mut ServiceStats, new: &ServiceStats) {
         if let Some(new) = new {
             merge(known.get_or_insert_with(latency_histogram), new);
         }
-    }
-}
-
-pub(super) fn add<const N: usize>(sum: &mut [u64; N], new: &[u64; N]) {
-    for (sum, new) in sum.iter_mut().zip(new) {
-        *sum += new;
-    }
-}
-
-pub(super) fn merge(sum: &mut Histogram<u64>, new: &Histogram<u64>) {
-    if !new.is_empty() {
-        sum.add(new).expect("all histograms have the same bounds");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The kinds of messages.
 
-use super::labels::labels;
+use super::label_enum::labels;
 
 labels! {
     /// The envelope's `type`, for messages counted and timed.

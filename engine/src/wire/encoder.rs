@@ -4,8 +4,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::frame::{self, MAX_SERVER_HEADER, Opcode};
-use super::reply::ErrorCode;
-use crate::types::{ChannelName, MessageType, Publication, Seq};
+
+use crate::types::{ChannelName, ErrorCode, MessageType, Publication, Seq};
 
 /// What is fresh in every envelope; the caller has the randomness and the clock (invariant 8).
 #[derive(Clone, Copy, Debug)]

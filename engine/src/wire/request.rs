@@ -8,10 +8,10 @@ use super::Secret;
 use super::envelope::Inbound;
 use super::frame::cut;
 use super::json_members::{is_null, members, string};
-use super::reply::ErrorCode;
+
 use crate::limits::{MAX_CHANNEL_NAME, MAX_CHANNELS_PER_REQUEST, MAX_EVENT_NAME};
 use crate::types::{
-    ChannelName, Epoch, EventName, JsonObject, MessageType, NameError, Publication, Seq,
+    ChannelName, Epoch, ErrorCode, EventName, JsonObject, MessageType, NameError, Publication, Seq,
 };
 
 /// A request, understood and checked as far as that needs no state.
