@@ -1,6 +1,13 @@
 //! The rules of the house that a machine can hold: who may import whom, where `unsafe` may stand,
 //! how long files and lines may be, and that documents name what exists.
 
+#[path = "tidy/arrows.rs"]
+mod arrows;
+#[path = "tidy/imports.rs"]
+mod imports;
+#[path = "tidy/names.rs"]
+mod names;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,25 +15,6 @@ use std::path::{Path, PathBuf};
 const MAX_LINES: usize = 380;
 /// Characters of a line.
 const MAX_WIDTH: usize = 100;
-
-/// Modules of the engine and the modules they may import. `lib.rs` is not listed: it only names.
-const ARROWS: &[(&str, &[&str])] = &[
-    ("limits", &[]),
-    ("types", &["limits"]),
-    ("config", &["limits", "types"]),
-    ("telemetry", &["limits", "types"]),
-    ("exposition", &["limits", "telemetry", "types"]),
-    ("websocket_metrics", &["exposition", "limits", "sync", "telemetry", "types"]),
-    ("wire", &["config", "limits", "types"]),
-    ("sync", &["limits", "types"]),
-    ("shared_frame", &["sync", "types"]),
-    ("broker", &["config", "limits", "shared_frame", "telemetry", "types", "wire"]),
-    (
-        "shard",
-        &["broker", "config", "limits", "shared_frame", "sync", "telemetry", "types", "wire"],
-    ),
-    ("api", &["broker", "config", "limits", "shard", "sync", "telemetry", "types"]),
-];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -111,32 +99,6 @@ fn unsafe_stands_only_in_the_ring_and_in_sync() {
 }
 
 #[test]
-fn imports_run_one_way() {
-    let mut faults = Vec::new();
-    for (path, text) in all_sources() {
-        let Some(module) = path.strip_prefix("engine/src/") else { continue };
-        let module = module.split(['/', '.']).next().unwrap_or_default();
-        let Some((_, allowed)) = ARROWS.iter().find(|(name, _)| *name == module) else { continue };
-        // A test may look at anything.
-        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        if path.ends_with("tests.rs") || path.contains("/sim/") {
-            continue;
-        }
-        for import in code.split("crate::").skip(1) {
-            let import: String =
-                import.chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
-            let ok = import.starts_with(|c: char| c.is_uppercase())
-                || import.split("::").next() == Some(module)
-                || allowed.iter().any(|allowed| import.starts_with(allowed));
-            if !ok {
-                faults.push(format!("{path}: imports crate::{import}"));
-            }
-        }
-    }
-    report(&faults);
-}
-
-#[test]
 fn every_limit_is_documented_with_its_value() {
     let limits = fs::read_to_string(root().join("engine/src/limits.rs")).expect("limits.rs");
     let page = root().join("docs/LIMITS.md");
@@ -169,32 +131,4 @@ fn limits_page(limits: &str) -> String {
         }
     }
     page
-}
-
-#[test]
-fn documents_point_at_files_that_exist() {
-    let mut faults = Vec::new();
-    let documents = [
-        "README.md",
-        "docs/ARCHITECTURE.md",
-        "docs/MIGRATING.md",
-        "docs/OPERATING.md",
-        "docs/PRODUCTION.md",
-        "docs/TESTING.md",
-    ];
-    for document in documents {
-        let Ok(text) = fs::read_to_string(root().join(document)) else {
-            faults.push(format!("{document} is missing"));
-            continue;
-        };
-        for quoted in text.split('`').skip(1).step_by(2) {
-            let starts = ["engine/", "server/", "loadgen/", "benches/", "docs/", "scripts/"];
-            let is_path = starts.iter().any(|start| quoted.starts_with(start))
-                && !quoted.contains([' ', '*', '{', '<', '\n']);
-            if is_path && !root().join(quoted).exists() {
-                faults.push(format!("{document} names `{quoted}`, which does not exist"));
-            }
-        }
-    }
-    report(&faults);
 }
