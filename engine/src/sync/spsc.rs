@@ -1,7 +1,9 @@
 //! A bounded queue from one shard to another: one writes it, one reads it, and neither needs a
-//! read-modify-write while there is room. A sender that finds none is told when there is some.
+//! read-modify-write while there is room. A sender that finds no room is woken when there is some.
 
 use std::mem::MaybeUninit;
+
+use crossbeam::utils::CachePadded;
 
 use super::atomics::{Arc, AtomicUsize, Ordering, UnsafeCell};
 use super::parking::Parking;
@@ -34,20 +36,17 @@ pub struct LaneReceiver<T> {
 struct Lane<T> {
     /// As many as a power of two, so that numbers may wrap.
     slots: Box<[UnsafeCell<MaybeUninit<T>>]>,
-    sent: Alone,
-    taken: Alone,
+    // Each count is written by one side and read by the other: on cache lines of their own.
+    sent: CachePadded<AtomicUsize>,
+    taken: CachePadded<AtomicUsize>,
     /// Whether the sender waits for room.
     full: Parking,
 }
 
-/// A count on cache lines of its own: each is written by one side and read by the other.
-#[repr(align(128))]
-struct Alone(AtomicUsize);
-
 // SAFETY: a slot is written by the sender before `sent` covers it and read by the receiver after;
 // it is written again only when `taken` covers it. Entries move from thread to thread.
 unsafe impl<T: Send> Sync for Lane<T> {}
-// SAFETY: whoever drops the last end drops the entries left in it.
+// SAFETY: the end that is dropped last drops the entries left in it, on its own thread.
 unsafe impl<T: Send> Send for Lane<T> {}
 
 /// A lane with room for `capacity` ordinary entries, at least one, and `reserve` replies beyond
@@ -56,7 +55,7 @@ pub fn lane<T>(capacity: usize, reserve: usize) -> (LaneSender<T>, LaneReceiver<
     assert!(capacity > 0, "a lane without room carries nothing");
     let most = capacity + reserve;
     let slots = (0..most.next_power_of_two()).map(|_| UnsafeCell::new(MaybeUninit::uninit()));
-    let count = || Alone(AtomicUsize::new(0));
+    let count = || CachePadded::new(AtomicUsize::new(0));
     let (slots, full) = (slots.collect(), Parking::new());
     let lane = Arc::new(Lane { slots, sent: count(), taken: count(), full });
     let sender =
@@ -74,11 +73,11 @@ impl<T> LaneSender<T> {
     /// Sends an ordinary entry.
     ///
     /// # Errors
-    /// The entry, when `capacity` is used up; then [`LaneReceiver::is_awaited`] will say so.
+    /// The entry, when `capacity` is used up; then [`LaneReceiver::is_awaited`] returns true.
     pub fn try_push(&mut self, entry: T) -> Result<(), T> {
         if !self.has_room(self.capacity) {
             self.lane.full.park();
-            // Once more: the receiver may have looked before it was said (invariant 7).
+            // Once more: the receiver may have looked before we parked (invariant 7).
             if !self.has_room(self.capacity) {
                 self.refused = true;
                 return Err(entry);
@@ -89,8 +88,8 @@ impl<T> LaneSender<T> {
         Ok(())
     }
 
-    /// Whether there is room again after an entry was refused; says so once. Whoever may sleep asks
-    /// after it has said so: the receiver may have rung before (invariant 7).
+    /// Whether there is room again after an entry was refused; true once. Call again after
+    /// [`Doorbell::park`](super::Doorbell::park): the receiver may have rung before (invariant 7).
     pub fn has_room_again(&mut self) -> bool {
         let again = self.refused && self.has_room(self.capacity);
         self.refused &= !again;
@@ -109,7 +108,7 @@ impl<T> LaneSender<T> {
     fn has_room(&mut self, most: usize) -> bool {
         if self.sent.wrapping_sub(self.taken) >= most {
             // Acquire: the receiver is done with the slots it covers.
-            self.taken = self.lane.taken.0.load(Ordering::Acquire);
+            self.taken = self.lane.taken.load(Ordering::Acquire);
         }
         self.sent.wrapping_sub(self.taken) < most
     }
@@ -119,8 +118,8 @@ impl<T> LaneSender<T> {
         // it: the receiver does not look at it, and there is no other sender.
         self.lane.slot(self.sent).with_mut(|slot| unsafe { (*slot).write(entry) });
         self.sent = self.sent.wrapping_add(1);
-        // Release: the entry is there for whoever sees the count.
-        self.lane.sent.0.store(self.sent, Ordering::Release);
+        // Release: the entry is visible where the count is.
+        self.lane.sent.store(self.sent, Ordering::Release);
     }
 }
 
@@ -129,7 +128,7 @@ impl<T> LaneReceiver<T> {
     pub fn pop(&mut self) -> Option<T> {
         if self.taken == self.sent {
             // Acquire: the entries it covers are there.
-            self.sent = self.lane.sent.0.load(Ordering::Acquire);
+            self.sent = self.lane.sent.load(Ordering::Acquire);
             if self.taken == self.sent {
                 return None;
             }
@@ -140,27 +139,27 @@ impl<T> LaneReceiver<T> {
             self.lane.slot(self.taken).with_mut(|slot| unsafe { (*slot).assume_init_read() });
         self.taken = self.taken.wrapping_add(1);
         // Release: we are done with the slot.
-        self.lane.taken.0.store(self.taken, Ordering::Release);
+        self.lane.taken.store(self.taken, Ordering::Release);
         Some(entry)
     }
 
-    /// Whether the sender found no room and has not been told since that there is some: then it is
-    /// to be woken. To be asked after entries were taken; the answer is certain only after a SeqCst
-    /// fence since, such as every [`Doorbell::park`](super::Doorbell::park) makes.
+    /// Whether the sender found no room and has not been woken since: then it is to be woken. Call
+    /// after entries were taken; the answer is certain only after a SeqCst fence since, such as
+    /// every [`Doorbell::park`](super::Doorbell::park) makes.
     pub fn is_awaited(&self) -> bool {
         self.lane.full.claim()
     }
 
     /// Whether nothing is waiting.
     pub fn is_empty(&self) -> bool {
-        self.taken == self.lane.sent.0.load(Ordering::Acquire)
+        self.taken == self.lane.sent.load(Ordering::Acquire)
     }
 }
 
 impl<T> Drop for Lane<T> {
     fn drop(&mut self) {
-        let sent = self.sent.0.load(Ordering::Relaxed);
-        let mut number = self.taken.0.load(Ordering::Relaxed);
+        let sent = self.sent.load(Ordering::Relaxed);
+        let mut number = self.taken.load(Ordering::Relaxed);
         while number != sent {
             // SAFETY: written and not taken; both ends are gone.
             self.slot(number).with_mut(|slot| unsafe { (*slot).assume_init_drop() });
