@@ -81,9 +81,9 @@ impl Default for Retention {
 pub struct StatusRequest {
     /// Its `event`.
     pub event: String,
-    /// The key of its `data` that says what is asked for, and stands in the answer.
+    /// The key of its `data` whose value names the subject; repeated in the answer.
     pub key: Option<String>,
-    /// The channel; `{}` in it stands for that key's value.
+    /// The channel; `{}` in it is replaced by that key's value.
     pub channel: String,
 }
 
@@ -99,8 +99,7 @@ impl StatusRequest {
     }
 }
 
-/// What one service of an engine is: who may connect where, and what it says. Channels are its
-/// own: one of the same name at another service is another channel.
+/// One service of an engine: its listeners, access rules and protocol. Channels are its own: one of the same name at another service is another channel.
 #[derive(Clone, Debug)]
 pub struct Service {
     /// The `server` of the welcome message and of the service's metrics.
@@ -113,7 +112,7 @@ pub struct Service {
     pub listen: Vec<SocketAddr>,
     /// Serve TLS with what this gives.
     pub tls: Option<TlsSource>,
-    /// Who may speak for clients.
+    /// The proxies whose headers are trusted.
     pub proxies: Proxies,
     /// Open connections of the service, on all shards together.
     pub max_connections: usize,
@@ -168,7 +167,7 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Number of shards; `None` takes one per core the process may use.
     pub shards: Option<usize>,
-    /// Channels one shard knows at most.
+    /// Channels of one shard at most.
     pub max_channels: usize,
     /// Bytes of replies a laggard may be owed.
     pub max_outbox: usize,
@@ -182,7 +181,7 @@ pub struct Config {
     pub typical_message: usize,
     /// Keep no counters and histograms; every recording call is then free.
     pub metrics: bool,
-    /// Lets canaries in.
+    /// Lets internal probes in.
     pub probe: Option<ProbeKey>,
 }
 

@@ -10,9 +10,9 @@ use crate::types::{Seq, Time};
 #[derive(Debug)]
 pub struct Frame {
     body: PresplitArc<Body>,
-    /// Position in its channel: the last one, if it stands for several.
+    /// Position in its channel: the last one, if it covers several.
     pub seq: Seq,
-    /// First position it stands for: `seq`, but for a message that tells of a gap.
+    /// First position it covers: `seq`, but for a gap message.
     pub first: Seq,
     /// When the publish was accepted; the start of every latency.
     pub accepted_at: Time,
@@ -33,7 +33,7 @@ impl Frame {
         Frame { body, seq, first: seq, accepted_at }
     }
 
-    /// A message that tells one shard's subscribers that `first ..= seq` are missing.
+    /// A gap message for one shard's subscribers: `first ..= seq` are missing.
     pub fn gap(bytes: Box<[u8]>, first: Seq, seq: Seq, at: Time) -> Frame {
         Frame { first, ..Frame::new(bytes, seq, at, 0) }
     }
@@ -61,7 +61,7 @@ impl Frame {
         std::str::from_utf8(self.bytes().get(header..).unwrap_or_default()).unwrap_or_default()
     }
 
-    /// One shard is through with it. Returns whether it was the last.
+    /// One shard has swept it. Returns whether it was the last.
     pub fn shard_done(&self) -> bool {
         self.body.pending.finish_one()
     }

@@ -1,5 +1,5 @@
-//! The only atomics of the engine: lanes and mailboxes between threads, the bell that wakes a
-//! parked shard, and the counters that more than one thread touches.
+//! The atomics of the engine, but for the ring's: lanes and mailboxes between threads, the doorbell
+//! that wakes a parked shard, and the counters that more than one thread touches.
 
 mod atomics;
 mod capacity;
@@ -34,7 +34,7 @@ pub(crate) fn take_count() -> u64 {
 
 /// Ends the process for a fault of our own, rather than strand a shard (invariant 9).
 pub(crate) fn abort(what: &str) -> ! {
-    // Not through `tracing` alone: nobody may be listening, and nothing runs after this.
+    // Not through `tracing`: there may be no subscriber, and nothing runs after this.
     eprintln!("uringcast: internal error: {what}; aborting");
     std::process::abort()
 }

@@ -1,4 +1,4 @@
-//! Measuring without disturbing: a shard owns plain counters and histograms that nobody else
+//! Measuring without disturbing: a shard owns plain counters and histograms that no other thread
 //! writes; on a timer it hands the full ones over and goes on with cleared twins.
 //!
 //! * [`Recorder`] is what the shard writes to: verbs at the call site, names elsewhere.

@@ -150,13 +150,13 @@ impl ChannelName {
         ChannelName { service, ..self }
     }
 
-    /// Whose channel it is.
+    /// The service whose channel it is.
     pub fn service(&self) -> ServiceId {
         self.service
     }
 
     /// The channel by which an engine checks itself ([`Config::probe`](crate::Config::probe)).
-    /// Its control character keeps it out of everybody else's reach: no such name can be parsed.
+    /// Its control character keeps clients out: no such name can be parsed.
     pub fn probe() -> ChannelName {
         ChannelName { service: ServiceId::default(), text: "\u{1}canary".into() }
     }
@@ -190,7 +190,7 @@ pub struct JsonObject(Box<RawValue>);
 /// The bytes are not one JSON object.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonObjectError {
-    /// Not JSON at all; says where.
+    /// Not JSON at all; the source has the place.
     #[error("is not valid JSON: {0}")]
     Syntax(#[from] serde_json::Error),
     /// JSON, but a list, a number, …

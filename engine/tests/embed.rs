@@ -46,7 +46,7 @@ fn threads_count_apart_and_are_added_up() {
             thread::spawn(move || work(&metrics, n * 1_000))
         })
         .collect();
-    // Somebody who looks meanwhile sees counts that only rise.
+    // A scrape meanwhile sees counts that only rise.
     let series = "websocket_connections_total{server=\"orders\",tls_mode=\"wss\"}";
     let mut last = 0.0;
     while workers.iter().any(|worker| !worker.is_finished()) {
@@ -142,8 +142,8 @@ fn the_metrics_server_answers_scrapes_on_loopback() {
     assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
     assert_eq!(body, metrics.render());
 
-    // A scraper that says nothing holds nobody up for longer than its time; one that says nonsense
-    // is told so.
+    // A silent scraper delays the next one for no longer than its time; a malformed request is
+    // answered.
     let long = [b"GET /".as_slice(), &[b'a'; SCRAPE_HEAD], b" "].concat();
     for (request, status) in [
         (b"GET / HTTP/1.1\r\n\r\n".as_slice(), "404"),
@@ -177,7 +177,7 @@ fn the_metrics_server_ends_when_its_handle_is_dropped_whoever_is_connected() {
     let mut silent = TcpStream::connect(at).expect("it listens");
     silent.write_all(b"GET /met").expect("it reads");
     drop(server);
-    // Its thread was joined: it has closed whom it served, and nobody listens.
+    // Its thread was joined: it has closed its connections, and the port is free.
     assert_eq!(silent.read(&mut [0]).unwrap_or(0), 0);
     assert!(TcpStream::connect(at).is_err());
 }

@@ -223,7 +223,7 @@ fn a_lane_hands_every_entry_over_once_and_in_order() {
     });
 }
 
-/// A sender that finds no room sleeps until it is told; a wake that is lost is a deadlock.
+/// A sender that finds no room sleeps until it is woken; a wake that is lost is a deadlock.
 #[test]
 fn a_sender_that_found_no_room_is_told_when_there_is_some() {
     loom::model(|| {

@@ -46,7 +46,7 @@ pub(super) async fn page(
     limit: usize,
 ) -> (Vec<ChannelInfo>, Option<u64>) {
     let mut at = Cursor::decode(cursor);
-    // A shard that is home of nothing is passed over: nobody wants an empty page.
+    // A shard that is home of no channel is skipped rather than fill an empty page.
     while let Some(home) = handle.mailboxes.get(at.shard) {
         let (reply, listed) = oneshot::async_channel();
         let limit = limit.clamp(1, CHANNELS_PAGE);

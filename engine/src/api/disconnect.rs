@@ -1,4 +1,4 @@
-//! Ending connections and subscriptions: every shard is asked until it is through.
+//! Ending connections and subscriptions: each shard gets commands until its table is done.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) async fn disconnect(
     if let ClientAction::Unsubscribe(Some(name)) = command.action {
         command.action = ClientAction::Unsubscribe(Some(name.at(command.service)));
     }
-    // An id names its shard; one that is no id is nobody's.
+    // An id names its shard; anything else is no connection's.
     let only = match &command.target {
         Target::Connection(id) => match ShardId::of_connection(id) {
             Some(shard) => Some(shard.index()),

@@ -1,4 +1,4 @@
-//! The threads outside the shards reach them through this.
+//! How threads outside the shards reach them.
 
 use std::time::Instant;
 
@@ -16,8 +16,8 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Tells every shard to drain and waits for their reports. One per shard; `None` from a shard
-    /// that did not keep the deadline.
+    /// Sends every shard the drain command and waits for the reports. One per shard; `None` from a
+    /// shard that missed the deadline.
     pub(super) fn drain(&self, deadline: Instant) -> Vec<Option<DrainReport>> {
         self.stage.drain();
         let tell = |mailbox: &Mailbox<Command>| {
@@ -29,7 +29,7 @@ impl Handle {
         let wait = |report: oneshot::Receiver<DrainReport>| {
             match report.recv_deadline(deadline + DRAIN_GRACE) {
                 Ok(report) => Some(report),
-                // It ended before it was told: it never served.
+                // It ended before the command: it never served.
                 Err(oneshot::RecvTimeoutError::Disconnected) => Some(DrainReport::default()),
                 Err(oneshot::RecvTimeoutError::Timeout) => None,
             }

@@ -44,7 +44,7 @@ pub(super) fn listen<'a>(
 
 fn bind(address: SocketAddr, shards: usize) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
     // The first is bound as the only user of its port, so that a port in use is an error instead
-    // of being shared with whoever has it; only then is it opened to the others.
+    // of being shared with its owner; only then is it opened to the others.
     let first = socket(address)?;
     first.bind(&address.into())?;
     first.set_reuse_port(true)?;
@@ -70,7 +70,7 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     // Accepted sockets inherit it: a system call less for each.
     socket.set_tcp_nodelay(true)?;
     if address.is_ipv6() {
-        // [::] beside 0.0.0.0 are two addresses, whatever net.ipv6.bindv6only says.
+        // [::] beside 0.0.0.0 are two addresses, whatever the value of net.ipv6.bindv6only.
         socket.set_only_v6(true)?;
     }
     Ok(socket)

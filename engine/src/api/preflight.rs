@@ -62,7 +62,7 @@ pub fn missing_operations() -> io::Result<Vec<&'static str>> {
 /// Tries on loopback sockets whether this kernel takes over TLS.
 ///
 /// # Errors
-/// What the kernel said.
+/// The kernel's error.
 pub fn kernel_tls() -> io::Result<()> {
     Kernel::probe().map(drop)
 }

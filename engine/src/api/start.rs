@@ -32,7 +32,7 @@ pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError>
     let listening = listen::listen(services.iter().map(|service| &*service.listen), shards)?;
     let names = services.iter().map(|service| service.name.clone()).collect();
 
-    // Twice, because a shard's guard may speak after the shard.
+    // Twice, because a shard's guard may report after the shard.
     let (ready, readies) = bounded(2 * shards);
     let cores = host_limits::assign(&cores, shards);
     let plan = Plan { config, kernel, cores, slots, listeners: listening.listeners, ready };
@@ -154,13 +154,13 @@ fn guard(name: &str, handle: &Handle, ready: &Sender<Ready>, run: impl FnOnce())
     if handle.stage.is_serving() {
         abort(&format!("{name} ended while serving"));
     }
-    // While starting it has said why, unless by a fault of ours; nobody must wait for it.
+    // While starting it has reported why, unless by a fault of ours; nothing must wait for it.
     let text = format!("{name} ended while the engine started; please report this");
     let _ = ready.try_send(Err(StartError::Config(text)));
 }
 
 fn wait_until_ready(readies: &Receiver<Ready>, shards: usize) -> Ready {
-    // Never disconnected before all have spoken: each thread's guard holds a sender.
+    // Never disconnected before all have reported: each thread's guard holds a sender.
     readies.iter().take(shards).collect()
 }
 

@@ -22,7 +22,7 @@ use crate::telemetry::Snapshot;
 use crate::types::StartError;
 use crate::types::{ServiceId, ShardId};
 
-/// What a shard says once: whether it serves.
+/// What each shard reports once: whether it serves.
 pub(super) type Ready = Result<(), StartError>;
 
 /// What was decided before anything is connected. Lists are by shard.
@@ -35,7 +35,7 @@ pub(super) struct Plan {
     pub ready: Sender<Ready>,
 }
 
-/// The shards' start kits and the engine's ends of everything. Lists are by shard.
+/// What each shard's thread starts with, and the engine's ends of all channels. Lists are by shard.
 pub(super) struct Topology {
     pub seats: Vec<Seat>,
     pub handle: Arc<Handle>,
@@ -132,7 +132,7 @@ impl Mesh {
         })
     }
 
-    /// What `shard` needs to talk with `other`, once; `None` for itself.
+    /// The ends that `shard` has of its lanes with `other`, once; `None` for itself.
     pub(crate) fn peer(&mut self, shard: usize, other: usize) -> Option<Peer> {
         let (requests_out, requests_in) = self.requests.take(shard, other)?;
         let (notices_out, notices_in) = self.notices.take(shard, other)?;

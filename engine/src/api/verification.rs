@@ -1,4 +1,4 @@
-//! Tokens that wait for somebody outside the engine to verify them.
+//! Tokens that wait for verification outside the engine.
 
 use std::fmt;
 use std::sync::Arc;

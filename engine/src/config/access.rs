@@ -1,17 +1,17 @@
-//! Who may connect to a service, what they may do there, and how much of it.
+//! Authentication, permissions and caps of a service.
 
 use crate::limits;
 use crate::types::ChannelPattern;
 
-/// Whether clients must show who they are.
+/// Whether clients must authenticate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AuthMode {
-    /// Nobody is asked, and a token is not looked at.
+    /// No client needs a token, and tokens are ignored.
     #[default]
     Off,
     /// A token is verified if there is one; without one a client may do what no rule guards.
     Optional,
-    /// Without a good token there is nothing.
+    /// A connection without a good token is closed.
     Required,
 }
 
@@ -27,14 +27,14 @@ pub struct Rule {
 /// Authentication, permissions and caps of one service.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// Whether clients must show who they are.
+    /// Whether clients must authenticate.
     pub mode: AuthMode,
     /// Permissions to subscribe. A channel that no rule matches is open to every client that is
     /// let in. Without authentication nothing is asked.
     pub subscribe: Vec<Rule>,
     /// Permissions to publish. A channel that no rule matches needs the permission `publish`.
     pub publish: Vec<Rule>,
-    /// Permissions that stand for all others.
+    /// Permissions that grant all others.
     pub admin: Vec<String>,
     /// Values of `Origin` that are let in; empty for no check. Clients that are no browsers send
     /// none and are let in.

@@ -1,8 +1,8 @@
-//! By what an engine checks itself: a connection that is not a client.
+//! The key of internal probes: connections that are not counted, limited or authenticated.
 
 use std::fmt;
 
-/// Opens a probe's connection: whoever upgrades at [`ProbeKey::path`] is subscribed to
+/// Opens a probe's connection: one that upgrades at [`ProbeKey::path`] is subscribed to
 /// [`ChannelName::probe`](crate::ChannelName::probe), needs no other permission, takes no
 /// client's place and is in no client's statistics. Known inside the process only.
 #[derive(Clone, Copy)]

@@ -1,4 +1,4 @@
-//! Who may speak for a client.
+//! The proxies whose headers are trusted.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use ipnet::IpNet;
 /// The proxies in front of a service.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
-    /// Networks whose hosts are believed when they name a client.
+    /// Networks whose hosts are trusted when they name a client's address.
     pub trusted: Arc<[IpNet]>,
     /// Connections from there begin with a PROXY header, version 1 or 2.
     pub protocol: bool,
 }
 
 impl Proxies {
-    /// Whether this address is believed.
+    /// Whether this address is a trusted proxy's.
     pub fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.trusted.iter().any(|network| network.contains(&address))

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 
 /// Where a listener takes the TLS configuration of each new connection from. Clones share it:
-/// whoever keeps one can replace the configuration of a running engine.
+/// through any of them the configuration of a running engine can be replaced.
 #[derive(Clone, Debug)]
 pub struct TlsSource(Arc<ArcSwap<ServerConfig>>);
 

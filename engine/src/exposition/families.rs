@@ -1,4 +1,4 @@
-//! Samples and families as the client library wants them.
+//! Samples and families in the client library's types.
 
 use hdrhistogram::Histogram;
 use prometheus::proto::{self, LabelPair, Metric, MetricFamily, MetricType};

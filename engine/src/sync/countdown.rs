@@ -2,7 +2,7 @@
 
 use super::atomics::{AtomicU32, Ordering};
 
-/// Tells the last of `n` parties that it is the last.
+/// Detects the last of `n` parties to finish.
 #[derive(Debug)]
 pub struct Countdown(AtomicU32);
 
@@ -12,10 +12,10 @@ impl Countdown {
         Countdown(AtomicU32::new(parties))
     }
 
-    /// One party is done, which it says once. Returns whether it was the last.
+    /// One party is done; called once by each. Returns whether it was the last.
     pub fn finish_one(&self) -> bool {
         // Acquire, here or below: the last one sees all that the others did before. If only one is
-        // left, that is who asks: no read-modify-write, and on one shard never one.
+        // left, it is the caller: no read-modify-write, and on one shard never one.
         if self.0.load(Ordering::Acquire) == 1 {
             self.0.store(0, Ordering::Relaxed);
             return true;

@@ -23,10 +23,10 @@ pub struct Doorbell {
 }
 
 impl Doorbell {
-    /// A bell for one owner.
+    /// A doorbell for one owner.
     ///
     /// # Errors
-    /// When no descriptor is to be had.
+    /// When the process has no descriptor left.
     pub fn new() -> io::Result<Doorbell> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Doorbell { parking: Parking::new(), event })
@@ -40,7 +40,7 @@ impl Doorbell {
         }
     }
 
-    /// The owner says that it is about to sleep; it must look for work once more afterwards.
+    /// The owner is about to sleep; it must look for work once more afterwards.
     pub fn park(&self) {
         self.parking.park();
     }

@@ -3,7 +3,7 @@
 use super::atomics::{AtomicU64, Ordering};
 use crate::types::Time;
 
-/// When a shard last turned.
+/// Time of a shard's last turn.
 #[derive(Debug)]
 pub struct Heartbeat {
     ns: AtomicU64,
@@ -20,7 +20,7 @@ impl Heartbeat {
         self.ns.store(now.0, Ordering::Relaxed);
     }
 
-    /// When it last said so.
+    /// When the shard last turned.
     pub fn last(&self) -> Time {
         Time(self.ns.load(Ordering::Relaxed))
     }

@@ -1,8 +1,9 @@
-//! Who must be woken: the half of the bell that is only memory, so that loom can model it.
+//! Whether the owner must be woken: the half of the doorbell that is only memory, so that loom can
+//! model it.
 
 use super::atomics::{AtomicBool, Ordering, fence};
 
-/// Whether the owner said that it would sleep. Every write is a swap, so that all of them stand in
+/// Whether the owner is parked. Every write is a swap, so that all of them stand in
 /// one order: with plain stores loom finds a sleeper that a late claim has hidden from the next.
 #[derive(Debug)]
 pub(super) struct Parking {

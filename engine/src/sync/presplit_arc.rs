@@ -9,11 +9,11 @@ use std::ptr::NonNull;
 use super::atomics::{AtomicU32, Ordering, fence};
 
 /// As an `Arc`, but made with as many shares as will be handed out, so that handing one out
-/// changes no count; and who owns all that are left drops the value without a read-modify-write.
+/// changes no count; the owner of all that are left drops the value without a read-modify-write.
 /// Readers on one thread put their share into an `Rc` (invariant 5).
 pub struct PresplitArc<T> {
     block: NonNull<Block<T>>,
-    /// Shares that this one stands for besides itself.
+    /// Further shares that this one can still hand out.
     spare: Cell<u32>,
     owns: PhantomData<Block<T>>,
 }
@@ -35,11 +35,11 @@ impl<T> PresplitArc<T> {
         PresplitArc { block, spare: Cell::new(spare), owns: PhantomData }
     }
 
-    /// A share for somebody else.
+    /// A share for another owner.
     #[must_use]
     pub fn split(&self) -> PresplitArc<T> {
         match self.spare.get() {
-            // Relaxed, as for `Arc`: whoever gets it gets it from us.
+            // Relaxed, as for `Arc`: the new owner gets it from us.
             0 if self.block().shares.fetch_add(1, Ordering::Relaxed) > u32::MAX / 2 => {
                 // Shares leak: an overflow would free what is in use.
                 std::process::abort();
@@ -51,7 +51,7 @@ impl<T> PresplitArc<T> {
     }
 
     fn block(&self) -> &Block<T> {
-        // SAFETY: a block is freed by whoever takes its count to zero; ours is still in it.
+        // SAFETY: a block is freed when its count reaches zero; ours is still in it.
         unsafe { self.block.as_ref() }
     }
 }
@@ -68,7 +68,7 @@ impl<T> Drop for PresplitArc<T> {
     fn drop(&mut self) {
         let (shares, own) = (&self.block().shares, 1 + self.spare.get());
         // Acquire, here or by the fence: what the others did with the value is over. While all
-        // that are left are ours, nobody can make more.
+        // that are left are ours, no other thread can make more.
         if shares.load(Ordering::Acquire) != own {
             if shares.fetch_sub(own, Ordering::Release) != own {
                 return;

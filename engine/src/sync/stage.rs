@@ -2,7 +2,7 @@
 
 use super::atomics::{AtomicU32, Ordering};
 
-/// How far an engine has come: it starts, serves and drains, in this order.
+/// The stage of an engine: it starts, serves and drains, in this order.
 #[derive(Debug)]
 pub struct Stage {
     stage: AtomicU32,
@@ -23,7 +23,7 @@ impl Stage {
         self.stage.fetch_max(SERVING, Ordering::Relaxed);
     }
 
-    /// The shards are about to be told to drain.
+    /// The shards are about to get the drain command.
     pub fn drain(&self) {
         self.stage.fetch_max(DRAINING, Ordering::Relaxed);
     }

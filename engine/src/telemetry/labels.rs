@@ -61,7 +61,7 @@ labels! {
         Forbidden = "forbidden",
         /// A missing or impossible channel name.
         InvalidChannel = "invalid_channel",
-        /// A request nobody answers.
+        /// A request that is not in the protocol.
         UnknownRequest = "unknown_request",
         /// A publish the engine had no room for.
         Busy = "busy",
@@ -210,7 +210,7 @@ labels! {
         AuthOverload = "auth_overload",
         /// Its token's time was over.
         TokenExpired = "token_expired",
-        /// The service it belongs to wanted it gone.
+        /// Disconnected on request of its service.
         Expelled = "expelled",
         /// Its TLS keys were used up or could not be replaced.
         Keys = "keys",
@@ -242,13 +242,13 @@ impl Close {
 }
 
 labels! {
-    /// What a laggard is up to.
+    /// The state of a laggard: a slow or recovering subscriber.
     Lag {
         /// Its socket is full.
         Waiting = "waiting",
         /// It reads the logs as fast as it is served.
         Reading = "reading",
-        /// It joined in the past and is not to blame.
+        /// It subscribed with `since` and is not counted as slow.
         Recovering = "recovering",
         /// Only its close frame is left.
         Closing = "closing",

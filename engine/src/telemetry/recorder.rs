@@ -10,7 +10,7 @@ use super::{MAX_LATENCY_NS, OTHER, latency_histogram};
 use crate::limits::MAX_CLASSES;
 use crate::types::{ChannelName, MessageType, ServiceId, ShardId};
 
-/// What a shard records to. Recording is an array increment; nobody else reads or writes.
+/// What a shard records to. Recording is an array increment; no other thread reads or writes.
 #[derive(Debug)]
 pub struct Recorder {
     enabled: bool,
@@ -225,7 +225,7 @@ impl Recorder {
         }
     }
 
-    /// Ends the sketch's second, and sets what stood out in it; `name` tells whose an index is.
+    /// Ends the sketch's second, and sets what stood out in it; `name` maps an index to its channel.
     pub fn stood_out(
         &mut self,
         slowest: Vec<SlowConsumer>,

@@ -1,4 +1,4 @@
-//! What a shard measures about itself, beside what it does for clients.
+//! A shard's measurements of itself, beside those of its clients.
 
 use hdrhistogram::Histogram;
 

@@ -71,7 +71,7 @@ pub struct ClassStats {
 /// Everything one shard measured since its last snapshot.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
-    /// Who measured.
+    /// The shard that measured.
     pub shard: ShardId,
     /// The engine's own counts.
     pub counters: Counters,
@@ -81,9 +81,9 @@ pub struct Snapshot {
     pub classes: Vec<ClassStats>,
     /// Time a laggard needed to become live again, ns.
     pub catch_up: Histogram<u64>,
-    /// What it measured about itself.
+    /// Its measurements of itself.
     pub own: ShardStats,
-    /// What stands out.
+    /// Its busiest channels and slowest consumers.
     pub standing: Standing,
 }
 

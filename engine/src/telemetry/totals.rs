@@ -31,7 +31,7 @@ pub struct Totals {
     shards: Vec<PerShard>,
 }
 
-/// What is told by shard.
+/// What is kept by shard.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PerShard {
     /// CPU time used, ns.
@@ -107,7 +107,7 @@ impl Totals {
         }
     }
 
-    /// What is told by shard.
+    /// What is kept by shard.
     pub fn shards(&self) -> &[PerShard] {
         &self.shards
     }

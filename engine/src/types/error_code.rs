@@ -8,7 +8,7 @@ use serde::Serialize;
 pub enum ErrorCode {
     /// Not an envelope.
     DecodeError,
-    /// Nobody answers that.
+    /// A request that is not in the protocol.
     UnknownRequest,
     /// A request with a field missing or of the wrong type.
     InvalidRequest,

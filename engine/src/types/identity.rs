@@ -1,6 +1,6 @@
-//! Who a client is, as whoever verified its token says.
+//! The identity of a client, from its verified token.
 
-/// What a good token says about its bearer.
+/// The claims of a good token.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// The `user_id` of the reply.
@@ -16,7 +16,7 @@ pub struct Identity {
 pub enum AuthError {
     /// A bad or expired token.
     Invalid,
-    /// Too many tokens wait for verification, or nobody verifies them any more.
+    /// Too many tokens wait for verification, or the verifier is gone.
     Overload,
 }
 

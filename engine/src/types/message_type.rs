@@ -7,11 +7,11 @@ labels! {
     MessageType {
         /// A client asks.
         Request = "request",
-        /// A client wants a channel.
+        /// A client subscribes to a channel.
         Subscribe = "subscribe",
-        /// A client gives up a channel.
+        /// A client unsubscribes from a channel.
         Unsubscribe = "unsubscribe",
-        /// A client looks whether we live.
+        /// A client checks the connection.
         Ping = "ping",
         /// We answer.
         Response = "response",

@@ -28,7 +28,7 @@ impl ChannelPattern {
         }
     }
 
-    /// How narrow the set is: of two patterns that match a channel, the longer one says more.
+    /// How narrow the set is: of two patterns that match a channel, the longer one counts.
     pub fn narrowness(&self) -> usize {
         if &*self.0 == "*" { 0 } else { self.0.len() }
     }

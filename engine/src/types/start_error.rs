@@ -13,7 +13,7 @@ pub enum StartError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
         /// What to do about it.
         remedy: &'static str,
@@ -21,7 +21,7 @@ pub enum StartError {
     /// The kernel refuses io_uring or a part of it that the engine needs.
     #[error("cannot use io_uring: {source}. {remedy}")]
     Ring {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
         /// What to do about it.
         remedy: &'static str,
@@ -29,7 +29,7 @@ pub enum StartError {
     /// Kernel TLS is asked for, and the kernel lacks it.
     #[error("cannot use kernel TLS, which ktls on asks for: {source}. {remedy}")]
     KernelTls {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
         /// What to do about it.
         remedy: &'static str,
@@ -40,7 +40,7 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// What the kernel said when a ring was made, with its remedy.
+    /// The kernel's error when a ring was made, with its remedy.
     pub(crate) fn ring(source: io::Error) -> StartError {
         let remedy = match Errno::from_io_error(&source) {
             Some(Errno::NOSYS) => {
@@ -65,7 +65,7 @@ impl StartError {
         StartError::Ring { source, remedy }
     }
 
-    /// What the kernel said when it was asked for TLS, with its remedy.
+    /// The kernel's error when TLS was set up, with its remedy.
     pub(crate) fn kernel_tls(source: io::Error) -> StartError {
         let remedy = match Errno::from_io_error(&source) {
             // What TCP_ULP answers for a name it does not know.
@@ -78,7 +78,7 @@ impl StartError {
         StartError::KernelTls { source, remedy }
     }
 
-    /// What the system said when an address was to be listened on, with its remedy.
+    /// The system's error when an address was listened on, with its remedy.
     pub(crate) fn listen(address: SocketAddr, source: io::Error) -> StartError {
         let remedy = match source.kind() {
             io::ErrorKind::AddrInUse => "Stop what listens there, or choose another port",

@@ -17,7 +17,7 @@ use crate::limits::{LINGER_BYTES, SCRAPE_HEAD, SCRAPE_HEADERS, SCRAPE_PATIENCE};
 /// Why there is no metrics server.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsServerError {
-    /// Somebody listens there already.
+    /// Another program listens there already.
     #[error("port {0} is taken by another program: choose another one, or 0 for a free one")]
     PortInUse(u16),
     /// The system refused a socket or a thread.
@@ -74,10 +74,10 @@ impl MetricsServer {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // An eventfd that nobody else writes takes this.
+        // An eventfd without another writer takes this.
         let _ = rustix::io::write(&self.stop, &1_u64.to_ne_bytes());
         if let Some(thread) = self.thread.take() {
-            // It has said what there is to say if it panicked.
+            // If it panicked, the panic hook has reported it.
             let _ = thread.join();
         }
     }
@@ -101,7 +101,7 @@ fn wait(socket: impl AsFd, flags: PollFlags, stop: &OwnedFd, until: Option<Insta
     });
     let mut both = [PollFd::new(&socket, flags), PollFd::new(stop, PollFlags::IN)];
     let ready = poll(&mut both, left.as_ref());
-    // Interrupted: whoever asks finds the socket not ready, and waits again.
+    // Interrupted: the caller finds the socket not ready, and waits again.
     ready != Ok(0) && both[1].revents().is_empty()
 }
 

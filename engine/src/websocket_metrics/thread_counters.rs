@@ -1,4 +1,4 @@
-//! What one thread measured since it began: written by that thread alone, read by whoever exposes.
+//! One thread's counters since it began: written by that thread alone, read by scrapes.
 
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What a TLS client's first record tells before anything expensive is done for it.
+//! Reads a TLS client's first record before anything expensive is done for it.
 
 /// Record and handshake types (RFC 8446 5.1, 4).
 const HANDSHAKE: u8 = 22;
@@ -7,7 +7,7 @@ const CLIENT_HELLO: u8 = 1;
 const SESSION_TICKET: u16 = 35;
 const PRE_SHARED_KEY: u16 = 41;
 
-/// Whether a client wants to take up an earlier session, which costs no signature; `None` when
+/// Whether a client offers to resume an earlier session, which costs no signature; `None` when
 /// these bytes are no whole ClientHello. Nothing is verified: it is good for a place in a queue.
 pub fn resumes(record: &[u8]) -> Option<bool> {
     let mut rest = record;

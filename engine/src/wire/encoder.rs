@@ -7,7 +7,7 @@ use super::frame::{self, MAX_SERVER_HEADER, Opcode};
 
 use crate::types::{ChannelName, ErrorCode, MessageType, Publication, Seq};
 
-/// What is fresh in every envelope; the caller has the randomness and the clock (invariant 8).
+/// What is fresh in every envelope; randomness and clock are the caller's (invariant 8).
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
     /// Random bits, from which [`uuid_of`] makes the `id`.
@@ -209,7 +209,7 @@ impl TimestampCache {
     fn write(&mut self, unix_us: i64, out: &mut Vec<u8>) {
         let second = unix_us.div_euclid(1_000_000);
         if second != self.second {
-            // A clock beyond the years that can be written says the epoch rather than stop us.
+            // A clock beyond the years that can be written becomes the epoch rather than a failure.
             let at = jiff::Timestamp::from_second(second).unwrap_or_default();
             self.text = at.strftime("%Y-%m-%dT%H:%M:%S").to_string();
             self.second = second;

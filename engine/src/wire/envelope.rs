@@ -14,13 +14,13 @@ use crate::types::MessageType;
 pub struct Inbound<'a> {
     /// The client's name for the message.
     pub id: Option<Cow<'a, str>>,
-    /// What the client wants to see in the reply, or answers.
+    /// What the reply is to repeat, or what this message answers.
     pub correlation_id: Option<Cow<'a, str>>,
     /// The envelope's `type`; never [`MessageType::Invalid`].
     pub kind: MessageType,
     /// The name of the event or request.
     pub event: Option<Cow<'a, str>>,
-    /// A JSON object as it was written; `None` stands for `{}`.
+    /// A JSON object as it was written; `None` means `{}`.
     pub data: Option<&'a RawValue>,
     /// A channel.
     pub room: Option<Cow<'a, str>>,

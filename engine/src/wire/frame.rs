@@ -25,11 +25,11 @@ pub enum Opcode {
     Text,
     /// Any bytes.
     Binary,
-    /// The end.
+    /// The closing handshake.
     Close,
-    /// Are you there?
+    /// A keepalive request.
     Ping,
-    /// Yes.
+    /// The answer to a ping.
     Pong,
 }
 
@@ -91,7 +91,7 @@ impl FrameError {
         }
     }
 
-    /// The reason of the close frame; says nothing the peer sent.
+    /// The reason of the close frame; repeats nothing the peer sent.
     pub fn reason(self) -> &'static str {
         match self {
             FrameError::Protocol(reason) => reason,

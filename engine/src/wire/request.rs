@@ -73,7 +73,7 @@ pub struct Since {
 /// Why a request is refused before anybody looks at the state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// Nobody answers this; the event's name, cut and without control characters.
+    /// Not in the protocol; the event's name, cut and without control characters.
     #[error("Unknown request event: {0}")]
     Unknown(String),
     /// No channel, or not a string.

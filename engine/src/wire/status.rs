@@ -14,7 +14,7 @@ pub fn asked<'a>(message: &Inbound<'a>, key: &str) -> Option<Cow<'a, str>> {
     value.and_then(string)
 }
 
-/// What was said about a channel.
+/// The source of a channel's status.
 #[derive(Clone, Copy, Debug)]
 pub enum StatusView<'a> {
     /// The envelope of its last event.
@@ -23,8 +23,8 @@ pub enum StatusView<'a> {
     Document(&'a str),
 }
 
-/// What a status request is answered with: the id it asks for, the status, and whatever else was
-/// said about the channel, as it was written. What was said about another id is nothing.
+/// What a status request is answered with: the id it asks for, the status, and the source's other
+/// keys, as they were written. A source about another id counts as none.
 pub fn answer(id: Option<(&str, &str)>, said: Option<StatusView<'_>>) -> Named {
     let mut data = said.and_then(|said| read(said, id)).unwrap_or_default();
     if let Some((key, id)) = id {
@@ -34,7 +34,7 @@ pub fn answer(id: Option<(&str, &str)>, said: Option<StatusView<'_>>) -> Named {
     data
 }
 
-/// The status that is told, with everything that is said beside it.
+/// The status with the source's other keys.
 fn read(said: StatusView<'_>, id: Option<(&str, &str)>) -> Option<Named> {
     let (event, data) = match said {
         StatusView::Document(data) => (None, data),

@@ -8,7 +8,7 @@ use crate::limits::{MAX_UPGRADE_HEADERS, MAX_UPGRADE_REQUEST};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// What the bytes of a new connection amount to.
+/// What the bytes of a new connection are.
 #[derive(Debug)]
 pub enum Upgrade {
     /// Read on: the request is not whole. Its length is bounded here, not by the caller.
@@ -193,7 +193,7 @@ impl Request {
         }
     }
 
-    /// What proxies say of the client; a line that is no text ends what can be believed.
+    /// The proxies' `X-Forwarded-For`; a line that is no text ends what can be trusted.
     fn forwarded(&self) -> Option<String> {
         let lines = self.headers.get_all(X_FORWARDED_FOR).iter();
         let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
@@ -249,7 +249,7 @@ fn switch(key: &str) -> Result<Vec<u8>, UpgradeError> {
     Ok(bytes)
 }
 
-/// Answers the health paths, unless a client wants a WebSocket there.
+/// Answers the health paths, unless the request is an upgrade.
 fn health(request: &Request, ready: bool) -> Option<Vec<u8>> {
     if request.wants_upgrade() {
         return None;

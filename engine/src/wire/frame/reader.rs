@@ -28,7 +28,7 @@ pub enum Event<'a> {
     Ping(&'a [u8]),
     /// The answer to a ping, or unsolicited.
     Pong(&'a [u8]),
-    /// The client's last word: code and reason, if it gave any (section 5.5.1).
+    /// A close frame: code and reason, if it gave any (section 5.5.1).
     Close(Option<(u16, &'a str)>),
 }
 
@@ -72,7 +72,7 @@ impl Decoding<'_> {
     /// are no more events, in this input or any later one.
     ///
     /// # Errors
-    /// [`FrameError`] when the client broke RFC 6455 or a limit; it says how to close.
+    /// [`FrameError`] when the client broke RFC 6455 or a limit; it has the close code.
     // Not an `Iterator`: the event borrows from the decoding.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Event<'_>>, FrameError> {
