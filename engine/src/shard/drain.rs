@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use socket2::SockRef;
 
-use super::desk::Desk;
+use super::handshake::queue::Desk;
 use crate::broker::hub::Hub;
 use crate::engine::DrainReport;
 

@@ -2,7 +2,7 @@
 
 mod atomics;
 mod churn;
-mod greeting;
+mod first_bytes;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -324,7 +324,7 @@ fn a_deadline_cuts_who_does_not_answer() {
 #[test]
 fn a_kernel_that_refuses_is_told_to_the_engine_with_a_remedy() {
     for code in [libc::ENOSYS, libc::EPERM, libc::EMFILE, libc::ENOMEM, libc::EINVAL, libc::EIO] {
-        let text = StartError::ring(io::Error::from_raw_os_error(code)).to_string();
+        let text = StartError::ring(std::io::Error::from_raw_os_error(code)).to_string();
         assert!(text.starts_with("cannot use io_uring: ") && text.len() > 60, "{text}");
     }
 }

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use super::*;
 use crate::broker::hub::Admission;
 use crate::config::Retention;
-use crate::shard::turn::Turn;
+use crate::shard::event_loop::Turn;
 use crate::sync::take_count;
 use crate::types::ConnectionKey;
 

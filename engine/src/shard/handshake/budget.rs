@@ -13,12 +13,12 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::wake::Wake;
 use crate::limits::{HANDSHAKE_SHARE, HANDSHAKE_SLICE, QUICK_STEPS};
+use crate::shard::loop_waker::Wake;
 
 /// Who goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(crate) enum Class {
     /// A session taken up, a handshake half done, a request: little work until it is over.
     Quick,
     /// A handshake in full, or newcomers.
@@ -26,7 +26,7 @@ pub(super) enum Class {
 }
 
 /// Shared by one shard's accept and greet tasks and its turn.
-pub(super) struct Governor {
+pub(crate) struct Governor {
     wake: Rc<Wake>,
     /// Nanoseconds; below 0 is debt.
     allowance: Cell<i64>,
@@ -71,7 +71,7 @@ impl Queues {
 
 impl Governor {
     /// A governor with a full allowance, which sets `wake` when somebody waits for the next.
-    pub(super) fn new(wake: Rc<Wake>) -> Governor {
+    pub(crate) fn new(wake: Rc<Wake>) -> Governor {
         Governor {
             wake,
             allowance: Cell::new(nanos(HANDSHAKE_SLICE)),
@@ -82,7 +82,7 @@ impl Governor {
     }
 
     /// Waits for time to do one step. Do not await while it is held.
-    pub(super) async fn share(&self, class: Class) -> Share<'_> {
+    pub(crate) async fn share(&self, class: Class) -> Share<'_> {
         if self.allowance.get() <= 0 || !self.is_quiet() {
             self.enter(class).granted().await;
         }
@@ -102,7 +102,7 @@ impl Governor {
     }
 
     /// A turn is over, and took so long. When nothing else is due, the steps get a whole slice.
-    pub(super) fn refill(&self, turn: Duration, busy: bool) {
+    pub(crate) fn refill(&self, turn: Duration, busy: bool) {
         let slice = nanos(HANDSHAKE_SLICE);
         let more = if busy { nanos(turn) / HANDSHAKE_SHARE } else { slice };
         self.allowance.set(self.allowance.get().saturating_add(more).min(slice));
@@ -110,18 +110,18 @@ impl Governor {
     }
 
     /// Whether no step waits.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         !self.granted.get() && self.queues.borrow().is_empty()
     }
 
     /// Steps that wait now.
-    pub(super) fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         let queues = self.queues.borrow();
         queues.quick.len() + queues.full.len()
     }
 
     /// Steps that had to wait since this was asked last.
-    pub(super) fn take_waits(&self) -> u64 {
+    pub(crate) fn take_waits(&self) -> u64 {
         self.waits.take()
     }
 
@@ -177,14 +177,14 @@ impl Drop for Waiting<'_> {
 }
 
 /// Time to do one step, charged when it is dropped.
-pub(super) struct Share<'a> {
+pub(crate) struct Share<'a> {
     governor: &'a Governor,
     began: Instant,
 }
 
 impl Share<'_> {
     /// Whether the allowance is used up: the rest had better wait.
-    pub(super) fn is_used_up(&self) -> bool {
+    pub(crate) fn is_used_up(&self) -> bool {
         nanos(self.began.elapsed()) >= self.governor.allowance.get()
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{Receive, Slots};
 use crate::broker::hub::{Hub, ReceiveEnd};
-use crate::shard::deliver::Delivery;
-use crate::shard::kernel::Taken;
+use crate::shard::io::deliver::Delivery;
+use crate::shard::tls::ktls_session::Taken;
 use crate::telemetry::Count;
 use crate::types::{ConnectionKey, Now};
 

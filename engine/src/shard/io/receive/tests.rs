@@ -11,7 +11,7 @@ use crate::broker::effect::Effect;
 use crate::broker::hub::Admission;
 use crate::config::{Access, Config, Protocol, Service};
 use crate::limits::{MIN_BYTE_BURST, RECEIVE_BUFFER};
-use crate::shard::deliver::Delivery;
+use crate::shard::io::deliver::Delivery;
 use crate::shard::ring::Ring;
 use crate::shard::testing::{client_bytes, handshake_of, plain, sockets, tls_configs};
 use crate::types::ShardId;
@@ -21,7 +21,7 @@ struct Rig {
     hub: Hub,
     delivery: Delivery,
     slots: Slots,
-    lanes: crate::shard::lanes::Neighbours,
+    lanes: crate::shard::peers::Neighbours,
 }
 
 impl Rig {
@@ -35,7 +35,7 @@ impl Rig {
         let echo = Service { protocol, max_message, access, ..Service::default() };
         let config = Config::from(echo);
         let hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 7);
-        let lanes = crate::shard::lanes::Neighbours::new(vec![None]);
+        let lanes = crate::shard::peers::Neighbours::new(vec![None]);
         Rig { hub, delivery, slots: Slots::new(1), lanes }
     }
 

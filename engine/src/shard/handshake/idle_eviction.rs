@@ -16,7 +16,7 @@ type Wait = (Instant, u64);
 
 /// The handshakes of a shard that wait for their peers: at most all there are.
 #[derive(Default)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     waits: RefCell<BTreeMap<Wait, Waker>>,
     number: Cell<u64>,
 }
@@ -24,7 +24,7 @@ pub(super) struct Patience {
 impl Patience {
     /// What the peer brings; `None` when its place was given to another before. `left` is the
     /// patience with it.
-    pub(super) async fn wait<T>(
+    pub(crate) async fn wait<T>(
         &self,
         left: &mut Duration,
         peer: impl Future<Output = T>,
@@ -52,7 +52,7 @@ impl Patience {
 
     /// Ends the wait that patience was over with first, if there is one. Returns after how long to
     /// ask again.
-    pub(super) fn end_one(&self) -> Duration {
+    pub(crate) fn end_one(&self) -> Duration {
         let first = self.waits.borrow().keys().next().copied();
         let Some(wait) = first else { return HANDSHAKE_PATIENCE };
         let left = wait.0.saturating_duration_since(Instant::now());

@@ -11,11 +11,11 @@ use monoio::net::{TcpStream, UnixStream};
 use rustix::buffer::spare_capacity;
 use rustix::net::RecvFlags;
 
-use super::desk::{Acceptor, Desk};
-use super::governor::{Class, Share};
-use super::greet::greet;
 use crate::config::{Proxies, TlsSource};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND, RECEIVE_BUFFER};
+use crate::shard::handshake::budget::{Class, Share};
+use crate::shard::handshake::queue::{Acceptor, Desk};
+use crate::shard::handshake::upgrade::greet;
 use crate::telemetry::ConnectionError;
 use crate::types::ServiceId;
 
@@ -35,7 +35,7 @@ enum Trouble {
 
 /// On whose behalf a listener accepts.
 #[derive(Clone)]
-pub(super) struct Host {
+pub(crate) struct Host {
     pub service: ServiceId,
     pub tls: Option<TlsSource>,
     pub proxies: Proxies,
@@ -43,7 +43,7 @@ pub(super) struct Host {
 
 /// Accepts connections until the desk closes, and greets each in a task of its own. The listener
 /// is non-blocking; `somebody` tells when it has a connection.
-pub(super) async fn accept(
+pub(crate) async fn accept(
     listener: TcpListener,
     somebody: UnixStream,
     _acceptor: Acceptor,

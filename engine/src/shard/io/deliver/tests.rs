@@ -8,7 +8,7 @@ use crate::limits::{BATCH_BYTES, BATCH_ENTRIES};
 use crate::shard::testing::{
     client_bytes, client_reads, connect, handshake, key, plain, tls_client, tls_configs,
 };
-use crate::shard::tls::TlsSession;
+use crate::shard::tls::session::TlsSession;
 use crate::types::{Seq, Time};
 
 fn frame(bytes: &[u8]) -> Payload {

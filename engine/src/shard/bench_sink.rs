@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-use super::deliver::Delivery;
+use super::io::deliver::Delivery;
 use super::ring::Ring;
 use crate::broker::outlet::{Flushed, Payload, WriteSink};
 

@@ -11,20 +11,20 @@ use std::time::Instant;
 
 use monoio::net::TcpStream;
 
-use super::governor::Governor;
-use super::kernel::Kernel;
-use super::patience::Patience;
-use super::secure::Secure;
-use super::wake::Wake;
 use crate::config::Config;
 use crate::limits::MAX_HANDSHAKES;
+use crate::shard::handshake::budget::Governor;
+use crate::shard::handshake::idle_eviction::Patience;
+use crate::shard::loop_waker::Wake;
+use crate::shard::tls::ktls_session::Kernel;
+use crate::shard::tls::slot_tls::Secure;
 use crate::sync::{AddressPermit, PerAddressLimit, Quota};
 use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
 use crate::types::ServiceId;
 use crate::wire::Secret;
 
 /// A connection whose upgrade is done and that waits to be put on the ring.
-pub(super) struct Arrival {
+pub(crate) struct Arrival {
     pub stream: TcpStream,
     /// Whose listener it came by.
     pub service: ServiceId,
@@ -49,17 +49,17 @@ pub(super) struct Arrival {
 }
 
 /// A place of a service's quota, given back on drop unless it is kept.
-pub(super) struct Place(Option<(Arc<[Quota]>, ServiceId)>);
+pub(crate) struct Place(Option<(Arc<[Quota]>, ServiceId)>);
 
 impl Place {
     /// Takes a place, if there is one.
-    pub(super) fn take(quotas: &Arc<[Quota]>, service: ServiceId) -> Option<Place> {
+    pub(crate) fn take(quotas: &Arc<[Quota]>, service: ServiceId) -> Option<Place> {
         let taken = quotas[service.index()].try_acquire();
         taken.then(|| Place(Some((Arc::clone(quotas), service))))
     }
 
     /// Leaves it to the caller to release the place.
-    pub(super) fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.0 = None;
     }
 }
@@ -73,7 +73,7 @@ impl Drop for Place {
 }
 
 /// What decides who gets in.
-pub(super) struct Doors {
+pub(crate) struct Doors {
     pub config: Arc<Config>,
     /// Places by service.
     pub quotas: Arc<[Quota]>,
@@ -82,7 +82,7 @@ pub(super) struct Doors {
 }
 
 /// Shared by one shard's accept and greet tasks and its turn.
-pub(super) struct Desk {
+pub(crate) struct Desk {
     wake: Rc<Wake>,
     /// Of the time for handshakes.
     pub governor: Governor,
@@ -110,7 +110,7 @@ pub(super) struct Desk {
 
 impl Desk {
     /// A desk without visitors, whose arrivals set `wake`.
-    pub(super) fn new(wake: Rc<Wake>, doors: Doors, kernel: Option<Kernel>) -> Desk {
+    pub(crate) fn new(wake: Rc<Wake>, doors: Doors, kernel: Option<Kernel>) -> Desk {
         let services = doors.config.services.len();
         Desk {
             governor: Governor::new(Rc::clone(&wake)),
@@ -131,14 +131,14 @@ impl Desk {
     }
 
     /// An accept task is there as long as the value returned.
-    pub(super) fn acceptor(self: &Rc<Self>) -> Acceptor {
+    pub(crate) fn acceptor(self: &Rc<Self>) -> Acceptor {
         self.acceptors.set(self.acceptors.get() + 1);
         Acceptor(Rc::clone(self))
     }
 
     /// Waits until one more handshake may begin (at most [`MAX_HANDSHAKES`]), or until closing.
     /// Handshakes whose peers are too slow make room.
-    pub(super) async fn room(&self) {
+    pub(crate) async fn room(&self) {
         while !(self.has_room() || self.closed.get()) {
             let again = self.patience.end_one();
             let _ = monoio::time::timeout(again, self.change()).await;
@@ -159,35 +159,35 @@ impl Desk {
     }
 
     /// Whether one more handshake may begin.
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         self.handshakes.get() < MAX_HANDSHAKES
     }
 
     /// A connection was accepted; its handshake lasts as long as the value returned.
-    pub(super) fn begin(self: &Rc<Self>) -> Handshake {
+    pub(crate) fn begin(self: &Rc<Self>) -> Handshake {
         self.accepted.set(self.accepted.get() + 1);
         self.handshakes.set(self.handshakes.get() + 1);
         Handshake { desk: Rc::clone(self), began: Instant::now() }
     }
 
     /// Whether whoever upgrades at this path is a probe.
-    pub(super) fn is_probe(&self, path: &str) -> bool {
+    pub(crate) fn is_probe(&self, path: &str) -> bool {
         self.doors.config.probe.is_some_and(|key| key.opens(path))
     }
 
     /// A TLS handshake is complete.
-    pub(super) fn shook_hands(&self, resumed: bool) {
+    pub(crate) fn shook_hands(&self, resumed: bool) {
         let count = &self.shaken[usize::from(resumed)];
         count.set(count.get() + 1);
     }
 
     /// A place for one more connection of the service.
-    pub(super) fn place(&self, service: ServiceId) -> Option<Place> {
+    pub(crate) fn place(&self, service: ServiceId) -> Option<Place> {
         Place::take(&self.doors.quotas, service)
     }
 
     /// A place for one more connection of an address; the limit when it has as many.
-    pub(super) fn lodging(
+    pub(crate) fn lodging(
         &self,
         service: ServiceId,
         address: IpAddr,
@@ -202,38 +202,38 @@ impl Desk {
     }
 
     /// Whether a page of this origin may connect.
-    pub(super) fn admits_origin(&self, service: ServiceId, origin: Option<&str>) -> bool {
+    pub(crate) fn admits_origin(&self, service: ServiceId, origin: Option<&str>) -> bool {
         self.doors.config[service].access.admits_origin(origin)
     }
 
     /// Something went wrong before the broker heard of the connection.
-    pub(super) fn error(&self, service: ServiceId, error: ConnectionError) {
+    pub(crate) fn error(&self, service: ServiceId, error: ConnectionError) {
         self.errors.borrow_mut()[service.index()][error as usize] += 1;
     }
 
     /// The kernel could not be given a connection.
-    pub(super) fn fell_back(&self) {
+    pub(crate) fn fell_back(&self) {
         self.fallbacks.set(self.fallbacks.get() + 1);
     }
 
     /// Hands a connection to the turn.
-    pub(super) fn arrive(&self, arrival: Arrival) {
+    pub(crate) fn arrive(&self, arrival: Arrival) {
         self.arrivals.borrow_mut().push_back(arrival);
         self.wake.wake();
     }
 
     /// The turn takes the oldest arrival.
-    pub(super) fn take(&self) -> Option<Arrival> {
+    pub(crate) fn take(&self) -> Option<Arrival> {
         self.arrivals.borrow_mut().pop_front()
     }
 
     /// Whether nobody has arrived.
-    pub(super) fn is_quiet(&self) -> bool {
+    pub(crate) fn is_quiet(&self) -> bool {
         self.arrivals.borrow().is_empty()
     }
 
     /// Adds what was counted here to the shard's recorder.
-    pub(super) fn record(&self, recorder: &mut Recorder) {
+    pub(crate) fn record(&self, recorder: &mut Recorder) {
         recorder.count(Count::Accepts, self.accepted.take());
         recorder.count(Count::TlsFallbacks, self.fallbacks.take());
         recorder.count(Count::TlsHandshakesFull, self.shaken[0].take());
@@ -251,29 +251,29 @@ impl Desk {
     }
 
     /// Ends accepting: the tasks that wait for room end.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.closed.set(true);
         self.waiting.take().into_iter().for_each(Waker::wake);
     }
 
     /// Whether accepting has ended.
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.closed.get()
     }
 
     /// Whether an accept task is left.
-    pub(super) fn is_accepting(&self) -> bool {
+    pub(crate) fn is_accepting(&self) -> bool {
         self.acceptors.get() > 0
     }
 
     /// Handshakes under way.
-    pub(super) fn handshakes(&self) -> usize {
+    pub(crate) fn handshakes(&self) -> usize {
         self.handshakes.get()
     }
 }
 
 /// One handshake under way.
-pub(super) struct Handshake {
+pub(crate) struct Handshake {
     desk: Rc<Desk>,
     /// When the connection was accepted.
     pub began: Instant,
@@ -287,7 +287,7 @@ impl Drop for Handshake {
 }
 
 /// One accept task.
-pub(super) struct Acceptor(Rc<Desk>);
+pub(crate) struct Acceptor(Rc<Desk>);
 
 impl Drop for Acceptor {
     fn drop(&mut self) {

@@ -1,35 +1,27 @@
 //! One shard's I/O on monoio and the delivery ring. It decides nothing: see `broker`.
 //!
-//! * `accept`, `greet`, `tls`, `kernel`: from the listener to an upgraded connection, on monoio;
-//! * `governor`, `patience`: how much of the shard's time that gets, and of whose places;
-//! * `desk`: where it waits for the turn;
-//! * `turn`: the duty cycle that drives the broker; `posting`: what of a batch is still to be done;
-//! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
-//! * `lanes`, `report`, `clock`, `wake`, `drain`: other shards, the collector, time, sleep, end;
-//! * `door`: the outlet alone, for benchmarks; `trial`: a ring alone, for preflights.
+//! * `event_loop`: the duty cycle that drives the broker; `parts`: what its thread starts with;
+//! * `handshake`: from the listener to an upgraded connection, on monoio;
+//! * `tls`: records in user space or in the kernel;
+//! * `io`: the broker's writes and reads on the delivery `ring`;
+//! * `command`, `pending_publish`, `peers`: what arrives from other threads;
+//! * `clock`, `loop_waker`, `metrics_reporter`, `drain`: time, sleep, metrics, the end;
+//! * `bench_sink`: the write sink alone, for benchmarks; `trial`: a ring alone, for preflights.
 
-mod accept;
+mod bench_sink;
 mod clock;
-mod deliver;
-mod desk;
-mod door;
 mod drain;
-mod governor;
-mod greet;
-mod kernel;
-mod lanes;
-mod patience;
-mod posting;
-mod receive;
-mod records;
-mod report;
+mod event_loop;
+mod handshake;
+mod io;
+mod loop_waker;
+mod metrics_reporter;
+mod parts;
+mod peers;
+mod pending_publish;
 mod ring;
-mod seat;
-mod secure;
 mod tls;
 mod trial;
-mod turn;
-mod wake;
 
 #[cfg(test)]
 mod testing;
@@ -39,7 +31,7 @@ mod tests;
 use std::cell::Cell;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -47,25 +39,25 @@ use std::sync::Arc;
 use monoio::net::UnixStream;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
-pub use door::RingSink;
-pub(crate) use kernel::Kernel;
-pub(crate) use seat::{Command, Peer, Question, Seat};
+pub use bench_sink::RingSink;
+pub(crate) use parts::{Command, Peer, Question, Seat};
+pub(crate) use tls::ktls_session::Kernel;
 pub(crate) use trial::try_ring;
 
 use crate::broker::hub::Hub;
 use crate::engine::StartError;
 use crate::limits::{RING_ENTRIES, TICK};
 use crate::sync::Doorbell;
-use accept::{Host, accept};
-use deliver::Delivery;
-use desk::{Desk, Doors};
 use drain::Drain;
-use lanes::Neighbours;
-use receive::Slots;
-use report::Reporter;
+use event_loop::Turn;
+use handshake::accept::{Host, accept};
+use handshake::queue::{Desk, Doors};
+use io::deliver::Delivery;
+use io::receive::Slots;
+use loop_waker::Wake;
+use metrics_reporter::Reporter;
+use peers::Neighbours;
 use ring::Ring;
-use turn::Turn;
-use wake::Wake;
 
 /// Runs a shard on this thread until it is drained.
 pub(crate) fn run(seat: Seat) {
@@ -110,7 +102,7 @@ pub(crate) fn run(seat: Seat) {
 }
 
 /// Makes everything a shard runs on, and starts the tasks that wake its turn.
-fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
+fn prepare(seat: Seat) -> std::io::Result<(Turn, Rc<Desk>)> {
     let Seat { id, config, kernel, slots, bell, quotas, lodgings, started, .. } = seat;
     let tls = config.services.iter().any(|service| service.tls.is_some());
     let ring = Ring::new(slots, tls)?;
@@ -165,7 +157,7 @@ fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
 }
 
 /// A descriptor of any kind as something whose readiness monoio can await.
-fn pollable(descriptor: OwnedFd) -> io::Result<UnixStream> {
+fn pollable(descriptor: OwnedFd) -> std::io::Result<UnixStream> {
     UnixStream::from_std(descriptor.into())
 }
 

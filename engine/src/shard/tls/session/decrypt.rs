@@ -5,18 +5,14 @@ use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 
 use super::{Layer, Opened, TlsFault, TlsSession, append};
 use crate::limits::MAX_PARTIAL_RECORD;
-use crate::shard::records::{Progress, Records};
+use crate::shard::tls::record_layer::{Progress, Records};
 
 impl TlsSession {
     /// Takes in bytes from the socket and appends the plaintext in them to `out`.
     ///
     /// # Errors
     /// [`TlsFault`], after which only [`TlsSession::seal_close`] is of use.
-    pub(in crate::shard) fn open(
-        &mut self,
-        input: &mut [u8],
-        out: &mut Vec<u8>,
-    ) -> Result<Opened, TlsFault> {
+    pub(crate) fn open(&mut self, input: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, TlsFault> {
         if self.failed {
             return Err(TlsFault::Failed);
         }

@@ -3,13 +3,13 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::shard::tls::TlsFault;
+use crate::shard::tls::session::TlsFault;
 use crate::telemetry::ConnectionError;
 use crate::wire::upgrade::UpgradeError;
 
 /// Why a connection did not get as far as the broker.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum HandshakeError {
+pub(crate) enum HandshakeError {
     #[error("the TLS handshake failed: {0}")]
     Tls(#[from] TlsFault),
     #[error("the connection failed: {0}")]
@@ -30,7 +30,7 @@ pub(super) enum HandshakeError {
 
 impl HandshakeError {
     /// As which it is counted, if it is a fault.
-    pub(super) fn label(&self) -> Option<ConnectionError> {
+    pub(crate) fn label(&self) -> Option<ConnectionError> {
         match self {
             HandshakeError::Tls(_) => Some(ConnectionError::TlsHandshake),
             HandshakeError::Io(_) | HandshakeError::Left => Some(ConnectionError::Reset),
@@ -45,7 +45,7 @@ impl HandshakeError {
     }
 
     /// Says who was refused and why.
-    pub(super) fn tell(&self, peer: SocketAddr) {
+    pub(crate) fn tell(&self, peer: SocketAddr) {
         match self {
             HandshakeError::TooMany(limit) => tracing::info!(
                 %peer, refusal = %self, limit_name = "max_connections_per_address", limit,

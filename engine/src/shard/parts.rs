@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender};
 
-use super::kernel::Kernel;
+use super::tls::ktls_session::Kernel;
 use crate::broker::effect::{Notice, Request};
 use crate::broker::hub::ChannelEntry;
 use crate::config::Config;

@@ -14,13 +14,13 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::{ConnectionTrafficSecrets, Error};
 use zeroize::Zeroizing;
 
-use super::kernel::{
+use crate::limits::{MAX_CONTROL_RECORDS, MAX_TLS_RECORDS};
+use crate::shard::ring::Sealed;
+use crate::shard::tls::ktls_session::{
     ALERT, APPLICATION_DATA, Alert, BAD_RECORD_MAC, HANDSHAKE, KEY_UPDATE, RECORD_OVERFLOW,
     UNEXPECTED_MESSAGE, Verdict, judge,
 };
-use super::ring::Sealed;
-use super::tls::TlsFault;
-use crate::limits::{MAX_CONTROL_RECORDS, MAX_TLS_RECORDS};
+use crate::shard::tls::session::TlsFault;
 
 /// Type, legacy version, length.
 const HEADER: usize = 5;
@@ -42,7 +42,7 @@ struct Half {
 }
 
 /// Both directions of an established connection.
-pub(super) struct Records {
+pub(crate) struct Records {
     send: Half,
     receive: Half,
     schedule: KernelConnection<ServerConnectionData>,
@@ -54,7 +54,7 @@ pub(super) struct Records {
 
 /// What [`Records::open`] did.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// Bytes of input used up.
     pub used: usize,
     /// The peer said close_notify.
@@ -130,7 +130,7 @@ impl Records {
     ///
     /// # Errors
     /// [`TlsFault`]: the connection is lost.
-    pub(super) fn take_over(connection: UnbufferedServerConnection) -> Result<Records, TlsFault> {
+    pub(crate) fn take_over(connection: UnbufferedServerConnection) -> Result<Records, TlsFault> {
         let (secrets, schedule) = connection.dangerous_into_kernel_connection()?;
         let (send, receive) = (Half::new(secrets.tx)?, Half::new(secrets.rx)?);
         Ok(Records { send, receive, schedule, controls: 0, answered: false })
@@ -140,7 +140,7 @@ impl Records {
     ///
     /// # Errors
     /// When the AEAD fails, which it does for no reason we know.
-    pub(super) fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<Sealed, TlsFault> {
+    pub(crate) fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<Sealed, TlsFault> {
         let whole = plain.len() + plain.len().div_ceil(MAX_FRAGMENT) * OVERHEAD;
         let Some(mut rest) = out.get_mut(..whole) else { return Ok(Sealed::Needs(whole)) };
         for fragment in plain.chunks(MAX_FRAGMENT) {
@@ -156,7 +156,7 @@ impl Records {
     ///
     /// # Errors
     /// As [`Records::seal`].
-    pub(super) fn say(
+    pub(crate) fn say(
         &mut self,
         kind: u8,
         bytes: &[u8],
@@ -168,7 +168,7 @@ impl Records {
     }
 
     /// Whether so many records were sent with one key that the next ones need another.
-    pub(super) fn is_worn(&self) -> bool {
+    pub(crate) fn is_worn(&self) -> bool {
         self.send.seq >= u64::from(MAX_TLS_RECORDS)
     }
 
@@ -176,7 +176,7 @@ impl Records {
     ///
     /// # Errors
     /// As [`Records::seal`], or what rustls has against it.
-    pub(super) fn renew(&mut self, pending: &mut Vec<u8>) -> Result<(), TlsFault> {
+    pub(crate) fn renew(&mut self, pending: &mut Vec<u8>) -> Result<(), TlsFault> {
         self.say(HANDSHAKE, &KEY_UPDATE, pending)?;
         self.send = Half::new(self.schedule.update_tx_secret()?)?;
         Ok(())
@@ -187,7 +187,7 @@ impl Records {
     ///
     /// # Errors
     /// [`TlsFault`] when the peer broke TLS: the alert that says so is in `pending`.
-    pub(super) fn open(
+    pub(crate) fn open(
         &mut self,
         input: &mut [u8],
         out: &mut Vec<u8>,

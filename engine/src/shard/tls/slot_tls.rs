@@ -1,11 +1,11 @@
 //! How each connection of a shard is secured, by slot.
 
-use super::kernel::KernelSession;
-use super::tls::TlsSession;
+use crate::shard::tls::ktls_session::KernelSession;
+use crate::shard::tls::session::TlsSession;
 
 /// One slot's TLS.
 #[derive(Default)]
-pub(super) enum Secure {
+pub(crate) enum Secure {
     /// None, or an empty slot.
     #[default]
     None,
@@ -32,14 +32,14 @@ impl From<KernelSession> for Secure {
 
 /// Connections that are secured, by who does it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Secured {
+pub(crate) struct Secured {
     pub user: usize,
     pub kernel: usize,
 }
 
 impl Secured {
     /// Where a kind of connection is counted.
-    pub(super) fn of(&mut self, secure: &Secure) -> Option<&mut usize> {
+    pub(crate) fn of(&mut self, secure: &Secure) -> Option<&mut usize> {
         match secure {
             Secure::None => None,
             Secure::User(_) => Some(&mut self.user),

@@ -8,14 +8,14 @@
 //! | Cancelling | Restarting | | Off |
 //! | Restarting | | Cancelling | Queued |
 
-mod control;
+mod control_records;
 
 use std::collections::VecDeque;
 
-use super::deliver::Delivery;
-use super::ring::{Completion, Operation, Received};
 use crate::broker::hub::{Hub, ReceiveEnd};
 use crate::limits::{REARMS_PER_TURN, SLOT_RECORD};
+use crate::shard::io::deliver::Delivery;
+use crate::shard::ring::{Completion, Operation, Received};
 use crate::telemetry::Count;
 use crate::types::{ConnectionKey, Now, ServiceId};
 
@@ -60,7 +60,7 @@ struct Slot {
 const _: () = assert!(size_of::<Slot>() <= SLOT_RECORD);
 
 /// All slots of a shard, by index.
-pub(super) struct Slots {
+pub(crate) struct Slots {
     slots: Vec<Slot>,
     /// To be armed, in order. May hold stale keys: the slot's state decides.
     queue: VecDeque<ConnectionKey>,
@@ -70,14 +70,14 @@ pub(super) struct Slots {
 
 impl Slots {
     /// `count` empty slots.
-    pub(super) fn new(count: usize) -> Slots {
+    pub(crate) fn new(count: usize) -> Slots {
         let slots = vec![Slot::default(); count];
         Slots { slots, queue: VecDeque::new(), plain: Vec::new() }
     }
 
     /// A connection was put into its slot; its receive is queued. `metered`: from one buffer at a
     /// time, so that a pause comes before the next. `counted` is kept for `release`.
-    pub(super) fn open(&mut self, key: ConnectionKey, metered: bool, counted: Option<ServiceId>) {
+    pub(crate) fn open(&mut self, key: ConnectionKey, metered: bool, counted: Option<ServiceId>) {
         let slot = &mut self.slots[key.index as usize];
         debug_assert!(!slot.open, "a slot is reused only after its release (invariant 12)");
         let generation = key.generation;
@@ -86,14 +86,14 @@ impl Slots {
     }
 
     /// The connection is gone and its slot may be emptied. Returns what `open` was told.
-    pub(super) fn release(&mut self, key: ConnectionKey) -> Option<ServiceId> {
+    pub(crate) fn release(&mut self, key: ConnectionKey) -> Option<ServiceId> {
         let slot = self.current(key)?;
         assert!(slot.is_quiet(), "something is armed on a slot to be emptied (invariant 12)");
         std::mem::take(slot).counted
     }
 
     /// Receives again.
-    pub(super) fn resume(&mut self, key: ConnectionKey) {
+    pub(crate) fn resume(&mut self, key: ConnectionKey) {
         let Some(slot) = self.current(key).filter(|slot| !slot.ending && !slot.ended) else {
             return;
         };
@@ -108,7 +108,7 @@ impl Slots {
     }
 
     /// Receives no more until `resume`.
-    pub(super) fn pause(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
+    pub(crate) fn pause(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
         let Some(slot) = self.current(key) else { return };
         match slot.receive {
             Receive::Queued => slot.receive = Receive::Off,
@@ -122,7 +122,7 @@ impl Slots {
     }
 
     /// Reports room to write, once.
-    pub(super) fn await_writable(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
+    pub(crate) fn await_writable(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
         let Some(slot) = self.current(key).filter(|slot| !slot.polling && !slot.ending) else {
             return;
         };
@@ -131,7 +131,7 @@ impl Slots {
     }
 
     /// Sends a FIN, over TLS behind a close_notify.
-    pub(super) fn shutdown_write(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
+    pub(crate) fn shutdown_write(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
         let Some(slot) = self.current(key).filter(|slot| !slot.shutting) else { return };
         slot.shutting = true;
         delivery.say_close(key.index);
@@ -139,7 +139,7 @@ impl Slots {
     }
 
     /// Ends receiving and polling for good. Returns whether nothing is armed already.
-    pub(super) fn end(&mut self, key: ConnectionKey, delivery: &mut Delivery) -> bool {
+    pub(crate) fn end(&mut self, key: ConnectionKey, delivery: &mut Delivery) -> bool {
         self.pause(key, delivery);
         let Some(slot) = self.current(key) else { return false };
         slot.ending = true;
@@ -150,7 +150,7 @@ impl Slots {
     }
 
     /// Arms what waits for it, so many a turn. Returns whether some are left.
-    pub(super) fn rearm(&mut self, delivery: &mut Delivery) -> bool {
+    pub(crate) fn rearm(&mut self, delivery: &mut Delivery) -> bool {
         for _ in 0..REARMS_PER_TURN {
             let Some(key) = self.queue.pop_front() else { return false };
             if let Some(slot) = self.current(key).filter(|slot| slot.receive == Receive::Queued) {
@@ -165,7 +165,7 @@ impl Slots {
     }
 
     /// Hands one completion to the broker.
-    pub(super) fn complete(
+    pub(crate) fn complete(
         &mut self,
         now: Now,
         completion: Completion,
@@ -280,7 +280,7 @@ impl Slots {
     }
 
     /// Tells the broker once that nothing more will come, and arms nothing any more.
-    pub(super) fn report_end(
+    pub(crate) fn report_end(
         &mut self,
         now: Now,
         key: ConnectionKey,

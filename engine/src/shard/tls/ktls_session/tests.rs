@@ -13,9 +13,9 @@ use rustls::{ClientConnection, Stream, SupportedProtocolVersion};
 use super::*;
 use crate::broker::frame::Frame;
 use crate::broker::outlet::{Flushed, Owed, Payload, WriteSink};
-use crate::shard::deliver::Delivery;
+use crate::shard::io::deliver::Delivery;
 use crate::shard::testing::{client_bytes, client_reads, key, sockets, tls_client, tls_configs_of};
-use crate::shard::tls::TlsSession;
+use crate::shard::tls::session::TlsSession;
 use crate::types::{Seq, Time};
 
 use rustls::version::{TLS12, TLS13};

@@ -1,7 +1,5 @@
 //! From an accepted socket to an arrival: TLS handshake and HTTP upgrade, within one deadline.
 
-mod refusal;
-
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,22 +8,22 @@ use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
 
-use super::accept::Host;
-use super::desk::{Arrival, Desk, Handshake, Place};
-use super::governor::Class;
-use super::kernel::{Kernel, KernelSession};
-use super::ring::{Sealed, ktls};
-use super::secure::Secure;
-use super::tls::TlsSession;
 use crate::limits::{
     CLOSE_TIMEOUT, HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER,
 };
+use crate::shard::handshake::accept::Host;
+use crate::shard::handshake::budget::Class;
+use crate::shard::handshake::queue::{Arrival, Desk, Handshake, Place};
+use crate::shard::handshake::rejection::HandshakeError;
+use crate::shard::ring::{Sealed, ktls};
+use crate::shard::tls::ktls_session::{Kernel, KernelSession};
+use crate::shard::tls::session::TlsSession;
+use crate::shard::tls::slot_tls::Secure;
 use crate::sync::AddressPermit;
 use crate::wire::Secret;
 use crate::wire::hello;
 use crate::wire::proxy::{self, Header};
 use crate::wire::upgrade::{self, Upgrade, UpgradeError};
-use refusal::HandshakeError;
 
 /// A socket before its handover, with TLS where that is configured.
 struct Line {
@@ -55,7 +53,7 @@ struct Line {
 }
 
 /// Greets one connection that has said `early` so far: hands it to the turn, or answers and ends.
-pub(super) async fn greet(
+pub(crate) async fn greet(
     stream: TcpStream,
     peer: SocketAddr,
     early: Vec<u8>,

@@ -2,16 +2,16 @@
 
 use std::time::Instant;
 
-use super::clock;
-use super::kernel::{Taken, records_of};
-use super::ring::{Exception, Received, Ring};
-use super::secure::{Secure, Secured};
-use super::tls::{Opened, TlsFault};
 use crate::broker::outlet::{Flushed, Owed, Payload, Short, WriteSink};
 use crate::limits::MAX_TLS_RECORDS;
+use crate::shard::clock;
+use crate::shard::ring::{Exception, Received, Ring};
+use crate::shard::tls::ktls_session::{Taken, records_of};
+use crate::shard::tls::session::{Opened, TlsFault};
+use crate::shard::tls::slot_tls::{Secure, Secured};
 
 /// The ring together with the TLS state of its connections.
-pub(super) struct Delivery {
+pub(crate) struct Delivery {
     pub ring: Ring,
     /// By slot; has no entries on a server without TLS.
     sessions: Vec<Secure>,
@@ -33,7 +33,7 @@ pub(super) struct Delivery {
 
 impl Delivery {
     /// An outlet on `ring`, whose clock counts from `started`. `slots` is 0 without TLS.
-    pub(super) fn new(ring: Ring, slots: usize, started: Instant) -> Delivery {
+    pub(crate) fn new(ring: Ring, slots: usize, started: Instant) -> Delivery {
         let sessions = std::iter::repeat_with(Secure::default).take(slots).collect();
         Delivery {
             ring,
@@ -50,7 +50,7 @@ impl Delivery {
     }
 
     /// Keeps the TLS state of a connection that was handed over.
-    pub(super) fn keep_session(&mut self, connection: u32, session: impl Into<Secure>) {
+    pub(crate) fn keep_session(&mut self, connection: u32, session: impl Into<Secure>) {
         let session = session.into();
         if let Some(count) = self.secured.of(&session) {
             *count += 1;
@@ -59,7 +59,7 @@ impl Delivery {
     }
 
     /// Appends the plaintext of what was received to `plain`. `None` if there is no TLS.
-    pub(super) fn open(
+    pub(crate) fn open(
         &mut self,
         connection: u32,
         received: &Received,
@@ -76,7 +76,7 @@ impl Delivery {
     }
 
     /// Looks why a receive has failed with `errno`. `None` unless the kernel does the TLS.
-    pub(super) fn take_control(&mut self, connection: u32, errno: i32) -> Option<Taken> {
+    pub(crate) fn take_control(&mut self, connection: u32, errno: i32) -> Option<Taken> {
         let ring = &mut self.ring;
         match self.sessions.get_mut(connection as usize)? {
             Secure::Kernel(session) => Some(session.take_control(connection, errno, ring)),
@@ -86,12 +86,12 @@ impl Delivery {
 
     /// Lowers the limit of records, which no test could reach.
     #[cfg(test)]
-    pub(super) fn limit_records(&mut self, limit: u32) {
+    pub(crate) fn limit_records(&mut self, limit: u32) {
         self.record_limit = limit;
     }
 
     /// Forgets a connection's TLS state.
-    pub(super) fn drop_session(&mut self, connection: u32) {
+    pub(crate) fn drop_session(&mut self, connection: u32) {
         let Some(session) = self.sessions.get_mut(connection as usize) else { return };
         if let Some(count) = self.secured.of(session) {
             *count -= 1;
@@ -101,7 +101,7 @@ impl Delivery {
 
     /// Queues close_notify, or the alert of a fault, where there is TLS. Nobody waits for it: it
     /// is sent if the socket has room. Not to be mixed with the broker's batches.
-    pub(super) fn say_close(&mut self, connection: u32) {
+    pub(crate) fn say_close(&mut self, connection: u32) {
         let bytes = match self.sessions.get_mut(connection as usize) {
             Some(Secure::User(session)) => session.seal_close(),
             Some(Secure::Kernel(session)) => return session.say_close(connection, &mut self.ring),
@@ -116,7 +116,7 @@ impl Delivery {
     }
 
     /// Submits what is queued besides the broker's batches.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         if self.ring.batched() > 0 {
             self.flush(&mut Flushed::default());
         }

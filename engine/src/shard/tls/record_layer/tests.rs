@@ -5,7 +5,7 @@ use rustls::version::TLS13;
 
 use super::*;
 use crate::shard::testing::{client_bytes, client_reads, handshake, handshake_of, tls_configs_of};
-use crate::shard::tls::TlsSession;
+use crate::shard::tls::session::TlsSession;
 
 fn seal(session: &mut TlsSession, plain: &[u8]) -> Vec<u8> {
     let mut out = vec![0; plain.len() + 4_096];

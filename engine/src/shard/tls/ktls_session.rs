@@ -15,25 +15,25 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::{CipherSuite, ConnectionTrafficSecrets, SupportedCipherSuite};
 use socket2::SockRef;
 
-use super::ring::Ring;
-use super::ring::ktls::{Direction, attach, expect_no_padding, set_keys, try_keys};
-use super::tls::TlsFault;
 use crate::limits::MAX_CONTROL_RECORDS;
+use crate::shard::ring::Ring;
+use crate::shard::ring::ktls::{Direction, attach, expect_no_padding, set_keys, try_keys};
+use crate::shard::tls::session::TlsFault;
 
 /// Content types. RFC 8446, B.1.
-pub(super) const ALERT: u8 = 21;
-pub(super) const HANDSHAKE: u8 = 22;
-pub(super) const APPLICATION_DATA: u8 = 23;
+pub(crate) const ALERT: u8 = 21;
+pub(crate) const HANDSHAKE: u8 = 22;
+pub(crate) const APPLICATION_DATA: u8 = 23;
 
 /// KeyUpdate, not asking for ours. RFC 8446, 4.6.3.
-pub(super) const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
+pub(crate) const KEY_UPDATE: [u8; 5] = [24, 0, 0, 1, 0];
 
 /// `level`, `description`. RFC 8446, 6.
-pub(super) type Alert = [u8; 2];
-pub(super) const CLOSE_NOTIFY: Alert = [1, 0];
-pub(super) const UNEXPECTED_MESSAGE: Alert = [2, 10];
-pub(super) const BAD_RECORD_MAC: Alert = [2, 20];
-pub(super) const RECORD_OVERFLOW: Alert = [2, 22];
+pub(crate) type Alert = [u8; 2];
+pub(crate) const CLOSE_NOTIFY: Alert = [1, 0];
+pub(crate) const UNEXPECTED_MESSAGE: Alert = [2, 10];
+pub(crate) const BAD_RECORD_MAC: Alert = [2, 20];
+pub(crate) const RECORD_OVERFLOW: Alert = [2, 22];
 const ILLEGAL_PARAMETER: Alert = [2, 47];
 const DECODE_ERROR: Alert = [2, 50];
 const USER_CANCELED: u8 = 90;
@@ -79,7 +79,7 @@ impl Kernel {
     }
 
     /// Whether it takes connections with this suite.
-    pub(super) fn takes(&self, suite: SupportedCipherSuite) -> bool {
+    pub(crate) fn takes(&self, suite: SupportedCipherSuite) -> bool {
         let version = usize::from(suite.tls13().is_some());
         cipher(suite.suite()).is_some_and(|cipher| self.taken[version][cipher])
     }
@@ -109,7 +109,7 @@ fn cipher(suite: CipherSuite) -> Option<usize> {
 }
 
 /// What user space keeps of a connection whose records the kernel seals and opens.
-pub(super) struct KernelSession {
+pub(crate) struct KernelSession {
     /// The key schedule, where it is of use.
     schedule: Option<Box<KernelConnection<ServerConnectionData>>>,
     /// Records sent with the present keys, at most.
@@ -120,13 +120,13 @@ pub(super) struct KernelSession {
 }
 
 /// Records of one send, at most. RFC 8446, 5.1.
-pub(super) fn records_of(bytes: usize) -> u32 {
+pub(crate) fn records_of(bytes: usize) -> u32 {
     1 + (bytes >> 14) as u32
 }
 
 /// What a record other than data asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// It is data after all.
     Data,
     Ignore,
@@ -143,7 +143,7 @@ pub(super) enum Verdict {
 
 /// What became of a receive that the kernel ended with an error.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(crate) enum Taken {
     /// Application data.
     Data(Vec<u8>),
     /// Taken care of: receive again.
@@ -166,7 +166,7 @@ impl KernelSession {
     ///
     /// # Errors
     /// [`TlsFault`]: the connection is lost.
-    pub(super) fn take_over(
+    pub(crate) fn take_over(
         connection: UnbufferedServerConnection,
         socket: &impl AsRawFd,
         kernel: &Kernel,
@@ -184,17 +184,17 @@ impl KernelSession {
     }
 
     /// The peer has said something.
-    pub(super) fn hear(&mut self) {
+    pub(crate) fn hear(&mut self) {
         self.controls = 0;
     }
 
     /// Says close_notify, if there is room.
-    pub(super) fn say_close(&self, slot: u32, ring: &mut Ring) {
+    pub(crate) fn say_close(&self, slot: u32, ring: &mut Ring) {
         say(slot, CLOSE_NOTIFY, ring);
     }
 
     /// Looks why a plain receive failed with `errno`, and does what can be done.
-    pub(super) fn take_control(&mut self, slot: u32, errno: i32, ring: &mut Ring) -> Taken {
+    pub(crate) fn take_control(&mut self, slot: u32, errno: i32, ring: &mut Ring) -> Taken {
         // In front of a record that is not data, and until it is taken.
         if errno != libc::EIO {
             return failed(slot, errno, ring);
@@ -289,7 +289,7 @@ fn failed(slot: u32, errno: i32, ring: &mut Ring) -> Taken {
     Taken::Fault
 }
 
-pub(super) fn judge(kind: u8, bytes: &[u8], tls13: bool) -> Verdict {
+pub(crate) fn judge(kind: u8, bytes: &[u8], tls13: bool) -> Verdict {
     match (kind, bytes) {
         (APPLICATION_DATA, _) => Verdict::Data,
         (ALERT, [_, 0]) => Verdict::CloseNotify,
