@@ -2,7 +2,6 @@
 
 mod channels;
 mod control;
-mod errors;
 mod expel;
 mod kernel_tls;
 mod listen;
@@ -23,18 +22,17 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender};
 
 pub use channels::ChannelInfo;
-pub use errors::StartError;
 pub use publisher::Publisher;
 pub use ticket::{BatchTicket, Ticket};
 pub use verification::{Verification, Verifications};
-#[cfg(test)]
-pub(crate) use wiring::Mesh;
 
 use crate::config::Config;
 use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};
-use crate::shard::Question;
+pub use crate::shard::DrainReport;
+use crate::shard::VerificationRequest;
 use crate::sync::Heartbeat;
 use crate::telemetry::Snapshot;
+pub use crate::types::StartError;
 use crate::types::{ChannelName, ClientCommand, JsonObject, PublishError, ServiceId, Time};
 use control::Control;
 
@@ -71,20 +69,11 @@ pub struct Engine {
     control: Arc<Control>,
     heartbeats: Vec<Arc<Heartbeat>>,
     snapshots: Receiver<Box<Snapshot>>,
-    questions: Receiver<Question>,
+    questions: Receiver<VerificationRequest>,
     twins: Vec<Sender<Box<Snapshot>>>,
     started: Instant,
     /// By shard; empty after the drain.
     threads: Vec<JoinHandle<()>>,
-}
-
-/// How a drain went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DrainReport {
-    /// Connections that were gone by the deadline.
-    pub closed: u64,
-    /// Connections that were cut at the deadline.
-    pub cut: u64,
 }
 
 impl Engine {

@@ -3,6 +3,7 @@
 mod identity;
 mod pattern;
 mod publish_error;
+mod start_error;
 
 use std::fmt;
 use std::ops::Add;
@@ -14,6 +15,7 @@ use serde_json::value::RawValue;
 pub use identity::{AuthError, Identity, Verdict};
 pub use pattern::ChannelPattern;
 pub use publish_error::PublishError;
+pub use start_error::StartError;
 
 use crate::limits::{MAX_CHANNEL_NAME, MAX_EVENT_NAME};
 

@@ -13,14 +13,14 @@ use super::wiring::{Plan, Wiring};
 use super::{Engine, StartError, kernel_tls, listen, machine};
 use crate::config::{Config, Service};
 use crate::limits::{MAX_PERMISSIONS, MAX_SERVICES, MAX_SHARDS};
-use crate::shard::Seat;
+use crate::shard::ShardParts;
 use crate::sync::abort;
 
 /// What a shard says once: whether it serves.
 pub(super) type Ready = Result<(), StartError>;
 
 /// Starts an engine whose shards' threads do `run`.
-pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError> {
+pub(super) fn start(config: Config, run: fn(ShardParts)) -> Result<Engine, StartError> {
     let cores = machine::cores();
     let shards = check(&config, cores.len())?;
     let services = &config.services;
@@ -130,9 +130,9 @@ fn check_service(service: &Service) -> Result<(), StartError> {
 }
 
 fn spawn(
-    seat: Seat,
+    seat: ShardParts,
     control: Arc<Control>,
-    run: fn(Seat),
+    run: fn(ShardParts),
 ) -> Result<thread::JoinHandle<()>, StartError> {
     let name = format!("shard-{}", seat.id.0);
     let ready = seat.ready.clone();

@@ -4,18 +4,18 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-use super::io::deliver::Delivery;
+use super::io::Delivery;
 use super::ring::Ring;
 use crate::broker::outlet::{Flushed, Payload, WriteSink};
 
-/// A shard's outlet on a delivery ring of its own, without TLS.
+/// A shard's write sink on a delivery ring of its own, without TLS.
 pub struct RingSink(Delivery);
 
 impl RingSink {
     /// With `slots` empty slots.
     ///
     /// # Errors
-    /// What the kernel said of the ring.
+    /// When the kernel refuses the ring.
     pub fn new(slots: usize) -> io::Result<RingSink> {
         Ok(RingSink(Delivery::new(Ring::new(slots, false)?, 0, Instant::now())))
     }

@@ -1,13 +1,13 @@
-//! The turn: a duty cycle of bounded work, one clock reading each.
+//! The event loop of a shard. One iteration is bounded work with one reading of the clock:
 //!
-//! 1. admit the connections that arrived;
-//! 2. take messages from the mailbox and the lanes, while the broker wants any, and hand over what
-//!    the ring has completed;
-//! 3. the clock's tick, if it is due;
-//! 4. let it write (`poll_transmit`), then do what it asks (`poll_effect`);
-//! 5. ring the bells of the shards that were sent something;
-//! 6. more to do: let accepts and handshakes go on, and turn again. Else park, look once more, and
-//!    wait to be woken (invariant 7).
+//! 1. admit upgraded connections;
+//! 2. handle messages of the mailbox and the lanes, while the broker wants input, and the
+//!    completions of the ring;
+//! 3. handle the tick, if it is due;
+//! 4. let the broker write (`poll_transmit`), then apply its effects (`poll_effect`);
+//! 5. ring the bells of the shards that messages were sent to;
+//! 6. if work is left, let accept and handshake tasks run and iterate again. Else park, check every
+//!    source once more, and wait for the waker (invariant 7).
 
 use std::cell::Cell;
 use std::os::fd::AsRawFd;
@@ -19,51 +19,49 @@ use crossbeam::channel::Sender;
 use monoio::net::{TcpStream, UnixStream};
 
 use super::clock;
+use super::command::{Command, VerificationRequest};
 use super::drain::Drain;
-use super::handshake::queue::{Arrival, Desk, Place};
-use super::io::deliver::Delivery;
-use super::io::receive::Slots;
-use super::loop_waker::Wake;
-use super::metrics_reporter::{Reporter, record_ring};
-use super::parts::{Command, Question};
-use super::peers::Neighbours;
-use super::pending_publish::Posting;
-use super::tls::slot_tls::Secure;
+use super::handshake::{AcceptedUpgrade, HandshakeQueue, QuotaPermit, UpgradedConnection};
+use super::io::{Delivery, Slots};
+use super::loop_waker::LoopWaker;
+use super::metrics_reporter::{MetricsReporter, record_ring};
+use super::peers::PeerShards;
+use super::pending_publish::PendingPublish;
+use super::tls::SlotTls;
 use crate::broker::effect::Effect;
 use crate::broker::hub::{Admission, Hub, ReceiveEnd};
 use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
-use crate::sync::{AddressPermit, Doorbell, Heartbeat, MailboxReceiver, Quota};
+use crate::sync::{AddressPermit, Doorbell, Heartbeat, MailboxReceiver};
 use crate::telemetry::{ConnectionError, Count, Gauge};
 use crate::types::{
     AuthError, ConnectionKey, Now, Publication, PublishError, Seq, ServiceId, ShardId,
 };
 
-/// One shard's broker and everything that it is driven with.
-pub(super) struct Turn {
+/// One shard's broker and all that drives it.
+pub(super) struct EventLoop {
     pub id: ShardId,
     pub hub: Hub,
     pub delivery: Delivery,
     pub slots: Slots,
-    pub neighbours: Neighbours,
+    pub peers: PeerShards,
     pub mailbox: MailboxReceiver<Command>,
-    /// Taken from the mailbox, and not all published yet.
-    pub posting: Option<Posting>,
+    /// The publish command of the mailbox that is not finished.
+    pub pending_publish: Option<PendingPublish>,
     pub bell: Arc<Doorbell>,
     /// The bell's descriptor: always writable, so that waiting for it lets monoio do one round.
-    pub round: UnixStream,
-    pub desk: Rc<Desk>,
-    pub wake: Rc<Wake>,
+    pub yield_poll: UnixStream,
+    pub handshakes: Rc<HandshakeQueue>,
+    pub loop_waker: Rc<LoopWaker>,
     /// Set by the timer.
     pub tick: Rc<Cell<bool>>,
-    pub reporter: Reporter,
+    pub metrics: MetricsReporter,
     pub heartbeat: Arc<Heartbeat>,
-    pub quotas: Arc<[Quota]>,
     /// By slot, where connections of one address are limited; else empty.
-    pub lodgings: Vec<Option<AddressPermit>>,
-    pub ask: Sender<Question>,
+    pub address_permits: Vec<Option<AddressPermit>>,
+    pub verifications: Sender<VerificationRequest>,
     pub started: Instant,
     pub drain: Drain,
-    /// Those of one turn, on their way to the ring.
+    /// Those of one iteration, before they are put on the ring. Kept for its capacity.
     pub admitted: Vec<Admitted>,
 }
 
@@ -72,77 +70,77 @@ pub(super) struct Admitted {
     key: ConnectionKey,
     service: ServiceId,
     stream: TcpStream,
-    /// The peer has said close_notify already.
-    ended: bool,
+    /// The peer has sent close_notify already.
+    peer_closed: bool,
 }
 
-impl Turn {
-    /// Turns until the shard is drained.
+impl EventLoop {
+    /// Iterates until the shard is drained.
     pub(super) async fn run(&mut self) {
         loop {
-            self.wake.clear();
-            let more = self.turn();
-            if self.drain.is_over(&self.hub, &self.desk) {
+            self.loop_waker.clear();
+            let more = self.iterate();
+            if self.drain.is_over(&self.hub, &self.handshakes) {
                 break;
             }
             if more || !self.park() {
                 // Not by waking ourselves: monoio 0.2.4 would run nothing else, nor its timers.
-                let _ = self.round.writable(true).await;
+                let _ = self.yield_poll.writable(true).await;
             } else {
-                self.wake.wait().await;
+                self.loop_waker.wait().await;
                 self.unpark();
             }
         }
-        self.gather();
-        self.reporter.hand_over(&mut self.hub.recorder);
-        self.drain.answer(&self.hub);
+        self.update_recorder();
+        self.metrics.send(&mut self.hub.recorder);
+        self.drain.report(&self.hub);
     }
 
-    /// One turn. Returns whether more is due.
-    pub(super) fn turn(&mut self) -> bool {
+    /// One iteration. Returns whether work is left.
+    pub(super) fn iterate(&mut self) -> bool {
         let now = clock::now(self.started);
-        // First, while no `Release` waits to be done: the broker may admit to an index it has just
+        // First, while no `Release` is pending: the broker may admit to an index it has just
         // released, and the slot must be empty by then (invariant 12).
         self.admit(now);
-        let mut more = !self.desk.is_quiet();
-        more |= self.take_messages(now);
-        self.neighbours.tell_of_room();
-        more |= self.take_completions(now);
+        let mut more = !self.handshakes.is_empty();
+        more |= self.handle_messages(now);
+        self.peers.ring_blocked_senders();
+        more |= self.handle_completions(now);
         if self.tick.take() {
             self.on_tick(now);
         }
         // Before the sends, so that one enter takes both.
         more |= self.slots.rearm(&mut self.delivery);
-        more |= self.hub.poll_transmit(now, &mut self.delivery, &mut self.neighbours);
-        for index in self.delivery.worn.drain(..) {
+        more |= self.hub.poll_transmit(now, &mut self.delivery, &mut self.peers);
+        for index in self.delivery.exhausted.drain(..) {
             self.hub.handle_worn_keys(now, index);
             more = true;
         }
         while let Some(effect) = self.hub.poll_effect() {
-            self.apply(now, effect);
+            self.apply_effect(now, effect);
         }
         more |= self.slots.rearm(&mut self.delivery);
         self.delivery.finish();
-        self.neighbours.ring();
+        self.peers.ring();
         let took = clock::time(self.started).ns_since(now.mono);
         self.hub.recorder.turned(took);
         self.hub.record_handling(took);
-        self.desk.governor.refill(Duration::from_nanos(took), more);
-        more || !self.desk.governor.is_quiet()
+        self.handshakes.budget.refill(Duration::from_nanos(took), more);
+        more || !self.handshakes.budget.is_idle()
     }
 
-    /// Says that we sleep. Returns whether there is really nothing to do.
+    /// Announces that the shard sleeps, then checks every source. Returns whether all are idle.
     pub(super) fn park(&mut self) -> bool {
         self.bell.park();
-        // Now certain to see who waits for what was taken: the bell's fence (invariant 7).
-        self.neighbours.tell_of_room();
+        // Call again after `park()`: a sender may have found its lane full before (invariant 7).
+        self.peers.ring_blocked_senders();
         self.delivery.ring.listen(true);
         let has_input =
-            self.posting.is_some() || !(self.mailbox.is_empty() && self.neighbours.is_quiet());
-        let idle = !self.wake.is_set()
-            && self.desk.is_quiet()
+            self.pending_publish.is_some() || !(self.mailbox.is_empty() && self.peers.is_empty());
+        let idle = !self.loop_waker.is_set()
+            && self.handshakes.is_empty()
             && self.delivery.ring.is_quiet()
-            && !self.neighbours.have_room_again()
+            && !self.peers.have_room_again()
             && !(has_input && self.hub.wants_input());
         if !idle {
             self.unpark();
@@ -150,33 +148,33 @@ impl Turn {
         idle
     }
 
-    /// Says that we are awake: nobody need wake us.
+    /// Announces that the shard is awake: no bell and no event is needed.
     pub(super) fn unpark(&mut self) {
         self.bell.unpark();
         self.delivery.ring.listen(false);
     }
 
-    /// Hands in messages of all sources in turns. Returns whether some had to be left.
-    fn take_messages(&mut self, now: Now) -> bool {
+    /// Handles messages of all sources, one of each in rotation. Returns whether some are left.
+    fn handle_messages(&mut self, now: Now) -> bool {
         let mut left = TURN_MESSAGES;
         while self.hub.wants_input() {
             if left == 0 {
                 return true;
             }
             let mut found = false;
-            if let Some(posting) = self.posting.take() {
-                self.posting = posting.post(|item| self.publish(now, item));
+            if let Some(pending_publish) = self.pending_publish.take() {
+                self.pending_publish = pending_publish.publish_next(|item| self.publish(now, item));
                 (left, found) = (left - 1, true);
             } else if let Some((command, _)) = self.mailbox.pop() {
-                self.obey(now, command);
+                self.handle_command(now, command);
                 (left, found) = (left - 1, true);
             }
-            for from in (0..self.neighbours.len()).map(|shard| ShardId(shard as u8)) {
-                if let Some(request) = self.neighbours.pop_request(from) {
+            for from in (0..self.peers.len()).map(|shard| ShardId(shard as u8)) {
+                if let Some(request) = self.peers.pop_request(from) {
                     self.hub.handle_request(now, from, request);
                     (left, found) = (left.saturating_sub(1), true);
                 }
-                if let Some(notice) = self.neighbours.pop_notice(from) {
+                if let Some(notice) = self.peers.pop_notice(from) {
                     self.hub.handle_notice(now, from, notice);
                     (left, found) = (left.saturating_sub(1), true);
                 }
@@ -188,10 +186,12 @@ impl Turn {
         false
     }
 
-    fn obey(&mut self, now: Now, command: Command) {
-        // Whoever asked may have stopped waiting: then nobody needs the answer.
+    fn handle_command(&mut self, now: Now, command: Command) {
+        // A reply fails if its receiver has stopped waiting.
         match command {
-            Command::Publish { items, reply } => self.posting = Some(Posting::new(items, reply)),
+            Command::Publish { items, reply } => {
+                self.pending_publish = Some(PendingPublish::new(items, reply))
+            }
             Command::List { service, from, limit, reply } => {
                 let _ = reply.send(self.hub.channels(service, from, limit));
             }
@@ -212,7 +212,7 @@ impl Turn {
                 let _ = reply.send(self.hub.expel(now, &command, from));
             }
             Command::Drain { deadline, reply } => {
-                self.desk.close();
+                self.handshakes.close();
                 self.hub.begin_drain(now);
                 self.drain.begin(deadline, reply, &self.hub);
             }
@@ -225,12 +225,12 @@ impl Turn {
 
     /// A drain explains every refusal.
     fn refusal(&self, why: PublishError) -> PublishError {
-        if self.desk.is_closed() { PublishError::Closed } else { why }
+        if self.handshakes.is_closed() { PublishError::Closed } else { why }
     }
 
-    /// Returns whether some had to be left: no more are taken than fill all receive buffers, or
-    /// hold as many messages as a turn may take.
-    fn take_completions(&mut self, now: Now) -> bool {
+    /// Returns whether some may be left: an iteration handles at most RECEIVE_BUFFERS completions
+    /// and TURN_MESSAGES messages.
+    fn handle_completions(&mut self, now: Now) -> bool {
         let mut taken = 0;
         let is_enough =
             |taken, hub: &Hub| taken == RECEIVE_BUFFERS || hub.handled() >= TURN_MESSAGES;
@@ -243,32 +243,32 @@ impl Turn {
         is_enough(taken, &self.hub)
     }
 
-    /// Puts those who have arrived on the ring. Their ordinary descriptors go with the arrivals.
+    /// Puts upgraded connections on the ring, and closes their ordinary descriptors.
     fn admit(&mut self, now: Now) {
         let mut admitted = std::mem::take(&mut self.admitted);
         for _ in 0..ADMISSIONS_PER_TURN {
-            let Some(arrival) = self.desk.take() else { break };
-            admitted.extend(self.take_in(now, arrival));
+            let Some(upgraded) = self.handshakes.pop() else { break };
+            admitted.extend(self.admit_one(now, upgraded));
         }
-        // Neighbouring slots by one call: newcomers of one turn mostly have such.
+        // Adjacent slots by one call: connections of one iteration mostly have such.
         for run in admitted.chunk_by(|a, b| a.key.index + 1 == b.key.index) {
-            self.place(now, run);
+            self.register(now, run);
         }
         admitted.clear();
         self.admitted = admitted;
     }
 
-    fn place(&mut self, now: Now, run: &[Admitted]) {
+    fn register(&mut self, now: Now, run: &[Admitted]) {
         let sockets: Vec<_> = run.iter().map(|admitted| admitted.stream.as_raw_fd()).collect();
         let placed = self.delivery.ring.place_run(run[0].key.index, &sockets);
-        for (place, Admitted { key, service, ended, .. }) in run.iter().enumerate() {
+        for (place, Admitted { key, service, peer_closed, .. }) in run.iter().enumerate() {
             let end = match &placed {
                 Err((first, error)) if place >= *first => {
                     tracing::error!(%error, "the delivery ring takes no more connections");
-                    self.desk.error(*service, ConnectionError::Descriptors);
+                    self.handshakes.count_error(*service, ConnectionError::Descriptors);
                     Some(ReceiveEnd::Reset)
                 }
-                _ => ended.then_some(ReceiveEnd::Eof),
+                _ => peer_closed.then_some(ReceiveEnd::Eof),
             };
             if let Some(end) = end {
                 self.slots.report_end(now, *key, end, &mut self.delivery, &mut self.hub);
@@ -276,68 +276,69 @@ impl Turn {
         }
     }
 
-    /// Makes a connection of an arrival; its socket is not on the ring yet.
-    fn take_in(&mut self, now: Now, arrival: Arrival) -> Option<Admitted> {
-        if self.desk.is_closed() {
+    /// Makes a connection of an upgraded one; its socket is not on the ring yet.
+    fn admit_one(&mut self, now: Now, upgraded: UpgradedConnection) -> Option<Admitted> {
+        if self.handshakes.is_closed() {
             return None;
         }
-        let Arrival { stream, service, peer, response, mut leftover, .. } = arrival;
-        let Arrival { secure: session, ended, place, lodging, token, .. } = arrival;
-        let Arrival { probe, handshake, .. } = arrival;
-        let (secure, over_capacity) = (!matches!(session, Secure::None), place.is_none() && !probe);
+        let UpgradedConnection { stream, service, peer, tls, peer_closed, .. } = upgraded;
+        let UpgradedConnection { mut leftover, accepted, handshake, .. } = upgraded;
+        let AcceptedUpgrade { response, quota_permit, address_permit, token, probe } = accepted;
+        let secure = !matches!(tls, SlotTls::None);
+        let over_capacity = quota_permit.is_none() && !probe;
         let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
         // Without room in its table the broker counts that, and the socket is dropped.
         let key = self.hub.admit(now, admission)?;
         if !probe {
-            let greeted = handshake.began.elapsed().as_nanos();
-            self.hub.recorder.greeted(u64::try_from(greeted).unwrap_or(u64::MAX));
+            let took = handshake.began.elapsed().as_nanos();
+            self.hub.recorder.greeted(u64::try_from(took).unwrap_or(u64::MAX));
         }
-        self.delivery.keep_session(key.index, session);
+        self.delivery.set_session(key.index, tls);
         let metered = self.hub.is_metered(key);
-        self.slots.open(key, metered, place.is_some().then_some(service));
-        self.lodge(key.index, lodging);
-        place.into_iter().for_each(Place::keep);
+        self.slots.open(key, metered, quota_permit.is_some().then_some(service));
+        self.set_address_permit(key.index, address_permit);
+        quota_permit.into_iter().for_each(QuotaPermit::keep);
         if !leftover.is_empty() {
             self.hub.handle_received(now, key, &mut leftover);
         }
-        Some(Admitted { key, service, stream, ended })
+        Some(Admitted { key, service, stream, peer_closed })
     }
 
-    fn lodge(&mut self, index: u32, lodging: Option<AddressPermit>) {
-        if lodging.is_some() && self.lodgings.len() <= index as usize {
-            self.lodgings.resize_with(index as usize + 1, || None);
+    fn set_address_permit(&mut self, index: u32, address_permit: Option<AddressPermit>) {
+        if address_permit.is_some() && self.address_permits.len() <= index as usize {
+            self.address_permits.resize_with(index as usize + 1, || None);
         }
-        if let Some(place) = self.lodgings.get_mut(index as usize) {
-            *place = lodging;
+        if let Some(place) = self.address_permits.get_mut(index as usize) {
+            *place = address_permit;
         }
     }
 
     fn on_tick(&mut self, now: Now) {
         self.heartbeat.beat(now.mono);
         self.hub.handle_tick(now);
-        self.gather();
-        self.reporter.report(now.mono, &mut self.hub.recorder);
+        self.update_recorder();
+        self.metrics.report(now.mono, &mut self.hub.recorder);
     }
 
-    /// Brings the recorder up to date with what is counted elsewhere.
-    fn gather(&mut self) {
+    /// Records what is counted elsewhere.
+    fn update_recorder(&mut self) {
         self.hub.update_gauges();
-        self.desk.record(&mut self.hub.recorder);
-        self.hub.recorder.set(Gauge::TlsUser, self.delivery.secured.user);
-        self.hub.recorder.set(Gauge::TlsKernel, self.delivery.secured.kernel);
+        self.handshakes.record(&mut self.hub.recorder);
+        self.hub.recorder.set(Gauge::TlsUser, self.delivery.tls_counts.user);
+        self.hub.recorder.set(Gauge::TlsKernel, self.delivery.tls_counts.kernel);
         record_ring(&mut self.delivery.ring, &mut self.hub.recorder);
-        self.reporter.record_work(&mut self.hub.recorder);
+        self.metrics.record_work(&mut self.hub.recorder);
         self.hub.recorder.set(Gauge::MailboxMessages, self.mailbox.used());
         self.hub.recorder.count(Count::MailboxRefusals, self.mailbox.take_refusals() as u64);
     }
 
-    fn apply(&mut self, now: Now, effect: Effect) {
+    fn apply_effect(&mut self, now: Now, effect: Effect) {
         let delivery = &mut self.delivery;
         match effect {
             Effect::Authenticate { service, key, token } => {
-                let question = Question { shard: self.id, service, key, token };
-                // There is room; but nobody may be left to answer, while draining.
-                if self.ask.try_send(question).is_err() {
+                let request = VerificationRequest { shard: self.id, service, key, token };
+                // There is room, but the verifiers may have ended, while draining.
+                if self.verifications.try_send(request).is_err() {
                     self.hub.handle_authenticated(now, key, Err(AuthError::Overload));
                 }
             }
@@ -346,15 +347,15 @@ impl Turn {
             Effect::AwaitWritable(key) => self.slots.await_writable(key, delivery),
             Effect::ShutdownWrite(key) => self.slots.shutdown_write(key, delivery),
             Effect::CancelReceive(key) => {
-                if self.slots.end(key, delivery) {
+                if self.slots.close(key, delivery) {
                     self.hub.handle_receive_ended(now, key);
                 }
             }
             Effect::Release(key) => {
                 if let Some(service) = self.slots.release(key) {
-                    self.quotas[service.index()].release();
+                    self.handshakes.limits.quotas[service.index()].release();
                 }
-                self.lodge(key.index, None);
+                self.set_address_permit(key.index, None);
                 let delivery = &mut self.delivery;
                 delivery.drop_session(key.index);
                 delivery.ring.clear(key.index);

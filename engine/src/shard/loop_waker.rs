@@ -1,4 +1,4 @@
-//! What wakes the turn: one flag that every source sets (invariant 7).
+//! What wakes the event loop: one flag that every source sets (invariant 7).
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -6,12 +6,12 @@ use std::task::{Poll, Waker};
 
 /// A flag of one thread, with one task waiting for it.
 #[derive(Default)]
-pub(super) struct Wake {
+pub(super) struct LoopWaker {
     set: Cell<bool>,
     waiting: RefCell<Option<Waker>>,
 }
 
-impl Wake {
+impl LoopWaker {
     /// Sets the flag.
     pub(super) fn wake(&self) {
         self.set.set(true);
@@ -25,7 +25,7 @@ impl Wake {
         self.set.get()
     }
 
-    /// Clears the flag: what was announced is about to be looked at.
+    /// Clears the flag: the event loop is about to look at every source.
     pub(super) fn clear(&self) {
         self.set.set(false);
     }

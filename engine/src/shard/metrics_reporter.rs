@@ -1,4 +1,4 @@
-//! Handing what was measured to the collector.
+//! Sends what was measured to the collector.
 
 use crossbeam::channel::{Receiver, Sender, TrySendError};
 
@@ -9,51 +9,54 @@ use crate::telemetry::{Count, Recorder, Snapshot};
 use crate::types::Time;
 
 /// The shard's end of the channels to the collector.
-pub(super) struct Reporter {
+pub(super) struct MetricsReporter {
     full: Sender<Box<Snapshot>>,
-    twins: Receiver<Box<Snapshot>>,
-    /// A snapshot the collector had no room for.
-    held: Option<Box<Snapshot>>,
+    spares: Receiver<Box<Snapshot>>,
+    /// A snapshot that the collector had no room for.
+    unsent: Option<Box<Snapshot>>,
     next: Time,
-    /// CPU time of the thread that has been recorded.
-    worked: u64,
+    /// CPU time of the thread recorded so far, in nanoseconds.
+    recorded_cpu: u64,
 }
 
-impl Reporter {
-    pub(super) fn new(full: Sender<Box<Snapshot>>, twins: Receiver<Box<Snapshot>>) -> Reporter {
-        Reporter { full, twins, held: None, next: Time(0), worked: 0 }
+impl MetricsReporter {
+    pub(super) fn new(
+        full: Sender<Box<Snapshot>>,
+        spares: Receiver<Box<Snapshot>>,
+    ) -> MetricsReporter {
+        MetricsReporter { full, spares, unsent: None, next: Time(0), recorded_cpu: 0 }
     }
 
-    /// Once per [`SNAPSHOT_INTERVAL`]: hands over what was recorded. While the collector has no
-    /// room, recording goes on in the snapshot at hand, so nothing is lost.
+    /// Once per [`SNAPSHOT_INTERVAL`], sends what was recorded. While the collector has no room,
+    /// recording continues in the same snapshot, so nothing is lost.
     pub(super) fn report(&mut self, now: Time, recorder: &mut Recorder) {
         if now >= self.next {
             self.next = now + SNAPSHOT_INTERVAL;
-            self.hand_over(recorder);
+            self.send(recorder);
         }
     }
 
     /// Records the CPU time that this thread has used since the last call.
     pub(super) fn record_work(&mut self, recorder: &mut Recorder) {
         if recorder.is_enabled() {
-            let worked = clock::cpu_time();
-            recorder.worked(worked.saturating_sub(self.worked));
-            self.worked = worked;
+            let recorded_cpu = clock::cpu_time();
+            recorder.worked(recorded_cpu.saturating_sub(self.recorded_cpu));
+            self.recorded_cpu = recorded_cpu;
         }
     }
 
     /// As `report`, whatever the time.
-    pub(super) fn hand_over(&mut self, recorder: &mut Recorder) {
+    pub(super) fn send(&mut self, recorder: &mut Recorder) {
         if !recorder.is_enabled() {
             return;
         }
-        if self.held.is_none() && !self.full.is_full() {
-            self.held = Some(recorder.swap(self.twins.try_recv().ok()));
+        if self.unsent.is_none() && !self.full.is_full() {
+            self.unsent = Some(recorder.swap(self.spares.try_recv().ok()));
         }
-        if let Some(snapshot) = self.held.take()
+        if let Some(snapshot) = self.unsent.take()
             && let Err(TrySendError::Full(snapshot)) = self.full.try_send(snapshot)
         {
-            self.held = Some(snapshot);
+            self.unsent = Some(snapshot);
         }
     }
 }
@@ -76,19 +79,19 @@ mod tests {
 
     #[test]
     fn nothing_is_lost_while_the_collector_has_no_room() {
-        let ((full, collector), (_twins, twins)) = (bounded(1), bounded(1));
-        let mut reporter = Reporter::new(full, twins);
+        let ((full, collector), (_twins, spares)) = (bounded(1), bounded(1));
+        let mut metrics = MetricsReporter::new(full, spares);
         let mut recorder = Recorder::new(ShardId(0), 1, true);
         for _ in 0..5 {
             recorder.count(Count::Accepts, 1);
-            reporter.hand_over(&mut recorder);
+            metrics.send(&mut recorder);
         }
         let mut accepts = 0;
         for _ in 0..3 {
             while let Ok(snapshot) = collector.try_recv() {
                 accepts += snapshot.counters.counts[Count::Accepts as usize];
             }
-            reporter.hand_over(&mut recorder);
+            metrics.send(&mut recorder);
         }
         assert_eq!(accepts, 5);
     }

@@ -1,25 +1,37 @@
-//! The lanes to the other shards, and whose bell is owed a ring.
+//! The lanes to the other shards, and whose bell must be rung.
+
+use std::sync::Arc;
 
 use crate::broker::effect::{Lanes, Notice, Request};
-use crate::shard::Peer;
+use crate::sync::{Doorbell, LaneReceiver, LaneSender};
 use crate::types::ShardId;
 
+/// The lanes between this shard and one other.
+pub(crate) struct PeerLanes {
+    /// The other shard's bell, rung after something was sent to it.
+    pub bell: Arc<Doorbell>,
+    pub requests_out: LaneSender<Request>,
+    pub requests_in: LaneReceiver<Request>,
+    pub notices_out: LaneSender<Notice>,
+    pub notices_in: LaneReceiver<Notice>,
+}
+
 /// The other shards of the engine.
-pub(super) struct Neighbours {
-    /// By shard; `None` at our own place.
-    peers: Vec<Option<Peer>>,
-    /// Bitmap of the shards that were sent something since the last [`Neighbours::ring`],
+pub(super) struct PeerShards {
+    /// By shard; `None` at this shard's own index.
+    peers: Vec<Option<PeerLanes>>,
+    /// Bitmap of the shards that were sent something since the last [`PeerShards::ring`],
     sent: u64,
-    /// and of those that were sent more after they were woken.
+    /// and of those that were sent more after their bell was rung.
     more: u64,
 }
 
-impl Neighbours {
-    pub(super) fn new(peers: Vec<Option<Peer>>) -> Neighbours {
-        Neighbours { peers, sent: 0, more: 0 }
+impl PeerShards {
+    pub(super) fn new(peers: Vec<Option<PeerLanes>>) -> PeerShards {
+        PeerShards { peers, sent: 0, more: 0 }
     }
 
-    /// Shards of the engine, ourselves included.
+    /// Shards of the engine, this one included.
     pub(super) fn len(&self) -> usize {
         self.peers.len()
     }
@@ -34,29 +46,29 @@ impl Neighbours {
         self.peers[from.index()].as_mut()?.notices_in.pop()
     }
 
-    /// Wakes those who found a lane to us full and do not know that something was taken since.
-    pub(super) fn tell_of_room(&self) {
+    /// Rings the shards that found a lane to this one full, now that messages were taken from it.
+    pub(super) fn ring_blocked_senders(&self) {
         for peer in self.peers.iter().flatten() {
-            // Both are asked: neither answer may stay behind.
+            // Not `||`: both flags must be reset.
             if peer.requests_in.is_awaited() | peer.notices_in.is_awaited() {
                 peer.bell.ring();
             }
         }
     }
 
-    /// Whether nothing is waiting for us.
-    pub(super) fn is_quiet(&self) -> bool {
+    /// Whether no message waits.
+    pub(super) fn is_empty(&self) -> bool {
         let mut peers = self.peers.iter().flatten();
         peers.all(|peer| peer.requests_in.is_empty() && peer.notices_in.is_empty())
     }
 
-    /// Whether a lane that was full has room again for what we have to send.
+    /// Whether a lane that was full has room again.
     pub(super) fn have_room_again(&mut self) -> bool {
         let mut peers = self.peers.iter_mut().flatten();
         peers.any(|peer| peer.requests_out.has_room_again() || peer.notices_out.has_room_again())
     }
 
-    /// Wakes whom we have sent something since we woke them, once each.
+    /// Rings the shards that were sent more after their bell was rung, once each.
     pub(super) fn ring(&mut self) {
         self.sent = 0;
         let mut more = std::mem::take(&mut self.more);
@@ -66,13 +78,13 @@ impl Neighbours {
         }
     }
 
-    fn peer(&mut self, shard: ShardId) -> &mut Peer {
-        self.peers[shard.index()].as_mut().expect("no lane leads to ourselves")
+    fn peer(&mut self, shard: ShardId) -> &mut PeerLanes {
+        self.peers[shard.index()].as_mut().expect("no lane leads from a shard to itself")
     }
 
     /// Something was sent: the first time in a turn its owner is woken at once, to deliver while
-    /// we do; [`Neighbours::ring`] wakes it for what came behind.
-    fn note(&mut self, to: ShardId) {
+    /// we do; [`PeerShards::ring`] wakes it for what came behind.
+    fn mark_sent(&mut self, to: ShardId) {
         let bit = 1 << to.0;
         if self.sent & bit == 0 {
             self.sent |= bit;
@@ -83,21 +95,21 @@ impl Neighbours {
     }
 }
 
-impl Lanes for Neighbours {
+impl Lanes for PeerShards {
     fn try_request(&mut self, to: ShardId, request: Request) -> Result<(), Request> {
         self.peer(to).requests_out.try_push(request)?;
-        self.note(to);
+        self.mark_sent(to);
         Ok(())
     }
 
     fn try_notice(&mut self, to: ShardId, notice: Notice) -> Result<(), Notice> {
         self.peer(to).notices_out.try_push(notice)?;
-        self.note(to);
+        self.mark_sent(to);
         Ok(())
     }
 
     fn reply(&mut self, to: ShardId, notice: Notice) {
         self.peer(to).notices_out.push_reply(notice);
-        self.note(to);
+        self.mark_sent(to);
     }
 }

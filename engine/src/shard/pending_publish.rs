@@ -1,32 +1,32 @@
-//! The publications of one command, taken a few in a turn.
+//! The publications of one command, which may take several iterations.
 
 use std::collections::HashSet;
 
 use crate::types::{ChannelName, Publication, PublishError, Seq};
 
-/// What became of each publication, in their order.
+/// The result of each publication, in their order.
 type Results = Vec<Result<Seq, PublishError>>;
 
-/// Publications that came together. Turns may lie between them.
-pub(super) struct Posting {
+/// A publish command that is being carried out. Iterations may lie between its publications.
+pub(super) struct PendingPublish {
     rest: std::vec::IntoIter<Publication>,
     results: Results,
-    /// Channels without room for an earlier one: to take a later one would change their order.
+    /// Channels that refused an earlier publication: accepting a later one would change the order.
     full: HashSet<ChannelName>,
     reply: oneshot::Sender<Results>,
 }
 
-impl Posting {
-    pub(super) fn new(items: Vec<Publication>, reply: oneshot::Sender<Results>) -> Posting {
+impl PendingPublish {
+    pub(super) fn new(items: Vec<Publication>, reply: oneshot::Sender<Results>) -> PendingPublish {
         let results = Vec::with_capacity(items.len());
-        Posting { rest: items.into_iter(), results, full: HashSet::new(), reply }
+        PendingPublish { rest: items.into_iter(), results, full: HashSet::new(), reply }
     }
 
     /// Publishes the next one, and answers after the last. Returns itself if there are more.
-    pub(super) fn post(
+    pub(super) fn publish_next(
         mut self,
         publish: impl FnOnce(&Publication) -> Result<Seq, PublishError>,
-    ) -> Option<Posting> {
+    ) -> Option<PendingPublish> {
         if let Some(item) = self.rest.next() {
             let result = match self.full.contains(&item.channel) {
                 true => Err(PublishError::Saturated),
@@ -40,7 +40,7 @@ impl Posting {
         if self.rest.len() > 0 {
             return Some(self);
         }
-        // Whoever asked may have stopped waiting: then nobody needs the answer.
+        // Fails if the receiver has stopped waiting.
         let _ = self.reply.send(self.results);
         None
     }
@@ -52,7 +52,7 @@ mod tests {
     use crate::types::{EventName, JsonObject};
 
     #[test]
-    fn a_channel_that_had_no_room_gets_nothing_later_of_the_same_posting() {
+    fn a_channel_that_refused_one_gets_nothing_later_of_the_same_command() {
         let full = Err(PublishError::Saturated);
         let item = |channel: &str| Publication {
             channel: ChannelName::parse(channel).unwrap(),
@@ -61,12 +61,12 @@ mod tests {
         };
         let (reply, answer) = oneshot::channel();
         let items = ["a", "b", "a", "b"].map(item).to_vec();
-        let mut posting = Some(Posting::new(items, reply));
-        // In the turn of the first there is no room for it; later there is.
+        let mut pending = Some(PendingPublish::new(items, reply));
+        // The first finds no room; the later ones would.
         let mut room = [full, Ok(Seq(1)), Ok(Seq(2))].into_iter();
         let mut turns = 0;
-        while let Some(waiting) = posting.take() {
-            posting = waiting.post(|_| room.next().unwrap());
+        while let Some(waiting) = pending.take() {
+            pending = waiting.publish_next(|_| room.next().unwrap());
             turns += 1;
         }
         assert_eq!(turns, 4);

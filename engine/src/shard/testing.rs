@@ -7,9 +7,9 @@ use std::time::Instant;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
-use super::io::deliver::Delivery;
+use super::io::Delivery;
 use super::ring::Ring;
-use super::tls::session::{Opened, TlsSession};
+use super::tls::{Opened, TlsSession};
 use crate::types::ConnectionKey;
 
 /// Connected sockets: ours and the peer's.

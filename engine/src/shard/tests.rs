@@ -17,7 +17,6 @@ use tungstenite::{Message, WebSocket};
 use super::testing::{tls_client, tls_configs};
 use super::*;
 use crate::config::{Config, Service, TlsSource};
-use crate::engine::{DrainReport, Mesh};
 use crate::sync::{Heartbeat, Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
 use crate::telemetry::{ConnectionError, Count, Totals};
@@ -34,7 +33,7 @@ struct Shards {
 
 /// The start kits of shards, and our ends of everything.
 struct Kit {
-    seats: Vec<Seat>,
+    parts: Vec<ShardParts>,
     mailboxes: Vec<Mailbox<Command>>,
     snapshots: Receiver<Box<Snapshot>>,
     quotas: Arc<[Quota]>,
@@ -50,12 +49,12 @@ impl Kit {
         let (config, started) = (Arc::new(config), Instant::now());
         let (full, snapshots) = bounded(1_024);
         let (ready, readiness) = bounded(count);
-        let (mut mailboxes, mut seats) = (Vec::new(), Vec::new());
+        let (mut mailboxes, mut parts) = (Vec::new(), Vec::new());
         let mut listeners = vec![(ServiceId(0), listener)];
         for shard in 0..count {
             let (sender, receiver) = mailbox(1_024, Arc::clone(&mesh.bells[shard]));
             mailboxes.push(sender);
-            seats.push(Seat {
+            parts.push(ShardParts {
                 id: ShardId(shard as u8),
                 core: None,
                 kernel: None,
@@ -66,16 +65,16 @@ impl Kit {
                 mailbox: receiver,
                 peers: (0..count).map(|to| mesh.peer(shard, to)).collect(),
                 quotas: Arc::clone(&quotas),
-                lodgings: quotas.iter().map(|_| None).collect(),
-                ask: bounded(1).0,
+                address_limits: quotas.iter().map(|_| None).collect(),
+                verifications: bounded(1).0,
                 started,
                 snapshots: full.clone(),
-                twins: bounded(1).1,
+                spare_snapshots: bounded(1).1,
                 heartbeat: Arc::new(Heartbeat::new()),
                 ready: ready.clone(),
             });
         }
-        Kit { seats, mailboxes, snapshots, quotas, readiness }
+        Kit { parts, mailboxes, snapshots, quotas, readiness }
     }
 }
 
@@ -84,10 +83,10 @@ impl Shards {
     fn start(count: usize, config: Config) -> Shards {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let Kit { seats, mailboxes, snapshots, quotas, readiness } =
+        let Kit { parts, mailboxes, snapshots, quotas, readiness } =
             Kit::new(count, config, listener);
-        let start = |seat| std::thread::spawn(move || run(seat));
-        let threads = seats.into_iter().map(start).collect();
+        let start = |parts| std::thread::spawn(move || run(parts));
+        let threads = parts.into_iter().map(start).collect();
         for _ in 0..count {
             readiness.recv().unwrap().unwrap();
         }

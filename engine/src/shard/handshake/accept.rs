@@ -1,5 +1,5 @@
-//! Accepting: one task per listener, which waits until somebody is there and then takes all who
-//! are. An accept operation of its own for each would cost a round through the ring for each
+//! One accept task per listener: waits for readiness, then accepts until EAGAIN or the budget is
+//! spent. An accept operation per connection would cost a round through the ring for each
 //! (docs/decisions/0013-accept-all-who-are-there.md).
 
 use std::io;
@@ -11,71 +11,71 @@ use monoio::net::{TcpStream, UnixStream};
 use rustix::buffer::spare_capacity;
 use rustix::net::RecvFlags;
 
+use super::budget::{StepClass, StepGrant};
+use super::queue::{AcceptorGuard, HandshakeQueue};
+use super::upgrade::run_handshake;
 use crate::config::{Proxies, TlsSource};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND, RECEIVE_BUFFER};
-use crate::shard::handshake::budget::{Class, Share};
-use crate::shard::handshake::queue::{Acceptor, Desk};
-use crate::shard::handshake::upgrade::greet;
 use crate::telemetry::ConnectionError;
 use crate::types::ServiceId;
 
-/// How often the same trouble is logged.
-const COMPLAINT_INTERVAL: Duration = Duration::from_secs(1);
+/// Between two log lines about exhausted descriptors.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What an error of `accept` calls for.
 #[derive(Debug, PartialEq, Eq)]
-enum Trouble {
-    /// Nobody is there.
-    Nobody,
+enum AcceptError {
+    /// No connection is waiting.
+    WouldBlock,
     /// This connection is lost; the next one may be fine.
-    Passing,
-    /// No descriptors or memory left, or nothing we know.
-    Pause,
+    Transient,
+    /// No descriptors or memory left, or an unknown error: retry after a pause.
+    Exhausted,
 }
 
-/// On whose behalf a listener accepts.
+/// What a listener's connections need for their handshake.
 #[derive(Clone)]
-pub(crate) struct Host {
+pub(crate) struct ListenerConfig {
     pub service: ServiceId,
     pub tls: Option<TlsSource>,
     pub proxies: Proxies,
 }
 
-/// Accepts connections until the desk closes, and greets each in a task of its own. The listener
-/// is non-blocking; `somebody` tells when it has a connection.
+/// Accepts connections until the queue closes, and starts a handshake task for each. `listener` is
+/// non-blocking; `readable` is a duplicate of it to be polled.
 pub(crate) async fn accept(
     listener: TcpListener,
-    somebody: UnixStream,
-    _acceptor: Acceptor,
-    desk: Rc<Desk>,
-    host: Host,
+    readable: UnixStream,
+    acceptor: AcceptorGuard,
+    config: ListenerConfig,
 ) {
-    let mut complained: Option<Instant> = None;
+    let queue = &acceptor.0;
+    let mut logged_at: Option<Instant> = None;
     loop {
-        desk.room().await;
-        let share = desk.governor.share(Class::Full).await;
-        if desk.is_closed() {
+        queue.wait_for_capacity().await;
+        let grant = queue.budget.acquire(StepClass::Full).await;
+        if queue.is_closed() {
             return;
         }
-        let Err(error) = take_round(&listener, share, &desk, &host) else {
-            // Somebody may still be there: this only lets the others go on.
-            somebody.readable(true).await.expect("a listener can be polled");
+        let Err(error) = accept_batch(&listener, grant, queue, &config) else {
+            // More connections may wait: this only lets the other tasks run.
+            readable.readable(true).await.expect("a listener can be polled");
             continue;
         };
-        if desk.is_closed() {
+        if queue.is_closed() {
             return; // The listener was shut down.
         }
-        match trouble(&error) {
-            Trouble::Nobody => {
-                somebody.readable(true).await.expect("a listener can be polled");
+        match classify(&error) {
+            AcceptError::WouldBlock => {
+                readable.readable(true).await.expect("a listener can be polled");
                 continue;
             }
-            Trouble::Passing => continue,
-            Trouble::Pause => {}
+            AcceptError::Transient => continue,
+            AcceptError::Exhausted => {}
         }
-        desk.error(host.service, ConnectionError::Descriptors);
-        if complained.is_none_or(|at| at.elapsed() >= COMPLAINT_INTERVAL) {
-            complained = Some(Instant::now());
+        queue.count_error(config.service, ConnectionError::Descriptors);
+        if logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+            logged_at = Some(Instant::now());
             tracing::error!(
                 %error,
                 "cannot accept connections; raise the open-file limit (ulimit -n, LimitNOFILE) \
@@ -86,37 +86,40 @@ pub(crate) async fn accept(
     }
 }
 
-/// Takes those who are there, while there is time and room; an error when none is left.
-fn take_round(
+/// Accepts waiting connections while the grant and the capacity last.
+///
+/// # Errors
+/// That of `accept`: EAGAIN when no connection is left.
+fn accept_batch(
     listener: &TcpListener,
-    share: Share<'_>,
-    desk: &Rc<Desk>,
-    host: &Host,
+    grant: StepGrant<'_>,
+    queue: &Rc<HandshakeQueue>,
+    config: &ListenerConfig,
 ) -> io::Result<()> {
     for _ in 0..ACCEPTS_PER_ROUND {
         let (stream, peer) = listener.accept()?;
-        let early = what_is_there(&stream);
+        let early = read_early(&stream);
         let stream = TcpStream::from_std(stream)?;
-        monoio::spawn(greet(stream, peer, early, desk.begin(), Rc::clone(desk), host.clone()));
-        if share.is_used_up() || !desk.has_room() {
+        monoio::spawn(run_handshake(stream, peer, early, queue.begin_handshake(), config.clone()));
+        if grant.is_exhausted() || !queue.has_capacity() {
             break;
         }
     }
     Ok(())
 }
 
-/// What the peer has said already: mostly the whole request, so that no operation need wait for it.
-fn what_is_there(stream: &std::net::TcpStream) -> Vec<u8> {
+/// The bytes that have arrived already: mostly the whole request, which saves a read operation.
+fn read_early(stream: &std::net::TcpStream) -> Vec<u8> {
     let mut early = Vec::with_capacity(RECEIVE_BUFFER);
     let flags = RecvFlags::DONTWAIT;
-    // Nothing, an end or an error: the greeting will find out.
+    // Nothing, an end or an error: the handshake's first read reports it.
     let _ = rustix::net::recv(stream, spare_capacity(&mut early), flags);
     early
 }
 
-fn trouble(error: &io::Error) -> Trouble {
+fn classify(error: &io::Error) -> AcceptError {
     match error.raw_os_error() {
-        Some(libc::EAGAIN) => Trouble::Nobody,
+        Some(libc::EAGAIN) => AcceptError::WouldBlock,
         Some(
             libc::ECONNABORTED
             | libc::ECONNRESET
@@ -128,8 +131,8 @@ fn trouble(error: &io::Error) -> Trouble {
             | libc::ENETUNREACH
             | libc::EHOSTDOWN
             | libc::EHOSTUNREACH,
-        ) => Trouble::Passing,
-        _ => Trouble::Pause,
+        ) => AcceptError::Transient,
+        _ => AcceptError::Exhausted,
     }
 }
 
@@ -139,11 +142,11 @@ mod tests {
 
     #[test]
     fn a_lost_connection_does_not_stop_the_listener_and_no_descriptors_do() {
-        let told = |code| trouble(&io::Error::from_raw_os_error(code));
-        assert_eq!(told(libc::ECONNABORTED), Trouble::Passing);
-        assert_eq!(told(libc::EMFILE), Trouble::Pause);
-        assert_eq!(told(libc::ENFILE), Trouble::Pause);
-        assert_eq!(told(libc::EINVAL), Trouble::Pause);
-        assert_eq!(told(libc::EAGAIN), Trouble::Nobody);
+        let classified = |code| classify(&io::Error::from_raw_os_error(code));
+        assert_eq!(classified(libc::ECONNABORTED), AcceptError::Transient);
+        assert_eq!(classified(libc::EMFILE), AcceptError::Exhausted);
+        assert_eq!(classified(libc::ENFILE), AcceptError::Exhausted);
+        assert_eq!(classified(libc::EINVAL), AcceptError::Exhausted);
+        assert_eq!(classified(libc::EAGAIN), AcceptError::WouldBlock);
     }
 }

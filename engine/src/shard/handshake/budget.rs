@@ -1,10 +1,10 @@
-//! The governor: handshakes get a share of the shard's time, so that a storm of reconnects leaves
-//! the broadcasts theirs (docs/decisions/0020-the-handshake-governor.md).
+//! Limits the time that handshakes take from the event loop, so that a storm of reconnects does not
+//! delay broadcasts (docs/decisions/0020-the-handshake-governor.md).
 //!
-//! Each step that costs time (a flight of TLS, a request, a round of accepts) is done under a
-//! [`Share`]. There is an allowance of time, which the turn fills up; when it is used up, steps
-//! wait in two queues until the next turn. A step is never interrupted: what it takes too much is
-//! a debt.
+//! Each step that costs time (a flight of TLS, a request, a batch of accepts) runs under a
+//! [`StepGrant`]. The event loop refills an allowance of time after each iteration; when it is
+//! spent, steps wait in two queues. A step is never interrupted: an overrun makes the allowance
+//! negative, and refills pay it back.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,39 +14,39 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::limits::{HANDSHAKE_SHARE, HANDSHAKE_SLICE, QUICK_STEPS};
-use crate::shard::loop_waker::Wake;
+use crate::shard::loop_waker::LoopWaker;
 
-/// Who goes first.
+/// What a step costs, which decides its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// A session taken up, a handshake half done, a request: little work until it is over.
+pub(crate) enum StepClass {
+    /// A resumed session, a handshake half done, a request: little work until the end.
     Quick,
-    /// A handshake in full, or newcomers.
+    /// A full TLS handshake, or new connections.
     Full,
 }
 
-/// Shared by one shard's accept and greet tasks and its turn.
-pub(crate) struct Governor {
-    wake: Rc<Wake>,
-    /// Nanoseconds; below 0 is debt.
+/// Shared by one shard's accept and handshake tasks and its event loop.
+pub(crate) struct HandshakeBudget {
+    loop_waker: Rc<LoopWaker>,
+    /// Nanoseconds; negative after an overrun.
     allowance: Cell<i64>,
     queues: RefCell<Queues>,
-    /// Somebody was let go on and has not been scheduled yet.
+    /// A step was granted and its task has not run yet.
     granted: Cell<bool>,
     waits: Cell<u64>,
 }
 
 #[derive(Default)]
 struct Queues {
-    quick: VecDeque<Rc<Ticket>>,
-    full: VecDeque<Rc<Ticket>>,
-    /// Quick ones let go on since the last full one.
-    row: usize,
+    quick: VecDeque<Rc<QueuedStep>>,
+    full: VecDeque<Rc<QueuedStep>>,
+    /// Quick steps granted since the last full one.
+    quick_in_a_row: usize,
 }
 
 /// A step that waits.
 #[derive(Default)]
-struct Ticket {
+struct QueuedStep {
     granted: Cell<bool>,
     waker: RefCell<Option<Waker>>,
 }
@@ -56,24 +56,24 @@ impl Queues {
         self.quick.is_empty() && self.full.is_empty()
     }
 
-    /// The next to go on: the quick ones first, but not for ever.
-    fn next(&mut self) -> Option<Rc<Ticket>> {
-        if self.row >= QUICK_STEPS || self.quick.is_empty() {
-            self.row = 0;
+    /// The next step: quick ones first, but after QUICK_STEPS of them a full one.
+    fn next(&mut self) -> Option<Rc<QueuedStep>> {
+        if self.quick_in_a_row >= QUICK_STEPS || self.quick.is_empty() {
+            self.quick_in_a_row = 0;
             if let Some(ticket) = self.full.pop_front() {
                 return Some(ticket);
             }
         }
-        self.row += 1;
+        self.quick_in_a_row += 1;
         self.quick.pop_front()
     }
 }
 
-impl Governor {
-    /// A governor with a full allowance, which sets `wake` when somebody waits for the next.
-    pub(crate) fn new(wake: Rc<Wake>) -> Governor {
-        Governor {
-            wake,
+impl HandshakeBudget {
+    /// A budget with a full allowance. Sets `loop_waker` when a step has to wait for a refill.
+    pub(crate) fn new(loop_waker: Rc<LoopWaker>) -> HandshakeBudget {
+        HandshakeBudget {
+            loop_waker,
             allowance: Cell::new(nanos(HANDSHAKE_SLICE)),
             queues: RefCell::default(),
             granted: Cell::new(false),
@@ -82,35 +82,36 @@ impl Governor {
     }
 
     /// Waits for time to do one step. Do not await while it is held.
-    pub(crate) async fn share(&self, class: Class) -> Share<'_> {
-        if self.allowance.get() <= 0 || !self.is_quiet() {
-            self.enter(class).granted().await;
+    pub(crate) async fn acquire(&self, class: StepClass) -> StepGrant<'_> {
+        if self.allowance.get() <= 0 || !self.is_idle() {
+            self.enqueue(class).granted().await;
         }
-        Share { governor: self, began: Instant::now() }
+        StepGrant { budget: self, began: Instant::now() }
     }
 
-    fn enter(&self, class: Class) -> Waiting<'_> {
+    fn enqueue(&self, class: StepClass) -> Waiting<'_> {
         self.waits.set(self.waits.get() + 1);
-        let ticket = Rc::<Ticket>::default();
+        let ticket = Rc::<QueuedStep>::default();
         let queues = &mut *self.queues.borrow_mut();
         match class {
-            Class::Quick => queues.quick.push_back(Rc::clone(&ticket)),
-            Class::Full => queues.full.push_back(Rc::clone(&ticket)),
+            StepClass::Quick => queues.quick.push_back(Rc::clone(&ticket)),
+            StepClass::Full => queues.full.push_back(Rc::clone(&ticket)),
         }
-        self.wake.wake();
-        Waiting { governor: self, ticket }
+        self.loop_waker.wake();
+        Waiting { budget: self, ticket }
     }
 
-    /// A turn is over, and took so long. When nothing else is due, the steps get a whole slice.
-    pub(crate) fn refill(&self, turn: Duration, busy: bool) {
+    /// Refills after an iteration of this duration: 1/HANDSHAKE_SHARE of it while the event loop is
+    /// busy, else a whole HANDSHAKE_SLICE.
+    pub(crate) fn refill(&self, iteration: Duration, busy: bool) {
         let slice = nanos(HANDSHAKE_SLICE);
-        let more = if busy { nanos(turn) / HANDSHAKE_SHARE } else { slice };
+        let more = if busy { nanos(iteration) / HANDSHAKE_SHARE } else { slice };
         self.allowance.set(self.allowance.get().saturating_add(more).min(slice));
-        self.go_on();
+        self.grant_next();
     }
 
     /// Whether no step waits.
-    pub(crate) fn is_quiet(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         !self.granted.get() && self.queues.borrow().is_empty()
     }
 
@@ -120,13 +121,13 @@ impl Governor {
         queues.quick.len() + queues.full.len()
     }
 
-    /// Steps that had to wait since this was asked last.
+    /// Steps that had to wait since the last call.
     pub(crate) fn take_waits(&self) -> u64 {
         self.waits.take()
     }
 
-    /// Lets one go on, if there is time. It lets go on the next.
-    fn go_on(&self) {
+    /// Grants the next step, if the allowance is positive; its end grants the one behind it.
+    fn grant_next(&self) {
         if self.allowance.get() <= 0 || self.granted.get() {
             return;
         }
@@ -143,10 +144,10 @@ fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Leaves the queue, or gives the grant back, when its task is cut.
+/// Leaves the queue, or returns the grant, when its task is dropped.
 struct Waiting<'a> {
-    governor: &'a Governor,
-    ticket: Rc<Ticket>,
+    budget: &'a HandshakeBudget,
+    ticket: Rc<QueuedStep>,
 }
 
 impl Waiting<'_> {
@@ -165,11 +166,11 @@ impl Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if self.ticket.granted.get() {
-            // Whoever is next goes on when this step is done, or after the next turn.
-            self.governor.granted.set(false);
+            // The next step is granted when this one is done, or by the next refill.
+            self.budget.granted.set(false);
             return;
         }
-        let queues = &mut *self.governor.queues.borrow_mut();
+        let queues = &mut *self.budget.queues.borrow_mut();
         for queue in [&mut queues.quick, &mut queues.full] {
             queue.retain(|ticket| !Rc::ptr_eq(ticket, &self.ticket));
         }
@@ -177,23 +178,23 @@ impl Drop for Waiting<'_> {
 }
 
 /// Time to do one step, charged when it is dropped.
-pub(crate) struct Share<'a> {
-    governor: &'a Governor,
+pub(crate) struct StepGrant<'a> {
+    budget: &'a HandshakeBudget,
     began: Instant,
 }
 
-impl Share<'_> {
-    /// Whether the allowance is used up: the rest had better wait.
-    pub(crate) fn is_used_up(&self) -> bool {
-        nanos(self.began.elapsed()) >= self.governor.allowance.get()
+impl StepGrant<'_> {
+    /// Whether the allowance is spent: the rest should wait.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        nanos(self.began.elapsed()) >= self.budget.allowance.get()
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for StepGrant<'_> {
     fn drop(&mut self) {
-        let governor = self.governor;
-        governor.allowance.set(governor.allowance.get() - nanos(self.began.elapsed()));
-        governor.go_on();
+        let budget = self.budget;
+        budget.allowance.set(budget.allowance.get() - nanos(self.began.elapsed()));
+        budget.grant_next();
     }
 }
 

@@ -1,4 +1,5 @@
-//! From an accepted socket to an arrival: TLS handshake and HTTP upgrade, within one deadline.
+//! From an accepted socket to an upgraded connection: PROXY header, TLS handshake and HTTP upgrade,
+//! within one deadline.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -8,204 +9,189 @@ use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
 
+use super::accept::ListenerConfig;
+use super::budget::StepClass;
+use super::outcome::{AcceptedUpgrade, HandshakeError, UpgradedConnection};
+use super::queue::{HandshakeGuard, HandshakeQueue};
 use crate::limits::{
     CLOSE_TIMEOUT, HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER,
 };
-use crate::shard::handshake::accept::Host;
-use crate::shard::handshake::budget::Class;
-use crate::shard::handshake::queue::{Arrival, Desk, Handshake, Place};
-use crate::shard::handshake::rejection::HandshakeError;
 use crate::shard::ring::{Sealed, ktls};
-use crate::shard::tls::ktls_session::{Kernel, KernelSession};
-use crate::shard::tls::session::TlsSession;
-use crate::shard::tls::slot_tls::Secure;
-use crate::sync::AddressPermit;
-use crate::wire::Secret;
+use crate::shard::tls::{Kernel, SlotTls, TlsSession};
 use crate::wire::hello;
 use crate::wire::proxy::{self, Header};
-use crate::wire::upgrade::{self, Upgrade, UpgradeError};
+use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
 
 /// A socket before its handover, with TLS where that is configured.
-struct Line {
+struct HandshakeStream<'a> {
     stream: TcpStream,
-    desk: Rc<Desk>,
-    /// The client, as far as is known: proxies may name another one.
+    queue: &'a HandshakeQueue,
+    /// The client, as far as is known: proxies may report another one.
     peer: SocketAddr,
-    tls: Option<TlsSession>,
-    /// In the place of `tls` once the kernel has the keys.
-    kernel: Option<KernelSession>,
-    /// What is left of our patience with the peer.
-    patience: Duration,
+    tls: SlotTls,
+    /// What remains of HANDSHAKE_PATIENCE.
+    idle_left: Duration,
     /// Reused by every read.
     buffer: Vec<u8>,
-    /// What is in the buffer has come early or behind a PROXY header, and was not looked at yet.
+    /// The buffer holds bytes that were read early or behind a PROXY header, not processed yet.
     unread: bool,
-    /// Something was answered during the TLS handshake: most of its cost is paid.
-    begun: bool,
+    /// A flight of the TLS handshake was sent: most of its cost is paid.
+    handshake_begun: bool,
     /// Plaintext received and not yet used.
     plain: Vec<u8>,
     /// The peer has sent something.
-    heard: bool,
-    /// The peer has said close_notify.
-    ended: bool,
-    /// A last answer is out, which closing at once might take back.
-    answered: bool,
+    has_received: bool,
+    /// The peer has sent close_notify.
+    peer_closed: bool,
+    /// A final response was written, which closing at once might discard.
+    must_linger: bool,
 }
 
-/// Greets one connection that has said `early` so far: hands it to the turn, or answers and ends.
-pub(crate) async fn greet(
+/// Runs the handshake of one connection that has sent `early` so far: queues it for admission, or
+/// responds and closes it.
+pub(super) async fn run_handshake(
     stream: TcpStream,
     peer: SocketAddr,
     early: Vec<u8>,
-    handshake: Handshake,
-    desk: Rc<Desk>,
-    host: Host,
+    handshake: HandshakeGuard,
+    config: ListenerConfig,
 ) {
-    let service = host.service;
-    let mut line = Line::new(stream, peer, early, Rc::clone(&desk));
-    let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut line, &desk, host)).await;
-    let peer = line.peer;
+    let queue = Rc::clone(&handshake.queue);
+    let service = config.service;
+    let mut stream = HandshakeStream::new(stream, peer, early, &queue);
+    let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut stream, config)).await;
     match upgraded.unwrap_or(Err(HandshakeError::Late)) {
-        Ok(Answer::Upgraded { response, place, lodging, token, probe }) => {
-            let Line { stream, tls, kernel, plain: leftover, ended, .. } = line;
-            let secure = kernel.map(Secure::from).or(tls.map(Secure::from)).unwrap_or_default();
-            return desk.arrive(Arrival {
+        Ok(Some(accepted)) => {
+            let HandshakeStream { stream, peer, tls, plain: leftover, peer_closed, .. } = stream;
+            return queue.push(UpgradedConnection {
                 stream,
                 service,
                 peer,
-                response,
+                tls,
+                peer_closed,
                 leftover,
-                secure,
-                ended,
-                place,
-                lodging,
-                token,
-                probe,
+                accepted,
                 handshake,
             });
         }
-        Ok(Answer::Health) => {}
-        Err(refusal) => {
-            refusal.tell(peer);
-            if let Some(error) = refusal.label() {
-                desk.error(service, error);
+        Ok(None) => {}
+        Err(error) => {
+            error.log(stream.peer);
+            if let Some(counter) = error.counter() {
+                queue.count_error(service, counter);
             }
         }
     }
-    if line.answered {
-        // Nothing more is said or understood: what that took is not kept.
-        (line.tls, line.plain) = (None, Vec::new());
-        // Whether the peer takes its time or not, the answer is out.
-        let mut left = line.patience;
-        let linger = monoio::time::timeout(CLOSE_TIMEOUT, line.linger());
-        let _ = desk.patience.wait(&mut left, linger).await;
+    if stream.must_linger {
+        // Nothing more is encrypted or parsed: free that memory.
+        (stream.tls, stream.plain) = (SlotTls::None, Vec::new());
+        let mut left = stream.idle_left;
+        let linger = monoio::time::timeout(CLOSE_TIMEOUT, stream.linger());
+        // The response is out, whether the peer reads it in time or not.
+        let _ = queue.idle_eviction.wait_for(&mut left, linger).await;
     }
 }
 
-/// What the request was answered with.
-enum Answer {
-    /// An upgrade.
-    Upgraded {
-        /// That the broker is to write.
-        response: Vec<u8>,
-        /// Unless the server is full.
-        place: Option<Place>,
-        lodging: Option<AddressPermit>,
-        token: Option<Secret>,
-        probe: bool,
-    },
-    /// The state of our health, which is no fault.
-    Health,
-}
-
-async fn upgrade(line: &mut Line, desk: &Desk, host: Host) -> Result<Answer, HandshakeError> {
-    if host.proxies.protocol && host.proxies.trusts(line.peer.ip()) {
-        line.read_proxy_header().await?;
+/// Drives one handshake. `None`: the request was a health check, and was answered.
+async fn upgrade(
+    stream: &mut HandshakeStream<'_>,
+    config: ListenerConfig,
+) -> Result<Option<AcceptedUpgrade>, HandshakeError> {
+    let queue = stream.queue;
+    if config.proxies.protocol && config.proxies.trusts(stream.peer.ip()) {
+        stream.read_proxy_header().await?;
     }
-    if let Some(tls) = host.tls {
-        line.tls = Some(TlsSession::new(tls.current(), desk.kernel.is_some())?);
-        while !line.take_in().await? {}
-        desk.shook_hands(line.tls.as_ref().is_some_and(TlsSession::resumed));
+    if let Some(tls) = &config.tls {
+        stream.tls = TlsSession::new(tls.current(), queue.kernel.is_some())?.into();
+        while !stream.read_once().await? {}
+        queue.count_tls_handshake(matches!(&stream.tls, SlotTls::User(tls) if tls.resumed()));
     }
     loop {
-        match upgrade::parse(&line.plain, !desk.is_closed()) {
-            Upgrade::NeedMore => line.read().await?,
-            Upgrade::Accept(accepted) => {
-                if let Some(forwarded) = &accepted.forwarded {
-                    line.peer = proxy::client(line.peer, forwarded, &host.proxies);
-                }
-                let probe = desk.is_probe(&accepted.path);
-                let admits = desk.admits_origin(host.service, accepted.origin.as_deref());
-                if !probe && !admits {
-                    return line.refuse(UpgradeError::Unlisted).await;
-                }
-                let address = line.peer.ip();
-                let lodging = if probe { Ok(None) } else { desk.lodging(host.service, address) };
-                let lodging = match lodging {
-                    Ok(lodging) => lodging,
-                    Err(limit) => {
-                        line.answer(UpgradeError::TooMany.response()).await?;
-                        return Err(HandshakeError::TooMany(limit));
-                    }
-                };
-                let place = if probe { None } else { desk.place(host.service) };
-                line.plain.drain(..accepted.consumed);
-                let (mut response, token) = (accepted.response, accepted.token);
-                if line.tls.is_some()
-                    && let Some(kernel) = &desk.kernel
-                {
-                    // Before the handover, which may have to wait for the rest of a record.
-                    line.write(std::mem::take(&mut response)).await?;
-                    if !line.hand_to(kernel).await? {
-                        desk.fell_back();
-                    }
-                }
-                return Ok(Answer::Upgraded { response, place, lodging, token, probe });
-            }
+        match upgrade::parse(&stream.plain, !queue.is_closed()) {
+            Upgrade::NeedMore => stream.read().await?,
+            Upgrade::Accept(request) => return stream.accept(request, config).await.map(Some),
             Upgrade::Answer { response, refusal } => {
-                line.answer(response).await?;
-                return refusal.map_or(Ok(Answer::Health), |why| Err(HandshakeError::Upgrade(why)));
+                stream.respond(response).await?;
+                return refusal.map_or(Ok(None), |why| Err(HandshakeError::Upgrade(why)));
             }
         }
     }
 }
 
-impl Line {
-    fn new(stream: TcpStream, peer: SocketAddr, early: Vec<u8>, desk: Rc<Desk>) -> Line {
+impl<'a> HandshakeStream<'a> {
+    fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        early: Vec<u8>,
+        queue: &'a HandshakeQueue,
+    ) -> HandshakeStream<'a> {
         let unread = !early.is_empty();
-        Line {
+        HandshakeStream {
             stream,
-            desk,
+            queue,
             peer,
-            tls: None,
-            kernel: None,
-            patience: HANDSHAKE_PATIENCE,
+            tls: SlotTls::None,
+            idle_left: HANDSHAKE_PATIENCE,
             buffer: early,
             unread,
-            begun: false,
+            handshake_begun: false,
             plain: Vec::new(),
-            heard: unread,
-            ended: false,
-            answered: false,
+            has_received: unread,
+            peer_closed: false,
+            must_linger: false,
         }
+    }
+
+    /// Checks a valid request against the limits, and hands the keys to the kernel where that is
+    /// configured.
+    async fn accept(
+        &mut self,
+        request: Accepted,
+        config: ListenerConfig,
+    ) -> Result<AcceptedUpgrade, HandshakeError> {
+        let (queue, service) = (self.queue, config.service);
+        let Accepted { mut response, consumed, token, origin, path, forwarded, .. } = request;
+        if let Some(forwarded) = &forwarded {
+            self.peer = proxy::client(self.peer, forwarded, &config.proxies);
+        }
+        let probe = queue.limits.is_probe(&path);
+        let (mut quota_permit, mut address_permit) = (None, None);
+        if !probe {
+            if !queue.limits.allows_origin(service, origin.as_deref()) {
+                self.respond(UpgradeError::Unlisted.response()).await?;
+                return Err(HandshakeError::Upgrade(UpgradeError::Unlisted));
+            }
+            match queue.limits.acquire_address_permit(service, self.peer.ip()) {
+                Ok(permit) => address_permit = permit,
+                Err(limit) => {
+                    self.respond(UpgradeError::TooMany.response()).await?;
+                    return Err(HandshakeError::TooMany(limit));
+                }
+            }
+            quota_permit = queue.limits.acquire_quota(service);
+        }
+        self.plain.drain(..consumed);
+        if let (SlotTls::User(_), Some(kernel)) = (&self.tls, &queue.kernel) {
+            // Before the handover, which may have to wait for the rest of a record.
+            self.write(std::mem::take(&mut response)).await?;
+            if !self.hand_over_to_kernel(kernel).await? {
+                queue.count_ktls_fallback();
+            }
+        }
+        Ok(AcceptedUpgrade { response, quota_permit, address_permit, token, probe })
     }
 
     /// Reads more of the request.
     async fn read(&mut self) -> Result<(), HandshakeError> {
         let before = self.plain.len();
         while self.plain.len() == before {
-            if self.ended {
-                self.say_close().await?;
+            if self.peer_closed {
+                self.send_close().await?;
                 return Err(HandshakeError::Left);
             }
-            self.take_in().await?;
+            self.read_once().await?;
         }
         Ok(())
-    }
-
-    /// Reads once and appends the plaintext. Returns whether TLS is established.
-    async fn take_in(&mut self) -> Result<bool, HandshakeError> {
-        self.take_in_up_to(RECEIVE_BUFFER).await
     }
 
     /// Reads the header of a proxy, and the client's address from it.
@@ -221,8 +207,8 @@ impl Line {
                     self.buffer.clear();
                     self.buffer.extend_from_slice(&head[length..]);
                     self.unread = !self.buffer.is_empty();
-                    // A proxy that looks whether we live may leave without a word of its own.
-                    self.heard = self.unread;
+                    // A proxy that checks the port may close after the header: no fault.
+                    self.has_received = self.unread;
                     return Ok(());
                 }
                 Header::Malformed => {
@@ -237,117 +223,122 @@ impl Line {
         }
     }
 
-    /// Reads once into the buffer, at most so many bytes, unless there is something in it.
-    async fn receive(&mut self, most: usize) -> Result<(), HandshakeError> {
+    /// Reads once into the buffer, at most `limit` bytes, unless it holds unread bytes.
+    async fn receive(&mut self, limit: usize) -> Result<(), HandshakeError> {
         if std::mem::take(&mut self.unread) {
             return Ok(());
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
-        let room = buffer.slice_mut(..most.min(RECEIVE_BUFFER));
-        let read = self.desk.patience.wait(&mut self.patience, self.stream.read(room));
+        let room = buffer.slice_mut(..limit.min(RECEIVE_BUFFER));
+        let read = self.queue.idle_eviction.wait_for(&mut self.idle_left, self.stream.read(room));
         let Some((read, room)) = read.await else { return Err(HandshakeError::Late) };
         self.buffer = room.into_inner();
         if read? == 0 {
-            return Err(if self.heard { HandshakeError::Left } else { HandshakeError::Silent });
+            return Err(match self.has_received {
+                true => HandshakeError::Left,
+                false => HandshakeError::Silent,
+            });
         }
-        self.heard = true;
+        self.has_received = true;
         Ok(())
     }
 
-    /// As `take_in`, at most so many bytes.
-    async fn take_in_up_to(&mut self, most: usize) -> Result<bool, HandshakeError> {
-        self.receive(most).await?;
-        let desk = Rc::clone(&self.desk);
-        let share = desk.governor.share(self.class()).await;
-        let Some(tls) = &mut self.tls else {
+    /// Reads once and appends the plaintext. Returns whether TLS is established.
+    async fn read_once(&mut self) -> Result<bool, HandshakeError> {
+        self.read_up_to(RECEIVE_BUFFER).await
+    }
+
+    /// As `read_once`, at most `limit` bytes.
+    async fn read_up_to(&mut self, limit: usize) -> Result<bool, HandshakeError> {
+        self.receive(limit).await?;
+        let grant = self.queue.budget.acquire(self.step_class()).await;
+        let SlotTls::User(tls) = &mut self.tls else {
             self.plain.extend_from_slice(&self.buffer);
             return Ok(false);
         };
         let opened = tls.open(&mut self.buffer, &mut self.plain);
-        let answer = match &opened {
+        let flight = match &opened {
             Ok(_) => tls.take_pending(),
             Err(_) => tls.seal_close(),
         };
-        drop(share);
-        if !answer.is_empty() {
-            self.begun = true;
-            self.stream.write_all(answer).await.0?;
+        drop(grant);
+        if !flight.is_empty() {
+            self.handshake_begun = true;
+            self.stream.write_all(flight).await.0?;
         }
-        let opened = match opened {
-            Ok(opened) => opened,
-            Err(fault) => {
-                self.answered = true;
-                return Err(fault.into());
-            }
-        };
-        self.ended |= opened.eof;
+        self.must_linger |= opened.is_err();
+        let opened = opened?;
+        self.peer_closed |= opened.eof;
         Ok(opened.established)
     }
 
-    /// What the bytes in the buffer are about to cost.
-    fn class(&self) -> Class {
+    /// What processing the buffer is going to cost.
+    fn step_class(&self) -> StepClass {
         match hello::resumes(&self.buffer) {
-            _ if self.tls.is_none() => Class::Quick,
-            Some(false) => Class::Full,
-            None if !self.begun => Class::Full,
-            Some(true) | None => Class::Quick,
+            _ if matches!(self.tls, SlotTls::None) => StepClass::Quick,
+            Some(false) => StepClass::Full,
+            None if !self.handshake_begun => StepClass::Full,
+            Some(true) | None => StepClass::Quick,
         }
     }
 
-    /// Hands the keys to the kernel. Returns whether it takes them; if not, all goes on as it was.
-    async fn hand_to(&mut self, kernel: &Kernel) -> Result<bool, HandshakeError> {
-        // The kernel begins with a whole record, and we may have read into one.
-        while let Some(missing @ 1..) = self.tls.as_ref().map(TlsSession::missing) {
-            self.take_in_up_to(missing).await?;
+    /// Hands the keys to the kernel. Returns whether it takes them; if not, TLS stays as it is.
+    async fn hand_over_to_kernel(&mut self, kernel: &Kernel) -> Result<bool, HandshakeError> {
+        // The kernel begins with a whole record, and a read may have ended inside one.
+        while let SlotTls::User(tls) = &self.tls
+            && let missing @ 1.. = tls.missing_bytes()
+        {
+            self.read_up_to(missing).await?;
         }
-        let Some(tls) = self.tls.take_if(|tls| tls.fits(kernel)) else { return Ok(false) };
-        if let Err(error) = ktls::attach(&self.stream) {
-            tracing::debug!(%error, "the kernel takes no TLS connection");
-            self.tls = Some(tls);
-            return Ok(false);
+        match std::mem::take(&mut self.tls) {
+            SlotTls::User(tls) if tls.fits_kernel(kernel) => {
+                if let Err(error) = ktls::attach(&self.stream) {
+                    tracing::debug!(%error, "the kernel takes no TLS connection");
+                    self.tls = SlotTls::User(tls);
+                    return Ok(false);
+                }
+                self.tls = SlotTls::Kernel(tls.into_ktls(&self.stream, kernel)?);
+                Ok(true)
+            }
+            tls => {
+                self.tls = tls;
+                Ok(false)
+            }
         }
-        self.kernel = Some(tls.hand_over(&self.stream, kernel)?);
-        Ok(true)
     }
 
     async fn write(&mut self, plain: Vec<u8>) -> Result<(), HandshakeError> {
         let bytes = match &mut self.tls {
-            None => plain,
-            Some(tls) => {
+            SlotTls::User(tls) => {
                 let mut sealed = Vec::new();
                 while let Sealed::Needs(room) = tls.seal(&plain, &mut sealed)? {
                     sealed.resize(room, 0);
                 }
                 sealed
             }
+            SlotTls::None | SlotTls::Kernel(_) => plain,
         };
         Ok(self.stream.write_all(bytes).await.0.map(drop)?)
     }
 
-    /// Answers a request that HTTP has no objection to, but we have.
-    async fn refuse(&mut self, why: UpgradeError) -> Result<Answer, HandshakeError> {
-        self.answer(why.response()).await?;
-        Err(HandshakeError::Upgrade(why))
-    }
-
     /// Writes a final response.
-    async fn answer(&mut self, response: Vec<u8>) -> Result<(), HandshakeError> {
+    async fn respond(&mut self, response: Vec<u8>) -> Result<(), HandshakeError> {
         self.write(response).await?;
-        self.say_close().await
+        self.send_close().await
     }
 
-    /// Says close_notify, where there is TLS; nothing follows.
-    async fn say_close(&mut self) -> Result<(), HandshakeError> {
-        if let Some(tls) = &mut self.tls {
+    /// Sends close_notify, where there is TLS; nothing follows.
+    async fn send_close(&mut self) -> Result<(), HandshakeError> {
+        if let SlotTls::User(tls) = &mut self.tls {
             let bytes = tls.seal_close();
             self.stream.write_all(bytes).await.0?;
         }
-        self.answered = true;
+        self.must_linger = true;
         Ok(())
     }
 
-    /// Sends FIN and reads the rest away: closing a socket with unread bytes resets it.
+    /// Sends FIN and discards what still arrives: closing a socket with unread bytes resets it.
     async fn linger(&mut self) {
         let mut left = LINGER_BYTES;
         if self.stream.shutdown().await.is_err() {

@@ -1,4 +1,4 @@
-//! The broker's outlet on the delivery ring: seals where there is TLS, and tells what is owed.
+//! The broker's write sink on the delivery ring: seals where there is TLS, and reports what is owed.
 
 use std::time::Instant;
 
@@ -6,40 +6,37 @@ use crate::broker::outlet::{Flushed, Owed, Payload, Short, WriteSink};
 use crate::limits::MAX_TLS_RECORDS;
 use crate::shard::clock;
 use crate::shard::ring::{Exception, Received, Ring};
-use crate::shard::tls::ktls_session::{Taken, records_of};
-use crate::shard::tls::session::{Opened, TlsFault};
-use crate::shard::tls::slot_tls::{Secure, Secured};
+use crate::shard::tls::{ControlOutcome, Opened, SlotTls, SlotTlsCounts, TlsError};
 
 /// The ring together with the TLS state of its connections.
 pub(crate) struct Delivery {
     pub ring: Ring,
     /// By slot; has no entries on a server without TLS.
-    sessions: Vec<Secure>,
-    /// How many of them there are.
-    pub secured: Secured,
-    /// Connections that have sent as much as their keys allow. May name one twice.
-    pub worn: Vec<u32>,
-    /// So many records.
+    sessions: Vec<SlotTls>,
+    /// How many of each kind there are.
+    pub tls_counts: SlotTlsCounts,
+    /// Connections whose keys have sent `record_limit` records. May hold one twice.
+    pub exhausted: Vec<u32>,
     record_limit: u32,
     /// Whether the loaded payload is to be sealed.
     seals: bool,
     /// Runs loaded into the batch.
     runs: usize,
-    /// Connections of the batch that could not be sealed for.
+    /// Connections of the batch whose bytes could not be sealed.
     unsealed: Vec<Short>,
     exceptions: Vec<Exception>,
     started: Instant,
 }
 
 impl Delivery {
-    /// An outlet on `ring`, whose clock counts from `started`. `slots` is 0 without TLS.
+    /// A write sink on `ring`, whose clock counts from `started`. `slots` is 0 without TLS.
     pub(crate) fn new(ring: Ring, slots: usize, started: Instant) -> Delivery {
-        let sessions = std::iter::repeat_with(Secure::default).take(slots).collect();
+        let sessions = std::iter::repeat_with(SlotTls::default).take(slots).collect();
         Delivery {
             ring,
             sessions,
-            secured: Secured::default(),
-            worn: Vec::new(),
+            tls_counts: SlotTlsCounts::default(),
+            exhausted: Vec::new(),
             record_limit: MAX_TLS_RECORDS,
             seals: false,
             runs: 0,
@@ -49,38 +46,44 @@ impl Delivery {
         }
     }
 
-    /// Keeps the TLS state of a connection that was handed over.
-    pub(crate) fn keep_session(&mut self, connection: u32, session: impl Into<Secure>) {
+    /// Stores the TLS state of an admitted connection.
+    pub(crate) fn set_session(&mut self, connection: u32, session: impl Into<SlotTls>) {
         let session = session.into();
-        if let Some(count) = self.secured.of(&session) {
+        if let Some(count) = self.tls_counts.of(&session) {
             *count += 1;
             self.sessions[connection as usize] = session;
         }
     }
 
-    /// Appends the plaintext of what was received to `plain`. `None` if there is no TLS.
+    /// Appends the plaintext of received bytes to `plain`. `None` if they are plaintext already.
     pub(crate) fn open(
         &mut self,
         connection: u32,
         received: &Received,
         plain: &mut Vec<u8>,
-    ) -> Option<Result<Opened, TlsFault>> {
+    ) -> Option<Result<Opened, TlsError>> {
         match self.sessions.get_mut(connection as usize)? {
-            Secure::User(session) => Some(session.open(self.ring.bytes(received), plain)),
-            Secure::Kernel(session) => {
-                session.hear();
+            SlotTls::User(session) => Some(session.open(self.ring.bytes(received), plain)),
+            SlotTls::Kernel(session) => {
+                session.reset_control_count();
                 None
             }
-            Secure::None => None,
+            SlotTls::None => None,
         }
     }
 
-    /// Looks why a receive has failed with `errno`. `None` unless the kernel does the TLS.
-    pub(crate) fn take_control(&mut self, connection: u32, errno: i32) -> Option<Taken> {
+    /// Finds out why a receive failed with `errno`. `None` unless the slot has kernel TLS.
+    pub(crate) fn handle_control_record(
+        &mut self,
+        connection: u32,
+        errno: i32,
+    ) -> Option<ControlOutcome> {
         let ring = &mut self.ring;
         match self.sessions.get_mut(connection as usize)? {
-            Secure::Kernel(session) => Some(session.take_control(connection, errno, ring)),
-            Secure::None | Secure::User(_) => None,
+            SlotTls::Kernel(session) => {
+                Some(session.handle_control_record(connection, errno, ring))
+            }
+            SlotTls::None | SlotTls::User(_) => None,
         }
     }
 
@@ -90,22 +93,24 @@ impl Delivery {
         self.record_limit = limit;
     }
 
-    /// Forgets a connection's TLS state.
+    /// Drops a connection's TLS state.
     pub(crate) fn drop_session(&mut self, connection: u32) {
         let Some(session) = self.sessions.get_mut(connection as usize) else { return };
-        if let Some(count) = self.secured.of(session) {
+        if let Some(count) = self.tls_counts.of(session) {
             *count -= 1;
         }
-        *session = Secure::None;
+        *session = SlotTls::None;
     }
 
-    /// Queues close_notify, or the alert of a fault, where there is TLS. Nobody waits for it: it
-    /// is sent if the socket has room. Not to be mixed with the broker's batches.
-    pub(crate) fn say_close(&mut self, connection: u32) {
+    /// Queues close_notify, or the alert of a fault, where there is TLS. It is sent if the socket has
+    /// room, and not retried. Not to be mixed with the broker's batches.
+    pub(crate) fn send_close(&mut self, connection: u32) {
         let bytes = match self.sessions.get_mut(connection as usize) {
-            Some(Secure::User(session)) => session.seal_close(),
-            Some(Secure::Kernel(session)) => return session.say_close(connection, &mut self.ring),
-            Some(Secure::None) | None => return,
+            Some(SlotTls::User(session)) => session.seal_close(),
+            Some(SlotTls::Kernel(session)) => {
+                return session.send_close(connection, &mut self.ring);
+            }
+            Some(SlotTls::None) | None => return,
         };
         if !bytes.is_empty() {
             self.load(Payload::Sealed(bytes, 0));
@@ -125,19 +130,19 @@ impl Delivery {
 
     fn push_secure(&mut self, connection: u32) -> bool {
         let (sent, records) = match &mut self.sessions[connection as usize] {
-            Secure::Kernel(session) => {
-                session.records = session.records.saturating_add(records_of(self.ring.loaded()));
-                (Ok(self.ring.send_to_kernel(connection)), session.records)
+            SlotTls::Kernel(session) => {
+                let records = session.count_send(self.ring.loaded());
+                (Ok(self.ring.send_to_kernel(connection)), records)
             }
-            Secure::User(session) => {
+            SlotTls::User(session) => {
                 let seal = |plain: &[u8], out: &mut [u8]| session.seal(plain, out);
-                (self.ring.send_sealed(connection, seal), session.records())
+                (self.ring.send_sealed(connection, seal), session.records_sent())
             }
             // Of a service without TLS, beside one with it.
-            Secure::None => return self.ring.send(connection),
+            SlotTls::None => return self.ring.send(connection),
         };
         if records >= self.record_limit {
-            self.worn.push(connection);
+            self.exhausted.push(connection);
         }
         sent.unwrap_or_else(|fault| {
             tracing::debug!(%fault, "a connection can send nothing more");
@@ -147,7 +152,7 @@ impl Delivery {
         })
     }
 
-    /// What an exception leaves owed; `None` if the bytes went out whole after all.
+    /// What an exception leaves owed; `None` if the bytes were sent whole after all.
     fn owed(&self, exception: &Exception) -> Option<Owed> {
         let taken = match exception.result {
             taken @ 0.. => taken as usize,
@@ -155,7 +160,7 @@ impl Delivery {
             error => return Some(Owed::Dead(-error)),
         };
         match self.ring.sealed(exception.entry) {
-            // Its record number is spent: what was sealed is owed as it is, even if nothing went.
+            // The record number is spent: the ciphertext is owed as it is, even if none was sent.
             Some(sealed) if taken < sealed.len() => Some(Owed::Sealed(sealed[taken..].to_vec())),
             Some(_) => None,
             None => Some(Owed::After(taken)),

@@ -1,70 +1,23 @@
-//! Receiving: what is armed on each slot, and what its completions mean.
-//!
-//! | state | resume | pause, end | final completion |
-//! |---|---|---|---|
-//! | Off | Queued | | |
-//! | Queued | | Off | |
-//! | Armed | | Cancelling | Queued (data, no buffers) or Off (ended) |
-//! | Cancelling | Restarting | | Off |
-//! | Restarting | | Cancelling | Queued |
-
-mod control_records;
+//! Receiving: what is armed on each slot, and what completions mean to the broker.
 
 use std::collections::VecDeque;
 
+use super::deliver::Delivery;
+use super::slot::{ReceiveState, Slot, SlotState};
 use crate::broker::hub::{Hub, ReceiveEnd};
-use crate::limits::{REARMS_PER_TURN, SLOT_RECORD};
-use crate::shard::io::deliver::Delivery;
+use crate::limits::REARMS_PER_TURN;
 use crate::shard::ring::{Completion, Operation, Received};
+use crate::shard::tls::ControlOutcome;
 use crate::telemetry::Count;
 use crate::types::{ConnectionKey, Now, ServiceId};
 
-/// Whether a receive is armed on a slot, or should be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Receive {
-    /// Nothing armed, nothing wanted.
-    #[default]
-    Off,
-    /// Waits for its turn to be armed.
-    Queued,
-    Armed,
-    /// Being cancelled; its final completion has not come.
-    Cancelling,
-    /// As `Cancelling`, but to be armed again afterwards.
-    Restarting,
-}
-
-/// What the shell knows about one connection.
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    generation: u16,
-    receive: Receive,
-    /// Occupied: between `open` and `release`.
-    open: bool,
-    /// Received from one buffer at a time.
-    metered: bool,
-    /// A poll for room to write is armed.
-    polling: bool,
-    /// A FIN is on its way.
-    shutting: bool,
-    /// The broker was told that nothing more will come.
-    ended: bool,
-    /// The broker waits to hear that nothing is armed any more,
-    ending: bool,
-    /// and was told so.
-    told: bool,
-    /// Whose quota it holds a place of.
-    counted: Option<ServiceId>,
-}
-
-const _: () = assert!(size_of::<Slot>() <= SLOT_RECORD);
-
-/// All slots of a shard, by index.
+/// All slots of a shard, by index. Effects of the broker name open connections: another key is a
+/// bug, and aborts. Completions may be late, and are ignored then (invariant 12).
 pub(crate) struct Slots {
     slots: Vec<Slot>,
     /// To be armed, in order. May hold stale keys: the slot's state decides.
     queue: VecDeque<ConnectionKey>,
-    /// Plaintext of the receive at hand.
+    /// Plaintext of the present receive.
     plain: Vec<u8>,
 }
 
@@ -75,86 +28,93 @@ impl Slots {
         Slots { slots, queue: VecDeque::new(), plain: Vec::new() }
     }
 
-    /// A connection was put into its slot; its receive is queued. `metered`: from one buffer at a
-    /// time, so that a pause comes before the next. `counted` is kept for `release`.
-    pub(crate) fn open(&mut self, key: ConnectionKey, metered: bool, counted: Option<ServiceId>) {
+    /// Occupies a connection's slot and queues its receive. `metered`: into one buffer at a time,
+    /// so that a pause takes effect before the next. `quota` is returned by `release`.
+    pub(crate) fn open(&mut self, key: ConnectionKey, metered: bool, quota: Option<ServiceId>) {
         let slot = &mut self.slots[key.index as usize];
-        debug_assert!(!slot.open, "a slot is reused only after its release (invariant 12)");
-        let generation = key.generation;
-        *slot = Slot { generation, open: true, metered, counted, ..Slot::default() };
+        slot.enter(SlotState::Open);
+        (slot.generation, slot.metered, slot.quota) = (key.generation, metered, quota);
         self.resume(key);
     }
 
-    /// The connection is gone and its slot may be emptied. Returns what `open` was told.
+    /// Empties the slot of a closed connection. Returns the `quota` given to `open`.
     pub(crate) fn release(&mut self, key: ConnectionKey) -> Option<ServiceId> {
-        let slot = self.current(key)?;
+        let slot = self.slot(key);
         assert!(slot.is_quiet(), "something is armed on a slot to be emptied (invariant 12)");
-        std::mem::take(slot).counted
+        slot.enter(SlotState::Empty);
+        std::mem::take(slot).quota
     }
 
     /// Receives again.
     pub(crate) fn resume(&mut self, key: ConnectionKey) {
-        let Some(slot) = self.current(key).filter(|slot| !slot.ending && !slot.ended) else {
+        let slot = self.slot(key);
+        if slot.state != SlotState::Open {
             return;
-        };
+        }
         match slot.receive {
-            Receive::Off => {
-                slot.receive = Receive::Queued;
+            ReceiveState::Off => {
+                slot.set_receive(ReceiveState::Queued);
                 self.queue.push_back(key);
             }
-            Receive::Cancelling => slot.receive = Receive::Restarting,
-            Receive::Queued | Receive::Armed | Receive::Restarting => {}
+            ReceiveState::Cancelling => slot.set_receive(ReceiveState::Restarting),
+            ReceiveState::Queued | ReceiveState::Armed | ReceiveState::Restarting => {}
         }
     }
 
     /// Receives no more until `resume`.
     pub(crate) fn pause(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
-        let Some(slot) = self.current(key) else { return };
+        let slot = self.slot(key);
         match slot.receive {
-            Receive::Queued => slot.receive = Receive::Off,
-            Receive::Armed => {
-                slot.receive = Receive::Cancelling;
+            ReceiveState::Queued => slot.set_receive(ReceiveState::Off),
+            ReceiveState::Armed => {
+                slot.set_receive(ReceiveState::Cancelling);
                 delivery.ring.cancel(Operation::Receive, key);
             }
-            Receive::Restarting => slot.receive = Receive::Cancelling,
-            Receive::Off | Receive::Cancelling => {}
+            ReceiveState::Restarting => slot.set_receive(ReceiveState::Cancelling),
+            ReceiveState::Off | ReceiveState::Cancelling => {}
         }
     }
 
     /// Reports room to write, once.
     pub(crate) fn await_writable(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
-        let Some(slot) = self.current(key).filter(|slot| !slot.polling && !slot.ending) else {
-            return;
-        };
-        slot.polling = true;
-        delivery.ring.poll_writable(key);
+        let slot = self.slot(key);
+        if !slot.polling && !slot.is_closing() {
+            slot.polling = true;
+            delivery.ring.poll_writable(key);
+        }
     }
 
     /// Sends a FIN, over TLS behind a close_notify.
     pub(crate) fn shutdown_write(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
-        let Some(slot) = self.current(key).filter(|slot| !slot.shutting) else { return };
-        slot.shutting = true;
-        delivery.say_close(key.index);
-        delivery.ring.shutdown_write(key);
+        let slot = self.slot(key);
+        if !slot.shutting {
+            slot.shutting = true;
+            delivery.send_close(key.index);
+            delivery.ring.shutdown_write(key);
+        }
     }
 
     /// Ends receiving and polling for good. Returns whether nothing is armed already.
-    pub(crate) fn end(&mut self, key: ConnectionKey, delivery: &mut Delivery) -> bool {
+    pub(crate) fn close(&mut self, key: ConnectionKey, delivery: &mut Delivery) -> bool {
         self.pause(key, delivery);
-        let Some(slot) = self.current(key) else { return false };
-        slot.ending = true;
+        let slot = self.slot(key);
+        if slot.is_closing() {
+            return false;
+        }
+        slot.enter(SlotState::Closing);
         if slot.polling {
             delivery.ring.cancel(Operation::Poll, key);
         }
-        slot.take_end()
+        slot.finish_close()
     }
 
-    /// Arms what waits for it, so many a turn. Returns whether some are left.
+    /// Arms queued receives, so many per iteration. Returns whether some are left.
     pub(crate) fn rearm(&mut self, delivery: &mut Delivery) -> bool {
         for _ in 0..REARMS_PER_TURN {
             let Some(key) = self.queue.pop_front() else { return false };
-            if let Some(slot) = self.current(key).filter(|slot| slot.receive == Receive::Queued) {
-                slot.receive = Receive::Armed;
+            let queued = |slot: &&mut Slot| slot.receive == ReceiveState::Queued;
+            if let Some(slot) = self.current(key).filter(queued) {
+                slot.set_receive(ReceiveState::Armed);
                 match slot.metered {
                     true => delivery.ring.receive_once(key),
                     false => delivery.ring.receive(key),
@@ -174,7 +134,7 @@ impl Slots {
     ) {
         let key = completion.key;
         let Some(slot) = self.current(key) else {
-            // Of an earlier life of the slot: harmless (invariant 12).
+            // Late: the slot was released since (invariant 12).
             if let Some(received) = completion.received {
                 delivery.ring.give_back(received);
             }
@@ -184,7 +144,7 @@ impl Slots {
             Operation::Receive => self.received(now, completion, delivery, hub),
             Operation::Poll => {
                 slot.polling = false;
-                if !slot.ending {
+                if !slot.is_closing() {
                     hub.handle_writable(now, key);
                 }
             }
@@ -193,7 +153,7 @@ impl Slots {
                 unreachable!("the ring keeps these to itself")
             }
         }
-        if self.current(key).is_some_and(Slot::take_end) {
+        if self.slot(key).finish_close() {
             hub.handle_receive_ended(now, key);
         }
     }
@@ -206,7 +166,7 @@ impl Slots {
         hub: &mut Hub,
     ) {
         let Completion { key, result, received, more, .. } = completion;
-        let wanted = self.current(key).is_some_and(|slot| !slot.ending && !slot.ended);
+        let wanted = self.slot(key).state == SlotState::Open;
         let mut end = None;
         if let Some(received) = received {
             if wanted && result > 0 {
@@ -216,11 +176,7 @@ impl Slots {
             delivery.ring.give_back(received);
         }
         if !more {
-            let before = self.current(key).map(|slot| slot.receive).unwrap_or_default();
-            end = end.or(self.disarmed(key, result, hub));
-            if end == Some(ReceiveEnd::Reset) {
-                end = self.look_into(now, key, before, -result, delivery, hub);
-            }
+            end = end.or(self.disarmed(now, key, result, delivery, hub));
         }
         if let Some(end) = end {
             self.report_end(now, key, end, delivery, hub);
@@ -230,28 +186,62 @@ impl Slots {
         }
     }
 
-    /// The final completion of a receive is in.
-    fn disarmed(&mut self, key: ConnectionKey, result: i32, hub: &mut Hub) -> Option<ReceiveEnd> {
-        let slot = self.current(key)?;
-        let before = std::mem::take(&mut slot.receive);
-        if result == -libc::ENOBUFS {
-            hub.recorder.count(Count::BuffersExhausted, 1);
-        }
-        match result {
+    /// Handles the final completion of a receive. Returns the end that it means, if any.
+    fn disarmed(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        result: i32,
+        delivery: &mut Delivery,
+        hub: &mut Hub,
+    ) -> Option<ReceiveEnd> {
+        let slot = self.slot(key);
+        let before = slot.receive;
+        slot.set_receive(ReceiveState::Off);
+        let end = match -result {
             0 => Some(ReceiveEnd::Eof),
-            error if error < 0 && error != -libc::ENOBUFS && error != -libc::ECANCELED => {
-                Some(ReceiveEnd::Reset)
-            }
-            _ => {
-                if matches!(before, Receive::Armed | Receive::Restarting) {
-                    self.resume(key);
-                }
+            libc::ENOBUFS => {
+                hub.recorder.count(Count::BuffersExhausted, 1);
                 None
             }
+            libc::ECANCELED | ..0 => None,
+            errno => self.failed(now, key, errno, delivery, hub),
+        };
+        if end.is_none() && matches!(before, ReceiveState::Armed | ReceiveState::Restarting) {
+            self.resume(key);
         }
+        end
     }
 
-    /// Passes bytes on, over TLS as plaintext. Returns whether that was the end.
+    /// Handles a receive that failed with `errno`: over kernel TLS, a control record may be the
+    /// cause. `None` if the connection goes on.
+    fn failed(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        errno: i32,
+        delivery: &mut Delivery,
+        hub: &mut Hub,
+    ) -> Option<ReceiveEnd> {
+        match delivery.handle_control_record(key.index, errno) {
+            None | Some(ControlOutcome::Reset) => return Some(ReceiveEnd::Reset),
+            Some(ControlOutcome::Eof) => return Some(ReceiveEnd::Eof),
+            Some(ControlOutcome::Violation) => return Some(ReceiveEnd::TlsFault),
+            Some(ControlOutcome::KeysLost) => {
+                let slot = self.slot(key);
+                if slot.state == SlotState::Open {
+                    slot.enter(SlotState::EndReported);
+                }
+                hub.handle_lost_keys(now, key);
+            }
+            Some(ControlOutcome::Data(mut bytes)) => hub.handle_received(now, key, &mut bytes),
+            Some(ControlOutcome::Rekeyed) => hub.recorder.count(Count::TlsKeyUpdates, 1),
+            Some(ControlOutcome::Continue) => {}
+        }
+        None
+    }
+
+    /// Passes received bytes on, over TLS as plaintext. Returns the end that they mean, if any.
     fn hand_over(
         &mut self,
         now: Now,
@@ -272,14 +262,14 @@ impl Slots {
             Ok(opened) => opened.eof.then_some(ReceiveEnd::Eof),
             Err(fault) => {
                 tracing::debug!(%fault, "a peer broke TLS");
-                delivery.say_close(key.index);
+                delivery.send_close(key.index);
                 delivery.finish();
                 Some(ReceiveEnd::TlsFault)
             }
         }
     }
 
-    /// Tells the broker once that nothing more will come, and arms nothing any more.
+    /// Stops receiving, and reports to the broker once that nothing more will be received.
     pub(crate) fn report_end(
         &mut self,
         now: Now,
@@ -289,35 +279,29 @@ impl Slots {
         hub: &mut Hub,
     ) {
         self.pause(key, delivery);
-        let Some(slot) = self.current(key).filter(|slot| !slot.ended && !slot.ending) else {
+        let slot = self.slot(key);
+        if slot.state != SlotState::Open {
             return;
-        };
-        slot.ended = true;
+        }
+        slot.enter(SlotState::EndReported);
         if end == ReceiveEnd::TlsFault && !slot.shutting {
-            // Behind the alert. The peer learns of it now: Linux 6.1 closes the socket of an
-            // emptied slot only when the receives that others armed before have ended.
+            // Behind the alert. Linux 6.1 closes the socket of an emptied slot only when the
+            // receives armed before on other slots have ended: the FIN informs the peer now.
             slot.shutting = true;
             delivery.ring.shutdown_write(key);
         }
         hub.handle_end(now, key, end);
     }
 
+    /// The slot of an open connection.
+    fn slot(&mut self, key: ConnectionKey) -> &mut Slot {
+        self.current(key).expect("the broker names open connections only")
+    }
+
+    /// The slot, if it is still this connection's.
     fn current(&mut self, key: ConnectionKey) -> Option<&mut Slot> {
         let slot = &mut self.slots[key.index as usize];
-        (slot.open && slot.generation == key.generation).then_some(slot)
-    }
-}
-
-impl Slot {
-    fn is_quiet(&self) -> bool {
-        matches!(self.receive, Receive::Off | Receive::Queued) && !self.polling && !self.shutting
-    }
-
-    /// Whether the end that the broker waits for has come; answers so only once.
-    fn take_end(&mut self) -> bool {
-        let ended = self.ending && !self.told && self.is_quiet();
-        self.told |= ended;
-        ended
+        (slot.state != SlotState::Empty && slot.generation == key.generation).then_some(slot)
     }
 }
 

@@ -1,10 +1,10 @@
-//! TLS 1.3 records (RFC 8446, 5) sealed and opened here, with the keys that rustls has agreed on.
+//! The TLS 1.3 record layer (RFC 8446, 5), with the keys that rustls has negotiated.
 //!
-//! rustls's own record layer copies a payload twice, allocates for each record and asks its whole
-//! state machine before it; sealing straight into the batch does none of that, and what stays of a
-//! connection is its two keys and the key schedule (docs/decisions/0021-own-records.md). Before
-//! and during the handshake, and for TLS 1.2, all is rustls's. A KeyUpdate that is cut in two
-//! records, which RFC 8446, 5.1 allows and nobody sends, is refused.
+//! rustls's record layer copies a payload twice, allocates for each record and runs its whole state
+//! machine before it. This one seals straight into the send batch, and keeps two keys and the key
+//! schedule of a connection (docs/decisions/0021-own-records.md). The handshake and TLS 1.2 are
+//! rustls's. A KeyUpdate that is split over two records, which RFC 8446, 5.1 allows and no known
+//! library sends, is refused.
 
 use aws_lc_rs::aead::{
     AES_128_GCM, AES_256_GCM, Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey,
@@ -14,13 +14,13 @@ use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::{ConnectionTrafficSecrets, Error};
 use zeroize::Zeroizing;
 
+use super::TlsError;
+use super::control_records::{
+    ALERT, APPLICATION_DATA, Alert, BAD_RECORD_MAC, ControlRecord, HANDSHAKE, KEY_UPDATE,
+    RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
+};
 use crate::limits::{MAX_CONTROL_RECORDS, MAX_TLS_RECORDS};
 use crate::shard::ring::Sealed;
-use crate::shard::tls::ktls_session::{
-    ALERT, APPLICATION_DATA, Alert, BAD_RECORD_MAC, HANDSHAKE, KEY_UPDATE, RECORD_OVERFLOW,
-    UNEXPECTED_MESSAGE, Verdict, judge,
-};
-use crate::shard::tls::session::TlsFault;
 
 /// Type, legacy version, length.
 const HEADER: usize = 5;
@@ -34,7 +34,7 @@ const MAX_FRAGMENT: usize = 1 << 14;
 const MAX_SEALED: usize = MAX_FRAGMENT + 256;
 
 /// One direction.
-struct Half {
+struct DirectionKey {
     key: LessSafeKey,
     iv: Zeroizing<[u8; NONCE_LEN]>,
     /// Of the next record: every nonce is used once.
@@ -42,45 +42,45 @@ struct Half {
 }
 
 /// Both directions of an established connection.
-pub(crate) struct Records {
-    send: Half,
-    receive: Half,
+pub(crate) struct RecordLayer {
+    send: DirectionKey,
+    receive: DirectionKey,
     schedule: KernelConnection<ServerConnectionData>,
-    /// KeyUpdates, warnings and empty records of the peer since it last said something.
+    /// KeyUpdates, warnings and empty records of the peer since its last data.
     controls: u16,
-    /// A KeyUpdate was answered and nothing sent since.
-    answered: bool,
+    /// A KeyUpdate was answered and no data was sent since.
+    update_answered: bool,
 }
 
-/// What [`Records::open`] did.
+/// What [`RecordLayer::open`] did.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Bytes of input used up.
+    /// Bytes of input consumed.
     pub used: usize,
-    /// The peer said close_notify.
+    /// The peer sent close_notify.
     pub closed: bool,
 }
 
-/// Why a peer is not listened to any more, and what it is told.
-struct Breach(Option<Alert>, Error);
+/// What the peer did wrong: the alert to send, if any, and the error.
+struct Violation(Option<Alert>, Error);
 
-impl Breach {
-    fn new(alert: Alert, what: &str) -> Breach {
-        Breach(Some(alert), Error::General(what.into()))
+impl Violation {
+    fn new(alert: Alert, what: &str) -> Violation {
+        Violation(Some(alert), Error::General(what.into()))
     }
 }
 
-impl Half {
-    fn new((seq, secrets): (u64, ConnectionTrafficSecrets)) -> Result<Half, TlsFault> {
+impl DirectionKey {
+    fn new((seq, secrets): (u64, ConnectionTrafficSecrets)) -> Result<DirectionKey, TlsError> {
         let (algorithm, key, iv) = match &secrets {
             ConnectionTrafficSecrets::Aes128Gcm { key, iv } => (&AES_128_GCM, key, iv),
             ConnectionTrafficSecrets::Aes256Gcm { key, iv } => (&AES_256_GCM, key, iv),
             ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } => (&CHACHA20_POLY1305, key, iv),
-            _ => return Err(TlsFault::Suite),
+            _ => return Err(TlsError::Suite),
         };
-        let key = UnboundKey::new(algorithm, key.as_ref()).map_err(|_| TlsFault::Suite)?;
-        let iv = iv.as_ref().try_into().map(Zeroizing::new).map_err(|_| TlsFault::Suite)?;
-        Ok(Half { key: LessSafeKey::new(key), iv, seq })
+        let key = UnboundKey::new(algorithm, key.as_ref()).map_err(|_| TlsError::Suite)?;
+        let iv = iv.as_ref().try_into().map(Zeroizing::new).map_err(|_| TlsError::Suite)?;
+        Ok(DirectionKey { key: LessSafeKey::new(key), iv, seq })
     }
 
     /// The next record's nonce. RFC 8446, 5.3.
@@ -94,7 +94,7 @@ impl Half {
     }
 
     /// Seals `plain` as one record, which fills `out`.
-    fn seal(&mut self, kind: u8, plain: &[u8], out: &mut [u8]) -> Result<(), TlsFault> {
+    fn seal(&mut self, kind: u8, plain: &[u8], out: &mut [u8]) -> Result<(), TlsError> {
         let (header, rest) = out.split_at_mut(HEADER);
         let [high, low] = (rest.len() as u16).to_be_bytes();
         let head = [APPLICATION_DATA, 3, 3, high, low];
@@ -102,7 +102,7 @@ impl Half {
         let (text, tail) = rest.split_at_mut(plain.len());
         let (nonce, aad) = (self.nonce(), Aad::from(head));
         let sealed = self.key.seal_out_of_place_scatter(nonce, aad, plain, text, &[kind], tail);
-        sealed.map_err(|_| TlsFault::Rustls(Error::EncryptError))
+        sealed.map_err(|_| TlsError::Rustls(Error::EncryptError))
     }
 
     /// Opens a record's ciphertext in its place. Returns its type and plaintext.
@@ -110,37 +110,39 @@ impl Half {
         &mut self,
         head: [u8; HEADER],
         sealed: &'a mut [u8],
-    ) -> Result<(u8, &'a [u8]), Breach> {
+    ) -> Result<(u8, &'a [u8]), Violation> {
         let (nonce, aad) = (self.nonce(), Aad::from(head));
         let opened = self.key.open_in_place(nonce, aad, sealed);
-        let inner = opened.map_err(|_| Breach(Some(BAD_RECORD_MAC), Error::DecryptError))?;
+        let inner = opened.map_err(|_| Violation(Some(BAD_RECORD_MAC), Error::DecryptError))?;
         if inner.len() > MAX_FRAGMENT + 1 {
-            return Err(Breach(Some(RECORD_OVERFLOW), Error::PeerSentOversizedRecord));
+            return Err(Violation(Some(RECORD_OVERFLOW), Error::PeerSentOversizedRecord));
         }
         // Padding of zeros follows the type.
         let Some(end) = inner.iter().rposition(|byte| *byte != 0) else {
-            return Err(Breach::new(UNEXPECTED_MESSAGE, "a record without a type"));
+            return Err(Violation::new(UNEXPECTED_MESSAGE, "a record without a type"));
         };
         Ok((inner[end], &inner[..end]))
     }
 }
 
-impl Records {
-    /// Takes an established TLS 1.3 connection over, between two records.
+impl RecordLayer {
+    /// Continues an established TLS 1.3 connection, between two records.
     ///
     /// # Errors
-    /// [`TlsFault`]: the connection is lost.
-    pub(crate) fn take_over(connection: UnbufferedServerConnection) -> Result<Records, TlsFault> {
+    /// [`TlsError`]: the connection is lost.
+    pub(crate) fn take_over(
+        connection: UnbufferedServerConnection,
+    ) -> Result<RecordLayer, TlsError> {
         let (secrets, schedule) = connection.dangerous_into_kernel_connection()?;
-        let (send, receive) = (Half::new(secrets.tx)?, Half::new(secrets.rx)?);
-        Ok(Records { send, receive, schedule, controls: 0, answered: false })
+        let (send, receive) = (DirectionKey::new(secrets.tx)?, DirectionKey::new(secrets.rx)?);
+        Ok(RecordLayer { send, receive, schedule, controls: 0, update_answered: false })
     }
 
     /// Seals `plain` into `out`, as several records if it is large.
     ///
     /// # Errors
-    /// When the AEAD fails, which it does for no reason we know.
-    pub(crate) fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<Sealed, TlsFault> {
+    /// When the AEAD fails, which has no known cause.
+    pub(crate) fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<Sealed, TlsError> {
         let whole = plain.len() + plain.len().div_ceil(MAX_FRAGMENT) * OVERHEAD;
         let Some(mut rest) = out.get_mut(..whole) else { return Ok(Sealed::Needs(whole)) };
         for fragment in plain.chunks(MAX_FRAGMENT) {
@@ -148,37 +150,37 @@ impl Records {
             self.send.seal(APPLICATION_DATA, fragment, record)?;
             rest = behind;
         }
-        self.answered = false;
+        self.update_answered = false;
         Ok(Sealed::Whole(whole))
     }
 
-    /// Appends a short record to `pending`.
+    /// Seals a control record and appends it to `pending`.
     ///
     /// # Errors
-    /// As [`Records::seal`].
-    pub(crate) fn say(
+    /// As [`RecordLayer::seal`].
+    pub(crate) fn seal_control(
         &mut self,
         kind: u8,
         bytes: &[u8],
         pending: &mut Vec<u8>,
-    ) -> Result<(), TlsFault> {
+    ) -> Result<(), TlsError> {
         let start = pending.len();
         pending.resize(start + bytes.len() + OVERHEAD, 0);
         self.send.seal(kind, bytes, &mut pending[start..])
     }
 
-    /// Whether so many records were sent with one key that the next ones need another.
-    pub(crate) fn is_worn(&self) -> bool {
+    /// Whether MAX_TLS_RECORDS were sent with the present key: the next ones need another.
+    pub(crate) fn needs_rekey(&self) -> bool {
         self.send.seq >= u64::from(MAX_TLS_RECORDS)
     }
 
-    /// Replaces the key that is sent with, and says so. RFC 8446, 4.6.3.
+    /// Sends a KeyUpdate and replaces the sending key. RFC 8446, 4.6.3.
     ///
     /// # Errors
-    /// As [`Records::seal`], or what rustls has against it.
-    pub(crate) fn renew(&mut self, pending: &mut Vec<u8>) -> Result<(), TlsFault> {
-        self.say(HANDSHAKE, &KEY_UPDATE, pending)?;
-        self.send = Half::new(self.schedule.update_tx_secret()?)?;
+    /// As [`RecordLayer::seal`], or when rustls derives no new key.
+    pub(crate) fn rekey(&mut self, pending: &mut Vec<u8>) -> Result<(), TlsError> {
+        self.seal_control(HANDSHAKE, &KEY_UPDATE, pending)?;
+        self.send = DirectionKey::new(self.schedule.update_tx_secret()?)?;
         Ok(())
     }
 
@@ -186,13 +188,13 @@ impl Records {
     /// `pending`: they must leave before the next record.
     ///
     /// # Errors
-    /// [`TlsFault`] when the peer broke TLS: the alert that says so is in `pending`.
+    /// [`TlsError`] when the peer broke TLS: its alert is in `pending`.
     pub(crate) fn open(
         &mut self,
         input: &mut [u8],
         out: &mut Vec<u8>,
         pending: &mut Vec<u8>,
-    ) -> Result<Progress, TlsFault> {
+    ) -> Result<Progress, TlsError> {
         let mut progress = Progress::default();
         loop {
             match self.open_one(&mut input[progress.used..], out, pending) {
@@ -204,11 +206,11 @@ impl Records {
                         return Ok(progress);
                     }
                 }
-                Err(Breach(alert, error)) => {
+                Err(Violation(alert, error)) => {
                     if let Some(alert) = alert {
-                        self.say(ALERT, &alert, pending)?;
+                        self.seal_control(ALERT, &alert, pending)?;
                     }
-                    return Err(TlsFault::Rustls(error));
+                    return Err(TlsError::Rustls(error));
                 }
             }
         }
@@ -221,60 +223,59 @@ impl Records {
         input: &mut [u8],
         out: &mut Vec<u8>,
         pending: &mut Vec<u8>,
-    ) -> Result<Option<(usize, bool)>, Breach> {
+    ) -> Result<Option<(usize, bool)>, Violation> {
         let Some((&mut head, rest)) = input.split_first_chunk_mut::<HEADER>() else {
             return Ok(None);
         };
         let [kind, _, _, high, low] = head;
         if kind != APPLICATION_DATA {
-            return Err(Breach::new(UNEXPECTED_MESSAGE, "a record that is not sealed"));
+            return Err(Violation::new(UNEXPECTED_MESSAGE, "a record that is not sealed"));
         }
         let length = usize::from(u16::from_be_bytes([high, low]));
         if length > MAX_SEALED {
-            return Err(Breach(Some(RECORD_OVERFLOW), Error::PeerSentOversizedRecord));
+            return Err(Violation(Some(RECORD_OVERFLOW), Error::PeerSentOversizedRecord));
         }
         let Some(sealed) = rest.get_mut(..length) else { return Ok(None) };
         let (kind, bytes) = self.receive.open(head, sealed)?;
-        let verdict = judge(kind, bytes, true);
         let mut closed = false;
-        match verdict {
-            Verdict::Data if bytes.is_empty() => self.count()?,
-            Verdict::Data => {
+        match ControlRecord::parse(kind, bytes, true) {
+            ControlRecord::Data if bytes.is_empty() => self.count_control()?,
+            ControlRecord::Data => {
                 out.extend_from_slice(bytes);
                 self.controls = 0;
             }
-            Verdict::CloseNotify => closed = true,
-            Verdict::Ignore => self.count()?,
-            Verdict::KeyUpdate { answer } => self.follow(answer, pending)?,
-            Verdict::Fatal => {
+            ControlRecord::CloseNotify => closed = true,
+            ControlRecord::Ignore => self.count_control()?,
+            ControlRecord::KeyUpdate { answer } => self.follow_key_update(answer, pending)?,
+            ControlRecord::FatalAlert => {
                 let what = bytes.get(1).copied().unwrap_or_default();
-                return Err(Breach(None, Error::AlertReceived(what.into())));
+                return Err(Violation(None, Error::AlertReceived(what.into())));
             }
-            Verdict::Refuse(alert) => {
-                return Err(Breach::new(alert, "a record that is not allowed here"));
+            ControlRecord::Refuse(alert) => {
+                return Err(Violation::new(alert, "a record that is not allowed here"));
             }
         }
         Ok(Some((HEADER + length, closed)))
     }
 
-    /// Each of these costs time and tells nothing.
-    fn count(&mut self) -> Result<(), Breach> {
+    /// Bounds the records that cost time and carry no data.
+    fn count_control(&mut self) -> Result<(), Violation> {
         self.controls = self.controls.saturating_add(1);
         if self.controls > MAX_CONTROL_RECORDS {
-            return Err(Breach::new(UNEXPECTED_MESSAGE, "too many records without data"));
+            return Err(Violation::new(UNEXPECTED_MESSAGE, "too many records without data"));
         }
         Ok(())
     }
 
     /// Follows the peer's KeyUpdate. Several requests before our next record get one answer.
-    fn follow(&mut self, answer: bool, pending: &mut Vec<u8>) -> Result<(), Breach> {
-        self.count()?;
-        let lost = |fault: TlsFault| Breach(None, Error::General(fault.to_string()));
-        let secret = self.schedule.update_rx_secret().map_err(|error| Breach(None, error))?;
-        self.receive = Half::new(secret).map_err(lost)?;
-        if answer && !self.answered {
-            self.renew(pending).map_err(lost)?;
-            self.answered = true;
+    fn follow_key_update(&mut self, answer: bool, pending: &mut Vec<u8>) -> Result<(), Violation> {
+        self.count_control()?;
+        let lost = |fault: TlsError| Violation(None, Error::General(fault.to_string()));
+        let secret = self.schedule.update_rx_secret().map_err(|error| Violation(None, error))?;
+        self.receive = DirectionKey::new(secret).map_err(lost)?;
+        if answer && !self.update_answered {
+            self.rekey(pending).map_err(lost)?;
+            self.update_answered = true;
         }
         Ok(())
     }

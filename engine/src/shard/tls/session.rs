@@ -1,13 +1,8 @@
-//! TLS in user space over rustls's unbuffered API: no buffers at rest, only the keys.
-//!
-//! The same [`TlsSession`] makes the handshake (driven by `greet`) and then, handed over to the
-//! delivery ring, opens what arrives and seals what leaves: over TLS 1.3 by [`Records`] of our own,
-//! over TLS 1.2 by rustls. With kernel TLS, `kernel` takes its place after the handshake; sockets
-//! then need neither `open` nor `seal`.
+//! TLS in user space over rustls's unbuffered API: no buffers at rest, only the keys. One
+//! [`TlsSession`] makes the handshake and afterwards opens and seals the records of its connection.
 
 mod decrypt;
 
-use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
@@ -15,9 +10,12 @@ use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
+use super::TlsError;
+use super::control_records::{ALERT, CLOSE_NOTIFY, records_of};
+use super::ktls_session::KtlsSession;
+use super::ktls_support::Kernel;
+use super::record_layer::RecordLayer;
 use crate::shard::ring::Sealed;
-use crate::shard::tls::ktls_session::{ALERT, CLOSE_NOTIFY, Kernel, KernelSession, records_of};
-use crate::shard::tls::record_layer::Records;
 
 /// Room for a close_notify or an alert, whatever the suite (RFC 8446 5.2 allows no larger).
 const ALERT_ROOM: usize = 512;
@@ -26,80 +24,67 @@ const ALERT_ROOM: usize = 512;
 pub(crate) struct TlsSession {
     layer: Layer,
     /// Whether an established TLS 1.3 connection becomes [`Layer::Own`].
-    settles: bool,
-    /// An earlier session was taken up.
+    switches_to_own: bool,
+    /// An earlier session was resumed.
     resumed: bool,
-    /// The beginning of a record or message whose end has not arrived. rustls remembers where in it
-    /// things are, so it is shown this and nothing else. No capacity while empty.
+    /// The beginning of a record or message whose end has not arrived. rustls keeps offsets into
+    /// it, so it must be given exactly these bytes again. No capacity while empty.
     partial: Vec<u8>,
     /// Handshake messages, KeyUpdate answers and alerts that must leave before the next record.
     pending: Vec<u8>,
-    /// The peer said close_notify: what follows is not read.
+    /// The peer sent close_notify: what follows is not read.
     closed: bool,
     /// The peer broke TLS: nothing more is read, and nothing but the alert is sent.
     failed: bool,
-    /// That alert was taken.
+    /// rustls was asked for that alert.
     alerted: bool,
-    /// Records sent with keys that cannot be replaced (TLS 1.2), at most.
-    records: u32,
+    /// Records sent with keys that cannot be replaced (TLS 1.2), an upper bound.
+    records_sent: u32,
 }
 
-/// Who makes the records.
-#[allow(clippy::large_enum_variant, reason = "a delivery finds its key one step sooner")]
+/// What makes the records.
+#[allow(clippy::large_enum_variant, reason = "one pointer less to the key of a delivery")]
 enum Layer {
     Rustls(Box<UnbufferedServerConnection>),
-    Own(Records),
-    /// Nobody, while rustls hands over, and for good if that fails.
+    Own(RecordLayer),
+    /// Nothing, while rustls hands over its keys, and for good if that fails.
     Lost,
 }
 
 /// What [`TlsSession::open`] found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Opened {
-    /// The peer said close_notify (RFC 8446 6.1).
+    /// The peer sent close_notify (RFC 8446 6.1).
     pub eof: bool,
     /// The handshake is complete.
     pub established: bool,
 }
 
-/// The peer broke TLS, or the keys are used up.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TlsFault {
-    #[error(transparent)]
-    Rustls(#[from] rustls::Error),
-    #[error("the peer's records cannot be reassembled")]
-    Oversize,
-    #[error("the traffic keys are used up")]
-    Exhausted,
-    #[error("the kernel cannot take these keys")]
-    Suite,
-    #[error("the kernel refuses: {0}")]
-    Kernel(#[from] io::Error),
-    #[error("the peer broke TLS before")]
-    Failed,
-}
-
 impl TlsSession {
-    /// A session before its handshake. `keeps`: the kernel may be given its keys later.
+    /// A session before its handshake. `keeps_rustls`: rustls makes the records also over TLS 1.3,
+    /// because the kernel may get the keys later.
     ///
     /// # Errors
     /// When the configuration contradicts itself.
-    pub(crate) fn new(config: Arc<ServerConfig>, keeps: bool) -> Result<TlsSession, TlsFault> {
-        let settles = config.enable_secret_extraction && !keeps;
+    pub(crate) fn new(
+        config: Arc<ServerConfig>,
+        keeps_rustls: bool,
+    ) -> Result<TlsSession, TlsError> {
+        let switches_to_own = config.enable_secret_extraction && !keeps_rustls;
         Ok(TlsSession {
             layer: Layer::Rustls(Box::new(UnbufferedServerConnection::new(config)?)),
-            settles,
+            switches_to_own,
             resumed: false,
             partial: Vec::new(),
             pending: Vec::new(),
             closed: false,
             failed: false,
             alerted: false,
-            records: 0,
+            records_sent: 0,
         })
     }
 
-    /// Whether the handshake, now complete, took up an earlier session (RFC 8446 2.2).
+    /// Whether the handshake, now complete, resumed an earlier session (RFC 8446 2.2).
     pub(crate) fn resumed(&self) -> bool {
         match &self.layer {
             Layer::Rustls(rustls) => rustls.handshake_kind() == Some(HandshakeKind::Resumed),
@@ -107,36 +92,35 @@ impl TlsSession {
         }
     }
 
-    /// Seals `plain` into `out`, behind whatever must leave before it. Large payloads become
-    /// several records.
+    /// Seals `plain` into `out`, behind the pending bytes. Large payloads become several records.
     ///
     /// # Errors
-    /// [`TlsFault`] when this session can send nothing more.
-    pub(crate) fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<Sealed, TlsFault> {
+    /// [`TlsError`] when this session can send nothing more.
+    pub(crate) fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<Sealed, TlsError> {
         if self.failed {
-            return Err(TlsFault::Failed);
+            return Err(TlsError::Failed);
         }
         let connection = match &mut self.layer {
             Layer::Rustls(connection) => connection,
             Layer::Own(records) => {
-                if records.is_worn() {
-                    records.renew(&mut self.pending)?;
+                if records.needs_rekey() {
+                    records.rekey(&mut self.pending)?;
                 }
                 let ahead = self.pending.len();
                 let room = out.get_mut(ahead..).unwrap_or_default();
                 return Ok(match records.seal(plain, room)? {
                     Sealed::Whole(sealed) => {
-                        // Seldom anything, and then no capacity is kept.
+                        // Mostly empty; otherwise its capacity is freed.
                         out[..ahead].copy_from_slice(&std::mem::take(&mut self.pending));
                         Sealed::Whole(ahead + sealed)
                     }
                     Sealed::Needs(room) => Sealed::Needs(ahead + room),
                 });
             }
-            Layer::Lost => return Err(TlsFault::Failed),
+            Layer::Lost => return Err(TlsError::Failed),
         };
         loop {
-            // Nothing new, but what it has seen already: it may hold half a message.
+            // The same bytes again: they may hold half a message.
             let status = connection.process_tls_records(&mut self.partial);
             match status.state? {
                 ConnectionState::WriteTraffic(mut traffic) => {
@@ -144,7 +128,8 @@ impl TlsSession {
                     let room = out.get_mut(ahead..).unwrap_or_default();
                     return match traffic.encrypt(plain, room) {
                         Ok(sealed) => {
-                            self.records = self.records.saturating_add(records_of(plain.len()));
+                            self.records_sent =
+                                self.records_sent.saturating_add(records_of(plain.len()));
                             out[..ahead].copy_from_slice(&self.pending);
                             self.pending = Vec::new();
                             Ok(Sealed::Whole(ahead + sealed))
@@ -152,7 +137,7 @@ impl TlsSession {
                         Err(EncryptError::InsufficientSize(error)) => {
                             Ok(Sealed::Needs(ahead + error.required_size))
                         }
-                        Err(EncryptError::EncryptExhausted) => Err(TlsFault::Exhausted),
+                        Err(EncryptError::EncryptExhausted) => Err(TlsError::Exhausted),
                     };
                 }
                 ConnectionState::EncodeTlsData(mut data) => {
@@ -160,7 +145,7 @@ impl TlsSession {
                 }
                 ConnectionState::TransmitTlsData(data) => data.done(),
                 ConnectionState::PeerClosed => self.closed = true,
-                _ => return Err(TlsFault::Exhausted),
+                _ => return Err(TlsError::Exhausted),
             }
         }
     }
@@ -173,7 +158,7 @@ impl TlsSession {
         let connection = match &mut self.layer {
             Layer::Rustls(connection) => connection,
             Layer::Own(records) => {
-                if records.say(ALERT, &CLOSE_NOTIFY, &mut self.pending).is_err() {
+                if records.seal_control(ALERT, &CLOSE_NOTIFY, &mut self.pending).is_err() {
                     self.pending.clear();
                 }
                 return self.take_pending();
@@ -199,8 +184,8 @@ impl TlsSession {
         }
     }
 
-    /// The alert that names the fault, once; one of our own records is there already. What rustls
-    /// has queued it gives before it looks at any bytes; asked again it would look at those that
+    /// The alert that names the fault, once; the record layer's is pending already. rustls returns
+    /// the alert that it has queued before it reads any bytes; asked again it would read those that
     /// it failed for, and may panic.
     fn alert(&mut self) -> Vec<u8> {
         if !std::mem::replace(&mut self.alerted, true)
@@ -214,20 +199,20 @@ impl TlsSession {
         self.take_pending()
     }
 
-    /// Records sent with keys that nobody replaces: those of TLS 1.3 are replaced in time.
-    pub(crate) fn records(&self) -> u32 {
+    /// Records sent with keys that cannot be replaced: those of TLS 1.3 are replaced in time.
+    pub(crate) fn records_sent(&self) -> u32 {
         match &self.layer {
             Layer::Rustls(connection)
                 if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) =>
             {
-                self.records
+                self.records_sent
             }
             _ => 0,
         }
     }
 
-    /// Bytes that the record at hand lacks; 0 between two records.
-    pub(crate) fn missing(&self) -> usize {
+    /// Bytes that the present record lacks; 0 between two records.
+    pub(crate) fn missing_bytes(&self) -> usize {
         const HEADER: usize = 5;
         let mut rest = self.partial.as_slice();
         loop {
@@ -243,8 +228,8 @@ impl TlsSession {
         }
     }
 
-    /// Whether the kernel could go on with this session now.
-    pub(crate) fn fits(&self, kernel: &Kernel) -> bool {
+    /// Whether the kernel could continue this session now.
+    pub(crate) fn fits_kernel(&self, kernel: &Kernel) -> bool {
         let Layer::Rustls(connection) = &self.layer else { return false };
         let suite = connection.negotiated_cipher_suite();
         self.partial.is_empty()
@@ -253,39 +238,39 @@ impl TlsSession {
             && suite.is_some_and(|suite| kernel.takes(suite))
     }
 
-    /// Hands the keys to the kernel, whose layer is attached to `socket`; all else is freed.
+    /// Hands the keys to the kernel, whose TLS is attached to `socket`; all else is freed.
     ///
     /// # Errors
-    /// [`TlsFault`]: the connection is lost.
-    pub(crate) fn hand_over(
+    /// [`TlsError`]: the connection is lost.
+    pub(crate) fn into_ktls(
         self,
         socket: &impl AsRawFd,
         kernel: &Kernel,
-    ) -> Result<KernelSession, TlsFault> {
-        let Layer::Rustls(connection) = self.layer else { return Err(TlsFault::Suite) };
-        KernelSession::take_over(*connection, socket, kernel)
+    ) -> Result<KtlsSession, TlsError> {
+        let Layer::Rustls(connection) = self.layer else { return Err(TlsError::Suite) };
+        KtlsSession::take_over(*connection, socket, kernel)
     }
 
-    /// Whether we make the records.
+    /// Whether the record layer makes the records.
     #[cfg(test)]
     pub(crate) fn is_own(&self) -> bool {
         matches!(self.layer, Layer::Own(_))
     }
 
-    /// The records that we make.
+    /// The record layer.
     #[cfg(test)]
-    pub(crate) fn into_records(self) -> Records {
+    pub(crate) fn into_records(self) -> RecordLayer {
         let Layer::Own(records) = self.layer else { panic!("rustls makes them") };
         records
     }
 
-    /// What must be sent now, without waiting for a record: during the handshake.
+    /// What must be sent now, without a record behind it: during the handshake.
     pub(crate) fn take_pending(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.pending)
     }
 }
 
-/// Appends what `encode` writes, asked first how much room it needs.
+/// Appends what `encode` writes; a first call with no room returns the room needed.
 fn append(out: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) {
     let start = out.len();
     if let Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) =

@@ -1,49 +1,43 @@
-//! How each connection of a shard is secured, by slot.
+//! The TLS state of a slot, of whichever kind it is.
 
-use crate::shard::tls::ktls_session::KernelSession;
-use crate::shard::tls::session::TlsSession;
+use super::ktls_session::KtlsSession;
+use super::session::TlsSession;
 
-/// One slot's TLS.
+/// A slot's TLS.
 #[derive(Default)]
-pub(crate) enum Secure {
+pub(crate) enum SlotTls {
     /// None, or an empty slot.
     #[default]
     None,
-    /// Sealed and opened here.
+    /// Sealed and opened in user space.
     User(Box<TlsSession>),
     /// Sealed and opened by the kernel.
-    Kernel(KernelSession),
+    Kernel(KtlsSession),
 }
 
 // A delivery over kernel TLS touches nothing else of the connection.
-const _: () = assert!(size_of::<Secure>() <= 16);
+const _: () = assert!(size_of::<SlotTls>() <= 16);
 
-impl From<TlsSession> for Secure {
-    fn from(session: TlsSession) -> Secure {
-        Secure::User(Box::new(session))
+impl From<TlsSession> for SlotTls {
+    fn from(session: TlsSession) -> SlotTls {
+        SlotTls::User(Box::new(session))
     }
 }
 
-impl From<KernelSession> for Secure {
-    fn from(session: KernelSession) -> Secure {
-        Secure::Kernel(session)
-    }
-}
-
-/// Connections that are secured, by who does it.
+/// Connections with TLS, by where their records are sealed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Secured {
+pub(crate) struct SlotTlsCounts {
     pub user: usize,
     pub kernel: usize,
 }
 
-impl Secured {
-    /// Where a kind of connection is counted.
-    pub(crate) fn of(&mut self, secure: &Secure) -> Option<&mut usize> {
+impl SlotTlsCounts {
+    /// The counter of this kind of connection.
+    pub(crate) fn of(&mut self, secure: &SlotTls) -> Option<&mut usize> {
         match secure {
-            Secure::None => None,
-            Secure::User(_) => Some(&mut self.user),
-            Secure::Kernel(_) => Some(&mut self.kernel),
+            SlotTls::None => None,
+            SlotTls::User(_) => Some(&mut self.user),
+            SlotTls::Kernel(_) => Some(&mut self.kernel),
         }
     }
 }

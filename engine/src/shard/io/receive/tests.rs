@@ -11,7 +11,7 @@ use crate::broker::effect::Effect;
 use crate::broker::hub::Admission;
 use crate::config::{Access, Config, Protocol, Service};
 use crate::limits::{MIN_BYTE_BURST, RECEIVE_BUFFER};
-use crate::shard::io::deliver::Delivery;
+use crate::shard::io::Delivery;
 use crate::shard::ring::Ring;
 use crate::shard::testing::{client_bytes, handshake_of, plain, sockets, tls_configs};
 use crate::types::ShardId;
@@ -21,7 +21,7 @@ struct Rig {
     hub: Hub,
     delivery: Delivery,
     slots: Slots,
-    lanes: crate::shard::peers::Neighbours,
+    lanes: crate::shard::peers::PeerShards,
 }
 
 impl Rig {
@@ -35,7 +35,7 @@ impl Rig {
         let echo = Service { protocol, max_message, access, ..Service::default() };
         let config = Config::from(echo);
         let hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 7);
-        let lanes = crate::shard::peers::Neighbours::new(vec![None]);
+        let lanes = crate::shard::peers::PeerShards::new(vec![None]);
         Rig { hub, delivery, slots: Slots::new(1), lanes }
     }
 
@@ -124,7 +124,7 @@ fn a_slot_is_released_only_after_its_last_completion() {
     let (key, peer) = rig.admit();
     rig.slots.await_writable(key, &mut rig.delivery);
     rig.slots.shutdown_write(key, &mut rig.delivery);
-    assert!(!rig.slots.end(key, &mut rig.delivery), "three operations are armed");
+    assert!(!rig.slots.close(key, &mut rig.delivery), "three operations are armed");
     let mut ends = 0;
     while ends == 0 {
         rig.delivery.ring.wait();
@@ -132,8 +132,9 @@ fn a_slot_is_released_only_after_its_last_completion() {
             assert_eq!(ends, 0, "told after the last one only");
             rig.slots.complete(Now::default(), completion, &mut rig.delivery, &mut rig.hub);
             let slot = rig.slots.slots[key.index as usize];
-            ends += usize::from(slot.told);
-            assert_eq!(slot.told, slot.is_quiet());
+            let told = slot.state == SlotState::Closed;
+            ends += usize::from(told);
+            assert_eq!(told, slot.is_quiet());
         }
     }
     assert!(rig.slots.release(key).is_none(), "it held no place");
@@ -147,8 +148,8 @@ fn nothing_armed_ends_at_once() {
     let (key, peer) = rig.admit();
     drop(peer);
     assert_eq!(rig.step(), [Effect::ShutdownWrite(key), Effect::CancelReceive(key)]);
-    assert!(rig.slots.end(key, &mut rig.delivery));
-    assert!(!rig.slots.end(key, &mut rig.delivery), "but only once");
+    assert!(rig.slots.close(key, &mut rig.delivery));
+    assert!(!rig.slots.close(key, &mut rig.delivery), "but only once");
 }
 
 #[test]
@@ -178,7 +179,7 @@ fn over_tls_our_close_notify_is_between_them() {
         let delivery = Delivery::new(Ring::new(1, true).unwrap(), 1, Instant::now());
         let mut rig = Rig::with(delivery, 0);
         let (key, mut peer) = rig.admit_unread();
-        rig.delivery.keep_session(key.index, session);
+        rig.delivery.set_session(key.index, session);
         client.writer().write_all(&frame(9, b"hi")).unwrap();
         client.send_close_notify();
         peer.write_all(&client_bytes(&mut client)).unwrap();
@@ -216,7 +217,7 @@ fn a_late_completion_of_an_earlier_life_is_ignored() {
     let (old, peer) = rig.admit();
     drop(peer);
     assert_eq!(rig.step(), [Effect::ShutdownWrite(old), Effect::CancelReceive(old)]);
-    assert!(rig.slots.end(old, &mut rig.delivery));
+    assert!(rig.slots.close(old, &mut rig.delivery));
     rig.hub.handle_receive_ended(Now::default(), old);
     assert_eq!(rig.hub.poll_effect(), Some(Effect::Release(old)));
     rig.slots.release(old);
@@ -252,7 +253,7 @@ fn paused_bytes_wait_in_the_socket_until_it_is_resumed() {
     // Resumed before the cancellation is through: armed again by its final completion.
     rig.slots.pause(key, &mut rig.delivery);
     rig.slots.resume(key);
-    while rig.slots.slots[key.index as usize].receive != Receive::Armed {
+    while rig.slots.slots[key.index as usize].receive != ReceiveState::Armed {
         assert_eq!(rig.step(), []);
         rig.slots.rearm(&mut rig.delivery);
     }
@@ -272,7 +273,7 @@ fn a_flood_is_taken_in_as_far_as_its_burst_and_one_buffer() {
     assert!(sent > 2 * MIN_BYTE_BURST as usize, "the sockets hold {sent}");
     while rig.step() != [Effect::PauseReceive(key)] {}
     rig.slots.rearm(&mut rig.delivery);
-    assert_eq!(rig.slots.slots[key.index as usize].receive, Receive::Off, "nothing is armed");
+    assert_eq!(rig.slots.slots[key.index as usize].receive, ReceiveState::Off, "nothing is armed");
     let mut echoes = Vec::new();
     assert!(peer.read_to_end(&mut echoes).is_err(), "still open");
     let taken = echoes.len() / (2 + SIZE) * (6 + SIZE);

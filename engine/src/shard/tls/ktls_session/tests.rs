@@ -13,9 +13,11 @@ use rustls::{ClientConnection, Stream, SupportedProtocolVersion};
 use super::*;
 use crate::broker::frame::Frame;
 use crate::broker::outlet::{Flushed, Owed, Payload, WriteSink};
-use crate::shard::io::deliver::Delivery;
+use crate::shard::io::Delivery;
+use crate::shard::ring::ktls::attach;
 use crate::shard::testing::{client_bytes, client_reads, key, sockets, tls_client, tls_configs_of};
-use crate::shard::tls::session::TlsSession;
+use crate::shard::tls::ktls_support::{self, CIPHERS};
+use crate::shard::tls::{SlotTls, TlsSession};
 use crate::types::{Seq, Time};
 
 use rustls::version::{TLS12, TLS13};
@@ -38,7 +40,7 @@ struct Rig {
 impl Rig {
     fn new(kernel: &Kernel, version: &'static SupportedProtocolVersion, cipher: usize) -> Rig {
         let mut provider = aws_lc_rs::default_provider();
-        provider.cipher_suites.retain(|suite| super::cipher(suite.suite()) == Some(cipher));
+        provider.cipher_suites.retain(|suite| ktls_support::cipher(suite.suite()) == Some(cipher));
         Rig::with(kernel, version, provider)
     }
 
@@ -59,9 +61,9 @@ impl Rig {
         let (ours, peer) = sockets();
         peer.set_read_timeout(Some(PATIENCE)).unwrap();
         attach(&ours).unwrap();
-        assert!(session.fits(kernel));
+        assert!(session.fits_kernel(kernel));
         let mut delivery = Delivery::new(Ring::new(1, true).unwrap(), 1, Instant::now());
-        delivery.keep_session(0, session.hand_over(&ours, kernel).unwrap());
+        delivery.set_session(0, SlotTls::Kernel(session.into_ktls(&ours, kernel).unwrap()));
         delivery.ring.place(0, &ours).unwrap();
         Rig { delivery, client, peer }
     }
@@ -106,34 +108,9 @@ fn noise(len: usize) -> Vec<u8> {
 }
 
 #[test]
-fn records_are_judged_by_their_rfcs() {
-    for (kind, bytes, tls13, verdict) in [
-        (23, &b"x"[..], true, Verdict::Data),
-        (21, &[1, 0], true, Verdict::CloseNotify),
-        (21, &[1, 90], true, Verdict::Ignore),
-        (21, &[2, 40], true, Verdict::Fatal),
-        (21, &[1, 41], true, Verdict::Fatal),
-        (21, &[1, 41], false, Verdict::Ignore),
-        (21, &[1], true, Verdict::Refuse(DECODE_ERROR)),
-        (21, &[], true, Verdict::Refuse(UNEXPECTED_MESSAGE)),
-        (22, &[24, 0, 0, 1, 0], true, Verdict::KeyUpdate { answer: false }),
-        (22, &[24, 0, 0, 1, 1], true, Verdict::KeyUpdate { answer: true }),
-        (22, &[24, 0, 0, 1, 2], true, Verdict::Refuse(ILLEGAL_PARAMETER)),
-        (22, &[24, 0, 0, 1, 2], false, Verdict::Refuse(UNEXPECTED_MESSAGE)),
-        (22, &[24, 0, 0, 1, 0, 24], true, Verdict::Refuse(UNEXPECTED_MESSAGE)),
-        (22, &[24, 0, 0, 1, 0], false, Verdict::Refuse(UNEXPECTED_MESSAGE)),
-        (22, &[1, 0, 0, 9], false, Verdict::Refuse(NO_RENEGOTIATION)),
-        (22, &[1, 0, 0, 9], true, Verdict::Refuse(UNEXPECTED_MESSAGE)),
-        (20, &[1], true, Verdict::Refuse(UNEXPECTED_MESSAGE)),
-    ] {
-        assert_eq!(judge(kind, bytes, tls13), verdict, "{kind} {bytes:?} {tls13}");
-    }
-}
-
-#[test]
 fn every_suite_we_offer_has_a_cipher_of_the_kernel() {
     for suite in aws_lc_rs::default_provider().cipher_suites {
-        assert!(cipher(suite.suite()).is_some(), "{suite:?}");
+        assert!(ktls_support::cipher(suite.suite()).is_some(), "{suite:?}");
     }
 }
 
@@ -161,7 +138,7 @@ fn every_version_and_cipher_goes_both_ways_through_the_kernel() {
             let end = rig.receive(&mut got);
             assert!(got == sent, "{version:?} {cipher}");
             assert_eq!(end, -libc::EIO, "a record that is not data");
-            assert_eq!(rig.delivery.take_control(0, libc::EIO), Some(Taken::End));
+            assert_eq!(rig.delivery.handle_control_record(0, libc::EIO), Some(ControlOutcome::Eof));
         }
     }
 }
@@ -211,16 +188,16 @@ fn our_sends_are_counted_against_the_keys() {
     for (version, wears) in [(&TLS12, true), (&TLS13, false)] {
         let (session, _) = crate::shard::testing::handshake(version, usize::MAX);
         delivery.drop_session(0);
-        delivery.keep_session(0, session);
+        delivery.set_session(0, session);
         delivery.limit_records(3);
         for bytes in [1, 20_000] {
-            assert!(delivery.worn.is_empty());
+            assert!(delivery.exhausted.is_empty());
             delivery.load(frame(&noise(bytes)));
             let _ = delivery.push(0);
             delivery.flush(&mut Flushed::default());
         }
         // Those of TLS 1.3 are replaced in time.
-        assert_eq!(std::mem::take(&mut delivery.worn), if wears { vec![0] } else { vec![] });
+        assert_eq!(std::mem::take(&mut delivery.exhausted), if wears { vec![0] } else { vec![] });
     }
 }
 
@@ -231,10 +208,10 @@ fn sends_of_the_kernel_are_counted_against_the_keys() {
     let mut rig = Rig::new(&kernel, &TLS13, 0);
     rig.delivery.limit_records(3);
     for bytes in [1, 20_000] {
-        assert!(rig.delivery.worn.is_empty());
+        assert!(rig.delivery.exhausted.is_empty());
         rig.write(frame(&noise(bytes)));
     }
-    assert_eq!(rig.delivery.worn, [0]);
+    assert_eq!(rig.delivery.exhausted, [0]);
 }
 
 #[test]
@@ -243,7 +220,7 @@ fn our_close_notify_ends_the_stream_cleanly() {
     let kernel = kernel();
     for version in [&TLS12, &TLS13] {
         let mut rig = Rig::new(&kernel, version, 0);
-        rig.delivery.say_close(0);
+        rig.delivery.send_close(0);
         rig.delivery.ring.shutdown_write(key(0));
         rig.delivery.finish();
         let mut stream = Stream::new(&mut rig.client, &mut rig.peer);
@@ -259,22 +236,22 @@ fn a_key_update_is_followed_or_told() {
     rig.client.refresh_traffic_keys().unwrap();
     Stream::new(&mut rig.client, &mut rig.peer).write_all(b"with new keys").unwrap();
     assert_eq!(rig.receive(&mut Vec::new()), -libc::EIO);
-    let taken = rig.delivery.take_control(0, libc::EIO);
+    let taken = rig.delivery.handle_control_record(0, libc::EIO);
     if !kernel.rekeys {
-        assert_eq!(taken, Some(Taken::Deaf));
+        assert_eq!(taken, Some(ControlOutcome::KeysLost));
         assert_eq!(rig.write(frame(b"we can still write")).0, None);
         let mut got = [0; 18];
         Stream::new(&mut rig.client, &mut rig.peer).read_exact(&mut got).unwrap();
         return assert_eq!(&got, b"we can still write");
     }
-    assert_eq!(taken, Some(Taken::Rekeyed));
+    assert_eq!(taken, Some(ControlOutcome::Rekeyed));
     rig.client.send_close_notify();
     let bytes = client_bytes(&mut rig.client);
     rig.client_says(&bytes);
     let mut got = Vec::new();
     assert_eq!(rig.receive(&mut got), -libc::EIO);
     assert_eq!(got, b"with new keys");
-    assert_eq!(rig.delivery.take_control(0, libc::EIO), Some(Taken::End));
+    assert_eq!(rig.delivery.handle_control_record(0, libc::EIO), Some(ControlOutcome::Eof));
     assert_eq!(rig.write(frame(b"so have we")).0, None);
     let mut got = [0; 10];
     Stream::new(&mut rig.client, &mut rig.peer).read_exact(&mut got).unwrap();
@@ -299,7 +276,10 @@ fn a_broken_record_is_a_fault() {
         *bytes.last_mut().unwrap() ^= 1;
         rig.client_says(&bytes);
         assert_eq!(rig.receive(&mut Vec::new()), -libc::EBADMSG);
-        assert_eq!(rig.delivery.take_control(0, libc::EBADMSG), Some(Taken::Fault));
+        assert_eq!(
+            rig.delivery.handle_control_record(0, libc::EBADMSG),
+            Some(ControlOutcome::Violation)
+        );
         // Old kernels let no alert out after this.
         eprintln!("{version:?}: the client was told: {}", told(rig));
     }
@@ -313,7 +293,10 @@ fn a_record_longer_than_allowed_gets_its_alert() {
     rig.client_says(&[23, 3, 3, 0xff, 0xff]);
     rig.client_says(&noise(1_000));
     assert_eq!(rig.receive(&mut Vec::new()), -libc::EMSGSIZE);
-    assert_eq!(rig.delivery.take_control(0, libc::EMSGSIZE), Some(Taken::Fault));
+    assert_eq!(
+        rig.delivery.handle_control_record(0, libc::EMSGSIZE),
+        Some(ControlOutcome::Violation)
+    );
     let told = told(rig);
     assert!(told.contains("RecordOverflow"), "{told}");
 }

@@ -5,7 +5,7 @@ use rustls::version::TLS13;
 
 use super::*;
 use crate::shard::testing::{client_bytes, client_reads, handshake, handshake_of, tls_configs_of};
-use crate::shard::tls::session::TlsSession;
+use crate::shard::tls::TlsSession;
 
 fn seal(session: &mut TlsSession, plain: &[u8]) -> Vec<u8> {
     let mut out = vec![0; plain.len() + 4_096];
@@ -22,23 +22,23 @@ fn says(client: &mut ClientConnection, plain: &[u8]) -> Vec<u8> {
 }
 
 /// A session, and a peer who can seal whatever it likes.
-fn with_a_forger() -> (TlsSession, Half) {
+fn with_a_forger() -> (TlsSession, DirectionKey) {
     let (session, forger, _) = forged(false);
     assert!(session.is_own());
     (session, forger)
 }
 
 /// A session (`keeps`: with rustls's records), and both directions of its peer.
-fn forged(keeps: bool) -> (TlsSession, Half, Half) {
+fn forged(keeps: bool) -> (TlsSession, DirectionKey, DirectionKey) {
     let (server, mut client) = crate::shard::testing::tls_configs(&TLS13);
     Arc::get_mut(&mut client).unwrap().enable_secret_extraction = true;
     let (session, client) = handshake_of((server, client), usize::MAX, keeps);
     let secrets = client.dangerous_extract_secrets().unwrap();
-    (session, Half::new(secrets.tx).unwrap(), Half::new(secrets.rx).unwrap())
+    (session, DirectionKey::new(secrets.tx).unwrap(), DirectionKey::new(secrets.rx).unwrap())
 }
 
 /// A record of this type, plaintext and padding.
-fn forge(forger: &mut Half, kind: u8, plain: &[u8], padding: usize) -> Vec<u8> {
+fn forge(forger: &mut DirectionKey, kind: u8, plain: &[u8], padding: usize) -> Vec<u8> {
     let mut inner = plain.to_vec();
     inner.push(kind);
     inner.resize(inner.len() + padding, 0);
@@ -84,7 +84,7 @@ fn a_new_key_of_ours_is_said_and_followed() {
     let mut records = session.into_records();
     for round in 0..3 {
         let mut bytes = Vec::new();
-        records.renew(&mut bytes).unwrap();
+        records.rekey(&mut bytes).unwrap();
         let start = bytes.len();
         bytes.resize(start + 100, 0);
         let Sealed::Whole(len) = records.seal(b"new", &mut bytes[start..]).unwrap() else {
@@ -93,7 +93,7 @@ fn a_new_key_of_ours_is_said_and_followed() {
         bytes.truncate(start + len);
         assert_eq!(client_reads(&mut client, &bytes).unwrap(), b"new", "round {round}");
     }
-    assert!(!records.is_worn(), "the count begins anew");
+    assert!(!records.needs_rekey(), "the count begins anew");
 }
 
 #[test]

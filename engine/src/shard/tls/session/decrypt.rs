@@ -1,35 +1,35 @@
-//! What arrives: the handshake, then records.
+//! What arrives: the handshake, then records. Whole ones are opened, the rest is kept.
 
 use rustls::ProtocolVersion;
 use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 
-use super::{Layer, Opened, TlsFault, TlsSession, append};
+use super::{Layer, Opened, TlsError, TlsSession, append};
 use crate::limits::MAX_PARTIAL_RECORD;
-use crate::shard::tls::record_layer::{Progress, Records};
+use crate::shard::tls::record_layer::{Progress, RecordLayer};
 
 impl TlsSession {
-    /// Takes in bytes from the socket and appends the plaintext in them to `out`.
+    /// Opens bytes from the socket and appends their plaintext to `out`.
     ///
     /// # Errors
-    /// [`TlsFault`], after which only [`TlsSession::seal_close`] is of use.
-    pub(crate) fn open(&mut self, input: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, TlsFault> {
+    /// [`TlsError`], after which only [`TlsSession::seal_close`] is of use.
+    pub(crate) fn open(&mut self, input: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, TlsError> {
         if self.failed {
-            return Err(TlsFault::Failed);
+            return Err(TlsError::Failed);
         }
         let opened = self.open_joined(input, out);
         self.failed = opened.is_err();
         opened
     }
 
-    fn open_joined(&mut self, input: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, TlsFault> {
+    fn open_joined(&mut self, input: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, TlsError> {
         let (mut opened, mut used) = (Opened::default(), 0);
-        // What is not used up is kept also after a fault: rustls points into it.
+        // Unused bytes are kept also after a fault: rustls has offsets into them.
         let processed = if self.partial.is_empty() {
             let processed = self.process(input, &mut used, out, &mut opened);
             self.partial.extend_from_slice(&input[used..]);
             processed
         } else {
-            // Many hold one for long: no more than what is there.
+            // Many connections hold one for long: reserve no more than its bytes.
             let mut joined = std::mem::take(&mut self.partial);
             joined.reserve_exact(input.len());
             joined.extend_from_slice(input);
@@ -41,7 +41,7 @@ impl TlsSession {
         if self.closed {
             self.partial = Vec::new();
         } else if self.partial.len() > MAX_PARTIAL_RECORD {
-            return Err(TlsFault::Oversize);
+            return Err(TlsError::Oversize);
         }
         opened.established = match &self.layer {
             Layer::Rustls(connection) => !connection.is_handshaking(),
@@ -51,14 +51,14 @@ impl TlsSession {
         Ok(opened)
     }
 
-    /// Opens what is whole in `input`, and counts the bytes used up.
+    /// Opens the whole records of `input`, and adds the bytes consumed to `used`.
     fn process(
         &mut self,
         input: &mut [u8],
         used: &mut usize,
         out: &mut Vec<u8>,
         opened: &mut Opened,
-    ) -> Result<(), TlsFault> {
+    ) -> Result<(), TlsError> {
         if matches!(self.layer, Layer::Rustls(_)) {
             self.process_by_rustls(input, used, out, opened)?;
         }
@@ -73,34 +73,34 @@ impl TlsSession {
         Ok(())
     }
 
-    /// Takes the keys of a connection whose handshake has just ended, and of which rustls has read
-    /// nothing since.
-    fn settle(&mut self) -> Result<(), TlsFault> {
+    /// Moves the keys of an established connection from rustls to the record layer. rustls must
+    /// have read nothing since the handshake ended.
+    fn switch_to_own(&mut self) -> Result<(), TlsError> {
         let Layer::Rustls(connection) = &self.layer else { return Ok(()) };
         let tls13 = connection.protocol_version() == Some(ProtocolVersion::TLSv1_3);
-        if !self.settles || !tls13 {
+        if !self.switches_to_own || !tls13 {
             return Ok(());
         }
         self.resumed = self.resumed();
         if let Layer::Rustls(connection) = std::mem::replace(&mut self.layer, Layer::Lost) {
-            self.layer = Layer::Own(Records::take_over(*connection)?);
+            self.layer = Layer::Own(RecordLayer::take_over(*connection)?);
         }
         Ok(())
     }
 
-    /// Runs rustls over `input` until it wants more or has handed over; counts the bytes used up.
+    /// Runs rustls over `input` until it needs more bytes or has handed over its keys.
     fn process_by_rustls(
         &mut self,
         input: &mut [u8],
         used: &mut usize,
         out: &mut Vec<u8>,
         opened: &mut Opened,
-    ) -> Result<(), TlsFault> {
+    ) -> Result<(), TlsError> {
         let mut ended = false;
         loop {
             let Layer::Rustls(connection) = &mut self.layer else { return Ok(()) };
             if ended && !connection.wants_write() {
-                self.settle()?;
+                self.switch_to_own()?;
                 ended = false;
                 continue;
             }
@@ -119,7 +119,7 @@ impl TlsSession {
                 }
                 ConnectionState::EncodeTlsData(mut data) => {
                     append(&mut self.pending, |room| data.encode(room));
-                    // The tickets: rustls gives them out before it reads on.
+                    // The tickets: rustls sends them before it reads on.
                     ended |= handshaking && !connection.is_handshaking();
                 }
                 ConnectionState::TransmitTlsData(data) => data.done(),
@@ -127,7 +127,7 @@ impl TlsSession {
                 ConnectionState::WriteTraffic(_)
                 | ConnectionState::BlockedHandshake
                 | ConnectionState::Closed => wants_more = true,
-                // Early data is never offered; other states are not known today.
+                // Early data is never offered, and no other state exists in this version.
                 _ => return Err(rustls::Error::General("unexpected state".into()).into()),
             }
             if wants_more {

@@ -93,7 +93,7 @@ fn a_client_hello_without_end_is_held_so_far_only() {
         assert!(session.partial.capacity() <= MAX_PARTIAL_RECORD + record.len());
         opened.err()
     });
-    assert!(matches!(fault, Some(TlsFault::Oversize)), "{fault:?}");
+    assert!(matches!(fault, Some(TlsError::Oversize)), "{fault:?}");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn a_corrupted_record_is_a_fault_and_answered_by_an_alert() {
         *bad.last_mut().unwrap() ^= 1;
         bytes.extend(bad);
         let mut plain = Vec::new();
-        assert!(matches!(session.open(&mut bytes, &mut plain), Err(TlsFault::Rustls(_))));
+        assert!(matches!(session.open(&mut bytes, &mut plain), Err(TlsError::Rustls(_))));
         assert_eq!(plain, b"good", "what came before the fault counts");
         let alert = session.seal_close();
         let told = client_reads(&mut client, &alert).unwrap_err();
