@@ -1,3 +1,5 @@
+mod against_rustls;
+
 use std::sync::Arc;
 
 use rustls::ClientConnection;
