@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "broker",
         &["config", "limits", "sync::Countdown", "sync::PresplitArc", "telemetry", "types", "wire"],
     ),
-    ("shard", &["broker", "config", "engine", "limits", "sync", "telemetry", "types", "wire"]),
+    ("shard", &["broker", "config", "limits", "sync", "telemetry", "types", "wire"]),
     ("engine", &["broker", "config", "limits", "shard", "sync", "telemetry", "types"]),
 ];
 

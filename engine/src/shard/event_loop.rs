@@ -247,8 +247,8 @@ impl EventLoop {
     fn admit(&mut self, now: Now) {
         let mut admitted = std::mem::take(&mut self.admitted);
         for _ in 0..ADMISSIONS_PER_TURN {
-            let Some(upgraded) = self.handshakes.pop() else { break };
-            admitted.extend(self.admit_one(now, upgraded));
+            let Some((handshake, upgraded)) = self.handshakes.pop() else { break };
+            admitted.extend(self.admit_one(now, handshake.began, upgraded));
         }
         // Adjacent slots by one call: connections of one iteration mostly have such.
         for run in admitted.chunk_by(|a, b| a.key.index + 1 == b.key.index) {
@@ -276,13 +276,18 @@ impl EventLoop {
         }
     }
 
-    /// Makes a connection of an upgraded one; its socket is not on the ring yet.
-    fn admit_one(&mut self, now: Now, upgraded: UpgradedConnection) -> Option<Admitted> {
+    /// Admits a connection that was accepted at `began`; its socket is not on the ring yet.
+    fn admit_one(
+        &mut self,
+        now: Now,
+        began: Instant,
+        upgraded: UpgradedConnection,
+    ) -> Option<Admitted> {
         if self.handshakes.is_closed() {
             return None;
         }
         let UpgradedConnection { stream, service, peer, tls, peer_closed, .. } = upgraded;
-        let UpgradedConnection { mut leftover, accepted, handshake, .. } = upgraded;
+        let UpgradedConnection { mut leftover, accepted, .. } = upgraded;
         let AcceptedUpgrade { response, quota_permit, address_permit, token, probe } = accepted;
         let secure = !matches!(tls, SlotTls::None);
         let over_capacity = quota_permit.is_none() && !probe;
@@ -290,7 +295,7 @@ impl EventLoop {
         // Without room in its table the broker counts that, and the socket is dropped.
         let key = self.hub.admit(now, admission)?;
         if !probe {
-            let took = handshake.began.elapsed().as_nanos();
+            let took = began.elapsed().as_nanos();
             self.hub.recorder.greeted(u64::try_from(took).unwrap_or(u64::MAX));
         }
         self.delivery.set_session(key.index, tls);

@@ -19,7 +19,8 @@ mod outcome;
 mod queue;
 mod upgrade;
 
-pub(super) use accept::{ListenerConfig, accept};
+pub(super) use accept::accept;
 pub(super) use admission::{AdmissionLimits, QuotaPermit};
 pub(super) use outcome::{AcceptedUpgrade, UpgradedConnection};
 pub(super) use queue::HandshakeQueue;
+pub(super) use upgrade::ListenerConfig;

@@ -13,11 +13,9 @@ use rustix::net::RecvFlags;
 
 use super::budget::{StepClass, StepGrant};
 use super::queue::{AcceptorGuard, HandshakeQueue};
-use super::upgrade::run_handshake;
-use crate::config::{Proxies, TlsSource};
+use super::upgrade::{ListenerConfig, run_handshake};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND, RECEIVE_BUFFER};
 use crate::telemetry::ConnectionError;
-use crate::types::ServiceId;
 
 /// Between two log lines about exhausted descriptors.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -31,14 +29,6 @@ enum AcceptError {
     Transient,
     /// No descriptors or memory left, or an unknown error: retry after a pause.
     Exhausted,
-}
-
-/// What a listener's connections need for their handshake.
-#[derive(Clone)]
-pub(crate) struct ListenerConfig {
-    pub service: ServiceId,
-    pub tls: Option<TlsSource>,
-    pub proxies: Proxies,
 }
 
 /// Accepts connections until the queue closes, and starts a handshake task for each. `listener` is

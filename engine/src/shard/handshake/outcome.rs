@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use monoio::net::TcpStream;
 
 use super::admission::QuotaPermit;
-use super::queue::HandshakeGuard;
 use crate::shard::tls::{SlotTls, TlsError};
 use crate::sync::AddressPermit;
 use crate::telemetry::ConnectionError;
@@ -27,8 +26,6 @@ pub(crate) struct UpgradedConnection {
     /// Plaintext that arrived behind the request.
     pub leftover: Vec<u8>,
     pub accepted: AcceptedUpgrade,
-    /// Ends with the admission.
-    pub handshake: HandshakeGuard,
 }
 
 /// What the answer to a valid upgrade request holds.

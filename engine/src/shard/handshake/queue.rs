@@ -23,7 +23,7 @@ pub(crate) struct HandshakeQueue {
     /// The event loop's time for handshakes.
     pub budget: HandshakeBudget,
     pub limits: AdmissionLimits,
-    upgraded: RefCell<VecDeque<UpgradedConnection>>,
+    upgraded: RefCell<VecDeque<(HandshakeGuard, UpgradedConnection)>>,
     /// Accept tasks that have not ended.
     acceptors: Cell<usize>,
     /// Handshakes under way.
@@ -126,14 +126,14 @@ impl HandshakeQueue {
         self.ktls_fallbacks.set(self.ktls_fallbacks.get() + 1);
     }
 
-    /// Queues a connection for admission.
-    pub(crate) fn push(&self, connection: UpgradedConnection) {
-        self.upgraded.borrow_mut().push_back(connection);
+    /// Queues a connection for admission, with which its handshake ends.
+    pub(crate) fn push(&self, handshake: HandshakeGuard, connection: UpgradedConnection) {
+        self.upgraded.borrow_mut().push_back((handshake, connection));
         self.loop_waker.wake();
     }
 
     /// The connection that was queued first.
-    pub(crate) fn pop(&self) -> Option<UpgradedConnection> {
+    pub(crate) fn pop(&self) -> Option<(HandshakeGuard, UpgradedConnection)> {
         self.upgraded.borrow_mut().pop_front()
     }
 

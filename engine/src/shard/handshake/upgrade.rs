@@ -9,18 +9,27 @@ use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
 
-use super::accept::ListenerConfig;
 use super::budget::StepClass;
 use super::outcome::{AcceptedUpgrade, HandshakeError, UpgradedConnection};
 use super::queue::{HandshakeGuard, HandshakeQueue};
+use crate::config::{Proxies, TlsSource};
 use crate::limits::{
     CLOSE_TIMEOUT, HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER,
 };
 use crate::shard::ring::{Sealed, ktls};
 use crate::shard::tls::{Kernel, SlotTls, TlsSession};
+use crate::types::ServiceId;
 use crate::wire::hello;
 use crate::wire::proxy::{self, Header};
 use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
+
+/// What a listener's connections need for their handshake.
+#[derive(Clone)]
+pub(crate) struct ListenerConfig {
+    pub service: ServiceId,
+    pub tls: Option<TlsSource>,
+    pub proxies: Proxies,
+}
 
 /// A socket before its handover, with TLS where that is configured.
 struct HandshakeStream<'a> {
@@ -63,16 +72,9 @@ pub(super) async fn run_handshake(
     match upgraded.unwrap_or(Err(HandshakeError::Late)) {
         Ok(Some(accepted)) => {
             let HandshakeStream { stream, peer, tls, plain: leftover, peer_closed, .. } = stream;
-            return queue.push(UpgradedConnection {
-                stream,
-                service,
-                peer,
-                tls,
-                peer_closed,
-                leftover,
-                accepted,
-                handshake,
-            });
+            let upgraded =
+                UpgradedConnection { stream, service, peer, tls, peer_closed, leftover, accepted };
+            return queue.push(handshake, upgraded);
         }
         Ok(None) => {}
         Err(error) => {

@@ -186,7 +186,8 @@ impl Slots {
         }
     }
 
-    /// Handles the final completion of a receive. Returns the end that it means, if any.
+    /// Handles the final completion of a receive. Returns the end that it means, if any. Over kernel
+    /// TLS, a control record may have ended it.
     fn disarmed(
         &mut self,
         now: Now,
@@ -198,45 +199,27 @@ impl Slots {
         let slot = self.slot(key);
         let before = slot.receive;
         slot.set_receive(ReceiveState::Off);
-        let end = match -result {
-            0 => Some(ReceiveEnd::Eof),
-            libc::ENOBUFS => {
-                hub.recorder.count(Count::BuffersExhausted, 1);
-                None
-            }
-            libc::ECANCELED | ..0 => None,
-            errno => self.failed(now, key, errno, delivery, hub),
-        };
-        if end.is_none() && matches!(before, ReceiveState::Armed | ReceiveState::Restarting) {
-            self.resume(key);
-        }
-        end
-    }
-
-    /// Handles a receive that failed with `errno`: over kernel TLS, a control record may be the
-    /// cause. `None` if the connection goes on.
-    fn failed(
-        &mut self,
-        now: Now,
-        key: ConnectionKey,
-        errno: i32,
-        delivery: &mut Delivery,
-        hub: &mut Hub,
-    ) -> Option<ReceiveEnd> {
-        match delivery.handle_control_record(key.index, errno) {
-            None | Some(ControlOutcome::Reset) => return Some(ReceiveEnd::Reset),
-            Some(ControlOutcome::Eof) => return Some(ReceiveEnd::Eof),
-            Some(ControlOutcome::Violation) => return Some(ReceiveEnd::TlsFault),
-            Some(ControlOutcome::KeysLost) => {
-                let slot = self.slot(key);
-                if slot.state == SlotState::Open {
-                    slot.enter(SlotState::EndReported);
+        match -result {
+            0 => return Some(ReceiveEnd::Eof),
+            libc::ENOBUFS => hub.recorder.count(Count::BuffersExhausted, 1),
+            libc::ECANCELED | ..0 => {}
+            errno => match delivery.handle_control_record(key.index, errno) {
+                None | Some(ControlOutcome::Reset) => return Some(ReceiveEnd::Reset),
+                Some(ControlOutcome::Eof) => return Some(ReceiveEnd::Eof),
+                Some(ControlOutcome::Violation) => return Some(ReceiveEnd::TlsFault),
+                Some(ControlOutcome::KeysLost) => {
+                    if slot.state == SlotState::Open {
+                        slot.enter(SlotState::EndReported);
+                    }
+                    hub.handle_lost_keys(now, key);
                 }
-                hub.handle_lost_keys(now, key);
-            }
-            Some(ControlOutcome::Data(mut bytes)) => hub.handle_received(now, key, &mut bytes),
-            Some(ControlOutcome::Rekeyed) => hub.recorder.count(Count::TlsKeyUpdates, 1),
-            Some(ControlOutcome::Continue) => {}
+                Some(ControlOutcome::Data(mut bytes)) => hub.handle_received(now, key, &mut bytes),
+                Some(ControlOutcome::Rekeyed) => hub.recorder.count(Count::TlsKeyUpdates, 1),
+                Some(ControlOutcome::Continue) => {}
+            },
+        }
+        if matches!(before, ReceiveState::Armed | ReceiveState::Restarting) {
+            self.resume(key);
         }
         None
     }

@@ -32,14 +32,21 @@ pub(crate) struct TlsSession {
     partial: Vec<u8>,
     /// Handshake messages, KeyUpdate answers and alerts that must leave before the next record.
     pending: Vec<u8>,
-    /// The peer sent close_notify: what follows is not read.
-    closed: bool,
-    /// The peer broke TLS: nothing more is read, and nothing but the alert is sent.
-    failed: bool,
-    /// rustls was asked for that alert.
-    alerted: bool,
+    input: Input,
     /// Records sent with keys that cannot be replaced (TLS 1.2), an upper bound.
     records_sent: u32,
+}
+
+/// Whether bytes of the peer are still read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    Open,
+    /// The peer sent close_notify: what follows is not read. Sending continues.
+    Closed,
+    /// The peer broke TLS: nothing more is read, and nothing but the alert is sent.
+    Failed,
+    /// As `Failed`, and rustls was asked for that alert.
+    Alerted,
 }
 
 /// What makes the records.
@@ -77,9 +84,7 @@ impl TlsSession {
             resumed: false,
             partial: Vec::new(),
             pending: Vec::new(),
-            closed: false,
-            failed: false,
-            alerted: false,
+            input: Input::Open,
             records_sent: 0,
         })
     }
@@ -97,7 +102,7 @@ impl TlsSession {
     /// # Errors
     /// [`TlsError`] when this session can send nothing more.
     pub(crate) fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<Sealed, TlsError> {
-        if self.failed {
+        if matches!(self.input, Input::Failed | Input::Alerted) {
             return Err(TlsError::Failed);
         }
         let connection = match &mut self.layer {
@@ -144,7 +149,7 @@ impl TlsSession {
                     append(&mut self.pending, |room| data.encode(room));
                 }
                 ConnectionState::TransmitTlsData(data) => data.done(),
-                ConnectionState::PeerClosed => self.closed = true,
+                ConnectionState::PeerClosed => self.input = Input::Closed,
                 _ => return Err(TlsError::Exhausted),
             }
         }
@@ -152,7 +157,7 @@ impl TlsSession {
 
     /// The last bytes of this session: close_notify, or after a fault the alert that names it.
     pub(crate) fn seal_close(&mut self) -> Vec<u8> {
-        if self.failed {
+        if matches!(self.input, Input::Failed | Input::Alerted) {
             return self.alert();
         }
         let connection = match &mut self.layer {
@@ -171,7 +176,7 @@ impl TlsSession {
                     append(&mut self.pending, |room| data.encode(room));
                 }
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(ConnectionState::PeerClosed) => self.closed = true,
+                Ok(ConnectionState::PeerClosed) => self.input = Input::Closed,
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                     let ahead = self.pending.len();
                     self.pending.resize(ahead + ALERT_ROOM, 0);
@@ -188,7 +193,7 @@ impl TlsSession {
     /// the alert that it has queued before it reads any bytes; asked again it would read those that
     /// it failed for, and may panic.
     fn alert(&mut self) -> Vec<u8> {
-        if !std::mem::replace(&mut self.alerted, true)
+        if std::mem::replace(&mut self.input, Input::Alerted) != Input::Alerted
             && let Layer::Rustls(connection) = &mut self.layer
         {
             let status = connection.process_tls_records(&mut self.partial);
@@ -234,7 +239,7 @@ impl TlsSession {
         let suite = connection.negotiated_cipher_suite();
         self.partial.is_empty()
             && self.pending.is_empty()
-            && !self.closed
+            && self.input == Input::Open
             && suite.is_some_and(|suite| kernel.takes(suite))
     }
 

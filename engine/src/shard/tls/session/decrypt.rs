@@ -3,7 +3,7 @@
 use rustls::ProtocolVersion;
 use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 
-use super::{Layer, Opened, TlsError, TlsSession, append};
+use super::{Input, Layer, Opened, TlsError, TlsSession, append};
 use crate::limits::MAX_PARTIAL_RECORD;
 use crate::shard::tls::record_layer::{Progress, RecordLayer};
 
@@ -13,11 +13,13 @@ impl TlsSession {
     /// # Errors
     /// [`TlsError`], after which only [`TlsSession::seal_close`] is of use.
     pub(crate) fn open(&mut self, input: &mut [u8], out: &mut Vec<u8>) -> Result<Opened, TlsError> {
-        if self.failed {
+        if matches!(self.input, Input::Failed | Input::Alerted) {
             return Err(TlsError::Failed);
         }
         let opened = self.open_joined(input, out);
-        self.failed = opened.is_err();
+        if opened.is_err() {
+            self.input = Input::Failed;
+        }
         opened
     }
 
@@ -38,7 +40,7 @@ impl TlsSession {
             processed
         };
         processed?;
-        if self.closed {
+        if self.input == Input::Closed {
             self.partial = Vec::new();
         } else if self.partial.len() > MAX_PARTIAL_RECORD {
             return Err(TlsError::Oversize);
@@ -62,13 +64,15 @@ impl TlsSession {
         if matches!(self.layer, Layer::Rustls(_)) {
             self.process_by_rustls(input, used, out, opened)?;
         }
-        if !self.closed
+        if self.input == Input::Open
             && let Layer::Own(records) = &mut self.layer
         {
             let Progress { used: more, closed } =
                 records.open(&mut input[*used..], out, &mut self.pending)?;
             *used += more;
-            (opened.eof, self.closed) = (closed, closed);
+            if closed {
+                (opened.eof, self.input) = (true, Input::Closed);
+            }
         }
         Ok(())
     }
@@ -123,7 +127,7 @@ impl TlsSession {
                     ended |= handshaking && !connection.is_handshaking();
                 }
                 ConnectionState::TransmitTlsData(data) => data.done(),
-                ConnectionState::PeerClosed => (opened.eof, self.closed) = (true, true),
+                ConnectionState::PeerClosed => (opened.eof, self.input) = (true, Input::Closed),
                 ConnectionState::WriteTraffic(_)
                 | ConnectionState::BlockedHandshake
                 | ConnectionState::Closed => wants_more = true,
