@@ -51,7 +51,6 @@ pub(crate) use trial::try_ring;
 
 use crate::broker::hub::Hub;
 use crate::limits::{RING_ENTRIES, TICK};
-use crate::sync::Doorbell;
 use crate::types::StartError;
 use drain::Drain;
 use event_loop::EventLoop;
@@ -87,10 +86,10 @@ pub(crate) fn run(parts: ShardParts) {
     let at_rest = runtime.block_on(async {
         let ready = parts.ready.clone();
         match prepare(parts) {
-            Ok((mut event_loop, queue)) => {
+            Ok(mut event_loop) => {
                 let _ = ready.send(Ok(()));
                 event_loop.run().await;
-                queue.handshakes() == 0 && !queue.is_accepting()
+                event_loop.handshakes.is_finished()
             }
             Err(source) => {
                 let _ = ready.send(Err(StartError::ring(source)));
@@ -105,23 +104,24 @@ pub(crate) fn run(parts: ShardParts) {
 }
 
 /// Makes all that a shard runs on, and starts the tasks that wake its event loop.
-fn prepare(parts: ShardParts) -> std::io::Result<(EventLoop, Rc<HandshakeQueue>)> {
+fn prepare(parts: ShardParts) -> std::io::Result<EventLoop> {
     let ShardParts { id, config, kernel, slots, bell, quotas, started, .. } = parts;
     let tls = config.services.iter().any(|service| service.tls.is_some());
     let ring = Ring::new(slots, tls)?;
     let loop_waker = Rc::new(LoopWaker::default());
     let per_address = parts.address_limits;
     let limits = AdmissionLimits { config: Arc::clone(&config), quotas, per_address };
-    let queue = Rc::new(HandshakeQueue::new(Rc::clone(&loop_waker), limits, kernel));
+    let handshakes = Rc::new(HandshakeQueue::new(Rc::clone(&loop_waker), limits, kernel));
     let tick = Rc::new(Cell::new(false));
 
-    monoio::spawn(watch_ring(
-        pollable(ring.event()?)?,
-        ring.event()?.into(),
-        Rc::clone(&loop_waker),
-    ));
-    let bell_readable = pollable(bell.as_fd().try_clone_to_owned()?)?;
-    monoio::spawn(watch_bell(bell_readable, Arc::clone(&bell), Rc::clone(&loop_waker)));
+    // The event of the ring is signalled by completions, the bell by other threads.
+    let event = File::from(ring.event()?);
+    // Fails only if the event was not signalled.
+    let drain = move || drop((&event).read(&mut [0; 8]));
+    monoio::spawn(watch(pollable(ring.event()?)?, drain, Rc::clone(&loop_waker)));
+    let readable = pollable(bell.as_fd().try_clone_to_owned()?)?;
+    let drained = Arc::clone(&bell);
+    monoio::spawn(watch(readable, move || drained.drain(), Rc::clone(&loop_waker)));
     monoio::spawn(watch_clock(Rc::clone(&tick), Rc::clone(&loop_waker)));
 
     let mut listeners = Vec::new();
@@ -131,14 +131,15 @@ fn prepare(parts: ShardParts) -> std::io::Result<(EventLoop, Rc<HandshakeQueue>)
         listener.set_nonblocking(true)?;
         let readable = pollable(listener.try_clone()?.into())?;
         let (tls, proxies) = (config[service].tls.clone(), config[service].proxies.clone());
-        let handshakes = ListenerConfig { service, tls, proxies };
-        monoio::spawn(accept(listener, readable, queue.register_acceptor(), handshakes));
+        let config = ListenerConfig { service, tls, proxies };
+        monoio::spawn(accept(listener, readable, handshakes.register_acceptor(), config));
     }
 
     let seed = RandomState::new().hash_one(id);
     let hub = Hub::new(Arc::clone(&config), id, parts.peers.len(), slots, seed);
     let sessions = if tls { slots } else { 0 };
-    let event_loop = EventLoop {
+    // The first iteration finds what was sent before the bell was watched.
+    Ok(EventLoop {
         id,
         hub,
         delivery: Delivery::new(ring, sessions, started),
@@ -148,7 +149,7 @@ fn prepare(parts: ShardParts) -> std::io::Result<(EventLoop, Rc<HandshakeQueue>)
         pending_publish: None,
         yield_poll: pollable(bell.as_fd().try_clone_to_owned()?)?,
         bell,
-        handshakes: Rc::clone(&queue),
+        handshakes,
         loop_waker,
         tick,
         metrics: MetricsReporter::new(parts.snapshots, parts.spare_snapshots),
@@ -158,9 +159,7 @@ fn prepare(parts: ShardParts) -> std::io::Result<(EventLoop, Rc<HandshakeQueue>)
         started,
         drain: Drain::new(listeners),
         admitted: Vec::new(),
-    };
-    // The first iteration finds what was sent before the bell was watched.
-    Ok((event_loop, queue))
+    })
 }
 
 /// Wraps a descriptor of any kind, so that monoio can await its readiness.
@@ -168,22 +167,12 @@ fn pollable(descriptor: OwnedFd) -> std::io::Result<UnixStream> {
     UnixStream::from_std(descriptor.into())
 }
 
-/// Wakes the event loop when the delivery ring has completions. Polls are level-triggered and only
-/// this task reads the event: none is missed.
-async fn watch_ring(completed: UnixStream, event: File, loop_waker: Rc<LoopWaker>) {
+/// Wakes the event loop when an eventfd is signalled, and resets it by `drain`. Polls are
+/// level-triggered and only this task resets it: no signal is missed.
+async fn watch(readable: UnixStream, drain: impl Fn(), loop_waker: Rc<LoopWaker>) {
     loop {
-        completed.readable(true).await.expect("an eventfd can be polled");
-        // Fails only if it was not readable after all.
-        let _ = (&event).read(&mut [0; 8]);
-        loop_waker.wake();
-    }
-}
-
-/// Wakes the event loop when another thread rings.
-async fn watch_bell(bell_readable: UnixStream, bell: Arc<Doorbell>, loop_waker: Rc<LoopWaker>) {
-    loop {
-        bell_readable.readable(true).await.expect("an eventfd can be polled");
-        bell.drain();
+        readable.readable(true).await.expect("an eventfd can be polled");
+        drain();
         loop_waker.wake();
     }
 }

@@ -156,30 +156,30 @@ impl EventLoop {
 
     /// Handles messages of all sources, one of each in rotation. Returns whether some are left.
     fn handle_messages(&mut self, now: Now) -> bool {
-        let mut left = TURN_MESSAGES;
+        let mut handled = 0;
         while self.hub.wants_input() {
-            if left == 0 {
+            if handled >= TURN_MESSAGES {
                 return true;
             }
-            let mut found = false;
-            if let Some(pending_publish) = self.pending_publish.take() {
-                self.pending_publish = pending_publish.publish_next(|item| self.publish(now, item));
-                (left, found) = (left - 1, true);
+            let before = handled;
+            if let Some(pending) = self.pending_publish.take() {
+                self.pending_publish = pending.publish_next(|item| self.publish(now, item));
+                handled += 1;
             } else if let Some((command, _)) = self.mailbox.pop() {
                 self.handle_command(now, command);
-                (left, found) = (left - 1, true);
+                handled += 1;
             }
             for from in (0..self.peers.len()).map(|shard| ShardId(shard as u8)) {
                 if let Some(request) = self.peers.pop_request(from) {
                     self.hub.handle_request(now, from, request);
-                    (left, found) = (left.saturating_sub(1), true);
+                    handled += 1;
                 }
                 if let Some(notice) = self.peers.pop_notice(from) {
                     self.hub.handle_notice(now, from, notice);
-                    (left, found) = (left.saturating_sub(1), true);
+                    handled += 1;
                 }
             }
-            if !found {
+            if handled == before {
                 return false;
             }
         }

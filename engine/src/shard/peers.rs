@@ -82,8 +82,8 @@ impl PeerShards {
         self.peers[shard.index()].as_mut().expect("no lane leads from a shard to itself")
     }
 
-    /// Something was sent: the first time in a turn its owner is woken at once, to deliver while
-    /// we do; [`PeerShards::ring`] wakes it for what came behind.
+    /// Marks that a message was sent: the first one of an iteration rings at once, so that both
+    /// shards deliver at the same time; [`PeerShards::ring`] rings for those behind it.
     fn mark_sent(&mut self, to: ShardId) {
         let bit = 1 << to.0;
         if self.sent & bit == 0 {

@@ -64,12 +64,12 @@ mod tests {
         let mut pending = Some(PendingPublish::new(items, reply));
         // The first finds no room; the later ones would.
         let mut room = [full, Ok(Seq(1)), Ok(Seq(2))].into_iter();
-        let mut turns = 0;
+        let mut iterations = 0;
         while let Some(waiting) = pending.take() {
             pending = waiting.publish_next(|_| room.next().unwrap());
-            turns += 1;
+            iterations += 1;
         }
-        assert_eq!(turns, 4);
+        assert_eq!(iterations, 4);
         assert_eq!(answer.recv().unwrap(), [full, Ok(Seq(1)), full, Ok(Seq(2))]);
     }
 }

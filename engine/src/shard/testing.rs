@@ -1,4 +1,4 @@
-//! What the tests of the shell have in common.
+//! What the tests of the shard have in common.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(super) fn sockets() -> (TcpStream, TcpStream) {
     (ours, peer)
 }
 
-/// An outlet without TLS and `count` peers, in the slots from 0 on.
+/// A write sink without TLS and `count` peers, in the slots from 0 on.
 pub(super) fn plain(count: u32) -> (Delivery, Vec<TcpStream>) {
     let ring = Ring::new(count as usize + 1, false).unwrap();
     connect(Delivery::new(ring, 0, Instant::now()), count)

@@ -176,9 +176,9 @@ impl HandshakeQueue {
         self.acceptors.get() > 0
     }
 
-    /// Handshakes under way.
-    pub(crate) fn handshakes(&self) -> usize {
-        self.handshakes.get()
+    /// Whether no accept task and no handshake is left.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.handshakes.get() == 0 && !self.is_accepting()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The broker's write sink on the delivery ring: seals where there is TLS, and reports what is owed.
+//! The broker's write sink on the delivery ring: seals where there is TLS, reports what is owed.
 
 use std::time::Instant;
 
@@ -102,8 +102,8 @@ impl Delivery {
         *session = SlotTls::None;
     }
 
-    /// Queues close_notify, or the alert of a fault, where there is TLS. It is sent if the socket has
-    /// room, and not retried. Not to be mixed with the broker's batches.
+    /// Queues close_notify, or the alert of a fault, where there is TLS. It is sent if the socket
+    /// has room, and not retried. Not to be mixed with the broker's batches.
     pub(crate) fn send_close(&mut self, connection: u32) {
         let bytes = match self.sessions.get_mut(connection as usize) {
             Some(SlotTls::User(session)) => session.seal_close(),

@@ -186,8 +186,8 @@ impl Slots {
         }
     }
 
-    /// Handles the final completion of a receive. Returns the end that it means, if any. Over kernel
-    /// TLS, a control record may have ended it.
+    /// Handles the final completion of a receive. Returns the end that it means, if any. Over
+    /// kernel TLS, a control record may have ended it.
     fn disarmed(
         &mut self,
         now: Now,

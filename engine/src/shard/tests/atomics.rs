@@ -1,6 +1,6 @@
 //! Invariant 5, counted: read-modify-writes and full fences of a frame on each shard, in whole
-//! turns with real sockets. The crate's own atomics count themselves in tests (`sync/atomics`);
-//! what is not ours is named in docs/decisions/0010.
+//! iterations with real sockets. The crate's own atomics count themselves in tests
+//! (`sync/atomics`); docs/decisions/0010 names the others.
 
 use std::collections::VecDeque;
 
@@ -11,7 +11,7 @@ use crate::shard::event_loop::EventLoop;
 use crate::sync::take_count;
 use crate::types::ConnectionKey;
 
-/// Shards on this thread, turned by hand.
+/// Shards on this thread, iterated by hand.
 struct Bench {
     loops: Vec<EventLoop>,
     mailboxes: Vec<Mailbox<Command>>,
@@ -33,7 +33,7 @@ impl Bench {
         let config = Config { retention, ..Config::from(service) };
         let Kit { parts, mailboxes, .. } = Kit::new(count, config, listener);
         let loops: Vec<EventLoop> =
-            parts.into_iter().map(|parts| prepare(parts).unwrap().0).collect();
+            parts.into_iter().map(|parts| prepare(parts).unwrap()).collect();
         let mut bench = Bench { loops, mailboxes, peers: Vec::new(), publishers: Vec::new() };
         for shard in 0..count {
             let publisher = bench.connect(shard);
@@ -74,7 +74,7 @@ impl Bench {
         self.say(shard, self.publishers[shard], &text);
     }
 
-    /// Every shard turns, sleeps and wakes once; what each spent while it turned.
+    /// Every shard iterates, parks and unparks once; what each spent in the iteration.
     fn round(&mut self) -> Vec<u64> {
         let event_loop = |event_loop: &mut EventLoop| {
             take_count();
@@ -123,8 +123,8 @@ fn on_a_runtime(test: impl FnOnce()) {
     runtime.block_on(async { test() });
 }
 
-/// What a shard spends on each further message of a turn; and what it spends on one alone, its
-/// turn's bells included.
+/// What a shard spends on each further message of an iteration; and what it spends on one alone,
+/// the iteration's bells included.
 fn costs(shards: usize, publish: impl Fn(&mut Bench)) -> Vec<(u64, u64)> {
     let mut bench = Bench::new(shards);
     // The second time the log is full: with every frame another one goes.

@@ -101,7 +101,7 @@ fn a_dropped_step_leaves_its_place_whether_granted_or_not() {
     drop(steps.remove(1));
     assert_eq!(budget.waiting(), 2);
     budget.refill(Duration::ZERO, false);
-    drop(steps.remove(0)); // It was its turn.
+    drop(steps.remove(0)); // It was granted.
     budget.refill(Duration::ZERO, false);
     assert!(poll(&mut steps[0]).is_some());
     drop(steps);

@@ -32,8 +32,8 @@ fn write(delivery: &mut Delivery, payload: Payload) -> Option<Owed> {
     flush(delivery).shorts.pop().map(|short| short.owed)
 }
 
-/// An outlet whose slot 0 has room again only when its peer has read: TCP also makes some when it
-/// pleases.
+/// A write sink whose slot 0 has room again only when its peer has read: the buffers of TCP also
+/// grow.
 fn patient(tls: bool) -> (Delivery, UnixStream) {
     let mut ring = Ring::new(1, tls).unwrap();
     let (ours, peer) = UnixStream::pair().unwrap();

@@ -16,7 +16,7 @@ use crate::shard::ring::Ring;
 use crate::shard::testing::{client_bytes, handshake_of, plain, sockets, tls_configs};
 use crate::types::ShardId;
 
-/// A broker that echoes, with its shell but without its turn.
+/// A broker that echoes, with the shard's I/O but without its event loop.
 struct Rig {
     hub: Hub,
     delivery: Delivery,
@@ -129,12 +129,12 @@ fn a_slot_is_released_only_after_its_last_completion() {
     while ends == 0 {
         rig.delivery.ring.wait();
         while let Some(completion) = rig.delivery.ring.next() {
-            assert_eq!(ends, 0, "told after the last one only");
+            assert_eq!(ends, 0, "reported after the last one only");
             rig.slots.complete(Now::default(), completion, &mut rig.delivery, &mut rig.hub);
             let slot = rig.slots.slots[key.index as usize];
-            let told = slot.state == SlotState::Closed;
-            ends += usize::from(told);
-            assert_eq!(told, slot.is_quiet());
+            let closed = slot.state == SlotState::Closed;
+            ends += usize::from(closed);
+            assert_eq!(closed, slot.is_quiet());
         }
     }
     assert!(rig.slots.release(key).is_none(), "it held no place");

@@ -81,7 +81,7 @@ impl Rig {
         self.peer.write_all(bytes).unwrap();
     }
 
-    /// Receives plain bytes as the shell does; the result of the last receive.
+    /// Receives plain bytes as `io::receive` does; the result of the last receive.
     fn receive(&mut self, into: &mut Vec<u8>) -> i32 {
         self.delivery.ring.receive(key(0));
         loop {
