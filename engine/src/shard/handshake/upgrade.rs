@@ -67,7 +67,20 @@ pub(super) async fn run_handshake(
 ) {
     let queue = Rc::clone(&handshake.queue);
     let service = config.service;
-    let mut stream = HandshakeStream::new(stream, peer, early, &queue);
+    let mut stream = HandshakeStream {
+        stream,
+        queue: &queue,
+        peer,
+        tls: SlotTls::None,
+        idle_left: HANDSHAKE_PATIENCE,
+        unread: !early.is_empty(),
+        has_received: !early.is_empty(),
+        buffer: early,
+        handshake_begun: false,
+        plain: Vec::new(),
+        peer_closed: false,
+        must_linger: false,
+    };
     let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut stream, config)).await;
     match upgraded.unwrap_or(Err(HandshakeError::Late)) {
         Ok(Some(accepted)) => {
@@ -120,30 +133,7 @@ async fn upgrade(
     }
 }
 
-impl<'a> HandshakeStream<'a> {
-    fn new(
-        stream: TcpStream,
-        peer: SocketAddr,
-        early: Vec<u8>,
-        queue: &'a HandshakeQueue,
-    ) -> HandshakeStream<'a> {
-        let unread = !early.is_empty();
-        HandshakeStream {
-            stream,
-            queue,
-            peer,
-            tls: SlotTls::None,
-            idle_left: HANDSHAKE_PATIENCE,
-            buffer: early,
-            unread,
-            handshake_begun: false,
-            plain: Vec::new(),
-            has_received: unread,
-            peer_closed: false,
-            must_linger: false,
-        }
-    }
-
+impl HandshakeStream<'_> {
     /// Checks a valid request against the limits, and hands the keys to the kernel where that is
     /// configured.
     async fn accept(
