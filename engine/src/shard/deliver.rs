@@ -2,13 +2,46 @@
 
 use std::time::Instant;
 
+use uringcast_ring::{Config, Exception, Received, SlotKey, Submitted};
+
 use super::clock;
 use super::kernel::{Taken, records_of};
-use super::ring::{Exception, Received, Ring};
 use super::secure::{Secure, Secured};
 use super::tls::{Opened, TlsFault};
 use crate::broker::outlet::{Flushed, Owed, Payload, Short, WriteSink};
-use crate::limits::MAX_TLS_RECORDS;
+use crate::limits::{
+    BATCH_BYTES, BATCH_ENTRIES, MAX_COMPLETIONS, MAX_TLS_RECORDS, RECEIVE_BUFFER, RECEIVE_BUFFERS,
+    RING_ENTRIES,
+};
+use crate::types::ConnectionKey;
+
+/// A shard's delivery ring.
+pub(crate) type Ring = uringcast_ring::Ring<Payload>;
+
+/// The sizes of a delivery ring with so many slots.
+pub(crate) fn ring_config(slots: usize) -> Config {
+    Config {
+        slots,
+        entries: RING_ENTRIES,
+        max_completions: MAX_COMPLETIONS,
+        batch_entries: BATCH_ENTRIES,
+        batch_bytes: BATCH_BYTES,
+        receive_buffers: RECEIVE_BUFFERS,
+        receive_buffer: RECEIVE_BUFFER as u32,
+    }
+}
+
+impl From<ConnectionKey> for SlotKey {
+    fn from(key: ConnectionKey) -> SlotKey {
+        SlotKey { index: key.index, generation: key.generation }
+    }
+}
+
+impl From<SlotKey> for ConnectionKey {
+    fn from(key: SlotKey) -> ConnectionKey {
+        ConnectionKey { index: key.index, generation: key.generation }
+    }
+}
 
 /// The ring together with the TLS state of its connections.
 pub(super) struct Delivery {
@@ -27,7 +60,6 @@ pub(super) struct Delivery {
     runs: usize,
     /// Connections of the batch that could not be sealed for.
     unsealed: Vec<Short>,
-    exceptions: Vec<Exception>,
     started: Instant,
 }
 
@@ -44,7 +76,6 @@ impl Delivery {
             seals: false,
             runs: 0,
             unsealed: Vec::new(),
-            exceptions: Vec::new(),
             started,
         }
     }
@@ -127,14 +158,14 @@ impl Delivery {
         let (sent, records) = match &mut self.sessions[connection as usize] {
             Secure::Kernel(session) => {
                 session.records = session.records.saturating_add(records_of(self.ring.loaded()));
-                (Ok(self.ring.send_to_kernel(connection)), session.records)
+                (Ok(self.ring.send_kernel_tls(connection)), session.records)
             }
             Secure::User(session) => {
                 let seal = |plain: &[u8], out: &mut [u8]| session.seal(plain, out);
                 (self.ring.send_sealed(connection, seal), session.records())
             }
             // Of a service without TLS, beside one with it.
-            Secure::None => return self.ring.send(connection),
+            Secure::None => return self.ring.send_gated(connection),
         };
         if records >= self.record_limit {
             self.worn.push(connection);
@@ -146,20 +177,20 @@ impl Delivery {
             false
         })
     }
+}
 
-    /// What an exception leaves owed; `None` if the bytes went out whole after all.
-    fn owed(&self, exception: &Exception) -> Option<Owed> {
-        let taken = match exception.result {
-            taken @ 0.. => taken as usize,
-            error if error == -libc::EAGAIN => 0,
-            error => return Some(Owed::Dead(-error)),
-        };
-        match self.ring.sealed(exception.entry) {
-            // Its record number is spent: what was sealed is owed as it is, even if nothing went.
-            Some(sealed) if taken < sealed.len() => Some(Owed::Sealed(sealed[taken..].to_vec())),
-            Some(_) => None,
-            None => Some(Owed::After(taken)),
-        }
+/// What an exception leaves owed; `None` if the bytes went out whole after all.
+fn owed(batch: &Submitted<'_, Payload>, exception: &Exception) -> Option<Owed> {
+    let taken = match exception.result {
+        taken @ 0.. => taken as usize,
+        error if error == -libc::EAGAIN => 0,
+        error => return Some(Owed::Dead(-error)),
+    };
+    match batch.sealed(exception.entry) {
+        // Its record number is spent: what was sealed is owed as it is, even if nothing went.
+        Some(sealed) if taken < sealed.len() => Some(Owed::Sealed(sealed[taken..].to_vec())),
+        Some(_) => None,
+        None => Some(Owed::After(taken)),
     }
 }
 
@@ -167,26 +198,28 @@ impl WriteSink for Delivery {
     fn load(&mut self, payload: Payload) {
         self.seals = !self.sessions.is_empty() && !matches!(payload, Payload::Sealed(..));
         self.runs += 1;
-        self.ring.load(payload);
+        match payload {
+            Payload::Frame(..) => self.ring.load(payload),
+            Payload::Owned(_) | Payload::Sealed(..) => self.ring.load_owned(payload),
+        }
     }
 
     fn push(&mut self, connection: u32) -> bool {
-        if self.seals { self.push_secure(connection) } else { self.ring.send(connection) }
+        if self.seals { self.push_secure(connection) } else { self.ring.send_gated(connection) }
     }
 
     fn flush(&mut self, out: &mut Flushed) {
-        let mut exceptions = std::mem::take(&mut self.exceptions);
-        self.ring.submit_batch(&mut exceptions);
+        let batch = self.ring.submit_batch();
         out.at = clock::time(self.started);
         out.shorts.append(&mut self.unsealed);
-        for exception in exceptions.drain(..) {
-            if let Some(owed) = self.owed(&exception) {
-                let Exception { connection, run, .. } = exception;
+        for exception in batch.exceptions() {
+            if let Some(owed) = owed(&batch, exception) {
+                let Exception { slot: connection, payload: run, .. } = *exception;
                 out.shorts.push(Short { connection, run, owed });
             }
         }
-        self.ring.finish_batch(&mut out.payloads);
-        (self.exceptions, self.runs) = (exceptions, 0);
+        batch.finish(&mut out.payloads);
+        self.runs = 0;
     }
 }
 

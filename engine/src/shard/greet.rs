@@ -9,12 +9,12 @@ use std::time::Duration;
 use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
+use uringcast_ring::{Sealed, ktls};
 
 use super::accept::Host;
 use super::desk::{Arrival, Desk, Handshake, Place};
 use super::governor::Class;
 use super::kernel::{Kernel, KernelSession};
-use super::ring::{Sealed, ktls};
 use super::secure::Secure;
 use super::tls::TlsSession;
 use crate::limits::{

@@ -14,11 +14,11 @@ use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::{CipherSuite, ConnectionTrafficSecrets, SupportedCipherSuite};
 use socket2::SockRef;
+use uringcast_ring::ktls::{Direction, attach, expect_no_padding, set_keys, try_keys};
 
-use super::ring::Ring;
-use super::ring::ktls::{Direction, attach, expect_no_padding, set_keys, try_keys};
+use super::deliver::Ring;
 use super::tls::TlsFault;
-use crate::limits::MAX_CONTROL_RECORDS;
+use crate::limits::{MAX_CONTROL_RECORD, MAX_CONTROL_RECORDS};
 
 /// Content types. RFC 8446, B.1.
 pub(super) const ALERT: u8 = 21;
@@ -199,7 +199,7 @@ impl KernelSession {
         if errno != libc::EIO {
             return failed(slot, errno, ring);
         }
-        let record = match ring.take_record(slot) {
+        let record = match ring.take_record(slot, MAX_CONTROL_RECORD) {
             Ok(Some(record)) => record,
             Ok(None) => return Taken::End,
             Err(error) => return failed(slot, error.raw_os_error().unwrap_or_default(), ring),

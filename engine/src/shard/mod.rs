@@ -4,9 +4,9 @@
 //! * `governor`, `patience`: how much of the shard's time that gets, and of whose places;
 //! * `desk`: where it waits for the turn;
 //! * `turn`: the duty cycle that drives the broker; `posting`: what of a batch is still to be done;
-//! * `deliver`, `receive`: the broker's writes and reads on the delivery `ring`;
+//! * `deliver`, `receive`: the broker's writes and reads on the delivery ring ([`uringcast_ring`]);
 //! * `lanes`, `report`, `clock`, `wake`, `drain`: other shards, the collector, time, sleep, end;
-//! * `door`: the outlet alone, for benchmarks; `trial`: a ring alone, for preflights.
+//! * `door`: the outlet alone, for benchmarks.
 
 mod accept;
 mod clock;
@@ -23,11 +23,9 @@ mod posting;
 mod receive;
 mod records;
 mod report;
-mod ring;
 mod seat;
 mod secure;
 mod tls;
-mod trial;
 mod turn;
 mod wake;
 
@@ -47,23 +45,22 @@ use std::sync::Arc;
 use monoio::net::UnixStream;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
+pub(crate) use deliver::ring_config;
 pub use door::RingSink;
 pub(crate) use kernel::Kernel;
 pub(crate) use seat::{Command, Peer, Question, Seat};
-pub(crate) use trial::try_ring;
 
 use crate::broker::hub::Hub;
 use crate::engine::StartError;
 use crate::limits::{RING_ENTRIES, TICK};
 use crate::sync::Doorbell;
 use accept::{Host, accept};
-use deliver::Delivery;
+use deliver::{Delivery, Ring};
 use desk::{Desk, Doors};
 use drain::Drain;
 use lanes::Neighbours;
 use receive::Slots;
 use report::Reporter;
-use ring::Ring;
 use turn::Turn;
 use wake::Wake;
 
@@ -113,7 +110,7 @@ pub(crate) fn run(seat: Seat) {
 fn prepare(seat: Seat) -> io::Result<(Turn, Rc<Desk>)> {
     let Seat { id, config, kernel, slots, bell, quotas, lodgings, started, .. } = seat;
     let tls = config.services.iter().any(|service| service.tls.is_some());
-    let ring = Ring::new(slots, tls)?;
+    let ring = Ring::new(&ring_config(slots))?;
     let wake = Rc::new(Wake::default());
     let doors = Doors { config: Arc::clone(&config), quotas: Arc::clone(&quotas), lodgings };
     let desk = Rc::new(Desk::new(Rc::clone(&wake), doors, kernel));

@@ -12,8 +12,9 @@ mod control;
 
 use std::collections::VecDeque;
 
+use uringcast_ring::{Completion, Operation, Received};
+
 use super::deliver::Delivery;
-use super::ring::{Completion, Operation, Received};
 use crate::broker::hub::{Hub, ReceiveEnd};
 use crate::limits::{REARMS_PER_TURN, SLOT_RECORD};
 use crate::telemetry::Count;
@@ -57,7 +58,7 @@ struct Slot {
     counted: Option<ServiceId>,
 }
 
-const _: () = assert!(size_of::<Slot>() <= SLOT_RECORD);
+const _: () = assert!(size_of::<Slot>() + uringcast_ring::SLOT_BYTES <= SLOT_RECORD);
 
 /// All slots of a shard, by index.
 pub(super) struct Slots {
@@ -172,7 +173,7 @@ impl Slots {
         delivery: &mut Delivery,
         hub: &mut Hub,
     ) {
-        let key = completion.key;
+        let key = completion.key.into();
         let Some(slot) = self.current(key) else {
             // Of an earlier life of the slot: harmless (invariant 12).
             if let Some(received) = completion.received {
@@ -189,9 +190,6 @@ impl Slots {
                 }
             }
             Operation::Shutdown => slot.shutting = false,
-            Operation::Send | Operation::Cancel | Operation::Control => {
-                unreachable!("the ring keeps these to itself")
-            }
         }
         if self.current(key).is_some_and(Slot::take_end) {
             hub.handle_receive_ended(now, key);
@@ -205,7 +203,8 @@ impl Slots {
         delivery: &mut Delivery,
         hub: &mut Hub,
     ) {
-        let Completion { key, result, received, more, .. } = completion;
+        let Completion { result, received, more, .. } = completion;
+        let key = completion.key.into();
         let wanted = self.current(key).is_some_and(|slot| !slot.ending && !slot.ended);
         let mut end = None;
         if let Some(received) = received {

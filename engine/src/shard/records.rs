@@ -12,13 +12,13 @@ use aws_lc_rs::aead::{
 use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::{ConnectionTrafficSecrets, Error};
+use uringcast_ring::Sealed;
 use zeroize::Zeroizing;
 
 use super::kernel::{
     ALERT, APPLICATION_DATA, Alert, BAD_RECORD_MAC, HANDSHAKE, KEY_UPDATE, RECORD_OVERFLOW,
     UNEXPECTED_MESSAGE, Verdict, judge,
 };
-use super::ring::Sealed;
 use super::tls::TlsFault;
 use crate::limits::{MAX_CONTROL_RECORDS, MAX_TLS_RECORDS};
 

@@ -14,10 +14,10 @@ use std::sync::Arc;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
+use uringcast_ring::Sealed;
 
 use super::kernel::{ALERT, CLOSE_NOTIFY, Kernel, KernelSession, records_of};
 use super::records::Records;
-use super::ring::Sealed;
 
 /// Room for a close_notify or an alert, whatever the suite (RFC 8446 5.2 allows no larger).
 const ALERT_ROOM: usize = 512;

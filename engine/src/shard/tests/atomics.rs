@@ -52,7 +52,7 @@ impl Bench {
         let now = clock::now(turn.started);
         let admission = Admission::plain(peer.local_addr().unwrap());
         let key = turn.hub.admit(now, admission).unwrap();
-        turn.delivery.ring.place(key.index, &ours).unwrap();
+        turn.delivery.ring.place(key, &ours).unwrap();
         self.peers.push(peer);
         key
     }

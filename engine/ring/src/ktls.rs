@@ -10,15 +10,15 @@ use io_uring::types::Fixed;
 use io_uring::{opcode, squeue};
 use ktls::CryptoInfo;
 
-use super::user_data::{Operation, UserData};
-use super::{Ring, is_passing};
-use crate::limits::MAX_CONTROL_RECORD;
-use crate::types::ConnectionKey;
+use crate::ring::Ring;
+use crate::user_data::UserData;
 
 /// Which way bytes flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub enum Direction {
+    /// What this end sends.
     Send = libc::TLS_TX as isize,
+    /// What this end receives.
     Receive = libc::TLS_RX as isize,
 }
 
@@ -27,7 +27,7 @@ pub(crate) enum Direction {
 ///
 /// # Errors
 /// What the kernel said: ENOENT without its module `tls`.
-pub(crate) fn attach(socket: &impl AsRawFd) -> io::Result<()> {
+pub fn attach(socket: &impl AsRawFd) -> io::Result<()> {
     set(socket, libc::IPPROTO_TCP, libc::TCP_ULP, b"tls")
 }
 
@@ -35,11 +35,7 @@ pub(crate) fn attach(socket: &impl AsRawFd) -> io::Result<()> {
 ///
 /// # Errors
 /// What the kernel said, for instance that it lacks the cipher.
-pub(crate) fn set_keys(
-    socket: &impl AsRawFd,
-    direction: Direction,
-    keys: &CryptoInfo,
-) -> io::Result<()> {
+pub fn set_keys(socket: &impl AsRawFd, direction: Direction, keys: &CryptoInfo) -> io::Result<()> {
     set(socket, libc::SOL_TLS, direction as i32, as_bytes(keys))
 }
 
@@ -48,7 +44,7 @@ pub(crate) fn set_keys(
 ///
 /// # Errors
 /// What the kernel said.
-pub(crate) fn try_keys(
+pub fn try_keys(
     socket: &impl AsRawFd,
     direction: Direction,
     version: u16,
@@ -69,7 +65,7 @@ pub(crate) fn try_keys(
 ///
 /// # Errors
 /// What the kernel said; Linux before 6.0 does not know it.
-pub(crate) fn expect_no_padding(socket: &impl AsRawFd) -> io::Result<()> {
+pub fn expect_no_padding(socket: &impl AsRawFd) -> io::Result<()> {
     set(socket, libc::SOL_TLS, libc::TLS_RX_EXPECT_NO_PAD, &1_i32.to_ne_bytes())
 }
 
@@ -90,10 +86,10 @@ fn as_bytes(keys: &CryptoInfo) -> &[u8] {
 
 /// A record that is not application data (or is, if it came in between).
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::shard) struct Record {
+pub struct Record {
     /// Its content type.
     pub kind: u8,
-    /// Its content, or as much of it as [`MAX_CONTROL_RECORD`].
+    /// Its content, as far as there was room for it.
     pub bytes: Vec<u8>,
 }
 
@@ -149,17 +145,12 @@ impl Message {
 }
 
 /// Operations that are over when the call returns. They are rare, and none of them waits.
-impl Ring {
+impl<P> Ring<P> {
     /// Sends one record of a content type.
     ///
     /// # Errors
     /// What the kernel said: EAGAIN when the socket is full.
-    pub(in crate::shard) fn send_record(
-        &mut self,
-        slot: u32,
-        kind: u8,
-        bytes: &[u8],
-    ) -> io::Result<()> {
+    pub fn send_record(&mut self, slot: u32, kind: u8, bytes: &[u8]) -> io::Result<()> {
         let mut message = Message::new(bytes.to_vec());
         message.set_kind(kind);
         let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u32;
@@ -168,13 +159,13 @@ impl Ring {
         self.await_control(slot, entry).map(drop)
     }
 
-    /// Takes the record at the head of a socket whose plain receive has failed. `None` at the end
-    /// of the stream.
+    /// Takes the record at the head of a socket whose plain receive has failed with EIO, and up to
+    /// `room` bytes of it. `None` at the end of the stream.
     ///
     /// # Errors
     /// What the kernel said: EAGAIN when there is no record, EBADMSG when it cannot be decrypted.
-    pub(in crate::shard) fn take_record(&mut self, slot: u32) -> io::Result<Option<Record>> {
-        let mut message = Message::new(vec![0; MAX_CONTROL_RECORD]);
+    pub fn take_record(&mut self, slot: u32, room: usize) -> io::Result<Option<Record>> {
+        let mut message = Message::new(vec![0; room]);
         let header = &raw mut message.header;
         let flags = libc::MSG_DONTWAIT as u32;
         let entry = opcode::RecvMsg::new(Fixed(slot), header).flags(flags).build();
@@ -188,7 +179,7 @@ impl Ring {
     ///
     /// # Errors
     /// What the kernel said: EINVAL before Linux 6.8.
-    pub(in crate::shard) fn descriptor(&mut self, slot: u32) -> io::Result<OwnedFd> {
+    pub fn descriptor(&mut self, slot: u32) -> io::Result<OwnedFd> {
         let entry = opcode::FixedFdInstall::new(Fixed(slot), 0).build();
         let descriptor = self.await_control(slot, entry)?;
         // SAFETY: the kernel has just made it for us, close-on-exec, and nobody else knows of it.
@@ -198,19 +189,14 @@ impl Ring {
     /// Submits an operation and waits until it has ended: what it points at may go afterwards.
     fn await_control(&mut self, slot: u32, entry: squeue::Entry) -> io::Result<usize> {
         self.control = None;
-        let key = ConnectionKey { index: slot, generation: 0 };
-        self.queue(entry.user_data(UserData::of(Operation::Control, key).0));
+        self.queue(entry.user_data(UserData::control(slot).0));
         self.submit();
         loop {
             if let Some(result) = self.control.take() {
                 let failed = |_| io::Error::from_raw_os_error(-result);
                 return usize::try_from(result).map_err(failed);
             }
-            match self.uring.submit_and_wait(1) {
-                Ok(submitted) => self.queued -= submitted,
-                Err(error) if is_passing(&error) => {}
-                Err(error) => panic!("the delivery ring fails: {error}"),
-            }
+            self.queues.enter(1);
             self.reap();
         }
     }
