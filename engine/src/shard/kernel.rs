@@ -9,12 +9,11 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 
-use ktls::CryptoInfo;
 use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::{CipherSuite, ConnectionTrafficSecrets, SupportedCipherSuite};
 use socket2::SockRef;
-use uringcast_ring::ktls::{Direction, attach, expect_no_padding, set_keys, try_keys};
+use uringcast_ring::ktls::{Direction, Keys, attach, expect_no_padding, set_keys, try_keys};
 
 use super::deliver::Ring;
 use super::tls::TlsFault;
@@ -173,8 +172,8 @@ impl KernelSession {
     ) -> Result<KernelSession, TlsFault> {
         let (secrets, schedule) = connection.dangerous_into_kernel_connection()?;
         let suite = schedule.negotiated_cipher_suite();
-        set_keys(socket, Direction::Send, &crypto_info(suite, secrets.tx)?)?;
-        set_keys(socket, Direction::Receive, &crypto_info(suite, secrets.rx)?)?;
+        set_keys(socket, Direction::Send, &keys(suite, secrets.tx)?)?;
+        set_keys(socket, Direction::Receive, &keys(suite, secrets.rx)?)?;
         let tls13 = suite.tls13().is_some();
         if tls13 && let Err(error) = expect_no_padding(socket) {
             tracing::trace!(%error, "the kernel pays for padding that is not there");
@@ -241,13 +240,13 @@ impl KernelSession {
     fn follow(&mut self, slot: u32, answer: bool, ring: &mut Ring) -> Result<Taken, TlsFault> {
         let schedule = self.schedule.as_mut().ok_or(TlsFault::Exhausted)?;
         let suite = schedule.negotiated_cipher_suite();
-        let keys = crypto_info(suite, schedule.update_rx_secret()?)?;
+        let new = keys(suite, schedule.update_rx_secret()?)?;
         let socket = ring.descriptor(slot)?;
-        set_keys(&socket, Direction::Receive, &keys)?;
+        set_keys(&socket, Direction::Receive, &new)?;
         if answer {
-            let keys = crypto_info(suite, schedule.update_tx_secret()?)?;
+            let new = keys(suite, schedule.update_tx_secret()?)?;
             ring.send_record(slot, HANDSHAKE, &KEY_UPDATE)?;
-            if let Err(error) = set_keys(&socket, Direction::Send, &keys) {
+            if let Err(error) = set_keys(&socket, Direction::Send, &new) {
                 // What is sent with the former key now, an alert too, the peer cannot read.
                 tracing::warn!(%error, "the kernel takes no new TLS key: dropping a connection");
                 return Ok(Taken::Reset);
@@ -258,11 +257,19 @@ impl KernelSession {
     }
 }
 
-fn crypto_info(
+fn keys(
     suite: SupportedCipherSuite,
-    secrets: (u64, ConnectionTrafficSecrets),
-) -> Result<CryptoInfo, TlsFault> {
-    CryptoInfo::from_rustls(suite, secrets).map_err(|_| TlsFault::Suite)
+    (sequence, secrets): (u64, ConnectionTrafficSecrets),
+) -> Result<Keys, TlsFault> {
+    use ConnectionTrafficSecrets::{Aes128Gcm, Aes256Gcm, Chacha20Poly1305};
+    let (Aes128Gcm { key, iv } | Aes256Gcm { key, iv } | Chacha20Poly1305 { key, iv }) = &secrets
+    else {
+        return Err(TlsFault::Suite);
+    };
+    let version = VERSIONS[usize::from(suite.tls13().is_some())];
+    let cipher = CIPHERS[cipher(suite.suite()).ok_or(TlsFault::Suite)?];
+    let iv = iv.as_ref().try_into().map_err(|_| TlsFault::Suite)?;
+    Ok(Keys::new(version, cipher, key.as_ref(), iv, sequence))
 }
 
 /// Nobody waits for an alert: it is sent if the socket has room.
