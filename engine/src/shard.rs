@@ -6,7 +6,7 @@
 //! * `io`: the broker's writes and reads on the delivery `ring`;
 //! * `command`, `pending_publish`, `mesh`, `peers`: what arrives from other threads;
 //! * `clock`, `loop_waker`, `metrics_reporter`, `drain`: time, sleep, metrics, the end;
-//! * `bench_sink`: the write sink alone, for benchmarks; `trial`: a ring alone, for preflights.
+//! * `bench_sink`: the write sink alone, for benchmarks.
 
 mod bench_sink;
 mod clock;
@@ -23,7 +23,6 @@ mod peers;
 mod pending_publish;
 mod ring;
 mod tls;
-mod trial;
 
 #[cfg(test)]
 mod testing;
@@ -46,8 +45,8 @@ pub(crate) use command::{Command, VerificationRequest};
 pub use drain::DrainReport;
 pub(crate) use mesh::Mesh;
 pub(crate) use parts::ShardParts;
+pub(crate) use ring::ring_config;
 pub(crate) use tls::Kernel;
-pub(crate) use trial::try_ring;
 
 use crate::broker::hub::Hub;
 use crate::limits::{RING_ENTRIES, TICK};
@@ -107,7 +106,7 @@ pub(crate) fn run(parts: ShardParts) {
 fn prepare(parts: ShardParts) -> std::io::Result<EventLoop> {
     let ShardParts { id, config, kernel, slots, bell, quotas, started, .. } = parts;
     let tls = config.services.iter().any(|service| service.tls.is_some());
-    let ring = Ring::new(slots, tls)?;
+    let ring = Ring::new(&ring_config(slots))?;
     let loop_waker = Rc::new(LoopWaker::default());
     let per_address = parts.address_limits;
     let limits = AdmissionLimits { config: Arc::clone(&config), quotas, per_address };

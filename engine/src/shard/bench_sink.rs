@@ -4,8 +4,10 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
+use uringcast_ring::SlotKey;
+
 use super::io::Delivery;
-use super::ring::Ring;
+use super::ring::{Ring, ring_config};
 use crate::broker::outlet::{Flushed, Payload, WriteSink};
 
 /// A shard's write sink on a delivery ring of its own, without TLS.
@@ -17,7 +19,7 @@ impl RingSink {
     /// # Errors
     /// When the kernel refuses the ring.
     pub fn new(slots: usize) -> io::Result<RingSink> {
-        Ok(RingSink(Delivery::new(Ring::new(slots, false)?, 0, Instant::now())))
+        Ok(RingSink(Delivery::new(Ring::new(&ring_config(slots))?, 0, Instant::now())))
     }
 
     /// Puts a socket into a slot; its descriptor may be closed afterwards.
@@ -25,7 +27,7 @@ impl RingSink {
     /// # Errors
     /// When the kernel refuses.
     pub fn place(&mut self, slot: u32, socket: &impl AsRawFd) -> io::Result<()> {
-        self.0.ring.place(slot, socket)
+        self.0.ring.place(SlotKey::new(slot), socket)
     }
 }
 

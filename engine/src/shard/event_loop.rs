@@ -260,7 +260,8 @@ impl EventLoop {
 
     fn register(&mut self, now: Now, run: &[Admitted]) {
         let sockets: Vec<_> = run.iter().map(|admitted| admitted.stream.as_raw_fd()).collect();
-        let placed = self.delivery.ring.place_run(run[0].key.index, &sockets);
+        let keys = run.iter().map(|admitted| admitted.key);
+        let placed = self.delivery.ring.place_run(keys, &sockets);
         for (place, Admitted { key, service, peer_closed, .. }) in run.iter().enumerate() {
             let end = match &placed {
                 Err((first, error)) if place >= *first => {
@@ -363,7 +364,7 @@ impl EventLoop {
                 self.set_address_permit(key.index, None);
                 let delivery = &mut self.delivery;
                 delivery.drop_session(key.index);
-                delivery.ring.clear(key.index);
+                delivery.ring.clear(key);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::broker::outlet::{Flushed, Owed, Payload, Short, WriteSink};
 use crate::limits::MAX_TLS_RECORDS;
 use crate::shard::clock;
-use crate::shard::ring::{Exception, Received, Ring};
+use crate::shard::ring::{Exception, Received, Ring, Submitted};
 use crate::shard::tls::{ControlOutcome, Opened, SlotTls, SlotTlsCounts, TlsError};
 
 /// The ring together with the TLS state of its connections.
@@ -24,7 +24,6 @@ pub(crate) struct Delivery {
     runs: usize,
     /// Connections of the batch whose bytes could not be sealed.
     unsealed: Vec<Short>,
-    exceptions: Vec<Exception>,
     started: Instant,
 }
 
@@ -41,7 +40,6 @@ impl Delivery {
             seals: false,
             runs: 0,
             unsealed: Vec::new(),
-            exceptions: Vec::new(),
             started,
         }
     }
@@ -132,14 +130,14 @@ impl Delivery {
         let (sent, records) = match &mut self.sessions[connection as usize] {
             SlotTls::Kernel(session) => {
                 let records = session.count_send(self.ring.loaded());
-                (Ok(self.ring.send_to_kernel(connection)), records)
+                (Ok(self.ring.send_kernel_tls(connection)), records)
             }
             SlotTls::User(session) => {
                 let seal = |plain: &[u8], out: &mut [u8]| session.seal(plain, out);
                 (self.ring.send_sealed(connection, seal), session.records_sent())
             }
             // Of a service without TLS, beside one with it.
-            SlotTls::None => return self.ring.send(connection),
+            SlotTls::None => return self.ring.send_gated(connection),
         };
         if records >= self.record_limit {
             self.exhausted.push(connection);
@@ -151,20 +149,20 @@ impl Delivery {
             false
         })
     }
+}
 
-    /// What an exception leaves owed; `None` if the bytes were sent whole after all.
-    fn owed(&self, exception: &Exception) -> Option<Owed> {
-        let taken = match exception.result {
-            taken @ 0.. => taken as usize,
-            error if error == -libc::EAGAIN => 0,
-            error => return Some(Owed::Dead(-error)),
-        };
-        match self.ring.sealed(exception.entry) {
-            // The record number is spent: the ciphertext is owed as it is, even if none was sent.
-            Some(sealed) if taken < sealed.len() => Some(Owed::Sealed(sealed[taken..].to_vec())),
-            Some(_) => None,
-            None => Some(Owed::After(taken)),
-        }
+/// What an exception leaves owed; `None` if the bytes were sent whole after all.
+fn owed(batch: &Submitted<'_, Payload>, exception: &Exception) -> Option<Owed> {
+    let taken = match exception.result {
+        taken @ 0.. => taken as usize,
+        error if error == -libc::EAGAIN => 0,
+        error => return Some(Owed::Dead(-error)),
+    };
+    match batch.sealed(exception.entry) {
+        // The record number is spent: the ciphertext is owed as it is, even if none was sent.
+        Some(sealed) if taken < sealed.len() => Some(Owed::Sealed(sealed[taken..].to_vec())),
+        Some(_) => None,
+        None => Some(Owed::After(taken)),
     }
 }
 
@@ -172,26 +170,28 @@ impl WriteSink for Delivery {
     fn load(&mut self, payload: Payload) {
         self.seals = !self.sessions.is_empty() && !matches!(payload, Payload::Sealed(..));
         self.runs += 1;
-        self.ring.load(payload);
+        match payload {
+            Payload::Frame(..) => self.ring.load(payload),
+            Payload::Owned(_) | Payload::Sealed(..) => self.ring.load_owned(payload),
+        }
     }
 
     fn push(&mut self, connection: u32) -> bool {
-        if self.seals { self.push_secure(connection) } else { self.ring.send(connection) }
+        if self.seals { self.push_secure(connection) } else { self.ring.send_gated(connection) }
     }
 
     fn flush(&mut self, out: &mut Flushed) {
-        let mut exceptions = std::mem::take(&mut self.exceptions);
-        self.ring.submit_batch(&mut exceptions);
+        let batch = self.ring.submit_batch();
         out.at = clock::time(self.started);
         out.shorts.append(&mut self.unsealed);
-        for exception in exceptions.drain(..) {
-            if let Some(owed) = self.owed(&exception) {
-                let Exception { connection, run, .. } = exception;
+        for exception in batch.exceptions() {
+            if let Some(owed) = owed(&batch, exception) {
+                let Exception { slot: connection, payload: run, .. } = *exception;
                 out.shorts.push(Short { connection, run, owed });
             }
         }
-        self.ring.finish_batch(&mut out.payloads);
-        (self.exceptions, self.runs) = (exceptions, 0);
+        batch.finish(&mut out.payloads);
+        self.runs = 0;
     }
 }
 

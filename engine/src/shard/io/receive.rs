@@ -132,7 +132,7 @@ impl Slots {
         delivery: &mut Delivery,
         hub: &mut Hub,
     ) {
-        let key = completion.key;
+        let key = completion.key.into();
         let Some(slot) = self.current(key) else {
             // Late: the slot was released since (invariant 12).
             if let Some(received) = completion.received {
@@ -149,9 +149,6 @@ impl Slots {
                 }
             }
             Operation::Shutdown => slot.shutting = false,
-            Operation::Send | Operation::Cancel | Operation::Control => {
-                unreachable!("the ring keeps these to itself")
-            }
         }
         if self.slot(key).finish_close() {
             hub.handle_receive_ended(now, key);
@@ -165,7 +162,8 @@ impl Slots {
         delivery: &mut Delivery,
         hub: &mut Hub,
     ) {
-        let Completion { key, result, received, more, .. } = completion;
+        let Completion { result, received, more, .. } = completion;
+        let key = completion.key.into();
         let wanted = self.slot(key).state == SlotState::Open;
         let mut end = None;
         if let Some(received) = received {

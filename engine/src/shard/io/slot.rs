@@ -76,7 +76,7 @@ pub(super) struct Slot {
     pub quota: Option<ServiceId>,
 }
 
-const _: () = assert!(size_of::<Slot>() <= SLOT_RECORD);
+const _: () = assert!(size_of::<Slot>() + uringcast_ring::SLOT_BYTES <= SLOT_RECORD);
 
 impl Slot {
     /// Moves to the next state; an illegal move is a bug, and aborts.

@@ -53,7 +53,7 @@ impl Bench {
         let now = clock::now(event_loop.started);
         let admission = Admission::plain(peer.local_addr().unwrap());
         let key = event_loop.hub.admit(now, admission).unwrap();
-        event_loop.delivery.ring.place(key.index, &ours).unwrap();
+        event_loop.delivery.ring.place(key, &ours).unwrap();
         self.peers.push(peer);
         key
     }

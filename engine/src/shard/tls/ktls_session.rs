@@ -6,7 +6,6 @@
 
 use std::os::fd::AsRawFd;
 
-use ktls::CryptoInfo;
 use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::{ConnectionTrafficSecrets, SupportedCipherSuite};
@@ -17,10 +16,10 @@ use super::control_records::{
     ALERT, Alert, BAD_RECORD_MAC, CLOSE_NOTIFY, ControlRecord, DECODE_ERROR, HANDSHAKE, KEY_UPDATE,
     RECORD_OVERFLOW, UNEXPECTED_MESSAGE, records_of,
 };
-use super::ktls_support::Kernel;
-use crate::limits::MAX_CONTROL_RECORDS;
+use super::ktls_support::{CIPHERS, Kernel, VERSIONS, cipher};
+use crate::limits::{MAX_CONTROL_RECORD, MAX_CONTROL_RECORDS};
 use crate::shard::ring::Ring;
-use crate::shard::ring::ktls::{Direction, expect_no_padding, set_keys};
+use crate::shard::ring::ktls::{Direction, Keys, expect_no_padding, set_keys};
 
 /// What user space keeps of a connection whose records the kernel seals and opens.
 pub(crate) struct KtlsSession {
@@ -65,8 +64,8 @@ impl KtlsSession {
     ) -> Result<KtlsSession, TlsError> {
         let (secrets, schedule) = connection.dangerous_into_kernel_connection()?;
         let suite = schedule.negotiated_cipher_suite();
-        set_keys(socket, Direction::Send, &crypto_info(suite, secrets.tx)?)?;
-        set_keys(socket, Direction::Receive, &crypto_info(suite, secrets.rx)?)?;
+        set_keys(socket, Direction::Send, &keys(suite, secrets.tx)?)?;
+        set_keys(socket, Direction::Receive, &keys(suite, secrets.rx)?)?;
         let tls13 = suite.tls13().is_some();
         if tls13 && let Err(error) = expect_no_padding(socket) {
             tracing::trace!(%error, "the kernel pays for padding that is not there");
@@ -103,7 +102,7 @@ impl KtlsSession {
         if errno != libc::EIO {
             return failed(slot, errno, ring);
         }
-        let record = match ring.take_record(slot) {
+        let record = match ring.take_record(slot, MAX_CONTROL_RECORD) {
             Ok(Some(record)) => record,
             Ok(None) => return ControlOutcome::Eof,
             Err(error) => return failed(slot, error.raw_os_error().unwrap_or_default(), ring),
@@ -151,13 +150,13 @@ impl KtlsSession {
     ) -> Result<ControlOutcome, TlsError> {
         let schedule = self.schedule.as_mut().ok_or(TlsError::Exhausted)?;
         let suite = schedule.negotiated_cipher_suite();
-        let keys = crypto_info(suite, schedule.update_rx_secret()?)?;
+        let new = keys(suite, schedule.update_rx_secret()?)?;
         let socket = ring.descriptor(slot)?;
-        set_keys(&socket, Direction::Receive, &keys)?;
+        set_keys(&socket, Direction::Receive, &new)?;
         if answer {
-            let keys = crypto_info(suite, schedule.update_tx_secret()?)?;
+            let new = keys(suite, schedule.update_tx_secret()?)?;
             ring.send_record(slot, HANDSHAKE, &KEY_UPDATE)?;
-            if let Err(error) = set_keys(&socket, Direction::Send, &keys) {
+            if let Err(error) = set_keys(&socket, Direction::Send, &new) {
                 // The peer cannot read what is sent with the former key now, an alert included.
                 tracing::warn!(%error, "the kernel takes no new TLS key: dropping a connection");
                 return Ok(ControlOutcome::Reset);
@@ -168,11 +167,19 @@ impl KtlsSession {
     }
 }
 
-fn crypto_info(
+fn keys(
     suite: SupportedCipherSuite,
-    secrets: (u64, ConnectionTrafficSecrets),
-) -> Result<CryptoInfo, TlsError> {
-    CryptoInfo::from_rustls(suite, secrets).map_err(|_| TlsError::Suite)
+    (sequence, secrets): (u64, ConnectionTrafficSecrets),
+) -> Result<Keys, TlsError> {
+    use ConnectionTrafficSecrets::{Aes128Gcm, Aes256Gcm, Chacha20Poly1305};
+    let (Aes128Gcm { key, iv } | Aes256Gcm { key, iv } | Chacha20Poly1305 { key, iv }) = &secrets
+    else {
+        return Err(TlsError::Suite);
+    };
+    let version = VERSIONS[usize::from(suite.tls13().is_some())];
+    let cipher = CIPHERS[cipher(suite.suite()).ok_or(TlsError::Suite)?];
+    let iv = iv.as_ref().try_into().map_err(|_| TlsError::Suite)?;
+    Ok(Keys::new(version, cipher, key.as_ref(), iv, sequence))
 }
 
 /// Sends an alert if the socket has room: no retry.

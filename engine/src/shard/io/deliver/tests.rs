@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::*;
 use crate::broker::frame::Frame;
 use crate::limits::{BATCH_BYTES, BATCH_ENTRIES};
+use crate::shard::ring::ring_config;
 use crate::shard::testing::{
     client_bytes, client_reads, connect, handshake, key, plain, tls_client, tls_configs,
 };
@@ -35,9 +36,9 @@ fn write(delivery: &mut Delivery, payload: Payload) -> Option<Owed> {
 /// A write sink whose slot 0 has room again only when its peer has read: the buffers of TCP also
 /// grow.
 fn patient(tls: bool) -> (Delivery, UnixStream) {
-    let mut ring = Ring::new(1, tls).unwrap();
+    let mut ring = Ring::new(&ring_config(1)).unwrap();
     let (ours, peer) = UnixStream::pair().unwrap();
-    ring.place(0, &ours).unwrap();
+    ring.place(key(0), &ours).unwrap();
     (Delivery::new(ring, usize::from(tls), Instant::now()), peer)
 }
 
@@ -102,14 +103,14 @@ fn a_dead_socket_is_told() {
 #[test]
 fn an_empty_slot_is_dead() {
     let (mut delivery, _peers) = plain(1);
-    delivery.ring.clear(0);
+    delivery.ring.clear(key(0));
     assert_eq!(write(&mut delivery, frame(b"x")), Some(Owed::Dead(libc::EBADF)));
 }
 
 #[test]
 fn exceptions_name_their_run_and_connection() {
     let (mut delivery, mut peers) = plain(3);
-    delivery.ring.clear(1);
+    delivery.ring.clear(key(1));
     for payload in [b"one", b"two", b"for"] {
         delivery.load(frame(payload));
         for slot in 0..3 {
@@ -146,7 +147,7 @@ fn a_batch_is_bounded_in_entries_and_bytes() {
 
 #[test]
 #[cfg(debug_assertions)]
-#[should_panic(expected = "invariant 11")]
+#[should_panic(expected = "two writes to slot 0 in one batch")]
 fn two_writes_to_one_connection_in_a_batch_are_a_bug() {
     let (mut delivery, _peers) = plain(1);
     delivery.load(frame(b"x"));
@@ -165,7 +166,7 @@ fn receives_reaped_by_a_flush_are_not_lost() {
     assert!(flush(&mut delivery).shorts.is_empty());
     delivery.ring.wait();
     let completion = delivery.ring.next().unwrap();
-    assert_eq!(completion.key, key(0));
+    assert_eq!(completion.key, key(0).into());
     let received = completion.received.unwrap();
     assert_eq!(delivery.ring.bytes(&received), b"while you write");
     delivery.ring.give_back(received);
@@ -184,7 +185,7 @@ fn read_secure(peer: &mut impl Read, client: &mut rustls::ClientConnection, len:
 
 #[test]
 fn one_payload_is_sealed_for_each_connection() {
-    let ring = Ring::new(3, true).unwrap();
+    let ring = Ring::new(&ring_config(3)).unwrap();
     let (mut delivery, mut peers) = connect(Delivery::new(ring, 3, Instant::now()), 3);
     let mut clients = Vec::new();
     for slot in 0..3 {
@@ -249,7 +250,7 @@ fn a_full_socket_owes_ciphertext_and_the_stream_goes_on() {
 
 #[test]
 fn sealed_bytes_of_a_batch_are_bounded() {
-    let ring = Ring::new(BATCH_ENTRIES, true).unwrap();
+    let ring = Ring::new(&ring_config(BATCH_ENTRIES)).unwrap();
     let delivery = Delivery::new(ring, BATCH_ENTRIES, Instant::now());
     let (mut delivery, mut peers) = connect(delivery, 100);
     let (server, client) = tls_configs(&rustls::version::TLS13);

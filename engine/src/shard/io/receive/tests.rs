@@ -12,7 +12,7 @@ use crate::broker::hub::Admission;
 use crate::config::{Access, Config, Protocol, Service};
 use crate::limits::{MIN_BYTE_BURST, RECEIVE_BUFFER};
 use crate::shard::io::Delivery;
-use crate::shard::ring::Ring;
+use crate::shard::ring::{Ring, ring_config};
 use crate::shard::testing::{client_bytes, handshake_of, plain, sockets, tls_configs};
 use crate::types::ShardId;
 
@@ -51,7 +51,7 @@ impl Rig {
         let (ours, peer) = sockets();
         let admission = Admission::plain(peer.local_addr().unwrap());
         let key = self.hub.admit(Now::default(), admission).unwrap();
-        self.delivery.ring.place(key.index, &ours).unwrap();
+        self.delivery.ring.place(key, &ours).unwrap();
         self.slots.open(key, self.hub.is_metered(key), None);
         (key, peer)
     }
@@ -138,7 +138,7 @@ fn a_slot_is_released_only_after_its_last_completion() {
         }
     }
     assert!(rig.slots.release(key).is_none(), "it held no place");
-    rig.delivery.ring.clear(key.index);
+    rig.delivery.ring.clear(key);
     drop(peer);
 }
 
@@ -176,7 +176,7 @@ fn who_ends_first_gets_its_answers_and_then_our_end() {
 fn over_tls_our_close_notify_is_between_them() {
     for (version, keeps) in [(&TLS12, false), (&TLS13, true), (&TLS13, false)] {
         let (session, mut client) = handshake_of(tls_configs(version), usize::MAX, keeps);
-        let delivery = Delivery::new(Ring::new(1, true).unwrap(), 1, Instant::now());
+        let delivery = Delivery::new(Ring::new(&ring_config(1)).unwrap(), 1, Instant::now());
         let mut rig = Rig::with(delivery, 0);
         let (key, mut peer) = rig.admit_unread();
         rig.delivery.set_session(key.index, session);
@@ -221,7 +221,7 @@ fn a_late_completion_of_an_earlier_life_is_ignored() {
     rig.hub.handle_receive_ended(Now::default(), old);
     assert_eq!(rig.hub.poll_effect(), Some(Effect::Release(old)));
     rig.slots.release(old);
-    rig.delivery.ring.clear(old.index);
+    rig.delivery.ring.clear(old);
 
     let (new, mut peer) = rig.admit();
     assert_eq!(new.index, old.index);
@@ -231,7 +231,7 @@ fn a_late_completion_of_an_earlier_life_is_ignored() {
         (Operation::Poll, i32::from(libc::POLLOUT)),
         (Operation::Shutdown, 0),
     ] {
-        let late = Completion { operation, key: old, result, received: None, more: false };
+        let late = Completion { operation, key: old.into(), result, received: None, more: false };
         rig.slots.complete(Now::default(), late, &mut rig.delivery, &mut rig.hub);
     }
     peer.write_all(&frame(1, b"still here")).unwrap();

@@ -15,6 +15,7 @@ use crate::broker::frame::Frame;
 use crate::broker::outlet::{Flushed, Owed, Payload, WriteSink};
 use crate::shard::io::Delivery;
 use crate::shard::ring::ktls::attach;
+use crate::shard::ring::ring_config;
 use crate::shard::testing::{client_bytes, client_reads, key, sockets, tls_client, tls_configs_of};
 use crate::shard::tls::ktls_support::{self, CIPHERS};
 use crate::shard::tls::{SlotTls, TlsSession};
@@ -62,9 +63,9 @@ impl Rig {
         peer.set_read_timeout(Some(PATIENCE)).unwrap();
         attach(&ours).unwrap();
         assert!(session.fits_kernel(kernel));
-        let mut delivery = Delivery::new(Ring::new(1, true).unwrap(), 1, Instant::now());
+        let mut delivery = Delivery::new(Ring::new(&ring_config(1)).unwrap(), 1, Instant::now());
         delivery.set_session(0, SlotTls::Kernel(session.into_ktls(&ours, kernel).unwrap()));
-        delivery.ring.place(0, &ours).unwrap();
+        delivery.ring.place(key(0), &ours).unwrap();
         Rig { delivery, client, peer }
     }
 
@@ -182,9 +183,9 @@ fn a_full_socket_owes_the_rest_and_the_stream_goes_on() {
 
 #[test]
 fn our_sends_are_counted_against_the_keys() {
-    let mut delivery = Delivery::new(Ring::new(1, true).unwrap(), 1, Instant::now());
+    let mut delivery = Delivery::new(Ring::new(&ring_config(1)).unwrap(), 1, Instant::now());
     let (ours, _peer) = sockets();
-    delivery.ring.place(0, &ours).unwrap();
+    delivery.ring.place(key(0), &ours).unwrap();
     for (version, wears) in [(&TLS12, true), (&TLS13, false)] {
         let (session, _) = crate::shard::testing::handshake(version, usize::MAX);
         delivery.drop_session(0);
