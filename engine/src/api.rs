@@ -24,13 +24,11 @@ use crossbeam::channel::{Receiver, Sender};
 pub use channels::ChannelInfo;
 pub use publisher::Publisher;
 pub use ticket::{BatchTicket, Ticket};
-#[cfg(test)]
-pub(crate) use topology::Mesh;
 pub use verification::{Verification, Verifications};
 
 use crate::config::Config;
 use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};
-use crate::shard::Question;
+use crate::shard::VerificationRequest;
 use crate::sync::Heartbeat;
 use crate::telemetry::Snapshot;
 use crate::types::{
@@ -71,7 +69,7 @@ pub struct Engine {
     handle: Arc<Handle>,
     heartbeats: Vec<Arc<Heartbeat>>,
     snapshots: Receiver<Box<Snapshot>>,
-    questions: Receiver<Question>,
+    questions: Receiver<VerificationRequest>,
     twins: Vec<Sender<Box<Snapshot>>>,
     started: Instant,
     /// By shard; empty after the drain.

@@ -24,18 +24,19 @@
 //!    `broker/remote.rs` takes it in there.
 //! 5. `broker/transmit.rs` sweeps the `broker/live_set.rs`: for each member it asks
 //!    `broker/gate.rs` and pushes one write into the [`broker::outlet::WriteSink`].
-//! 6. `shard/deliver.rs` is that outlet: one submission entry per write, one system call per
+//! 6. `shard/io/deliver.rs` is that outlet: one submission entry per write, one system call per
 //!    batch, and no completion for a write that went out whole.
 //! 7. A write that did not makes its connection a laggard: `broker/catch_up.rs` reads the log for
 //!    it at its own pace.
 //!
 //! # The path of a connection
 //!
-//! 1. `shard/accept.rs` accepts it on the shard it will live and die on.
-//! 2. `shard/greet.rs` shakes hands: TLS by `shard/tls.rs`, HTTP by [`wire::upgrade`].
+//! 1. `shard/handshake/accept.rs` accepts it on the shard it will live and die on.
+//! 2. `shard/handshake/upgrade.rs` drives the handshakes: TLS by `shard/tls/session.rs`, HTTP by
+//!    [`wire::upgrade`].
 //! 3. The turn admits it (`broker/lifecycle.rs`) and gives its socket to the delivery ring: the
 //!    registered slot is the connection from now on, and no task is left.
-//! 4. `shard/receive.rs` hands its bytes to the hub; [`wire::frame::Reader`] makes messages of
+//! 4. `shard/io/receive.rs` hands its bytes to the hub; [`wire::frame::Reader`] makes messages of
 //!    them, `broker/session.rs` answers.
 //! 5. `broker/lifecycle.rs` ends it, step by step; its slot is reused only after its last
 //!    completion.

@@ -136,7 +136,8 @@ pub const fn per_lane(entries: usize, shards: usize) -> usize {
 /// part of the id 8, peer 18, rate buckets 16, operation 4, subscriptions 16, reader 16, boxes for
 /// the laggard and for authentication 16.
 pub const CONNECTION_RECORD: usize = 104;
-/// Bytes of the shell's record of a slot: generation, what is armed on it, how it ends.
+/// Bytes of the shell's and the ring's records of a slot: generation, what is armed on it, how it
+/// ends.
 pub const SLOT_RECORD: usize = 16;
 /// User-space bytes of an idle plain connection with one subscription: its two records, the gate
 /// 4, the second of its last receive 4 and its entry in a live set 4, in tables that may have grown

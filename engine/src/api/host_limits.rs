@@ -79,9 +79,7 @@ pub(super) fn slots(connections: usize, shards: usize, files: usize) -> Result<u
 /// # Errors
 /// [`StartError::Ring`].
 pub(super) fn probe_ring() -> Result<(), StartError> {
-    let mut builder = io_uring::IoUring::<io_uring::squeue::Entry>::builder();
-    builder.setup_coop_taskrun().setup_single_issuer().setup_submit_all();
-    builder.build(RING_ENTRIES).map(drop).map_err(StartError::ring)
+    uringcast_ring::probe::setup(RING_ENTRIES).map_err(StartError::ring)
 }
 
 #[cfg(test)]

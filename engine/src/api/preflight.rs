@@ -2,11 +2,12 @@
 
 use std::io;
 
-use io_uring::{IoUring, Probe, opcode};
+use io_uring::opcode;
+use uringcast_ring::probe;
 
 use super::{StartError, host_limits};
 use crate::limits::{MAX_HANDSHAKES, MAX_SHARDS};
-use crate::shard::{Kernel, try_ring};
+use crate::shard::{Kernel, ring_config};
 
 /// What both rings of a shard submit: the name as the kernel writes it, and its code.
 const OPERATIONS: [(&str, u8); 9] = [
@@ -44,7 +45,8 @@ pub fn open_files(connections: usize, shards: usize) -> (usize, usize) {
 pub fn ring(connections: usize, shards: usize) -> Result<(), StartError> {
     host_limits::probe_ring()?;
     let files = host_limits::raise_file_limit(shards, 1)?;
-    try_ring(host_limits::slots(connections, shards, files)?).map_err(StartError::ring)
+    let slots = host_limits::slots(connections, shards, files)?.max(1);
+    probe::receive(&ring_config(slots)).map_err(StartError::ring)
 }
 
 /// The io_uring operations that an engine submits and this kernel does not know.
@@ -52,11 +54,7 @@ pub fn ring(connections: usize, shards: usize) -> Result<(), StartError> {
 /// # Errors
 /// When there is no io_uring to ask.
 pub fn missing_operations() -> io::Result<Vec<&'static str>> {
-    let uring: IoUring = IoUring::new(1)?;
-    let mut probe = Probe::new();
-    uring.submitter().register_probe(&mut probe)?;
-    let missing = OPERATIONS.iter().filter(|(_, code)| !probe.is_supported(*code));
-    Ok(missing.map(|(name, _)| *name).collect())
+    probe::missing(&OPERATIONS)
 }
 
 /// Tries on loopback sockets whether this kernel takes over TLS.

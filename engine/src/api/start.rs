@@ -13,12 +13,12 @@ use super::topology::{Plan, Ready, Topology};
 use super::{Engine, host_limits, kernel_tls, listen};
 use crate::config::{Config, Service};
 use crate::limits::{MAX_PERMISSIONS, MAX_SERVICES, MAX_SHARDS};
-use crate::shard::Seat;
+use crate::shard::ShardParts;
 use crate::sync::abort;
 use crate::types::StartError;
 
 /// Starts an engine whose shards' threads do `run`.
-pub(super) fn start(config: Config, run: fn(Seat)) -> Result<Engine, StartError> {
+pub(super) fn start(config: Config, run: fn(ShardParts)) -> Result<Engine, StartError> {
     let cores = host_limits::cores();
     let shards = check(&config, cores.len())?;
     let services = &config.services;
@@ -128,9 +128,9 @@ fn check_service(service: &Service) -> Result<(), StartError> {
 }
 
 fn spawn(
-    seat: Seat,
+    seat: ShardParts,
     handle: Arc<Handle>,
-    run: fn(Seat),
+    run: fn(ShardParts),
 ) -> Result<thread::JoinHandle<()>, StartError> {
     let name = format!("shard-{}", seat.id.0);
     let ready = seat.ready.clone();

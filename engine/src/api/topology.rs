@@ -8,16 +8,10 @@ use core_affinity::CoreId;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::handle::Handle;
-use crate::broker::effect::{Notice, Request};
 use crate::config::{Config, Service};
-use crate::limits::{
-    FANOUT_LANE, LANE_CREDITS, MAILBOX_MESSAGES, PUBLISH_LANE, SNAPSHOTS_WAITING,
-    VERIFICATIONS_PER_SHARD, per_lane,
-};
-use crate::shard::{Kernel, Peer, Question, Seat};
-use crate::sync::{
-    Doorbell, Heartbeat, LaneReceiver, LaneSender, PerAddressLimit, Quota, Stage, lane, mailbox,
-};
+use crate::limits::{MAILBOX_MESSAGES, SNAPSHOTS_WAITING, VERIFICATIONS_PER_SHARD};
+use crate::shard::{Kernel, Mesh, ShardParts, VerificationRequest};
+use crate::sync::{Heartbeat, PerAddressLimit, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
 use crate::types::StartError;
 use crate::types::{ServiceId, ShardId};
@@ -37,12 +31,12 @@ pub(super) struct Plan {
 
 /// What each shard's thread starts with, and the engine's ends of all channels. Lists are by shard.
 pub(super) struct Topology {
-    pub seats: Vec<Seat>,
+    pub seats: Vec<ShardParts>,
     pub handle: Arc<Handle>,
     pub heartbeats: Vec<Arc<Heartbeat>>,
     pub snapshots: Receiver<Box<Snapshot>>,
     pub twins: Vec<Sender<Box<Snapshot>>>,
-    pub questions: Receiver<Question>,
+    pub questions: Receiver<VerificationRequest>,
     pub started: Instant,
 }
 
@@ -70,7 +64,7 @@ impl Topology {
             mailboxes.push(mailbox);
             twins.push(twins_out);
             heartbeats.push(Arc::clone(&heartbeat));
-            seats.push(Seat {
+            seats.push(ShardParts {
                 id: ShardId(shard as u8),
                 core,
                 config: Arc::clone(&config),
@@ -81,108 +75,16 @@ impl Topology {
                 mailbox: receiver,
                 peers: (0..shards).map(|other| mesh.peer(shard, other)).collect(),
                 quotas: Arc::clone(&quotas),
-                lodgings: Arc::clone(&lodgings),
-                ask: ask.clone(),
+                address_limits: Arc::clone(&lodgings),
+                verifications: ask.clone(),
                 started,
                 snapshots: snapshots_out.clone(),
-                twins: twins_in,
+                spare_snapshots: twins_in,
                 heartbeat,
                 ready: plan.ready.clone(),
             });
         }
         let handle = Arc::new(Handle { stage: Stage::new(), mailboxes });
         Ok(Topology { seats, handle, heartbeats, snapshots, twins, questions, started })
-    }
-}
-
-/// The ends of the lanes between any two shards, each until it is taken; none from a shard to
-/// itself.
-struct Lanes<T> {
-    /// By sender, then receiver.
-    out: Vec<Vec<Option<LaneSender<T>>>>,
-    /// By receiver, then sender.
-    into: Vec<Vec<Option<LaneReceiver<T>>>>,
-}
-
-/// The bells of all shards and the lanes between any two.
-pub(crate) struct Mesh {
-    pub(crate) bells: Vec<Arc<Doorbell>>,
-    requests: Lanes<Request>,
-    notices: Lanes<Notice>,
-}
-
-impl Mesh {
-    pub(crate) fn new(shards: usize) -> Result<Mesh, StartError> {
-        let bells = (0..shards).map(|_| Doorbell::new().map(Arc::new)).collect::<Result<_, _>>();
-        let bells = bells.map_err(|source| {
-            StartError::Config(format!(
-                "cannot make an eventfd: {source}. Raise the limit of open files (RLIMIT_NOFILE: \
-                 ulimit -Hn, or LimitNOFILE= of the service)"
-            ))
-        })?;
-        Ok(Mesh {
-            bells,
-            requests: Lanes::new(shards, per_lane(PUBLISH_LANE, shards), 0),
-            // Answers to the LANE_CREDITS requests another shard may have open here always fit.
-            notices: Lanes::new(
-                shards,
-                per_lane(FANOUT_LANE, shards),
-                2 * per_lane(LANE_CREDITS, shards),
-            ),
-        })
-    }
-
-    /// The ends that `shard` has of its lanes with `other`, once; `None` for itself.
-    pub(crate) fn peer(&mut self, shard: usize, other: usize) -> Option<Peer> {
-        let (requests_out, requests_in) = self.requests.take(shard, other)?;
-        let (notices_out, notices_in) = self.notices.take(shard, other)?;
-        let bell = Arc::clone(&self.bells[other]);
-        Some(Peer { bell, requests_out, requests_in, notices_out, notices_in })
-    }
-}
-
-impl<T> Lanes<T> {
-    fn new(shards: usize, capacity: usize, reserve: usize) -> Lanes<T> {
-        let ends = |from, to| match from == to {
-            true => (None, None),
-            false => {
-                let (sender, receiver) = lane(capacity, reserve);
-                (Some(sender), Some(receiver))
-            }
-        };
-        let mut lanes = Lanes { out: vec![], into: (0..shards).map(|_| vec![]).collect() };
-        for from in 0..shards {
-            let (out, into): (Vec<_>, Vec<_>) = (0..shards).map(|to| ends(from, to)).unzip();
-            lanes.out.push(out);
-            lanes.into.iter_mut().zip(into).for_each(|(all, end)| all.push(end));
-        }
-        lanes
-    }
-
-    /// The ends that `shard` has of its two lanes with `other`.
-    fn take(&mut self, shard: usize, other: usize) -> Option<(LaneSender<T>, LaneReceiver<T>)> {
-        Some((self.out[shard][other].take()?, self.into[shard][other].take()?))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::PublishError;
-
-    #[test]
-    fn every_two_shards_share_a_lane_each_way() {
-        let mut mesh = Mesh::new(3).unwrap();
-        let leave = |ticket| Notice::Published { ticket, seq: Err(PublishError::Saturated) };
-        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
-            let (mut here, mut there) = (mesh.peer(a, b).unwrap(), mesh.peer(b, a).unwrap());
-            here.notices_out.try_push(leave(7)).unwrap();
-            assert!(matches!(there.notices_in.pop(), Some(Notice::Published { ticket: 7, .. })));
-            assert!(here.notices_in.is_empty() && there.requests_in.is_empty());
-            there.notices_out.try_push(leave(8)).unwrap();
-            assert!(matches!(here.notices_in.pop(), Some(Notice::Published { ticket: 8, .. })));
-            assert!(Arc::ptr_eq(&here.bell, &mesh.bells[b]));
-        }
-        assert!(mesh.peer(1, 1).is_none());
     }
 }

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use crossbeam::channel::Receiver;
 
 use super::handle::Handle;
-use crate::shard::{Command, Question};
+use crate::shard::{Command, VerificationRequest};
 use crate::types::{AuthError, ServiceId, Verdict};
 
 /// Where verifiers take tokens from. Cheap to clone: one for each thread.
 #[derive(Clone)]
 pub struct Verifications {
-    pub(super) questions: Receiver<Question>,
+    pub(super) questions: Receiver<VerificationRequest>,
     pub(super) handle: Arc<Handle>,
 }
 
@@ -33,7 +33,7 @@ impl fmt::Debug for Verifications {
 /// One client's token. Dropped without an answer, it is refused.
 #[derive(Debug)]
 pub struct Verification {
-    question: Option<Question>,
+    question: Option<VerificationRequest>,
     handle: Arc<Handle>,
 }
 
@@ -54,7 +54,7 @@ impl Verification {
     }
 
     fn send(&mut self, verdict: Verdict) {
-        if let Some(Question { shard, key, .. }) = self.question.take() {
+        if let Some(VerificationRequest { shard, key, .. }) = self.question.take() {
             // The shard has asked no more than VERIFICATIONS_PER_SHARD: so many find room.
             let answer = Command::Authenticated { key, verdict };
             self.handle.mailboxes[shard.index()].send_owed(answer);

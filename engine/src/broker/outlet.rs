@@ -28,6 +28,12 @@ impl Payload {
     }
 }
 
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        self.bytes()
+    }
+}
+
 /// What is still owed after a write that was not whole.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Owed {

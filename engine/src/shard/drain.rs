@@ -1,35 +1,35 @@
-//! The end of a shard: nobody new, everybody closed, then the answer.
+//! The end of a shard: no new connections, all closed, then the report.
 
 use std::net::{Shutdown, TcpListener};
 use std::time::Instant;
 
 use socket2::SockRef;
 
-use super::desk::Desk;
+use super::handshake::HandshakeQueue;
 use crate::broker::hub::Hub;
 use crate::types::DrainReport;
 
-/// A drain, asked for or not yet.
+/// A drain, requested or not yet.
 pub(super) struct Drain {
-    /// Shut down so that the accepts under way return.
+    /// Shut down when the drain begins, so that accept tasks return.
     listeners: Vec<TcpListener>,
-    asked: Option<Asked>,
+    request: Option<Request>,
 }
 
-struct Asked {
+struct Request {
     deadline: Instant,
     reply: oneshot::Sender<DrainReport>,
-    /// Connections when it was asked.
+    /// Connections when it was requested.
     connections: usize,
 }
 
 impl Drain {
     /// Of a shard that accepts from `listeners`.
     pub(super) fn new(listeners: Vec<TcpListener>) -> Drain {
-        Drain { listeners, asked: None }
+        Drain { listeners, request: None }
     }
 
-    /// Ends accepting. The desk is closed and the broker has been told.
+    /// Ends accepting. The handshake queue is closed and the broker drains.
     pub(super) fn begin(
         &mut self,
         deadline: Instant,
@@ -41,23 +41,23 @@ impl Drain {
                 tracing::warn!(%error, "a listener could not be shut down");
             }
         }
-        self.asked = Some(Asked { deadline, reply, connections: hub.connections() });
+        self.request = Some(Request { deadline, reply, connections: hub.connections() });
     }
 
-    /// Whether everybody is gone, or the deadline over.
-    pub(super) fn is_over(&self, hub: &Hub, desk: &Desk) -> bool {
-        self.asked.as_ref().is_some_and(|asked| {
-            let gone = hub.connections() == 0 && !desk.is_accepting();
-            gone || Instant::now() >= asked.deadline
+    /// Whether all connections are closed, or the deadline is over.
+    pub(super) fn is_over(&self, hub: &Hub, queue: &HandshakeQueue) -> bool {
+        self.request.as_ref().is_some_and(|request| {
+            let gone = hub.connections() == 0 && !queue.is_accepting();
+            gone || Instant::now() >= request.deadline
         })
     }
 
-    /// Tells how it went.
-    pub(super) fn answer(&mut self, hub: &Hub) {
-        if let Some(Asked { reply, connections, .. }) = self.asked.take() {
+    /// Reports how it went.
+    pub(super) fn report(&mut self, hub: &Hub) {
+        if let Some(Request { reply, connections, .. }) = self.request.take() {
             let cut = hub.connections() as u64;
             let closed = (connections as u64).saturating_sub(cut);
-            // Whoever asked may have stopped waiting.
+            // Fails if the receiver has stopped waiting.
             let _ = reply.send(DrainReport { closed, cut });
         }
     }

@@ -1,4 +1,4 @@
-//! What the tests of the shell have in common.
+//! What the tests of the shard have in common.
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::time::Instant;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
-use super::deliver::Delivery;
-use super::ring::Ring;
+use super::io::Delivery;
+use super::ring::{Ring, ring_config};
 use super::tls::{Opened, TlsSession};
 use crate::types::ConnectionKey;
 
@@ -21,9 +21,9 @@ pub(super) fn sockets() -> (TcpStream, TcpStream) {
     (ours, peer)
 }
 
-/// An outlet without TLS and `count` peers, in the slots from 0 on.
+/// A write sink without TLS and `count` peers, in the slots from 0 on.
 pub(super) fn plain(count: u32) -> (Delivery, Vec<TcpStream>) {
-    let ring = Ring::new(count as usize + 1, false).unwrap();
+    let ring = Ring::new(&ring_config(count as usize + 1)).unwrap();
     connect(Delivery::new(ring, 0, Instant::now()), count)
 }
 
@@ -32,7 +32,7 @@ pub(super) fn connect(mut delivery: Delivery, count: u32) -> (Delivery, Vec<TcpS
     let mut peers = Vec::new();
     for slot in 0..count {
         let (ours, peer) = sockets();
-        delivery.ring.place(slot, &ours).unwrap();
+        delivery.ring.place(key(slot), &ours).unwrap();
         peers.push(peer);
     }
     (delivery, peers)

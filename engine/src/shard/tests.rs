@@ -2,7 +2,7 @@
 
 mod atomics;
 mod churn;
-mod greeting;
+mod first_bytes;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -14,9 +14,9 @@ use crossbeam::channel::{Receiver, bounded};
 use rustls::StreamOwned;
 use tungstenite::{Message, WebSocket};
 
+use super::Mesh;
 use super::testing::{tls_client, tls_configs};
 use super::*;
-use crate::api::Mesh;
 use crate::config::{Config, Service, TlsSource};
 use crate::sync::{Heartbeat, Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
@@ -35,7 +35,7 @@ struct Shards {
 
 /// The start kits of shards, and our ends of everything.
 struct Kit {
-    seats: Vec<Seat>,
+    parts: Vec<ShardParts>,
     mailboxes: Vec<Mailbox<Command>>,
     snapshots: Receiver<Box<Snapshot>>,
     quotas: Arc<[Quota]>,
@@ -51,12 +51,12 @@ impl Kit {
         let (config, started) = (Arc::new(config), Instant::now());
         let (full, snapshots) = bounded(1_024);
         let (ready, readiness) = bounded(count);
-        let (mut mailboxes, mut seats) = (Vec::new(), Vec::new());
+        let (mut mailboxes, mut parts) = (Vec::new(), Vec::new());
         let mut listeners = vec![(ServiceId(0), listener)];
         for shard in 0..count {
             let (sender, receiver) = mailbox(1_024, Arc::clone(&mesh.bells[shard]));
             mailboxes.push(sender);
-            seats.push(Seat {
+            parts.push(ShardParts {
                 id: ShardId(shard as u8),
                 core: None,
                 kernel: None,
@@ -67,16 +67,16 @@ impl Kit {
                 mailbox: receiver,
                 peers: (0..count).map(|to| mesh.peer(shard, to)).collect(),
                 quotas: Arc::clone(&quotas),
-                lodgings: quotas.iter().map(|_| None).collect(),
-                ask: bounded(1).0,
+                address_limits: quotas.iter().map(|_| None).collect(),
+                verifications: bounded(1).0,
                 started,
                 snapshots: full.clone(),
-                twins: bounded(1).1,
+                spare_snapshots: bounded(1).1,
                 heartbeat: Arc::new(Heartbeat::new()),
                 ready: ready.clone(),
             });
         }
-        Kit { seats, mailboxes, snapshots, quotas, readiness }
+        Kit { parts, mailboxes, snapshots, quotas, readiness }
     }
 }
 
@@ -85,10 +85,10 @@ impl Shards {
     fn start(count: usize, config: Config) -> Shards {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let Kit { seats, mailboxes, snapshots, quotas, readiness } =
+        let Kit { parts, mailboxes, snapshots, quotas, readiness } =
             Kit::new(count, config, listener);
-        let start = |seat| std::thread::spawn(move || run(seat));
-        let threads = seats.into_iter().map(start).collect();
+        let start = |parts| std::thread::spawn(move || run(parts));
+        let threads = parts.into_iter().map(start).collect();
         for _ in 0..count {
             readiness.recv().unwrap().unwrap();
         }
@@ -325,7 +325,7 @@ fn a_deadline_cuts_who_does_not_answer() {
 #[test]
 fn a_kernel_that_refuses_is_told_to_the_engine_with_a_remedy() {
     for code in [libc::ENOSYS, libc::EPERM, libc::EMFILE, libc::ENOMEM, libc::EINVAL, libc::EIO] {
-        let text = StartError::ring(io::Error::from_raw_os_error(code)).to_string();
+        let text = StartError::ring(std::io::Error::from_raw_os_error(code)).to_string();
         assert!(text.starts_with("cannot use io_uring: ") && text.len() > 60, "{text}");
     }
 }

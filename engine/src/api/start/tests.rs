@@ -31,7 +31,7 @@ fn listen(address: std::net::SocketAddr) -> Result<std::net::SocketAddr, StartEr
 }
 
 /// Waits for the next command as a shard does.
-fn next(seat: &mut Seat) -> Command {
+fn next(seat: &mut ShardParts) -> Command {
     loop {
         seat.bell.park();
         if let Some((command, _)) = seat.mailbox.pop() {
@@ -45,7 +45,7 @@ fn next(seat: &mut Seat) -> Command {
 }
 
 /// Serves until it is drained: shard N homes N + 1 channels and has one subscriber of each.
-fn serve(mut seat: Seat) {
+fn serve(mut seat: ShardParts) {
     seat.ready.send(Ok(())).unwrap();
     seat.heartbeat.beat(Time::default() + seat.started.elapsed());
     let mut recorder = Recorder::new(seat.id, 1, true);
@@ -78,7 +78,7 @@ fn serve(mut seat: Seat) {
 }
 
 /// As `serve`, but shard 1 cannot.
-fn serve_but_one(seat: Seat) {
+fn serve_but_one(seat: ShardParts) {
     if seat.id.0 == 1 {
         let refusal = StartError::ring(rustix::io::Errno::NOMEM.into());
         seat.ready.send(Err(refusal)).unwrap();
@@ -88,20 +88,20 @@ fn serve_but_one(seat: Seat) {
 }
 
 /// As `serve`, but shard 1 ends without a word.
-fn serve_but_one_is_silent(seat: Seat) {
+fn serve_but_one_is_silent(seat: ShardParts) {
     if seat.id.0 != 1 {
         serve(seat);
     }
 }
 
 /// Serves one command and is gone.
-fn desert(mut seat: Seat) {
+fn desert(mut seat: ShardParts) {
     seat.ready.send(Ok(())).unwrap();
     next(&mut seat);
 }
 
 /// Serves one command and panics.
-fn fall(seat: Seat) {
+fn fall(seat: ShardParts) {
     desert(seat);
     panic!("on purpose");
 }
@@ -216,7 +216,7 @@ fn alone(test: &str) -> std::process::Output {
 }
 
 /// Starts an engine of `run`, sends it a command, and waits for the process to be ended.
-fn aborts(test: &str, run: fn(Seat), says: &str) {
+fn aborts(test: &str, run: fn(ShardParts), says: &str) {
     if std::env::var_os("URINGCAST_TEST_ALONE").is_some() {
         let engine = start(config(2), run).unwrap();
         pollster::block_on(engine.channels(ServiceId(0), 0, 1));

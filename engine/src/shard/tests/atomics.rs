@@ -1,19 +1,19 @@
 //! Invariant 5, counted: read-modify-writes and full fences of a frame on each shard, in whole
-//! turns with real sockets. The crate's own atomics count themselves in tests (`sync/atomics`);
-//! what is not ours is named in docs/decisions/0010.
+//! iterations with real sockets. The crate's own atomics count themselves in tests
+//! (`sync/atomics`); docs/decisions/0010 names the others.
 
 use std::collections::VecDeque;
 
 use super::*;
 use crate::broker::hub::Admission;
 use crate::config::Retention;
-use crate::shard::turn::Turn;
+use crate::shard::event_loop::EventLoop;
 use crate::sync::take_count;
 use crate::types::ConnectionKey;
 
-/// Shards on this thread, turned by hand.
+/// Shards on this thread, iterated by hand.
 struct Bench {
-    turns: Vec<Turn>,
+    loops: Vec<EventLoop>,
     mailboxes: Vec<Mailbox<Command>>,
     peers: Vec<TcpStream>,
     /// A client of each shard, which publishes.
@@ -31,9 +31,10 @@ impl Bench {
         let retention = Retention { frames: 4, ..Retention::default() };
         let service = Service { message_rate: 0, anonymous_publish: true, ..Service::default() };
         let config = Config { retention, ..Config::from(service) };
-        let Kit { seats, mailboxes, .. } = Kit::new(count, config, listener);
-        let turns: Vec<Turn> = seats.into_iter().map(|seat| prepare(seat).unwrap().0).collect();
-        let mut bench = Bench { turns, mailboxes, peers: Vec::new(), publishers: Vec::new() };
+        let Kit { parts, mailboxes, .. } = Kit::new(count, config, listener);
+        let loops: Vec<EventLoop> =
+            parts.into_iter().map(|parts| prepare(parts).unwrap()).collect();
+        let mut bench = Bench { loops, mailboxes, peers: Vec::new(), publishers: Vec::new() };
         for shard in 0..count {
             let publisher = bench.connect(shard);
             bench.publishers.push(publisher);
@@ -48,23 +49,23 @@ impl Bench {
 
     fn connect(&mut self, shard: usize) -> ConnectionKey {
         let (ours, peer) = testing::sockets();
-        let turn = &mut self.turns[shard];
-        let now = clock::now(turn.started);
+        let event_loop = &mut self.loops[shard];
+        let now = clock::now(event_loop.started);
         let admission = Admission::plain(peer.local_addr().unwrap());
-        let key = turn.hub.admit(now, admission).unwrap();
-        turn.delivery.ring.place(key.index, &ours).unwrap();
+        let key = event_loop.hub.admit(now, admission).unwrap();
+        event_loop.delivery.ring.place(key, &ours).unwrap();
         self.peers.push(peer);
         key
     }
 
     fn say(&mut self, shard: usize, key: ConnectionKey, text: &str) {
-        let turn = &mut self.turns[shard];
-        let now = clock::now(turn.started);
+        let event_loop = &mut self.loops[shard];
+        let now = clock::now(event_loop.started);
         let mut frame = VecDeque::from(vec![0x81, 0xfe]);
         frame.extend((text.len() as u16).to_be_bytes());
         frame.extend([0; 4]);
         frame.extend(text.bytes());
-        turn.hub.handle_received(now, key, frame.make_contiguous());
+        event_loop.hub.handle_received(now, key, frame.make_contiguous());
     }
 
     fn publish_by_client(&mut self, shard: usize) {
@@ -73,17 +74,17 @@ impl Bench {
         self.say(shard, self.publishers[shard], &text);
     }
 
-    /// Every shard turns, sleeps and wakes once; what each spent while it turned.
+    /// Every shard iterates, parks and unparks once; what each spent in the iteration.
     fn round(&mut self) -> Vec<u64> {
-        let turn = |turn: &mut Turn| {
+        let event_loop = |event_loop: &mut EventLoop| {
             take_count();
-            turn.turn();
+            event_loop.iterate();
             let spent = take_count();
-            turn.park();
-            turn.unpark();
+            event_loop.park();
+            event_loop.unpark();
             spent
         };
-        self.turns.iter_mut().map(turn).collect()
+        self.loops.iter_mut().map(event_loop).collect()
     }
 
     /// Messages that have come to all subscribers together.
@@ -105,12 +106,12 @@ impl Bench {
     fn spend(&mut self, messages: usize, publish: impl Fn(&mut Bench)) -> Vec<u64> {
         self.received();
         (0..messages).for_each(|_| publish(self));
-        let mut sum = vec![0; self.turns.len()];
+        let mut sum = vec![0; self.loops.len()];
         // The request's way to the home, the frame's to the others, the answer's back.
         for _ in 0..4 {
             sum.iter_mut().zip(self.round()).for_each(|(sum, spent)| *sum += spent);
         }
-        let subscribers = SUBSCRIBERS * self.turns.len();
+        let subscribers = SUBSCRIBERS * self.loops.len();
         assert_eq!(self.received(), messages * subscribers, "every delivery was made");
         sum
     }
@@ -122,8 +123,8 @@ fn on_a_runtime(test: impl FnOnce()) {
     runtime.block_on(async { test() });
 }
 
-/// What a shard spends on each further message of a turn; and what it spends on one alone, its
-/// turn's bells included.
+/// What a shard spends on each further message of an iteration; and what it spends on one alone,
+/// the iteration's bells included.
 fn costs(shards: usize, publish: impl Fn(&mut Bench)) -> Vec<(u64, u64)> {
     let mut bench = Bench::new(shards);
     // The second time the log is full: with every frame another one goes.

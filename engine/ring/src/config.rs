@@ -1,0 +1,90 @@
+//! The sizes of a ring.
+
+use std::io;
+
+/// How large a ring's tables are. [`Config::new`] has the sizes that a broadcast server with a
+/// core for each ring was measured with.
+///
+/// ```
+/// use uringcast_ring::Config;
+///
+/// let config = Config { receive_buffers: 64, ..Config::new(1_000) };
+/// assert_eq!((config.slots, config.batch_entries), (1_000, 256));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Sockets that can be on the ring at once: its registered files. The kernel bounds them by
+    /// the process's limit of open files (RLIMIT_NOFILE), whatever is open besides.
+    pub slots: usize,
+    /// Submission entries: what can be queued between two `io_uring_enter`.
+    pub entries: u32,
+    /// Completion entries at most. The ring asks for as many as its slots and buffers can need;
+    /// the kernel grants 65,536. Completions beyond are counted as overflows and still reported.
+    pub max_completions: usize,
+    /// Sends of one batch: fewer than `entries`. Long enough to share the cost of the system call,
+    /// short enough that what else the thread serves does not wait.
+    pub batch_entries: usize,
+    /// Bytes that may be made for one batch: payloads of [`crate::Ring::load_owned`], and sealed
+    /// records (together twice as much).
+    pub batch_bytes: usize,
+    /// Receive buffers, shared by all slots; a power of two.
+    pub receive_buffers: u16,
+    /// Bytes of one receive buffer.
+    pub receive_buffer: u32,
+}
+
+impl Config {
+    /// For so many sockets: batches of 256 sends and 1 MiB, 1,024 receive buffers of 4 KiB (4 MiB).
+    pub fn new(slots: usize) -> Config {
+        Config {
+            slots,
+            entries: 1_024,
+            max_completions: 65_536,
+            batch_entries: 256,
+            batch_bytes: 1 << 20,
+            receive_buffers: 1_024,
+            receive_buffer: 4_096,
+        }
+    }
+
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`], with the field at fault, its value and the remedy.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let fault = if !(1..=1 << 30).contains(&self.slots) {
+            format!("slots is {}: at least 1, at most 2^30", self.slots)
+        } else if !(1..self.entries as usize).contains(&self.batch_entries)
+            || self.batch_entries > 1 << 16
+        {
+            let (batch, entries) = (self.batch_entries, self.entries);
+            format!("batch_entries is {batch}: at least 1, fewer than entries ({entries})")
+        } else if !self.receive_buffers.is_power_of_two() {
+            format!("receive_buffers is {}: a power of two", self.receive_buffers)
+        } else if !(1..=1 << 30).contains(&self.receive_buffer) {
+            format!("receive_buffer is {}: at least 1, at most 2^30", self.receive_buffer)
+        } else {
+            return Ok(());
+        };
+        Err(io::Error::new(io::ErrorKind::InvalidInput, fault))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_cannot_work_are_refused_by_name() {
+        let good = Config::new(8);
+        assert!(good.check().is_ok());
+        for (bad, name) in [
+            (Config { slots: 0, ..good }, "slots is 0"),
+            (Config { batch_entries: 1_024, ..good }, "batch_entries is 1024"),
+            (Config { batch_entries: 0, ..good }, "batch_entries is 0"),
+            (Config { receive_buffers: 48, ..good }, "receive_buffers is 48"),
+            (Config { receive_buffer: 0, ..good }, "receive_buffer is 0"),
+        ] {
+            let error = bad.check().unwrap_err();
+            assert!(error.to_string().starts_with(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The system calls of kernel TLS: on a socket that still has a descriptor, to hand the keys over,
+//! and on a slot, for the records that are not application data.
+//!
+//! Linux Documentation/networking/tls.rst; the record types are those of RFC 8446, B.1.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+use io_uring::types::Fixed;
+use io_uring::{opcode, squeue};
+
+use crate::ring::Ring;
+use crate::user_data::UserData;
+
+/// Which way bytes flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// What this end sends.
+    Send = libc::TLS_TX as isize,
+    /// What this end receives.
+    Receive = libc::TLS_RX as isize,
+}
+
+/// Puts the kernel's TLS layer onto an established socket; until it has keys it passes everything
+/// on as it is.
+///
+/// # Errors
+/// The kernel's: ENOENT without its module `tls`.
+pub fn attach(socket: &impl AsRawFd) -> io::Result<()> {
+    set(socket, libc::IPPROTO_TCP, libc::TCP_ULP, b"tls")
+}
+
+/// The keys of one direction as `struct tls12_crypto_info_…` has them. The kernel checks that the
+/// length is the cipher's.
+pub struct Keys(Vec<u8>);
+
+impl Keys {
+    /// `version` and `cipher` as in `struct tls_crypto_info` (`libc::TLS_1_3_VERSION`,
+    /// `libc::TLS_CIPHER_AES_GCM_128`); `iv` of TLS 1.3, or salt and explicit nonce of TLS 1.2;
+    /// `sequence` of the next record.
+    pub fn new(version: u16, cipher: u16, key: &[u8], iv: &[u8; 12], sequence: u64) -> Keys {
+        let salt = if cipher == libc::TLS_CIPHER_CHACHA20_POLY1305 { 0 } else { 4 };
+        let mut bytes = Vec::with_capacity(64);
+        bytes.extend_from_slice(&version.to_ne_bytes());
+        bytes.extend_from_slice(&cipher.to_ne_bytes());
+        bytes.extend_from_slice(&iv[salt..]);
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(&iv[..salt]);
+        bytes.extend_from_slice(&sequence.to_be_bytes());
+        Keys(bytes)
+    }
+}
+
+/// Hands the keys of one direction to the kernel.
+///
+/// # Errors
+/// The kernel's, for instance that it lacks the cipher.
+pub fn set_keys(socket: &impl AsRawFd, direction: Direction, keys: &Keys) -> io::Result<()> {
+    set(socket, libc::SOL_TLS, direction as i32, &keys.0)
+}
+
+/// As [`set_keys`] with keys of zeros, to learn what the kernel takes.
+///
+/// # Errors
+/// The kernel's.
+pub fn try_keys(
+    socket: &impl AsRawFd,
+    direction: Direction,
+    version: u16,
+    cipher: u16,
+) -> io::Result<()> {
+    let length = if cipher == libc::TLS_CIPHER_AES_GCM_128 { 16 } else { 32 };
+    set_keys(socket, direction, &Keys::new(version, cipher, &[0; 32][..length], &[0; 12], 0))
+}
+
+/// Lets the kernel decrypt TLS 1.3 records straight to where they are wanted: it then expects no
+/// padding, and pays only for records that have some.
+///
+/// # Errors
+/// The kernel's; Linux before 6.0 does not know it.
+pub fn expect_no_padding(socket: &impl AsRawFd) -> io::Result<()> {
+    set(socket, libc::SOL_TLS, libc::TLS_RX_EXPECT_NO_PAD, &1_i32.to_ne_bytes())
+}
+
+fn set(socket: &impl AsRawFd, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
+    // SAFETY: the kernel reads `value.len()` bytes from a slice of that length.
+    let set = unsafe {
+        let length = value.len() as libc::socklen_t;
+        libc::setsockopt(socket.as_raw_fd(), level, name, value.as_ptr().cast(), length)
+    };
+    if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// A record that is not application data (or is, if it came in between).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its content type.
+    pub kind: u8,
+    /// Its content, as far as there was room for it.
+    pub bytes: Vec<u8>,
+}
+
+/// What `sendmsg` and `recvmsg` point at.
+struct Message {
+    header: libc::msghdr,
+    vector: libc::iovec,
+    /// Room for one `cmsghdr` and one byte, aligned for it.
+    ancillary: [u64; 3],
+    bytes: Vec<u8>,
+}
+
+impl Message {
+    /// In a box, because it points at itself.
+    fn new(bytes: Vec<u8>) -> Box<Message> {
+        // SAFETY: both are plain C structures, for which zeros are a value.
+        let (header, vector) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+        let mut message = Box::new(Message { header, vector, ancillary: [0; 3], bytes });
+        message.vector.iov_base = message.bytes.as_mut_ptr().cast();
+        message.vector.iov_len = message.bytes.len();
+        message.header.msg_iov = &raw mut message.vector;
+        message.header.msg_iovlen = 1;
+        message.header.msg_control = (&raw mut message.ancillary).cast();
+        message.header.msg_controllen = size_of_val(&message.ancillary);
+        message
+    }
+
+    /// Says of what content type the record to be sent is.
+    fn set_kind(&mut self, kind: u8) {
+        // SAFETY: the macro yields the start of `ancillary`, which has room for a header and the
+        // byte behind it, aligned.
+        unsafe {
+            let header = libc::CMSG_FIRSTHDR(&raw const self.header);
+            (*header).cmsg_level = libc::SOL_TLS;
+            (*header).cmsg_type = libc::TLS_SET_RECORD_TYPE;
+            (*header).cmsg_len = libc::CMSG_LEN(1) as usize;
+            *libc::CMSG_DATA(header) = kind;
+            self.header.msg_controllen = libc::CMSG_SPACE(1) as usize;
+        }
+    }
+
+    /// The content type of the record received, if the kernel reports one.
+    fn kind(&self) -> Option<u8> {
+        // SAFETY: the kernel has filled in `msg_controllen` and the headers it covers.
+        unsafe {
+            let header = libc::CMSG_FIRSTHDR(&raw const self.header);
+            let has_kind = !header.is_null()
+                && (*header).cmsg_level == libc::SOL_TLS
+                && (*header).cmsg_type == libc::TLS_GET_RECORD_TYPE;
+            has_kind.then(|| *libc::CMSG_DATA(header))
+        }
+    }
+}
+
+/// Operations that are over when the call returns. They are rare, and none of them waits.
+impl<P> Ring<P> {
+    /// Sends one record of a content type.
+    ///
+    /// # Errors
+    /// The kernel's: EAGAIN when the socket is full.
+    pub fn send_record(&mut self, slot: u32, kind: u8, bytes: &[u8]) -> io::Result<()> {
+        let mut message = Message::new(bytes.to_vec());
+        message.set_kind(kind);
+        let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u32;
+        let header = &raw const message.header;
+        let entry = opcode::SendMsg::new(Fixed(slot), header).flags(flags).build();
+        self.await_control(slot, entry).map(drop)
+    }
+
+    /// Takes the record at the head of a socket whose plain receive has failed with EIO, and up to
+    /// `room` bytes of it. `None` at the end of the stream.
+    ///
+    /// # Errors
+    /// The kernel's: EAGAIN when there is no record, EBADMSG when it cannot be decrypted.
+    pub fn take_record(&mut self, slot: u32, room: usize) -> io::Result<Option<Record>> {
+        let mut message = Message::new(vec![0; room]);
+        let header = &raw mut message.header;
+        let flags = libc::MSG_DONTWAIT as u32;
+        let entry = opcode::RecvMsg::new(Fixed(slot), header).flags(flags).build();
+        let len = self.await_control(slot, entry)?;
+        let kind = message.kind();
+        message.bytes.truncate(len);
+        Ok(kind.map(|kind| Record { kind, bytes: message.bytes }))
+    }
+
+    /// An ordinary descriptor of the socket in a slot, for what the ring cannot do.
+    ///
+    /// # Errors
+    /// The kernel's: EINVAL before Linux 6.8.
+    pub fn descriptor(&mut self, slot: u32) -> io::Result<OwnedFd> {
+        let entry = opcode::FixedFdInstall::new(Fixed(slot), 0).build();
+        let descriptor = self.await_control(slot, entry)?;
+        // SAFETY: the kernel has just made it for us, close-on-exec, and nothing else owns it.
+        Ok(unsafe { OwnedFd::from_raw_fd(descriptor as i32) })
+    }
+
+    /// Submits an operation and waits until it has ended: what it points at may go afterwards.
+    fn await_control(&mut self, slot: u32, entry: squeue::Entry) -> io::Result<usize> {
+        self.control = None;
+        self.queue(entry.user_data(UserData::control(slot).0));
+        self.submit();
+        loop {
+            if let Some(result) = self.control.take() {
+                let failed = |_| io::Error::from_raw_os_error(-result);
+                return usize::try_from(result).map_err(failed);
+            }
+            self.queues.enter(1);
+            self.reap();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_laid_out_as_the_kernel_reads_them() {
+        let iv = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+        let gcm = Keys::new(0x304, libc::TLS_CIPHER_AES_GCM_128, &[0xcc; 16], &iv, 258);
+        assert_eq!(gcm.0.len(), size_of::<libc::tls12_crypto_info_aes_gcm_128>());
+        assert_eq!(gcm.0[..12], [4, 3, 51, 0, 5, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(gcm.0[28..], [1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 1, 2]);
+        let gcm = Keys::new(0x303, libc::TLS_CIPHER_AES_GCM_256, &[0xcc; 32], &iv, 0);
+        assert_eq!(gcm.0.len(), size_of::<libc::tls12_crypto_info_aes_gcm_256>());
+        let chacha = Keys::new(0x304, libc::TLS_CIPHER_CHACHA20_POLY1305, &[0xcc; 32], &iv, 258);
+        assert_eq!(chacha.0.len(), size_of::<libc::tls12_crypto_info_chacha20_poly1305>());
+        assert_eq!((&chacha.0[4..16], chacha.0[16], chacha.0[47]), (&iv[..], 0xcc, 0xcc));
+        assert_eq!(chacha.0[48..], [0, 0, 0, 0, 0, 0, 1, 2]);
+    }
+}

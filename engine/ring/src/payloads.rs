@@ -1,0 +1,62 @@
+//! The payloads of a batch, at addresses that do not change.
+
+/// Payloads that are stored next to each other before another block is begun.
+const BLOCK: usize = 256;
+
+/// The payloads of a batch, each of which stays where it is until they are drained.
+pub(crate) struct Payloads<P> {
+    full: Vec<Vec<P>>,
+    /// Never grows beyond the capacity that it has from the start.
+    last: Vec<P>,
+}
+
+impl<P> Payloads<P> {
+    pub(crate) fn new() -> Payloads<P> {
+        Payloads { full: Vec::new(), last: Vec::with_capacity(BLOCK) }
+    }
+
+    /// Stores a payload. Returns it where it stays.
+    pub(crate) fn push(&mut self, payload: P) -> &P {
+        if self.last.len() == self.last.capacity() {
+            let block = Vec::with_capacity(BLOCK);
+            self.full.push(std::mem::replace(&mut self.last, block));
+        }
+        self.last.push(payload);
+        &self.last[self.last.len() - 1]
+    }
+
+    /// The payload stored last.
+    pub(crate) fn last(&self) -> Option<&P> {
+        self.last.last()
+    }
+
+    /// Appends all of them to `payloads`, in order.
+    pub(crate) fn drain_into(&mut self, payloads: &mut Vec<P>) {
+        self.full.drain(..).for_each(|mut block| payloads.append(&mut block));
+        payloads.append(&mut self.last);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.full.clear();
+        self.last.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_stay_where_they_are_and_come_out_in_order() {
+        let mut payloads = Payloads::new();
+        let count = 2 * BLOCK + 1;
+        let places: Vec<_> =
+            (0..count).map(|i| std::ptr::from_ref(payloads.push([i; 4]))).collect();
+        let stored = payloads.full.iter().flatten().chain(&payloads.last);
+        assert!(stored.map(std::ptr::from_ref).eq(places));
+        let mut drained = Vec::new();
+        payloads.drain_into(&mut drained);
+        assert!(drained.iter().enumerate().all(|(i, payload)| *payload == [i; 4]));
+        assert_eq!((drained.len(), payloads.last()), (count, None));
+    }
+}

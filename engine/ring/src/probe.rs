@@ -1,0 +1,95 @@
+//! What this machine's kernel can do, asked before a program relies on it.
+
+use std::io::{self, Write};
+use std::net::{TcpListener, TcpStream};
+
+use io_uring::{IoUring, Probe, opcode};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::{Config, Ring, SlotKey};
+
+/// What a ring submits: the name as the kernel writes it, and its code.
+pub const OPERATIONS: [(&str, u8); 5] = [
+    ("ASYNC_CANCEL", opcode::AsyncCancel::CODE),
+    ("POLL_ADD", opcode::PollAdd::CODE),
+    ("RECV", opcode::Recv::CODE),
+    ("SEND", opcode::Send::CODE),
+    ("SHUTDOWN", opcode::Shutdown::CODE),
+];
+
+/// How long the kernel may take to report a byte that is there already, in seconds.
+const PATIENCE: i64 = 1;
+
+/// Makes a ring of these sizes, receives a byte over it and drops it. It shows what a list of
+/// operations does not: setup flags, registered files, provided buffers, multishot, the limits of
+/// memory and open files.
+///
+/// # Errors
+/// The kernel's, and [`io::ErrorKind::TimedOut`] if the byte is not reported.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use uringcast_ring::{Config, probe};
+///
+/// probe::receive(&Config::new(100))?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn receive(config: &Config) -> io::Result<()> {
+    let mut ring: Ring<Vec<u8>> = Ring::new(config)?;
+    let listener = TcpListener::bind("127.0.0.1:0").or_else(|_| TcpListener::bind("[::1]:0"))?;
+    let mut peer = TcpStream::connect(listener.local_addr()?)?;
+    let (ours, _) = listener.accept()?;
+    peer.write_all(&[0])?;
+    let key = SlotKey::new(0);
+    ring.place(key, &ours)?;
+    let event = ring.event()?;
+    ring.listen(true);
+    ring.receive(key);
+    ring.submit();
+    if ring.is_quiet() {
+        let wait = Timespec { tv_sec: PATIENCE, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&event, PollFlags::IN)], Some(&wait))?;
+    }
+    match ring.next().map(|completion| completion.result) {
+        Some(1) => Ok(()),
+        Some(result) if result < 0 => Err(io::Error::from_raw_os_error(-result)),
+        _ => Err(io::Error::from(io::ErrorKind::TimedOut)),
+    }
+}
+
+/// Makes and drops a queue of so many entries with a ring's setup flags, and nothing else.
+///
+/// # Errors
+/// The kernel's: no io_uring, no permission, too old for a flag.
+pub fn setup(entries: u32) -> io::Result<()> {
+    builder().build(entries).map(drop)
+}
+
+/// Those of `operations` (such as [`OPERATIONS`]) that this kernel does not know.
+///
+/// # Errors
+/// Without io_uring.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// use uringcast_ring::probe;
+///
+/// assert!(probe::missing(&probe::OPERATIONS)?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+pub fn missing(operations: &[(&'static str, u8)]) -> io::Result<Vec<&'static str>> {
+    let uring = IoUring::new(1)?;
+    let mut probe = Probe::new();
+    uring.submitter().register_probe(&mut probe)?;
+    let missing = operations.iter().filter(|(_, code)| !probe.is_supported(*code));
+    Ok(missing.map(|(name, _)| *name).collect())
+}
+
+/// A ring's setup flags.
+pub(crate) fn builder() -> io_uring::Builder {
+    let mut builder = IoUring::builder();
+    builder.setup_coop_taskrun().setup_single_issuer().setup_submit_all();
+    builder
+}

@@ -1,0 +1,109 @@
+//! The slots: which life each is in, and what is armed on it.
+
+use crate::user_data::Operation;
+
+/// One life of a slot: from [`crate::Ring::place`] to [`crate::Ring::clear`].
+///
+/// ```
+/// use uringcast_ring::SlotKey;
+///
+/// let first = SlotKey::new(7);
+/// assert_eq!(first.next_life(), SlotKey { index: 7, generation: 1 });
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SlotKey {
+    /// Index into the ring's registered files.
+    pub index: u32,
+    /// How often the slot was used before, modulo 2^16.
+    pub generation: u16,
+}
+
+impl SlotKey {
+    /// The first life of a slot.
+    pub fn new(index: u32) -> SlotKey {
+        SlotKey { index, generation: 0 }
+    }
+
+    /// The key to place the next socket under, once this life is over.
+    #[must_use]
+    pub fn next_life(self) -> SlotKey {
+        SlotKey { generation: self.generation.wrapping_add(1), ..self }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    generation: u16,
+    is_occupied: bool,
+    /// A bit for each [`Operation`] whose final completion has not been reported.
+    armed: u8,
+}
+
+/// Bytes of memory that a ring needs for each slot, beside the kernel's.
+pub const SLOT_BYTES: usize = size_of::<Slot>();
+
+/// All slots of a ring, by index.
+#[derive(Debug)]
+pub(crate) struct Slots(Vec<Slot>);
+
+impl Slots {
+    pub(crate) fn new(count: usize) -> Slots {
+        Slots(vec![Slot::default(); count])
+    }
+
+    /// A life begins.
+    pub(crate) fn occupy(&mut self, key: SlotKey) {
+        let slot = &mut self.0[key.index as usize];
+        assert!(!slot.is_occupied, "{key:?} is placed into an occupied slot");
+        *slot = Slot { generation: key.generation, is_occupied: true, armed: 0 };
+    }
+
+    /// The life of a key is over. Returns whether it was not before.
+    pub(crate) fn vacate(&mut self, key: SlotKey) -> bool {
+        let Some(slot) = self.current(key) else { return false };
+        assert!(slot.armed == 0, "{key:?} is cleared while an operation is armed on it");
+        slot.is_occupied = false;
+        true
+    }
+
+    pub(crate) fn is_current(&self, key: SlotKey) -> bool {
+        let slot = self.0.get(key.index as usize);
+        slot.is_some_and(|slot| slot.is_occupied && slot.generation == key.generation)
+    }
+
+    /// An operation is about to be submitted.
+    pub(crate) fn arm(&mut self, operation: Operation, key: SlotKey) {
+        let slot = self.current(key);
+        let slot = slot.unwrap_or_else(|| panic!("{operation:?} on {key:?}, which is over"));
+        assert!(slot.armed & bit(operation) == 0, "{operation:?} is armed on {key:?} already");
+        slot.armed |= bit(operation);
+    }
+
+    /// An operation has completed, for the last time unless `more`. Returns whether its life is
+    /// the slot's present one.
+    pub(crate) fn complete(&mut self, operation: Operation, key: SlotKey, more: bool) -> bool {
+        let Some(slot) = self.current(key) else { return false };
+        if !more {
+            slot.armed &= !bit(operation);
+        }
+        true
+    }
+
+    pub(crate) fn is_armed(&self, operation: Operation, key: SlotKey) -> bool {
+        self.is_current(key) && self.0[key.index as usize].armed & bit(operation) != 0
+    }
+
+    /// Whether nothing is armed in this life.
+    pub(crate) fn is_idle(&self, key: SlotKey) -> bool {
+        !self.is_current(key) || self.0[key.index as usize].armed == 0
+    }
+
+    fn current(&mut self, key: SlotKey) -> Option<&mut Slot> {
+        let slot = self.0.get_mut(key.index as usize)?;
+        (slot.is_occupied && slot.generation == key.generation).then_some(slot)
+    }
+}
+
+fn bit(operation: Operation) -> u8 {
+    1 << operation as u8
+}

@@ -1,0 +1,105 @@
+//! What an entry of the ring carries to its completion: kind (8 bits), spare (8), generation or
+//! entry of the batch (16), slot (32).
+
+use crate::slots::SlotKey;
+
+/// An operation that may outlast the submission that starts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Operation {
+    /// A receive, multishot or of one buffer.
+    Receive = 1,
+    /// A one-shot poll for room to write.
+    Poll,
+    /// The shutdown of the writing half (FIN).
+    Shutdown,
+}
+
+/// What a completion belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Reported to the caller.
+    Armed(Operation),
+    /// A send that was not whole.
+    Send,
+    /// A cancellation that found nothing.
+    Cancel,
+    /// One of the operations that [`crate::ktls`] waits for.
+    Control,
+}
+
+/// The 64 bits themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UserData(pub u64);
+
+impl UserData {
+    const SEND: u8 = 4;
+    const CANCEL: u8 = 5;
+    const CONTROL: u8 = 6;
+
+    /// Of an operation that may outlast its submission.
+    pub(crate) fn armed(operation: Operation, key: SlotKey) -> UserData {
+        UserData::pack(operation as u8, key.generation, key.index)
+    }
+
+    /// Of a send: it ends inside its submission, so its place in the batch says more than the
+    /// generation.
+    pub(crate) fn send(entry: u16, slot: u32) -> UserData {
+        UserData::pack(UserData::SEND, entry, slot)
+    }
+
+    pub(crate) fn cancel(key: SlotKey) -> UserData {
+        UserData::pack(UserData::CANCEL, key.generation, key.index)
+    }
+
+    pub(crate) fn control(slot: u32) -> UserData {
+        UserData::pack(UserData::CONTROL, 0, slot)
+    }
+
+    fn pack(kind: u8, middle: u16, slot: u32) -> UserData {
+        UserData(u64::from(kind) << 56 | u64::from(middle) << 32 | u64::from(slot))
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        match (self.0 >> 56) as u8 {
+            1 => Kind::Armed(Operation::Receive),
+            2 => Kind::Armed(Operation::Poll),
+            3 => Kind::Armed(Operation::Shutdown),
+            UserData::SEND => Kind::Send,
+            UserData::CANCEL => Kind::Cancel,
+            UserData::CONTROL => Kind::Control,
+            other => unreachable!("no operation {other} was ever submitted"),
+        }
+    }
+
+    pub(crate) fn key(self) -> SlotKey {
+        SlotKey { index: self.slot(), generation: self.entry() }
+    }
+
+    pub(crate) fn entry(self) -> u16 {
+        (self.0 >> 32) as u16
+    }
+
+    pub(crate) fn slot(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_comes_back() {
+        let key = SlotKey { index: u32::MAX - 1, generation: 0xfedc };
+        for operation in [Operation::Receive, Operation::Poll, Operation::Shutdown] {
+            let user_data = UserData::armed(operation, key);
+            assert_eq!((user_data.kind(), user_data.key()), (Kind::Armed(operation), key));
+        }
+        let cancel = UserData::cancel(key);
+        assert_eq!((cancel.kind(), cancel.key()), (Kind::Cancel, key));
+        assert_eq!((UserData::control(7).kind(), UserData::control(7).slot()), (Kind::Control, 7));
+        let send = UserData::send(255, 7);
+        assert_eq!((send.kind(), send.entry(), send.slot()), (Kind::Send, 255, 7));
+    }
+}

@@ -1,0 +1,185 @@
+//! One shard's I/O on monoio and the delivery ring. It decides nothing: see `broker`.
+//!
+//! * `event_loop`: the duty cycle that drives the broker; `parts`: what its thread starts with;
+//! * `handshake`: from the listener to an upgraded connection, on monoio;
+//! * `tls`: records in user space or in the kernel;
+//! * `io`: the broker's writes and reads on the delivery `ring`;
+//! * `command`, `pending_publish`, `mesh`, `peers`: what arrives from other threads;
+//! * `clock`, `loop_waker`, `metrics_reporter`, `drain`: time, sleep, metrics, the end;
+//! * `bench_sink`: the write sink alone, for benchmarks.
+
+mod bench_sink;
+mod clock;
+mod command;
+mod drain;
+mod event_loop;
+mod handshake;
+mod io;
+mod loop_waker;
+mod mesh;
+mod metrics_reporter;
+mod parts;
+mod peers;
+mod pending_publish;
+mod ring;
+mod tls;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use monoio::net::UnixStream;
+use monoio::{IoUringDriver, RuntimeBuilder};
+
+pub use bench_sink::RingSink;
+pub(crate) use command::{Command, VerificationRequest};
+pub(crate) use mesh::Mesh;
+pub(crate) use parts::ShardParts;
+pub(crate) use ring::ring_config;
+pub(crate) use tls::Kernel;
+
+use crate::broker::hub::Hub;
+use crate::limits::{RING_ENTRIES, TICK};
+use crate::types::StartError;
+use drain::Drain;
+use event_loop::EventLoop;
+use handshake::{AdmissionLimits, HandshakeQueue, ListenerConfig, accept};
+use io::{Delivery, Slots};
+use loop_waker::LoopWaker;
+use metrics_reporter::MetricsReporter;
+use peers::PeerShards;
+use ring::Ring;
+
+/// Runs a shard on this thread until it is drained.
+pub(crate) fn run(parts: ShardParts) {
+    if let Some(core) = parts.core
+        && !core_affinity::set_for_current(core)
+    {
+        tracing::warn!(shard = parts.id.0, core = core.id, "cannot pin the shard to its core");
+    }
+    let mut uring = io_uring_06::IoUring::builder();
+    uring.setup_single_issuer().setup_coop_taskrun();
+    let runtime = RuntimeBuilder::<IoUringDriver>::new()
+        .with_entries(RING_ENTRIES)
+        .uring_builder(uring)
+        .enable_timer()
+        .build();
+    let mut runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            // Fails if the engine has stopped waiting.
+            let _ = parts.ready.send(Err(StartError::ring(source)));
+            return;
+        }
+    };
+    let at_rest = runtime.block_on(async {
+        let ready = parts.ready.clone();
+        match prepare(parts) {
+            Ok(mut event_loop) => {
+                let _ = ready.send(Ok(()));
+                event_loop.run().await;
+                event_loop.handshakes.is_finished()
+            }
+            Err(source) => {
+                let _ = ready.send(Err(StartError::ring(source)));
+                true
+            }
+        }
+    });
+    if !at_rest {
+        // The kernel may still write into what these tasks own, and monoio does not wait for it.
+        std::mem::forget(runtime);
+    }
+}
+
+/// Makes all that a shard runs on, and starts the tasks that wake its event loop.
+fn prepare(parts: ShardParts) -> std::io::Result<EventLoop> {
+    let ShardParts { id, config, kernel, slots, bell, quotas, started, .. } = parts;
+    let tls = config.services.iter().any(|service| service.tls.is_some());
+    let ring = Ring::new(&ring_config(slots))?;
+    let loop_waker = Rc::new(LoopWaker::default());
+    let per_address = parts.address_limits;
+    let limits = AdmissionLimits { config: Arc::clone(&config), quotas, per_address };
+    let handshakes = Rc::new(HandshakeQueue::new(Rc::clone(&loop_waker), limits, kernel));
+    let tick = Rc::new(Cell::new(false));
+
+    // The event of the ring is signalled by completions, the bell by other threads.
+    let event = File::from(ring.event()?);
+    // Fails only if the event was not signalled.
+    let drain = move || drop((&event).read(&mut [0; 8]));
+    monoio::spawn(watch(pollable(ring.event()?)?, drain, Rc::clone(&loop_waker)));
+    let readable = pollable(bell.as_fd().try_clone_to_owned()?)?;
+    let drained = Arc::clone(&bell);
+    monoio::spawn(watch(readable, move || drained.drain(), Rc::clone(&loop_waker)));
+    monoio::spawn(watch_clock(Rc::clone(&tick), Rc::clone(&loop_waker)));
+
+    let mut listeners = Vec::new();
+    for (service, listener) in parts.listeners {
+        listeners.push(listener.try_clone()?);
+        // The accept task accepts until EAGAIN.
+        listener.set_nonblocking(true)?;
+        let readable = pollable(listener.try_clone()?.into())?;
+        let (tls, proxies) = (config[service].tls.clone(), config[service].proxies.clone());
+        let config = ListenerConfig { service, tls, proxies };
+        monoio::spawn(accept(listener, readable, handshakes.register_acceptor(), config));
+    }
+
+    let seed = RandomState::new().hash_one(id);
+    let hub = Hub::new(Arc::clone(&config), id, parts.peers.len(), slots, seed);
+    let sessions = if tls { slots } else { 0 };
+    // The first iteration finds what was sent before the bell was watched.
+    Ok(EventLoop {
+        id,
+        hub,
+        delivery: Delivery::new(ring, sessions, started),
+        slots: Slots::new(slots),
+        peers: PeerShards::new(parts.peers),
+        mailbox: parts.mailbox,
+        pending_publish: None,
+        yield_poll: pollable(bell.as_fd().try_clone_to_owned()?)?,
+        bell,
+        handshakes,
+        loop_waker,
+        tick,
+        metrics: MetricsReporter::new(parts.snapshots, parts.spare_snapshots),
+        heartbeat: parts.heartbeat,
+        address_permits: Vec::new(),
+        verifications: parts.verifications,
+        started,
+        drain: Drain::new(listeners),
+        admitted: Vec::new(),
+    })
+}
+
+/// Wraps a descriptor of any kind, so that monoio can await its readiness.
+fn pollable(descriptor: OwnedFd) -> std::io::Result<UnixStream> {
+    UnixStream::from_std(descriptor.into())
+}
+
+/// Wakes the event loop when an eventfd is signalled, and resets it by `drain`. Polls are
+/// level-triggered and only this task resets it: no signal is missed.
+async fn watch(readable: UnixStream, drain: impl Fn(), loop_waker: Rc<LoopWaker>) {
+    loop {
+        readable.readable(true).await.expect("an eventfd can be polled");
+        drain();
+        loop_waker.wake();
+    }
+}
+
+/// Wakes the event loop at every tick.
+async fn watch_clock(tick: Rc<Cell<bool>>, loop_waker: Rc<LoopWaker>) {
+    loop {
+        monoio::time::sleep(TICK).await;
+        tick.set(true);
+        loop_waker.wake();
+    }
+}

@@ -1,0 +1,51 @@
+//! What the control plane asks of a shard, and the shard of the control plane.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::broker::hub::ChannelEntry;
+use crate::types::DrainReport;
+use crate::types::{
+    ChannelName, ClientCommand, ConnectionKey, JsonObject, Publication, PublishError, Seq,
+    ServiceId, ShardId, Verdict,
+};
+use crate::wire::Secret;
+
+/// A command to a shard, by its mailbox.
+pub(crate) enum Command {
+    /// Publish these, all homed on this shard; one result each.
+    Publish { items: Vec<Publication>, reply: oneshot::Sender<Vec<Result<Seq, PublishError>>> },
+    /// List channels homed here: `Hub::channels`.
+    List {
+        service: ServiceId,
+        from: u32,
+        limit: usize,
+        reply: oneshot::Sender<(Vec<ChannelEntry>, Option<u32>)>,
+    },
+    /// Count local subscribers: `Hub::subscribers`.
+    Count { names: Arc<[ChannelName]>, reply: oneshot::Sender<Vec<u64>> },
+    /// The verdict on a token: `Hub::handle_authenticated`.
+    Authenticated { key: ConnectionKey, verdict: Verdict },
+    /// Put or take back a status document of a channel homed here: `Hub::set_document`.
+    SetDocument {
+        channel: ChannelName,
+        document: Option<Arc<JsonObject>>,
+        reply: oneshot::Sender<Result<bool, PublishError>>,
+    },
+    /// Read one: `Hub::document`.
+    Document { channel: ChannelName, reply: oneshot::Sender<Option<Arc<JsonObject>>> },
+    /// End connections or subscriptions: `Hub::expel`.
+    Expel { command: Arc<ClientCommand>, from: u32, reply: oneshot::Sender<(u64, Option<u32>)> },
+    /// Stop accepting, close every connection, answer when all are closed or `deadline` is over,
+    /// and end.
+    Drain { deadline: Instant, reply: oneshot::Sender<DrainReport> },
+}
+
+/// A token to be verified outside the shards; answered by [`Command::Authenticated`].
+#[derive(Debug)]
+pub(crate) struct VerificationRequest {
+    pub shard: ShardId,
+    pub service: ServiceId,
+    pub key: ConnectionKey,
+    pub token: Secret,
+}

@@ -1,0 +1,371 @@
+//! The event loop of a shard. One iteration is bounded work with one reading of the clock:
+//!
+//! 1. admit upgraded connections;
+//! 2. handle messages of the mailbox and the lanes, while the broker wants input, and the
+//!    completions of the ring;
+//! 3. handle the tick, if it is due;
+//! 4. let the broker write (`poll_transmit`), then apply its effects (`poll_effect`);
+//! 5. ring the bells of the shards that messages were sent to;
+//! 6. if work is left, let accept and handshake tasks run and iterate again. Else park, check every
+//!    source once more, and wait for the waker (invariant 7).
+
+use std::cell::Cell;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::Sender;
+use monoio::net::{TcpStream, UnixStream};
+
+use super::clock;
+use super::command::{Command, VerificationRequest};
+use super::drain::Drain;
+use super::handshake::{AcceptedUpgrade, HandshakeQueue, QuotaPermit, UpgradedConnection};
+use super::io::{Delivery, Slots};
+use super::loop_waker::LoopWaker;
+use super::metrics_reporter::{MetricsReporter, record_ring};
+use super::peers::PeerShards;
+use super::pending_publish::PendingPublish;
+use super::tls::SlotTls;
+use crate::broker::effect::Effect;
+use crate::broker::hub::{Admission, Hub, ReceiveEnd};
+use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
+use crate::sync::{AddressPermit, Doorbell, Heartbeat, MailboxReceiver};
+use crate::telemetry::{ConnectionError, Count, Gauge};
+use crate::types::{
+    AuthError, ConnectionKey, Now, Publication, PublishError, Seq, ServiceId, ShardId,
+};
+
+/// One shard's broker and all that drives it.
+pub(super) struct EventLoop {
+    pub id: ShardId,
+    pub hub: Hub,
+    pub delivery: Delivery,
+    pub slots: Slots,
+    pub peers: PeerShards,
+    pub mailbox: MailboxReceiver<Command>,
+    /// The publish command of the mailbox that is not finished.
+    pub pending_publish: Option<PendingPublish>,
+    pub bell: Arc<Doorbell>,
+    /// The bell's descriptor: always writable, so that waiting for it lets monoio do one round.
+    pub yield_poll: UnixStream,
+    pub handshakes: Rc<HandshakeQueue>,
+    pub loop_waker: Rc<LoopWaker>,
+    /// Set by the timer.
+    pub tick: Rc<Cell<bool>>,
+    pub metrics: MetricsReporter,
+    pub heartbeat: Arc<Heartbeat>,
+    /// By slot, where connections of one address are limited; else empty.
+    pub address_permits: Vec<Option<AddressPermit>>,
+    pub verifications: Sender<VerificationRequest>,
+    pub started: Instant,
+    pub drain: Drain,
+    /// Those of one iteration, before they are put on the ring. Kept for its capacity.
+    pub admitted: Vec<Admitted>,
+}
+
+/// A connection that the broker knows and whose socket is about to be put on the ring.
+pub(super) struct Admitted {
+    key: ConnectionKey,
+    service: ServiceId,
+    stream: TcpStream,
+    /// The peer has sent close_notify already.
+    peer_closed: bool,
+}
+
+impl EventLoop {
+    /// Iterates until the shard is drained.
+    pub(super) async fn run(&mut self) {
+        loop {
+            self.loop_waker.clear();
+            let more = self.iterate();
+            if self.drain.is_over(&self.hub, &self.handshakes) {
+                break;
+            }
+            if more || !self.park() {
+                // Not by waking ourselves: monoio 0.2.4 would run nothing else, nor its timers.
+                let _ = self.yield_poll.writable(true).await;
+            } else {
+                self.loop_waker.wait().await;
+                self.unpark();
+            }
+        }
+        self.update_recorder();
+        self.metrics.send(&mut self.hub.recorder);
+        self.drain.report(&self.hub);
+    }
+
+    /// One iteration. Returns whether work is left.
+    pub(super) fn iterate(&mut self) -> bool {
+        let now = clock::now(self.started);
+        // First, while no `Release` is pending: the broker may admit to an index it has just
+        // released, and the slot must be empty by then (invariant 12).
+        self.admit(now);
+        let mut more = !self.handshakes.is_empty();
+        more |= self.handle_messages(now);
+        self.peers.ring_blocked_senders();
+        more |= self.handle_completions(now);
+        if self.tick.take() {
+            self.on_tick(now);
+        }
+        // Before the sends, so that one enter takes both.
+        more |= self.slots.rearm(&mut self.delivery);
+        more |= self.hub.poll_transmit(now, &mut self.delivery, &mut self.peers);
+        for index in self.delivery.exhausted.drain(..) {
+            self.hub.handle_worn_keys(now, index);
+            more = true;
+        }
+        while let Some(effect) = self.hub.poll_effect() {
+            self.apply_effect(now, effect);
+        }
+        more |= self.slots.rearm(&mut self.delivery);
+        self.delivery.finish();
+        self.peers.ring();
+        let took = clock::time(self.started).ns_since(now.mono);
+        self.hub.recorder.turned(took);
+        self.hub.record_handling(took);
+        self.handshakes.budget.refill(Duration::from_nanos(took), more);
+        more || !self.handshakes.budget.is_idle()
+    }
+
+    /// Announces that the shard sleeps, then checks every source. Returns whether all are idle.
+    pub(super) fn park(&mut self) -> bool {
+        self.bell.park();
+        // Call again after `park()`: a sender may have found its lane full before (invariant 7).
+        self.peers.ring_blocked_senders();
+        self.delivery.ring.listen(true);
+        let has_input =
+            self.pending_publish.is_some() || !(self.mailbox.is_empty() && self.peers.is_empty());
+        let idle = !self.loop_waker.is_set()
+            && self.handshakes.is_empty()
+            && self.delivery.ring.is_quiet()
+            && !self.peers.have_room_again()
+            && !(has_input && self.hub.wants_input());
+        if !idle {
+            self.unpark();
+        }
+        idle
+    }
+
+    /// Announces that the shard is awake: no bell and no event is needed.
+    pub(super) fn unpark(&mut self) {
+        self.bell.unpark();
+        self.delivery.ring.listen(false);
+    }
+
+    /// Handles messages of all sources, one of each in rotation. Returns whether some are left.
+    fn handle_messages(&mut self, now: Now) -> bool {
+        let mut handled = 0;
+        while self.hub.wants_input() {
+            if handled >= TURN_MESSAGES {
+                return true;
+            }
+            let before = handled;
+            if let Some(pending) = self.pending_publish.take() {
+                self.pending_publish = pending.publish_next(|item| self.publish(now, item));
+                handled += 1;
+            } else if let Some((command, _)) = self.mailbox.pop() {
+                self.handle_command(now, command);
+                handled += 1;
+            }
+            for from in (0..self.peers.len()).map(|shard| ShardId(shard as u8)) {
+                if let Some(request) = self.peers.pop_request(from) {
+                    self.hub.handle_request(now, from, request);
+                    handled += 1;
+                }
+                if let Some(notice) = self.peers.pop_notice(from) {
+                    self.hub.handle_notice(now, from, notice);
+                    handled += 1;
+                }
+            }
+            if handled == before {
+                return false;
+            }
+        }
+        false
+    }
+
+    fn handle_command(&mut self, now: Now, command: Command) {
+        // A reply fails if its receiver has stopped waiting.
+        match command {
+            Command::Publish { items, reply } => {
+                self.pending_publish = Some(PendingPublish::new(items, reply))
+            }
+            Command::List { service, from, limit, reply } => {
+                let _ = reply.send(self.hub.channels(service, from, limit));
+            }
+            Command::Count { names, reply } => {
+                let _ = reply.send(self.hub.subscribers(&names));
+            }
+            Command::Authenticated { key, verdict } => {
+                self.hub.handle_authenticated(now, key, verdict);
+            }
+            Command::SetDocument { channel, document, reply } => {
+                let set = self.hub.set_document(now, &channel, document);
+                let _ = reply.send(set.map_err(|why| self.refusal(why)));
+            }
+            Command::Document { channel, reply } => {
+                let _ = reply.send(self.hub.document(&channel));
+            }
+            Command::Expel { command, from, reply } => {
+                let _ = reply.send(self.hub.expel(now, &command, from));
+            }
+            Command::Drain { deadline, reply } => {
+                self.handshakes.close();
+                self.hub.begin_drain(now);
+                self.drain.begin(deadline, reply, &self.hub);
+            }
+        }
+    }
+
+    fn publish(&mut self, now: Now, item: &Publication) -> Result<Seq, PublishError> {
+        self.hub.publish(now, item).map_err(|why| self.refusal(why))
+    }
+
+    /// A drain explains every refusal.
+    fn refusal(&self, why: PublishError) -> PublishError {
+        if self.handshakes.is_closed() { PublishError::Closed } else { why }
+    }
+
+    /// Returns whether some may be left: an iteration handles at most RECEIVE_BUFFERS completions
+    /// and TURN_MESSAGES messages.
+    fn handle_completions(&mut self, now: Now) -> bool {
+        let mut taken = 0;
+        let is_enough =
+            |taken, hub: &Hub| taken == RECEIVE_BUFFERS || hub.handled() >= TURN_MESSAGES;
+        while !is_enough(taken, &self.hub)
+            && let Some(completion) = self.delivery.ring.next()
+        {
+            self.slots.complete(now, completion, &mut self.delivery, &mut self.hub);
+            taken += 1;
+        }
+        is_enough(taken, &self.hub)
+    }
+
+    /// Puts upgraded connections on the ring, and closes their ordinary descriptors.
+    fn admit(&mut self, now: Now) {
+        let mut admitted = std::mem::take(&mut self.admitted);
+        for _ in 0..ADMISSIONS_PER_TURN {
+            let Some((handshake, upgraded)) = self.handshakes.pop() else { break };
+            admitted.extend(self.admit_one(now, handshake.began, upgraded));
+        }
+        // Adjacent slots by one call: connections of one iteration mostly have such.
+        for run in admitted.chunk_by(|a, b| a.key.index + 1 == b.key.index) {
+            self.register(now, run);
+        }
+        admitted.clear();
+        self.admitted = admitted;
+    }
+
+    fn register(&mut self, now: Now, run: &[Admitted]) {
+        let sockets: Vec<_> = run.iter().map(|admitted| admitted.stream.as_raw_fd()).collect();
+        let keys = run.iter().map(|admitted| admitted.key);
+        let placed = self.delivery.ring.place_run(keys, &sockets);
+        for (place, Admitted { key, service, peer_closed, .. }) in run.iter().enumerate() {
+            let end = match &placed {
+                Err((first, error)) if place >= *first => {
+                    tracing::error!(%error, "the delivery ring takes no more connections");
+                    self.handshakes.count_error(*service, ConnectionError::Descriptors);
+                    Some(ReceiveEnd::Reset)
+                }
+                _ => peer_closed.then_some(ReceiveEnd::Eof),
+            };
+            if let Some(end) = end {
+                self.slots.report_end(now, *key, end, &mut self.delivery, &mut self.hub);
+            }
+        }
+    }
+
+    /// Admits a connection that was accepted at `began`; its socket is not on the ring yet.
+    fn admit_one(
+        &mut self,
+        now: Now,
+        began: Instant,
+        upgraded: UpgradedConnection,
+    ) -> Option<Admitted> {
+        if self.handshakes.is_closed() {
+            return None;
+        }
+        let UpgradedConnection { stream, service, peer, tls, peer_closed, .. } = upgraded;
+        let UpgradedConnection { mut leftover, accepted, .. } = upgraded;
+        let AcceptedUpgrade { response, quota_permit, address_permit, token, probe } = accepted;
+        let secure = !matches!(tls, SlotTls::None);
+        let over_capacity = quota_permit.is_none() && !probe;
+        let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
+        // Without room in its table the broker counts that, and the socket is dropped.
+        let key = self.hub.admit(now, admission)?;
+        if !probe {
+            let took = began.elapsed().as_nanos();
+            self.hub.recorder.greeted(u64::try_from(took).unwrap_or(u64::MAX));
+        }
+        self.delivery.set_session(key.index, tls);
+        let metered = self.hub.is_metered(key);
+        self.slots.open(key, metered, quota_permit.is_some().then_some(service));
+        self.set_address_permit(key.index, address_permit);
+        quota_permit.into_iter().for_each(QuotaPermit::keep);
+        if !leftover.is_empty() {
+            self.hub.handle_received(now, key, &mut leftover);
+        }
+        Some(Admitted { key, service, stream, peer_closed })
+    }
+
+    fn set_address_permit(&mut self, index: u32, address_permit: Option<AddressPermit>) {
+        if address_permit.is_some() && self.address_permits.len() <= index as usize {
+            self.address_permits.resize_with(index as usize + 1, || None);
+        }
+        if let Some(place) = self.address_permits.get_mut(index as usize) {
+            *place = address_permit;
+        }
+    }
+
+    fn on_tick(&mut self, now: Now) {
+        self.heartbeat.beat(now.mono);
+        self.hub.handle_tick(now);
+        self.update_recorder();
+        self.metrics.report(now.mono, &mut self.hub.recorder);
+    }
+
+    /// Records what is counted elsewhere.
+    fn update_recorder(&mut self) {
+        self.hub.update_gauges();
+        self.handshakes.record(&mut self.hub.recorder);
+        self.hub.recorder.set(Gauge::TlsUser, self.delivery.tls_counts.user);
+        self.hub.recorder.set(Gauge::TlsKernel, self.delivery.tls_counts.kernel);
+        record_ring(&mut self.delivery.ring, &mut self.hub.recorder);
+        self.metrics.record_work(&mut self.hub.recorder);
+        self.hub.recorder.set(Gauge::MailboxMessages, self.mailbox.used());
+        self.hub.recorder.count(Count::MailboxRefusals, self.mailbox.take_refusals() as u64);
+    }
+
+    fn apply_effect(&mut self, now: Now, effect: Effect) {
+        let delivery = &mut self.delivery;
+        match effect {
+            Effect::Authenticate { service, key, token } => {
+                let request = VerificationRequest { shard: self.id, service, key, token };
+                // There is room, but the verifiers may have ended, while draining.
+                if self.verifications.try_send(request).is_err() {
+                    self.hub.handle_authenticated(now, key, Err(AuthError::Overload));
+                }
+            }
+            Effect::PauseReceive(key) => self.slots.pause(key, delivery),
+            Effect::ResumeReceive(key) => self.slots.resume(key),
+            Effect::AwaitWritable(key) => self.slots.await_writable(key, delivery),
+            Effect::ShutdownWrite(key) => self.slots.shutdown_write(key, delivery),
+            Effect::CancelReceive(key) => {
+                if self.slots.close(key, delivery) {
+                    self.hub.handle_receive_ended(now, key);
+                }
+            }
+            Effect::Release(key) => {
+                if let Some(service) = self.slots.release(key) {
+                    self.handshakes.limits.quotas[service.index()].release();
+                }
+                self.set_address_permit(key.index, None);
+                let delivery = &mut self.delivery;
+                delivery.drop_session(key.index);
+                delivery.ring.clear(key);
+            }
+        }
+    }
+}

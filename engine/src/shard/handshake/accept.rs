@@ -1,0 +1,142 @@
+//! One accept task per listener: waits for readiness, then accepts until EAGAIN or the budget is
+//! spent. An accept operation per connection would cost a round through the ring for each
+//! (docs/decisions/0013-accept-all-who-are-there.md).
+
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use monoio::net::{TcpStream, UnixStream};
+use rustix::buffer::spare_capacity;
+use rustix::net::RecvFlags;
+
+use super::budget::{StepClass, StepGrant};
+use super::queue::{AcceptorGuard, HandshakeQueue};
+use super::upgrade::{ListenerConfig, run_handshake};
+use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND, RECEIVE_BUFFER};
+use crate::telemetry::ConnectionError;
+
+/// Between two log lines about exhausted descriptors.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What an error of `accept` calls for.
+#[derive(Debug, PartialEq, Eq)]
+enum AcceptError {
+    /// No connection is waiting.
+    WouldBlock,
+    /// This connection is lost; the next one may be fine.
+    Transient,
+    /// No descriptors or memory left, or an unknown error: retry after a pause.
+    Exhausted,
+}
+
+/// Accepts connections until the queue closes, and starts a handshake task for each. `listener` is
+/// non-blocking; `readable` is a duplicate of it to be polled.
+pub(crate) async fn accept(
+    listener: TcpListener,
+    readable: UnixStream,
+    acceptor: AcceptorGuard,
+    config: ListenerConfig,
+) {
+    let queue = &acceptor.0;
+    let mut logged_at: Option<Instant> = None;
+    loop {
+        queue.wait_for_capacity().await;
+        let grant = queue.budget.acquire(StepClass::Full).await;
+        if queue.is_closed() {
+            return;
+        }
+        let Err(error) = accept_batch(&listener, grant, queue, &config) else {
+            // More connections may wait: this only lets the other tasks run.
+            readable.readable(true).await.expect("a listener can be polled");
+            continue;
+        };
+        if queue.is_closed() {
+            return; // The listener was shut down.
+        }
+        match classify(&error) {
+            AcceptError::WouldBlock => {
+                readable.readable(true).await.expect("a listener can be polled");
+                continue;
+            }
+            AcceptError::Transient => continue,
+            AcceptError::Exhausted => {}
+        }
+        queue.count_error(config.service, ConnectionError::Descriptors);
+        if logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+            logged_at = Some(Instant::now());
+            tracing::error!(
+                %error,
+                "cannot accept connections; raise the open-file limit (ulimit -n, LimitNOFILE) \
+                 or lower --max-connections"
+            );
+        }
+        monoio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// Accepts waiting connections while the grant and the capacity last.
+///
+/// # Errors
+/// That of `accept`: EAGAIN when no connection is left.
+fn accept_batch(
+    listener: &TcpListener,
+    grant: StepGrant<'_>,
+    queue: &Rc<HandshakeQueue>,
+    config: &ListenerConfig,
+) -> io::Result<()> {
+    for _ in 0..ACCEPTS_PER_ROUND {
+        let (stream, peer) = listener.accept()?;
+        let early = read_early(&stream);
+        let stream = TcpStream::from_std(stream)?;
+        monoio::spawn(run_handshake(stream, peer, early, queue.begin_handshake(), config.clone()));
+        if grant.is_exhausted() || !queue.has_capacity() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The bytes that have arrived already: mostly the whole request, which saves a read operation.
+fn read_early(stream: &std::net::TcpStream) -> Vec<u8> {
+    let mut early = Vec::with_capacity(RECEIVE_BUFFER);
+    let flags = RecvFlags::DONTWAIT;
+    // Nothing, an end or an error: the handshake's first read reports it.
+    let _ = rustix::net::recv(stream, spare_capacity(&mut early), flags);
+    early
+}
+
+fn classify(error: &io::Error) -> AcceptError {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => AcceptError::WouldBlock,
+        Some(
+            libc::ECONNABORTED
+            | libc::ECONNRESET
+            | libc::EINTR
+            | libc::EPERM
+            | libc::EPROTO
+            | libc::ETIMEDOUT
+            | libc::ENETDOWN
+            | libc::ENETUNREACH
+            | libc::EHOSTDOWN
+            | libc::EHOSTUNREACH,
+        ) => AcceptError::Transient,
+        _ => AcceptError::Exhausted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_connection_does_not_stop_the_listener_and_no_descriptors_do() {
+        let classified = |code| classify(&io::Error::from_raw_os_error(code));
+        assert_eq!(classified(libc::ECONNABORTED), AcceptError::Transient);
+        assert_eq!(classified(libc::EMFILE), AcceptError::Exhausted);
+        assert_eq!(classified(libc::ENFILE), AcceptError::Exhausted);
+        assert_eq!(classified(libc::EINVAL), AcceptError::Exhausted);
+        assert_eq!(classified(libc::EAGAIN), AcceptError::WouldBlock);
+    }
+}

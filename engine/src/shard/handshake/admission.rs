@@ -1,0 +1,66 @@
+//! Which clients may connect, and the places they take.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::sync::{AddressPermit, PerAddressLimit, Quota};
+use crate::types::ServiceId;
+
+/// A place in a service's quota, released on drop unless it is kept.
+pub(crate) struct QuotaPermit(Option<(Arc<[Quota]>, ServiceId)>);
+
+impl QuotaPermit {
+    /// Transfers the duty to release the place to the caller.
+    pub(crate) fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for QuotaPermit {
+    fn drop(&mut self) {
+        if let Some((quotas, service)) = &self.0 {
+            quotas[service.index()].release();
+        }
+    }
+}
+
+/// The limits that an upgrade request must pass.
+pub(crate) struct AdmissionLimits {
+    pub config: Arc<Config>,
+    /// Open connections of all shards, by service.
+    pub quotas: Arc<[Quota]>,
+    /// Connections by service and address, where these are limited.
+    pub per_address: Arc<[Option<Arc<PerAddressLimit>>]>,
+}
+
+impl AdmissionLimits {
+    /// Whether this path is the internal probe's.
+    pub(super) fn is_probe(&self, path: &str) -> bool {
+        self.config.probe.is_some_and(|key| key.opens(path))
+    }
+
+    /// Whether a page of this origin may connect.
+    pub(super) fn allows_origin(&self, service: ServiceId, origin: Option<&str>) -> bool {
+        self.config[service].access.admits_origin(origin)
+    }
+
+    /// A place for one more connection of the service; `None` when all are taken.
+    pub(super) fn acquire_quota(&self, service: ServiceId) -> Option<QuotaPermit> {
+        let acquired = self.quotas[service.index()].try_acquire();
+        acquired.then(|| QuotaPermit(Some((Arc::clone(&self.quotas), service))))
+    }
+
+    /// A place for one more connection of an address, where these are limited.
+    ///
+    /// # Errors
+    /// The limit, when the address has as many.
+    pub(super) fn acquire_address_permit(
+        &self,
+        service: ServiceId,
+        address: IpAddr,
+    ) -> Result<Option<AddressPermit>, usize> {
+        let Some(permits) = &self.per_address[service.index()] else { return Ok(None) };
+        permits.take(address).map(Some).ok_or(self.config[service].access.max_per_address)
+    }
+}

@@ -1,0 +1,115 @@
+//! Evicts handshakes whose peers are slow while others wait for their places. Below
+//! MAX_HANDSHAKES a handshake may wait for its peer until its deadline; at MAX_HANDSHAKES each may
+//! wait HANDSHAKE_PATIENCE in total, and the longest over is evicted. Time in which the peer waits
+//! for the shard does not count.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::limits::HANDSHAKE_PATIENCE;
+
+/// When the wait may be evicted, and a number that no other wait has.
+type Wait = (Instant, u64);
+
+/// The handshakes of a shard that wait for their peers: at most MAX_HANDSHAKES.
+#[derive(Default)]
+pub(crate) struct IdleEviction {
+    waits: RefCell<BTreeMap<Wait, Waker>>,
+    number: Cell<u64>,
+}
+
+impl IdleEviction {
+    /// Waits for `peer`; `None` when the handshake was evicted before. `left` is what remains of
+    /// its HANDSHAKE_PATIENCE, and is reduced by the time waited.
+    pub(crate) async fn wait_for<T>(
+        &self,
+        left: &mut Duration,
+        peer: impl Future<Output = T>,
+    ) -> Option<T> {
+        let began = Instant::now();
+        let number = self.number.get();
+        self.number.set(number + 1);
+        let waiting = Waiting { eviction: self, wait: (began + *left, number) };
+        let (mut peer, mut waits) = (pin!(peer), false);
+        let result = poll_fn(|context| {
+            if let Poll::Ready(result) = peer.as_mut().poll(context) {
+                return Poll::Ready(Some(result));
+            }
+            let registered = &mut *self.waits.borrow_mut();
+            if std::mem::replace(&mut waits, true) && !registered.contains_key(&waiting.wait) {
+                return Poll::Ready(None);
+            }
+            registered.insert(waiting.wait, context.waker().clone());
+            Poll::Pending
+        });
+        let result = result.await;
+        *left = left.saturating_sub(began.elapsed());
+        result
+    }
+
+    /// Evicts the handshake that is longest over its time, if there is one. Returns after what time
+    /// to call again.
+    pub(crate) fn evict_one(&self) -> Duration {
+        let first = self.waits.borrow().keys().next().copied();
+        let Some(wait) = first else { return HANDSHAKE_PATIENCE };
+        let left = wait.0.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            return left;
+        }
+        if let Some(waker) = self.waits.borrow_mut().remove(&wait) {
+            waker.wake();
+        }
+        HANDSHAKE_PATIENCE
+    }
+}
+
+/// One wait, deregistered on drop.
+struct Waiting<'a> {
+    eviction: &'a IdleEviction,
+    wait: Wait,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.eviction.waits.borrow_mut().remove(&self.wait);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+    use std::task::Context;
+
+    use super::*;
+
+    #[test]
+    fn the_wait_that_is_longest_over_ends_first_and_the_others_last() {
+        let (eviction, mut context) = (IdleEviction::default(), Context::from_waker(Waker::noop()));
+        let mut lefts = [Duration::ZERO, Duration::ZERO, Duration::from_secs(3_600)];
+        let mut waits =
+            lefts.each_mut().map(|left| Box::pin(eviction.wait_for(left, pending::<()>())));
+        assert_eq!(eviction.evict_one(), HANDSHAKE_PATIENCE, "nothing waits before its first poll");
+        let mut over = || waits.each_mut().map(|wait| wait.as_mut().poll(&mut context).is_ready());
+        assert_eq!(over(), [false; 3]);
+        eviction.evict_one();
+        assert_eq!(over(), [true, false, false]);
+    }
+
+    #[test]
+    fn a_wait_that_is_dropped_or_over_is_deregistered() {
+        let (eviction, mut context) = (IdleEviction::default(), Context::from_waker(Waker::noop()));
+        let mut left = Duration::ZERO;
+        let mut cut = Box::pin(eviction.wait_for(&mut left, pending::<()>()));
+        assert!(cut.as_mut().poll(&mut context).is_pending());
+        assert_eq!(eviction.waits.borrow().len(), 1);
+        drop(cut);
+        let mut left = Duration::from_secs(1);
+        let spoken = pin!(eviction.wait_for(&mut left, ready(7))).poll(&mut context);
+        assert_eq!(spoken, Poll::Ready(Some(7)));
+        assert!(left < Duration::from_secs(1) && eviction.waits.borrow().is_empty());
+    }
+}

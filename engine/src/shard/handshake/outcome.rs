@@ -1,0 +1,94 @@
+//! How a handshake ends.
+
+use std::io;
+use std::net::SocketAddr;
+
+use monoio::net::TcpStream;
+
+use super::admission::QuotaPermit;
+use crate::shard::tls::{SlotTls, TlsError};
+use crate::sync::AddressPermit;
+use crate::telemetry::ConnectionError;
+use crate::types::ServiceId;
+use crate::wire::Secret;
+use crate::wire::upgrade::UpgradeError;
+
+/// A connection whose upgrade is complete and that waits for admission by the event loop.
+pub(crate) struct UpgradedConnection {
+    pub stream: TcpStream,
+    /// Whose listener accepted it.
+    pub service: ServiceId,
+    /// The client: over a proxy, the address that the proxy reported.
+    pub peer: SocketAddr,
+    pub tls: SlotTls,
+    /// The peer has sent close_notify already.
+    pub peer_closed: bool,
+    /// Plaintext that arrived behind the request.
+    pub leftover: Vec<u8>,
+    pub accepted: AcceptedUpgrade,
+}
+
+/// What the answer to a valid upgrade request holds.
+pub(crate) struct AcceptedUpgrade {
+    /// The HTTP response, not written yet. Empty if it was.
+    pub response: Vec<u8>,
+    /// Its place in the service's quota; `None` for a probe and when the service is full.
+    pub quota_permit: Option<QuotaPermit>,
+    /// Its place among those of its address, where these are limited.
+    pub address_permit: Option<AddressPermit>,
+    /// The token that the request carried.
+    pub token: Option<Secret>,
+    /// Internal probe: not counted, limited or authenticated.
+    pub probe: bool,
+}
+
+/// Why a connection was not upgraded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HandshakeError {
+    #[error("the TLS handshake failed: {0}")]
+    Tls(#[from] TlsError),
+    #[error("the connection failed: {0}")]
+    Io(#[from] io::Error),
+    #[error("the peer left before the upgrade")]
+    Left,
+    #[error("the peer left without a word")]
+    Silent,
+    #[error("the peer did not complete an upgrade in time")]
+    Late,
+    #[error("a trusted proxy did not begin with a PROXY header")]
+    Proxy,
+    #[error("too many connections from this address, which may have {0}")]
+    TooMany(usize),
+    #[error("the request was refused: {}", .0.reason())]
+    Upgrade(UpgradeError),
+}
+
+impl HandshakeError {
+    /// The counter it increments, if it is a fault.
+    pub(crate) fn counter(&self) -> Option<ConnectionError> {
+        match self {
+            HandshakeError::Tls(_) => Some(ConnectionError::TlsHandshake),
+            HandshakeError::Io(_) | HandshakeError::Left => Some(ConnectionError::Reset),
+            HandshakeError::Late => Some(ConnectionError::Timeout),
+            HandshakeError::Proxy => Some(ConnectionError::ProxyHeader),
+            HandshakeError::Upgrade(UpgradeError::Unlisted) => Some(ConnectionError::Origin),
+            HandshakeError::TooMany(_) => Some(ConnectionError::MaxPerAddress),
+            HandshakeError::Upgrade(_) => Some(ConnectionError::Upgrade),
+            // Load balancers do this to check that the port is open.
+            HandshakeError::Silent => None,
+        }
+    }
+
+    /// Logs the peer and the reason.
+    pub(crate) fn log(&self, peer: SocketAddr) {
+        match self {
+            HandshakeError::TooMany(limit) => tracing::info!(
+                %peer, refusal = %self, limit_name = "max_connections_per_address", limit,
+                value = limit + 1, "no upgrade"
+            ),
+            // The response blames the client; the other errors may be the network's.
+            HandshakeError::Upgrade(_) => tracing::info!(%peer, refusal = %self, "no upgrade"),
+            _ => tracing::debug!(%peer, refusal = %self, "no upgrade"),
+        }
+    }
+}

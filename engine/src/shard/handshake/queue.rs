@@ -1,0 +1,207 @@
+//! Between the handshake tasks and the event loop: upgraded connections, and what was counted.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use super::admission::AdmissionLimits;
+use super::budget::HandshakeBudget;
+use super::idle_eviction::IdleEviction;
+use super::outcome::UpgradedConnection;
+use crate::limits::MAX_HANDSHAKES;
+use crate::shard::loop_waker::LoopWaker;
+use crate::shard::tls::Kernel;
+use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
+use crate::types::ServiceId;
+
+/// Shared by one shard's accept and handshake tasks and its event loop.
+pub(crate) struct HandshakeQueue {
+    loop_waker: Rc<LoopWaker>,
+    /// The event loop's time for handshakes.
+    pub budget: HandshakeBudget,
+    pub limits: AdmissionLimits,
+    upgraded: RefCell<VecDeque<(HandshakeGuard, UpgradedConnection)>>,
+    /// Accept tasks that have not ended.
+    acceptors: Cell<usize>,
+    /// Handshakes under way.
+    handshakes: Cell<usize>,
+    /// Of handshakes that wait for their peers.
+    pub idle_eviction: IdleEviction,
+    /// Accept tasks that wait for a handshake to end.
+    capacity_waiters: RefCell<Vec<Waker>>,
+    accepted: Cell<u64>,
+    /// TLS handshakes made in full, and resumed.
+    tls_handshakes: [Cell<u64>; 2],
+    /// By service.
+    errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
+    closed: Cell<bool>,
+    /// What the kernel's TLS supports, if connections are to be handed to it.
+    pub kernel: Option<Kernel>,
+    /// Connections that the kernel could not take.
+    ktls_fallbacks: Cell<u64>,
+}
+
+impl HandshakeQueue {
+    /// An empty queue, which sets `loop_waker` on every push.
+    pub(crate) fn new(
+        loop_waker: Rc<LoopWaker>,
+        limits: AdmissionLimits,
+        kernel: Option<Kernel>,
+    ) -> HandshakeQueue {
+        let services = limits.config.services.len();
+        HandshakeQueue {
+            budget: HandshakeBudget::new(Rc::clone(&loop_waker)),
+            loop_waker,
+            errors: RefCell::new(vec![[0; ConnectionError::COUNT]; services]),
+            limits,
+            upgraded: RefCell::default(),
+            acceptors: Cell::new(0),
+            handshakes: Cell::new(0),
+            idle_eviction: IdleEviction::default(),
+            capacity_waiters: RefCell::default(),
+            accepted: Cell::new(0),
+            tls_handshakes: Default::default(),
+            closed: Cell::new(false),
+            kernel,
+            ktls_fallbacks: Cell::new(0),
+        }
+    }
+
+    /// Registers an accept task until the value returned is dropped.
+    pub(crate) fn register_acceptor(self: &Rc<Self>) -> AcceptorGuard {
+        self.acceptors.set(self.acceptors.get() + 1);
+        AcceptorGuard(Rc::clone(self))
+    }
+
+    /// Waits until one more handshake may begin (at most [`MAX_HANDSHAKES`]), or until closing.
+    /// Evicts handshakes whose peers are too slow.
+    pub(crate) async fn wait_for_capacity(&self) {
+        while !(self.has_capacity() || self.closed.get()) {
+            let again = self.idle_eviction.evict_one();
+            let _ = monoio::time::timeout(again, self.wait_for_end()).await;
+        }
+    }
+
+    /// Waits until a handshake ends, or until closing.
+    async fn wait_for_end(&self) {
+        let mut waits = false;
+        poll_fn(|context| {
+            if std::mem::replace(&mut waits, true) {
+                return Poll::Ready(());
+            }
+            self.capacity_waiters.borrow_mut().push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Whether one more handshake may begin.
+    pub(crate) fn has_capacity(&self) -> bool {
+        self.handshakes.get() < MAX_HANDSHAKES
+    }
+
+    /// Counts an accepted connection; its handshake lasts until the value returned is dropped.
+    pub(crate) fn begin_handshake(self: &Rc<Self>) -> HandshakeGuard {
+        self.accepted.set(self.accepted.get() + 1);
+        self.handshakes.set(self.handshakes.get() + 1);
+        HandshakeGuard { queue: Rc::clone(self), began: Instant::now() }
+    }
+
+    /// Counts a complete TLS handshake.
+    pub(crate) fn count_tls_handshake(&self, resumed: bool) {
+        let count = &self.tls_handshakes[usize::from(resumed)];
+        count.set(count.get() + 1);
+    }
+
+    /// Counts an error of a connection that the broker does not know.
+    pub(crate) fn count_error(&self, service: ServiceId, error: ConnectionError) {
+        self.errors.borrow_mut()[service.index()][error as usize] += 1;
+    }
+
+    /// Counts a connection that the kernel could not take.
+    pub(crate) fn count_ktls_fallback(&self) {
+        self.ktls_fallbacks.set(self.ktls_fallbacks.get() + 1);
+    }
+
+    /// Queues a connection for admission, with which its handshake ends.
+    pub(crate) fn push(&self, handshake: HandshakeGuard, connection: UpgradedConnection) {
+        self.upgraded.borrow_mut().push_back((handshake, connection));
+        self.loop_waker.wake();
+    }
+
+    /// The connection that was queued first.
+    pub(crate) fn pop(&self) -> Option<(HandshakeGuard, UpgradedConnection)> {
+        self.upgraded.borrow_mut().pop_front()
+    }
+
+    /// Whether no connection waits for admission.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.upgraded.borrow().is_empty()
+    }
+
+    /// Moves what was counted here to the shard's recorder.
+    pub(crate) fn record(&self, recorder: &mut Recorder) {
+        recorder.count(Count::Accepts, self.accepted.take());
+        recorder.count(Count::TlsFallbacks, self.ktls_fallbacks.take());
+        recorder.count(Count::TlsHandshakesFull, self.tls_handshakes[0].take());
+        recorder.count(Count::TlsHandshakesResumed, self.tls_handshakes[1].take());
+        recorder.count(Count::HandshakeWaits, self.budget.take_waits());
+        recorder.set(Gauge::Handshakes, self.handshakes.get());
+        recorder.set(Gauge::HandshakesWaiting, self.budget.waiting());
+        for (service, errors) in self.errors.borrow_mut().iter_mut().enumerate() {
+            for (error, count) in ConnectionError::ALL.iter().zip(errors) {
+                for _ in 0..std::mem::take(count) {
+                    recorder.connection_error(ServiceId(service as u8), *error);
+                }
+            }
+        }
+    }
+
+    /// Ends accepting: accept tasks that wait for capacity return.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+        self.capacity_waiters.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether accepting has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// Whether an accept task is left.
+    pub(crate) fn is_accepting(&self) -> bool {
+        self.acceptors.get() > 0
+    }
+
+    /// Whether no accept task and no handshake is left.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.handshakes.get() == 0 && !self.is_accepting()
+    }
+}
+
+/// One handshake under way.
+pub(crate) struct HandshakeGuard {
+    pub(super) queue: Rc<HandshakeQueue>,
+    /// When the connection was accepted.
+    pub began: Instant,
+}
+
+impl Drop for HandshakeGuard {
+    fn drop(&mut self) {
+        self.queue.handshakes.set(self.queue.handshakes.get() - 1);
+        self.queue.capacity_waiters.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+/// One accept task.
+pub(crate) struct AcceptorGuard(pub(super) Rc<HandshakeQueue>);
+
+impl Drop for AcceptorGuard {
+    fn drop(&mut self) {
+        self.0.acceptors.set(self.0.acceptors.get() - 1);
+        self.0.loop_waker.wake();
+    }
+}

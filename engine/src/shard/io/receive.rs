@@ -1,0 +1,290 @@
+//! Receiving: what is armed on each slot, and what completions mean to the broker.
+
+use std::collections::VecDeque;
+
+use super::deliver::Delivery;
+use super::slot::{ReceiveState, Slot, SlotState};
+use crate::broker::hub::{Hub, ReceiveEnd};
+use crate::limits::REARMS_PER_TURN;
+use crate::shard::ring::{Completion, Operation, Received};
+use crate::shard::tls::ControlOutcome;
+use crate::telemetry::Count;
+use crate::types::{ConnectionKey, Now, ServiceId};
+
+/// All slots of a shard, by index. Effects of the broker name open connections: another key is a
+/// bug, and aborts. Completions may be late, and are ignored then (invariant 12).
+pub(crate) struct Slots {
+    slots: Vec<Slot>,
+    /// To be armed, in order. May hold stale keys: the slot's state decides.
+    queue: VecDeque<ConnectionKey>,
+    /// Plaintext of the present receive.
+    plain: Vec<u8>,
+}
+
+impl Slots {
+    /// `count` empty slots.
+    pub(crate) fn new(count: usize) -> Slots {
+        let slots = vec![Slot::default(); count];
+        Slots { slots, queue: VecDeque::new(), plain: Vec::new() }
+    }
+
+    /// Occupies a connection's slot and queues its receive. `metered`: into one buffer at a time,
+    /// so that a pause takes effect before the next. `quota` is returned by `release`.
+    pub(crate) fn open(&mut self, key: ConnectionKey, metered: bool, quota: Option<ServiceId>) {
+        let slot = &mut self.slots[key.index as usize];
+        slot.enter(SlotState::Open);
+        (slot.generation, slot.metered, slot.quota) = (key.generation, metered, quota);
+        self.resume(key);
+    }
+
+    /// Empties the slot of a closed connection. Returns the `quota` given to `open`.
+    pub(crate) fn release(&mut self, key: ConnectionKey) -> Option<ServiceId> {
+        let slot = self.slot(key);
+        assert!(slot.is_quiet(), "something is armed on a slot to be emptied (invariant 12)");
+        slot.enter(SlotState::Empty);
+        std::mem::take(slot).quota
+    }
+
+    /// Receives again.
+    pub(crate) fn resume(&mut self, key: ConnectionKey) {
+        let slot = self.slot(key);
+        if slot.state != SlotState::Open {
+            return;
+        }
+        match slot.receive {
+            ReceiveState::Off => {
+                slot.set_receive(ReceiveState::Queued);
+                self.queue.push_back(key);
+            }
+            ReceiveState::Cancelling => slot.set_receive(ReceiveState::Restarting),
+            ReceiveState::Queued | ReceiveState::Armed | ReceiveState::Restarting => {}
+        }
+    }
+
+    /// Receives no more until `resume`.
+    pub(crate) fn pause(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
+        let slot = self.slot(key);
+        match slot.receive {
+            ReceiveState::Queued => slot.set_receive(ReceiveState::Off),
+            ReceiveState::Armed => {
+                slot.set_receive(ReceiveState::Cancelling);
+                delivery.ring.cancel(Operation::Receive, key);
+            }
+            ReceiveState::Restarting => slot.set_receive(ReceiveState::Cancelling),
+            ReceiveState::Off | ReceiveState::Cancelling => {}
+        }
+    }
+
+    /// Reports room to write, once.
+    pub(crate) fn await_writable(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
+        let slot = self.slot(key);
+        if !slot.polling && !slot.is_closing() {
+            slot.polling = true;
+            delivery.ring.poll_writable(key);
+        }
+    }
+
+    /// Sends a FIN, over TLS behind a close_notify.
+    pub(crate) fn shutdown_write(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
+        let slot = self.slot(key);
+        if !slot.shutting {
+            slot.shutting = true;
+            delivery.send_close(key.index);
+            delivery.ring.shutdown_write(key);
+        }
+    }
+
+    /// Ends receiving and polling for good. Returns whether nothing is armed already.
+    pub(crate) fn close(&mut self, key: ConnectionKey, delivery: &mut Delivery) -> bool {
+        self.pause(key, delivery);
+        let slot = self.slot(key);
+        if slot.is_closing() {
+            return false;
+        }
+        slot.enter(SlotState::Closing);
+        if slot.polling {
+            delivery.ring.cancel(Operation::Poll, key);
+        }
+        slot.finish_close()
+    }
+
+    /// Arms queued receives, so many per iteration. Returns whether some are left.
+    pub(crate) fn rearm(&mut self, delivery: &mut Delivery) -> bool {
+        for _ in 0..REARMS_PER_TURN {
+            let Some(key) = self.queue.pop_front() else { return false };
+            let queued = |slot: &&mut Slot| slot.receive == ReceiveState::Queued;
+            if let Some(slot) = self.current(key).filter(queued) {
+                slot.set_receive(ReceiveState::Armed);
+                match slot.metered {
+                    true => delivery.ring.receive_once(key),
+                    false => delivery.ring.receive(key),
+                }
+            }
+        }
+        !self.queue.is_empty()
+    }
+
+    /// Hands one completion to the broker.
+    pub(crate) fn complete(
+        &mut self,
+        now: Now,
+        completion: Completion,
+        delivery: &mut Delivery,
+        hub: &mut Hub,
+    ) {
+        let key = completion.key.into();
+        let Some(slot) = self.current(key) else {
+            // Late: the slot was released since (invariant 12).
+            if let Some(received) = completion.received {
+                delivery.ring.give_back(received);
+            }
+            return;
+        };
+        match completion.operation {
+            Operation::Receive => self.received(now, completion, delivery, hub),
+            Operation::Poll => {
+                slot.polling = false;
+                if !slot.is_closing() {
+                    hub.handle_writable(now, key);
+                }
+            }
+            Operation::Shutdown => slot.shutting = false,
+        }
+        if self.slot(key).finish_close() {
+            hub.handle_receive_ended(now, key);
+        }
+    }
+
+    fn received(
+        &mut self,
+        now: Now,
+        completion: Completion,
+        delivery: &mut Delivery,
+        hub: &mut Hub,
+    ) {
+        let Completion { result, received, more, .. } = completion;
+        let key = completion.key.into();
+        let wanted = self.slot(key).state == SlotState::Open;
+        let mut end = None;
+        if let Some(received) = received {
+            if wanted && result > 0 {
+                end = self.hand_over(now, key, &received, delivery, hub);
+            }
+            // Before the receive is armed again, or it might find no buffer.
+            delivery.ring.give_back(received);
+        }
+        if !more {
+            end = end.or(self.disarmed(now, key, result, delivery, hub));
+        }
+        if let Some(end) = end {
+            self.report_end(now, key, end, delivery, hub);
+        } else if wanted && hub.is_held(key) {
+            // At once, not with the effects: until then it could fill every buffer there is.
+            self.pause(key, delivery);
+        }
+    }
+
+    /// Handles the final completion of a receive. Returns the end that it means, if any. Over
+    /// kernel TLS, a control record may have ended it.
+    fn disarmed(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        result: i32,
+        delivery: &mut Delivery,
+        hub: &mut Hub,
+    ) -> Option<ReceiveEnd> {
+        let slot = self.slot(key);
+        let before = slot.receive;
+        slot.set_receive(ReceiveState::Off);
+        match -result {
+            0 => return Some(ReceiveEnd::Eof),
+            libc::ENOBUFS => hub.recorder.count(Count::BuffersExhausted, 1),
+            libc::ECANCELED | ..0 => {}
+            errno => match delivery.handle_control_record(key.index, errno) {
+                None | Some(ControlOutcome::Reset) => return Some(ReceiveEnd::Reset),
+                Some(ControlOutcome::Eof) => return Some(ReceiveEnd::Eof),
+                Some(ControlOutcome::Violation) => return Some(ReceiveEnd::TlsFault),
+                Some(ControlOutcome::KeysLost) => {
+                    if slot.state == SlotState::Open {
+                        slot.enter(SlotState::EndReported);
+                    }
+                    hub.handle_lost_keys(now, key);
+                }
+                Some(ControlOutcome::Data(mut bytes)) => hub.handle_received(now, key, &mut bytes),
+                Some(ControlOutcome::Rekeyed) => hub.recorder.count(Count::TlsKeyUpdates, 1),
+                Some(ControlOutcome::Continue) => {}
+            },
+        }
+        if matches!(before, ReceiveState::Armed | ReceiveState::Restarting) {
+            self.resume(key);
+        }
+        None
+    }
+
+    /// Passes received bytes on, over TLS as plaintext. Returns the end that they mean, if any.
+    fn hand_over(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        received: &Received,
+        delivery: &mut Delivery,
+        hub: &mut Hub,
+    ) -> Option<ReceiveEnd> {
+        self.plain.clear();
+        let Some(opened) = delivery.open(key.index, received, &mut self.plain) else {
+            hub.handle_received(now, key, delivery.ring.bytes(received));
+            return None;
+        };
+        if !self.plain.is_empty() {
+            hub.handle_received(now, key, &mut self.plain);
+        }
+        match opened {
+            Ok(opened) => opened.eof.then_some(ReceiveEnd::Eof),
+            Err(fault) => {
+                tracing::debug!(%fault, "a peer broke TLS");
+                delivery.send_close(key.index);
+                delivery.finish();
+                Some(ReceiveEnd::TlsFault)
+            }
+        }
+    }
+
+    /// Stops receiving, and reports to the broker once that nothing more will be received.
+    pub(crate) fn report_end(
+        &mut self,
+        now: Now,
+        key: ConnectionKey,
+        end: ReceiveEnd,
+        delivery: &mut Delivery,
+        hub: &mut Hub,
+    ) {
+        self.pause(key, delivery);
+        let slot = self.slot(key);
+        if slot.state != SlotState::Open {
+            return;
+        }
+        slot.enter(SlotState::EndReported);
+        if end == ReceiveEnd::TlsFault && !slot.shutting {
+            // Behind the alert. Linux 6.1 closes the socket of an emptied slot only when the
+            // receives armed before on other slots have ended: the FIN informs the peer now.
+            slot.shutting = true;
+            delivery.ring.shutdown_write(key);
+        }
+        hub.handle_end(now, key, end);
+    }
+
+    /// The slot of an open connection.
+    fn slot(&mut self, key: ConnectionKey) -> &mut Slot {
+        self.current(key).expect("the broker names open connections only")
+    }
+
+    /// The slot, if it is still this connection's.
+    fn current(&mut self, key: ConnectionKey) -> Option<&mut Slot> {
+        let slot = &mut self.slots[key.index as usize];
+        (slot.state != SlotState::Empty && slot.generation == key.generation).then_some(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,75 @@
+//! The publications of one command, which may take several iterations.
+
+use std::collections::HashSet;
+
+use crate::types::{ChannelName, Publication, PublishError, Seq};
+
+/// The result of each publication, in their order.
+type Results = Vec<Result<Seq, PublishError>>;
+
+/// A publish command that is being carried out. Iterations may lie between its publications.
+pub(super) struct PendingPublish {
+    rest: std::vec::IntoIter<Publication>,
+    results: Results,
+    /// Channels that refused an earlier publication: accepting a later one would change the order.
+    full: HashSet<ChannelName>,
+    reply: oneshot::Sender<Results>,
+}
+
+impl PendingPublish {
+    pub(super) fn new(items: Vec<Publication>, reply: oneshot::Sender<Results>) -> PendingPublish {
+        let results = Vec::with_capacity(items.len());
+        PendingPublish { rest: items.into_iter(), results, full: HashSet::new(), reply }
+    }
+
+    /// Publishes the next one, and answers after the last. Returns itself if there are more.
+    pub(super) fn publish_next(
+        mut self,
+        publish: impl FnOnce(&Publication) -> Result<Seq, PublishError>,
+    ) -> Option<PendingPublish> {
+        if let Some(item) = self.rest.next() {
+            let result = match self.full.contains(&item.channel) {
+                true => Err(PublishError::Saturated),
+                false => publish(&item),
+            };
+            if matches!(result, Err(PublishError::Saturated)) {
+                self.full.insert(item.channel);
+            }
+            self.results.push(result);
+        }
+        if self.rest.len() > 0 {
+            return Some(self);
+        }
+        // Fails if the receiver has stopped waiting.
+        let _ = self.reply.send(self.results);
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{EventName, JsonObject};
+
+    #[test]
+    fn a_channel_that_refused_one_gets_nothing_later_of_the_same_command() {
+        let full = Err(PublishError::Saturated);
+        let item = |channel: &str| Publication {
+            channel: ChannelName::parse(channel).unwrap(),
+            event: EventName::parse("e").unwrap(),
+            data: JsonObject::parse(b"{}").unwrap(),
+        };
+        let (reply, answer) = oneshot::channel();
+        let items = ["a", "b", "a", "b"].map(item).to_vec();
+        let mut pending = Some(PendingPublish::new(items, reply));
+        // The first finds no room; the later ones would.
+        let mut room = [full, Ok(Seq(1)), Ok(Seq(2))].into_iter();
+        let mut iterations = 0;
+        while let Some(waiting) = pending.take() {
+            pending = waiting.publish_next(|_| room.next().unwrap());
+            iterations += 1;
+        }
+        assert_eq!(iterations, 4);
+        assert_eq!(answer.recv().unwrap(), [full, Ok(Seq(1)), full, Ok(Seq(2))]);
+    }
+}

@@ -1,0 +1,291 @@
+//! TLS in user space over rustls's unbuffered API: no buffers at rest, only the keys. One
+//! [`TlsSession`] makes the handshake and afterwards opens and seals the records of its connection.
+
+mod decrypt;
+
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+
+use rustls::server::UnbufferedServerConnection;
+use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError};
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
+
+use super::TlsError;
+use super::control_records::{ALERT, CLOSE_NOTIFY, records_of};
+use super::ktls_session::KtlsSession;
+use super::ktls_support::Kernel;
+use super::record_layer::RecordLayer;
+use crate::shard::ring::Sealed;
+
+/// Room for a close_notify or an alert, whatever the suite (RFC 8446 5.2 allows no larger).
+const ALERT_ROOM: usize = 512;
+
+/// The TLS state of one connection.
+pub(crate) struct TlsSession {
+    layer: Layer,
+    /// Whether an established TLS 1.3 connection becomes [`Layer::Own`].
+    switches_to_own: bool,
+    /// An earlier session was resumed.
+    resumed: bool,
+    /// The beginning of a record or message whose end has not arrived. rustls keeps offsets into
+    /// it, so it must be given exactly these bytes again. No capacity while empty.
+    partial: Vec<u8>,
+    /// Handshake messages, KeyUpdate answers and alerts that must leave before the next record.
+    pending: Vec<u8>,
+    input: Input,
+    /// Records sent with keys that cannot be replaced (TLS 1.2), an upper bound.
+    records_sent: u32,
+}
+
+/// Whether bytes of the peer are still read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    Open,
+    /// The peer sent close_notify: what follows is not read. Sending continues.
+    Closed,
+    /// The peer broke TLS: nothing more is read, and nothing but the alert is sent.
+    Failed,
+    /// As `Failed`, and rustls was asked for that alert.
+    Alerted,
+}
+
+/// What makes the records.
+#[allow(clippy::large_enum_variant, reason = "one pointer less to the key of a delivery")]
+enum Layer {
+    Rustls(Box<UnbufferedServerConnection>),
+    Own(RecordLayer),
+    /// Nothing, while rustls hands over its keys, and for good if that fails.
+    Lost,
+}
+
+/// What [`TlsSession::open`] found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// The peer sent close_notify (RFC 8446 6.1).
+    pub eof: bool,
+    /// The handshake is complete.
+    pub established: bool,
+}
+
+impl TlsSession {
+    /// A session before its handshake. `keeps_rustls`: rustls makes the records also over TLS 1.3,
+    /// because the kernel may get the keys later.
+    ///
+    /// # Errors
+    /// When the configuration contradicts itself.
+    pub(crate) fn new(
+        config: Arc<ServerConfig>,
+        keeps_rustls: bool,
+    ) -> Result<TlsSession, TlsError> {
+        let switches_to_own = config.enable_secret_extraction && !keeps_rustls;
+        Ok(TlsSession {
+            layer: Layer::Rustls(Box::new(UnbufferedServerConnection::new(config)?)),
+            switches_to_own,
+            resumed: false,
+            partial: Vec::new(),
+            pending: Vec::new(),
+            input: Input::Open,
+            records_sent: 0,
+        })
+    }
+
+    /// Whether the handshake, now complete, resumed an earlier session (RFC 8446 2.2).
+    pub(crate) fn resumed(&self) -> bool {
+        match &self.layer {
+            Layer::Rustls(rustls) => rustls.handshake_kind() == Some(HandshakeKind::Resumed),
+            Layer::Own(_) | Layer::Lost => self.resumed,
+        }
+    }
+
+    /// Seals `plain` into `out`, behind the pending bytes. Large payloads become several records.
+    ///
+    /// # Errors
+    /// [`TlsError`] when this session can send nothing more.
+    pub(crate) fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<Sealed, TlsError> {
+        if matches!(self.input, Input::Failed | Input::Alerted) {
+            return Err(TlsError::Failed);
+        }
+        let connection = match &mut self.layer {
+            Layer::Rustls(connection) => connection,
+            Layer::Own(records) => {
+                if records.needs_rekey() {
+                    records.rekey(&mut self.pending)?;
+                }
+                let ahead = self.pending.len();
+                let room = out.get_mut(ahead..).unwrap_or_default();
+                return Ok(match records.seal(plain, room)? {
+                    Sealed::Whole(sealed) => {
+                        // Mostly empty; otherwise its capacity is freed.
+                        out[..ahead].copy_from_slice(&std::mem::take(&mut self.pending));
+                        Sealed::Whole(ahead + sealed)
+                    }
+                    Sealed::Needs(room) => Sealed::Needs(ahead + room),
+                });
+            }
+            Layer::Lost => return Err(TlsError::Failed),
+        };
+        loop {
+            // The same bytes again: they may hold half a message.
+            let status = connection.process_tls_records(&mut self.partial);
+            match status.state? {
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    let ahead = self.pending.len();
+                    let room = out.get_mut(ahead..).unwrap_or_default();
+                    return match traffic.encrypt(plain, room) {
+                        Ok(sealed) => {
+                            self.records_sent =
+                                self.records_sent.saturating_add(records_of(plain.len()));
+                            out[..ahead].copy_from_slice(&self.pending);
+                            self.pending = Vec::new();
+                            Ok(Sealed::Whole(ahead + sealed))
+                        }
+                        Err(EncryptError::InsufficientSize(error)) => {
+                            Ok(Sealed::Needs(ahead + error.required_size))
+                        }
+                        Err(EncryptError::EncryptExhausted) => Err(TlsError::Exhausted),
+                    };
+                }
+                ConnectionState::EncodeTlsData(mut data) => {
+                    append(&mut self.pending, |room| data.encode(room));
+                }
+                ConnectionState::TransmitTlsData(data) => data.done(),
+                ConnectionState::PeerClosed => self.input = Input::Closed,
+                _ => return Err(TlsError::Exhausted),
+            }
+        }
+    }
+
+    /// The last bytes of this session: close_notify, or after a fault the alert that names it.
+    pub(crate) fn seal_close(&mut self) -> Vec<u8> {
+        if matches!(self.input, Input::Failed | Input::Alerted) {
+            return self.alert();
+        }
+        let connection = match &mut self.layer {
+            Layer::Rustls(connection) => connection,
+            Layer::Own(records) => {
+                if records.seal_control(ALERT, &CLOSE_NOTIFY, &mut self.pending).is_err() {
+                    self.pending.clear();
+                }
+                return self.take_pending();
+            }
+            Layer::Lost => return self.take_pending(),
+        };
+        loop {
+            match connection.process_tls_records(&mut self.partial).state {
+                Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                    append(&mut self.pending, |room| data.encode(room));
+                }
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                Ok(ConnectionState::PeerClosed) => self.input = Input::Closed,
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    let ahead = self.pending.len();
+                    self.pending.resize(ahead + ALERT_ROOM, 0);
+                    let sealed = traffic.queue_close_notify(&mut self.pending[ahead..]);
+                    self.pending.truncate(ahead + sealed.unwrap_or(0));
+                    return self.take_pending();
+                }
+                _ => return self.take_pending(),
+            }
+        }
+    }
+
+    /// The alert that names the fault, once; the record layer's is pending already. rustls returns
+    /// the alert that it has queued before it reads any bytes; asked again it would read those that
+    /// it failed for, and may panic.
+    fn alert(&mut self) -> Vec<u8> {
+        if std::mem::replace(&mut self.input, Input::Alerted) != Input::Alerted
+            && let Layer::Rustls(connection) = &mut self.layer
+        {
+            let status = connection.process_tls_records(&mut self.partial);
+            if let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state {
+                append(&mut self.pending, |room| data.encode(room));
+            }
+        }
+        self.take_pending()
+    }
+
+    /// Records sent with keys that cannot be replaced: those of TLS 1.3 are replaced in time.
+    pub(crate) fn records_sent(&self) -> u32 {
+        match &self.layer {
+            Layer::Rustls(connection)
+                if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) =>
+            {
+                self.records_sent
+            }
+            _ => 0,
+        }
+    }
+
+    /// Bytes that the present record lacks; 0 between two records.
+    pub(crate) fn missing_bytes(&self) -> usize {
+        const HEADER: usize = 5;
+        let mut rest = self.partial.as_slice();
+        loop {
+            let whole = match *rest {
+                [] => return 0,
+                [_, _, _, high, low, ..] => HEADER + usize::from(u16::from_be_bytes([high, low])),
+                _ => HEADER,
+            };
+            match rest.get(whole..) {
+                Some(next) if whole > HEADER => rest = next,
+                _ => return whole.saturating_sub(rest.len()),
+            }
+        }
+    }
+
+    /// Whether the kernel could continue this session now.
+    pub(crate) fn fits_kernel(&self, kernel: &Kernel) -> bool {
+        let Layer::Rustls(connection) = &self.layer else { return false };
+        let suite = connection.negotiated_cipher_suite();
+        self.partial.is_empty()
+            && self.pending.is_empty()
+            && self.input == Input::Open
+            && suite.is_some_and(|suite| kernel.takes(suite))
+    }
+
+    /// Hands the keys to the kernel, whose TLS is attached to `socket`; all else is freed.
+    ///
+    /// # Errors
+    /// [`TlsError`]: the connection is lost.
+    pub(crate) fn into_ktls(
+        self,
+        socket: &impl AsRawFd,
+        kernel: &Kernel,
+    ) -> Result<KtlsSession, TlsError> {
+        let Layer::Rustls(connection) = self.layer else { return Err(TlsError::Suite) };
+        KtlsSession::take_over(*connection, socket, kernel)
+    }
+
+    /// Whether the record layer makes the records.
+    #[cfg(test)]
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.layer, Layer::Own(_))
+    }
+
+    /// The record layer.
+    #[cfg(test)]
+    pub(crate) fn into_records(self) -> RecordLayer {
+        let Layer::Own(records) = self.layer else { panic!("rustls makes them") };
+        records
+    }
+
+    /// What must be sent now, without a record behind it: during the handshake.
+    pub(crate) fn take_pending(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.pending)
+    }
+}
+
+/// Appends what `encode` writes; a first call with no room returns the room needed.
+fn append(out: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) {
+    let start = out.len();
+    if let Err(EncodeError::InsufficientSize(InsufficientSizeError { required_size })) =
+        encode(&mut [])
+    {
+        out.resize(start + required_size, 0);
+        let written = encode(&mut out[start..]);
+        debug_assert!(written.is_ok(), "it was given the room it asked for");
+    }
+}
+
+#[cfg(test)]
+mod tests;
