@@ -372,3 +372,6 @@ impl<P> std::fmt::Debug for Submitted<'_, P> {
         f.debug_struct("Submitted").field("exceptions", &self.batch.exceptions).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,3 +198,81 @@ fn the_event_tells_of_completions_while_listened_to_and_of_nothing_else() {
         assert!(ring.next().is_some());
     }
 }
+
+#[test]
+fn cancelling_everything_lets_the_slot_be_cleared_after_the_last_completion() {
+    let mut ring = ring(1);
+    let (ours, mut peer) = sockets();
+    ring.place(key(0), &ours).unwrap();
+    drop(ours);
+    assert!(ring.cancel_all(key(0)), "nothing is armed");
+    ring.receive(key(0));
+    ring.shutdown_write(key(0));
+    assert!(!ring.cancel_all(key(0)) && !ring.is_idle(key(0)));
+    let mut last = Vec::new();
+    while !ring.is_idle(key(0)) {
+        ring.wait();
+        last.extend(std::iter::from_fn(|| ring.next()).map(|completion| completion.operation));
+    }
+    last.sort_unstable_by_key(|operation| *operation as u8);
+    assert_eq!(last, [Operation::Receive, Operation::Shutdown]);
+    ring.clear(key(0));
+    ring.clear(key(0)); // Its life is over: nothing happens.
+    assert_eq!(std::io::Read::read(&mut peer, &mut [0; 8]).unwrap(), 0);
+}
+
+#[test]
+#[should_panic(expected = "cleared while an operation is armed")]
+fn clearing_a_slot_with_an_armed_operation_is_a_bug() {
+    let mut ring = ring(1);
+    let (ours, _peer) = sockets();
+    ring.place(key(0), &ours).unwrap();
+    ring.receive(key(0));
+    ring.clear(key(0));
+}
+
+#[test]
+fn a_late_completion_of_an_earlier_life_is_dropped_and_its_buffer_given_back() {
+    let mut ring = Ring::new(&Config { receive_buffers: 1, ..Config::new(1) }).unwrap();
+    let (ours, mut peer) = sockets();
+    ring.place(key(0), &ours).unwrap();
+    ring.receive_once(key(0));
+    // Behind the ring's back, which would not let the slot go.
+    ring.slots = Slots::new(1);
+    let second = key(0).next_life();
+    ring.slots.occupy(second);
+    peer.write_all(b"late").unwrap();
+    ring.wait();
+    assert!(ring.next().is_none());
+    peer.write_all(b"new").unwrap();
+    ring.receive_once(second);
+    ring.wait();
+    let completion = ring.next().unwrap();
+    assert_eq!((completion.key, completion.result), (second, 3), "the only buffer is back");
+}
+
+#[test]
+#[should_panic(expected = "is not of this ring")]
+fn a_buffer_of_another_ring_is_refused() {
+    let (mut one, mut other) = (ring(1), ring(1));
+    let (ours, mut peer) = sockets();
+    one.place(key(0), &ours).unwrap();
+    one.receive(key(0));
+    peer.write_all(b"x").unwrap();
+    one.wait();
+    other.give_back(one.next().unwrap().received.unwrap());
+}
+
+#[test]
+fn neighbouring_slots_are_placed_by_one_call_and_what_the_kernel_refuses_is_named() {
+    let mut ring = ring(3);
+    let (ours, _peer) = sockets();
+    let files = [ours.as_raw_fd(), i32::MAX, ours.as_raw_fd()];
+    let (placed, error) = ring.place_run((0..3).map(key), &files).unwrap_err();
+    assert_eq!((placed, error.raw_os_error()), (1, Some(libc::EBADF)));
+    ring.poll_writable(key(2));
+    ring.wait();
+    assert_eq!(ring.next().unwrap().result, -libc::EBADF);
+    (0..3).for_each(|slot| ring.clear(key(slot)));
+    ring.place_run((0..3).map(|slot| key(slot).next_life()), &[ours.as_raw_fd(); 3]).unwrap();
+}
