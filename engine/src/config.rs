@@ -99,7 +99,8 @@ impl StatusRequest {
     }
 }
 
-/// One service of an engine: its listeners, access rules and protocol. Channels are its own: one of the same name at another service is another channel.
+/// One service of an engine: its listeners, access rules and protocol. Channels are its own: one
+/// of the same name at another service is another channel.
 #[derive(Clone, Debug)]
 pub struct Service {
     /// The `server` of the welcome message and of the service's metrics.

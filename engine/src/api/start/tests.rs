@@ -209,7 +209,7 @@ fn an_engine_is_ready_while_its_shards_beat_and_it_does_not_drain() {
 /// Runs one test of this file again, alone in a process of its own.
 fn alone(test: &str) -> std::process::Output {
     Process::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("engine::start::tests::{test}"), "--nocapture"])
+        .args(["--exact", &format!("api::start::tests::{test}"), "--nocapture"])
         .env("URINGCAST_TEST_ALONE", "1")
         .output()
         .unwrap()
