@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use uringcast_benches::{NoLanes, Nowhere, admit, at, client_text, hub, publication, say, settle};
-use uringcast_engine::broker::hub::Hub;
+use uringcast_engine::broker::Hub;
 use uringcast_engine::{ConnectionKey, ServiceId};
 
 fn sweep(c: &mut Criterion) {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use socket2::SockRef;
 use uringcast_benches::descriptors;
-use uringcast_engine::broker::outlet::{Flushed, Payload, WriteSink};
+use uringcast_engine::broker::write_sink::{Flushed, Payload, WriteSink};
 use uringcast_engine::shared_frame::Frame;
 use uringcast_engine::{RingSink, Seq, Time};
 

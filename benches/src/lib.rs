@@ -10,9 +10,9 @@ pub mod tls;
 
 use std::sync::Arc;
 
-use uringcast_engine::broker::effect::{Lanes, Notice, Request};
-use uringcast_engine::broker::hub::{Admission, Hub};
-use uringcast_engine::broker::outlet::{Flushed, Payload, WriteSink};
+use uringcast_engine::broker::shard_messages::{Lanes, Notice, Request};
+use uringcast_engine::broker::write_sink::{Flushed, Payload, WriteSink};
+use uringcast_engine::broker::{Admission, Hub};
 use uringcast_engine::limits::BATCH_ENTRIES;
 use uringcast_engine::wire::frame::Opcode;
 use uringcast_engine::{

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use allocation_counter::measure;
 use uringcast_benches::{NoLanes, Nowhere, at, hub, hub_with, publication, say, settle};
-use uringcast_engine::broker::hub::Hub;
+use uringcast_engine::broker::Hub;
 use uringcast_engine::limits::{FURTHER_SUBSCRIPTION, IDLE_CONNECTION, SLOT_RECORD};
 use uringcast_engine::telemetry::{
     Close, ConnectionError, Count, Gauge, MessageError, MessageType, Recorder,

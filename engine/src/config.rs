@@ -3,6 +3,7 @@
 mod access;
 mod probe_key;
 mod proxies;
+mod session_protocol;
 mod tls;
 
 use std::net::SocketAddr;
@@ -11,23 +12,11 @@ use std::time::Duration;
 pub use access::{Access, AuthMode, Rule};
 pub use probe_key::ProbeKey;
 pub use proxies::Proxies;
+pub use session_protocol::{ClientRequest, Protocol, SessionProtocol};
 pub use tls::TlsSource;
 
 use crate::limits;
 use crate::types::ServiceId;
-
-/// Which protocol the connections of an engine speak.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Protocol {
-    /// The family's JSON envelope (docs/PROTOCOL.md).
-    #[default]
-    Envelope,
-    /// session-buddy's own (docs/PROTOCOL.md section 7): once a second what was last published on
-    /// the channel `metrics`.
-    Metrics,
-    /// Every data message is sent back as it came: for conformance suites.
-    Echo,
-}
 
 /// Which field of a request its reply repeats as `correlation_id`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,7 +88,8 @@ impl StatusRequest {
     }
 }
 
-/// One service of an engine: its listeners, access rules and protocol. Channels are its own: one of the same name at another service is another channel.
+/// One service of an engine: its listeners, access rules and protocol. Channels are its own: one
+/// of the same name at another service is another channel.
 #[derive(Clone, Debug)]
 pub struct Service {
     /// The `server` of the welcome message and of the service's metrics.

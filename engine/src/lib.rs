@@ -67,8 +67,8 @@ pub use api::{
     BatchTicket, ChannelInfo, Engine, Publisher, Ticket, Verification, Verifications, preflight,
 };
 pub use config::{
-    Access, AuthMode, Config, Correlation, KernelTls, ProbeKey, Protocol, Proxies, Retention, Rule,
-    Service, StatusRequest, TlsSource,
+    Access, AuthMode, ClientRequest, Config, Correlation, KernelTls, ProbeKey, Protocol, Proxies,
+    Retention, Rule, Service, SessionProtocol, StatusRequest, TlsSource,
 };
 #[doc(hidden)]
 pub use shard::RingSink;

@@ -244,9 +244,9 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 pub const MAX_CLASSES: usize = 100;
 /// Connections a shard looks at for one disconnect command, and how many of them it may end: a
 /// larger one takes several commands, and turns in between.
-pub const EXPULSION_LOOKS: usize = 4_096;
-/// See [`EXPULSION_LOOKS`].
-pub const EXPULSIONS_AT_ONCE: u64 = 256;
+pub const DISCONNECT_LOOKS: u32 = 4_096;
+/// See [`DISCONNECT_LOOKS`].
+pub const DISCONNECTS_AT_ONCE: u64 = 256;
 /// Counters of a shard's sketch of busy channels: one with more than a 64th of the publications is
 /// among them.
 pub const HOT_COUNTERS: usize = 64;

@@ -47,7 +47,7 @@ pub(crate) use parts::ShardParts;
 pub(crate) use ring::ring_config;
 pub(crate) use tls::Kernel;
 
-use crate::broker::hub::Hub;
+use crate::broker::Hub;
 use crate::limits::{RING_ENTRIES, TICK};
 use crate::types::StartError;
 use drain::Drain;

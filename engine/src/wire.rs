@@ -7,7 +7,6 @@
 pub mod client_hello;
 pub mod encoder;
 pub mod envelope;
-pub mod feed;
 pub mod frame;
 mod json_members;
 mod message;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::handle::Handle;
-use crate::broker::hub::ChannelEntry;
+use crate::broker::ChannelEntry;
 use crate::limits::CHANNELS_PAGE;
 use crate::shard::Command;
 use crate::types::{ChannelName, Epoch, Seq, ServiceId};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::handle::Handle;
 use super::ticket::Part;
 use super::{BatchTicket, Ticket};
-use crate::broker::hub::Hub;
+use crate::broker::Hub;
 use crate::shard::Command;
 use crate::types::{ChannelName, Publication, PublishError, ServiceId, ShardId};
 

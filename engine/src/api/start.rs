@@ -12,7 +12,7 @@ use super::handle::Handle;
 use super::topology::{Plan, Ready, Topology};
 use super::{Engine, host_limits, kernel_tls, listen};
 use crate::config::{Config, Service};
-use crate::limits::{MAX_PERMISSIONS, MAX_SERVICES, MAX_SHARDS};
+use crate::limits::{MAX_CHANNELS_PER_SHARD, MAX_PERMISSIONS, MAX_SERVICES, MAX_SHARDS};
 use crate::shard::ShardParts;
 use crate::sync::abort;
 use crate::types::StartError;
@@ -86,6 +86,10 @@ fn check(config: &Config, cores: usize) -> Result<usize, StartError> {
         if NonZero::new(value).is_none() {
             return refuse(format!("{name} is 0: set it to 1 or more"));
         }
+    }
+    if config.max_channels > MAX_CHANNELS_PER_SHARD {
+        let is = config.max_channels;
+        return refuse(format!("max_channels is {is}: choose 1 to {MAX_CHANNELS_PER_SHARD}"));
     }
     // Silence is measured in whole seconds.
     if config.keepalive < Duration::from_secs(1) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::handle::Handle;
-use crate::broker::hub::Hub;
+use crate::broker::Hub;
 use crate::shard::Command;
 use crate::types::{ChannelName, JsonObject, PublishError};
 

@@ -1,379 +1,519 @@
 //! What a client may say and what it is answered: docs/PROTOCOL.md sections 2 to 4.
+//!
+//! | file | type |
+//! |---|---|
+//! | `auth`, `permissions` | who a client is, and what it may |
+//! | `operations` | subscribe and unsubscribe, which may wait for another shard |
+//! | `outstanding` | publications and status requests that another shard answers |
+//! | `filters` | clients of a protocol of the embedder that want a part of each update |
+//! | `answers` | the messages clients are sent |
 
-use super::connection::connection_id;
-use super::effect;
-use super::hub::Hub;
-use super::operation::{Action, Joined, Order};
-use crate::config::Protocol;
-use crate::limits::{BUSY_PAUSE, LANE_CREDITS, MAX_WAITING_OPERATIONS, per_lane};
-use crate::telemetry::{MessageError, MessageType};
-use crate::types::{ChannelName, ConnectionKey, Now, Publication, PublishError, Seq};
-use crate::wire::Message;
-use crate::wire::encoder::Stamp;
+mod answers;
+mod auth;
+mod filters;
+mod operations;
+mod outstanding;
+mod permissions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::channel::StatusSource;
+use super::connection::CloseReason;
+use super::core::Core;
+use crate::config::{AuthMode, ClientRequest, Config, Protocol, SessionProtocol};
+use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_WAITING_OPERATIONS};
+use crate::telemetry::MessageError;
+use crate::types::{
+    ChannelIndex, ChannelName, ConnectionKey, Epoch, ErrorCode, MessageType, OperationId,
+    PublishError, RequestId, Seq, ServiceId, Verdict,
+};
 use crate::wire::envelope::Inbound;
 use crate::wire::frame::{self, Opcode};
-use crate::wire::reply::{ErrorCode, Listed, Subscribed, Welcome};
 use crate::wire::request::Request;
+use crate::wire::{Message, OwnedMessage, Secret};
+use answers::{refuse, text_frame};
+use auth::{Access, Authentication};
+use filters::Filters;
+use operations::{Action, Operations, Order};
+use outstanding::Outstanding;
 
-/// A client's publish that another shard sequences.
+/// The protocol state of a shard's clients. Knows no sockets.
 #[derive(Debug)]
-pub(super) struct PendingPublish {
-    key: ConnectionKey,
-    correlation: Option<Box<str>>,
-    channel: ChannelName,
+pub(super) struct Sessions {
+    auth: Authentication,
+    operations: Operations,
+    outstanding: Outstanding,
+    filters: Filters,
+    /// Kinds of the messages handled in this iteration, until the shell times them.
+    handled: Vec<(ServiceId, MessageType)>,
 }
 
-/// What a client is told when its channel would be one more than a shard may have.
-const NO_CHANNEL: &str = "The server has no room for another channel";
+/// The channel of a service that speaks a protocol of the embedder.
+fn channel_of(protocol: &dyn SessionProtocol, service: ServiceId) -> ChannelName {
+    let name = ChannelName::parse(protocol.channel());
+    name.expect("a session protocol names a channel").at(service)
+}
 
-impl Hub {
-    /// The first message of a connection.
-    pub(super) fn welcome(&mut self, now: Now, key: ConnectionKey, authenticated: bool) {
-        let config = self.config.clone();
-        let service = &config[self.connections[key.index].service];
-        match service.protocol {
-            Protocol::Envelope => {}
-            Protocol::Metrics => return self.feed_welcome(now, key, authenticated),
-            Protocol::Echo => return,
+impl Sessions {
+    pub(super) fn new(config: &Config, connections: usize) -> Sessions {
+        Sessions {
+            auth: Authentication::new(config, connections),
+            operations: Operations::new(connections),
+            outstanding: Outstanding::default(),
+            filters: Filters::default(),
+            handled: Vec::new(),
         }
-        let connection = &self.connections[key.index];
-        let (nonce, secure) = (connection.nonce, connection.flags.secure);
-        let id = connection_id(self.shard, key, nonce).to_string();
-        let welcome = Welcome {
-            connection_id: &id,
-            server: &service.name,
-            message: &service.welcome,
-            authenticated,
-            secure,
-            extra: &service.welcome_extra,
-        };
-        let stamp = self.stamp(now);
-        let mut out = Vec::new();
-        self.encoder.welcome(stamp, &welcome, &mut out);
-        self.answer(key, MessageType::Event, out);
     }
 
-    /// What a probe has come for: the one subscription that nobody can ask for.
-    pub(super) fn subscribe_probe(&mut self, now: Now, key: ConnectionKey) {
-        let order = Order {
-            correlation: None,
-            list: false,
-            names: vec![ChannelName::probe()],
-            failed: Vec::new(),
-            action: Action::Subscribe { since: None },
-        };
-        self.order(now, key, order);
+    pub(super) fn auth(&self) -> &Authentication {
+        &self.auth
+    }
+
+    /// Messages handled since they were last timed.
+    pub(super) fn handled(&self) -> usize {
+        self.handled.len()
+    }
+
+    pub(super) fn take_handled(&mut self) -> impl Iterator<Item = (ServiceId, MessageType)> + '_ {
+        self.handled.drain(..)
+    }
+
+    /// Starts the session of an upgraded connection: welcome, silence or verification.
+    pub(super) fn begin(&mut self, core: &mut Core, key: ConnectionKey, token: Option<Secret>) {
+        if core.connections[key].is_probe() {
+            self.welcome(core, key, false);
+            // The one subscription that no client can ask for.
+            let subscribe = Action::Subscribe { since: None };
+            self.order(core, key, Order::unasked(vec![ChannelName::probe()], subscribe));
+        } else if self.auth.begin(core, key, token) {
+            self.welcome(core, key, false);
+        }
+    }
+
+    fn welcome(&mut self, core: &mut Core, key: ConnectionKey, authenticated: bool) {
+        match core.settings(key).protocol.clone() {
+            Protocol::Envelope => answers::welcome(core, key, authenticated),
+            Protocol::Custom(custom) => {
+                let timestamp = core.cx.timestamp();
+                let message = &core.settings(key).welcome;
+                let greeting = custom.greeting(message, authenticated, &timestamp);
+                answer_text(core, key, MessageType::Event, &greeting);
+                self.subscribe_to(core, key, &*custom, true);
+            }
+            Protocol::Echo => {}
+        }
     }
 
     /// A whole data message of an open connection.
-    pub(super) fn handle_message(&mut self, now: Now, key: ConnectionKey, message: Message<'_>) {
-        if self.connections[key.index].flags.probe {
-            // It has come to listen. Whoever learnt its key learns nothing else by it.
+    pub(super) fn handle_message(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        message: Message<'_>,
+    ) {
+        if core.connections[key].is_probe() {
+            // It listens. A stolen key is of no other use.
             return;
         }
-        let service = self.connections[key.index].service;
-        let protocol = self.config[service].protocol;
-        if protocol == Protocol::Echo {
-            return self.echo(key, message);
+        let protocol = core.settings(key).protocol.clone();
+        if matches!(protocol, Protocol::Echo) {
+            return echo(core, key, message);
         }
-        if !self.let_in(now, key, message) {
-            return;
+        let access = self.auth.admit(core, key, message);
+        match (access, protocol) {
+            (Access::Deferred, _) | (_, Protocol::Echo) => {}
+            (Access::Granted, Protocol::Envelope) => self.handle_envelope(core, key, message),
+            (Access::TokenMissing, Protocol::Envelope) => self.first_envelope(core, key, message),
+            (Access::Granted, Protocol::Custom(custom)) => {
+                self.handle_custom(core, key, message, &custom);
+            }
+            (Access::TokenMissing, Protocol::Custom(custom)) => {
+                self.first_custom(core, key, message, &*custom);
+            }
         }
-        if protocol == Protocol::Metrics {
-            return self.feed_message(now, key, message);
-        }
+    }
+
+    fn handle_envelope(&mut self, core: &mut Core, key: ConnectionKey, message: Message<'_>) {
         let parsed = Inbound::parse_message(message);
         let kind = parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind);
-        self.handled.push((service, kind));
-        let rate = self.config[service].message_rate;
-        if let Err(wait_ms) = self.connections[key.index].rate.take(rate, now.mono) {
-            return self.too_fast(now, key, wait_ms, parsed.ok());
+        self.handled.push((core.connections[key].service(), kind));
+        if let Err(wait_ms) = core.connections.take_message(&core.cx, key) {
+            return too_fast(core, key, wait_ms, parsed.ok());
         }
         match parsed {
-            Ok(inbound) => self.handle_inbound(now, key, &inbound),
-            Err(fault) => self.refuse(now, key, None, ErrorCode::DecodeError, &fault.to_string()),
+            Ok(inbound) => self.handle_inbound(core, key, &inbound),
+            Err(fault) => refuse(core, key, None, ErrorCode::DecodeError, &fault.to_string()),
         }
     }
 
-    fn echo(&mut self, key: ConnectionKey, message: Message<'_>) {
-        let opcode = match message {
-            Message::Text(_) => Opcode::Text,
-            Message::Binary(_) => Opcode::Binary,
-        };
-        let mut out = Vec::new();
-        frame::encode(opcode, message.payload(), &mut out);
-        self.reply(key, out, false);
-    }
-
-    /// Over the rate: the message is dropped, and the client not read until it may send again.
-    fn too_fast(
-        &mut self,
-        now: Now,
-        key: ConnectionKey,
-        wait_ms: u32,
-        inbound: Option<Inbound<'_>>,
-    ) {
-        let seconds = f64::from(wait_ms) / 1_000.0;
-        let text = format!("Message rate limit exceeded. Retry after {seconds:.3} seconds.");
-        let rule = self.service(key).correlation;
-        let correlation = inbound.as_ref().and_then(|inbound| inbound.correlation(rule));
-        self.refuse(now, key, correlation, ErrorCode::RateLimitExceeded, &text);
-        self.pause(now.mono + std::time::Duration::from_millis(wait_ms.into()), key);
-    }
-
-    fn handle_inbound(&mut self, now: Now, key: ConnectionKey, inbound: &Inbound<'_>) {
-        let correlation = inbound.correlation(self.service(key).correlation);
-        if self.status_request(now, key, correlation, inbound) {
+    fn handle_inbound(&mut self, core: &mut Core, key: ConnectionKey, inbound: &Inbound<'_>) {
+        let correlation = inbound.correlation(core.settings(key).correlation);
+        if self.outstanding.status_request(core, &self.auth, key, correlation, inbound) {
             return;
         }
         let request = match Request::parse(inbound) {
             Ok(request) => request,
-            Err(fault) => {
-                return self.refuse(now, key, correlation, fault.code(), &fault.to_string());
-            }
+            Err(fault) => return refuse(core, key, correlation, fault.code(), &fault.to_string()),
         };
         match request {
             Request::Subscribe { channels, since } => {
-                // A text that no epoch of ours has is an epoch of nobody's.
-                let since = since.map(|s| (s.epoch.unwrap_or(crate::types::Epoch(0)), s.seq));
-                let order = Order::new(correlation, channels, Action::Subscribe { since });
-                self.order(now, key, order);
+                // A text that no epoch of ours has is an epoch of no log.
+                let since = since.map(|s| (s.epoch.unwrap_or(Epoch(0)), s.seq));
+                let action = Action::Subscribe { since };
+                self.order(core, key, Order::new(correlation, channels, action));
             }
             Request::Unsubscribe { channels } => {
-                self.order(now, key, Order::new(correlation, channels, Action::Unsubscribe));
+                self.order(core, key, Order::new(correlation, channels, Action::Unsubscribe));
             }
-            Request::Publish(publication) => self.publish_for(now, key, correlation, publication),
-            Request::Ping => {
-                let stamp = self.stamp(now);
-                let mut out = Vec::new();
-                self.encoder.pong(stamp, correlation, &mut out);
-                self.answer(key, MessageType::Pong, out);
+            Request::Publish(publication) => {
+                self.outstanding.publish(core, &self.auth, key, correlation, publication);
             }
-            Request::Auth { token } => self.show_token(now, key, correlation, token),
+            Request::Ping => core.answer(key, MessageType::Pong, |encoder, stamp, out| {
+                encoder.pong(stamp, correlation, out);
+            }),
+            Request::Auth { token } => self.show_token(core, key, correlation, token),
             Request::Ignored => {}
         }
     }
 
-    fn order(&mut self, now: Now, key: ConnectionKey, mut order: Order) {
-        let service = self.connections[key.index].service;
+    /// The first message of a client that must show a token.
+    fn first_envelope(&mut self, core: &mut Core, key: ConnectionKey, message: Message<'_>) {
+        let parsed = Inbound::parse_message(message);
+        let kind = parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind);
+        self.handled.push((core.connections[key].service(), kind));
+        let Ok(inbound) = parsed else { return core.cx.close(key, CloseReason::AuthError) };
+        let correlation = inbound.correlation(core.settings(key).correlation);
+        match Request::parse(&inbound) {
+            Ok(Request::Auth { token }) => self.show_token(core, key, correlation, token),
+            _ => require_token(core, key, correlation, CloseReason::AuthRequired),
+        }
+    }
+
+    /// The client has not sent its first frame in time.
+    pub(super) fn first_frame_expired(&mut self, core: &mut Core, key: ConnectionKey) {
+        require_token(core, key, None, CloseReason::AuthTimeout);
+    }
+
+    /// An `auth` request of an open connection.
+    fn show_token(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        token: Option<Secret>,
+    ) {
+        if core.settings(key).access.mode == AuthMode::Off {
+            let text = "Unknown request event: auth";
+            return refuse(core, key, correlation, ErrorCode::UnknownRequest, text);
+        }
+        match token {
+            Some(token) => {
+                // Anonymous clients have their welcome, as known ones do.
+                let welcome = self.auth.is_unknown(key);
+                let request = Some(correlation.map(Into::into));
+                self.auth.verify(core, key, token, request, welcome);
+            }
+            None => {
+                let text = "Missing or malformed auth token";
+                let reason = CloseReason::AuthMissing;
+                self.auth.turn_away(core, key, correlation, reason, text);
+            }
+        }
+    }
+
+    /// The answer to [`Effect::Authenticate`](super::effect::Effect::Authenticate). Returns the
+    /// messages that waited for it.
+    pub(super) fn handle_authenticated(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        verdict: Verdict,
+    ) -> Vec<OwnedMessage> {
+        self.auth.answered();
+        if !core.connections.is_open(key) {
+            return Vec::new();
+        }
+        let Some(asked) = self.auth.take_asked(core, key) else { return Vec::new() };
+        let recognised = verdict
+            .map(|identity| self.auth.recognise(core, key, &identity).map(|()| identity.user));
+        let correlation = asked.request.as_ref().and_then(Option::as_deref);
+        match recognised {
+            Ok(Ok(user)) => {
+                if asked.request.is_some() {
+                    answers::authenticated(core, key, correlation, &user);
+                }
+                if asked.welcome {
+                    self.welcome(core, key, true);
+                }
+            }
+            Ok(Err(text)) => {
+                self.auth.turn_away(core, key, correlation, CloseReason::AuthFailed, text);
+            }
+            Err(error) => self.auth.reject(core, key, &asked, error),
+        }
+        asked.backlog
+    }
+
+    /// Closes the clients whose tokens have expired.
+    pub(super) fn expire_tokens(&mut self, core: &mut Core) {
+        self.auth.expire(core);
+    }
+
+    fn order(&mut self, core: &mut Core, key: ConnectionKey, mut order: Order) {
+        let service = core.connections[key].service();
         order.names = order.names.into_iter().map(|name| name.at(service)).collect();
         let correlation = order.correlation.clone();
-        if !self.take_order(now, key, order) {
+        if !self.operations.take(core, &self.auth, key, order) {
             let text = format!("More than {MAX_WAITING_OPERATIONS} requests waiting");
             let code = ErrorCode::LimitExceeded;
-            self.refuse(now, key, correlation.as_deref(), code, &text);
+            refuse(core, key, correlation.as_deref(), code, &text);
         }
     }
 
-    fn publish_for(
+    /// Ends a connection's subscription to this channel, or all, like the client's own requests and
+    /// behind them. Returns how many.
+    pub(super) fn unsubscribe(
         &mut self,
-        now: Now,
+        core: &mut Core,
         key: ConnectionKey,
-        correlation: Option<&str>,
-        mut publication: Publication,
-    ) {
-        publication.channel = publication.channel.at(self.connections[key.index].service);
-        if !self.may_publish(key, publication.channel.as_str()) {
-            let text = format!("Not authorized to publish to {}", publication.channel);
-            return self.refuse(now, key, correlation, ErrorCode::Forbidden, &text);
-        }
-        let home = Hub::home_of(&publication.channel, self.shards);
-        if home == self.shard {
-            match self.publish(now, &publication) {
-                Ok(seq) => self.published(now, key, correlation, &publication.channel, seq),
-                Err(why) => self.unpublished(now, key, correlation, why),
+        channel: Option<&ChannelName>,
+    ) -> u64 {
+        let held = core.channels.subscriptions_of(key.index).iter();
+        let held = held.map(|subscription| core.channels.name(subscription.channel));
+        let is_meant = |name: &&ChannelName| channel.is_none_or(|channel| channel == *name);
+        let names: Vec<ChannelName> = held.filter(is_meant).cloned().collect();
+        let mut ended = 0;
+        for names in names.chunks(MAX_CHANNELS_PER_REQUEST) {
+            let mut order = Order::unasked(names.to_vec(), Action::Unsubscribe);
+            order.list = channel.is_none();
+            if self.operations.take(core, &self.auth, key, order) {
+                ended += names.len() as u64;
             }
-            return;
         }
-        let lane = &mut self.lanes[home.index()];
-        if lane.open >= per_lane(LANE_CREDITS, self.shards) {
-            return self.busy(now, key, correlation);
-        }
-        lane.open += 1;
-        let pending = PendingPublish {
-            key,
-            correlation: correlation.map(Into::into),
-            channel: publication.channel.clone(),
-        };
-        let ticket = self.publishes.insert(pending) as u32;
-        let publication = Box::new(publication);
-        lane.publishes.push_back(effect::Request::Publish { ticket, publication });
+        ended
     }
 
-    /// Another shard has sequenced a client's publish, or had no room for it.
+    /// The operations that waited for a channel's home go on.
+    pub(super) fn resume(
+        &mut self,
+        core: &mut Core,
+        channel: ChannelIndex,
+        waiting: Vec<OperationId>,
+        joined: bool,
+    ) {
+        self.operations.resume(core, &self.auth, channel, waiting, joined);
+    }
+
+    /// Another shard has sequenced a client's publication, or refused it.
     pub(super) fn handle_published(
         &mut self,
-        now: Now,
-        ticket: u32,
-        seq: Result<Seq, PublishError>,
+        core: &mut Core,
+        id: RequestId,
+        result: Result<Seq, PublishError>,
     ) {
-        let PendingPublish { key, correlation, channel } = self.publishes.remove(ticket as usize);
-        if self.connections.get(key).is_none_or(|c| c.phase != super::close::Phase::Open) {
-            return;
-        }
-        match seq {
-            Ok(seq) => self.published(now, key, correlation.as_deref(), &channel, seq),
-            Err(why) => self.unpublished(now, key, correlation.as_deref(), why),
+        self.outstanding.published(core, id, result);
+    }
+
+    /// Another shard has answered a status request.
+    pub(super) fn handle_recalled(
+        &mut self,
+        core: &mut Core,
+        id: RequestId,
+        status: Option<&StatusSource>,
+    ) {
+        self.outstanding.recalled(core, id, status);
+    }
+
+    /// The connection is on its way out.
+    pub(super) fn forget(&mut self, core: &mut Core, key: ConnectionKey) {
+        self.operations.forget(key);
+        self.filters.forget(core, key);
+        self.auth.forget(core, key);
+    }
+
+    // Protocols of the embedder.
+
+    fn first_custom(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        message: Message<'_>,
+        protocol: &dyn SessionProtocol,
+    ) {
+        let timestamp = core.cx.timestamp();
+        let request = message.text().and_then(|text| protocol.request(text, &timestamp));
+        let kind = request.as_ref().map_or(MessageType::Invalid, |_| MessageType::Request);
+        self.handled.push((core.connections[key].service(), kind));
+        match request {
+            Some(ClientRequest::Token(token)) => {
+                self.show_token(core, key, None, token.map(Secret::new));
+            }
+            Some(_) => core.cx.close(key, CloseReason::AuthRequired),
+            None => core.cx.close(key, CloseReason::AuthError),
         }
     }
 
-    fn unpublished(
+    fn handle_custom(
         &mut self,
-        now: Now,
+        core: &mut Core,
         key: ConnectionKey,
-        correlation: Option<&str>,
-        why: PublishError,
+        message: Message<'_>,
+        protocol: &Arc<dyn SessionProtocol>,
     ) {
-        match why {
-            PublishError::Saturated | PublishError::Closed => self.busy(now, key, correlation),
-            PublishError::ChannelLimit => {
-                self.refuse(now, key, correlation, ErrorCode::LimitExceeded, NO_CHANNEL);
+        let service = core.connections[key].service();
+        let timestamp = core.cx.timestamp();
+        let request = message.text().and_then(|text| protocol.request(text, &timestamp));
+        let kind = match &request {
+            None => MessageType::Invalid,
+            Some(ClientRequest::Subscribe { .. }) => MessageType::Subscribe,
+            Some(ClientRequest::Unsubscribe) => MessageType::Unsubscribe,
+            Some(ClientRequest::Ping { .. }) => MessageType::Ping,
+            Some(ClientRequest::Token(_) | ClientRequest::Unknown) => MessageType::Request,
+        };
+        self.handled.push((service, kind));
+        if let Err(wait_ms) = core.connections.take_message(&core.cx, key) {
+            core.cx.recorder.message_error(service, MessageError::RateLimited);
+            return pause(core, key, wait_ms);
+        }
+        match request {
+            Some(ClientRequest::Ping { reply }) => {
+                answer_text(core, key, MessageType::Pong, &reply);
+            }
+            Some(ClientRequest::Subscribe { filter, reply }) => {
+                answer_text(core, key, MessageType::Response, &reply);
+                self.filter(core, key, &**protocol, filter);
+            }
+            Some(ClientRequest::Unsubscribe) => self.filter(core, key, &**protocol, None),
+            // Renews an identity; a client that must have none may well show one.
+            Some(ClientRequest::Token(token)) => {
+                self.show_token(core, key, None, token.map(Secret::new));
+            }
+            Some(ClientRequest::Unknown) => {
+                core.cx.recorder.message_error(service, MessageError::UnknownRequest);
+            }
+            None => core.cx.recorder.message_error(service, MessageError::DecodeError),
+        }
+    }
+
+    fn filter(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        protocol: &dyn SessionProtocol,
+        filter: Option<String>,
+    ) {
+        self.filters.forget(core, key);
+        let subscribe = filter.is_none();
+        if let Some(filter) = filter {
+            let name = channel_of(protocol, core.connections[key].service());
+            if let Some(channel) = core.channels.find_or_add(&mut core.cx, &name) {
+                self.filters.set(core, key, filter, channel);
+            }
+        }
+        self.subscribe_to(core, key, protocol, subscribe);
+    }
+
+    /// Subscribes a client to its protocol's channel, or unsubscribes it.
+    fn subscribe_to(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        protocol: &dyn SessionProtocol,
+        subscribe: bool,
+    ) {
+        let service = core.connections[key].service();
+        let names = vec![channel_of(protocol, service)];
+        let action = match subscribe {
+            true => Action::Subscribe { since: None },
+            false => Action::Unsubscribe,
+        };
+        if !self.operations.take(core, &self.auth, key, Order::unasked(names, action)) {
+            core.cx.recorder.message_error(service, MessageError::Busy);
+        }
+    }
+
+    /// A second has passed: updates for the clients of the embedder's protocols.
+    pub(super) fn send_updates(&mut self, core: &mut Core) {
+        let config = core.cx.config.clone();
+        for (place, service) in config.services.iter().enumerate() {
+            let Protocol::Custom(protocol) = &service.protocol else { continue };
+            let name = channel_of(&**protocol, ServiceId(place as u8));
+            if let Some(channel) = core.channels.find(&name) {
+                let timestamp = core.cx.timestamp();
+                self.filters.send_parts(core, &**protocol, channel, &timestamp);
+                core.channels.publish_update(&mut core.cx, channel, |published| {
+                    text_frame(&protocol.update(published, &timestamp))
+                });
             }
         }
     }
+}
 
-    fn published(
-        &mut self,
-        now: Now,
-        key: ConnectionKey,
-        correlation: Option<&str>,
-        channel: &ChannelName,
-        seq: Seq,
-    ) {
-        let stamp = self.stamp(now);
-        let mut out = Vec::new();
-        self.encoder.published(stamp, correlation, channel, seq, &mut out);
-        self.answer(key, MessageType::Response, out);
+fn answer_text(core: &mut Core, key: ConnectionKey, kind: MessageType, text: &str) {
+    core.connections.answer(&mut core.cx, key, kind, text_frame(text));
+}
+
+fn echo(core: &mut Core, key: ConnectionKey, message: Message<'_>) {
+    let opcode = match message {
+        Message::Text(_) => Opcode::Text,
+        Message::Binary(_) => Opcode::Binary,
+    };
+    let mut out = Vec::new();
+    frame::encode(opcode, message.payload(), &mut out);
+    core.cx.reply(key, out);
+}
+
+/// Over the rate: the message is dropped, and the client not received from until it may send
+/// again.
+fn too_fast(core: &mut Core, key: ConnectionKey, wait_ms: u32, inbound: Option<Inbound<'_>>) {
+    let seconds = f64::from(wait_ms) / 1_000.0;
+    let text = format!("Message rate limit exceeded. Retry after {seconds:.3} seconds.");
+    let rule = core.settings(key).correlation;
+    let correlation = inbound.as_ref().and_then(|inbound| inbound.correlation(rule));
+    refuse(core, key, correlation, ErrorCode::RateLimitExceeded, &text);
+    pause(core, key, wait_ms);
+}
+
+fn pause(core: &mut Core, key: ConnectionKey, wait_ms: u32) {
+    let until = core.cx.time() + Duration::from_millis(wait_ms.into());
+    core.connections.pause_until(&mut core.cx, key, until);
+}
+
+fn require_token(
+    core: &mut Core,
+    key: ConnectionKey,
+    correlation: Option<&str>,
+    reason: CloseReason,
+) {
+    refuse(core, key, correlation, ErrorCode::AuthRequired, "Authentication required");
+    core.cx.close(key, reason);
+}
+
+#[cfg(test)]
+impl Sessions {
+    /// How many operations and filters hold each channel.
+    pub(super) fn holds(&self) -> std::collections::HashMap<ChannelIndex, u32> {
+        let mut holds = std::collections::HashMap::new();
+        let held = self.operations.held().chain(self.filters.held());
+        held.for_each(|channel| *holds.entry(channel).or_default() += 1);
+        holds
     }
 
-    /// No room for a publish: says so, and does not read the client for a while.
-    pub(super) fn busy(&mut self, now: Now, key: ConnectionKey, correlation: Option<&str>) {
-        let stamp = self.stamp(now);
-        let mut out = Vec::new();
-        self.encoder.busy(stamp, correlation, BUSY_PAUSE.as_secs_f64(), &mut out);
-        let service = self.connections[key.index].service;
-        self.recorder.message_error(service, MessageError::Busy);
-        self.answer(key, MessageType::Error, out);
-        self.pause(now.mono + BUSY_PAUSE, key);
+    /// The connection whose operation this connection's record names.
+    pub(super) fn operation_owner(&self, connection: u32) -> Option<ConnectionKey> {
+        self.operations.owner(connection)
     }
 
-    pub(super) fn confirm_subscribed(
-        &mut self,
-        now: Now,
-        key: ConnectionKey,
-        order: &Order,
-        joined: &[Joined],
-    ) {
-        if self.service(key).protocol != Protocol::Envelope {
-            return;
-        }
-        if order.list {
-            return self.confirm_list(now, key, order);
-        }
-        let stamp = self.stamp(now);
-        let correlation = order.correlation.as_deref();
-        let (Some(channel), Some(joined)) = (order.names.first(), joined.first()) else {
-            let (text, code) = match order.failed.first() {
-                Some((name, code @ ErrorCode::Forbidden)) => {
-                    (format!("Not authorized to subscribe to {name}"), *code)
-                }
-                _ => (self.at_limit(key), ErrorCode::LimitExceeded),
-            };
-            return self.refuse(now, key, correlation, code, &text);
-        };
-        let Joined { epoch, seq, recovery, .. } = *joined;
-        let subscribed = Subscribed { channel, seq, epoch, recovery };
-        let mut out = Vec::new();
-        self.encoder.subscribed(stamp, correlation, &subscribed, &mut out);
-        self.answer(key, MessageType::Response, out);
+    /// Whether nothing is under way.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.operations.is_empty() && self.auth.verifying() == 0
     }
 
-    /// Whose limit a subscription has come to: the connection's own, or the server's.
-    fn at_limit(&self, key: ConnectionKey) -> String {
-        let most = self.access(key).max_subscriptions;
-        match self.connections[key.index].subscriptions.as_slice().len() < most {
-            true => NO_CHANNEL.into(),
-            false => format!("A connection may have {most} subscriptions (max_subscriptions)"),
-        }
-    }
-
-    pub(super) fn confirm_unsubscribed(&mut self, now: Now, key: ConnectionKey, order: &Order) {
-        if self.service(key).protocol != Protocol::Envelope {
-            return;
-        }
-        if order.list {
-            return self.confirm_list(now, key, order);
-        }
-        let stamp = self.stamp(now);
-        let mut out = Vec::new();
-        let correlation = order.correlation.as_deref();
-        for channel in &order.names {
-            self.encoder.unsubscribed(stamp, correlation, channel, &mut out);
-        }
-        self.answer(key, MessageType::Response, out);
-    }
-
-    fn confirm_list(&mut self, now: Now, key: ConnectionKey, order: &Order) {
-        let stamp = self.stamp(now);
-        let correlation = order.correlation.as_deref();
-        for error in order.failed.iter().filter_map(|(_, code)| MessageError::of(*code)) {
-            self.recorder.message_error(self.connections[key.index].service, error);
-        }
-        let subscribed = matches!(order.action, Action::Subscribe { .. });
-        let listed = Listed { subscribed, channels: &order.names, failed: &order.failed };
-        let mut out = Vec::new();
-        self.encoder.listed(stamp, correlation, &listed, &mut out);
-        self.answer(key, MessageType::Response, out);
-    }
-
-    /// Answers with an error; the connection stays open.
-    pub(super) fn refuse(
-        &mut self,
-        now: Now,
-        key: ConnectionKey,
-        correlation: Option<&str>,
-        code: ErrorCode,
-        text: &str,
-    ) {
-        if let Some(error) = MessageError::of(code) {
-            self.recorder.message_error(self.connections[key.index].service, error);
-        }
-        if self.service(key).protocol != Protocol::Envelope {
-            return;
-        }
-        let stamp = self.stamp(now);
-        let mut out = Vec::new();
-        self.encoder.refusal(stamp, correlation, code, text, &mut out);
-        self.answer(key, MessageType::Error, out);
-    }
-
-    /// Confirms a token.
-    pub(super) fn authenticated(
-        &mut self,
-        now: Now,
-        key: ConnectionKey,
-        correlation: Option<&str>,
-        user: &str,
-    ) {
-        if self.service(key).protocol != Protocol::Envelope {
-            return;
-        }
-        let stamp = self.stamp(now);
-        let mut out = Vec::new();
-        self.encoder.authenticated(stamp, correlation, user, &mut out);
-        self.answer(key, MessageType::Response, out);
-    }
-
-    pub(super) fn answer(&mut self, key: ConnectionKey, kind: MessageType, frame: Vec<u8>) {
-        let connection = &self.connections[key.index];
-        if !connection.flags.probe {
-            self.recorder.sent(connection.service, kind);
-        }
-        self.reply(key, frame, false);
-    }
-
-    /// A fresh id and timestamp for one message of the server.
-    pub(super) fn stamp(&mut self, now: Now) -> Stamp {
-        Stamp { id: self.rng.u128(..).to_be_bytes(), unix_us: now.unix_us }
+    pub(super) fn push_handled(&mut self, service: ServiceId, kind: MessageType) {
+        self.handled.push((service, kind));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use uringcast_ring::SlotKey;
 
 use super::io::Delivery;
 use super::ring::{Ring, ring_config};
-use crate::broker::outlet::{Flushed, Payload, WriteSink};
+use crate::broker::write_sink::{Flushed, Payload, WriteSink};
 
 /// A shard's write sink on a delivery ring of its own, without TLS.
 pub struct RingSink(Delivery);

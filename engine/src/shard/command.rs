@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::broker::hub::ChannelEntry;
+use crate::broker::ChannelEntry;
 use crate::types::DrainReport;
 use crate::types::{
     ChannelName, ClientCommand, ConnectionKey, JsonObject, Publication, PublishError, Seq,

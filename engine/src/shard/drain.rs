@@ -6,7 +6,7 @@ use std::time::Instant;
 use socket2::SockRef;
 
 use super::handshake::HandshakeQueue;
-use crate::broker::hub::Hub;
+use crate::broker::Hub;
 use crate::types::DrainReport;
 
 /// A drain, requested or not yet.

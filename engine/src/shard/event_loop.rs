@@ -29,7 +29,7 @@ use super::peers::PeerShards;
 use super::pending_publish::PendingPublish;
 use super::tls::SlotTls;
 use crate::broker::effect::Effect;
-use crate::broker::hub::{Admission, Hub, ReceiveEnd};
+use crate::broker::{Admission, CloseReport, Exceeded, Hub, ReceiveEnd};
 use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
 use crate::sync::{AddressPermit, Doorbell, Heartbeat, MailboxReceiver};
 use crate::telemetry::{ConnectionError, Count, Gauge};
@@ -92,38 +92,41 @@ impl EventLoop {
             }
         }
         self.update_recorder();
-        self.metrics.send(&mut self.hub.recorder);
+        self.metrics.send(self.hub.recorder());
         self.drain.report(&self.hub);
     }
 
     /// One iteration. Returns whether work is left.
     pub(super) fn iterate(&mut self) -> bool {
         let now = clock::now(self.started);
+        self.hub.begin_iteration(now);
         // First, while no `Release` is pending: the broker may admit to an index it has just
         // released, and the slot must be empty by then (invariant 12).
-        self.admit(now);
+        self.admit();
         let mut more = !self.handshakes.is_empty();
-        more |= self.handle_messages(now);
+        more |= self.handle_messages();
         self.peers.ring_blocked_senders();
-        more |= self.handle_completions(now);
+        more |= self.handle_completions();
         if self.tick.take() {
             self.on_tick(now);
         }
         // Before the sends, so that one enter takes both.
         more |= self.slots.rearm(&mut self.delivery);
-        more |= self.hub.poll_transmit(now, &mut self.delivery, &mut self.peers);
+        more |= self.hub.poll_transmit(&mut self.delivery, &mut self.peers);
         for index in self.delivery.exhausted.drain(..) {
-            self.hub.handle_worn_keys(now, index);
+            if let Some(peer) = self.hub.handle_worn_keys(index) {
+                tracing::info!(%peer, "TLS keys are used up");
+            }
             more = true;
         }
         while let Some(effect) = self.hub.poll_effect() {
-            self.apply_effect(now, effect);
+            self.apply_effect(effect);
         }
         more |= self.slots.rearm(&mut self.delivery);
         self.delivery.finish();
         self.peers.ring();
         let took = clock::time(self.started).ns_since(now.mono);
-        self.hub.recorder.turned(took);
+        self.hub.recorder().turned(took);
         self.hub.record_handling(took);
         self.handshakes.budget.refill(Duration::from_nanos(took), more);
         more || !self.handshakes.budget.is_idle()
@@ -155,7 +158,7 @@ impl EventLoop {
     }
 
     /// Handles messages of all sources, one of each in rotation. Returns whether some are left.
-    fn handle_messages(&mut self, now: Now) -> bool {
+    fn handle_messages(&mut self) -> bool {
         let mut handled = 0;
         while self.hub.wants_input() {
             if handled >= TURN_MESSAGES {
@@ -163,19 +166,19 @@ impl EventLoop {
             }
             let before = handled;
             if let Some(pending) = self.pending_publish.take() {
-                self.pending_publish = pending.publish_next(|item| self.publish(now, item));
+                self.pending_publish = pending.publish_next(|item| self.publish(item));
                 handled += 1;
             } else if let Some((command, _)) = self.mailbox.pop() {
-                self.handle_command(now, command);
+                self.handle_command(command);
                 handled += 1;
             }
             for from in (0..self.peers.len()).map(|shard| ShardId(shard as u8)) {
                 if let Some(request) = self.peers.pop_request(from) {
-                    self.hub.handle_request(now, from, request);
+                    self.hub.handle_request(from, request);
                     handled += 1;
                 }
                 if let Some(notice) = self.peers.pop_notice(from) {
-                    self.hub.handle_notice(now, from, notice);
+                    self.hub.handle_notice(from, notice);
                     handled += 1;
                 }
             }
@@ -186,7 +189,7 @@ impl EventLoop {
         false
     }
 
-    fn handle_command(&mut self, now: Now, command: Command) {
+    fn handle_command(&mut self, command: Command) {
         // A reply fails if its receiver has stopped waiting.
         match command {
             Command::Publish { items, reply } => {
@@ -199,28 +202,28 @@ impl EventLoop {
                 let _ = reply.send(self.hub.subscribers(&names));
             }
             Command::Authenticated { key, verdict } => {
-                self.hub.handle_authenticated(now, key, verdict);
+                self.hub.handle_authenticated(key, verdict);
             }
             Command::SetDocument { channel, document, reply } => {
-                let set = self.hub.set_document(now, &channel, document);
+                let set = self.hub.set_document(&channel, document);
                 let _ = reply.send(set.map_err(|why| self.refusal(why)));
             }
             Command::Document { channel, reply } => {
                 let _ = reply.send(self.hub.document(&channel));
             }
             Command::Expel { command, from, reply } => {
-                let _ = reply.send(self.hub.expel(now, &command, from));
+                let _ = reply.send(self.hub.disconnect(&command, from));
             }
             Command::Drain { deadline, reply } => {
                 self.handshakes.close();
-                self.hub.begin_drain(now);
+                self.hub.begin_drain();
                 self.drain.begin(deadline, reply, &self.hub);
             }
         }
     }
 
-    fn publish(&mut self, now: Now, item: &Publication) -> Result<Seq, PublishError> {
-        self.hub.publish(now, item).map_err(|why| self.refusal(why))
+    fn publish(&mut self, item: &Publication) -> Result<Seq, PublishError> {
+        self.hub.publish(item).map_err(|why| self.refusal(why))
     }
 
     /// A drain explains every refusal.
@@ -230,35 +233,35 @@ impl EventLoop {
 
     /// Returns whether some may be left: an iteration handles at most RECEIVE_BUFFERS completions
     /// and TURN_MESSAGES messages.
-    fn handle_completions(&mut self, now: Now) -> bool {
+    fn handle_completions(&mut self) -> bool {
         let mut taken = 0;
         let is_enough =
             |taken, hub: &Hub| taken == RECEIVE_BUFFERS || hub.handled() >= TURN_MESSAGES;
         while !is_enough(taken, &self.hub)
             && let Some(completion) = self.delivery.ring.next()
         {
-            self.slots.complete(now, completion, &mut self.delivery, &mut self.hub);
+            self.slots.complete(completion, &mut self.delivery, &mut self.hub);
             taken += 1;
         }
         is_enough(taken, &self.hub)
     }
 
     /// Puts upgraded connections on the ring, and closes their ordinary descriptors.
-    fn admit(&mut self, now: Now) {
+    fn admit(&mut self) {
         let mut admitted = std::mem::take(&mut self.admitted);
         for _ in 0..ADMISSIONS_PER_TURN {
             let Some((handshake, upgraded)) = self.handshakes.pop() else { break };
-            admitted.extend(self.admit_one(now, handshake.began, upgraded));
+            admitted.extend(self.admit_one(handshake.began, upgraded));
         }
         // Adjacent slots by one call: connections of one iteration mostly have such.
         for run in admitted.chunk_by(|a, b| a.key.index + 1 == b.key.index) {
-            self.register(now, run);
+            self.register(run);
         }
         admitted.clear();
         self.admitted = admitted;
     }
 
-    fn register(&mut self, now: Now, run: &[Admitted]) {
+    fn register(&mut self, run: &[Admitted]) {
         let sockets: Vec<_> = run.iter().map(|admitted| admitted.stream.as_raw_fd()).collect();
         let keys = run.iter().map(|admitted| admitted.key);
         let placed = self.delivery.ring.place_run(keys, &sockets);
@@ -272,18 +275,13 @@ impl EventLoop {
                 _ => peer_closed.then_some(ReceiveEnd::Eof),
             };
             if let Some(end) = end {
-                self.slots.report_end(now, *key, end, &mut self.delivery, &mut self.hub);
+                self.slots.report_end(*key, end, &mut self.delivery, &mut self.hub);
             }
         }
     }
 
     /// Admits a connection that was accepted at `began`; its socket is not on the ring yet.
-    fn admit_one(
-        &mut self,
-        now: Now,
-        began: Instant,
-        upgraded: UpgradedConnection,
-    ) -> Option<Admitted> {
+    fn admit_one(&mut self, began: Instant, upgraded: UpgradedConnection) -> Option<Admitted> {
         if self.handshakes.is_closed() {
             return None;
         }
@@ -294,10 +292,10 @@ impl EventLoop {
         let over_capacity = quota_permit.is_none() && !probe;
         let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
         // Without room in its table the broker counts that, and the socket is dropped.
-        let key = self.hub.admit(now, admission)?;
+        let key = self.hub.admit(admission)?;
         if !probe {
             let took = began.elapsed().as_nanos();
-            self.hub.recorder.greeted(u64::try_from(took).unwrap_or(u64::MAX));
+            self.hub.recorder().greeted(u64::try_from(took).unwrap_or(u64::MAX));
         }
         self.delivery.set_session(key.index, tls);
         let metered = self.hub.is_metered(key);
@@ -305,7 +303,7 @@ impl EventLoop {
         self.set_address_permit(key.index, address_permit);
         quota_permit.into_iter().for_each(QuotaPermit::keep);
         if !leftover.is_empty() {
-            self.hub.handle_received(now, key, &mut leftover);
+            self.hub.handle_received(key, &mut leftover);
         }
         Some(Admitted { key, service, stream, peer_closed })
     }
@@ -321,40 +319,41 @@ impl EventLoop {
 
     fn on_tick(&mut self, now: Now) {
         self.heartbeat.beat(now.mono);
-        self.hub.handle_tick(now);
+        self.hub.handle_tick();
         self.update_recorder();
-        self.metrics.report(now.mono, &mut self.hub.recorder);
+        self.metrics.report(now.mono, self.hub.recorder());
     }
 
     /// Records what is counted elsewhere.
     fn update_recorder(&mut self) {
         self.hub.update_gauges();
-        self.handshakes.record(&mut self.hub.recorder);
-        self.hub.recorder.set(Gauge::TlsUser, self.delivery.tls_counts.user);
-        self.hub.recorder.set(Gauge::TlsKernel, self.delivery.tls_counts.kernel);
-        record_ring(&mut self.delivery.ring, &mut self.hub.recorder);
-        self.metrics.record_work(&mut self.hub.recorder);
-        self.hub.recorder.set(Gauge::MailboxMessages, self.mailbox.used());
-        self.hub.recorder.count(Count::MailboxRefusals, self.mailbox.take_refusals() as u64);
+        self.handshakes.record(self.hub.recorder());
+        self.hub.recorder().set(Gauge::TlsUser, self.delivery.tls_counts.user);
+        self.hub.recorder().set(Gauge::TlsKernel, self.delivery.tls_counts.kernel);
+        record_ring(&mut self.delivery.ring, self.hub.recorder());
+        self.metrics.record_work(self.hub.recorder());
+        self.hub.recorder().set(Gauge::MailboxMessages, self.mailbox.used());
+        self.hub.recorder().count(Count::MailboxRefusals, self.mailbox.take_refusals() as u64);
     }
 
-    fn apply_effect(&mut self, now: Now, effect: Effect) {
+    fn apply_effect(&mut self, effect: Effect) {
         let delivery = &mut self.delivery;
         match effect {
             Effect::Authenticate { service, key, token } => {
                 let request = VerificationRequest { shard: self.id, service, key, token };
                 // There is room, but the verifiers may have ended, while draining.
                 if self.verifications.try_send(request).is_err() {
-                    self.hub.handle_authenticated(now, key, Err(AuthError::Overload));
+                    self.hub.handle_authenticated(key, Err(AuthError::Overload));
                 }
             }
             Effect::PauseReceive(key) => self.slots.pause(key, delivery),
             Effect::ResumeReceive(key) => self.slots.resume(key),
             Effect::AwaitWritable(key) => self.slots.await_writable(key, delivery),
             Effect::ShutdownWrite(key) => self.slots.shutdown_write(key, delivery),
+            Effect::Log(report) => log_close(&report),
             Effect::CancelReceive(key) => {
                 if self.slots.close(key, delivery) {
-                    self.hub.handle_receive_ended(now, key);
+                    self.hub.handle_receive_ended(key);
                 }
             }
             Effect::Release(key) => {
@@ -367,5 +366,18 @@ impl EventLoop {
                 delivery.ring.clear(key);
             }
         }
+    }
+}
+
+fn log_close(report: &CloseReport) {
+    let CloseReport { connection_id, peer, code, reason, exceeded, behind } = report;
+    match exceeded {
+        None => {
+            tracing::info!(%connection_id, %peer, code, reason, "closing connection");
+        }
+        Some(Exceeded { name, limit, value }) => tracing::info!(
+            %connection_id, %peer, code, reason, limit_name = name, limit, value, behind,
+            "closing connection over a limit"
+        ),
     }
 }

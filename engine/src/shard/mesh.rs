@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::peers::PeerLanes;
-use crate::broker::effect::{Notice, Request};
+use crate::broker::shard_messages::{Notice, Request};
 use crate::limits::{FANOUT_LANE, LANE_CREDITS, PUBLISH_LANE, per_lane};
 use crate::sync::{Doorbell, LaneReceiver, LaneSender, lane};
 use crate::types::StartError;
@@ -81,19 +81,25 @@ impl<T> LaneEnds<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::PublishError;
+    use crate::types::{PublishError, RequestId};
 
     #[test]
     fn every_two_shards_share_a_lane_each_way() {
         let mut mesh = Mesh::new(3).unwrap();
-        let leave = |ticket| Notice::Published { ticket, seq: Err(PublishError::Saturated) };
+        let leave = |id| Notice::Published { id: RequestId(id), seq: Err(PublishError::Saturated) };
         for (a, b) in [(0, 1), (0, 2), (1, 2)] {
             let (mut here, mut there) = (mesh.peer(a, b).unwrap(), mesh.peer(b, a).unwrap());
             here.notices_out.try_push(leave(7)).unwrap();
-            assert!(matches!(there.notices_in.pop(), Some(Notice::Published { ticket: 7, .. })));
+            assert!(matches!(
+                there.notices_in.pop(),
+                Some(Notice::Published { id: RequestId(7), .. })
+            ));
             assert!(here.notices_in.is_empty() && there.requests_in.is_empty());
             there.notices_out.try_push(leave(8)).unwrap();
-            assert!(matches!(here.notices_in.pop(), Some(Notice::Published { ticket: 8, .. })));
+            assert!(matches!(
+                here.notices_in.pop(),
+                Some(Notice::Published { id: RequestId(8), .. })
+            ));
             assert!(Arc::ptr_eq(&here.bell, &mesh.bells[b]));
         }
         assert!(mesh.peer(1, 1).is_none());

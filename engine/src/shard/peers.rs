@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::broker::effect::{Lanes, Notice, Request};
+use crate::broker::shard_messages::{Lanes, Notice, Request};
 use crate::sync::{Doorbell, LaneReceiver, LaneSender};
 use crate::types::ShardId;
 

@@ -5,7 +5,7 @@ pub(super) use uringcast_ring::{
 };
 use uringcast_ring::{Config, SlotKey};
 
-use crate::broker::outlet::Payload;
+use crate::broker::write_sink::Payload;
 use crate::limits::{
     BATCH_BYTES, BATCH_ENTRIES, MAX_COMPLETIONS, RECEIVE_BUFFER, RECEIVE_BUFFERS, RING_ENTRIES,
 };

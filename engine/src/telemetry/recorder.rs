@@ -225,7 +225,8 @@ impl Recorder {
         }
     }
 
-    /// Ends the sketch's second, and sets what stood out in it; `name` maps an index to its channel.
+    /// Ends the sketch's second, and keeps its busiest channels and slowest consumers. `name` maps
+    /// an index to its channel.
     pub fn stood_out(
         &mut self,
         slowest: Vec<SlowConsumer>,

@@ -1,5 +1,5 @@
-//! A shard's busiest channels and slowest consumers, for the dashboard; not additive: both lists are
-//! short, and describe the last second.
+//! A shard's busiest channels and slowest consumers, for the dashboard. Not additive: both lists
+//! are short, and describe the last second.
 
 use std::net::SocketAddr;
 use std::time::Duration;

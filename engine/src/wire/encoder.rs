@@ -138,17 +138,10 @@ impl Encoder {
     }
 
     /// A timestamp as in envelopes.
-    pub(super) fn timestamp(&mut self, unix_us: i64) -> String {
+    pub(crate) fn timestamp(&mut self, unix_us: i64) -> String {
         let mut out = Vec::new();
         self.clock.write(unix_us, &mut out);
         String::from_utf8(out).unwrap_or_default()
-    }
-
-    /// Appends a document that is no envelope.
-    pub(super) fn document(&mut self, document: &impl Serialize, out: &mut Vec<u8>) {
-        self.scratch.clear();
-        json(document, &mut self.scratch);
-        frame::encode(Opcode::Text, &self.scratch, out);
     }
 
     fn before_data(&mut self, stamp: Stamp, fields: &Fields<'_>) {

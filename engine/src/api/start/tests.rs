@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::*;
-use crate::broker::hub::ChannelEntry;
+use crate::broker::ChannelEntry;
 use crate::config::{Config, Service};
 use crate::shard::Command;
 use crate::telemetry::Recorder;
@@ -209,7 +209,7 @@ fn an_engine_is_ready_while_its_shards_beat_and_it_does_not_drain() {
 /// Runs one test of this file again, alone in a process of its own.
 fn alone(test: &str) -> std::process::Output {
     Process::new(std::env::current_exe().unwrap())
-        .args(["--exact", &format!("engine::start::tests::{test}"), "--nocapture"])
+        .args(["--exact", &format!("api::start::tests::{test}"), "--nocapture"])
         .env("URINGCAST_TEST_ALONE", "1")
         .output()
         .unwrap()
@@ -257,6 +257,8 @@ fn a_setting_out_of_range_is_refused_by_name() {
     assert!(refused(|c| c.shards = Some(65)).starts_with("shards is 65"));
     let full = refused(|c| c.services[0].max_connections = 0);
     assert!(full.starts_with("max_connections of uringcast is 0"), "{full}");
+    let many = refused(|c| c.max_channels = (1 << 20) + 1);
+    assert!(many.starts_with("max_channels is 1048577: choose 1 to 1048576"), "{many}");
     assert!(refused(|c| c.retention.frames = 0).starts_with("retention.frames is 0"));
     assert!(refused(|c| c.keepalive = Duration::from_millis(5)).starts_with("keepalive is 5ms"));
 }

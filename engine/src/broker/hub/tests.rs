@@ -1,6 +1,13 @@
-//! Listing, homes, and how long messages took.
+//! One hub, driven by hand.
+
+mod disconnect;
+mod reports;
+mod status;
 
 use super::*;
+use crate::config::Service;
+use crate::limits::LISTING_LOOKS;
+use crate::types::MessageType;
 
 #[test]
 fn a_service_with_few_channels_is_listed_in_steps_past_the_many_of_another() {
@@ -8,7 +15,7 @@ fn a_service_with_few_channels_is_listed_in_steps_past_the_many_of_another() {
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 1, 1);
     let mut add = |service, text: &str| {
         let name = ChannelName::parse(text).unwrap().at(ServiceId(service));
-        hub.channel(Now::default(), &name).unwrap()
+        hub.core.channels.find_or_add(&mut hub.core.cx, &name).unwrap().slot()
     };
     let last = 2 * LISTING_LOOKS;
     (0..last).for_each(|n| assert_eq!(add(0, &n.to_string()), n));
@@ -26,10 +33,10 @@ fn a_service_with_few_channels_is_listed_in_steps_past_the_many_of_another() {
 fn a_message_takes_as_long_as_all_that_is_handled_with_it() {
     let mut hub = Hub::new(Arc::new(Config::default()), ShardId(0), 1, 8, 0);
     let handled = [MessageType::Ping, MessageType::Subscribe, MessageType::Ping];
-    hub.handled.extend(handled.map(|kind| (ServiceId(0), kind)));
+    handled.into_iter().for_each(|kind| hub.sessions.push_handled(ServiceId(0), kind));
     hub.record_handling(3_000_000);
     hub.record_handling(9_000_000);
-    let snapshot = hub.recorder.swap(None);
+    let snapshot = hub.recorder().swap(None);
     for (kind, n) in [(MessageType::Ping, 2), (MessageType::Subscribe, 1)] {
         let times = snapshot.services[0].handling[kind as usize].as_ref().unwrap();
         assert_eq!((times.len(), times.count_between(3_000_000, 3_000_000)), (n, n));

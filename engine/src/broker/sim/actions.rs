@@ -8,7 +8,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use super::client::Order;
 use super::net::SEAL;
 use super::world::{TOKENS, World, auth};
-use crate::broker::lifecycle::ReceiveEnd;
+use crate::broker::ReceiveEnd;
 use crate::config::AuthMode;
 use crate::limits::TICK;
 use crate::types::ServiceId;

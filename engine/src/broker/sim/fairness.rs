@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::plan::Plan;
 use super::world::World;
-use crate::broker::bounds::Bounds;
+use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Config, Service};
 
 /// Subscribers of the huge channel, 0.
@@ -22,7 +22,7 @@ fn crowded(seed: u64) -> World {
     (plan.socket, plan.sealed, plan.rough, plan.roomy) = (1 << 20, false, false, true);
     let service = Service { anonymous_publish: true, message_rate: 0, ..Service::default() };
     (plan.services, plan.config) = (1, Arc::new(Config::from(service)));
-    plan.bounds = Bounds { slice: SLICE, ..Bounds::default() };
+    plan.bounds = TurnLimits { slice: SLICE, ..TurnLimits::default() };
     let mut world = World::new(plan);
     for client in 0..CROWD + FEW {
         let channel = usize::from(client >= CROWD);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::world::World;
-use crate::broker::hub::Hub;
+use crate::broker::Hub;
 use crate::telemetry::{Count, MessageError, Totals};
 
 /// What a run met, and how often.
@@ -122,11 +122,10 @@ impl World {
     }
 
     fn drain(&mut self) {
-        let now = self.now();
         let there: Vec<usize> = (0..self.clients.len())
             .filter(|client| !(self.clients[*client].gone || self.clients[*client].ended))
             .collect();
-        self.hubs.iter_mut().for_each(|hub| hub.begin_drain(now));
+        self.hubs.iter_mut().for_each(|hub| hub.begin_drain());
         self.settle(true);
         for client in there {
             let end = &self.clients[client];
@@ -141,7 +140,7 @@ impl World {
         let mut totals = Totals::new(self.plan.shards, self.plan.services);
         for hub in &mut self.hubs {
             hub.update_gauges();
-            totals.absorb(&hub.recorder.swap(None));
+            totals.absorb(&hub.recorder().swap(None));
         }
         let (broadcasts, done) = totals.classes.values().fold((0, 0), |(all, done), class| {
             (all + class.broadcasts, done + class.broadcast.len())

@@ -5,7 +5,6 @@
 //! batches and lanes in `net` and `world`; the end (everything delivered and counted) in `finish`.
 
 mod actions;
-mod check;
 mod client;
 mod fairness;
 mod finish;
@@ -19,10 +18,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use finish::Tally;
 use std::time::Duration;
 
-use crate::broker::bounds::Bounds;
+use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Config, Service};
 use crate::limits;
-use plan::{Canary, Plan};
+use plan::{Plan, Sabotage};
 use world::World;
 
 /// Seeds that once found a bug.
@@ -31,8 +30,8 @@ const PAST: &[u64] = &[1, 2, 5, 6, 11, 22, 24, 44, 57, 64, 84, 1393, 1632];
 /// Seeds of a default run: about 20 s without optimisation.
 const SEEDS: u64 = 500;
 
-fn run(seed: u64, canary: Option<Canary>) -> Result<Tally, String> {
-    let mut world = World::new(Plan::new(seed, canary));
+fn run(seed: u64, sabotage: Option<Sabotage>) -> Result<Tally, String> {
+    let mut world = World::new(Plan::new(seed, sabotage));
     catch_unwind(AssertUnwindSafe(|| world.run())).map_err(|fault| {
         let text = fault.downcast_ref::<String>().cloned();
         let text = text.or(fault.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -71,7 +70,7 @@ fn what_is_not_swept_is_bounded_whoever_publishes() {
     (plan.shards, plan.channels, plan.sealed, plan.roomy) = (1, 1, false, true);
     let service = Service { anonymous_publish: true, message_rate: 0, ..Service::default() };
     plan.config = Config { services: vec![service], ..Config::default() }.into();
-    plan.bounds = Bounds { shard_unswept: 5_000, ..Bounds::default() };
+    plan.bounds = TurnLimits { shard_unswept: 5_000, ..TurnLimits::default() };
     let mut world = World::new(plan);
     world.connect(0);
     world.clients[0].subscribes(1, &[0]);
@@ -83,7 +82,7 @@ fn what_is_not_swept_is_bounded_whoever_publishes() {
     let says = |world: &mut World, times: usize| {
         (0..times).for_each(|_| world.say(0, &text));
         world.turn(0, true);
-        world.hubs[0].channels[0].log.head().0
+        world.hubs[0].log(world.truth.channel_name(0)).unwrap().head().0
     };
     let first = says(&mut world, 20);
     assert!((5..=6).contains(&first), "{first} of 20 taken");
@@ -114,7 +113,7 @@ fn no_channel_of_a_laggard_starves_the_others() {
         let mut plan = Plan::new(0, None);
         (plan.shards, plan.channels, plan.sealed, plan.roomy) = (1, 2, false, true);
         plan.config = Config::default().into();
-        plan.bounds = Bounds { chunk: 800, ..Bounds::default() };
+        plan.bounds = TurnLimits { chunk: 800, ..TurnLimits::default() };
         let mut world = World::new(plan);
         world.connect(0);
         world.clients[0].subscribes(1, &[0, 1]);
@@ -141,10 +140,10 @@ fn no_channel_of_a_laggard_starves_the_others() {
 }
 
 /// Whether the checks find a part that is broken on purpose.
-fn is_caught(canary: Canary) -> bool {
-    let failure = (0..50).find_map(|seed| run(seed, Some(canary)).err());
+fn is_caught(sabotage: Sabotage) -> bool {
+    let failure = (0..50).find_map(|seed| run(seed, Some(sabotage)).err());
     println!(
-        "{canary:?}: {}",
+        "{sabotage:?}: {}",
         failure.as_ref().and_then(|text| text.lines().next()).unwrap_or("-")
     );
     failure.is_some()
@@ -152,15 +151,15 @@ fn is_caught(canary: Canary) -> bool {
 
 #[test]
 fn an_outlet_that_loses_a_write_is_caught() {
-    assert!(is_caught(Canary::LostWrite));
+    assert!(is_caught(Sabotage::LostWrite));
 }
 
 #[test]
 fn a_gate_that_always_passes_is_caught() {
-    assert!(is_caught(Canary::OpenGate));
+    assert!(is_caught(Sabotage::OpenGate));
 }
 
 #[test]
 fn a_shell_that_reuses_a_slot_early_is_caught() {
-    assert!(is_caught(Canary::EarlyReuse));
+    assert!(is_caught(Sabotage::EarlyReuse));
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::plan::Canary;
-use crate::broker::effect::{Lanes, Notice, Request};
-use crate::broker::lifecycle::ReceiveEnd;
-use crate::broker::outlet::{Flushed, Owed, Payload, Short, WriteSink};
+use super::plan::Sabotage;
+use crate::broker::ReceiveEnd;
+use crate::broker::shard_messages::{Lanes, Notice, Request};
+use crate::broker::write_sink::{Flushed, Owed, Payload, Short, WriteSink};
 use crate::limits::LANE_CREDITS;
 use crate::types::{ConnectionKey, ShardId, Time};
 
@@ -56,23 +56,23 @@ pub(super) struct Port {
     pub(super) shut: bool,
     /// Turns until the cancelled receive's final completion.
     pub(super) cancelled: Option<u8>,
-    /// What the canary's shell forgot: bytes of the former connection still to come.
+    /// What the sabotage's shell forgot: bytes of the former connection still to come.
     pub(super) ghost: bool,
 }
 
-pub(super) struct SimOutlet<'a> {
+pub(super) struct SimSink<'a> {
     pub(super) ports: &'a mut [Port],
     pub(super) sockets: &'a mut [Socket],
     pub(super) limit: usize,
     pub(super) at: Time,
-    pub(super) canary: Option<Canary>,
+    pub(super) sabotage: Option<Sabotage>,
     pub(super) rng: &'a mut fastrand::Rng,
     pub(super) runs: Vec<(Payload, Vec<u32>)>,
     pub(super) queued: HashSet<u32>,
     pub(super) writes: &'a mut u64,
 }
 
-impl WriteSink for SimOutlet<'_> {
+impl WriteSink for SimSink<'_> {
     fn load(&mut self, payload: Payload) {
         assert!(self.queued.len() < self.limit, "loaded into a full batch");
         self.runs.push((payload, Vec::new()));
@@ -97,7 +97,7 @@ impl WriteSink for SimOutlet<'_> {
             for connection in connections {
                 let client = self.ports[connection as usize].client;
                 let socket = &mut self.sockets[client];
-                if self.canary == Some(Canary::LostWrite) && self.rng.u8(..20) == 0 {
+                if self.sabotage == Some(Sabotage::LostWrite) && self.rng.u8(..20) == 0 {
                     continue;
                 }
                 if let Some(owed) = write(socket, &payload) {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::broker::bounds::Bounds;
+use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Access, AuthMode, Config, Retention, Service};
 
 /// A part that is broken on purpose, and must be caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Canary {
+pub(super) enum Sabotage {
     /// The outlet says of a write that it went out whole, and drops it.
     LostWrite,
     /// The gate lets everything pass.
@@ -20,7 +20,7 @@ pub(super) enum Canary {
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) seed: u64,
-    pub(super) canary: Option<Canary>,
+    pub(super) sabotage: Option<Sabotage>,
     pub(super) shards: usize,
     pub(super) channels: usize,
     /// Services that share the channels' names.
@@ -44,17 +44,17 @@ pub(super) struct Plan {
     pub(super) leaps: bool,
     pub(super) drains: bool,
     pub(super) sealed: bool,
-    pub(super) bounds: Bounds,
+    pub(super) bounds: TurnLimits,
     pub(super) config: Arc<Config>,
 }
 
 impl Plan {
-    pub(super) fn new(seed: u64, canary: Option<Canary>) -> Plan {
+    pub(super) fn new(seed: u64, sabotage: Option<Sabotage>) -> Plan {
         let mut rng = fastrand::Rng::with_seed(seed);
         let rng = &mut rng;
         let roomy = rng.u8(..3) == 0;
         let shards = rng.usize(2..=4);
-        let bounds = Bounds {
+        let bounds = TurnLimits {
             slice: pick(rng, &[1, 2, 3, 7, 1_024]),
             laggards: pick(rng, &[1, 2, 64]),
             join: pick(rng, &[100, 600, 2_000, 64 << 10]),
@@ -67,7 +67,7 @@ impl Plan {
         let services = if seed % 2 == 1 { channels.min(2) } else { 1 };
         Plan {
             seed,
-            canary,
+            sabotage,
             shards,
             channels,
             services,

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::broker::hub::Hub;
+use crate::broker::Hub;
 use crate::shared_frame::Frame;
 use crate::types::{ChannelName, Epoch, Seq, ServiceId};
 
@@ -28,8 +28,7 @@ impl Truth {
     pub(super) fn observe(&mut self, hubs: &[Hub]) {
         for (name, lives) in self.names.iter().zip(&mut self.lives) {
             let hub = &hubs[Hub::home_of(name, hubs.len()).index()];
-            let Some(index) = hub.channels.find(name) else { continue };
-            let log = &hub.channels[index].log;
+            let Some(log) = hub.log(name) else { continue };
             if lives.last().is_none_or(|(epoch, _)| *epoch != log.epoch()) {
                 lives.push((log.epoch(), Vec::new()));
             }

@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::client::Client;
-use super::net::{Pair, Port, SimLanes, SimOutlet, Socket};
-use super::plan::{Canary, Plan};
+use super::net::{Pair, Port, SimLanes, SimSink, Socket};
+use super::plan::{Plan, Sabotage};
 use super::truth::Truth;
 use crate::broker::effect::Effect;
-use crate::broker::hub::{Admission, Hub};
-use crate::broker::lifecycle::ReceiveEnd;
+use crate::broker::{Admission, Hub, ReceiveEnd};
 use crate::config::AuthMode;
 use crate::limits::TICK;
 use crate::types::{
@@ -56,9 +55,9 @@ impl World {
             let (id, config) = (ShardId(shard as u8), plan.config.clone());
             let seed = plan.seed * 64 + shard as u64;
             let mut hub = Hub::new(config, id, plan.shards, plan.capacity, seed);
-            hub.bounds = plan.bounds;
-            if plan.canary == Some(Canary::OpenGate) {
-                hub.gate.leave_open();
+            hub.set_limits(plan.bounds);
+            if plan.sabotage == Some(Sabotage::OpenGate) {
+                hub.leave_gate_open();
             }
             hub
         };
@@ -100,6 +99,11 @@ impl World {
         Now { mono: self.now, unix_us: 1_700_000_000_000_000 + (self.now.0 / 1_000) as i64 }
     }
 
+    fn begin_iteration(&mut self, shard: usize) {
+        let now = self.now();
+        self.hubs[shard].begin_iteration(now);
+    }
+
     pub(super) fn pass_time(&mut self, by: Duration) {
         self.now = self.now + by;
     }
@@ -117,8 +121,8 @@ impl World {
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
         let (secure, probe, response) = (sealed, false, Vec::new());
         let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
-        let now = self.now();
-        let Some(key) = self.hubs[shard].admit(now, admission) else {
+        self.begin_iteration(shard);
+        let Some(key) = self.hubs[shard].admit(admission) else {
             return self.note(|| format!("shard {shard} is full"));
         };
         let (client, index) = (self.clients.len(), key.index as usize);
@@ -150,11 +154,10 @@ impl World {
 
     /// Answers those whose verification is done.
     fn verify(&mut self, shard: usize) {
-        let now = self.now();
         for (turns, key, verdict) in std::mem::take(&mut self.verdicts[shard]) {
             match turns.checked_sub(1) {
                 Some(turns) => self.verdicts[shard].push((turns, key, verdict)),
-                None => self.hubs[shard].handle_authenticated(now, key, verdict),
+                None => self.hubs[shard].handle_authenticated(key, verdict),
             }
         }
     }
@@ -176,8 +179,8 @@ impl World {
             event: EventName::parse("news").unwrap(),
             data: JsonObject::parse(document.as_bytes()).unwrap(),
         };
-        let now = self.now();
-        let seq = self.hubs[home].publish(now, &publication);
+        self.begin_iteration(home);
+        let seq = self.hubs[home].publish(&publication);
         self.refused += u64::from(seq.is_err());
         self.note(|| format!("published to {channel}: {seq:?}"));
         self.truth.observe(&self.hubs);
@@ -191,10 +194,10 @@ impl World {
 
     /// One turn of a shard's shell, as `all` as possible or a random part of it.
     pub(super) fn turn(&mut self, shard: usize, all: bool) {
-        let now = self.now();
+        self.begin_iteration(shard);
         if self.ticks[shard] <= self.now {
             self.ticks[shard] = self.now + TICK;
-            self.hubs[shard].handle_tick(now);
+            self.hubs[shard].handle_tick();
         }
         for index in 0..self.ports[shard].len() {
             self.complete(shard, index, all);
@@ -205,20 +208,19 @@ impl World {
         self.transmit(shard);
         self.hubs[shard].check();
         for port in &self.ports[shard] {
-            port.key.iter().for_each(|key| self.hubs[shard].check_hold(*key, port.paused));
+            port.key.iter().for_each(|key| self.hubs[shard].check_pause(*key, port.paused));
         }
         let busy = self.busy[shard];
         self.note(|| format!("shard {shard} turns; busy: {busy}"));
     }
 
     fn transmit(&mut self, shard: usize) {
-        let now = self.now();
-        let mut outlet = SimOutlet {
+        let mut sink = SimSink {
             ports: &mut self.ports[shard],
             sockets: &mut self.sockets,
             limit: self.plan.batch,
             at: self.now,
-            canary: self.plan.canary,
+            sabotage: self.plan.sabotage,
             rng: &mut self.rng.fork(),
             runs: Vec::new(),
             queued: Default::default(),
@@ -231,8 +233,8 @@ impl World {
             lost: &mut self.lost,
             rng: &mut self.rng,
         };
-        self.busy[shard] = self.hubs[shard].poll_transmit(now, &mut outlet, &mut lanes);
-        assert!(outlet.runs.is_empty(), "writes without a flush");
+        self.busy[shard] = self.hubs[shard].poll_transmit(&mut sink, &mut lanes);
+        assert!(sink.runs.is_empty(), "writes without a flush");
         while let Some(effect) = self.hubs[shard].poll_effect() {
             self.note(|| format!("shard {shard}: {effect:?}"));
             self.apply(shard, effect);
@@ -246,7 +248,7 @@ impl World {
     }
 
     fn apply(&mut self, shard: usize, effect: Effect) {
-        let early = self.plan.canary == Some(Canary::EarlyReuse);
+        let early = self.plan.sabotage == Some(Sabotage::EarlyReuse);
         match effect {
             Effect::Authenticate { key, token, .. } => {
                 let turns = self.rng.u8(..6);
@@ -263,6 +265,7 @@ impl World {
                 };
                 self.verdicts[shard].push((turns, key, verdict));
             }
+            Effect::Log(_) => {}
             Effect::PauseReceive(key) => self.port(shard, key).paused = true,
             Effect::ResumeReceive(key) => self.port(shard, key).paused = false,
             Effect::AwaitWritable(key) => {
@@ -300,12 +303,12 @@ impl World {
 
     /// Completions of one slot.
     fn complete(&mut self, shard: usize, index: usize, all: bool) {
-        let (now, late) = (self.now(), self.rng.bool());
+        let late = self.rng.bool();
         let port = &mut self.ports[shard][index];
         let Some(key) = port.key else { return };
         if port.cancelled.is_none() && std::mem::take(&mut port.ghost) {
-            // The canary's late completion: it carries the index only, and so the wrong key.
-            return self.hubs[shard].handle_end(now, key, ReceiveEnd::Eof);
+            // The sabotage's late completion: it carries the index only, and so the wrong key.
+            return self.hubs[shard].handle_end(key, ReceiveEnd::Eof);
         }
         let client = port.client;
         if let Some(turns) = port.cancelled {
@@ -317,11 +320,11 @@ impl World {
                 return;
             }
             (port.armed, port.cancelled) = (false, None);
-            return self.hubs[shard].handle_receive_ended(now, key);
+            return self.hubs[shard].handle_receive_ended(key);
         }
         if port.polled && self.sockets[client].is_writable() && (all || late) {
             port.polled = false;
-            self.hubs[shard].handle_writable(now, key);
+            self.hubs[shard].handle_writable(key);
         }
         let port = &self.ports[shard][index];
         // What has arrived before a pause still comes.
@@ -338,21 +341,19 @@ impl World {
         client: usize,
         all: bool,
     ) {
-        let now = self.now();
         let socket = &mut self.sockets[client];
         if !socket.up.is_empty() {
             let most = if self.rng.bool() { 10 } else { socket.up.len() }.min(socket.up.len());
             let size = if all { socket.up.len() } else { self.rng.usize(1..=most) };
             let mut bytes: Vec<u8> = socket.up.drain(..size).collect();
-            self.hubs[shard].handle_received(now, key, &mut bytes);
+            self.hubs[shard].handle_received(key, &mut bytes);
         } else if let Some(end) = socket.up_end.take() {
             self.ports[shard][index].armed = false;
-            self.hubs[shard].handle_end(now, key, end);
+            self.hubs[shard].handle_end(key, end);
         }
     }
 
     fn take_lanes(&mut self, shard: usize, all: bool) {
-        let now = self.now();
         for from in 0..self.plan.shards {
             let most = if all { usize::MAX } else { self.rng.usize(..8) };
             for _ in 0..most {
@@ -365,9 +366,9 @@ impl World {
                 let notices_first = self.rng.bool();
                 if notices_first || lane.requests.is_empty() {
                     let Some(notice) = lane.notices.pop_front() else { break };
-                    hub.handle_notice(now, from, notice);
+                    hub.handle_notice(from, notice);
                 } else if let Some(request) = lane.requests.pop_front() {
-                    hub.handle_request(now, from, request);
+                    hub.handle_request(from, request);
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::broker::outlet::{Flushed, Owed, Payload, Short, WriteSink};
+use crate::broker::write_sink::{Flushed, Owed, Payload, Short, WriteSink};
 use crate::limits::MAX_TLS_RECORDS;
 use crate::shard::clock;
 use crate::shard::ring::{Exception, Received, Ring, Submitted};
@@ -156,7 +156,10 @@ fn owed(batch: &Submitted<'_, Payload>, exception: &Exception) -> Option<Owed> {
     let taken = match exception.result {
         taken @ 0.. => taken as usize,
         error if error == -libc::EAGAIN => 0,
-        error => return Some(Owed::Dead(-error)),
+        error => {
+            tracing::debug!(errno = -error, "write failed");
+            return Some(Owed::Dead(-error));
+        }
     };
     match batch.sealed(exception.entry) {
         // The record number is spent: the ciphertext is owed as it is, even if none was sent.

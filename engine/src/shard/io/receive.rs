@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 
 use super::deliver::Delivery;
 use super::slot::{ReceiveState, Slot, SlotState};
-use crate::broker::hub::{Hub, ReceiveEnd};
+use crate::broker::{Hub, ReceiveEnd};
 use crate::limits::REARMS_PER_TURN;
 use crate::shard::ring::{Completion, Operation, Received};
 use crate::shard::tls::ControlOutcome;
 use crate::telemetry::Count;
-use crate::types::{ConnectionKey, Now, ServiceId};
+use crate::types::{ConnectionKey, ServiceId};
 
 /// All slots of a shard, by index. Effects of the broker name open connections: another key is a
 /// bug, and aborts. Completions may be late, and are ignored then (invariant 12).
@@ -127,7 +127,6 @@ impl Slots {
     /// Hands one completion to the broker.
     pub(crate) fn complete(
         &mut self,
-        now: Now,
         completion: Completion,
         delivery: &mut Delivery,
         hub: &mut Hub,
@@ -141,44 +140,38 @@ impl Slots {
             return;
         };
         match completion.operation {
-            Operation::Receive => self.received(now, completion, delivery, hub),
+            Operation::Receive => self.received(completion, delivery, hub),
             Operation::Poll => {
                 slot.polling = false;
                 if !slot.is_closing() {
-                    hub.handle_writable(now, key);
+                    hub.handle_writable(key);
                 }
             }
             Operation::Shutdown => slot.shutting = false,
         }
         if self.slot(key).finish_close() {
-            hub.handle_receive_ended(now, key);
+            hub.handle_receive_ended(key);
         }
     }
 
-    fn received(
-        &mut self,
-        now: Now,
-        completion: Completion,
-        delivery: &mut Delivery,
-        hub: &mut Hub,
-    ) {
+    fn received(&mut self, completion: Completion, delivery: &mut Delivery, hub: &mut Hub) {
         let Completion { result, received, more, .. } = completion;
         let key = completion.key.into();
         let wanted = self.slot(key).state == SlotState::Open;
         let mut end = None;
         if let Some(received) = received {
             if wanted && result > 0 {
-                end = self.hand_over(now, key, &received, delivery, hub);
+                end = self.hand_over(key, &received, delivery, hub);
             }
             // Before the receive is armed again, or it might find no buffer.
             delivery.ring.give_back(received);
         }
         if !more {
-            end = end.or(self.disarmed(now, key, result, delivery, hub));
+            end = end.or(self.disarmed(key, result, delivery, hub));
         }
         if let Some(end) = end {
-            self.report_end(now, key, end, delivery, hub);
-        } else if wanted && hub.is_held(key) {
+            self.report_end(key, end, delivery, hub);
+        } else if wanted && hub.is_paused(key) {
             // At once, not with the effects: until then it could fill every buffer there is.
             self.pause(key, delivery);
         }
@@ -188,7 +181,6 @@ impl Slots {
     /// kernel TLS, a control record may have ended it.
     fn disarmed(
         &mut self,
-        now: Now,
         key: ConnectionKey,
         result: i32,
         delivery: &mut Delivery,
@@ -199,7 +191,7 @@ impl Slots {
         slot.set_receive(ReceiveState::Off);
         match -result {
             0 => return Some(ReceiveEnd::Eof),
-            libc::ENOBUFS => hub.recorder.count(Count::BuffersExhausted, 1),
+            libc::ENOBUFS => hub.recorder().count(Count::BuffersExhausted, 1),
             libc::ECANCELED | ..0 => {}
             errno => match delivery.handle_control_record(key.index, errno) {
                 None | Some(ControlOutcome::Reset) => return Some(ReceiveEnd::Reset),
@@ -209,10 +201,10 @@ impl Slots {
                     if slot.state == SlotState::Open {
                         slot.enter(SlotState::EndReported);
                     }
-                    hub.handle_lost_keys(now, key);
+                    hub.handle_lost_keys(key);
                 }
-                Some(ControlOutcome::Data(mut bytes)) => hub.handle_received(now, key, &mut bytes),
-                Some(ControlOutcome::Rekeyed) => hub.recorder.count(Count::TlsKeyUpdates, 1),
+                Some(ControlOutcome::Data(mut bytes)) => hub.handle_received(key, &mut bytes),
+                Some(ControlOutcome::Rekeyed) => hub.recorder().count(Count::TlsKeyUpdates, 1),
                 Some(ControlOutcome::Continue) => {}
             },
         }
@@ -225,7 +217,6 @@ impl Slots {
     /// Passes received bytes on, over TLS as plaintext. Returns the end that they mean, if any.
     fn hand_over(
         &mut self,
-        now: Now,
         key: ConnectionKey,
         received: &Received,
         delivery: &mut Delivery,
@@ -233,11 +224,11 @@ impl Slots {
     ) -> Option<ReceiveEnd> {
         self.plain.clear();
         let Some(opened) = delivery.open(key.index, received, &mut self.plain) else {
-            hub.handle_received(now, key, delivery.ring.bytes(received));
+            hub.handle_received(key, delivery.ring.bytes(received));
             return None;
         };
         if !self.plain.is_empty() {
-            hub.handle_received(now, key, &mut self.plain);
+            hub.handle_received(key, &mut self.plain);
         }
         match opened {
             Ok(opened) => opened.eof.then_some(ReceiveEnd::Eof),
@@ -253,7 +244,6 @@ impl Slots {
     /// Stops receiving, and reports to the broker once that nothing more will be received.
     pub(crate) fn report_end(
         &mut self,
-        now: Now,
         key: ConnectionKey,
         end: ReceiveEnd,
         delivery: &mut Delivery,
@@ -271,7 +261,7 @@ impl Slots {
             slot.shutting = true;
             delivery.ring.shutdown_write(key);
         }
-        hub.handle_end(now, key, end);
+        hub.handle_end(key, end);
     }
 
     /// The slot of an open connection.

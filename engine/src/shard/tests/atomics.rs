@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use super::*;
-use crate::broker::hub::Admission;
+use crate::broker::Admission;
 use crate::config::Retention;
 use crate::shard::event_loop::EventLoop;
 use crate::sync::take_count;
@@ -50,9 +50,8 @@ impl Bench {
     fn connect(&mut self, shard: usize) -> ConnectionKey {
         let (ours, peer) = testing::sockets();
         let event_loop = &mut self.loops[shard];
-        let now = clock::now(event_loop.started);
         let admission = Admission::plain(peer.local_addr().unwrap());
-        let key = event_loop.hub.admit(now, admission).unwrap();
+        let key = event_loop.hub.admit(admission).unwrap();
         event_loop.delivery.ring.place(key, &ours).unwrap();
         self.peers.push(peer);
         key
@@ -60,12 +59,11 @@ impl Bench {
 
     fn say(&mut self, shard: usize, key: ConnectionKey, text: &str) {
         let event_loop = &mut self.loops[shard];
-        let now = clock::now(event_loop.started);
         let mut frame = VecDeque::from(vec![0x81, 0xfe]);
         frame.extend((text.len() as u16).to_be_bytes());
         frame.extend([0; 4]);
         frame.extend(text.bytes());
-        event_loop.hub.handle_received(now, key, frame.make_contiguous());
+        event_loop.hub.handle_received(key, frame.make_contiguous());
     }
 
     fn publish_by_client(&mut self, shard: usize) {

@@ -7,8 +7,8 @@ use rustls::Stream;
 use rustls::version::{TLS12, TLS13};
 
 use super::*;
+use crate::broker::Admission;
 use crate::broker::effect::Effect;
-use crate::broker::hub::Admission;
 use crate::config::{Access, Config, Protocol, Service};
 use crate::limits::{MIN_BYTE_BURST, RECEIVE_BUFFER};
 use crate::shard::io::Delivery;
@@ -50,7 +50,7 @@ impl Rig {
     fn admit_unread(&mut self) -> (ConnectionKey, TcpStream) {
         let (ours, peer) = sockets();
         let admission = Admission::plain(peer.local_addr().unwrap());
-        let key = self.hub.admit(Now::default(), admission).unwrap();
+        let key = self.hub.admit(admission).unwrap();
         self.delivery.ring.place(key, &ours).unwrap();
         self.slots.open(key, self.hub.is_metered(key), None);
         (key, peer)
@@ -82,9 +82,9 @@ impl Rig {
         self.slots.rearm(&mut self.delivery);
         self.delivery.ring.wait();
         while let Some(completion) = self.delivery.ring.next() {
-            self.slots.complete(Now::default(), completion, &mut self.delivery, &mut self.hub);
+            self.slots.complete(completion, &mut self.delivery, &mut self.hub);
         }
-        while self.hub.poll_transmit(Now::default(), &mut self.delivery, &mut self.lanes) {}
+        while self.hub.poll_transmit(&mut self.delivery, &mut self.lanes) {}
         std::iter::from_fn(|| self.hub.poll_effect()).collect()
     }
 }
@@ -130,7 +130,7 @@ fn a_slot_is_released_only_after_its_last_completion() {
         rig.delivery.ring.wait();
         while let Some(completion) = rig.delivery.ring.next() {
             assert_eq!(ends, 0, "reported after the last one only");
-            rig.slots.complete(Now::default(), completion, &mut rig.delivery, &mut rig.hub);
+            rig.slots.complete(completion, &mut rig.delivery, &mut rig.hub);
             let slot = rig.slots.slots[key.index as usize];
             let closed = slot.state == SlotState::Closed;
             ends += usize::from(closed);
@@ -218,7 +218,7 @@ fn a_late_completion_of_an_earlier_life_is_ignored() {
     drop(peer);
     assert_eq!(rig.step(), [Effect::ShutdownWrite(old), Effect::CancelReceive(old)]);
     assert!(rig.slots.close(old, &mut rig.delivery));
-    rig.hub.handle_receive_ended(Now::default(), old);
+    rig.hub.handle_receive_ended(old);
     assert_eq!(rig.hub.poll_effect(), Some(Effect::Release(old)));
     rig.slots.release(old);
     rig.delivery.ring.clear(old);
@@ -232,7 +232,7 @@ fn a_late_completion_of_an_earlier_life_is_ignored() {
         (Operation::Shutdown, 0),
     ] {
         let late = Completion { operation, key: old.into(), result, received: None, more: false };
-        rig.slots.complete(Now::default(), late, &mut rig.delivery, &mut rig.hub);
+        rig.slots.complete(late, &mut rig.delivery, &mut rig.hub);
     }
     peer.write_all(&frame(1, b"still here")).unwrap();
     assert_eq!(rig.step(), []);

@@ -11,7 +11,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::{ClientConnection, Stream, SupportedProtocolVersion};
 
 use super::*;
-use crate::broker::outlet::{Flushed, Owed, Payload, WriteSink};
+use crate::broker::write_sink::{Flushed, Owed, Payload, WriteSink};
 use crate::shard::io::Delivery;
 use crate::shard::ring::ktls::attach;
 use crate::shard::ring::ring_config;

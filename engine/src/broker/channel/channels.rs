@@ -1,0 +1,418 @@
+//! The channels of a shard, as the rest of the broker works with them.
+
+#[cfg(test)]
+mod check;
+mod other_shards;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::exchange::Exchange;
+use super::memberships::Memberships;
+use super::replica::{Replica, ReplicaState};
+use super::retention::Retention;
+use super::status_store::{self, StatusStore};
+use super::subscriptions::Subscription;
+use super::{Channel, Log, Overrun, Role, StatusSource, Table};
+use crate::broker::context::Context;
+use crate::limits::{CHANNEL_IDLE, CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER, LISTING_LOOKS};
+use crate::shared_frame::Frame;
+use crate::telemetry::{ClassId, Count};
+use crate::types::ChannelIndex;
+use crate::types::{
+    ChannelName, Epoch, JsonObject, Publication, PublishError, Seq, ServiceId, ShardId, Time,
+};
+
+pub(crate) use super::replica::Readiness;
+
+/// All channels of a shard, and what its connections are subscribed to.
+#[derive(Debug)]
+pub(crate) struct Channels {
+    table: Table,
+    memberships: Memberships,
+    retention: Retention,
+    statuses: StatusStore,
+    /// Channels with something new for their live sets, in the order they are swept.
+    dirty: VecDeque<ChannelIndex>,
+    exchange: Exchange,
+}
+
+/// What a page of channels says about one that is homed on this shard.
+#[derive(Clone, Debug)]
+pub struct ChannelEntry {
+    /// Its name.
+    pub name: ChannelName,
+    /// Position of its last message.
+    pub seq: Seq,
+    /// Its log's epoch.
+    pub epoch: Epoch,
+}
+
+/// Positions that a sweep hands to the live set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sweep {
+    pub(crate) from: Seq,
+    pub(crate) to: Seq,
+}
+
+impl Channels {
+    /// No channels yet, for a shard with room for so many connections.
+    pub(crate) fn new(connections: usize) -> Channels {
+        Channels {
+            table: Table::default(),
+            memberships: Memberships::new(connections),
+            retention: Retention::default(),
+            statuses: StatusStore::default(),
+            dirty: VecDeque::new(),
+            exchange: Exchange::default(),
+        }
+    }
+
+    /// The shard that sequences a channel. The same on every shard of one engine.
+    pub(crate) fn home_of(channel: &ChannelName, shards: usize) -> ShardId {
+        // FNV-1a, and a finalizer: without it names that differ in their last byte share a home.
+        let bytes = std::iter::once(channel.service().0).chain(channel.as_str().bytes());
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        ShardId(((hash >> 40) % shards as u64) as u8)
+    }
+
+    pub(crate) fn find(&self, name: &ChannelName) -> Option<ChannelIndex> {
+        self.table.find(name)
+    }
+
+    /// Finds or makes a channel; `None` when the table is full.
+    pub(crate) fn find_or_add(
+        &mut self,
+        cx: &mut Context,
+        name: &ChannelName,
+    ) -> Option<ChannelIndex> {
+        if let Some(index) = self.table.find(name) {
+            self.table[index].used_at = cx.time();
+            return Some(index);
+        }
+        if self.table.len() >= cx.config.max_channels {
+            cx.recorder.count(Count::ChannelRefusals, 1);
+            return None;
+        }
+        let (class, epoch) = (cx.recorder.class_of(name), Epoch(cx.random()));
+        let mut channel = Channel::new(name.clone(), class, epoch, cx.time());
+        let home = Channels::home_of(name, cx.shards);
+        if home != cx.shard {
+            channel.role = Role::Replica(Replica::new(home));
+        }
+        let service = cx.service(name.service());
+        channel.is_periodic = service.protocol.is_periodic(name.as_str());
+        channel.answers_requests = channel.is_periodic
+            || service.requests.iter().any(|request| request.is_about(name.as_str()));
+        Some(self.table.add(channel))
+    }
+
+    pub(crate) fn name(&self, index: ChannelIndex) -> &ChannelName {
+        &self.table[index].name
+    }
+
+    /// The name of a channel that may be forgotten by now.
+    pub(crate) fn name_at(&self, slot: u32) -> Option<ChannelName> {
+        Some(self.table.at(slot)?.1.name.clone())
+    }
+
+    pub(crate) fn class(&self, index: ChannelIndex) -> ClassId {
+        self.table[index].class
+    }
+
+    pub(crate) fn log(&self, index: ChannelIndex) -> &Log {
+        &self.table[index].log
+    }
+
+    /// Why the log dropped its last frame.
+    pub(crate) fn overrun(&self, index: ChannelIndex) -> Option<Overrun> {
+        self.table[index].overrun
+    }
+
+    /// Known channels.
+    pub(crate) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Length of the table of channels, free places included.
+    pub(crate) fn slots(&self) -> u32 {
+        self.table.slots()
+    }
+
+    /// Bytes of all logs.
+    pub(crate) fn log_bytes(&self) -> usize {
+        self.retention.bytes()
+    }
+
+    /// A service's channels homed here from slot `from` on, at most `limit` and perhaps none, and
+    /// the slot to go on from.
+    pub(crate) fn page(
+        &self,
+        service: ServiceId,
+        from: u32,
+        limit: usize,
+    ) -> (Vec<ChannelEntry>, Option<u32>) {
+        let mut page = Vec::new();
+        for slot in from..self.table.slots() {
+            if page.len() == limit || slot - from == LISTING_LOOKS {
+                return (page, Some(slot));
+            }
+            let Some((_, channel)) = self.table.at(slot) else { continue };
+            let listed = channel.name.service() == service && !channel.name.is_probe();
+            if matches!(channel.role, Role::Home(_)) && listed {
+                let (seq, epoch) = (channel.log.head(), channel.log.epoch());
+                page.push(ChannelEntry { name: channel.name.clone(), seq, epoch });
+            }
+        }
+        (page, None)
+    }
+
+    /// Subscribers on this shard.
+    pub(crate) fn subscribers(&self, name: &ChannelName) -> u64 {
+        self.table.find(name).map_or(0, |index| self.table[index].live.len() as u64)
+    }
+
+    // Subscriptions.
+
+    /// Keeps a channel that no subscription keeps.
+    pub(crate) fn hold(&mut self, index: ChannelIndex) {
+        self.table[index].holds += 1;
+    }
+
+    pub(crate) fn release(&mut self, index: ChannelIndex) {
+        self.table[index].holds -= 1;
+    }
+
+    /// Subscriptions of all connections.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.memberships.total()
+    }
+
+    pub(crate) fn subscriptions_of(&self, connection: u32) -> &[Subscription] {
+        self.memberships.of(connection)
+    }
+
+    /// What the live set was handed where a subscriber stands in it.
+    pub(crate) fn handed(&self, connection: u32, index: ChannelIndex) -> Option<Seq> {
+        let subscription = self.memberships.get(connection, index)?;
+        Some(self.table[index].live.handed(subscription.position))
+    }
+
+    /// Adds a subscription that is not there yet. Returns what the live set was handed there.
+    pub(crate) fn subscribe(&mut self, cx: &Context, connection: u32, index: ChannelIndex) -> Seq {
+        self.memberships.add(&mut self.table, connection, index, cx.time())
+    }
+
+    /// Ends a subscription. Returns whether there was one.
+    pub(crate) fn unsubscribe(
+        &mut self,
+        cx: &Context,
+        connection: u32,
+        index: ChannelIndex,
+    ) -> bool {
+        self.memberships.remove(&mut self.table, connection, index, cx.time())
+    }
+
+    pub(crate) fn unsubscribe_all(&mut self, cx: &Context, connection: u32) {
+        self.memberships.remove_all(&mut self.table, connection, cx.time());
+    }
+
+    // Publications.
+
+    /// Whether publications, requests and notices may be handed in now.
+    pub(crate) fn has_capacity(&self, cx: &Context) -> bool {
+        self.retention.unswept() < cx.limits.shard_unswept
+    }
+
+    /// Whether a channel's subscribers, or all of the shard's together, are too far behind for
+    /// another publication, so that the logs stay bounded (invariant 3).
+    fn is_saturated(&self, cx: &Context, channel: &Channel) -> bool {
+        let (needed, Seq(head)) = (channel.needed_from(), channel.log.head());
+        !self.has_capacity(cx)
+            || head + 1 - needed.0.min(head + 1) >= cx.limits.channel_frames
+            || channel.log.bytes_from(needed) >= CHANNEL_UNSWEPT_BYTES
+    }
+
+    /// Sequences, encodes and logs a publication for a channel homed here.
+    ///
+    /// # Errors
+    /// [`PublishError`] when the channel's log takes no more now, or the shard no more channels.
+    pub(crate) fn publish(
+        &mut self,
+        cx: &mut Context,
+        publication: &Publication,
+    ) -> Result<Seq, PublishError> {
+        let index = self.find_or_add(cx, &publication.channel).ok_or(PublishError::ChannelLimit)?;
+        if self.is_saturated(cx, &self.table[index]) {
+            return Err(PublishError::Saturated);
+        }
+        let channel = &mut self.table[index];
+        let seq = channel.log.head().next();
+        let stamp = cx.stamp();
+        let bytes = cx.encoder.broadcast(stamp, publication, seq);
+        if channel.is_periodic {
+            self.statuses.remember(channel, &Rc::new(Frame::new(bytes, seq, cx.time(), 0)));
+            return Ok(seq);
+        }
+        cx.recorder.published_to(channel.class, index.slot());
+        let frame = Frame::new(bytes, seq, cx.time(), channel.shards() as u32);
+        let frame = Rc::new(frame);
+        self.statuses.remember(channel, &frame);
+        self.broadcast(cx, index, frame);
+        Ok(seq)
+    }
+
+    /// Publishes what `encode` makes of a periodic channel's newest publication, if a shard has
+    /// subscribers.
+    pub(crate) fn publish_update(
+        &mut self,
+        cx: &mut Context,
+        index: ChannelIndex,
+        encode: impl FnOnce(Option<&str>) -> Vec<u8>,
+    ) {
+        let channel = &self.table[index];
+        let Role::Home(home) = &channel.role else { return };
+        let unheard = channel.is_unheard() && home.interests().is_empty();
+        if unheard || self.is_saturated(cx, channel) {
+            return;
+        }
+        let bytes = encode(channel.last.as_deref().map(Frame::text)).into_boxed_slice();
+        let (seq, shards) = (channel.log.head().next(), channel.shards() as u32);
+        self.broadcast(cx, index, Rc::new(Frame::new(bytes, seq, cx.time(), shards)));
+    }
+
+    fn broadcast(&mut self, cx: &mut Context, index: ChannelIndex, frame: Rc<Frame>) {
+        cx.recorder.broadcast_accepted(self.table[index].class);
+        self.retention.append(cx, &mut self.table, index, frame, true);
+        self.exchange.mark_unsent(&mut self.table[index], index);
+        self.mark_dirty(index);
+    }
+
+    // Sweeps.
+
+    /// The channel has something new for its live set.
+    fn mark_dirty(&mut self, index: ChannelIndex) {
+        let channel = &mut self.table[index];
+        if !channel.dirty && channel.log.head() != channel.live.delivered() {
+            channel.dirty = true;
+            self.dirty.push_back(index);
+        }
+    }
+
+    /// Channels to be swept.
+    pub(crate) fn dirty(&self) -> usize {
+        self.dirty.len()
+    }
+
+    pub(crate) fn next_dirty(&mut self) -> Option<ChannelIndex> {
+        self.dirty.pop_front()
+    }
+
+    /// Lists a channel again whose sweep was cut.
+    pub(crate) fn requeue(&mut self, index: ChannelIndex) {
+        if self.table[index].dirty {
+            self.dirty.push_back(index);
+        }
+    }
+
+    /// The sweep of a dirty channel that is under way or begins now; `None` when it is clean.
+    pub(crate) fn sweep(&mut self, cx: &mut Context, index: ChannelIndex) -> Option<Sweep> {
+        let channel = &mut self.table[index];
+        if channel.live.is_empty() {
+            self.retention.skip_unheard(cx, channel);
+        }
+        if !channel.live.is_sweeping() {
+            if channel.log.head() == channel.live.delivered() {
+                channel.dirty = false;
+                return None;
+            }
+            let target = channel.sweep_target(cx.limits.join);
+            channel.live.start(target);
+        }
+        Some(Sweep { from: channel.live.delivered().next(), to: channel.live.target() })
+    }
+
+    /// Members of the live set that the sweep has not served.
+    pub(crate) fn pending(&self, index: ChannelIndex) -> &[u32] {
+        self.table[index].live.pending()
+    }
+
+    /// The next `n` pending members are served. Returns whether the sweep is over.
+    pub(crate) fn advance(&mut self, index: ChannelIndex, n: usize) -> bool {
+        self.table[index].live.advance(n)
+    }
+
+    /// The last write of a sweep has ended.
+    pub(crate) fn finish(&mut self, cx: &mut Context, index: ChannelIndex, sweep: Sweep, at: Time) {
+        self.retention.finish(cx, &self.table[index], (sweep.from, sweep.to), at);
+    }
+
+    // Status.
+
+    /// Puts the document of a channel homed here, or with `None` takes it back. Returns whether
+    /// there was one.
+    pub(crate) fn set_document(
+        &mut self,
+        cx: &mut Context,
+        name: &ChannelName,
+        document: Option<Arc<JsonObject>>,
+    ) -> Result<bool, PublishError> {
+        let index = match &document {
+            Some(_) => self.find_or_add(cx, name).ok_or(PublishError::ChannelLimit)?,
+            None => match self.table.find(name) {
+                Some(index) => index,
+                None => return Ok(false),
+            },
+        };
+        let channel = &mut self.table[index];
+        let replaced = self.statuses.set(channel, document)?;
+        channel.used_at = cx.time();
+        Ok(replaced)
+    }
+
+    /// The document of a channel homed here.
+    pub(crate) fn document(&self, name: &ChannelName) -> Option<Arc<JsonObject>> {
+        self.table[self.table.find(name)?].document.clone()
+    }
+
+    /// The status of a channel homed here.
+    pub(crate) fn status(&self, name: &ChannelName) -> Option<StatusSource> {
+        status_store::status(&self.table[self.table.find(name)?])
+    }
+
+    // Time.
+
+    /// Ages a channel's log and forgets the channel when idle. Returns its home if this shard is to
+    /// leave it.
+    pub(crate) fn tend(&mut self, cx: &mut Context, slot: u32) -> Option<(ShardId, ChannelIndex)> {
+        let (index, _) = self.table.at(slot)?;
+        self.retention.trim(cx, &mut self.table, index);
+        let count = self.table.len();
+        let channel = &mut self.table[index];
+        let unused = cx.time().since(channel.used_at);
+        if unused >= CHANNEL_IDLE
+            && channel.is_idle()
+            && !self.statuses.keeps(channel, count, cx.time())
+        {
+            let channel = self.table.remove(index)?;
+            self.retention.release(&channel.log);
+            self.statuses.release(&channel);
+            return None;
+        }
+        let unheard = channel.is_unheard();
+        match &mut channel.role {
+            Role::Replica(replica)
+                if replica.state() == ReplicaState::Live
+                    && unheard
+                    && unused >= INTEREST_LINGER =>
+            {
+                replica.begin_leave().then_some((replica.home, index))
+            }
+            _ => None,
+        }
+    }
+}

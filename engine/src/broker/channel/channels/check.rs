@@ -1,0 +1,64 @@
+//! What must hold of a shard's channels after every iteration (invariants 2 and 3).
+
+use std::collections::HashMap;
+
+use super::{Channels, Role};
+use crate::broker::context::Context;
+use crate::types::{ChannelIndex, ShardId};
+
+impl Channels {
+    /// Cross-checks what is kept twice. `holds` counts the operations and filters that hold each
+    /// channel; `behind` how often a shard's lane lists one.
+    pub(in crate::broker) fn check(
+        &self,
+        cx: &Context,
+        holds: &HashMap<ChannelIndex, u32>,
+        behind: impl Fn(ShardId, ChannelIndex) -> usize,
+    ) {
+        let (mut members, mut bytes, mut unswept) = (0, 0, 0);
+        for (index, channel) in (0..self.table.slots()).filter_map(|slot| self.table.at(slot)) {
+            members += channel.live.len();
+            bytes += channel.log.bytes();
+            unswept += channel.log.bytes_from(channel.live.delivered().next());
+            assert_eq!(channel.holds, holds.get(&index).copied().unwrap_or(0));
+            let listed = self.dirty.iter().filter(|dirty| **dirty == index).count();
+            assert_eq!(listed, usize::from(channel.dirty), "dirty list");
+            let level = channel.log.head() == channel.live.delivered();
+            assert!(channel.dirty || level, "a subscriber waits for a clean channel");
+            let Role::Home(home) = &channel.role else { continue };
+            for interest in home.interests() {
+                let listed = behind(interest.shard, index);
+                assert_eq!(listed, usize::from(interest.behind), "list of the behind");
+                let level = interest.next > channel.log.head() && interest.gap.is_none();
+                assert!(level || interest.behind, "a shard is owed and not listed");
+            }
+            let open = channel.log.head().0 + 1 - channel.needed_from().0;
+            assert!(open <= cx.limits.channel_frames, "{open} frames not swept");
+            let most = cx.config.retention.frames as u64 + cx.limits.channel_frames;
+            assert!(channel.log.len() as u64 <= most + 1, "{} frames", channel.log.len());
+        }
+        assert_eq!(members, self.memberships.total());
+        assert_eq!(self.retention.bytes(), bytes);
+        assert_eq!(self.retention.unswept(), unswept);
+        // What arrives is refused at the bound: the last one taken may pass it. (So may the past of
+        // a channel that another shard is home of.)
+        let most = cx.limits.shard_unswept + cx.config.services[0].max_message + 1_000;
+        assert!(cx.shards > 1 || unswept <= most, "{unswept} bytes not swept");
+        let ages = self.retention.ages();
+        assert!(ages <= 2 * self.table.slots() as usize + 16, "{ages} ages of logs");
+        assert!(self.exchange.is_empty(), "frames for other shards wait");
+    }
+
+    /// Checks that each subscription of a connection names its place in a live set.
+    pub(in crate::broker) fn check_subscriptions(&self, connection: u32) {
+        for subscription in self.memberships.of(connection) {
+            let members = self.table[subscription.channel].live.members();
+            assert_eq!(members[subscription.position.index()], connection, "a position");
+        }
+    }
+
+    /// Bytes of all status documents.
+    pub(in crate::broker) fn document_bytes(&self) -> usize {
+        self.statuses.document_bytes()
+    }
+}

@@ -1,0 +1,180 @@
+//! What a channel's home and the other shards exchange.
+
+use super::{Channels, Exchange, Role};
+use crate::broker::channel::replica::{Readiness, Replica, ReplicaState};
+use crate::broker::context::Context;
+use crate::broker::shard_messages::{Joined, Lanes, Notice, Request};
+use crate::shared_frame::Frame;
+use crate::types::{ChannelIndex, ChannelName, Epoch, JoinToken, OperationId, Seq, ShardId};
+
+impl Channels {
+    /// Takes in a shard with subscribers, and answers it.
+    pub(in crate::broker) fn handle_join(
+        &mut self,
+        cx: &mut Context,
+        from: ShardId,
+        name: &ChannelName,
+        (channel, token): (ChannelIndex, JoinToken),
+        since: Option<Seq>,
+    ) -> Notice {
+        match self.find_or_add(cx, name) {
+            Some(index) => {
+                Exchange::add_shard(cx, &mut self.table[index], from, (channel, token), since)
+            }
+            None => Notice::JoinRefused { channel, token },
+        }
+    }
+
+    /// A shard has no subscribers any more.
+    pub(in crate::broker) fn handle_leave(
+        &mut self,
+        cx: &mut Context,
+        from: ShardId,
+        name: &ChannelName,
+        token: JoinToken,
+    ) {
+        if let Some(index) = self.table.find(name) {
+            let channel = &mut self.table[index];
+            channel.used_at = cx.time();
+            Exchange::drop_shard(cx, channel, from, Some(token));
+        }
+    }
+
+    /// Sends new frames to the shards with subscribers. Calls `full` for each whose lane is full.
+    pub(in crate::broker) fn fan_out(
+        &mut self,
+        lanes: &mut impl Lanes,
+        full: impl FnMut(ShardId, ChannelIndex),
+    ) {
+        self.exchange.fan_out(&mut self.table, lanes, full);
+    }
+
+    /// Sends a shard whose lane was full the rest. Returns whether the lane took it.
+    pub(in crate::broker) fn resume_fan_out(
+        &mut self,
+        to: ShardId,
+        index: ChannelIndex,
+        lanes: &mut impl Lanes,
+    ) -> bool {
+        self.table.get(index).is_none() || Exchange::resume(&mut self.table[index], to, lanes)
+    }
+
+    /// A frame of the home. Returns `false` if frames before it are missing: the channel must join
+    /// anew.
+    pub(in crate::broker) fn handle_frame(
+        &mut self,
+        cx: &mut Context,
+        index: ChannelIndex,
+        token: JoinToken,
+        frame: Frame,
+    ) -> bool {
+        if self.table.get(index).is_none() {
+            // This shard is through with it.
+            frame.shard_done();
+            return true;
+        }
+        let (table, retention) = (&mut self.table, &mut self.retention);
+        let whole = Exchange::take_frame(cx, table, retention, index, token, frame);
+        self.mark_dirty(index);
+        whole
+    }
+
+    /// The home's log dropped everything up to `to` before it was sent.
+    pub(in crate::broker) fn handle_gap(
+        &mut self,
+        cx: &mut Context,
+        index: ChannelIndex,
+        token: JoinToken,
+        to: Seq,
+    ) {
+        if self.is_replica(index, |replica| replica.is_served(token)) {
+            Exchange::append_gap(cx, &mut self.table, &mut self.retention, index, to);
+            self.mark_dirty(index);
+        }
+    }
+
+    /// The home serves this shard. Returns the operations that waited for it.
+    pub(in crate::broker) fn handle_joined(
+        &mut self,
+        cx: &mut Context,
+        index: ChannelIndex,
+        token: JoinToken,
+        joined: Joined,
+    ) -> Vec<OperationId> {
+        if !self.is_replica(index, |replica| replica.awaits(token)) {
+            return Vec::new();
+        }
+        Exchange::join(cx, &mut self.table, &mut self.retention, index, joined);
+        self.mark_dirty(index);
+        self.table[index].replica_mut().take_waiting()
+    }
+
+    /// The home has no room for the channel. Returns the operations that waited for it.
+    pub(in crate::broker) fn handle_join_refused(
+        &mut self,
+        index: ChannelIndex,
+        token: JoinToken,
+    ) -> Vec<OperationId> {
+        if !self.is_replica(index, |replica| replica.awaits(token)) {
+            return Vec::new();
+        }
+        let replica = self.table[index].replica_mut();
+        replica.refused();
+        replica.take_waiting()
+    }
+
+    /// Whether there is this channel, homed elsewhere, and `is_meant` is true of it.
+    fn is_replica(&self, index: ChannelIndex, is_meant: impl Fn(&Replica) -> bool) -> bool {
+        let role = self.table.get(index).map(|channel| &channel.role);
+        matches!(role, Some(Role::Replica(replica)) if is_meant(replica))
+    }
+
+    /// What a subscriber who asks for `since` needs of the channel's home.
+    pub(in crate::broker) fn prepare(
+        &mut self,
+        index: ChannelIndex,
+        since: Option<(Epoch, Seq)>,
+    ) -> Readiness {
+        let channel = &mut self.table[index];
+        match &mut channel.role {
+            Role::Home(_) => Readiness::Live,
+            Role::Replica(replica) => replica.prepare(&channel.log, since),
+        }
+    }
+
+    /// An operation waits for the answer to a join.
+    pub(in crate::broker) fn wait(&mut self, index: ChannelIndex, operation: OperationId) {
+        self.table[index].replica_mut().wait(operation);
+    }
+
+    /// Begins a join. Returns the home if it is to be listed for a request.
+    pub(in crate::broker) fn begin_join(
+        &mut self,
+        index: ChannelIndex,
+        token: JoinToken,
+    ) -> Option<ShardId> {
+        let channel = &mut self.table[index];
+        let head = channel.log.head();
+        let replica = channel.replica_mut();
+        replica.begin_join(token, head).then_some(replica.home)
+    }
+
+    /// The request that the channel's home must be sent, if it still must.
+    pub(in crate::broker) fn home_request(&self, index: ChannelIndex) -> Option<Request> {
+        let channel = &self.table[index];
+        let Role::Replica(replica) = &channel.role else { return None };
+        let name = channel.name.clone();
+        let live = (!channel.live.is_empty()).then_some(channel.log.head());
+        let (token, since) = replica.join(live);
+        match replica.state() {
+            ReplicaState::Absent | ReplicaState::Live => None,
+            ReplicaState::Leaving => Some(Request::Leave { name, token }),
+            ReplicaState::Joining => Some(Request::Join { name, channel: index, token, since }),
+        }
+    }
+
+    /// The home was sent its request, or needs none.
+    pub(in crate::broker) fn home_request_sent(&mut self, index: ChannelIndex) {
+        self.table[index].replica_mut().sent();
+    }
+}

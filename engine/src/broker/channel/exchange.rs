@@ -1,0 +1,169 @@
+//! Frames between a channel's home and the other shards: in order, or with a gap that says what is
+//! missing (invariant 2).
+
+use std::rc::Rc;
+
+use super::retention::Retention;
+use super::{Channel, Log, Role, Table, shard_done};
+use crate::broker::context::Context;
+use crate::broker::shard_messages::{Joined, Lanes, Notice};
+use crate::shared_frame::Frame;
+use crate::telemetry::Count;
+use crate::types::{ChannelIndex, JoinToken};
+use crate::types::{Seq, ShardId};
+use crate::wire::reply::{Gap, GapReason};
+
+/// Channels homed here with something new for other shards.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    unsent: Vec<ChannelIndex>,
+}
+
+impl Exchange {
+    /// The channel has something new for other shards, if there are any.
+    pub(super) fn mark_unsent(&mut self, channel: &mut Channel, index: ChannelIndex) {
+        if !channel.unsent && channel.shards() > 1 {
+            channel.unsent = true;
+            self.unsent.push(index);
+        }
+    }
+
+    /// Sends new frames to the shards with subscribers. Calls `full` for each whose lane is full.
+    pub(super) fn fan_out(
+        &mut self,
+        table: &mut Table,
+        lanes: &mut impl Lanes,
+        mut full: impl FnMut(ShardId, ChannelIndex),
+    ) {
+        for index in self.unsent.drain(..) {
+            let channel = &mut table[index];
+            channel.unsent = false;
+            if let Role::Home(home) = &mut channel.role {
+                home.send(&channel.log, lanes).into_iter().for_each(|shard| full(shard, index));
+            }
+        }
+    }
+
+    /// Sends a shard whose lane was full the rest. Returns whether the lane took it.
+    pub(super) fn resume(channel: &mut Channel, to: ShardId, lanes: &mut impl Lanes) -> bool {
+        match &mut channel.role {
+            Role::Home(home) => home.resume(to, &channel.log, lanes),
+            Role::Replica(_) => true,
+        }
+    }
+
+    /// Serves a shard from now on, and answers its join.
+    pub(super) fn add_shard(
+        cx: &mut Context,
+        channel: &mut Channel,
+        shard: ShardId,
+        (key, token): (ChannelIndex, JoinToken),
+        since: Option<Seq>,
+    ) -> Notice {
+        Exchange::drop_shard(cx, channel, shard, None);
+        let (log, seq) = (&channel.log, channel.log.head());
+        let backlog = since.map(|since| log.from(since.next()).map(|f| f.for_another()).collect());
+        if let Role::Home(home) = &mut channel.role {
+            home.add(shard, key, token, seq.next());
+        }
+        let (epoch, backlog) = (log.epoch(), backlog.unwrap_or_default());
+        Notice::Joined { channel: key, token, joined: Joined { epoch, seq, backlog } }
+    }
+
+    /// Serves a shard no longer. What it was not sent yet, it is through with.
+    pub(super) fn drop_shard(
+        cx: &mut Context,
+        channel: &mut Channel,
+        shard: ShardId,
+        token: Option<JoinToken>,
+    ) {
+        let Role::Home(home) = &mut channel.role else { return };
+        let Some(next) = home.remove(shard, token) else { return };
+        for frame in channel.log.from(next) {
+            shard_done(&mut cx.recorder, channel.class, frame, cx.now.mono);
+        }
+    }
+
+    /// Appends a frame of the home, unless it belongs to an earlier join. Returns `false` if frames
+    /// before it are missing.
+    pub(super) fn take_frame(
+        cx: &mut Context,
+        table: &mut Table,
+        retention: &mut Retention,
+        index: ChannelIndex,
+        token: JoinToken,
+        frame: Frame,
+    ) -> bool {
+        let channel = &table[index];
+        let served = matches!(&channel.role, Role::Replica(replica) if replica.is_served(token));
+        if served && frame.first == channel.log.head().next() {
+            retention.append(cx, table, index, Rc::new(frame), true);
+            return true;
+        }
+        shard_done(&mut cx.recorder, channel.class, &frame, cx.now.mono);
+        cx.recorder.count(Count::Rejoins, u64::from(served));
+        !served
+    }
+
+    /// Puts a message in the log that reports everything missing up to `to` (invariant 2).
+    pub(super) fn append_gap(
+        cx: &mut Context,
+        table: &mut Table,
+        retention: &mut Retention,
+        index: ChannelIndex,
+        to: Seq,
+    ) {
+        let Channel { log, name, .. } = &table[index];
+        let from = log.head().next();
+        let gap = Gap { from, to, epoch: log.epoch(), reason: GapReason::Retention };
+        let bytes = cx.encode(|encoder, stamp, out| encoder.gap(stamp, name, &gap, out));
+        cx.recorder.count(Count::Missed, to.0 - from.0 + 1);
+        let frame = Frame::gap(bytes.into_boxed_slice(), from, to, cx.time());
+        retention.append(cx, table, index, Rc::new(frame), false);
+    }
+
+    /// Takes over what the home has sent to begin with.
+    pub(super) fn join(
+        cx: &mut Context,
+        table: &mut Table,
+        retention: &mut Retention,
+        index: ChannelIndex,
+        Joined { epoch, seq, backlog }: Joined,
+    ) {
+        let start = backlog.first().map_or(seq, |frame| Seq(frame.first.0 - 1));
+        let channel = &mut table[index];
+        // A hole that no subscriber has seen is no gap: the log begins anew behind it.
+        let hole = start > channel.log.head() && channel.live.is_empty();
+        if hole || channel.log.epoch() != epoch {
+            retention.clear(cx, channel);
+            channel.log = Log::new(epoch, start);
+            channel.live.skip_to(start);
+            channel.replica_mut().reset_floor();
+        }
+        let head = channel.log.head();
+        let (older, newer): (Vec<_>, Vec<_>) =
+            backlog.into_iter().map(Rc::new).partition(|frame| frame.seq <= head);
+        retention.prepend(table, index, &older);
+        for frame in newer {
+            if frame.first > table[index].log.head().next() {
+                Exchange::append_gap(cx, table, retention, index, Seq(frame.first.0 - 1));
+            }
+            retention.append(cx, table, index, frame, false);
+        }
+        if table[index].log.head() < seq {
+            Exchange::append_gap(cx, table, retention, index, seq);
+        }
+        let channel = &mut table[index];
+        let first = channel.log.first();
+        channel.replica_mut().joined(first);
+        channel.used_at = cx.time();
+        // Without live subscribers no one needs what was fetched for those who wait: they read it
+        // at cursors.
+        retention.skip_unheard(cx, channel);
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.unsent.is_empty()
+    }
+}

@@ -1,0 +1,193 @@
+//! A channel's recent frames in order, read at many cursors.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use crate::shared_frame::Frame;
+use crate::types::{Epoch, Seq, Time};
+
+/// Frames whose spans follow each other without a hole, oldest first.
+#[derive(Debug)]
+pub(crate) struct Log {
+    epoch: Epoch,
+    head: Seq,
+    entries: VecDeque<Entry>,
+    /// Sum of the bytes before the oldest frame; only differences of sums mean anything.
+    start: u64,
+    /// The sum after the newest.
+    end: u64,
+}
+
+/// A frame with what is asked about it long after it was sent: among many channels the frame
+/// itself is in no cache by then.
+#[derive(Debug)]
+struct Entry {
+    frame: Rc<Frame>,
+    seq: Seq,
+    accepted_at: Time,
+    /// The sum of bytes after it.
+    end: u64,
+    /// Whether the frame waits for this shard among others; backlog does not.
+    counted: bool,
+}
+
+impl Entry {
+    fn new(frame: Rc<Frame>, end: u64, counted: bool) -> Entry {
+        let Frame { seq, accepted_at, .. } = *frame;
+        Entry { frame, seq, accepted_at, end, counted }
+    }
+}
+
+impl Log {
+    /// An empty log whose next message is `head + 1`.
+    pub(crate) fn new(epoch: Epoch, head: Seq) -> Log {
+        Log { epoch, head, entries: VecDeque::new(), start: 0, end: 0 }
+    }
+
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// Position of the newest message, also when its frame is gone.
+    pub(crate) fn head(&self) -> Seq {
+        self.head
+    }
+
+    /// Position from which on every message is here: `head + 1` when nothing is.
+    pub(crate) fn first(&self) -> Seq {
+        self.entries.front().map_or(self.head.next(), |entry| entry.frame.first)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Bytes of the frames held.
+    pub(crate) fn bytes(&self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Adds the next frame (invariant 2: `frame` starts right after the head). `counted` says
+    /// whether the frame waits for this shard to be done with it.
+    pub(crate) fn append(&mut self, frame: Rc<Frame>, counted: bool) {
+        assert_eq!(frame.first, self.head.next(), "a log has no holes");
+        self.head = frame.seq;
+        self.end += frame.bytes().len() as u64;
+        self.entries.push_back(Entry::new(frame, self.end, counted));
+    }
+
+    /// Puts older frames before the oldest, as far as they reach it without a hole.
+    pub(crate) fn prepend(&mut self, older: &[Rc<Frame>]) -> usize {
+        let mut added = 0;
+        for frame in older.iter().rev() {
+            if frame.seq.next() != self.first() {
+                continue;
+            }
+            let bytes = frame.bytes().len() as u64;
+            if self.start < bytes {
+                let shift = bytes - self.start;
+                self.start += shift;
+                self.end += shift;
+                self.entries.iter_mut().for_each(|entry| entry.end += shift);
+            }
+            self.entries.push_front(Entry::new(frame.clone(), self.start, false));
+            self.start -= bytes;
+            added += frame.bytes().len();
+        }
+        added
+    }
+
+    /// Drops the oldest frame.
+    pub(crate) fn evict(&mut self) -> Option<Rc<Frame>> {
+        let entry = self.entries.pop_front()?;
+        self.start = entry.end;
+        Some(entry.frame)
+    }
+
+    /// The oldest frame's position, and when it was accepted.
+    pub(crate) fn oldest(&self) -> Option<(Seq, Time)> {
+        self.entries.front().map(|entry| (entry.seq, entry.accepted_at))
+    }
+
+    /// Place of the first entry that brings a reader at `cursor` forward.
+    fn place(&self, cursor: Seq) -> usize {
+        // The common case: the reader has everything, and no entry is looked at.
+        if cursor > self.head {
+            return self.entries.len();
+        }
+        self.entries.partition_point(|entry| entry.seq < cursor)
+    }
+
+    /// Frames that bring a reader at `cursor` (its next position) forward, oldest first. A reader
+    /// whose cursor is below `first` has missed something.
+    pub(crate) fn from(&self, cursor: Seq) -> impl Iterator<Item = &Rc<Frame>> {
+        self.entries.range(self.place(cursor)..).map(|entry| &entry.frame)
+    }
+
+    /// The frames `from ..= to`, each with whether it waits for this shard.
+    pub(crate) fn range(&self, from: Seq, to: Seq) -> impl Iterator<Item = (&Rc<Frame>, bool)> {
+        let entries = self.entries.range(self.place(from)..).take_while(move |e| e.seq <= to);
+        entries.map(|entry| (&entry.frame, entry.counted))
+    }
+
+    /// Bytes of the frames a reader at `cursor` still has before it.
+    pub(crate) fn bytes_from(&self, cursor: Seq) -> usize {
+        let below = match self.place(cursor) {
+            0 => self.start,
+            place => self.entries[place - 1].end,
+        };
+        (self.end - below) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(seq: u64, len: usize) -> Rc<Frame> {
+        let bytes = vec![seq as u8; len].into_boxed_slice();
+        Rc::new(Frame::new(bytes, Seq(seq), Time(seq), 1))
+    }
+
+    proptest! {
+        /// Against a plain list: the same frames from every cursor, the same byte counts.
+        #[test]
+        fn a_log_reads_like_a_list(ops in prop::collection::vec((0..4u8, 1..50usize), 1..80)) {
+            let mut log = Log::new(Epoch(1), Seq(100));
+            let mut list: VecDeque<(u64, usize)> = VecDeque::new();
+            let mut gone: Vec<Rc<Frame>> = Vec::new();
+            for (op, len) in ops {
+                match op {
+                    0 | 1 => {
+                        let seq = log.head().0 + 1;
+                        log.append(frame(seq, len), true);
+                        list.push_back((seq, len));
+                    }
+                    2 => {
+                        gone.extend(log.evict());
+                        list.pop_front();
+                    }
+                    _ => {
+                        let added = log.prepend(&gone);
+                        for old in gone.drain(..).rev() {
+                            list.push_front((old.seq.0, old.bytes().len()));
+                        }
+                        prop_assert!(log.len() == list.len(), "{added}");
+                    }
+                }
+                prop_assert_eq!(log.bytes(), list.iter().map(|f| f.1).sum::<usize>());
+                for cursor in 100..log.head().0 + 2 {
+                    let want: Vec<u64> =
+                        list.iter().map(|f| f.0).filter(|seq| *seq >= cursor).collect();
+                    let got: Vec<u64> = log.from(Seq(cursor)).map(|f| f.seq.0).collect();
+                    prop_assert_eq!(got, want);
+                    let bytes: usize =
+                        list.iter().filter(|f| f.0 >= cursor).map(|f| f.1).sum();
+                    prop_assert_eq!(log.bytes_from(Seq(cursor)), bytes);
+                }
+            }
+        }
+    }
+}

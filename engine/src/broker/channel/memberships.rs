@@ -1,0 +1,90 @@
+//! Who is subscribed to what: the live set of a channel and the subscriptions of a connection are
+//! two views of one relation, changed together.
+
+use super::Table;
+use super::live_set::Moved;
+use super::subscriptions::{Subscription, Subscriptions};
+use crate::types::ChannelIndex;
+use crate::types::{Seq, Time};
+
+/// The subscriptions of every connection of the shard, by connection index.
+#[derive(Debug)]
+pub(super) struct Memberships {
+    of: Vec<Subscriptions>,
+    total: usize,
+}
+
+impl Memberships {
+    pub(super) fn new(connections: usize) -> Memberships {
+        Memberships { of: Vec::with_capacity(connections), total: 0 }
+    }
+
+    /// Subscriptions of all connections.
+    pub(super) fn total(&self) -> usize {
+        self.total
+    }
+
+    pub(super) fn of(&self, connection: u32) -> &[Subscription] {
+        self.of.get(connection as usize).map_or(&[], Subscriptions::as_slice)
+    }
+
+    pub(super) fn get(&self, connection: u32, channel: ChannelIndex) -> Option<Subscription> {
+        self.of.get(connection as usize)?.get(channel)
+    }
+
+    /// Adds a subscription that is not there yet. Returns what the live set was handed where the
+    /// connection stands now.
+    pub(super) fn add(
+        &mut self,
+        table: &mut Table,
+        connection: u32,
+        index: ChannelIndex,
+        now: Time,
+    ) -> Seq {
+        let channel = &mut table[index];
+        channel.used_at = now;
+        let (position, moved) = channel.live.insert(connection);
+        let handed = channel.live.handed(position);
+        self.apply(index, moved);
+        let place = connection as usize;
+        if place >= self.of.len() {
+            self.of.resize_with(place + 1, Subscriptions::default);
+        }
+        self.of[place].insert(Subscription { channel: index, position });
+        self.total += 1;
+        handed
+    }
+
+    /// Ends a subscription. Returns whether there was one.
+    pub(super) fn remove(
+        &mut self,
+        table: &mut Table,
+        connection: u32,
+        index: ChannelIndex,
+        now: Time,
+    ) -> bool {
+        let gone = self.of.get_mut(connection as usize).and_then(|all| all.remove(index));
+        gone.into_iter().for_each(|gone| self.detach(table, gone, now));
+        gone.is_some()
+    }
+
+    pub(super) fn remove_all(&mut self, table: &mut Table, connection: u32, now: Time) {
+        let Some(all) = self.of.get_mut(connection as usize).map(std::mem::take) else { return };
+        all.as_slice().iter().for_each(|&gone| self.detach(table, gone, now));
+    }
+
+    fn detach(&mut self, table: &mut Table, gone: Subscription, now: Time) {
+        self.total -= 1;
+        let channel = &mut table[gone.channel];
+        channel.used_at = now;
+        for moved in channel.live.remove(gone.position) {
+            self.apply(gone.channel, moved);
+        }
+    }
+
+    fn apply(&mut self, channel: ChannelIndex, moved: Option<Moved>) {
+        if let Some(Moved { connection, position }) = moved {
+            self.of[connection as usize].moved(channel, position);
+        }
+    }
+}

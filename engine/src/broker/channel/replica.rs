@@ -1,0 +1,177 @@
+//! The role of every other shard with subscribers: the channel's home serves it.
+
+use super::log::Log;
+use crate::types::{Epoch, Seq, ShardId};
+use crate::types::{JoinToken, OperationId};
+
+/// A shard's tie to a channel's home.
+#[derive(Debug)]
+pub(super) struct Replica {
+    pub(super) home: ShardId,
+    state: ReplicaState,
+    /// The current join; a notice with another one is stale.
+    token: JoinToken,
+    /// Oldest position a waiting subscriber asked for.
+    since: Option<Seq>,
+    /// The home's log had nothing before this position when it was last asked.
+    floor: Seq,
+    /// Whether it stands in the list of channels whose home must be asked.
+    asked: bool,
+    /// Operations to go on with once joined.
+    waiting: Vec<OperationId>,
+}
+
+/// How far a shard is with a channel of another home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReplicaState {
+    /// The home sends nothing.
+    Absent,
+    /// A join must be sent, or is on its way.
+    Joining,
+    /// Every message arrives.
+    Live,
+    /// A leave must be sent: no subscriber is left.
+    Leaving,
+}
+
+impl ReplicaState {
+    /// The table of legal moves; a join may be repeated from every state.
+    fn may_become(self, next: ReplicaState) -> bool {
+        use ReplicaState::{Absent, Joining, Leaving, Live};
+        matches!((self, next), (_, Joining) | (Joining | Leaving, Live | Absent) | (Live, Leaving))
+    }
+}
+
+/// What a replica lacks for a subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// Nothing.
+    Live,
+    /// The answer to a join that is under way.
+    Waiting,
+    /// A join, from [`Replica::since`] on.
+    MustJoin,
+}
+
+impl Replica {
+    pub(super) fn new(home: ShardId) -> Replica {
+        Replica {
+            home,
+            state: ReplicaState::Absent,
+            token: JoinToken::default(),
+            since: None,
+            floor: Seq(0),
+            asked: false,
+            waiting: Vec::new(),
+        }
+    }
+
+    pub(super) fn state(&self) -> ReplicaState {
+        self.state
+    }
+
+    /// Makes a legal move, or aborts: an illegal one is our own bug.
+    fn become_state(&mut self, next: ReplicaState) {
+        assert!(self.state.may_become(next), "{:?} -> {next:?}", self.state);
+        self.state = next;
+    }
+
+    /// Whether the answer to a join is the one to the current join.
+    pub(super) fn awaits(&self, token: JoinToken) -> bool {
+        self.token == token && self.state == ReplicaState::Joining
+    }
+
+    /// Whether a frame or gap belongs to the current join. A leave not sent yet may be undone.
+    pub(super) fn is_served(&self, token: JoinToken) -> bool {
+        self.token == token && matches!(self.state, ReplicaState::Live | ReplicaState::Leaving)
+    }
+
+    pub(super) fn wait(&mut self, operation: OperationId) {
+        self.waiting.push(operation);
+    }
+
+    pub(super) fn take_waiting(&mut self) -> Vec<OperationId> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// What a subscriber who asks for `since` needs of the home.
+    pub(super) fn prepare(&mut self, log: &Log, since: Option<(Epoch, Seq)>) -> Readiness {
+        // The home is asked only for what it may have and this log has not.
+        let reaches = since.is_none_or(|(epoch, since)| {
+            let here = since.next() >= log.first() && since <= log.head();
+            here || since.next() < self.floor || epoch != log.epoch()
+        });
+        let since = since.map(|(_, seq)| seq);
+        match self.state {
+            ReplicaState::Live if reaches => return Readiness::Live,
+            ReplicaState::Leaving if reaches => {
+                // The leave was not sent yet.
+                self.become_state(ReplicaState::Live);
+                return Readiness::Live;
+            }
+            // What is here already says nothing: the join may leave a hole behind it.
+            ReplicaState::Joining if since.is_none_or(|a| self.since.is_some_and(|b| b <= a)) => {
+                return Readiness::Waiting;
+            }
+            _ => {}
+        }
+        self.since = oldest(self.since, since);
+        Readiness::MustJoin
+    }
+
+    /// Must join anew. Returns whether its home is to be listed for a request.
+    pub(super) fn begin_join(&mut self, token: JoinToken, head: Seq) -> bool {
+        self.token = token;
+        if self.state == ReplicaState::Live {
+            // Operations that found it so will stand at its head before the answer arrives.
+            self.since = oldest(self.since, Some(head));
+        }
+        self.become_state(ReplicaState::Joining);
+        !std::mem::replace(&mut self.asked, true)
+    }
+
+    /// Must leave. Returns whether its home is to be listed for a request.
+    pub(super) fn begin_leave(&mut self) -> bool {
+        self.become_state(ReplicaState::Leaving);
+        !std::mem::replace(&mut self.asked, true)
+    }
+
+    /// The current join, and from which position on it asks for the log. `live` is the head where
+    /// subscribers are live: they must not miss what is published between two joins.
+    pub(super) fn join(&self, live: Option<Seq>) -> (JoinToken, Option<Seq>) {
+        (self.token, oldest(self.since, live))
+    }
+
+    /// The request to its home was sent, or is no longer needed.
+    pub(super) fn sent(&mut self) {
+        self.asked = false;
+        if self.state == ReplicaState::Leaving {
+            self.become_state(ReplicaState::Absent);
+        }
+    }
+
+    /// The home refused the join.
+    pub(super) fn refused(&mut self) {
+        self.become_state(ReplicaState::Absent);
+    }
+
+    /// The log here begins anew: what the home had is open again.
+    pub(super) fn reset_floor(&mut self) {
+        self.floor = Seq(0);
+    }
+
+    /// The home serves it from now on; its log starts at `first`.
+    pub(super) fn joined(&mut self, first: Seq) {
+        self.become_state(ReplicaState::Live);
+        if self.since.take().is_some_and(|since| since.next() < first) {
+            self.floor = first;
+        }
+    }
+}
+
+fn oldest(a: Option<Seq>, b: Option<Seq>) -> Option<Seq> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,97 @@
+//! What answers status requests, kept by a channel's home: the document that a service has put
+//! there until it is taken back, else the channel's last event.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::Channel;
+use crate::limits::{
+    MAX_CHANNELS_PER_SHARD, STATUS_AGE, STATUS_BYTES_PER_SHARD, STATUS_DOCUMENT_BYTES_PER_SHARD,
+    STATUS_DOCUMENT_REST,
+};
+use crate::shared_frame::Frame;
+use crate::types::{JsonObject, PublishError, Time};
+use crate::wire::status::StatusView;
+
+/// The status of a channel.
+#[derive(Debug)]
+pub enum StatusSource {
+    /// The document that was put there.
+    Document(Arc<JsonObject>),
+    /// The last event.
+    Event(Frame),
+}
+
+impl StatusSource {
+    pub(crate) fn view(&self) -> StatusView<'_> {
+        match self {
+            StatusSource::Document(document) => StatusView::Document(document.as_str()),
+            StatusSource::Event(frame) => StatusView::Event(frame.text()),
+        }
+    }
+}
+
+/// What a document takes from the shard's bound.
+fn weight(document: Option<&JsonObject>) -> usize {
+    document.map_or(0, |document| document.as_str().len() + STATUS_DOCUMENT_REST)
+}
+
+/// Bytes of all channels' statuses.
+#[derive(Debug, Default)]
+pub(super) struct StatusStore {
+    event_bytes: usize,
+    document_bytes: usize,
+}
+
+impl StatusStore {
+    /// Keeps a channel's newest event, if a request may ask for it.
+    pub(super) fn remember(&mut self, channel: &mut Channel, frame: &Rc<Frame>) {
+        if channel.answers_requests {
+            self.event_bytes += frame.bytes().len();
+            let before = channel.last.replace(Rc::clone(frame));
+            self.event_bytes -= before.map_or(0, |before| before.bytes().len());
+        }
+    }
+
+    /// Replaces a channel's document. Returns whether there was one.
+    pub(super) fn set(
+        &mut self,
+        channel: &mut Channel,
+        document: Option<Arc<JsonObject>>,
+    ) -> Result<bool, PublishError> {
+        let (before, after) = (weight(channel.document.as_deref()), weight(document.as_deref()));
+        let bytes = self.document_bytes - before + after;
+        if bytes > STATUS_DOCUMENT_BYTES_PER_SHARD {
+            return Err(PublishError::Saturated);
+        }
+        self.document_bytes = bytes;
+        channel.document = document;
+        Ok(before > 0)
+    }
+
+    /// Whether a channel that is otherwise of no use stays for its document or last event, on a
+    /// shard with so many channels.
+    pub(super) fn keeps(&self, channel: &Channel, channels: usize, now: Time) -> bool {
+        let fresh = |last: &Rc<Frame>| now.since(last.accepted_at) < STATUS_AGE;
+        channel.document.is_some()
+            || channel.last.as_ref().is_some_and(fresh)
+                && self.event_bytes <= STATUS_BYTES_PER_SHARD
+                && channels <= MAX_CHANNELS_PER_SHARD / 2
+    }
+
+    /// A forgotten channel's last event is gone.
+    pub(super) fn release(&mut self, channel: &Channel) {
+        debug_assert!(channel.document.is_none(), "a channel stays for its document");
+        self.event_bytes -= channel.last.as_ref().map_or(0, |last| last.bytes().len());
+    }
+
+    #[cfg(test)]
+    pub(super) fn document_bytes(&self) -> usize {
+        self.document_bytes
+    }
+}
+
+pub(super) fn status(channel: &Channel) -> Option<StatusSource> {
+    let document = channel.document.clone().map(StatusSource::Document);
+    document.or_else(|| channel.last.as_ref().map(|last| StatusSource::Event(last.for_another())))
+}

@@ -1,0 +1,144 @@
+//! Why a connection is closed.
+
+use crate::config::Protocol;
+use crate::telemetry::{Close, ConnectionError};
+
+/// Every reason to close: gives the close code, the text, the counter and the log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CloseReason {
+    /// The peer asked for it; its code goes back (RFC 6455, 5.5.1).
+    Peer(u16),
+    /// The server stops.
+    Shutdown,
+    /// Too many connections.
+    MaxConnections,
+    /// The log ran past what it has taken.
+    SlowConsumer,
+    /// It does not read its replies.
+    OutboxFull,
+    /// All laggards of the shard together hold too much.
+    LaggardMemory,
+    /// It broke RFC 6455; what it broke.
+    Protocol(&'static str),
+    /// Text that is not UTF-8.
+    InvalidUtf8,
+    /// A message over the limit; its length as far as it was announced.
+    MessageTooBig(u64),
+    /// No answer to a PING.
+    KeepaliveTimeout,
+    /// No token in the `auth` request.
+    AuthMissing,
+    /// A bad or expired token.
+    AuthFailed,
+    /// Something else came before the token.
+    AuthRequired,
+    /// No token in time.
+    AuthTimeout,
+    /// What came before the token was no envelope.
+    AuthError,
+    /// Too much came behind the token before it was verified.
+    AuthBacklog,
+    /// Too many tokens wait for verification.
+    AuthOverload,
+    /// The token was good until now.
+    TokenExpired,
+    /// The service it belongs to wants it gone.
+    Expelled,
+    /// Its TLS keys are used up, or cannot follow the peer's: with new ones it may come back.
+    Keys,
+}
+
+impl CloseReason {
+    /// Close code and text of the close frame (RFC 6455, 7.4). A session protocol
+    /// may have a close frame of its own for clients that are not let in.
+    pub(crate) fn frame(self, protocol: &Protocol) -> (u16, &'static str) {
+        let turned_away = matches!(
+            self,
+            CloseReason::AuthMissing
+                | CloseReason::AuthFailed
+                | CloseReason::AuthRequired
+                | CloseReason::AuthTimeout
+                | CloseReason::AuthError
+        );
+        if turned_away && let Protocol::Custom(custom) = protocol {
+            return custom.unauthenticated();
+        }
+        match self {
+            CloseReason::Peer(code) => (code, ""),
+            CloseReason::Shutdown => (1001, "Server is shutting down"),
+            CloseReason::MaxConnections => (1013, "Server at maximum capacity"),
+            CloseReason::SlowConsumer => (1013, "slow consumer"),
+            CloseReason::OutboxFull => (1008, "Replies are not being read"),
+            CloseReason::LaggardMemory => (1013, "slow consumer: server memory for laggards"),
+            CloseReason::Protocol(what) => (1002, what),
+            CloseReason::InvalidUtf8 => (1007, "Invalid UTF-8"),
+            CloseReason::MessageTooBig(_) => (1009, "Message too big"),
+            CloseReason::KeepaliveTimeout => (1011, "keepalive ping timeout"),
+            CloseReason::AuthMissing | CloseReason::AuthFailed => (1008, "Authentication failed"),
+            CloseReason::AuthRequired | CloseReason::AuthTimeout => {
+                (1008, "Authentication required")
+            }
+            CloseReason::AuthError => (1008, "Authentication error"),
+            CloseReason::AuthBacklog => (1008, "Too many messages before authentication"),
+            CloseReason::AuthOverload => (1013, "Too many authentications"),
+            CloseReason::TokenExpired => (1008, "Token expired"),
+            CloseReason::Expelled => (1008, "Disconnected by the service"),
+            CloseReason::Keys => (1012, "New TLS keys are needed: reconnect"),
+        }
+    }
+
+    /// As which it is counted.
+    pub(crate) fn counted_as(self) -> Close {
+        match self {
+            CloseReason::Peer(1000) => Close::PeerNormal,
+            CloseReason::Peer(1001) => Close::PeerGoingAway,
+            CloseReason::Peer(_) => Close::PeerOther,
+            CloseReason::Shutdown => Close::Shutdown,
+            CloseReason::MaxConnections => Close::MaxConnections,
+            CloseReason::SlowConsumer => Close::SlowConsumer,
+            CloseReason::OutboxFull => Close::OutboxFull,
+            CloseReason::LaggardMemory => Close::LaggardMemory,
+            CloseReason::Protocol(_) => Close::Protocol,
+            CloseReason::InvalidUtf8 => Close::InvalidUtf8,
+            CloseReason::MessageTooBig(_) => Close::MessageTooBig,
+            CloseReason::KeepaliveTimeout => Close::KeepaliveTimeout,
+            CloseReason::AuthMissing
+            | CloseReason::AuthFailed
+            | CloseReason::AuthRequired
+            | CloseReason::AuthTimeout
+            | CloseReason::AuthError
+            | CloseReason::AuthBacklog => Close::Unauthenticated,
+            CloseReason::AuthOverload => Close::AuthOverload,
+            CloseReason::TokenExpired => Close::TokenExpired,
+            CloseReason::Expelled => Close::Expelled,
+            CloseReason::Keys => Close::Keys,
+        }
+    }
+
+    /// The counter it raises, if it is a fault.
+    pub(crate) fn error(self) -> Option<ConnectionError> {
+        match self {
+            CloseReason::Peer(_)
+            | CloseReason::Shutdown
+            | CloseReason::Keys
+            | CloseReason::Expelled => None,
+            CloseReason::MaxConnections => Some(ConnectionError::MaxConnections),
+            CloseReason::SlowConsumer | CloseReason::LaggardMemory => {
+                Some(ConnectionError::SlowConsumer)
+            }
+            CloseReason::OutboxFull => Some(ConnectionError::OutboxFull),
+            CloseReason::Protocol(_) => Some(ConnectionError::Protocol),
+            CloseReason::InvalidUtf8 => Some(ConnectionError::InvalidUtf8),
+            CloseReason::MessageTooBig(_) => Some(ConnectionError::MessageTooBig),
+            CloseReason::KeepaliveTimeout => Some(ConnectionError::Timeout),
+            CloseReason::AuthMissing | CloseReason::AuthTimeout => {
+                Some(ConnectionError::AuthMissing)
+            }
+            CloseReason::AuthFailed => Some(ConnectionError::AuthFailed),
+            CloseReason::AuthRequired => Some(ConnectionError::AuthRequired),
+            CloseReason::AuthError | CloseReason::AuthBacklog => Some(ConnectionError::AuthError),
+            CloseReason::AuthOverload => Some(ConnectionError::AuthOverload),
+            CloseReason::TokenExpired => Some(ConnectionError::TokenExpired),
+        }
+    }
+}

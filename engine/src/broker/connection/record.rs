@@ -1,0 +1,93 @@
+//! One connection's record.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use super::State;
+use super::rate_limit::{Bucket, ByteBucket};
+use crate::types::ServiceId;
+use crate::wire::frame::Reader;
+
+/// One connection; limits.rs adds up its size.
+#[derive(Debug, Default)]
+pub(crate) struct Connection {
+    pub(super) generation: u16,
+    pub(super) state: State,
+    pub(super) service: ServiceId,
+    pub(super) pauses: u8,
+    /// Our close frame is in the kernel.
+    pub(crate) close_sent: bool,
+    /// The peer's close frame was received, or cannot be any more.
+    pub(crate) close_seen: bool,
+    /// A PING was sent, and nothing received since.
+    pub(super) pinged: bool,
+    pub(super) secure: bool,
+    pub(super) probe: bool,
+    /// The random part of the connection's id.
+    pub(super) nonce: u64,
+    pub(super) ip: [u8; 16],
+    pub(super) port: u16,
+    pub(super) messages: Bucket,
+    pub(super) bytes: ByteBucket,
+    pub(crate) reader: Reader,
+}
+
+/// A reason not to receive from a connection. Each ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Pause {
+    /// It sent too much.
+    Rate = 1,
+    /// Its token is being verified.
+    Verification = 2,
+}
+
+impl Connection {
+    pub(crate) fn state(&self) -> State {
+        self.state
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
+    /// Makes a legal move, or aborts: an illegal one is our own bug.
+    pub(crate) fn become_state(&mut self, next: State) {
+        assert!(self.state.may_become(next), "{:?} -> {next:?}", self.state);
+        self.state = next;
+    }
+
+    pub(crate) fn service(&self) -> ServiceId {
+        self.service
+    }
+
+    /// Whether it is the engine's own: not counted, limited or authenticated.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.probe
+    }
+
+    /// Whether TLS is on.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Whether it is not received from.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.pauses != 0
+    }
+
+    pub(crate) fn is_paused_for(&self, pause: Pause) -> bool {
+        self.pauses & pause as u8 != 0
+    }
+
+    pub(super) fn set_peer(&mut self, peer: SocketAddr) {
+        self.ip = match peer.ip() {
+            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+            IpAddr::V6(ip) => ip.octets(),
+        };
+        self.port = peer.port();
+    }
+
+    pub(crate) fn peer(&self) -> SocketAddr {
+        SocketAddr::new(Ipv6Addr::from(self.ip).to_canonical(), self.port)
+    }
+}

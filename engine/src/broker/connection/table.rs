@@ -1,0 +1,354 @@
+//! A shard's connections, in a table indexed like the ring's slots.
+
+use std::net::SocketAddr;
+
+use uuid::Uuid;
+
+use super::rate_limit::{Bucket, ByteBucket};
+use super::{Connection, Pause, State};
+use crate::broker::context::Context;
+use crate::broker::effect::Effect;
+use crate::broker::timers::Timer;
+use crate::telemetry::{Close, ConnectionError, Count, MessageType};
+use crate::types::{ConnectionKey, ServiceId, ShardId, Time};
+use crate::wire::Secret;
+
+/// How an HTTP upgrade ended: what `Hub::admit` takes.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Whose listener accepted it.
+    pub service: ServiceId,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// Whether TLS is on.
+    pub secure: bool,
+    /// The server is full: close with 1013 right away.
+    pub over_capacity: bool,
+    /// What the upgrade carried.
+    pub token: Option<Secret>,
+    /// An internal probe: not counted, limited or authenticated.
+    pub probe: bool,
+    /// What is written before anything else: the response to the upgrade request, in one write
+    /// with the welcome.
+    pub response: Vec<u8>,
+}
+
+#[cfg(test)]
+impl Admission {
+    /// A client's, without TLS and without a token.
+    pub(crate) fn plain(peer: SocketAddr) -> Admission {
+        Admission {
+            service: ServiceId(0),
+            peer,
+            secure: false,
+            over_capacity: false,
+            token: None,
+            probe: false,
+            response: Vec::new(),
+        }
+    }
+}
+
+/// The connections of a shard. An index is reused only after its last completion (invariant 12).
+#[derive(Debug)]
+pub(crate) struct Connections {
+    records: Vec<Connection>,
+    free: Vec<u32>,
+    capacity: usize,
+    /// Second of each connection's last receive: dense, looked at by the keepalive.
+    last_rx: Vec<u32>,
+    /// Clients' connections not yet released, by service.
+    open: Vec<usize>,
+}
+
+impl Connections {
+    pub(crate) fn new(capacity: usize, services: usize) -> Connections {
+        // All of the address space at once: only what is used is ever touched, and growing never
+        // leaves copies behind.
+        Connections {
+            records: Vec::with_capacity(capacity),
+            free: Vec::new(),
+            capacity,
+            last_rx: Vec::with_capacity(capacity),
+            open: vec![0; services],
+        }
+    }
+
+    /// Takes a free index, if there is one.
+    pub(crate) fn admit(
+        &mut self,
+        cx: &mut Context,
+        admission: &Admission,
+    ) -> Option<ConnectionKey> {
+        let service = admission.service;
+        let Some(index) = self.take_index() else {
+            cx.recorder.connection_error(service, ConnectionError::Descriptors);
+            return None;
+        };
+        let settings = cx.service(service);
+        let messages = Bucket::full(settings.message_rate, cx.time());
+        let bytes = ByteBucket::full(settings.access.byte_rate, cx.time());
+        let nonce = cx.random();
+        let record = &mut self.records[index as usize];
+        record.become_state(State::Open);
+        (record.service, record.nonce) = (service, nonce);
+        (record.secure, record.probe) = (admission.secure, admission.probe);
+        (record.messages, record.bytes) = (messages, bytes);
+        record.set_peer(admission.peer);
+        self.last_rx[index as usize] = cx.time().seconds();
+        if !admission.probe {
+            cx.recorder.connected(service);
+            self.open[service.index()] += 1;
+        }
+        Some(self.key(index))
+    }
+
+    fn take_index(&mut self) -> Option<u32> {
+        self.free.pop().or_else(|| {
+            (self.records.len() < self.capacity).then(|| {
+                self.records.push(Connection::default());
+                self.last_rx.push(0);
+                self.records.len() as u32 - 1
+            })
+        })
+    }
+
+    /// Gives an index back.
+    pub(crate) fn release(&mut self, key: ConnectionKey) {
+        let record = &mut self[key];
+        record.become_state(State::Vacant);
+        let (service, probe) = (record.service, record.probe);
+        let generation = record.generation.wrapping_add(1);
+        *record = Connection { generation, ..Connection::default() };
+        if !probe {
+            self.open[service.index()] -= 1;
+        }
+        self.free.push(key.index);
+    }
+
+    /// The connection, unless the key is a former user's.
+    pub(crate) fn get(&self, key: ConnectionKey) -> Option<&Connection> {
+        let record = self.records.get(key.index as usize)?;
+        (record.generation == key.generation && record.state != State::Vacant).then_some(record)
+    }
+
+    pub(crate) fn get_mut(&mut self, key: ConnectionKey) -> Option<&mut Connection> {
+        self.get(key)?;
+        self.records.get_mut(key.index as usize)
+    }
+
+    pub(crate) fn is_open(&self, key: ConnectionKey) -> bool {
+        self.get(key).is_some_and(Connection::is_open)
+    }
+
+    pub(crate) fn key(&self, index: u32) -> ConnectionKey {
+        ConnectionKey { index, generation: self.records[index as usize].generation }
+    }
+
+    /// The connection with this public id.
+    pub(crate) fn find(&self, shard: ShardId, id: &str) -> Option<ConnectionKey> {
+        let bytes = Uuid::try_parse(id).ok()?.into_bytes();
+        let index = u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        let key = ConnectionKey { index, generation: u16::from_be_bytes([bytes[4], bytes[5]]) };
+        self.get(key)?;
+        (*self.id(shard, key).as_bytes() == bytes).then_some(key)
+    }
+
+    /// The public id.
+    pub(crate) fn id(&self, shard: ShardId, key: ConnectionKey) -> Uuid {
+        connection_id(shard, key, self[key].nonce)
+    }
+
+    /// Indices ever used.
+    pub(crate) fn slots(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Connections there is room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Connections not vacant.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len() - self.free.len()
+    }
+
+    /// Clients' connections not yet released, by service.
+    pub(crate) fn open(&self) -> &[usize] {
+        &self.open
+    }
+
+    /// Queues a frame for a client, counted by the kind of its message.
+    pub(crate) fn answer(
+        &self,
+        cx: &mut Context,
+        key: ConnectionKey,
+        kind: MessageType,
+        frame: Vec<u8>,
+    ) {
+        let record = &self[key];
+        if !record.probe {
+            cx.recorder.sent(record.service, kind);
+        }
+        cx.reply(key, frame);
+    }
+
+    /// Counts the end of a client's connection.
+    pub(crate) fn count_end(
+        &self,
+        cx: &mut Context,
+        key: ConnectionKey,
+        why: Close,
+        error: Option<ConnectionError>,
+    ) {
+        let record = &self[key];
+        if !record.probe {
+            cx.recorder.closed(why);
+            error.into_iter().for_each(|error| cx.recorder.connection_error(record.service, error));
+        }
+    }
+
+    // Receiving.
+
+    /// Bytes were received: over the rate the connection is paused until they are paid for.
+    pub(crate) fn received(&mut self, cx: &mut Context, key: ConnectionKey, bytes: usize) {
+        self.last_rx[key.index as usize] = cx.time().seconds();
+        let record = &mut self[key];
+        record.pinged = false;
+        let rate = cx.service(record.service).access.byte_rate;
+        if let Some(wait) = record.bytes.take(rate, bytes, cx.time())
+            && !record.is_paused_for(Pause::Rate)
+        {
+            cx.recorder.count(Count::BytePauses, 1);
+            self.pause_until(cx, key, cx.time() + wait);
+        }
+    }
+
+    /// Takes one message out of the connection's rate, or says after how many milliseconds there
+    /// will be one.
+    pub(crate) fn take_message(&mut self, cx: &Context, key: ConnectionKey) -> Result<(), u32> {
+        let record = &mut self[key];
+        let rate = cx.service(record.service).message_rate;
+        record.messages.take(rate, cx.time())
+    }
+
+    /// Stops receiving for a while, unless that is so already.
+    pub(crate) fn pause_until(&mut self, cx: &mut Context, key: ConnectionKey, until: Time) {
+        if !self[key].is_paused_for(Pause::Rate) {
+            self.pause(cx, key, Pause::Rate);
+            cx.timers.set(until, key, Timer::Resume);
+        }
+    }
+
+    /// A pause for the rate is over, unless more was received meanwhile than was paid for.
+    pub(crate) fn end_pause(&mut self, cx: &mut Context, key: ConnectionKey) {
+        let record = &mut self[key];
+        let rate = cx.service(record.service).access.byte_rate;
+        match record.bytes.take(rate, 0, cx.time()) {
+            Some(wait) => cx.timers.set(cx.now.mono + wait, key, Timer::Resume),
+            None => self.resume(cx, key, Pause::Rate),
+        }
+    }
+
+    pub(crate) fn pause(&mut self, cx: &mut Context, key: ConnectionKey, pause: Pause) {
+        let record = &mut self[key];
+        if !record.is_paused() {
+            cx.push_effect(Effect::PauseReceive(key));
+        }
+        record.pauses |= pause as u8;
+    }
+
+    pub(crate) fn resume(&mut self, cx: &mut Context, key: ConnectionKey, pause: Pause) {
+        let record = &mut self[key];
+        let before = record.is_paused();
+        record.pauses &= !(pause as u8);
+        // Where the peer has ended its side there is nothing to receive.
+        let ended = matches!(record.state, State::HalfClosedRemote | State::AwaitingCompletions);
+        if before && !record.is_paused() && !ended {
+            cx.push_effect(Effect::ResumeReceive(key));
+        }
+    }
+
+    // Keepalive.
+
+    /// Seconds since the last receive, or since the PING that it has not answered.
+    pub(crate) fn silence(&self, index: u32, now: Time) -> u32 {
+        now.seconds().saturating_sub(self.last_rx[index as usize])
+    }
+
+    /// A silent connection must answer a PING. Returns `false` if it has not answered one.
+    pub(crate) fn ping(&mut self, index: u32, now: Time) -> bool {
+        if std::mem::replace(&mut self.records[index as usize].pinged, true) {
+            return false;
+        }
+        self.last_rx[index as usize] = now.seconds();
+        true
+    }
+}
+
+impl std::ops::Index<ConnectionKey> for Connections {
+    type Output = Connection;
+    /// A key that was checked since the connection may last have been released.
+    fn index(&self, key: ConnectionKey) -> &Connection {
+        &self.records[key.index as usize]
+    }
+}
+
+impl std::ops::IndexMut<ConnectionKey> for Connections {
+    fn index_mut(&mut self, key: ConnectionKey) -> &mut Connection {
+        &mut self.records[key.index as usize]
+    }
+}
+
+/// The public id: a UUIDv4 whose random bits carry shard, index and generation, so that nothing
+/// needs to map ids to connections.
+fn connection_id(shard: ShardId, key: ConnectionKey, nonce: u64) -> Uuid {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&key.index.to_be_bytes());
+    bytes[4..6].copy_from_slice(&key.generation.to_be_bytes());
+    bytes[7] = shard.0;
+    bytes[8..].copy_from_slice(&nonce.to_be_bytes());
+    uuid::Builder::from_random_bytes(bytes).into_uuid()
+}
+
+impl ShardId {
+    /// The shard that gave a connection this id.
+    pub fn of_connection(id: &str) -> Option<ShardId> {
+        let id = Uuid::try_parse(id).ok()?;
+        Some(ShardId(id.as_bytes()[7]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_former_key_finds_nothing() {
+        let mut cx = Context::new(Arc::new(Config::default()), ShardId(0), 1, 1);
+        let mut table = Connections::new(1, 1);
+        let admission = Admission::plain(([127, 0, 0, 1], 1).into());
+        let key = table.admit(&mut cx, &admission).unwrap();
+        assert!(table.admit(&mut cx, &admission).is_none());
+        table[key].become_state(State::AwaitingCompletions);
+        table.release(key);
+        assert!(table.get(key).is_none());
+        let next = table.admit(&mut cx, &admission).unwrap();
+        assert_eq!(next.index, key.index);
+        assert!(table.get(key).is_none());
+    }
+
+    #[test]
+    fn an_id_names_the_shard() {
+        let key = ConnectionKey { index: u32::MAX, generation: 7 };
+        for shard in [0, 5, 63] {
+            let id = connection_id(ShardId(shard), key, u64::MAX).to_string();
+            assert_eq!(ShardId::of_connection(&id), Some(ShardId(shard)));
+        }
+        assert_eq!(ShardId::of_connection("no id"), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! What every component works with: the time and settings of the iteration, and the queues of what
+//! it asks of others.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::connection::CloseReason;
+use super::effect::Effect;
+use super::timers::Timers;
+use super::turn_limits::TurnLimits;
+use crate::config::{Config, Service};
+use crate::telemetry::Recorder;
+use crate::types::{ConnectionKey, Now, ServiceId, ShardId, Time};
+use crate::wire::encoder::{Encoder, Stamp};
+
+/// The surroundings of a shard's components.
+pub(super) struct Context {
+    /// Set once per iteration (invariant 8).
+    pub(super) now: Now,
+    pub(super) config: Arc<Config>,
+    pub(super) limits: TurnLimits,
+    pub(super) shard: ShardId,
+    pub(super) shards: usize,
+    pub(super) recorder: Recorder,
+    pub(super) encoder: Encoder,
+    pub(super) timers: Timers,
+    /// The shard is shutting down: it takes no publications.
+    pub(super) draining: bool,
+    rng: fastrand::Rng,
+    effects: VecDeque<Effect>,
+    /// In the order in which they are written.
+    replies: VecDeque<Reply>,
+    endings: VecDeque<(ConnectionKey, Ending)>,
+}
+
+/// Frames for one connection, ready for the socket.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) key: ConnectionKey,
+    pub(super) bytes: Vec<u8>,
+    /// It is a close frame, or empty: the end of what a peer is owed that has ended its side.
+    pub(super) closes: bool,
+}
+
+/// A step towards a connection's end that a component asks the hub for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Start the closing handshake.
+    Close(CloseReason),
+    /// The close frame is in the kernel.
+    CloseWritten,
+    /// A write found the socket dead.
+    Lost,
+}
+
+impl Context {
+    /// `seed` feeds message ids, connection ids and epochs.
+    pub(super) fn new(config: Arc<Config>, shard: ShardId, shards: usize, seed: u64) -> Context {
+        Context {
+            now: Now::default(),
+            limits: TurnLimits::default(),
+            shard,
+            shards,
+            recorder: Recorder::new(shard, config.services.len(), config.metrics),
+            encoder: Encoder::default(),
+            timers: Timers::default(),
+            draining: false,
+            rng: fastrand::Rng::with_seed(seed),
+            effects: VecDeque::new(),
+            replies: VecDeque::new(),
+            endings: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// The monotonic time of the iteration.
+    pub(super) fn time(&self) -> Time {
+        self.now.mono
+    }
+
+    pub(super) fn service(&self, service: ServiceId) -> &Service {
+        &self.config[service]
+    }
+
+    pub(super) fn random(&mut self) -> u64 {
+        self.rng.u64(1..)
+    }
+
+    /// A fresh id and timestamp for one message of the server.
+    pub(super) fn stamp(&mut self) -> Stamp {
+        Stamp { id: self.rng.u128(..).to_be_bytes(), unix_us: self.now.unix_us }
+    }
+
+    /// Encodes one message of the server.
+    pub(super) fn encode(
+        &mut self,
+        write: impl FnOnce(&mut Encoder, Stamp, &mut Vec<u8>),
+    ) -> Vec<u8> {
+        let stamp = self.stamp();
+        let mut out = Vec::new();
+        write(&mut self.encoder, stamp, &mut out);
+        out
+    }
+
+    /// The current time as in envelopes.
+    pub(super) fn timestamp(&mut self) -> String {
+        self.encoder.timestamp(self.now.unix_us)
+    }
+
+    /// Asks the shell for something.
+    pub(super) fn push_effect(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    pub(super) fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Queues a frame for one connection. Laggards' frames queue too, so that they stay in order
+    /// with those queued before the connection became one.
+    pub(super) fn reply(&mut self, key: ConnectionKey, bytes: Vec<u8>) {
+        match self.replies.back_mut() {
+            Some(last) if last.key == key && !last.closes => last.bytes.extend_from_slice(&bytes),
+            _ => self.replies.push_back(Reply { key, bytes, closes: false }),
+        }
+    }
+
+    /// Queues the last frame of a connection. It stays alone: it takes the place of what a laggard
+    /// is owed.
+    pub(super) fn reply_last(&mut self, key: ConnectionKey, bytes: Vec<u8>) {
+        self.replies.push_back(Reply { key, bytes, closes: true });
+    }
+
+    pub(super) fn next_reply(&mut self) -> Option<Reply> {
+        self.replies.pop_front()
+    }
+
+    /// Puts a reply back that cannot be written yet.
+    pub(super) fn return_reply(&mut self, reply: Reply) {
+        self.replies.push_front(reply);
+    }
+
+    pub(super) fn has_replies(&self) -> bool {
+        !self.replies.is_empty()
+    }
+
+    /// Asks for the closing handshake; the hub starts it once the component returns.
+    pub(super) fn close(&mut self, key: ConnectionKey, reason: CloseReason) {
+        self.end(key, Ending::Close(reason));
+    }
+
+    pub(super) fn end(&mut self, key: ConnectionKey, ending: Ending) {
+        self.endings.push_back((key, ending));
+    }
+
+    pub(super) fn next_ending(&mut self) -> Option<(ConnectionKey, Ending)> {
+        self.endings.pop_front()
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_effects(&self) -> bool {
+        !self.effects.is_empty() || !self.endings.is_empty()
+    }
+}

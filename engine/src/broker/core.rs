@@ -1,0 +1,121 @@
+//! The components that sessions stand on, and the few moves that need two of them.
+
+use super::channel::Channels;
+use super::connection::Connections;
+use super::context::Context;
+use super::delivery::Delivery;
+use super::link::Links;
+use crate::config::Service;
+use crate::telemetry::Count;
+use crate::types::{
+    ChannelIndex, ConnectionKey, Epoch, MessageType, Publication, PublishError, Seq,
+};
+use crate::wire::encoder::{Encoder, Stamp};
+use crate::wire::reply::NotRecovered;
+
+/// A shard's state but for its sessions. Each component owns its own.
+pub(super) struct Core {
+    pub(super) cx: Context,
+    pub(super) channels: Channels,
+    pub(super) connections: Connections,
+    pub(super) links: Links,
+    pub(super) delivery: Delivery,
+}
+
+/// How a subscriber stands in a channel it has just joined.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Joined {
+    pub(super) epoch: Epoch,
+    /// The confirmed position: the channel's, or what the subscriber has already if that is more.
+    pub(super) seq: Seq,
+    /// What the live set was handed where the subscriber stands in it.
+    pub(super) handed: Seq,
+    /// Whether what it asked for since then follows, or why not.
+    pub(super) recovery: Option<Result<(), NotRecovered>>,
+}
+
+impl Core {
+    /// Subscribes a connection, unless it is subscribed.
+    pub(super) fn subscribe(
+        &mut self,
+        key: ConnectionKey,
+        index: ChannelIndex,
+        since: Option<(Epoch, Seq)>,
+    ) -> Joined {
+        let epoch = self.channels.log(index).epoch();
+        if let Some(handed) = self.channels.handed(key.index, index) {
+            // A laggard has less, or more: its confirmation precedes what its cursor reads next.
+            let next = self.delivery.cursor(key.index, index);
+            let seq = next.map_or(handed, |next| Seq(next.0 - 1));
+            return Joined { epoch, seq, handed: seq, recovery: None };
+        }
+        let handed = self.channels.subscribe(&self.cx, key.index, index);
+        self.delivery.move_cursor(key.index, index, handed.next());
+        let log = self.channels.log(index);
+        let recovery = since.map(|(of, since)| {
+            if of != epoch {
+                Err(NotRecovered::Restart)
+            } else if since > log.head() {
+                Err(NotRecovered::Ahead)
+            } else if since.next() < log.first() {
+                Err(NotRecovered::Retention)
+            } else {
+                Ok(())
+            }
+        });
+        let seq = match (since, recovery) {
+            (Some((_, since)), Some(Ok(()))) => handed.max(since),
+            _ => handed,
+        };
+        Joined { epoch, seq, handed, recovery }
+    }
+
+    /// Ends a subscription.
+    pub(super) fn unsubscribe(&mut self, key: ConnectionKey, index: ChannelIndex) {
+        if self.channels.unsubscribe(&self.cx, key.index, index) {
+            self.delivery.remove_cursor(key.index, index);
+        }
+    }
+
+    /// Ends all subscriptions of a connection.
+    pub(super) fn unsubscribe_all(&mut self, key: ConnectionKey) {
+        self.channels.unsubscribe_all(&self.cx, key.index);
+        self.delivery.remove_cursors(key.index);
+    }
+
+    /// The settings a connection lives under.
+    pub(super) fn settings(&self, key: ConnectionKey) -> &Service {
+        self.cx.service(self.connections[key].service())
+    }
+
+    /// A publication for a channel homed here.
+    ///
+    /// # Errors
+    /// [`PublishError`] when the channel's log takes no more now, or the shard no more channels.
+    pub(super) fn publish(&mut self, publication: &Publication) -> Result<Seq, PublishError> {
+        let accepted = match self.cx.draining {
+            true => Err(PublishError::Saturated),
+            false => self.channels.publish(&mut self.cx, publication),
+        };
+        if accepted == Err(PublishError::Saturated) {
+            self.cx.recorder.count(Count::Refused, 1);
+        }
+        accepted
+    }
+
+    /// Begins a subscription in the past.
+    pub(super) fn recover(&mut self, key: ConnectionKey, index: ChannelIndex, next: Seq) {
+        self.delivery.recover(&mut self.cx, &self.channels, key, index, next);
+    }
+
+    /// Encodes an answer to a client, and queues it.
+    pub(super) fn answer(
+        &mut self,
+        key: ConnectionKey,
+        kind: MessageType,
+        write: impl FnOnce(&mut Encoder, Stamp, &mut Vec<u8>),
+    ) {
+        let frame = self.cx.encode(write);
+        self.connections.answer(&mut self.cx, key, kind, frame);
+    }
+}

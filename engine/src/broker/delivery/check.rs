@@ -1,0 +1,51 @@
+//! What must hold of a shard's laggards after every iteration.
+
+use super::laggard::LagState;
+use super::{Channels, Delivery};
+use crate::broker::context::Context;
+use crate::types::ConnectionKey;
+
+impl Delivery {
+    /// Cross-checks the sums and the list of those that may be written.
+    pub(in crate::broker) fn check(
+        &self,
+        cx: &Context,
+        channels: &Channels,
+        connections: impl Iterator<Item = ConnectionKey>,
+    ) {
+        let (mut count, mut bytes) = (0, 0);
+        for key in connections {
+            let Some(laggard) = self.laggards.get(key.index) else { continue };
+            (count, bytes) = (count + 1, bytes + laggard.charged);
+            assert_ne!(laggard.state, LagState::Writing, "no batch is open");
+            let ready = laggard.state == LagState::Ready;
+            assert_eq!(self.laggards.times_ready(key), usize::from(ready), "ready list, {key:?}");
+            let cursors = laggard.cursors.iter().map(|cursor| cursor.channel);
+            let subscriptions = channels.subscriptions_of(key.index).iter().map(|s| s.channel);
+            assert!(cursors.eq(subscriptions), "cursors of {key:?}");
+            assert_eq!(laggard.charged, laggard.bytes(), "charge of {key:?}");
+            if laggard.state == LagState::Waiting {
+                assert!(laggard.outbox.len() <= cx.config.max_outbox + 100_000);
+            }
+        }
+        assert_eq!(self.laggards.count(), count);
+        assert_eq!(self.laggards.bytes(), bytes);
+    }
+
+    pub(in crate::broker) fn is_live(&self, connection: u32) -> bool {
+        self.gate.is_open(connection)
+    }
+
+    pub(in crate::broker) fn is_laggard(&self, connection: u32) -> bool {
+        self.laggards.get(connection).is_some()
+    }
+
+    pub(in crate::broker) fn has_laggards(&self) -> bool {
+        self.laggards.count() > 0
+    }
+
+    /// The saboteur of the simulation: two writes of one connection in a batch pass.
+    pub(in crate::broker) fn leave_gate_open(&mut self) {
+        self.gate.leave_open();
+    }
+}

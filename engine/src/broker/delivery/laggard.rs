@@ -1,0 +1,108 @@
+//! A laggard: a subscriber that could not take its bytes (slow), or that joined in the past
+//! (recovering). It reads the logs at cursors of its own until it is level with the live sets.
+
+use super::write_sink::Payload;
+use crate::telemetry::Lag;
+use crate::types::ChannelIndex;
+use crate::types::{Seq, Time};
+
+/// What a laggard is owed, in the order in which it is sent: tail, outbox, cursors.
+#[derive(Debug)]
+pub(super) struct Laggard {
+    /// The rest of a write that was cut short.
+    pub(super) tail: Option<Payload>,
+    /// Replies, pongs, confirmations, the close frame: ready for the socket.
+    pub(super) outbox: Vec<u8>,
+    /// One per subscribed channel, ordered by channel slot.
+    pub(super) cursors: Vec<Cursor>,
+    /// Which cursor is read next, so that one channel does not starve the others.
+    pub(super) next_cursor: usize,
+    pub(super) since: Time,
+    pub(super) state: LagState,
+    /// It joined in the past and is not to be blamed for it.
+    pub(super) recovering: bool,
+    /// The outbox ends with the close frame.
+    pub(super) closing: bool,
+    /// Bytes counted for it in the shard's sum.
+    pub(super) charged: usize,
+}
+
+/// What a laggard waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LagState {
+    /// Space in the socket.
+    Waiting,
+    /// Its next write.
+    Ready,
+    /// The end of the batch its write is in.
+    Writing,
+}
+
+/// Where a laggard is in one channel's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cursor {
+    pub(super) channel: ChannelIndex,
+    /// Next position to be read.
+    pub(super) next: Seq,
+}
+
+impl Laggard {
+    pub(super) fn new(now: Time, state: LagState) -> Laggard {
+        Laggard {
+            tail: None,
+            outbox: Vec::new(),
+            cursors: Vec::new(),
+            next_cursor: 0,
+            since: now,
+            state,
+            recovering: false,
+            closing: false,
+            charged: 0,
+        }
+    }
+
+    /// What it waits for, for the metrics.
+    pub(super) fn lag(&self) -> Lag {
+        match self.state {
+            _ if self.closing => Lag::Closing,
+            _ if self.recovering => Lag::Recovering,
+            LagState::Waiting => Lag::Waiting,
+            LagState::Ready | LagState::Writing => Lag::Reading,
+        }
+    }
+
+    /// Memory held only because it lags. A shared frame counts as what it pins.
+    pub(super) fn bytes(&self) -> usize {
+        self.tail.as_ref().map_or(0, |tail| tail.bytes().len())
+            + self.outbox.capacity()
+            + self.cursors.capacity() * size_of::<Cursor>()
+    }
+
+    /// Sets or adds a channel's cursor.
+    pub(super) fn set_cursor(&mut self, channel: ChannelIndex, next: Seq) {
+        match self.cursors.binary_search_by_key(&channel, |cursor| cursor.channel) {
+            Ok(place) => self.cursors[place].next = next,
+            Err(place) => self.cursors.insert(place, Cursor { channel, next }),
+        }
+    }
+
+    /// Next position to be read in a channel.
+    pub(super) fn cursor(&self, channel: ChannelIndex) -> Option<Seq> {
+        let place = self.cursors.binary_search_by_key(&channel, |cursor| cursor.channel).ok()?;
+        Some(self.cursors[place].next)
+    }
+
+    pub(super) fn remove_cursor(&mut self, channel: ChannelIndex) {
+        self.cursors.retain(|cursor| cursor.channel != channel);
+    }
+
+    /// Nothing else will be sent but what must be finished and this close frame; without one, the
+    /// outbox too.
+    pub(super) fn close_with(&mut self, frame: Vec<u8>) {
+        self.cursors = Vec::new();
+        if !frame.is_empty() {
+            self.outbox = frame;
+        }
+        self.closing = true;
+    }
+}

@@ -1,0 +1,85 @@
+//! What must hold of a hub after every iteration (invariants 2, 3, 11), and what tests look at.
+
+use super::*;
+use crate::broker::channel::Log;
+use crate::broker::turn_limits::TurnLimits;
+use crate::limits::DUE_PER_CONNECTION;
+
+impl Hub {
+    /// Cross-checks everything that is kept twice, and the bounds.
+    pub(in crate::broker) fn check(&self) {
+        let Core { cx, channels, connections, links, delivery } = &self.core;
+        let keys = || (0..connections.slots() as u32).map(|index| connections.key(index));
+        for key in keys() {
+            let connection = &connections[key];
+            let state = connection.state();
+            let live = state.is_writable() && !delivery.is_laggard(key.index);
+            let closed = state == State::Closing && connection.close_sent;
+            assert!(delivery.is_live(key.index) == live || closed, "gate of {key:?}: {state:?}");
+            assert!(state.is_writable() || !delivery.is_laggard(key.index));
+            let subscriptions = channels.subscriptions_of(key.index);
+            assert!(connection.is_open() || subscriptions.is_empty());
+            channels.check_subscriptions(key.index);
+            let owner = self.sessions.operation_owner(key.index);
+            assert!(!connection.is_open() || owner.is_none_or(|owner| owner == key));
+        }
+        delivery.check(cx, channels, keys());
+        channels
+            .check(cx, &self.sessions.holds(), |shard, channel| links.times_behind(shard, channel));
+        links.check();
+        let expiries = self.sessions.auth().expiries();
+        assert!(expiries <= connections.len(), "expiries of former connections");
+        assert!(!cx.has_effects(), "effects wait");
+        let most = DUE_PER_CONNECTION * (connections.capacity() + 1);
+        assert!(cx.timers.len() <= most, "{} timers", cx.timers.len());
+    }
+
+    /// Checks that the shell was asked to receive from a connection, or not to.
+    pub(in crate::broker) fn check_pause(&self, key: ConnectionKey, paused: bool) {
+        let ended = |state| matches!(state, State::HalfClosedRemote | State::AwaitingCompletions);
+        let alive = self.core.connections.get(key).filter(|c| !ended(c.state()));
+        assert!(alive.is_none_or(|c| c.is_paused() == paused), "{key:?} is received from wrongly");
+    }
+
+    /// Whether nothing is under way in this hub.
+    pub(in crate::broker) fn is_quiet(&self) -> bool {
+        self.sessions.is_quiet()
+            && !self.core.delivery.has_laggards()
+            && !matches!(self.drain, DrainState::Finishing(_))
+            && self.core.links.is_quiet()
+    }
+
+    pub(in crate::broker) fn set_limits(&mut self, limits: TurnLimits) {
+        self.core.cx.limits = limits;
+    }
+
+    /// The saboteur of the simulation: two writes of one connection in a batch pass.
+    pub(in crate::broker) fn leave_gate_open(&mut self) {
+        self.core.delivery.leave_gate_open();
+    }
+
+    /// The log of a channel this shard knows.
+    pub(in crate::broker) fn log(&self, name: &ChannelName) -> Option<&Log> {
+        Some(self.core.channels.log(self.core.channels.find(name)?))
+    }
+
+    pub(in crate::broker) fn timers(&self) -> usize {
+        self.core.cx.timers.len()
+    }
+
+    /// Verifications under way, connections with a deadline for their token.
+    pub(in crate::broker) fn auth_counts(&self) -> (usize, usize) {
+        let auth = self.sessions.auth();
+        (auth.verifying(), auth.expiries())
+    }
+
+    pub(in crate::broker) fn is_open(&self, key: ConnectionKey) -> bool {
+        self.core.connections.is_open(key)
+    }
+
+    /// Closes a connection, or reports its socket as dead.
+    pub(in crate::broker) fn end_by(&mut self, key: ConnectionKey, ending: Ending) {
+        self.core.cx.end(key, ending);
+        self.settle();
+    }
+}

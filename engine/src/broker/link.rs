@@ -1,0 +1,171 @@
+//! The lanes to and from the other shards: what waits for room, and the credits of requests.
+
+use std::collections::VecDeque;
+
+use super::channel::{Channels, Readiness};
+use super::context::Context;
+use super::shard_messages::{Lanes, Notice, Request};
+use crate::limits::{LANE_CREDITS, per_lane};
+use crate::telemetry::Count;
+use crate::types::{ChannelIndex, JoinToken};
+use crate::types::{Epoch, Seq, ShardId};
+
+/// A shard's side of its lanes.
+#[derive(Debug)]
+pub(super) struct Links {
+    /// By shard.
+    lanes: Vec<Lane>,
+    answers: VecDeque<(ShardId, Notice)>,
+    last_token: u32,
+}
+
+/// The lanes to and from one other shard.
+#[derive(Debug, Default)]
+struct Lane {
+    /// Requests of clients not yet sent.
+    requests: VecDeque<Request>,
+    /// Channels whose home must be asked to join or leave.
+    asks: VecDeque<ChannelIndex>,
+    /// Requests sent or queued and not answered yet.
+    open: usize,
+    /// Channels homed here whose frames found the lane full.
+    behind: VecDeque<ChannelIndex>,
+}
+
+impl Links {
+    pub(super) fn new(shards: usize) -> Links {
+        let lanes = (0..shards).map(|_| Lane::default()).collect();
+        Links { lanes, answers: VecDeque::new(), last_token: 0 }
+    }
+
+    /// Whether a client's request may be sent to a shard: it needs a credit until it is answered.
+    pub(super) fn has_credit(&self, to: ShardId) -> bool {
+        self.lanes[to.index()].open < per_lane(LANE_CREDITS, self.lanes.len())
+    }
+
+    /// Queues a client's request for which there is a credit.
+    pub(super) fn request(&mut self, to: ShardId, request: Request) {
+        let lane = &mut self.lanes[to.index()];
+        lane.open += 1;
+        lane.requests.push_back(request);
+    }
+
+    /// A request was answered.
+    pub(super) fn answered(&mut self, from: ShardId) {
+        self.lanes[from.index()].open -= 1;
+    }
+
+    /// Queues the answer to another shard's request.
+    pub(super) fn answer(&mut self, to: ShardId, notice: Notice) {
+        self.answers.push_back((to, notice));
+    }
+
+    /// Makes sure that the home serves this shard, from `since` on if the log starts later.
+    /// Returns whether it does already.
+    pub(super) fn prepare(
+        &mut self,
+        channels: &mut Channels,
+        index: ChannelIndex,
+        since: Option<(Epoch, Seq)>,
+    ) -> bool {
+        let readiness = channels.prepare(index, since);
+        if readiness == Readiness::MustJoin {
+            self.join(channels, index);
+        }
+        readiness == Readiness::Live
+    }
+
+    /// Has the home asked to serve this shard anew.
+    pub(super) fn join(&mut self, channels: &mut Channels, index: ChannelIndex) {
+        self.last_token = self.last_token.wrapping_add(1);
+        if let Some(home) = channels.begin_join(index, JoinToken(self.last_token)) {
+            self.ask(home, index);
+        }
+    }
+
+    /// Lists a channel whose home must be asked to join or leave.
+    pub(super) fn ask(&mut self, home: ShardId, index: ChannelIndex) {
+        self.lanes[home.index()].asks.push_back(index);
+    }
+
+    /// Sends the answers to other shards' requests: their credits keep room for them.
+    pub(super) fn send_answers(&mut self, lanes: &mut impl Lanes) {
+        while let Some((to, notice)) = self.answers.pop_front() {
+            lanes.reply(to, notice);
+        }
+    }
+
+    /// Sends queued requests, joins and leaves, as far as lanes and credits allow.
+    pub(super) fn send_requests(&mut self, channels: &mut Channels, lanes: &mut impl Lanes) {
+        let credits = 2 * per_lane(LANE_CREDITS, self.lanes.len());
+        for (shard, lane) in self.lanes.iter_mut().enumerate() {
+            let home = ShardId(shard as u8);
+            while let Some(request) = lane.requests.pop_front() {
+                if let Err(request) = lanes.try_request(home, request) {
+                    lane.requests.push_front(request);
+                    break;
+                }
+            }
+            while let Some(&index) = lane.asks.front() {
+                if let Some(request) = channels.home_request(index) {
+                    let joins = matches!(request, Request::Join { .. });
+                    let barred = joins && lane.open >= credits;
+                    if barred || lanes.try_request(home, request).is_err() {
+                        break;
+                    }
+                    lane.open += usize::from(joins);
+                }
+                channels.home_request_sent(index);
+                lane.asks.pop_front();
+            }
+        }
+    }
+
+    /// Sends new frames to the shards with subscribers; first those whose lane was full.
+    pub(super) fn fan_out(
+        &mut self,
+        cx: &mut Context,
+        channels: &mut Channels,
+        lanes: &mut impl Lanes,
+    ) {
+        for (shard, lane) in self.lanes.iter_mut().enumerate() {
+            for _ in 0..lane.behind.len() {
+                let Some(key) = lane.behind.pop_front() else { break };
+                if !channels.resume_fan_out(ShardId(shard as u8), key, lanes) {
+                    lane.behind.push_back(key);
+                    cx.recorder.count(Count::LaneFull, 1);
+                }
+            }
+        }
+        channels.fan_out(lanes, |shard, key| {
+            self.lanes[shard.index()].behind.push_back(key);
+            cx.recorder.count(Count::LaneFull, 1);
+        });
+    }
+}
+
+#[cfg(test)]
+impl Links {
+    /// Checks the bounds of what waits.
+    pub(super) fn check(&self) {
+        for lane in &self.lanes {
+            assert!(lane.open <= 2 * LANE_CREDITS);
+            assert!(lane.requests.len() + lane.asks.len() <= 4 * LANE_CREDITS);
+        }
+        assert!(self.answers.is_empty(), "answers wait");
+    }
+
+    /// How often a channel is listed among those whose frames found a shard's lane full.
+    pub(super) fn times_behind(&self, shard: ShardId, channel: ChannelIndex) -> usize {
+        self.lanes[shard.index()].behind.iter().filter(|other| **other == channel).count()
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_quiet(&self) -> bool {
+        let is_quiet = |lane: &Lane| {
+            let waiting = lane.open + lane.requests.len() + lane.asks.len() + lane.behind.len();
+            waiting == 0
+        };
+        self.lanes.iter().all(is_quiet)
+    }
+}

@@ -1,0 +1,175 @@
+//! What clients are answered: docs/PROTOCOL.md sections 2 to 4. Only clients of the envelope get
+//! these; those of another protocol have their own.
+
+use super::operations::{Action, Order};
+use crate::broker::core::{Core, Joined};
+use crate::config::Protocol;
+use crate::limits::BUSY_PAUSE;
+use crate::telemetry::MessageError;
+use crate::types::{ChannelName, ConnectionKey, ErrorCode, MessageType, PublishError, Seq};
+use crate::wire::frame::{self, Opcode};
+use crate::wire::reply::{Listed, Subscribed, Welcome};
+
+/// The refusal of a channel that would be one more than a shard may have.
+const NO_CHANNEL: &str = "The server has no room for another channel";
+
+fn speaks_envelope(core: &Core, key: ConnectionKey) -> bool {
+    matches!(core.settings(key).protocol, Protocol::Envelope)
+}
+
+/// The first message of a connection.
+pub(super) fn welcome(core: &mut Core, key: ConnectionKey, authenticated: bool) {
+    let config = core.cx.config.clone();
+    let connection = &core.connections[key];
+    let service = &config[connection.service()];
+    let id = core.connections.id(core.cx.shard, key).to_string();
+    let welcome = Welcome {
+        connection_id: &id,
+        server: &service.name,
+        message: &service.welcome,
+        authenticated,
+        secure: connection.is_secure(),
+        extra: &service.welcome_extra,
+    };
+    core.answer(key, MessageType::Event, |encoder, stamp, out| {
+        encoder.welcome(stamp, &welcome, out);
+    });
+}
+
+/// Confirms a token.
+pub(super) fn authenticated(
+    core: &mut Core,
+    key: ConnectionKey,
+    correlation: Option<&str>,
+    user: &str,
+) {
+    if speaks_envelope(core, key) {
+        core.answer(key, MessageType::Response, |encoder, stamp, out| {
+            encoder.authenticated(stamp, correlation, user, out);
+        });
+    }
+}
+
+/// Answers with an error; the connection stays open.
+pub(super) fn refuse(
+    core: &mut Core,
+    key: ConnectionKey,
+    correlation: Option<&str>,
+    code: ErrorCode,
+    text: &str,
+) {
+    if let Some(error) = MessageError::of(code) {
+        core.cx.recorder.message_error(core.connections[key].service(), error);
+    }
+    if speaks_envelope(core, key) {
+        core.answer(key, MessageType::Error, |encoder, stamp, out| {
+            encoder.refusal(stamp, correlation, code, text, out);
+        });
+    }
+}
+
+pub(super) fn refuse_subscribe(
+    core: &mut Core,
+    key: ConnectionKey,
+    correlation: Option<&str>,
+    channel: &str,
+) {
+    let text = format!("Not authorized to subscribe to {channel}");
+    refuse(core, key, correlation, ErrorCode::Forbidden, &text);
+}
+
+/// The answer to a publication.
+pub(super) fn publish_result(
+    core: &mut Core,
+    key: ConnectionKey,
+    correlation: Option<&str>,
+    channel: &ChannelName,
+    result: Result<Seq, PublishError>,
+) {
+    match result {
+        Ok(seq) => core.answer(key, MessageType::Response, |encoder, stamp, out| {
+            encoder.published(stamp, correlation, channel, seq, out);
+        }),
+        Err(PublishError::Saturated | PublishError::Closed) => busy(core, key, correlation),
+        Err(PublishError::ChannelLimit) => {
+            refuse(core, key, correlation, ErrorCode::LimitExceeded, NO_CHANNEL);
+        }
+    }
+}
+
+/// No room for a request: says so, and does not receive from the client for a while.
+pub(super) fn busy(core: &mut Core, key: ConnectionKey, correlation: Option<&str>) {
+    let service = core.connections[key].service();
+    core.cx.recorder.message_error(service, MessageError::Busy);
+    core.answer(key, MessageType::Error, |encoder, stamp, out| {
+        encoder.busy(stamp, correlation, BUSY_PAUSE.as_secs_f64(), out);
+    });
+    let until = core.cx.time() + BUSY_PAUSE;
+    core.connections.pause_until(&mut core.cx, key, until);
+}
+
+pub(super) fn subscribed(core: &mut Core, key: ConnectionKey, order: &Order, joined: &[Joined]) {
+    if !speaks_envelope(core, key) {
+        return;
+    }
+    if order.list {
+        return listed(core, key, order);
+    }
+    let correlation = order.correlation.as_deref();
+    let (Some(channel), Some(joined)) = (order.names.first(), joined.first()) else {
+        return match order.failed.first() {
+            Some((name, ErrorCode::Forbidden)) => refuse_subscribe(core, key, correlation, name),
+            _ => {
+                let text = at_limit(core, key);
+                refuse(core, key, correlation, ErrorCode::LimitExceeded, &text);
+            }
+        };
+    };
+    let Joined { epoch, seq, recovery, .. } = *joined;
+    let subscribed = Subscribed { channel, seq, epoch, recovery };
+    core.answer(key, MessageType::Response, |encoder, stamp, out| {
+        encoder.subscribed(stamp, correlation, &subscribed, out);
+    });
+}
+
+/// Whose limit a subscription has reached: the connection's own, or the server's.
+fn at_limit(core: &Core, key: ConnectionKey) -> String {
+    let most = core.settings(key).access.max_subscriptions;
+    match core.channels.subscriptions_of(key.index).len() < most {
+        true => NO_CHANNEL.into(),
+        false => format!("A connection may have {most} subscriptions (max_subscriptions)"),
+    }
+}
+
+pub(super) fn unsubscribed(core: &mut Core, key: ConnectionKey, order: &Order) {
+    if !speaks_envelope(core, key) {
+        return;
+    }
+    if order.list {
+        return listed(core, key, order);
+    }
+    core.answer(key, MessageType::Response, |encoder, stamp, out| {
+        for channel in &order.names {
+            encoder.unsubscribed(stamp, order.correlation.as_deref(), channel, out);
+        }
+    });
+}
+
+fn listed(core: &mut Core, key: ConnectionKey, order: &Order) {
+    let service = core.connections[key].service();
+    for error in order.failed.iter().filter_map(|(_, code)| MessageError::of(*code)) {
+        core.cx.recorder.message_error(service, error);
+    }
+    let subscribed = matches!(order.action, Action::Subscribe { .. });
+    let listed = Listed { subscribed, channels: &order.names, failed: &order.failed };
+    core.answer(key, MessageType::Response, |encoder, stamp, out| {
+        encoder.listed(stamp, order.correlation.as_deref(), &listed, out);
+    });
+}
+
+/// A text as an unmasked frame.
+pub(super) fn text_frame(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame::encode(Opcode::Text, text.as_bytes(), &mut out);
+    out
+}

@@ -1,0 +1,342 @@
+//! Who a client is: PROTOCOL section 2.3, without knowing what a token is.
+//!
+//! A token, from the upgrade or from an `auth` request, becomes [`Effect::Authenticate`] and is
+//! answered by `Hub::handle_authenticated`. In between the client is not received from, and what
+//! was received of it already waits, so that its requests take effect in its order. An `auth`
+//! request of a known client renews its identity; that may extend it, never change or reduce it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::answers::refuse;
+use super::permissions::{Grants, Permissions};
+use crate::broker::connection::{CloseReason, Pause};
+use crate::broker::core::Core;
+use crate::broker::effect::Effect;
+use crate::broker::timers::Timer;
+use crate::config::{AuthMode, Config};
+use crate::limits::{
+    AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN, VERIFICATIONS_PER_SHARD, per_lane,
+};
+use crate::telemetry::ConnectionError;
+use crate::types::{AuthError, ConnectionKey, ErrorCode, Identity, Now, Time};
+use crate::wire::{Message, OwnedMessage, Secret};
+
+/// The identities of a shard's clients.
+#[derive(Debug)]
+pub(in crate::broker) struct Authentication {
+    /// By service.
+    permissions: Vec<Permissions>,
+    /// By connection index.
+    of: Vec<Option<Box<Auth>>>,
+    /// Verifications under way.
+    verifying: usize,
+    /// When which connection's token expires. At most one entry a connection.
+    expiries: BTreeSet<(Time, u32)>,
+}
+
+/// What is known about a client that must or did show a token. A connection without one of these
+/// is anonymous, and may be.
+#[derive(Debug, Default)]
+struct Auth {
+    known: Option<Known>,
+    asked: Option<Asked>,
+}
+
+/// Who a client is.
+#[derive(Debug)]
+struct Known {
+    user: Box<str>,
+    grants: Grants,
+    expires: Option<Time>,
+}
+
+/// A verification under way.
+#[derive(Debug)]
+pub(super) struct Asked {
+    /// The `auth` request that is owed a reply; none if the upgrade carried the token.
+    pub(super) request: Option<Correlation>,
+    /// The welcome is still to be sent.
+    pub(super) welcome: bool,
+    /// Messages received meanwhile.
+    pub(super) backlog: Vec<OwnedMessage>,
+    bytes: usize,
+}
+
+/// The `correlation_id` of a reply, if its request had one.
+pub(super) type Correlation = Option<Box<str>>;
+
+/// Whether a client's message may be handled now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    Granted,
+    /// It must show a token first.
+    TokenMissing,
+    /// The message waits for a verification, or was too much.
+    Deferred,
+}
+
+impl Authentication {
+    pub(super) fn new(config: &Config, connections: usize) -> Authentication {
+        let permissions = config.services.iter().map(|each| Permissions::new(&each.access));
+        Authentication {
+            permissions: permissions.collect(),
+            of: Vec::with_capacity(connections),
+            verifying: 0,
+            expiries: BTreeSet::new(),
+        }
+    }
+
+    fn get(&self, key: ConnectionKey) -> Option<&Auth> {
+        self.of.get(key.index as usize)?.as_deref()
+    }
+
+    fn entry(&mut self, key: ConnectionKey) -> &mut Auth {
+        let index = key.index as usize;
+        if index >= self.of.len() {
+            self.of.resize_with(index + 1, || None);
+        }
+        self.of[index].get_or_insert_default()
+    }
+
+    fn known(&self, key: ConnectionKey) -> Option<&Known> {
+        self.get(key)?.known.as_ref()
+    }
+
+    /// The user that the client's token names, once that was verified.
+    pub(in crate::broker) fn user(&self, key: ConnectionKey) -> Option<&str> {
+        Some(&self.known(key)?.user)
+    }
+
+    /// Whether the client must show a token and has not.
+    pub(in crate::broker) fn is_silent(&self, key: ConnectionKey) -> bool {
+        self.get(key).is_some_and(|auth| auth.known.is_none() && auth.asked.is_none())
+    }
+
+    /// Whether the client has no identity yet and must have one.
+    pub(super) fn is_unknown(&self, key: ConnectionKey) -> bool {
+        self.get(key).is_some_and(|auth| auth.known.is_none())
+    }
+
+    /// Begins the session of a new client. Returns whether it is to be welcomed at once.
+    pub(super) fn begin(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        token: Option<Secret>,
+    ) -> bool {
+        match (token, core.settings(key).access.mode) {
+            (Some(token), AuthMode::Required | AuthMode::Optional) => {
+                self.verify(core, key, token, None, true);
+                false
+            }
+            (None, AuthMode::Required) => {
+                *self.entry(key) = Auth::default();
+                core.cx.timers.set(core.cx.now.mono + AUTH_TIMEOUT, key, Timer::FirstFrame);
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Bytes that a message of this connection may have.
+    pub(in crate::broker) fn message_limit(&self, core: &Core, key: ConnectionKey) -> usize {
+        let most = core.settings(key).max_message;
+        if self.is_unknown(key) { most.min(MAX_AUTH_MESSAGE) } else { most }
+    }
+
+    /// Whether a message may be handled now.
+    pub(super) fn admit(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        message: Message<'_>,
+    ) -> Access {
+        let auth = self.of.get_mut(key.index as usize).and_then(Option::as_deref_mut);
+        let Some(auth) = auth else { return Access::Granted };
+        let Some(asked) = &mut auth.asked else {
+            return if auth.known.is_some() { Access::Granted } else { Access::TokenMissing };
+        };
+        asked.bytes += message.payload().len();
+        if asked.bytes > AUTH_BACKLOG {
+            core.cx.close(key, CloseReason::AuthBacklog);
+        } else {
+            asked.backlog.push(message.into());
+        }
+        Access::Deferred
+    }
+
+    /// Bytes received behind a token that is being verified.
+    pub(in crate::broker) fn backlog(&self, key: ConnectionKey) -> Option<u64> {
+        Some(self.get(key)?.asked.as_ref()?.bytes as u64)
+    }
+
+    /// Has a token verified; the client is not received from until it is.
+    pub(super) fn verify(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        token: Secret,
+        request: Option<Correlation>,
+        welcome: bool,
+    ) {
+        self.entry(key).asked = Some(Asked { request, welcome, backlog: Vec::new(), bytes: 0 });
+        core.connections.pause(&mut core.cx, key, Pause::Verification);
+        let refusal = if token.expose().len() > MAX_TOKEN {
+            Some(AuthError::Invalid)
+        } else {
+            let most = per_lane(VERIFICATIONS_PER_SHARD, core.cx.shards);
+            (self.verifying >= most).then_some(AuthError::Overload)
+        };
+        if let Some(error) = refusal {
+            if let Some(asked) = self.take_asked(core, key) {
+                self.reject(core, key, &asked, error);
+            }
+            return;
+        }
+        self.verifying += 1;
+        let service = core.connections[key].service();
+        core.cx.push_effect(Effect::Authenticate { service, key, token });
+    }
+
+    /// Verifications under way.
+    pub(in crate::broker) fn verifying(&self) -> usize {
+        self.verifying
+    }
+
+    /// A verification was answered.
+    pub(super) fn answered(&mut self) {
+        self.verifying -= 1;
+    }
+
+    /// Ends a client's verification: it is received from again.
+    pub(super) fn take_asked(&mut self, core: &mut Core, key: ConnectionKey) -> Option<Asked> {
+        let asked = self.of.get_mut(key.index as usize)?.as_deref_mut()?.asked.take()?;
+        core.connections.resume(&mut core.cx, key, Pause::Verification);
+        Some(asked)
+    }
+
+    /// A token was not verified.
+    pub(super) fn reject(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        asked: &Asked,
+        error: AuthError,
+    ) {
+        match error {
+            AuthError::Invalid => {
+                let text = "Invalid or expired token";
+                let correlation = asked.request.as_ref().and_then(Option::as_deref);
+                self.turn_away(core, key, correlation, CloseReason::AuthFailed, text);
+            }
+            AuthError::Overload => core.cx.close(key, CloseReason::AuthOverload),
+        }
+    }
+
+    /// Takes an identity over, or says why not.
+    pub(super) fn recognise(
+        &mut self,
+        core: &Core,
+        key: ConnectionKey,
+        identity: &Identity,
+    ) -> Result<(), &'static str> {
+        let expires = match identity.expires.map(|at| remaining(core.cx.now, at)) {
+            None => None,
+            Some(Some(left)) => Some(core.cx.time() + left),
+            Some(None) => return Err("Invalid or expired token"),
+        };
+        let grants = self.permissions(core, key).grants(&identity.permissions);
+        if let Some(old) = self.known(key)
+            && !(*old.user == *identity.user && grants.cover(old.grants))
+        {
+            return Err("Token does not renew this session");
+        }
+        let known = Known { user: identity.user.as_str().into(), grants, expires };
+        let old = self.entry(key).known.replace(known);
+        if let Some(at) = old.and_then(|old| old.expires) {
+            self.expiries.remove(&(at, key.index));
+        }
+        self.expiries.extend(expires.map(|at| (at, key.index)));
+        Ok(())
+    }
+
+    /// Answers that a token is no good. A client that is known stays so until its own token
+    /// expires.
+    pub(super) fn turn_away(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        reason: CloseReason,
+        text: &str,
+    ) {
+        refuse(core, key, correlation, ErrorCode::AuthFailed, text);
+        match self.known(key) {
+            None => core.cx.close(key, reason),
+            Some(known) if known.expires.is_some_and(|at| at <= core.cx.time()) => {
+                core.cx.close(key, CloseReason::TokenExpired);
+            }
+            Some(_) => {
+                let service = core.connections[key].service();
+                core.cx.recorder.connection_error(service, ConnectionError::AuthFailed);
+            }
+        }
+    }
+
+    /// Closes the clients whose tokens have expired.
+    pub(super) fn expire(&mut self, core: &mut Core) {
+        while let Some(&(at, index)) = self.expiries.first()
+            && at <= core.cx.time()
+        {
+            self.expiries.pop_first();
+            let key = core.connections.key(index);
+            // While a new token is verified the old one may have expired: `turn_away` looks.
+            if self.get(key).is_none_or(|auth| auth.asked.is_none()) {
+                core.cx.close(key, CloseReason::TokenExpired);
+            }
+        }
+    }
+
+    /// The connection is on its way out.
+    pub(super) fn forget(&mut self, core: &mut Core, key: ConnectionKey) {
+        let auth = self.of.get_mut(key.index as usize).and_then(Option::take);
+        core.connections.resume(&mut core.cx, key, Pause::Verification);
+        if let Some(at) = auth.and_then(|auth| auth.known).and_then(|known| known.expires) {
+            self.expiries.remove(&(at, key.index));
+        }
+    }
+
+    fn permissions(&self, core: &Core, key: ConnectionKey) -> &Permissions {
+        &self.permissions[core.connections[key].service().index()]
+    }
+
+    /// Whether a client may have a channel.
+    pub(super) fn may_subscribe(&self, core: &Core, key: ConnectionKey, channel: &str) -> bool {
+        let grants = || self.known(key).map(|known| known.grants).unwrap_or_default();
+        core.connections[key].is_probe()
+            || core.settings(key).access.mode == AuthMode::Off
+            || self.permissions(core, key).may_subscribe(grants(), channel)
+    }
+
+    /// Whether a client may publish to a channel.
+    pub(super) fn may_publish(&self, core: &Core, key: ConnectionKey, channel: &str) -> bool {
+        match self.known(key) {
+            Some(known) => self.permissions(core, key).may_publish(known.grants, channel),
+            None => core.settings(key).anonymous_publish,
+        }
+    }
+
+    /// Connections with a deadline for their token.
+    #[cfg(test)]
+    pub(in crate::broker) fn expiries(&self) -> usize {
+        self.expiries.len()
+    }
+}
+
+/// How long a token is still good, if it is. Its time counts in whole seconds; what is too far
+/// away to be counted is for ever.
+fn remaining(now: Now, expires: i64) -> Option<Duration> {
+    let left = i128::from(expires) * 1_000_000 - i128::from(now.unix_us);
+    (left > 0).then(|| Duration::from_micros(u64::try_from(left).unwrap_or(u64::MAX)))
+}

@@ -1,0 +1,291 @@
+//! Subscribe and unsubscribe. What needs another shard's answer waits for it; further requests of
+//! the same connection wait behind it, so that a client's requests take effect in its order.
+
+use std::collections::VecDeque;
+
+use slab::Slab;
+
+use super::answers;
+use super::auth::{Authentication, Correlation};
+use crate::broker::core::{Core, Joined};
+use crate::limits::MAX_WAITING_OPERATIONS;
+use crate::types::{ChannelIndex, ChannelName, ConnectionKey, Epoch, ErrorCode, OperationId, Seq};
+use crate::wire::request::Channels;
+
+/// A request for channels, as the session understood it.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) correlation: Correlation,
+    /// Whether the reply is for a list.
+    pub(super) list: bool,
+    pub(super) names: Vec<ChannelName>,
+    /// Names that were refused at once, with the error code.
+    pub(super) failed: Vec<(String, ErrorCode)>,
+    pub(super) action: Action,
+}
+
+impl Order {
+    /// For these channels, without a request that is owed a reply.
+    pub(super) fn unasked(names: Vec<ChannelName>, action: Action) -> Order {
+        Order { correlation: None, list: false, names, failed: Vec::new(), action }
+    }
+
+    /// What a request asks for, each channel once; impossible names have failed already.
+    pub(super) fn new(correlation: Option<&str>, channels: Channels, action: Action) -> Order {
+        let mut order = Order::unasked(Vec::new(), action);
+        order.correlation = correlation.map(Into::into);
+        match channels {
+            Channels::One(name) => order.names.push(name),
+            Channels::Many(entries) => {
+                order.list = true;
+                for entry in entries {
+                    match entry {
+                        Ok(name) if !order.names.contains(&name) => order.names.push(name),
+                        Ok(_) => {}
+                        Err(bad) => order.failed.push((bad.text, ErrorCode::InvalidChannel)),
+                    }
+                }
+            }
+        }
+        order
+    }
+}
+
+/// What is to be done with the channels.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Action {
+    Subscribe { since: Option<(Epoch, Seq)> },
+    Unsubscribe,
+}
+
+/// The orders under way.
+#[derive(Debug, Default)]
+pub(super) struct Operations {
+    all: Slab<Operation>,
+    /// By connection index.
+    current: Vec<Option<OperationId>>,
+}
+
+/// A subscribe order under way.
+#[derive(Debug)]
+struct Operation {
+    key: ConnectionKey,
+    order: Order,
+    /// Each held until the operation is over; one for each name of the order.
+    channels: Vec<ChannelIndex>,
+    /// Channels whose home has not answered yet.
+    waiting: usize,
+    later: VecDeque<Order>,
+}
+
+impl Operations {
+    pub(super) fn new(connections: usize) -> Operations {
+        Operations { all: Slab::new(), current: Vec::with_capacity(connections) }
+    }
+
+    fn current(&mut self, key: ConnectionKey) -> &mut Option<OperationId> {
+        let index = key.index as usize;
+        if index >= self.current.len() {
+            self.current.resize(index + 1, None);
+        }
+        &mut self.current[index]
+    }
+
+    /// Takes an order of an open connection. Returns whether there was room for it.
+    pub(super) fn take(
+        &mut self,
+        core: &mut Core,
+        auth: &Authentication,
+        key: ConnectionKey,
+        order: Order,
+    ) -> bool {
+        if let Some(id) = *self.current(key) {
+            let later = &mut self.all[id.index()].later;
+            let room = later.len() < MAX_WAITING_OPERATIONS;
+            if room {
+                later.push_back(order);
+            }
+            return room;
+        }
+        self.start(core, auth, key, order, VecDeque::new());
+        true
+    }
+
+    /// Carries an order out, and those behind it, until one has to wait.
+    fn start(
+        &mut self,
+        core: &mut Core,
+        auth: &Authentication,
+        key: ConnectionKey,
+        mut order: Order,
+        mut later: VecDeque<Order>,
+    ) {
+        loop {
+            match order.action {
+                Action::Subscribe { since } => {
+                    let Some(rest) = self.subscribe(core, auth, key, order, since, later) else {
+                        return;
+                    };
+                    later = rest;
+                }
+                Action::Unsubscribe => {
+                    for name in &order.names {
+                        if let Some(index) = core.channels.find(name) {
+                            core.unsubscribe(key, index);
+                        }
+                    }
+                    answers::unsubscribed(core, key, &order);
+                }
+            }
+            let next = later.pop_front();
+            let Some(next) = next.filter(|_| core.connections.is_open(key)) else { return };
+            order = next;
+        }
+    }
+
+    /// Begins a subscribe order. Returns the orders behind it if it did not have to wait.
+    fn subscribe(
+        &mut self,
+        core: &mut Core,
+        auth: &Authentication,
+        key: ConnectionKey,
+        mut order: Order,
+        since: Option<(Epoch, Seq)>,
+        later: VecDeque<Order>,
+    ) -> Option<VecDeque<Order>> {
+        let mut channels = Vec::with_capacity(order.names.len());
+        let mut have = core.channels.subscriptions_of(key.index).len();
+        for name in std::mem::take(&mut order.names) {
+            if !auth.may_subscribe(core, key, name.as_str()) {
+                order.failed.push((name.as_str().to_owned(), ErrorCode::Forbidden));
+                continue;
+            }
+            match room_for(core, key, &name, have) {
+                Some((index, new)) => {
+                    have += usize::from(new);
+                    core.channels.hold(index);
+                    channels.push(index);
+                    order.names.push(name);
+                }
+                None => order.failed.push((name.as_str().to_owned(), ErrorCode::LimitExceeded)),
+            }
+        }
+        let entry = self.all.vacant_entry();
+        let id = OperationId(entry.key() as u32);
+        let mut waiting = 0;
+        for &index in &channels {
+            if !core.links.prepare(&mut core.channels, index, since) {
+                core.channels.wait(index, id);
+                waiting += 1;
+            }
+        }
+        let operation = Operation { key, order, channels, waiting, later };
+        if waiting == 0 {
+            return complete(core, operation);
+        }
+        entry.insert(operation);
+        *self.current(key) = Some(id);
+        None
+    }
+
+    /// A channel's home has answered: goes on with the operations that waited for it.
+    pub(super) fn resume(
+        &mut self,
+        core: &mut Core,
+        auth: &Authentication,
+        index: ChannelIndex,
+        waiting: Vec<OperationId>,
+        joined: bool,
+    ) {
+        for id in waiting {
+            let operation = &mut self.all[id.index()];
+            operation.waiting -= 1;
+            if !joined && let Some(place) = operation.channels.iter().position(|&c| c == index) {
+                operation.channels.swap_remove(place);
+                let name = operation.order.names.swap_remove(place).as_str().to_owned();
+                operation.order.failed.push((name, ErrorCode::LimitExceeded));
+                core.channels.release(index);
+            }
+            if operation.waiting > 0 {
+                continue;
+            }
+            let operation = self.all.remove(id.index());
+            let key = operation.key;
+            if core.connections.is_open(key) {
+                *self.current(key) = None;
+            }
+            let Some(mut later) = complete(core, operation) else { continue };
+            if let Some(order) = later.pop_front().filter(|_| core.connections.is_open(key)) {
+                self.start(core, auth, key, order, later);
+            }
+        }
+    }
+
+    /// The connection is on its way out. An operation under way stays until its homes have
+    /// answered, and then finds no open connection.
+    pub(super) fn forget(&mut self, key: ConnectionKey) {
+        *self.current(key) = None;
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The connection of the operation that another connection's record names, and what each
+    /// operation holds.
+    #[cfg(test)]
+    pub(super) fn owner(&self, connection: u32) -> Option<ConnectionKey> {
+        let id = (*self.current.get(connection as usize)?)?;
+        Some(self.all[id.index()].key)
+    }
+
+    #[cfg(test)]
+    pub(super) fn held(&self) -> impl Iterator<Item = ChannelIndex> + '_ {
+        self.all.iter().flat_map(|(_, operation)| operation.channels.iter().copied())
+    }
+}
+
+/// The channel, and whether the connection does not have it yet; `None` without room for it.
+fn room_for(
+    core: &mut Core,
+    key: ConnectionKey,
+    name: &ChannelName,
+    have: usize,
+) -> Option<(ChannelIndex, bool)> {
+    let old = |index: &ChannelIndex| core.channels.handed(key.index, *index).is_some();
+    if let Some(index) = core.channels.find(name).filter(old) {
+        return Some((index, false));
+    }
+    if have >= core.settings(key).access.max_subscriptions {
+        return None;
+    }
+    Some((core.channels.find_or_add(&mut core.cx, name)?, true))
+}
+
+/// Every home has answered: the subscriptions take effect and are confirmed together. Returns the
+/// orders behind, unless the connection is gone.
+fn complete(core: &mut Core, operation: Operation) -> Option<VecDeque<Order>> {
+    let Operation { key, order, channels, later, .. } = operation;
+    for &index in &channels {
+        core.channels.release(index);
+    }
+    let Action::Subscribe { since } = order.action else {
+        unreachable!("an unsubscribe order does not wait")
+    };
+    if !core.connections.is_open(key) {
+        return None;
+    }
+    let joined: Vec<Joined> =
+        channels.iter().map(|&index| core.subscribe(key, index, since)).collect();
+    answers::subscribed(core, key, &order, &joined);
+    core.delivery.charge(&mut core.cx, key);
+    for (&index, joined) in channels.iter().zip(&joined) {
+        if let (Some(Ok(())), Some((_, since))) = (joined.recovery, since)
+            && since != joined.handed
+        {
+            core.recover(key, index, since.next());
+        }
+    }
+    Some(later)
+}

@@ -1,0 +1,164 @@
+//! Requests of clients that another shard answers: publications for channels homed there, and
+//! requests for a channel's status.
+
+use slab::Slab;
+
+use super::answers;
+use super::auth::{Authentication, Correlation};
+use crate::broker::channel::{Channels, StatusSource};
+use crate::broker::core::Core;
+use crate::broker::shard_messages::Request as ShardRequest;
+use crate::config::StatusRequest;
+use crate::types::{
+    ChannelName, ConnectionKey, ErrorCode, MessageType, Publication, PublishError, RequestId, Seq,
+};
+use crate::wire::envelope::Inbound;
+use crate::wire::status;
+
+/// The requests that wait for an answer.
+#[derive(Debug, Default)]
+pub(super) struct Outstanding {
+    publishes: Slab<Publish>,
+    statuses: Slab<Status>,
+}
+
+/// A client's publication that another shard sequences.
+#[derive(Debug)]
+struct Publish {
+    key: ConnectionKey,
+    correlation: Correlation,
+    channel: ChannelName,
+}
+
+/// A status request that waits for the channel's home.
+#[derive(Debug)]
+struct Status {
+    key: ConnectionKey,
+    correlation: Correlation,
+    /// Its place in the service's list of requests.
+    request: usize,
+    /// What it asks for.
+    id: Box<str>,
+}
+
+impl Outstanding {
+    /// A client publishes.
+    pub(super) fn publish(
+        &mut self,
+        core: &mut Core,
+        auth: &Authentication,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        mut publication: Publication,
+    ) {
+        publication.channel = publication.channel.at(core.connections[key].service());
+        if !auth.may_publish(core, key, publication.channel.as_str()) {
+            let text = format!("Not authorized to publish to {}", publication.channel);
+            return answers::refuse(core, key, correlation, ErrorCode::Forbidden, &text);
+        }
+        let home = Channels::home_of(&publication.channel, core.cx.shards);
+        if home == core.cx.shard {
+            let result = core.publish(&publication);
+            let channel = &publication.channel;
+            return answers::publish_result(core, key, correlation, channel, result);
+        }
+        if !core.links.has_credit(home) {
+            return answers::busy(core, key, correlation);
+        }
+        let (correlation, channel) = (correlation.map(Into::into), publication.channel.clone());
+        let id = self.publishes.insert(Publish { key, correlation, channel });
+        let (id, publication) = (RequestId(id as u32), Box::new(publication));
+        core.links.request(home, ShardRequest::Publish { id, publication });
+    }
+
+    /// Another shard has sequenced a client's publication, or refused it.
+    pub(super) fn published(
+        &mut self,
+        core: &mut Core,
+        id: RequestId,
+        result: Result<Seq, PublishError>,
+    ) {
+        let Publish { key, correlation, channel } = self.publishes.remove(id.index());
+        if core.connections.is_open(key) {
+            answers::publish_result(core, key, correlation.as_deref(), &channel, result);
+        }
+    }
+
+    /// Answers a status request of the connection's service. Returns whether it was one.
+    pub(super) fn status_request(
+        &mut self,
+        core: &mut Core,
+        auth: &Authentication,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        inbound: &Inbound<'_>,
+    ) -> bool {
+        let config = core.cx.config.clone();
+        let service = core.connections[key].service();
+        let requests = &config[service].requests;
+        let is_asked = |request: &StatusRequest| Some(&*request.event) == inbound.event.as_deref();
+        let place = requests.iter().position(is_asked);
+        let Some(place) = place.filter(|_| inbound.kind == MessageType::Request) else {
+            return false;
+        };
+        let request = &requests[place];
+        let id = match &request.key {
+            None => Some("".into()),
+            Some(name) => status::asked(inbound, name),
+        };
+        let channel = id.as_ref().and_then(|id| {
+            let name = request.channel.replacen("{}", id, 1);
+            ChannelName::parse(&name).ok().map(|name| name.at(service))
+        });
+        let (Some(id), Some(channel)) = (id, channel) else {
+            let name = request.key.as_deref().unwrap_or_default();
+            let text = format!("{name} is missing, not a string or impossible");
+            answers::refuse(core, key, correlation, ErrorCode::InvalidRequest, &text);
+            return true;
+        };
+        if !auth.may_subscribe(core, key, channel.as_str()) {
+            answers::refuse_subscribe(core, key, correlation, channel.as_str());
+            return true;
+        }
+        let correlation = correlation.map(Into::into);
+        self.ask_home(core, channel, Status { key, correlation, request: place, id: (*id).into() });
+        true
+    }
+
+    fn ask_home(&mut self, core: &mut Core, channel: ChannelName, status: Status) {
+        let home = Channels::home_of(&channel, core.cx.shards);
+        if home == core.cx.shard {
+            let found = core.channels.status(&channel);
+            answer(core, &status, found.as_ref());
+        } else if core.links.has_credit(home) {
+            let id = RequestId(self.statuses.insert(status) as u32);
+            core.links.request(home, ShardRequest::Recall { id, channel });
+        } else {
+            answers::busy(core, status.key, status.correlation.as_deref());
+        }
+    }
+
+    /// The channel's home has answered.
+    pub(super) fn recalled(
+        &mut self,
+        core: &mut Core,
+        id: RequestId,
+        found: Option<&StatusSource>,
+    ) {
+        let status = self.statuses.remove(id.index());
+        if core.connections.is_open(status.key) {
+            answer(core, &status, found);
+        }
+    }
+}
+
+fn answer(core: &mut Core, status: &Status, found: Option<&StatusSource>) {
+    let Status { key, correlation, request, id } = status;
+    let config = core.cx.config.clone();
+    let request = &config[core.connections[*key].service()].requests[*request];
+    let id = request.key.as_deref().map(|key| (key, &**id));
+    let data = status::answer(id, found.map(StatusSource::view));
+    core.answer(*key, MessageType::Response, |encoder, stamp, out| {
+        encoder.response(stamp, correlation.as_deref(), &request.event, &data, out);
+    });
+}

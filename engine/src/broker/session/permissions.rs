@@ -1,0 +1,159 @@
+//! Permissions, compiled: a connection holds one bit for each permission the service's rules name.
+
+use crate::config::{Access, Rule};
+use crate::limits::MAX_PERMISSIONS;
+use crate::types::ChannelPattern;
+
+/// The permissions of one connection, of those that count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Grants(u64);
+
+impl Grants {
+    /// Whether nothing is in `others` that is not in these.
+    pub(super) fn cover(self, others: Grants) -> bool {
+        others.0 & !self.0 == 0
+    }
+}
+
+/// The rules of one service.
+#[derive(Debug)]
+pub(super) struct Permissions {
+    /// Sorted; the place of a name is its bit.
+    names: Vec<Box<str>>,
+    subscribe: Vec<Guard>,
+    publish: Vec<Guard>,
+    /// What `publish` allows where no rule matches.
+    publisher: u64,
+    admin: u64,
+}
+
+/// A pattern and the permissions of which one is needed.
+#[derive(Debug)]
+struct Guard {
+    channels: ChannelPattern,
+    any_of: u64,
+}
+
+impl Permissions {
+    pub(super) fn new(access: &Access) -> Permissions {
+        // The start of the engine has refused more; a bit that does not fit would grant nothing.
+        let names: Vec<Box<str>> =
+            access.permissions().into_iter().take(MAX_PERMISSIONS).map(Into::into).collect();
+        let bits = |wanted: &[&str]| -> u64 {
+            wanted.iter().filter_map(|name| bit(&names, name)).fold(0, |all, bit| all | bit)
+        };
+        let admin: Vec<&str> = access.admin.iter().map(String::as_str).collect();
+        let (admin, publisher) = (bits(&admin), bits(&["publish"]));
+        let subscribe = guards(&names, &access.subscribe);
+        let publish = guards(&names, &access.publish);
+        Permissions { subscribe, publish, publisher, admin, names }
+    }
+
+    /// What these permissions are worth here.
+    pub(super) fn grants(&self, names: &[String]) -> Grants {
+        let bits = names.iter().filter_map(|name| bit(&self.names, name));
+        Grants(bits.fold(0, |all, bit| all | bit))
+    }
+
+    pub(super) fn may_subscribe(&self, grants: Grants, channel: &str) -> bool {
+        guard(&self.subscribe, channel).is_none_or(|any_of| grants.0 & (any_of | self.admin) != 0)
+    }
+
+    pub(super) fn may_publish(&self, grants: Grants, channel: &str) -> bool {
+        let any_of = guard(&self.publish, channel).unwrap_or(self.publisher);
+        grants.0 & (any_of | self.admin) != 0
+    }
+}
+
+fn bit(names: &[Box<str>], name: &str) -> Option<u64> {
+    names.binary_search_by(|known| (**known).cmp(name)).ok().map(|place| 1 << place)
+}
+
+/// The rules, narrowest pattern first, those of one pattern as one.
+fn guards(names: &[Box<str>], rules: &[Rule]) -> Vec<Guard> {
+    let mut all: Vec<Guard> = Vec::new();
+    for rule in rules {
+        let bit = bit(names, &rule.permission).unwrap_or(0);
+        match all.iter_mut().find(|guard| guard.channels == rule.channels) {
+            Some(guard) => guard.any_of |= bit,
+            None => all.push(Guard { channels: rule.channels.clone(), any_of: bit }),
+        }
+    }
+    all.sort_by_key(|guard| std::cmp::Reverse(guard.channels.narrowness()));
+    all
+}
+
+fn guard(guards: &[Guard], channel: &str) -> Option<u64> {
+    guards.iter().find(|guard| guard.channels.matches(channel)).map(|guard| guard.any_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(pairs: &[(&str, &str)]) -> Vec<Rule> {
+        let rule = |(pattern, permission): &(&str, &str)| Rule {
+            channels: ChannelPattern::parse(pattern).unwrap(),
+            permission: (*permission).into(),
+        };
+        pairs.iter().map(rule).collect()
+    }
+
+    fn permissions(subscribe: &[(&str, &str)], publish: &[(&str, &str)]) -> Permissions {
+        let (subscribe, publish) = (rules(subscribe), rules(publish));
+        Permissions::new(&Access { subscribe, publish, ..Access::default() })
+    }
+
+    fn grants(permissions: &Permissions, names: &[&str]) -> Grants {
+        permissions.grants(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_channel_needs_the_permission_of_its_narrowest_pattern_or_admin() {
+        let permissions =
+            permissions(&[("a:", "a:read"), ("a:b:", "b"), ("a:b:", "c"), ("d", "d")], &[]);
+        for (have, channel, may) in [
+            (&["a:read"][..], "a:1", true),
+            (&["a:read"], "a:b:1", false),
+            (&["c"], "a:b:1", true),
+            (&["b"], "a:b:1", true),
+            (&["b"], "a:1", false),
+            (&[], "d:x", false),
+            (&[], "open", true),
+            (&["admin"], "a:b:1", true),
+            (&["Admin", "a", ""], "a:1", false),
+        ] {
+            let have = grants(&permissions, have);
+            assert_eq!(permissions.may_subscribe(have, channel), may, "{have:?} {channel}");
+        }
+    }
+
+    #[test]
+    fn publishing_needs_publish_unless_a_rule_says_otherwise() {
+        let permissions = permissions(&[("*", "read")], &[("a:", "a:write")]);
+        for (have, channel, may) in [
+            (&["publish"][..], "b", true),
+            (&["publish"], "a:1", false),
+            (&["a:write"], "a:1", true),
+            (&["a:write", "read"], "b", false),
+            (&["admin"], "a:1", true),
+            (&[], "b", false),
+        ] {
+            let have = grants(&permissions, have);
+            assert_eq!(permissions.may_publish(have, channel), may, "{have:?} {channel}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_the_most_permissions_still_counts() {
+        let names: Vec<String> = (0..MAX_PERMISSIONS - 2).map(|n| format!("p{n:02}")).collect();
+        let pairs: Vec<(&str, &str)> =
+            names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+        let permissions = permissions(&pairs, &[]);
+        for name in &names {
+            let have = grants(&permissions, &[name]);
+            let open = names.iter().filter(|name| permissions.may_subscribe(have, name)).count();
+            assert_eq!(open, 1);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What one client, or all together, may have at most.
+
+use super::*;
+use crate::limits::{DUE_PER_CONNECTION, MIN_BYTE_BURST};
+
+#[test]
+fn a_storm_of_tokens_is_turned_away_and_not_queued() {
+    let config = Config::from(Service { access: access(AuthMode::Required), ..Service::default() });
+    let capacity = VERIFICATIONS_PER_SHARD + 2;
+    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, capacity, 1);
+    let now = Now::default();
+    let keys: Vec<_> =
+        (0..=VERIFICATIONS_PER_SHARD).map(|_| connect(&mut hub, now, Some("token"))).collect();
+    let mut rig = Rig { hub, key: keys[VERIFICATIONS_PER_SHARD], now };
+    assert_eq!(rig.asked().len(), VERIFICATIONS_PER_SHARD);
+    assert_eq!(rig.hear(), [closed(1013, "Too many authentications")]);
+    assert_eq!(rig.errors(ConnectionError::AuthOverload), 1);
+    // One answer makes room for one more.
+    rig.key = keys[0];
+    rig.answer(Err(AuthError::Invalid));
+    rig.key = connect(&mut rig.hub, now, Some("token"));
+    assert_eq!(rig.asked().len(), 1);
+}
+
+#[test]
+fn what_comes_behind_an_unverified_token_is_bounded() {
+    let mut rig = Rig::new(AuthMode::Required, Some("token"));
+    let large = json!({"type": "ping", "id": "x".repeat(MAX_AUTH_MESSAGE / 2)});
+    for _ in 0..AUTH_BACKLOG / (MAX_AUTH_MESSAGE / 2) {
+        rig.say(&large);
+    }
+    assert_eq!(rig.hear(), [closed(1008, "Too many messages before authentication")]);
+    let mut rig = Rig::new(AuthMode::Required, None);
+    rig.say(&json!({"type": "ping", "id": "x".repeat(MAX_AUTH_MESSAGE)}));
+    assert_eq!(rig.hear(), [closed(1009, "Message too big")]);
+}
+
+#[test]
+fn a_connection_has_so_many_subscriptions_and_may_repeat_them() {
+    let access = Access { max_subscriptions: 2, ..Access::default() };
+    let config = Config::from(Service { access, ..Service::default() });
+    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 1);
+    let now = Now::default();
+    let key = connect(&mut hub, now, None);
+    let mut rig = Rig { hub, key, now };
+    rig.hear();
+    for (channel, code) in [("a", Value::Null), ("b", Value::Null), ("b", Value::Null)] {
+        rig.subscribe(channel);
+        assert_eq!(rig.hear()[0]["error_code"], code, "{channel}");
+    }
+    rig.subscribe("c");
+    assert_eq!(rig.hear()[0]["error_code"], "LIMIT_EXCEEDED");
+    rig.say(&json!({"type": "unsubscribe", "room": "a"}));
+    rig.subscribe("c");
+    assert_eq!(rig.hear()[1]["data"]["status"], "subscribed");
+}
+
+/// A client whose bytes and tokens are limited.
+fn metered(byte_rate: u32) -> Rig {
+    let access = Access { byte_rate, ..access(AuthMode::Optional) };
+    let config = Config::from(Service { access, message_rate: 0, ..Service::default() });
+    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 1);
+    let now = Now { mono: Time(0), unix_us: START * 1_000_000 };
+    let key = connect(&mut hub, now, None);
+    let mut rig = Rig { hub, key, now };
+    rig.hear();
+    rig
+}
+
+/// A ping of `size` bytes beyond the burst.
+fn flood(rig: &mut Rig, size: usize) {
+    rig.say(&json!({"type": "ping", "id": "x".repeat(MIN_BYTE_BURST as usize + size)}));
+    assert_eq!(rig.hear()[0]["type"], "pong");
+}
+
+#[test]
+fn bytes_over_the_rate_pause_the_connection_and_close_nothing() {
+    let mut rig = metered(1_000);
+    let key = rig.key;
+    flood(&mut rig, 1_000);
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::PauseReceive(key)));
+    rig.pass(Duration::from_millis(900));
+    assert_eq!(rig.hub.poll_effect(), None);
+    rig.pass(Duration::from_millis(600));
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::ResumeReceive(key)));
+}
+
+#[test]
+fn what_comes_while_it_is_paused_is_paid_for_too() {
+    let mut rig = metered(1_000);
+    let key = rig.key;
+    flood(&mut rig, 0);
+    rig.say(&json!({"type": "ping", "id": "x".repeat(9_000)}));
+    rig.asked();
+    rig.pass(Duration::from_secs(9));
+    assert_eq!(rig.hub.poll_effect(), None);
+    rig.pass(Duration::from_millis(200));
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::ResumeReceive(key)));
+}
+
+#[test]
+fn a_token_shown_buys_no_time() {
+    let mut rig = metered(1_000);
+    let key = rig.key;
+    flood(&mut rig, 1_000);
+    for _ in 0..1_000 {
+        rig.say_auth(&json!("token"));
+        rig.answer(Ok(user(&[], None)));
+    }
+    let mut effects: Vec<_> = std::iter::from_fn(|| rig.hub.poll_effect()).collect();
+    effects.retain(|effect| !matches!(effect, Effect::Authenticate { .. }));
+    assert_eq!(effects, [Effect::PauseReceive(key)]);
+    assert_eq!(rig.hub.timers(), 1);
+    // And the other way round: time brings no verdict.
+    rig.say_auth(&json!("token"));
+    rig.pass(Duration::from_secs(999));
+    assert!(rig.asked().len() == 1 && rig.hub.is_paused(key));
+    rig.answer(Ok(user(&[], None)));
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::ResumeReceive(key)));
+}
+
+#[test]
+fn a_former_connection_leaves_no_timer() {
+    let mut rig = metered(1_000);
+    for _ in 0..1_000 {
+        flood(&mut rig, 900_000);
+        rig.hub.end_by(rig.key, Ending::Close(CloseReason::Expelled));
+        rig.hear();
+        rig.hub.handle_end(rig.key, crate::broker::ReceiveEnd::Eof);
+        rig.hub.handle_receive_ended(rig.key);
+        rig.key = connect(&mut rig.hub, rig.now, None);
+        assert!(rig.hear().len() == 1 && rig.asked().is_empty());
+        assert!(rig.hub.timers() <= 2 * DUE_PER_CONNECTION);
+    }
+}

@@ -1,0 +1,167 @@
+//! The same in a protocol of the embedder, which has no errors and a close code of its own.
+
+use super::*;
+
+#[derive(Debug)]
+struct Ticker;
+
+impl SessionProtocol for Ticker {
+    fn channel(&self) -> &str {
+        "ticks"
+    }
+    fn greeting(&self, _: &str, authenticated: bool, _: &str) -> String {
+        json!({"type": "connected", "authenticated": authenticated}).to_string()
+    }
+    fn request(&self, text: &str, _: &str) -> Option<ClientRequest> {
+        let message: Value = serde_json::from_str(text).ok()?;
+        let kind = message.get("type").and_then(Value::as_str);
+        if let Some(token) = message.get("token") {
+            let token = token.as_str().filter(|token| !token.is_empty());
+            return Some(ClientRequest::Token(token.map(Into::into)));
+        }
+        Some(match kind? {
+            "subscribe" => {
+                let filter = message["only"].as_str().map(Into::into);
+                ClientRequest::Subscribe { filter, reply: json!({"type": "confirmed"}).to_string() }
+            }
+            "unsubscribe" => ClientRequest::Unsubscribe,
+            "ping" => ClientRequest::Ping { reply: json!({"type": "pong"}).to_string() },
+            _ => ClientRequest::Unknown,
+        })
+    }
+    fn update(&self, published: Option<&str>, _: &str) -> String {
+        let published: Value = published.map_or(Value::Null, |p| serde_json::from_str(p).unwrap());
+        json!({"type": "update", "data": published["data"]}).to_string()
+    }
+    fn part(&self, update: &str, filter: &str, _: &str) -> Option<String> {
+        let update: Value = serde_json::from_str(update).ok()?;
+        let part = update["data"].get(filter)?;
+        Some(json!({"type": "update", "part": part}).to_string())
+    }
+    fn unauthenticated(&self) -> (u16, &'static str) {
+        (4001, "Authentication failed")
+    }
+}
+
+fn rig(mode: AuthMode) -> Rig {
+    let access = Access { mode, ..Access::default() };
+    let protocol = Protocol::Custom(Arc::new(Ticker));
+    let config = Config::from(Service { access, protocol, ..Service::default() });
+    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 8, 1);
+    let now = Now { mono: Time(0), unix_us: START * 1_000_000 };
+    let key = connect(&mut hub, now, None);
+    Rig { hub, key, now }
+}
+
+/// What is heard beside updates.
+fn answers(rig: &mut Rig) -> Vec<Value> {
+    let mut heard = rig.hear();
+    heard.retain(|message| message["type"] != "update");
+    heard
+}
+
+fn turned_away() -> [Value; 1] {
+    [closed(4001, "Authentication failed")]
+}
+
+#[test]
+fn the_first_frame_is_a_token_and_then_comes_the_greeting() {
+    let mut rig = rig(AuthMode::Required);
+    assert!(rig.hear().is_empty(), "silent until the token");
+    rig.say(&json!({"token": "token"}));
+    assert_eq!(rig.asked(), ["token"]);
+    rig.say(&json!({"type": "ping"}));
+    assert!(rig.hear().is_empty(), "what follows waits");
+    rig.answer(Ok(user(&[], Some(60))));
+    let heard = answers(&mut rig);
+    assert_eq!(
+        (&heard[0]["type"], &heard[0]["authenticated"]),
+        (&json!("connected"), &json!(true))
+    );
+    assert_eq!(heard[1], json!({"type": "pong"}));
+
+    // Once more renews it, without a word; a bad one changes nothing.
+    rig.say(&json!({"token": "next"}));
+    rig.answer(Ok(user(&[], Some(90))));
+    rig.say(&json!({"token": "bad"}));
+    rig.answer(Err(AuthError::Invalid));
+    rig.pass(Duration::from_secs(61));
+    assert_eq!(answers(&mut rig), [] as [Value; 0]);
+    rig.pass(Duration::from_secs(30));
+    assert_eq!(answers(&mut rig), [closed(1008, "Token expired")]);
+}
+
+#[test]
+fn who_shows_no_good_token_is_closed_with_4001() {
+    use crate::telemetry::ConnectionError::{AuthFailed, AuthMissing, AuthRequired};
+    for (frame, counted) in [
+        (json!({"type": "ping"}), AuthRequired),
+        (json!({"type": "subscribe", "skill": "x"}), AuthRequired),
+        (json!({"token": 7}), AuthMissing),
+        (json!({"token": ""}), AuthMissing),
+        (json!({}), ConnectionError::AuthError),
+        (json!([]), ConnectionError::AuthError),
+    ] {
+        let mut rig = rig(AuthMode::Required);
+        rig.say(&frame);
+        assert_eq!(rig.hear(), turned_away(), "{frame}");
+        assert_eq!(rig.errors(counted), 1, "{frame}");
+    }
+    let mut refused = rig(AuthMode::Required);
+    refused.say(&json!({"token": "bad"}));
+    refused.answer(Err(AuthError::Invalid));
+    assert_eq!(refused.hear(), turned_away());
+    assert_eq!(refused.errors(AuthFailed), 1);
+    let mut silent = rig(AuthMode::Required);
+    silent.pass(AUTH_TIMEOUT - Duration::from_millis(1));
+    assert!(silent.hear().is_empty());
+    silent.pass(Duration::from_millis(1));
+    assert_eq!(silent.hear(), turned_away());
+    assert_eq!(silent.errors(AuthMissing), 1);
+}
+
+#[test]
+fn where_tokens_are_not_asked_for_one_is_taken_or_passed_over() {
+    let mut open = rig(AuthMode::Off);
+    assert_eq!(answers(&mut open)[0]["authenticated"], false);
+    open.say(&json!({"token": "token"}));
+    assert!(open.asked().is_empty() && answers(&mut open).is_empty());
+    let mut either = rig(AuthMode::Optional);
+    assert_eq!(answers(&mut either)[0]["authenticated"], false);
+    either.say(&json!({"token": "token"}));
+    assert_eq!(either.asked(), ["token"]);
+    either.answer(Ok(user(&[], None)));
+    assert_eq!(answers(&mut either), [] as [Value; 0], "it was greeted already");
+}
+
+#[test]
+fn updates_come_once_a_second_whole_or_in_the_part_asked_for() {
+    let mut rig = rig(AuthMode::Off);
+    answers(&mut rig);
+    let other = connect(&mut rig.hub, rig.now, None);
+    let say = |rig: &mut Rig, message: Value| {
+        let mut bytes = client_frame(message.to_string().as_bytes());
+        rig.hub.handle_received(other, &mut bytes);
+    };
+    say(&mut rig, json!({"type": "subscribe", "only": "a"}));
+    answers(&mut rig);
+    let publication = crate::types::Publication {
+        channel: ChannelName::parse("ticks").unwrap(),
+        event: crate::types::EventName::parse("e").unwrap(),
+        data: crate::types::JsonObject::parse(br#"{"a":1,"b":2}"#).unwrap(),
+    };
+    for _ in 0..3 {
+        rig.hub.publish(&publication).unwrap();
+    }
+    assert!(rig.hear().is_empty(), "nothing before the second is over");
+    let heard: Vec<Value> = (0..41)
+        .flat_map(|_| {
+            rig.pass(Duration::from_millis(50));
+            rig.hear()
+        })
+        .collect();
+    let whole = json!({"type": "update", "data": {"a": 1, "b": 2}});
+    let part = json!({"type": "update", "part": 1});
+    assert_eq!(heard.iter().filter(|m| **m == whole).count(), 2);
+    assert!(heard.contains(&part) && heard.iter().all(|m| [&whole, &part].contains(&m)));
+}

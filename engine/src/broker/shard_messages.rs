@@ -1,0 +1,125 @@
+//! What travels between the brokers of the shards.
+
+use super::channel::StatusSource;
+use crate::shared_frame::Frame;
+use crate::types::{ChannelIndex, JoinToken, RequestId};
+use crate::types::{ChannelName, Epoch, Publication, PublishError, Seq, ShardId};
+
+/// From a shard to a channel's home. All but leaves hold a credit until they are answered.
+#[derive(Debug)]
+pub enum Request {
+    /// A client of the sender publishes. Answered by [`Notice::Published`].
+    Publish {
+        /// The sender's id of the request.
+        id: RequestId,
+        /// What.
+        publication: Box<Publication>,
+    },
+    /// A client of the sender asks for a channel's last event. Answered by [`Notice::Recalled`].
+    Recall {
+        /// The sender's id of the request.
+        id: RequestId,
+        /// Which channel.
+        channel: ChannelName,
+    },
+    /// The sender has subscribers. Answered by [`Notice::Joined`].
+    Join {
+        /// Which channel.
+        name: ChannelName,
+        /// The sender's key of it, echoed in every notice.
+        channel: ChannelIndex,
+        /// The sender's current attempt, echoed likewise: others are stale.
+        token: JoinToken,
+        /// Send the log from this position on as backlog.
+        since: Option<Seq>,
+    },
+    /// The sender has no subscribers any more. Not answered.
+    Leave {
+        /// Which channel.
+        name: ChannelName,
+        /// The join it ends.
+        token: JoinToken,
+    },
+}
+
+/// From a channel's home to a shard with subscribers, in order.
+#[derive(Debug)]
+pub enum Notice {
+    /// The next message.
+    Frame {
+        /// The receiver's key of the channel.
+        channel: ChannelIndex,
+        /// The receiver's join that this belongs to.
+        token: JoinToken,
+        /// The message.
+        frame: Frame,
+    },
+    /// Messages up to and including `to` have fallen off the home's log.
+    Gap {
+        /// The receiver's key of the channel.
+        channel: ChannelIndex,
+        /// The receiver's join that this belongs to.
+        token: JoinToken,
+        /// Last missing position.
+        to: Seq,
+    },
+    /// The join took effect: `Frame`s from `seq + 1` on follow.
+    Joined {
+        /// The receiver's key of the channel.
+        channel: ChannelIndex,
+        /// The receiver's join that this answers.
+        token: JoinToken,
+        /// The home's log at that moment.
+        joined: Joined,
+    },
+    /// The home has no room for another channel.
+    JoinRefused {
+        /// The receiver's key of the channel.
+        channel: ChannelIndex,
+        /// The receiver's join that this answers.
+        token: JoinToken,
+    },
+    /// The status of a channel.
+    Recalled {
+        /// The receiver's id of the request.
+        id: RequestId,
+        /// Its document or last event.
+        status: Option<StatusSource>,
+    },
+    /// A publish was accepted under this position, or refused for want of room.
+    Published {
+        /// The receiver's id of the request.
+        id: RequestId,
+        /// Its position.
+        seq: Result<Seq, PublishError>,
+    },
+}
+
+/// A channel's log as a join finds it.
+#[derive(Debug)]
+pub struct Joined {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its head.
+    pub seq: Seq,
+    /// Messages up to `seq` that the join asked for, as far as the log has them.
+    pub backlog: Vec<Frame>,
+}
+
+/// The two lanes to each other shard.
+pub trait Lanes {
+    /// Sends a request, or gives it back when the lane is full.
+    ///
+    /// # Errors
+    /// The request, unsent.
+    fn try_request(&mut self, to: ShardId, request: Request) -> Result<(), Request>;
+
+    /// Sends a notice, or gives it back when the lane is full.
+    ///
+    /// # Errors
+    /// The notice, unsent.
+    fn try_notice(&mut self, to: ShardId, notice: Notice) -> Result<(), Notice>;
+
+    /// Sends the answer to a request, for which there is always room (credits).
+    fn reply(&mut self, to: ShardId, notice: Notice);
+}

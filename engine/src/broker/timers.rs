@@ -1,0 +1,95 @@
+//! Deadlines of connections, and the ticks in which everything is looked at once. No task and no
+//! timer per connection: dense tables are walked a twentieth at a time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::ops::Range;
+
+use crate::limits::DUE_PER_CONNECTION;
+use crate::types::{ConnectionKey, Time};
+
+/// Ticks in which every connection and channel is looked at once: with `limits::TICK`, a second.
+const ROUND: usize = 20;
+
+/// A shard's deadlines and its place in the round.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    /// The earliest first; among them some that are no longer needed.
+    deadlines: BinaryHeap<Reverse<(Time, ConnectionKey, Timer)>>,
+    tick: usize,
+}
+
+/// What a connection is to do, or is to be given, by some time; each at most once at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// The peer must have sent its first frame, where that must show a token.
+    FirstFrame,
+    /// A pause of receiving ends.
+    Resume,
+    /// The peer must have sent its close frame.
+    CloseFrame,
+    /// What is owed to a peer that has ended its side must be written.
+    FlushDeadline,
+    /// The peer must have sent its FIN.
+    Fin,
+}
+
+impl Timers {
+    pub(super) fn set(&mut self, at: Time, key: ConnectionKey, timer: Timer) {
+        self.deadlines.push(Reverse((at, key, timer)));
+    }
+
+    /// The next timer whose time has come.
+    pub(super) fn next_expired(&mut self, now: Time) -> Option<(ConnectionKey, Timer)> {
+        let next = self.deadlines.peek_mut().filter(|next| next.0.0 <= now)?;
+        let Reverse((_, key, timer)) = PeekMut::pop(next);
+        Some((key, timer))
+    }
+
+    /// Clears those away that are not needed, when they are many for so many connections
+    /// (invariant 3).
+    pub(super) fn prune(
+        &mut self,
+        connections: usize,
+        is_needed: impl Fn(ConnectionKey, Timer) -> bool,
+    ) {
+        if self.deadlines.len() > DUE_PER_CONNECTION * (connections + 1) {
+            self.deadlines.retain(|Reverse((_, key, timer))| is_needed(*key, *timer));
+        }
+    }
+
+    /// Begins a tick. Returns whether a round begins with it.
+    pub(super) fn begin_tick(&mut self) -> bool {
+        self.tick = (self.tick + 1) % ROUND;
+        self.tick == 0
+    }
+
+    /// This tick's part of `0 .. len`.
+    pub(super) fn part(&self, len: usize) -> Range<u32> {
+        part(self.tick, len)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.deadlines.len()
+    }
+}
+
+/// The `n`th of `ROUND` parts of `0 .. len`.
+fn part(n: usize, len: usize) -> Range<u32> {
+    (n * len / ROUND) as u32..((n + 1) * len / ROUND) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_looks_at_everything_once() {
+        for len in [0, 1, 7, 20, 21, 1_000] {
+            let seen: Vec<u32> = (0..ROUND).flat_map(|n| part(n, len)).collect();
+            assert_eq!(seen, (0..len as u32).collect::<Vec<_>>());
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The limits of one iteration. Constants of `limits`, but for the simulation, which makes them tiny.
+
+use crate::limits;
+
+/// What one iteration, one send or one shard may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TurnLimits {
+    /// `limits::SLICE_DELIVERIES`.
+    pub(super) slice: usize,
+    /// `limits::LAGGARDS_PER_TURN`.
+    pub(super) laggards: usize,
+    /// `limits::JOIN_BYTES`.
+    pub(super) join: usize,
+    /// `limits::LAGGARD_CHUNK`.
+    pub(super) chunk: usize,
+    /// `limits::LAGGARD_BYTES_PER_SHARD`.
+    pub(super) laggard_bytes: usize,
+    /// `limits::CHANNEL_UNSWEPT_FRAMES`.
+    pub(super) channel_frames: u64,
+    /// `limits::SHARD_UNSWEPT_BYTES`.
+    pub(super) shard_unswept: usize,
+}
+
+impl Default for TurnLimits {
+    fn default() -> TurnLimits {
+        TurnLimits {
+            slice: limits::SLICE_DELIVERIES,
+            laggards: limits::LAGGARDS_PER_TURN,
+            join: limits::JOIN_BYTES,
+            chunk: limits::LAGGARD_CHUNK,
+            laggard_bytes: limits::LAGGARD_BYTES_PER_SHARD,
+            channel_frames: limits::CHANNEL_UNSWEPT_FRAMES,
+            shard_unswept: limits::SHARD_UNSWEPT_BYTES,
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What a listener's clients speak, and the interface of protocols that are not the engine's own.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Which protocol the connections of a service speak.
+#[derive(Clone, Debug, Default)]
+pub enum Protocol {
+    /// The family's JSON envelope (docs/PROTOCOL.md).
+    #[default]
+    Envelope,
+    /// A protocol of the embedder.
+    Custom(Arc<dyn SessionProtocol>),
+    /// Every data message is sent back unchanged: for conformance suites.
+    Echo,
+}
+
+impl Protocol {
+    /// Whether publications on this channel are not sent as they are, but once a second as an
+    /// update.
+    pub(crate) fn is_periodic(&self, channel: &str) -> bool {
+        matches!(self, Protocol::Custom(custom) if custom.channel() == channel)
+    }
+}
+
+/// A protocol in which every client gets updates of one channel, once a second. Messages are texts
+/// in both directions; `timestamp` is the current time as RFC 3339 with microseconds.
+///
+/// The methods run on the shards' threads, between two sends: they must not block.
+pub trait SessionProtocol: fmt::Debug + Send + Sync {
+    /// The channel that the service publishes on. Every client is subscribed to it.
+    fn channel(&self) -> &str;
+
+    /// The first message to a client. `message` is the service's own greeting.
+    fn greeting(&self, message: &str, authenticated: bool, timestamp: &str) -> String;
+
+    /// Reads a client's message; `None` when it is none of this protocol.
+    fn request(&self, text: &str, timestamp: &str) -> Option<ClientRequest>;
+
+    /// The update of a second, from the envelope of what was last published.
+    fn update(&self, published: Option<&str>, timestamp: &str) -> String;
+
+    /// What of an update a client gets that has asked for `filter`; `None` when nothing.
+    fn part(&self, update: &str, filter: &str, timestamp: &str) -> Option<String>;
+
+    /// Close code and text for a client without a good token.
+    fn unauthenticated(&self) -> (u16, &'static str);
+}
+
+/// What a client of a [`SessionProtocol`] asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientRequest {
+    /// Updates: all, or what `filter` selects of them.
+    Subscribe {
+        /// See [`SessionProtocol::part`].
+        filter: Option<String>,
+        /// Confirms it.
+        reply: String,
+    },
+    /// All updates again.
+    Unsubscribe,
+    /// To be authenticated by this token; `None` when it is empty or malformed.
+    Token(Option<String>),
+    /// An answer.
+    Ping {
+        /// The answer.
+        reply: String,
+    },
+    /// Something the protocol does not answer.
+    Unknown,
+}
