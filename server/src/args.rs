@@ -1,13 +1,13 @@
 //! From the command line, the environment, the file and presets to settings.
 
-mod file;
+mod config_file;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-pub(crate) use file::texts;
+pub(crate) use config_file::texts;
 
 use crate::presets::{self, Preset};
 use crate::settings::value::Value as _;
@@ -15,7 +15,7 @@ use crate::settings::{
     ENV_PREFIX, FAMILY_PREFIX, Layers, Problem, Problems, Setting, Settings, Source, TABLE,
     defaults, nearest,
 };
-use file::File;
+use config_file::File;
 
 /// What the process was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ Sizes take KiB, MiB and GiB; times take ms, s, m and h.
 
 verify and doctor come first and have flags of their own: uringcast-server verify --help.";
 
-/// The commands of [`crate::diagnose`].
+/// The commands of [`crate::diagnostics::cli`].
 pub(crate) const VERIFY: &str = "verify";
 pub(crate) const DOCTOR: &str = "doctor";
 
@@ -126,7 +126,7 @@ pub fn read(
     let variables = ours(&environment, &mut problems);
     add_flags(&matches, &mut given);
     add_environment(&variables, &mut given, &mut problems);
-    let read = file_path(&matches, &variables).map(|path| file::read(&path));
+    let read = file_path(&matches, &variables).map(|path| config_file::read(&path));
     let file = read.unwrap_or(Ok(File::default())).unwrap_or_else(|found| {
         problems.extend(found);
         File::default()

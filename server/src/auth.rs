@@ -16,8 +16,8 @@ pub use keys::{KeyError, Keys};
 pub use token::Demands;
 use uringcast_engine::{AuthError, Engine, Verdict, Verifications};
 
-use crate::files;
 use crate::limits::VERIFIER_NICE;
+use crate::read_files;
 use crate::settings::Problem;
 
 /// The remedy for [`KeyError::Guessable`].
@@ -156,13 +156,13 @@ fn look(path: &Path) -> Option<Look> {
 
 /// Reads a JWKS file; its keys are under the rules that the fixed ones are under.
 fn read(path: &Path, fixed: &Keys) -> Result<Keys, Problem> {
-    let bytes = files::read_followed("jwks_file", path)?;
+    let bytes = read_files::read_followed("jwks_file", path)?;
     fixed.jwks(&bytes).map_err(|error| {
         let remedy = match error {
             KeyError::Guessable => STRONGER,
             _ => "Name a JWK Set (RFC 7517).",
         };
-        files::problem("jwks_file", path, error.to_string(), remedy)
+        read_files::problem("jwks_file", path, error.to_string(), remedy)
     })
 }
 

@@ -1,11 +1,11 @@
 //! From PEM files, or nothing, to rustls's server configuration, and to the next one when the
 //! files change.
 
-mod auto;
-mod choice;
-mod clients;
-mod keeper;
-mod pair;
+mod cert_key_pair;
+mod client_auth;
+mod reload;
+mod self_signed;
+mod sni;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 
-pub use keeper::{Keeper, Status};
+pub use reload::{Keeper, Status};
 
 use crate::config::{Files, Identity, Tls};
 use crate::settings::{Problem, Source, TlsVersion};
-use choice::ByName;
-use pair::Pair;
+use cert_key_pair::Pair;
+use sni::ByName;
 
 /// A certificate that is served, and what to tell about it.
 #[derive(Clone, Debug)]
@@ -57,12 +57,15 @@ pub struct Loaded {
 /// Keys that session tickets are sealed with. They rotate (rustls: new ones every 6 hours, good
 /// for 12), serve all shards and outlive reloads, so that a storm of reconnects stays cheap.
 #[derive(Default)]
-pub struct Tickets(Option<(clients::Basis, Arc<dyn ProducesTickets>)>);
+pub struct Tickets(Option<(client_auth::Basis, Arc<dyn ProducesTickets>)>);
 
 impl Tickets {
     /// The keys for clients that were verified against `basis`: other ones than before if that
     /// is another, because a resumed handshake verifies nobody.
-    fn keys(&mut self, basis: clients::Basis) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
+    fn keys(
+        &mut self,
+        basis: client_auth::Basis,
+    ) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
         if let Some((known, keys)) = &self.0
             && *known == basis
         {
@@ -81,10 +84,10 @@ impl Tickets {
 /// A [`Problem`] that names the setting, the file and the remedy.
 pub fn load(tls: &Tls, names: &[String], tickets: &mut Tickets) -> Result<Loaded, Problem> {
     let pairs = match &tls.identity {
-        Identity::Auto { dir } => vec![auto::load(dir, names)?],
+        Identity::Auto { dir } => vec![self_signed::load(dir, names)?],
         Identity::Files(all) => all.iter().map(Pair::read).collect::<Result<_, _>>()?,
     };
-    let trust = clients::trust(tls.clients.as_ref())?;
+    let trust = client_auth::trust(tls.clients.as_ref())?;
     let config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(match tls.min_version {
             TlsVersion::Tls12 => rustls::ALL_VERSIONS,
@@ -110,7 +113,7 @@ pub fn load(tls: &Tls, names: &[String], tickets: &mut Tickets) -> Result<Loaded
 /// As [`load`].
 pub fn check(tls: &Tls) -> Result<(), Problem> {
     match &tls.identity {
-        Identity::Auto { .. } => clients::trust(tls.clients.as_ref()).map(drop),
+        Identity::Auto { .. } => client_auth::trust(tls.clients.as_ref()).map(drop),
         Identity::Files(_) => load(tls, &[], &mut Tickets::default()).map(drop),
     }
 }

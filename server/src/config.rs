@@ -1,13 +1,13 @@
 //! What the settings mean together: addresses, TLS, keys, the engine's configuration.
 
-mod auth;
+mod access_control;
+mod listener_tls;
 mod ports;
-mod tls;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-pub use tls::{Clients, Files, Home, Identity, Tls};
+pub use listener_tls::{Clients, Files, Home, Identity, Tls};
 use uringcast_engine::{self as engine, ServiceId};
 
 use crate::auth::{ApiKeys, Verifiers};
@@ -80,7 +80,7 @@ impl Config {
         let s = settings;
         let mut gather = Gather { settings, problems: Vec::new() };
         let control = addresses("control_host", [&s.control_host], s.control_port, &mut gather);
-        let api_keys = auth::api_keys(settings, &mut gather);
+        let api_keys = access_control::api_keys(settings, &mut gather);
         if control.iter().any(|address| !address.ip().is_loopback()) && api_keys.is_empty() {
             let remedy = "Set api_key_file, or listen on 127.0.0.1.";
             let reason = "would let anybody who can reach it publish";
@@ -94,11 +94,11 @@ impl Config {
             let mut gather = Gather { settings, problems: Vec::new() };
             let s = settings;
             let listen = addresses("host", &s.host, s.port, &mut gather);
-            let tls = tls::resolve(settings, home, &mut gather);
+            let tls = listener_tls::resolve(settings, home, &mut gather);
             // Behind a proxy clients come from elsewhere, wherever the proxy is.
             let exposed = listen.iter().any(|address| !address.ip().is_loopback())
                 || s.trusted_proxies.as_ref().is_some_and(|networks| !networks.is_empty());
-            verifiers.push(auth::verifier(settings, exposed, &mut gather));
+            verifiers.push(access_control::verifier(settings, exposed, &mut gather));
             let names = s.host.iter().map(|host| canonical(&host.0)).collect();
             hosts.push(Hosted { tls, names });
             if !s.no_metrics {
@@ -188,7 +188,7 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         max_connections: s.max_connections.0,
         max_message: s.max_message_size.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
-        access: auth::access(s),
+        access: access_control::access(s),
         anonymous_publish: s.anonymous_publish,
         protocol: match preset.map(|preset| preset.protocol) {
             Some(Speaks::Metrics) => engine::Protocol::Metrics,

@@ -1,17 +1,18 @@
 //! The HTTP ports: publishing and channel lists, health, readiness, metrics.
 
-mod auth;
+mod api_key_guard;
+mod channel_status;
 mod channels;
+mod csrf;
+mod dashboard_page;
 mod debug;
+mod disconnect;
 mod error;
-mod expel;
-mod live;
+mod idempotency;
 mod openapi;
-mod origin;
 mod publish;
+mod selected_service;
 mod serve;
-mod service;
-mod status;
 
 use std::sync::Arc;
 
@@ -26,10 +27,10 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use uringcast_engine::{DrainReport, Engine, Publisher, ServiceId};
 
 use crate::auth::ApiKeys;
-use crate::canary::Health;
+use crate::dashboard::Live;
 use crate::limits::MAX_PUBLISH_BODY;
-use crate::live::Live;
 use crate::metrics::{Metrics, Requests};
+use crate::self_probe::Health;
 use error::ApiError;
 pub use serve::serve;
 
@@ -41,7 +42,7 @@ pub struct Control {
     /// By service.
     publishers: Vec<Publisher>,
     services: Vec<Publishing>,
-    repeats: publish::Repeats,
+    repeats: idempotency::Repeats,
     metrics: Option<Metrics>,
     /// `None` without canaries.
     health: Option<Health>,
@@ -69,7 +70,7 @@ impl Control {
         let publisher = |place| engine.publisher(ServiceId(place as u8));
         let publishers = (0..services.len()).map(publisher).collect();
         let engine = RwLock::new(Some(engine));
-        let repeats = publish::Repeats::default();
+        let repeats = idempotency::Repeats::default();
         Control { engine, publishers, services, repeats, metrics, health, live }
     }
 
@@ -108,22 +109,22 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
     let of_a_service = Router::new()
         .route("/publish", post(publish::publish))
         .route("/publish/raw", post(publish::publish_raw))
-        .route("/disconnect", post(expel::disconnect))
-        .route("/unsubscribe", post(expel::unsubscribe))
+        .route("/disconnect", post(disconnect::disconnect))
+        .route("/unsubscribe", post(disconnect::unsubscribe))
         .route("/channels", get(channels::list))
         .route(
             "/channels/{channel}/status",
-            get(status::get).put(status::put).delete(status::delete),
+            get(channel_status::get).put(channel_status::put).delete(channel_status::delete),
         );
     let guarded = Router::new()
         .nest("/v1/services/{service}", of_a_service.clone())
         .nest("/v1", of_a_service)
         .route("/debug/latency", get(debug::latency))
-        .route("/debug/live", get(live::data))
+        .route("/debug/live", get(dashboard_page::data))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
     let open = Router::new()
         .route("/v1/openapi.json", get(openapi::document))
-        .route("/", get(live::page))
+        .route("/", get(dashboard_page::page))
         .route("/health", get(health))
         .route("/ready", get(ready));
     with_json_errors(guard(guarded, keys, requests).merge(open)).with_state(control)
@@ -144,7 +145,10 @@ fn guard<S: Clone + Send + Sync + 'static>(
     keys: ApiKeys,
     requests: Option<Requests>,
 ) -> Router<S> {
-    router.route_layer(from_fn_with_state(auth::Guard { keys, requests }, auth::check))
+    router.route_layer(from_fn_with_state(
+        api_key_guard::Guard { keys, requests },
+        api_key_guard::check,
+    ))
 }
 
 fn with_json_errors<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

@@ -1,6 +1,6 @@
 //! Log lines on standard error, so many a second of each kind at most.
 
-mod limit;
+mod rate_limit;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{LogFormat, Settings};
-use limit::Limit;
+use rate_limit::Limit;
 
 static LIMIT: OnceLock<Limit> = OnceLock::new();
 

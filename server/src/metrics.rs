@@ -1,13 +1,13 @@
 //! What Prometheus reads. The only file that knows its client library: everything else adds
 //! snapshots up in [`Totals`].
 
+mod accumulator;
+mod certificate_metrics;
+mod dashboard_data;
+mod engine_metrics;
 mod latency;
-mod live;
-mod own;
 mod requests;
-mod state;
 pub mod table;
-mod tls;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,9 +24,9 @@ use uringcast_engine::telemetry::{ClassStats, Snapshot, Totals};
 use uringcast_engine::{Engine, ServiceId};
 
 use crate::certs::Status;
+use accumulator::{Point, State};
 pub use latency::{Ask, Format, Span};
 pub use requests::Requests;
-use state::{Point, State};
 
 /// The sums of an engine's measurements, and how they are written.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub struct Metrics {
     registry: Registry,
     state: Arc<Mutex<State>>,
     shown: Shown,
-    certificates: tls::Statuses,
+    certificates: certificate_metrics::Statuses,
     requests: Requests,
 }
 
@@ -69,7 +69,11 @@ impl Metrics {
         Metrics::of(shown, self.certificates.clone(), self.requests.clone())
     }
 
-    fn of(shown: Shown, certificates: tls::Statuses, requests: Requests) -> Metrics {
+    fn of(
+        shown: Shown,
+        certificates: certificate_metrics::Statuses,
+        requests: Requests,
+    ) -> Metrics {
         let state = Arc::clone(&shown.state);
         let collector: Box<dyn Collector> = Box::new(shown.clone());
         let registry = Registry::new();
@@ -77,7 +81,7 @@ impl Metrics {
         for collector in [collector, requests.collector(), process] {
             registry.register(collector).expect("no two of our metrics have one name");
         }
-        if let Some(kept) = tls::Certificates::of(&shown, &certificates) {
+        if let Some(kept) = certificate_metrics::Certificates::of(&shown, &certificates) {
             registry.register(Box::new(kept)).expect("no two of our metrics have one name");
         }
         Metrics { registry, state, shown, certificates, requests }

@@ -1,6 +1,6 @@
 //! The services of the original family as data: `server/presets/NAME.toml`, one each.
 
-mod show;
+mod render;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use uringcast_engine::StatusRequest;
 
 use crate::settings::value::{Invalid, Value as SettingValue};
 use crate::settings::{Layers, Settings, Source, TABLE, nearest};
-pub use show::{events, json, table};
+pub use render::{events, json, table};
 
 /// One service: its settings, channels, permissions, requests and events.
 #[derive(Debug, Deserialize)]

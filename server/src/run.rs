@@ -1,6 +1,6 @@
 //! From a configuration to a server that serves until it is told to stop.
 
-mod kept;
+mod reload_thread;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -17,15 +17,15 @@ use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError};
 
 use crate::auth::ApiKeys;
-use crate::canary::{Canaries, Dial, Health};
 use crate::certs::{self, Keeper};
 use crate::config::{Config, Home};
+use crate::dashboard::{Live, Reachable};
 use crate::http::{self, Control, Publishing};
-use crate::live::{Live, Reachable};
 use crate::log;
 use crate::metrics::{Metrics, Named};
+use crate::self_probe::{Canaries, Dial, Health};
 use crate::settings::{Problem, Problems, Settings};
-use kept::Kept;
+use reload_thread::Kept;
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +106,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let proxies: Vec<_> = config.engine.services.iter().map(|s| s.proxies.clone()).collect();
     let engine = Engine::start(config.engine)?;
     let verifying = verifiers.start(&engine, config.auth_threads)?;
-    let watch = tokio::spawn(kept::follow(verifiers.clone()));
+    let watch = tokio::spawn(reload_thread::follow(verifiers.clone()));
     let own_name = &settings.server_name.0;
     let metrics = (!metrics_ports.is_empty()).then(|| {
         Metrics::new(own_name, &services, engine.shards(), config.objective)

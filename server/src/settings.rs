@@ -2,19 +2,19 @@
 //! the environment variables, `check-config` and docs/SETTINGS.md.
 
 pub mod access;
-mod fleet;
-mod layers;
+mod choices;
+mod service_scope;
+mod sources;
 pub mod value;
-mod words;
 
 use std::path::PathBuf;
 
 use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 
 use access::{OptionalClaim, Origin, Permission};
-pub use layers::{Layers, Problem, Problems, Source};
+pub use choices::{LogFormat, TlsVersion};
+pub use sources::{Layers, Problem, Problems, Source};
 use value::{Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
-pub use words::{LogFormat, TlsVersion};
 
 use crate::auth::KeyLine;
 use crate::limits::{

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Control;
-use super::auth::Caller;
+use super::api_key_guard::Caller;
 use super::error::ApiError;
-use super::service::Chosen;
+use super::selected_service::Chosen;
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE};
 
 /// Which page.

@@ -9,7 +9,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::Control;
-use super::auth::Caller;
+use super::api_key_guard::Caller;
 use super::error::ApiError;
 use crate::metrics::{Ask, Format};
 

@@ -1,7 +1,6 @@
 //! `POST /v1/publish` and `POST /v1/publish/raw`.
 
 mod parse;
-mod repeats;
 mod stream;
 mod submit;
 
@@ -19,13 +18,12 @@ use uringcast_engine::limits::BUSY_PAUSE;
 use uringcast_engine::{ChannelName, JsonObject, PublishError};
 
 use super::Control;
-use super::auth::Caller;
+use super::api_key_guard::Caller;
 use super::error::ApiError;
-use super::service::Chosen;
+use super::selected_service::Chosen;
 use crate::limits::MAX_PUBLISH_BODY;
 pub(super) use parse::short;
 use parse::{check_id, parse_body, publication};
-pub(super) use repeats::Repeats;
 pub(super) use stream::is_stream;
 use submit::{Message, Taken};
 

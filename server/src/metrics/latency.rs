@@ -13,7 +13,7 @@ use uringcast_engine::ServiceId;
 use uringcast_engine::exposition::seconds;
 use uringcast_engine::telemetry::{Latency, Totals, latency_histogram};
 
-use super::state::{Point, State};
+use super::accumulator::{Point, State};
 
 /// What of the latencies is wanted, and how.
 #[derive(Clone, Debug, Default, Deserialize)]

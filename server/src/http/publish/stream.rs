@@ -20,9 +20,9 @@ use super::idempotency_key;
 use super::parse::parse_item;
 use super::submit::{Message, Taken, submit};
 use crate::http::Control;
-use crate::http::auth::Caller;
+use crate::http::api_key_guard::Caller;
 use crate::http::error::ApiError;
-use crate::http::service::Chosen;
+use crate::http::selected_service::Chosen;
 use crate::limits::{
     HTTP_DRAIN, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY, PUBLISH_LINE_REST, PUBLISH_STREAM_IDLE,
     PUBLISH_STREAM_PATIENCE,

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use uringcast_engine::{Publication, PublishError, Seq};
 
-use super::repeats::{Awaited, Claim};
 use crate::http::Control;
-use crate::http::service::Chosen;
+use crate::http::idempotency::{Awaited, Claim};
+use crate::http::selected_service::Chosen;
 
 /// A message as it was asked for.
 #[derive(Debug)]

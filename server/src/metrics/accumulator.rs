@@ -1,0 +1,140 @@
+//! Everything that was measured, added up: since the start, and in the last interval.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use hdrhistogram::Histogram;
+use uringcast_engine::telemetry::{MAX_LATENCY_NS, Snapshot, Totals, latency_histogram};
+
+use super::dashboard_data::Live;
+use crate::limits::LATENCY_WINDOW;
+
+/// What the collector writes and whoever shows it reads.
+#[derive(Debug)]
+pub(super) struct State {
+    pub totals: Totals,
+    /// Since when.
+    pub started: Point,
+    current: Totals,
+    since: Point,
+    /// The last whole window, when there has been one, with its beginning and length.
+    last: Option<(Totals, Point, Duration)>,
+    /// By shard; empty without canaries.
+    pub canaries: Vec<Canary>,
+    shards: usize,
+    /// The services' names, in their order.
+    pub names: Vec<String>,
+    pub live: Live,
+}
+
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Point {
+    pub mono: Instant,
+    pub wall: SystemTime,
+}
+
+impl Point {
+    pub(super) fn now() -> Point {
+        Point { mono: Instant::now(), wall: SystemTime::now() }
+    }
+}
+
+/// What one shard's canary saw.
+#[derive(Debug)]
+pub(super) struct Canary {
+    /// Publish → receive of the probes that arrived, ns.
+    pub latency: Histogram<u64>,
+    /// Probes that did not.
+    pub failures: u64,
+}
+
+impl State {
+    pub(super) fn new(shards: usize, names: Vec<String>, now: Point) -> State {
+        State {
+            totals: Totals::new(shards, names.len()),
+            started: now,
+            current: Totals::new(shards, names.len()),
+            since: now,
+            last: None,
+            canaries: Vec::new(),
+            shards,
+            live: Live::new(shards, names.len()),
+            names,
+        }
+    }
+
+    /// Adds one shard's snapshot.
+    pub(super) fn absorb(&mut self, snapshot: &Snapshot) {
+        self.totals.absorb(snapshot);
+        self.current.absorb(snapshot);
+        self.live.absorb(snapshot);
+    }
+
+    /// Ends the window when it is long enough.
+    pub(super) fn turn_window(&mut self, now: Point) {
+        let length = now.mono - self.since.mono;
+        if length >= LATENCY_WINDOW {
+            let whole =
+                std::mem::replace(&mut self.current, Totals::new(self.shards, self.names.len()));
+            self.last = Some((whole, self.since, length));
+            self.since = now;
+        }
+    }
+
+    /// The last whole window, or what there is of the first: its sums, beginning and length.
+    pub(super) fn window(&self, now: Point) -> (&Totals, Point, Duration) {
+        match &self.last {
+            Some((totals, since, length)) => (totals, *since, *length),
+            None => (&self.current, self.since, now.mono - self.since.mono),
+        }
+    }
+
+    /// A canary's probe arrived after so long, or not in time.
+    pub(super) fn probed(&mut self, shard: usize, latency: Option<Duration>) {
+        let fresh = || Canary { latency: latency_histogram(), failures: 0 };
+        if self.canaries.len() < self.shards {
+            self.canaries.resize_with(self.shards, fresh);
+        }
+        let canary = &mut self.canaries[shard];
+        match latency {
+            Some(latency) => {
+                let ns = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+                canary.latency.saturating_record(ns.min(MAX_LATENCY_NS));
+            }
+            None => canary.failures += 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uringcast_engine::ShardId;
+    use uringcast_engine::telemetry::{Latency, Recorder};
+
+    fn turns(totals: &Totals) -> u64 {
+        let of = |(kind, _, _, times): (_, _, _, &Histogram<u64>)| {
+            if kind == Latency::Turn { times.len() } else { 0 }
+        };
+        totals.latencies().map(of).sum()
+    }
+
+    #[test]
+    fn the_window_is_the_last_whole_one_and_the_totals_are_all() {
+        let start = Point::now();
+        let after = |windows: u32| Point { mono: start.mono + LATENCY_WINDOW * windows, ..start };
+        let mut state = State::new(1, vec!["s".into()], start);
+        let mut recorder = Recorder::new(ShardId(0), 1, true);
+        for window in 1..=3 {
+            (0..window).for_each(|_| recorder.turned(5_000));
+            state.absorb(&recorder.swap(None));
+            if window == 1 {
+                assert_eq!(turns(state.window(start).0), 1, "the first one, as far as it is");
+            }
+            state.turn_window(after(window));
+            assert_eq!(turns(state.window(after(window)).0), u64::from(window));
+            assert_eq!(state.window(after(window)).2, LATENCY_WINDOW);
+        }
+        assert_eq!(turns(&state.totals), 6);
+    }
+}
