@@ -12,7 +12,7 @@ pub(crate) use config_file::texts;
 use crate::presets::{self, Preset};
 use crate::settings::value::Value as _;
 use crate::settings::{
-    ENV_PREFIX, FAMILY_PREFIX, Layers, Problem, Problems, Setting, Settings, Source, TABLE,
+    ENV_PREFIX, FAMILY_PREFIX, Problem, Problems, Setting, Settings, Source, Sources, TABLE,
     defaults, nearest,
 };
 use config_file::File;
@@ -115,12 +115,12 @@ pub fn read(
     let action = match matches.get_one::<String>("action").map(String::as_str) {
         Some("check-config") => Action::CheckConfig,
         Some("presets") => {
-            return Ok((presets_action(&matches)?, Settings::read(Layers::default())?));
+            return Ok((presets_action(&matches)?, Settings::read(Sources::default())?));
         }
         _ => Action::Serve,
     };
     misplaced(&matches)?;
-    let mut given = Layers::default();
+    let mut given = Sources::default();
     let mut problems = Vec::new();
     let environment: Vec<_> = environment.into_iter().collect();
     let variables = ours(&environment, &mut problems);
@@ -136,7 +136,7 @@ pub fn read(
         let reason = "is for one service, and the file has several";
         problems.push(problem("preset", Source::Default, reason, remedy));
     }
-    let one = |entry: Option<&Layers>, problems: &mut Vec<Problem>| {
+    let one = |entry: Option<&Sources>, problems: &mut Vec<Problem>| {
         let (mut given, mut top) = (given.clone(), file.top.clone());
         if entry.is_some() {
             // The name of all together is nobody's in particular.
@@ -144,7 +144,7 @@ pub fn read(
             top.remove("server_name");
         }
         let mut below = entry.cloned().unwrap_or_default();
-        below.add_below(top);
+        below.add_weaker(top);
         let read = Settings::read(stack(given, &environment, below));
         let Err(Problems(more)) = &read else { return read.ok() };
         // What is wrong for all services is told once.
@@ -167,13 +167,13 @@ pub fn read(
 }
 
 /// One service's sources, the strongest first.
-fn stack(given: Layers, environment: &[(OsString, OsString)], file: Layers) -> Layers {
-    let mut layers = given;
-    let preset = layers.text("preset").or(file.text("preset")).and_then(presets::find);
-    add_family(environment, preset, &mut layers, &file);
-    layers.add_below(file);
-    layers.add_below(preset.map(Preset::layers).unwrap_or_default());
-    layers
+fn stack(given: Sources, environment: &[(OsString, OsString)], file: Sources) -> Sources {
+    let mut sources = given;
+    let preset = sources.text("preset").or(file.text("preset")).and_then(presets::find);
+    add_family(environment, preset, &mut sources, &file);
+    sources.add_weaker(file);
+    sources.add_weaker(preset.map(Preset::sources).unwrap_or_default());
+    sources
 }
 
 /// Reads the command line, and refuses verify and doctor behind other words: who begins with one
@@ -214,11 +214,11 @@ fn misplaced(matches: &ArgMatches) -> Result<(), clap::Error> {
     Ok(())
 }
 
-fn add_flags(matches: &ArgMatches, layers: &mut Layers) {
+fn add_flags(matches: &ArgMatches, sources: &mut Sources) {
     for setting in TABLE {
         if let Some(values) = matches.get_many::<String>(setting.name) {
             let source = Source::Flag(format!("--{}", setting.flag()));
-            layers.add(setting.name, values.cloned().collect(), source);
+            sources.add(setting.name, values.cloned().collect(), source);
         }
     }
 }
@@ -249,14 +249,14 @@ fn ours(
 
 fn add_environment(
     variables: &[(String, String)],
-    layers: &mut Layers,
+    sources: &mut Sources,
     problems: &mut Vec<Problem>,
 ) {
     for (variable, value) in variables {
         match TABLE.iter().find(|setting| setting.variable() == *variable) {
             Some(setting) => {
                 let source = Source::Environment(variable.clone());
-                layers.add(setting.name, vec![value.clone()], source);
+                sources.add(setting.name, vec![value.clone()], source);
             }
             None => {
                 let known: Vec<String> = TABLE.iter().map(Setting::variable).collect();
@@ -273,16 +273,16 @@ fn add_environment(
 fn add_family(
     environment: &[(OsString, OsString)],
     preset: Option<&Preset>,
-    layers: &mut Layers,
-    file: &Layers,
+    sources: &mut Sources,
+    file: &Sources,
 ) {
-    let given = layers.text(PREFIX_SETTING).or_else(|| file.text(PREFIX_SETTING));
+    let given = sources.text(PREFIX_SETTING).or_else(|| file.text(PREFIX_SETTING));
     let prefix = given.unwrap_or(FAMILY_PREFIX).to_owned();
     let mut add = |wanted: String, name: &'static str| {
         let found = environment.iter().find(|(variable, _)| *variable == *wanted);
         let value = found.and_then(|(_, value)| value.to_str()).filter(|value| !value.is_empty());
         if let Some(value) = value {
-            layers.add(name, vec![value.to_owned()], Source::Environment(wanted));
+            sources.add(name, vec![value.to_owned()], Source::Environment(wanted));
         }
     };
     for (name, variables) in preset.iter().flat_map(|preset| &preset.variables) {

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 
 pub use api_keys::{ApiKey, ApiKeys, KeyLine};
 pub use keys::{KeyError, Keys};
-pub use token::Demands;
+pub use token::ClaimRules;
 use uringcast_engine::{AuthError, Engine, Verdict, Verifications};
 
 use crate::limits::VERIFIER_NICE;
@@ -31,7 +31,7 @@ pub struct Verifier {
     /// Keys that do not change.
     fixed: Keys,
     jwks: Option<Watched>,
-    demands: Demands,
+    demands: ClaimRules,
 }
 
 #[derive(Debug)]
@@ -49,7 +49,11 @@ impl Verifier {
     ///
     /// # Errors
     /// A [`Problem`] with the JWKS file.
-    pub fn new(fixed: Keys, jwks: Option<PathBuf>, demands: Demands) -> Result<Verifier, Problem> {
+    pub fn new(
+        fixed: Keys,
+        jwks: Option<PathBuf>,
+        demands: ClaimRules,
+    ) -> Result<Verifier, Problem> {
         let mut all = fixed.clone();
         let jwks = match jwks {
             None => None,

@@ -15,16 +15,16 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 
-pub use reload::{Keeper, Status};
+pub use reload::{CertReloader, Status};
 
 use crate::config::{Files, Identity, Tls};
 use crate::settings::{Problem, Source, TlsVersion};
-use cert_key_pair::Pair;
-use sni::ByName;
+use cert_key_pair::CertKeyPair;
+use sni::SniResolver;
 
 /// A certificate that is served, and what to tell about it.
 #[derive(Clone, Debug)]
-pub struct Served {
+pub struct ServedCert {
     /// Its subject's common name; may be empty.
     pub name: String,
     /// Where it is.
@@ -42,7 +42,7 @@ pub struct Served {
 /// # Errors
 /// When a file cannot be read or used, or the key is another certificate's.
 pub fn certified(files: &Files) -> Result<Arc<CertifiedKey>, Problem> {
-    Pair::read(files).map(|pair| pair.key)
+    CertKeyPair::read(files).map(|pair| pair.key)
 }
 
 /// What the listeners serve.
@@ -51,20 +51,20 @@ pub struct Loaded {
     /// For the engine.
     pub config: Arc<ServerConfig>,
     /// The default first.
-    pub served: Vec<Served>,
+    pub served: Vec<ServedCert>,
 }
 
 /// Keys that session tickets are sealed with. They rotate (rustls: new ones every 6 hours, good
 /// for 12), serve all shards and outlive reloads, so that a storm of reconnects stays cheap.
 #[derive(Default)]
-pub struct Tickets(Option<(client_auth::Basis, Arc<dyn ProducesTickets>)>);
+pub struct TicketKeys(Option<(client_auth::TrustAnchors, Arc<dyn ProducesTickets>)>);
 
-impl Tickets {
+impl TicketKeys {
     /// The keys for clients that were verified against `basis`: other ones than before if that
     /// is another, because a resumed handshake verifies nobody.
     fn keys(
         &mut self,
-        basis: client_auth::Basis,
+        basis: client_auth::TrustAnchors,
     ) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
         if let Some((known, keys)) = &self.0
             && *known == basis
@@ -82,10 +82,10 @@ impl Tickets {
 ///
 /// # Errors
 /// A [`Problem`] that names the setting, the file and the remedy.
-pub fn load(tls: &Tls, names: &[String], tickets: &mut Tickets) -> Result<Loaded, Problem> {
+pub fn load(tls: &Tls, names: &[String], tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
     let pairs = match &tls.identity {
         Identity::Auto { dir } => vec![self_signed::load(dir, names)?],
-        Identity::Files(all) => all.iter().map(Pair::read).collect::<Result<_, _>>()?,
+        Identity::Files(all) => all.iter().map(CertKeyPair::read).collect::<Result<_, _>>()?,
     };
     let trust = client_auth::trust(tls.clients.as_ref())?;
     let config = ServerConfig::builder_with_provider(provider())
@@ -96,7 +96,7 @@ pub fn load(tls: &Tls, names: &[String], tickets: &mut Tickets) -> Result<Loaded
         .map_err(|error| ours(&error))?;
     let mut config = config
         .with_client_cert_verifier(trust.verifier)
-        .with_cert_resolver(Arc::new(ByName::new(&pairs)));
+        .with_cert_resolver(Arc::new(SniResolver::new(&pairs)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // So that the engine may hand the keys of a connection to the kernel.
     config.enable_secret_extraction = true;
@@ -114,7 +114,7 @@ pub fn load(tls: &Tls, names: &[String], tickets: &mut Tickets) -> Result<Loaded
 pub fn check(tls: &Tls) -> Result<(), Problem> {
     match &tls.identity {
         Identity::Auto { .. } => client_auth::trust(tls.clients.as_ref()).map(drop),
-        Identity::Files(_) => load(tls, &[], &mut Tickets::default()).map(drop),
+        Identity::Files(_) => load(tls, &[], &mut TicketKeys::default()).map(drop),
     }
 }
 

@@ -12,7 +12,7 @@ use uringcast_engine::{self as engine, ServiceId};
 
 use crate::auth::{ApiKeys, Verifiers};
 use crate::limits::MIN_CANARY_INTERVAL;
-use crate::presets::Speaks;
+use crate::presets::PresetProtocol;
 use crate::settings::value::Host;
 use crate::settings::{Problem, Problems, Settings};
 
@@ -26,7 +26,7 @@ pub struct Config {
     /// Where publishers connect.
     pub control: Vec<SocketAddr>,
     /// Where Prometheus connects; nowhere when there are no metrics.
-    pub metrics: Vec<Scrape>,
+    pub metrics: Vec<MetricsEndpoint>,
     /// What publishers must send.
     pub api_keys: ApiKeys,
     /// What clients' tokens are verified with, by service.
@@ -52,7 +52,7 @@ pub struct Hosted {
 
 /// A metrics port, and whose metrics it has: services that name the same one share it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Scrape {
+pub struct MetricsEndpoint {
     /// Where.
     pub addresses: Vec<SocketAddr>,
     /// The services, by their places.
@@ -60,12 +60,12 @@ pub struct Scrape {
 }
 
 /// Collects problems with settings.
-pub(super) struct Gather<'a> {
+pub(super) struct ProblemCollector<'a> {
     settings: &'a Settings,
     problems: Vec<Problem>,
 }
 
-impl Gather<'_> {
+impl ProblemCollector<'_> {
     fn add(&mut self, name: &str, reason: impl Into<Box<str>>, remedy: &str) {
         self.problems.push(self.settings.problem(name, reason, remedy));
     }
@@ -78,7 +78,7 @@ impl Config {
     /// [`Problems`] with everything that contradicts something else.
     pub fn resolve(settings: &Settings, home: Home<'_>) -> Result<Config, Problems> {
         let s = settings;
-        let mut gather = Gather { settings, problems: Vec::new() };
+        let mut gather = ProblemCollector { settings, problems: Vec::new() };
         let control = addresses("control_host", [&s.control_host], s.control_port, &mut gather);
         let api_keys = access_control::api_keys(settings, &mut gather);
         if control.iter().any(|address| !address.ip().is_loopback()) && api_keys.is_empty() {
@@ -91,7 +91,7 @@ impl Config {
         let (mut services, mut hosts, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
         let mut verifiers = Vec::new();
         for (place, settings) in settings.services().iter().enumerate() {
-            let mut gather = Gather { settings, problems: Vec::new() };
+            let mut gather = ProblemCollector { settings, problems: Vec::new() };
             let s = settings;
             let listen = addresses("host", &s.host, s.port, &mut gather);
             let tls = listener_tls::resolve(settings, home, &mut gather);
@@ -118,7 +118,7 @@ impl Config {
             gather.problems.retain(|problem| !problems.contains(problem));
             problems.extend(gather.problems);
         }
-        let mut gather = Gather { settings, problems: Vec::new() };
+        let mut gather = ProblemCollector { settings, problems: Vec::new() };
         let canary = canary(&services, &hosts, &mut gather);
         problems.extend(gather.problems);
         if !problems.is_empty() {
@@ -162,12 +162,12 @@ pub(crate) fn is_plain(name: &str) -> bool {
 }
 
 /// Adds a service to the metrics port that it names.
-fn scrape(service: ServiceId, all: &mut Vec<Scrape>, gather: &mut Gather<'_>) {
+fn scrape(service: ServiceId, all: &mut Vec<MetricsEndpoint>, gather: &mut ProblemCollector<'_>) {
     let s = gather.settings;
     let addresses = addresses("metrics_host", [&s.metrics_host], s.metrics_port, gather);
     match all.iter_mut().find(|scrape| scrape.addresses == addresses) {
         Some(scrape) => scrape.services.push(service),
-        None => all.push(Scrape { addresses, services: vec![service] }),
+        None => all.push(MetricsEndpoint { addresses, services: vec![service] }),
     }
 }
 
@@ -191,7 +191,7 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         access: access_control::access(s),
         anonymous_publish: s.anonymous_publish,
         protocol: match preset.map(|preset| preset.protocol) {
-            Some(Speaks::Metrics) => engine::Protocol::Metrics,
+            Some(PresetProtocol::Metrics) => engine::Protocol::Metrics,
             _ => engine::Protocol::Envelope,
         },
         correlation: s.correlation,
@@ -228,7 +228,7 @@ fn addresses<'a>(
     setting: &str,
     hosts: impl IntoIterator<Item = &'a Host>,
     port: u16,
-    gather: &mut Gather<'_>,
+    gather: &mut ProblemCollector<'_>,
 ) -> Vec<SocketAddr> {
     let mut all = Vec::new();
     for host in hosts {
@@ -261,7 +261,7 @@ fn named(name: &str, port: u16) -> Vec<SocketAddr> {
 fn canary(
     services: &[engine::Service],
     hosts: &[Hosted],
-    gather: &mut Gather<'_>,
+    gather: &mut ProblemCollector<'_>,
 ) -> Option<(ServiceId, Duration)> {
     let interval = gather.settings.canary_interval.0;
     if !interval.is_zero() && interval < MIN_CANARY_INTERVAL {

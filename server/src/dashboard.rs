@@ -29,12 +29,12 @@ pub struct Reachable {
     pub protocol: Protocol,
 }
 
-/// What the page is told, and by which way.
+/// What the page shows, and how the data reaches it.
 ///
-/// It listens as a canary does: at a path that only [`Live::describe`] tells, on a channel that no
-/// client can name. Whoever may ask for that description sees the same there.
+/// The page subscribes as a self-probe does: at a path that only [`Dashboard::describe`] returns, on
+/// a channel that no client can name. A caller of `describe` may see the same there.
 #[derive(Debug)]
-pub struct Live {
+pub struct Dashboard {
     services: Vec<Reachable>,
     /// The service on whose listener the page connects.
     own: usize,
@@ -44,10 +44,15 @@ pub struct Live {
     watched: AtomicU64,
 }
 
-impl Live {
+impl Dashboard {
     /// Tells through `publisher`, a publisher of the service at place `own`.
-    pub fn new(services: Vec<Reachable>, own: usize, key: ProbeKey, publisher: Publisher) -> Live {
-        Live { services, own, key, publisher, watched: AtomicU64::new(0) }
+    pub fn new(
+        services: Vec<Reachable>,
+        own: usize,
+        key: ProbeKey,
+        publisher: Publisher,
+    ) -> Dashboard {
+        Dashboard { services, own, key, publisher, watched: AtomicU64::new(0) }
     }
 
     /// Where a page that was asked for at `host` finds the services. Somebody watches from now on.
@@ -187,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_page_is_whole_and_loads_nothing() {
-        let page = Live::page();
+        let page = Dashboard::page();
         assert!(!page.contains("/* style */") && !page.contains("/* script */"));
         assert_eq!(page.matches("</script>").count(), 1);
         for loads in ["src=", "@import", "url(", "href=\"http", "style=\"", "onclick="] {

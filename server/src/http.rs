@@ -27,7 +27,7 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use uringcast_engine::{DrainReport, Engine, Publisher, ServiceId};
 
 use crate::auth::ApiKeys;
-use crate::dashboard::Live;
+use crate::dashboard::Dashboard;
 use crate::limits::MAX_PUBLISH_BODY;
 use crate::metrics::{Metrics, Requests};
 use crate::self_probe::Health;
@@ -42,11 +42,11 @@ pub struct Control {
     /// By service.
     publishers: Vec<Publisher>,
     services: Vec<Publishing>,
-    repeats: idempotency::Repeats,
+    repeats: idempotency::IdempotencyTable,
     metrics: Option<Metrics>,
     /// `None` without canaries.
     health: Option<Health>,
-    live: Live,
+    live: Dashboard,
 }
 
 /// One service as publishers see it.
@@ -65,12 +65,12 @@ impl Control {
         metrics: Option<Metrics>,
         health: Option<Health>,
         services: Vec<Publishing>,
-        live: Live,
+        live: Dashboard,
     ) -> Control {
         let publisher = |place| engine.publisher(ServiceId(place as u8));
         let publishers = (0..services.len()).map(publisher).collect();
         let engine = RwLock::new(Some(engine));
-        let repeats = idempotency::Repeats::default();
+        let repeats = idempotency::IdempotencyTable::default();
         Control { engine, publishers, services, repeats, metrics, health, live }
     }
 
@@ -146,7 +146,7 @@ fn guard<S: Clone + Send + Sync + 'static>(
     requests: Option<Requests>,
 ) -> Router<S> {
     router.route_layer(from_fn_with_state(
-        api_key_guard::Guard { keys, requests },
+        api_key_guard::ApiKeyGuard { keys, requests },
         api_key_guard::check,
     ))
 }

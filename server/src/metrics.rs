@@ -24,16 +24,16 @@ use uringcast_engine::telemetry::{ClassStats, Snapshot, Totals};
 use uringcast_engine::{Engine, ServiceId};
 
 use crate::certs::Status;
-use accumulator::{Point, State};
-pub use latency::{Ask, Format, Span};
+use accumulator::{Accumulator, Timestamp};
+pub use latency::{Format, LatencyQuery, Span};
 pub use requests::Requests;
 
 /// The sums of an engine's measurements, and how they are written.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
-    state: Arc<Mutex<State>>,
-    shown: Shown,
+    state: Arc<Mutex<Accumulator>>,
+    shown: Exporter,
     certificates: certificate_metrics::Statuses,
     requests: Requests,
 }
@@ -51,9 +51,9 @@ impl Metrics {
         objective: Option<Duration>,
     ) -> Metrics {
         let names = services.iter().map(|named| named.server.clone()).collect();
-        let state = Arc::new(Mutex::new(State::new(shards, names, Point::now())));
+        let state = Arc::new(Mutex::new(Accumulator::new(shards, names, Timestamp::now())));
         let requests = Requests::new(engine);
-        Metrics::of(Shown::new(engine, services, objective, state), Vec::new(), requests)
+        Metrics::of(Exporter::new(engine, services, objective, state), Vec::new(), requests)
     }
 
     /// Where HTTP requests are counted.
@@ -70,7 +70,7 @@ impl Metrics {
     }
 
     fn of(
-        shown: Shown,
+        shown: Exporter,
         certificates: certificate_metrics::Statuses,
         requests: Requests,
     ) -> Metrics {
@@ -102,7 +102,7 @@ impl Metrics {
     pub fn collect(&self, engine: &Engine) {
         let mut state = lock(&self.state);
         engine.collect(|snapshot| state.absorb(snapshot));
-        state.turn_window(Point::now());
+        state.rotate_window(Timestamp::now());
     }
 
     /// A canary's probe arrived after so long, or not in time.
@@ -114,7 +114,7 @@ impl Metrics {
     ///
     /// # Errors
     /// Who is asked for and not there, and who is.
-    pub fn latencies(&self, ask: &Ask) -> Result<String, String> {
+    pub fn latencies(&self, ask: &LatencyQuery) -> Result<String, String> {
         latency::render(&lock(&self.state), ask)
     }
 
@@ -128,7 +128,7 @@ impl Metrics {
 }
 
 /// A panic while adding up leaves numbers, not a broken structure.
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock(state: &Mutex<Accumulator>) -> MutexGuard<'_, Accumulator> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -145,18 +145,18 @@ pub struct Named {
 
 /// The totals as Prometheus's data model.
 #[derive(Clone, Debug)]
-struct Shown {
+struct Exporter {
     /// The `server` label of what the services share.
     engine: String,
     services: Vec<Named>,
     /// Services to be shown, if not all.
     only: Option<Vec<ServiceId>>,
     objective: Option<Duration>,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Accumulator>>,
     descs: Vec<Desc>,
 }
 
-impl Collector for Shown {
+impl Collector for Exporter {
     fn desc(&self) -> Vec<&Desc> {
         self.descs.iter().collect()
     }
@@ -171,17 +171,18 @@ fn family(name: &str, metrics: Vec<Metric>) -> MetricFamily {
     exposition::family(table::row(name), metrics)
 }
 
-impl Shown {
+impl Exporter {
     fn new(
         engine: &str,
         services: &[Named],
         objective: Option<Duration>,
-        state: Arc<Mutex<State>>,
-    ) -> Shown {
+        state: Arc<Mutex<Accumulator>>,
+    ) -> Exporter {
         let (engine, services) = (engine.to_owned(), services.to_vec());
-        let mut shown = Shown { engine, services, only: None, objective, state, descs: Vec::new() };
+        let mut shown =
+            Exporter { engine, services, only: None, objective, state, descs: Vec::new() };
         let names = shown.services.iter().map(|named| named.server.clone()).collect();
-        let empty = shown.families(&State::new(0, names, Point::now()));
+        let empty = shown.families(&Accumulator::new(0, names, Timestamp::now()));
         let desc = |family: &MetricFamily| {
             let (name, help) = (family.name().to_owned(), family.help().to_owned());
             Desc::new(name, help, vec!["server".into()], Default::default())
@@ -191,12 +192,12 @@ impl Shown {
         shown
     }
 
-    fn families(&self, state: &State) -> Vec<MetricFamily> {
+    fn families(&self, state: &Accumulator) -> Vec<MetricFamily> {
         let totals = &state.totals;
         let mut all = family_of_eight(&self.service_samples(totals), &self.class_samples(totals));
         all.push(self.delivery(totals));
         all.push(self.limits());
-        self.engine_own(state, &mut all);
+        self.engine_metrics(state, &mut all);
         all
     }
 

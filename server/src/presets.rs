@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use uringcast_engine::StatusRequest;
 
 use crate::settings::value::{Invalid, Value as SettingValue};
-use crate::settings::{Layers, Settings, Source, TABLE, nearest};
+use crate::settings::{Settings, Source, Sources, TABLE, nearest};
 pub use render::{events, json, table};
 
 /// One service: its settings, channels, permissions, requests and events.
@@ -25,7 +25,7 @@ pub struct Preset {
     pub environment: String,
     /// What its clients speak.
     #[serde(default)]
-    pub protocol: Speaks,
+    pub protocol: PresetProtocol,
     /// Permissions that stand for all others.
     #[serde(default)]
     pub admin: Vec<String>,
@@ -47,7 +47,7 @@ pub struct Preset {
 /// What a preset's clients speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Speaks {
+pub enum PresetProtocol {
     /// The family's envelope.
     #[default]
     Envelope,
@@ -144,14 +144,14 @@ impl Preset {
     }
 
     /// Everything it says about settings: the weakest source but the defaults.
-    pub fn layers(&self) -> Layers {
-        let mut layers = Layers::default();
+    pub fn sources(&self) -> Sources {
+        let mut sources = Sources::default();
         let mut add = |name: &str, texts: Vec<String>| {
             // Not every server has every setting that a preset speaks of.
             if let Some(setting) = TABLE.iter().find(|setting| setting.name == name)
                 && !texts.is_empty()
             {
-                layers.add(setting.name, texts, Source::Preset(self.name.clone()));
+                sources.add(setting.name, texts, Source::Preset(self.name.clone()));
             }
         };
         for (name, value) in &self.settings {
@@ -160,7 +160,7 @@ impl Preset {
         add("server_name", vec![self.name.clone()]);
         add("subscribe_permission", self.permissions());
         add("admin_permission", self.admin.clone());
-        layers
+        sources
     }
 
     /// Of which a client needs one to subscribe to a channel: as in the original servers, what is

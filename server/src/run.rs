@@ -17,15 +17,15 @@ use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError};
 
 use crate::auth::ApiKeys;
-use crate::certs::{self, Keeper};
+use crate::certs::{self, CertReloader};
 use crate::config::{Config, Home};
-use crate::dashboard::{Live, Reachable};
+use crate::dashboard::{Dashboard, Reachable};
 use crate::http::{self, Control, Publishing};
 use crate::log;
 use crate::metrics::{Metrics, Named};
-use crate::self_probe::{Canaries, Dial, Health};
+use crate::self_probe::{Connector, Health, SelfProbes};
 use crate::settings::{Problem, Problems, Settings};
-use reload_thread::Kept;
+use reload_thread::ReloadThread;
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -113,16 +113,16 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
             .with_certificates(keepers.iter().map(|(id, keeper)| (*id, keeper.status())).collect())
     });
     let line = listening(&engine, &services, &keepers, &control_ports, &metrics_ports)?;
-    let canaries = config.canary.map(|(probed, period)| {
+    let probes = config.canary.map(|(probed, period)| {
         let health = Health::new(engine.shards());
         let tls = services[probed.index()].tls;
-        let dial = Dial::new(engine.service_addrs(probed)[0], key, tls)
-            .among(proxies[probed.index()].clone());
-        let canaries =
-            Canaries::new(dial, engine.publisher(probed), metrics.clone(), health.clone());
-        (tokio::spawn(canaries.run(period)), health)
+        let connector = Connector::new(engine.service_addrs(probed)[0], key, tls)
+            .with_proxies(proxies[probed.index()].clone());
+        let probes =
+            SelfProbes::new(connector, engine.publisher(probed), metrics.clone(), health.clone());
+        (tokio::spawn(probes.run(period)), health)
     });
-    let (canaries, health) = canaries.unzip();
+    let (probes, health) = probes.unzip();
     let live = live(&engine, &services, &protocols, own, key);
     let control = Arc::new(Control::new(engine, metrics, health, publishing, live));
 
@@ -130,9 +130,9 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let ports = open_ports(&control, &config.api_keys, control_ports, metrics_ports, &stopped);
     tell(&line);
 
-    let kept = Kept::new(keepers, verifiers)?;
+    let kept = ReloadThread::new(keepers, verifiers)?;
     let signal = until_stopped(&control, &kept, &mut hangup, &mut stops).await;
-    canaries.inspect(|task| task.abort());
+    probes.inspect(|task| task.abort());
     tracing::info!("{signal}: shutting down, clients have {} s", config.drain.as_secs_f64());
     if let Some(again) = drain(&control, config.drain, &mut stops).await {
         return Ok(Ended::Cut(again.number()));
@@ -184,7 +184,7 @@ async fn drain(control: &Control, time: Duration, stops: &mut Stops) -> Option<S
 /// fresh, until a signal comes.
 async fn until_stopped(
     control: &Control,
-    kept: &Kept,
+    kept: &ReloadThread,
     hangup: &mut Signal,
     stops: &mut Stops,
 ) -> Stop {
@@ -210,7 +210,7 @@ fn live(
     protocols: &[Protocol],
     own: ServiceId,
     key: ProbeKey,
-) -> Live {
+) -> Dashboard {
     let one = |(id, named): (usize, &Named)| Reachable {
         name: named.server.clone(),
         tls: named.tls,
@@ -218,7 +218,7 @@ fn live(
         protocol: protocols[id],
     };
     let all = services.iter().enumerate().map(one).collect();
-    Live::new(all, own.index(), key, engine.publisher(own))
+    Dashboard::new(all, own.index(), key, engine.publisher(own))
 }
 
 /// Warns of what is allowed and seldom meant.
@@ -277,13 +277,13 @@ async fn bind(
 }
 
 /// Starts keeping the certificates of each service that serves wss.
-fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, Keeper)>, RunError> {
+fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, CertReloader)>, RunError> {
     let mut all = Vec::new();
     for place in 0..config.hosts.len() {
         let service = ServiceId(place as u8);
         let names = config.certificate_names(service);
         let Some(tls) = config.hosts[place].tls.clone() else { continue };
-        let keeper = Keeper::start(tls, names)?;
+        let keeper = CertReloader::start(tls, names)?;
         config.engine.services[place].tls = Some(keeper.source());
         all.push((service, keeper));
     }
@@ -294,7 +294,7 @@ fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, Keeper)>, Ru
 fn listening(
     engine: &Engine,
     services: &[Named],
-    keepers: &[(ServiceId, Keeper)],
+    keepers: &[(ServiceId, CertReloader)],
     control: &[TcpListener],
     metrics: &[(TcpListener, Vec<ServiceId>)],
 ) -> std::io::Result<String> {

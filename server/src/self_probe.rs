@@ -17,7 +17,7 @@ use uringcast_engine::{ChannelName, EventName, JsonObject, Publication, Publishe
 
 use crate::limits::{CANARY_DIALS_PER_SHARD, CANARY_MISSES, CANARY_RENEWAL, CANARY_TIMEOUT};
 use crate::metrics::Metrics;
-pub use connector::Dial;
+pub use connector::Connector;
 use connector::{Socket, field};
 
 /// Why a probe did not arrive.
@@ -25,7 +25,7 @@ const UNCONNECTED: &str = "no canary is connected to the shard";
 const REFUSED: &str = "there was no room to publish it";
 const LATE: &str = "the shard did not deliver it in time";
 
-/// Whether the shards' canaries are heard of.
+/// Whether the shards' probes are heard of.
 #[derive(Clone, Debug)]
 pub struct Health(Arc<[AtomicU32]>);
 
@@ -63,45 +63,55 @@ impl Health {
 
 /// A probe that came back.
 #[derive(Debug)]
-struct Heard {
+struct ReceivedProbe {
     shard: usize,
     probe: u64,
     at: Instant,
 }
 
-/// All canaries of an engine.
-pub struct Canaries {
-    dial: Dial,
+/// All probes of an engine.
+pub struct SelfProbes {
+    connector: Connector,
     publisher: Publisher,
     metrics: Option<Metrics>,
     health: Health,
     /// By shard: the task that listens.
-    seats: Vec<Option<JoinHandle<()>>>,
-    heard: mpsc::Receiver<Heard>,
-    tell: mpsc::Sender<Heard>,
+    listeners: Vec<Option<JoinHandle<()>>>,
+    heard: mpsc::Receiver<ReceivedProbe>,
+    tell: mpsc::Sender<ReceivedProbe>,
     probe: u64,
     /// One is to connect anew, whichever shard the kernel sends it to.
     renew: bool,
 }
 
-impl Drop for Canaries {
+impl Drop for SelfProbes {
     fn drop(&mut self) {
-        self.seats.iter().flatten().for_each(JoinHandle::abort);
+        self.listeners.iter().flatten().for_each(JoinHandle::abort);
     }
 }
 
-impl Canaries {
+impl SelfProbes {
     /// None of them connected yet.
     pub fn new(
-        dial: Dial,
+        connector: Connector,
         publisher: Publisher,
         metrics: Option<Metrics>,
         health: Health,
-    ) -> Canaries {
+    ) -> SelfProbes {
         let shards = health.0.len();
         let (tell, heard) = mpsc::channel(2 * shards);
-        let seats = (0..shards).map(|_| None).collect();
-        Canaries { dial, publisher, metrics, health, seats, heard, tell, probe: 0, renew: false }
+        let listeners = (0..shards).map(|_| None).collect();
+        SelfProbes {
+            connector,
+            publisher,
+            metrics,
+            health,
+            listeners,
+            heard,
+            tell,
+            probe: 0,
+            renew: false,
+        }
     }
 
     /// Probes once every `period`, for ever.
@@ -122,7 +132,7 @@ impl Canaries {
         let _ = timeout_at(deadline, self.fill()).await;
         if self.renew {
             // It did not get in: no more do clients, whoever is inside.
-            self.seats.iter_mut().find_map(Option::take).inspect(JoinHandle::abort);
+            self.listeners.iter_mut().find_map(Option::take).inspect(JoinHandle::abort);
         }
         let (published, arrived) = self.probe().await;
         for (shard, at) in arrived.into_iter().enumerate() {
@@ -132,7 +142,7 @@ impl Canaries {
             }
             self.health.probed(shard, at.err());
             if latency.is_none()
-                && let Some(seat) = self.seats[shard].take()
+                && let Some(seat) = self.listeners[shard].take()
             {
                 // Whether a new connection fares better is the next question.
                 seat.abort();
@@ -143,7 +153,7 @@ impl Canaries {
     /// When a probe was published, and when it arrived at each shard, or why it did not.
     async fn probe(&mut self) -> (Instant, Vec<Result<Instant, &'static str>>) {
         let missed = |seat: &Option<_>| Err(if seat.is_some() { LATE } else { UNCONNECTED });
-        let mut arrived: Vec<_> = self.seats.iter().map(missed).collect();
+        let mut arrived: Vec<_> = self.listeners.iter().map(missed).collect();
         let published = Instant::now();
         self.probe += 1;
         let data = format!("{{\"probe\":{}}}", self.probe);
@@ -156,7 +166,7 @@ impl Canaries {
         if self.publisher.try_publish(publication).is_err() {
             return (published, vec![Err(REFUSED); arrived.len()]);
         }
-        let mut waiting = self.seats.iter().filter(|seat| seat.is_some()).count();
+        let mut waiting = self.listeners.iter().filter(|seat| seat.is_some()).count();
         let deadline = published + CANARY_TIMEOUT;
         while waiting > 0 {
             let heard = tokio::select! {
@@ -174,14 +184,14 @@ impl Canaries {
     /// Dials until every shard has its canary, and none is to be renewed; the kernel chooses the
     /// shard.
     async fn fill(&mut self) {
-        for seat in &mut self.seats {
+        for seat in &mut self.listeners {
             seat.take_if(|task| task.is_finished());
         }
-        for _ in 0..CANARY_DIALS_PER_SHARD * self.seats.len() {
-            if !self.renew && self.seats.iter().all(Option::is_some) {
+        for _ in 0..CANARY_DIALS_PER_SHARD * self.listeners.len() {
+            if !self.renew && self.listeners.iter().all(Option::is_some) {
                 return;
             }
-            match self.dial.connect().await {
+            match self.connector.connect().await {
                 Ok((shard, socket)) => self.seat(shard, socket),
                 Err(error) => {
                     tracing::warn!(%error, "the canary cannot connect");
@@ -193,7 +203,7 @@ impl Canaries {
 
     fn seat(&mut self, shard: ShardId, socket: Socket) {
         let renew = std::mem::take(&mut self.renew);
-        if let Some(seat) = self.seats.get_mut(shard.index())
+        if let Some(seat) = self.listeners.get_mut(shard.index())
             && (renew || seat.is_none())
         {
             let listening = listen(shard.index(), socket, self.tell.clone());
@@ -203,12 +213,12 @@ impl Canaries {
 }
 
 /// Reads until the end of the connection; pings are answered meanwhile.
-async fn listen(shard: usize, mut socket: Socket, tell: mpsc::Sender<Heard>) {
+async fn listen(shard: usize, mut socket: Socket, tell: mpsc::Sender<ReceivedProbe>) {
     while let Some(Ok(message)) = socket.next().await {
         let at = Instant::now();
         let probe = field(&message, "probe").and_then(|probe| probe.as_u64());
         if let Some(probe) = probe
-            && tell.send(Heard { shard, probe, at }).await.is_err()
+            && tell.send(ReceivedProbe { shard, probe, at }).await.is_err()
         {
             return;
         }

@@ -13,7 +13,7 @@ use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 
 use access::{OptionalClaim, Origin, Permission};
 pub use choices::{LogFormat, TlsVersion};
-pub use sources::{Layers, Problem, Problems, Source};
+pub use sources::{Problem, Problems, Source, Sources};
 use value::{Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 
 use crate::auth::KeyLine;
@@ -72,7 +72,7 @@ macro_rules! settings {
         )+)+
             /// The services of a fleet file; none when this is the only service.
             pub fleet: Vec<Settings>,
-            layers: Layers,
+            sources: Sources,
         }
 
         /// All settings, in the order of the help text.
@@ -91,13 +91,13 @@ macro_rules! settings {
             ///
             /// # Errors
             /// [`Problems`] with every value that cannot be read.
-            pub fn read(layers: Layers) -> Result<Settings, Problems> {
+            pub fn read(sources: Sources) -> Result<Settings, Problems> {
                 let mut problems = Vec::new();
-                $($(let $name = layers.read(stringify!($name), || $default, &mut problems);)+)+
+                $($(let $name = sources.read(stringify!($name), || $default, &mut problems);)+)+
                 if !problems.is_empty() {
                     return Err(Problems(problems));
                 }
-                Ok(Settings { $($($name,)+)+ fleet: Vec::new(), layers })
+                Ok(Settings { $($($name,)+)+ fleet: Vec::new(), sources })
             }
 
             /// Every value as TOML, in the order of [`TABLE`]; `None` where there is none.
@@ -287,7 +287,7 @@ settings! {
 impl Settings {
     /// Where a setting's value was given.
     pub fn source(&self, name: &str) -> Source {
-        self.layers.source(name)
+        self.sources.source(name)
     }
 
     /// A problem with a value that is readable by itself.
@@ -308,7 +308,7 @@ impl Settings {
 
 /// Every setting's default as TOML, in the order of [`TABLE`].
 pub fn defaults() -> Vec<Option<String>> {
-    Settings::read(Layers::default()).map(|settings| settings.shown()).unwrap_or_default()
+    Settings::read(Sources::default()).map(|settings| settings.shown()).unwrap_or_default()
 }
 
 /// The known name most like `name`.

@@ -75,7 +75,7 @@ fn all_seven_in_one_process_share_nothing_that_clients_see() {
 
 /// Whether a preset speaks the family's envelope.
 fn enveloped(place: usize) -> bool {
-    presets::all()[place].protocol == presets::Speaks::Envelope
+    presets::all()[place].protocol == presets::PresetProtocol::Envelope
 }
 
 #[test]

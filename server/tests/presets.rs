@@ -20,9 +20,9 @@ use uringcast_server::settings::TABLE;
 fn every_preset_speaks_of_settings_and_channels_that_can_be() {
     assert_eq!(presets::all().len(), 7);
     for preset in presets::all() {
-        let layers = preset.layers();
+        let sources = preset.sources();
         for name in ["port", "metrics_port", "server_name", "welcome_message"] {
-            assert!(layers.text(name).is_some(), "{}: {name}", preset.name);
+            assert!(sources.text(name).is_some(), "{}: {name}", preset.name);
         }
         for name in preset.variables.keys() {
             assert!(TABLE.iter().any(|setting| setting.name == name), "{}: {name}", preset.name);
@@ -184,7 +184,7 @@ fn serve(preset: &str) -> Server {
 
 /// Those that speak the family's envelope.
 fn enveloped() -> impl Iterator<Item = &'static presets::Preset> {
-    presets::all().iter().filter(|preset| preset.protocol == presets::Speaks::Envelope)
+    presets::all().iter().filter(|preset| preset.protocol == presets::PresetProtocol::Envelope)
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn every_preset_welcomes_by_its_name_and_counts_under_it() {
         let mut client = Client::upgrade(stream);
         let welcome = client.message()["data"].clone();
         assert_eq!(welcome["server"], preset.name);
-        assert_eq!(welcome["message"], preset.layers().text("welcome_message").unwrap());
+        assert_eq!(welcome["message"], preset.sources().text("welcome_message").unwrap());
         let rate = (preset.name == "mahavishnu").then_some(100);
         assert_eq!(welcome["rate_limit"], json!(rate));
         let labels = format!("server=\"{}\"", preset.name);

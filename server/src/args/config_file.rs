@@ -6,7 +6,7 @@ use uringcast_engine::limits::MAX_SERVICES;
 
 use super::{problem, remedy};
 use crate::read_files;
-use crate::settings::{Layers, Problem, Setting, Source, TABLE, nearest};
+use crate::settings::{Problem, Setting, Source, Sources, TABLE, nearest};
 
 /// The key of the entries.
 const SERVICE: &str = "service";
@@ -15,9 +15,9 @@ const SERVICE: &str = "service";
 #[derive(Debug, Default)]
 pub(super) struct File {
     /// For the process and all services.
-    pub(super) top: Layers,
+    pub(super) top: Sources,
     /// For each service of a fleet.
-    pub(super) services: Vec<Layers>,
+    pub(super) services: Vec<Sources>,
 }
 
 /// Reads a file.
@@ -44,9 +44,9 @@ pub(super) fn read(path: &Path) -> Result<File, Vec<Problem>> {
             for (place, entry) in entries.into_iter().enumerate() {
                 let name = name_of(&entry, place);
                 let source = Source::Entry(format!("{}, service {name}", path.display()));
-                let mut layers = Layers::default();
-                add(entry, &known, &source, &mut layers, &mut problems);
-                file.services.push(layers);
+                let mut sources = Sources::default();
+                add(entry, &known, &source, &mut sources, &mut problems);
+                file.services.push(sources);
             }
         }
         Some(_) => {
@@ -69,7 +69,7 @@ fn add(
     table: toml::Table,
     known: &[&Setting],
     source: &Source,
-    layers: &mut Layers,
+    sources: &mut Sources,
     problems: &mut Vec<Problem>,
 ) {
     for (key, value) in table {
@@ -94,7 +94,7 @@ fn add(
             continue;
         };
         match texts(value) {
-            Some(texts) => layers.add(setting.name, texts, source.clone()),
+            Some(texts) => sources.add(setting.name, texts, source.clone()),
             None => {
                 let remedy = format!("Write it as {} = {}.", setting.name, setting.hint);
                 let reason = "is neither a text, a number, true, false nor a list of these";

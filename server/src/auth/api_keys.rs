@@ -81,7 +81,7 @@ impl ApiKeys {
     }
 
     /// A key of none of these services, and the one that it names.
-    pub fn stranger(&self, services: &[&str]) -> Option<(&str, &str)> {
+    pub fn for_unknown_service(&self, services: &[&str]) -> Option<(&str, &str)> {
         let mut named = self.0.iter().filter_map(|key| Some((&*key.name, key.service.as_deref()?)));
         named.find(|(_, service)| !services.contains(service))
     }
@@ -212,7 +212,7 @@ mod tests {
         let keys = ApiKeys::new(vec![key("ci@a.b 0123456789 c:"), key("ops 98765432")]).unwrap();
         let ci = keys.find(b"0123456789").expect("known");
         assert_eq!((&*ci.name, ci.service.as_deref()), ("ci@a.b", Some("a.b")));
-        assert_eq!(keys.stranger(&["x", "a.b"]), None);
-        assert_eq!(keys.stranger(&["x"]), Some(("ci@a.b", "a.b")));
+        assert_eq!(keys.for_unknown_service(&["x", "a.b"]), None);
+        assert_eq!(keys.for_unknown_service(&["x"]), Some(("ci@a.b", "a.b")));
     }
 }

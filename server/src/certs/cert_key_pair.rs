@@ -12,21 +12,21 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::extensions::GeneralName;
 
-use super::Served;
+use super::ServedCert;
 use crate::config::Files;
 use crate::read_files::{self, problem};
 use crate::settings::Problem;
 
 /// A certificate chain and its key.
-pub(super) struct Pair {
+pub(super) struct CertKeyPair {
     pub key: Arc<CertifiedKey>,
     /// The DNS names it is for, in small letters; `*.` may be the first label.
     pub names: Vec<String>,
-    pub served: Served,
+    pub served: ServedCert,
 }
 
-impl Pair {
-    pub(super) fn read(files: &Files) -> Result<Pair, Problem> {
+impl CertKeyPair {
+    pub(super) fn read(files: &Files) -> Result<CertKeyPair, Problem> {
         let [cert_name, key_name] = files.settings;
         let (cert, key) = (&files.pair.cert, &files.pair.key);
         let chain = read_chain(cert_name, cert)?;
@@ -55,14 +55,14 @@ impl Pair {
             GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
             _ => None,
         };
-        let served = Served {
+        let served = ServedCert {
             name: name.to_owned(),
             path: cert.clone(),
             fingerprint: fingerprint(leaf),
             not_after: parsed.validity().not_after.timestamp(),
             automatic: false,
         };
-        Ok(Pair { names: names.filter_map(dns).collect(), key: Arc::new(certified), served })
+        Ok(CertKeyPair { names: names.filter_map(dns).collect(), key: Arc::new(certified), served })
     }
 }
 

@@ -17,21 +17,24 @@ use crate::read_files::{self, problem};
 use crate::settings::Problem;
 
 /// The certificates of authorities and revocation lists.
-pub(super) type Basis = Vec<Vec<u8>>;
+pub(super) type TrustAnchors = Vec<Vec<u8>>;
 
 /// A verifier, and what it was made from.
-pub(super) struct Trust {
+pub(super) struct ClientTrust {
     pub verifier: Arc<dyn ClientCertVerifier>,
     /// Under other ones, sessions begun under these must not be taken up again: a resumed
     /// handshake verifies nobody.
-    pub basis: Basis,
+    pub basis: TrustAnchors,
 }
 
 /// The verifier that the settings ask for: one that asks for no certificate, or one that demands
 /// one.
-pub(super) fn trust(clients: Option<&Clients>) -> Result<Trust, Problem> {
+pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
     let Some(Clients { ca, crl }) = clients else {
-        return Ok(Trust { verifier: WebPkiClientVerifier::no_client_auth(), basis: Vec::new() });
+        return Ok(ClientTrust {
+            verifier: WebPkiClientVerifier::no_client_auth(),
+            basis: Vec::new(),
+        });
     };
     let bad = |error: &dyn Display| {
         let reason = format!("holds an authority that cannot be used: {error}");
@@ -55,7 +58,7 @@ pub(super) fn trust(clients: Option<&Clients>) -> Result<Trust, Problem> {
         }
         (error, _) => bad(&error),
     })?;
-    Ok(Trust { verifier, basis })
+    Ok(ClientTrust { verifier, basis })
 }
 
 fn revocation_lists(

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use uringcast_engine::TlsSource;
 
 use super::cert_key_pair::warn_if_readable_by_all;
-use super::{Served, Tickets, load};
+use super::{ServedCert, TicketKeys, load};
 use crate::config::{Identity, Tls};
 use crate::limits::{AUTO_CERT_MARGIN, EXPIRY_CHECK, EXPIRY_WARNING, TORN_LOOKS};
 use crate::settings::Problem;
@@ -30,13 +30,13 @@ pub struct Status {
 type Stamp = Option<(u64, u64, i64, i64, u64)>;
 
 /// The certificates of a running server.
-pub struct Keeper {
+pub struct CertReloader {
     tls: Tls,
     names: Vec<String>,
-    tickets: Tickets,
+    tickets: TicketKeys,
     source: TlsSource,
     status: Arc<Mutex<Status>>,
-    served: Vec<Served>,
+    served: Vec<ServedCert>,
     /// The files as they were when last judged.
     judged: Vec<Stamp>,
     /// The files as they were when they failed, perhaps because only half of them had been
@@ -46,15 +46,15 @@ pub struct Keeper {
     warned: Instant,
 }
 
-impl Keeper {
+impl CertReloader {
     /// Reads, or makes, the certificates.
     ///
     /// # Errors
     /// As [`load`].
-    pub fn start(tls: Tls, names: Vec<String>) -> Result<Keeper, Problem> {
-        let (judged, mut tickets) = (stamps(&tls), Tickets::default());
+    pub fn start(tls: Tls, names: Vec<String>) -> Result<CertReloader, Problem> {
+        let (judged, mut tickets) = (stamps(&tls), TicketKeys::default());
         let loaded = load(&tls, &names, &mut tickets)?;
-        let keeper = Keeper {
+        let keeper = CertReloader {
             tls,
             names,
             tickets,
@@ -80,7 +80,7 @@ impl Keeper {
     }
 
     /// What is served, the default first.
-    pub fn served(&self) -> &[Served] {
+    pub fn served(&self) -> &[ServedCert] {
         &self.served
     }
 
@@ -90,7 +90,7 @@ impl Keeper {
         if now != self.judged {
             match self.replace() {
                 Ok(()) => self.judged = now,
-                Err(problem) => self.doubt(now, &problem),
+                Err(problem) => self.retry_or_give_up(now, &problem),
             }
         } else if self.warned.elapsed() >= EXPIRY_CHECK {
             let margin = AUTO_CERT_MARGIN.as_secs().cast_signed();
@@ -105,7 +105,7 @@ impl Keeper {
 
     /// Certificate and key are seldom written at the same instant: looks once more, and again
     /// while they change, but not for ever.
-    fn doubt(&mut self, now: Vec<Stamp>, problem: &Problem) {
+    fn retry_or_give_up(&mut self, now: Vec<Stamp>, problem: &Problem) {
         let looks = match self.torn.take() {
             Some((before, looks)) if before != now => looks + 1,
             Some(_) => TORN_LOOKS,
@@ -170,12 +170,12 @@ impl Keeper {
     }
 }
 
-fn seconds_left(served: &Served) -> i64 {
+fn seconds_left(served: &ServedCert) -> i64 {
     served.not_after - Timestamp::now().as_second()
 }
 
 /// By common name; by path where that is missing, or another's too, or both are the same file.
-fn labels(served: &[Served]) -> Vec<(String, i64)> {
+fn labels(served: &[ServedCert]) -> Vec<(String, i64)> {
     let mut all: Vec<(String, i64)> = Vec::new();
     for one in served {
         let taken = |name: &str| all.iter().any(|(other, _)| other == name);

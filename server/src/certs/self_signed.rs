@@ -14,7 +14,7 @@ use rcgen::{
 };
 use x509_parser::extensions::GeneralName;
 
-use super::cert_key_pair::Pair;
+use super::cert_key_pair::CertKeyPair;
 use crate::config::Files;
 use crate::limits::{AUTO_CERT_LIFE, AUTO_CERT_MARGIN};
 use crate::read_files::problem;
@@ -22,7 +22,7 @@ use crate::settings::Problem;
 use crate::settings::value::CertKey;
 
 /// Reuses the certificate in `dir` while it is good, else makes one.
-pub(super) fn load(dir: &Path, names: &[String]) -> Result<Pair, Problem> {
+pub(super) fn load(dir: &Path, names: &[String]) -> Result<CertKeyPair, Problem> {
     let remedy = "Name a directory that the server's user can write to.";
     let fail =
         |error: io::Error| problem("cert_dir", dir, format!("cannot be used: {error}"), remedy);
@@ -43,7 +43,7 @@ pub(super) fn load(dir: &Path, names: &[String]) -> Result<Pair, Problem> {
             })?;
             write(&key, &key_pem, 0o600).map_err(fail)?;
             write(&cert, &cert_pem, 0o644).map_err(fail)?;
-            Pair::read(&files)?
+            CertKeyPair::read(&files)?
         }
     };
     pair.served.automatic = true;
@@ -51,7 +51,7 @@ pub(super) fn load(dir: &Path, names: &[String]) -> Result<Pair, Problem> {
 }
 
 /// The kept certificate, or why it is not to be used.
-fn reusable(files: &Files, names: &[String]) -> Result<Pair, String> {
+fn reusable(files: &Files, names: &[String]) -> Result<CertKeyPair, String> {
     let key = &files.pair.key;
     let mode = fs::metadata(key).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => "there is none yet".to_owned(),
@@ -61,7 +61,7 @@ fn reusable(files: &Files, names: &[String]) -> Result<Pair, String> {
     if mode != 0o600 {
         return Err(format!("{} has mode {mode:04o}, others may know it", key.display()));
     }
-    let pair = Pair::read(files).map_err(|p| p.to_string())?;
+    let pair = CertKeyPair::read(files).map_err(|p| p.to_string())?;
     let (_, parsed) = x509_parser::parse_x509_certificate(&pair.key.cert[0])
         .map_err(|error| error.to_string())?;
     let left = parsed.validity().time_to_expiration();

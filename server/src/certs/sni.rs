@@ -6,26 +6,26 @@ use std::sync::Arc;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::cert_key_pair::Pair;
+use super::cert_key_pair::CertKeyPair;
 
 /// Chooses by the name the client asks for (RFC 6066 3), then by the signatures it can verify.
 #[derive(Debug)]
-pub(super) struct ByName {
+pub(super) struct SniResolver {
     /// The default first.
     keys: Vec<Arc<CertifiedKey>>,
     /// Places in `keys` by DNS name or `*.` wildcard.
     named: HashMap<String, Vec<usize>>,
 }
 
-impl ByName {
-    pub(super) fn new(pairs: &[Pair]) -> ByName {
+impl SniResolver {
+    pub(super) fn new(pairs: &[CertKeyPair]) -> SniResolver {
         let mut named: HashMap<String, Vec<usize>> = HashMap::new();
         for (place, pair) in pairs.iter().enumerate() {
             for name in &pair.names {
                 named.entry(name.clone()).or_default().push(place);
             }
         }
-        ByName { keys: pairs.iter().map(|pair| Arc::clone(&pair.key)).collect(), named }
+        SniResolver { keys: pairs.iter().map(|pair| Arc::clone(&pair.key)).collect(), named }
     }
 
     /// The best first: for this very name, for its wildcard, then all in the order given.
@@ -38,7 +38,7 @@ impl ByName {
     }
 }
 
-impl ResolvesServerCert for ByName {
+impl ResolvesServerCert for SniResolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name();
         let verifiable =

@@ -2,8 +2,8 @@
 
 use uringcast_engine::{Access, AuthMode};
 
-use super::Gather;
-use crate::auth::{ApiKey, ApiKeys, Demands, KeyError, KeyLine, Keys, STRONGER, Verifier};
+use super::ProblemCollector;
+use crate::auth::{ApiKey, ApiKeys, ClaimRules, KeyError, KeyLine, Keys, STRONGER, Verifier};
 use crate::read_files;
 use crate::settings::Settings;
 use crate::settings::value::{Secret, Value};
@@ -39,7 +39,7 @@ fn mode(s: &Settings) -> AuthMode {
 pub(super) fn verifier(
     settings: &Settings,
     exposed: bool,
-    gather: &mut Gather<'_>,
+    gather: &mut ProblemCollector<'_>,
 ) -> Option<Verifier> {
     let s = settings;
     if mode(s) == AuthMode::Off {
@@ -75,7 +75,7 @@ pub(super) fn verifier(
         return None;
     }
     let text = |text: &Option<crate::settings::value::Text>| text.as_ref().map(|t| t.0.clone());
-    let demands = Demands {
+    let demands = ClaimRules {
         issuer: text(&s.jwt_issuer),
         audience: text(&s.jwt_audience),
         optional: s.jwt_optional_claims.clone().unwrap_or_default(),
@@ -94,7 +94,7 @@ fn secret(
     name: &str,
     given: &Option<Secret>,
     file: Option<&std::path::Path>,
-    gather: &mut Gather<'_>,
+    gather: &mut ProblemCollector<'_>,
 ) -> Option<Secret> {
     let Some(path) = file else { return given.clone() };
     let setting = format!("{name}_file");
@@ -119,7 +119,7 @@ fn secret(
 }
 
 /// The keys of publishers, from wherever they are given.
-pub(super) fn api_keys(settings: &Settings, gather: &mut Gather<'_>) -> ApiKeys {
+pub(super) fn api_keys(settings: &Settings, gather: &mut ProblemCollector<'_>) -> ApiKeys {
     let s = settings;
     let sole = secret("api_key", &s.api_key, s.api_key_file.as_deref(), gather);
     let mut keys: Vec<ApiKey> = sole.iter().map(ApiKey::sole).collect();
@@ -144,7 +144,7 @@ pub(super) fn api_keys(settings: &Settings, gather: &mut Gather<'_>) -> ApiKeys 
         ApiKeys::default()
     });
     let services: Vec<&str> = s.services().iter().map(|s| s.server_name.0.as_str()).collect();
-    if let Some((key, service)) = keys.stranger(&services) {
+    if let Some((key, service)) = keys.for_unknown_service(&services) {
         let reason = format!("has the key {key}, but there is no service {service}");
         gather.add(name, reason, &format!("The services are: {}.", services.join(", ")));
     }
@@ -152,7 +152,7 @@ pub(super) fn api_keys(settings: &Settings, gather: &mut Gather<'_>) -> ApiKeys 
 }
 
 /// One key a line; empty lines and those that begin with # are passed over. Whether there was any.
-fn read_lines(text: &str, keys: &mut Vec<ApiKey>, gather: &mut Gather<'_>) -> bool {
+fn read_lines(text: &str, keys: &mut Vec<ApiKey>, gather: &mut ProblemCollector<'_>) -> bool {
     let mut any = false;
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use uringcast_engine::KernelTls;
 
-use super::Gather;
+use super::ProblemCollector;
 use crate::limits::MAX_CERTIFICATES;
 use crate::settings::value::CertKey;
 use crate::settings::{Settings, TlsVersion};
@@ -52,7 +52,11 @@ pub struct Tls {
 
 /// Applies the rules: naming a certificate or auto_cert turns TLS on, tls_enabled alone means
 /// auto_cert, and whatever would be ignored silently is a problem.
-pub(super) fn resolve(settings: &Settings, home: Home<'_>, gather: &mut Gather<'_>) -> Option<Tls> {
+pub(super) fn resolve(
+    settings: &Settings,
+    home: Home<'_>,
+    gather: &mut ProblemCollector<'_>,
+) -> Option<Tls> {
     let s = settings;
     let first = s.cert_file.is_some() || s.key_file.is_some();
     let files = first || s.certificate.is_some();
@@ -106,7 +110,7 @@ pub(super) fn resolve(settings: &Settings, home: Home<'_>, gather: &mut Gather<'
     Some(Tls { identity, clients, min_version: s.tls_min_version })
 }
 
-fn clients(settings: &Settings, on: bool, gather: &mut Gather<'_>) -> Option<Clients> {
+fn clients(settings: &Settings, on: bool, gather: &mut ProblemCollector<'_>) -> Option<Clients> {
     if settings.crl_file.is_some() && settings.ca_file.is_none() {
         let remedy = "Name the authorities that sign client certificates with ca_file.";
         gather.add("crl_file", "revokes certificates that nobody asks for", remedy);
@@ -142,7 +146,11 @@ pub struct Home<'a> {
     pub home: Option<&'a std::ffi::OsStr>,
 }
 
-fn cert_dir(settings: &Settings, home: Home<'_>, gather: &mut Gather<'_>) -> Option<PathBuf> {
+fn cert_dir(
+    settings: &Settings,
+    home: Home<'_>,
+    gather: &mut ProblemCollector<'_>,
+) -> Option<PathBuf> {
     let absolute = |path: &std::ffi::OsStr| Some(PathBuf::from(path)).filter(|p| p.is_absolute());
     let state = || home.state.and_then(absolute);
     let local = || home.home.and_then(absolute).map(|home| home.join(".local/state"));

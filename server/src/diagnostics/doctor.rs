@@ -66,7 +66,7 @@ const fn kind(name: &'static str, required: bool, meaning: &'static str) -> Kind
 
 /// What the checks are about.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct Machine {
     /// Connections in all.
     connections: usize,
     shards: usize,
@@ -79,10 +79,10 @@ pub(crate) struct Plan {
     sys: PathBuf,
 }
 
-impl Plan {
-    fn new(options: &Options, root: &Path) -> Plan {
+impl Machine {
+    fn new(options: &Options, root: &Path) -> Machine {
         let cores = preflight::shards();
-        Plan {
+        Machine {
             connections: options.connections as usize,
             shards: options.shards.map_or(cores, |shards| shards as usize),
             cores,
@@ -108,7 +108,7 @@ impl Plan {
 
 /// Makes all checks. `root` is `/`, or a directory with invented `proc` and `sys`.
 pub fn examine(options: &Options, root: &Path) -> Report {
-    let plan = Plan::new(options, root);
+    let plan = Machine::new(options, root);
     let (connections, shards) = (plan.connections, plan.shards);
     let tls = if plan.tls { " over TLS" } else { "" };
     let subject = format!("this machine, for {connections} connections{tls} on {shards} shards");

@@ -22,7 +22,7 @@ use crate::limits::{DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT, VE
 use crate::read_files;
 use crate::settings::value::{MASK, Secret, Value};
 use crate::settings::{Setting, TABLE};
-use connect::Dial;
+use connect::ServerConnector;
 
 /// What `verify` is asked.
 #[derive(Clone, Debug, Parser)]
@@ -145,7 +145,7 @@ fn secret(setting: &str, path: &std::path::Path) -> Result<Secret, String> {
 
 /// Where a port of the server is looked for.
 #[derive(Clone, Copy)]
-enum Place {
+enum PortLocation {
     At(SocketAddr),
     /// Not on this machine and not told: the server keeps it to its own machine.
     Elsewhere,
@@ -154,16 +154,16 @@ enum Place {
 /// What the checks share.
 struct Verifier {
     options: Options,
-    dial: Dial,
+    dial: ServerConnector,
     /// Whether the server is on this machine.
     local: bool,
-    control: Place,
-    metrics: Place,
+    control: PortLocation,
+    metrics: PortLocation,
 }
 
 /// What a client saw of the server that its metrics must know of.
 #[derive(Default)]
-struct Seen {
+struct ClientView {
     /// A session began.
     welcomed: bool,
     /// The service's name in it; session-buddy's protocol does not say it.
@@ -195,7 +195,7 @@ pub async fn examine(options: Options, environment: Vec<(OsString, OsString)>) -
 impl Verifier {
     /// Finds the server, and says whether it takes connections.
     async fn new(options: Options) -> Result<(Verifier, Outcome), Finding> {
-        let (dial, connected) = Dial::open(&options).await?;
+        let (dial, connected) = ServerConnector::open(&options).await?;
         let local = dial.is_local();
         let near = |given: Option<u16>, default: u16| given.or(local.then_some(default));
         let control = dial.place(near(options.control_port, DEFAULT_CONTROL_PORT), local).await;
@@ -216,7 +216,7 @@ impl Verifier {
     }
 
     /// What clients see, if there is anything to see.
-    async fn clients(&self, mut there: bool, report: &mut Report) -> Seen {
+    async fn clients(&self, mut there: bool, report: &mut Report) -> ClientView {
         let unseen = || note("not checked: no connection", "");
         if self.options.tls {
             let (handshake, certificate) = match there {
@@ -233,16 +233,18 @@ impl Verifier {
         if !there {
             report.add("welcome", unseen());
             report.add("broadcast", unseen());
-            return Seen::default();
+            return ClientView::default();
         }
         let (seen, welcome, broadcast) = match self.welcome().await {
             Ok((session, found)) => {
                 let service = session.service.clone();
                 let broadcast = self.broadcast(session).await;
                 let probed = broadcast.is_ok();
-                (Seen { welcomed: true, service, probed }, Ok(found), broadcast)
+                (ClientView { welcomed: true, service, probed }, Ok(found), broadcast)
             }
-            Err(finding) => (Seen::default(), Err(finding), note("not checked: no session", "")),
+            Err(finding) => {
+                (ClientView::default(), Err(finding), note("not checked: no session", ""))
+            }
         };
         report.add("welcome", welcome);
         report.add("broadcast", broadcast);

@@ -15,7 +15,7 @@ use crate::metrics::Requests;
 
 /// What stands at the door.
 #[derive(Clone, Debug)]
-pub(super) struct Guard {
+pub(super) struct ApiKeyGuard {
     pub(super) keys: ApiKeys,
     /// Requests by the name of their key and the answer's status.
     pub(super) requests: Option<Requests>,
@@ -27,7 +27,7 @@ pub(super) struct Caller(Option<Arc<ApiKey>>);
 
 /// Lets a request pass that carries a key, if there are any, and that no other site's page sent.
 pub(super) async fn check(
-    State(guard): State<Guard>,
+    State(guard): State<ApiKeyGuard>,
     mut request: Request,
     next: Next,
 ) -> Response {

@@ -19,7 +19,7 @@ use super::Control;
 use super::api_key_guard::Caller;
 use super::error::ApiError;
 use super::publish::{body_error, short};
-use super::selected_service::Chosen;
+use super::selected_service::SelectedService;
 
 /// The channel that the path names, at the service chosen, if the caller's key is for it.
 pub(super) struct Named(ChannelName);
@@ -31,7 +31,7 @@ impl FromRequestParts<Arc<Control>> for Named {
         parts: &mut Parts,
         control: &Arc<Control>,
     ) -> Result<Named, ApiError> {
-        let Chosen(service) = Chosen::from_request_parts(parts, control).await?;
+        let SelectedService(service) = SelectedService::from_request_parts(parts, control).await?;
         let params = RawPathParams::from_request_parts(parts, control).await;
         let params = params.map_err(|error| ApiError::bad_request(short(error.to_string())))?;
         let name = params.iter().find(|(key, _)| *key == "channel");

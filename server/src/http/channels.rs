@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Control;
 use super::api_key_guard::Caller;
 use super::error::ApiError;
-use super::selected_service::Chosen;
+use super::selected_service::SelectedService;
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE};
 
 /// Which page.
@@ -25,7 +25,7 @@ pub(super) struct Page {
 
 pub(super) async fn list(
     State(control): State<Arc<Control>>,
-    Chosen(service): Chosen,
+    SelectedService(service): SelectedService,
     Extension(caller): Extension<Caller>,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, ApiError> {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::Control;
 use super::api_key_guard::Caller;
 use super::error::ApiError;
-use crate::dashboard::Live;
+use crate::dashboard::Dashboard;
 use crate::metrics::Metrics;
 
 /// How the browser called this server.
@@ -26,7 +26,7 @@ pub(super) async fn page(State(control): State<Arc<Control>>, headers: HeaderMap
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".into()),
         (header::REFERRER_POLICY, "no-referrer".into()),
     ];
-    (headers, Html(Live::page())).into_response()
+    (headers, Html(Dashboard::page())).into_response()
 }
 
 /// Where the services are, what happens now and what happened in the last minutes. Without metrics,

@@ -11,12 +11,12 @@ use axum::response::{IntoResponse, Response};
 use super::Control;
 use super::api_key_guard::Caller;
 use super::error::ApiError;
-use crate::metrics::{Ask, Format};
+use crate::metrics::{Format, LatencyQuery};
 
 pub(super) async fn latency(
     State(control): State<Arc<Control>>,
     Extension(caller): Extension<Caller>,
-    ask: Result<Query<Ask>, QueryRejection>,
+    ask: Result<Query<LatencyQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     // Its classes are those of everybody's channels.
     caller.may_see_all_services()?;

@@ -15,12 +15,12 @@ use super::Control;
 use super::api_key_guard::Caller;
 use super::error::ApiError;
 use super::publish::{body_error, short};
-use super::selected_service::Chosen;
+use super::selected_service::SelectedService;
 
-/// Whom a request is about: by one of the first two, or by the channel.
+/// The body of a command: the target is a connection, a user or a channel.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Whom {
+struct CommandBody {
     #[serde(default, deserialize_with = "some")]
     connection: Option<String>,
     #[serde(default, deserialize_with = "some")]
@@ -36,7 +36,7 @@ fn some<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Stri
 
 pub(super) async fn disconnect(
     State(control): State<Arc<Control>>,
-    Chosen(service): Chosen,
+    SelectedService(service): SelectedService,
     Extension(caller): Extension<Caller>,
     body: Result<axum::body::Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
@@ -51,7 +51,7 @@ pub(super) async fn disconnect(
 
 pub(super) async fn unsubscribe(
     State(control): State<Arc<Control>>,
-    Chosen(service): Chosen,
+    SelectedService(service): SelectedService,
     Extension(caller): Extension<Caller>,
     body: Result<axum::body::Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
@@ -70,7 +70,7 @@ pub(super) async fn unsubscribe(
 
 /// The connections that are named one by one or by their user, and those named by a channel.
 fn parse(body: &[u8]) -> Result<(Option<Target>, Option<Target>), ApiError> {
-    let whom: Whom = serde_json::from_slice(body)
+    let whom: CommandBody = serde_json::from_slice(body)
         .map_err(|error| ApiError::bad_request(short(error.to_string())))?;
     let channel = whom.channel.map(|name| ChannelName::parse(&name)).transpose();
     let channel = channel.map_err(|error| ApiError::bad_request(format!("channel {error}")))?;

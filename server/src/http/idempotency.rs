@@ -14,11 +14,11 @@ use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
 type Key = (ChannelName, Box<str>);
 
 /// What became of a message.
-type Fate = Result<Seq, PublishError>;
+type PublishResult = Result<Seq, PublishError>;
 
 /// The table, shared by all requests.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Repeats(Arc<Mutex<Table>>);
+pub(super) struct IdempotencyTable(Arc<Mutex<Table>>);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -37,36 +37,36 @@ struct Entry {
 #[derive(Debug)]
 enum State {
     /// Being published: whoever asks meanwhile is told with the first.
-    UnderWay(watch::Receiver<Option<Fate>>),
+    UnderWay(watch::Receiver<Option<PublishResult>>),
     Published(Seq),
 }
 
 /// What to do with a message.
 #[derive(Debug)]
 pub(super) enum Claim {
-    /// Publish it, and [`First::settle`].
-    First(First),
+    /// Publish it, and [`Reservation::settle`].
+    Reservation(Reservation),
     /// It has this position already.
     Repeat(Seq),
     /// Somebody is publishing it.
-    UnderWay(Awaited),
+    UnderWay(PendingResult),
 }
 
 /// The right to publish a message with an id. Dropped unsettled, it is given up.
 #[derive(Debug)]
-pub(super) struct First {
-    of: Repeats,
+pub(super) struct Reservation {
+    of: IdempotencyTable,
     key: Key,
     number: u64,
-    tell: watch::Sender<Option<Fate>>,
+    tell: watch::Sender<Option<PublishResult>>,
     settled: bool,
 }
 
 /// The fate of a message that somebody else is publishing.
 #[derive(Debug)]
-pub(super) struct Awaited(watch::Receiver<Option<Fate>>);
+pub(super) struct PendingResult(watch::Receiver<Option<PublishResult>>);
 
-impl Repeats {
+impl IdempotencyTable {
     /// Looks a message up, and enters it if it is new.
     pub(super) fn claim(&self, channel: ChannelName, id: Box<str>, now: Instant) -> Claim {
         let mut table = self.table();
@@ -74,7 +74,7 @@ impl Repeats {
         let key = (channel, id);
         match table.entries.get(&key).map(|entry| &entry.state) {
             Some(State::Published(seq)) => return Claim::Repeat(*seq),
-            Some(State::UnderWay(fate)) => return Claim::UnderWay(Awaited(fate.clone())),
+            Some(State::UnderWay(fate)) => return Claim::UnderWay(PendingResult(fate.clone())),
             None => {}
         }
         let number = table.next_number;
@@ -82,7 +82,7 @@ impl Repeats {
         let (tell, fate) = watch::channel(None);
         table.entries.insert(key.clone(), Entry { number, state: State::UnderWay(fate) });
         table.order.push_back((now, number, key.clone()));
-        Claim::First(First { of: self.clone(), key, number, tell, settled: false })
+        Claim::Reservation(Reservation { of: self.clone(), key, number, tell, settled: false })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -111,9 +111,9 @@ impl Table {
     }
 }
 
-impl First {
+impl Reservation {
     /// Says what became of it. A message that was lost may be published by the next who asks.
-    pub(super) fn settle(mut self, fate: Fate) {
+    pub(super) fn settle(mut self, fate: PublishResult) {
         self.settled = true;
         self.tell.send_replace(Some(fate));
         let mut table = self.of.table();
@@ -130,7 +130,7 @@ impl First {
     }
 }
 
-impl Drop for First {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.settled {
             self.of.table().forget(&self.key, self.number);
@@ -138,9 +138,9 @@ impl Drop for First {
     }
 }
 
-impl Awaited {
+impl PendingResult {
     /// Waits for it. Given up by the first, the message has found no room.
-    pub(super) async fn fate(mut self) -> Fate {
+    pub(super) async fn fate(mut self) -> PublishResult {
         let given_up = Err(PublishError::Saturated);
         match self.0.wait_for(Option::is_some).await {
             Ok(fate) => fate.unwrap_or(given_up),
@@ -153,32 +153,32 @@ impl Awaited {
 mod tests {
     use super::*;
 
-    fn claim(repeats: &Repeats, id: &str, now: Instant) -> Claim {
+    fn claim(repeats: &IdempotencyTable, id: &str, now: Instant) -> Claim {
         repeats.claim(ChannelName::parse("c").unwrap(), id.into(), now)
     }
 
-    fn first(repeats: &Repeats, id: &str, now: Instant) -> First {
+    fn first(repeats: &IdempotencyTable, id: &str, now: Instant) -> Reservation {
         match claim(repeats, id, now) {
-            Claim::First(first) => first,
+            Claim::Reservation(first) => first,
             other => panic!("{id} is not new: {other:?}"),
         }
     }
 
     #[test]
     fn a_repeat_is_known_within_the_window_and_forgotten_after_it() {
-        let (repeats, start) = (Repeats::default(), Instant::now());
+        let (repeats, start) = (IdempotencyTable::default(), Instant::now());
         first(&repeats, "a", start).settle(Ok(Seq(7)));
         let late = start + REPEAT_WINDOW;
         let just = late - std::time::Duration::from_millis(1);
         assert!(matches!(claim(&repeats, "a", just), Claim::Repeat(Seq(7))));
         first(&repeats, "a", late).settle(Ok(Seq(8)));
         let elsewhere = repeats.claim(ChannelName::parse("d").unwrap(), "a".into(), late);
-        assert!(matches!(elsewhere, Claim::First(_)), "an id is of its channel");
+        assert!(matches!(elsewhere, Claim::Reservation(_)), "an id is of its channel");
     }
 
     #[tokio::test]
     async fn who_asks_meanwhile_is_told_with_the_first() {
-        let (repeats, now) = (Repeats::default(), Instant::now());
+        let (repeats, now) = (IdempotencyTable::default(), Instant::now());
         let publishing = first(&repeats, "a", now);
         let Claim::UnderWay(waiting) = claim(&repeats, "a", now) else { panic!("not known") };
         publishing.settle(Ok(Seq(3)));
@@ -187,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_that_was_lost_or_given_up_may_be_published_again() {
-        let (repeats, now) = (Repeats::default(), Instant::now());
+        let (repeats, now) = (IdempotencyTable::default(), Instant::now());
         first(&repeats, "a", now).settle(Err(PublishError::Closed));
         let given_up = first(&repeats, "a", now);
         let Claim::UnderWay(waiting) = claim(&repeats, "a", now) else { panic!("not known") };
@@ -198,14 +198,17 @@ mod tests {
 
     #[test]
     fn the_table_holds_so_many_and_the_oldest_go() {
-        let (repeats, now) = (Repeats::default(), Instant::now());
+        let (repeats, now) = (IdempotencyTable::default(), Instant::now());
         for i in 0..=MAX_REPEATS {
             first(&repeats, &i.to_string(), now).settle(Ok(Seq(i as u64)));
         }
         let table = repeats.table();
         assert_eq!((table.entries.len(), table.order.len()), (MAX_REPEATS, MAX_REPEATS));
         drop(table);
-        assert!(matches!(claim(&repeats, "1", now), Claim::First(_)), "0 and then 1 had to go");
+        assert!(
+            matches!(claim(&repeats, "1", now), Claim::Reservation(_)),
+            "0 and then 1 had to go"
+        );
         let last = MAX_REPEATS.to_string();
         assert!(matches!(claim(&repeats, &last, now), Claim::Repeat(_)));
     }

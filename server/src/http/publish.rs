@@ -20,12 +20,12 @@ use uringcast_engine::{ChannelName, JsonObject, PublishError};
 use super::Control;
 use super::api_key_guard::Caller;
 use super::error::ApiError;
-use super::selected_service::Chosen;
+use super::selected_service::SelectedService;
 use crate::limits::MAX_PUBLISH_BODY;
 pub(super) use parse::short;
 use parse::{check_id, parse_body, publication};
 pub(super) use stream::is_stream;
-use submit::{Message, Taken};
+use submit::{Accepted, Message};
 
 /// The header that gives a whole request an id (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -40,7 +40,7 @@ pub(super) struct RawQuery {
 
 pub(super) async fn publish(
     State(control): State<Arc<Control>>,
-    chosen: Chosen,
+    chosen: SelectedService,
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, ApiError> {
@@ -55,7 +55,7 @@ pub(super) async fn publish(
 
 pub(super) async fn publish_raw(
     State(control): State<Arc<Control>>,
-    chosen: Chosen,
+    chosen: SelectedService,
     Extension(caller): Extension<Caller>,
     query: Result<Query<RawQuery>, QueryRejection>,
     headers: HeaderMap,
@@ -93,7 +93,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 /// Publishes the messages of one request. Its key is an id for each of them that has none.
 async fn submit(
     control: &Control,
-    chosen: Chosen,
+    chosen: SelectedService,
     caller: &Caller,
     mut messages: Vec<Message>,
     key: Option<&str>,
@@ -116,11 +116,11 @@ async fn submit(
 /// 202 when every message has its position; 503 or 507 otherwise, saying which have.
 fn answer(
     channels: &[ChannelName],
-    seqs: &[Result<Taken, PublishError>],
+    seqs: &[Result<Accepted, PublishError>],
 ) -> Result<Response, ApiError> {
-    let one = |(channel, result): (&ChannelName, &Result<Taken, PublishError>)| match result {
-        Ok(Taken { seq, repeat: false }) => json!({"channel": channel.as_str(), "seq": seq.0}),
-        Ok(Taken { seq, repeat: true }) => {
+    let one = |(channel, result): (&ChannelName, &Result<Accepted, PublishError>)| match result {
+        Ok(Accepted { seq, repeat: false }) => json!({"channel": channel.as_str(), "seq": seq.0}),
+        Ok(Accepted { seq, repeat: true }) => {
             json!({"channel": channel.as_str(), "seq": seq.0, "duplicate": true})
         }
         Err(PublishError::Saturated) => json!({"channel": channel.as_str(), "error": "saturated"}),

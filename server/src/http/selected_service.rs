@@ -15,15 +15,15 @@ use super::{Control, Publishing};
 
 /// The service that the path names, or the only one there is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Chosen(pub(super) ServiceId);
+pub(super) struct SelectedService(pub(super) ServiceId);
 
-impl FromRequestParts<Arc<Control>> for Chosen {
+impl FromRequestParts<Arc<Control>> for SelectedService {
     type Rejection = ApiError;
 
     async fn from_request_parts(
         parts: &mut Parts,
         control: &Arc<Control>,
-    ) -> Result<Chosen, ApiError> {
+    ) -> Result<SelectedService, ApiError> {
         let chosen = choose(parts, control).await?;
         // Here, since whatever is about a service asks for it.
         if let Some(caller) = parts.extensions.get::<Caller>() {
@@ -33,7 +33,7 @@ impl FromRequestParts<Arc<Control>> for Chosen {
     }
 }
 
-async fn choose(parts: &mut Parts, control: &Arc<Control>) -> Result<Chosen, ApiError> {
+async fn choose(parts: &mut Parts, control: &Arc<Control>) -> Result<SelectedService, ApiError> {
     let unknown =
         || ApiError::new(StatusCode::NOT_FOUND, "unknown_service", "There is no such service.");
     let names: Vec<&str> = control.services.iter().map(|s| s.name.as_str()).collect();
@@ -46,15 +46,15 @@ async fn choose(parts: &mut Parts, control: &Arc<Control>) -> Result<Chosen, Api
     match params.iter().find(|(key, _)| *key == "service") {
         Some((_, wanted)) => {
             let place = names.iter().position(|name| *name == wanted).ok_or_else(unknown)?;
-            Ok(Chosen(ServiceId(place as u8)))
+            Ok(SelectedService(ServiceId(place as u8)))
         }
         None => only(&names),
     }
 }
 
-fn only(names: &[&str]) -> Result<Chosen, ApiError> {
+fn only(names: &[&str]) -> Result<SelectedService, ApiError> {
     match names {
-        [_] => Ok(Chosen(ServiceId(0))),
+        [_] => Ok(SelectedService(ServiceId(0))),
         _ => Err(ApiError::bad_request(format!(
             "there are several services: ask below /v1/services/NAME, where NAME is one of {}",
             names.join(", ")
@@ -63,11 +63,11 @@ fn only(names: &[&str]) -> Result<Chosen, ApiError> {
 }
 
 impl Control {
-    pub(super) fn publisher(&self, Chosen(service): Chosen) -> &Publisher {
+    pub(super) fn publisher(&self, SelectedService(service): SelectedService) -> &Publisher {
         &self.publishers[service.index()]
     }
 
-    pub(super) fn publishing(&self, Chosen(service): Chosen) -> &Publishing {
+    pub(super) fn publishing(&self, SelectedService(service): SelectedService) -> &Publishing {
         &self.services[service.index()]
     }
 }

@@ -13,19 +13,19 @@ use crate::limits::LOG_LINES_PER_SECOND;
 /// A layer that lets [`LOG_LINES_PER_SECOND`] lines of each place in the code pass, and counts the
 /// rest. `debug` and `trace` are asked for on purpose and pass whole.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Limit(Arc<Mutex<HashMap<Identifier, Kind>>>);
+pub(super) struct RateLimit(Arc<Mutex<HashMap<Identifier, CallSite>>>);
 
 /// The lines of one place in the code: bounded by what the program has.
 #[derive(Debug)]
-struct Kind {
+struct CallSite {
     place: &'static Metadata<'static>,
     second: Instant,
     lines: u32,
     suppressed: u64,
 }
 
-impl Limit {
-    fn kinds(&self) -> MutexGuard<'_, HashMap<Identifier, Kind>> {
+impl RateLimit {
+    fn kinds(&self) -> MutexGuard<'_, HashMap<Identifier, CallSite>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -34,7 +34,7 @@ impl Limit {
             return true;
         }
         let mut kinds = self.kinds();
-        let kind = kinds.entry(place.callsite()).or_insert_with(|| Kind {
+        let kind = kinds.entry(place.callsite()).or_insert_with(|| CallSite {
             place,
             second: now,
             lines: 0,
@@ -65,7 +65,7 @@ impl Limit {
     }
 }
 
-impl<S: Subscriber> Layer<S> for Limit {
+impl<S: Subscriber> Layer<S> for RateLimit {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         self.passes(event.metadata(), Instant::now())
     }
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_hot_error_is_cut_and_counted_and_others_are_not() {
-        let (lines, limit) = (Lines::default(), Limit::default());
+        let (lines, limit) = (Lines::default(), RateLimit::default());
         let layer = tracing_subscriber::fmt::layer().with_writer(lines.clone()).with_ansi(false);
         let registry = tracing_subscriber::registry().with(limit.clone()).with(layer);
         tracing::subscriber::with_default(registry, || {
@@ -127,11 +127,11 @@ mod tests {
 
     #[test]
     fn another_second_has_room_again() {
-        let seen = Limit::default();
+        let seen = RateLimit::default();
         let registry = tracing_subscriber::registry().with(seen.clone());
         tracing::subscriber::with_default(registry, || tracing::warn!("once"));
         let place = seen.kinds().values().next().map(|kind| kind.place).unwrap();
-        let (limit, start) = (Limit::default(), Instant::now());
+        let (limit, start) = (RateLimit::default(), Instant::now());
         let pass = |at: Instant| (0..50).filter(|_| limit.passes(place, at)).count();
         assert_eq!(pass(start), LOG_LINES_PER_SECOND as usize);
         assert_eq!(pass(start + Duration::from_millis(999)), 0);

@@ -5,52 +5,52 @@ use std::time::{Duration, Instant, SystemTime};
 use hdrhistogram::Histogram;
 use uringcast_engine::telemetry::{MAX_LATENCY_NS, Snapshot, Totals, latency_histogram};
 
-use super::dashboard_data::Live;
+use super::dashboard_data::DashboardData;
 use crate::limits::LATENCY_WINDOW;
 
 /// What the collector writes and whoever shows it reads.
 #[derive(Debug)]
-pub(super) struct State {
+pub(super) struct Accumulator {
     pub totals: Totals,
     /// Since when.
-    pub started: Point,
+    pub started: Timestamp,
     current: Totals,
-    since: Point,
+    since: Timestamp,
     /// The last whole window, when there has been one, with its beginning and length.
-    last: Option<(Totals, Point, Duration)>,
+    last: Option<(Totals, Timestamp, Duration)>,
     /// By shard; empty without canaries.
-    pub canaries: Vec<Canary>,
+    pub canaries: Vec<ProbeStats>,
     shards: usize,
     /// The services' names, in their order.
     pub names: Vec<String>,
-    pub live: Live,
+    pub live: DashboardData,
 }
 
 /// A moment by both clocks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Point {
+pub(super) struct Timestamp {
     pub mono: Instant,
     pub wall: SystemTime,
 }
 
-impl Point {
-    pub(super) fn now() -> Point {
-        Point { mono: Instant::now(), wall: SystemTime::now() }
+impl Timestamp {
+    pub(super) fn now() -> Timestamp {
+        Timestamp { mono: Instant::now(), wall: SystemTime::now() }
     }
 }
 
 /// What one shard's canary saw.
 #[derive(Debug)]
-pub(super) struct Canary {
+pub(super) struct ProbeStats {
     /// Publish → receive of the probes that arrived, ns.
     pub latency: Histogram<u64>,
     /// Probes that did not.
     pub failures: u64,
 }
 
-impl State {
-    pub(super) fn new(shards: usize, names: Vec<String>, now: Point) -> State {
-        State {
+impl Accumulator {
+    pub(super) fn new(shards: usize, names: Vec<String>, now: Timestamp) -> Accumulator {
+        Accumulator {
             totals: Totals::new(shards, names.len()),
             started: now,
             current: Totals::new(shards, names.len()),
@@ -58,7 +58,7 @@ impl State {
             last: None,
             canaries: Vec::new(),
             shards,
-            live: Live::new(shards, names.len()),
+            live: DashboardData::new(shards, names.len()),
             names,
         }
     }
@@ -71,7 +71,7 @@ impl State {
     }
 
     /// Ends the window when it is long enough.
-    pub(super) fn turn_window(&mut self, now: Point) {
+    pub(super) fn rotate_window(&mut self, now: Timestamp) {
         let length = now.mono - self.since.mono;
         if length >= LATENCY_WINDOW {
             let whole =
@@ -82,7 +82,7 @@ impl State {
     }
 
     /// The last whole window, or what there is of the first: its sums, beginning and length.
-    pub(super) fn window(&self, now: Point) -> (&Totals, Point, Duration) {
+    pub(super) fn window(&self, now: Timestamp) -> (&Totals, Timestamp, Duration) {
         match &self.last {
             Some((totals, since, length)) => (totals, *since, *length),
             None => (&self.current, self.since, now.mono - self.since.mono),
@@ -91,7 +91,7 @@ impl State {
 
     /// A canary's probe arrived after so long, or not in time.
     pub(super) fn probed(&mut self, shard: usize, latency: Option<Duration>) {
-        let fresh = || Canary { latency: latency_histogram(), failures: 0 };
+        let fresh = || ProbeStats { latency: latency_histogram(), failures: 0 };
         if self.canaries.len() < self.shards {
             self.canaries.resize_with(self.shards, fresh);
         }
@@ -121,9 +121,10 @@ mod tests {
 
     #[test]
     fn the_window_is_the_last_whole_one_and_the_totals_are_all() {
-        let start = Point::now();
-        let after = |windows: u32| Point { mono: start.mono + LATENCY_WINDOW * windows, ..start };
-        let mut state = State::new(1, vec!["s".into()], start);
+        let start = Timestamp::now();
+        let after =
+            |windows: u32| Timestamp { mono: start.mono + LATENCY_WINDOW * windows, ..start };
+        let mut state = Accumulator::new(1, vec!["s".into()], start);
         let mut recorder = Recorder::new(ShardId(0), 1, true);
         for window in 1..=3 {
             (0..window).for_each(|_| recorder.turned(5_000));
@@ -131,7 +132,7 @@ mod tests {
             if window == 1 {
                 assert_eq!(turns(state.window(start).0), 1, "the first one, as far as it is");
             }
-            state.turn_window(after(window));
+            state.rotate_window(after(window));
             assert_eq!(turns(state.window(after(window)).0), u64::from(window));
             assert_eq!(state.window(after(window)).2, LATENCY_WINDOW);
         }

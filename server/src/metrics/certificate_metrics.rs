@@ -6,7 +6,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use uringcast_engine::ServiceId;
 
-use super::{Shown, counter, family, gauge};
+use super::{Exporter, counter, family, gauge};
 use crate::certs::Status;
 
 /// The keepers' status as Prometheus's data model.
@@ -21,7 +21,7 @@ pub(super) type Statuses = Vec<(ServiceId, Arc<Mutex<Status>>)>;
 
 impl Certificates {
     /// Those of the services that are shown, if there are any.
-    pub(super) fn of(shown: &Shown, all: &Statuses) -> Option<Certificates> {
+    pub(super) fn of(shown: &Exporter, all: &Statuses) -> Option<Certificates> {
         let one = |(id, status): &(ServiceId, Arc<Mutex<Status>>)| {
             let server = shown.services[id.index()].server.clone();
             shown.shows(*id).then(|| (server, Arc::clone(status)))

@@ -10,7 +10,7 @@ use uringcast_engine::telemetry::{
 };
 use uringcast_engine::{ChannelName, limits::SNAPSHOT_INTERVAL};
 
-use super::accumulator::{Point, State};
+use super::accumulator::{Accumulator, Timestamp};
 use super::{Metrics, lock};
 use crate::limits::{LIVE_HISTORY, LIVE_HOT_SECONDS, LIVE_ROWS};
 
@@ -21,20 +21,20 @@ const RECENT: usize = 60;
 
 /// The latest of every shard, and the points of the last minutes.
 #[derive(Debug)]
-pub(super) struct Live {
-    shards: Vec<Latest>,
+pub(super) struct DashboardData {
+    shards: Vec<ShardSecond>,
     services: usize,
-    points: VecDeque<Moment>,
+    points: VecDeque<DashboardPoint>,
 }
 
 /// One second of one shard. Rates are those of its last snapshot, which covers a second: adding up
 /// whatever came in since the last point would show the snapshots' rhythm instead.
 #[derive(Clone, Debug, Default)]
-struct Latest {
+struct ShardSecond {
     /// Points since its snapshot.
     age: u32,
     /// By service.
-    services: Vec<Part>,
+    services: Vec<ServiceSecond>,
     deliveries: u64,
     bytes: u64,
     busy_ns: u64,
@@ -44,7 +44,7 @@ struct Latest {
 
 /// What one service did on one shard.
 #[derive(Clone, Debug)]
-struct Part {
+struct ServiceSecond {
     deliveries: u64,
     publishes: u64,
     latency: Histogram<u64>,
@@ -52,7 +52,7 @@ struct Part {
 
 /// One point: all services together, then each, if there are several.
 #[derive(Debug)]
-struct Moment {
+struct DashboardPoint {
     unix_s: u64,
     rows: Vec<Row>,
     closes: [u64; Close::COUNT],
@@ -61,13 +61,17 @@ struct Moment {
 /// Connections, deliveries, publications, and latencies in µs: p50, p99, p99.9.
 type Row = [u64; 6];
 
-impl Live {
-    pub(super) fn new(shards: usize, services: usize) -> Live {
-        Live { shards: vec![Latest::default(); shards], services, points: VecDeque::new() }
+impl DashboardData {
+    pub(super) fn new(shards: usize, services: usize) -> DashboardData {
+        DashboardData {
+            shards: vec![ShardSecond::default(); shards],
+            services,
+            points: VecDeque::new(),
+        }
     }
 
     pub(super) fn absorb(&mut self, snapshot: &Snapshot) {
-        let new = || Part { deliveries: 0, publishes: 0, latency: latency_histogram() };
+        let new = || ServiceSecond { deliveries: 0, publishes: 0, latency: latency_histogram() };
         let shard = &mut self.shards[snapshot.shard.index()];
         shard.services.resize_with(self.services, new);
         for part in &mut shard.services {
@@ -95,7 +99,7 @@ impl Live {
         for shard in &mut self.shards {
             shard.age += 1;
             if shard.age >= STALE {
-                *shard = Latest { age: shard.age, ..Latest::default() };
+                *shard = ShardSecond { age: shard.age, ..ShardSecond::default() };
             }
         }
     }
@@ -143,7 +147,7 @@ impl Live {
 impl Metrics {
     /// Makes the live page's point of this second, and tells what happens now.
     pub fn make_point(&self) -> Value {
-        let (mut state, now) = (lock(&self.state), Point::now());
+        let (mut state, now) = (lock(&self.state), Timestamp::now());
         state.make_point(now);
         state.live(now)
     }
@@ -151,13 +155,13 @@ impl Metrics {
     /// What happens now, and the points of the last minutes.
     pub fn live(&self) -> (Value, Value) {
         let state = lock(&self.state);
-        (state.live(Point::now()), state.live_history())
+        (state.live(Timestamp::now()), state.live_history())
     }
 }
 
-impl State {
+impl Accumulator {
     /// Makes the point of this second.
-    pub(super) fn make_point(&mut self, now: Point) {
+    pub(super) fn make_point(&mut self, now: Timestamp) {
         self.live.age();
         let open = |id: usize| self.totals.services[id].open;
         let services = self.live.services;
@@ -168,11 +172,11 @@ impl State {
         let unix_s = now.wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let points = &mut self.live.points;
         points.truncate(LIVE_HISTORY - 1);
-        points.push_front(Moment { unix_s, rows, closes: self.totals.own.closes });
+        points.push_front(DashboardPoint { unix_s, rows, closes: self.totals.own.closes });
     }
 
     /// What happens now: the newest point and what stands out.
-    pub(super) fn live(&self, now: Point) -> Value {
+    pub(super) fn live(&self, now: Timestamp) -> Value {
         let point = self.live.points.front();
         json!({
             "at": point.map_or(0, |point| point.unix_s),
@@ -222,7 +226,7 @@ impl State {
     }
 
     fn shards_now(&self) -> Value {
-        let one = |(id, shard): (usize, &Latest)| {
+        let one = |(id, shard): (usize, &ShardSecond)| {
             let busy = shard.busy_ns as f64 / SNAPSHOT_INTERVAL.as_nanos() as f64;
             json!({
                 "busy": busy.min(1.0),
@@ -256,8 +260,8 @@ mod tests {
 
     #[test]
     fn a_point_sums_the_latest_second_of_every_shard() {
-        let now = Point::now();
-        let mut state = State::new(2, vec!["a".into(), "b".into()], now);
+        let now = Timestamp::now();
+        let mut state = Accumulator::new(2, vec!["a".into(), "b".into()], now);
         let class = |recorder: &mut Recorder, service| {
             recorder.class_of(&ChannelName::parse("room:1").unwrap().at(ServiceId(service)))
         };
@@ -287,8 +291,8 @@ mod tests {
 
     #[test]
     fn the_history_is_bounded() {
-        let now = Point::now();
-        let mut state = State::new(1, vec!["a".into()], now);
+        let now = Timestamp::now();
+        let mut state = Accumulator::new(1, vec!["a".into()], now);
         (0..LIVE_HISTORY + 5).for_each(|_| state.make_point(now));
         assert_eq!(state.live_history()[0].as_array().unwrap().len(), LIVE_HISTORY);
     }

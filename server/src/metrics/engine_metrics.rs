@@ -6,9 +6,9 @@ use hdrhistogram::Histogram;
 use prometheus::proto::{Metric, MetricFamily};
 use uringcast_engine::telemetry::{Close, Count, Gauge, Lag, PerShard, Totals};
 
-use super::accumulator::State;
+use super::accumulator::Accumulator;
 use super::{
-    DURATION_BOUNDS, LATENCY_BOUNDS, Labels, Shown, counter, family, gauge, histogram, sizes,
+    DURATION_BOUNDS, Exporter, LATENCY_BOUNDS, Labels, counter, family, gauge, histogram, sizes,
 };
 
 /// Upper bounds of the writes of one submission, which has 256 at most.
@@ -17,8 +17,8 @@ const BATCH_BOUNDS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// The part of all deliveries that must be within the objective's time: what a p99 is.
 pub(super) const SLO_TARGET: f64 = 0.99;
 
-impl Shown {
-    pub(super) fn engine_own(&self, state: &State, all: &mut Vec<MetricFamily>) {
+impl Exporter {
+    pub(super) fn engine_metrics(&self, state: &Accumulator, all: &mut Vec<MetricFamily>) {
         let totals = &state.totals;
         for what in Count::ALL {
             let name = format!("uringcast_{}_total", what.label());
@@ -30,15 +30,15 @@ impl Shown {
             let name = format!("uringcast_{}", what.label());
             all.push(family(&name, vec![gauge(&self.engine, &[], totals.gauge(*what))]));
         }
-        self.connections_own(totals, all);
-        self.shards_own(totals, all);
+        self.connection_metrics(totals, all);
+        self.shard_metrics(totals, all);
         self.objective(totals, all);
         self.canaries(state, all);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         all.push(family("uringcast_build_info", vec![gauge(&self.engine, &version, 1)]));
     }
 
-    fn connections_own(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
+    fn connection_metrics(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
         let close = |why: &Close| {
             let labels = [("code", why.code()), ("reason", why.label())];
             counter(&self.engine, &labels, totals.own.closes[*why as usize])
@@ -65,7 +65,7 @@ impl Shown {
         all.push(family("uringcast_batch_writes", vec![writes]));
     }
 
-    fn shards_own(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
+    fn shard_metrics(&self, totals: &Totals, all: &mut Vec<MetricFamily>) {
         let each = |one: &dyn Fn(Labels<'_>, usize, &PerShard) -> Metric| {
             let metric = |(shard, own): (usize, &PerShard)| {
                 one(&[("shard", &shard.to_string())], shard, own)
@@ -107,12 +107,12 @@ impl Shown {
     }
 
     /// Nothing before the first probe.
-    fn canaries(&self, state: &State, all: &mut Vec<MetricFamily>) {
+    fn canaries(&self, state: &Accumulator, all: &mut Vec<MetricFamily>) {
         let shards = || state.canaries.iter().enumerate().map(|(i, seen)| (i.to_string(), seen));
-        let latency = |(shard, seen): (String, &super::accumulator::Canary)| {
+        let latency = |(shard, seen): (String, &super::accumulator::ProbeStats)| {
             histogram(&self.engine, &[("shard", &shard)], Some(&seen.latency), &DURATION_BOUNDS)
         };
-        let failures = |(shard, seen): (String, &super::accumulator::Canary)| {
+        let failures = |(shard, seen): (String, &super::accumulator::ProbeStats)| {
             counter(&self.engine, &[("shard", &shard)], seen.failures)
         };
         all.push(family("canary_latency_seconds", shards().map(latency).collect()));

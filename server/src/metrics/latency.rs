@@ -13,12 +13,12 @@ use uringcast_engine::ServiceId;
 use uringcast_engine::exposition::seconds;
 use uringcast_engine::telemetry::{Latency, Totals, latency_histogram};
 
-use super::accumulator::{Point, State};
+use super::accumulator::{Accumulator, Timestamp};
 
 /// What of the latencies is wanted, and how.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ask {
+pub struct LatencyQuery {
     /// How it is written.
     #[serde(default)]
     pub format: Format,
@@ -58,7 +58,7 @@ pub enum Span {
     Interval,
 }
 
-impl Ask {
+impl LatencyQuery {
     /// What is wrong with the question, whatever was measured.
     pub fn fault(&self) -> Option<String> {
         let kinds = Latency::ALL.iter().map(|latency| latency.label());
@@ -75,14 +75,14 @@ impl Ask {
     }
 
     /// Who is asked for and is not there; a class is there once it was measured.
-    fn missing(&self, state: &State) -> Option<String> {
+    fn missing(&self, state: &Accumulator) -> Option<String> {
         let names = &state.names;
         if let Some(server) = self.server.as_ref().filter(|server| !names.contains(server)) {
             let names = listed(names.iter().map(String::as_str));
             return Some(format!("There is no server {server:?}: {names}."));
         }
         let class = self.class.as_ref()?;
-        let all = Ask { class: None, ..self.clone() };
+        let all = LatencyQuery { class: None, ..self.clone() };
         let all = all.select(&state.totals, names);
         let known: BTreeSet<&str> = all.iter().map(|one| one.class).collect();
         let known = listed(known.iter().copied().filter(|class| !class.is_empty()));
@@ -96,20 +96,20 @@ impl Ask {
             && self.class.as_deref().is_none_or(|wanted| wanted == class)
     }
 
-    fn select<'a>(&'a self, totals: &'a Totals, names: &'a [String]) -> Vec<One<'a>> {
-        let named = |(kind, service, class, times): (Latency, ServiceId, &'a str, _)| One {
+    fn select<'a>(&'a self, totals: &'a Totals, names: &'a [String]) -> Vec<Series<'a>> {
+        let named = |(kind, service, class, times): (Latency, ServiceId, &'a str, _)| Series {
             kind,
             server: &names[service.index()],
             class,
             times,
         };
-        let wanted = |one: &One<'_>| self.wants(one.kind, one.server, one.class);
+        let wanted = |one: &Series<'_>| self.wants(one.kind, one.server, one.class);
         totals.latencies().map(named).filter(wanted).collect()
     }
 }
 
 /// One histogram and what it is of.
-struct One<'a> {
+struct Series<'a> {
     kind: Latency,
     server: &'a str,
     class: &'a str,
@@ -123,11 +123,11 @@ fn listed<'a>(values: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// The answer, or who is asked for and not there.
-pub(super) fn render(state: &State, ask: &Ask) -> Result<String, String> {
+pub(super) fn render(state: &Accumulator, ask: &LatencyQuery) -> Result<String, String> {
     if let Some(missing) = ask.missing(state) {
         return Err(missing);
     }
-    let now = Point::now();
+    let now = Timestamp::now();
     let start = (&state.totals, state.started, now.mono - state.started.mono);
     let (totals, since, length) = match ask.span {
         Span::Start => start,
@@ -156,8 +156,8 @@ pub(super) fn render(state: &State, ask: &Ask) -> Result<String, String> {
     })
 }
 
-fn percentiles(all: &[One<'_>]) -> Vec<Value> {
-    let one = |&One { kind, server, class, times }: &One<'_>| {
+fn percentiles(all: &[Series<'_>]) -> Vec<Value> {
+    let one = |&Series { kind, server, class, times }: &Series<'_>| {
         let mut fields = Map::new();
         fields.insert("server".into(), server.into());
         fields.insert("kind".into(), kind.label().into());
@@ -207,7 +207,7 @@ fn distribution(times: &Histogram<u64>) -> String {
 }
 
 /// A line for each histogram that holds anything, tagged `server:kind` or `server:kind:class`.
-fn log(all: &[One<'_>], since: Point, length: Duration) -> String {
+fn log(all: &[Series<'_>], since: Timestamp, length: Duration) -> String {
     let mut bytes = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let mut head = IntervalLogWriterBuilder::new();
@@ -217,7 +217,7 @@ fn log(all: &[One<'_>], since: Point, length: Duration) -> String {
     let mut writer =
         head.begin_log_with(&mut bytes, &mut serializer).expect("memory takes all that is written");
     let begin = since.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-    for One { kind, server, class, times } in all.iter().filter(|one| !one.times.is_empty()) {
+    for Series { kind, server, class, times } in all.iter().filter(|one| !one.times.is_empty()) {
         let colon = if class.is_empty() { "" } else { ":" };
         let tag = format!("{server}:{}{colon}{class}", kind.label());
         let tag = tag.replace([',', ' ', '\r', '\n'], "_");

@@ -9,26 +9,26 @@ use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::ServiceId;
 
 use crate::auth::Verifiers;
-use crate::certs::Keeper;
+use crate::certs::CertReloader;
 use crate::limits::JWKS_INTERVAL;
 
 /// The thread that looks at certificates: a file system that does not answer stops only that.
-pub(super) struct Kept {
+pub(super) struct ReloadThread {
     /// Holds one: a look that waits is as good as another.
     wake: SyncSender<()>,
     /// Everything is to be read, changed or not.
     all: Arc<AtomicBool>,
 }
 
-impl Kept {
+impl ReloadThread {
     /// Starts the thread, which ends with us unless a file holds it up.
     ///
     /// # Errors
     /// The system has no thread for us.
     pub(super) fn new(
-        mut keepers: Vec<(ServiceId, Keeper)>,
+        mut keepers: Vec<(ServiceId, CertReloader)>,
         verifiers: Verifiers,
-    ) -> io::Result<Kept> {
+    ) -> io::Result<ReloadThread> {
         let (wake, woken) = sync_channel(1);
         let all = Arc::new(AtomicBool::new(false));
         let reloads = Arc::clone(&all);
@@ -40,7 +40,7 @@ impl Kept {
                 }
             }
         })?;
-        Ok(Kept { wake, all })
+        Ok(ReloadThread { wake, all })
     }
 
     /// Looks whether something has changed, soon.
@@ -56,7 +56,7 @@ impl Kept {
     }
 }
 
-fn reload(keepers: &mut [(ServiceId, Keeper)], verifiers: &Verifiers) {
+fn reload(keepers: &mut [(ServiceId, CertReloader)], verifiers: &Verifiers) {
     keepers.iter_mut().for_each(|(_, keeper)| keeper.reload());
     if !verifiers.reload() && keepers.is_empty() {
         tracing::info!("SIGHUP: there are no certificates and no jwks_file to reload");

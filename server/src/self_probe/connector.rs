@@ -28,7 +28,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// Why a canary could not connect.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum DialError {
+pub(super) enum ConnectError {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     #[error(transparent)]
@@ -37,33 +37,33 @@ pub(super) enum DialError {
     Unwelcome,
 }
 
-/// Where canaries connect, and what opens.
-pub struct Dial {
+/// Where probes connect, and what opens.
+pub struct Connector {
     address: SocketAddr,
     key: ProbeKey,
     tls: Option<TlsConnector>,
     proxies: Proxies,
 }
 
-impl Dial {
+impl Connector {
     /// To the listener at `address`.
-    pub fn new(address: SocketAddr, key: ProbeKey, tls: bool) -> Dial {
+    pub fn new(address: SocketAddr, key: ProbeKey, tls: bool) -> Connector {
         let ip = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
         let address = SocketAddr::new(ip, address.port());
-        Dial { address, key, tls: tls.then(connector), proxies: Proxies::default() }
+        Connector { address, key, tls: tls.then(connector), proxies: Proxies::default() }
     }
 
     /// Where this address may be one of theirs.
-    pub fn among(self, proxies: Proxies) -> Dial {
-        Dial { proxies, ..self }
+    pub fn with_proxies(self, proxies: Proxies) -> Connector {
+        Connector { proxies, ..self }
     }
 
     /// Connects, and tells which shard the kernel chose.
-    pub(super) async fn connect(&self) -> Result<(ShardId, Socket), DialError> {
+    pub(super) async fn connect(&self) -> Result<(ShardId, Socket), ConnectError> {
         let mut stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
         if self.proxies.protocol && self.proxies.trusts(stream.local_addr()?.ip()) {
@@ -78,10 +78,10 @@ impl Dial {
         };
         let url = format!("ws://{}{}", self.address, self.key.path());
         let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await?;
-        let welcome = socket.next().await.ok_or(DialError::Unwelcome)??;
+        let welcome = socket.next().await.ok_or(ConnectError::Unwelcome)??;
         let id = field(&welcome, "connection_id");
         let shard = id.and_then(|id| ShardId::of_connection(id.as_str()?));
-        Ok((shard.ok_or(DialError::Unwelcome)?, socket))
+        Ok((shard.ok_or(ConnectError::Unwelcome)?, socket))
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn field(message: &Message, name: &str) -> Option<Value> {
 
 fn connector() -> TlsConnector {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let trust = Arc::new(Whoever(Arc::clone(&provider)));
+    let trust = Arc::new(AcceptAnyServerCert(Arc::clone(&provider)));
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider knows TLS 1.2 and 1.3")
@@ -107,9 +107,9 @@ fn connector() -> TlsConnector {
 /// serves to whom, and whether others trust it, is not the canary's question. That it is our own
 /// engine which answers is shown by the probes: nobody else knows them.
 #[derive(Debug)]
-struct Whoever(Arc<CryptoProvider>);
+struct AcceptAnyServerCert(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Whoever {
+impl ServerCertVerifier for AcceptAnyServerCert {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

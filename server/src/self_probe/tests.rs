@@ -12,7 +12,7 @@ fn engine(key: ProbeKey) -> Engine {
     .unwrap()
 }
 
-fn canaries(engine: &Engine, dial: Dial) -> (Canaries, Health, Metrics) {
+fn probes(engine: &Engine, connector: Connector) -> (SelfProbes, Health, Metrics) {
     let health = Health::new(engine.shards());
     let metrics = Metrics::new(
         "s",
@@ -20,9 +20,13 @@ fn canaries(engine: &Engine, dial: Dial) -> (Canaries, Health, Metrics) {
         engine.shards(),
         None,
     );
-    let canaries =
-        Canaries::new(dial, engine.publisher(ServiceId(0)), Some(metrics.clone()), health.clone());
-    (canaries, health, metrics)
+    let probes = SelfProbes::new(
+        connector,
+        engine.publisher(ServiceId(0)),
+        Some(metrics.clone()),
+        health.clone(),
+    );
+    (probes, health, metrics)
 }
 
 fn value(metrics: &Metrics, series: &str) -> f64 {
@@ -35,19 +39,19 @@ fn value(metrics: &Metrics, series: &str) -> f64 {
 async fn every_shard_has_a_canary_that_hears_its_probes() {
     let key = ProbeKey::new(7);
     let engine = engine(key);
-    let (mut canaries, health, metrics) =
-        canaries(&engine, Dial::new(engine.local_addrs()[0], key, false));
+    let (mut probes, health, metrics) =
+        probes(&engine, Connector::new(engine.local_addrs()[0], key, false));
     // With so many dials it takes two rounds at most, whatever the kernel chooses.
     for _ in 0..3 {
-        canaries.round().await;
+        probes.round().await;
     }
-    assert!(canaries.seats.iter().all(Option::is_some));
+    assert!(probes.listeners.iter().all(Option::is_some));
     assert_eq!(health.failing(), None);
     for shard in 0..2 {
         let count = format!("canary_latency_seconds_count{{server=\"s\",shard=\"{shard}\"");
         assert!(value(&metrics, &count) >= 1.0);
     }
-    drop(canaries);
+    drop(probes);
     engine.drain(Duration::ZERO);
 }
 
@@ -57,33 +61,33 @@ async fn a_canary_that_cannot_connect_fails_after_some_misses_and_recovers() {
     let engine = engine(key);
     // Something that takes connections and never answers, as a shard that hangs.
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let (mut canaries, health, metrics) =
-        canaries(&engine, Dial::new(deaf.local_addr().unwrap(), key, false));
+    let (mut probes, health, metrics) =
+        probes(&engine, Connector::new(deaf.local_addr().unwrap(), key, false));
     for round in 1..=CANARY_MISSES {
         assert_eq!(health.failing(), None, "before round {round}");
-        canaries.round().await;
+        probes.round().await;
     }
     assert_eq!(health.failing(), Some(0));
     let failures = "canary_failures_total{server=\"s\",shard=\"1\"}";
     assert_eq!(value(&metrics, failures), f64::from(CANARY_MISSES));
 
-    canaries.dial = Dial::new(engine.local_addrs()[0], key, false);
+    probes.connector = Connector::new(engine.local_addrs()[0], key, false);
     for _ in 0..3 {
-        canaries.round().await;
+        probes.round().await;
     }
     assert_eq!(health.failing(), None, "all is well again");
-    drop(canaries);
+    drop(probes);
     engine.drain(Duration::ZERO);
 }
 
 #[tokio::test]
 async fn a_wrong_key_is_a_client_that_hears_no_probes() {
     let engine = engine(ProbeKey::new(7));
-    let dial = Dial::new(engine.local_addrs()[0], ProbeKey::new(8), false);
-    let (mut canaries, _, metrics) = canaries(&engine, dial);
-    canaries.round().await;
+    let connector = Connector::new(engine.local_addrs()[0], ProbeKey::new(8), false);
+    let (mut probes, _, metrics) = probes(&engine, connector);
+    probes.round().await;
     let failures = "canary_failures_total{server=\"s\",shard=\"0\"}";
     assert_eq!(value(&metrics, failures), 1.0);
-    drop(canaries);
+    drop(probes);
     engine.drain(Duration::ZERO);
 }

@@ -81,16 +81,16 @@ impl fmt::Display for Problems {
 
 /// What each source says, strongest first to be added.
 #[derive(Clone, Debug, Default)]
-pub struct Layers(BTreeMap<&'static str, (Vec<String>, Source)>);
+pub struct Sources(BTreeMap<&'static str, (Vec<String>, Source)>);
 
-impl Layers {
+impl Sources {
     /// Notes a value, unless a stronger source has already given one.
     pub fn add(&mut self, name: &'static str, texts: Vec<String>, source: Source) {
         self.0.entry(name).or_insert((texts, source));
     }
 
     /// Notes what weaker sources say.
-    pub fn add_below(&mut self, weaker: Layers) {
+    pub fn add_weaker(&mut self, weaker: Sources) {
         for (name, given) in weaker.0 {
             self.0.entry(name).or_insert(given);
         }

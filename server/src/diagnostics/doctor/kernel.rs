@@ -2,7 +2,7 @@
 
 use uringcast_engine::preflight;
 
-use super::Plan;
+use super::Machine;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
 
 /// Below, parts of io_uring are missing that every shard needs.
@@ -10,7 +10,7 @@ const OLDEST: (u32, u32) = (6, 0);
 /// From here on it is tested.
 const TESTED: (u32, u32) = (6, 1);
 
-pub(super) fn version(plan: &Plan) -> Outcome {
+pub(super) fn version(plan: &Machine) -> Outcome {
     let release = plan.read("sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>());
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
@@ -27,7 +27,7 @@ pub(super) fn version(plan: &Plan) -> Outcome {
     }
 }
 
-pub(super) fn disabled(plan: &Plan) -> Outcome {
+pub(super) fn disabled(plan: &Machine) -> Outcome {
     const NAME: &str = "kernel.io_uring_disabled";
     let remedy = format!(
         "sysctl -w {NAME}=0   # and {NAME} = 0 in /etc/sysctl.d/ to keep it\n\
@@ -42,7 +42,7 @@ pub(super) fn disabled(plan: &Plan) -> Outcome {
 }
 
 /// Only says that there is one: what it forbids, the ring shows.
-pub(super) fn seccomp(plan: &Plan) -> Outcome {
+pub(super) fn seccomp(plan: &Machine) -> Outcome {
     let status = plan.read("self/status").unwrap_or_default();
     let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
     match mode.map(str::trim) {

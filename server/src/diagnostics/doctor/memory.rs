@@ -5,7 +5,7 @@ use uringcast_engine::limits::{
     RECEIVE_BUFFER, RECEIVE_BUFFERS, TLS_CONNECTION,
 };
 
-use super::Plan;
+use super::Machine;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
 
 /// Bytes, by whom they are held.
@@ -20,7 +20,7 @@ struct Budget {
 }
 
 impl Budget {
-    fn of(plan: &Plan) -> Budget {
+    fn of(plan: &Machine) -> Budget {
         let connection = IDLE_CONNECTION + if plan.tls { TLS_CONNECTION } else { 0 };
         let shard = usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER;
         let stores = DEFAULT_SHARD_LOG_BYTES + LAGGARD_BYTES_PER_SHARD;
@@ -33,7 +33,7 @@ impl Budget {
     }
 }
 
-pub(super) fn budget(plan: &Plan) -> Outcome {
+pub(super) fn budget(plan: &Machine) -> Outcome {
     let Budget { user, kernel, full } = Budget::of(plan);
     let (rest, all) = (user + kernel, user + kernel + full);
     let need = format!(
@@ -58,7 +58,7 @@ pub(super) fn budget(plan: &Plan) -> Outcome {
 }
 
 /// What may still be had, and who grants it: the tightest of the machine and its control groups.
-fn available(plan: &Plan) -> Option<(u64, &'static str)> {
+fn available(plan: &Machine) -> Option<(u64, &'static str)> {
     let info = plan.read("meminfo")?;
     let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
@@ -68,7 +68,7 @@ fn available(plan: &Plan) -> Option<(u64, &'static str)> {
 }
 
 /// What the tightest control group above this process still grants. Version 2 only.
-fn group(plan: &Plan) -> Option<u64> {
+fn group(plan: &Machine) -> Option<u64> {
     let groups = plan.read("self/cgroup")?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
     let root = plan.sys.join("fs/cgroup");

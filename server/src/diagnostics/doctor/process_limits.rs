@@ -2,10 +2,10 @@
 
 use uringcast_engine::preflight;
 
-use super::Plan;
+use super::Machine;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
 
-pub(super) fn cores(plan: &Plan) -> Outcome {
+pub(super) fn cores(plan: &Machine) -> Outcome {
     let (cores, shards) = (plan.cores, plan.shards);
     if shards > cores {
         return warn(
@@ -17,7 +17,7 @@ pub(super) fn cores(plan: &Plan) -> Outcome {
 }
 
 /// The limits of `/proc/self/limits`: soft and hard; unlimited is the largest number.
-fn limit(plan: &Plan, name: &str) -> Option<(u64, u64)> {
+fn limit(plan: &Machine, name: &str) -> Option<(u64, u64)> {
     let limits = plan.read("self/limits")?;
     let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
     let mut words = line.split_whitespace().map(|word| match word {
@@ -27,7 +27,7 @@ fn limit(plan: &Plan, name: &str) -> Option<(u64, u64)> {
     Some((words.next()??, words.next()??))
 }
 
-pub(super) fn descriptors(plan: &Plan) -> Outcome {
+pub(super) fn descriptors(plan: &Machine) -> Outcome {
     let Some((soft, hard)) = limit(plan, "Max open files") else {
         return note("/proc/self/limits cannot be read", "");
     };
@@ -59,7 +59,7 @@ pub(crate) fn too_few_files(files: u64, least: usize, enough: usize) -> Option<S
 
 /// Since Linux 5.12 rings count towards the memory of a control group instead, except for the
 /// buffers and tables that are registered with them.
-pub(super) fn memlock(plan: &Plan) -> Outcome {
+pub(super) fn memlock(plan: &Machine) -> Outcome {
     /// What a shard's ring and its buffers may be charged with.
     const NEED: u64 = 8 << 20;
     let Some((soft, _)) = limit(plan, "Max locked memory") else {

@@ -2,7 +2,7 @@
 
 use uringcast_engine::limits::{KERNEL_CONNECTION, LISTEN_BACKLOG, SLICE_DELIVERIES};
 
-use super::Plan;
+use super::Machine;
 use crate::diagnostics::check_report::{Outcome, Verdict, fail, note, warn};
 
 /// A page of memory, in bytes.
@@ -15,7 +15,7 @@ const SEND_BUFFER: u64 = 16 << 10;
 pub(super) struct Sysctl {
     pub(super) name: &'static str,
     /// What it needs, from its values.
-    wants: fn(&Plan, &[u64]) -> Want,
+    wants: fn(&Machine, &[u64]) -> Want,
     /// What happens otherwise.
     why: &'static str,
     verdict: Verdict,
@@ -96,18 +96,18 @@ pub(super) const ALL: &[Sysctl] = &[
 ];
 
 /// Open files of the process.
-fn files(plan: &Plan) -> u64 {
+fn files(plan: &Machine) -> u64 {
     uringcast_engine::preflight::open_files(plan.connections, plan.shards).1 as u64
 }
 
 /// Pages of TCP memory for all connections, each with a burst under way to one in eight.
-fn pages(plan: &Plan) -> u64 {
+fn pages(plan: &Machine) -> u64 {
     let bytes = KERNEL_CONNECTION as u64 + SEND_BUFFER / 8;
     (plan.connections as u64 * bytes).div_ceil(PAGE)
 }
 
 impl Sysctl {
-    pub(super) fn check(&self, plan: &Plan) -> Outcome {
+    pub(super) fn check(&self, plan: &Machine) -> Outcome {
         let Sysctl { name, why, .. } = self;
         let Some(values) = plan.sysctl(name) else {
             return Ok("not there, so no bound".into());

@@ -11,8 +11,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::tls_probe::{self, Card, Judge, Judged};
-use super::{Options, Place};
+use super::tls_probe::{self, CertVerdict, ClientCertResolver, RecordingVerifier};
+use super::{Options, PortLocation};
 use crate::diagnostics::check_report::{Finding, Outcome, fail};
 
 /// TCP, or TLS over it.
@@ -20,22 +20,22 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// The way to the clients' port.
-pub(super) struct Dial {
+pub(super) struct ServerConnector {
     /// As given, in brackets if it is an IPv6 address.
     pub(super) host: String,
     address: SocketAddr,
-    tls: Option<Secure>,
+    tls: Option<TlsConnectorParts>,
     /// For each step.
-    patience: Duration,
+    step_timeout: Duration,
 }
 
 const START: &str = "Start the server, or give its --host and --port: it prints both, after \
                      \"listening\", when it starts.";
 
-struct Secure {
+struct TlsConnectorParts {
     name: ServerName<'static>,
-    judge: Arc<Judge>,
-    card: Arc<Card>,
+    verifier: Arc<RecordingVerifier>,
+    client_cert: Arc<ClientCertResolver>,
     connector: TlsConnector,
 }
 
@@ -44,16 +44,16 @@ pub(super) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-impl Dial {
+impl ServerConnector {
     /// Finds the server's address, and whether it takes a connection.
-    pub(super) async fn open(options: &Options) -> Result<(Dial, Outcome), Finding> {
+    pub(super) async fn open(options: &Options) -> Result<(ServerConnector, Outcome), Finding> {
         let tls = match options.tls {
-            true => Some(Secure::new(options)?),
+            true => Some(TlsConnectorParts::new(options)?),
             false => None,
         };
-        let patience = Duration::from_secs(options.timeout);
+        let step_timeout = Duration::from_secs(options.timeout);
         let Options { host, port, .. } = options;
-        let found = timeout(patience, lookup_host((host.as_str(), *port))).await;
+        let found = timeout(step_timeout, lookup_host((host.as_str(), *port))).await;
         let addresses: Vec<SocketAddr> = match found {
             Ok(Ok(addresses)) => addresses.map(dialled).collect(),
             Ok(Err(error)) => {
@@ -64,7 +64,8 @@ impl Dial {
         let Some(first) = addresses.first() else {
             return fail(format!("{host} has no address"), "Give the server's name or address.");
         };
-        let mut dial = Dial { host: bracketed(host), address: *first, tls, patience };
+        let mut dial =
+            ServerConnector { host: bracketed(host), address: *first, tls, step_timeout };
         let mut connected = Ok(String::new());
         for address in addresses {
             let start = Instant::now();
@@ -81,14 +82,14 @@ impl Dial {
     }
 
     /// Where a plain port of the server is: at its address, or on loopback if it is here.
-    pub(super) async fn place(&self, port: Option<u16>, local: bool) -> Place {
-        let Some(port) = port else { return Place::Elsewhere };
+    pub(super) async fn place(&self, port: Option<u16>, local: bool) -> PortLocation {
+        let Some(port) = port else { return PortLocation::Elsewhere };
         let at = SocketAddr::new(self.address.ip(), port);
         let inside = SocketAddr::from(([127, 0, 0, 1], port));
         if local && self.connect(at).await.is_err() && self.connect(inside).await.is_ok() {
-            return Place::At(inside);
+            return PortLocation::At(inside);
         }
-        Place::At(at)
+        PortLocation::At(at)
     }
 
     /// Whether the server is on this machine.
@@ -120,13 +121,13 @@ impl Dial {
             Ok(stream) => self.within(tls.shake_hands(stream)).await,
             Err(reason) => Err(reason),
         };
-        let asked = tls.card.asked();
+        let asked = tls.client_cert.asked();
         if asked && let Ok(stream) = &mut shaken {
             // With TLS 1.3 the server judges after the client is through.
             let judged = self.within(first_byte(stream)).await;
             shaken = judged.and(shaken);
         }
-        let judged = tls.judge.judged();
+        let judged = tls.verifier.judged();
         let handshake = match &shaken {
             Ok(stream) => {
                 let connection = stream.get_ref().1;
@@ -135,10 +136,10 @@ impl Dial {
                 let suite = suite.and_then(|suite| suite.as_str()).unwrap_or_default();
                 Ok(format!("{} {suite}", version.unwrap_or_default().replace('_', ".")))
             }
-            Err(_) if matches!(&judged, Some(Judged { trust: Err(_), .. })) => {
+            Err(_) if matches!(&judged, Some(CertVerdict { trust: Err(_), .. })) => {
                 fail("broken off: the certificate does not hold", "See certificate.")
             }
-            Err(reason) if asked => tls.card.refused(reason),
+            Err(reason) if asked => tls.client_cert.refused(reason),
             Err(reason) => fail(reason, "Leave --tls out if the port is plain ws."),
         };
         let certificate = match judged {
@@ -167,9 +168,9 @@ impl Dial {
         &self,
         step: impl Future<Output = Result<T, E>>,
     ) -> Result<T, String> {
-        match timeout(self.patience, step).await {
+        match timeout(self.step_timeout, step).await {
             Ok(ended) => ended.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no answer for {} s", self.patience.as_secs())),
+            Err(_) => Err(format!("no answer for {} s", self.step_timeout.as_secs())),
         }
     }
 }
@@ -189,16 +190,16 @@ fn dialled(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-impl Secure {
-    fn new(options: &Options) -> Result<Secure, Finding> {
+impl TlsConnectorParts {
+    fn new(options: &Options) -> Result<TlsConnectorParts, Finding> {
         let host = options.host.clone();
         let Ok(name) = ServerName::try_from(host) else {
             return fail(format!("{:?} is no name", options.host), "Give a name or an address.");
         };
-        let judge = Judge::new(options.ca_file.as_deref())?;
-        let card = Arc::new(Card::new(options)?);
-        let config = tls_probe::client(&judge, &card);
-        Ok(Secure { name, judge, card, connector: TlsConnector::from(config) })
+        let verifier = RecordingVerifier::new(options.ca_file.as_deref())?;
+        let client_cert = Arc::new(ClientCertResolver::new(options)?);
+        let config = tls_probe::client(&verifier, &client_cert);
+        Ok(TlsConnectorParts { name, verifier, client_cert, connector: TlsConnector::from(config) })
     }
 
     fn shake_hands(&self, stream: TcpStream) -> tokio_rustls::Connect<TcpStream> {

@@ -8,7 +8,7 @@ use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 
 use super::connect::Stream;
-use super::{Place, Verifier};
+use super::{PortLocation, Verifier};
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
 use crate::limits::MAX_VERIFY_ANSWER;
 use crate::settings::value::Secret;
@@ -109,7 +109,7 @@ impl Verifier {
     /// takes connections.
     pub(super) async fn ready(&self, there: bool) -> Outcome {
         let mut answers = Vec::new();
-        if let Place::At(address) = self.control
+        if let PortLocation::At(address) = self.control
             && let Ok(answer) = self.get(address, "/ready").await
         {
             answers.push(("control", Ok(answer)));
@@ -132,7 +132,7 @@ impl Verifier {
     }
 
     pub(super) async fn control_answers(&self) -> Outcome {
-        let Place::At(address) = self.control else {
+        let PortLocation::At(address) = self.control else {
             return note(
                 "not checked: the server is elsewhere",
                 "Run verify on its machine, or give --control-port.",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 
-use super::{Place, Seen, Verifier};
+use super::{ClientView, PortLocation, Verifier};
 use crate::diagnostics::check_report::{Outcome, fail, note};
 
 /// The original family's metrics, which its dashboards ask for.
@@ -68,22 +68,22 @@ fn connections(page: &str, service: Option<&str>) -> f64 {
 impl Verifier {
     /// What the metrics port says now, if anything.
     pub(super) async fn metrics_page(&self) -> Option<String> {
-        let Place::At(address) = self.metrics else { return None };
+        let PortLocation::At(address) = self.metrics else { return None };
         self.get(address, "/metrics").await.ok().map(|answer| answer.body)
     }
 
     /// The metrics, and what they say, of the server whose client has `seen` it since `before`.
     pub(super) async fn metrics_present(
         &self,
-        seen: &Seen,
+        seen: &ClientView,
         before: Option<&str>,
     ) -> (Outcome, Option<Samples>) {
         if self.options.no_metrics {
             return (note("not asked for", ""), None);
         }
         match self.metrics {
-            Place::At(address) => self.look(address, seen, before.unwrap_or_default()).await,
-            Place::Elsewhere => {
+            PortLocation::At(address) => self.look(address, seen, before.unwrap_or_default()).await,
+            PortLocation::Elsewhere => {
                 let remedy = "Run verify on its machine, or give --metrics-port.";
                 (note("not checked: the server is elsewhere", remedy), None)
             }
@@ -93,14 +93,14 @@ impl Verifier {
     async fn look(
         &self,
         address: SocketAddr,
-        seen: &Seen,
+        seen: &ClientView,
         before: &str,
     ) -> (Outcome, Option<Samples>) {
         let remedy = "Give --metrics-port as the server prints it when it starts; --no-metrics if \
                       it is meant to have none.";
         // Of what has just happened the server hears once a second.
-        let patience = Duration::from_secs(self.options.timeout).max(3 * SNAPSHOT_INTERVAL);
-        let deadline = Instant::now() + patience;
+        let step_timeout = Duration::from_secs(self.options.timeout).max(3 * SNAPSHOT_INTERVAL);
+        let deadline = Instant::now() + step_timeout;
         let counted = |page: &str| connections(page, seen.service.as_deref());
         loop {
             let answer = match self.get(address, "/metrics").await {

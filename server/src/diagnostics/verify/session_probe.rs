@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::connect::Stream;
-use super::{Place, Verifier, secret};
+use super::{PortLocation, Verifier, secret};
 use crate::config::is_plain;
 use crate::diagnostics::check_report::{Finding, Outcome, fail, warn};
 
@@ -24,22 +24,22 @@ pub(super) struct Session {
     /// The service's name; None likewise.
     pub(super) service: Option<String>,
     /// For each step.
-    patience: Duration,
+    step_timeout: Duration,
 }
 
 /// What the server said instead of what was asked for.
-enum Refusal {
+enum SessionError {
     /// An error message's code and text.
     Error(String, String),
     /// It closed, or the connection failed.
     Gone(String),
 }
 
-impl Refusal {
+impl SessionError {
     fn told(&self) -> String {
         match self {
-            Refusal::Error(code, text) => format!("{code} {text:?}"),
-            Refusal::Gone(reason) => reason.clone(),
+            SessionError::Error(code, text) => format!("{code} {text:?}"),
+            SessionError::Gone(reason) => reason.clone(),
         }
     }
 
@@ -71,7 +71,7 @@ impl Verifier {
     pub(super) async fn welcome(&self) -> Result<(Session, String), Finding> {
         let stream = match self.dial.client().await {
             Ok(stream) => stream,
-            Err(reason) => return Refusal::Gone(reason).fails("connecting"),
+            Err(reason) => return SessionError::Gone(reason).fails("connecting"),
         };
         let url = format!("ws://{}/", self.dial.authority());
         let mut request = match url.into_client_request() {
@@ -91,10 +91,10 @@ impl Verifier {
         let upgrade = tokio_tungstenite::client_async(request, stream);
         let socket = match self.dial.within(upgrade).await {
             Ok((socket, _)) => socket,
-            Err(reason) => return Refusal::Gone(reason).fails("upgrading"),
+            Err(reason) => return SessionError::Gone(reason).fails("upgrading"),
         };
-        let patience = Duration::from_secs(self.options.timeout);
-        let mut session = Session { socket, id: None, service: None, patience };
+        let step_timeout = Duration::from_secs(self.options.timeout);
+        let mut session = Session { socket, id: None, service: None, step_timeout };
         if self.options.token.is_none() {
             // A server that waits for a token says so at once, instead of after 5 s.
             let _ = session.say(&json!({"type": "ping", "id": "verify-ping"})).await;
@@ -132,7 +132,7 @@ impl Verifier {
         let start = Instant::now();
         let (way, unheard) = match self.publish_over_http(&session, &channel, &id).await {
             Ok(way) => (way, None),
-            Err(Unpublished { reason, remedy: Some(remedy) }) => return fail(reason, remedy),
+            Err(PublishFailure { reason, remedy: Some(remedy) }) => return fail(reason, remedy),
             Err(unpublished) => {
                 let publish = json!({
                     "type": "request", "event": "publish", "id": "verify-publish",
@@ -167,15 +167,15 @@ impl Verifier {
         session: &Session,
         channel: &str,
         id: &str,
-    ) -> Result<&'static str, Unpublished> {
-        let not = |reason: String| Unpublished { reason, remedy: None };
-        let Place::At(address) = self.control else {
+    ) -> Result<&'static str, PublishFailure> {
+        let not = |reason: String| PublishFailure { reason, remedy: None };
+        let PortLocation::At(address) = self.control else {
             return Err(not("the server is elsewhere".into()));
         };
         let key = match &self.options.api_key_file {
             Some(path) => Some(
                 secret("api_key_file", path)
-                    .map_err(|reason| Unpublished { reason, remedy: Some(NO_KEY) })?,
+                    .map_err(|reason| PublishFailure { reason, remedy: Some(NO_KEY) })?,
             ),
             None => None,
         };
@@ -190,12 +190,12 @@ impl Verifier {
             404 if answer.body.contains("unknown_service") => Some(ANOTHERS),
             _ => None,
         };
-        Err(Unpublished { reason: answer.told(), remedy })
+        Err(PublishFailure { reason: answer.told(), remedy })
     }
 }
 
 /// Why nothing was published over HTTP.
-struct Unpublished {
+struct PublishFailure {
     reason: String,
     /// Where that is a fault for itself, whatever other ways there are.
     remedy: Option<&'static str>,
@@ -232,7 +232,7 @@ impl Session {
     async fn update(&mut self) -> Outcome {
         let start = Instant::now();
         let told = |message: &Value| (message["type"] == "metrics_update").then_some(());
-        self.patience += UPDATE_INTERVAL;
+        self.step_timeout += UPDATE_INTERVAL;
         match self.wait(told).await {
             Ok(()) => {
                 let ms = start.elapsed().as_secs_f64() * 1e3;
@@ -247,15 +247,15 @@ impl Session {
     }
 
     /// Asks and waits for the reply.
-    async fn ask(&mut self, request: &Value) -> Result<(), Refusal> {
-        self.say(request).await.map_err(|error| Refusal::Gone(error.to_string()))?;
+    async fn ask(&mut self, request: &Value) -> Result<(), SessionError> {
+        self.say(request).await.map_err(|error| SessionError::Gone(error.to_string()))?;
         let replied = |message: &Value| message["correlation_id"] == request["id"];
         self.wait(|message| replied(message).then_some(())).await
     }
 
     /// Publishes; returns whether the probe came before the confirmation.
-    async fn publish(&mut self, request: &Value, id: &str) -> Result<Option<()>, Refusal> {
-        self.say(request).await.map_err(|error| Refusal::Gone(error.to_string()))?;
+    async fn publish(&mut self, request: &Value, id: &str) -> Result<Option<()>, SessionError> {
+        self.say(request).await.map_err(|error| SessionError::Gone(error.to_string()))?;
         let mut heard = None;
         self.wait(|message| {
             heard = heard.or(is_probe(message, id).then_some(()));
@@ -266,29 +266,29 @@ impl Session {
     }
 
     /// Reads until `found` finds what it looks for, an error comes, or the time is over.
-    async fn wait<T>(&mut self, found: impl FnMut(&Value) -> Option<T>) -> Result<T, Refusal> {
-        match timeout(self.patience, self.read_until(found)).await {
+    async fn wait<T>(&mut self, found: impl FnMut(&Value) -> Option<T>) -> Result<T, SessionError> {
+        match timeout(self.step_timeout, self.read_until(found)).await {
             Ok(result) => result,
-            Err(_) => Err(Refusal::Gone("it did not come in time".into())),
+            Err(_) => Err(SessionError::Gone("it did not come in time".into())),
         }
     }
 
     async fn read_until<T>(
         &mut self,
         mut found: impl FnMut(&Value) -> Option<T>,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, SessionError> {
         loop {
             let message = match self.socket.next().await {
-                Some(Ok(Message::Close(frame))) => return Err(Refusal::Gone(closed(frame))),
+                Some(Ok(Message::Close(frame))) => return Err(SessionError::Gone(closed(frame))),
                 Some(Ok(Message::Text(text))) => serde_json::from_str(&text),
                 Some(Ok(_)) => continue,
-                Some(Err(error)) => return Err(Refusal::Gone(error.to_string())),
-                None => return Err(Refusal::Gone("the connection ended".into())),
+                Some(Err(error)) => return Err(SessionError::Gone(error.to_string())),
+                None => return Err(SessionError::Gone("the connection ended".into())),
             };
-            let message: Value = message.map_err(|error| Refusal::Gone(error.to_string()))?;
+            let message: Value = message.map_err(|error| SessionError::Gone(error.to_string()))?;
             if message["type"] == "error" {
                 let field = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
-                return Err(Refusal::Error(field("error_code"), field("error_message")));
+                return Err(SessionError::Error(field("error_code"), field("error_message")));
             }
             if let Some(found) = found(&message) {
                 return Ok(found);

@@ -27,21 +27,21 @@ const DAY: i64 = 86_400;
 
 /// What was thought of the server's certificate.
 #[derive(Clone, Debug)]
-pub(super) struct Judged {
+pub(super) struct CertVerdict {
     leaf: CertificateDer<'static>,
     pub(super) trust: Result<(), rustls::Error>,
 }
 
 /// rustls's own verifier, which remembers.
 #[derive(Debug)]
-pub(super) struct Judge {
+pub(super) struct RecordingVerifier {
     inner: Arc<WebPkiServerVerifier>,
-    judged: Mutex<Option<Judged>>,
+    judged: Mutex<Option<CertVerdict>>,
 }
 
-impl Judge {
+impl RecordingVerifier {
     /// One that trusts what is in the CA file, else the system's authorities.
-    pub(super) fn new(ca: Option<&Path>) -> Result<Arc<Judge>, Finding> {
+    pub(super) fn new(ca: Option<&Path>) -> Result<Arc<RecordingVerifier>, Finding> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let roots = Arc::new(roots(ca)?);
         let inner = WebPkiServerVerifier::builder_with_provider(roots, provider);
@@ -49,11 +49,11 @@ impl Judge {
             Ok(inner) => inner,
             Err(error) => return fail(format!("no authority to trust: {error}"), TRUST),
         };
-        Ok(Arc::new(Judge { inner, judged: Mutex::default() }))
+        Ok(Arc::new(RecordingVerifier { inner, judged: Mutex::default() }))
     }
 
     /// What it thought last.
-    pub(super) fn judged(&self) -> Option<Judged> {
+    pub(super) fn judged(&self) -> Option<CertVerdict> {
         self.judged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -63,20 +63,20 @@ const TRUST: &str = "Give --ca-file with the authority's certificate (PEM); for 
 
 /// The client's own certificate, if it has one, and whether it was asked for.
 #[derive(Debug, Default)]
-pub(super) struct Card {
+pub(super) struct ClientCertResolver {
     own: Option<Arc<CertifiedKey>>,
     asked: AtomicBool,
 }
 
-impl Card {
-    pub(super) fn new(options: &Options) -> Result<Card, Finding> {
+impl ClientCertResolver {
+    pub(super) fn new(options: &Options) -> Result<ClientCertResolver, Finding> {
         let (Some(cert), Some(key)) = (&options.client_cert_file, &options.client_key_file) else {
-            return Ok(Card::default());
+            return Ok(ClientCertResolver::default());
         };
         let settings = ["client_cert_file", "client_key_file"];
         let pair = CertKey { cert: cert.clone(), key: key.clone() };
         match certified(&Files { settings, pair }) {
-            Ok(own) => Ok(Card { own: Some(own), asked: AtomicBool::default() }),
+            Ok(own) => Ok(ClientCertResolver { own: Some(own), asked: AtomicBool::default() }),
             Err(problem) => fail(problem.to_string(), "Give the two files as the client has them."),
         }
     }
@@ -103,7 +103,7 @@ impl Card {
     }
 }
 
-impl ResolvesClientCert for Card {
+impl ResolvesClientCert for ClientCertResolver {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         self.asked.store(true, Ordering::Relaxed);
         self.own.clone()
@@ -115,13 +115,16 @@ impl ResolvesClientCert for Card {
 }
 
 /// A client that remembers what it thought of the server's certificate and what it was asked.
-pub(super) fn client(judge: &Arc<Judge>, card: &Arc<Card>) -> Arc<ClientConfig> {
+pub(super) fn client(
+    verifier: &Arc<RecordingVerifier>,
+    client_cert: &Arc<ClientCertResolver>,
+) -> Arc<ClientConfig> {
     let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider knows TLS 1.2 and 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(judge) as _)
-        .with_client_cert_resolver(Arc::clone(card) as _);
+        .with_custom_certificate_verifier(Arc::clone(verifier) as _)
+        .with_client_cert_resolver(Arc::clone(client_cert) as _);
     Arc::new(config)
 }
 
@@ -145,7 +148,7 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, Finding> {
     Ok(roots)
 }
 
-impl Judged {
+impl CertVerdict {
     /// Trust, name and days left in one.
     pub(super) fn outcome(&self, host: &str) -> Outcome {
         let Ok((_, leaf)) = x509_parser::parse_x509_certificate(&self.leaf) else {
@@ -183,7 +186,7 @@ impl Judged {
     }
 }
 
-impl ServerCertVerifier for Judge {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
@@ -194,7 +197,7 @@ impl ServerCertVerifier for Judge {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let verified = self.inner.verify_server_cert(leaf, between, name, ocsp, now);
         let trust = verified.as_ref().map(|_| ()).map_err(Clone::clone);
-        let judged = Judged { leaf: leaf.clone().into_owned(), trust };
+        let judged = CertVerdict { leaf: leaf.clone().into_owned(), trust };
         *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(judged);
         verified
     }

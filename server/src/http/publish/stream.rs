@@ -18,11 +18,11 @@ use uringcast_engine::PublishError;
 
 use super::idempotency_key;
 use super::parse::parse_item;
-use super::submit::{Message, Taken, submit};
+use super::submit::{Accepted, Message, submit};
 use crate::http::Control;
 use crate::http::api_key_guard::Caller;
 use crate::http::error::ApiError;
-use crate::http::selected_service::Chosen;
+use crate::http::selected_service::SelectedService;
 use crate::limits::{
     HTTP_DRAIN, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY, PUBLISH_LINE_REST, PUBLISH_STREAM_IDLE,
     PUBLISH_STREAM_PATIENCE,
@@ -40,13 +40,13 @@ pub(in crate::http) fn is_stream(headers: &HeaderMap) -> bool {
 /// Reads and publishes to the end, or to the first line that cannot be published.
 pub(super) async fn publish(
     control: &Control,
-    chosen: Chosen,
+    chosen: SelectedService,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(request.headers())?;
     let max_data = control.publishing(chosen).max_data;
-    let mut stream = Stream { control, chosen, caller, key, max_data, done: Done::default() };
+    let mut stream = Stream { control, chosen, caller, key, max_data, done: Progress::default() };
     let mut body = request.into_body();
     match stream.run(&mut body).await {
         Ok(()) => {
@@ -74,29 +74,29 @@ async fn discard(body: &mut Body) {
 
 struct Stream<'a> {
     control: &'a Control,
-    chosen: Chosen,
+    chosen: SelectedService,
     caller: Caller,
     key: Option<String>,
     max_data: usize,
-    done: Done,
+    done: Progress,
 }
 
 /// What has become of the lines so far.
 #[derive(Default)]
-struct Done {
+struct Progress {
     /// Lines before the first that was not published.
     lines: u64,
     published: u64,
     duplicates: u64,
 }
 
-impl Done {
+impl Progress {
     fn summary(&self) -> Value {
-        let Done { lines, published, duplicates } = self;
+        let Progress { lines, published, duplicates } = self;
         json!({ "lines": lines, "published": published, "duplicates": duplicates })
     }
 
-    fn count(&mut self, taken: Taken) {
+    fn count(&mut self, taken: Accepted) {
         match taken.repeat {
             false => self.published += 1,
             true => self.duplicates += 1,
@@ -186,7 +186,7 @@ impl Stream<'_> {
                 }
             }
             let tried = places.len();
-            let Handed { lost, barred, closed } = self.submit(messages, &places).await;
+            let BatchOutcome { lost, barred, closed } = self.submit(messages, &places).await;
             left = lost;
             if let Some(place) = barred {
                 let line = format!("line {}: ", first + place as u64);
@@ -213,14 +213,14 @@ impl Stream<'_> {
         }
     }
 
-    async fn submit(&mut self, messages: Vec<super::Message>, places: &[usize]) -> Handed {
-        let mut handed = Handed::default();
+    async fn submit(&mut self, messages: Vec<super::Message>, places: &[usize]) -> BatchOutcome {
+        let mut handed = BatchOutcome::default();
         if messages.is_empty() {
             return handed;
         }
         let results = match submit(self.control, self.chosen, messages).await {
             Ok(results) => results,
-            Err(_) => return Handed { lost: places.to_vec(), ..handed },
+            Err(_) => return BatchOutcome { lost: places.to_vec(), ..handed },
         };
         for (&place, result) in places.iter().zip(results) {
             let Err(error) = result.map(|taken| self.done.count(taken)) else { continue };
@@ -236,7 +236,7 @@ impl Stream<'_> {
 
 /// What became of messages that were handed over.
 #[derive(Default)]
-struct Handed {
+struct BatchOutcome {
     /// The places of those that were not published.
     lost: Vec<usize>,
     /// The first that needs a channel more than there may be: it is no use to try again.

@@ -5,8 +5,8 @@ use std::time::Instant;
 use uringcast_engine::{Publication, PublishError, Seq};
 
 use crate::http::Control;
-use crate::http::idempotency::{Awaited, Claim};
-use crate::http::selected_service::Chosen;
+use crate::http::idempotency::{Claim, PendingResult};
+use crate::http::selected_service::SelectedService;
 
 /// A message as it was asked for.
 #[derive(Debug)]
@@ -26,18 +26,18 @@ impl Message {
 
 /// A message that has its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct Accepted {
     pub(super) seq: Seq,
     /// It had it already.
     pub(super) repeat: bool,
 }
 
 /// How a message gets its position.
-enum Way {
+enum ResultSource {
     /// By its place among those that are published now.
     Published(usize),
     Known(Seq),
-    Awaited(Awaited),
+    PendingResult(PendingResult),
 }
 
 /// Publishes all messages that were not published already. One result each.
@@ -46,33 +46,34 @@ enum Way {
 /// [`PublishError::Saturated`]: nothing was published.
 pub(super) async fn submit(
     control: &Control,
-    chosen: Chosen,
+    chosen: SelectedService,
     messages: Vec<Message>,
-) -> Result<Vec<Result<Taken, PublishError>>, PublishError> {
+) -> Result<Vec<Result<Accepted, PublishError>>, PublishError> {
     let publisher = control.publisher(chosen);
-    let fresh = |result: Result<Seq, PublishError>| result.map(|seq| Taken { seq, repeat: false });
+    let fresh =
+        |result: Result<Seq, PublishError>| result.map(|seq| Accepted { seq, repeat: false });
     if messages.iter().all(|message| message.id.is_none()) {
         let batch = messages.into_iter().map(|message| message.publication).collect();
         let results = publisher.try_publish_batch(batch)?.await;
         return Ok(results.into_iter().map(fresh).collect());
     }
     let now = Instant::now();
-    let (mut ways, mut batch, mut firsts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut sources, mut batch, mut firsts) = (Vec::new(), Vec::new(), Vec::new());
     for Message { publication, id } in messages {
         let channel = publication.channel.clone().at(chosen.0);
         let first = match id.map(|id| control.repeats.claim(channel, id, now)) {
             Some(Claim::Repeat(seq)) => {
-                ways.push(Way::Known(seq));
+                sources.push(ResultSource::Known(seq));
                 continue;
             }
             Some(Claim::UnderWay(awaited)) => {
-                ways.push(Way::Awaited(awaited));
+                sources.push(ResultSource::PendingResult(awaited));
                 continue;
             }
-            Some(Claim::First(first)) => Some(first),
+            Some(Claim::Reservation(first)) => Some(first),
             None => None,
         };
-        ways.push(Way::Published(batch.len()));
+        sources.push(ResultSource::Published(batch.len()));
         batch.push(publication);
         firsts.push(first);
     }
@@ -86,15 +87,15 @@ pub(super) async fn submit(
         results
     });
     let published = published.await.unwrap_or_default();
-    let mut results = Vec::with_capacity(ways.len());
-    let again = |seq| Taken { seq, repeat: true };
-    for way in ways {
+    let mut results = Vec::with_capacity(sources.len());
+    let again = |seq| Accepted { seq, repeat: true };
+    for way in sources {
         results.push(match way {
-            Way::Published(place) => {
+            ResultSource::Published(place) => {
                 fresh(published.get(place).copied().unwrap_or(Err(PublishError::Closed)))
             }
-            Way::Known(seq) => Ok(again(seq)),
-            Way::Awaited(awaited) => awaited.fate().await.map(again),
+            ResultSource::Known(seq) => Ok(again(seq)),
+            ResultSource::PendingResult(awaited) => awaited.fate().await.map(again),
         });
     }
     Ok(results)
