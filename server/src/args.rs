@@ -7,8 +7,6 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-pub(crate) use config_file::texts;
-
 use crate::presets::{self, Preset};
 use crate::settings::value::Value as _;
 use crate::settings::{
@@ -134,7 +132,7 @@ pub fn read(
     if !file.services.is_empty() && given.text("preset").or(file.top.text("preset")).is_some() {
         let remedy = "Give it in the service entries that it is for.";
         let reason = "is for one service, and the file has several";
-        problems.push(problem("preset", Source::Default, reason, remedy));
+        problems.push(Problem::new("preset", Source::Default, reason, remedy));
     }
     let one = |entry: Option<&Sources>, problems: &mut Vec<Problem>| {
         let (mut given, mut top) = (given.clone(), file.top.clone());
@@ -172,7 +170,27 @@ fn stack(given: Sources, environment: &[(OsString, OsString)], file: Sources) ->
     let preset = sources.text("preset").or(file.text("preset")).and_then(presets::find);
     add_family(environment, preset, &mut sources, &file);
     sources.add_weaker(file);
-    sources.add_weaker(preset.map(Preset::sources).unwrap_or_default());
+    sources.add_weaker(preset.map(preset_sources).unwrap_or_default());
+    sources
+}
+
+/// What a preset says about settings: the weakest source but the defaults.
+pub fn preset_sources(preset: &Preset) -> Sources {
+    let mut sources = Sources::default();
+    let mut add = |name: &str, texts: Vec<String>| {
+        // A preset may have settings that this version lacks.
+        if let Some(setting) = Setting::find(name)
+            && !texts.is_empty()
+        {
+            sources.add(setting.name, texts, Source::Preset(preset.name.clone()));
+        }
+    };
+    for (name, value) in &preset.settings {
+        add(name, config_file::texts(value.clone()).unwrap_or_default());
+    }
+    add("server_name", vec![preset.name.clone()]);
+    add("subscribe_permission", preset.permissions());
+    add("admin_permission", preset.admin.clone());
     sources
 }
 
@@ -197,12 +215,12 @@ fn matched(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
 fn presets_action(matches: &ArgMatches) -> Result<Action, ArgsError> {
     let name = match matches.get_one::<String>("name") {
         None => None,
-        Some(name) => Some(presets::PresetName::parse(name).map_err(|invalid| {
+        Some(name) => Some(<&Preset>::parse(name).map_err(|invalid| {
             let text = format!("presets {name}: {}. {}\n", invalid.reason, invalid.remedy);
             clap::Error::raw(clap::error::ErrorKind::InvalidValue, text)
         })?),
     };
-    let name = name.map(|preset| preset.0.name.as_str());
+    let name = name.map(|preset| preset.name.as_str());
     Ok(Action::Presets { name, json: matches.get_flag("json") })
 }
 
@@ -236,7 +254,7 @@ fn ours(
         match value.to_str() {
             Some("") => {}
             Some(value) => found.push((name.to_owned(), value.to_owned())),
-            None => problems.push(problem(
+            None => problems.push(Problem::new(
                 name,
                 Source::Default,
                 "the value is not valid UTF-8",
@@ -262,7 +280,7 @@ fn add_environment(
                 let known: Vec<String> = TABLE.iter().map(Setting::variable).collect();
                 let remedy = remedy(nearest(variable, known.iter().map(String::as_str)));
                 let reason = "there is no such environment variable";
-                problems.push(problem(variable, Source::Default, reason, &remedy));
+                problems.push(Problem::new(variable, Source::Default, reason, remedy));
             }
         }
     }
@@ -286,7 +304,7 @@ fn add_family(
         }
     };
     for (name, variables) in preset.iter().flat_map(|preset| &preset.variables) {
-        if let Some(setting) = TABLE.iter().find(|setting| setting.name == name) {
+        if let Some(setting) = Setting::find(name) {
             variables.iter().for_each(|variable| add(variable.clone(), setting.name));
         }
     }
@@ -308,9 +326,4 @@ fn file_path(matches: &ArgMatches, variables: &[(String, String)]) -> Option<Pat
 
 fn remedy(nearest: &str) -> String {
     format!("Did you mean {nearest}? --help lists all settings.")
-}
-
-fn problem(setting: &str, source_of: Source, reason: &str, remedy: &str) -> Problem {
-    let (setting, reason, remedy) = (setting.into(), reason.into(), remedy.into());
-    Problem { setting, value: None, source_of, reason, remedy }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::SystemTime;
 
-pub use api_keys::{ApiKey, ApiKeys, KeyLine};
+pub use api_keys::ApiKeys;
 pub use keys::{KeyError, Keys};
 pub use token::ClaimRules;
 use uringcast_engine::{AuthError, Engine, Verdict, Verifications};

@@ -15,7 +15,7 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 
-pub use reload::{CertReloader, Status};
+pub use reload::{CertReloader, CertStatus};
 
 use crate::config::{Files, Identity, Tls};
 use crate::settings::{Problem, Source, TlsVersion};
@@ -128,11 +128,6 @@ fn provider() -> Arc<CryptoProvider> {
 
 /// No file's fault: no randomness, or a contradiction of our own.
 fn ours(error: &rustls::Error) -> Problem {
-    Problem {
-        setting: "tls_enabled".into(),
-        value: None,
-        source_of: Source::Default,
-        reason: format!("TLS cannot be set up: {error}").into(),
-        remedy: "Please report this.".into(),
-    }
+    let reason = format!("TLS cannot be set up: {error}");
+    Problem::new("tls_enabled", Source::Default, reason, "Please report this.")
 }

@@ -8,11 +8,12 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
 pub use listener_tls::{Clients, Files, Home, Identity, Tls};
+use serde_json::{Map, Value};
 use uringcast_engine::{self as engine, ServiceId};
 
 use crate::auth::{ApiKeys, Verifiers};
 use crate::limits::MIN_CANARY_INTERVAL;
-use crate::presets::PresetProtocol;
+use crate::presets::{Preset, PresetProtocol};
 use crate::settings::value::Host;
 use crate::settings::{Problem, Problems, Settings};
 
@@ -38,7 +39,7 @@ pub struct Config {
     /// Within what time 99 % of all deliveries should be made.
     pub objective: Option<Duration>,
     /// Which service canaries probe and how often; `None` without them.
-    pub canary: Option<(ServiceId, Duration)>,
+    pub self_probe: Option<(ServiceId, Duration)>,
 }
 
 /// How one service is served.
@@ -119,7 +120,7 @@ impl Config {
             problems.extend(gather.problems);
         }
         let mut gather = ProblemCollector { settings, problems: Vec::new() };
-        let canary = canary(&services, &hosts, &mut gather);
+        let self_probe = self_probe(&services, &hosts, &mut gather);
         problems.extend(gather.problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
@@ -133,7 +134,7 @@ impl Config {
             verifiers: Verifiers::new(verifiers),
             auth_threads: s.auth_threads.0,
             drain: s.drain_timeout.0,
-            canary,
+            self_probe,
             objective: s.slo_p99.map(|objective| objective.0),
         })
     }
@@ -177,11 +178,11 @@ fn canonical(host: &str) -> String {
 }
 
 fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
-    let preset = s.preset.map(|preset| preset.0);
+    let preset = s.preset;
     engine::Service {
         name: s.server_name.0.clone(),
         welcome: s.welcome_message.0.clone(),
-        welcome_extra: preset.map(|preset| preset.welcome(s)).unwrap_or_default(),
+        welcome_extra: preset.map(|preset| welcome_extra(preset, s)).unwrap_or_default(),
         listen,
         tls: None,
         proxies: proxies(s),
@@ -197,6 +198,13 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         correlation: s.correlation,
         requests: preset.map(|preset| preset.requests()).unwrap_or_default(),
     }
+}
+
+/// The further keys that a preset adds to the welcome message, with the settings that they repeat.
+fn welcome_extra(preset: &Preset, s: &Settings) -> Map<String, Value> {
+    let value = |name: &str| serde_json::from_str(&s.toml(name)?).ok();
+    let keys = preset.welcome.iter();
+    keys.filter_map(|(key, name)| Some((key.clone(), value(name)?))).collect()
 }
 
 fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config {
@@ -258,7 +266,7 @@ fn named(name: &str, port: u16) -> Vec<SocketAddr> {
 
 /// Which service canaries probe, and how often: the first that they can talk to. A canary has no
 /// certificate of its own, so where one is demanded there is none.
-fn canary(
+fn self_probe(
     services: &[engine::Service],
     hosts: &[Hosted],
     gather: &mut ProblemCollector<'_>,

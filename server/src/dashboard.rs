@@ -1,9 +1,8 @@
 //! The live page: one document, made of the files in `dashboard/`, and what reaches it over the
 //! engine's own WebSocket.
 
-use std::net::SocketAddr;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -11,23 +10,10 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{
-    ChannelName, EventName, JsonObject, ProbeKey, Protocol, Publication, Publisher,
+    ChannelName, EventName, JsonObject, ProbeKey, Protocol, Publication, Publisher, Service,
 };
 
 use crate::limits::LIVE_WATCH;
-
-/// A service as the page reaches it.
-#[derive(Clone, Debug)]
-pub struct Reachable {
-    /// Its name.
-    pub name: String,
-    /// Whether it speaks wss.
-    pub tls: bool,
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// What it speaks.
-    pub protocol: Protocol,
-}
 
 /// What the page shows, and how the data reaches it.
 ///
@@ -35,7 +21,7 @@ pub struct Reachable {
 /// a channel that no client can name. A caller of `describe` may see the same there.
 #[derive(Debug)]
 pub struct Dashboard {
-    services: Vec<Reachable>,
+    services: Arc<[Service]>,
     /// The service on whose listener the page connects.
     own: usize,
     key: ProbeKey,
@@ -47,7 +33,7 @@ pub struct Dashboard {
 impl Dashboard {
     /// Tells through `publisher`, a publisher of the service at place `own`.
     pub fn new(
-        services: Vec<Reachable>,
+        services: Arc<[Service]>,
         own: usize,
         key: ProbeKey,
         publisher: Publisher,
@@ -59,14 +45,14 @@ impl Dashboard {
     pub fn describe(&self, host: &str) -> Value {
         self.watched.store(LIVE_WATCH.as_secs(), Ordering::Relaxed);
         let several = self.services.len() > 1;
-        let one = |service: &Reachable| {
+        let one = |service: &Service| {
             let path = match several {
                 true => format!("/v1/services/{}/publish", service.name),
                 false => "/v1/publish".into(),
             };
             json!({
                 "name": service.name,
-                "url": service.url(host) + "/",
+                "url": url(service, host) + "/",
                 "publish": path,
                 // session-buddy's own protocol: its clients choose no channel.
                 "feed": service.protocol == Protocol::Metrics,
@@ -74,7 +60,7 @@ impl Dashboard {
         };
         json!({
             "services": self.services.iter().map(one).collect::<Value>(),
-            "socket": self.services[self.own].url(host) + &self.key.path(),
+            "socket": url(&self.services[self.own], host) + &self.key.path(),
             "again": LIVE_WATCH.as_secs() / 2,
             "interval": SNAPSHOT_INTERVAL.as_secs(),
             "version": env!("CARGO_PKG_VERSION"),
@@ -82,7 +68,7 @@ impl Dashboard {
     }
 
     /// Sends what happens now to the pages, if there are any.
-    pub fn tell(&self, now: &Value) {
+    pub fn publish(&self, now: &Value) {
         let left = self.watched.load(Ordering::Relaxed);
         if left == 0 {
             return;
@@ -102,7 +88,7 @@ impl Dashboard {
     pub fn policy(&self, host: &str) -> String {
         let Page { script, style, .. } = &*PAGE;
         // The policy has no form for IPv6 addresses: pages found there ask again instead.
-        let sockets = self.services.iter().map(|service| service.url(host));
+        let sockets = self.services.iter().map(|service| url(service, host));
         let sockets: Vec<String> = sockets.filter(|url| !url.contains('[')).collect();
         format!(
             "default-src 'none'; script-src '{script}'; style-src '{style}'; img-src data:; \
@@ -117,24 +103,23 @@ impl Dashboard {
     }
 }
 
-impl Reachable {
-    /// The listener as a browser reaches it that found this server under `host`, a host with or
-    /// without a port.
-    fn url(&self, host: &str) -> String {
-        let scheme = if self.tls { "wss" } else { "ws" };
-        let name = host.rsplit_once(':').map_or(host, |(name, port)| {
-            if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
-        });
-        let local = name == "localhost" || name.starts_with("127.") || name == "[::1]";
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
-        let (ip, port) = (self.address.ip(), self.address.port());
-        // A listener on every address answers on the one the browser knows, and one on loopback
-        // by whatever name the browser has for that.
-        if name.bytes().all(plain) && (ip.is_unspecified() || (ip.is_loopback() && local)) {
-            return format!("{scheme}://{name}:{port}");
-        }
-        format!("{scheme}://{}", self.address)
+/// A service's listener as a browser reaches it that found this server under `host`, a host with
+/// or without a port.
+fn url(service: &Service, host: &str) -> String {
+    let scheme = if service.tls.is_some() { "wss" } else { "ws" };
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+    });
+    let local = name == "localhost" || name.starts_with("127.") || name == "[::1]";
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
+    let address = service.listen[0];
+    let (ip, port) = (address.ip(), address.port());
+    // A listener on every address answers on the one the browser knows, and one on loopback
+    // by whatever name the browser has for that.
+    if name.bytes().all(plain) && (ip.is_unspecified() || (ip.is_loopback() && local)) {
+        return format!("{scheme}://{name}:{port}");
     }
+    format!("{scheme}://{address}")
 }
 
 /// The document and the hashes by which a browser knows its parts.
@@ -169,9 +154,8 @@ mod tests {
     use super::*;
 
     fn url(address: &str, host: &str) -> String {
-        let address = address.parse().unwrap();
-        let protocol = Protocol::Envelope;
-        Reachable { name: "s".into(), tls: false, address, protocol }.url(host)
+        let listen = vec![address.parse().unwrap()];
+        super::url(&Service { listen, ..Service::default() }, host)
     }
 
     #[test]

@@ -58,14 +58,9 @@ fn open_regular(path: &Path) -> io::Result<File> {
 }
 
 /// A problem with the file that `setting` names.
-pub fn problem(setting: &str, path: &Path, reason: String, remedy: &str) -> Problem {
-    Problem {
-        setting: setting.to_owned(),
-        value: Some(format!("{:?}", path.to_string_lossy())),
-        source_of: Source::Default,
-        reason: reason.into(),
-        remedy: remedy.into(),
-    }
+pub fn problem(setting: &str, path: &Path, reason: impl Into<Box<str>>, remedy: &str) -> Problem {
+    let value = Some(format!("{:?}", path.to_string_lossy()));
+    Problem { value, ..Problem::new(setting, Source::Default, reason, remedy) }
 }
 
 #[cfg(test)]

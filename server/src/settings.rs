@@ -14,14 +14,13 @@ use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 use access::{OptionalClaim, Origin, Permission};
 pub use choices::{LogFormat, TlsVersion};
 pub use sources::{Problem, Problems, Source, Sources};
-use value::{Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
+use value::{ApiKey, Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 
-use crate::auth::KeyLine;
 use crate::limits::{
     DEFAULT_CANARY_INTERVAL, DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT,
     MAX_PUBLISH_BODY,
 };
-use crate::presets::PresetName;
+use crate::presets::Preset;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +42,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// The setting of this name.
+    pub fn find(name: &str) -> Option<&'static Setting> {
+        TABLE.iter().find(|setting| setting.name == name)
+    }
+
     /// The flag without its dashes: `max-connections`.
     pub fn flag(&self) -> String {
         self.name.replace('_', "-")
@@ -139,7 +143,7 @@ settings! {
         api_key_file: Option<PathBuf> = None,
         /// Further keys, each with a name, perhaps the only service it is for, and the channels it
         /// may publish to (none: all): prefer a file.
-        api_keys: Option<Vec<KeyLine>> = None,
+        api_keys: Option<Vec<ApiKey>> = None,
         /// File with such keys, one a line; instead of a key it may have `sha256:` and its hash.
         api_keys_file: Option<PathBuf> = None,
         /// Let clients publish over their WebSocket without authentication.
@@ -277,7 +281,7 @@ settings! {
         drain_timeout: Span<0, HOUR> = Span(limits::DEFAULT_DRAIN),
         /// Take ports, limits, welcome, permissions and requests of one of the original family's
         /// services, as far as they are not given otherwise: see `uringcast-server presets`.
-        preset: Option<PresetName> = None,
+        preset: Option<&'static Preset> = None,
         /// TOML file with any of these settings, written with underscores. With `[[service]]`
         /// entries it makes several services: see docs/OPERATING.md.
         config: Option<PathBuf> = None,
@@ -290,12 +294,15 @@ impl Settings {
         self.sources.source(name)
     }
 
+    /// One setting's value as TOML; `None` where there is none, or no such setting.
+    pub fn toml(&self, name: &str) -> Option<String> {
+        let row = TABLE.iter().position(|setting| setting.name == name)?;
+        self.shown().swap_remove(row)
+    }
+
     /// A problem with a value that is readable by itself.
     pub fn problem(&self, name: &str, reason: impl Into<Box<str>>, remedy: &str) -> Problem {
-        let row = TABLE.iter().position(|setting| setting.name == name);
-        let value = row.and_then(|row| self.shown().swap_remove(row));
-        let (setting, reason, remedy) = (name.into(), reason.into(), remedy.into());
-        Problem { setting, value, source_of: self.source(name), reason, remedy }
+        Problem { value: self.toml(name), ..Problem::new(name, self.source(name), reason, remedy) }
     }
 }
 

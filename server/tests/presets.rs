@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use support::ws::Client;
 use support::{PROGRAM, Server, text};
 use uringcast_engine::{AuthMode, ChannelName};
+use uringcast_server::args;
 use uringcast_server::config::{Config, Home};
 use uringcast_server::presets;
 use uringcast_server::settings::TABLE;
@@ -20,7 +21,7 @@ use uringcast_server::settings::TABLE;
 fn every_preset_speaks_of_settings_and_channels_that_can_be() {
     assert_eq!(presets::all().len(), 7);
     for preset in presets::all() {
-        let sources = preset.sources();
+        let sources = args::preset_sources(preset);
         for name in ["port", "metrics_port", "server_name", "welcome_message"] {
             assert!(sources.text(name).is_some(), "{}: {name}", preset.name);
         }
@@ -195,7 +196,10 @@ fn every_preset_welcomes_by_its_name_and_counts_under_it() {
         let mut client = Client::upgrade(stream);
         let welcome = client.message()["data"].clone();
         assert_eq!(welcome["server"], preset.name);
-        assert_eq!(welcome["message"], preset.sources().text("welcome_message").unwrap());
+        assert_eq!(
+            welcome["message"],
+            args::preset_sources(preset).text("welcome_message").unwrap()
+        );
         let rate = (preset.name == "mahavishnu").then_some(100);
         assert_eq!(welcome["rate_limit"], json!(rate));
         let labels = format!("server=\"{}\"", preset.name);

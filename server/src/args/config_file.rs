@@ -4,7 +4,7 @@ use std::path::Path;
 
 use uringcast_engine::limits::MAX_SERVICES;
 
-use super::{problem, remedy};
+use super::remedy;
 use crate::read_files;
 use crate::settings::{Problem, Setting, Source, Sources, TABLE, nearest};
 
@@ -29,7 +29,7 @@ pub(super) fn read(path: &Path) -> Result<File, Vec<Problem>> {
         // Its Display quotes the line, and that line may hold the API key.
         let line = error.span().map_or(1, |at| 1 + text[..at.start].matches('\n').count());
         let reason = format!("line {line} is not TOML: {}", error.message());
-        vec![problem("config", source.clone(), &reason, "Mend the file.")]
+        vec![Problem::new("config", source.clone(), reason, "Mend the file.")]
     })?;
     let mut problems = Vec::new();
     let mut file = File::default();
@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path) -> Result<File, Vec<Problem>> {
         Some(_) => {
             let reason = format!("is no list of 1 to {MAX_SERVICES} tables");
             let remedy = "Write each service under a line [[service]].";
-            problems.push(problem(SERVICE, source, &reason, remedy));
+            problems.push(Problem::new(SERVICE, source, reason, remedy));
         }
     }
     if problems.is_empty() { Ok(file) } else { Err(problems) }
@@ -90,7 +90,7 @@ fn add(
                 }
                 _ => "Move it before the first [[service]].".into(),
             };
-            problems.push(problem(&key, source.clone(), reason, &remedy));
+            problems.push(Problem::new(&key, source.clone(), reason, remedy));
             continue;
         };
         match texts(value) {
@@ -98,14 +98,14 @@ fn add(
             None => {
                 let remedy = format!("Write it as {} = {}.", setting.name, setting.hint);
                 let reason = "is neither a text, a number, true, false nor a list of these";
-                problems.push(problem(&key, source.clone(), reason, &remedy));
+                problems.push(Problem::new(&key, source.clone(), reason, remedy));
             }
         }
     }
 }
 
 /// A value as the texts that a flag would give.
-pub(crate) fn texts(value: toml::Value) -> Option<Vec<String>> {
+pub(super) fn texts(value: toml::Value) -> Option<Vec<String>> {
     match value {
         toml::Value::String(text) => Some(vec![text]),
         toml::Value::Integer(n) => Some(vec![n.to_string()]),

@@ -72,7 +72,7 @@ fn read_key(name: &str, path: &Path) -> Result<PrivateKeyDer<'static>, Problem> 
         let encrypted = pem.windows(9).any(|word| word == b"ENCRYPTED");
         let (reason, remedy) = if encrypted {
             let remedy = "Decrypt it: openssl pkey -in OLD -out NEW.";
-            ("is encrypted with a passphrase".into(), remedy)
+            ("is encrypted with a passphrase".to_owned(), remedy)
         } else {
             let remedy = "Name a PEM file with a PKCS#8, PKCS#1 or SEC1 key.";
             (format!("holds no private key: {error}"), remedy)
@@ -92,9 +92,7 @@ pub(super) fn read_chain(name: &str, path: &Path) -> Result<Vec<CertificateDer<'
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let remedy = "Name a PEM file with -----BEGIN CERTIFICATE----- in it.";
     match chain {
-        Ok(chain) if chain.is_empty() => {
-            Err(problem(name, path, "holds no certificate".into(), remedy))
-        }
+        Ok(chain) if chain.is_empty() => Err(problem(name, path, "holds no certificate", remedy)),
         Ok(chain) => Ok(chain),
         Err(error) => Err(problem(name, path, format!("is not valid PEM: {error}"), remedy)),
     }

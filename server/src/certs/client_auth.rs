@@ -69,7 +69,7 @@ fn revocation_lists(
     let remedy = "Name a PEM file with -----BEGIN X509 CRL----- in it.";
     let lists = match lists {
         Ok(lists) if lists.is_empty() => {
-            return Err(problem("crl_file", path, "holds no revocation list".into(), remedy));
+            return Err(problem("crl_file", path, "holds no revocation list", remedy));
         }
         Ok(lists) => lists,
         Err(error) => {

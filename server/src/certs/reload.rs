@@ -17,7 +17,7 @@ use crate::settings::Problem;
 
 /// What metrics tell of the certificates.
 #[derive(Clone, Debug, Default)]
-pub struct Status {
+pub struct CertStatus {
     /// Name and end, in seconds since 1970, of each.
     pub certificates: Vec<(String, i64)>,
     /// Reloads that put new certificates into force.
@@ -35,7 +35,7 @@ pub struct CertReloader {
     names: Vec<String>,
     tickets: TicketKeys,
     source: TlsSource,
-    status: Arc<Mutex<Status>>,
+    status: Arc<Mutex<CertStatus>>,
     served: Vec<ServedCert>,
     /// The files as they were when last judged.
     judged: Vec<Stamp>,
@@ -75,7 +75,7 @@ impl CertReloader {
     }
 
     /// For metrics.
-    pub fn status(&self) -> Arc<Mutex<Status>> {
+    pub fn status(&self) -> Arc<Mutex<CertStatus>> {
         Arc::clone(&self.status)
     }
 
@@ -144,7 +144,7 @@ impl CertReloader {
         tracing::error!("certificates not reloaded, the old ones stay in force: {problem}");
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Status> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, CertStatus> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

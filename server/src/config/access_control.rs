@@ -3,10 +3,10 @@
 use uringcast_engine::{Access, AuthMode};
 
 use super::ProblemCollector;
-use crate::auth::{ApiKey, ApiKeys, ClaimRules, KeyError, KeyLine, Keys, STRONGER, Verifier};
+use crate::auth::{ApiKeys, ClaimRules, KeyError, Keys, STRONGER, Verifier};
 use crate::read_files;
 use crate::settings::Settings;
-use crate::settings::value::{Secret, Value};
+use crate::settings::value::{ApiKey, Secret, Value};
 
 /// Authentication, permissions and caps of the service.
 pub(super) fn access(s: &Settings) -> Access {
@@ -123,7 +123,7 @@ pub(super) fn api_keys(settings: &Settings, gather: &mut ProblemCollector<'_>) -
     let s = settings;
     let sole = secret("api_key", &s.api_key, s.api_key_file.as_deref(), gather);
     let mut keys: Vec<ApiKey> = sole.iter().map(ApiKey::sole).collect();
-    keys.extend(s.api_keys.iter().flatten().map(|line| line.0.clone()));
+    keys.extend(s.api_keys.iter().flatten().cloned());
     if let Some(path) = &s.api_keys_file {
         match read_files::read("api_keys_file", path) {
             Ok(bytes) => {
@@ -160,8 +160,8 @@ fn read_lines(text: &str, keys: &mut Vec<ApiKey>, gather: &mut ProblemCollector<
             continue;
         }
         any = true;
-        match KeyLine::parse(line) {
-            Ok(key) => keys.push(key.0),
+        match ApiKey::parse(line) {
+            Ok(key) => keys.push(key),
             Err(invalid) => {
                 let reason = format!("line {} {}", number + 1, invalid.reason);
                 gather.add("api_keys_file", reason, &invalid.remedy);

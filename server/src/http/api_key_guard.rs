@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -10,8 +11,9 @@ use uringcast_engine::ChannelName;
 
 use super::csrf;
 use super::error::ApiError;
-use crate::auth::{ApiKey, ApiKeys};
+use crate::auth::ApiKeys;
 use crate::metrics::Requests;
+use crate::settings::value::ApiKey;
 
 /// What stands at the door.
 #[derive(Clone, Debug)]
@@ -61,6 +63,14 @@ fn carried<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>
 }
 
 impl Caller {
+    /// The caller of a guarded request.
+    ///
+    /// # Panics
+    /// On a route without [`ApiKeyGuard`], a bug of ours.
+    pub(super) fn of(parts: &Parts) -> &Caller {
+        parts.extensions.get().expect("the guard adds a caller to every request it lets pass")
+    }
+
     /// Whether the caller may publish to all of these.
     ///
     /// # Errors
@@ -75,7 +85,7 @@ impl Caller {
             Some(channel) => {
                 tracing::info!(key = %key.name, "a key is not for the channel it was used for");
                 let text = format!("The key {} is not for the channel {channel}.", key.name);
-                Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", text))
+                Err(ApiError::forbidden(text))
             }
         }
     }
@@ -88,7 +98,7 @@ impl Caller {
         match &self.0 {
             Some(key) if !key.covers_all() => {
                 let text = format!("The key {} is for some channels only.", key.name);
-                Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", text))
+                Err(ApiError::forbidden(text))
             }
             _ => Ok(()),
         }
@@ -111,7 +121,7 @@ impl Caller {
         match self.0.as_deref() {
             Some(ApiKey { name, service: Some(own), .. }) if service != Some(&**own) => {
                 let text = format!("The key {name} is for the service {own} only.");
-                Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", text))
+                Err(ApiError::forbidden(text))
             }
             _ => Ok(()),
         }

@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::Value;
 
-use super::Control;
 use super::api_key_guard::Caller;
+use super::control::Control;
 use super::error::ApiError;
 use crate::dashboard::Dashboard;
 use crate::metrics::Metrics;
@@ -21,7 +21,7 @@ fn host(headers: &HeaderMap) -> &str {
 
 pub(super) async fn page(State(control): State<Arc<Control>>, headers: HeaderMap) -> Response {
     let headers = [
-        (header::CONTENT_SECURITY_POLICY, control.live.policy(host(&headers))),
+        (header::CONTENT_SECURITY_POLICY, control.dashboard.policy(host(&headers))),
         (header::CACHE_CONTROL, "no-cache".into()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".into()),
         (header::REFERRER_POLICY, "no-referrer".into()),
@@ -37,8 +37,8 @@ pub(super) async fn data(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     caller.may_see_all_services()?;
-    let mut all = control.live.describe(host(&headers));
-    if let Some((now, history)) = control.metrics.as_ref().map(Metrics::live) {
+    let mut all = control.dashboard.describe(host(&headers));
+    if let Some((now, history)) = control.metrics.as_ref().map(Metrics::dashboard) {
         all["now"] = now;
         all["history"] = history;
     } else {

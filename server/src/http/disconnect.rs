@@ -2,98 +2,83 @@
 
 use std::sync::Arc;
 
+use axum::Json;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Deserialize;
-use serde_json::json;
-use uringcast_engine::limits::BUSY_PAUSE;
+use serde_json::{Value, json};
 use uringcast_engine::{ChannelName, ClientAction, ClientCommand, ServiceId, Target};
 
-use super::Control;
-use super::api_key_guard::Caller;
+use super::control::Control;
 use super::error::ApiError;
-use super::publish::{body_error, short};
-use super::selected_service::SelectedService;
+use super::present;
+use super::selected_service::WholeService;
 
 /// The body of a command: the target is a connection, a user or a channel.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CommandBody {
-    #[serde(default, deserialize_with = "some")]
+    #[serde(default, deserialize_with = "present")]
     connection: Option<String>,
-    #[serde(default, deserialize_with = "some")]
+    #[serde(default, deserialize_with = "present")]
     user: Option<String>,
-    #[serde(default, deserialize_with = "some")]
+    #[serde(default, deserialize_with = "present")]
     channel: Option<String>,
-}
-
-/// A null is nobody.
-fn some<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(deserializer).map(Some)
 }
 
 pub(super) async fn disconnect(
     State(control): State<Arc<Control>>,
-    SelectedService(service): SelectedService,
-    Extension(caller): Extension<Caller>,
-    body: Result<axum::body::Bytes, BytesRejection>,
-) -> Result<Response, ApiError> {
-    caller.may_see_all()?;
-    let target = match parse(&body.map_err(body_error)?)? {
-        (Some(target), None) | (None, Some(target)) => target,
+    WholeService(service): WholeService,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let target = match parse(&body?)? {
+        (Some(target), None) => target,
+        (None, Some(channel)) => Target::Channel(channel),
         _ => return Err(ApiError::bad_request("name one of connection, user and channel")),
     };
-    let count = expel(&control, service, target, ClientAction::Disconnect).await?;
-    Ok(Json(json!({ "disconnected": count })).into_response())
+    let count = send(&control, service, target, ClientAction::Disconnect).await?;
+    Ok(Json(json!({ "disconnected": count })))
 }
 
 pub(super) async fn unsubscribe(
     State(control): State<Arc<Control>>,
-    SelectedService(service): SelectedService,
-    Extension(caller): Extension<Caller>,
-    body: Result<axum::body::Bytes, BytesRejection>,
-) -> Result<Response, ApiError> {
-    caller.may_see_all()?;
-    let (target, channel) = parse(&body.map_err(body_error)?)?;
-    let from = match &channel {
-        Some(Target::Channel(name)) => Some(name.clone()),
-        _ => None,
-    };
-    let Some(target) = target.or(channel) else {
+    WholeService(service): WholeService,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, ApiError> {
+    let (target, channel) = parse(&body?)?;
+    let Some(target) = target.or_else(|| channel.clone().map(Target::Channel)) else {
         return Err(ApiError::bad_request("name a connection, a user or a channel"));
     };
-    let count = expel(&control, service, target, ClientAction::Unsubscribe(from)).await?;
-    Ok(Json(json!({ "unsubscribed": count })).into_response())
+    let count = send(&control, service, target, ClientAction::Unsubscribe(channel)).await?;
+    Ok(Json(json!({ "unsubscribed": count })))
 }
 
-/// The connections that are named one by one or by their user, and those named by a channel.
-fn parse(body: &[u8]) -> Result<(Option<Target>, Option<Target>), ApiError> {
-    let whom: CommandBody = serde_json::from_slice(body)
-        .map_err(|error| ApiError::bad_request(short(error.to_string())))?;
-    let channel = whom.channel.map(|name| ChannelName::parse(&name)).transpose();
+/// The connection or user that the body names, and the channel.
+fn parse(body: &[u8]) -> Result<(Option<Target>, Option<ChannelName>), ApiError> {
+    let body: CommandBody = serde_json::from_slice(body).map_err(ApiError::invalid)?;
+    let channel = body.channel.map(|name| ChannelName::parse(&name)).transpose();
     let channel = channel.map_err(|error| ApiError::bad_request(format!("channel {error}")))?;
-    let who = match (whom.connection, whom.user) {
+    let target = match (body.connection, body.user) {
         (Some(_), Some(_)) => {
             return Err(ApiError::bad_request("name a connection or a user, not both"));
         }
         (Some(id), None) => Some(Target::Connection(id)),
         (None, user) => user.map(Target::User),
     };
-    Ok((who, channel.map(Target::Channel)))
+    Ok((target, channel))
 }
 
-async fn expel(
+async fn send(
     control: &Control,
     service: ServiceId,
     target: Target,
     action: ClientAction,
 ) -> Result<u64, ApiError> {
     let engine = control.engine().await?;
-    let expelled = engine.expel(ClientCommand { service, target, action }).await;
-    expelled.map_err(|_| {
+    let sent = engine.expel(ClientCommand { service, target, action }).await;
+    sent.map_err(|_| {
         let text = "The engine has no room for the command now; some may be gone already.";
-        ApiError::unavailable("saturated", text).retry_after(BUSY_PAUSE)
+        ApiError::saturated(text)
     })
 }

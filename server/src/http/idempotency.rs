@@ -37,7 +37,7 @@ struct Entry {
 #[derive(Debug)]
 enum State {
     /// Being published: whoever asks meanwhile is told with the first.
-    UnderWay(watch::Receiver<Option<PublishResult>>),
+    Pending(watch::Receiver<Option<PublishResult>>),
     Published(Seq),
 }
 
@@ -45,11 +45,11 @@ enum State {
 #[derive(Debug)]
 pub(super) enum Claim {
     /// Publish it, and [`Reservation::settle`].
-    Reservation(Reservation),
+    New(Reservation),
     /// It has this position already.
-    Repeat(Seq),
+    Known(Seq),
     /// Somebody is publishing it.
-    UnderWay(PendingResult),
+    Pending(PendingResult),
 }
 
 /// The right to publish a message with an id. Dropped unsettled, it is given up.
@@ -62,7 +62,7 @@ pub(super) struct Reservation {
     settled: bool,
 }
 
-/// The fate of a message that somebody else is publishing.
+/// The result of a message that somebody else is publishing.
 #[derive(Debug)]
 pub(super) struct PendingResult(watch::Receiver<Option<PublishResult>>);
 
@@ -73,16 +73,16 @@ impl IdempotencyTable {
         table.forget_old(now);
         let key = (channel, id);
         match table.entries.get(&key).map(|entry| &entry.state) {
-            Some(State::Published(seq)) => return Claim::Repeat(*seq),
-            Some(State::UnderWay(fate)) => return Claim::UnderWay(PendingResult(fate.clone())),
+            Some(State::Published(seq)) => return Claim::Known(*seq),
+            Some(State::Pending(result)) => return Claim::Pending(PendingResult(result.clone())),
             None => {}
         }
         let number = table.next_number;
         table.next_number += 1;
-        let (tell, fate) = watch::channel(None);
-        table.entries.insert(key.clone(), Entry { number, state: State::UnderWay(fate) });
+        let (tell, result) = watch::channel(None);
+        table.entries.insert(key.clone(), Entry { number, state: State::Pending(result) });
         table.order.push_back((now, number, key.clone()));
-        Claim::Reservation(Reservation { of: self.clone(), key, number, tell, settled: false })
+        Claim::New(Reservation { of: self.clone(), key, number, tell, settled: false })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -113,11 +113,11 @@ impl Table {
 
 impl Reservation {
     /// Says what became of it. A message that was lost may be published by the next who asks.
-    pub(super) fn settle(mut self, fate: PublishResult) {
+    pub(super) fn settle(mut self, result: PublishResult) {
         self.settled = true;
-        self.tell.send_replace(Some(fate));
+        self.tell.send_replace(Some(result));
         let mut table = self.of.table();
-        match fate {
+        match result {
             Err(_) => table.forget(&self.key, self.number),
             Ok(seq) => {
                 if let Some(entry) = table.entries.get_mut(&self.key)
@@ -140,10 +140,10 @@ impl Drop for Reservation {
 
 impl PendingResult {
     /// Waits for it. Given up by the first, the message has found no room.
-    pub(super) async fn fate(mut self) -> PublishResult {
+    pub(super) async fn result(mut self) -> PublishResult {
         let given_up = Err(PublishError::Saturated);
         match self.0.wait_for(Option::is_some).await {
-            Ok(fate) => fate.unwrap_or(given_up),
+            Ok(result) => result.unwrap_or(given_up),
             Err(_) => given_up,
         }
     }
@@ -159,7 +159,7 @@ mod tests {
 
     fn first(repeats: &IdempotencyTable, id: &str, now: Instant) -> Reservation {
         match claim(repeats, id, now) {
-            Claim::Reservation(first) => first,
+            Claim::New(first) => first,
             other => panic!("{id} is not new: {other:?}"),
         }
     }
@@ -170,19 +170,19 @@ mod tests {
         first(&repeats, "a", start).settle(Ok(Seq(7)));
         let late = start + REPEAT_WINDOW;
         let just = late - std::time::Duration::from_millis(1);
-        assert!(matches!(claim(&repeats, "a", just), Claim::Repeat(Seq(7))));
+        assert!(matches!(claim(&repeats, "a", just), Claim::Known(Seq(7))));
         first(&repeats, "a", late).settle(Ok(Seq(8)));
         let elsewhere = repeats.claim(ChannelName::parse("d").unwrap(), "a".into(), late);
-        assert!(matches!(elsewhere, Claim::Reservation(_)), "an id is of its channel");
+        assert!(matches!(elsewhere, Claim::New(_)), "an id is of its channel");
     }
 
     #[tokio::test]
     async fn who_asks_meanwhile_is_told_with_the_first() {
         let (repeats, now) = (IdempotencyTable::default(), Instant::now());
         let publishing = first(&repeats, "a", now);
-        let Claim::UnderWay(waiting) = claim(&repeats, "a", now) else { panic!("not known") };
+        let Claim::Pending(waiting) = claim(&repeats, "a", now) else { panic!("not known") };
         publishing.settle(Ok(Seq(3)));
-        assert_eq!(waiting.fate().await, Ok(Seq(3)));
+        assert_eq!(waiting.result().await, Ok(Seq(3)));
     }
 
     #[tokio::test]
@@ -190,9 +190,9 @@ mod tests {
         let (repeats, now) = (IdempotencyTable::default(), Instant::now());
         first(&repeats, "a", now).settle(Err(PublishError::Closed));
         let given_up = first(&repeats, "a", now);
-        let Claim::UnderWay(waiting) = claim(&repeats, "a", now) else { panic!("not known") };
+        let Claim::Pending(waiting) = claim(&repeats, "a", now) else { panic!("not known") };
         drop(given_up);
-        assert!(matches!(waiting.fate().await, Err(PublishError::Saturated)));
+        assert!(matches!(waiting.result().await, Err(PublishError::Saturated)));
         first(&repeats, "a", now).settle(Ok(Seq(1)));
     }
 
@@ -205,11 +205,8 @@ mod tests {
         let table = repeats.table();
         assert_eq!((table.entries.len(), table.order.len()), (MAX_REPEATS, MAX_REPEATS));
         drop(table);
-        assert!(
-            matches!(claim(&repeats, "1", now), Claim::Reservation(_)),
-            "0 and then 1 had to go"
-        );
+        assert!(matches!(claim(&repeats, "1", now), Claim::New(_)), "0 and then 1 had to go");
         let last = MAX_REPEATS.to_string();
-        assert!(matches!(claim(&repeats, &last, now), Claim::Repeat(_)));
+        assert!(matches!(claim(&repeats, &last, now), Claim::Known(_)));
     }
 }

@@ -1,19 +1,17 @@
-//! Which service a request is for.
+//! The service that a request addresses.
 
 use std::sync::Arc;
 
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, RawPathParams};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
-use uringcast_engine::{Publisher, ServiceId};
+use uringcast_engine::{Service, ServiceId};
 
 use super::api_key_guard::Caller;
+use super::control::Control;
 use super::error::ApiError;
-use super::publish::short;
-use super::{Control, Publishing};
 
-/// The service that the path names, or the only one there is.
+/// The service that the path names, or the only one there is; the caller's key is valid for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SelectedService(pub(super) ServiceId);
 
@@ -24,50 +22,52 @@ impl FromRequestParts<Arc<Control>> for SelectedService {
         parts: &mut Parts,
         control: &Arc<Control>,
     ) -> Result<SelectedService, ApiError> {
-        let chosen = choose(parts, control).await?;
-        // Here, since whatever is about a service asks for it.
-        if let Some(caller) = parts.extensions.get::<Caller>() {
-            caller.may_use(Some(&control.publishing(chosen).name))?;
-        }
-        Ok(chosen)
+        let selected = select(parts, control).await?;
+        Caller::of(parts).may_use(Some(&control.service(selected).name))?;
+        Ok(SelectedService(selected))
     }
 }
 
-async fn choose(parts: &mut Parts, control: &Arc<Control>) -> Result<SelectedService, ApiError> {
-    let unknown =
-        || ApiError::new(StatusCode::NOT_FOUND, "unknown_service", "There is no such service.");
-    let names: Vec<&str> = control.services.iter().map(|s| s.name.as_str()).collect();
+/// The same, for a caller whose key is valid for all of its channels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WholeService(pub(super) ServiceId);
+
+impl FromRequestParts<Arc<Control>> for WholeService {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        control: &Arc<Control>,
+    ) -> Result<WholeService, ApiError> {
+        let SelectedService(selected) = SelectedService::from_request_parts(parts, control).await?;
+        Caller::of(parts).may_see_all()?;
+        Ok(WholeService(selected))
+    }
+}
+
+async fn select(parts: &mut Parts, control: &Arc<Control>) -> Result<ServiceId, ApiError> {
+    let services = &control.services;
     let params = match RawPathParams::from_request_parts(parts, control).await {
         Ok(params) => params,
-        Err(RawPathParamsRejection::MissingPathParams(_)) => return only(&names),
+        Err(RawPathParamsRejection::MissingPathParams(_)) => return only(services),
         // A name in the path that is no UTF-8; the text says which.
-        Err(error) => return Err(ApiError::bad_request(short(error.to_string()))),
+        Err(error) => return Err(ApiError::invalid(error)),
     };
-    match params.iter().find(|(key, _)| *key == "service") {
-        Some((_, wanted)) => {
-            let place = names.iter().position(|name| *name == wanted).ok_or_else(unknown)?;
-            Ok(SelectedService(ServiceId(place as u8)))
-        }
-        None => only(&names),
-    }
+    let Some((_, wanted)) = params.iter().find(|(key, _)| *key == "service") else {
+        return only(services);
+    };
+    let place = services.iter().position(|service| service.name == wanted);
+    let unknown = || ApiError::not_found("unknown_service", "There is no such service.");
+    place.map(|place| ServiceId(place as u8)).ok_or_else(unknown)
 }
 
-fn only(names: &[&str]) -> Result<SelectedService, ApiError> {
-    match names {
-        [_] => Ok(SelectedService(ServiceId(0))),
-        _ => Err(ApiError::bad_request(format!(
-            "there are several services: ask below /v1/services/NAME, where NAME is one of {}",
-            names.join(", ")
-        ))),
+fn only(services: &[Service]) -> Result<ServiceId, ApiError> {
+    if services.len() == 1 {
+        return Ok(ServiceId(0));
     }
-}
-
-impl Control {
-    pub(super) fn publisher(&self, SelectedService(service): SelectedService) -> &Publisher {
-        &self.publishers[service.index()]
-    }
-
-    pub(super) fn publishing(&self, SelectedService(service): SelectedService) -> &Publishing {
-        &self.services[service.index()]
-    }
+    let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+    Err(ApiError::bad_request(format!(
+        "there are several services: ask below /v1/services/NAME, where NAME is one of {}",
+        names.join(", ")
+    )))
 }

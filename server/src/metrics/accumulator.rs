@@ -1,50 +1,39 @@
 //! Everything that was measured, added up: since the start, and in the last interval.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use serde_json::Value;
 use uringcast_engine::telemetry::{MAX_LATENCY_NS, Snapshot, Totals, latency_histogram};
 
 use super::dashboard_data::DashboardData;
+use super::timestamp::Timestamp;
 use crate::limits::LATENCY_WINDOW;
 
-/// What the collector writes and whoever shows it reads.
+/// The sums that the collector writes and the exporters read.
 #[derive(Debug)]
 pub(super) struct Accumulator {
     pub totals: Totals,
-    /// Since when.
+    /// The beginning of `totals`.
     pub started: Timestamp,
     current: Totals,
     since: Timestamp,
     /// The last whole window, when there has been one, with its beginning and length.
     last: Option<(Totals, Timestamp, Duration)>,
-    /// By shard; empty without canaries.
-    pub canaries: Vec<ProbeStats>,
+    /// By shard; empty before the first probe.
+    pub probes: Vec<ProbeStats>,
     shards: usize,
     /// The services' names, in their order.
     pub names: Vec<String>,
-    pub live: DashboardData,
+    dashboard: DashboardData,
 }
 
-/// A moment by both clocks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Timestamp {
-    pub mono: Instant,
-    pub wall: SystemTime,
-}
-
-impl Timestamp {
-    pub(super) fn now() -> Timestamp {
-        Timestamp { mono: Instant::now(), wall: SystemTime::now() }
-    }
-}
-
-/// What one shard's canary saw.
+/// The results of one shard's self-probe.
 #[derive(Debug)]
 pub(super) struct ProbeStats {
     /// Publish → receive of the probes that arrived, ns.
     pub latency: Histogram<u64>,
-    /// Probes that did not.
+    /// Probes that did not arrive.
     pub failures: u64,
 }
 
@@ -56,9 +45,9 @@ impl Accumulator {
             current: Totals::new(shards, names.len()),
             since: now,
             last: None,
-            canaries: Vec::new(),
+            probes: Vec::new(),
             shards,
-            live: DashboardData::new(shards, names.len()),
+            dashboard: DashboardData::new(shards, names.len()),
             names,
         }
     }
@@ -67,7 +56,7 @@ impl Accumulator {
     pub(super) fn absorb(&mut self, snapshot: &Snapshot) {
         self.totals.absorb(snapshot);
         self.current.absorb(snapshot);
-        self.live.absorb(snapshot);
+        self.dashboard.absorb(snapshot);
     }
 
     /// Ends the window when it is long enough.
@@ -89,19 +78,34 @@ impl Accumulator {
         }
     }
 
-    /// A canary's probe arrived after so long, or not in time.
+    /// Makes the dashboard's point of this second.
+    pub(super) fn make_point(&mut self, now: Timestamp) {
+        self.dashboard.make_point(&self.totals, now);
+    }
+
+    /// What the dashboard shows of now.
+    pub(super) fn dashboard_now(&self, now: Timestamp) -> Value {
+        self.dashboard.now(&self.totals, &self.names, now.mono - self.started.mono)
+    }
+
+    /// The dashboard's points so far.
+    pub(super) fn dashboard_history(&self) -> Value {
+        self.dashboard.history()
+    }
+
+    /// A self-probe's probe arrived after so long, or not in time.
     pub(super) fn probed(&mut self, shard: usize, latency: Option<Duration>) {
         let fresh = || ProbeStats { latency: latency_histogram(), failures: 0 };
-        if self.canaries.len() < self.shards {
-            self.canaries.resize_with(self.shards, fresh);
+        if self.probes.len() < self.shards {
+            self.probes.resize_with(self.shards, fresh);
         }
-        let canary = &mut self.canaries[shard];
+        let stats = &mut self.probes[shard];
         match latency {
             Some(latency) => {
                 let ns = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
-                canary.latency.saturating_record(ns.min(MAX_LATENCY_NS));
+                stats.latency.saturating_record(ns.min(MAX_LATENCY_NS));
             }
-            None => canary.failures += 1,
+            None => stats.failures += 1,
         }
     }
 }

@@ -1,17 +1,16 @@
 //! What the live page shows: a point a second for its charts, and what stands out now.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::UNIX_EPOCH;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use uringcast_engine::telemetry::{
-    Close, Count, Gauge, HotChannel, Lag, SlowConsumer, Snapshot, latency_histogram,
+    Close, Count, Gauge, HotChannel, Lag, SlowConsumer, Snapshot, Totals, latency_histogram,
 };
 use uringcast_engine::{ChannelName, limits::SNAPSHOT_INTERVAL};
 
-use super::accumulator::{Accumulator, Timestamp};
-use super::{Metrics, lock};
+use super::timestamp::Timestamp;
 use crate::limits::{LIVE_HISTORY, LIVE_HOT_SECONDS, LIVE_ROWS};
 
 /// Points without a snapshot after which a shard counts as silent.
@@ -142,118 +141,98 @@ impl DashboardData {
         all.truncate(LIVE_ROWS);
         all
     }
-}
 
-impl Metrics {
-    /// Makes the live page's point of this second, and tells what happens now.
-    pub fn make_point(&self) -> Value {
-        let (mut state, now) = (lock(&self.state), Timestamp::now());
-        state.make_point(now);
-        state.live(now)
-    }
-
-    /// What happens now, and the points of the last minutes.
-    pub fn live(&self) -> (Value, Value) {
-        let state = lock(&self.state);
-        (state.live(Timestamp::now()), state.live_history())
-    }
-}
-
-impl Accumulator {
     /// Makes the point of this second.
-    pub(super) fn make_point(&mut self, now: Timestamp) {
-        self.live.age();
-        let open = |id: usize| self.totals.services[id].open;
-        let services = self.live.services;
-        let mut rows = vec![self.live.row(None, (0..services).map(open).sum())];
-        if services > 1 {
-            rows.extend((0..services).map(|id| self.live.row(Some(id), open(id))));
+    pub(super) fn make_point(&mut self, totals: &Totals, now: Timestamp) {
+        self.age();
+        let open = |id: usize| totals.services[id].open;
+        let mut rows = vec![self.row(None, (0..self.services).map(open).sum())];
+        if self.services > 1 {
+            rows.extend((0..self.services).map(|id| self.row(Some(id), open(id))));
         }
-        let unix_s = now.wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let points = &mut self.live.points;
-        points.truncate(LIVE_HISTORY - 1);
-        points.push_front(DashboardPoint { unix_s, rows, closes: self.totals.own.closes });
+        self.points.truncate(LIVE_HISTORY - 1);
+        let (unix_s, closes) = (now.since_1970().as_secs(), totals.own.closes);
+        self.points.push_front(DashboardPoint { unix_s, rows, closes });
     }
 
-    /// What happens now: the newest point and what stands out.
-    pub(super) fn live(&self, now: Timestamp) -> Value {
-        let point = self.live.points.front();
+    /// The newest point, and the busiest channels, slowest consumers and closes of now.
+    pub(super) fn now(&self, totals: &Totals, names: &[String], uptime: Duration) -> Value {
+        let point = self.points.front();
         json!({
             "at": point.map_or(0, |point| point.unix_s),
-            "uptime": (now.mono - self.started.mono).as_secs(),
+            "uptime": uptime.as_secs(),
             "rows": point.map(|point| &point.rows),
-            "engine": self.engine_now(),
-            "shards": self.shards_now(),
-            "hottest": self.live.hottest().iter().map(|(name, rate)| json!({
-                "service": self.names[name.service().index()],
+            "engine": self.engine_now(totals),
+            "shards": self.shards_now(totals),
+            "hottest": self.hottest().iter().map(|(name, rate)| json!({
+                "service": names[name.service().index()],
                 "channel": name.as_str(),
                 "per_second": rate,
             })).collect::<Value>(),
-            "slowest": self.live.slowest().iter().map(|one| json!({
+            "slowest": self.slowest().iter().map(|one| json!({
                 "connection_id": one.id.to_string(),
                 "peer": one.peer.to_string(),
-                "service": self.names[one.service.index()],
+                "service": names[one.service.index()],
                 "owed": one.owed,
                 "behind": one.behind.as_secs_f64(),
                 "state": one.state.label(),
             })).collect::<Value>(),
-            "closes": self.closes_now(),
+            "closes": self.closes_now(totals),
         })
     }
 
     /// The points so far, oldest first: for all services, then for each if there are several.
-    pub(super) fn live_history(&self) -> Value {
-        let points = &self.live.points;
-        let series = points.front().map_or(0, |point| point.rows.len());
+    pub(super) fn history(&self) -> Value {
+        let series = self.points.front().map_or(0, |point| point.rows.len());
         let rows = |series: usize| -> Vec<Row> {
-            points.iter().rev().map(|point| point.rows[series]).collect()
+            self.points.iter().rev().map(|point| point.rows[series]).collect()
         };
         json!((0..series).map(rows).collect::<Vec<_>>())
     }
 
-    fn engine_now(&self) -> Value {
-        let totals = &self.totals;
+    fn engine_now(&self, totals: &Totals) -> Value {
         json!({
             "channels": totals.gauge(Gauge::Channels),
             "subscriptions": totals.gauge(Gauge::Subscriptions),
             "log_bytes": totals.gauge(Gauge::LogBytes),
             "laggard_bytes": totals.gauge(Gauge::LaggardBytes),
-            "bytes_per_second": self.live.shards.iter().map(|shard| shard.bytes).sum::<u64>(),
+            "bytes_per_second": self.shards.iter().map(|shard| shard.bytes).sum::<u64>(),
             "laggards": Lag::ALL.iter()
                 .map(|lag| (lag.label(), totals.own.laggards[*lag as usize]))
                 .collect::<HashMap<_, _>>(),
         })
     }
 
-    fn shards_now(&self) -> Value {
+    fn shards_now(&self, totals: &Totals) -> Value {
         let one = |(id, shard): (usize, &ShardSecond)| {
             let busy = shard.busy_ns as f64 / SNAPSHOT_INTERVAL.as_nanos() as f64;
             json!({
                 "busy": busy.min(1.0),
                 "deliveries": shard.deliveries,
-                "connections": self.totals.shard_gauge(id, Gauge::Connections),
-                "mailbox": self.totals.shard_gauge(id, Gauge::MailboxMessages),
+                "connections": totals.shard_gauge(id, Gauge::Connections),
+                "mailbox": totals.shard_gauge(id, Gauge::MailboxMessages),
                 "silent": shard.age >= STALE,
             })
         };
-        self.live.shards.iter().enumerate().map(one).collect()
+        self.shards.iter().enumerate().map(one).collect()
     }
 
-    /// Why connections ended, those reasons that have been: since the start and in the last minute.
-    fn closes_now(&self) -> Value {
-        let before = self.live.points.get(RECENT).map_or([0; Close::COUNT], |then| then.closes);
+    /// Connections that ended, by reason: since the start and in the last minute.
+    fn closes_now(&self, totals: &Totals) -> Value {
+        let before = self.points.get(RECENT).map_or([0; Close::COUNT], |then| then.closes);
         let one = |why: &Close| {
-            let total = self.totals.own.closes[*why as usize];
+            let total = totals.own.closes[*why as usize];
             let recent = total - before[*why as usize];
             json!({"reason": why.label(), "code": why.code(), "total": total, "recent": recent})
         };
-        let been = |why: &&Close| self.totals.own.closes[**why as usize] > 0;
-        Close::ALL.iter().filter(been).map(one).collect()
+        let occurred = |why: &&Close| totals.own.closes[**why as usize] > 0;
+        Close::ALL.iter().filter(occurred).map(one).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::accumulator::Accumulator;
     use super::*;
     use uringcast_engine::telemetry::{MessageType, Recorder};
     use uringcast_engine::{ServiceId, ShardId};
@@ -276,7 +255,7 @@ mod tests {
             state.absorb(&recorder.swap(None));
         }
         state.make_point(now);
-        let history = state.live_history();
+        let history = state.dashboard_history();
         let all = &history[0][0];
         assert_eq!((&all[0], &all[1], &all[2]), (&14.into(), &22.into(), &2.into()), "{history}");
         assert!((5_000..5_100).contains(&all[4].as_u64().unwrap()), "{history}");
@@ -285,7 +264,7 @@ mod tests {
         for _ in 0..STALE {
             state.make_point(now);
         }
-        let live = state.live(now);
+        let live = state.dashboard_now(now);
         assert_eq!((&live["rows"][0][1], &live["shards"][0]["silent"]), (&0.into(), &true.into()));
     }
 
@@ -294,6 +273,6 @@ mod tests {
         let now = Timestamp::now();
         let mut state = Accumulator::new(1, vec!["a".into()], now);
         (0..LIVE_HISTORY + 5).for_each(|_| state.make_point(now));
-        assert_eq!(state.live_history()[0].as_array().unwrap().len(), LIVE_HISTORY);
+        assert_eq!(state.dashboard_history()[0].as_array().unwrap().len(), LIVE_HISTORY);
     }
 }

@@ -1,15 +1,16 @@
-//! What the engine tells of itself: deliveries, shards, rings, objective, canaries.
+//! The metrics of the engine itself: deliveries, shards, rings, objective, self-probes.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use prometheus::proto::{Metric, MetricFamily};
+use uringcast_engine::exposition::{
+    DURATION_BOUNDS, LATENCY_BOUNDS, Labels, counter, gauge, histogram, sizes,
+};
 use uringcast_engine::telemetry::{Close, Count, Gauge, Lag, PerShard, Totals};
 
-use super::accumulator::Accumulator;
-use super::{
-    DURATION_BOUNDS, Exporter, LATENCY_BOUNDS, Labels, counter, family, gauge, histogram, sizes,
-};
+use super::accumulator::{Accumulator, ProbeStats};
+use super::{Metrics, family};
 
 /// Upper bounds of the writes of one submission, which has 256 at most.
 const BATCH_BOUNDS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
@@ -17,9 +18,9 @@ const BATCH_BOUNDS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 /// The part of all deliveries that must be within the objective's time: what a p99 is.
 pub(super) const SLO_TARGET: f64 = 0.99;
 
-impl Exporter {
-    pub(super) fn engine_metrics(&self, state: &Accumulator, all: &mut Vec<MetricFamily>) {
-        let totals = &state.totals;
+impl Metrics {
+    pub(super) fn engine_metrics(&self, accumulator: &Accumulator, all: &mut Vec<MetricFamily>) {
+        let totals = &accumulator.totals;
         for what in Count::ALL {
             let name = format!("uringcast_{}_total", what.label());
             all.push(family(&name, vec![counter(&self.engine, &[], totals.count(*what))]));
@@ -33,7 +34,7 @@ impl Exporter {
         self.connection_metrics(totals, all);
         self.shard_metrics(totals, all);
         self.objective(totals, all);
-        self.canaries(state, all);
+        self.probe_metrics(accumulator, all);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         all.push(family("uringcast_build_info", vec![gauge(&self.engine, &version, 1)]));
     }
@@ -107,12 +108,13 @@ impl Exporter {
     }
 
     /// Nothing before the first probe.
-    fn canaries(&self, state: &Accumulator, all: &mut Vec<MetricFamily>) {
-        let shards = || state.canaries.iter().enumerate().map(|(i, seen)| (i.to_string(), seen));
-        let latency = |(shard, seen): (String, &super::accumulator::ProbeStats)| {
+    fn probe_metrics(&self, accumulator: &Accumulator, all: &mut Vec<MetricFamily>) {
+        let shards =
+            || accumulator.probes.iter().enumerate().map(|(i, seen)| (i.to_string(), seen));
+        let latency = |(shard, seen): (String, &ProbeStats)| {
             histogram(&self.engine, &[("shard", &shard)], Some(&seen.latency), &DURATION_BOUNDS)
         };
-        let failures = |(shard, seen): (String, &super::accumulator::ProbeStats)| {
+        let failures = |(shard, seen): (String, &ProbeStats)| {
             counter(&self.engine, &[("shard", &shard)], seen.failures)
         };
         all.push(family("canary_latency_seconds", shards().map(latency).collect()));

@@ -8,12 +8,13 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uringcast_engine::ServiceId;
 use uringcast_engine::exposition::seconds;
 use uringcast_engine::telemetry::{Latency, Totals, latency_histogram};
 
-use super::accumulator::{Accumulator, Timestamp};
+use super::accumulator::Accumulator;
+use super::timestamp::Timestamp;
 
 /// What of the latencies is wanted, and how.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -157,27 +158,29 @@ pub(super) fn render(state: &Accumulator, ask: &LatencyQuery) -> Result<String, 
 }
 
 fn percentiles(all: &[Series<'_>]) -> Vec<Value> {
+    const QUANTILES: [(&str, f64); 7] = [
+        ("p50", 0.5),
+        ("p75", 0.75),
+        ("p90", 0.9),
+        ("p95", 0.95),
+        ("p99", 0.99),
+        ("p99_9", 0.999),
+        ("p99_99", 0.999_9),
+    ];
     let one = |&Series { kind, server, class, times }: &Series<'_>| {
-        let mut fields = Map::new();
-        fields.insert("server".into(), server.into());
-        fields.insert("kind".into(), kind.label().into());
+        let mut fields = json!({"server": server, "kind": kind.label()});
         if let Some(label) = kind.split_by() {
-            fields.insert(label.into(), class.into());
+            fields[label] = class.into();
         }
-        fields.insert("count".into(), times.len().into());
-        fields.insert("mean".into(), (times.mean() / 1e9).into());
-        fields.insert("stddev".into(), (times.stdev() / 1e9).into());
-        fields.insert("min".into(), seconds(times.min()).into());
-        for (name, quantile) in
-            [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)]
-        {
-            fields.insert(name.into(), seconds(times.value_at_quantile(quantile)).into());
+        fields["count"] = times.len().into();
+        fields["mean"] = (times.mean() / 1e9).into();
+        fields["stddev"] = (times.stdev() / 1e9).into();
+        fields["min"] = seconds(times.min()).into();
+        for (name, quantile) in QUANTILES {
+            fields[name] = seconds(times.value_at_quantile(quantile)).into();
         }
-        for (name, quantile) in [("p99_9", 0.999), ("p99_99", 0.999_9)] {
-            fields.insert(name.into(), seconds(times.value_at_quantile(quantile)).into());
-        }
-        fields.insert("max".into(), seconds(times.max()).into());
-        Value::Object(fields)
+        fields["max"] = seconds(times.max()).into();
+        fields
     };
     all.iter().map(one).collect()
 }
@@ -216,12 +219,11 @@ fn log(all: &[Series<'_>], since: Timestamp, length: Duration) -> String {
     head.with_max_value_divisor(1e6).with_start_time(since.wall).with_base_time(UNIX_EPOCH);
     let mut writer =
         head.begin_log_with(&mut bytes, &mut serializer).expect("memory takes all that is written");
-    let begin = since.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
     for Series { kind, server, class, times } in all.iter().filter(|one| !one.times.is_empty()) {
         let colon = if class.is_empty() { "" } else { ":" };
         let tag = format!("{server}:{}{colon}{class}", kind.label());
         let tag = tag.replace([',', ' ', '\r', '\n'], "_");
-        let written = writer.write_histogram(times, begin, length, Tag::new(&tag));
+        let written = writer.write_histogram(times, since.since_1970(), length, Tag::new(&tag));
         written.expect("memory takes all that is written");
     }
     String::from_utf8_lossy(&bytes).into_owned()

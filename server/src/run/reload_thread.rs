@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::{io, thread};
 
-use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::ServiceId;
 
 use crate::auth::Verifiers;
 use crate::certs::CertReloader;
-use crate::limits::JWKS_INTERVAL;
 
-/// The thread that looks at certificates: a file system that does not answer stops only that.
+/// The thread that reads certificates and JWKS files again: a file system that does not answer
+/// stops nothing else.
 pub(super) struct ReloadThread {
     /// Holds one: a look that waits is as good as another.
     wake: SyncSender<()>,
@@ -26,7 +25,7 @@ impl ReloadThread {
     /// # Errors
     /// The system has no thread for us.
     pub(super) fn new(
-        mut keepers: Vec<(ServiceId, CertReloader)>,
+        mut reloaders: Vec<(ServiceId, CertReloader)>,
         verifiers: Verifiers,
     ) -> io::Result<ReloadThread> {
         let (wake, woken) = sync_channel(1);
@@ -35,8 +34,11 @@ impl ReloadThread {
         thread::Builder::new().name("certificates".into()).spawn(move || {
             while woken.recv().is_ok() {
                 match reloads.swap(false, Ordering::Relaxed) {
-                    true => reload(&mut keepers, &verifiers),
-                    false => keepers.iter_mut().for_each(|(_, keeper)| keeper.look()),
+                    true => reload(&mut reloaders, &verifiers),
+                    false => {
+                        reloaders.iter_mut().for_each(|(_, reloader)| reloader.look());
+                        verifiers.follow();
+                    }
                 }
             }
         })?;
@@ -56,19 +58,9 @@ impl ReloadThread {
     }
 }
 
-fn reload(keepers: &mut [(ServiceId, CertReloader)], verifiers: &Verifiers) {
-    keepers.iter_mut().for_each(|(_, keeper)| keeper.reload());
-    if !verifiers.reload() && keepers.is_empty() {
+fn reload(reloaders: &mut [(ServiceId, CertReloader)], verifiers: &Verifiers) {
+    reloaders.iter_mut().for_each(|(_, reloader)| reloader.reload());
+    if !verifiers.reload() && reloaders.is_empty() {
         tracing::info!("SIGHUP: there are no certificates and no jwks_file to reload");
-    }
-}
-
-/// Follows the files of keys.
-pub(super) async fn follow(verifiers: Verifiers) {
-    let mut tick = interval(JWKS_INTERVAL);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        verifiers.follow();
     }
 }

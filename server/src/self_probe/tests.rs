@@ -1,5 +1,4 @@
 use super::*;
-use crate::metrics::Named;
 use uringcast_engine::{Config, Engine, ProbeKey, Service, ServiceId};
 
 fn engine(key: ProbeKey) -> Engine {
@@ -14,12 +13,8 @@ fn engine(key: ProbeKey) -> Engine {
 
 fn probes(engine: &Engine, connector: Connector) -> (SelfProbes, Health, Metrics) {
     let health = Health::new(engine.shards());
-    let metrics = Metrics::new(
-        "s",
-        &[Named { server: "s".into(), tls: false, most: 100 }],
-        engine.shards(),
-        None,
-    );
+    let services = [Service { name: "s".into(), ..Service::default() }].into();
+    let metrics = Metrics::new("s", services, engine.shards(), None);
     let probes = SelfProbes::new(
         connector,
         engine.publisher(ServiceId(0)),

@@ -52,6 +52,19 @@ pub struct Problem {
     pub remedy: Box<str>,
 }
 
+impl Problem {
+    /// A problem with `setting` as `source_of` gives it; of no particular value.
+    pub fn new(
+        setting: &str,
+        source_of: Source,
+        reason: impl Into<Box<str>>,
+        remedy: impl Into<Box<str>>,
+    ) -> Problem {
+        let (reason, remedy) = (reason.into(), remedy.into());
+        Problem { setting: setting.to_owned(), value: None, source_of, reason, remedy }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.setting)?;
@@ -123,9 +136,8 @@ impl Sources {
             Ok(value) => value,
             Err(Invalid { reason, remedy }) => {
                 let value = if T::SECRET { MASK.into() } else { format!("{:?}", texts.join(",")) };
-                let (setting, source_of) = (name.into(), source.clone());
-                let (reason, remedy) = (reason.into(), remedy.into());
-                problems.push(Problem { setting, value: Some(value), source_of, reason, remedy });
+                let problem = Problem::new(name, source.clone(), reason, remedy);
+                problems.push(Problem { value: Some(value), ..problem });
                 default()
             }
         }
