@@ -17,8 +17,8 @@ use crate::limits::LIVE_WATCH;
 
 /// What the page shows, and how the data reaches it.
 ///
-/// The page subscribes as a self-probe does: at a path that only [`Dashboard::describe`] returns, on
-/// a channel that no client can name. A caller of `describe` may see the same there.
+/// The page subscribes as a self-probe does: at a path that only [`Dashboard::describe`] returns,
+/// on a channel that no client can name. A caller of `describe` may see the same there.
 #[derive(Debug)]
 pub struct Dashboard {
     services: Arc<[Service]>,
