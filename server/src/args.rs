@@ -1,21 +1,19 @@
 //! From the command line, the environment, the file and presets to settings.
 
-mod file;
+mod config_file;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-pub(crate) use file::texts;
-
 use crate::presets::{self, Preset};
 use crate::settings::value::Value as _;
 use crate::settings::{
-    ENV_PREFIX, FAMILY_PREFIX, Layers, Problem, Problems, Setting, Settings, Source, TABLE,
+    ENV_PREFIX, FAMILY_PREFIX, Problem, Problems, Setting, Settings, Source, Sources, TABLE,
     defaults, nearest,
 };
-use file::File;
+use config_file::File;
 
 /// What the process was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +55,7 @@ Sizes take KiB, MiB and GiB; times take ms, s, m and h.
 
 verify and doctor come first and have flags of their own: uringcast-server verify --help.";
 
-/// The commands of [`crate::diagnose`].
+/// The commands of [`crate::diagnostics::cli`].
 pub(crate) const VERIFY: &str = "verify";
 pub(crate) const DOCTOR: &str = "doctor";
 
@@ -115,18 +113,18 @@ pub fn read(
     let action = match matches.get_one::<String>("action").map(String::as_str) {
         Some("check-config") => Action::CheckConfig,
         Some("presets") => {
-            return Ok((presets_action(&matches)?, Settings::read(Layers::default())?));
+            return Ok((presets_action(&matches)?, Settings::read(Sources::default())?));
         }
         _ => Action::Serve,
     };
     misplaced(&matches)?;
-    let mut given = Layers::default();
+    let mut given = Sources::default();
     let mut problems = Vec::new();
     let environment: Vec<_> = environment.into_iter().collect();
     let variables = ours(&environment, &mut problems);
     add_flags(&matches, &mut given);
     add_environment(&variables, &mut given, &mut problems);
-    let read = file_path(&matches, &variables).map(|path| file::read(&path));
+    let read = file_path(&matches, &variables).map(|path| config_file::read(&path));
     let file = read.unwrap_or(Ok(File::default())).unwrap_or_else(|found| {
         problems.extend(found);
         File::default()
@@ -134,9 +132,9 @@ pub fn read(
     if !file.services.is_empty() && given.text("preset").or(file.top.text("preset")).is_some() {
         let remedy = "Give it in the service entries that it is for.";
         let reason = "is for one service, and the file has several";
-        problems.push(problem("preset", Source::Default, reason, remedy));
+        problems.push(Problem::new("preset", Source::Default, reason, remedy));
     }
-    let one = |entry: Option<&Layers>, problems: &mut Vec<Problem>| {
+    let one = |entry: Option<&Sources>, problems: &mut Vec<Problem>| {
         let (mut given, mut top) = (given.clone(), file.top.clone());
         if entry.is_some() {
             // The name of all together is nobody's in particular.
@@ -144,7 +142,7 @@ pub fn read(
             top.remove("server_name");
         }
         let mut below = entry.cloned().unwrap_or_default();
-        below.add_below(top);
+        below.add_weaker(top);
         let read = Settings::read(stack(given, &environment, below));
         let Err(Problems(more)) = &read else { return read.ok() };
         // What is wrong for all services is told once.
@@ -167,13 +165,33 @@ pub fn read(
 }
 
 /// One service's sources, the strongest first.
-fn stack(given: Layers, environment: &[(OsString, OsString)], file: Layers) -> Layers {
-    let mut layers = given;
-    let preset = layers.text("preset").or(file.text("preset")).and_then(presets::find);
-    add_family(environment, preset, &mut layers, &file);
-    layers.add_below(file);
-    layers.add_below(preset.map(Preset::layers).unwrap_or_default());
-    layers
+fn stack(given: Sources, environment: &[(OsString, OsString)], file: Sources) -> Sources {
+    let mut sources = given;
+    let preset = sources.text("preset").or(file.text("preset")).and_then(presets::find);
+    add_family(environment, preset, &mut sources, &file);
+    sources.add_weaker(file);
+    sources.add_weaker(preset.map(preset_sources).unwrap_or_default());
+    sources
+}
+
+/// What a preset says about settings: the weakest source but the defaults.
+pub fn preset_sources(preset: &Preset) -> Sources {
+    let mut sources = Sources::default();
+    let mut add = |name: &str, texts: Vec<String>| {
+        // A preset may have settings that this version lacks.
+        if let Some(setting) = Setting::find(name)
+            && !texts.is_empty()
+        {
+            sources.add(setting.name, texts, Source::Preset(preset.name.clone()));
+        }
+    };
+    for (name, value) in &preset.settings {
+        add(name, config_file::texts(value.clone()).unwrap_or_default());
+    }
+    add("server_name", vec![preset.name.clone()]);
+    add("subscribe_permission", preset.permissions());
+    add("admin_permission", preset.admin.clone());
+    sources
 }
 
 /// Reads the command line, and refuses verify and doctor behind other words: who begins with one
@@ -197,12 +215,12 @@ fn matched(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
 fn presets_action(matches: &ArgMatches) -> Result<Action, ArgsError> {
     let name = match matches.get_one::<String>("name") {
         None => None,
-        Some(name) => Some(presets::PresetName::parse(name).map_err(|invalid| {
+        Some(name) => Some(<&Preset>::parse(name).map_err(|invalid| {
             let text = format!("presets {name}: {}. {}\n", invalid.reason, invalid.remedy);
             clap::Error::raw(clap::error::ErrorKind::InvalidValue, text)
         })?),
     };
-    let name = name.map(|preset| preset.0.name.as_str());
+    let name = name.map(|preset| preset.name.as_str());
     Ok(Action::Presets { name, json: matches.get_flag("json") })
 }
 
@@ -214,11 +232,11 @@ fn misplaced(matches: &ArgMatches) -> Result<(), clap::Error> {
     Ok(())
 }
 
-fn add_flags(matches: &ArgMatches, layers: &mut Layers) {
+fn add_flags(matches: &ArgMatches, sources: &mut Sources) {
     for setting in TABLE {
         if let Some(values) = matches.get_many::<String>(setting.name) {
             let source = Source::Flag(format!("--{}", setting.flag()));
-            layers.add(setting.name, values.cloned().collect(), source);
+            sources.add(setting.name, values.cloned().collect(), source);
         }
     }
 }
@@ -236,7 +254,7 @@ fn ours(
         match value.to_str() {
             Some("") => {}
             Some(value) => found.push((name.to_owned(), value.to_owned())),
-            None => problems.push(problem(
+            None => problems.push(Problem::new(
                 name,
                 Source::Default,
                 "the value is not valid UTF-8",
@@ -249,20 +267,20 @@ fn ours(
 
 fn add_environment(
     variables: &[(String, String)],
-    layers: &mut Layers,
+    sources: &mut Sources,
     problems: &mut Vec<Problem>,
 ) {
     for (variable, value) in variables {
         match TABLE.iter().find(|setting| setting.variable() == *variable) {
             Some(setting) => {
                 let source = Source::Environment(variable.clone());
-                layers.add(setting.name, vec![value.clone()], source);
+                sources.add(setting.name, vec![value.clone()], source);
             }
             None => {
                 let known: Vec<String> = TABLE.iter().map(Setting::variable).collect();
                 let remedy = remedy(nearest(variable, known.iter().map(String::as_str)));
                 let reason = "there is no such environment variable";
-                problems.push(problem(variable, Source::Default, reason, &remedy));
+                problems.push(Problem::new(variable, Source::Default, reason, remedy));
             }
         }
     }
@@ -273,20 +291,20 @@ fn add_environment(
 fn add_family(
     environment: &[(OsString, OsString)],
     preset: Option<&Preset>,
-    layers: &mut Layers,
-    file: &Layers,
+    sources: &mut Sources,
+    file: &Sources,
 ) {
-    let given = layers.text(PREFIX_SETTING).or_else(|| file.text(PREFIX_SETTING));
+    let given = sources.text(PREFIX_SETTING).or_else(|| file.text(PREFIX_SETTING));
     let prefix = given.unwrap_or(FAMILY_PREFIX).to_owned();
     let mut add = |wanted: String, name: &'static str| {
         let found = environment.iter().find(|(variable, _)| *variable == *wanted);
         let value = found.and_then(|(_, value)| value.to_str()).filter(|value| !value.is_empty());
         if let Some(value) = value {
-            layers.add(name, vec![value.to_owned()], Source::Environment(wanted));
+            sources.add(name, vec![value.to_owned()], Source::Environment(wanted));
         }
     };
     for (name, variables) in preset.iter().flat_map(|preset| &preset.variables) {
-        if let Some(setting) = TABLE.iter().find(|setting| setting.name == name) {
+        if let Some(setting) = Setting::find(name) {
             variables.iter().for_each(|variable| add(variable.clone(), setting.name));
         }
     }
@@ -308,9 +326,4 @@ fn file_path(matches: &ArgMatches, variables: &[(String, String)]) -> Option<Pat
 
 fn remedy(nearest: &str) -> String {
     format!("Did you mean {nearest}? --help lists all settings.")
-}
-
-fn problem(setting: &str, source_of: Source, reason: &str, remedy: &str) -> Problem {
-    let (setting, reason, remedy) = (setting.into(), reason.into(), remedy.into());
-    Problem { setting, value: None, source_of, reason, remedy }
 }

@@ -11,13 +11,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::SystemTime;
 
-pub use api_keys::{ApiKey, ApiKeys, KeyLine};
+pub use api_keys::ApiKeys;
 pub use keys::{KeyError, Keys};
-pub use token::Demands;
+pub use token::ClaimRules;
 use uringcast_engine::{AuthError, Engine, Verdict, Verifications};
 
-use crate::files;
 use crate::limits::VERIFIER_NICE;
+use crate::read_files;
 use crate::settings::Problem;
 
 /// The remedy for [`KeyError::Guessable`].
@@ -31,7 +31,7 @@ pub struct Verifier {
     /// Keys that do not change.
     fixed: Keys,
     jwks: Option<Watched>,
-    demands: Demands,
+    demands: ClaimRules,
 }
 
 #[derive(Debug)]
@@ -49,7 +49,11 @@ impl Verifier {
     ///
     /// # Errors
     /// A [`Problem`] with the JWKS file.
-    pub fn new(fixed: Keys, jwks: Option<PathBuf>, demands: Demands) -> Result<Verifier, Problem> {
+    pub fn new(
+        fixed: Keys,
+        jwks: Option<PathBuf>,
+        demands: ClaimRules,
+    ) -> Result<Verifier, Problem> {
         let mut all = fixed.clone();
         let jwks = match jwks {
             None => None,
@@ -156,13 +160,13 @@ fn look(path: &Path) -> Option<Look> {
 
 /// Reads a JWKS file; its keys are under the rules that the fixed ones are under.
 fn read(path: &Path, fixed: &Keys) -> Result<Keys, Problem> {
-    let bytes = files::read_followed("jwks_file", path)?;
+    let bytes = read_files::read_followed("jwks_file", path)?;
     fixed.jwks(&bytes).map_err(|error| {
         let remedy = match error {
             KeyError::Guessable => STRONGER,
             _ => "Name a JWK Set (RFC 7517).",
         };
-        files::problem("jwks_file", path, error.to_string(), remedy)
+        read_files::problem("jwks_file", path, error.to_string(), remedy)
     })
 }
 

@@ -1,11 +1,11 @@
 //! From PEM files, or nothing, to rustls's server configuration, and to the next one when the
 //! files change.
 
-mod auto;
-mod choice;
-mod clients;
-mod keeper;
-mod pair;
+mod cert_key_pair;
+mod client_auth;
+mod reload;
+mod self_signed;
+mod sni;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedProtocolVersion};
 
-pub use keeper::{Keeper, Status};
+pub use reload::{CertReloader, CertStatus};
 
 use crate::config::{Files, Identity, Tls};
 use crate::settings::{Problem, Source, TlsVersion};
-use choice::ByName;
-use pair::Pair;
+use cert_key_pair::CertKeyPair;
+use sni::SniResolver;
 
 /// A certificate that is served, and what to tell about it.
 #[derive(Clone, Debug)]
-pub struct Served {
+pub struct ServedCert {
     /// Its subject's common name; may be empty.
     pub name: String,
     /// Where it is.
@@ -42,7 +42,7 @@ pub struct Served {
 /// # Errors
 /// When a file cannot be read or used, or the key is another certificate's.
 pub fn certified(files: &Files) -> Result<Arc<CertifiedKey>, Problem> {
-    Pair::read(files).map(|pair| pair.key)
+    CertKeyPair::read(files).map(|pair| pair.key)
 }
 
 /// What the listeners serve.
@@ -51,18 +51,21 @@ pub struct Loaded {
     /// For the engine.
     pub config: Arc<ServerConfig>,
     /// The default first.
-    pub served: Vec<Served>,
+    pub served: Vec<ServedCert>,
 }
 
 /// Keys that session tickets are sealed with. They rotate (rustls: new ones every 6 hours, good
 /// for 12), serve all shards and outlive reloads, so that a storm of reconnects stays cheap.
 #[derive(Default)]
-pub struct Tickets(Option<(clients::Basis, Arc<dyn ProducesTickets>)>);
+pub struct TicketKeys(Option<(client_auth::TrustAnchors, Arc<dyn ProducesTickets>)>);
 
-impl Tickets {
+impl TicketKeys {
     /// The keys for clients that were verified against `basis`: other ones than before if that
     /// is another, because a resumed handshake verifies nobody.
-    fn keys(&mut self, basis: clients::Basis) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
+    fn keys(
+        &mut self,
+        basis: client_auth::TrustAnchors,
+    ) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
         if let Some((known, keys)) = &self.0
             && *known == basis
         {
@@ -79,12 +82,12 @@ impl Tickets {
 ///
 /// # Errors
 /// A [`Problem`] that names the setting, the file and the remedy.
-pub fn load(tls: &Tls, names: &[String], tickets: &mut Tickets) -> Result<Loaded, Problem> {
+pub fn load(tls: &Tls, names: &[String], tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
     let pairs = match &tls.identity {
-        Identity::Auto { dir } => vec![auto::load(dir, names)?],
-        Identity::Files(all) => all.iter().map(Pair::read).collect::<Result<_, _>>()?,
+        Identity::Auto { dir } => vec![self_signed::load(dir, names)?],
+        Identity::Files(all) => all.iter().map(CertKeyPair::read).collect::<Result<_, _>>()?,
     };
-    let trust = clients::trust(tls.clients.as_ref())?;
+    let trust = client_auth::trust(tls.clients.as_ref())?;
     let config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(match tls.min_version {
             TlsVersion::Tls12 => rustls::ALL_VERSIONS,
@@ -93,7 +96,7 @@ pub fn load(tls: &Tls, names: &[String], tickets: &mut Tickets) -> Result<Loaded
         .map_err(|error| ours(&error))?;
     let mut config = config
         .with_client_cert_verifier(trust.verifier)
-        .with_cert_resolver(Arc::new(ByName::new(&pairs)));
+        .with_cert_resolver(Arc::new(SniResolver::new(&pairs)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     // So that the engine may hand the keys of a connection to the kernel.
     config.enable_secret_extraction = true;
@@ -110,8 +113,8 @@ pub fn load(tls: &Tls, names: &[String], tickets: &mut Tickets) -> Result<Loaded
 /// As [`load`].
 pub fn check(tls: &Tls) -> Result<(), Problem> {
     match &tls.identity {
-        Identity::Auto { .. } => clients::trust(tls.clients.as_ref()).map(drop),
-        Identity::Files(_) => load(tls, &[], &mut Tickets::default()).map(drop),
+        Identity::Auto { .. } => client_auth::trust(tls.clients.as_ref()).map(drop),
+        Identity::Files(_) => load(tls, &[], &mut TicketKeys::default()).map(drop),
     }
 }
 
@@ -125,11 +128,6 @@ fn provider() -> Arc<CryptoProvider> {
 
 /// No file's fault: no randomness, or a contradiction of our own.
 fn ours(error: &rustls::Error) -> Problem {
-    Problem {
-        setting: "tls_enabled".into(),
-        value: None,
-        source_of: Source::Default,
-        reason: format!("TLS cannot be set up: {error}").into(),
-        remedy: "Please report this.".into(),
-    }
+    let reason = format!("TLS cannot be set up: {error}");
+    Problem::new("tls_enabled", Source::Default, reason, "Please report this.")
 }

@@ -1,18 +1,19 @@
 //! What the settings mean together: addresses, TLS, keys, the engine's configuration.
 
-mod auth;
+mod access_control;
+mod listener_tls;
 mod ports;
-mod tls;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-pub use tls::{Clients, Files, Home, Identity, Tls};
+pub use listener_tls::{Clients, Files, Home, Identity, Tls};
+use serde_json::{Map, Value};
 use uringcast_engine::{self as engine, ServiceId};
 
 use crate::auth::{ApiKeys, Verifiers};
 use crate::limits::MIN_CANARY_INTERVAL;
-use crate::presets::Speaks;
+use crate::presets::{Preset, PresetProtocol};
 use crate::settings::value::Host;
 use crate::settings::{Problem, Problems, Settings};
 
@@ -26,7 +27,7 @@ pub struct Config {
     /// Where publishers connect.
     pub control: Vec<SocketAddr>,
     /// Where Prometheus connects; nowhere when there are no metrics.
-    pub metrics: Vec<Scrape>,
+    pub metrics: Vec<MetricsEndpoint>,
     /// What publishers must send.
     pub api_keys: ApiKeys,
     /// What clients' tokens are verified with, by service.
@@ -38,7 +39,7 @@ pub struct Config {
     /// Within what time 99 % of all deliveries should be made.
     pub objective: Option<Duration>,
     /// Which service canaries probe and how often; `None` without them.
-    pub canary: Option<(ServiceId, Duration)>,
+    pub self_probe: Option<(ServiceId, Duration)>,
 }
 
 /// How one service is served.
@@ -52,7 +53,7 @@ pub struct Hosted {
 
 /// A metrics port, and whose metrics it has: services that name the same one share it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Scrape {
+pub struct MetricsEndpoint {
     /// Where.
     pub addresses: Vec<SocketAddr>,
     /// The services, by their places.
@@ -60,12 +61,12 @@ pub struct Scrape {
 }
 
 /// Collects problems with settings.
-pub(super) struct Gather<'a> {
+pub(super) struct ProblemCollector<'a> {
     settings: &'a Settings,
     problems: Vec<Problem>,
 }
 
-impl Gather<'_> {
+impl ProblemCollector<'_> {
     fn add(&mut self, name: &str, reason: impl Into<Box<str>>, remedy: &str) {
         self.problems.push(self.settings.problem(name, reason, remedy));
     }
@@ -78,9 +79,9 @@ impl Config {
     /// [`Problems`] with everything that contradicts something else.
     pub fn resolve(settings: &Settings, home: Home<'_>) -> Result<Config, Problems> {
         let s = settings;
-        let mut gather = Gather { settings, problems: Vec::new() };
+        let mut gather = ProblemCollector { settings, problems: Vec::new() };
         let control = addresses("control_host", [&s.control_host], s.control_port, &mut gather);
-        let api_keys = auth::api_keys(settings, &mut gather);
+        let api_keys = access_control::api_keys(settings, &mut gather);
         if control.iter().any(|address| !address.ip().is_loopback()) && api_keys.is_empty() {
             let remedy = "Set api_key_file, or listen on 127.0.0.1.";
             let reason = "would let anybody who can reach it publish";
@@ -91,14 +92,14 @@ impl Config {
         let (mut services, mut hosts, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
         let mut verifiers = Vec::new();
         for (place, settings) in settings.services().iter().enumerate() {
-            let mut gather = Gather { settings, problems: Vec::new() };
+            let mut gather = ProblemCollector { settings, problems: Vec::new() };
             let s = settings;
             let listen = addresses("host", &s.host, s.port, &mut gather);
-            let tls = tls::resolve(settings, home, &mut gather);
+            let tls = listener_tls::resolve(settings, home, &mut gather);
             // Behind a proxy clients come from elsewhere, wherever the proxy is.
             let exposed = listen.iter().any(|address| !address.ip().is_loopback())
                 || s.trusted_proxies.as_ref().is_some_and(|networks| !networks.is_empty());
-            verifiers.push(auth::verifier(settings, exposed, &mut gather));
+            verifiers.push(access_control::verifier(settings, exposed, &mut gather));
             let names = s.host.iter().map(|host| canonical(&host.0)).collect();
             hosts.push(Hosted { tls, names });
             if !s.no_metrics {
@@ -118,8 +119,8 @@ impl Config {
             gather.problems.retain(|problem| !problems.contains(problem));
             problems.extend(gather.problems);
         }
-        let mut gather = Gather { settings, problems: Vec::new() };
-        let canary = canary(&services, &hosts, &mut gather);
+        let mut gather = ProblemCollector { settings, problems: Vec::new() };
+        let self_probe = self_probe(&services, &hosts, &mut gather);
         problems.extend(gather.problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
@@ -133,7 +134,7 @@ impl Config {
             verifiers: Verifiers::new(verifiers),
             auth_threads: s.auth_threads.0,
             drain: s.drain_timeout.0,
-            canary,
+            self_probe,
             objective: s.slo_p99.map(|objective| objective.0),
         })
     }
@@ -162,12 +163,12 @@ pub(crate) fn is_plain(name: &str) -> bool {
 }
 
 /// Adds a service to the metrics port that it names.
-fn scrape(service: ServiceId, all: &mut Vec<Scrape>, gather: &mut Gather<'_>) {
+fn scrape(service: ServiceId, all: &mut Vec<MetricsEndpoint>, gather: &mut ProblemCollector<'_>) {
     let s = gather.settings;
     let addresses = addresses("metrics_host", [&s.metrics_host], s.metrics_port, gather);
     match all.iter_mut().find(|scrape| scrape.addresses == addresses) {
         Some(scrape) => scrape.services.push(service),
-        None => all.push(Scrape { addresses, services: vec![service] }),
+        None => all.push(MetricsEndpoint { addresses, services: vec![service] }),
     }
 }
 
@@ -177,26 +178,33 @@ fn canonical(host: &str) -> String {
 }
 
 fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
-    let preset = s.preset.map(|preset| preset.0);
+    let preset = s.preset;
     engine::Service {
         name: s.server_name.0.clone(),
         welcome: s.welcome_message.0.clone(),
-        welcome_extra: preset.map(|preset| preset.welcome(s)).unwrap_or_default(),
+        welcome_extra: preset.map(|preset| welcome_extra(preset, s)).unwrap_or_default(),
         listen,
         tls: None,
         proxies: proxies(s),
         max_connections: s.max_connections.0,
         max_message: s.max_message_size.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
-        access: auth::access(s),
+        access: access_control::access(s),
         anonymous_publish: s.anonymous_publish,
         protocol: match preset.map(|preset| preset.protocol) {
-            Some(Speaks::Metrics) => engine::Protocol::Metrics,
+            Some(PresetProtocol::Metrics) => engine::Protocol::Metrics,
             _ => engine::Protocol::Envelope,
         },
         correlation: s.correlation,
         requests: preset.map(|preset| preset.requests()).unwrap_or_default(),
     }
+}
+
+/// The further keys that a preset adds to the welcome message, with the settings that they repeat.
+fn welcome_extra(preset: &Preset, s: &Settings) -> Map<String, Value> {
+    let value = |name: &str| serde_json::from_str(&s.toml(name)?).ok();
+    let keys = preset.welcome.iter();
+    keys.filter_map(|(key, name)| Some((key.clone(), value(name)?))).collect()
 }
 
 fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config {
@@ -228,7 +236,7 @@ fn addresses<'a>(
     setting: &str,
     hosts: impl IntoIterator<Item = &'a Host>,
     port: u16,
-    gather: &mut Gather<'_>,
+    gather: &mut ProblemCollector<'_>,
 ) -> Vec<SocketAddr> {
     let mut all = Vec::new();
     for host in hosts {
@@ -258,10 +266,10 @@ fn named(name: &str, port: u16) -> Vec<SocketAddr> {
 
 /// Which service canaries probe, and how often: the first that they can talk to. A canary has no
 /// certificate of its own, so where one is demanded there is none.
-fn canary(
+fn self_probe(
     services: &[engine::Service],
     hosts: &[Hosted],
-    gather: &mut Gather<'_>,
+    gather: &mut ProblemCollector<'_>,
 ) -> Option<(ServiceId, Duration)> {
     let interval = gather.settings.canary_interval.0;
     if !interval.is_zero() && interval < MIN_CANARY_INTERVAL {

@@ -1,17 +1,19 @@
 //! The HTTP ports: publishing and channel lists, health, readiness, metrics.
 
-mod auth;
+mod api_key_guard;
+mod channel_status;
 mod channels;
+mod control;
+mod csrf;
+mod dashboard_page;
 mod debug;
+mod disconnect;
 mod error;
-mod expel;
-mod live;
+mod idempotency;
 mod openapi;
-mod origin;
 mod publish;
+mod selected_service;
 mod serve;
-mod service;
-mod status;
 
 use std::sync::Arc;
 
@@ -21,86 +23,16 @@ use axum::http::{StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
-use tokio::sync::{RwLock, RwLockReadGuard};
-use uringcast_engine::{DrainReport, Engine, Publisher, ServiceId};
+use uringcast_engine::ServiceId;
 
 use crate::auth::ApiKeys;
-use crate::canary::Health;
 use crate::limits::MAX_PUBLISH_BODY;
-use crate::live::Live;
 use crate::metrics::{Metrics, Requests};
+pub use control::Control;
 use error::ApiError;
 pub use serve::serve;
-
-/// What the handlers share.
-#[derive(Debug)]
-pub struct Control {
-    /// Emptied when the drain begins.
-    engine: RwLock<Option<Engine>>,
-    /// By service.
-    publishers: Vec<Publisher>,
-    services: Vec<Publishing>,
-    repeats: publish::Repeats,
-    metrics: Option<Metrics>,
-    /// `None` without canaries.
-    health: Option<Health>,
-    live: Live,
-}
-
-/// One service as publishers see it.
-#[derive(Debug)]
-pub struct Publishing {
-    /// Its name in paths.
-    pub name: String,
-    /// The largest `data` document in bytes.
-    pub max_data: usize,
-}
-
-impl Control {
-    /// Takes the engine over, with its services in its order.
-    pub fn new(
-        engine: Engine,
-        metrics: Option<Metrics>,
-        health: Option<Health>,
-        services: Vec<Publishing>,
-        live: Live,
-    ) -> Control {
-        let publisher = |place| engine.publisher(ServiceId(place as u8));
-        let publishers = (0..services.len()).map(publisher).collect();
-        let engine = RwLock::new(Some(engine));
-        let repeats = publish::Repeats::default();
-        Control { engine, publishers, services, repeats, metrics, health, live }
-    }
-
-    /// The engine, which cannot be drained away while this is held.
-    async fn engine(&self) -> Result<RwLockReadGuard<'_, Engine>, ApiError> {
-        let engine = self.engine.read().await;
-        RwLockReadGuard::try_map(engine, Option::as_ref).map_err(|_| ApiError::draining())
-    }
-
-    /// Adds what the shards have measured since the last call to the metrics.
-    pub async fn collect(&self) {
-        if let (Some(metrics), Some(engine)) = (&self.metrics, &*self.engine.read().await) {
-            metrics.collect(engine);
-        }
-    }
-
-    /// Once a second: collects, and tells whoever watches.
-    pub async fn tick(&self) {
-        self.collect().await;
-        if let Some(metrics) = &self.metrics {
-            self.live.tell(&metrics.make_point());
-        }
-    }
-
-    /// Drains the engine away from this thread; requests that come meanwhile are answered 503.
-    pub async fn drain(&self, deadline: std::time::Duration) -> Option<DrainReport> {
-        // The lock waits for requests that are using the engine.
-        let engine = self.engine.write().await.take()?;
-        tokio::task::spawn_blocking(move || engine.drain(deadline)).await.ok()
-    }
-}
 
 /// The control port. With keys, all but health, readiness and the live page itself ask for one.
 pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
@@ -108,22 +40,22 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
     let of_a_service = Router::new()
         .route("/publish", post(publish::publish))
         .route("/publish/raw", post(publish::publish_raw))
-        .route("/disconnect", post(expel::disconnect))
-        .route("/unsubscribe", post(expel::unsubscribe))
+        .route("/disconnect", post(disconnect::disconnect))
+        .route("/unsubscribe", post(disconnect::unsubscribe))
         .route("/channels", get(channels::list))
         .route(
             "/channels/{channel}/status",
-            get(status::get).put(status::put).delete(status::delete),
+            get(channel_status::get).put(channel_status::put).delete(channel_status::delete),
         );
     let guarded = Router::new()
         .nest("/v1/services/{service}", of_a_service.clone())
         .nest("/v1", of_a_service)
         .route("/debug/latency", get(debug::latency))
-        .route("/debug/live", get(live::data))
+        .route("/debug/live", get(dashboard_page::data))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
     let open = Router::new()
         .route("/v1/openapi.json", get(openapi::document))
-        .route("/", get(live::page))
+        .route("/", get(dashboard_page::page))
         .route("/health", get(health))
         .route("/ready", get(ready));
     with_json_errors(guard(guarded, keys, requests).merge(open)).with_state(control)
@@ -144,11 +76,14 @@ fn guard<S: Clone + Send + Sync + 'static>(
     keys: ApiKeys,
     requests: Option<Requests>,
 ) -> Router<S> {
-    router.route_layer(from_fn_with_state(auth::Guard { keys, requests }, auth::check))
+    router.route_layer(from_fn_with_state(
+        api_key_guard::ApiKeyGuard { keys, requests },
+        api_key_guard::check,
+    ))
 }
 
 fn with_json_errors<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
-    let not_found = || async { ApiError::new(StatusCode::NOT_FOUND, "not_found", "No such path.") };
+    let not_found = || async { ApiError::not_found("not_found", "No such path.") };
     let not_allowed = || async {
         let text = "This path does not answer that method.";
         ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
@@ -160,16 +95,9 @@ async fn health() -> Response {
     axum::Json(json!({"status": "ok"})).into_response()
 }
 
-async fn ready(State(control): State<Arc<Control>>) -> Response {
-    if let Some(shard) = control.health.as_ref().and_then(Health::failing) {
-        let text = format!("The canary of shard {shard} cannot connect, or hears nothing.");
-        return ApiError::unavailable("not_ready", text).into_response();
-    }
-    match &*control.engine.read().await {
-        Some(engine) if engine.is_ready() => axum::Json(json!({"status": "ready"})).into_response(),
-        Some(_) => ApiError::unavailable("not_ready", "A shard is not serving.").into_response(),
-        None => ApiError::draining().into_response(),
-    }
+async fn ready(State(control): State<Arc<Control>>) -> Result<Response, ApiError> {
+    control.ready().await?;
+    Ok(axum::Json(json!({"status": "ready"})).into_response())
 }
 
 fn metrics(shown: Option<&Metrics>) -> Response {
@@ -180,10 +108,17 @@ fn metrics(shown: Option<&Metrics>) -> Response {
             let text = "The metrics cannot be written; see the log.";
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", text).into_response()
         }
-        None => {
-            ApiError::new(StatusCode::NOT_FOUND, "not_found", "Metrics are off.").into_response()
-        }
+        None => ApiError::not_found("not_found", "Metrics are off.").into_response(),
     }
+}
+
+/// Reads a field that may be absent, but not null.
+fn present<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 #[cfg(test)]

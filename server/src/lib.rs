@@ -7,27 +7,24 @@
 //! 3. [`certs`]: the certificate is read, or made, and becomes rustls's configuration.
 //! 4. [`run`]: the engine starts, and the HTTP ports ([`http`]) and [`metrics`] around it.
 //!
-//! [`verify`] asks a running server, [`doctor`] a machine, and both make a [`report`].
+//! [`diagnostics`] are two commands apart: `verify` checks a running server, `doctor` a machine.
 //!
 //! The engine has its own threads; all of this runs on one ordinary thread and reaches the engine
 //! only through its public functions. Exit codes are decided in `main.rs` and nowhere else.
 
 pub mod args;
 pub mod auth;
-pub mod canary;
 pub mod certs;
-pub mod check;
 pub mod config;
-pub mod diagnose;
-pub mod doctor;
-pub mod files;
+pub mod dashboard;
+pub mod diagnostics;
 pub mod http;
 pub mod limits;
-pub mod live;
 pub mod log;
 pub mod metrics;
 pub mod presets;
-pub mod report;
+pub mod print_config;
+pub mod read_files;
 pub mod run;
+pub mod self_probe;
 pub mod settings;
-pub mod verify;

@@ -26,7 +26,8 @@ pub const MAX_PAGE: usize = uringcast_engine::limits::CHANNELS_PAGE;
 pub const MAX_HTTP_CONNECTIONS: usize = 512;
 /// For the headers of an HTTP request; slower clients are cut.
 pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// For a whole HTTP request, body and answer.
+/// For an HTTP request, from its headers to the head of the response: a slow body of a request
+/// is within it, that of a response is not.
 pub const HTTP_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// For HTTP requests that are still open when the server stops.
 pub const HTTP_DRAIN: Duration = Duration::from_secs(1);
@@ -89,8 +90,6 @@ pub const MAX_JWKS_KEYS: usize = 100;
 pub const MAX_KEY_TRIES: usize = 4;
 /// Niceness of the threads that verify tokens: least, so that shards go first.
 pub const VERIFIER_NICE: i32 = 19;
-/// How often the JWKS file is looked at.
-pub const JWKS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The original family's port.
 pub const DEFAULT_PORT: u16 = 8765;

@@ -1,6 +1,6 @@
 //! Log lines on standard error, so many a second of each kind at most.
 
-mod limit;
+mod rate_limit;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -12,9 +12,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{LogFormat, Settings};
-use limit::Limit;
+use rate_limit::RateLimit;
 
-static LIMIT: OnceLock<Limit> = OnceLock::new();
+static LIMIT: OnceLock<RateLimit> = OnceLock::new();
 
 /// Logs how many lines were kept back since the last call. To be called once a second.
 pub fn report_suppressed() {
@@ -35,7 +35,7 @@ pub fn start(settings: &Settings) {
         .with_target("uringcast_server", level);
     let ansi = std::io::stderr().is_terminal();
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
-    let limit = LIMIT.get_or_init(Limit::default).clone();
+    let limit = LIMIT.get_or_init(RateLimit::default).clone();
     let registry = tracing_subscriber::registry().with(targets).with(limit);
     let _ = match settings.log_format {
         LogFormat::Text => registry.with(layer.with_target(false)).try_init(),

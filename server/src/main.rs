@@ -5,8 +5,9 @@ use std::process::exit;
 
 use uringcast_server::args::{self, Action, ArgsError};
 use uringcast_server::config::Home;
+use uringcast_server::diagnostics::cli;
 use uringcast_server::run::{self, Ended};
-use uringcast_server::{check, diagnose, log, presets};
+use uringcast_server::{log, presets, print_config};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -18,7 +19,7 @@ const BY_SIGNAL: i32 = 128;
 
 fn main() {
     let arguments: Vec<_> = std::env::args_os().collect();
-    match diagnose::run(&arguments, std::env::vars_os()) {
+    match cli::run(&arguments, std::env::vars_os()) {
         Ok(Some((text, code))) => {
             // Whoever reads may stop reading.
             let _ = std::io::stdout().write_all(text.as_bytes());
@@ -49,7 +50,7 @@ fn main() {
     let ended = match action {
         Action::CheckConfig => run::check(&settings, home).map(|_| {
             // Whoever reads may stop reading.
-            let _ = std::io::stdout().write_all(check::render(&settings).as_bytes());
+            let _ = std::io::stdout().write_all(print_config::render(&settings).as_bytes());
             Ended::Drained
         }),
         Action::Serve | Action::Presets { .. } => run::serve(&settings, home),

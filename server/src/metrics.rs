@@ -1,40 +1,49 @@
-//! What Prometheus reads. The only file that knows its client library: everything else adds
+//! What Prometheus reads. Only this module knows its client library: everything else adds
 //! snapshots up in [`Totals`].
 
+mod accumulator;
+mod dashboard_data;
+mod engine_metrics;
 mod latency;
-mod live;
-mod own;
 mod requests;
-mod state;
 pub mod table;
-mod tls;
+mod timestamp;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use prometheus::core::{Collector, Desc};
+use prometheus::TextEncoder;
+use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::{Metric, MetricFamily};
-use prometheus::{Registry, TextEncoder};
+use serde_json::Value;
 use uringcast_engine::exposition::{
-    self, ClassSample, DURATION_BOUNDS, LATENCY_BOUNDS, Labels, ServiceSample, counter,
-    family_of_eight, fold, gauge, histogram, sizes,
+    self, ClassSample, DURATION_BOUNDS, LATENCY_BOUNDS, ServiceSample, counter, family_of_eight,
+    fold, gauge, histogram,
 };
 use uringcast_engine::telemetry::{ClassStats, Snapshot, Totals};
-use uringcast_engine::{Engine, ServiceId};
+use uringcast_engine::{Engine, Service, ServiceId};
 
-use crate::certs::Status;
-pub use latency::{Ask, Format, Span};
+use crate::certs::CertStatus;
+use accumulator::Accumulator;
+pub use latency::{Format, LatencyQuery, Span};
 pub use requests::Requests;
-use state::{Point, State};
+use timestamp::Timestamp;
+
+/// The status of each service's certificates.
+type CertStatuses = Vec<(ServiceId, Arc<Mutex<CertStatus>>)>;
 
 /// The sums of an engine's measurements, and how they are written.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    registry: Registry,
-    state: Arc<Mutex<State>>,
-    shown: Shown,
-    certificates: tls::Statuses,
+    /// The `server` label of what the services share.
+    engine: String,
+    services: Arc<[Service]>,
+    /// Services to be shown, if not all.
+    only: Option<Vec<ServiceId>>,
+    objective: Option<Duration>,
+    accumulator: Arc<Mutex<Accumulator>>,
+    certificates: CertStatuses,
     requests: Requests,
 }
 
@@ -46,173 +55,124 @@ impl Metrics {
     /// shards as it has. With an `objective`, deliveries that take longer use up the error budget.
     pub fn new(
         engine: &str,
-        services: &[Named],
+        services: Arc<[Service]>,
         shards: usize,
         objective: Option<Duration>,
     ) -> Metrics {
-        let names = services.iter().map(|named| named.server.clone()).collect();
-        let state = Arc::new(Mutex::new(State::new(shards, names, Point::now())));
-        let requests = Requests::new(engine);
-        Metrics::of(Shown::new(engine, services, objective, state), Vec::new(), requests)
+        let names = services.iter().map(|service| service.name.clone()).collect();
+        let accumulator = Accumulator::new(shards, names, Timestamp::now());
+        Metrics {
+            engine: engine.to_owned(),
+            services,
+            only: None,
+            objective,
+            accumulator: Arc::new(Mutex::new(accumulator)),
+            certificates: Vec::new(),
+            requests: Requests::new(engine),
+        }
     }
 
-    /// Where HTTP requests are counted.
+    /// The counters of HTTP requests.
     pub fn requests(&self) -> &Requests {
         &self.requests
     }
 
-    /// The same measurements, showing of the services' own these only.
+    /// The same measurements, of the services' own those of these services only.
     #[must_use]
     pub fn only(&self, services: &[ServiceId]) -> Metrics {
-        let mut shown = self.shown.clone();
-        shown.only = Some(services.to_vec());
-        Metrics::of(shown, self.certificates.clone(), self.requests.clone())
-    }
-
-    fn of(shown: Shown, certificates: tls::Statuses, requests: Requests) -> Metrics {
-        let state = Arc::clone(&shown.state);
-        let collector: Box<dyn Collector> = Box::new(shown.clone());
-        let registry = Registry::new();
-        let process = Box::new(ProcessCollector::for_self());
-        for collector in [collector, requests.collector(), process] {
-            registry.register(collector).expect("no two of our metrics have one name");
-        }
-        if let Some(kept) = tls::Certificates::of(&shown, &certificates) {
-            registry.register(Box::new(kept)).expect("no two of our metrics have one name");
-        }
-        Metrics { registry, state, shown, certificates, requests }
+        Metrics { only: Some(services.to_vec()), ..self.clone() }
     }
 
     /// The same, with the status of these services' certificates.
     #[must_use]
-    pub fn with_certificates(self, certificates: Vec<(ServiceId, Arc<Mutex<Status>>)>) -> Metrics {
-        Metrics::of(self.shown, certificates, self.requests)
+    pub fn with_certificates(self, certificates: CertStatuses) -> Metrics {
+        Metrics { certificates, ..self }
     }
 
     /// Adds one shard's snapshot.
     pub fn absorb(&self, snapshot: &Snapshot) {
-        lock(&self.state).absorb(snapshot);
+        self.lock().absorb(snapshot);
     }
 
     /// Adds everything the shards have sent since the last call.
     pub fn collect(&self, engine: &Engine) {
-        let mut state = lock(&self.state);
-        engine.collect(|snapshot| state.absorb(snapshot));
-        state.turn_window(Point::now());
+        let mut accumulator = self.lock();
+        engine.collect(|snapshot| accumulator.absorb(snapshot));
+        accumulator.rotate_window(Timestamp::now());
     }
 
-    /// A canary's probe arrived after so long, or not in time.
+    /// A self-probe's probe arrived after this time, or not in time.
     pub fn probed(&self, shard: usize, latency: Option<Duration>) {
-        lock(&self.state).probed(shard, latency);
+        self.lock().probed(shard, latency);
     }
 
-    /// The latencies as `ask` wants them.
+    /// The latencies that a query selects.
     ///
     /// # Errors
-    /// Who is asked for and not there, and who is.
-    pub fn latencies(&self, ask: &Ask) -> Result<String, String> {
-        latency::render(&lock(&self.state), ask)
+    /// The server or class that the query names and that is not there, and those that are.
+    pub fn latencies(&self, query: &LatencyQuery) -> Result<String, String> {
+        latency::render(&self.lock(), query)
     }
 
-    /// Everything in the text format 0.0.4.
+    /// Makes the dashboard's point of this second; returns what the dashboard shows of now.
+    pub fn make_point(&self) -> Value {
+        let (mut accumulator, now) = (self.lock(), Timestamp::now());
+        accumulator.make_point(now);
+        accumulator.dashboard_now(now)
+    }
+
+    /// What the dashboard shows of now, and its points of the last minutes.
+    pub fn dashboard(&self) -> (Value, Value) {
+        let accumulator = self.lock();
+        (accumulator.dashboard_now(Timestamp::now()), accumulator.dashboard_history())
+    }
+
+    /// Everything in the text format 0.0.4: families by name, samples by the values of their
+    /// labels.
     ///
     /// # Errors
     /// None that input can cause: a metric that is not well formed.
     pub fn render(&self) -> prometheus::Result<String> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
-    }
-}
-
-/// A panic while adding up leaves numbers, not a broken structure.
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A service as its metrics name it.
-#[derive(Clone, Debug)]
-pub struct Named {
-    /// The `server` label.
-    pub server: String,
-    /// Whether its `tls_mode` is `wss`.
-    pub tls: bool,
-    /// Connections it takes at most.
-    pub most: usize,
-}
-
-/// The totals as Prometheus's data model.
-#[derive(Clone, Debug)]
-struct Shown {
-    /// The `server` label of what the services share.
-    engine: String,
-    services: Vec<Named>,
-    /// Services to be shown, if not all.
-    only: Option<Vec<ServiceId>>,
-    objective: Option<Duration>,
-    state: Arc<Mutex<State>>,
-    descs: Vec<Desc>,
-}
-
-impl Collector for Shown {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descs.iter().collect()
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        self.families(&lock(&self.state))
-    }
-}
-
-/// A family of ours as its row describes it.
-fn family(name: &str, metrics: Vec<Metric>) -> MetricFamily {
-    exposition::family(table::row(name), metrics)
-}
-
-impl Shown {
-    fn new(
-        engine: &str,
-        services: &[Named],
-        objective: Option<Duration>,
-        state: Arc<Mutex<State>>,
-    ) -> Shown {
-        let (engine, services) = (engine.to_owned(), services.to_vec());
-        let mut shown = Shown { engine, services, only: None, objective, state, descs: Vec::new() };
-        let names = shown.services.iter().map(|named| named.server.clone()).collect();
-        let empty = shown.families(&State::new(0, names, Point::now()));
-        let desc = |family: &MetricFamily| {
-            let (name, help) = (family.name().to_owned(), family.help().to_owned());
-            Desc::new(name, help, vec!["server".into()], Default::default())
-                .expect("our metrics are well named")
+        let mut all = self.families(&self.lock());
+        all.extend(self.requests.collect());
+        all.extend(ProcessCollector::for_self().collect());
+        all.retain(|family| !family.get_metric().is_empty());
+        all.sort_by(|a, b| a.name().cmp(b.name()));
+        let values = |metric: &Metric| {
+            metric.get_label().iter().map(|label| label.value().to_owned()).collect::<Vec<_>>()
         };
-        shown.descs = empty.iter().map(desc).collect();
-        shown
+        all.iter_mut().for_each(|family| family.mut_metric().sort_by_cached_key(values));
+        TextEncoder::new().encode_to_string(&all)
     }
 
-    fn families(&self, state: &State) -> Vec<MetricFamily> {
-        let totals = &state.totals;
+    /// A panic while adding up leaves numbers, not a broken structure.
+    fn lock(&self) -> MutexGuard<'_, Accumulator> {
+        self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn families(&self, accumulator: &Accumulator) -> Vec<MetricFamily> {
+        let totals = &accumulator.totals;
         let mut all = family_of_eight(&self.service_samples(totals), &self.class_samples(totals));
         all.push(self.delivery(totals));
         all.push(self.limits());
-        self.engine_own(state, &mut all);
+        all.extend(self.certificate_families());
+        self.engine_metrics(accumulator, &mut all);
         all
     }
 
     fn service_samples<'a>(&'a self, totals: &'a Totals) -> Vec<ServiceSample<'a>> {
-        let both = self.services.iter().zip(&totals.services).enumerate();
-        both.filter(|(place, _)| self.shows(ServiceId(*place as u8)))
-            .map(|(_, (named, stats))| ServiceSample {
-                server: &named.server,
-                tls: named.tls,
-                stats,
-                handling: std::array::from_fn(|kind| {
-                    fold(stats.handling[kind].as_ref(), &LATENCY_BOUNDS)
-                }),
-            })
-            .collect()
+        let sample = |(id, service): (ServiceId, &'a Service)| {
+            let stats = &totals.services[id.index()];
+            let handling =
+                std::array::from_fn(|kind| fold(stats.handling[kind].as_ref(), &LATENCY_BOUNDS));
+            ServiceSample { server: &service.name, tls: service.tls.is_some(), stats, handling }
+        };
+        self.shown().map(sample).collect()
     }
 
     fn class_samples<'a>(&'a self, totals: &'a Totals) -> Vec<ClassSample<'a>> {
         let sample = |class: &'a ClassStats| ClassSample {
-            server: &self.services[class.service.index()].server,
+            server: self.server(class.service),
             channel: &class.name,
             broadcasts: class.broadcasts,
             duration: fold(Some(&class.broadcast), &DURATION_BOUNDS),
@@ -222,19 +182,34 @@ impl Shown {
 
     fn delivery(&self, totals: &Totals) -> MetricFamily {
         let one = |class: &ClassStats| {
-            let server = &self.services[class.service.index()].server;
             let channel = [("channel", &*class.name)];
+            let server = self.server(class.service);
             histogram(server, &channel, Some(&class.delivery), &DURATION_BOUNDS)
         };
         family("uringcast_delivery_duration_seconds", self.classes(totals).map(one).collect())
     }
 
-    /// What connections are measured by.
+    /// The limits that connections are compared with.
     fn limits(&self) -> MetricFamily {
-        let shown = self.services.iter().enumerate();
-        let shown = shown.filter(|(place, _)| self.shows(ServiceId(*place as u8)));
-        let one = |(_, named): (_, &Named)| gauge(&named.server, &[], named.most as f64);
-        family("uringcast_connections_limit", shown.map(one).collect())
+        let one =
+            |(_, service): (_, &Service)| gauge(&service.name, &[], service.max_connections as f64);
+        family("uringcast_connections_limit", self.shown().map(one).collect())
+    }
+
+    /// The certificates of the services that are shown.
+    fn certificate_families(&self) -> [MetricFamily; 2] {
+        let (mut ends, mut reloads) = (Vec::new(), Vec::new());
+        for (id, status) in self.certificates.iter().filter(|(id, _)| self.shows(*id)) {
+            let server = self.server(*id);
+            let status = status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            for (name, end) in &status.certificates {
+                ends.push(gauge(server, &[("certificate", name)], *end as f64));
+            }
+            for (result, count) in [("success", status.reloaded), ("failure", status.failed)] {
+                reloads.push(counter(server, &[("result", result)], count));
+            }
+        }
+        [family("tls_certificate_not_after_seconds", ends), family("tls_reloads_total", reloads)]
     }
 
     /// The classes of the services that are shown.
@@ -242,7 +217,23 @@ impl Shown {
         totals.classes.values().filter(|class| self.shows(class.service))
     }
 
+    /// The services that are shown.
+    fn shown(&self) -> impl Iterator<Item = (ServiceId, &Service)> {
+        let all = self.services.iter().enumerate().map(|(id, one)| (ServiceId(id as u8), one));
+        all.filter(|(id, _)| self.shows(*id))
+    }
+
     fn shows(&self, service: ServiceId) -> bool {
         self.only.as_ref().is_none_or(|only| only.contains(&service))
     }
+
+    /// The `server` label of a service.
+    fn server(&self, service: ServiceId) -> &str {
+        &self.services[service.index()].name
+    }
+}
+
+/// A family of ours as its row describes it.
+fn family(name: &str, metrics: Vec<Metric>) -> MetricFamily {
+    exposition::family(table::row(name), metrics)
 }

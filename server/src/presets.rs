@@ -1,17 +1,14 @@
 //! The services of the original family as data: `server/presets/NAME.toml`, one each.
 
-mod show;
+mod render;
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use uringcast_engine::StatusRequest;
 
-use crate::settings::value::{Invalid, Value as SettingValue};
-use crate::settings::{Layers, Settings, Source, TABLE, nearest};
-pub use show::{events, json, table};
+pub use render::{events, json, table};
 
 /// One service: its settings, channels, permissions, requests and events.
 #[derive(Debug, Deserialize)]
@@ -25,15 +22,15 @@ pub struct Preset {
     pub environment: String,
     /// What its clients speak.
     #[serde(default)]
-    pub protocol: Speaks,
+    pub protocol: PresetProtocol,
     /// Permissions that stand for all others.
     #[serde(default)]
     pub admin: Vec<String>,
     /// Values of settings.
-    settings: BTreeMap<String, toml::Value>,
+    pub settings: BTreeMap<String, toml::Value>,
     /// Further keys of the welcome message, and the setting that each repeats.
     #[serde(default)]
-    welcome: BTreeMap<String, String>,
+    pub welcome: BTreeMap<String, String>,
     /// Further environment variables by the setting they give; the first that is set counts.
     #[serde(default)]
     pub variables: BTreeMap<String, Vec<String>>,
@@ -47,7 +44,7 @@ pub struct Preset {
 /// What a preset's clients speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Speaks {
+pub enum PresetProtocol {
     /// The family's envelope.
     #[default]
     Envelope,
@@ -143,26 +140,6 @@ impl Preset {
         self.settings.get(name)
     }
 
-    /// Everything it says about settings: the weakest source but the defaults.
-    pub fn layers(&self) -> Layers {
-        let mut layers = Layers::default();
-        let mut add = |name: &str, texts: Vec<String>| {
-            // Not every server has every setting that a preset speaks of.
-            if let Some(setting) = TABLE.iter().find(|setting| setting.name == name)
-                && !texts.is_empty()
-            {
-                layers.add(setting.name, texts, Source::Preset(self.name.clone()));
-            }
-        };
-        for (name, value) in &self.settings {
-            add(name, crate::args::texts(value.clone()).unwrap_or_default());
-        }
-        add("server_name", vec![self.name.clone()]);
-        add("subscribe_permission", self.permissions());
-        add("admin_permission", self.admin.clone());
-        layers
-    }
-
     /// Of which a client needs one to subscribe to a channel: as in the original servers, what is
     /// not said is for administrators.
     pub fn permissions_for<'a>(&'a self, channel: &'a Channel) -> &'a [String] {
@@ -170,7 +147,7 @@ impl Preset {
     }
 
     /// `PREFIX=PERMISSION` of each channel, and of those that nobody has thought of.
-    fn permissions(&self) -> Vec<String> {
+    pub fn permissions(&self) -> Vec<String> {
         let needs = |channel: &Channel| {
             let prefix = channel.prefix().to_owned();
             let needed = self.permissions_for(channel).to_vec();
@@ -178,17 +155,6 @@ impl Preset {
         };
         let others = self.admin.iter().map(|needed| format!("*={needed}"));
         self.channels.iter().flat_map(needs).chain(others).collect()
-    }
-
-    /// The further keys of the welcome message under these settings.
-    pub fn welcome(&self, settings: &Settings) -> Map<String, Value> {
-        let shown = settings.shown();
-        let value = |name: &str| {
-            let row = TABLE.iter().position(|setting| setting.name == name)?;
-            let toml = shown[row].as_ref()?;
-            serde_json::from_str(toml).ok()
-        };
-        self.welcome.iter().filter_map(|(key, name)| Some((key.clone(), value(name)?))).collect()
     }
 
     /// The requests that the engine answers from a channel's last event.
@@ -200,25 +166,5 @@ impl Preset {
             Some(StatusRequest { event: event.clone(), key: key.clone(), channel: name })
         };
         self.channels.iter().filter_map(request).collect()
-    }
-}
-
-/// A preset by its name.
-#[derive(Clone, Copy, Debug)]
-pub struct PresetName(pub &'static Preset);
-
-impl SettingValue for PresetName {
-    const HINT: &'static str = "NAME";
-
-    fn parse(text: &str) -> Result<Self, Invalid> {
-        find(text).map(PresetName).ok_or_else(|| {
-            let like = nearest(text, all().iter().map(|preset| preset.name.as_str()));
-            let remedy = format!("Did you mean {like}? `uringcast-server presets` lists them.");
-            Invalid { reason: "is no preset".into(), remedy }
-        })
-    }
-
-    fn show(&self) -> Option<String> {
-        Some(format!("{:?}", self.0.name))
     }
 }

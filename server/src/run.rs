@@ -1,6 +1,6 @@
 //! From a configuration to a server that serves until it is told to stop.
 
-mod kept;
+mod reload_thread;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -17,15 +17,15 @@ use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError};
 
 use crate::auth::ApiKeys;
-use crate::canary::{Canaries, Dial, Health};
-use crate::certs::{self, Keeper};
+use crate::certs::{self, CertReloader};
 use crate::config::{Config, Home};
-use crate::http::{self, Control, Publishing};
-use crate::live::{Live, Reachable};
+use crate::dashboard::Dashboard;
+use crate::http::{self, Control};
 use crate::log;
-use crate::metrics::{Metrics, Named};
+use crate::metrics::Metrics;
+use crate::self_probe::{Connector, Health, SelfProbes};
 use crate::settings::{Problem, Problems, Settings};
-use kept::Kept;
+use reload_thread::ReloadThread;
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -47,9 +47,9 @@ pub enum RunError {
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// StatusSource to stop, and everybody was seen off or cut at the deadline.
+    /// After one signal: all connections have drained, or were cut at the deadline.
     Drained,
-    /// StatusSource twice, the second time by this signal's number.
+    /// At a second signal, of this number.
     Cut(i32),
 }
 
@@ -85,61 +85,57 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     // These first: when one of them is taken, no client has been let in yet.
     let control_ports = bind(settings, "control_port", &config.control).await?;
     let metrics_ports = bind_metrics(settings, &config).await?;
-    let keepers = keep_certificates(&mut config)?;
+    let reloaders = keep_certificates(&mut config)?;
     warn_of(&config);
-    let all = config.engine.services.iter();
-    let publishing = |s: &Service| Publishing { name: s.name.clone(), max_data: s.max_message };
-    let publishing: Vec<Publishing> = all.clone().map(publishing).collect();
-    let named = |s: &Service| Named {
-        server: s.name.clone(),
-        tls: s.tls.is_some(),
-        most: s.max_connections,
-    };
-    let services: Vec<Named> = all.map(named).collect();
-    // The live page listens where the envelope is spoken.
-    let protocols: Vec<_> = config.engine.services.iter().map(|s| s.protocol).collect();
-    let own = protocols.iter().position(|protocol| *protocol == Protocol::Envelope);
-    let own = ServiceId(own.unwrap_or(0) as u8);
     let verifiers = std::mem::take(&mut config.verifiers);
     let key = ProbeKey::new(random());
     config.engine.probe = Some(key);
-    let proxies: Vec<_> = config.engine.services.iter().map(|s| s.proxies.clone()).collect();
+    let mut services = config.engine.services.clone();
     let engine = Engine::start(config.engine)?;
+    for (place, service) in services.iter_mut().enumerate() {
+        // With the ports that port 0 has become.
+        service.listen = engine.service_addrs(ServiceId(place as u8));
+    }
+    let services: Arc<[Service]> = services.into();
     let verifying = verifiers.start(&engine, config.auth_threads)?;
-    let watch = tokio::spawn(kept::follow(verifiers.clone()));
-    let own_name = &settings.server_name.0;
     let metrics = (!metrics_ports.is_empty()).then(|| {
-        Metrics::new(own_name, &services, engine.shards(), config.objective)
-            .with_certificates(keepers.iter().map(|(id, keeper)| (*id, keeper.status())).collect())
+        let name = &settings.server_name.0;
+        let statuses = reloaders.iter().map(|(id, reloader)| (*id, reloader.status())).collect();
+        Metrics::new(name, Arc::clone(&services), engine.shards(), config.objective)
+            .with_certificates(statuses)
     });
-    let line = listening(&engine, &services, &keepers, &control_ports, &metrics_ports)?;
-    let canaries = config.canary.map(|(probed, period)| {
-        let health = Health::new(engine.shards());
-        let tls = services[probed.index()].tls;
-        let dial = Dial::new(engine.service_addrs(probed)[0], key, tls)
-            .among(proxies[probed.index()].clone());
-        let canaries =
-            Canaries::new(dial, engine.publisher(probed), metrics.clone(), health.clone());
-        (tokio::spawn(canaries.run(period)), health)
-    });
-    let (canaries, health) = canaries.unzip();
-    let live = live(&engine, &services, &protocols, own, key);
-    let control = Arc::new(Control::new(engine, metrics, health, publishing, live));
+    let line = listening(&services, &reloaders, &control_ports, &metrics_ports)?;
+    let (probing, health) = config
+        .self_probe
+        .map(|(probed, period)| {
+            let (service, health) = (&services[probed.index()], Health::new(engine.shards()));
+            let connector = Connector::new(service.listen[0], key, service.tls.is_some())
+                .with_proxies(service.proxies.clone());
+            let (publisher, metrics) = (engine.publisher(probed), metrics.clone());
+            let probes = SelfProbes::new(connector, publisher, metrics, health.clone());
+            (tokio::spawn(probes.run(period)), health)
+        })
+        .unzip();
+    // The dashboard connects where the envelope is spoken.
+    let own = services.iter().position(|service| service.protocol == Protocol::Envelope);
+    let own = own.unwrap_or(0);
+    let publisher = engine.publisher(ServiceId(own as u8));
+    let dashboard = Dashboard::new(Arc::clone(&services), own, key, publisher);
+    let control = Arc::new(Control::new(engine, metrics, health, services, dashboard));
 
     let (stop, stopped) = watch::channel(false);
     let ports = open_ports(&control, &config.api_keys, control_ports, metrics_ports, &stopped);
     tell(&line);
 
-    let kept = Kept::new(keepers, verifiers)?;
-    let signal = until_stopped(&control, &kept, &mut hangup, &mut stops).await;
-    canaries.inspect(|task| task.abort());
-    tracing::info!("{signal}: shutting down, clients have {} s", config.drain.as_secs_f64());
+    let reloads = ReloadThread::new(reloaders, verifiers)?;
+    let signal = until_stopped(&control, &reloads, &mut hangup, &mut stops).await;
+    probing.inspect(|task| task.abort());
+    tracing::info!("{}: shutting down, clients have {} s", signal.name, config.drain.as_secs_f64());
     if let Some(again) = drain(&control, config.drain, &mut stops).await {
-        return Ok(Ended::Cut(again.number()));
+        return Ok(Ended::Cut(again.number));
     }
     let _ = stop.send(true);
     ports.join_all().await;
-    watch.abort();
     // They end with the engine, whose shards have.
     verifying.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
@@ -174,7 +170,7 @@ async fn drain(control: &Control, time: Duration, stops: &mut Stops) -> Option<S
             None
         }
         again = stops.next() => {
-            tracing::warn!("{again} again: ending at once");
+            tracing::warn!("{} again: ending at once", again.name);
             Some(again)
         }
     }
@@ -184,7 +180,7 @@ async fn drain(control: &Control, time: Duration, stops: &mut Stops) -> Option<S
 /// fresh, until a signal comes.
 async fn until_stopped(
     control: &Control,
-    kept: &Kept,
+    reloads: &ReloadThread,
     hangup: &mut Signal,
     stops: &mut Stops,
 ) -> Stop {
@@ -193,32 +189,14 @@ async fn until_stopped(
     loop {
         tokio::select! {
             signal = stops.next() => return signal,
-            _ = hangup.recv() => kept.reload(),
+            _ = hangup.recv() => reloads.reload(),
             _ = tick.tick() => {
                 control.tick().await;
                 log::report_suppressed();
-                kept.look();
+                reloads.look();
             }
         }
     }
-}
-
-/// How pages reach the services, and that they hear of everything at `own`.
-fn live(
-    engine: &Engine,
-    services: &[Named],
-    protocols: &[Protocol],
-    own: ServiceId,
-    key: ProbeKey,
-) -> Live {
-    let one = |(id, named): (usize, &Named)| Reachable {
-        name: named.server.clone(),
-        tls: named.tls,
-        address: engine.service_addrs(ServiceId(id as u8))[0],
-        protocol: protocols[id],
-    };
-    let all = services.iter().enumerate().map(one).collect();
-    Live::new(all, own.index(), key, engine.publisher(own))
 }
 
 /// Warns of what is allowed and seldom meant.
@@ -277,35 +255,34 @@ async fn bind(
 }
 
 /// Starts keeping the certificates of each service that serves wss.
-fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, Keeper)>, RunError> {
+fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, CertReloader)>, RunError> {
     let mut all = Vec::new();
     for place in 0..config.hosts.len() {
         let service = ServiceId(place as u8);
         let names = config.certificate_names(service);
         let Some(tls) = config.hosts[place].tls.clone() else { continue };
-        let keeper = Keeper::start(tls, names)?;
-        config.engine.services[place].tls = Some(keeper.source());
-        all.push((service, keeper));
+        let reloader = CertReloader::start(tls, names)?;
+        config.engine.services[place].tls = Some(reloader.source());
+        all.push((service, reloader));
     }
     Ok(all)
 }
 
 /// The one line that programs which start a server wait for. Several services are named.
 fn listening(
-    engine: &Engine,
-    services: &[Named],
-    keepers: &[(ServiceId, Keeper)],
+    services: &[Service],
+    reloaders: &[(ServiceId, CertReloader)],
     control: &[TcpListener],
     metrics: &[(TcpListener, Vec<ServiceId>)],
 ) -> std::io::Result<String> {
     let mut line = String::from("listening");
-    for (place, service) in services.iter().enumerate() {
+    for service in services {
         if services.len() > 1 {
             // Writing to a String cannot fail.
-            let _ = write!(line, " {}", service.server);
+            let _ = write!(line, " {}", service.name);
         }
-        let scheme = if service.tls { "wss" } else { "ws" };
-        for address in engine.service_addrs(ServiceId(place as u8)) {
+        let scheme = if service.tls.is_some() { "wss" } else { "ws" };
+        for address in &service.listen {
             let _ = write!(line, " {scheme}://{address}");
         }
     }
@@ -316,7 +293,7 @@ fn listening(
             let _ = write!(line, "{name} http://{}", listener.local_addr()?);
         }
     }
-    let mut served = keepers.iter().filter_map(|(_, keeper)| keeper.served().first());
+    let mut served = reloaders.iter().filter_map(|(_, reloader)| reloader.served().first());
     if let Some(served) = served.find(|served| served.automatic) {
         let _ = write!(line, " cert {}", served.path.display());
     }
@@ -330,34 +307,12 @@ fn tell(line: &str) {
 }
 
 /// A signal that ends the server.
-#[derive(Clone, Copy, Debug)]
-enum Stop {
-    Interrupt,
-    Terminate,
+struct Stop {
+    name: &'static str,
+    number: i32,
 }
 
-impl Stop {
-    fn kind(self) -> SignalKind {
-        match self {
-            Stop::Interrupt => SignalKind::interrupt(),
-            Stop::Terminate => SignalKind::terminate(),
-        }
-    }
-
-    fn number(self) -> i32 {
-        self.kind().as_raw_value()
-    }
-}
-
-impl std::fmt::Display for Stop {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Stop::Interrupt => "SIGINT",
-            Stop::Terminate => "SIGTERM",
-        })
-    }
-}
-
+/// The signals that end the server.
 struct Stops {
     interrupt: Signal,
     terminate: Signal,
@@ -365,14 +320,15 @@ struct Stops {
 
 impl Stops {
     fn new() -> std::io::Result<Stops> {
-        let of = |stop: Stop| signal(stop.kind());
-        Ok(Stops { interrupt: of(Stop::Interrupt)?, terminate: of(Stop::Terminate)? })
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Stops { interrupt, terminate: signal(SignalKind::terminate())? })
     }
 
     async fn next(&mut self) -> Stop {
-        tokio::select! {
-            _ = self.interrupt.recv() => Stop::Interrupt,
-            _ = self.terminate.recv() => Stop::Terminate,
-        }
+        let (name, kind) = tokio::select! {
+            _ = self.interrupt.recv() => ("SIGINT", SignalKind::interrupt()),
+            _ = self.terminate.recv() => ("SIGTERM", SignalKind::terminate()),
+        };
+        Stop { name, number: kind.as_raw_value() }
     }
 }

@@ -2,26 +2,25 @@
 //! the environment variables, `check-config` and docs/SETTINGS.md.
 
 pub mod access;
-mod fleet;
-mod layers;
+mod choices;
+mod service_scope;
+mod sources;
 pub mod value;
-mod words;
 
 use std::path::PathBuf;
 
 use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 
 use access::{OptionalClaim, Origin, Permission};
-pub use layers::{Layers, Problem, Problems, Source};
-use value::{Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
-pub use words::{LogFormat, TlsVersion};
+pub use choices::{LogFormat, TlsVersion};
+pub use sources::{Problem, Problems, Source, Sources};
+use value::{ApiKey, Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 
-use crate::auth::KeyLine;
 use crate::limits::{
     DEFAULT_CANARY_INTERVAL, DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT,
     MAX_PUBLISH_BODY,
 };
-use crate::presets::PresetName;
+use crate::presets::Preset;
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +42,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// The setting of this name.
+    pub fn find(name: &str) -> Option<&'static Setting> {
+        TABLE.iter().find(|setting| setting.name == name)
+    }
+
     /// The flag without its dashes: `max-connections`.
     pub fn flag(&self) -> String {
         self.name.replace('_', "-")
@@ -72,7 +76,7 @@ macro_rules! settings {
         )+)+
             /// The services of a fleet file; none when this is the only service.
             pub fleet: Vec<Settings>,
-            layers: Layers,
+            sources: Sources,
         }
 
         /// All settings, in the order of the help text.
@@ -91,13 +95,13 @@ macro_rules! settings {
             ///
             /// # Errors
             /// [`Problems`] with every value that cannot be read.
-            pub fn read(layers: Layers) -> Result<Settings, Problems> {
+            pub fn read(sources: Sources) -> Result<Settings, Problems> {
                 let mut problems = Vec::new();
-                $($(let $name = layers.read(stringify!($name), || $default, &mut problems);)+)+
+                $($(let $name = sources.read(stringify!($name), || $default, &mut problems);)+)+
                 if !problems.is_empty() {
                     return Err(Problems(problems));
                 }
-                Ok(Settings { $($($name,)+)+ fleet: Vec::new(), layers })
+                Ok(Settings { $($($name,)+)+ fleet: Vec::new(), sources })
             }
 
             /// Every value as TOML, in the order of [`TABLE`]; `None` where there is none.
@@ -139,7 +143,7 @@ settings! {
         api_key_file: Option<PathBuf> = None,
         /// Further keys, each with a name, perhaps the only service it is for, and the channels it
         /// may publish to (none: all): prefer a file.
-        api_keys: Option<Vec<KeyLine>> = None,
+        api_keys: Option<Vec<ApiKey>> = None,
         /// File with such keys, one a line; instead of a key it may have `sha256:` and its hash.
         api_keys_file: Option<PathBuf> = None,
         /// Let clients publish over their WebSocket without authentication.
@@ -277,7 +281,7 @@ settings! {
         drain_timeout: Span<0, HOUR> = Span(limits::DEFAULT_DRAIN),
         /// Take ports, limits, welcome, permissions and requests of one of the original family's
         /// services, as far as they are not given otherwise: see `uringcast-server presets`.
-        preset: Option<PresetName> = None,
+        preset: Option<&'static Preset> = None,
         /// TOML file with any of these settings, written with underscores. With `[[service]]`
         /// entries it makes several services: see docs/OPERATING.md.
         config: Option<PathBuf> = None,
@@ -287,15 +291,18 @@ settings! {
 impl Settings {
     /// Where a setting's value was given.
     pub fn source(&self, name: &str) -> Source {
-        self.layers.source(name)
+        self.sources.source(name)
+    }
+
+    /// One setting's value as TOML; `None` where there is none, or no such setting.
+    pub fn toml(&self, name: &str) -> Option<String> {
+        let row = TABLE.iter().position(|setting| setting.name == name)?;
+        self.shown().swap_remove(row)
     }
 
     /// A problem with a value that is readable by itself.
     pub fn problem(&self, name: &str, reason: impl Into<Box<str>>, remedy: &str) -> Problem {
-        let row = TABLE.iter().position(|setting| setting.name == name);
-        let value = row.and_then(|row| self.shown().swap_remove(row));
-        let (setting, reason, remedy) = (name.into(), reason.into(), remedy.into());
-        Problem { setting, value, source_of: self.source(name), reason, remedy }
+        Problem { value: self.toml(name), ..Problem::new(name, self.source(name), reason, remedy) }
     }
 }
 
@@ -308,7 +315,7 @@ impl Settings {
 
 /// Every setting's default as TOML, in the order of [`TABLE`].
 pub fn defaults() -> Vec<Option<String>> {
-    Settings::read(Layers::default()).map(|settings| settings.shown()).unwrap_or_default()
+    Settings::read(Sources::default()).map(|settings| settings.shown()).unwrap_or_default()
 }
 
 /// The known name most like `name`.

@@ -12,7 +12,7 @@ use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256};
 use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::version::{TLS12, TLS13};
 use rustls::{HandshakeKind, NamedGroup, ServerConfig};
-use uringcast_server::certs::{self, Tickets};
+use uringcast_server::certs::{self, TicketKeys};
 use uringcast_server::config::Tls;
 use uringcast_server::settings::TlsVersion;
 
@@ -128,7 +128,7 @@ fn files_for_client_certificates_that_cannot_be_used_are_the_operator_s_to_mend(
 
 /// A server loaded twice with the same tickets, as by a reload.
 fn loaded_twice(before: &Tls, after: &Tls) -> [Arc<ServerConfig>; 2] {
-    let mut tickets = Tickets::default();
+    let mut tickets = TicketKeys::default();
     [before, after].map(|tls| certs::load(tls, &[], &mut tickets).unwrap().config)
 }
 

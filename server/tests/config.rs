@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use common::{file, read, settings};
 use uringcast_engine::{AuthMode, ServiceId};
-use uringcast_server::check;
 use uringcast_server::config::{Clients, Config, Files, Home, Identity, Tls};
+use uringcast_server::print_config;
 use uringcast_server::settings::TlsVersion;
 use uringcast_server::settings::value::{CertKey, MASK};
 
@@ -271,7 +271,7 @@ fn check_config_prints_what_is_in_force_and_where_it_came_from() {
     let config = file(dir.path(), "u.toml", "log_age = '2m'\nhost = ['127.0.0.1', '::1']\n");
     let environment = [("URINGCAST_API_KEY", "hunter2hunter2"), ("URINGCAST_LOG_BYTES", "131072")];
     let (_, given) = read(&["--config", &config, "--message-rate=0"], &environment).unwrap();
-    let text = check::render(&given).replace(&config, "u.toml");
+    let text = print_config::render(&given).replace(&config, "u.toml");
     assert_eq!(text, include_str!("golden/check-config.toml"));
     assert!(text.contains(MASK) && !text.contains("hunter2"));
 

@@ -8,8 +8,8 @@ use std::process::Command;
 
 use clap::Parser;
 use serde_json::Value;
-use uringcast_server::doctor::{CHECKS, Options, examine};
-use uringcast_server::report::{Report, Verdict};
+use uringcast_server::diagnostics::check_report::{Report, Verdict};
+use uringcast_server::diagnostics::doctor::{CHECKS, Options, examine};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_uringcast-server");
 

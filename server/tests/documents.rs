@@ -9,6 +9,7 @@ use std::process::Command;
 
 use support::PROGRAM;
 use support::tools::root;
+use uringcast_server::args;
 use uringcast_server::presets;
 use uringcast_server::settings::TABLE;
 
@@ -129,8 +130,8 @@ fn the_migration_guide_says_of_every_service_what_its_preset_says() {
     let guide = fs::read_to_string(root().join("docs/MIGRATING.md")).expect("docs/MIGRATING.md");
     for preset in presets::all() {
         let part = section(&guide, &format!("### {}", preset.name));
-        let layers = preset.layers();
-        let number = |name: &str| layers.text(name).expect("a preset has ports");
+        let sources = args::preset_sources(preset);
+        let number = |name: &str| sources.text(name).expect("a preset has ports");
         let start = format!(
             "`uringcast-server --preset {}`: port {}, metrics {}",
             preset.name,

@@ -10,8 +10,8 @@ use common::{file, read, refusal};
 use serde_json::{Value, json};
 use support::ws::Client;
 use support::{Server, free_ports, http};
-use uringcast_server::check;
 use uringcast_server::presets;
+use uringcast_server::print_config;
 
 /// A fleet of all seven presets.
 fn all_seven(more: impl Fn(usize) -> String) -> String {
@@ -75,7 +75,7 @@ fn all_seven_in_one_process_share_nothing_that_clients_see() {
 
 /// Whether a preset speaks the family's envelope.
 fn enveloped(place: usize) -> bool {
-    presets::all()[place].protocol == presets::Speaks::Envelope
+    presets::all()[place].protocol == presets::PresetProtocol::Envelope
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn check_config_prints_a_fleet_that_is_the_same_again() {
         &("shards = 3\n".to_owned() + &all_seven(|_| String::new())),
     );
     let first = read(&["--config", &config], &[]).unwrap().1;
-    let text = check::render(&first);
+    let text = print_config::render(&first);
     assert_eq!(text.matches("[[service]]").count(), 7);
     let again = file(dir.path(), "again.toml", &text);
     let again = read(&["--config", &again], &[]).unwrap().1;

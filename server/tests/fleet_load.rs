@@ -13,7 +13,7 @@ use serde_json::json;
 use support::prometheus::{Prometheus, targets};
 use support::ws::{Client, TEXT};
 use support::{Server, free_ports, http, tools, until};
-use uringcast_server::presets::{self, Speaks};
+use uringcast_server::presets::{self, PresetProtocol};
 
 /// The service whose clients only listen, and what it publishes on.
 const FEED: (&str, &str) = ("session-buddy", "metrics");
@@ -74,7 +74,7 @@ fn every_service_of_a_fleet_under_load_is_seen_by_its_name() {
 
     let mut loads = Vec::new();
     for (preset, address) in presets::all().iter().zip(&server.clients) {
-        if preset.protocol == Speaks::Envelope {
+        if preset.protocol == PresetProtocol::Envelope {
             loads.push((&*preset.name, load(&loadgen, &format!("ws://{address}/"))));
         }
     }

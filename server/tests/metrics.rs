@@ -4,22 +4,36 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::ServerConfig;
+use rustls::server::ResolvesServerCertUsingSni;
 use uringcast_engine::telemetry::{
     Close, ConnectionError, Count, Gauge, Lag, MessageError, MessageType, Recorder,
 };
-use uringcast_engine::{ChannelName, ServiceId, ShardId, WebSocketMetrics};
-use uringcast_server::metrics::{Metrics, Named};
+use uringcast_engine::{ChannelName, Service, ServiceId, ShardId, TlsSource, WebSocketMetrics};
+use uringcast_server::metrics::Metrics;
 
 /// The only service.
 const ONE: ServiceId = ServiceId(0);
 const MS: u64 = 1_000_000;
 
+/// A service that takes 1,000 connections by wss.
+fn orders() -> Arc<[Service]> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
+    let tls = Some(TlsSource::new(Arc::new(config)));
+    [Service { name: "orders".into(), tls, max_connections: 1_000, ..Service::default() }].into()
+}
+
 /// Two shards that have done a little of everything.
 fn busy() -> Metrics {
-    let named = [Named { server: "orders".into(), tls: true, most: 1_000 }];
-    let metrics = Metrics::new("orders", &named, 2, Some(Duration::from_millis(1)));
+    let metrics = Metrics::new("orders", orders(), 2, Some(Duration::from_millis(1)));
     for shard in 0..2 {
         let mut recorder = Recorder::new(ShardId(shard), 1, true);
         for class in ["workflow:1", "pool:7", "a\"b\\c:1"] {
@@ -165,7 +179,7 @@ fn the_error_budget_counts_deliveries_within_the_objective() {
     let own = |name: &str| scrape.value(&format!("uringcast_slo_{name}{{server=\"orders\"}}"));
     assert_eq!((own("deliveries_total"), own("deliveries_within_total")), (66.0, 60.0));
     assert_eq!((own("objective_seconds"), own("target_ratio")), (0.001, 0.99));
-    let none = Metrics::new("s", &[], 1, None).render().unwrap();
+    let none = Metrics::new("s", [].into(), 1, None).render().unwrap();
     assert!(!none.contains("uringcast_slo_"), "there is no objective");
 }
 
@@ -198,8 +212,8 @@ fn durations_are_cumulative_buckets_in_seconds() {
 
 #[test]
 fn every_value_of_a_bounded_label_is_there_from_the_start() {
-    let named = [Named { server: "s".into(), tls: false, most: 100 }];
-    let scrape = Scrape::parse(&Metrics::new("s", &named, 1, None).render().unwrap());
+    let services = [Service { name: "s".into(), ..Service::default() }].into();
+    let scrape = Scrape::parse(&Metrics::new("s", services, 1, None).render().unwrap());
     let texts = |all: Vec<&str>| all.into_iter().map(String::from).collect::<BTreeSet<_>>();
     let kinds = texts(MessageType::ALL.iter().map(|kind| kind.label()).collect());
     let errors = texts(ConnectionError::ALL.iter().map(|error| error.label()).collect());
@@ -238,8 +252,7 @@ fn embedded() -> WebSocketMetrics {
 
 /// The same, told by a shard.
 fn served() -> Metrics {
-    let named = [Named { server: "orders".into(), tls: true, most: 1_000 }];
-    let metrics = Metrics::new("orders", &named, 1, None);
+    let metrics = Metrics::new("orders", orders(), 1, None);
     let mut recorder = Recorder::new(ShardId(0), 1, true);
     (0..5).for_each(|_| recorder.connected(ONE));
     recorder.set_open(ONE, 4);

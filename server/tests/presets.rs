@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use support::ws::Client;
 use support::{PROGRAM, Server, text};
 use uringcast_engine::{AuthMode, ChannelName};
+use uringcast_server::args;
 use uringcast_server::config::{Config, Home};
 use uringcast_server::presets;
 use uringcast_server::settings::TABLE;
@@ -20,9 +21,9 @@ use uringcast_server::settings::TABLE;
 fn every_preset_speaks_of_settings_and_channels_that_can_be() {
     assert_eq!(presets::all().len(), 7);
     for preset in presets::all() {
-        let layers = preset.layers();
+        let sources = args::preset_sources(preset);
         for name in ["port", "metrics_port", "server_name", "welcome_message"] {
-            assert!(layers.text(name).is_some(), "{}: {name}", preset.name);
+            assert!(sources.text(name).is_some(), "{}: {name}", preset.name);
         }
         for name in preset.variables.keys() {
             assert!(TABLE.iter().any(|setting| setting.name == name), "{}: {name}", preset.name);
@@ -184,7 +185,7 @@ fn serve(preset: &str) -> Server {
 
 /// Those that speak the family's envelope.
 fn enveloped() -> impl Iterator<Item = &'static presets::Preset> {
-    presets::all().iter().filter(|preset| preset.protocol == presets::Speaks::Envelope)
+    presets::all().iter().filter(|preset| preset.protocol == presets::PresetProtocol::Envelope)
 }
 
 #[test]
@@ -195,7 +196,10 @@ fn every_preset_welcomes_by_its_name_and_counts_under_it() {
         let mut client = Client::upgrade(stream);
         let welcome = client.message()["data"].clone();
         assert_eq!(welcome["server"], preset.name);
-        assert_eq!(welcome["message"], preset.layers().text("welcome_message").unwrap());
+        assert_eq!(
+            welcome["message"],
+            args::preset_sources(preset).text("welcome_message").unwrap()
+        );
         let rate = (preset.name == "mahavishnu").then_some(100);
         assert_eq!(welcome["rate_limit"], json!(rate));
         let labels = format!("server=\"{}\"", preset.name);

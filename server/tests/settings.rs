@@ -5,8 +5,8 @@ mod common;
 use clap::CommandFactory;
 use common::{file, read, refusal, settings};
 use uringcast_server::args::{Action, ArgsError, command};
+use uringcast_server::diagnostics::{cli, doctor, verify};
 use uringcast_server::settings::{Source, TABLE, defaults, markdown};
-use uringcast_server::{diagnose, doctor, verify};
 
 const PORT: (&str, &str) = ("URINGCAST_PORT", "2000");
 
@@ -198,7 +198,7 @@ fn the_documentation_is_the_table() {
 #[test]
 fn every_flag_and_check_of_verify_and_doctor_is_documented() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/CHECKS.md");
-    let wanted = diagnose::markdown();
+    let wanted = cli::markdown();
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, &wanted).unwrap();
     }

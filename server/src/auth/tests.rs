@@ -83,13 +83,13 @@ fn demanding(issuer: Option<&str>, audience: Option<&str>) -> Verifier {
     let mut keys = Keys::new(None);
     keys.add_secret(SECRET).unwrap();
     let (issuer, audience) = (issuer.map(Into::into), audience.map(Into::into));
-    Verifier::new(keys, None, Demands { issuer, audience, ..Demands::default() }).unwrap()
+    Verifier::new(keys, None, ClaimRules { issuer, audience, ..ClaimRules::default() }).unwrap()
 }
 
 fn with_pem(pem: &str) -> Verifier {
     let mut keys = Keys::new(None);
     keys.add_pem(pem.as_bytes()).unwrap();
-    Verifier::new(keys, None, Demands::default()).unwrap()
+    Verifier::new(keys, None, ClaimRules::default()).unwrap()
 }
 
 /// Base64url without padding.
@@ -184,7 +184,7 @@ fn only_the_algorithms_that_are_allowed_are_used() {
     let mut keys = Keys::new(Some(vec![Algorithm::PS256]));
     keys.add_pem(rsa.public.as_bytes()).unwrap();
     assert_eq!(keys.add_secret(SECRET), Err(KeyError::Unused));
-    let verifier = Verifier::new(keys, None, Demands::default()).unwrap();
+    let verifier = Verifier::new(keys, None, ClaimRules::default()).unwrap();
     for (algorithm, good) in [(Algorithm::PS256, true), (Algorithm::RS256, false)] {
         let token = sign(algorithm, None, &claims(), &rsa.key);
         assert_eq!(verifier.verify(&token).is_ok(), good, "{algorithm:?}");
@@ -235,7 +235,7 @@ fn a_claim_that_may_be_absent_must_still_be_right() {
     keys.add_secret(SECRET).unwrap();
     let optional = vec![OptionalClaim::Expiry, OptionalClaim::Issuer, OptionalClaim::Audience];
     let (issuer, audience) = (Some("me".into()), Some("me".into()));
-    let verifier = Verifier::new(keys, None, Demands { issuer, audience, optional }).unwrap();
+    let verifier = Verifier::new(keys, None, ClaimRules { issuer, audience, optional }).unwrap();
     let past = get_current_timestamp() - 1;
     for (claims, good) in [
         (json!({"sub": "s", "iss": "me", "aud": "me", "scopes": ["read"]}), true),
@@ -266,7 +266,7 @@ fn a_jwks_file_is_read_again_and_its_kid_decides() {
     let set = JwkSet { keys: vec![jwk(&issuers[0], "old"), jwk(&issuers[1], "ec"), ed] };
     file.write_all(serde_json::to_string(&set).unwrap().as_bytes()).unwrap();
     let path = Some(file.path().into());
-    let verifier = Verifier::new(Keys::new(None), path, Demands::default()).unwrap();
+    let verifier = Verifier::new(Keys::new(None), path, ClaimRules::default()).unwrap();
     let token = |kid| sign(Algorithm::RS256, kid, &claims(), &issuers[0].key);
     assert!(verifier.verify(&token(Some("old"))).is_ok());
     assert!(verifier.verify(&token(None)).is_ok(), "of any key with its algorithm");
@@ -303,7 +303,7 @@ fn a_guessable_secret_in_a_jwks_file_read_again_changes_nothing() {
     };
     file.write_all(set(SECRET).as_bytes()).unwrap();
     let keys = Keys::new(None).exposed(true);
-    let verifier = Verifier::new(keys, Some(file.path().into()), Demands::default()).unwrap();
+    let verifier = Verifier::new(keys, Some(file.path().into()), ClaimRules::default()).unwrap();
     std::fs::write(file.path(), set("dev-secret")).unwrap();
     verifier.reload();
     assert!(verifier.verify(&signed(&claims())).is_ok(), "the old key stays");

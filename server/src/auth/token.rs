@@ -10,7 +10,7 @@ use crate::settings::access::OptionalClaim;
 
 /// What tokens must say beside who and until when.
 #[derive(Clone, Debug, Default)]
-pub struct Demands {
+pub struct ClaimRules {
     /// Its `iss`.
     pub issuer: Option<String>,
     /// Its `aud`, or one of them.
@@ -46,7 +46,7 @@ enum Names {
 }
 
 /// Verifies a token with every key that may have signed it.
-pub(super) fn verify(token: &str, keys: &Keys, demands: &Demands) -> Verdict {
+pub(super) fn verify(token: &str, keys: &Keys, demands: &ClaimRules) -> Verdict {
     let result = attempt(token, keys, demands);
     result.map_err(|why| {
         // Nothing of the token: it may be good for somebody else.
@@ -55,7 +55,7 @@ pub(super) fn verify(token: &str, keys: &Keys, demands: &Demands) -> Verdict {
     })
 }
 
-fn attempt(token: &str, keys: &Keys, demands: &Demands) -> Result<Identity, &'static str> {
+fn attempt(token: &str, keys: &Keys, demands: &ClaimRules) -> Result<Identity, &'static str> {
     let header = decode_header(token).map_err(|error| reason(error.kind()))?;
     // RFC 7515, 4.1.11: what we do not understand and must is a reason to refuse.
     if header.crit.is_some() {
@@ -71,7 +71,7 @@ fn attempt(token: &str, keys: &Keys, demands: &Demands) -> Result<Identity, &'st
     Err(why)
 }
 
-fn validation(key: &Key, demands: &Demands) -> Validation {
+fn validation(key: &Key, demands: &ClaimRules) -> Validation {
     let mut validation = Validation::new(key.algorithms[0]);
     validation.algorithms.clone_from(&key.algorithms);
     (validation.leeway, validation.validate_nbf) = (0, true);

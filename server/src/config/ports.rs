@@ -4,18 +4,19 @@ use std::net::SocketAddr;
 
 use uringcast_engine::Service;
 
-use super::{Gather, Scrape};
+use super::{MetricsEndpoint, ProblemCollector};
 
 /// Compares the last service's ports with those of the services before it, and with the process's.
 pub(super) fn check(
     services: &[Service],
     control: &[SocketAddr],
-    metrics: &[Scrape],
-    gather: &mut Gather<'_>,
+    metrics: &[MetricsEndpoint],
+    gather: &mut ProblemCollector<'_>,
 ) {
     let Some((last, before)) = services.split_last() else { return };
     let scrapes = |service: usize| {
-        let of = move |scrape: &&Scrape| scrape.services.iter().any(|s| s.index() == service);
+        let of =
+            move |scrape: &&MetricsEndpoint| scrape.services.iter().any(|s| s.index() == service);
         metrics.iter().find(of).map_or(&[][..], |scrape| &scrape.addresses[..])
     };
     let own = scrapes(before.len());

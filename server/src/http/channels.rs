@@ -2,17 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Control;
-use super::auth::Caller;
+use super::control::Control;
 use super::error::ApiError;
-use super::service::Chosen;
+use super::selected_service::WholeService;
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE};
 
 /// Which page.
@@ -25,12 +23,10 @@ pub(super) struct Page {
 
 pub(super) async fn list(
     State(control): State<Arc<Control>>,
-    Chosen(service): Chosen,
-    Extension(caller): Extension<Caller>,
+    WholeService(service): WholeService,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    caller.may_see_all()?;
-    let Query(page) = page.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let Query(page) = page?;
     let limit = page.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(ApiError::bad_request(format!("limit is not within 1 to {MAX_PAGE}")));

@@ -5,27 +5,27 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::Control;
-use super::auth::Caller;
+use super::api_key_guard::Caller;
+use super::control::Control;
 use super::error::ApiError;
-use crate::metrics::{Ask, Format};
+use crate::metrics::{Format, LatencyQuery};
 
 pub(super) async fn latency(
     State(control): State<Arc<Control>>,
     Extension(caller): Extension<Caller>,
-    ask: Result<Query<Ask>, QueryRejection>,
+    ask: Result<Query<LatencyQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     // Its classes are those of everybody's channels.
     caller.may_see_all_services()?;
-    let Query(ask) = ask.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let Query(ask) = ask?;
     if let Some(fault) = ask.fault() {
         return Err(ApiError::bad_request(fault));
     }
     control.collect().await;
-    let missing = |what: String| ApiError::new(StatusCode::NOT_FOUND, "not_found", what);
+    let missing = |what: String| ApiError::not_found("not_found", what);
     let metrics = control.metrics.as_ref().ok_or_else(|| missing("Metrics are off.".into()))?;
     let text = metrics.latencies(&ask).map_err(missing)?;
     let media = match ask.format {

@@ -1,10 +1,16 @@
 //! One shape for every error: `{"error":{"code","message"}}`.
 
+use std::fmt::Display;
 use std::time::Duration;
 
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
+use uringcast_engine::PublishError;
+use uringcast_engine::limits::BUSY_PAUSE;
+
+use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BODY};
 
 /// An answer that is not a success.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +35,24 @@ impl ApiError {
         ApiError::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
+    /// A bad request whose text may repeat the publisher's input, and is cut.
+    pub(super) fn invalid(error: impl Display) -> ApiError {
+        let mut text = error.to_string();
+        if text.len() > MAX_ERROR_TEXT {
+            text.truncate(text.floor_char_boundary(MAX_ERROR_TEXT));
+            text.push('…');
+        }
+        ApiError::bad_request(text)
+    }
+
+    pub(super) fn forbidden(message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
+    pub(super) fn not_found(code: &'static str, message: impl Into<String>) -> ApiError {
+        ApiError::new(StatusCode::NOT_FOUND, code, message)
+    }
+
     pub(super) fn too_large(message: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
@@ -41,13 +65,27 @@ impl ApiError {
         ApiError::unavailable("draining", "The server is shutting down.")
     }
 
+    /// The engine has no room now; the message says for what.
+    pub(super) fn saturated(message: impl Into<String>) -> ApiError {
+        ApiError::unavailable("saturated", message).retry_after(BUSY_PAUSE)
+    }
+
     /// A limit of the server's that waiting does not lift.
-    pub(super) fn channel_limit(place: &dyn std::fmt::Display) -> ApiError {
+    pub(super) fn channel_limit(place: &dyn Display) -> ApiError {
         let text = format!(
             "{place}The channel would be one more than a shard may have: raise shard_channels, or \
              publish to fewer channels."
         );
         ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "channel_limit", text)
+    }
+
+    /// The engine did not accept something; `saturated` is the message if it has no room.
+    pub(super) fn refused(error: PublishError, saturated: &str) -> ApiError {
+        match error {
+            PublishError::Closed => ApiError::draining(),
+            PublishError::ChannelLimit => ApiError::channel_limit(&""),
+            PublishError::Saturated => ApiError::saturated(saturated),
+        }
     }
 
     /// Says when to try again; the header has whole seconds, the body the exact time.
@@ -66,6 +104,21 @@ impl ApiError {
     pub(super) fn with_summary(mut self, summary: Value) -> ApiError {
         self.more = Some(("summary", summary));
         self
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> ApiError {
+        ApiError::invalid(rejection.body_text())
+    }
+}
+
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> ApiError {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            return ApiError::too_large(format!("the body has more than {MAX_PUBLISH_BODY} bytes"));
+        }
+        ApiError::bad_request("the body could not be read")
     }
 }
 

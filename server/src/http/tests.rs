@@ -10,8 +10,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::*;
-use crate::auth::ApiKey;
-use crate::settings::value::{Secret, Value as _};
+use crate::settings::value::{ApiKey, Secret, Value as _};
 
 const KEY: &str = "0123456789abcdef";
 

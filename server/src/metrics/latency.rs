@@ -8,17 +8,18 @@ use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uringcast_engine::ServiceId;
 use uringcast_engine::exposition::seconds;
 use uringcast_engine::telemetry::{Latency, Totals, latency_histogram};
 
-use super::state::{Point, State};
+use super::accumulator::Accumulator;
+use super::timestamp::Timestamp;
 
 /// What of the latencies is wanted, and how.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ask {
+pub struct LatencyQuery {
     /// How it is written.
     #[serde(default)]
     pub format: Format,
@@ -58,7 +59,7 @@ pub enum Span {
     Interval,
 }
 
-impl Ask {
+impl LatencyQuery {
     /// What is wrong with the question, whatever was measured.
     pub fn fault(&self) -> Option<String> {
         let kinds = Latency::ALL.iter().map(|latency| latency.label());
@@ -75,14 +76,14 @@ impl Ask {
     }
 
     /// Who is asked for and is not there; a class is there once it was measured.
-    fn missing(&self, state: &State) -> Option<String> {
+    fn missing(&self, state: &Accumulator) -> Option<String> {
         let names = &state.names;
         if let Some(server) = self.server.as_ref().filter(|server| !names.contains(server)) {
             let names = listed(names.iter().map(String::as_str));
             return Some(format!("There is no server {server:?}: {names}."));
         }
         let class = self.class.as_ref()?;
-        let all = Ask { class: None, ..self.clone() };
+        let all = LatencyQuery { class: None, ..self.clone() };
         let all = all.select(&state.totals, names);
         let known: BTreeSet<&str> = all.iter().map(|one| one.class).collect();
         let known = listed(known.iter().copied().filter(|class| !class.is_empty()));
@@ -96,20 +97,20 @@ impl Ask {
             && self.class.as_deref().is_none_or(|wanted| wanted == class)
     }
 
-    fn select<'a>(&'a self, totals: &'a Totals, names: &'a [String]) -> Vec<One<'a>> {
-        let named = |(kind, service, class, times): (Latency, ServiceId, &'a str, _)| One {
+    fn select<'a>(&'a self, totals: &'a Totals, names: &'a [String]) -> Vec<Series<'a>> {
+        let named = |(kind, service, class, times): (Latency, ServiceId, &'a str, _)| Series {
             kind,
             server: &names[service.index()],
             class,
             times,
         };
-        let wanted = |one: &One<'_>| self.wants(one.kind, one.server, one.class);
+        let wanted = |one: &Series<'_>| self.wants(one.kind, one.server, one.class);
         totals.latencies().map(named).filter(wanted).collect()
     }
 }
 
 /// One histogram and what it is of.
-struct One<'a> {
+struct Series<'a> {
     kind: Latency,
     server: &'a str,
     class: &'a str,
@@ -123,11 +124,11 @@ fn listed<'a>(values: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// The answer, or who is asked for and not there.
-pub(super) fn render(state: &State, ask: &Ask) -> Result<String, String> {
+pub(super) fn render(state: &Accumulator, ask: &LatencyQuery) -> Result<String, String> {
     if let Some(missing) = ask.missing(state) {
         return Err(missing);
     }
-    let now = Point::now();
+    let now = Timestamp::now();
     let start = (&state.totals, state.started, now.mono - state.started.mono);
     let (totals, since, length) = match ask.span {
         Span::Start => start,
@@ -156,28 +157,30 @@ pub(super) fn render(state: &State, ask: &Ask) -> Result<String, String> {
     })
 }
 
-fn percentiles(all: &[One<'_>]) -> Vec<Value> {
-    let one = |&One { kind, server, class, times }: &One<'_>| {
-        let mut fields = Map::new();
-        fields.insert("server".into(), server.into());
-        fields.insert("kind".into(), kind.label().into());
+fn percentiles(all: &[Series<'_>]) -> Vec<Value> {
+    const QUANTILES: [(&str, f64); 7] = [
+        ("p50", 0.5),
+        ("p75", 0.75),
+        ("p90", 0.9),
+        ("p95", 0.95),
+        ("p99", 0.99),
+        ("p99_9", 0.999),
+        ("p99_99", 0.999_9),
+    ];
+    let one = |&Series { kind, server, class, times }: &Series<'_>| {
+        let mut fields = json!({"server": server, "kind": kind.label()});
         if let Some(label) = kind.split_by() {
-            fields.insert(label.into(), class.into());
+            fields[label] = class.into();
         }
-        fields.insert("count".into(), times.len().into());
-        fields.insert("mean".into(), (times.mean() / 1e9).into());
-        fields.insert("stddev".into(), (times.stdev() / 1e9).into());
-        fields.insert("min".into(), seconds(times.min()).into());
-        for (name, quantile) in
-            [("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)]
-        {
-            fields.insert(name.into(), seconds(times.value_at_quantile(quantile)).into());
+        fields["count"] = times.len().into();
+        fields["mean"] = (times.mean() / 1e9).into();
+        fields["stddev"] = (times.stdev() / 1e9).into();
+        fields["min"] = seconds(times.min()).into();
+        for (name, quantile) in QUANTILES {
+            fields[name] = seconds(times.value_at_quantile(quantile)).into();
         }
-        for (name, quantile) in [("p99_9", 0.999), ("p99_99", 0.999_9)] {
-            fields.insert(name.into(), seconds(times.value_at_quantile(quantile)).into());
-        }
-        fields.insert("max".into(), seconds(times.max()).into());
-        Value::Object(fields)
+        fields["max"] = seconds(times.max()).into();
+        fields
     };
     all.iter().map(one).collect()
 }
@@ -207,7 +210,7 @@ fn distribution(times: &Histogram<u64>) -> String {
 }
 
 /// A line for each histogram that holds anything, tagged `server:kind` or `server:kind:class`.
-fn log(all: &[One<'_>], since: Point, length: Duration) -> String {
+fn log(all: &[Series<'_>], since: Timestamp, length: Duration) -> String {
     let mut bytes = Vec::new();
     let mut serializer = V2DeflateSerializer::new();
     let mut head = IntervalLogWriterBuilder::new();
@@ -216,12 +219,11 @@ fn log(all: &[One<'_>], since: Point, length: Duration) -> String {
     head.with_max_value_divisor(1e6).with_start_time(since.wall).with_base_time(UNIX_EPOCH);
     let mut writer =
         head.begin_log_with(&mut bytes, &mut serializer).expect("memory takes all that is written");
-    let begin = since.wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-    for One { kind, server, class, times } in all.iter().filter(|one| !one.times.is_empty()) {
+    for Series { kind, server, class, times } in all.iter().filter(|one| !one.times.is_empty()) {
         let colon = if class.is_empty() { "" } else { ":" };
         let tag = format!("{server}:{}{colon}{class}", kind.label());
         let tag = tag.replace([',', ' ', '\r', '\n'], "_");
-        let written = writer.write_histogram(times, begin, length, Tag::new(&tag));
+        let written = writer.write_histogram(times, since.since_1970(), length, Tag::new(&tag));
         written.expect("memory takes all that is written");
     }
     String::from_utf8_lossy(&bytes).into_owned()

@@ -1,5 +1,7 @@
 //! HTTP requests of publishers, by key.
 
+use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
 use prometheus::{IntCounterVec, Opts};
 
 use super::table::row;
@@ -20,8 +22,8 @@ impl Requests {
         requests
     }
 
-    pub(super) fn collector(&self) -> Box<IntCounterVec> {
-        Box::new(self.0.clone())
+    pub(super) fn collect(&self) -> Vec<MetricFamily> {
+        self.0.collect()
     }
 
     /// One more, with the name of a known key or none, and the answer's status.

@@ -1,6 +1,8 @@
 //! The types a setting may have: how each is read, and how it is written back as TOML.
 
+mod api_key;
 mod network;
+mod preset;
 mod tls;
 
 use std::net::IpAddr;
@@ -9,6 +11,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+pub use api_key::ApiKey;
 pub use network::Network;
 pub use tls::{CertKey, EnvPrefix};
 

@@ -12,7 +12,7 @@ use rcgen::{
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
-use uringcast_server::certs::{self, Loaded, Tickets};
+use uringcast_server::certs::{self, Loaded, TicketKeys};
 use uringcast_server::config::{Clients, Files, Identity, Tls};
 use uringcast_server::settings::value::CertKey;
 use uringcast_server::settings::{Problem, TlsVersion};
@@ -155,7 +155,7 @@ pub(crate) fn with_clients(tls: Tls, ca: &str, crl: Option<&str>) -> Tls {
 }
 
 pub(crate) fn load(tls: &Tls, names: &[String]) -> Result<Loaded, Problem> {
-    certs::load(tls, names, &mut Tickets::default())
+    certs::load(tls, names, &mut TicketKeys::default())
 }
 
 /// A client's configuration: whom it trusts, who it is.

@@ -9,7 +9,8 @@ use uringcast_engine::{ChannelName, EventName, JsonObject, NameError, Publicatio
 
 use super::submit::Message;
 use crate::http::error::ApiError;
-use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH};
+use crate::http::present;
+use crate::limits::MAX_PUBLISH_BATCH;
 
 /// One message as publishers write it; without `data` it is `{}`, as in the envelope.
 #[derive(Deserialize)]
@@ -21,21 +22,8 @@ struct Item<'a> {
     event: Cow<'a, str>,
     #[serde(borrow, default, deserialize_with = "present")]
     data: Option<&'a RawValue>,
-    #[serde(default, deserialize_with = "some")]
+    #[serde(default, deserialize_with = "present")]
     id: Option<Box<str>>,
-}
-
-/// Keeps a null, which is an error, apart from nothing at all, which is not.
-fn present<'de: 'a, 'a, D>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
-
-/// Likewise: a null is no id.
-fn some<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Box<str>>, D::Error> {
-    <Box<str>>::deserialize(deserializer).map(Some)
 }
 
 /// Reads one object or a list of them; messages name the index and the field.
@@ -44,7 +32,7 @@ pub(super) fn parse_body(body: &[u8], max_data: usize) -> Result<Vec<Message>, A
         return Ok(vec![parse_item(&"", body, max_data)?]);
     }
     let items: Vec<&RawValue> = serde_json::from_slice(body)
-        .map_err(|error| ApiError::bad_request(short(format!("the body is no list: {error}"))))?;
+        .map_err(|error| ApiError::invalid(format_args!("the body is no list: {error}")))?;
     if items.is_empty() {
         return Err(ApiError::bad_request("the list is empty"));
     }
@@ -65,7 +53,7 @@ pub(super) fn parse_item(
     max_data: usize,
 ) -> Result<Message, ApiError> {
     let item: Item<'_> = serde_json::from_slice(bytes)
-        .map_err(|error| ApiError::bad_request(short(format!("{place}{error}"))))?;
+        .map_err(|error| ApiError::invalid(format_args!("{place}{error}")))?;
     let data = match item.data {
         Some(raw) => JsonObject::from_raw(raw),
         None => JsonObject::parse(b"{}"),
@@ -101,13 +89,4 @@ pub(super) fn publication(
         return Err(ApiError::too_large(text));
     }
     Ok(Publication { channel, event, data })
-}
-
-/// Cuts what may repeat a publisher's input.
-pub(in crate::http) fn short(mut text: String) -> String {
-    if text.len() > MAX_ERROR_TEXT {
-        text.truncate(text.floor_char_boundary(MAX_ERROR_TEXT));
-        text.push('…');
-    }
-    text
 }

@@ -14,15 +14,14 @@ use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
-use uringcast_engine::PublishError;
+use uringcast_engine::{PublishError, ServiceId};
 
 use super::idempotency_key;
 use super::parse::parse_item;
-use super::submit::{Message, Taken, submit};
-use crate::http::Control;
-use crate::http::auth::Caller;
+use super::submit::{Accepted, Message, submit};
+use crate::http::api_key_guard::Caller;
+use crate::http::control::Control;
 use crate::http::error::ApiError;
-use crate::http::service::Chosen;
 use crate::limits::{
     HTTP_DRAIN, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY, PUBLISH_LINE_REST, PUBLISH_STREAM_IDLE,
     PUBLISH_STREAM_PATIENCE,
@@ -40,13 +39,13 @@ pub(in crate::http) fn is_stream(headers: &HeaderMap) -> bool {
 /// Reads and publishes to the end, or to the first line that cannot be published.
 pub(super) async fn publish(
     control: &Control,
-    chosen: Chosen,
+    service: ServiceId,
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(request.headers())?;
-    let max_data = control.publishing(chosen).max_data;
-    let mut stream = Stream { control, chosen, caller, key, max_data, done: Done::default() };
+    let max_data = control.service(service).max_message;
+    let mut stream = Stream { control, service, caller, key, max_data, done: Progress::default() };
     let mut body = request.into_body();
     match stream.run(&mut body).await {
         Ok(()) => {
@@ -74,30 +73,30 @@ async fn discard(body: &mut Body) {
 
 struct Stream<'a> {
     control: &'a Control,
-    chosen: Chosen,
+    service: ServiceId,
     caller: Caller,
     key: Option<String>,
     max_data: usize,
-    done: Done,
+    done: Progress,
 }
 
 /// What has become of the lines so far.
 #[derive(Default)]
-struct Done {
+struct Progress {
     /// Lines before the first that was not published.
     lines: u64,
     published: u64,
     duplicates: u64,
 }
 
-impl Done {
+impl Progress {
     fn summary(&self) -> Value {
-        let Done { lines, published, duplicates } = self;
+        let Progress { lines, published, duplicates } = self;
         json!({ "lines": lines, "published": published, "duplicates": duplicates })
     }
 
-    fn count(&mut self, taken: Taken) {
-        match taken.repeat {
+    fn count(&mut self, accepted: Accepted) {
+        match accepted.duplicate {
             false => self.published += 1,
             true => self.duplicates += 1,
         }
@@ -186,16 +185,17 @@ impl Stream<'_> {
                 }
             }
             let tried = places.len();
-            let Handed { lost, barred, closed } = self.submit(messages, &places).await;
-            left = lost;
-            if let Some(place) = barred {
+            let BatchOutcome { unpublished, over_limit, draining } =
+                self.submit(messages, &places).await;
+            left = unpublished;
+            if let Some(place) = over_limit {
                 let line = format!("line {}: ", first + place as u64);
                 fault = Some((place, ApiError::channel_limit(&line)));
                 left.retain(|other| *other < place);
             }
             let end = fault.as_ref().map_or(lines.len(), |(place, _)| *place);
             self.done.lines = first - 1 + left.first().copied().unwrap_or(end) as u64;
-            if closed {
+            if draining {
                 return Err(ApiError::draining());
             }
             if left.is_empty() {
@@ -206,43 +206,42 @@ impl Stream<'_> {
             }
             if patience.elapsed() > PUBLISH_STREAM_PATIENCE {
                 let text = format!("The engine has no room for line {}.", self.done.lines + 1);
-                let wait = uringcast_engine::limits::BUSY_PAUSE;
-                return Err(ApiError::unavailable("saturated", text).retry_after(wait));
+                return Err(ApiError::saturated(text));
             }
             sleep(RETRY).await;
         }
     }
 
-    async fn submit(&mut self, messages: Vec<super::Message>, places: &[usize]) -> Handed {
-        let mut handed = Handed::default();
+    async fn submit(&mut self, messages: Vec<super::Message>, places: &[usize]) -> BatchOutcome {
+        let mut outcome = BatchOutcome::default();
         if messages.is_empty() {
-            return handed;
+            return outcome;
         }
-        let results = match submit(self.control, self.chosen, messages).await {
+        let results = match submit(self.control, self.service, messages).await {
             Ok(results) => results,
-            Err(_) => return Handed { lost: places.to_vec(), ..handed },
+            Err(_) => return BatchOutcome { unpublished: places.to_vec(), ..outcome },
         };
         for (&place, result) in places.iter().zip(results) {
-            let Err(error) = result.map(|taken| self.done.count(taken)) else { continue };
-            handed.lost.push(place);
-            handed.closed |= error == PublishError::Closed;
+            let Err(error) = result.map(|accepted| self.done.count(accepted)) else { continue };
+            outcome.unpublished.push(place);
+            outcome.draining |= error == PublishError::Closed;
             if error == PublishError::ChannelLimit {
-                handed.barred.get_or_insert(place);
+                outcome.over_limit.get_or_insert(place);
             }
         }
-        handed
+        outcome
     }
 }
 
-/// What became of messages that were handed over.
+/// The outcome of a batch.
 #[derive(Default)]
-struct Handed {
-    /// The places of those that were not published.
-    lost: Vec<usize>,
-    /// The first that needs a channel more than there may be: it is no use to try again.
-    barred: Option<usize>,
+struct BatchOutcome {
+    /// The places of messages that were not published.
+    unpublished: Vec<usize>,
+    /// The first that needs a channel more than there may be: a retry is useless.
+    over_limit: Option<usize>,
     /// Whether the engine is shutting down.
-    closed: bool,
+    draining: bool,
 }
 
 /// Between two tries: about what the engine takes to serve a full channel.

@@ -2,17 +2,16 @@
 
 use std::time::Instant;
 
-use uringcast_engine::{Publication, PublishError, Seq};
+use uringcast_engine::{Publication, PublishError, Seq, ServiceId};
 
-use super::repeats::{Awaited, Claim};
-use crate::http::Control;
-use crate::http::service::Chosen;
+use crate::http::control::Control;
+use crate::http::idempotency::{Claim, PendingResult, Reservation};
 
-/// A message as it was asked for.
+/// A message as a request has it.
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) publication: Publication,
-    /// By which a repeat is known.
+    /// By which a repeat is recognized.
     pub(super) id: Option<Box<str>>,
 }
 
@@ -26,18 +25,18 @@ impl Message {
 
 /// A message that has its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Taken {
+pub(super) struct Accepted {
     pub(super) seq: Seq,
-    /// It had it already.
-    pub(super) repeat: bool,
+    /// An earlier request has published it.
+    pub(super) duplicate: bool,
 }
 
-/// How a message gets its position.
-enum Way {
-    /// By its place among those that are published now.
+/// Where a message's result comes from.
+enum ResultSource {
+    /// The message at this place among those that are published now.
     Published(usize),
     Known(Seq),
-    Awaited(Awaited),
+    Pending(PendingResult),
 }
 
 /// Publishes all messages that were not published already. One result each.
@@ -46,56 +45,61 @@ enum Way {
 /// [`PublishError::Saturated`]: nothing was published.
 pub(super) async fn submit(
     control: &Control,
-    chosen: Chosen,
+    service: ServiceId,
     messages: Vec<Message>,
-) -> Result<Vec<Result<Taken, PublishError>>, PublishError> {
-    let publisher = control.publisher(chosen);
-    let fresh = |result: Result<Seq, PublishError>| result.map(|seq| Taken { seq, repeat: false });
-    if messages.iter().all(|message| message.id.is_none()) {
-        let batch = messages.into_iter().map(|message| message.publication).collect();
-        let results = publisher.try_publish_batch(batch)?.await;
-        return Ok(results.into_iter().map(fresh).collect());
-    }
+) -> Result<Vec<Result<Accepted, PublishError>>, PublishError> {
     let now = Instant::now();
-    let (mut ways, mut batch, mut firsts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut sources, mut batch, mut reservations) = (Vec::new(), Vec::new(), Vec::new());
     for Message { publication, id } in messages {
-        let channel = publication.channel.clone().at(chosen.0);
-        let first = match id.map(|id| control.repeats.claim(channel, id, now)) {
-            Some(Claim::Repeat(seq)) => {
-                ways.push(Way::Known(seq));
-                continue;
+        let channel = || publication.channel.clone().at(service);
+        let claim = id.map(|id| control.idempotency.claim(channel(), id, now));
+        sources.push(match claim {
+            Some(Claim::Known(seq)) => ResultSource::Known(seq),
+            Some(Claim::Pending(pending)) => ResultSource::Pending(pending),
+            Some(Claim::New(reservation)) => {
+                reservations.push((batch.len(), reservation));
+                ResultSource::Published(batch.len())
             }
-            Some(Claim::UnderWay(awaited)) => {
-                ways.push(Way::Awaited(awaited));
-                continue;
-            }
-            Some(Claim::First(first)) => Some(first),
-            None => None,
-        };
-        ways.push(Way::Published(batch.len()));
-        batch.push(publication);
-        firsts.push(first);
-    }
-    let ticket = publisher.try_publish_batch(batch)?;
-    // On its own: a publisher that hangs up must not leave the table without the answer.
-    let published = tokio::spawn(async move {
-        let results = ticket.await;
-        for (first, result) in firsts.into_iter().zip(&results) {
-            first.into_iter().for_each(|first| first.settle(*result));
+            None => ResultSource::Published(batch.len()),
+        });
+        if let Some(ResultSource::Published(_)) = sources.last() {
+            batch.push(publication);
         }
-        results
-    });
-    let published = published.await.unwrap_or_default();
-    let mut results = Vec::with_capacity(ways.len());
-    let again = |seq| Taken { seq, repeat: true };
-    for way in ways {
-        results.push(match way {
-            Way::Published(place) => {
-                fresh(published.get(place).copied().unwrap_or(Err(PublishError::Closed)))
+    }
+    let published = publish(control, service, batch, reservations).await?;
+    let mut results = Vec::with_capacity(sources.len());
+    for source in sources {
+        results.push(match source {
+            ResultSource::Published(place) => {
+                published[place].map(|seq| Accepted { seq, duplicate: false })
             }
-            Way::Known(seq) => Ok(again(seq)),
-            Way::Awaited(awaited) => awaited.fate().await.map(again),
+            ResultSource::Known(seq) => Ok(Accepted { seq, duplicate: true }),
+            ResultSource::Pending(pending) => {
+                pending.result().await.map(|seq| Accepted { seq, duplicate: true })
+            }
         });
     }
     Ok(results)
+}
+
+/// Publishes a batch, and settles the reservations of its messages, each with its place.
+async fn publish(
+    control: &Control,
+    service: ServiceId,
+    batch: Vec<Publication>,
+    reservations: Vec<(usize, Reservation)>,
+) -> Result<Vec<Result<Seq, PublishError>>, PublishError> {
+    let ticket = control.publisher(service).try_publish_batch(batch)?;
+    if reservations.is_empty() {
+        return Ok(ticket.await);
+    }
+    // In a task of its own: the table gets the results even if the publisher hangs up.
+    let settled = tokio::spawn(async move {
+        let results = ticket.await;
+        for (place, reservation) in reservations {
+            reservation.settle(results[place]);
+        }
+        results
+    });
+    Ok(settled.await.expect("settling does not panic, and the task is not aborted"))
 }

@@ -86,8 +86,8 @@ fn too_much_is_413() {
 fn the_answer_is_202_only_when_every_message_has_its_position() {
     let channels = ["a", "b"].map(|name| ChannelName::parse(name).unwrap());
     let full = PublishError::Saturated;
-    let taken = |seq| Ok(Taken { seq: Seq(seq), repeat: false });
-    let told = |seqs: [Result<Taken, PublishError>; 2]| {
+    let taken = |seq| Ok(Accepted { seq: Seq(seq), duplicate: false });
+    let told = |seqs: [Result<Accepted, PublishError>; 2]| {
         let response = answer(&channels, &seqs).into_response();
         let status = response.status().as_u16();
         let retry = response.headers().get("retry-after").map(|v| v.to_str().unwrap().to_owned());
@@ -97,7 +97,7 @@ fn the_answer_is_202_only_when_every_message_has_its_position() {
     };
     let both = r#"[{"channel":"a","seq":7},{"channel":"b","seq":9}]"#;
     assert_eq!(told([taken(7), taken(9)]), (202, None, both.into()));
-    let again = Ok(Taken { seq: Seq(9), repeat: true });
+    let again = Ok(Accepted { seq: Seq(9), duplicate: true });
     let known = r#"[{"channel":"a","seq":7},{"channel":"b","duplicate":true,"seq":9}]"#;
     assert_eq!(told([taken(7), again]), (202, None, known.into()));
     let half = r#"[{"channel":"a","seq":7},{"channel":"b","error":"saturated"}]"#;

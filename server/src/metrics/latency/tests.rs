@@ -9,9 +9,9 @@ use super::*;
 use crate::limits::LATENCY_WINDOW;
 
 /// A thousand deliveries of 1 to 1,000 µs to one class, one of 5 ms to another.
-fn measured() -> State {
+fn measured() -> Accumulator {
     let mut recorder = Recorder::new(ShardId(0), 1, true);
-    let mut state = State::new(1, vec!["s".into()], Point::now());
+    let mut state = Accumulator::new(1, vec!["s".into()], Timestamp::now());
     let class = |name: &str| ChannelName::parse(name).unwrap();
     let (room, other) = (class("room:1"), class("a b,c:1"));
     let (room, other) = (recorder.class_of(&room), recorder.class_of(&other));
@@ -21,7 +21,7 @@ fn measured() -> State {
     state
 }
 
-fn ask(query: &[(&str, &str)]) -> Ask {
+fn ask(query: &[(&str, &str)]) -> LatencyQuery {
     let object = query.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
     serde_json::from_value(Value::Object(object)).unwrap()
 }
@@ -53,10 +53,11 @@ fn percentiles_are_seconds_and_within_one_per_cent() {
 #[test]
 fn the_last_interval_forgets_what_was_before() {
     let mut state = measured();
-    let later = |n: u32| Point { mono: state.started.mono + LATENCY_WINDOW * n, ..state.started };
+    let later =
+        |n: u32| Timestamp { mono: state.started.mono + LATENCY_WINDOW * n, ..state.started };
     let (first, second) = (later(1), later(2));
-    state.turn_window(first);
-    state.turn_window(second);
+    state.rotate_window(first);
+    state.rotate_window(second);
     let answer: Value = serde_json::from_str(&render(&state, &ask(&[])).unwrap()).unwrap();
     assert_eq!(one(&answer, "since_start", "delivery", "room")["count"], 1_000);
     let last = answer["last_interval"]["latencies"].to_string();

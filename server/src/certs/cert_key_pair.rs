@@ -1,0 +1,123 @@
+//! A certificate chain and its key, read from PEM and checked against each other.
+
+use std::fmt::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::InconsistentKeys;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use x509_parser::extensions::GeneralName;
+
+use super::ServedCert;
+use crate::config::Files;
+use crate::read_files::{self, problem};
+use crate::settings::Problem;
+
+/// A certificate chain and its key.
+pub(super) struct CertKeyPair {
+    pub key: Arc<CertifiedKey>,
+    /// The DNS names it is for, in small letters; `*.` may be the first label.
+    pub names: Vec<String>,
+    pub served: ServedCert,
+}
+
+impl CertKeyPair {
+    pub(super) fn read(files: &Files) -> Result<CertKeyPair, Problem> {
+        let [cert_name, key_name] = files.settings;
+        let (cert, key) = (&files.pair.cert, &files.pair.key);
+        let chain = read_chain(cert_name, cert)?;
+        let private = read_key(key_name, key)?;
+        let unusable = |error: &dyn std::fmt::Display| {
+            let remedy = "Name a PEM file with the certificate first, then its chain.";
+            problem(cert_name, cert, format!("cannot be used: {error}"), remedy)
+        };
+        let provider = aws_lc_rs::default_provider();
+        let certified = CertifiedKey::from_der(chain, private, &provider);
+        let certified = certified.map_err(|error| match error {
+            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                let reason = format!("is not the key of the certificate in {}", cert.display());
+                problem(key_name, key, reason, "Name the key that belongs to the certificate.")
+            }
+            error => unusable(&error),
+        })?;
+        let leaf = certified.cert.first().ok_or_else(|| unusable(&"it is empty"))?;
+        let (_, parsed) =
+            x509_parser::parse_x509_certificate(leaf).map_err(|error| unusable(&error))?;
+        let common_name = parsed.subject().iter_common_name().next();
+        let name = common_name.and_then(|name| name.as_str().ok()).unwrap_or_default();
+        let subjects = parsed.subject_alternative_name().ok().flatten();
+        let names = subjects.iter().flat_map(|names| &names.value.general_names);
+        let dns = |name: &GeneralName<'_>| match name {
+            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+            _ => None,
+        };
+        let served = ServedCert {
+            name: name.to_owned(),
+            path: cert.clone(),
+            fingerprint: fingerprint(leaf),
+            not_after: parsed.validity().not_after.timestamp(),
+            automatic: false,
+        };
+        Ok(CertKeyPair { names: names.filter_map(dns).collect(), key: Arc::new(certified), served })
+    }
+}
+
+fn read_key(name: &str, path: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
+    let pem = read_files::read_followed(name, path)?;
+    let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| {
+        let encrypted = pem.windows(9).any(|word| word == b"ENCRYPTED");
+        let (reason, remedy) = if encrypted {
+            let remedy = "Decrypt it: openssl pkey -in OLD -out NEW.";
+            ("is encrypted with a passphrase".to_owned(), remedy)
+        } else {
+            let remedy = "Name a PEM file with a PKCS#8, PKCS#1 or SEC1 key.";
+            (format!("holds no private key: {error}"), remedy)
+        };
+        problem(name, path, reason, remedy)
+    })?;
+    aws_lc_rs::sign::any_supported_type(&private).map_err(|error| {
+        let remedy = "Use an ECDSA (P-256, P-384, P-521), Ed25519 or RSA (2048 up) key.";
+        problem(name, path, format!("holds a key that cannot be used: {error}"), remedy)
+    })?;
+    Ok(private)
+}
+
+/// Every certificate of a PEM file, at least one.
+pub(super) fn read_chain(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
+    let pem = read_files::read_followed(name, path)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let remedy = "Name a PEM file with -----BEGIN CERTIFICATE----- in it.";
+    match chain {
+        Ok(chain) if chain.is_empty() => Err(problem(name, path, "holds no certificate", remedy)),
+        Ok(chain) => Ok(chain),
+        Err(error) => Err(problem(name, path, format!("is not valid PEM: {error}"), remedy)),
+    }
+}
+
+fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    let digest = ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, certificate);
+    let mut text = String::new();
+    for (i, byte) in digest.as_ref().iter().enumerate() {
+        let colon = if i == 0 { "" } else { ":" };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{colon}{byte:02X}");
+    }
+    text
+}
+
+/// Only a warning: secrets mounted by orchestrators are often readable by all in their container.
+pub(super) fn warn_if_readable_by_all(setting: &str, key: &Path) {
+    let mode = std::fs::metadata(key).map(|meta| meta.permissions().mode() & 0o777);
+    if let Ok(mode) = mode
+        && mode & 0o004 != 0
+    {
+        let path = key.display();
+        tracing::warn!(
+            "{setting} {path} has mode {mode:04o}: every user can read it; chmod 600 it"
+        );
+    }
+}

@@ -1,0 +1,93 @@
+//! Which client certificates are good.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateRevocationListDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use x509_parser::prelude::{CertificateRevocationList, FromDer};
+
+use super::cert_key_pair::read_chain;
+use super::provider;
+use crate::config::Clients;
+use crate::read_files::{self, problem};
+use crate::settings::Problem;
+
+/// The certificates of authorities and revocation lists.
+pub(super) type TrustAnchors = Vec<Vec<u8>>;
+
+/// A verifier, and what it was made from.
+pub(super) struct ClientTrust {
+    pub verifier: Arc<dyn ClientCertVerifier>,
+    /// Under other ones, sessions begun under these must not be taken up again: a resumed
+    /// handshake verifies nobody.
+    pub basis: TrustAnchors,
+}
+
+/// The verifier that the settings ask for: one that asks for no certificate, or one that demands
+/// one.
+pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
+    let Some(Clients { ca, crl }) = clients else {
+        return Ok(ClientTrust {
+            verifier: WebPkiClientVerifier::no_client_auth(),
+            basis: Vec::new(),
+        });
+    };
+    let bad = |error: &dyn Display| {
+        let reason = format!("holds an authority that cannot be used: {error}");
+        problem("ca_file", ca, reason, "Name a PEM file with the authorities' certificates.")
+    };
+    let (mut roots, mut basis) = (RootCertStore::empty(), Vec::new());
+    for authority in read_chain("ca_file", ca)? {
+        basis.push(authority.to_vec());
+        roots.add(authority).map_err(|error| bad(&error))?;
+    }
+    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+    if let Some(path) = crl {
+        let lists = revocation_lists(path)?;
+        basis.extend(lists.iter().map(|list| list.to_vec()));
+        builder = builder.with_crls(lists);
+    }
+    let verifier = builder.build().map_err(|error| match (error, crl) {
+        (rustls::server::VerifierBuilderError::InvalidCrl(error), Some(path)) => {
+            let remedy = "Name a PEM file with the authorities' revocation lists (version 2).";
+            problem("crl_file", path, format!("cannot be used: {error:?}"), remedy)
+        }
+        (error, _) => bad(&error),
+    })?;
+    Ok(ClientTrust { verifier, basis })
+}
+
+fn revocation_lists(
+    path: &std::path::Path,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, Problem> {
+    let pem = read_files::read_followed("crl_file", path)?;
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&pem).collect();
+    let remedy = "Name a PEM file with -----BEGIN X509 CRL----- in it.";
+    let lists = match lists {
+        Ok(lists) if lists.is_empty() => {
+            return Err(problem("crl_file", path, "holds no revocation list", remedy));
+        }
+        Ok(lists) => lists,
+        Err(error) => {
+            return Err(problem("crl_file", path, format!("is not valid PEM: {error}"), remedy));
+        }
+    };
+    for list in &lists {
+        warn_if_stale(path, list);
+    }
+    Ok(lists)
+}
+
+/// A stale list still revokes what is in it: better than to turn everybody away.
+fn warn_if_stale(path: &std::path::Path, list: &CertificateRevocationListDer<'_>) {
+    let Ok((_, list)) = CertificateRevocationList::from_der(list) else { return };
+    let now = jiff::Timestamp::now().as_second();
+    if let Some(next) = list.next_update().filter(|next| next.timestamp() < now) {
+        let (path, issuer) = (path.display(), list.issuer());
+        tracing::warn!("crl_file {path}: the list of {issuer} should have been renewed by {next}");
+    }
+}

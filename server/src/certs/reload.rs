@@ -1,0 +1,206 @@
+//! Keeps a running server's certificates fresh: on SIGHUP, when files change, before they end.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use uringcast_engine::TlsSource;
+
+use super::cert_key_pair::warn_if_readable_by_all;
+use super::{ServedCert, TicketKeys, load};
+use crate::config::{Identity, Tls};
+use crate::limits::{AUTO_CERT_MARGIN, EXPIRY_CHECK, EXPIRY_WARNING, TORN_LOOKS};
+use crate::settings::Problem;
+
+/// What metrics tell of the certificates.
+#[derive(Clone, Debug, Default)]
+pub struct CertStatus {
+    /// Name and end, in seconds since 1970, of each.
+    pub certificates: Vec<(String, i64)>,
+    /// Reloads that put new certificates into force.
+    pub reloaded: u64,
+    /// Reloads that kept the old ones.
+    pub failed: u64,
+}
+
+/// What tells a file from the one that was there before, through any symbolic links.
+type Stamp = Option<(u64, u64, i64, i64, u64)>;
+
+/// The certificates of a running server.
+pub struct CertReloader {
+    tls: Tls,
+    names: Vec<String>,
+    tickets: TicketKeys,
+    source: TlsSource,
+    status: Arc<Mutex<CertStatus>>,
+    served: Vec<ServedCert>,
+    /// The files as they were when last judged.
+    judged: Vec<Stamp>,
+    /// The files as they were when they failed, perhaps because only half of them had been
+    /// written, and how many looks in a row have found such.
+    torn: Option<(Vec<Stamp>, u32)>,
+    /// When it was last looked whether a certificate ends.
+    warned: Instant,
+}
+
+impl CertReloader {
+    /// Reads, or makes, the certificates.
+    ///
+    /// # Errors
+    /// As [`load`].
+    pub fn start(tls: Tls, names: Vec<String>) -> Result<CertReloader, Problem> {
+        let (judged, mut tickets) = (stamps(&tls), TicketKeys::default());
+        let loaded = load(&tls, &names, &mut tickets)?;
+        let keeper = CertReloader {
+            tls,
+            names,
+            tickets,
+            source: TlsSource::new(loaded.config),
+            status: Arc::default(),
+            served: loaded.served,
+            judged,
+            torn: None,
+            warned: Instant::now(),
+        };
+        keeper.tell();
+        Ok(keeper)
+    }
+
+    /// For the engine's listeners.
+    pub fn source(&self) -> TlsSource {
+        self.source.clone()
+    }
+
+    /// For metrics.
+    pub fn status(&self) -> Arc<Mutex<CertStatus>> {
+        Arc::clone(&self.status)
+    }
+
+    /// What is served, the default first.
+    pub fn served(&self) -> &[ServedCert] {
+        &self.served
+    }
+
+    /// Looks whether files have changed or certificates end: once a second.
+    pub fn look(&mut self) {
+        let now = stamps(&self.tls);
+        if now != self.judged {
+            match self.replace() {
+                Ok(()) => self.judged = now,
+                Err(problem) => self.retry_or_give_up(now, &problem),
+            }
+        } else if self.warned.elapsed() >= EXPIRY_CHECK {
+            let margin = AUTO_CERT_MARGIN.as_secs().cast_signed();
+            let ends = self.served.iter().any(|served| seconds_left(served) < margin);
+            match self.tls.identity {
+                Identity::Auto { .. } if ends => self.reload(),
+                _ => self.tell(),
+            }
+            self.warned = Instant::now();
+        }
+    }
+
+    /// Certificate and key are seldom written at the same instant: looks once more, and again
+    /// while they change, but not for ever.
+    fn retry_or_give_up(&mut self, now: Vec<Stamp>, problem: &Problem) {
+        let looks = match self.torn.take() {
+            Some((before, looks)) if before != now => looks + 1,
+            Some(_) => TORN_LOOKS,
+            None => 1,
+        };
+        if looks < TORN_LOOKS {
+            self.torn = Some((now, looks));
+        } else {
+            self.judged = now;
+            self.keep_old(problem);
+        }
+    }
+
+    /// Reads everything again at once: SIGHUP.
+    pub fn reload(&mut self) {
+        let now = stamps(&self.tls);
+        if let Err(problem) = self.replace() {
+            self.keep_old(&problem);
+        }
+        self.judged = now;
+    }
+
+    fn replace(&mut self) -> Result<(), Problem> {
+        let loaded = load(&self.tls, &self.names, &mut self.tickets)?;
+        self.source.replace(loaded.config);
+        (self.served, self.torn) = (loaded.served, None);
+        self.lock().reloaded += 1;
+        tracing::info!("certificates reloaded");
+        self.tell();
+        Ok(())
+    }
+
+    fn keep_old(&mut self, problem: &Problem) {
+        self.torn = None;
+        self.lock().failed += 1;
+        tracing::error!("certificates not reloaded, the old ones stay in force: {problem}");
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, CertStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what is served, and warns of what ends or is not kept well.
+    fn tell(&self) {
+        self.lock().certificates = labels(&self.served);
+        if let Identity::Files(all) = &self.tls.identity {
+            for files in all {
+                warn_if_readable_by_all(files.settings[1], &files.pair.key);
+            }
+        }
+        for served in &self.served {
+            let (path, sha256) = (served.path.display(), &served.fingerprint);
+            tracing::info!(automatic = served.automatic, %path, %sha256, "serving wss");
+            let left = seconds_left(served);
+            let days = left / 86_400;
+            if left < 0 {
+                tracing::error!("the certificate {path} has ended: clients refuse it; renew it");
+            } else if left < EXPIRY_WARNING.as_secs().cast_signed() {
+                tracing::warn!("the certificate {path} ends in {days} days; renew it");
+            }
+        }
+    }
+}
+
+fn seconds_left(served: &ServedCert) -> i64 {
+    served.not_after - Timestamp::now().as_second()
+}
+
+/// By common name; by path where that is missing, or another's too, or both are the same file.
+fn labels(served: &[ServedCert]) -> Vec<(String, i64)> {
+    let mut all: Vec<(String, i64)> = Vec::new();
+    for one in served {
+        let taken = |name: &str| all.iter().any(|(other, _)| other == name);
+        let path = one.path.display().to_string();
+        let name = if one.name.is_empty() || taken(&one.name) { path } else { one.name.clone() };
+        if !taken(&name) {
+            all.push((name, one.not_after));
+        }
+    }
+    all
+}
+
+/// Looks at every file the operator has named. What we make ourselves only we change.
+fn stamps(tls: &Tls) -> Vec<Stamp> {
+    let mut paths: Vec<&PathBuf> = Vec::new();
+    if let Identity::Files(all) = &tls.identity {
+        paths.extend(all.iter().flat_map(|files| [&files.pair.cert, &files.pair.key]));
+    }
+    if let Some(clients) = &tls.clients {
+        paths.push(&clients.ca);
+        paths.extend(&clients.crl);
+    }
+    let stamp = |path: &PathBuf| {
+        let meta = fs::metadata(path).ok()?;
+        Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
+    };
+    paths.into_iter().map(stamp).collect()
+}

@@ -1,0 +1,118 @@
+//! A certificate of our own making, kept between starts so that clients can keep trusting it.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::SystemTime;
+
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+};
+use x509_parser::extensions::GeneralName;
+
+use super::cert_key_pair::CertKeyPair;
+use crate::config::Files;
+use crate::limits::{AUTO_CERT_LIFE, AUTO_CERT_MARGIN};
+use crate::read_files::problem;
+use crate::settings::Problem;
+use crate::settings::value::CertKey;
+
+/// Reuses the certificate in `dir` while it is good, else makes one.
+pub(super) fn load(dir: &Path, names: &[String]) -> Result<CertKeyPair, Problem> {
+    let remedy = "Name a directory that the server's user can write to.";
+    let fail =
+        |error: io::Error| problem("cert_dir", dir, format!("cannot be used: {error}"), remedy);
+    fs::create_dir_all(dir).map_err(fail)?;
+    // Two servers that start at once must not mix their files.
+    let lock = File::options().create(true).append(true).open(dir.join("lock")).map_err(fail)?;
+    lock.lock().map_err(fail)?;
+    let (cert, key) = (dir.join("auto-cert.pem"), dir.join("auto-key.pem"));
+    let pair = CertKey { cert: cert.clone(), key: key.clone() };
+    let files = Files { settings: ["auto_cert"; 2], pair };
+    let mut pair = match reusable(&files, names) {
+        Ok(pair) => pair,
+        Err(why) => {
+            tracing::info!("making a certificate: {why}");
+            let (cert_pem, key_pem) = make(names).map_err(|error| {
+                let reason = format!("a certificate cannot be made: {error}");
+                problem("auto_cert", dir, reason, "Name a certificate with cert_file and key_file.")
+            })?;
+            write(&key, &key_pem, 0o600).map_err(fail)?;
+            write(&cert, &cert_pem, 0o644).map_err(fail)?;
+            CertKeyPair::read(&files)?
+        }
+    };
+    pair.served.automatic = true;
+    Ok(pair)
+}
+
+/// The kept certificate, or why it is not to be used.
+fn reusable(files: &Files, names: &[String]) -> Result<CertKeyPair, String> {
+    let key = &files.pair.key;
+    let mode = fs::metadata(key).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => "there is none yet".to_owned(),
+        _ => format!("{}: {error}", key.display()),
+    })?;
+    let mode = mode.permissions().mode() & 0o777;
+    if mode != 0o600 {
+        return Err(format!("{} has mode {mode:04o}, others may know it", key.display()));
+    }
+    let pair = CertKeyPair::read(files).map_err(|p| p.to_string())?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(&pair.key.cert[0])
+        .map_err(|error| error.to_string())?;
+    let left = parsed.validity().time_to_expiration();
+    if left.is_none_or(|left| left < AUTO_CERT_MARGIN) {
+        return Err("the kept one ends within 30 days".into());
+    }
+    let subject = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
+    let subjects = parsed.subject_alternative_name().ok().flatten();
+    let mut valid_for = BTreeSet::new();
+    for name in subjects.iter().flat_map(|names| &names.value.general_names) {
+        match name {
+            GeneralName::DNSName(name) => drop(valid_for.insert((*name).to_owned())),
+            GeneralName::IPAddress(bytes) => valid_for.extend(ip_text(bytes)),
+            _ => {}
+        }
+    }
+    let wanted: BTreeSet<String> = names.iter().cloned().collect();
+    if valid_for != wanted || subject != names.first().map(String::as_str) {
+        return Err("the kept one is for other names".into());
+    }
+    Ok(pair)
+}
+
+fn ip_text(bytes: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    let ip = v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
+    ip.ok().map(|ip| ip.to_string())
+}
+
+fn make(names: &[String]) -> Result<(String, String), rcgen::Error> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let mut params = CertificateParams::new(names.to_vec())?;
+    let mut subject = DistinguishedName::new();
+    subject.push(DnType::CommonName, names.first().map_or("localhost", String::as_str));
+    params.distinguished_name = subject;
+    let now = SystemTime::now();
+    params.not_before = now.into();
+    params.not_after = (now + AUTO_CERT_LIFE).into();
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let certificate = params.self_signed(&key)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+/// Writes beside and renames, so that nobody ever reads half a file.
+fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file =
+        tempfile::Builder::new().permissions(Permissions::from_mode(mode)).tempfile_in(dir)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}

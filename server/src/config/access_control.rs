@@ -1,0 +1,172 @@
+//! What the settings mean for clients and publishers who must show who they are. PROTOCOL §2, §3.
+
+use uringcast_engine::{Access, AuthMode};
+
+use super::ProblemCollector;
+use crate::auth::{ApiKeys, ClaimRules, KeyError, Keys, STRONGER, Verifier};
+use crate::read_files;
+use crate::settings::Settings;
+use crate::settings::value::{ApiKey, Secret, Value};
+
+/// Authentication, permissions and caps of the service.
+pub(super) fn access(s: &Settings) -> Access {
+    let rules = |rules: &Option<Vec<crate::settings::access::Permission>>| {
+        rules.iter().flatten().map(|permission| permission.0.clone()).collect()
+    };
+    let origins = s.allowed_origin.iter().flatten();
+    let any = origins.clone().any(|origin| origin.0 == "*");
+    Access {
+        mode: mode(s),
+        subscribe: rules(&s.subscribe_permission),
+        publish: rules(&s.publish_permission),
+        admin: s.admin_permission.iter().map(|name| name.0.clone()).collect(),
+        origins: if any { Vec::new() } else { origins.map(|o| o.0.clone()).collect() },
+        max_per_address: s.max_connections_per_address.0,
+        max_subscriptions: s.max_subscriptions.0,
+        byte_rate: u32::try_from(s.byte_rate.0).unwrap_or(u32::MAX),
+    }
+}
+
+/// Who gives a key wants it used: silence about `auth_enabled` must not leave a service open.
+fn mode(s: &Settings) -> AuthMode {
+    let keys = s.jwt_secret.is_some()
+        || [&s.jwt_secret_file, &s.jwt_public_key, &s.jwks_file].iter().any(|file| file.is_some());
+    let unsaid = if keys { AuthMode::Required } else { AuthMode::Off };
+    s.auth_enabled.unwrap_or(unsaid)
+}
+
+/// What tokens are verified with; `None` when they are not looked at.
+pub(super) fn verifier(
+    settings: &Settings,
+    exposed: bool,
+    gather: &mut ProblemCollector<'_>,
+) -> Option<Verifier> {
+    let s = settings;
+    if mode(s) == AuthMode::Off {
+        return None;
+    }
+    let mut keys = Keys::new(s.jwt_algorithms.clone()).exposed(exposed);
+    let file = s.jwt_secret_file.as_deref();
+    if let Some(secret) = secret("jwt_secret", &s.jwt_secret, file, gather)
+        && let Err(error) = keys.add_secret(secret.expose())
+    {
+        if error == KeyError::Guessable {
+            let name = if file.is_some() { "jwt_secret_file" } else { "jwt_secret" };
+            gather.add(name, error.to_string(), STRONGER);
+        } else {
+            let remedy = "Allow one of HS256, HS384 and HS512, or take the secret away.";
+            gather.add("jwt_algorithms", format!("leaves jwt_secret unused: it {error}"), remedy);
+        }
+    }
+    if let Some(path) = &s.jwt_public_key {
+        match read_files::read("jwt_public_key", path) {
+            Ok(pem) => {
+                if let Err(error) = keys.add_pem(&pem) {
+                    let remedy = "Name a PEM file with one public key.";
+                    gather.add("jwt_public_key", error.to_string(), remedy);
+                }
+            }
+            Err(problem) => gather.problems.push(problem),
+        }
+    }
+    if gather.problems.is_empty() && keys.is_empty() && s.jwks_file.is_none() {
+        let remedy = "Give jwt_secret_file, jwt_public_key or jwks_file.";
+        gather.add("auth_enabled", "has no key to verify tokens with", remedy);
+        return None;
+    }
+    let text = |text: &Option<crate::settings::value::Text>| text.as_ref().map(|t| t.0.clone());
+    let demands = ClaimRules {
+        issuer: text(&s.jwt_issuer),
+        audience: text(&s.jwt_audience),
+        optional: s.jwt_optional_claims.clone().unwrap_or_default(),
+    };
+    match Verifier::new(keys, s.jwks_file.clone(), demands) {
+        Ok(verifier) => Some(verifier),
+        Err(problem) => {
+            gather.problems.push(problem);
+            None
+        }
+    }
+}
+
+/// A secret that is given itself or in a file.
+fn secret(
+    name: &str,
+    given: &Option<Secret>,
+    file: Option<&std::path::Path>,
+    gather: &mut ProblemCollector<'_>,
+) -> Option<Secret> {
+    let Some(path) = file else { return given.clone() };
+    let setting = format!("{name}_file");
+    if given.is_some() {
+        gather.add(&setting, format!("contradicts {name}"), "Take one of the two away.");
+        return None;
+    }
+    let bytes = match read_files::read(&setting, path) {
+        Ok(bytes) => bytes,
+        Err(problem) => {
+            gather.problems.push(problem);
+            return None;
+        }
+    };
+    match Secret::parse(String::from_utf8_lossy(&bytes).trim_end()) {
+        Ok(secret) => Some(secret),
+        Err(invalid) => {
+            gather.add(&setting, format!("its key {}", invalid.reason), &invalid.remedy);
+            None
+        }
+    }
+}
+
+/// The keys of publishers, from wherever they are given.
+pub(super) fn api_keys(settings: &Settings, gather: &mut ProblemCollector<'_>) -> ApiKeys {
+    let s = settings;
+    let sole = secret("api_key", &s.api_key, s.api_key_file.as_deref(), gather);
+    let mut keys: Vec<ApiKey> = sole.iter().map(ApiKey::sole).collect();
+    keys.extend(s.api_keys.iter().flatten().cloned());
+    if let Some(path) = &s.api_keys_file {
+        match read_files::read("api_keys_file", path) {
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                if !read_lines(&text, &mut keys, gather) {
+                    // None at all would leave the control port open.
+                    let remedy = "Write NAME KEY on a line of it, or take the setting away.";
+                    gather.add("api_keys_file", "holds no key", remedy);
+                }
+            }
+            Err(problem) => gather.problems.push(problem),
+        }
+    }
+    let name = if s.api_keys_file.is_some() { "api_keys_file" } else { "api_keys" };
+    let keys = ApiKeys::new(keys).unwrap_or_else(|twice| {
+        let reason = format!("has {twice}, counting those of api_keys and api_key");
+        gather.add(name, reason, "Give each key one line and a name of its own.");
+        ApiKeys::default()
+    });
+    let services: Vec<&str> = s.services().iter().map(|s| s.server_name.0.as_str()).collect();
+    if let Some((key, service)) = keys.for_unknown_service(&services) {
+        let reason = format!("has the key {key}, but there is no service {service}");
+        gather.add(name, reason, &format!("The services are: {}.", services.join(", ")));
+    }
+    keys
+}
+
+/// One key a line; empty lines and those that begin with # are passed over. Whether there was any.
+fn read_lines(text: &str, keys: &mut Vec<ApiKey>, gather: &mut ProblemCollector<'_>) -> bool {
+    let mut any = false;
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        any = true;
+        match ApiKey::parse(line) {
+            Ok(key) => keys.push(key),
+            Err(invalid) => {
+                let reason = format!("line {} {}", number + 1, invalid.reason);
+                gather.add("api_keys_file", reason, &invalid.remedy);
+            }
+        }
+    }
+    any
+}

@@ -1,0 +1,186 @@
+//! The live page: one document, made of the files in `dashboard/`, and what reaches it over the
+//! engine's own WebSocket.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Value, json};
+use uringcast_engine::limits::SNAPSHOT_INTERVAL;
+use uringcast_engine::{
+    ChannelName, EventName, JsonObject, ProbeKey, Protocol, Publication, Publisher, Service,
+};
+
+use crate::limits::LIVE_WATCH;
+
+/// What the page shows, and how the data reaches it.
+///
+/// The page subscribes as a self-probe does: at a path that only [`Dashboard::describe`] returns,
+/// on a channel that no client can name. A caller of `describe` may see the same there.
+#[derive(Debug)]
+pub struct Dashboard {
+    services: Arc<[Service]>,
+    /// The service on whose listener the page connects.
+    own: usize,
+    key: ProbeKey,
+    publisher: Publisher,
+    /// Seconds for which somebody is still taken to be watching.
+    watched: AtomicU64,
+}
+
+impl Dashboard {
+    /// Tells through `publisher`, a publisher of the service at place `own`.
+    pub fn new(
+        services: Arc<[Service]>,
+        own: usize,
+        key: ProbeKey,
+        publisher: Publisher,
+    ) -> Dashboard {
+        Dashboard { services, own, key, publisher, watched: AtomicU64::new(0) }
+    }
+
+    /// Where a page that was asked for at `host` finds the services. Somebody watches from now on.
+    pub fn describe(&self, host: &str) -> Value {
+        self.watched.store(LIVE_WATCH.as_secs(), Ordering::Relaxed);
+        let several = self.services.len() > 1;
+        let one = |service: &Service| {
+            let path = match several {
+                true => format!("/v1/services/{}/publish", service.name),
+                false => "/v1/publish".into(),
+            };
+            json!({
+                "name": service.name,
+                "url": url(service, host) + "/",
+                "publish": path,
+                // session-buddy's own protocol: its clients choose no channel.
+                "feed": service.protocol == Protocol::Metrics,
+            })
+        };
+        json!({
+            "services": self.services.iter().map(one).collect::<Value>(),
+            "socket": url(&self.services[self.own], host) + &self.key.path(),
+            "again": LIVE_WATCH.as_secs() / 2,
+            "interval": SNAPSHOT_INTERVAL.as_secs(),
+            "version": env!("CARGO_PKG_VERSION"),
+        })
+    }
+
+    /// Sends what happens now to the pages, if there are any.
+    pub fn publish(&self, now: &Value) {
+        let left = self.watched.load(Ordering::Relaxed);
+        if left == 0 {
+            return;
+        }
+        self.watched.store(left - 1, Ordering::Relaxed);
+        let publication = Publication {
+            channel: ChannelName::probe(),
+            event: EventName::parse("live.status").expect("a good name"),
+            data: JsonObject::parse(now.to_string().as_bytes()).expect("an object"),
+        };
+        // Without room the page misses a second.
+        let _ = self.publisher.try_publish(publication);
+    }
+
+    /// The policy under which a browser runs the page asked for at `host`: its own script and
+    /// style, this port and the services' listeners, nothing else.
+    pub fn policy(&self, host: &str) -> String {
+        let Page { script, style, .. } = &*PAGE;
+        // The policy has no form for IPv6 addresses: pages found there ask again instead.
+        let sockets = self.services.iter().map(|service| url(service, host));
+        let sockets: Vec<String> = sockets.filter(|url| !url.contains('[')).collect();
+        format!(
+            "default-src 'none'; script-src '{script}'; style-src '{style}'; img-src data:; \
+             connect-src 'self' {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            sockets.join(" ")
+        )
+    }
+
+    /// The document.
+    pub fn page() -> &'static str {
+        &PAGE.html
+    }
+}
+
+/// A service's listener as a browser reaches it that found this server under `host`, a host with
+/// or without a port.
+fn url(service: &Service, host: &str) -> String {
+    let scheme = if service.tls.is_some() { "wss" } else { "ws" };
+    let name = host.rsplit_once(':').map_or(host, |(name, port)| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+    });
+    let local = name == "localhost" || name.starts_with("127.") || name == "[::1]";
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
+    let address = service.listen[0];
+    let (ip, port) = (address.ip(), address.port());
+    // A listener on every address answers on the one the browser knows, and one on loopback
+    // by whatever name the browser has for that.
+    if name.bytes().all(plain) && (ip.is_unspecified() || (ip.is_loopback() && local)) {
+        return format!("{scheme}://{name}:{port}");
+    }
+    format!("{scheme}://{address}")
+}
+
+/// The document and the hashes by which a browser knows its parts.
+struct Page {
+    html: String,
+    script: String,
+    style: String,
+}
+
+static PAGE: LazyLock<Page> = LazyLock::new(|| {
+    let style = include_str!("dashboard/page.css");
+    let script = concat!(
+        "\"use strict\";\n",
+        include_str!("dashboard/format.js"),
+        include_str!("dashboard/chart.js"),
+        include_str!("dashboard/page.js"),
+        include_str!("dashboard/source.js"),
+        include_str!("dashboard/try.js"),
+    );
+    let html = include_str!("dashboard/page.html")
+        .replace("/* style */", style)
+        .replace("/* script */", script);
+    Page { html, script: hash(script), style: hash(style) }
+});
+
+fn hash(text: &str) -> String {
+    format!("sha256-{}", BASE64_STANDARD.encode(digest(&SHA256, text.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(address: &str, host: &str) -> String {
+        let listen = vec![address.parse().unwrap()];
+        super::url(&Service { listen, ..Service::default() }, host)
+    }
+
+    #[test]
+    fn a_page_finds_the_listener_by_the_name_it_has_for_the_server() {
+        for (address, host, expected) in [
+            ("127.0.0.1:9", "127.0.0.1:8766", "ws://127.0.0.1:9"),
+            ("127.0.0.1:9", "localhost:8766", "ws://localhost:9"),
+            ("0.0.0.0:9", "cast.example:8766", "ws://cast.example:9"),
+            ("[::]:9", "[fd00::1]:8766", "ws://[fd00::1]:9"),
+            ("[::]:9", "cast.example", "ws://cast.example:9"),
+            ("10.0.0.5:9", "cast.example:8766", "ws://10.0.0.5:9"),
+            ("127.0.0.1:9", "cast.example:8766", "ws://127.0.0.1:9"),
+            ("0.0.0.0:9", "a;script-src *", "ws://0.0.0.0:9"),
+        ] {
+            assert_eq!(url(address, host), expected, "{address} {host}");
+        }
+    }
+
+    #[test]
+    fn the_page_is_whole_and_loads_nothing() {
+        let page = Dashboard::page();
+        assert!(!page.contains("/* style */") && !page.contains("/* script */"));
+        assert_eq!(page.matches("</script>").count(), 1);
+        for loads in ["src=", "@import", "url(", "href=\"http", "style=\"", "onclick="] {
+            assert!(!page.contains(loads), "{loads}");
+        }
+    }
+}

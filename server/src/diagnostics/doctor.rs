@@ -1,0 +1,130 @@
+//! `doctor`: whether this machine can carry what it is meant to, and what to change if not.
+
+mod kernel;
+mod memory;
+mod process_limits;
+mod sysctls;
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use uringcast_engine::limits::{DEFAULT_MAX_CONNECTIONS, MAX_SHARDS};
+use uringcast_engine::preflight;
+
+use crate::diagnostics::check_report::{Kind, Report};
+
+pub(crate) use kernel::{io_uring, kernel_tls};
+pub(crate) use process_limits::too_few_files;
+
+/// What `doctor` is asked.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "uringcast-server doctor", version, max_term_width = 100)]
+#[command(about = "Checks whether this machine can carry a server, and says what to change")]
+#[command(after_help = "Exit code: 0 it can, 1 with something to mend, 2 it cannot.")]
+pub struct Options {
+    /// Connections it is meant to carry: the server's max-connections
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS as u32,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections: u32,
+    /// Shards; without it one for each core
+    #[arg(long, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=MAX_SHARDS as i64))]
+    pub shards: Option<u32>,
+    /// Reckon with TLS
+    #[arg(long)]
+    pub tls: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The checks there are, in order.
+pub const CHECKS: &[Kind] = &[
+    kind("kernel", true, "Linux 6.0 or later."),
+    kind("io_uring_disabled", true, "The sysctl lets this user make rings."),
+    kind("seccomp", false, "No filter that might forbid io_uring."),
+    kind("io_uring", true, "A shard's ring can be made, with all its slots, and receives a byte."),
+    kind("operations", true, "The kernel knows every io_uring operation that is submitted."),
+    kind("kernel_tls", false, "The kernel takes over TLS connections; optional."),
+    kind("cores", false, "A core for each shard."),
+    kind("descriptors", true, "The hard limit of open files carries the connections."),
+    kind("memlock", false, "Locked memory suffices where rings are still charged for."),
+    kind("memory", true, "Idle connections fit, and so do full logs and laggards."),
+    kind("fs.nr_open", true, "The ceiling of the limit of open files is not below the need."),
+    kind("fs.file-max", true, "All processes together may open a file for every connection."),
+    kind("net.core.somaxconn", false, "A storm of reconnects fits the listen queue."),
+    kind("net.ipv4.tcp_mem", false, "TCP's memory holds the connections and a burst to each."),
+    kind("net.ipv4.tcp_wmem", false, "A socket's buffer takes a burst before it is a laggard."),
+    kind("net.ipv4.ip_local_port_range", false, "A proxy on one address has ports for all."),
+    kind("net.core.netdev_max_backlog", false, "A slice of a sweep fits a core's queue."),
+    kind("net.netfilter.nf_conntrack_max", false, "Connection tracking has room for all."),
+];
+
+const fn kind(name: &'static str, required: bool, meaning: &'static str) -> Kind {
+    Kind { name, required, meaning }
+}
+
+/// What the checks are about.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// Connections in all.
+    connections: usize,
+    shards: usize,
+    /// Cores this process may use.
+    cores: usize,
+    tls: bool,
+    /// `/proc`, or a test's.
+    proc: PathBuf,
+    /// `/sys`, or a test's.
+    sys: PathBuf,
+}
+
+impl Machine {
+    fn new(options: &Options, root: &Path) -> Machine {
+        let cores = preflight::shards();
+        Machine {
+            connections: options.connections as usize,
+            shards: options.shards.map_or(cores, |shards| shards as usize),
+            cores,
+            tls: options.tls,
+            proc: root.join("proc"),
+            sys: root.join("sys"),
+        }
+    }
+
+    /// The text of a file below `/proc`.
+    fn read(&self, path: &str) -> Option<String> {
+        Some(std::fs::read_to_string(self.proc.join(path)).ok()?.trim().to_owned())
+    }
+
+    /// The numbers of a sysctl: `net.core.somaxconn`. None where there is no such sysctl.
+    fn sysctl(&self, name: &str) -> Option<Vec<u64>> {
+        let text = self.read(&format!("sys/{}", name.replace('.', "/")))?;
+        let numbers: Option<Vec<u64>> =
+            text.split_whitespace().map(|word| word.parse().ok()).collect();
+        numbers.filter(|numbers| !numbers.is_empty())
+    }
+}
+
+/// Makes all checks. `root` is `/`, or a directory with invented `proc` and `sys`.
+pub fn examine(options: &Options, root: &Path) -> Report {
+    let plan = Machine::new(options, root);
+    let (connections, shards) = (plan.connections, plan.shards);
+    let tls = if plan.tls { " over TLS" } else { "" };
+    let subject = format!("this machine, for {connections} connections{tls} on {shards} shards");
+    let mut report = Report::new(subject, CHECKS);
+    report.add("kernel", kernel::version(&plan));
+    report.add("io_uring_disabled", kernel::disabled(&plan));
+    report.add("seccomp", kernel::seccomp(&plan));
+    report.add("io_uring", io_uring(connections, shards));
+    report.add("operations", kernel::operations());
+    report.add("kernel_tls", kernel_tls());
+    report.add("cores", process_limits::cores(&plan));
+    report.add("descriptors", process_limits::descriptors(&plan));
+    report.add("memlock", process_limits::memlock(&plan));
+    report.add("memory", memory::budget(&plan));
+    for sysctl in sysctls::ALL {
+        report.add(sysctl.name, sysctl.check(&plan));
+    }
+    report
+}

@@ -1,0 +1,87 @@
+//! The memory that so many connections take, from the engine's limits, against what there is.
+
+use uringcast_engine::limits::{
+    DEFAULT_SHARD_LOG_BYTES, IDLE_CONNECTION, KERNEL_CONNECTION, LAGGARD_BYTES_PER_SHARD,
+    RECEIVE_BUFFER, RECEIVE_BUFFERS, TLS_CONNECTION,
+};
+
+use super::Machine;
+use crate::diagnostics::check_report::{Outcome, fail, note, warn};
+
+/// Bytes, by whom they are held.
+#[derive(Debug)]
+struct Budget {
+    /// In user space: connections at rest, and the shards' buffers.
+    user: u64,
+    /// In the kernel: connections at rest.
+    kernel: u64,
+    /// When every log and every laggard's share is full.
+    full: u64,
+}
+
+impl Budget {
+    fn of(plan: &Machine) -> Budget {
+        let connection = IDLE_CONNECTION + if plan.tls { TLS_CONNECTION } else { 0 };
+        let shard = usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER;
+        let stores = DEFAULT_SHARD_LOG_BYTES + LAGGARD_BYTES_PER_SHARD;
+        let (connections, shards) = (plan.connections as u64, plan.shards as u64);
+        Budget {
+            user: connections * connection as u64 + shards * shard as u64,
+            kernel: connections * KERNEL_CONNECTION as u64,
+            full: shards * stores as u64,
+        }
+    }
+}
+
+pub(super) fn budget(plan: &Machine) -> Outcome {
+    let Budget { user, kernel, full } = Budget::of(plan);
+    let (rest, all) = (user + kernel, user + kernel + full);
+    let need = format!(
+        "at rest {} (user space {}, kernel {}), with full logs and laggards {}",
+        mib(rest),
+        mib(user),
+        mib(kernel),
+        mib(all)
+    );
+    let Some((there, whose)) = available(plan) else {
+        return note(format!("{need}; what there is cannot be read"), "");
+    };
+    let found = format!("{need}; {whose} {}", mib(there));
+    let more = format!("Give the machine, or its control group, {} or more", mib(all));
+    if there < rest {
+        fail(found, format!("{more}, or plan for fewer connections."))
+    } else if there < all {
+        warn(found, format!("{more}, or lower shard-log-bytes."))
+    } else {
+        Ok(found)
+    }
+}
+
+/// What may still be had, and who grants it: the tightest of the machine and its control groups.
+fn available(plan: &Machine) -> Option<(u64, &'static str)> {
+    let info = plan.read("meminfo")?;
+    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    let machine = (kib << 10, "available");
+    let group = group(plan).map(|bytes| (bytes, "left in the control group"));
+    Some(group.filter(|group| group.0 < machine.0).unwrap_or(machine))
+}
+
+/// What the tightest control group above this process still grants. Version 2 only.
+fn group(plan: &Machine) -> Option<u64> {
+    let groups = plan.read("self/cgroup")?;
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
+    let root = plan.sys.join("fs/cgroup");
+    let number =
+        |path: std::path::PathBuf| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let left = |group: &std::path::Path| {
+        let max = number(group.join("memory.max"))?;
+        Some(max.saturating_sub(number(group.join("memory.current")).unwrap_or(0)))
+    };
+    let innermost = root.join(path);
+    innermost.ancestors().take_while(|group| group.starts_with(&root)).filter_map(left).min()
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes.div_ceil(1 << 20))
+}

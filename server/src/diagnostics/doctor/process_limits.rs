@@ -1,0 +1,78 @@
+//! What this process may have: cores, open files, locked memory.
+
+use uringcast_engine::preflight;
+
+use super::Machine;
+use crate::diagnostics::check_report::{Outcome, fail, note, warn};
+
+pub(super) fn cores(plan: &Machine) -> Outcome {
+    let (cores, shards) = (plan.cores, plan.shards);
+    if shards > cores {
+        return warn(
+            format!("{shards} shards on {cores} cores"),
+            format!("Give --shards {cores}, or the process more cores (taskset, AllowedCPUs=)."),
+        );
+    }
+    Ok(format!("{cores} for {shards} shards"))
+}
+
+/// The limits of `/proc/self/limits`: soft and hard; unlimited is the largest number.
+fn limit(plan: &Machine, name: &str) -> Option<(u64, u64)> {
+    let limits = plan.read("self/limits")?;
+    let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
+    let mut words = line.split_whitespace().map(|word| match word {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    });
+    Some((words.next()??, words.next()??))
+}
+
+pub(super) fn descriptors(plan: &Machine) -> Outcome {
+    let Some((soft, hard)) = limit(plan, "Max open files") else {
+        return note("/proc/self/limits cannot be read", "");
+    };
+    let found = format!("soft {soft}, hard {hard}; the server takes the hard one");
+    let (least, enough) = preflight::open_files(plan.connections, plan.shards);
+    match too_few_files(hard, least, enough) {
+        None => Ok(found),
+        Some(need) => {
+            let found = format!("{found}; {} connections need {need}", plan.connections);
+            let remedy = format!(
+                "LimitNOFILE={enough} in the unit's [Service], or ulimit -Hn {enough} as root, \
+                 or --ulimit nofile={enough} of the container"
+            );
+            if hard < least as u64 { fail(found, remedy) } else { warn(found, remedy) }
+        }
+    }
+}
+
+/// How many open files it takes, if `files` are too few: to start, or for a storm of handshakes.
+pub(crate) fn too_few_files(files: u64, least: usize, enough: usize) -> Option<String> {
+    if files < least as u64 {
+        Some(format!("{least} to start at all, {enough} to be at ease"))
+    } else if files < enough as u64 {
+        Some(format!("{enough} to be at ease in a storm of reconnects"))
+    } else {
+        None
+    }
+}
+
+/// Since Linux 5.12 rings count towards the memory of a control group instead, except for the
+/// buffers and tables that are registered with them.
+pub(super) fn memlock(plan: &Machine) -> Outcome {
+    /// What a shard's ring and its buffers may be charged with.
+    const NEED: u64 = 8 << 20;
+    let Some((soft, _)) = limit(plan, "Max locked memory") else {
+        return note("/proc/self/limits cannot be read", "");
+    };
+    let kib = soft >> 10;
+    match soft {
+        u64::MAX => Ok("unlimited".into()),
+        soft if soft >= NEED => Ok(format!("{kib} KiB")),
+        _ => note(
+            format!("{kib} KiB, which suffices where the ring above works"),
+            "If a ring is refused with \"cannot allocate memory\": LimitMEMLOCK=infinity in the \
+             unit's [Service], or ulimit -l unlimited.",
+        ),
+    }
+}

@@ -1,0 +1,266 @@
+//! `verify`: asks a running server for what it promises, as a client, a publisher and Prometheus
+//! would, and says what to do where it does not keep it.
+
+mod connect;
+mod environment;
+mod http_probe;
+mod metrics_probe;
+mod same_host;
+mod session_probe;
+mod tls_probe;
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+use uringcast_engine::limits::DEFAULT_MAX_CONNECTIONS;
+
+use crate::diagnostics::check_report::{Finding, Kind, Outcome, Report, note};
+use crate::limits::{DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT, VERIFY_TIMEOUT};
+use crate::read_files;
+use crate::settings::value::{MASK, Secret, Value};
+use crate::settings::{Setting, TABLE};
+use connect::ServerConnector;
+
+/// What `verify` is asked.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "uringcast-server verify", version, max_term_width = 100)]
+#[command(about = "Checks a running server from outside, and says what to mend")]
+#[command(after_help = "Exit code: 0 healthy, 1 degraded, 2 down (or not understood).")]
+pub struct Options {
+    /// Name or address of the server, as clients write it
+    #[arg(long, value_name = "HOST", default_value = "127.0.0.1", value_parser = unbracketed)]
+    pub host: String,
+    /// Port for clients
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT)]
+    pub port: u16,
+    /// Port for publishers [default: 8766, if the server is on this machine]
+    #[arg(long, value_name = "PORT")]
+    pub control_port: Option<u16>,
+    /// Port for Prometheus [default: 9464, if the server is on this machine]
+    #[arg(long, value_name = "PORT")]
+    pub metrics_port: Option<u16>,
+    /// The server is meant to have no metrics
+    #[arg(long, conflicts_with = "metrics_port")]
+    pub no_metrics: bool,
+    /// Clients connect by wss
+    #[arg(long)]
+    pub tls: bool,
+    /// Authorities, or the server's own certificate, to trust instead of the system's (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls")]
+    pub ca_file: Option<PathBuf>,
+    /// The server's private key on this machine, to check who may read it
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// A client's certificate and its chain, where the server demands one (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls", requires = "client_key_file")]
+    pub client_cert_file: Option<PathBuf>,
+    /// The private key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "client_cert_file")]
+    pub client_key_file: Option<PathBuf>,
+    /// A client's token (JWT); "@FILE" reads it from a file
+    #[arg(long, value_name = "TOKEN")]
+    pub token: Option<Token>,
+    /// A publisher's key, to publish the probe over the control port
+    #[arg(long, value_name = "FILE")]
+    pub api_key_file: Option<PathBuf>,
+    /// The channel of the probe; without it one of its own, verify:ID
+    #[arg(long, value_name = "CHANNEL")]
+    pub channel: Option<String>,
+    /// Connections the server is meant to carry: its max-connections
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS as u32,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_connections: u32,
+    /// Seconds that each step may take
+    #[arg(long, value_name = "SECONDS", default_value_t = VERIFY_TIMEOUT.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub timeout: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// An IPv6 address without the brackets that URLs have around it.
+fn unbracketed(host: &str) -> Result<String, Infallible> {
+    let within = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    Ok(within.unwrap_or(host).to_owned())
+}
+
+/// The checks there are, in order.
+pub const CHECKS: &[Kind] = &[
+    kind("connect", true, "Clients' port takes a TCP connection."),
+    kind("tls", true, "With --tls: a handshake with TLS 1.2 or 1.3, as who the server lets in."),
+    kind("certificate", true, "Trusted, for this host's name, and for 30 days more."),
+    kind("health", true, "GET /health on the clients' port."),
+    kind("ready", true, "GET /ready on the clients' port and on the control port."),
+    kind("welcome", true, "A WebSocket upgrade, and the message that says a session began."),
+    kind("broadcast", true, "A probe published is received; of session-buddy, an update."),
+    kind("control", false, "The control port answers."),
+    kind("metrics", false, "The metrics port has the family's eight metrics, and counts us."),
+    kind("limits", false, "Open files and connections are far from their limits."),
+    kind("io_uring", false, "This machine makes rings, where the server is on it."),
+    kind("kernel_tls", false, "The kernel takes over TLS, where the server is here; optional."),
+    kind("key_file", false, "Nobody but its owner may read the private key."),
+    kind("environment", false, "No unknown URINGCAST_ variable, no proxy on the way."),
+];
+
+const fn kind(name: &'static str, required: bool, meaning: &'static str) -> Kind {
+    Kind { name, required, meaning }
+}
+
+/// What was given as a token. (clap shows the values that it refuses, so it is read later.)
+#[derive(Clone)]
+pub struct Token(String);
+
+impl From<String> for Token {
+    fn from(text: String) -> Token {
+        Token(text)
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(MASK)
+    }
+}
+
+impl Token {
+    /// The token, or why it is none.
+    fn read(&self) -> Result<Secret, String> {
+        match self.0.strip_prefix('@') {
+            Some(path) => secret("token", path.as_ref()),
+            None => Secret::parse(&self.0).map_err(|invalid| format!("it {}", invalid.reason)),
+        }
+    }
+}
+
+/// The secret in a file.
+fn secret(setting: &str, path: &std::path::Path) -> Result<Secret, String> {
+    let bytes = read_files::read(setting, path).map_err(|problem| problem.to_string())?;
+    let text = String::from_utf8_lossy(&bytes);
+    Secret::parse(text.trim()).map_err(|invalid| format!("its content {}", invalid.reason))
+}
+
+/// Where a port of the server is looked for.
+#[derive(Clone, Copy)]
+enum PortLocation {
+    At(SocketAddr),
+    /// Not on this machine and not told: the server keeps it to its own machine.
+    Elsewhere,
+}
+
+/// What the checks share.
+struct Verifier {
+    options: Options,
+    dial: ServerConnector,
+    /// Whether the server is on this machine.
+    local: bool,
+    control: PortLocation,
+    metrics: PortLocation,
+}
+
+/// What a client saw of the server that its metrics must know of.
+#[derive(Default)]
+struct ClientView {
+    /// A session began.
+    welcomed: bool,
+    /// The service's name in it; session-buddy's protocol does not say it.
+    service: Option<String>,
+    /// A broadcast was received.
+    probed: bool,
+}
+
+/// Makes all checks. `environment` is the process's, or a test's.
+pub async fn examine(options: Options, environment: Vec<(OsString, OsString)>) -> Report {
+    let scheme = if options.tls { "wss" } else { "ws" };
+    let host = connect::bracketed(&options.host);
+    let subject = format!("{scheme}://{host}:{}", options.port);
+    let mut report = Report::new(subject, CHECKS);
+    let known: Vec<String> = TABLE.iter().map(Setting::variable).collect();
+    let hidden = environment::hidden(&environment, &options.host, &known);
+    let key_file = same_host::key_file(options.key_file.as_deref());
+    match Verifier::new(options).await {
+        Err(finding) => {
+            report.add("connect", Err(finding));
+        }
+        Ok((verifier, connected)) => verifier.examine(connected, &mut report).await,
+    }
+    report.add("key_file", key_file);
+    report.add("environment", hidden);
+    report
+}
+
+impl Verifier {
+    /// Finds the server, and says whether it takes connections.
+    async fn new(options: Options) -> Result<(Verifier, Outcome), Finding> {
+        let (dial, connected) = ServerConnector::open(&options).await?;
+        let local = dial.is_local();
+        let near = |given: Option<u16>, default: u16| given.or(local.then_some(default));
+        let control = dial.place(near(options.control_port, DEFAULT_CONTROL_PORT), local).await;
+        let metrics = dial.place(near(options.metrics_port, DEFAULT_METRICS_PORT), local).await;
+        Ok((Verifier { options, dial, local, control, metrics }, connected))
+    }
+
+    async fn examine(&self, connected: Outcome, report: &mut Report) {
+        let there = report.add("connect", connected);
+        let before = self.metrics_page().await;
+        let seen = self.clients(there, report).await;
+        report.add("control", self.control_answers().await);
+        let (found, samples) = self.metrics_present(&seen, before.as_deref()).await;
+        report.add("metrics", found);
+        report.add("limits", same_host::limits(self, samples.as_ref()));
+        report.add("io_uring", self.here(crate::diagnostics::doctor::io_uring));
+        report.add("kernel_tls", self.here(|_, _| crate::diagnostics::doctor::kernel_tls()));
+    }
+
+    /// What clients see, if there is anything to see.
+    async fn clients(&self, mut there: bool, report: &mut Report) -> ClientView {
+        let unseen = || note("not checked: no connection", "");
+        if self.options.tls {
+            let (handshake, certificate) = match there {
+                true => self.dial.shake_hands().await,
+                false => (unseen(), unseen()),
+            };
+            there &= report.add("tls", handshake);
+            report.add("certificate", certificate);
+        } else {
+            report.add("tls", note("not asked for", "Give --tls if clients connect by wss."));
+        }
+        report.add("health", if there { self.health().await } else { unseen() });
+        report.add("ready", self.ready(there).await);
+        if !there {
+            report.add("welcome", unseen());
+            report.add("broadcast", unseen());
+            return ClientView::default();
+        }
+        let (seen, welcome, broadcast) = match self.welcome().await {
+            Ok((session, found)) => {
+                let service = session.service.clone();
+                let broadcast = self.broadcast(session).await;
+                let probed = broadcast.is_ok();
+                (ClientView { welcomed: true, service, probed }, Ok(found), broadcast)
+            }
+            Err(finding) => {
+                (ClientView::default(), Err(finding), note("not checked: no session", ""))
+            }
+        };
+        report.add("welcome", welcome);
+        report.add("broadcast", broadcast);
+        seen
+    }
+
+    /// A check of this machine, if the server is on it.
+    fn here(&self, check: fn(usize, usize) -> Outcome) -> Outcome {
+        if !self.local {
+            return note("the server is elsewhere", "Run uringcast-server doctor there.");
+        }
+        // One ring of the size that one shard of many has: enough to see that it is allowed.
+        match check(1, 1) {
+            // This server has its rings: only this process is forbidden to.
+            Err(finding) => Err(finding.no_worse_than_a_warning()),
+            passed => passed,
+        }
+    }
+}

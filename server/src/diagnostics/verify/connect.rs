@@ -1,0 +1,208 @@
+//! Connecting to the server as a client does: by its name, and with TLS that is really checked.
+
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use super::tls_probe::{self, CertVerdict, ClientCertResolver, RecordingVerifier};
+use super::{Options, PortLocation};
+use crate::diagnostics::check_report::{Finding, Outcome, fail};
+
+/// TCP, or TLS over it.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// The way to the clients' port.
+pub(super) struct ServerConnector {
+    /// As given, in brackets if it is an IPv6 address.
+    pub(super) host: String,
+    address: SocketAddr,
+    tls: Option<TlsConnectorParts>,
+    /// For each step.
+    step_timeout: Duration,
+}
+
+const START: &str = "Start the server, or give its --host and --port: it prints both, after \
+                     \"listening\", when it starts.";
+
+struct TlsConnectorParts {
+    name: ServerName<'static>,
+    verifier: Arc<RecordingVerifier>,
+    client_cert: Arc<ClientCertResolver>,
+    connector: TlsConnector,
+}
+
+/// An IPv6 address as URLs have it.
+pub(super) fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
+}
+
+impl ServerConnector {
+    /// Finds the server's address, and whether it takes a connection.
+    pub(super) async fn open(options: &Options) -> Result<(ServerConnector, Outcome), Finding> {
+        let tls = match options.tls {
+            true => Some(TlsConnectorParts::new(options)?),
+            false => None,
+        };
+        let step_timeout = Duration::from_secs(options.timeout);
+        let Options { host, port, .. } = options;
+        let found = timeout(step_timeout, lookup_host((host.as_str(), *port))).await;
+        let addresses: Vec<SocketAddr> = match found {
+            Ok(Ok(addresses)) => addresses.map(dialled).collect(),
+            Ok(Err(error)) => {
+                return fail(format!("{host}: {error}"), "Give the server's name or address.");
+            }
+            Err(_) => return fail(format!("{host}: no answer from DNS"), "Look at the resolver."),
+        };
+        let Some(first) = addresses.first() else {
+            return fail(format!("{host} has no address"), "Give the server's name or address.");
+        };
+        let mut dial =
+            ServerConnector { host: bracketed(host), address: *first, tls, step_timeout };
+        let mut connected = Ok(String::new());
+        for address in addresses {
+            let start = Instant::now();
+            connected = match dial.connect(address).await {
+                Ok(_) => {
+                    let ms = start.elapsed().as_secs_f64() * 1e3;
+                    dial.address = address;
+                    return Ok((dial, Ok(format!("{address} in {ms:.1} ms"))));
+                }
+                Err(reason) => fail(format!("{address}: {reason}"), START),
+            };
+        }
+        Ok((dial, connected))
+    }
+
+    /// Where a plain port of the server is: at its address, or on loopback if it is here.
+    pub(super) async fn place(&self, port: Option<u16>, local: bool) -> PortLocation {
+        let Some(port) = port else { return PortLocation::Elsewhere };
+        let at = SocketAddr::new(self.address.ip(), port);
+        let inside = SocketAddr::from(([127, 0, 0, 1], port));
+        if local && self.connect(at).await.is_err() && self.connect(inside).await.is_ok() {
+            return PortLocation::At(inside);
+        }
+        PortLocation::At(at)
+    }
+
+    /// Whether the server is on this machine.
+    pub(super) fn is_local(&self) -> bool {
+        UdpSocket::bind((self.address.ip(), 0)).is_ok()
+    }
+
+    /// What HTTP calls the host.
+    pub(super) fn authority(&self) -> String {
+        format!("{}:{}", self.host, self.address.port())
+    }
+
+    /// A connection to the clients' port, through TLS where it has it.
+    ///
+    /// # Errors
+    /// The reason in words.
+    pub(super) async fn client(&self) -> Result<Box<dyn Stream>, String> {
+        let stream = self.connect(self.address).await?;
+        match &self.tls {
+            None => Ok(Box::new(stream)),
+            Some(tls) => Ok(Box::new(self.within(tls.shake_hands(stream)).await?)),
+        }
+    }
+
+    /// Shakes hands once: the version, and what to think of the certificate.
+    pub(super) async fn shake_hands(&self) -> (Outcome, Outcome) {
+        let Some(tls) = &self.tls else { unreachable!("only asked with TLS") };
+        let mut shaken = match self.connect(self.address).await {
+            Ok(stream) => self.within(tls.shake_hands(stream)).await,
+            Err(reason) => Err(reason),
+        };
+        let asked = tls.client_cert.asked();
+        if asked && let Ok(stream) = &mut shaken {
+            // With TLS 1.3 the server judges after the client is through.
+            let judged = self.within(first_byte(stream)).await;
+            shaken = judged.and(shaken);
+        }
+        let judged = tls.verifier.judged();
+        let handshake = match &shaken {
+            Ok(stream) => {
+                let connection = stream.get_ref().1;
+                let version = connection.protocol_version().map(|v| format!("{v:?}"));
+                let suite = connection.negotiated_cipher_suite().map(|s| s.suite());
+                let suite = suite.and_then(|suite| suite.as_str()).unwrap_or_default();
+                Ok(format!("{} {suite}", version.unwrap_or_default().replace('_', ".")))
+            }
+            Err(_) if matches!(&judged, Some(CertVerdict { trust: Err(_), .. })) => {
+                fail("broken off: the certificate does not hold", "See certificate.")
+            }
+            Err(reason) if asked => tls.client_cert.refused(reason),
+            Err(reason) => fail(reason, "Leave --tls out if the port is plain ws."),
+        };
+        let certificate = match judged {
+            Some(judged) => judged.outcome(&self.host),
+            None => crate::diagnostics::check_report::note("not seen", ""),
+        };
+        (handshake, certificate)
+    }
+
+    /// A TCP connection.
+    ///
+    /// # Errors
+    /// The reason in words.
+    pub(super) async fn connect(&self, address: SocketAddr) -> Result<TcpStream, String> {
+        let stream = self.within(TcpStream::connect(address)).await?;
+        // Without it the probe takes longer, and that is all.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+
+    /// Waits for a step no longer than a step may take.
+    ///
+    /// # Errors
+    /// The reason in words.
+    pub(super) async fn within<T, E: Display>(
+        &self,
+        step: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, String> {
+        match timeout(self.step_timeout, step).await {
+            Ok(ended) => ended.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer for {} s", self.step_timeout.as_secs())),
+        }
+    }
+}
+
+/// Asks for something, and waits for an answer to begin.
+async fn first_byte(stream: &mut (impl Stream + ?Sized)) -> std::io::Result<()> {
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: verify\r\nConnection: close\r\n\r\n").await?;
+    stream.read_u8().await.map(drop)
+}
+
+/// Where to connect for an address that means every address.
+fn dialled(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        let v4 = IpAddr::from([127, 0, 0, 1]);
+        address.set_ip(if address.is_ipv4() { v4 } else { [0, 0, 0, 0, 0, 0, 0, 1].into() });
+    }
+    address
+}
+
+impl TlsConnectorParts {
+    fn new(options: &Options) -> Result<TlsConnectorParts, Finding> {
+        let host = options.host.clone();
+        let Ok(name) = ServerName::try_from(host) else {
+            return fail(format!("{:?} is no name", options.host), "Give a name or an address.");
+        };
+        let verifier = RecordingVerifier::new(options.ca_file.as_deref())?;
+        let client_cert = Arc::new(ClientCertResolver::new(options)?);
+        let config = tls_probe::client(&verifier, &client_cert);
+        Ok(TlsConnectorParts { name, verifier, client_cert, connector: TlsConnector::from(config) })
+    }
+
+    fn shake_hands(&self, stream: TcpStream) -> tokio_rustls::Connect<TcpStream> {
+        self.connector.connect(self.name.clone(), stream)
+    }
+}

@@ -1,0 +1,151 @@
+//! The HTTP that `verify` speaks: one request a connection, and the checks that are no more.
+
+use std::net::SocketAddr;
+
+use axum::body::{Body, Bytes, to_bytes};
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+
+use super::connect::Stream;
+use super::{PortLocation, Verifier};
+use crate::diagnostics::check_report::{Outcome, fail, note, warn};
+use crate::limits::MAX_VERIFY_ANSWER;
+use crate::settings::value::Secret;
+
+/// An answer: its status, and its body as text.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: String,
+}
+
+impl Answer {
+    /// Status and body on one short line.
+    pub(super) fn told(&self) -> String {
+        let line = self.body.lines().next().unwrap_or_default();
+        let line: String = line.chars().filter(|c| !c.is_control()).take(120).collect();
+        format!("{} {line}", self.status.as_u16()).trim_end().to_owned()
+    }
+}
+
+fn request(
+    method: &str,
+    host: &str,
+    path: &str,
+    key: Option<&Secret>,
+    body: String,
+) -> Request<Body> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::HOST, host)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CONNECTION, "close");
+    if let Some(key) = key {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
+    }
+    request.body(Body::from(Bytes::from(body))).expect("parts that we made, and a checked key")
+}
+
+/// Sends a request and reads its answer.
+async fn exchange(stream: Box<dyn Stream>, request: Request<Body>) -> Result<Answer, String> {
+    let told = |error: hyper::Error| error.to_string();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(told)?;
+    let connection = tokio::spawn(connection);
+    let answer = sender.send_request(request).await.map_err(told)?;
+    let status = answer.status();
+    let body = to_bytes(Body::new(answer.into_body()), MAX_VERIFY_ANSWER).await;
+    connection.abort();
+    let body = body.map_err(|error| error.to_string())?;
+    Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
+const NOT_READY: &str = "A server that starts gets ready, and one that drains goes, by itself; \
+                         else its log says which shard does not serve.";
+
+impl Verifier {
+    /// GETs a path of a plain port.
+    pub(super) async fn get(&self, address: SocketAddr, path: &str) -> Result<Answer, String> {
+        let stream = Box::new(self.dial.connect(address).await?);
+        let request = request("GET", &address.to_string(), path, None, String::new());
+        self.dial.within(exchange(stream, request)).await
+    }
+
+    /// POSTs JSON to a path of a plain port.
+    pub(super) async fn post(
+        &self,
+        address: SocketAddr,
+        path: &str,
+        key: Option<&Secret>,
+        body: String,
+    ) -> Result<Answer, String> {
+        let stream = Box::new(self.dial.connect(address).await?);
+        let request = request("POST", &address.to_string(), path, key, body);
+        self.dial.within(exchange(stream, request)).await
+    }
+
+    /// GETs a path of the clients' port.
+    async fn client_get(&self, path: &str) -> Result<Answer, String> {
+        let stream = self.dial.client().await?;
+        let request = request("GET", &self.dial.authority(), path, None, String::new());
+        self.dial.within(exchange(stream, request)).await
+    }
+
+    pub(super) async fn health(&self) -> Outcome {
+        match self.client_get("/health").await {
+            Ok(answer) if answer.status.is_success() => Ok(answer.told()),
+            Ok(answer) => fail(
+                format!("GET /health: {}", answer.told()),
+                "Is this a Uringcast server's port for clients? Look at its log.",
+            ),
+            Err(reason) => fail(
+                format!("GET /health: {reason}"),
+                "Give --tls if the port is wss; else look at what listens there.",
+            ),
+        }
+    }
+
+    /// Both ports say it, and the control port also hears the canaries. `there`: the clients' port
+    /// takes connections.
+    pub(super) async fn ready(&self, there: bool) -> Outcome {
+        let mut answers = Vec::new();
+        if let PortLocation::At(address) = self.control
+            && let Ok(answer) = self.get(address, "/ready").await
+        {
+            answers.push(("control", Ok(answer)));
+        }
+        if there {
+            answers.push(("clients'", self.client_get("/ready").await));
+        }
+        let mut said = None;
+        for (port, answer) in answers {
+            let (ready, told) = match answer {
+                Ok(answer) => (answer.status.is_success(), answer.told()),
+                Err(reason) => (false, reason),
+            };
+            if !ready {
+                return fail(format!("GET /ready on the {port} port: {told}"), NOT_READY);
+            }
+            said = Some(told);
+        }
+        said.map_or_else(|| note("not checked: no connection", ""), Ok)
+    }
+
+    pub(super) async fn control_answers(&self) -> Outcome {
+        let PortLocation::At(address) = self.control else {
+            return note(
+                "not checked: the server is elsewhere",
+                "Run verify on its machine, or give --control-port.",
+            );
+        };
+        let remedy = "Give --control-port as the server prints it when it starts; without it \
+                      nobody publishes over HTTP.";
+        match self.get(address, "/health").await {
+            Ok(answer) if answer.status.is_success() && answer.body.contains("\"ok\"") => {
+                Ok(format!("http://{address}"))
+            }
+            Ok(answer) => fail(format!("{address} is something else's: {}", answer.told()), remedy),
+            Err(reason) => warn(format!("{address}: {reason}"), remedy),
+        }
+    }
+}

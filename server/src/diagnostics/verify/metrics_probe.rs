@@ -1,0 +1,147 @@
+//! What Prometheus would see.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use uringcast_engine::limits::SNAPSHOT_INTERVAL;
+
+use super::{ClientView, PortLocation, Verifier};
+use crate::diagnostics::check_report::{Outcome, fail, note};
+
+/// The original family's metrics, which its dashboards ask for.
+const FAMILY: [&str; 8] = [
+    CONNECTIONS,
+    "websocket_connections_active",
+    "websocket_messages_total",
+    "websocket_broadcast_total",
+    "websocket_broadcast_duration_seconds",
+    "websocket_connection_errors_total",
+    "websocket_message_errors_total",
+    "websocket_latency_seconds",
+];
+
+const CONNECTIONS: &str = "websocket_connections_total";
+
+/// The sum of each metric's samples, and for `shards` the number of shards that report.
+pub(super) struct Samples {
+    sums: BTreeMap<String, f64>,
+    pub(super) shards: usize,
+}
+
+impl Samples {
+    pub(super) fn read(page: &str) -> Samples {
+        let mut samples = Samples { sums: BTreeMap::new(), shards: 0 };
+        for line in page.lines().filter(|line| !line.starts_with('#')) {
+            let Some((series, value)) = line.rsplit_once(' ') else { continue };
+            let name = series.split('{').next().unwrap_or(series);
+            let Ok(value) = value.parse::<f64>() else { continue };
+            *samples.sums.entry(name.to_owned()).or_default() += value;
+            samples.shards += usize::from(name == "uringcast_shard_busy_seconds_total");
+        }
+        samples
+    }
+
+    pub(super) fn sum(&self, name: &str) -> Option<f64> {
+        self.sums.get(name).copied()
+    }
+}
+
+fn missing(page: &str) -> Vec<&'static str> {
+    let typed = |name: &str| page.lines().any(|line| line.starts_with(&format!("# TYPE {name} ")));
+    FAMILY.into_iter().filter(|name| !typed(name)).collect()
+}
+
+/// How many connections have begun, of the service of this name; of all where it has none.
+fn connections(page: &str, service: Option<&str>) -> f64 {
+    let label = service.map(|name| name.replace('\\', "\\\\").replace('"', "\\\""));
+    let label = label.map_or_else(String::new, |name| format!("server=\"{name}\""));
+    let value = |line: &str| {
+        let (series, value) = line.rsplit_once(' ')?;
+        let counts = series.split('{').next() == Some(CONNECTIONS) && series.contains(&label);
+        counts.then(|| value.parse::<f64>().ok())?
+    };
+    page.lines().filter_map(value).sum()
+}
+
+impl Verifier {
+    /// What the metrics port says now, if anything.
+    pub(super) async fn metrics_page(&self) -> Option<String> {
+        let PortLocation::At(address) = self.metrics else { return None };
+        self.get(address, "/metrics").await.ok().map(|answer| answer.body)
+    }
+
+    /// The metrics, and what they say, of the server whose client has `seen` it since `before`.
+    pub(super) async fn metrics_present(
+        &self,
+        seen: &ClientView,
+        before: Option<&str>,
+    ) -> (Outcome, Option<Samples>) {
+        if self.options.no_metrics {
+            return (note("not asked for", ""), None);
+        }
+        match self.metrics {
+            PortLocation::At(address) => self.look(address, seen, before.unwrap_or_default()).await,
+            PortLocation::Elsewhere => {
+                let remedy = "Run verify on its machine, or give --metrics-port.";
+                (note("not checked: the server is elsewhere", remedy), None)
+            }
+        }
+    }
+
+    async fn look(
+        &self,
+        address: SocketAddr,
+        seen: &ClientView,
+        before: &str,
+    ) -> (Outcome, Option<Samples>) {
+        let remedy = "Give --metrics-port as the server prints it when it starts; --no-metrics if \
+                      it is meant to have none.";
+        // Of what has just happened the server hears once a second.
+        let step_timeout = Duration::from_secs(self.options.timeout).max(3 * SNAPSHOT_INTERVAL);
+        let deadline = Instant::now() + step_timeout;
+        let counted = |page: &str| connections(page, seen.service.as_deref());
+        loop {
+            let answer = match self.get(address, "/metrics").await {
+                Ok(answer) => answer,
+                Err(reason) => return (fail(format!("{address}: {reason}"), remedy), None),
+            };
+            if !answer.status.is_success() {
+                return (fail(format!("{address}: {}", answer.told()), remedy), None);
+            }
+            let missing = missing(&answer.body);
+            let ours = missing.len() < FAMILY.len() || answer.body.contains("# TYPE uringcast_");
+            // Whoever had us for a client has counted us.
+            let anothers = seen.welcomed
+                && !missing.contains(&CONNECTIONS)
+                && counted(&answer.body) <= counted(before);
+            let unheard = anothers || seen.probed && !missing.is_empty();
+            if ours && unheard && Instant::now() < deadline {
+                sleep(SNAPSHOT_INTERVAL).await;
+                continue;
+            }
+            let found = match missing.len() {
+                _ if anothers => {
+                    let name = seen.service.as_deref().unwrap_or("the server");
+                    let found =
+                        format!("http://{address}/metrics does not count a connection to {name}");
+                    fail(found, format!("It is another server's. {remedy}"))
+                }
+                0 => Ok(format!("all {} families at http://{address}/metrics", FAMILY.len())),
+                _ if !ours => {
+                    fail(format!("http://{address}/metrics is of another program"), remedy)
+                }
+                _ if !seen.probed => note(
+                    format!("without {}", missing.join(", ")),
+                    "They come with the first message that is published.",
+                ),
+                _ => fail(
+                    format!("no {}", missing.join(", no ")),
+                    "Is it a Uringcast server's? Compare --version on both sides.",
+                ),
+            };
+            return (found, (ours && !anothers).then(|| Samples::read(&answer.body)));
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The certificates: the server's, checked as a client checks it, and the client's own. What became
+//! of both is remembered, so that a handshake which fails for one of them can say why.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
+
+use super::Options;
+use crate::certs::certified;
+use crate::config::Files;
+use crate::diagnostics::check_report::{Finding, Outcome, fail, warn};
+use crate::limits::CERTIFICATE_WARNING;
+use crate::read_files;
+use crate::settings::value::CertKey;
+
+const DAY: i64 = 86_400;
+
+/// What was thought of the server's certificate.
+#[derive(Clone, Debug)]
+pub(super) struct CertVerdict {
+    leaf: CertificateDer<'static>,
+    pub(super) trust: Result<(), rustls::Error>,
+}
+
+/// rustls's own verifier, which remembers.
+#[derive(Debug)]
+pub(super) struct RecordingVerifier {
+    inner: Arc<WebPkiServerVerifier>,
+    judged: Mutex<Option<CertVerdict>>,
+}
+
+impl RecordingVerifier {
+    /// One that trusts what is in the CA file, else the system's authorities.
+    pub(super) fn new(ca: Option<&Path>) -> Result<Arc<RecordingVerifier>, Finding> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let roots = Arc::new(roots(ca)?);
+        let inner = WebPkiServerVerifier::builder_with_provider(roots, provider);
+        let inner = match inner.build() {
+            Ok(inner) => inner,
+            Err(error) => return fail(format!("no authority to trust: {error}"), TRUST),
+        };
+        Ok(Arc::new(RecordingVerifier { inner, judged: Mutex::default() }))
+    }
+
+    /// What it thought last.
+    pub(super) fn judged(&self) -> Option<CertVerdict> {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+const TRUST: &str = "Give --ca-file with the authority's certificate (PEM); for an automatic \
+                     certificate the file that the server names after \"cert\" when it starts.";
+
+/// The client's own certificate, if it has one, and whether it was asked for.
+#[derive(Debug, Default)]
+pub(super) struct ClientCertResolver {
+    own: Option<Arc<CertifiedKey>>,
+    asked: AtomicBool,
+}
+
+impl ClientCertResolver {
+    pub(super) fn new(options: &Options) -> Result<ClientCertResolver, Finding> {
+        let (Some(cert), Some(key)) = (&options.client_cert_file, &options.client_key_file) else {
+            return Ok(ClientCertResolver::default());
+        };
+        let settings = ["client_cert_file", "client_key_file"];
+        let pair = CertKey { cert: cert.clone(), key: key.clone() };
+        match certified(&Files { settings, pair }) {
+            Ok(own) => Ok(ClientCertResolver { own: Some(own), asked: AtomicBool::default() }),
+            Err(problem) => fail(problem.to_string(), "Give the two files as the client has them."),
+        }
+    }
+
+    /// Whether the server has asked for a certificate.
+    pub(super) fn asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// What came of it that the server asked.
+    pub(super) fn refused(&self, reason: &str) -> Outcome {
+        match self.own {
+            None => fail(
+                format!("the server demands a client certificate: {reason}"),
+                "Give --client-cert-file and --client-key-file: a certificate that an authority of \
+                 the server's ca-file has signed, and its key.",
+            ),
+            Some(_) => fail(
+                format!("the client certificate is not accepted: {reason}"),
+                "Give one that an authority of the server's ca-file has signed, that is not over \
+                 and not in its crl-file; the server's log has the reason.",
+            ),
+        }
+    }
+}
+
+impl ResolvesClientCert for ClientCertResolver {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        self.own.clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        self.own.is_some()
+    }
+}
+
+/// A client that remembers what it thought of the server's certificate and what it was asked.
+pub(super) fn client(
+    verifier: &Arc<RecordingVerifier>,
+    client_cert: &Arc<ClientCertResolver>,
+) -> Arc<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows TLS 1.2 and 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(verifier) as _)
+        .with_client_cert_resolver(Arc::clone(client_cert) as _);
+    Arc::new(config)
+}
+
+fn roots(ca: Option<&Path>) -> Result<RootCertStore, Finding> {
+    let mut roots = RootCertStore::empty();
+    let Some(path) = ca else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return Ok(roots);
+    };
+    let pem = match read_files::read("ca_file", path) {
+        Ok(pem) => pem,
+        Err(problem) => return fail(problem.to_string(), TRUST),
+    };
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let added = certificate.map_err(|error| error.to_string());
+        let added = added.and_then(|one| roots.add(one).map_err(|error| error.to_string()));
+        if let Err(reason) = added {
+            return fail(format!("{}: {reason}", path.display()), TRUST);
+        }
+    }
+    Ok(roots)
+}
+
+impl CertVerdict {
+    /// Trust, name and days left in one.
+    pub(super) fn outcome(&self, host: &str) -> Outcome {
+        let Ok((_, leaf)) = x509_parser::parse_x509_certificate(&self.leaf) else {
+            return fail("is no X.509 certificate", "Serve another certificate.");
+        };
+        let end = leaf.validity().not_after;
+        let days = (end.timestamp() - UnixTime::now().as_secs() as i64) / DAY;
+        let renew = "Renew it; a running server reads cert-file and key-file again by itself, and \
+                     an automatic one is made anew by a restart.";
+        match &self.trust {
+            Ok(()) if days < CERTIFICATE_WARNING => {
+                warn(format!("for {host}, ends in {days} days, on {end}"), renew)
+            }
+            Ok(()) => Ok(format!("for {host}, {days} days left")),
+            Err(rustls::Error::InvalidCertificate(error)) => match error {
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                    fail(format!("expired {} days ago, on {end}", -days), renew)
+                }
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                    let begin = leaf.validity().not_before;
+                    fail(format!("begins on {begin}"), "Set the clocks, or wait.")
+                }
+                CertificateError::UnknownIssuer => {
+                    fail(format!("signed by {}, which is not trusted", leaf.issuer()), TRUST)
+                }
+                CertificateError::NotValidForName
+                | CertificateError::NotValidForNameContext { .. } => fail(
+                    format!("not for {host}: {error}"),
+                    "Give --host as clients write it, or serve a certificate for that name.",
+                ),
+                error => fail(error.to_string(), "Serve another certificate."),
+            },
+            Err(error) => fail(error.to_string(), "Serve another certificate."),
+        }
+    }
+}
+
+impl ServerCertVerifier for RecordingVerifier {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.inner.verify_server_cert(leaf, between, name, ocsp, now);
+        let trust = verified.as_ref().map(|_| ()).map_err(Clone::clone);
+        let judged = CertVerdict { leaf: leaf.clone().into_owned(), trust };
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(judged);
+        verified
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}

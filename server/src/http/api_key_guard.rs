@@ -1,0 +1,129 @@
+//! Who may publish, and where.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use uringcast_engine::ChannelName;
+
+use super::csrf;
+use super::error::ApiError;
+use crate::auth::ApiKeys;
+use crate::metrics::Requests;
+use crate::settings::value::ApiKey;
+
+/// What stands at the door.
+#[derive(Clone, Debug)]
+pub(super) struct ApiKeyGuard {
+    pub(super) keys: ApiKeys,
+    /// Requests by the name of their key and the answer's status.
+    pub(super) requests: Option<Requests>,
+}
+
+/// The key a request carried, where there are any.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(Option<Arc<ApiKey>>);
+
+/// Lets a request pass that carries a key, if there are any, and that no other site's page sent.
+pub(super) async fn check(
+    State(guard): State<ApiKeyGuard>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let key = carried(request.headers(), &guard.keys).cloned();
+    let name = key.as_ref().map_or("", |key| &key.name).to_owned();
+    let response = if !csrf::is_own(request.headers(), !guard.keys.is_empty()) {
+        csrf::refusal().into_response()
+    } else if key.is_none() && !guard.keys.is_empty() {
+        let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
+        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", text).into_response()
+    } else {
+        request.extensions_mut().insert(Caller(key));
+        next.run(request).await
+    };
+    if let Some(requests) = &guard.requests {
+        requests.count(&name, response.status().as_str());
+    }
+    response
+}
+
+fn carried<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().as_bytes())
+    });
+    let own = headers.get("x-api-key").map(|value| value.as_bytes());
+    // Both are looked at, whatever the first says.
+    let (bearer, own) =
+        (bearer.and_then(|shown| keys.find(shown)), own.and_then(|shown| keys.find(shown)));
+    bearer.or(own)
+}
+
+impl Caller {
+    /// The caller of a guarded request.
+    ///
+    /// # Panics
+    /// On a route without [`ApiKeyGuard`], a bug of ours.
+    pub(super) fn of(parts: &Parts) -> &Caller {
+        parts.extensions.get().expect("the guard adds a caller to every request it lets pass")
+    }
+
+    /// Whether the caller may publish to all of these.
+    ///
+    /// # Errors
+    /// 403 naming the first channel it may not.
+    pub(super) fn may_publish<'a>(
+        &self,
+        mut channels: impl Iterator<Item = &'a ChannelName>,
+    ) -> Result<(), ApiError> {
+        let Some(key) = &self.0 else { return Ok(()) };
+        match channels.find(|channel| !key.covers(channel.as_str())) {
+            None => Ok(()),
+            Some(channel) => {
+                tracing::info!(key = %key.name, "a key is not for the channel it was used for");
+                let text = format!("The key {} is not for the channel {channel}.", key.name);
+                Err(ApiError::forbidden(text))
+            }
+        }
+    }
+
+    /// Whether the caller may see and do what is not about single channels of a service.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn may_see_all(&self) -> Result<(), ApiError> {
+        match &self.0 {
+            Some(key) if !key.covers_all() => {
+                let text = format!("The key {} is for some channels only.", key.name);
+                Err(ApiError::forbidden(text))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the caller may see what is about all services.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn may_see_all_services(&self) -> Result<(), ApiError> {
+        self.may_use(None)?;
+        self.may_see_all()
+    }
+
+    /// Whether the caller's key is for a service; with `None`: for all of them.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn may_use(&self, service: Option<&str>) -> Result<(), ApiError> {
+        match self.0.as_deref() {
+            Some(ApiKey { name, service: Some(own), .. }) if service != Some(&**own) => {
+                let text = format!("The key {name} is for the service {own} only.");
+                Err(ApiError::forbidden(text))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The state that all handlers share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{RwLock, RwLockReadGuard};
+use uringcast_engine::{DrainReport, Engine, Publisher, Service, ServiceId};
+
+use super::error::ApiError;
+use super::idempotency::IdempotencyTable;
+use crate::dashboard::Dashboard;
+use crate::metrics::Metrics;
+use crate::self_probe::Health;
+
+/// The state that all handlers share.
+#[derive(Debug)]
+pub struct Control {
+    /// Empty from the beginning of the drain.
+    engine: RwLock<Option<Engine>>,
+    /// By service.
+    publishers: Vec<Publisher>,
+    /// In the engine's order.
+    pub(super) services: Arc<[Service]>,
+    pub(super) idempotency: IdempotencyTable,
+    pub(super) metrics: Option<Metrics>,
+    /// `None` without self-probes.
+    health: Option<Health>,
+    pub(super) dashboard: Dashboard,
+}
+
+impl Control {
+    /// Takes the engine over, with its services in its order.
+    pub fn new(
+        engine: Engine,
+        metrics: Option<Metrics>,
+        health: Option<Health>,
+        services: Arc<[Service]>,
+        dashboard: Dashboard,
+    ) -> Control {
+        let publisher = |place| engine.publisher(ServiceId(place as u8));
+        let publishers = (0..services.len()).map(publisher).collect();
+        let (engine, idempotency) = (RwLock::new(Some(engine)), IdempotencyTable::default());
+        Control { engine, publishers, services, idempotency, metrics, health, dashboard }
+    }
+
+    /// The engine. A drain does not begin while the guard is held.
+    pub(super) async fn engine(&self) -> Result<RwLockReadGuard<'_, Engine>, ApiError> {
+        let engine = self.engine.read().await;
+        RwLockReadGuard::try_map(engine, Option::as_ref).map_err(|_| ApiError::draining())
+    }
+
+    pub(super) fn publisher(&self, service: ServiceId) -> &Publisher {
+        &self.publishers[service.index()]
+    }
+
+    pub(super) fn service(&self, service: ServiceId) -> &Service {
+        &self.services[service.index()]
+    }
+
+    /// Whether every shard serves, as the self-probes and the engine see it.
+    pub(super) async fn ready(&self) -> Result<(), ApiError> {
+        if let Some(shard) = self.health.as_ref().and_then(Health::failing) {
+            let text = format!("The canary of shard {shard} cannot connect, or hears nothing.");
+            return Err(ApiError::unavailable("not_ready", text));
+        }
+        match self.engine().await?.is_ready() {
+            true => Ok(()),
+            false => Err(ApiError::unavailable("not_ready", "A shard is not serving.")),
+        }
+    }
+
+    /// Adds what the shards have measured since the last call to the metrics.
+    pub async fn collect(&self) {
+        if let (Some(metrics), Some(engine)) = (&self.metrics, &*self.engine.read().await) {
+            metrics.collect(engine);
+        }
+    }
+
+    /// Collects, and sends a point to the open dashboards. To be called once a second.
+    pub async fn tick(&self) {
+        self.collect().await;
+        if let Some(metrics) = &self.metrics {
+            self.dashboard.publish(&metrics.make_point());
+        }
+    }
+
+    /// Drains the engine on another thread; requests that arrive meanwhile are answered 503.
+    pub async fn drain(&self, deadline: Duration) -> Option<DrainReport> {
+        // The lock waits for requests that are using the engine.
+        let engine = self.engine.write().await.take()?;
+        tokio::task::spawn_blocking(move || engine.drain(deadline)).await.ok()
+    }
+}

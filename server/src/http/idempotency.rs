@@ -1,0 +1,212 @@
+//! Messages with an id, and the positions they got: whoever asks again within the window gets the
+//! same answer, and nothing is published.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::watch;
+use uringcast_engine::{ChannelName, PublishError, Seq};
+
+use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
+
+/// A message's channel, and its id there.
+type Key = (ChannelName, Box<str>);
+
+/// What became of a message.
+type PublishResult = Result<Seq, PublishError>;
+
+/// The table, shared by all requests.
+#[derive(Clone, Debug, Default)]
+pub(super) struct IdempotencyTable(Arc<Mutex<Table>>);
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: HashMap<Key, Entry>,
+    /// Oldest first. What has been replaced or given up is told by its number.
+    order: VecDeque<(Instant, u64, Key)>,
+    next_number: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    number: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Being published: whoever asks meanwhile is told with the first.
+    Pending(watch::Receiver<Option<PublishResult>>),
+    Published(Seq),
+}
+
+/// What to do with a message.
+#[derive(Debug)]
+pub(super) enum Claim {
+    /// Publish it, and [`Reservation::settle`].
+    New(Reservation),
+    /// It has this position already.
+    Known(Seq),
+    /// Somebody is publishing it.
+    Pending(PendingResult),
+}
+
+/// The right to publish a message with an id. Dropped unsettled, it is given up.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    of: IdempotencyTable,
+    key: Key,
+    number: u64,
+    tell: watch::Sender<Option<PublishResult>>,
+    settled: bool,
+}
+
+/// The result of a message that somebody else is publishing.
+#[derive(Debug)]
+pub(super) struct PendingResult(watch::Receiver<Option<PublishResult>>);
+
+impl IdempotencyTable {
+    /// Looks a message up, and enters it if it is new.
+    pub(super) fn claim(&self, channel: ChannelName, id: Box<str>, now: Instant) -> Claim {
+        let mut table = self.table();
+        table.forget_old(now);
+        let key = (channel, id);
+        match table.entries.get(&key).map(|entry| &entry.state) {
+            Some(State::Published(seq)) => return Claim::Known(*seq),
+            Some(State::Pending(result)) => return Claim::Pending(PendingResult(result.clone())),
+            None => {}
+        }
+        let number = table.next_number;
+        table.next_number += 1;
+        let (tell, result) = watch::channel(None);
+        table.entries.insert(key.clone(), Entry { number, state: State::Pending(result) });
+        table.order.push_back((now, number, key.clone()));
+        Claim::New(Reservation { of: self.clone(), key, number, tell, settled: false })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    /// Makes room for one entry, and drops what is older than the window.
+    fn forget_old(&mut self, now: Instant) {
+        while let Some((since, number, _)) = self.order.front() {
+            if self.order.len() < MAX_REPEATS && now.duration_since(*since) < REPEAT_WINDOW {
+                break;
+            }
+            let number = *number;
+            if let Some((_, _, key)) = self.order.pop_front() {
+                self.forget(&key, number);
+            }
+        }
+    }
+
+    fn forget(&mut self, key: &Key, number: u64) {
+        if self.entries.get(key).is_some_and(|entry| entry.number == number) {
+            self.entries.remove(key);
+        }
+    }
+}
+
+impl Reservation {
+    /// Says what became of it. A message that was lost may be published by the next who asks.
+    pub(super) fn settle(mut self, result: PublishResult) {
+        self.settled = true;
+        self.tell.send_replace(Some(result));
+        let mut table = self.of.table();
+        match result {
+            Err(_) => table.forget(&self.key, self.number),
+            Ok(seq) => {
+                if let Some(entry) = table.entries.get_mut(&self.key)
+                    && entry.number == self.number
+                {
+                    entry.state = State::Published(seq);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.of.table().forget(&self.key, self.number);
+        }
+    }
+}
+
+impl PendingResult {
+    /// Waits for it. Given up by the first, the message has found no room.
+    pub(super) async fn result(mut self) -> PublishResult {
+        let given_up = Err(PublishError::Saturated);
+        match self.0.wait_for(Option::is_some).await {
+            Ok(result) => result.unwrap_or(given_up),
+            Err(_) => given_up,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(repeats: &IdempotencyTable, id: &str, now: Instant) -> Claim {
+        repeats.claim(ChannelName::parse("c").unwrap(), id.into(), now)
+    }
+
+    fn first(repeats: &IdempotencyTable, id: &str, now: Instant) -> Reservation {
+        match claim(repeats, id, now) {
+            Claim::New(first) => first,
+            other => panic!("{id} is not new: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_repeat_is_known_within_the_window_and_forgotten_after_it() {
+        let (repeats, start) = (IdempotencyTable::default(), Instant::now());
+        first(&repeats, "a", start).settle(Ok(Seq(7)));
+        let late = start + REPEAT_WINDOW;
+        let just = late - std::time::Duration::from_millis(1);
+        assert!(matches!(claim(&repeats, "a", just), Claim::Known(Seq(7))));
+        first(&repeats, "a", late).settle(Ok(Seq(8)));
+        let elsewhere = repeats.claim(ChannelName::parse("d").unwrap(), "a".into(), late);
+        assert!(matches!(elsewhere, Claim::New(_)), "an id is of its channel");
+    }
+
+    #[tokio::test]
+    async fn who_asks_meanwhile_is_told_with_the_first() {
+        let (repeats, now) = (IdempotencyTable::default(), Instant::now());
+        let publishing = first(&repeats, "a", now);
+        let Claim::Pending(waiting) = claim(&repeats, "a", now) else { panic!("not known") };
+        publishing.settle(Ok(Seq(3)));
+        assert_eq!(waiting.result().await, Ok(Seq(3)));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_was_lost_or_given_up_may_be_published_again() {
+        let (repeats, now) = (IdempotencyTable::default(), Instant::now());
+        first(&repeats, "a", now).settle(Err(PublishError::Closed));
+        let given_up = first(&repeats, "a", now);
+        let Claim::Pending(waiting) = claim(&repeats, "a", now) else { panic!("not known") };
+        drop(given_up);
+        assert!(matches!(waiting.result().await, Err(PublishError::Saturated)));
+        first(&repeats, "a", now).settle(Ok(Seq(1)));
+    }
+
+    #[test]
+    fn the_table_holds_so_many_and_the_oldest_go() {
+        let (repeats, now) = (IdempotencyTable::default(), Instant::now());
+        for i in 0..=MAX_REPEATS {
+            first(&repeats, &i.to_string(), now).settle(Ok(Seq(i as u64)));
+        }
+        let table = repeats.table();
+        assert_eq!((table.entries.len(), table.order.len()), (MAX_REPEATS, MAX_REPEATS));
+        drop(table);
+        assert!(matches!(claim(&repeats, "1", now), Claim::New(_)), "0 and then 1 had to go");
+        let last = MAX_REPEATS.to_string();
+        assert!(matches!(claim(&repeats, &last, now), Claim::Known(_)));
+    }
+}

@@ -1,0 +1,278 @@
+//! What the live page shows: a point a second for its charts, and what stands out now.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+use uringcast_engine::telemetry::{
+    Close, Count, Gauge, HotChannel, Lag, SlowConsumer, Snapshot, Totals, latency_histogram,
+};
+use uringcast_engine::{ChannelName, limits::SNAPSHOT_INTERVAL};
+
+use super::timestamp::Timestamp;
+use crate::limits::{LIVE_HISTORY, LIVE_HOT_SECONDS, LIVE_ROWS};
+
+/// Points without a snapshot after which a shard counts as silent.
+const STALE: u32 = 3;
+/// Points that make "recently".
+const RECENT: usize = 60;
+
+/// The latest of every shard, and the points of the last minutes.
+#[derive(Debug)]
+pub(super) struct DashboardData {
+    shards: Vec<ShardSecond>,
+    services: usize,
+    points: VecDeque<DashboardPoint>,
+}
+
+/// One second of one shard. Rates are those of its last snapshot, which covers a second: adding up
+/// whatever came in since the last point would show the snapshots' rhythm instead.
+#[derive(Clone, Debug, Default)]
+struct ShardSecond {
+    /// Points since its snapshot.
+    age: u32,
+    /// By service.
+    services: Vec<ServiceSecond>,
+    deliveries: u64,
+    bytes: u64,
+    busy_ns: u64,
+    hot: VecDeque<Vec<HotChannel>>,
+    slowest: Vec<SlowConsumer>,
+}
+
+/// What one service did on one shard.
+#[derive(Clone, Debug)]
+struct ServiceSecond {
+    deliveries: u64,
+    publishes: u64,
+    latency: Histogram<u64>,
+}
+
+/// One point: all services together, then each, if there are several.
+#[derive(Debug)]
+struct DashboardPoint {
+    unix_s: u64,
+    rows: Vec<Row>,
+    closes: [u64; Close::COUNT],
+}
+
+/// Connections, deliveries, publications, and latencies in µs: p50, p99, p99.9.
+type Row = [u64; 6];
+
+impl DashboardData {
+    pub(super) fn new(shards: usize, services: usize) -> DashboardData {
+        DashboardData {
+            shards: vec![ShardSecond::default(); shards],
+            services,
+            points: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn absorb(&mut self, snapshot: &Snapshot) {
+        let new = || ServiceSecond { deliveries: 0, publishes: 0, latency: latency_histogram() };
+        let shard = &mut self.shards[snapshot.shard.index()];
+        shard.services.resize_with(self.services, new);
+        for part in &mut shard.services {
+            (part.deliveries, part.publishes) = (0, 0);
+            part.latency.reset();
+        }
+        for class in &snapshot.classes {
+            let part = &mut shard.services[class.service.index()];
+            // Not all events sent: welcomes are such too.
+            part.deliveries += class.delivery.len();
+            part.publishes += class.broadcasts;
+            part.latency.add(&class.delivery).expect("all latencies have the same bounds");
+        }
+        shard.age = 0;
+        shard.deliveries = shard.services.iter().map(|part| part.deliveries).sum();
+        shard.bytes = snapshot.counters.counts[Count::DeliveryBytes as usize];
+        shard.busy_ns = snapshot.own.busy_ns;
+        shard.slowest.clone_from(&snapshot.standing.slowest);
+        shard.hot.truncate(LIVE_HOT_SECONDS - 1);
+        shard.hot.push_front(snapshot.standing.hottest.clone());
+    }
+
+    /// Forgets what a silent shard did last.
+    fn age(&mut self) {
+        for shard in &mut self.shards {
+            shard.age += 1;
+            if shard.age >= STALE {
+                *shard = ShardSecond { age: shard.age, ..ShardSecond::default() };
+            }
+        }
+    }
+
+    /// Sums of all services together for `None`.
+    fn row(&self, service: Option<usize>, connections: u64) -> Row {
+        let (mut deliveries, mut publishes, mut latency) = (0, 0, latency_histogram());
+        for shard in &self.shards {
+            for (id, part) in shard.services.iter().enumerate() {
+                if service.is_none_or(|wanted| wanted == id) {
+                    deliveries += part.deliveries;
+                    publishes += part.publishes;
+                    latency.add(&part.latency).expect("all latencies have the same bounds");
+                }
+            }
+        }
+        let us = |quantile| latency.value_at_quantile(quantile).div_ceil(1_000);
+        [connections, deliveries, publishes, us(0.5), us(0.99), us(0.999)]
+    }
+
+    /// The busiest channels of the last seconds, most first, as publications a second.
+    fn hottest(&self) -> Vec<(ChannelName, f64)> {
+        let mut sums: HashMap<&ChannelName, u64> = HashMap::new();
+        let mut seconds = 1;
+        for shard in &self.shards {
+            seconds = seconds.max(shard.hot.len());
+            for one in shard.hot.iter().flatten() {
+                *sums.entry(&one.name).or_default() += u64::from(one.publishes);
+            }
+        }
+        let mut all: Vec<_> = sums.into_iter().collect();
+        all.sort_unstable_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
+        all.truncate(LIVE_ROWS);
+        all.into_iter().map(|(name, sum)| (name.clone(), sum as f64 / seconds as f64)).collect()
+    }
+
+    fn slowest(&self) -> Vec<&SlowConsumer> {
+        let mut all: Vec<_> = self.shards.iter().flat_map(|shard| &shard.slowest).collect();
+        all.sort_by_key(|one| std::cmp::Reverse(one.owed));
+        all.truncate(LIVE_ROWS);
+        all
+    }
+
+    /// Makes the point of this second.
+    pub(super) fn make_point(&mut self, totals: &Totals, now: Timestamp) {
+        self.age();
+        let open = |id: usize| totals.services[id].open;
+        let mut rows = vec![self.row(None, (0..self.services).map(open).sum())];
+        if self.services > 1 {
+            rows.extend((0..self.services).map(|id| self.row(Some(id), open(id))));
+        }
+        self.points.truncate(LIVE_HISTORY - 1);
+        let (unix_s, closes) = (now.since_1970().as_secs(), totals.own.closes);
+        self.points.push_front(DashboardPoint { unix_s, rows, closes });
+    }
+
+    /// The newest point, and the busiest channels, slowest consumers and closes of now.
+    pub(super) fn now(&self, totals: &Totals, names: &[String], uptime: Duration) -> Value {
+        let point = self.points.front();
+        json!({
+            "at": point.map_or(0, |point| point.unix_s),
+            "uptime": uptime.as_secs(),
+            "rows": point.map(|point| &point.rows),
+            "engine": self.engine_now(totals),
+            "shards": self.shards_now(totals),
+            "hottest": self.hottest().iter().map(|(name, rate)| json!({
+                "service": names[name.service().index()],
+                "channel": name.as_str(),
+                "per_second": rate,
+            })).collect::<Value>(),
+            "slowest": self.slowest().iter().map(|one| json!({
+                "connection_id": one.id.to_string(),
+                "peer": one.peer.to_string(),
+                "service": names[one.service.index()],
+                "owed": one.owed,
+                "behind": one.behind.as_secs_f64(),
+                "state": one.state.label(),
+            })).collect::<Value>(),
+            "closes": self.closes_now(totals),
+        })
+    }
+
+    /// The points so far, oldest first: for all services, then for each if there are several.
+    pub(super) fn history(&self) -> Value {
+        let series = self.points.front().map_or(0, |point| point.rows.len());
+        let rows = |series: usize| -> Vec<Row> {
+            self.points.iter().rev().map(|point| point.rows[series]).collect()
+        };
+        json!((0..series).map(rows).collect::<Vec<_>>())
+    }
+
+    fn engine_now(&self, totals: &Totals) -> Value {
+        json!({
+            "channels": totals.gauge(Gauge::Channels),
+            "subscriptions": totals.gauge(Gauge::Subscriptions),
+            "log_bytes": totals.gauge(Gauge::LogBytes),
+            "laggard_bytes": totals.gauge(Gauge::LaggardBytes),
+            "bytes_per_second": self.shards.iter().map(|shard| shard.bytes).sum::<u64>(),
+            "laggards": Lag::ALL.iter()
+                .map(|lag| (lag.label(), totals.own.laggards[*lag as usize]))
+                .collect::<HashMap<_, _>>(),
+        })
+    }
+
+    fn shards_now(&self, totals: &Totals) -> Value {
+        let one = |(id, shard): (usize, &ShardSecond)| {
+            let busy = shard.busy_ns as f64 / SNAPSHOT_INTERVAL.as_nanos() as f64;
+            json!({
+                "busy": busy.min(1.0),
+                "deliveries": shard.deliveries,
+                "connections": totals.shard_gauge(id, Gauge::Connections),
+                "mailbox": totals.shard_gauge(id, Gauge::MailboxMessages),
+                "silent": shard.age >= STALE,
+            })
+        };
+        self.shards.iter().enumerate().map(one).collect()
+    }
+
+    /// Connections that ended, by reason: since the start and in the last minute.
+    fn closes_now(&self, totals: &Totals) -> Value {
+        let before = self.points.get(RECENT).map_or([0; Close::COUNT], |then| then.closes);
+        let one = |why: &Close| {
+            let total = totals.own.closes[*why as usize];
+            let recent = total - before[*why as usize];
+            json!({"reason": why.label(), "code": why.code(), "total": total, "recent": recent})
+        };
+        let occurred = |why: &&Close| totals.own.closes[**why as usize] > 0;
+        Close::ALL.iter().filter(occurred).map(one).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::accumulator::Accumulator;
+    use super::*;
+    use uringcast_engine::telemetry::{MessageType, Recorder};
+    use uringcast_engine::{ServiceId, ShardId};
+
+    #[test]
+    fn a_point_sums_the_latest_second_of_every_shard() {
+        let now = Timestamp::now();
+        let mut state = Accumulator::new(2, vec!["a".into(), "b".into()], now);
+        let class = |recorder: &mut Recorder, service| {
+            recorder.class_of(&ChannelName::parse("room:1").unwrap().at(ServiceId(service)))
+        };
+        for shard in 0..2 {
+            let mut recorder = Recorder::new(ShardId(shard), 2, true);
+            let (a, b) = (class(&mut recorder, 0), class(&mut recorder, 1));
+            recorder.broadcast_accepted(a);
+            recorder.delivered(a, 5_000_000, 10, 100);
+            recorder.delivered(b, 1_000, 1, 100);
+            recorder.set_open(ServiceId(1), 7);
+            recorder.sent(ServiceId(0), MessageType::Event);
+            state.absorb(&recorder.swap(None));
+        }
+        state.make_point(now);
+        let history = state.dashboard_history();
+        let all = &history[0][0];
+        assert_eq!((&all[0], &all[1], &all[2]), (&14.into(), &22.into(), &2.into()), "{history}");
+        assert!((5_000..5_100).contains(&all[4].as_u64().unwrap()), "{history}");
+        let b = &history[2][0];
+        assert_eq!((&b[0], &b[1], &b[2], &b[5]), (&14.into(), &2.into(), &0.into(), &2.into()));
+        for _ in 0..STALE {
+            state.make_point(now);
+        }
+        let live = state.dashboard_now(now);
+        assert_eq!((&live["rows"][0][1], &live["shards"][0]["silent"]), (&0.into(), &true.into()));
+    }
+
+    #[test]
+    fn the_history_is_bounded() {
+        let now = Timestamp::now();
+        let mut state = Accumulator::new(1, vec!["a".into()], now);
+        (0..LIVE_HISTORY + 5).for_each(|_| state.make_point(now));
+        assert_eq!(state.dashboard_history()[0].as_array().unwrap().len(), LIVE_HISTORY);
+    }
+}

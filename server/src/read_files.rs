@@ -1,0 +1,83 @@
+//! Reading the small files that settings name.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::limits::MAX_FILE;
+use crate::settings::{Problem, Source};
+
+/// Reads the file that `setting` names, once: it may be a pipe.
+///
+/// # Errors
+/// A [`Problem`] that says what to do, when it cannot be read or is implausibly large.
+pub fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Problem> {
+    read_all(setting, path, File::open(path))
+}
+
+/// Reads the file that `setting` names and that is looked at again while clients are served: it
+/// must be one that nobody waits for.
+///
+/// # Errors
+/// As those of [`read`], and where it is no regular file.
+pub fn read_followed(setting: &str, path: &Path) -> Result<Vec<u8>, Problem> {
+    read_all(setting, path, open_regular(path))
+}
+
+fn read_all(setting: &str, path: &Path, file: io::Result<File>) -> Result<Vec<u8>, Problem> {
+    let fail = |reason: String, remedy: &str| problem(setting, path, reason, remedy);
+    let mut bytes = Vec::new();
+    match file.and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)) {
+        Ok(n) if n as u64 <= MAX_FILE => Ok(bytes),
+        Ok(_) => Err(fail(format!("is larger than {MAX_FILE} bytes"), "Name another file.")),
+        Err(error) => {
+            let remedy = match error.kind() {
+                ErrorKind::NotFound => "Name a file that exists.",
+                ErrorKind::PermissionDenied => "Let the server's user read it.",
+                ErrorKind::IsADirectory => "Name a file, not a directory.",
+                ErrorKind::Unsupported => "Name a regular file: others may keep a reader waiting.",
+                _ => "Name a file that can be read.",
+            };
+            Err(fail(format!("cannot be read: {error}"), remedy))
+        }
+    }
+}
+
+/// Opens a regular file. Without blocking, as the opening of a FIFO does.
+fn open_regular(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_file() || kind.is_dir() {
+        return Ok(file);
+    }
+    Err(io::Error::new(ErrorKind::Unsupported, "it is not a regular file"))
+}
+
+/// A problem with the file that `setting` names.
+pub fn problem(setting: &str, path: &Path, reason: impl Into<Box<str>>, remedy: &str) -> Problem {
+    let value = Some(format!("{:?}", path.to_string_lossy()));
+    Problem { value, ..Problem::new(setting, Source::Default, reason, remedy) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn what_is_read_once_may_be_a_pipe_and_what_is_followed_may_not() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
+        let refused = read_followed("cert_file", path.as_ref()).unwrap_err();
+        assert!(refused.to_string().contains("regular file"), "{refused}");
+        writer.write_all(b"port = 1").unwrap();
+        drop(writer);
+        assert_eq!(read("config", path.as_ref()).unwrap(), b"port = 1");
+    }
+}

@@ -1,0 +1,66 @@
+//! Files that are read again while the server runs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::{io, thread};
+
+use uringcast_engine::ServiceId;
+
+use crate::auth::Verifiers;
+use crate::certs::CertReloader;
+
+/// The thread that reads certificates and JWKS files again: a file system that does not answer
+/// stops nothing else.
+pub(super) struct ReloadThread {
+    /// Holds one: a look that waits is as good as another.
+    wake: SyncSender<()>,
+    /// Everything is to be read, changed or not.
+    all: Arc<AtomicBool>,
+}
+
+impl ReloadThread {
+    /// Starts the thread, which ends with us unless a file holds it up.
+    ///
+    /// # Errors
+    /// The system has no thread for us.
+    pub(super) fn new(
+        mut reloaders: Vec<(ServiceId, CertReloader)>,
+        verifiers: Verifiers,
+    ) -> io::Result<ReloadThread> {
+        let (wake, woken) = sync_channel(1);
+        let all = Arc::new(AtomicBool::new(false));
+        let reloads = Arc::clone(&all);
+        thread::Builder::new().name("certificates".into()).spawn(move || {
+            while woken.recv().is_ok() {
+                match reloads.swap(false, Ordering::Relaxed) {
+                    true => reload(&mut reloaders, &verifiers),
+                    false => {
+                        reloaders.iter_mut().for_each(|(_, reloader)| reloader.look());
+                        verifiers.follow();
+                    }
+                }
+            }
+        })?;
+        Ok(ReloadThread { wake, all })
+    }
+
+    /// Looks whether something has changed, soon.
+    pub(super) fn look(&self) {
+        // Full: it is going to.
+        let _ = self.wake.try_send(());
+    }
+
+    /// Reads all of it, soon.
+    pub(super) fn reload(&self) {
+        self.all.store(true, Ordering::Relaxed);
+        self.look();
+    }
+}
+
+fn reload(reloaders: &mut [(ServiceId, CertReloader)], verifiers: &Verifiers) {
+    reloaders.iter_mut().for_each(|(_, reloader)| reloader.reload());
+    if !verifiers.reload() && reloaders.is_empty() {
+        tracing::info!("SIGHUP: there are no certificates and no jwks_file to reload");
+    }
+}

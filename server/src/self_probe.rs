@@ -1,0 +1,229 @@
+//! The engine checks itself: for each shard a subscriber of our own, connected over the real
+//! listener, to which a probe is published once an interval. What it measures is what a client
+//! would see; readiness fails when probes stay away. Now and then one connects anew, because those
+//! who are inside do not notice that nobody gets in any more.
+
+mod connector;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout_at};
+use uringcast_engine::{ChannelName, EventName, JsonObject, Publication, Publisher, ShardId};
+
+use crate::limits::{CANARY_DIALS_PER_SHARD, CANARY_MISSES, CANARY_RENEWAL, CANARY_TIMEOUT};
+use crate::metrics::Metrics;
+pub use connector::Connector;
+use connector::{Socket, field};
+
+/// Why a probe did not arrive.
+const UNCONNECTED: &str = "no canary is connected to the shard";
+const REFUSED: &str = "there was no room to publish it";
+const LATE: &str = "the shard did not deliver it in time";
+
+/// Whether the shards' probes are heard of.
+#[derive(Clone, Debug)]
+pub struct Health(Arc<[AtomicU32]>);
+
+impl Health {
+    /// Nothing is known of so many shards, and nothing held against them.
+    pub fn new(shards: usize) -> Health {
+        Health((0..shards).map(|_| AtomicU32::new(0)).collect())
+    }
+
+    /// A shard whose last [`CANARY_MISSES`] probes did not arrive.
+    pub fn failing(&self) -> Option<usize> {
+        self.0.iter().position(|misses| misses.load(Ordering::Relaxed) >= CANARY_MISSES)
+    }
+
+    /// Notes whether a probe arrived, or why it did not.
+    fn probed(&self, shard: usize, missed: Option<&'static str>) {
+        let misses = &self.0[shard];
+        let before = misses.load(Ordering::Relaxed);
+        let now = if missed.is_none() { 0 } else { before.saturating_add(1) };
+        misses.store(now, Ordering::Relaxed);
+        if now == CANARY_MISSES
+            && let Some(why) = missed
+        {
+            tracing::error!(
+                shard,
+                misses = now,
+                why,
+                "the canary's probes do not arrive: not ready"
+            );
+        } else if now == 0 && before >= CANARY_MISSES {
+            tracing::info!(shard, misses = before, "the canary's probes arrive again: ready");
+        }
+    }
+}
+
+/// A probe that came back.
+#[derive(Debug)]
+struct ReceivedProbe {
+    shard: usize,
+    probe: u64,
+    at: Instant,
+}
+
+/// All probes of an engine.
+pub struct SelfProbes {
+    connector: Connector,
+    publisher: Publisher,
+    metrics: Option<Metrics>,
+    health: Health,
+    /// By shard: the task that listens.
+    listeners: Vec<Option<JoinHandle<()>>>,
+    heard: mpsc::Receiver<ReceivedProbe>,
+    tell: mpsc::Sender<ReceivedProbe>,
+    probe: u64,
+    /// One is to connect anew, whichever shard the kernel sends it to.
+    renew: bool,
+}
+
+impl Drop for SelfProbes {
+    fn drop(&mut self) {
+        self.listeners.iter().flatten().for_each(JoinHandle::abort);
+    }
+}
+
+impl SelfProbes {
+    /// None of them connected yet.
+    pub fn new(
+        connector: Connector,
+        publisher: Publisher,
+        metrics: Option<Metrics>,
+        health: Health,
+    ) -> SelfProbes {
+        let shards = health.0.len();
+        let (tell, heard) = mpsc::channel(2 * shards);
+        let listeners = (0..shards).map(|_| None).collect();
+        SelfProbes {
+            connector,
+            publisher,
+            metrics,
+            health,
+            listeners,
+            heard,
+            tell,
+            probe: 0,
+            renew: false,
+        }
+    }
+
+    /// Probes once every `period`, for ever.
+    pub async fn run(mut self, period: Duration) {
+        let mut tick = interval(period);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            self.round().await;
+        }
+    }
+
+    /// Connects who is missing, publishes one probe and waits for it at every shard.
+    async fn round(&mut self) {
+        let deadline = Instant::now() + CANARY_TIMEOUT;
+        self.renew |= self.probe % CANARY_RENEWAL == CANARY_RENEWAL - 1;
+        // What a timeout cuts short was not connected in time.
+        let _ = timeout_at(deadline, self.fill()).await;
+        if self.renew {
+            // It did not get in: no more do clients, whoever is inside.
+            self.listeners.iter_mut().find_map(Option::take).inspect(JoinHandle::abort);
+        }
+        let (published, arrived) = self.probe().await;
+        for (shard, at) in arrived.into_iter().enumerate() {
+            let latency = at.ok().map(|at| at - published);
+            if let Some(metrics) = &self.metrics {
+                metrics.probed(shard, latency);
+            }
+            self.health.probed(shard, at.err());
+            if latency.is_none()
+                && let Some(seat) = self.listeners[shard].take()
+            {
+                // Whether a new connection fares better is the next question.
+                seat.abort();
+            }
+        }
+    }
+
+    /// When a probe was published, and when it arrived at each shard, or why it did not.
+    async fn probe(&mut self) -> (Instant, Vec<Result<Instant, &'static str>>) {
+        let missed = |seat: &Option<_>| Err(if seat.is_some() { LATE } else { UNCONNECTED });
+        let mut arrived: Vec<_> = self.listeners.iter().map(missed).collect();
+        let published = Instant::now();
+        self.probe += 1;
+        let data = format!("{{\"probe\":{}}}", self.probe);
+        let publication = Publication {
+            channel: ChannelName::probe(),
+            event: EventName::parse("canary.probe").expect("a good name"),
+            data: JsonObject::parse(data.as_bytes()).expect("an object"),
+        };
+        // A ticket tells more than is asked here; where there is no room, nothing will arrive.
+        if self.publisher.try_publish(publication).is_err() {
+            return (published, vec![Err(REFUSED); arrived.len()]);
+        }
+        let mut waiting = self.listeners.iter().filter(|seat| seat.is_some()).count();
+        let deadline = published + CANARY_TIMEOUT;
+        while waiting > 0 {
+            let heard = tokio::select! {
+                Some(heard) = self.heard.recv() => heard,
+                () = sleep_until(deadline) => break,
+            };
+            if heard.probe == self.probe && arrived[heard.shard].is_err() {
+                arrived[heard.shard] = Ok(heard.at);
+                waiting -= 1;
+            }
+        }
+        (published, arrived)
+    }
+
+    /// Dials until every shard has its canary, and none is to be renewed; the kernel chooses the
+    /// shard.
+    async fn fill(&mut self) {
+        for seat in &mut self.listeners {
+            seat.take_if(|task| task.is_finished());
+        }
+        for _ in 0..CANARY_DIALS_PER_SHARD * self.listeners.len() {
+            if !self.renew && self.listeners.iter().all(Option::is_some) {
+                return;
+            }
+            match self.connector.connect().await {
+                Ok((shard, socket)) => self.seat(shard, socket),
+                Err(error) => {
+                    tracing::warn!(%error, "the canary cannot connect");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn seat(&mut self, shard: ShardId, socket: Socket) {
+        let renew = std::mem::take(&mut self.renew);
+        if let Some(seat) = self.listeners.get_mut(shard.index())
+            && (renew || seat.is_none())
+        {
+            let listening = listen(shard.index(), socket, self.tell.clone());
+            seat.replace(tokio::spawn(listening)).inspect(JoinHandle::abort);
+        }
+    }
+}
+
+/// Reads until the end of the connection; pings are answered meanwhile.
+async fn listen(shard: usize, mut socket: Socket, tell: mpsc::Sender<ReceivedProbe>) {
+    while let Some(Ok(message)) = socket.next().await {
+        let at = Instant::now();
+        let probe = field(&message, "probe").and_then(|probe| probe.as_u64());
+        if let Some(probe) = probe
+            && tell.send(ReceivedProbe { shard, probe, at }).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

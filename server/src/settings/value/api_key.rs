@@ -1,0 +1,149 @@
+//! An API key with its name and scope, kept as a hash and compared in constant time.
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+use subtle::ConstantTimeEq;
+use uringcast_engine::ChannelPattern;
+
+use super::{Invalid, MASK, Secret, Value, invalid, quoted};
+
+/// The prefix of a hash that a file gives instead of the key.
+const HASHED: &str = "sha256:";
+/// Bytes of a SHA-256 hash.
+const HASH: usize = digest::SHA256_OUTPUT_LEN;
+
+/// A key of publishers, as a list or a file writes it: `NAME[@SERVICE] KEY [PATTERN…]`. KEY is the
+/// key itself, or `sha256:` and its hash in hexadecimal digits.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// Its name in logs and metrics.
+    pub name: Box<str>,
+    /// The only service it is valid for; `None` for all.
+    pub service: Option<Box<str>>,
+    hash: [u8; HASH],
+    /// Channels it may publish to; empty for all.
+    channels: Vec<ChannelPattern>,
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ApiKey").field(&self.name).finish()
+    }
+}
+
+impl ApiKey {
+    /// The key of `api_key`: valid for every service and channel.
+    pub fn sole(key: &Secret) -> ApiKey {
+        let hash = ApiKey::hash(key.expose().as_bytes());
+        ApiKey { name: "default".into(), service: None, hash, channels: Vec::new() }
+    }
+
+    /// The hash of a key, as [`ApiKey::has`] takes it.
+    pub fn hash(key: &[u8]) -> [u8; HASH] {
+        let mut out = [0; HASH];
+        out.copy_from_slice(digest::digest(&digest::SHA256, key).as_ref());
+        out
+    }
+
+    /// Whether this is the hash of the key. Takes the same time for every hash.
+    pub fn has(&self, hash: &[u8; HASH]) -> bool {
+        self.hash.ct_eq(hash).into()
+    }
+
+    /// Whether both are the same key, whatever their names.
+    pub fn is_same_key(&self, other: &ApiKey) -> bool {
+        self.hash == other.hash
+    }
+
+    /// Whether it may publish to a channel.
+    pub fn covers(&self, channel: &str) -> bool {
+        self.covers_all() || self.channels.iter().any(|pattern| pattern.matches(channel))
+    }
+
+    /// Whether it may publish to every channel.
+    pub fn covers_all(&self) -> bool {
+        self.channels.is_empty() || self.channels.iter().any(|pattern| pattern.as_str() == "*")
+    }
+}
+
+impl Value for ApiKey {
+    const HINT: &'static str = "'NAME[@SERVICE] KEY [PATTERN…]'";
+    const SECRET: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        let form = "Write NAME KEY and, if it is not for all channels, patterns such as orders:";
+        let mut words = text.split_whitespace();
+        let (Some(name), Some(key)) = (words.next(), words.next()) else {
+            return Err(invalid("is not a name and a key", form));
+        };
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let good = |part: &str| !part.is_empty() && part.bytes().all(plain);
+        let (own, service) = match name.split_once('@') {
+            Some((own, service)) => (own, Some(service)),
+            None => (name, None),
+        };
+        if name.len() > 64 || !good(own) || !service.is_none_or(good) {
+            let remedy = "Name keys with letters, digits and - _ . and, if it is for one service \
+                          only, @ and its name; up to 64 in all.";
+            return Err(invalid("has a name that cannot be a label", remedy));
+        }
+        let hash = match key.strip_prefix(HASHED) {
+            Some(digits) => unhex(digits).ok_or_else(|| {
+                invalid("has a hash that is not 64 hexadecimal digits", "Take it from sha256sum.")
+            })?,
+            None => ApiKey::hash(Secret::parse(key)?.expose().as_bytes()),
+        };
+        let channels = words.map(ChannelPattern::parse).collect::<Result<_, _>>();
+        let channels =
+            channels.map_err(|error| invalid(format!("has a pattern that {error}"), form))?;
+        let service = service.map(Into::into);
+        Ok(ApiKey { name: name.into(), service, hash, channels })
+    }
+
+    fn show(&self) -> Option<String> {
+        quoted(MASK)
+    }
+}
+
+fn unhex(digits: &str) -> Option<[u8; HASH]> {
+    let mut out = [0; HASH];
+    if digits.len() != 2 * HASH || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (place, byte) in out.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * place..2 * place + 2], 16).ok()?;
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_stands_for_its_key() {
+        let key = |line: &str| ApiKey::parse(line).unwrap();
+        let digits: String =
+            ApiKey::hash(b"0123456789").iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(key(&format!("x sha256:{digits}")), key("x 0123456789"));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_repeating_it() {
+        for line in [
+            "",
+            "name",
+            "na=me 0123456789",
+            "n@ 0123456789",
+            "@s 0123456789",
+            "n@s@t 0123456789",
+            "n short",
+            "n sha256:12",
+            "n 12345678 \u{7}",
+        ] {
+            let Invalid { reason, remedy } = ApiKey::parse(line).unwrap_err();
+            assert!(!reason.contains("0123456789") && !remedy.is_empty(), "{line:?}");
+        }
+    }
+}
