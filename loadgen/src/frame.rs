@@ -1,7 +1,7 @@
 //! WebSocket frames (RFC 6455 section 5) for a client that skips more than it reads.
 //!
 //! A frame that lies whole in the read buffer is handed on in place; of a frame torn over two
-//! reads only the first [`HEAD`] bytes are kept, which is all a marker or a reply needs.
+//! reads only the first [`HEAD`] bytes are kept, which is all a stamp or a reply needs.
 
 /// Bytes of a torn frame that are kept.
 pub(crate) const HEAD: usize = 4096;

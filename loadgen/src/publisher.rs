@@ -1,4 +1,4 @@
-//! A publishing thread: sends each message when the plan says so, or at once if that is past.
+//! A publishing thread: sends each message when the schedule says so, or at once if that is past.
 
 use std::fmt::Write as _;
 use std::io;
@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::client::{Client, Intent};
+use crate::config::Config;
+use crate::error::ConnectionError;
 use crate::frame::{Opcode, write_masked};
-use crate::load::Load;
-use crate::marker::{MIN_PAYLOAD, Marker};
-use crate::plan::Send;
+use crate::payload_stamp::{MIN_PAYLOAD, Stamp};
 use crate::recorder::{Counts, histogram};
 use crate::replies::{HttpReplies, Outcome, Replies};
+use crate::schedule::Send;
 use crate::shared::{Shared, pin};
 use crate::transport::{Endpoint, Transport};
-use crate::trouble::Trouble;
 use crate::worker::channel_name;
 
 /// Before a message is due the thread stops sleeping and yields: sleeping overshoots by this.
@@ -59,26 +59,29 @@ pub(crate) struct Publisher {
 }
 
 /// Connects a publisher and waits until it may publish. An error names the URL it is about.
-pub(crate) fn connect(load: &Load, number: u32) -> Result<Publisher, (Trouble, &Endpoint)> {
-    let endpoint = load.control.as_ref().map_or(&load.endpoint, |control| &control.endpoint);
+pub(crate) fn connect(
+    config: &Config,
+    number: u32,
+) -> Result<Publisher, (ConnectionError, &Endpoint)> {
+    let endpoint = config.control.as_ref().map_or(&config.endpoint, |control| &control.endpoint);
     let attempt = || {
         let transport = Transport::connect(endpoint, None)?;
         let mut out = Vec::new();
-        let replies = match &load.control {
+        let replies = match &config.control {
             None => {
                 let Endpoint { host, path, .. } = endpoint;
                 Replies::Ws(Client::start(Intent::Publish, host, path, &mut out))
             }
             Some(_) => Replies::Http(HttpReplies::default()),
         };
-        let channels = load.plan.channels as usize;
+        let channels = config.schedule.channels as usize;
         let mut publisher = Publisher {
             number,
             transport,
             replies,
             out,
             buffer: vec![0; READ_BUFFER],
-            pad: "x".repeat(load.payload - MIN_PAYLOAD),
+            pad: "x".repeat(config.payload - MIN_PAYLOAD),
             body: String::new(),
             published: Published {
                 sent: vec![0; channels],
@@ -89,45 +92,45 @@ pub(crate) fn connect(load: &Load, number: u32) -> Result<Publisher, (Trouble, &
                 ended: 0,
             },
         };
-        publisher.await_ready(load)?;
+        publisher.await_ready(config)?;
         Ok(publisher)
     };
-    attempt().map_err(|trouble| (trouble, endpoint))
+    attempt().map_err(|error| (error, endpoint))
 }
 
 impl Publisher {
-    fn await_ready(&mut self, load: &Load) -> Result<(), Trouble> {
+    fn await_ready(&mut self, config: &Config) -> Result<(), ConnectionError> {
         let begun = Instant::now();
         // HTTP is ready when connected, a WebSocket when upgraded.
-        while !self.exchange(load)? {
-            if load.control.is_some() && self.transport.stream.peer_addr().is_ok() {
+        while !self.exchange(config)? {
+            if config.control.is_some() && self.transport.stream.peer_addr().is_ok() {
                 break;
             }
             if begun.elapsed() > Duration::from_secs(CONNECT_SECONDS) {
-                return Err(Trouble::Silence(CONNECT_SECONDS));
+                return Err(ConnectionError::Silence(CONNECT_SECONDS));
             }
             std::thread::sleep(Duration::from_micros(200));
         }
         Ok(())
     }
 
-    /// Sends the whole plan, which begins at `start` on the shared clock, and reads the answers.
+    /// Sends the whole schedule, which begins at `start` on the shared clock, and reads the answers.
     pub(crate) fn run(
         mut self,
-        load: &Load,
+        config: &Config,
         shared: &Shared,
         start: u64,
-    ) -> Result<Published, Trouble> {
-        pin(load);
+    ) -> Result<Published, ConnectionError> {
+        pin(config);
         // Sleeps end within microseconds instead of 50; without it the thread is merely later.
         let _ = nix::sys::prctl::set_timerslack(1);
         let measure_from = shared.measure_from.load(Relaxed);
-        for send in load.plan.sends(self.number) {
+        for send in config.schedule.sends(self.number) {
             let intended = start + send.at;
-            if !self.wait_until(intended, load, shared)? {
+            if !self.wait_until(intended, config, shared)? {
                 break;
             }
-            self.send(load, send, intended)?;
+            self.send(config, send, intended)?;
             let now = shared.now();
             if intended >= measure_from {
                 self.published.lateness.saturating_record(now - intended);
@@ -136,15 +139,20 @@ impl Publisher {
             self.published.sent[send.channel as usize] += 1;
             shared.published.fetch_add(1, Relaxed);
             if send.sequence % ANSWERS_EVERY == 0 {
-                self.exchange(load)?;
+                self.exchange(config)?;
             }
         }
-        self.await_answers(load, shared)?;
+        self.await_answers(config, shared)?;
         Ok(self.published)
     }
 
     /// False if the run was ended meanwhile. Returns at once when the time is past.
-    fn wait_until(&mut self, at: u64, load: &Load, shared: &Shared) -> Result<bool, Trouble> {
+    fn wait_until(
+        &mut self,
+        at: u64,
+        config: &Config,
+        shared: &Shared,
+    ) -> Result<bool, ConnectionError> {
         loop {
             if shared.quit.load(Relaxed) {
                 return Ok(false);
@@ -152,7 +160,7 @@ impl Publisher {
             match at.saturating_sub(shared.now()) {
                 0 => return Ok(true),
                 left if left > SPIN => {
-                    self.exchange(load)?;
+                    self.exchange(config)?;
                     let left = at.saturating_sub(shared.now());
                     let sleep = left.saturating_sub(SPIN).min(NAP);
                     std::thread::sleep(Duration::from_nanos(sleep));
@@ -162,15 +170,15 @@ impl Publisher {
         }
     }
 
-    fn send(&mut self, load: &Load, send: Send, intended: u64) -> Result<(), Trouble> {
+    fn send(&mut self, config: &Config, send: Send, intended: u64) -> Result<(), ConnectionError> {
         let Send { sequence, channel, .. } = send;
-        let marker = Marker { publisher: self.number, sequence, intended };
-        let data = marker.document(&load.run, &self.pad);
+        let stamp = Stamp { publisher: self.number, sequence, intended };
+        let data = stamp.document(&config.run, &self.pad);
         let name = channel_name(channel);
         self.body.clear();
         let body = &mut self.body;
         let document = format_args!(r#"{{"channel":"{name}","event":"bench","data":{data}}}"#);
-        match (&mut self.replies, &load.control) {
+        match (&mut self.replies, &config.control) {
             (Replies::Http(replies), Some(control)) => {
                 let _ = write!(body, "{document}");
                 let key = match &control.api_key {
@@ -199,14 +207,14 @@ impl Publisher {
         self.transport.write(&mut self.out)?;
         // A server that does not read holds the next messages up; their latency shows it.
         while !self.out.is_empty() || self.transport.owes() {
-            self.exchange(load)?;
+            self.exchange(config)?;
             std::thread::sleep(Duration::from_micros(100));
         }
         Ok(())
     }
 
     /// Reads the answers that are there and writes what is owed. True once requests may be sent.
-    fn exchange(&mut self, load: &Load) -> Result<bool, Trouble> {
+    fn exchange(&mut self, config: &Config) -> Result<bool, ConnectionError> {
         let mut ready = false;
         let Self { number, transport, replies, out, buffer, published, .. } = self;
         if !out.is_empty() || transport.owes() {
@@ -214,7 +222,7 @@ impl Publisher {
         }
         loop {
             let count = match transport.read(buffer) {
-                Ok(0) => return Err(Trouble::Eof),
+                Ok(0) => return Err(ConnectionError::Eof),
                 Ok(count) => count,
                 Err(error) if not_now(&error) => break,
                 Err(error) => return Err(error.into()),
@@ -231,7 +239,14 @@ impl Publisher {
                 }
             };
             let bytes = &buffer[..count];
-            replies.receive(bytes, &load.plan, *number, out, &mut ready, &mut count_outcome)?;
+            replies.receive(
+                bytes,
+                &config.schedule,
+                *number,
+                out,
+                &mut ready,
+                &mut count_outcome,
+            )?;
             if transport.drained(count, buffer.len()) {
                 break;
             }
@@ -239,13 +254,13 @@ impl Publisher {
         Ok(ready)
     }
 
-    fn await_answers(&mut self, load: &Load, shared: &Shared) -> Result<(), Trouble> {
+    fn await_answers(&mut self, config: &Config, shared: &Shared) -> Result<(), ConnectionError> {
         let sent: u64 = self.published.sent.iter().sum();
         let answered =
             |published: &Published| published.accepted + published.errors.values().sum::<u64>();
         let mut last = (Instant::now(), 0);
         while !shared.stop.load(Relaxed) && last.0.elapsed() < ANSWER_GRACE {
-            self.exchange(load)?;
+            self.exchange(config)?;
             let now = answered(&self.published);
             if now >= sent {
                 break;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::client::{Client, Event, Fault, Reply};
-use crate::plan::Plan;
+use crate::schedule::Schedule;
 
 /// More than this for one HTTP answer is none of ours.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -31,7 +31,7 @@ impl Replies {
     pub(crate) fn receive(
         &mut self,
         bytes: &[u8],
-        plan: &Plan,
+        schedule: &Schedule,
         publisher: u32,
         out: &mut Vec<u8>,
         ready: &mut bool,
@@ -41,7 +41,7 @@ impl Replies {
             Self::Ws(client) => client.receive(bytes, out, |event| match event {
                 Event::Ready => *ready = true,
                 Event::Text(text) => {
-                    if let Some(answer) = answer(text, plan, publisher) {
+                    if let Some(answer) = answer(text, schedule, publisher) {
                         outcome(answer);
                     }
                 }
@@ -52,12 +52,12 @@ impl Replies {
 }
 
 /// The outcome a WebSocket message reports, if it does.
-fn answer(text: &[u8], plan: &Plan, publisher: u32) -> Option<Outcome> {
+fn answer(text: &[u8], schedule: &Schedule, publisher: u32) -> Option<Outcome> {
     let reply = Reply::parse(text)?;
     match reply.error() {
         Some(code) => {
             let sequence = reply.correlation_id.and_then(|id| id.parse::<u64>().ok());
-            let channel = sequence.map(|sequence| plan.channel_of(publisher, sequence));
+            let channel = sequence.map(|sequence| schedule.channel_of(publisher, sequence));
             Some(Outcome::Refused { channel, code: code.to_owned() })
         }
         None => (reply.kind == "response" && reply.event == Some("publish"))
@@ -121,9 +121,9 @@ fn http_answer(bytes: &[u8]) -> Result<Option<(u16, usize)>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Arrivals;
+    use crate::schedule::Arrivals;
 
-    const PLAN: Plan = Plan {
+    const SCHEDULE: Schedule = Schedule {
         rate: 1.0,
         length: std::time::Duration::from_secs(1),
         publishers: 1,
@@ -154,9 +154,9 @@ mod tests {
         let busy =
             br#"{"type":"error","correlation_id":"4","event":"publish","error_code":"BUSY"}"#;
         let refused = Outcome::Refused { channel: Some(1), code: "BUSY".into() };
-        assert_eq!(answer(busy, &PLAN, 0), Some(refused));
+        assert_eq!(answer(busy, &SCHEDULE, 0), Some(refused));
         let ack = br#"{"type":"response","event":"publish","data":{"status":"published"}}"#;
-        assert_eq!(answer(ack, &PLAN, 0), Some(Outcome::Accepted));
-        assert_eq!(answer(br#"{"type":"event","event":"session.created"}"#, &PLAN, 0), None);
+        assert_eq!(answer(ack, &SCHEDULE, 0), Some(Outcome::Accepted));
+        assert_eq!(answer(br#"{"type":"event","event":"session.created"}"#, &SCHEDULE, 0), None);
     }
 }

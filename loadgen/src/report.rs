@@ -5,10 +5,10 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::load::Load;
+use crate::config::Config;
+use crate::error::hint;
 use crate::publisher::Published;
 use crate::recorder::{Collector, Counts, add_counts, histogram};
-use crate::trouble::hint;
 
 /// A distribution in microseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -85,7 +85,7 @@ pub(crate) struct Times {
 
 impl Report {
     pub(crate) fn new(
-        load: &Load,
+        config: &Config,
         collector: &Collector,
         published: &[Published],
         times: &Times,
@@ -99,19 +99,19 @@ impl Report {
         let sent: u64 = published.iter().flat_map(|publisher| &publisher.sent).sum();
         let ended = published.iter().map(|publisher| publisher.ended).max().unwrap_or_default();
         let since = |end: u64| end.saturating_sub(times.measure_from) as f64 / 1e9;
-        // A constant plan's last message is due one gap before the end, so not less than planned.
-        let sending = since(ended).max(load.duration.as_secs_f64());
+        // A constant schedule's last message is due one gap before the end, so not less than scheduled.
+        let sending = since(ended).max(config.duration.as_secs_f64());
         let receiving = since(total.last_at).max(sending);
-        let expected = expected(load, published);
+        let expected = expected(config, published);
         let loss = expected.iter().zip(&total.per_channel);
         Self {
-            url: load.endpoint.url.clone(),
-            connections: load.connections,
-            channels: load.plan.channels,
-            publishers: load.plan.publishers,
-            payload_bytes: load.payload,
-            duration_seconds: load.duration.as_secs_f64(),
-            rate_asked: load.plan.rate,
+            url: config.endpoint.url.clone(),
+            connections: config.connections,
+            channels: config.schedule.channels,
+            publishers: config.schedule.publishers,
+            payload_bytes: config.payload,
+            duration_seconds: config.duration.as_secs_f64(),
+            rate_asked: config.schedule.rate,
             rate_achieved: lateness.len() as f64 / sending,
             published: sent,
             refused: publish_errors.values().sum(),
@@ -165,9 +165,9 @@ impl Report {
 }
 
 /// Deliveries that must come, by channel: accepted or unanswered messages times subscribers.
-pub(crate) fn expected(load: &Load, published: &[Published]) -> Vec<u64> {
-    let channels = u64::from(load.plan.channels);
-    let connections = u64::from(load.connections);
+pub(crate) fn expected(config: &Config, published: &[Published]) -> Vec<u64> {
+    let channels = u64::from(config.schedule.channels);
+    let connections = u64::from(config.connections);
     let per_channel = (0..channels).map(|channel| {
         // Round-robin: the first few channels have one more.
         let subscribers = connections / channels + u64::from(channel < connections % channels);

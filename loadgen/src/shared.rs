@@ -7,7 +7,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
 use crate::args::Cpus;
-use crate::load::Load;
+use crate::config::Config;
 
 pub(crate) struct Shared {
     origin: Instant,
@@ -35,7 +35,7 @@ impl Shared {
         }
     }
 
-    /// Nanoseconds on the clock that markers carry.
+    /// Nanoseconds on the clock that stamps carry.
     pub(crate) fn now(&self) -> u64 {
         self.origin.elapsed().as_nanos() as u64
     }
@@ -47,8 +47,8 @@ impl Shared {
 }
 
 /// Keeps the calling thread on the CPUs of `--pin`. That they exist was checked before.
-pub(crate) fn pin(load: &Load) {
-    if let Some(cpus) = &load.pin {
+pub(crate) fn pin(config: &Config) {
+    if let Some(cpus) = &config.pin {
         let _ = try_pin(cpus);
     }
 }

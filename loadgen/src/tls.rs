@@ -9,7 +9,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use uringcast_loadgen::TrustAnything;
 
-use crate::trouble::OperatorError;
+use crate::error::OperatorError;
 
 /// The configuration for `--ca-file`, `--insecure`, or by default the system's authorities.
 ///

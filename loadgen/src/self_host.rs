@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::trouble::OperatorError;
+use crate::error::OperatorError;
 
 const SERVER: &str = "uringcast-server";
 /// First argument of the hidden mode that becomes the server.
@@ -25,7 +25,7 @@ const SPARE_CONNECTIONS: u32 = 100;
 
 /// A running server. Dropping it kills it.
 #[derive(Debug)]
-pub(crate) struct Host {
+pub(crate) struct SelfHost {
     child: Child,
     pub(crate) ready: Ready,
     /// Holds the certificate and its key as long as the server runs.
@@ -88,7 +88,7 @@ pub(crate) fn find_server() -> Result<PathBuf, OperatorError> {
     }
 }
 
-impl Host {
+impl SelfHost {
     /// Starts the server on free loopback ports and waits until it listens.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ impl Host {
     }
 }
 
-impl Drop for Host {
+impl Drop for SelfHost {
     fn drop(&mut self) {
         // Both do nothing to a child that has been waited for.
         let _ = self.child.kill();
