@@ -11,7 +11,7 @@ const CHANNELS_PER_REQUEST: usize = 100;
 
 /// What a server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Dialect {
+pub(crate) enum ServerProtocol {
     /// Uringcast's requests.
     Ours,
     /// The scripts beside this program: `S channel …` is answered with `ready`; a publisher on
@@ -37,11 +37,11 @@ pub(crate) struct Message<'a> {
     pub seq: u32,
 }
 
-impl Dialect {
+impl ServerProtocol {
     /// Path of the subscribers' upgrade.
     pub(crate) fn subscriber_path(self, channels: &[String]) -> String {
         match self {
-            Dialect::Nchan | Dialect::Floor => format!("/sub/{}", channels.join(",")),
+            ServerProtocol::Nchan | ServerProtocol::Floor => format!("/sub/{}", channels.join(",")),
             _ => "/sub".into(),
         }
     }
@@ -49,7 +49,7 @@ impl Dialect {
     /// Path of the publisher's upgrade, for so many channels; nchan needs one for each.
     pub(crate) fn publisher_path(self, channel: &str, channels: usize) -> String {
         match self {
-            Dialect::Nchan => format!("/pub/{channel}"),
+            ServerProtocol::Nchan => format!("/pub/{channel}"),
             _ if channels > 1 => "/many".into(),
             _ => "/pub".into(),
         }
@@ -57,14 +57,14 @@ impl Dialect {
 
     /// Whether a publisher can publish to one channel only.
     pub(crate) fn publisher_per_channel(self) -> bool {
-        self == Dialect::Nchan
+        self == ServerProtocol::Nchan
     }
 
     /// What a subscriber says after the upgrade, and how many replies tell that it is subscribed.
     pub(crate) fn subscribe(self, channels: &[String]) -> (Vec<u8>, usize) {
         let mut out = Vec::new();
         match self {
-            Dialect::Ours | Dialect::Mcp => {
+            ServerProtocol::Ours | ServerProtocol::Mcp => {
                 for some in channels.chunks(CHANNELS_PER_REQUEST) {
                     let list = serde_json::json!(some);
                     let text = format!(
@@ -74,12 +74,12 @@ impl Dialect {
                 }
                 (out, channels.len().div_ceil(CHANNELS_PER_REQUEST))
             }
-            Dialect::Script => {
+            ServerProtocol::Script => {
                 let text = format!("S {}", channels.join(" "));
                 frame(Opcode::Text, text.as_bytes(), &mut out);
                 (out, 1)
             }
-            Dialect::Nats => {
+            ServerProtocol::Nats => {
                 let mut text = CONNECT.to_owned();
                 for (sid, channel) in channels.iter().enumerate() {
                     text.push_str(&format!("SUB {channel} {}\r\n", sid + 1));
@@ -88,15 +88,15 @@ impl Dialect {
                 frame(Opcode::Binary, text.as_bytes(), &mut out);
                 (out, 1)
             }
-            Dialect::Floor | Dialect::Nchan => (out, 0),
+            ServerProtocol::Floor | ServerProtocol::Nchan => (out, 0),
         }
     }
 
     /// How a reply looks that tells of a subscription.
     pub(crate) fn subscribed(self) -> &'static str {
         match self {
-            Dialect::Ours | Dialect::Mcp => r#""status":"subscribed""#,
-            Dialect::Nats => "PONG",
+            ServerProtocol::Ours | ServerProtocol::Mcp => r#""status":"subscribed""#,
+            ServerProtocol::Nats => "PONG",
             _ => "ready",
         }
     }
@@ -104,7 +104,7 @@ impl Dialect {
     /// What a publisher says after the upgrade.
     pub(crate) fn introduce(self) -> Vec<u8> {
         let mut out = Vec::new();
-        if self == Dialect::Nats {
+        if self == ServerProtocol::Nats {
             frame(Opcode::Binary, CONNECT.as_bytes(), &mut out);
         }
         out
@@ -115,20 +115,20 @@ impl Dialect {
         let Message { number, payload, channel, seq } = message;
         let mut text = String::with_capacity(payload + 512);
         match self {
-            Dialect::Ours => {
+            ServerProtocol::Ours => {
                 text.push_str(r#"{"type":"request","event":"publish","data":{"channel":""#);
                 text.push_str(channel);
                 text.push_str(r#"","event":"bench","data":"#);
                 data(number, payload, &mut text);
                 text.push_str("}}");
             }
-            Dialect::Nats => {
+            ServerProtocol::Nats => {
                 let mut whole = String::with_capacity(payload + 512);
                 envelope(number, payload, channel, seq, &mut whole);
                 text.push_str(&format!("PUB {channel} {}\r\n{whole}\r\n", whole.len()));
                 return frame(Opcode::Binary, text.as_bytes(), out);
             }
-            Dialect::Script | Dialect::Floor if many => {
+            ServerProtocol::Script | ServerProtocol::Floor if many => {
                 text.push_str(channel);
                 text.push('\n');
                 envelope(number, payload, channel, seq, &mut text);
@@ -141,8 +141,8 @@ impl Dialect {
     /// What a server says to a publisher that it refused, if these bytes hold it.
     pub(crate) fn refusal(self, bytes: &[u8]) -> Option<String> {
         let mark: &[u8] = match self {
-            Dialect::Ours | Dialect::Mcp => br#""type":"error""#,
-            Dialect::Nats => b"-ERR",
+            ServerProtocol::Ours | ServerProtocol::Mcp => br#""type":"error""#,
+            ServerProtocol::Nats => b"-ERR",
             _ => return None,
         };
         memchr::memmem::find(bytes, mark)?;

@@ -50,11 +50,11 @@ pub(crate) struct Faults {
 }
 
 /// See the module.
-pub(crate) struct Tally {
+pub(crate) struct Deliveries {
     pub layout: Layout,
     pub faults: Faults,
     /// Deliveries so far.
-    pub deliveries: u64,
+    pub count: u64,
     /// Messages published so far; the next one's number.
     pub published: u32,
     /// Messages not yet with all their subscribers.
@@ -68,12 +68,12 @@ pub(crate) struct Tally {
     pub completed: Vec<u32>,
 }
 
-impl Tally {
-    pub(crate) fn new(layout: Layout) -> Tally {
-        Tally {
+impl Deliveries {
+    pub(crate) fn new(layout: Layout) -> Deliveries {
+        Deliveries {
             layout,
             faults: Faults::default(),
-            deliveries: 0,
+            count: 0,
             published: 0,
             in_flight: 0,
             next: vec![0; layout.subscriptions()],
@@ -110,7 +110,7 @@ impl Tally {
         for round in skipped {
             self.leave(round * self.layout.channels + channel);
         }
-        self.deliveries += 1;
+        self.count += 1;
         self.leave(number);
     }
 
@@ -150,8 +150,8 @@ impl Tally {
 mod tests {
     use super::*;
 
-    fn tally(channels: u32, subscribers: u32, connections: u32) -> Tally {
-        Tally::new(Layout { channels, subscribers, connections })
+    fn deliveries(channels: u32, subscribers: u32, connections: u32) -> Deliveries {
+        Deliveries::new(Layout { channels, subscribers, connections })
     }
 
     #[test]
@@ -171,26 +171,29 @@ mod tests {
 
     #[test]
     fn a_message_leaves_flight_with_its_last_subscriber() {
-        let mut tally = tally(1, 2, 2);
-        let number = tally.publish();
-        tally.deliver(0, number);
-        assert_eq!((tally.in_flight, tally.completed.len()), (1, 0));
-        tally.deliver(1, number);
-        assert_eq!((tally.in_flight, tally.deliveries), (0, 2));
-        assert_eq!(tally.completed, [number]);
+        let mut deliveries = deliveries(1, 2, 2);
+        let number = deliveries.publish();
+        deliveries.deliver(0, number);
+        assert_eq!((deliveries.in_flight, deliveries.completed.len()), (1, 0));
+        deliveries.deliver(1, number);
+        assert_eq!((deliveries.in_flight, deliveries.count), (0, 2));
+        assert_eq!(deliveries.completed, [number]);
     }
 
     #[test]
     fn lost_and_repeated_messages_are_seen() {
-        let mut tally = tally(1, 1, 1);
+        let mut deliveries = deliveries(1, 1, 1);
         for _ in 0..4 {
-            tally.publish();
+            deliveries.publish();
         }
-        tally.deliver(0, 0);
-        tally.deliver(0, 0);
-        tally.deliver(0, 2);
-        assert_eq!((tally.faults.repeated, tally.faults.lost, tally.in_flight), (1, 1, 1));
-        assert_eq!(tally.give_up(), 1);
-        assert_eq!((tally.faults.lost, tally.in_flight), (2, 0));
+        deliveries.deliver(0, 0);
+        deliveries.deliver(0, 0);
+        deliveries.deliver(0, 2);
+        assert_eq!(
+            (deliveries.faults.repeated, deliveries.faults.lost, deliveries.in_flight),
+            (1, 1, 1)
+        );
+        assert_eq!(deliveries.give_up(), 1);
+        assert_eq!((deliveries.faults.lost, deliveries.in_flight), (2, 0));
     }
 }

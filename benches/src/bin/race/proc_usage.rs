@@ -18,7 +18,7 @@ pub(crate) struct Reading {
 
 /// What was spent between two readings, in seconds.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cost {
+pub(crate) struct Usage {
     pub wall: f64,
     /// Of the core: whatever was not idle.
     pub core: f64,
@@ -43,11 +43,11 @@ impl Meter {
         Reading { at: Instant::now(), idle: self.idle(), ran: self.ran() }
     }
 
-    pub(crate) fn since(&self, then: Reading) -> Cost {
+    pub(crate) fn since(&self, then: Reading) -> Usage {
         let now = self.read();
         let wall = (now.at - then.at).as_secs_f64();
         let core = (wall - (now.idle - then.idle)).max(0.0);
-        Cost { wall, core, process: now.ran - then.ran }
+        Usage { wall, core, process: now.ran - then.ran }
     }
 
     fn idle(&self) -> f64 {
