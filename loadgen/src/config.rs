@@ -5,16 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::Uri;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::pki_types::ServerName;
+use uringcast_loadgen::process;
+use uringcast_loadgen::transport::{Endpoint, Tls};
 
 use crate::args::{Args, Cpus, Publish};
 use crate::error::OperatorError;
 use crate::payload_stamp::MIN_PAYLOAD;
 use crate::schedule::Schedule;
-use crate::shared::try_pin;
 use crate::tls;
-use crate::transport::{Endpoint, Tls};
 
 /// The largest data document: far above the server's own limit of 1 MiB by default.
 const MAX_PAYLOAD: usize = 64 << 20;
@@ -85,7 +84,7 @@ impl Config {
         };
         if let Some(cpus) = args.pin.clone() {
             // Tried on a thread of its own, so that this one stays free.
-            let tried = std::thread::spawn(move || try_pin(&cpus)).join();
+            let tried = std::thread::spawn(move || process::pin(&cpus.0)).join();
             if !matches!(tried, Ok(Ok(()))) {
                 let remedy = "name CPUs this process may use (`taskset -p $$` shows them)";
                 return Err(OperatorError(format!("--pin: none of these can be used; {remedy}")));
@@ -139,7 +138,7 @@ impl Config {
         let overhead =
             OTHER_DESCRIPTORS + u64::from(self.schedule.publishers) + 3 * u64::from(self.threads);
         let needed = u64::from(self.connections) + overhead;
-        let reached = raise_file_limit()
+        let reached = process::raise_file_limit()
             .map_err(|error| OperatorError(format!("the limit of open files: {error}")))?;
         if reached >= needed {
             return Ok(());
@@ -152,13 +151,6 @@ impl Config {
             reached.saturating_sub(overhead)
         )))
     }
-}
-
-/// Raises the limit of open files to the hard one and returns what it is then. Child processes
-/// inherit it.
-pub(crate) fn raise_file_limit() -> nix::Result<u64> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard))
 }
 
 fn sources(args: &Args, address: SocketAddr) -> Result<Option<u32>, OperatorError> {

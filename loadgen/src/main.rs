@@ -3,16 +3,14 @@
 //! The path of a run: [`args`] as typed → [`config`] resolved → [`run`] connects the subscribers
 //! ([`worker`] threads around the pure [`client`]) and starts the [`publisher`] threads, which
 //! follow the [`schedule`] → every delivery is recognised by its [`payload_stamp`], checked
-//! ([`delivery_check`]) and recorded ([`recorder`]) → [`report`] and [`assertion`]s.
+//! ([`uringcast_loadgen::delivery_check`]) and recorded ([`recorder`]) → [`report`] and [`assertion`]s.
 //! [`self_host`] starts the server.
 
 mod args;
 mod assertion;
 mod client;
 mod config;
-mod delivery_check;
 mod error;
-mod frame;
 mod payload_stamp;
 mod progress;
 mod publisher;
@@ -24,7 +22,6 @@ mod schedule;
 mod self_host;
 mod shared;
 mod tls;
-mod transport;
 mod worker;
 
 use std::io::Write;
@@ -34,6 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use clap::Parser;
+use uringcast_loadgen::process;
 
 use crate::args::{Args, Publish};
 use crate::config::Config;
@@ -90,7 +88,7 @@ fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
 fn self_host(args: &Args, interrupted: &AtomicBool) -> Result<Vec<Report>, OperatorError> {
     let server = self_host::find_server()?;
     // The server inherits the limit, and needs as many descriptors; the run checks it.
-    let _ = config::raise_file_limit();
+    let _ = process::raise_file_limit();
     let mut reports = Vec::new();
     for tls in [false, true] {
         let host = SelfHost::start(&server, tls, args.connections)?;

@@ -6,17 +6,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use uringcast_loadgen::frame::{Opcode, write_masked};
+use uringcast_loadgen::transport::{Endpoint, Transport};
 
 use crate::client::{Client, Intent};
 use crate::config::Config;
 use crate::error::ConnectionError;
-use crate::frame::{Opcode, write_masked};
 use crate::payload_stamp::{MIN_PAYLOAD, Stamp};
 use crate::recorder::{Counts, histogram};
 use crate::replies::{HttpReplies, Outcome, Replies};
 use crate::schedule::Send;
 use crate::shared::{Shared, pin};
-use crate::transport::{Endpoint, Transport};
 use crate::worker::channel_name;
 
 /// Before a message is due the thread stops sleeping and yields: sleeping overshoots by this.

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
+use uringcast_loadgen::delivery_check::{Arrival, OrderCheck, Window};
 
-use crate::delivery_check::{Arrival, OrderCheck, Window};
 use crate::payload_stamp::Stamp;
 use crate::schedule::Schedule;
 

@@ -3,10 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
+use uringcast_loadgen::process;
 
-use crate::args::Cpus;
 use crate::config::Config;
 
 pub(crate) struct Shared {
@@ -49,16 +47,6 @@ impl Shared {
 /// Keeps the calling thread on the CPUs of `--pin`. That they exist was checked before.
 pub(crate) fn pin(config: &Config) {
     if let Some(cpus) = &config.pin {
-        let _ = try_pin(cpus);
+        let _ = process::pin(&cpus.0);
     }
-}
-
-/// # Errors
-/// When none of the CPUs can be used.
-pub(crate) fn try_pin(Cpus(cpus): &Cpus) -> nix::Result<()> {
-    let mut set = CpuSet::new();
-    for &cpu in cpus {
-        set.set(cpu)?;
-    }
-    sched_setaffinity(Pid::from_raw(0), &set)
 }

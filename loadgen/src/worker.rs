@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use uringcast_loadgen::transport::{Transport, loopback_source};
 
 use crate::client::{Client, Event, Intent, Reply};
 use crate::config::Config;
@@ -16,7 +17,6 @@ use crate::error::ConnectionError;
 use crate::payload_stamp::Locator;
 use crate::recorder::{Batch, Recorder};
 use crate::shared::{Shared, pin};
-use crate::transport::{Transport, loopback_source};
 
 /// One read takes at most this much; shared by all connections of a thread.
 const READ_BUFFER: usize = 256 * 1024;

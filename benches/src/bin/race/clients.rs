@@ -1,21 +1,20 @@
 //! The subscribers and publishers of one server, on one epoll.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use uringcast_benches::client::frame;
-use uringcast_engine::wire::frame::Opcode;
+use uringcast_loadgen::frame::Opcode;
+use uringcast_loadgen::transport::Transport;
 
-use crate::connect::{Connector, Wish};
+use crate::connect::{Connector, Target, Wish};
 use crate::deliveries::{Deliveries, Layout};
 use crate::envelope::{SEQ, frame_of_envelope, number};
-use crate::line::Line;
 use crate::parser::{Parser, Piece};
 use crate::server_protocol::{Message, ServerProtocol};
-use crate::workloads::Target;
 
 /// More than a socket usually holds, so that a read that does not fill it was the last.
 const BUFFER: usize = 256 << 10;
@@ -23,14 +22,13 @@ const BUFFER: usize = 256 << 10;
 const PUBLISHERS: usize = 1 << 30;
 
 struct Subscriber {
-    stream: Line,
+    transport: Transport,
     parser: Parser,
 }
 
 struct Publisher {
-    stream: Line,
+    transport: Transport,
     out: Vec<u8>,
-    sent: usize,
 }
 
 /// See the module.
@@ -85,13 +83,13 @@ impl Clients {
             let path = protocol.subscriber_path(&channels);
             Wish { path, hello, replies, reply: protocol.subscribed() }
         });
-        let mut streams: Vec<Line> = Vec::new();
-        connector.open(wishes, |stream| streams.push(stream))?;
-        for stream in streams {
-            let (fd, token) = (stream.as_raw_fd(), Token(subscribers.len()));
+        let mut opened: Vec<Transport> = Vec::new();
+        connector.open(wishes, |transport| opened.push(transport))?;
+        for transport in opened {
+            let (fd, token) = (transport.stream.as_raw_fd(), Token(subscribers.len()));
             poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE)?;
             let parser = Parser::new(*protocol == ServerProtocol::Nats);
-            subscribers.push(Subscriber { stream, parser });
+            subscribers.push(Subscriber { transport, parser });
         }
         Ok(())
     }
@@ -105,14 +103,14 @@ impl Clients {
             replies: 0,
             reply: "",
         });
-        let mut streams: Vec<Line> = Vec::new();
-        connector.open(wishes, |stream| streams.push(stream))?;
-        for stream in streams {
-            let fd = stream.as_raw_fd();
+        let mut opened: Vec<Transport> = Vec::new();
+        connector.open(wishes, |transport| opened.push(transport))?;
+        for transport in opened {
+            let fd = transport.stream.as_raw_fd();
             let token = Token(PUBLISHERS + publishers.len());
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(&mut SourceFd(&fd), token, interest)?;
-            publishers.push(Publisher { stream, out: Vec::new(), sent: 0 });
+            publishers.push(Publisher { transport, out: Vec::new() });
         }
         Ok(())
     }
@@ -133,23 +131,11 @@ impl Clients {
         self.protocol.publish(message, many, &mut self.publishers[publisher].out);
     }
 
-    /// Sends what publishers have to say, as far as the server takes it.
+    /// Sends the publishers' messages, as far as the server takes them.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        for publisher in &mut self.publishers {
-            match publisher.stream.flush() {
-                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-                _ => {}
-            }
-            while publisher.sent < publisher.out.len() {
-                match publisher.stream.write(&publisher.out[publisher.sent..]) {
-                    Ok(sent) => publisher.sent += sent,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(error) => return Err(error),
-                }
-            }
-            if publisher.sent == publisher.out.len() {
-                publisher.out.clear();
-                publisher.sent = 0;
+        for Publisher { transport, out } in &mut self.publishers {
+            if !out.is_empty() || transport.owes() {
+                transport.write(out)?;
             }
         }
         Ok(())
@@ -206,11 +192,11 @@ impl Clients {
         }
         let mut taken = 0;
         loop {
-            let stream = match token.checked_sub(PUBLISHERS) {
-                Some(publisher) => &mut self.publishers[publisher].stream,
-                None => &mut self.subscribers[token].stream,
+            let transport = match token.checked_sub(PUBLISHERS) {
+                Some(publisher) => &mut self.publishers[publisher].transport,
+                None => &mut self.subscribers[token].transport,
             };
-            let read = match stream.read(buffer) {
+            let read = match transport.read(buffer) {
                 Ok(0) => {
                     self.deliveries.faults.closed += 1;
                     return Ok(taken);
@@ -222,7 +208,7 @@ impl Clients {
                     return Ok(taken);
                 }
             };
-            let last = read < buffer.len() && stream.short_read_is_last();
+            let last = transport.drained(read, buffer.len());
             taken += read;
             match token < PUBLISHERS {
                 true => self.received(token, &buffer[..read])?,
@@ -238,7 +224,7 @@ impl Clients {
     }
 
     fn received(&mut self, connection: usize, bytes: &[u8]) -> io::Result<()> {
-        let Subscriber { stream, parser } = &mut self.subscribers[connection];
+        let Subscriber { transport, parser } = &mut self.subscribers[connection];
         let (deliveries, payload, bare) = (&mut self.deliveries, self.payload, self.bare);
         let (names, channels) = (&self.names, deliveries.layout.channels);
         let mut pings = 0;
@@ -247,7 +233,7 @@ impl Clients {
             ServerProtocol::Mcp => (bare - SEQ.len(), 0..1),
             _ => (bare, 1..11),
         };
-        parser.feed(bytes, &mut |piece| match piece {
+        let parsed = parser.feed(bytes, &mut |piece| match piece {
             Piece::Message(head, len) => match number(head) {
                 Some(number) => {
                     let name = &names[(number % channels) as usize];
@@ -263,13 +249,16 @@ impl Clients {
             Piece::Ping => pings += 1,
             Piece::Close => deliveries.faults.closed += 1,
         });
+        if let Err(error) = parsed {
+            deliveries.faults.strange.get_or_insert_with(|| error.to_owned());
+        }
         for _ in 0..pings {
             let mut pong = Vec::new();
             match self.protocol {
                 ServerProtocol::Nats => frame(Opcode::Binary, b"PONG\r\n", &mut pong),
                 _ => frame(Opcode::Pong, b"", &mut pong),
             }
-            stream.write_all(&pong)?;
+            transport.write(&mut pong)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What was published, what has come, and what that says of the server.
 
-use std::collections::VecDeque;
+use uringcast_loadgen::delivery_check::{Arrival, OrderCheck, Window};
 
 /// Who subscribes to what: connection `(channel * subscribers + s) % connections` has channel
 /// `channel` as its `s`-th subscriber.
@@ -59,11 +59,10 @@ pub(crate) struct Deliveries {
     pub published: u32,
     /// Messages not yet with all their subscribers.
     pub in_flight: usize,
-    /// Per subscription, the round it expects next.
-    next: Vec<u32>,
-    /// Subscribers still without message `first + i`.
-    waiting: VecDeque<u32>,
-    first: u32,
+    /// Per subscription, which rounds came.
+    order: Vec<OrderCheck>,
+    /// How many subscribers are still without each message.
+    window: Window,
     /// Messages that have just reached their last subscriber.
     pub completed: Vec<u32>,
 }
@@ -76,9 +75,8 @@ impl Deliveries {
             count: 0,
             published: 0,
             in_flight: 0,
-            next: vec![0; layout.subscriptions()],
-            waiting: VecDeque::new(),
-            first: 0,
+            order: vec![OrderCheck::default(); layout.subscriptions()],
+            window: Window::default(),
             completed: Vec::new(),
         }
     }
@@ -88,7 +86,6 @@ impl Deliveries {
         let number = self.published;
         self.published += 1;
         self.in_flight += 1;
-        self.waiting.push_back(self.layout.subscribers);
         number
     }
 
@@ -99,15 +96,16 @@ impl Deliveries {
             self.faults.strange.get_or_insert(format!("message {number} at {connection}"));
             return;
         };
-        let expected = &mut self.next[subscription];
-        if round < *expected || number >= self.published {
+        if number >= self.published {
             self.faults.repeated += 1;
             return;
         }
-        let skipped = *expected..round;
-        *expected = round + 1;
-        self.faults.lost += skipped.len() as u64;
-        for round in skipped {
+        let Arrival::New { skipped } = self.order[subscription].see(round.into()) else {
+            self.faults.repeated += 1;
+            return;
+        };
+        self.faults.lost += skipped;
+        for round in round - skipped as u32..round {
             self.leave(round * self.layout.channels + channel);
         }
         self.count += 1;
@@ -116,31 +114,25 @@ impl Deliveries {
 
     /// One subscriber less waits for a message.
     fn leave(&mut self, number: u32) {
-        let index = number.checked_sub(self.first).map(|index| index as usize);
-        let Some(waiting) = index.and_then(|index| self.waiting.get_mut(index)) else { return };
-        *waiting -= 1;
-        if *waiting == 0 {
+        let subscribers = self.layout.subscribers;
+        if self.window.receive(number.into(), 0, |_| subscribers).is_some() {
             self.in_flight -= 1;
             self.completed.push(number);
-            while self.waiting.front() == Some(&0) {
-                self.waiting.pop_front();
-                self.first += 1;
-            }
         }
     }
 
     /// Gives up what has not come: it counts as lost. Returns how much that was.
     pub(crate) fn give_up(&mut self) -> u64 {
-        let missing = self.waiting.iter().map(|waiting| u64::from(*waiting)).sum();
+        let Layout { channels, subscribers, .. } = self.layout;
+        let missing = self.window.give_up(self.published.into(), |_| subscribers);
         self.faults.lost += missing;
-        self.first = self.published;
-        self.waiting.clear();
         self.in_flight = 0;
-        for (subscription, next) in self.next.iter_mut().enumerate() {
-            let channel = subscription as u32 / self.layout.subscribers;
-            let rounds =
-                (self.published + self.layout.channels - 1 - channel) / self.layout.channels;
-            *next = rounds;
+        for (subscription, order) in self.order.iter_mut().enumerate() {
+            let channel = subscription as u32 / subscribers;
+            let rounds = (self.published + channels - 1 - channel) / channels;
+            if let Some(last) = rounds.checked_sub(1) {
+                order.see(last.into());
+            }
         }
         missing
     }

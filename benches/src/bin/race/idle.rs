@@ -1,14 +1,14 @@
 //! Connecting, and what a connection that does nothing costs in memory.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::time::Duration;
 
+use rustls::HandshakeKind;
 use serde_json::{Value, json};
+use uringcast_benches::proc_usage::{Meter, clock};
+use uringcast_loadgen::transport::Transport;
 
-use crate::connect::Wish;
-use crate::line::Line;
-use crate::proc_usage::{Meter, clock};
-use crate::workloads::Target;
+use crate::connect::{Target, Wish};
 
 /// How long the server gets to come to rest before its memory is read.
 const REST: Duration = Duration::from_secs(2);
@@ -33,7 +33,8 @@ pub(crate) fn connect(
     let (then, began) = (meter.read(), clock());
     connector.open((0..count).map(wish), |stream| open.push(stream))?;
     let (usage, ended) = (meter.since(then), clock());
-    let resumed = open.iter().filter(|line| line.is_resumed()).count();
+    let resumed =
+        open.iter().filter(|t| t.handshake_kind() == Some(HandshakeKind::Resumed)).count();
     Ok(json!({
         "command": format!("connect {count}"),
         "rate": count as f64 / usage.wall,
@@ -88,16 +89,16 @@ pub(crate) fn memory(
 }
 
 /// Subscribes every connection to the same `further` channels.
-fn subscribe_further(target: &Target, open: &mut [Line], further: usize) -> io::Result<()> {
+fn subscribe_further(target: &Target, open: &mut [Transport], further: usize) -> io::Result<()> {
     let channels: Vec<String> = (0..further).map(|channel| format!("further{channel}")).collect();
     let (request, replies) = target.protocol.subscribe(&channels);
     let mut buffer = [0; 4096];
-    for stream in open {
-        stream.socket.set_nonblocking(false)?;
-        stream.write_all(&request)?;
+    for transport in open {
+        transport.stream.set_nonblocking(false)?;
+        transport.write(&mut request.clone())?;
         let mut read = Vec::new();
         while memchr::memmem::find_iter(&read, target.protocol.subscribed()).count() < replies {
-            let len = stream.read(&mut buffer)?;
+            let len = transport.read(&mut buffer)?;
             read.extend_from_slice(&buffer[..len]);
             if len == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());

@@ -9,25 +9,26 @@ mod connect;
 mod deliveries;
 mod envelope;
 mod idle;
-mod line;
 mod parser;
-mod proc_usage;
 mod server_protocol;
 mod workloads;
 
 use std::io::{self, BufRead};
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use clap::Parser;
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::kx_group;
 use serde_json::{Value, json};
-use uringcast_benches::{descriptors, tls};
+use uringcast_benches::proc_usage::Meter;
+use uringcast_benches::tls;
+use uringcast_loadgen::process;
 
 use clients::Clients;
+use connect::Target;
 use deliveries::Layout;
 use server_protocol::ServerProtocol;
+use workloads::number;
 
 /// Races one server: subscribers, a publisher, and a check of every delivery.
 #[derive(Parser)]
@@ -78,18 +79,16 @@ struct Args {
 
 fn main() -> io::Result<()> {
     let args = Args::parse();
-    descriptors::raise();
+    process::raise_file_limit()?;
     let all = args.subscribers * args.channels;
     let connections = if args.connections == 0 { all } else { args.connections };
     let layout = Layout { channels: args.channels, subscribers: args.subscribers, connections };
-    let meter = proc_usage::Meter { pid: args.pid, core: args.core };
+    let meter = Meter { pid: args.pid, core: args.core };
     let tls = args.tls.then(|| {
-        let mut config = tls::client(&[kx_group::SECP256R1]);
-        config.resumption = if args.resume { tls::resumption() } else { Resumption::disabled() };
-        Arc::new(config)
+        let kept = if args.resume { tls::resumption() } else { Resumption::disabled() };
+        tls::client(kx_group::SECP256R1, kept)
     });
-    let target =
-        workloads::Target { protocol: args.dialect, server: args.server, net: args.net, tls };
+    let target = Target { protocol: args.dialect, server: args.server, net: args.net, tls };
     let mut clients: Option<Clients> = None;
     let mut measure = |line: &str| -> io::Result<Value> {
         let words: Vec<&str> = line.split([' ', ':']).filter(|word| !word.is_empty()).collect();
@@ -118,9 +117,4 @@ fn main() -> io::Result<()> {
     } else {
         args.commands.iter().try_for_each(|command| run(command))
     }
-}
-
-/// A number of a command.
-fn number<T: std::str::FromStr>(word: &str) -> io::Result<T> {
-    word.parse().map_err(|_| io::Error::other(format!("{word} is not a number")))
 }

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 use uringcast_benches::client::frame;
-use uringcast_engine::wire::frame::Opcode;
+use uringcast_loadgen::frame::Opcode;
 
 use crate::envelope::{data, envelope};
 

@@ -1,20 +1,14 @@
 //! The ways to measure. All check every delivery.
 
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::client::ClientConfig;
 use serde_json::{Value, json};
+use uringcast_benches::proc_usage::{Meter, Usage, clock};
 
 use crate::clients::Clients;
-use crate::connect::Connector;
 use crate::deliveries::Faults;
 use crate::envelope::MIN_PAYLOAD;
-use crate::number;
-use crate::proc_usage::{Meter, Usage, clock};
-use crate::server_protocol::ServerProtocol;
 
 /// Silence after which what is still in flight is given up as lost.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,22 +20,6 @@ const SETTLED: Duration = Duration::from_millis(5);
 /// How often still receivers are looked at: about a hundred times a sweep.
 fn look(connections: usize) -> Duration {
     Duration::from_nanos(25 * connections as u64).max(Duration::from_micros(25))
-}
-
-/// The server.
-#[derive(Clone)]
-pub(crate) struct Target {
-    pub protocol: ServerProtocol,
-    pub server: SocketAddr,
-    pub net: u8,
-    pub tls: Option<Arc<ClientConfig>>,
-}
-
-impl Target {
-    /// Connects from addresses of their own for each `offset`.
-    pub(crate) fn connector(&self, offset: u8) -> Connector {
-        Connector::new(self.server, self.net.wrapping_add(offset), self.tls.clone())
-    }
 }
 
 /// Does what a command says.
@@ -220,4 +198,9 @@ fn report(deliveries: u64, published: u32, wall: f64, usage: Usage, width: usize
         "core_us_per_delivery": per(usage.core),
         "process_us_per_delivery": per(usage.process),
     })
+}
+
+/// A number of a command.
+pub(crate) fn number<T: std::str::FromStr>(word: &str) -> io::Result<T> {
+    word.parse().map_err(|_| io::Error::other(format!("{word} is not a number")))
 }
