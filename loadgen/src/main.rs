@@ -3,8 +3,8 @@
 //! The path of a run: [`args`] as typed → [`config`] resolved → [`run`] connects the subscribers
 //! ([`worker`] threads around the pure [`client`]) and starts the [`publisher`] threads, which
 //! follow the [`schedule`] → every delivery is recognised by its [`payload_stamp`], checked
-//! ([`uringcast_loadgen::delivery_check`]) and recorded ([`recorder`]) → [`report`] and [`assertion`]s.
-//! [`self_host`] starts the server.
+//! ([`uringcast_loadgen::delivery_check`]) and recorded ([`recorder`]) → [`summary`],
+//! [`report`] and [`assertion`]s. [`self_host`] starts the server.
 
 mod args;
 mod assertion;
@@ -21,6 +21,7 @@ mod run;
 mod schedule;
 mod self_host;
 mod shared;
+mod summary;
 mod tls;
 mod worker;
 

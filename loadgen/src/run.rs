@@ -12,8 +12,9 @@ use crate::error::{ConnectionError, OperatorError, hint};
 use crate::progress::Progress;
 use crate::publisher::{self, Published, Publisher};
 use crate::recorder::Collector;
-use crate::report::{Report, Times, expected};
+use crate::report::Report;
 use crate::shared::Shared;
+use crate::summary::{Times, expected, summarise};
 use crate::worker::{self, Update};
 
 /// Without a new subscriber for this long the ramp has failed.
@@ -110,12 +111,12 @@ impl<'a> Run<'a> {
         self.await_deliveries(&published)?;
         let times = Times { measure_from, wall: begun.elapsed(), cpu: cpu_time() - cpu };
         shared.stop.store(true, Relaxed);
-        // The workers' last word; the channel closes with the last of them.
+        // The workers' last batches; the channel closes with the last worker.
         while let Ok(update) = self.updates.recv() {
             self.take(update)?;
         }
         self.progress.clear();
-        let mut report = Report::new(config, &self.collector, &published, &times);
+        let mut report = summarise(config, &self.collector, &published, &times);
         report.interrupted = self.interrupted.load(Relaxed);
         if report.refused > 0 && report.refused == report.published {
             let code = report.publish_errors.keys().next().map_or("", String::as_str);
