@@ -32,7 +32,7 @@ pub(crate) struct SelfHost {
     _directory: tempfile::TempDir,
 }
 
-/// What the server says when it listens.
+/// What the server prints when it listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ready {
     pub(crate) url: String,
@@ -101,7 +101,7 @@ impl SelfHost {
         let limit = connections.saturating_add(SPARE_CONNECTIONS).to_string();
         let mut command = Command::new(own);
         command
-            .args([BECOME, &parent_pid()])
+            .args([BECOME, &std::process::id().to_string()])
             .arg(server)
             .args(["--host", "127.0.0.1", "--port", "0"])
             .args(["--control-port", "0", "--metrics-port", "0"])
@@ -171,10 +171,6 @@ impl Drop for SelfHost {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn parent_pid() -> String {
-    std::process::id().to_string()
 }
 
 /// If this process is to become the server: asks the kernel to kill it with its parent, which
