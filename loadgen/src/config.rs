@@ -24,7 +24,7 @@ const CONNECTIONS_PER_SOURCE: u32 = 8_000;
 /// Descriptors beside the connections: standard streams, epoll and waker per thread, a child.
 const OTHER_DESCRIPTORS: u64 = 64;
 
-/// Everything one run needs to know.
+/// What one run needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
     pub(crate) endpoint: Endpoint,

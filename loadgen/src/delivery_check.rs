@@ -1,4 +1,4 @@
-//! Loss, duplicates and order at one subscriber, and who received a message last.
+//! Loss, duplicates and order at one subscriber, and the last receipt of a message.
 
 use std::collections::VecDeque;
 
@@ -71,7 +71,7 @@ struct Entry {
 }
 
 impl Window {
-    /// One more receiver has `sequence`, at this time. `needed` says how many receivers a
+    /// One more receiver has `sequence`, at this time. `needed` is how many receivers a
     /// sequence has in all. Returns the latest time once all have it.
     pub fn receive(&mut self, sequence: u64, at: u64, needed: impl Fn(u64) -> u32) -> Option<u64> {
         let place = sequence.checked_sub(self.first)?;

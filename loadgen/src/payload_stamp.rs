@@ -16,7 +16,7 @@ pub(crate) const MAX_PUBLISHERS: u32 = 999;
 const RUN: usize = 8;
 const STAMP: usize = RUN + 1 + PUBLISHER + 1 + SEQUENCE + 1 + INTENDED;
 
-/// What one delivery tells about itself.
+/// What a delivery carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub(crate) publisher: u32,

@@ -1,4 +1,4 @@
-//! The line that lives while a run lasts. On standard error, and only on a terminal.
+//! The progress line of a run. On standard error, and only on a terminal.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

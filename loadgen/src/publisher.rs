@@ -1,4 +1,4 @@
-//! A publishing thread: sends each message when the schedule says so, or at once if that is past.
+//! A publishing thread: sends each message when it is due, or at once if that is past.
 
 use std::fmt::Write as _;
 use std::io;
@@ -35,7 +35,7 @@ const READ_BUFFER: usize = 64 * 1024;
 pub(crate) struct Published {
     /// Messages sent, by channel.
     pub(crate) sent: Vec<u64>,
-    /// Those the server refused, by channel, as far as it said.
+    /// Those the server refused, by channel, as far as it answered.
     pub(crate) refused: Vec<u64>,
     pub(crate) accepted: u64,
     /// Refusals by error code.

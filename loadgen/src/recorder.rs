@@ -30,7 +30,7 @@ pub(crate) struct Totals {
     pub(crate) missing: i64,
     pub(crate) duplicates: u64,
     pub(crate) reordered: u64,
-    /// Deliveries on a channel nobody published them to.
+    /// Deliveries on a channel they were not published to.
     pub(crate) misrouted: u64,
     /// Error codes and gap messages the subscribers were sent.
     pub(crate) notices: Counts,

@@ -8,11 +8,11 @@ use crate::schedule::Schedule;
 /// More than this for one HTTP answer is none of ours.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// The server's word on one message.
+/// The server's answer to one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Accepted,
-    /// With the channel, if the answer tells which message it is about.
+    /// With the channel, if the answer names the message.
     Refused {
         channel: Option<u32>,
         code: String,

@@ -17,7 +17,7 @@ pub(crate) struct Shared {
     pub(crate) measure_from: AtomicU64,
     /// Publishers: send no more.
     pub(crate) quit: AtomicBool,
-    /// Everybody: end.
+    /// All threads: end.
     pub(crate) stop: AtomicBool,
 }
 

@@ -1,4 +1,4 @@
-//! A non-blocking connection, plain or TLS, and where it comes from and goes to.
+//! A connection, plain or TLS, and its two addresses.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};

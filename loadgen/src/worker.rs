@@ -22,11 +22,11 @@ use crate::shared::{Shared, pin};
 const READ_BUFFER: usize = 256 * 1024;
 /// Connections of a thread in the middle of their handshakes.
 const MAX_HANDSHAKES: usize = 128;
-/// How often a thread hands over what it recorded, and looks whether to stop.
+/// How often a thread hands over what it recorded, and checks whether to stop.
 const HAND_OVER: Duration = Duration::from_millis(100);
 const EVENTS: usize = 1024;
 
-/// What a worker tells the main thread.
+/// What a worker reports to the main thread.
 pub(crate) enum Update {
     Recorded(Box<Batch>),
     /// A subscriber could not be connected: the run cannot begin.
@@ -54,7 +54,7 @@ struct Worker<'a> {
     buffer: Vec<u8>,
 }
 
-/// Connects the `thread`-th share of the subscribers and receives until told to stop.
+/// Connects the `thread`-th share of the subscribers and receives until the stop.
 pub(crate) fn run(config: &Config, shared: &Shared, thread: u32, updates: Sender<Update>) {
     pin(config);
     let share = config.share(thread);
@@ -109,7 +109,7 @@ impl Worker<'_> {
             }
         }
         for connection in self.connections.iter_mut().flatten() {
-            // A farewell as good as it goes; nobody waits for the answer.
+            // A close if the socket takes it; the answer is not awaited.
             connection.client.send_close(&mut connection.out);
             let _ = connection.transport.write(&mut connection.out);
         }
@@ -146,7 +146,7 @@ impl Worker<'_> {
         Ok(())
     }
 
-    /// Reads all a connection has and writes what it owes. `closing`: read to the very end.
+    /// Reads all a connection has and writes what is pending. `closing`: read to the end.
     fn serve(&mut self, place: usize, closing: bool) {
         if let Err(error) = self.exchange(place, closing) {
             self.connections[place] = None;
@@ -203,7 +203,7 @@ impl Worker<'_> {
     }
 }
 
-/// A message without a stamp matters if it says that something is wrong.
+/// A message without a stamp matters if it is an error or a gap.
 fn note(recorder: &mut Recorder, text: &[u8]) {
     let Some(reply) = Reply::parse(text) else { return };
     match reply.error() {

@@ -2,7 +2,7 @@
 //!
 //! `handshakes full|resumed|idle ADDRESS CONNECTIONS PID x25519|p256|hybrid [PATH]`, against any
 //! WebSocket server that speaks TLS. PID is that server's process, whose CPU time or memory is
-//! told; the last word is the key exchange: one the server would not choose by itself costs it a
+//! printed; the last word is the key exchange: one the server would not choose by itself costs it a
 //! round trip more. Nothing is verified: that would be the client's cost. `benches/tls/run` runs it
 //! against ours and a peer's.
 
@@ -115,7 +115,7 @@ fn rate(
     ))
 }
 
-/// Opens connections, keeps them and looks at the server's memory.
+/// Opens connections, keeps them and reads the server's memory.
 fn idle(address: SocketAddr, connections: usize, pid: u32, group: Group) -> Result<String> {
     let config = config(false, group);
     let mut kept = Vec::new();

@@ -3,7 +3,7 @@
 //! A WebSocket upgrade, then every message of a publisher (path `/pub`) goes as one frame to every
 //! other connection. No protocol, no bookkeeping, nothing is ever read from a subscriber. Several
 //! publishes that wait together leave as one send per subscriber. A publisher on `/many` sends the
-//! channel, a line feed and the message to those who came by `/sub/CHANNEL,…`. Two ways to send:
+//! channel, a line feed and the message to the connections of `/sub/CHANNEL,…`. Two ways to send:
 //! `ring`, one io_uring with registered files, and `loop`, plain `send`. What the two reach, the
 //! better of both, is the bar of docs/BENCHMARKS.md.
 
@@ -57,7 +57,7 @@ impl Sender {
                 slot
             }
             Sender::Loop(sockets) => {
-                // Who went without a sweep in between would keep a descriptor for ever.
+                // Without a sweep in between a closed subscriber would keep its descriptor.
                 if sockets.len() % 4096 == 4095 {
                     sockets.retain(is_there);
                 }
@@ -110,7 +110,7 @@ impl Sender {
     }
 }
 
-/// What a publisher's read holds for many channels: who gets which bytes of `out`.
+/// What a publisher's read holds for many channels: which subscriber gets which bytes of `out`.
 #[derive(Default)]
 struct Parcels {
     out: Vec<u8>,
@@ -128,7 +128,7 @@ impl Parcels {
         self.to.extend(subscribers.map(|subscriber| (*subscriber, whole.clone())));
     }
 
-    /// Sends everything. Nobody may be full or gone: this floor keeps no account.
+    /// Sends everything. No subscriber may be full or gone: this floor keeps no state for it.
     fn send(&self, sender: &mut Sender) -> std::io::Result<()> {
         let mut sends = self.to.iter().map(|(to, range)| (*to, &self.out[range.clone()]));
         match sender {

@@ -1,6 +1,6 @@
 //! The floor under TLS: a bare seal of the bytes for each subscriber, then a bare send.
 //!
-//! As `floor --mode ring`, over TLS 1.3: who comes to `/pub` publishes, who comes elsewhere gets
+//! As `floor --mode ring`, over TLS 1.3: a connection to `/pub` publishes, one to another path gets
 //! every message. After the upgrade a subscriber is a slot of the ring and the key that is sent
 //! with; nothing is ever read from it. docs/BENCHMARKS.md, "TLS".
 
@@ -58,7 +58,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Seals for a batch, sends it, and so on. Who has left is sent to in vain from then on.
+    /// Seals for a batch, sends it, and so on. A closed subscriber is kept.
     fn sweep(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let length = BareSeal::length(bytes.len());
         self.arena.resize(self.arena.len().max(BATCH * length), 0);

@@ -1,9 +1,9 @@
-//! Sweeps with the receivers held still: what a delivery costs where nobody competes for the core.
+//! Sweeps with the receivers held still: what a delivery costs where nothing competes for the core.
 //!
 //! One process, one session: the engine with one shard, without metrics, with two shards, a bare
 //! ring, and two of them on a core each, each with sockets of its own. They take turns, a round of
 //! messages each; a round's receivers are read after it. A message is over when the last member of
-//! every live set has it, which the driver reads. Everything is told as a ratio within a round.
+//! every live set has it, which the driver reads. All figures are ratios within a round.
 //!
 //! The server has the first core (with two shards both), the driver the second, on which it sleeps.
 
@@ -89,7 +89,7 @@ impl Side {
         of_shard.resize_with(shards, Vec::new);
         while of_shard.iter().any(|clients| clients.len() < args.subscribers / shards) {
             let (mut client, shard) = Client::open(to)?;
-            // The kernel spreads as it likes; who is too many leaves.
+            // The kernel chooses the shard; a connection too many is closed.
             if of_shard[shard].len() == args.subscribers / shards {
                 continue;
             }

@@ -48,7 +48,7 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// Connects everybody and waits until all are subscribed.
+    /// Connects all and waits until they are subscribed.
     pub(crate) fn connect(target: &Target, layout: Layout) -> io::Result<Clients> {
         let protocol = target.protocol;
         let names: Vec<String> = match layout.channels {
@@ -263,7 +263,7 @@ impl Clients {
         Ok(())
     }
 
-    /// Takes in what comes until nothing is in flight, or nothing has come for `patience`.
+    /// Reads until nothing is in flight, or nothing has arrived for `patience`.
     /// Returns the time of the last delivery.
     pub(crate) fn drain(&mut self, patience: Duration) -> io::Result<Instant> {
         let mut last = Instant::now();

@@ -11,7 +11,7 @@ use uringcast_loadgen::transport::{Tls, Transport};
 
 use crate::server_protocol::ServerProtocol;
 
-/// Connections under way at once, unless told otherwise.
+/// Connections under way at once, by default.
 const UNDER_WAY: usize = 64;
 /// Connections of one client address, well below its 28,232 ports.
 const PER_ADDRESS: usize = 7_000;
@@ -100,7 +100,7 @@ impl Connector {
     }
 }
 
-/// Finishes the oldest upgrade and sends what is said after it.
+/// Finishes the oldest upgrade and sends what follows it.
 fn greet(
     upgrading: &mut VecDeque<(Upgrading, Wish)>,
     greeting: &mut VecDeque<(Client, Wish)>,

@@ -1,9 +1,9 @@
-//! What was published, what has come, and what that says of the server.
+//! What was published, what was received, and the server's faults.
 
 use uringcast_loadgen::delivery_check::{Arrival, OrderCheck, Window};
 
-/// Who subscribes to what: connection `(channel * subscribers + s) % connections` has channel
-/// `channel` as its `s`-th subscriber.
+/// Which connection subscribes to what: connection `(channel * subscribers + s) % connections` has
+/// channel `channel` as its `s`-th subscriber.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
     pub channels: u32,
@@ -37,9 +37,9 @@ impl Layout {
 /// The faults seen so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
-    /// Messages a subscriber never got, as later ones told.
+    /// Messages a subscriber did not get, as later ones show.
     pub lost: u64,
-    /// Messages that came again or too late.
+    /// Messages received again or too late.
     pub repeated: u64,
     /// Messages of a wrong length.
     pub misshapen: u64,
@@ -121,7 +121,7 @@ impl Deliveries {
         }
     }
 
-    /// Gives up what has not come: it counts as lost. Returns how much that was.
+    /// Gives up what was not received: it counts as lost. Returns how much that was.
     pub(crate) fn give_up(&mut self) -> u64 {
         let Layout { channels, subscribers, .. } = self.layout;
         let missing = self.window.give_up(self.published.into(), |_| subscribers);

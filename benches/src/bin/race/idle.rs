@@ -10,7 +10,7 @@ use uringcast_loadgen::transport::Transport;
 
 use crate::connect::{Target, Wish};
 
-/// How long the server gets to come to rest before its memory is read.
+/// How long the server may settle before its memory is read.
 const REST: Duration = Duration::from_secs(2);
 
 /// Connections upgraded a second. They are closed afterwards.

@@ -2,7 +2,7 @@
 //!
 //! It connects, then does what the lines of its standard input (or its last arguments) say, one
 //! after the other, and prints one JSON object for each. Every delivery of every subscriber is
-//! checked: number, order, length. docs/BENCHMARKS.md says how the figures are to be read.
+//! checked: number, order, length. docs/BENCHMARKS.md explains the figures.
 
 mod clients;
 mod connect;

@@ -5,7 +5,7 @@ use uringcast_loadgen::frame::{Frame, FrameReader, Opcode};
 
 use crate::envelope::HEAD;
 
-/// What came.
+/// What was received.
 pub(crate) enum Piece<'a> {
     /// A message: its start, [`HEAD`] bytes at least or all of it, and its length.
     Message(&'a [u8], usize),

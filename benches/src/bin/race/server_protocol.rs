@@ -1,4 +1,4 @@
-//! How to talk to each server: which path, what to say first, how to publish.
+//! How to talk to each server: which path, which first request, how to publish.
 
 use clap::ValueEnum;
 use uringcast_benches::client::frame;
@@ -60,7 +60,7 @@ impl ServerProtocol {
         self == ServerProtocol::Nchan
     }
 
-    /// What a subscriber says after the upgrade, and how many replies tell that it is subscribed.
+    /// What a subscriber sends after the upgrade, and how many replies confirm it.
     pub(crate) fn subscribe(self, channels: &[String]) -> (Vec<u8>, usize) {
         let mut out = Vec::new();
         match self {
@@ -92,7 +92,7 @@ impl ServerProtocol {
         }
     }
 
-    /// How a reply looks that tells of a subscription.
+    /// What a reply that confirms a subscription contains.
     pub(crate) fn subscribed(self) -> &'static str {
         match self {
             ServerProtocol::Ours | ServerProtocol::Mcp => r#""status":"subscribed""#,
@@ -101,7 +101,7 @@ impl ServerProtocol {
         }
     }
 
-    /// What a publisher says after the upgrade.
+    /// What a publisher sends after the upgrade.
     pub(crate) fn introduce(self) -> Vec<u8> {
         let mut out = Vec::new();
         if self == ServerProtocol::Nats {
@@ -138,7 +138,7 @@ impl ServerProtocol {
         frame(Opcode::Text, text.as_bytes(), out);
     }
 
-    /// What a server says to a publisher that it refused, if these bytes hold it.
+    /// The server's refusal of a publish, if these bytes hold one.
     pub(crate) fn refusal(self, bytes: &[u8]) -> Option<String> {
         let mark: &[u8] = match self {
             ServerProtocol::Ours | ServerProtocol::Mcp => br#""type":"error""#,

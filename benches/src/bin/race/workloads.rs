@@ -145,7 +145,7 @@ fn still(clients: &mut Clients, meter: Meter, width: usize, bursts: usize) -> io
     Ok(answer)
 }
 
-/// Open loop: messages leave when they are due, whatever has come of the earlier ones.
+/// Open loop: messages leave when they are due, whatever became of the earlier ones.
 fn rate(clients: &mut Clients, meter: Meter, rate: f64, seconds: f64) -> io::Result<Value> {
     let count = (rate * seconds).ceil().max(1.0) as u32;
     let (before, first) = (clients.deliveries.count, clients.deliveries.published);
