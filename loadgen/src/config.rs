@@ -12,7 +12,7 @@ use uringcast_loadgen::transport::{Endpoint, Tls};
 use crate::args::{Args, Cpus, Publish};
 use crate::error::OperatorError;
 use crate::payload_stamp::MIN_PAYLOAD;
-use crate::schedule::Schedule;
+use crate::schedule::{Channel, Schedule};
 use crate::tls;
 
 /// The largest data document: far above the server's own limit of 1 MiB by default.
@@ -118,8 +118,8 @@ impl Config {
     }
 
     /// The channel of the `index`-th connection.
-    pub(crate) fn channel(&self, index: u32) -> u32 {
-        index % self.schedule.channels
+    pub(crate) fn channel(&self, index: u32) -> Channel {
+        Channel(index % self.schedule.channels)
     }
 
     /// The connections of the `thread`-th worker.

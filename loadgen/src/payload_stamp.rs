@@ -4,6 +4,8 @@
 
 use memchr::memmem::Finder;
 
+use crate::schedule::PublisherId;
+
 const PUBLISHER: usize = 3;
 const SEQUENCE: usize = 12;
 const INTENDED: usize = 20;
@@ -19,7 +21,7 @@ const STAMP: usize = RUN + 1 + PUBLISHER + 1 + SEQUENCE + 1 + INTENDED;
 /// What a delivery carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    pub(crate) publisher: u32,
+    pub(crate) publisher: PublisherId,
     pub(crate) sequence: u64,
     /// Intended send time, nanoseconds on the clock of this process.
     pub(crate) intended: u64,
@@ -28,7 +30,7 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// The `data` document to publish; `pad` fills it up to the payload size.
     pub(crate) fn document(&self, run: &str, pad: &str) -> String {
-        let Self { publisher, sequence, intended } = self;
+        let Self { publisher: PublisherId(publisher), sequence, intended } = self;
         format!(r#"{{"lg":"{run}.{publisher:03}.{sequence:012}.{intended:020}","pad":"{pad}"}}"#)
     }
 }
@@ -58,7 +60,7 @@ impl Locator {
         let (publisher, rest) = number(digits, PUBLISHER)?;
         let (sequence, rest) = number(rest.strip_prefix(b".")?, SEQUENCE)?;
         let (intended, _) = number(rest.strip_prefix(b".")?, INTENDED)?;
-        Some(Stamp { publisher: publisher as u32, sequence, intended })
+        Some(Stamp { publisher: PublisherId(publisher as u32), sequence, intended })
     }
 }
 
@@ -83,14 +85,15 @@ mod tests {
 
     #[test]
     fn the_smallest_document_has_the_smallest_size() {
-        let stamp = Stamp { publisher: 0, sequence: 0, intended: 0 };
+        let stamp = Stamp { publisher: PublisherId(0), sequence: 0, intended: 0 };
         assert_eq!(stamp.document("00c0ffee", "").len(), MIN_PAYLOAD);
     }
 
     #[test]
     fn another_run_and_torn_stamps_are_not_found() {
         let mut locator = Locator::new("00c0ffee");
-        let text = Stamp { publisher: 1, sequence: 2, intended: 3 }.document("00c0ffef", "");
+        let text =
+            Stamp { publisher: PublisherId(1), sequence: 2, intended: 3 }.document("00c0ffef", "");
         assert_eq!(locator.find(text.as_bytes()), None);
         assert_eq!(locator.find(b"00c0ffee.001.00000000000x.1"), None);
         assert_eq!(locator.find(b"00c0ffee."), None);
@@ -102,7 +105,7 @@ mod tests {
             publisher in 0..=MAX_PUBLISHERS, sequence in 0..1_000_000_000_000u64, intended: u64,
             prefixes in proptest::collection::vec("[a-z{\":]{0,40}", 1..5),
         ) {
-            let stamp = Stamp { publisher, sequence, intended };
+            let stamp = Stamp { publisher: PublisherId(publisher), sequence, intended };
             let mut locator = Locator::new("00c0ffee");
             for prefix in prefixes {
                 let text = format!("{prefix}{}", stamp.document("00c0ffee", "xx"));

@@ -1,12 +1,10 @@
 //! A publishing thread: sends each message when it is due, or at once if that is past.
 
-use std::fmt::Write as _;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use uringcast_loadgen::frame::{Opcode, write_masked};
 use uringcast_loadgen::transport::{Endpoint, Transport};
 
 use crate::client::{Client, Intent};
@@ -15,9 +13,8 @@ use crate::error::ConnectionError;
 use crate::payload_stamp::{MIN_PAYLOAD, Stamp};
 use crate::recorder::{Counts, histogram};
 use crate::replies::{HttpReplies, Outcome, Replies};
-use crate::schedule::Send;
+use crate::schedule::{PublisherId, Send};
 use crate::shared::{Shared, pin};
-use crate::worker::channel_name;
 
 /// Before a message is due the thread stops sleeping and yields: sleeping overshoots by this.
 const SPIN: u64 = 50_000;
@@ -48,20 +45,19 @@ pub(crate) struct Published {
 
 /// One publisher's connection.
 pub(crate) struct Publisher {
-    number: u32,
+    number: PublisherId,
     transport: Transport,
     replies: Replies,
     out: Vec<u8>,
     buffer: Vec<u8>,
     pad: String,
-    body: String,
     published: Published,
 }
 
 /// Connects a publisher and waits until it may publish. An error names the URL it is about.
 pub(crate) fn connect(
     config: &Config,
-    number: u32,
+    number: PublisherId,
 ) -> Result<Publisher, (ConnectionError, &Endpoint)> {
     let endpoint = config.control.as_ref().map_or(&config.endpoint, |control| &control.endpoint);
     let attempt = || {
@@ -72,7 +68,9 @@ pub(crate) fn connect(
                 let Endpoint { host, path, .. } = endpoint;
                 Replies::Ws(Client::start(Intent::Publish, host, path, &mut out))
             }
-            Some(_) => Replies::Http(HttpReplies::default()),
+            Some(control) => {
+                Replies::Http(HttpReplies::new(&endpoint.host, control.api_key.as_deref()))
+            }
         };
         let channels = config.schedule.channels as usize;
         let mut publisher = Publisher {
@@ -82,7 +80,6 @@ pub(crate) fn connect(
             out,
             buffer: vec![0; READ_BUFFER],
             pad: "x".repeat(config.payload - MIN_PAYLOAD),
-            body: String::new(),
             published: Published {
                 sent: vec![0; channels],
                 refused: vec![0; channels],
@@ -136,7 +133,7 @@ impl Publisher {
                 self.published.lateness.saturating_record(now - intended);
             }
             self.published.ended = now;
-            self.published.sent[send.channel as usize] += 1;
+            self.published.sent[send.channel.index()] += 1;
             shared.published.fetch_add(1, Relaxed);
             if send.sequence % ANSWERS_EVERY == 0 {
                 self.exchange(config)?;
@@ -174,34 +171,16 @@ impl Publisher {
         let Send { sequence, channel, .. } = send;
         let stamp = Stamp { publisher: self.number, sequence, intended };
         let data = stamp.document(&config.run, &self.pad);
-        let name = channel_name(channel);
-        self.body.clear();
-        let body = &mut self.body;
-        let document = format_args!(r#"{{"channel":"{name}","event":"bench","data":{data}}}"#);
-        match (&mut self.replies, &config.control) {
-            (Replies::Http(replies), Some(control)) => {
-                let _ = write!(body, "{document}");
-                let key = match &control.api_key {
-                    Some(key) => format!("Authorization: Bearer {key}\r\n"),
-                    None => String::new(),
-                };
-                let head = format!(
-                    "POST /v1/publish HTTP/1.1\r\nHost: {}\r\n{key}\
-                     Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-                    control.endpoint.host,
-                    body.len()
-                );
-                self.out.extend_from_slice(head.as_bytes());
-                self.out.extend_from_slice(body.as_bytes());
-                replies.expect(channel);
+        let document = format_args!(r#"{{"channel":"{channel}","event":"bench","data":{data}}}"#);
+        match &mut self.replies {
+            Replies::Http(replies) => {
+                replies.request(channel, &document.to_string(), &mut self.out);
             }
-            _ => {
-                let _ = write!(
-                    body,
+            Replies::Ws(client) => {
+                let request = format!(
                     r#"{{"type":"request","event":"publish","id":"{sequence}","data":{document}}}"#
                 );
-                let mask = fastrand::u32(..).to_ne_bytes();
-                write_masked(&mut self.out, Opcode::Text, body.as_bytes(), mask);
+                client.send_text(&request, &mut self.out);
             }
         }
         self.transport.write(&mut self.out)?;
@@ -232,7 +211,7 @@ impl Publisher {
                 Outcome::Refused { channel, code } => {
                     *published.errors.entry(code).or_default() += 1;
                     if let Some(refused) =
-                        channel.and_then(|c| published.refused.get_mut(c as usize))
+                        channel.and_then(|c| published.refused.get_mut(c.index()))
                     {
                         *refused += 1;
                     }

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use uringcast_loadgen::delivery_check::{Arrival, OrderCheck, Window};
 
 use crate::payload_stamp::Stamp;
-use crate::schedule::Schedule;
+use crate::schedule::{Channel, Schedule};
 
 /// Counts by a short name.
 pub(crate) type Counts = BTreeMap<String, u64>;
@@ -111,11 +111,11 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// `channels` are the channels of this thread's subscribers, in their order.
-    pub(crate) fn new(schedule: Schedule, channels: impl Iterator<Item = u32>) -> Self {
+    pub(crate) fn new(schedule: Schedule, channels: impl Iterator<Item = Channel>) -> Self {
         let mut subscribers = vec![0; schedule.channels as usize];
         let mut count = 0;
         for channel in channels {
-            subscribers[channel as usize] += 1;
+            subscribers[channel.index()] += 1;
             count += 1;
         }
         let publishers = schedule.publishers as usize;
@@ -131,16 +131,16 @@ impl Recorder {
     }
 
     /// One delivery, received at `now`, by the `subscriber`-th of this thread.
-    pub(crate) fn deliver(&mut self, subscriber: usize, channel: u32, stamp: Stamp, now: u64) {
+    pub(crate) fn deliver(&mut self, subscriber: usize, channel: Channel, stamp: Stamp, now: u64) {
         let Stamp { publisher, sequence, intended } = stamp;
         let totals = &mut self.batch.totals;
-        let known = publisher < self.schedule.publishers;
+        let known = publisher.0 < self.schedule.publishers;
         if !known || self.schedule.channel_of(publisher, sequence) != channel {
             totals.misrouted += 1;
             return;
         }
         totals.last_at = now;
-        let place = subscriber * self.schedule.publishers as usize + publisher as usize;
+        let place = subscriber * self.schedule.publishers as usize + publisher.0 as usize;
         match self.order[place].see(self.schedule.index_in_channel(sequence)) {
             Arrival::New { skipped } => totals.missing += skipped as i64,
             Arrival::Late => {
@@ -153,14 +153,14 @@ impl Recorder {
             }
         }
         totals.deliveries += 1;
-        self.per_channel[channel as usize] += 1;
+        self.per_channel[channel.index()] += 1;
         let measured = intended >= self.measure_from;
         if measured {
             totals.latency.saturating_record(now.saturating_sub(intended));
         }
         let (schedule, subscribers) = (&self.schedule, &self.subscribers);
-        let needed = |sequence| subscribers[schedule.channel_of(publisher, sequence) as usize];
-        let complete = self.windows[publisher as usize].receive(sequence, now, needed);
+        let needed = |sequence| subscribers[schedule.channel_of(publisher, sequence).index()];
+        let complete = self.windows[publisher.0 as usize].receive(sequence, now, needed);
         // Warm-up messages are counted down as well, so that the windows stay short.
         if let Some(at) = complete {
             self.batch.finished.push(Finished { stamp, at });
@@ -218,9 +218,8 @@ impl Collector {
         self.total.add(&batch.totals);
         let (schedule, threads) = (&self.schedule, &self.threads);
         for &Finished { stamp, at } in &batch.finished {
-            let needed =
-                |sequence| threads[schedule.channel_of(stamp.publisher, sequence) as usize];
-            let window = &mut self.windows[stamp.publisher as usize];
+            let needed = |sequence| threads[schedule.channel_of(stamp.publisher, sequence).index()];
+            let window = &mut self.windows[stamp.publisher.0 as usize];
             if let Some(at) = window.receive(stamp.sequence, at, needed)
                 && stamp.intended >= self.measure_from
             {
@@ -233,7 +232,7 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::Arrivals;
+    use crate::schedule::{Arrivals, PublisherId};
     use std::time::Duration;
 
     const SCHEDULE: Schedule = Schedule {
@@ -246,11 +245,11 @@ mod tests {
     };
 
     fn stamp(sequence: u64) -> Stamp {
-        Stamp { publisher: 0, sequence, intended: 1_000_000 * (sequence + 1) }
+        Stamp { publisher: PublisherId(0), sequence, intended: 1_000_000 * (sequence + 1) }
     }
 
     fn recorder(channels: &[u32]) -> Recorder {
-        let mut recorder = Recorder::new(SCHEDULE, channels.iter().copied());
+        let mut recorder = Recorder::new(SCHEDULE, channels.iter().copied().map(Channel));
         recorder.measure_from = 0;
         recorder
     }
@@ -260,12 +259,12 @@ mod tests {
         let mut collector = Collector::new(SCHEDULE, vec![2, 1]);
         collector.measure_from = 0;
         let (mut a, mut b) = (recorder(&[0, 1]), recorder(&[0, 0]));
-        a.deliver(0, 0, stamp(0), 9_000_000);
-        b.deliver(0, 0, stamp(0), 4_000_000);
+        a.deliver(0, Channel(0), stamp(0), 9_000_000);
+        b.deliver(0, Channel(0), stamp(0), 4_000_000);
         collector.add(&a.take());
         collector.add(&b.take());
         assert_eq!(collector.last.len(), 0, "one of the second thread's is still missing");
-        b.deliver(1, 0, stamp(0), 5_000_000);
+        b.deliver(1, Channel(0), stamp(0), 5_000_000);
         collector.add(&b.finish());
         assert_eq!(collector.last.len(), 1);
         assert!(collector.last.equivalent(collector.last.max(), 8_000_000));
@@ -277,8 +276,8 @@ mod tests {
     fn warm_up_counts_for_loss_but_not_for_latency() {
         let mut recorder = recorder(&[0]);
         recorder.measure_from = 2_000_000;
-        recorder.deliver(0, 0, stamp(0), 60_000_000_000);
-        recorder.deliver(0, 0, stamp(2), 3_500_000);
+        recorder.deliver(0, Channel(0), stamp(0), 60_000_000_000);
+        recorder.deliver(0, Channel(0), stamp(2), 3_500_000);
         let totals = recorder.take().totals;
         assert_eq!((totals.deliveries, totals.latency.len()), (2, 1));
         assert!(totals.latency.max() < 1_000_000);
@@ -288,7 +287,7 @@ mod tests {
     fn each_kind_of_fault_is_counted_as_itself() {
         let mut recorder = recorder(&[0]);
         for sequence in [0, 4, 2, 4, 1, 10] {
-            recorder.deliver(0, 0, stamp(sequence), 1);
+            recorder.deliver(0, Channel(0), stamp(sequence), 1);
         }
         let totals = recorder.take().totals;
         assert_eq!((totals.reordered, totals.duplicates, totals.misrouted), (1, 1, 1));

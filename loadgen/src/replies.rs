@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::client::{Client, Event, Fault, Reply};
-use crate::schedule::Schedule;
+use crate::schedule::{Channel, PublisherId, Schedule};
 
 /// More than this for one HTTP answer is none of ours.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -14,7 +14,7 @@ pub(crate) enum Outcome {
     Accepted,
     /// With the channel, if the answer names the message.
     Refused {
-        channel: Option<u32>,
+        channel: Option<Channel>,
         code: String,
     },
 }
@@ -32,7 +32,7 @@ impl Replies {
         &mut self,
         bytes: &[u8],
         schedule: &Schedule,
-        publisher: u32,
+        publisher: PublisherId,
         out: &mut Vec<u8>,
         ready: &mut bool,
         outcome: &mut impl FnMut(Outcome),
@@ -52,7 +52,7 @@ impl Replies {
 }
 
 /// The outcome a WebSocket message reports, if it does.
-fn answer(text: &[u8], schedule: &Schedule, publisher: u32) -> Option<Outcome> {
+fn answer(text: &[u8], schedule: &Schedule, publisher: PublisherId) -> Option<Outcome> {
     let reply = Reply::parse(text)?;
     match reply.error() {
         Some(code) => {
@@ -66,16 +66,30 @@ fn answer(text: &[u8], schedule: &Schedule, publisher: u32) -> Option<Outcome> {
 }
 
 /// Answers in the order of the requests (RFC 9112 section 9.3.2).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct HttpReplies {
+    /// The head of every request, up to the length of its body.
+    head: String,
     bytes: Vec<u8>,
     /// The channels of the requests not yet answered.
-    waiting: VecDeque<u32>,
+    waiting: VecDeque<Channel>,
 }
 
 impl HttpReplies {
-    /// A request for this channel goes out.
-    pub(crate) fn expect(&mut self, channel: u32) {
+    /// For requests to this host.
+    pub(crate) fn new(host: &str, api_key: Option<&str>) -> Self {
+        let key = api_key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
+        let head = format!(
+            "POST /v1/publish HTTP/1.1\r\nHost: {host}\r\n{key}\
+             Content-Type: application/json\r\nContent-Length: "
+        );
+        Self { head, bytes: Vec::new(), waiting: VecDeque::new() }
+    }
+
+    /// Appends a request that publishes to this channel.
+    pub(crate) fn request(&mut self, channel: Channel, body: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("{}{}\r\n\r\n", self.head, body.len()).as_bytes());
+        out.extend_from_slice(body.as_bytes());
         self.waiting.push_back(channel);
     }
 
@@ -134,9 +148,9 @@ mod tests {
 
     #[test]
     fn pipelined_answers_belong_to_the_requests_in_order() {
-        let mut replies = HttpReplies::default();
-        for channel in [5, 6, 7] {
-            replies.expect(channel);
+        let mut replies = HttpReplies::new("localhost", None);
+        for channel in [5, 6, 7].map(Channel) {
+            replies.request(channel, "", &mut Vec::new());
         }
         let bytes = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}\
             HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy\
@@ -145,7 +159,7 @@ mod tests {
         for byte in bytes {
             replies.receive(&[*byte], &mut |outcome| outcomes.push(outcome)).unwrap();
         }
-        let refused = Outcome::Refused { channel: Some(6), code: "HTTP 503".into() };
+        let refused = Outcome::Refused { channel: Some(Channel(6)), code: "HTTP 503".into() };
         assert_eq!(outcomes, [Outcome::Accepted, refused, Outcome::Accepted]);
     }
 
@@ -153,10 +167,13 @@ mod tests {
     fn a_refusal_is_traced_to_its_channel() {
         let busy =
             br#"{"type":"error","correlation_id":"4","event":"publish","error_code":"BUSY"}"#;
-        let refused = Outcome::Refused { channel: Some(1), code: "BUSY".into() };
-        assert_eq!(answer(busy, &SCHEDULE, 0), Some(refused));
+        let refused = Outcome::Refused { channel: Some(Channel(1)), code: "BUSY".into() };
+        assert_eq!(answer(busy, &SCHEDULE, PublisherId(0)), Some(refused));
         let ack = br#"{"type":"response","event":"publish","data":{"status":"published"}}"#;
-        assert_eq!(answer(ack, &SCHEDULE, 0), Some(Outcome::Accepted));
-        assert_eq!(answer(br#"{"type":"event","event":"session.created"}"#, &SCHEDULE, 0), None);
+        assert_eq!(answer(ack, &SCHEDULE, PublisherId(0)), Some(Outcome::Accepted));
+        assert_eq!(
+            answer(br#"{"type":"event","event":"session.created"}"#, &SCHEDULE, PublisherId(0)),
+            None
+        );
     }
 }

@@ -13,6 +13,7 @@ use crate::progress::Progress;
 use crate::publisher::{self, Published, Publisher};
 use crate::recorder::Collector;
 use crate::report::Report;
+use crate::schedule::PublisherId;
 use crate::shared::Shared;
 use crate::summary::{Times, expected, summarise};
 use crate::worker::{self, Update};
@@ -41,7 +42,10 @@ pub(crate) fn run(
         publisher::connect(config, number)
             .map_err(|(error, to)| error.explain(&to.url, to.tls.is_some()))
     };
-    let publishers = (0..config.schedule.publishers).map(connect).collect::<Result<Vec<_>, _>>()?;
+    let publishers = (0..config.schedule.publishers)
+        .map(PublisherId)
+        .map(connect)
+        .collect::<Result<Vec<_>, _>>()?;
     let shared = Shared::new();
     std::thread::scope(|scope| {
         let (sender, updates) = channel();
@@ -71,7 +75,7 @@ fn threads_by_channel(config: &Config) -> Vec<u32> {
     for thread in 0..config.threads {
         // After one round of the channels a share repeats itself.
         for index in config.share(thread).take(threads.len()) {
-            threads[config.channel(index) as usize] += 1;
+            threads[config.channel(index).index()] += 1;
         }
     }
     threads

@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::error::ConnectionError;
 use crate::payload_stamp::Locator;
 use crate::recorder::{Batch, Recorder};
+use crate::schedule::Channel;
 use crate::shared::{Shared, pin};
 
 /// One read takes at most this much; shared by all connections of a thread.
@@ -37,7 +38,7 @@ struct Connection {
     transport: Transport,
     client: Client,
     out: Vec<u8>,
-    channel: u32,
+    channel: Channel,
 }
 
 struct Worker<'a> {
@@ -138,7 +139,7 @@ impl Worker<'_> {
         self.poll.registry().register(&mut SourceFd(&fd), Token(place), interest)?;
         let channel = self.config.channel(index);
         let mut out = Vec::new();
-        let intent = Intent::Subscribe(channel_name(channel));
+        let intent = Intent::Subscribe(channel.to_string());
         let client =
             Client::start(intent, &self.config.endpoint.host, &self.config.endpoint.path, &mut out);
         self.connections.push(Some(Connection { transport, client, out, channel }));
@@ -211,9 +212,4 @@ fn note(recorder: &mut Recorder, text: &[u8]) {
         None if reply.event == Some("gap") => recorder.notice("gap"),
         None => {}
     }
-}
-
-/// The name of the `channel`-th channel.
-pub(crate) fn channel_name(channel: u32) -> String {
-    format!("bench:{channel}")
 }
