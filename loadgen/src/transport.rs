@@ -39,8 +39,20 @@ pub fn loopback_source(index: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + index))
 }
 
-/// What rustls reads at a time.
-const TLS_READ: usize = 4096;
+/// A TLS connection's socket, which notes whether a read took all it had. The count that rustls
+/// returns does not tell: near the end of a long record it offers less than its usual buffer.
+struct TlsSocket<'a> {
+    stream: &'a mut TcpStream,
+    dry: &'a mut bool,
+}
+
+impl Read for TlsSocket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        *self.dry = count < buffer.len();
+        Ok(count)
+    }
+}
 
 /// One open connection.
 #[derive(Debug)]
@@ -105,7 +117,7 @@ impl Transport {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 done => return done,
             }
-            self.dry = tls.read_tls(&mut self.stream)? < TLS_READ;
+            tls.read_tls(&mut TlsSocket { stream: &mut self.stream, dry: &mut self.dry })?;
             let processed = tls.process_new_packets();
             // Also after an error: the alert tells the server why. It may not get through.
             let written = write_records(tls, &mut self.stream);
