@@ -111,7 +111,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Sends the whole schedule, which begins at `start` on the shared clock, and reads the answers.
+    /// Sends the whole schedule, which begins at `start` on the shared clock, and reads the
+    /// answers.
     pub(crate) fn run(
         mut self,
         config: &Config,

@@ -167,7 +167,8 @@ mod tests {
         #[test]
         fn constant_publishers_together_keep_the_rate(publishers in 1..16u32) {
             let schedule = Schedule { publishers, ..schedule(Arrivals::Constant) };
-            let total: usize = (0..publishers).map(|p| schedule.sends(PublisherId(p)).count()).sum();
+            let counts = (0..publishers).map(|p| schedule.sends(PublisherId(p)).count());
+            let total: usize = counts.sum();
             prop_assert_eq!(total, 1_000);
         }
     }
