@@ -5,7 +5,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use uringcast_benches::{NoLanes, Nowhere, admit, at, client_text, hub, publication, say, settle};
+use uringcast_benches::client::client_text;
+use uringcast_benches::{NoLanes, Nowhere, admit, at, hub, publication, say, settle};
 use uringcast_engine::broker::Hub;
 use uringcast_engine::{ConnectionKey, ServiceId};
 

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use socket2::SockRef;
-use uringcast_benches::descriptors;
-use uringcast_engine::broker::write_sink::{Flushed, Payload, WriteSink};
 use uringcast_engine::shared_frame::Frame;
+use uringcast_engine::broker::write_sink::{Flushed, Payload, WriteSink};
 use uringcast_engine::{RingSink, Seq, Time};
+use uringcast_loadgen::process::raise_file_limit;
 
 const SOCKETS: u32 = 1_024;
 const BYTES: usize = 128;
@@ -62,7 +62,7 @@ fn timed(rounds: u64, receivers: &[OwnedFd], mut round: impl FnMut()) -> Duratio
 }
 
 fn sends(c: &mut Criterion) {
-    descriptors::raise();
+    let _ = raise_file_limit();
     for (kind, sockets) in [("socketpair", pairs as fn() -> Sockets), ("tcp", tcp)] {
         let mut group = c.benchmark_group(format!("{SOCKETS} sends over {kind}"));
         group.throughput(Throughput::Elements(SOCKETS.into()));

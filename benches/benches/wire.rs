@@ -3,7 +3,8 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use uringcast_benches::{client_text, publication};
+use uringcast_benches::client::client_text;
+use uringcast_benches::publication;
 use uringcast_engine::wire::encoder::{Encoder, Stamp};
 use uringcast_engine::wire::envelope::Inbound;
 use uringcast_engine::wire::frame::{self, Opcode, Reader};

@@ -1,7 +1,7 @@
 //! One io_uring with registered sockets and nothing else: what `floor` sends with.
 //!
-//! Outside the engine this is the only module with `unsafe`: the floor must reach the kernel by
-//! the same road as the engine, and by none of the engine's code.
+//! Outside the engine this is the only module with `unsafe`: the floor must reach the kernel
+//! as the engine does, and by none of the engine's code.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -31,7 +31,7 @@ impl BareRing {
     /// A ring with `slots` empty slots.
     ///
     /// # Errors
-    /// What the kernel said.
+    /// The kernel's.
     pub fn new(slots: u32) -> io::Result<BareRing> {
         let uring = IoUring::builder()
             .setup_cqsize(4 * BATCH as u32)
@@ -59,11 +59,11 @@ impl BareRing {
         self.uring.submitter().register_files_update(slot, &[-1]).map(drop)
     }
 
-    /// Sends each slot its bytes, once, taking no for an answer: those that did not take all of it
+    /// Sends each slot its bytes, once and without waiting: those that did not take all of it
     /// are appended to `short`, those that failed to `dead`.
     ///
     /// # Errors
-    /// What the kernel said of the ring itself.
+    /// The kernel's, of the ring itself.
     pub fn sweep<'a>(
         &mut self,
         mut sends: impl Iterator<Item = (u32, &'a [u8])>,
@@ -97,7 +97,7 @@ impl BareRing {
     /// Sends the rest of `bytes` to each of `short`, waiting until all have taken it.
     ///
     /// # Errors
-    /// What the kernel said of the ring itself.
+    /// The kernel's, of the ring itself.
     pub fn finish(
         &mut self,
         bytes: &[u8],

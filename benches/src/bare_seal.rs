@@ -42,7 +42,7 @@ impl BareSeal {
     /// Writes `plain` as records to the beginning of `out`. Returns their length.
     ///
     /// # Errors
-    /// None that we know of.
+    /// When the cipher refuses, which has no known cause.
     pub fn seal(&mut self, plain: &[u8], out: &mut [u8]) -> Result<usize, Unspecified> {
         let mut end = 0;
         for fragment in plain.chunks(FRAGMENT) {

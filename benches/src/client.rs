@@ -1,69 +1,197 @@
-//! Client frames, RFC 6455 section 5: written by the load, read by the floor.
+//! A blocking WebSocket client: the benchmarks' driver, and the upgrade of the race's connections.
 
-use std::io::Cursor;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 
-use tungstenite::protocol::frame::FrameHeader;
-use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
-use uringcast_engine::wire::frame::Opcode;
+use serde_json::Value;
+use uringcast_loadgen::frame::{Header, Opcode, write_masked};
+use uringcast_loadgen::process;
+use uringcast_loadgen::transport::{Tls, Transport};
+use uringcast_loadgen::upgrade::Upgrade;
 
+/// Masking protects proxies, and there are none here.
 const MASK: [u8; 4] = [0x12, 0x34, 0x56, 0x78];
 
-/// Appends a masked client frame.
-pub fn frame(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
-    let opcode = match opcode {
-        Opcode::Text => OpCode::Data(Data::Text),
-        Opcode::Binary => OpCode::Data(Data::Binary),
-        Opcode::Pong => OpCode::Control(Control::Pong),
-        _ => unreachable!("the load writes no other frames"),
-    };
-    let header = FrameHeader { opcode, mask: Some(MASK), ..FrameHeader::default() };
-    header.format(payload.len() as u64, out).expect("a Vec takes every byte");
-    let start = out.len();
-    out.extend_from_slice(payload);
-    mask(&mut out[start..], MASK);
+/// A connection whose upgrade was requested.
+#[derive(Debug)]
+pub struct Upgrading {
+    transport: Transport,
+    upgrade: Upgrade,
 }
 
-fn mask(bytes: &mut [u8], mask: [u8; 4]) {
-    let word = u32::from_ne_bytes(mask);
-    let mut words = bytes.chunks_exact_mut(4);
-    for chunk in &mut words {
-        let value = u32::from_ne_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]) ^ word;
-        chunk.copy_from_slice(&value.to_ne_bytes());
+impl Upgrading {
+    /// Requests the upgrade over a blocking socket.
+    ///
+    /// # Errors
+    /// The socket's, here and below.
+    pub fn request(
+        stream: TcpStream,
+        tls: Option<&Tls>,
+        host: &str,
+        path: &str,
+    ) -> io::Result<Upgrading> {
+        stream.set_nodelay(true)?;
+        let mut transport = Transport::over(stream, tls)?;
+        let mut out = Vec::new();
+        let upgrade = Upgrade::request(host, path, &mut out);
+        transport.write(&mut out)?;
+        Ok(Upgrading { transport, upgrade })
     }
-    for (byte, mask) in words.into_remainder().iter_mut().zip(mask) {
-        *byte ^= mask;
+
+    /// Waits for the response.
+    pub fn finish(mut self) -> io::Result<Client> {
+        let mut buffer = [0; 4096];
+        loop {
+            let read = whole(self.transport.read(&mut buffer)?)?;
+            let upgraded = self.upgrade.receive(&buffer[..read]);
+            if let Some(held) =
+                upgraded.map_err(|e| io::Error::other(format!("no upgrade: {e}")))?
+            {
+                return Ok(Client { transport: self.transport, held });
+            }
+        }
     }
 }
 
-/// The whole frames of a client's stream.
-#[derive(Debug, Default)]
-pub struct Frames {
+/// One connection of the driver.
+#[derive(Debug)]
+pub struct Client {
+    /// The connection.
+    pub transport: Transport,
     held: Vec<u8>,
 }
 
-impl Frames {
-    /// Takes further bytes and hands every whole frame's payload, unmasked, to `each`.
-    pub fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(Opcode, &[u8])) {
-        self.held.extend_from_slice(bytes);
-        let mut at = 0;
-        loop {
-            let mut cursor = Cursor::new(&self.held[at..]);
-            let Ok(Some((header, len))) = FrameHeader::parse(&mut cursor) else { break };
-            let start = at + cursor.position() as usize;
-            let end = start + len as usize;
-            if end > self.held.len() {
-                break;
-            }
-            let payload = &mut self.held[start..end];
-            mask(payload, header.mask.unwrap_or_default());
-            let opcode = match header.opcode {
-                OpCode::Data(Data::Text) => Opcode::Text,
-                OpCode::Data(Data::Binary) => Opcode::Binary,
-                _ => Opcode::Ping,
-            };
-            each(opcode, payload);
-            at = end;
-        }
-        self.held.drain(..at);
+impl Client {
+    /// A plain connection that needs no upgrade.
+    pub fn connect(to: SocketAddr) -> io::Result<Client> {
+        let stream = TcpStream::connect(to)?;
+        stream.set_nodelay(true)?;
+        Ok(Client { transport: Transport::over(stream, None)?, held: Vec::new() })
     }
+
+    /// Connects, upgrades and reads the welcome. Returns the shard too, which the id names.
+    pub fn open(to: SocketAddr) -> io::Result<(Client, usize)> {
+        let stream = TcpStream::connect(to)?;
+        let mut client = Upgrading::request(stream, None, "still", "/")?.finish()?;
+        let welcome = client.message()?;
+        let id = welcome["data"]["connection_id"].as_str().unwrap_or_default();
+        let shard = id.get(16..18).and_then(|byte| usize::from_str_radix(byte, 16).ok());
+        Ok((client, shard.ok_or(ErrorKind::InvalidData)?))
+    }
+
+    /// Bytes that were read and not yet taken.
+    pub fn held(&self) -> &[u8] {
+        &self.held
+    }
+
+    /// Reads further bytes.
+    pub fn fill(&mut self) -> io::Result<()> {
+        let mut buffer = [0; 16 << 10];
+        let read = whole(self.transport.read(&mut buffer)?)?;
+        self.held.extend_from_slice(&buffer[..read]);
+        Ok(())
+    }
+
+    /// Writes all of it to a plain connection.
+    pub fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.transport.stream.write_all(bytes)
+    }
+
+    /// Where the payload of the first frame held begins and ends.
+    fn frame(&self) -> Option<(usize, usize)> {
+        let header = Header::parse(&self.held).ok()??;
+        let end = header.size + header.length as usize;
+        (self.held.len() >= end).then_some((header.size, end))
+    }
+
+    /// Waits for a message.
+    pub fn message(&mut self) -> io::Result<Value> {
+        self.one_frame_with(|payload| serde_json::from_slice(payload))?.map_err(io::Error::from)
+    }
+
+    fn one_frame_with<T>(&mut self, take: impl FnOnce(&[u8]) -> T) -> io::Result<T> {
+        loop {
+            if let Some((start, end)) = self.frame() {
+                let taken = take(&self.held[start..end]);
+                self.held.drain(..end);
+                return Ok(taken);
+            }
+            self.fill()?;
+        }
+    }
+
+    /// Waits for one frame.
+    pub fn one_frame(&mut self) -> io::Result<()> {
+        self.one_frame_with(|_| ())
+    }
+
+    /// Waits for at least one frame; returns how many there are.
+    pub fn frames(&mut self) -> io::Result<usize> {
+        self.one_frame()?;
+        let mut count = 1;
+        while let Some((_, end)) = self.frame() {
+            self.held.drain(..end);
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Waits for the only frame on its way; returns how long it is, header included.
+    pub fn frame_length(&mut self) -> io::Result<usize> {
+        while self.frame().is_none() {
+            self.fill()?;
+        }
+        Ok(std::mem::take(&mut self.held).len())
+    }
+
+    /// Subscribes and waits for the confirmation.
+    pub fn subscribe(&mut self, channel: &str) -> io::Result<()> {
+        self.write_all(&client_text(&format!(r#"{{"type":"subscribe","room":"{channel}"}}"#)))?;
+        self.one_frame()
+    }
+
+    /// Reads and drops what has arrived.
+    pub fn drain(&mut self) -> io::Result<()> {
+        let mut buffer = vec![0; 256 << 10];
+        let stream = &mut self.transport.stream;
+        stream.set_nonblocking(true)?;
+        while stream.read(&mut buffer).is_ok_and(|read| read > 0) {}
+        stream.set_nonblocking(false)
+    }
+}
+
+/// A read of nothing is the end of the connection.
+fn whole(read: usize) -> io::Result<usize> {
+    if read == 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(read) }
+}
+
+/// Appends a masked client frame.
+pub fn frame(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    write_masked(out, opcode, payload, MASK);
+}
+
+/// A client's text message as it is on the wire: masked.
+pub fn client_text(text: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    frame(Opcode::Text, text.as_bytes(), &mut out);
+    out
+}
+
+/// A client's publish of `bytes` bytes to `channel`.
+pub fn publish(channel: &str, bytes: usize) -> Vec<u8> {
+    let data = format!(r#"{{"x":"{}"}}"#, "a".repeat(bytes));
+    let data = format!(r#"{{"channel":"{channel}","event":"bench","data":{data}}}"#);
+    client_text(&format!(r#"{{"id":"1","type":"request","event":"publish","data":{data}}}"#))
+}
+
+/// Pins this thread, and those it starts, to a core.
+pub fn pin(core: usize) {
+    // Without the core the ratios are less exact and no less true.
+    let _ = process::pin(&[core]);
+}
+
+/// Lower quartile, median, upper quartile.
+pub fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [values.len() / 4, values.len() / 2, 3 * values.len() / 4].map(|at| values[at])
 }

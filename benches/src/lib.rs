@@ -1,11 +1,11 @@
-//! What the benchmarks share: a hub with subscribers, and an outlet that writes nowhere; for the
-//! races against other servers a bare ring and client frames.
+//! What the benchmarks share: a hub with subscribers, and a sink that writes nowhere; for the
+//! races against other servers a bare ring and a client.
 
 pub mod bare_ring;
 pub mod bare_seal;
+pub mod baseline;
 pub mod client;
-pub mod descriptors;
-pub mod line;
+pub mod proc_usage;
 pub mod tls;
 
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use uringcast_engine::broker::shard_messages::{Lanes, Notice, Request};
 use uringcast_engine::broker::write_sink::{Flushed, Payload, WriteSink};
 use uringcast_engine::broker::{Admission, Hub};
 use uringcast_engine::limits::BATCH_ENTRIES;
-use uringcast_engine::wire::frame::Opcode;
 use uringcast_engine::{
     ChannelName, Config, ConnectionKey, EventName, JsonObject, Now, Publication, Service,
     ServiceId, ShardId, Time,
@@ -67,13 +66,6 @@ pub fn at(ns: u64) -> Now {
     Now { mono: Time(ns), unix_us: 1_700_000_000_000_000 + (ns / 1_000) as i64 }
 }
 
-/// A client's text message as it stands on the wire: masked.
-pub fn client_text(text: &str) -> Vec<u8> {
-    let mut frame = Vec::new();
-    client::frame(Opcode::Text, text.as_bytes(), &mut frame);
-    frame
-}
-
 /// A publication with `bytes` bytes of payload.
 pub fn publication(channel: &str, bytes: usize) -> Publication {
     let data = format!("{{\"x\":\"{}\"}}", "a".repeat(bytes));
@@ -112,9 +104,9 @@ pub fn admit(hub: &mut Hub) -> ConnectionKey {
     hub.admit(at(0), admission).expect("room for all")
 }
 
-/// A client says something.
+/// Hands the hub a client's message.
 pub fn say(hub: &mut Hub, key: ConnectionKey, text: &str) {
-    hub.handle_received(at(0), key, &mut client_text(text));
+    hub.handle_received(at(0), key, &mut client::client_text(text));
 }
 
 /// Writes all that is due.

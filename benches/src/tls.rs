@@ -10,12 +10,13 @@ use rustls::client::{
 use rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
 use rustls::crypto::{SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::ServerName;
-use uringcast_loadgen::TrustAnything;
+use uringcast_loadgen::insecure::AcceptAnyServerCert;
+use uringcast_loadgen::transport::Tls;
 
-/// A client's configuration with these key exchanges, which prefers AES-128-GCM as browsers do.
-pub fn client(groups: &[&'static dyn SupportedKxGroup]) -> ClientConfig {
+/// TLS with this key exchange, which prefers AES-128-GCM as browsers do.
+pub fn client(group: &'static dyn SupportedKxGroup, resumption: Resumption) -> Tls {
     let mut provider = aws_lc_rs::default_provider();
-    provider.kx_groups = groups.to_vec();
+    provider.kx_groups = vec![group];
     provider.cipher_suites.retain(|suite| *suite != TLS13_AES_128_GCM_SHA256);
     provider.cipher_suites.insert(0, TLS13_AES_128_GCM_SHA256);
     let provider = Arc::new(provider);
@@ -23,13 +24,15 @@ pub fn client(groups: &[&'static dyn SupportedKxGroup]) -> ClientConfig {
         .with_safe_default_protocol_versions()
         .expect("the provider has both versions")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(TrustAnything(provider)))
+        .with_custom_certificate_verifier(Arc::new(AcceptAnyServerCert(provider)))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config
+    config.resumption = resumption;
+    let server = ServerName::try_from("localhost").expect("a name");
+    Tls { config: Arc::new(config), server }
 }
 
-/// Takes up sessions: every ticket that came is used once, the oldest first.
+/// Resumes sessions: every ticket is used once, the oldest first.
 pub fn resumption() -> Resumption {
     Resumption::store(Arc::new(Tickets::default()))
 }

@@ -115,7 +115,7 @@ fn an_idle_connection_and_its_subscriptions_hold_what_the_limits_say() {
     let (mut many, much) = held(|| hub(SUBSCRIBERS as usize + 100));
     let each = (much - little) as usize / SUBSCRIBERS as usize;
     println!("{each} bytes a connection");
-    // The shell's record of the slot stands beside the broker's.
+    // The shell's record of the slot is beside the broker's.
     assert!(each > 0 && each <= IDLE_CONNECTION - SLOT_RECORD, "{each} bytes a connection");
 
     let ((), further) = held(|| subscribe_further(&mut many, SUBSCRIBERS, FURTHER));

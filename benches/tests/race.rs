@@ -1,6 +1,7 @@
 //! The race's own parts: the load against the floor, both ways, every delivery checked.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -16,8 +17,27 @@ impl Drop for Floor {
 }
 
 fn floor(mode: &str) -> (Floor, String) {
-    let mut floor = Command::new(env!("CARGO_BIN_EXE_floor"))
-        .args(["--mode", mode, "--listen", "127.0.0.1:0", "--join", "4096"])
+    let mut command = Command::new(env!("CARGO_BIN_EXE_floor"));
+    command.args(["--mode", mode, "--join", "4096"]);
+    start(command)
+}
+
+/// The floor under TLS, with a certificate of its own.
+fn floor_tls() -> (Floor, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_floor_tls"));
+    for (flag, pem) in [("--cert", made.cert.pem()), ("--key", made.signing_key.serialize_pem())] {
+        let file = directory.join(format!("race{flag}.pem"));
+        std::fs::write(&file, pem).expect("written");
+        command.arg(flag).arg(file);
+    }
+    start(command)
+}
+
+fn start(mut command: Command) -> (Floor, String) {
+    let mut floor = command
+        .args(["--listen", "127.0.0.1:0"])
         .stderr(Stdio::piped())
         .spawn()
         .expect("floor starts");
@@ -29,7 +49,15 @@ fn floor(mode: &str) -> (Floor, String) {
 }
 
 fn race(mode: &str, net: &str, load: &[&str], commands: &[&str]) -> Vec<Value> {
-    let (floor, address) = floor(mode);
+    race_against(floor(mode), net, load, commands)
+}
+
+fn race_against(
+    (floor, address): (Floor, String),
+    net: &str,
+    load: &[&str],
+    commands: &[&str],
+) -> Vec<Value> {
     let pid = floor.0.id().to_string();
     let done = Command::new(env!("CARGO_BIN_EXE_race"))
         .args(["--dialect", "floor", "--server", &address, "--pid", &pid, "--net", net])
@@ -85,6 +113,14 @@ fn joined_messages_larger_than_the_socket_arrive_whole() {
         let answers = race(mode, net, &["--subscribers", "3"], &["still:6:1000000:2"]);
         assert_eq!(complete(&answers[0], 3), 12);
     }
+}
+
+#[test]
+fn over_tls_everything_is_delivered_as_well() {
+    let commands = ["window:1:128:0.1", "window:16:1024:0.1", "connect:20"];
+    let answers = race_against(floor_tls(), "208", &["--tls", "--subscribers", "20"], &commands);
+    assert!(complete(&answers[0], 20) > 0 && complete(&answers[1], 20) > 0, "{answers:?}");
+    assert!(answers[2]["rate"].as_f64().expect("a rate") > 0.0, "{answers:?}");
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Parser, ValueEnum};
 
 use crate::assertion::Assertion;
-use crate::marker::MAX_PUBLISHERS;
-use crate::plan::Arrivals;
+use crate::payload_stamp::MAX_PUBLISHERS;
+use crate::schedule::Arrivals;
 
 /// Validates broadcast latency under an open-loop load.
 ///

@@ -5,16 +5,19 @@ use std::str::FromStr;
 use crate::report::{Quantiles, Report};
 
 /// One condition on a report.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Assertion {
     text: String,
     metric: Metric,
-    operator: Operator,
+    holds: Comparison,
     /// Microseconds for latencies, otherwise a plain number.
     limit: f64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+type Quantile = fn(&Quantiles) -> f64;
+type Comparison = fn(&f64, &f64) -> bool;
+
+#[derive(Debug, Clone, Copy)]
 enum Metric {
     Delivery(Quantile),
     Last(Quantile),
@@ -22,23 +25,8 @@ enum Metric {
     Throughput,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Quantile {
-    P50,
-    P90,
-    P99,
-    P999,
-    Max,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Operator {
-    Below,
-    AtMost,
-    Above,
-    AtLeast,
-    Equal,
-}
+const OPERATORS: [(&str, Comparison); 5] =
+    [("<=", f64::le), (">=", f64::ge), ("==", f64::eq), ("<", f64::lt), (">", f64::gt)];
 
 const FORM: &str = "expected METRIC OP VALUE: p50, p90, p99, p99.9 or max (of every delivery; \
     last.p99 etc. of the last subscriber) with a time like 5ms or 800us, or loss or throughput \
@@ -50,23 +38,16 @@ impl FromStr for Assertion {
     fn from_str(text: &str) -> Result<Self, String> {
         let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         parse(&compact)
-            .map(|(metric, operator, limit)| Self { text: compact, metric, operator, limit })
+            .map(|(metric, holds, limit)| Self { text: compact, metric, holds, limit })
             .ok_or_else(|| FORM.to_string())
     }
 }
 
-fn parse(text: &str) -> Option<(Metric, Operator, f64)> {
+fn parse(text: &str) -> Option<(Metric, Comparison, f64)> {
     let at = text.find(['<', '>', '='])?;
     let (metric, rest) = text.split_at(at);
-    let (operator, value) = [
-        ("<=", Operator::AtMost),
-        (">=", Operator::AtLeast),
-        ("==", Operator::Equal),
-        ("<", Operator::Below),
-        (">", Operator::Above),
-    ]
-    .into_iter()
-    .find_map(|(sign, operator)| Some((operator, rest.strip_prefix(sign)?)))?;
+    let (holds, value) =
+        OPERATORS.into_iter().find_map(|(sign, holds)| Some((holds, rest.strip_prefix(sign)?)))?;
     let metric = match metric {
         "loss" => Metric::Loss,
         "throughput" => Metric::Throughput,
@@ -79,16 +60,16 @@ fn parse(text: &str) -> Option<(Metric, Operator, f64)> {
         Metric::Loss | Metric::Throughput => value.parse().ok()?,
         Metric::Delivery(_) | Metric::Last(_) => microseconds(value)?,
     };
-    (limit.is_finite() && limit >= 0.0).then_some((metric, operator, limit))
+    (limit.is_finite() && limit >= 0.0).then_some((metric, holds, limit))
 }
 
 fn quantile(name: &str) -> Option<Quantile> {
     Some(match name {
-        "p50" => Quantile::P50,
-        "p90" => Quantile::P90,
-        "p99" => Quantile::P99,
-        "p99.9" => Quantile::P999,
-        "max" => Quantile::Max,
+        "p50" => |quantiles| quantiles.p50_us,
+        "p90" => |quantiles| quantiles.p90_us,
+        "p99" => |quantiles| quantiles.p99_us,
+        "p99.9" => |quantiles| quantiles.p999_us,
+        "max" => |quantiles| quantiles.max_us,
         _ => return None,
     })
 }
@@ -107,7 +88,7 @@ fn microseconds(value: &str) -> Option<f64> {
 }
 
 impl Assertion {
-    /// `Err` says what was found instead. A latency of nothing is a failure, not zero.
+    /// `Err` names what was found instead. A latency of nothing is a failure, not zero.
     pub(crate) fn check(&self, report: &Report) -> Result<(), String> {
         let (found, unit) = match self.metric {
             Metric::Loss => (Some(report.loss as f64), ""),
@@ -118,26 +99,16 @@ impl Assertion {
         let Some(found) = found else {
             return Err(format!("{}: nothing was measured", self.text));
         };
-        let holds = match self.operator {
-            Operator::Below => found < self.limit,
-            Operator::AtMost => found <= self.limit,
-            Operator::Above => found > self.limit,
-            Operator::AtLeast => found >= self.limit,
-            Operator::Equal => found == self.limit,
-        };
-        if holds { Ok(()) } else { Err(format!("{}: it was {found:.0}{unit}", self.text)) }
+        if (self.holds)(&found, &self.limit) {
+            Ok(())
+        } else {
+            Err(format!("{}: it was {found:.0}{unit}", self.text))
+        }
     }
 }
 
 fn pick(quantiles: &Quantiles, quantile: Quantile) -> Option<f64> {
-    let value = match quantile {
-        Quantile::P50 => quantiles.p50_us,
-        Quantile::P90 => quantiles.p90_us,
-        Quantile::P99 => quantiles.p99_us,
-        Quantile::P999 => quantiles.p999_us,
-        Quantile::Max => quantiles.max_us,
-    };
-    (quantiles.count > 0).then_some(value)
+    (quantiles.count > 0).then(|| quantile(quantiles))
 }
 
 #[cfg(test)]

@@ -3,12 +3,11 @@
 //! No socket and no clock: bytes received go in, bytes to send and events come out.
 
 use serde::Deserialize;
-use tungstenite::handshake::{client::generate_key, derive_accept_key};
+use uringcast_loadgen::frame::{Frame, FrameReader, Opcode, write_masked};
+use uringcast_loadgen::upgrade::{Upgrade, UpgradeError};
 
-use crate::frame::{Frame, FrameReader, Opcode, write_masked};
-
-/// An upgrade response longer than this is not one.
-const MAX_RESPONSE: usize = 16 * 1024;
+/// Bytes of a message that are kept when it comes in pieces: all a stamp or a reply needs.
+const HEAD: usize = 4096;
 
 /// What the connection is for.
 #[derive(Debug)]
@@ -19,7 +18,7 @@ pub(crate) enum Intent {
 
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
-    Upgrading,
+    Upgrading(Upgrade),
     Confirming,
     Live,
 }
@@ -29,15 +28,15 @@ enum Phase {
 pub(crate) enum Event<'a> {
     /// Upgraded and, if it is a subscriber, confirmed.
     Ready,
-    /// A message while ready; cut off at [`crate::frame::HEAD`] bytes if it came in pieces.
+    /// A message while ready; cut off at [`HEAD`] bytes if it came in pieces.
     Text(&'a [u8]),
 }
 
 /// Why a connection ended. The text is short and names no payload: it is counted by.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Fault {
-    #[error("the server answered the upgrade with {0}")]
-    Upgrade(String),
+    #[error("{0}")]
+    Upgrade(#[from] UpgradeError),
     #[error("the server refused the subscription: {0}")]
     Refused(String),
     #[error("closed by the server, {0}")]
@@ -79,23 +78,14 @@ impl<'a> Reply<'a> {
 pub(crate) struct Client {
     phase: Phase,
     intent: Intent,
-    key: String,
-    /// The upgrade response as far as it has come.
-    response: Vec<u8>,
     frames: FrameReader,
 }
 
 impl Client {
-    /// Writes the upgrade request to `out`. Compression is never offered.
+    /// Writes the upgrade request to `out`.
     pub(crate) fn start(intent: Intent, host: &str, path: &str, out: &mut Vec<u8>) -> Self {
-        let key = generate_key();
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
-        );
-        out.extend_from_slice(request.as_bytes());
-        let frames = FrameReader::default();
-        Self { phase: Phase::Upgrading, intent, key, response: Vec::new(), frames }
+        let phase = Phase::Upgrading(Upgrade::request(host, path, out));
+        Self { phase, intent, frames: FrameReader::keeping(HEAD) }
     }
 
     /// Takes received bytes; answers go to `out`, what happened to `event`.
@@ -105,15 +95,10 @@ impl Client {
         out: &mut Vec<u8>,
         mut event: impl FnMut(Event<'_>),
     ) -> Result<(), Fault> {
-        if self.phase != Phase::Upgrading {
+        let Phase::Upgrading(upgrade) = &mut self.phase else {
             return self.read_frames(bytes, out, &mut event);
-        }
-        self.response.extend_from_slice(bytes);
-        let response = std::mem::take(&mut self.response);
-        let Some(size) = check_upgrade(&response, &self.key)? else {
-            self.response = response;
-            return Ok(());
         };
+        let Some(rest) = upgrade.receive(bytes)? else { return Ok(()) };
         match &self.intent {
             Intent::Publish => {
                 self.phase = Phase::Live;
@@ -128,7 +113,7 @@ impl Client {
                 self.send_text(&request.to_string(), out);
             }
         }
-        self.read_frames(&response[size..], out, &mut event)
+        self.read_frames(&rest, out, &mut event)
     }
 
     /// Appends one text message to `out`.
@@ -148,7 +133,7 @@ impl Client {
         event: &mut impl FnMut(Event<'_>),
     ) -> Result<(), Fault> {
         let phase = &mut self.phase;
-        self.frames.feed(bytes, |Frame { opcode, payload }| {
+        self.frames.feed(bytes, |Frame { opcode, payload, .. }| {
             match opcode {
                 Opcode::Text | Opcode::Binary if *phase == Phase::Live => {
                     event(Event::Text(payload));
@@ -166,28 +151,6 @@ impl Client {
             Ok(())
         })
     }
-}
-
-/// The size of a complete and correct upgrade response, `None` while it is incomplete.
-fn check_upgrade(response: &[u8], key: &str) -> Result<Option<usize>, Fault> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut parsed = httparse::Response::new(&mut headers);
-    let size = match parsed.parse(response) {
-        Ok(httparse::Status::Complete(size)) => size,
-        Ok(httparse::Status::Partial) if response.len() < MAX_RESPONSE => return Ok(None),
-        _ => return Err(Fault::Upgrade("something that is not HTTP".into())),
-    };
-    let status = parsed.code.unwrap_or_default();
-    if status != 101 {
-        let reason = parsed.reason.unwrap_or_default();
-        return Err(Fault::Upgrade(format!("HTTP {status} {reason}")));
-    }
-    let accept = derive_accept_key(key.as_bytes());
-    let accepted = parsed.headers.iter().any(|header| {
-        header.name.eq_ignore_ascii_case("sec-websocket-accept")
-            && header.value == accept.as_bytes()
-    });
-    if accepted { Ok(Some(size)) } else { Err(Fault::Upgrade("a wrong accept key".into())) }
 }
 
 /// Whether the message confirms the subscription; the welcome before it is passed over.
@@ -236,7 +199,8 @@ mod tests {
     }
 
     fn upgrade_response(client: &Client) -> Vec<u8> {
-        let accept = derive_accept_key(client.key.as_bytes());
+        let Phase::Upgrading(upgrade) = &client.phase else { panic!("it is upgraded") };
+        let accept = upgrade.accept_key();
         format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {accept}\r\n\r\n").into()
     }
 
@@ -289,11 +253,11 @@ mod tests {
             &mut out,
             |_| {},
         );
-        assert_eq!(refusal, Err(Fault::Upgrade("HTTP 426 Upgrade Required".into())));
+        assert_eq!(refusal, Err(Fault::Upgrade(UpgradeError("HTTP 426 Upgrade Required".into()))));
 
         let wrong = b"HTTP/1.1 101 OK\r\nSec-WebSocket-Accept: AAAA\r\n\r\n";
         let refusal = subscriber(&mut out).receive(wrong, &mut out, |_| {});
-        assert_eq!(refusal, Err(Fault::Upgrade("a wrong accept key".into())));
+        assert_eq!(refusal, Err(Fault::Upgrade(UpgradeError("a wrong accept key".into()))));
 
         let mut client = subscriber(&mut out);
         let full = [&[3, 245][..], b"Server at maximum capacity"].concat();

@@ -1,19 +1,22 @@
-//! WebSocket frames (RFC 6455 section 5) for a client that skips more than it reads.
+//! WebSocket frames (RFC 6455 section 5), as a client that skips more than it reads needs them.
 //!
-//! A frame that lies whole in the read buffer is handed on in place; of a frame torn over two
-//! reads only the first [`HEAD`] bytes are kept, which is all a marker or a reply needs.
-
-/// Bytes of a torn frame that are kept.
-pub(crate) const HEAD: usize = 4096;
+//! A frame that is whole in the read buffer is handed on in place; of a frame torn over two
+//! reads only the first bytes are kept, which is all a stamp or a reply needs.
 
 const MAX_CONTROL: u64 = 125;
 
+/// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Opcode {
+pub enum Opcode {
+    /// A whole message in UTF-8.
     Text,
+    /// A whole message of bytes.
     Binary,
+    /// The last frame, with a code and a reason.
     Close,
+    /// Asks for a pong with the same payload.
     Ping,
+    /// The answer to a ping.
     Pong,
 }
 
@@ -40,32 +43,41 @@ impl Opcode {
     }
 }
 
-/// A received frame; `payload` may be cut off at [`HEAD`] bytes.
+/// A received frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Frame<'a> {
-    pub(crate) opcode: Opcode,
-    pub(crate) payload: &'a [u8],
+pub struct Frame<'a> {
+    /// What it is.
+    pub opcode: Opcode,
+    /// The payload; of a torn frame its first bytes, as many as the reader keeps.
+    pub payload: &'a [u8],
+    /// Bytes of the whole payload.
+    pub length: u64,
 }
 
+/// The header of a frame.
 #[derive(Debug, Clone, Copy)]
-struct Header {
-    opcode: Opcode,
+pub struct Header {
+    /// What the frame is.
+    pub opcode: Opcode,
     /// Bytes of the header itself.
-    size: usize,
-    length: u64,
+    pub size: usize,
+    /// Bytes of the payload.
+    pub length: u64,
+    /// What the payload is masked with, if a client sent it.
+    pub mask: Option<[u8; 4]>,
 }
 
 impl Header {
-    /// `None` when more bytes are needed.
-    fn parse(bytes: &[u8]) -> Result<Option<Self>, &'static str> {
+    /// Reads the header at the beginning of `bytes`: `None` when more bytes are needed.
+    ///
+    /// # Errors
+    /// What the peer must not send. Fragments are not supported.
+    pub fn parse(bytes: &[u8]) -> Result<Option<Self>, &'static str> {
         let &[first, second, ref rest @ ..] = bytes else { return Ok(None) };
-        if second & 0x80 != 0 {
-            return Err("a masked frame from the server");
-        }
         if first & 0x70 != 0 {
             return Err("a reserved bit, though no extension was offered");
         }
-        let (size, length) = match second {
+        let (mut size, length) = match second & 0x7f {
             126 => match rest.first_chunk() {
                 Some(length) => (4, u64::from(u16::from_be_bytes(*length))),
                 None => return Ok(None),
@@ -76,6 +88,14 @@ impl Header {
             },
             short => (2, u64::from(short)),
         };
+        let mut mask = None;
+        if second & 0x80 != 0 {
+            mask = bytes[size..].first_chunk().copied();
+            if mask.is_none() {
+                return Ok(None);
+            }
+            size += 4;
+        }
         let opcode = Opcode::parse(first & 0x0f);
         let Some(opcode) = opcode.filter(|_| first & 0x80 != 0) else {
             return Err("a fragmented message or an unknown opcode");
@@ -83,21 +103,38 @@ impl Header {
         if matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong) && length > MAX_CONTROL {
             return Err("a control frame of more than 125 bytes");
         }
-        Ok(Some(Self { opcode, size, length }))
+        Ok(Some(Self { opcode, size, length, mask }))
+    }
+
+    fn of_server(bytes: &[u8]) -> Result<Option<Self>, &'static str> {
+        match Self::parse(bytes)? {
+            Some(Self { mask: Some(_), .. }) => Err("a masked frame from the server"),
+            header => Ok(header),
+        }
     }
 }
 
-/// Cuts a byte stream into frames.
-#[derive(Debug, Default)]
-pub(crate) struct FrameReader {
+/// Cuts a server's byte stream into frames.
+#[derive(Debug)]
+pub struct FrameReader {
+    /// Bytes of a torn frame's payload that are kept.
+    limit: usize,
     /// Of the torn frame: its header bytes, later the head of its payload.
     kept: Vec<u8>,
     torn: Option<(Header, u64)>,
 }
 
 impl FrameReader {
+    /// A reader that keeps the first `limit` bytes of a torn frame's payload.
+    pub fn keeping(limit: usize) -> Self {
+        Self { limit, kept: Vec::new(), torn: None }
+    }
+
     /// Calls `take` for each frame completed by `bytes`. An error ends the connection.
-    pub(crate) fn feed<E: From<&'static str>>(
+    ///
+    /// # Errors
+    /// What the server must not send, and the errors of `take`.
+    pub fn feed<E: From<&'static str>>(
         &mut self,
         mut bytes: &[u8],
         mut take: impl FnMut(Frame<'_>) -> Result<(), E>,
@@ -111,7 +148,7 @@ impl FrameReader {
                 // A header torn over two reads: byte by byte, at most nine times.
                 self.kept.push(bytes[0]);
                 bytes = &bytes[1..];
-                if let Some(header) = Header::parse(&self.kept)? {
+                if let Some(header) = Header::of_server(&self.kept)? {
                     self.begin(header);
                     if header.length == 0 {
                         bytes = self.resume(header, 0, bytes, &mut take)?;
@@ -119,7 +156,7 @@ impl FrameReader {
                 }
                 continue;
             }
-            let Some(header) = Header::parse(bytes)? else {
+            let Some(header) = Header::of_server(bytes)? else {
                 self.kept.extend_from_slice(bytes);
                 return Ok(());
             };
@@ -130,7 +167,7 @@ impl FrameReader {
                 bytes = rest;
                 continue;
             };
-            take(Frame { opcode: header.opcode, payload })?;
+            take(Frame { opcode: header.opcode, payload, length: header.length })?;
             bytes = &rest[payload.len()..];
         }
         Ok(())
@@ -151,7 +188,7 @@ impl FrameReader {
     ) -> Result<&'a [u8], E> {
         let here = usize::try_from(missing).map_or(bytes.len(), |missing| missing.min(bytes.len()));
         let (part, rest) = bytes.split_at(here);
-        let room = HEAD - self.kept.len();
+        let room = self.limit - self.kept.len();
         self.kept.extend_from_slice(&part[..room.min(part.len())]);
         let missing = missing - here as u64;
         if missing > 0 {
@@ -159,30 +196,47 @@ impl FrameReader {
             return Ok(rest);
         }
         self.torn = None;
-        let result = take(Frame { opcode: header.opcode, payload: &self.kept });
+        let Header { opcode, length, .. } = header;
+        let result = take(Frame { opcode, payload: &self.kept, length });
         self.kept.clear();
         result.map(|()| rest)
     }
 }
 
-/// Appends one whole masked frame, as a client must send it (RFC 6455 section 5.3).
-pub(crate) fn write_masked(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: [u8; 4]) {
+/// Appends the header of a frame with `length` bytes of payload, masked as a client's must be or
+/// not as a server's.
+pub fn write_header(out: &mut Vec<u8>, opcode: Opcode, length: usize, mask: Option<[u8; 4]>) {
     out.push(0x80 | opcode.bits());
-    match payload.len() {
-        length @ 0..=125 => out.push(0x80 | length as u8),
-        length @ 126..=0xffff => {
-            out.push(0x80 | 126);
+    let masked = if mask.is_some() { 0x80 } else { 0 };
+    match length {
+        0..=125 => out.push(masked | length as u8),
+        126..=0xffff => {
+            out.push(masked | 126);
             out.extend_from_slice(&(length as u16).to_be_bytes());
         }
-        length => {
-            out.push(0x80 | 127);
+        _ => {
+            out.push(masked | 127);
             out.extend_from_slice(&(length as u64).to_be_bytes());
         }
     }
-    out.extend_from_slice(&mask);
+    out.extend_from_slice(mask.as_ref().map_or(&[], |mask| mask));
+}
+
+/// Appends one whole masked frame, as a client must send it (RFC 6455 section 5.3).
+pub fn write_masked(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8], mask: [u8; 4]) {
+    write_header(out, opcode, payload.len(), Some(mask));
     let start = out.len();
     out.extend_from_slice(payload);
-    for (byte, mask) in out[start..].iter_mut().zip(mask.iter().cycle()) {
+    apply_mask(&mut out[start..], mask);
+}
+
+/// Masks or unmasks a payload.
+pub fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
+    let (words, rest) = payload.as_chunks_mut::<4>();
+    for word in words {
+        *word = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(mask)).to_ne_bytes();
+    }
+    for (byte, mask) in rest.iter_mut().zip(mask) {
         *byte ^= mask;
     }
 }
@@ -193,6 +247,8 @@ mod tests {
     use proptest::prelude::*;
     use tungstenite::protocol::frame::FrameHeader;
     use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+    const HEAD: usize = 4096;
 
     fn server_frame(opcode: OpCode, payload: &[u8]) -> Vec<u8> {
         let header = FrameHeader { opcode, ..FrameHeader::default() };
@@ -205,6 +261,7 @@ mod tests {
     fn frames(reader: &mut FrameReader, bytes: &[u8]) -> Result<Vec<(Opcode, Vec<u8>)>, String> {
         let mut seen = Vec::new();
         reader.feed::<String>(bytes, |frame| {
+            assert!(frame.length >= frame.payload.len() as u64);
             seen.push((frame.opcode, frame.payload.to_vec()));
             Ok(())
         })?;
@@ -218,7 +275,7 @@ mod tests {
         let fragment = [0x01, 0x00];
         let long_ping = [0x89, 126, 0, 126];
         for bytes in [&masked[..], &reserved, &fragment, &long_ping] {
-            assert!(frames(&mut FrameReader::default(), bytes).is_err(), "{bytes:?}");
+            assert!(frames(&mut FrameReader::keeping(HEAD), bytes).is_err(), "{bytes:?}");
         }
     }
 
@@ -254,7 +311,7 @@ mod tests {
                 bytes.extend(server_frame(code, &payload));
                 expected.push((if ping { Opcode::Ping } else { Opcode::Text }, payload));
             }
-            let mut reader = FrameReader::default();
+            let mut reader = FrameReader::keeping(HEAD);
             let (mut seen, mut rest, mut cuts) = (Vec::new(), &bytes[..], cuts.iter().cycle());
             while !rest.is_empty() {
                 let (now, later) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));

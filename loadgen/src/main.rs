@@ -1,29 +1,28 @@
-//! `loadgen`: puts an open-loop load on a broadcast server and says what its latency really is.
+//! `loadgen`: puts an open-loop load on a broadcast server and measures its latency.
 //!
-//! The path of a run: [`args`] as typed → [`load`] resolved → [`run`] connects the subscribers
-//! ([`worker`] threads around the pure [`client`]) and lets the [`publisher`] threads follow
-//! the [`plan`] → every delivery is recognised by its [`marker`], checked ([`order`]) and
-//! recorded ([`recorder`]) → [`report`] and [`assertion`]s. [`host`] starts the server itself.
+//! The path of a run: [`args`] as typed → [`config`] resolved → [`run`] connects the subscribers
+//! ([`worker`] threads around the pure [`client`]) and starts the [`publisher`] threads, which
+//! follow the [`schedule`] → every delivery is recognised by its [`payload_stamp`], checked
+//! ([`uringcast_loadgen::delivery_check`]) and recorded ([`recorder`]) → [`summary`],
+//! [`report`] and [`assertion`]s. [`self_host`] starts the server.
 
 mod args;
 mod assertion;
 mod client;
-mod frame;
-mod host;
-mod load;
-mod marker;
-mod order;
-mod plan;
+mod config;
+mod error;
+mod payload_stamp;
 mod progress;
 mod publisher;
 mod recorder;
 mod replies;
 mod report;
 mod run;
+mod schedule;
+mod self_host;
 mod shared;
+mod summary;
 mod tls;
-mod transport;
-mod trouble;
 mod worker;
 
 use std::io::Write;
@@ -33,19 +32,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use clap::Parser;
+use uringcast_loadgen::process;
 
 use crate::args::{Args, Publish};
-use crate::host::Host;
-use crate::load::Load;
+use crate::config::Config;
+use crate::error::OperatorError;
 use crate::progress::Progress;
 use crate::report::Report;
-use crate::trouble::OperatorError;
+use crate::self_host::SelfHost;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let result = host::become_server().and_then(|()| load_and_report(&Args::parse()));
+    let result = self_host::become_server().and_then(|()| load_and_report(&Args::parse()));
     match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
@@ -65,9 +65,9 @@ fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
     let reports = match &args.url {
         Some(url) => {
             let ca_file = args.ca_file.as_deref();
-            let load = Load::resolve(args, url, ca_file, args.control_url.as_deref())?;
-            let name = if load.endpoint.tls.is_some() { "wss" } else { "ws" };
-            vec![run::run(&load, &Progress::new(name, args.quiet), &interrupted)?]
+            let config = Config::resolve(args, url, ca_file, args.control_url.as_deref())?;
+            let name = if config.endpoint.tls.is_some() { "wss" } else { "ws" };
+            vec![run::run(&config, &Progress::new(name, args.quiet), &interrupted)?]
         }
         None => self_host(args, &interrupted)?,
     };
@@ -87,17 +87,17 @@ fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
 
 /// Plain, then TLS, each with a server of its own.
 fn self_host(args: &Args, interrupted: &AtomicBool) -> Result<Vec<Report>, OperatorError> {
-    let server = host::find_server()?;
+    let server = self_host::find_server()?;
     // The server inherits the limit, and needs as many descriptors; the run checks it.
-    let _ = load::raise_file_limit();
+    let _ = process::raise_file_limit();
     let mut reports = Vec::new();
     for tls in [false, true] {
-        let host = Host::start(&server, tls, args.connections)?;
+        let host = SelfHost::start(&server, tls, args.connections)?;
         let certificate = host.ready.certificate.clone();
         let control = (args.publish == Publish::Http).then_some(&*host.ready.control);
-        let load = Load::resolve(args, &host.ready.url, certificate.as_deref(), control)?;
+        let config = Config::resolve(args, &host.ready.url, certificate.as_deref(), control)?;
         let progress = Progress::new(if tls { "wss" } else { "ws" }, args.quiet);
-        reports.push(run::run(&load, &progress, interrupted)?);
+        reports.push(run::run(&config, &progress, interrupted)?);
         host.stop()?;
         if interrupted.load(Relaxed) {
             break;

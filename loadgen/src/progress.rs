@@ -1,11 +1,11 @@
-//! The line that lives while a run lasts. On standard error, and only on a terminal.
+//! The progress line of a run. On standard error, and only on a terminal.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::recorder::Tally;
+use crate::recorder::Totals;
 use crate::report::group;
 
 pub(crate) struct Progress {
@@ -30,7 +30,7 @@ impl Progress {
         self.line.tick();
     }
 
-    pub(crate) fn running(&self, left: Duration, published: u64, total: &Tally) {
+    pub(crate) fn running(&self, left: Duration, published: u64, total: &Totals) {
         let (at, before) = self.before.get();
         let passed = at.elapsed();
         if before == 0 || passed >= Duration::from_secs(1) {

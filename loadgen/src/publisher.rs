@@ -1,23 +1,20 @@
-//! A publishing thread: sends each message when the plan says so, or at once if that is past.
+//! A publishing thread: sends each message when it is due, or at once if that is past.
 
-use std::fmt::Write as _;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
+use uringcast_loadgen::transport::{Endpoint, Transport};
 
 use crate::client::{Client, Intent};
-use crate::frame::{Opcode, write_masked};
-use crate::load::Load;
-use crate::marker::{MIN_PAYLOAD, Marker};
-use crate::plan::Send;
+use crate::config::Config;
+use crate::error::ConnectionError;
+use crate::payload_stamp::{MIN_PAYLOAD, Stamp};
 use crate::recorder::{Counts, histogram};
 use crate::replies::{HttpReplies, Outcome, Replies};
+use crate::schedule::{PublisherId, Send};
 use crate::shared::{Shared, pin};
-use crate::transport::{Endpoint, Transport};
-use crate::trouble::Trouble;
-use crate::worker::channel_name;
 
 /// Before a message is due the thread stops sleeping and yields: sleeping overshoots by this.
 const SPIN: u64 = 50_000;
@@ -35,7 +32,7 @@ const READ_BUFFER: usize = 64 * 1024;
 pub(crate) struct Published {
     /// Messages sent, by channel.
     pub(crate) sent: Vec<u64>,
-    /// Those the server refused, by channel, as far as it said.
+    /// Those the server refused, by channel, as far as it answered.
     pub(crate) refused: Vec<u64>,
     pub(crate) accepted: u64,
     /// Refusals by error code.
@@ -48,38 +45,41 @@ pub(crate) struct Published {
 
 /// One publisher's connection.
 pub(crate) struct Publisher {
-    number: u32,
+    number: PublisherId,
     transport: Transport,
     replies: Replies,
     out: Vec<u8>,
     buffer: Vec<u8>,
     pad: String,
-    body: String,
     published: Published,
 }
 
 /// Connects a publisher and waits until it may publish. An error names the URL it is about.
-pub(crate) fn connect(load: &Load, number: u32) -> Result<Publisher, (Trouble, &Endpoint)> {
-    let endpoint = load.control.as_ref().map_or(&load.endpoint, |control| &control.endpoint);
+pub(crate) fn connect(
+    config: &Config,
+    number: PublisherId,
+) -> Result<Publisher, (ConnectionError, &Endpoint)> {
+    let endpoint = config.control.as_ref().map_or(&config.endpoint, |control| &control.endpoint);
     let attempt = || {
         let transport = Transport::connect(endpoint, None)?;
         let mut out = Vec::new();
-        let replies = match &load.control {
+        let replies = match &config.control {
             None => {
                 let Endpoint { host, path, .. } = endpoint;
                 Replies::Ws(Client::start(Intent::Publish, host, path, &mut out))
             }
-            Some(_) => Replies::Http(HttpReplies::default()),
+            Some(control) => {
+                Replies::Http(HttpReplies::new(&endpoint.host, control.api_key.as_deref()))
+            }
         };
-        let channels = load.plan.channels as usize;
+        let channels = config.schedule.channels as usize;
         let mut publisher = Publisher {
             number,
             transport,
             replies,
             out,
             buffer: vec![0; READ_BUFFER],
-            pad: "x".repeat(load.payload - MIN_PAYLOAD),
-            body: String::new(),
+            pad: "x".repeat(config.payload - MIN_PAYLOAD),
             published: Published {
                 sent: vec![0; channels],
                 refused: vec![0; channels],
@@ -89,62 +89,68 @@ pub(crate) fn connect(load: &Load, number: u32) -> Result<Publisher, (Trouble, &
                 ended: 0,
             },
         };
-        publisher.await_ready(load)?;
+        publisher.await_ready(config)?;
         Ok(publisher)
     };
-    attempt().map_err(|trouble| (trouble, endpoint))
+    attempt().map_err(|error| (error, endpoint))
 }
 
 impl Publisher {
-    fn await_ready(&mut self, load: &Load) -> Result<(), Trouble> {
+    fn await_ready(&mut self, config: &Config) -> Result<(), ConnectionError> {
         let begun = Instant::now();
         // HTTP is ready when connected, a WebSocket when upgraded.
-        while !self.exchange(load)? {
-            if load.control.is_some() && self.transport.stream.peer_addr().is_ok() {
+        while !self.exchange(config)? {
+            if config.control.is_some() && self.transport.stream.peer_addr().is_ok() {
                 break;
             }
             if begun.elapsed() > Duration::from_secs(CONNECT_SECONDS) {
-                return Err(Trouble::Silence(CONNECT_SECONDS));
+                return Err(ConnectionError::Silence(CONNECT_SECONDS));
             }
             std::thread::sleep(Duration::from_micros(200));
         }
         Ok(())
     }
 
-    /// Sends the whole plan, which begins at `start` on the shared clock, and reads the answers.
+    /// Sends the whole schedule, which begins at `start` on the shared clock, and reads the
+    /// answers.
     pub(crate) fn run(
         mut self,
-        load: &Load,
+        config: &Config,
         shared: &Shared,
         start: u64,
-    ) -> Result<Published, Trouble> {
-        pin(load);
+    ) -> Result<Published, ConnectionError> {
+        pin(config);
         // Sleeps end within microseconds instead of 50; without it the thread is merely later.
         let _ = nix::sys::prctl::set_timerslack(1);
         let measure_from = shared.measure_from.load(Relaxed);
-        for send in load.plan.sends(self.number) {
+        for send in config.schedule.sends(self.number) {
             let intended = start + send.at;
-            if !self.wait_until(intended, load, shared)? {
+            if !self.wait_until(intended, config, shared)? {
                 break;
             }
-            self.send(load, send, intended)?;
+            self.send(config, send, intended)?;
             let now = shared.now();
             if intended >= measure_from {
                 self.published.lateness.saturating_record(now - intended);
             }
             self.published.ended = now;
-            self.published.sent[send.channel as usize] += 1;
+            self.published.sent[send.channel.index()] += 1;
             shared.published.fetch_add(1, Relaxed);
             if send.sequence % ANSWERS_EVERY == 0 {
-                self.exchange(load)?;
+                self.exchange(config)?;
             }
         }
-        self.await_answers(load, shared)?;
+        self.await_answers(config, shared)?;
         Ok(self.published)
     }
 
     /// False if the run was ended meanwhile. Returns at once when the time is past.
-    fn wait_until(&mut self, at: u64, load: &Load, shared: &Shared) -> Result<bool, Trouble> {
+    fn wait_until(
+        &mut self,
+        at: u64,
+        config: &Config,
+        shared: &Shared,
+    ) -> Result<bool, ConnectionError> {
         loop {
             if shared.quit.load(Relaxed) {
                 return Ok(false);
@@ -152,7 +158,7 @@ impl Publisher {
             match at.saturating_sub(shared.now()) {
                 0 => return Ok(true),
                 left if left > SPIN => {
-                    self.exchange(load)?;
+                    self.exchange(config)?;
                     let left = at.saturating_sub(shared.now());
                     let sleep = left.saturating_sub(SPIN).min(NAP);
                     std::thread::sleep(Duration::from_nanos(sleep));
@@ -162,51 +168,33 @@ impl Publisher {
         }
     }
 
-    fn send(&mut self, load: &Load, send: Send, intended: u64) -> Result<(), Trouble> {
+    fn send(&mut self, config: &Config, send: Send, intended: u64) -> Result<(), ConnectionError> {
         let Send { sequence, channel, .. } = send;
-        let marker = Marker { publisher: self.number, sequence, intended };
-        let data = marker.document(&load.run, &self.pad);
-        let name = channel_name(channel);
-        self.body.clear();
-        let body = &mut self.body;
-        let document = format_args!(r#"{{"channel":"{name}","event":"bench","data":{data}}}"#);
-        match (&mut self.replies, &load.control) {
-            (Replies::Http(replies), Some(control)) => {
-                let _ = write!(body, "{document}");
-                let key = match &control.api_key {
-                    Some(key) => format!("Authorization: Bearer {key}\r\n"),
-                    None => String::new(),
-                };
-                let head = format!(
-                    "POST /v1/publish HTTP/1.1\r\nHost: {}\r\n{key}\
-                     Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-                    control.endpoint.host,
-                    body.len()
-                );
-                self.out.extend_from_slice(head.as_bytes());
-                self.out.extend_from_slice(body.as_bytes());
-                replies.expect(channel);
+        let stamp = Stamp { publisher: self.number, sequence, intended };
+        let data = stamp.document(&config.run, &self.pad);
+        let document = format_args!(r#"{{"channel":"{channel}","event":"bench","data":{data}}}"#);
+        match &mut self.replies {
+            Replies::Http(replies) => {
+                replies.request(channel, &document.to_string(), &mut self.out);
             }
-            _ => {
-                let _ = write!(
-                    body,
+            Replies::Ws(client) => {
+                let request = format!(
                     r#"{{"type":"request","event":"publish","id":"{sequence}","data":{document}}}"#
                 );
-                let mask = fastrand::u32(..).to_ne_bytes();
-                write_masked(&mut self.out, Opcode::Text, body.as_bytes(), mask);
+                client.send_text(&request, &mut self.out);
             }
         }
         self.transport.write(&mut self.out)?;
         // A server that does not read holds the next messages up; their latency shows it.
         while !self.out.is_empty() || self.transport.owes() {
-            self.exchange(load)?;
+            self.exchange(config)?;
             std::thread::sleep(Duration::from_micros(100));
         }
         Ok(())
     }
 
     /// Reads the answers that are there and writes what is owed. True once requests may be sent.
-    fn exchange(&mut self, load: &Load) -> Result<bool, Trouble> {
+    fn exchange(&mut self, config: &Config) -> Result<bool, ConnectionError> {
         let mut ready = false;
         let Self { number, transport, replies, out, buffer, published, .. } = self;
         if !out.is_empty() || transport.owes() {
@@ -214,7 +202,7 @@ impl Publisher {
         }
         loop {
             let count = match transport.read(buffer) {
-                Ok(0) => return Err(Trouble::Eof),
+                Ok(0) => return Err(ConnectionError::Eof),
                 Ok(count) => count,
                 Err(error) if not_now(&error) => break,
                 Err(error) => return Err(error.into()),
@@ -224,14 +212,21 @@ impl Publisher {
                 Outcome::Refused { channel, code } => {
                     *published.errors.entry(code).or_default() += 1;
                     if let Some(refused) =
-                        channel.and_then(|c| published.refused.get_mut(c as usize))
+                        channel.and_then(|c| published.refused.get_mut(c.index()))
                     {
                         *refused += 1;
                     }
                 }
             };
             let bytes = &buffer[..count];
-            replies.receive(bytes, &load.plan, *number, out, &mut ready, &mut count_outcome)?;
+            replies.receive(
+                bytes,
+                &config.schedule,
+                *number,
+                out,
+                &mut ready,
+                &mut count_outcome,
+            )?;
             if transport.drained(count, buffer.len()) {
                 break;
             }
@@ -239,13 +234,13 @@ impl Publisher {
         Ok(ready)
     }
 
-    fn await_answers(&mut self, load: &Load, shared: &Shared) -> Result<(), Trouble> {
+    fn await_answers(&mut self, config: &Config, shared: &Shared) -> Result<(), ConnectionError> {
         let sent: u64 = self.published.sent.iter().sum();
         let answered =
             |published: &Published| published.accepted + published.errors.values().sum::<u64>();
         let mut last = (Instant::now(), 0);
         while !shared.stop.load(Relaxed) && last.0.elapsed() < ANSWER_GRACE {
-            self.exchange(load)?;
+            self.exchange(config)?;
             let now = answered(&self.published);
             if now >= sent {
                 break;

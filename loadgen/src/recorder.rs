@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
+use uringcast_loadgen::delivery_check::{Arrival, OrderCheck, Window};
 
-use crate::marker::Marker;
-use crate::order::{Arrival, OrderCheck, Window};
-use crate::plan::Plan;
+use crate::payload_stamp::Stamp;
+use crate::schedule::{Channel, Schedule};
 
 /// Counts by a short name.
 pub(crate) type Counts = BTreeMap<String, u64>;
@@ -19,7 +19,7 @@ pub(crate) fn histogram() -> Histogram<u64> {
 
 /// Sums that can be added to each other.
 #[derive(Debug)]
-pub(crate) struct Tally {
+pub(crate) struct Totals {
     /// Intended send to receipt, after the warm-up.
     pub(crate) latency: Histogram<u64>,
     /// Deliveries without duplicates, warm-up included.
@@ -30,7 +30,7 @@ pub(crate) struct Tally {
     pub(crate) missing: i64,
     pub(crate) duplicates: u64,
     pub(crate) reordered: u64,
-    /// Deliveries on a channel nobody published them to.
+    /// Deliveries on a channel they were not published to.
     pub(crate) misrouted: u64,
     /// Error codes and gap messages the subscribers were sent.
     pub(crate) notices: Counts,
@@ -40,7 +40,7 @@ pub(crate) struct Tally {
     pub(crate) last_at: u64,
 }
 
-impl Default for Tally {
+impl Default for Totals {
     fn default() -> Self {
         Self {
             latency: histogram(),
@@ -57,7 +57,7 @@ impl Default for Tally {
     }
 }
 
-impl Tally {
+impl Totals {
     fn add(&mut self, other: &Self) {
         self.latency.add(&other.latency).expect("all have the same bounds");
         self.deliveries += other.deliveries;
@@ -84,20 +84,20 @@ pub(crate) fn add_counts(sum: &mut Counts, more: &Counts) {
 /// A message that all subscribers of one thread have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Finished {
-    marker: Marker,
+    stamp: Stamp,
     at: u64,
 }
 
 /// What a worker hands to the collector.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    pub(crate) tally: Tally,
+    pub(crate) totals: Totals,
     pub(crate) finished: Vec<Finished>,
 }
 
 /// One thread's record.
 pub(crate) struct Recorder {
-    plan: Plan,
+    schedule: Schedule,
     batch: Batch,
     per_channel: Vec<u64>,
     /// How many subscribers of this thread each channel has.
@@ -111,18 +111,18 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     /// `channels` are the channels of this thread's subscribers, in their order.
-    pub(crate) fn new(plan: Plan, channels: impl Iterator<Item = u32>) -> Self {
-        let mut subscribers = vec![0; plan.channels as usize];
+    pub(crate) fn new(schedule: Schedule, channels: impl Iterator<Item = Channel>) -> Self {
+        let mut subscribers = vec![0; schedule.channels as usize];
         let mut count = 0;
         for channel in channels {
-            subscribers[channel as usize] += 1;
+            subscribers[channel.index()] += 1;
             count += 1;
         }
-        let publishers = plan.publishers as usize;
+        let publishers = schedule.publishers as usize;
         Self {
-            plan,
+            schedule,
             batch: Batch::default(),
-            per_channel: vec![0; plan.channels as usize],
+            per_channel: vec![0; schedule.channels as usize],
             subscribers,
             windows: (0..publishers).map(|_| Window::default()).collect(),
             order: vec![OrderCheck::default(); count * publishers],
@@ -131,49 +131,49 @@ impl Recorder {
     }
 
     /// One delivery, received at `now`, by the `subscriber`-th of this thread.
-    pub(crate) fn deliver(&mut self, subscriber: usize, channel: u32, marker: Marker, now: u64) {
-        let Marker { publisher, sequence, intended } = marker;
-        let tally = &mut self.batch.tally;
-        let known = publisher < self.plan.publishers;
-        if !known || self.plan.channel_of(publisher, sequence) != channel {
-            tally.misrouted += 1;
+    pub(crate) fn deliver(&mut self, subscriber: usize, channel: Channel, stamp: Stamp, now: u64) {
+        let Stamp { publisher, sequence, intended } = stamp;
+        let totals = &mut self.batch.totals;
+        let known = publisher.0 < self.schedule.publishers;
+        if !known || self.schedule.channel_of(publisher, sequence) != channel {
+            totals.misrouted += 1;
             return;
         }
-        tally.last_at = now;
-        let place = subscriber * self.plan.publishers as usize + publisher as usize;
-        match self.order[place].see(self.plan.index_in_channel(sequence)) {
-            Arrival::New { skipped } => tally.missing += skipped as i64,
+        totals.last_at = now;
+        let place = subscriber * self.schedule.publishers as usize + publisher.0 as usize;
+        match self.order[place].see(self.schedule.index_in_channel(sequence)) {
+            Arrival::New { skipped } => totals.missing += skipped as i64,
             Arrival::Late => {
-                tally.reordered += 1;
-                tally.missing -= 1;
+                totals.reordered += 1;
+                totals.missing -= 1;
             }
             Arrival::Duplicate => {
-                tally.duplicates += 1;
+                totals.duplicates += 1;
                 return;
             }
         }
-        tally.deliveries += 1;
-        self.per_channel[channel as usize] += 1;
+        totals.deliveries += 1;
+        self.per_channel[channel.index()] += 1;
         let measured = intended >= self.measure_from;
         if measured {
-            tally.latency.saturating_record(now.saturating_sub(intended));
+            totals.latency.saturating_record(now.saturating_sub(intended));
         }
-        let (plan, subscribers) = (&self.plan, &self.subscribers);
-        let needed = |sequence| subscribers[plan.channel_of(publisher, sequence) as usize];
-        let complete = self.windows[publisher as usize].receive(sequence, now, needed);
+        let (schedule, subscribers) = (&self.schedule, &self.subscribers);
+        let needed = |sequence| subscribers[schedule.channel_of(publisher, sequence).index()];
+        let complete = self.windows[publisher.0 as usize].receive(sequence, now, needed);
         // Warm-up messages are counted down as well, so that the windows stay short.
         if let Some(at) = complete {
-            self.batch.finished.push(Finished { marker, at });
+            self.batch.finished.push(Finished { stamp, at });
         }
     }
 
     /// A message that is no delivery: an error code or a gap.
     pub(crate) fn notice(&mut self, name: &str) {
-        *self.batch.tally.notices.entry(name.to_owned()).or_default() += 1;
+        *self.batch.totals.notices.entry(name.to_owned()).or_default() += 1;
     }
 
     pub(crate) fn disconnect(&mut self, reason: String) {
-        *self.batch.tally.disconnected.entry(reason).or_default() += 1;
+        *self.batch.totals.disconnected.entry(reason).or_default() += 1;
     }
 
     /// What was recorded since the last call.
@@ -183,15 +183,15 @@ impl Recorder {
 
     /// The rest, with the sums by channel.
     pub(crate) fn finish(mut self) -> Batch {
-        self.batch.tally.per_channel = self.per_channel;
+        self.batch.totals.per_channel = self.per_channel;
         self.batch
     }
 }
 
 /// The sums over all threads.
 pub(crate) struct Collector {
-    plan: Plan,
-    pub(crate) total: Tally,
+    schedule: Schedule,
+    pub(crate) total: Totals,
     /// Intended send to the last subscriber's receipt, after the warm-up.
     pub(crate) last: Histogram<u64>,
     windows: Vec<Window>,
@@ -201,28 +201,29 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    pub(crate) fn new(plan: Plan, threads: Vec<u32>) -> Self {
-        let total = Tally { per_channel: vec![0; plan.channels as usize], ..Tally::default() };
+    pub(crate) fn new(schedule: Schedule, threads: Vec<u32>) -> Self {
+        let total =
+            Totals { per_channel: vec![0; schedule.channels as usize], ..Totals::default() };
         Self {
-            plan,
+            schedule,
             total,
             last: histogram(),
-            windows: (0..plan.publishers).map(|_| Window::default()).collect(),
+            windows: (0..schedule.publishers).map(|_| Window::default()).collect(),
             threads,
             measure_from: u64::MAX,
         }
     }
 
     pub(crate) fn add(&mut self, batch: &Batch) {
-        self.total.add(&batch.tally);
-        let (plan, threads) = (&self.plan, &self.threads);
-        for &Finished { marker, at } in &batch.finished {
-            let needed = |sequence| threads[plan.channel_of(marker.publisher, sequence) as usize];
-            let window = &mut self.windows[marker.publisher as usize];
-            if let Some(at) = window.receive(marker.sequence, at, needed)
-                && marker.intended >= self.measure_from
+        self.total.add(&batch.totals);
+        let (schedule, threads) = (&self.schedule, &self.threads);
+        for &Finished { stamp, at } in &batch.finished {
+            let needed = |sequence| threads[schedule.channel_of(stamp.publisher, sequence).index()];
+            let window = &mut self.windows[stamp.publisher.0 as usize];
+            if let Some(at) = window.receive(stamp.sequence, at, needed)
+                && stamp.intended >= self.measure_from
             {
-                self.last.saturating_record(at.saturating_sub(marker.intended));
+                self.last.saturating_record(at.saturating_sub(stamp.intended));
             }
         }
     }
@@ -231,10 +232,10 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Arrivals;
+    use crate::schedule::{Arrivals, PublisherId};
     use std::time::Duration;
 
-    const PLAN: Plan = Plan {
+    const SCHEDULE: Schedule = Schedule {
         rate: 100.0,
         length: Duration::from_secs(1),
         publishers: 1,
@@ -243,27 +244,27 @@ mod tests {
         seed: 0,
     };
 
-    fn marker(sequence: u64) -> Marker {
-        Marker { publisher: 0, sequence, intended: 1_000_000 * (sequence + 1) }
+    fn stamp(sequence: u64) -> Stamp {
+        Stamp { publisher: PublisherId(0), sequence, intended: 1_000_000 * (sequence + 1) }
     }
 
     fn recorder(channels: &[u32]) -> Recorder {
-        let mut recorder = Recorder::new(PLAN, channels.iter().copied());
+        let mut recorder = Recorder::new(SCHEDULE, channels.iter().copied().map(Channel));
         recorder.measure_from = 0;
         recorder
     }
 
     #[test]
     fn the_last_subscriber_is_found_across_threads() {
-        let mut collector = Collector::new(PLAN, vec![2, 1]);
+        let mut collector = Collector::new(SCHEDULE, vec![2, 1]);
         collector.measure_from = 0;
         let (mut a, mut b) = (recorder(&[0, 1]), recorder(&[0, 0]));
-        a.deliver(0, 0, marker(0), 9_000_000);
-        b.deliver(0, 0, marker(0), 4_000_000);
+        a.deliver(0, Channel(0), stamp(0), 9_000_000);
+        b.deliver(0, Channel(0), stamp(0), 4_000_000);
         collector.add(&a.take());
         collector.add(&b.take());
         assert_eq!(collector.last.len(), 0, "one of the second thread's is still missing");
-        b.deliver(1, 0, marker(0), 5_000_000);
+        b.deliver(1, Channel(0), stamp(0), 5_000_000);
         collector.add(&b.finish());
         assert_eq!(collector.last.len(), 1);
         assert!(collector.last.equivalent(collector.last.max(), 8_000_000));
@@ -275,21 +276,21 @@ mod tests {
     fn warm_up_counts_for_loss_but_not_for_latency() {
         let mut recorder = recorder(&[0]);
         recorder.measure_from = 2_000_000;
-        recorder.deliver(0, 0, marker(0), 60_000_000_000);
-        recorder.deliver(0, 0, marker(2), 3_500_000);
-        let tally = recorder.take().tally;
-        assert_eq!((tally.deliveries, tally.latency.len()), (2, 1));
-        assert!(tally.latency.max() < 1_000_000);
+        recorder.deliver(0, Channel(0), stamp(0), 60_000_000_000);
+        recorder.deliver(0, Channel(0), stamp(2), 3_500_000);
+        let totals = recorder.take().totals;
+        assert_eq!((totals.deliveries, totals.latency.len()), (2, 1));
+        assert!(totals.latency.max() < 1_000_000);
     }
 
     #[test]
     fn each_kind_of_fault_is_counted_as_itself() {
         let mut recorder = recorder(&[0]);
         for sequence in [0, 4, 2, 4, 1, 10] {
-            recorder.deliver(0, 0, marker(sequence), 1);
+            recorder.deliver(0, Channel(0), stamp(sequence), 1);
         }
-        let tally = recorder.take().tally;
-        assert_eq!((tally.reordered, tally.duplicates, tally.misrouted), (1, 1, 1));
-        assert_eq!((tally.missing, tally.deliveries), (2, 4));
+        let totals = recorder.take().totals;
+        assert_eq!((totals.reordered, totals.duplicates, totals.misrouted), (1, 1, 1));
+        assert_eq!((totals.missing, totals.deliveries), (2, 4));
     }
 }

@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 
 use crate::client::{Client, Event, Fault, Reply};
-use crate::plan::Plan;
+use crate::schedule::{Channel, PublisherId, Schedule};
 
 /// More than this for one HTTP answer is none of ours.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// The server's word on one message.
+/// The server's answer to one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Accepted,
-    /// With the channel, if the answer tells which message it is about.
+    /// With the channel, if the answer names the message.
     Refused {
-        channel: Option<u32>,
+        channel: Option<Channel>,
         code: String,
     },
 }
@@ -31,8 +31,8 @@ impl Replies {
     pub(crate) fn receive(
         &mut self,
         bytes: &[u8],
-        plan: &Plan,
-        publisher: u32,
+        schedule: &Schedule,
+        publisher: PublisherId,
         out: &mut Vec<u8>,
         ready: &mut bool,
         outcome: &mut impl FnMut(Outcome),
@@ -41,7 +41,7 @@ impl Replies {
             Self::Ws(client) => client.receive(bytes, out, |event| match event {
                 Event::Ready => *ready = true,
                 Event::Text(text) => {
-                    if let Some(answer) = answer(text, plan, publisher) {
+                    if let Some(answer) = answer(text, schedule, publisher) {
                         outcome(answer);
                     }
                 }
@@ -52,12 +52,12 @@ impl Replies {
 }
 
 /// The outcome a WebSocket message reports, if it does.
-fn answer(text: &[u8], plan: &Plan, publisher: u32) -> Option<Outcome> {
+fn answer(text: &[u8], schedule: &Schedule, publisher: PublisherId) -> Option<Outcome> {
     let reply = Reply::parse(text)?;
     match reply.error() {
         Some(code) => {
             let sequence = reply.correlation_id.and_then(|id| id.parse::<u64>().ok());
-            let channel = sequence.map(|sequence| plan.channel_of(publisher, sequence));
+            let channel = sequence.map(|sequence| schedule.channel_of(publisher, sequence));
             Some(Outcome::Refused { channel, code: code.to_owned() })
         }
         None => (reply.kind == "response" && reply.event == Some("publish"))
@@ -66,16 +66,30 @@ fn answer(text: &[u8], plan: &Plan, publisher: u32) -> Option<Outcome> {
 }
 
 /// Answers in the order of the requests (RFC 9112 section 9.3.2).
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct HttpReplies {
+    /// The head of every request, up to the length of its body.
+    head: String,
     bytes: Vec<u8>,
     /// The channels of the requests not yet answered.
-    waiting: VecDeque<u32>,
+    waiting: VecDeque<Channel>,
 }
 
 impl HttpReplies {
-    /// A request for this channel goes out.
-    pub(crate) fn expect(&mut self, channel: u32) {
+    /// For requests to this host.
+    pub(crate) fn new(host: &str, api_key: Option<&str>) -> Self {
+        let key = api_key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
+        let head = format!(
+            "POST /v1/publish HTTP/1.1\r\nHost: {host}\r\n{key}\
+             Content-Type: application/json\r\nContent-Length: "
+        );
+        Self { head, bytes: Vec::new(), waiting: VecDeque::new() }
+    }
+
+    /// Appends a request that publishes to this channel.
+    pub(crate) fn request(&mut self, channel: Channel, body: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(format!("{}{}\r\n\r\n", self.head, body.len()).as_bytes());
+        out.extend_from_slice(body.as_bytes());
         self.waiting.push_back(channel);
     }
 
@@ -121,9 +135,9 @@ fn http_answer(bytes: &[u8]) -> Result<Option<(u16, usize)>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Arrivals;
+    use crate::schedule::Arrivals;
 
-    const PLAN: Plan = Plan {
+    const SCHEDULE: Schedule = Schedule {
         rate: 1.0,
         length: std::time::Duration::from_secs(1),
         publishers: 1,
@@ -134,9 +148,9 @@ mod tests {
 
     #[test]
     fn pipelined_answers_belong_to_the_requests_in_order() {
-        let mut replies = HttpReplies::default();
-        for channel in [5, 6, 7] {
-            replies.expect(channel);
+        let mut replies = HttpReplies::new("localhost", None);
+        for channel in [5, 6, 7].map(Channel) {
+            replies.request(channel, "", &mut Vec::new());
         }
         let bytes = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}\
             HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy\
@@ -145,7 +159,7 @@ mod tests {
         for byte in bytes {
             replies.receive(&[*byte], &mut |outcome| outcomes.push(outcome)).unwrap();
         }
-        let refused = Outcome::Refused { channel: Some(6), code: "HTTP 503".into() };
+        let refused = Outcome::Refused { channel: Some(Channel(6)), code: "HTTP 503".into() };
         assert_eq!(outcomes, [Outcome::Accepted, refused, Outcome::Accepted]);
     }
 
@@ -153,10 +167,13 @@ mod tests {
     fn a_refusal_is_traced_to_its_channel() {
         let busy =
             br#"{"type":"error","correlation_id":"4","event":"publish","error_code":"BUSY"}"#;
-        let refused = Outcome::Refused { channel: Some(1), code: "BUSY".into() };
-        assert_eq!(answer(busy, &PLAN, 0), Some(refused));
+        let refused = Outcome::Refused { channel: Some(Channel(1)), code: "BUSY".into() };
+        assert_eq!(answer(busy, &SCHEDULE, PublisherId(0)), Some(refused));
         let ack = br#"{"type":"response","event":"publish","data":{"status":"published"}}"#;
-        assert_eq!(answer(ack, &PLAN, 0), Some(Outcome::Accepted));
-        assert_eq!(answer(br#"{"type":"event","event":"session.created"}"#, &PLAN, 0), None);
+        assert_eq!(answer(ack, &SCHEDULE, PublisherId(0)), Some(Outcome::Accepted));
+        assert_eq!(
+            answer(br#"{"type":"event","event":"session.created"}"#, &SCHEDULE, PublisherId(0)),
+            None
+        );
     }
 }

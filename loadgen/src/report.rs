@@ -1,14 +1,10 @@
 //! The numbers of a run, for readers and for machines.
 
-use std::time::Duration;
-
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use crate::load::Load;
-use crate::publisher::Published;
-use crate::recorder::{Collector, Counts, add_counts, histogram};
-use crate::trouble::hint;
+use crate::error::hint;
+use crate::recorder::Counts;
 
 /// A distribution in microseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -69,70 +65,13 @@ pub(crate) struct Report {
     pub(crate) interrupted: bool,
     /// Refused publishes, by error code.
     pub(crate) publish_errors: Counts,
-    /// Errors and gaps the subscribers were told of.
+    /// Errors and gaps the subscribers received.
     pub(crate) notices: Counts,
     /// Lost connections, by the reason.
     pub(crate) disconnect_reasons: Counts,
 }
 
-/// Wall and CPU time of a run.
-pub(crate) struct Times {
-    /// From the first intended message that is measured, on the shared clock.
-    pub(crate) measure_from: u64,
-    pub(crate) wall: Duration,
-    pub(crate) cpu: Duration,
-}
-
 impl Report {
-    pub(crate) fn new(
-        load: &Load,
-        collector: &Collector,
-        published: &[Published],
-        times: &Times,
-    ) -> Self {
-        let total = &collector.total;
-        let (mut lateness, mut publish_errors) = (histogram(), Counts::new());
-        for publisher in published {
-            lateness.add(&publisher.lateness).expect("all have the same bounds");
-            add_counts(&mut publish_errors, &publisher.errors);
-        }
-        let sent: u64 = published.iter().flat_map(|publisher| &publisher.sent).sum();
-        let ended = published.iter().map(|publisher| publisher.ended).max().unwrap_or_default();
-        let since = |end: u64| end.saturating_sub(times.measure_from) as f64 / 1e9;
-        // A constant plan's last message is due one gap before the end, so not less than planned.
-        let sending = since(ended).max(load.duration.as_secs_f64());
-        let receiving = since(total.last_at).max(sending);
-        let expected = expected(load, published);
-        let loss = expected.iter().zip(&total.per_channel);
-        Self {
-            url: load.endpoint.url.clone(),
-            connections: load.connections,
-            channels: load.plan.channels,
-            publishers: load.plan.publishers,
-            payload_bytes: load.payload,
-            duration_seconds: load.duration.as_secs_f64(),
-            rate_asked: load.plan.rate,
-            rate_achieved: lateness.len() as f64 / sending,
-            published: sent,
-            refused: publish_errors.values().sum(),
-            deliveries: total.deliveries,
-            deliveries_per_second: total.latency.len() as f64 / receiving,
-            loss: loss.map(|(expected, found)| expected.saturating_sub(*found)).sum(),
-            duplicates: total.duplicates,
-            reordered: total.reordered,
-            misrouted: total.misrouted,
-            disconnected: total.disconnected.values().sum(),
-            latency: (&total.latency).into(),
-            last: (&collector.last).into(),
-            lateness: (&lateness).into(),
-            cpu_percent: 100.0 * times.cpu.as_secs_f64() / times.wall.as_secs_f64(),
-            interrupted: false,
-            publish_errors,
-            notices: total.notices.clone(),
-            disconnect_reasons: total.disconnected.clone(),
-        }
-    }
-
     /// What is wrong whatever was asserted.
     pub(crate) fn faults(&self) -> Vec<String> {
         let counts = [
@@ -162,22 +101,6 @@ impl Report {
             .map(|(reason, count)| format!("{count} subscribers lost: {reason}"));
         errors.chain(notices).chain(lost).collect()
     }
-}
-
-/// Deliveries that must come, by channel: accepted or unanswered messages times subscribers.
-pub(crate) fn expected(load: &Load, published: &[Published]) -> Vec<u64> {
-    let channels = u64::from(load.plan.channels);
-    let connections = u64::from(load.connections);
-    let per_channel = (0..channels).map(|channel| {
-        // Round-robin: the first few channels have one more.
-        let subscribers = connections / channels + u64::from(channel < connections % channels);
-        let messages = published.iter().map(|publisher| {
-            let place = channel as usize;
-            publisher.sent[place].saturating_sub(publisher.refused[place])
-        });
-        subscribers * messages.sum::<u64>()
-    });
-    per_channel.collect()
 }
 
 /// The table, one column for each run, and remarks below.

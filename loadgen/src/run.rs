@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
-use crate::load::Load;
+use crate::config::Config;
+use crate::error::{ConnectionError, OperatorError, hint};
 use crate::progress::Progress;
 use crate::publisher::{self, Published, Publisher};
 use crate::recorder::Collector;
-use crate::report::{Report, Times, expected};
+use crate::report::Report;
+use crate::schedule::PublisherId;
 use crate::shared::Shared;
-use crate::trouble::{OperatorError, Trouble, hint};
+use crate::summary::{Times, expected, summarise};
 use crate::worker::{self, Update};
 
 /// Without a new subscriber for this long the ramp has failed.
@@ -31,30 +33,33 @@ const LEAD: u64 = 20_000_000;
 /// # Errors
 /// When the load cannot be put on the server at all.
 pub(crate) fn run(
-    load: &Load,
+    config: &Config,
     progress: &Progress,
     interrupted: &AtomicBool,
 ) -> Result<Report, OperatorError> {
-    load.check_file_limit()?;
+    config.check_file_limit()?;
     let connect = |number| {
-        publisher::connect(load, number)
-            .map_err(|(trouble, to)| trouble.explain(&to.url, to.tls.is_some()))
+        publisher::connect(config, number)
+            .map_err(|(error, to)| error.explain(&to.url, to.tls.is_some()))
     };
-    let publishers = (0..load.plan.publishers).map(connect).collect::<Result<Vec<_>, _>>()?;
+    let publishers = (0..config.schedule.publishers)
+        .map(PublisherId)
+        .map(connect)
+        .collect::<Result<Vec<_>, _>>()?;
     let shared = Shared::new();
     std::thread::scope(|scope| {
         let (sender, updates) = channel();
-        for thread in 0..load.threads {
+        for thread in 0..config.threads {
             let (shared, sender) = (&shared, sender.clone());
-            scope.spawn(move || worker::run(load, shared, thread, sender));
+            scope.spawn(move || worker::run(config, shared, thread, sender));
         }
         drop(sender);
         let run = Run {
-            load,
+            config,
             shared: &shared,
             progress,
             interrupted,
-            collector: Collector::new(load.plan, threads_by_channel(load)),
+            collector: Collector::new(config.schedule, threads_by_channel(config)),
             updates,
         };
         let result = run.go(scope, publishers);
@@ -65,21 +70,21 @@ pub(crate) fn run(
 }
 
 /// How many threads have a subscriber of each channel.
-fn threads_by_channel(load: &Load) -> Vec<u32> {
-    let mut threads = vec![0; load.plan.channels as usize];
-    for thread in 0..load.threads {
+fn threads_by_channel(config: &Config) -> Vec<u32> {
+    let mut threads = vec![0; config.schedule.channels as usize];
+    for thread in 0..config.threads {
         // After one round of the channels a share repeats itself.
-        for index in load.share(thread).take(threads.len()) {
-            threads[load.channel(index) as usize] += 1;
+        for index in config.share(thread).take(threads.len()) {
+            threads[config.channel(index).index()] += 1;
         }
     }
     threads
 }
 
-type Handle<'scope> = ScopedJoinHandle<'scope, Result<Published, Trouble>>;
+type Handle<'scope> = ScopedJoinHandle<'scope, Result<Published, ConnectionError>>;
 
 struct Run<'a> {
-    load: &'a Load,
+    config: &'a Config,
     shared: &'a Shared,
     progress: &'a Progress,
     interrupted: &'a AtomicBool,
@@ -97,25 +102,25 @@ impl<'a> Run<'a> {
         'a: 'scope,
     {
         self.await_subscribers()?;
-        let (load, shared) = (self.load, self.shared);
+        let (config, shared) = (self.config, self.shared);
         let (begun, cpu) = (Instant::now(), cpu_time());
         let start = shared.now() + LEAD;
-        let measure_from = start + load.warmup.as_nanos() as u64;
+        let measure_from = start + config.warmup.as_nanos() as u64;
         shared.measure_from.store(measure_from, Relaxed);
         self.collector.measure_from = measure_from;
         let publish =
-            |publisher: Publisher| scope.spawn(move || publisher.run(load, shared, start));
+            |publisher: Publisher| scope.spawn(move || publisher.run(config, shared, start));
         let handles: Vec<_> = publishers.into_iter().map(publish).collect();
         let published = self.await_publishers(handles, start)?;
         self.await_deliveries(&published)?;
         let times = Times { measure_from, wall: begun.elapsed(), cpu: cpu_time() - cpu };
         shared.stop.store(true, Relaxed);
-        // The workers' last word; the channel closes with the last of them.
+        // The workers' last batches; the channel closes with the last worker.
         while let Ok(update) = self.updates.recv() {
             self.take(update)?;
         }
         self.progress.clear();
-        let mut report = Report::new(load, &self.collector, &published, &times);
+        let mut report = summarise(config, &self.collector, &published, &times);
         report.interrupted = self.interrupted.load(Relaxed);
         if report.refused > 0 && report.refused == report.published {
             let code = report.publish_errors.keys().next().map_or("", String::as_str);
@@ -130,7 +135,7 @@ impl<'a> Run<'a> {
     }
 
     fn await_subscribers(&mut self) -> Result<(), OperatorError> {
-        let wanted = self.load.connections;
+        let wanted = self.config.connections;
         let mut last = (Instant::now(), 0);
         loop {
             let ready = self.shared.ready.load(Relaxed);
@@ -145,8 +150,8 @@ impl<'a> Run<'a> {
                 last = (Instant::now(), ready);
             }
             if last.0.elapsed() > RAMP_PATIENCE {
-                let silence = Trouble::Silence(RAMP_PATIENCE.as_secs());
-                let endpoint = &self.load.endpoint;
+                let silence = ConnectionError::Silence(RAMP_PATIENCE.as_secs());
+                let endpoint = &self.config.endpoint;
                 let OperatorError(what) = silence.explain(&endpoint.url, endpoint.tls.is_some());
                 return Err(OperatorError(format!("{ready} of {wanted} subscribed, then: {what}")));
             }
@@ -159,7 +164,7 @@ impl<'a> Run<'a> {
         handles: Vec<Handle<'_>>,
         start: u64,
     ) -> Result<Vec<Published>, OperatorError> {
-        let end = start + self.load.plan.length.as_nanos() as u64;
+        let end = start + self.config.schedule.length.as_nanos() as u64;
         while !handles.iter().all(ScopedJoinHandle::is_finished) {
             if self.interrupted.load(Relaxed) {
                 self.shared.quit.store(true, Relaxed);
@@ -169,10 +174,10 @@ impl<'a> Run<'a> {
             let left = Duration::from_nanos(end.saturating_sub(self.shared.now()));
             self.progress.running(left, published, &self.collector.total);
         }
-        let endpoint = &self.load.endpoint;
+        let endpoint = &self.config.endpoint;
         let finish = |handle: Handle<'_>| match handle.join() {
-            Ok(result) => result.map_err(|trouble| {
-                OperatorError(format!("a publisher to {} ended early: {trouble}", endpoint.url))
+            Ok(result) => result.map_err(|error| {
+                OperatorError(format!("a publisher to {} ended early: {error}", endpoint.url))
             }),
             Err(panic) => std::panic::resume_unwind(panic),
         };
@@ -180,7 +185,7 @@ impl<'a> Run<'a> {
     }
 
     fn await_deliveries(&mut self, published: &[Published]) -> Result<(), OperatorError> {
-        let wanted: u64 = expected(self.load, published).iter().sum();
+        let wanted: u64 = expected(self.config, published).iter().sum();
         let begun = Instant::now();
         let mut last = (begun, self.collector.total.deliveries);
         while self.collector.total.deliveries < wanted
@@ -213,9 +218,9 @@ impl<'a> Run<'a> {
     fn take(&mut self, update: Update) -> Result<(), OperatorError> {
         match update {
             Update::Recorded(batch) => self.collector.add(&batch),
-            Update::Failed(trouble) => {
-                let endpoint = &self.load.endpoint;
-                return Err(trouble.explain(&endpoint.url, endpoint.tls.is_some()));
+            Update::Failed(error) => {
+                let endpoint = &self.config.endpoint;
+                return Err(error.explain(&endpoint.url, endpoint.tls.is_some()));
             }
         }
         Ok(())

@@ -3,11 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
+use uringcast_loadgen::process;
 
-use crate::args::Cpus;
-use crate::load::Load;
+use crate::config::Config;
 
 pub(crate) struct Shared {
     origin: Instant,
@@ -19,7 +17,7 @@ pub(crate) struct Shared {
     pub(crate) measure_from: AtomicU64,
     /// Publishers: send no more.
     pub(crate) quit: AtomicBool,
-    /// Everybody: end.
+    /// All threads: end.
     pub(crate) stop: AtomicBool,
 }
 
@@ -35,7 +33,7 @@ impl Shared {
         }
     }
 
-    /// Nanoseconds on the clock that markers carry.
+    /// Nanoseconds on the clock that stamps carry.
     pub(crate) fn now(&self) -> u64 {
         self.origin.elapsed().as_nanos() as u64
     }
@@ -47,18 +45,8 @@ impl Shared {
 }
 
 /// Keeps the calling thread on the CPUs of `--pin`. That they exist was checked before.
-pub(crate) fn pin(load: &Load) {
-    if let Some(cpus) = &load.pin {
-        let _ = try_pin(cpus);
+pub(crate) fn pin(config: &Config) {
+    if let Some(cpus) = &config.pin {
+        let _ = process::pin(&cpus.0);
     }
-}
-
-/// # Errors
-/// When none of the CPUs can be used.
-pub(crate) fn try_pin(Cpus(cpus): &Cpus) -> nix::Result<()> {
-    let mut set = CpuSet::new();
-    for &cpu in cpus {
-        set.set(cpu)?;
-    }
-    sched_setaffinity(Pid::from_raw(0), &set)
 }

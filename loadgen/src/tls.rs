@@ -7,9 +7,9 @@ use rustls::RootCertStore;
 use rustls::client::{ClientConfig, Resumption};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
-use uringcast_loadgen::TrustAnything;
+use uringcast_loadgen::insecure::AcceptAnyServerCert;
 
-use crate::trouble::OperatorError;
+use crate::error::OperatorError;
 
 /// The configuration for `--ca-file`, `--insecure`, or by default the system's authorities.
 ///
@@ -24,7 +24,7 @@ pub(crate) fn config(
         .with_safe_default_protocol_versions()
         .map_err(|error| OperatorError(format!("TLS: {error}")))?;
     let mut config = if insecure {
-        let verifier = Arc::new(TrustAnything(provider));
+        let verifier = Arc::new(AcceptAnyServerCert(provider));
         builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()
     } else {
         builder.with_root_certificates(roots(ca_file)?).with_no_client_auth()

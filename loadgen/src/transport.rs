@@ -1,43 +1,67 @@
-//! A non-blocking connection, plain or TLS, and where it comes from and goes to.
+//! A connection, plain or TLS, and its two addresses.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use nix::sys::socket::{setsockopt, sockopt::IpBindAddressNoPort};
-use rustls::client::ClientConnection;
+use rustls::HandshakeKind;
+use rustls::client::{ClientConfig, ClientConnection};
 use rustls::pki_types::ServerName;
 use socket2::{Domain, Socket, Type};
 
-/// TLS as a client: how to verify, and whom.
+/// TLS as a client.
 #[derive(Debug, Clone)]
-pub(crate) struct Tls {
-    pub(crate) config: Arc<rustls::ClientConfig>,
-    pub(crate) server: ServerName<'static>,
+pub struct Tls {
+    /// How to verify.
+    pub config: Arc<ClientConfig>,
+    /// The name in the server's certificate.
+    pub server: ServerName<'static>,
 }
 
 /// Where to connect.
 #[derive(Debug, Clone)]
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     /// As given, for messages.
-    pub(crate) url: String,
-    pub(crate) address: SocketAddr,
+    pub url: String,
+    /// Where the server listens.
+    pub address: SocketAddr,
     /// Host and port for the `Host` header.
-    pub(crate) host: String,
-    pub(crate) path: String,
-    pub(crate) tls: Option<Tls>,
+    pub host: String,
+    /// Path and query of the request.
+    pub path: String,
+    /// For wss.
+    pub tls: Option<Tls>,
 }
 
 /// The `index`-th of the loopback addresses 127.0.0.1, 127.0.0.2, …
-pub(crate) fn loopback_source(index: u32) -> IpAddr {
+pub fn loopback_source(index: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + index))
+}
+
+/// A TLS connection's socket, which notes whether a read took all it had. The count that rustls
+/// returns does not tell: near the end of a long record it offers less than its usual buffer.
+struct TlsSocket<'a> {
+    stream: &'a mut TcpStream,
+    dry: &'a mut bool,
+}
+
+impl Read for TlsSocket<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        *self.dry = count < buffer.len();
+        Ok(count)
+    }
 }
 
 /// One open connection.
 #[derive(Debug)]
-pub(crate) struct Transport {
-    pub(crate) stream: TcpStream,
+pub struct Transport {
+    /// The socket.
+    pub stream: TcpStream,
     tls: Option<Box<ClientConnection>>,
+    /// The last read of a TLS socket took all it had.
+    dry: bool,
 }
 
 impl Transport {
@@ -46,7 +70,7 @@ impl Transport {
     ///
     /// # Errors
     /// The kernel's, e.g. out of descriptors or ports.
-    pub(crate) fn connect(endpoint: &Endpoint, source: Option<IpAddr>) -> io::Result<Self> {
+    pub fn connect(endpoint: &Endpoint, source: Option<IpAddr>) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(endpoint.address), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -61,18 +85,31 @@ impl Transport {
             }
             _ => {}
         }
-        let tls = match &endpoint.tls {
-            Some(Tls { config, server }) => {
-                let connection = ClientConnection::new(Arc::clone(config), server.clone());
-                Some(Box::new(connection.map_err(io::Error::other)?))
-            }
-            None => None,
+        Self::over(socket.into(), endpoint.tls.as_ref())
+    }
+
+    /// A connection over this socket, blocking if it is.
+    ///
+    /// # Errors
+    /// When TLS cannot be configured so.
+    pub fn over(stream: TcpStream, tls: Option<&Tls>) -> io::Result<Self> {
+        let connection = |Tls { config, server }: &Tls| {
+            let connection = ClientConnection::new(Arc::clone(config), server.clone());
+            connection.map(Box::new).map_err(io::Error::other)
         };
-        Ok(Self { stream: socket.into(), tls })
+        Ok(Self { stream, tls: tls.map(connection).transpose()?, dry: false })
+    }
+
+    /// The kind of the TLS handshake, once it is over.
+    pub fn handshake_kind(&self) -> Option<HandshakeKind> {
+        self.tls.as_ref()?.handshake_kind()
     }
 
     /// Reads what is there, as plaintext. `WouldBlock` when nothing is, 0 at the end.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    ///
+    /// # Errors
+    /// The socket's; `InvalidData` for what TLS refuses.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else { return self.stream.read(buffer) };
         loop {
             match tls.reader().read(buffer) {
@@ -80,7 +117,7 @@ impl Transport {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 done => return done,
             }
-            tls.read_tls(&mut self.stream)?;
+            tls.read_tls(&mut TlsSocket { stream: &mut self.stream, dry: &mut self.dry })?;
             let processed = tls.process_new_packets();
             // Also after an error: the alert tells the server why. It may not get through.
             let written = write_records(tls, &mut self.stream);
@@ -89,14 +126,17 @@ impl Transport {
         }
     }
 
-    /// Whether a read of `count` bytes into a buffer of `size` took all there was. A plain
-    /// socket under edge-triggered polling is drained by a short read (epoll(7)).
-    pub(crate) fn drained(&self, count: usize, size: usize) -> bool {
-        self.tls.is_none() && count < size
+    /// Whether a read of `count` bytes into a buffer of `size` took all there was: a socket under
+    /// edge-triggered polling is drained by a short read (epoll(7)).
+    pub fn drained(&self, count: usize, size: usize) -> bool {
+        count < size && (self.tls.is_none() || self.dry)
     }
 
     /// Writes as much of `out` as the socket takes and removes it from there.
-    pub(crate) fn write(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// The socket's.
+    pub fn write(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         let Some(tls) = &mut self.tls else {
             let mut written = 0;
             let result = loop {
@@ -124,7 +164,7 @@ impl Transport {
     }
 
     /// Whether bytes taken by [`Transport::write`] still wait for the socket.
-    pub(crate) fn owes(&self) -> bool {
+    pub fn owes(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 }

@@ -9,39 +9,40 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use uringcast_loadgen::transport::{Transport, loopback_source};
 
 use crate::client::{Client, Event, Intent, Reply};
-use crate::load::Load;
-use crate::marker::Locator;
+use crate::config::Config;
+use crate::error::ConnectionError;
+use crate::payload_stamp::Locator;
 use crate::recorder::{Batch, Recorder};
+use crate::schedule::Channel;
 use crate::shared::{Shared, pin};
-use crate::transport::{Transport, loopback_source};
-use crate::trouble::Trouble;
 
 /// One read takes at most this much; shared by all connections of a thread.
 const READ_BUFFER: usize = 256 * 1024;
 /// Connections of a thread in the middle of their handshakes.
 const MAX_HANDSHAKES: usize = 128;
-/// How often a thread hands over what it recorded, and looks whether to stop.
+/// How often a thread hands over what it recorded, and checks whether to stop.
 const HAND_OVER: Duration = Duration::from_millis(100);
 const EVENTS: usize = 1024;
 
-/// What a worker tells the main thread.
+/// What a worker reports to the main thread.
 pub(crate) enum Update {
     Recorded(Box<Batch>),
     /// A subscriber could not be connected: the run cannot begin.
-    Failed(Trouble),
+    Failed(ConnectionError),
 }
 
 struct Connection {
     transport: Transport,
     client: Client,
     out: Vec<u8>,
-    channel: u32,
+    channel: Channel,
 }
 
 struct Worker<'a> {
-    load: &'a Load,
+    config: &'a Config,
     shared: &'a Shared,
     share: Range<u32>,
     updates: Sender<Update>,
@@ -54,11 +55,11 @@ struct Worker<'a> {
     buffer: Vec<u8>,
 }
 
-/// Connects the `thread`-th share of the subscribers and receives until told to stop.
-pub(crate) fn run(load: &Load, shared: &Shared, thread: u32, updates: Sender<Update>) {
-    pin(load);
-    let share = load.share(thread);
-    let channels = share.clone().map(|index| load.channel(index));
+/// Connects the `thread`-th share of the subscribers and receives until the stop.
+pub(crate) fn run(config: &Config, shared: &Shared, thread: u32, updates: Sender<Update>) {
+    pin(config);
+    let share = config.share(thread);
+    let channels = share.clone().map(|index| config.channel(index));
     let poll = match Poll::new() {
         Ok(poll) => poll,
         Err(error) => {
@@ -68,15 +69,15 @@ pub(crate) fn run(load: &Load, shared: &Shared, thread: u32, updates: Sender<Upd
         }
     };
     let worker = Worker {
-        load,
+        config,
         shared,
-        recorder: Recorder::new(load.plan, channels),
+        recorder: Recorder::new(config.schedule, channels),
         connections: Vec::with_capacity(share.len()),
         share,
         updates,
         poll,
         handshakes: 0,
-        locator: Locator::new(&load.run),
+        locator: Locator::new(&config.run),
         buffer: vec![0; READ_BUFFER],
     };
     worker.run();
@@ -109,7 +110,7 @@ impl Worker<'_> {
             }
         }
         for connection in self.connections.iter_mut().flatten() {
-            // A farewell as good as it goes; nobody waits for the answer.
+            // A close if the socket takes it; the answer is not awaited.
             connection.client.send_close(&mut connection.out);
             let _ = connection.transport.write(&mut connection.out);
         }
@@ -118,7 +119,7 @@ impl Worker<'_> {
 
     /// Opens the connections that are due by now and fit among the handshakes.
     fn open_due(&mut self, elapsed: Duration) {
-        let rate = self.load.ramp / f64::from(self.load.threads);
+        let rate = self.config.ramp / f64::from(self.config.threads);
         let due = (elapsed.as_secs_f64() * rate) as usize + 1;
         while self.connections.len() < due.min(self.share.len()) && self.handshakes < MAX_HANDSHAKES
         {
@@ -131,34 +132,34 @@ impl Worker<'_> {
     fn open(&mut self) -> io::Result<()> {
         let place = self.connections.len();
         let index = self.share.start + place as u32;
-        let source = self.load.sources.map(|count| loopback_source(index % count));
-        let transport = Transport::connect(&self.load.endpoint, source)?;
+        let source = self.config.sources.map(|count| loopback_source(index % count));
+        let transport = Transport::connect(&self.config.endpoint, source)?;
         let fd = transport.stream.as_raw_fd();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut SourceFd(&fd), Token(place), interest)?;
-        let channel = self.load.channel(index);
+        let channel = self.config.channel(index);
         let mut out = Vec::new();
-        let intent = Intent::Subscribe(channel_name(channel));
+        let intent = Intent::Subscribe(channel.to_string());
         let client =
-            Client::start(intent, &self.load.endpoint.host, &self.load.endpoint.path, &mut out);
+            Client::start(intent, &self.config.endpoint.host, &self.config.endpoint.path, &mut out);
         self.connections.push(Some(Connection { transport, client, out, channel }));
         self.handshakes += 1;
         Ok(())
     }
 
-    /// Reads all a connection has and writes what it owes. `closing`: read to the very end.
+    /// Reads all a connection has and writes what is pending. `closing`: read to the end.
     fn serve(&mut self, place: usize, closing: bool) {
-        if let Err(trouble) = self.exchange(place, closing) {
+        if let Err(error) = self.exchange(place, closing) {
             self.connections[place] = None;
             if !self.shared.started() {
-                self.fail(trouble);
+                self.fail(error);
             } else if !self.shared.stop.load(Relaxed) {
-                self.recorder.disconnect(trouble.to_string());
+                self.recorder.disconnect(error.to_string());
             }
         }
     }
 
-    fn exchange(&mut self, place: usize, closing: bool) -> Result<(), Trouble> {
+    fn exchange(&mut self, place: usize, closing: bool) -> Result<(), ConnectionError> {
         let Self { connections, recorder, locator, buffer, shared, handshakes, .. } = self;
         let Some(Connection { transport, client, out, channel }) = &mut connections[place] else {
             return Ok(());
@@ -167,7 +168,7 @@ impl Worker<'_> {
         transport.write(out)?;
         loop {
             let count = match transport.read(buffer) {
-                Ok(0) => return Err(Trouble::Eof),
+                Ok(0) => return Err(ConnectionError::Eof),
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -180,7 +181,7 @@ impl Worker<'_> {
                     shared.ready.fetch_add(1, Relaxed);
                 }
                 Event::Text(text) => match locator.find(text) {
-                    Some(marker) => recorder.deliver(place, *channel, marker, now),
+                    Some(stamp) => recorder.deliver(place, *channel, stamp, now),
                     None => note(recorder, text),
                 },
             })?;
@@ -198,12 +199,12 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn fail(&self, trouble: Trouble) {
-        let _ = self.updates.send(Update::Failed(trouble));
+    fn fail(&self, error: ConnectionError) {
+        let _ = self.updates.send(Update::Failed(error));
     }
 }
 
-/// A message without a marker matters if it says that something is wrong.
+/// A message without a stamp matters if it is an error or a gap.
 fn note(recorder: &mut Recorder, text: &[u8]) {
     let Some(reply) = Reply::parse(text) else { return };
     match reply.error() {
@@ -211,9 +212,4 @@ fn note(recorder: &mut Recorder, text: &[u8]) {
         None if reply.event == Some("gap") => recorder.notice("gap"),
         None => {}
     }
-}
-
-/// The name of the `channel`-th channel.
-pub(crate) fn channel_name(channel: u32) -> String {
-    format!("bench:{channel}")
 }

@@ -1,4 +1,4 @@
-//! The whole program against a server that can be told to misbehave.
+//! The whole program against a server that misbehaves on demand.
 
 #![allow(clippy::unwrap_used)]
 
@@ -195,8 +195,9 @@ fn what_the_operator_must_put_right_is_exit_code_2_with_a_remedy() {
 
     let nobody = report(&loadgen("ws://127.0.0.1:1", &[]));
     assert_eq!(nobody.code, 2);
-    let told = nobody.stderr.contains("ws://127.0.0.1:1") && nobody.stderr.contains("--self-host");
-    assert!(told, "{}", nobody.stderr);
+    let explained =
+        nobody.stderr.contains("ws://127.0.0.1:1") && nobody.stderr.contains("--self-host");
+    assert!(explained, "{}", nobody.stderr);
 
     let server = Server::start(Fault::None);
     for bad in [

@@ -2,24 +2,26 @@
 //!
 //! `handshakes full|resumed|idle ADDRESS CONNECTIONS PID x25519|p256|hybrid [PATH]`, against any
 //! WebSocket server that speaks TLS. PID is that server's process, whose CPU time or memory is
-//! told; the last word is the key exchange: one the server would not choose by itself costs it a
+//! printed; the last word is the key exchange: one the server would not choose by itself costs it a
 //! round trip more. Nothing is verified: that would be the client's cost. `benches/tls/run` runs it
 //! against ours and a peer's.
 
 use std::error::Error;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::process::exit;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustls::HandshakeKind;
-use rustls::client::{ClientConfig, ClientConnection, Resumption};
+use rustls::client::Resumption;
 use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::aws_lc_rs::kx_group;
-use rustls::pki_types::ServerName;
 use socket2::SockRef;
+use uringcast_benches::client::{Client, Upgrading};
+use uringcast_benches::proc_usage::cpu_time;
 use uringcast_benches::tls;
+use uringcast_loadgen::transport::Tls;
 
 /// Clients that shake hands at the same time.
 const CLIENTS: usize = 4;
@@ -49,6 +51,7 @@ fn main() {
     let _ = PATH.set(path);
     let run = || -> Result<String> {
         let (address, connections) = (address.parse()?, connections.parse()?);
+        let pid = pid.parse()?;
         let group = match group.as_str() {
             "x25519" => kx_group::X25519,
             "p256" => kx_group::SECP256R1,
@@ -75,7 +78,7 @@ fn main() {
 fn rate(
     address: SocketAddr,
     connections: usize,
-    pid: &str,
+    pid: u32,
     kind: HandshakeKind,
     group: Group,
 ) -> Result<String> {
@@ -85,15 +88,15 @@ fn rate(
     for config in &configs {
         open(address, config)?; // Brings the tickets.
     }
-    let (before, start) = (cpu(pid)?, Instant::now());
+    let (before, start) = (cpu_time(pid)?, Instant::now());
     let clients: Vec<_> = configs
         .into_iter()
         .map(|config| {
             std::thread::spawn(move || -> Result<()> {
                 for _ in 0..each {
-                    let (_, tls) = open(address, &config)?;
-                    if tls.handshake_kind() != Some(kind) {
-                        return Err(format!("a handshake was {:?}", tls.handshake_kind()).into());
+                    let made = open(address, &config)?.transport.handshake_kind();
+                    if made != Some(kind) {
+                        return Err(format!("a handshake was {made:?}").into());
                     }
                 }
                 Ok(())
@@ -103,7 +106,7 @@ fn rate(
     for client in clients {
         client.join().map_err(|_| "a client panicked")??;
     }
-    let (took, used) = (start.elapsed().as_secs_f64(), cpu(pid)? - before);
+    let (took, used) = (start.elapsed().as_secs_f64(), cpu_time(pid)? - before);
     let made = (each * CLIENTS) as f64;
     Ok(format!(
         "{:.0} connections/s, {:.0} µs of the server's CPU each",
@@ -112,8 +115,8 @@ fn rate(
     ))
 }
 
-/// Opens connections, keeps them and looks at the server's memory.
-fn idle(address: SocketAddr, connections: usize, pid: &str, group: Group) -> Result<String> {
+/// Opens connections, keeps them and reads the server's memory.
+fn idle(address: SocketAddr, connections: usize, pid: u32, group: Group) -> Result<String> {
     let config = config(false, group);
     let mut kept = Vec::new();
     let mut warm = (0, 0.0);
@@ -130,57 +133,22 @@ fn idle(address: SocketAddr, connections: usize, pid: &str, group: Group) -> Res
     Ok(format!("{each:.0} bytes of resident memory a connection, {} open", kept.len()))
 }
 
-fn config(resumption: bool, group: Group) -> Arc<ClientConfig> {
-    let mut config = tls::client(&[group]);
-    config.resumption =
-        if resumption { Resumption::in_memory_sessions(8) } else { Resumption::disabled() };
-    Arc::new(config)
+fn config(resumption: bool, group: Group) -> Tls {
+    let kept = if resumption { Resumption::in_memory_sessions(8) } else { Resumption::disabled() };
+    tls::client(group, kept)
 }
 
-/// A connection after its upgrade and the first message, if the server has one.
-fn open(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<(TcpStream, ClientConnection)> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
+/// A connection after its upgrade.
+fn open(address: SocketAddr, tls: &Tls) -> Result<Client> {
+    let stream = TcpStream::connect(address)?;
     // Closed by a reset: no port waits for a minute afterwards.
     SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
-    let name = ServerName::try_from("localhost")?;
-    let mut tls = ClientConnection::new(Arc::clone(config), name)?;
     let path = PATH.get().map_or("/", String::as_str);
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    tls.writer().write_all(request.as_bytes())?;
-    let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
-    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
-        tls.complete_io(&mut stream)?;
-        match tls.reader().read(&mut chunk) {
-            Ok(0) => return Err("the server closed the connection".into()),
-            Ok(read) => answer.extend_from_slice(&chunk[..read]),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    if answer.starts_with(b"HTTP/1.1 101 ") {
-        Ok((stream, tls))
-    } else {
-        Err(format!("no upgrade: {}", String::from_utf8_lossy(&answer)).into())
-    }
-}
-
-/// Seconds of CPU time the process's threads have used, in user space and kernel.
-fn cpu(pid: &str) -> Result<f64> {
-    let mut ns = 0.0;
-    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
-        let stat = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-        ns += stat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0);
-    }
-    Ok(ns / 1e9)
+    Ok(Upgrading::request(stream, Some(tls), "localhost", path)?.finish()?)
 }
 
 /// Bytes of resident memory.
-fn memory(pid: &str) -> io::Result<f64> {
+fn memory(pid: u32) -> io::Result<f64> {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm"))?;
     let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse::<f64>().ok());
     Ok(pages.unwrap_or(0.0) * PAGE)

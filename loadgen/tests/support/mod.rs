@@ -27,7 +27,7 @@ pub enum Fault {
     Duplicate(u64),
     /// This message goes out after the next one.
     Swap(u64),
-    /// The whole server stands still before this message.
+    /// The whole server pauses before this message.
     Stall(u64, Duration),
     /// The victim's connection is closed at this message.
     Close(u64),

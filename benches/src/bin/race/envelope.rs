@@ -12,12 +12,12 @@ const TIMESTAMP: &str = "2026-01-01T00:00:00.000000+00:00";
 const DATA: &str = r#"{"m":""#;
 /// Digits of the number.
 const DIGITS: usize = 8;
-/// What stands between the id and `data`.
+/// What is between the id and `data`.
 const MIDDLE: &str =
     concat!(r#"","correlation_id":null,"type":"event","#, r#""event":"bench","data":"#);
-/// Where the number stands in the envelope.
+/// Where the number is in the envelope.
 pub(crate) const NUMBER_AT: usize = START.len() + ID.len() + MIDDLE.len() + DATA.len();
-/// Bytes of a message that say which it is.
+/// Bytes of a message up to the end of its number.
 pub(crate) const HEAD: usize = NUMBER_AT + DIGITS;
 /// The smallest `data`.
 pub(crate) const MIN_PAYLOAD: usize = DATA.len() + DIGITS + 2;

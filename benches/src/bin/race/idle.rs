@@ -1,16 +1,16 @@
 //! Connecting, and what a connection that does nothing costs in memory.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::time::Duration;
 
+use rustls::HandshakeKind;
 use serde_json::{Value, json};
+use uringcast_benches::proc_usage::{Meter, clock};
+use uringcast_loadgen::transport::Transport;
 
-use crate::connect::Wish;
-use crate::cost::{Meter, clock};
-use crate::line::Line;
-use crate::modes::Target;
+use crate::connect::{Target, Wish};
 
-/// How long the server gets to come to rest before its memory is read.
+/// How long the server may settle before its memory is read.
 const REST: Duration = Duration::from_secs(2);
 
 /// Connections upgraded a second. They are closed afterwards.
@@ -24,7 +24,7 @@ pub(crate) fn connect(
     connector.under_way = under_way.unwrap_or(connector.under_way);
     let channel = ["bench".to_owned()];
     let wish = |_| Wish {
-        path: target.dialect.subscriber_path(&channel),
+        path: target.protocol.subscriber_path(&channel),
         hello: Vec::new(),
         replies: 0,
         reply: "",
@@ -32,16 +32,17 @@ pub(crate) fn connect(
     let mut open = Vec::with_capacity(count);
     let (then, began) = (meter.read(), clock());
     connector.open((0..count).map(wish), |stream| open.push(stream))?;
-    let (cost, ended) = (meter.since(then), clock());
-    let resumed = open.iter().filter(|line| line.is_resumed()).count();
+    let (usage, ended) = (meter.since(then), clock());
+    let resumed =
+        open.iter().filter(|t| t.handshake_kind() == Some(HandshakeKind::Resumed)).count();
     Ok(json!({
         "command": format!("connect {count}"),
-        "rate": count as f64 / cost.wall,
+        "rate": count as f64 / usage.wall,
         "began": began,
         "ended": ended,
         "resumed": resumed,
-        "core_us_per_connection": cost.core * 1e6 / count as f64,
-        "process_us_per_connection": cost.process * 1e6 / count as f64,
+        "core_us_per_connection": usage.core * 1e6 / count as f64,
+        "process_us_per_connection": usage.process * 1e6 / count as f64,
     }))
 }
 
@@ -56,9 +57,9 @@ pub(crate) fn memory(
     let mut connector = target.connector(100);
     let channel = ["bench".to_owned()];
     let wish = |_| {
-        let (hello, replies) = target.dialect.subscribe(&channel);
-        let path = target.dialect.subscriber_path(&channel);
-        Wish { path, hello, replies, reply: target.dialect.subscribed() }
+        let (hello, replies) = target.protocol.subscribe(&channel);
+        let path = target.protocol.subscriber_path(&channel);
+        Wish { path, hello, replies, reply: target.protocol.subscribed() }
     };
     let mut open = Vec::with_capacity(to);
     let mut read = Vec::new();
@@ -88,16 +89,16 @@ pub(crate) fn memory(
 }
 
 /// Subscribes every connection to the same `further` channels.
-fn subscribe_further(target: &Target, open: &mut [Line], further: usize) -> io::Result<()> {
+fn subscribe_further(target: &Target, open: &mut [Transport], further: usize) -> io::Result<()> {
     let channels: Vec<String> = (0..further).map(|channel| format!("further{channel}")).collect();
-    let (request, replies) = target.dialect.subscribe(&channels);
+    let (request, replies) = target.protocol.subscribe(&channels);
     let mut buffer = [0; 4096];
-    for stream in open {
-        stream.socket.set_nonblocking(false)?;
-        stream.write_all(&request)?;
+    for transport in open {
+        transport.stream.set_nonblocking(false)?;
+        transport.write(&mut request.clone())?;
         let mut read = Vec::new();
-        while memchr::memmem::find_iter(&read, target.dialect.subscribed()).count() < replies {
-            let len = stream.read(&mut buffer)?;
+        while memchr::memmem::find_iter(&read, target.protocol.subscribed()).count() < replies {
+            let len = transport.read(&mut buffer)?;
             read.extend_from_slice(&buffer[..len]);
             if len == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());

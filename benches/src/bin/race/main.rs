@@ -2,32 +2,33 @@
 //!
 //! It connects, then does what the lines of its standard input (or its last arguments) say, one
 //! after the other, and prints one JSON object for each. Every delivery of every subscriber is
-//! checked: number, order, length. docs/BENCHMARKS.md says how the figures are to be read.
+//! checked: number, order, length. docs/BENCHMARKS.md explains the figures.
 
+mod clients;
 mod connect;
-mod cost;
-mod crowd;
-mod dialect;
+mod deliveries;
 mod envelope;
 mod idle;
-mod line;
-mod modes;
 mod parser;
-mod tally;
+mod server_protocol;
+mod workloads;
 
 use std::io::{self, BufRead};
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use clap::Parser;
 use rustls::client::Resumption;
 use rustls::crypto::aws_lc_rs::kx_group;
 use serde_json::{Value, json};
-use uringcast_benches::{descriptors, tls};
+use uringcast_benches::proc_usage::Meter;
+use uringcast_benches::tls;
+use uringcast_loadgen::process;
 
-use crowd::Crowd;
-use dialect::Dialect;
-use tally::Layout;
+use clients::Clients;
+use connect::Target;
+use deliveries::Layout;
+use server_protocol::ServerProtocol;
+use workloads::number;
 
 /// Races one server: subscribers, a publisher, and a check of every delivery.
 #[derive(Parser)]
@@ -44,7 +45,7 @@ Arguments separate words by colons: window:16:128:0.5")]
 struct Args {
     /// What the server speaks.
     #[arg(long, value_enum)]
-    dialect: Dialect,
+    dialect: ServerProtocol,
     /// The server's address.
     #[arg(long)]
     server: SocketAddr,
@@ -78,18 +79,17 @@ struct Args {
 
 fn main() -> io::Result<()> {
     let args = Args::parse();
-    descriptors::raise();
+    process::raise_file_limit()?;
     let all = args.subscribers * args.channels;
     let connections = if args.connections == 0 { all } else { args.connections };
     let layout = Layout { channels: args.channels, subscribers: args.subscribers, connections };
-    let meter = cost::Meter { pid: args.pid, core: args.core };
+    let meter = Meter { pid: args.pid, core: args.core };
     let tls = args.tls.then(|| {
-        let mut config = tls::client(&[kx_group::SECP256R1]);
-        config.resumption = if args.resume { tls::resumption() } else { Resumption::disabled() };
-        Arc::new(config)
+        let kept = if args.resume { tls::resumption() } else { Resumption::disabled() };
+        tls::client(kx_group::SECP256R1, kept)
     });
-    let target = modes::Target { dialect: args.dialect, server: args.server, net: args.net, tls };
-    let mut crowd: Option<Crowd> = None;
+    let target = Target { protocol: args.dialect, server: args.server, net: args.net, tls };
+    let mut clients: Option<Clients> = None;
     let mut measure = |line: &str| -> io::Result<Value> {
         let words: Vec<&str> = line.split([' ', ':']).filter(|word| !word.is_empty()).collect();
         match words[..] {
@@ -99,11 +99,11 @@ fn main() -> io::Result<()> {
                 idle::memory(&target, meter, [number(from)?, number(to)?, number(further)?])
             }
             _ => {
-                let crowd = match &mut crowd {
-                    Some(crowd) => crowd,
-                    none => none.insert(Crowd::connect(&target, layout)?),
+                let clients = match &mut clients {
+                    Some(clients) => clients,
+                    none => none.insert(Clients::connect(&target, layout)?),
                 };
-                modes::run(crowd, meter, &words)
+                workloads::run(clients, meter, &words)
             }
         }
     };
@@ -117,9 +117,4 @@ fn main() -> io::Result<()> {
     } else {
         args.commands.iter().try_for_each(|command| run(command))
     }
-}
-
-/// A number of a command.
-fn number<T: std::str::FromStr>(word: &str) -> io::Result<T> {
-    word.parse().map_err(|_| io::Error::other(format!("{word} is not a number")))
 }

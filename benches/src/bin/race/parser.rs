@@ -1,107 +1,51 @@
-//! From a subscriber's bytes to messages. Keeps of a cut message only what tells which it is.
+//! From a subscriber's bytes to messages. Of a message torn over two reads only the
+//! start is kept, which holds its number.
+
+use uringcast_loadgen::frame::{Frame, FrameReader, Opcode};
 
 use crate::envelope::HEAD;
 
-/// What came.
+/// What was received.
 pub(crate) enum Piece<'a> {
-    /// A message: its start, [`HEAD`] bytes or all of it, and its length.
+    /// A message: its start, [`HEAD`] bytes at least or all of it, and its length.
     Message(&'a [u8], usize),
-    /// The server asks whether we are there.
+    /// The server asks for a pong.
     Ping,
     /// The server closes.
     Close,
 }
 
 /// One subscriber's stream.
-#[derive(Default)]
 pub(crate) struct Parser {
-    /// The header being gathered.
-    header: [u8; 10],
-    gathered: usize,
-    opcode: u8,
-    /// Payload bytes of the frame still to come.
-    left: u64,
-    /// The message being gathered: its start, and its length so far.
-    head: Vec<u8>,
-    len: usize,
+    frames: FrameReader,
     /// NATS: the stream within the frames.
     nats: Option<Box<Nats>>,
 }
 
 impl Parser {
     pub(crate) fn new(nats: bool) -> Parser {
-        Parser { nats: nats.then(Box::default), ..Parser::default() }
+        let kept = if nats { usize::MAX } else { HEAD };
+        Parser { frames: FrameReader::keeping(kept), nats: nats.then(Box::default) }
     }
 
-    /// Takes further bytes.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8], each: &mut impl FnMut(Piece)) {
-        while !bytes.is_empty() {
-            if self.left == 0 {
-                bytes = self.take_header(bytes);
-                if self.left == 0 && self.gathered == 0 {
-                    self.take_payload(&[], each); // An empty frame.
+    /// Takes further bytes. An error is what a server must not send.
+    pub(crate) fn feed(
+        &mut self,
+        bytes: &[u8],
+        each: &mut impl FnMut(Piece),
+    ) -> Result<(), &'static str> {
+        self.frames.feed(bytes, |Frame { opcode, payload, length }| {
+            match (opcode, &mut self.nats) {
+                (Opcode::Text | Opcode::Binary, None) => {
+                    each(Piece::Message(payload, length as usize));
                 }
-                continue;
+                (Opcode::Text | Opcode::Binary, Some(nats)) => nats.feed(payload, each),
+                (Opcode::Ping, _) => each(Piece::Ping),
+                (Opcode::Close, _) => each(Piece::Close),
+                (Opcode::Pong, _) => {}
             }
-            let here = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-            let (payload, rest) = bytes.split_at(here);
-            self.left -= here as u64;
-            self.take_payload(payload, each);
-            bytes = rest;
-        }
-    }
-
-    /// Takes as much of a header as is there; afterwards `gathered` is 0 if it is whole.
-    fn take_header<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let mut at = 0;
-        loop {
-            let wanted = match (self.gathered, self.header[1] & 0x7f) {
-                (0 | 1, _) => 2,
-                (_, 126) => 4,
-                (_, 127) => 10,
-                _ => 2,
-            };
-            if self.gathered == wanted {
-                break;
-            }
-            let Some(byte) = bytes.get(at) else { return &[] };
-            self.header[self.gathered] = *byte;
-            self.gathered += 1;
-            at += 1;
-        }
-        let h = &self.header;
-        self.opcode = h[0] & 0x0f;
-        self.left = match h[1] & 0x7f {
-            126 => u64::from(u16::from_be_bytes([h[2], h[3]])),
-            127 => u64::from_be_bytes([h[2], h[3], h[4], h[5], h[6], h[7], h[8], h[9]]),
-            short => u64::from(short),
-        };
-        self.gathered = 0;
-        &bytes[at..]
-    }
-
-    fn take_payload(&mut self, payload: &[u8], each: &mut impl FnMut(Piece)) {
-        let ended = self.left == 0;
-        match self.opcode {
-            0..=2 => {}
-            8 if ended => return each(Piece::Close),
-            9 if ended => return each(Piece::Ping),
-            _ => return,
-        }
-        if let Some(nats) = &mut self.nats {
-            return nats.feed(payload, each);
-        }
-        if ended && self.len == 0 {
-            return each(Piece::Message(payload, payload.len()));
-        }
-        let room = HEAD.saturating_sub(self.head.len()).min(payload.len());
-        self.head.extend_from_slice(&payload[..room]);
-        self.len += payload.len();
-        if ended {
-            each(Piece::Message(&self.head, self.len));
-            self.head.clear();
-            self.len = 0;
-        }
+            Ok(())
+        })
     }
 }
 
@@ -153,18 +97,24 @@ impl Nats {
 mod tests {
     use super::*;
     use crate::envelope::{envelope, number};
-    use uringcast_engine::wire::frame::{Opcode, encode};
+    use uringcast_loadgen::frame::write_header;
+
+    fn encode(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+        write_header(out, opcode, payload.len(), None);
+        out.extend_from_slice(payload);
+    }
 
     /// What a parser makes of a stream cut into pieces of `step` bytes.
     fn parse(nats: bool, stream: &[u8], step: usize) -> Vec<(Option<u32>, usize)> {
         let mut parser = Parser::new(nats);
         let mut found = Vec::new();
         for piece in stream.chunks(step) {
-            parser.feed(piece, &mut |piece| match piece {
+            let fed = parser.feed(piece, &mut |piece| match piece {
                 Piece::Message(head, len) => found.push((number(head), len)),
                 Piece::Ping => found.push((None, 0)),
                 Piece::Close => found.push((None, 1)),
             });
+            fed.expect("whole frames of a server");
         }
         found
     }

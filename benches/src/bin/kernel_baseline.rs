@@ -3,7 +3,7 @@
 //! A WebSocket upgrade, then every message of a publisher (path `/pub`) goes as one frame to every
 //! other connection. No protocol, no bookkeeping, nothing is ever read from a subscriber. Several
 //! publishes that wait together leave as one send per subscriber. A publisher on `/many` sends the
-//! channel, a line feed and the message to those who came by `/sub/CHANNEL,…`. Two ways to send:
+//! channel, a line feed and the message to the connections of `/sub/CHANNEL,…`. Two ways to send:
 //! `ring`, one io_uring with registered files, and `loop`, plain `send`. What the two reach, the
 //! better of both, is the bar of docs/BENCHMARKS.md.
 
@@ -17,11 +17,10 @@ use std::os::fd::AsFd;
 use clap::Parser;
 use rustix::event::{PollFd, PollFlags, poll};
 use socket2::SockRef;
-use tungstenite::handshake::derive_accept_key;
 use uringcast_benches::bare_ring::{BareRing, Short};
-use uringcast_benches::client::Frames;
-use uringcast_benches::descriptors;
-use uringcast_engine::wire::frame::{Opcode, header};
+use uringcast_benches::baseline::{ClientMessages, upgrade};
+use uringcast_loadgen::frame::{Opcode, write_header};
+use uringcast_loadgen::process;
 
 /// A bare server: the floor other servers are compared with.
 #[derive(Parser)]
@@ -37,6 +36,8 @@ struct Args {
     join: usize,
 }
 
+/// Registered files of one ring at most.
+const MAX_SLOTS: u64 = 1 << 20;
 const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 
 enum Sender {
@@ -56,7 +57,7 @@ impl Sender {
                 slot
             }
             Sender::Loop(sockets) => {
-                // Who went without a sweep in between would keep a descriptor for ever.
+                // Without a sweep in between a closed subscriber would keep its descriptor.
                 if sockets.len() % 4096 == 4095 {
                     sockets.retain(is_there);
                 }
@@ -109,7 +110,7 @@ impl Sender {
     }
 }
 
-/// What a publisher's read holds for many channels: who gets which bytes of `out`.
+/// What a publisher's read holds for many channels: which subscriber gets which bytes of `out`.
 #[derive(Default)]
 struct Parcels {
     out: Vec<u8>,
@@ -120,14 +121,14 @@ impl Parcels {
     fn add(&mut self, channels: &HashMap<Vec<u8>, Vec<u32>>, opcode: Opcode, payload: &[u8]) {
         let Some(end) = payload.iter().position(|byte| *byte == b'\n') else { return };
         let (start, message) = (self.out.len(), &payload[end + 1..]);
-        header(opcode, message.len(), &mut self.out);
+        write_header(&mut self.out, opcode, message.len(), None);
         self.out.extend_from_slice(message);
         let whole = start..self.out.len();
         let subscribers = channels.get(&payload[..end]).into_iter().flatten();
         self.to.extend(subscribers.map(|subscriber| (*subscriber, whole.clone())));
     }
 
-    /// Sends everything. Nobody may be full or gone: this floor keeps no account.
+    /// Sends everything. No subscriber may be full or gone: this floor keeps no state for it.
     fn send(&self, sender: &mut Sender) -> std::io::Result<()> {
         let mut sends = self.to.iter().map(|(to, range)| (*to, &self.out[range.clone()]));
         match sender {
@@ -152,33 +153,10 @@ fn is_there(socket: &TcpStream) -> bool {
     !matches!(SockRef::from(socket).recv_with_flags(&mut [MaybeUninit::uninit()], flags), Ok(0))
 }
 
-/// Reads the request and upgrades. Returns the path.
-fn upgrade(stream: &mut TcpStream) -> std::io::Result<String> {
-    let mut request = Vec::new();
-    let mut buffer = [0; 2048];
-    while !request.ends_with(b"\r\n\r\n") {
-        let read = stream.read(&mut buffer)?;
-        if read == 0 || request.len() > 16 << 10 {
-            return Err(ErrorKind::InvalidData.into());
-        }
-        request.extend_from_slice(&buffer[..read]);
-    }
-    let request = String::from_utf8_lossy(&request);
-    let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
-    let accept = derive_accept_key(key.ok_or(ErrorKind::InvalidData)?.trim().as_bytes());
-    write!(
-        stream,
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    )?;
-    stream.set_nodelay(true)?;
-    Ok(request.split(' ').nth(1).unwrap_or("/").to_owned())
-}
-
 /// A publisher and what it has sent so far.
 struct Publisher {
     stream: TcpStream,
-    frames: Frames,
+    messages: ClientMessages,
     many: bool,
 }
 
@@ -199,10 +177,7 @@ fn serve(
             Err(_) => return Ok(false),
         };
         let mut failed = None;
-        publisher.frames.feed(&buffer[..read], |opcode, payload| {
-            if opcode != Opcode::Text && opcode != Opcode::Binary {
-                return;
-            }
+        publisher.messages.feed(&buffer[..read], |opcode, payload| {
             if publisher.many {
                 return parcels.add(channels, opcode, payload);
             }
@@ -210,7 +185,7 @@ fn serve(
                 failed = failed.take().or(sender.sweep(&out).err());
                 out.clear();
             }
-            header(opcode, payload.len(), &mut out);
+            write_header(&mut out, opcode, payload.len(), None);
             out.extend_from_slice(payload);
         });
         if let Some(error) = failed {
@@ -229,7 +204,7 @@ fn serve(
 
 fn main() -> std::io::Result<()> {
     let args = Args::parse();
-    let limit = descriptors::raise();
+    let limit = process::raise_file_limit()?.min(MAX_SLOTS);
     let mut sender = match args.mode.as_str() {
         "ring" => Sender::Ring(Box::new(BareRing::new(limit as u32)?), Vec::new(), Vec::new()),
         _ => Sender::Loop(Vec::new()),
@@ -256,11 +231,16 @@ fn main() -> std::io::Result<()> {
         while ready[0]
             && let Ok((mut stream, _)) = listener.accept()
         {
+            stream.set_nodelay(true)?;
             match upgrade(&mut stream).as_deref() {
                 Ok(path @ ("/pub" | "/many")) => {
                     stream.set_nonblocking(true)?;
                     let many = path == "/many";
-                    publishers.push(Publisher { stream, frames: Frames::default(), many });
+                    publishers.push(Publisher {
+                        stream,
+                        messages: ClientMessages::default(),
+                        many,
+                    });
                 }
                 Ok(path) => {
                     let subscriber = sender.add(stream)?;

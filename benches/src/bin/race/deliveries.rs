@@ -1,9 +1,9 @@
-//! What was published, what has come, and what that says of the server.
+//! What was published, what was received, and the server's faults.
 
-use std::collections::VecDeque;
+use uringcast_loadgen::delivery_check::{Arrival, OrderCheck, Window};
 
-/// Who subscribes to what: connection `(channel * subscribers + s) % connections` has channel
-/// `channel` as its `s`-th subscriber.
+/// Which connection subscribes to what: connection `(channel * subscribers + s) % connections` has
+/// channel `channel` as its `s`-th subscriber.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
     pub channels: u32,
@@ -37,9 +37,9 @@ impl Layout {
 /// The faults seen so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Faults {
-    /// Messages a subscriber never got, as later ones told.
+    /// Messages a subscriber did not get, as later ones show.
     pub lost: u64,
-    /// Messages that came again or too late.
+    /// Messages received again or too late.
     pub repeated: u64,
     /// Messages of a wrong length.
     pub misshapen: u64,
@@ -50,35 +50,33 @@ pub(crate) struct Faults {
 }
 
 /// See the module.
-pub(crate) struct Tally {
+pub(crate) struct Deliveries {
     pub layout: Layout,
     pub faults: Faults,
     /// Deliveries so far.
-    pub deliveries: u64,
+    pub count: u64,
     /// Messages published so far; the next one's number.
     pub published: u32,
     /// Messages not yet with all their subscribers.
     pub in_flight: usize,
-    /// Per subscription, the round it expects next.
-    next: Vec<u32>,
-    /// Subscribers still without message `first + i`.
-    waiting: VecDeque<u32>,
-    first: u32,
+    /// Per subscription, which rounds came.
+    order: Vec<OrderCheck>,
+    /// How many subscribers are still without each message.
+    window: Window,
     /// Messages that have just reached their last subscriber.
     pub completed: Vec<u32>,
 }
 
-impl Tally {
-    pub(crate) fn new(layout: Layout) -> Tally {
-        Tally {
+impl Deliveries {
+    pub(crate) fn new(layout: Layout) -> Deliveries {
+        Deliveries {
             layout,
             faults: Faults::default(),
-            deliveries: 0,
+            count: 0,
             published: 0,
             in_flight: 0,
-            next: vec![0; layout.subscriptions()],
-            waiting: VecDeque::new(),
-            first: 0,
+            order: vec![OrderCheck::default(); layout.subscriptions()],
+            window: Window::default(),
             completed: Vec::new(),
         }
     }
@@ -88,7 +86,6 @@ impl Tally {
         let number = self.published;
         self.published += 1;
         self.in_flight += 1;
-        self.waiting.push_back(self.layout.subscribers);
         number
     }
 
@@ -99,48 +96,43 @@ impl Tally {
             self.faults.strange.get_or_insert(format!("message {number} at {connection}"));
             return;
         };
-        let expected = &mut self.next[subscription];
-        if round < *expected || number >= self.published {
+        if number >= self.published {
             self.faults.repeated += 1;
             return;
         }
-        let skipped = *expected..round;
-        *expected = round + 1;
-        self.faults.lost += skipped.len() as u64;
-        for round in skipped {
+        let Arrival::New { skipped } = self.order[subscription].see(round.into()) else {
+            self.faults.repeated += 1;
+            return;
+        };
+        self.faults.lost += skipped;
+        for round in round - skipped as u32..round {
             self.leave(round * self.layout.channels + channel);
         }
-        self.deliveries += 1;
+        self.count += 1;
         self.leave(number);
     }
 
     /// One subscriber less waits for a message.
     fn leave(&mut self, number: u32) {
-        let index = number.checked_sub(self.first).map(|index| index as usize);
-        let Some(waiting) = index.and_then(|index| self.waiting.get_mut(index)) else { return };
-        *waiting -= 1;
-        if *waiting == 0 {
+        let subscribers = self.layout.subscribers;
+        if self.window.receive(number.into(), 0, |_| subscribers).is_some() {
             self.in_flight -= 1;
             self.completed.push(number);
-            while self.waiting.front() == Some(&0) {
-                self.waiting.pop_front();
-                self.first += 1;
-            }
         }
     }
 
-    /// Gives up what has not come: it counts as lost. Returns how much that was.
+    /// Gives up what was not received: it counts as lost. Returns how much that was.
     pub(crate) fn give_up(&mut self) -> u64 {
-        let missing = self.waiting.iter().map(|waiting| u64::from(*waiting)).sum();
+        let Layout { channels, subscribers, .. } = self.layout;
+        let missing = self.window.give_up(self.published.into(), |_| subscribers);
         self.faults.lost += missing;
-        self.first = self.published;
-        self.waiting.clear();
         self.in_flight = 0;
-        for (subscription, next) in self.next.iter_mut().enumerate() {
-            let channel = subscription as u32 / self.layout.subscribers;
-            let rounds =
-                (self.published + self.layout.channels - 1 - channel) / self.layout.channels;
-            *next = rounds;
+        for (subscription, order) in self.order.iter_mut().enumerate() {
+            let channel = subscription as u32 / subscribers;
+            let rounds = (self.published + channels - 1 - channel) / channels;
+            if let Some(last) = rounds.checked_sub(1) {
+                order.see(last.into());
+            }
         }
         missing
     }
@@ -150,8 +142,8 @@ impl Tally {
 mod tests {
     use super::*;
 
-    fn tally(channels: u32, subscribers: u32, connections: u32) -> Tally {
-        Tally::new(Layout { channels, subscribers, connections })
+    fn deliveries(channels: u32, subscribers: u32, connections: u32) -> Deliveries {
+        Deliveries::new(Layout { channels, subscribers, connections })
     }
 
     #[test]
@@ -171,26 +163,29 @@ mod tests {
 
     #[test]
     fn a_message_leaves_flight_with_its_last_subscriber() {
-        let mut tally = tally(1, 2, 2);
-        let number = tally.publish();
-        tally.deliver(0, number);
-        assert_eq!((tally.in_flight, tally.completed.len()), (1, 0));
-        tally.deliver(1, number);
-        assert_eq!((tally.in_flight, tally.deliveries), (0, 2));
-        assert_eq!(tally.completed, [number]);
+        let mut deliveries = deliveries(1, 2, 2);
+        let number = deliveries.publish();
+        deliveries.deliver(0, number);
+        assert_eq!((deliveries.in_flight, deliveries.completed.len()), (1, 0));
+        deliveries.deliver(1, number);
+        assert_eq!((deliveries.in_flight, deliveries.count), (0, 2));
+        assert_eq!(deliveries.completed, [number]);
     }
 
     #[test]
     fn lost_and_repeated_messages_are_seen() {
-        let mut tally = tally(1, 1, 1);
+        let mut deliveries = deliveries(1, 1, 1);
         for _ in 0..4 {
-            tally.publish();
+            deliveries.publish();
         }
-        tally.deliver(0, 0);
-        tally.deliver(0, 0);
-        tally.deliver(0, 2);
-        assert_eq!((tally.faults.repeated, tally.faults.lost, tally.in_flight), (1, 1, 1));
-        assert_eq!(tally.give_up(), 1);
-        assert_eq!((tally.faults.lost, tally.in_flight), (2, 0));
+        deliveries.deliver(0, 0);
+        deliveries.deliver(0, 0);
+        deliveries.deliver(0, 2);
+        assert_eq!(
+            (deliveries.faults.repeated, deliveries.faults.lost, deliveries.in_flight),
+            (1, 1, 1)
+        );
+        assert_eq!(deliveries.give_up(), 1);
+        assert_eq!((deliveries.faults.lost, deliveries.in_flight), (2, 0));
     }
 }

@@ -1,21 +1,20 @@
 //! The subscribers and publishers of one server, on one epoll.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use uringcast_benches::client::frame;
-use uringcast_engine::wire::frame::Opcode;
+use uringcast_loadgen::frame::Opcode;
+use uringcast_loadgen::transport::Transport;
 
-use crate::connect::{Connector, Wish};
-use crate::dialect::{Dialect, Message};
+use crate::connect::{Connector, Target, Wish};
+use crate::deliveries::{Deliveries, Layout};
 use crate::envelope::{SEQ, frame_of_envelope, number};
-use crate::line::Line;
-use crate::modes::Target;
 use crate::parser::{Parser, Piece};
-use crate::tally::{Layout, Tally};
+use crate::server_protocol::{Message, ServerProtocol};
 
 /// More than a socket usually holds, so that a read that does not fill it was the last.
 const BUFFER: usize = 256 << 10;
@@ -23,104 +22,103 @@ const BUFFER: usize = 256 << 10;
 const PUBLISHERS: usize = 1 << 30;
 
 struct Subscriber {
-    stream: Line,
+    transport: Transport,
     parser: Parser,
 }
 
 struct Publisher {
-    stream: Line,
+    transport: Transport,
     out: Vec<u8>,
-    sent: usize,
 }
 
 /// See the module.
-pub(crate) struct Crowd {
-    dialect: Dialect,
+pub(crate) struct Clients {
+    protocol: ServerProtocol,
     poll: Poll,
     events: Events,
     buffer: Vec<u8>,
     subscribers: Vec<Subscriber>,
     publishers: Vec<Publisher>,
     names: Vec<String>,
-    pub tally: Tally,
+    pub deliveries: Deliveries,
     /// Bytes of `data` of the messages now in flight.
     pub payload: usize,
     bare: usize,
     pub refusal: Option<String>,
 }
 
-impl Crowd {
-    /// Connects everybody and waits until all are subscribed.
-    pub(crate) fn connect(target: &Target, layout: Layout) -> io::Result<Crowd> {
-        let dialect = target.dialect;
+impl Clients {
+    /// Connects all and waits until they are subscribed.
+    pub(crate) fn connect(target: &Target, layout: Layout) -> io::Result<Clients> {
+        let protocol = target.protocol;
         let names: Vec<String> = match layout.channels {
             1 => vec!["bench".into()],
             many => (0..many).map(|channel| format!("bench{channel}")).collect(),
         };
-        let mut crowd = Crowd {
-            dialect,
+        let mut clients = Clients {
+            protocol,
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
             buffer: vec![0; BUFFER],
             subscribers: Vec::new(),
             publishers: Vec::new(),
             names,
-            tally: Tally::new(layout),
+            deliveries: Deliveries::new(layout),
             payload: 0,
             bare: frame_of_envelope(),
             refusal: None,
         };
         let mut connector = target.connector(0);
-        crowd.add_subscribers(&mut connector, layout)?;
-        crowd.add_publishers(&mut connector, layout)?;
-        Ok(crowd)
+        clients.add_subscribers(&mut connector, layout)?;
+        clients.add_publishers(&mut connector, layout)?;
+        Ok(clients)
     }
 
     fn add_subscribers(&mut self, connector: &mut Connector, layout: Layout) -> io::Result<()> {
-        let Crowd { dialect, names, subscribers, poll, .. } = self;
+        let Clients { protocol, names, subscribers, poll, .. } = self;
         let wishes = (0..layout.connections).map(|connection| {
             let channels: Vec<String> =
                 layout.channels_of(connection).map(|c| names[c as usize].clone()).collect();
-            let (hello, replies) = dialect.subscribe(&channels);
-            let path = dialect.subscriber_path(&channels);
-            Wish { path, hello, replies, reply: dialect.subscribed() }
+            let (hello, replies) = protocol.subscribe(&channels);
+            let path = protocol.subscriber_path(&channels);
+            Wish { path, hello, replies, reply: protocol.subscribed() }
         });
-        let mut streams: Vec<Line> = Vec::new();
-        connector.open(wishes, |stream| streams.push(stream))?;
-        for stream in streams {
-            let (fd, token) = (stream.as_raw_fd(), Token(subscribers.len()));
+        let mut opened: Vec<Transport> = Vec::new();
+        connector.open(wishes, |transport| opened.push(transport))?;
+        for transport in opened {
+            let (fd, token) = (transport.stream.as_raw_fd(), Token(subscribers.len()));
             poll.registry().register(&mut SourceFd(&fd), token, Interest::READABLE)?;
-            let parser = Parser::new(*dialect == Dialect::Nats);
-            subscribers.push(Subscriber { stream, parser });
+            let parser = Parser::new(*protocol == ServerProtocol::Nats);
+            subscribers.push(Subscriber { transport, parser });
         }
         Ok(())
     }
 
     fn add_publishers(&mut self, connector: &mut Connector, layout: Layout) -> io::Result<()> {
-        let Crowd { dialect, names, publishers, poll, .. } = self;
-        let count = if dialect.publisher_per_channel() { names.len() } else { 1 };
+        let Clients { protocol, names, publishers, poll, .. } = self;
+        let count = if protocol.publisher_per_channel() { names.len() } else { 1 };
         let wishes = names.iter().take(count).map(|name| Wish {
-            path: dialect.publisher_path(name, layout.channels as usize),
-            hello: dialect.introduce(),
+            path: protocol.publisher_path(name, layout.channels as usize),
+            hello: protocol.introduce(),
             replies: 0,
             reply: "",
         });
-        let mut streams: Vec<Line> = Vec::new();
-        connector.open(wishes, |stream| streams.push(stream))?;
-        for stream in streams {
-            let fd = stream.as_raw_fd();
+        let mut opened: Vec<Transport> = Vec::new();
+        connector.open(wishes, |transport| opened.push(transport))?;
+        for transport in opened {
+            let fd = transport.stream.as_raw_fd();
             let token = Token(PUBLISHERS + publishers.len());
             let interest = Interest::READABLE | Interest::WRITABLE;
             poll.registry().register(&mut SourceFd(&fd), token, interest)?;
-            publishers.push(Publisher { stream, out: Vec::new(), sent: 0 });
+            publishers.push(Publisher { transport, out: Vec::new() });
         }
         Ok(())
     }
 
-    /// Writes the next message to its publisher's buffer; [`Crowd::flush`] sends it.
+    /// Writes the next message to its publisher's buffer; [`Clients::flush`] sends it.
     pub(crate) fn publish(&mut self) {
-        let number = self.tally.publish();
-        let channels = self.tally.layout.channels;
+        let number = self.deliveries.publish();
+        let channels = self.deliveries.layout.channels;
         let channel = (number % channels) as usize;
         let message = Message {
             number,
@@ -130,26 +128,14 @@ impl Crowd {
         };
         let publisher = channel % self.publishers.len();
         let many = channels > 1;
-        self.dialect.publish(message, many, &mut self.publishers[publisher].out);
+        self.protocol.publish(message, many, &mut self.publishers[publisher].out);
     }
 
-    /// Sends what publishers have to say, as far as the server takes it.
+    /// Sends the publishers' messages, as far as the server takes them.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        for publisher in &mut self.publishers {
-            match publisher.stream.flush() {
-                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-                _ => {}
-            }
-            while publisher.sent < publisher.out.len() {
-                match publisher.stream.write(&publisher.out[publisher.sent..]) {
-                    Ok(sent) => publisher.sent += sent,
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                    Err(error) => return Err(error),
-                }
-            }
-            if publisher.sent == publisher.out.len() {
-                publisher.out.clear();
-                publisher.sent = 0;
+        for Publisher { transport, out } in &mut self.publishers {
+            if !out.is_empty() || transport.owes() {
+                transport.write(out)?;
             }
         }
         Ok(())
@@ -206,28 +192,28 @@ impl Crowd {
         }
         let mut taken = 0;
         loop {
-            let stream = match token.checked_sub(PUBLISHERS) {
-                Some(publisher) => &mut self.publishers[publisher].stream,
-                None => &mut self.subscribers[token].stream,
+            let transport = match token.checked_sub(PUBLISHERS) {
+                Some(publisher) => &mut self.publishers[publisher].transport,
+                None => &mut self.subscribers[token].transport,
             };
-            let read = match stream.read(buffer) {
+            let read = match transport.read(buffer) {
                 Ok(0) => {
-                    self.tally.faults.closed += 1;
+                    self.deliveries.faults.closed += 1;
                     return Ok(taken);
                 }
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(taken),
                 Err(_) => {
-                    self.tally.faults.closed += 1;
+                    self.deliveries.faults.closed += 1;
                     return Ok(taken);
                 }
             };
-            let last = read < buffer.len() && stream.short_read_is_last();
+            let last = transport.drained(read, buffer.len());
             taken += read;
             match token < PUBLISHERS {
                 true => self.received(token, &buffer[..read])?,
                 false if self.refusal.is_none() => {
-                    self.refusal = self.dialect.refusal(&buffer[..read]);
+                    self.refusal = self.protocol.refusal(&buffer[..read]);
                 }
                 false => {}
             }
@@ -238,52 +224,55 @@ impl Crowd {
     }
 
     fn received(&mut self, connection: usize, bytes: &[u8]) -> io::Result<()> {
-        let Subscriber { stream, parser } = &mut self.subscribers[connection];
-        let (tally, payload, bare) = (&mut self.tally, self.payload, self.bare);
-        let (names, channels) = (&self.names, tally.layout.channels);
+        let Subscriber { transport, parser } = &mut self.subscribers[connection];
+        let (deliveries, payload, bare) = (&mut self.deliveries, self.payload, self.bare);
+        let (names, channels) = (&self.names, deliveries.layout.channels);
         let mut pings = 0;
         // A server that has served before counts seq on: its digits are its own.
-        let (bare, digits) = match self.dialect {
-            Dialect::Mcp => (bare - SEQ.len(), 0..1),
+        let (bare, digits) = match self.protocol {
+            ServerProtocol::Mcp => (bare - SEQ.len(), 0..1),
             _ => (bare, 1..11),
         };
-        parser.feed(bytes, &mut |piece| match piece {
+        let parsed = parser.feed(bytes, &mut |piece| match piece {
             Piece::Message(head, len) => match number(head) {
                 Some(number) => {
                     let name = &names[(number % channels) as usize];
                     let beyond = len.wrapping_sub(bare + payload + name.len());
-                    tally.faults.misshapen += u64::from(!digits.contains(&beyond));
-                    tally.deliver(connection as u32, number);
+                    deliveries.faults.misshapen += u64::from(!digits.contains(&beyond));
+                    deliveries.deliver(connection as u32, number);
                 }
                 None => {
                     let text = || String::from_utf8_lossy(head).into_owned();
-                    tally.faults.strange.get_or_insert_with(text);
+                    deliveries.faults.strange.get_or_insert_with(text);
                 }
             },
             Piece::Ping => pings += 1,
-            Piece::Close => tally.faults.closed += 1,
+            Piece::Close => deliveries.faults.closed += 1,
         });
+        if let Err(error) = parsed {
+            deliveries.faults.strange.get_or_insert_with(|| error.to_owned());
+        }
         for _ in 0..pings {
             let mut pong = Vec::new();
-            match self.dialect {
-                Dialect::Nats => frame(Opcode::Binary, b"PONG\r\n", &mut pong),
+            match self.protocol {
+                ServerProtocol::Nats => frame(Opcode::Binary, b"PONG\r\n", &mut pong),
                 _ => frame(Opcode::Pong, b"", &mut pong),
             }
-            stream.write_all(&pong)?;
+            transport.write(&mut pong)?;
         }
         Ok(())
     }
 
-    /// Takes in what comes until nothing is in flight, or nothing has come for `patience`.
+    /// Reads until nothing is in flight, or nothing has arrived for `patience`.
     /// Returns the time of the last delivery.
     pub(crate) fn drain(&mut self, patience: Duration) -> io::Result<Instant> {
         let mut last = Instant::now();
-        while self.tally.in_flight > 0 {
+        while self.deliveries.in_flight > 0 {
             self.flush()?;
             if self.turn(Duration::from_millis(100))? > 0 {
                 last = Instant::now();
             } else if last.elapsed() > patience {
-                self.tally.give_up();
+                self.deliveries.give_up();
             }
         }
         Ok(last)

@@ -1,10 +1,10 @@
 //! The floor under TLS: a bare seal of the bytes for each subscriber, then a bare send.
 //!
-//! As `floor --mode ring`, over TLS 1.3: who comes to `/pub` publishes, who comes elsewhere gets
+//! As `floor --mode ring`, over TLS 1.3: a connection to `/pub` publishes, one to another path gets
 //! every message. After the upgrade a subscriber is a slot of the ring and the key that is sent
 //! with; nothing is ever read from it. docs/BENCHMARKS.md, "TLS".
 
-use std::io::{Error, ErrorKind, Read, Write};
+use std::io::{Error, ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -15,12 +15,11 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
-use tungstenite::handshake::derive_accept_key;
 use uringcast_benches::bare_ring::BareRing;
 use uringcast_benches::bare_seal::BareSeal;
-use uringcast_benches::client::Frames;
-use uringcast_benches::descriptors;
-use uringcast_engine::wire::frame::{Opcode, header};
+use uringcast_benches::baseline::{ClientMessages, upgrade};
+use uringcast_loadgen::frame::write_header;
+use uringcast_loadgen::process;
 
 /// A bare server that seals.
 #[derive(Parser)]
@@ -38,6 +37,8 @@ struct Args {
 
 type Stream = StreamOwned<ServerConnection, TcpStream>;
 
+/// Registered files of one ring at most.
+const MAX_SLOTS: u64 = 1 << 20;
 /// Sends of one batch.
 const BATCH: usize = 256;
 
@@ -57,7 +58,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Seals for a batch, sends it, and so on. Who has left is sent to in vain from then on.
+    /// Seals for a batch, sends it, and so on. A closed subscriber is kept.
     fn sweep(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let length = BareSeal::length(bytes.len());
         self.arena.resize(self.arena.len().max(BATCH * length), 0);
@@ -88,34 +89,10 @@ fn tls(args: &Args) -> Result<Arc<ServerConfig>, Box<dyn std::error::Error>> {
     Ok(Arc::new(config))
 }
 
-/// Reads the request and upgrades. Says whether it is a publisher.
-fn upgrade(stream: &mut Stream) -> std::io::Result<bool> {
-    let mut request = Vec::new();
-    let mut buffer = [0; 2048];
-    while !request.ends_with(b"\r\n\r\n") {
-        let read = stream.read(&mut buffer)?;
-        if read == 0 || request.len() > 16 << 10 {
-            return Err(ErrorKind::InvalidData.into());
-        }
-        request.extend_from_slice(&buffer[..read]);
-    }
-    let request = String::from_utf8_lossy(&request);
-    let key = request.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
-    let accept = derive_accept_key(key.ok_or(ErrorKind::InvalidData)?.trim().as_bytes());
-    write!(
-        stream,
-        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Accept: {accept}\r\n\r\n"
-    )?;
-    stream.flush()?;
-    stream.sock.set_nodelay(true)?;
-    Ok(request.starts_with("GET /pub"))
-}
-
 /// A publisher and what it has sent so far.
 struct Publisher {
     stream: Stream,
-    frames: Frames,
+    messages: ClientMessages,
 }
 
 /// Takes what a publisher has sent and sweeps it. Returns whether the publisher is still there.
@@ -132,11 +109,9 @@ fn serve(
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(_) => return Ok(false),
         };
-        publisher.frames.feed(&buffer[..read], |opcode, payload| {
-            if opcode == Opcode::Text || opcode == Opcode::Binary {
-                header(opcode, payload.len(), &mut out);
-                out.extend_from_slice(payload);
-            }
+        publisher.messages.feed(&buffer[..read], |opcode, payload| {
+            write_header(&mut out, opcode, payload.len(), None);
+            out.extend_from_slice(payload);
         });
     }
     if !out.is_empty() {
@@ -147,7 +122,7 @@ fn serve(
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
-    let (tls, limit) = (tls(&args)?, descriptors::raise());
+    let (tls, limit) = (tls(&args)?, process::raise_file_limit()?.min(MAX_SLOTS));
     let (ring, keys, arena) = (BareRing::new(limit as u32)?, Vec::new(), Vec::new());
     let mut sender = Sender { ring, keys, arena };
     let listener = TcpListener::bind(args.listen)?;
@@ -171,13 +146,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         while ready[0]
             && let Ok((socket, _)) = listener.accept()
         {
+            socket.set_nodelay(true)?;
             let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&tls))?, socket);
-            match upgrade(&mut stream) {
-                Ok(true) => {
+            match upgrade(&mut stream).as_deref() {
+                Ok("/pub") => {
                     stream.sock.set_nonblocking(true)?;
-                    publishers.push(Publisher { stream, frames: Frames::default() });
+                    publishers.push(Publisher { stream, messages: ClientMessages::default() });
                 }
-                Ok(false) => sender.add(stream)?,
+                Ok(_) => sender.add(stream)?,
                 Err(error) => eprintln!("floor: refused: {error}"),
             }
         }

@@ -1,8 +1,8 @@
-//! How to talk to each server: which path, what to say first, how to publish.
+//! How to talk to each server: which path, which first request, how to publish.
 
 use clap::ValueEnum;
 use uringcast_benches::client::frame;
-use uringcast_engine::wire::frame::Opcode;
+use uringcast_loadgen::frame::Opcode;
 
 use crate::envelope::{data, envelope};
 
@@ -11,7 +11,7 @@ const CHANNELS_PER_REQUEST: usize = 100;
 
 /// What a server speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Dialect {
+pub(crate) enum ServerProtocol {
     /// Uringcast's requests.
     Ours,
     /// The scripts beside this program: `S channel …` is answered with `ready`; a publisher on
@@ -37,11 +37,11 @@ pub(crate) struct Message<'a> {
     pub seq: u32,
 }
 
-impl Dialect {
+impl ServerProtocol {
     /// Path of the subscribers' upgrade.
     pub(crate) fn subscriber_path(self, channels: &[String]) -> String {
         match self {
-            Dialect::Nchan | Dialect::Floor => format!("/sub/{}", channels.join(",")),
+            ServerProtocol::Nchan | ServerProtocol::Floor => format!("/sub/{}", channels.join(",")),
             _ => "/sub".into(),
         }
     }
@@ -49,7 +49,7 @@ impl Dialect {
     /// Path of the publisher's upgrade, for so many channels; nchan needs one for each.
     pub(crate) fn publisher_path(self, channel: &str, channels: usize) -> String {
         match self {
-            Dialect::Nchan => format!("/pub/{channel}"),
+            ServerProtocol::Nchan => format!("/pub/{channel}"),
             _ if channels > 1 => "/many".into(),
             _ => "/pub".into(),
         }
@@ -57,14 +57,14 @@ impl Dialect {
 
     /// Whether a publisher can publish to one channel only.
     pub(crate) fn publisher_per_channel(self) -> bool {
-        self == Dialect::Nchan
+        self == ServerProtocol::Nchan
     }
 
-    /// What a subscriber says after the upgrade, and how many replies tell that it is subscribed.
+    /// What a subscriber sends after the upgrade, and how many replies confirm it.
     pub(crate) fn subscribe(self, channels: &[String]) -> (Vec<u8>, usize) {
         let mut out = Vec::new();
         match self {
-            Dialect::Ours | Dialect::Mcp => {
+            ServerProtocol::Ours | ServerProtocol::Mcp => {
                 for some in channels.chunks(CHANNELS_PER_REQUEST) {
                     let list = serde_json::json!(some);
                     let text = format!(
@@ -74,12 +74,12 @@ impl Dialect {
                 }
                 (out, channels.len().div_ceil(CHANNELS_PER_REQUEST))
             }
-            Dialect::Script => {
+            ServerProtocol::Script => {
                 let text = format!("S {}", channels.join(" "));
                 frame(Opcode::Text, text.as_bytes(), &mut out);
                 (out, 1)
             }
-            Dialect::Nats => {
+            ServerProtocol::Nats => {
                 let mut text = CONNECT.to_owned();
                 for (sid, channel) in channels.iter().enumerate() {
                     text.push_str(&format!("SUB {channel} {}\r\n", sid + 1));
@@ -88,23 +88,23 @@ impl Dialect {
                 frame(Opcode::Binary, text.as_bytes(), &mut out);
                 (out, 1)
             }
-            Dialect::Floor | Dialect::Nchan => (out, 0),
+            ServerProtocol::Floor | ServerProtocol::Nchan => (out, 0),
         }
     }
 
-    /// How a reply looks that tells of a subscription.
+    /// What a reply that confirms a subscription contains.
     pub(crate) fn subscribed(self) -> &'static str {
         match self {
-            Dialect::Ours | Dialect::Mcp => r#""status":"subscribed""#,
-            Dialect::Nats => "PONG",
+            ServerProtocol::Ours | ServerProtocol::Mcp => r#""status":"subscribed""#,
+            ServerProtocol::Nats => "PONG",
             _ => "ready",
         }
     }
 
-    /// What a publisher says after the upgrade.
+    /// What a publisher sends after the upgrade.
     pub(crate) fn introduce(self) -> Vec<u8> {
         let mut out = Vec::new();
-        if self == Dialect::Nats {
+        if self == ServerProtocol::Nats {
             frame(Opcode::Binary, CONNECT.as_bytes(), &mut out);
         }
         out
@@ -115,20 +115,20 @@ impl Dialect {
         let Message { number, payload, channel, seq } = message;
         let mut text = String::with_capacity(payload + 512);
         match self {
-            Dialect::Ours => {
+            ServerProtocol::Ours => {
                 text.push_str(r#"{"type":"request","event":"publish","data":{"channel":""#);
                 text.push_str(channel);
                 text.push_str(r#"","event":"bench","data":"#);
                 data(number, payload, &mut text);
                 text.push_str("}}");
             }
-            Dialect::Nats => {
+            ServerProtocol::Nats => {
                 let mut whole = String::with_capacity(payload + 512);
                 envelope(number, payload, channel, seq, &mut whole);
                 text.push_str(&format!("PUB {channel} {}\r\n{whole}\r\n", whole.len()));
                 return frame(Opcode::Binary, text.as_bytes(), out);
             }
-            Dialect::Script | Dialect::Floor if many => {
+            ServerProtocol::Script | ServerProtocol::Floor if many => {
                 text.push_str(channel);
                 text.push('\n');
                 envelope(number, payload, channel, seq, &mut text);
@@ -138,11 +138,11 @@ impl Dialect {
         frame(Opcode::Text, text.as_bytes(), out);
     }
 
-    /// What a server says to a publisher that it refused, if these bytes hold it.
+    /// The server's refusal of a publish, if these bytes hold one.
     pub(crate) fn refusal(self, bytes: &[u8]) -> Option<String> {
         let mark: &[u8] = match self {
-            Dialect::Ours | Dialect::Mcp => br#""type":"error""#,
-            Dialect::Nats => b"-ERR",
+            ServerProtocol::Ours | ServerProtocol::Mcp => br#""type":"error""#,
+            ServerProtocol::Nats => b"-ERR",
             _ => return None,
         };
         memchr::memmem::find(bytes, mark)?;

@@ -1,43 +1,45 @@
-//! The fixed-width marker each published message carries, found again without parsing JSON.
+//! The fixed-width stamp each published message carries, found again without parsing JSON.
 //!
 //! `{"lg":"<run 8 hex>.<publisher 3>.<sequence 12>.<intended ns 20>","pad":"xx…"}`
 
 use memchr::memmem::Finder;
+
+use crate::schedule::PublisherId;
 
 const PUBLISHER: usize = 3;
 const SEQUENCE: usize = 12;
 const INTENDED: usize = 20;
 
 /// The smallest `--payload`: the document with an empty pad.
-pub(crate) const MIN_PAYLOAD: usize = r#"{"lg":"","pad":""}"#.len() + MARKER;
-/// The largest number of publishers the marker can name.
+pub(crate) const MIN_PAYLOAD: usize = r#"{"lg":"","pad":""}"#.len() + STAMP;
+/// The largest number of publishers the stamp can name.
 pub(crate) const MAX_PUBLISHERS: u32 = 999;
 
 const RUN: usize = 8;
-const MARKER: usize = RUN + 1 + PUBLISHER + 1 + SEQUENCE + 1 + INTENDED;
+const STAMP: usize = RUN + 1 + PUBLISHER + 1 + SEQUENCE + 1 + INTENDED;
 
-/// What one delivery tells about itself.
+/// What a delivery carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Marker {
-    pub(crate) publisher: u32,
+pub(crate) struct Stamp {
+    pub(crate) publisher: PublisherId,
     pub(crate) sequence: u64,
     /// Intended send time, nanoseconds on the clock of this process.
     pub(crate) intended: u64,
 }
 
-impl Marker {
+impl Stamp {
     /// The `data` document to publish; `pad` fills it up to the payload size.
     pub(crate) fn document(&self, run: &str, pad: &str) -> String {
-        let Self { publisher, sequence, intended } = self;
+        let Self { publisher: PublisherId(publisher), sequence, intended } = self;
         format!(r#"{{"lg":"{run}.{publisher:03}.{sequence:012}.{intended:020}","pad":"{pad}"}}"#)
     }
 }
 
-/// Finds this run's marker in a message, at the place of the last one if it is there again.
+/// Finds this run's stamp in a message, at the place of the last one if it is there again.
 pub(crate) struct Locator {
     needle: Vec<u8>,
     finder: Finder<'static>,
-    /// Where the last marker began.
+    /// Where the last stamp began.
     at: usize,
 }
 
@@ -48,8 +50,8 @@ impl Locator {
         Self { finder: Finder::new(&needle).into_owned(), needle, at: 0 }
     }
 
-    /// The marker in `text`, if it is a delivery of this run.
-    pub(crate) fn find(&mut self, text: &[u8]) -> Option<Marker> {
+    /// The stamp in `text`, if it is a delivery of this run.
+    pub(crate) fn find(&mut self, text: &[u8]) -> Option<Stamp> {
         let known = text.get(self.at..).is_some_and(|rest| rest.starts_with(&self.needle));
         if !known {
             self.at = self.finder.find(text)?;
@@ -58,7 +60,7 @@ impl Locator {
         let (publisher, rest) = number(digits, PUBLISHER)?;
         let (sequence, rest) = number(rest.strip_prefix(b".")?, SEQUENCE)?;
         let (intended, _) = number(rest.strip_prefix(b".")?, INTENDED)?;
-        Some(Marker { publisher: publisher as u32, sequence, intended })
+        Some(Stamp { publisher: PublisherId(publisher as u32), sequence, intended })
     }
 }
 
@@ -83,14 +85,15 @@ mod tests {
 
     #[test]
     fn the_smallest_document_has_the_smallest_size() {
-        let marker = Marker { publisher: 0, sequence: 0, intended: 0 };
-        assert_eq!(marker.document("00c0ffee", "").len(), MIN_PAYLOAD);
+        let stamp = Stamp { publisher: PublisherId(0), sequence: 0, intended: 0 };
+        assert_eq!(stamp.document("00c0ffee", "").len(), MIN_PAYLOAD);
     }
 
     #[test]
-    fn another_run_and_torn_markers_are_not_found() {
+    fn another_run_and_torn_stamps_are_not_found() {
         let mut locator = Locator::new("00c0ffee");
-        let text = Marker { publisher: 1, sequence: 2, intended: 3 }.document("00c0ffef", "");
+        let text =
+            Stamp { publisher: PublisherId(1), sequence: 2, intended: 3 }.document("00c0ffef", "");
         assert_eq!(locator.find(text.as_bytes()), None);
         assert_eq!(locator.find(b"00c0ffee.001.00000000000x.1"), None);
         assert_eq!(locator.find(b"00c0ffee."), None);
@@ -98,15 +101,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_marker_is_found_wherever_it_stands(
+        fn a_stamp_is_found_wherever_it_stands(
             publisher in 0..=MAX_PUBLISHERS, sequence in 0..1_000_000_000_000u64, intended: u64,
             prefixes in proptest::collection::vec("[a-z{\":]{0,40}", 1..5),
         ) {
-            let marker = Marker { publisher, sequence, intended };
+            let stamp = Stamp { publisher: PublisherId(publisher), sequence, intended };
             let mut locator = Locator::new("00c0ffee");
             for prefix in prefixes {
-                let text = format!("{prefix}{}", marker.document("00c0ffee", "xx"));
-                prop_assert_eq!(locator.find(text.as_bytes()), Some(marker));
+                let text = format!("{prefix}{}", stamp.document("00c0ffee", "xx"));
+                prop_assert_eq!(locator.find(text.as_bytes()), Some(stamp));
             }
         }
     }

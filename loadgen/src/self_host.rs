@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::trouble::OperatorError;
+use crate::error::OperatorError;
 
 const SERVER: &str = "uringcast-server";
 /// First argument of the hidden mode that becomes the server.
@@ -25,14 +25,14 @@ const SPARE_CONNECTIONS: u32 = 100;
 
 /// A running server. Dropping it kills it.
 #[derive(Debug)]
-pub(crate) struct Host {
+pub(crate) struct SelfHost {
     child: Child,
     pub(crate) ready: Ready,
     /// Holds the certificate and its key as long as the server runs.
     _directory: tempfile::TempDir,
 }
 
-/// What the server says when it listens.
+/// What the server prints when it listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ready {
     pub(crate) url: String,
@@ -88,7 +88,7 @@ pub(crate) fn find_server() -> Result<PathBuf, OperatorError> {
     }
 }
 
-impl Host {
+impl SelfHost {
     /// Starts the server on free loopback ports and waits until it listens.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl Host {
         let limit = connections.saturating_add(SPARE_CONNECTIONS).to_string();
         let mut command = Command::new(own);
         command
-            .args([BECOME, &parent_pid()])
+            .args([BECOME, &std::process::id().to_string()])
             .arg(server)
             .args(["--host", "127.0.0.1", "--port", "0"])
             .args(["--control-port", "0", "--metrics-port", "0"])
@@ -165,16 +165,12 @@ impl Host {
     }
 }
 
-impl Drop for Host {
+impl Drop for SelfHost {
     fn drop(&mut self) {
         // Both do nothing to a child that has been waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn parent_pid() -> String {
-    std::process::id().to_string()
 }
 
 /// If this process is to become the server: asks the kernel to kill it with its parent, which

@@ -11,7 +11,7 @@ pub(crate) struct OperatorError(pub(crate) String);
 
 /// Why a connection could not be made or kept.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
+pub(crate) enum ConnectionError {
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{0}")]
@@ -22,7 +22,7 @@ pub(crate) enum Trouble {
     Silence(u64),
 }
 
-impl Trouble {
+impl ConnectionError {
     fn remedy(&self, tls: bool) -> &'static str {
         match self {
             Self::Io(error) => match error.kind() {

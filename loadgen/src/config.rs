@@ -5,16 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use http::Uri;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use rustls::pki_types::ServerName;
+use uringcast_loadgen::process;
+use uringcast_loadgen::transport::{Endpoint, Tls};
 
 use crate::args::{Args, Cpus, Publish};
-use crate::marker::MIN_PAYLOAD;
-use crate::plan::Plan;
-use crate::shared::try_pin;
+use crate::error::OperatorError;
+use crate::payload_stamp::MIN_PAYLOAD;
+use crate::schedule::{Channel, Schedule};
 use crate::tls;
-use crate::transport::{Endpoint, Tls};
-use crate::trouble::OperatorError;
 
 /// The largest data document: far above the server's own limit of 1 MiB by default.
 const MAX_PAYLOAD: usize = 64 << 20;
@@ -25,12 +24,12 @@ const CONNECTIONS_PER_SOURCE: u32 = 8_000;
 /// Descriptors beside the connections: standard streams, epoll and waker per thread, a child.
 const OTHER_DESCRIPTORS: u64 = 64;
 
-/// Everything one run needs to know.
+/// What one run needs.
 #[derive(Debug, Clone)]
-pub(crate) struct Load {
+pub(crate) struct Config {
     pub(crate) endpoint: Endpoint,
     pub(crate) control: Option<Control>,
-    pub(crate) plan: Plan,
+    pub(crate) schedule: Schedule,
     pub(crate) connections: u32,
     pub(crate) payload: usize,
     pub(crate) warmup: Duration,
@@ -52,7 +51,7 @@ pub(crate) struct Control {
     pub(crate) api_key: Option<String>,
 }
 
-impl Load {
+impl Config {
     /// For the server at `url`, whose certificate `ca_file` verifies if it is wss, and its
     /// control port, if it is to be used.
     ///
@@ -85,7 +84,7 @@ impl Load {
         };
         if let Some(cpus) = args.pin.clone() {
             // Tried on a thread of its own, so that this one stays free.
-            let tried = std::thread::spawn(move || try_pin(&cpus)).join();
+            let tried = std::thread::spawn(move || process::pin(&cpus.0)).join();
             if !matches!(tried, Ok(Ok(()))) {
                 let remedy = "name CPUs this process may use (`taskset -p $$` shows them)";
                 return Err(OperatorError(format!("--pin: none of these can be used; {remedy}")));
@@ -94,7 +93,7 @@ impl Load {
         let warmup = Duration::from_secs_f64(args.warmup);
         let duration = Duration::from_secs_f64(args.duration);
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
-        let plan = Plan {
+        let schedule = Schedule {
             rate: args.rate,
             length: warmup + duration,
             publishers: args.publishers,
@@ -106,7 +105,7 @@ impl Load {
             sources: sources(args, endpoint.address)?,
             endpoint,
             control,
-            plan,
+            schedule,
             connections: args.connections,
             payload: args.payload,
             warmup,
@@ -119,8 +118,8 @@ impl Load {
     }
 
     /// The channel of the `index`-th connection.
-    pub(crate) fn channel(&self, index: u32) -> u32 {
-        index % self.plan.channels
+    pub(crate) fn channel(&self, index: u32) -> Channel {
+        Channel(index % self.schedule.channels)
     }
 
     /// The connections of the `thread`-th worker.
@@ -137,9 +136,9 @@ impl Load {
     /// When it is not enough for the connections.
     pub(crate) fn check_file_limit(&self) -> Result<(), OperatorError> {
         let overhead =
-            OTHER_DESCRIPTORS + u64::from(self.plan.publishers) + 3 * u64::from(self.threads);
+            OTHER_DESCRIPTORS + u64::from(self.schedule.publishers) + 3 * u64::from(self.threads);
         let needed = u64::from(self.connections) + overhead;
-        let reached = raise_file_limit()
+        let reached = process::raise_file_limit()
             .map_err(|error| OperatorError(format!("the limit of open files: {error}")))?;
         if reached >= needed {
             return Ok(());
@@ -152,13 +151,6 @@ impl Load {
             reached.saturating_sub(overhead)
         )))
     }
-}
-
-/// Raises the limit of open files to the hard one and returns what it is then. Child processes
-/// inherit it.
-pub(crate) fn raise_file_limit() -> nix::Result<u64> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard))
 }
 
 fn sources(args: &Args, address: SocketAddr) -> Result<Option<u32>, OperatorError> {
@@ -216,15 +208,15 @@ mod tests {
     use super::*;
     use clap::Parser;
 
-    fn load(args: &[&str]) -> Result<Load, OperatorError> {
+    fn load(args: &[&str]) -> Result<Config, OperatorError> {
         let args = Args::parse_from([&["loadgen", "--url", "ws://127.0.0.1:1"], args].concat());
-        Load::resolve(&args, "ws://127.0.0.1:1/?token=x", None, args.control_url.as_deref())
+        Config::resolve(&args, "ws://127.0.0.1:1/?token=x", None, args.control_url.as_deref())
     }
 
     #[test]
     fn every_connection_belongs_to_exactly_one_thread() {
-        let load = load(&["--connections", "1003", "--threads", "7"]).unwrap();
-        let all: Vec<u32> = (0..7).flat_map(|thread| load.share(thread)).collect();
+        let config = load(&["--connections", "1003", "--threads", "7"]).unwrap();
+        let all: Vec<u32> = (0..7).flat_map(|thread| config.share(thread)).collect();
         assert_eq!(all, (0..1003).collect::<Vec<_>>());
     }
 
@@ -242,7 +234,7 @@ mod tests {
         assert!(message(&["--publish", "http"]).contains("--control-url"));
         let args = Args::parse_from(["loadgen", "--self-host"]);
         for url in ["http://x", "127.0.0.1:1", "ws://", "::"] {
-            let error = Load::resolve(&args, url, None, None).unwrap_err().0;
+            let error = Config::resolve(&args, url, None, None).unwrap_err().0;
             assert!(error.contains(&format!("--url {url}")), "{error}");
         }
         let path = load(&[]).unwrap().endpoint.path;
@@ -251,8 +243,8 @@ mod tests {
 
     #[test]
     fn too_many_connections_are_refused_before_the_first() {
-        let load = load(&["--connections", "4000000000", "--source-addresses", "1"]).unwrap();
-        let error = load.check_file_limit().unwrap_err().0;
+        let config = load(&["--connections", "4000000000", "--source-addresses", "1"]).unwrap();
+        let error = config.check_file_limit().unwrap_err().0;
         assert!(error.contains("--connections 4000000000") && error.contains("limit"), "{error}");
     }
 }

@@ -1,20 +1,14 @@
 //! The ways to measure. All check every delivery.
 
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::client::ClientConfig;
 use serde_json::{Value, json};
+use uringcast_benches::proc_usage::{Meter, Usage, clock};
 
-use crate::connect::Connector;
-use crate::cost::{Cost, Meter, clock};
-use crate::crowd::Crowd;
-use crate::dialect::Dialect;
+use crate::clients::Clients;
+use crate::deliveries::Faults;
 use crate::envelope::MIN_PAYLOAD;
-use crate::number;
-use crate::tally::Faults;
 
 /// Silence after which what is still in flight is given up as lost.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,24 +22,8 @@ fn look(connections: usize) -> Duration {
     Duration::from_nanos(25 * connections as u64).max(Duration::from_micros(25))
 }
 
-/// The server.
-#[derive(Clone)]
-pub(crate) struct Target {
-    pub dialect: Dialect,
-    pub server: SocketAddr,
-    pub net: u8,
-    pub tls: Option<Arc<ClientConfig>>,
-}
-
-impl Target {
-    /// Connects from addresses of their own for each `offset`.
-    pub(crate) fn connector(&self, offset: u8) -> Connector {
-        Connector::new(self.server, self.net.wrapping_add(offset), self.tls.clone())
-    }
-}
-
 /// Does what a command says.
-pub(crate) fn run(crowd: &mut Crowd, meter: Meter, words: &[&str]) -> io::Result<Value> {
+pub(crate) fn run(clients: &mut Clients, meter: Meter, words: &[&str]) -> io::Result<Value> {
     let [mode, what, payload, length] = words else {
         return Err(io::Error::other(format!("not understood: {}", words.join(" "))));
     };
@@ -53,16 +31,16 @@ pub(crate) fn run(crowd: &mut Crowd, meter: Meter, words: &[&str]) -> io::Result
     if payload < MIN_PAYLOAD {
         return Err(io::Error::other(format!("a payload has at least {MIN_PAYLOAD} bytes")));
     }
-    crowd.payload = payload;
-    crowd.tally.faults = Faults::default();
-    crowd.refusal = None;
+    clients.payload = payload;
+    clients.deliveries.faults = Faults::default();
+    clients.refusal = None;
     let mut answer = match *mode {
-        "window" => window(crowd, meter, number(what)?, number(length)?)?,
-        "still" => still(crowd, meter, number(what)?, number(length)?)?,
-        "rate" => rate(crowd, meter, number(what)?, number(length)?)?,
+        "window" => window(clients, meter, number(what)?, number(length)?)?,
+        "still" => still(clients, meter, number(what)?, number(length)?)?,
+        "rate" => rate(clients, meter, number(what)?, number(length)?)?,
         _ => return Err(io::Error::other(format!("no such command: {mode}"))),
     };
-    let Faults { lost, repeated, misshapen, strange, closed } = &crowd.tally.faults;
+    let Faults { lost, repeated, misshapen, strange, closed } = &clients.deliveries.faults;
     answer["command"] = json!(words.join(" "));
     answer["payload"] = json!(payload);
     answer["lost"] = json!(lost);
@@ -70,56 +48,56 @@ pub(crate) fn run(crowd: &mut Crowd, meter: Meter, words: &[&str]) -> io::Result
     answer["misshapen"] = json!(misshapen);
     answer["closed"] = json!(closed);
     answer["strange"] = json!(strange);
-    answer["refusal"] = json!(crowd.refusal);
+    answer["refusal"] = json!(clients.refusal);
     Ok(answer)
 }
 
 /// `width` messages in flight: one leaves flight when its last subscriber has it.
-fn window(crowd: &mut Crowd, meter: Meter, width: usize, seconds: f64) -> io::Result<Value> {
-    let deliveries = crowd.tally.layout.subscribers as usize;
-    let warm_up = (WARM_UP_BYTES / (deliveries * (crowd.payload + 300))).max(1);
-    fly(crowd, width, Instant::now() + WARM_UP, warm_up)?;
-    let (before, published) = (crowd.tally.deliveries, crowd.tally.published);
+fn window(clients: &mut Clients, meter: Meter, width: usize, seconds: f64) -> io::Result<Value> {
+    let deliveries = clients.deliveries.layout.subscribers as usize;
+    let warm_up = (WARM_UP_BYTES / (deliveries * (clients.payload + 300))).max(1);
+    fly(clients, width, Instant::now() + WARM_UP, warm_up)?;
+    let (before, published) = (clients.deliveries.count, clients.deliveries.published);
     let then = meter.read();
     let until = then.at + Duration::from_secs_f64(seconds);
-    let last = fly(crowd, width, until, usize::MAX)?;
-    let cost = meter.since(then);
+    let last = fly(clients, width, until, usize::MAX)?;
+    let usage = meter.since(then);
     let wall = (last - then.at).as_secs_f64();
-    let published = crowd.tally.published - published;
-    Ok(report(crowd.tally.deliveries - before, published, wall, cost, width))
+    let published = clients.deliveries.published - published;
+    Ok(report(clients.deliveries.count - before, published, wall, usage, width))
 }
 
-fn fly(crowd: &mut Crowd, width: usize, until: Instant, most: usize) -> io::Result<Instant> {
+fn fly(clients: &mut Clients, width: usize, until: Instant, most: usize) -> io::Result<Instant> {
     let mut published = 0;
     let (mut last, mut now) = (Instant::now(), Instant::now());
     while now < until && published < most {
         let before = published;
-        while crowd.tally.in_flight < width && published < most {
-            crowd.publish();
+        while clients.deliveries.in_flight < width && published < most {
+            clients.publish();
             published += 1;
         }
         if published > before {
-            crowd.flush()?;
+            clients.flush()?;
         }
-        let taken = crowd.turn(Duration::from_millis(100))?;
+        let taken = clients.turn(Duration::from_millis(100))?;
         now = Instant::now();
         if taken > 0 {
             last = now;
         } else if now - last > PATIENCE {
-            crowd.tally.give_up();
+            clients.deliveries.give_up();
         }
-        crowd.tally.completed.clear();
+        clients.deliveries.completed.clear();
     }
-    let drained = crowd.drain(PATIENCE)?;
-    Ok(if crowd.tally.faults.lost > 0 { last } else { drained })
+    let drained = clients.drain(PATIENCE)?;
+    Ok(if clients.deliveries.faults.lost > 0 { last } else { drained })
 }
 
 /// Bursts while no subscriber reads. A burst of one is over when every socket has something, and
 /// its wall time is the sweep's; of a larger one it is the time until every socket has something,
 /// and the burst is over when nothing has changed for a while. Then all read.
 /// The core's busy time is the sweeps' own: reading keeps only the other core busy.
-fn still(crowd: &mut Crowd, meter: Meter, width: usize, bursts: usize) -> io::Result<Value> {
-    let connections = crowd.tally.layout.connections as usize;
+fn still(clients: &mut Clients, meter: Meter, width: usize, bursts: usize) -> io::Result<Value> {
+    let connections = clients.deliveries.layout.connections as usize;
     let mut walls = Vec::new();
     let mut seen = vec![false; connections];
     let (mut before, mut published) = (0, 0);
@@ -128,19 +106,19 @@ fn still(crowd: &mut Crowd, meter: Meter, width: usize, bursts: usize) -> io::Re
         if burst == 1 {
             // The first one warmed up.
             walls.clear();
-            (before, published) = (crowd.tally.deliveries, crowd.tally.published);
+            (before, published) = (clients.deliveries.count, clients.deliveries.published);
             then = meter.read();
         }
         seen.fill(false);
         let start = Instant::now();
         for _ in 0..width {
-            crowd.publish();
+            clients.publish();
         }
         let (mut arrived, mut last) = (0, start);
         while arrived < connections || (width > 1 && last.elapsed() < SETTLED) {
-            crowd.flush()?;
+            clients.flush()?;
             std::thread::sleep(look(connections));
-            let new = crowd.look(&mut seen)?;
+            let new = clients.look(&mut seen)?;
             if new > 0 {
                 last = Instant::now();
             } else if last.elapsed() > PATIENCE {
@@ -150,66 +128,66 @@ fn still(crowd: &mut Crowd, meter: Meter, width: usize, bursts: usize) -> io::Re
         }
         walls.push((last - start).as_secs_f64());
         for connection in 0..connections {
-            crowd.take(connection, false)?;
+            clients.take(connection, false)?;
         }
-        crowd.drain(PATIENCE)?;
-        crowd.tally.completed.clear();
+        clients.drain(PATIENCE)?;
+        clients.deliveries.completed.clear();
     }
-    let cost = meter.since(then);
-    let deliveries = crowd.tally.deliveries - before;
+    let usage = meter.since(then);
+    let deliveries = clients.deliveries.count - before;
     let wall = walls.iter().sum();
     walls.sort_by(f64::total_cmp);
-    let cost = Cost { wall, ..cost };
-    let published = crowd.tally.published - published;
-    let mut answer = report(deliveries, published, wall, cost, width);
-    let subscribers = f64::from(crowd.tally.layout.subscribers);
+    let usage = Usage { wall, ..usage };
+    let published = clients.deliveries.published - published;
+    let mut answer = report(deliveries, published, wall, usage, width);
+    let subscribers = f64::from(clients.deliveries.layout.subscribers);
     answer["sweep_us_per_delivery"] = json!(walls[walls.len() / 2] * 1e6 / subscribers);
     Ok(answer)
 }
 
-/// Open loop: messages leave when they are due, whatever has come of the earlier ones.
-fn rate(crowd: &mut Crowd, meter: Meter, rate: f64, seconds: f64) -> io::Result<Value> {
+/// Open loop: messages leave when they are due, whatever became of the earlier ones.
+fn rate(clients: &mut Clients, meter: Meter, rate: f64, seconds: f64) -> io::Result<Value> {
     let count = (rate * seconds).ceil().max(1.0) as u32;
-    let (before, first) = (crowd.tally.deliveries, crowd.tally.published);
+    let (before, first) = (clients.deliveries.count, clients.deliveries.published);
     let (then, began) = (meter.read(), clock());
     let due = |n: u32| then.at + Duration::from_secs_f64(f64::from(n) / rate);
     let (mut sent, mut latencies) = (0, Vec::new());
     let mut heard = Instant::now();
-    while sent < count || crowd.tally.in_flight > 0 {
+    while sent < count || clients.deliveries.in_flight > 0 {
         let mut now = Instant::now();
         let mut published = false;
         while sent < count && due(sent) <= now {
-            crowd.publish();
+            clients.publish();
             (sent, published) = (sent + 1, true);
         }
         if published {
-            crowd.flush()?;
+            clients.flush()?;
         }
         // epoll counts in milliseconds: the last one before a publish is waited out awake.
         let patience = match sent < count {
             true => due(sent).saturating_duration_since(now).as_millis() as u64 / 2,
             false => 10,
         };
-        let taken = crowd.turn(Duration::from_millis(patience))?;
+        let taken = clients.turn(Duration::from_millis(patience))?;
         now = Instant::now();
         if taken > 0 || sent < count {
             heard = now;
         } else if now - heard > PATIENCE {
-            crowd.tally.give_up();
+            clients.deliveries.give_up();
         }
-        for number in crowd.tally.completed.drain(..) {
+        for number in clients.deliveries.completed.drain(..) {
             latencies.push((now - due(number - first)).as_secs_f64() * 1e6);
         }
     }
-    let cost = meter.since(then);
-    let mut answer = report(crowd.tally.deliveries - before, sent, cost.wall, cost, 0);
+    let usage = meter.since(then);
+    let mut answer = report(clients.deliveries.count - before, sent, usage.wall, usage, 0);
     let rounded: Vec<f64> = latencies.iter().map(|us| us.round()).collect();
     answer["latencies_us"] = json!(rounded);
     answer["began"] = json!(began);
     Ok(answer)
 }
 
-fn report(deliveries: u64, published: u32, wall: f64, cost: Cost, width: usize) -> Value {
+fn report(deliveries: u64, published: u32, wall: f64, usage: Usage, width: usize) -> Value {
     let per = |seconds: f64| seconds * 1e6 / deliveries.max(1) as f64;
     json!({
         "width": width,
@@ -217,7 +195,12 @@ fn report(deliveries: u64, published: u32, wall: f64, cost: Cost, width: usize) 
         "messages": published,
         "deliveries": deliveries,
         "rate": deliveries as f64 / wall,
-        "core_us_per_delivery": per(cost.core),
-        "process_us_per_delivery": per(cost.process),
+        "core_us_per_delivery": per(usage.core),
+        "process_us_per_delivery": per(usage.process),
     })
+}
+
+/// A number of a command.
+pub(crate) fn number<T: std::str::FromStr>(word: &str) -> io::Result<T> {
+    word.parse().map_err(|_| io::Error::other(format!("{word} is not a number")))
 }

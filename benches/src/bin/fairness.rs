@@ -8,16 +8,15 @@
 //! `TURN_MESSAGES`.
 
 use std::collections::VecDeque;
-use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use uringcast_benches::descriptors;
-use uringcast_benches::line::{Line, pin, publish, quartiles};
+use uringcast_benches::client::{Client, pin, publish, quartiles};
 use uringcast_engine::{
     ChannelName, Config, Engine, EventName, JsonObject, Publication, Publisher, Service, ServiceId,
 };
+use uringcast_loadgen::process;
 
 /// A small channel beside a huge one.
 #[derive(Parser)]
@@ -42,22 +41,22 @@ const ROUND: usize = 40;
 type Failure = Box<dyn std::error::Error>;
 
 /// The publisher and the subscribers of a channel.
-fn channel(to: std::net::SocketAddr, name: &str, count: usize) -> Result<Vec<Line>, Failure> {
-    let mut lines = Vec::with_capacity(count + 1);
+fn channel(to: std::net::SocketAddr, name: &str, count: usize) -> Result<Vec<Client>, Failure> {
+    let mut clients = Vec::with_capacity(count + 1);
     for place in 0..=count {
-        let (mut line, _) = Line::open(to)?;
+        let (mut client, _) = Client::open(to)?;
         if place > 0 {
-            line.subscribe(name)?;
+            client.subscribe(name)?;
         }
-        lines.push(line);
+        clients.push(client);
     }
-    Ok(lines)
+    Ok(clients)
 }
 
 /// Publishes at full rate until `end`; returns ns per delivery of each round.
-fn flood(lines: &mut [Line], end: Instant, sweeping: &AtomicBool) -> std::io::Result<Vec<f64>> {
+fn flood(clients: &mut [Client], end: Instant, sweeping: &AtomicBool) -> std::io::Result<Vec<f64>> {
     let message = publish("huge:0", 128);
-    let (last, receivers) = (lines.len() - 1, lines.len() - 1);
+    let (last, receivers) = (clients.len() - 1, clients.len() - 1);
     let mut rounds = Vec::new();
     while Instant::now() < end {
         let start = Instant::now();
@@ -65,15 +64,15 @@ fn flood(lines: &mut [Line], end: Instant, sweeping: &AtomicBool) -> std::io::Re
         for sent in 0..ROUND + 1 {
             // Two in flight: the shard is never idle.
             if sent < ROUND {
-                lines[0].stream.write_all(&message)?;
+                clients[0].write_all(&message)?;
             }
             if sent > 0 {
-                lines[last].one_frame()?;
+                clients[last].one_frame()?;
             }
         }
         sweeping.store(false, Ordering::SeqCst);
         rounds.push(start.elapsed().as_nanos() as f64 / (ROUND * receivers) as f64);
-        lines[..last].iter_mut().try_for_each(Line::drain)?;
+        clients[..last].iter_mut().try_for_each(Client::drain)?;
     }
     Ok(rounds)
 }
@@ -81,7 +80,7 @@ fn flood(lines: &mut [Line], end: Instant, sweeping: &AtomicBool) -> std::io::Re
 /// Publishes into the mailbox at full rate until `end`, `waiting` messages at a time; returns ns
 /// per message of each thousand.
 fn pour(
-    lines: &mut [Line],
+    clients: &mut [Client],
     publisher: &Publisher,
     waiting: usize,
     end: Instant,
@@ -105,33 +104,37 @@ fn pour(
             tickets.push_back(publisher.try_publish(publication.clone())?);
         }
         rounds.push(start.elapsed().as_nanos() as f64 / 1e3);
-        lines.iter_mut().try_for_each(Line::drain)?;
+        clients.iter_mut().try_for_each(Client::drain)?;
     }
     Ok(rounds)
 }
 
 /// Publishes a hundred times a second until `end`; returns what the last subscriber waited, in µs.
-fn trickle(lines: &mut [Line], end: Instant, sweeping: &AtomicBool) -> std::io::Result<Vec<f64>> {
+fn trickle(
+    clients: &mut [Client],
+    end: Instant,
+    sweeping: &AtomicBool,
+) -> std::io::Result<Vec<f64>> {
     let message = publish("small:0", 128);
-    let last = lines.len() - 1;
+    let last = clients.len() - 1;
     let (mut waits, mut next) = (Vec::new(), Instant::now());
     while next < end {
         std::thread::sleep(next.saturating_duration_since(Instant::now()));
         next += Duration::from_millis(10);
         let (start, counts) = (Instant::now(), sweeping.load(Ordering::SeqCst));
-        lines[0].stream.write_all(&message)?;
-        lines[last].one_frame()?;
+        clients[0].write_all(&message)?;
+        clients[last].one_frame()?;
         if counts && sweeping.load(Ordering::SeqCst) {
             waits.push(start.elapsed().as_nanos() as f64 / 1e3);
         }
-        lines[..last].iter_mut().try_for_each(Line::drain)?;
+        clients[..last].iter_mut().try_for_each(Client::drain)?;
     }
     Ok(waits)
 }
 
 fn main() -> Result<(), Failure> {
     let args = Args::parse();
-    descriptors::raise();
+    process::raise_file_limit()?;
     pin(0);
     let service = Service {
         listen: vec!["127.0.0.1:0".parse()?],

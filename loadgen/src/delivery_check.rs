@@ -1,4 +1,4 @@
-//! Loss, duplicates and order at one subscriber, and who received a message last.
+//! Loss, duplicates and order at one subscriber, and the last receipt of a message.
 
 use std::collections::VecDeque;
 
@@ -11,20 +11,22 @@ const REMEMBERED: u64 = 64;
 
 /// What a delivery is, seen against the earlier ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Arrival {
+pub enum Arrival {
     /// The next one, or one further on with this many left out before it.
     New {
+        /// Messages left out before it.
         skipped: u64,
     },
     /// One that had been left out: it was overtaken.
     Late,
+    /// One that had come before.
     Duplicate,
 }
 
 /// One subscriber's view of one publisher on its channel: the next index expected and a bit for
 /// each of the last 64.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct OrderCheck {
+pub struct OrderCheck {
     next: u64,
     /// Bit k: message `next - 1 - k` was seen.
     seen: u64,
@@ -33,7 +35,7 @@ pub(crate) struct OrderCheck {
 impl OrderCheck {
     /// `index` counts this publisher's messages on this channel from 0. One older than the
     /// remembered ones counts as late.
-    pub(crate) fn see(&mut self, index: u64) -> Arrival {
+    pub fn see(&mut self, index: u64) -> Arrival {
         if index >= self.next {
             let skipped = index - self.next;
             let moved = u32::try_from(skipped + 1).unwrap_or(u32::MAX);
@@ -56,7 +58,7 @@ impl OrderCheck {
 
 /// Counts each message of one publisher down to its last receiver.
 #[derive(Debug, Default)]
-pub(crate) struct Window {
+pub struct Window {
     /// The sequence of the first entry.
     first: u64,
     entries: VecDeque<Entry>,
@@ -69,14 +71,9 @@ struct Entry {
 }
 
 impl Window {
-    /// One more receiver has `sequence`, at this time. `needed` says how many receivers a
+    /// One more receiver has `sequence`, at this time. `needed` is how many receivers a
     /// sequence has in all. Returns the latest time once all have it.
-    pub(crate) fn receive(
-        &mut self,
-        sequence: u64,
-        at: u64,
-        needed: impl Fn(u64) -> u32,
-    ) -> Option<u64> {
+    pub fn receive(&mut self, sequence: u64, at: u64, needed: impl Fn(u64) -> u32) -> Option<u64> {
         let place = sequence.checked_sub(self.first)?;
         if place >= WINDOW {
             let given_up = place - WINDOW + 1;
@@ -97,6 +94,16 @@ impl Window {
             self.first += 1;
         }
         complete
+    }
+
+    /// Forgets the messages before `end`, of which `needed` receivers each were due. Returns how
+    /// many receipts were missing.
+    pub fn give_up(&mut self, end: u64, needed: impl Fn(u64) -> u32) -> u64 {
+        let unseen = self.first + self.entries.len() as u64..end;
+        let missing = self.entries.drain(..).map(|entry| entry.left).chain(unseen.map(needed));
+        let missing = missing.map(u64::from).sum();
+        self.first = self.first.max(end);
+        missing
     }
 }
 

@@ -1,23 +1,23 @@
-//! Sweeps with the receivers held still: what a delivery costs where nobody competes for the core.
+//! Sweeps with the receivers held still: what a delivery costs where nothing competes for the core.
 //!
 //! One process, one session: the engine with one shard, without metrics, with two shards, a bare
 //! ring, and two of them on a core each, each with sockets of its own. They take turns, a round of
 //! messages each; a round's receivers are read after it. A message is over when the last member of
-//! every live set has it, which the driver reads. Everything is told as a ratio within a round.
+//! every live set has it, which the driver reads. All figures are ratios within a round.
 //!
 //! The server has the first core (with two shards both), the driver the second, on which it sleeps.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 use uringcast_benches::bare_ring::BareRing;
-use uringcast_benches::descriptors;
-use uringcast_benches::line::{Line, pin, publish, quartiles};
+use uringcast_benches::client::{Client, pin, publish, quartiles};
 use uringcast_engine::telemetry::Count;
-use uringcast_engine::wire::frame::{Opcode, header};
 use uringcast_engine::{Config, Engine, Service};
+use uringcast_loadgen::frame::{Opcode, write_header};
+use uringcast_loadgen::process;
 
 /// Sweeps with the receivers held still.
 #[derive(Parser)]
@@ -49,11 +49,11 @@ const WARM_UP: usize = 3;
 struct Side {
     name: String,
     /// One, or one for each bare ring.
-    publishers: Vec<Line>,
+    publishers: Vec<Client>,
     /// Held still.
-    receivers: Vec<Line>,
+    receivers: Vec<Client>,
     /// The last member of every live set.
-    last: Vec<Line>,
+    last: Vec<Client>,
     publish: Vec<u8>,
     engine: Option<Engine>,
     /// `io_uring_enter` calls of the delivery ring, and turns.
@@ -84,17 +84,17 @@ impl Side {
         let engine = Engine::start(config)?;
         pin(1);
         let to = engine.local_addrs()[0];
-        let (publisher, _) = Line::open(to)?;
-        let mut of_shard: Vec<Vec<Line>> = Vec::new();
+        let (publisher, _) = Client::open(to)?;
+        let mut of_shard: Vec<Vec<Client>> = Vec::new();
         of_shard.resize_with(shards, Vec::new);
-        while of_shard.iter().any(|lines| lines.len() < args.subscribers / shards) {
-            let (mut line, shard) = Line::open(to)?;
-            // The kernel spreads as it likes; who is too many leaves.
+        while of_shard.iter().any(|clients| clients.len() < args.subscribers / shards) {
+            let (mut client, shard) = Client::open(to)?;
+            // The kernel chooses the shard; a connection too many is closed.
             if of_shard[shard].len() == args.subscribers / shards {
                 continue;
             }
-            line.subscribe("still:0")?;
-            of_shard[shard].push(line);
+            client.subscribe("still:0")?;
+            of_shard[shard].push(client);
         }
         let last = of_shard.iter_mut().filter_map(Vec::pop).collect();
         let receivers = of_shard.into_iter().flatten().collect();
@@ -113,11 +113,11 @@ impl Side {
             let listener = TcpListener::bind("127.0.0.1:0")?;
             let to = listener.local_addr()?;
             std::thread::spawn(move || serve(&listener, core, count, size, len, joined));
-            publishers.push(Line::connect(to)?);
+            publishers.push(Client::connect(to)?);
             for _ in 1..count {
-                receivers.push(Line::connect(to)?);
+                receivers.push(Client::connect(to)?);
             }
-            last.push(Line::connect(to)?);
+            last.push(Client::connect(to)?);
         }
         let (name, publish) = (name.to_owned(), publish.to_vec());
         Ok(Side { name, publishers, receivers, last, publish, engine: None, enters: 0, turns: 0 })
@@ -128,20 +128,20 @@ impl Side {
         let burst = self.publish.repeat(args.flight);
         let (mut sent, mut got) = (args.flight.min(args.messages), vec![0; self.last.len()]);
         let start = Instant::now();
-        self.say(&burst[..sent * self.publish.len()])?;
+        self.publish(&burst[..sent * self.publish.len()])?;
         while got.iter().any(|got| *got < args.messages) {
-            for (got, line) in got.iter_mut().zip(&mut self.last) {
+            for (got, client) in got.iter_mut().zip(&mut self.last) {
                 if *got < sent {
-                    *got += line.frames()?;
+                    *got += client.frames()?;
                 }
             }
             let done = got.iter().min().copied().unwrap_or(0);
             let more = (done + args.flight).min(args.messages) - sent;
-            self.say(&burst[..more * self.publish.len()])?;
+            self.publish(&burst[..more * self.publish.len()])?;
             sent += more;
         }
         let ns = start.elapsed().as_nanos() as f64;
-        self.receivers.iter_mut().chain(&mut self.publishers).try_for_each(Line::drain)?;
+        self.receivers.iter_mut().chain(&mut self.publishers).try_for_each(Client::drain)?;
         if let Some(engine) = &self.engine {
             engine.collect(|snapshot| {
                 self.enters += snapshot.counters.counts[Count::RingEnters as usize];
@@ -151,8 +151,8 @@ impl Side {
         Ok(ns / (args.messages * args.subscribers) as f64)
     }
 
-    fn say(&mut self, publishes: &[u8]) -> std::io::Result<()> {
-        self.publishers.iter_mut().try_for_each(|line| line.stream.write_all(publishes))
+    fn publish(&mut self, publishes: &[u8]) -> std::io::Result<()> {
+        self.publishers.iter_mut().try_for_each(|client| client.write_all(publishes))
     }
 }
 
@@ -174,7 +174,7 @@ fn serve(
         ring.place(slot, &stream)?;
     }
     let mut frame = Vec::new();
-    header(Opcode::Text, len - 4, &mut frame);
+    write_header(&mut frame, Opcode::Text, len - 4, None);
     frame.resize(len, b'x');
     let (frames, slots) = (frame.repeat(joined), Vec::from_iter(0..count as u32));
     let (mut buffer, mut held) = (vec![0; 1 << 20], 0);
@@ -196,7 +196,7 @@ fn serve(
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
-    descriptors::raise();
+    process::raise_file_limit()?;
     // Two shards first: they need both cores, and a thread that is pinned stays pinned.
     let (floors, mut names): (Vec<&String>, Vec<&String>) =
         args.sides.iter().partition(|name| name.starts_with("floor"));
@@ -207,9 +207,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     if !floors.is_empty() {
         let first = sides.first_mut().ok_or("a floor needs a side to take its bytes from")?;
-        first.publishers[0].stream.write_all(&first.publish)?;
+        first.publishers[0].write_all(&first.publish)?;
         let len = first.last[0].frame_length()?;
-        first.last[1..].iter_mut().try_for_each(|line| line.frames().map(drop))?;
+        first.last[1..].iter_mut().try_for_each(|client| client.frames().map(drop))?;
         let publish = first.publish.clone();
         for name in floors {
             sides.push(Side::floor(&args, name, len, &publish)?);

@@ -1,0 +1,66 @@
+//! The client's side of the WebSocket upgrade (RFC 6455 section 4.1), pure.
+
+use tungstenite::handshake::{client::generate_key, derive_accept_key};
+
+/// An upgrade response longer than this is not one.
+const MAX_RESPONSE: usize = 16 * 1024;
+
+/// What the server answered instead of an upgrade.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the server answered the upgrade with {0}")]
+pub struct UpgradeError(pub String);
+
+/// An upgrade that was requested.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Upgrade {
+    key: String,
+    /// The response as far as it has come.
+    response: Vec<u8>,
+}
+
+impl Upgrade {
+    /// Writes the request to `out`. Compression is never offered.
+    pub fn request(host: &str, path: &str, out: &mut Vec<u8>) -> Self {
+        let key = generate_key();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+        );
+        out.extend_from_slice(request.as_bytes());
+        Self { key, response: Vec::new() }
+    }
+
+    /// The `Sec-WebSocket-Accept` that the server must answer with.
+    pub fn accept_key(&self) -> String {
+        derive_accept_key(self.key.as_bytes())
+    }
+
+    /// Takes received bytes. Returns those after the response once it is complete.
+    ///
+    /// # Errors
+    /// When the response is no upgrade, or one with a wrong key.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, UpgradeError> {
+        self.response.extend_from_slice(bytes);
+        let mut headers = [httparse::EMPTY_HEADER; 64];
+        let mut parsed = httparse::Response::new(&mut headers);
+        let size = match parsed.parse(&self.response) {
+            Ok(httparse::Status::Complete(size)) => size,
+            Ok(httparse::Status::Partial) if self.response.len() < MAX_RESPONSE => return Ok(None),
+            _ => return Err(UpgradeError("something that is not HTTP".into())),
+        };
+        let status = parsed.code.unwrap_or_default();
+        if status != 101 {
+            let reason = parsed.reason.unwrap_or_default();
+            return Err(UpgradeError(format!("HTTP {status} {reason}")));
+        }
+        let accept = self.accept_key();
+        let accepted = parsed.headers.iter().any(|header| {
+            header.name.eq_ignore_ascii_case("sec-websocket-accept")
+                && header.value == accept.as_bytes()
+        });
+        if !accepted {
+            return Err(UpgradeError("a wrong accept key".into()));
+        }
+        Ok(Some(self.response.split_off(size)))
+    }
+}
