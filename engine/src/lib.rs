@@ -53,6 +53,8 @@ mod config;
 mod embed;
 pub mod engine;
 pub mod exposition;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod limits;
 mod shard;
 pub mod sync;

@@ -31,6 +31,8 @@ use crate::limits::MAX_PUBLISH_BODY;
 use crate::live::Live;
 use crate::metrics::{Metrics, Requests};
 use error::ApiError;
+#[cfg(any(test, fuzzing))]
+pub(crate) use publish::fuzzing;
 pub use serve::serve;
 
 /// What the handlers share.

@@ -21,6 +21,8 @@ pub mod config;
 pub mod diagnose;
 pub mod doctor;
 pub mod files;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
 pub mod limits;
 pub mod live;

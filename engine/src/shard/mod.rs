@@ -31,6 +31,8 @@ mod trial;
 mod turn;
 mod wake;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
