@@ -20,8 +20,9 @@ fn sweep(c: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(subscribers), |b| {
             b.iter(|| {
                 ns += 1_000;
-                hub.publish(at(ns), &publication).expect("nothing is unswept");
-                while hub.poll_transmit(at(ns), &mut outlet, &mut NoLanes) {}
+                hub.begin_iteration(at(ns));
+                hub.publish(&publication).expect("nothing is unswept");
+                while hub.poll_transmit(&mut outlet, &mut NoLanes) {}
                 black_box(outlet.writes)
             });
         });
@@ -49,10 +50,11 @@ fn channels(c: &mut Criterion) {
         b.iter(|| {
             ns += 1_000;
             for _ in 0..64 {
-                hub.publish(at(ns), &publications[next % CHANNELS]).expect("nothing is unswept");
+                hub.begin_iteration(at(ns));
+                hub.publish(&publications[next % CHANNELS]).expect("nothing is unswept");
                 next += 1;
             }
-            while hub.poll_transmit(at(ns), &mut outlet, &mut NoLanes) {}
+            while hub.poll_transmit(&mut outlet, &mut NoLanes) {}
             black_box(outlet.writes)
         });
     });
@@ -64,8 +66,9 @@ fn append(c: &mut Criterion) {
     c.bench_function("publish to a full log nobody listens to", |b| {
         b.iter(|| {
             ns += 1_000;
-            black_box(hub.publish(at(ns), &publication).is_ok());
-            hub.poll_transmit(at(ns), &mut Nowhere::default(), &mut NoLanes)
+            hub.begin_iteration(at(ns));
+            black_box(hub.publish(&publication).is_ok());
+            hub.poll_transmit(&mut Nowhere::default(), &mut NoLanes)
         });
     });
 }
@@ -74,7 +77,8 @@ fn append(c: &mut Criterion) {
 fn catch_up(c: &mut Criterion) {
     let mut hub = hub(0);
     for ns in 0..1_000 {
-        hub.publish(at(ns), &publication("bench:0", 128)).expect("room");
+        hub.begin_iteration(at(ns));
+        hub.publish(&publication("bench:0", 128)).expect("room");
         settle(&mut hub);
     }
     let epoch = hub.channels(ServiceId(0), 0, 1).0[0].epoch;
@@ -98,8 +102,8 @@ fn catch_up(c: &mut Criterion) {
 fn leave_and_join(hub: &mut Hub, leave: &[u8], join: &[u8]) {
     for index in (0..CHURN * 97).step_by(97) {
         let key = ConnectionKey { index, generation: 0 };
-        hub.handle_received(at(0), key, &mut leave.to_vec());
-        hub.handle_received(at(0), key, &mut join.to_vec());
+        hub.handle_received(key, &mut leave.to_vec());
+        hub.handle_received(key, &mut join.to_vec());
     }
 }
 
@@ -119,10 +123,11 @@ fn churn(c: &mut Criterion) {
                 let mut sum = Duration::ZERO;
                 for _ in 0..rounds {
                     if sweeping {
-                        hub.publish(at(0), &publication).expect("room");
+                        hub.begin_iteration(at(0));
+                        hub.publish(&publication).expect("room");
                         // One slice: the sweep goes on with the next.
                         let outlet = &mut Nowhere::default();
-                        assert!(hub.poll_transmit(at(0), outlet, &mut NoLanes));
+                        assert!(hub.poll_transmit(outlet, &mut NoLanes));
                     }
                     let start = Instant::now();
                     leave_and_join(&mut hub, &leave, &join);

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use socket2::SockRef;
-use uringcast_engine::shared_frame::Frame;
 use uringcast_engine::broker::write_sink::{Flushed, Payload, WriteSink};
+use uringcast_engine::shared_frame::Frame;
 use uringcast_engine::{RingSink, Seq, Time};
 use uringcast_loadgen::process::raise_file_limit;
 

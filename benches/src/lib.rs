@@ -101,16 +101,16 @@ pub fn admit(hub: &mut Hub) -> ConnectionKey {
     let (secure, over_capacity, probe) = (false, false, false);
     let token = None;
     let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
-    hub.admit(at(0), admission).expect("room for all")
+    hub.admit(admission).expect("room for all")
 }
 
 /// Hands the hub a client's message.
 pub fn say(hub: &mut Hub, key: ConnectionKey, text: &str) {
-    hub.handle_received(at(0), key, &mut client::client_text(text));
+    hub.handle_received(key, &mut client::client_text(text));
 }
 
 /// Writes all that is due.
 pub fn settle(hub: &mut Hub) {
-    while hub.poll_transmit(at(0), &mut Nowhere::default(), &mut NoLanes) {}
+    while hub.poll_transmit(&mut Nowhere::default(), &mut NoLanes) {}
     while hub.poll_effect().is_some() {}
 }

@@ -19,8 +19,9 @@ fn allocations(subscribers: usize, metrics: bool) -> u64 {
     let mut outlet = Nowhere::default();
     let mut broadcast = |ns| {
         let before = outlet.writes;
-        hub.publish(at(ns), &publication).expect("nothing is unswept");
-        while hub.poll_transmit(at(ns), &mut outlet, &mut NoLanes) {}
+        hub.begin_iteration(at(ns));
+        hub.publish(&publication).expect("nothing is unswept");
+        while hub.poll_transmit(&mut outlet, &mut NoLanes) {}
         assert_eq!(outlet.writes - before, subscribers as u64);
     };
     // 1,000 frames fill the log, so that its own growth is over.

@@ -54,6 +54,8 @@ mod api;
 pub mod broker;
 mod config;
 pub mod exposition;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod limits;
 mod shard;
 pub mod shared_frame;

@@ -46,6 +46,10 @@ pub(crate) use mesh::Mesh;
 pub(crate) use parts::ShardParts;
 pub(crate) use ring::ring_config;
 pub(crate) use tls::Kernel;
+#[cfg(test)]
+pub(crate) use tls::fuzzing::hello;
+#[cfg(any(test, fuzzing))]
+pub use tls::fuzzing::{record_exchange, record_layer};
 
 use crate::broker::Hub;
 use crate::limits::{RING_ENTRIES, TICK};

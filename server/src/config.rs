@@ -5,12 +5,14 @@ mod listener_tls;
 mod ports;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use listener_tls::{Clients, Files, Home, Identity, Tls};
 use serde_json::{Map, Value};
 use uringcast_engine::{self as engine, ServiceId};
 
+use crate::adapters::session_buddy::SessionBuddy;
 use crate::auth::{ApiKeys, Verifiers};
 use crate::limits::MIN_CANARY_INTERVAL;
 use crate::presets::{Preset, PresetProtocol};
@@ -192,7 +194,7 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         access: access_control::access(s),
         anonymous_publish: s.anonymous_publish,
         protocol: match preset.map(|preset| preset.protocol) {
-            Some(PresetProtocol::Metrics) => engine::Protocol::Metrics,
+            Some(PresetProtocol::Metrics) => engine::Protocol::Custom(Arc::new(SessionBuddy)),
             _ => engine::Protocol::Envelope,
         },
         correlation: s.correlation,
@@ -277,7 +279,7 @@ fn self_probe(
     }
     let place = services.iter().zip(hosts).position(|(service, host)| {
         let demanding = host.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
-        service.protocol == engine::Protocol::Envelope && !demanding
+        matches!(service.protocol, engine::Protocol::Envelope) && !demanding
     })?;
     (!interval.is_zero()).then_some((ServiceId(place as u8), interval))
 }

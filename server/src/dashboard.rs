@@ -55,7 +55,7 @@ impl Dashboard {
                 "url": url(service, host) + "/",
                 "publish": path,
                 // session-buddy's own protocol: its clients choose no channel.
-                "feed": service.protocol == Protocol::Metrics,
+                "feed": matches!(service.protocol, Protocol::Custom(_)),
             })
         };
         json!({

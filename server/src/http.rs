@@ -32,6 +32,8 @@ use crate::limits::MAX_PUBLISH_BODY;
 use crate::metrics::{Metrics, Requests};
 pub use control::Control;
 use error::ApiError;
+#[cfg(any(test, fuzzing))]
+pub(crate) use publish::fuzzing;
 pub use serve::serve;
 
 /// The control port. With keys, all but health, readiness and the live page itself ask for one.

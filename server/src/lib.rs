@@ -12,12 +12,15 @@
 //! The engine has its own threads; all of this runs on one ordinary thread and reaches the engine
 //! only through its public functions. Exit codes are decided in `main.rs` and nowhere else.
 
+pub mod adapters;
 pub mod args;
 pub mod auth;
 pub mod certs;
 pub mod config;
 pub mod dashboard;
 pub mod diagnostics;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
 pub mod limits;
 pub mod log;

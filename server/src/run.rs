@@ -117,7 +117,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         })
         .unzip();
     // The dashboard connects where the envelope is spoken.
-    let own = services.iter().position(|service| service.protocol == Protocol::Envelope);
+    let own = services.iter().position(|service| matches!(service.protocol, Protocol::Envelope));
     let own = own.unwrap_or(0);
     let publisher = engine.publisher(ServiceId(own as u8));
     let dashboard = Dashboard::new(Arc::clone(&services), own, key, publisher);

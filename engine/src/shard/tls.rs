@@ -10,6 +10,8 @@
 //! A [`SlotTls`] is whichever of them a slot has. `io::Delivery` seals and opens by it.
 
 mod control_records;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzzing;
 mod ktls_session;
 mod ktls_support;
 mod record_layer;

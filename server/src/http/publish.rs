@@ -1,5 +1,7 @@
 //! `POST /v1/publish` and `POST /v1/publish/raw`.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod parse;
 mod stream;
 mod submit;

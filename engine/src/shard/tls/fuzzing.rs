@@ -1,0 +1,238 @@
+//! Bodies of the fuzz targets of the record layer: see [`crate::fuzzing`].
+
+mod handshake;
+
+use std::io::{Read, Write};
+
+use rustls::ClientConnection;
+
+use super::control_records::{ALERT, APPLICATION_DATA, HANDSHAKE, KEY_UPDATE};
+use super::{Opened, TlsError, TlsSession};
+use crate::fuzzing::Input;
+use crate::shard::ring::Sealed;
+use handshake::{Forger, client, connect_forger, session};
+
+/// Steps of one input: fewer than the KeyUpdates that rustls takes in a row.
+const MAX_STEPS: usize = 30;
+/// Warnings that rustls takes, where our records take more.
+const MAX_WARNINGS: usize = 4;
+/// Level and description of the only alert of TLS 1.3 that ends nothing.
+const USER_CANCELED: [u8; 2] = [1, 90];
+
+/// Our records beside rustls's, with the same keys: whatever the peer sends, both open it to the
+/// same bytes and end at the same place, and whatever they send is equal byte by byte.
+///
+/// Input: the suite, then steps, each a kind and its numbers.
+pub fn record_layer(data: &[u8]) {
+    let mut input = Input(data);
+    let suite = input.byte();
+    let mut pair = Pair::new(suite);
+    for _ in 0..MAX_STEPS {
+        if input.0.is_empty() {
+            break;
+        }
+        pair.step(&mut input);
+    }
+    pair.deliver(usize::MAX);
+    pair.close();
+}
+
+/// Two sessions of one peer.
+struct Pair {
+    own: TlsSession,
+    reference: TlsSession,
+    forger: Forger,
+    /// What the peer has sent and nobody read.
+    wire: Vec<u8>,
+    warnings: usize,
+    /// The peer has sent a part of a handshake message, which only rustls waits for.
+    is_cut: bool,
+    failed: bool,
+}
+
+impl Pair {
+    fn new(suite: u8) -> Pair {
+        let (mut own, mut reference) = (session(suite, false), session(suite, true));
+        let forger = connect_forger(suite, &mut own);
+        connect_forger(suite, &mut reference);
+        #[cfg(test)]
+        assert!(own.is_own() && !reference.is_own());
+        let wire = Vec::new();
+        Pair { own, reference, forger, wire, warnings: 0, is_cut: false, failed: false }
+    }
+
+    fn step(&mut self, input: &mut Input<'_>) {
+        match input.byte() % 8 {
+            0 => {
+                let (padding, length) = (input.byte(), input.byte());
+                self.send(APPLICATION_DATA, input.bytes(length.into()), padding.into());
+            }
+            1 => {
+                let (length, padding) = (input.number() % (17 << 10), input.number() % (17 << 10));
+                self.send(APPLICATION_DATA, &vec![7; length], padding);
+            }
+            2 => {
+                let (kind, length) = (input.byte(), input.byte() % 16);
+                self.send(kind, input.bytes(length.into()), 0);
+            }
+            3 => {
+                let mut message = KEY_UPDATE;
+                message[4] = input.byte() % 2;
+                self.send(HANDSHAKE, &message, 0);
+                self.forger.renew();
+            }
+            4 => {
+                let length = input.byte();
+                self.wire.extend_from_slice(input.bytes(length.into()));
+            }
+            5 => {
+                let (place, bit) = (input.number(), input.byte() % 8);
+                let start = self.wire.len();
+                self.send(APPLICATION_DATA, b"broken", 0);
+                let place = start + place % (self.wire.len() - start);
+                self.wire[place] ^= 1 << bit;
+            }
+            6 => self.seal(input.number()),
+            _ => self.deliver(input.number()),
+        }
+    }
+
+    fn send(&mut self, kind: u8, plain: &[u8], padding: usize) {
+        if kind == ALERT && plain == USER_CANCELED {
+            self.warnings += 1;
+            if self.warnings > MAX_WARNINGS {
+                return;
+            }
+        }
+        self.is_cut |= kind == HANDSHAKE && plain.len() != KEY_UPDATE.len();
+        self.wire.extend(self.forger.seal(kind, plain, padding));
+    }
+
+    /// Gives both sessions the next bytes of the peer.
+    fn deliver(&mut self, count: usize) {
+        let bytes: Vec<u8> = self.wire.drain(..count.min(self.wire.len())).collect();
+        if self.failed {
+            return;
+        }
+        let (opened, plain) = open(&mut self.own, &bytes);
+        let (expected, reference) = open(&mut self.reference, &bytes);
+        assert_eq!(plain, reference, "both read the same");
+        self.failed = opened.is_err();
+        match (opened, expected) {
+            (Err(_), Ok(_)) if self.is_cut => {}
+            (Ok(opened), Ok(expected)) => assert_eq!(opened, expected),
+            (Err(_), Err(_)) => {}
+            (opened, expected) => panic!("ours {opened:?}, rustls's {expected:?}"),
+        }
+    }
+
+    fn seal(&mut self, length: usize) {
+        let plain = vec![7; length];
+        let (mut room, mut reference) = (vec![0; length + 1_024], vec![0; length + 1_024]);
+        let sealed = self.own.seal(&plain, &mut room);
+        if self.failed {
+            assert!(sealed.is_err(), "nothing is sent to a peer that broke TLS");
+            return;
+        }
+        let expected = self.reference.seal(&plain, &mut reference);
+        let (Ok(Sealed::Whole(length)), Ok(Sealed::Whole(expected))) = (sealed, expected) else {
+            panic!("there is room");
+        };
+        assert!(room[..length] == reference[..expected], "both write the same");
+    }
+
+    fn close(&mut self) {
+        let (last, expected) = (self.own.seal_close(), self.reference.seal_close());
+        assert!(self.failed || last == expected, "both say close_notify alike");
+    }
+}
+
+fn open(session: &mut TlsSession, bytes: &[u8]) -> (Result<Opened, TlsError>, Vec<u8>) {
+    let mut plain = Vec::new();
+    let opened = session.open(&mut bytes.to_vec(), &mut plain);
+    (opened, plain)
+}
+
+/// Our records against a client of rustls: what one seals the other opens, in any order and cut
+/// anywhere, also after new keys.
+///
+/// Input: the suite, then steps, each a kind and a number.
+pub fn record_exchange(data: &[u8]) {
+    let mut input = Input(data);
+    let suite = input.byte();
+    let (mut session, mut client) = (session(suite, false), client(suite));
+    exchange(&mut client, &mut session);
+    let (mut wire, mut sent, mut received) = (Vec::new(), Vec::new(), Vec::new());
+    for step in 0..MAX_STEPS as u8 {
+        if input.0.is_empty() {
+            break;
+        }
+        let (kind, number) = (input.byte() % 4, input.number());
+        match kind {
+            0 => {
+                let plain = vec![step; number];
+                client.set_buffer_limit(None);
+                client.writer().write_all(&plain).expect("a client takes plaintext");
+                sent.extend(plain);
+            }
+            1 => client.refresh_traffic_keys().expect("TLS 1.3 has new keys"),
+            2 => {
+                let plain = vec![step; number];
+                let mut room = vec![0; number + 1_024];
+                let Ok(Sealed::Whole(length)) = session.seal(&plain, &mut room) else {
+                    panic!("there is room");
+                };
+                assert!(read(&mut client, &room[..length]) == plain, "rustls reads the same");
+            }
+            _ => {
+                while client.wants_write() {
+                    client.write_tls(&mut wire).expect("a Vec takes every byte");
+                }
+                let mut piece: Vec<u8> = wire.drain(..number.min(wire.len())).collect();
+                session.open(&mut piece, &mut received).expect("rustls keeps to TLS");
+            }
+        }
+    }
+    client.send_close_notify();
+    while client.wants_write() {
+        client.write_tls(&mut wire).expect("a Vec takes every byte");
+    }
+    let opened = session.open(&mut wire, &mut received).expect("rustls keeps to TLS");
+    assert!(opened.eof && received == sent, "we read the same");
+    assert_eq!(read(&mut client, &session.seal_close()), b"");
+}
+
+/// The ClientHello of rustls, for a seed.
+#[cfg(test)]
+pub(crate) fn hello(suite: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    client(suite).write_tls(&mut bytes).expect("a Vec takes every byte");
+    bytes
+}
+
+/// Runs the handshake to its end.
+fn exchange(client: &mut ClientConnection, session: &mut TlsSession) {
+    let mut established = false;
+    while !established || client.is_handshaking() {
+        let mut bytes = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut bytes).expect("a Vec takes every byte");
+        }
+        let opened = session.open(&mut bytes, &mut Vec::new()).expect("a good handshake");
+        established = opened.established;
+        read(client, &session.take_pending());
+    }
+}
+
+/// Gives the client bytes from the server. Returns the plaintext in them.
+fn read(client: &mut ClientConnection, mut bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    while !bytes.is_empty() {
+        client.read_tls(&mut bytes).expect("a slice can be read");
+        let state = client.process_new_packets().expect("we keep to TLS");
+        let start = plain.len();
+        plain.resize(start + state.plaintext_bytes_to_read(), 0);
+        client.reader().read_exact(&mut plain[start..]).expect("as much as there is");
+    }
+    plain
+}

@@ -1,0 +1,58 @@
+//! The body of the fuzz target of publish bodies: see [`crate::fuzzing`].
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use serde_json::{Value, json};
+
+use super::parse::{parse_body, parse_item};
+use super::submit::Message;
+use crate::http::error::ApiError;
+use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH};
+
+/// Small, so that documents reach it.
+const MAX_DATA: usize = 300;
+
+/// Bodies of `POST /v1/publish`, also as lines of a stream. What is taken is what serde_json reads
+/// in the same document, and is taken again when it is written by serde_json. That reads less: half
+/// a surrogate pair or a number out of range in `data` is passed on as it was written.
+pub fn publish_body(data: &[u8]) {
+    match parse_body(data, MAX_DATA) {
+        Ok(messages) => {
+            assert!((1..=MAX_PUBLISH_BATCH).contains(&messages.len()));
+            let Ok(document) = serde_json::from_slice::<Value>(data) else { return };
+            let items = document.as_array().cloned().unwrap_or(vec![document]);
+            assert_eq!(items.len(), messages.len());
+            items.iter().zip(&messages).for_each(|(item, message)| check(item, message));
+        }
+        Err(error) => refused(error),
+    }
+    for (number, line) in data.split(|byte| *byte == b'\n').enumerate().take(MAX_PUBLISH_BATCH) {
+        match parse_item(&format_args!("line {number}: "), line, MAX_DATA) {
+            Ok(message) => {
+                if let Ok(item) = serde_json::from_slice(line) {
+                    check(&item, &message);
+                }
+            }
+            Err(error) => refused(error),
+        }
+    }
+}
+
+fn check(item: &Value, message: &Message) {
+    let publication = &message.publication;
+    assert_eq!(item["channel"], publication.channel.as_str());
+    assert_eq!(item["event"], publication.event.as_str());
+    assert_eq!(item.get("id").and_then(Value::as_str), message.id.as_deref());
+    assert!(publication.data.as_str().len() <= MAX_DATA);
+    let data: Value = serde_json::from_str(publication.data.as_str()).expect("data is JSON");
+    assert_eq!(item.get("data").unwrap_or(&json!({})), &data);
+    let again = parse_body(item.to_string().as_bytes(), usize::MAX).expect("a good message");
+    assert_eq!(again[0].publication.channel, publication.channel);
+}
+
+fn refused(error: ApiError) {
+    let text = format!("{error:?}");
+    assert!(text.len() < 12 * MAX_ERROR_TEXT, "it does not repeat all it was sent: {text}");
+    let status = error.into_response().status();
+    assert!([StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE].contains(&status));
+}
