@@ -9,9 +9,9 @@ use std::net::IpAddr;
 use tempfile::NamedTempFile;
 
 use crate::args;
-use crate::check;
 use crate::config::{Config, Home};
 pub use crate::http::fuzzing::publish_body;
+use crate::print_config;
 use crate::settings::{Settings, TABLE};
 
 /// A secret at the top of every file. No text of ours may have it.
@@ -44,7 +44,7 @@ pub fn configuration(data: &[u8]) {
             return;
         }
     };
-    let rendered = check::render(&settings);
+    let rendered = print_config::render(&settings);
     assert!(!rendered.contains(SECRET), "{rendered}");
     let again = read(&[], &[], &rendered).unwrap_or_else(|text| panic!("{text}\n{rendered}"));
     assert_eq!(public(&settings), public(&again), "{rendered}");
