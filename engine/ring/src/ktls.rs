@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use io_uring::types::Fixed;
 use io_uring::{opcode, squeue};
+use ktls::CryptoInfo;
 
 use crate::ring::Ring;
 use crate::user_data::UserData;
@@ -25,59 +26,45 @@ pub enum Direction {
 /// on as it is.
 ///
 /// # Errors
-/// The kernel's: ENOENT without its module `tls`.
+/// What the kernel said: ENOENT without its module `tls`.
 pub fn attach(socket: &impl AsRawFd) -> io::Result<()> {
     set(socket, libc::IPPROTO_TCP, libc::TCP_ULP, b"tls")
-}
-
-/// The keys of one direction as `struct tls12_crypto_info_…` has them. The kernel checks that the
-/// length is the cipher's.
-pub struct Keys(Vec<u8>);
-
-impl Keys {
-    /// `version` and `cipher` as in `struct tls_crypto_info` (`libc::TLS_1_3_VERSION`,
-    /// `libc::TLS_CIPHER_AES_GCM_128`); `iv` of TLS 1.3, or salt and explicit nonce of TLS 1.2;
-    /// `sequence` of the next record.
-    pub fn new(version: u16, cipher: u16, key: &[u8], iv: &[u8; 12], sequence: u64) -> Keys {
-        let salt = if cipher == libc::TLS_CIPHER_CHACHA20_POLY1305 { 0 } else { 4 };
-        let mut bytes = Vec::with_capacity(64);
-        bytes.extend_from_slice(&version.to_ne_bytes());
-        bytes.extend_from_slice(&cipher.to_ne_bytes());
-        bytes.extend_from_slice(&iv[salt..]);
-        bytes.extend_from_slice(key);
-        bytes.extend_from_slice(&iv[..salt]);
-        bytes.extend_from_slice(&sequence.to_be_bytes());
-        Keys(bytes)
-    }
 }
 
 /// Hands the keys of one direction to the kernel.
 ///
 /// # Errors
-/// The kernel's, for instance that it lacks the cipher.
-pub fn set_keys(socket: &impl AsRawFd, direction: Direction, keys: &Keys) -> io::Result<()> {
-    set(socket, libc::SOL_TLS, direction as i32, &keys.0)
+/// What the kernel said, for instance that it lacks the cipher.
+pub fn set_keys(socket: &impl AsRawFd, direction: Direction, keys: &CryptoInfo) -> io::Result<()> {
+    set(socket, libc::SOL_TLS, direction as i32, as_bytes(keys))
 }
 
-/// As [`set_keys`] with keys of zeros, to learn what the kernel takes.
+/// As [`set_keys`] with keys of zeros, to learn what the kernel takes: `version` and `cipher` as
+/// in `struct tls_crypto_info`.
 ///
 /// # Errors
-/// The kernel's.
+/// What the kernel said.
 pub fn try_keys(
     socket: &impl AsRawFd,
     direction: Direction,
     version: u16,
     cipher: u16,
 ) -> io::Result<()> {
-    let length = if cipher == libc::TLS_CIPHER_AES_GCM_128 { 16 } else { 32 };
-    set_keys(socket, direction, &Keys::new(version, cipher, &[0; 32][..length], &[0; 12], 0))
+    let mut keys = match cipher {
+        libc::TLS_CIPHER_AES_GCM_128 => vec![0; size_of::<libc::tls12_crypto_info_aes_gcm_128>()],
+        libc::TLS_CIPHER_AES_GCM_256 => vec![0; size_of::<libc::tls12_crypto_info_aes_gcm_256>()],
+        _ => vec![0; size_of::<libc::tls12_crypto_info_chacha20_poly1305>()],
+    };
+    keys[..2].copy_from_slice(&version.to_ne_bytes());
+    keys[2..4].copy_from_slice(&cipher.to_ne_bytes());
+    set(socket, libc::SOL_TLS, direction as i32, &keys)
 }
 
 /// Lets the kernel decrypt TLS 1.3 records straight to where they are wanted: it then expects no
 /// padding, and pays only for records that have some.
 ///
 /// # Errors
-/// The kernel's; Linux before 6.0 does not know it.
+/// What the kernel said; Linux before 6.0 does not know it.
 pub fn expect_no_padding(socket: &impl AsRawFd) -> io::Result<()> {
     set(socket, libc::SOL_TLS, libc::TLS_RX_EXPECT_NO_PAD, &1_i32.to_ne_bytes())
 }
@@ -89,6 +76,12 @@ fn set(socket: &impl AsRawFd, level: i32, name: i32, value: &[u8]) -> io::Result
         libc::setsockopt(socket.as_raw_fd(), level, name, value.as_ptr().cast(), length)
     };
     if set < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn as_bytes(keys: &CryptoInfo) -> &[u8] {
+    // SAFETY: `as_ptr` points into `keys` at a structure of integers and byte arrays without
+    // padding that is `size` bytes long.
+    unsafe { std::slice::from_raw_parts(keys.as_ptr().cast(), keys.size()) }
 }
 
 /// A record that is not application data (or is, if it came in between).
@@ -138,15 +131,15 @@ impl Message {
         }
     }
 
-    /// The content type of the record received, if the kernel reports one.
+    /// The content type of the record received, if the kernel has told one.
     fn kind(&self) -> Option<u8> {
         // SAFETY: the kernel has filled in `msg_controllen` and the headers it covers.
         unsafe {
             let header = libc::CMSG_FIRSTHDR(&raw const self.header);
-            let has_kind = !header.is_null()
+            let told = !header.is_null()
                 && (*header).cmsg_level == libc::SOL_TLS
                 && (*header).cmsg_type == libc::TLS_GET_RECORD_TYPE;
-            has_kind.then(|| *libc::CMSG_DATA(header))
+            told.then(|| *libc::CMSG_DATA(header))
         }
     }
 }
@@ -156,7 +149,7 @@ impl<P> Ring<P> {
     /// Sends one record of a content type.
     ///
     /// # Errors
-    /// The kernel's: EAGAIN when the socket is full.
+    /// What the kernel said: EAGAIN when the socket is full.
     pub fn send_record(&mut self, slot: u32, kind: u8, bytes: &[u8]) -> io::Result<()> {
         let mut message = Message::new(bytes.to_vec());
         message.set_kind(kind);
@@ -170,7 +163,7 @@ impl<P> Ring<P> {
     /// `room` bytes of it. `None` at the end of the stream.
     ///
     /// # Errors
-    /// The kernel's: EAGAIN when there is no record, EBADMSG when it cannot be decrypted.
+    /// What the kernel said: EAGAIN when there is no record, EBADMSG when it cannot be decrypted.
     pub fn take_record(&mut self, slot: u32, room: usize) -> io::Result<Option<Record>> {
         let mut message = Message::new(vec![0; room]);
         let header = &raw mut message.header;
@@ -185,11 +178,11 @@ impl<P> Ring<P> {
     /// An ordinary descriptor of the socket in a slot, for what the ring cannot do.
     ///
     /// # Errors
-    /// The kernel's: EINVAL before Linux 6.8.
+    /// What the kernel said: EINVAL before Linux 6.8.
     pub fn descriptor(&mut self, slot: u32) -> io::Result<OwnedFd> {
         let entry = opcode::FixedFdInstall::new(Fixed(slot), 0).build();
         let descriptor = self.await_control(slot, entry)?;
-        // SAFETY: the kernel has just made it for us, close-on-exec, and nothing else owns it.
+        // SAFETY: the kernel has just made it for us, close-on-exec, and nobody else knows of it.
         Ok(unsafe { OwnedFd::from_raw_fd(descriptor as i32) })
     }
 
@@ -206,25 +199,5 @@ impl<P> Ring<P> {
             self.queues.enter(1);
             self.reap();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_laid_out_as_the_kernel_reads_them() {
-        let iv = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
-        let gcm = Keys::new(0x304, libc::TLS_CIPHER_AES_GCM_128, &[0xcc; 16], &iv, 258);
-        assert_eq!(gcm.0.len(), size_of::<libc::tls12_crypto_info_aes_gcm_128>());
-        assert_eq!(gcm.0[..12], [4, 3, 51, 0, 5, 6, 7, 8, 9, 10, 11, 12]);
-        assert_eq!(gcm.0[28..], [1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 1, 2]);
-        let gcm = Keys::new(0x303, libc::TLS_CIPHER_AES_GCM_256, &[0xcc; 32], &iv, 0);
-        assert_eq!(gcm.0.len(), size_of::<libc::tls12_crypto_info_aes_gcm_256>());
-        let chacha = Keys::new(0x304, libc::TLS_CIPHER_CHACHA20_POLY1305, &[0xcc; 32], &iv, 258);
-        assert_eq!(chacha.0.len(), size_of::<libc::tls12_crypto_info_chacha20_poly1305>());
-        assert_eq!((&chacha.0[4..16], chacha.0[16], chacha.0[47]), (&iv[..], 0xcc, 0xcc));
-        assert_eq!(chacha.0[48..], [0, 0, 0, 0, 0, 0, 1, 2]);
     }
 }

@@ -6,6 +6,7 @@
 
 use std::os::fd::AsRawFd;
 
+use ktls::CryptoInfo;
 use rustls::kernel::KernelConnection;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::{ConnectionTrafficSecrets, SupportedCipherSuite};
@@ -16,10 +17,10 @@ use super::control_records::{
     ALERT, Alert, BAD_RECORD_MAC, CLOSE_NOTIFY, ControlRecord, DECODE_ERROR, HANDSHAKE, KEY_UPDATE,
     RECORD_OVERFLOW, UNEXPECTED_MESSAGE, records_of,
 };
-use super::ktls_support::{CIPHERS, Kernel, VERSIONS, cipher};
+use super::ktls_support::Kernel;
 use crate::limits::{MAX_CONTROL_RECORD, MAX_CONTROL_RECORDS};
 use crate::shard::ring::Ring;
-use crate::shard::ring::ktls::{Direction, Keys, expect_no_padding, set_keys};
+use crate::shard::ring::ktls::{Direction, expect_no_padding, set_keys};
 
 /// What user space keeps of a connection whose records the kernel seals and opens.
 pub(crate) struct KtlsSession {
@@ -169,17 +170,9 @@ impl KtlsSession {
 
 fn keys(
     suite: SupportedCipherSuite,
-    (sequence, secrets): (u64, ConnectionTrafficSecrets),
-) -> Result<Keys, TlsError> {
-    use ConnectionTrafficSecrets::{Aes128Gcm, Aes256Gcm, Chacha20Poly1305};
-    let (Aes128Gcm { key, iv } | Aes256Gcm { key, iv } | Chacha20Poly1305 { key, iv }) = &secrets
-    else {
-        return Err(TlsError::Suite);
-    };
-    let version = VERSIONS[usize::from(suite.tls13().is_some())];
-    let cipher = CIPHERS[cipher(suite.suite()).ok_or(TlsError::Suite)?];
-    let iv = iv.as_ref().try_into().map_err(|_| TlsError::Suite)?;
-    Ok(Keys::new(version, cipher, key.as_ref(), iv, sequence))
+    secrets: (u64, ConnectionTrafficSecrets),
+) -> Result<CryptoInfo, TlsError> {
+    CryptoInfo::from_rustls(suite, secrets).map_err(|_| TlsError::Suite)
 }
 
 /// Sends an alert if the socket has room: no retry.
