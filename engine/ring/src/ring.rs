@@ -1,5 +1,7 @@
 //! The ring itself: slots, long-lived operations and their completions.
 
+mod send_batch;
+
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -10,9 +12,11 @@ use io_uring::{cqueue, opcode, squeue};
 use crate::config::Config;
 use crate::queues::{Queues, RingStats};
 use crate::receive_buffers::{GROUP, ReceiveBuffers, Received};
-use crate::send_batch::SendBatch;
-use crate::slots::{SlotKey, Slots};
+use crate::slot_key::SlotKey;
+use crate::slots::Slots;
 use crate::user_data::{Kind, Operation, UserData};
+use send_batch::SendBatch;
+pub use send_batch::{Exception, Refused, Sealed, Submitted};
 
 /// A long-lived operation ended, or a receive brought bytes.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! What an entry of the ring carries to its completion: kind (8 bits), spare (8), generation or
 //! entry of the batch (16), slot (32).
 
-use crate::slots::SlotKey;
+use crate::slot_key::SlotKey;
 
 /// An operation that may outlast the submission that starts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use io_uring::types::Fixed;
 use crate::config::Config;
 use crate::payloads::Payloads;
 use crate::ring::Ring;
-use crate::slots::SlotKey;
+use crate::slot_key::SlotKey;
 use crate::user_data::UserData;
 use crate::write_gate::WriteGate;
 
