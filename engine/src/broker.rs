@@ -1,21 +1,28 @@
 //! One shard's state and every decision about it, without I/O (invariant 8): see [`Hub`].
 
 mod channel;
+mod close_report;
 mod connection;
 mod context;
 mod core;
 mod delivery;
+mod disconnect;
 pub mod effect;
 mod hub;
+mod inbound;
+mod lifecycle;
 mod link;
 mod session;
 pub mod shard_messages;
 #[cfg(test)]
 mod sim;
+mod tick;
 mod timers;
 mod turn_limits;
 
-pub use channel::{ChannelEntry, StatusSource};
-pub use connection::{Admission, CloseReport, Exceeded};
+pub use channel::ChannelEntry;
+pub use connection::{Admission, Exceeded};
 pub use delivery::write_sink;
-pub use hub::{Hub, ReceiveEnd};
+pub use effect::CloseReport;
+pub use hub::Hub;
+pub use lifecycle::ReceiveEnd;

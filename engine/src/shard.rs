@@ -10,7 +10,9 @@
 
 mod bench_sink;
 mod clock;
+mod close_log;
 mod command;
+mod delivery_ring;
 mod drain;
 mod event_loop;
 mod handshake;
@@ -21,7 +23,6 @@ mod metrics_reporter;
 mod parts;
 mod peers;
 mod pending_publish;
-mod ring;
 mod tls;
 
 #[cfg(test)]
@@ -42,9 +43,9 @@ use monoio::{IoUringDriver, RuntimeBuilder};
 
 pub use bench_sink::RingSink;
 pub(crate) use command::{Command, VerificationRequest};
+pub(crate) use delivery_ring::ring_config;
 pub(crate) use mesh::Mesh;
 pub(crate) use parts::ShardParts;
-pub(crate) use ring::ring_config;
 pub(crate) use tls::Kernel;
 #[cfg(test)]
 pub(crate) use tls::fuzzing::hello;
@@ -54,6 +55,7 @@ pub use tls::fuzzing::{record_exchange, record_layer};
 use crate::broker::Hub;
 use crate::limits::{RING_ENTRIES, TICK};
 use crate::types::StartError;
+use delivery_ring::Ring;
 use drain::Drain;
 use event_loop::EventLoop;
 use handshake::{AdmissionLimits, HandshakeQueue, ListenerConfig, accept};
@@ -61,7 +63,6 @@ use io::{Delivery, Slots};
 use loop_waker::LoopWaker;
 use metrics_reporter::MetricsReporter;
 use peers::PeerShards;
-use ring::Ring;
 
 /// Runs a shard on this thread until it is drained.
 pub(crate) fn run(parts: ShardParts) {

@@ -141,6 +141,7 @@
 //! ended. `receive_buffers`: a buffer belongs to the kernel or to the one [`Received`] that names
 //! it. [`ktls`]: each call waits for its operation to end.
 
+mod batch_gate;
 mod config;
 pub mod ktls;
 mod payloads;
@@ -151,7 +152,6 @@ mod ring;
 mod slot_key;
 mod slots;
 mod user_data;
-mod write_gate;
 
 pub use config::Config;
 pub use queues::RingStats;

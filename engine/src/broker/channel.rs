@@ -30,7 +30,6 @@ pub use channels::ChannelEntry;
 pub(crate) use channels::{Channels, Readiness, Sweep};
 pub(crate) use log::Log;
 pub(crate) use retention::Overrun;
-pub use status_store::StatusSource;
 
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Recorder};

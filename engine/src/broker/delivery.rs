@@ -12,7 +12,7 @@
 
 mod catch_up;
 #[cfg(test)]
-mod check;
+mod delivery_invariants;
 mod laggard;
 mod laggards;
 mod write_batch;

@@ -1,6 +1,10 @@
 //! What the broker asks of the shell.
 
-use super::connection::CloseReport;
+use std::net::SocketAddr;
+
+use uuid::Uuid;
+
+use super::connection::Exceeded;
 use crate::types::{ConnectionKey, ServiceId};
 use crate::wire::Secret;
 
@@ -33,4 +37,21 @@ pub enum Effect {
     /// Clear the slot and forget the connection. The index may be admitted again as soon as this
     /// is queued, so do this before the next `Hub::admit`.
     Release(ConnectionKey),
+}
+
+/// A connection that is closed for a fault of its peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseReport {
+    /// The id the client was welcomed with.
+    pub connection_id: Uuid,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// The close frame's code.
+    pub code: u16,
+    /// The close frame's text.
+    pub reason: &'static str,
+    /// The limit that was exceeded, if it was one.
+    pub exceeded: Option<Exceeded>,
+    /// For a slow consumer: messages between its rearmost cursor and its channel's head.
+    pub behind: Option<u64>,
 }

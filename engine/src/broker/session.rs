@@ -5,25 +5,24 @@
 //! | `auth`, `permissions` | who a client is, and what it may |
 //! | `operations` | subscribe and unsubscribe, which may wait for another shard |
 //! | `outstanding` | publications and status requests that another shard answers |
-//! | `filters` | clients of a protocol of the embedder that want a part of each update |
+//! | `custom` | sessions of a protocol of the embedder |
 //! | `answers` | the messages clients are sent |
 
 mod answers;
 mod auth;
-mod filters;
+mod custom;
 mod operations;
+mod order;
 mod outstanding;
 mod permissions;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::channel::StatusSource;
 use super::connection::CloseReason;
 use super::core::Core;
-use crate::config::{AuthMode, ClientRequest, Config, Protocol, SessionProtocol};
+use super::shard_messages::StatusSource;
+use crate::config::{Config, Protocol};
 use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_WAITING_OPERATIONS};
-use crate::telemetry::MessageError;
 use crate::types::{
     ChannelIndex, ChannelName, ConnectionKey, Epoch, ErrorCode, MessageType, OperationId,
     PublishError, RequestId, Seq, ServiceId, Verdict,
@@ -32,10 +31,11 @@ use crate::wire::envelope::Inbound;
 use crate::wire::frame::{self, Opcode};
 use crate::wire::request::Request;
 use crate::wire::{Message, OwnedMessage, Secret};
-use answers::{refuse, text_frame};
+use answers::refuse;
 use auth::{Access, Authentication};
-use filters::Filters;
-use operations::{Action, Operations, Order};
+use custom::CustomSessions;
+use operations::Operations;
+use order::{Action, Order};
 use outstanding::Outstanding;
 
 /// The protocol state of a shard's clients. Knows no sockets.
@@ -44,15 +44,9 @@ pub(super) struct Sessions {
     auth: Authentication,
     operations: Operations,
     outstanding: Outstanding,
-    filters: Filters,
+    custom: CustomSessions,
     /// Kinds of the messages handled in this iteration, until the shell times them.
     handled: Vec<(ServiceId, MessageType)>,
-}
-
-/// The channel of a service that speaks a protocol of the embedder.
-fn channel_of(protocol: &dyn SessionProtocol, service: ServiceId) -> ChannelName {
-    let name = ChannelName::parse(protocol.channel());
-    name.expect("a session protocol names a channel").at(service)
 }
 
 impl Sessions {
@@ -61,7 +55,7 @@ impl Sessions {
             auth: Authentication::new(config, connections),
             operations: Operations::new(connections),
             outstanding: Outstanding::default(),
-            filters: Filters::default(),
+            custom: CustomSessions::default(),
             handled: Vec::new(),
         }
     }
@@ -94,12 +88,9 @@ impl Sessions {
     fn welcome(&mut self, core: &mut Core, key: ConnectionKey, authenticated: bool) {
         match core.settings(key).protocol.clone() {
             Protocol::Envelope => answers::welcome(core, key, authenticated),
-            Protocol::Custom(custom) => {
-                let timestamp = core.cx.timestamp();
-                let message = &core.settings(key).welcome;
-                let greeting = custom.greeting(message, authenticated, &timestamp);
-                answer_text(core, key, MessageType::Event, &greeting);
-                self.subscribe_to(core, key, &*custom, true);
+            Protocol::Custom(protocol) => {
+                CustomSessions::greet(core, key, &*protocol, authenticated);
+                self.custom.subscribe(core, &self.auth, &mut self.operations, key, &*protocol);
             }
             Protocol::Echo => {}
         }
@@ -125,11 +116,15 @@ impl Sessions {
             (Access::Deferred, _) | (_, Protocol::Echo) => {}
             (Access::Granted, Protocol::Envelope) => self.handle_envelope(core, key, message),
             (Access::TokenMissing, Protocol::Envelope) => self.first_envelope(core, key, message),
-            (Access::Granted, Protocol::Custom(custom)) => {
-                self.handle_custom(core, key, message, &custom);
-            }
-            (Access::TokenMissing, Protocol::Custom(custom)) => {
-                self.first_custom(core, key, message, &*custom);
+            (access, Protocol::Custom(protocol)) => {
+                let (auth, operations) = (&mut self.auth, &mut self.operations);
+                let kind = match access {
+                    Access::Granted => {
+                        self.custom.handle(core, auth, operations, key, message, &*protocol)
+                    }
+                    _ => CustomSessions::first_message(core, auth, key, message, &*protocol),
+                };
+                self.handled.push((core.connections[key].service(), kind));
             }
         }
     }
@@ -172,7 +167,7 @@ impl Sessions {
             Request::Ping => core.answer(key, MessageType::Pong, |encoder, stamp, out| {
                 encoder.pong(stamp, correlation, out);
             }),
-            Request::Auth { token } => self.show_token(core, key, correlation, token),
+            Request::Auth { token } => self.auth.show(core, key, correlation, token),
             Request::Ignored => {}
         }
     }
@@ -185,7 +180,7 @@ impl Sessions {
         let Ok(inbound) = parsed else { return core.cx.close(key, CloseReason::AuthError) };
         let correlation = inbound.correlation(core.settings(key).correlation);
         match Request::parse(&inbound) {
-            Ok(Request::Auth { token }) => self.show_token(core, key, correlation, token),
+            Ok(Request::Auth { token }) => self.auth.show(core, key, correlation, token),
             _ => require_token(core, key, correlation, CloseReason::AuthRequired),
         }
     }
@@ -193,33 +188,6 @@ impl Sessions {
     /// The client has not sent its first frame in time.
     pub(super) fn first_frame_expired(&mut self, core: &mut Core, key: ConnectionKey) {
         require_token(core, key, None, CloseReason::AuthTimeout);
-    }
-
-    /// An `auth` request of an open connection.
-    fn show_token(
-        &mut self,
-        core: &mut Core,
-        key: ConnectionKey,
-        correlation: Option<&str>,
-        token: Option<Secret>,
-    ) {
-        if core.settings(key).access.mode == AuthMode::Off {
-            let text = "Unknown request event: auth";
-            return refuse(core, key, correlation, ErrorCode::UnknownRequest, text);
-        }
-        match token {
-            Some(token) => {
-                // Anonymous clients have their welcome, as known ones do.
-                let welcome = self.auth.is_unknown(key);
-                let request = Some(correlation.map(Into::into));
-                self.auth.verify(core, key, token, request, welcome);
-            }
-            None => {
-                let text = "Missing or malformed auth token";
-                let reason = CloseReason::AuthMissing;
-                self.auth.turn_away(core, key, correlation, reason, text);
-            }
-        }
     }
 
     /// The answer to [`Effect::Authenticate`](super::effect::Effect::Authenticate). Returns the
@@ -325,133 +293,17 @@ impl Sessions {
         self.outstanding.recalled(core, id, status);
     }
 
+    /// A second has passed: updates for the clients of the embedder's protocols.
+    pub(super) fn send_updates(&self, core: &mut Core) {
+        self.custom.send_updates(core);
+    }
+
     /// The connection is on its way out.
     pub(super) fn forget(&mut self, core: &mut Core, key: ConnectionKey) {
         self.operations.forget(key);
-        self.filters.forget(core, key);
+        self.custom.forget(core, key);
         self.auth.forget(core, key);
     }
-
-    // Protocols of the embedder.
-
-    fn first_custom(
-        &mut self,
-        core: &mut Core,
-        key: ConnectionKey,
-        message: Message<'_>,
-        protocol: &dyn SessionProtocol,
-    ) {
-        let timestamp = core.cx.timestamp();
-        let request = message.text().and_then(|text| protocol.request(text, &timestamp));
-        let kind = request.as_ref().map_or(MessageType::Invalid, |_| MessageType::Request);
-        self.handled.push((core.connections[key].service(), kind));
-        match request {
-            Some(ClientRequest::Token(token)) => {
-                self.show_token(core, key, None, token.map(Secret::new));
-            }
-            Some(_) => core.cx.close(key, CloseReason::AuthRequired),
-            None => core.cx.close(key, CloseReason::AuthError),
-        }
-    }
-
-    fn handle_custom(
-        &mut self,
-        core: &mut Core,
-        key: ConnectionKey,
-        message: Message<'_>,
-        protocol: &Arc<dyn SessionProtocol>,
-    ) {
-        let service = core.connections[key].service();
-        let timestamp = core.cx.timestamp();
-        let request = message.text().and_then(|text| protocol.request(text, &timestamp));
-        let kind = match &request {
-            None => MessageType::Invalid,
-            Some(ClientRequest::Subscribe { .. }) => MessageType::Subscribe,
-            Some(ClientRequest::Unsubscribe) => MessageType::Unsubscribe,
-            Some(ClientRequest::Ping { .. }) => MessageType::Ping,
-            Some(ClientRequest::Token(_) | ClientRequest::Unknown) => MessageType::Request,
-        };
-        self.handled.push((service, kind));
-        if let Err(wait_ms) = core.connections.take_message(&core.cx, key) {
-            core.cx.recorder.message_error(service, MessageError::RateLimited);
-            return pause(core, key, wait_ms);
-        }
-        match request {
-            Some(ClientRequest::Ping { reply }) => {
-                answer_text(core, key, MessageType::Pong, &reply);
-            }
-            Some(ClientRequest::Subscribe { filter, reply }) => {
-                answer_text(core, key, MessageType::Response, &reply);
-                self.filter(core, key, &**protocol, filter);
-            }
-            Some(ClientRequest::Unsubscribe) => self.filter(core, key, &**protocol, None),
-            // Renews an identity; a client that must have none may well show one.
-            Some(ClientRequest::Token(token)) => {
-                self.show_token(core, key, None, token.map(Secret::new));
-            }
-            Some(ClientRequest::Unknown) => {
-                core.cx.recorder.message_error(service, MessageError::UnknownRequest);
-            }
-            None => core.cx.recorder.message_error(service, MessageError::DecodeError),
-        }
-    }
-
-    fn filter(
-        &mut self,
-        core: &mut Core,
-        key: ConnectionKey,
-        protocol: &dyn SessionProtocol,
-        filter: Option<String>,
-    ) {
-        self.filters.forget(core, key);
-        let subscribe = filter.is_none();
-        if let Some(filter) = filter {
-            let name = channel_of(protocol, core.connections[key].service());
-            if let Some(channel) = core.channels.find_or_add(&mut core.cx, &name) {
-                self.filters.set(core, key, filter, channel);
-            }
-        }
-        self.subscribe_to(core, key, protocol, subscribe);
-    }
-
-    /// Subscribes a client to its protocol's channel, or unsubscribes it.
-    fn subscribe_to(
-        &mut self,
-        core: &mut Core,
-        key: ConnectionKey,
-        protocol: &dyn SessionProtocol,
-        subscribe: bool,
-    ) {
-        let service = core.connections[key].service();
-        let names = vec![channel_of(protocol, service)];
-        let action = match subscribe {
-            true => Action::Subscribe { since: None },
-            false => Action::Unsubscribe,
-        };
-        if !self.operations.take(core, &self.auth, key, Order::unasked(names, action)) {
-            core.cx.recorder.message_error(service, MessageError::Busy);
-        }
-    }
-
-    /// A second has passed: updates for the clients of the embedder's protocols.
-    pub(super) fn send_updates(&mut self, core: &mut Core) {
-        let config = core.cx.config.clone();
-        for (place, service) in config.services.iter().enumerate() {
-            let Protocol::Custom(protocol) = &service.protocol else { continue };
-            let name = channel_of(&**protocol, ServiceId(place as u8));
-            if let Some(channel) = core.channels.find(&name) {
-                let timestamp = core.cx.timestamp();
-                self.filters.send_parts(core, &**protocol, channel, &timestamp);
-                core.channels.publish_update(&mut core.cx, channel, |published| {
-                    text_frame(&protocol.update(published, &timestamp))
-                });
-            }
-        }
-    }
-}
-
-fn answer_text(core: &mut Core, key: ConnectionKey, kind: MessageType, text: &str) {
-    core.connections.answer(&mut core.cx, key, kind, text_frame(text));
 }
 
 fn echo(core: &mut Core, key: ConnectionKey, message: Message<'_>) {
@@ -495,7 +347,7 @@ impl Sessions {
     /// How many operations and filters hold each channel.
     pub(super) fn holds(&self) -> std::collections::HashMap<ChannelIndex, u32> {
         let mut holds = std::collections::HashMap::new();
-        let held = self.operations.held().chain(self.filters.held());
+        let held = self.operations.held().chain(self.custom.held());
         held.for_each(|channel| *holds.entry(channel).or_default() += 1);
         holds
     }

@@ -1,9 +1,13 @@
 //! What travels between the brokers of the shards.
 
-use super::channel::StatusSource;
+use std::sync::Arc;
+
 use crate::shared_frame::Frame;
-use crate::types::{ChannelIndex, JoinToken, RequestId};
-use crate::types::{ChannelName, Epoch, Publication, PublishError, Seq, ShardId};
+use crate::types::{
+    ChannelIndex, ChannelName, Epoch, JoinToken, JsonObject, Publication, PublishError, RequestId,
+    Seq, ShardId,
+};
+use crate::wire::status::StatusView;
 
 /// From a shard to a channel's home. All but leaves hold a credit until they are answered.
 #[derive(Debug)]
@@ -104,6 +108,24 @@ pub struct Joined {
     pub seq: Seq,
     /// Messages up to `seq` that the join asked for, as far as the log has them.
     pub backlog: Vec<Frame>,
+}
+
+/// The status of a channel.
+#[derive(Debug)]
+pub enum StatusSource {
+    /// The document that was put there.
+    Document(Arc<JsonObject>),
+    /// The last event.
+    Event(Frame),
+}
+
+impl StatusSource {
+    pub(crate) fn view(&self) -> StatusView<'_> {
+        match self {
+            StatusSource::Document(document) => StatusView::Document(document.as_str()),
+            StatusSource::Event(frame) => StatusView::Event(frame.text()),
+        }
+    }
 }
 
 /// The two lanes to each other shard.

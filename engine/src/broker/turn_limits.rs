@@ -1,4 +1,5 @@
-//! The limits of one iteration. Constants of `limits`, but for the simulation, which makes them tiny.
+//! The limits of one iteration: constants of `limits`, but for the simulation, which makes them
+//! tiny.
 
 use crate::limits;
 

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use uringcast_ring::SlotKey;
 
+use super::delivery_ring::{Ring, ring_config};
 use super::io::Delivery;
-use super::ring::{Ring, ring_config};
 use crate::broker::write_sink::{Flushed, Payload, WriteSink};
 
 /// A shard's write sink on a delivery ring of its own, without TLS.

@@ -19,6 +19,7 @@ use crossbeam::channel::Sender;
 use monoio::net::{TcpStream, UnixStream};
 
 use super::clock;
+use super::close_log::log_close;
 use super::command::{Command, VerificationRequest};
 use super::drain::Drain;
 use super::handshake::{AcceptedUpgrade, HandshakeQueue, QuotaPermit, UpgradedConnection};
@@ -29,7 +30,7 @@ use super::peers::PeerShards;
 use super::pending_publish::PendingPublish;
 use super::tls::SlotTls;
 use crate::broker::effect::Effect;
-use crate::broker::{Admission, CloseReport, Exceeded, Hub, ReceiveEnd};
+use crate::broker::{Admission, Hub, ReceiveEnd};
 use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
 use crate::sync::{AddressPermit, Doorbell, Heartbeat, MailboxReceiver};
 use crate::telemetry::{ConnectionError, Count, Gauge};
@@ -366,18 +367,5 @@ impl EventLoop {
                 delivery.ring.clear(key);
             }
         }
-    }
-}
-
-fn log_close(report: &CloseReport) {
-    let CloseReport { connection_id, peer, code, reason, exceeded, behind } = report;
-    match exceeded {
-        None => {
-            tracing::info!(%connection_id, %peer, code, reason, "closing connection");
-        }
-        Some(Exceeded { name, limit, value }) => tracing::info!(
-            %connection_id, %peer, code, reason, limit_name = name, limit, value, behind,
-            "closing connection over a limit"
-        ),
     }
 }

@@ -3,7 +3,7 @@
 use crossbeam::channel::{Receiver, Sender, TrySendError};
 
 use super::clock;
-use super::ring::Ring;
+use super::delivery_ring::Ring;
 use crate::limits::SNAPSHOT_INTERVAL;
 use crate::telemetry::{Count, Recorder, Snapshot};
 use crate::types::Time;

@@ -7,8 +7,8 @@ use std::time::Instant;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
+use super::delivery_ring::{Ring, ring_config};
 use super::io::Delivery;
-use super::ring::{Ring, ring_config};
 use super::tls::{Opened, TlsSession};
 use crate::types::ConnectionKey;
 

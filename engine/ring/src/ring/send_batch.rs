@@ -9,12 +9,12 @@ use io_uring::opcode;
 use io_uring::squeue::Flags;
 use io_uring::types::Fixed;
 
+use crate::batch_gate::WriteGate;
 use crate::config::Config;
 use crate::payloads::Payloads;
 use crate::ring::Ring;
 use crate::slot_key::SlotKey;
 use crate::user_data::UserData;
-use crate::write_gate::WriteGate;
 
 /// A whole send posts no completion, a short one the bytes taken (MSG_WAITALL), a full socket
 /// -EAGAIN.

@@ -1,8 +1,9 @@
 //! The channels of a shard, as the rest of the broker works with them.
 
 #[cfg(test)]
-mod check;
+mod channels_invariants;
 mod other_shards;
+mod sweeps;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -14,14 +15,15 @@ use super::replica::{Replica, ReplicaState};
 use super::retention::Retention;
 use super::status_store::{self, StatusStore};
 use super::subscriptions::Subscription;
-use super::{Channel, Log, Overrun, Role, StatusSource, Table};
+use super::{Channel, Log, Overrun, Role, Table};
 use crate::broker::context::Context;
+use crate::broker::shard_messages::StatusSource;
 use crate::limits::{CHANNEL_IDLE, CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER, LISTING_LOOKS};
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Count};
 use crate::types::ChannelIndex;
 use crate::types::{
-    ChannelName, Epoch, JsonObject, Publication, PublishError, Seq, ServiceId, ShardId, Time,
+    ChannelName, Epoch, JsonObject, Publication, PublishError, Seq, ServiceId, ShardId,
 };
 
 pub(crate) use super::replica::Readiness;
@@ -290,65 +292,6 @@ impl Channels {
         self.retention.append(cx, &mut self.table, index, frame, true);
         self.exchange.mark_unsent(&mut self.table[index], index);
         self.mark_dirty(index);
-    }
-
-    // Sweeps.
-
-    /// The channel has something new for its live set.
-    fn mark_dirty(&mut self, index: ChannelIndex) {
-        let channel = &mut self.table[index];
-        if !channel.dirty && channel.log.head() != channel.live.delivered() {
-            channel.dirty = true;
-            self.dirty.push_back(index);
-        }
-    }
-
-    /// Channels to be swept.
-    pub(crate) fn dirty(&self) -> usize {
-        self.dirty.len()
-    }
-
-    pub(crate) fn next_dirty(&mut self) -> Option<ChannelIndex> {
-        self.dirty.pop_front()
-    }
-
-    /// Lists a channel again whose sweep was cut.
-    pub(crate) fn requeue(&mut self, index: ChannelIndex) {
-        if self.table[index].dirty {
-            self.dirty.push_back(index);
-        }
-    }
-
-    /// The sweep of a dirty channel that is under way or begins now; `None` when it is clean.
-    pub(crate) fn sweep(&mut self, cx: &mut Context, index: ChannelIndex) -> Option<Sweep> {
-        let channel = &mut self.table[index];
-        if channel.live.is_empty() {
-            self.retention.skip_unheard(cx, channel);
-        }
-        if !channel.live.is_sweeping() {
-            if channel.log.head() == channel.live.delivered() {
-                channel.dirty = false;
-                return None;
-            }
-            let target = channel.sweep_target(cx.limits.join);
-            channel.live.start(target);
-        }
-        Some(Sweep { from: channel.live.delivered().next(), to: channel.live.target() })
-    }
-
-    /// Members of the live set that the sweep has not served.
-    pub(crate) fn pending(&self, index: ChannelIndex) -> &[u32] {
-        self.table[index].live.pending()
-    }
-
-    /// The next `n` pending members are served. Returns whether the sweep is over.
-    pub(crate) fn advance(&mut self, index: ChannelIndex, n: usize) -> bool {
-        self.table[index].live.advance(n)
-    }
-
-    /// The last write of a sweep has ended.
-    pub(crate) fn finish(&mut self, cx: &mut Context, index: ChannelIndex, sweep: Sweep, at: Time) {
-        self.retention.finish(cx, &self.table[index], (sweep.from, sweep.to), at);
     }
 
     // Status.

@@ -101,7 +101,8 @@ impl LiveSet {
         (LivePosition(position as u32), moved)
     }
 
-    /// Removes the member at `position`. A sweep with no pending member left ends with the next `advance`.
+    /// Removes the member at `position`. A sweep without a pending member ends with the next
+    /// `advance`.
     pub(crate) fn remove(&mut self, LivePosition(position): LivePosition) -> [Option<Moved>; 2] {
         let mut hole = position as usize;
         let mut moves = [None, None];

@@ -5,31 +5,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Channel;
+use crate::broker::shard_messages::StatusSource;
 use crate::limits::{
     MAX_CHANNELS_PER_SHARD, STATUS_AGE, STATUS_BYTES_PER_SHARD, STATUS_DOCUMENT_BYTES_PER_SHARD,
     STATUS_DOCUMENT_REST,
 };
 use crate::shared_frame::Frame;
 use crate::types::{JsonObject, PublishError, Time};
-use crate::wire::status::StatusView;
-
-/// The status of a channel.
-#[derive(Debug)]
-pub enum StatusSource {
-    /// The document that was put there.
-    Document(Arc<JsonObject>),
-    /// The last event.
-    Event(Frame),
-}
-
-impl StatusSource {
-    pub(crate) fn view(&self) -> StatusView<'_> {
-        match self {
-            StatusSource::Document(document) => StatusView::Document(document.as_str()),
-            StatusSource::Event(frame) => StatusView::Event(frame.text()),
-        }
-    }
-}
 
 /// What a document takes from the shard's bound.
 fn weight(document: Option<&JsonObject>) -> usize {

@@ -73,7 +73,8 @@ impl Table {
 
 impl std::ops::Index<ChannelIndex> for Table {
     type Output = Channel;
-    /// A held index: a subscription, a list of channels with work or an operation keeps the channel.
+    /// A held index: a subscription, a list of channels with work or an operation keeps the
+    /// channel.
     fn index(&self, index: ChannelIndex) -> &Channel {
         let entry = &self.entries[index.slot() as usize];
         debug_assert_eq!(entry.index, index, "a held channel is not forgotten");

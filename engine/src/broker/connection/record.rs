@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::State;
-use super::rate_limit::{Bucket, ByteBucket};
+use super::token_buckets::{Bucket, ByteBucket};
 use crate::types::ServiceId;
 use crate::wire::frame::Reader;
 

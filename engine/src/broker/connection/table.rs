@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use uuid::Uuid;
 
-use super::rate_limit::{Bucket, ByteBucket};
+use super::token_buckets::{Bucket, ByteBucket};
 use super::{Connection, Pause, State};
 use crate::broker::context::Context;
 use crate::broker::effect::Effect;

@@ -15,7 +15,7 @@ fn a_service_with_few_channels_is_listed_in_steps_past_the_many_of_another() {
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 1, 1);
     let mut add = |service, text: &str| {
         let name = ChannelName::parse(text).unwrap().at(ServiceId(service));
-        hub.core.channels.find_or_add(&mut hub.core.cx, &name).unwrap().slot()
+        hub.parts.core.channels.find_or_add(&mut hub.parts.core.cx, &name).unwrap().slot()
     };
     let last = 2 * LISTING_LOOKS;
     (0..last).for_each(|n| assert_eq!(add(0, &n.to_string()), n));
@@ -33,7 +33,7 @@ fn a_service_with_few_channels_is_listed_in_steps_past_the_many_of_another() {
 fn a_message_takes_as_long_as_all_that_is_handled_with_it() {
     let mut hub = Hub::new(Arc::new(Config::default()), ShardId(0), 1, 8, 0);
     let handled = [MessageType::Ping, MessageType::Subscribe, MessageType::Ping];
-    handled.into_iter().for_each(|kind| hub.sessions.push_handled(ServiceId(0), kind));
+    handled.into_iter().for_each(|kind| hub.parts.sessions.push_handled(ServiceId(0), kind));
     hub.record_handling(3_000_000);
     hub.record_handling(9_000_000);
     let snapshot = hub.recorder().swap(None);

@@ -1,7 +1,7 @@
 //! What clients are answered: docs/PROTOCOL.md sections 2 to 4. Only clients of the envelope get
 //! these; those of another protocol have their own.
 
-use super::operations::{Action, Order};
+use super::order::{Action, Order};
 use crate::broker::core::{Core, Joined};
 use crate::config::Protocol;
 use crate::limits::BUSY_PAUSE;

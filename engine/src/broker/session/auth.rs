@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::answers::refuse;
+use super::order::Correlation;
 use super::permissions::{Grants, Permissions};
 use crate::broker::connection::{CloseReason, Pause};
 use crate::broker::core::Core;
@@ -62,9 +63,6 @@ pub(super) struct Asked {
     pub(super) backlog: Vec<OwnedMessage>,
     bytes: usize,
 }
-
-/// The `correlation_id` of a reply, if its request had one.
-pub(super) type Correlation = Option<Box<str>>;
 
 /// Whether a client's message may be handled now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +167,33 @@ impl Authentication {
     /// Bytes received behind a token that is being verified.
     pub(in crate::broker) fn backlog(&self, key: ConnectionKey) -> Option<u64> {
         Some(self.get(key)?.asked.as_ref()?.bytes as u64)
+    }
+
+    /// An `auth` request of an open connection.
+    pub(super) fn show(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        token: Option<Secret>,
+    ) {
+        if core.settings(key).access.mode == AuthMode::Off {
+            let text = "Unknown request event: auth";
+            return refuse(core, key, correlation, ErrorCode::UnknownRequest, text);
+        }
+        match token {
+            Some(token) => {
+                // Anonymous clients have their welcome, as known ones do.
+                let welcome = self.is_unknown(key);
+                let request = Some(correlation.map(Into::into));
+                self.verify(core, key, token, request, welcome);
+            }
+            None => {
+                let text = "Missing or malformed auth token";
+                let reason = CloseReason::AuthMissing;
+                self.turn_away(core, key, correlation, reason, text);
+            }
+        }
     }
 
     /// Has a token verified; the client is not received from until it is.

@@ -4,10 +4,11 @@
 use slab::Slab;
 
 use super::answers;
-use super::auth::{Authentication, Correlation};
-use crate::broker::channel::{Channels, StatusSource};
+use super::auth::Authentication;
+use super::order::Correlation;
+use crate::broker::channel::Channels;
 use crate::broker::core::Core;
-use crate::broker::shard_messages::Request as ShardRequest;
+use crate::broker::shard_messages::{Request as ShardRequest, StatusSource};
 use crate::config::StatusRequest;
 use crate::types::{
     ChannelName, ConnectionKey, ErrorCode, MessageType, Publication, PublishError, RequestId, Seq,

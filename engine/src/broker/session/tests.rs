@@ -14,13 +14,14 @@ use crate::broker::effect::Effect;
 use crate::broker::shard_messages::{Lanes, Notice, Request as Ask};
 use crate::broker::write_sink::{Flushed, Payload, WriteSink};
 use crate::broker::{Admission, Hub};
-use crate::config::{Access, Config, Rule, Service};
+use crate::config::{Access, AuthMode, ClientRequest, Config, Rule, Service, SessionProtocol};
 use crate::limits::{
     AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN, VERIFICATIONS_PER_SHARD,
 };
 use crate::telemetry::ConnectionError;
 use crate::types::{AuthError, ChannelPattern, Identity, Now, ShardId, Time};
 use crate::wire::frame::{Opcode, encode};
+use std::time::Duration;
 
 /// The unix second at which every test starts.
 const START: i64 = 1_700_000_000;

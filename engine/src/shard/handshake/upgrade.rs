@@ -16,7 +16,7 @@ use crate::config::{Proxies, TlsSource};
 use crate::limits::{
     CLOSE_TIMEOUT, HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER,
 };
-use crate::shard::ring::{Sealed, ktls};
+use crate::shard::delivery_ring::{Sealed, ktls};
 use crate::shard::tls::{Kernel, SlotTls, TlsSession};
 use crate::types::ServiceId;
 use crate::wire::client_hello;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::broker::write_sink::{Flushed, Owed, Payload, Short, WriteSink};
 use crate::limits::MAX_TLS_RECORDS;
 use crate::shard::clock;
-use crate::shard::ring::{Exception, Received, Ring, Submitted};
+use crate::shard::delivery_ring::{Exception, Received, Ring, Submitted};
 use crate::shard::tls::{ControlOutcome, Opened, SlotTls, SlotTlsCounts, TlsError};
 
 /// The ring together with the TLS state of its connections.

@@ -6,7 +6,7 @@ use super::deliver::Delivery;
 use super::slot::{ReceiveState, Slot, SlotState};
 use crate::broker::{Hub, ReceiveEnd};
 use crate::limits::REARMS_PER_TURN;
-use crate::shard::ring::{Completion, Operation, Received};
+use crate::shard::delivery_ring::{Completion, Operation, Received};
 use crate::shard::tls::ControlOutcome;
 use crate::telemetry::Count;
 use crate::types::{ConnectionKey, ServiceId};

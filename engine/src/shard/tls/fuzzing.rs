@@ -9,7 +9,7 @@ use rustls::ClientConnection;
 use super::control_records::{ALERT, APPLICATION_DATA, HANDSHAKE, KEY_UPDATE};
 use super::{Opened, TlsError, TlsSession};
 use crate::fuzzing::Input;
-use crate::shard::ring::Sealed;
+use crate::shard::delivery_ring::Sealed;
 use handshake::{Forger, client, connect_forger, session};
 
 /// Steps of one input: fewer than the KeyUpdates that rustls takes in a row.

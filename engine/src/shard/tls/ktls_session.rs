@@ -19,8 +19,8 @@ use super::control_records::{
 };
 use super::ktls_support::Kernel;
 use crate::limits::{MAX_CONTROL_RECORD, MAX_CONTROL_RECORDS};
-use crate::shard::ring::Ring;
-use crate::shard::ring::ktls::{Direction, expect_no_padding, set_keys};
+use crate::shard::delivery_ring::Ring;
+use crate::shard::delivery_ring::ktls::{Direction, expect_no_padding, set_keys};
 
 /// What user space keeps of a connection whose records the kernel seals and opens.
 pub(crate) struct KtlsSession {

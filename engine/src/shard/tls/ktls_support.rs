@@ -5,11 +5,11 @@ use std::net::{TcpListener, TcpStream};
 
 use rustls::{CipherSuite, SupportedCipherSuite};
 
-use crate::shard::ring::ktls::{Direction, attach, try_keys};
+use crate::shard::delivery_ring::ktls::{Direction, attach, try_keys};
 
 /// The versions and ciphers of `struct tls_crypto_info`.
 const VERSIONS: [u16; 2] = [libc::TLS_1_2_VERSION, libc::TLS_1_3_VERSION];
-const CIPHERS: [u16; 3] = [
+pub(super) const CIPHERS: [u16; 3] = [
     libc::TLS_CIPHER_AES_GCM_128,
     libc::TLS_CIPHER_AES_GCM_256,
     libc::TLS_CIPHER_CHACHA20_POLY1305,

@@ -20,7 +20,7 @@ use super::control_records::{
     RECORD_OVERFLOW, UNEXPECTED_MESSAGE,
 };
 use crate::limits::{MAX_CONTROL_RECORDS, MAX_TLS_RECORDS};
-use crate::shard::ring::Sealed;
+use crate::shard::delivery_ring::Sealed;
 
 /// Type, legacy version, length.
 const HEADER: usize = 5;

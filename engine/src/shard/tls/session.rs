@@ -15,7 +15,7 @@ use super::control_records::{ALERT, CLOSE_NOTIFY, records_of};
 use super::ktls_session::KtlsSession;
 use super::ktls_support::Kernel;
 use super::record_layer::RecordLayer;
-use crate::shard::ring::Sealed;
+use crate::shard::delivery_ring::Sealed;
 
 /// Room for a close_notify or an alert, whatever the suite (RFC 8446 5.2 allows no larger).
 const ALERT_ROOM: usize = 512;

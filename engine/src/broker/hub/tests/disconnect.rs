@@ -1,6 +1,9 @@
 //! Ending connections and subscriptions from outside.
 
 use super::*;
+use crate::limits::DISCONNECTS_AT_ONCE;
+use crate::types::{ClientAction, Target};
+use crate::wire::Message;
 
 const MANY: usize = 600;
 
@@ -21,7 +24,7 @@ fn name(text: &str) -> ChannelName {
 
 fn subscribe(hub: &mut Hub, key: ConnectionKey, channel: &str) {
     let text = format!(r#"{{"type":"subscribe","room":"{channel}"}}"#);
-    hub.sessions.handle_message(&mut hub.core, key, Message::Text(&text));
+    hub.parts.sessions.handle_message(&mut hub.parts.core, key, Message::Text(&text));
 }
 
 fn command(service: u8, target: Target, action: ClientAction) -> ClientCommand {
@@ -29,7 +32,7 @@ fn command(service: u8, target: Target, action: ClientAction) -> ClientCommand {
 }
 
 fn id(hub: &Hub, key: ConnectionKey) -> String {
-    hub.core.connections.id(hub.core.cx.shard, key).to_string()
+    hub.parts.core.connections.id(hub.parts.core.cx.shard, key).to_string()
 }
 
 #[test]

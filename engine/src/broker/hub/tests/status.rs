@@ -26,7 +26,7 @@ fn documents_have_a_bound_and_give_back_what_they_took() {
     for i in 0..=99 {
         hub.set_document(&name(i), None).unwrap();
     }
-    assert_eq!(hub.core.channels.document_bytes(), 0);
+    assert_eq!(hub.parts.core.channels.document_bytes(), 0);
 }
 
 #[test]
@@ -42,5 +42,5 @@ fn a_channel_stays_for_its_document() {
     let later = Now { mono: late.mono + CHANNEL_IDLE * 2, unix_us: 0 };
     hub.begin_iteration(later);
     (0..100).for_each(|_| hub.handle_tick());
-    assert!(hub.core.channels.find(&name).is_none());
+    assert!(hub.parts.core.channels.find(&name).is_none());
 }

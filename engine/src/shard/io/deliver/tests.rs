@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::*;
 use crate::limits::{BATCH_BYTES, BATCH_ENTRIES};
-use crate::shard::ring::ring_config;
+use crate::shard::delivery_ring::ring_config;
 use crate::shard::testing::{
     client_bytes, client_reads, connect, handshake, key, plain, tls_client, tls_configs,
 };

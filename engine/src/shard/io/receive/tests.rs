@@ -11,8 +11,8 @@ use crate::broker::Admission;
 use crate::broker::effect::Effect;
 use crate::config::{Access, Config, Protocol, Service};
 use crate::limits::{MIN_BYTE_BURST, RECEIVE_BUFFER};
+use crate::shard::delivery_ring::{Ring, ring_config};
 use crate::shard::io::Delivery;
-use crate::shard::ring::{Ring, ring_config};
 use crate::shard::testing::{client_bytes, handshake_of, plain, sockets, tls_configs};
 use crate::types::ShardId;
 

@@ -12,9 +12,9 @@ use rustls::{ClientConnection, Stream, SupportedProtocolVersion};
 
 use super::*;
 use crate::broker::write_sink::{Flushed, Owed, Payload, WriteSink};
+use crate::shard::delivery_ring::ktls::attach;
+use crate::shard::delivery_ring::ring_config;
 use crate::shard::io::Delivery;
-use crate::shard::ring::ktls::attach;
-use crate::shard::ring::ring_config;
 use crate::shard::testing::{client_bytes, client_reads, key, sockets, tls_client, tls_configs_of};
 use crate::shard::tls::ktls_support::{self, CIPHERS};
 use crate::shard::tls::{SlotTls, TlsSession};

@@ -2,13 +2,15 @@
 
 use super::*;
 use crate::broker::channel::Log;
+use crate::broker::connection::State;
+use crate::broker::context::Ending;
 use crate::broker::turn_limits::TurnLimits;
 use crate::limits::DUE_PER_CONNECTION;
 
 impl Hub {
     /// Cross-checks everything that is kept twice, and the bounds.
     pub(in crate::broker) fn check(&self) {
-        let Core { cx, channels, connections, links, delivery } = &self.core;
+        let Core { cx, channels, connections, links, delivery } = &self.parts.core;
         let keys = || (0..connections.slots() as u32).map(|index| connections.key(index));
         for key in keys() {
             let connection = &connections[key];
@@ -20,14 +22,15 @@ impl Hub {
             let subscriptions = channels.subscriptions_of(key.index);
             assert!(connection.is_open() || subscriptions.is_empty());
             channels.check_subscriptions(key.index);
-            let owner = self.sessions.operation_owner(key.index);
+            let owner = self.parts.sessions.operation_owner(key.index);
             assert!(!connection.is_open() || owner.is_none_or(|owner| owner == key));
         }
         delivery.check(cx, channels, keys());
-        channels
-            .check(cx, &self.sessions.holds(), |shard, channel| links.times_behind(shard, channel));
+        channels.check(cx, &self.parts.sessions.holds(), |shard, channel| {
+            links.times_behind(shard, channel)
+        });
         links.check();
-        let expiries = self.sessions.auth().expiries();
+        let expiries = self.parts.sessions.auth().expiries();
         assert!(expiries <= connections.len(), "expiries of former connections");
         assert!(!cx.has_effects(), "effects wait");
         let most = DUE_PER_CONNECTION * (connections.capacity() + 1);
@@ -37,49 +40,49 @@ impl Hub {
     /// Checks that the shell was asked to receive from a connection, or not to.
     pub(in crate::broker) fn check_pause(&self, key: ConnectionKey, paused: bool) {
         let ended = |state| matches!(state, State::HalfClosedRemote | State::AwaitingCompletions);
-        let alive = self.core.connections.get(key).filter(|c| !ended(c.state()));
+        let alive = self.parts.core.connections.get(key).filter(|c| !ended(c.state()));
         assert!(alive.is_none_or(|c| c.is_paused() == paused), "{key:?} is received from wrongly");
     }
 
     /// Whether nothing is under way in this hub.
     pub(in crate::broker) fn is_quiet(&self) -> bool {
-        self.sessions.is_quiet()
-            && !self.core.delivery.has_laggards()
+        self.parts.sessions.is_quiet()
+            && !self.parts.core.delivery.has_laggards()
             && !matches!(self.drain, DrainState::Finishing(_))
-            && self.core.links.is_quiet()
+            && self.parts.core.links.is_quiet()
     }
 
     pub(in crate::broker) fn set_limits(&mut self, limits: TurnLimits) {
-        self.core.cx.limits = limits;
+        self.parts.core.cx.limits = limits;
     }
 
     /// The saboteur of the simulation: two writes of one connection in a batch pass.
     pub(in crate::broker) fn leave_gate_open(&mut self) {
-        self.core.delivery.leave_gate_open();
+        self.parts.core.delivery.leave_gate_open();
     }
 
     /// The log of a channel this shard knows.
     pub(in crate::broker) fn log(&self, name: &ChannelName) -> Option<&Log> {
-        Some(self.core.channels.log(self.core.channels.find(name)?))
+        Some(self.parts.core.channels.log(self.parts.core.channels.find(name)?))
     }
 
     pub(in crate::broker) fn timers(&self) -> usize {
-        self.core.cx.timers.len()
+        self.parts.core.cx.timers.len()
     }
 
     /// Verifications under way, connections with a deadline for their token.
     pub(in crate::broker) fn auth_counts(&self) -> (usize, usize) {
-        let auth = self.sessions.auth();
+        let auth = self.parts.sessions.auth();
         (auth.verifying(), auth.expiries())
     }
 
     pub(in crate::broker) fn is_open(&self, key: ConnectionKey) -> bool {
-        self.core.connections.is_open(key)
+        self.parts.core.connections.is_open(key)
     }
 
     /// Closes a connection, or reports its socket as dead.
     pub(in crate::broker) fn end_by(&mut self, key: ConnectionKey, ending: Ending) {
-        self.core.cx.end(key, ending);
-        self.settle();
+        self.parts.core.cx.end(key, ending);
+        self.parts.settle();
     }
 }

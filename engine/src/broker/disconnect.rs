@@ -1,0 +1,58 @@
+//! Ending connections and subscriptions from outside, a bounded part of the connections at a time.
+
+use super::connection::CloseReason;
+use super::core::Core;
+use super::lifecycle::Parts;
+use crate::limits::{DISCONNECT_LOOKS, DISCONNECTS_AT_ONCE};
+use crate::types::{ClientAction, ClientCommand, ConnectionKey, Target};
+
+impl Parts {
+    /// Ends connections or subscriptions from slot `from` on. Returns how many, and the slot to go
+    /// on from: it looks at a bounded part of the connections at a time.
+    pub(super) fn disconnect(&mut self, command: &ClientCommand, from: u32) -> (u64, Option<u32>) {
+        let Core { channels, connections, cx, .. } = &self.core;
+        let channel = match &command.target {
+            Target::Connection(id) => {
+                let key = connections.find(cx.shard, id);
+                return (key.map_or(0, |key| self.disconnect_one(key, command)), None);
+            }
+            Target::Channel(name) => match channels.find(name) {
+                None => return (0, None),
+                found => found,
+            },
+            Target::User(_) => None,
+        };
+        let mut count = 0;
+        for index in from..self.core.connections.slots() as u32 {
+            if index - from == DISCONNECT_LOOKS || count >= DISCONNECTS_AT_ONCE {
+                return (count, Some(index));
+            }
+            let key = self.core.connections.key(index);
+            let is_meant = match (&command.target, channel) {
+                (_, Some(channel)) => self.core.channels.handed(index, channel).is_some(),
+                (Target::User(user), None) => self.sessions.auth().user(key) == Some(user),
+                _ => false,
+            };
+            if is_meant {
+                count += self.disconnect_one(key, command);
+            }
+        }
+        (count, None)
+    }
+
+    fn disconnect_one(&mut self, key: ConnectionKey, command: &ClientCommand) -> u64 {
+        let connection = self.core.connections.get(key);
+        let is_meant = connection
+            .is_some_and(|c| c.is_open() && c.service() == command.service && !c.is_probe());
+        match &command.action {
+            _ if !is_meant => 0,
+            ClientAction::Disconnect => {
+                self.close(key, CloseReason::Expelled);
+                1
+            }
+            ClientAction::Unsubscribe(channel) => {
+                self.sessions.unsubscribe(&mut self.core, key, channel.as_ref())
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The ways to a connection's end, which need all components:
+//!
+//! close frame → (both seen, or a deadline) → FIN → read until the peer's FIN → cancel receiving →
+//! its last completion → index free (invariant 12).
+
+use super::close_report::close_report;
+use super::connection::{CloseReason, Pause, State};
+use super::context::Ending;
+use super::core::Core;
+use super::effect::Effect;
+use super::session::Sessions;
+use super::timers::Timer;
+use crate::limits::CLOSE_TIMEOUT;
+use crate::telemetry::{Close, ConnectionError};
+use crate::types::ConnectionKey;
+use crate::wire::frame;
+
+/// All components of a shard's broker.
+pub(super) struct Parts {
+    pub(super) core: Core,
+    pub(super) sessions: Sessions,
+}
+
+/// Why receiving from a connection ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiveEnd {
+    /// The peer sent FIN (over TLS: close_notify or FIN).
+    Eof,
+    /// A socket error.
+    Reset,
+    /// TLS: a record that cannot be decrypted or parsed, or a fatal alert.
+    TlsFault,
+}
+
+impl Parts {
+    /// Carries out what components have asked for. Returns whether there was anything.
+    pub(super) fn settle(&mut self) -> bool {
+        let mut any = false;
+        while let Some((key, ending)) = self.core.cx.next_ending() {
+            any = true;
+            match ending {
+                Ending::Close(reason) => self.close(key, reason),
+                Ending::CloseWritten => self.close_written(key),
+                Ending::Lost => self.lose(key),
+            }
+        }
+        any
+    }
+
+    /// Starts the closing handshake of an open connection: it gets nothing but this close frame any
+    /// more, after what is already on its way.
+    pub(super) fn close(&mut self, key: ConnectionKey, reason: CloseReason) {
+        if !self.core.connections.is_open(key) {
+            return;
+        }
+        if reason.error().is_some() {
+            let report = close_report(&self.core, &self.sessions, key, reason);
+            self.core.cx.push_effect(Effect::Log(report));
+        }
+        let core = &mut self.core;
+        core.connections.count_end(&mut core.cx, key, reason.counted_as(), reason.error());
+        let (code, text) = reason.frame(&core.settings(key).protocol);
+        self.forget(key);
+        let core = &mut self.core;
+        let mut close = Vec::new();
+        frame::close(code, text, &mut close);
+        core.cx.reply_last(key, close);
+        core.connections[key].become_state(State::Closing);
+        self.set_timer(key, Timer::CloseFrame);
+    }
+
+    /// The peer's close frame was received, or cannot be any more.
+    pub(super) fn close_seen(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.core.connections.get_mut(key) else { return };
+        connection.close_seen = true;
+        if connection.state() == State::Closing && connection.close_sent {
+            self.half_close(key);
+        }
+    }
+
+    /// Our close frame is in the kernel, or what a peer was owed that has ended its side.
+    fn close_written(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.core.connections.get_mut(key) else { return };
+        match connection.state() {
+            State::Closing => {
+                connection.close_sent = true;
+                if connection.close_seen {
+                    self.half_close(key);
+                }
+            }
+            State::HalfClosedRemote => self.shut_write(key),
+            State::Vacant | State::Open | State::HalfClosedLocal | State::AwaitingCompletions => {}
+        }
+    }
+
+    /// Both close frames are through, or the deadline is over.
+    pub(super) fn half_close(&mut self, key: ConnectionKey) {
+        let core = &mut self.core;
+        core.delivery.shut(key.index);
+        core.connections[key].become_state(State::HalfClosedLocal);
+        core.cx.push_effect(Effect::ShutdownWrite(key));
+        core.connections.resume(&mut core.cx, key, Pause::Rate);
+        self.set_timer(key, Timer::Fin);
+    }
+
+    /// The peer has shut its side and is owed nothing more.
+    pub(super) fn shut_write(&mut self, key: ConnectionKey) {
+        self.core.cx.push_effect(Effect::ShutdownWrite(key));
+        self.end(key);
+    }
+
+    /// A write found the socket dead.
+    fn lose(&mut self, key: ConnectionKey) {
+        let core = &mut self.core;
+        if core.connections.is_open(key) {
+            let error = Some(ConnectionError::Reset);
+            core.connections.count_end(&mut core.cx, key, Close::Lost, error);
+        }
+        self.end(key);
+    }
+
+    /// Nothing more is read or written.
+    pub(super) fn end(&mut self, key: ConnectionKey) {
+        let Some(connection) = self.core.connections.get_mut(key) else { return };
+        if connection.state() == State::AwaitingCompletions {
+            return;
+        }
+        connection.become_state(State::AwaitingCompletions);
+        self.forget(key);
+        self.core.delivery.shut(key.index);
+        self.core.cx.push_effect(Effect::CancelReceive(key));
+    }
+
+    /// Ends what a connection has beyond its socket, for good.
+    fn forget(&mut self, key: ConnectionKey) {
+        self.sessions.forget(&mut self.core, key);
+        self.core.unsubscribe_all(key);
+    }
+
+    fn set_timer(&mut self, key: ConnectionKey, timer: Timer) {
+        let at = self.core.cx.time() + CLOSE_TIMEOUT;
+        self.core.cx.timers.set(at, key, timer);
+    }
+
+    /// The peer ended its side, or the socket failed. A receive is no longer armed. A peer that
+    /// ends its side first still gets what it is owed, then our FIN.
+    pub(super) fn handle_end(&mut self, key: ConnectionKey, end: ReceiveEnd) {
+        let core = &mut self.core;
+        let Some(connection) = core.connections.get(key) else { return };
+        let (state, close_sent) = (connection.state(), connection.close_sent);
+        if state == State::Open {
+            let error = match end {
+                ReceiveEnd::TlsFault => ConnectionError::Protocol,
+                ReceiveEnd::Eof | ReceiveEnd::Reset => ConnectionError::Reset,
+            };
+            core.connections.count_end(&mut core.cx, key, Close::Lost, Some(error));
+        }
+        match (end, state) {
+            (ReceiveEnd::Eof, State::Closing) if close_sent => self.shut_write(key),
+            (ReceiveEnd::Eof, State::Open | State::Closing) => {
+                if state == State::Open {
+                    // Behind its answers, in the place of a close frame.
+                    core.cx.reply_last(key, Vec::new());
+                }
+                core.connections[key].become_state(State::HalfClosedRemote);
+                self.forget(key);
+                self.set_timer(key, Timer::FlushDeadline);
+            }
+            _ => self.end(key),
+        }
+    }
+
+    /// The peer has new TLS keys, and nothing more of it can be read. A receive is no longer armed.
+    pub(super) fn handle_lost_keys(&mut self, key: ConnectionKey) {
+        if self.core.connections.get(key).is_some_and(|c| c.state() == State::HalfClosedLocal) {
+            return self.end(key);
+        }
+        // Its close frame could not be read: there is none to wait for.
+        self.close_seen(key);
+        self.close(key, CloseReason::Keys);
+    }
+
+    /// After `Effect::CancelReceive`: nothing is armed on the slot any more (invariant 12).
+    pub(super) fn handle_receive_ended(&mut self, key: ConnectionKey) {
+        let core = &mut self.core;
+        let state = core.connections.get(key).map(|connection| connection.state());
+        if state == Some(State::AwaitingCompletions) {
+            core.connections.release(key);
+            core.cx.push_effect(Effect::Release(key));
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A request for channels, as the session understood it.
+
+use crate::types::{ChannelName, Epoch, ErrorCode, Seq};
+use crate::wire::request::Channels;
+
+/// The `correlation_id` of a reply, if its request had one.
+pub(super) type Correlation = Option<Box<str>>;
+
+/// Channels to subscribe to or to leave.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) correlation: Correlation,
+    /// Whether the reply is for a list.
+    pub(super) list: bool,
+    pub(super) names: Vec<ChannelName>,
+    /// Names that were refused at once, with the error code.
+    pub(super) failed: Vec<(String, ErrorCode)>,
+    pub(super) action: Action,
+}
+
+impl Order {
+    /// For these channels, without a request that is owed a reply.
+    pub(super) fn unasked(names: Vec<ChannelName>, action: Action) -> Order {
+        Order { correlation: None, list: false, names, failed: Vec::new(), action }
+    }
+
+    /// What a request asks for, each channel once; impossible names have failed already.
+    pub(super) fn new(correlation: Option<&str>, channels: Channels, action: Action) -> Order {
+        let mut order = Order::unasked(Vec::new(), action);
+        order.correlation = correlation.map(Into::into);
+        match channels {
+            Channels::One(name) => order.names.push(name),
+            Channels::Many(entries) => {
+                order.list = true;
+                for entry in entries {
+                    match entry {
+                        Ok(name) if !order.names.contains(&name) => order.names.push(name),
+                        Ok(_) => {}
+                        Err(bad) => order.failed.push((bad.text, ErrorCode::InvalidChannel)),
+                    }
+                }
+            }
+        }
+        order
+    }
+}
+
+/// What is to be done with the channels.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Action {
+    Subscribe { since: Option<(Epoch, Seq)> },
+    Unsubscribe,
+}

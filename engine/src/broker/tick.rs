@@ -1,0 +1,127 @@
+//! What time brings: timers that expire, keepalive, channels that are not used, a shutdown that
+//! goes on.
+
+use super::connection::{CloseReason, Pause, State};
+use super::core::Core;
+use super::lifecycle::Parts;
+use super::timers::Timer;
+use crate::limits::DRAIN_TICKS;
+use crate::telemetry::ConnectionError;
+use crate::types::ConnectionKey;
+use crate::wire::frame::{self, Opcode};
+
+/// How far a shutdown is; it goes on with the ticks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum DrainState {
+    #[default]
+    No,
+    /// Delivering what was accepted; ticks so far.
+    Finishing(u32),
+    Closing,
+}
+
+impl DrainState {
+    /// Refuses publishes from now on; closes every connection with 1001 once what was accepted
+    /// is delivered.
+    pub(super) fn begin(&mut self, core: &mut Core) {
+        if *self == DrainState::No {
+            *self = DrainState::Finishing(0);
+            core.cx.draining = true;
+        }
+    }
+
+    fn go_on(&mut self, parts: &mut Parts) {
+        let DrainState::Finishing(ticks) = *self else { return };
+        if ticks < DRAIN_TICKS || parts.core.channels.dirty() > 0 {
+            *self = DrainState::Finishing(ticks + 1);
+            return;
+        }
+        *self = DrainState::Closing;
+        for index in 0..parts.core.connections.slots() as u32 {
+            parts.close(parts.core.connections.key(index), CloseReason::Shutdown);
+        }
+    }
+}
+
+impl Parts {
+    /// The clock ticked (`limits::TICK`).
+    pub(super) fn handle_tick(&mut self, drain: &mut DrainState) {
+        while let Some((key, timer)) = self.core.cx.timers.next_expired(self.core.cx.now.mono) {
+            if self.needs(key, timer) {
+                self.handle_timer(key, timer);
+            }
+        }
+        self.sessions.expire_tokens(&mut self.core);
+        self.settle();
+        drain.go_on(self);
+        let core = &mut self.core;
+        if core.cx.timers.begin_tick() {
+            self.sessions.send_updates(core);
+            core.delivery.end_round(&mut core.cx, &core.channels);
+        }
+        for index in core.cx.timers.part(core.connections.slots()) {
+            self.tend_connection(index);
+        }
+        let core = &mut self.core;
+        for slot in core.cx.timers.part(core.channels.slots() as usize) {
+            if let Some((home, channel)) = core.channels.tend(&mut core.cx, slot) {
+                core.links.ask(home, channel);
+            }
+        }
+    }
+
+    /// Whether a connection still waits for what a timer is set for.
+    pub(super) fn needs(&self, key: ConnectionKey, timer: Timer) -> bool {
+        self.core.connections.get(key).is_some_and(|connection| match timer {
+            Timer::FirstFrame => connection.is_open() && self.sessions.auth().is_silent(key),
+            Timer::Resume => connection.is_paused_for(Pause::Rate),
+            Timer::CloseFrame => connection.state() == State::Closing,
+            Timer::FlushDeadline => connection.state() == State::HalfClosedRemote,
+            Timer::Fin => connection.state() == State::HalfClosedLocal,
+        })
+    }
+
+    fn handle_timer(&mut self, key: ConnectionKey, timer: Timer) {
+        let core = &mut self.core;
+        match timer {
+            Timer::FirstFrame => {
+                self.sessions.first_frame_expired(core, key);
+                self.settle();
+            }
+            Timer::Resume => core.connections.end_pause(&mut core.cx, key),
+            Timer::CloseFrame => {
+                let service = core.connections[key].service();
+                core.cx.recorder.connection_error(service, ConnectionError::Timeout);
+                self.half_close(key);
+            }
+            Timer::FlushDeadline => self.shut_write(key),
+            Timer::Fin => self.end(key),
+        }
+    }
+
+    /// Pings a silent connection, or gives it up; looks after it if it is a laggard.
+    fn tend_connection(&mut self, index: u32) {
+        let Core { cx, channels, connections, delivery, .. } = &mut self.core;
+        if !delivery.tend(cx, channels, connections, index) {
+            let key = connections.key(index);
+            return self.close(key, CloseReason::SlowConsumer);
+        }
+        let keepalive = cx.config.keepalive.as_secs().max(1) as u32;
+        // Dense tables first: the record of a connection that is not silent is not touched.
+        if connections.silence(index, cx.time()) < keepalive {
+            return;
+        }
+        let key = connections.key(index);
+        let connection = &connections[key];
+        if !connection.is_open() || connection.is_paused() {
+            return;
+        }
+        if connections.ping(index, cx.time()) {
+            let mut ping = Vec::new();
+            frame::encode(Opcode::Ping, &[], &mut ping);
+            cx.reply(key, ping);
+        } else {
+            self.close(key, CloseReason::KeepaliveTimeout);
+        }
+    }
+}
