@@ -1,4 +1,9 @@
 //! One shard's state and every decision about it, without I/O (invariant 8): see [`Hub`].
+//!
+//! * `hub`: composition, and the contract with the event loop; `core`: what needs two components;
+//! * `session`, `delivery`, `link`, `connection`, `channel`: the components, from the top down;
+//! * `context`, `timers`, `turn_limits`: time, settings, and what components ask of those above;
+//! * `effect`, `shard_messages`: what leaves the broker, for its event loop and for other shards.
 
 mod channel;
 mod close_report;

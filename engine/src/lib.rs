@@ -14,41 +14,52 @@
 //!                   one io_uring_enter a batch; exceptions become laggards
 //! ```
 //!
-//! 1. It enters by [`Publisher::try_publish`] into the home shard's [`sync::Mailbox`], or as a
-//!    client's message by `broker/session.rs`, perhaps over a [`sync::lane`] to the home.
-//! 2. `broker/home.rs` gives it its [`Seq`] and encodes it into a [`shared_frame::Frame`]: the
-//!    only encoding it ever gets, WebSocket header included.
-//! 3. `broker/retention.rs` appends it to the channel's `broker/log.rs` and marks the channel
-//!    dirty.
-//! 4. `broker/home.rs` hands a [`sync::PresplitArc`] of it to every shard with subscribers;
-//!    `broker/remote.rs` takes it in there.
-//! 5. `broker/transmit.rs` sweeps the `broker/live_set.rs`: for each member it asks
-//!    `broker/gate.rs` and pushes one write into the [`broker::outlet::WriteSink`].
-//! 6. `shard/io/deliver.rs` is that outlet: one submission entry per write, one system call per
-//!    batch, and no completion for a write that went out whole.
-//! 7. A write that did not makes its connection a laggard: `broker/catch_up.rs` reads the log for
-//!    it at its own pace.
+//! 1. `api/publisher.rs`: [`Publisher::try_publish`] finds the home shard, a hash of the channel's
+//!    name.
+//! 2. `sync/mailbox.rs`: the home's [`sync::Mailbox`] has room for it, or refuses at once.
+//! 3. `shard/event_loop.rs`: one iteration pops it, while the broker wants input.
+//! 4. `broker/hub.rs`: [`broker::Hub::publish`] is the broker's entrance; the type's documentation
+//!    is the contract between the broker and its event loop.
+//! 5. `broker/core.rs`: refused while the shard drains.
+//! 6. `broker/channel/channels.rs`: the channel gives it its [`Seq`], unless it is saturated.
+//! 7. `wire/encoder.rs`: [`wire::encoder::Encoder::broadcast`] makes the bytes of a
+//!    [`shared_frame::Frame`], the only encoding it ever gets, WebSocket header included.
+//! 8. `broker/channel/retention.rs`: its bytes are counted; older frames may have to go.
+//! 9. `broker/channel/log.rs`: the log keeps it, and the channel is dirty.
+//! 10. `broker/delivery.rs`: the sweep walks the live set, asks the write gate for each member and
+//!     pushes one write into the [`broker::write_sink::WriteSink`].
+//! 11. `shard/io/deliver.rs`: that sink; it seals where there is TLS.
+//! 12. `engine/ring/src/send_batch.rs`: one submission entry per write, one system call per batch,
+//!     and no completion for a write that went out whole.
+//!
+//! A write that did not makes its connection a laggard: `broker/delivery/catch_up.rs` reads the log
+//! for it at its own pace. To other shards with subscribers `broker/channel/home.rs` sends the same
+//! bytes by a [`sync::lane`]; they go on at step 8 there. A client's message begins at
+//! `shard/io/receive.rs` and `broker/session.rs`, and goes on at step 5.
 //!
 //! # The path of a connection
 //!
 //! 1. `shard/handshake/accept.rs` accepts it on the shard it will live and die on.
 //! 2. `shard/handshake/upgrade.rs` drives the handshakes: TLS by `shard/tls/session.rs`, HTTP by
 //!    [`wire::upgrade`].
-//! 3. The turn admits it (`broker/lifecycle.rs`) and gives its socket to the delivery ring: the
-//!    registered slot is the connection from now on, and no task is left.
+//! 3. `shard/handshake/queue.rs` holds it until `shard/event_loop.rs` admits it to the hub
+//!    (`broker/connection/table.rs`) and gives its socket to the delivery ring: the registered slot
+//!    is the connection from now on, and no task is left.
 //! 4. `shard/io/receive.rs` hands its bytes to the hub; [`wire::frame::Reader`] makes messages of
 //!    them, `broker/session.rs` answers.
-//! 5. `broker/lifecycle.rs` ends it, step by step; its slot is reused only after its last
-//!    completion.
+//! 5. `broker/connection/state.rs` has its states and their legal moves; `broker/hub.rs` ends it,
+//!    step by step. Its slot is reused only after its last completion.
 //!
 //! # Who may import whom
 //!
-//! types, limits, config ← wire, telemetry ← broker ← shard ← api; [`sync`] ← [`shared_frame`] ←
-//! broker. Beside them [`exposition`] ← `websocket_metrics`: the counters of [`telemetry`] in
-//! Prometheus's format, and [`WebSocketMetrics`] for programs with sockets of their own. A test
-//! (`tests/tidy.rs`) holds the table of these arrows. The broker has no I/O, reads no clock and no
-//! environment, so that a seeded simulation can run several shards on one thread (`broker/sim`).
-//! docs/ARCHITECTURE.md numbers the invariants that comments cite.
+//! limits ← types ← config ← wire ← broker ← shard ← api; telemetry beside wire; [`sync`] ←
+//! [`shared_frame`] ← broker, shard. Beside them [`telemetry`] ← [`exposition`] ←
+//! `websocket_metrics`: the counters in Prometheus's format, and [`WebSocketMetrics`] for programs
+//! with sockets of their own. `shard` alone uses the crate `uringcast-ring` (`engine/ring`), which
+//! imports nothing of this one. A test (`tests/tidy/arrows.rs`) holds the table of these arrows and
+//! that it has no circle. The broker has no I/O, no atomics and no log, and reads no clock and no
+//! environment, so that a seeded simulation can run several shards on one thread
+//! (`broker/sim/mod.rs`). docs/ARCHITECTURE.md numbers the invariants that comments cite.
 
 mod api;
 pub mod broker;

@@ -9,6 +9,7 @@
 //! | `memberships`, `subscriptions` | the channels of each connection |
 //! | `retention` | what the logs keep |
 //! | `home`, `replica` | the two roles of a shard |
+//! | `exchange` | frames between a home and its replicas |
 //! | `status_store` | what answers status requests |
 
 mod channels;

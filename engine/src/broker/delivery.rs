@@ -3,7 +3,7 @@
 //!
 //! | file | type |
 //! |---|---|
-//! | `sweep` | [`Delivery`]'s writes: replies, sweeps, the flush of a batch |
+//! | this one | [`Delivery`]: writes of replies and sweeps, the flush of a batch |
 //! | `catch_up` | its laggards' writes |
 //! | `write_sink` | where the bytes go: the seam between deciding and doing |
 //! | `write_gate` | one write per connection and batch |

@@ -67,12 +67,16 @@ fn documents_point_at_files_that_exist() {
     let mut faults = Vec::new();
     let sources = all_sources();
     let documents = [
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
         "README.md",
+        "SECURITY.md",
         "docs/ARCHITECTURE.md",
         "docs/MIGRATING.md",
         "docs/OPERATING.md",
         "docs/PRODUCTION.md",
         "docs/TESTING.md",
+        "engine/ring/README.md",
         "engine/src/lib.rs",
     ];
     for document in documents {
@@ -95,6 +99,39 @@ fn documents_point_at_files_that_exist() {
                 faults.push(format!("{document} names `{quoted}`, which does not exist"));
             }
         }
+    }
+    report(&faults);
+}
+
+/// The files that the numbered list below a heading names, in its order. Paths that do not begin
+/// with `engine/` are below `engine/src`.
+fn listed_files(document: &str, heading: &str, comment: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(document)).expect("a document");
+    let lines = text.lines().map(|line| line.strip_prefix(comment).unwrap_or(line).trim());
+    let is_item = |line: &&str| line.starts_with(|first: char| first.is_ascii_digit());
+    let list = lines.skip_while(|line| *line != heading).skip_while(|line| !is_item(line));
+    let list: Vec<&str> = list.take_while(|line| !line.is_empty()).collect();
+    let quoted = list.iter().flat_map(|line| line.split('`').skip(1).step_by(2));
+    let files = quoted.filter(|quoted| quoted.contains('/') && quoted.ends_with(".rs"));
+    let full = |file: &str| match file.starts_with("engine/") {
+        true => file.to_owned(),
+        false => format!("engine/src/{file}"),
+    };
+    files.map(full).collect()
+}
+
+#[test]
+fn the_path_of_a_message_is_a_dozen_files_that_exist() {
+    let path = listed_files("docs/ARCHITECTURE.md", "## The path of a message", "");
+    let missing = path.iter().filter(|file| !root().join(file).is_file());
+    let mut faults: Vec<String> =
+        missing.map(|file| format!("the path names {file}, which does not exist")).collect();
+    if path.is_empty() || path.len() > 12 {
+        faults.push(format!("the path names {} files, not 1 to 12", path.len()));
+    }
+    let in_code = listed_files("engine/src/lib.rs", "# The path of a message", "//!");
+    if path != in_code {
+        faults.push(format!("engine/src/lib.rs tells another path: {in_code:?}"));
     }
     report(&faults);
 }
