@@ -27,6 +27,7 @@ pub mod log;
 pub mod metrics;
 pub mod presets;
 pub mod print_config;
+mod probe_client;
 pub mod read_files;
 pub mod run;
 pub mod self_probe;

@@ -11,10 +11,10 @@ use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::connect::Stream;
 use super::{PortLocation, Verifier, secret};
 use crate::config::is_plain;
 use crate::diagnostics::check_report::{Finding, Outcome, fail, warn};
+use crate::probe_client::Stream;
 
 /// An open session.
 pub(super) struct Session {
