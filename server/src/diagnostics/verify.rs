@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use uringcast_engine::limits::DEFAULT_MAX_CONNECTIONS;
 
-use crate::diagnostics::check_report::{Finding, Kind, Outcome, Report, note};
+use crate::diagnostics::check_report::{Finding, Kind, Outcome, Report, kind, note};
 use crate::limits::{DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT, VERIFY_TIMEOUT};
 use crate::read_files;
 use crate::settings::value::{MASK, Secret, Value};
@@ -105,10 +105,6 @@ pub const CHECKS: &[Kind] = &[
     kind("key_file", false, "Nobody but its owner may read the private key."),
     kind("environment", false, "No unknown URINGCAST_ variable, no proxy on the way."),
 ];
-
-const fn kind(name: &'static str, required: bool, meaning: &'static str) -> Kind {
-    Kind { name, required, meaning }
-}
 
 /// What was given as a token. (clap shows the values that it refuses, so it is read later.)
 #[derive(Clone)]
