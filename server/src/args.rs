@@ -213,15 +213,14 @@ fn matched(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
 }
 
 fn presets_action(matches: &ArgMatches) -> Result<Action, ArgsError> {
-    let name = match matches.get_one::<String>("name") {
-        None => None,
-        Some(name) => Some(<&Preset>::parse(name).map_err(|invalid| {
+    let name = matches.get_one::<String>("name").map(|name| {
+        let preset = <&Preset>::parse(name).map_err(|invalid| {
             let text = format!("presets {name}: {}. {}\n", invalid.reason, invalid.remedy);
             clap::Error::raw(clap::error::ErrorKind::InvalidValue, text)
-        })?),
-    };
-    let name = name.map(|preset| preset.name.as_str());
-    Ok(Action::Presets { name, json: matches.get_flag("json") })
+        });
+        preset.map(|preset| preset.name.as_str())
+    });
+    Ok(Action::Presets { name: name.transpose()?, json: matches.get_flag("json") })
 }
 
 fn misplaced(matches: &ArgMatches) -> Result<(), clap::Error> {
