@@ -92,7 +92,7 @@ impl Verifier {
     }
 }
 
-/// The verifiers of all services; `None` where nobody is asked. Cheap to clone.
+/// The verifiers of all services; `None` where authentication is off. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Verifiers(Arc<[Option<Verifier>]>);
 

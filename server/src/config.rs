@@ -122,7 +122,7 @@ impl Config {
             }
             services.push(service(settings, listen));
             ports::check(&services, &control, &metrics, &mut gather);
-            // What is wrong for all services is told once.
+            // A problem of all services is reported once.
             gather.problems.retain(|problem| !problems.contains(problem));
             problems.extend(gather.problems);
         }

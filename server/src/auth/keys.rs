@@ -120,7 +120,7 @@ impl Keys {
         for jwk in &set.keys {
             match keys.add_jwk(jwk) {
                 Ok(()) => {}
-                // Whoever serves with it believes that it protects.
+                // A guessable secret gives no protection, though its operator relies on it.
                 Err(KeyError::Guessable) => return Err(KeyError::Guessable),
                 Err(error) => {
                     let kid = jwk.common.key_id.as_deref().unwrap_or("-");

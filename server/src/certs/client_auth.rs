@@ -22,7 +22,7 @@ pub(super) type TrustAnchors = Vec<Vec<u8>>;
 pub(super) struct ClientTrust {
     pub verifier: Arc<dyn ClientCertVerifier>,
     /// Under other ones, sessions begun under these must not be taken up again: a resumed
-    /// handshake verifies nobody.
+    /// handshake verifies no certificate.
     pub basis: TrustAnchors,
 }
 
@@ -62,7 +62,7 @@ pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
     Ok(ClientTrust { verifier, basis })
 }
 
-/// A stale list still revokes what is in it: better than to turn everybody away.
+/// A stale list still revokes what is in it: better than to refuse all clients.
 fn warn_if_stale(path: &std::path::Path, list: &CertificateRevocationListDer<'_>) {
     let Ok((_, list)) = CertificateRevocationList::from_der(list) else { return };
     let now = jiff::Timestamp::now().as_second();

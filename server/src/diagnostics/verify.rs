@@ -143,7 +143,7 @@ fn secret(setting: &str, path: &std::path::Path) -> Result<Secret, String> {
 #[derive(Clone, Copy)]
 enum PortLocation {
     At(SocketAddr),
-    /// Not on this machine and not told: the server keeps it to its own machine.
+    /// Not on this machine and not given: the server keeps it to its own machine.
     Elsewhere,
 }
 

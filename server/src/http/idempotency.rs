@@ -1,5 +1,5 @@
-//! Messages with an id, and the positions they got: whoever asks again within the window gets the
-//! same answer, and nothing is published.
+//! Messages with an id, and the positions they got: a repeat within the window gets the same
+//! answer, and nothing is published.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ pub(super) struct IdempotencyTable(Arc<Mutex<Table>>);
 #[derive(Debug, Default)]
 struct Table {
     entries: HashMap<Key, Entry>,
-    /// Oldest first. What has been replaced or given up is told by its number.
+    /// Oldest first. An entry that was replaced or given up has another number.
     order: VecDeque<(Instant, u64, Key)>,
     next_number: u64,
 }
@@ -36,7 +36,7 @@ struct Entry {
 
 #[derive(Debug)]
 enum State {
-    /// Being published: whoever asks meanwhile is told with the first.
+    /// Being published: repeats get the result of the first request.
     Pending(watch::Receiver<Option<PublishResult>>),
     Published(Seq),
 }
@@ -48,7 +48,7 @@ pub(super) enum Claim {
     New(Reservation),
     /// It has this position already.
     Known(Seq),
-    /// Somebody is publishing it.
+    /// Another request is publishing it.
     Pending(PendingResult),
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Reservation {
     tell: watch::Sender<Option<PublishResult>>,
 }
 
-/// The result of a message that somebody else is publishing.
+/// The result of a message that another request is publishing.
 #[derive(Debug)]
 pub(super) struct PendingResult(watch::Receiver<Option<PublishResult>>);
 

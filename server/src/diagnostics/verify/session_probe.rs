@@ -115,8 +115,8 @@ impl Verifier {
         Ok((session, format!("{text:?}, {who}")))
     }
 
-    /// Subscribes, publishes a probe by whatever way there is, and waits for it; where clients are
-    /// told without a subscription, waits for that.
+    /// Subscribes, publishes a probe by whatever way there is, and waits for it; where clients get
+    /// updates without a subscription, waits for one.
     pub(super) async fn broadcast(&self, mut session: Session) -> Outcome {
         let Some(id) = session.id.clone() else {
             return session.update().await;
