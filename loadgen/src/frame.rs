@@ -9,38 +9,19 @@ const MAX_CONTROL: u64 = 125;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opcode {
     /// A whole message in UTF-8.
-    Text,
+    Text = 1,
     /// A whole message of bytes.
-    Binary,
+    Binary = 2,
     /// The last frame, with a code and a reason.
-    Close,
+    Close = 8,
     /// Asks for a pong with the same payload.
-    Ping,
+    Ping = 9,
     /// The answer to a ping.
-    Pong,
+    Pong = 10,
 }
 
 impl Opcode {
-    fn parse(bits: u8) -> Option<Self> {
-        Some(match bits {
-            1 => Self::Text,
-            2 => Self::Binary,
-            8 => Self::Close,
-            9 => Self::Ping,
-            10 => Self::Pong,
-            _ => return None,
-        })
-    }
-
-    fn bits(self) -> u8 {
-        match self {
-            Self::Text => 1,
-            Self::Binary => 2,
-            Self::Close => 8,
-            Self::Ping => 9,
-            Self::Pong => 10,
-        }
-    }
+    const ALL: [Opcode; 5] = [Self::Text, Self::Binary, Self::Close, Self::Ping, Self::Pong];
 }
 
 /// A received frame.
@@ -96,8 +77,8 @@ impl Header {
             }
             size += 4;
         }
-        let opcode = Opcode::parse(first & 0x0f);
-        let Some(opcode) = opcode.filter(|_| first & 0x80 != 0) else {
+        let known = Opcode::ALL.into_iter().find(|opcode| *opcode as u8 == first & 0x0f);
+        let Some(opcode) = known.filter(|_| first & 0x80 != 0) else {
             return Err("a fragmented message or an unknown opcode");
         };
         if matches!(opcode, Opcode::Close | Opcode::Ping | Opcode::Pong) && length > MAX_CONTROL {
@@ -206,7 +187,7 @@ impl FrameReader {
 /// Appends the header of a frame with `length` bytes of payload, masked as a client's must be or
 /// not as a server's.
 pub fn write_header(out: &mut Vec<u8>, opcode: Opcode, length: usize, mask: Option<[u8; 4]>) {
-    out.push(0x80 | opcode.bits());
+    out.push(0x80 | opcode as u8);
     let masked = if mask.is_some() { 0x80 } else { 0 };
     match length {
         0..=125 => out.push(masked | length as u8),

@@ -44,10 +44,8 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, OperatorError> {
         let remedy = "give a readable PEM file with at least one certificate";
         OperatorError(format!("--ca-file {}: {error}; {remedy}", path.display()))
     };
-    for certificate in
-        CertificateDer::pem_file_iter(path).map_err(|error| bad(error.to_string()))?
-    {
-        let certificate = certificate.map_err(|error| bad(error.to_string()))?;
+    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+    for certificate in all.map_err(|error| bad(error.to_string()))? {
         roots.add(certificate).map_err(|error| bad(error.to_string()))?;
     }
     if roots.is_empty() { Err(bad("no certificate in it".into())) } else { Ok(roots) }

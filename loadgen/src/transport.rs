@@ -138,19 +138,14 @@ impl Transport {
     /// The socket's.
     pub fn write(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         let Some(tls) = &mut self.tls else {
-            let mut written = 0;
-            let result = loop {
-                if written == out.len() {
-                    break Ok(());
+            while !out.is_empty() {
+                match self.stream.write(out) {
+                    Ok(count) => drop(out.drain(..count)),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error),
                 }
-                match self.stream.write(&out[written..]) {
-                    Ok(count) => written += count,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Ok(()),
-                    Err(error) => break Err(error),
-                }
-            };
-            out.drain(..written);
-            return result;
+            }
+            return Ok(());
         };
         while !out.is_empty() {
             let taken = tls.writer().write(out)?;

@@ -18,7 +18,7 @@ use config_file::File;
 /// What the process was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Serve until told to stop.
+    /// Serve until a signal.
     Serve,
     /// Check the configuration and print it.
     CheckConfig,
@@ -137,7 +137,7 @@ pub fn read(
     let one = |entry: Option<&Sources>, problems: &mut Vec<Problem>| {
         let (mut given, mut top) = (given.clone(), file.top.clone());
         if entry.is_some() {
-            // The name of all together is nobody's in particular.
+            // The name of the process is not the name of a service.
             given.remove("server_name");
             top.remove("server_name");
         }
@@ -145,7 +145,7 @@ pub fn read(
         below.add_weaker(top);
         let read = Settings::read(stack(given, &environment, below));
         let Err(Problems(more)) = &read else { return read.ok() };
-        // What is wrong for all services is told once.
+        // A problem of all services is reported once.
         more.iter().for_each(|p| {
             if !problems.contains(p) {
                 problems.push(p.clone());
@@ -213,15 +213,14 @@ fn matched(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
 }
 
 fn presets_action(matches: &ArgMatches) -> Result<Action, ArgsError> {
-    let name = match matches.get_one::<String>("name") {
-        None => None,
-        Some(name) => Some(<&Preset>::parse(name).map_err(|invalid| {
+    let name = matches.get_one::<String>("name").map(|name| {
+        let preset = <&Preset>::parse(name).map_err(|invalid| {
             let text = format!("presets {name}: {}. {}\n", invalid.reason, invalid.remedy);
             clap::Error::raw(clap::error::ErrorKind::InvalidValue, text)
-        })?),
-    };
-    let name = name.map(|preset| preset.name.as_str());
-    Ok(Action::Presets { name, json: matches.get_flag("json") })
+        });
+        preset.map(|preset| preset.name.as_str())
+    });
+    Ok(Action::Presets { name: name.transpose()?, json: matches.get_flag("json") })
 }
 
 fn misplaced(matches: &ArgMatches) -> Result<(), clap::Error> {

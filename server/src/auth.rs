@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::SystemTime;
 
 pub use api_keys::ApiKeys;
 pub use keys::{KeyError, Keys};
@@ -17,7 +16,7 @@ pub use token::ClaimRules;
 use uringcast_engine::{AuthError, Engine, Verdict, Verifications};
 
 use crate::limits::VERIFIER_NICE;
-use crate::read_files;
+use crate::read_files::{self, Stamp, stamp};
 use crate::settings::Problem;
 
 /// The remedy for [`KeyError::Guessable`].
@@ -38,11 +37,8 @@ pub struct Verifier {
 struct Watched {
     path: PathBuf,
     /// What the file looked like when it was last read.
-    seen: RwLock<Option<Look>>,
+    seen: RwLock<Stamp>,
 }
-
-/// Changes with every way to replace a file.
-type Look = (SystemTime, u64, u64);
 
 impl Verifier {
     /// A verifier with the fixed keys and those of a JWKS file.
@@ -54,16 +50,14 @@ impl Verifier {
         jwks: Option<PathBuf>,
         demands: ClaimRules,
     ) -> Result<Verifier, Problem> {
-        let mut all = fixed.clone();
-        let jwks = match jwks {
-            None => None,
+        let (keys, jwks) = match jwks {
+            None => (fixed.clone(), None),
             Some(path) => {
-                let seen = RwLock::new(look(&path));
-                all.extend(read(&path, &fixed)?);
-                Some(Watched { path, seen })
+                let seen = RwLock::new(stamp(&path));
+                (read(&path, &fixed)?, Some(Watched { path, seen }))
             }
         };
-        Ok(Verifier { keys: RwLock::new(Arc::new(all)), fixed, jwks, demands })
+        Ok(Verifier { keys: RwLock::new(Arc::new(keys)), fixed, jwks, demands })
     }
 
     /// Says who the bearer of a token is.
@@ -78,7 +72,7 @@ impl Verifier {
     /// Reads the JWKS file again if it has changed.
     pub fn follow(&self) {
         let Some(Watched { path, seen }) = &self.jwks else { return };
-        if *seen.read().unwrap_or_else(PoisonError::into_inner) != look(path) {
+        if *seen.read().unwrap_or_else(PoisonError::into_inner) != stamp(path) {
             self.reload();
         }
     }
@@ -87,11 +81,9 @@ impl Verifier {
     pub fn reload(&self) {
         let Some(Watched { path, seen }) = &self.jwks else { return };
         // Before the file is read: what changes meanwhile is seen the next time.
-        *seen.write().unwrap_or_else(PoisonError::into_inner) = look(path);
+        *seen.write().unwrap_or_else(PoisonError::into_inner) = stamp(path);
         match read(path, &self.fixed) {
-            Ok(fresh) => {
-                let mut all = self.fixed.clone();
-                all.extend(fresh);
+            Ok(all) => {
                 tracing::info!(path = %path.display(), keys = all.len(), "jwks_file read again");
                 *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(all);
             }
@@ -100,7 +92,7 @@ impl Verifier {
     }
 }
 
-/// The verifiers of all services; `None` where nobody is asked. Cheap to clone.
+/// The verifiers of all services; `None` where authentication is off. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Verifiers(Arc<[Option<Verifier>]>);
 
@@ -152,22 +144,19 @@ impl Verifiers {
     }
 }
 
-fn look(path: &Path) -> Option<Look> {
-    use std::os::unix::fs::MetadataExt;
-    let data = std::fs::metadata(path).ok()?;
-    Some((data.modified().ok()?, data.len(), data.ino()))
-}
-
-/// Reads a JWKS file; its keys are under the rules that the fixed ones are under.
+/// The fixed keys and those of a JWKS file, which are under the same rules.
 fn read(path: &Path, fixed: &Keys) -> Result<Keys, Problem> {
     let bytes = read_files::read_followed("jwks_file", path)?;
-    fixed.jwks(&bytes).map_err(|error| {
+    let fresh = fixed.jwks(&bytes).map_err(|error| {
         let remedy = match error {
             KeyError::Guessable => STRONGER,
             _ => "Name a JWK Set (RFC 7517).",
         };
         read_files::problem("jwks_file", path, error.to_string(), remedy)
-    })
+    })?;
+    let mut all = fixed.clone();
+    all.extend(fresh);
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub struct ServedCert {
     pub fingerprint: String,
     /// When it ends, in seconds since 1970.
     pub not_after: i64,
-    /// Whether we made it, so that clients must be told of it.
+    /// Whether the server made it, so that clients must be given it.
     pub automatic: bool,
 }
 
@@ -61,7 +61,7 @@ pub struct TicketKeys(Option<(client_auth::TrustAnchors, Arc<dyn ProducesTickets
 
 impl TicketKeys {
     /// The keys for clients that were verified against `basis`: other ones than before if that
-    /// is another, because a resumed handshake verifies nobody.
+    /// is another, because a resumed handshake verifies no certificate.
     fn keys(
         &mut self,
         basis: client_auth::TrustAnchors,

@@ -72,6 +72,11 @@ impl ProblemCollector<'_> {
     fn add(&mut self, name: &str, reason: impl Into<Box<str>>, remedy: &str) {
         self.problems.push(self.settings.problem(name, reason, remedy));
     }
+
+    /// The value, if there is one; else its problem is collected.
+    fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.problems.push(problem)).ok()
+    }
 }
 
 impl Config {
@@ -117,7 +122,7 @@ impl Config {
             }
             services.push(service(settings, listen));
             ports::check(&services, &control, &metrics, &mut gather);
-            // What is wrong for all services is told once.
+            // A problem of all services is reported once.
             gather.problems.retain(|problem| !problems.contains(problem));
             problems.extend(gather.problems);
         }

@@ -26,7 +26,7 @@ pub struct Dashboard {
     own: usize,
     key: ProbeKey,
     publisher: Publisher,
-    /// Seconds for which somebody is still taken to be watching.
+    /// Seconds for which a page still counts as open.
     watched: AtomicU64,
 }
 
@@ -41,7 +41,8 @@ impl Dashboard {
         Dashboard { services, own, key, publisher, watched: AtomicU64::new(0) }
     }
 
-    /// Where a page that was asked for at `host` finds the services. Somebody watches from now on.
+    /// Where a page that was asked for at `host` finds the services. The page counts as open from
+    /// now on.
     pub fn describe(&self, host: &str) -> Value {
         self.watched.store(LIVE_WATCH.as_secs(), Ordering::Relaxed);
         let several = self.services.len() > 1;

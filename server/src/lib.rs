@@ -3,7 +3,7 @@
 //! The way of a start, as links to follow in order:
 //!
 //! 1. [`args`]: command line, environment and file, as typed, become [`settings::Settings`].
-//! 2. [`config`]: what they mean together, with every contradiction told at once.
+//! 2. [`config`]: what they mean together, with every contradiction reported at once.
 //! 3. [`certs`]: the certificate is read, or made, and becomes rustls's configuration.
 //! 4. [`run`]: the engine starts, and the HTTP ports ([`http`]) and [`metrics`] around it.
 //!
@@ -27,6 +27,7 @@ pub mod log;
 pub mod metrics;
 pub mod presets;
 pub mod print_config;
+mod probe_client;
 pub mod read_files;
 pub mod run;
 pub mod self_probe;

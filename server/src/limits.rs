@@ -16,7 +16,7 @@ pub const REPEAT_WINDOW: Duration = Duration::from_secs(120);
 pub const PUBLISH_LINE_REST: usize = 8 << 10;
 /// For a published stream to go on; an empty line is enough.
 pub const PUBLISH_STREAM_IDLE: Duration = Duration::from_secs(300);
-/// For the engine to take a message of a published stream, before the publisher is told to retry.
+/// For the engine to take a message of a published stream, before the publisher must retry.
 pub const PUBLISH_STREAM_PATIENCE: Duration = Duration::from_secs(30);
 /// Channels of one page of `GET /v1/channels` unless the request says otherwise.
 pub const DEFAULT_PAGE: usize = 100;
@@ -50,8 +50,8 @@ pub const LIVE_WATCH: Duration = Duration::from_secs(60);
 pub const CANARY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Probes in a row that must fail before a shard counts as not ready: one may be a reconnect.
 pub const CANARY_MISSES: u32 = 3;
-/// After so many probes one of the canaries connects anew: often enough that a listener which lets
-/// nobody in is noticed within seconds, seldom enough that its handshakes are no load.
+/// After so many probes one of the canaries connects anew: often enough that a listener which
+/// accepts no client is noticed within seconds, seldom enough that its handshakes are no load.
 pub const CANARY_RENEWAL: u64 = 10;
 /// Connections a round may open for each shard until the kernel has chosen every shard once.
 pub const CANARY_DIALS_PER_SHARD: usize = 16;
@@ -68,7 +68,7 @@ pub const AUTO_CERT_LIFE: Duration = Duration::from_secs(365 * 86_400);
 pub const AUTO_CERT_MARGIN: Duration = Duration::from_secs(30 * 86_400);
 /// Certificates of one server: each is a metric's label and two files looked at every second.
 pub const MAX_CERTIFICATES: usize = 64;
-/// Looks in a row that find changed files which fail before that is told: a writer in between is
+/// Looks in a row that find changed files which fail before that is logged: a writer in between is
 /// done by then, and one that never ends must not hide it.
 pub const TORN_LOOKS: u32 = 5;
 /// A certificate with less life left than this is warned about.

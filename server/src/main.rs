@@ -21,7 +21,7 @@ fn main() {
     let arguments: Vec<_> = std::env::args_os().collect();
     match cli::run(&arguments, std::env::vars_os()) {
         Ok(Some((text, code))) => {
-            // Whoever reads may stop reading.
+            // The reader may have closed the pipe.
             let _ = std::io::stdout().write_all(text.as_bytes());
             exit(code)
         }
@@ -40,7 +40,7 @@ fn main() {
             None if json => format!("{:#}\n", presets::json()),
             None => presets::table(),
         };
-        // Whoever reads may stop reading.
+        // The reader may have closed the pipe.
         let _ = std::io::stdout().write_all(text.as_bytes());
         exit(0);
     }
@@ -49,7 +49,7 @@ fn main() {
     let home = Home { state: state.as_deref(), home: home.as_deref() };
     let ended = match action {
         Action::CheckConfig => run::check(&settings, home).map(|_| {
-            // Whoever reads may stop reading.
+            // The reader may have closed the pipe.
             let _ = std::io::stdout().write_all(print_config::render(&settings).as_bytes());
             Ended::Drained
         }),

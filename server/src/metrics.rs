@@ -116,15 +116,16 @@ impl Metrics {
 
     /// Makes the dashboard's point of this second; returns what the dashboard shows of now.
     pub fn make_point(&self) -> Value {
-        let (mut accumulator, now) = (self.lock(), Timestamp::now());
-        accumulator.make_point(now);
+        let (mut guard, now) = (self.lock(), Timestamp::now());
+        let accumulator = &mut *guard;
+        accumulator.dashboard.make_point(&accumulator.totals, now);
         accumulator.dashboard_now(now)
     }
 
     /// What the dashboard shows of now, and its points of the last minutes.
     pub fn dashboard(&self) -> (Value, Value) {
         let accumulator = self.lock();
-        (accumulator.dashboard_now(Timestamp::now()), accumulator.dashboard_history())
+        (accumulator.dashboard_now(Timestamp::now()), accumulator.dashboard.history())
     }
 
     /// Everything in the text format 0.0.4: families by name, samples by the values of their

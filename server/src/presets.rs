@@ -146,7 +146,7 @@ impl Preset {
         if channel.permissions.is_empty() { &self.admin } else { &channel.permissions }
     }
 
-    /// `PREFIX=PERMISSION` of each channel, and of those that nobody has thought of.
+    /// `PREFIX=PERMISSION` of each channel, and of all channels that the preset does not name.
     pub fn permissions(&self) -> Vec<String> {
         let needs = |channel: &Channel| {
             let prefix = channel.prefix().to_owned();

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -19,7 +19,7 @@ pub fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Problem> {
 }
 
 /// Reads the file that `setting` names and that is looked at again while clients are served: it
-/// must be one that nobody waits for.
+/// must be a regular file, whose opening does not block.
 ///
 /// # Errors
 /// As those of [`read`], and where it is no regular file.
@@ -55,6 +55,16 @@ fn open_regular(path: &Path) -> io::Result<File> {
         return Ok(file);
     }
     Err(io::Error::new(ErrorKind::Unsupported, "it is not a regular file"))
+}
+
+/// Changes with every way to replace a file: device, inode, time of modification and size, through
+/// any symbolic links. `None` without such a file.
+pub type Stamp = Option<(u64, u64, i64, i64, u64)>;
+
+/// The stamp of a file as it is now.
+pub fn stamp(path: &Path) -> Stamp {
+    let meta = std::fs::metadata(path).ok()?;
+    Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
 }
 
 /// A problem with the file that `setting` names.

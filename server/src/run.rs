@@ -1,4 +1,4 @@
-//! From a configuration to a server that serves until it is told to stop.
+//! From a configuration to a server that serves until a signal.
 
 mod reload_thread;
 
@@ -209,7 +209,7 @@ fn warn_of(config: &Config) {
     }
 }
 
-/// A number that nobody can guess.
+/// A number that cannot be guessed.
 fn random() -> u128 {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system has random numbers");
@@ -300,7 +300,7 @@ fn listening(
     Ok(line)
 }
 
-/// Nobody has to read standard output.
+/// Standard output need not be read.
 fn tell(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());

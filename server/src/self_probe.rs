@@ -1,7 +1,7 @@
 //! The engine checks itself: for each shard a subscriber of our own, connected over the real
 //! listener, to which a probe is published once an interval. What it measures is what a client
-//! would see; readiness fails when probes stay away. Now and then one connects anew, because those
-//! who are inside do not notice that nobody gets in any more.
+//! would see; readiness fails when probes stay away. Now and then one connects anew, because open
+//! connections do not show that the listener accepts no new ones.
 
 mod connector;
 
@@ -131,7 +131,7 @@ impl SelfProbes {
         // What a timeout cuts short was not connected in time.
         let _ = timeout_at(deadline, self.fill()).await;
         if self.renew {
-            // It did not get in: no more do clients, whoever is inside.
+            // It did not get in, so new clients do not either.
             self.listeners.iter_mut().find_map(Option::take).inspect(JoinHandle::abort);
         }
         let (published, arrived) = self.probe().await;

@@ -74,21 +74,17 @@ fn add(
 ) {
     for (key, value) in table {
         let Some(setting) = known.iter().find(|setting| setting.name == key) else {
-            let reason = match TABLE.iter().any(|setting| setting.name == key) {
-                true if matches!(source, Source::Entry(..)) => {
-                    "is a setting of all services together"
-                }
-                _ => "there is no such setting",
-            };
-            let remedy = match reason {
-                "there is no such setting" => {
-                    let entries = matches!(source, Source::File(..)).then_some(SERVICE);
-                    match nearest(&key, known.iter().map(|s| s.name).chain(entries)) {
-                        SERVICE => "Did you mean [[service]]? Each begins with that line.".into(),
-                        name => remedy(name),
-                    }
-                }
-                _ => "Move it before the first [[service]].".into(),
+            let is_entry = matches!(source, Source::Entry(..));
+            let (reason, remedy) = if is_entry && Setting::find(&key).is_some() {
+                let remedy = "Move it before the first [[service]].".into();
+                ("is a setting of all services together", remedy)
+            } else {
+                let entries = matches!(source, Source::File(..)).then_some(SERVICE);
+                let remedy = match nearest(&key, known.iter().map(|s| s.name).chain(entries)) {
+                    SERVICE => "Did you mean [[service]]? Each begins with that line.".into(),
+                    name => remedy(name),
+                };
+                ("there is no such setting", remedy)
             };
             problems.push(Problem::new(&key, source.clone(), reason, remedy));
             continue;

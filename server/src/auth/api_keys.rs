@@ -33,7 +33,7 @@ impl ApiKeys {
         named.find(|(_, service)| !services.contains(service))
     }
 
-    /// Whether nobody is asked for a key.
+    /// Whether requests need no key.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

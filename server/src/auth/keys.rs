@@ -5,17 +5,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicK
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
 
 use crate::limits::{MAX_JWKS_KEYS, MAX_KEY_TRIES, MIN_JWT_SECRET};
-
-/// Every algorithm there is support for.
-pub(super) const ALGORITHMS: [Algorithm; 7] = [
-    Algorithm::HS256,
-    Algorithm::HS384,
-    Algorithm::HS512,
-    Algorithm::RS256,
-    Algorithm::PS256,
-    Algorithm::ES256,
-    Algorithm::EdDSA,
-];
+use crate::settings::value::Choice;
 
 /// Bytes of the modulus of a 2048-bit RSA key: what the cryptography takes at least.
 const RSA_BYTES: usize = 256;
@@ -83,7 +73,8 @@ pub struct Keys {
 impl Keys {
     /// No keys yet. Only these algorithms will be used; `None` for all that are supported.
     pub fn new(allowed: Option<Vec<Algorithm>>) -> Keys {
-        let allowed = allowed.unwrap_or_else(|| ALGORITHMS.to_vec());
+        let allowed =
+            allowed.unwrap_or_else(|| Algorithm::ALL.iter().map(|(_, one)| *one).collect());
         Keys { keys: Vec::new(), allowed, exposed: false }
     }
 
@@ -129,7 +120,7 @@ impl Keys {
         for jwk in &set.keys {
             match keys.add_jwk(jwk) {
                 Ok(()) => {}
-                // Whoever serves with it believes that it protects.
+                // A guessable secret gives no protection, though its operator relies on it.
                 Err(KeyError::Guessable) => return Err(KeyError::Guessable),
                 Err(error) => {
                     let kid = jwk.common.key_id.as_deref().unwrap_or("-");
@@ -187,9 +178,7 @@ impl Keys {
             _ => {}
         }
         let fits = |algorithm: &Algorithm| {
-            family.algorithms().contains(algorithm)
-                && ALGORITHMS.contains(algorithm)
-                && only.is_none_or(|only| only == *algorithm)
+            family.algorithms().contains(algorithm) && only.is_none_or(|only| only == *algorithm)
         };
         let algorithms: Vec<_> = self.allowed.iter().copied().filter(fits).collect();
         if algorithms.is_empty() {

@@ -49,7 +49,7 @@ enum Names {
 pub(super) fn verify(token: &str, keys: &Keys, demands: &ClaimRules) -> Verdict {
     let result = attempt(token, keys, demands);
     result.map_err(|why| {
-        // Nothing of the token: it may be good for somebody else.
+        // Nothing of the token: another service may accept it.
         tracing::debug!(why, "a token is refused");
         AuthError::Invalid
     })

@@ -86,16 +86,26 @@ fn read_key(name: &str, path: &Path) -> Result<PrivateKeyDer<'static>, Problem> 
     Ok(private)
 }
 
+/// Every object of one kind in a PEM file, at least one: `what` under the given PEM label.
+pub(super) fn read_pem<T: PemObject>(
+    name: &str,
+    path: &Path,
+    what: &str,
+    label: &str,
+) -> Result<Vec<T>, Problem> {
+    let pem = read_files::read_followed(name, path)?;
+    let all: Result<Vec<_>, _> = T::pem_slice_iter(&pem).collect();
+    let remedy = format!("Name a PEM file with -----BEGIN {label}----- in it.");
+    match all {
+        Ok(all) if all.is_empty() => Err(problem(name, path, format!("holds no {what}"), &remedy)),
+        Ok(all) => Ok(all),
+        Err(error) => Err(problem(name, path, format!("is not valid PEM: {error}"), &remedy)),
+    }
+}
+
 /// Every certificate of a PEM file, at least one.
 pub(super) fn read_chain(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
-    let pem = read_files::read_followed(name, path)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let remedy = "Name a PEM file with -----BEGIN CERTIFICATE----- in it.";
-    match chain {
-        Ok(chain) if chain.is_empty() => Err(problem(name, path, "holds no certificate", remedy)),
-        Ok(chain) => Ok(chain),
-        Err(error) => Err(problem(name, path, format!("is not valid PEM: {error}"), remedy)),
-    }
+    read_pem(name, path, "certificate", "CERTIFICATE")
 }
 
 fn fingerprint(certificate: &CertificateDer<'_>) -> String {

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateRevocationListDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
-use super::cert_key_pair::read_chain;
+use super::cert_key_pair::{read_chain, read_pem};
 use super::provider;
 use crate::config::Clients;
-use crate::read_files::{self, problem};
+use crate::read_files::problem;
 use crate::settings::Problem;
 
 /// The certificates of authorities and revocation lists.
@@ -23,7 +22,7 @@ pub(super) type TrustAnchors = Vec<Vec<u8>>;
 pub(super) struct ClientTrust {
     pub verifier: Arc<dyn ClientCertVerifier>,
     /// Under other ones, sessions begun under these must not be taken up again: a resumed
-    /// handshake verifies nobody.
+    /// handshake verifies no certificate.
     pub basis: TrustAnchors,
 }
 
@@ -47,7 +46,9 @@ pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
     }
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
     if let Some(path) = crl {
-        let lists = revocation_lists(path)?;
+        let lists: Vec<CertificateRevocationListDer<'static>> =
+            read_pem("crl_file", path, "revocation list", "X509 CRL")?;
+        lists.iter().for_each(|list| warn_if_stale(path, list));
         basis.extend(lists.iter().map(|list| list.to_vec()));
         builder = builder.with_crls(lists);
     }
@@ -61,28 +62,7 @@ pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
     Ok(ClientTrust { verifier, basis })
 }
 
-fn revocation_lists(
-    path: &std::path::Path,
-) -> Result<Vec<CertificateRevocationListDer<'static>>, Problem> {
-    let pem = read_files::read_followed("crl_file", path)?;
-    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&pem).collect();
-    let remedy = "Name a PEM file with -----BEGIN X509 CRL----- in it.";
-    let lists = match lists {
-        Ok(lists) if lists.is_empty() => {
-            return Err(problem("crl_file", path, "holds no revocation list", remedy));
-        }
-        Ok(lists) => lists,
-        Err(error) => {
-            return Err(problem("crl_file", path, format!("is not valid PEM: {error}"), remedy));
-        }
-    };
-    for list in &lists {
-        warn_if_stale(path, list);
-    }
-    Ok(lists)
-}
-
-/// A stale list still revokes what is in it: better than to turn everybody away.
+/// A stale list still revokes what is in it: better than to refuse all clients.
 fn warn_if_stale(path: &std::path::Path, list: &CertificateRevocationListDer<'_>) {
     let Ok((_, list)) = CertificateRevocationList::from_der(list) else { return };
     let now = jiff::Timestamp::now().as_second();

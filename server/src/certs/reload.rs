@@ -1,7 +1,5 @@
 //! Keeps a running server's certificates fresh: on SIGHUP, when files change, before they end.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -13,6 +11,7 @@ use super::cert_key_pair::warn_if_readable_by_all;
 use super::{ServedCert, TicketKeys, load};
 use crate::config::{Identity, Tls};
 use crate::limits::{AUTO_CERT_MARGIN, EXPIRY_CHECK, EXPIRY_WARNING, TORN_LOOKS};
+use crate::read_files::{Stamp, stamp};
 use crate::settings::Problem;
 
 /// What metrics tell of the certificates.
@@ -25,9 +24,6 @@ pub struct CertStatus {
     /// Reloads that kept the old ones.
     pub failed: u64,
 }
-
-/// What tells a file from the one that was there before, through any symbolic links.
-type Stamp = Option<(u64, u64, i64, i64, u64)>;
 
 /// The certificates of a running server.
 pub struct CertReloader {
@@ -198,9 +194,5 @@ fn stamps(tls: &Tls) -> Vec<Stamp> {
         paths.push(&clients.ca);
         paths.extend(&clients.crl);
     }
-    let stamp = |path: &PathBuf| {
-        let meta = fs::metadata(path).ok()?;
-        Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
-    };
-    paths.into_iter().map(stamp).collect()
+    paths.into_iter().map(|path| stamp(path)).collect()
 }

@@ -106,7 +106,7 @@ fn make(names: &[String]) -> Result<(String, String), rcgen::Error> {
     Ok((certificate.pem(), key.serialize_pem()))
 }
 
-/// Writes beside and renames, so that nobody ever reads half a file.
+/// Writes beside and renames, so that no reader sees half a file.
 fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     let mut file =

@@ -58,16 +58,12 @@ pub(super) fn verifier(
             gather.add("jwt_algorithms", format!("leaves jwt_secret unused: it {error}"), remedy);
         }
     }
-    if let Some(path) = &s.jwt_public_key {
-        match read_files::read("jwt_public_key", path) {
-            Ok(pem) => {
-                if let Err(error) = keys.add_pem(&pem) {
-                    let remedy = "Name a PEM file with one public key.";
-                    gather.add("jwt_public_key", error.to_string(), remedy);
-                }
-            }
-            Err(problem) => gather.problems.push(problem),
-        }
+    if let Some(path) = &s.jwt_public_key
+        && let Some(pem) = gather.keep(read_files::read("jwt_public_key", path))
+        && let Err(error) = keys.add_pem(&pem)
+    {
+        let remedy = "Name a PEM file with one public key.";
+        gather.add("jwt_public_key", error.to_string(), remedy);
     }
     if gather.problems.is_empty() && keys.is_empty() && s.jwks_file.is_none() {
         let remedy = "Give jwt_secret_file, jwt_public_key or jwks_file.";
@@ -80,13 +76,7 @@ pub(super) fn verifier(
         audience: text(&s.jwt_audience),
         optional: s.jwt_optional_claims.clone().unwrap_or_default(),
     };
-    match Verifier::new(keys, s.jwks_file.clone(), demands) {
-        Ok(verifier) => Some(verifier),
-        Err(problem) => {
-            gather.problems.push(problem);
-            None
-        }
-    }
+    gather.keep(Verifier::new(keys, s.jwks_file.clone(), demands))
 }
 
 /// A secret that is given itself or in a file.
@@ -102,13 +92,7 @@ fn secret(
         gather.add(&setting, format!("contradicts {name}"), "Take one of the two away.");
         return None;
     }
-    let bytes = match read_files::read(&setting, path) {
-        Ok(bytes) => bytes,
-        Err(problem) => {
-            gather.problems.push(problem);
-            return None;
-        }
-    };
+    let bytes = gather.keep(read_files::read(&setting, path))?;
     match Secret::parse(String::from_utf8_lossy(&bytes).trim_end()) {
         Ok(secret) => Some(secret),
         Err(invalid) => {
@@ -124,18 +108,13 @@ pub(super) fn api_keys(settings: &Settings, gather: &mut ProblemCollector<'_>) -
     let sole = secret("api_key", &s.api_key, s.api_key_file.as_deref(), gather);
     let mut keys: Vec<ApiKey> = sole.iter().map(ApiKey::sole).collect();
     keys.extend(s.api_keys.iter().flatten().cloned());
-    if let Some(path) = &s.api_keys_file {
-        match read_files::read("api_keys_file", path) {
-            Ok(bytes) => {
-                let text = String::from_utf8_lossy(&bytes);
-                if !read_lines(&text, &mut keys, gather) {
-                    // None at all would leave the control port open.
-                    let remedy = "Write NAME KEY on a line of it, or take the setting away.";
-                    gather.add("api_keys_file", "holds no key", remedy);
-                }
-            }
-            Err(problem) => gather.problems.push(problem),
-        }
+    if let Some(path) = &s.api_keys_file
+        && let Some(bytes) = gather.keep(read_files::read("api_keys_file", path))
+        && !read_lines(&String::from_utf8_lossy(&bytes), &mut keys, gather)
+    {
+        // None at all would leave the control port open.
+        let remedy = "Write NAME KEY on a line of it, or take the setting away.";
+        gather.add("api_keys_file", "holds no key", remedy);
     }
     let name = if s.api_keys_file.is_some() { "api_keys_file" } else { "api_keys" };
     let keys = ApiKeys::new(keys).unwrap_or_else(|twice| {

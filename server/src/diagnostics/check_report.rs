@@ -36,6 +36,11 @@ pub struct Kind {
     pub meaning: &'static str,
 }
 
+/// A kind of check, as the tables of checks write it.
+pub(super) const fn kind(name: &'static str, required: bool, meaning: &'static str) -> Kind {
+    Kind { name, required, meaning }
+}
+
 /// One check's outcome.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {

@@ -1,5 +1,5 @@
-//! The two commands that look at a server or a machine and serve nobody: `verify` and `doctor`.
-//! They have flags of their own, so they are told apart before the settings are read.
+//! The two commands that look at a server or a machine and serve no client: `verify` and `doctor`.
+//! They have flags of their own, so they are recognised before the settings are read.
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -11,7 +11,7 @@ use clap::Parser;
 use uringcast_engine::limits::{DEFAULT_MAX_CONNECTIONS, MAX_SHARDS};
 use uringcast_engine::preflight;
 
-use crate::diagnostics::check_report::{Kind, Report};
+use crate::diagnostics::check_report::{Kind, Report, kind};
 
 pub(crate) use kernel::{io_uring, kernel_tls};
 pub(crate) use process_limits::too_few_files;
@@ -59,10 +59,6 @@ pub const CHECKS: &[Kind] = &[
     kind("net.core.netdev_max_backlog", false, "A slice of a sweep fits a core's queue."),
     kind("net.netfilter.nf_conntrack_max", false, "Connection tracking has room for all."),
 ];
-
-const fn kind(name: &'static str, required: bool, meaning: &'static str) -> Kind {
-    Kind { name, required, meaning }
-}
 
 /// What the checks are about.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use uringcast_engine::limits::DEFAULT_MAX_CONNECTIONS;
 
-use crate::diagnostics::check_report::{Finding, Kind, Outcome, Report, note};
+use crate::diagnostics::check_report::{Finding, Kind, Outcome, Report, kind, note};
 use crate::limits::{DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT, VERIFY_TIMEOUT};
 use crate::read_files;
 use crate::settings::value::{MASK, Secret, Value};
@@ -106,10 +106,6 @@ pub const CHECKS: &[Kind] = &[
     kind("environment", false, "No unknown URINGCAST_ variable, no proxy on the way."),
 ];
 
-const fn kind(name: &'static str, required: bool, meaning: &'static str) -> Kind {
-    Kind { name, required, meaning }
-}
-
 /// What was given as a token. (clap shows the values that it refuses, so it is read later.)
 #[derive(Clone)]
 pub struct Token(String);
@@ -147,7 +143,7 @@ fn secret(setting: &str, path: &std::path::Path) -> Result<Secret, String> {
 #[derive(Clone, Copy)]
 enum PortLocation {
     At(SocketAddr),
-    /// Not on this machine and not told: the server keeps it to its own machine.
+    /// Not on this machine and not given: the server keeps it to its own machine.
     Elsewhere,
 }
 

@@ -50,7 +50,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Result<Optio
     }
 }
 
-/// Whether this host is an address, or the one name that stands for loopback everywhere.
+/// Whether this host is an address, or the one name that means loopback everywhere.
 fn is_unnamed(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let host = authority.host();

@@ -18,7 +18,7 @@ pub(super) async fn latency(
     Extension(caller): Extension<Caller>,
     ask: Result<Query<LatencyQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    // Its classes are those of everybody's channels.
+    // Its classes are those of all channels.
     caller.may_see_all_services()?;
     let Query(ask) = ask?;
     if let Some(fault) = ask.fault() {

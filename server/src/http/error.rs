@@ -94,15 +94,9 @@ impl ApiError {
         self
     }
 
-    /// What became of each message, where some were taken.
-    pub(super) fn with_results(mut self, results: Value) -> ApiError {
-        self.more = Some(("results", results));
-        self
-    }
-
-    /// How far a stream of messages has come.
-    pub(super) fn with_summary(mut self, summary: Value) -> ApiError {
-        self.more = Some(("summary", summary));
+    /// Adds a field beside the error: `results` of single messages, or the `summary` of a stream.
+    pub(super) fn with(mut self, name: &'static str, value: Value) -> ApiError {
+        self.more = Some((name, value));
         self
     }
 }

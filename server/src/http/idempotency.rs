@@ -1,5 +1,5 @@
-//! Messages with an id, and the positions they got: whoever asks again within the window gets the
-//! same answer, and nothing is published.
+//! Messages with an id, and the positions they got: a repeat within the window gets the same
+//! answer, and nothing is published.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ pub(super) struct IdempotencyTable(Arc<Mutex<Table>>);
 #[derive(Debug, Default)]
 struct Table {
     entries: HashMap<Key, Entry>,
-    /// Oldest first. What has been replaced or given up is told by its number.
+    /// Oldest first. An entry that was replaced or given up has another number.
     order: VecDeque<(Instant, u64, Key)>,
     next_number: u64,
 }
@@ -36,7 +36,7 @@ struct Entry {
 
 #[derive(Debug)]
 enum State {
-    /// Being published: whoever asks meanwhile is told with the first.
+    /// Being published: repeats get the result of the first request.
     Pending(watch::Receiver<Option<PublishResult>>),
     Published(Seq),
 }
@@ -48,7 +48,7 @@ pub(super) enum Claim {
     New(Reservation),
     /// It has this position already.
     Known(Seq),
-    /// Somebody is publishing it.
+    /// Another request is publishing it.
     Pending(PendingResult),
 }
 
@@ -59,10 +59,9 @@ pub(super) struct Reservation {
     key: Key,
     number: u64,
     tell: watch::Sender<Option<PublishResult>>,
-    settled: bool,
 }
 
-/// The result of a message that somebody else is publishing.
+/// The result of a message that another request is publishing.
 #[derive(Debug)]
 pub(super) struct PendingResult(watch::Receiver<Option<PublishResult>>);
 
@@ -82,7 +81,7 @@ impl IdempotencyTable {
         let (tell, result) = watch::channel(None);
         table.entries.insert(key.clone(), Entry { number, state: State::Pending(result) });
         table.order.push_back((now, number, key.clone()));
-        Claim::New(Reservation { of: self.clone(), key, number, tell, settled: false })
+        Claim::New(Reservation { of: self.clone(), key, number, tell })
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
@@ -113,27 +112,23 @@ impl Table {
 
 impl Reservation {
     /// Says what became of it. A message that was lost may be published by the next who asks.
-    pub(super) fn settle(mut self, result: PublishResult) {
-        self.settled = true;
+    pub(super) fn settle(self, result: PublishResult) {
         self.tell.send_replace(Some(result));
-        let mut table = self.of.table();
-        match result {
-            Err(_) => table.forget(&self.key, self.number),
-            Ok(seq) => {
-                if let Some(entry) = table.entries.get_mut(&self.key)
-                    && entry.number == self.number
-                {
-                    entry.state = State::Published(seq);
-                }
-            }
+        if let Ok(seq) = result
+            && let Some(entry) = self.of.table().entries.get_mut(&self.key)
+            && entry.number == self.number
+        {
+            entry.state = State::Published(seq);
         }
     }
 }
 
+/// Forgets the message, unless it is published.
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if !self.settled {
-            self.of.table().forget(&self.key, self.number);
+        let mut table = self.of.table();
+        if let Some(Entry { state: State::Pending(_), .. }) = table.entries.get(&self.key) {
+            table.forget(&self.key, self.number);
         }
     }
 }

@@ -15,7 +15,7 @@ mod tests {
 
     use serde_json::Value;
 
-    /// Not for services, but for whoever looks into the server.
+    /// Not for services, but for operators.
     const UNLISTED: [&str; 3] = ["/", "/debug/latency", "/debug/live"];
 
     #[test]

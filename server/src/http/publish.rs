@@ -143,7 +143,7 @@ fn answer(
         None => Ok((StatusCode::ACCEPTED, Json(json!({ "results": results }))).into_response()),
         Some(error) => {
             let text = "Some messages found no room: those without seq in results.";
-            Err(ApiError::refused(error, text).with_results(results))
+            Err(ApiError::refused(error, text).with("results", results))
         }
     }
 }

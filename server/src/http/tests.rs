@@ -87,7 +87,7 @@ async fn unknown_paths_and_methods_are_told_in_json() {
 async fn saturation_says_when_to_come_back() {
     let error = ApiError::unavailable("saturated", "full")
         .retry_after(std::time::Duration::from_millis(50))
-        .with_results(json!([{"channel": "a", "seq": 1}]));
+        .with("results", json!([{"channel": "a", "seq": 1}]));
     let response = error.into_response();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(response.headers()["retry-after"], "1");

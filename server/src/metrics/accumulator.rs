@@ -25,7 +25,7 @@ pub(super) struct Accumulator {
     shards: usize,
     /// The services' names, in their order.
     pub names: Vec<String>,
-    dashboard: DashboardData,
+    pub dashboard: DashboardData,
 }
 
 /// The results of one shard's self-probe.
@@ -78,19 +78,9 @@ impl Accumulator {
         }
     }
 
-    /// Makes the dashboard's point of this second.
-    pub(super) fn make_point(&mut self, now: Timestamp) {
-        self.dashboard.make_point(&self.totals, now);
-    }
-
     /// What the dashboard shows of now.
     pub(super) fn dashboard_now(&self, now: Timestamp) -> Value {
         self.dashboard.now(&self.totals, &self.names, now.mono - self.started.mono)
-    }
-
-    /// The dashboard's points so far.
-    pub(super) fn dashboard_history(&self) -> Value {
-        self.dashboard.history()
     }
 
     /// A self-probe's probe arrived after so long, or not in time.

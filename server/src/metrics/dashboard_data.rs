@@ -254,15 +254,15 @@ mod tests {
             recorder.sent(ServiceId(0), MessageType::Event);
             state.absorb(&recorder.swap(None));
         }
-        state.make_point(now);
-        let history = state.dashboard_history();
+        state.dashboard.make_point(&state.totals, now);
+        let history = state.dashboard.history();
         let all = &history[0][0];
         assert_eq!((&all[0], &all[1], &all[2]), (&14.into(), &22.into(), &2.into()), "{history}");
         assert!((5_000..5_100).contains(&all[4].as_u64().unwrap()), "{history}");
         let b = &history[2][0];
         assert_eq!((&b[0], &b[1], &b[2], &b[5]), (&14.into(), &2.into(), &0.into(), &2.into()));
         for _ in 0..STALE {
-            state.make_point(now);
+            state.dashboard.make_point(&state.totals, now);
         }
         let live = state.dashboard_now(now);
         assert_eq!((&live["rows"][0][1], &live["shards"][0]["silent"]), (&0.into(), &true.into()));
@@ -272,7 +272,7 @@ mod tests {
     fn the_history_is_bounded() {
         let now = Timestamp::now();
         let mut state = Accumulator::new(1, vec!["a".into()], now);
-        (0..LIVE_HISTORY + 5).for_each(|_| state.make_point(now));
-        assert_eq!(state.dashboard_history()[0].as_array().unwrap().len(), LIVE_HISTORY);
+        (0..LIVE_HISTORY + 5).for_each(|_| state.dashboard.make_point(&state.totals, now));
+        assert_eq!(state.dashboard.history()[0].as_array().unwrap().len(), LIVE_HISTORY);
     }
 }

@@ -25,7 +25,7 @@ impl Metrics {
             let name = format!("uringcast_{}_total", what.label());
             all.push(family(&name, vec![counter(&self.engine, &[], totals.count(*what))]));
         }
-        // The first two are told by shard, the others by mode.
+        // The first two are reported by shard, the others by mode.
         let apart = [Gauge::Connections, Gauge::MailboxMessages, Gauge::TlsUser, Gauge::TlsKernel];
         for what in Gauge::ALL.iter().filter(|what| !apart.contains(what)) {
             let name = format!("uringcast_{}", what.label());

@@ -34,7 +34,7 @@ impl Choice for Algorithm {
     ];
 }
 
-/// A claim that we demand of a token, unless told otherwise.
+/// A claim that a token must have, unless the settings make it optional.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptionalClaim {
     /// When it expires.

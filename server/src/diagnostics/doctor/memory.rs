@@ -8,33 +8,15 @@ use uringcast_engine::limits::{
 use super::Machine;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
 
-/// Bytes, by whom they are held.
-#[derive(Debug)]
-struct Budget {
-    /// In user space: connections at rest, and the shards' buffers.
-    user: u64,
-    /// In the kernel: connections at rest.
-    kernel: u64,
-    /// When every log and every laggard's share is full.
-    full: u64,
-}
-
-impl Budget {
-    fn of(plan: &Machine) -> Budget {
-        let connection = IDLE_CONNECTION + if plan.tls { TLS_CONNECTION } else { 0 };
-        let shard = usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER;
-        let stores = DEFAULT_SHARD_LOG_BYTES + LAGGARD_BYTES_PER_SHARD;
-        let (connections, shards) = (plan.connections as u64, plan.shards as u64);
-        Budget {
-            user: connections * connection as u64 + shards * shard as u64,
-            kernel: connections * KERNEL_CONNECTION as u64,
-            full: shards * stores as u64,
-        }
-    }
-}
-
 pub(super) fn budget(plan: &Machine) -> Outcome {
-    let Budget { user, kernel, full } = Budget::of(plan);
+    let connection = IDLE_CONNECTION + if plan.tls { TLS_CONNECTION } else { 0 };
+    let shard = usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER;
+    let (connections, shards) = (plan.connections as u64, plan.shards as u64);
+    // At rest: connections and the shards' buffers in user space, and connections in the kernel.
+    let user = connections * connection as u64 + shards * shard as u64;
+    let kernel = connections * KERNEL_CONNECTION as u64;
+    // When every log and every laggard's share is full.
+    let full = shards * (DEFAULT_SHARD_LOG_BYTES + LAGGARD_BYTES_PER_SHARD) as u64;
     let (rest, all) = (user + kernel, user + kernel + full);
     let need = format!(
         "at rest {} (user space {}, kernel {}), with full logs and laggards {}",

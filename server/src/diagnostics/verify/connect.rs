@@ -1,23 +1,20 @@
 //! Connecting to the server as a client does: by its name, and with TLS that is really checked.
 
 use std::fmt::Display;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::tls_probe::{self, CertVerdict, ClientCertResolver, RecordingVerifier};
+use super::tls_probe::{self, ClientCertResolver};
 use super::{Options, PortLocation};
 use crate::diagnostics::check_report::{Finding, Outcome, fail};
-
-/// TCP, or TLS over it.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+use crate::probe_client::{CertVerdict, RecordingVerifier, Stream, reachable};
 
 /// The way to the clients' port.
 pub(super) struct ServerConnector {
@@ -55,7 +52,7 @@ impl ServerConnector {
         let Options { host, port, .. } = options;
         let found = timeout(step_timeout, lookup_host((host.as_str(), *port))).await;
         let addresses: Vec<SocketAddr> = match found {
-            Ok(Ok(addresses)) => addresses.map(dialled).collect(),
+            Ok(Ok(addresses)) => addresses.map(reachable).collect(),
             Ok(Err(error)) => {
                 return fail(format!("{host}: {error}"), "Give the server's name or address.");
             }
@@ -181,25 +178,17 @@ async fn first_byte(stream: &mut (impl Stream + ?Sized)) -> std::io::Result<()> 
     stream.read_u8().await.map(drop)
 }
 
-/// Where to connect for an address that means every address.
-fn dialled(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        let v4 = IpAddr::from([127, 0, 0, 1]);
-        address.set_ip(if address.is_ipv4() { v4 } else { [0, 0, 0, 0, 0, 0, 0, 1].into() });
-    }
-    address
-}
-
 impl TlsConnectorParts {
     fn new(options: &Options) -> Result<TlsConnectorParts, Finding> {
         let host = options.host.clone();
         let Ok(name) = ServerName::try_from(host) else {
             return fail(format!("{:?} is no name", options.host), "Give a name or an address.");
         };
-        let verifier = RecordingVerifier::new(options.ca_file.as_deref())?;
+        let verifier = tls_probe::verifier(options.ca_file.as_deref())?;
         let client_cert = Arc::new(ClientCertResolver::new(options)?);
-        let config = tls_probe::client(&verifier, &client_cert);
-        Ok(TlsConnectorParts { name, verifier, client_cert, connector: TlsConnector::from(config) })
+        let config = verifier.config().with_client_cert_resolver(Arc::clone(&client_cert) as _);
+        let connector = TlsConnector::from(Arc::new(config));
+        Ok(TlsConnectorParts { name, verifier, client_cert, connector })
     }
 
     fn shake_hands(&self, stream: TcpStream) -> tokio_rustls::Connect<TcpStream> {

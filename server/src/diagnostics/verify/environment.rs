@@ -1,4 +1,4 @@
-//! Variables of the environment that mean something else than whoever set them thinks.
+//! Variables of the environment that have another effect than intended.
 
 use std::ffi::OsString;
 

@@ -7,10 +7,10 @@ use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 
-use super::connect::Stream;
 use super::{PortLocation, Verifier};
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
 use crate::limits::MAX_VERIFY_ANSWER;
+use crate::probe_client::Stream;
 use crate::settings::value::Secret;
 
 /// An answer: its status, and its body as text.

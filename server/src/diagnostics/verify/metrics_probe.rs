@@ -112,7 +112,7 @@ impl Verifier {
             }
             let missing = missing(&answer.body);
             let ours = missing.len() < FAMILY.len() || answer.body.contains("# TYPE uringcast_");
-            // Whoever had us for a client has counted us.
+            // A server with a session of ours has counted it.
             let anothers = seen.welcomed
                 && !missing.contains(&CONNECTIONS)
                 && counted(&answer.body) <= counted(before);

@@ -11,10 +11,10 @@ use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::connect::Stream;
 use super::{PortLocation, Verifier, secret};
 use crate::config::is_plain;
 use crate::diagnostics::check_report::{Finding, Outcome, fail, warn};
+use crate::probe_client::Stream;
 
 /// An open session.
 pub(super) struct Session {
@@ -115,8 +115,8 @@ impl Verifier {
         Ok((session, format!("{text:?}, {who}")))
     }
 
-    /// Subscribes, publishes a probe by whatever way there is, and waits for it; where clients are
-    /// told without a subscription, waits for that.
+    /// Subscribes, publishes a probe by whatever way there is, and waits for it; where clients get
+    /// updates without a subscription, waits for one.
     pub(super) async fn broadcast(&self, mut session: Session) -> Outcome {
         let Some(id) = session.id.clone() else {
             return session.update().await;

@@ -2,59 +2,34 @@
 //! of both is remembered, so that a handshake which fails for one of them can say why.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{ResolvesClientCert, WebPkiServerVerifier};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-};
+use rustls::{CertificateError, RootCertStore, SignatureScheme};
 
 use super::Options;
 use crate::certs::certified;
 use crate::config::Files;
 use crate::diagnostics::check_report::{Finding, Outcome, fail, warn};
 use crate::limits::CERTIFICATE_WARNING;
+use crate::probe_client::{CertVerdict, RecordingVerifier};
 use crate::read_files;
 use crate::settings::value::CertKey;
 
 const DAY: i64 = 86_400;
 
-/// What was thought of the server's certificate.
-#[derive(Clone, Debug)]
-pub(super) struct CertVerdict {
-    leaf: CertificateDer<'static>,
-    pub(super) trust: Result<(), rustls::Error>,
-}
-
-/// rustls's own verifier, which remembers.
-#[derive(Debug)]
-pub(super) struct RecordingVerifier {
-    inner: Arc<WebPkiServerVerifier>,
-    judged: Mutex<Option<CertVerdict>>,
-}
-
-impl RecordingVerifier {
-    /// One that trusts what is in the CA file, else the system's authorities.
-    pub(super) fn new(ca: Option<&Path>) -> Result<Arc<RecordingVerifier>, Finding> {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let roots = Arc::new(roots(ca)?);
-        let inner = WebPkiServerVerifier::builder_with_provider(roots, provider);
-        let inner = match inner.build() {
-            Ok(inner) => inner,
-            Err(error) => return fail(format!("no authority to trust: {error}"), TRUST),
-        };
-        Ok(Arc::new(RecordingVerifier { inner, judged: Mutex::default() }))
-    }
-
-    /// What it thought last.
-    pub(super) fn judged(&self) -> Option<CertVerdict> {
-        self.judged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// A verifier that trusts what is in the CA file, else the system's authorities.
+pub(super) fn verifier(ca: Option<&Path>) -> Result<Arc<RecordingVerifier>, Finding> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let roots = Arc::new(roots(ca)?);
+    match WebPkiServerVerifier::builder_with_provider(roots, provider).build() {
+        Ok(chain) => Ok(RecordingVerifier::new(Some(chain))),
+        Err(error) => fail(format!("no authority to trust: {error}"), TRUST),
     }
 }
 
@@ -114,20 +89,6 @@ impl ResolvesClientCert for ClientCertResolver {
     }
 }
 
-/// A client that remembers what it thought of the server's certificate and what it was asked.
-pub(super) fn client(
-    verifier: &Arc<RecordingVerifier>,
-    client_cert: &Arc<ClientCertResolver>,
-) -> Arc<ClientConfig> {
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider knows TLS 1.2 and 1.3")
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(verifier) as _)
-        .with_client_cert_resolver(Arc::clone(client_cert) as _);
-    Arc::new(config)
-}
-
 fn roots(ca: Option<&Path>) -> Result<RootCertStore, Finding> {
     let mut roots = RootCertStore::empty();
     let Some(path) = ca else {
@@ -183,44 +144,5 @@ impl CertVerdict {
             },
             Err(error) => fail(error.to_string(), "Serve another certificate."),
         }
-    }
-}
-
-impl ServerCertVerifier for RecordingVerifier {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        between: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verified = self.inner.verify_server_cert(leaf, between, name, ocsp, now);
-        let trust = verified.as_ref().map(|_| ()).map_err(Clone::clone);
-        let judged = CertVerdict { leaf: leaf.clone().into_owned(), trust };
-        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(judged);
-        verified
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
     }
 }

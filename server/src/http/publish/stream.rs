@@ -54,7 +54,7 @@ pub(super) async fn publish(
         }
         Err(error) => {
             let _ = timeout(HTTP_DRAIN, discard(&mut body)).await;
-            Err(error.with_summary(stream.done.summary()))
+            Err(error.with("summary", stream.done.summary()))
         }
     }
 }
