@@ -29,8 +29,8 @@
 //! 10. `broker/delivery.rs`: the sweep walks the live set, asks the write gate for each member and
 //!     pushes one write into the [`broker::write_sink::WriteSink`].
 //! 11. `shard/io/deliver.rs`: that sink; it seals where there is TLS.
-//! 12. `engine/ring/src/send_batch.rs`: one submission entry per write, one system call per batch,
-//!     and no completion for a write that went out whole.
+//! 12. `engine/ring/src/ring/send_batch.rs`: one submission entry per write, one system call per
+//!     batch, and no completion for a write that went out whole.
 //!
 //! A write that did not makes its connection a laggard: `broker/delivery/catch_up.rs` reads the log
 //! for it at its own pace. To other shards with subscribers `broker/channel/home.rs` sends the same
