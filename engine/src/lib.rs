@@ -65,13 +65,16 @@ mod api;
 pub mod broker;
 mod config;
 pub mod exposition;
-#[cfg(any(test, fuzzing))]
-pub mod fuzzing;
 pub mod limits;
 mod shard;
 pub mod shared_frame;
 pub mod sync;
 pub mod telemetry;
+#[cfg(any(test, fuzzing))]
+pub mod tests {
+    //! The fuzz targets, which cargo-fuzz calls from outside.
+    pub mod fuzz_bodies;
+}
 mod types;
 mod websocket_metrics;
 pub mod wire;

@@ -48,9 +48,9 @@ pub(crate) use mesh::Mesh;
 pub(crate) use parts::ShardParts;
 pub(crate) use tls::Kernel;
 #[cfg(test)]
-pub(crate) use tls::fuzzing::hello;
+pub(crate) use tls::tests::fuzz_records::hello;
 #[cfg(any(test, fuzzing))]
-pub use tls::fuzzing::{record_exchange, record_layer};
+pub use tls::tests::fuzz_records::{record_exchange, record_layer};
 
 use crate::broker::Hub;
 use crate::limits::{RING_ENTRIES, TICK};

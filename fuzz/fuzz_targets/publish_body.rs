@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| uringcast_server::fuzzing::publish_body(data));
+use uringcast_server::tests::fuzz_server;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_server::publish_body(data));

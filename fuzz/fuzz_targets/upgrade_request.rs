@@ -1,3 +1,5 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| uringcast_engine::fuzzing::upgrade_request(data));
+use uringcast_engine::tests::fuzz_bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_bodies::upgrade_request(data));

@@ -33,7 +33,7 @@ use crate::metrics::{Metrics, Requests};
 pub use control::Control;
 use error::ApiError;
 #[cfg(any(test, fuzzing))]
-pub(crate) use publish::fuzzing;
+pub(crate) use publish::fuzz_publish;
 pub use serve::serve;
 
 /// The control port. With keys, all but health, readiness and the live page itself ask for one.

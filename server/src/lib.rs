@@ -19,8 +19,6 @@ pub mod certs;
 pub mod config;
 pub mod dashboard;
 pub mod diagnostics;
-#[cfg(any(test, fuzzing))]
-pub mod fuzzing;
 pub mod http;
 pub mod limits;
 pub mod log;
@@ -32,3 +30,8 @@ pub mod read_files;
 pub mod run;
 pub mod self_probe;
 pub mod settings;
+#[cfg(any(test, fuzzing))]
+pub mod tests {
+    //! The fuzz targets, which cargo-fuzz calls from outside.
+    pub mod fuzz_server;
+}

@@ -10,13 +10,16 @@
 //! A [`SlotTls`] is whichever of them a slot has. `io::Delivery` seals and opens by it.
 
 mod control_records;
-#[cfg(any(test, fuzzing))]
-pub(super) mod fuzzing;
 mod ktls_session;
 mod ktls_support;
 mod record_layer;
 mod session;
 mod slot_tls;
+#[cfg(any(test, fuzzing))]
+pub(super) mod tests {
+    mod fuzz_forger;
+    pub(crate) mod fuzz_records;
+}
 
 use std::io;
 

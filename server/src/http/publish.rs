@@ -1,7 +1,8 @@
 //! `POST /v1/publish` and `POST /v1/publish/raw`.
 
 #[cfg(any(test, fuzzing))]
-pub(crate) mod fuzzing;
+#[path = "publish/tests/fuzz_publish.rs"]
+pub(crate) mod fuzz_publish;
 mod parse;
 mod stream;
 mod submit;

@@ -1,4 +1,4 @@
-//! The body of the fuzz target of publish bodies: see [`crate::fuzzing`].
+//! The body of the fuzz target of publish bodies: see [`crate::tests::fuzz_server`].
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse;

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use crate::args;
 use crate::config::{Config, Home};
-pub use crate::http::fuzzing::publish_body;
+pub use crate::http::fuzz_publish::publish_body;
 use crate::print_config;
 use crate::settings::{Settings, TABLE};
 

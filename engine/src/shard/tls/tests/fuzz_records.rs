@@ -1,16 +1,14 @@
-//! Bodies of the fuzz targets of the record layer: see [`crate::fuzzing`].
-
-mod handshake;
+//! Bodies of the fuzz targets of the record layer: see [`crate::tests::fuzz_bodies`].
 
 use std::io::{Read, Write};
 
 use rustls::ClientConnection;
 
-use super::control_records::{ALERT, APPLICATION_DATA, HANDSHAKE, KEY_UPDATE};
-use super::{Opened, TlsError, TlsSession};
-use crate::fuzzing::Input;
+use super::fuzz_forger::{Forger, client, connect_forger, session};
 use crate::shard::delivery_ring::Sealed;
-use handshake::{Forger, client, connect_forger, session};
+use crate::shard::tls::control_records::{ALERT, APPLICATION_DATA, HANDSHAKE, KEY_UPDATE};
+use crate::shard::tls::{Opened, TlsError, TlsSession};
+use crate::tests::fuzz_bodies::Input;
 
 /// Steps of one input: fewer than the KeyUpdates that rustls takes in a row.
 const MAX_STEPS: usize = 30;
