@@ -79,7 +79,7 @@ fn names_follow_the_conventions_and_every_metric_has_a_reason() {
 }
 
 /// What only tells a reason's label and limit: to be named there makes nobody a writer.
-const MAPPINGS: [&str; 2] = ["close.rs", "close_log.rs"];
+const MAPPINGS: [&str; 2] = ["close_reason.rs", "close_report.rs"];
 
 /// The engine's source without tests, the telemetry itself, and the mappings.
 fn engine_source(below: &Path, text: &mut String) {
@@ -98,21 +98,27 @@ fn engine_source(below: &Path, text: &mut String) {
     }
 }
 
-/// By label, the reasons for which a connection is counted under it.
+/// By label, the close reasons and error codes that are counted under it.
 fn reasons() -> Vec<(String, Vec<String>)> {
-    let text = tools::root().join("engine/src/broker/close.rs");
-    let text = fs::read_to_string(text).expect("UTF-8");
-    let (mut all, mut reasons) = (Vec::new(), Vec::new());
-    for arm in text.split_once("fn counted_as").expect("the mapping").1.split("=>") {
-        // What the arm before comes to, then the patterns of the next one.
-        for word in arm.split(|c: char| !c.is_alphanumeric() && c != ':') {
-            match word.split_once("::") {
-                Some(("CloseReason", _)) => reasons.push(word.to_owned()),
-                Some(("Close" | "ConnectionError", _)) => {
-                    all.push((word.to_owned(), std::mem::take(&mut reasons)));
+    let root = tools::root().join("engine/src");
+    let mut all = Vec::new();
+    for (file, function) in [
+        ("broker/connection/close_reason.rs", "fn counted_as"),
+        ("telemetry/labels.rs", "fn of(code: ErrorCode)"),
+    ] {
+        let text = fs::read_to_string(root.join(file)).expect("UTF-8");
+        let mut reasons = Vec::new();
+        for arm in text.split_once(function).expect("the mapping").1.split("=>") {
+            // What the arm before comes to, then the patterns of the next one.
+            for word in arm.split(|c: char| !c.is_alphanumeric() && c != ':') {
+                match word.split_once("::") {
+                    Some(("CloseReason" | "ErrorCode", _)) => reasons.push(word.to_owned()),
+                    Some(("Close" | "ConnectionError" | "MessageError", _)) => {
+                        all.push((word.to_owned(), std::mem::take(&mut reasons)));
+                    }
+                    _ if word == "None" => reasons.clear(),
+                    _ => {}
                 }
-                _ if word == "None" => reasons.clear(),
-                _ => {}
             }
         }
     }
