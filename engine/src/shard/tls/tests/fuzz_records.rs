@@ -102,7 +102,8 @@ impl Pair {
                 return;
             }
         }
-        self.is_cut |= kind == HANDSHAKE && plain.len() != KEY_UPDATE.len();
+        let is_whole = plain.len() == KEY_UPDATE.len() && plain[1..4] == KEY_UPDATE[1..4];
+        self.is_cut |= kind == HANDSHAKE && !is_whole;
         self.wire.extend(self.forger.seal(kind, plain, padding));
     }
 
