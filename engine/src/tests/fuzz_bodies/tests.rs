@@ -81,6 +81,10 @@ fn streams() -> Vec<(&'static str, Vec<u8>)> {
         ("not-utf8", cut(&[6], &[frame(0x81, b"\xff")])),
         ("too-big", cut(&[7], &[frame(0x82, &[7; 301])])),
         ("too-big-in-all", cut(&[], &[frame(2, &[7; 200]), frame(0x80, &[7; 200])])),
+        (
+            "too-big-without-payload",
+            cut(&[], &[frame(2, &[7; 200]), vec![0x80, 0xfe, 0, 200, 1, 2, 3, 4]]),
+        ),
         ("not-masked", cut(&[], &[vec![0x81, 1, b'a']])),
         ("reserved-bit", cut(&[], &[frame(0xc1, b"a")])),
         ("reserved-bit-without-payload", cut(&[], &[vec![0xc1, 0x81, 4, 0x60, 1, 0]])),
@@ -175,6 +179,7 @@ fn record_steps() -> Vec<(&'static str, Vec<u8>)> {
         ("client-hello", b"\x00\x02\x16\x04\x01\x00\x00\x00".to_vec()),
         ("broken", b"\x00\x00\x00\x01a\x05\x00\x07\x03\x07\xff\xff\x06\x00\x01".to_vec()),
         ("not-sealed", b"\x00\x04\x06\x14\x03\x03\x00\x01\x01".to_vec()),
+        ("not-sealed-cut", b"\x00\x04\x04\x00\x06\x40\x01".to_vec()),
         ("plain-alert", b"\x00\x04\x07\x15\x03\x03\x00\x02\x01\x00".to_vec()),
     ]
 }
