@@ -132,7 +132,7 @@ impl Pair {
         match (opened, expected) {
             (Err(_), Ok(_)) if self.is_cut || self.is_raw => {}
             (Ok(_), Err(_)) if self.is_raw => {
-                let (rest, _) = open(&mut self.own, &[0; 17 << 10]);
+                let (rest, _) = open(&mut self.own, &vec![0; 17 << 10]);
                 assert!(rest.is_err(), "it is refused once it is whole");
                 self.failed = true;
             }
