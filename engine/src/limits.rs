@@ -132,10 +132,10 @@ pub const fn per_lane(entries: usize, shards: usize) -> usize {
     if shards > FULL_LANE_SHARDS { entries * FULL_LANE_SHARDS / shards } else { entries }
 }
 
-/// Bytes of the broker's record of a connection: generation, phase, flags and service 9, random
-/// part of the id 8, peer 18, rate buckets 16, operation 4, subscriptions 16, reader 16, boxes for
-/// the laggard and for authentication 16.
-pub const CONNECTION_RECORD: usize = 104;
+/// Bytes of the broker's records of a connection: generation, state, flags and service 10, random
+/// part of the id 8, peer 18, rate buckets 16, reader 16, padding 4; in tables of their own
+/// operation 4, subscriptions 16, and once they are used authentication 8 and laggard 8.
+pub const CONNECTION_RECORD: usize = 108;
 /// Bytes of the shell's and the ring's records of a slot: generation, what is armed on it, how it
 /// ends.
 pub const SLOT_RECORD: usize = 16;

@@ -56,7 +56,7 @@ impl Delivery {
         Delivery {
             gate: WriteGate::new(connections),
             batch: WriteBatch::default(),
-            laggards: Laggards::new(connections),
+            laggards: Laggards::default(),
             survey: Survey::default(),
         }
     }

@@ -52,7 +52,7 @@ pub(super) struct Sessions {
 impl Sessions {
     pub(super) fn new(config: &Config, connections: usize) -> Sessions {
         Sessions {
-            auth: Authentication::new(config, connections),
+            auth: Authentication::new(config),
             operations: Operations::new(connections),
             outstanding: Outstanding::default(),
             custom: CustomSessions::default(),

@@ -80,7 +80,11 @@ pub fn frame_reader(data: &[u8]) {
     let sizes = input.bytes(count);
     let whole = read_frames(input.0, &[]);
     assert_eq!(whole, read_frames(input.0, sizes), "the cuts of a stream do not matter");
-    let reference = read_frames_by_tungstenite(input.0);
+    let mut reference = read_frames_by_tungstenite(input.0);
+    if reference.end == End::Open && matches!(whole.end, End::Protocol | End::TooBig) {
+        // It judges a header once the frame is whole, which so many bytes always make it.
+        reference = read_frames_by_tungstenite(&[input.0, &[0; MAX_MESSAGE]].concat());
+    }
     match (whole.end, reference.end) {
         // Text is checked as it comes, not at the end of its frame.
         (End::Utf8, End::Open) => {}

@@ -8,6 +8,9 @@ use proxy_header::{Error, ParseConfig, ProxyHeader};
 use crate::config::Proxies;
 use crate::limits::MAX_PROXY_HEADER;
 
+/// The longest header of version 1, by its specification (2.1).
+const MAX_V1_HEADER: usize = 107;
+
 /// What the first bytes of a proxy's connection are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
@@ -22,9 +25,12 @@ pub enum Header {
 
 /// Reads the header that must begin a proxy's connection.
 pub fn parse(buffer: &[u8]) -> Header {
+    // The parser bounds version 1 only while the end of the line is missing: without this bound the
+    // verdict on a longer line depended on how it was cut.
+    let longest = if buffer.starts_with(b"P") { MAX_V1_HEADER } else { MAX_PROXY_HEADER };
     let config = ParseConfig { include_tlvs: false, ..ParseConfig::default() };
     match ProxyHeader::parse(buffer, config) {
-        Ok((header, length)) if length <= MAX_PROXY_HEADER => {
+        Ok((header, length)) if length <= longest => {
             Header::Whole(length, header.proxied_address().map(|address| address.source))
         }
         Err(Error::BufferTooShort) if buffer.len() < MAX_PROXY_HEADER => Header::NeedMore,
@@ -90,11 +96,12 @@ mod tests {
     #[test]
     fn a_missing_broken_or_endless_header_is_malformed() {
         let endless = [b"PROXY TCP4 ".as_slice(), &[b'1'; 200]].concat();
+        let long = [b"PROXY UNKNOWN ".as_slice(), &[b'f'; 92], b"\r\n"].concat();
         let huge = [&V2[..14], b"\xff\xff", &[0; MAX_PROXY_HEADER]].concat();
         let wrong = [&V2[..12], b"\x31\x11\0\x0c", &[0; 12]].concat();
         let no_port = b"PROXY TCP4 203.0.113.7 10.0.0.1 99999 443\r\n";
         let requests: [&[u8]; 2] = [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\0"];
-        for bytes in [&endless[..], &huge, &wrong, no_port].into_iter().chain(requests) {
+        for bytes in [&endless[..], &long, &huge, &wrong, no_port].into_iter().chain(requests) {
             assert_eq!(parse(bytes), Header::Malformed, "{bytes:?}");
         }
     }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::State;
 use super::token_buckets::{Bucket, ByteBucket};
+use crate::limits::CONNECTION_RECORD;
 use crate::types::ServiceId;
 use crate::wire::frame::Reader;
 
@@ -30,6 +31,9 @@ pub(crate) struct Connection {
     pub(super) bytes: ByteBucket,
     pub(crate) reader: Reader,
 }
+
+// Beside it: operation, subscriptions, authentication, laggard.
+const _: () = assert!(size_of::<Connection>() + 4 + 16 + 8 + 8 <= CONNECTION_RECORD);
 
 /// A reason not to receive from a connection. Each ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,10 +17,6 @@ pub(super) struct Laggards {
 }
 
 impl Laggards {
-    pub(super) fn new(connections: usize) -> Laggards {
-        Laggards { of: Vec::with_capacity(connections), ..Laggards::default() }
-    }
-
     pub(super) fn get(&self, connection: u32) -> Option<&Laggard> {
         self.of.get(connection as usize)?.as_deref()
     }

@@ -75,11 +75,11 @@ pub(super) enum Access {
 }
 
 impl Authentication {
-    pub(super) fn new(config: &Config, connections: usize) -> Authentication {
+    pub(super) fn new(config: &Config) -> Authentication {
         let permissions = config.services.iter().map(|each| Permissions::new(&each.access));
         Authentication {
             permissions: permissions.collect(),
-            of: Vec::with_capacity(connections),
+            of: Vec::new(),
             verifying: 0,
             expiries: BTreeSet::new(),
         }

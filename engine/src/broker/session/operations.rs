@@ -12,12 +12,15 @@ use crate::broker::core::{Core, Joined};
 use crate::limits::MAX_WAITING_OPERATIONS;
 use crate::types::{ChannelIndex, ChannelName, ConnectionKey, Epoch, ErrorCode, OperationId, Seq};
 
+/// No operation: 4 bytes for each connection, where an `Option` has 8.
+const NO_OPERATION: OperationId = OperationId(u32::MAX);
+
 /// The orders under way.
 #[derive(Debug, Default)]
 pub(super) struct Operations {
     all: Slab<Operation>,
-    /// By connection index.
-    current: Vec<Option<OperationId>>,
+    /// By connection index; [`NO_OPERATION`] where there is none.
+    current: Vec<OperationId>,
 }
 
 /// A subscribe order under way.
@@ -37,10 +40,10 @@ impl Operations {
         Operations { all: Slab::new(), current: Vec::with_capacity(connections) }
     }
 
-    fn current(&mut self, key: ConnectionKey) -> &mut Option<OperationId> {
+    fn current(&mut self, key: ConnectionKey) -> &mut OperationId {
         let index = key.index as usize;
         if index >= self.current.len() {
-            self.current.resize(index + 1, None);
+            self.current.resize(index + 1, NO_OPERATION);
         }
         &mut self.current[index]
     }
@@ -53,7 +56,8 @@ impl Operations {
         key: ConnectionKey,
         order: Order,
     ) -> bool {
-        if let Some(id) = *self.current(key) {
+        let id = *self.current(key);
+        if id != NO_OPERATION {
             let later = &mut self.all[id.index()].later;
             let room = later.len() < MAX_WAITING_OPERATIONS;
             if room {
@@ -138,7 +142,7 @@ impl Operations {
             return complete(core, operation);
         }
         entry.insert(operation);
-        *self.current(key) = Some(id);
+        *self.current(key) = id;
         None
     }
 
@@ -166,7 +170,7 @@ impl Operations {
             let operation = self.all.remove(id.index());
             let key = operation.key;
             if core.connections.is_open(key) {
-                *self.current(key) = None;
+                *self.current(key) = NO_OPERATION;
             }
             let Some(mut later) = complete(core, operation) else { continue };
             if let Some(order) = later.pop_front().filter(|_| core.connections.is_open(key)) {
@@ -178,7 +182,7 @@ impl Operations {
     /// The connection is on its way out. An operation under way stays until its homes have
     /// answered, and then finds no open connection.
     pub(super) fn forget(&mut self, key: ConnectionKey) {
-        *self.current(key) = None;
+        *self.current(key) = NO_OPERATION;
     }
 
     #[cfg(test)]
@@ -190,8 +194,8 @@ impl Operations {
     /// operation holds.
     #[cfg(test)]
     pub(super) fn owner(&self, connection: u32) -> Option<ConnectionKey> {
-        let id = (*self.current.get(connection as usize)?)?;
-        Some(self.all[id.index()].key)
+        let id = self.current.get(connection as usize)?;
+        Some(self.all.get(id.index())?.key)
     }
 
     #[cfg(test)]

@@ -81,8 +81,13 @@ fn streams() -> Vec<(&'static str, Vec<u8>)> {
         ("not-utf8", cut(&[6], &[frame(0x81, b"\xff")])),
         ("too-big", cut(&[7], &[frame(0x82, &[7; 301])])),
         ("too-big-in-all", cut(&[], &[frame(2, &[7; 200]), frame(0x80, &[7; 200])])),
+        (
+            "too-big-without-payload",
+            cut(&[], &[frame(2, &[7; 200]), vec![0x80, 0xfe, 0, 200, 1, 2, 3, 4]]),
+        ),
         ("not-masked", cut(&[], &[vec![0x81, 1, b'a']])),
         ("reserved-bit", cut(&[], &[frame(0xc1, b"a")])),
+        ("reserved-bit-without-payload", cut(&[], &[vec![0xc1, 0x81, 4, 0x60, 1, 0]])),
         ("reserved-opcode", cut(&[], &[frame(0x83, b"a")])),
         ("continuation-of-nothing", cut(&[], &[frame(0x80, b"a")])),
         ("long-form", cut(&[1], &[vec![0x82, 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 9]])),
@@ -130,6 +135,7 @@ fn proxy_headers() -> Vec<(&'static str, Vec<u8>)> {
         ("v1-tcp6", b"PROXY TCP6 2001:db8::1 ::1 1 2\r\n".to_vec()),
         ("v1-unknown", b"PROXY UNKNOWN\r\n".to_vec()),
         ("v1-unknown-longest", b"PROXY UNKNOWN ffff:f:f ffff:f:f 65535 65535\r\n".to_vec()),
+        ("v1-unknown-too-long", [b"PROXY UNKNOWN ", &[b'f'; 144][..], b"\r\n"].concat()),
         ("v1-port", b"PROXY TCP4 203.0.113.7 10.0.0.1 99999 443\r\n".to_vec()),
         ("v2-tcp4", v2(&[b"\x21\x11\0\x0c", &ipv4[..], b"GET / "].concat())),
         ("v2-tcp6", v2(&[b"\x21\x21\0\x24", &ipv6.concat()[..]].concat())),
@@ -162,6 +168,7 @@ fn record_steps() -> Vec<(&'static str, Vec<u8>)> {
             "key-update-odd",
             b"\x00\x02\x16\x05\x18\x00\x00\x01\x02\x07\xff\xff\x06\x00\x01".to_vec(),
         ),
+        ("key-update-longer", b"\x00\x02\x16\x05\x18\x00\x00\xff\xf7".to_vec()),
         ("key-update-cut", b"\x00\x02\x16\x02\x18\x00\x02\x16\x03\x00\x01\x00".to_vec()),
         ("close-notify", b"\x00\x02\x15\x02\x01\x00\x00\x00\x01x\x07\xff\xff\x06\x00\x01".to_vec()),
         ("user-canceled", b"\x00\x02\x15\x02\x01\x5a\x00\x00\x01x".to_vec()),
@@ -172,6 +179,7 @@ fn record_steps() -> Vec<(&'static str, Vec<u8>)> {
         ("client-hello", b"\x00\x02\x16\x04\x01\x00\x00\x00".to_vec()),
         ("broken", b"\x00\x00\x00\x01a\x05\x00\x07\x03\x07\xff\xff\x06\x00\x01".to_vec()),
         ("not-sealed", b"\x00\x04\x06\x14\x03\x03\x00\x01\x01".to_vec()),
+        ("not-sealed-cut", b"\x00\x04\x04\x00\x06\x40\x01".to_vec()),
         ("plain-alert", b"\x00\x04\x07\x15\x03\x03\x00\x02\x01\x00".to_vec()),
     ]
 }
