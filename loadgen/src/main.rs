@@ -4,7 +4,7 @@
 //! ([`worker`] threads around the pure [`client`]) and starts the [`publisher`] threads, which
 //! follow the [`schedule`] → every delivery is recognised by its [`payload_stamp`], checked
 //! ([`uringcast_loadgen::delivery_check`]) and recorded ([`recorder`]) → [`summary`],
-//! [`report`] and [`assertion`]s. [`self_host`] starts the server.
+//! [`report`] and [`assertion`]s. [`mod@self_host`] starts the server.
 
 mod args;
 mod assertion;

@@ -10,7 +10,7 @@ use crate::shard::Command;
 use crate::types::{ChannelName, Publication, PublishError, ServiceId, ShardId};
 
 /// Publishes into one service's channels from any thread. Cheap to clone. Once the engine drains or
-/// is gone, every ticket resolves to [`PublishError::Closed`](super::PublishError::Closed).
+/// is gone, every ticket resolves to [`PublishError::Closed`].
 #[derive(Clone, Debug)]
 pub struct Publisher {
     handle: Arc<Handle>,

@@ -43,7 +43,7 @@ use crate::types::{
 /// connection is written twice between two flushes (invariant 11).
 ///
 /// Inside, each component owns its state and calls only those below it; what it wants of the ones
-/// above it queues in its [`Context`], and the hub carries it out:
+/// above it queues in its `Context`, and the hub carries it out:
 ///
 /// | component | state |
 /// |---|---|
