@@ -87,6 +87,17 @@ pub const BATCH_ENTRIES: usize = 256;
 pub const BATCH_BYTES: usize = 1 << 20;
 /// Bytes joined into one send of a coalesced sweep: docs/decisions/0006.
 pub const JOIN_BYTES: usize = 256 << 10;
+/// Nodes of the tree of what connections are owed by several sweeps: 5 MiB. A sweep for which there
+/// are not enough is written by itself: docs/decisions/0026.
+pub const CHAIN_NODES: usize = 1 << 17;
+/// Joined bytes of such chains that are kept for connections that are owed the same later.
+pub const CHAIN_CACHE_BYTES: usize = 1 << 20;
+/// Members that one pass marks: a millisecond of a shard. The sweep of a channel with more of them
+/// is written by itself.
+pub const MARKS_PER_PASS: usize = 1 << 17;
+/// Members that are marked so that one reply shares a write with its client's events: a mark costs
+/// some 10 ns, a write some 3 µs.
+pub const MARKS_PER_REPLY: usize = 256;
 /// Deliveries of one turn; the rest of a large sweep waits for the next one, so that a small
 /// channel waits for two slices at most: docs/decisions/0005 has the curve.
 pub const SLICE_DELIVERIES: usize = 256;

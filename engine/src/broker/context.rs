@@ -131,6 +131,26 @@ impl Context {
         self.replies.push_back(Reply { key, bytes, closes: true });
     }
 
+    /// The queued frames.
+    pub(super) fn replies(&self) -> &VecDeque<Reply> {
+        &self.replies
+    }
+
+    /// Joins what is queued for the same connection, however much is queued between.
+    pub(super) fn join_replies(&mut self) {
+        if self.replies.make_contiguous().is_sorted_by(|one, next| one.key < next.key) {
+            return;
+        }
+        let mut replies = std::mem::take(&mut self.replies);
+        replies.make_contiguous().sort_by_key(|reply| reply.key);
+        for Reply { key, bytes, closes } in replies {
+            match closes {
+                true => self.reply_last(key, bytes),
+                false => self.reply(key, bytes),
+            }
+        }
+    }
+
     pub(super) fn next_reply(&mut self) -> Option<Reply> {
         self.replies.pop_front()
     }

@@ -43,7 +43,7 @@ impl Core {
         since: Option<(Epoch, Seq)>,
     ) -> Joined {
         let epoch = self.channels.log(index).epoch();
-        if let Some(handed) = self.channels.handed(key.index, index) {
+        if let Some(handed) = self.delivery.handed(&self.channels, key.index, index) {
             // A laggard has less, or more: its confirmation precedes what its cursor reads next.
             let next = self.delivery.cursor(key.index, index);
             let seq = next.map_or(handed, |next| Seq(next.0 - 1));
@@ -73,14 +73,14 @@ impl Core {
     /// Ends a subscription.
     pub(super) fn unsubscribe(&mut self, key: ConnectionKey, index: ChannelIndex) {
         if self.channels.unsubscribe(&self.cx, key.index, index) {
-            self.delivery.remove_cursor(key.index, index);
+            self.delivery.leave(key.index, index);
         }
     }
 
     /// Ends all subscriptions of a connection.
     pub(super) fn unsubscribe_all(&mut self, key: ConnectionKey) {
         self.channels.unsubscribe_all(&self.cx, key.index);
-        self.delivery.remove_cursors(key.index);
+        self.delivery.leave_all(key.index);
     }
 
     /// The settings a connection lives under.

@@ -29,7 +29,7 @@ impl Parts {
             }
             let key = self.core.connections.key(index);
             let is_meant = match (&command.target, channel) {
-                (_, Some(channel)) => self.core.channels.handed(index, channel).is_some(),
+                (_, Some(channel)) => self.core.channels.is_subscribed(index, channel),
                 (Target::User(user), None) => self.sessions.auth().user(key) == Some(user),
                 _ => false,
             };

@@ -264,6 +264,7 @@ impl Hub {
     pub fn poll_transmit(&mut self, sink: &mut impl WriteSink, lanes: &mut impl Lanes) -> bool {
         self.parts.core.links.send_answers(lanes);
         self.parts.core.links.send_requests(&mut self.parts.core.channels, lanes);
+        self.write(sink, Delivery::begin_writes);
         self.write(sink, Delivery::write_replies);
         while self.parts.settle() && self.parts.core.cx.has_replies() {
             self.write(sink, Delivery::write_replies);

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod channels_invariants;
 mod other_shards;
+mod subscribing;
 mod sweeps;
 
 use std::collections::VecDeque;
@@ -14,16 +15,15 @@ use super::memberships::Memberships;
 use super::replica::{Replica, ReplicaState};
 use super::retention::Retention;
 use super::status_store::{self, StatusStore};
-use super::subscriptions::Subscription;
 use super::{Channel, Log, Overrun, Role, Table};
 use crate::broker::context::Context;
 use crate::broker::shard_messages::StatusSource;
 use crate::limits::{CHANNEL_IDLE, CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER, LISTING_LOOKS};
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Count};
-use crate::types::ChannelIndex;
 use crate::types::{
-    ChannelName, Epoch, JsonObject, Publication, PublishError, Seq, ServiceId, ShardId,
+    ChannelIndex, ChannelName, Epoch, JsonObject, Publication, PublishError, Seq, ServiceId,
+    ShardId,
 };
 
 pub(crate) use super::replica::Readiness;
@@ -176,51 +176,6 @@ impl Channels {
     /// Subscribers on this shard.
     pub(crate) fn subscribers(&self, name: &ChannelName) -> u64 {
         self.table.find(name).map_or(0, |index| self.table[index].live.len() as u64)
-    }
-
-    // Subscriptions.
-
-    /// Keeps a channel that no subscription keeps.
-    pub(crate) fn hold(&mut self, index: ChannelIndex) {
-        self.table[index].holds += 1;
-    }
-
-    pub(crate) fn release(&mut self, index: ChannelIndex) {
-        self.table[index].holds -= 1;
-    }
-
-    /// Subscriptions of all connections.
-    pub(crate) fn subscriptions(&self) -> usize {
-        self.memberships.total()
-    }
-
-    pub(crate) fn subscriptions_of(&self, connection: u32) -> &[Subscription] {
-        self.memberships.of(connection)
-    }
-
-    /// What the live set was handed where a subscriber stands in it.
-    pub(crate) fn handed(&self, connection: u32, index: ChannelIndex) -> Option<Seq> {
-        let subscription = self.memberships.get(connection, index)?;
-        Some(self.table[index].live.handed(subscription.position))
-    }
-
-    /// Adds a subscription that is not there yet. Returns what the live set was handed there.
-    pub(crate) fn subscribe(&mut self, cx: &Context, connection: u32, index: ChannelIndex) -> Seq {
-        self.memberships.add(&mut self.table, connection, index, cx.time())
-    }
-
-    /// Ends a subscription. Returns whether there was one.
-    pub(crate) fn unsubscribe(
-        &mut self,
-        cx: &Context,
-        connection: u32,
-        index: ChannelIndex,
-    ) -> bool {
-        self.memberships.remove(&mut self.table, connection, index, cx.time())
-    }
-
-    pub(crate) fn unsubscribe_all(&mut self, cx: &Context, connection: u32) {
-        self.memberships.remove_all(&mut self.table, connection, cx.time());
     }
 
     // Publications.

@@ -71,14 +71,23 @@ impl LiveSet {
 
     /// The next `n` pending members are done. Returns whether the sweep is over.
     pub(crate) fn advance(&mut self, n: usize) -> bool {
-        self.swept += n;
-        debug_assert!(self.swept <= self.members.len());
+        self.skip(n);
         let over = self.swept == self.members.len();
         if over {
-            self.swept = 0;
-            self.delivered = self.target;
+            self.end();
         }
         over
+    }
+
+    /// The next `n` pending members are done; the sweep goes on until it is ended.
+    pub(crate) fn skip(&mut self, n: usize) {
+        self.swept += n;
+        debug_assert!(self.swept <= self.members.len());
+    }
+
+    /// Every member is done.
+    pub(crate) fn end(&mut self) {
+        (self.swept, self.delivered) = (0, self.target);
     }
 
     /// Skips ahead: the set is empty.

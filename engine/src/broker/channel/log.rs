@@ -130,6 +130,11 @@ impl Log {
         entries.map(|entry| (&entry.frame, entry.counted))
     }
 
+    /// Bytes of the frames `from ..= to`.
+    pub(crate) fn bytes_of(&self, from: Seq, to: Seq) -> usize {
+        self.bytes_from(from) - self.bytes_from(to.next())
+    }
+
     /// Bytes of the frames a reader at `cursor` still has before it.
     pub(crate) fn bytes_from(&self, cursor: Seq) -> usize {
         let below = match self.place(cursor) {

@@ -12,16 +12,23 @@ use crate::types::{Seq, Time};
 pub(super) struct Memberships {
     of: Vec<Subscriptions>,
     total: usize,
+    /// Connections with more than one.
+    sharing: usize,
 }
 
 impl Memberships {
     pub(super) fn new(connections: usize) -> Memberships {
-        Memberships { of: Vec::with_capacity(connections), total: 0 }
+        Memberships { of: Vec::with_capacity(connections), total: 0, sharing: 0 }
     }
 
     /// Subscriptions of all connections.
     pub(super) fn total(&self) -> usize {
         self.total
+    }
+
+    /// Connections with more than one subscription.
+    pub(super) fn sharing(&self) -> usize {
+        self.sharing
     }
 
     pub(super) fn of(&self, connection: u32) -> &[Subscription] {
@@ -51,6 +58,7 @@ impl Memberships {
             self.of.resize_with(place + 1, Subscriptions::default);
         }
         self.of[place].insert(Subscription { channel: index, position });
+        self.sharing += usize::from(self.of[place].as_slice().len() == 2);
         self.total += 1;
         handed
     }
@@ -64,12 +72,14 @@ impl Memberships {
         now: Time,
     ) -> bool {
         let gone = self.of.get_mut(connection as usize).and_then(|all| all.remove(index));
+        self.sharing -= usize::from(gone.is_some() && self.of(connection).len() == 1);
         gone.into_iter().for_each(|gone| self.detach(table, gone, now));
         gone.is_some()
     }
 
     pub(super) fn remove_all(&mut self, table: &mut Table, connection: u32, now: Time) {
         let Some(all) = self.of.get_mut(connection as usize).map(std::mem::take) else { return };
+        self.sharing -= usize::from(all.as_slice().len() > 1);
         all.as_slice().iter().for_each(|&gone| self.detach(table, gone, now));
     }
 

@@ -1,5 +1,6 @@
 //! Serving laggards: tail, outbox and logs, chunk by chunk, until they are level again.
 
+use super::chains::Chains;
 use super::laggard::{Cursor, LagState, Laggard};
 use super::write_batch::Run;
 use super::write_sink::{Payload, WriteSink};
@@ -71,11 +72,12 @@ impl Delivery {
         mut laggard: Laggard,
     ) {
         for subscription in channels.subscriptions_of(key.index) {
-            if let Some(handed) = channels.handed(key.index, subscription.channel) {
+            if let Some(handed) = self.handed(channels, key.index, subscription.channel) {
                 laggard.set_cursor(subscription.channel, handed.next());
             }
         }
         self.laggards.add(key, laggard);
+        self.chains.forget(key.index);
         self.gate.shut(key.index);
     }
 
@@ -163,7 +165,7 @@ impl Delivery {
         if laggard.state != LagState::Ready {
             return;
         }
-        let next = next_of(work, key, laggard);
+        let next = next_of(work, &self.chains, key, laggard);
         if let Next::Write(_) = next {
             laggard.state = LagState::Writing;
         }
@@ -279,7 +281,12 @@ impl Delivery {
     }
 }
 
-fn next_of<S>(work: &mut Work<'_, S>, key: ConnectionKey, laggard: &mut Laggard) -> Next {
+fn next_of<S>(
+    work: &mut Work<'_, S>,
+    chains: &Chains,
+    key: ConnectionKey,
+    laggard: &mut Laggard,
+) -> Next {
     if let Some(tail) = laggard.tail.take() {
         return Next::Write(tail);
     }
@@ -293,7 +300,7 @@ fn next_of<S>(work: &mut Work<'_, S>, key: ConnectionKey, laggard: &mut Laggard)
         let cursor = &mut laggard.cursors[laggard.next_cursor];
         // Up to where the live set stands for this subscriber, so that going live loses and
         // repeats nothing (invariant 2).
-        let Some(handed) = work.channels.handed(key.index, cursor.channel) else {
+        let Some(handed) = chains.handed(work.channels, key.index, cursor.channel) else {
             laggard.next_cursor += 1;
             continue;
         };

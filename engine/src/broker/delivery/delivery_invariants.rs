@@ -1,9 +1,23 @@
-//! What must hold of a shard's laggards after every iteration.
+//! What must hold of a shard's laggards and chains after every iteration.
 
+pub(in crate::broker) use super::chains::Met;
 use super::laggard::LagState;
 use super::{Channels, Delivery};
 use crate::broker::context::Context;
 use crate::types::ConnectionKey;
+
+/// A fault of the chains that the simulation must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::broker) enum ChainFault {
+    /// A member of a marked sweep is not owed it.
+    LostMark,
+    /// A connection that leaves a channel is still owed its sweep.
+    KeptMark,
+    /// What a laggard was handed in a chain is forgotten.
+    BlindLaggard,
+    /// A chain that was cut counts as written whole.
+    WholeCut,
+}
 
 impl Delivery {
     /// Cross-checks the sums and the list of those that may be written.
@@ -28,6 +42,8 @@ impl Delivery {
                 assert!(laggard.outbox.len() <= cx.config.max_outbox + 100_000);
             }
         }
+        self.chains.check(channels, |connection| self.gate.is_open(connection));
+        assert!(self.swept.is_empty(), "no batch is open");
         assert_eq!(self.laggards.count(), count);
         assert_eq!(self.laggards.bytes(), bytes);
     }
@@ -42,6 +58,16 @@ impl Delivery {
 
     pub(in crate::broker) fn has_laggards(&self) -> bool {
         self.laggards.count() > 0
+    }
+
+    /// What the chains have met.
+    pub(in crate::broker) fn met(&self) -> Met {
+        self.chains.met
+    }
+
+    /// Breaks the chains.
+    pub(in crate::broker) fn break_chains(&mut self, fault: ChainFault) {
+        self.chains.sabotage = Some(fault);
     }
 
     /// The saboteur of the simulation: two writes of one connection in a batch pass.

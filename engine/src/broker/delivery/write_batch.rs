@@ -1,9 +1,12 @@
 //! A batch of writes: in it no connection is written twice (invariant 11). It ends by a flush,
 //! after which every write is over and only exceptions are known.
 
+use std::rc::Rc;
+
+use super::chains::Chain;
+use super::marks::Piece;
 use super::write_sink::{Flushed, Owed, Payload};
 use crate::broker::channel::Sweep;
-use crate::limits::JOIN_BYTES;
 use crate::types::ChannelIndex;
 use crate::types::{ConnectionKey, Epoch, Seq};
 
@@ -14,7 +17,7 @@ pub(super) struct WriteBatch {
     pub(super) runs: Vec<Run>,
     pub(super) flushed: Flushed,
     /// The payload of a sweep that a full batch or slice cut, to be loaded again.
-    cut: Option<(SweepId, Payload)>,
+    cut: Option<(SweepId, Piece)>,
     /// Buffers of joined payloads, for reuse.
     pool: Vec<Vec<u8>>,
 }
@@ -33,6 +36,13 @@ pub(super) enum Run {
         /// With this run every member of the live set is served.
         last: bool,
     },
+    /// What connections are owed by marked sweeps.
+    Chain {
+        chain: Chain,
+        count: u64,
+        /// Bytes of a reply in front of it.
+        reply: usize,
+    },
     Reply {
         key: ConnectionKey,
         closes: bool,
@@ -46,49 +56,65 @@ impl Run {
     /// Sockets it writes to.
     pub(super) fn writes(&self) -> u64 {
         match self {
-            Run::Sweep { count, .. } => *count,
+            Run::Sweep { count, .. } | Run::Chain { count, .. } => *count,
             Run::Reply { .. } | Run::Laggard { .. } => 1,
         }
     }
 }
 
-/// Buffers kept for reuse; more are seldom in one batch.
-const POOL: usize = 16;
+/// Buffers kept for reuse, and bytes of the largest of them; more are seldom in one batch.
+const POOL: usize = 64;
+const POOL_BUFFER: usize = 128 << 10;
 
 impl WriteBatch {
-    /// Several frames joined in a buffer.
-    pub(super) fn join<'a>(&mut self, frames: impl Iterator<Item = &'a [u8]>) -> Payload {
-        let mut joined = self.pool.pop().unwrap_or_default();
-        frames.for_each(|frame| joined.extend_from_slice(frame));
-        Payload::Owned(joined)
+    /// An empty buffer to join frames in.
+    pub(super) fn buffer(&mut self) -> Vec<u8> {
+        self.pool.pop().unwrap_or_default()
     }
 
-    /// Keeps a payload's buffer for reuse.
+    /// Several frames joined in a buffer.
+    pub(super) fn join<'a>(&mut self, frames: impl Iterator<Item = &'a [u8]>) -> Piece {
+        let mut joined = self.buffer();
+        frames.for_each(|frame| joined.extend_from_slice(frame));
+        Piece::Joined(Rc::new(joined))
+    }
+
+    /// Keeps a payload's buffer for reuse, if nothing else needs it.
     pub(super) fn recycle(&mut self, payload: Payload) {
-        if let Payload::Owned(mut bytes) = payload
+        let buffer = match payload {
+            Payload::Owned(bytes) => Some(bytes),
+            Payload::Joined(bytes, _) => Rc::into_inner(bytes),
+            Payload::Frame(..) | Payload::Sealed(..) => None,
+        };
+        if let Some(mut bytes) = buffer
             && self.pool.len() < POOL
-            && bytes.capacity() <= 2 * JOIN_BYTES
+            && bytes.capacity() <= POOL_BUFFER
         {
             bytes.clear();
             self.pool.push(bytes);
         }
     }
 
-    /// Keeps the payload of a sweep that goes on, or recycles it if another one is kept.
+    /// Keeps the bytes of a sweep that goes on, or recycles them if others are kept.
     pub(super) fn keep_cut(&mut self, sweep: SweepId, payload: Payload) {
+        let piece = match payload {
+            Payload::Frame(frame, 0) => Piece::Frame(frame),
+            Payload::Joined(bytes, 0) => Piece::Joined(bytes),
+            other => return self.recycle(other),
+        };
         match self.cut {
-            None => self.cut = Some((sweep, payload)),
-            Some(_) => self.recycle(payload),
+            None => self.cut = Some((sweep, piece)),
+            Some(_) => self.recycle(piece.into()),
         }
     }
 
-    /// The payload that was kept of this sweep.
-    pub(super) fn take_cut(&mut self, sweep: SweepId) -> Option<Payload> {
-        let (kept, payload) = self.cut.take()?;
+    /// The bytes that were kept of this sweep.
+    pub(super) fn take_cut(&mut self, sweep: SweepId) -> Option<Piece> {
+        let (kept, piece) = self.cut.take()?;
         if kept == sweep {
-            return Some(payload);
+            return Some(piece);
         }
-        self.recycle(payload);
+        self.recycle(piece.into());
         None
     }
 }
@@ -101,6 +127,7 @@ pub(super) fn rest_of(payload: &mut Payload, owed: Owed) -> Payload {
         Owed::After(taken) => match std::mem::replace(payload, Payload::Owned(Vec::new())) {
             Payload::Frame(frame, offset) => Payload::Frame(frame, offset + taken),
             Payload::Sealed(bytes, offset) => Payload::Sealed(bytes, offset + taken),
+            Payload::Joined(bytes, offset) => Payload::Joined(bytes, offset + taken),
             Payload::Owned(mut bytes) => {
                 bytes.drain(..taken);
                 Payload::Owned(bytes)

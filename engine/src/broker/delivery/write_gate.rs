@@ -83,7 +83,14 @@ impl WriteGate {
         self.last[connection as usize] = SHUT;
     }
 
+    /// Whether the connection was written in this batch.
+    #[inline]
+    pub(super) fn was_written(&self, connection: u32) -> bool {
+        self.last[connection as usize] == self.batch
+    }
+
     /// Whether the connection is live.
+    #[inline]
     pub(super) fn is_open(&self, connection: u32) -> bool {
         self.last[connection as usize] != SHUT
     }

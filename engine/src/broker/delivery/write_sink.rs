@@ -10,8 +10,10 @@ use crate::types::Time;
 pub enum Payload {
     /// A shared frame from the given offset on.
     Frame(Rc<Frame>, usize),
-    /// Bytes made for this run: joined frames, replies. Given back after the flush.
+    /// Bytes made for this run: replies. Given back after the flush.
     Owned(Vec<u8>),
+    /// Joined frames, from the given offset on.
+    Joined(Rc<Vec<u8>>, usize),
     /// Ciphertext from the given offset on, sealed earlier and owed: sent as it is (its record
     /// number is spent).
     Sealed(Vec<u8>, usize),
@@ -23,6 +25,7 @@ impl Payload {
         match self {
             Payload::Frame(frame, offset) => &frame.bytes()[*offset..],
             Payload::Owned(bytes) => bytes,
+            Payload::Joined(bytes, offset) => &bytes[*offset..],
             Payload::Sealed(bytes, offset) => &bytes[*offset..],
         }
     }

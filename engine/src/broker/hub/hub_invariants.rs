@@ -4,6 +4,7 @@ use super::*;
 use crate::broker::channel::Log;
 use crate::broker::connection::State;
 use crate::broker::context::Ending;
+use crate::broker::delivery::delivery_invariants::{ChainFault, Met};
 use crate::broker::turn_limits::TurnLimits;
 use crate::limits::DUE_PER_CONNECTION;
 
@@ -59,6 +60,16 @@ impl Hub {
     /// The saboteur of the simulation: two writes of one connection in a batch pass.
     pub(in crate::broker) fn leave_gate_open(&mut self) {
         self.parts.core.delivery.leave_gate_open();
+    }
+
+    /// Breaks the chains of the writes.
+    pub(in crate::broker) fn break_chains(&mut self, fault: ChainFault) {
+        self.parts.core.delivery.break_chains(fault);
+    }
+
+    /// Chains of several marks that were met.
+    pub(in crate::broker) fn met(&self) -> Met {
+        self.parts.core.delivery.met()
     }
 
     /// The log of a channel this shard knows.

@@ -211,7 +211,7 @@ fn room_for(
     name: &ChannelName,
     have: usize,
 ) -> Option<(ChannelIndex, bool)> {
-    let old = |index: &ChannelIndex| core.channels.handed(key.index, *index).is_some();
+    let old = |index: &ChannelIndex| core.channels.is_subscribed(key.index, *index);
     if let Some(index) = core.channels.find(name).filter(old) {
         return Some((index, false));
     }

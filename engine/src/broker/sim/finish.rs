@@ -178,6 +178,16 @@ impl World {
         tally.insert("expired", closed("Token expired"));
         tally.insert("drained", closed("Server is shutting"));
         tally.insert("full", closed("Server at maximum"));
+        for met in self.hubs.iter().map(|hub| hub.met()) {
+            for (what, count) in [
+                ("chains written", met.written),
+                ("chains cut", met.cut),
+                ("chains left", met.left),
+                ("chains forgotten", met.forgotten),
+            ] {
+                *tally.entry(what).or_default() += count;
+            }
+        }
         tally
     }
 }

@@ -18,6 +18,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use finish::Tally;
 use std::time::Duration;
 
+use crate::broker::delivery::delivery_invariants::ChainFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Config, Service};
 use crate::limits;
@@ -30,8 +31,9 @@ const PAST: &[u64] = &[1, 2, 5, 6, 11, 22, 24, 44, 57, 64, 84, 1393, 1632];
 /// Seeds of a default run: about 20 s without optimisation.
 const SEEDS: u64 = 500;
 
-fn run(seed: u64, sabotage: Option<Sabotage>) -> Result<Tally, String> {
-    let mut world = World::new(Plan::new(seed, sabotage));
+fn run(plan: Plan) -> Result<Tally, String> {
+    let seed = plan.seed;
+    let mut world = World::new(plan);
     catch_unwind(AssertUnwindSafe(|| world.run())).map_err(|fault| {
         let text = fault.downcast_ref::<String>().cloned();
         let text = text.or(fault.downcast_ref::<&str>().map(|text| (*text).to_owned()));
@@ -51,16 +53,36 @@ fn every_subscriber_sees_every_message_once_in_order_or_is_told() {
         Some(seed) => vec![seed],
         None => PAST.iter().copied().chain(0..setting("SIM_SEEDS").unwrap_or(SEEDS)).collect(),
     };
+    let met = run_all(seeds.iter().map(|seed| Plan::new(*seed, None)));
+    println!("{} seeds: {met:?}", seeds.len());
+    let is_missing = |what: &str, n: u64| n == 0 && !what.starts_with("chains");
+    let never: Vec<_> = met.iter().filter(|(what, n)| is_missing(what, **n)).collect();
+    assert!(seeds.len() < SEEDS as usize || never.is_empty(), "never met: {never:?}");
+}
+
+fn run_all(plans: impl Iterator<Item = Plan>) -> Tally {
     let mut met = Tally::default();
-    for &seed in &seeds {
-        match run(seed, None) {
+    for plan in plans {
+        match run(plan) {
             Ok(tally) => tally.iter().for_each(|(what, n)| *met.entry(what).or_default() += n),
             Err(failure) => panic!("{failure}"),
         }
     }
-    println!("{} seeds: {met:?}", seeds.len());
-    let never: Vec<_> = met.iter().filter(|(_, n)| **n == 0).collect();
-    assert!(seeds.len() < SEEDS as usize || never.is_empty(), "never met: {never:?}");
+    met
+}
+
+/// What a client is owed by several sweeps is written at once, and is cut, left and forgotten.
+#[test]
+fn clients_in_many_channels_see_every_message_once_in_order() {
+    let seeds = match setting("SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..setting("SIM_SEEDS").unwrap_or(SEEDS) / 2,
+    };
+    let met = run_all(seeds.clone().map(|seed| Plan::sharing(seed, None)));
+    println!("{seeds:?}: {met:?}");
+    let never: Vec<_> =
+        met.iter().filter(|(what, n)| what.starts_with("chains") && **n == 0).collect();
+    assert!(seeds.end - seeds.start < SEEDS / 2 || never.is_empty(), "never met: {never:?}");
 }
 
 /// Publications of clients, too, are refused while too much waits for the shard's subscribers.
@@ -141,7 +163,11 @@ fn no_channel_of_a_laggard_starves_the_others() {
 
 /// Whether the checks find a part that is broken on purpose.
 fn is_caught(sabotage: Sabotage) -> bool {
-    let failure = (0..50).find_map(|seed| run(seed, Some(sabotage)).err());
+    let plan = match sabotage {
+        Sabotage::Chains(_) => Plan::sharing,
+        _ => Plan::new,
+    };
+    let failure = (0..50).find_map(|seed| run(plan(seed, Some(sabotage))).err());
     println!(
         "{sabotage:?}: {}",
         failure.as_ref().and_then(|text| text.lines().next()).unwrap_or("-")
@@ -157,6 +183,14 @@ fn an_outlet_that_loses_a_write_is_caught() {
 #[test]
 fn a_gate_that_always_passes_is_caught() {
     assert!(is_caught(Sabotage::OpenGate));
+}
+
+#[test]
+fn broken_chains_of_sweeps_are_caught() {
+    use ChainFault::{BlindLaggard, KeptMark, LostMark, WholeCut};
+    for fault in [LostMark, KeptMark, BlindLaggard, WholeCut] {
+        assert!(is_caught(Sabotage::Chains(fault)), "{fault:?} is not found");
+    }
 }
 
 #[test]

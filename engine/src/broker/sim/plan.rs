@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::broker::delivery::delivery_invariants::ChainFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Access, AuthMode, Config, Retention, Service};
 
@@ -15,6 +16,8 @@ pub(super) enum Sabotage {
     OpenGate,
     /// The shell reports the end of receiving while a completion is still to come.
     EarlyReuse,
+    /// The chains of what is owed by several sweeps are broken.
+    Chains(ChainFault),
 }
 
 #[derive(Clone, Debug)]
@@ -86,6 +89,25 @@ impl Plan {
             bounds,
             config: Arc::new(config(rng, roomy, services)),
         }
+    }
+}
+
+impl Plan {
+    /// Clients that are in many channels each, and slices so small that what a client is owed by
+    /// several sweeps stays from one iteration to the next.
+    pub(super) fn sharing(seed: u64, sabotage: Option<Sabotage>) -> Plan {
+        let mut plan = Plan::new(seed, sabotage);
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0xc4a1);
+        let rng = &mut rng;
+        (plan.channels, plan.services, plan.capacity) = (5, 1, 6);
+        Arc::make_mut(&mut plan.config).services.truncate(1);
+        plan.shards = pick(rng, &[1, 1, 2]);
+        plan.socket = pick(rng, &[1_000, 5_000, 100_000]);
+        plan.bounds.slice = pick(rng, &[1, 2, 3]);
+        plan.bounds.join = pick(rng, &[600, 64 << 10]);
+        plan.bounds.channel_frames = 4_096;
+        plan.bounds.shard_unswept = 1 << 20;
+        plan
     }
 }
 

@@ -59,6 +59,9 @@ impl World {
             if plan.sabotage == Some(Sabotage::OpenGate) {
                 hub.leave_gate_open();
             }
+            if let Some(Sabotage::Chains(fault)) = plan.sabotage {
+                hub.break_chains(fault);
+            }
             hub
         };
         let row = |_| (0..plan.shards).map(|_| Pair::default()).collect();

@@ -175,7 +175,9 @@ impl WriteSink for Delivery {
         self.runs += 1;
         match payload {
             Payload::Frame(..) => self.ring.load(payload),
-            Payload::Owned(_) | Payload::Sealed(..) => self.ring.load_owned(payload),
+            Payload::Owned(_) | Payload::Joined(..) | Payload::Sealed(..) => {
+                self.ring.load_owned(payload);
+            }
         }
     }
 

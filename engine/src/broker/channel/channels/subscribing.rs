@@ -1,0 +1,71 @@
+//! Joining and leaving channels, and where a subscriber stands.
+
+use super::Channels;
+use crate::broker::channel::subscriptions::Subscription;
+use crate::broker::context::Context;
+use crate::types::{ChannelIndex, Seq};
+
+/// Where a subscriber stands in a live set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// What it was handed by the sweeps that have come to it.
+    pub(crate) handed: Seq,
+    /// Last position of the sweep that has still to come to it.
+    pub(crate) ahead: Option<Seq>,
+}
+
+impl Channels {
+    /// Keeps a channel that no subscription keeps.
+    pub(crate) fn hold(&mut self, index: ChannelIndex) {
+        self.table[index].holds += 1;
+    }
+
+    pub(crate) fn release(&mut self, index: ChannelIndex) {
+        self.table[index].holds -= 1;
+    }
+
+    /// Subscriptions of all connections.
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.memberships.total()
+    }
+
+    pub(crate) fn subscriptions_of(&self, connection: u32) -> &[Subscription] {
+        self.memberships.of(connection)
+    }
+
+    /// Connections with more than one subscription.
+    pub(crate) fn sharing(&self) -> usize {
+        self.memberships.sharing()
+    }
+
+    pub(crate) fn is_subscribed(&self, connection: u32, index: ChannelIndex) -> bool {
+        self.memberships.get(connection, index).is_some()
+    }
+
+    /// Where a subscriber stands in the live set.
+    pub(crate) fn standing(&self, connection: u32, index: ChannelIndex) -> Option<Standing> {
+        let subscription = self.memberships.get(connection, index)?;
+        let live = &self.table[index].live;
+        let handed = live.handed(subscription.position);
+        Some(Standing { handed, ahead: (handed != live.target()).then_some(live.target()) })
+    }
+
+    /// Adds a subscription that is not there yet. Returns what the live set was handed there.
+    pub(crate) fn subscribe(&mut self, cx: &Context, connection: u32, index: ChannelIndex) -> Seq {
+        self.memberships.add(&mut self.table, connection, index, cx.time())
+    }
+
+    /// Ends a subscription. Returns whether there was one.
+    pub(crate) fn unsubscribe(
+        &mut self,
+        cx: &Context,
+        connection: u32,
+        index: ChannelIndex,
+    ) -> bool {
+        self.memberships.remove(&mut self.table, connection, index, cx.time())
+    }
+
+    pub(crate) fn unsubscribe_all(&mut self, cx: &Context, connection: u32) {
+        self.memberships.remove_all(&mut self.table, connection, cx.time());
+    }
+}

@@ -1,0 +1,230 @@
+//! The end of a batch: what its writes have handed over is recorded, and connections whose writes
+//! were not whole become laggards, or end.
+
+use super::laggard::{LagState, Laggard};
+use super::write_batch::{Run, rest_of};
+use super::write_sink::{Flushed, Owed, Payload, Short, WriteSink};
+use super::{Delivery, Work};
+use crate::broker::channel::Sweep;
+use crate::broker::context::Ending;
+use crate::broker::effect::Effect;
+use crate::telemetry::{Count, MessageError};
+use crate::types::{ChannelIndex, ConnectionKey, Seq, Time};
+
+impl Delivery {
+    /// Ends the batch: every write of it is over; exceptions become laggards or endings.
+    pub(in crate::broker) fn flush(&mut self, work: &mut Work<'_, impl WriteSink>) {
+        if self.batch.runs.is_empty() {
+            return self.end_sweeps(work, work.cx.time());
+        }
+        let mut flushed = std::mem::take(&mut self.batch.flushed);
+        let mut runs = std::mem::take(&mut self.batch.runs);
+        work.cx.recorder.submitted(runs.iter().map(Run::writes).sum());
+        work.sink.flush(&mut flushed);
+        self.gate.next_batch();
+        let Flushed { at, shorts, payloads } = &mut flushed;
+        for short in shorts.drain(..) {
+            self.handle_short(work, *at, short, &mut runs, payloads);
+        }
+        for (run, payload) in runs.drain(..).zip(payloads.drain(..)) {
+            self.end_run(work, *at, run, payload);
+        }
+        self.end_sweeps(work, *at);
+        self.batch.runs = runs;
+        self.batch.flushed = flushed;
+    }
+
+    /// Records the batch's whole writes of marked sweeps, and ends those that are over.
+    fn end_sweeps<S>(&mut self, work: &mut Work<'_, S>, at: Time) {
+        while let Some((mark, count)) = self.chains.next_written() {
+            let (class, log) = (work.channels.class(mark.channel), work.channels.log(mark.channel));
+            for (frame, _) in log.range(mark.sweep.from, mark.sweep.to) {
+                let ns = at.ns_since(frame.accepted_at);
+                work.cx.recorder.delivered(class, ns, count, frame.bytes().len());
+            }
+        }
+        while let Some(mark) = self.chains.next_ended() {
+            if work.channels.end_sweep(mark.channel, mark.sweep) {
+                work.channels.finish(work.cx, mark.channel, mark.sweep, at);
+            }
+            self.batch.recycle(mark.piece.into());
+        }
+        for channel in self.swept.drain(..) {
+            work.channels.requeue(channel);
+        }
+    }
+
+    fn end_run<S>(&mut self, work: &mut Work<'_, S>, at: Time, run: Run, payload: Payload) {
+        match run {
+            Run::Sweep { channel, sweep, count, last } => {
+                let (class, log) = (work.channels.class(channel), work.channels.log(channel));
+                for (frame, _) in log.range(sweep.from, sweep.to) {
+                    let ns = at.ns_since(frame.accepted_at);
+                    work.cx.recorder.delivered(class, ns, count, frame.bytes().len());
+                }
+                work.cx.recorder.wrote(class, count);
+                if last {
+                    work.channels.finish(work.cx, channel, sweep, at);
+                    self.batch.recycle(payload);
+                } else {
+                    self.batch.keep_cut((channel, log.epoch(), sweep.to), payload);
+                }
+            }
+            Run::Chain { chain, count, .. } => {
+                let class = work.channels.class(self.chains.first_channel(chain));
+                work.cx.recorder.wrote(class, count);
+                self.chains.release(chain);
+                self.batch.recycle(payload);
+            }
+            Run::Reply { key, closes } => {
+                if closes && self.laggards.get(key.index).is_none() {
+                    work.cx.end(key, Ending::CloseWritten);
+                }
+            }
+            Run::Laggard { key } => self.laggards.make_ready(key, LagState::Writing),
+        }
+    }
+
+    /// A write that was not whole: from now on the connection has state of its own.
+    fn handle_short<S>(
+        &mut self,
+        work: &mut Work<'_, S>,
+        at: Time,
+        short: Short,
+        runs: &mut [Run],
+        payloads: &mut [Payload],
+    ) {
+        let key = work.connections.key(short.connection);
+        let service = work.connections[key].service();
+        let dead = matches!(short.owed, Owed::Dead(_));
+        if dead {
+            work.cx.recorder.message_error(service, MessageError::SendFailed);
+            work.cx.end(key, Ending::Lost);
+            self.shut(key.index);
+        }
+        match &mut runs[short.run] {
+            Run::Sweep { channel, sweep, count, .. } => {
+                *count -= 1;
+                let (channel, sweep) = (*channel, *sweep);
+                let (tail, next) = match short.owed {
+                    Owed::After(taken) => split(work, at, channel, sweep, taken),
+                    Owed::Sealed(rest) => {
+                        let frames = work.channels.log(channel).range(sweep.from, sweep.to).count();
+                        work.cx.recorder.replayed(service, frames as u64);
+                        (Some(Payload::Sealed(rest, 0)), sweep.to.next())
+                    }
+                    Owed::Dead(_) => return,
+                };
+                self.fall_behind(work, key, tail, &[(channel, next)], false);
+            }
+            Run::Chain { chain, count, reply } => {
+                *count -= 1;
+                self.chains.uncount(*chain);
+                let sweeps = self.chains.sweeps(*chain);
+                let (tail, cursors) = match short.owed {
+                    Owed::After(taken) if taken < *reply => {
+                        let mut tail = payloads[short.run].bytes()[taken..*reply].to_vec();
+                        tail.shrink_to_fit();
+                        let cursors = sweeps.iter().map(|(channel, sweep)| (*channel, sweep.from));
+                        (Some(Payload::Owned(tail)), cursors.collect())
+                    }
+                    Owed::After(taken) => split_chain(work, at, &sweeps, taken - *reply),
+                    Owed::Sealed(rest) => {
+                        let frames = |(channel, sweep): &(ChannelIndex, Sweep)| {
+                            work.channels.log(*channel).range(sweep.from, sweep.to).count() as u64
+                        };
+                        let frames = sweeps.iter().map(frames).sum();
+                        work.cx.recorder.replayed(service, frames);
+                        let after =
+                            sweeps.iter().map(|(channel, sweep)| (*channel, sweep.to.next()));
+                        (Some(Payload::Sealed(rest, 0)), after.collect())
+                    }
+                    Owed::Dead(_) => return,
+                };
+                #[cfg(test)]
+                let cursors = self.chains.misplace(cursors, &sweeps);
+                self.fall_behind(work, key, tail, &cursors, false);
+            }
+            _ if dead => {}
+            Run::Reply { closes, .. } => {
+                let tail = rest_of(&mut payloads[short.run], short.owed);
+                self.fall_behind(work, key, Some(tail), &[], *closes);
+            }
+            Run::Laggard { .. } => {
+                let tail = rest_of(&mut payloads[short.run], short.owed);
+                if let Some(laggard) = self.laggards.get_mut(key.index) {
+                    (laggard.tail, laggard.state) = (Some(tail), LagState::Waiting);
+                }
+                self.charge(work.cx, key);
+                work.cx.push_effect(Effect::AwaitWritable(key));
+            }
+        }
+    }
+
+    /// A live connection could not take its bytes. `cursors` names the channels in which it stands
+    /// elsewhere than the live sets say.
+    fn fall_behind<S>(
+        &mut self,
+        work: &mut Work<'_, S>,
+        key: ConnectionKey,
+        tail: Option<Payload>,
+        cursors: &[(ChannelIndex, Seq)],
+        closing: bool,
+    ) {
+        let mut laggard = Laggard::new(work.cx.time(), LagState::Waiting);
+        (laggard.tail, laggard.closing) = (tail, closing);
+        work.cx.recorder.count(Count::Laggards, 1);
+        self.add_laggard(work.channels, key, laggard);
+        for &(channel, next) in cursors {
+            self.move_cursor(key.index, channel, next);
+        }
+        work.cx.push_effect(Effect::AwaitWritable(key));
+        self.charge(work.cx, key);
+    }
+}
+
+/// Where a cut falls in a sweep's frames: the rest of the frame it falls into, and the position
+/// after that frame.
+fn split<S>(
+    work: &mut Work<'_, S>,
+    at: Time,
+    channel: ChannelIndex,
+    sweep: Sweep,
+    mut taken: usize,
+) -> (Option<Payload>, Seq) {
+    let (recorder, channels) = (&mut work.cx.recorder, &work.channels);
+    for (frame, _) in channels.log(channel).range(sweep.from, sweep.to) {
+        let len = frame.bytes().len();
+        if taken == 0 {
+            return (None, frame.first);
+        }
+        if taken < len {
+            recorder.replayed(channels.name(channel).service(), 1);
+            return (Some(Payload::Frame(frame.clone(), taken)), frame.seq.next());
+        }
+        taken -= len;
+        let ns = at.ns_since(frame.accepted_at);
+        recorder.delivered(channels.class(channel), ns, 1, len);
+    }
+    (None, sweep.to.next())
+}
+
+/// The same for a chain: the rest of the frame that the cut falls into, and a cursor for each
+/// channel.
+fn split_chain<S>(
+    work: &mut Work<'_, S>,
+    at: Time,
+    sweeps: &[(ChannelIndex, Sweep)],
+    mut taken: usize,
+) -> (Option<Payload>, Vec<(ChannelIndex, Seq)>) {
+    let (mut tail, mut cursors) = (None, Vec::with_capacity(sweeps.len()));
+    for &(channel, sweep) in sweeps {
+        let bytes = work.channels.log(channel).bytes_of(sweep.from, sweep.to);
+        let (rest, next) = split(work, at, channel, sweep, taken.min(bytes));
+        // What follows a cut was not taken.
+        taken -= taken.min(bytes);
+        tail = tail.or(rest);
+        cursors.push((channel, next));
+    }
+    (tail, cursors)
+}

@@ -1,0 +1,177 @@
+//! Several sweeps written together: each connection is sent what all of them owe it in one write,
+//! its replies in front.
+
+use super::chains::Chain;
+use super::write_batch::Run;
+use super::write_gate::Pass;
+use super::write_sink::WriteSink;
+use super::{Delivery, Work};
+use crate::limits::{MARKS_PER_PASS, MARKS_PER_REPLY};
+use crate::types::ChannelIndex;
+
+/// A chain's write counts once more for so many bytes: log2.
+const WRITE_BYTES_SHIFT: u32 = 13;
+
+impl Delivery {
+    /// Marks the sweeps that can share writes: before the first write of an iteration.
+    pub(in crate::broker) fn begin_writes(&mut self, work: &mut Work<'_, impl WriteSink>) {
+        self.mark_dirty(work);
+        self.mark_answered(work);
+    }
+
+    /// Marks the sweeps of dirty channels from the front of their list on, as many as have room.
+    pub(super) fn mark_dirty<S>(&mut self, work: &mut Work<'_, S>) {
+        if work.channels.sharing() == 0 || work.channels.dirty() + self.chains.marked() < 2 {
+            return;
+        }
+        let mut left = MARKS_PER_PASS;
+        for place in 0..work.channels.dirty() {
+            if !self.mark(work, work.channels.dirty_at(place), &mut left) {
+                return;
+            }
+        }
+    }
+
+    /// Marks the sweeps that connections with a reply wait for, where that costs less than a write.
+    fn mark_answered<S>(&mut self, work: &mut Work<'_, S>) {
+        let mut left = MARKS_PER_REPLY * work.cx.replies().len();
+        if work.channels.dirty() == 0 {
+            return;
+        }
+        for place in 0..work.cx.replies().len() {
+            let connection = work.cx.replies()[place].key.index;
+            for nth in 0..work.channels.subscriptions_of(connection).len() {
+                let channel = work.channels.subscriptions_of(connection)[nth].channel;
+                let Some(rest) = left.checked_sub(1) else { return };
+                left = rest;
+                if work.channels.is_dirty(channel) {
+                    self.mark(work, channel, &mut left);
+                }
+            }
+        }
+    }
+
+    /// Marks a channel's sweep, unless it is marked or there is nothing to sweep. Returns `false`
+    /// if there is no room for it.
+    fn mark<S>(&mut self, work: &mut Work<'_, S>, channel: ChannelIndex, left: &mut usize) -> bool {
+        let members = work.channels.pending(channel).len();
+        if members == 0 || self.chains.is_marked(channel) {
+            return true;
+        }
+        let Some(rest) = left.checked_sub(members) else { return false };
+        let Some(sweep) = work.channels.sweep(work.cx, channel) else { return true };
+        let bytes = work.channels.log(channel).bytes_of(sweep.from, sweep.to);
+        if !self.chains.has_room(members, bytes, 2 * work.cx.limits.join) {
+            return false;
+        }
+        *left = rest;
+        let piece = self.sweep_piece(work.channels, channel, sweep);
+        let pending = work.channels.pending(channel);
+        self.chains.mark(&self.gate, pending, (channel, sweep, piece));
+        true
+    }
+
+    /// Appends what a connection is owed to a reply that is loaded next. Returns `false` if that is
+    /// nothing.
+    pub(super) fn join_owed(&mut self, connection: u32, reply: &mut Vec<u8>) -> bool {
+        let chain = self.chains.owed(connection);
+        if chain.is_empty() {
+            return false;
+        }
+        self.begin_chain(chain, reply.len());
+        self.chains.append_to(chain, reply);
+        self.chains.take(connection, chain);
+        self.end_chain(chain, 1);
+        true
+    }
+
+    /// Writes what pending members of a marked sweep are owed, by it and by others, until the
+    /// batch or the budget is full.
+    pub(super) fn fill_chains(
+        &mut self,
+        work: &mut Work<'_, impl WriteSink>,
+        channel: ChannelIndex,
+        budget: &mut usize,
+    ) {
+        let mut slice = std::mem::take(&mut self.slice);
+        let (mut visited, mut cost, mut mixed, mut written) = (0, 0, false, false);
+        for &connection in work.channels.pending(channel) {
+            let chain = self.chains.owed(connection);
+            if !chain.is_empty() {
+                written = self.gate.was_written(connection);
+                if cost >= *budget || written {
+                    break;
+                }
+                cost += 1 + (self.chains.bytes(chain) >> WRITE_BYTES_SHIFT);
+                mixed |= slice.last().is_some_and(|(last, _)| *last != chain);
+                slice.push((chain, connection));
+            }
+            visited += 1;
+        }
+        *budget = budget.saturating_sub(cost);
+        work.channels.skip(channel, visited);
+        if mixed {
+            slice.sort_unstable();
+        }
+        let mut rest = &slice[..];
+        while let Some(&(chain, _)) = rest.first() {
+            let alike = rest.iter().take_while(|(other, _)| *other == chain).count();
+            let (these, others) = rest.split_at(alike);
+            rest = others;
+            self.write_chain(work, chain, these);
+        }
+        slice.clear();
+        self.slice = slice;
+        if written {
+            self.flush(work);
+        }
+    }
+
+    /// Writes a chain to connections that are owed it.
+    fn write_chain(
+        &mut self,
+        work: &mut Work<'_, impl WriteSink>,
+        chain: Chain,
+        mut to: &[(Chain, u32)],
+    ) {
+        // Its bytes are needed again after a batch that is full.
+        self.chains.begin_run(chain);
+        while !to.is_empty() {
+            let batch = &mut self.batch;
+            work.sink.load(self.chains.payload(chain, || batch.buffer()));
+            self.begin_chain(chain, 0);
+            let (mut count, mut full) = (0, false);
+            for &(_, connection) in to {
+                let pass = self.gate.pass(connection);
+                assert_eq!(pass, Pass::Go, "what is owed to a live connection is written once");
+                self.chains.take(connection, chain);
+                count += 1;
+                full = work.sink.push(connection);
+                if full {
+                    break;
+                }
+            }
+            to = &to[count..];
+            self.end_chain(chain, count as u64);
+            if full {
+                self.flush(work);
+            }
+        }
+        self.chains.release(chain);
+    }
+
+    /// Begins a run that writes a chain, behind so many bytes of a reply.
+    fn begin_chain(&mut self, chain: Chain, reply: usize) {
+        self.chains.begin_run(chain);
+        self.batch.runs.push(Run::Chain { chain, count: 0, reply });
+    }
+
+    /// So many connections took the chain of the run begun last.
+    fn end_chain(&mut self, chain: Chain, taken: u64) {
+        let Some(Run::Chain { count, .. }) = self.batch.runs.last_mut() else {
+            unreachable!("a run of a chain was begun")
+        };
+        *count = taken;
+        self.chains.count_taken(chain, taken);
+    }
+}
