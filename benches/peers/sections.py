@@ -170,6 +170,23 @@ def channels(plan):
             yield Part(wanted, load, [step], plan.rounds, connections + count // 2, warm=warm)
 
 
+def many(plan):
+    """Clients in many channels each, and many messages at once: what a client is owed together."""
+    # Channels, subscribers of each, connections, messages at once.
+    points = ((16, 1000, 1000, 16), (16, 1000, 1000, 1), (100, 500, 500, 100), (100, 500, 500, 20),
+              (100, 161, 1000, 100), (1000, 21, 1000, 200))
+    for count, each, connections, width in points:
+        if plan.quick and count == 1000:
+            continue
+        load = ["--channels", str(count), "--subscribers", str(each),
+                "--connections", str(connections)]
+        seconds = 2 * plan.seconds
+        step = Step("many", f"{connections} in {count * each // connections} of {count}, "
+                    f"{width} at once", f"burst {width} 128 {seconds}", seconds + 0.15)
+        wanted = [s for s in plan.of() if s.publishes_many]
+        yield Part(wanted, load, [step], 2 * plan.rounds, connections)
+
+
 def connect(plan):
     """Connections upgraded a second."""
     step = Step("connect", f"{CONNECTS} connections", f"connect {CONNECTS}", 0.5)
@@ -199,5 +216,5 @@ def shards(plan):
         yield Part(servers.SHARDS, ["--subscribers", str(size)], [step], plan.rounds, size)
 
 
-ALL = {"matrix": matrix, "still": still, "latency": latency, "channels": channels,
+ALL = {"matrix": matrix, "still": still, "latency": latency, "channels": channels, "many": many,
        "connect": connect, "memory": memory, "shards": shards}

@@ -26,8 +26,7 @@ mod timers;
 mod turn_limits;
 
 pub use channel::ChannelEntry;
-pub use connection::{Admission, Exceeded};
+pub use connection::{Admission, Exceeded, ReceiveEnd};
 pub use delivery::write_sink;
 pub use effect::CloseReport;
 pub use hub::Hub;
-pub use lifecycle::ReceiveEnd;

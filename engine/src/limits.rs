@@ -104,6 +104,14 @@ pub const SLICE_DELIVERIES: usize = 256;
 /// Subscribe and unsubscribe requests of one connection that may wait for an earlier one to be
 /// answered by another shard.
 pub const MAX_WAITING_OPERATIONS: usize = 256;
+/// Bytes of requests of one connection that may wait for an earlier one: it is not read meanwhile,
+/// so this is what was on its way, at most all receive buffers and a message.
+pub const REQUEST_BACKLOG: usize = 8 << 20;
+/// Bytes of requests of all connections of a shard that may wait.
+pub const REQUEST_BACKLOG_PER_SHARD: usize = 64 << 20;
+/// How long a client that is slow to take what was accepted before it leaves a channel, is
+/// disconnected or loses its token holds that up; and requests a close frame or FIN behind them.
+pub const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
 /// Publications a shard takes from its mailbox and lanes in one turn (the rest of a batch waits
 /// for the next one), and clients' messages beside them: docs/decisions/0011 has the curve of
 /// what others wait meanwhile.

@@ -128,9 +128,34 @@ impl Parcels {
         self.to.extend(subscribers.map(|subscriber| (*subscriber, whole.clone())));
     }
 
+    /// What each subscriber gets, joined. What several get is joined once.
+    fn joined(&mut self) -> Vec<(u32, Range<usize>)> {
+        self.to.sort_by_key(|(subscriber, _)| *subscriber);
+        let mut known: HashMap<Vec<Range<usize>>, Range<usize>> = HashMap::new();
+        let mut joined = Vec::new();
+        for sends in self.to.chunk_by(|one, next| one.0 == next.0) {
+            let ranges: Vec<_> = sends.iter().map(|(_, range)| range.clone()).collect();
+            let (first, last) = (&ranges[0], &ranges[ranges.len() - 1]);
+            let range = match ranges.windows(2).all(|two| two[0].end == two[1].start) {
+                true => first.start..last.end,
+                false => known
+                    .entry(ranges)
+                    .or_insert_with_key(|ranges| {
+                        let start = self.out.len();
+                        ranges.iter().for_each(|range| self.out.extend_from_within(range.clone()));
+                        start..self.out.len()
+                    })
+                    .clone(),
+            };
+            joined.push((sends[0].0, range));
+        }
+        joined
+    }
+
     /// Sends everything. No subscriber may be full or gone: this floor keeps no state for it.
-    fn send(&self, sender: &mut Sender) -> std::io::Result<()> {
-        let mut sends = self.to.iter().map(|(to, range)| (*to, &self.out[range.clone()]));
+    fn send(mut self, sender: &mut Sender) -> std::io::Result<()> {
+        let joined = self.joined();
+        let mut sends = joined.iter().map(|(to, range)| (*to, &self.out[range.clone()]));
         match sender {
             Sender::Ring(ring, _, _) => {
                 let (mut short, mut dead) = (Vec::new(), Vec::new());

@@ -6,11 +6,13 @@
 //! | `record` | one of them |
 //! | `state` | where a connection stands, and the table of legal moves |
 //! | `close_reason` | every reason to close: code, text, counter |
+//! | `receive_end` | why receiving ended |
 //! | `exceeded` | a limit that a peer has exceeded |
 //! | `token_buckets` | token buckets of messages and bytes |
 
 mod close_reason;
 mod exceeded;
+mod receive_end;
 mod record;
 mod state;
 mod table;
@@ -18,6 +20,7 @@ mod token_buckets;
 
 pub(crate) use close_reason::CloseReason;
 pub use exceeded::Exceeded;
+pub use receive_end::ReceiveEnd;
 pub(crate) use record::{Connection, Pause};
 pub(crate) use state::State;
 pub use table::Admission;

@@ -35,6 +35,14 @@ pub(super) struct Joined {
 }
 
 impl Core {
+    /// What a subscriber has been handed of a channel.
+    pub(super) fn handed(&self, key: ConnectionKey, index: ChannelIndex) -> Option<Seq> {
+        let handed = self.delivery.handed(&self.channels, key.index, index)?;
+        // A laggard has less, or more.
+        let next = self.delivery.cursor(key.index, index);
+        Some(next.map_or(handed, |next| Seq(next.0 - 1)))
+    }
+
     /// Subscribes a connection, unless it is subscribed.
     pub(super) fn subscribe(
         &mut self,
@@ -43,10 +51,7 @@ impl Core {
         since: Option<(Epoch, Seq)>,
     ) -> Joined {
         let epoch = self.channels.log(index).epoch();
-        if let Some(handed) = self.delivery.handed(&self.channels, key.index, index) {
-            // A laggard has less, or more: its confirmation precedes what its cursor reads next.
-            let next = self.delivery.cursor(key.index, index);
-            let seq = next.map_or(handed, |next| Seq(next.0 - 1));
+        if let Some(seq) = self.handed(key, index) {
             return Joined { epoch, seq, handed: seq, recovery: None };
         }
         let handed = self.channels.subscribe(&self.cx, key.index, index);

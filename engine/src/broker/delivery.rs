@@ -101,10 +101,15 @@ impl Delivery {
         self.chains.handed(channels, connection, channel)
     }
 
-    /// A connection leaves a channel.
+    /// Whether a connection's next write holds a sweep of a channel.
+    pub(super) fn owes(&self, connection: u32, channel: ChannelIndex) -> bool {
+        self.chains.owes(connection, channel)
+    }
+
+    /// A connection leaves a channel of which it is owed no sweep.
     pub(super) fn leave(&mut self, connection: u32, channel: ChannelIndex) {
         self.remove_cursor(connection, channel);
-        self.chains.leave(connection, channel);
+        assert!(!self.owes(connection, channel), "a departure waits for what is owed");
     }
 
     /// A connection leaves all its channels.

@@ -47,7 +47,8 @@ impl Parts {
         match &command.action {
             _ if !is_meant => 0,
             ClientAction::Disconnect => {
-                self.close(key, CloseReason::Expelled);
+                self.sessions.close(&mut self.core, key, CloseReason::Expelled);
+                self.settle();
                 1
             }
             ClientAction::Unsubscribe(channel) => {

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::channel::{ChannelEntry, Channels};
-use super::connection::{Admission, CloseReason, Connections};
+use super::connection::{Admission, CloseReason, Connections, ReceiveEnd};
 use super::context::Context;
 use super::core::Core;
 use super::delivery::write_sink::WriteSink;
 use super::delivery::{Delivery, Work};
 use super::effect::Effect;
-use super::lifecycle::{Parts, ReceiveEnd};
+use super::lifecycle::Parts;
 use super::link::Links;
 use super::session::Sessions;
 use super::shard_messages::{Lanes, Notice, Request};
@@ -221,6 +221,10 @@ impl Hub {
             Request::Recall { id, channel } => {
                 links.answer(from, Notice::Recalled { id, status: channels.status(&channel) });
             }
+            Request::Heads { id, channels: of } => {
+                let head = |(index, name): (_, ChannelName)| (index, channels.head(&name));
+                links.answer(from, Notice::Heads { id, heads: of.into_iter().map(head).collect() });
+            }
             Request::Leave { name, token } => channels.handle_leave(cx, from, &name, token),
         }
     }
@@ -249,6 +253,10 @@ impl Hub {
                 links.answered(from);
                 self.parts.sessions.handle_recalled(&mut self.parts.core, id, status.as_ref());
             }
+            Notice::Heads { id, heads } => {
+                links.answered(from);
+                self.parts.sessions.handle_heads(id, heads);
+            }
             Notice::Published { id, seq } => {
                 links.answered(from);
                 self.parts.sessions.handle_published(&mut self.parts.core, id, seq);
@@ -262,6 +270,9 @@ impl Hub {
     /// Writes what is due: replies, lanes, sweeps, laggards. Returns whether more is due than one
     /// iteration may do: call again after other work.
     pub fn poll_transmit(&mut self, sink: &mut impl WriteSink, lanes: &mut impl Lanes) -> bool {
+        self.parts.handle_waiting();
+        self.parts.sessions.go_on(&mut self.parts.core);
+        self.parts.settle();
         self.parts.core.links.send_answers(lanes);
         self.parts.core.links.send_requests(&mut self.parts.core.channels, lanes);
         self.write(sink, Delivery::begin_writes);
@@ -277,11 +288,16 @@ impl Hub {
         self.parts.settle();
         self.write(sink, Delivery::flush);
         self.parts.settle();
+        self.parts.sessions.go_on(&mut self.parts.core);
+        self.parts.settle();
         let mut timers = std::mem::take(&mut self.parts.core.cx.timers);
         timers.prune(self.parts.core.connections.len(), |key, timer| self.parts.needs(key, timer));
         self.parts.core.cx.timers = timers;
         let core = &self.parts.core;
-        core.channels.dirty() > 0 || core.delivery.has_more() || core.cx.has_replies()
+        core.channels.dirty() > 0
+            || core.delivery.has_more()
+            || core.cx.has_replies()
+            || self.parts.sessions.has_waiting()
     }
 
     fn write<S: WriteSink>(

@@ -2,6 +2,8 @@
 
 use super::connection::{CloseReason, State};
 use super::lifecycle::Parts;
+use super::session::Waiting;
+use crate::limits::TURN_MESSAGES;
 use crate::types::ConnectionKey;
 use crate::wire::Message;
 use crate::wire::frame::{self, Event, FrameError, Opcode};
@@ -41,12 +43,36 @@ impl Parts {
         }
     }
 
+    /// The peer's close frame.
+    pub(super) fn handle_close(&mut self, key: ConnectionKey, code: u16) {
+        self.close_seen(key);
+        self.close(key, CloseReason::Peer(code));
+    }
+
+    /// Handles what clients sent behind requests that are over by now.
+    pub(super) fn handle_waiting(&mut self) {
+        for _ in 0..TURN_MESSAGES {
+            let Some((key, waiting)) = self.sessions.next_waiting(&mut self.core) else { return };
+            match waiting {
+                Waiting::Message(message) => {
+                    self.sessions.handle_waiting(&mut self.core, key, message);
+                }
+                Waiting::Close(code) => self.handle_close(key, code),
+                Waiting::End(end) => self.end_received(key, end),
+            }
+            self.settle();
+        }
+    }
+
     fn handle_event(&mut self, key: ConnectionKey, event: &Event<'_>) {
         let open = self.core.connections.is_open(key);
         let message = match event {
             Event::Close(frame) => {
-                self.close_seen(key);
-                return self.close(key, CloseReason::Peer(frame.map_or(1000, |(code, _)| code)));
+                let code = frame.map_or(1000, |(code, _)| code);
+                if !self.sessions.defer(&mut self.core, key, Waiting::Close(code)) {
+                    self.handle_close(key, code);
+                }
+                return;
             }
             Event::Ping(payload) if open => {
                 let mut pong = Vec::with_capacity(payload.len() + 2);

@@ -4,11 +4,11 @@
 //! its last completion → index free (invariant 12).
 
 use super::close_report::close_report;
-use super::connection::{CloseReason, Pause, State};
+use super::connection::{CloseReason, Pause, ReceiveEnd, State};
 use super::context::Ending;
 use super::core::Core;
 use super::effect::Effect;
-use super::session::Sessions;
+use super::session::{Sessions, Waiting};
 use super::timers::Timer;
 use crate::limits::CLOSE_TIMEOUT;
 use crate::telemetry::{Close, ConnectionError};
@@ -19,17 +19,6 @@ use crate::wire::frame;
 pub(super) struct Parts {
     pub(super) core: Core,
     pub(super) sessions: Sessions,
-}
-
-/// Why receiving from a connection ended by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReceiveEnd {
-    /// The peer sent FIN (over TLS: close_notify or FIN).
-    Eof,
-    /// A socket error.
-    Reset,
-    /// TLS: a record that cannot be decrypted or parsed, or a fatal alert.
-    TlsFault,
 }
 
 impl Parts {
@@ -60,13 +49,18 @@ impl Parts {
         let core = &mut self.core;
         core.connections.count_end(&mut core.cx, key, reason.counted_as(), reason.error());
         let (code, text) = reason.frame(&core.settings(key).protocol);
-        self.forget(key);
+        let waited = self.forget(key);
         let core = &mut self.core;
         let mut close = Vec::new();
         frame::close(code, text, &mut close);
         core.cx.reply_last(key, close);
         core.connections[key].become_state(State::Closing);
         self.set_timer(key, Timer::CloseFrame);
+        match waited {
+            Some(Waiting::Close(_)) => self.close_seen(key),
+            Some(Waiting::End(end)) => self.end_received(key, end),
+            Some(Waiting::Message(_)) | None => {}
+        }
     }
 
     /// The peer's close frame was received, or cannot be any more.
@@ -131,10 +125,12 @@ impl Parts {
         self.core.cx.push_effect(Effect::CancelReceive(key));
     }
 
-    /// Ends what a connection has beyond its socket, for good.
-    fn forget(&mut self, key: ConnectionKey) {
-        self.sessions.forget(&mut self.core, key);
+    /// Ends what a connection has beyond its socket, for good. Returns the end of the peer's side,
+    /// if that waited for earlier requests.
+    fn forget(&mut self, key: ConnectionKey) -> Option<Waiting> {
+        let waited = self.sessions.forget(&mut self.core, key);
         self.core.unsubscribe_all(key);
+        waited
     }
 
     fn set_timer(&mut self, key: ConnectionKey, timer: Timer) {
@@ -142,9 +138,16 @@ impl Parts {
         self.core.cx.timers.set(at, key, timer);
     }
 
-    /// The peer ended its side, or the socket failed. A receive is no longer armed. A peer that
-    /// ends its side first still gets what it is owed, then our FIN.
+    /// The peer ended its side, or the socket failed. A receive is no longer armed. What the peer
+    /// sent before is handled first.
     pub(super) fn handle_end(&mut self, key: ConnectionKey, end: ReceiveEnd) {
+        if !self.sessions.defer(&mut self.core, key, Waiting::End(end)) {
+            self.end_received(key, end);
+        }
+    }
+
+    /// A peer that ends its side first still gets what it is owed, then our FIN.
+    pub(super) fn end_received(&mut self, key: ConnectionKey, end: ReceiveEnd) {
         let core = &mut self.core;
         let Some(connection) = core.connections.get(key) else { return };
         let (state, close_sent) = (connection.state(), connection.close_sent);

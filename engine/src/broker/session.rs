@@ -3,26 +3,32 @@
 //! | file | type |
 //! |---|---|
 //! | `auth`, `permissions` | who a client is, and what it may |
-//! | `operations` | subscribe and unsubscribe, which may wait for another shard |
+//! | `operations`, `departure` | subscribe and unsubscribe, which may wait for another shard |
 //! | `outstanding` | publications and status requests that another shard answers |
+//! | `backlog` | what a client sent while an earlier request of it is under way |
 //! | `custom` | sessions of a protocol of the embedder |
 //! | `answers` | the messages clients are sent |
 
 mod answers;
 mod auth;
+mod backlog;
 mod custom;
+mod departure;
 mod operations;
 mod order;
 mod outstanding;
 mod permissions;
+
+pub(super) use backlog::Waiting;
 
 use std::time::Duration;
 
 use super::connection::CloseReason;
 use super::core::Core;
 use super::shard_messages::StatusSource;
+use super::timers::Timer;
 use crate::config::{Config, Protocol};
-use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_WAITING_OPERATIONS};
+use crate::limits::{LEAVE_PATIENCE, MAX_CHANNELS_PER_REQUEST, MAX_WAITING_OPERATIONS};
 use crate::types::{
     ChannelIndex, ChannelName, ConnectionKey, Epoch, ErrorCode, MessageType, OperationId,
     PublishError, RequestId, Seq, ServiceId, Verdict,
@@ -33,6 +39,7 @@ use crate::wire::request::Request;
 use crate::wire::{Message, OwnedMessage, Secret};
 use answers::refuse;
 use auth::{Access, Authentication};
+use backlog::Backlogs;
 use custom::CustomSessions;
 use operations::Operations;
 use order::{Action, Order};
@@ -45,6 +52,7 @@ pub(super) struct Sessions {
     operations: Operations,
     outstanding: Outstanding,
     custom: CustomSessions,
+    backlogs: Backlogs,
     /// Kinds of the messages handled in this iteration, until the shell times them.
     handled: Vec<(ServiceId, MessageType)>,
 }
@@ -56,6 +64,7 @@ impl Sessions {
             operations: Operations::new(connections),
             outstanding: Outstanding::default(),
             custom: CustomSessions::default(),
+            backlogs: Backlogs::default(),
             handled: Vec::new(),
         }
     }
@@ -103,13 +112,82 @@ impl Sessions {
         key: ConnectionKey,
         message: Message<'_>,
     ) {
+        let waits = self.backlogs.has(key) || self.is_busy(key) || !self.handle(core, key, message);
+        if waits && !self.backlogs.push(core, key, Waiting::Message(message.into())) {
+            let text = "Too many requests wait for earlier ones";
+            refuse(core, key, None, ErrorCode::LimitExceeded, text);
+        }
+    }
+
+    /// Whether everything that a connection sends waits.
+    fn is_busy(&self, key: ConnectionKey) -> bool {
+        self.operations.is_under_way(key) || self.outstanding.is_asking(key)
+    }
+
+    /// Lets the peer's close frame, or the end of its side, wait for what it sent before. Returns
+    /// `false` if there is nothing.
+    pub(super) fn defer(&mut self, core: &mut Core, key: ConnectionKey, end: Waiting) -> bool {
+        let deferred = self.backlogs.has(key) && self.backlogs.push(core, key, end);
+        if deferred {
+            core.cx.timers.set(core.cx.now.mono + LEAVE_PATIENCE, key, Timer::Backlog);
+        }
+        deferred
+    }
+
+    /// Whether the peer's close frame or the end of its side waits.
+    pub(super) fn has_deferred(&self, key: ConnectionKey) -> bool {
+        self.backlogs.has_end(key)
+    }
+
+    /// Drops what a connection sent before its end. Returns the end.
+    pub(super) fn give_up(&mut self, core: &mut Core, key: ConnectionKey) -> Option<Waiting> {
+        self.backlogs.forget(core, key)
+    }
+
+    /// The next message, close frame or end of a connection whose earlier requests are over.
+    /// Messages are handled by [`Sessions::handle_waiting`].
+    pub(super) fn next_waiting(&mut self, core: &mut Core) -> Option<(ConnectionKey, Waiting)> {
+        while let Some(key) = self.backlogs.next_ready() {
+            if self.is_busy(key) || self.auth.is_verifying(key) {
+                continue;
+            }
+            if let Some(next) = self.backlogs.pop(core, key) {
+                self.backlogs.make_ready(key);
+                return Some((key, next));
+            }
+        }
+        None
+    }
+
+    pub(super) fn handle_waiting(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        message: OwnedMessage,
+    ) {
+        if !self.handle(core, key, message.borrow()) {
+            self.backlogs.push_front(core, key, Waiting::Message(message));
+        }
+    }
+
+    /// Whether a connection may go on with what it sent.
+    pub(super) fn has_waiting(&self) -> bool {
+        self.backlogs.has_ready()
+    }
+
+    /// Handles a message. Returns `false` if it has to wait for earlier ones.
+    fn handle(&mut self, core: &mut Core, key: ConnectionKey, message: Message<'_>) -> bool {
         if core.connections[key].is_probe() {
             // It listens. A stolen key is of no other use.
-            return;
+            return true;
         }
         let protocol = core.settings(key).protocol.clone();
         if matches!(protocol, Protocol::Echo) {
-            return echo(core, key, message);
+            echo(core, key, message);
+            return true;
+        }
+        if self.outstanding.is_publishing(key) && !self.may_overlap(core, key, message) {
+            return false;
         }
         let access = self.auth.admit(core, key, message);
         match (access, protocol) {
@@ -127,6 +205,15 @@ impl Sessions {
                 self.handled.push((core.connections[key].service(), kind));
             }
         }
+        true
+    }
+
+    /// Whether a message may be handled while publications of its client are under way: other
+    /// publications may, whose answers wait for those before.
+    fn may_overlap(&self, core: &Core, key: ConnectionKey, message: Message<'_>) -> bool {
+        let Ok(inbound) = Inbound::parse_message(message) else { return false };
+        let Ok(Request::Publish(publication)) = Request::parse(&inbound) else { return false };
+        self.auth.may_publish(core, key, publication.channel.as_str())
     }
 
     fn handle_envelope(&mut self, core: &mut Core, key: ConnectionKey, message: Message<'_>) {
@@ -203,6 +290,7 @@ impl Sessions {
             return Vec::new();
         }
         let Some(asked) = self.auth.take_asked(core, key) else { return Vec::new() };
+        self.backlogs.make_ready(key);
         let recognised = verdict
             .map(|identity| self.auth.recognise(core, key, &identity).map(|()| identity.user));
         let correlation = asked.request.as_ref().and_then(Option::as_deref);
@@ -225,7 +313,14 @@ impl Sessions {
 
     /// Closes the clients whose tokens have expired.
     pub(super) fn expire_tokens(&mut self, core: &mut Core) {
-        self.auth.expire(core);
+        for key in self.auth.expire(core) {
+            self.close(core, key, CloseReason::TokenExpired);
+        }
+    }
+
+    /// Closes a connection once it was handed what was accepted for it.
+    pub(super) fn close(&mut self, core: &mut Core, key: ConnectionKey, reason: CloseReason) {
+        self.operations.close(core, &self.auth, key, reason);
     }
 
     fn order(&mut self, core: &mut Core, key: ConnectionKey, mut order: Order) {
@@ -270,7 +365,18 @@ impl Sessions {
         waiting: Vec<OperationId>,
         joined: bool,
     ) {
-        self.operations.resume(core, &self.auth, channel, waiting, joined);
+        let over = |key| self.backlogs.make_ready(key);
+        self.operations.resume(core, &self.auth, channel, (waiting, joined), over);
+    }
+
+    /// The home of channels that a connection leaves has answered.
+    pub(super) fn handle_heads(&mut self, id: OperationId, heads: Vec<(ChannelIndex, Seq)>) {
+        self.operations.handle_heads(id, heads);
+    }
+
+    /// What was due was written: goes on with connections that wait for it.
+    pub(super) fn go_on(&mut self, core: &mut Core) {
+        self.operations.go_on(core, &self.auth, |key| self.backlogs.make_ready(key));
     }
 
     /// Another shard has sequenced a client's publication, or refused it.
@@ -280,7 +386,9 @@ impl Sessions {
         id: RequestId,
         result: Result<Seq, PublishError>,
     ) {
-        self.outstanding.published(core, id, result);
+        if let Some(key) = self.outstanding.published(core, id, result) {
+            self.backlogs.make_ready(key);
+        }
     }
 
     /// Another shard has answered a status request.
@@ -290,7 +398,8 @@ impl Sessions {
         id: RequestId,
         status: Option<&StatusSource>,
     ) {
-        self.outstanding.recalled(core, id, status);
+        let key = self.outstanding.recalled(core, id, status);
+        self.backlogs.make_ready(key);
     }
 
     /// A second has passed: updates for the clients of the embedder's protocols.
@@ -298,11 +407,13 @@ impl Sessions {
         self.custom.send_updates(core);
     }
 
-    /// The connection is on its way out.
-    pub(super) fn forget(&mut self, core: &mut Core, key: ConnectionKey) {
+    /// The connection is on its way out. Returns the end of the peer's side, if that waited.
+    pub(super) fn forget(&mut self, core: &mut Core, key: ConnectionKey) -> Option<Waiting> {
         self.operations.forget(key);
+        self.outstanding.forget(key);
         self.custom.forget(core, key);
         self.auth.forget(core, key);
+        self.backlogs.forget(core, key)
     }
 }
 
@@ -359,7 +470,7 @@ impl Sessions {
 
     /// Whether nothing is under way.
     pub(super) fn is_quiet(&self) -> bool {
-        self.operations.is_empty() && self.auth.verifying() == 0
+        self.operations.is_empty() && self.auth.verifying() == 0 && self.backlogs.is_empty()
     }
 
     pub(super) fn push_handled(&mut self, service: ServiceId, kind: MessageType) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::shared_frame::Frame;
 use crate::types::{
-    ChannelIndex, ChannelName, Epoch, JoinToken, JsonObject, Publication, PublishError, RequestId,
-    Seq, ShardId,
+    ChannelIndex, ChannelName, Epoch, JoinToken, JsonObject, OperationId, Publication,
+    PublishError, RequestId, Seq, ShardId,
 };
 use crate::wire::status::StatusView;
 
@@ -25,6 +25,13 @@ pub enum Request {
         id: RequestId,
         /// Which channel.
         channel: ChannelName,
+    },
+    /// A client of the sender leaves channels. Answered by [`Notice::Heads`].
+    Heads {
+        /// The sender's id of the request.
+        id: OperationId,
+        /// Which channels, each with the sender's key of it.
+        channels: Vec<(ChannelIndex, ChannelName)>,
     },
     /// The sender has subscribers. Answered by [`Notice::Joined`].
     Join {
@@ -82,6 +89,13 @@ pub enum Notice {
         channel: ChannelIndex,
         /// The receiver's join that this answers.
         token: JoinToken,
+    },
+    /// The positions of the newest messages of channels.
+    Heads {
+        /// The receiver's id of the request.
+        id: OperationId,
+        /// The receiver's key of each, and its position.
+        heads: Vec<(ChannelIndex, Seq)>,
     },
     /// The status of a channel.
     Recalled {

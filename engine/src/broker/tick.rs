@@ -4,6 +4,7 @@
 use super::connection::{CloseReason, Pause, State};
 use super::core::Core;
 use super::lifecycle::Parts;
+use super::session::Waiting;
 use super::timers::Timer;
 use crate::limits::DRAIN_TICKS;
 use crate::telemetry::ConnectionError;
@@ -75,6 +76,7 @@ impl Parts {
         self.core.connections.get(key).is_some_and(|connection| match timer {
             Timer::FirstFrame => connection.is_open() && self.sessions.auth().is_silent(key),
             Timer::Resume => connection.is_paused_for(Pause::Rate),
+            Timer::Backlog => connection.is_open() && self.sessions.has_deferred(key),
             Timer::CloseFrame => connection.state() == State::Closing,
             Timer::FlushDeadline => connection.state() == State::HalfClosedRemote,
             Timer::Fin => connection.state() == State::HalfClosedLocal,
@@ -89,6 +91,11 @@ impl Parts {
                 self.settle();
             }
             Timer::Resume => core.connections.end_pause(&mut core.cx, key),
+            Timer::Backlog => match self.sessions.give_up(core, key) {
+                Some(Waiting::Close(code)) => self.handle_close(key, code),
+                Some(Waiting::End(end)) => self.end_received(key, end),
+                Some(Waiting::Message(_)) | None => {}
+            },
             Timer::CloseFrame => {
                 let service = core.connections[key].service();
                 core.cx.recorder.connection_error(service, ConnectionError::Timeout);

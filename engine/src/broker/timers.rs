@@ -27,6 +27,8 @@ pub(super) enum Timer {
     FirstFrame,
     /// A pause of receiving ends.
     Resume,
+    /// What the peer sent before its close frame or FIN must have been handled.
+    Backlog,
     /// The peer must have sent its close frame.
     CloseFrame,
     /// What is owed to a peer that has ended its side must be written.

@@ -35,6 +35,7 @@ use workloads::number;
 #[command(after_help = "\
 Commands, from the arguments or from standard input, one a line:
   window W P SECONDS        W messages of P bytes in flight
+  burst W P SECONDS         W messages of P bytes at once, again when all have arrived
   still W P BURSTS          bursts of W while nobody reads, then everybody
   rate R P SECONDS          R messages a second, open loop; latencies to the last subscriber
   connect N [M]             connects and upgrades N further connections, M (64) of them at a time,

@@ -35,7 +35,8 @@ pub(crate) fn run(clients: &mut Clients, meter: Meter, words: &[&str]) -> io::Re
     clients.deliveries.faults = Faults::default();
     clients.refusal = None;
     let mut answer = match *mode {
-        "window" => window(clients, meter, number(what)?, number(length)?)?,
+        "window" => window(clients, meter, Refill::Each, number(what)?, number(length)?)?,
+        "burst" => window(clients, meter, Refill::All, number(what)?, number(length)?)?,
         "still" => still(clients, meter, number(what)?, number(length)?)?,
         "rate" => rate(clients, meter, number(what)?, number(length)?)?,
         _ => return Err(io::Error::other(format!("no such command: {mode}"))),
@@ -52,27 +53,49 @@ pub(crate) fn run(clients: &mut Clients, meter: Meter, words: &[&str]) -> io::Re
     Ok(answer)
 }
 
+/// When further messages are published.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Refill {
+    /// One for each that has left flight.
+    Each,
+    /// All at once, when none is in flight.
+    All,
+}
+
 /// `width` messages in flight: one leaves flight when its last subscriber has it.
-fn window(clients: &mut Clients, meter: Meter, width: usize, seconds: f64) -> io::Result<Value> {
+fn window(
+    clients: &mut Clients,
+    meter: Meter,
+    refill: Refill,
+    width: usize,
+    seconds: f64,
+) -> io::Result<Value> {
     let deliveries = clients.deliveries.layout.subscribers as usize;
     let warm_up = (WARM_UP_BYTES / (deliveries * (clients.payload + 300))).max(1);
-    fly(clients, width, Instant::now() + WARM_UP, warm_up)?;
+    fly(clients, refill, width, Instant::now() + WARM_UP, warm_up)?;
     let (before, published) = (clients.deliveries.count, clients.deliveries.published);
     let then = meter.read();
     let until = then.at + Duration::from_secs_f64(seconds);
-    let last = fly(clients, width, until, usize::MAX)?;
+    let last = fly(clients, refill, width, until, usize::MAX)?;
     let usage = meter.since(then);
     let wall = (last - then.at).as_secs_f64();
     let published = clients.deliveries.published - published;
     Ok(report(clients.deliveries.count - before, published, wall, usage, width))
 }
 
-fn fly(clients: &mut Clients, width: usize, until: Instant, most: usize) -> io::Result<Instant> {
+fn fly(
+    clients: &mut Clients,
+    refill: Refill,
+    width: usize,
+    until: Instant,
+    most: usize,
+) -> io::Result<Instant> {
     let mut published = 0;
     let (mut last, mut now) = (Instant::now(), Instant::now());
     while now < until && published < most {
         let before = published;
-        while clients.deliveries.in_flight < width && published < most {
+        let waits = refill == Refill::All && clients.deliveries.in_flight > 0;
+        while !waits && clients.deliveries.in_flight < width && published < most {
             clients.publish();
             published += 1;
         }

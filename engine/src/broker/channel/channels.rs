@@ -130,6 +130,11 @@ impl Channels {
         &self.table[index].log
     }
 
+    /// Position of the newest message of a channel that may be unknown here.
+    pub(crate) fn head(&self, name: &ChannelName) -> Seq {
+        self.table.find(name).map_or(Seq(0), |index| self.table[index].log.head())
+    }
+
     /// Why the log dropped its last frame.
     pub(crate) fn overrun(&self, index: ChannelIndex) -> Option<Overrun> {
         self.table[index].overrun

@@ -43,6 +43,8 @@ pub(crate) enum Pause {
     Rate = 1,
     /// Its token is being verified.
     Verification = 2,
+    /// Earlier requests of it are under way.
+    Order = 4,
 }
 
 impl Connection {

@@ -236,12 +236,19 @@ impl Chains {
         if self.sabotage == Some(super::delivery_invariants::ChainFault::BlindLaggard) {
             return Some(standing.handed);
         }
-        let is_owed = |mark| self.backwards(self.owed(connection)).any(|id| id == mark);
-        match (standing.ahead, self.marks.of(channel)) {
+        match standing.ahead {
             // The sweep is marked, and what it owed was written with another one.
-            (Some(target), Some(mark)) if !is_owed(mark) => Some(target),
+            Some(target) if self.is_marked(channel) && !self.owes(connection, channel) => {
+                Some(target)
+            }
             _ => Some(standing.handed),
         }
+    }
+
+    /// Whether a connection is still owed the marked sweep of a channel.
+    pub(super) fn owes(&self, connection: u32, channel: ChannelIndex) -> bool {
+        let chain = self.owed(connection);
+        self.marks.of(channel).is_some_and(|mark| self.backwards(chain).any(|id| id == mark))
     }
 
     /// A run of the batch is about to write a chain: it holds it until it releases it.
@@ -309,34 +316,6 @@ impl Chains {
             self.nodes[chain.0 as usize].joined = Some(joined.clone());
         }
         Payload::Joined(joined, 0)
-    }
-
-    /// A connection leaves a channel: it is owed the rest of its chain.
-    pub(super) fn leave(&mut self, connection: u32, channel: ChannelIndex) {
-        #[cfg(test)]
-        if self.sabotage == Some(super::delivery_invariants::ChainFault::KeptMark) {
-            return;
-        }
-        let owed = self.owed(connection);
-        let Some(mark) = self.marks.of(channel).filter(|_| !owed.is_empty()) else { return };
-        self.collect(owed);
-        let Some(place) = self.path.iter().position(|id| *id == mark) else { return };
-        // Newest first: those behind the mark become a chain of their own.
-        let mut rest = owed;
-        (0..=place).for_each(|_| rest = self.nodes[rest.0 as usize].parent);
-        for place in (0..place).rev() {
-            let id = self.path[place];
-            let bytes = self.marks.get(id).piece.bytes().len() as u32;
-            rest = self.add(rest, id, bytes);
-        }
-        if !rest.is_empty() {
-            self.nodes[rest.0 as usize].holders += 1;
-        }
-        #[cfg(test)]
-        self.meet(|met| &mut met.left);
-        self.owed[connection as usize] = rest;
-        self.release(owed);
-        self.marks.settle(mark, 1);
     }
 
     /// A connection is owed nothing any more.

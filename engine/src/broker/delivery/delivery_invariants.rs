@@ -11,8 +11,6 @@ use crate::types::ConnectionKey;
 pub(in crate::broker) enum ChainFault {
     /// A member of a marked sweep is not owed it.
     LostMark,
-    /// A connection that leaves a channel is still owed its sweep.
-    KeptMark,
     /// What a laggard was handed in a chain is forgotten.
     BlindLaggard,
     /// A chain that was cut counts as written whole.

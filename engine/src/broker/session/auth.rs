@@ -309,8 +309,9 @@ impl Authentication {
         }
     }
 
-    /// Closes the clients whose tokens have expired.
-    pub(super) fn expire(&mut self, core: &mut Core) {
+    /// The clients whose tokens have expired.
+    pub(super) fn expire(&mut self, core: &Core) -> Vec<ConnectionKey> {
+        let mut expired = Vec::new();
         while let Some(&(at, index)) = self.expiries.first()
             && at <= core.cx.time()
         {
@@ -318,9 +319,15 @@ impl Authentication {
             let key = core.connections.key(index);
             // While a new token is verified the old one may have expired: `turn_away` looks.
             if self.get(key).is_none_or(|auth| auth.asked.is_none()) {
-                core.cx.close(key, CloseReason::TokenExpired);
+                expired.push(key);
             }
         }
+        expired
+    }
+
+    /// Whether a token of the client is being verified.
+    pub(super) fn is_verifying(&self, key: ConnectionKey) -> bool {
+        self.get(key).is_some_and(|auth| auth.asked.is_some())
     }
 
     /// The connection is on its way out.

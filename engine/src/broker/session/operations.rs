@@ -1,5 +1,7 @@
 //! Subscribe and unsubscribe. What needs another shard's answer waits for it; further requests of
 //! the same connection wait behind it, so that a client's requests take effect in its order.
+//!
+//! A client leaves a channel at a position: what was accepted before is handed to it first.
 
 use std::collections::VecDeque;
 
@@ -7,10 +9,14 @@ use slab::Slab;
 
 use super::answers;
 use super::auth::Authentication;
+use super::departure::Departure;
 use super::order::{Action, Order};
+use crate::broker::connection::CloseReason;
 use crate::broker::core::{Core, Joined};
-use crate::limits::MAX_WAITING_OPERATIONS;
-use crate::types::{ChannelIndex, ChannelName, ConnectionKey, Epoch, ErrorCode, OperationId, Seq};
+use crate::limits::{LEAVE_PATIENCE, MAX_WAITING_OPERATIONS};
+use crate::types::{
+    ChannelIndex, ChannelName, ConnectionKey, Epoch, ErrorCode, OperationId, Seq, Time,
+};
 
 /// No operation: 4 bytes for each connection, where an `Option` has 8.
 const NO_OPERATION: OperationId = OperationId(u32::MAX);
@@ -19,25 +25,31 @@ const NO_OPERATION: OperationId = OperationId(u32::MAX);
 #[derive(Debug, Default)]
 pub(super) struct Operations {
     all: Slab<Operation>,
+    /// Orders to leave that are looked at in every iteration.
+    leaving: Vec<OperationId>,
+    /// Connections that are closed at a time, whatever they wait for.
+    closing: VecDeque<(Time, ConnectionKey, CloseReason)>,
     /// By connection index; [`NO_OPERATION`] where there is none.
     current: Vec<OperationId>,
 }
 
-/// A subscribe order under way.
+/// An order under way.
 #[derive(Debug)]
 struct Operation {
     key: ConnectionKey,
     order: Order,
-    /// Each held until the operation is over; one for each name of the order.
+    /// Channels that it subscribes to, each held until the operation is over; one for each name of
+    /// the order.
     channels: Vec<ChannelIndex>,
-    /// Channels whose home has not answered yet.
+    /// Channels or homes that have not answered yet.
     waiting: usize,
+    departure: Departure,
     later: VecDeque<Order>,
 }
 
 impl Operations {
     pub(super) fn new(connections: usize) -> Operations {
-        Operations { all: Slab::new(), current: Vec::with_capacity(connections) }
+        Operations { current: Vec::with_capacity(connections), ..Operations::default() }
     }
 
     fn current(&mut self, key: ConnectionKey) -> &mut OperationId {
@@ -86,13 +98,9 @@ impl Operations {
                     };
                     later = rest;
                 }
-                Action::Unsubscribe => {
-                    for name in &order.names {
-                        if let Some(index) = core.channels.find(name) {
-                            core.unsubscribe(key, index);
-                        }
-                    }
-                    answers::unsubscribed(core, key, &order);
+                Action::Unsubscribe | Action::Close(_) => {
+                    let Some(rest) = self.leave(core, key, order, later) else { return };
+                    later = rest;
                 }
             }
             let next = later.pop_front();
@@ -137,7 +145,8 @@ impl Operations {
                 waiting += 1;
             }
         }
-        let operation = Operation { key, order, channels, waiting, later };
+        let departure = Departure::default();
+        let operation = Operation { key, order, channels, waiting, departure, later };
         if waiting == 0 {
             return complete(core, operation);
         }
@@ -146,14 +155,124 @@ impl Operations {
         None
     }
 
-    /// A channel's home has answered: goes on with the operations that waited for it.
+    /// Begins an order to leave. Returns the orders behind it if it did not have to wait.
+    fn leave(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        mut order: Order,
+        later: VecDeque<Order>,
+    ) -> Option<VecDeque<Order>> {
+        if let Action::Close(_) = order.action {
+            let held = core.channels.subscriptions_of(key.index).iter();
+            let names = held.map(|subscription| core.channels.name(subscription.channel).clone());
+            order.names = names.collect();
+        }
+        let departure = Departure::new(core, key, &order);
+        if departure.is_over(core, key) {
+            leave_now(core, key, &order);
+            return Some(later);
+        }
+        let (channels, waiting) = (Vec::new(), 0);
+        let operation = Operation { key, order, channels, waiting, departure, later };
+        let id = OperationId(self.all.insert(operation) as u32);
+        self.leaving.push(id);
+        *self.current(key) = id;
+        None
+    }
+
+    /// The home of channels that a connection leaves has answered.
+    pub(super) fn handle_heads(&mut self, id: OperationId, heads: Vec<(ChannelIndex, Seq)>) {
+        let operation = &mut self.all[id.index()];
+        operation.waiting -= 1;
+        operation.departure.positions.extend(heads);
+    }
+
+    /// Goes on with orders to leave whose connections have been handed what they are owed. Calls
+    /// `over` for each connection that has no order under way any more.
+    pub(super) fn go_on(
+        &mut self,
+        core: &mut Core,
+        auth: &Authentication,
+        mut over: impl FnMut(ConnectionKey),
+    ) {
+        for id in std::mem::take(&mut self.leaving) {
+            let operation = &mut self.all[id.index()];
+            let key = operation.key;
+            let open = core.connections.is_open(key);
+            if open {
+                operation.waiting += operation.departure.ask(core, id);
+            }
+            let waits = open && !operation.departure.is_over(core, key);
+            // A home that was asked answers: the operation stays for that.
+            if operation.waiting > 0 || waits {
+                self.leaving.push(id);
+                continue;
+            }
+            let operation = self.all.remove(id.index());
+            if !open {
+                continue;
+            }
+            *self.current(key) = NO_OPERATION;
+            leave_now(core, key, &operation.order);
+            self.start_next(core, auth, key, operation.later);
+            if !self.is_under_way(key) {
+                over(key);
+            }
+        }
+        while let Some(&(at, key, reason)) = self.closing.front() {
+            if core.connections.is_open(key) && at > core.cx.time() {
+                return;
+            }
+            self.closing.pop_front();
+            core.cx.close(key, reason);
+        }
+    }
+
+    /// Closes a connection once it was handed what was accepted for it, or after a while.
+    pub(super) fn close(
+        &mut self,
+        core: &mut Core,
+        auth: &Authentication,
+        key: ConnectionKey,
+        reason: CloseReason,
+    ) {
+        let order = Order::unasked(Vec::new(), Action::Close(reason));
+        if !self.take(core, auth, key, order) {
+            return core.cx.close(key, reason);
+        }
+        if self.is_under_way(key) {
+            self.closing.push_back((core.cx.time() + LEAVE_PATIENCE, key, reason));
+        }
+    }
+
+    /// Whether a connection has an order under way.
+    pub(super) fn is_under_way(&self, key: ConnectionKey) -> bool {
+        self.current.get(key.index as usize).is_some_and(|id| *id != NO_OPERATION)
+    }
+
+    /// Carries the orders behind one out that is over.
+    fn start_next(
+        &mut self,
+        core: &mut Core,
+        auth: &Authentication,
+        key: ConnectionKey,
+        mut later: VecDeque<Order>,
+    ) {
+        if let Some(order) = later.pop_front().filter(|_| core.connections.is_open(key)) {
+            self.start(core, auth, key, order, later);
+        }
+    }
+
+    /// A channel's home has answered: goes on with the operations that waited for it. Calls `over`
+    /// for each connection that has no order under way any more.
     pub(super) fn resume(
         &mut self,
         core: &mut Core,
         auth: &Authentication,
         index: ChannelIndex,
-        waiting: Vec<OperationId>,
-        joined: bool,
+        (waiting, joined): (Vec<OperationId>, bool),
+        mut over: impl FnMut(ConnectionKey),
     ) {
         for id in waiting {
             let operation = &mut self.all[id.index()];
@@ -172,9 +291,10 @@ impl Operations {
             if core.connections.is_open(key) {
                 *self.current(key) = NO_OPERATION;
             }
-            let Some(mut later) = complete(core, operation) else { continue };
-            if let Some(order) = later.pop_front().filter(|_| core.connections.is_open(key)) {
-                self.start(core, auth, key, order, later);
+            let Some(later) = complete(core, operation) else { continue };
+            self.start_next(core, auth, key, later);
+            if !self.is_under_way(key) {
+                over(key);
             }
         }
     }
@@ -229,7 +349,7 @@ fn complete(core: &mut Core, operation: Operation) -> Option<VecDeque<Order>> {
         core.channels.release(index);
     }
     let Action::Subscribe { since } = order.action else {
-        unreachable!("an unsubscribe order does not wait")
+        unreachable!("an order to leave does not join")
     };
     if !core.connections.is_open(key) {
         return None;
@@ -246,4 +366,17 @@ fn complete(core: &mut Core, operation: Operation) -> Option<VecDeque<Order>> {
         }
     }
     Some(later)
+}
+
+/// Everything that is owed was handed over: the order takes effect.
+fn leave_now(core: &mut Core, key: ConnectionKey, order: &Order) {
+    if let Action::Close(reason) = order.action {
+        return core.cx.close(key, reason);
+    }
+    for name in &order.names {
+        if let Some(index) = core.channels.find(name) {
+            core.unsubscribe(key, index);
+        }
+    }
+    answers::unsubscribed(core, key, order);
 }

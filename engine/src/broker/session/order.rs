@@ -1,5 +1,6 @@
 //! A request for channels, as the session understood it.
 
+use crate::broker::connection::CloseReason;
 use crate::types::{ChannelName, Epoch, ErrorCode, Seq};
 use crate::wire::request::Channels;
 
@@ -48,6 +49,10 @@ impl Order {
 /// What is to be done with the channels.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
-    Subscribe { since: Option<(Epoch, Seq)> },
+    Subscribe {
+        since: Option<(Epoch, Seq)>,
+    },
     Unsubscribe,
+    /// Leave all channels, then close the connection.
+    Close(CloseReason),
 }

@@ -1,6 +1,8 @@
 //! Requests of clients that another shard answers: publications for channels homed there, and
 //! requests for a channel's status.
 
+use std::collections::{HashMap, HashSet, VecDeque};
+
 use slab::Slab;
 
 use super::answers;
@@ -21,6 +23,19 @@ use crate::wire::status;
 pub(super) struct Outstanding {
     publishes: Slab<Publish>,
     statuses: Slab<Status>,
+    /// The publications of each connection that has some at other shards, in the order in which
+    /// they are answered.
+    answers: HashMap<ConnectionKey, VecDeque<Answer>>,
+    /// Connections with a status request.
+    asking: HashSet<ConnectionKey>,
+}
+
+/// The answer to a publication, in its place.
+#[derive(Debug)]
+enum Answer {
+    /// Another shard has not given it yet.
+    Pending(RequestId),
+    Given(Correlation, ChannelName, Result<Seq, PublishError>),
 }
 
 /// A client's publication that another shard sequences.
@@ -58,31 +73,69 @@ impl Outstanding {
             return answers::refuse(core, key, correlation, ErrorCode::Forbidden, &text);
         }
         let home = Channels::home_of(&publication.channel, core.cx.shards);
-        if home == core.cx.shard {
-            let result = core.publish(&publication);
+        let local = home == core.cx.shard;
+        if local || !core.links.has_credit(home) {
+            let result = match local {
+                true => core.publish(&publication),
+                false => Err(PublishError::Saturated),
+            };
             let channel = &publication.channel;
-            return answers::publish_result(core, key, correlation, channel, result);
-        }
-        if !core.links.has_credit(home) {
-            return answers::busy(core, key, correlation);
+            // It waits for the answers of those before it.
+            return match self.answers.get_mut(&key) {
+                None => answers::publish_result(core, key, correlation, channel, result),
+                Some(before) => {
+                    let correlation = correlation.map(Into::into);
+                    before.push_back(Answer::Given(correlation, channel.clone(), result));
+                }
+            };
         }
         let (correlation, channel) = (correlation.map(Into::into), publication.channel.clone());
         let id = self.publishes.insert(Publish { key, correlation, channel });
         let (id, publication) = (RequestId(id as u32), Box::new(publication));
+        self.answers.entry(key).or_default().push_back(Answer::Pending(id));
         core.links.request(home, ShardRequest::Publish { id, publication });
     }
 
-    /// Another shard has sequenced a client's publication, or refused it.
+    /// Whether publications of a connection are under way.
+    pub(super) fn is_publishing(&self, key: ConnectionKey) -> bool {
+        self.answers.contains_key(&key)
+    }
+
+    /// Whether a status request of a connection is under way.
+    pub(super) fn is_asking(&self, key: ConnectionKey) -> bool {
+        self.asking.contains(&key)
+    }
+
+    /// The connection is on its way out.
+    pub(super) fn forget(&mut self, key: ConnectionKey) {
+        self.answers.remove(&key);
+        self.asking.remove(&key);
+    }
+
+    /// Another shard has sequenced a client's publication, or refused it. Returns the client, if
+    /// none of its publications is under way any more.
     pub(super) fn published(
         &mut self,
         core: &mut Core,
         id: RequestId,
         result: Result<Seq, PublishError>,
-    ) {
+    ) -> Option<ConnectionKey> {
         let Publish { key, correlation, channel } = self.publishes.remove(id.index());
-        if core.connections.is_open(key) {
-            answers::publish_result(core, key, correlation.as_deref(), &channel, result);
+        let answers = self.answers.get_mut(&key)?;
+        for answer in answers.iter_mut() {
+            if matches!(answer, Answer::Pending(pending) if *pending == id) {
+                *answer = Answer::Given(correlation, channel, result);
+                break;
+            }
         }
+        while let Some(Answer::Given(correlation, channel, result)) = answers.front() {
+            answers::publish_result(core, key, correlation.as_deref(), channel, *result);
+            answers.pop_front();
+        }
+        answers.is_empty().then(|| {
+            self.answers.remove(&key);
+            key
+        })
     }
 
     /// Answers a status request of the connection's service. Returns whether it was one.
@@ -132,6 +185,7 @@ impl Outstanding {
             let found = core.channels.status(&channel);
             answer(core, &status, found.as_ref());
         } else if core.links.has_credit(home) {
+            self.asking.insert(status.key);
             let id = RequestId(self.statuses.insert(status) as u32);
             core.links.request(home, ShardRequest::Recall { id, channel });
         } else {
@@ -139,17 +193,19 @@ impl Outstanding {
         }
     }
 
-    /// The channel's home has answered.
+    /// The channel's home has answered. Returns the client.
     pub(super) fn recalled(
         &mut self,
         core: &mut Core,
         id: RequestId,
         found: Option<&StatusSource>,
-    ) {
+    ) -> ConnectionKey {
         let status = self.statuses.remove(id.index());
+        self.asking.remove(&status.key);
         if core.connections.is_open(status.key) {
             answer(core, &status, found);
         }
+        status.key
     }
 }
 

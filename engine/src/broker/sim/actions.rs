@@ -10,8 +10,8 @@ use super::net::SEAL;
 use super::world::{TOKENS, World, auth};
 use crate::broker::ReceiveEnd;
 use crate::config::AuthMode;
-use crate::limits::TICK;
-use crate::types::ServiceId;
+use crate::limits::{LEAVE_PATIENCE, TICK};
+use crate::types::{ClientAction, ClientCommand, ServiceId, Target};
 
 /// The fault of a client that ends its side without a close frame (RFC 6455, 7.1.5).
 const PARTED: u16 = 1006;
@@ -55,6 +55,7 @@ impl World {
                 world.clients[client].reading = reading;
                 world.note(|| format!("client {client} reads: {reading}"));
             }),
+            98 if self.plan.rough && self.plan.seed % 3 == 0 && self.chance(30) => self.expel(),
             98.. if rough => self.for_some_client(World::misbehave),
             _ => {}
         }
@@ -82,6 +83,7 @@ impl World {
         if end.gone || end.ended {
             return;
         }
+        end.may_lack |= socket.slow || self.plan.lossy;
         let size = most.min(socket.down.len());
         let seal = if socket.sealed { SEAL } else { 0 };
         end.take(socket.down.drain(..size).map(|byte| byte ^ seal), &self.truth);
@@ -102,13 +104,49 @@ impl World {
             assert!(!end.is_torn() || excused, "client {client} got half a frame");
             let (closed, fault, reason) = (end.closed, end.fault, end.reason.clone());
             self.note(|| format!("client {client} ended: {closed:?} {reason}"));
-            let token = reason.starts_with("Authentication") || reason.starts_with("Token");
-            let blamed = closed == Some(1008) && !token || reason == "slow consumer";
+            self.check_expelled(client);
+            let excuses = ["Authentication", "Token", "Disconnected"];
+            let unblamed = excuses.iter().any(|excuse| reason.starts_with(excuse));
+            let blamed = closed == Some(1008) && !unblamed || reason == "slow consumer";
             assert!(excused || !blamed, "client {client} read everything: {closed:?} {reason}");
             let mut expected: Vec<u16> = vec![1001, 1008, 1011, 1013];
             expected.extend(fault);
             let known = closed.is_none_or(|code| expected.contains(&code));
             assert!(known, "client {client}: {closed:?} {fault:?}");
+        }
+    }
+
+    /// A service wants all subscribers of a channel gone.
+    fn expel(&mut self) {
+        let channel = self.rng.usize(..self.plan.channels);
+        let name = self.truth.channel_name(channel).clone();
+        let (service, target) = (name.service(), Target::Channel(name));
+        let command = ClientCommand { service, target, action: ClientAction::Disconnect };
+        let heads: Vec<u64> = (0..self.plan.channels).map(|c| self.truth.head(c)).collect();
+        // Whom it means only the hubs know; a later command waits for no more than the first one.
+        for client in &mut self.clients {
+            client.expelled.get_or_insert((self.now, heads.clone()));
+        }
+        for shard in 0..self.plan.shards {
+            self.begin_iteration(shard);
+            let mut from = Some(0);
+            while let Some(next) = from {
+                from = self.hubs[shard].disconnect(&command, next).1;
+            }
+        }
+        self.note(|| format!("subscribers of {channel} are expelled"));
+    }
+
+    /// Whoever is expelled has been handed what was accepted before, unless that took too long.
+    fn check_expelled(&mut self, client: usize) {
+        let end = &mut self.clients[client];
+        let Some((at, heads)) = end.expelled.take() else { return };
+        if end.reason.starts_with("Disconnected") && self.now.since(at) < LEAVE_PATIENCE {
+            for (channel, head) in heads.into_iter().enumerate() {
+                let has = end.leaves(channel) || end.has_up_to(channel, head, &self.truth);
+                assert!(has, "client {client} was expelled before {head} of {channel}");
+            }
+            self.expelled += 1;
         }
     }
 
@@ -128,6 +166,7 @@ impl World {
     }
 
     pub(super) fn say(&mut self, client: usize, text: &str) {
+        self.clients[client].says(text);
         self.send(client, TEXT, text.as_bytes());
     }
 
@@ -218,7 +257,8 @@ impl World {
         let list = self.chance(30);
         let channels = if list { self.some_channels(client) } else { vec![channel] };
         let names = self.names(&channels);
-        let order = Order::Unsubscribe { channels, list };
+        let with_heads = channels.iter().map(|channel| (*channel, self.truth.head(*channel)));
+        let order = Order::Unsubscribe { channels: with_heads.collect(), list };
         self.clients[client].orders.push_back((id, order));
         let data = if list {
             format!(r#"{{"channels":{names}}}"#)

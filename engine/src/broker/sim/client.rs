@@ -9,13 +9,21 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::truth::Truth;
-use crate::types::ServiceId;
+use crate::types::{ServiceId, Time};
 
 /// A subscribe or unsubscribe that waits for its reply.
 #[derive(Clone, Debug)]
 pub(super) enum Order {
-    Subscribe { channels: Vec<usize>, list: bool, since: Option<(String, u64)> },
-    Unsubscribe { channels: Vec<usize>, list: bool },
+    Subscribe {
+        channels: Vec<usize>,
+        list: bool,
+        since: Option<(String, u64)>,
+    },
+    /// With the head of each channel when it was said.
+    Unsubscribe {
+        channels: Vec<(usize, u64)>,
+        list: bool,
+    },
 }
 
 /// A subscription as the client may believe in it.
@@ -54,6 +62,12 @@ pub(super) struct Client {
     pub(super) fault: Option<u16>,
     pub(super) beliefs: HashMap<usize, Belief>,
     pub(super) orders: VecDeque<(u64, Order)>,
+    /// All requests that are owed an answer, in order.
+    sent: VecDeque<u64>,
+    /// It was too slow once, or frames of it were lost on purpose: it may lack what it should have.
+    pub(super) may_lack: bool,
+    /// Heads of all channels when an operator wanted it gone, and that time.
+    pub(super) expelled: Option<(Time, Vec<u64>)>,
     /// Publishes and pings.
     pub(super) asked: HashMap<u64, &'static str>,
     pub(super) pongs: Vec<Vec<u8>>,
@@ -71,6 +85,12 @@ impl Client {
         shows_token: bool,
     ) -> Client {
         Client { shard, service, over_capacity, shows_token, reading: true, ..Client::default() }
+    }
+
+    /// It says something.
+    pub(super) fn says(&mut self, text: &str) {
+        let id = text.split_once("\"id\":\"").and_then(|(_, rest)| rest.split_once('"'));
+        self.sent.extend(id.and_then(|(id, _)| id.parse::<u64>().ok()));
     }
 
     pub(super) fn subscribes(&mut self, id: u64, channels: &[usize]) {
@@ -144,6 +164,9 @@ impl Client {
             assert_eq!((kind, event), ("response", Some("auth")), "{value}");
             assert_eq!(value["data"]["user_id"], "sim");
             return;
+        }
+        if let Some(id) = correlation(value) {
+            assert_eq!(self.sent.pop_front(), Some(id), "answers leave in order: {value}");
         }
         let first = !std::mem::replace(&mut self.welcomed, true);
         assert_eq!(first, event == Some("session.created"), "welcome first, and once: {value}");
@@ -258,11 +281,27 @@ impl Client {
         let data = &value["data"];
         assert_eq!(data["status"], "unsubscribed");
         if !list {
-            assert_eq!(data["channel"], truth.name(channels[0]));
+            assert_eq!(data["channel"], truth.name(channels[0].0));
         }
-        for channel in channels {
+        for (channel, head) in channels {
+            assert!(self.has_up_to(channel, head, truth), "left {channel} before {head}: {value}");
             self.beliefs.remove(&channel);
         }
+    }
+
+    /// Whether it has asked to leave a channel and has no answer yet.
+    pub(super) fn leaves(&self, channel: usize) -> bool {
+        self.orders.iter().any(|(_, order)| match order {
+            Order::Unsubscribe { channels, .. } => channels.iter().any(|(of, _)| *of == channel),
+            Order::Subscribe { .. } => false,
+        })
+    }
+
+    /// Whether it has what a channel had accepted up to `head`, as far as it was promised.
+    pub(super) fn has_up_to(&self, channel: usize, head: u64, truth: &Truth) -> bool {
+        let Some(belief) = self.beliefs.get(&channel) else { return true };
+        let newest = truth.is_newest(channel, belief.life);
+        self.may_lack || !newest || belief.next.unwrap_or(belief.latest) > head
     }
 
     fn event(&mut self, value: &Value, frame: &[u8], truth: &Truth) {

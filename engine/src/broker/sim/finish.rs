@@ -177,12 +177,12 @@ impl World {
         tally.insert("turned away", sum(|client| client.turned_away));
         tally.insert("expired", closed("Token expired"));
         tally.insert("drained", closed("Server is shutting"));
+        tally.insert("expelled", self.expelled);
         tally.insert("full", closed("Server at maximum"));
         for met in self.hubs.iter().map(|hub| hub.met()) {
             for (what, count) in [
                 ("chains written", met.written),
                 ("chains cut", met.cut),
-                ("chains left", met.left),
                 ("chains forgotten", met.forgotten),
             ] {
                 *tally.entry(what).or_default() += count;

@@ -93,6 +93,11 @@ impl Truth {
         lives.iter().position(|(known, _)| known.to_string() == epoch).unwrap_or(usize::MAX)
     }
 
+    /// Whether a life, if it is known, is the one that goes on.
+    pub(super) fn is_newest(&self, channel: usize, life: Option<usize>) -> bool {
+        life.is_none_or(|life| life + 1 == self.lives[channel].len())
+    }
+
     pub(super) fn length(&self, channel: usize, life: usize) -> u64 {
         self.lives[channel][life].1.len() as u64
     }

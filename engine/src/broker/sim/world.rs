@@ -33,6 +33,8 @@ pub(super) struct World {
     pub(super) verdicts: Vec<Vec<(u8, ConnectionKey, Verdict)>>,
     pub(super) refused: u64,
     pub(super) lost: u64,
+    /// Clients that were expelled, and had everything.
+    pub(super) expelled: u64,
     pub(super) next_id: u64,
     /// Writes that the hubs asked for.
     pub(super) writes: u64,
@@ -79,6 +81,7 @@ impl World {
             truth: Truth::new(plan.channels, plan.services, plan.roomy),
             refused: 0,
             lost: 0,
+            expelled: 0,
             next_id: 1,
             writes: 0,
             steps: super::setting("SIM_STEPS").map_or(50, |steps| steps as usize),
@@ -102,7 +105,7 @@ impl World {
         Now { mono: self.now, unix_us: 1_700_000_000_000_000 + (self.now.0 / 1_000) as i64 }
     }
 
-    fn begin_iteration(&mut self, shard: usize) {
+    pub(super) fn begin_iteration(&mut self, shard: usize) {
         let now = self.now();
         self.hubs[shard].begin_iteration(now);
     }
@@ -209,6 +212,8 @@ impl World {
         self.take_lanes(shard, all);
         self.truth.observe(&self.hubs);
         self.transmit(shard);
+        // What waited for earlier requests was handled, too.
+        self.truth.observe(&self.hubs);
         self.hubs[shard].check();
         for port in &self.ports[shard] {
             port.key.iter().for_each(|key| self.hubs[shard].check_pause(*key, port.paused));

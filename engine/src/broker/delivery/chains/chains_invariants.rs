@@ -14,8 +14,6 @@ pub(in crate::broker) struct Met {
     pub(in crate::broker) written: u64,
     /// Writes that were not whole.
     pub(in crate::broker) cut: u64,
-    /// Of connections that left one of its channels.
-    pub(in crate::broker) left: u64,
     /// Of connections that ended or became laggards.
     pub(in crate::broker) forgotten: u64,
 }

@@ -1,0 +1,135 @@
+//! What clients sent while an earlier request of theirs was under way. It is handled once that is
+//! over, so that requests take effect in the order in which they were sent.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::broker::connection::{Pause, ReceiveEnd};
+use crate::broker::core::Core;
+use crate::limits::{REQUEST_BACKLOG, REQUEST_BACKLOG_PER_SHARD};
+use crate::types::ConnectionKey;
+use crate::wire::OwnedMessage;
+
+/// Something that waits.
+#[derive(Debug)]
+pub(in crate::broker) enum Waiting {
+    Message(OwnedMessage),
+    /// The peer's close frame, with its code.
+    Close(u16),
+    /// The end of the peer's side.
+    End(ReceiveEnd),
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        match self {
+            Waiting::Message(message) => message.borrow().payload().len(),
+            Waiting::Close(_) | Waiting::End(_) => 0,
+        }
+    }
+}
+
+/// The backlogs of a shard's connections. A connection with one is not received from.
+#[derive(Debug, Default)]
+pub(super) struct Backlogs {
+    of: HashMap<ConnectionKey, Backlog>,
+    /// Bytes of all.
+    bytes: usize,
+    /// Connections whose backlog may go on.
+    ready: VecDeque<ConnectionKey>,
+}
+
+#[derive(Debug, Default)]
+struct Backlog {
+    waiting: VecDeque<Waiting>,
+    bytes: usize,
+}
+
+impl Backlogs {
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    pub(super) fn has(&self, key: ConnectionKey) -> bool {
+        self.of.contains_key(&key)
+    }
+
+    /// Whether the end of what a connection sends waits.
+    pub(super) fn has_end(&self, key: ConnectionKey) -> bool {
+        let last = self.of.get(&key).and_then(|backlog| backlog.waiting.back());
+        last.is_some_and(|last| !matches!(last, Waiting::Message(_)))
+    }
+
+    /// Adds what a connection has sent. Returns `false` if there is no room for it.
+    pub(super) fn push(&mut self, core: &mut Core, key: ConnectionKey, next: Waiting) -> bool {
+        let bytes = next.bytes();
+        let own = self.of.get(&key).map_or(0, |backlog| backlog.bytes);
+        let over = own + bytes > REQUEST_BACKLOG || self.bytes + bytes > REQUEST_BACKLOG_PER_SHARD;
+        if bytes > 0 && over {
+            return false;
+        }
+        let backlog = self.of.entry(key).or_default();
+        if backlog.waiting.is_empty() {
+            core.connections.pause(&mut core.cx, key, Pause::Order);
+        }
+        backlog.waiting.push_back(next);
+        backlog.bytes += bytes;
+        self.bytes += bytes;
+        true
+    }
+
+    /// Puts back what has to wait on.
+    pub(super) fn push_front(&mut self, core: &mut Core, key: ConnectionKey, next: Waiting) {
+        let backlog = self.of.entry(key).or_default();
+        if backlog.waiting.is_empty() {
+            core.connections.pause(&mut core.cx, key, Pause::Order);
+        }
+        let bytes = next.bytes();
+        backlog.waiting.push_front(next);
+        backlog.bytes += bytes;
+        self.bytes += bytes;
+    }
+
+    /// A request of a connection is over.
+    pub(super) fn make_ready(&mut self, key: ConnectionKey) {
+        if self.has(key) {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// Whether a connection may go on.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    pub(super) fn next_ready(&mut self) -> Option<ConnectionKey> {
+        self.ready.pop_front()
+    }
+
+    /// Takes out what a connection sent first.
+    pub(super) fn pop(&mut self, core: &mut Core, key: ConnectionKey) -> Option<Waiting> {
+        let backlog = self.of.get_mut(&key)?;
+        let next = backlog.waiting.pop_front()?;
+        backlog.bytes -= next.bytes();
+        self.bytes -= next.bytes();
+        if backlog.waiting.is_empty() {
+            self.of.remove(&key);
+            // Behind the end of a peer's side there is nothing to receive.
+            if !matches!(next, Waiting::End(_)) {
+                core.connections.resume(&mut core.cx, key, Pause::Order);
+            }
+        }
+        Some(next)
+    }
+
+    /// The connection is on its way out. Returns the end of the peer's side, if that waited.
+    pub(super) fn forget(&mut self, core: &mut Core, key: ConnectionKey) -> Option<Waiting> {
+        let mut backlog = self.of.remove(&key)?;
+        self.bytes -= backlog.bytes;
+        let last = backlog.waiting.pop_back().filter(|last| !matches!(last, Waiting::Message(_)));
+        if !matches!(last, Some(Waiting::End(_))) {
+            core.connections.resume(&mut core.cx, key, Pause::Order);
+        }
+        last
+    }
+}

@@ -1,0 +1,74 @@
+//! Leaving channels at a position: what each channel's home has accepted by then is handed to the
+//! client first.
+
+use crate::broker::channel::Channels;
+use crate::broker::core::Core;
+use crate::broker::shard_messages::Request;
+use crate::limits::LEAVE_PATIENCE;
+use crate::types::{ChannelIndex, ChannelName, ConnectionKey, OperationId, Seq, ShardId, Time};
+
+use super::order::Order;
+
+/// What a connection that leaves channels is to be handed before.
+#[derive(Debug, Default)]
+pub(super) struct Departure {
+    /// Of each channel, the last message.
+    pub(super) positions: Vec<(ChannelIndex, Seq)>,
+    /// Homes to be asked for such positions.
+    pub(super) unasked: Vec<(ShardId, Vec<(ChannelIndex, ChannelName)>)>,
+    /// When it takes effect at the latest.
+    pub(super) until: Time,
+}
+
+impl Departure {
+    /// Of those channels of an order that the connection is subscribed to.
+    pub(super) fn new(core: &Core, key: ConnectionKey, order: &Order) -> Departure {
+        let until = core.cx.time() + LEAVE_PATIENCE;
+        let mut departure = Departure { until, ..Departure::default() };
+        for name in &order.names {
+            let Some(index) = core.channels.find(name) else { continue };
+            if !core.channels.is_subscribed(key.index, index) {
+                continue;
+            }
+            let home = Channels::home_of(name, core.cx.shards);
+            if home == core.cx.shard {
+                departure.positions.push((index, core.channels.log(index).head()));
+                continue;
+            }
+            let entry = (index, name.clone());
+            match departure.unasked.iter_mut().find(|(shard, _)| *shard == home) {
+                Some((_, channels)) => channels.push(entry),
+                None => departure.unasked.push((home, vec![entry])),
+            }
+        }
+        departure
+    }
+
+    /// Asks the homes for which there is a credit. Returns how many.
+    pub(super) fn ask(&mut self, core: &mut Core, id: OperationId) -> usize {
+        let before = self.unasked.len();
+        self.unasked.retain_mut(|(home, channels)| {
+            if !core.links.has_credit(*home) {
+                return true;
+            }
+            let channels = std::mem::take(channels);
+            core.links.request(*home, Request::Heads { id, channels });
+            false
+        });
+        before - self.unasked.len()
+    }
+
+    /// Whether all homes were asked, and the connection has been handed what they had then, or is
+    /// too slow for it.
+    pub(super) fn is_over(&self, core: &Core, key: ConnectionKey) -> bool {
+        let late = self.until <= core.cx.time();
+        let is_over = |(channel, position): &(ChannelIndex, Seq)| {
+            let lags = core.delivery.cursor(key.index, *channel).is_some();
+            let handed = core.handed(key, *channel);
+            // A sweep that is to be written together with others is written first.
+            let owed = core.delivery.owes(key.index, *channel);
+            handed.is_none_or(|handed| handed >= *position) && !owed || late && lags
+        };
+        self.unasked.is_empty() && self.positions.iter().all(is_over)
+    }
+}
