@@ -13,6 +13,7 @@ mod core;
 mod delivery;
 mod disconnect;
 pub mod effect;
+mod from_shards;
 mod hub;
 mod inbound;
 mod lifecycle;

@@ -88,7 +88,7 @@ pub const BATCH_BYTES: usize = 1 << 20;
 /// Bytes joined into one send of a coalesced sweep: docs/decisions/0006.
 pub const JOIN_BYTES: usize = 256 << 10;
 /// Nodes of the tree of what connections are owed by several sweeps: 5 MiB. A sweep for which there
-/// are not enough is written by itself: docs/decisions/0026.
+/// are not enough is written by itself: docs/decisions/0027.
 pub const CHAIN_NODES: usize = 1 << 17;
 /// Joined bytes of such chains that are kept for connections that are owed the same later.
 pub const CHAIN_CACHE_BYTES: usize = 1 << 20;

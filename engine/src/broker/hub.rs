@@ -208,61 +208,12 @@ impl Hub {
 
     /// A request from another shard.
     pub fn handle_request(&mut self, from: ShardId, request: Request) {
-        let Core { cx, channels, links, .. } = &mut self.parts.core;
-        match request {
-            Request::Publish { id, publication } => {
-                let seq = self.parts.core.publish(&publication);
-                self.parts.core.links.answer(from, Notice::Published { id, seq });
-            }
-            Request::Join { name, channel, token, since } => {
-                let answer = channels.handle_join(cx, from, &name, (channel, token), since);
-                links.answer(from, answer);
-            }
-            Request::Recall { id, channel } => {
-                links.answer(from, Notice::Recalled { id, status: channels.status(&channel) });
-            }
-            Request::Heads { id, channels: of } => {
-                let head = |(index, name): (_, ChannelName)| (index, channels.head(&name));
-                links.answer(from, Notice::Heads { id, heads: of.into_iter().map(head).collect() });
-            }
-            Request::Leave { name, token } => channels.handle_leave(cx, from, &name, token),
-        }
+        self.parts.handle_request(from, request);
     }
 
     /// A notice from another shard.
     pub fn handle_notice(&mut self, from: ShardId, notice: Notice) {
-        let Core { cx, channels, links, .. } = &mut self.parts.core;
-        match notice {
-            Notice::Frame { channel, token, frame } => {
-                if !channels.handle_frame(cx, channel, token, frame) {
-                    links.join(channels, channel);
-                }
-            }
-            Notice::Gap { channel, token, to } => channels.handle_gap(cx, channel, token, to),
-            Notice::Joined { channel, token, joined } => {
-                links.answered(from);
-                let waiting = channels.handle_joined(cx, channel, token, joined);
-                self.parts.sessions.resume(&mut self.parts.core, channel, waiting, true);
-            }
-            Notice::JoinRefused { channel, token } => {
-                links.answered(from);
-                let waiting = channels.handle_join_refused(channel, token);
-                self.parts.sessions.resume(&mut self.parts.core, channel, waiting, false);
-            }
-            Notice::Recalled { id, status } => {
-                links.answered(from);
-                self.parts.sessions.handle_recalled(&mut self.parts.core, id, status.as_ref());
-            }
-            Notice::Heads { id, heads } => {
-                links.answered(from);
-                self.parts.sessions.handle_heads(id, heads);
-            }
-            Notice::Published { id, seq } => {
-                links.answered(from);
-                self.parts.sessions.handle_published(&mut self.parts.core, id, seq);
-            }
-        }
-        self.parts.settle();
+        self.parts.handle_notice(from, notice);
     }
 
     // Outputs.

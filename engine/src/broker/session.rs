@@ -5,7 +5,8 @@
 //! | `auth`, `permissions` | who a client is, and what it may |
 //! | `operations`, `departure` | subscribe and unsubscribe, which may wait for another shard |
 //! | `outstanding` | publications and status requests that another shard answers |
-//! | `backlog` | what a client sent while an earlier request of it is under way |
+//! | `envelope` | requests of clients that speak the envelope |
+//! | `backlog`, `waiting` | what a client sent while an earlier request of it is under way |
 //! | `custom` | sessions of a protocol of the embedder |
 //! | `answers` | the messages clients are sent |
 
@@ -14,28 +15,25 @@ mod auth;
 mod backlog;
 mod custom;
 mod departure;
+mod envelope;
 mod operations;
 mod order;
 mod outstanding;
 mod permissions;
+mod waiting;
 
 pub(super) use backlog::Waiting;
-
-use std::time::Duration;
 
 use super::connection::CloseReason;
 use super::core::Core;
 use super::shard_messages::StatusSource;
-use super::timers::Timer;
 use crate::config::{Config, Protocol};
-use crate::limits::{LEAVE_PATIENCE, MAX_CHANNELS_PER_REQUEST, MAX_WAITING_OPERATIONS};
+use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_WAITING_OPERATIONS};
 use crate::types::{
-    ChannelIndex, ChannelName, ConnectionKey, Epoch, ErrorCode, MessageType, OperationId,
-    PublishError, RequestId, Seq, ServiceId, Verdict,
+    ChannelIndex, ChannelName, ConnectionKey, ErrorCode, MessageType, OperationId, PublishError,
+    RequestId, Seq, ServiceId, Verdict,
 };
-use crate::wire::envelope::Inbound;
 use crate::wire::frame::{self, Opcode};
-use crate::wire::request::Request;
 use crate::wire::{Message, OwnedMessage, Secret};
 use answers::refuse;
 use auth::{Access, Authentication};
@@ -119,62 +117,6 @@ impl Sessions {
         }
     }
 
-    /// Whether everything that a connection sends waits.
-    fn is_busy(&self, key: ConnectionKey) -> bool {
-        self.operations.is_under_way(key) || self.outstanding.is_asking(key)
-    }
-
-    /// Lets the peer's close frame, or the end of its side, wait for what it sent before. Returns
-    /// `false` if there is nothing.
-    pub(super) fn defer(&mut self, core: &mut Core, key: ConnectionKey, end: Waiting) -> bool {
-        let deferred = self.backlogs.has(key) && self.backlogs.push(core, key, end);
-        if deferred {
-            core.cx.timers.set(core.cx.now.mono + LEAVE_PATIENCE, key, Timer::Backlog);
-        }
-        deferred
-    }
-
-    /// Whether the peer's close frame or the end of its side waits.
-    pub(super) fn has_deferred(&self, key: ConnectionKey) -> bool {
-        self.backlogs.has_end(key)
-    }
-
-    /// Drops what a connection sent before its end. Returns the end.
-    pub(super) fn give_up(&mut self, core: &mut Core, key: ConnectionKey) -> Option<Waiting> {
-        self.backlogs.forget(core, key)
-    }
-
-    /// The next message, close frame or end of a connection whose earlier requests are over.
-    /// Messages are handled by [`Sessions::handle_waiting`].
-    pub(super) fn next_waiting(&mut self, core: &mut Core) -> Option<(ConnectionKey, Waiting)> {
-        while let Some(key) = self.backlogs.next_ready() {
-            if self.is_busy(key) || self.auth.is_verifying(key) {
-                continue;
-            }
-            if let Some(next) = self.backlogs.pop(core, key) {
-                self.backlogs.make_ready(key);
-                return Some((key, next));
-            }
-        }
-        None
-    }
-
-    pub(super) fn handle_waiting(
-        &mut self,
-        core: &mut Core,
-        key: ConnectionKey,
-        message: OwnedMessage,
-    ) {
-        if !self.handle(core, key, message.borrow()) {
-            self.backlogs.push_front(core, key, Waiting::Message(message));
-        }
-    }
-
-    /// Whether a connection may go on with what it sent.
-    pub(super) fn has_waiting(&self) -> bool {
-        self.backlogs.has_ready()
-    }
-
     /// Handles a message. Returns `false` if it has to wait for earlier ones.
     fn handle(&mut self, core: &mut Core, key: ConnectionKey, message: Message<'_>) -> bool {
         if core.connections[key].is_probe() {
@@ -192,7 +134,9 @@ impl Sessions {
         let access = self.auth.admit(core, key, message);
         match (access, protocol) {
             (Access::Deferred, _) | (_, Protocol::Echo) => {}
-            (Access::Granted, Protocol::Envelope) => self.handle_envelope(core, key, message),
+            (Access::Granted, Protocol::Envelope) => {
+                return self.handle_envelope(core, key, message);
+            }
             (Access::TokenMissing, Protocol::Envelope) => self.first_envelope(core, key, message),
             (access, Protocol::Custom(protocol)) => {
                 let (auth, operations) = (&mut self.auth, &mut self.operations);
@@ -206,70 +150,6 @@ impl Sessions {
             }
         }
         true
-    }
-
-    /// Whether a message may be handled while publications of its client are under way: other
-    /// publications may, whose answers wait for those before.
-    fn may_overlap(&self, core: &Core, key: ConnectionKey, message: Message<'_>) -> bool {
-        let Ok(inbound) = Inbound::parse_message(message) else { return false };
-        let Ok(Request::Publish(publication)) = Request::parse(&inbound) else { return false };
-        self.auth.may_publish(core, key, publication.channel.as_str())
-    }
-
-    fn handle_envelope(&mut self, core: &mut Core, key: ConnectionKey, message: Message<'_>) {
-        let parsed = Inbound::parse_message(message);
-        let kind = parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind);
-        self.handled.push((core.connections[key].service(), kind));
-        if let Err(wait_ms) = core.connections.take_message(&core.cx, key) {
-            return too_fast(core, key, wait_ms, parsed.ok());
-        }
-        match parsed {
-            Ok(inbound) => self.handle_inbound(core, key, &inbound),
-            Err(fault) => refuse(core, key, None, ErrorCode::DecodeError, &fault.to_string()),
-        }
-    }
-
-    fn handle_inbound(&mut self, core: &mut Core, key: ConnectionKey, inbound: &Inbound<'_>) {
-        let correlation = inbound.correlation(core.settings(key).correlation);
-        if self.outstanding.status_request(core, &self.auth, key, correlation, inbound) {
-            return;
-        }
-        let request = match Request::parse(inbound) {
-            Ok(request) => request,
-            Err(fault) => return refuse(core, key, correlation, fault.code(), &fault.to_string()),
-        };
-        match request {
-            Request::Subscribe { channels, since } => {
-                // A text that no epoch of ours has is an epoch of no log.
-                let since = since.map(|s| (s.epoch.unwrap_or(Epoch(0)), s.seq));
-                let action = Action::Subscribe { since };
-                self.order(core, key, Order::new(correlation, channels, action));
-            }
-            Request::Unsubscribe { channels } => {
-                self.order(core, key, Order::new(correlation, channels, Action::Unsubscribe));
-            }
-            Request::Publish(publication) => {
-                self.outstanding.publish(core, &self.auth, key, correlation, publication);
-            }
-            Request::Ping => core.answer(key, MessageType::Pong, |encoder, stamp, out| {
-                encoder.pong(stamp, correlation, out);
-            }),
-            Request::Auth { token } => self.auth.show(core, key, correlation, token),
-            Request::Ignored => {}
-        }
-    }
-
-    /// The first message of a client that must show a token.
-    fn first_envelope(&mut self, core: &mut Core, key: ConnectionKey, message: Message<'_>) {
-        let parsed = Inbound::parse_message(message);
-        let kind = parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind);
-        self.handled.push((core.connections[key].service(), kind));
-        let Ok(inbound) = parsed else { return core.cx.close(key, CloseReason::AuthError) };
-        let correlation = inbound.correlation(core.settings(key).correlation);
-        match Request::parse(&inbound) {
-            Ok(Request::Auth { token }) => self.auth.show(core, key, correlation, token),
-            _ => require_token(core, key, correlation, CloseReason::AuthRequired),
-        }
     }
 
     /// The client has not sent its first frame in time.
@@ -427,23 +307,7 @@ fn echo(core: &mut Core, key: ConnectionKey, message: Message<'_>) {
     core.cx.reply(key, out);
 }
 
-/// Over the rate: the message is dropped, and the client not received from until it may send
-/// again.
-fn too_fast(core: &mut Core, key: ConnectionKey, wait_ms: u32, inbound: Option<Inbound<'_>>) {
-    let seconds = f64::from(wait_ms) / 1_000.0;
-    let text = format!("Message rate limit exceeded. Retry after {seconds:.3} seconds.");
-    let rule = core.settings(key).correlation;
-    let correlation = inbound.as_ref().and_then(|inbound| inbound.correlation(rule));
-    refuse(core, key, correlation, ErrorCode::RateLimitExceeded, &text);
-    pause(core, key, wait_ms);
-}
-
-fn pause(core: &mut Core, key: ConnectionKey, wait_ms: u32) {
-    let until = core.cx.time() + Duration::from_millis(wait_ms.into());
-    core.connections.pause_until(&mut core.cx, key, until);
-}
-
-fn require_token(
+pub(super) fn require_token(
     core: &mut Core,
     key: ConnectionKey,
     correlation: Option<&str>,
@@ -471,6 +335,11 @@ impl Sessions {
     /// Whether nothing is under way.
     pub(super) fn is_quiet(&self) -> bool {
         self.operations.is_empty() && self.auth.verifying() == 0 && self.backlogs.is_empty()
+    }
+
+    /// The saboteur of the simulation: clients leave channels at once.
+    pub(super) fn leave_hastily(&mut self) {
+        self.operations.hasty = true;
     }
 
     pub(super) fn push_handled(&mut self, service: ServiceId, kind: MessageType) {

@@ -62,6 +62,11 @@ impl Hub {
         self.parts.core.delivery.leave_gate_open();
     }
 
+    /// The saboteur of the simulation: clients leave channels at once.
+    pub(in crate::broker) fn leave_hastily(&mut self) {
+        self.parts.sessions.leave_hastily();
+    }
+
     /// Breaks the chains of the writes.
     pub(in crate::broker) fn break_chains(&mut self, fault: ChainFault) {
         self.parts.core.delivery.break_chains(fault);

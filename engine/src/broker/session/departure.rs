@@ -1,13 +1,13 @@
 //! Leaving channels at a position: what each channel's home has accepted by then is handed to the
 //! client first.
 
+use super::answers;
+use super::order::{Action, Order};
 use crate::broker::channel::Channels;
 use crate::broker::core::Core;
 use crate::broker::shard_messages::Request;
 use crate::limits::LEAVE_PATIENCE;
 use crate::types::{ChannelIndex, ChannelName, ConnectionKey, OperationId, Seq, ShardId, Time};
-
-use super::order::Order;
 
 /// What a connection that leaves channels is to be handed before.
 #[derive(Debug, Default)]
@@ -71,4 +71,17 @@ impl Departure {
         };
         self.unasked.is_empty() && self.positions.iter().all(is_over)
     }
+}
+
+/// Everything that is owed was handed over: the order takes effect.
+pub(super) fn take_effect(core: &mut Core, key: ConnectionKey, order: &Order) {
+    if let Action::Close(reason) = order.action {
+        return core.cx.close(key, reason);
+    }
+    for name in &order.names {
+        if let Some(index) = core.channels.find(name) {
+            core.unsubscribe(key, index);
+        }
+    }
+    answers::unsubscribed(core, key, order);
 }

@@ -9,7 +9,7 @@ use slab::Slab;
 
 use super::answers;
 use super::auth::Authentication;
-use super::departure::Departure;
+use super::departure::{self, Departure};
 use super::order::{Action, Order};
 use crate::broker::connection::CloseReason;
 use crate::broker::core::{Core, Joined};
@@ -31,6 +31,9 @@ pub(super) struct Operations {
     closing: VecDeque<(Time, ConnectionKey, CloseReason)>,
     /// By connection index; [`NO_OPERATION`] where there is none.
     current: Vec<OperationId>,
+    /// The saboteur of the simulation: channels are left at once.
+    #[cfg(test)]
+    pub(super) hasty: bool,
 }
 
 /// An order under way.
@@ -169,8 +172,10 @@ impl Operations {
             order.names = names.collect();
         }
         let departure = Departure::new(core, key, &order);
+        #[cfg(test)]
+        let departure = if self.hasty { Departure::default() } else { departure };
         if departure.is_over(core, key) {
-            leave_now(core, key, &order);
+            departure::take_effect(core, key, &order);
             return Some(later);
         }
         let (channels, waiting) = (Vec::new(), 0);
@@ -214,7 +219,7 @@ impl Operations {
                 continue;
             }
             *self.current(key) = NO_OPERATION;
-            leave_now(core, key, &operation.order);
+            departure::take_effect(core, key, &operation.order);
             self.start_next(core, auth, key, operation.later);
             if !self.is_under_way(key) {
                 over(key);
@@ -366,17 +371,4 @@ fn complete(core: &mut Core, operation: Operation) -> Option<VecDeque<Order>> {
         }
     }
     Some(later)
-}
-
-/// Everything that is owed was handed over: the order takes effect.
-fn leave_now(core: &mut Core, key: ConnectionKey, order: &Order) {
-    if let Action::Close(reason) = order.action {
-        return core.cx.close(key, reason);
-    }
-    for name in &order.names {
-        if let Some(index) = core.channels.find(name) {
-            core.unsubscribe(key, index);
-        }
-    }
-    answers::unsubscribed(core, key, order);
 }

@@ -55,7 +55,9 @@ impl World {
                 world.clients[client].reading = reading;
                 world.note(|| format!("client {client} reads: {reading}"));
             }),
-            98 if self.plan.rough && self.plan.seed % 3 == 0 && self.chance(30) => self.expel(),
+            98 if self.plan.rough && self.plan.seed.is_multiple_of(3) && self.chance(30) => {
+                self.expel()
+            }
             98.. if rough => self.for_some_client(World::misbehave),
             _ => {}
         }
@@ -84,6 +86,7 @@ impl World {
             return;
         }
         end.may_lack |= socket.slow || self.plan.lossy;
+        end.now = self.now;
         let size = most.min(socket.down.len());
         let seal = if socket.sealed { SEAL } else { 0 };
         end.take(socket.down.drain(..size).map(|byte| byte ^ seal), &self.truth);
@@ -258,7 +261,8 @@ impl World {
         let channels = if list { self.some_channels(client) } else { vec![channel] };
         let names = self.names(&channels);
         let with_heads = channels.iter().map(|channel| (*channel, self.truth.head(*channel)));
-        let order = Order::Unsubscribe { channels: with_heads.collect(), list };
+        let (channels, at) = (with_heads.collect(), self.now);
+        let order = Order::Unsubscribe { channels, list, at };
         self.clients[client].orders.push_back((id, order));
         let data = if list {
             format!(r#"{{"channels":{names}}}"#)

@@ -186,6 +186,11 @@ fn a_gate_that_always_passes_is_caught() {
 }
 
 #[test]
+fn a_client_that_leaves_before_it_has_what_was_accepted_is_caught() {
+    assert!(is_caught(Sabotage::HastyLeave));
+}
+
+#[test]
 fn broken_chains_of_sweeps_are_caught() {
     use ChainFault::{BlindLaggard, LostMark, WholeCut};
     for fault in [LostMark, BlindLaggard, WholeCut] {

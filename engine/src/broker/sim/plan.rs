@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::broker::Hub;
 use crate::broker::delivery::delivery_invariants::ChainFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Access, AuthMode, Config, Retention, Service};
+use crate::types::ShardId;
 
 /// A part that is broken on purpose, and must be caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +18,8 @@ pub(super) enum Sabotage {
     OpenGate,
     /// The shell reports the end of receiving while a completion is still to come.
     EarlyReuse,
+    /// Clients leave channels before they were handed what was accepted.
+    HastyLeave,
     /// The chains of what is owed by several sweeps are broken.
     Chains(ChainFault),
 }
@@ -52,6 +56,24 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// The hub of one shard, broken as planned.
+    pub(super) fn hub(&self, shard: usize) -> Hub {
+        let (id, config) = (ShardId(shard as u8), self.config.clone());
+        let seed = self.seed * 64 + shard as u64;
+        let mut hub = Hub::new(config, id, self.shards, self.capacity, seed);
+        hub.set_limits(self.bounds);
+        if self.sabotage == Some(Sabotage::OpenGate) {
+            hub.leave_gate_open();
+        }
+        if self.sabotage == Some(Sabotage::HastyLeave) {
+            hub.leave_hastily();
+        }
+        if let Some(Sabotage::Chains(fault)) = self.sabotage {
+            hub.break_chains(fault);
+        }
+        hub
+    }
+
     pub(super) fn new(seed: u64, sabotage: Option<Sabotage>) -> Plan {
         let mut rng = fastrand::Rng::with_seed(seed);
         let rng = &mut rng;

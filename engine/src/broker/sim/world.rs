@@ -53,25 +53,12 @@ pub(super) fn auth(id: &str, token: &str) -> String {
 
 impl World {
     pub(super) fn new(plan: Plan) -> World {
-        let hub = |shard| {
-            let (id, config) = (ShardId(shard as u8), plan.config.clone());
-            let seed = plan.seed * 64 + shard as u64;
-            let mut hub = Hub::new(config, id, plan.shards, plan.capacity, seed);
-            hub.set_limits(plan.bounds);
-            if plan.sabotage == Some(Sabotage::OpenGate) {
-                hub.leave_gate_open();
-            }
-            if let Some(Sabotage::Chains(fault)) = plan.sabotage {
-                hub.break_chains(fault);
-            }
-            hub
-        };
         let row = |_| (0..plan.shards).map(|_| Pair::default()).collect();
         World {
             rng: fastrand::Rng::with_seed(plan.seed ^ 0x51b0),
             now: Time(1_000_000_000),
             ticks: vec![Time(0); plan.shards],
-            hubs: (0..plan.shards).map(hub).collect(),
+            hubs: (0..plan.shards).map(|shard| plan.hub(shard)).collect(),
             busy: vec![false; plan.shards],
             lanes: (0..plan.shards).map(row).collect(),
             ports: (0..plan.shards).map(|_| Vec::new()).collect(),

@@ -1,0 +1,67 @@
+//! What other shards send: requests for channels homed here, notices about those homed there.
+
+use super::core::Core;
+use super::lifecycle::Parts;
+use super::shard_messages::{Notice, Request};
+use crate::types::{ChannelName, ShardId};
+
+impl Parts {
+    /// A request from another shard.
+    pub(super) fn handle_request(&mut self, from: ShardId, request: Request) {
+        let Core { cx, channels, links, .. } = &mut self.core;
+        match request {
+            Request::Publish { id, publication } => {
+                let seq = self.core.publish(&publication);
+                self.core.links.answer(from, Notice::Published { id, seq });
+            }
+            Request::Join { name, channel, token, since } => {
+                let answer = channels.handle_join(cx, from, &name, (channel, token), since);
+                links.answer(from, answer);
+            }
+            Request::Recall { id, channel } => {
+                links.answer(from, Notice::Recalled { id, status: channels.status(&channel) });
+            }
+            Request::Heads { id, channels: of } => {
+                let head = |(index, name): (_, ChannelName)| (index, channels.head(&name));
+                links.answer(from, Notice::Heads { id, heads: of.into_iter().map(head).collect() });
+            }
+            Request::Leave { name, token } => channels.handle_leave(cx, from, &name, token),
+        }
+    }
+
+    /// A notice from another shard.
+    pub(super) fn handle_notice(&mut self, from: ShardId, notice: Notice) {
+        let Core { cx, channels, links, .. } = &mut self.core;
+        match notice {
+            Notice::Frame { channel, token, frame } => {
+                if !channels.handle_frame(cx, channel, token, frame) {
+                    links.join(channels, channel);
+                }
+            }
+            Notice::Gap { channel, token, to } => channels.handle_gap(cx, channel, token, to),
+            Notice::Joined { channel, token, joined } => {
+                links.answered(from);
+                let waiting = channels.handle_joined(cx, channel, token, joined);
+                self.sessions.resume(&mut self.core, channel, waiting, true);
+            }
+            Notice::JoinRefused { channel, token } => {
+                links.answered(from);
+                let waiting = channels.handle_join_refused(channel, token);
+                self.sessions.resume(&mut self.core, channel, waiting, false);
+            }
+            Notice::Recalled { id, status } => {
+                links.answered(from);
+                self.sessions.handle_recalled(&mut self.core, id, status.as_ref());
+            }
+            Notice::Heads { id, heads } => {
+                links.answered(from);
+                self.sessions.handle_heads(id, heads);
+            }
+            Notice::Published { id, seq } => {
+                links.answered(from);
+                self.sessions.handle_published(&mut self.core, id, seq);
+            }
+        }
+        self.settle();
+    }
+}

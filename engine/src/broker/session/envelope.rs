@@ -1,0 +1,117 @@
+//! Requests of clients that speak the envelope.
+
+use std::time::Duration;
+
+use super::answers::refuse;
+use super::order::{Action, Order};
+use super::{Sessions, require_token};
+use crate::broker::connection::CloseReason;
+use crate::broker::core::Core;
+use crate::types::{ConnectionKey, Epoch, ErrorCode, MessageType};
+use crate::wire::Message;
+use crate::wire::envelope::Inbound;
+use crate::wire::request::Request;
+
+impl Sessions {
+    /// Whether a message may be handled while publications of its client are under way: other
+    /// publications may, whose answers wait for those before.
+    pub(super) fn may_overlap(
+        &self,
+        core: &Core,
+        key: ConnectionKey,
+        message: Message<'_>,
+    ) -> bool {
+        let Ok(inbound) = Inbound::parse_message(message) else { return false };
+        let Ok(Request::Publish(publication)) = Request::parse(&inbound) else { return false };
+        self.auth.may_publish(core, key, publication.channel.as_str())
+    }
+
+    /// Handles a message. Returns `false` if it has to wait: a refusal, too, comes behind the
+    /// answers to publications that are under way.
+    pub(super) fn handle_envelope(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        message: Message<'_>,
+    ) -> bool {
+        let parsed = Inbound::parse_message(message);
+        let allowance = core.connections.take_message(&core.cx, key);
+        if allowance.is_err() && self.outstanding.is_publishing(key) {
+            return false;
+        }
+        let kind = parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind);
+        self.handled.push((core.connections[key].service(), kind));
+        match (allowance, parsed) {
+            (Err(wait_ms), parsed) => too_fast(core, key, wait_ms, parsed.ok()),
+            (Ok(()), Ok(inbound)) => self.handle_inbound(core, key, &inbound),
+            (Ok(()), Err(fault)) => {
+                refuse(core, key, None, ErrorCode::DecodeError, &fault.to_string());
+            }
+        }
+        true
+    }
+
+    fn handle_inbound(&mut self, core: &mut Core, key: ConnectionKey, inbound: &Inbound<'_>) {
+        let correlation = inbound.correlation(core.settings(key).correlation);
+        if self.outstanding.status_request(core, &self.auth, key, correlation, inbound) {
+            return;
+        }
+        let request = match Request::parse(inbound) {
+            Ok(request) => request,
+            Err(fault) => return refuse(core, key, correlation, fault.code(), &fault.to_string()),
+        };
+        match request {
+            Request::Subscribe { channels, since } => {
+                // A text that no epoch of ours has is an epoch of no log.
+                let since = since.map(|s| (s.epoch.unwrap_or(Epoch(0)), s.seq));
+                let action = Action::Subscribe { since };
+                self.order(core, key, Order::new(correlation, channels, action));
+            }
+            Request::Unsubscribe { channels } => {
+                self.order(core, key, Order::new(correlation, channels, Action::Unsubscribe));
+            }
+            Request::Publish(publication) => {
+                self.outstanding.publish(core, &self.auth, key, correlation, publication);
+            }
+            Request::Ping => core.answer(key, MessageType::Pong, |encoder, stamp, out| {
+                encoder.pong(stamp, correlation, out);
+            }),
+            Request::Auth { token } => self.auth.show(core, key, correlation, token),
+            Request::Ignored => {}
+        }
+    }
+
+    /// The first message of a client that must show a token.
+    pub(super) fn first_envelope(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        message: Message<'_>,
+    ) {
+        let parsed = Inbound::parse_message(message);
+        let kind = parsed.as_ref().map_or(MessageType::Invalid, |inbound| inbound.kind);
+        self.handled.push((core.connections[key].service(), kind));
+        let Ok(inbound) = parsed else { return core.cx.close(key, CloseReason::AuthError) };
+        let correlation = inbound.correlation(core.settings(key).correlation);
+        match Request::parse(&inbound) {
+            Ok(Request::Auth { token }) => self.auth.show(core, key, correlation, token),
+            _ => require_token(core, key, correlation, CloseReason::AuthRequired),
+        }
+    }
+}
+
+/// Over the rate: the message is dropped, and the client not received from until it may send
+/// again.
+fn too_fast(core: &mut Core, key: ConnectionKey, wait_ms: u32, inbound: Option<Inbound<'_>>) {
+    let seconds = f64::from(wait_ms) / 1_000.0;
+    let text = format!("Message rate limit exceeded. Retry after {seconds:.3} seconds.");
+    let rule = core.settings(key).correlation;
+    let correlation = inbound.as_ref().and_then(|inbound| inbound.correlation(rule));
+    refuse(core, key, correlation, ErrorCode::RateLimitExceeded, &text);
+    pause(core, key, wait_ms);
+}
+
+fn pause(core: &mut Core, key: ConnectionKey, wait_ms: u32) {
+    let until = core.cx.time() + Duration::from_millis(wait_ms.into());
+    core.connections.pause_until(&mut core.cx, key, until);
+}
