@@ -114,7 +114,10 @@ impl Sender {
 #[derive(Default)]
 struct Parcels {
     out: Vec<u8>,
-    to: Vec<(u32, Range<usize>)>,
+    /// By subscriber; ranges that follow each other are one.
+    ranges: Vec<Vec<Range<usize>>>,
+    /// Subscribers that get something.
+    to: Vec<u32>,
 }
 
 impl Parcels {
@@ -123,52 +126,65 @@ impl Parcels {
         let (start, message) = (self.out.len(), &payload[end + 1..]);
         write_header(&mut self.out, opcode, message.len(), None);
         self.out.extend_from_slice(message);
-        let whole = start..self.out.len();
-        let subscribers = channels.get(&payload[..end]).into_iter().flatten();
-        self.to.extend(subscribers.map(|subscriber| (*subscriber, whole.clone())));
+        let end_of_frame = self.out.len();
+        for &subscriber in channels.get(&payload[..end]).into_iter().flatten() {
+            let index = subscriber as usize;
+            if index >= self.ranges.len() {
+                self.ranges.resize(index + 1, Vec::new());
+            }
+            let ranges = &mut self.ranges[index];
+            if ranges.is_empty() {
+                self.to.push(subscriber);
+            }
+            match ranges.last_mut() {
+                Some(last) if last.end == start => last.end = end_of_frame,
+                _ => ranges.push(start..end_of_frame),
+            }
+        }
     }
 
     /// What each subscriber gets, joined. What several get is joined once.
     fn joined(&mut self) -> Vec<(u32, Range<usize>)> {
-        self.to.sort_by_key(|(subscriber, _)| *subscriber);
         let mut known: HashMap<Vec<Range<usize>>, Range<usize>> = HashMap::new();
-        let mut joined = Vec::new();
-        for sends in self.to.chunk_by(|one, next| one.0 == next.0) {
-            let ranges: Vec<_> = sends.iter().map(|(_, range)| range.clone()).collect();
-            let (first, last) = (&ranges[0], &ranges[ranges.len() - 1]);
-            let range = match ranges.windows(2).all(|two| two[0].end == two[1].start) {
-                true => first.start..last.end,
-                false => known
-                    .entry(ranges)
-                    .or_insert_with_key(|ranges| {
+        let mut joined = Vec::with_capacity(self.to.len());
+        for subscriber in self.to.drain(..) {
+            let ranges = &mut self.ranges[subscriber as usize];
+            let range = match ranges.as_slice() {
+                [one] => one.clone(),
+                several => match known.get(several) {
+                    Some(range) => range.clone(),
+                    None => {
                         let start = self.out.len();
-                        ranges.iter().for_each(|range| self.out.extend_from_within(range.clone()));
+                        several.iter().for_each(|part| self.out.extend_from_within(part.clone()));
+                        known.insert(several.to_vec(), start..self.out.len());
                         start..self.out.len()
-                    })
-                    .clone(),
+                    }
+                },
             };
-            joined.push((sends[0].0, range));
+            ranges.clear();
+            joined.push((subscriber, range));
         }
         joined
     }
 
     /// Sends everything. No subscriber may be full or gone: this floor keeps no state for it.
-    fn send(mut self, sender: &mut Sender) -> std::io::Result<()> {
+    fn send(&mut self, sender: &mut Sender) -> std::io::Result<()> {
         let joined = self.joined();
         let mut sends = joined.iter().map(|(to, range)| (*to, &self.out[range.clone()]));
         match sender {
             Sender::Ring(ring, _, _) => {
                 let (mut short, mut dead) = (Vec::new(), Vec::new());
                 ring.sweep(sends, &mut short, &mut dead)?;
-                match short.is_empty() && dead.is_empty() {
-                    true => Ok(()),
-                    false => Err(std::io::Error::other("a subscriber was full or gone")),
+                if !(short.is_empty() && dead.is_empty()) {
+                    return Err(std::io::Error::other("a subscriber was full or gone"));
                 }
             }
             Sender::Loop(sockets) => sends.try_for_each(|(to, bytes)| {
                 SockRef::from(&sockets[to as usize]).send_with_flags(bytes, FLAGS).map(drop)
-            }),
+            })?,
         }
+        self.out.clear();
+        Ok(())
     }
 }
 
@@ -183,6 +199,7 @@ struct Publisher {
     stream: TcpStream,
     messages: ClientMessages,
     many: bool,
+    parcels: Parcels,
 }
 
 /// Takes what a publisher has sent and sweeps it. Returns whether the publisher is still there.
@@ -193,17 +210,18 @@ fn serve(
     buffer: &mut [u8],
     join: usize,
 ) -> std::io::Result<bool> {
-    let (mut out, mut parcels) = (Vec::new(), Parcels::default());
+    let mut out = Vec::new();
+    let Publisher { stream, messages, many, parcels } = publisher;
     loop {
-        let read = match publisher.stream.read(buffer) {
+        let read = match stream.read(buffer) {
             Ok(0) => return Ok(false),
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(_) => return Ok(false),
         };
         let mut failed = None;
-        publisher.messages.feed(&buffer[..read], |opcode, payload| {
-            if publisher.many {
+        messages.feed(&buffer[..read], |opcode, payload| {
+            if *many {
                 return parcels.add(channels, opcode, payload);
             }
             if !out.is_empty() && out.len() + payload.len() > join {
@@ -265,6 +283,7 @@ fn main() -> std::io::Result<()> {
                         stream,
                         messages: ClientMessages::default(),
                         many,
+                        parcels: Parcels::default(),
                     });
                 }
                 Ok(path) => {
