@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::exit;
 
+use serde_json::json;
 use uringcast_server::args::{self, Action, ArgsError};
 use uringcast_server::config::Home;
 use uringcast_server::diagnostics::cli;
@@ -21,8 +22,7 @@ fn main() {
     let arguments: Vec<_> = std::env::args_os().collect();
     match cli::run(&arguments, std::env::vars_os()) {
         Ok(Some((text, code))) => {
-            // The reader may have closed the pipe.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            print(&text);
             exit(code)
         }
         Ok(None) => {}
@@ -34,14 +34,12 @@ fn main() {
         Err(ArgsError::Problems(problems)) => fail(&problems),
     };
     if let Action::Presets { name, json } = action {
-        let text = match name.and_then(presets::find) {
-            Some(preset) if json => format!("{:#}\n", preset.json()),
-            Some(preset) => preset.text().to_owned(),
-            None if json => format!("{:#}\n", presets::json()),
+        print(&match name.and_then(presets::find) {
+            Some(preset) if json => format!("{:#}\n", json!(preset)),
+            Some(preset) => preset.text.to_owned(),
+            None if json => format!("{:#}\n", json!(presets::all())),
             None => presets::table(),
-        };
-        // The reader may have closed the pipe.
-        let _ = std::io::stdout().write_all(text.as_bytes());
+        });
         exit(0);
     }
     log::start(&settings);
@@ -49,8 +47,7 @@ fn main() {
     let home = Home { state: state.as_deref(), home: home.as_deref() };
     let ended = match action {
         Action::CheckConfig => run::check(&settings, home).map(|_| {
-            // The reader may have closed the pipe.
-            let _ = std::io::stdout().write_all(print_config::render(&settings).as_bytes());
+            print(&print_config::render(&settings));
             Ended::Drained
         }),
         Action::Serve | Action::Presets { .. } => run::serve(&settings, home),
@@ -60,6 +57,11 @@ fn main() {
         Ok(Ended::Cut(signal)) => exit(BY_SIGNAL + signal),
         Err(error) => fail(&error),
     }
+}
+
+fn print(text: &str) {
+    // The reader may have closed the pipe.
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn fail(error: &dyn std::fmt::Display) -> ! {

@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path) -> Result<File, Vec<Problem>> {
     match entries.map(|entries| entries.try_into::<Vec<toml::Table>>()) {
         None => {}
         Some(Ok(entries)) if (1..=MAX_SERVICES).contains(&entries.len()) => {
-            let own = known.into_iter().filter(|setting| setting.is_of_a_service());
+            let own = known.into_iter().filter(|setting| setting.of_a_service);
             let known: Vec<&Setting> = own.collect();
             for (place, entry) in entries.into_iter().enumerate() {
                 let name = name_of(&entry, place);

@@ -75,7 +75,7 @@ fn public(settings: &Settings) -> Vec<(&'static str, Option<String>)> {
     let is_fleet = !settings.fleet.is_empty();
     let of = |one: &Settings, is_service: bool| {
         let rows = TABLE.iter().zip(one.shown());
-        let rows = rows.filter(|(row, _)| !is_fleet || row.is_of_a_service() == is_service);
+        let rows = rows.filter(|(row, _)| !is_fleet || row.of_a_service == is_service);
         let public = rows.filter(|(row, _)| !row.secret && row.name != "config");
         public.map(|(row, value)| (row.name, value)).collect::<Vec<_>>()
     };
