@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uringcast_engine::PublishError;
 use uringcast_engine::limits::BUSY_PAUSE;
 
@@ -118,13 +118,10 @@ impl From<BytesRejection> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut error = Map::new();
-        error.insert("code".into(), self.code.into());
-        error.insert("message".into(), self.message.into());
+        let mut body = json!({ "error": { "code": self.code, "message": self.message } });
         if let Some(after) = self.retry_after {
-            error.insert("retry_after".into(), after.as_secs_f64().into());
+            body["error"]["retry_after"] = after.as_secs_f64().into();
         }
-        let mut body = json!({ "error": error });
         if let Some((name, value)) = self.more {
             body[name] = value;
         }
@@ -145,13 +142,4 @@ fn whole_seconds(after: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_whole_seconds_rounded_up_and_never_zero() {
-        for (ms, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (20_000, 20)] {
-            assert_eq!(whole_seconds(Duration::from_millis(ms)), seconds, "{ms} ms");
-        }
-    }
-}
+mod tests;

@@ -5,23 +5,23 @@
 //! HTTP clients read no answer before they have sent everything.
 
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use tokio::time::{sleep, timeout};
-use uringcast_engine::{PublishError, ServiceId};
+use uringcast_engine::PublishError;
 
 use super::idempotency_key;
 use super::parse::parse_item;
 use super::submit::{Accepted, Message, submit};
-use crate::http::api_key_guard::Caller;
-use crate::http::control::Control;
 use crate::http::error::ApiError;
+use crate::http::selected_service::SelectedService;
 use crate::limits::{
     HTTP_DRAIN, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY, PUBLISH_LINE_REST, PUBLISH_STREAM_IDLE,
     PUBLISH_STREAM_PATIENCE,
@@ -38,23 +38,21 @@ pub(in crate::http) fn is_stream(headers: &HeaderMap) -> bool {
 
 /// Reads and publishes to the end, or to the first line that cannot be published.
 pub(super) async fn publish(
-    control: &Control,
-    service: ServiceId,
-    caller: Caller,
+    selected: SelectedService,
     request: Request,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(request.headers())?;
-    let max_data = control.service(service).max_message;
-    let mut stream = Stream { control, service, caller, key, max_data, done: Progress::default() };
+    let max_data = selected.max_data();
+    let mut stream = Stream { selected, key, max_data, done: Progress::default() };
     let mut body = request.into_body();
     match stream.run(&mut body).await {
         Ok(()) => {
-            let body = axum::Json(json!({ "summary": stream.done.summary() }));
+            let body = axum::Json(json!({ "summary": stream.done }));
             Ok((StatusCode::ACCEPTED, body).into_response())
         }
         Err(error) => {
             let _ = timeout(HTTP_DRAIN, discard(&mut body)).await;
-            Err(error.with("summary", stream.done.summary()))
+            Err(error.with("summary", json!(stream.done)))
         }
     }
 }
@@ -71,17 +69,15 @@ async fn discard(body: &mut Body) {
     }
 }
 
-struct Stream<'a> {
-    control: &'a Control,
-    service: ServiceId,
-    caller: Caller,
+struct Stream {
+    selected: SelectedService,
     key: Option<String>,
     max_data: usize,
     done: Progress,
 }
 
 /// What has become of the lines so far.
-#[derive(Default)]
+#[derive(Default, Serialize)]
 struct Progress {
     /// Lines before the first that was not published.
     lines: u64,
@@ -89,21 +85,7 @@ struct Progress {
     duplicates: u64,
 }
 
-impl Progress {
-    fn summary(&self) -> Value {
-        let Progress { lines, published, duplicates } = self;
-        json!({ "lines": lines, "published": published, "duplicates": duplicates })
-    }
-
-    fn count(&mut self, accepted: Accepted) {
-        match accepted.duplicate {
-            false => self.published += 1,
-            true => self.duplicates += 1,
-        }
-    }
-}
-
-impl Stream<'_> {
+impl Stream {
     async fn run(&mut self, body: &mut Body) -> Result<(), ApiError> {
         let mut buffer: Vec<u8> = Vec::new();
         let mut searched = 0;
@@ -148,10 +130,13 @@ impl Stream<'_> {
         self.batch(text, &lines).await
     }
 
-    /// One line, if its channel is the caller's.
+    /// One line, if its channel is the caller's. The request's key is its id, if it has none.
     fn read(&self, number: u64, line: &[u8]) -> Result<Message, ApiError> {
-        let message = parse_item(&format_args!("line {number}: "), line, self.max_data)?;
-        self.caller.may_publish(std::iter::once(&message.publication.channel))?;
+        let mut message = parse_item(&format_args!("line {number}: "), line, self.max_data)?;
+        self.selected.caller.may_publish(std::iter::once(&message.publication.channel))?;
+        if let Some(key) = &self.key {
+            message.take_id(key, number);
+        }
         Ok(message)
     }
 
@@ -169,12 +154,8 @@ impl Stream<'_> {
                 if line.is_empty() {
                     continue;
                 }
-                let number = first + place as u64;
-                match self.read(number, line) {
-                    Ok(mut message) => {
-                        if let Some(key) = &self.key {
-                            message.take_id(key, number);
-                        }
+                match self.read(first + place as u64, line) {
+                    Ok(message) => {
                         messages.push(message);
                         places.push(place);
                     }
@@ -185,9 +166,22 @@ impl Stream<'_> {
                 }
             }
             let tried = places.len();
-            let BatchOutcome { unpublished, over_limit, draining } =
-                self.submit(messages, &places).await;
-            left = unpublished;
+            let results = submit(&self.selected, messages).await;
+            let results = results.unwrap_or_else(|error| vec![Err(error); tried]);
+            left.clear();
+            let (mut over_limit, mut draining) = (None, false);
+            for (place, result) in places.into_iter().zip(results) {
+                match result {
+                    Ok(Accepted { duplicate: true, .. }) => self.done.duplicates += 1,
+                    Ok(_) => self.done.published += 1,
+                    // A retry is useless.
+                    Err(PublishError::ChannelLimit) => over_limit = over_limit.or(Some(place)),
+                    Err(error) => {
+                        draining |= error == PublishError::Closed;
+                        left.push(place);
+                    }
+                }
+            }
             if let Some(place) = over_limit {
                 let line = format!("line {}: ", first + place as u64);
                 fault = Some((place, ApiError::channel_limit(&line)));
@@ -211,38 +205,7 @@ impl Stream<'_> {
             sleep(RETRY).await;
         }
     }
-
-    async fn submit(&mut self, messages: Vec<super::Message>, places: &[usize]) -> BatchOutcome {
-        let mut outcome = BatchOutcome::default();
-        if messages.is_empty() {
-            return outcome;
-        }
-        let results = match submit(self.control, self.service, messages).await {
-            Ok(results) => results,
-            Err(_) => return BatchOutcome { unpublished: places.to_vec(), ..outcome },
-        };
-        for (&place, result) in places.iter().zip(results) {
-            let Err(error) = result.map(|accepted| self.done.count(accepted)) else { continue };
-            outcome.unpublished.push(place);
-            outcome.draining |= error == PublishError::Closed;
-            if error == PublishError::ChannelLimit {
-                outcome.over_limit.get_or_insert(place);
-            }
-        }
-        outcome
-    }
-}
-
-/// The outcome of a batch.
-#[derive(Default)]
-struct BatchOutcome {
-    /// The places of messages that were not published.
-    unpublished: Vec<usize>,
-    /// The first that needs a channel more than there may be: a retry is useless.
-    over_limit: Option<usize>,
-    /// Whether the engine is shutting down.
-    draining: bool,
 }
 
 /// Between two tries: about what the engine takes to serve a full channel.
-const RETRY: std::time::Duration = std::time::Duration::from_millis(2);
+const RETRY: Duration = Duration::from_millis(2);

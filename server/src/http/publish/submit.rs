@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use uringcast_engine::{Publication, PublishError, Seq, ServiceId};
+use uringcast_engine::{Publication, PublishError, Seq};
 
-use crate::http::control::Control;
 use crate::http::idempotency::{Claim, PendingResult, Reservation};
+use crate::http::selected_service::SelectedService;
 
 /// A message as a request has it.
 #[derive(Debug)]
@@ -44,15 +44,14 @@ enum ResultSource {
 /// # Errors
 /// [`PublishError::Saturated`]: nothing was published.
 pub(super) async fn submit(
-    control: &Control,
-    service: ServiceId,
+    selected: &SelectedService,
     messages: Vec<Message>,
 ) -> Result<Vec<Result<Accepted, PublishError>>, PublishError> {
     let now = Instant::now();
     let (mut sources, mut batch, mut reservations) = (Vec::new(), Vec::new(), Vec::new());
     for Message { publication, id } in messages {
-        let channel = || publication.channel.clone().at(service);
-        let claim = id.map(|id| control.idempotency.claim(channel(), id, now));
+        let channel = || publication.channel.clone().at(selected.id);
+        let claim = id.map(|id| selected.control.idempotency.claim(channel(), id, now));
         sources.push(match claim {
             Some(Claim::Known(seq)) => ResultSource::Known(seq),
             Some(Claim::Pending(pending)) => ResultSource::Pending(pending),
@@ -66,7 +65,7 @@ pub(super) async fn submit(
             batch.push(publication);
         }
     }
-    let published = publish(control, service, batch, reservations).await?;
+    let published = publish(selected, batch, reservations).await?;
     let mut results = Vec::with_capacity(sources.len());
     for source in sources {
         results.push(match source {
@@ -84,12 +83,11 @@ pub(super) async fn submit(
 
 /// Publishes a batch, and settles the reservations of its messages, each with its place.
 async fn publish(
-    control: &Control,
-    service: ServiceId,
+    selected: &SelectedService,
     batch: Vec<Publication>,
     reservations: Vec<(usize, Reservation)>,
 ) -> Result<Vec<Result<Seq, PublishError>>, PublishError> {
-    let ticket = control.publisher(service).try_publish_batch(batch)?;
+    let ticket = selected.control.publisher(selected.id).try_publish_batch(batch)?;
     if reservations.is_empty() {
         return Ok(ticket.await);
     }
