@@ -3,7 +3,6 @@
 mod config_file;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -121,11 +120,11 @@ pub fn read(
     let mut given = Sources::default();
     let mut problems = Vec::new();
     let environment: Vec<_> = environment.into_iter().collect();
-    let variables = ours(&environment, &mut problems);
     add_flags(&matches, &mut given);
-    add_environment(&variables, &mut given, &mut problems);
-    let read = file_path(&matches, &variables).map(|path| config_file::read(&path));
-    let file = read.unwrap_or(Ok(File::default())).unwrap_or_else(|found| {
+    add_environment(&environment, &mut given, &mut problems);
+    let path = given.text("config").filter(|path| !path.is_empty());
+    let file = path.map_or(Ok(File::default()), |path| config_file::read(path.as_ref()));
+    let file = file.unwrap_or_else(|found| {
         problems.extend(found);
         File::default()
     });
@@ -240,46 +239,30 @@ fn add_flags(matches: &ArgMatches, sources: &mut Sources) {
     }
 }
 
-/// The variables that may be meant for us and are not empty.
-fn ours(
-    environment: &[(OsString, OsString)],
-    problems: &mut Vec<Problem>,
-) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for (name, value) in environment {
-        let Some(name) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else {
-            continue;
-        };
-        match value.to_str() {
-            Some("") => {}
-            Some(value) => found.push((name.to_owned(), value.to_owned())),
-            None => problems.push(Problem::new(
-                name,
-                Source::Default,
-                "the value is not valid UTF-8",
-                "Write it as UTF-8.",
-            )),
-        }
-    }
-    found
-}
-
+/// Adds the variables that may be meant for us and are not empty.
 fn add_environment(
-    variables: &[(String, String)],
+    environment: &[(OsString, OsString)],
     sources: &mut Sources,
     problems: &mut Vec<Problem>,
 ) {
-    for (variable, value) in variables {
-        match TABLE.iter().find(|setting| setting.variable() == *variable) {
-            Some(setting) => {
-                let source = Source::Environment(variable.clone());
-                sources.add(setting.name, vec![value.clone()], source);
+    for (variable, value) in environment {
+        let Some(variable) = variable.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else {
+            continue;
+        };
+        let mut problem = |reason: &str, remedy: String| {
+            problems.push(Problem::new(variable, Source::Default, reason, remedy));
+        };
+        match (value.to_str(), TABLE.iter().find(|setting| setting.variable() == variable)) {
+            (Some(""), _) => {}
+            (None, _) => problem("the value is not valid UTF-8", "Write it as UTF-8.".into()),
+            (Some(value), Some(setting)) => {
+                let source = Source::Environment(variable.to_owned());
+                sources.add(setting.name, vec![value.to_owned()], source);
             }
-            None => {
+            (Some(_), None) => {
                 let known: Vec<String> = TABLE.iter().map(Setting::variable).collect();
-                let remedy = remedy(nearest(variable, known.iter().map(String::as_str)));
-                let reason = "there is no such environment variable";
-                problems.push(Problem::new(variable, Source::Default, reason, remedy));
+                let nearest = nearest(variable, known.iter().map(String::as_str));
+                problem("there is no such environment variable", remedy(nearest));
             }
         }
     }
@@ -313,14 +296,6 @@ fn add_family(
             add(format!("{prefix}_{}", name.to_ascii_uppercase()), name);
         }
     }
-}
-
-fn file_path(matches: &ArgMatches, variables: &[(String, String)]) -> Option<PathBuf> {
-    let from_flag = matches.get_one::<String>("config");
-    let variable = format!("{ENV_PREFIX}CONFIG");
-    let from_environment =
-        || variables.iter().find(|(name, _)| *name == variable).map(|(_, value)| value);
-    from_flag.or_else(from_environment).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 fn remedy(nearest: &str) -> String {
