@@ -73,8 +73,7 @@ pub struct Keys {
 impl Keys {
     /// No keys yet. Only these algorithms will be used; `None` for all that are supported.
     pub fn new(allowed: Option<Vec<Algorithm>>) -> Keys {
-        let allowed =
-            allowed.unwrap_or_else(|| Algorithm::ALL.iter().map(|(_, one)| *one).collect());
+        let allowed = allowed.unwrap_or_else(|| Algorithm::ALL.to_vec());
         Keys { keys: Vec::new(), allowed, exposed: false }
     }
 

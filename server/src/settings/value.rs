@@ -327,23 +327,29 @@ impl<const MIN: u64, const MAX: u64> Value for Span<MIN, MAX> {
 
 /// A value out of a short list.
 pub trait Choice: Copy + PartialEq + 'static {
-    /// The list, for help texts.
+    /// The words of the list, with `|` between them.
     const WORDS: &'static str;
-    /// Every word with its meaning.
-    const ALL: &'static [(&'static str, Self)];
+    /// What the words mean, in their order.
+    const ALL: &'static [Self];
+
+    /// What a word means that is not in the list and accepted nevertheless.
+    fn alias(_word: &str) -> Option<Self> {
+        None
+    }
 }
 
 impl<T: Choice> Value for T {
     const HINT: &'static str = T::WORDS;
 
     fn parse(text: &str) -> Result<Self, Invalid> {
-        let known = T::ALL.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-        known.map(|(_, value)| *value).ok_or_else(|| {
+        let place = T::WORDS.split('|').position(|word| word.eq_ignore_ascii_case(text));
+        place.map(|place| T::ALL[place]).or_else(|| T::alias(text)).ok_or_else(|| {
             invalid("is not one of the choices", format!("Choose one of {}.", T::WORDS))
         })
     }
 
     fn show(&self) -> Option<String> {
-        T::ALL.iter().find(|(_, value)| value == self).and_then(|(word, _)| quoted(word))
+        let place = T::ALL.iter().position(|value| value == self)?;
+        T::WORDS.split('|').nth(place).and_then(quoted)
     }
 }
