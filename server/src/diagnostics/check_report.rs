@@ -64,6 +64,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A finding of a check that ended so.
+    pub fn new(verdict: Verdict, found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { verdict, found: found.into(), remedy: remedy.into() }
+    }
+
     /// The same, where what fails is not what was asked about.
     pub fn no_worse_than_a_warning(mut self) -> Finding {
         if self.verdict == Verdict::Fail {
@@ -78,17 +83,22 @@ pub type Outcome = Result<String, Finding>;
 
 /// Not checked, or not needed.
 pub fn note<T>(found: impl Into<String>, remedy: impl Into<String>) -> Result<T, Finding> {
-    Err(Finding { verdict: Verdict::Note, found: found.into(), remedy: remedy.into() })
+    Err(Finding::new(Verdict::Note, found, remedy))
 }
 
 /// Works, but.
 pub fn warn<T>(found: impl Into<String>, remedy: impl Into<String>) -> Result<T, Finding> {
-    Err(Finding { verdict: Verdict::Warn, found: found.into(), remedy: remedy.into() })
+    Err(Finding::new(Verdict::Warn, found, remedy))
 }
 
 /// Does not work.
 pub fn fail<T>(found: impl Into<String>, remedy: impl Into<String>) -> Result<T, Finding> {
-    Err(Finding { verdict: Verdict::Fail, found: found.into(), remedy: remedy.into() })
+    Err(failure(found, remedy))
+}
+
+/// What [`fail`] returns, for an error that becomes a finding.
+pub fn failure(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding::new(Verdict::Fail, found, remedy)
 }
 
 /// All checks of one run.
@@ -170,45 +180,4 @@ impl fmt::Display for Report {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KINDS: &[Kind] = &[
-        Kind { name: "door", required: true, meaning: "It opens." },
-        Kind { name: "paint", required: false, meaning: "It is fresh." },
-    ];
-
-    fn report(door: Outcome, paint: Outcome) -> Report {
-        let mut report = Report::new("a house".into(), KINDS);
-        report.add("door", door);
-        report.add("paint", paint);
-        report
-    }
-
-    #[test]
-    fn only_a_failed_required_check_means_down() {
-        let good = || Ok("good".to_owned());
-        assert_eq!(report(good(), good()).exit_code(), HEALTHY);
-        assert_eq!(report(note("locked", ""), good()).exit_code(), HEALTHY);
-        assert_eq!(report(good(), warn("dull", "paint it")).exit_code(), DEGRADED);
-        assert_eq!(report(warn("creaks", "oil it"), good()).exit_code(), DEGRADED);
-        assert_eq!(report(good(), fail("none", "paint it")).exit_code(), DEGRADED);
-        assert_eq!(report(fail("stuck", "plane it"), good()).exit_code(), DOWN);
-    }
-
-    #[test]
-    fn people_and_machines_are_told_the_same() {
-        let report = report(fail("stuck", "plane it"), Ok("fresh".into()));
-        let text = report.to_string();
-        assert_eq!(text.lines().nth(1), Some("  FAIL  door   stuck"));
-        assert_eq!(text.lines().nth(2), Some("               > plane it"));
-        assert!(text.ends_with("\ndown\n"), "{text}");
-        let json: serde_json::Value = serde_json::from_str(&report.json()).expect("JSON");
-        let door = serde_json::json!(
-            {"name": "door", "verdict": "fail", "found": "stuck", "remedy": "plane it"}
-        );
-        assert_eq!(json["checks"][0], door);
-        assert_eq!((&json["status"], &json["exit_code"]), (&"down".into(), &DOWN.into()));
-        assert!(json["checks"][1].get("remedy").is_none());
-    }
-}
+mod tests;

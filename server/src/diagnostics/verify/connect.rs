@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 
 use super::tls_probe::{self, ClientCertResolver};
 use super::{Options, PortLocation};
-use crate::diagnostics::check_report::{Finding, Outcome, fail};
+use crate::diagnostics::check_report::{Finding, Outcome, fail, failure, note};
 use crate::probe_client::{CertVerdict, RecordingVerifier, Stream, reachable};
 
 /// The way to the clients' port.
@@ -44,25 +44,19 @@ pub(super) fn bracketed(host: &str) -> String {
 impl ServerConnector {
     /// Finds the server's address, and whether it takes a connection.
     pub(super) async fn open(options: &Options) -> Result<(ServerConnector, Outcome), Finding> {
-        let tls = match options.tls {
-            true => Some(TlsConnectorParts::new(options)?),
-            false => None,
-        };
+        let tls = options.tls.then(|| TlsConnectorParts::new(options)).transpose()?;
         let step_timeout = Duration::from_secs(options.timeout);
         let Options { host, port, .. } = options;
-        let found = timeout(step_timeout, lookup_host((host.as_str(), *port))).await;
-        let addresses: Vec<SocketAddr> = match found {
-            Ok(Ok(addresses)) => addresses.map(reachable).collect(),
-            Ok(Err(error)) => {
-                return fail(format!("{host}: {error}"), "Give the server's name or address.");
-            }
-            Err(_) => return fail(format!("{host}: no answer from DNS"), "Look at the resolver."),
+        let remedy = "Give the server's name or address.";
+        let found = timeout(step_timeout, lookup_host((host.as_str(), *port)))
+            .await
+            .map_err(|_| failure(format!("{host}: no answer from DNS"), "Look at the resolver."))?;
+        let found = found.map_err(|error| failure(format!("{host}: {error}"), remedy))?;
+        let mut addresses = found.map(reachable).peekable();
+        let Some(&address) = addresses.peek() else {
+            return fail(format!("{host} has no address"), remedy);
         };
-        let Some(first) = addresses.first() else {
-            return fail(format!("{host} has no address"), "Give the server's name or address.");
-        };
-        let mut dial =
-            ServerConnector { host: bracketed(host), address: *first, tls, step_timeout };
+        let mut dial = ServerConnector { host: bracketed(host), address, tls, step_timeout };
         let mut connected = Ok(String::new());
         for address in addresses {
             let start = Instant::now();
@@ -141,7 +135,7 @@ impl ServerConnector {
         };
         let certificate = match judged {
             Some(judged) => judged.outcome(&self.host),
-            None => crate::diagnostics::check_report::note("not seen", ""),
+            None => note("not seen", ""),
         };
         (handshake, certificate)
     }
