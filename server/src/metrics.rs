@@ -153,12 +153,20 @@ impl Metrics {
 
     fn families(&self, accumulator: &Accumulator) -> Vec<MetricFamily> {
         let totals = &accumulator.totals;
-        let mut all = family_of_eight(&self.service_samples(totals), &self.class_samples(totals));
-        all.push(self.delivery(totals));
-        all.push(self.limits());
-        all.extend(self.certificate_families());
+        let mut all =
+            Families(family_of_eight(&self.service_samples(totals), &self.class_samples(totals)));
+        let delivery = |class: &ClassStats| {
+            let channel = [("channel", &*class.name)];
+            let server = self.server(class.service);
+            histogram(server, &channel, Some(&class.delivery), &DURATION_BOUNDS)
+        };
+        all.add("uringcast_delivery_duration_seconds", self.classes(totals).map(delivery));
+        let limit =
+            |(_, service): (_, &Service)| gauge(&service.name, &[], service.max_connections as f64);
+        all.add("uringcast_connections_limit", self.shown().map(limit));
+        self.certificate_families(&mut all);
         self.engine_metrics(accumulator, &mut all);
-        all
+        all.0
     }
 
     fn service_samples<'a>(&'a self, totals: &'a Totals) -> Vec<ServiceSample<'a>> {
@@ -181,24 +189,8 @@ impl Metrics {
         self.classes(totals).map(sample).collect()
     }
 
-    fn delivery(&self, totals: &Totals) -> MetricFamily {
-        let one = |class: &ClassStats| {
-            let channel = [("channel", &*class.name)];
-            let server = self.server(class.service);
-            histogram(server, &channel, Some(&class.delivery), &DURATION_BOUNDS)
-        };
-        family("uringcast_delivery_duration_seconds", self.classes(totals).map(one).collect())
-    }
-
-    /// The limits that connections are compared with.
-    fn limits(&self) -> MetricFamily {
-        let one =
-            |(_, service): (_, &Service)| gauge(&service.name, &[], service.max_connections as f64);
-        family("uringcast_connections_limit", self.shown().map(one).collect())
-    }
-
     /// The certificates of the services that are shown.
-    fn certificate_families(&self) -> [MetricFamily; 2] {
+    fn certificate_families(&self, all: &mut Families) {
         let (mut ends, mut reloads) = (Vec::new(), Vec::new());
         for (id, status) in self.certificates.iter().filter(|(id, _)| self.shows(*id)) {
             let server = self.server(*id);
@@ -210,7 +202,8 @@ impl Metrics {
                 reloads.push(counter(server, &[("result", result)], count));
             }
         }
-        [family("tls_certificate_not_after_seconds", ends), family("tls_reloads_total", reloads)]
+        all.add("tls_certificate_not_after_seconds", ends);
+        all.add("tls_reloads_total", reloads);
     }
 
     /// The classes of the services that are shown.
@@ -234,7 +227,11 @@ impl Metrics {
     }
 }
 
-/// A family of ours as its row describes it.
-fn family(name: &str, metrics: Vec<Metric>) -> MetricFamily {
-    exposition::family(table::row(name), metrics)
+/// Families of metrics, each as its row describes it.
+struct Families(Vec<MetricFamily>);
+
+impl Families {
+    fn add(&mut self, name: &str, metrics: impl IntoIterator<Item = Metric>) {
+        self.0.push(exposition::family(table::row(name), metrics.into_iter().collect()));
+    }
 }
