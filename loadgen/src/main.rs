@@ -23,6 +23,7 @@ mod self_host;
 mod shared;
 mod summary;
 mod tls;
+mod value_parsers;
 mod worker;
 
 use std::io::Write;

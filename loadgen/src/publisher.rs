@@ -59,7 +59,7 @@ pub(crate) fn connect(
     config: &Config,
     number: PublisherId,
 ) -> Result<Publisher, (ConnectionError, &Endpoint)> {
-    let endpoint = config.control.as_ref().map_or(&config.endpoint, |control| &control.endpoint);
+    let endpoint = config.control.as_ref().unwrap_or(&config.endpoint);
     let attempt = || {
         let transport = Transport::connect(endpoint, None)?;
         let mut out = Vec::new();
@@ -68,8 +68,8 @@ pub(crate) fn connect(
                 let Endpoint { host, path, .. } = endpoint;
                 Replies::Ws(Client::start(Intent::Publish, host, path, &mut out))
             }
-            Some(control) => {
-                Replies::Http(HttpReplies::new(&endpoint.host, control.api_key.as_deref()))
+            Some(Endpoint { host, .. }) => {
+                Replies::Http(HttpReplies::new(host, config.args.api_key.as_deref()))
             }
         };
         let channels = config.schedule.channels as usize;
@@ -79,7 +79,7 @@ pub(crate) fn connect(
             replies,
             out,
             buffer: vec![0; READ_BUFFER],
-            pad: "x".repeat(config.payload - MIN_PAYLOAD),
+            pad: "x".repeat(config.args.payload - MIN_PAYLOAD),
             published: Published {
                 sent: vec![0; channels],
                 refused: vec![0; channels],

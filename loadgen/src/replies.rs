@@ -2,6 +2,10 @@
 
 use std::collections::VecDeque;
 
+use http::header::CONTENT_LENGTH;
+use tungstenite::handshake::client::Response;
+use tungstenite::handshake::machine::TryParse;
+
 use crate::client::{Client, Event, Fault, Reply};
 use crate::schedule::{Channel, PublisherId, Schedule};
 
@@ -111,69 +115,21 @@ impl HttpReplies {
 
 /// The status and the size of the first answer with its body, `None` while it is incomplete.
 fn http_answer(bytes: &[u8]) -> Result<Option<(u16, usize)>, Fault> {
-    let strange = || Fault::Protocol("an HTTP answer without a content-length");
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut parsed = httparse::Response::new(&mut headers);
-    let head = match parsed.parse(bytes) {
-        Ok(httparse::Status::Complete(size)) => size,
-        Ok(httparse::Status::Partial) if bytes.len() < MAX_ANSWER => return Ok(None),
+    let (head, response) = match Response::try_parse(bytes) {
+        Ok(Some(parsed)) => parsed,
+        Ok(None) if bytes.len() < MAX_ANSWER => return Ok(None),
         _ => return Err(Fault::Protocol("something that is not HTTP")),
     };
-    let status = parsed.code.unwrap_or_default();
-    let body = match parsed.headers.iter().find(|h| h.name.eq_ignore_ascii_case("content-length")) {
-        Some(header) => std::str::from_utf8(header.value)
-            .ok()
-            .and_then(|value| value.trim().parse::<usize>().ok())
-            .filter(|length| *length <= MAX_ANSWER)
-            .ok_or_else(strange)?,
-        None if status == 204 => 0,
-        None => return Err(strange()),
+    let status = response.status().as_u16();
+    let body = match response.headers().get(CONTENT_LENGTH) {
+        Some(length) => length.to_str().ok().and_then(|length| length.trim().parse().ok()),
+        None => (status == 204).then_some(0),
     };
+    let body = body
+        .filter(|length: &usize| *length <= MAX_ANSWER)
+        .ok_or(Fault::Protocol("an HTTP answer without a content-length"))?;
     Ok((bytes.len() >= head + body).then_some((status, head + body)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::schedule::Arrivals;
-
-    const SCHEDULE: Schedule = Schedule {
-        rate: 1.0,
-        length: std::time::Duration::from_secs(1),
-        publishers: 1,
-        channels: 3,
-        arrivals: Arrivals::Constant,
-        seed: 0,
-    };
-
-    #[test]
-    fn pipelined_answers_belong_to_the_requests_in_order() {
-        let mut replies = HttpReplies::new("localhost", None);
-        for channel in [5, 6, 7].map(Channel) {
-            replies.request(channel, "", &mut Vec::new());
-        }
-        let bytes = b"HTTP/1.1 202 Accepted\r\nContent-Length: 2\r\n\r\n{}\
-            HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\n\r\nbusy\
-            HTTP/1.1 204 No Content\r\n\r\n";
-        let mut outcomes = Vec::new();
-        for byte in bytes {
-            replies.receive(&[*byte], &mut |outcome| outcomes.push(outcome)).unwrap();
-        }
-        let refused = Outcome::Refused { channel: Some(Channel(6)), code: "HTTP 503".into() };
-        assert_eq!(outcomes, [Outcome::Accepted, refused, Outcome::Accepted]);
-    }
-
-    #[test]
-    fn a_refusal_is_traced_to_its_channel() {
-        let busy =
-            br#"{"type":"error","correlation_id":"4","event":"publish","error_code":"BUSY"}"#;
-        let refused = Outcome::Refused { channel: Some(Channel(1)), code: "BUSY".into() };
-        assert_eq!(answer(busy, &SCHEDULE, PublisherId(0)), Some(refused));
-        let ack = br#"{"type":"response","event":"publish","data":{"status":"published"}}"#;
-        assert_eq!(answer(ack, &SCHEDULE, PublisherId(0)), Some(Outcome::Accepted));
-        assert_eq!(
-            answer(br#"{"type":"event","event":"session.created"}"#, &SCHEDULE, PublisherId(0)),
-            None
-        );
-    }
-}
+mod tests;

@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
         let (config, shared) = (self.config, self.shared);
         let (begun, cpu) = (Instant::now(), cpu_time());
         let start = shared.now() + LEAD;
-        let measure_from = start + config.warmup.as_nanos() as u64;
+        let measure_from = start + config.args.warmup.as_nanos() as u64;
         shared.measure_from.store(measure_from, Relaxed);
         self.collector.measure_from = measure_from;
         let publish =
@@ -135,7 +135,7 @@ impl<'a> Run<'a> {
     }
 
     fn await_subscribers(&mut self) -> Result<(), OperatorError> {
-        let wanted = self.config.connections;
+        let wanted = self.config.args.connections;
         let mut last = (Instant::now(), 0);
         loop {
             let ready = self.shared.ready.load(Relaxed);

@@ -18,7 +18,7 @@ pub(crate) struct Times {
 /// Deliveries that must come, by channel: accepted or unanswered messages times subscribers.
 pub(crate) fn expected(config: &Config, published: &[Published]) -> Vec<u64> {
     let channels = u64::from(config.schedule.channels);
-    let connections = u64::from(config.connections);
+    let connections = u64::from(config.args.connections);
     let per_channel = (0..channels).map(|channel| {
         // Round-robin: the first few channels have one more.
         let subscribers = connections / channels + u64::from(channel < connections % channels);
@@ -48,17 +48,17 @@ pub(crate) fn summarise(
     let ended = published.iter().map(|publisher| publisher.ended).max().unwrap_or_default();
     let since = |end: u64| end.saturating_sub(times.measure_from) as f64 / 1e9;
     // A constant schedule's last message is due one gap before the end, so not less than scheduled.
-    let sending = since(ended).max(config.duration.as_secs_f64());
+    let sending = since(ended).max(config.args.duration.as_secs_f64());
     let receiving = since(total.last_at).max(sending);
     let expected = expected(config, published);
     let loss = expected.iter().zip(&total.per_channel);
     Report {
         url: config.endpoint.url.clone(),
-        connections: config.connections,
+        connections: config.args.connections,
         channels: config.schedule.channels,
         publishers: config.schedule.publishers,
-        payload_bytes: config.payload,
-        duration_seconds: config.duration.as_secs_f64(),
+        payload_bytes: config.args.payload,
+        duration_seconds: config.args.duration.as_secs_f64(),
         rate_asked: config.schedule.rate,
         rate_achieved: lateness.len() as f64 / sending,
         published: sent,

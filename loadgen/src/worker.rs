@@ -119,7 +119,7 @@ impl Worker<'_> {
 
     /// Opens the connections that are due by now and fit among the handshakes.
     fn open_due(&mut self, elapsed: Duration) {
-        let rate = self.config.ramp / f64::from(self.config.threads);
+        let rate = self.config.args.ramp / f64::from(self.config.threads);
         let due = (elapsed.as_secs_f64() * rate) as usize + 1;
         while self.connections.len() < due.min(self.share.len()) && self.handshakes < MAX_HANDSHAKES
         {
