@@ -48,17 +48,11 @@ fn parse(text: &str) -> Option<(Metric, Comparison, f64)> {
     let (metric, rest) = text.split_at(at);
     let (holds, value) =
         OPERATORS.into_iter().find_map(|(sign, holds)| Some((holds, rest.strip_prefix(sign)?)))?;
-    let metric = match metric {
-        "loss" => Metric::Loss,
-        "throughput" => Metric::Throughput,
-        latency => match latency.strip_prefix("last.") {
-            Some(name) => Metric::Last(quantile(name)?),
-            None => Metric::Delivery(quantile(latency)?),
-        },
-    };
-    let limit = match metric {
-        Metric::Loss | Metric::Throughput => value.parse().ok()?,
-        Metric::Delivery(_) | Metric::Last(_) => microseconds(value)?,
+    let (metric, limit) = match (metric, metric.strip_prefix("last.")) {
+        ("loss", _) => (Metric::Loss, value.parse().ok()?),
+        ("throughput", _) => (Metric::Throughput, value.parse().ok()?),
+        (_, Some(name)) => (Metric::Last(quantile(name)?), microseconds(value)?),
+        (name, None) => (Metric::Delivery(quantile(name)?), microseconds(value)?),
     };
     (limit.is_finite() && limit >= 0.0).then_some((metric, holds, limit))
 }

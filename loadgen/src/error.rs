@@ -2,6 +2,8 @@
 
 use std::io;
 
+use uringcast_loadgen::transport::Endpoint;
+
 use crate::client::Fault;
 
 /// Something the operator can put right: the message names what was asked and the remedy.
@@ -48,8 +50,9 @@ impl ConnectionError {
     }
 
     /// As the operator should read it.
-    pub(crate) fn explain(&self, url: &str, tls: bool) -> OperatorError {
-        OperatorError(format!("cannot connect to {url}: {self}; {}", self.remedy(tls)))
+    pub(crate) fn explain(&self, to: &Endpoint) -> OperatorError {
+        let remedy = self.remedy(to.tls.is_some());
+        OperatorError(format!("cannot connect to {}: {self}; {remedy}", to.url))
     }
 }
 

@@ -1,6 +1,5 @@
 //! A publishing thread: sends each message when it is due, or at once if that is past.
 
-use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use uringcast_loadgen::transport::{Endpoint, Transport};
 
 use crate::client::{Client, Intent};
 use crate::config::Config;
-use crate::error::ConnectionError;
+use crate::error::{ConnectionError, OperatorError};
 use crate::payload_stamp::{MIN_PAYLOAD, Stamp};
 use crate::recorder::{Counts, histogram};
 use crate::replies::{HttpReplies, Outcome, Replies};
@@ -54,48 +53,41 @@ pub(crate) struct Publisher {
     published: Published,
 }
 
-/// Connects a publisher and waits until it may publish. An error names the URL it is about.
-pub(crate) fn connect(
-    config: &Config,
-    number: PublisherId,
-) -> Result<Publisher, (ConnectionError, &Endpoint)> {
-    let endpoint = config.control.as_ref().unwrap_or(&config.endpoint);
-    let attempt = || {
+impl Publisher {
+    /// Connects a publisher and waits until it may publish. An error names the URL it is about.
+    pub(crate) fn connect(config: &Config, number: PublisherId) -> Result<Self, OperatorError> {
+        let endpoint = config.control.as_ref().unwrap_or(&config.endpoint);
+        Self::open(config, endpoint, number).map_err(|error| error.explain(endpoint))
+    }
+
+    fn open(
+        config: &Config,
+        endpoint: &Endpoint,
+        number: PublisherId,
+    ) -> Result<Self, ConnectionError> {
         let transport = Transport::connect(endpoint, None)?;
         let mut out = Vec::new();
+        let Endpoint { host, path, .. } = endpoint;
         let replies = match &config.control {
-            None => {
-                let Endpoint { host, path, .. } = endpoint;
-                Replies::Ws(Client::start(Intent::Publish, host, path, &mut out))
-            }
-            Some(Endpoint { host, .. }) => {
-                Replies::Http(HttpReplies::new(host, config.args.api_key.as_deref()))
-            }
+            None => Replies::Ws(Client::start(Intent::Publish, host, path, &mut out)),
+            Some(_) => Replies::Http(HttpReplies::new(host, config.args.api_key.as_deref())),
         };
         let channels = config.schedule.channels as usize;
-        let mut publisher = Publisher {
-            number,
-            transport,
-            replies,
-            out,
-            buffer: vec![0; READ_BUFFER],
-            pad: "x".repeat(config.args.payload - MIN_PAYLOAD),
-            published: Published {
-                sent: vec![0; channels],
-                refused: vec![0; channels],
-                accepted: 0,
-                errors: Counts::new(),
-                lateness: histogram(),
-                ended: 0,
-            },
+        let published = Published {
+            sent: vec![0; channels],
+            refused: vec![0; channels],
+            accepted: 0,
+            errors: Counts::new(),
+            lateness: histogram(),
+            ended: 0,
         };
+        let pad = "x".repeat(config.args.payload - MIN_PAYLOAD);
+        let buffer = vec![0; READ_BUFFER];
+        let mut publisher = Self { number, transport, replies, out, buffer, pad, published };
         publisher.await_ready(config)?;
         Ok(publisher)
-    };
-    attempt().map_err(|error| (error, endpoint))
-}
+    }
 
-impl Publisher {
     fn await_ready(&mut self, config: &Config) -> Result<(), ConnectionError> {
         let begun = Instant::now();
         // HTTP is ready when connected, a WebSocket when upgraded.
@@ -200,38 +192,19 @@ impl Publisher {
         if !out.is_empty() || transport.owes() {
             transport.write(out)?;
         }
-        loop {
-            let count = match transport.read(buffer) {
-                Ok(0) => return Err(ConnectionError::Eof),
-                Ok(count) => count,
-                Err(error) if not_now(&error) => break,
-                Err(error) => return Err(error.into()),
-            };
-            let mut count_outcome = |outcome| match outcome {
-                Outcome::Accepted => published.accepted += 1,
-                Outcome::Refused { channel, code } => {
-                    *published.errors.entry(code).or_default() += 1;
-                    if let Some(refused) =
-                        channel.and_then(|c| published.refused.get_mut(c.index()))
-                    {
-                        *refused += 1;
-                    }
-                }
-            };
-            let bytes = &buffer[..count];
-            replies.receive(
-                bytes,
-                &config.schedule,
-                *number,
-                out,
-                &mut ready,
-                &mut count_outcome,
-            )?;
-            if transport.drained(count, buffer.len()) {
-                break;
+        let mut count = |outcome| match outcome {
+            Outcome::Accepted => published.accepted += 1,
+            Outcome::Refused { channel, code } => {
+                *published.errors.entry(code).or_default() += 1;
+                let refused = channel.and_then(|c| published.refused.get_mut(c.index()));
+                refused.into_iter().for_each(|refused| *refused += 1);
             }
-        }
-        Ok(ready)
+        };
+        let open = transport.read_all(buffer, false, |bytes| {
+            replies.receive(bytes, &config.schedule, *number, out, &mut ready, &mut count)?;
+            Ok::<_, ConnectionError>(())
+        })?;
+        if open { Ok(ready) } else { Err(ConnectionError::Eof) }
     }
 
     fn await_answers(&mut self, config: &Config, shared: &Shared) -> Result<(), ConnectionError> {
@@ -252,11 +225,4 @@ impl Publisher {
         }
         Ok(())
     }
-}
-
-fn not_now(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::NotConnected
-    )
 }

@@ -10,7 +10,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use crate::config::Config;
 use crate::error::{ConnectionError, OperatorError, hint};
 use crate::progress::Progress;
-use crate::publisher::{self, Published, Publisher};
+use crate::publisher::{Published, Publisher};
 use crate::recorder::Collector;
 use crate::report::Report;
 use crate::schedule::PublisherId;
@@ -38,14 +38,9 @@ pub(crate) fn run(
     interrupted: &AtomicBool,
 ) -> Result<Report, OperatorError> {
     config.check_file_limit()?;
-    let connect = |number| {
-        publisher::connect(config, number)
-            .map_err(|(error, to)| error.explain(&to.url, to.tls.is_some()))
-    };
-    let publishers = (0..config.schedule.publishers)
-        .map(PublisherId)
-        .map(connect)
-        .collect::<Result<Vec<_>, _>>()?;
+    let connect = |number| Publisher::connect(config, PublisherId(number));
+    let publishers: Vec<_> =
+        (0..config.schedule.publishers).map(connect).collect::<Result<_, _>>()?;
     let shared = Shared::new();
     std::thread::scope(|scope| {
         let (sender, updates) = channel();
@@ -151,8 +146,7 @@ impl<'a> Run<'a> {
             }
             if last.0.elapsed() > RAMP_PATIENCE {
                 let silence = ConnectionError::Silence(RAMP_PATIENCE.as_secs());
-                let endpoint = &self.config.endpoint;
-                let OperatorError(what) = silence.explain(&endpoint.url, endpoint.tls.is_some());
+                let what = silence.explain(&self.config.endpoint);
                 return Err(OperatorError(format!("{ready} of {wanted} subscribed, then: {what}")));
             }
             self.receive()?;
@@ -218,10 +212,7 @@ impl<'a> Run<'a> {
     fn take(&mut self, update: Update) -> Result<(), OperatorError> {
         match update {
             Update::Recorded(batch) => self.collector.add(&batch),
-            Update::Failed(error) => {
-                let endpoint = &self.config.endpoint;
-                return Err(error.explain(&endpoint.url, endpoint.tls.is_some()));
-            }
+            Update::Failed(error) => return Err(error.explain(&self.config.endpoint)),
         }
         Ok(())
     }

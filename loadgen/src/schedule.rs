@@ -91,45 +91,26 @@ impl Schedule {
 
     /// What `publisher` sends, in order of time.
     pub(crate) fn sends(self, publisher: PublisherId) -> impl Iterator<Item = Send> {
-        let mut times = Times::new(self, publisher);
+        let seed = self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(publisher.0);
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (publishers, own) = (f64::from(self.publishers), f64::from(publisher.0));
         let end = self.length.as_nanos() as u64;
-        (0..).map_while(move |sequence| {
-            let at = times.next(sequence);
+        // Seconds, of the last Poisson arrival.
+        let mut last = 0.0;
+        (0..).map_while(move |sequence: u64| {
+            let seconds = match self.arrivals {
+                // The publishers interleave: message k of all is due at k / rate.
+                Arrivals::Constant => (sequence as f64 * publishers + own) / self.rate,
+                Arrivals::Poisson => {
+                    // 1 - f64() lies in (0, 1], so the logarithm is finite.
+                    last -= (1.0 - random.f64()).ln() * publishers / self.rate;
+                    last
+                }
+            };
+            let at = (seconds * 1e9) as u64;
             let channel = self.channel_of(publisher, sequence);
             (at < end).then_some(Send { sequence, at, channel })
         })
-    }
-}
-
-/// The intended times of one publisher.
-struct Times {
-    schedule: Schedule,
-    publisher: PublisherId,
-    random: fastrand::Rng,
-    /// Seconds, of the last Poisson arrival.
-    now: f64,
-}
-
-impl Times {
-    fn new(schedule: Schedule, publisher: PublisherId) -> Self {
-        let seed = schedule.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(publisher.0);
-        Self { schedule, publisher, random: fastrand::Rng::with_seed(seed), now: 0.0 }
-    }
-
-    fn next(&mut self, sequence: u64) -> u64 {
-        let publishers = f64::from(self.schedule.publishers);
-        let seconds = match self.schedule.arrivals {
-            // The publishers interleave: message k of all is due at k / rate.
-            Arrivals::Constant => {
-                (sequence as f64 * publishers + f64::from(self.publisher.0)) / self.schedule.rate
-            }
-            Arrivals::Poisson => {
-                // 1 - f64() lies in (0, 1], so the logarithm is finite.
-                self.now -= (1.0 - self.random.f64()).ln() * publishers / self.schedule.rate;
-                self.now
-            }
-        };
-        (seconds * 1e9) as u64
     }
 }
 

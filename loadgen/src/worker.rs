@@ -133,15 +133,15 @@ impl Worker<'_> {
         let place = self.connections.len();
         let index = self.share.start + place as u32;
         let source = self.config.sources.map(|count| loopback_source(index % count));
-        let transport = Transport::connect(&self.config.endpoint, source)?;
+        let endpoint = &self.config.endpoint;
+        let transport = Transport::connect(endpoint, source)?;
         let fd = transport.stream.as_raw_fd();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut SourceFd(&fd), Token(place), interest)?;
         let channel = self.config.channel(index);
         let mut out = Vec::new();
         let intent = Intent::Subscribe(channel.to_string());
-        let client =
-            Client::start(intent, &self.config.endpoint.host, &self.config.endpoint.path, &mut out);
+        let client = Client::start(intent, &endpoint.host, &endpoint.path, &mut out);
         self.connections.push(Some(Connection { transport, client, out, channel }));
         self.handshakes += 1;
         Ok(())
@@ -166,16 +166,9 @@ impl Worker<'_> {
         };
         // An unconnected or full socket takes nothing now and reports again.
         transport.write(out)?;
-        loop {
-            let count = match transport.read(buffer) {
-                Ok(0) => return Err(ConnectionError::Eof),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error.into()),
-            };
+        let open = transport.read_all(buffer, closing, |bytes| {
             let now = shared.now();
-            client.receive(&buffer[..count], out, |event| match event {
+            client.receive(bytes, out, |event| match event {
                 Event::Ready => {
                     *handshakes -= 1;
                     shared.ready.fetch_add(1, Relaxed);
@@ -185,9 +178,10 @@ impl Worker<'_> {
                     None => note(recorder, text),
                 },
             })?;
-            if !closing && transport.drained(count, buffer.len()) {
-                break;
-            }
+            Ok::<_, ConnectionError>(())
+        })?;
+        if !open {
+            return Err(ConnectionError::Eof);
         }
         if !out.is_empty() || transport.owes() {
             transport.write(out)?;

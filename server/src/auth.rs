@@ -7,11 +7,12 @@ mod token;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 pub use api_keys::ApiKeys;
 pub use keys::{KeyError, Keys};
+use parking_lot::{Mutex, RwLock};
 pub use token::ClaimRules;
 use uringcast_engine::{AuthError, Engine, Verdict, Verifications};
 
@@ -37,7 +38,7 @@ pub struct Verifier {
 struct Watched {
     path: PathBuf,
     /// What the file looked like when it was last read.
-    seen: RwLock<Stamp>,
+    seen: Mutex<Stamp>,
 }
 
 impl Verifier {
@@ -53,7 +54,7 @@ impl Verifier {
         let (keys, jwks) = match jwks {
             None => (fixed.clone(), None),
             Some(path) => {
-                let seen = RwLock::new(stamp(&path));
+                let seen = Mutex::new(stamp(&path));
                 (read(&path, &fixed)?, Some(Watched { path, seen }))
             }
         };
@@ -65,14 +66,14 @@ impl Verifier {
     /// # Errors
     /// [`uringcast_engine::AuthError`] when it is no good.
     pub fn verify(&self, token: &str) -> Verdict {
-        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
+        let keys = Arc::clone(&self.keys.read());
         token::verify(token, &keys, &self.demands)
     }
 
     /// Reads the JWKS file again if it has changed.
     pub fn follow(&self) {
         let Some(Watched { path, seen }) = &self.jwks else { return };
-        if *seen.read().unwrap_or_else(PoisonError::into_inner) != stamp(path) {
+        if *seen.lock() != stamp(path) {
             self.reload();
         }
     }
@@ -81,11 +82,11 @@ impl Verifier {
     pub fn reload(&self) {
         let Some(Watched { path, seen }) = &self.jwks else { return };
         // Before the file is read: what changes meanwhile is seen the next time.
-        *seen.write().unwrap_or_else(PoisonError::into_inner) = stamp(path);
+        *seen.lock() = stamp(path);
         match read(path, &self.fixed) {
             Ok(all) => {
                 tracing::info!(path = %path.display(), keys = all.len(), "jwks_file read again");
-                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(all);
+                *self.keys.write() = Arc::new(all);
             }
             Err(problem) => tracing::error!("{problem} The keys of before stay in force."),
         }

@@ -10,6 +10,7 @@ mod sni;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::CertifiedKey;
@@ -35,6 +36,13 @@ pub struct ServedCert {
     pub not_after: i64,
     /// Whether the server made it, so that clients must be given it.
     pub automatic: bool,
+}
+
+impl ServedCert {
+    /// Seconds until it ends.
+    fn seconds_left(&self) -> i64 {
+        self.not_after - Timestamp::now().as_second()
+    }
 }
 
 /// A certificate with its chain and its key, which belong together.

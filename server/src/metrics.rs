@@ -9,9 +9,10 @@ mod requests;
 pub mod table;
 mod timestamp;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus::TextEncoder;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -91,19 +92,19 @@ impl Metrics {
 
     /// Adds one shard's snapshot.
     pub fn absorb(&self, snapshot: &Snapshot) {
-        self.lock().absorb(snapshot);
+        self.accumulator.lock().absorb(snapshot);
     }
 
     /// Adds everything the shards have sent since the last call.
     pub fn collect(&self, engine: &Engine) {
-        let mut accumulator = self.lock();
+        let mut accumulator = self.accumulator.lock();
         engine.collect(|snapshot| accumulator.absorb(snapshot));
         accumulator.rotate_window(Timestamp::now());
     }
 
     /// A self-probe's probe arrived after this time, or not in time.
     pub fn probed(&self, shard: usize, latency: Option<Duration>) {
-        self.lock().probed(shard, latency);
+        self.accumulator.lock().probed(shard, latency);
     }
 
     /// The latencies that a query selects.
@@ -111,12 +112,12 @@ impl Metrics {
     /// # Errors
     /// The server or class that the query names and that is not there, and those that are.
     pub fn latencies(&self, query: &LatencyQuery) -> Result<String, String> {
-        latency::render(&self.lock(), query)
+        latency::render(&self.accumulator.lock(), query)
     }
 
     /// Makes the dashboard's point of this second; returns what the dashboard shows of now.
     pub fn make_point(&self) -> Value {
-        let (mut guard, now) = (self.lock(), Timestamp::now());
+        let (mut guard, now) = (self.accumulator.lock(), Timestamp::now());
         let accumulator = &mut *guard;
         accumulator.dashboard.make_point(&accumulator.totals, now);
         accumulator.dashboard_now(now)
@@ -124,7 +125,7 @@ impl Metrics {
 
     /// What the dashboard shows of now, and its points of the last minutes.
     pub fn dashboard(&self) -> (Value, Value) {
-        let accumulator = self.lock();
+        let accumulator = self.accumulator.lock();
         (accumulator.dashboard_now(Timestamp::now()), accumulator.dashboard.history())
     }
 
@@ -134,7 +135,7 @@ impl Metrics {
     /// # Errors
     /// None that input can cause: a metric that is not well formed.
     pub fn render(&self) -> prometheus::Result<String> {
-        let mut all = self.families(&self.lock());
+        let mut all = self.families(&self.accumulator.lock());
         all.extend(self.requests.collect());
         all.extend(ProcessCollector::for_self().collect());
         all.retain(|family| !family.get_metric().is_empty());
@@ -144,11 +145,6 @@ impl Metrics {
         };
         all.iter_mut().for_each(|family| family.mut_metric().sort_by_cached_key(values));
         TextEncoder::new().encode_to_string(&all)
-    }
-
-    /// A panic while adding up leaves numbers, not a broken structure.
-    fn lock(&self) -> MutexGuard<'_, Accumulator> {
-        self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn families(&self, accumulator: &Accumulator) -> Vec<MetricFamily> {
@@ -194,7 +190,7 @@ impl Metrics {
         let (mut ends, mut reloads) = (Vec::new(), Vec::new());
         for (id, status) in self.certificates.iter().filter(|(id, _)| self.shows(*id)) {
             let server = self.server(*id);
-            let status = status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let status = status.lock().clone();
             for (name, end) in &status.certificates {
                 ends.push(gauge(server, &[("certificate", name)], *end as f64));
             }

@@ -1,8 +1,9 @@
 //! What the server's own clients share: the self-probes and `verify`.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::{self, WebPkiSupportedAlgorithms, aws_lc_rs};
@@ -50,7 +51,7 @@ impl RecordingVerifier {
 
     /// The last result.
     pub(crate) fn judged(&self) -> Option<CertVerdict> {
-        self.judged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.judged.lock().clone()
     }
 
     /// A client's configuration with this verifier.
@@ -76,7 +77,7 @@ impl ServerCertVerifier for RecordingVerifier {
         let verified = chain.verify_server_cert(leaf, between, name, ocsp, now);
         let trust = verified.as_ref().map(|_| ()).map_err(Clone::clone);
         let judged = CertVerdict { leaf: leaf.clone().into_owned(), trust };
-        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(judged);
+        *self.judged.lock() = Some(judged);
         verified
     }
 

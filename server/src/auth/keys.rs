@@ -1,8 +1,10 @@
 //! Keys that signatures are checked against. A key says which algorithms may be used with it: what
 //! a token's header claims never decides that.
 
+use jsonwebtoken::AlgorithmFamily::{Ec, Hmac, Rsa};
+use jsonwebtoken::DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
+use jsonwebtoken::{Algorithm, DecodingKey};
 
 use crate::limits::{MAX_JWKS_KEYS, MAX_KEY_TRIES, MIN_JWT_SECRET};
 use crate::settings::value::Choice;
@@ -161,19 +163,10 @@ impl Keys {
     ) -> Result<(), KeyError> {
         let family = key.family();
         match (family, key.kind()) {
-            (AlgorithmFamily::Rsa, DecodingKeyKind::SecretOrDer(der)) if der.len() < RSA_BYTES => {
+            (Rsa, SecretOrDer(n) | RsaModulusExponent { n, .. }) if n.len() < RSA_BYTES => {
                 return Err(KeyError::Weak);
             }
-            (AlgorithmFamily::Rsa, DecodingKeyKind::RsaModulusExponent { n, .. })
-                if n.len() < RSA_BYTES =>
-            {
-                return Err(KeyError::Weak);
-            }
-            (AlgorithmFamily::Ec, DecodingKeyKind::SecretOrDer(point))
-                if point.len() != P256_POINT =>
-            {
-                return Err(KeyError::Curve);
-            }
+            (Ec, SecretOrDer(point)) if point.len() != P256_POINT => return Err(KeyError::Curve),
             _ => {}
         }
         let fits = |algorithm: &Algorithm| {
@@ -183,7 +176,7 @@ impl Keys {
         if algorithms.is_empty() {
             return Err(KeyError::Unused);
         }
-        if let (AlgorithmFamily::Hmac, DecodingKeyKind::SecretOrDer(secret)) = (family, key.kind())
+        if let (Hmac, SecretOrDer(secret)) = (family, key.kind())
             && self.exposed
             && is_guessable(secret)
         {

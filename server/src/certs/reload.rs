@@ -1,10 +1,10 @@
 //! Keeps a running server's certificates fresh: on SIGHUP, when files change, before they end.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
+use parking_lot::Mutex;
 use uringcast_engine::TlsSource;
 
 use super::cert_key_pair::warn_if_readable_by_all;
@@ -90,7 +90,7 @@ impl CertReloader {
             }
         } else if self.warned.elapsed() >= EXPIRY_CHECK {
             let margin = AUTO_CERT_MARGIN.as_secs().cast_signed();
-            let ends = self.served.iter().any(|served| seconds_left(served) < margin);
+            let ends = self.served.iter().any(|served| served.seconds_left() < margin);
             match self.tls.identity {
                 Identity::Auto { .. } if ends => self.reload(),
                 _ => self.tell(),
@@ -128,7 +128,7 @@ impl CertReloader {
         let loaded = load(&self.tls, &self.names, &mut self.tickets)?;
         self.source.replace(loaded.config);
         (self.served, self.torn) = (loaded.served, None);
-        self.lock().reloaded += 1;
+        self.status.lock().reloaded += 1;
         tracing::info!("certificates reloaded");
         self.tell();
         Ok(())
@@ -136,17 +136,13 @@ impl CertReloader {
 
     fn keep_old(&mut self, problem: &Problem) {
         self.torn = None;
-        self.lock().failed += 1;
+        self.status.lock().failed += 1;
         tracing::error!("certificates not reloaded, the old ones stay in force: {problem}");
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, CertStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says what is served, and warns of what ends or is not kept well.
     fn tell(&self) {
-        self.lock().certificates = labels(&self.served);
+        self.status.lock().certificates = labels(&self.served);
         if let Identity::Files(all) = &self.tls.identity {
             for files in all {
                 warn_if_readable_by_all(files.settings[1], &files.pair.key);
@@ -155,7 +151,7 @@ impl CertReloader {
         for served in &self.served {
             let (path, sha256) = (served.path.display(), &served.fingerprint);
             tracing::info!(automatic = served.automatic, %path, %sha256, "serving wss");
-            let left = seconds_left(served);
+            let left = served.seconds_left();
             let days = left / 86_400;
             if left < 0 {
                 tracing::error!("the certificate {path} has ended: clients refuse it; renew it");
@@ -164,10 +160,6 @@ impl CertReloader {
             }
         }
     }
-}
-
-fn seconds_left(served: &ServedCert) -> i64 {
-    served.not_after - Timestamp::now().as_second()
 }
 
 /// By common name; by path where that is missing, or another's too, or both are the same file.

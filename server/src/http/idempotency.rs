@@ -2,9 +2,10 @@
 //! answer, and nothing is published.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use uringcast_engine::{ChannelName, PublishError, Seq};
 
@@ -68,7 +69,7 @@ pub(super) struct PendingResult(watch::Receiver<Option<PublishResult>>);
 impl IdempotencyTable {
     /// Looks a message up, and enters it if it is new.
     pub(super) fn claim(&self, channel: ChannelName, id: Box<str>, now: Instant) -> Claim {
-        let mut table = self.table();
+        let mut table = self.0.lock();
         table.forget_old(now);
         let key = (channel, id);
         match table.entries.get(&key).map(|entry| &entry.state) {
@@ -82,10 +83,6 @@ impl IdempotencyTable {
         table.entries.insert(key.clone(), Entry { number, state: State::Pending(result) });
         table.order.push_back((now, number, key.clone()));
         Claim::New(Reservation { of: self.clone(), key, number, tell })
-    }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -115,7 +112,7 @@ impl Reservation {
     pub(super) fn settle(self, result: PublishResult) {
         self.tell.send_replace(Some(result));
         if let Ok(seq) = result
-            && let Some(entry) = self.of.table().entries.get_mut(&self.key)
+            && let Some(entry) = self.of.0.lock().entries.get_mut(&self.key)
             && entry.number == self.number
         {
             entry.state = State::Published(seq);
@@ -126,7 +123,7 @@ impl Reservation {
 /// Forgets the message, unless it is published.
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut table = self.of.table();
+        let mut table = self.of.0.lock();
         if let Some(Entry { state: State::Pending(_), .. }) = table.entries.get(&self.key) {
             table.forget(&self.key, self.number);
         }

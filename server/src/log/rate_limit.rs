@@ -1,9 +1,10 @@
 //! Keeps a hot error from drowning the log: so many lines a second of each kind, then a count.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tracing::callsite::Identifier;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -25,15 +26,11 @@ struct CallSite {
 }
 
 impl RateLimit {
-    fn kinds(&self) -> MutexGuard<'_, HashMap<Identifier, CallSite>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn passes(&self, place: &'static Metadata<'static>, now: Instant) -> bool {
         if *place.level() > Level::INFO {
             return true;
         }
-        let mut kinds = self.kinds();
+        let mut kinds = self.0.lock();
         let kind = kinds.entry(place.callsite()).or_insert_with(|| CallSite {
             place,
             second: now,
@@ -51,7 +48,7 @@ impl RateLimit {
 
     /// What was kept back since the last call: where it stands in the code, and how much.
     fn take(&self) -> Vec<(&'static Metadata<'static>, u64)> {
-        let mut kinds = self.kinds();
+        let mut kinds = self.0.lock();
         let kept = kinds.values_mut().filter(|kind| kind.suppressed > 0);
         kept.map(|kind| (kind.place, std::mem::take(&mut kind.suppressed))).collect()
     }

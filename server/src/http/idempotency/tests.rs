@@ -49,7 +49,7 @@ fn the_table_holds_so_many_and_the_oldest_go() {
     for i in 0..=MAX_REPEATS {
         first(&repeats, &i.to_string(), now).settle(Ok(Seq(i as u64)));
     }
-    let table = repeats.table();
+    let table = repeats.0.lock();
     assert_eq!((table.entries.len(), table.order.len()), (MAX_REPEATS, MAX_REPEATS));
     drop(table);
     assert!(matches!(claim(&repeats, "1", now), Claim::New(_)), "0 and then 1 had to go");

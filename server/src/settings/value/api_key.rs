@@ -88,12 +88,13 @@ impl Value for ApiKey {
                           only, @ and its name; up to 64 in all.";
             return Err(invalid("has a name that cannot be a label", remedy));
         }
-        let hash = match key.strip_prefix(HASHED) {
-            Some(digits) => unhex(digits).ok_or_else(|| {
+        let mut hash = [0; HASH];
+        match key.strip_prefix(HASHED) {
+            Some(digits) => hex::decode_to_slice(digits, &mut hash).map_err(|_| {
                 invalid("has a hash that is not 64 hexadecimal digits", "Take it from sha256sum.")
             })?,
-            None => ApiKey::hash(Secret::parse(key)?.expose().as_bytes()),
-        };
+            None => hash = ApiKey::hash(Secret::parse(key)?.expose().as_bytes()),
+        }
         let channels = words.map(ChannelPattern::parse).collect::<Result<_, _>>();
         let channels =
             channels.map_err(|error| invalid(format!("has a pattern that {error}"), form))?;
@@ -104,17 +105,6 @@ impl Value for ApiKey {
     fn show(&self) -> Option<String> {
         quoted(MASK)
     }
-}
-
-fn unhex(digits: &str) -> Option<[u8; HASH]> {
-    let mut out = [0; HASH];
-    if digits.len() != 2 * HASH || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (place, byte) in out.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * place..2 * place + 2], 16).ok()?;
-    }
-    Some(out)
 }
 
 #[cfg(test)]
