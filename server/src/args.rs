@@ -4,7 +4,10 @@ mod config_file;
 
 use std::ffi::OsString;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::error::ErrorKind;
+use clap::{
+    Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, ValueEnum,
+};
 
 use crate::presets::{self, Preset};
 use crate::settings::value::Value as _;
@@ -54,34 +57,38 @@ Sizes take KiB, MiB and GiB; times take ms, s, m and h.
 
 verify and doctor come first and have flags of their own: uringcast-server verify --help.";
 
-/// The commands of [`crate::diagnostics::cli`].
-pub(crate) const VERIFY: &str = "verify";
-pub(crate) const DOCTOR: &str = "doctor";
+/// Broadcasts messages to WebSocket clients
+#[derive(Parser)]
+#[command(name = "uringcast-server", version, after_help = AFTER_HELP, max_term_width = 100)]
+struct CommandLine {
+    /// What to do: serve, or check the configuration and print what is in force, or print the
+    /// presets or one of them, or check a running server from outside, or check whether this
+    /// machine can carry one
+    #[arg(value_name = "COMMAND", value_enum, default_value_t)]
+    action: CommandName,
+    /// With presets: the file of this one
+    name: Option<String>,
+    /// With presets: everything in them, or in the one, as JSON
+    #[arg(long)]
+    json: bool,
+}
 
-/// The command line, made from the table of settings.
+/// The commands there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CommandName {
+    #[default]
+    Serve,
+    CheckConfig,
+    Presets,
+    // Those of `crate::diagnostics::cli`.
+    Verify,
+    Doctor,
+}
+
+/// The command line, whose flags are made from the table of settings.
 pub fn command() -> Command {
-    let action = Arg::new("action")
-        .value_name("COMMAND")
-        .value_parser(["serve", "check-config", "presets", VERIFY, DOCTOR])
-        .default_value("serve")
-        .help(
-            "What to do: serve, or check the configuration and print what is in force, or print \
-             the presets or one of them, or check a running server from outside, or check \
-             whether this machine can carry one",
-        );
-    let name = Arg::new("name").value_name("NAME").help("With presets: the file of this one");
-    let json = Arg::new("json")
-        .long("json")
-        .action(ArgAction::SetTrue)
-        .help("With presets: everything in them, or in the one, as JSON");
     let flags = TABLE.iter().zip(defaults()).map(|(setting, default)| flag(setting, default));
-    Command::new("uringcast-server")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("Broadcasts messages to WebSocket clients")
-        .after_help(AFTER_HELP)
-        .max_term_width(100)
-        .args([action, name, json])
-        .args(flags)
+    CommandLine::command().args(flags)
 }
 
 fn flag(setting: &Setting, default: Option<String>) -> Arg {
@@ -109,14 +116,19 @@ pub fn read(
 ) -> Result<(Action, Settings), ArgsError> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let matches = matched(&arguments)?;
-    let action = match matches.get_one::<String>("action").map(String::as_str) {
-        Some("check-config") => Action::CheckConfig,
-        Some("presets") => {
-            return Ok((presets_action(&matches)?, Settings::read(Sources::default())?));
+    let CommandLine { action, name, json } = CommandLine::from_arg_matches(&matches)?;
+    let action = match action {
+        CommandName::Presets => {
+            let name = name.as_deref().map(preset_name).transpose()?;
+            return Ok((Action::Presets { name, json }, Settings::read(Sources::default())?));
         }
+        _ if name.is_some() || json => {
+            let text = "NAME and --json go with the command presets only\n";
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text).into());
+        }
+        CommandName::CheckConfig => Action::CheckConfig,
         _ => Action::Serve,
     };
-    misplaced(&matches)?;
     let mut given = Sources::default();
     let mut problems = Vec::new();
     let environment: Vec<_> = environment.into_iter().collect();
@@ -202,32 +214,26 @@ fn matched(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
     }
     // What is not understood may be their flags.
     let lenient = command().ignore_errors(true).try_get_matches_from(arguments).ok();
-    let action = lenient.as_ref().and_then(|matches| matches.get_one::<String>("action"));
-    let Some(name @ (VERIFY | DOCTOR)) = action.map(String::as_str) else { return strict };
+    let action = lenient.as_ref().and_then(|matches| matches.get_one("action"));
+    let name = match action {
+        Some(CommandName::Verify) => "verify",
+        Some(CommandName::Doctor) => "doctor",
+        _ => return strict,
+    };
     let text = format!(
         "{name} comes first and has flags of its own, none of the server's: \
          uringcast-server {name} --help\n"
     );
-    Err(clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, text))
+    Err(clap::Error::raw(ErrorKind::ArgumentConflict, text))
 }
 
-fn presets_action(matches: &ArgMatches) -> Result<Action, ArgsError> {
-    let name = matches.get_one::<String>("name").map(|name| {
-        let preset = <&Preset>::parse(name).map_err(|invalid| {
-            let text = format!("presets {name}: {}. {}\n", invalid.reason, invalid.remedy);
-            clap::Error::raw(clap::error::ErrorKind::InvalidValue, text)
-        });
-        preset.map(|preset| preset.name.as_str())
-    });
-    Ok(Action::Presets { name: name.transpose()?, json: matches.get_flag("json") })
-}
-
-fn misplaced(matches: &ArgMatches) -> Result<(), clap::Error> {
-    if matches.contains_id("name") || matches.get_flag("json") {
-        let text = "NAME and --json go with the command presets only\n";
-        return Err(clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, text));
-    }
-    Ok(())
+/// The name of a preset that there is.
+fn preset_name(name: &str) -> Result<&'static str, clap::Error> {
+    let preset = <&Preset>::parse(name).map_err(|invalid| {
+        let text = format!("presets {name}: {}. {}\n", invalid.reason, invalid.remedy);
+        clap::Error::raw(ErrorKind::InvalidValue, text)
+    })?;
+    Ok(&preset.name)
 }
 
 fn add_flags(matches: &ArgMatches, sources: &mut Sources) {

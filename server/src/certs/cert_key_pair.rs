@@ -22,7 +22,7 @@ use crate::settings::Problem;
 /// A certificate chain and its key.
 pub(super) struct CertKeyPair {
     pub key: Arc<CertifiedKey>,
-    /// The DNS names it is for, in small letters; `*.` may be the first label. And the addresses.
+    /// The DNS names it is for, in small letters (`*.` may be the first label), and the addresses.
     pub names: Vec<String>,
     pub served: ServedCert,
 }

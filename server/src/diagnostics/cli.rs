@@ -4,10 +4,10 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use super::{doctor, verify};
-use crate::args::{DOCTOR, VERIFY};
+use crate::args::CommandName;
 
 /// Runs the command that `arguments` name, if it is one of the two. Returns what to print and the
 /// exit code; clap ends the process itself for `--help` and for what it does not understand.
@@ -20,12 +20,14 @@ pub fn run(
 ) -> std::io::Result<Option<(String, i32)>> {
     // clap takes the first for the program's name.
     let own = arguments.get(1..).unwrap_or_default();
-    let (report, json) = match own.first().and_then(|command| command.to_str()) {
-        Some(DOCTOR) => {
+    let command = own.first().and_then(|command| command.to_str());
+    let command = command.and_then(|command| CommandName::from_str(command, false).ok());
+    let (report, json) = match command {
+        Some(CommandName::Doctor) => {
             let options = doctor::Options::parse_from(own);
             (doctor::examine(&options, Path::new("/")), options.json)
         }
-        Some(VERIFY) => {
+        Some(CommandName::Verify) => {
             let options = verify::Options::parse_from(own);
             let json = options.json;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -204,9 +204,9 @@ impl Verifier {
         let before = self.metrics_page().await;
         let seen = self.clients(there, report).await;
         report.add("control", self.control_answers().await);
-        let (found, samples) = self.metrics_present(&seen, before.as_deref()).await;
+        let (found, page) = self.metrics_present(&seen, before.as_ref()).await;
         report.add("metrics", found);
-        report.add("limits", same_host::limits(self, samples.as_ref()));
+        report.add("limits", same_host::limits(self, page.as_ref()));
         report.add("io_uring", self.here(crate::diagnostics::doctor::io_uring));
         report.add("kernel_tls", self.here(|_, _| crate::diagnostics::doctor::kernel_tls()));
     }

@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, to_bytes};
 use hyper::client::conn::http1;
+use hyper::http::request::Builder;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 
@@ -28,25 +29,6 @@ impl Answer {
     }
 }
 
-fn request(
-    method: &str,
-    host: &str,
-    path: &str,
-    key: Option<&Secret>,
-    body: String,
-) -> Request<Body> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::HOST, host)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::CONNECTION, "close");
-    if let Some(key) = key {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
-    }
-    request.body(Body::from(Bytes::from(body))).expect("parts that we made, and a checked key")
-}
-
 /// Sends a request and reads its answer.
 async fn exchange(stream: Box<dyn Stream>, request: Request<Body>) -> Result<Answer, String> {
     let told = |error: hyper::Error| error.to_string();
@@ -64,11 +46,27 @@ const NOT_READY: &str = "A server that starts gets ready, and one that drains go
                          else its log says which shard does not serve.";
 
 impl Verifier {
+    /// Sends a request to the host that `stream` leads to, and reads its answer.
+    async fn send(
+        &self,
+        stream: Box<dyn Stream>,
+        host: String,
+        request: Builder,
+        body: String,
+    ) -> Result<Answer, String> {
+        let request = request
+            .header(header::HOST, host)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONNECTION, "close")
+            .body(Body::from(body))
+            .expect("parts that we made, and a checked key");
+        self.dial.within(exchange(stream, request)).await
+    }
+
     /// GETs a path of a plain port.
     pub(super) async fn get(&self, address: SocketAddr, path: &str) -> Result<Answer, String> {
         let stream = Box::new(self.dial.connect(address).await?);
-        let request = request("GET", &address.to_string(), path, None, String::new());
-        self.dial.within(exchange(stream, request)).await
+        self.send(stream, address.to_string(), Request::get(path), String::new()).await
     }
 
     /// POSTs JSON to a path of a plain port.
@@ -80,15 +78,17 @@ impl Verifier {
         body: String,
     ) -> Result<Answer, String> {
         let stream = Box::new(self.dial.connect(address).await?);
-        let request = request("POST", &address.to_string(), path, key, body);
-        self.dial.within(exchange(stream, request)).await
+        let mut request = Request::post(path);
+        if let Some(key) = key {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
+        }
+        self.send(stream, address.to_string(), request, body).await
     }
 
     /// GETs a path of the clients' port.
     async fn client_get(&self, path: &str) -> Result<Answer, String> {
         let stream = self.dial.client().await?;
-        let request = request("GET", &self.dial.authority(), path, None, String::new());
-        self.dial.within(exchange(stream, request)).await
+        self.send(stream, self.dial.authority(), Request::get(path), String::new()).await
     }
 
     pub(super) async fn health(&self) -> Outcome {

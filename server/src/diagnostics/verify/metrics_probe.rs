@@ -1,6 +1,5 @@
 //! What Prometheus would see.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -24,65 +23,61 @@ const FAMILY: [&str; 8] = [
 
 const CONNECTIONS: &str = "websocket_connections_total";
 
-/// The sum of each metric's samples, and for `shards` the number of shards that report.
-pub(super) struct Samples {
-    sums: BTreeMap<String, f64>,
-    pub(super) shards: usize,
-}
+/// What a metrics port answers.
+pub(super) struct MetricsPage(String);
 
-impl Samples {
-    pub(super) fn read(page: &str) -> Samples {
-        let mut samples = Samples { sums: BTreeMap::new(), shards: 0 };
-        for line in page.lines().filter(|line| !line.starts_with('#')) {
-            let Some((series, value)) = line.rsplit_once(' ') else { continue };
-            let name = series.split('{').next().unwrap_or(series);
-            let Ok(value) = value.parse::<f64>() else { continue };
-            *samples.sums.entry(name.to_owned()).or_default() += value;
-            samples.shards += usize::from(name == "uringcast_shard_busy_seconds_total");
-        }
-        samples
+impl MetricsPage {
+    /// The samples of a metric whose labels include this text.
+    fn samples(&self, name: &str, label: &str) -> impl Iterator<Item = f64> {
+        self.0.lines().filter_map(move |line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let wanted = series.split('{').next() == Some(name) && series.contains(label);
+            wanted.then(|| value.parse().ok())?
+        })
     }
 
+    /// The sum of a metric's samples, if it has any.
     pub(super) fn sum(&self, name: &str) -> Option<f64> {
-        self.sums.get(name).copied()
+        self.samples(name, "").reduce(|sum, value| sum + value)
     }
-}
 
-fn missing(page: &str) -> Vec<&'static str> {
-    let typed = |name: &str| page.lines().any(|line| line.starts_with(&format!("# TYPE {name} ")));
-    FAMILY.into_iter().filter(|name| !typed(name)).collect()
-}
+    /// The number of shards that report.
+    pub(super) fn shards(&self) -> usize {
+        self.samples("uringcast_shard_busy_seconds_total", "").count()
+    }
 
-/// How many connections have begun, of the service of this name; of all where it has none.
-fn connections(page: &str, service: Option<&str>) -> f64 {
-    let label = service.map(|name| name.replace('\\', "\\\\").replace('"', "\\\""));
-    let label = label.map_or_else(String::new, |name| format!("server=\"{name}\""));
-    let value = |line: &str| {
-        let (series, value) = line.rsplit_once(' ')?;
-        let counts = series.split('{').next() == Some(CONNECTIONS) && series.contains(&label);
-        counts.then(|| value.parse::<f64>().ok())?
-    };
-    page.lines().filter_map(value).sum()
+    /// How many connections have begun, of the service of this name; of all where it has none.
+    fn connections(&self, service: Option<&str>) -> f64 {
+        let label = service.map(|name| name.replace('\\', "\\\\").replace('"', "\\\""));
+        let label = label.map_or_else(String::new, |name| format!("server=\"{name}\""));
+        self.samples(CONNECTIONS, &label).sum()
+    }
+
+    fn missing(&self) -> Vec<&'static str> {
+        let typed =
+            |name: &str| self.0.lines().any(|line| line.starts_with(&format!("# TYPE {name} ")));
+        FAMILY.into_iter().filter(|name| !typed(name)).collect()
+    }
 }
 
 impl Verifier {
     /// What the metrics port says now, if anything.
-    pub(super) async fn metrics_page(&self) -> Option<String> {
+    pub(super) async fn metrics_page(&self) -> Option<MetricsPage> {
         let PortLocation::At(address) = self.metrics else { return None };
-        self.get(address, "/metrics").await.ok().map(|answer| answer.body)
+        self.get(address, "/metrics").await.ok().map(|answer| MetricsPage(answer.body))
     }
 
     /// The metrics, and what they say, of the server whose client has `seen` it since `before`.
     pub(super) async fn metrics_present(
         &self,
         seen: &ClientView,
-        before: Option<&str>,
-    ) -> (Outcome, Option<Samples>) {
+        before: Option<&MetricsPage>,
+    ) -> (Outcome, Option<MetricsPage>) {
         if self.options.no_metrics {
             return (note("not asked for", ""), None);
         }
         match self.metrics {
-            PortLocation::At(address) => self.look(address, seen, before.unwrap_or_default()).await,
+            PortLocation::At(address) => self.look(address, seen, before).await,
             PortLocation::Elsewhere => {
                 let remedy = "Run verify on its machine, or give --metrics-port.";
                 (note("not checked: the server is elsewhere", remedy), None)
@@ -94,14 +89,15 @@ impl Verifier {
         &self,
         address: SocketAddr,
         seen: &ClientView,
-        before: &str,
-    ) -> (Outcome, Option<Samples>) {
+        before: Option<&MetricsPage>,
+    ) -> (Outcome, Option<MetricsPage>) {
         let remedy = "Give --metrics-port as the server prints it when it starts; --no-metrics if \
                       it is meant to have none.";
         // Of what has just happened the server hears once a second.
         let step_timeout = Duration::from_secs(self.options.timeout).max(3 * SNAPSHOT_INTERVAL);
         let deadline = Instant::now() + step_timeout;
-        let counted = |page: &str| connections(page, seen.service.as_deref());
+        let counted = |page: &MetricsPage| page.connections(seen.service.as_deref());
+        let before = before.map_or(0.0, counted);
         loop {
             let answer = match self.get(address, "/metrics").await {
                 Ok(answer) => answer,
@@ -110,12 +106,12 @@ impl Verifier {
             if !answer.status.is_success() {
                 return (fail(format!("{address}: {}", answer.told()), remedy), None);
             }
-            let missing = missing(&answer.body);
-            let ours = missing.len() < FAMILY.len() || answer.body.contains("# TYPE uringcast_");
+            let page = MetricsPage(answer.body);
+            let missing = page.missing();
+            let ours = missing.len() < FAMILY.len() || page.0.contains("# TYPE uringcast_");
             // A server with a session of ours has counted it.
-            let anothers = seen.welcomed
-                && !missing.contains(&CONNECTIONS)
-                && counted(&answer.body) <= counted(before);
+            let anothers =
+                seen.welcomed && !missing.contains(&CONNECTIONS) && counted(&page) <= before;
             let unheard = anothers || seen.probed && !missing.is_empty();
             if ours && unheard && Instant::now() < deadline {
                 sleep(SNAPSHOT_INTERVAL).await;
@@ -141,7 +137,7 @@ impl Verifier {
                     "Is it a Uringcast server's? Compare --version on both sides.",
                 ),
             };
-            return (found, (ours && !anothers).then(|| Samples::read(&answer.body)));
+            return (found, (ours && !anothers).then_some(page));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use uringcast_engine::preflight;
 
 use super::Verifier;
-use super::metrics_probe::Samples;
+use super::metrics_probe::MetricsPage;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
 use crate::diagnostics::doctor::too_few_files;
 
@@ -35,12 +35,12 @@ pub(super) fn key_file(path: Option<&Path>) -> Outcome {
 }
 
 /// Open files and connections against what there may be.
-pub(super) fn limits(verifier: &Verifier, samples: Option<&Samples>) -> Outcome {
-    let sum = |name: &str| samples.and_then(|samples| samples.sum(name));
+pub(super) fn limits(verifier: &Verifier, page: Option<&MetricsPage>) -> Outcome {
+    let sum = |name: &str| page.and_then(|page| page.sum(name));
     let (Some(open), Some(most)) = (sum("process_open_fds"), sum("process_max_fds")) else {
         return note("not checked: only the server's metrics have them", "See metrics.");
     };
-    let shards = samples.map_or(1, |samples| samples.shards.max(1));
+    let shards = page.map_or(1, |page| page.shards().max(1));
     let wanted = verifier.options.max_connections as usize;
     let active = sum("websocket_connections_active").unwrap_or_default();
     let slots = sum("uringcast_connection_slots").unwrap_or(f64::INFINITY);
