@@ -3,10 +3,9 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::recorder::Totals;
-use crate::report::group;
 
 pub(crate) struct Progress {
     line: ProgressBar,
@@ -26,7 +25,11 @@ impl Progress {
     }
 
     pub(crate) fn connecting(&self, ready: u32, wanted: u32) {
-        self.line.set_message(format!("connected {}/{}", group(ready), group(wanted)));
+        self.line.set_message(format!(
+            "connected {}/{}",
+            HumanCount(ready.into()),
+            HumanCount(wanted.into())
+        ));
         self.line.tick();
     }
 
@@ -43,8 +46,8 @@ impl Progress {
         self.line.set_message(format!(
             "{:.0} s left, {} sent, {} deliveries/s, p50 {:.2} p99 {:.2} ms, {} missing",
             left.as_secs_f64(),
-            group(published),
-            group(self.rate.get() as u64),
+            HumanCount(published),
+            HumanCount(self.rate.get() as u64),
             quantile(0.5),
             quantile(0.99),
             total.missing.max(0),

@@ -7,7 +7,6 @@ use tungstenite::handshake::client::Response;
 use tungstenite::handshake::machine::TryParse;
 
 use crate::client::{Client, Event, Fault, Reply};
-use crate::schedule::{Channel, PublisherId, Schedule};
 
 /// More than this for one HTTP answer is none of ours.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -16,9 +15,9 @@ const MAX_ANSWER: usize = 64 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Accepted,
-    /// With the channel, if the answer names the message.
+    /// With the sequence of the message, if the answer names it.
     Refused {
-        channel: Option<Channel>,
+        sequence: Option<u64>,
         code: String,
     },
 }
@@ -35,8 +34,6 @@ impl Replies {
     pub(crate) fn receive(
         &mut self,
         bytes: &[u8],
-        schedule: &Schedule,
-        publisher: PublisherId,
         out: &mut Vec<u8>,
         ready: &mut bool,
         outcome: &mut impl FnMut(Outcome),
@@ -44,11 +41,7 @@ impl Replies {
         match self {
             Self::Ws(client) => client.receive(bytes, out, |event| match event {
                 Event::Ready => *ready = true,
-                Event::Text(text) => {
-                    if let Some(answer) = answer(text, schedule, publisher) {
-                        outcome(answer);
-                    }
-                }
+                Event::Text(text) => answer(text).into_iter().for_each(&mut *outcome),
             }),
             Self::Http(replies) => replies.receive(bytes, outcome),
         }
@@ -56,13 +49,12 @@ impl Replies {
 }
 
 /// The outcome a WebSocket message reports, if it does.
-fn answer(text: &[u8], schedule: &Schedule, publisher: PublisherId) -> Option<Outcome> {
+fn answer(text: &[u8]) -> Option<Outcome> {
     let reply = Reply::parse(text)?;
     match reply.error() {
         Some(code) => {
-            let sequence = reply.correlation_id.and_then(|id| id.parse::<u64>().ok());
-            let channel = sequence.map(|sequence| schedule.channel_of(publisher, sequence));
-            Some(Outcome::Refused { channel, code: code.to_owned() })
+            let sequence = reply.correlation_id.and_then(|id| id.parse().ok());
+            Some(Outcome::Refused { sequence, code: code.to_owned() })
         }
         None => (reply.kind == "response" && reply.event == Some("publish"))
             .then_some(Outcome::Accepted),
@@ -75,8 +67,8 @@ pub(crate) struct HttpReplies {
     /// The head of every request, up to the length of its body.
     head: String,
     bytes: Vec<u8>,
-    /// The channels of the requests not yet answered.
-    waiting: VecDeque<Channel>,
+    /// The sequences of the messages not yet answered.
+    waiting: VecDeque<u64>,
 }
 
 impl HttpReplies {
@@ -90,11 +82,11 @@ impl HttpReplies {
         Self { head, bytes: Vec::new(), waiting: VecDeque::new() }
     }
 
-    /// Appends a request that publishes to this channel.
-    pub(crate) fn request(&mut self, channel: Channel, body: &str, out: &mut Vec<u8>) {
+    /// Appends a request that publishes the message of this sequence.
+    pub(crate) fn request(&mut self, sequence: u64, body: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(format!("{}{}\r\n\r\n", self.head, body.len()).as_bytes());
         out.extend_from_slice(body.as_bytes());
-        self.waiting.push_back(channel);
+        self.waiting.push_back(sequence);
     }
 
     fn receive(&mut self, bytes: &[u8], outcome: &mut impl FnMut(Outcome)) -> Result<(), Fault> {
@@ -102,10 +94,10 @@ impl HttpReplies {
         let mut used = 0;
         while let Some((status, size)) = http_answer(&self.bytes[used..])? {
             used += size;
-            let channel = self.waiting.pop_front();
+            let sequence = self.waiting.pop_front();
             outcome(match status {
                 200..300 => Outcome::Accepted,
-                _ => Outcome::Refused { channel, code: format!("HTTP {status}") },
+                _ => Outcome::Refused { sequence, code: format!("HTTP {status}") },
             });
         }
         self.bytes.drain(..used);

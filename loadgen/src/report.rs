@@ -1,6 +1,7 @@
 //! The numbers of a run, for readers and for machines.
 
 use hdrhistogram::Histogram;
+use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::error::hint;
@@ -89,16 +90,13 @@ impl Report {
     }
 
     fn remarks(&self) -> Vec<String> {
-        let errors = self
-            .publish_errors
-            .iter()
+        let errors = self.publish_errors.iter();
+        let errors = errors
             .map(|(code, count)| format!("{count} publishes refused, {code}: {}", hint(code)));
-        let notices =
-            self.notices.iter().map(|(code, count)| format!("{count} subscribers got {code}"));
-        let lost = self
-            .disconnect_reasons
-            .iter()
-            .map(|(reason, count)| format!("{count} subscribers lost: {reason}"));
+        let notices = self.notices.iter();
+        let notices = notices.map(|(code, count)| format!("{count} subscribers got {code}"));
+        let lost = self.disconnect_reasons.iter();
+        let lost = lost.map(|(reason, count)| format!("{count} subscribers lost: {reason}"));
         errors.chain(notices).chain(lost).collect()
     }
 }
@@ -110,15 +108,18 @@ pub(crate) fn table(reports: &[Report]) -> String {
         rows.push(std::iter::once(name.to_owned()).chain(reports.iter().map(cell)).collect());
     };
     row("", &|r| r.url.clone());
-    row("connections / channels", &|r| format!("{} / {}", group(r.connections), group(r.channels)));
-    row("payload", &|r| format!("{} B", group(r.payload_bytes as u64)));
+    row("connections / channels", &|r| {
+        format!("{} / {}", HumanCount(r.connections.into()), HumanCount(r.channels.into()))
+    });
+    row("payload", &|r| format!("{} B", HumanCount(r.payload_bytes as u64)));
     row("messages/s asked", &|r| number(r.rate_asked));
     row("messages/s achieved", &|r| number(r.rate_achieved));
-    row("published", &|r| group(r.published));
-    row("deliveries", &|r| group(r.deliveries));
+    row("published", &|r| HumanCount(r.published).to_string());
+    row("deliveries", &|r| HumanCount(r.deliveries).to_string());
     row("deliveries/s", &|r| number(r.deliveries_per_second));
     row("lost / repeated / reordered", &|r| {
-        format!("{} / {} / {}", group(r.loss), group(r.duplicates), group(r.reordered))
+        let [lost, repeated, reordered] = [r.loss, r.duplicates, r.reordered].map(HumanCount);
+        format!("{lost} / {repeated} / {reordered}")
     });
     let mut quantiles = |title: &str, of: &dyn Fn(&Report) -> &Quantiles| {
         row(title, &|_| String::new());
@@ -144,15 +145,14 @@ pub(crate) fn table(reports: &[Report]) -> String {
     text
 }
 
+/// Pads the cells of each column to one width: the first to the left, the others to the right.
 fn align(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
-        let mut line = format!("{:<1$}", row[0], widths[0]);
-        for (cell, width) in row.iter().zip(&widths).skip(1) {
-            line.push_str(&format!("   {cell:>width$}"));
+        let mut line = format!("{:<1$}", row[0], width(0).unwrap_or(0));
+        for (column, cell) in row.iter().enumerate().skip(1) {
+            line.push_str(&format!("   {cell:>0$}", width(column).unwrap_or(0)));
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -173,20 +173,7 @@ fn time(of: &Quantiles, microseconds: f64) -> String {
 }
 
 fn number(value: f64) -> String {
-    if value < 100.0 { format!("{value:.1}") } else { group(value.round() as u64) }
-}
-
-/// Digits in groups of three.
-pub(crate) fn group(value: impl Into<u64>) -> String {
-    let digits = value.into().to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    if value < 100.0 { format!("{value:.1}") } else { HumanCount(value.round() as u64).to_string() }
 }
 
 #[cfg(test)]

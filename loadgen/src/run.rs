@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -41,23 +41,24 @@ pub(crate) fn run(
     let connect = |number| Publisher::connect(config, PublisherId(number));
     let publishers: Vec<_> =
         (0..config.schedule.publishers).map(connect).collect::<Result<_, _>>()?;
-    let shared = Shared::new();
+    let shared = &Shared::new();
     std::thread::scope(|scope| {
         let (sender, updates) = channel();
         for thread in 0..config.threads {
-            let (shared, sender) = (&shared, sender.clone());
+            let sender = sender.clone();
             scope.spawn(move || worker::run(config, shared, thread, sender));
         }
         drop(sender);
         let run = Run {
             config,
-            shared: &shared,
+            shared,
             progress,
             interrupted,
             collector: Collector::new(config.schedule, threads_by_channel(config)),
             updates,
         };
-        let result = run.go(scope, publishers);
+        let result = run
+            .go(publishers, |publisher, start| scope.spawn(move || publisher.run(shared, start)));
         shared.quit.store(true, Relaxed);
         shared.stop.store(true, Relaxed);
         result
@@ -88,14 +89,12 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
+    /// `spawn` starts a publisher, whose schedule begins at a time on the shared clock.
     fn go<'scope>(
         mut self,
-        scope: &'scope Scope<'scope, '_>,
-        publishers: Vec<Publisher>,
-    ) -> Result<Report, OperatorError>
-    where
-        'a: 'scope,
-    {
+        publishers: Vec<Publisher<'a>>,
+        spawn: impl Fn(Publisher<'a>, u64) -> Handle<'scope>,
+    ) -> Result<Report, OperatorError> {
         self.await_subscribers()?;
         let (config, shared) = (self.config, self.shared);
         let (begun, cpu) = (Instant::now(), cpu_time());
@@ -103,9 +102,7 @@ impl<'a> Run<'a> {
         let measure_from = start + config.args.warmup.as_nanos() as u64;
         shared.measure_from.store(measure_from, Relaxed);
         self.collector.measure_from = measure_from;
-        let publish =
-            |publisher: Publisher| scope.spawn(move || publisher.run(config, shared, start));
-        let handles: Vec<_> = publishers.into_iter().map(publish).collect();
+        let handles = publishers.into_iter().map(|publisher| spawn(publisher, start)).collect();
         let published = self.await_publishers(handles, start)?;
         self.await_deliveries(&published)?;
         let times = Times { measure_from, wall: begun.elapsed(), cpu: cpu_time() - cpu };

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn numbers_are_written_for_readers() {
-    assert_eq!(group(1_234_567u64), "1,234,567");
+    assert_eq!(number(1_234_567.0), "1,234,567");
     assert_eq!(number(99.96), "100.0");
     let some = Quantiles { count: 1, ..Quantiles::default() };
     assert_eq!(time(&some, 999.0), "999 µs");
