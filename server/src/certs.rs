@@ -85,14 +85,13 @@ impl TicketKeys {
     }
 }
 
-/// Reads, or makes, the certificates and builds the configuration. `names` are those an automatic
-/// certificate must be valid for.
+/// Reads, or makes, the certificates and builds the configuration.
 ///
 /// # Errors
 /// A [`Problem`] that names the setting, the file and the remedy.
-pub fn load(tls: &Tls, names: &[String], tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
+pub fn load(tls: &Tls, tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
     let pairs = match &tls.identity {
-        Identity::Auto { dir } => vec![self_signed::load(dir, names)?],
+        Identity::Auto { dir, names } => vec![self_signed::load(dir, names)?],
         Identity::Files(all) => all.iter().map(CertKeyPair::read).collect::<Result<_, _>>()?,
     };
     let trust = client_auth::trust(tls.clients.as_ref())?;
@@ -122,7 +121,7 @@ pub fn load(tls: &Tls, names: &[String], tickets: &mut TicketKeys) -> Result<Loa
 pub fn check(tls: &Tls) -> Result<(), Problem> {
     match &tls.identity {
         Identity::Auto { .. } => client_auth::trust(tls.clients.as_ref()).map(drop),
-        Identity::Files(_) => load(tls, &[], &mut TicketKeys::default()).map(drop),
+        Identity::Files(_) => load(tls, &mut TicketKeys::default()).map(drop),
     }
 }
 

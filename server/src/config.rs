@@ -24,8 +24,8 @@ use crate::settings::{Problem, Problems, Settings};
 pub struct Config {
     /// The engine's, without TLS: that needs the certificates read.
     pub engine: engine::Config,
-    /// What the engine need not know of each service, in the engine's order.
-    pub hosts: Vec<Hosted>,
+    /// How wss is served, if it is, by service.
+    pub tls: Vec<Option<Tls>>,
     /// Where publishers connect.
     pub control: Vec<SocketAddr>,
     /// Where Prometheus connects; nowhere when there are no metrics.
@@ -42,15 +42,6 @@ pub struct Config {
     pub objective: Option<Duration>,
     /// Which service canaries probe and how often; `None` without them.
     pub self_probe: Option<(ServiceId, Duration)>,
-}
-
-/// How one service is served.
-#[derive(Debug)]
-pub struct Hosted {
-    /// How wss is served, if it is.
-    pub tls: Option<Tls>,
-    /// Names a certificate of our own must be valid for, the common name first.
-    pub names: Vec<String>,
 }
 
 /// A metrics port, and whose metrics it has: services that name the same one share it.
@@ -96,19 +87,17 @@ impl Config {
         }
         let mut problems = gather.problems;
         let is_fleet = settings.services().len() > 1;
-        let (mut services, mut hosts, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut services, mut tls, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
         let mut verifiers = Vec::new();
         for (place, settings) in settings.services().iter().enumerate() {
             let mut gather = ProblemCollector { settings, problems: Vec::new() };
             let s = settings;
             let listen = addresses("host", &s.host, s.port, &mut gather);
-            let tls = listener_tls::resolve(settings, home, &mut gather);
+            tls.push(listener_tls::resolve(settings, &listen, home, &mut gather));
             // Behind a proxy clients come from elsewhere, wherever the proxy is.
             let exposed = listen.iter().any(|address| !address.ip().is_loopback())
                 || s.trusted_proxies.as_ref().is_some_and(|networks| !networks.is_empty());
             verifiers.push(access_control::verifier(settings, exposed, &mut gather));
-            let names = s.host.iter().map(|host| canonical(&host.0)).collect();
-            hosts.push(Hosted { tls, names });
             if !s.no_metrics {
                 scrape(ServiceId(place as u8), &mut metrics, &mut gather);
             }
@@ -127,14 +116,14 @@ impl Config {
             problems.extend(gather.problems);
         }
         let mut gather = ProblemCollector { settings, problems: Vec::new() };
-        let self_probe = self_probe(&services, &hosts, &mut gather);
+        let self_probe = self_probe(&services, &tls, &mut gather);
         problems.extend(gather.problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
         Ok(Config {
             engine: engine_config(settings, services),
-            hosts,
+            tls,
             control,
             metrics,
             api_keys,
@@ -149,18 +138,8 @@ impl Config {
     /// Whether clients outside this machine can reach a port that is not encrypted.
     pub fn is_exposed_without_tls(&self) -> bool {
         let exposed = |listen: &[SocketAddr]| listen.iter().any(|a| !a.ip().is_loopback());
-        let mut both = self.hosts.iter().zip(&self.engine.services);
-        both.any(|(host, service)| host.tls.is_none() && exposed(&service.listen))
-    }
-
-    /// Every name and address that an automatic certificate of a service must be valid for.
-    pub fn certificate_names(&self, service: ServiceId) -> Vec<String> {
-        let mut names = self.hosts[service.index()].names.clone();
-        names.extend(["localhost", "127.0.0.1", "::1"].map(String::from));
-        names.extend(self.engine[service].listen.iter().map(|address| address.ip().to_string()));
-        let mut seen = std::collections::HashSet::new();
-        names.retain(|name| seen.insert(name.clone()));
-        names
+        let mut both = self.tls.iter().zip(&self.engine.services);
+        both.any(|(tls, service)| tls.is_none() && exposed(&service.listen))
     }
 }
 
@@ -177,11 +156,6 @@ fn scrape(service: ServiceId, all: &mut Vec<MetricsEndpoint>, gather: &mut Probl
         Some(scrape) => scrape.services.push(service),
         None => all.push(MetricsEndpoint { addresses, services: vec![service] }),
     }
-}
-
-/// An address as it is usually written, so that names can be compared as text.
-fn canonical(host: &str) -> String {
-    host.parse::<IpAddr>().map_or_else(|_| host.to_ascii_lowercase(), |ip| ip.to_string())
 }
 
 fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
@@ -275,15 +249,15 @@ fn named(name: &str, port: u16) -> Vec<SocketAddr> {
 /// certificate of its own, so where one is demanded there is none.
 fn self_probe(
     services: &[engine::Service],
-    hosts: &[Hosted],
+    tls: &[Option<Tls>],
     gather: &mut ProblemCollector<'_>,
 ) -> Option<(ServiceId, Duration)> {
     let interval = gather.settings.canary_interval.0;
     if !interval.is_zero() && interval < MIN_CANARY_INTERVAL {
         gather.add("canary_interval", "is too short", "Give 100ms or more, or 0 for none.");
     }
-    let place = services.iter().zip(hosts).position(|(service, host)| {
-        let demanding = host.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+    let place = services.iter().zip(tls).position(|(service, tls)| {
+        let demanding = tls.as_ref().is_some_and(|tls| tls.clients.is_some());
         matches!(service.protocol, engine::Protocol::Envelope) && !demanding
     })?;
     (!interval.is_zero()).then_some((ServiceId(place as u8), interval))

@@ -60,9 +60,7 @@ pub enum Ended {
 /// [`RunError`].
 pub fn check(settings: &Settings, home: Home<'_>) -> Result<Config, RunError> {
     let config = Config::resolve(settings, home)?;
-    for tls in config.hosts.iter().filter_map(|host| host.tls.as_ref()) {
-        certs::check(tls)?;
-    }
+    config.tls.iter().flatten().try_for_each(certs::check)?;
     Ok(config)
 }
 
@@ -257,13 +255,11 @@ async fn bind(
 /// Starts keeping the certificates of each service that serves wss.
 fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, CertReloader)>, RunError> {
     let mut all = Vec::new();
-    for place in 0..config.hosts.len() {
-        let service = ServiceId(place as u8);
-        let names = config.certificate_names(service);
-        let Some(tls) = config.hosts[place].tls.clone() else { continue };
-        let reloader = CertReloader::start(tls, names)?;
+    for (place, tls) in config.tls.iter().enumerate() {
+        let Some(tls) = tls.clone() else { continue };
+        let reloader = CertReloader::start(tls)?;
         config.engine.services[place].tls = Some(reloader.source());
-        all.push((service, reloader));
+        all.push((ServiceId(place as u8), reloader));
     }
     Ok(all)
 }

@@ -28,7 +28,6 @@ pub struct CertStatus {
 /// The certificates of a running server.
 pub struct CertReloader {
     tls: Tls,
-    names: Vec<String>,
     tickets: TicketKeys,
     source: TlsSource,
     status: Arc<Mutex<CertStatus>>,
@@ -47,12 +46,11 @@ impl CertReloader {
     ///
     /// # Errors
     /// As [`load`].
-    pub fn start(tls: Tls, names: Vec<String>) -> Result<CertReloader, Problem> {
+    pub fn start(tls: Tls) -> Result<CertReloader, Problem> {
         let (judged, mut tickets) = (stamps(&tls), TicketKeys::default());
-        let loaded = load(&tls, &names, &mut tickets)?;
+        let loaded = load(&tls, &mut tickets)?;
         let keeper = CertReloader {
             tls,
-            names,
             tickets,
             source: TlsSource::new(loaded.config),
             status: Arc::default(),
@@ -125,7 +123,7 @@ impl CertReloader {
     }
 
     fn replace(&mut self) -> Result<(), Problem> {
-        let loaded = load(&self.tls, &self.names, &mut self.tickets)?;
+        let loaded = load(&self.tls, &mut self.tickets)?;
         self.source.replace(loaded.config);
         (self.served, self.torn) = (loaded.served, None);
         self.status.lock().reloaded += 1;

@@ -1,5 +1,7 @@
 //! Which TLS the settings mean. PROTOCOL §8.
 
+use std::collections::HashSet;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use uringcast_engine::KernelTls;
@@ -16,6 +18,8 @@ pub enum Identity {
     Auto {
         /// Where it is kept.
         dir: PathBuf,
+        /// The names and addresses it must be valid for, the common name first.
+        names: Vec<String>,
     },
     /// The operator's, the default first.
     Files(Vec<Files>),
@@ -54,6 +58,7 @@ pub struct Tls {
 /// auto_cert, and whatever would be ignored silently is a problem.
 pub(super) fn resolve(
     settings: &Settings,
+    listen: &[SocketAddr],
     home: Home<'_>,
     gather: &mut ProblemCollector<'_>,
 ) -> Option<Tls> {
@@ -103,11 +108,25 @@ pub(super) fn resolve(
         gather.add("certificate", format!("makes {} certificates", pairs.len()), &remedy);
     }
     let identity = if pairs.is_empty() {
-        Identity::Auto { dir: cert_dir(settings, home, gather)? }
+        Identity::Auto { dir: cert_dir(settings, home, gather)?, names: names(settings, listen) }
     } else {
         Identity::Files(pairs)
     };
     Some(Tls { identity, clients, min_version: s.tls_min_version })
+}
+
+/// Every name and address that an automatic certificate must be valid for.
+fn names(settings: &Settings, listen: &[SocketAddr]) -> Vec<String> {
+    let hosts = settings.host.iter().map(|host| canonical(&host.0));
+    let local = ["localhost", "127.0.0.1", "::1"].map(String::from);
+    let addresses = listen.iter().map(|address| address.ip().to_string());
+    let mut seen = HashSet::new();
+    hosts.chain(local).chain(addresses).filter(|name| seen.insert(name.clone())).collect()
+}
+
+/// An address as it is usually written, so that names can be compared as text.
+fn canonical(host: &str) -> String {
+    host.parse::<IpAddr>().map_or_else(|_| host.to_ascii_lowercase(), |ip| ip.to_string())
 }
 
 fn clients(settings: &Settings, on: bool, gather: &mut ProblemCollector<'_>) -> Option<Clients> {
