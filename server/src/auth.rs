@@ -70,19 +70,15 @@ impl Verifier {
         token::verify(token, &keys, &self.demands)
     }
 
-    /// Reads the JWKS file again if it has changed.
-    pub fn follow(&self) {
-        let Some(Watched { path, seen }) = &self.jwks else { return };
-        if *seen.lock() != stamp(path) {
-            self.reload();
-        }
-    }
-
-    /// Reads the JWKS file again. A bad one is logged, and the old keys stay.
-    pub fn reload(&self) {
+    /// Reads the JWKS file again, if it has changed or `always`. A bad one is logged, and the old
+    /// keys stay.
+    pub fn reload(&self, always: bool) {
         let Some(Watched { path, seen }) = &self.jwks else { return };
         // Before the file is read: what changes meanwhile is seen the next time.
-        *seen.lock() = stamp(path);
+        let now = stamp(path);
+        if std::mem::replace(&mut *seen.lock(), now) == now && !always {
+            return;
+        }
         match read(path, &self.fixed) {
             Ok(all) => {
                 tracing::info!(path = %path.display(), keys = all.len(), "jwks_file read again");
@@ -103,14 +99,9 @@ impl Verifiers {
         Verifiers(by_service.into())
     }
 
-    /// Reads again what has changed.
-    pub fn follow(&self) {
-        self.0.iter().flatten().for_each(Verifier::follow);
-    }
-
-    /// Reads all JWKS files again. Whether there is one.
-    pub fn reload(&self) -> bool {
-        self.0.iter().flatten().for_each(Verifier::reload);
+    /// Reads the JWKS files again, those that have changed or all. Whether there is one.
+    pub fn reload(&self, all: bool) -> bool {
+        self.0.iter().flatten().for_each(|verifier| verifier.reload(all));
         self.0.iter().flatten().any(|verifier| verifier.jwks.is_some())
     }
 

@@ -1,30 +1,28 @@
 //! From a configuration to a server that serves until a signal.
 
+mod http_ports;
 mod reload_thread;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError};
 
-use crate::auth::ApiKeys;
 use crate::certs::{self, CertReloader};
 use crate::config::{Config, Home};
 use crate::dashboard::Dashboard;
-use crate::http::{self, Control};
+use crate::http::Control;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::self_probe::{Connector, Health, SelfProbes};
 use crate::settings::{Problem, Problems, Settings};
+use http_ports::HttpPorts;
 use reload_thread::ReloadThread;
 
 /// Why the server could not start.
@@ -80,9 +78,8 @@ pub fn serve(settings: &Settings, home: Home<'_>) -> Result<Ended, RunError> {
 async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunError> {
     let mut stops = Stops::new()?;
     let mut hangup = signal(SignalKind::hangup())?;
-    // These first: when one of them is taken, no client has been let in yet.
-    let control_ports = bind(settings, "control_port", &config.control).await?;
-    let metrics_ports = bind_metrics(settings, &config).await?;
+    // These first: when one of them is taken, no client has connected yet.
+    let ports = HttpPorts::bind(settings, &config).await?;
     let reloaders = keep_certificates(&mut config)?;
     warn_of(&config);
     let verifiers = std::mem::take(&mut config.verifiers);
@@ -96,13 +93,13 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     }
     let services: Arc<[Service]> = services.into();
     let verifying = verifiers.start(&engine, config.auth_threads)?;
-    let metrics = (!metrics_ports.is_empty()).then(|| {
+    let metrics = (!config.metrics.is_empty()).then(|| {
         let name = &settings.server_name.0;
         let statuses = reloaders.iter().map(|(id, reloader)| (*id, reloader.status())).collect();
         Metrics::new(name, Arc::clone(&services), engine.shards(), config.objective)
             .with_certificates(statuses)
     });
-    let line = listening(&services, &reloaders, &control_ports, &metrics_ports)?;
+    let line = listening(&services, &reloaders, &ports.listening()?);
     let (probing, health) = config
         .self_probe
         .map(|(probed, period)| {
@@ -122,7 +119,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let control = Arc::new(Control::new(engine, metrics, health, services, dashboard));
 
     let (stop, stopped) = watch::channel(false);
-    let ports = open_ports(&control, &config.api_keys, control_ports, metrics_ports, &stopped);
+    let ports = ports.serve(&control, &config.api_keys, &stopped);
     tell(&line);
 
     let reloads = ReloadThread::new(reloaders, verifiers)?;
@@ -137,26 +134,6 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     // They end with the engine, whose shards have.
     verifying.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
-}
-
-/// Answers on the control ports and, for some services each, on the metrics ports.
-fn open_ports(
-    control: &Arc<Control>,
-    api_keys: &ApiKeys,
-    control_ports: Vec<TcpListener>,
-    metrics_ports: Vec<(TcpListener, Vec<ServiceId>)>,
-    stopped: &watch::Receiver<bool>,
-) -> JoinSet<()> {
-    let mut ports = JoinSet::new();
-    for listener in control_ports {
-        let router = http::control_router(Arc::clone(control), api_keys.clone());
-        ports.spawn(http::serve(listener, router, stopped.clone()));
-    }
-    for (listener, services) in metrics_ports {
-        let router = http::metrics_router(Arc::clone(control), &services);
-        ports.spawn(http::serve(listener, router, stopped.clone()));
-    }
-    ports
 }
 
 /// Lets clients take what they are owed, unless a second signal comes.
@@ -214,44 +191,6 @@ fn random() -> u128 {
     u128::from_ne_bytes(bytes)
 }
 
-/// Each metrics port, with the services that are shown there.
-async fn bind_metrics(
-    settings: &Settings,
-    config: &Config,
-) -> Result<Vec<(TcpListener, Vec<ServiceId>)>, RunError> {
-    let mut ports = Vec::new();
-    for scrape in &config.metrics {
-        for listener in bind(settings, "metrics_port", &scrape.addresses).await? {
-            ports.push((listener, scrape.services.clone()));
-        }
-    }
-    Ok(ports)
-}
-
-async fn bind(
-    settings: &Settings,
-    name: &str,
-    addresses: &[SocketAddr],
-) -> Result<Vec<TcpListener>, Problem> {
-    let mut listeners = Vec::new();
-    for address in addresses {
-        listeners.push(TcpListener::bind(address).await.map_err(|error| {
-            let (name, remedy) = match error.kind() {
-                std::io::ErrorKind::AddrNotAvailable => {
-                    let host = name.replace("port", "host");
-                    (host, "Give an address of this machine.")
-                }
-                std::io::ErrorKind::PermissionDenied => {
-                    (name.to_owned(), "Give a port above 1023, or allow CAP_NET_BIND_SERVICE.")
-                }
-                _ => (name.to_owned(), "Stop what listens there, or give another port."),
-            };
-            settings.problem(&name, format!("cannot listen on {address}: {error}"), remedy)
-        })?);
-    }
-    Ok(listeners)
-}
-
 /// Starts keeping the certificates of each service that serves wss.
 fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, CertReloader)>, RunError> {
     let mut all = Vec::new();
@@ -265,12 +204,7 @@ fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, CertReloader
 }
 
 /// The one line that programs which start a server wait for. Several services are named.
-fn listening(
-    services: &[Service],
-    reloaders: &[(ServiceId, CertReloader)],
-    control: &[TcpListener],
-    metrics: &[(TcpListener, Vec<ServiceId>)],
-) -> std::io::Result<String> {
+fn listening(services: &[Service], reloaders: &[(ServiceId, CertReloader)], ports: &str) -> String {
     let mut line = String::from("listening");
     for service in services {
         if services.len() > 1 {
@@ -282,18 +216,12 @@ fn listening(
             let _ = write!(line, " {scheme}://{address}");
         }
     }
-    let metrics: Vec<&TcpListener> = metrics.iter().map(|(listener, _)| listener).collect();
-    for (name, listeners) in [("control", control.iter().collect()), ("metrics", metrics)] {
-        for (i, listener) in listeners.iter().enumerate() {
-            let name = if i == 0 { format!(" {name}") } else { String::new() };
-            let _ = write!(line, "{name} http://{}", listener.local_addr()?);
-        }
-    }
+    line += ports;
     let mut served = reloaders.iter().filter_map(|(_, reloader)| reloader.served().first());
     if let Some(served) = served.find(|served| served.automatic) {
         let _ = write!(line, " cert {}", served.path.display());
     }
-    Ok(line)
+    line
 }
 
 /// Standard output need not be read.

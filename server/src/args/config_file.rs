@@ -109,11 +109,7 @@ pub(super) fn texts(value: toml::Value) -> Option<Vec<String>> {
         toml::Value::Float(n) => Some(vec![n.to_string()]),
         toml::Value::Boolean(b) => Some(vec![b.to_string()]),
         toml::Value::Array(items) => {
-            let mut all = Vec::new();
-            for item in items {
-                all.extend(texts(item)?);
-            }
-            Some(all)
+            Some(items.into_iter().map(texts).collect::<Option<Vec<_>>>()?.concat())
         }
         _ => None,
     }

@@ -284,7 +284,7 @@ fn a_jwks_file_is_read_again_and_its_kid_decides() {
         let mut next = tempfile::NamedTempFile::new_in(file.path().parent().unwrap()).unwrap();
         next.write_all(text.as_bytes()).unwrap();
         next.persist(file.path()).unwrap();
-        verifier.follow();
+        verifier.reload(false);
     };
     replace(&serde_json::to_string(&set).unwrap());
     assert!(verifier.verify(&token(Some("new"))).is_ok());
@@ -305,7 +305,7 @@ fn a_guessable_secret_in_a_jwks_file_read_again_changes_nothing() {
     let keys = Keys::new(None).exposed(true);
     let verifier = Verifier::new(keys, Some(file.path().into()), ClaimRules::default()).unwrap();
     std::fs::write(file.path(), set("dev-secret")).unwrap();
-    verifier.reload();
+    verifier.reload(true);
     assert!(verifier.verify(&signed(&claims())).is_ok(), "the old key stays");
     let key = EncodingKey::from_secret(b"dev-secret");
     let guessed = sign(Algorithm::HS256, None, &claims(), &key);

@@ -41,11 +41,19 @@ pub(super) const fn kind(name: &'static str, required: bool, meaning: &'static s
     Kind { name, required, meaning }
 }
 
-/// One check's outcome.
+/// One check and how it ended.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
     /// Name of its [`Kind`].
     pub name: &'static str,
+    /// How it ended.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
     /// How it ended.
     pub verdict: Verdict,
     /// What was seen.
@@ -53,14 +61,6 @@ pub struct Check {
     /// What to do about it; empty where nothing is.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub remedy: String,
-}
-
-/// What was seen, and what to do about it; of a check that did not pass.
-#[derive(Clone, Debug)]
-pub struct Finding {
-    verdict: Verdict,
-    found: String,
-    remedy: String,
 }
 
 impl Finding {
@@ -119,11 +119,10 @@ impl Report {
     /// Adds the outcome of the check of this name. Returns whether it did not fail.
     pub fn add(&mut self, name: &str, outcome: Outcome) -> bool {
         let kind = self.kinds.iter().find(|kind| kind.name == name).expect("a check of ours");
-        let (verdict, found, remedy) = match outcome {
-            Ok(found) => (Verdict::Pass, found, String::new()),
-            Err(finding) => (finding.verdict, finding.found, finding.remedy),
-        };
-        self.checks.push(Check { name: kind.name, verdict, found, remedy });
+        let passed = |found| Ok(Finding::new(Verdict::Pass, found, ""));
+        let (Ok(finding) | Err(finding)) = outcome.and_then(passed);
+        let verdict = finding.verdict;
+        self.checks.push(Check { name: kind.name, finding });
         verdict != Verdict::Fail
     }
 
@@ -131,7 +130,7 @@ impl Report {
     /// there is a warning, else [`HEALTHY`].
     pub fn exit_code(&self) -> i32 {
         let required = |name| self.kinds.iter().any(|kind| kind.name == name && kind.required);
-        let code = |check: &Check| match check.verdict {
+        let code = |check: &Check| match check.finding.verdict {
             Verdict::Pass | Verdict::Note => HEALTHY,
             Verdict::Fail if required(check.name) => DOWN,
             Verdict::Warn | Verdict::Fail => DEGRADED,
@@ -141,11 +140,12 @@ impl Report {
 
     /// The whole as one line of JSON.
     pub fn json(&self) -> String {
-        let (exit_code, checks) = (self.exit_code(), &self.checks);
-        let status = status(exit_code);
-        let subject = &self.subject;
+        let exit_code = self.exit_code();
         let report = serde_json::json!({
-            "subject": subject, "status": status, "exit_code": exit_code, "checks": checks,
+            "subject": self.subject,
+            "status": status(exit_code),
+            "exit_code": exit_code,
+            "checks": self.checks,
         });
         format!("{report}\n")
     }
@@ -163,7 +163,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.kinds.iter().map(|kind| kind.name.len()).max().unwrap_or(0);
         writeln!(f, "{}", self.subject)?;
-        for Check { name, verdict, found, remedy } in &self.checks {
+        for Check { name, finding: Finding { verdict, found, remedy } } in &self.checks {
             let verdict = match verdict {
                 Verdict::Pass => "pass",
                 Verdict::Note => "note",

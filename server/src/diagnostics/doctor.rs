@@ -69,10 +69,8 @@ pub(crate) struct Machine {
     /// Cores this process may use.
     cores: usize,
     tls: bool,
-    /// `/proc`, or a test's.
-    proc: PathBuf,
-    /// `/sys`, or a test's.
-    sys: PathBuf,
+    /// `/`, or a directory with a test's `proc` and `sys`.
+    root: PathBuf,
 }
 
 impl Machine {
@@ -83,14 +81,13 @@ impl Machine {
             shards: options.shards.map_or(cores, |shards| shards as usize),
             cores,
             tls: options.tls,
-            proc: root.join("proc"),
-            sys: root.join("sys"),
+            root: root.to_owned(),
         }
     }
 
     /// The text of a file below `/proc`.
     fn read(&self, path: &str) -> Option<String> {
-        Some(std::fs::read_to_string(self.proc.join(path)).ok()?.trim().to_owned())
+        Some(std::fs::read_to_string(self.root.join("proc").join(path)).ok()?.trim().to_owned())
     }
 
     /// The numbers of a sysctl: `net.core.somaxconn`. None where there is no such sysctl.

@@ -139,22 +139,17 @@ fn secret(setting: &str, path: &std::path::Path) -> Result<Secret, String> {
     Secret::parse(text.trim()).map_err(|invalid| format!("its content {}", invalid.reason))
 }
 
-/// Where a port of the server is looked for.
-#[derive(Clone, Copy)]
-enum PortLocation {
-    At(SocketAddr),
-    /// Not on this machine and not given: the server keeps it to its own machine.
-    Elsewhere,
-}
-
 /// What the checks share.
 struct Verifier {
     options: Options,
     dial: ServerConnector,
     /// Whether the server is on this machine.
     local: bool,
-    control: PortLocation,
-    metrics: PortLocation,
+    /// The control port; `None` where it is not given and the server is elsewhere: the server
+    /// keeps it to its own machine.
+    control: Option<SocketAddr>,
+    /// The metrics port, likewise.
+    metrics: Option<SocketAddr>,
 }
 
 /// What a client saw of the server that its metrics must know of.

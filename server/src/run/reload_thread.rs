@@ -33,12 +33,13 @@ impl ReloadThread {
         let reloads = Arc::clone(&all);
         thread::Builder::new().name("certificates".into()).spawn(move || {
             while woken.recv().is_ok() {
-                match reloads.swap(false, Ordering::Relaxed) {
-                    true => reload(&mut reloaders, &verifiers),
-                    false => {
-                        reloaders.iter_mut().for_each(|(_, reloader)| reloader.look());
-                        verifiers.follow();
-                    }
+                let all = reloads.swap(false, Ordering::Relaxed);
+                for (_, reloader) in &mut reloaders {
+                    if all { reloader.reload() } else { reloader.look() }
+                }
+                let has_keys = verifiers.reload(all);
+                if all && !has_keys && reloaders.is_empty() {
+                    tracing::info!("SIGHUP: there are no certificates and no jwks_file to reload");
                 }
             }
         })?;
@@ -55,12 +56,5 @@ impl ReloadThread {
     pub(super) fn reload(&self) {
         self.all.store(true, Ordering::Relaxed);
         self.look();
-    }
-}
-
-fn reload(reloaders: &mut [(ServiceId, CertReloader)], verifiers: &Verifiers) {
-    reloaders.iter_mut().for_each(|(_, reloader)| reloader.reload());
-    if !verifiers.reload() && reloaders.is_empty() {
-        tracing::info!("SIGHUP: there are no certificates and no jwks_file to reload");
     }
 }

@@ -53,7 +53,7 @@ fn available(plan: &Machine) -> Option<(u64, &'static str)> {
 fn group(plan: &Machine) -> Option<u64> {
     let groups = plan.read("self/cgroup")?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
-    let root = plan.sys.join("fs/cgroup");
+    let root = plan.root.join("sys/fs/cgroup");
     let number =
         |path: std::path::PathBuf| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let left = |group: &std::path::Path| {

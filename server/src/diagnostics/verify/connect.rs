@@ -11,8 +11,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::Options;
 use super::tls_probe::{self, ClientCertResolver};
-use super::{Options, PortLocation};
 use crate::diagnostics::check_report::{Finding, Outcome, fail, failure, note};
 use crate::probe_client::{CertVerdict, RecordingVerifier, Stream, reachable};
 
@@ -73,14 +73,14 @@ impl ServerConnector {
     }
 
     /// Where a plain port of the server is: at its address, or on loopback if it is here.
-    pub(super) async fn place(&self, port: Option<u16>, local: bool) -> PortLocation {
-        let Some(port) = port else { return PortLocation::Elsewhere };
+    pub(super) async fn place(&self, port: Option<u16>, local: bool) -> Option<SocketAddr> {
+        let port = port?;
         let at = SocketAddr::new(self.address.ip(), port);
         let inside = SocketAddr::from(([127, 0, 0, 1], port));
         if local && self.connect(at).await.is_err() && self.connect(inside).await.is_ok() {
-            return PortLocation::At(inside);
+            return Some(inside);
         }
-        PortLocation::At(at)
+        Some(at)
     }
 
     /// Whether the server is on this machine.

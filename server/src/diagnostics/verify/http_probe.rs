@@ -8,7 +8,7 @@ use hyper::http::request::Builder;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 
-use super::{PortLocation, Verifier};
+use super::Verifier;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
 use crate::limits::MAX_VERIFY_ANSWER;
 use crate::probe_client::Stream;
@@ -109,7 +109,7 @@ impl Verifier {
     /// takes connections.
     pub(super) async fn ready(&self, there: bool) -> Outcome {
         let mut answers = Vec::new();
-        if let PortLocation::At(address) = self.control
+        if let Some(address) = self.control
             && let Ok(answer) = self.get(address, "/ready").await
         {
             answers.push(("control", Ok(answer)));
@@ -132,7 +132,7 @@ impl Verifier {
     }
 
     pub(super) async fn control_answers(&self) -> Outcome {
-        let PortLocation::At(address) = self.control else {
+        let Some(address) = self.control else {
             return note(
                 "not checked: the server is elsewhere",
                 "Run verify on its machine, or give --control-port.",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 
-use super::{ClientView, PortLocation, Verifier};
+use super::{ClientView, Verifier};
 use crate::diagnostics::check_report::{Outcome, fail, note};
 
 /// The original family's metrics, which its dashboards ask for.
@@ -63,8 +63,7 @@ impl MetricsPage {
 impl Verifier {
     /// What the metrics port says now, if anything.
     pub(super) async fn metrics_page(&self) -> Option<MetricsPage> {
-        let PortLocation::At(address) = self.metrics else { return None };
-        self.get(address, "/metrics").await.ok().map(|answer| MetricsPage(answer.body))
+        self.get(self.metrics?, "/metrics").await.ok().map(|answer| MetricsPage(answer.body))
     }
 
     /// The metrics, and what they say, of the server whose client has `seen` it since `before`.
@@ -77,8 +76,8 @@ impl Verifier {
             return (note("not asked for", ""), None);
         }
         match self.metrics {
-            PortLocation::At(address) => self.look(address, seen, before).await,
-            PortLocation::Elsewhere => {
+            Some(address) => self.look(address, seen, before).await,
+            None => {
                 let remedy = "Run verify on its machine, or give --metrics-port.";
                 (note("not checked: the server is elsewhere", remedy), None)
             }

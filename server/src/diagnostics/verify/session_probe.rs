@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::{PortLocation, Verifier, secret};
+use super::{Verifier, secret};
 use crate::config::is_plain;
 use crate::diagnostics::check_report::{Finding, Outcome, fail, failure, warn};
 use crate::probe_client::Stream;
@@ -148,7 +148,7 @@ impl Verifier {
         id: &str,
     ) -> Result<(), PublishFailure> {
         let not = |reason: String| PublishFailure { reason, remedy: None };
-        let PortLocation::At(address) = self.control else {
+        let Some(address) = self.control else {
             return Err(not("the server is elsewhere".into()));
         };
         let key = self.options.api_key_file.as_ref().map(|path| secret("api_key_file", path));
