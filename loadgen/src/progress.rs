@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
+use crate::config::Config;
 use crate::recorder::Totals;
 
 pub(crate) struct Progress {
@@ -15,12 +16,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(name: &str, quiet: bool) -> Self {
-        let line = if quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    pub(crate) fn new(config: &Config) -> Self {
+        let line =
+            if config.args.quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {wide_msg}") {
             line.set_style(style);
         }
-        line.set_prefix(name.to_owned());
+        line.set_prefix(if config.endpoint.tls.is_some() { "wss" } else { "ws" });
         Self { line, before: Cell::new((Instant::now(), 0)), rate: Cell::new(0.0) }
     }
 

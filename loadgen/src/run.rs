@@ -15,7 +15,7 @@ use crate::recorder::Collector;
 use crate::report::Report;
 use crate::schedule::PublisherId;
 use crate::shared::Shared;
-use crate::summary::{Times, expected, summarise};
+use crate::summary::{expected, summarise};
 use crate::worker::{self, Update};
 
 /// Without a new subscriber for this long the ramp has failed.
@@ -32,11 +32,7 @@ const LEAD: u64 = 20_000_000;
 ///
 /// # Errors
 /// When the load cannot be put on the server at all.
-pub(crate) fn run(
-    config: &Config,
-    progress: &Progress,
-    interrupted: &AtomicBool,
-) -> Result<Report, OperatorError> {
+pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Report, OperatorError> {
     config.check_file_limit()?;
     let connect = |number| Publisher::connect(config, PublisherId(number));
     let publishers: Vec<_> =
@@ -52,7 +48,7 @@ pub(crate) fn run(
         let run = Run {
             config,
             shared,
-            progress,
+            progress: Progress::new(config),
             interrupted,
             collector: Collector::new(config.schedule, threads_by_channel(config)),
             updates,
@@ -82,7 +78,7 @@ type Handle<'scope> = ScopedJoinHandle<'scope, Result<Published, ConnectionError
 struct Run<'a> {
     config: &'a Config,
     shared: &'a Shared,
-    progress: &'a Progress,
+    progress: Progress,
     interrupted: &'a AtomicBool,
     collector: Collector,
     updates: Receiver<Update>,
@@ -105,15 +101,18 @@ impl<'a> Run<'a> {
         let handles = publishers.into_iter().map(|publisher| spawn(publisher, start)).collect();
         let published = self.await_publishers(handles, start)?;
         self.await_deliveries(&published)?;
-        let times = Times { measure_from, wall: begun.elapsed(), cpu: cpu_time() - cpu };
+        let cpu = (cpu_time() - cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
         shared.stop.store(true, Relaxed);
         // The workers' last batches; the channel closes with the last worker.
         while let Ok(update) = self.updates.recv() {
             self.take(update)?;
         }
         self.progress.clear();
-        let mut report = summarise(config, &self.collector, &published, &times);
-        report.interrupted = self.interrupted.load(Relaxed);
+        let report = Report {
+            cpu_percent: 100.0 * cpu,
+            interrupted: self.interrupted.load(Relaxed),
+            ..summarise(config, &self.collector, &published, measure_from)
+        };
         if report.refused > 0 && report.refused == report.published {
             let code = report.publish_errors.keys().next().map_or("", String::as_str);
             return Err(OperatorError(format!(

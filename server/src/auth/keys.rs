@@ -133,11 +133,8 @@ impl Keys {
     }
 
     fn add_jwk(&mut self, jwk: &Jwk) -> Result<(), KeyError> {
-        let for_signatures = jwk
-            .common
-            .public_key_use
-            .as_ref()
-            .is_none_or(|usage| *usage == PublicKeyUse::Signature);
+        let usage = jwk.common.public_key_use.as_ref();
+        let for_signatures = usage.is_none_or(|usage| *usage == PublicKeyUse::Signature);
         let curve = match &jwk.algorithm {
             AlgorithmParameters::EllipticCurve(ec) => Some((&ec.curve, EllipticCurve::P256)),
             AlgorithmParameters::OctetKeyPair(ed) => Some((&ed.curve, EllipticCurve::Ed25519)),
@@ -149,10 +146,10 @@ impl Keys {
         let key = DecodingKey::from_jwk(jwk).map_err(|_| KeyError::NoKeys)?;
         // An algorithm that we do not know leaves none.
         let only = jwk.common.key_algorithm.map(|alg| Algorithm::try_from(alg).ok());
-        match (for_signatures, only) {
-            (true, Some(None)) | (false, _) => Err(KeyError::NoKeys),
-            (true, only) => self.add(jwk.common.key_id.clone(), key, only.flatten()),
+        if !for_signatures || only == Some(None) {
+            return Err(KeyError::NoKeys);
         }
+        self.add(jwk.common.key_id.clone(), key, only.flatten())
     }
 
     fn add(

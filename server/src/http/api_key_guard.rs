@@ -57,8 +57,7 @@ fn carried<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>
     });
     let own = headers.get("x-api-key").map(|value| value.as_bytes());
     // Both are looked at, whatever the first says.
-    let (bearer, own) =
-        (bearer.and_then(|shown| keys.find(shown)), own.and_then(|shown| keys.find(shown)));
+    let [bearer, own] = [bearer, own].map(|shown| shown.and_then(|shown| keys.find(shown)));
     bearer.or(own)
 }
 
@@ -80,14 +79,10 @@ impl Caller {
         mut channels: impl Iterator<Item = &'a ChannelName>,
     ) -> Result<(), ApiError> {
         let Some(key) = &self.0 else { return Ok(()) };
-        match channels.find(|channel| !key.covers(channel.as_str())) {
-            None => Ok(()),
-            Some(channel) => {
-                tracing::info!(key = %key.name, "a key is not for the channel it was used for");
-                let text = format!("The key {} is not for the channel {channel}.", key.name);
-                Err(ApiError::forbidden(text))
-            }
-        }
+        let foreign = channels.find(|channel| !key.covers(channel.as_str()));
+        let Some(channel) = foreign else { return Ok(()) };
+        tracing::info!(key = %key.name, "a key is not for the channel it was used for");
+        Err(ApiError::forbidden(format!("The key {} is not for the channel {channel}.", key.name)))
     }
 
     /// Whether the caller may see and do what is not about single channels of a service.
@@ -95,13 +90,8 @@ impl Caller {
     /// # Errors
     /// 403.
     pub(super) fn may_see_all(&self) -> Result<(), ApiError> {
-        match &self.0 {
-            Some(key) if !key.covers_all() => {
-                let text = format!("The key {} is for some channels only.", key.name);
-                Err(ApiError::forbidden(text))
-            }
-            _ => Ok(()),
-        }
+        let Some(key) = self.0.as_ref().filter(|key| !key.covers_all()) else { return Ok(()) };
+        Err(ApiError::forbidden(format!("The key {} is for some channels only.", key.name)))
     }
 
     /// Whether the caller may see what is about all services.

@@ -23,20 +23,15 @@ pub(super) fn refusal() -> ApiError {
 /// server answers for. Programs that are not browsers may call the port whatever they like once
 /// there is a key, and there is one wherever it can be reached from elsewhere.
 pub(super) fn is_own(headers: &HeaderMap, has_key: bool) -> bool {
-    let host = single(headers, &header::HOST);
-    let named = match host {
-        Ok(None) => true,
-        Ok(Some(host)) => has_key || is_unnamed(host),
-        Err(()) => false,
+    let (Ok(host), Ok(origin)) = (single(headers, &header::HOST), single(headers, &header::ORIGIN))
+    else {
+        return false;
     };
-    let same = match single(headers, &header::ORIGIN) {
-        Ok(None) => true,
-        Ok(Some(origin)) => {
-            let origin = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
-            origin.is_some() && origin == host.ok().flatten()
-        }
-        Err(()) => false,
-    };
+    let named = host.is_none_or(|host| has_key || is_unnamed(host));
+    let same = origin.is_none_or(|origin| {
+        let origin = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
+        origin.is_some() && origin == host
+    });
     named && same
 }
 

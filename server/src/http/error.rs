@@ -16,7 +16,7 @@ use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BODY};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ApiError {
     status: StatusCode,
-    code: &'static str,
+    pub(super) code: &'static str,
     message: String,
     retry_after: Option<Duration>,
     more: Option<(&'static str, Value)>,

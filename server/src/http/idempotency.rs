@@ -133,11 +133,8 @@ impl Drop for Reservation {
 impl PendingResult {
     /// Waits for it. Given up by the first, the message has found no room.
     pub(super) async fn result(mut self) -> PublishResult {
-        let given_up = Err(PublishError::Saturated);
-        match self.0.wait_for(Option::is_some).await {
-            Ok(result) => result.unwrap_or(given_up),
-            Err(_) => given_up,
-        }
+        let result = self.0.wait_for(Option::is_some).await;
+        result.ok().and_then(|result| *result).unwrap_or(Err(PublishError::Saturated))
     }
 }
 

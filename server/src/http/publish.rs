@@ -115,19 +115,15 @@ fn answer(
                     one["duplicate"] = true.into();
                 }
             }
-            Err(PublishError::Saturated) => one["error"] = "saturated".into(),
-            Err(PublishError::ChannelLimit) => one["error"] = "channel_limit".into(),
-            Err(PublishError::Closed) => one["error"] = "draining".into(),
+            Err(error) => one["error"] = ApiError::refused(*error, "").code.into(),
         }
         one
     };
     // The reason that the request as a whole is answered with: one that a retry may lift goes
     // before one that it may not.
-    let worst = results.iter().filter_map(|result| result.err()).max_by_key(|error| match error {
-        PublishError::ChannelLimit => 0,
-        PublishError::Saturated => 1,
-        PublishError::Closed => 2,
-    });
+    let worst = [PublishError::Closed, PublishError::Saturated, PublishError::ChannelLimit]
+        .into_iter()
+        .find(|error| results.contains(&Err(*error)));
     let results: Value = channels.iter().zip(results).map(one).collect();
     match worst {
         None => Ok((StatusCode::ACCEPTED, Json(json!({ "results": results }))).into_response()),

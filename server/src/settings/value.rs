@@ -307,12 +307,8 @@ impl<const MIN: u64, const MAX: u64> Value for Span<MIN, MAX> {
     fn parse(text: &str) -> Result<Self, Invalid> {
         let (min, max) = (Duration::from_millis(MIN), Duration::from_millis(MAX));
         let remedy = format!("Give a time from {} to {}.", span_text(min), span_text(max));
-        let span = match text.parse::<u64>() {
-            Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_) => {
-                text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok())
-            }
-        };
+        let seconds = text.parse().map(Duration::from_secs).ok();
+        let span = seconds.or_else(|| text.parse::<SignedDuration>().ok()?.try_into().ok());
         match span {
             Some(span) if (min..=max).contains(&span) => Ok(Span(span)),
             Some(_) => Err(invalid("is out of range", remedy)),
