@@ -206,10 +206,8 @@ impl<'a> Run<'a> {
     }
 
     fn take(&mut self, update: Update) -> Result<(), OperatorError> {
-        match update {
-            Update::Recorded(batch) => self.collector.add(&batch),
-            Update::Failed(error) => return Err(error.explain(&self.config.endpoint)),
-        }
+        let batch = update.map_err(|error| error.explain(&self.config.endpoint))?;
+        self.collector.add(&batch);
         Ok(())
     }
 }

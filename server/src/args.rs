@@ -155,14 +155,12 @@ pub fn read(
         let mut below = entry.cloned().unwrap_or_default();
         below.add_weaker(top);
         let read = Settings::read(stack(given, &environment, below));
-        let Err(Problems(more)) = &read else { return read.ok() };
-        // A problem of all services is reported once.
-        more.iter().for_each(|p| {
-            if !problems.contains(p) {
-                problems.push(p.clone());
-            }
-        });
-        None
+        read.map_err(|Problems(mut more)| {
+            // A problem of all services is reported once.
+            more.retain(|problem| !problems.contains(problem));
+            problems.extend(more);
+        })
+        .ok()
     };
     let base = one(None, &mut problems);
     let fleet: Vec<_> = file.services.iter().filter_map(|e| one(Some(e), &mut problems)).collect();

@@ -38,7 +38,7 @@ pub use serve::serve;
 
 /// The control port. With keys, all but health, readiness and the live page itself ask for one.
 pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
-    let requests = control.metrics.as_ref().map(|metrics| metrics.requests().clone());
+    let requests = control.metrics.as_ref().map(|metrics| metrics.requests.clone());
     let of_a_service = Router::new()
         .route("/publish", post(publish::publish))
         .route("/publish/raw", post(publish::publish_raw))

@@ -33,24 +33,24 @@ fn main() {
         Err(ArgsError::Usage(usage)) => usage.exit(),
         Err(ArgsError::Problems(problems)) => fail(&problems),
     };
-    if let Action::Presets { name, json } = action {
-        print(&match name.and_then(presets::find) {
-            Some(preset) if json => format!("{:#}\n", json!(preset)),
-            Some(preset) => preset.text.to_owned(),
-            None if json => format!("{:#}\n", json!(presets::all())),
-            None => presets::table(),
-        });
-        exit(0);
-    }
     log::start(&settings);
     let (state, home) = (std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"));
     let home = Home { state: state.as_deref(), home: home.as_deref() };
     let ended = match action {
+        Action::Presets { name, json } => {
+            print(&match name.and_then(presets::find) {
+                Some(preset) if json => format!("{:#}\n", json!(preset)),
+                Some(preset) => preset.text.to_owned(),
+                None if json => format!("{:#}\n", json!(presets::all())),
+                None => presets::table(),
+            });
+            Ok(Ended::Drained)
+        }
         Action::CheckConfig => run::check(&settings, home).map(|_| {
             print(&print_config::render(&settings));
             Ended::Drained
         }),
-        Action::Serve | Action::Presets { .. } => run::serve(&settings, home),
+        Action::Serve => run::serve(&settings, home),
     };
     match ended {
         Ok(Ended::Drained) => exit(0),

@@ -45,7 +45,8 @@ pub struct Metrics {
     objective: Option<Duration>,
     accumulator: Arc<Mutex<Accumulator>>,
     certificates: CertStatuses,
-    requests: Requests,
+    /// The counters of HTTP requests.
+    pub(crate) requests: Requests,
 }
 
 impl Metrics {
@@ -71,11 +72,6 @@ impl Metrics {
             certificates: Vec::new(),
             requests: Requests::new(engine),
         }
-    }
-
-    /// The counters of HTTP requests.
-    pub fn requests(&self) -> &Requests {
-        &self.requests
     }
 
     /// The same measurements, of the services' own those of these services only.
@@ -136,7 +132,7 @@ impl Metrics {
     /// None that input can cause: a metric that is not well formed.
     pub fn render(&self) -> prometheus::Result<String> {
         let mut all = self.families(&self.accumulator.lock());
-        all.extend(self.requests.collect());
+        all.extend(self.requests.0.collect());
         all.extend(ProcessCollector::for_self().collect());
         all.retain(|family| !family.get_metric().is_empty());
         all.sort_by(|a, b| a.name().cmp(b.name()));

@@ -158,8 +158,8 @@ impl Preset {
     pub fn requests(&self) -> Vec<StatusRequest> {
         let request = |channel: &Channel| {
             let Request { event, key } = channel.request.as_ref()?;
-            let rest = channel.name.strip_prefix(channel.prefix()).filter(|rest| !rest.is_empty());
-            let name = format!("{}{}", channel.prefix(), rest.map_or("", |_| "{}"));
+            let varies = if channel.name.contains('{') { "{}" } else { "" };
+            let name = format!("{}{varies}", channel.prefix());
             Some(StatusRequest { event: event.clone(), key: key.clone(), channel: name })
         };
         self.channels.iter().filter_map(request).collect()

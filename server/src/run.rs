@@ -95,7 +95,8 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let verifying = verifiers.start(&engine, config.auth_threads)?;
     let metrics = (!config.metrics.is_empty()).then(|| {
         let name = &settings.server_name.0;
-        let statuses = reloaders.iter().map(|(id, reloader)| (*id, reloader.status())).collect();
+        let statuses =
+            reloaders.iter().map(|(id, reloader)| (*id, Arc::clone(&reloader.status))).collect();
         Metrics::new(name, Arc::clone(&services), engine.shards(), config.objective)
             .with_certificates(statuses)
     });
@@ -120,7 +121,8 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
 
     let (stop, stopped) = watch::channel(false);
     let ports = ports.serve(&control, &config.api_keys, &stopped);
-    tell(&line);
+    // Standard output need not be read.
+    let _ = writeln!(std::io::stdout(), "{line}");
 
     let reloads = ReloadThread::new(reloaders, verifiers)?;
     let signal = until_stopped(&control, &reloads, &mut hangup, &mut stops).await;
@@ -197,7 +199,7 @@ fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, CertReloader
     for (place, tls) in config.tls.iter().enumerate() {
         let Some(tls) = tls.clone() else { continue };
         let reloader = CertReloader::start(tls)?;
-        config.engine.services[place].tls = Some(reloader.source());
+        config.engine.services[place].tls = Some(reloader.source.clone());
         all.push((ServiceId(place as u8), reloader));
     }
     Ok(all)
@@ -217,17 +219,11 @@ fn listening(services: &[Service], reloaders: &[(ServiceId, CertReloader)], port
         }
     }
     line += ports;
-    let mut served = reloaders.iter().filter_map(|(_, reloader)| reloader.served().first());
+    let mut served = reloaders.iter().filter_map(|(_, reloader)| reloader.served.first());
     if let Some(served) = served.find(|served| served.automatic) {
         let _ = write!(line, " cert {}", served.path.display());
     }
     line
-}
-
-/// Standard output need not be read.
-fn tell(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 /// A signal that ends the server.

@@ -29,9 +29,12 @@ pub struct CertStatus {
 pub struct CertReloader {
     tls: Tls,
     tickets: TicketKeys,
-    source: TlsSource,
-    status: Arc<Mutex<CertStatus>>,
-    served: Vec<ServedCert>,
+    /// For the engine's listeners.
+    pub(crate) source: TlsSource,
+    /// For metrics.
+    pub(crate) status: Arc<Mutex<CertStatus>>,
+    /// What is served, the default first.
+    pub(crate) served: Vec<ServedCert>,
     /// The files as they were when last judged.
     judged: Vec<Stamp>,
     /// The files as they were when they failed, perhaps because only half of them had been
@@ -61,21 +64,6 @@ impl CertReloader {
         };
         keeper.tell();
         Ok(keeper)
-    }
-
-    /// For the engine's listeners.
-    pub fn source(&self) -> TlsSource {
-        self.source.clone()
-    }
-
-    /// For metrics.
-    pub fn status(&self) -> Arc<Mutex<CertStatus>> {
-        Arc::clone(&self.status)
-    }
-
-    /// What is served, the default first.
-    pub fn served(&self) -> &[ServedCert] {
-        &self.served
     }
 
     /// Looks whether files have changed or certificates end: once a second.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
@@ -16,7 +15,6 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tower::ServiceExt;
 
 use super::error::ApiError;
 use super::publish::is_stream;
@@ -39,10 +37,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let service =
-            TowerToHyperService::new(router.clone().map_request(
-                |request: hyper::Request<hyper::body::Incoming>| request.map(Body::new),
-            ));
+        let service = TowerToHyperService::new(router.clone());
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HTTP_HEADER_TIMEOUT)

@@ -86,9 +86,7 @@ impl Accumulator {
     /// A self-probe's probe arrived after so long, or not in time.
     pub(super) fn probed(&mut self, shard: usize, latency: Option<Duration>) {
         let fresh = || ProbeStats { latency: latency_histogram(), failures: 0 };
-        if self.probes.len() < self.shards {
-            self.probes.resize_with(self.shards, fresh);
-        }
+        self.probes.resize_with(self.shards, fresh);
         let stats = &mut self.probes[shard];
         match latency {
             Some(latency) => {

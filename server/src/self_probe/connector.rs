@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::tungstenite::Message;
 use uringcast_engine::{ProbeKey, Proxies, ShardId};
 
 use crate::probe_client::{RecordingVerifier, Stream, reachable};
@@ -22,15 +22,10 @@ const PROXY_SPEAKS_FOR_ITSELF: &[u8] = b"PROXY UNKNOWN\r\n";
 pub(super) type Socket = WebSocketStream<Box<dyn Stream>>;
 
 /// Why a canary could not connect.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    #[error(transparent)]
-    WebSocket(#[from] tungstenite::Error),
-    #[error("it was not welcomed as a client is")]
-    Unwelcome,
-}
+pub(super) type ConnectError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What is wrong with a first message that is no welcome.
+const UNWELCOME: &str = "it was not welcomed as a client is";
 
 /// Where probes connect, and what opens.
 pub struct Connector {
@@ -68,10 +63,10 @@ impl Connector {
         };
         let url = format!("ws://{}{}", self.address, self.key.path());
         let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await?;
-        let welcome = socket.next().await.ok_or(ConnectError::Unwelcome)??;
+        let welcome = socket.next().await.ok_or(UNWELCOME)??;
         let id = field(&welcome, "connection_id");
         let shard = id.and_then(|id| ShardId::of_connection(id.as_str()?));
-        Ok((shard.ok_or(ConnectError::Unwelcome)?, socket))
+        Ok((shard.ok_or(UNWELCOME)?, socket))
     }
 }
 
