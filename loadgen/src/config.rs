@@ -126,16 +126,16 @@ impl Config {
 
 fn sources(args: &Args, address: SocketAddr) -> Result<Option<u32>, OperatorError> {
     let loopback = address.is_ipv4() && address.ip().is_loopback();
-    match args.source_addresses {
-        Some(count) if !loopback => Err(OperatorError(format!(
+    if let Some(count) = args.source_addresses
+        && !loopback
+    {
+        return Err(OperatorError(format!(
             "--source-addresses {count}: only for a server on 127.0.0.1, this one is {address}"
-        ))),
-        Some(count) => Ok(Some(count)),
-        None if loopback && args.connections > CONNECTIONS_PER_SOURCE => {
-            Ok(Some(args.connections.div_ceil(CONNECTIONS_PER_SOURCE).min(250)))
-        }
-        None => Ok(None),
+        )));
     }
+    let spread = loopback && args.connections > CONNECTIONS_PER_SOURCE;
+    let needed = || args.connections.div_ceil(CONNECTIONS_PER_SOURCE).min(250);
+    Ok(args.source_addresses.or_else(|| spread.then(needed)))
 }
 
 fn endpoint(

@@ -79,11 +79,10 @@ impl Transport {
             setsockopt(&socket, IpBindAddressNoPort, &true)?;
             socket.bind(&SocketAddr::new(source, 0).into())?;
         }
-        match socket.connect(&endpoint.address.into()) {
-            Err(error) if error.raw_os_error() != Some(nix::libc::EINPROGRESS) => {
-                return Err(error);
-            }
-            _ => {}
+        if let Err(error) = socket.connect(&endpoint.address.into())
+            && error.raw_os_error() != Some(nix::libc::EINPROGRESS)
+        {
+            return Err(error);
         }
         Self::over(socket.into(), endpoint.tls.as_ref())
     }

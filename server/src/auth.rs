@@ -127,11 +127,8 @@ impl Verifiers {
         }
         while let Some(verification) = queue.next() {
             let verifier = self.0.get(verification.service().index()).and_then(Option::as_ref);
-            let verdict = match verifier {
-                Some(verifier) => verifier.verify(verification.token()),
-                None => Err(AuthError::Invalid),
-            };
-            verification.answer(verdict);
+            let verdict = verifier.map(|verifier| verifier.verify(verification.token()));
+            verification.answer(verdict.unwrap_or(Err(AuthError::Invalid)));
         }
     }
 }

@@ -105,8 +105,8 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         .self_probe
         .map(|(probed, period)| {
             let (service, health) = (&services[probed.index()], Health::new(engine.shards()));
-            let connector = Connector::new(service.listen[0], key, service.tls.is_some())
-                .with_proxies(service.proxies.clone());
+            let (tls, proxies) = (service.tls.is_some(), service.proxies.clone());
+            let connector = Connector::new(service.listen[0], key, tls, proxies);
             let (publisher, metrics) = (engine.publisher(probed), metrics.clone());
             let probes = SelfProbes::new(connector, publisher, metrics, health.clone());
             (tokio::spawn(probes.run(period)), health)

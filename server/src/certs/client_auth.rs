@@ -30,10 +30,8 @@ pub(super) struct ClientTrust {
 /// one.
 pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
     let Some(Clients { ca, crl }) = clients else {
-        return Ok(ClientTrust {
-            verifier: WebPkiClientVerifier::no_client_auth(),
-            basis: Vec::new(),
-        });
+        let verifier = WebPkiClientVerifier::no_client_auth();
+        return Ok(ClientTrust { verifier, basis: Vec::new() });
     };
     let bad = |error: &dyn Display| {
         let reason = format!("holds an authority that cannot be used: {error}");

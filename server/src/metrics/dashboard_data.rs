@@ -119,8 +119,8 @@ impl DashboardData {
         [connections, deliveries, publishes, us(0.5), us(0.99), us(0.999)]
     }
 
-    /// The busiest channels of the last seconds, most first, as publications a second.
-    fn hottest(&self) -> Vec<(ChannelName, f64)> {
+    /// The busiest channels of the last seconds, most first, with publications a second.
+    fn hottest(&self, names: &[String]) -> Value {
         let mut sums: HashMap<&ChannelName, u64> = HashMap::new();
         let mut seconds = 1;
         for shard in &self.shards {
@@ -132,14 +132,31 @@ impl DashboardData {
         let mut all: Vec<_> = sums.into_iter().collect();
         all.sort_unstable_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
         all.truncate(LIVE_ROWS);
-        all.into_iter().map(|(name, sum)| (name.clone(), sum as f64 / seconds as f64)).collect()
+        let one = |(name, sum): (&ChannelName, u64)| {
+            json!({
+                "service": names[name.service().index()],
+                "channel": name.as_str(),
+                "per_second": sum as f64 / seconds as f64,
+            })
+        };
+        all.into_iter().map(one).collect()
     }
 
-    fn slowest(&self) -> Vec<&SlowConsumer> {
+    fn slowest(&self, names: &[String]) -> Value {
         let mut all: Vec<_> = self.shards.iter().flat_map(|shard| &shard.slowest).collect();
         all.sort_by_key(|one| std::cmp::Reverse(one.owed));
         all.truncate(LIVE_ROWS);
-        all
+        let one = |one: &SlowConsumer| {
+            json!({
+                "connection_id": one.id.to_string(),
+                "peer": one.peer.to_string(),
+                "service": names[one.service.index()],
+                "owed": one.owed,
+                "behind": one.behind.as_secs_f64(),
+                "state": one.state.label(),
+            })
+        };
+        all.into_iter().map(one).collect()
     }
 
     /// Makes the point of this second.
@@ -164,19 +181,8 @@ impl DashboardData {
             "rows": point.map(|point| &point.rows),
             "engine": self.engine_now(totals),
             "shards": self.shards_now(totals),
-            "hottest": self.hottest().iter().map(|(name, rate)| json!({
-                "service": names[name.service().index()],
-                "channel": name.as_str(),
-                "per_second": rate,
-            })).collect::<Value>(),
-            "slowest": self.slowest().iter().map(|one| json!({
-                "connection_id": one.id.to_string(),
-                "peer": one.peer.to_string(),
-                "service": names[one.service.index()],
-                "owed": one.owed,
-                "behind": one.behind.as_secs_f64(),
-                "state": one.state.label(),
-            })).collect::<Value>(),
+            "hottest": self.hottest(names),
+            "slowest": self.slowest(names),
             "closes": self.closes_now(totals),
         })
     }

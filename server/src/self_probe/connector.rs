@@ -36,15 +36,9 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// To the listener at `address`.
-    pub fn new(address: SocketAddr, key: ProbeKey, tls: bool) -> Connector {
-        let address = reachable(address);
-        Connector { address, key, tls: tls.then(connector), proxies: Proxies::default() }
-    }
-
-    /// Where this address may be one of theirs.
-    pub fn with_proxies(self, proxies: Proxies) -> Connector {
-        Connector { proxies, ..self }
+    /// To the listener at `address`, where a connection from here may be one of these proxies'.
+    pub fn new(address: SocketAddr, key: ProbeKey, tls: bool, proxies: Proxies) -> Connector {
+        Connector { address: reachable(address), key, tls: tls.then(connector), proxies }
     }
 
     /// Connects, and tells which shard the kernel chose.

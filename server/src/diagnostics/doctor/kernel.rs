@@ -3,7 +3,7 @@
 use uringcast_engine::preflight;
 
 use super::Machine;
-use crate::diagnostics::check_report::{Outcome, fail, note, warn};
+use crate::diagnostics::check_report::{Outcome, fail, failure, note, warn};
 
 /// Below, parts of io_uring are missing that every shard needs.
 const OLDEST: (u32, u32) = (6, 0);
@@ -57,14 +57,12 @@ pub(super) fn seccomp(plan: &Machine) -> Outcome {
 
 /// Makes a shard's ring and uses it.
 pub(crate) fn io_uring(connections: usize, shards: usize) -> Outcome {
-    match preflight::ring(connections, shards) {
-        Ok(()) => Ok(format!("a ring for {connections} connections on {shards} shards works")),
-        Err(error) => {
-            let text = error.to_string();
-            let (found, remedy) = text.split_once(". ").unwrap_or((&text, "See descriptors."));
-            fail(found, remedy)
-        }
-    }
+    preflight::ring(connections, shards).map_err(|error| {
+        let text = error.to_string();
+        let (found, remedy) = text.split_once(". ").unwrap_or((&text, "See descriptors."));
+        failure(found, remedy)
+    })?;
+    Ok(format!("a ring for {connections} connections on {shards} shards works"))
 }
 
 pub(super) fn operations() -> Outcome {

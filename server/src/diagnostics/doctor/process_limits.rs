@@ -33,17 +33,13 @@ pub(super) fn descriptors(plan: &Machine) -> Outcome {
     };
     let found = format!("soft {soft}, hard {hard}; the server takes the hard one");
     let (least, enough) = preflight::open_files(plan.connections, plan.shards);
-    match too_few_files(hard, least, enough) {
-        None => Ok(found),
-        Some(need) => {
-            let found = format!("{found}; {} connections need {need}", plan.connections);
-            let remedy = format!(
-                "LimitNOFILE={enough} in the unit's [Service], or ulimit -Hn {enough} as root, \
-                 or --ulimit nofile={enough} of the container"
-            );
-            if hard < least as u64 { fail(found, remedy) } else { warn(found, remedy) }
-        }
-    }
+    let Some(need) = too_few_files(hard, least, enough) else { return Ok(found) };
+    let found = format!("{found}; {} connections need {need}", plan.connections);
+    let remedy = format!(
+        "LimitNOFILE={enough} in the unit's [Service], or ulimit -Hn {enough} as root, or \
+         --ulimit nofile={enough} of the container"
+    );
+    if hard < least as u64 { fail(found, remedy) } else { warn(found, remedy) }
 }
 
 /// How many open files it takes, if `files` are too few: to start, or for a storm of handshakes.
