@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::report::{Quantiles, Report};
+use crate::report::{QUANTILES, Quantile, Quantiles, Report};
 
 /// One condition on a report.
 #[derive(Debug, Clone)]
@@ -14,7 +14,6 @@ pub(crate) struct Assertion {
     limit: f64,
 }
 
-type Quantile = fn(&Quantiles) -> f64;
 type Comparison = fn(&f64, &f64) -> bool;
 
 #[derive(Debug, Clone, Copy)]
@@ -58,14 +57,7 @@ fn parse(text: &str) -> Option<(Metric, Comparison, f64)> {
 }
 
 fn quantile(name: &str) -> Option<Quantile> {
-    Some(match name {
-        "p50" => |quantiles| quantiles.p50_us,
-        "p90" => |quantiles| quantiles.p90_us,
-        "p99" => |quantiles| quantiles.p99_us,
-        "p99.9" => |quantiles| quantiles.p999_us,
-        "max" => |quantiles| quantiles.max_us,
-        _ => return None,
-    })
+    QUANTILES.iter().find(|(known, _)| *known == name).map(|(_, quantile)| *quantile)
 }
 
 fn microseconds(value: &str) -> Option<f64> {
@@ -90,9 +82,7 @@ impl Assertion {
             Metric::Delivery(quantile) => (pick(&report.latency, quantile), " µs"),
             Metric::Last(quantile) => (pick(&report.last, quantile), " µs"),
         };
-        let Some(found) = found else {
-            return Err(format!("{}: nothing was measured", self.text));
-        };
+        let found = found.ok_or_else(|| format!("{}: nothing was measured", self.text))?;
         if (self.holds)(&found, &self.limit) {
             Ok(())
         } else {

@@ -35,7 +35,6 @@ impl Stamp {
 
 /// Finds this run's stamp in a message, at the place of the last one if it is there again.
 pub(crate) struct Locator {
-    needle: Vec<u8>,
     finder: Finder<'static>,
     /// Where the last stamp began.
     at: usize,
@@ -44,17 +43,17 @@ pub(crate) struct Locator {
 impl Locator {
     /// For the run with this id of 8 hexadecimal digits.
     pub(crate) fn new(run: &str) -> Self {
-        let needle = format!("{run}.").into_bytes();
-        Self { finder: Finder::new(&needle).into_owned(), needle, at: 0 }
+        Self { finder: Finder::new(&format!("{run}.")).into_owned(), at: 0 }
     }
 
     /// The stamp in `text`, if it is a delivery of this run.
     pub(crate) fn find(&mut self, text: &[u8]) -> Option<Stamp> {
-        let known = text.get(self.at..).is_some_and(|rest| rest.starts_with(&self.needle));
+        let needle = self.finder.needle();
+        let known = text.get(self.at..).is_some_and(|rest| rest.starts_with(needle));
         if !known {
             self.at = self.finder.find(text)?;
         }
-        let digits = &text[self.at + self.needle.len()..];
+        let digits = &text[self.at + needle.len()..];
         let (publisher, rest) = number(digits, PUBLISHER)?;
         let (sequence, rest) = number(rest.strip_prefix(b".")?, SEQUENCE)?;
         let (intended, _) = number(rest.strip_prefix(b".")?, INTENDED)?;

@@ -18,6 +18,18 @@ pub(crate) struct Quantiles {
     pub(crate) max_us: f64,
 }
 
+/// One of them.
+pub(crate) type Quantile = fn(&Quantiles) -> f64;
+
+/// All of them, by name.
+pub(crate) const QUANTILES: [(&str, Quantile); 5] = [
+    ("p50", |of| of.p50_us),
+    ("p90", |of| of.p90_us),
+    ("p99", |of| of.p99_us),
+    ("p99.9", |of| of.p999_us),
+    ("max", |of| of.max_us),
+];
+
 impl From<&Histogram<u64>> for Quantiles {
     fn from(histogram: &Histogram<u64>) -> Self {
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
@@ -123,11 +135,9 @@ pub(crate) fn table(reports: &[Report]) -> String {
     });
     let mut quantiles = |title: &str, of: &dyn Fn(&Report) -> &Quantiles| {
         row(title, &|_| String::new());
-        row("  p50", &|r| time(of(r), of(r).p50_us));
-        row("  p90", &|r| time(of(r), of(r).p90_us));
-        row("  p99", &|r| time(of(r), of(r).p99_us));
-        row("  p99.9", &|r| time(of(r), of(r).p999_us));
-        row("  max", &|r| time(of(r), of(r).max_us));
+        for (name, quantile) in QUANTILES {
+            row(&format!("  {name}"), &|r| time(of(r), quantile(of(r))));
+        }
     };
     quantiles("every delivery", &|r| &r.latency);
     quantiles("last subscriber", &|r| &r.last);

@@ -5,10 +5,11 @@ mod listener_tls;
 mod ports;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use listener_tls::{Clients, Files, Home, Identity, Tls};
+pub use listener_tls::{Clients, Files, Identity, Tls, state_dir};
 use serde_json::{Map, Value};
 use uringcast_engine::{self as engine, ServiceId};
 
@@ -71,11 +72,11 @@ impl ProblemCollector<'_> {
 }
 
 impl Config {
-    /// Compares the settings with each other.
+    /// Compares the settings with each other. `state` is where the program keeps its state.
     ///
     /// # Errors
     /// [`Problems`] with everything that contradicts something else.
-    pub fn resolve(settings: &Settings, home: Home<'_>) -> Result<Config, Problems> {
+    pub fn resolve(settings: &Settings, state: Option<&Path>) -> Result<Config, Problems> {
         let s = settings;
         let mut gather = ProblemCollector { settings, problems: Vec::new() };
         let control = addresses("control_host", [&s.control_host], s.control_port, &mut gather);
@@ -93,7 +94,7 @@ impl Config {
             let mut gather = ProblemCollector { settings, problems: Vec::new() };
             let s = settings;
             let listen = addresses("host", &s.host, s.port, &mut gather);
-            tls.push(listener_tls::resolve(settings, &listen, home, &mut gather));
+            tls.push(listener_tls::resolve(settings, &listen, state, &mut gather));
             // Behind a proxy clients come from elsewhere, wherever the proxy is.
             let exposed = listen.iter().any(|address| !address.ip().is_loopback())
                 || s.trusted_proxies.as_ref().is_some_and(|networks| !networks.is_empty());
@@ -166,7 +167,10 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         welcome_extra: preset.map(|preset| welcome_extra(preset, s)).unwrap_or_default(),
         listen,
         tls: None,
-        proxies: proxies(s),
+        proxies: engine::Proxies {
+            trusted: s.trusted_proxies.iter().flatten().map(|network| network.0).collect(),
+            protocol: s.proxy_protocol,
+        },
         max_connections: s.max_connections.0,
         max_message: s.max_message_size.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
@@ -206,11 +210,6 @@ fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config
         metrics: !s.no_metrics,
         probe: None,
     }
-}
-
-fn proxies(s: &Settings) -> engine::Proxies {
-    let trusted = s.trusted_proxies.iter().flatten().map(|network| network.0).collect();
-    engine::Proxies { trusted, protocol: s.proxy_protocol }
 }
 
 fn addresses<'a>(

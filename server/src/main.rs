@@ -5,7 +5,7 @@ use std::process::exit;
 
 use serde_json::json;
 use uringcast_server::args::{self, Action, ArgsError};
-use uringcast_server::config::Home;
+use uringcast_server::config::state_dir;
 use uringcast_server::diagnostics::cli;
 use uringcast_server::run::{self, Ended};
 use uringcast_server::{log, presets, print_config};
@@ -34,8 +34,8 @@ fn main() {
         Err(ArgsError::Problems(problems)) => fail(&problems),
     };
     log::start(&settings);
-    let (state, home) = (std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"));
-    let home = Home { state: state.as_deref(), home: home.as_deref() };
+    let variable = std::env::var_os;
+    let state = state_dir(variable("XDG_STATE_HOME"), variable("HOME"));
     let ended = match action {
         Action::Presets { name, json } => {
             print(&match name.and_then(presets::find) {
@@ -46,11 +46,11 @@ fn main() {
             });
             Ok(Ended::Drained)
         }
-        Action::CheckConfig => run::check(&settings, home).map(|_| {
+        Action::CheckConfig => run::check(&settings, state.as_deref()).map(|_| {
             print(&print_config::render(&settings));
             Ended::Drained
         }),
-        Action::Serve => run::serve(&settings, home),
+        Action::Serve => run::serve(&settings, state.as_deref()),
     };
     match ended {
         Ok(Ended::Drained) => exit(0),

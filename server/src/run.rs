@@ -5,6 +5,7 @@ mod reload_thread;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError};
 
 use crate::certs::{self, CertReloader};
-use crate::config::{Config, Home};
+use crate::config::Config;
 use crate::dashboard::Dashboard;
 use crate::http::Control;
 use crate::log;
@@ -56,8 +57,8 @@ pub enum Ended {
 ///
 /// # Errors
 /// [`RunError`].
-pub fn check(settings: &Settings, home: Home<'_>) -> Result<Config, RunError> {
-    let config = Config::resolve(settings, home)?;
+pub fn check(settings: &Settings, state: Option<&Path>) -> Result<Config, RunError> {
+    let config = Config::resolve(settings, state)?;
     config.tls.iter().flatten().try_for_each(certs::check)?;
     Ok(config)
 }
@@ -66,8 +67,8 @@ pub fn check(settings: &Settings, home: Home<'_>) -> Result<Config, RunError> {
 ///
 /// # Errors
 /// [`RunError`] when it cannot start.
-pub fn serve(settings: &Settings, home: Home<'_>) -> Result<Ended, RunError> {
-    let config = check(settings, home)?;
+pub fn serve(settings: &Settings, state: Option<&Path>) -> Result<Ended, RunError> {
+    let config = check(settings, state)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(serve_on(settings, config));
     // A drain that a second signal has cut short must not be waited for.

@@ -2,22 +2,19 @@
 
 mod common;
 
-use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use common::{file, read, settings};
 use uringcast_engine::AuthMode;
-use uringcast_server::config::{Clients, Config, Files, Home, Identity, Tls};
+use uringcast_server::config::{Clients, Config, Files, Identity, Tls, state_dir};
 use uringcast_server::print_config;
 use uringcast_server::settings::TlsVersion;
 use uringcast_server::settings::value::{CertKey, MASK};
 
-fn home() -> Home<'static> {
-    Home { state: Some(OsStr::new("/state")), home: Some(OsStr::new("/home/u")) }
-}
-
 fn resolve(flags: &[&str]) -> Result<Config, String> {
-    Config::resolve(&settings(flags), home()).map_err(|problems| problems.to_string())
+    Config::resolve(&settings(flags), Some(Path::new("/state")))
+        .map_err(|problems| problems.to_string())
 }
 
 /// The rules of TLS as a table: what is given, and what it means or why it is refused.
@@ -84,8 +81,8 @@ fn tls_rules() {
 #[test]
 fn the_certificate_s_directory_follows_the_xdg_rules() {
     let dir = |state: Option<&str>, home: Option<&str>, flags: &[&str]| {
-        let home = Home { state: state.map(OsStr::new), home: home.map(OsStr::new) };
-        match Config::resolve(&settings(flags), home)
+        let state = state_dir(state.map(OsString::from), home.map(OsString::from));
+        match Config::resolve(&settings(flags), state.as_deref())
             .map(|config| config.tls.into_iter().next().unwrap().unwrap().identity)
         {
             Ok(Identity::Auto { dir, .. }) => dir.to_string_lossy().into_owned(),

@@ -12,7 +12,7 @@ use support::ws::Client;
 use support::{PROGRAM, Server, text};
 use uringcast_engine::{AuthMode, ChannelName};
 use uringcast_server::args;
-use uringcast_server::config::{Config, Home};
+use uringcast_server::config::Config;
 use uringcast_server::presets;
 use uringcast_server::settings::TABLE;
 
@@ -90,7 +90,7 @@ fn a_preset_s_own_variables_come_before_the_family_s() {
 fn the_original_s_variables_turn_authentication_on_and_off() {
     let mode = |preset: &str, environment: &[(&str, &str)]| {
         let settings = read(&[&format!("--preset={preset}")], environment).unwrap().1;
-        let config = Config::resolve(&settings, Home::default()).unwrap();
+        let config = Config::resolve(&settings, None).unwrap();
         config.engine.services[0].access.mode
     };
     const SECRET: &str = "an-old-oak-in-the-meadow-of-1849";
@@ -109,7 +109,7 @@ fn the_original_s_variables_turn_authentication_on_and_off() {
             assert_eq!(mode(&preset.name, &[(secret, SECRET), (enabled, word)]), AuthMode::Off);
         }
         let said = read(&[&format!("--preset={}", preset.name)], &[(enabled, "true")]).unwrap().1;
-        let said = Config::resolve(&said, Home::default()).unwrap_err().to_string();
+        let said = Config::resolve(&said, None).unwrap_err().to_string();
         assert!(said.contains(enabled) && said.contains("has no key"), "{said}");
     }
     let own = [("BODAI_SHARED_SECRET", "shared-by-all-services-of-the-family"), ("X", "")];

@@ -92,23 +92,16 @@ impl SessionProtocol for SessionBuddy {
 }
 
 fn message(data: &Update<'_>, timestamp: &str) -> String {
-    #[derive(Serialize)]
-    struct Message<'a> {
-        #[serde(rename = "type")]
-        kind: &'static str,
-        timestamp: &'a str,
-        data: &'a Update<'a>,
-    }
-    let message = Message { kind: "metrics_update", timestamp, data };
-    serde_json::to_string(&message).expect("texts and checked JSON are JSON")
+    let data = serde_json::to_string(data).expect("texts and checked JSON are JSON");
+    format!(r#"{{"type":"metrics_update","timestamp":{},"data":{data}}}"#, json!(timestamp))
 }
 
 /// The lists of an envelope's `data`; one that is missing or of another type is empty.
 fn update_of(envelope: &str) -> Update<'_> {
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
     struct Envelope<'a> {
         #[serde(borrow)]
-        data: Option<&'a RawValue>,
+        data: Lists<'a>,
     }
     #[derive(Default, Deserialize)]
     struct Lists<'a> {
@@ -117,11 +110,8 @@ fn update_of(envelope: &str) -> Update<'_> {
         #[serde(borrow)]
         anomalies: Option<&'a RawValue>,
     }
-    let envelope: Option<Envelope<'_>> = serde_json::from_str(envelope).ok();
-    let data = envelope.and_then(|envelope| envelope.data);
-    let lists = data.and_then(|data| serde_json::from_str(data.get()).ok());
-    let Lists { top_skills, anomalies } = lists.unwrap_or_default();
-    Update { top_skills: entries(top_skills), anomalies: entries(anomalies) }
+    let Envelope { data } = serde_json::from_str(envelope).unwrap_or_default();
+    Update { top_skills: entries(data.top_skills), anomalies: entries(data.anomalies) }
 }
 
 fn entries(list: Option<&RawValue>) -> Vec<&RawValue> {

@@ -1,8 +1,9 @@
 //! Which TLS the settings mean. PROTOCOL §8.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use uringcast_engine::KernelTls;
 
@@ -59,7 +60,7 @@ pub struct Tls {
 pub(super) fn resolve(
     settings: &Settings,
     listen: &[SocketAddr],
-    home: Home<'_>,
+    state: Option<&Path>,
     gather: &mut ProblemCollector<'_>,
 ) -> Option<Tls> {
     let s = settings;
@@ -108,7 +109,7 @@ pub(super) fn resolve(
         gather.add("certificate", format!("makes {} certificates", pairs.len()), &remedy);
     }
     let identity = if pairs.is_empty() {
-        Identity::Auto { dir: cert_dir(settings, home, gather)?, names: names(settings, listen) }
+        Identity::Auto { dir: cert_dir(settings, state, gather)?, names: names(settings, listen) }
     } else {
         Identity::Files(pairs)
     };
@@ -156,24 +157,18 @@ fn clients(settings: &Settings, on: bool, gather: &mut ProblemCollector<'_>) -> 
     }
 }
 
-/// The two environment variables that say where a program keeps its state.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Home<'a> {
-    /// `XDG_STATE_HOME`.
-    pub state: Option<&'a std::ffi::OsStr>,
-    /// `HOME`.
-    pub home: Option<&'a std::ffi::OsStr>,
+/// Where a program keeps its state, by the values of `XDG_STATE_HOME` and `HOME`.
+pub fn state_dir(state: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+    let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    state.and_then(absolute).or_else(|| Some(home.and_then(absolute)?.join(".local/state")))
 }
 
 fn cert_dir(
     settings: &Settings,
-    home: Home<'_>,
+    state: Option<&Path>,
     gather: &mut ProblemCollector<'_>,
 ) -> Option<PathBuf> {
-    let absolute = |path: &std::ffi::OsStr| Some(PathBuf::from(path)).filter(|p| p.is_absolute());
-    let state = || home.state.and_then(absolute);
-    let local = || home.home.and_then(absolute).map(|home| home.join(".local/state"));
-    let default = || state().or_else(local).map(|state| state.join("uringcast"));
+    let default = || state.map(|state| state.join("uringcast"));
     let dir = settings.cert_dir.clone().or_else(default);
     if dir.is_none() {
         let reason = "is not set, and neither is XDG_STATE_HOME or HOME";

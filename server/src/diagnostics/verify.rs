@@ -18,6 +18,7 @@ use clap::Parser;
 use uringcast_engine::limits::DEFAULT_MAX_CONNECTIONS;
 
 use crate::diagnostics::check_report::{Finding, Kind, Outcome, Report, kind, note};
+use crate::diagnostics::doctor::{io_uring, kernel_tls};
 use crate::limits::{DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT, VERIFY_TIMEOUT};
 use crate::read_files;
 use crate::settings::value::{MASK, Secret, Value};
@@ -202,8 +203,8 @@ impl Verifier {
         let (found, page) = self.metrics_present(&seen, before.as_ref()).await;
         report.add("metrics", found);
         report.add("limits", same_host::limits(self, page.as_ref()));
-        report.add("io_uring", self.here(crate::diagnostics::doctor::io_uring));
-        report.add("kernel_tls", self.here(|_, _| crate::diagnostics::doctor::kernel_tls()));
+        report.add("io_uring", self.here(|| io_uring(1, 1)));
+        report.add("kernel_tls", self.here(kernel_tls));
     }
 
     /// What clients see, if there is anything to see.
@@ -242,16 +243,13 @@ impl Verifier {
         seen
     }
 
-    /// A check of this machine, if the server is on it.
-    fn here(&self, check: fn(usize, usize) -> Outcome) -> Outcome {
+    /// A check of this machine, if the server is on it. One ring of the size that one shard of many
+    /// has is enough to see that it is allowed.
+    fn here(&self, check: impl Fn() -> Outcome) -> Outcome {
         if !self.local {
             return note("the server is elsewhere", "Run uringcast-server doctor there.");
         }
-        // One ring of the size that one shard of many has: enough to see that it is allowed.
-        match check(1, 1) {
-            // This server has its rings: only this process is forbidden to.
-            Err(finding) => Err(finding.no_worse_than_a_warning()),
-            passed => passed,
-        }
+        // The server has its rings: only this process is forbidden to have one.
+        check().map_err(Finding::no_worse_than_a_warning)
     }
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use tempfile::NamedTempFile;
 
 use crate::args;
-use crate::config::{Config, Home};
+use crate::config::Config;
 pub use crate::http::fuzz_publish::publish_body;
 use crate::print_config;
 use crate::settings::{Settings, TABLE};
@@ -49,7 +49,7 @@ pub fn configuration(data: &[u8]) {
     let again = read(&[], &[], &rendered).unwrap_or_else(|text| panic!("{text}\n{rendered}"));
     assert_eq!(public(&settings), public(&again), "{rendered}");
     if settings.services().iter().chain([&settings]).all(stays_here) {
-        let resolved = Config::resolve(&settings, Home { state: None, home: None });
+        let resolved = Config::resolve(&settings, None);
         assert!(resolved.err().is_none_or(|problems| !problems.to_string().contains(SECRET)));
     }
 }

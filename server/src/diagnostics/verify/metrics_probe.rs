@@ -1,6 +1,5 @@
 //! What Prometheus would see.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -75,21 +74,10 @@ impl Verifier {
         if self.options.no_metrics {
             return (note("not asked for", ""), None);
         }
-        match self.metrics {
-            Some(address) => self.look(address, seen, before).await,
-            None => {
-                let remedy = "Run verify on its machine, or give --metrics-port.";
-                (note("not checked: the server is elsewhere", remedy), None)
-            }
-        }
-    }
-
-    async fn look(
-        &self,
-        address: SocketAddr,
-        seen: &ClientView,
-        before: Option<&MetricsPage>,
-    ) -> (Outcome, Option<MetricsPage>) {
+        let Some(address) = self.metrics else {
+            let remedy = "Run verify on its machine, or give --metrics-port.";
+            return (note("not checked: the server is elsewhere", remedy), None);
+        };
         let remedy = "Give --metrics-port as the server prints it when it starts; --no-metrics if \
                       it is meant to have none.";
         // Of what has just happened the server hears once a second.
