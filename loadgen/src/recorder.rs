@@ -113,11 +113,8 @@ impl Recorder {
     /// `channels` are the channels of this thread's subscribers, in their order.
     pub(crate) fn new(schedule: Schedule, channels: impl Iterator<Item = Channel>) -> Self {
         let mut subscribers = vec![0; schedule.channels as usize];
-        let mut count = 0;
-        for channel in channels {
-            subscribers[channel.index()] += 1;
-            count += 1;
-        }
+        channels.for_each(|channel| subscribers[channel.index()] += 1);
+        let count = subscribers.iter().sum::<u32>() as usize;
         let publishers = schedule.publishers as usize;
         Self {
             schedule,

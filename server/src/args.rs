@@ -154,13 +154,17 @@ pub fn read(
         }
         let mut below = entry.cloned().unwrap_or_default();
         below.add_weaker(top);
-        let read = Settings::read(stack(given, &environment, below));
-        read.map_err(|Problems(mut more)| {
-            // A problem of all services is reported once.
-            more.retain(|problem| !problems.contains(problem));
-            problems.extend(more);
-        })
-        .ok()
+        let preset = given.text("preset").or(below.text("preset")).and_then(presets::find);
+        add_family(&environment, preset, &mut given, &below);
+        given.add_weaker(below);
+        given.add_weaker(preset.map(preset_sources).unwrap_or_default());
+        Settings::read(given)
+            .map_err(|Problems(mut more)| {
+                // A problem of all services is reported once.
+                more.retain(|problem| !problems.contains(problem));
+                problems.extend(more);
+            })
+            .ok()
     };
     let base = one(None, &mut problems);
     let fleet: Vec<_> = file.services.iter().filter_map(|e| one(Some(e), &mut problems)).collect();
@@ -171,16 +175,6 @@ pub fn read(
         }
         _ => Err(Problems(problems).into()),
     }
-}
-
-/// One service's sources, the strongest first.
-fn stack(given: Sources, environment: &[(OsString, OsString)], file: Sources) -> Sources {
-    let mut sources = given;
-    let preset = sources.text("preset").or(file.text("preset")).and_then(presets::find);
-    add_family(environment, preset, &mut sources, &file);
-    sources.add_weaker(file);
-    sources.add_weaker(preset.map(preset_sources).unwrap_or_default());
-    sources
 }
 
 /// What a preset says about settings: the weakest source but the defaults.

@@ -11,10 +11,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, SupportedProtocolVersion};
 
 pub use reload::{CertReloader, CertStatus};
 
@@ -95,13 +95,13 @@ pub fn load(tls: &Tls, tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
         Identity::Files(all) => all.iter().map(CertKeyPair::read).collect::<Result<_, _>>()?,
     };
     let trust = client_auth::trust(tls.clients.as_ref())?;
-    let config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(match tls.min_version {
-            TlsVersion::Tls12 => rustls::ALL_VERSIONS,
-            TlsVersion::Tls13 => &ONLY_TLS13,
-        })
-        .map_err(|error| ours(&error))?;
-    let mut config = config
+    let versions: &[_] = match tls.min_version {
+        TlsVersion::Tls12 => rustls::ALL_VERSIONS,
+        TlsVersion::Tls13 => &[&rustls::version::TLS13],
+    };
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .map_err(|error| ours(&error))?
         .with_client_cert_verifier(trust.verifier)
         .with_cert_resolver(Arc::new(SniResolver::new(&pairs)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -124,8 +124,6 @@ pub fn check(tls: &Tls) -> Result<(), Problem> {
         Identity::Files(_) => load(tls, &mut TicketKeys::default()).map(drop),
     }
 }
-
-static ONLY_TLS13: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
 
 /// Every suite of this provider is ephemeral Diffie-Hellman with AEAD. A client that prefers the
 /// hybrid post-quantum group X25519MLKEM768 gets it: the client's order decides.

@@ -35,12 +35,6 @@ pub struct Config {
     pub api_keys: ApiKeys,
     /// What clients' tokens are verified with, by service.
     pub verifiers: Verifiers,
-    /// Threads that do it.
-    pub auth_threads: usize,
-    /// Time for clients on shutdown.
-    pub drain: Duration,
-    /// Within what time 99 % of all deliveries should be made.
-    pub objective: Option<Duration>,
     /// Which service canaries probe and how often; `None` without them.
     pub self_probe: Option<(ServiceId, Duration)>,
 }
@@ -77,9 +71,9 @@ impl Config {
     /// # Errors
     /// [`Problems`] with everything that contradicts something else.
     pub fn resolve(settings: &Settings, state: Option<&Path>) -> Result<Config, Problems> {
-        let s = settings;
         let mut gather = ProblemCollector { settings, problems: Vec::new() };
-        let control = addresses("control_host", [&s.control_host], s.control_port, &mut gather);
+        let control =
+            addresses("control_host", [&settings.control_host], settings.control_port, &mut gather);
         let api_keys = access_control::api_keys(settings, &mut gather);
         if control.iter().any(|address| !address.ip().is_loopback()) && api_keys.is_empty() {
             let remedy = "Set api_key_file, or listen on 127.0.0.1.";
@@ -92,21 +86,20 @@ impl Config {
         let mut verifiers = Vec::new();
         for (place, settings) in settings.services().iter().enumerate() {
             let mut gather = ProblemCollector { settings, problems: Vec::new() };
-            let s = settings;
-            let listen = addresses("host", &s.host, s.port, &mut gather);
+            let listen = addresses("host", &settings.host, settings.port, &mut gather);
             tls.push(listener_tls::resolve(settings, &listen, state, &mut gather));
             // Behind a proxy clients come from elsewhere, wherever the proxy is.
             let exposed = listen.iter().any(|address| !address.ip().is_loopback())
-                || s.trusted_proxies.as_ref().is_some_and(|networks| !networks.is_empty());
+                || settings.trusted_proxies.as_ref().is_some_and(|networks| !networks.is_empty());
             verifiers.push(access_control::verifier(settings, exposed, &mut gather));
-            if !s.no_metrics {
+            if !settings.no_metrics {
                 scrape(ServiceId(place as u8), &mut metrics, &mut gather);
             }
-            if is_fleet && !is_plain(&s.server_name.0) {
+            if is_fleet && !is_plain(&settings.server_name.0) {
                 let remedy = "Use letters, digits, dots, dashes and underscores.";
                 gather.add("server_name", "cannot stand in a path", remedy);
             }
-            if s.proxy_protocol && s.trusted_proxies.is_none() {
+            if settings.proxy_protocol && settings.trusted_proxies.is_none() {
                 let remedy = "Name the proxies' networks with trusted_proxies.";
                 gather.add("proxy_protocol", "has nobody to take headers from", remedy);
             }
@@ -129,10 +122,7 @@ impl Config {
             metrics,
             api_keys,
             verifiers: Verifiers::new(verifiers),
-            auth_threads: s.auth_threads.0,
-            drain: s.drain_timeout.0,
             self_probe,
-            objective: s.slo_p99.map(|objective| objective.0),
         })
     }
 

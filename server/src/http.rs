@@ -78,10 +78,8 @@ fn guard<S: Clone + Send + Sync + 'static>(
     keys: ApiKeys,
     requests: Option<Requests>,
 ) -> Router<S> {
-    router.route_layer(from_fn_with_state(
-        api_key_guard::ApiKeyGuard { keys, requests },
-        api_key_guard::check,
-    ))
+    let guard = api_key_guard::ApiKeyGuard { keys, requests };
+    router.route_layer(from_fn_with_state(guard, api_key_guard::check))
 }
 
 fn with_json_errors<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

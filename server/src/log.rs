@@ -18,9 +18,7 @@ static LIMIT: OnceLock<RateLimit> = OnceLock::new();
 
 /// Logs how many lines were kept back since the last call. To be called once a second.
 pub fn report_suppressed() {
-    if let Some(limit) = LIMIT.get() {
-        limit.report();
-    }
+    LIMIT.get().into_iter().for_each(RateLimit::report);
 }
 
 /// Starts logging as the settings say. Libraries speak only from `warn` up, or when asked to

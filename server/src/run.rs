@@ -82,7 +82,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     // These first: when one of them is taken, no client has connected yet.
     let ports = HttpPorts::bind(settings, &config).await?;
     let reloaders = keep_certificates(&mut config)?;
-    warn_of(&config);
+    warn_of(settings, &config);
     let verifiers = std::mem::take(&mut config.verifiers);
     let key = ProbeKey::new(random());
     config.engine.probe = Some(key);
@@ -93,12 +93,12 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         service.listen = engine.service_addrs(ServiceId(place as u8));
     }
     let services: Arc<[Service]> = services.into();
-    let verifying = verifiers.start(&engine, config.auth_threads)?;
+    let verifying = verifiers.start(&engine, settings.auth_threads.0)?;
     let metrics = (!config.metrics.is_empty()).then(|| {
-        let name = &settings.server_name.0;
+        let (name, objective) = (&settings.server_name.0, settings.slo_p99.map(|time| time.0));
         let statuses =
             reloaders.iter().map(|(id, reloader)| (*id, Arc::clone(&reloader.status))).collect();
-        Metrics::new(name, Arc::clone(&services), engine.shards(), config.objective)
+        Metrics::new(name, Arc::clone(&services), engine.shards(), objective)
             .with_certificates(statuses)
     });
     let line = listening(&services, &reloaders, &ports.listening()?);
@@ -128,8 +128,9 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let reloads = ReloadThread::new(reloaders, verifiers)?;
     let signal = until_stopped(&control, &reloads, &mut hangup, &mut stops).await;
     probing.inspect(|task| task.abort());
-    tracing::info!("{}: shutting down, clients have {} s", signal.name, config.drain.as_secs_f64());
-    if let Some(again) = drain(&control, config.drain, &mut stops).await {
+    let time = settings.drain_timeout.0;
+    tracing::info!("{}: shutting down, clients have {} s", signal.name, time.as_secs_f64());
+    if let Some(again) = drain(&control, time, &mut stops).await {
         return Ok(Ended::Cut(again.number));
     }
     let _ = stop.send(true);
@@ -178,11 +179,11 @@ async fn until_stopped(
 }
 
 /// Warns of what is allowed and seldom meant.
-fn warn_of(config: &Config) {
+fn warn_of(settings: &Settings, config: &Config) {
     if config.is_exposed_without_tls() {
         tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
     }
-    if config.objective.is_some() && config.metrics.is_empty() {
+    if settings.slo_p99.is_some() && config.metrics.is_empty() {
         tracing::warn!("slo_p99 is set and so is no_metrics: nothing counts what is within it");
     }
 }

@@ -37,11 +37,10 @@ fn mode(s: &Settings) -> AuthMode {
 
 /// What tokens are verified with; `None` when they are not looked at.
 pub(super) fn verifier(
-    settings: &Settings,
+    s: &Settings,
     exposed: bool,
     gather: &mut ProblemCollector<'_>,
 ) -> Option<Verifier> {
-    let s = settings;
     if mode(s) == AuthMode::Off {
         return None;
     }
@@ -103,8 +102,7 @@ fn secret(
 }
 
 /// The keys of publishers, from wherever they are given.
-pub(super) fn api_keys(settings: &Settings, gather: &mut ProblemCollector<'_>) -> ApiKeys {
-    let s = settings;
+pub(super) fn api_keys(s: &Settings, gather: &mut ProblemCollector<'_>) -> ApiKeys {
     let sole = secret("api_key", &s.api_key, s.api_key_file.as_deref(), gather);
     let mut keys: Vec<ApiKey> = sole.iter().map(ApiKey::sole).collect();
     keys.extend(s.api_keys.iter().flatten().cloned());
@@ -133,11 +131,8 @@ pub(super) fn api_keys(settings: &Settings, gather: &mut ProblemCollector<'_>) -
 /// One key a line; empty lines and those that begin with # are passed over. Whether there was any.
 fn read_lines(text: &str, keys: &mut Vec<ApiKey>, gather: &mut ProblemCollector<'_>) -> bool {
     let mut any = false;
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
+    let lines = text.lines().map(str::trim).enumerate();
+    for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
         any = true;
         match ApiKey::parse(line) {
             Ok(key) => keys.push(key),

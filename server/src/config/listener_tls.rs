@@ -58,12 +58,11 @@ pub struct Tls {
 /// Applies the rules: naming a certificate or auto_cert turns TLS on, tls_enabled alone means
 /// auto_cert, and whatever would be ignored silently is a problem.
 pub(super) fn resolve(
-    settings: &Settings,
+    s: &Settings,
     listen: &[SocketAddr],
     state: Option<&Path>,
     gather: &mut ProblemCollector<'_>,
 ) -> Option<Tls> {
-    let s = settings;
     let first = s.cert_file.is_some() || s.key_file.is_some();
     let files = first || s.certificate.is_some();
     if s.tls_enabled == Some(false) && (files || s.auto_cert) {
@@ -72,7 +71,7 @@ pub(super) fn resolve(
         return None;
     }
     let on = s.tls_enabled == Some(true) || files || s.auto_cert;
-    let clients = clients(settings, on, gather);
+    let clients = clients(s, on, gather);
     if s.ktls == KernelTls::On && !on {
         let remedy = "Turn TLS on with tls_enabled or a certificate.";
         gather.add("ktls", "asks for kernel TLS without TLS", remedy);
@@ -109,7 +108,7 @@ pub(super) fn resolve(
         gather.add("certificate", format!("makes {} certificates", pairs.len()), &remedy);
     }
     let identity = if pairs.is_empty() {
-        Identity::Auto { dir: cert_dir(settings, state, gather)?, names: names(settings, listen) }
+        Identity::Auto { dir: cert_dir(s, state, gather)?, names: names(s, listen) }
     } else {
         Identity::Files(pairs)
     };

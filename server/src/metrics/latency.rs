@@ -98,11 +98,9 @@ impl LatencyQuery {
     }
 
     fn select<'a>(&'a self, totals: &'a Totals, names: &'a [String]) -> Vec<Series<'a>> {
-        let named = |(kind, service, class, times): (Latency, ServiceId, &'a str, _)| Series {
-            kind,
-            server: &names[service.index()],
-            class,
-            times,
+        let named = |(kind, service, class, times): (Latency, ServiceId, &'a str, _)| {
+            let server = names[service.index()].as_str();
+            Series { kind, server, class, times }
         };
         let wanted = |one: &Series<'_>| self.wants(one.kind, one.server, one.class);
         totals.latencies().map(named).filter(wanted).collect()

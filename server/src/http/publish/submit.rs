@@ -68,15 +68,12 @@ pub(super) async fn submit(
     let published = publish(selected, batch, reservations).await?;
     let mut results = Vec::with_capacity(sources.len());
     for source in sources {
-        results.push(match source {
-            ResultSource::Published(place) => {
-                published[place].map(|seq| Accepted { seq, duplicate: false })
-            }
-            ResultSource::Known(seq) => Ok(Accepted { seq, duplicate: true }),
-            ResultSource::Pending(pending) => {
-                pending.result().await.map(|seq| Accepted { seq, duplicate: true })
-            }
-        });
+        let (result, duplicate) = match source {
+            ResultSource::Published(place) => (published[place], false),
+            ResultSource::Known(seq) => (Ok(seq), true),
+            ResultSource::Pending(pending) => (pending.result().await, true),
+        };
+        results.push(result.map(|seq| Accepted { seq, duplicate }));
     }
     Ok(results)
 }

@@ -17,14 +17,12 @@ impl Value for CertKey {
     const HINT: &'static str = "CERT:KEY";
 
     fn parse(text: &str) -> Result<Self, Invalid> {
-        match text.rsplit_once(':') {
-            Some((cert, key)) if !cert.is_empty() && !key.is_empty() => {
-                Ok(CertKey { cert: cert.into(), key: key.into() })
-            }
-            _ => {
+        match text.rsplit_once(':').unwrap_or_default() {
+            ("", _) | (_, "") => {
                 let reason = "is not two paths with a colon between them";
                 Err(invalid(reason, "Write CERT:KEY, such as chain.pem:key.pem."))
             }
+            (cert, key) => Ok(CertKey { cert: cert.into(), key: key.into() }),
         }
     }
 
