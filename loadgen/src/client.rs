@@ -23,7 +23,7 @@ enum Phase {
     Live,
 }
 
-/// What a received byte sequence meant.
+/// What received bytes contain.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
     /// Upgraded and, if it is a subscriber, confirmed.

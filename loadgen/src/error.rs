@@ -6,7 +6,7 @@ use uringcast_loadgen::transport::Endpoint;
 
 use crate::client::Fault;
 
-/// Something the operator can put right: the message names what was asked and the remedy.
+/// An error that the operator can correct: the message names the flag or address and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct OperatorError(pub(crate) String);
@@ -49,7 +49,7 @@ impl ConnectionError {
         }
     }
 
-    /// As the operator should read it.
+    /// The message for the operator.
     pub(crate) fn explain(&self, to: &Endpoint) -> OperatorError {
         let remedy = self.remedy(to.tls.is_some());
         OperatorError(format!("cannot connect to {}: {self}; {remedy}", to.url))

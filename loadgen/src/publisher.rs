@@ -177,7 +177,7 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    /// Reads the answers that are there and writes what is owed. True once requests may be sent.
+    /// Reads the answers that are there and writes pending bytes. True once requests may be sent.
     fn exchange(&mut self) -> Result<bool, ConnectionError> {
         let mut ready = false;
         let Self { config, number, transport, replies, out, buffer, published, .. } = self;

@@ -32,7 +32,7 @@ pub(crate) struct Totals {
     pub(crate) reordered: u64,
     /// Deliveries on a channel they were not published to.
     pub(crate) misrouted: u64,
-    /// Error codes and gap messages the subscribers were sent.
+    /// Error codes and gap messages that subscribers received.
     pub(crate) notices: Counts,
     /// Subscribers lost during the load, by the reason.
     pub(crate) disconnected: Counts,

@@ -1,4 +1,4 @@
-//! What a publisher is answered: over a WebSocket, or over pipelined HTTP/1.1. Pure.
+//! The server's answers to a publisher: over a WebSocket, or over pipelined HTTP/1.1. Pure.
 
 use std::collections::VecDeque;
 
@@ -8,7 +8,7 @@ use tungstenite::handshake::machine::TryParse;
 
 use crate::client::{Client, Event, Fault, Reply};
 
-/// More than this for one HTTP answer is none of ours.
+/// A longer HTTP answer is not one of the control port.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// The server's answer to one message.

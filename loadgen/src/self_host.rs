@@ -92,7 +92,7 @@ impl SelfHost {
     /// Starts the server on free loopback ports and waits until it listens.
     ///
     /// # Errors
-    /// When it ends or does not listen in time; its own words are on standard error.
+    /// When it ends or does not listen in time; its log is on standard error.
     pub(crate) fn start(server: &Path, tls: bool, connections: u32) -> Result<Self, OperatorError> {
         let bad =
             |what: String| OperatorError(format!("--self-host: {}: {what}", server.display()));
@@ -173,8 +173,9 @@ impl Drop for SelfHost {
     }
 }
 
-/// If this process is to become the server: asks the kernel to kill it with its parent, which
-/// outlives the exec, and turns into it. Comes back only if it is not to, or with the reason.
+/// If the arguments request it, replaces this process by the server (exec). Before, it asks the
+/// kernel to kill the process when its parent ends; this survives the exec. Returns only if nothing
+/// was requested, or with an error.
 pub(crate) fn become_server() -> Result<(), OperatorError> {
     let mut args = std::env::args_os().skip(1);
     if args.next().is_none_or(|first| first != BECOME) {

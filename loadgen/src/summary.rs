@@ -21,8 +21,8 @@ pub(crate) fn expected(config: &Config, published: &[Published]) -> Vec<u64> {
     per_channel.collect()
 }
 
-/// The report of a run that is over, but for what the run itself knows. Its first measured message
-/// was intended at `measure_from`.
+/// The report of a finished run, without CPU time and interruption. The first measured message was
+/// intended at `measure_from`.
 pub(crate) fn summarise(
     config: &Config,
     collector: &Collector,

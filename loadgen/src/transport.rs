@@ -118,7 +118,7 @@ impl Transport {
             }
             tls.read_tls(&mut TlsSocket { stream: &mut self.stream, dry: &mut self.dry })?;
             let processed = tls.process_new_packets();
-            // Also after an error: the alert tells the server why. It may not get through.
+            // Also after an error: the alert reports the reason to the server. It may be lost.
             let written = write_records(tls, &mut self.stream);
             processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
             written?;
@@ -186,7 +186,7 @@ impl Transport {
         write_records(tls, &mut self.stream)
     }
 
-    /// Whether bytes taken by [`Transport::write`] still wait for the socket.
+    /// Whether bytes accepted by [`Transport::write`] still wait for the socket.
     pub fn owes(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }

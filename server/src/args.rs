@@ -17,7 +17,7 @@ use crate::settings::{
 };
 use config_file::File;
 
-/// What the process was asked to do.
+/// What the command line requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Serve until a signal.
@@ -36,7 +36,7 @@ pub enum Action {
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgsError {
-    /// Not understood, or `--help` or `--version`: clap prints it and knows the exit code.
+    /// Not understood, or `--help` or `--version`: clap prints it and sets the exit code.
     #[error(transparent)]
     Usage(#[from] clap::Error),
     /// Understood, and wrong.
@@ -44,7 +44,7 @@ pub enum ArgsError {
     Problems(#[from] Problems),
 }
 
-/// The setting that says what the original family's TLS variables begin with.
+/// The setting with the prefix of the original family's TLS variables.
 const PREFIX_SETTING: &str = "tls_env_prefix";
 /// The settings that the original family's variables can give.
 const FAMILY_SETTINGS: [&str; 6] =
@@ -177,7 +177,7 @@ pub fn read(
     }
 }
 
-/// What a preset says about settings: the weakest source but the defaults.
+/// The settings of a preset: the weakest source but the defaults.
 pub fn preset_sources(preset: &Preset) -> Sources {
     let mut sources = Sources::default();
     let mut add = |name: &str, texts: Vec<String>| {
@@ -197,14 +197,14 @@ pub fn preset_sources(preset: &Preset) -> Sources {
     sources
 }
 
-/// Reads the command line, and refuses verify and doctor behind other words: who begins with one
-/// does not get here.
+/// Parses the command line. Refuses verify and doctor after other words; as first word they are
+/// handled before.
 fn matched(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
     let strict = command().try_get_matches_from(arguments);
     if strict.as_ref().is_err_and(|help| help.exit_code() == 0) {
         return strict;
     }
-    // What is not understood may be their flags.
+    // The flags that are not understood may belong to them.
     let lenient = command().ignore_errors(true).try_get_matches_from(arguments).ok();
     let action = lenient.as_ref().and_then(|matches| matches.get_one("action"));
     let name = match action {
@@ -237,7 +237,7 @@ fn add_flags(matches: &ArgMatches, sources: &mut Sources) {
     }
 }
 
-/// Adds the variables that may be meant for us and are not empty.
+/// Adds the variables that begin with [`ENV_PREFIX`] and are not empty.
 fn add_environment(
     environment: &[(OsString, OsString)],
     sources: &mut Sources,

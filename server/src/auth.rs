@@ -1,5 +1,5 @@
-//! Who clients are: JSON Web Tokens (RFC 7519), verified by threads of their own, away from the
-//! shards. And who publishers are: API keys.
+//! Authentication. Clients send JSON Web Tokens (RFC 7519), which separate threads verify, so that
+//! shards do not wait. Publishers send API keys.
 
 mod api_keys;
 mod keys;
@@ -61,10 +61,10 @@ impl Verifier {
         Ok(Verifier { keys: RwLock::new(Arc::new(keys)), fixed, jwks, demands })
     }
 
-    /// Says who the bearer of a token is.
+    /// Verifies a token and returns the identity in it.
     ///
     /// # Errors
-    /// [`uringcast_engine::AuthError`] when it is no good.
+    /// [`uringcast_engine::AuthError`] when the token is not valid.
     pub fn verify(&self, token: &str) -> Verdict {
         let keys = Arc::clone(&self.keys.read());
         token::verify(token, &keys, &self.demands)
@@ -105,10 +105,10 @@ impl Verifiers {
         self.0.iter().flatten().any(|verifier| verifier.jwks.is_some())
     }
 
-    /// Starts threads that verify what the engine's clients show, and end with the engine.
+    /// Starts threads that verify the tokens of the engine's clients, and end with the engine.
     ///
     /// # Errors
-    /// The system has no thread for us.
+    /// The system gives no thread.
     pub fn start(&self, engine: &Engine, threads: usize) -> io::Result<Vec<JoinHandle<()>>> {
         let needed = self.0.iter().flatten().next().map_or(0, |_| threads);
         let start = |number| {
@@ -120,8 +120,8 @@ impl Verifiers {
     }
 
     fn work(&self, queue: &Verifications) {
-        // Of this thread alone, on Linux. The shards come first: a storm of tokens must not delay
-        // a broadcast.
+        // On Linux this sets the niceness of this thread alone. Shards have priority: many tokens
+        // at once must not delay a broadcast.
         if let Err(error) = rustix::process::setpriority_process(None, VERIFIER_NICE) {
             tracing::warn!("a verifier keeps its priority: {error}");
         }

@@ -23,7 +23,7 @@ use crate::settings::{Problem, Source, TlsVersion};
 use cert_key_pair::CertKeyPair;
 use sni::SniResolver;
 
-/// A certificate that is served, and what to tell about it.
+/// A certificate that is served, with what the log and metrics report of it.
 #[derive(Clone, Debug)]
 pub struct ServedCert {
     /// Its subject's common name; may be empty.
@@ -34,7 +34,7 @@ pub struct ServedCert {
     pub fingerprint: String,
     /// When it ends, in seconds since 1970.
     pub not_after: i64,
-    /// Whether the server made it, so that clients must be given it.
+    /// Whether the server made it, so that clients must import it.
     pub automatic: bool,
 }
 
@@ -131,7 +131,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// No file's fault: no randomness, or a contradiction of our own.
+/// An error that no file causes: no randomness, or a bug.
 fn ours(error: &rustls::Error) -> Problem {
     let reason = format!("TLS cannot be set up: {error}");
     Problem::new("tls_enabled", Source::Default, reason, "Please report this.")

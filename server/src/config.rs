@@ -39,7 +39,7 @@ pub struct Config {
     pub self_probe: Option<(ServiceId, Duration)>,
 }
 
-/// A metrics port, and whose metrics it has: services that name the same one share it.
+/// A metrics port and the services that it shows: services with the same address share it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MetricsEndpoint {
     /// Where.
@@ -88,7 +88,7 @@ impl Config {
             let mut gather = ProblemCollector { settings, problems: Vec::new() };
             let listen = addresses("host", &settings.host, settings.port, &mut gather);
             tls.push(listener_tls::resolve(settings, &listen, state, &mut gather));
-            // Behind a proxy clients come from elsewhere, wherever the proxy is.
+            // Behind a proxy clients may be on other machines, wherever the proxy is.
             let exposed = listen.iter().any(|address| !address.ip().is_loopback())
                 || settings.trusted_proxies.as_ref().is_some_and(|networks| !networks.is_empty());
             verifiers.push(access_control::verifier(settings, exposed, &mut gather));
@@ -134,7 +134,7 @@ impl Config {
     }
 }
 
-/// Whether a name can stand in a path and in the line that says where the server listens.
+/// Whether a name can be a part of a path and of the line with the server's addresses.
 pub(crate) fn is_plain(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
@@ -234,8 +234,8 @@ fn named(name: &str, port: u16) -> Vec<SocketAddr> {
     found.filter(|address| UdpSocket::bind((address.ip(), 0)).is_ok()).collect()
 }
 
-/// Which service canaries probe, and how often: the first that they can talk to. A canary has no
-/// certificate of its own, so where one is demanded there is none.
+/// Which service canaries probe, and how often: the first with a protocol that they implement. A
+/// canary has no certificate, so a service that demands one is not probed.
 fn self_probe(
     services: &[engine::Service],
     tls: &[Option<Tls>],

@@ -1,5 +1,5 @@
-//! The live page: one document, made of the files in `dashboard/`, and what reaches it over the
-//! engine's own WebSocket.
+//! The live page: one document, made of the files in `dashboard/`, and the events that it receives
+//! over the engine's WebSocket.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -31,7 +31,7 @@ pub struct Dashboard {
 }
 
 impl Dashboard {
-    /// Tells through `publisher`, a publisher of the service at place `own`.
+    /// Publishes through `publisher`, a publisher of the service at place `own`.
     pub fn new(
         services: Arc<[Service]>,
         own: usize,
@@ -41,8 +41,8 @@ impl Dashboard {
         Dashboard { services, own, key, publisher, watched: AtomicU64::new(0) }
     }
 
-    /// Where a page that was asked for at `host` finds the services. The page counts as open from
-    /// now on.
+    /// The addresses of the services for a page that was requested at `host`. The page counts as
+    /// open from now on.
     pub fn describe(&self, host: &str) -> Value {
         self.watched.store(LIVE_WATCH.as_secs(), Ordering::Relaxed);
         let several = self.services.len() > 1;
@@ -55,7 +55,7 @@ impl Dashboard {
                 "name": service.name,
                 "url": url(service, host) + "/",
                 "publish": path,
-                // session-buddy's own protocol: its clients choose no channel.
+                // The protocol of session-buddy: its clients choose no channel.
                 "feed": matches!(service.protocol, Protocol::Custom(_)),
             })
         };
@@ -80,15 +80,15 @@ impl Dashboard {
             event: EventName::parse("live.status").expect("a good name"),
             data: JsonObject::parse(now.to_string().as_bytes()).expect("an object"),
         };
-        // Without room the page misses a second.
+        // If the engine refuses it, the page misses a second.
         let _ = self.publisher.try_publish(publication);
     }
 
-    /// The policy under which a browser runs the page asked for at `host`: its own script and
+    /// The policy under which a browser runs the page requested at `host`: its own script and
     /// style, this port and the services' listeners, nothing else.
     pub fn policy(&self, host: &str) -> String {
         let Page { script, style, .. } = &*PAGE;
-        // The policy has no form for IPv6 addresses: pages found there ask again instead.
+        // The policy cannot express IPv6 addresses: pages there poll instead.
         let sockets = self.services.iter().map(|service| url(service, host));
         let sockets: Vec<String> = sockets.filter(|url| !url.contains('[')).collect();
         format!(
@@ -123,7 +123,7 @@ fn url(service: &Service, host: &str) -> String {
     format!("{scheme}://{address}")
 }
 
-/// The document and the hashes by which a browser knows its parts.
+/// The document, and the hashes by which a browser identifies its parts.
 struct Page {
     html: String,
     script: String,

@@ -36,7 +36,8 @@ use error::ApiError;
 pub(crate) use publish::fuzz_publish;
 pub use serve::serve;
 
-/// The control port. With keys, all but health, readiness and the live page itself ask for one.
+/// The control port. If keys are configured, every route but health, readiness and the live page
+/// requires one.
 pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
     let requests = control.metrics.as_ref().map(|metrics| metrics.requests.clone());
     let of_a_service = Router::new()

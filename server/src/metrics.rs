@@ -1,4 +1,4 @@
-//! What Prometheus reads. Only this module knows its client library: everything else adds
+//! What Prometheus reads. Only this module uses its client library; the rest of the server adds
 //! snapshots up in [`Totals`].
 
 mod accumulator;
@@ -74,7 +74,7 @@ impl Metrics {
         }
     }
 
-    /// The same measurements, of the services' own those of these services only.
+    /// The same measurements, with the families of services restricted to these services.
     #[must_use]
     pub fn only(&self, services: &[ServiceId]) -> Metrics {
         Metrics { only: Some(services.to_vec()), ..self.clone() }

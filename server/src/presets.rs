@@ -13,14 +13,14 @@ use uringcast_engine::StatusRequest;
 pub struct Preset {
     /// Its name, and the `server` of its welcome message and metrics.
     pub name: String,
-    /// What it tells about, in a few words.
+    /// What the service publishes, in a few words.
     pub about: String,
     /// What its TLS variables begin with: `{environment}_TLS_ENABLED`.
     pub environment: String,
-    /// What its clients speak.
+    /// The protocol of its clients.
     #[serde(default, skip_serializing)]
     pub protocol: PresetProtocol,
-    /// Permissions that stand for all others.
+    /// Permissions that include all others.
     #[serde(default)]
     pub admin: Vec<String>,
     /// Values of settings.
@@ -39,7 +39,7 @@ pub struct Preset {
     pub text: &'static str,
 }
 
-/// What a preset's clients speak.
+/// The protocol of a preset's clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PresetProtocol {
@@ -73,7 +73,7 @@ pub struct Channel {
 pub struct Request {
     /// Its `event`.
     pub event: String,
-    /// The key of its `data` that says which.
+    /// The key of its `data` that selects the channel.
     pub key: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What the server's own clients share: the self-probes and `verify`.
+//! What the clients within the server share: the self-probes and `verify`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

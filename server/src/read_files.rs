@@ -13,7 +13,7 @@ use crate::settings::{Problem, Source};
 /// Reads the file that `setting` names, once: it may be a pipe.
 ///
 /// # Errors
-/// A [`Problem`] that says what to do, when it cannot be read or is implausibly large.
+/// A [`Problem`] with a remedy, when it cannot be read or is implausibly large.
 pub fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Problem> {
     read_all(setting, path, File::open(path))
 }

@@ -38,7 +38,7 @@ pub enum RunError {
     /// The engine's reason.
     #[error(transparent)]
     Engine(#[from] StartError),
-    /// Something the operating system would not give.
+    /// An error of the operating system.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
 }
@@ -113,7 +113,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
             (tokio::spawn(probes.run(period)), health)
         })
         .unzip();
-    // The dashboard connects where the envelope is spoken.
+    // The dashboard connects to a service that uses the envelope.
     let own = services.iter().position(|service| matches!(service.protocol, Protocol::Envelope));
     let own = own.unwrap_or(0);
     let publisher = engine.publisher(ServiceId(own as u8));
@@ -135,12 +135,12 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     }
     let _ = stop.send(true);
     ports.join_all().await;
-    // They end with the engine, whose shards have.
+    // The verifiers end with the engine, whose shards have ended.
     verifying.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
 }
 
-/// Lets clients take what they are owed, unless a second signal comes.
+/// Drains the engine, unless a second signal comes.
 async fn drain(control: &Control, time: Duration, stops: &mut Stops) -> Option<Stop> {
     tokio::select! {
         report = control.drain(time) => {
@@ -178,7 +178,7 @@ async fn until_stopped(
     }
 }
 
-/// Warns of what is allowed and seldom meant.
+/// Warns of settings that are valid and seldom intended.
 fn warn_of(settings: &Settings, config: &Config) {
     if config.is_exposed_without_tls() {
         tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");

@@ -1,7 +1,7 @@
-//! The engine checks itself: for each shard a subscriber of our own, connected over the real
-//! listener, to which a probe is published once an interval. What it measures is what a client
-//! would see; readiness fails when probes stay away. Now and then one connects anew, because open
-//! connections do not show that the listener accepts no new ones.
+//! Self-probes: for each shard the server connects a subscriber (a canary) over the real listener
+//! and publishes a probe to it once an interval. The latency is what a client would see. Readiness
+//! fails when probes do not arrive. From time to time a canary reconnects, because open connections
+//! do not show whether the listener accepts new ones.
 
 mod connector;
 
@@ -25,12 +25,12 @@ const UNCONNECTED: &str = "no canary is connected to the shard";
 const REFUSED: &str = "there was no room to publish it";
 const LATE: &str = "the shard did not deliver it in time";
 
-/// Whether the shards' probes are heard of.
+/// Whether the probes of each shard arrive.
 #[derive(Clone, Debug)]
 pub struct Health(Arc<[AtomicU32]>);
 
 impl Health {
-    /// Nothing is known of so many shards, and nothing held against them.
+    /// The state of so many shards before their first probe: no probe was missed.
     pub fn new(shards: usize) -> Health {
         Health((0..shards).map(|_| AtomicU32::new(0)).collect())
     }
@@ -40,7 +40,7 @@ impl Health {
         self.0.iter().position(|misses| misses.load(Ordering::Relaxed) >= CANARY_MISSES)
     }
 
-    /// Notes whether a probe arrived, or why it did not.
+    /// Records whether a probe arrived, or why it did not.
     fn probed(&self, shard: usize, missed: Option<&'static str>) {
         let misses = &self.0[shard];
         let before = misses.load(Ordering::Relaxed);
@@ -124,14 +124,14 @@ impl SelfProbes {
         }
     }
 
-    /// Connects who is missing, publishes one probe and waits for it at every shard.
+    /// Connects missing canaries, publishes one probe and waits for it at every shard.
     async fn round(&mut self) {
         let deadline = Instant::now() + CANARY_TIMEOUT;
         self.renew |= self.probe % CANARY_RENEWAL == CANARY_RENEWAL - 1;
-        // What a timeout cuts short was not connected in time.
+        // A canary that this timeout interrupts has not connected in time.
         let _ = timeout_at(deadline, self.fill()).await;
         if self.renew {
-            // It did not get in, so new clients do not either.
+            // The reconnect failed, so new clients cannot connect either.
             self.listeners.iter_mut().find_map(Option::take).inspect(JoinHandle::abort);
         }
         let (published, arrived) = self.probe().await;
@@ -144,7 +144,7 @@ impl SelfProbes {
             if latency.is_none()
                 && let Some(seat) = self.listeners[shard].take()
             {
-                // Whether a new connection fares better is the next question.
+                // The next round tries a new connection.
                 seat.abort();
             }
         }
@@ -162,7 +162,7 @@ impl SelfProbes {
             event: EventName::parse("canary.probe").expect("a good name"),
             data: JsonObject::parse(data.as_bytes()).expect("an object"),
         };
-        // A ticket tells more than is asked here; where there is no room, nothing will arrive.
+        // The ticket is not needed. A probe that the engine refuses arrives nowhere.
         if self.publisher.try_publish(publication).is_err() {
             return (published, vec![Err(REFUSED); arrived.len()]);
         }

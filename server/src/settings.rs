@@ -26,11 +26,11 @@ use crate::presets::Preset;
 pub struct Setting {
     /// The TOML key; flag and environment variable follow from it.
     pub name: &'static str,
-    /// The heading it stands under.
+    /// Its heading in help texts and documents.
     pub group: &'static str,
     /// What it means.
     pub help: &'static str,
-    /// Stands for the value in help texts.
+    /// The placeholder of its value in help texts.
     pub hint: &'static str,
     /// Whether several values may be given.
     pub many: bool,
@@ -60,10 +60,9 @@ impl Setting {
     }
 }
 
-/// What the names of our environment variables begin with.
+/// The prefix of the server's environment variables.
 pub const ENV_PREFIX: &str = "URINGCAST_";
-/// What the names of the original family's TLS variables begin with, unless `tls_env_prefix` says
-/// otherwise.
+/// The prefix of the original family's TLS variables, unless `tls_env_prefix` gives another.
 pub const FAMILY_PREFIX: &str = "WEBSOCKET";
 
 macro_rules! settings {
@@ -229,7 +228,8 @@ settings! {
         /// How long each channel keeps a message.
         log_age (process): Span<1_000, { 24 * HOUR }> = Span(limits::DEFAULT_LOG_AGE),
         /// Bytes all channels of one shard keep together.
-        shard_log_bytes (process): Bytes<{ 1 << 20 }, { 64 * GIB }> = Bytes(limits::DEFAULT_SHARD_LOG_BYTES),
+        shard_log_bytes (process): Bytes<{ 1 << 20 }, { 64 * GIB }> =
+            Bytes(limits::DEFAULT_SHARD_LOG_BYTES),
     }
     "TLS" {
         /// Serve wss. On when a certificate or auto_cert is given; alone it means auto_cert.
@@ -253,7 +253,8 @@ settings! {
         /// a typical_message of 16 KiB or more, and below that user space, which costs less.
         ktls (process): KernelTls = KernelTls::Auto,
         /// Size of a typical broadcast: what ktls auto decides by.
-        typical_message (process): Bytes<1, { MAX_PUBLISH_BODY }> = Bytes(limits::DEFAULT_TYPICAL_MESSAGE),
+        typical_message (process): Bytes<1, { MAX_PUBLISH_BODY }> =
+            Bytes(limits::DEFAULT_TYPICAL_MESSAGE),
         /// PEM file with the authorities' lists of revoked client certificates; needs ca_file.
         crl_file: Option<PathBuf> = None,
         /// Oldest version of TLS that is spoken.

@@ -1,5 +1,5 @@
 //! session-buddy's protocol: docs/PROTOCOL.md section 7. Once a second every client gets what was
-//! last published on the channel `metrics`; a client that asked for one skill gets its part.
+//! last published on the channel `metrics`; a client that subscribed to one skill gets its part.
 
 use std::borrow::Cow;
 

@@ -11,7 +11,7 @@ use crate::settings::{Problem, Setting, Source, Sources, TABLE, nearest};
 /// The key of the entries.
 const SERVICE: &str = "service";
 
-/// What a file says.
+/// The contents of a file.
 #[derive(Debug, Default)]
 pub(super) struct File {
     /// For the process and all services.
@@ -58,7 +58,7 @@ pub(super) fn read(path: &Path) -> Result<File, Vec<Problem>> {
     if problems.is_empty() { Ok(file) } else { Err(problems) }
 }
 
-/// What an entry is called in messages.
+/// The name of an entry in messages.
 fn name_of(entry: &toml::Table, place: usize) -> String {
     let text = |key| entry.get(key).and_then(toml::Value::as_str);
     let name = text("server_name").or_else(|| text("preset"));

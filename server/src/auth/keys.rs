@@ -1,5 +1,5 @@
-//! Keys that signatures are checked against. A key says which algorithms may be used with it: what
-//! a token's header claims never decides that.
+//! Keys that signatures are checked against. The key determines the algorithms that are accepted;
+//! the header of a token never does.
 
 use jsonwebtoken::AlgorithmFamily::{Ec, Hmac, Rsa};
 use jsonwebtoken::DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
@@ -14,7 +14,7 @@ const RSA_BYTES: usize = 256;
 /// Bytes of an uncompressed point of P-256.
 const P256_POINT: usize = 65;
 
-/// Parts of secrets that stand in examples, documentation and development defaults.
+/// Parts of secrets that occur in examples, documentation and development defaults.
 const WELL_KNOWN: [&str; 9] = [
     "dev-secret",
     "dev_secret",
@@ -27,7 +27,7 @@ const WELL_KNOWN: [&str; 9] = [
     "a-string-secret-at-least",
 ];
 
-/// Why there is no key to be had from some bytes.
+/// Why some bytes give no key.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// No PEM file with a public key in it.
@@ -39,7 +39,7 @@ pub enum KeyError {
     /// An elliptic curve other than P-256.
     #[error("holds a key of another curve than P-256")]
     Curve,
-    /// A shared secret that anybody may guess, where anybody may try.
+    /// A shared secret that is easy to guess, on a service that other machines reach.
     #[error("holds a secret that is well known, or shorter than {MIN_JWT_SECRET} bytes")]
     Guessable,
     /// The setting leaves no algorithm for it.
@@ -51,7 +51,7 @@ pub enum KeyError {
     /// A JWK Set without a usable key.
     #[error("has no key that can verify signatures")]
     NoKeys,
-    /// More keys than anybody has.
+    /// More keys than an issuer uses.
     #[error("has more than {MAX_JWKS_KEYS} keys")]
     TooMany,
 }
@@ -68,7 +68,7 @@ pub(super) struct Key {
 pub struct Keys {
     keys: Vec<Key>,
     allowed: Vec<Algorithm>,
-    /// Whether clients are elsewhere, so that shared secrets must be good ones.
+    /// Whether clients connect from other machines, so that a shared secret must be hard to guess.
     exposed: bool,
 }
 
@@ -79,7 +79,7 @@ impl Keys {
         Keys { keys: Vec::new(), allowed, exposed: false }
     }
 
-    /// The same, where others than this machine's own may show tokens.
+    /// The same, where clients on other machines may send tokens.
     pub fn exposed(self, exposed: bool) -> Keys {
         Keys { exposed, ..self }
     }
@@ -108,7 +108,7 @@ impl Keys {
     /// other kinds are passed over.
     ///
     /// # Errors
-    /// [`KeyError`] when no key is left, or one is a secret that anybody may guess.
+    /// [`KeyError`] when no key is left, or one is a secret that is easy to guess.
     pub fn jwks(&self, text: &[u8]) -> Result<Keys, KeyError> {
         // Its Display could quote the file, which may hold a secret.
         let place = |e: serde_json::Error| format!("line {} column {}", e.line(), e.column());
@@ -144,7 +144,7 @@ impl Keys {
             return Err(KeyError::Curve);
         }
         let key = DecodingKey::from_jwk(jwk).map_err(|_| KeyError::NoKeys)?;
-        // An algorithm that we do not know leaves none.
+        // An unknown algorithm leaves none.
         let only = jwk.common.key_algorithm.map(|alg| Algorithm::try_from(alg).ok());
         if !for_signatures || only == Some(None) {
             return Err(KeyError::NoKeys);
@@ -216,7 +216,7 @@ impl Keys {
     }
 }
 
-/// Whether anybody may guess it: RFC 7518, 3.2 asks for as many bytes as the hash has.
+/// Whether a secret is easy to guess. RFC 7518, 3.2 requires as many bytes as the hash has.
 fn is_guessable(secret: &[u8]) -> bool {
     let text = secret.to_ascii_lowercase();
     let mut letters = text.clone();

@@ -8,7 +8,7 @@ use uringcast_engine::{AuthError, Identity, Verdict};
 use super::keys::{Key, Keys};
 use crate::settings::access::OptionalClaim;
 
-/// What tokens must say beside who and until when.
+/// The claims that tokens must have beside the user and the expiry.
 #[derive(Clone, Debug, Default)]
 pub struct ClaimRules {
     /// Its `iss`.
@@ -19,7 +19,7 @@ pub struct ClaimRules {
     pub optional: Vec<OptionalClaim>,
 }
 
-/// What we read of a token, in the words of the original family or of OAuth.
+/// The claims that are read, under the names of the original family or of OAuth.
 #[derive(Deserialize)]
 struct Claims {
     user_id: Option<Name>,
@@ -49,7 +49,7 @@ enum Names {
 pub(super) fn verify(token: &str, keys: &Keys, demands: &ClaimRules) -> Verdict {
     let result = attempt(token, keys, demands);
     result.map_err(|why| {
-        // Nothing of the token: another service may accept it.
+        // The log gets no part of the token: another service may accept it.
         tracing::debug!(why, "a token is refused");
         AuthError::Invalid
     })
@@ -57,7 +57,7 @@ pub(super) fn verify(token: &str, keys: &Keys, demands: &ClaimRules) -> Verdict 
 
 fn attempt(token: &str, keys: &Keys, demands: &ClaimRules) -> Result<Identity, &'static str> {
     let header = decode_header(token).map_err(|error| reason(error.kind()))?;
-    // RFC 7515, 4.1.11: what we do not understand and must is a reason to refuse.
+    // RFC 7515, 4.1.11: a token with a critical header that is not understood is refused.
     if header.crit.is_some() {
         return Err("critical header");
     }
@@ -80,7 +80,8 @@ fn validation(key: &Key, demands: &ClaimRules) -> Validation {
         validation.set_issuer(&[issuer]);
         required.push(("iss", OptionalClaim::Issuer));
     }
-    // A token for others is no good here: one with an audience needs ours to be known.
+    // A token for another audience is refused. Without a configured audience, so is every token
+    // that names one.
     if let Some(audience) = &demands.audience {
         validation.set_audience(&[audience]);
         required.push(("aud", OptionalClaim::Audience));
@@ -102,7 +103,7 @@ fn identity(claims: Claims) -> Result<Identity, &'static str> {
         Some(Names::Text(text)) => text.split_whitespace().map(Into::into).collect(),
         None => Vec::new(),
     };
-    // Beyond all years there are, it is for ever.
+    // A time beyond the range of i64 means that the token never expires.
     Ok(Identity { user, permissions, expires: claims.exp.map(|exp| exp.floor() as i64) })
 }
 

@@ -1,4 +1,4 @@
-//! Which client certificates are good.
+//! Which client certificates are accepted.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -26,8 +26,7 @@ pub(super) struct ClientTrust {
     pub basis: TrustAnchors,
 }
 
-/// The verifier that the settings ask for: one that asks for no certificate, or one that demands
-/// one.
+/// The verifier for the settings: it requests no client certificate, or demands one.
 pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
     let Some(Clients { ca, crl }) = clients else {
         let verifier = WebPkiClientVerifier::no_client_auth();

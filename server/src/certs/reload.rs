@@ -1,4 +1,4 @@
-//! Keeps a running server's certificates fresh: on SIGHUP, when files change, before they end.
+//! Reloads a running server's certificates: on SIGHUP, when files change, before they expire.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::limits::{AUTO_CERT_MARGIN, EXPIRY_CHECK, EXPIRY_WARNING, TORN_LOOKS};
 use crate::read_files::{Stamp, stamp};
 use crate::settings::Problem;
 
-/// What metrics tell of the certificates.
+/// What metrics report of the certificates.
 #[derive(Clone, Debug, Default)]
 pub struct CertStatus {
     /// Name and end, in seconds since 1970, of each.
@@ -35,7 +35,7 @@ pub struct CertReloader {
     pub(crate) status: Arc<Mutex<CertStatus>>,
     /// What is served, the default first.
     pub(crate) served: Vec<ServedCert>,
-    /// The files as they were when last judged.
+    /// The files as they were when last read, or given up.
     judged: Vec<Stamp>,
     /// The files as they were when they failed, perhaps because only half of them had been
     /// written, and how many looks in a row have found such.
@@ -85,8 +85,8 @@ impl CertReloader {
         }
     }
 
-    /// Certificate and key are seldom written at the same instant: looks once more, and again
-    /// while they change, but not for ever.
+    /// Certificate and key are seldom written at the same instant: retries once, and again while
+    /// they change, up to [`TORN_LOOKS`] times.
     fn retry_or_give_up(&mut self, now: Vec<Stamp>, problem: &Problem) {
         let looks = match self.torn.take() {
             Some((before, looks)) if before != now => looks + 1,
@@ -126,7 +126,7 @@ impl CertReloader {
         tracing::error!("certificates not reloaded, the old ones stay in force: {problem}");
     }
 
-    /// Says what is served, and warns of what ends or is not kept well.
+    /// Logs what is served, and warns of certificates that end and keys that all users may read.
     fn tell(&self) {
         self.status.lock().certificates = labels(&self.served);
         if let Identity::Files(all) = &self.tls.identity {
@@ -162,7 +162,8 @@ fn labels(served: &[ServedCert]) -> Vec<(String, i64)> {
     all
 }
 
-/// Looks at every file the operator has named. What we make ourselves only we change.
+/// The stamp of every file the operator has named. An automatic certificate is changed only by the
+/// server.
 fn stamps(tls: &Tls) -> Vec<Stamp> {
     let mut paths: Vec<&PathBuf> = Vec::new();
     if let Identity::Files(all) = &tls.identity {

@@ -1,4 +1,4 @@
-//! A certificate of our own making, kept between starts so that clients can keep trusting it.
+//! The automatic certificate, kept between starts so that clients can keep trusting it.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};

@@ -1,4 +1,4 @@
-//! What the settings mean for clients and publishers who must show who they are. PROTOCOL §2, §3.
+//! The settings of authentication, for clients and for publishers. PROTOCOL §2, §3.
 
 use uringcast_engine::{Access, AuthMode};
 
@@ -27,7 +27,8 @@ pub(super) fn access(s: &Settings) -> Access {
     }
 }
 
-/// Who gives a key wants it used: silence about `auth_enabled` must not leave a service open.
+/// A key without `auth_enabled` turns authentication on: a service must not stay open because one
+/// setting is missing.
 fn mode(s: &Settings) -> AuthMode {
     let keys = s.jwt_secret.is_some()
         || [&s.jwt_secret_file, &s.jwt_public_key, &s.jwks_file].iter().any(|file| file.is_some());
@@ -35,7 +36,7 @@ fn mode(s: &Settings) -> AuthMode {
     s.auth_enabled.unwrap_or(unsaid)
 }
 
-/// What tokens are verified with; `None` when they are not looked at.
+/// What tokens are verified with; `None` when authentication is off.
 pub(super) fn verifier(
     s: &Settings,
     exposed: bool,
@@ -101,7 +102,7 @@ fn secret(
     }
 }
 
-/// The keys of publishers, from wherever they are given.
+/// The keys of publishers, from all settings that give some.
 pub(super) fn api_keys(s: &Settings, gather: &mut ProblemCollector<'_>) -> ApiKeys {
     let sole = secret("api_key", &s.api_key, s.api_key_file.as_deref(), gather);
     let mut keys: Vec<ApiKey> = sole.iter().map(ApiKey::sole).collect();

@@ -12,10 +12,10 @@ use crate::limits::MAX_CERTIFICATES;
 use crate::settings::value::CertKey;
 use crate::settings::{Settings, TlsVersion};
 
-/// Whose certificates are served.
+/// Which certificates are served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// One of our own making.
+    /// A self-signed certificate that the server makes.
     Auto {
         /// Where it is kept.
         dir: PathBuf,
@@ -47,11 +47,11 @@ pub struct Clients {
 /// How wss is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// Whose certificates.
+    /// Which certificates.
     pub identity: Identity,
-    /// Whether clients need a certificate, and of whom.
+    /// Whether clients need a certificate, and which authorities may sign it.
     pub clients: Option<Clients>,
-    /// The oldest version spoken.
+    /// The oldest version that is accepted.
     pub min_version: TlsVersion,
 }
 

@@ -15,7 +15,7 @@ pub const DOWN: i32 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As it should be.
+    /// Passed.
     Pass,
     /// Not checked, or a matter of taste; no reason to worry.
     Note,
@@ -69,7 +69,7 @@ impl Finding {
         Finding { verdict, found: found.into(), remedy: remedy.into() }
     }
 
-    /// The same, where what fails is not what was asked about.
+    /// The same as a warning, where the failure does not concern the server itself.
     pub fn no_worse_than_a_warning(mut self) -> Finding {
         if self.verdict == Verdict::Fail {
             self.verdict = Verdict::Warn;

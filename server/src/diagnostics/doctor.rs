@@ -16,7 +16,7 @@ use crate::diagnostics::check_report::{Kind, Report, kind};
 pub(crate) use kernel::{io_uring, kernel_tls};
 pub(crate) use process_limits::too_few_files;
 
-/// What `doctor` is asked.
+/// The flags of `doctor`.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "uringcast-server doctor", version, max_term_width = 100)]
 #[command(about = "Checks whether this machine can carry a server, and says what to change")]

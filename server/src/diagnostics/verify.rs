@@ -1,5 +1,5 @@
-//! `verify`: asks a running server for what it promises, as a client, a publisher and Prometheus
-//! would, and says what to do where it does not keep it.
+//! `verify`: checks a running server as a client, a publisher and Prometheus would, and names a
+//! remedy for each fault.
 
 mod connect;
 mod environment;
@@ -25,7 +25,7 @@ use crate::settings::value::{MASK, Secret, Value};
 use crate::settings::{Setting, TABLE};
 use connect::ServerConnector;
 
-/// What `verify` is asked.
+/// The flags of `verify`.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "uringcast-server verify", version, max_term_width = 100)]
 #[command(about = "Checks a running server from outside, and says what to mend")]
@@ -146,19 +146,19 @@ struct Verifier {
     dial: ServerConnector,
     /// Whether the server is on this machine.
     local: bool,
-    /// The control port; `None` where it is not given and the server is elsewhere: the server
-    /// keeps it to its own machine.
+    /// The control port; `None` where it is not given and the server is on another machine: by
+    /// default it listens on loopback only.
     control: Option<SocketAddr>,
     /// The metrics port, likewise.
     metrics: Option<SocketAddr>,
 }
 
-/// What a client saw of the server that its metrics must know of.
+/// What a client received, which the server's metrics must count.
 #[derive(Default)]
 struct ClientView {
     /// A session began.
     welcomed: bool,
-    /// The service's name in it; session-buddy's protocol does not say it.
+    /// The service's name in it; session-buddy's protocol has none.
     service: Option<String>,
     /// A broadcast was received.
     probed: bool,
@@ -185,7 +185,7 @@ pub async fn examine(options: Options, environment: Vec<(OsString, OsString)>) -
 }
 
 impl Verifier {
-    /// Finds the server, and says whether it takes connections.
+    /// Resolves the server's address, and checks whether it accepts connections.
     async fn new(options: Options) -> Result<(Verifier, Outcome), Finding> {
         let (dial, connected) = ServerConnector::open(&options).await?;
         let local = dial.is_local();
@@ -249,7 +249,7 @@ impl Verifier {
         if !self.local {
             return note("the server is elsewhere", "Run uringcast-server doctor there.");
         }
-        // The server has its rings: only this process is forbidden to have one.
+        // A running server has its rings: the failure concerns only this process.
         check().map_err(Finding::no_worse_than_a_warning)
     }
 }

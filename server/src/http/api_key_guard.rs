@@ -1,4 +1,4 @@
-//! Who may publish, and where.
+//! Checks the API key of each request.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::auth::ApiKeys;
 use crate::metrics::Requests;
 use crate::settings::value::ApiKey;
 
-/// What stands at the door.
+/// What the middleware needs.
 #[derive(Clone, Debug)]
 pub(super) struct ApiKeyGuard {
     pub(super) keys: ApiKeys,
@@ -27,7 +27,8 @@ pub(super) struct ApiKeyGuard {
 #[derive(Clone, Debug)]
 pub(super) struct Caller(Option<Arc<ApiKey>>);
 
-/// Lets a request pass that carries a key, if there are any, and that no other site's page sent.
+/// Accepts a request that carries a valid key, if keys are configured, and that no other site's
+/// page sent.
 pub(super) async fn check(
     State(guard): State<ApiKeyGuard>,
     mut request: Request,
@@ -56,7 +57,7 @@ fn carried<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().as_bytes())
     });
     let own = headers.get("x-api-key").map(|value| value.as_bytes());
-    // Both are looked at, whatever the first says.
+    // Both headers are compared, whatever the first gives.
     let [bearer, own] = [bearer, own].map(|shown| shown.and_then(|shown| keys.find(shown)));
     bearer.or(own)
 }
@@ -65,7 +66,7 @@ impl Caller {
     /// The caller of a guarded request.
     ///
     /// # Panics
-    /// On a route without [`ApiKeyGuard`], a bug of ours.
+    /// On a route without [`ApiKeyGuard`], which is a bug.
     pub(super) fn of(parts: &Parts) -> &Caller {
         parts.extensions.get().expect("the guard adds a caller to every request it lets pass")
     }

@@ -1,5 +1,5 @@
-//! Which web pages may ask: our own. Any page that a user opens could otherwise reach a port on
-//! that user's own loopback.
+//! Accepts requests of the dashboard's page and refuses those of other web pages. Otherwise any
+//! page in a user's browser could reach a port on that user's loopback.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use super::error::ApiError;
 
-/// What a request of another page is answered.
+/// The answer to a request of another page.
 pub(super) fn refusal() -> ApiError {
     let text = "Requests of other sites' pages (by their Origin header) are not served here; nor, \
                 without an API key, any under a name other than localhost: use the address.";
@@ -17,11 +17,11 @@ pub(super) fn refusal() -> ApiError {
 
 /// Whether no page sent this request, or a page of this very host and port.
 ///
-/// An `Origin` must therefore equal `Host`. That alone would let a page in whose name its owner has
-/// turned to this address after it was loaded (DNS rebinding): it is then of the same origin. It
-/// does not know the key; without a key, `Host` must be an address or `localhost`, which no name
-/// server answers for. Programs that are not browsers may call the port whatever they like once
-/// there is a key, and there is one wherever it can be reached from elsewhere.
+/// An `Origin` must therefore equal `Host`. This alone does not stop DNS rebinding: an attacker may
+/// point the name of a loaded page at this address, and the page is then of the same origin. Such
+/// a page has no key. Without a key, `Host` must be an address or `localhost`, which no name server
+/// resolves. With a key, programs that are not browsers may use any name. A key is required where
+/// other machines reach the port.
 pub(super) fn is_own(headers: &HeaderMap, has_key: bool) -> bool {
     let (Ok(host), Ok(origin)) = (single(headers, &header::HOST), single(headers, &header::ORIGIN))
     else {

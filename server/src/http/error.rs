@@ -65,7 +65,7 @@ impl ApiError {
         ApiError::unavailable("draining", "The server is shutting down.")
     }
 
-    /// The engine has no room now; the message says for what.
+    /// The engine's queues are full; the message names what was refused.
     pub(super) fn saturated(message: impl Into<String>) -> ApiError {
         ApiError::unavailable("saturated", message).retry_after(BUSY_PAUSE)
     }
@@ -79,7 +79,7 @@ impl ApiError {
         ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "channel_limit", text)
     }
 
-    /// The engine did not accept something; `saturated` is the message if it has no room.
+    /// The engine did not accept something; `saturated` is the message if its queues are full.
     pub(super) fn refused(error: PublishError, saturated: &str) -> ApiError {
         match error {
             PublishError::Closed => ApiError::draining(),
@@ -88,7 +88,7 @@ impl ApiError {
         }
     }
 
-    /// Says when to try again; the header has whole seconds, the body the exact time.
+    /// Adds when to try again: whole seconds in the header, the exact time in the body.
     pub(super) fn retry_after(mut self, after: Duration) -> ApiError {
         self.retry_after = Some(after);
         self

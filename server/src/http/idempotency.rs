@@ -14,7 +14,7 @@ use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
 /// A message's channel, and its id there.
 type Key = (ChannelName, Box<str>);
 
-/// What became of a message.
+/// The result of publishing a message.
 type PublishResult = Result<Seq, PublishError>;
 
 /// The table, shared by all requests.
@@ -87,7 +87,7 @@ impl IdempotencyTable {
 }
 
 impl Table {
-    /// Makes room for one entry, and drops what is older than the window.
+    /// Evicts entries older than the window, and the oldest one if the table is full.
     fn forget_old(&mut self, now: Instant) {
         while let Some((since, number, _)) = self.order.front() {
             if self.order.len() < MAX_REPEATS && now.duration_since(*since) < REPEAT_WINDOW {
@@ -108,7 +108,7 @@ impl Table {
 }
 
 impl Reservation {
-    /// Says what became of it. A message that was lost may be published by the next who asks.
+    /// Records the result. After a failure the next request with this id may publish the message.
     pub(super) fn settle(self, result: PublishResult) {
         self.tell.send_replace(Some(result));
         if let Ok(seq) = result
@@ -131,7 +131,7 @@ impl Drop for Reservation {
 }
 
 impl PendingResult {
-    /// Waits for it. Given up by the first, the message has found no room.
+    /// Waits for it. If the first request is dropped, the result is [`PublishError::Saturated`].
     pub(super) async fn result(mut self) -> PublishResult {
         let result = self.0.wait_for(Option::is_some).await;
         result.ok().and_then(|result| *result).unwrap_or(Err(PublishError::Saturated))

@@ -33,7 +33,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<
             accepted = accept(&listener, &permits) => accepted,
         };
         let Some((stream, permit)) = accepted else {
-            // Out of descriptors, mostly: asking again at once would spin.
+            // Mostly the process is out of descriptors: accepting again at once would spin.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
@@ -44,7 +44,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            // A peer that leaves early is its own business.
+            // An error here means that the peer closed early.
             let _ = connection.await;
             drop(permit);
         });

@@ -1,4 +1,4 @@
-//! Keeps a hot error from drowning the log: so many lines a second of each kind, then a count.
+//! Limits the log lines of each place in the code: so many a second, and a count of the rest.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use tracing_subscriber::layer::{Context, Layer};
 use crate::limits::LOG_LINES_PER_SECOND;
 
 /// A layer that lets [`LOG_LINES_PER_SECOND`] lines of each place in the code pass, and counts the
-/// rest. `debug` and `trace` are asked for on purpose and pass whole.
+/// rest. Lines of level `debug` and `trace` pass without a limit: operators enable them on purpose.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RateLimit(Arc<Mutex<HashMap<Identifier, CallSite>>>);
 
-/// The lines of one place in the code: bounded by what the program has.
+/// The lines of one place in the code. The number of places is fixed by the program.
 #[derive(Debug)]
 struct CallSite {
     place: &'static Metadata<'static>,
@@ -46,14 +46,14 @@ impl RateLimit {
         passes
     }
 
-    /// What was kept back since the last call: where it stands in the code, and how much.
+    /// The lines suppressed since the last call: their place in the code and their number.
     fn take(&self) -> Vec<(&'static Metadata<'static>, u64)> {
         let mut kinds = self.0.lock();
         let kept = kinds.values_mut().filter(|kind| kind.suppressed > 0);
         kept.map(|kind| (kind.place, std::mem::take(&mut kind.suppressed))).collect()
     }
 
-    /// Logs what was kept back since the last call.
+    /// Logs how many lines were suppressed since the last call.
     pub(super) fn report(&self) {
         for (place, suppressed) in self.take() {
             let (target, line) = (place.target(), place.line().unwrap_or_default());

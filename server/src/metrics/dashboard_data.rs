@@ -1,4 +1,5 @@
-//! What the live page shows: a point a second for its charts, and what stands out now.
+//! The data of the live page: a point a second for its charts, and the busiest channels, slowest
+//! consumers and closes of now.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -93,7 +94,7 @@ impl DashboardData {
         shard.hot.push_front(snapshot.standing.hottest.clone());
     }
 
-    /// Forgets what a silent shard did last.
+    /// Resets a shard that has sent no snapshot for [`STALE`] points.
     fn age(&mut self) {
         for shard in &mut self.shards {
             shard.age += 1;

@@ -1,4 +1,4 @@
-//! The latencies themselves, for eyes and for the tools of HdrHistogram.
+//! The latencies as JSON and in the formats of HdrHistogram's tools.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ use uringcast_engine::telemetry::{Latency, Totals, latency_histogram};
 use super::accumulator::Accumulator;
 use super::timestamp::Timestamp;
 
-/// What of the latencies is wanted, and how.
+/// Which latencies a request selects, and in which format.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LatencyQuery {
@@ -29,7 +29,7 @@ pub struct LatencyQuery {
     pub server: Option<String>,
     /// Only this class of channel or type of message.
     pub class: Option<String>,
-    /// Since when, where the format has room for one histogram a kind.
+    /// The period, for formats with one histogram for each kind.
     #[serde(default)]
     pub span: Span,
 }
@@ -41,7 +41,7 @@ pub enum Format {
     /// Percentiles in seconds.
     #[default]
     Json,
-    /// Percentile distribution in milliseconds, of all of one kind that is asked for together.
+    /// Percentile distribution in milliseconds: all selected histograms of one kind added up.
     Hgrm,
     /// Histogram log, version 1.3, of nanoseconds: a line for each histogram.
     Hlog,
@@ -60,7 +60,7 @@ pub enum Span {
 }
 
 impl LatencyQuery {
-    /// What is wrong with the question, whatever was measured.
+    /// What is wrong with the query itself.
     pub fn fault(&self) -> Option<String> {
         let kinds = Latency::ALL.iter().map(|latency| latency.label());
         match &self.kind {
@@ -75,7 +75,8 @@ impl LatencyQuery {
         }
     }
 
-    /// Who is asked for and is not there; a class is there once it was measured.
+    /// The server or class that the query names and that does not exist. A class exists once it was
+    /// measured.
     fn missing(&self, state: &Accumulator) -> Option<String> {
         let names = &state.names;
         if let Some(server) = self.server.as_ref().filter(|server| !names.contains(server)) {
@@ -121,7 +122,7 @@ fn listed<'a>(values: impl Iterator<Item = &'a str>) -> String {
     if all.is_empty() { "there is none".into() } else { format!("there is {}", all.join(", ")) }
 }
 
-/// The answer, or who is asked for and not there.
+/// The answer, or the text about a server or class that does not exist.
 pub(super) fn render(state: &Accumulator, ask: &LatencyQuery) -> Result<String, String> {
     if let Some(missing) = ask.missing(state) {
         return Err(missing);

@@ -20,7 +20,7 @@ impl Requests {
         requests
     }
 
-    /// One more, with the name of a known key or none, and the answer's status.
+    /// Counts one request by the name of its key, which may be empty, and the status of the answer.
     pub fn count(&self, key: &str, code: &str) {
         self.0.with_label_values(&[key, code]).inc();
     }

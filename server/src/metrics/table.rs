@@ -33,7 +33,7 @@ fn read(group: &'static str, line: &'static str) -> Option<Row> {
     })
 }
 
-/// The row of a metric of ours.
+/// The row of a metric.
 pub(super) fn row(name: &str) -> &'static Row {
     TABLE.iter().find(|row| row.name == name).unwrap_or_else(|| panic!("{name} is not in TABLE"))
 }

@@ -40,7 +40,7 @@ impl HttpPorts {
     /// Where they listen: ` control http://… metrics http://…`.
     ///
     /// # Errors
-    /// The system does not say it.
+    /// The system cannot name an address.
     pub(super) fn listening(&self) -> std::io::Result<String> {
         let (mut text, mut last) = (String::new(), "");
         for (listener, services) in &self.0 {

@@ -11,19 +11,19 @@ use crate::auth::Verifiers;
 use crate::certs::CertReloader;
 
 /// The thread that reads certificates and JWKS files again: a file system that does not answer
-/// stops nothing else.
+/// blocks nothing else.
 pub(super) struct ReloadThread {
-    /// Holds one: a look that waits is as good as another.
+    /// Holds one: a pending look makes another one useless.
     wake: SyncSender<()>,
     /// Everything is to be read, changed or not.
     all: Arc<AtomicBool>,
 }
 
 impl ReloadThread {
-    /// Starts the thread, which ends with us unless a file holds it up.
+    /// Starts the thread, which ends when this is dropped, unless reading a file blocks it.
     ///
     /// # Errors
-    /// The system has no thread for us.
+    /// The system gives no thread.
     pub(super) fn new(
         mut reloaders: Vec<(ServiceId, CertReloader)>,
         verifiers: Verifiers,

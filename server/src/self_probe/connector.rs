@@ -15,7 +15,7 @@ use uringcast_engine::{ProbeKey, Proxies, ShardId};
 
 use crate::probe_client::{RecordingVerifier, Stream, reachable};
 
-/// What a trusted proxy begins a connection of its own with (PROXY protocol, version 1).
+/// The header of a connection that a trusted proxy opens for itself (PROXY protocol, version 1).
 const PROXY_SPEAKS_FOR_ITSELF: &[u8] = b"PROXY UNKNOWN\r\n";
 
 /// A canary's connection.
@@ -24,7 +24,7 @@ pub(super) type Socket = WebSocketStream<Box<dyn Stream>>;
 /// Why a canary could not connect.
 pub(super) type ConnectError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What is wrong with a first message that is no welcome.
+/// The error for a first message that is no welcome.
 const UNWELCOME: &str = "it was not welcomed as a client is";
 
 /// Where probes connect, and what opens.
@@ -41,7 +41,7 @@ impl Connector {
         Connector { address: reachable(address), key, tls: tls.then(connector), proxies }
     }
 
-    /// Connects, and tells which shard the kernel chose.
+    /// Connects, and returns the shard that the kernel chose.
     pub(super) async fn connect(&self) -> Result<(ShardId, Socket), ConnectError> {
         let mut stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
@@ -70,9 +70,9 @@ pub(super) fn field(message: &Message, name: &str) -> Option<Value> {
     message.get("data")?.get(name).cloned()
 }
 
-/// Accepts whatever certificate the listener serves, if the listener proves to have its key: which
-/// one it serves to which client, and whether others trust it, is not the canary's question. The
-/// probes show that our own engine answers: only it knows them.
+/// Accepts every certificate of the listener, if the listener proves to have its key. A canary does
+/// not check which certificate a client gets and whether clients trust it. The probes show that
+/// this engine answers: no other program has their key.
 fn connector() -> TlsConnector {
     let config = RecordingVerifier::new(None).config().with_no_client_auth();
     TlsConnector::from(Arc::new(config))

@@ -1,4 +1,4 @@
-//! Settings of who may connect and what they may do, as they are written.
+//! Settings of authentication and permissions, as they are written.
 
 use jsonwebtoken::Algorithm;
 use uringcast_engine::{AuthMode, ChannelPattern, Rule};
@@ -36,9 +36,9 @@ impl Choice for Algorithm {
 pub enum OptionalClaim {
     /// When it expires.
     Expiry,
-    /// Who made it, where `jwt_issuer` says who must have.
+    /// Its issuer, where `jwt_issuer` is set.
     Issuer,
-    /// Whom it is for, where `jwt_audience` says who that must be.
+    /// Its audience, where `jwt_audience` is set.
     Audience,
 }
 

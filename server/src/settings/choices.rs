@@ -8,7 +8,7 @@ use super::value::Choice;
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For eyes.
+    /// For readers.
     Text,
     /// For machines: one JSON object a line.
     Json,
@@ -35,7 +35,7 @@ impl Choice for KernelTls {
     const ALL: &'static [Self] = &[KernelTls::Auto, KernelTls::On, KernelTls::Off];
 }
 
-/// The oldest version of TLS that is spoken.
+/// The oldest version of TLS that is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsVersion {
     /// RFC 5246.

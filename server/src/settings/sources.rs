@@ -83,17 +83,17 @@ impl fmt::Display for Problem {
 #[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Problems(pub Vec<Problem>);
 
-/// What each source says, strongest first to be added.
+/// The values of each source. The strongest source is added first.
 #[derive(Clone, Debug, Default)]
 pub struct Sources(BTreeMap<&'static str, (Vec<String>, Source)>);
 
 impl Sources {
-    /// Notes a value, unless a stronger source has already given one.
+    /// Adds a value, unless a stronger source has already given one.
     pub fn add(&mut self, name: &'static str, texts: Vec<String>, source: Source) {
         self.0.entry(name).or_insert((texts, source));
     }
 
-    /// Notes what weaker sources say.
+    /// Adds the values of weaker sources.
     pub fn add_weaker(&mut self, weaker: Sources) {
         for (name, given) in weaker.0 {
             self.0.entry(name).or_insert(given);

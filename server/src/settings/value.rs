@@ -30,7 +30,7 @@ pub(crate) fn invalid(reason: impl Into<String>, remedy: impl Into<String>) -> I
 
 /// A type of setting. All sources (flags, environment, file) hand over text.
 pub trait Value: Sized {
-    /// Stands for the value in help texts.
+    /// The placeholder of the value in help texts.
     const HINT: &'static str;
     /// Whether several may be given.
     const MANY: bool = false;
@@ -48,7 +48,7 @@ pub trait Value: Sized {
     /// The value in TOML, `None` when there is none.
     fn show(&self) -> Option<String>;
 
-    /// Reads what a source gave: one text, unless the type says otherwise.
+    /// Reads the texts of a source: exactly one, unless the type accepts several.
     ///
     /// # Errors
     /// [`Invalid`] when it is no such value.
@@ -179,7 +179,7 @@ impl Value for Text {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// What stands in a secret's place.
+/// The text that replaces a secret.
 pub const MASK: &str = "********";
 
 impl Secret {

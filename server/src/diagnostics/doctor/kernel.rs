@@ -41,7 +41,7 @@ pub(super) fn disabled(plan: &Machine) -> Outcome {
     }
 }
 
-/// Only says that there is one: what it forbids, the ring shows.
+/// Reports only that there is a filter: the check of the ring shows whether it forbids io_uring.
 pub(super) fn seccomp(plan: &Machine) -> Outcome {
     let status = plan.read("self/status").unwrap_or_default();
     let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));

@@ -39,7 +39,8 @@ pub(super) fn budget(plan: &Machine) -> Outcome {
     }
 }
 
-/// What may still be had, and who grants it: the tightest of the machine and its control groups.
+/// The memory that is available, and where this bound comes from: the least of the machine's and
+/// its control groups'.
 fn available(plan: &Machine) -> Option<(u64, &'static str)> {
     let info = plan.read("meminfo")?;
     let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
@@ -49,7 +50,7 @@ fn available(plan: &Machine) -> Option<(u64, &'static str)> {
     Some(group.filter(|group| group.0 < machine.0).unwrap_or(machine))
 }
 
-/// What the tightest control group above this process still grants. Version 2 only.
+/// The least memory that a control group of this process has left. Version 2 only.
 fn group(plan: &Machine) -> Option<u64> {
     let groups = plan.read("self/cgroup")?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();

@@ -42,7 +42,7 @@ pub(super) fn bracketed(host: &str) -> String {
 }
 
 impl ServerConnector {
-    /// Finds the server's address, and whether it takes a connection.
+    /// Resolves the server's address, and checks whether it accepts a connection.
     pub(super) async fn open(options: &Options) -> Result<(ServerConnector, Outcome), Finding> {
         let tls = options.tls.then(|| TlsConnectorParts::new(options)).transpose()?;
         let step_timeout = Duration::from_secs(options.timeout);
@@ -88,7 +88,7 @@ impl ServerConnector {
         UdpSocket::bind((self.address.ip(), 0)).is_ok()
     }
 
-    /// What HTTP calls the host.
+    /// The `Host` of HTTP requests.
     pub(super) fn authority(&self) -> String {
         format!("{}:{}", self.host, self.address.port())
     }
@@ -105,7 +105,7 @@ impl ServerConnector {
         }
     }
 
-    /// Shakes hands once: the version, and what to think of the certificate.
+    /// Makes one TLS handshake. Returns the findings on the handshake and on the certificate.
     pub(super) async fn shake_hands(&self) -> (Outcome, Outcome) {
         let Some(tls) = &self.tls else { unreachable!("only asked with TLS") };
         let mut shaken = match self.connect(self.address).await {
@@ -114,7 +114,7 @@ impl ServerConnector {
         };
         let asked = tls.client_cert.asked();
         if asked && let Ok(stream) = &mut shaken {
-            // With TLS 1.3 the server judges after the client is through.
+            // With TLS 1.3 the server checks the client's certificate after the client's Finished.
             let judged = self.within(first_byte(stream)).await;
             shaken = judged.and(shaken);
         }
@@ -166,7 +166,7 @@ impl ServerConnector {
     }
 }
 
-/// Asks for something, and waits for an answer to begin.
+/// Sends a request, and waits for the first byte of the answer.
 async fn first_byte(stream: &mut (impl Stream + ?Sized)) -> std::io::Result<()> {
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: verify\r\nConnection: close\r\n\r\n").await?;
     stream.read_u8().await.map(drop)

@@ -1,4 +1,4 @@
-//! The HTTP that `verify` speaks: one request a connection, and the checks that are no more.
+//! The HTTP client of `verify`, with one request a connection, and the checks that need no more.
 
 use std::net::SocketAddr;
 
@@ -105,8 +105,8 @@ impl Verifier {
         }
     }
 
-    /// Both ports say it, and the control port also hears the canaries. `there`: the clients' port
-    /// takes connections.
+    /// Both ports report readiness, and the control port includes the canaries. `there`: the
+    /// clients' port accepts connections.
     pub(super) async fn ready(&self, there: bool) -> Outcome {
         let mut answers = Vec::new();
         if let Some(address) = self.control

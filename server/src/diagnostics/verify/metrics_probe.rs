@@ -1,4 +1,4 @@
-//! What Prometheus would see.
+//! Checks the metrics as Prometheus would read them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use super::{ClientView, Verifier};
 use crate::diagnostics::check_report::{Outcome, fail, note};
 
-/// The original family's metrics, which its dashboards ask for.
+/// The original family's metrics, which its dashboards query.
 const FAMILY: [&str; 8] = [
     CONNECTIONS,
     "websocket_connections_active",
@@ -60,12 +60,13 @@ impl MetricsPage {
 }
 
 impl Verifier {
-    /// What the metrics port says now, if anything.
+    /// The current page of the metrics port, if it answers.
     pub(super) async fn metrics_page(&self) -> Option<MetricsPage> {
         self.get(self.metrics?, "/metrics").await.ok().map(|answer| MetricsPage(answer.body))
     }
 
-    /// The metrics, and what they say, of the server whose client has `seen` it since `before`.
+    /// Checks the metrics against what a client has `seen` since the page `before`. Returns the
+    /// page too, if it is the server's.
     pub(super) async fn metrics_present(
         &self,
         seen: &ClientView,
@@ -80,7 +81,7 @@ impl Verifier {
         };
         let remedy = "Give --metrics-port as the server prints it when it starts; --no-metrics if \
                       it is meant to have none.";
-        // Of what has just happened the server hears once a second.
+        // The shards report to the metrics once a second.
         let step_timeout = Duration::from_secs(self.options.timeout).max(3 * SNAPSHOT_INTERVAL);
         let deadline = Instant::now() + step_timeout;
         let counted = |page: &MetricsPage| page.connections(seen.service.as_deref());
@@ -96,7 +97,7 @@ impl Verifier {
             let page = MetricsPage(answer.body);
             let missing = page.missing();
             let ours = missing.len() < FAMILY.len() || page.0.contains("# TYPE uringcast_");
-            // A server with a session of ours has counted it.
+            // The server must have counted the session of this client.
             let anothers =
                 seen.welcomed && !missing.contains(&CONNECTIONS) && counted(&page) <= before;
             let unheard = anothers || seen.probed && !missing.is_empty();

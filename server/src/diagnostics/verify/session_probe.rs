@@ -29,8 +29,7 @@ pub(super) struct Session {
     step_timeout: Duration,
 }
 
-/// What the server said instead of what was asked for: the code and text of an error message, or
-/// why the connection ended.
+/// The code and text of an error message that came instead of a reply, or why the connection ended.
 struct Refusal(String);
 
 impl<E: std::error::Error> From<E> for Refusal {
@@ -85,7 +84,7 @@ impl Verifier {
         let step_timeout = Duration::from_secs(self.options.timeout);
         let mut session = Session { socket, id: None, service: None, probed: false, step_timeout };
         if self.options.token.is_none() {
-            // A server that waits for a token says so at once, instead of after 5 s.
+            // A server that waits for a token then reports it at once, instead of after 5 s.
             let _ = session.say(&json!({"type": "ping", "id": "verify-ping"})).await;
         }
         let welcomed = session.wait(|message| {
@@ -195,7 +194,7 @@ fn is_probe(message: &Value, id: &str) -> bool {
 
 impl Session {
     /// Where the control port takes what is for this service. Of several none has a name that
-    /// cannot stand in a path.
+    /// cannot be a part of a path.
     fn publish_path(&self) -> String {
         match self.service.as_deref().filter(|name| is_plain(name)) {
             Some(name) => format!("/v1/services/{name}/publish"),
@@ -203,7 +202,7 @@ impl Session {
         }
     }
 
-    /// Waits for what session-buddy's protocol tells every client once a second.
+    /// Waits for the update that session-buddy's protocol sends to every client once a second.
     async fn update(&mut self) -> Outcome {
         let start = Instant::now();
         self.step_timeout += UPDATE_INTERVAL;
@@ -217,7 +216,7 @@ impl Session {
         self.socket.send(Message::text(message.to_string())).await
     }
 
-    /// Asks and waits for the reply.
+    /// Sends a request and waits for the reply.
     async fn ask(&mut self, request: &Value) -> Result<(), Refusal> {
         self.say(request).await?;
         self.wait(|message| message["correlation_id"] == request["id"]).await.map(drop)

@@ -1,5 +1,5 @@
-//! The certificates: the server's, checked as a client checks it, and the client's own. What became
-//! of both is remembered, so that a handshake which fails for one of them can say why.
+//! The certificates: the server's, checked as a client checks it, and the client's. Both results
+//! are recorded, so that the report of a failed handshake can name the cause.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub(super) fn verifier(ca: Option<&Path>) -> Result<Arc<RecordingVerifier>, Find
 const TRUST: &str = "Give --ca-file with the authority's certificate (PEM); for an automatic \
                      certificate the file that the server names after \"cert\" when it starts.";
 
-/// The client's own certificate, if it has one, and whether it was asked for.
+/// The client's certificate, if it has one, and whether the server requested it.
 #[derive(Debug, Default)]
 pub(super) struct ClientCertResolver {
     own: Option<Arc<CertifiedKey>>,
@@ -56,12 +56,12 @@ impl ClientCertResolver {
         Ok(ClientCertResolver { own: Some(own), asked: AtomicBool::default() })
     }
 
-    /// Whether the server has asked for a certificate.
+    /// Whether the server has requested a certificate.
     pub(super) fn asked(&self) -> bool {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// What came of it that the server asked.
+    /// The finding after a handshake in which the server requested a certificate and that failed.
     pub(super) fn refused(&self, reason: &str) -> Outcome {
         match self.own {
             None => fail(

@@ -1,8 +1,8 @@
-//! `POST /v1/publish` with one message a line, for as long as the publisher likes.
+//! `POST /v1/publish` with one message a line and without a limit on their number.
 //!
-//! What the engine has no room for is tried again, and nothing is read meanwhile: a publisher that
-//! is too fast is held up by its own connection. The answer is a summary at the end, since most
-//! HTTP clients read no answer before they have sent everything.
+//! Messages that the engine refuses for want of room are retried, and nothing is read meanwhile:
+//! TCP then slows the publisher down. The answer is a summary at the end, since most HTTP clients
+//! read no answer before they have sent everything.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ pub(super) async fn publish(
     }
 }
 
-/// Reads what is on its way, so that the publisher gets to read the answer: closing a socket with
+/// Reads what is on its way, so that the publisher can read the answer: closing a socket with
 /// unread bytes resets it.
 async fn discard(body: &mut Body) {
     let mut left = MAX_PUBLISH_BODY;

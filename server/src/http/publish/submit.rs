@@ -16,9 +16,9 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// Takes an id from its request's, unless it has its own.
+    /// Sets the id that its request's key gives, unless it has an id.
     pub(super) fn take_id(&mut self, key: &str, place: u64) {
-        // No id of a message's own looks like this: it would have a control character.
+        // No id in a body looks like this: control characters are refused there.
         self.id.get_or_insert_with(|| format!("{key}\n{place}").into());
     }
 }
