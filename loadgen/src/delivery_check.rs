@@ -35,7 +35,7 @@ pub struct OrderCheck {
 impl OrderCheck {
     /// `index` counts this publisher's messages on this channel from 0. One older than the
     /// remembered ones counts as late.
-    pub fn see(&mut self, index: u64) -> Arrival {
+    pub fn record(&mut self, index: u64) -> Arrival {
         if index >= self.next {
             let skipped = index - self.next;
             let moved = u32::try_from(skipped + 1).unwrap_or(u32::MAX);
@@ -98,7 +98,7 @@ impl Window {
 
     /// Forgets the messages before `end`, of which `needed` receivers each were due. Returns how
     /// many receipts were missing.
-    pub fn give_up(&mut self, end: u64, needed: impl Fn(u64) -> u32) -> u64 {
+    pub fn discard_before(&mut self, end: u64, needed: impl Fn(u64) -> u32) -> u64 {
         let unseen = self.first + self.entries.len() as u64..end;
         let missing = self.entries.drain(..).map(|entry| entry.left).chain(unseen.map(needed));
         let missing = missing.map(u64::from).sum();

@@ -21,7 +21,7 @@ pub(crate) enum ConnectionError {
     #[error("the server closed the connection without a word")]
     Eof,
     #[error("no answer within {0} s")]
-    Silence(u64),
+    Timeout(u64),
 }
 
 impl ConnectionError {
@@ -41,11 +41,11 @@ impl ConnectionError {
             Self::Fault(Fault::Closed(reason)) if reason.starts_with("1013") => {
                 "raise the server's --max-connections"
             }
-            Self::Fault(Fault::Refused(code)) => hint(code),
+            Self::Fault(Fault::Refused(code)) => remedy_for(code),
             Self::Fault(_) => "is this the WebSocket port of the server?",
             Self::Eof if !tls => "if the server speaks TLS use wss://",
             Self::Eof => "if the server has no TLS use ws://",
-            Self::Silence(_) => "is it overloaded? try a lower --ramp",
+            Self::Timeout(_) => "is it overloaded? try a lower --ramp",
         }
     }
 
@@ -57,7 +57,7 @@ impl ConnectionError {
 }
 
 /// What to do about an error code of the server.
-pub(crate) fn hint(code: &str) -> &'static str {
+pub(crate) fn remedy_for(code: &str) -> &'static str {
     match code {
         "FORBIDDEN" | "AUTH_REQUIRED" | "UNKNOWN_REQUEST" | "HTTP 403" => {
             "start the server with --anonymous-publish, or use --publish http"

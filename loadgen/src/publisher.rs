@@ -18,7 +18,7 @@ use crate::shared::{Shared, pin};
 /// Before a message is due the thread stops sleeping and yields: sleeping overshoots by this.
 const SPIN: u64 = 50_000;
 /// The longest sleep, so that pings and answers are seen to.
-const NAP: u64 = 20_000_000;
+const MAX_SLEEP: u64 = 20_000_000;
 /// While behind its schedule, answers are read once in this many messages.
 const ANSWERS_EVERY: u64 = 64;
 const CONNECT_SECONDS: u64 = 10;
@@ -98,7 +98,7 @@ impl<'a> Publisher<'a> {
                 break;
             }
             if begun.elapsed() > Duration::from_secs(CONNECT_SECONDS) {
-                return Err(ConnectionError::Silence(CONNECT_SECONDS));
+                return Err(ConnectionError::Timeout(CONNECT_SECONDS));
             }
             std::thread::sleep(Duration::from_micros(200));
         }
@@ -144,7 +144,7 @@ impl<'a> Publisher<'a> {
                 left if left > SPIN => {
                     self.exchange()?;
                     let left = at.saturating_sub(shared.now());
-                    let sleep = left.saturating_sub(SPIN).min(NAP);
+                    let sleep = left.saturating_sub(SPIN).min(MAX_SLEEP);
                     std::thread::sleep(Duration::from_nanos(sleep));
                 }
                 _ => std::thread::yield_now(),
@@ -170,7 +170,7 @@ impl<'a> Publisher<'a> {
         }
         self.transport.write(&mut self.out)?;
         // A server that does not read holds the next messages up; their latency shows it.
-        while !self.out.is_empty() || self.transport.owes() {
+        while !self.out.is_empty() || self.transport.has_pending_writes() {
             self.exchange()?;
             std::thread::sleep(Duration::from_micros(100));
         }
@@ -181,7 +181,7 @@ impl<'a> Publisher<'a> {
     fn exchange(&mut self) -> Result<bool, ConnectionError> {
         let mut ready = false;
         let Self { config, number, transport, replies, out, buffer, published, .. } = self;
-        if !out.is_empty() || transport.owes() {
+        if !out.is_empty() || transport.has_pending_writes() {
             transport.write(out)?;
         }
         let mut count = |outcome| match outcome {

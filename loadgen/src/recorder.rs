@@ -138,7 +138,7 @@ impl Recorder {
         }
         totals.last_at = now;
         let place = subscriber * self.schedule.publishers as usize + publisher.0 as usize;
-        match self.order[place].see(self.schedule.index_in_channel(sequence)) {
+        match self.order[place].record(self.schedule.index_in_channel(sequence)) {
             Arrival::New { skipped } => totals.missing += skipped as i64,
             Arrival::Late => {
                 totals.reordered += 1;

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use crate::error::hint;
+use crate::error::remedy_for;
 use crate::recorder::Counts;
 
 /// A distribution in microseconds.
@@ -103,8 +103,9 @@ impl Report {
 
     fn remarks(&self) -> Vec<String> {
         let errors = self.publish_errors.iter();
-        let errors = errors
-            .map(|(code, count)| format!("{count} publishes refused, {code}: {}", hint(code)));
+        let errors = errors.map(|(code, count)| {
+            format!("{count} publishes refused, {code}: {}", remedy_for(code))
+        });
         let notices = self.notices.iter();
         let notices = notices.map(|(code, count)| format!("{count} subscribers got {code}"));
         let lost = self.disconnect_reasons.iter();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::config::Config;
-use crate::error::{ConnectionError, OperatorError, hint};
+use crate::error::{ConnectionError, OperatorError, remedy_for};
 use crate::progress::Progress;
 use crate::publisher::{Published, Publisher};
 use crate::recorder::Collector;
@@ -19,7 +19,7 @@ use crate::summary::{expected, summarise};
 use crate::worker::{self, Update};
 
 /// Without a new subscriber for this long the ramp has failed.
-const RAMP_PATIENCE: Duration = Duration::from_secs(15);
+const RAMP_TIMEOUT: Duration = Duration::from_secs(15);
 /// Without a delivery for this long after the last message the rest is lost …
 const IDLE_GRACE: Duration = Duration::from_secs(2);
 /// … and after this long in any case.
@@ -53,8 +53,9 @@ pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Report, O
             collector: Collector::new(config.schedule, threads_by_channel(config)),
             updates,
         };
-        let result = run
-            .go(publishers, |publisher, start| scope.spawn(move || publisher.run(shared, start)));
+        let result = run.measure(publishers, |publisher, start| {
+            scope.spawn(move || publisher.run(shared, start))
+        });
         shared.quit.store(true, Relaxed);
         shared.stop.store(true, Relaxed);
         result
@@ -86,14 +87,14 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// `spawn` starts a publisher, whose schedule begins at a time on the shared clock.
-    fn go<'scope>(
+    fn measure<'scope>(
         mut self,
         publishers: Vec<Publisher<'a>>,
         spawn: impl Fn(Publisher<'a>, u64) -> Handle<'scope>,
     ) -> Result<Report, OperatorError> {
         self.await_subscribers()?;
         let (config, shared) = (self.config, self.shared);
-        let (begun, cpu) = (Instant::now(), cpu_time());
+        let (started, cpu) = (Instant::now(), cpu_time());
         let start = shared.now() + LEAD;
         let measure_from = start + config.args.warmup.as_nanos() as u64;
         shared.measure_from.store(measure_from, Relaxed);
@@ -101,7 +102,7 @@ impl<'a> Run<'a> {
         let handles = publishers.into_iter().map(|publisher| spawn(publisher, start)).collect();
         let published = self.await_publishers(handles, start)?;
         self.await_deliveries(&published)?;
-        let cpu = (cpu_time() - cpu).as_secs_f64() / begun.elapsed().as_secs_f64();
+        let cpu = (cpu_time() - cpu).as_secs_f64() / started.elapsed().as_secs_f64();
         shared.stop.store(true, Relaxed);
         // The workers' last batches; the channel closes with the last worker.
         while let Ok(update) = self.updates.recv() {
@@ -119,7 +120,7 @@ impl<'a> Run<'a> {
                 "cannot publish to {}: all {} messages were refused with {code}; {}",
                 report.url,
                 report.published,
-                hint(code)
+                remedy_for(code)
             )));
         }
         Ok(report)
@@ -140,8 +141,8 @@ impl<'a> Run<'a> {
             if ready != last.1 {
                 last = (Instant::now(), ready);
             }
-            if last.0.elapsed() > RAMP_PATIENCE {
-                let silence = ConnectionError::Silence(RAMP_PATIENCE.as_secs());
+            if last.0.elapsed() > RAMP_TIMEOUT {
+                let silence = ConnectionError::Timeout(RAMP_TIMEOUT.as_secs());
                 let what = silence.explain(&self.config.endpoint);
                 return Err(OperatorError(format!("{ready} of {wanted} subscribed, then: {what}")));
             }
@@ -176,11 +177,11 @@ impl<'a> Run<'a> {
 
     fn await_deliveries(&mut self, published: &[Published]) -> Result<(), OperatorError> {
         let wanted: u64 = expected(self.config, published).iter().sum();
-        let begun = Instant::now();
-        let mut last = (begun, self.collector.total.deliveries);
+        let started = Instant::now();
+        let mut last = (started, self.collector.total.deliveries);
         while self.collector.total.deliveries < wanted
             && last.0.elapsed() < IDLE_GRACE
-            && begun.elapsed() < GRACE
+            && started.elapsed() < GRACE
         {
             self.receive()?;
             let deliveries = self.collector.total.deliveries;

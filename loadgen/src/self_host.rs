@@ -33,7 +33,7 @@ pub(crate) struct SelfHost {
 }
 
 /// What the server prints when it listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Ready {
     pub(crate) url: String,
     pub(crate) control: String,
@@ -115,8 +115,7 @@ impl SelfHost {
         }
         let mut child = command.spawn().map_err(|error| bad(error.to_string()))?;
         let output = child.stdout.take();
-        let unready = Ready { url: String::new(), control: String::new(), certificate: None };
-        let mut host = Self { child, ready: unready, _directory: directory };
+        let mut host = Self { child, ready: Ready::default(), _directory: directory };
         let (sender, lines) = channel();
         // Reads to the end, so that the server never writes into a closed pipe.
         std::thread::spawn(move || {
@@ -152,11 +151,11 @@ impl SelfHost {
     }
 
     /// How the server ended, if it does within this time.
-    fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
+    fn ended(&mut self, timeout: Duration) -> Option<ExitStatus> {
         let begun = Instant::now();
         loop {
             match self.child.try_wait() {
-                Ok(None) if begun.elapsed() < patience => {
+                Ok(None) if begun.elapsed() < timeout => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 ended => return ended.ok().flatten(),

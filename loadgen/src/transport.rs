@@ -156,7 +156,7 @@ impl Transport {
 
     /// Whether a read of `count` bytes into a buffer of `size` took all there was: a socket under
     /// edge-triggered polling is drained by a short read (epoll(7)).
-    fn drained(&self, count: usize, size: usize) -> bool {
+    pub fn drained(&self, count: usize, size: usize) -> bool {
         count < size && (self.tls.is_none() || self.dry)
     }
 
@@ -187,7 +187,7 @@ impl Transport {
     }
 
     /// Whether bytes accepted by [`Transport::write`] still wait for the socket.
-    pub fn owes(&self) -> bool {
+    pub fn has_pending_writes(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 }

@@ -184,7 +184,7 @@ impl<'a> Worker<'a> {
         if !open {
             return Err(ConnectionError::Eof);
         }
-        if !out.is_empty() || transport.owes() {
+        if !out.is_empty() || transport.has_pending_writes() {
             transport.write(out)?;
         }
         if out.is_empty() {

@@ -115,7 +115,7 @@ pub fn read(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Action, Settings), ArgsError> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let matches = matched(&arguments)?;
+    let matches = parse_arguments(&arguments)?;
     let CommandLine { action, name, json } = CommandLine::from_arg_matches(&matches)?;
     let action = match action {
         CommandName::Presets => {
@@ -145,18 +145,18 @@ pub fn read(
         let reason = "is for one service, and the file has several";
         problems.push(Problem::new("preset", Source::Default, reason, remedy));
     }
-    let one = |entry: Option<&Sources>, problems: &mut Vec<Problem>| {
+    let service_settings = |entry: Option<&Sources>, problems: &mut Vec<Problem>| {
         let (mut given, mut top) = (given.clone(), file.top.clone());
         if entry.is_some() {
             // The name of the process is not the name of a service.
             given.remove("server_name");
             top.remove("server_name");
         }
-        let mut below = entry.cloned().unwrap_or_default();
-        below.add_weaker(top);
-        let preset = given.text("preset").or(below.text("preset")).and_then(presets::find);
-        add_family(&environment, preset, &mut given, &below);
-        given.add_weaker(below);
+        let mut weaker = entry.cloned().unwrap_or_default();
+        weaker.add_weaker(top);
+        let preset = given.text("preset").or(weaker.text("preset")).and_then(presets::find);
+        add_family(&environment, preset, &mut given, &weaker);
+        given.add_weaker(weaker);
         given.add_weaker(preset.map(preset_sources).unwrap_or_default());
         Settings::read(given)
             .map_err(|Problems(mut more)| {
@@ -166,8 +166,9 @@ pub fn read(
             })
             .ok()
     };
-    let base = one(None, &mut problems);
-    let fleet: Vec<_> = file.services.iter().filter_map(|e| one(Some(e), &mut problems)).collect();
+    let base = service_settings(None, &mut problems);
+    let fleet: Vec<_> =
+        file.services.iter().filter_map(|e| service_settings(Some(e), &mut problems)).collect();
     match base {
         Some(mut settings) if problems.is_empty() => {
             settings.fleet = fleet;
@@ -199,7 +200,7 @@ pub fn preset_sources(preset: &Preset) -> Sources {
 
 /// Parses the command line. Refuses verify and doctor after other words; as first word they are
 /// handled before.
-fn matched(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
+fn parse_arguments(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
     let strict = command().try_get_matches_from(arguments);
     if strict.as_ref().is_err_and(|help| help.exit_code() == 0) {
         return strict;

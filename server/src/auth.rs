@@ -21,7 +21,7 @@ use crate::read_files::{self, Stamp, stamp};
 use crate::settings::Problem;
 
 /// The remedy for [`KeyError::Guessable`].
-pub const STRONGER: &str = "Make one with `openssl rand -base64 48`, or listen on 127.0.0.1 and \
+pub const SECRET_REMEDY: &str = "Make one with `openssl rand -base64 48`, or listen on 127.0.0.1 and \
                             without trusted_proxies.";
 
 /// What tokens are verified with. The JWKS file may change while the server runs.
@@ -30,15 +30,15 @@ pub struct Verifier {
     keys: RwLock<Arc<Keys>>,
     /// Keys that do not change.
     fixed: Keys,
-    jwks: Option<Watched>,
-    demands: ClaimRules,
+    jwks: Option<WatchedFile>,
+    rules: ClaimRules,
 }
 
 #[derive(Debug)]
-struct Watched {
+struct WatchedFile {
     path: PathBuf,
     /// What the file looked like when it was last read.
-    seen: Mutex<Stamp>,
+    last_stamp: Mutex<Stamp>,
 }
 
 impl Verifier {
@@ -46,19 +46,15 @@ impl Verifier {
     ///
     /// # Errors
     /// A [`Problem`] with the JWKS file.
-    pub fn new(
-        fixed: Keys,
-        jwks: Option<PathBuf>,
-        demands: ClaimRules,
-    ) -> Result<Verifier, Problem> {
+    pub fn new(fixed: Keys, jwks: Option<PathBuf>, rules: ClaimRules) -> Result<Verifier, Problem> {
         let (keys, jwks) = match jwks {
             None => (fixed.clone(), None),
             Some(path) => {
-                let seen = Mutex::new(stamp(&path));
-                (read(&path, &fixed)?, Some(Watched { path, seen }))
+                let last_stamp = Mutex::new(stamp(&path));
+                (read(&path, &fixed)?, Some(WatchedFile { path, last_stamp }))
             }
         };
-        Ok(Verifier { keys: RwLock::new(Arc::new(keys)), fixed, jwks, demands })
+        Ok(Verifier { keys: RwLock::new(Arc::new(keys)), fixed, jwks, rules })
     }
 
     /// Verifies a token and returns the identity in it.
@@ -67,16 +63,16 @@ impl Verifier {
     /// [`uringcast_engine::AuthError`] when the token is not valid.
     pub fn verify(&self, token: &str) -> Verdict {
         let keys = Arc::clone(&self.keys.read());
-        token::verify(token, &keys, &self.demands)
+        token::verify(token, &keys, &self.rules)
     }
 
     /// Reads the JWKS file again, if it has changed or `always`. A bad one is logged, and the old
     /// keys stay.
     pub fn reload(&self, always: bool) {
-        let Some(Watched { path, seen }) = &self.jwks else { return };
+        let Some(WatchedFile { path, last_stamp }) = &self.jwks else { return };
         // Before the file is read: what changes meanwhile is seen the next time.
         let now = stamp(path);
-        if std::mem::replace(&mut *seen.lock(), now) == now && !always {
+        if std::mem::replace(&mut *last_stamp.lock(), now) == now && !always {
             return;
         }
         match read(path, &self.fixed) {
@@ -138,7 +134,7 @@ fn read(path: &Path, fixed: &Keys) -> Result<Keys, Problem> {
     let bytes = read_files::read_followed("jwks_file", path)?;
     let fresh = fixed.jwks(&bytes).map_err(|error| {
         let remedy = match error {
-            KeyError::Guessable => STRONGER,
+            KeyError::Guessable => SECRET_REMEDY,
             _ => "Name a JWK Set (RFC 7517).",
         };
         read_files::problem("jwks_file", path, error.to_string(), remedy)

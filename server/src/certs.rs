@@ -68,19 +68,19 @@ pub struct Loaded {
 pub struct TicketKeys(Option<(client_auth::TrustAnchors, Arc<dyn ProducesTickets>)>);
 
 impl TicketKeys {
-    /// The keys for clients that were verified against `basis`: other ones than before if that
+    /// The keys for clients that were verified against `anchors`: other ones than before if that
     /// is another, because a resumed handshake verifies no certificate.
     fn keys(
         &mut self,
-        basis: client_auth::TrustAnchors,
+        anchors: client_auth::TrustAnchors,
     ) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
         if let Some((known, keys)) = &self.0
-            && *known == basis
+            && *known == anchors
         {
             return Ok(Arc::clone(keys));
         }
         let keys = aws_lc_rs::Ticketer::new()?;
-        self.0 = Some((basis, Arc::clone(&keys)));
+        self.0 = Some((anchors, Arc::clone(&keys)));
         Ok(keys)
     }
 }
@@ -101,7 +101,7 @@ pub fn load(tls: &Tls, tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
     };
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(versions)
-        .map_err(|error| ours(&error))?
+        .map_err(|error| internal_error(&error))?
         .with_client_cert_verifier(trust.verifier)
         .with_cert_resolver(Arc::new(SniResolver::new(&pairs)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -109,7 +109,7 @@ pub fn load(tls: &Tls, tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
     config.enable_secret_extraction = true;
     // Nothing is kept for a session here: it is all in its ticket.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = tickets.keys(trust.basis).map_err(|error| ours(&error))?;
+    config.ticketer = tickets.keys(trust.anchors).map_err(|error| internal_error(&error))?;
     let served = pairs.into_iter().map(|pair| pair.served).collect();
     Ok(Loaded { config: Arc::new(config), served })
 }
@@ -132,7 +132,7 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 /// An error that no file causes: no randomness, or a bug.
-fn ours(error: &rustls::Error) -> Problem {
+fn internal_error(error: &rustls::Error) -> Problem {
     let reason = format!("TLS cannot be set up: {error}");
     Problem::new("tls_enabled", Source::Default, reason, "Please report this.")
 }

@@ -17,8 +17,12 @@ use crate::adapters::session_buddy::SessionBuddy;
 use crate::auth::{ApiKeys, Verifiers};
 use crate::limits::MIN_CANARY_INTERVAL;
 use crate::presets::{Preset, PresetProtocol};
-use crate::settings::value::Host;
+use crate::settings::value::{Host, is_plain};
 use crate::settings::{Problem, Problems, Settings};
+
+/// What a service's name may have beside letters and digits to be a part of a path, and of the line
+/// with the server's addresses.
+pub(crate) const PATH_CHARACTERS: &[u8] = b"._-";
 
 /// A configuration without contradictions.
 #[derive(Debug)]
@@ -71,47 +75,47 @@ impl Config {
     /// # Errors
     /// [`Problems`] with everything that contradicts something else.
     pub fn resolve(settings: &Settings, state: Option<&Path>) -> Result<Config, Problems> {
-        let mut gather = ProblemCollector { settings, problems: Vec::new() };
+        let mut faults = ProblemCollector { settings, problems: Vec::new() };
         let control =
-            addresses("control_host", [&settings.control_host], settings.control_port, &mut gather);
-        let api_keys = access_control::api_keys(settings, &mut gather);
+            addresses("control_host", [&settings.control_host], settings.control_port, &mut faults);
+        let api_keys = access_control::api_keys(settings, &mut faults);
         if control.iter().any(|address| !address.ip().is_loopback()) && api_keys.is_empty() {
             let remedy = "Set api_key_file, or listen on 127.0.0.1.";
             let reason = "would let anybody who can reach it publish";
-            gather.add("control_host", reason, remedy);
+            faults.add("control_host", reason, remedy);
         }
-        let mut problems = gather.problems;
+        let mut problems = faults.problems;
         let is_fleet = settings.services().len() > 1;
         let (mut services, mut tls, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
         let mut verifiers = Vec::new();
         for (place, settings) in settings.services().iter().enumerate() {
-            let mut gather = ProblemCollector { settings, problems: Vec::new() };
-            let listen = addresses("host", &settings.host, settings.port, &mut gather);
-            tls.push(listener_tls::resolve(settings, &listen, state, &mut gather));
+            let mut faults = ProblemCollector { settings, problems: Vec::new() };
+            let listen = addresses("host", &settings.host, settings.port, &mut faults);
+            tls.push(listener_tls::resolve(settings, &listen, state, &mut faults));
             // Behind a proxy clients may be on other machines, wherever the proxy is.
             let exposed = listen.iter().any(|address| !address.ip().is_loopback())
                 || settings.trusted_proxies.as_ref().is_some_and(|networks| !networks.is_empty());
-            verifiers.push(access_control::verifier(settings, exposed, &mut gather));
+            verifiers.push(access_control::verifier(settings, exposed, &mut faults));
             if !settings.no_metrics {
-                scrape(ServiceId(place as u8), &mut metrics, &mut gather);
+                add_to_endpoint(ServiceId(place as u8), &mut metrics, &mut faults);
             }
-            if is_fleet && !is_plain(&settings.server_name.0) {
+            if is_fleet && !is_plain(&settings.server_name.0, PATH_CHARACTERS) {
                 let remedy = "Use letters, digits, dots, dashes and underscores.";
-                gather.add("server_name", "cannot stand in a path", remedy);
+                faults.add("server_name", "cannot stand in a path", remedy);
             }
             if settings.proxy_protocol && settings.trusted_proxies.is_none() {
                 let remedy = "Name the proxies' networks with trusted_proxies.";
-                gather.add("proxy_protocol", "has nobody to take headers from", remedy);
+                faults.add("proxy_protocol", "has nobody to take headers from", remedy);
             }
             services.push(service(settings, listen));
-            ports::check(&services, &control, &metrics, &mut gather);
+            ports::check(&services, &control, &metrics, &mut faults);
             // A problem of all services is reported once.
-            gather.problems.retain(|problem| !problems.contains(problem));
-            problems.extend(gather.problems);
+            faults.problems.retain(|problem| !problems.contains(problem));
+            problems.extend(faults.problems);
         }
-        let mut gather = ProblemCollector { settings, problems: Vec::new() };
-        let self_probe = self_probe(&services, &tls, &mut gather);
-        problems.extend(gather.problems);
+        let mut faults = ProblemCollector { settings, problems: Vec::new() };
+        let self_probe = self_probe(&services, &tls, &mut faults);
+        problems.extend(faults.problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
@@ -134,17 +138,16 @@ impl Config {
     }
 }
 
-/// Whether a name can be a part of a path and of the line with the server's addresses.
-pub(crate) fn is_plain(name: &str) -> bool {
-    name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-}
-
 /// Adds a service to the metrics port that it names.
-fn scrape(service: ServiceId, all: &mut Vec<MetricsEndpoint>, gather: &mut ProblemCollector<'_>) {
-    let s = gather.settings;
-    let addresses = addresses("metrics_host", [&s.metrics_host], s.metrics_port, gather);
-    match all.iter_mut().find(|scrape| scrape.addresses == addresses) {
-        Some(scrape) => scrape.services.push(service),
+fn add_to_endpoint(
+    service: ServiceId,
+    all: &mut Vec<MetricsEndpoint>,
+    faults: &mut ProblemCollector<'_>,
+) {
+    let s = faults.settings;
+    let addresses = addresses("metrics_host", [&s.metrics_host], s.metrics_port, faults);
+    match all.iter_mut().find(|endpoint| endpoint.addresses == addresses) {
+        Some(endpoint) => endpoint.services.push(service),
         None => all.push(MetricsEndpoint { addresses, services: vec![service] }),
     }
 }
@@ -206,17 +209,17 @@ fn addresses<'a>(
     setting: &str,
     hosts: impl IntoIterator<Item = &'a Host>,
     port: u16,
-    gather: &mut ProblemCollector<'_>,
+    faults: &mut ProblemCollector<'_>,
 ) -> Vec<SocketAddr> {
     let mut all = Vec::new();
     for host in hosts {
         let found = match host.0.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::new(ip, port)],
-            Err(_) => named(&host.0, port),
+            Err(_) => lookup(&host.0, port),
         };
         if found.is_empty() {
             let reason = format!("the name {} stands for no address of this machine", host.0);
-            gather.add(setting, reason, "Give an IP address, or a name that resolves to one.");
+            faults.add(setting, reason, "Give an IP address, or a name that resolves to one.");
         }
         for address in found {
             if !all.contains(&address) {
@@ -229,7 +232,7 @@ fn addresses<'a>(
 
 /// What a name resolves to, without what this machine lacks: `localhost` often includes ::1 where
 /// there is no IPv6.
-fn named(name: &str, port: u16) -> Vec<SocketAddr> {
+fn lookup(name: &str, port: u16) -> Vec<SocketAddr> {
     let found = (name, port).to_socket_addrs().into_iter().flatten();
     found.filter(|address| UdpSocket::bind((address.ip(), 0)).is_ok()).collect()
 }
@@ -239,11 +242,11 @@ fn named(name: &str, port: u16) -> Vec<SocketAddr> {
 fn self_probe(
     services: &[engine::Service],
     tls: &[Option<Tls>],
-    gather: &mut ProblemCollector<'_>,
+    faults: &mut ProblemCollector<'_>,
 ) -> Option<(ServiceId, Duration)> {
-    let interval = gather.settings.canary_interval.0;
+    let interval = faults.settings.canary_interval.0;
     if !interval.is_zero() && interval < MIN_CANARY_INTERVAL {
-        gather.add("canary_interval", "is too short", "Give 100ms or more, or 0 for none.");
+        faults.add("canary_interval", "is too short", "Give 100ms or more, or 0 for none.");
     }
     let place = services.iter().zip(tls).position(|(service, tls)| {
         let demanding = tls.as_ref().is_some_and(|tls| tls.clients.is_some());

@@ -14,6 +14,7 @@ use uringcast_engine::{
 };
 
 use crate::limits::LIVE_WATCH;
+use crate::settings::value::is_plain;
 
 /// What the page shows, and how the data reaches it.
 ///
@@ -23,28 +24,28 @@ use crate::limits::LIVE_WATCH;
 pub struct Dashboard {
     services: Arc<[Service]>,
     /// The service on whose listener the page connects.
-    own: usize,
+    socket_service: usize,
     key: ProbeKey,
     publisher: Publisher,
     /// Seconds for which a page still counts as open.
-    watched: AtomicU64,
+    open_seconds: AtomicU64,
 }
 
 impl Dashboard {
-    /// Publishes through `publisher`, a publisher of the service at place `own`.
+    /// Publishes through `publisher`, a publisher of the service at place `socket_service`.
     pub fn new(
         services: Arc<[Service]>,
-        own: usize,
+        socket_service: usize,
         key: ProbeKey,
         publisher: Publisher,
     ) -> Dashboard {
-        Dashboard { services, own, key, publisher, watched: AtomicU64::new(0) }
+        Dashboard { services, socket_service, key, publisher, open_seconds: AtomicU64::new(0) }
     }
 
     /// The addresses of the services for a page that was requested at `host`. The page counts as
     /// open from now on.
     pub fn describe(&self, host: &str) -> Value {
-        self.watched.store(LIVE_WATCH.as_secs(), Ordering::Relaxed);
+        self.open_seconds.store(LIVE_WATCH.as_secs(), Ordering::Relaxed);
         let several = self.services.len() > 1;
         let one = |service: &Service| {
             let path = match several {
@@ -61,7 +62,7 @@ impl Dashboard {
         };
         json!({
             "services": self.services.iter().map(one).collect::<Value>(),
-            "socket": url(&self.services[self.own], host) + &self.key.path(),
+            "socket": url(&self.services[self.socket_service], host) + &self.key.path(),
             "again": LIVE_WATCH.as_secs() / 2,
             "interval": SNAPSHOT_INTERVAL.as_secs(),
             "version": env!("CARGO_PKG_VERSION"),
@@ -70,11 +71,11 @@ impl Dashboard {
 
     /// Sends what happens now to the pages, if there are any.
     pub fn publish(&self, now: &Value) {
-        let left = self.watched.load(Ordering::Relaxed);
+        let left = self.open_seconds.load(Ordering::Relaxed);
         if left == 0 {
             return;
         }
-        self.watched.store(left - 1, Ordering::Relaxed);
+        self.open_seconds.store(left - 1, Ordering::Relaxed);
         let publication = Publication {
             channel: ChannelName::probe(),
             event: EventName::parse("live.status").expect("a good name"),
@@ -112,12 +113,11 @@ fn url(service: &Service, host: &str) -> String {
         if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
     });
     let local = name == "localhost" || name.starts_with("127.") || name == "[::1]";
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
     let address = service.listen[0];
     let (ip, port) = (address.ip(), address.port());
     // A listener on every address answers on the one the browser knows, and one on loopback
     // by whatever name the browser has for that.
-    if name.bytes().all(plain) && (ip.is_unspecified() || (ip.is_loopback() && local)) {
+    if is_plain(name, b".-_[]:") && (ip.is_unspecified() || (ip.is_loopback() && local)) {
         return format!("{scheme}://{name}:{port}");
     }
     format!("{scheme}://{address}")

@@ -70,7 +70,7 @@ pub const AUTO_CERT_MARGIN: Duration = Duration::from_secs(30 * 86_400);
 pub const MAX_CERTIFICATES: usize = 64;
 /// Looks in a row that find changed files which fail before that is logged: a writer in between is
 /// done by then, and one that never ends must not hide it.
-pub const TORN_LOOKS: u32 = 5;
+pub const MAX_TORN_CHECKS: u32 = 5;
 /// A certificate with less life left than this is warned about.
 pub const EXPIRY_WARNING: Duration = AUTO_CERT_MARGIN;
 /// How often it is.

@@ -54,7 +54,7 @@ fn main() {
     };
     match ended {
         Ok(Ended::Drained) => exit(0),
-        Ok(Ended::Cut(signal)) => exit(BY_SIGNAL + signal),
+        Ok(Ended::Interrupted(signal)) => exit(BY_SIGNAL + signal),
         Err(error) => fail(&error),
     }
 }

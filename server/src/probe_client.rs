@@ -39,19 +39,19 @@ pub(crate) struct RecordingVerifier {
     /// Checks the chain and the name; `None` accepts every certificate.
     chain: Option<Arc<WebPkiServerVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
-    judged: Mutex<Option<CertVerdict>>,
+    verdict: Mutex<Option<CertVerdict>>,
 }
 
 impl RecordingVerifier {
     /// A verifier that leaves chain and name to `chain`.
     pub(crate) fn new(chain: Option<Arc<WebPkiServerVerifier>>) -> Arc<RecordingVerifier> {
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-        Arc::new(RecordingVerifier { chain, algorithms, judged: Mutex::default() })
+        Arc::new(RecordingVerifier { chain, algorithms, verdict: Mutex::default() })
     }
 
     /// The last result.
-    pub(crate) fn judged(&self) -> Option<CertVerdict> {
-        self.judged.lock().clone()
+    pub(crate) fn verdict(&self) -> Option<CertVerdict> {
+        self.verdict.lock().clone()
     }
 
     /// A client's configuration with this verifier.
@@ -76,8 +76,8 @@ impl ServerCertVerifier for RecordingVerifier {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
         let verified = chain.verify_server_cert(leaf, between, name, ocsp, now);
         let trust = verified.as_ref().map(|_| ()).map_err(Clone::clone);
-        let judged = CertVerdict { leaf: leaf.clone().into_owned(), trust };
-        *self.judged.lock() = Some(judged);
+        let verdict = CertVerdict { leaf: leaf.clone().into_owned(), trust };
+        *self.verdict.lock() = Some(verdict);
         verified
     }
 

@@ -49,7 +49,7 @@ pub enum Ended {
     /// After one signal: all connections have drained, or were cut at the deadline.
     Drained,
     /// At a second signal, of this number.
-    Cut(i32),
+    Interrupted(i32),
 }
 
 /// Checks everything that can be checked without serving: what `check-config` does. What depends
@@ -77,12 +77,12 @@ pub fn serve(settings: &Settings, state: Option<&Path>) -> Result<Ended, RunErro
 }
 
 async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunError> {
-    let mut stops = Stops::new()?;
+    let mut stops = StopSignals::new()?;
     let mut hangup = signal(SignalKind::hangup())?;
     // These first: when one of them is taken, no client has connected yet.
     let ports = HttpPorts::bind(settings, &config).await?;
-    let reloaders = keep_certificates(&mut config)?;
-    warn_of(settings, &config);
+    let reloaders = start_reloaders(&mut config)?;
+    log_warnings(settings, &config);
     let verifiers = std::mem::take(&mut config.verifiers);
     let key = ProbeKey::new(random());
     config.engine.probe = Some(key);
@@ -93,7 +93,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         service.listen = engine.service_addrs(ServiceId(place as u8));
     }
     let services: Arc<[Service]> = services.into();
-    let verifying = verifiers.start(&engine, settings.auth_threads.0)?;
+    let verifier_threads = verifiers.start(&engine, settings.auth_threads.0)?;
     let metrics = (!config.metrics.is_empty()).then(|| {
         let (name, objective) = (&settings.server_name.0, settings.slo_p99.map(|time| time.0));
         let statuses =
@@ -102,7 +102,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
             .with_certificates(statuses)
     });
     let line = listening(&services, &reloaders, &ports.listening()?);
-    let (probing, health) = config
+    let (probe_task, health) = config
         .self_probe
         .map(|(probed, period)| {
             let (service, health) = (&services[probed.index()], Health::new(engine.shards()));
@@ -114,10 +114,11 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         })
         .unzip();
     // The dashboard connects to a service that uses the envelope.
-    let own = services.iter().position(|service| matches!(service.protocol, Protocol::Envelope));
-    let own = own.unwrap_or(0);
-    let publisher = engine.publisher(ServiceId(own as u8));
-    let dashboard = Dashboard::new(Arc::clone(&services), own, key, publisher);
+    let dashboard_service =
+        services.iter().position(|service| matches!(service.protocol, Protocol::Envelope));
+    let dashboard_service = dashboard_service.unwrap_or(0);
+    let publisher = engine.publisher(ServiceId(dashboard_service as u8));
+    let dashboard = Dashboard::new(Arc::clone(&services), dashboard_service, key, publisher);
     let control = Arc::new(Control::new(engine, metrics, health, services, dashboard));
 
     let (stop, stopped) = watch::channel(false);
@@ -127,21 +128,21 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
 
     let reloads = ReloadThread::new(reloaders, verifiers)?;
     let signal = until_stopped(&control, &reloads, &mut hangup, &mut stops).await;
-    probing.inspect(|task| task.abort());
+    probe_task.inspect(|task| task.abort());
     let time = settings.drain_timeout.0;
     tracing::info!("{}: shutting down, clients have {} s", signal.name, time.as_secs_f64());
     if let Some(again) = drain(&control, time, &mut stops).await {
-        return Ok(Ended::Cut(again.number));
+        return Ok(Ended::Interrupted(again.number));
     }
     let _ = stop.send(true);
     ports.join_all().await;
     // The verifiers end with the engine, whose shards have ended.
-    verifying.into_iter().for_each(|thread| drop(thread.join()));
+    verifier_threads.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
 }
 
 /// Drains the engine, unless a second signal comes.
-async fn drain(control: &Control, time: Duration, stops: &mut Stops) -> Option<Stop> {
+async fn drain(control: &Control, time: Duration, stops: &mut StopSignals) -> Option<StopSignal> {
     tokio::select! {
         report = control.drain(time) => {
             let report = report.unwrap_or_default();
@@ -161,8 +162,8 @@ async fn until_stopped(
     control: &Control,
     reloads: &ReloadThread,
     hangup: &mut Signal,
-    stops: &mut Stops,
-) -> Stop {
+    stops: &mut StopSignals,
+) -> StopSignal {
     let mut tick = interval(SNAPSHOT_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -172,14 +173,14 @@ async fn until_stopped(
             _ = tick.tick() => {
                 control.tick().await;
                 log::report_suppressed();
-                reloads.look();
+                reloads.check();
             }
         }
     }
 }
 
 /// Warns of settings that are valid and seldom intended.
-fn warn_of(settings: &Settings, config: &Config) {
+fn log_warnings(settings: &Settings, config: &Config) {
     if config.is_exposed_without_tls() {
         tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
     }
@@ -196,7 +197,7 @@ fn random() -> u128 {
 }
 
 /// Starts keeping the certificates of each service that serves wss.
-fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, CertReloader)>, RunError> {
+fn start_reloaders(config: &mut Config) -> Result<Vec<(ServiceId, CertReloader)>, RunError> {
     let mut all = Vec::new();
     for (place, tls) in config.tls.iter().enumerate() {
         let Some(tls) = tls.clone() else { continue };
@@ -229,28 +230,28 @@ fn listening(services: &[Service], reloaders: &[(ServiceId, CertReloader)], port
 }
 
 /// A signal that ends the server.
-struct Stop {
+struct StopSignal {
     name: &'static str,
     number: i32,
 }
 
 /// The signals that end the server.
-struct Stops {
+struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
 }
 
-impl Stops {
-    fn new() -> std::io::Result<Stops> {
+impl StopSignals {
+    fn new() -> std::io::Result<StopSignals> {
         let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Stops { interrupt, terminate: signal(SignalKind::terminate())? })
+        Ok(StopSignals { interrupt, terminate: signal(SignalKind::terminate())? })
     }
 
-    async fn next(&mut self) -> Stop {
+    async fn next(&mut self) -> StopSignal {
         let (name, kind) = tokio::select! {
             _ = self.interrupt.recv() => ("SIGINT", SignalKind::interrupt()),
             _ = self.terminate.recv() => ("SIGTERM", SignalKind::terminate()),
         };
-        Stop { name, number: kind.as_raw_value() }
+        StopSignal { name, number: kind.as_raw_value() }
     }
 }

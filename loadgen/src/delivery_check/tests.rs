@@ -31,7 +31,7 @@ proptest! {
         let (mut check, mut seen, mut newest) = (OrderCheck::default(), HashSet::new(), 0i64);
         for step in steps {
             let index = (newest + step).max(0);
-            let arrival = check.see(index as u64);
+            let arrival = check.record(index as u64);
             let expected = if !seen.insert(index) {
                 Arrival::Duplicate
             } else if index < newest {

@@ -74,14 +74,11 @@ pub struct Keys {
 
 impl Keys {
     /// No keys yet. Only these algorithms will be used; `None` for all that are supported.
-    pub fn new(allowed: Option<Vec<Algorithm>>) -> Keys {
+    /// Where clients on other machines may send tokens (`exposed`), a shared secret must be hard to
+    /// guess.
+    pub fn new(allowed: Option<Vec<Algorithm>>, exposed: bool) -> Keys {
         let allowed = allowed.unwrap_or_else(|| Algorithm::ALL.to_vec());
-        Keys { keys: Vec::new(), allowed, exposed: false }
-    }
-
-    /// The same, where clients on other machines may send tokens.
-    pub fn exposed(self, exposed: bool) -> Keys {
-        Keys { exposed, ..self }
+        Keys { keys: Vec::new(), allowed, exposed }
     }
 
     /// Adds a shared secret: HS256, HS384, HS512.

@@ -46,8 +46,8 @@ enum Names {
 }
 
 /// Verifies a token with every key that may have signed it.
-pub(super) fn verify(token: &str, keys: &Keys, demands: &ClaimRules) -> Verdict {
-    let result = attempt(token, keys, demands);
+pub(super) fn verify(token: &str, keys: &Keys, rules: &ClaimRules) -> Verdict {
+    let result = attempt(token, keys, rules);
     result.map_err(|why| {
         // The log gets no part of the token: another service may accept it.
         tracing::debug!(why, "a token is refused");
@@ -55,7 +55,7 @@ pub(super) fn verify(token: &str, keys: &Keys, demands: &ClaimRules) -> Verdict 
     })
 }
 
-fn attempt(token: &str, keys: &Keys, demands: &ClaimRules) -> Result<Identity, &'static str> {
+fn attempt(token: &str, keys: &Keys, rules: &ClaimRules) -> Result<Identity, &'static str> {
     let header = decode_header(token).map_err(|error| reason(error.kind()))?;
     // RFC 7515, 4.1.11: a token with a critical header that is not understood is refused.
     if header.crit.is_some() {
@@ -63,7 +63,7 @@ fn attempt(token: &str, keys: &Keys, demands: &ClaimRules) -> Result<Identity, &
     }
     let mut why = "no key for it";
     for key in keys.candidates(header.kid.as_deref(), header.alg) {
-        match decode::<Claims>(token, &key.key, &validation(key, demands)) {
+        match decode::<Claims>(token, &key.key, &validation(key, rules)) {
             Ok(data) => return identity(data.claims),
             Err(error) => why = reason(error.kind()),
         }
@@ -71,22 +71,22 @@ fn attempt(token: &str, keys: &Keys, demands: &ClaimRules) -> Result<Identity, &
     Err(why)
 }
 
-fn validation(key: &Key, demands: &ClaimRules) -> Validation {
+fn validation(key: &Key, rules: &ClaimRules) -> Validation {
     let mut validation = Validation::new(key.algorithms[0]);
     validation.algorithms.clone_from(&key.algorithms);
     (validation.leeway, validation.validate_nbf) = (0, true);
     let mut required = vec![("exp", OptionalClaim::Expiry)];
-    if let Some(issuer) = &demands.issuer {
+    if let Some(issuer) = &rules.issuer {
         validation.set_issuer(&[issuer]);
         required.push(("iss", OptionalClaim::Issuer));
     }
     // A token for another audience is refused. Without a configured audience, so is every token
     // that names one.
-    if let Some(audience) = &demands.audience {
+    if let Some(audience) = &rules.audience {
         validation.set_audience(&[audience]);
         required.push(("aud", OptionalClaim::Audience));
     }
-    required.retain(|(_, claim)| !demands.optional.contains(claim));
+    required.retain(|(_, claim)| !rules.optional.contains(claim));
     let required: Vec<&str> = required.into_iter().map(|(name, _)| name).collect();
     validation.set_required_spec_claims(&required);
     validation

@@ -10,7 +10,7 @@ use uringcast_engine::TlsSource;
 use super::cert_key_pair::warn_if_readable_by_all;
 use super::{ServedCert, TicketKeys, load};
 use crate::config::{Identity, Tls};
-use crate::limits::{AUTO_CERT_MARGIN, EXPIRY_CHECK, EXPIRY_WARNING, TORN_LOOKS};
+use crate::limits::{AUTO_CERT_MARGIN, EXPIRY_CHECK, EXPIRY_WARNING, MAX_TORN_CHECKS};
 use crate::read_files::{Stamp, stamp};
 use crate::settings::Problem;
 
@@ -36,12 +36,12 @@ pub struct CertReloader {
     /// What is served, the default first.
     pub(crate) served: Vec<ServedCert>,
     /// The files as they were when last read, or given up.
-    judged: Vec<Stamp>,
+    checked: Vec<Stamp>,
     /// The files as they were when they failed, perhaps because only half of them had been
-    /// written, and how many looks in a row have found such.
+    /// written, and how many checks in a row have failed.
     torn: Option<(Vec<Stamp>, u32)>,
-    /// When it was last looked whether a certificate ends.
-    warned: Instant,
+    /// When the expiry of the certificates was last checked.
+    expiry_checked: Instant,
 }
 
 impl CertReloader {
@@ -50,53 +50,53 @@ impl CertReloader {
     /// # Errors
     /// As [`load`].
     pub fn start(tls: Tls) -> Result<CertReloader, Problem> {
-        let (judged, mut tickets) = (stamps(&tls), TicketKeys::default());
+        let (checked, mut tickets) = (stamps(&tls), TicketKeys::default());
         let loaded = load(&tls, &mut tickets)?;
-        let keeper = CertReloader {
+        let reloader = CertReloader {
             tls,
             tickets,
             source: TlsSource::new(loaded.config),
             status: Arc::default(),
             served: loaded.served,
-            judged,
+            checked,
             torn: None,
-            warned: Instant::now(),
+            expiry_checked: Instant::now(),
         };
-        keeper.tell();
-        Ok(keeper)
+        reloader.report();
+        Ok(reloader)
     }
 
-    /// Looks whether files have changed or certificates end: once a second.
-    pub fn look(&mut self) {
+    /// Checks whether files have changed or certificates end. To be called once a second.
+    pub fn check(&mut self) {
         let now = stamps(&self.tls);
-        if now != self.judged {
+        if now != self.checked {
             match self.replace() {
-                Ok(()) => self.judged = now,
+                Ok(()) => self.checked = now,
                 Err(problem) => self.retry_or_give_up(now, &problem),
             }
-        } else if self.warned.elapsed() >= EXPIRY_CHECK {
+        } else if self.expiry_checked.elapsed() >= EXPIRY_CHECK {
             let margin = AUTO_CERT_MARGIN.as_secs().cast_signed();
             let ends = self.served.iter().any(|served| served.seconds_left() < margin);
             match self.tls.identity {
                 Identity::Auto { .. } if ends => self.reload(),
-                _ => self.tell(),
+                _ => self.report(),
             }
-            self.warned = Instant::now();
+            self.expiry_checked = Instant::now();
         }
     }
 
     /// Certificate and key are seldom written at the same instant: retries once, and again while
-    /// they change, up to [`TORN_LOOKS`] times.
+    /// they change, up to [`MAX_TORN_CHECKS`] times.
     fn retry_or_give_up(&mut self, now: Vec<Stamp>, problem: &Problem) {
-        let looks = match self.torn.take() {
-            Some((before, looks)) if before != now => looks + 1,
-            Some(_) => TORN_LOOKS,
+        let checks = match self.torn.take() {
+            Some((before, checks)) if before != now => checks + 1,
+            Some(_) => MAX_TORN_CHECKS,
             None => 1,
         };
-        if looks < TORN_LOOKS {
-            self.torn = Some((now, looks));
+        if checks < MAX_TORN_CHECKS {
+            self.torn = Some((now, checks));
         } else {
-            self.judged = now;
+            self.checked = now;
             self.keep_old(problem);
         }
     }
@@ -107,7 +107,7 @@ impl CertReloader {
         if let Err(problem) = self.replace() {
             self.keep_old(&problem);
         }
-        self.judged = now;
+        self.checked = now;
     }
 
     fn replace(&mut self) -> Result<(), Problem> {
@@ -116,7 +116,7 @@ impl CertReloader {
         (self.served, self.torn) = (loaded.served, None);
         self.status.lock().reloaded += 1;
         tracing::info!("certificates reloaded");
-        self.tell();
+        self.report();
         Ok(())
     }
 
@@ -127,7 +127,7 @@ impl CertReloader {
     }
 
     /// Logs what is served, and warns of certificates that end and keys that all users may read.
-    fn tell(&self) {
+    fn report(&self) {
         self.status.lock().certificates = labels(&self.served);
         if let Identity::Files(all) = &self.tls.identity {
             for files in all {

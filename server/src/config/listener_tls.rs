@@ -61,20 +61,20 @@ pub(super) fn resolve(
     s: &Settings,
     listen: &[SocketAddr],
     state: Option<&Path>,
-    gather: &mut ProblemCollector<'_>,
+    faults: &mut ProblemCollector<'_>,
 ) -> Option<Tls> {
     let first = s.cert_file.is_some() || s.key_file.is_some();
     let files = first || s.certificate.is_some();
     if s.tls_enabled == Some(false) && (files || s.auto_cert) {
         let reason = "contradicts the certificate that is given";
-        gather.add("tls_enabled", reason, "Leave tls_enabled out, or take the certificate away.");
+        faults.add("tls_enabled", reason, "Leave tls_enabled out, or take the certificate away.");
         return None;
     }
     let on = s.tls_enabled == Some(true) || files || s.auto_cert;
-    let clients = clients(s, on, gather);
+    let clients = clients(s, on, faults);
     if s.ktls == KernelTls::On && !on {
         let remedy = "Turn TLS on with tls_enabled or a certificate.";
-        gather.add("ktls", "asks for kernel TLS without TLS", remedy);
+        faults.add("ktls", "asks for kernel TLS without TLS", remedy);
     }
     if !on {
         return None;
@@ -82,7 +82,7 @@ pub(super) fn resolve(
     if files && s.auto_cert {
         let reason =
             if first { "contradicts cert_file and key_file" } else { "contradicts certificate" };
-        gather.add("auto_cert", reason, "Leave auto_cert out to serve the certificate you name.");
+        faults.add("auto_cert", reason, "Leave auto_cert out to serve the certificate you name.");
     }
     let mut pairs = Vec::new();
     match (&s.cert_file, &s.key_file) {
@@ -92,11 +92,11 @@ pub(super) fn resolve(
         }
         (Some(_), None) => {
             let remedy = "Name its private key with key_file; it may be in the same file.";
-            gather.add("cert_file", "has no key", remedy);
+            faults.add("cert_file", "has no key", remedy);
             return None;
         }
         (None, Some(_)) => {
-            gather.add("key_file", "has no certificate", "Name its certificate with cert_file.");
+            faults.add("key_file", "has no certificate", "Name its certificate with cert_file.");
             return None;
         }
         (None, None) => {}
@@ -105,10 +105,10 @@ pub(super) fn resolve(
     pairs.extend(further.map(|pair| Files { settings: ["certificate"; 2], pair }));
     if pairs.len() > MAX_CERTIFICATES {
         let remedy = format!("Name at most {MAX_CERTIFICATES}.");
-        gather.add("certificate", format!("makes {} certificates", pairs.len()), &remedy);
+        faults.add("certificate", format!("makes {} certificates", pairs.len()), &remedy);
     }
     let identity = if pairs.is_empty() {
-        Identity::Auto { dir: cert_dir(s, state, gather)?, names: names(s, listen) }
+        Identity::Auto { dir: cert_dir(s, state, faults)?, names: names(s, listen) }
     } else {
         Identity::Files(pairs)
     };
@@ -129,27 +129,27 @@ fn canonical(host: &str) -> String {
     host.parse::<IpAddr>().map_or_else(|_| host.to_ascii_lowercase(), |ip| ip.to_string())
 }
 
-fn clients(settings: &Settings, on: bool, gather: &mut ProblemCollector<'_>) -> Option<Clients> {
+fn clients(settings: &Settings, on: bool, faults: &mut ProblemCollector<'_>) -> Option<Clients> {
     if settings.crl_file.is_some() && settings.ca_file.is_none() {
         let remedy = "Name the authorities that sign client certificates with ca_file.";
-        gather.add("crl_file", "revokes certificates that nobody asks for", remedy);
+        faults.add("crl_file", "revokes certificates that nobody asks for", remedy);
     }
     let name = if settings.ca_file.is_some() { "ca_file" } else { "verify_client" };
     match (&settings.ca_file, settings.verify_client) {
         (None, None | Some(false)) => None,
         (_, Some(true)) | (Some(_), None) if !on => {
             let remedy = "Turn TLS on with tls_enabled or a certificate.";
-            gather.add(name, "asks for client certificates without TLS", remedy);
+            faults.add(name, "asks for client certificates without TLS", remedy);
             None
         }
         (None, Some(true)) => {
             let remedy = "Name the authorities that sign client certificates with ca_file.";
-            gather.add("verify_client", "has nothing to verify against", remedy);
+            faults.add("verify_client", "has nothing to verify against", remedy);
             None
         }
         (Some(_), Some(false)) => {
             let remedy = "A ca_file demands client certificates: take one of the two away.";
-            gather.add("verify_client", "contradicts ca_file", remedy);
+            faults.add("verify_client", "contradicts ca_file", remedy);
             None
         }
         (Some(ca), _) => Some(Clients { ca: ca.clone(), crl: settings.crl_file.clone() }),
@@ -165,13 +165,13 @@ pub fn state_dir(state: Option<OsString>, home: Option<OsString>) -> Option<Path
 fn cert_dir(
     settings: &Settings,
     state: Option<&Path>,
-    gather: &mut ProblemCollector<'_>,
+    faults: &mut ProblemCollector<'_>,
 ) -> Option<PathBuf> {
     let default = || state.map(|state| state.join("uringcast"));
     let dir = settings.cert_dir.clone().or_else(default);
     if dir.is_none() {
         let reason = "is not set, and neither is XDG_STATE_HOME or HOME";
-        gather.add("cert_dir", reason, "Name a directory for the automatic certificate.");
+        faults.add("cert_dir", reason, "Name a directory for the automatic certificate.");
     }
     dir
 }

@@ -101,23 +101,23 @@ impl Machine {
 
 /// Makes all checks. `root` is `/`, or a directory with invented `proc` and `sys`.
 pub fn examine(options: &Options, root: &Path) -> Report {
-    let plan = Machine::new(options, root);
-    let (connections, shards) = (plan.connections, plan.shards);
-    let tls = if plan.tls { " over TLS" } else { "" };
+    let machine = Machine::new(options, root);
+    let (connections, shards) = (machine.connections, machine.shards);
+    let tls = if machine.tls { " over TLS" } else { "" };
     let subject = format!("this machine, for {connections} connections{tls} on {shards} shards");
     let mut report = Report::new(subject, CHECKS);
-    report.add("kernel", kernel::version(&plan));
-    report.add("io_uring_disabled", kernel::disabled(&plan));
-    report.add("seccomp", kernel::seccomp(&plan));
+    report.add("kernel", kernel::version(&machine));
+    report.add("io_uring_disabled", kernel::disabled(&machine));
+    report.add("seccomp", kernel::seccomp(&machine));
     report.add("io_uring", io_uring(connections, shards));
     report.add("operations", kernel::operations());
     report.add("kernel_tls", kernel_tls());
-    report.add("cores", process_limits::cores(&plan));
-    report.add("descriptors", process_limits::descriptors(&plan));
-    report.add("memlock", process_limits::memlock(&plan));
-    report.add("memory", memory::budget(&plan));
+    report.add("cores", process_limits::cores(&machine));
+    report.add("descriptors", process_limits::descriptors(&machine));
+    report.add("memlock", process_limits::memlock(&machine));
+    report.add("memory", memory::budget(&machine));
     for sysctl in sysctls::ALL {
-        report.add(sysctl.name, sysctl.check(&plan));
+        report.add(sysctl.name, sysctl.check(&machine));
     }
     report
 }

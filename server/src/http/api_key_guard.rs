@@ -34,9 +34,9 @@ pub(super) async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let key = carried(request.headers(), &guard.keys).cloned();
+    let key = presented_key(request.headers(), &guard.keys).cloned();
     let name = key.as_ref().map_or("", |key| &key.name).to_owned();
-    let response = if !csrf::is_own(request.headers(), !guard.keys.is_empty()) {
+    let response = if !csrf::is_same_origin(request.headers(), !guard.keys.is_empty()) {
         csrf::refusal().into_response()
     } else if key.is_none() && !guard.keys.is_empty() {
         let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
@@ -51,7 +51,7 @@ pub(super) async fn check(
     response
 }
 
-fn carried<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>> {
+fn presented_key<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().as_bytes())

@@ -22,7 +22,7 @@ pub(super) async fn list(
     selected: SelectedService,
     page: Result<Query<Page>, QueryRejection>,
 ) -> Result<Json<Value>, ApiError> {
-    let service = selected.whole()?;
+    let service = selected.all_channels()?;
     let Query(page) = page?;
     let limit = page.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {

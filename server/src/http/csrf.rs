@@ -22,12 +22,12 @@ pub(super) fn refusal() -> ApiError {
 /// a page has no key. Without a key, `Host` must be an address or `localhost`, which no name server
 /// resolves. With a key, programs that are not browsers may use any name. A key is required where
 /// other machines reach the port.
-pub(super) fn is_own(headers: &HeaderMap, has_key: bool) -> bool {
+pub(super) fn is_same_origin(headers: &HeaderMap, has_key: bool) -> bool {
     let (Ok(host), Ok(origin)) = (single(headers, &header::HOST), single(headers, &header::ORIGIN))
     else {
         return false;
     };
-    let named = host.is_none_or(|host| has_key || is_unnamed(host));
+    let named = host.is_none_or(|host| has_key || is_address_or_localhost(host));
     let same = origin.is_none_or(|origin| {
         let origin = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
         origin.is_some() && origin == host
@@ -46,7 +46,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Result<Optio
 }
 
 /// Whether this host is an address, or the one name that means loopback everywhere.
-fn is_unnamed(host: &str) -> bool {
+fn is_address_or_localhost(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let host = authority.host();
     let address = host.trim_start_matches('[').trim_end_matches(']');

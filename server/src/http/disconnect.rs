@@ -53,7 +53,7 @@ fn parse(
     selected: &SelectedService,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(Option<Target>, Option<ChannelName>), ApiError> {
-    selected.whole()?;
+    selected.all_channels()?;
     let body: CommandBody = serde_json::from_slice(&body?).map_err(ApiError::invalid)?;
     let channel = body.channel.as_deref().map(parse_channel).transpose()?;
     let target = match (body.connection, body.user) {

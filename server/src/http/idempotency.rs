@@ -56,10 +56,10 @@ pub(super) enum Claim {
 /// The right to publish a message with an id. Dropped unsettled, it is given up.
 #[derive(Debug)]
 pub(super) struct Reservation {
-    of: IdempotencyTable,
+    table: IdempotencyTable,
     key: Key,
     number: u64,
-    tell: watch::Sender<Option<PublishResult>>,
+    sender: watch::Sender<Option<PublishResult>>,
 }
 
 /// The result of a message that another request is publishing.
@@ -70,7 +70,7 @@ impl IdempotencyTable {
     /// Looks a message up, and enters it if it is new.
     pub(super) fn claim(&self, channel: ChannelName, id: Box<str>, now: Instant) -> Claim {
         let mut table = self.0.lock();
-        table.forget_old(now);
+        table.evict_old(now);
         let key = (channel, id);
         match table.entries.get(&key).map(|entry| &entry.state) {
             Some(State::Published(seq)) => return Claim::Known(*seq),
@@ -79,28 +79,28 @@ impl IdempotencyTable {
         }
         let number = table.next_number;
         table.next_number += 1;
-        let (tell, result) = watch::channel(None);
+        let (sender, result) = watch::channel(None);
         table.entries.insert(key.clone(), Entry { number, state: State::Pending(result) });
         table.order.push_back((now, number, key.clone()));
-        Claim::New(Reservation { of: self.clone(), key, number, tell })
+        Claim::New(Reservation { table: self.clone(), key, number, sender })
     }
 }
 
 impl Table {
     /// Evicts entries older than the window, and the oldest one if the table is full.
-    fn forget_old(&mut self, now: Instant) {
+    fn evict_old(&mut self, now: Instant) {
         while let Some((since, number, _)) = self.order.front() {
             if self.order.len() < MAX_REPEATS && now.duration_since(*since) < REPEAT_WINDOW {
                 break;
             }
             let number = *number;
             if let Some((_, _, key)) = self.order.pop_front() {
-                self.forget(&key, number);
+                self.remove_entry(&key, number);
             }
         }
     }
 
-    fn forget(&mut self, key: &Key, number: u64) {
+    fn remove_entry(&mut self, key: &Key, number: u64) {
         if self.entries.get(key).is_some_and(|entry| entry.number == number) {
             self.entries.remove(key);
         }
@@ -110,9 +110,9 @@ impl Table {
 impl Reservation {
     /// Records the result. After a failure the next request with this id may publish the message.
     pub(super) fn settle(self, result: PublishResult) {
-        self.tell.send_replace(Some(result));
+        self.sender.send_replace(Some(result));
         if let Ok(seq) = result
-            && let Some(entry) = self.of.0.lock().entries.get_mut(&self.key)
+            && let Some(entry) = self.table.0.lock().entries.get_mut(&self.key)
             && entry.number == self.number
         {
             entry.state = State::Published(seq);
@@ -123,9 +123,9 @@ impl Reservation {
 /// Forgets the message, unless it is published.
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut table = self.of.0.lock();
+        let mut table = self.table.0.lock();
         if let Some(Entry { state: State::Pending(_), .. }) = table.entries.get(&self.key) {
-            table.forget(&self.key, self.number);
+            table.remove_entry(&self.key, self.number);
         }
     }
 }

@@ -51,7 +51,7 @@ impl SelectedService {
     ///
     /// # Errors
     /// 403.
-    pub(super) fn whole(&self) -> Result<ServiceId, ApiError> {
+    pub(super) fn all_channels(&self) -> Result<ServiceId, ApiError> {
         self.caller.may_see_all().map(|()| self.id)
     }
 

@@ -31,12 +31,8 @@ impl RateLimit {
             return true;
         }
         let mut kinds = self.0.lock();
-        let kind = kinds.entry(place.callsite()).or_insert_with(|| CallSite {
-            place,
-            second: now,
-            lines: 0,
-            suppressed: 0,
-        });
+        let new = || CallSite { place, second: now, lines: 0, suppressed: 0 };
+        let kind = kinds.entry(place.callsite()).or_insert_with(new);
         if now - kind.second >= Duration::from_secs(1) {
             (kind.second, kind.lines) = (now, 0);
         }

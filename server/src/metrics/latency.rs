@@ -65,10 +65,10 @@ impl LatencyQuery {
         let kinds = Latency::ALL.iter().map(|latency| latency.label());
         match &self.kind {
             Some(kind) if !kinds.clone().any(|known| known == kind) => {
-                Some(format!("There is no kind {kind:?}: {}.", listed(kinds)))
+                Some(format!("There is no kind {kind:?}: {}.", alternatives(kinds)))
             }
             None if self.format == Format::Hgrm => {
-                let kinds = listed(kinds);
+                let kinds = alternatives(kinds);
                 Some(format!("format=hgrm is of one kind; kind= must name it: {kinds}."))
             }
             _ => None,
@@ -80,19 +80,19 @@ impl LatencyQuery {
     fn missing(&self, state: &Accumulator) -> Option<String> {
         let names = &state.names;
         if let Some(server) = self.server.as_ref().filter(|server| !names.contains(server)) {
-            let names = listed(names.iter().map(String::as_str));
+            let names = alternatives(names.iter().map(String::as_str));
             return Some(format!("There is no server {server:?}: {names}."));
         }
         let class = self.class.as_ref()?;
         let all = LatencyQuery { class: None, ..self.clone() };
         let all = all.select(&state.totals, names);
         let known: BTreeSet<&str> = all.iter().map(|one| one.class).collect();
-        let known = listed(known.iter().copied().filter(|class| !class.is_empty()));
+        let known = alternatives(known.iter().copied().filter(|class| !class.is_empty()));
         let measured = all.iter().any(|one| one.class == class);
         (!measured).then(|| format!("Nothing of class {class:?} was measured so far: {known}."))
     }
 
-    fn wants(&self, kind: Latency, server: &str, class: &str) -> bool {
+    fn matches(&self, kind: Latency, server: &str, class: &str) -> bool {
         self.kind.as_deref().is_none_or(|wanted| wanted == kind.label())
             && self.server.as_deref().is_none_or(|wanted| wanted == server)
             && self.class.as_deref().is_none_or(|wanted| wanted == class)
@@ -103,7 +103,7 @@ impl LatencyQuery {
             let server = names[service.index()].as_str();
             Series { kind, server, class, times }
         };
-        let wanted = |one: &Series<'_>| self.wants(one.kind, one.server, one.class);
+        let wanted = |one: &Series<'_>| self.matches(one.kind, one.server, one.class);
         totals.latencies().map(named).filter(wanted).collect()
     }
 }
@@ -117,27 +117,27 @@ struct Series<'a> {
 }
 
 /// The values there are, as an answer names them.
-fn listed<'a>(values: impl Iterator<Item = &'a str>) -> String {
+fn alternatives<'a>(values: impl Iterator<Item = &'a str>) -> String {
     let all: Vec<&str> = values.collect();
     if all.is_empty() { "there is none".into() } else { format!("there is {}", all.join(", ")) }
 }
 
 /// The answer, or the text about a server or class that does not exist.
-pub(super) fn render(state: &Accumulator, ask: &LatencyQuery) -> Result<String, String> {
-    if let Some(missing) = ask.missing(state) {
+pub(super) fn render(state: &Accumulator, query: &LatencyQuery) -> Result<String, String> {
+    if let Some(missing) = query.missing(state) {
         return Err(missing);
     }
     let now = Timestamp::now();
     let start = (&state.totals, state.started, now.mono - state.started.mono);
-    let (totals, since, length) = match ask.span {
+    let (totals, since, length) = match query.span {
         Span::Start => start,
         Span::Interval => state.window(now),
     };
-    Ok(match ask.format {
+    Ok(match query.format {
         Format::Json => {
             let (window, _, recent) = state.window(now);
-            let all = percentiles(&ask.select(&state.totals, &state.names));
-            let last = percentiles(&ask.select(window, &state.names));
+            let all = percentiles(&query.select(&state.totals, &state.names));
+            let last = percentiles(&query.select(window, &state.names));
             json!({
                 "unit": "seconds",
                 "since_start": {"seconds": start.2.as_secs_f64(), "latencies": all},
@@ -147,12 +147,12 @@ pub(super) fn render(state: &Accumulator, ask: &LatencyQuery) -> Result<String, 
         }
         Format::Hgrm => {
             let mut sum = latency_histogram();
-            for one in ask.select(totals, &state.names) {
+            for one in query.select(totals, &state.names) {
                 sum.add(one.times).expect("all latencies have the same bounds");
             }
             distribution(&sum)
         }
-        Format::Hlog => log(&ask.select(totals, &state.names), since, length),
+        Format::Hlog => log(&query.select(totals, &state.names), since, length),
     })
 }
 

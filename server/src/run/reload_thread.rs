@@ -13,7 +13,7 @@ use crate::certs::CertReloader;
 /// The thread that reads certificates and JWKS files again: a file system that does not answer
 /// blocks nothing else.
 pub(super) struct ReloadThread {
-    /// Holds one: a pending look makes another one useless.
+    /// Holds one: a pending check makes another one useless.
     wake: SyncSender<()>,
     /// Everything is to be read, changed or not.
     all: Arc<AtomicBool>,
@@ -35,7 +35,7 @@ impl ReloadThread {
             while woken.recv().is_ok() {
                 let all = reloads.swap(false, Ordering::Relaxed);
                 for (_, reloader) in &mut reloaders {
-                    if all { reloader.reload() } else { reloader.look() }
+                    if all { reloader.reload() } else { reloader.check() }
                 }
                 let has_keys = verifiers.reload(all);
                 if all && !has_keys && reloaders.is_empty() {
@@ -46,8 +46,8 @@ impl ReloadThread {
         Ok(ReloadThread { wake, all })
     }
 
-    /// Looks whether something has changed, soon.
-    pub(super) fn look(&self) {
+    /// Wakes the thread, which checks whether files have changed.
+    pub(super) fn check(&self) {
         // Full: it is going to.
         let _ = self.wake.try_send(());
     }
@@ -55,6 +55,6 @@ impl ReloadThread {
     /// Reads all of it, soon.
     pub(super) fn reload(&self) {
         self.all.store(true, Ordering::Relaxed);
-        self.look();
+        self.check();
     }
 }

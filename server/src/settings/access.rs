@@ -3,7 +3,7 @@
 use jsonwebtoken::Algorithm;
 use uringcast_engine::{AuthMode, ChannelPattern, Rule};
 
-use super::value::{Choice, Invalid, Value, invalid, quoted};
+use super::value::{Choice, Invalid, Value, invalid, is_plain, quoted};
 
 impl Choice for AuthMode {
     const WORDS: &'static str = "true|false|optional";
@@ -84,8 +84,7 @@ impl Value for Origin {
     fn parse(text: &str) -> Result<Self, Invalid> {
         let text = text.trim_end_matches('/').to_ascii_lowercase();
         let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
-        let good = host.is_some_and(|host| !host.is_empty() && host.bytes().all(plain));
+        let good = host.is_some_and(|host| is_plain(host, b"-._:[]"));
         let standard = text.starts_with("https://") && text.ends_with(":443")
             || text.starts_with("http://") && text.ends_with(":80");
         if text == "*" || good && !standard {

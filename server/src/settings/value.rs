@@ -60,6 +60,11 @@ pub trait Value: Sized {
     }
 }
 
+/// Whether a text is not empty and has only ASCII letters, digits and these other characters.
+pub(crate) fn is_plain(text: &str, others: &[u8]) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
+}
+
 pub(crate) fn quoted(text: &str) -> Option<String> {
     Some(toml::Value::from(text).to_string())
 }
@@ -221,12 +226,7 @@ impl Value for Host {
 
     fn parse(text: &str) -> Result<Self, Invalid> {
         let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-        let name = |t: &str| {
-            !t.is_empty()
-                && t.len() <= 253
-                && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
-        };
-        if bare.parse::<IpAddr>().is_ok() || name(bare) {
+        if bare.parse::<IpAddr>().is_ok() || bare.len() <= 253 && is_plain(bare, b"-.") {
             return Ok(Host(bare.to_owned()));
         }
         let remedy = "Give an address such as 127.0.0.1, 0.0.0.0 or ::1, without a port.";

@@ -10,8 +10,8 @@ const OLDEST: (u32, u32) = (6, 0);
 /// From here on it is tested.
 const TESTED: (u32, u32) = (6, 1);
 
-pub(super) fn version(plan: &Machine) -> Outcome {
-    let release = plan.read("sys/kernel/osrelease").unwrap_or_default();
+pub(super) fn version(machine: &Machine) -> Outcome {
+    let release = machine.read("sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>());
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
         return warn(format!("{release:?} is no release of Linux"), "Run Linux 6.1 or later.");
@@ -27,13 +27,13 @@ pub(super) fn version(plan: &Machine) -> Outcome {
     }
 }
 
-pub(super) fn disabled(plan: &Machine) -> Outcome {
+pub(super) fn disabled(machine: &Machine) -> Outcome {
     const NAME: &str = "kernel.io_uring_disabled";
     let remedy = format!(
         "sysctl -w {NAME}=0   # and {NAME} = 0 in /etc/sysctl.d/ to keep it\n\
          or, with 1: put the server's user into the group of kernel.io_uring_group"
     );
-    match plan.sysctl(NAME).as_deref() {
+    match machine.sysctl(NAME).as_deref() {
         None => Ok(format!("this kernel has no {NAME}")),
         Some([0]) => Ok(format!("{NAME} = 0")),
         Some([1]) => warn(format!("{NAME} = 1: only root and one group may make rings"), remedy),
@@ -42,8 +42,8 @@ pub(super) fn disabled(plan: &Machine) -> Outcome {
 }
 
 /// Reports only that there is a filter: the check of the ring shows whether it forbids io_uring.
-pub(super) fn seccomp(plan: &Machine) -> Outcome {
-    let status = plan.read("self/status").unwrap_or_default();
+pub(super) fn seccomp(machine: &Machine) -> Outcome {
+    let status = machine.read("self/status").unwrap_or_default();
     let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
     match mode.map(str::trim) {
         Some("0") | None => Ok("no filter".into()),

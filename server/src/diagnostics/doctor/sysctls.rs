@@ -37,13 +37,13 @@ pub(super) const ALL: &[Sysctl] = &[
     Sysctl {
         name: "fs.nr_open",
         verdict: Verdict::Fail,
-        wanted: |plan, values| at_least(values, 0, files(plan)),
+        wanted: |machine, values| at_least(values, 0, files(machine)),
         why: "no limit of open files can be set beyond it",
     },
     Sysctl {
         name: "fs.file-max",
         verdict: Verdict::Fail,
-        wanted: |plan, values| at_least(values, 0, plan.connections as u64 + files(plan)),
+        wanted: |machine, values| at_least(values, 0, machine.connections as u64 + files(machine)),
         why: "every connection is an open file of the whole machine",
     },
     Sysctl {
@@ -55,7 +55,7 @@ pub(super) const ALL: &[Sysctl] = &[
     Sysctl {
         name: "net.ipv4.tcp_mem",
         verdict: Verdict::Warn,
-        wanted: |plan, values| at_least(values, 1, pages(plan)),
+        wanted: |machine, values| at_least(values, 1, pages(machine)),
         why: "in pages: from the second value on the kernel shrinks every socket's buffer",
     },
     Sysctl {
@@ -67,9 +67,9 @@ pub(super) const ALL: &[Sysctl] = &[
     Sysctl {
         name: "net.ipv4.ip_local_port_range",
         verdict: Verdict::Note,
-        wanted: |plan, values| {
+        wanted: |machine, values| {
             let ports = values.get(1).and_then(|last| Some(1 + last.checked_sub(values[0])?));
-            let enough = ports.is_some_and(|ports| ports >= plan.connections as u64);
+            let enough = ports.is_some_and(|ports| ports >= machine.connections as u64);
             (!enough).then(|| vec![1_024, 65_535])
         },
         why: "a proxy or load generator here has one port for each connection; beyond, spread it \
@@ -84,20 +84,20 @@ pub(super) const ALL: &[Sysctl] = &[
     Sysctl {
         name: "net.netfilter.nf_conntrack_max",
         verdict: Verdict::Warn,
-        wanted: |plan, values| at_least(values, 0, 2 * plan.connections as u64),
+        wanted: |machine, values| at_least(values, 0, 2 * machine.connections as u64),
         why: "when the firewall's table is full, new connections are dropped",
     },
 ];
 
 /// Open files of the process.
-fn files(plan: &Machine) -> u64 {
-    uringcast_engine::preflight::open_files(plan.connections, plan.shards).1 as u64
+fn files(machine: &Machine) -> u64 {
+    uringcast_engine::preflight::open_files(machine.connections, machine.shards).1 as u64
 }
 
 /// Pages of TCP memory for all connections, each with a burst under way to one in eight.
-fn pages(plan: &Machine) -> u64 {
+fn pages(machine: &Machine) -> u64 {
     let bytes = KERNEL_CONNECTION as u64 + SEND_BUFFER / 8;
-    (plan.connections as u64 * bytes).div_ceil(PAGE)
+    (machine.connections as u64 * bytes).div_ceil(PAGE)
 }
 
 fn joined(values: &[u64]) -> String {
@@ -105,13 +105,15 @@ fn joined(values: &[u64]) -> String {
 }
 
 impl Sysctl {
-    pub(super) fn check(&self, plan: &Machine) -> Outcome {
+    pub(super) fn check(&self, machine: &Machine) -> Outcome {
         let Sysctl { name, verdict, wanted, why } = self;
-        let Some(values) = plan.sysctl(name) else {
+        let Some(values) = machine.sysctl(name) else {
             return Ok("not there, so no bound".into());
         };
         let is = joined(&values);
-        let Some(value) = wanted(plan, &values).map(|value| joined(&value)) else { return Ok(is) };
+        let Some(value) = wanted(machine, &values).map(|value| joined(&value)) else {
+            return Ok(is);
+        };
         let quote = if value.contains(' ') { "'" } else { "" };
         let remedy = format!(
             "sysctl -w {name}={quote}{value}{quote}   # and {name} = {value} in /etc/sysctl.d/"

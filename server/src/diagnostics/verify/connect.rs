@@ -56,25 +56,26 @@ impl ServerConnector {
         let Some(&address) = addresses.peek() else {
             return fail(format!("{host} has no address"), remedy);
         };
-        let mut dial = ServerConnector { host: bracketed(host), address, tls, step_timeout };
+        let mut connector = ServerConnector { host: bracketed(host), address, tls, step_timeout };
         let mut connected = Ok(String::new());
         for address in addresses {
             let start = Instant::now();
-            connected = match dial.connect(address).await {
+            connected = match connector.connect(address).await {
                 Ok(_) => {
                     let ms = start.elapsed().as_secs_f64() * 1e3;
-                    dial.address = address;
-                    return Ok((dial, Ok(format!("{address} in {ms:.1} ms"))));
+                    connector.address = address;
+                    return Ok((connector, Ok(format!("{address} in {ms:.1} ms"))));
                 }
                 Err(reason) => fail(format!("{address}: {reason}"), START),
             };
         }
-        Ok((dial, connected))
+        Ok((connector, connected))
     }
 
     /// Where a plain port of the server is: at its address, or on loopback if it is here.
-    pub(super) async fn place(&self, port: Option<u16>, local: bool) -> Option<SocketAddr> {
-        let port = port?;
+    pub(super) async fn locate(&self, given: Option<u16>, default: u16) -> Option<SocketAddr> {
+        let local = self.is_local();
+        let port = given.or(local.then_some(default))?;
         let at = SocketAddr::new(self.address.ip(), port);
         let inside = SocketAddr::from(([127, 0, 0, 1], port));
         if local && self.connect(at).await.is_err() && self.connect(inside).await.is_ok() {
@@ -101,25 +102,25 @@ impl ServerConnector {
         let stream = self.connect(self.address).await?;
         match &self.tls {
             None => Ok(Box::new(stream)),
-            Some(tls) => Ok(Box::new(self.within(tls.shake_hands(stream)).await?)),
+            Some(tls) => Ok(Box::new(self.with_timeout(tls.handshake(stream)).await?)),
         }
     }
 
     /// Makes one TLS handshake. Returns the findings on the handshake and on the certificate.
-    pub(super) async fn shake_hands(&self) -> (Outcome, Outcome) {
+    pub(super) async fn check_handshake(&self) -> (Outcome, Outcome) {
         let Some(tls) = &self.tls else { unreachable!("only asked with TLS") };
-        let mut shaken = match self.connect(self.address).await {
-            Ok(stream) => self.within(tls.shake_hands(stream)).await,
+        let mut handshake = match self.connect(self.address).await {
+            Ok(stream) => self.with_timeout(tls.handshake(stream)).await,
             Err(reason) => Err(reason),
         };
-        let asked = tls.client_cert.asked();
-        if asked && let Ok(stream) = &mut shaken {
+        let was_requested = tls.client_cert.was_requested();
+        if was_requested && let Ok(stream) = &mut handshake {
             // With TLS 1.3 the server checks the client's certificate after the client's Finished.
-            let judged = self.within(first_byte(stream)).await;
-            shaken = judged.and(shaken);
+            let verdict = self.with_timeout(first_byte(stream)).await;
+            handshake = verdict.and(handshake);
         }
-        let judged = tls.verifier.judged();
-        let handshake = match &shaken {
+        let verdict = tls.verifier.verdict();
+        let handshake = match &handshake {
             Ok(stream) => {
                 let connection = stream.get_ref().1;
                 let version = connection.protocol_version().map(|v| format!("{v:?}"));
@@ -127,14 +128,14 @@ impl ServerConnector {
                 let suite = suite.and_then(|suite| suite.as_str()).unwrap_or_default();
                 Ok(format!("{} {suite}", version.unwrap_or_default().replace('_', ".")))
             }
-            Err(_) if matches!(&judged, Some(CertVerdict { trust: Err(_), .. })) => {
+            Err(_) if matches!(&verdict, Some(CertVerdict { trust: Err(_), .. })) => {
                 fail("broken off: the certificate does not hold", "See certificate.")
             }
-            Err(reason) if asked => tls.client_cert.refused(reason),
+            Err(reason) if was_requested => tls.client_cert.refused(reason),
             Err(reason) => fail(reason, "Leave --tls out if the port is plain ws."),
         };
-        let certificate = match judged {
-            Some(judged) => judged.outcome(&self.host),
+        let certificate = match verdict {
+            Some(verdict) => verdict.outcome(&self.host),
             None => note("not seen", ""),
         };
         (handshake, certificate)
@@ -145,7 +146,7 @@ impl ServerConnector {
     /// # Errors
     /// The reason in words.
     pub(super) async fn connect(&self, address: SocketAddr) -> Result<TcpStream, String> {
-        let stream = self.within(TcpStream::connect(address)).await?;
+        let stream = self.with_timeout(TcpStream::connect(address)).await?;
         // Without it the probe takes longer, and that is all.
         let _ = stream.set_nodelay(true);
         Ok(stream)
@@ -155,7 +156,7 @@ impl ServerConnector {
     ///
     /// # Errors
     /// The reason in words.
-    pub(super) async fn within<T, E: Display>(
+    pub(super) async fn with_timeout<T, E: Display>(
         &self,
         step: impl Future<Output = Result<T, E>>,
     ) -> Result<T, String> {
@@ -185,7 +186,7 @@ impl TlsConnectorParts {
         Ok(TlsConnectorParts { name, verifier, client_cert, connector })
     }
 
-    fn shake_hands(&self, stream: TcpStream) -> tokio_rustls::Connect<TcpStream> {
+    fn handshake(&self, stream: TcpStream) -> tokio_rustls::Connect<TcpStream> {
         self.connector.connect(self.name.clone(), stream)
     }
 }

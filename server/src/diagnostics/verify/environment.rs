@@ -8,7 +8,7 @@ use crate::settings::{ENV_PREFIX, nearest};
 const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
 
 /// Variables that no setting reads, and proxies between clients here and `host`.
-pub(super) fn hidden(
+pub(super) fn misleading(
     environment: &[(OsString, OsString)],
     host: &str,
     known: &[String],

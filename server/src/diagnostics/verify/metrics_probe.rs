@@ -65,11 +65,11 @@ impl Verifier {
         self.get(self.metrics?, "/metrics").await.ok().map(|answer| MetricsPage(answer.body))
     }
 
-    /// Checks the metrics against what a client has `seen` since the page `before`. Returns the
-    /// page too, if it is the server's.
+    /// Checks the metrics against what a client received (`view`) since the page `before`. Returns
+    /// the page too, if it is the server's.
     pub(super) async fn metrics_present(
         &self,
-        seen: &ClientView,
+        view: &ClientView,
         before: Option<&MetricsPage>,
     ) -> (Outcome, Option<MetricsPage>) {
         if self.options.no_metrics {
@@ -84,7 +84,7 @@ impl Verifier {
         // The shards report to the metrics once a second.
         let step_timeout = Duration::from_secs(self.options.timeout).max(3 * SNAPSHOT_INTERVAL);
         let deadline = Instant::now() + step_timeout;
-        let counted = |page: &MetricsPage| page.connections(seen.service.as_deref());
+        let counted = |page: &MetricsPage| page.connections(view.service.as_deref());
         let before = before.map_or(0.0, counted);
         loop {
             let answer = match self.get(address, "/metrics").await {
@@ -92,31 +92,31 @@ impl Verifier {
                 Err(reason) => return (fail(format!("{address}: {reason}"), remedy), None),
             };
             if !answer.status.is_success() {
-                return (fail(format!("{address}: {}", answer.told()), remedy), None);
+                return (fail(format!("{address}: {}", answer.summary()), remedy), None);
             }
             let page = MetricsPage(answer.body);
             let missing = page.missing();
-            let ours = missing.len() < FAMILY.len() || page.0.contains("# TYPE uringcast_");
+            let is_uringcast = missing.len() < FAMILY.len() || page.0.contains("# TYPE uringcast_");
             // The server must have counted the session of this client.
-            let anothers =
-                seen.welcomed && !missing.contains(&CONNECTIONS) && counted(&page) <= before;
-            let unheard = anothers || seen.probed && !missing.is_empty();
-            if ours && unheard && Instant::now() < deadline {
+            let foreign =
+                view.welcomed && !missing.contains(&CONNECTIONS) && counted(&page) <= before;
+            let incomplete = foreign || view.probed && !missing.is_empty();
+            if is_uringcast && incomplete && Instant::now() < deadline {
                 sleep(SNAPSHOT_INTERVAL).await;
                 continue;
             }
             let found = match missing.len() {
-                _ if anothers => {
-                    let name = seen.service.as_deref().unwrap_or("the server");
+                _ if foreign => {
+                    let name = view.service.as_deref().unwrap_or("the server");
                     let found =
                         format!("http://{address}/metrics does not count a connection to {name}");
                     fail(found, format!("It is another server's. {remedy}"))
                 }
                 0 => Ok(format!("all {} families at http://{address}/metrics", FAMILY.len())),
-                _ if !ours => {
+                _ if !is_uringcast => {
                     fail(format!("http://{address}/metrics is of another program"), remedy)
                 }
-                _ if !seen.probed => note(
+                _ if !view.probed => note(
                     format!("without {}", missing.join(", ")),
                     "They come with the first message that is published.",
                 ),
@@ -125,7 +125,7 @@ impl Verifier {
                     "Is it a Uringcast server's? Compare --version on both sides.",
                 ),
             };
-            return (found, (ours && !anothers).then_some(page));
+            return (found, (is_uringcast && !foreign).then_some(page));
         }
     }
 }

@@ -12,9 +12,10 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::{Verifier, secret};
-use crate::config::is_plain;
+use crate::config::PATH_CHARACTERS;
 use crate::diagnostics::check_report::{Finding, Outcome, fail, failure, warn};
 use crate::probe_client::Stream;
+use crate::settings::value::is_plain;
 
 /// An open session.
 pub(super) struct Session {
@@ -24,7 +25,7 @@ pub(super) struct Session {
     /// The service's name; None likewise.
     pub(super) service: Option<String>,
     /// Whether the probe was received.
-    probed: bool,
+    received: bool,
     /// For each step.
     step_timeout: Duration,
 }
@@ -64,9 +65,9 @@ impl Refusal {
 impl Verifier {
     /// Upgrades and waits for the welcome.
     pub(super) async fn welcome(&self) -> Result<(Session, String), Finding> {
-        let stream = self.dial.client().await;
+        let stream = self.connector.client().await;
         let stream = stream.map_err(|reason| Refusal(reason).finding("connecting"))?;
-        let request = format!("ws://{}/", self.dial.authority()).into_client_request();
+        let request = format!("ws://{}/", self.connector.authority()).into_client_request();
         let mut request =
             request.map_err(|error| failure(error.to_string(), "Give another --host."))?;
         if let Some(token) = &self.options.token {
@@ -79,10 +80,11 @@ impl Verifier {
             request.headers_mut().insert(AUTHORIZATION, bearer);
         }
         let upgrade = tokio_tungstenite::client_async(request, stream);
-        let upgraded = self.dial.within(upgrade).await;
+        let upgraded = self.connector.with_timeout(upgrade).await;
         let (socket, _) = upgraded.map_err(|reason| Refusal(reason).finding("upgrading"))?;
         let step_timeout = Duration::from_secs(self.options.timeout);
-        let mut session = Session { socket, id: None, service: None, probed: false, step_timeout };
+        let mut session =
+            Session { socket, id: None, service: None, received: false, step_timeout };
         if self.options.token.is_none() {
             // A server that waits for a token then reports it at once, instead of after 5 s.
             let _ = session.say(&json!({"type": "ping", "id": "verify-ping"})).await;
@@ -132,7 +134,7 @@ impl Verifier {
             }
         };
         // The probe may have come before the confirmation.
-        if !session.probed {
+        if !session.received {
             let received = session.wait(|message| is_probe(message, &id)).await;
             let what = format!("published {way} and not received");
             received.map_err(|refusal| refusal.finding(&what))?;
@@ -161,10 +163,10 @@ impl Verifier {
         }
         let remedy = match answer.status.as_u16() {
             401 | 403 if key.is_some() => Some(NO_KEY),
-            404 if answer.body.contains("unknown_service") => Some(ANOTHERS),
+            404 if answer.body.contains("unknown_service") => Some(WRONG_SERVER),
             _ => None,
         };
-        Err(PublishFailure { reason: answer.told(), remedy })
+        Err(PublishFailure { reason: answer.summary(), remedy })
     }
 }
 
@@ -176,7 +178,7 @@ struct PublishFailure {
 }
 
 const NO_KEY: &str = "Give an --api-key-file that holds a valid key.";
-const ANOTHERS: &str = "That control port is another server's: give --control-port as this one \
+const WRONG_SERVER: &str = "That control port is another server's: give --control-port as this one \
                         prints it when it starts.";
 
 /// The probe's event.
@@ -196,7 +198,7 @@ impl Session {
     /// Where the control port takes what is for this service. Of several none has a name that
     /// cannot be a part of a path.
     fn publish_path(&self) -> String {
-        match self.service.as_deref().filter(|name| is_plain(name)) {
+        match self.service.as_deref().filter(|name| is_plain(name, PATH_CHARACTERS)) {
             Some(name) => format!("/v1/services/{name}/publish"),
             None => "/v1/publish".into(),
         }
@@ -245,7 +247,7 @@ impl Session {
                 let (code, text) = (field("error_code"), field("error_message"));
                 return Err(Refusal(format!("{code} {text:?}")));
             }
-            self.probed |= self.id.as_ref().is_some_and(|id| is_probe(&message, id));
+            self.received |= self.id.as_ref().is_some_and(|id| is_probe(&message, id));
             if wanted(&message) {
                 return Ok(message);
             }

@@ -40,7 +40,7 @@ const TRUST: &str = "Give --ca-file with the authority's certificate (PEM); for 
 #[derive(Debug, Default)]
 pub(super) struct ClientCertResolver {
     own: Option<Arc<CertifiedKey>>,
-    asked: AtomicBool,
+    was_requested: AtomicBool,
 }
 
 impl ClientCertResolver {
@@ -53,12 +53,12 @@ impl ClientCertResolver {
         let own = certified(&Files { settings, pair }).map_err(|problem| {
             failure(problem.to_string(), "Give the two files as the client has them.")
         })?;
-        Ok(ClientCertResolver { own: Some(own), asked: AtomicBool::default() })
+        Ok(ClientCertResolver { own: Some(own), was_requested: AtomicBool::default() })
     }
 
     /// Whether the server has requested a certificate.
-    pub(super) fn asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+    pub(super) fn was_requested(&self) -> bool {
+        self.was_requested.load(Ordering::Relaxed)
     }
 
     /// The finding after a handshake in which the server requested a certificate and that failed.
@@ -80,7 +80,7 @@ impl ClientCertResolver {
 
 impl ResolvesClientCert for ClientCertResolver {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.asked.store(true, Ordering::Relaxed);
+        self.was_requested.store(true, Ordering::Relaxed);
         self.own.clone()
     }
 

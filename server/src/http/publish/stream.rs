@@ -43,16 +43,16 @@ pub(super) async fn publish(
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(request.headers())?;
     let max_data = selected.max_data();
-    let mut stream = Stream { selected, key, max_data, done: Progress::default() };
+    let mut stream = Stream { selected, key, max_data, progress: Progress::default() };
     let mut body = request.into_body();
     match stream.run(&mut body).await {
         Ok(()) => {
-            let body = axum::Json(json!({ "summary": stream.done }));
+            let body = axum::Json(json!({ "summary": stream.progress }));
             Ok((StatusCode::ACCEPTED, body).into_response())
         }
         Err(error) => {
             let _ = timeout(HTTP_DRAIN, discard(&mut body)).await;
-            Err(error.with("summary", json!(stream.done)))
+            Err(error.with("summary", json!(stream.progress)))
         }
     }
 }
@@ -73,7 +73,7 @@ struct Stream {
     selected: SelectedService,
     key: Option<String>,
     max_data: usize,
-    done: Progress,
+    progress: Progress,
 }
 
 /// What has become of the lines so far.
@@ -99,22 +99,22 @@ impl Stream {
             buffer.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
             let end = memchr::memrchr(b'\n', &buffer[searched..]).map(|at| searched + at + 1);
             if let Some(end) = end {
-                self.take(&buffer[..end]).await?;
+                self.publish_lines(&buffer[..end]).await?;
                 buffer.drain(..end);
             }
             searched = buffer.len();
-            if buffer.len() > self.max_data + PUBLISH_LINE_REST {
-                let line = self.done.lines + 1;
-                let most = self.max_data + PUBLISH_LINE_REST;
+            let most = self.max_data + PUBLISH_LINE_REST;
+            if buffer.len() > most {
+                let line = self.progress.lines + 1;
                 let text = format!("line {line} has more than {most} bytes");
                 return Err(ApiError::too_large(text));
             }
         }
-        self.take(&buffer).await
+        self.publish_lines(&buffer).await
     }
 
     /// Takes whole lines.
-    async fn take(&mut self, text: &[u8]) -> Result<(), ApiError> {
+    async fn publish_lines(&mut self, text: &[u8]) -> Result<(), ApiError> {
         let mut lines = Vec::with_capacity(MAX_PUBLISH_BATCH);
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
@@ -123,15 +123,15 @@ impl Stream {
             }
             start = end + 1;
             if lines.len() == MAX_PUBLISH_BATCH {
-                self.batch(text, &lines).await?;
+                self.publish_batch(text, &lines).await?;
                 lines.clear();
             }
         }
-        self.batch(text, &lines).await
+        self.publish_batch(text, &lines).await
     }
 
     /// One line, if its channel is the caller's. The request's key is its id, if it has none.
-    fn read(&self, number: u64, line: &[u8]) -> Result<Message, ApiError> {
+    fn parse_line(&self, number: u64, line: &[u8]) -> Result<Message, ApiError> {
         let mut message = parse_item(&format_args!("line {number}: "), line, self.max_data)?;
         self.selected.caller.may_publish(std::iter::once(&message.publication.channel))?;
         if let Some(key) = &self.key {
@@ -141,8 +141,8 @@ impl Stream {
     }
 
     /// Publishes these lines, in their order in each channel.
-    async fn batch(&mut self, text: &[u8], lines: &[Range<usize>]) -> Result<(), ApiError> {
-        let first = self.done.lines + 1;
+    async fn publish_batch(&mut self, text: &[u8], lines: &[Range<usize>]) -> Result<(), ApiError> {
+        let first = self.progress.lines + 1;
         // Which of them are still to be published.
         let mut left: Vec<usize> = (0..lines.len()).collect();
         let mut fault = None;
@@ -154,7 +154,7 @@ impl Stream {
                 if line.is_empty() {
                     continue;
                 }
-                match self.read(first + place as u64, line) {
+                match self.parse_line(first + place as u64, line) {
                     Ok(message) => {
                         messages.push(message);
                         places.push(place);
@@ -172,8 +172,8 @@ impl Stream {
             let (mut over_limit, mut draining) = (None, false);
             for (place, result) in places.into_iter().zip(results) {
                 match result {
-                    Ok(Accepted { duplicate: true, .. }) => self.done.duplicates += 1,
-                    Ok(_) => self.done.published += 1,
+                    Ok(Accepted { duplicate: true, .. }) => self.progress.duplicates += 1,
+                    Ok(_) => self.progress.published += 1,
                     // A retry is useless.
                     Err(PublishError::ChannelLimit) => over_limit = over_limit.or(Some(place)),
                     Err(error) => {
@@ -188,7 +188,7 @@ impl Stream {
                 left.retain(|other| *other < place);
             }
             let end = fault.as_ref().map_or(lines.len(), |(place, _)| *place);
-            self.done.lines = first - 1 + left.first().copied().unwrap_or(end) as u64;
+            self.progress.lines = first - 1 + left.first().copied().unwrap_or(end) as u64;
             if draining {
                 return Err(ApiError::draining());
             }
@@ -199,7 +199,7 @@ impl Stream {
                 patience = Instant::now();
             }
             if patience.elapsed() > PUBLISH_STREAM_PATIENCE {
-                let text = format!("The engine has no room for line {}.", self.done.lines + 1);
+                let text = format!("The engine has no room for line {}.", self.progress.lines + 1);
                 return Err(ApiError::saturated(text));
             }
             sleep(RETRY).await;

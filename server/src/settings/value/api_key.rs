@@ -6,7 +6,7 @@ use aws_lc_rs::digest;
 use subtle::ConstantTimeEq;
 use uringcast_engine::ChannelPattern;
 
-use super::{Invalid, MASK, Secret, Value, invalid, quoted};
+use super::{Invalid, MASK, Secret, Value, invalid, is_plain, quoted};
 
 /// The prefix of a hash that a file gives instead of the key.
 const HASHED: &str = "sha256:";
@@ -77,8 +77,7 @@ impl Value for ApiKey {
         let (Some(name), Some(key)) = (words.next(), words.next()) else {
             return Err(invalid("is not a name and a key", form));
         };
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        let good = |part: &str| !part.is_empty() && part.bytes().all(plain);
+        let good = |part: &str| is_plain(part, b"-_.");
         let (own, service) = match name.split_once('@') {
             Some((own, service)) => (own, Some(service)),
             None => (name, None),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Invalid, Value, invalid, quoted};
+use super::{Invalid, Value, invalid, is_plain, quoted};
 
 /// A certificate and its key, `CERT:KEY`. The last colon is the one between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +39,7 @@ impl Value for EnvPrefix {
     const HINT: &'static str = "PREFIX";
 
     fn parse(text: &str) -> Result<Self, Invalid> {
-        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if text.is_empty() || !text.bytes().all(word) || text.ends_with('_') {
+        if !is_plain(text, b"_") || text.ends_with('_') {
             let reason = "is no beginning of an environment variable's name";
             return Err(invalid(reason, "Write it like MAHAVISHNU_WS, without the last _."));
         }

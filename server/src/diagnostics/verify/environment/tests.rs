@@ -4,7 +4,7 @@ fn said(variables: &[(&str, &str)]) -> String {
     let environment: Vec<_> =
         variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
     let known = ["URINGCAST_PORT".to_owned()];
-    format!("{:?}", hidden(&environment, "ws.example.org", &known))
+    format!("{:?}", misleading(&environment, "ws.example.org", &known))
 }
 
 #[test]
