@@ -201,12 +201,10 @@ impl<'a> Publisher<'a> {
 
     fn await_answers(&mut self, shared: &Shared) -> Result<(), ConnectionError> {
         let sent: u64 = self.published.sent.iter().sum();
-        let answered =
-            |published: &Published| published.accepted + published.errors.values().sum::<u64>();
         let mut last = (Instant::now(), 0);
         while !shared.stop.load(Relaxed) && last.0.elapsed() < ANSWER_GRACE {
             self.exchange()?;
-            let now = answered(&self.published);
+            let now = self.published.accepted + self.published.errors.values().sum::<u64>();
             if now >= sent {
                 break;
             }

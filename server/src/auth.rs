@@ -66,8 +66,8 @@ impl Verifier {
         token::verify(token, &keys, &self.rules)
     }
 
-    /// Reads the JWKS file again, if it has changed or `always`. A bad one is logged, and the old
-    /// keys stay.
+    /// Reads the JWKS file again, if it has changed or `always`. If it is not valid, this is logged
+    /// and the old keys stay in force.
     pub fn reload(&self, always: bool) {
         let Some(WatchedFile { path, last_stamp }) = &self.jwks else { return };
         // Before the file is read: what changes meanwhile is seen the next time.

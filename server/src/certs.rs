@@ -62,7 +62,7 @@ pub struct Loaded {
     pub served: Vec<ServedCert>,
 }
 
-/// Keys that session tickets are sealed with. They rotate (rustls: new ones every 6 hours, good
+/// Keys that session tickets are sealed with. They rotate (rustls: new ones every 6 hours, valid
 /// for 12), serve all shards and outlive reloads, so that a storm of reconnects stays cheap.
 #[derive(Default)]
 pub struct TicketKeys(Option<(client_auth::TrustAnchors, Arc<dyn ProducesTickets>)>);

@@ -1,6 +1,6 @@
 //! What the clients within the server share: the self-probes and `verify`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -19,8 +19,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 /// Where to connect for an address that means every address.
 pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
-        let v4 = IpAddr::from([127, 0, 0, 1]);
-        address.set_ip(if address.is_ipv4() { v4 } else { [0, 0, 0, 0, 0, 0, 0, 1].into() });
+        let v6 = address.is_ipv6();
+        address.set_ip(if v6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() });
     }
     address
 }

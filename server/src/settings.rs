@@ -308,9 +308,7 @@ impl Settings {
     pub fn problem(&self, name: &str, reason: impl Into<Box<str>>, remedy: &str) -> Problem {
         Problem { value: self.toml(name), ..Problem::new(name, self.source(name), reason, remedy) }
     }
-}
 
-impl Settings {
     /// The services: those of the fleet, or the only one.
     pub fn services(&self) -> &[Settings] {
         if self.fleet.is_empty() { std::slice::from_ref(self) } else { &self.fleet }

@@ -19,7 +19,7 @@ use crate::read_files::problem;
 use crate::settings::Problem;
 use crate::settings::value::CertKey;
 
-/// Reuses the certificate in `dir` while it is good, else makes one.
+/// Reuses the certificate in `dir` while it is valid for long enough, else makes one.
 pub(super) fn load(dir: &Path, names: &[String]) -> Result<CertKeyPair, Problem> {
     let remedy = "Name a directory that the server's user can write to.";
     let fail =

@@ -18,21 +18,18 @@ pub(super) fn budget(machine: &Machine) -> Outcome {
     // When every log and every laggard's share is full.
     let full = shards * (DEFAULT_SHARD_LOG_BYTES + LAGGARD_BYTES_PER_SHARD) as u64;
     let (rest, all) = (user + kernel, user + kernel + full);
+    let [user, kernel, at_rest, full] = [user, kernel, rest, all].map(mib);
     let need = format!(
-        "at rest {} (user space {}, kernel {}), with full logs and laggards {}",
-        mib(rest),
-        mib(user),
-        mib(kernel),
-        mib(all)
+        "at rest {at_rest} (user space {user}, kernel {kernel}), with full logs and laggards {full}"
     );
-    let Some((there, whose)) = available(machine) else {
+    let Some((available, bound)) = available(machine) else {
         return note(format!("{need}; what there is cannot be read"), "");
     };
-    let found = format!("{need}; {whose} {}", mib(there));
-    let more = format!("Give the machine, or its control group, {} or more", mib(all));
-    if there < rest {
+    let found = format!("{need}; {bound} {}", mib(available));
+    let more = format!("Give the machine, or its control group, {full} or more");
+    if available < rest {
         fail(found, format!("{more}, or plan for fewer connections."))
-    } else if there < all {
+    } else if available < all {
         warn(found, format!("{more}, or lower shard-log-bytes."))
     } else {
         Ok(found)

@@ -41,9 +41,8 @@ impl ApiKey {
 
     /// The hash of a key, as [`ApiKey::has`] takes it.
     pub fn hash(key: &[u8]) -> [u8; HASH] {
-        let mut out = [0; HASH];
-        out.copy_from_slice(digest::digest(&digest::SHA256, key).as_ref());
-        out
+        let hash = digest::digest(&digest::SHA256, key);
+        hash.as_ref().try_into().expect("the length of a SHA-256 hash")
     }
 
     /// Whether this is the hash of the key. Takes the same time for every hash.
