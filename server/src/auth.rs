@@ -21,8 +21,8 @@ use crate::read_files::{self, Stamp, stamp};
 use crate::settings::Problem;
 
 /// The remedy for [`KeyError::Guessable`].
-pub const SECRET_REMEDY: &str = "Make one with `openssl rand -base64 48`, or listen on 127.0.0.1 and \
-                            without trusted_proxies.";
+pub const SECRET_REMEDY: &str = "Make one with `openssl rand -base64 48`, or listen on 127.0.0.1 \
+                                 and without trusted_proxies.";
 
 /// What tokens are verified with. The JWKS file may change while the server runs.
 #[derive(Debug)]
