@@ -22,13 +22,13 @@ pub(super) fn check(
     };
     let own = metrics_ports(before.len());
     let different = "Give the two different ports.";
-    if clash(&last.listen, control) {
+    if overlap(&last.listen, control) {
         faults.add("control_port", "is the clients' port too", different);
     }
-    if clash(&last.listen, own) {
+    if overlap(&last.listen, own) {
         faults.add("metrics_port", "is the clients' port too", different);
     }
-    if clash(control, own) {
+    if overlap(control, own) {
         faults.add("metrics_port", "is the control port too", different);
     }
     for (place, other) in before.iter().enumerate() {
@@ -37,19 +37,19 @@ pub(super) fn check(
             let remedy = "Give each service a server_name of its own.";
             faults.add("server_name", reason("the name"), remedy);
         }
-        if clash(&last.listen, &other.listen) {
+        if overlap(&last.listen, &other.listen) {
             faults.add("port", reason("the clients' port"), different);
         }
-        if clash(&last.listen, metrics_ports(place)) {
+        if overlap(&last.listen, metrics_ports(place)) {
             faults.add("port", reason("the metrics port"), different);
         }
-        if clash(own, &other.listen) {
+        if overlap(own, &other.listen) {
             faults.add("metrics_port", reason("the clients' port"), different);
         }
     }
 }
 
-fn clash(a: &[SocketAddr], b: &[SocketAddr]) -> bool {
+fn overlap(a: &[SocketAddr], b: &[SocketAddr]) -> bool {
     let any = |x: &SocketAddr, y: &SocketAddr| {
         x.ip() == y.ip() || x.ip().is_unspecified() || y.ip().is_unspecified()
     };

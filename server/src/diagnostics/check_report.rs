@@ -70,7 +70,7 @@ impl Finding {
     }
 
     /// The same as a warning, where the failure does not concern the server itself.
-    pub fn no_worse_than_a_warning(mut self) -> Finding {
+    pub fn at_most_a_warning(mut self) -> Finding {
         if self.verdict == Verdict::Fail {
             self.verdict = Verdict::Warn;
         }

@@ -87,7 +87,7 @@ impl Verifier {
             Session { socket, id: None, service: None, received: false, step_timeout };
         if self.options.token.is_none() {
             // A server that waits for a token then reports it at once, instead of after 5 s.
-            let _ = session.say(&json!({"type": "ping", "id": "verify-ping"})).await;
+            let _ = session.send(&json!({"type": "ping", "id": "verify-ping"})).await;
         }
         let welcomed = session.wait(|message| {
             message["event"] == "session.created" || message["type"] == "connected"
@@ -214,13 +214,13 @@ impl Session {
         Ok(format!("session-buddy's own protocol: an update after {ms:.0} ms"))
     }
 
-    async fn say(&mut self, message: &Value) -> Result<(), tungstenite::Error> {
+    async fn send(&mut self, message: &Value) -> Result<(), tungstenite::Error> {
         self.socket.send(Message::text(message.to_string())).await
     }
 
     /// Sends a request and waits for the reply.
     async fn ask(&mut self, request: &Value) -> Result<(), Refusal> {
-        self.say(request).await?;
+        self.send(request).await?;
         self.wait(|message| message["correlation_id"] == request["id"]).await.map(drop)
     }
 
