@@ -35,7 +35,7 @@ pub struct OrderCheck {
 impl OrderCheck {
     /// `index` counts this publisher's messages on this channel from 0. One older than the
     /// remembered ones counts as late.
-    pub fn see(&mut self, index: u64) -> Arrival {
+    pub fn record(&mut self, index: u64) -> Arrival {
         if index >= self.next {
             let skipped = index - self.next;
             let moved = u32::try_from(skipped + 1).unwrap_or(u32::MAX);
@@ -98,7 +98,7 @@ impl Window {
 
     /// Forgets the messages before `end`, of which `needed` receivers each were due. Returns how
     /// many receipts were missing.
-    pub fn give_up(&mut self, end: u64, needed: impl Fn(u64) -> u32) -> u64 {
+    pub fn discard_before(&mut self, end: u64, needed: impl Fn(u64) -> u32) -> u64 {
         let unseen = self.first + self.entries.len() as u64..end;
         let missing = self.entries.drain(..).map(|entry| entry.left).chain(unseen.map(needed));
         let missing = missing.map(u64::from).sum();
@@ -108,51 +108,4 @@ impl Window {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::collections::HashSet;
-
-    #[test]
-    fn a_message_is_complete_with_its_last_receiver_at_the_latest_time() {
-        let mut window = Window::default();
-        let needed = |sequence| if sequence == 1 { 0 } else { 2 };
-        assert_eq!(window.receive(0, 50, needed), None);
-        assert_eq!(window.receive(2, 60, needed), None);
-        assert_eq!(window.receive(0, 40, needed), Some(50));
-        assert_eq!(window.receive(2, 70, needed), Some(70));
-        assert!(window.entries.is_empty(), "complete messages are forgotten");
-        assert_eq!(window.receive(0, 80, needed), None);
-    }
-
-    #[test]
-    fn an_incomplete_message_does_not_hold_memory_for_ever() {
-        let mut window = Window::default();
-        window.receive(0, 1, |_| 2);
-        assert_eq!(window.receive(3 * WINDOW, 1, |_| 2), None);
-        assert!(window.entries.len() as u64 <= WINDOW);
-        assert_eq!(window.receive(3 * WINDOW, 2, |_| 2), Some(2));
-    }
-
-    proptest! {
-        #[test]
-        fn the_check_agrees_with_a_set_within_its_memory(
-            steps in proptest::collection::vec(-40..5i64, 1..200),
-        ) {
-            let (mut check, mut seen, mut newest) = (OrderCheck::default(), HashSet::new(), 0i64);
-            for step in steps {
-                let index = (newest + step).max(0);
-                let arrival = check.see(index as u64);
-                let expected = if !seen.insert(index) {
-                    Arrival::Duplicate
-                } else if index < newest {
-                    Arrival::Late
-                } else {
-                    Arrival::New { skipped: (index - newest) as u64 }
-                };
-                prop_assert_eq!(arrival, expected);
-                newest = newest.max(index + 1);
-            }
-        }
-    }
-}
+mod tests;

@@ -2,9 +2,11 @@
 
 use std::io;
 
+use uringcast_loadgen::transport::Endpoint;
+
 use crate::client::Fault;
 
-/// Something the operator can put right: the message names what was asked and the remedy.
+/// An error that the operator can correct: the message names the flag or address and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct OperatorError(pub(crate) String);
@@ -19,7 +21,7 @@ pub(crate) enum ConnectionError {
     #[error("the server closed the connection without a word")]
     Eof,
     #[error("no answer within {0} s")]
-    Silence(u64),
+    Timeout(u64),
 }
 
 impl ConnectionError {
@@ -39,22 +41,23 @@ impl ConnectionError {
             Self::Fault(Fault::Closed(reason)) if reason.starts_with("1013") => {
                 "raise the server's --max-connections"
             }
-            Self::Fault(Fault::Refused(code)) => hint(code),
+            Self::Fault(Fault::Refused(code)) => remedy_for(code),
             Self::Fault(_) => "is this the WebSocket port of the server?",
             Self::Eof if !tls => "if the server speaks TLS use wss://",
             Self::Eof => "if the server has no TLS use ws://",
-            Self::Silence(_) => "is it overloaded? try a lower --ramp",
+            Self::Timeout(_) => "is it overloaded? try a lower --ramp",
         }
     }
 
-    /// As the operator should read it.
-    pub(crate) fn explain(&self, url: &str, tls: bool) -> OperatorError {
-        OperatorError(format!("cannot connect to {url}: {self}; {}", self.remedy(tls)))
+    /// The message for the operator.
+    pub(crate) fn explain(&self, to: &Endpoint) -> OperatorError {
+        let remedy = self.remedy(to.tls.is_some());
+        OperatorError(format!("cannot connect to {}: {self}; {remedy}", to.url))
     }
 }
 
 /// What to do about an error code of the server.
-pub(crate) fn hint(code: &str) -> &'static str {
+pub(crate) fn remedy_for(code: &str) -> &'static str {
     match code {
         "FORBIDDEN" | "AUTH_REQUIRED" | "UNKNOWN_REQUEST" | "HTTP 403" => {
             "start the server with --anonymous-publish, or use --publish http"

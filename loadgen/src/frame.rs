@@ -3,6 +3,9 @@
 //! A frame that is whole in the read buffer is handed on in place; of a frame torn over two
 //! reads only the first bytes are kept, which is all a stamp or a reply needs.
 
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::OpCode;
+
 const MAX_CONTROL: u64 = 125;
 
 /// What a frame is.
@@ -59,23 +62,15 @@ impl Header {
             return Err("a reserved bit, though no extension was offered");
         }
         let (mut size, length) = match second & 0x7f {
-            126 => match rest.first_chunk() {
-                Some(length) => (4, u64::from(u16::from_be_bytes(*length))),
-                None => return Ok(None),
-            },
-            127 => match rest.first_chunk() {
-                Some(length) => (10, u64::from_be_bytes(*length)),
-                None => return Ok(None),
-            },
-            short => (2, u64::from(short)),
+            126 => (4, rest.first_chunk().map(|length| u16::from_be_bytes(*length).into())),
+            127 => (10, rest.first_chunk().map(|length| u64::from_be_bytes(*length))),
+            short => (2, Some(u64::from(short))),
         };
+        let Some(length) = length else { return Ok(None) };
         let mut mask = None;
         if second & 0x80 != 0 {
-            mask = bytes[size..].first_chunk().copied();
-            if mask.is_none() {
-                return Ok(None);
-            }
-            size += 4;
+            let Some(chunk) = bytes[size..].first_chunk() else { return Ok(None) };
+            (mask, size) = (Some(*chunk), size + 4);
         }
         let known = Opcode::ALL.into_iter().find(|opcode| *opcode as u8 == first & 0x0f);
         let Some(opcode) = known.filter(|_| first & 0x80 != 0) else {
@@ -187,20 +182,8 @@ impl FrameReader {
 /// Appends the header of a frame with `length` bytes of payload, masked as a client's must be or
 /// not as a server's.
 pub fn write_header(out: &mut Vec<u8>, opcode: Opcode, length: usize, mask: Option<[u8; 4]>) {
-    out.push(0x80 | opcode as u8);
-    let masked = if mask.is_some() { 0x80 } else { 0 };
-    match length {
-        0..=125 => out.push(masked | length as u8),
-        126..=0xffff => {
-            out.push(masked | 126);
-            out.extend_from_slice(&(length as u16).to_be_bytes());
-        }
-        _ => {
-            out.push(masked | 127);
-            out.extend_from_slice(&(length as u64).to_be_bytes());
-        }
-    }
-    out.extend_from_slice(mask.as_ref().map_or(&[], |mask| mask));
+    let header = FrameHeader { opcode: OpCode::from(opcode as u8), mask, ..FrameHeader::default() };
+    header.format(length as u64, out).expect("a Vec takes all that is written");
 }
 
 /// Appends one whole masked frame, as a client must send it (RFC 6455 section 5.3).
@@ -223,88 +206,4 @@ pub fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use tungstenite::protocol::frame::FrameHeader;
-    use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
-
-    const HEAD: usize = 4096;
-
-    fn server_frame(opcode: OpCode, payload: &[u8]) -> Vec<u8> {
-        let header = FrameHeader { opcode, ..FrameHeader::default() };
-        let mut bytes = Vec::new();
-        header.format(payload.len() as u64, &mut bytes).unwrap();
-        bytes.extend_from_slice(payload);
-        bytes
-    }
-
-    fn frames(reader: &mut FrameReader, bytes: &[u8]) -> Result<Vec<(Opcode, Vec<u8>)>, String> {
-        let mut seen = Vec::new();
-        reader.feed::<String>(bytes, |frame| {
-            assert!(frame.length >= frame.payload.len() as u64);
-            seen.push((frame.opcode, frame.payload.to_vec()));
-            Ok(())
-        })?;
-        Ok(seen)
-    }
-
-    #[test]
-    fn what_a_server_must_not_send_is_refused() {
-        let masked = [0x81, 0x80, 0, 0, 0, 0];
-        let reserved = [0xc1, 0x00];
-        let fragment = [0x01, 0x00];
-        let long_ping = [0x89, 126, 0, 126];
-        for bytes in [&masked[..], &reserved, &fragment, &long_ping] {
-            assert!(frames(&mut FrameReader::keeping(HEAD), bytes).is_err(), "{bytes:?}");
-        }
-    }
-
-    #[test]
-    fn a_client_frame_is_what_the_oracle_reads() {
-        for length in [0, 1, 125, 126, 65_535, 65_536] {
-            let payload = vec![b'x'; length];
-            let mut bytes = Vec::new();
-            write_masked(&mut bytes, Opcode::Text, &payload, [1, 2, 3, 4]);
-            let mut cursor = std::io::Cursor::new(&bytes);
-            let (header, found) = FrameHeader::parse(&mut cursor).unwrap().unwrap();
-            assert_eq!((found, header.mask), (length as u64, Some([1, 2, 3, 4])));
-            let body = &bytes[cursor.position() as usize..];
-            assert!(body.iter().zip([1, 2, 3, 4].iter().cycle()).all(|(b, m)| b ^ m == b'x'));
-            assert_eq!(body.len(), length);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_split_gives_the_same_frames(
-            lengths in proptest::collection::vec(
-                prop_oneof![0..300usize, Just(5_000), Just(70_000)], 1..8),
-            cuts in proptest::collection::vec(1..9_000usize, 1..20),
-        ) {
-            let mut bytes = Vec::new();
-            let mut expected = Vec::new();
-            for (i, &length) in lengths.iter().enumerate() {
-                let payload: Vec<u8> = (0..length).map(|k| (k * 7 + i) as u8).collect();
-                let ping = length < 126 && i % 2 == 1;
-                let code = if ping { OpCode::Control(Control::Ping) } else {
-                    OpCode::Data(Data::Text) };
-                bytes.extend(server_frame(code, &payload));
-                expected.push((if ping { Opcode::Ping } else { Opcode::Text }, payload));
-            }
-            let mut reader = FrameReader::keeping(HEAD);
-            let (mut seen, mut rest, mut cuts) = (Vec::new(), &bytes[..], cuts.iter().cycle());
-            while !rest.is_empty() {
-                let (now, later) = rest.split_at((*cuts.next().unwrap()).min(rest.len()));
-                seen.extend(frames(&mut reader, now).unwrap());
-                rest = later;
-            }
-            prop_assert_eq!(seen.len(), expected.len());
-            for ((opcode, head), (wanted, payload)) in seen.iter().zip(&expected) {
-                prop_assert_eq!(opcode, wanted);
-                prop_assert!(payload.starts_with(head));
-                prop_assert!(head.len() >= payload.len().min(HEAD));
-            }
-        }
-    }
-}
+mod tests;

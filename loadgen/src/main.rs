@@ -23,6 +23,7 @@ mod self_host;
 mod shared;
 mod summary;
 mod tls;
+mod value_parsers;
 mod worker;
 
 use std::io::Write;
@@ -37,7 +38,6 @@ use uringcast_loadgen::process;
 use crate::args::{Args, Publish};
 use crate::config::Config;
 use crate::error::OperatorError;
-use crate::progress::Progress;
 use crate::report::Report;
 use crate::self_host::SelfHost;
 
@@ -66,8 +66,7 @@ fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
         Some(url) => {
             let ca_file = args.ca_file.as_deref();
             let config = Config::resolve(args, url, ca_file, args.control_url.as_deref())?;
-            let name = if config.endpoint.tls.is_some() { "wss" } else { "ws" };
-            vec![run::run(&config, &Progress::new(name, args.quiet), &interrupted)?]
+            vec![run::run(&config, &interrupted)?]
         }
         None => self_host(args, &interrupted)?,
     };
@@ -96,8 +95,7 @@ fn self_host(args: &Args, interrupted: &AtomicBool) -> Result<Vec<Report>, Opera
         let certificate = host.ready.certificate.clone();
         let control = (args.publish == Publish::Http).then_some(&*host.ready.control);
         let config = Config::resolve(args, &host.ready.url, certificate.as_deref(), control)?;
-        let progress = Progress::new(if tls { "wss" } else { "ws" }, args.quiet);
-        reports.push(run::run(&config, &progress, interrupted)?);
+        reports.push(run::run(&config, interrupted)?);
         host.stop()?;
         if interrupted.load(Relaxed) {
             break;

@@ -12,8 +12,6 @@ const INTENDED: usize = 20;
 
 /// The smallest `--payload`: the document with an empty pad.
 pub(crate) const MIN_PAYLOAD: usize = r#"{"lg":"","pad":""}"#.len() + STAMP;
-/// The largest number of publishers the stamp can name.
-pub(crate) const MAX_PUBLISHERS: u32 = 999;
 
 const RUN: usize = 8;
 const STAMP: usize = RUN + 1 + PUBLISHER + 1 + SEQUENCE + 1 + INTENDED;
@@ -37,7 +35,6 @@ impl Stamp {
 
 /// Finds this run's stamp in a message, at the place of the last one if it is there again.
 pub(crate) struct Locator {
-    needle: Vec<u8>,
     finder: Finder<'static>,
     /// Where the last stamp began.
     at: usize,
@@ -46,17 +43,17 @@ pub(crate) struct Locator {
 impl Locator {
     /// For the run with this id of 8 hexadecimal digits.
     pub(crate) fn new(run: &str) -> Self {
-        let needle = format!("{run}.").into_bytes();
-        Self { finder: Finder::new(&needle).into_owned(), needle, at: 0 }
+        Self { finder: Finder::new(&format!("{run}.")).into_owned(), at: 0 }
     }
 
     /// The stamp in `text`, if it is a delivery of this run.
     pub(crate) fn find(&mut self, text: &[u8]) -> Option<Stamp> {
-        let known = text.get(self.at..).is_some_and(|rest| rest.starts_with(&self.needle));
+        let needle = self.finder.needle();
+        let known = text.get(self.at..).is_some_and(|rest| rest.starts_with(needle));
         if !known {
             self.at = self.finder.find(text)?;
         }
-        let digits = &text[self.at + self.needle.len()..];
+        let digits = &text[self.at + needle.len()..];
         let (publisher, rest) = number(digits, PUBLISHER)?;
         let (sequence, rest) = number(rest.strip_prefix(b".")?, SEQUENCE)?;
         let (intended, _) = number(rest.strip_prefix(b".")?, INTENDED)?;
@@ -79,38 +76,4 @@ fn number(text: &[u8], width: usize) -> Option<(u64, &[u8])> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn the_smallest_document_has_the_smallest_size() {
-        let stamp = Stamp { publisher: PublisherId(0), sequence: 0, intended: 0 };
-        assert_eq!(stamp.document("00c0ffee", "").len(), MIN_PAYLOAD);
-    }
-
-    #[test]
-    fn another_run_and_torn_stamps_are_not_found() {
-        let mut locator = Locator::new("00c0ffee");
-        let text =
-            Stamp { publisher: PublisherId(1), sequence: 2, intended: 3 }.document("00c0ffef", "");
-        assert_eq!(locator.find(text.as_bytes()), None);
-        assert_eq!(locator.find(b"00c0ffee.001.00000000000x.1"), None);
-        assert_eq!(locator.find(b"00c0ffee."), None);
-    }
-
-    proptest! {
-        #[test]
-        fn a_stamp_is_found_wherever_it_stands(
-            publisher in 0..=MAX_PUBLISHERS, sequence in 0..1_000_000_000_000u64, intended: u64,
-            prefixes in proptest::collection::vec("[a-z{\":]{0,40}", 1..5),
-        ) {
-            let stamp = Stamp { publisher: PublisherId(publisher), sequence, intended };
-            let mut locator = Locator::new("00c0ffee");
-            for prefix in prefixes {
-                let text = format!("{prefix}{}", stamp.document("00c0ffee", "xx"));
-                prop_assert_eq!(locator.find(text.as_bytes()), Some(stamp));
-            }
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! What a tool asks of the kernel for its own process: CPUs and open files.
+//! Kernel settings of a tool's own process: CPUs and open files.
 
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};

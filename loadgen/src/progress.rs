@@ -3,10 +3,10 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
+use crate::config::Config;
 use crate::recorder::Totals;
-use crate::report::group;
 
 pub(crate) struct Progress {
     line: ProgressBar,
@@ -16,17 +16,22 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(name: &str, quiet: bool) -> Self {
-        let line = if quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    pub(crate) fn new(config: &Config) -> Self {
+        let line =
+            if config.args.quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {wide_msg}") {
             line.set_style(style);
         }
-        line.set_prefix(name.to_owned());
+        line.set_prefix(if config.endpoint.tls.is_some() { "wss" } else { "ws" });
         Self { line, before: Cell::new((Instant::now(), 0)), rate: Cell::new(0.0) }
     }
 
     pub(crate) fn connecting(&self, ready: u32, wanted: u32) {
-        self.line.set_message(format!("connected {}/{}", group(ready), group(wanted)));
+        self.line.set_message(format!(
+            "connected {}/{}",
+            HumanCount(ready.into()),
+            HumanCount(wanted.into())
+        ));
         self.line.tick();
     }
 
@@ -43,8 +48,8 @@ impl Progress {
         self.line.set_message(format!(
             "{:.0} s left, {} sent, {} deliveries/s, p50 {:.2} p99 {:.2} ms, {} missing",
             left.as_secs_f64(),
-            group(published),
-            group(self.rate.get() as u64),
+            HumanCount(published),
+            HumanCount(self.rate.get() as u64),
             quantile(0.5),
             quantile(0.99),
             total.missing.max(0),

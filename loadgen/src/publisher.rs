@@ -1,6 +1,5 @@
 //! A publishing thread: sends each message when it is due, or at once if that is past.
 
-use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use uringcast_loadgen::transport::{Endpoint, Transport};
 
 use crate::client::{Client, Intent};
 use crate::config::Config;
-use crate::error::ConnectionError;
+use crate::error::{ConnectionError, OperatorError};
 use crate::payload_stamp::{MIN_PAYLOAD, Stamp};
 use crate::recorder::{Counts, histogram};
 use crate::replies::{HttpReplies, Outcome, Replies};
@@ -19,7 +18,7 @@ use crate::shared::{Shared, pin};
 /// Before a message is due the thread stops sleeping and yields: sleeping overshoots by this.
 const SPIN: u64 = 50_000;
 /// The longest sleep, so that pings and answers are seen to.
-const NAP: u64 = 20_000_000;
+const MAX_SLEEP: u64 = 20_000_000;
 /// While behind its schedule, answers are read once in this many messages.
 const ANSWERS_EVERY: u64 = 64;
 const CONNECT_SECONDS: u64 = 10;
@@ -44,7 +43,8 @@ pub(crate) struct Published {
 }
 
 /// One publisher's connection.
-pub(crate) struct Publisher {
+pub(crate) struct Publisher<'a> {
+    config: &'a Config,
     number: PublisherId,
     transport: Transport,
     replies: Replies,
@@ -54,57 +54,51 @@ pub(crate) struct Publisher {
     published: Published,
 }
 
-/// Connects a publisher and waits until it may publish. An error names the URL it is about.
-pub(crate) fn connect(
-    config: &Config,
-    number: PublisherId,
-) -> Result<Publisher, (ConnectionError, &Endpoint)> {
-    let endpoint = config.control.as_ref().map_or(&config.endpoint, |control| &control.endpoint);
-    let attempt = || {
+impl<'a> Publisher<'a> {
+    /// Connects a publisher and waits until it may publish. An error names the URL it is about.
+    pub(crate) fn connect(config: &'a Config, number: PublisherId) -> Result<Self, OperatorError> {
+        let endpoint = config.control.as_ref().unwrap_or(&config.endpoint);
+        Self::open(config, endpoint, number).map_err(|error| error.explain(endpoint))
+    }
+
+    fn open(
+        config: &'a Config,
+        endpoint: &Endpoint,
+        number: PublisherId,
+    ) -> Result<Self, ConnectionError> {
         let transport = Transport::connect(endpoint, None)?;
         let mut out = Vec::new();
+        let Endpoint { host, path, .. } = endpoint;
         let replies = match &config.control {
-            None => {
-                let Endpoint { host, path, .. } = endpoint;
-                Replies::Ws(Client::start(Intent::Publish, host, path, &mut out))
-            }
-            Some(control) => {
-                Replies::Http(HttpReplies::new(&endpoint.host, control.api_key.as_deref()))
-            }
+            None => Replies::Ws(Client::start(Intent::Publish, host, path, &mut out)),
+            Some(_) => Replies::Http(HttpReplies::new(host, config.args.api_key.as_deref())),
         };
         let channels = config.schedule.channels as usize;
-        let mut publisher = Publisher {
-            number,
-            transport,
-            replies,
-            out,
-            buffer: vec![0; READ_BUFFER],
-            pad: "x".repeat(config.payload - MIN_PAYLOAD),
-            published: Published {
-                sent: vec![0; channels],
-                refused: vec![0; channels],
-                accepted: 0,
-                errors: Counts::new(),
-                lateness: histogram(),
-                ended: 0,
-            },
+        let published = Published {
+            sent: vec![0; channels],
+            refused: vec![0; channels],
+            accepted: 0,
+            errors: Counts::new(),
+            lateness: histogram(),
+            ended: 0,
         };
-        publisher.await_ready(config)?;
+        let pad = "x".repeat(config.args.payload - MIN_PAYLOAD);
+        let buffer = vec![0; READ_BUFFER];
+        let mut publisher =
+            Self { config, number, transport, replies, out, buffer, pad, published };
+        publisher.await_ready()?;
         Ok(publisher)
-    };
-    attempt().map_err(|error| (error, endpoint))
-}
+    }
 
-impl Publisher {
-    fn await_ready(&mut self, config: &Config) -> Result<(), ConnectionError> {
+    fn await_ready(&mut self) -> Result<(), ConnectionError> {
         let begun = Instant::now();
         // HTTP is ready when connected, a WebSocket when upgraded.
-        while !self.exchange(config)? {
-            if config.control.is_some() && self.transport.stream.peer_addr().is_ok() {
+        while !self.exchange()? {
+            if self.config.control.is_some() && self.transport.stream.peer_addr().is_ok() {
                 break;
             }
             if begun.elapsed() > Duration::from_secs(CONNECT_SECONDS) {
-                return Err(ConnectionError::Silence(CONNECT_SECONDS));
+                return Err(ConnectionError::Timeout(CONNECT_SECONDS));
             }
             std::thread::sleep(Duration::from_micros(200));
         }
@@ -113,22 +107,17 @@ impl Publisher {
 
     /// Sends the whole schedule, which begins at `start` on the shared clock, and reads the
     /// answers.
-    pub(crate) fn run(
-        mut self,
-        config: &Config,
-        shared: &Shared,
-        start: u64,
-    ) -> Result<Published, ConnectionError> {
-        pin(config);
+    pub(crate) fn run(mut self, shared: &Shared, start: u64) -> Result<Published, ConnectionError> {
+        pin(self.config);
         // Sleeps end within microseconds instead of 50; without it the thread is merely later.
         let _ = nix::sys::prctl::set_timerslack(1);
         let measure_from = shared.measure_from.load(Relaxed);
-        for send in config.schedule.sends(self.number) {
+        for send in self.config.schedule.sends(self.number) {
             let intended = start + send.at;
-            if !self.wait_until(intended, config, shared)? {
+            if !self.wait_until(intended, shared)? {
                 break;
             }
-            self.send(config, send, intended)?;
+            self.send(send, intended)?;
             let now = shared.now();
             if intended >= measure_from {
                 self.published.lateness.saturating_record(now - intended);
@@ -137,20 +126,15 @@ impl Publisher {
             self.published.sent[send.channel.index()] += 1;
             shared.published.fetch_add(1, Relaxed);
             if send.sequence % ANSWERS_EVERY == 0 {
-                self.exchange(config)?;
+                self.exchange()?;
             }
         }
-        self.await_answers(config, shared)?;
+        self.await_answers(shared)?;
         Ok(self.published)
     }
 
     /// False if the run was ended meanwhile. Returns at once when the time is past.
-    fn wait_until(
-        &mut self,
-        at: u64,
-        config: &Config,
-        shared: &Shared,
-    ) -> Result<bool, ConnectionError> {
+    fn wait_until(&mut self, at: u64, shared: &Shared) -> Result<bool, ConnectionError> {
         loop {
             if shared.quit.load(Relaxed) {
                 return Ok(false);
@@ -158,9 +142,9 @@ impl Publisher {
             match at.saturating_sub(shared.now()) {
                 0 => return Ok(true),
                 left if left > SPIN => {
-                    self.exchange(config)?;
+                    self.exchange()?;
                     let left = at.saturating_sub(shared.now());
-                    let sleep = left.saturating_sub(SPIN).min(NAP);
+                    let sleep = left.saturating_sub(SPIN).min(MAX_SLEEP);
                     std::thread::sleep(Duration::from_nanos(sleep));
                 }
                 _ => std::thread::yield_now(),
@@ -168,14 +152,14 @@ impl Publisher {
         }
     }
 
-    fn send(&mut self, config: &Config, send: Send, intended: u64) -> Result<(), ConnectionError> {
+    fn send(&mut self, send: Send, intended: u64) -> Result<(), ConnectionError> {
         let Send { sequence, channel, .. } = send;
         let stamp = Stamp { publisher: self.number, sequence, intended };
-        let data = stamp.document(&config.run, &self.pad);
+        let data = stamp.document(&self.config.run, &self.pad);
         let document = format_args!(r#"{{"channel":"{channel}","event":"bench","data":{data}}}"#);
         match &mut self.replies {
             Replies::Http(replies) => {
-                replies.request(channel, &document.to_string(), &mut self.out);
+                replies.request(sequence, &document.to_string(), &mut self.out);
             }
             Replies::Ws(client) => {
                 let request = format!(
@@ -186,62 +170,41 @@ impl Publisher {
         }
         self.transport.write(&mut self.out)?;
         // A server that does not read holds the next messages up; their latency shows it.
-        while !self.out.is_empty() || self.transport.owes() {
-            self.exchange(config)?;
+        while !self.out.is_empty() || self.transport.has_pending_writes() {
+            self.exchange()?;
             std::thread::sleep(Duration::from_micros(100));
         }
         Ok(())
     }
 
-    /// Reads the answers that are there and writes what is owed. True once requests may be sent.
-    fn exchange(&mut self, config: &Config) -> Result<bool, ConnectionError> {
+    /// Reads the answers that are there and writes pending bytes. True once requests may be sent.
+    fn exchange(&mut self) -> Result<bool, ConnectionError> {
         let mut ready = false;
-        let Self { number, transport, replies, out, buffer, published, .. } = self;
-        if !out.is_empty() || transport.owes() {
+        let Self { config, number, transport, replies, out, buffer, published, .. } = self;
+        if !out.is_empty() || transport.has_pending_writes() {
             transport.write(out)?;
         }
-        loop {
-            let count = match transport.read(buffer) {
-                Ok(0) => return Err(ConnectionError::Eof),
-                Ok(count) => count,
-                Err(error) if not_now(&error) => break,
-                Err(error) => return Err(error.into()),
-            };
-            let mut count_outcome = |outcome| match outcome {
-                Outcome::Accepted => published.accepted += 1,
-                Outcome::Refused { channel, code } => {
-                    *published.errors.entry(code).or_default() += 1;
-                    if let Some(refused) =
-                        channel.and_then(|c| published.refused.get_mut(c.index()))
-                    {
-                        *refused += 1;
-                    }
-                }
-            };
-            let bytes = &buffer[..count];
-            replies.receive(
-                bytes,
-                &config.schedule,
-                *number,
-                out,
-                &mut ready,
-                &mut count_outcome,
-            )?;
-            if transport.drained(count, buffer.len()) {
-                break;
+        let mut count = |outcome| match outcome {
+            Outcome::Accepted => published.accepted += 1,
+            Outcome::Refused { sequence, code } => {
+                *published.errors.entry(code).or_default() += 1;
+                let channel = sequence.map(|of| config.schedule.channel_of(*number, of).index());
+                channel.into_iter().for_each(|channel| published.refused[channel] += 1);
             }
-        }
-        Ok(ready)
+        };
+        let open = transport.read_all(buffer, false, |bytes| {
+            replies.receive(bytes, out, &mut ready, &mut count)?;
+            Ok::<_, ConnectionError>(())
+        })?;
+        if open { Ok(ready) } else { Err(ConnectionError::Eof) }
     }
 
-    fn await_answers(&mut self, config: &Config, shared: &Shared) -> Result<(), ConnectionError> {
+    fn await_answers(&mut self, shared: &Shared) -> Result<(), ConnectionError> {
         let sent: u64 = self.published.sent.iter().sum();
-        let answered =
-            |published: &Published| published.accepted + published.errors.values().sum::<u64>();
         let mut last = (Instant::now(), 0);
         while !shared.stop.load(Relaxed) && last.0.elapsed() < ANSWER_GRACE {
-            self.exchange(config)?;
-            let now = answered(&self.published);
+            self.exchange()?;
+            let now = self.published.accepted + self.published.errors.values().sum::<u64>();
             if now >= sent {
                 break;
             }
@@ -252,11 +215,4 @@ impl Publisher {
         }
         Ok(())
     }
-}
-
-fn not_now(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted | io::ErrorKind::NotConnected
-    )
 }

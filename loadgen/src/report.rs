@@ -1,9 +1,10 @@
 //! The numbers of a run, for readers and for machines.
 
 use hdrhistogram::Histogram;
+use indicatif::HumanCount;
 use serde::Serialize;
 
-use crate::error::hint;
+use crate::error::remedy_for;
 use crate::recorder::Counts;
 
 /// A distribution in microseconds.
@@ -16,6 +17,18 @@ pub(crate) struct Quantiles {
     pub(crate) p999_us: f64,
     pub(crate) max_us: f64,
 }
+
+/// One of them.
+pub(crate) type Quantile = fn(&Quantiles) -> f64;
+
+/// All of them, by name.
+pub(crate) const QUANTILES: [(&str, Quantile); 5] = [
+    ("p50", |of| of.p50_us),
+    ("p90", |of| of.p90_us),
+    ("p99", |of| of.p99_us),
+    ("p99.9", |of| of.p999_us),
+    ("max", |of| of.max_us),
+];
 
 impl From<&Histogram<u64>> for Quantiles {
     fn from(histogram: &Histogram<u64>) -> Self {
@@ -89,16 +102,14 @@ impl Report {
     }
 
     fn remarks(&self) -> Vec<String> {
-        let errors = self
-            .publish_errors
-            .iter()
-            .map(|(code, count)| format!("{count} publishes refused, {code}: {}", hint(code)));
-        let notices =
-            self.notices.iter().map(|(code, count)| format!("{count} subscribers got {code}"));
-        let lost = self
-            .disconnect_reasons
-            .iter()
-            .map(|(reason, count)| format!("{count} subscribers lost: {reason}"));
+        let errors = self.publish_errors.iter();
+        let errors = errors.map(|(code, count)| {
+            format!("{count} publishes refused, {code}: {}", remedy_for(code))
+        });
+        let notices = self.notices.iter();
+        let notices = notices.map(|(code, count)| format!("{count} subscribers got {code}"));
+        let lost = self.disconnect_reasons.iter();
+        let lost = lost.map(|(reason, count)| format!("{count} subscribers lost: {reason}"));
         errors.chain(notices).chain(lost).collect()
     }
 }
@@ -110,23 +121,24 @@ pub(crate) fn table(reports: &[Report]) -> String {
         rows.push(std::iter::once(name.to_owned()).chain(reports.iter().map(cell)).collect());
     };
     row("", &|r| r.url.clone());
-    row("connections / channels", &|r| format!("{} / {}", group(r.connections), group(r.channels)));
-    row("payload", &|r| format!("{} B", group(r.payload_bytes as u64)));
+    row("connections / channels", &|r| {
+        format!("{} / {}", HumanCount(r.connections.into()), HumanCount(r.channels.into()))
+    });
+    row("payload", &|r| format!("{} B", HumanCount(r.payload_bytes as u64)));
     row("messages/s asked", &|r| number(r.rate_asked));
     row("messages/s achieved", &|r| number(r.rate_achieved));
-    row("published", &|r| group(r.published));
-    row("deliveries", &|r| group(r.deliveries));
+    row("published", &|r| HumanCount(r.published).to_string());
+    row("deliveries", &|r| HumanCount(r.deliveries).to_string());
     row("deliveries/s", &|r| number(r.deliveries_per_second));
     row("lost / repeated / reordered", &|r| {
-        format!("{} / {} / {}", group(r.loss), group(r.duplicates), group(r.reordered))
+        let [lost, repeated, reordered] = [r.loss, r.duplicates, r.reordered].map(HumanCount);
+        format!("{lost} / {repeated} / {reordered}")
     });
     let mut quantiles = |title: &str, of: &dyn Fn(&Report) -> &Quantiles| {
         row(title, &|_| String::new());
-        row("  p50", &|r| time(of(r), of(r).p50_us));
-        row("  p90", &|r| time(of(r), of(r).p90_us));
-        row("  p99", &|r| time(of(r), of(r).p99_us));
-        row("  p99.9", &|r| time(of(r), of(r).p999_us));
-        row("  max", &|r| time(of(r), of(r).max_us));
+        for (name, quantile) in QUANTILES {
+            row(&format!("  {name}"), &|r| time(of(r), quantile(of(r))));
+        }
     };
     quantiles("every delivery", &|r| &r.latency);
     quantiles("last subscriber", &|r| &r.last);
@@ -144,15 +156,14 @@ pub(crate) fn table(reports: &[Report]) -> String {
     text
 }
 
+/// Pads the cells of each column to one width: the first to the left, the others to the right.
 fn align(rows: &[Vec<String>]) -> String {
-    let columns = rows.first().map_or(0, Vec::len);
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
-        let mut line = format!("{:<1$}", row[0], widths[0]);
-        for (cell, width) in row.iter().zip(&widths).skip(1) {
-            line.push_str(&format!("   {cell:>width$}"));
+        let mut line = format!("{:<1$}", row[0], width(0).unwrap_or(0));
+        for (column, cell) in row.iter().enumerate().skip(1) {
+            line.push_str(&format!("   {cell:>0$}", width(column).unwrap_or(0)));
         }
         text.push_str(line.trim_end());
         text.push('\n');
@@ -173,49 +184,8 @@ fn time(of: &Quantiles, microseconds: f64) -> String {
 }
 
 fn number(value: f64) -> String {
-    if value < 100.0 { format!("{value:.1}") } else { group(value.round() as u64) }
-}
-
-/// Digits in groups of three.
-pub(crate) fn group(value: impl Into<u64>) -> String {
-    let digits = value.into().to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    if value < 100.0 { format!("{value:.1}") } else { HumanCount(value.round() as u64).to_string() }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_written_for_readers() {
-        assert_eq!(group(1_234_567u64), "1,234,567");
-        assert_eq!(number(99.96), "100.0");
-        let some = Quantiles { count: 1, ..Quantiles::default() };
-        assert_eq!(time(&some, 999.0), "999 µs");
-        assert_eq!(time(&some, 12_345.0), "12.3 ms");
-        assert_eq!(time(&some, 2_500_000.0), "2.50 s");
-        assert_eq!(time(&Quantiles::default(), 0.0), "-");
-    }
-
-    #[test]
-    fn two_runs_stand_side_by_side() {
-        let report = |url: &str| Report { url: url.into(), ..Report::default() };
-        let text = table(&[report("ws://a"), report("wss://b")]);
-        let first = text.lines().next().unwrap();
-        assert!(first.contains("ws://a   ") && first.ends_with("wss://b"), "{first}");
-    }
-
-    #[test]
-    fn a_run_without_any_delivery_is_a_fault() {
-        let silent = Report { published: 10, ..Report::default() };
-        assert_eq!(silent.faults(), ["no message was delivered at all"]);
-        assert!(Report { loss: 1, deliveries: 1, ..silent }.faults()[0].contains("1 deliveries"));
-    }
-}
+mod tests;

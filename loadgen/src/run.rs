@@ -2,24 +2,24 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread::{Scope, ScopedJoinHandle};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::config::Config;
-use crate::error::{ConnectionError, OperatorError, hint};
+use crate::error::{ConnectionError, OperatorError, remedy_for};
 use crate::progress::Progress;
-use crate::publisher::{self, Published, Publisher};
+use crate::publisher::{Published, Publisher};
 use crate::recorder::Collector;
 use crate::report::Report;
 use crate::schedule::PublisherId;
 use crate::shared::Shared;
-use crate::summary::{Times, expected, summarise};
+use crate::summary::{expected, summarise};
 use crate::worker::{self, Update};
 
 /// Without a new subscriber for this long the ramp has failed.
-const RAMP_PATIENCE: Duration = Duration::from_secs(15);
+const RAMP_TIMEOUT: Duration = Duration::from_secs(15);
 /// Without a delivery for this long after the last message the rest is lost …
 const IDLE_GRACE: Duration = Duration::from_secs(2);
 /// … and after this long in any case.
@@ -32,37 +32,30 @@ const LEAD: u64 = 20_000_000;
 ///
 /// # Errors
 /// When the load cannot be put on the server at all.
-pub(crate) fn run(
-    config: &Config,
-    progress: &Progress,
-    interrupted: &AtomicBool,
-) -> Result<Report, OperatorError> {
+pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Report, OperatorError> {
     config.check_file_limit()?;
-    let connect = |number| {
-        publisher::connect(config, number)
-            .map_err(|(error, to)| error.explain(&to.url, to.tls.is_some()))
-    };
-    let publishers = (0..config.schedule.publishers)
-        .map(PublisherId)
-        .map(connect)
-        .collect::<Result<Vec<_>, _>>()?;
-    let shared = Shared::new();
+    let connect = |number| Publisher::connect(config, PublisherId(number));
+    let publishers: Vec<_> =
+        (0..config.schedule.publishers).map(connect).collect::<Result<_, _>>()?;
+    let shared = &Shared::new();
     std::thread::scope(|scope| {
         let (sender, updates) = channel();
         for thread in 0..config.threads {
-            let (shared, sender) = (&shared, sender.clone());
+            let sender = sender.clone();
             scope.spawn(move || worker::run(config, shared, thread, sender));
         }
         drop(sender);
         let run = Run {
             config,
-            shared: &shared,
-            progress,
+            shared,
+            progress: Progress::new(config),
             interrupted,
             collector: Collector::new(config.schedule, threads_by_channel(config)),
             updates,
         };
-        let result = run.go(scope, publishers);
+        let result = run.measure(publishers, |publisher, start| {
+            scope.spawn(move || publisher.run(shared, start))
+        });
         shared.quit.store(true, Relaxed);
         shared.stop.store(true, Relaxed);
         result
@@ -86,56 +79,55 @@ type Handle<'scope> = ScopedJoinHandle<'scope, Result<Published, ConnectionError
 struct Run<'a> {
     config: &'a Config,
     shared: &'a Shared,
-    progress: &'a Progress,
+    progress: Progress,
     interrupted: &'a AtomicBool,
     collector: Collector,
     updates: Receiver<Update>,
 }
 
 impl<'a> Run<'a> {
-    fn go<'scope>(
+    /// `spawn` starts a publisher, whose schedule begins at a time on the shared clock.
+    fn measure<'scope>(
         mut self,
-        scope: &'scope Scope<'scope, '_>,
-        publishers: Vec<Publisher>,
-    ) -> Result<Report, OperatorError>
-    where
-        'a: 'scope,
-    {
+        publishers: Vec<Publisher<'a>>,
+        spawn: impl Fn(Publisher<'a>, u64) -> Handle<'scope>,
+    ) -> Result<Report, OperatorError> {
         self.await_subscribers()?;
         let (config, shared) = (self.config, self.shared);
-        let (begun, cpu) = (Instant::now(), cpu_time());
+        let (started, cpu) = (Instant::now(), cpu_time());
         let start = shared.now() + LEAD;
-        let measure_from = start + config.warmup.as_nanos() as u64;
+        let measure_from = start + config.args.warmup.as_nanos() as u64;
         shared.measure_from.store(measure_from, Relaxed);
         self.collector.measure_from = measure_from;
-        let publish =
-            |publisher: Publisher| scope.spawn(move || publisher.run(config, shared, start));
-        let handles: Vec<_> = publishers.into_iter().map(publish).collect();
+        let handles = publishers.into_iter().map(|publisher| spawn(publisher, start)).collect();
         let published = self.await_publishers(handles, start)?;
         self.await_deliveries(&published)?;
-        let times = Times { measure_from, wall: begun.elapsed(), cpu: cpu_time() - cpu };
+        let cpu = (cpu_time() - cpu).as_secs_f64() / started.elapsed().as_secs_f64();
         shared.stop.store(true, Relaxed);
         // The workers' last batches; the channel closes with the last worker.
         while let Ok(update) = self.updates.recv() {
             self.take(update)?;
         }
         self.progress.clear();
-        let mut report = summarise(config, &self.collector, &published, &times);
-        report.interrupted = self.interrupted.load(Relaxed);
+        let report = Report {
+            cpu_percent: 100.0 * cpu,
+            interrupted: self.interrupted.load(Relaxed),
+            ..summarise(config, &self.collector, &published, measure_from)
+        };
         if report.refused > 0 && report.refused == report.published {
             let code = report.publish_errors.keys().next().map_or("", String::as_str);
             return Err(OperatorError(format!(
                 "cannot publish to {}: all {} messages were refused with {code}; {}",
                 report.url,
                 report.published,
-                hint(code)
+                remedy_for(code)
             )));
         }
         Ok(report)
     }
 
     fn await_subscribers(&mut self) -> Result<(), OperatorError> {
-        let wanted = self.config.connections;
+        let wanted = self.config.args.connections;
         let mut last = (Instant::now(), 0);
         loop {
             let ready = self.shared.ready.load(Relaxed);
@@ -149,10 +141,9 @@ impl<'a> Run<'a> {
             if ready != last.1 {
                 last = (Instant::now(), ready);
             }
-            if last.0.elapsed() > RAMP_PATIENCE {
-                let silence = ConnectionError::Silence(RAMP_PATIENCE.as_secs());
-                let endpoint = &self.config.endpoint;
-                let OperatorError(what) = silence.explain(&endpoint.url, endpoint.tls.is_some());
+            if last.0.elapsed() > RAMP_TIMEOUT {
+                let silence = ConnectionError::Timeout(RAMP_TIMEOUT.as_secs());
+                let what = silence.explain(&self.config.endpoint);
                 return Err(OperatorError(format!("{ready} of {wanted} subscribed, then: {what}")));
             }
             self.receive()?;
@@ -186,11 +177,11 @@ impl<'a> Run<'a> {
 
     fn await_deliveries(&mut self, published: &[Published]) -> Result<(), OperatorError> {
         let wanted: u64 = expected(self.config, published).iter().sum();
-        let begun = Instant::now();
-        let mut last = (begun, self.collector.total.deliveries);
+        let started = Instant::now();
+        let mut last = (started, self.collector.total.deliveries);
         while self.collector.total.deliveries < wanted
             && last.0.elapsed() < IDLE_GRACE
-            && begun.elapsed() < GRACE
+            && started.elapsed() < GRACE
         {
             self.receive()?;
             let deliveries = self.collector.total.deliveries;
@@ -216,13 +207,8 @@ impl<'a> Run<'a> {
     }
 
     fn take(&mut self, update: Update) -> Result<(), OperatorError> {
-        match update {
-            Update::Recorded(batch) => self.collector.add(&batch),
-            Update::Failed(error) => {
-                let endpoint = &self.config.endpoint;
-                return Err(error.explain(&endpoint.url, endpoint.tls.is_some()));
-            }
-        }
+        let batch = update.map_err(|error| error.explain(&self.config.endpoint))?;
+        self.collector.add(&batch);
         Ok(())
     }
 }

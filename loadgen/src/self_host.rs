@@ -33,7 +33,7 @@ pub(crate) struct SelfHost {
 }
 
 /// What the server prints when it listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Ready {
     pub(crate) url: String,
     pub(crate) control: String,
@@ -92,7 +92,7 @@ impl SelfHost {
     /// Starts the server on free loopback ports and waits until it listens.
     ///
     /// # Errors
-    /// When it ends or does not listen in time; its own words are on standard error.
+    /// When it ends or does not listen in time; its log is on standard error.
     pub(crate) fn start(server: &Path, tls: bool, connections: u32) -> Result<Self, OperatorError> {
         let bad =
             |what: String| OperatorError(format!("--self-host: {}: {what}", server.display()));
@@ -115,8 +115,7 @@ impl SelfHost {
         }
         let mut child = command.spawn().map_err(|error| bad(error.to_string()))?;
         let output = child.stdout.take();
-        let unready = Ready { url: String::new(), control: String::new(), certificate: None };
-        let mut host = Self { child, ready: unready, _directory: directory };
+        let mut host = Self { child, ready: Ready::default(), _directory: directory };
         let (sender, lines) = channel();
         // Reads to the end, so that the server never writes into a closed pipe.
         std::thread::spawn(move || {
@@ -152,11 +151,11 @@ impl SelfHost {
     }
 
     /// How the server ended, if it does within this time.
-    fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
+    fn ended(&mut self, timeout: Duration) -> Option<ExitStatus> {
         let begun = Instant::now();
         loop {
             match self.child.try_wait() {
-                Ok(None) if begun.elapsed() < patience => {
+                Ok(None) if begun.elapsed() < timeout => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 ended => return ended.ok().flatten(),
@@ -173,8 +172,9 @@ impl Drop for SelfHost {
     }
 }
 
-/// If this process is to become the server: asks the kernel to kill it with its parent, which
-/// outlives the exec, and turns into it. Comes back only if it is not to, or with the reason.
+/// If the arguments request it, replaces this process by the server (exec). Before, it asks the
+/// kernel to kill the process when its parent ends; this survives the exec. Returns only if nothing
+/// was requested, or with an error.
 pub(crate) fn become_server() -> Result<(), OperatorError> {
     let mut args = std::env::args_os().skip(1);
     if args.next().is_none_or(|first| first != BECOME) {
@@ -192,20 +192,4 @@ pub(crate) fn become_server() -> Result<(), OperatorError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_line_of_a_listening_server_is_read() {
-        let line = "listening wss://127.0.0.1:1 control http://127.0.0.1:2 \
-            metrics http://127.0.0.1:3 cert /tmp/a b/cert.pem";
-        let ready = Ready::parse(line).unwrap();
-        assert_eq!((&*ready.url, &*ready.control), ("wss://127.0.0.1:1", "http://127.0.0.1:2"));
-        assert_eq!(ready.certificate, Some("/tmp/a b/cert.pem".into()));
-        let ready = Ready::parse("listening ws://h:1 control http://h:2 metrics http://h:3");
-        assert_eq!(ready.unwrap().certificate, None);
-        for other in ["", "listening", "INFO listening ws://h:1 control http://h:2", "cert x"] {
-            assert_eq!(Ready::parse(other), None, "{other}");
-        }
-    }
-}
+mod tests;

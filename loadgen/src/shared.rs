@@ -46,7 +46,7 @@ impl Shared {
 
 /// Keeps the calling thread on the CPUs of `--pin`. That they exist was checked before.
 pub(crate) fn pin(config: &Config) {
-    if let Some(cpus) = &config.pin {
+    if let Some(cpus) = &config.args.pin {
         let _ = process::pin(&cpus.0);
     }
 }

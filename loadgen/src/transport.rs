@@ -1,6 +1,6 @@
 //! A connection, plain or TLS, and its two addresses.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 
@@ -79,11 +79,10 @@ impl Transport {
             setsockopt(&socket, IpBindAddressNoPort, &true)?;
             socket.bind(&SocketAddr::new(source, 0).into())?;
         }
-        match socket.connect(&endpoint.address.into()) {
-            Err(error) if error.raw_os_error() != Some(nix::libc::EINPROGRESS) => {
-                return Err(error);
-            }
-            _ => {}
+        if let Err(error) = socket.connect(&endpoint.address.into())
+            && error.raw_os_error() != Some(nix::libc::EINPROGRESS)
+        {
+            return Err(error);
         }
         Self::over(socket.into(), endpoint.tls.as_ref())
     }
@@ -113,16 +112,45 @@ impl Transport {
         let Some(tls) = &mut self.tls else { return self.stream.read(buffer) };
         loop {
             match tls.reader().read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
                 done => return done,
             }
             tls.read_tls(&mut TlsSocket { stream: &mut self.stream, dry: &mut self.dry })?;
             let processed = tls.process_new_packets();
-            // Also after an error: the alert tells the server why. It may not get through.
+            // Also after an error: the alert reports the reason to the server. It may be lost.
             let written = write_records(tls, &mut self.stream);
-            processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
             written?;
+        }
+    }
+
+    /// Reads all that is there now, part by part, or with `closing` up to the end. Returns whether
+    /// more may come.
+    ///
+    /// # Errors
+    /// As [`Transport::read`], and those of `take`.
+    pub fn read_all<E: From<io::Error>>(
+        &mut self,
+        buffer: &mut [u8],
+        closing: bool,
+        mut take: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        loop {
+            match self.read(buffer) {
+                Ok(0) => return Ok(false),
+                Ok(count) => {
+                    take(&buffer[..count])?;
+                    if !closing && self.drained(count, buffer.len()) {
+                        return Ok(true);
+                    }
+                }
+                Err(error) => match error.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::NotConnected => return Ok(true),
+                    ErrorKind::Interrupted => {}
+                    _ => return Err(error.into()),
+                },
+            }
         }
     }
 
@@ -141,7 +169,7 @@ impl Transport {
             while !out.is_empty() {
                 match self.stream.write(out) {
                     Ok(count) => drop(out.drain(..count)),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) => return Err(error),
                 }
             }
@@ -158,8 +186,8 @@ impl Transport {
         write_records(tls, &mut self.stream)
     }
 
-    /// Whether bytes taken by [`Transport::write`] still wait for the socket.
-    pub fn owes(&self) -> bool {
+    /// Whether bytes accepted by [`Transport::write`] still wait for the socket.
+    pub fn has_pending_writes(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 }
@@ -168,7 +196,7 @@ fn write_records(tls: &mut ClientConnection, stream: &mut TcpStream) -> io::Resu
     while tls.wants_write() {
         match tls.write_tls(stream) {
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             Err(error) => return Err(error),
         }
     }

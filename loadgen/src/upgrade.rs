@@ -1,6 +1,10 @@
 //! The client's side of the WebSocket upgrade (RFC 6455 section 4.1), pure.
 
-use tungstenite::handshake::{client::generate_key, derive_accept_key};
+use http::StatusCode;
+use http::header::SEC_WEBSOCKET_ACCEPT;
+use tungstenite::handshake::client::{Response, generate_key};
+use tungstenite::handshake::derive_accept_key;
+use tungstenite::handshake::machine::TryParse;
 
 /// An upgrade response longer than this is not one.
 const MAX_RESPONSE: usize = 16 * 1024;
@@ -41,24 +45,16 @@ impl Upgrade {
     /// When the response is no upgrade, or one with a wrong key.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, UpgradeError> {
         self.response.extend_from_slice(bytes);
-        let mut headers = [httparse::EMPTY_HEADER; 64];
-        let mut parsed = httparse::Response::new(&mut headers);
-        let size = match parsed.parse(&self.response) {
-            Ok(httparse::Status::Complete(size)) => size,
-            Ok(httparse::Status::Partial) if self.response.len() < MAX_RESPONSE => return Ok(None),
+        let (size, response) = match Response::try_parse(&self.response) {
+            Ok(Some(parsed)) => parsed,
+            Ok(None) if self.response.len() < MAX_RESPONSE => return Ok(None),
             _ => return Err(UpgradeError("something that is not HTTP".into())),
         };
-        let status = parsed.code.unwrap_or_default();
-        if status != 101 {
-            let reason = parsed.reason.unwrap_or_default();
-            return Err(UpgradeError(format!("HTTP {status} {reason}")));
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(UpgradeError(format!("HTTP {}", response.status())));
         }
-        let accept = self.accept_key();
-        let accepted = parsed.headers.iter().any(|header| {
-            header.name.eq_ignore_ascii_case("sec-websocket-accept")
-                && header.value == accept.as_bytes()
-        });
-        if !accepted {
+        if response.headers().get(SEC_WEBSOCKET_ACCEPT).is_none_or(|key| *key != self.accept_key())
+        {
             return Err(UpgradeError("a wrong accept key".into()));
         }
         Ok(Some(self.response.split_off(size)))

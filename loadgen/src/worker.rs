@@ -27,12 +27,9 @@ const MAX_HANDSHAKES: usize = 128;
 const HAND_OVER: Duration = Duration::from_millis(100);
 const EVENTS: usize = 1024;
 
-/// What a worker reports to the main thread.
-pub(crate) enum Update {
-    Recorded(Box<Batch>),
-    /// A subscriber could not be connected: the run cannot begin.
-    Failed(ConnectionError),
-}
+/// What a worker reports to the main thread: what it recorded, or that a subscriber could not be
+/// connected, so that the run cannot begin.
+pub(crate) type Update = Result<Box<Batch>, ConnectionError>;
 
 struct Connection {
     transport: Transport,
@@ -58,55 +55,58 @@ struct Worker<'a> {
 /// Connects the `thread`-th share of the subscribers and receives until the stop.
 pub(crate) fn run(config: &Config, shared: &Shared, thread: u32, updates: Sender<Update>) {
     pin(config);
-    let share = config.share(thread);
-    let channels = share.clone().map(|index| config.channel(index));
-    let poll = match Poll::new() {
-        Ok(poll) => poll,
-        Err(error) => {
-            // The receiver is gone only when the run is over anyway; so below.
-            let _ = updates.send(Update::Failed(error.into()));
-            return;
-        }
-    };
-    let worker = Worker {
-        config,
-        shared,
-        recorder: Recorder::new(config.schedule, channels),
-        connections: Vec::with_capacity(share.len()),
-        share,
-        updates,
-        poll,
-        handshakes: 0,
-        locator: Locator::new(&config.run),
-        buffer: vec![0; READ_BUFFER],
-    };
-    worker.run();
+    let worker = Worker::new(config, shared, thread, updates.clone());
+    if let Err(error) = worker.and_then(Worker::run) {
+        // The receiver is gone only when the run is over anyway; so below.
+        let _ = updates.send(Err(error));
+    }
 }
 
-impl Worker<'_> {
-    fn run(mut self) {
+impl<'a> Worker<'a> {
+    fn new(
+        config: &'a Config,
+        shared: &'a Shared,
+        thread: u32,
+        updates: Sender<Update>,
+    ) -> Result<Self, ConnectionError> {
+        let share = config.share(thread);
+        let channels = share.clone().map(|index| config.channel(index));
+        Ok(Self {
+            config,
+            shared,
+            recorder: Recorder::new(config.schedule, channels),
+            connections: Vec::with_capacity(share.len()),
+            share,
+            updates,
+            poll: Poll::new()?,
+            handshakes: 0,
+            locator: Locator::new(&config.run),
+            buffer: vec![0; READ_BUFFER],
+        })
+    }
+
+    fn run(mut self) -> Result<(), ConnectionError> {
         let mut events = Events::with_capacity(EVENTS);
         let begun = Instant::now();
         let mut handed_over = begun;
         while !self.shared.stop.load(Relaxed) {
             let ramping = self.connections.len() < self.share.len();
             if ramping {
-                self.open_due(begun.elapsed());
+                self.open_due(begun.elapsed())?;
             }
             let wait = if ramping { Duration::from_millis(2) } else { HAND_OVER };
-            match self.poll.poll(&mut events, Some(wait)) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                    return self.fail(error.into());
-                }
-                _ => {}
+            if let Err(error) = self.poll.poll(&mut events, Some(wait))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                return Err(error.into());
             }
             self.recorder.measure_from = self.shared.measure_from.load(Relaxed);
             for event in &events {
-                self.serve(event.token().0, event.is_read_closed() || event.is_error());
+                self.serve(event.token().0, event.is_read_closed() || event.is_error())?;
             }
             if handed_over.elapsed() >= HAND_OVER {
                 handed_over = Instant::now();
-                let _ = self.updates.send(Update::Recorded(Box::new(self.recorder.take())));
+                let _ = self.updates.send(Ok(Box::new(self.recorder.take())));
             }
         }
         for connection in self.connections.iter_mut().flatten() {
@@ -114,49 +114,50 @@ impl Worker<'_> {
             connection.client.send_close(&mut connection.out);
             let _ = connection.transport.write(&mut connection.out);
         }
-        let _ = self.updates.send(Update::Recorded(Box::new(self.recorder.finish())));
+        let _ = self.updates.send(Ok(Box::new(self.recorder.finish())));
+        Ok(())
     }
 
     /// Opens the connections that are due by now and fit among the handshakes.
-    fn open_due(&mut self, elapsed: Duration) {
-        let rate = self.config.ramp / f64::from(self.config.threads);
+    fn open_due(&mut self, elapsed: Duration) -> io::Result<()> {
+        let rate = self.config.args.ramp / f64::from(self.config.threads);
         let due = (elapsed.as_secs_f64() * rate) as usize + 1;
         while self.connections.len() < due.min(self.share.len()) && self.handshakes < MAX_HANDSHAKES
         {
-            if let Err(error) = self.open() {
-                return self.fail(error.into());
-            }
+            self.open()?;
         }
+        Ok(())
     }
 
     fn open(&mut self) -> io::Result<()> {
         let place = self.connections.len();
         let index = self.share.start + place as u32;
         let source = self.config.sources.map(|count| loopback_source(index % count));
-        let transport = Transport::connect(&self.config.endpoint, source)?;
+        let endpoint = &self.config.endpoint;
+        let transport = Transport::connect(endpoint, source)?;
         let fd = transport.stream.as_raw_fd();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut SourceFd(&fd), Token(place), interest)?;
         let channel = self.config.channel(index);
         let mut out = Vec::new();
         let intent = Intent::Subscribe(channel.to_string());
-        let client =
-            Client::start(intent, &self.config.endpoint.host, &self.config.endpoint.path, &mut out);
+        let client = Client::start(intent, &endpoint.host, &endpoint.path, &mut out);
         self.connections.push(Some(Connection { transport, client, out, channel }));
         self.handshakes += 1;
         Ok(())
     }
 
     /// Reads all a connection has and writes what is pending. `closing`: read to the end.
-    fn serve(&mut self, place: usize, closing: bool) {
-        if let Err(error) = self.exchange(place, closing) {
-            self.connections[place] = None;
-            if !self.shared.started() {
-                self.fail(error);
-            } else if !self.shared.stop.load(Relaxed) {
-                self.recorder.disconnect(error.to_string());
-            }
+    fn serve(&mut self, place: usize, closing: bool) -> Result<(), ConnectionError> {
+        let Err(error) = self.exchange(place, closing) else { return Ok(()) };
+        self.connections[place] = None;
+        if !self.shared.started() {
+            return Err(error);
         }
+        if !self.shared.stop.load(Relaxed) {
+            self.recorder.disconnect(error.to_string());
+        }
+        Ok(())
     }
 
     fn exchange(&mut self, place: usize, closing: bool) -> Result<(), ConnectionError> {
@@ -166,16 +167,9 @@ impl Worker<'_> {
         };
         // An unconnected or full socket takes nothing now and reports again.
         transport.write(out)?;
-        loop {
-            let count = match transport.read(buffer) {
-                Ok(0) => return Err(ConnectionError::Eof),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error.into()),
-            };
+        let open = transport.read_all(buffer, closing, |bytes| {
             let now = shared.now();
-            client.receive(&buffer[..count], out, |event| match event {
+            client.receive(bytes, out, |event| match event {
                 Event::Ready => {
                     *handshakes -= 1;
                     shared.ready.fetch_add(1, Relaxed);
@@ -185,11 +179,12 @@ impl Worker<'_> {
                     None => note(recorder, text),
                 },
             })?;
-            if !closing && transport.drained(count, buffer.len()) {
-                break;
-            }
+            Ok::<_, ConnectionError>(())
+        })?;
+        if !open {
+            return Err(ConnectionError::Eof);
         }
-        if !out.is_empty() || transport.owes() {
+        if !out.is_empty() || transport.has_pending_writes() {
             transport.write(out)?;
         }
         if out.is_empty() {
@@ -197,10 +192,6 @@ impl Worker<'_> {
             *out = Vec::new();
         }
         Ok(())
-    }
-
-    fn fail(&self, error: ConnectionError) {
-        let _ = self.updates.send(Update::Failed(error));
     }
 }
 

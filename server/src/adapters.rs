@@ -1,3 +1,3 @@
-//! Session protocols of services that do not speak the family's envelope.
+//! Session protocols of services that do not use the family's envelope.
 
 pub mod session_buddy;

@@ -3,9 +3,11 @@
 mod config_file;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::error::ErrorKind;
+use clap::{
+    Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, ValueEnum,
+};
 
 use crate::presets::{self, Preset};
 use crate::settings::value::Value as _;
@@ -15,7 +17,7 @@ use crate::settings::{
 };
 use config_file::File;
 
-/// What the process was asked to do.
+/// What the command line requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Serve until a signal.
@@ -34,7 +36,7 @@ pub enum Action {
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ArgsError {
-    /// Not understood, or `--help` or `--version`: clap prints it and knows the exit code.
+    /// Not understood, or `--help` or `--version`: clap prints it and sets the exit code.
     #[error(transparent)]
     Usage(#[from] clap::Error),
     /// Understood, and wrong.
@@ -42,7 +44,7 @@ pub enum ArgsError {
     Problems(#[from] Problems),
 }
 
-/// The setting that says what the original family's TLS variables begin with.
+/// The setting with the prefix of the original family's TLS variables.
 const PREFIX_SETTING: &str = "tls_env_prefix";
 /// The settings that the original family's variables can give.
 const FAMILY_SETTINGS: [&str; 6] =
@@ -55,34 +57,38 @@ Sizes take KiB, MiB and GiB; times take ms, s, m and h.
 
 verify and doctor come first and have flags of their own: uringcast-server verify --help.";
 
-/// The commands of [`crate::diagnostics::cli`].
-pub(crate) const VERIFY: &str = "verify";
-pub(crate) const DOCTOR: &str = "doctor";
+/// Broadcasts messages to WebSocket clients
+#[derive(Parser)]
+#[command(name = "uringcast-server", version, after_help = AFTER_HELP, max_term_width = 100)]
+struct CommandLine {
+    /// What to do: serve, or check the configuration and print what is in force, or print the
+    /// presets or one of them, or check a running server from outside, or check whether this
+    /// machine can carry one
+    #[arg(value_name = "COMMAND", value_enum, default_value_t)]
+    action: CommandName,
+    /// With presets: the file of this one
+    name: Option<String>,
+    /// With presets: everything in them, or in the one, as JSON
+    #[arg(long)]
+    json: bool,
+}
 
-/// The command line, made from the table of settings.
+/// The commands there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CommandName {
+    #[default]
+    Serve,
+    CheckConfig,
+    Presets,
+    // Those of `crate::diagnostics::cli`.
+    Verify,
+    Doctor,
+}
+
+/// The command line, whose flags are made from the table of settings.
 pub fn command() -> Command {
-    let action = Arg::new("action")
-        .value_name("COMMAND")
-        .value_parser(["serve", "check-config", "presets", VERIFY, DOCTOR])
-        .default_value("serve")
-        .help(
-            "What to do: serve, or check the configuration and print what is in force, or print \
-             the presets or one of them, or check a running server from outside, or check \
-             whether this machine can carry one",
-        );
-    let name = Arg::new("name").value_name("NAME").help("With presets: the file of this one");
-    let json = Arg::new("json")
-        .long("json")
-        .action(ArgAction::SetTrue)
-        .help("With presets: everything in them, or in the one, as JSON");
     let flags = TABLE.iter().zip(defaults()).map(|(setting, default)| flag(setting, default));
-    Command::new("uringcast-server")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("Broadcasts messages to WebSocket clients")
-        .after_help(AFTER_HELP)
-        .max_term_width(100)
-        .args([action, name, json])
-        .args(flags)
+    CommandLine::command().args(flags)
 }
 
 fn flag(setting: &Setting, default: Option<String>) -> Arg {
@@ -109,23 +115,28 @@ pub fn read(
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Action, Settings), ArgsError> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let matches = matched(&arguments)?;
-    let action = match matches.get_one::<String>("action").map(String::as_str) {
-        Some("check-config") => Action::CheckConfig,
-        Some("presets") => {
-            return Ok((presets_action(&matches)?, Settings::read(Sources::default())?));
+    let matches = parse_arguments(&arguments)?;
+    let CommandLine { action, name, json } = CommandLine::from_arg_matches(&matches)?;
+    let action = match action {
+        CommandName::Presets => {
+            let name = name.as_deref().map(preset_name).transpose()?;
+            return Ok((Action::Presets { name, json }, Settings::read(Sources::default())?));
         }
+        _ if name.is_some() || json => {
+            let text = "NAME and --json go with the command presets only\n";
+            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text).into());
+        }
+        CommandName::CheckConfig => Action::CheckConfig,
         _ => Action::Serve,
     };
-    misplaced(&matches)?;
     let mut given = Sources::default();
     let mut problems = Vec::new();
     let environment: Vec<_> = environment.into_iter().collect();
-    let variables = ours(&environment, &mut problems);
     add_flags(&matches, &mut given);
-    add_environment(&variables, &mut given, &mut problems);
-    let read = file_path(&matches, &variables).map(|path| config_file::read(&path));
-    let file = read.unwrap_or(Ok(File::default())).unwrap_or_else(|found| {
+    add_environment(&environment, &mut given, &mut problems);
+    let path = given.text("config").filter(|path| !path.is_empty());
+    let file = path.map_or(Ok(File::default()), |path| config_file::read(path.as_ref()));
+    let file = file.unwrap_or_else(|found| {
         problems.extend(found);
         File::default()
     });
@@ -134,27 +145,30 @@ pub fn read(
         let reason = "is for one service, and the file has several";
         problems.push(Problem::new("preset", Source::Default, reason, remedy));
     }
-    let one = |entry: Option<&Sources>, problems: &mut Vec<Problem>| {
+    let service_settings = |entry: Option<&Sources>, problems: &mut Vec<Problem>| {
         let (mut given, mut top) = (given.clone(), file.top.clone());
         if entry.is_some() {
             // The name of the process is not the name of a service.
             given.remove("server_name");
             top.remove("server_name");
         }
-        let mut below = entry.cloned().unwrap_or_default();
-        below.add_weaker(top);
-        let read = Settings::read(stack(given, &environment, below));
-        let Err(Problems(more)) = &read else { return read.ok() };
-        // A problem of all services is reported once.
-        more.iter().for_each(|p| {
-            if !problems.contains(p) {
-                problems.push(p.clone());
-            }
-        });
-        None
+        let mut weaker = entry.cloned().unwrap_or_default();
+        weaker.add_weaker(top);
+        let preset = given.text("preset").or(weaker.text("preset")).and_then(presets::find);
+        add_family(&environment, preset, &mut given, &weaker);
+        given.add_weaker(weaker);
+        given.add_weaker(preset.map(preset_sources).unwrap_or_default());
+        Settings::read(given)
+            .map_err(|Problems(mut more)| {
+                // A problem of all services is reported once.
+                more.retain(|problem| !problems.contains(problem));
+                problems.extend(more);
+            })
+            .ok()
     };
-    let base = one(None, &mut problems);
-    let fleet: Vec<_> = file.services.iter().filter_map(|e| one(Some(e), &mut problems)).collect();
+    let base = service_settings(None, &mut problems);
+    let fleet: Vec<_> =
+        file.services.iter().filter_map(|e| service_settings(Some(e), &mut problems)).collect();
     match base {
         Some(mut settings) if problems.is_empty() => {
             settings.fleet = fleet;
@@ -164,17 +178,7 @@ pub fn read(
     }
 }
 
-/// One service's sources, the strongest first.
-fn stack(given: Sources, environment: &[(OsString, OsString)], file: Sources) -> Sources {
-    let mut sources = given;
-    let preset = sources.text("preset").or(file.text("preset")).and_then(presets::find);
-    add_family(environment, preset, &mut sources, &file);
-    sources.add_weaker(file);
-    sources.add_weaker(preset.map(preset_sources).unwrap_or_default());
-    sources
-}
-
-/// What a preset says about settings: the weakest source but the defaults.
+/// The settings of a preset: the weakest source but the defaults.
 pub fn preset_sources(preset: &Preset) -> Sources {
     let mut sources = Sources::default();
     let mut add = |name: &str, texts: Vec<String>| {
@@ -194,41 +198,35 @@ pub fn preset_sources(preset: &Preset) -> Sources {
     sources
 }
 
-/// Reads the command line, and refuses verify and doctor behind other words: who begins with one
-/// does not get here.
-fn matched(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
+/// Parses the command line. Refuses verify and doctor after other words; as first word they are
+/// handled before.
+fn parse_arguments(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
     let strict = command().try_get_matches_from(arguments);
     if strict.as_ref().is_err_and(|help| help.exit_code() == 0) {
         return strict;
     }
-    // What is not understood may be their flags.
+    // The flags that are not understood may belong to them.
     let lenient = command().ignore_errors(true).try_get_matches_from(arguments).ok();
-    let action = lenient.as_ref().and_then(|matches| matches.get_one::<String>("action"));
-    let Some(name @ (VERIFY | DOCTOR)) = action.map(String::as_str) else { return strict };
+    let action = lenient.as_ref().and_then(|matches| matches.get_one("action"));
+    let name = match action {
+        Some(CommandName::Verify) => "verify",
+        Some(CommandName::Doctor) => "doctor",
+        _ => return strict,
+    };
     let text = format!(
         "{name} comes first and has flags of its own, none of the server's: \
          uringcast-server {name} --help\n"
     );
-    Err(clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, text))
+    Err(clap::Error::raw(ErrorKind::ArgumentConflict, text))
 }
 
-fn presets_action(matches: &ArgMatches) -> Result<Action, ArgsError> {
-    let name = matches.get_one::<String>("name").map(|name| {
-        let preset = <&Preset>::parse(name).map_err(|invalid| {
-            let text = format!("presets {name}: {}. {}\n", invalid.reason, invalid.remedy);
-            clap::Error::raw(clap::error::ErrorKind::InvalidValue, text)
-        });
-        preset.map(|preset| preset.name.as_str())
-    });
-    Ok(Action::Presets { name: name.transpose()?, json: matches.get_flag("json") })
-}
-
-fn misplaced(matches: &ArgMatches) -> Result<(), clap::Error> {
-    if matches.contains_id("name") || matches.get_flag("json") {
-        let text = "NAME and --json go with the command presets only\n";
-        return Err(clap::Error::raw(clap::error::ErrorKind::ArgumentConflict, text));
-    }
-    Ok(())
+/// The name of a preset that there is.
+fn preset_name(name: &str) -> Result<&'static str, clap::Error> {
+    let preset = <&Preset>::parse(name).map_err(|invalid| {
+        let text = format!("presets {name}: {}. {}\n", invalid.reason, invalid.remedy);
+        clap::Error::raw(ErrorKind::InvalidValue, text)
+    })?;
+    Ok(&preset.name)
 }
 
 fn add_flags(matches: &ArgMatches, sources: &mut Sources) {
@@ -240,46 +238,30 @@ fn add_flags(matches: &ArgMatches, sources: &mut Sources) {
     }
 }
 
-/// The variables that may be meant for us and are not empty.
-fn ours(
-    environment: &[(OsString, OsString)],
-    problems: &mut Vec<Problem>,
-) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    for (name, value) in environment {
-        let Some(name) = name.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else {
-            continue;
-        };
-        match value.to_str() {
-            Some("") => {}
-            Some(value) => found.push((name.to_owned(), value.to_owned())),
-            None => problems.push(Problem::new(
-                name,
-                Source::Default,
-                "the value is not valid UTF-8",
-                "Write it as UTF-8.",
-            )),
-        }
-    }
-    found
-}
-
+/// Adds the variables that begin with [`ENV_PREFIX`] and are not empty.
 fn add_environment(
-    variables: &[(String, String)],
+    environment: &[(OsString, OsString)],
     sources: &mut Sources,
     problems: &mut Vec<Problem>,
 ) {
-    for (variable, value) in variables {
-        match TABLE.iter().find(|setting| setting.variable() == *variable) {
-            Some(setting) => {
-                let source = Source::Environment(variable.clone());
-                sources.add(setting.name, vec![value.clone()], source);
+    for (variable, value) in environment {
+        let Some(variable) = variable.to_str().filter(|name| name.starts_with(ENV_PREFIX)) else {
+            continue;
+        };
+        let mut problem = |reason: &str, remedy: String| {
+            problems.push(Problem::new(variable, Source::Default, reason, remedy));
+        };
+        match (value.to_str(), TABLE.iter().find(|setting| setting.variable() == variable)) {
+            (Some(""), _) => {}
+            (None, _) => problem("the value is not valid UTF-8", "Write it as UTF-8.".into()),
+            (Some(value), Some(setting)) => {
+                let source = Source::Environment(variable.to_owned());
+                sources.add(setting.name, vec![value.to_owned()], source);
             }
-            None => {
+            (Some(_), None) => {
                 let known: Vec<String> = TABLE.iter().map(Setting::variable).collect();
-                let remedy = remedy(nearest(variable, known.iter().map(String::as_str)));
-                let reason = "there is no such environment variable";
-                problems.push(Problem::new(variable, Source::Default, reason, remedy));
+                let nearest = nearest(variable, known.iter().map(String::as_str));
+                problem("there is no such environment variable", remedy(nearest));
             }
         }
     }
@@ -313,14 +295,6 @@ fn add_family(
             add(format!("{prefix}_{}", name.to_ascii_uppercase()), name);
         }
     }
-}
-
-fn file_path(matches: &ArgMatches, variables: &[(String, String)]) -> Option<PathBuf> {
-    let from_flag = matches.get_one::<String>("config");
-    let variable = format!("{ENV_PREFIX}CONFIG");
-    let from_environment =
-        || variables.iter().find(|(name, _)| *name == variable).map(|(_, value)| value);
-    from_flag.or_else(from_environment).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 fn remedy(nearest: &str) -> String {

@@ -1,5 +1,5 @@
-//! Who clients are: JSON Web Tokens (RFC 7519), verified by threads of their own, away from the
-//! shards. And who publishers are: API keys.
+//! Authentication. Clients send JSON Web Tokens (RFC 7519), which separate threads verify, so that
+//! shards do not wait. Publishers send API keys.
 
 mod api_keys;
 mod keys;
@@ -7,11 +7,12 @@ mod token;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 pub use api_keys::ApiKeys;
 pub use keys::{KeyError, Keys};
+use parking_lot::{Mutex, RwLock};
 pub use token::ClaimRules;
 use uringcast_engine::{AuthError, Engine, Verdict, Verifications};
 
@@ -20,8 +21,8 @@ use crate::read_files::{self, Stamp, stamp};
 use crate::settings::Problem;
 
 /// The remedy for [`KeyError::Guessable`].
-pub const STRONGER: &str = "Make one with `openssl rand -base64 48`, or listen on 127.0.0.1 and \
-                            without trusted_proxies.";
+pub const SECRET_REMEDY: &str = "Make one with `openssl rand -base64 48`, or listen on 127.0.0.1 \
+                                 and without trusted_proxies.";
 
 /// What tokens are verified with. The JWKS file may change while the server runs.
 #[derive(Debug)]
@@ -29,15 +30,15 @@ pub struct Verifier {
     keys: RwLock<Arc<Keys>>,
     /// Keys that do not change.
     fixed: Keys,
-    jwks: Option<Watched>,
-    demands: ClaimRules,
+    jwks: Option<WatchedFile>,
+    rules: ClaimRules,
 }
 
 #[derive(Debug)]
-struct Watched {
+struct WatchedFile {
     path: PathBuf,
     /// What the file looked like when it was last read.
-    seen: RwLock<Stamp>,
+    last_stamp: Mutex<Stamp>,
 }
 
 impl Verifier {
@@ -45,47 +46,39 @@ impl Verifier {
     ///
     /// # Errors
     /// A [`Problem`] with the JWKS file.
-    pub fn new(
-        fixed: Keys,
-        jwks: Option<PathBuf>,
-        demands: ClaimRules,
-    ) -> Result<Verifier, Problem> {
+    pub fn new(fixed: Keys, jwks: Option<PathBuf>, rules: ClaimRules) -> Result<Verifier, Problem> {
         let (keys, jwks) = match jwks {
             None => (fixed.clone(), None),
             Some(path) => {
-                let seen = RwLock::new(stamp(&path));
-                (read(&path, &fixed)?, Some(Watched { path, seen }))
+                let last_stamp = Mutex::new(stamp(&path));
+                (read(&path, &fixed)?, Some(WatchedFile { path, last_stamp }))
             }
         };
-        Ok(Verifier { keys: RwLock::new(Arc::new(keys)), fixed, jwks, demands })
+        Ok(Verifier { keys: RwLock::new(Arc::new(keys)), fixed, jwks, rules })
     }
 
-    /// Says who the bearer of a token is.
+    /// Verifies a token and returns the identity in it.
     ///
     /// # Errors
-    /// [`uringcast_engine::AuthError`] when it is no good.
+    /// [`uringcast_engine::AuthError`] when the token is not valid.
     pub fn verify(&self, token: &str) -> Verdict {
-        let keys = Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner));
-        token::verify(token, &keys, &self.demands)
+        let keys = Arc::clone(&self.keys.read());
+        token::verify(token, &keys, &self.rules)
     }
 
-    /// Reads the JWKS file again if it has changed.
-    pub fn follow(&self) {
-        let Some(Watched { path, seen }) = &self.jwks else { return };
-        if *seen.read().unwrap_or_else(PoisonError::into_inner) != stamp(path) {
-            self.reload();
-        }
-    }
-
-    /// Reads the JWKS file again. A bad one is logged, and the old keys stay.
-    pub fn reload(&self) {
-        let Some(Watched { path, seen }) = &self.jwks else { return };
+    /// Reads the JWKS file again, if it has changed or `always`. If it is not valid, this is logged
+    /// and the old keys stay in force.
+    pub fn reload(&self, always: bool) {
+        let Some(WatchedFile { path, last_stamp }) = &self.jwks else { return };
         // Before the file is read: what changes meanwhile is seen the next time.
-        *seen.write().unwrap_or_else(PoisonError::into_inner) = stamp(path);
+        let now = stamp(path);
+        if std::mem::replace(&mut *last_stamp.lock(), now) == now && !always {
+            return;
+        }
         match read(path, &self.fixed) {
             Ok(all) => {
                 tracing::info!(path = %path.display(), keys = all.len(), "jwks_file read again");
-                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(all);
+                *self.keys.write() = Arc::new(all);
             }
             Err(problem) => tracing::error!("{problem} The keys of before stay in force."),
         }
@@ -102,21 +95,16 @@ impl Verifiers {
         Verifiers(by_service.into())
     }
 
-    /// Reads again what has changed.
-    pub fn follow(&self) {
-        self.0.iter().flatten().for_each(Verifier::follow);
-    }
-
-    /// Reads all JWKS files again. Whether there is one.
-    pub fn reload(&self) -> bool {
-        self.0.iter().flatten().for_each(Verifier::reload);
+    /// Reads the JWKS files again, those that have changed or all. Whether there is one.
+    pub fn reload(&self, all: bool) -> bool {
+        self.0.iter().flatten().for_each(|verifier| verifier.reload(all));
         self.0.iter().flatten().any(|verifier| verifier.jwks.is_some())
     }
 
-    /// Starts threads that verify what the engine's clients show, and end with the engine.
+    /// Starts threads that verify the tokens of the engine's clients, and end with the engine.
     ///
     /// # Errors
-    /// The system has no thread for us.
+    /// The system gives no thread.
     pub fn start(&self, engine: &Engine, threads: usize) -> io::Result<Vec<JoinHandle<()>>> {
         let needed = self.0.iter().flatten().next().map_or(0, |_| threads);
         let start = |number| {
@@ -128,18 +116,15 @@ impl Verifiers {
     }
 
     fn work(&self, queue: &Verifications) {
-        // Of this thread alone, on Linux. The shards come first: a storm of tokens must not delay
-        // a broadcast.
+        // On Linux this sets the niceness of this thread alone. Shards have priority: many tokens
+        // at once must not delay a broadcast.
         if let Err(error) = rustix::process::setpriority_process(None, VERIFIER_NICE) {
             tracing::warn!("a verifier keeps its priority: {error}");
         }
         while let Some(verification) = queue.next() {
             let verifier = self.0.get(verification.service().index()).and_then(Option::as_ref);
-            let verdict = match verifier {
-                Some(verifier) => verifier.verify(verification.token()),
-                None => Err(AuthError::Invalid),
-            };
-            verification.answer(verdict);
+            let verdict = verifier.map(|verifier| verifier.verify(verification.token()));
+            verification.answer(verdict.unwrap_or(Err(AuthError::Invalid)));
         }
     }
 }
@@ -149,7 +134,7 @@ fn read(path: &Path, fixed: &Keys) -> Result<Keys, Problem> {
     let bytes = read_files::read_followed("jwks_file", path)?;
     let fresh = fixed.jwks(&bytes).map_err(|error| {
         let remedy = match error {
-            KeyError::Guessable => STRONGER,
+            KeyError::Guessable => SECRET_REMEDY,
             _ => "Name a JWK Set (RFC 7517).",
         };
         read_files::problem("jwks_file", path, error.to_string(), remedy)

@@ -10,10 +10,11 @@ mod sni;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, SupportedProtocolVersion};
 
 pub use reload::{CertReloader, CertStatus};
 
@@ -22,7 +23,7 @@ use crate::settings::{Problem, Source, TlsVersion};
 use cert_key_pair::CertKeyPair;
 use sni::SniResolver;
 
-/// A certificate that is served, and what to tell about it.
+/// A certificate that is served, with what the log and metrics report of it.
 #[derive(Clone, Debug)]
 pub struct ServedCert {
     /// Its subject's common name; may be empty.
@@ -33,8 +34,15 @@ pub struct ServedCert {
     pub fingerprint: String,
     /// When it ends, in seconds since 1970.
     pub not_after: i64,
-    /// Whether the server made it, so that clients must be given it.
+    /// Whether the server made it, so that clients must import it.
     pub automatic: bool,
+}
+
+impl ServedCert {
+    /// Seconds until it ends.
+    fn seconds_left(&self) -> i64 {
+        self.not_after - Timestamp::now().as_second()
+    }
 }
 
 /// A certificate with its chain and its key, which belong together.
@@ -54,47 +62,46 @@ pub struct Loaded {
     pub served: Vec<ServedCert>,
 }
 
-/// Keys that session tickets are sealed with. They rotate (rustls: new ones every 6 hours, good
+/// Keys that session tickets are sealed with. They rotate (rustls: new ones every 6 hours, valid
 /// for 12), serve all shards and outlive reloads, so that a storm of reconnects stays cheap.
 #[derive(Default)]
 pub struct TicketKeys(Option<(client_auth::TrustAnchors, Arc<dyn ProducesTickets>)>);
 
 impl TicketKeys {
-    /// The keys for clients that were verified against `basis`: other ones than before if that
+    /// The keys for clients that were verified against `anchors`: other ones than before if that
     /// is another, because a resumed handshake verifies no certificate.
     fn keys(
         &mut self,
-        basis: client_auth::TrustAnchors,
+        anchors: client_auth::TrustAnchors,
     ) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
         if let Some((known, keys)) = &self.0
-            && *known == basis
+            && *known == anchors
         {
             return Ok(Arc::clone(keys));
         }
         let keys = aws_lc_rs::Ticketer::new()?;
-        self.0 = Some((basis, Arc::clone(&keys)));
+        self.0 = Some((anchors, Arc::clone(&keys)));
         Ok(keys)
     }
 }
 
-/// Reads, or makes, the certificates and builds the configuration. `names` are those an automatic
-/// certificate must be valid for.
+/// Reads, or makes, the certificates and builds the configuration.
 ///
 /// # Errors
 /// A [`Problem`] that names the setting, the file and the remedy.
-pub fn load(tls: &Tls, names: &[String], tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
+pub fn load(tls: &Tls, tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
     let pairs = match &tls.identity {
-        Identity::Auto { dir } => vec![self_signed::load(dir, names)?],
+        Identity::Auto { dir, names } => vec![self_signed::load(dir, names)?],
         Identity::Files(all) => all.iter().map(CertKeyPair::read).collect::<Result<_, _>>()?,
     };
     let trust = client_auth::trust(tls.clients.as_ref())?;
-    let config = ServerConfig::builder_with_provider(provider())
-        .with_protocol_versions(match tls.min_version {
-            TlsVersion::Tls12 => rustls::ALL_VERSIONS,
-            TlsVersion::Tls13 => &ONLY_TLS13,
-        })
-        .map_err(|error| ours(&error))?;
-    let mut config = config
+    let versions: &[_] = match tls.min_version {
+        TlsVersion::Tls12 => rustls::ALL_VERSIONS,
+        TlsVersion::Tls13 => &[&rustls::version::TLS13],
+    };
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .map_err(|error| internal_error(&error))?
         .with_client_cert_verifier(trust.verifier)
         .with_cert_resolver(Arc::new(SniResolver::new(&pairs)));
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -102,7 +109,7 @@ pub fn load(tls: &Tls, names: &[String], tickets: &mut TicketKeys) -> Result<Loa
     config.enable_secret_extraction = true;
     // Nothing is kept for a session here: it is all in its ticket.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.ticketer = tickets.keys(trust.basis).map_err(|error| ours(&error))?;
+    config.ticketer = tickets.keys(trust.anchors).map_err(|error| internal_error(&error))?;
     let served = pairs.into_iter().map(|pair| pair.served).collect();
     Ok(Loaded { config: Arc::new(config), served })
 }
@@ -114,11 +121,9 @@ pub fn load(tls: &Tls, names: &[String], tickets: &mut TicketKeys) -> Result<Loa
 pub fn check(tls: &Tls) -> Result<(), Problem> {
     match &tls.identity {
         Identity::Auto { .. } => client_auth::trust(tls.clients.as_ref()).map(drop),
-        Identity::Files(_) => load(tls, &[], &mut TicketKeys::default()).map(drop),
+        Identity::Files(_) => load(tls, &mut TicketKeys::default()).map(drop),
     }
 }
-
-static ONLY_TLS13: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
 
 /// Every suite of this provider is ephemeral Diffie-Hellman with AEAD. A client that prefers the
 /// hybrid post-quantum group X25519MLKEM768 gets it: the client's order decides.
@@ -126,8 +131,8 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
 
-/// No file's fault: no randomness, or a contradiction of our own.
-fn ours(error: &rustls::Error) -> Problem {
+/// An error that no file causes: no randomness, or a bug.
+fn internal_error(error: &rustls::Error) -> Problem {
     let reason = format!("TLS cannot be set up: {error}");
     Problem::new("tls_enabled", Source::Default, reason, "Please report this.")
 }

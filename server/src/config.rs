@@ -5,10 +5,11 @@ mod listener_tls;
 mod ports;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use listener_tls::{Clients, Files, Home, Identity, Tls};
+pub use listener_tls::{Clients, Files, Identity, Tls, state_dir};
 use serde_json::{Map, Value};
 use uringcast_engine::{self as engine, ServiceId};
 
@@ -16,16 +17,20 @@ use crate::adapters::session_buddy::SessionBuddy;
 use crate::auth::{ApiKeys, Verifiers};
 use crate::limits::MIN_CANARY_INTERVAL;
 use crate::presets::{Preset, PresetProtocol};
-use crate::settings::value::Host;
+use crate::settings::value::{Host, is_plain};
 use crate::settings::{Problem, Problems, Settings};
+
+/// What a service's name may have beside letters and digits to be a part of a path, and of the line
+/// with the server's addresses.
+pub(crate) const PATH_CHARACTERS: &[u8] = b"._-";
 
 /// A configuration without contradictions.
 #[derive(Debug)]
 pub struct Config {
     /// The engine's, without TLS: that needs the certificates read.
     pub engine: engine::Config,
-    /// What the engine need not know of each service, in the engine's order.
-    pub hosts: Vec<Hosted>,
+    /// How wss is served, if it is, by service.
+    pub tls: Vec<Option<Tls>>,
     /// Where publishers connect.
     pub control: Vec<SocketAddr>,
     /// Where Prometheus connects; nowhere when there are no metrics.
@@ -34,26 +39,11 @@ pub struct Config {
     pub api_keys: ApiKeys,
     /// What clients' tokens are verified with, by service.
     pub verifiers: Verifiers,
-    /// Threads that do it.
-    pub auth_threads: usize,
-    /// Time for clients on shutdown.
-    pub drain: Duration,
-    /// Within what time 99 % of all deliveries should be made.
-    pub objective: Option<Duration>,
     /// Which service canaries probe and how often; `None` without them.
     pub self_probe: Option<(ServiceId, Duration)>,
 }
 
-/// How one service is served.
-#[derive(Debug)]
-pub struct Hosted {
-    /// How wss is served, if it is.
-    pub tls: Option<Tls>,
-    /// Names a certificate of our own must be valid for, the common name first.
-    pub names: Vec<String>,
-}
-
-/// A metrics port, and whose metrics it has: services that name the same one share it.
+/// A metrics port and the services that it shows: services with the same address share it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MetricsEndpoint {
     /// Where.
@@ -80,108 +70,86 @@ impl ProblemCollector<'_> {
 }
 
 impl Config {
-    /// Compares the settings with each other.
+    /// Compares the settings with each other. `state` is where the program keeps its state.
     ///
     /// # Errors
     /// [`Problems`] with everything that contradicts something else.
-    pub fn resolve(settings: &Settings, home: Home<'_>) -> Result<Config, Problems> {
-        let s = settings;
-        let mut gather = ProblemCollector { settings, problems: Vec::new() };
-        let control = addresses("control_host", [&s.control_host], s.control_port, &mut gather);
-        let api_keys = access_control::api_keys(settings, &mut gather);
+    pub fn resolve(settings: &Settings, state: Option<&Path>) -> Result<Config, Problems> {
+        let mut faults = ProblemCollector { settings, problems: Vec::new() };
+        let control =
+            addresses("control_host", [&settings.control_host], settings.control_port, &mut faults);
+        let api_keys = access_control::api_keys(settings, &mut faults);
         if control.iter().any(|address| !address.ip().is_loopback()) && api_keys.is_empty() {
             let remedy = "Set api_key_file, or listen on 127.0.0.1.";
             let reason = "would let anybody who can reach it publish";
-            gather.add("control_host", reason, remedy);
+            faults.add("control_host", reason, remedy);
         }
-        let mut problems = gather.problems;
+        let mut problems = faults.problems;
         let is_fleet = settings.services().len() > 1;
-        let (mut services, mut hosts, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut services, mut tls, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
         let mut verifiers = Vec::new();
         for (place, settings) in settings.services().iter().enumerate() {
-            let mut gather = ProblemCollector { settings, problems: Vec::new() };
-            let s = settings;
-            let listen = addresses("host", &s.host, s.port, &mut gather);
-            let tls = listener_tls::resolve(settings, home, &mut gather);
-            // Behind a proxy clients come from elsewhere, wherever the proxy is.
+            let mut faults = ProblemCollector { settings, problems: Vec::new() };
+            let listen = addresses("host", &settings.host, settings.port, &mut faults);
+            tls.push(listener_tls::resolve(settings, &listen, state, &mut faults));
+            // Behind a proxy clients may be on other machines, wherever the proxy is.
             let exposed = listen.iter().any(|address| !address.ip().is_loopback())
-                || s.trusted_proxies.as_ref().is_some_and(|networks| !networks.is_empty());
-            verifiers.push(access_control::verifier(settings, exposed, &mut gather));
-            let names = s.host.iter().map(|host| canonical(&host.0)).collect();
-            hosts.push(Hosted { tls, names });
-            if !s.no_metrics {
-                scrape(ServiceId(place as u8), &mut metrics, &mut gather);
+                || settings.trusted_proxies.as_ref().is_some_and(|networks| !networks.is_empty());
+            verifiers.push(access_control::verifier(settings, exposed, &mut faults));
+            if !settings.no_metrics {
+                add_to_endpoint(ServiceId(place as u8), &mut metrics, &mut faults);
             }
-            if is_fleet && !is_plain(&s.server_name.0) {
+            if is_fleet && !is_plain(&settings.server_name.0, PATH_CHARACTERS) {
                 let remedy = "Use letters, digits, dots, dashes and underscores.";
-                gather.add("server_name", "cannot stand in a path", remedy);
+                faults.add("server_name", "cannot stand in a path", remedy);
             }
-            if s.proxy_protocol && s.trusted_proxies.is_none() {
+            if settings.proxy_protocol && settings.trusted_proxies.is_none() {
                 let remedy = "Name the proxies' networks with trusted_proxies.";
-                gather.add("proxy_protocol", "has nobody to take headers from", remedy);
+                faults.add("proxy_protocol", "has nobody to take headers from", remedy);
             }
             services.push(service(settings, listen));
-            ports::check(&services, &control, &metrics, &mut gather);
+            ports::check(&services, &control, &metrics, &mut faults);
             // A problem of all services is reported once.
-            gather.problems.retain(|problem| !problems.contains(problem));
-            problems.extend(gather.problems);
+            faults.problems.retain(|problem| !problems.contains(problem));
+            problems.extend(faults.problems);
         }
-        let mut gather = ProblemCollector { settings, problems: Vec::new() };
-        let self_probe = self_probe(&services, &hosts, &mut gather);
-        problems.extend(gather.problems);
+        let mut faults = ProblemCollector { settings, problems: Vec::new() };
+        let self_probe = self_probe(&services, &tls, &mut faults);
+        problems.extend(faults.problems);
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
         Ok(Config {
             engine: engine_config(settings, services),
-            hosts,
+            tls,
             control,
             metrics,
             api_keys,
             verifiers: Verifiers::new(verifiers),
-            auth_threads: s.auth_threads.0,
-            drain: s.drain_timeout.0,
             self_probe,
-            objective: s.slo_p99.map(|objective| objective.0),
         })
     }
 
     /// Whether clients outside this machine can reach a port that is not encrypted.
     pub fn is_exposed_without_tls(&self) -> bool {
         let exposed = |listen: &[SocketAddr]| listen.iter().any(|a| !a.ip().is_loopback());
-        let mut both = self.hosts.iter().zip(&self.engine.services);
-        both.any(|(host, service)| host.tls.is_none() && exposed(&service.listen))
+        let mut both = self.tls.iter().zip(&self.engine.services);
+        both.any(|(tls, service)| tls.is_none() && exposed(&service.listen))
     }
-
-    /// Every name and address that an automatic certificate of a service must be valid for.
-    pub fn certificate_names(&self, service: ServiceId) -> Vec<String> {
-        let mut names = self.hosts[service.index()].names.clone();
-        names.extend(["localhost", "127.0.0.1", "::1"].map(String::from));
-        names.extend(self.engine[service].listen.iter().map(|address| address.ip().to_string()));
-        let mut seen = std::collections::HashSet::new();
-        names.retain(|name| seen.insert(name.clone()));
-        names
-    }
-}
-
-/// Whether a name can stand in a path and in the line that says where the server listens.
-pub(crate) fn is_plain(name: &str) -> bool {
-    name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 /// Adds a service to the metrics port that it names.
-fn scrape(service: ServiceId, all: &mut Vec<MetricsEndpoint>, gather: &mut ProblemCollector<'_>) {
-    let s = gather.settings;
-    let addresses = addresses("metrics_host", [&s.metrics_host], s.metrics_port, gather);
-    match all.iter_mut().find(|scrape| scrape.addresses == addresses) {
-        Some(scrape) => scrape.services.push(service),
+fn add_to_endpoint(
+    service: ServiceId,
+    all: &mut Vec<MetricsEndpoint>,
+    faults: &mut ProblemCollector<'_>,
+) {
+    let s = faults.settings;
+    let addresses = addresses("metrics_host", [&s.metrics_host], s.metrics_port, faults);
+    match all.iter_mut().find(|endpoint| endpoint.addresses == addresses) {
+        Some(endpoint) => endpoint.services.push(service),
         None => all.push(MetricsEndpoint { addresses, services: vec![service] }),
     }
-}
-
-/// An address as it is usually written, so that names can be compared as text.
-fn canonical(host: &str) -> String {
-    host.parse::<IpAddr>().map_or_else(|_| host.to_ascii_lowercase(), |ip| ip.to_string())
 }
 
 fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
@@ -192,7 +160,10 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         welcome_extra: preset.map(|preset| welcome_extra(preset, s)).unwrap_or_default(),
         listen,
         tls: None,
-        proxies: proxies(s),
+        proxies: engine::Proxies {
+            trusted: s.trusted_proxies.iter().flatten().map(|network| network.0).collect(),
+            protocol: s.proxy_protocol,
+        },
         max_connections: s.max_connections.0,
         max_message: s.max_message_size.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
@@ -234,26 +205,21 @@ fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config
     }
 }
 
-fn proxies(s: &Settings) -> engine::Proxies {
-    let trusted = s.trusted_proxies.iter().flatten().map(|network| network.0).collect();
-    engine::Proxies { trusted, protocol: s.proxy_protocol }
-}
-
 fn addresses<'a>(
     setting: &str,
     hosts: impl IntoIterator<Item = &'a Host>,
     port: u16,
-    gather: &mut ProblemCollector<'_>,
+    faults: &mut ProblemCollector<'_>,
 ) -> Vec<SocketAddr> {
     let mut all = Vec::new();
     for host in hosts {
         let found = match host.0.parse::<IpAddr>() {
             Ok(ip) => vec![SocketAddr::new(ip, port)],
-            Err(_) => named(&host.0, port),
+            Err(_) => lookup(&host.0, port),
         };
         if found.is_empty() {
             let reason = format!("the name {} stands for no address of this machine", host.0);
-            gather.add(setting, reason, "Give an IP address, or a name that resolves to one.");
+            faults.add(setting, reason, "Give an IP address, or a name that resolves to one.");
         }
         for address in found {
             if !all.contains(&address) {
@@ -266,24 +232,24 @@ fn addresses<'a>(
 
 /// What a name resolves to, without what this machine lacks: `localhost` often includes ::1 where
 /// there is no IPv6.
-fn named(name: &str, port: u16) -> Vec<SocketAddr> {
+fn lookup(name: &str, port: u16) -> Vec<SocketAddr> {
     let found = (name, port).to_socket_addrs().into_iter().flatten();
     found.filter(|address| UdpSocket::bind((address.ip(), 0)).is_ok()).collect()
 }
 
-/// Which service canaries probe, and how often: the first that they can talk to. A canary has no
-/// certificate of its own, so where one is demanded there is none.
+/// Which service canaries probe, and how often: the first with a protocol that they implement. A
+/// canary has no certificate, so a service that demands one is not probed.
 fn self_probe(
     services: &[engine::Service],
-    hosts: &[Hosted],
-    gather: &mut ProblemCollector<'_>,
+    tls: &[Option<Tls>],
+    faults: &mut ProblemCollector<'_>,
 ) -> Option<(ServiceId, Duration)> {
-    let interval = gather.settings.canary_interval.0;
+    let interval = faults.settings.canary_interval.0;
     if !interval.is_zero() && interval < MIN_CANARY_INTERVAL {
-        gather.add("canary_interval", "is too short", "Give 100ms or more, or 0 for none.");
+        faults.add("canary_interval", "is too short", "Give 100ms or more, or 0 for none.");
     }
-    let place = services.iter().zip(hosts).position(|(service, host)| {
-        let demanding = host.tls.as_ref().is_some_and(|tls| tls.clients.is_some());
+    let place = services.iter().zip(tls).position(|(service, tls)| {
+        let demanding = tls.as_ref().is_some_and(|tls| tls.clients.is_some());
         matches!(service.protocol, engine::Protocol::Envelope) && !demanding
     })?;
     (!interval.is_zero()).then_some((ServiceId(place as u8), interval))

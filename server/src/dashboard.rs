@@ -1,5 +1,5 @@
-//! The live page: one document, made of the files in `dashboard/`, and what reaches it over the
-//! engine's own WebSocket.
+//! The live page: one document, made of the files in `dashboard/`, and the events that it receives
+//! over the engine's WebSocket.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -14,6 +14,7 @@ use uringcast_engine::{
 };
 
 use crate::limits::LIVE_WATCH;
+use crate::settings::value::is_plain;
 
 /// What the page shows, and how the data reaches it.
 ///
@@ -23,28 +24,28 @@ use crate::limits::LIVE_WATCH;
 pub struct Dashboard {
     services: Arc<[Service]>,
     /// The service on whose listener the page connects.
-    own: usize,
+    socket_service: usize,
     key: ProbeKey,
     publisher: Publisher,
     /// Seconds for which a page still counts as open.
-    watched: AtomicU64,
+    open_seconds: AtomicU64,
 }
 
 impl Dashboard {
-    /// Tells through `publisher`, a publisher of the service at place `own`.
+    /// Publishes through `publisher`, a publisher of the service at place `socket_service`.
     pub fn new(
         services: Arc<[Service]>,
-        own: usize,
+        socket_service: usize,
         key: ProbeKey,
         publisher: Publisher,
     ) -> Dashboard {
-        Dashboard { services, own, key, publisher, watched: AtomicU64::new(0) }
+        Dashboard { services, socket_service, key, publisher, open_seconds: AtomicU64::new(0) }
     }
 
-    /// Where a page that was asked for at `host` finds the services. The page counts as open from
-    /// now on.
+    /// The addresses of the services for a page that was requested at `host`. The page counts as
+    /// open from now on.
     pub fn describe(&self, host: &str) -> Value {
-        self.watched.store(LIVE_WATCH.as_secs(), Ordering::Relaxed);
+        self.open_seconds.store(LIVE_WATCH.as_secs(), Ordering::Relaxed);
         let several = self.services.len() > 1;
         let one = |service: &Service| {
             let path = match several {
@@ -55,13 +56,13 @@ impl Dashboard {
                 "name": service.name,
                 "url": url(service, host) + "/",
                 "publish": path,
-                // session-buddy's own protocol: its clients choose no channel.
+                // The protocol of session-buddy: its clients choose no channel.
                 "feed": matches!(service.protocol, Protocol::Custom(_)),
             })
         };
         json!({
             "services": self.services.iter().map(one).collect::<Value>(),
-            "socket": url(&self.services[self.own], host) + &self.key.path(),
+            "socket": url(&self.services[self.socket_service], host) + &self.key.path(),
             "again": LIVE_WATCH.as_secs() / 2,
             "interval": SNAPSHOT_INTERVAL.as_secs(),
             "version": env!("CARGO_PKG_VERSION"),
@@ -70,25 +71,25 @@ impl Dashboard {
 
     /// Sends what happens now to the pages, if there are any.
     pub fn publish(&self, now: &Value) {
-        let left = self.watched.load(Ordering::Relaxed);
+        let left = self.open_seconds.load(Ordering::Relaxed);
         if left == 0 {
             return;
         }
-        self.watched.store(left - 1, Ordering::Relaxed);
+        self.open_seconds.store(left - 1, Ordering::Relaxed);
         let publication = Publication {
             channel: ChannelName::probe(),
             event: EventName::parse("live.status").expect("a good name"),
             data: JsonObject::parse(now.to_string().as_bytes()).expect("an object"),
         };
-        // Without room the page misses a second.
+        // If the engine refuses it, the page misses a second.
         let _ = self.publisher.try_publish(publication);
     }
 
-    /// The policy under which a browser runs the page asked for at `host`: its own script and
+    /// The policy under which a browser runs the page requested at `host`: its own script and
     /// style, this port and the services' listeners, nothing else.
     pub fn policy(&self, host: &str) -> String {
         let Page { script, style, .. } = &*PAGE;
-        // The policy has no form for IPv6 addresses: pages found there ask again instead.
+        // The policy cannot express IPv6 addresses: pages there poll instead.
         let sockets = self.services.iter().map(|service| url(service, host));
         let sockets: Vec<String> = sockets.filter(|url| !url.contains('[')).collect();
         format!(
@@ -112,18 +113,17 @@ fn url(service: &Service, host: &str) -> String {
         if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
     });
     let local = name == "localhost" || name.starts_with("127.") || name == "[::1]";
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
     let address = service.listen[0];
     let (ip, port) = (address.ip(), address.port());
     // A listener on every address answers on the one the browser knows, and one on loopback
     // by whatever name the browser has for that.
-    if name.bytes().all(plain) && (ip.is_unspecified() || (ip.is_loopback() && local)) {
+    if is_plain(name, b".-_[]:") && (ip.is_unspecified() || (ip.is_loopback() && local)) {
         return format!("{scheme}://{name}:{port}");
     }
     format!("{scheme}://{address}")
 }
 
-/// The document and the hashes by which a browser knows its parts.
+/// The document, and the hashes by which a browser identifies its parts.
 struct Page {
     html: String,
     script: String,
@@ -151,37 +151,4 @@ fn hash(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn url(address: &str, host: &str) -> String {
-        let listen = vec![address.parse().unwrap()];
-        super::url(&Service { listen, ..Service::default() }, host)
-    }
-
-    #[test]
-    fn a_page_finds_the_listener_by_the_name_it_has_for_the_server() {
-        for (address, host, expected) in [
-            ("127.0.0.1:9", "127.0.0.1:8766", "ws://127.0.0.1:9"),
-            ("127.0.0.1:9", "localhost:8766", "ws://localhost:9"),
-            ("0.0.0.0:9", "cast.example:8766", "ws://cast.example:9"),
-            ("[::]:9", "[fd00::1]:8766", "ws://[fd00::1]:9"),
-            ("[::]:9", "cast.example", "ws://cast.example:9"),
-            ("10.0.0.5:9", "cast.example:8766", "ws://10.0.0.5:9"),
-            ("127.0.0.1:9", "cast.example:8766", "ws://127.0.0.1:9"),
-            ("0.0.0.0:9", "a;script-src *", "ws://0.0.0.0:9"),
-        ] {
-            assert_eq!(url(address, host), expected, "{address} {host}");
-        }
-    }
-
-    #[test]
-    fn the_page_is_whole_and_loads_nothing() {
-        let page = Dashboard::page();
-        assert!(!page.contains("/* style */") && !page.contains("/* script */"));
-        assert_eq!(page.matches("</script>").count(), 1);
-        for loads in ["src=", "@import", "url(", "href=\"http", "style=\"", "onclick="] {
-            assert!(!page.contains(loads), "{loads}");
-        }
-    }
-}
+mod tests;

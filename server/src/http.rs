@@ -36,9 +36,10 @@ use error::ApiError;
 pub(crate) use publish::fuzz_publish;
 pub use serve::serve;
 
-/// The control port. With keys, all but health, readiness and the live page itself ask for one.
+/// The control port. If keys are configured, every route but health, readiness and the live page
+/// requires one.
 pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
-    let requests = control.metrics.as_ref().map(|metrics| metrics.requests().clone());
+    let requests = control.metrics.as_ref().map(|metrics| metrics.requests.clone());
     let of_a_service = Router::new()
         .route("/publish", post(publish::publish))
         .route("/publish/raw", post(publish::publish_raw))
@@ -78,10 +79,8 @@ fn guard<S: Clone + Send + Sync + 'static>(
     keys: ApiKeys,
     requests: Option<Requests>,
 ) -> Router<S> {
-    router.route_layer(from_fn_with_state(
-        api_key_guard::ApiKeyGuard { keys, requests },
-        api_key_guard::check,
-    ))
+    let guard = api_key_guard::ApiKeyGuard { keys, requests };
+    router.route_layer(from_fn_with_state(guard, api_key_guard::check))
 }
 
 fn with_json_errors<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

@@ -44,7 +44,7 @@ pub const LIVE_HISTORY: usize = 300;
 pub const LIVE_HOT_SECONDS: usize = 10;
 /// Channels and consumers that a page lists.
 pub const LIVE_ROWS: usize = 8;
-/// How long a page is sent what happens after it last asked; it asks twice as often.
+/// How long a page receives updates after its last request; it requests twice as often.
 pub const LIVE_WATCH: Duration = Duration::from_secs(60);
 /// For a canary's probe to arrive, and for its connection: beyond, a client would have given up.
 pub const CANARY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -59,7 +59,7 @@ pub const CANARY_DIALS_PER_SHARD: usize = 16;
 pub const DEFAULT_CANARY_INTERVAL: Duration = Duration::from_secs(1);
 /// The shortest interval: more often, probes would be load.
 pub const MIN_CANARY_INTERVAL: Duration = Duration::from_millis(100);
-/// Log lines a second of each kind (place in the code): enough to see who, few enough that logging
+/// Log lines a second of each place in the code: enough to find the cause, few enough that logging
 /// is no load.
 pub const LOG_LINES_PER_SECOND: u32 = 10;
 /// How long an automatic certificate is valid.
@@ -70,7 +70,7 @@ pub const AUTO_CERT_MARGIN: Duration = Duration::from_secs(30 * 86_400);
 pub const MAX_CERTIFICATES: usize = 64;
 /// Looks in a row that find changed files which fail before that is logged: a writer in between is
 /// done by then, and one that never ends must not hide it.
-pub const TORN_LOOKS: u32 = 5;
+pub const MAX_TORN_CHECKS: u32 = 5;
 /// A certificate with less life left than this is warned about.
 pub const EXPIRY_WARNING: Duration = AUTO_CERT_MARGIN;
 /// How often it is.

@@ -16,15 +16,13 @@ use rate_limit::RateLimit;
 
 static LIMIT: OnceLock<RateLimit> = OnceLock::new();
 
-/// Logs how many lines were kept back since the last call. To be called once a second.
+/// Logs how many lines were suppressed since the last call. To be called once a second.
 pub fn report_suppressed() {
-    if let Some(limit) = LIMIT.get() {
-        limit.report();
-    }
+    LIMIT.get().into_iter().for_each(RateLimit::report);
 }
 
-/// Starts logging as the settings say. Libraries speak only from `warn` up, or when asked to
-/// `trace`. Where logging has been started already, as in a test, nothing changes.
+/// Starts logging as the settings configure it. Libraries log from `warn` up, and more only at
+/// level `trace`. Where logging has been started already, as in a test, nothing changes.
 pub fn start(settings: &Settings) {
     let level = LevelFilter::from_level(settings.log_level);
     let others = if settings.log_level == Level::TRACE { level } else { LevelFilter::WARN };

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::process::exit;
 
+use serde_json::json;
 use uringcast_server::args::{self, Action, ArgsError};
-use uringcast_server::config::Home;
+use uringcast_server::config::state_dir;
 use uringcast_server::diagnostics::cli;
 use uringcast_server::run::{self, Ended};
 use uringcast_server::{log, presets, print_config};
@@ -21,8 +22,7 @@ fn main() {
     let arguments: Vec<_> = std::env::args_os().collect();
     match cli::run(&arguments, std::env::vars_os()) {
         Ok(Some((text, code))) => {
-            // The reader may have closed the pipe.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            print(&text);
             exit(code)
         }
         Ok(None) => {}
@@ -33,33 +33,35 @@ fn main() {
         Err(ArgsError::Usage(usage)) => usage.exit(),
         Err(ArgsError::Problems(problems)) => fail(&problems),
     };
-    if let Action::Presets { name, json } = action {
-        let text = match name.and_then(presets::find) {
-            Some(preset) if json => format!("{:#}\n", preset.json()),
-            Some(preset) => preset.text().to_owned(),
-            None if json => format!("{:#}\n", presets::json()),
-            None => presets::table(),
-        };
-        // The reader may have closed the pipe.
-        let _ = std::io::stdout().write_all(text.as_bytes());
-        exit(0);
-    }
     log::start(&settings);
-    let (state, home) = (std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"));
-    let home = Home { state: state.as_deref(), home: home.as_deref() };
+    let variable = std::env::var_os;
+    let state = state_dir(variable("XDG_STATE_HOME"), variable("HOME"));
     let ended = match action {
-        Action::CheckConfig => run::check(&settings, home).map(|_| {
-            // The reader may have closed the pipe.
-            let _ = std::io::stdout().write_all(print_config::render(&settings).as_bytes());
+        Action::Presets { name, json } => {
+            print(&match name.and_then(presets::find) {
+                Some(preset) if json => format!("{:#}\n", json!(preset)),
+                Some(preset) => preset.text.to_owned(),
+                None if json => format!("{:#}\n", json!(presets::all())),
+                None => presets::table(),
+            });
+            Ok(Ended::Drained)
+        }
+        Action::CheckConfig => run::check(&settings, state.as_deref()).map(|_| {
+            print(&print_config::render(&settings));
             Ended::Drained
         }),
-        Action::Serve | Action::Presets { .. } => run::serve(&settings, home),
+        Action::Serve => run::serve(&settings, state.as_deref()),
     };
     match ended {
         Ok(Ended::Drained) => exit(0),
-        Ok(Ended::Cut(signal)) => exit(BY_SIGNAL + signal),
+        Ok(Ended::Interrupted(signal)) => exit(BY_SIGNAL + signal),
         Err(error) => fail(&error),
     }
+}
+
+fn print(text: &str) {
+    // The reader may have closed the pipe.
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn fail(error: &dyn std::fmt::Display) -> ! {

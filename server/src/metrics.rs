@@ -1,4 +1,4 @@
-//! What Prometheus reads. Only this module knows its client library: everything else adds
+//! What Prometheus reads. Only this module uses its client library; the rest of the server adds
 //! snapshots up in [`Totals`].
 
 mod accumulator;
@@ -9,9 +9,10 @@ mod requests;
 pub mod table;
 mod timestamp;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use prometheus::TextEncoder;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -44,7 +45,8 @@ pub struct Metrics {
     objective: Option<Duration>,
     accumulator: Arc<Mutex<Accumulator>>,
     certificates: CertStatuses,
-    requests: Requests,
+    /// The counters of HTTP requests.
+    pub(crate) requests: Requests,
 }
 
 impl Metrics {
@@ -72,12 +74,7 @@ impl Metrics {
         }
     }
 
-    /// The counters of HTTP requests.
-    pub fn requests(&self) -> &Requests {
-        &self.requests
-    }
-
-    /// The same measurements, of the services' own those of these services only.
+    /// The same measurements, with the families of services restricted to these services.
     #[must_use]
     pub fn only(&self, services: &[ServiceId]) -> Metrics {
         Metrics { only: Some(services.to_vec()), ..self.clone() }
@@ -91,19 +88,19 @@ impl Metrics {
 
     /// Adds one shard's snapshot.
     pub fn absorb(&self, snapshot: &Snapshot) {
-        self.lock().absorb(snapshot);
+        self.accumulator.lock().absorb(snapshot);
     }
 
     /// Adds everything the shards have sent since the last call.
     pub fn collect(&self, engine: &Engine) {
-        let mut accumulator = self.lock();
+        let mut accumulator = self.accumulator.lock();
         engine.collect(|snapshot| accumulator.absorb(snapshot));
         accumulator.rotate_window(Timestamp::now());
     }
 
     /// A self-probe's probe arrived after this time, or not in time.
     pub fn probed(&self, shard: usize, latency: Option<Duration>) {
-        self.lock().probed(shard, latency);
+        self.accumulator.lock().probed(shard, latency);
     }
 
     /// The latencies that a query selects.
@@ -111,12 +108,12 @@ impl Metrics {
     /// # Errors
     /// The server or class that the query names and that is not there, and those that are.
     pub fn latencies(&self, query: &LatencyQuery) -> Result<String, String> {
-        latency::render(&self.lock(), query)
+        latency::render(&self.accumulator.lock(), query)
     }
 
     /// Makes the dashboard's point of this second; returns what the dashboard shows of now.
     pub fn make_point(&self) -> Value {
-        let (mut guard, now) = (self.lock(), Timestamp::now());
+        let (mut guard, now) = (self.accumulator.lock(), Timestamp::now());
         let accumulator = &mut *guard;
         accumulator.dashboard.make_point(&accumulator.totals, now);
         accumulator.dashboard_now(now)
@@ -124,7 +121,7 @@ impl Metrics {
 
     /// What the dashboard shows of now, and its points of the last minutes.
     pub fn dashboard(&self) -> (Value, Value) {
-        let accumulator = self.lock();
+        let accumulator = self.accumulator.lock();
         (accumulator.dashboard_now(Timestamp::now()), accumulator.dashboard.history())
     }
 
@@ -134,8 +131,8 @@ impl Metrics {
     /// # Errors
     /// None that input can cause: a metric that is not well formed.
     pub fn render(&self) -> prometheus::Result<String> {
-        let mut all = self.families(&self.lock());
-        all.extend(self.requests.collect());
+        let mut all = self.families(&self.accumulator.lock());
+        all.extend(self.requests.0.collect());
         all.extend(ProcessCollector::for_self().collect());
         all.retain(|family| !family.get_metric().is_empty());
         all.sort_by(|a, b| a.name().cmp(b.name()));
@@ -146,19 +143,22 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&all)
     }
 
-    /// A panic while adding up leaves numbers, not a broken structure.
-    fn lock(&self) -> MutexGuard<'_, Accumulator> {
-        self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn families(&self, accumulator: &Accumulator) -> Vec<MetricFamily> {
         let totals = &accumulator.totals;
-        let mut all = family_of_eight(&self.service_samples(totals), &self.class_samples(totals));
-        all.push(self.delivery(totals));
-        all.push(self.limits());
-        all.extend(self.certificate_families());
+        let mut all =
+            Families(family_of_eight(&self.service_samples(totals), &self.class_samples(totals)));
+        let delivery = |class: &ClassStats| {
+            let channel = [("channel", &*class.name)];
+            let server = self.server(class.service);
+            histogram(server, &channel, Some(&class.delivery), &DURATION_BOUNDS)
+        };
+        all.add("uringcast_delivery_duration_seconds", self.classes(totals).map(delivery));
+        let limit =
+            |(_, service): (_, &Service)| gauge(&service.name, &[], service.max_connections as f64);
+        all.add("uringcast_connections_limit", self.shown().map(limit));
+        self.certificate_families(&mut all);
         self.engine_metrics(accumulator, &mut all);
-        all
+        all.0
     }
 
     fn service_samples<'a>(&'a self, totals: &'a Totals) -> Vec<ServiceSample<'a>> {
@@ -181,28 +181,12 @@ impl Metrics {
         self.classes(totals).map(sample).collect()
     }
 
-    fn delivery(&self, totals: &Totals) -> MetricFamily {
-        let one = |class: &ClassStats| {
-            let channel = [("channel", &*class.name)];
-            let server = self.server(class.service);
-            histogram(server, &channel, Some(&class.delivery), &DURATION_BOUNDS)
-        };
-        family("uringcast_delivery_duration_seconds", self.classes(totals).map(one).collect())
-    }
-
-    /// The limits that connections are compared with.
-    fn limits(&self) -> MetricFamily {
-        let one =
-            |(_, service): (_, &Service)| gauge(&service.name, &[], service.max_connections as f64);
-        family("uringcast_connections_limit", self.shown().map(one).collect())
-    }
-
     /// The certificates of the services that are shown.
-    fn certificate_families(&self) -> [MetricFamily; 2] {
+    fn certificate_families(&self, all: &mut Families) {
         let (mut ends, mut reloads) = (Vec::new(), Vec::new());
         for (id, status) in self.certificates.iter().filter(|(id, _)| self.shows(*id)) {
             let server = self.server(*id);
-            let status = status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let status = status.lock().clone();
             for (name, end) in &status.certificates {
                 ends.push(gauge(server, &[("certificate", name)], *end as f64));
             }
@@ -210,7 +194,8 @@ impl Metrics {
                 reloads.push(counter(server, &[("result", result)], count));
             }
         }
-        [family("tls_certificate_not_after_seconds", ends), family("tls_reloads_total", reloads)]
+        all.add("tls_certificate_not_after_seconds", ends);
+        all.add("tls_reloads_total", reloads);
     }
 
     /// The classes of the services that are shown.
@@ -234,7 +219,11 @@ impl Metrics {
     }
 }
 
-/// A family of ours as its row describes it.
-fn family(name: &str, metrics: Vec<Metric>) -> MetricFamily {
-    exposition::family(table::row(name), metrics)
+/// Families of metrics, each as its row describes it.
+struct Families(Vec<MetricFamily>);
+
+impl Families {
+    fn add(&mut self, name: &str, metrics: impl IntoIterator<Item = Metric>) {
+        self.0.push(exposition::family(table::row(name), metrics.into_iter().collect()));
+    }
 }

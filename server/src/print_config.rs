@@ -8,10 +8,10 @@ pub fn render(settings: &Settings) -> String {
     if settings.fleet.is_empty() {
         return list(settings, |_| true);
     }
-    let mut text = list(settings, |setting| !setting.is_of_a_service());
+    let mut text = list(settings, |setting| !setting.of_a_service);
     for service in &settings.fleet {
         text += "\n[[service]]\n";
-        text += &list(service, Setting::is_of_a_service);
+        text += &list(service, |setting| setting.of_a_service);
     }
     text
 }

@@ -1,8 +1,9 @@
-//! What the server's own clients share: the self-probes and `verify`.
+//! What the clients within the server share: the self-probes and `verify`.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::{self, WebPkiSupportedAlgorithms, aws_lc_rs};
@@ -18,8 +19,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 /// Where to connect for an address that means every address.
 pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
-        let v4 = IpAddr::from([127, 0, 0, 1]);
-        address.set_ip(if address.is_ipv4() { v4 } else { [0, 0, 0, 0, 0, 0, 0, 1].into() });
+        let v6 = address.is_ipv6();
+        address.set_ip(if v6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() });
     }
     address
 }
@@ -38,19 +39,19 @@ pub(crate) struct RecordingVerifier {
     /// Checks the chain and the name; `None` accepts every certificate.
     chain: Option<Arc<WebPkiServerVerifier>>,
     algorithms: WebPkiSupportedAlgorithms,
-    judged: Mutex<Option<CertVerdict>>,
+    verdict: Mutex<Option<CertVerdict>>,
 }
 
 impl RecordingVerifier {
     /// A verifier that leaves chain and name to `chain`.
     pub(crate) fn new(chain: Option<Arc<WebPkiServerVerifier>>) -> Arc<RecordingVerifier> {
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
-        Arc::new(RecordingVerifier { chain, algorithms, judged: Mutex::default() })
+        Arc::new(RecordingVerifier { chain, algorithms, verdict: Mutex::default() })
     }
 
     /// The last result.
-    pub(crate) fn judged(&self) -> Option<CertVerdict> {
-        self.judged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn verdict(&self) -> Option<CertVerdict> {
+        self.verdict.lock().clone()
     }
 
     /// A client's configuration with this verifier.
@@ -75,8 +76,8 @@ impl ServerCertVerifier for RecordingVerifier {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
         let verified = chain.verify_server_cert(leaf, between, name, ocsp, now);
         let trust = verified.as_ref().map(|_| ()).map_err(Clone::clone);
-        let judged = CertVerdict { leaf: leaf.clone().into_owned(), trust };
-        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = Some(judged);
+        let verdict = CertVerdict { leaf: leaf.clone().into_owned(), trust };
+        *self.verdict.lock() = Some(verdict);
         verified
     }
 

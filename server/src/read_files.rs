@@ -13,7 +13,7 @@ use crate::settings::{Problem, Source};
 /// Reads the file that `setting` names, once: it may be a pipe.
 ///
 /// # Errors
-/// A [`Problem`] that says what to do, when it cannot be read or is implausibly large.
+/// A [`Problem`] with a remedy, when it cannot be read or is implausibly large.
 pub fn read(setting: &str, path: &Path) -> Result<Vec<u8>, Problem> {
     read_all(setting, path, File::open(path))
 }
@@ -74,20 +74,4 @@ pub fn problem(setting: &str, path: &Path, reason: impl Into<Box<str>>, remedy: 
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-    use std::os::fd::AsRawFd;
-
-    use super::*;
-
-    #[test]
-    fn what_is_read_once_may_be_a_pipe_and_what_is_followed_may_not() {
-        let (reader, mut writer) = io::pipe().unwrap();
-        let path = format!("/proc/self/fd/{}", reader.as_raw_fd());
-        let refused = read_followed("cert_file", path.as_ref()).unwrap_err();
-        assert!(refused.to_string().contains("regular file"), "{refused}");
-        writer.write_all(b"port = 1").unwrap();
-        drop(writer);
-        assert_eq!(read("config", path.as_ref()).unwrap(), b"port = 1");
-    }
-}
+mod tests;

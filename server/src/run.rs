@@ -1,30 +1,29 @@
 //! From a configuration to a server that serves until a signal.
 
+mod http_ports;
 mod reload_thread;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError};
 
-use crate::auth::ApiKeys;
 use crate::certs::{self, CertReloader};
-use crate::config::{Config, Home};
+use crate::config::Config;
 use crate::dashboard::Dashboard;
-use crate::http::{self, Control};
+use crate::http::Control;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::self_probe::{Connector, Health, SelfProbes};
 use crate::settings::{Problem, Problems, Settings};
+use http_ports::HttpPorts;
 use reload_thread::ReloadThread;
 
 /// Why the server could not start.
@@ -39,7 +38,7 @@ pub enum RunError {
     /// The engine's reason.
     #[error(transparent)]
     Engine(#[from] StartError),
-    /// Something the operating system would not give.
+    /// An error of the operating system.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
 }
@@ -50,7 +49,7 @@ pub enum Ended {
     /// After one signal: all connections have drained, or were cut at the deadline.
     Drained,
     /// At a second signal, of this number.
-    Cut(i32),
+    Interrupted(i32),
 }
 
 /// Checks everything that can be checked without serving: what `check-config` does. What depends
@@ -58,11 +57,9 @@ pub enum Ended {
 ///
 /// # Errors
 /// [`RunError`].
-pub fn check(settings: &Settings, home: Home<'_>) -> Result<Config, RunError> {
-    let config = Config::resolve(settings, home)?;
-    for tls in config.hosts.iter().filter_map(|host| host.tls.as_ref()) {
-        certs::check(tls)?;
-    }
+pub fn check(settings: &Settings, state: Option<&Path>) -> Result<Config, RunError> {
+    let config = Config::resolve(settings, state)?;
+    config.tls.iter().flatten().try_for_each(certs::check)?;
     Ok(config)
 }
 
@@ -70,8 +67,8 @@ pub fn check(settings: &Settings, home: Home<'_>) -> Result<Config, RunError> {
 ///
 /// # Errors
 /// [`RunError`] when it cannot start.
-pub fn serve(settings: &Settings, home: Home<'_>) -> Result<Ended, RunError> {
-    let config = check(settings, home)?;
+pub fn serve(settings: &Settings, state: Option<&Path>) -> Result<Ended, RunError> {
+    let config = check(settings, state)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(serve_on(settings, config));
     // A drain that a second signal has cut short must not be waited for.
@@ -80,13 +77,12 @@ pub fn serve(settings: &Settings, home: Home<'_>) -> Result<Ended, RunError> {
 }
 
 async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunError> {
-    let mut stops = Stops::new()?;
+    let mut stops = StopSignals::new()?;
     let mut hangup = signal(SignalKind::hangup())?;
-    // These first: when one of them is taken, no client has been let in yet.
-    let control_ports = bind(settings, "control_port", &config.control).await?;
-    let metrics_ports = bind_metrics(settings, &config).await?;
-    let reloaders = keep_certificates(&mut config)?;
-    warn_of(&config);
+    // These first: when one of them is taken, no client has connected yet.
+    let ports = HttpPorts::bind(settings, &config).await?;
+    let reloaders = start_reloaders(&mut config)?;
+    log_warnings(settings, &config);
     let verifiers = std::mem::take(&mut config.verifiers);
     let key = ProbeKey::new(random());
     config.engine.probe = Some(key);
@@ -97,72 +93,56 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         service.listen = engine.service_addrs(ServiceId(place as u8));
     }
     let services: Arc<[Service]> = services.into();
-    let verifying = verifiers.start(&engine, config.auth_threads)?;
-    let metrics = (!metrics_ports.is_empty()).then(|| {
-        let name = &settings.server_name.0;
-        let statuses = reloaders.iter().map(|(id, reloader)| (*id, reloader.status())).collect();
-        Metrics::new(name, Arc::clone(&services), engine.shards(), config.objective)
+    let verifier_threads = verifiers.start(&engine, settings.auth_threads.0)?;
+    let metrics = (!config.metrics.is_empty()).then(|| {
+        let (name, objective) = (&settings.server_name.0, settings.slo_p99.map(|time| time.0));
+        let statuses =
+            reloaders.iter().map(|(id, reloader)| (*id, Arc::clone(&reloader.status))).collect();
+        Metrics::new(name, Arc::clone(&services), engine.shards(), objective)
             .with_certificates(statuses)
     });
-    let line = listening(&services, &reloaders, &control_ports, &metrics_ports)?;
-    let (probing, health) = config
+    let line = listening(&services, &reloaders, &ports.listening()?);
+    let (probe_task, health) = config
         .self_probe
         .map(|(probed, period)| {
             let (service, health) = (&services[probed.index()], Health::new(engine.shards()));
-            let connector = Connector::new(service.listen[0], key, service.tls.is_some())
-                .with_proxies(service.proxies.clone());
+            let (tls, proxies) = (service.tls.is_some(), service.proxies.clone());
+            let connector = Connector::new(service.listen[0], key, tls, proxies);
             let (publisher, metrics) = (engine.publisher(probed), metrics.clone());
             let probes = SelfProbes::new(connector, publisher, metrics, health.clone());
             (tokio::spawn(probes.run(period)), health)
         })
         .unzip();
-    // The dashboard connects where the envelope is spoken.
-    let own = services.iter().position(|service| matches!(service.protocol, Protocol::Envelope));
-    let own = own.unwrap_or(0);
-    let publisher = engine.publisher(ServiceId(own as u8));
-    let dashboard = Dashboard::new(Arc::clone(&services), own, key, publisher);
+    // The dashboard connects to a service that uses the envelope.
+    let dashboard_service =
+        services.iter().position(|service| matches!(service.protocol, Protocol::Envelope));
+    let dashboard_service = dashboard_service.unwrap_or(0);
+    let publisher = engine.publisher(ServiceId(dashboard_service as u8));
+    let dashboard = Dashboard::new(Arc::clone(&services), dashboard_service, key, publisher);
     let control = Arc::new(Control::new(engine, metrics, health, services, dashboard));
 
     let (stop, stopped) = watch::channel(false);
-    let ports = open_ports(&control, &config.api_keys, control_ports, metrics_ports, &stopped);
-    tell(&line);
+    let ports = ports.serve(&control, &config.api_keys, &stopped);
+    // Standard output need not be read.
+    let _ = writeln!(std::io::stdout(), "{line}");
 
     let reloads = ReloadThread::new(reloaders, verifiers)?;
     let signal = until_stopped(&control, &reloads, &mut hangup, &mut stops).await;
-    probing.inspect(|task| task.abort());
-    tracing::info!("{}: shutting down, clients have {} s", signal.name, config.drain.as_secs_f64());
-    if let Some(again) = drain(&control, config.drain, &mut stops).await {
-        return Ok(Ended::Cut(again.number));
+    probe_task.inspect(|task| task.abort());
+    let time = settings.drain_timeout.0;
+    tracing::info!("{}: shutting down, clients have {} s", signal.name, time.as_secs_f64());
+    if let Some(again) = drain(&control, time, &mut stops).await {
+        return Ok(Ended::Interrupted(again.number));
     }
     let _ = stop.send(true);
     ports.join_all().await;
-    // They end with the engine, whose shards have.
-    verifying.into_iter().for_each(|thread| drop(thread.join()));
+    // The verifiers end with the engine, whose shards have ended.
+    verifier_threads.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
 }
 
-/// Answers on the control ports and, for some services each, on the metrics ports.
-fn open_ports(
-    control: &Arc<Control>,
-    api_keys: &ApiKeys,
-    control_ports: Vec<TcpListener>,
-    metrics_ports: Vec<(TcpListener, Vec<ServiceId>)>,
-    stopped: &watch::Receiver<bool>,
-) -> JoinSet<()> {
-    let mut ports = JoinSet::new();
-    for listener in control_ports {
-        let router = http::control_router(Arc::clone(control), api_keys.clone());
-        ports.spawn(http::serve(listener, router, stopped.clone()));
-    }
-    for (listener, services) in metrics_ports {
-        let router = http::metrics_router(Arc::clone(control), &services);
-        ports.spawn(http::serve(listener, router, stopped.clone()));
-    }
-    ports
-}
-
-/// Lets clients take what they are owed, unless a second signal comes.
-async fn drain(control: &Control, time: Duration, stops: &mut Stops) -> Option<Stop> {
+/// Drains the engine, unless a second signal comes.
+async fn drain(control: &Control, time: Duration, stops: &mut StopSignals) -> Option<StopSignal> {
     tokio::select! {
         report = control.drain(time) => {
             let report = report.unwrap_or_default();
@@ -182,8 +162,8 @@ async fn until_stopped(
     control: &Control,
     reloads: &ReloadThread,
     hangup: &mut Signal,
-    stops: &mut Stops,
-) -> Stop {
+    stops: &mut StopSignals,
+) -> StopSignal {
     let mut tick = interval(SNAPSHOT_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -193,18 +173,18 @@ async fn until_stopped(
             _ = tick.tick() => {
                 control.tick().await;
                 log::report_suppressed();
-                reloads.look();
+                reloads.check();
             }
         }
     }
 }
 
-/// Warns of what is allowed and seldom meant.
-fn warn_of(config: &Config) {
+/// Warns of settings that are valid and seldom intended.
+fn log_warnings(settings: &Settings, config: &Config) {
     if config.is_exposed_without_tls() {
         tracing::warn!("host reaches beyond loopback and TLS is off: anybody on the way can read");
     }
-    if config.objective.is_some() && config.metrics.is_empty() {
+    if settings.slo_p99.is_some() && config.metrics.is_empty() {
         tracing::warn!("slo_p99 is set and so is no_metrics: nothing counts what is within it");
     }
 }
@@ -216,65 +196,20 @@ fn random() -> u128 {
     u128::from_ne_bytes(bytes)
 }
 
-/// Each metrics port, with the services that are shown there.
-async fn bind_metrics(
-    settings: &Settings,
-    config: &Config,
-) -> Result<Vec<(TcpListener, Vec<ServiceId>)>, RunError> {
-    let mut ports = Vec::new();
-    for scrape in &config.metrics {
-        for listener in bind(settings, "metrics_port", &scrape.addresses).await? {
-            ports.push((listener, scrape.services.clone()));
-        }
-    }
-    Ok(ports)
-}
-
-async fn bind(
-    settings: &Settings,
-    name: &str,
-    addresses: &[SocketAddr],
-) -> Result<Vec<TcpListener>, Problem> {
-    let mut listeners = Vec::new();
-    for address in addresses {
-        listeners.push(TcpListener::bind(address).await.map_err(|error| {
-            let (name, remedy) = match error.kind() {
-                std::io::ErrorKind::AddrNotAvailable => {
-                    let host = name.replace("port", "host");
-                    (host, "Give an address of this machine.")
-                }
-                std::io::ErrorKind::PermissionDenied => {
-                    (name.to_owned(), "Give a port above 1023, or allow CAP_NET_BIND_SERVICE.")
-                }
-                _ => (name.to_owned(), "Stop what listens there, or give another port."),
-            };
-            settings.problem(&name, format!("cannot listen on {address}: {error}"), remedy)
-        })?);
-    }
-    Ok(listeners)
-}
-
 /// Starts keeping the certificates of each service that serves wss.
-fn keep_certificates(config: &mut Config) -> Result<Vec<(ServiceId, CertReloader)>, RunError> {
+fn start_reloaders(config: &mut Config) -> Result<Vec<(ServiceId, CertReloader)>, RunError> {
     let mut all = Vec::new();
-    for place in 0..config.hosts.len() {
-        let service = ServiceId(place as u8);
-        let names = config.certificate_names(service);
-        let Some(tls) = config.hosts[place].tls.clone() else { continue };
-        let reloader = CertReloader::start(tls, names)?;
-        config.engine.services[place].tls = Some(reloader.source());
-        all.push((service, reloader));
+    for (place, tls) in config.tls.iter().enumerate() {
+        let Some(tls) = tls.clone() else { continue };
+        let reloader = CertReloader::start(tls)?;
+        config.engine.services[place].tls = Some(reloader.source.clone());
+        all.push((ServiceId(place as u8), reloader));
     }
     Ok(all)
 }
 
 /// The one line that programs which start a server wait for. Several services are named.
-fn listening(
-    services: &[Service],
-    reloaders: &[(ServiceId, CertReloader)],
-    control: &[TcpListener],
-    metrics: &[(TcpListener, Vec<ServiceId>)],
-) -> std::io::Result<String> {
+fn listening(services: &[Service], reloaders: &[(ServiceId, CertReloader)], ports: &str) -> String {
     let mut line = String::from("listening");
     for service in services {
         if services.len() > 1 {
@@ -286,49 +221,37 @@ fn listening(
             let _ = write!(line, " {scheme}://{address}");
         }
     }
-    let metrics: Vec<&TcpListener> = metrics.iter().map(|(listener, _)| listener).collect();
-    for (name, listeners) in [("control", control.iter().collect()), ("metrics", metrics)] {
-        for (i, listener) in listeners.iter().enumerate() {
-            let name = if i == 0 { format!(" {name}") } else { String::new() };
-            let _ = write!(line, "{name} http://{}", listener.local_addr()?);
-        }
-    }
-    let mut served = reloaders.iter().filter_map(|(_, reloader)| reloader.served().first());
+    line += ports;
+    let mut served = reloaders.iter().filter_map(|(_, reloader)| reloader.served.first());
     if let Some(served) = served.find(|served| served.automatic) {
         let _ = write!(line, " cert {}", served.path.display());
     }
-    Ok(line)
-}
-
-/// Standard output need not be read.
-fn tell(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    line
 }
 
 /// A signal that ends the server.
-struct Stop {
+struct StopSignal {
     name: &'static str,
     number: i32,
 }
 
 /// The signals that end the server.
-struct Stops {
+struct StopSignals {
     interrupt: Signal,
     terminate: Signal,
 }
 
-impl Stops {
-    fn new() -> std::io::Result<Stops> {
+impl StopSignals {
+    fn new() -> std::io::Result<StopSignals> {
         let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Stops { interrupt, terminate: signal(SignalKind::terminate())? })
+        Ok(StopSignals { interrupt, terminate: signal(SignalKind::terminate())? })
     }
 
-    async fn next(&mut self) -> Stop {
+    async fn next(&mut self) -> StopSignal {
         let (name, kind) = tokio::select! {
             _ = self.interrupt.recv() => ("SIGINT", SignalKind::interrupt()),
             _ = self.terminate.recv() => ("SIGTERM", SignalKind::terminate()),
         };
-        Stop { name, number: kind.as_raw_value() }
+        StopSignal { name, number: kind.as_raw_value() }
     }
 }

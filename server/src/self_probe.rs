@@ -1,7 +1,7 @@
-//! The engine checks itself: for each shard a subscriber of our own, connected over the real
-//! listener, to which a probe is published once an interval. What it measures is what a client
-//! would see; readiness fails when probes stay away. Now and then one connects anew, because open
-//! connections do not show that the listener accepts no new ones.
+//! Self-probes: for each shard the server connects a subscriber (a canary) over the real listener
+//! and publishes a probe to it once an interval. The latency is what a client would see. Readiness
+//! fails when probes do not arrive. From time to time a canary reconnects, because open connections
+//! do not show whether the listener accepts new ones.
 
 mod connector;
 
@@ -25,12 +25,12 @@ const UNCONNECTED: &str = "no canary is connected to the shard";
 const REFUSED: &str = "there was no room to publish it";
 const LATE: &str = "the shard did not deliver it in time";
 
-/// Whether the shards' probes are heard of.
+/// Whether the probes of each shard arrive.
 #[derive(Clone, Debug)]
 pub struct Health(Arc<[AtomicU32]>);
 
 impl Health {
-    /// Nothing is known of so many shards, and nothing held against them.
+    /// The state of so many shards before their first probe: no probe was missed.
     pub fn new(shards: usize) -> Health {
         Health((0..shards).map(|_| AtomicU32::new(0)).collect())
     }
@@ -40,8 +40,8 @@ impl Health {
         self.0.iter().position(|misses| misses.load(Ordering::Relaxed) >= CANARY_MISSES)
     }
 
-    /// Notes whether a probe arrived, or why it did not.
-    fn probed(&self, shard: usize, missed: Option<&'static str>) {
+    /// Records whether a probe arrived, or why it did not.
+    fn record(&self, shard: usize, missed: Option<&'static str>) {
         let misses = &self.0[shard];
         let before = misses.load(Ordering::Relaxed);
         let now = if missed.is_none() { 0 } else { before.saturating_add(1) };
@@ -77,11 +77,11 @@ pub struct SelfProbes {
     health: Health,
     /// By shard: the task that listens.
     listeners: Vec<Option<JoinHandle<()>>>,
-    heard: mpsc::Receiver<ReceivedProbe>,
-    tell: mpsc::Sender<ReceivedProbe>,
+    received: mpsc::Receiver<ReceivedProbe>,
+    sender: mpsc::Sender<ReceivedProbe>,
     probe: u64,
     /// One is to connect anew, whichever shard the kernel sends it to.
-    renew: bool,
+    reconnect: bool,
 }
 
 impl Drop for SelfProbes {
@@ -99,7 +99,7 @@ impl SelfProbes {
         health: Health,
     ) -> SelfProbes {
         let shards = health.0.len();
-        let (tell, heard) = mpsc::channel(2 * shards);
+        let (sender, received) = mpsc::channel(2 * shards);
         let listeners = (0..shards).map(|_| None).collect();
         SelfProbes {
             connector,
@@ -107,10 +107,10 @@ impl SelfProbes {
             metrics,
             health,
             listeners,
-            heard,
-            tell,
+            received,
+            sender,
             probe: 0,
-            renew: false,
+            reconnect: false,
         }
     }
 
@@ -124,14 +124,14 @@ impl SelfProbes {
         }
     }
 
-    /// Connects who is missing, publishes one probe and waits for it at every shard.
+    /// Connects missing canaries, publishes one probe and waits for it at every shard.
     async fn round(&mut self) {
         let deadline = Instant::now() + CANARY_TIMEOUT;
-        self.renew |= self.probe % CANARY_RENEWAL == CANARY_RENEWAL - 1;
-        // What a timeout cuts short was not connected in time.
-        let _ = timeout_at(deadline, self.fill()).await;
-        if self.renew {
-            // It did not get in, so new clients do not either.
+        self.reconnect |= self.probe % CANARY_RENEWAL == CANARY_RENEWAL - 1;
+        // A canary that this timeout interrupts has not connected in time.
+        let _ = timeout_at(deadline, self.connect_missing()).await;
+        if self.reconnect {
+            // The reconnect failed, so new clients cannot connect either.
             self.listeners.iter_mut().find_map(Option::take).inspect(JoinHandle::abort);
         }
         let (published, arrived) = self.probe().await;
@@ -140,19 +140,19 @@ impl SelfProbes {
             if let Some(metrics) = &self.metrics {
                 metrics.probed(shard, latency);
             }
-            self.health.probed(shard, at.err());
+            self.health.record(shard, at.err());
             if latency.is_none()
-                && let Some(seat) = self.listeners[shard].take()
+                && let Some(slot) = self.listeners[shard].take()
             {
-                // Whether a new connection fares better is the next question.
-                seat.abort();
+                // The next round tries a new connection.
+                slot.abort();
             }
         }
     }
 
     /// When a probe was published, and when it arrived at each shard, or why it did not.
     async fn probe(&mut self) -> (Instant, Vec<Result<Instant, &'static str>>) {
-        let missed = |seat: &Option<_>| Err(if seat.is_some() { LATE } else { UNCONNECTED });
+        let missed = |slot: &Option<_>| Err(if slot.is_some() { LATE } else { UNCONNECTED });
         let mut arrived: Vec<_> = self.listeners.iter().map(missed).collect();
         let published = Instant::now();
         self.probe += 1;
@@ -162,19 +162,19 @@ impl SelfProbes {
             event: EventName::parse("canary.probe").expect("a good name"),
             data: JsonObject::parse(data.as_bytes()).expect("an object"),
         };
-        // A ticket tells more than is asked here; where there is no room, nothing will arrive.
+        // The ticket is not needed. A probe that the engine refuses arrives nowhere.
         if self.publisher.try_publish(publication).is_err() {
             return (published, vec![Err(REFUSED); arrived.len()]);
         }
-        let mut waiting = self.listeners.iter().filter(|seat| seat.is_some()).count();
+        let mut waiting = self.listeners.iter().filter(|slot| slot.is_some()).count();
         let deadline = published + CANARY_TIMEOUT;
         while waiting > 0 {
-            let heard = tokio::select! {
-                Some(heard) = self.heard.recv() => heard,
+            let received = tokio::select! {
+                Some(received) = self.received.recv() => received,
                 () = sleep_until(deadline) => break,
             };
-            if heard.probe == self.probe && arrived[heard.shard].is_err() {
-                arrived[heard.shard] = Ok(heard.at);
+            if received.probe == self.probe && arrived[received.shard].is_err() {
+                arrived[received.shard] = Ok(received.at);
                 waiting -= 1;
             }
         }
@@ -183,16 +183,16 @@ impl SelfProbes {
 
     /// Dials until every shard has its canary, and none is to be renewed; the kernel chooses the
     /// shard.
-    async fn fill(&mut self) {
-        for seat in &mut self.listeners {
-            seat.take_if(|task| task.is_finished());
+    async fn connect_missing(&mut self) {
+        for slot in &mut self.listeners {
+            slot.take_if(|task| task.is_finished());
         }
         for _ in 0..CANARY_DIALS_PER_SHARD * self.listeners.len() {
-            if !self.renew && self.listeners.iter().all(Option::is_some) {
+            if !self.reconnect && self.listeners.iter().all(Option::is_some) {
                 return;
             }
             match self.connector.connect().await {
-                Ok((shard, socket)) => self.seat(shard, socket),
+                Ok((shard, socket)) => self.assign(shard, socket),
                 Err(error) => {
                     tracing::warn!(%error, "the canary cannot connect");
                     return;
@@ -201,24 +201,24 @@ impl SelfProbes {
         }
     }
 
-    fn seat(&mut self, shard: ShardId, socket: Socket) {
-        let renew = std::mem::take(&mut self.renew);
-        if let Some(seat) = self.listeners.get_mut(shard.index())
-            && (renew || seat.is_none())
+    fn assign(&mut self, shard: ShardId, socket: Socket) {
+        let reconnect = std::mem::take(&mut self.reconnect);
+        if let Some(slot) = self.listeners.get_mut(shard.index())
+            && (reconnect || slot.is_none())
         {
-            let listening = listen(shard.index(), socket, self.tell.clone());
-            seat.replace(tokio::spawn(listening)).inspect(JoinHandle::abort);
+            let listening = receive_probes(shard.index(), socket, self.sender.clone());
+            slot.replace(tokio::spawn(listening)).inspect(JoinHandle::abort);
         }
     }
 }
 
 /// Reads until the end of the connection; pings are answered meanwhile.
-async fn listen(shard: usize, mut socket: Socket, tell: mpsc::Sender<ReceivedProbe>) {
+async fn receive_probes(shard: usize, mut socket: Socket, sender: mpsc::Sender<ReceivedProbe>) {
     while let Some(Ok(message)) = socket.next().await {
         let at = Instant::now();
         let probe = field(&message, "probe").and_then(|probe| probe.as_u64());
         if let Some(probe) = probe
-            && tell.send(ReceivedProbe { shard, probe, at }).await.is_err()
+            && sender.send(ReceivedProbe { shard, probe, at }).await.is_err()
         {
             return;
         }

@@ -3,7 +3,6 @@
 
 pub mod access;
 mod choices;
-mod service_scope;
 mod sources;
 pub mod value;
 
@@ -27,11 +26,11 @@ use crate::presets::Preset;
 pub struct Setting {
     /// The TOML key; flag and environment variable follow from it.
     pub name: &'static str,
-    /// The heading it stands under.
+    /// Its heading in help texts and documents.
     pub group: &'static str,
     /// What it means.
     pub help: &'static str,
-    /// Stands for the value in help texts.
+    /// The placeholder of its value in help texts.
     pub hint: &'static str,
     /// Whether several values may be given.
     pub many: bool,
@@ -39,6 +38,9 @@ pub struct Setting {
     pub switch: bool,
     /// Whether its value must never be shown.
     pub secret: bool,
+    /// Whether each service of a fleet may have its own. Those marked `(process)` in the table
+    /// are settings of the process.
+    pub of_a_service: bool,
 }
 
 impl Setting {
@@ -58,15 +60,14 @@ impl Setting {
     }
 }
 
-/// What the names of our environment variables begin with.
+/// The prefix of the server's environment variables.
 pub const ENV_PREFIX: &str = "URINGCAST_";
-/// What the names of the original family's TLS variables begin with, unless `tls_env_prefix` says
-/// otherwise.
+/// The prefix of the original family's TLS variables, unless `tls_env_prefix` gives another.
 pub const FAMILY_PREFIX: &str = "WEBSOCKET";
 
 macro_rules! settings {
     ($($group:literal {
-        $($(#[doc = $help:literal])+ $name:ident: $kind:ty = $default:expr,)+
+        $($(#[doc = $help:literal])+ $name:ident $(($scope:ident))?: $kind:ty = $default:expr,)+
     })+) => {
         /// Every setting as it was given: read, in range, not yet compared with the others.
         #[derive(Debug)]
@@ -88,6 +89,7 @@ macro_rules! settings {
             many: <$kind as Value>::MANY,
             switch: <$kind as Value>::SWITCH,
             secret: <$kind as Value>::SECRET,
+            of_a_service: stringify!($($scope)?).is_empty(),
         },)+)+];
 
         impl Settings {
@@ -125,7 +127,7 @@ settings! {
         /// Open connections of the whole server; one more is closed with 1013.
         max_connections: Count<1, MAX_CONNECTIONS> = Count(limits::DEFAULT_MAX_CONNECTIONS),
         /// Number of shards, one thread and core each. Without it: all cores the process may use.
-        shards: Option<Count<1, { limits::MAX_SHARDS }>> = None,
+        shards (process): Option<Count<1, { limits::MAX_SHARDS }>> = None,
         /// Networks of the proxies in front, which are believed when they name a client in
         /// X-Forwarded-For; may be given several times.
         trusted_proxies: Option<Vec<Network>> = None,
@@ -134,18 +136,18 @@ settings! {
     }
     "Publishing and control" {
         /// Address of the HTTP control port. Outside loopback it needs an API key.
-        control_host: Host = Host("127.0.0.1".into()),
+        control_host (process): Host = Host("127.0.0.1".into()),
         /// Port for publishing over HTTP, channel lists, health and readiness.
-        control_port: u16 = DEFAULT_CONTROL_PORT,
+        control_port (process): u16 = DEFAULT_CONTROL_PORT,
         /// Key that publishers must send. Others can see command lines: prefer a file.
-        api_key: Option<Secret> = None,
+        api_key (process): Option<Secret> = None,
         /// File that holds the API key and nothing else.
-        api_key_file: Option<PathBuf> = None,
+        api_key_file (process): Option<PathBuf> = None,
         /// Further keys, each with a name, perhaps the only service it is for, and the channels it
         /// may publish to (none: all): prefer a file.
-        api_keys: Option<Vec<ApiKey>> = None,
+        api_keys (process): Option<Vec<ApiKey>> = None,
         /// File with such keys, one a line; instead of a key it may have `sha256:` and its hash.
-        api_keys_file: Option<PathBuf> = None,
+        api_keys_file (process): Option<PathBuf> = None,
         /// Let clients publish over their WebSocket without authentication.
         anonymous_publish: bool = false,
     }
@@ -161,12 +163,12 @@ settings! {
         message_rate: Count<0, { u32::MAX as usize }> =
             Count(limits::DEFAULT_MESSAGE_RATE as usize),
         /// Silence after which a client is pinged, and after which it is given up.
-        keepalive_interval: Span<1_000, HOUR> = Span(limits::DEFAULT_KEEPALIVE),
+        keepalive_interval (process): Span<1_000, HOUR> = Span(limits::DEFAULT_KEEPALIVE),
         /// Field of a request that replies repeat as correlation_id: its `id`, or as the original
         /// servers did (echo) its `correlation_id`.
         correlation: Correlation = Correlation::Id,
         /// Replies a client may be owed before it is closed with 1008.
-        max_outbox: Bytes<1024, { 16 << 20 }> = Bytes(limits::DEFAULT_OUTBOX),
+        max_outbox (process): Bytes<1024, { 16 << 20 }> = Bytes(limits::DEFAULT_OUTBOX),
     }
     "Limits of one client" {
         /// Connections from one address (IPv6: one /64); one more is answered 429. 0 means no
@@ -181,7 +183,7 @@ settings! {
         byte_rate: Bytes<0, GIB> = Bytes(0),
         /// Channels one shard knows at most (each shard by itself); one more is refused with
         /// LIMIT_EXCEEDED, over HTTP with 507.
-        shard_channels: Count<1, { limits::MAX_CHANNELS_PER_SHARD }> =
+        shard_channels (process): Count<1, { limits::MAX_CHANNELS_PER_SHARD }> =
             Count(limits::MAX_CHANNELS_PER_SHARD),
     }
     "Authentication" {
@@ -216,17 +218,18 @@ settings! {
         /// nobody is asked; clients that send no Origin are always let in.
         allowed_origin: Option<Vec<Origin>> = None,
         /// Threads that verify tokens.
-        auth_threads: Count<1, 64> = Count(1),
+        auth_threads (process): Count<1, 64> = Count(1),
     }
     "Retention" {
         /// Messages each channel keeps for clients that fall behind or come back.
-        log_frames: Count<1, 1_000_000> = Count(limits::DEFAULT_LOG_FRAMES),
+        log_frames (process): Count<1, 1_000_000> = Count(limits::DEFAULT_LOG_FRAMES),
         /// Bytes each channel keeps.
-        log_bytes: Bytes<{ 64 << 10 }, GIB> = Bytes(limits::DEFAULT_LOG_BYTES),
+        log_bytes (process): Bytes<{ 64 << 10 }, GIB> = Bytes(limits::DEFAULT_LOG_BYTES),
         /// How long each channel keeps a message.
-        log_age: Span<1_000, { 24 * HOUR }> = Span(limits::DEFAULT_LOG_AGE),
+        log_age (process): Span<1_000, { 24 * HOUR }> = Span(limits::DEFAULT_LOG_AGE),
         /// Bytes all channels of one shard keep together.
-        shard_log_bytes: Bytes<{ 1 << 20 }, { 64 * GIB }> = Bytes(limits::DEFAULT_SHARD_LOG_BYTES),
+        shard_log_bytes (process): Bytes<{ 1 << 20 }, { 64 * GIB }> =
+            Bytes(limits::DEFAULT_SHARD_LOG_BYTES),
     }
     "TLS" {
         /// Serve wss. On when a certificate or auto_cert is given; alone it means auto_cert.
@@ -248,9 +251,10 @@ settings! {
         verify_client: Option<bool> = None,
         /// Whether the kernel encrypts. On needs a kernel with TLS (modprobe tls); auto uses it for
         /// a typical_message of 16 KiB or more, and below that user space, which costs less.
-        ktls: KernelTls = KernelTls::Auto,
+        ktls (process): KernelTls = KernelTls::Auto,
         /// Size of a typical broadcast: what ktls auto decides by.
-        typical_message: Bytes<1, { MAX_PUBLISH_BODY }> = Bytes(limits::DEFAULT_TYPICAL_MESSAGE),
+        typical_message (process): Bytes<1, { MAX_PUBLISH_BODY }> =
+            Bytes(limits::DEFAULT_TYPICAL_MESSAGE),
         /// PEM file with the authorities' lists of revoked client certificates; needs ca_file.
         crl_file: Option<PathBuf> = None,
         /// Oldest version of TLS that is spoken.
@@ -261,30 +265,30 @@ settings! {
     }
     "Metrics and logs" {
         /// Keep no metrics and serve no metrics port.
-        no_metrics: bool = false,
+        no_metrics (process): bool = false,
         /// Address of the metrics port.
         metrics_host: Host = Host("127.0.0.1".into()),
         /// Port of `/metrics`.
         metrics_port: u16 = DEFAULT_METRICS_PORT,
         /// Objective for metrics: 99 % of deliveries within this time of accepting the message.
-        slo_p99: Option<Span<1, 60_000>> = None,
+        slo_p99 (process): Option<Span<1, 60_000>> = None,
         /// How often a connection of the server's own to each shard checks it, for metrics and
         /// readiness; 0 switches it off, as demanding client certificates does.
-        canary_interval: Span<0, HOUR> = Span(DEFAULT_CANARY_INTERVAL),
+        canary_interval (process): Span<0, HOUR> = Span(DEFAULT_CANARY_INTERVAL),
         /// How log lines on standard error look.
-        log_format: LogFormat = LogFormat::Text,
+        log_format (process): LogFormat = LogFormat::Text,
         /// Least severity that is logged.
-        log_level: tracing::Level = tracing::Level::INFO,
+        log_level (process): tracing::Level = tracing::Level::INFO,
     }
     "Running" {
         /// Time clients get on shutdown to take what they are owed; then they are cut.
-        drain_timeout: Span<0, HOUR> = Span(limits::DEFAULT_DRAIN),
+        drain_timeout (process): Span<0, HOUR> = Span(limits::DEFAULT_DRAIN),
         /// Take ports, limits, welcome, permissions and requests of one of the original family's
         /// services, as far as they are not given otherwise: see `uringcast-server presets`.
         preset: Option<&'static Preset> = None,
         /// TOML file with any of these settings, written with underscores. With `[[service]]`
         /// entries it makes several services: see docs/OPERATING.md.
-        config: Option<PathBuf> = None,
+        config (process): Option<PathBuf> = None,
     }
 }
 
@@ -304,9 +308,7 @@ impl Settings {
     pub fn problem(&self, name: &str, reason: impl Into<Box<str>>, remedy: &str) -> Problem {
         Problem { value: self.toml(name), ..Problem::new(name, self.source(name), reason, remedy) }
     }
-}
 
-impl Settings {
     /// The services: those of the fleet, or the only one.
     pub fn services(&self) -> &[Settings] {
         if self.fleet.is_empty() { std::slice::from_ref(self) } else { &self.fleet }
@@ -321,22 +323,4 @@ pub fn defaults() -> Vec<Option<String>> {
 /// The known name most like `name`.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
     known.min_by_key(|candidate| strsim::damerau_levenshtein(name, candidate)).unwrap_or_default()
-}
-
-/// The table as Markdown: docs/SETTINGS.md.
-pub fn markdown() -> String {
-    let mut text = String::from(include_str!("settings/markdown_head.md"));
-    let mut group = "";
-    for (setting, default) in TABLE.iter().zip(defaults()) {
-        if setting.group != group {
-            group = setting.group;
-            text += &format!(
-                "\n## {group}\n\n| key | value | default | meaning |\n|---|---|---|---|\n"
-            );
-        }
-        let default = default.map_or("–".into(), |default| format!("`{default}`"));
-        let hint = setting.hint.replace('|', "\\|");
-        text += &format!("| `{}` | {hint} | {default} | {} |\n", setting.name, setting.help);
-    }
-    text
 }

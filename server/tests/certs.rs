@@ -53,7 +53,7 @@ fn keys_of_every_usual_kind_and_form_are_served() {
     {
         let (cert, key) = pair(&KeyPair::generate_for(algorithm).unwrap());
         let (cert, key) = (file(dir.path(), "c.pem", &cert), file(dir.path(), "k.pem", &key));
-        let loaded = load(&tls(&cert, &key), &[]).unwrap();
+        let loaded = load(&tls(&cert, &key)).unwrap();
         handshake(&loaded, cert.as_ref(), "localhost", BOTH).unwrap();
         assert!(!loaded.served[0].automatic);
     }
@@ -82,7 +82,7 @@ fn sec1_and_pkcs1_keys_are_read() {
         }
         assert!(fs::read_to_string(&key).unwrap().contains(header));
         assert!(openssl(&format!("req -x509 -key {} -subj /CN=localhost", key.display())));
-        load(&tls(cert.to_str().unwrap(), key.to_str().unwrap()), &[]).unwrap();
+        load(&tls(cert.to_str().unwrap(), key.to_str().unwrap())).unwrap();
     }
 }
 
@@ -115,7 +115,7 @@ fn bad_files_are_told_by_setting_file_and_remedy() {
         (&garbled, &good_key, "cert_file", "cannot be used"),
         (&good_key, &good_key, "cert_file", "holds no certificate"),
     ] {
-        let problem = load(&tls(cert, key), &[]).expect_err(words);
+        let problem = load(&tls(cert, key)).expect_err(words);
         let path = if setting == "cert_file" { cert } else { key };
         assert_eq!((&*problem.setting, problem.value), (setting, Some(format!("{path:?}"))));
         let said = format!("{}. {}", problem.reason, problem.remedy);
@@ -126,7 +126,7 @@ fn bad_files_are_told_by_setting_file_and_remedy() {
 #[test]
 fn an_automatic_certificate_verifies_by_name_and_by_address() {
     let dir = tempfile::tempdir().unwrap();
-    let loaded = load(&auto(dir.path()), &names()).unwrap();
+    let loaded = load(&auto(dir.path(), &names())).unwrap();
     let served = &loaded.served[0];
     assert!(served.automatic);
     for name in ["localhost", "127.0.0.1", "::1"] {
@@ -152,7 +152,7 @@ fn an_automatic_certificate_verifies_by_name_and_by_address() {
 fn an_automatic_certificate_is_kept_while_it_is_good() {
     let dir = tempfile::tempdir().unwrap();
     let load =
-        |names: &[String]| load(&auto(dir.path()), names).unwrap().served[0].fingerprint.clone();
+        |names: &[String]| load(&auto(dir.path(), names)).unwrap().served[0].fingerprint.clone();
     let first = load(&names());
     assert_eq!(load(&names()), first);
     let reordered = load(&["127.0.0.1", "::1", "localhost"].map(String::from));
@@ -178,7 +178,7 @@ fn an_automatic_certificate_is_kept_while_it_is_good() {
 fn an_automatic_certificate_is_renewed_before_it_ends() {
     let dir = tempfile::tempdir().unwrap();
     let (cert, key) = (dir.path().join("auto-cert.pem"), dir.path().join("auto-key.pem"));
-    let first = load(&auto(dir.path()), &names()).unwrap().served[0].fingerprint.clone();
+    let first = load(&auto(dir.path(), &names())).unwrap().served[0].fingerprint.clone();
     let own = KeyPair::from_pem(&fs::read_to_string(&key).unwrap()).unwrap();
     let keep = |days: u64| {
         let mut params = CertificateParams::new(names()).unwrap();
@@ -188,7 +188,7 @@ fn an_automatic_certificate_is_renewed_before_it_ends() {
         params.not_after = end.into();
         fs::write(&cert, params.self_signed(&own).unwrap().pem()).unwrap();
         let kept = fs::read(&cert).unwrap();
-        load(&auto(dir.path()), &names()).unwrap();
+        load(&auto(dir.path(), &names())).unwrap();
         fs::read(&cert).unwrap() == kept
     };
     assert!(keep(40), "still good for a while");
@@ -200,7 +200,7 @@ fn an_automatic_certificate_is_renewed_before_it_ends() {
 fn a_directory_that_cannot_hold_the_certificate_is_the_operator_s_to_mend() {
     let dir = tempfile::tempdir().unwrap();
     let blocked = file(dir.path(), "a-file", "");
-    let problem = load(&auto(&Path::new(&blocked).join("sub")), &names()).unwrap_err();
+    let problem = load(&auto(&Path::new(&blocked).join("sub"), &names())).unwrap_err();
     let said = problem.to_string();
     assert!(said.starts_with("cert_dir = ") && said.contains("can write to"), "{said}");
 }
@@ -208,7 +208,7 @@ fn a_directory_that_cannot_hold_the_certificate_is_the_operator_s_to_mend() {
 #[test]
 fn every_suite_is_ephemeral_and_authenticated() {
     let dir = tempfile::tempdir().unwrap();
-    let loaded = load(&auto(dir.path()), &names()).unwrap();
+    let loaded = load(&auto(dir.path(), &names())).unwrap();
     for suite in &loaded.config.crypto_provider().cipher_suites {
         let name = format!("{:?}", suite.suite());
         let ephemeral = name.starts_with("TLS13_") || name.starts_with("TLS_ECDHE_");

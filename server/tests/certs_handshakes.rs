@@ -28,7 +28,7 @@ fn a_client_gets_the_certificate_for_the_name_it_asks_for() {
     let names: [&[&str]; 3] = [&["a.example", "localhost"], &["*.b.example"], &["x.b.example"]];
     let pairs = names.iter().enumerate();
     let pairs = pairs.map(|(i, names)| ca.server(names).write(dir.path(), &i.to_string()));
-    let loaded = load(&pki::tls(pairs.collect()), &[]).unwrap();
+    let loaded = load(&pki::tls(pairs.collect())).unwrap();
     assert_eq!(loaded.served.len(), 3);
     let client = Arc::new(pki::client(&ca.pem(), None, BOTH));
     let got = |name: &str| {
@@ -51,7 +51,7 @@ fn of_two_certificates_for_a_name_a_client_gets_one_it_can_verify() {
     let make = |algorithm| ca.server_with(&["localhost"], algorithm, 365);
     let ec = make(&PKCS_ECDSA_P256_SHA256).write(dir.path(), "ec");
     let rsa = make(&PKCS_RSA_SHA256).write(dir.path(), "rsa");
-    let loaded = load(&pki::tls(vec![ec, rsa]), &[]).unwrap();
+    let loaded = load(&pki::tls(vec![ec, rsa])).unwrap();
     for (suites, key) in
         [("ECDHE_ECDSA", "1.2.840.10045.2.1"), ("ECDHE_RSA", "1.2.840.113549.1.1.1")]
     {
@@ -90,7 +90,7 @@ fn only_clients_with_a_good_certificate_get_in() {
     let crl_file = file(dir.path(), "crl.pem", &ca.revoke(&[2]));
     let load = |crl| {
         let tls = pki::with_clients(pki::tls(vec![pair.clone()]), &ca_file, crl);
-        load(&tls, &[]).unwrap().config
+        load(&tls).unwrap().config
     };
     let (checked, unchecked) = (load(Some(&*crl_file)), load(None));
     let refused = |who: Option<&Issued>, why: &str| {
@@ -120,7 +120,7 @@ fn files_for_client_certificates_that_cannot_be_used_are_the_operator_s_to_mend(
         (&*ca_file, Some(&*text), "holds no revocation list"),
         (&*ca_file, Some(&*torn), "crl_file"),
     ] {
-        let tls = pki::with_clients(pki::auto(dir.path()), ca, crl);
+        let tls = pki::with_clients(pki::auto(dir.path(), &[]), ca, crl);
         let said = certs::check(&tls).unwrap_err().to_string();
         assert!(said.contains(words), "{words:?} is not in {said:?}");
     }
@@ -129,7 +129,7 @@ fn files_for_client_certificates_that_cannot_be_used_are_the_operator_s_to_mend(
 /// A server loaded twice with the same tickets, as by a reload.
 fn loaded_twice(before: &Tls, after: &Tls) -> [Arc<ServerConfig>; 2] {
     let mut tickets = TicketKeys::default();
-    [before, after].map(|tls| certs::load(tls, &[], &mut tickets).unwrap().config)
+    [before, after].map(|tls| certs::load(tls, &mut tickets).unwrap().config)
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn the_oldest_version_is_the_one_that_was_set() {
         (&only_13, &TLS13, true),
     ] {
         let client = Arc::new(pki::client(&ca.pem(), None, &[version]));
-        let server = load(tls, &[]).unwrap().config;
+        let server = load(tls).unwrap().config;
         assert_eq!(shake(&server, &client, "localhost").is_ok(), taken, "{version:?}");
     }
 }
@@ -184,7 +184,7 @@ fn the_oldest_version_is_the_one_that_was_set() {
 fn a_client_that_prefers_post_quantum_key_exchange_gets_it() {
     let (dir, ca) = (tempfile::tempdir().unwrap(), Authority::new("CA"));
     let tls = pki::tls(vec![ca.server(&["localhost"]).write(dir.path(), "server")]);
-    let server = load(&tls, &[]).unwrap().config;
+    let server = load(&tls).unwrap().config;
     let groups = [
         (kx_group::X25519MLKEM768, NamedGroup::X25519MLKEM768),
         (kx_group::X25519, NamedGroup::X25519),

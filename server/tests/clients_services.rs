@@ -4,7 +4,7 @@
 
 mod support;
 
-use serde_json::Value;
+use serde_json::json;
 use support::ws::Client;
 use support::{Server, tools};
 use uringcast_server::presets::{self, Preset};
@@ -24,9 +24,7 @@ fn is_as_documented(name: &str, script: &str) {
     let flags = format!("--preset={name} --shards=2");
     let open = Server::start(&flags);
     let auth = Server::start_in(&flags, &variables(preset));
-    let all: Value = presets::json();
-    let described = all.as_array().unwrap().iter().find(|each| each["name"] == name).unwrap();
-    let (url, described) = (format!("ws://{}/", auth.clients[0]), described.to_string());
+    let (url, described) = (format!("ws://{}/", auth.clients[0]), json!(preset).to_string());
     let [secret, enabled] = variables(preset);
     let environment =
         [("AUTH_URL", &*url), ("PRESET", &described), ("AUTH_SECRET", SECRET), secret, enabled];
@@ -38,7 +36,7 @@ fn is_as_documented(name: &str, script: &str) {
 
 /// One connection more than the original took.
 fn is_full_at_its_limit(preset: &Preset) {
-    let Some(most) = preset.setting("max_connections") else { return };
+    let Some(most) = preset.settings.get("max_connections") else { return };
     let server = Server::start(&format!("--preset={} --shards=2", preset.name));
     let most = most.as_integer().unwrap();
     let clients: Vec<Client> = (0..most).map(|_| Client::connect(&server)).collect();

@@ -2,22 +2,19 @@
 
 mod common;
 
-use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use common::{file, read, settings};
-use uringcast_engine::{AuthMode, ServiceId};
-use uringcast_server::config::{Clients, Config, Files, Home, Identity, Tls};
+use uringcast_engine::AuthMode;
+use uringcast_server::config::{Clients, Config, Files, Identity, Tls, state_dir};
 use uringcast_server::print_config;
 use uringcast_server::settings::TlsVersion;
 use uringcast_server::settings::value::{CertKey, MASK};
 
-fn home() -> Home<'static> {
-    Home { state: Some(OsStr::new("/state")), home: Some(OsStr::new("/home/u")) }
-}
-
 fn resolve(flags: &[&str]) -> Result<Config, String> {
-    Config::resolve(&settings(flags), home()).map_err(|problems| problems.to_string())
+    Config::resolve(&settings(flags), Some(Path::new("/state")))
+        .map_err(|problems| problems.to_string())
 }
 
 /// The rules of TLS as a table: what is given, and what it means or why it is refused.
@@ -27,7 +24,10 @@ fn tls_rules() {
         let clients = ca.map(|ca| Clients { ca: ca.into(), crl: None });
         Ok(Some(Tls { identity, clients, min_version: TlsVersion::Tls12 }))
     };
-    let auto = |ca| tls(Identity::Auto { dir: PathBuf::from("/state/uringcast") }, ca);
+    let auto = |ca| {
+        let names = ["127.0.0.1", "localhost", "::1"].map(String::from).into();
+        tls(Identity::Auto { dir: PathBuf::from("/state/uringcast"), names }, ca)
+    };
     let first = |cert: &str, key: &str| {
         let pair = CertKey { cert: cert.into(), key: key.into() };
         Files { settings: ["cert_file", "key_file"], pair }
@@ -70,8 +70,7 @@ fn tls_rules() {
     ];
     for (flags, expected) in table {
         let flags: Vec<&str> = flags.split_whitespace().collect();
-        match (resolve(&flags).map(|config| config.hosts.into_iter().next().unwrap().tls), expected)
-        {
+        match (resolve(&flags).map(|config| config.tls.into_iter().next().unwrap()), expected) {
             (Ok(tls), Ok(expected)) => assert_eq!(tls, expected, "{flags:?}"),
             (Err(said), Err(words)) => assert!(said.contains(words), "{flags:?}: {said}"),
             (other, _) => panic!("{flags:?} gave {other:?}"),
@@ -82,11 +81,11 @@ fn tls_rules() {
 #[test]
 fn the_certificate_s_directory_follows_the_xdg_rules() {
     let dir = |state: Option<&str>, home: Option<&str>, flags: &[&str]| {
-        let home = Home { state: state.map(OsStr::new), home: home.map(OsStr::new) };
-        match Config::resolve(&settings(flags), home)
-            .map(|config| config.hosts.into_iter().next().unwrap().tls.unwrap().identity)
+        let state = state_dir(state.map(OsString::from), home.map(OsString::from));
+        match Config::resolve(&settings(flags), state.as_deref())
+            .map(|config| config.tls.into_iter().next().unwrap().unwrap().identity)
         {
-            Ok(Identity::Auto { dir }) => dir.to_string_lossy().into_owned(),
+            Ok(Identity::Auto { dir, .. }) => dir.to_string_lossy().into_owned(),
             other => format!("{other:?}"),
         }
     };
@@ -99,12 +98,14 @@ fn the_certificate_s_directory_follows_the_xdg_rules() {
 
 #[test]
 fn hosts_are_addresses_or_names_and_each_counts_once() {
-    let flags = ["--host=127.0.0.1", "--host=[::1],localhost", "--host=127.0.0.1", "--port=9000"];
-    let config = resolve(&flags).unwrap();
+    let hosts = ["--host=127.0.0.1", "--host=[::1],localhost", "--host=127.0.0.1"];
+    let config = resolve(&[&hosts[..], &["--port=9000", "--auto-cert"]].concat()).unwrap();
     let listen: Vec<String> =
         config.engine.services[0].listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:9000", "[::1]:9000"]);
-    assert_eq!(config.certificate_names(ServiceId(0)), ["127.0.0.1", "::1", "localhost"]);
+    let tls = config.tls[0].as_ref().unwrap();
+    let Identity::Auto { names, .. } = &tls.identity else { panic!("{tls:?}") };
+    assert_eq!(names[..], ["127.0.0.1", "::1", "localhost"]);
     let said = resolve(&["--host=no-such-host.invalid"]).unwrap_err();
     assert!(said.contains("host") && said.contains("stands for no address"), "{said}");
 }

@@ -117,9 +117,16 @@ fn each_fault_of_a_machine_is_named_with_what_to_change() {
     ] {
         let report = machine(flags, (path, text));
         let found = report.checks.iter().find(|found| found.name == check).unwrap();
-        assert_eq!((found.verdict, report.exit_code()), (verdict, code), "{check}:\n{report}");
-        let told = format!("{} {}", found.found, found.remedy);
-        assert!(told.contains(word) && !found.remedy.is_empty(), "{word:?} is not in {found:?}");
+        assert_eq!(
+            (found.finding.verdict, report.exit_code()),
+            (verdict, code),
+            "{check}:\n{report}"
+        );
+        let told = format!("{} {}", found.finding.found, found.finding.remedy);
+        assert!(
+            told.contains(word) && !found.finding.remedy.is_empty(),
+            "{word:?} is not in {found:?}"
+        );
     }
 }
 
@@ -129,7 +136,7 @@ fn more_shards_than_cores_are_a_warning() {
     let cores = report.checks.iter().find(|check| check.name == "cores").unwrap();
     let expected =
         if uringcast_engine::preflight::shards() < 64 { Verdict::Warn } else { Verdict::Pass };
-    assert_eq!(cores.verdict, expected, "{report}");
+    assert_eq!(cores.finding.verdict, expected, "{report}");
 }
 
 /// Runs the program through another. Returns the exit code and the report.

@@ -140,7 +140,7 @@ fn the_migration_guide_says_of_every_service_what_its_preset_says() {
         );
         assert!(part.contains(&start), "{}: {start}", preset.name);
         assert!(part.contains(&format!("`{}_…`", preset.environment)), "{}", preset.name);
-        let table: toml::Table = toml::from_str(preset.text()).expect("TOML");
+        let table: toml::Table = toml::from_str(preset.text).expect("TOML");
         let variables = table.get("variables").map(ToString::to_string).unwrap_or_default();
         let word = |c: char| c.is_ascii_uppercase() || c == '_';
         let names = variables.split(|c| !word(c)).filter(|name| name.len() > 3);

@@ -179,12 +179,12 @@ fn what_is_wrong_with_a_fleet_is_told_with_the_service() {
 
 #[test]
 fn services_of_a_fleet_do_not_share_ports_or_names() {
-    use uringcast_server::config::{Config, Home};
+    use uringcast_server::config::Config;
     let resolve = |text: &str| {
         let dir = tempfile::tempdir().unwrap();
         let config = file(dir.path(), "fleet.toml", text);
         let settings = read(&["--config", &config], &[]).unwrap().1;
-        Config::resolve(&settings, Home::default())
+        Config::resolve(&settings, None)
     };
     let config = resolve(&all_seven(|_| String::new())).unwrap();
     let metrics: Vec<u16> =

@@ -4,7 +4,6 @@
 mod common;
 mod support;
 
-use std::path::Path;
 use std::process::Command;
 
 use common::{file, read, refusal};
@@ -13,7 +12,7 @@ use support::ws::Client;
 use support::{PROGRAM, Server, text};
 use uringcast_engine::{AuthMode, ChannelName};
 use uringcast_server::args;
-use uringcast_server::config::{Config, Home};
+use uringcast_server::config::Config;
 use uringcast_server::presets;
 use uringcast_server::settings::TABLE;
 
@@ -42,7 +41,7 @@ fn every_preset_speaks_of_settings_and_channels_that_can_be() {
 #[test]
 fn every_setting_in_a_preset_is_known() {
     for preset in presets::all() {
-        let text: toml::Table = toml::from_str(preset.text()).unwrap();
+        let text: toml::Table = toml::from_str(preset.text).unwrap();
         for name in text["settings"].as_table().unwrap().keys() {
             assert!(TABLE.iter().any(|setting| setting.name == name), "{}: {name}", preset.name);
         }
@@ -91,7 +90,7 @@ fn a_preset_s_own_variables_come_before_the_family_s() {
 fn the_original_s_variables_turn_authentication_on_and_off() {
     let mode = |preset: &str, environment: &[(&str, &str)]| {
         let settings = read(&[&format!("--preset={preset}")], environment).unwrap().1;
-        let config = Config::resolve(&settings, Home::default()).unwrap();
+        let config = Config::resolve(&settings, None).unwrap();
         config.engine.services[0].access.mode
     };
     const SECRET: &str = "an-old-oak-in-the-meadow-of-1849";
@@ -110,7 +109,7 @@ fn the_original_s_variables_turn_authentication_on_and_off() {
             assert_eq!(mode(&preset.name, &[(secret, SECRET), (enabled, word)]), AuthMode::Off);
         }
         let said = read(&[&format!("--preset={}", preset.name)], &[(enabled, "true")]).unwrap().1;
-        let said = Config::resolve(&said, Home::default()).unwrap_err().to_string();
+        let said = Config::resolve(&said, None).unwrap_err().to_string();
         assert!(said.contains(enabled) && said.contains("has no key"), "{said}");
     }
     let own = [("BODAI_SHARED_SECRET", "shared-by-all-services-of-the-family"), ("X", "")];
@@ -134,14 +133,13 @@ fn what_a_preset_does_not_name_is_for_administrators() {
         for channel in &preset.channels {
             let own = rules.iter().filter(|rule| rule.0.channels.as_str() == channel.prefix());
             let own: Vec<String> = own.map(|rule| rule.0.permission.to_string()).collect();
-            assert_eq!(own, preset.permissions_for(channel), "{}", channel.name);
+            assert_eq!(own, channel.permissions, "{}", channel.name);
         }
     }
     // The one of the family's envelope that has no permissions, for whatever channel.
     let dhruva = presets::find("dhruva").unwrap();
     let settings = read(&["--preset=dhruva"], &[]).unwrap().1;
     assert!(dhruva.admin.is_empty() && settings.subscribe_permission.is_none());
-    assert!(presets::events().contains("dhruva has no permissions"));
 }
 
 #[test]
@@ -159,23 +157,13 @@ fn the_command_prints_them() {
     let (code, table) = run(&[]);
     assert_eq!(code, Some(0));
     assert!(presets::all().iter().all(|preset| table.contains(&preset.name)), "{table}");
-    assert_eq!(run(&["dhruva"]).1, presets::find("dhruva").unwrap().text());
+    assert_eq!(run(&["dhruva"]).1, presets::find("dhruva").unwrap().text);
     let one: Value = serde_json::from_str(&run(&["dhruva", "--json"]).1).unwrap();
-    assert_eq!(one, presets::find("dhruva").unwrap().json());
+    assert_eq!(one, json!(presets::find("dhruva")));
     let all: Value = serde_json::from_str(&run(&["--json"]).1).unwrap();
     assert_eq!(all[0]["settings"]["port"], 8690);
     assert_eq!(all[0]["channels"][1]["request"]["event"], "get_pool_status");
     assert_eq!(run(&["nobody"]).0, Some(2));
-}
-
-#[test]
-fn the_catalogue_of_events_is_the_presets() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/EVENTS.md");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&page, presets::events()).unwrap();
-    }
-    let is = std::fs::read_to_string(&page).unwrap_or_default();
-    assert!(is == presets::events(), "UPDATE_DOCS=1 cargo test -p uringcast-server --test presets");
 }
 
 /// A server of a preset, but on free ports.

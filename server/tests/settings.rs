@@ -2,11 +2,9 @@
 
 mod common;
 
-use clap::CommandFactory;
 use common::{file, read, refusal, settings};
 use uringcast_server::args::{Action, ArgsError, command};
-use uringcast_server::diagnostics::{cli, doctor, verify};
-use uringcast_server::settings::{Source, TABLE, defaults, markdown};
+use uringcast_server::settings::{Source, TABLE, defaults};
 
 const PORT: (&str, &str) = ("URINGCAST_PORT", "2000");
 
@@ -179,36 +177,5 @@ fn every_group_stands_together_in_the_help() {
     for setting in TABLE {
         assert!(help.contains(&format!("--{}", setting.flag())), "{}", setting.name);
         assert!(help.contains(&setting.variable()), "{}", setting.name);
-    }
-}
-
-#[test]
-fn the_documentation_is_the_table() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/SETTINGS.md");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(path, markdown()).unwrap();
-    }
-    let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        written == markdown(),
-        "run UPDATE_DOCS=1 cargo test -p uringcast-server --test settings"
-    );
-}
-
-#[test]
-fn every_flag_and_check_of_verify_and_doctor_is_documented() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/CHECKS.md");
-    let wanted = cli::markdown();
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(path, &wanted).unwrap();
-    }
-    let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(written == wanted, "run UPDATE_DOCS=1 cargo test -p uringcast-server --test settings");
-    for word in ["--control-port PORT", "`--tls`", "`certificate`", "--connections N", "`memlock`"]
-    {
-        assert!(wanted.contains(word), "{word} is not in:\n{wanted}");
-    }
-    for command in [verify::Options::command(), doctor::Options::command()] {
-        command.debug_assert();
     }
 }

@@ -11,7 +11,7 @@ use crate::settings::{Problem, Setting, Source, Sources, TABLE, nearest};
 /// The key of the entries.
 const SERVICE: &str = "service";
 
-/// What a file says.
+/// The contents of a file.
 #[derive(Debug, Default)]
 pub(super) struct File {
     /// For the process and all services.
@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path) -> Result<File, Vec<Problem>> {
     match entries.map(|entries| entries.try_into::<Vec<toml::Table>>()) {
         None => {}
         Some(Ok(entries)) if (1..=MAX_SERVICES).contains(&entries.len()) => {
-            let own = known.into_iter().filter(|setting| setting.is_of_a_service());
+            let own = known.into_iter().filter(|setting| setting.of_a_service);
             let known: Vec<&Setting> = own.collect();
             for (place, entry) in entries.into_iter().enumerate() {
                 let name = name_of(&entry, place);
@@ -58,7 +58,7 @@ pub(super) fn read(path: &Path) -> Result<File, Vec<Problem>> {
     if problems.is_empty() { Ok(file) } else { Err(problems) }
 }
 
-/// What an entry is called in messages.
+/// The name of an entry in messages.
 fn name_of(entry: &toml::Table, place: usize) -> String {
     let text = |key| entry.get(key).and_then(toml::Value::as_str);
     let name = text("server_name").or_else(|| text("preset"));
@@ -109,11 +109,7 @@ pub(super) fn texts(value: toml::Value) -> Option<Vec<String>> {
         toml::Value::Float(n) => Some(vec![n.to_string()]),
         toml::Value::Boolean(b) => Some(vec![b.to_string()]),
         toml::Value::Array(items) => {
-            let mut all = Vec::new();
-            for item in items {
-                all.extend(texts(item)?);
-            }
-            Some(all)
+            Some(items.into_iter().map(texts).collect::<Option<Vec<_>>>()?.concat())
         }
         _ => None,
     }

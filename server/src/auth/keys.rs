@@ -1,8 +1,10 @@
-//! Keys that signatures are checked against. A key says which algorithms may be used with it: what
-//! a token's header claims never decides that.
+//! Keys that signatures are checked against. The key determines the algorithms that are accepted;
+//! the header of a token never does.
 
+use jsonwebtoken::AlgorithmFamily::{Ec, Hmac, Rsa};
+use jsonwebtoken::DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind};
+use jsonwebtoken::{Algorithm, DecodingKey};
 
 use crate::limits::{MAX_JWKS_KEYS, MAX_KEY_TRIES, MIN_JWT_SECRET};
 use crate::settings::value::Choice;
@@ -12,7 +14,7 @@ const RSA_BYTES: usize = 256;
 /// Bytes of an uncompressed point of P-256.
 const P256_POINT: usize = 65;
 
-/// Parts of secrets that stand in examples, documentation and development defaults.
+/// Parts of secrets that occur in examples, documentation and development defaults.
 const WELL_KNOWN: [&str; 9] = [
     "dev-secret",
     "dev_secret",
@@ -25,7 +27,7 @@ const WELL_KNOWN: [&str; 9] = [
     "a-string-secret-at-least",
 ];
 
-/// Why there is no key to be had from some bytes.
+/// Why some bytes give no key.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// No PEM file with a public key in it.
@@ -37,7 +39,7 @@ pub enum KeyError {
     /// An elliptic curve other than P-256.
     #[error("holds a key of another curve than P-256")]
     Curve,
-    /// A shared secret that anybody may guess, where anybody may try.
+    /// A shared secret that is easy to guess, on a service that other machines reach.
     #[error("holds a secret that is well known, or shorter than {MIN_JWT_SECRET} bytes")]
     Guessable,
     /// The setting leaves no algorithm for it.
@@ -49,7 +51,7 @@ pub enum KeyError {
     /// A JWK Set without a usable key.
     #[error("has no key that can verify signatures")]
     NoKeys,
-    /// More keys than anybody has.
+    /// More keys than an issuer uses.
     #[error("has more than {MAX_JWKS_KEYS} keys")]
     TooMany,
 }
@@ -66,21 +68,17 @@ pub(super) struct Key {
 pub struct Keys {
     keys: Vec<Key>,
     allowed: Vec<Algorithm>,
-    /// Whether clients are elsewhere, so that shared secrets must be good ones.
+    /// Whether clients connect from other machines, so that a shared secret must be hard to guess.
     exposed: bool,
 }
 
 impl Keys {
     /// No keys yet. Only these algorithms will be used; `None` for all that are supported.
-    pub fn new(allowed: Option<Vec<Algorithm>>) -> Keys {
-        let allowed =
-            allowed.unwrap_or_else(|| Algorithm::ALL.iter().map(|(_, one)| *one).collect());
-        Keys { keys: Vec::new(), allowed, exposed: false }
-    }
-
-    /// The same, where others than this machine's own may show tokens.
-    pub fn exposed(self, exposed: bool) -> Keys {
-        Keys { exposed, ..self }
+    /// Where clients on other machines may send tokens (`exposed`), a shared secret must be hard to
+    /// guess.
+    pub fn new(allowed: Option<Vec<Algorithm>>, exposed: bool) -> Keys {
+        let allowed = allowed.unwrap_or_else(|| Algorithm::ALL.to_vec());
+        Keys { keys: Vec::new(), allowed, exposed }
     }
 
     /// Adds a shared secret: HS256, HS384, HS512.
@@ -107,7 +105,7 @@ impl Keys {
     /// other kinds are passed over.
     ///
     /// # Errors
-    /// [`KeyError`] when no key is left, or one is a secret that anybody may guess.
+    /// [`KeyError`] when no key is left, or one is a secret that is easy to guess.
     pub fn jwks(&self, text: &[u8]) -> Result<Keys, KeyError> {
         // Its Display could quote the file, which may hold a secret.
         let place = |e: serde_json::Error| format!("line {} column {}", e.line(), e.column());
@@ -132,11 +130,8 @@ impl Keys {
     }
 
     fn add_jwk(&mut self, jwk: &Jwk) -> Result<(), KeyError> {
-        let for_signatures = jwk
-            .common
-            .public_key_use
-            .as_ref()
-            .is_none_or(|usage| *usage == PublicKeyUse::Signature);
+        let usage = jwk.common.public_key_use.as_ref();
+        let for_signatures = usage.is_none_or(|usage| *usage == PublicKeyUse::Signature);
         let curve = match &jwk.algorithm {
             AlgorithmParameters::EllipticCurve(ec) => Some((&ec.curve, EllipticCurve::P256)),
             AlgorithmParameters::OctetKeyPair(ed) => Some((&ed.curve, EllipticCurve::Ed25519)),
@@ -146,12 +141,12 @@ impl Keys {
             return Err(KeyError::Curve);
         }
         let key = DecodingKey::from_jwk(jwk).map_err(|_| KeyError::NoKeys)?;
-        // An algorithm that we do not know leaves none.
+        // An unknown algorithm leaves none.
         let only = jwk.common.key_algorithm.map(|alg| Algorithm::try_from(alg).ok());
-        match (for_signatures, only) {
-            (true, Some(None)) | (false, _) => Err(KeyError::NoKeys),
-            (true, only) => self.add(jwk.common.key_id.clone(), key, only.flatten()),
+        if !for_signatures || only == Some(None) {
+            return Err(KeyError::NoKeys);
         }
+        self.add(jwk.common.key_id.clone(), key, only.flatten())
     }
 
     fn add(
@@ -162,19 +157,10 @@ impl Keys {
     ) -> Result<(), KeyError> {
         let family = key.family();
         match (family, key.kind()) {
-            (AlgorithmFamily::Rsa, DecodingKeyKind::SecretOrDer(der)) if der.len() < RSA_BYTES => {
+            (Rsa, SecretOrDer(n) | RsaModulusExponent { n, .. }) if n.len() < RSA_BYTES => {
                 return Err(KeyError::Weak);
             }
-            (AlgorithmFamily::Rsa, DecodingKeyKind::RsaModulusExponent { n, .. })
-                if n.len() < RSA_BYTES =>
-            {
-                return Err(KeyError::Weak);
-            }
-            (AlgorithmFamily::Ec, DecodingKeyKind::SecretOrDer(point))
-                if point.len() != P256_POINT =>
-            {
-                return Err(KeyError::Curve);
-            }
+            (Ec, SecretOrDer(point)) if point.len() != P256_POINT => return Err(KeyError::Curve),
             _ => {}
         }
         let fits = |algorithm: &Algorithm| {
@@ -184,7 +170,7 @@ impl Keys {
         if algorithms.is_empty() {
             return Err(KeyError::Unused);
         }
-        if let (AlgorithmFamily::Hmac, DecodingKeyKind::SecretOrDer(secret)) = (family, key.kind())
+        if let (Hmac, SecretOrDer(secret)) = (family, key.kind())
             && self.exposed
             && is_guessable(secret)
         {
@@ -227,7 +213,7 @@ impl Keys {
     }
 }
 
-/// Whether anybody may guess it: RFC 7518, 3.2 asks for as many bytes as the hash has.
+/// Whether a secret is easy to guess. RFC 7518, 3.2 requires as many bytes as the hash has.
 fn is_guessable(secret: &[u8]) -> bool {
     let text = secret.to_ascii_lowercase();
     let mut letters = text.clone();

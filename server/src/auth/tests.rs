@@ -80,14 +80,14 @@ fn with_secret() -> Verifier {
 }
 
 fn demanding(issuer: Option<&str>, audience: Option<&str>) -> Verifier {
-    let mut keys = Keys::new(None);
+    let mut keys = Keys::new(None, false);
     keys.add_secret(SECRET).unwrap();
     let (issuer, audience) = (issuer.map(Into::into), audience.map(Into::into));
     Verifier::new(keys, None, ClaimRules { issuer, audience, ..ClaimRules::default() }).unwrap()
 }
 
 fn with_pem(pem: &str) -> Verifier {
-    let mut keys = Keys::new(None);
+    let mut keys = Keys::new(None, false);
     keys.add_pem(pem.as_bytes()).unwrap();
     Verifier::new(keys, None, ClaimRules::default()).unwrap()
 }
@@ -181,7 +181,7 @@ fn every_algorithm_opens_with_its_own_key_and_no_other() {
 #[test]
 fn only_the_algorithms_that_are_allowed_are_used() {
     let rsa = &issuers()[0];
-    let mut keys = Keys::new(Some(vec![Algorithm::PS256]));
+    let mut keys = Keys::new(Some(vec![Algorithm::PS256]), false);
     keys.add_pem(rsa.public.as_bytes()).unwrap();
     assert_eq!(keys.add_secret(SECRET), Err(KeyError::Unused));
     let verifier = Verifier::new(keys, None, ClaimRules::default()).unwrap();
@@ -231,7 +231,7 @@ fn issuer_and_audience_are_demanded_where_they_are_set() {
 
 #[test]
 fn a_claim_that_may_be_absent_must_still_be_right() {
-    let mut keys = Keys::new(None);
+    let mut keys = Keys::new(None, false);
     keys.add_secret(SECRET).unwrap();
     let optional = vec![OptionalClaim::Expiry, OptionalClaim::Issuer, OptionalClaim::Audience];
     let (issuer, audience) = (Some("me".into()), Some("me".into()));
@@ -266,7 +266,7 @@ fn a_jwks_file_is_read_again_and_its_kid_decides() {
     let set = JwkSet { keys: vec![jwk(&issuers[0], "old"), jwk(&issuers[1], "ec"), ed] };
     file.write_all(serde_json::to_string(&set).unwrap().as_bytes()).unwrap();
     let path = Some(file.path().into());
-    let verifier = Verifier::new(Keys::new(None), path, ClaimRules::default()).unwrap();
+    let verifier = Verifier::new(Keys::new(None, false), path, ClaimRules::default()).unwrap();
     let token = |kid| sign(Algorithm::RS256, kid, &claims(), &issuers[0].key);
     assert!(verifier.verify(&token(Some("old"))).is_ok());
     assert!(verifier.verify(&token(None)).is_ok(), "of any key with its algorithm");
@@ -284,7 +284,7 @@ fn a_jwks_file_is_read_again_and_its_kid_decides() {
         let mut next = tempfile::NamedTempFile::new_in(file.path().parent().unwrap()).unwrap();
         next.write_all(text.as_bytes()).unwrap();
         next.persist(file.path()).unwrap();
-        verifier.follow();
+        verifier.reload(false);
     };
     replace(&serde_json::to_string(&set).unwrap());
     assert!(verifier.verify(&token(Some("new"))).is_ok());
@@ -302,10 +302,10 @@ fn a_guessable_secret_in_a_jwks_file_read_again_changes_nothing() {
         json!({"keys": [{"kty": "oct", "alg": "HS256", "k": b64(secret)}]}).to_string()
     };
     file.write_all(set(SECRET).as_bytes()).unwrap();
-    let keys = Keys::new(None).exposed(true);
+    let keys = Keys::new(None, true);
     let verifier = Verifier::new(keys, Some(file.path().into()), ClaimRules::default()).unwrap();
     std::fs::write(file.path(), set("dev-secret")).unwrap();
-    verifier.reload();
+    verifier.reload(true);
     assert!(verifier.verify(&signed(&claims())).is_ok(), "the old key stays");
     let key = EncodingKey::from_secret(b"dev-secret");
     let guessed = sign(Algorithm::HS256, None, &claims(), &key);
@@ -314,7 +314,7 @@ fn a_guessable_secret_in_a_jwks_file_read_again_changes_nothing() {
 
 #[test]
 fn what_is_no_key_is_refused() {
-    let mut keys = Keys::new(None);
+    let mut keys = Keys::new(None, false);
     for text in ["", "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", SECRET] {
         assert!(keys.add_pem(text.as_bytes()).is_err(), "{text:?}");
     }

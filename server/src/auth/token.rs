@@ -8,7 +8,7 @@ use uringcast_engine::{AuthError, Identity, Verdict};
 use super::keys::{Key, Keys};
 use crate::settings::access::OptionalClaim;
 
-/// What tokens must say beside who and until when.
+/// The claims that tokens must have beside the user and the expiry.
 #[derive(Clone, Debug, Default)]
 pub struct ClaimRules {
     /// Its `iss`.
@@ -19,7 +19,7 @@ pub struct ClaimRules {
     pub optional: Vec<OptionalClaim>,
 }
 
-/// What we read of a token, in the words of the original family or of OAuth.
+/// The claims that are read, under the names of the original family or of OAuth.
 #[derive(Deserialize)]
 struct Claims {
     user_id: Option<Name>,
@@ -46,24 +46,24 @@ enum Names {
 }
 
 /// Verifies a token with every key that may have signed it.
-pub(super) fn verify(token: &str, keys: &Keys, demands: &ClaimRules) -> Verdict {
-    let result = attempt(token, keys, demands);
+pub(super) fn verify(token: &str, keys: &Keys, rules: &ClaimRules) -> Verdict {
+    let result = attempt(token, keys, rules);
     result.map_err(|why| {
-        // Nothing of the token: another service may accept it.
+        // The log gets no part of the token: another service may accept it.
         tracing::debug!(why, "a token is refused");
         AuthError::Invalid
     })
 }
 
-fn attempt(token: &str, keys: &Keys, demands: &ClaimRules) -> Result<Identity, &'static str> {
+fn attempt(token: &str, keys: &Keys, rules: &ClaimRules) -> Result<Identity, &'static str> {
     let header = decode_header(token).map_err(|error| reason(error.kind()))?;
-    // RFC 7515, 4.1.11: what we do not understand and must is a reason to refuse.
+    // RFC 7515, 4.1.11: a token with a critical header that is not understood is refused.
     if header.crit.is_some() {
         return Err("critical header");
     }
     let mut why = "no key for it";
     for key in keys.candidates(header.kid.as_deref(), header.alg) {
-        match decode::<Claims>(token, &key.key, &validation(key, demands)) {
+        match decode::<Claims>(token, &key.key, &validation(key, rules)) {
             Ok(data) => return identity(data.claims),
             Err(error) => why = reason(error.kind()),
         }
@@ -71,21 +71,22 @@ fn attempt(token: &str, keys: &Keys, demands: &ClaimRules) -> Result<Identity, &
     Err(why)
 }
 
-fn validation(key: &Key, demands: &ClaimRules) -> Validation {
+fn validation(key: &Key, rules: &ClaimRules) -> Validation {
     let mut validation = Validation::new(key.algorithms[0]);
     validation.algorithms.clone_from(&key.algorithms);
     (validation.leeway, validation.validate_nbf) = (0, true);
     let mut required = vec![("exp", OptionalClaim::Expiry)];
-    if let Some(issuer) = &demands.issuer {
+    if let Some(issuer) = &rules.issuer {
         validation.set_issuer(&[issuer]);
         required.push(("iss", OptionalClaim::Issuer));
     }
-    // A token for others is no good here: one with an audience needs ours to be known.
-    if let Some(audience) = &demands.audience {
+    // A token for another audience is refused. Without a configured audience, so is every token
+    // that names one.
+    if let Some(audience) = &rules.audience {
         validation.set_audience(&[audience]);
         required.push(("aud", OptionalClaim::Audience));
     }
-    required.retain(|(_, claim)| !demands.optional.contains(claim));
+    required.retain(|(_, claim)| !rules.optional.contains(claim));
     let required: Vec<&str> = required.into_iter().map(|(name, _)| name).collect();
     validation.set_required_spec_claims(&required);
     validation
@@ -102,7 +103,7 @@ fn identity(claims: Claims) -> Result<Identity, &'static str> {
         Some(Names::Text(text)) => text.split_whitespace().map(Into::into).collect(),
         None => Vec::new(),
     };
-    // Beyond all years there are, it is for ever.
+    // A time beyond the range of i64 means that the token never expires.
     Ok(Identity { user, permissions, expires: claims.exp.map(|exp| exp.floor() as i64) })
 }
 

@@ -1,16 +1,18 @@
 //! A certificate chain and its key, read from PEM and checked against each other.
 
-use std::fmt::Write;
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use ::aws_lc_rs::digest::{SHA256, digest};
 use rustls::InconsistentKeys;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::extensions::GeneralName;
+use x509_parser::utils::format_serial;
 
 use super::ServedCert;
 use crate::config::Files;
@@ -20,7 +22,7 @@ use crate::settings::Problem;
 /// A certificate chain and its key.
 pub(super) struct CertKeyPair {
     pub key: Arc<CertifiedKey>,
-    /// The DNS names it is for, in small letters; `*.` may be the first label.
+    /// The DNS names it is for, in small letters (`*.` may be the first label), and the addresses.
     pub names: Vec<String>,
     pub served: ServedCert,
 }
@@ -51,19 +53,30 @@ impl CertKeyPair {
         let name = common_name.and_then(|name| name.as_str().ok()).unwrap_or_default();
         let subjects = parsed.subject_alternative_name().ok().flatten();
         let names = subjects.iter().flat_map(|names| &names.value.general_names);
-        let dns = |name: &GeneralName<'_>| match name {
+        let text = |name: &GeneralName<'_>| match name {
             GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+            GeneralName::IPAddress(bytes) => ip_text(bytes),
             _ => None,
         };
         let served = ServedCert {
             name: name.to_owned(),
             path: cert.clone(),
-            fingerprint: fingerprint(leaf),
+            fingerprint: format_serial(digest(&SHA256, leaf).as_ref()).to_uppercase(),
             not_after: parsed.validity().not_after.timestamp(),
             automatic: false,
         };
-        Ok(CertKeyPair { names: names.filter_map(dns).collect(), key: Arc::new(certified), served })
+        Ok(CertKeyPair {
+            names: names.filter_map(text).collect(),
+            key: Arc::new(certified),
+            served,
+        })
     }
+}
+
+fn ip_text(bytes: &[u8]) -> Option<String> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    let ip = v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
+    ip.ok().map(|ip| ip.to_string())
 }
 
 fn read_key(name: &str, path: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
@@ -106,17 +119,6 @@ pub(super) fn read_pem<T: PemObject>(
 /// Every certificate of a PEM file, at least one.
 pub(super) fn read_chain(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
     read_pem(name, path, "certificate", "CERTIFICATE")
-}
-
-fn fingerprint(certificate: &CertificateDer<'_>) -> String {
-    let digest = ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, certificate);
-    let mut text = String::new();
-    for (i, byte) in digest.as_ref().iter().enumerate() {
-        let colon = if i == 0 { "" } else { ":" };
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{colon}{byte:02X}");
-    }
-    text
 }
 
 /// Only a warning: secrets mounted by orchestrators are often readable by all in their container.

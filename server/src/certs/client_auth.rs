@@ -1,4 +1,4 @@
-//! Which client certificates are good.
+//! Which client certificates are accepted.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -23,25 +23,22 @@ pub(super) struct ClientTrust {
     pub verifier: Arc<dyn ClientCertVerifier>,
     /// Under other ones, sessions begun under these must not be taken up again: a resumed
     /// handshake verifies no certificate.
-    pub basis: TrustAnchors,
+    pub anchors: TrustAnchors,
 }
 
-/// The verifier that the settings ask for: one that asks for no certificate, or one that demands
-/// one.
+/// The verifier for the settings: it requests no client certificate, or demands one.
 pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
     let Some(Clients { ca, crl }) = clients else {
-        return Ok(ClientTrust {
-            verifier: WebPkiClientVerifier::no_client_auth(),
-            basis: Vec::new(),
-        });
+        let verifier = WebPkiClientVerifier::no_client_auth();
+        return Ok(ClientTrust { verifier, anchors: Vec::new() });
     };
     let bad = |error: &dyn Display| {
         let reason = format!("holds an authority that cannot be used: {error}");
         problem("ca_file", ca, reason, "Name a PEM file with the authorities' certificates.")
     };
-    let (mut roots, mut basis) = (RootCertStore::empty(), Vec::new());
+    let (mut roots, mut anchors) = (RootCertStore::empty(), Vec::new());
     for authority in read_chain("ca_file", ca)? {
-        basis.push(authority.to_vec());
+        anchors.push(authority.to_vec());
         roots.add(authority).map_err(|error| bad(&error))?;
     }
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
@@ -49,7 +46,7 @@ pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
         let lists: Vec<CertificateRevocationListDer<'static>> =
             read_pem("crl_file", path, "revocation list", "X509 CRL")?;
         lists.iter().for_each(|list| warn_if_stale(path, list));
-        basis.extend(lists.iter().map(|list| list.to_vec()));
+        anchors.extend(lists.iter().map(|list| list.to_vec()));
         builder = builder.with_crls(lists);
     }
     let verifier = builder.build().map_err(|error| match (error, crl) {
@@ -59,7 +56,7 @@ pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
         }
         (error, _) => bad(&error),
     })?;
-    Ok(ClientTrust { verifier, basis })
+    Ok(ClientTrust { verifier, anchors })
 }
 
 /// A stale list still revokes what is in it: better than to refuse all clients.

@@ -1,20 +1,20 @@
-//! Keeps a running server's certificates fresh: on SIGHUP, when files change, before they end.
+//! Reloads a running server's certificates: on SIGHUP, when files change, before they expire.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use jiff::Timestamp;
+use parking_lot::Mutex;
 use uringcast_engine::TlsSource;
 
 use super::cert_key_pair::warn_if_readable_by_all;
 use super::{ServedCert, TicketKeys, load};
 use crate::config::{Identity, Tls};
-use crate::limits::{AUTO_CERT_MARGIN, EXPIRY_CHECK, EXPIRY_WARNING, TORN_LOOKS};
+use crate::limits::{AUTO_CERT_MARGIN, EXPIRY_CHECK, EXPIRY_WARNING, MAX_TORN_CHECKS};
 use crate::read_files::{Stamp, stamp};
 use crate::settings::Problem;
 
-/// What metrics tell of the certificates.
+/// What metrics report of the certificates.
 #[derive(Clone, Debug, Default)]
 pub struct CertStatus {
     /// Name and end, in seconds since 1970, of each.
@@ -28,18 +28,20 @@ pub struct CertStatus {
 /// The certificates of a running server.
 pub struct CertReloader {
     tls: Tls,
-    names: Vec<String>,
     tickets: TicketKeys,
-    source: TlsSource,
-    status: Arc<Mutex<CertStatus>>,
-    served: Vec<ServedCert>,
-    /// The files as they were when last judged.
-    judged: Vec<Stamp>,
+    /// For the engine's listeners.
+    pub(crate) source: TlsSource,
+    /// For metrics.
+    pub(crate) status: Arc<Mutex<CertStatus>>,
+    /// What is served, the default first.
+    pub(crate) served: Vec<ServedCert>,
+    /// The files as they were when last read, or given up.
+    checked: Vec<Stamp>,
     /// The files as they were when they failed, perhaps because only half of them had been
-    /// written, and how many looks in a row have found such.
+    /// written, and how many checks in a row have failed.
     torn: Option<(Vec<Stamp>, u32)>,
-    /// When it was last looked whether a certificate ends.
-    warned: Instant,
+    /// When the expiry of the certificates was last checked.
+    expiry_checked: Instant,
 }
 
 impl CertReloader {
@@ -47,70 +49,54 @@ impl CertReloader {
     ///
     /// # Errors
     /// As [`load`].
-    pub fn start(tls: Tls, names: Vec<String>) -> Result<CertReloader, Problem> {
-        let (judged, mut tickets) = (stamps(&tls), TicketKeys::default());
-        let loaded = load(&tls, &names, &mut tickets)?;
-        let keeper = CertReloader {
+    pub fn start(tls: Tls) -> Result<CertReloader, Problem> {
+        let (checked, mut tickets) = (stamps(&tls), TicketKeys::default());
+        let loaded = load(&tls, &mut tickets)?;
+        let reloader = CertReloader {
             tls,
-            names,
             tickets,
             source: TlsSource::new(loaded.config),
             status: Arc::default(),
             served: loaded.served,
-            judged,
+            checked,
             torn: None,
-            warned: Instant::now(),
+            expiry_checked: Instant::now(),
         };
-        keeper.tell();
-        Ok(keeper)
+        reloader.report();
+        Ok(reloader)
     }
 
-    /// For the engine's listeners.
-    pub fn source(&self) -> TlsSource {
-        self.source.clone()
-    }
-
-    /// For metrics.
-    pub fn status(&self) -> Arc<Mutex<CertStatus>> {
-        Arc::clone(&self.status)
-    }
-
-    /// What is served, the default first.
-    pub fn served(&self) -> &[ServedCert] {
-        &self.served
-    }
-
-    /// Looks whether files have changed or certificates end: once a second.
-    pub fn look(&mut self) {
+    /// Checks whether files have changed or certificates end. To be called once a second.
+    pub fn check(&mut self) {
         let now = stamps(&self.tls);
-        if now != self.judged {
+        if now != self.checked {
             match self.replace() {
-                Ok(()) => self.judged = now,
+                Ok(()) => self.checked = now,
                 Err(problem) => self.retry_or_give_up(now, &problem),
             }
-        } else if self.warned.elapsed() >= EXPIRY_CHECK {
+        } else if self.expiry_checked.elapsed() >= EXPIRY_CHECK {
             let margin = AUTO_CERT_MARGIN.as_secs().cast_signed();
-            let ends = self.served.iter().any(|served| seconds_left(served) < margin);
+            let ends = self.served.iter().any(|served| served.seconds_left() < margin);
             match self.tls.identity {
                 Identity::Auto { .. } if ends => self.reload(),
-                _ => self.tell(),
+                _ => self.report(),
             }
-            self.warned = Instant::now();
+            self.expiry_checked = Instant::now();
         }
     }
 
-    /// Certificate and key are seldom written at the same instant: looks once more, and again
-    /// while they change, but not for ever.
+    /// Certificate and key are seldom written at the same instant: retries once, and again while
+    /// they change, up to [`MAX_TORN_CHECKS`] times.
     fn retry_or_give_up(&mut self, now: Vec<Stamp>, problem: &Problem) {
-        let looks = match self.torn.take() {
-            Some((before, looks)) if before != now => looks + 1,
-            Some(_) => TORN_LOOKS,
+        let checks = match self.torn.take() {
+            Some((before, checks)) if before != now => checks + 1,
+            Some(_) => MAX_TORN_CHECKS,
             None => 1,
         };
-        if looks < TORN_LOOKS {
-            self.torn = Some((now, looks));
+        if checks < MAX_TORN_CHECKS {
+            self.torn = Some((now, checks));
         } else {
-            self.judged = now;
+            self.checked = now;
             self.keep_old(problem);
         }
     }
@@ -121,32 +107,28 @@ impl CertReloader {
         if let Err(problem) = self.replace() {
             self.keep_old(&problem);
         }
-        self.judged = now;
+        self.checked = now;
     }
 
     fn replace(&mut self) -> Result<(), Problem> {
-        let loaded = load(&self.tls, &self.names, &mut self.tickets)?;
+        let loaded = load(&self.tls, &mut self.tickets)?;
         self.source.replace(loaded.config);
         (self.served, self.torn) = (loaded.served, None);
-        self.lock().reloaded += 1;
+        self.status.lock().reloaded += 1;
         tracing::info!("certificates reloaded");
-        self.tell();
+        self.report();
         Ok(())
     }
 
     fn keep_old(&mut self, problem: &Problem) {
         self.torn = None;
-        self.lock().failed += 1;
+        self.status.lock().failed += 1;
         tracing::error!("certificates not reloaded, the old ones stay in force: {problem}");
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, CertStatus> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Says what is served, and warns of what ends or is not kept well.
-    fn tell(&self) {
-        self.lock().certificates = labels(&self.served);
+    /// Logs what is served, and warns of certificates that end and keys that all users may read.
+    fn report(&self) {
+        self.status.lock().certificates = labels(&self.served);
         if let Identity::Files(all) = &self.tls.identity {
             for files in all {
                 warn_if_readable_by_all(files.settings[1], &files.pair.key);
@@ -155,7 +137,7 @@ impl CertReloader {
         for served in &self.served {
             let (path, sha256) = (served.path.display(), &served.fingerprint);
             tracing::info!(automatic = served.automatic, %path, %sha256, "serving wss");
-            let left = seconds_left(served);
+            let left = served.seconds_left();
             let days = left / 86_400;
             if left < 0 {
                 tracing::error!("the certificate {path} has ended: clients refuse it; renew it");
@@ -164,10 +146,6 @@ impl CertReloader {
             }
         }
     }
-}
-
-fn seconds_left(served: &ServedCert) -> i64 {
-    served.not_after - Timestamp::now().as_second()
 }
 
 /// By common name; by path where that is missing, or another's too, or both are the same file.
@@ -184,7 +162,8 @@ fn labels(served: &[ServedCert]) -> Vec<(String, i64)> {
     all
 }
 
-/// Looks at every file the operator has named. What we make ourselves only we change.
+/// The stamp of every file the operator has named. An automatic certificate is changed only by the
+/// server.
 fn stamps(tls: &Tls) -> Vec<Stamp> {
     let mut paths: Vec<&PathBuf> = Vec::new();
     if let Identity::Files(all) = &tls.identity {

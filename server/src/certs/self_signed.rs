@@ -1,9 +1,8 @@
-//! A certificate of our own making, kept between starts so that clients can keep trusting it.
+//! The automatic certificate, kept between starts so that clients can keep trusting it.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::SystemTime;
@@ -12,7 +11,6 @@ use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
-use x509_parser::extensions::GeneralName;
 
 use super::cert_key_pair::CertKeyPair;
 use crate::config::Files;
@@ -21,7 +19,7 @@ use crate::read_files::problem;
 use crate::settings::Problem;
 use crate::settings::value::CertKey;
 
-/// Reuses the certificate in `dir` while it is good, else makes one.
+/// Reuses the certificate in `dir` while it is valid for long enough, else makes one.
 pub(super) fn load(dir: &Path, names: &[String]) -> Result<CertKeyPair, Problem> {
     let remedy = "Name a directory that the server's user can write to.";
     let fail =
@@ -62,33 +60,14 @@ fn reusable(files: &Files, names: &[String]) -> Result<CertKeyPair, String> {
         return Err(format!("{} has mode {mode:04o}, others may know it", key.display()));
     }
     let pair = CertKeyPair::read(files).map_err(|p| p.to_string())?;
-    let (_, parsed) = x509_parser::parse_x509_certificate(&pair.key.cert[0])
-        .map_err(|error| error.to_string())?;
-    let left = parsed.validity().time_to_expiration();
-    if left.is_none_or(|left| left < AUTO_CERT_MARGIN) {
+    if pair.served.seconds_left() < AUTO_CERT_MARGIN.as_secs().cast_signed() {
         return Err("the kept one ends within 30 days".into());
     }
-    let subject = parsed.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
-    let subjects = parsed.subject_alternative_name().ok().flatten();
-    let mut valid_for = BTreeSet::new();
-    for name in subjects.iter().flat_map(|names| &names.value.general_names) {
-        match name {
-            GeneralName::DNSName(name) => drop(valid_for.insert((*name).to_owned())),
-            GeneralName::IPAddress(bytes) => valid_for.extend(ip_text(bytes)),
-            _ => {}
-        }
-    }
-    let wanted: BTreeSet<String> = names.iter().cloned().collect();
-    if valid_for != wanted || subject != names.first().map(String::as_str) {
+    let valid_for: BTreeSet<&String> = pair.names.iter().collect();
+    if valid_for != names.iter().collect() || names.first() != Some(&pair.served.name) {
         return Err("the kept one is for other names".into());
     }
     Ok(pair)
-}
-
-fn ip_text(bytes: &[u8]) -> Option<String> {
-    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    let ip = v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from));
-    ip.ok().map(|ip| ip.to_string())
 }
 
 fn make(names: &[String]) -> Result<(String, String), rcgen::Error> {

@@ -8,7 +8,7 @@ use rustls::sign::CertifiedKey;
 
 use super::cert_key_pair::CertKeyPair;
 
-/// Chooses by the name the client asks for (RFC 6066 3), then by the signatures it can verify.
+/// Chooses by the name in the ClientHello (RFC 6066 3), then by the signatures the client verifies.
 #[derive(Debug)]
 pub(super) struct SniResolver {
     /// The default first.

@@ -1,9 +1,9 @@
-//! What the settings mean for clients and publishers who must show who they are. PROTOCOL §2, §3.
+//! The settings of authentication, for clients and for publishers. PROTOCOL §2, §3.
 
 use uringcast_engine::{Access, AuthMode};
 
 use super::ProblemCollector;
-use crate::auth::{ApiKeys, ClaimRules, KeyError, Keys, STRONGER, Verifier};
+use crate::auth::{ApiKeys, ClaimRules, KeyError, Keys, SECRET_REMEDY, Verifier};
 use crate::read_files;
 use crate::settings::Settings;
 use crate::settings::value::{ApiKey, Secret, Value};
@@ -27,7 +27,8 @@ pub(super) fn access(s: &Settings) -> Access {
     }
 }
 
-/// Who gives a key wants it used: silence about `auth_enabled` must not leave a service open.
+/// A key without `auth_enabled` turns authentication on: a service must not stay open because one
+/// setting is missing.
 fn mode(s: &Settings) -> AuthMode {
     let keys = s.jwt_secret.is_some()
         || [&s.jwt_secret_file, &s.jwt_public_key, &s.jwks_file].iter().any(|file| file.is_some());
@@ -35,48 +36,47 @@ fn mode(s: &Settings) -> AuthMode {
     s.auth_enabled.unwrap_or(unsaid)
 }
 
-/// What tokens are verified with; `None` when they are not looked at.
+/// What tokens are verified with; `None` when authentication is off.
 pub(super) fn verifier(
-    settings: &Settings,
+    s: &Settings,
     exposed: bool,
-    gather: &mut ProblemCollector<'_>,
+    faults: &mut ProblemCollector<'_>,
 ) -> Option<Verifier> {
-    let s = settings;
     if mode(s) == AuthMode::Off {
         return None;
     }
-    let mut keys = Keys::new(s.jwt_algorithms.clone()).exposed(exposed);
+    let mut keys = Keys::new(s.jwt_algorithms.clone(), exposed);
     let file = s.jwt_secret_file.as_deref();
-    if let Some(secret) = secret("jwt_secret", &s.jwt_secret, file, gather)
+    if let Some(secret) = secret("jwt_secret", &s.jwt_secret, file, faults)
         && let Err(error) = keys.add_secret(secret.expose())
     {
         if error == KeyError::Guessable {
             let name = if file.is_some() { "jwt_secret_file" } else { "jwt_secret" };
-            gather.add(name, error.to_string(), STRONGER);
+            faults.add(name, error.to_string(), SECRET_REMEDY);
         } else {
             let remedy = "Allow one of HS256, HS384 and HS512, or take the secret away.";
-            gather.add("jwt_algorithms", format!("leaves jwt_secret unused: it {error}"), remedy);
+            faults.add("jwt_algorithms", format!("leaves jwt_secret unused: it {error}"), remedy);
         }
     }
     if let Some(path) = &s.jwt_public_key
-        && let Some(pem) = gather.keep(read_files::read("jwt_public_key", path))
+        && let Some(pem) = faults.keep(read_files::read("jwt_public_key", path))
         && let Err(error) = keys.add_pem(&pem)
     {
         let remedy = "Name a PEM file with one public key.";
-        gather.add("jwt_public_key", error.to_string(), remedy);
+        faults.add("jwt_public_key", error.to_string(), remedy);
     }
-    if gather.problems.is_empty() && keys.is_empty() && s.jwks_file.is_none() {
+    if faults.problems.is_empty() && keys.is_empty() && s.jwks_file.is_none() {
         let remedy = "Give jwt_secret_file, jwt_public_key or jwks_file.";
-        gather.add("auth_enabled", "has no key to verify tokens with", remedy);
+        faults.add("auth_enabled", "has no key to verify tokens with", remedy);
         return None;
     }
     let text = |text: &Option<crate::settings::value::Text>| text.as_ref().map(|t| t.0.clone());
-    let demands = ClaimRules {
+    let rules = ClaimRules {
         issuer: text(&s.jwt_issuer),
         audience: text(&s.jwt_audience),
         optional: s.jwt_optional_claims.clone().unwrap_or_default(),
     };
-    gather.keep(Verifier::new(keys, s.jwks_file.clone(), demands))
+    faults.keep(Verifier::new(keys, s.jwks_file.clone(), rules))
 }
 
 /// A secret that is given itself or in a file.
@@ -84,66 +84,62 @@ fn secret(
     name: &str,
     given: &Option<Secret>,
     file: Option<&std::path::Path>,
-    gather: &mut ProblemCollector<'_>,
+    faults: &mut ProblemCollector<'_>,
 ) -> Option<Secret> {
     let Some(path) = file else { return given.clone() };
     let setting = format!("{name}_file");
     if given.is_some() {
-        gather.add(&setting, format!("contradicts {name}"), "Take one of the two away.");
+        faults.add(&setting, format!("contradicts {name}"), "Take one of the two away.");
         return None;
     }
-    let bytes = gather.keep(read_files::read(&setting, path))?;
+    let bytes = faults.keep(read_files::read(&setting, path))?;
     match Secret::parse(String::from_utf8_lossy(&bytes).trim_end()) {
         Ok(secret) => Some(secret),
         Err(invalid) => {
-            gather.add(&setting, format!("its key {}", invalid.reason), &invalid.remedy);
+            faults.add(&setting, format!("its key {}", invalid.reason), &invalid.remedy);
             None
         }
     }
 }
 
-/// The keys of publishers, from wherever they are given.
-pub(super) fn api_keys(settings: &Settings, gather: &mut ProblemCollector<'_>) -> ApiKeys {
-    let s = settings;
-    let sole = secret("api_key", &s.api_key, s.api_key_file.as_deref(), gather);
+/// The keys of publishers, from all settings that give some.
+pub(super) fn api_keys(s: &Settings, faults: &mut ProblemCollector<'_>) -> ApiKeys {
+    let sole = secret("api_key", &s.api_key, s.api_key_file.as_deref(), faults);
     let mut keys: Vec<ApiKey> = sole.iter().map(ApiKey::sole).collect();
     keys.extend(s.api_keys.iter().flatten().cloned());
     if let Some(path) = &s.api_keys_file
-        && let Some(bytes) = gather.keep(read_files::read("api_keys_file", path))
-        && !read_lines(&String::from_utf8_lossy(&bytes), &mut keys, gather)
+        && let Some(bytes) = faults.keep(read_files::read("api_keys_file", path))
+        && !read_lines(&String::from_utf8_lossy(&bytes), &mut keys, faults)
     {
         // None at all would leave the control port open.
         let remedy = "Write NAME KEY on a line of it, or take the setting away.";
-        gather.add("api_keys_file", "holds no key", remedy);
+        faults.add("api_keys_file", "holds no key", remedy);
     }
     let name = if s.api_keys_file.is_some() { "api_keys_file" } else { "api_keys" };
     let keys = ApiKeys::new(keys).unwrap_or_else(|twice| {
         let reason = format!("has {twice}, counting those of api_keys and api_key");
-        gather.add(name, reason, "Give each key one line and a name of its own.");
+        faults.add(name, reason, "Give each key one line and a name of its own.");
         ApiKeys::default()
     });
     let services: Vec<&str> = s.services().iter().map(|s| s.server_name.0.as_str()).collect();
     if let Some((key, service)) = keys.for_unknown_service(&services) {
         let reason = format!("has the key {key}, but there is no service {service}");
-        gather.add(name, reason, &format!("The services are: {}.", services.join(", ")));
+        faults.add(name, reason, &format!("The services are: {}.", services.join(", ")));
     }
     keys
 }
 
 /// One key a line; empty lines and those that begin with # are passed over. Whether there was any.
-fn read_lines(text: &str, keys: &mut Vec<ApiKey>, gather: &mut ProblemCollector<'_>) -> bool {
+fn read_lines(text: &str, keys: &mut Vec<ApiKey>, faults: &mut ProblemCollector<'_>) -> bool {
     let mut any = false;
-    for (number, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
+    let lines = text.lines().map(str::trim).enumerate();
+    for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
         any = true;
         match ApiKey::parse(line) {
             Ok(key) => keys.push(key),
             Err(invalid) => {
                 let reason = format!("line {} {}", number + 1, invalid.reason);
-                gather.add("api_keys_file", reason, &invalid.remedy);
+                faults.add("api_keys_file", reason, &invalid.remedy);
             }
         }
     }

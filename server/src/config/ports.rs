@@ -11,44 +11,45 @@ pub(super) fn check(
     services: &[Service],
     control: &[SocketAddr],
     metrics: &[MetricsEndpoint],
-    gather: &mut ProblemCollector<'_>,
+    faults: &mut ProblemCollector<'_>,
 ) {
     let Some((last, before)) = services.split_last() else { return };
-    let scrapes = |service: usize| {
-        let of =
-            move |scrape: &&MetricsEndpoint| scrape.services.iter().any(|s| s.index() == service);
-        metrics.iter().find(of).map_or(&[][..], |scrape| &scrape.addresses[..])
+    let metrics_ports = |service: usize| {
+        let of = move |endpoint: &&MetricsEndpoint| {
+            endpoint.services.iter().any(|s| s.index() == service)
+        };
+        metrics.iter().find(of).map_or(&[][..], |endpoint| &endpoint.addresses[..])
     };
-    let own = scrapes(before.len());
+    let own = metrics_ports(before.len());
     let different = "Give the two different ports.";
-    if clash(&last.listen, control) {
-        gather.add("control_port", "is the clients' port too", different);
+    if overlap(&last.listen, control) {
+        faults.add("control_port", "is the clients' port too", different);
     }
-    if clash(&last.listen, own) {
-        gather.add("metrics_port", "is the clients' port too", different);
+    if overlap(&last.listen, own) {
+        faults.add("metrics_port", "is the clients' port too", different);
     }
-    if clash(control, own) {
-        gather.add("metrics_port", "is the control port too", different);
+    if overlap(control, own) {
+        faults.add("metrics_port", "is the control port too", different);
     }
     for (place, other) in before.iter().enumerate() {
         let reason = |of: &str| format!("is {of} of {} too", other.name);
         if last.name == other.name {
             let remedy = "Give each service a server_name of its own.";
-            gather.add("server_name", reason("the name"), remedy);
+            faults.add("server_name", reason("the name"), remedy);
         }
-        if clash(&last.listen, &other.listen) {
-            gather.add("port", reason("the clients' port"), different);
+        if overlap(&last.listen, &other.listen) {
+            faults.add("port", reason("the clients' port"), different);
         }
-        if clash(&last.listen, scrapes(place)) {
-            gather.add("port", reason("the metrics port"), different);
+        if overlap(&last.listen, metrics_ports(place)) {
+            faults.add("port", reason("the metrics port"), different);
         }
-        if clash(own, &other.listen) {
-            gather.add("metrics_port", reason("the clients' port"), different);
+        if overlap(own, &other.listen) {
+            faults.add("metrics_port", reason("the clients' port"), different);
         }
     }
 }
 
-fn clash(a: &[SocketAddr], b: &[SocketAddr]) -> bool {
+fn overlap(a: &[SocketAddr], b: &[SocketAddr]) -> bool {
     let any = |x: &SocketAddr, y: &SocketAddr| {
         x.ip() == y.ip() || x.ip().is_unspecified() || y.ip().is_unspecified()
     };

@@ -15,7 +15,7 @@ pub const DOWN: i32 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As it should be.
+    /// Passed.
     Pass,
     /// Not checked, or a matter of taste; no reason to worry.
     Note,
@@ -41,11 +41,19 @@ pub(super) const fn kind(name: &'static str, required: bool, meaning: &'static s
     Kind { name, required, meaning }
 }
 
-/// One check's outcome.
+/// One check and how it ended.
 #[derive(Clone, Debug, Serialize)]
 pub struct Check {
     /// Name of its [`Kind`].
     pub name: &'static str,
+    /// How it ended.
+    #[serde(flatten)]
+    pub finding: Finding,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
     /// How it ended.
     pub verdict: Verdict,
     /// What was seen.
@@ -55,17 +63,14 @@ pub struct Check {
     pub remedy: String,
 }
 
-/// What was seen, and what to do about it; of a check that did not pass.
-#[derive(Clone, Debug)]
-pub struct Finding {
-    verdict: Verdict,
-    found: String,
-    remedy: String,
-}
-
 impl Finding {
-    /// The same, where what fails is not what was asked about.
-    pub fn no_worse_than_a_warning(mut self) -> Finding {
+    /// A finding of a check that ended so.
+    pub fn new(verdict: Verdict, found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+        Finding { verdict, found: found.into(), remedy: remedy.into() }
+    }
+
+    /// The same as a warning, where the failure does not concern the server itself.
+    pub fn at_most_a_warning(mut self) -> Finding {
         if self.verdict == Verdict::Fail {
             self.verdict = Verdict::Warn;
         }
@@ -78,17 +83,22 @@ pub type Outcome = Result<String, Finding>;
 
 /// Not checked, or not needed.
 pub fn note<T>(found: impl Into<String>, remedy: impl Into<String>) -> Result<T, Finding> {
-    Err(Finding { verdict: Verdict::Note, found: found.into(), remedy: remedy.into() })
+    Err(Finding::new(Verdict::Note, found, remedy))
 }
 
 /// Works, but.
 pub fn warn<T>(found: impl Into<String>, remedy: impl Into<String>) -> Result<T, Finding> {
-    Err(Finding { verdict: Verdict::Warn, found: found.into(), remedy: remedy.into() })
+    Err(Finding::new(Verdict::Warn, found, remedy))
 }
 
 /// Does not work.
 pub fn fail<T>(found: impl Into<String>, remedy: impl Into<String>) -> Result<T, Finding> {
-    Err(Finding { verdict: Verdict::Fail, found: found.into(), remedy: remedy.into() })
+    Err(failure(found, remedy))
+}
+
+/// What [`fail`] returns, for an error that becomes a finding.
+pub fn failure(found: impl Into<String>, remedy: impl Into<String>) -> Finding {
+    Finding::new(Verdict::Fail, found, remedy)
 }
 
 /// All checks of one run.
@@ -109,11 +119,10 @@ impl Report {
     /// Adds the outcome of the check of this name. Returns whether it did not fail.
     pub fn add(&mut self, name: &str, outcome: Outcome) -> bool {
         let kind = self.kinds.iter().find(|kind| kind.name == name).expect("a check of ours");
-        let (verdict, found, remedy) = match outcome {
-            Ok(found) => (Verdict::Pass, found, String::new()),
-            Err(finding) => (finding.verdict, finding.found, finding.remedy),
-        };
-        self.checks.push(Check { name: kind.name, verdict, found, remedy });
+        let passed = |found| Ok(Finding::new(Verdict::Pass, found, ""));
+        let (Ok(finding) | Err(finding)) = outcome.and_then(passed);
+        let verdict = finding.verdict;
+        self.checks.push(Check { name: kind.name, finding });
         verdict != Verdict::Fail
     }
 
@@ -121,7 +130,7 @@ impl Report {
     /// there is a warning, else [`HEALTHY`].
     pub fn exit_code(&self) -> i32 {
         let required = |name| self.kinds.iter().any(|kind| kind.name == name && kind.required);
-        let code = |check: &Check| match check.verdict {
+        let code = |check: &Check| match check.finding.verdict {
             Verdict::Pass | Verdict::Note => HEALTHY,
             Verdict::Fail if required(check.name) => DOWN,
             Verdict::Warn | Verdict::Fail => DEGRADED,
@@ -131,11 +140,12 @@ impl Report {
 
     /// The whole as one line of JSON.
     pub fn json(&self) -> String {
-        let (exit_code, checks) = (self.exit_code(), &self.checks);
-        let status = status(exit_code);
-        let subject = &self.subject;
+        let exit_code = self.exit_code();
         let report = serde_json::json!({
-            "subject": subject, "status": status, "exit_code": exit_code, "checks": checks,
+            "subject": self.subject,
+            "status": status(exit_code),
+            "exit_code": exit_code,
+            "checks": self.checks,
         });
         format!("{report}\n")
     }
@@ -153,7 +163,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.kinds.iter().map(|kind| kind.name.len()).max().unwrap_or(0);
         writeln!(f, "{}", self.subject)?;
-        for Check { name, verdict, found, remedy } in &self.checks {
+        for Check { name, finding: Finding { verdict, found, remedy } } in &self.checks {
             let verdict = match verdict {
                 Verdict::Pass => "pass",
                 Verdict::Note => "note",
@@ -170,45 +180,4 @@ impl fmt::Display for Report {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KINDS: &[Kind] = &[
-        Kind { name: "door", required: true, meaning: "It opens." },
-        Kind { name: "paint", required: false, meaning: "It is fresh." },
-    ];
-
-    fn report(door: Outcome, paint: Outcome) -> Report {
-        let mut report = Report::new("a house".into(), KINDS);
-        report.add("door", door);
-        report.add("paint", paint);
-        report
-    }
-
-    #[test]
-    fn only_a_failed_required_check_means_down() {
-        let good = || Ok("good".to_owned());
-        assert_eq!(report(good(), good()).exit_code(), HEALTHY);
-        assert_eq!(report(note("locked", ""), good()).exit_code(), HEALTHY);
-        assert_eq!(report(good(), warn("dull", "paint it")).exit_code(), DEGRADED);
-        assert_eq!(report(warn("creaks", "oil it"), good()).exit_code(), DEGRADED);
-        assert_eq!(report(good(), fail("none", "paint it")).exit_code(), DEGRADED);
-        assert_eq!(report(fail("stuck", "plane it"), good()).exit_code(), DOWN);
-    }
-
-    #[test]
-    fn people_and_machines_are_told_the_same() {
-        let report = report(fail("stuck", "plane it"), Ok("fresh".into()));
-        let text = report.to_string();
-        assert_eq!(text.lines().nth(1), Some("  FAIL  door   stuck"));
-        assert_eq!(text.lines().nth(2), Some("               > plane it"));
-        assert!(text.ends_with("\ndown\n"), "{text}");
-        let json: serde_json::Value = serde_json::from_str(&report.json()).expect("JSON");
-        let door = serde_json::json!(
-            {"name": "door", "verdict": "fail", "found": "stuck", "remedy": "plane it"}
-        );
-        assert_eq!(json["checks"][0], door);
-        assert_eq!((&json["status"], &json["exit_code"]), (&"down".into(), &DOWN.into()));
-        assert!(json["checks"][1].get("remedy").is_none());
-    }
-}
+mod tests;

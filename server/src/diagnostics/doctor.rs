@@ -16,7 +16,7 @@ use crate::diagnostics::check_report::{Kind, Report, kind};
 pub(crate) use kernel::{io_uring, kernel_tls};
 pub(crate) use process_limits::too_few_files;
 
-/// What `doctor` is asked.
+/// The flags of `doctor`.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "uringcast-server doctor", version, max_term_width = 100)]
 #[command(about = "Checks whether this machine can carry a server, and says what to change")]
@@ -69,10 +69,8 @@ pub(crate) struct Machine {
     /// Cores this process may use.
     cores: usize,
     tls: bool,
-    /// `/proc`, or a test's.
-    proc: PathBuf,
-    /// `/sys`, or a test's.
-    sys: PathBuf,
+    /// `/`, or a directory with a test's `proc` and `sys`.
+    root: PathBuf,
 }
 
 impl Machine {
@@ -83,14 +81,13 @@ impl Machine {
             shards: options.shards.map_or(cores, |shards| shards as usize),
             cores,
             tls: options.tls,
-            proc: root.join("proc"),
-            sys: root.join("sys"),
+            root: root.to_owned(),
         }
     }
 
     /// The text of a file below `/proc`.
     fn read(&self, path: &str) -> Option<String> {
-        Some(std::fs::read_to_string(self.proc.join(path)).ok()?.trim().to_owned())
+        Some(std::fs::read_to_string(self.root.join("proc").join(path)).ok()?.trim().to_owned())
     }
 
     /// The numbers of a sysctl: `net.core.somaxconn`. None where there is no such sysctl.
@@ -104,23 +101,23 @@ impl Machine {
 
 /// Makes all checks. `root` is `/`, or a directory with invented `proc` and `sys`.
 pub fn examine(options: &Options, root: &Path) -> Report {
-    let plan = Machine::new(options, root);
-    let (connections, shards) = (plan.connections, plan.shards);
-    let tls = if plan.tls { " over TLS" } else { "" };
+    let machine = Machine::new(options, root);
+    let (connections, shards) = (machine.connections, machine.shards);
+    let tls = if machine.tls { " over TLS" } else { "" };
     let subject = format!("this machine, for {connections} connections{tls} on {shards} shards");
     let mut report = Report::new(subject, CHECKS);
-    report.add("kernel", kernel::version(&plan));
-    report.add("io_uring_disabled", kernel::disabled(&plan));
-    report.add("seccomp", kernel::seccomp(&plan));
+    report.add("kernel", kernel::version(&machine));
+    report.add("io_uring_disabled", kernel::disabled(&machine));
+    report.add("seccomp", kernel::seccomp(&machine));
     report.add("io_uring", io_uring(connections, shards));
     report.add("operations", kernel::operations());
     report.add("kernel_tls", kernel_tls());
-    report.add("cores", process_limits::cores(&plan));
-    report.add("descriptors", process_limits::descriptors(&plan));
-    report.add("memlock", process_limits::memlock(&plan));
-    report.add("memory", memory::budget(&plan));
+    report.add("cores", process_limits::cores(&machine));
+    report.add("descriptors", process_limits::descriptors(&machine));
+    report.add("memlock", process_limits::memlock(&machine));
+    report.add("memory", memory::budget(&machine));
     for sysctl in sysctls::ALL {
-        report.add(sysctl.name, sysctl.check(&plan));
+        report.add(sysctl.name, sysctl.check(&machine));
     }
     report
 }

@@ -1,5 +1,5 @@
-//! `verify`: asks a running server for what it promises, as a client, a publisher and Prometheus
-//! would, and says what to do where it does not keep it.
+//! `verify`: checks a running server as a client, a publisher and Prometheus would, and names a
+//! remedy for each fault.
 
 mod connect;
 mod environment;
@@ -18,13 +18,14 @@ use clap::Parser;
 use uringcast_engine::limits::DEFAULT_MAX_CONNECTIONS;
 
 use crate::diagnostics::check_report::{Finding, Kind, Outcome, Report, kind, note};
+use crate::diagnostics::doctor::{io_uring, kernel_tls};
 use crate::limits::{DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT, VERIFY_TIMEOUT};
 use crate::read_files;
 use crate::settings::value::{MASK, Secret, Value};
 use crate::settings::{Setting, TABLE};
 use connect::ServerConnector;
 
-/// What `verify` is asked.
+/// The flags of `verify`.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "uringcast-server verify", version, max_term_width = 100)]
 #[command(about = "Checks a running server from outside, and says what to mend")]
@@ -84,8 +85,8 @@ pub struct Options {
 
 /// An IPv6 address without the brackets that URLs have around it.
 fn unbracketed(host: &str) -> Result<String, Infallible> {
-    let within = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    Ok(within.unwrap_or(host).to_owned())
+    let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    Ok(inner.unwrap_or(host).to_owned())
 }
 
 /// The checks there are, in order.
@@ -139,30 +140,25 @@ fn secret(setting: &str, path: &std::path::Path) -> Result<Secret, String> {
     Secret::parse(text.trim()).map_err(|invalid| format!("its content {}", invalid.reason))
 }
 
-/// Where a port of the server is looked for.
-#[derive(Clone, Copy)]
-enum PortLocation {
-    At(SocketAddr),
-    /// Not on this machine and not given: the server keeps it to its own machine.
-    Elsewhere,
-}
-
 /// What the checks share.
 struct Verifier {
     options: Options,
-    dial: ServerConnector,
+    connector: ServerConnector,
     /// Whether the server is on this machine.
     local: bool,
-    control: PortLocation,
-    metrics: PortLocation,
+    /// The control port; `None` where it is not given and the server is on another machine: by
+    /// default it listens on loopback only.
+    control: Option<SocketAddr>,
+    /// The metrics port, likewise.
+    metrics: Option<SocketAddr>,
 }
 
-/// What a client saw of the server that its metrics must know of.
+/// What a client received, which the server's metrics must count.
 #[derive(Default)]
 struct ClientView {
     /// A session began.
     welcomed: bool,
-    /// The service's name in it; session-buddy's protocol does not say it.
+    /// The service's name in it; session-buddy's protocol has none.
     service: Option<String>,
     /// A broadcast was received.
     probed: bool,
@@ -175,7 +171,7 @@ pub async fn examine(options: Options, environment: Vec<(OsString, OsString)>) -
     let subject = format!("{scheme}://{host}:{}", options.port);
     let mut report = Report::new(subject, CHECKS);
     let known: Vec<String> = TABLE.iter().map(Setting::variable).collect();
-    let hidden = environment::hidden(&environment, &options.host, &known);
+    let misleading = environment::misleading(&environment, &options.host, &known);
     let key_file = same_host::key_file(options.key_file.as_deref());
     match Verifier::new(options).await {
         Err(finding) => {
@@ -184,54 +180,53 @@ pub async fn examine(options: Options, environment: Vec<(OsString, OsString)>) -
         Ok((verifier, connected)) => verifier.examine(connected, &mut report).await,
     }
     report.add("key_file", key_file);
-    report.add("environment", hidden);
+    report.add("environment", misleading);
     report
 }
 
 impl Verifier {
-    /// Finds the server, and says whether it takes connections.
+    /// Resolves the server's address, and checks whether it accepts connections.
     async fn new(options: Options) -> Result<(Verifier, Outcome), Finding> {
-        let (dial, connected) = ServerConnector::open(&options).await?;
-        let local = dial.is_local();
-        let near = |given: Option<u16>, default: u16| given.or(local.then_some(default));
-        let control = dial.place(near(options.control_port, DEFAULT_CONTROL_PORT), local).await;
-        let metrics = dial.place(near(options.metrics_port, DEFAULT_METRICS_PORT), local).await;
-        Ok((Verifier { options, dial, local, control, metrics }, connected))
+        let (connector, connected) = ServerConnector::open(&options).await?;
+        let local = connector.is_local();
+        let control = connector.locate(options.control_port, DEFAULT_CONTROL_PORT).await;
+        let metrics = connector.locate(options.metrics_port, DEFAULT_METRICS_PORT).await;
+        Ok((Verifier { options, connector, local, control, metrics }, connected))
     }
 
     async fn examine(&self, connected: Outcome, report: &mut Report) {
-        let there = report.add("connect", connected);
+        let connected = report.add("connect", connected);
         let before = self.metrics_page().await;
-        let seen = self.clients(there, report).await;
+        let view = self.clients(connected, report).await;
         report.add("control", self.control_answers().await);
-        let (found, samples) = self.metrics_present(&seen, before.as_deref()).await;
+        let (found, page) = self.metrics_present(&view, before.as_ref()).await;
         report.add("metrics", found);
-        report.add("limits", same_host::limits(self, samples.as_ref()));
-        report.add("io_uring", self.here(crate::diagnostics::doctor::io_uring));
-        report.add("kernel_tls", self.here(|_, _| crate::diagnostics::doctor::kernel_tls()));
+        report.add("limits", same_host::limits(self, page.as_ref()));
+        report.add("io_uring", self.local_check(|| io_uring(1, 1)));
+        report.add("kernel_tls", self.local_check(kernel_tls));
     }
 
     /// What clients see, if there is anything to see.
-    async fn clients(&self, mut there: bool, report: &mut Report) -> ClientView {
-        let unseen = || note("not checked: no connection", "");
+    async fn clients(&self, mut connected: bool, report: &mut Report) -> ClientView {
+        let unchecked = || note("not checked: no connection", "");
         if self.options.tls {
-            let (handshake, certificate) = match there {
-                true => self.dial.shake_hands().await,
-                false => (unseen(), unseen()),
+            let (handshake, certificate) = match connected {
+                true => self.connector.check_handshake().await,
+                false => (unchecked(), unchecked()),
             };
-            there &= report.add("tls", handshake);
+            connected &= report.add("tls", handshake);
             report.add("certificate", certificate);
         } else {
             report.add("tls", note("not asked for", "Give --tls if clients connect by wss."));
         }
-        report.add("health", if there { self.health().await } else { unseen() });
-        report.add("ready", self.ready(there).await);
-        if !there {
-            report.add("welcome", unseen());
-            report.add("broadcast", unseen());
+        report.add("health", if connected { self.health().await } else { unchecked() });
+        report.add("ready", self.ready(connected).await);
+        if !connected {
+            report.add("welcome", unchecked());
+            report.add("broadcast", unchecked());
             return ClientView::default();
         }
-        let (seen, welcome, broadcast) = match self.welcome().await {
+        let (view, welcome, broadcast) = match self.welcome().await {
             Ok((session, found)) => {
                 let service = session.service.clone();
                 let broadcast = self.broadcast(session).await;
@@ -244,19 +239,16 @@ impl Verifier {
         };
         report.add("welcome", welcome);
         report.add("broadcast", broadcast);
-        seen
+        view
     }
 
-    /// A check of this machine, if the server is on it.
-    fn here(&self, check: fn(usize, usize) -> Outcome) -> Outcome {
+    /// A check of this machine, if the server is on it. One ring of the size that one shard of many
+    /// has is enough to see that it is allowed.
+    fn local_check(&self, check: impl Fn() -> Outcome) -> Outcome {
         if !self.local {
             return note("the server is elsewhere", "Run uringcast-server doctor there.");
         }
-        // One ring of the size that one shard of many has: enough to see that it is allowed.
-        match check(1, 1) {
-            // This server has its rings: only this process is forbidden to.
-            Err(finding) => Err(finding.no_worse_than_a_warning()),
-            passed => passed,
-        }
+        // A running server has its rings: the failure concerns only this process.
+        check().map_err(Finding::at_most_a_warning)
     }
 }

@@ -1,4 +1,4 @@
-//! Who may publish, and where.
+//! Checks the API key of each request.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::auth::ApiKeys;
 use crate::metrics::Requests;
 use crate::settings::value::ApiKey;
 
-/// What stands at the door.
+/// What the middleware needs.
 #[derive(Clone, Debug)]
 pub(super) struct ApiKeyGuard {
     pub(super) keys: ApiKeys,
@@ -27,15 +27,16 @@ pub(super) struct ApiKeyGuard {
 #[derive(Clone, Debug)]
 pub(super) struct Caller(Option<Arc<ApiKey>>);
 
-/// Lets a request pass that carries a key, if there are any, and that no other site's page sent.
+/// Accepts a request that carries a valid key, if keys are configured, and that no other site's
+/// page sent.
 pub(super) async fn check(
     State(guard): State<ApiKeyGuard>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let key = carried(request.headers(), &guard.keys).cloned();
+    let key = presented_key(request.headers(), &guard.keys).cloned();
     let name = key.as_ref().map_or("", |key| &key.name).to_owned();
-    let response = if !csrf::is_own(request.headers(), !guard.keys.is_empty()) {
+    let response = if !csrf::is_same_origin(request.headers(), !guard.keys.is_empty()) {
         csrf::refusal().into_response()
     } else if key.is_none() && !guard.keys.is_empty() {
         let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
@@ -50,15 +51,14 @@ pub(super) async fn check(
     response
 }
 
-fn carried<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>> {
+fn presented_key<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().as_bytes())
     });
     let own = headers.get("x-api-key").map(|value| value.as_bytes());
-    // Both are looked at, whatever the first says.
-    let (bearer, own) =
-        (bearer.and_then(|shown| keys.find(shown)), own.and_then(|shown| keys.find(shown)));
+    // Both headers are compared, whatever the first gives.
+    let [bearer, own] = [bearer, own].map(|shown| shown.and_then(|shown| keys.find(shown)));
     bearer.or(own)
 }
 
@@ -66,7 +66,7 @@ impl Caller {
     /// The caller of a guarded request.
     ///
     /// # Panics
-    /// On a route without [`ApiKeyGuard`], a bug of ours.
+    /// On a route without [`ApiKeyGuard`], which is a bug.
     pub(super) fn of(parts: &Parts) -> &Caller {
         parts.extensions.get().expect("the guard adds a caller to every request it lets pass")
     }
@@ -80,14 +80,10 @@ impl Caller {
         mut channels: impl Iterator<Item = &'a ChannelName>,
     ) -> Result<(), ApiError> {
         let Some(key) = &self.0 else { return Ok(()) };
-        match channels.find(|channel| !key.covers(channel.as_str())) {
-            None => Ok(()),
-            Some(channel) => {
-                tracing::info!(key = %key.name, "a key is not for the channel it was used for");
-                let text = format!("The key {} is not for the channel {channel}.", key.name);
-                Err(ApiError::forbidden(text))
-            }
-        }
+        let foreign = channels.find(|channel| !key.covers(channel.as_str()));
+        let Some(channel) = foreign else { return Ok(()) };
+        tracing::info!(key = %key.name, "a key is not for the channel it was used for");
+        Err(ApiError::forbidden(format!("The key {} is not for the channel {channel}.", key.name)))
     }
 
     /// Whether the caller may see and do what is not about single channels of a service.
@@ -95,13 +91,8 @@ impl Caller {
     /// # Errors
     /// 403.
     pub(super) fn may_see_all(&self) -> Result<(), ApiError> {
-        match &self.0 {
-            Some(key) if !key.covers_all() => {
-                let text = format!("The key {} is for some channels only.", key.name);
-                Err(ApiError::forbidden(text))
-            }
-            _ => Ok(()),
-        }
+        let Some(key) = self.0.as_ref().filter(|key| !key.covers_all()) else { return Ok(()) };
+        Err(ApiError::forbidden(format!("The key {} is for some channels only.", key.name)))
     }
 
     /// Whether the caller may see what is about all services.

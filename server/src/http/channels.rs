@@ -1,16 +1,13 @@
 //! `GET /v1/channels`.
 
-use std::sync::Arc;
-
+use axum::Json;
+use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::control::Control;
 use super::error::ApiError;
-use super::selected_service::WholeService;
+use super::selected_service::SelectedService;
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE};
 
 /// Which page.
@@ -22,16 +19,16 @@ pub(super) struct Page {
 }
 
 pub(super) async fn list(
-    State(control): State<Arc<Control>>,
-    WholeService(service): WholeService,
+    selected: SelectedService,
     page: Result<Query<Page>, QueryRejection>,
-) -> Result<Response, ApiError> {
+) -> Result<Json<Value>, ApiError> {
+    let service = selected.all_channels()?;
     let Query(page) = page?;
     let limit = page.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(ApiError::bad_request(format!("limit is not within 1 to {MAX_PAGE}")));
     }
-    let engine = control.engine().await?;
+    let engine = selected.control.engine().await?;
     let (channels, next) = engine.channels(service, page.cursor.unwrap_or(0), limit).await;
     let one = |channel: &uringcast_engine::ChannelInfo| {
         json!({
@@ -42,5 +39,5 @@ pub(super) async fn list(
         })
     };
     let channels: Value = channels.iter().map(one).collect();
-    Ok(axum::Json(json!({"channels": channels, "next": next})).into_response())
+    Ok(Json(json!({"channels": channels, "next": next})))
 }

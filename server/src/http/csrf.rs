@@ -1,5 +1,5 @@
-//! Which web pages may ask: our own. Any page that a user opens could otherwise reach a port on
-//! that user's own loopback.
+//! Accepts requests of the dashboard's page and refuses those of other web pages. Otherwise any
+//! page in a user's browser could reach a port on that user's loopback.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use super::error::ApiError;
 
-/// What a request of another page is answered.
+/// The answer to a request of another page.
 pub(super) fn refusal() -> ApiError {
     let text = "Requests of other sites' pages (by their Origin header) are not served here; nor, \
                 without an API key, any under a name other than localhost: use the address.";
@@ -17,26 +17,21 @@ pub(super) fn refusal() -> ApiError {
 
 /// Whether no page sent this request, or a page of this very host and port.
 ///
-/// An `Origin` must therefore equal `Host`. That alone would let a page in whose name its owner has
-/// turned to this address after it was loaded (DNS rebinding): it is then of the same origin. It
-/// does not know the key; without a key, `Host` must be an address or `localhost`, which no name
-/// server answers for. Programs that are not browsers may call the port whatever they like once
-/// there is a key, and there is one wherever it can be reached from elsewhere.
-pub(super) fn is_own(headers: &HeaderMap, has_key: bool) -> bool {
-    let host = single(headers, &header::HOST);
-    let named = match host {
-        Ok(None) => true,
-        Ok(Some(host)) => has_key || is_unnamed(host),
-        Err(()) => false,
+/// An `Origin` must therefore equal `Host`. This alone does not stop DNS rebinding: an attacker may
+/// point the name of a loaded page at this address, and the page is then of the same origin. Such
+/// a page has no key. Without a key, `Host` must be an address or `localhost`, which no name server
+/// resolves. With a key, programs that are not browsers may use any name. A key is required where
+/// other machines reach the port.
+pub(super) fn is_same_origin(headers: &HeaderMap, has_key: bool) -> bool {
+    let (Ok(host), Ok(origin)) = (single(headers, &header::HOST), single(headers, &header::ORIGIN))
+    else {
+        return false;
     };
-    let same = match single(headers, &header::ORIGIN) {
-        Ok(None) => true,
-        Ok(Some(origin)) => {
-            let origin = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
-            origin.is_some() && origin == host.ok().flatten()
-        }
-        Err(()) => false,
-    };
+    let named = host.is_none_or(|host| has_key || is_address_or_localhost(host));
+    let same = origin.is_none_or(|origin| {
+        let origin = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
+        origin.is_some() && origin == host
+    });
     named && same
 }
 
@@ -51,7 +46,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Result<Optio
 }
 
 /// Whether this host is an address, or the one name that means loopback everywhere.
-fn is_unnamed(host: &str) -> bool {
+fn is_address_or_localhost(host: &str) -> bool {
     let Ok(authority) = host.parse::<Authority>() else { return false };
     let host = authority.host();
     let address = host.trim_start_matches('[').trim_end_matches(']');
@@ -59,61 +54,4 @@ fn is_unnamed(host: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn own(host: &str, origin: &str, has_key: bool) -> bool {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [(header::HOST, host), (header::ORIGIN, origin)] {
-            if !value.is_empty() {
-                headers.append(name, value.parse().unwrap());
-            }
-        }
-        is_own(&headers, has_key)
-    }
-
-    #[test]
-    fn only_a_page_of_this_very_host_and_port_may_ask() {
-        for (host, origin) in [
-            ("127.0.0.1:8766", "http://127.0.0.1:8766"),
-            ("localhost:8766", "http://localhost:8766"),
-            ("[::1]:8766", "http://[::1]:8766"),
-            ("10.1.2.3", "https://10.1.2.3"),
-            ("127.0.0.1:8766", ""),
-            ("", ""),
-        ] {
-            assert!(own(host, origin, false) && own(host, origin, true), "{host} {origin}");
-        }
-        for (host, origin) in [
-            ("127.0.0.1:8766", "http://127.0.0.1:9000"),
-            ("127.0.0.1:8766", "http://localhost:8766"),
-            ("127.0.0.1:8766", "https://evil.example"),
-            ("127.0.0.1:8766", "null"),
-            ("", "null"),
-            ("", "http://127.0.0.1:8766"),
-        ] {
-            assert!(!own(host, origin, false) && !own(host, origin, true), "{host} {origin}");
-        }
-    }
-
-    #[test]
-    fn a_name_that_was_turned_to_loopback_gets_nowhere_without_the_key() {
-        for origin in ["", "http://evil.example:8766"] {
-            assert!(!own("evil.example:8766", origin, false), "{origin}");
-            assert!(own("evil.example:8766", origin, true), "it still lacks the key");
-        }
-        assert!(!own("127.0.0.1.evil.example", "", false));
-        assert!(!own("localhost.evil.example", "", false));
-    }
-
-    #[test]
-    fn headers_that_come_twice_are_not_believed() {
-        for name in [header::HOST, header::ORIGIN] {
-            let mut headers = HeaderMap::new();
-            headers.append(header::HOST, "127.0.0.1".parse().unwrap());
-            headers.append(&name, "http://127.0.0.1".parse().unwrap());
-            headers.append(name, "http://127.0.0.1".parse().unwrap());
-            assert!(!is_own(&headers, true));
-        }
-    }
-}
+mod tests;

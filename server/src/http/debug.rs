@@ -16,19 +16,19 @@ use crate::metrics::{Format, LatencyQuery};
 pub(super) async fn latency(
     State(control): State<Arc<Control>>,
     Extension(caller): Extension<Caller>,
-    ask: Result<Query<LatencyQuery>, QueryRejection>,
+    query: Result<Query<LatencyQuery>, QueryRejection>,
 ) -> Result<Response, ApiError> {
     // Its classes are those of all channels.
     caller.may_see_all_services()?;
-    let Query(ask) = ask?;
-    if let Some(fault) = ask.fault() {
+    let Query(query) = query?;
+    if let Some(fault) = query.fault() {
         return Err(ApiError::bad_request(fault));
     }
     control.collect().await;
     let missing = |what: String| ApiError::not_found("not_found", what);
     let metrics = control.metrics.as_ref().ok_or_else(|| missing("Metrics are off.".into()))?;
-    let text = metrics.latencies(&ask).map_err(missing)?;
-    let media = match ask.format {
+    let text = metrics.latencies(&query).map_err(missing)?;
+    let media = match query.format {
         Format::Json => "application/json",
         Format::Hgrm | Format::Hlog => "text/plain; charset=utf-8",
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uringcast_engine::PublishError;
 use uringcast_engine::limits::BUSY_PAUSE;
 
@@ -16,7 +16,7 @@ use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BODY};
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ApiError {
     status: StatusCode,
-    code: &'static str,
+    pub(super) code: &'static str,
     message: String,
     retry_after: Option<Duration>,
     more: Option<(&'static str, Value)>,
@@ -65,7 +65,7 @@ impl ApiError {
         ApiError::unavailable("draining", "The server is shutting down.")
     }
 
-    /// The engine has no room now; the message says for what.
+    /// The engine's queues are full; the message names what was refused.
     pub(super) fn saturated(message: impl Into<String>) -> ApiError {
         ApiError::unavailable("saturated", message).retry_after(BUSY_PAUSE)
     }
@@ -79,7 +79,7 @@ impl ApiError {
         ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "channel_limit", text)
     }
 
-    /// The engine did not accept something; `saturated` is the message if it has no room.
+    /// The engine did not accept something; `saturated` is the message if its queues are full.
     pub(super) fn refused(error: PublishError, saturated: &str) -> ApiError {
         match error {
             PublishError::Closed => ApiError::draining(),
@@ -88,7 +88,7 @@ impl ApiError {
         }
     }
 
-    /// Says when to try again; the header has whole seconds, the body the exact time.
+    /// Adds when to try again: whole seconds in the header, the exact time in the body.
     pub(super) fn retry_after(mut self, after: Duration) -> ApiError {
         self.retry_after = Some(after);
         self
@@ -118,13 +118,10 @@ impl From<BytesRejection> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut error = Map::new();
-        error.insert("code".into(), self.code.into());
-        error.insert("message".into(), self.message.into());
+        let mut body = json!({ "error": { "code": self.code, "message": self.message } });
         if let Some(after) = self.retry_after {
-            error.insert("retry_after".into(), after.as_secs_f64().into());
+            body["error"]["retry_after"] = after.as_secs_f64().into();
         }
-        let mut body = json!({ "error": error });
         if let Some((name, value)) = self.more {
             body[name] = value;
         }
@@ -145,13 +142,4 @@ fn whole_seconds(after: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_whole_seconds_rounded_up_and_never_zero() {
-        for (ms, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (20_000, 20)] {
-            assert_eq!(whole_seconds(Duration::from_millis(ms)), seconds, "{ms} ms");
-        }
-    }
-}
+mod tests;

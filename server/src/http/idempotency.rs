@@ -2,9 +2,10 @@
 //! answer, and nothing is published.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use uringcast_engine::{ChannelName, PublishError, Seq};
 
@@ -13,7 +14,7 @@ use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
 /// A message's channel, and its id there.
 type Key = (ChannelName, Box<str>);
 
-/// What became of a message.
+/// The result of publishing a message.
 type PublishResult = Result<Seq, PublishError>;
 
 /// The table, shared by all requests.
@@ -55,10 +56,10 @@ pub(super) enum Claim {
 /// The right to publish a message with an id. Dropped unsettled, it is given up.
 #[derive(Debug)]
 pub(super) struct Reservation {
-    of: IdempotencyTable,
+    table: IdempotencyTable,
     key: Key,
     number: u64,
-    tell: watch::Sender<Option<PublishResult>>,
+    sender: watch::Sender<Option<PublishResult>>,
 }
 
 /// The result of a message that another request is publishing.
@@ -68,8 +69,8 @@ pub(super) struct PendingResult(watch::Receiver<Option<PublishResult>>);
 impl IdempotencyTable {
     /// Looks a message up, and enters it if it is new.
     pub(super) fn claim(&self, channel: ChannelName, id: Box<str>, now: Instant) -> Claim {
-        let mut table = self.table();
-        table.forget_old(now);
+        let mut table = self.0.lock();
+        table.evict_old(now);
         let key = (channel, id);
         match table.entries.get(&key).map(|entry| &entry.state) {
             Some(State::Published(seq)) => return Claim::Known(*seq),
@@ -78,32 +79,28 @@ impl IdempotencyTable {
         }
         let number = table.next_number;
         table.next_number += 1;
-        let (tell, result) = watch::channel(None);
+        let (sender, result) = watch::channel(None);
         table.entries.insert(key.clone(), Entry { number, state: State::Pending(result) });
         table.order.push_back((now, number, key.clone()));
-        Claim::New(Reservation { of: self.clone(), key, number, tell })
-    }
-
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        Claim::New(Reservation { table: self.clone(), key, number, sender })
     }
 }
 
 impl Table {
-    /// Makes room for one entry, and drops what is older than the window.
-    fn forget_old(&mut self, now: Instant) {
+    /// Evicts entries older than the window, and the oldest one if the table is full.
+    fn evict_old(&mut self, now: Instant) {
         while let Some((since, number, _)) = self.order.front() {
             if self.order.len() < MAX_REPEATS && now.duration_since(*since) < REPEAT_WINDOW {
                 break;
             }
             let number = *number;
             if let Some((_, _, key)) = self.order.pop_front() {
-                self.forget(&key, number);
+                self.remove_entry(&key, number);
             }
         }
     }
 
-    fn forget(&mut self, key: &Key, number: u64) {
+    fn remove_entry(&mut self, key: &Key, number: u64) {
         if self.entries.get(key).is_some_and(|entry| entry.number == number) {
             self.entries.remove(key);
         }
@@ -111,11 +108,11 @@ impl Table {
 }
 
 impl Reservation {
-    /// Says what became of it. A message that was lost may be published by the next who asks.
+    /// Records the result. After a failure the next request with this id may publish the message.
     pub(super) fn settle(self, result: PublishResult) {
-        self.tell.send_replace(Some(result));
+        self.sender.send_replace(Some(result));
         if let Ok(seq) = result
-            && let Some(entry) = self.of.table().entries.get_mut(&self.key)
+            && let Some(entry) = self.table.0.lock().entries.get_mut(&self.key)
             && entry.number == self.number
         {
             entry.state = State::Published(seq);
@@ -126,82 +123,20 @@ impl Reservation {
 /// Forgets the message, unless it is published.
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut table = self.of.table();
+        let mut table = self.table.0.lock();
         if let Some(Entry { state: State::Pending(_), .. }) = table.entries.get(&self.key) {
-            table.forget(&self.key, self.number);
+            table.remove_entry(&self.key, self.number);
         }
     }
 }
 
 impl PendingResult {
-    /// Waits for it. Given up by the first, the message has found no room.
+    /// Waits for it. If the first request is dropped, the result is [`PublishError::Saturated`].
     pub(super) async fn result(mut self) -> PublishResult {
-        let given_up = Err(PublishError::Saturated);
-        match self.0.wait_for(Option::is_some).await {
-            Ok(result) => result.unwrap_or(given_up),
-            Err(_) => given_up,
-        }
+        let result = self.0.wait_for(Option::is_some).await;
+        result.ok().and_then(|result| *result).unwrap_or(Err(PublishError::Saturated))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn claim(repeats: &IdempotencyTable, id: &str, now: Instant) -> Claim {
-        repeats.claim(ChannelName::parse("c").unwrap(), id.into(), now)
-    }
-
-    fn first(repeats: &IdempotencyTable, id: &str, now: Instant) -> Reservation {
-        match claim(repeats, id, now) {
-            Claim::New(first) => first,
-            other => panic!("{id} is not new: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_repeat_is_known_within_the_window_and_forgotten_after_it() {
-        let (repeats, start) = (IdempotencyTable::default(), Instant::now());
-        first(&repeats, "a", start).settle(Ok(Seq(7)));
-        let late = start + REPEAT_WINDOW;
-        let just = late - std::time::Duration::from_millis(1);
-        assert!(matches!(claim(&repeats, "a", just), Claim::Known(Seq(7))));
-        first(&repeats, "a", late).settle(Ok(Seq(8)));
-        let elsewhere = repeats.claim(ChannelName::parse("d").unwrap(), "a".into(), late);
-        assert!(matches!(elsewhere, Claim::New(_)), "an id is of its channel");
-    }
-
-    #[tokio::test]
-    async fn who_asks_meanwhile_is_told_with_the_first() {
-        let (repeats, now) = (IdempotencyTable::default(), Instant::now());
-        let publishing = first(&repeats, "a", now);
-        let Claim::Pending(waiting) = claim(&repeats, "a", now) else { panic!("not known") };
-        publishing.settle(Ok(Seq(3)));
-        assert_eq!(waiting.result().await, Ok(Seq(3)));
-    }
-
-    #[tokio::test]
-    async fn a_message_that_was_lost_or_given_up_may_be_published_again() {
-        let (repeats, now) = (IdempotencyTable::default(), Instant::now());
-        first(&repeats, "a", now).settle(Err(PublishError::Closed));
-        let given_up = first(&repeats, "a", now);
-        let Claim::Pending(waiting) = claim(&repeats, "a", now) else { panic!("not known") };
-        drop(given_up);
-        assert!(matches!(waiting.result().await, Err(PublishError::Saturated)));
-        first(&repeats, "a", now).settle(Ok(Seq(1)));
-    }
-
-    #[test]
-    fn the_table_holds_so_many_and_the_oldest_go() {
-        let (repeats, now) = (IdempotencyTable::default(), Instant::now());
-        for i in 0..=MAX_REPEATS {
-            first(&repeats, &i.to_string(), now).settle(Ok(Seq(i as u64)));
-        }
-        let table = repeats.table();
-        assert_eq!((table.entries.len(), table.order.len()), (MAX_REPEATS, MAX_REPEATS));
-        drop(table);
-        assert!(matches!(claim(&repeats, "1", now), Claim::New(_)), "0 and then 1 had to go");
-        let last = MAX_REPEATS.to_string();
-        assert!(matches!(claim(&repeats, &last, now), Claim::Known(_)));
-    }
-}
+mod tests;

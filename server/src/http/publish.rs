@@ -7,20 +7,16 @@ mod parse;
 mod stream;
 mod submit;
 
-use std::sync::Arc;
-
+use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{FromRequest, Query, Request, State};
+use axum::extract::{FromRequest, Query, Request};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use uringcast_engine::{ChannelName, JsonObject, PublishError, ServiceId};
+use uringcast_engine::{ChannelName, JsonObject, PublishError};
 
-use super::api_key_guard::Caller;
-use super::control::Control;
 use super::error::ApiError;
 use super::selected_service::SelectedService;
 use parse::{check_id, parse_body, publication};
@@ -39,24 +35,20 @@ pub(super) struct RawQuery {
 }
 
 pub(super) async fn publish(
-    State(control): State<Arc<Control>>,
-    SelectedService(service): SelectedService,
-    Extension(caller): Extension<Caller>,
+    selected: SelectedService,
     request: Request,
 ) -> Result<Response, ApiError> {
     if is_stream(request.headers()) {
-        return stream::publish(&control, service, caller, request).await;
+        return stream::publish(selected, request).await;
     }
     let key = idempotency_key(request.headers())?;
     let body = Bytes::from_request(request, &()).await?;
-    let messages = parse_body(&body, control.service(service).max_message)?;
-    submit(&control, service, &caller, messages, key.as_deref()).await
+    let messages = parse_body(&body, selected.max_data())?;
+    submit(&selected, messages, key.as_deref()).await
 }
 
 pub(super) async fn publish_raw(
-    State(control): State<Arc<Control>>,
-    SelectedService(service): SelectedService,
-    Extension(caller): Extension<Caller>,
+    selected: SelectedService,
     query: Result<Query<RawQuery>, QueryRejection>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
@@ -66,10 +58,9 @@ pub(super) async fn publish_raw(
     let data = JsonObject::parse(&body?).map_err(|error| {
         ApiError::invalid(format_args!("the body {error}; it must be the data object"))
     })?;
-    let max_data = control.service(service).max_message;
+    let max_data = selected.max_data();
     let publication = publication(&"", &query.channel, &query.event, data, max_data)?;
-    let messages = vec![Message { publication, id: None }];
-    submit(&control, service, &caller, messages, key.as_deref()).await
+    submit(&selected, vec![Message { publication, id: None }], key.as_deref()).await
 }
 
 /// The key of a request, if it has one.
@@ -91,13 +82,11 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
 
 /// Publishes the messages of one request. Its key is an id for each of them that has none.
 async fn submit(
-    control: &Control,
-    service: ServiceId,
-    caller: &Caller,
+    selected: &SelectedService,
     mut messages: Vec<Message>,
     key: Option<&str>,
 ) -> Result<Response, ApiError> {
-    caller.may_publish(messages.iter().map(|message| &message.publication.channel))?;
+    selected.caller.may_publish(messages.iter().map(|message| &message.publication.channel))?;
     let channels: Vec<ChannelName> =
         messages.iter().map(|message| message.publication.channel.clone()).collect();
     if let Some(key) = key {
@@ -105,7 +94,7 @@ async fn submit(
             message.take_id(key, place as u64);
         }
     }
-    let taken = submit::submit(control, service, messages).await.map_err(|_| {
+    let taken = submit::submit(selected, messages).await.map_err(|_| {
         let text = "The engine has no room now; nothing was published.";
         ApiError::saturated(text)
     })?;
@@ -126,19 +115,15 @@ fn answer(
                     one["duplicate"] = true.into();
                 }
             }
-            Err(PublishError::Saturated) => one["error"] = "saturated".into(),
-            Err(PublishError::ChannelLimit) => one["error"] = "channel_limit".into(),
-            Err(PublishError::Closed) => one["error"] = "draining".into(),
+            Err(error) => one["error"] = ApiError::refused(*error, "").code.into(),
         }
         one
     };
     // The reason that the request as a whole is answered with: one that a retry may lift goes
     // before one that it may not.
-    let worst = results.iter().filter_map(|result| result.err()).max_by_key(|error| match error {
-        PublishError::ChannelLimit => 0,
-        PublishError::Saturated => 1,
-        PublishError::Closed => 2,
-    });
+    let worst = [PublishError::Closed, PublishError::Saturated, PublishError::ChannelLimit]
+        .into_iter()
+        .find(|error| results.contains(&Err(*error)));
     let results: Value = channels.iter().zip(results).map(one).collect();
     match worst {
         None => Ok((StatusCode::ACCEPTED, Json(json!({ "results": results }))).into_response()),

@@ -1,19 +1,33 @@
-//! The service that a request addresses.
+//! What a request addresses: a service, and perhaps one of its channels.
 
+use std::iter::once;
 use std::sync::Arc;
 
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use uringcast_engine::{Service, ServiceId};
+use serde::Deserialize;
+use uringcast_engine::{ChannelName, Service, ServiceId};
 
 use super::api_key_guard::Caller;
 use super::control::Control;
 use super::error::ApiError;
 
 /// The service that the path names, or the only one there is; the caller's key is valid for it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct SelectedService(pub(super) ServiceId);
+pub(super) struct SelectedService {
+    pub(super) control: Arc<Control>,
+    pub(super) id: ServiceId,
+    pub(super) caller: Caller,
+    /// The channel in the path; empty without one.
+    channel: String,
+}
+
+/// The parts of a path that have names.
+#[derive(Deserialize)]
+struct Names {
+    service: Option<String>,
+    #[serde(default)]
+    channel: String,
+}
 
 impl FromRequestParts<Arc<Control>> for SelectedService {
     type Rejection = ApiError;
@@ -22,52 +36,59 @@ impl FromRequestParts<Arc<Control>> for SelectedService {
         parts: &mut Parts,
         control: &Arc<Control>,
     ) -> Result<SelectedService, ApiError> {
-        let selected = select(parts, control).await?;
-        Caller::of(parts).may_use(Some(&control.service(selected).name))?;
-        Ok(SelectedService(selected))
+        // The error says which name in the path is not UTF-8.
+        let path = Path::from_request_parts(parts, control).await;
+        let Path(Names { service, channel }) = path.map_err(ApiError::invalid)?;
+        let id = select(&control.services, service)?;
+        let caller = Caller::of(parts).clone();
+        caller.may_use(Some(&control.service(id).name))?;
+        Ok(SelectedService { control: Arc::clone(control), id, caller, channel })
     }
 }
 
-/// The same, for a caller whose key is valid for all of its channels.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct WholeService(pub(super) ServiceId);
+impl SelectedService {
+    /// The service, for a caller whose key is valid for all of its channels.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn all_channels(&self) -> Result<ServiceId, ApiError> {
+        self.caller.may_see_all().map(|()| self.id)
+    }
 
-impl FromRequestParts<Arc<Control>> for WholeService {
-    type Rejection = ApiError;
+    /// Bytes of the largest `data` that the service takes.
+    pub(super) fn max_data(&self) -> usize {
+        self.control.service(self.id).max_message
+    }
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        control: &Arc<Control>,
-    ) -> Result<WholeService, ApiError> {
-        let SelectedService(selected) = SelectedService::from_request_parts(parts, control).await?;
-        Caller::of(parts).may_see_all()?;
-        Ok(WholeService(selected))
+    /// The channel that the path names; the caller's key is valid for it.
+    ///
+    /// # Errors
+    /// 400 and 403.
+    pub(super) fn channel(&self) -> Result<ChannelName, ApiError> {
+        let channel = parse_channel(&self.channel)?;
+        self.caller.may_publish(once(&channel))?;
+        Ok(channel.at(self.id))
     }
 }
 
-async fn select(parts: &mut Parts, control: &Arc<Control>) -> Result<ServiceId, ApiError> {
-    let services = &control.services;
-    let params = match RawPathParams::from_request_parts(parts, control).await {
-        Ok(params) => params,
-        Err(RawPathParamsRejection::MissingPathParams(_)) => return only(services),
-        // A name in the path that is no UTF-8; the text says which.
-        Err(error) => return Err(ApiError::invalid(error)),
-    };
-    let Some((_, wanted)) = params.iter().find(|(key, _)| *key == "service") else {
-        return only(services);
-    };
-    let place = services.iter().position(|service| service.name == wanted);
-    let unknown = || ApiError::not_found("unknown_service", "There is no such service.");
-    place.map(|place| ServiceId(place as u8)).ok_or_else(unknown)
+pub(super) fn parse_channel(name: &str) -> Result<ChannelName, ApiError> {
+    ChannelName::parse(name).map_err(|error| ApiError::bad_request(format!("channel {error}")))
 }
 
-fn only(services: &[Service]) -> Result<ServiceId, ApiError> {
-    if services.len() == 1 {
-        return Ok(ServiceId(0));
+fn select(services: &[Service], wanted: Option<String>) -> Result<ServiceId, ApiError> {
+    match wanted {
+        Some(wanted) => {
+            let place = services.iter().position(|service| service.name == wanted);
+            let unknown = || ApiError::not_found("unknown_service", "There is no such service.");
+            place.map(|place| ServiceId(place as u8)).ok_or_else(unknown)
+        }
+        None if services.len() == 1 => Ok(ServiceId(0)),
+        None => {
+            let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
+            Err(ApiError::bad_request(format!(
+                "there are several services: ask below /v1/services/NAME, where NAME is one of {}",
+                names.join(", ")
+            )))
+        }
     }
-    let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
-    Err(ApiError::bad_request(format!(
-        "there are several services: ask below /v1/services/NAME, where NAME is one of {}",
-        names.join(", ")
-    )))
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
@@ -16,7 +15,6 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tower::ServiceExt;
 
 use super::error::ApiError;
 use super::publish::is_stream;
@@ -35,21 +33,18 @@ pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<
             accepted = accept(&listener, &permits) => accepted,
         };
         let Some((stream, permit)) = accepted else {
-            // Out of descriptors, mostly: asking again at once would spin.
+            // Mostly the process is out of descriptors: accepting again at once would spin.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let service =
-            TowerToHyperService::new(router.clone().map_request(
-                |request: hyper::Request<hyper::body::Incoming>| request.map(Body::new),
-            ));
+        let service = TowerToHyperService::new(router.clone());
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HTTP_HEADER_TIMEOUT)
             .serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            // A peer that leaves early is its own business.
+            // An error here means that the peer closed early.
             let _ = connection.await;
             drop(permit);
         });

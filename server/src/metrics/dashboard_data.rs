@@ -1,4 +1,5 @@
-//! What the live page shows: a point a second for its charts, and what stands out now.
+//! The data of the live page: a point a second for its charts, and the busiest channels, slowest
+//! consumers and closes of now.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -93,7 +94,7 @@ impl DashboardData {
         shard.hot.push_front(snapshot.standing.hottest.clone());
     }
 
-    /// Forgets what a silent shard did last.
+    /// Resets a shard that has sent no snapshot for [`STALE`] points.
     fn age(&mut self) {
         for shard in &mut self.shards {
             shard.age += 1;
@@ -119,8 +120,8 @@ impl DashboardData {
         [connections, deliveries, publishes, us(0.5), us(0.99), us(0.999)]
     }
 
-    /// The busiest channels of the last seconds, most first, as publications a second.
-    fn hottest(&self) -> Vec<(ChannelName, f64)> {
+    /// The busiest channels of the last seconds, most first, with publications a second.
+    fn hottest(&self, names: &[String]) -> Value {
         let mut sums: HashMap<&ChannelName, u64> = HashMap::new();
         let mut seconds = 1;
         for shard in &self.shards {
@@ -132,14 +133,31 @@ impl DashboardData {
         let mut all: Vec<_> = sums.into_iter().collect();
         all.sort_unstable_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
         all.truncate(LIVE_ROWS);
-        all.into_iter().map(|(name, sum)| (name.clone(), sum as f64 / seconds as f64)).collect()
+        let one = |(name, sum): (&ChannelName, u64)| {
+            json!({
+                "service": names[name.service().index()],
+                "channel": name.as_str(),
+                "per_second": sum as f64 / seconds as f64,
+            })
+        };
+        all.into_iter().map(one).collect()
     }
 
-    fn slowest(&self) -> Vec<&SlowConsumer> {
+    fn slowest(&self, names: &[String]) -> Value {
         let mut all: Vec<_> = self.shards.iter().flat_map(|shard| &shard.slowest).collect();
         all.sort_by_key(|one| std::cmp::Reverse(one.owed));
         all.truncate(LIVE_ROWS);
-        all
+        let one = |one: &SlowConsumer| {
+            json!({
+                "connection_id": one.id.to_string(),
+                "peer": one.peer.to_string(),
+                "service": names[one.service.index()],
+                "owed": one.owed,
+                "behind": one.behind.as_secs_f64(),
+                "state": one.state.label(),
+            })
+        };
+        all.into_iter().map(one).collect()
     }
 
     /// Makes the point of this second.
@@ -164,19 +182,8 @@ impl DashboardData {
             "rows": point.map(|point| &point.rows),
             "engine": self.engine_now(totals),
             "shards": self.shards_now(totals),
-            "hottest": self.hottest().iter().map(|(name, rate)| json!({
-                "service": names[name.service().index()],
-                "channel": name.as_str(),
-                "per_second": rate,
-            })).collect::<Value>(),
-            "slowest": self.slowest().iter().map(|one| json!({
-                "connection_id": one.id.to_string(),
-                "peer": one.peer.to_string(),
-                "service": names[one.service.index()],
-                "owed": one.owed,
-                "behind": one.behind.as_secs_f64(),
-                "state": one.state.label(),
-            })).collect::<Value>(),
+            "hottest": self.hottest(names),
+            "slowest": self.slowest(names),
             "closes": self.closes_now(totals),
         })
     }
@@ -231,48 +238,4 @@ impl DashboardData {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::accumulator::Accumulator;
-    use super::*;
-    use uringcast_engine::telemetry::{MessageType, Recorder};
-    use uringcast_engine::{ServiceId, ShardId};
-
-    #[test]
-    fn a_point_sums_the_latest_second_of_every_shard() {
-        let now = Timestamp::now();
-        let mut state = Accumulator::new(2, vec!["a".into(), "b".into()], now);
-        let class = |recorder: &mut Recorder, service| {
-            recorder.class_of(&ChannelName::parse("room:1").unwrap().at(ServiceId(service)))
-        };
-        for shard in 0..2 {
-            let mut recorder = Recorder::new(ShardId(shard), 2, true);
-            let (a, b) = (class(&mut recorder, 0), class(&mut recorder, 1));
-            recorder.broadcast_accepted(a);
-            recorder.delivered(a, 5_000_000, 10, 100);
-            recorder.delivered(b, 1_000, 1, 100);
-            recorder.set_open(ServiceId(1), 7);
-            recorder.sent(ServiceId(0), MessageType::Event);
-            state.absorb(&recorder.swap(None));
-        }
-        state.dashboard.make_point(&state.totals, now);
-        let history = state.dashboard.history();
-        let all = &history[0][0];
-        assert_eq!((&all[0], &all[1], &all[2]), (&14.into(), &22.into(), &2.into()), "{history}");
-        assert!((5_000..5_100).contains(&all[4].as_u64().unwrap()), "{history}");
-        let b = &history[2][0];
-        assert_eq!((&b[0], &b[1], &b[2], &b[5]), (&14.into(), &2.into(), &0.into(), &2.into()));
-        for _ in 0..STALE {
-            state.dashboard.make_point(&state.totals, now);
-        }
-        let live = state.dashboard_now(now);
-        assert_eq!((&live["rows"][0][1], &live["shards"][0]["silent"]), (&0.into(), &true.into()));
-    }
-
-    #[test]
-    fn the_history_is_bounded() {
-        let now = Timestamp::now();
-        let mut state = Accumulator::new(1, vec!["a".into()], now);
-        (0..LIVE_HISTORY + 5).for_each(|_| state.dashboard.make_point(&state.totals, now));
-        assert_eq!(state.dashboard.history()[0].as_array().unwrap().len(), LIVE_HISTORY);
-    }
-}
+mod tests;

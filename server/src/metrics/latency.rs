@@ -1,4 +1,4 @@
-//! The latencies themselves, for eyes and for the tools of HdrHistogram.
+//! The latencies as JSON and in the formats of HdrHistogram's tools.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ use uringcast_engine::telemetry::{Latency, Totals, latency_histogram};
 use super::accumulator::Accumulator;
 use super::timestamp::Timestamp;
 
-/// What of the latencies is wanted, and how.
+/// Which latencies a request selects, and in which format.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LatencyQuery {
@@ -29,7 +29,7 @@ pub struct LatencyQuery {
     pub server: Option<String>,
     /// Only this class of channel or type of message.
     pub class: Option<String>,
-    /// Since when, where the format has room for one histogram a kind.
+    /// The period, for formats with one histogram for each kind.
     #[serde(default)]
     pub span: Span,
 }
@@ -41,7 +41,7 @@ pub enum Format {
     /// Percentiles in seconds.
     #[default]
     Json,
-    /// Percentile distribution in milliseconds, of all of one kind that is asked for together.
+    /// Percentile distribution in milliseconds: all selected histograms of one kind added up.
     Hgrm,
     /// Histogram log, version 1.3, of nanoseconds: a line for each histogram.
     Hlog,
@@ -60,51 +60,50 @@ pub enum Span {
 }
 
 impl LatencyQuery {
-    /// What is wrong with the question, whatever was measured.
+    /// What is wrong with the query itself.
     pub fn fault(&self) -> Option<String> {
         let kinds = Latency::ALL.iter().map(|latency| latency.label());
         match &self.kind {
             Some(kind) if !kinds.clone().any(|known| known == kind) => {
-                Some(format!("There is no kind {kind:?}: {}.", listed(kinds)))
+                Some(format!("There is no kind {kind:?}: {}.", alternatives(kinds)))
             }
             None if self.format == Format::Hgrm => {
-                let kinds = listed(kinds);
+                let kinds = alternatives(kinds);
                 Some(format!("format=hgrm is of one kind; kind= must name it: {kinds}."))
             }
             _ => None,
         }
     }
 
-    /// Who is asked for and is not there; a class is there once it was measured.
+    /// The server or class that the query names and that does not exist. A class exists once it was
+    /// measured.
     fn missing(&self, state: &Accumulator) -> Option<String> {
         let names = &state.names;
         if let Some(server) = self.server.as_ref().filter(|server| !names.contains(server)) {
-            let names = listed(names.iter().map(String::as_str));
+            let names = alternatives(names.iter().map(String::as_str));
             return Some(format!("There is no server {server:?}: {names}."));
         }
         let class = self.class.as_ref()?;
         let all = LatencyQuery { class: None, ..self.clone() };
         let all = all.select(&state.totals, names);
         let known: BTreeSet<&str> = all.iter().map(|one| one.class).collect();
-        let known = listed(known.iter().copied().filter(|class| !class.is_empty()));
+        let known = alternatives(known.iter().copied().filter(|class| !class.is_empty()));
         let measured = all.iter().any(|one| one.class == class);
         (!measured).then(|| format!("Nothing of class {class:?} was measured so far: {known}."))
     }
 
-    fn wants(&self, kind: Latency, server: &str, class: &str) -> bool {
+    fn matches(&self, kind: Latency, server: &str, class: &str) -> bool {
         self.kind.as_deref().is_none_or(|wanted| wanted == kind.label())
             && self.server.as_deref().is_none_or(|wanted| wanted == server)
             && self.class.as_deref().is_none_or(|wanted| wanted == class)
     }
 
     fn select<'a>(&'a self, totals: &'a Totals, names: &'a [String]) -> Vec<Series<'a>> {
-        let named = |(kind, service, class, times): (Latency, ServiceId, &'a str, _)| Series {
-            kind,
-            server: &names[service.index()],
-            class,
-            times,
+        let named = |(kind, service, class, times): (Latency, ServiceId, &'a str, _)| {
+            let server = names[service.index()].as_str();
+            Series { kind, server, class, times }
         };
-        let wanted = |one: &Series<'_>| self.wants(one.kind, one.server, one.class);
+        let wanted = |one: &Series<'_>| self.matches(one.kind, one.server, one.class);
         totals.latencies().map(named).filter(wanted).collect()
     }
 }
@@ -118,27 +117,27 @@ struct Series<'a> {
 }
 
 /// The values there are, as an answer names them.
-fn listed<'a>(values: impl Iterator<Item = &'a str>) -> String {
+fn alternatives<'a>(values: impl Iterator<Item = &'a str>) -> String {
     let all: Vec<&str> = values.collect();
     if all.is_empty() { "there is none".into() } else { format!("there is {}", all.join(", ")) }
 }
 
-/// The answer, or who is asked for and not there.
-pub(super) fn render(state: &Accumulator, ask: &LatencyQuery) -> Result<String, String> {
-    if let Some(missing) = ask.missing(state) {
+/// The answer, or the text about a server or class that does not exist.
+pub(super) fn render(state: &Accumulator, query: &LatencyQuery) -> Result<String, String> {
+    if let Some(missing) = query.missing(state) {
         return Err(missing);
     }
     let now = Timestamp::now();
     let start = (&state.totals, state.started, now.mono - state.started.mono);
-    let (totals, since, length) = match ask.span {
+    let (totals, since, length) = match query.span {
         Span::Start => start,
         Span::Interval => state.window(now),
     };
-    Ok(match ask.format {
+    Ok(match query.format {
         Format::Json => {
             let (window, _, recent) = state.window(now);
-            let all = percentiles(&ask.select(&state.totals, &state.names));
-            let last = percentiles(&ask.select(window, &state.names));
+            let all = percentiles(&query.select(&state.totals, &state.names));
+            let last = percentiles(&query.select(window, &state.names));
             json!({
                 "unit": "seconds",
                 "since_start": {"seconds": start.2.as_secs_f64(), "latencies": all},
@@ -148,12 +147,12 @@ pub(super) fn render(state: &Accumulator, ask: &LatencyQuery) -> Result<String, 
         }
         Format::Hgrm => {
             let mut sum = latency_histogram();
-            for one in ask.select(totals, &state.names) {
+            for one in query.select(totals, &state.names) {
                 sum.add(one.times).expect("all latencies have the same bounds");
             }
             distribution(&sum)
         }
-        Format::Hlog => log(&ask.select(totals, &state.names), since, length),
+        Format::Hlog => log(&query.select(totals, &state.names), since, length),
     })
 }
 

@@ -1,7 +1,5 @@
 //! HTTP requests of publishers, by key.
 
-use prometheus::core::Collector;
-use prometheus::proto::MetricFamily;
 use prometheus::{IntCounterVec, Opts};
 
 use super::table::row;
@@ -10,7 +8,7 @@ const NAME: &str = "uringcast_api_requests_total";
 
 /// Counts them. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Requests(IntCounterVec);
+pub struct Requests(pub(super) IntCounterVec);
 
 impl Requests {
     pub(super) fn new(server: &str) -> Requests {
@@ -22,11 +20,7 @@ impl Requests {
         requests
     }
 
-    pub(super) fn collect(&self) -> Vec<MetricFamily> {
-        self.0.collect()
-    }
-
-    /// One more, with the name of a known key or none, and the answer's status.
+    /// Counts one request by the name of its key, which may be empty, and the status of the answer.
     pub fn count(&self, key: &str, code: &str) {
         self.0.with_label_values(&[key, code]).inc();
     }

@@ -11,19 +11,19 @@ use crate::auth::Verifiers;
 use crate::certs::CertReloader;
 
 /// The thread that reads certificates and JWKS files again: a file system that does not answer
-/// stops nothing else.
+/// blocks nothing else.
 pub(super) struct ReloadThread {
-    /// Holds one: a look that waits is as good as another.
+    /// Holds one: a pending check makes another one useless.
     wake: SyncSender<()>,
     /// Everything is to be read, changed or not.
     all: Arc<AtomicBool>,
 }
 
 impl ReloadThread {
-    /// Starts the thread, which ends with us unless a file holds it up.
+    /// Starts the thread, which ends when this is dropped, unless reading a file blocks it.
     ///
     /// # Errors
-    /// The system has no thread for us.
+    /// The system gives no thread.
     pub(super) fn new(
         mut reloaders: Vec<(ServiceId, CertReloader)>,
         verifiers: Verifiers,
@@ -33,20 +33,21 @@ impl ReloadThread {
         let reloads = Arc::clone(&all);
         thread::Builder::new().name("certificates".into()).spawn(move || {
             while woken.recv().is_ok() {
-                match reloads.swap(false, Ordering::Relaxed) {
-                    true => reload(&mut reloaders, &verifiers),
-                    false => {
-                        reloaders.iter_mut().for_each(|(_, reloader)| reloader.look());
-                        verifiers.follow();
-                    }
+                let all = reloads.swap(false, Ordering::Relaxed);
+                for (_, reloader) in &mut reloaders {
+                    if all { reloader.reload() } else { reloader.check() }
+                }
+                let has_keys = verifiers.reload(all);
+                if all && !has_keys && reloaders.is_empty() {
+                    tracing::info!("SIGHUP: there are no certificates and no jwks_file to reload");
                 }
             }
         })?;
         Ok(ReloadThread { wake, all })
     }
 
-    /// Looks whether something has changed, soon.
-    pub(super) fn look(&self) {
+    /// Wakes the thread, which checks whether files have changed.
+    pub(super) fn check(&self) {
         // Full: it is going to.
         let _ = self.wake.try_send(());
     }
@@ -54,13 +55,6 @@ impl ReloadThread {
     /// Reads all of it, soon.
     pub(super) fn reload(&self) {
         self.all.store(true, Ordering::Relaxed);
-        self.look();
-    }
-}
-
-fn reload(reloaders: &mut [(ServiceId, CertReloader)], verifiers: &Verifiers) {
-    reloaders.iter_mut().for_each(|(_, reloader)| reloader.reload());
-    if !verifiers.reload() && reloaders.is_empty() {
-        tracing::info!("SIGHUP: there are no certificates and no jwks_file to reload");
+        self.check();
     }
 }

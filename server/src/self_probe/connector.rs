@@ -10,27 +10,22 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::tungstenite::Message;
 use uringcast_engine::{ProbeKey, Proxies, ShardId};
 
 use crate::probe_client::{RecordingVerifier, Stream, reachable};
 
-/// What a trusted proxy begins a connection of its own with (PROXY protocol, version 1).
+/// The header of a connection that a trusted proxy opens for itself (PROXY protocol, version 1).
 const PROXY_SPEAKS_FOR_ITSELF: &[u8] = b"PROXY UNKNOWN\r\n";
 
 /// A canary's connection.
 pub(super) type Socket = WebSocketStream<Box<dyn Stream>>;
 
 /// Why a canary could not connect.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    #[error(transparent)]
-    WebSocket(#[from] tungstenite::Error),
-    #[error("it was not welcomed as a client is")]
-    Unwelcome,
-}
+pub(super) type ConnectError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The error for a first message that is no welcome.
+const UNWELCOME: &str = "it was not welcomed as a client is";
 
 /// Where probes connect, and what opens.
 pub struct Connector {
@@ -41,18 +36,12 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// To the listener at `address`.
-    pub fn new(address: SocketAddr, key: ProbeKey, tls: bool) -> Connector {
-        let address = reachable(address);
-        Connector { address, key, tls: tls.then(connector), proxies: Proxies::default() }
+    /// To the listener at `address`, where a connection from here may be one of these proxies'.
+    pub fn new(address: SocketAddr, key: ProbeKey, tls: bool, proxies: Proxies) -> Connector {
+        Connector { address: reachable(address), key, tls: tls.then(connector), proxies }
     }
 
-    /// Where this address may be one of theirs.
-    pub fn with_proxies(self, proxies: Proxies) -> Connector {
-        Connector { proxies, ..self }
-    }
-
-    /// Connects, and tells which shard the kernel chose.
+    /// Connects, and returns the shard that the kernel chose.
     pub(super) async fn connect(&self) -> Result<(ShardId, Socket), ConnectError> {
         let mut stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
@@ -68,10 +57,10 @@ impl Connector {
         };
         let url = format!("ws://{}{}", self.address, self.key.path());
         let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await?;
-        let welcome = socket.next().await.ok_or(ConnectError::Unwelcome)??;
+        let welcome = socket.next().await.ok_or(UNWELCOME)??;
         let id = field(&welcome, "connection_id");
         let shard = id.and_then(|id| ShardId::of_connection(id.as_str()?));
-        Ok((shard.ok_or(ConnectError::Unwelcome)?, socket))
+        Ok((shard.ok_or(UNWELCOME)?, socket))
     }
 }
 
@@ -81,9 +70,9 @@ pub(super) fn field(message: &Message, name: &str) -> Option<Value> {
     message.get("data")?.get(name).cloned()
 }
 
-/// Accepts whatever certificate the listener serves, if the listener proves to have its key: which
-/// one it serves to which client, and whether others trust it, is not the canary's question. The
-/// probes show that our own engine answers: only it knows them.
+/// Accepts every certificate of the listener, if the listener proves to have its key. A canary does
+/// not check which certificate a client gets and whether clients trust it. The probes show that
+/// this engine answers: no other program has their key.
 fn connector() -> TlsConnector {
     let config = RecordingVerifier::new(None).config().with_no_client_auth();
     TlsConnector::from(Arc::new(config))

@@ -1,5 +1,5 @@
 use super::*;
-use uringcast_engine::{Config, Engine, ProbeKey, Service, ServiceId};
+use uringcast_engine::{Config, Engine, ProbeKey, Proxies, Service, ServiceId};
 
 fn engine(key: ProbeKey) -> Engine {
     let listen = vec!["127.0.0.1:0".parse().unwrap()];
@@ -35,7 +35,7 @@ async fn every_shard_has_a_canary_that_hears_its_probes() {
     let key = ProbeKey::new(7);
     let engine = engine(key);
     let (mut probes, health, metrics) =
-        probes(&engine, Connector::new(engine.local_addrs()[0], key, false));
+        probes(&engine, Connector::new(engine.local_addrs()[0], key, false, Proxies::default()));
     // With so many dials it takes two rounds at most, whatever the kernel chooses.
     for _ in 0..3 {
         probes.round().await;
@@ -57,7 +57,7 @@ async fn a_canary_that_cannot_connect_fails_after_some_misses_and_recovers() {
     // Something that takes connections and never answers, as a shard that hangs.
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (mut probes, health, metrics) =
-        probes(&engine, Connector::new(deaf.local_addr().unwrap(), key, false));
+        probes(&engine, Connector::new(deaf.local_addr().unwrap(), key, false, Proxies::default()));
     for round in 1..=CANARY_MISSES {
         assert_eq!(health.failing(), None, "before round {round}");
         probes.round().await;
@@ -66,7 +66,7 @@ async fn a_canary_that_cannot_connect_fails_after_some_misses_and_recovers() {
     let failures = "canary_failures_total{server=\"s\",shard=\"1\"}";
     assert_eq!(value(&metrics, failures), f64::from(CANARY_MISSES));
 
-    probes.connector = Connector::new(engine.local_addrs()[0], key, false);
+    probes.connector = Connector::new(engine.local_addrs()[0], key, false, Proxies::default());
     for _ in 0..3 {
         probes.round().await;
     }
@@ -78,7 +78,8 @@ async fn a_canary_that_cannot_connect_fails_after_some_misses_and_recovers() {
 #[tokio::test]
 async fn a_wrong_key_is_a_client_that_hears_no_probes() {
     let engine = engine(ProbeKey::new(7));
-    let connector = Connector::new(engine.local_addrs()[0], ProbeKey::new(8), false);
+    let connector =
+        Connector::new(engine.local_addrs()[0], ProbeKey::new(8), false, Proxies::default());
     let (mut probes, _, metrics) = probes(&engine, connector);
     probes.round().await;
     let failures = "canary_failures_total{server=\"s\",shard=\"0\"}";

@@ -1,36 +1,33 @@
-//! Settings of who may connect and what they may do, as they are written.
+//! Settings of authentication and permissions, as they are written.
 
 use jsonwebtoken::Algorithm;
 use uringcast_engine::{AuthMode, ChannelPattern, Rule};
 
-use super::value::{Choice, Invalid, Value, invalid, quoted};
+use super::value::{Choice, Invalid, Value, invalid, is_plain, quoted};
 
 impl Choice for AuthMode {
     const WORDS: &'static str = "true|false|optional";
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("true", AuthMode::Required),
-        ("false", AuthMode::Off),
-        ("optional", AuthMode::Optional),
-        ("required", AuthMode::Required),
-        ("1", AuthMode::Required),
-        ("yes", AuthMode::Required),
-        ("on", AuthMode::Required),
-        ("0", AuthMode::Off),
-        ("no", AuthMode::Off),
-        ("off", AuthMode::Off),
-    ];
+    const ALL: &'static [Self] = &[AuthMode::Required, AuthMode::Off, AuthMode::Optional];
+
+    fn alias(word: &str) -> Option<Self> {
+        match bool::parse(word) {
+            Ok(true) => Some(AuthMode::Required),
+            Ok(false) => Some(AuthMode::Off),
+            Err(_) => word.eq_ignore_ascii_case("required").then_some(AuthMode::Required),
+        }
+    }
 }
 
 impl Choice for Algorithm {
     const WORDS: &'static str = "HS256|HS384|HS512|RS256|PS256|ES256|EdDSA";
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("HS256", Algorithm::HS256),
-        ("HS384", Algorithm::HS384),
-        ("HS512", Algorithm::HS512),
-        ("RS256", Algorithm::RS256),
-        ("PS256", Algorithm::PS256),
-        ("ES256", Algorithm::ES256),
-        ("EdDSA", Algorithm::EdDSA),
+    const ALL: &'static [Self] = &[
+        Algorithm::HS256,
+        Algorithm::HS384,
+        Algorithm::HS512,
+        Algorithm::RS256,
+        Algorithm::PS256,
+        Algorithm::ES256,
+        Algorithm::EdDSA,
     ];
 }
 
@@ -39,19 +36,16 @@ impl Choice for Algorithm {
 pub enum OptionalClaim {
     /// When it expires.
     Expiry,
-    /// Who made it, where `jwt_issuer` says who must have.
+    /// Its issuer, where `jwt_issuer` is set.
     Issuer,
-    /// Whom it is for, where `jwt_audience` says who that must be.
+    /// Its audience, where `jwt_audience` is set.
     Audience,
 }
 
 impl Choice for OptionalClaim {
     const WORDS: &'static str = "exp|iss|aud";
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("exp", OptionalClaim::Expiry),
-        ("iss", OptionalClaim::Issuer),
-        ("aud", OptionalClaim::Audience),
-    ];
+    const ALL: &'static [Self] =
+        &[OptionalClaim::Expiry, OptionalClaim::Issuer, OptionalClaim::Audience];
 }
 
 /// Channels and the permission they need: `workflow:=workflow:read`.
@@ -90,8 +84,7 @@ impl Value for Origin {
     fn parse(text: &str) -> Result<Self, Invalid> {
         let text = text.trim_end_matches('/').to_ascii_lowercase();
         let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
-        let good = host.is_some_and(|host| !host.is_empty() && host.bytes().all(plain));
+        let good = host.is_some_and(|host| is_plain(host, b"-._:[]"));
         let standard = text.starts_with("https://") && text.ends_with(":443")
             || text.starts_with("http://") && text.ends_with(":80");
         if text == "*" || good && !standard {
@@ -108,34 +101,4 @@ impl Value for Origin {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn origins_are_taken_as_browsers_write_them() {
-        for (text, is) in [
-            ("https://App.example.com/", Some("https://app.example.com")),
-            ("http://localhost:3000", Some("http://localhost:3000")),
-            ("http://[::1]:80/x", None),
-            ("*", Some("*")),
-            ("*.example.com", None),
-            ("https://*.example.com", None),
-            ("https://example.com:443", None),
-            ("example.com", None),
-            ("null", None),
-            ("https://", None),
-        ] {
-            let parsed = Origin::parse(text).ok().map(|origin| origin.0);
-            assert_eq!(parsed.as_deref(), is, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_permission_is_split_at_the_first_equals_sign() {
-        let Permission(rule) = Permission::parse("workflow:=workflow:read").unwrap();
-        assert_eq!((rule.channels.as_str(), &*rule.permission), ("workflow:", "workflow:read"));
-        for text in ["workflow:", "=read", "a=", "a=\u{1}"] {
-            assert!(Permission::parse(text).is_err(), "{text:?}");
-        }
-    }
-}
+mod tests;

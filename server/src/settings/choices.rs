@@ -1,5 +1,6 @@
 //! Settings whose value is one of a few words.
 
+use tracing::Level;
 use uringcast_engine::{Correlation, KernelTls};
 
 use super::value::Choice;
@@ -7,7 +8,7 @@ use super::value::Choice;
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For eyes.
+    /// For readers.
     Text,
     /// For machines: one JSON object a line.
     Json,
@@ -15,34 +16,26 @@ pub enum LogFormat {
 
 impl Choice for LogFormat {
     const WORDS: &'static str = "text|json";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("text", LogFormat::Text), ("json", LogFormat::Json)];
+    const ALL: &'static [Self] = &[LogFormat::Text, LogFormat::Json];
 }
 
-impl Choice for tracing::Level {
+impl Choice for Level {
     const WORDS: &'static str = "error|warn|info|debug|trace";
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("error", tracing::Level::ERROR),
-        ("warn", tracing::Level::WARN),
-        ("info", tracing::Level::INFO),
-        ("debug", tracing::Level::DEBUG),
-        ("trace", tracing::Level::TRACE),
-    ];
+    const ALL: &'static [Self] =
+        &[Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
 }
 
 impl Choice for Correlation {
     const WORDS: &'static str = "id|echo";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("id", Correlation::Id), ("echo", Correlation::Echo)];
+    const ALL: &'static [Self] = &[Correlation::Id, Correlation::Echo];
 }
 
 impl Choice for KernelTls {
     const WORDS: &'static str = "auto|on|off";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("auto", KernelTls::Auto), ("on", KernelTls::On), ("off", KernelTls::Off)];
+    const ALL: &'static [Self] = &[KernelTls::Auto, KernelTls::On, KernelTls::Off];
 }
 
-/// The oldest version of TLS that is spoken.
+/// The oldest version of TLS that is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsVersion {
     /// RFC 5246.
@@ -53,6 +46,5 @@ pub enum TlsVersion {
 
 impl Choice for TlsVersion {
     const WORDS: &'static str = "1.2|1.3";
-    const ALL: &'static [(&'static str, Self)] =
-        &[("1.2", TlsVersion::Tls12), ("1.3", TlsVersion::Tls13)];
+    const ALL: &'static [Self] = &[TlsVersion::Tls12, TlsVersion::Tls13];
 }

@@ -27,10 +27,10 @@ pub enum Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Flag(name) => write!(f, "{name}"),
-            Source::Environment(name) => write!(f, "{name}"),
+            Source::Flag(name) | Source::Environment(name) | Source::Entry(name) => {
+                write!(f, "{name}")
+            }
             Source::File(path) => write!(f, "{}", path.display()),
-            Source::Entry(place) => write!(f, "{place}"),
             Source::Preset(name) => write!(f, "preset {name}"),
             Source::Default => write!(f, "default"),
         }
@@ -80,29 +80,20 @@ impl fmt::Display for Problem {
 
 /// Everything that is wrong, so that one look suffices to mend it.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Problems(pub Vec<Problem>);
 
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, problem) in self.0.iter().enumerate() {
-            let line_end = if i == 0 { "" } else { "\n" };
-            write!(f, "{line_end}{problem}")?;
-        }
-        Ok(())
-    }
-}
-
-/// What each source says, strongest first to be added.
+/// The values of each source. The strongest source is added first.
 #[derive(Clone, Debug, Default)]
 pub struct Sources(BTreeMap<&'static str, (Vec<String>, Source)>);
 
 impl Sources {
-    /// Notes a value, unless a stronger source has already given one.
+    /// Adds a value, unless a stronger source has already given one.
     pub fn add(&mut self, name: &'static str, texts: Vec<String>, source: Source) {
         self.0.entry(name).or_insert((texts, source));
     }
 
-    /// Notes what weaker sources say.
+    /// Adds the values of weaker sources.
     pub fn add_weaker(&mut self, weaker: Sources) {
         for (name, given) in weaker.0 {
             self.0.entry(name).or_insert(given);

@@ -30,7 +30,7 @@ pub(crate) fn invalid(reason: impl Into<String>, remedy: impl Into<String>) -> I
 
 /// A type of setting. All sources (flags, environment, file) hand over text.
 pub trait Value: Sized {
-    /// Stands for the value in help texts.
+    /// The placeholder of the value in help texts.
     const HINT: &'static str;
     /// Whether several may be given.
     const MANY: bool = false;
@@ -48,7 +48,7 @@ pub trait Value: Sized {
     /// The value in TOML, `None` when there is none.
     fn show(&self) -> Option<String>;
 
-    /// Reads what a source gave: one text, unless the type says otherwise.
+    /// Reads the texts of a source: exactly one, unless the type accepts several.
     ///
     /// # Errors
     /// [`Invalid`] when it is no such value.
@@ -58,6 +58,11 @@ pub trait Value: Sized {
             _ => Err(invalid("is a list", "Give one value.")),
         }
     }
+}
+
+/// Whether a text is not empty and has only ASCII letters, digits and these other characters.
+pub(crate) fn is_plain(text: &str, others: &[u8]) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
 }
 
 pub(crate) fn quoted(text: &str) -> Option<String> {
@@ -179,7 +184,7 @@ impl Value for Text {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// What stands in a secret's place.
+/// The text that replaces a secret.
 pub const MASK: &str = "********";
 
 impl Secret {
@@ -221,12 +226,7 @@ impl Value for Host {
 
     fn parse(text: &str) -> Result<Self, Invalid> {
         let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-        let name = |t: &str| {
-            !t.is_empty()
-                && t.len() <= 253
-                && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
-        };
-        if bare.parse::<IpAddr>().is_ok() || name(bare) {
+        if bare.parse::<IpAddr>().is_ok() || bare.len() <= 253 && is_plain(bare, b"-.") {
             return Ok(Host(bare.to_owned()));
         }
         let remedy = "Give an address such as 127.0.0.1, 0.0.0.0 or ::1, without a port.";
@@ -307,12 +307,8 @@ impl<const MIN: u64, const MAX: u64> Value for Span<MIN, MAX> {
     fn parse(text: &str) -> Result<Self, Invalid> {
         let (min, max) = (Duration::from_millis(MIN), Duration::from_millis(MAX));
         let remedy = format!("Give a time from {} to {}.", span_text(min), span_text(max));
-        let span = match text.parse::<u64>() {
-            Ok(seconds) => Some(Duration::from_secs(seconds)),
-            Err(_) => {
-                text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok())
-            }
-        };
+        let seconds = text.parse().map(Duration::from_secs).ok();
+        let span = seconds.or_else(|| text.parse::<SignedDuration>().ok()?.try_into().ok());
         match span {
             Some(span) if (min..=max).contains(&span) => Ok(Span(span)),
             Some(_) => Err(invalid("is out of range", remedy)),
@@ -327,23 +323,29 @@ impl<const MIN: u64, const MAX: u64> Value for Span<MIN, MAX> {
 
 /// A value out of a short list.
 pub trait Choice: Copy + PartialEq + 'static {
-    /// The list, for help texts.
+    /// The words of the list, with `|` between them.
     const WORDS: &'static str;
-    /// Every word with its meaning.
-    const ALL: &'static [(&'static str, Self)];
+    /// What the words mean, in their order.
+    const ALL: &'static [Self];
+
+    /// What a word means that is not in the list and accepted nevertheless.
+    fn alias(_word: &str) -> Option<Self> {
+        None
+    }
 }
 
 impl<T: Choice> Value for T {
     const HINT: &'static str = T::WORDS;
 
     fn parse(text: &str) -> Result<Self, Invalid> {
-        let known = T::ALL.iter().find(|(word, _)| word.eq_ignore_ascii_case(text));
-        known.map(|(_, value)| *value).ok_or_else(|| {
+        let place = T::WORDS.split('|').position(|word| word.eq_ignore_ascii_case(text));
+        place.map(|place| T::ALL[place]).or_else(|| T::alias(text)).ok_or_else(|| {
             invalid("is not one of the choices", format!("Choose one of {}.", T::WORDS))
         })
     }
 
     fn show(&self) -> Option<String> {
-        T::ALL.iter().find(|(_, value)| value == self).and_then(|(word, _)| quoted(word))
+        let place = T::ALL.iter().position(|value| value == self)?;
+        T::WORDS.split('|').nth(place).and_then(quoted)
     }
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use tempfile::NamedTempFile;
 
 use crate::args;
-use crate::config::{Config, Home};
+use crate::config::Config;
 pub use crate::http::fuzz_publish::publish_body;
 use crate::print_config;
 use crate::settings::{Settings, TABLE};
@@ -49,7 +49,7 @@ pub fn configuration(data: &[u8]) {
     let again = read(&[], &[], &rendered).unwrap_or_else(|text| panic!("{text}\n{rendered}"));
     assert_eq!(public(&settings), public(&again), "{rendered}");
     if settings.services().iter().chain([&settings]).all(stays_here) {
-        let resolved = Config::resolve(&settings, Home { state: None, home: None });
+        let resolved = Config::resolve(&settings, None);
         assert!(resolved.err().is_none_or(|problems| !problems.to_string().contains(SECRET)));
     }
 }
@@ -75,7 +75,7 @@ fn public(settings: &Settings) -> Vec<(&'static str, Option<String>)> {
     let is_fleet = !settings.fleet.is_empty();
     let of = |one: &Settings, is_service: bool| {
         let rows = TABLE.iter().zip(one.shown());
-        let rows = rows.filter(|(row, _)| !is_fleet || row.is_of_a_service() == is_service);
+        let rows = rows.filter(|(row, _)| !is_fleet || row.of_a_service == is_service);
         let public = rows.filter(|(row, _)| !row.secret && row.name != "config");
         public.map(|(row, value)| (row.name, value)).collect::<Vec<_>>()
     };

@@ -143,8 +143,8 @@ pub(crate) fn tls(pairs: Vec<CertKey>) -> Tls {
 }
 
 /// TLS with a certificate of our own making.
-pub(crate) fn auto(dir: &Path) -> Tls {
-    let identity = Identity::Auto { dir: dir.to_owned() };
+pub(crate) fn auto(dir: &Path, names: &[String]) -> Tls {
+    let identity = Identity::Auto { dir: dir.to_owned(), names: names.to_vec() };
     Tls { identity, clients: None, min_version: TlsVersion::Tls12 }
 }
 
@@ -154,8 +154,8 @@ pub(crate) fn with_clients(tls: Tls, ca: &str, crl: Option<&str>) -> Tls {
     Tls { clients: Some(clients), ..tls }
 }
 
-pub(crate) fn load(tls: &Tls, names: &[String]) -> Result<Loaded, Problem> {
-    certs::load(tls, names, &mut TicketKeys::default())
+pub(crate) fn load(tls: &Tls) -> Result<Loaded, Problem> {
+    certs::load(tls, &mut TicketKeys::default())
 }
 
 /// A client's configuration: whom it trusts, who it is.

@@ -134,7 +134,7 @@ impl Clients {
     /// Sends the publishers' messages, as far as the server takes them.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         for Publisher { transport, out } in &mut self.publishers {
-            if !out.is_empty() || transport.owes() {
+            if !out.is_empty() || transport.has_pending_writes() {
                 transport.write(out)?;
             }
         }

@@ -100,7 +100,7 @@ impl Deliveries {
             self.faults.repeated += 1;
             return;
         }
-        let Arrival::New { skipped } = self.order[subscription].see(round.into()) else {
+        let Arrival::New { skipped } = self.order[subscription].record(round.into()) else {
             self.faults.repeated += 1;
             return;
         };
@@ -124,14 +124,14 @@ impl Deliveries {
     /// Gives up what was not received: it counts as lost. Returns how much that was.
     pub(crate) fn give_up(&mut self) -> u64 {
         let Layout { channels, subscribers, .. } = self.layout;
-        let missing = self.window.give_up(self.published.into(), |_| subscribers);
+        let missing = self.window.discard_before(self.published.into(), |_| subscribers);
         self.faults.lost += missing;
         self.in_flight = 0;
         for (subscription, order) in self.order.iter_mut().enumerate() {
             let channel = subscription as u32 / subscribers;
             let rounds = (self.published + channels - 1 - channel) / channels;
             if let Some(last) = rounds.checked_sub(1) {
-                order.see(last.into());
+                order.record(last.into());
             }
         }
         missing

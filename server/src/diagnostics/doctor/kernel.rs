@@ -3,15 +3,15 @@
 use uringcast_engine::preflight;
 
 use super::Machine;
-use crate::diagnostics::check_report::{Outcome, fail, note, warn};
+use crate::diagnostics::check_report::{Outcome, fail, failure, note, warn};
 
 /// Below, parts of io_uring are missing that every shard needs.
 const OLDEST: (u32, u32) = (6, 0);
 /// From here on it is tested.
 const TESTED: (u32, u32) = (6, 1);
 
-pub(super) fn version(plan: &Machine) -> Outcome {
-    let release = plan.read("sys/kernel/osrelease").unwrap_or_default();
+pub(super) fn version(machine: &Machine) -> Outcome {
+    let release = machine.read("sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split(['.', '-']).map(|part| part.parse::<u32>());
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else {
         return warn(format!("{release:?} is no release of Linux"), "Run Linux 6.1 or later.");
@@ -27,13 +27,13 @@ pub(super) fn version(plan: &Machine) -> Outcome {
     }
 }
 
-pub(super) fn disabled(plan: &Machine) -> Outcome {
+pub(super) fn disabled(machine: &Machine) -> Outcome {
     const NAME: &str = "kernel.io_uring_disabled";
     let remedy = format!(
         "sysctl -w {NAME}=0   # and {NAME} = 0 in /etc/sysctl.d/ to keep it\n\
          or, with 1: put the server's user into the group of kernel.io_uring_group"
     );
-    match plan.sysctl(NAME).as_deref() {
+    match machine.sysctl(NAME).as_deref() {
         None => Ok(format!("this kernel has no {NAME}")),
         Some([0]) => Ok(format!("{NAME} = 0")),
         Some([1]) => warn(format!("{NAME} = 1: only root and one group may make rings"), remedy),
@@ -41,9 +41,9 @@ pub(super) fn disabled(plan: &Machine) -> Outcome {
     }
 }
 
-/// Only says that there is one: what it forbids, the ring shows.
-pub(super) fn seccomp(plan: &Machine) -> Outcome {
-    let status = plan.read("self/status").unwrap_or_default();
+/// Reports only that there is a filter: the check of the ring shows whether it forbids io_uring.
+pub(super) fn seccomp(machine: &Machine) -> Outcome {
+    let status = machine.read("self/status").unwrap_or_default();
     let mode = status.lines().find_map(|line| line.strip_prefix("Seccomp:"));
     match mode.map(str::trim) {
         Some("0") | None => Ok("no filter".into()),
@@ -57,14 +57,12 @@ pub(super) fn seccomp(plan: &Machine) -> Outcome {
 
 /// Makes a shard's ring and uses it.
 pub(crate) fn io_uring(connections: usize, shards: usize) -> Outcome {
-    match preflight::ring(connections, shards) {
-        Ok(()) => Ok(format!("a ring for {connections} connections on {shards} shards works")),
-        Err(error) => {
-            let text = error.to_string();
-            let (found, remedy) = text.split_once(". ").unwrap_or((&text, "See descriptors."));
-            fail(found, remedy)
-        }
-    }
+    preflight::ring(connections, shards).map_err(|error| {
+        let text = error.to_string();
+        let (found, remedy) = text.split_once(". ").unwrap_or((&text, "See descriptors."));
+        failure(found, remedy)
+    })?;
+    Ok(format!("a ring for {connections} connections on {shards} shards works"))
 }
 
 pub(super) fn operations() -> Outcome {

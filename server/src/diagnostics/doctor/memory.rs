@@ -8,52 +8,50 @@ use uringcast_engine::limits::{
 use super::Machine;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
 
-pub(super) fn budget(plan: &Machine) -> Outcome {
-    let connection = IDLE_CONNECTION + if plan.tls { TLS_CONNECTION } else { 0 };
+pub(super) fn budget(machine: &Machine) -> Outcome {
+    let connection = IDLE_CONNECTION + if machine.tls { TLS_CONNECTION } else { 0 };
     let shard = usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER;
-    let (connections, shards) = (plan.connections as u64, plan.shards as u64);
+    let (connections, shards) = (machine.connections as u64, machine.shards as u64);
     // At rest: connections and the shards' buffers in user space, and connections in the kernel.
     let user = connections * connection as u64 + shards * shard as u64;
     let kernel = connections * KERNEL_CONNECTION as u64;
     // When every log and every laggard's share is full.
     let full = shards * (DEFAULT_SHARD_LOG_BYTES + LAGGARD_BYTES_PER_SHARD) as u64;
     let (rest, all) = (user + kernel, user + kernel + full);
+    let [user, kernel, at_rest, full] = [user, kernel, rest, all].map(mib);
     let need = format!(
-        "at rest {} (user space {}, kernel {}), with full logs and laggards {}",
-        mib(rest),
-        mib(user),
-        mib(kernel),
-        mib(all)
+        "at rest {at_rest} (user space {user}, kernel {kernel}), with full logs and laggards {full}"
     );
-    let Some((there, whose)) = available(plan) else {
+    let Some((available, bound)) = available(machine) else {
         return note(format!("{need}; what there is cannot be read"), "");
     };
-    let found = format!("{need}; {whose} {}", mib(there));
-    let more = format!("Give the machine, or its control group, {} or more", mib(all));
-    if there < rest {
+    let found = format!("{need}; {bound} {}", mib(available));
+    let more = format!("Give the machine, or its control group, {full} or more");
+    if available < rest {
         fail(found, format!("{more}, or plan for fewer connections."))
-    } else if there < all {
+    } else if available < all {
         warn(found, format!("{more}, or lower shard-log-bytes."))
     } else {
         Ok(found)
     }
 }
 
-/// What may still be had, and who grants it: the tightest of the machine and its control groups.
-fn available(plan: &Machine) -> Option<(u64, &'static str)> {
-    let info = plan.read("meminfo")?;
+/// The memory that is available, and where this bound comes from: the least of the machine's and
+/// its control groups'.
+fn available(machine: &Machine) -> Option<(u64, &'static str)> {
+    let info = machine.read("meminfo")?;
     let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
-    let machine = (kib << 10, "available");
-    let group = group(plan).map(|bytes| (bytes, "left in the control group"));
-    Some(group.filter(|group| group.0 < machine.0).unwrap_or(machine))
+    let whole = (kib << 10, "available");
+    let group = group(machine).map(|bytes| (bytes, "left in the control group"));
+    Some(group.filter(|group| group.0 < whole.0).unwrap_or(whole))
 }
 
-/// What the tightest control group above this process still grants. Version 2 only.
-fn group(plan: &Machine) -> Option<u64> {
-    let groups = plan.read("self/cgroup")?;
+/// The least memory that a control group of this process has left. Version 2 only.
+fn group(machine: &Machine) -> Option<u64> {
+    let groups = machine.read("self/cgroup")?;
     let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?.to_owned();
-    let root = plan.sys.join("fs/cgroup");
+    let root = machine.root.join("sys/fs/cgroup");
     let number =
         |path: std::path::PathBuf| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let left = |group: &std::path::Path| {

@@ -5,8 +5,8 @@ use uringcast_engine::preflight;
 use super::Machine;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
 
-pub(super) fn cores(plan: &Machine) -> Outcome {
-    let (cores, shards) = (plan.cores, plan.shards);
+pub(super) fn cores(machine: &Machine) -> Outcome {
+    let (cores, shards) = (machine.cores, machine.shards);
     if shards > cores {
         return warn(
             format!("{shards} shards on {cores} cores"),
@@ -17,8 +17,8 @@ pub(super) fn cores(plan: &Machine) -> Outcome {
 }
 
 /// The limits of `/proc/self/limits`: soft and hard; unlimited is the largest number.
-fn limit(plan: &Machine, name: &str) -> Option<(u64, u64)> {
-    let limits = plan.read("self/limits")?;
+fn limit(machine: &Machine, name: &str) -> Option<(u64, u64)> {
+    let limits = machine.read("self/limits")?;
     let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
     let mut words = line.split_whitespace().map(|word| match word {
         "unlimited" => Some(u64::MAX),
@@ -27,23 +27,19 @@ fn limit(plan: &Machine, name: &str) -> Option<(u64, u64)> {
     Some((words.next()??, words.next()??))
 }
 
-pub(super) fn descriptors(plan: &Machine) -> Outcome {
-    let Some((soft, hard)) = limit(plan, "Max open files") else {
+pub(super) fn descriptors(machine: &Machine) -> Outcome {
+    let Some((soft, hard)) = limit(machine, "Max open files") else {
         return note("/proc/self/limits cannot be read", "");
     };
     let found = format!("soft {soft}, hard {hard}; the server takes the hard one");
-    let (least, enough) = preflight::open_files(plan.connections, plan.shards);
-    match too_few_files(hard, least, enough) {
-        None => Ok(found),
-        Some(need) => {
-            let found = format!("{found}; {} connections need {need}", plan.connections);
-            let remedy = format!(
-                "LimitNOFILE={enough} in the unit's [Service], or ulimit -Hn {enough} as root, \
-                 or --ulimit nofile={enough} of the container"
-            );
-            if hard < least as u64 { fail(found, remedy) } else { warn(found, remedy) }
-        }
-    }
+    let (least, enough) = preflight::open_files(machine.connections, machine.shards);
+    let Some(need) = too_few_files(hard, least, enough) else { return Ok(found) };
+    let found = format!("{found}; {} connections need {need}", machine.connections);
+    let remedy = format!(
+        "LimitNOFILE={enough} in the unit's [Service], or ulimit -Hn {enough} as root, or \
+         --ulimit nofile={enough} of the container"
+    );
+    if hard < least as u64 { fail(found, remedy) } else { warn(found, remedy) }
 }
 
 /// How many open files it takes, if `files` are too few: to start, or for a storm of handshakes.
@@ -59,10 +55,10 @@ pub(crate) fn too_few_files(files: u64, least: usize, enough: usize) -> Option<S
 
 /// Since Linux 5.12 rings count towards the memory of a control group instead, except for the
 /// buffers and tables that are registered with them.
-pub(super) fn memlock(plan: &Machine) -> Outcome {
+pub(super) fn memlock(machine: &Machine) -> Outcome {
     /// What a shard's ring and its buffers may be charged with.
     const NEED: u64 = 8 << 20;
-    let Some((soft, _)) = limit(plan, "Max locked memory") else {
+    let Some((soft, _)) = limit(machine, "Max locked memory") else {
         return note("/proc/self/limits cannot be read", "");
     };
     let kib = soft >> 10;

@@ -11,9 +11,9 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::Options;
 use super::tls_probe::{self, ClientCertResolver};
-use super::{Options, PortLocation};
-use crate::diagnostics::check_report::{Finding, Outcome, fail};
+use crate::diagnostics::check_report::{Finding, Outcome, fail, failure, note};
 use crate::probe_client::{CertVerdict, RecordingVerifier, Stream, reachable};
 
 /// The way to the clients' port.
@@ -42,51 +42,46 @@ pub(super) fn bracketed(host: &str) -> String {
 }
 
 impl ServerConnector {
-    /// Finds the server's address, and whether it takes a connection.
+    /// Resolves the server's address, and checks whether it accepts a connection.
     pub(super) async fn open(options: &Options) -> Result<(ServerConnector, Outcome), Finding> {
-        let tls = match options.tls {
-            true => Some(TlsConnectorParts::new(options)?),
-            false => None,
-        };
+        let tls = options.tls.then(|| TlsConnectorParts::new(options)).transpose()?;
         let step_timeout = Duration::from_secs(options.timeout);
         let Options { host, port, .. } = options;
-        let found = timeout(step_timeout, lookup_host((host.as_str(), *port))).await;
-        let addresses: Vec<SocketAddr> = match found {
-            Ok(Ok(addresses)) => addresses.map(reachable).collect(),
-            Ok(Err(error)) => {
-                return fail(format!("{host}: {error}"), "Give the server's name or address.");
-            }
-            Err(_) => return fail(format!("{host}: no answer from DNS"), "Look at the resolver."),
+        let remedy = "Give the server's name or address.";
+        let found = timeout(step_timeout, lookup_host((host.as_str(), *port)))
+            .await
+            .map_err(|_| failure(format!("{host}: no answer from DNS"), "Look at the resolver."))?;
+        let found = found.map_err(|error| failure(format!("{host}: {error}"), remedy))?;
+        let mut addresses = found.map(reachable).peekable();
+        let Some(&address) = addresses.peek() else {
+            return fail(format!("{host} has no address"), remedy);
         };
-        let Some(first) = addresses.first() else {
-            return fail(format!("{host} has no address"), "Give the server's name or address.");
-        };
-        let mut dial =
-            ServerConnector { host: bracketed(host), address: *first, tls, step_timeout };
+        let mut connector = ServerConnector { host: bracketed(host), address, tls, step_timeout };
         let mut connected = Ok(String::new());
         for address in addresses {
             let start = Instant::now();
-            connected = match dial.connect(address).await {
+            connected = match connector.connect(address).await {
                 Ok(_) => {
                     let ms = start.elapsed().as_secs_f64() * 1e3;
-                    dial.address = address;
-                    return Ok((dial, Ok(format!("{address} in {ms:.1} ms"))));
+                    connector.address = address;
+                    return Ok((connector, Ok(format!("{address} in {ms:.1} ms"))));
                 }
                 Err(reason) => fail(format!("{address}: {reason}"), START),
             };
         }
-        Ok((dial, connected))
+        Ok((connector, connected))
     }
 
     /// Where a plain port of the server is: at its address, or on loopback if it is here.
-    pub(super) async fn place(&self, port: Option<u16>, local: bool) -> PortLocation {
-        let Some(port) = port else { return PortLocation::Elsewhere };
+    pub(super) async fn locate(&self, given: Option<u16>, default: u16) -> Option<SocketAddr> {
+        let local = self.is_local();
+        let port = given.or(local.then_some(default))?;
         let at = SocketAddr::new(self.address.ip(), port);
         let inside = SocketAddr::from(([127, 0, 0, 1], port));
         if local && self.connect(at).await.is_err() && self.connect(inside).await.is_ok() {
-            return PortLocation::At(inside);
+            return Some(inside);
         }
-        PortLocation::At(at)
+        Some(at)
     }
 
     /// Whether the server is on this machine.
@@ -94,7 +89,7 @@ impl ServerConnector {
         UdpSocket::bind((self.address.ip(), 0)).is_ok()
     }
 
-    /// What HTTP calls the host.
+    /// The `Host` of HTTP requests.
     pub(super) fn authority(&self) -> String {
         format!("{}:{}", self.host, self.address.port())
     }
@@ -107,25 +102,25 @@ impl ServerConnector {
         let stream = self.connect(self.address).await?;
         match &self.tls {
             None => Ok(Box::new(stream)),
-            Some(tls) => Ok(Box::new(self.within(tls.shake_hands(stream)).await?)),
+            Some(tls) => Ok(Box::new(self.with_timeout(tls.handshake(stream)).await?)),
         }
     }
 
-    /// Shakes hands once: the version, and what to think of the certificate.
-    pub(super) async fn shake_hands(&self) -> (Outcome, Outcome) {
+    /// Makes one TLS handshake. Returns the findings on the handshake and on the certificate.
+    pub(super) async fn check_handshake(&self) -> (Outcome, Outcome) {
         let Some(tls) = &self.tls else { unreachable!("only asked with TLS") };
-        let mut shaken = match self.connect(self.address).await {
-            Ok(stream) => self.within(tls.shake_hands(stream)).await,
+        let mut handshake = match self.connect(self.address).await {
+            Ok(stream) => self.with_timeout(tls.handshake(stream)).await,
             Err(reason) => Err(reason),
         };
-        let asked = tls.client_cert.asked();
-        if asked && let Ok(stream) = &mut shaken {
-            // With TLS 1.3 the server judges after the client is through.
-            let judged = self.within(first_byte(stream)).await;
-            shaken = judged.and(shaken);
+        let was_requested = tls.client_cert.was_requested();
+        if was_requested && let Ok(stream) = &mut handshake {
+            // With TLS 1.3 the server checks the client's certificate after the client's Finished.
+            let verdict = self.with_timeout(first_byte(stream)).await;
+            handshake = verdict.and(handshake);
         }
-        let judged = tls.verifier.judged();
-        let handshake = match &shaken {
+        let verdict = tls.verifier.verdict();
+        let handshake = match &handshake {
             Ok(stream) => {
                 let connection = stream.get_ref().1;
                 let version = connection.protocol_version().map(|v| format!("{v:?}"));
@@ -133,15 +128,15 @@ impl ServerConnector {
                 let suite = suite.and_then(|suite| suite.as_str()).unwrap_or_default();
                 Ok(format!("{} {suite}", version.unwrap_or_default().replace('_', ".")))
             }
-            Err(_) if matches!(&judged, Some(CertVerdict { trust: Err(_), .. })) => {
+            Err(_) if matches!(&verdict, Some(CertVerdict { trust: Err(_), .. })) => {
                 fail("broken off: the certificate does not hold", "See certificate.")
             }
-            Err(reason) if asked => tls.client_cert.refused(reason),
+            Err(reason) if was_requested => tls.client_cert.refused(reason),
             Err(reason) => fail(reason, "Leave --tls out if the port is plain ws."),
         };
-        let certificate = match judged {
-            Some(judged) => judged.outcome(&self.host),
-            None => crate::diagnostics::check_report::note("not seen", ""),
+        let certificate = match verdict {
+            Some(verdict) => verdict.outcome(&self.host),
+            None => note("not seen", ""),
         };
         (handshake, certificate)
     }
@@ -151,7 +146,7 @@ impl ServerConnector {
     /// # Errors
     /// The reason in words.
     pub(super) async fn connect(&self, address: SocketAddr) -> Result<TcpStream, String> {
-        let stream = self.within(TcpStream::connect(address)).await?;
+        let stream = self.with_timeout(TcpStream::connect(address)).await?;
         // Without it the probe takes longer, and that is all.
         let _ = stream.set_nodelay(true);
         Ok(stream)
@@ -161,7 +156,7 @@ impl ServerConnector {
     ///
     /// # Errors
     /// The reason in words.
-    pub(super) async fn within<T, E: Display>(
+    pub(super) async fn with_timeout<T, E: Display>(
         &self,
         step: impl Future<Output = Result<T, E>>,
     ) -> Result<T, String> {
@@ -172,7 +167,7 @@ impl ServerConnector {
     }
 }
 
-/// Asks for something, and waits for an answer to begin.
+/// Sends a request, and waits for the first byte of the answer.
 async fn first_byte(stream: &mut (impl Stream + ?Sized)) -> std::io::Result<()> {
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: verify\r\nConnection: close\r\n\r\n").await?;
     stream.read_u8().await.map(drop)
@@ -191,7 +186,7 @@ impl TlsConnectorParts {
         Ok(TlsConnectorParts { name, verifier, client_cert, connector })
     }
 
-    fn shake_hands(&self, stream: TcpStream) -> tokio_rustls::Connect<TcpStream> {
+    fn handshake(&self, stream: TcpStream) -> tokio_rustls::Connect<TcpStream> {
         self.connector.connect(self.name.clone(), stream)
     }
 }

@@ -8,7 +8,7 @@ use crate::settings::{ENV_PREFIX, nearest};
 const PROXIES: [&str; 3] = ["http_proxy", "https_proxy", "all_proxy"];
 
 /// Variables that no setting reads, and proxies between clients here and `host`.
-pub(super) fn hidden(
+pub(super) fn misleading(
     environment: &[(OsString, OsString)],
     host: &str,
     known: &[String],
@@ -49,26 +49,4 @@ fn covers(list: &str, host: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn said(variables: &[(&str, &str)]) -> String {
-        let environment: Vec<_> =
-            variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        let known = ["URINGCAST_PORT".to_owned()];
-        format!("{:?}", hidden(&environment, "ws.example.org", &known))
-    }
-
-    #[test]
-    fn only_what_stands_in_the_way_is_told() {
-        assert!(said(&[]).starts_with("Ok"));
-        assert!(said(&[("URINGCAST_PORT", "1"), ("URINGCAST_PROT", "")]).starts_with("Ok"));
-        assert!(said(&[("URINGCAST_PROT", "1")]).contains("mean URINGCAST_PORT?"));
-        let proxy = ("HTTPS_PROXY", "http://proxy:3128");
-        assert!(said(&[proxy]).contains("NO_PROXY"));
-        for exempt in ["ws.example.org", ".example.org", "a.b, example.org", "*"] {
-            assert!(said(&[proxy, ("no_proxy", exempt)]).starts_with("Ok"), "{exempt}");
-        }
-        assert!(said(&[proxy, ("no_proxy", "ample.org")]).contains("HTTPS_PROXY"));
-    }
-}
+mod tests;

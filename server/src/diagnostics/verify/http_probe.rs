@@ -1,13 +1,14 @@
-//! The HTTP that `verify` speaks: one request a connection, and the checks that are no more.
+//! The HTTP client of `verify`, with one request a connection, and the checks that need no more.
 
 use std::net::SocketAddr;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, to_bytes};
 use hyper::client::conn::http1;
+use hyper::http::request::Builder;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 
-use super::{PortLocation, Verifier};
+use super::Verifier;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
 use crate::limits::MAX_VERIFY_ANSWER;
 use crate::probe_client::Stream;
@@ -21,38 +22,19 @@ pub(super) struct Answer {
 
 impl Answer {
     /// Status and body on one short line.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let line = self.body.lines().next().unwrap_or_default();
         let line: String = line.chars().filter(|c| !c.is_control()).take(120).collect();
         format!("{} {line}", self.status.as_u16()).trim_end().to_owned()
     }
 }
 
-fn request(
-    method: &str,
-    host: &str,
-    path: &str,
-    key: Option<&Secret>,
-    body: String,
-) -> Request<Body> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::HOST, host)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::CONNECTION, "close");
-    if let Some(key) = key {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
-    }
-    request.body(Body::from(Bytes::from(body))).expect("parts that we made, and a checked key")
-}
-
 /// Sends a request and reads its answer.
 async fn exchange(stream: Box<dyn Stream>, request: Request<Body>) -> Result<Answer, String> {
-    let told = |error: hyper::Error| error.to_string();
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(told)?;
+    let text = |error: hyper::Error| error.to_string();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
     let connection = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map_err(told)?;
+    let answer = sender.send_request(request).await.map_err(text)?;
     let status = answer.status();
     let body = to_bytes(Body::new(answer.into_body()), MAX_VERIFY_ANSWER).await;
     connection.abort();
@@ -64,11 +46,27 @@ const NOT_READY: &str = "A server that starts gets ready, and one that drains go
                          else its log says which shard does not serve.";
 
 impl Verifier {
+    /// Sends a request to the host that `stream` leads to, and reads its answer.
+    async fn send(
+        &self,
+        stream: Box<dyn Stream>,
+        host: String,
+        request: Builder,
+        body: String,
+    ) -> Result<Answer, String> {
+        let request = request
+            .header(header::HOST, host)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONNECTION, "close")
+            .body(Body::from(body))
+            .expect("parts that we made, and a checked key");
+        self.connector.with_timeout(exchange(stream, request)).await
+    }
+
     /// GETs a path of a plain port.
     pub(super) async fn get(&self, address: SocketAddr, path: &str) -> Result<Answer, String> {
-        let stream = Box::new(self.dial.connect(address).await?);
-        let request = request("GET", &address.to_string(), path, None, String::new());
-        self.dial.within(exchange(stream, request)).await
+        let stream = Box::new(self.connector.connect(address).await?);
+        self.send(stream, address.to_string(), Request::get(path), String::new()).await
     }
 
     /// POSTs JSON to a path of a plain port.
@@ -79,23 +77,25 @@ impl Verifier {
         key: Option<&Secret>,
         body: String,
     ) -> Result<Answer, String> {
-        let stream = Box::new(self.dial.connect(address).await?);
-        let request = request("POST", &address.to_string(), path, key, body);
-        self.dial.within(exchange(stream, request)).await
+        let stream = Box::new(self.connector.connect(address).await?);
+        let mut request = Request::post(path);
+        if let Some(key) = key {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
+        }
+        self.send(stream, address.to_string(), request, body).await
     }
 
     /// GETs a path of the clients' port.
     async fn client_get(&self, path: &str) -> Result<Answer, String> {
-        let stream = self.dial.client().await?;
-        let request = request("GET", &self.dial.authority(), path, None, String::new());
-        self.dial.within(exchange(stream, request)).await
+        let stream = self.connector.client().await?;
+        self.send(stream, self.connector.authority(), Request::get(path), String::new()).await
     }
 
     pub(super) async fn health(&self) -> Outcome {
         match self.client_get("/health").await {
-            Ok(answer) if answer.status.is_success() => Ok(answer.told()),
+            Ok(answer) if answer.status.is_success() => Ok(answer.summary()),
             Ok(answer) => fail(
-                format!("GET /health: {}", answer.told()),
+                format!("GET /health: {}", answer.summary()),
                 "Is this a Uringcast server's port for clients? Look at its log.",
             ),
             Err(reason) => fail(
@@ -105,34 +105,34 @@ impl Verifier {
         }
     }
 
-    /// Both ports say it, and the control port also hears the canaries. `there`: the clients' port
-    /// takes connections.
-    pub(super) async fn ready(&self, there: bool) -> Outcome {
+    /// Both ports report readiness, and the control port includes the canaries. `connected`: the
+    /// clients' port accepts connections.
+    pub(super) async fn ready(&self, connected: bool) -> Outcome {
         let mut answers = Vec::new();
-        if let PortLocation::At(address) = self.control
+        if let Some(address) = self.control
             && let Ok(answer) = self.get(address, "/ready").await
         {
             answers.push(("control", Ok(answer)));
         }
-        if there {
+        if connected {
             answers.push(("clients'", self.client_get("/ready").await));
         }
         let mut said = None;
         for (port, answer) in answers {
-            let (ready, told) = match answer {
-                Ok(answer) => (answer.status.is_success(), answer.told()),
+            let (ready, summary) = match answer {
+                Ok(answer) => (answer.status.is_success(), answer.summary()),
                 Err(reason) => (false, reason),
             };
             if !ready {
-                return fail(format!("GET /ready on the {port} port: {told}"), NOT_READY);
+                return fail(format!("GET /ready on the {port} port: {summary}"), NOT_READY);
             }
-            said = Some(told);
+            said = Some(summary);
         }
         said.map_or_else(|| note("not checked: no connection", ""), Ok)
     }
 
     pub(super) async fn control_answers(&self) -> Outcome {
-        let PortLocation::At(address) = self.control else {
+        let Some(address) = self.control else {
             return note(
                 "not checked: the server is elsewhere",
                 "Run verify on its machine, or give --control-port.",
@@ -144,7 +144,9 @@ impl Verifier {
             Ok(answer) if answer.status.is_success() && answer.body.contains("\"ok\"") => {
                 Ok(format!("http://{address}"))
             }
-            Ok(answer) => fail(format!("{address} is something else's: {}", answer.told()), remedy),
+            Ok(answer) => {
+                fail(format!("{address} is something else's: {}", answer.summary()), remedy)
+            }
             Err(reason) => warn(format!("{address}: {reason}"), remedy),
         }
     }

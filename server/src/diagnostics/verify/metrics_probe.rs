@@ -1,16 +1,14 @@
-//! What Prometheus would see.
+//! Checks the metrics as Prometheus would read them.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 
-use super::{ClientView, PortLocation, Verifier};
+use super::{ClientView, Verifier};
 use crate::diagnostics::check_report::{Outcome, fail, note};
 
-/// The original family's metrics, which its dashboards ask for.
+/// The original family's metrics, which its dashboards query.
 const FAMILY: [&str; 8] = [
     CONNECTIONS,
     "websocket_connections_active",
@@ -24,115 +22,101 @@ const FAMILY: [&str; 8] = [
 
 const CONNECTIONS: &str = "websocket_connections_total";
 
-/// The sum of each metric's samples, and for `shards` the number of shards that report.
-pub(super) struct Samples {
-    sums: BTreeMap<String, f64>,
-    pub(super) shards: usize,
-}
+/// What a metrics port answers.
+pub(super) struct MetricsPage(String);
 
-impl Samples {
-    pub(super) fn read(page: &str) -> Samples {
-        let mut samples = Samples { sums: BTreeMap::new(), shards: 0 };
-        for line in page.lines().filter(|line| !line.starts_with('#')) {
-            let Some((series, value)) = line.rsplit_once(' ') else { continue };
-            let name = series.split('{').next().unwrap_or(series);
-            let Ok(value) = value.parse::<f64>() else { continue };
-            *samples.sums.entry(name.to_owned()).or_default() += value;
-            samples.shards += usize::from(name == "uringcast_shard_busy_seconds_total");
-        }
-        samples
+impl MetricsPage {
+    /// The samples of a metric whose labels include this text.
+    fn samples(&self, name: &str, label: &str) -> impl Iterator<Item = f64> {
+        self.0.lines().filter_map(move |line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let wanted = series.split('{').next() == Some(name) && series.contains(label);
+            wanted.then(|| value.parse().ok())?
+        })
     }
 
+    /// The sum of a metric's samples, if it has any.
     pub(super) fn sum(&self, name: &str) -> Option<f64> {
-        self.sums.get(name).copied()
+        self.samples(name, "").reduce(|sum, value| sum + value)
     }
-}
 
-fn missing(page: &str) -> Vec<&'static str> {
-    let typed = |name: &str| page.lines().any(|line| line.starts_with(&format!("# TYPE {name} ")));
-    FAMILY.into_iter().filter(|name| !typed(name)).collect()
-}
+    /// The number of shards that report.
+    pub(super) fn shards(&self) -> usize {
+        self.samples("uringcast_shard_busy_seconds_total", "").count()
+    }
 
-/// How many connections have begun, of the service of this name; of all where it has none.
-fn connections(page: &str, service: Option<&str>) -> f64 {
-    let label = service.map(|name| name.replace('\\', "\\\\").replace('"', "\\\""));
-    let label = label.map_or_else(String::new, |name| format!("server=\"{name}\""));
-    let value = |line: &str| {
-        let (series, value) = line.rsplit_once(' ')?;
-        let counts = series.split('{').next() == Some(CONNECTIONS) && series.contains(&label);
-        counts.then(|| value.parse::<f64>().ok())?
-    };
-    page.lines().filter_map(value).sum()
+    /// How many connections have begun, of the service of this name; of all where it has none.
+    fn connections(&self, service: Option<&str>) -> f64 {
+        let label = service.map(|name| name.replace('\\', "\\\\").replace('"', "\\\""));
+        let label = label.map_or_else(String::new, |name| format!("server=\"{name}\""));
+        self.samples(CONNECTIONS, &label).sum()
+    }
+
+    fn missing(&self) -> Vec<&'static str> {
+        let typed =
+            |name: &str| self.0.lines().any(|line| line.starts_with(&format!("# TYPE {name} ")));
+        FAMILY.into_iter().filter(|name| !typed(name)).collect()
+    }
 }
 
 impl Verifier {
-    /// What the metrics port says now, if anything.
-    pub(super) async fn metrics_page(&self) -> Option<String> {
-        let PortLocation::At(address) = self.metrics else { return None };
-        self.get(address, "/metrics").await.ok().map(|answer| answer.body)
+    /// The current page of the metrics port, if it answers.
+    pub(super) async fn metrics_page(&self) -> Option<MetricsPage> {
+        self.get(self.metrics?, "/metrics").await.ok().map(|answer| MetricsPage(answer.body))
     }
 
-    /// The metrics, and what they say, of the server whose client has `seen` it since `before`.
+    /// Checks the metrics against what a client received (`view`) since the page `before`. Returns
+    /// the page too, if it is the server's.
     pub(super) async fn metrics_present(
         &self,
-        seen: &ClientView,
-        before: Option<&str>,
-    ) -> (Outcome, Option<Samples>) {
+        view: &ClientView,
+        before: Option<&MetricsPage>,
+    ) -> (Outcome, Option<MetricsPage>) {
         if self.options.no_metrics {
             return (note("not asked for", ""), None);
         }
-        match self.metrics {
-            PortLocation::At(address) => self.look(address, seen, before.unwrap_or_default()).await,
-            PortLocation::Elsewhere => {
-                let remedy = "Run verify on its machine, or give --metrics-port.";
-                (note("not checked: the server is elsewhere", remedy), None)
-            }
-        }
-    }
-
-    async fn look(
-        &self,
-        address: SocketAddr,
-        seen: &ClientView,
-        before: &str,
-    ) -> (Outcome, Option<Samples>) {
+        let Some(address) = self.metrics else {
+            let remedy = "Run verify on its machine, or give --metrics-port.";
+            return (note("not checked: the server is elsewhere", remedy), None);
+        };
         let remedy = "Give --metrics-port as the server prints it when it starts; --no-metrics if \
                       it is meant to have none.";
-        // Of what has just happened the server hears once a second.
+        // The shards report to the metrics once a second.
         let step_timeout = Duration::from_secs(self.options.timeout).max(3 * SNAPSHOT_INTERVAL);
         let deadline = Instant::now() + step_timeout;
-        let counted = |page: &str| connections(page, seen.service.as_deref());
+        let counted = |page: &MetricsPage| page.connections(view.service.as_deref());
+        let before = before.map_or(0.0, counted);
         loop {
             let answer = match self.get(address, "/metrics").await {
                 Ok(answer) => answer,
                 Err(reason) => return (fail(format!("{address}: {reason}"), remedy), None),
             };
             if !answer.status.is_success() {
-                return (fail(format!("{address}: {}", answer.told()), remedy), None);
+                return (fail(format!("{address}: {}", answer.summary()), remedy), None);
             }
-            let missing = missing(&answer.body);
-            let ours = missing.len() < FAMILY.len() || answer.body.contains("# TYPE uringcast_");
-            // A server with a session of ours has counted it.
-            let anothers = seen.welcomed
-                && !missing.contains(&CONNECTIONS)
-                && counted(&answer.body) <= counted(before);
-            let unheard = anothers || seen.probed && !missing.is_empty();
-            if ours && unheard && Instant::now() < deadline {
+            let page = MetricsPage(answer.body);
+            let missing = page.missing();
+            let is_uringcast = missing.len() < FAMILY.len() || page.0.contains("# TYPE uringcast_");
+            // The server must have counted the session of this client.
+            let foreign =
+                view.welcomed && !missing.contains(&CONNECTIONS) && counted(&page) <= before;
+            let incomplete = foreign || view.probed && !missing.is_empty();
+            if is_uringcast && incomplete && Instant::now() < deadline {
                 sleep(SNAPSHOT_INTERVAL).await;
                 continue;
             }
             let found = match missing.len() {
-                _ if anothers => {
-                    let name = seen.service.as_deref().unwrap_or("the server");
+                _ if foreign => {
+                    let name = view.service.as_deref().unwrap_or("the server");
                     let found =
                         format!("http://{address}/metrics does not count a connection to {name}");
                     fail(found, format!("It is another server's. {remedy}"))
                 }
                 0 => Ok(format!("all {} families at http://{address}/metrics", FAMILY.len())),
-                _ if !ours => {
+                _ if !is_uringcast => {
                     fail(format!("http://{address}/metrics is of another program"), remedy)
                 }
-                _ if !seen.probed => note(
+                _ if !view.probed => note(
                     format!("without {}", missing.join(", ")),
                     "They come with the first message that is published.",
                 ),
@@ -141,7 +125,7 @@ impl Verifier {
                     "Is it a Uringcast server's? Compare --version on both sides.",
                 ),
             };
-            return (found, (ours && !anothers).then(|| Samples::read(&answer.body)));
+            return (found, (is_uringcast && !foreign).then_some(page));
         }
     }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use uringcast_engine::preflight;
 
 use super::Verifier;
-use super::metrics_probe::Samples;
-use crate::diagnostics::check_report::{Outcome, fail, note, warn};
+use super::metrics_probe::MetricsPage;
+use crate::diagnostics::check_report::{Outcome, failure, note, warn};
 use crate::diagnostics::doctor::too_few_files;
 
 /// The share of a limit beyond which it is time to raise it, in percent.
@@ -19,28 +19,23 @@ pub(super) fn key_file(path: Option<&Path>) -> Outcome {
         return note("not given", "Give --key-file to check who may read the private key.");
     };
     let shown = path.display();
-    match std::fs::metadata(path) {
-        Ok(meta) => {
-            let mode = meta.permissions().mode() & 0o777;
-            match mode & 0o077 {
-                0 => Ok(format!("{shown} has mode {mode:04o}")),
-                _ => warn(
-                    format!("{shown} has mode {mode:04o}: others may read or change it"),
-                    format!("chmod 600 {shown}"),
-                ),
-            }
-        }
-        Err(error) => fail(format!("{shown}: {error}"), "Name the server's key-file."),
+    let meta = std::fs::metadata(path)
+        .map_err(|error| failure(format!("{shown}: {error}"), "Name the server's key-file."))?;
+    let mode = meta.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(format!("{shown} has mode {mode:04o}"));
     }
+    let found = format!("{shown} has mode {mode:04o}: others may read or change it");
+    warn(found, format!("chmod 600 {shown}"))
 }
 
 /// Open files and connections against what there may be.
-pub(super) fn limits(verifier: &Verifier, samples: Option<&Samples>) -> Outcome {
-    let sum = |name: &str| samples.and_then(|samples| samples.sum(name));
+pub(super) fn limits(verifier: &Verifier, page: Option<&MetricsPage>) -> Outcome {
+    let sum = |name: &str| page.and_then(|page| page.sum(name));
     let (Some(open), Some(most)) = (sum("process_open_fds"), sum("process_max_fds")) else {
         return note("not checked: only the server's metrics have them", "See metrics.");
     };
-    let shards = samples.map_or(1, |samples| samples.shards.max(1));
+    let shards = page.map_or(1, |page| page.shards().max(1));
     let wanted = verifier.options.max_connections as usize;
     let active = sum("websocket_connections_active").unwrap_or_default();
     let slots = sum("uringcast_connection_slots").unwrap_or(f64::INFINITY);

@@ -11,10 +11,11 @@ use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::{PortLocation, Verifier, secret};
-use crate::config::is_plain;
-use crate::diagnostics::check_report::{Finding, Outcome, fail, warn};
+use super::{Verifier, secret};
+use crate::config::PATH_CHARACTERS;
+use crate::diagnostics::check_report::{Finding, Outcome, fail, failure, warn};
 use crate::probe_client::Stream;
+use crate::settings::value::is_plain;
 
 /// An open session.
 pub(super) struct Session {
@@ -23,29 +24,24 @@ pub(super) struct Session {
     id: Option<String>,
     /// The service's name; None likewise.
     pub(super) service: Option<String>,
+    /// Whether the probe was received.
+    received: bool,
     /// For each step.
     step_timeout: Duration,
 }
 
-/// What the server said instead of what was asked for.
-enum SessionError {
-    /// An error message's code and text.
-    Error(String, String),
-    /// It closed, or the connection failed.
-    Gone(String),
+/// The code and text of an error message that came instead of a reply, or why the connection ended.
+struct Refusal(String);
+
+impl<E: std::error::Error> From<E> for Refusal {
+    fn from(error: E) -> Refusal {
+        Refusal(error.to_string())
+    }
 }
 
-impl SessionError {
-    fn told(&self) -> String {
-        match self {
-            SessionError::Error(code, text) => format!("{code} {text:?}"),
-            SessionError::Gone(reason) => reason.clone(),
-        }
-    }
-
+impl Refusal {
     fn remedy(&self) -> &'static str {
-        let told = self.told();
-        let is = |word: &str| told.contains(word);
+        let is = |word: &str| self.0.contains(word);
         if is("AUTH_REQUIRED") || is("Authentication required") {
             "Give --token."
         } else if is("AUTH_FAILED") || is("Authentication") || is("401") {
@@ -61,52 +57,42 @@ impl SessionError {
         }
     }
 
-    fn fails<T>(&self, what: &str) -> Result<T, Finding> {
-        fail(format!("{what}: {}", self.told()), self.remedy())
+    fn finding(&self, what: &str) -> Finding {
+        failure(format!("{what}: {}", self.0), self.remedy())
     }
 }
 
 impl Verifier {
     /// Upgrades and waits for the welcome.
     pub(super) async fn welcome(&self) -> Result<(Session, String), Finding> {
-        let stream = match self.dial.client().await {
-            Ok(stream) => stream,
-            Err(reason) => return SessionError::Gone(reason).fails("connecting"),
-        };
-        let url = format!("ws://{}/", self.dial.authority());
-        let mut request = match url.into_client_request() {
-            Ok(request) => request,
-            Err(error) => return fail(error.to_string(), "Give another --host."),
-        };
+        let stream = self.connector.client().await;
+        let stream = stream.map_err(|reason| Refusal(reason).finding("connecting"))?;
+        let request = format!("ws://{}/", self.connector.authority()).into_client_request();
+        let mut request =
+            request.map_err(|error| failure(error.to_string(), "Give another --host."))?;
         if let Some(token) = &self.options.token {
             let bearer = token.read().and_then(|token| {
                 format!("Bearer {}", token.expose()).parse().map_err(|_| "it is no text".into())
             });
-            let bearer = match bearer {
-                Ok(bearer) => bearer,
-                Err(reason) => return fail(format!("no token: {reason}"), "Give another --token."),
-            };
+            let bearer = bearer.map_err(|reason: String| {
+                failure(format!("no token: {reason}"), "Give another --token.")
+            })?;
             request.headers_mut().insert(AUTHORIZATION, bearer);
         }
         let upgrade = tokio_tungstenite::client_async(request, stream);
-        let socket = match self.dial.within(upgrade).await {
-            Ok((socket, _)) => socket,
-            Err(reason) => return SessionError::Gone(reason).fails("upgrading"),
-        };
+        let upgraded = self.connector.with_timeout(upgrade).await;
+        let (socket, _) = upgraded.map_err(|reason| Refusal(reason).finding("upgrading"))?;
         let step_timeout = Duration::from_secs(self.options.timeout);
-        let mut session = Session { socket, id: None, service: None, step_timeout };
+        let mut session =
+            Session { socket, id: None, service: None, received: false, step_timeout };
         if self.options.token.is_none() {
-            // A server that waits for a token says so at once, instead of after 5 s.
-            let _ = session.say(&json!({"type": "ping", "id": "verify-ping"})).await;
+            // A server that waits for a token then reports it at once, instead of after 5 s.
+            let _ = session.send(&json!({"type": "ping", "id": "verify-ping"})).await;
         }
         let welcomed = session.wait(|message| {
-            (message["event"] == "session.created" || message["type"] == "connected")
-                .then(|| message.clone())
+            message["event"] == "session.created" || message["type"] == "connected"
         });
-        let welcome = match welcomed.await {
-            Ok(welcome) => welcome,
-            Err(refusal) => return refusal.fails("no welcome"),
-        };
+        let welcome = welcomed.await.map_err(|refusal| refusal.finding("no welcome"))?;
         let field = |name: &str| welcome["data"][name].as_str().map(str::to_owned);
         (session.id, session.service) = (field("connection_id"), field("server"));
         let data = if session.id.is_some() { &welcome["data"] } else { &welcome };
@@ -126,40 +112,34 @@ impl Verifier {
             "type": "request", "event": "subscribe", "id": "verify-subscribe",
             "data": {"channel": channel},
         });
-        if let Err(refusal) = session.ask(&subscribe).await {
-            return refusal.fails(&format!("subscribing to {channel}"));
-        }
+        let subscribed = session.ask(&subscribe).await;
+        subscribed.map_err(|refusal| refusal.finding(&format!("subscribing to {channel}")))?;
         let start = Instant::now();
-        let (way, unheard) = match self.publish_over_http(&session, &channel, &id).await {
-            Ok(way) => (way, None),
+        let way = match self.publish_over_http(&session, &channel, &id).await {
+            Ok(()) => "over HTTP",
             Err(PublishFailure { reason, remedy: Some(remedy) }) => return fail(reason, remedy),
             Err(unpublished) => {
                 let publish = json!({
                     "type": "request", "event": "publish", "id": "verify-publish",
                     "data": {"channel": channel, "event": EVENT, "data": {"probe": id}},
                 });
-                match session.publish(&publish, &id).await {
-                    Ok(heard) => ("over the WebSocket", heard),
-                    Err(refusal) => {
-                        let found = format!(
-                            "subscribed; no probe published: over HTTP {}, over the WebSocket {}",
-                            unpublished.reason,
-                            refusal.told()
-                        );
-                        return warn(found, CANNOT_PUBLISH);
-                    }
+                if let Err(refusal) = session.ask(&publish).await {
+                    let found = format!(
+                        "subscribed; no probe published: over HTTP {}, over the WebSocket {}",
+                        unpublished.reason, refusal.0
+                    );
+                    return warn(found, CANNOT_PUBLISH);
                 }
+                "over the WebSocket"
             }
         };
-        let received = match unheard {
-            Some(()) => Ok(()),
-            None => session.wait(|message| is_probe(message, &id).then_some(())).await,
-        };
-        let ms = start.elapsed().as_secs_f64() * 1e3;
-        match received {
-            Ok(()) => Ok(format!("published {way}, received after {ms:.1} ms")),
-            Err(refusal) => refusal.fails(&format!("published {way} and not received")),
+        // The probe may have come before the confirmation.
+        if !session.received {
+            let received = session.wait(|message| is_probe(message, &id)).await;
+            let what = format!("published {way} and not received");
+            received.map_err(|refusal| refusal.finding(&what))?;
         }
+        Ok(format!("published {way}, received after {:.1} ms", start.elapsed().as_secs_f64() * 1e3))
     }
 
     async fn publish_over_http(
@@ -167,30 +147,26 @@ impl Verifier {
         session: &Session,
         channel: &str,
         id: &str,
-    ) -> Result<&'static str, PublishFailure> {
+    ) -> Result<(), PublishFailure> {
         let not = |reason: String| PublishFailure { reason, remedy: None };
-        let PortLocation::At(address) = self.control else {
+        let Some(address) = self.control else {
             return Err(not("the server is elsewhere".into()));
         };
-        let key = match &self.options.api_key_file {
-            Some(path) => Some(
-                secret("api_key_file", path)
-                    .map_err(|reason| PublishFailure { reason, remedy: Some(NO_KEY) })?,
-            ),
-            None => None,
-        };
+        let key = self.options.api_key_file.as_ref().map(|path| secret("api_key_file", path));
+        let key = key.transpose();
+        let key = key.map_err(|reason| PublishFailure { reason, remedy: Some(NO_KEY) })?;
         let body = json!({"channel": channel, "event": EVENT, "data": {"probe": id}}).to_string();
         let path = session.publish_path();
         let answer = self.post(address, &path, key.as_ref(), body).await.map_err(not)?;
         if answer.status.is_success() {
-            return Ok("over HTTP");
+            return Ok(());
         }
         let remedy = match answer.status.as_u16() {
             401 | 403 if key.is_some() => Some(NO_KEY),
-            404 if answer.body.contains("unknown_service") => Some(ANOTHERS),
+            404 if answer.body.contains("unknown_service") => Some(WRONG_SERVER),
             _ => None,
         };
-        Err(PublishFailure { reason: answer.told(), remedy })
+        Err(PublishFailure { reason: answer.summary(), remedy })
     }
 }
 
@@ -202,7 +178,7 @@ struct PublishFailure {
 }
 
 const NO_KEY: &str = "Give an --api-key-file that holds a valid key.";
-const ANOTHERS: &str = "That control port is another server's: give --control-port as this one \
+const WRONG_SERVER: &str = "That control port is another server's: give --control-port as this one \
                         prints it when it starts.";
 
 /// The probe's event.
@@ -220,78 +196,60 @@ fn is_probe(message: &Value, id: &str) -> bool {
 
 impl Session {
     /// Where the control port takes what is for this service. Of several none has a name that
-    /// cannot stand in a path.
+    /// cannot be a part of a path.
     fn publish_path(&self) -> String {
-        match self.service.as_deref().filter(|name| is_plain(name)) {
+        match self.service.as_deref().filter(|name| is_plain(name, PATH_CHARACTERS)) {
             Some(name) => format!("/v1/services/{name}/publish"),
             None => "/v1/publish".into(),
         }
     }
 
-    /// Waits for what session-buddy's protocol tells every client once a second.
+    /// Waits for the update that session-buddy's protocol sends to every client once a second.
     async fn update(&mut self) -> Outcome {
         let start = Instant::now();
-        let told = |message: &Value| (message["type"] == "metrics_update").then_some(());
         self.step_timeout += UPDATE_INTERVAL;
-        match self.wait(told).await {
-            Ok(()) => {
-                let ms = start.elapsed().as_secs_f64() * 1e3;
-                Ok(format!("session-buddy's own protocol: an update after {ms:.0} ms"))
-            }
-            Err(refusal) => refusal.fails("no metrics_update"),
-        }
+        let update = self.wait(|message| message["type"] == "metrics_update").await;
+        update.map_err(|refusal| refusal.finding("no metrics_update"))?;
+        let ms = start.elapsed().as_secs_f64() * 1e3;
+        Ok(format!("session-buddy's own protocol: an update after {ms:.0} ms"))
     }
 
-    async fn say(&mut self, message: &Value) -> Result<(), tungstenite::Error> {
+    async fn send(&mut self, message: &Value) -> Result<(), tungstenite::Error> {
         self.socket.send(Message::text(message.to_string())).await
     }
 
-    /// Asks and waits for the reply.
-    async fn ask(&mut self, request: &Value) -> Result<(), SessionError> {
-        self.say(request).await.map_err(|error| SessionError::Gone(error.to_string()))?;
-        let replied = |message: &Value| message["correlation_id"] == request["id"];
-        self.wait(|message| replied(message).then_some(())).await
+    /// Sends a request and waits for the reply.
+    async fn ask(&mut self, request: &Value) -> Result<(), Refusal> {
+        self.send(request).await?;
+        self.wait(|message| message["correlation_id"] == request["id"]).await.map(drop)
     }
 
-    /// Publishes; returns whether the probe came before the confirmation.
-    async fn publish(&mut self, request: &Value, id: &str) -> Result<Option<()>, SessionError> {
-        self.say(request).await.map_err(|error| SessionError::Gone(error.to_string()))?;
-        let mut heard = None;
-        self.wait(|message| {
-            heard = heard.or(is_probe(message, id).then_some(()));
-            (message["correlation_id"] == request["id"]).then_some(())
-        })
-        .await?;
-        Ok(heard)
-    }
-
-    /// Reads until `found` finds what it looks for, an error comes, or the time is over.
-    async fn wait<T>(&mut self, found: impl FnMut(&Value) -> Option<T>) -> Result<T, SessionError> {
-        match timeout(self.step_timeout, self.read_until(found)).await {
+    /// Reads until a message is the one that `wanted` describes, an error comes, or the time is
+    /// over.
+    async fn wait(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Value, Refusal> {
+        match timeout(self.step_timeout, self.read_until(wanted)).await {
             Ok(result) => result,
-            Err(_) => Err(SessionError::Gone("it did not come in time".into())),
+            Err(_) => Err(Refusal("it did not come in time".into())),
         }
     }
 
-    async fn read_until<T>(
-        &mut self,
-        mut found: impl FnMut(&Value) -> Option<T>,
-    ) -> Result<T, SessionError> {
+    async fn read_until(&mut self, wanted: impl Fn(&Value) -> bool) -> Result<Value, Refusal> {
         loop {
-            let message = match self.socket.next().await {
-                Some(Ok(Message::Close(frame))) => return Err(SessionError::Gone(closed(frame))),
-                Some(Ok(Message::Text(text))) => serde_json::from_str(&text),
+            let message: Value = match self.socket.next().await {
+                Some(Ok(Message::Close(frame))) => return Err(Refusal(closed(frame))),
+                Some(Ok(Message::Text(text))) => serde_json::from_str(&text)?,
                 Some(Ok(_)) => continue,
-                Some(Err(error)) => return Err(SessionError::Gone(error.to_string())),
-                None => return Err(SessionError::Gone("the connection ended".into())),
+                Some(Err(error)) => return Err(error.into()),
+                None => return Err(Refusal("the connection ended".into())),
             };
-            let message: Value = message.map_err(|error| SessionError::Gone(error.to_string()))?;
             if message["type"] == "error" {
-                let field = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
-                return Err(SessionError::Error(field("error_code"), field("error_message")));
+                let field = |name: &str| message[name].as_str().unwrap_or_default();
+                let (code, text) = (field("error_code"), field("error_message"));
+                return Err(Refusal(format!("{code} {text:?}")));
             }
-            if let Some(found) = found(&message) {
-                return Ok(found);
+            self.received |= self.id.as_ref().is_some_and(|id| is_probe(&message, id));
+            if wanted(&message) {
+                return Ok(message);
             }
         }
     }

@@ -1,6 +1,7 @@
-//! The certificates: the server's, checked as a client checks it, and the client's own. What became
-//! of both is remembered, so that a handshake which fails for one of them can say why.
+//! The certificates: the server's, checked as a client checks it, and the client's. Both results
+//! are recorded, so that the report of a failed handshake can name the cause.
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use rustls::{CertificateError, RootCertStore, SignatureScheme};
 use super::Options;
 use crate::certs::certified;
 use crate::config::Files;
-use crate::diagnostics::check_report::{Finding, Outcome, fail, warn};
+use crate::diagnostics::check_report::{Finding, Outcome, fail, failure, warn};
 use crate::limits::CERTIFICATE_WARNING;
 use crate::probe_client::{CertVerdict, RecordingVerifier};
 use crate::read_files;
@@ -27,20 +28,19 @@ const DAY: i64 = 86_400;
 pub(super) fn verifier(ca: Option<&Path>) -> Result<Arc<RecordingVerifier>, Finding> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let roots = Arc::new(roots(ca)?);
-    match WebPkiServerVerifier::builder_with_provider(roots, provider).build() {
-        Ok(chain) => Ok(RecordingVerifier::new(Some(chain))),
-        Err(error) => fail(format!("no authority to trust: {error}"), TRUST),
-    }
+    let chain = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
+    let chain = chain.map_err(|error| failure(format!("no authority to trust: {error}"), TRUST))?;
+    Ok(RecordingVerifier::new(Some(chain)))
 }
 
 const TRUST: &str = "Give --ca-file with the authority's certificate (PEM); for an automatic \
                      certificate the file that the server names after \"cert\" when it starts.";
 
-/// The client's own certificate, if it has one, and whether it was asked for.
+/// The client's certificate, if it has one, and whether the server requested it.
 #[derive(Debug, Default)]
 pub(super) struct ClientCertResolver {
     own: Option<Arc<CertifiedKey>>,
-    asked: AtomicBool,
+    was_requested: AtomicBool,
 }
 
 impl ClientCertResolver {
@@ -50,18 +50,18 @@ impl ClientCertResolver {
         };
         let settings = ["client_cert_file", "client_key_file"];
         let pair = CertKey { cert: cert.clone(), key: key.clone() };
-        match certified(&Files { settings, pair }) {
-            Ok(own) => Ok(ClientCertResolver { own: Some(own), asked: AtomicBool::default() }),
-            Err(problem) => fail(problem.to_string(), "Give the two files as the client has them."),
-        }
+        let own = certified(&Files { settings, pair }).map_err(|problem| {
+            failure(problem.to_string(), "Give the two files as the client has them.")
+        })?;
+        Ok(ClientCertResolver { own: Some(own), was_requested: AtomicBool::default() })
     }
 
-    /// Whether the server has asked for a certificate.
-    pub(super) fn asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+    /// Whether the server has requested a certificate.
+    pub(super) fn was_requested(&self) -> bool {
+        self.was_requested.load(Ordering::Relaxed)
     }
 
-    /// What came of it that the server asked.
+    /// The finding after a handshake in which the server requested a certificate and that failed.
     pub(super) fn refused(&self, reason: &str) -> Outcome {
         match self.own {
             None => fail(
@@ -80,7 +80,7 @@ impl ClientCertResolver {
 
 impl ResolvesClientCert for ClientCertResolver {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        self.asked.store(true, Ordering::Relaxed);
+        self.was_requested.store(true, Ordering::Relaxed);
         self.own.clone()
     }
 
@@ -95,16 +95,11 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, Finding> {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return Ok(roots);
     };
-    let pem = match read_files::read("ca_file", path) {
-        Ok(pem) => pem,
-        Err(problem) => return fail(problem.to_string(), TRUST),
-    };
+    let pem = read_files::read("ca_file", path);
+    let pem = pem.map_err(|problem| failure(problem.to_string(), TRUST))?;
+    let bad = |error: &dyn Display| failure(format!("{}: {error}", path.display()), TRUST);
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let added = certificate.map_err(|error| error.to_string());
-        let added = added.and_then(|one| roots.add(one).map_err(|error| error.to_string()));
-        if let Err(reason) = added {
-            return fail(format!("{}: {reason}", path.display()), TRUST);
-        }
+        roots.add(certificate.map_err(|error| bad(&error))?).map_err(|error| bad(&error))?;
     }
     Ok(roots)
 }

@@ -81,11 +81,9 @@ pub(super) fn publication(
     let bad = |field: &str, error| ApiError::bad_request(format!("{place}{field} {error}"));
     let channel = ChannelName::parse(channel).map_err(|error| bad("channel", error))?;
     let event = EventName::parse(event).map_err(|error| bad("event", error))?;
-    if data.as_str().len() > max_data {
-        let text = format!(
-            "{place}data has {} bytes, more than max_message_size = {max_data}",
-            data.as_str().len()
-        );
+    let len = data.as_str().len();
+    if len > max_data {
+        let text = format!("{place}data has {len} bytes, more than max_message_size = {max_data}");
         return Err(ApiError::too_large(text));
     }
     Ok(Publication { channel, event, data })

@@ -1,27 +1,27 @@
-//! `POST /v1/publish` with one message a line, for as long as the publisher likes.
+//! `POST /v1/publish` with one message a line and without a limit on their number.
 //!
-//! What the engine has no room for is tried again, and nothing is read meanwhile: a publisher that
-//! is too fast is held up by its own connection. The answer is a summary at the end, since most
-//! HTTP clients read no answer before they have sent everything.
+//! Messages that the engine refuses for want of room are retried, and nothing is read meanwhile:
+//! TCP then slows the publisher down. The answer is a summary at the end, since most HTTP clients
+//! read no answer before they have sent everything.
 
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use tokio::time::{sleep, timeout};
-use uringcast_engine::{PublishError, ServiceId};
+use uringcast_engine::PublishError;
 
 use super::idempotency_key;
 use super::parse::parse_item;
 use super::submit::{Accepted, Message, submit};
-use crate::http::api_key_guard::Caller;
-use crate::http::control::Control;
 use crate::http::error::ApiError;
+use crate::http::selected_service::SelectedService;
 use crate::limits::{
     HTTP_DRAIN, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY, PUBLISH_LINE_REST, PUBLISH_STREAM_IDLE,
     PUBLISH_STREAM_PATIENCE,
@@ -38,28 +38,26 @@ pub(in crate::http) fn is_stream(headers: &HeaderMap) -> bool {
 
 /// Reads and publishes to the end, or to the first line that cannot be published.
 pub(super) async fn publish(
-    control: &Control,
-    service: ServiceId,
-    caller: Caller,
+    selected: SelectedService,
     request: Request,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(request.headers())?;
-    let max_data = control.service(service).max_message;
-    let mut stream = Stream { control, service, caller, key, max_data, done: Progress::default() };
+    let max_data = selected.max_data();
+    let mut stream = Stream { selected, key, max_data, progress: Progress::default() };
     let mut body = request.into_body();
     match stream.run(&mut body).await {
         Ok(()) => {
-            let body = axum::Json(json!({ "summary": stream.done.summary() }));
+            let body = axum::Json(json!({ "summary": stream.progress }));
             Ok((StatusCode::ACCEPTED, body).into_response())
         }
         Err(error) => {
             let _ = timeout(HTTP_DRAIN, discard(&mut body)).await;
-            Err(error.with("summary", stream.done.summary()))
+            Err(error.with("summary", json!(stream.progress)))
         }
     }
 }
 
-/// Reads what is on its way, so that the publisher gets to read the answer: closing a socket with
+/// Reads what is on its way, so that the publisher can read the answer: closing a socket with
 /// unread bytes resets it.
 async fn discard(body: &mut Body) {
     let mut left = MAX_PUBLISH_BODY;
@@ -71,17 +69,15 @@ async fn discard(body: &mut Body) {
     }
 }
 
-struct Stream<'a> {
-    control: &'a Control,
-    service: ServiceId,
-    caller: Caller,
+struct Stream {
+    selected: SelectedService,
     key: Option<String>,
     max_data: usize,
-    done: Progress,
+    progress: Progress,
 }
 
 /// What has become of the lines so far.
-#[derive(Default)]
+#[derive(Default, Serialize)]
 struct Progress {
     /// Lines before the first that was not published.
     lines: u64,
@@ -89,21 +85,7 @@ struct Progress {
     duplicates: u64,
 }
 
-impl Progress {
-    fn summary(&self) -> Value {
-        let Progress { lines, published, duplicates } = self;
-        json!({ "lines": lines, "published": published, "duplicates": duplicates })
-    }
-
-    fn count(&mut self, accepted: Accepted) {
-        match accepted.duplicate {
-            false => self.published += 1,
-            true => self.duplicates += 1,
-        }
-    }
-}
-
-impl Stream<'_> {
+impl Stream {
     async fn run(&mut self, body: &mut Body) -> Result<(), ApiError> {
         let mut buffer: Vec<u8> = Vec::new();
         let mut searched = 0;
@@ -117,22 +99,22 @@ impl Stream<'_> {
             buffer.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
             let end = memchr::memrchr(b'\n', &buffer[searched..]).map(|at| searched + at + 1);
             if let Some(end) = end {
-                self.take(&buffer[..end]).await?;
+                self.publish_lines(&buffer[..end]).await?;
                 buffer.drain(..end);
             }
             searched = buffer.len();
-            if buffer.len() > self.max_data + PUBLISH_LINE_REST {
-                let line = self.done.lines + 1;
-                let most = self.max_data + PUBLISH_LINE_REST;
+            let most = self.max_data + PUBLISH_LINE_REST;
+            if buffer.len() > most {
+                let line = self.progress.lines + 1;
                 let text = format!("line {line} has more than {most} bytes");
                 return Err(ApiError::too_large(text));
             }
         }
-        self.take(&buffer).await
+        self.publish_lines(&buffer).await
     }
 
     /// Takes whole lines.
-    async fn take(&mut self, text: &[u8]) -> Result<(), ApiError> {
+    async fn publish_lines(&mut self, text: &[u8]) -> Result<(), ApiError> {
         let mut lines = Vec::with_capacity(MAX_PUBLISH_BATCH);
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', text).chain([text.len()]) {
@@ -141,23 +123,26 @@ impl Stream<'_> {
             }
             start = end + 1;
             if lines.len() == MAX_PUBLISH_BATCH {
-                self.batch(text, &lines).await?;
+                self.publish_batch(text, &lines).await?;
                 lines.clear();
             }
         }
-        self.batch(text, &lines).await
+        self.publish_batch(text, &lines).await
     }
 
-    /// One line, if its channel is the caller's.
-    fn read(&self, number: u64, line: &[u8]) -> Result<Message, ApiError> {
-        let message = parse_item(&format_args!("line {number}: "), line, self.max_data)?;
-        self.caller.may_publish(std::iter::once(&message.publication.channel))?;
+    /// One line, if its channel is the caller's. The request's key is its id, if it has none.
+    fn parse_line(&self, number: u64, line: &[u8]) -> Result<Message, ApiError> {
+        let mut message = parse_item(&format_args!("line {number}: "), line, self.max_data)?;
+        self.selected.caller.may_publish(std::iter::once(&message.publication.channel))?;
+        if let Some(key) = &self.key {
+            message.take_id(key, number);
+        }
         Ok(message)
     }
 
     /// Publishes these lines, in their order in each channel.
-    async fn batch(&mut self, text: &[u8], lines: &[Range<usize>]) -> Result<(), ApiError> {
-        let first = self.done.lines + 1;
+    async fn publish_batch(&mut self, text: &[u8], lines: &[Range<usize>]) -> Result<(), ApiError> {
+        let first = self.progress.lines + 1;
         // Which of them are still to be published.
         let mut left: Vec<usize> = (0..lines.len()).collect();
         let mut fault = None;
@@ -169,12 +154,8 @@ impl Stream<'_> {
                 if line.is_empty() {
                     continue;
                 }
-                let number = first + place as u64;
-                match self.read(number, line) {
-                    Ok(mut message) => {
-                        if let Some(key) = &self.key {
-                            message.take_id(key, number);
-                        }
+                match self.parse_line(first + place as u64, line) {
+                    Ok(message) => {
                         messages.push(message);
                         places.push(place);
                     }
@@ -185,16 +166,29 @@ impl Stream<'_> {
                 }
             }
             let tried = places.len();
-            let BatchOutcome { unpublished, over_limit, draining } =
-                self.submit(messages, &places).await;
-            left = unpublished;
+            let results = submit(&self.selected, messages).await;
+            let results = results.unwrap_or_else(|error| vec![Err(error); tried]);
+            left.clear();
+            let (mut over_limit, mut draining) = (None, false);
+            for (place, result) in places.into_iter().zip(results) {
+                match result {
+                    Ok(Accepted { duplicate: true, .. }) => self.progress.duplicates += 1,
+                    Ok(_) => self.progress.published += 1,
+                    // A retry is useless.
+                    Err(PublishError::ChannelLimit) => over_limit = over_limit.or(Some(place)),
+                    Err(error) => {
+                        draining |= error == PublishError::Closed;
+                        left.push(place);
+                    }
+                }
+            }
             if let Some(place) = over_limit {
                 let line = format!("line {}: ", first + place as u64);
                 fault = Some((place, ApiError::channel_limit(&line)));
                 left.retain(|other| *other < place);
             }
             let end = fault.as_ref().map_or(lines.len(), |(place, _)| *place);
-            self.done.lines = first - 1 + left.first().copied().unwrap_or(end) as u64;
+            self.progress.lines = first - 1 + left.first().copied().unwrap_or(end) as u64;
             if draining {
                 return Err(ApiError::draining());
             }
@@ -205,44 +199,13 @@ impl Stream<'_> {
                 patience = Instant::now();
             }
             if patience.elapsed() > PUBLISH_STREAM_PATIENCE {
-                let text = format!("The engine has no room for line {}.", self.done.lines + 1);
+                let text = format!("The engine has no room for line {}.", self.progress.lines + 1);
                 return Err(ApiError::saturated(text));
             }
             sleep(RETRY).await;
         }
     }
-
-    async fn submit(&mut self, messages: Vec<super::Message>, places: &[usize]) -> BatchOutcome {
-        let mut outcome = BatchOutcome::default();
-        if messages.is_empty() {
-            return outcome;
-        }
-        let results = match submit(self.control, self.service, messages).await {
-            Ok(results) => results,
-            Err(_) => return BatchOutcome { unpublished: places.to_vec(), ..outcome },
-        };
-        for (&place, result) in places.iter().zip(results) {
-            let Err(error) = result.map(|accepted| self.done.count(accepted)) else { continue };
-            outcome.unpublished.push(place);
-            outcome.draining |= error == PublishError::Closed;
-            if error == PublishError::ChannelLimit {
-                outcome.over_limit.get_or_insert(place);
-            }
-        }
-        outcome
-    }
-}
-
-/// The outcome of a batch.
-#[derive(Default)]
-struct BatchOutcome {
-    /// The places of messages that were not published.
-    unpublished: Vec<usize>,
-    /// The first that needs a channel more than there may be: a retry is useless.
-    over_limit: Option<usize>,
-    /// Whether the engine is shutting down.
-    draining: bool,
 }
 
 /// Between two tries: about what the engine takes to serve a full channel.
-const RETRY: std::time::Duration = std::time::Duration::from_millis(2);
+const RETRY: Duration = Duration::from_millis(2);

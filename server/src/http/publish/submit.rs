@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use uringcast_engine::{Publication, PublishError, Seq, ServiceId};
+use uringcast_engine::{Publication, PublishError, Seq};
 
-use crate::http::control::Control;
 use crate::http::idempotency::{Claim, PendingResult, Reservation};
+use crate::http::selected_service::SelectedService;
 
 /// A message as a request has it.
 #[derive(Debug)]
@@ -16,9 +16,9 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// Takes an id from its request's, unless it has its own.
+    /// Sets the id that its request's key gives, unless it has an id.
     pub(super) fn take_id(&mut self, key: &str, place: u64) {
-        // No id of a message's own looks like this: it would have a control character.
+        // No id in a body looks like this: control characters are refused there.
         self.id.get_or_insert_with(|| format!("{key}\n{place}").into());
     }
 }
@@ -44,15 +44,14 @@ enum ResultSource {
 /// # Errors
 /// [`PublishError::Saturated`]: nothing was published.
 pub(super) async fn submit(
-    control: &Control,
-    service: ServiceId,
+    selected: &SelectedService,
     messages: Vec<Message>,
 ) -> Result<Vec<Result<Accepted, PublishError>>, PublishError> {
     let now = Instant::now();
     let (mut sources, mut batch, mut reservations) = (Vec::new(), Vec::new(), Vec::new());
     for Message { publication, id } in messages {
-        let channel = || publication.channel.clone().at(service);
-        let claim = id.map(|id| control.idempotency.claim(channel(), id, now));
+        let channel = || publication.channel.clone().at(selected.id);
+        let claim = id.map(|id| selected.control.idempotency.claim(channel(), id, now));
         sources.push(match claim {
             Some(Claim::Known(seq)) => ResultSource::Known(seq),
             Some(Claim::Pending(pending)) => ResultSource::Pending(pending),
@@ -66,30 +65,26 @@ pub(super) async fn submit(
             batch.push(publication);
         }
     }
-    let published = publish(control, service, batch, reservations).await?;
+    let published = publish(selected, batch, reservations).await?;
     let mut results = Vec::with_capacity(sources.len());
     for source in sources {
-        results.push(match source {
-            ResultSource::Published(place) => {
-                published[place].map(|seq| Accepted { seq, duplicate: false })
-            }
-            ResultSource::Known(seq) => Ok(Accepted { seq, duplicate: true }),
-            ResultSource::Pending(pending) => {
-                pending.result().await.map(|seq| Accepted { seq, duplicate: true })
-            }
-        });
+        let (result, duplicate) = match source {
+            ResultSource::Published(place) => (published[place], false),
+            ResultSource::Known(seq) => (Ok(seq), true),
+            ResultSource::Pending(pending) => (pending.result().await, true),
+        };
+        results.push(result.map(|seq| Accepted { seq, duplicate }));
     }
     Ok(results)
 }
 
 /// Publishes a batch, and settles the reservations of its messages, each with its place.
 async fn publish(
-    control: &Control,
-    service: ServiceId,
+    selected: &SelectedService,
     batch: Vec<Publication>,
     reservations: Vec<(usize, Reservation)>,
 ) -> Result<Vec<Result<Seq, PublishError>>, PublishError> {
-    let ticket = control.publisher(service).try_publish_batch(batch)?;
+    let ticket = selected.control.publisher(selected.id).try_publish_batch(batch)?;
     if reservations.is_empty() {
         return Ok(ticket.await);
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Invalid, Value, invalid, quoted};
+use super::{Invalid, Value, invalid, is_plain, quoted};
 
 /// A certificate and its key, `CERT:KEY`. The last colon is the one between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,14 +17,12 @@ impl Value for CertKey {
     const HINT: &'static str = "CERT:KEY";
 
     fn parse(text: &str) -> Result<Self, Invalid> {
-        match text.rsplit_once(':') {
-            Some((cert, key)) if !cert.is_empty() && !key.is_empty() => {
-                Ok(CertKey { cert: cert.into(), key: key.into() })
-            }
-            _ => {
+        match text.rsplit_once(':').unwrap_or_default() {
+            ("", _) | (_, "") => {
                 let reason = "is not two paths with a colon between them";
                 Err(invalid(reason, "Write CERT:KEY, such as chain.pem:key.pem."))
             }
+            (cert, key) => Ok(CertKey { cert: cert.into(), key: key.into() }),
         }
     }
 
@@ -41,8 +39,7 @@ impl Value for EnvPrefix {
     const HINT: &'static str = "PREFIX";
 
     fn parse(text: &str) -> Result<Self, Invalid> {
-        let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if text.is_empty() || !text.bytes().all(word) || text.ends_with('_') {
+        if !is_plain(text, b"_") || text.ends_with('_') {
             let reason = "is no beginning of an environment variable's name";
             return Err(invalid(reason, "Write it like MAHAVISHNU_WS, without the last _."));
         }

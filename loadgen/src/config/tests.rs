@@ -1,0 +1,42 @@
+use super::*;
+use clap::Parser;
+
+fn load(args: &[&str]) -> Result<Config, OperatorError> {
+    let args = Args::parse_from([&["loadgen", "--url", "ws://127.0.0.1:1"], args].concat());
+    Config::resolve(&args, "ws://127.0.0.1:1/?token=x", None, args.control_url.as_deref())
+}
+
+#[test]
+fn every_connection_belongs_to_exactly_one_thread() {
+    let config = load(&["--connections", "1003", "--threads", "7"]).unwrap();
+    let all: Vec<u32> = (0..7).flat_map(|thread| config.share(thread)).collect();
+    assert_eq!(all, (0..1003).collect::<Vec<_>>());
+}
+
+#[test]
+fn many_loopback_connections_are_spread_over_addresses() {
+    assert_eq!(load(&["--connections", "8000"]).unwrap().sources, None);
+    assert_eq!(load(&["--connections", "8001"]).unwrap().sources, Some(2));
+    assert_eq!(load(&["--source-addresses", "3"]).unwrap().sources, Some(3));
+}
+
+#[test]
+fn a_bad_flag_is_named_with_its_remedy() {
+    let message = |args: &[&str]| load(args).unwrap_err().0;
+    assert!(message(&["--payload", "63"]).contains("--payload 63"));
+    assert!(message(&["--publish", "http"]).contains("--control-url"));
+    let args = Args::parse_from(["loadgen", "--self-host"]);
+    for url in ["http://x", "127.0.0.1:1", "ws://", "::"] {
+        let error = Config::resolve(&args, url, None, None).unwrap_err().0;
+        assert!(error.contains(&format!("--url {url}")), "{error}");
+    }
+    let path = load(&[]).unwrap().endpoint.path;
+    assert_eq!(path, "/?token=x");
+}
+
+#[test]
+fn too_many_connections_are_refused_before_the_first() {
+    let config = load(&["--connections", "4000000000", "--source-addresses", "1"]).unwrap();
+    let error = config.check_file_limit().unwrap_err().0;
+    assert!(error.contains("--connections 4000000000") && error.contains("limit"), "{error}");
+}

@@ -1,0 +1,27 @@
+use super::*;
+
+#[test]
+fn numbers_are_written_for_readers() {
+    assert_eq!(number(1_234_567.0), "1,234,567");
+    assert_eq!(number(99.96), "100.0");
+    let some = Quantiles { count: 1, ..Quantiles::default() };
+    assert_eq!(time(&some, 999.0), "999 µs");
+    assert_eq!(time(&some, 12_345.0), "12.3 ms");
+    assert_eq!(time(&some, 2_500_000.0), "2.50 s");
+    assert_eq!(time(&Quantiles::default(), 0.0), "-");
+}
+
+#[test]
+fn two_runs_stand_side_by_side() {
+    let report = |url: &str| Report { url: url.into(), ..Report::default() };
+    let text = table(&[report("ws://a"), report("wss://b")]);
+    let first = text.lines().next().unwrap();
+    assert!(first.contains("ws://a   ") && first.ends_with("wss://b"), "{first}");
+}
+
+#[test]
+fn a_run_without_any_delivery_is_a_fault() {
+    let silent = Report { published: 10, ..Report::default() };
+    assert_eq!(silent.faults(), ["no message was delivered at all"]);
+    assert!(Report { loss: 1, deliveries: 1, ..silent }.faults()[0].contains("1 deliveries"));
+}
