@@ -71,10 +71,7 @@ pub mod shared_frame;
 pub mod sync;
 pub mod telemetry;
 #[cfg(any(test, fuzzing))]
-pub mod tests {
-    //! The fuzz targets, which cargo-fuzz calls from outside.
-    pub mod fuzz_bodies;
-}
+pub mod tests;
 mod types;
 mod websocket_metrics;
 pub mod wire;

@@ -26,8 +26,6 @@ mod pending_publish;
 mod tls;
 
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
 
 use std::cell::Cell;

@@ -3,6 +3,7 @@
 mod atomics;
 mod churn;
 mod first_bytes;
+pub(super) mod fixtures;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,7 +16,6 @@ use rustls::StreamOwned;
 use tungstenite::{Message, WebSocket};
 
 use super::Mesh;
-use super::testing::{tls_client, tls_configs};
 use super::*;
 use crate::config::{Config, Service, TlsSource};
 use crate::sync::{Heartbeat, Mailbox, Quota, mailbox};
@@ -23,6 +23,7 @@ use crate::telemetry::Snapshot;
 use crate::telemetry::{ConnectionError, Count, Totals};
 use crate::types::DrainReport;
 use crate::types::{ChannelName, EventName, JsonObject, Publication, ServiceId, ShardId};
+use fixtures::{tls_client, tls_configs};
 
 /// Running shards, without the engine around them.
 struct Shards {

@@ -16,10 +16,7 @@ mod record_layer;
 mod session;
 mod slot_tls;
 #[cfg(any(test, fuzzing))]
-pub(super) mod tests {
-    mod fuzz_forger;
-    pub(crate) mod fuzz_records;
-}
+pub(super) mod tests;
 
 use std::io;
 

@@ -48,7 +48,7 @@ impl Bench {
     }
 
     fn connect(&mut self, shard: usize) -> ConnectionKey {
-        let (ours, peer) = testing::sockets();
+        let (ours, peer) = fixtures::sockets();
         let event_loop = &mut self.loops[shard];
         let admission = Admission::plain(peer.local_addr().unwrap());
         let key = event_loop.hub.admit(admission).unwrap();

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::*;
 use crate::limits::{BATCH_BYTES, BATCH_ENTRIES};
 use crate::shard::delivery_ring::ring_config;
-use crate::shard::testing::{
+use crate::shard::tests::fixtures::{
     client_bytes, client_reads, connect, handshake, key, plain, tls_client, tls_configs,
 };
 use crate::shard::tls::TlsSession;

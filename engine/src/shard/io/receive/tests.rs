@@ -13,7 +13,7 @@ use crate::config::{Access, Config, Protocol, Service};
 use crate::limits::{MIN_BYTE_BURST, RECEIVE_BUFFER};
 use crate::shard::delivery_ring::{Ring, ring_config};
 use crate::shard::io::Delivery;
-use crate::shard::testing::{client_bytes, handshake_of, plain, sockets, tls_configs};
+use crate::shard::tests::fixtures::{client_bytes, handshake_of, plain, sockets, tls_configs};
 use crate::types::ShardId;
 
 /// A broker that echoes, with the shard's I/O but without its event loop.

@@ -15,7 +15,9 @@ use crate::broker::write_sink::{Flushed, Owed, Payload, WriteSink};
 use crate::shard::delivery_ring::ktls::attach;
 use crate::shard::delivery_ring::ring_config;
 use crate::shard::io::Delivery;
-use crate::shard::testing::{client_bytes, client_reads, key, sockets, tls_client, tls_configs_of};
+use crate::shard::tests::fixtures::{
+    client_bytes, client_reads, key, sockets, tls_client, tls_configs_of,
+};
 use crate::shard::tls::ktls_support::{self, CIPHERS};
 use crate::shard::tls::{SlotTls, TlsSession};
 use crate::shared_frame::Frame;
@@ -187,7 +189,7 @@ fn our_sends_are_counted_against_the_keys() {
     let (ours, _peer) = sockets();
     delivery.ring.place(key(0), &ours).unwrap();
     for (version, wears) in [(&TLS12, true), (&TLS13, false)] {
-        let (session, _) = crate::shard::testing::handshake(version, usize::MAX);
+        let (session, _) = crate::shard::tests::fixtures::handshake(version, usize::MAX);
         delivery.drop_session(0);
         delivery.set_session(0, session);
         delivery.limit_records(3);
