@@ -143,8 +143,7 @@ fn prepare(parts: ShardParts) -> std::io::Result<EventLoop> {
     Ok(EventLoop {
         id,
         hub,
-        delivery: Delivery::new(ring, sessions, started),
-        slots: Slots::new(slots),
+        slots: Slots::new(slots, Delivery::new(ring, sessions, started)),
         peers: PeerShards::new(parts.peers),
         mailbox: parts.mailbox,
         pending_publish: None,

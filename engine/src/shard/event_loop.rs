@@ -23,7 +23,7 @@ use super::close_log::log_close;
 use super::command::{Command, VerificationRequest};
 use super::drain::Drain;
 use super::handshake::{AcceptedUpgrade, HandshakeQueue, QuotaPermit, UpgradedConnection};
-use super::io::{Delivery, Slots};
+use super::io::Slots;
 use super::loop_waker::LoopWaker;
 use super::metrics_reporter::{MetricsReporter, record_ring};
 use super::peers::PeerShards;
@@ -42,7 +42,6 @@ use crate::types::{
 pub(super) struct EventLoop {
     pub id: ShardId,
     pub hub: Hub,
-    pub delivery: Delivery,
     pub slots: Slots,
     pub peers: PeerShards,
     pub mailbox: MailboxReceiver<Command>,
@@ -112,9 +111,9 @@ impl EventLoop {
             self.on_tick(now);
         }
         // Before the sends, so that one enter takes both.
-        more |= self.slots.rearm(&mut self.delivery);
-        more |= self.hub.poll_transmit(&mut self.delivery, &mut self.peers);
-        for index in self.delivery.exhausted.drain(..) {
+        more |= self.slots.rearm();
+        more |= self.hub.poll_transmit(&mut self.slots.delivery, &mut self.peers);
+        for index in self.slots.delivery.exhausted.drain(..) {
             if let Some(peer) = self.hub.handle_worn_keys(index) {
                 tracing::info!(%peer, "TLS keys are used up");
             }
@@ -123,8 +122,8 @@ impl EventLoop {
         while let Some(effect) = self.hub.poll_effect() {
             self.apply_effect(effect);
         }
-        more |= self.slots.rearm(&mut self.delivery);
-        self.delivery.finish();
+        more |= self.slots.rearm();
+        self.slots.delivery.finish();
         self.peers.ring();
         let took = clock::time(self.started).ns_since(now.mono);
         self.hub.recorder().turned(took);
@@ -138,12 +137,12 @@ impl EventLoop {
         self.bell.park();
         // Call again after `park()`: a sender may have found its lane full before (invariant 7).
         self.peers.ring_blocked_senders();
-        self.delivery.ring.listen(true);
+        self.slots.delivery.ring.listen(true);
         let has_input =
             self.pending_publish.is_some() || !(self.mailbox.is_empty() && self.peers.is_empty());
         let idle = !self.loop_waker.is_set()
             && self.handshakes.is_empty()
-            && self.delivery.ring.is_quiet()
+            && self.slots.delivery.ring.is_quiet()
             && !self.peers.have_room_again()
             && !(has_input && self.hub.wants_input());
         if !idle {
@@ -155,7 +154,7 @@ impl EventLoop {
     /// Announces that the shard is awake: no bell and no event is needed.
     pub(super) fn unpark(&mut self) {
         self.bell.unpark();
-        self.delivery.ring.listen(false);
+        self.slots.delivery.ring.listen(false);
     }
 
     /// Handles messages of all sources, one of each in rotation. Returns whether some are left.
@@ -239,9 +238,9 @@ impl EventLoop {
         let is_enough =
             |taken, hub: &Hub| taken == RECEIVE_BUFFERS || hub.handled() >= TURN_MESSAGES;
         while !is_enough(taken, &self.hub)
-            && let Some(completion) = self.delivery.ring.next()
+            && let Some(completion) = self.slots.delivery.ring.next()
         {
-            self.slots.complete(completion, &mut self.delivery, &mut self.hub);
+            self.slots.complete(completion, &mut self.hub);
             taken += 1;
         }
         is_enough(taken, &self.hub)
@@ -265,7 +264,7 @@ impl EventLoop {
     fn register(&mut self, run: &[Admitted]) {
         let sockets: Vec<_> = run.iter().map(|admitted| admitted.stream.as_raw_fd()).collect();
         let keys = run.iter().map(|admitted| admitted.key);
-        let placed = self.delivery.ring.place_run(keys, &sockets);
+        let placed = self.slots.delivery.ring.place_run(keys, &sockets);
         for (place, Admitted { key, service, peer_closed, .. }) in run.iter().enumerate() {
             let end = match &placed {
                 Err((first, error)) if place >= *first => {
@@ -276,7 +275,7 @@ impl EventLoop {
                 _ => peer_closed.then_some(ReceiveEnd::Eof),
             };
             if let Some(end) = end {
-                self.slots.report_end(*key, end, &mut self.delivery, &mut self.hub);
+                self.slots.report_end(*key, end, &mut self.hub);
             }
         }
     }
@@ -298,7 +297,7 @@ impl EventLoop {
             let took = began.elapsed().as_nanos();
             self.hub.recorder().greeted(u64::try_from(took).unwrap_or(u64::MAX));
         }
-        self.delivery.set_session(key.index, tls);
+        self.slots.delivery.set_session(key.index, tls);
         let metered = self.hub.is_metered(key);
         self.slots.open(key, metered, quota_permit.is_some().then_some(service));
         self.set_address_permit(key.index, address_permit);
@@ -329,16 +328,15 @@ impl EventLoop {
     fn update_recorder(&mut self) {
         self.hub.update_gauges();
         self.handshakes.record(self.hub.recorder());
-        self.hub.recorder().set(Gauge::TlsUser, self.delivery.tls_counts.user);
-        self.hub.recorder().set(Gauge::TlsKernel, self.delivery.tls_counts.kernel);
-        record_ring(&mut self.delivery.ring, self.hub.recorder());
+        self.hub.recorder().set(Gauge::TlsUser, self.slots.delivery.tls_counts.user);
+        self.hub.recorder().set(Gauge::TlsKernel, self.slots.delivery.tls_counts.kernel);
+        record_ring(&mut self.slots.delivery.ring, self.hub.recorder());
         self.metrics.record_work(self.hub.recorder());
         self.hub.recorder().set(Gauge::MailboxMessages, self.mailbox.used());
         self.hub.recorder().count(Count::MailboxRefusals, self.mailbox.take_refusals() as u64);
     }
 
     fn apply_effect(&mut self, effect: Effect) {
-        let delivery = &mut self.delivery;
         match effect {
             Effect::Authenticate { service, key, token } => {
                 let request = VerificationRequest { shard: self.id, service, key, token };
@@ -347,13 +345,13 @@ impl EventLoop {
                     self.hub.handle_authenticated(key, Err(AuthError::Overload));
                 }
             }
-            Effect::PauseReceive(key) => self.slots.pause(key, delivery),
+            Effect::PauseReceive(key) => self.slots.pause(key),
             Effect::ResumeReceive(key) => self.slots.resume(key),
-            Effect::AwaitWritable(key) => self.slots.await_writable(key, delivery),
-            Effect::ShutdownWrite(key) => self.slots.shutdown_write(key, delivery),
+            Effect::AwaitWritable(key) => self.slots.await_writable(key),
+            Effect::ShutdownWrite(key) => self.slots.shutdown_write(key),
             Effect::Log(report) => log_close(&report),
             Effect::CancelReceive(key) => {
-                if self.slots.close(key, delivery) {
+                if self.slots.close(key) {
                     self.hub.handle_receive_ended(key);
                 }
             }
@@ -362,9 +360,6 @@ impl EventLoop {
                     self.handshakes.limits.quotas[service.index()].release();
                 }
                 self.set_address_permit(key.index, None);
-                let delivery = &mut self.delivery;
-                delivery.drop_session(key.index);
-                delivery.ring.clear(key);
             }
         }
     }
