@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Sender, bounded};
 
 use super::handle::Handle;
 use super::topology::{Plan, Ready, Topology};
@@ -36,25 +36,16 @@ pub(super) fn start(config: Config, run: fn(ShardParts)) -> Result<Engine, Start
     let (ready, readies) = bounded(2 * shards);
     let cores = host_limits::assign(&cores, shards);
     let plan = Plan { config, kernel, cores, slots, listeners: listening.listeners, ready };
-    let Topology { seats, handle, heartbeats, snapshots, twins, questions, started } =
-        Topology::new(plan)?;
-    let mut engine = Engine {
-        names,
-        addresses: listening.addresses,
-        handle,
-        heartbeats,
-        snapshots,
-        twins,
-        questions,
-        started,
-        threads: Vec::with_capacity(shards),
-    };
+    let (parts, topology) = Topology::new(plan)?;
+    let threads = Vec::with_capacity(shards);
+    let mut engine = Engine { names, addresses: listening.addresses, topology, threads };
     // From here on, dropping the engine ends the shards that run.
-    for seat in seats {
-        engine.threads.push(spawn(seat, Arc::clone(&engine.handle), run)?);
+    for parts in parts {
+        engine.threads.push(spawn(parts, Arc::clone(&engine.topology.handle), run)?);
     }
-    wait_until_ready(&readies, shards)?;
-    engine.handle.stage.serve();
+    // Never disconnected before all have reported: each thread's guard holds a sender.
+    readies.iter().take(shards).collect::<Ready>()?;
+    engine.topology.handle.stage.serve();
     Ok(engine)
 }
 
@@ -132,15 +123,15 @@ fn check_service(service: &Service) -> Result<(), StartError> {
 }
 
 fn spawn(
-    seat: ShardParts,
+    parts: ShardParts,
     handle: Arc<Handle>,
     run: fn(ShardParts),
 ) -> Result<thread::JoinHandle<()>, StartError> {
-    let name = format!("shard-{}", seat.id.0);
-    let ready = seat.ready.clone();
+    let name = format!("shard-{}", parts.id.0);
+    let ready = parts.ready.clone();
     let guarded = {
         let name = name.clone();
-        move || guard(&name, &handle, &ready, || run(seat))
+        move || guard(&name, &handle, &ready, || run(parts))
     };
     thread::Builder::new().name(name.clone()).spawn(guarded).map_err(|source| {
         StartError::Config(format!(
@@ -161,11 +152,6 @@ fn guard(name: &str, handle: &Handle, ready: &Sender<Ready>, run: impl FnOnce())
     // While starting it has reported why, unless by a fault of ours; nothing must wait for it.
     let text = format!("{name} ended while the engine started; please report this");
     let _ = ready.try_send(Err(StartError::Config(text)));
-}
-
-fn wait_until_ready(readies: &Receiver<Ready>, shards: usize) -> Ready {
-    // Never disconnected before all have reported: each thread's guard holds a sender.
-    readies.iter().take(shards).collect()
 }
 
 #[cfg(test)]

@@ -12,40 +12,40 @@ use crate::types::{AuthError, ServiceId, Verdict};
 /// Where verifiers take tokens from. Cheap to clone: one for each thread.
 #[derive(Clone)]
 pub struct Verifications {
-    pub(super) questions: Receiver<VerificationRequest>,
+    pub(super) requests: Receiver<VerificationRequest>,
     pub(super) handle: Arc<Handle>,
 }
 
 impl Verifications {
     /// Waits for the next token. `None` once the engine is gone.
     pub fn next(&self) -> Option<Verification> {
-        let question = self.questions.recv().ok()?;
-        Some(Verification { question: Some(question), handle: Arc::clone(&self.handle) })
+        let request = self.requests.recv().ok()?;
+        Some(Verification { request: Some(request), handle: Arc::clone(&self.handle) })
     }
 }
 
 impl fmt::Debug for Verifications {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Verifications({})", self.questions.len())
+        write!(f, "Verifications({})", self.requests.len())
     }
 }
 
 /// One client's token. Dropped without an answer, it is refused.
 #[derive(Debug)]
 pub struct Verification {
-    question: Option<VerificationRequest>,
+    request: Option<VerificationRequest>,
     handle: Arc<Handle>,
 }
 
 impl Verification {
     /// The token.
     pub fn token(&self) -> &str {
-        self.question.as_ref().map_or("", |question| question.token.expose())
+        self.request.as_ref().map_or("", |request| request.token.expose())
     }
 
     /// The service whose client showed it.
     pub fn service(&self) -> ServiceId {
-        self.question.as_ref().map_or(ServiceId::default(), |question| question.service)
+        self.request.as_ref().map_or(ServiceId::default(), |request| request.service)
     }
 
     /// Lets the client in, or does not.
@@ -54,7 +54,7 @@ impl Verification {
     }
 
     fn send(&mut self, verdict: Verdict) {
-        if let Some(VerificationRequest { shard, key, .. }) = self.question.take() {
+        if let Some(VerificationRequest { shard, key, .. }) = self.request.take() {
             // The shard has asked no more than VERIFICATIONS_PER_SHARD: so many find room.
             let answer = Command::Authenticated { key, verdict };
             self.handle.mailboxes[shard.index()].send_owed(answer);

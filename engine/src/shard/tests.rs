@@ -18,7 +18,7 @@ use tungstenite::{Message, WebSocket};
 use super::Mesh;
 use super::*;
 use crate::config::{Config, Service, TlsSource};
-use crate::sync::{Heartbeat, Mailbox, Quota, mailbox};
+use crate::sync::{Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
 use crate::telemetry::{ConnectionError, Count, Totals};
 use crate::types::DrainReport;
@@ -73,7 +73,7 @@ impl Kit {
                 started,
                 snapshots: full.clone(),
                 spare_snapshots: bounded(1).1,
-                heartbeat: Arc::new(Heartbeat::new()),
+                heartbeat: Arc::default(),
                 ready: ready.clone(),
             });
         }

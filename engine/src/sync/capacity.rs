@@ -3,17 +3,13 @@
 use super::atomics::{AtomicUsize, Ordering};
 
 /// How much of something is in use.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Capacity {
     used: AtomicUsize,
     refusals: AtomicUsize,
 }
 
 impl Capacity {
-    pub(super) fn new() -> Capacity {
-        Capacity { used: AtomicUsize::new(0), refusals: AtomicUsize::new(0) }
-    }
-
     /// Takes all of `n`, or nothing if then more than `limit` were in use.
     pub(super) fn try_take(&self, n: usize, limit: usize) -> bool {
         let mut used = self.used.load(Ordering::Relaxed);

@@ -29,7 +29,7 @@ impl Doorbell {
     /// When the process has no descriptor left.
     pub fn new() -> io::Result<Doorbell> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Doorbell { parking: Parking::new(), event })
+        Ok(Doorbell { parking: Parking::default(), event })
     }
 
     /// Wakes the owner if it is parked. Call after the work was made visible.

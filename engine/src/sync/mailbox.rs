@@ -9,7 +9,7 @@ use super::Doorbell;
 use super::capacity::Capacity;
 use crate::limits::CONTROL_COMMANDS;
 
-/// The sending side. Cheap to clone.
+/// The sending side.
 pub struct Mailbox<T> {
     // Unbounded by itself: `room` is what bounds it, and an empty one owns next to no memory.
     sender: Sender<(T, usize)>,
@@ -41,7 +41,7 @@ pub struct Permit<'a, T> {
 /// by `bell`.
 pub fn mailbox<T>(capacity: usize, bell: Arc<Doorbell>) -> (Mailbox<T>, MailboxReceiver<T>) {
     let (sender, receiver) = unbounded();
-    let room = Arc::new(Capacity::new());
+    let room = Arc::<Capacity>::default();
     let mailbox = Mailbox { sender, room: Arc::clone(&room), capacity, bell };
     (mailbox, MailboxReceiver { receiver, room, free: 0 })
 }
@@ -128,25 +128,8 @@ impl<T> Drop for MailboxReceiver<T> {
     }
 }
 
-impl<T> Clone for Mailbox<T> {
-    fn clone(&self) -> Mailbox<T> {
-        Mailbox {
-            sender: self.sender.clone(),
-            room: Arc::clone(&self.room),
-            capacity: self.capacity,
-            bell: Arc::clone(&self.bell),
-        }
-    }
-}
-
 impl<T> fmt::Debug for Mailbox<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Mailbox({} of {})", self.room.used(), self.capacity)
-    }
-}
-
-impl<T> fmt::Debug for MailboxReceiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MailboxReceiver({})", self.room.used())
     }
 }

@@ -5,16 +5,12 @@ use super::atomics::{AtomicBool, Ordering, fence};
 
 /// Whether the owner is parked. Every write is a swap, so that all of them stand in
 /// one order: with plain stores loom finds a sleeper that a late claim has hidden from the next.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Parking {
     parked: AtomicBool,
 }
 
 impl Parking {
-    pub(super) fn new() -> Parking {
-        Parking { parked: AtomicBool::new(false) }
-    }
-
     /// Called after work was made visible. True for one of the callers that find the owner parked:
     /// that one must wake it.
     pub(super) fn claim_wake(&self) -> bool {

@@ -56,7 +56,7 @@ pub fn lane<T>(capacity: usize, reserve: usize) -> (LaneSender<T>, LaneReceiver<
     let most = capacity + reserve;
     let slots = (0..most.next_power_of_two()).map(|_| UnsafeCell::new(MaybeUninit::uninit()));
     let count = || CachePadded::new(AtomicUsize::new(0));
-    let (slots, full) = (slots.collect(), Parking::new());
+    let (slots, full) = (slots.collect(), Parking::default());
     let lane = Arc::new(Lane { slots, sent: count(), taken: count(), full });
     let sender =
         LaneSender { lane: Arc::clone(&lane), sent: 0, taken: 0, capacity, most, refused: false };

@@ -35,7 +35,7 @@ fn n_of(publication: &Publication) -> u64 {
 fn publisher(shards: usize, capacity: usize) -> (Publisher, Vec<MailboxReceiver<Command>>) {
     let make = |_| mailbox(capacity, Arc::new(Doorbell::new().unwrap()));
     let (mailboxes, receivers) = (0..shards).map(make).unzip();
-    let handle = Handle { stage: Stage::new(), mailboxes };
+    let handle = Handle { stage: Stage::default(), mailboxes };
     handle.stage.serve();
     (Publisher::new(Arc::new(handle), ServiceId(0)), receivers)
 }
