@@ -5,7 +5,7 @@
 //! * `tls`: records in user space or in the kernel;
 //! * `io`: the broker's writes and reads on the delivery `ring`;
 //! * `command`, `pending_publish`, `mesh`, `peers`: what arrives from other threads;
-//! * `clock`, `loop_waker`, `metrics_reporter`, `drain`: time, sleep, metrics, the end;
+//! * `clock`, `wake_flag`, `metrics_reporter`, `drain`: time, sleep, metrics, the end;
 //! * `bench_sink`: the write sink alone, for benchmarks.
 
 mod bench_sink;
@@ -17,13 +17,13 @@ mod drain;
 mod event_loop;
 mod handshake;
 mod io;
-mod loop_waker;
 mod mesh;
 mod metrics_reporter;
 mod parts;
 mod peers;
 mod pending_publish;
 mod tls;
+mod wake_flag;
 
 #[cfg(test)]
 mod tests;
@@ -56,11 +56,11 @@ use crate::types::StartError;
 use delivery_ring::Ring;
 use drain::Drain;
 use event_loop::EventLoop;
-use handshake::{AdmissionLimits, HandshakeQueue, ListenerConfig, accept};
+use handshake::{AdmissionLimits, HandshakeQueue, accept};
 use io::{Delivery, Slots};
-use loop_waker::LoopWaker;
 use metrics_reporter::MetricsReporter;
 use peers::PeerShards;
+use wake_flag::WakeFlag;
 
 /// Runs a shard on this thread until it is drained.
 pub(crate) fn run(parts: ShardParts) {
@@ -109,7 +109,7 @@ fn prepare(parts: ShardParts) -> std::io::Result<EventLoop> {
     let ShardParts { id, config, kernel, slots, bell, quotas, started, .. } = parts;
     let tls = config.services.iter().any(|service| service.tls.is_some());
     let ring = Ring::new(&ring_config(slots))?;
-    let loop_waker = Rc::new(LoopWaker::default());
+    let loop_waker = Rc::new(WakeFlag::default());
     let per_address = parts.address_limits;
     let limits = AdmissionLimits { config: Arc::clone(&config), quotas, per_address };
     let handshakes = Rc::new(HandshakeQueue::new(Rc::clone(&loop_waker), limits, kernel));
@@ -131,9 +131,7 @@ fn prepare(parts: ShardParts) -> std::io::Result<EventLoop> {
         // The accept task accepts until EAGAIN.
         listener.set_nonblocking(true)?;
         let readable = pollable(listener.try_clone()?.into())?;
-        let (tls, proxies) = (config[service].tls.clone(), config[service].proxies.clone());
-        let config = ListenerConfig { service, tls, proxies };
-        monoio::spawn(accept(listener, readable, handshakes.register_acceptor(), config));
+        monoio::spawn(accept(listener, readable, handshakes.register_acceptor(), service));
     }
 
     let seed = RandomState::new().hash_one(id);
@@ -169,7 +167,7 @@ fn pollable(descriptor: OwnedFd) -> std::io::Result<UnixStream> {
 
 /// Wakes the event loop when an eventfd is signalled, and resets it by `drain`. Polls are
 /// level-triggered and only this task resets it: no signal is missed.
-async fn watch(readable: UnixStream, drain: impl Fn(), loop_waker: Rc<LoopWaker>) {
+async fn watch(readable: UnixStream, drain: impl Fn(), loop_waker: Rc<WakeFlag>) {
     loop {
         readable.readable(true).await.expect("an eventfd can be polled");
         drain();
@@ -178,7 +176,7 @@ async fn watch(readable: UnixStream, drain: impl Fn(), loop_waker: Rc<LoopWaker>
 }
 
 /// Wakes the event loop at every tick.
-async fn watch_clock(tick: Rc<Cell<bool>>, loop_waker: Rc<LoopWaker>) {
+async fn watch_clock(tick: Rc<Cell<bool>>, loop_waker: Rc<WakeFlag>) {
     loop {
         monoio::time::sleep(TICK).await;
         tick.set(true);

@@ -76,7 +76,7 @@ impl Topology {
                 slots: plan.slots,
                 bell: Arc::clone(&mesh.bells[shard]),
                 mailbox: receiver,
-                peers: (0..shards).map(|other| mesh.peer(shard, other)).collect(),
+                peers: std::mem::take(&mut mesh.peers[shard]),
                 quotas: Arc::clone(&quotas),
                 address_limits: Arc::clone(&address_limits),
                 verifications: verifications.clone(),

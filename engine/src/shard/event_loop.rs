@@ -24,13 +24,12 @@ use super::command::{Command, VerificationRequest};
 use super::drain::Drain;
 use super::handshake::{AcceptedUpgrade, HandshakeQueue, QuotaPermit, UpgradedConnection};
 use super::io::Slots;
-use super::loop_waker::LoopWaker;
 use super::metrics_reporter::{MetricsReporter, record_ring};
 use super::peers::PeerShards;
 use super::pending_publish::PendingPublish;
-use super::tls::SlotTls;
+use super::wake_flag::WakeFlag;
 use crate::broker::effect::Effect;
-use crate::broker::{Admission, Hub, ReceiveEnd};
+use crate::broker::{Hub, ReceiveEnd};
 use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
 use crate::sync::{AddressPermit, Doorbell, Heartbeat, MailboxReceiver};
 use crate::telemetry::{ConnectionError, Count, Gauge};
@@ -51,7 +50,7 @@ pub(super) struct EventLoop {
     /// The bell's descriptor: always writable, so that waiting for it lets monoio do one round.
     pub yield_poll: UnixStream,
     pub handshakes: Rc<HandshakeQueue>,
-    pub loop_waker: Rc<LoopWaker>,
+    pub loop_waker: Rc<WakeFlag>,
     /// Set by the timer.
     pub tick: Rc<Cell<bool>>,
     pub metrics: MetricsReporter,
@@ -285,12 +284,9 @@ impl EventLoop {
         if self.handshakes.is_closed() {
             return None;
         }
-        let UpgradedConnection { stream, service, peer, tls, peer_closed, .. } = upgraded;
-        let UpgradedConnection { mut leftover, accepted, .. } = upgraded;
-        let AcceptedUpgrade { response, quota_permit, address_permit, token, probe } = accepted;
-        let secure = !matches!(tls, SlotTls::None);
-        let over_capacity = quota_permit.is_none() && !probe;
-        let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
+        let UpgradedConnection { stream, tls, peer_closed, mut leftover, accepted } = upgraded;
+        let AcceptedUpgrade { admission, quota_permit, address_permit } = accepted;
+        let (service, probe) = (admission.service, admission.probe);
         // Without room in its table the broker counts that, and the socket is dropped.
         let key = self.hub.admit(admission)?;
         if !probe {

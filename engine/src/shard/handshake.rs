@@ -23,4 +23,3 @@ pub(super) use accept::accept;
 pub(super) use admission::{AdmissionLimits, QuotaPermit};
 pub(super) use outcome::{AcceptedUpgrade, UpgradedConnection};
 pub(super) use queue::HandshakeQueue;
-pub(super) use upgrade::ListenerConfig;

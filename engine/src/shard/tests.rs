@@ -66,7 +66,7 @@ impl Kit {
                 slots: 64,
                 bell: Arc::clone(&mesh.bells[shard]),
                 mailbox: receiver,
-                peers: (0..count).map(|to| mesh.peer(shard, to)).collect(),
+                peers: std::mem::take(&mut mesh.peers[shard]),
                 quotas: Arc::clone(&quotas),
                 address_limits: quotas.iter().map(|_| None).collect(),
                 verifications: bounded(1).0,

@@ -13,9 +13,10 @@ use rustix::net::RecvFlags;
 
 use super::budget::{StepClass, StepGrant};
 use super::queue::{AcceptorGuard, HandshakeQueue};
-use super::upgrade::{ListenerConfig, run_handshake};
+use super::upgrade::run_handshake;
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND, RECEIVE_BUFFER};
 use crate::telemetry::ConnectionError;
+use crate::types::ServiceId;
 
 /// Between two log lines about exhausted descriptors.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -37,7 +38,7 @@ pub(crate) async fn accept(
     listener: TcpListener,
     readable: UnixStream,
     acceptor: AcceptorGuard,
-    config: ListenerConfig,
+    service: ServiceId,
 ) {
     let queue = &acceptor.0;
     let mut logged_at: Option<Instant> = None;
@@ -47,7 +48,7 @@ pub(crate) async fn accept(
         if queue.is_closed() {
             return;
         }
-        let Err(error) = accept_batch(&listener, grant, queue, &config) else {
+        let Err(error) = accept_batch(&listener, grant, queue, service) else {
             // More connections may wait: this only lets the other tasks run.
             readable.readable(true).await.expect("a listener can be polled");
             continue;
@@ -63,7 +64,7 @@ pub(crate) async fn accept(
             AcceptError::Transient => continue,
             AcceptError::Exhausted => {}
         }
-        queue.count_error(config.service, ConnectionError::Descriptors);
+        queue.count_error(service, ConnectionError::Descriptors);
         if logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
             logged_at = Some(Instant::now());
             tracing::error!(
@@ -84,13 +85,13 @@ fn accept_batch(
     listener: &TcpListener,
     grant: StepGrant<'_>,
     queue: &Rc<HandshakeQueue>,
-    config: &ListenerConfig,
+    service: ServiceId,
 ) -> io::Result<()> {
     for _ in 0..ACCEPTS_PER_ROUND {
         let (stream, peer) = listener.accept()?;
         let early = read_early(&stream);
         let stream = TcpStream::from_std(stream)?;
-        monoio::spawn(run_handshake(stream, peer, early, queue.begin_handshake(), config.clone()));
+        monoio::spawn(run_handshake(stream, peer, early, queue.begin_handshake(), service));
         if grant.is_exhausted() || !queue.has_capacity() {
             break;
         }
