@@ -39,16 +39,21 @@ struct Fields<'a> {
     seq: Option<Seq>,
 }
 
+impl Fields<'_> {
+    /// Of an envelope that has no more than its kind.
+    fn of(kind: MessageType) -> Self {
+        Fields { correlation: None, kind, event: None, room: None, error: None, seq: None }
+    }
+}
+
 impl Encoder {
     /// A broadcast, encoded once for all its readers (invariant 4).
     pub fn broadcast(&mut self, stamp: Stamp, publication: &Publication, seq: Seq) -> Box<[u8]> {
         let fields = Fields {
-            correlation: None,
-            kind: MessageType::Event,
             event: Some(publication.event.as_str()),
             room: Some(publication.channel.as_str()),
-            error: None,
             seq: Some(seq),
+            ..Fields::of(MessageType::Event)
         };
         let data = publication.data.as_str().as_bytes();
         self.scratch.clear();
@@ -73,9 +78,8 @@ impl Encoder {
         data: &impl Serialize,
         out: &mut Vec<u8>,
     ) {
-        let kind = MessageType::Response;
-        let fields =
-            Fields { correlation, kind, event: Some(event), room: None, error: None, seq: None };
+        let event = Some(event);
+        let fields = Fields { correlation, event, ..Fields::of(MessageType::Response) };
         self.frame(stamp, &fields, data, out);
     }
 
@@ -91,15 +95,13 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) {
         let error = Some((code, message));
-        let kind = MessageType::Error;
-        let fields = Fields { correlation, kind, event: None, room: None, error, seq: None };
+        let fields = Fields { correlation, error, ..Fields::of(MessageType::Error) };
         self.frame(stamp, &fields, data, out);
     }
 
     /// Appends the answer to a ping.
     pub fn pong(&mut self, stamp: Stamp, correlation: Option<&str>, out: &mut Vec<u8>) {
-        let kind = MessageType::Pong;
-        let fields = Fields { correlation, kind, event: None, room: None, error: None, seq: None };
+        let fields = Fields { correlation, ..Fields::of(MessageType::Pong) };
         self.frame(stamp, &fields, &Empty {}, out);
     }
 
@@ -112,14 +114,8 @@ impl Encoder {
         data: &impl Serialize,
         out: &mut Vec<u8>,
     ) {
-        let fields = Fields {
-            correlation: None,
-            kind: MessageType::Event,
-            event: Some(event),
-            room: room.map(ChannelName::as_str),
-            error: None,
-            seq: None,
-        };
+        let (event, room) = (Some(event), room.map(ChannelName::as_str));
+        let fields = Fields { event, room, ..Fields::of(MessageType::Event) };
         self.frame(stamp, &fields, data, out);
     }
 

@@ -4,21 +4,27 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The named members of the object in `json`, each as it was written. Unknown members are ignored;
 /// of several with one name the last counts, as in Python.
 ///
 /// # Errors
-/// [`NotObject`] when the text is anything but one JSON object.
+/// [`NotObject`] when the text is anything but one JSON object, or a name in it is no text, such as
+/// half a surrogate pair.
 pub(super) fn members<'a, const N: usize>(
     json: &'a str,
     names: &[&str; N],
 ) -> Result<[Option<&'a RawValue>; N], NotObject> {
-    let mut json = serde_json::Deserializer::from_str(json);
-    let found = json.deserialize_map(Members(names)).map_err(|_| NotObject)?;
-    json.end().map_err(|_| NotObject)?;
+    let mut found = [None; N];
+    for_each_member(json, |name, value| {
+        let name = string(name)?;
+        if let Some(index) = names.iter().position(|known| *known == name) {
+            found[index] = Some(value);
+        }
+        Some(())
+    })?;
     Ok(found)
 }
 
@@ -31,7 +37,14 @@ pub(super) type Named = BTreeMap<String, Box<RawValue>>;
 /// # Errors
 /// [`NotObject`] when the text is anything but one JSON object.
 pub(super) fn all_members(json: &str) -> Result<Named, NotObject> {
-    serde_json::Deserializer::from_str(json).deserialize_map(All).map_err(|_| NotObject)
+    let mut found = Named::new();
+    for_each_member(json, |name, value| {
+        if let Some(name) = string(name) {
+            found.insert(name.into_owned(), value.to_owned());
+        }
+        Some(())
+    })?;
+    Ok(found)
 }
 
 /// The text is not one JSON object.
@@ -64,69 +77,35 @@ pub(super) fn is_object(value: &RawValue) -> bool {
     value.get().starts_with('{')
 }
 
-struct All;
+/// Gives the name and value of each member of the object in `json` to `visit`, in their order.
+///
+/// # Errors
+/// [`NotObject`] when the text is anything but one JSON object, or `visit` returns `None`.
+fn for_each_member<'a>(
+    json: &'a str,
+    visit: impl FnMut(&'a RawValue, &'a RawValue) -> Option<()>,
+) -> Result<(), NotObject> {
+    let mut json = serde_json::Deserializer::from_str(json);
+    json.deserialize_map(Members(visit)).and_then(|()| json.end()).map_err(|_| NotObject)
+}
 
-impl<'de> Visitor<'de> for All {
-    type Value = Named;
+struct Members<F>(F);
+
+impl<'de, F> Visitor<'de> for Members<F>
+where
+    F: FnMut(&'de RawValue, &'de RawValue) -> Option<()>,
+{
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named, A::Error> {
-        let mut found = Named::new();
-        while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
-            if let Some(name) = string(name) {
-                found.insert(name.into_owned(), value.to_owned());
-            }
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some((name, value)) = map.next_entry()? {
+            (self.0)(name, value).ok_or_else(|| A::Error::custom("a name that is no text"))?;
         }
-        Ok(found)
-    }
-}
-
-struct Members<'n, const N: usize>(&'n [&'n str; N]);
-
-impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
-    type Value = [Option<&'de RawValue>; N];
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = [None; N];
-        while let Some(index) = map.next_key_seed(Index(self.0))? {
-            match index {
-                Some(index) => found[index] = Some(map.next_value()?),
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// Turns a key into its place among the names.
-struct Index<'n>(&'n [&'n str]);
-
-impl<'de> DeserializeSeed<'de> for Index<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Self::Value, D::Error> {
-        key.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Index<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-        Ok(self.0.iter().position(|name| *name == key))
+        Ok(())
     }
 }
 

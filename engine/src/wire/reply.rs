@@ -96,13 +96,13 @@ pub struct Gap {
     pub epoch: Epoch,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Single<'a> {
     status: &'static str,
     channel: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "epoch_text")]
+    seq: Option<Seq>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<Epoch>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recovered: Option<bool>,
@@ -121,19 +121,11 @@ struct List<'a> {
 
 #[derive(Serialize)]
 struct GapData {
-    from_seq: u64,
-    to_seq: u64,
+    from_seq: Seq,
+    to_seq: Seq,
     missed: u64,
     reason: GapReason,
-    #[serde(serialize_with = "epoch_text")]
-    epoch: Option<Epoch>,
-}
-
-fn epoch_text<S: Serializer>(epoch: &Option<Epoch>, serializer: S) -> Result<S::Ok, S::Error> {
-    match epoch {
-        Some(epoch) => serializer.collect_str(epoch),
-        None => serializer.serialize_none(),
-    }
+    epoch: Epoch,
 }
 
 fn names<S: Serializer>(names: &[ChannelName], serializer: S) -> Result<S::Ok, S::Error> {
@@ -181,7 +173,7 @@ impl Encoder {
         let data = Single {
             status: "subscribed",
             channel: subscribed.channel.as_str(),
-            seq: Some(subscribed.seq.0),
+            seq: Some(subscribed.seq),
             epoch: Some(subscribed.epoch),
             recovered: subscribed.recovery.map(|recovery| recovery.is_ok()),
             reason: subscribed.recovery.and_then(Result::err),
@@ -197,14 +189,8 @@ impl Encoder {
         channel: &ChannelName,
         out: &mut Vec<u8>,
     ) {
-        let data = Single {
-            status: "unsubscribed",
-            channel: channel.as_str(),
-            seq: None,
-            epoch: None,
-            recovered: None,
-            reason: None,
-        };
+        let channel = channel.as_str();
+        let data = Single { status: "unsubscribed", channel, ..Single::default() };
         self.response(stamp, correlation, "unsubscribe", &data, out);
     }
 
@@ -233,14 +219,8 @@ impl Encoder {
         seq: Seq,
         out: &mut Vec<u8>,
     ) {
-        let data = Single {
-            status: "published",
-            channel: channel.as_str(),
-            seq: Some(seq.0),
-            epoch: None,
-            recovered: None,
-            reason: None,
-        };
+        let (channel, seq) = (channel.as_str(), Some(seq));
+        let data = Single { status: "published", channel, seq, ..Single::default() };
         self.response(stamp, correlation, "publish", &data, out);
     }
 
@@ -275,11 +255,11 @@ impl Encoder {
     /// Appends the word that messages are missing here.
     pub fn gap(&mut self, stamp: Stamp, channel: &ChannelName, gap: &Gap, out: &mut Vec<u8>) {
         let data = GapData {
-            from_seq: gap.from.0,
-            to_seq: gap.to.0,
+            from_seq: gap.from,
+            to_seq: gap.to,
             missed: (gap.to.0 + 1).saturating_sub(gap.from.0),
             reason: gap.reason,
-            epoch: Some(gap.epoch),
+            epoch: gap.epoch,
         };
         self.event(stamp, "gap", Some(channel), &data, out);
     }

@@ -33,8 +33,6 @@ pub struct Accepted {
     pub consumed: usize,
     /// The path, without query.
     pub path: String,
-    /// The `Host` header.
-    pub host: String,
     /// The `Origin` header, which browsers send.
     pub origin: Option<String>,
     /// The `X-Forwarded-For` headers, joined by commas.
@@ -217,7 +215,7 @@ fn upgrade(request: &Request) -> Result<Accepted, UpgradeError> {
     if !request.wants_upgrade() {
         return Err(UpgradeError::NoUpgrade);
     }
-    let host = request.single(header::HOST).ok().flatten().ok_or(UpgradeError::Host)?;
+    request.single(header::HOST).ok().flatten().ok_or(UpgradeError::Host)?;
     let origin = request.single(header::ORIGIN).map_err(|()| UpgradeError::Origin)?;
     if request.single(header::SEC_WEBSOCKET_VERSION) != Ok(Some("13")) {
         return Err(UpgradeError::Version);
@@ -227,7 +225,6 @@ fn upgrade(request: &Request) -> Result<Accepted, UpgradeError> {
         response: switch(key)?,
         consumed: request.consumed,
         path: request.uri.path().into(),
-        host: host.into(),
         origin: origin.map(Into::into),
         forwarded: request.forwarded(),
         token: request.token(),
