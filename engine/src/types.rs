@@ -21,7 +21,7 @@ use serde_json::value::RawValue;
 pub use drain_report::DrainReport;
 pub use error_code::ErrorCode;
 pub use identity::{AuthError, Identity, Verdict};
-pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId};
+pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId, ServiceId, ShardId};
 pub(crate) use label_enum::labels;
 pub use message_type::MessageType;
 pub use pattern::ChannelPattern;
@@ -29,28 +29,6 @@ pub use publish_error::PublishError;
 pub use start_error::StartError;
 
 use crate::limits::{MAX_CHANNEL_NAME, MAX_EVENT_NAME};
-
-/// A core of the engine: one thread, one listener, one delivery ring. 0 .. 63.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ShardId(pub u8);
-
-impl ShardId {
-    /// The shard as an index into per-shard tables.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
-/// A service of the engine: its place in [`Config::services`](crate::Config::services).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServiceId(pub u8);
-
-impl ServiceId {
-    /// The service as an index into per-service tables.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
 
 /// Position of a message in its channel: rises by one with each message, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

@@ -39,15 +39,39 @@ impl ChannelIndex {
 
 const _: () = assert!(MAX_CHANNELS_PER_SHARD <= 1 << ChannelIndex::SLOT_BITS);
 
-/// Position of a member in its channel's live set. Another member's removal may change it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LivePosition(pub u32);
+/// Declares numbers that are indices into tables.
+macro_rules! indices {
+    ($($(#[$meta:meta])* $name:ident($number:ty);)+) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub $number);
 
-impl LivePosition {
-    /// The position as an index into the live set.
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
+        impl $name {
+            /// The number as an index into tables.
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )+};
+}
+
+indices! {
+    /// A core of the engine: one thread, one listener, one delivery ring. 0 .. 63.
+    ShardId(u8);
+
+    /// A service of the engine: its place in [`Config::services`](crate::Config::services).
+    ServiceId(u8);
+
+    /// Position of a member in its channel's live set. Another member's removal may change it.
+    LivePosition(u32);
+
+    /// A request from one shard to another that awaits its answer: its slot in the table of pending
+    /// requests of the shard that made it.
+    RequestId(u32);
+
+    /// A client's subscribe or unsubscribe request under way: its slot in its shard's table of
+    /// operations.
+    OperationId(u32);
 }
 
 /// One join of a shard to a channel at its home; every frame of the home repeats it, so that frames
@@ -60,30 +84,6 @@ impl JoinToken {
     #[must_use]
     pub fn next(self) -> JoinToken {
         JoinToken(self.0.wrapping_add(1))
-    }
-}
-
-/// A request from one shard to another that awaits its answer: its slot in the table of pending
-/// requests of the shard that made it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RequestId(pub u32);
-
-impl RequestId {
-    /// The request as an index into the table of pending requests.
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// A client's subscribe or unsubscribe request under way: its slot in its shard's table of
-/// operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct OperationId(pub u32);
-
-impl OperationId {
-    /// The operation as an index into the table of operations.
-    pub fn index(self) -> usize {
-        self.0 as usize
     }
 }
 
