@@ -84,7 +84,7 @@ pub use config::{
     Retention, Rule, Service, SessionProtocol, StatusRequest, TlsSource,
 };
 #[doc(hidden)]
-pub use shard::RingSink;
+pub use shard::Delivery;
 pub use types::{
     AuthError, ChannelIndex, ChannelName, ChannelPattern, ClientAction, ClientCommand,
     ConnectionKey, DrainReport, Epoch, EventName, Identity, JoinToken, JsonObject, JsonObjectError,

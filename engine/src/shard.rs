@@ -5,10 +5,8 @@
 //! * `tls`: records in user space or in the kernel;
 //! * `io`: the broker's writes and reads on the delivery `ring`;
 //! * `command`, `pending_publish`, `mesh`, `peers`: what arrives from other threads;
-//! * `clock`, `wake_flag`, `metrics_reporter`, `drain`: time, sleep, metrics, the end;
-//! * `bench_sink`: the write sink alone, for benchmarks.
+//! * `clock`, `wake_flag`, `metrics_reporter`, `drain`: time, sleep, metrics, the end.
 
-mod bench_sink;
 mod clock;
 mod close_log;
 mod command;
@@ -39,7 +37,6 @@ use std::sync::Arc;
 use monoio::net::UnixStream;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
-pub use bench_sink::RingSink;
 pub(crate) use command::{Command, VerificationRequest};
 pub(crate) use delivery_ring::ring_config;
 pub(crate) use mesh::Mesh;
@@ -57,7 +54,8 @@ use delivery_ring::Ring;
 use drain::Drain;
 use event_loop::EventLoop;
 use handshake::{AdmissionLimits, HandshakeQueue, accept};
-use io::{Delivery, Slots};
+pub use io::Delivery;
+use io::Slots;
 use metrics_reporter::MetricsReporter;
 use peers::PeerShards;
 use wake_flag::WakeFlag;

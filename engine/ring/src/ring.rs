@@ -100,8 +100,7 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// If the slot is occupied or not one of the ring's.
-    pub fn place(&mut self, key: impl Into<SlotKey>, socket: &impl AsRawFd) -> io::Result<()> {
-        let key = key.into();
+    pub fn place(&mut self, key: SlotKey, socket: &impl AsRawFd) -> io::Result<()> {
         self.slots.occupy(key);
         let placed = self.place_from(key.index, &[socket.as_raw_fd()]);
         placed.map_err(|(_, error)| {
@@ -119,13 +118,13 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// As for [`Ring::place`], and if the keys are not neighbours, one for each socket.
-    pub fn place_run<K: Into<SlotKey>>(
+    pub fn place_run(
         &mut self,
-        keys: impl IntoIterator<Item = K>,
+        keys: impl IntoIterator<Item = SlotKey>,
         sockets: &[RawFd],
     ) -> Result<(), (usize, io::Error)> {
         let mut run: Option<(u32, usize)> = None;
-        for key in keys.into_iter().map(Into::into) {
+        for key in keys {
             let (first, count) = run.unwrap_or((key.index, 0));
             assert_eq!(key.index as usize, first as usize + count, "the slots are not neighbours");
             self.slots.occupy(key);
@@ -155,8 +154,7 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// If an operation is armed on it: see [`Ring::cancel_all`].
-    pub fn clear(&mut self, key: impl Into<SlotKey>) {
-        let key = key.into();
+    pub fn clear(&mut self, key: SlotKey) {
         if self.slots.vacate(key) {
             let cleared = self.queues.update_files(key.index, &[-1]);
             cleared.expect("an occupied slot can be emptied");
@@ -167,8 +165,7 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// If the key's life is over, or a receive is armed already.
-    pub fn receive(&mut self, key: impl Into<SlotKey>) {
-        let key = key.into();
+    pub fn receive(&mut self, key: SlotKey) {
         self.arm(Operation::Receive, key, opcode::RecvMulti::new(Fixed(key.index), GROUP).build());
     }
 
@@ -176,8 +173,7 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// As for [`Ring::receive`].
-    pub fn receive_once(&mut self, key: impl Into<SlotKey>) {
-        let key = key.into();
+    pub fn receive_once(&mut self, key: SlotKey) {
         let length = self.receive_buffer;
         let entry = opcode::Recv::new(Fixed(key.index), std::ptr::null_mut(), length);
         let entry = entry.buf_group(GROUP).build().flags(squeue::Flags::BUFFER_SELECT);
@@ -188,8 +184,7 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// If the key's life is over, or a poll is armed already.
-    pub fn poll_writable(&mut self, key: impl Into<SlotKey>) {
-        let key = key.into();
+    pub fn poll_writable(&mut self, key: SlotKey) {
         let entry = opcode::PollAdd::new(Fixed(key.index), libc::POLLOUT as u32).build();
         self.arm(Operation::Poll, key, entry);
     }
@@ -199,16 +194,14 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// If the key's life is over, or a shutdown is under way.
-    pub fn shutdown_write(&mut self, key: impl Into<SlotKey>) {
-        let key = key.into();
+    pub fn shutdown_write(&mut self, key: SlotKey) {
         let entry = opcode::Shutdown::new(Fixed(key.index), libc::SHUT_WR).build();
         self.arm(Operation::Shutdown, key, entry);
     }
 
     /// Queues the cancellation of an operation, if it is armed. Its final completion then comes,
     /// with what arrived before and -ECANCELED.
-    pub fn cancel(&mut self, operation: Operation, key: impl Into<SlotKey>) {
-        let key = key.into();
+    pub fn cancel(&mut self, operation: Operation, key: SlotKey) {
         if self.slots.is_armed(operation, key) {
             let entry = opcode::AsyncCancel::new(UserData::armed(operation, key).0).build();
             let entry = entry.user_data(UserData::cancel(key).0);
@@ -218,8 +211,7 @@ impl<P> Ring<P> {
 
     /// Cancels everything that is armed on a slot. Returns whether nothing is, so that the slot
     /// may be cleared at once; otherwise it may once [`Ring::is_idle`].
-    pub fn cancel_all(&mut self, key: impl Into<SlotKey>) -> bool {
-        let key = key.into();
+    pub fn cancel_all(&mut self, key: SlotKey) -> bool {
         // A shutdown ends by itself.
         self.cancel(Operation::Receive, key);
         self.cancel(Operation::Poll, key);
@@ -227,8 +219,8 @@ impl<P> Ring<P> {
     }
 
     /// Whether no operation is armed on a slot: all final completions were reported.
-    pub fn is_idle(&self, key: impl Into<SlotKey>) -> bool {
-        self.slots.is_idle(key.into())
+    pub fn is_idle(&self, key: SlotKey) -> bool {
+        self.slots.is_idle(key)
     }
 
     /// Submits what is queued, if anything.

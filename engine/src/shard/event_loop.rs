@@ -262,7 +262,7 @@ impl EventLoop {
 
     fn register(&mut self, run: &[Admitted]) {
         let sockets: Vec<_> = run.iter().map(|admitted| admitted.stream.as_raw_fd()).collect();
-        let keys = run.iter().map(|admitted| admitted.key);
+        let keys = run.iter().map(|admitted| admitted.key.into());
         let placed = self.slots.delivery.ring.place_run(keys, &sockets);
         for (place, Admitted { key, service, peer_closed, .. }) in run.iter().enumerate() {
             let end = match &placed {

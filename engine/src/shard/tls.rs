@@ -27,7 +27,7 @@ pub(super) use slot_tls::{SlotTls, SlotTlsCounts};
 
 /// Why a session cannot go on.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TlsError {
+pub(crate) enum TlsError {
     #[error(transparent)]
     Rustls(#[from] rustls::Error),
     #[error("the peer's records cannot be reassembled")]

@@ -209,8 +209,7 @@ impl<P: AsRef<[u8]>> Ring<P> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn send(&mut self, key: impl Into<SlotKey>) -> Result<(), Refused> {
-        let key = key.into();
+    pub fn send(&mut self, key: SlotKey) -> Result<(), Refused> {
         if !self.slots.is_current(key) {
             return Err(Refused::Stale);
         }

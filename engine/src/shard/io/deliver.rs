@@ -1,22 +1,24 @@
 //! The broker's write sink on the delivery ring: seals where there is TLS, reports what is owed.
 
+use std::io;
 use std::time::Instant;
 
 use crate::broker::write_sink::{Flushed, Owed, Payload, Short, WriteSink};
 use crate::limits::MAX_TLS_RECORDS;
 use crate::shard::clock;
-use crate::shard::delivery_ring::{Exception, Received, Ring, Submitted};
+use crate::shard::delivery_ring::{Exception, Received, Ring, Submitted, ring_config};
 use crate::shard::tls::{ControlOutcome, Opened, SlotTls, SlotTlsCounts, TlsError};
 
 /// The ring together with the TLS state of its connections.
-pub(crate) struct Delivery {
+pub struct Delivery {
+    /// The ring.
     pub ring: Ring,
     /// By slot; has no entries on a server without TLS.
     sessions: Vec<SlotTls>,
     /// How many of each kind there are.
-    pub tls_counts: SlotTlsCounts,
+    pub(crate) tls_counts: SlotTlsCounts,
     /// Connections whose keys have sent `record_limit` records. May hold one twice.
-    pub exhausted: Vec<u32>,
+    pub(crate) exhausted: Vec<u32>,
     record_limit: u32,
     /// Whether the loaded payload is to be sealed.
     seals: bool,
@@ -42,6 +44,14 @@ impl Delivery {
             unsealed: Vec::new(),
             started,
         }
+    }
+
+    /// A write sink without a shard, for benchmarks: with `slots` empty slots, without TLS.
+    ///
+    /// # Errors
+    /// When the kernel refuses the ring.
+    pub fn alone(slots: usize) -> io::Result<Delivery> {
+        Ok(Delivery::new(Ring::new(&ring_config(slots))?, 0, Instant::now()))
     }
 
     /// Stores the TLS state of an admitted connection.

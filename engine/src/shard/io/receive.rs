@@ -47,7 +47,7 @@ impl Slots {
         slot.enter(SlotState::Empty);
         let quota = std::mem::take(slot).quota;
         self.delivery.drop_session(key.index);
-        self.delivery.ring.clear(key);
+        self.delivery.ring.clear(key.into());
         quota
     }
 
@@ -74,7 +74,7 @@ impl Slots {
             ReceiveState::Queued => slot.set_receive(ReceiveState::Off),
             ReceiveState::Armed => {
                 slot.set_receive(ReceiveState::Cancelling);
-                self.delivery.ring.cancel(Operation::Receive, key);
+                self.delivery.ring.cancel(Operation::Receive, key.into());
             }
             ReceiveState::Restarting => slot.set_receive(ReceiveState::Cancelling),
             ReceiveState::Off | ReceiveState::Cancelling => {}
@@ -86,7 +86,7 @@ impl Slots {
         let slot = self.slot(key);
         if !slot.polling && !slot.is_closing() {
             slot.polling = true;
-            self.delivery.ring.poll_writable(key);
+            self.delivery.ring.poll_writable(key.into());
         }
     }
 
@@ -96,7 +96,7 @@ impl Slots {
         if !slot.shutting {
             slot.shutting = true;
             self.delivery.send_close(key.index);
-            self.delivery.ring.shutdown_write(key);
+            self.delivery.ring.shutdown_write(key.into());
         }
     }
 
@@ -109,7 +109,7 @@ impl Slots {
         }
         slot.enter(SlotState::Closing);
         if slot.polling {
-            self.delivery.ring.cancel(Operation::Poll, key);
+            self.delivery.ring.cancel(Operation::Poll, key.into());
         }
         self.slot(key).finish_close()
     }
@@ -122,8 +122,8 @@ impl Slots {
             if let Some(slot) = self.current(key).filter(queued) {
                 slot.set_receive(ReceiveState::Armed);
                 match slot.metered {
-                    true => self.delivery.ring.receive_once(key),
-                    false => self.delivery.ring.receive(key),
+                    true => self.delivery.ring.receive_once(key.into()),
+                    false => self.delivery.ring.receive(key.into()),
                 }
             }
         }
@@ -248,7 +248,7 @@ impl Slots {
             // Behind the alert. Linux 6.1 closes the socket of an emptied slot only when the
             // receives armed before on other slots have ended: the FIN informs the peer now.
             slot.shutting = true;
-            self.delivery.ring.shutdown_write(key);
+            self.delivery.ring.shutdown_write(key.into());
         }
         hub.handle_end(key, end);
     }

@@ -52,7 +52,7 @@ impl Bench {
         let event_loop = &mut self.loops[shard];
         let admission = Admission::plain(peer.local_addr().unwrap());
         let key = event_loop.hub.admit(admission).unwrap();
-        event_loop.slots.delivery.ring.place(key, &ours).unwrap();
+        event_loop.slots.delivery.ring.place(key.into(), &ours).unwrap();
         self.peers.push(peer);
         key
     }

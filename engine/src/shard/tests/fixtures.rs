@@ -32,7 +32,7 @@ pub(in crate::shard) fn connect(mut delivery: Delivery, count: u32) -> (Delivery
     let mut peers = Vec::new();
     for slot in 0..count {
         let (ours, peer) = sockets();
-        delivery.ring.place(key(slot), &ours).unwrap();
+        delivery.ring.place(key(slot).into(), &ours).unwrap();
         peers.push(peer);
     }
     (delivery, peers)

@@ -50,7 +50,7 @@ impl Rig {
         let (ours, peer) = sockets();
         let admission = Admission::plain(peer.local_addr().unwrap());
         let key = self.hub.admit(admission).unwrap();
-        self.slots.delivery.ring.place(key, &ours).unwrap();
+        self.slots.delivery.ring.place(key.into(), &ours).unwrap();
         self.slots.open(key, self.hub.is_metered(key), None);
         (key, peer)
     }
