@@ -29,7 +29,7 @@ pub use stage::Stage;
 /// Read-modify-writes and full fences of this thread since the last call.
 #[cfg(test)]
 pub(crate) fn take_count() -> u64 {
-    atomics::counted::take()
+    atomics::tests::take()
 }
 
 /// Ends the process for a fault of our own, rather than strand a shard (invariant 9).
