@@ -67,7 +67,7 @@ impl<P> Ring<P> {
         let queues = Queues::new(config)?;
         let (count, size) = (config.receive_buffers, config.receive_buffer);
         Ok(Ring {
-            buffers: ReceiveBuffers::register(queues.uring(), count, size)?,
+            buffers: ReceiveBuffers::register(&queues.uring, count, size)?,
             queues,
             batch: SendBatch::new(config),
             slots: Slots::new(config.slots),
@@ -83,7 +83,7 @@ impl<P> Ring<P> {
     /// # Errors
     /// Without a free descriptor.
     pub fn event(&self) -> io::Result<OwnedFd> {
-        self.queues.event()
+        self.queues.event.try_clone()
     }
 
     /// Whether completions from now on signal the event. Earlier ones do not: call
@@ -136,11 +136,11 @@ impl<P> Ring<P> {
     }
 
     fn place_from(&mut self, first: u32, sockets: &[RawFd]) -> Result<(), (usize, io::Error)> {
-        let mut placed = 0;
+        let (files, mut placed) = (self.queues.uring.submitter(), 0);
         while placed < sockets.len() {
             // The kernel stops at the first it cannot have, and says why only if asked for that.
             let slot = first + placed as u32;
-            match self.queues.update_files(slot, &sockets[placed..]) {
+            match files.register_files_update(slot, &sockets[placed..]) {
                 Ok(more @ 1..) => placed += more,
                 Ok(0) => return Err((placed, io::ErrorKind::Other.into())),
                 Err(error) => return Err((placed, error)),
@@ -156,7 +156,7 @@ impl<P> Ring<P> {
     /// If an operation is armed on it: see [`Ring::cancel_all`].
     pub fn clear(&mut self, key: SlotKey) {
         if self.slots.vacate(key) {
-            let cleared = self.queues.update_files(key.index, &[-1]);
+            let cleared = self.queues.uring.submitter().register_files_update(key.index, &[-1]);
             cleared.expect("an occupied slot can be emptied");
         }
     }
@@ -309,7 +309,7 @@ impl<P> Ring<P> {
     pub(crate) fn reap(&mut self) {
         loop {
             let (mut seen, mut exceptions) = (0, 0);
-            for entry in self.queues.completions() {
+            for entry in self.queues.uring.completion() {
                 let user_data = UserData(entry.user_data());
                 seen += 1;
                 match user_data.kind() {
@@ -351,7 +351,7 @@ impl<P> Drop for Ring<P> {
     fn drop(&mut self) {
         // Receives write into our buffers: end them before the buffers go.
         let is_none_armed = self.queues.cancel_everything();
-        self.buffers.retire(self.queues.uring(), is_none_armed);
+        self.buffers.retire(&self.queues.uring, is_none_armed);
     }
 }
 
