@@ -39,8 +39,11 @@ use monoio::{IoUringDriver, RuntimeBuilder};
 
 pub(crate) use command::{Command, VerificationRequest};
 pub(crate) use delivery_ring::ring_config;
+pub(crate) use handshake::AdmissionLimits;
 pub(crate) use mesh::Mesh;
+pub(crate) use metrics_reporter::MetricsReporter;
 pub(crate) use parts::ShardParts;
+pub(crate) use peers::PeerShards;
 pub(crate) use tls::Kernel;
 #[cfg(test)]
 pub(crate) use tls::tests::fuzz_records::hello;
@@ -53,11 +56,9 @@ use crate::types::StartError;
 use delivery_ring::Ring;
 use drain::Drain;
 use event_loop::EventLoop;
-use handshake::{AdmissionLimits, HandshakeQueue, accept};
+use handshake::{HandshakeQueue, accept};
 pub use io::Delivery;
 use io::Slots;
-use metrics_reporter::MetricsReporter;
-use peers::PeerShards;
 use wake_flag::WakeFlag;
 
 /// Runs a shard on this thread until it is drained.
@@ -103,14 +104,14 @@ pub(crate) fn run(parts: ShardParts) {
 }
 
 /// Makes all that a shard runs on, and starts the tasks that wake its event loop.
-fn prepare(parts: ShardParts) -> std::io::Result<EventLoop> {
-    let ShardParts { id, config, kernel, slots, bell, quotas, started, .. } = parts;
+fn prepare(mut parts: ShardParts) -> std::io::Result<EventLoop> {
+    let ShardParts { id, slots, started, .. } = parts;
+    let config = Arc::clone(&parts.limits.config);
     let tls = config.services.iter().any(|service| service.tls.is_some());
     let ring = Ring::new(&ring_config(slots))?;
     let loop_waker = Rc::new(WakeFlag::default());
-    let per_address = parts.address_limits;
-    let limits = AdmissionLimits { config: Arc::clone(&config), quotas, per_address };
-    let handshakes = Rc::new(HandshakeQueue::new(Rc::clone(&loop_waker), limits, kernel));
+    let limits = parts.limits.clone();
+    let handshakes = Rc::new(HandshakeQueue::new(Rc::clone(&loop_waker), limits, parts.kernel));
     let tick = Rc::new(Cell::new(false));
 
     // The event of the ring is signalled by completions, the bell by other threads.
@@ -118,13 +119,13 @@ fn prepare(parts: ShardParts) -> std::io::Result<EventLoop> {
     // Fails only if the event was not signalled.
     let drain = move || drop((&event).read(&mut [0; 8]));
     monoio::spawn(watch(pollable(ring.event()?)?, drain, Rc::clone(&loop_waker)));
-    let readable = pollable(bell.as_fd().try_clone_to_owned()?)?;
-    let drained = Arc::clone(&bell);
+    let readable = pollable(parts.bell.as_fd().try_clone_to_owned()?)?;
+    let drained = Arc::clone(&parts.bell);
     monoio::spawn(watch(readable, move || drained.drain(), Rc::clone(&loop_waker)));
     monoio::spawn(watch_clock(Rc::clone(&tick), Rc::clone(&loop_waker)));
 
     let mut listeners = Vec::new();
-    for (service, listener) in parts.listeners {
+    for (service, listener) in parts.listeners.drain(..) {
         listeners.push(listener.try_clone()?);
         // The accept task accepts until EAGAIN.
         listener.set_nonblocking(true)?;
@@ -133,26 +134,19 @@ fn prepare(parts: ShardParts) -> std::io::Result<EventLoop> {
     }
 
     let seed = RandomState::new().hash_one(id);
-    let hub = Hub::new(Arc::clone(&config), id, parts.peers.len(), slots, seed);
+    let hub = Hub::new(config, id, parts.peers.len(), slots, seed);
     let sessions = if tls { slots } else { 0 };
     // The first iteration finds what was sent before the bell was watched.
     Ok(EventLoop {
-        id,
+        yield_poll: pollable(parts.bell.as_fd().try_clone_to_owned()?)?,
+        parts,
         hub,
         slots: Slots::new(slots, Delivery::new(ring, sessions, started)),
-        peers: PeerShards::new(parts.peers),
-        mailbox: parts.mailbox,
         pending_publish: None,
-        yield_poll: pollable(bell.as_fd().try_clone_to_owned()?)?,
-        bell,
         handshakes,
         loop_waker,
         tick,
-        metrics: MetricsReporter::new(parts.snapshots, parts.spare_snapshots),
-        heartbeat: parts.heartbeat,
         address_permits: Vec::new(),
-        verifications: parts.verifications,
-        started,
         drain: Drain::new(listeners),
         admitted: Vec::new(),
     })

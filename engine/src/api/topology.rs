@@ -11,7 +11,7 @@ use super::Verifications;
 use super::handle::Handle;
 use crate::config::{Config, Service};
 use crate::limits::{MAILBOX_MESSAGES, SNAPSHOTS_WAITING, VERIFICATIONS_PER_SHARD};
-use crate::shard::{Kernel, Mesh, ShardParts};
+use crate::shard::{AdmissionLimits, Kernel, Mesh, MetricsReporter, PeerShards, ShardParts};
 use crate::sync::{Heartbeat, PerAddressLimit, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
 use crate::types::StartError;
@@ -52,12 +52,13 @@ impl Topology {
         let (verifications, requests) = bounded(VERIFICATIONS_PER_SHARD * shards);
         let config = Arc::new(plan.config);
         let quota = |service: &Service| Quota::new(service.max_connections);
-        let quotas: Arc<[Quota]> = config.services.iter().map(quota).collect();
+        let quotas = config.services.iter().map(quota).collect();
         let address_limit = |service: &Service| {
             let most = service.access.max_per_address;
             (most > 0).then(|| Arc::new(PerAddressLimit::new(most)))
         };
-        let address_limits: Arc<[_]> = config.services.iter().map(address_limit).collect();
+        let per_address = config.services.iter().map(address_limit).collect();
+        let limits = AdmissionLimits { config, quotas, per_address };
         let started = Instant::now();
         let mut parts = Vec::with_capacity(shards);
         for (shard, (listeners, core)) in plan.listeners.into_iter().zip(plan.cores).enumerate() {
@@ -70,19 +71,16 @@ impl Topology {
             parts.push(ShardParts {
                 id: ShardId(shard as u8),
                 core,
-                config: Arc::clone(&config),
                 kernel: plan.kernel,
                 listeners,
                 slots: plan.slots,
                 bell: Arc::clone(&mesh.bells[shard]),
                 mailbox: receiver,
-                peers: std::mem::take(&mut mesh.peers[shard]),
-                quotas: Arc::clone(&quotas),
-                address_limits: Arc::clone(&address_limits),
+                peers: PeerShards::new(std::mem::take(&mut mesh.peers[shard])),
+                limits: limits.clone(),
                 verifications: verifications.clone(),
                 started,
-                snapshots: snapshots_out.clone(),
-                spare_snapshots: spares_in,
+                metrics: MetricsReporter::new(snapshots_out.clone(), spares_in),
                 heartbeat,
                 ready: plan.ready.clone(),
             });

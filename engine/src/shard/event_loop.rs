@@ -12,10 +12,8 @@
 use std::cell::Cell;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::Sender;
 use monoio::net::{TcpStream, UnixStream};
 
 use super::clock;
@@ -24,14 +22,14 @@ use super::command::{Command, VerificationRequest};
 use super::drain::Drain;
 use super::handshake::{AcceptedUpgrade, HandshakeQueue, QuotaPermit, UpgradedConnection};
 use super::io::Slots;
-use super::metrics_reporter::{MetricsReporter, record_ring};
-use super::peers::PeerShards;
+use super::metrics_reporter::record_ring;
+use super::parts::ShardParts;
 use super::pending_publish::PendingPublish;
 use super::wake_flag::WakeFlag;
 use crate::broker::effect::Effect;
 use crate::broker::{Hub, ReceiveEnd};
 use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
-use crate::sync::{AddressPermit, Doorbell, Heartbeat, MailboxReceiver};
+use crate::sync::AddressPermit;
 use crate::telemetry::{ConnectionError, Count, Gauge};
 use crate::types::{
     AuthError, ConnectionKey, Now, Publication, PublishError, Seq, ServiceId, ShardId,
@@ -39,26 +37,19 @@ use crate::types::{
 
 /// One shard's broker and all that drives it.
 pub(super) struct EventLoop {
-    pub id: ShardId,
+    pub parts: ShardParts,
     pub hub: Hub,
     pub slots: Slots,
-    pub peers: PeerShards,
-    pub mailbox: MailboxReceiver<Command>,
     /// The publish command of the mailbox that is not finished.
     pub pending_publish: Option<PendingPublish>,
-    pub bell: Arc<Doorbell>,
     /// The bell's descriptor: always writable, so that waiting for it lets monoio do one round.
     pub yield_poll: UnixStream,
     pub handshakes: Rc<HandshakeQueue>,
     pub loop_waker: Rc<WakeFlag>,
     /// Set by the timer.
     pub tick: Rc<Cell<bool>>,
-    pub metrics: MetricsReporter,
-    pub heartbeat: Arc<Heartbeat>,
     /// By slot, where connections of one address are limited; else empty.
     pub address_permits: Vec<Option<AddressPermit>>,
-    pub verifications: Sender<VerificationRequest>,
-    pub started: Instant,
     pub drain: Drain,
     /// Those of one iteration, before they are put on the ring. Kept for its capacity.
     pub admitted: Vec<Admitted>,
@@ -91,27 +82,27 @@ impl EventLoop {
             }
         }
         self.update_recorder();
-        self.metrics.send(self.hub.recorder());
+        self.parts.metrics.send(self.hub.recorder());
         self.drain.report(&self.hub);
     }
 
     /// One iteration. Returns whether work is left.
     pub(super) fn iterate(&mut self) -> bool {
-        let now = clock::now(self.started);
+        let now = clock::now(self.parts.started);
         self.hub.begin_iteration(now);
         // First, while no `Release` is pending: the broker may admit to an index it has just
         // released, and the slot must be empty by then (invariant 12).
         self.admit();
         let mut more = !self.handshakes.is_empty();
         more |= self.handle_messages();
-        self.peers.ring_blocked_senders();
+        self.parts.peers.ring_blocked_senders();
         more |= self.handle_completions();
         if self.tick.take() {
             self.on_tick(now);
         }
         // Before the sends, so that one enter takes both.
         more |= self.slots.rearm();
-        more |= self.hub.poll_transmit(&mut self.slots.delivery, &mut self.peers);
+        more |= self.hub.poll_transmit(&mut self.slots.delivery, &mut self.parts.peers);
         for index in self.slots.delivery.exhausted.drain(..) {
             if let Some(peer) = self.hub.handle_worn_keys(index) {
                 tracing::info!(%peer, "TLS keys are used up");
@@ -123,8 +114,8 @@ impl EventLoop {
         }
         more |= self.slots.rearm();
         self.slots.delivery.finish();
-        self.peers.ring();
-        let took = clock::time(self.started).ns_since(now.mono);
+        self.parts.peers.ring();
+        let took = clock::time(self.parts.started).ns_since(now.mono);
         self.hub.recorder().turned(took);
         self.hub.record_handling(took);
         self.handshakes.budget.refill(Duration::from_nanos(took), more);
@@ -133,16 +124,16 @@ impl EventLoop {
 
     /// Announces that the shard sleeps, then checks every source. Returns whether all are idle.
     pub(super) fn park(&mut self) -> bool {
-        self.bell.park();
+        self.parts.bell.park();
         // Call again after `park()`: a sender may have found its lane full before (invariant 7).
-        self.peers.ring_blocked_senders();
+        self.parts.peers.ring_blocked_senders();
         self.slots.delivery.ring.listen(true);
-        let has_input =
-            self.pending_publish.is_some() || !(self.mailbox.is_empty() && self.peers.is_empty());
+        let has_input = self.pending_publish.is_some()
+            || !(self.parts.mailbox.is_empty() && self.parts.peers.is_empty());
         let idle = !self.loop_waker.is_set()
             && self.handshakes.is_empty()
             && self.slots.delivery.ring.is_quiet()
-            && !self.peers.have_room_again()
+            && !self.parts.peers.have_room_again()
             && !(has_input && self.hub.wants_input());
         if !idle {
             self.unpark();
@@ -152,7 +143,7 @@ impl EventLoop {
 
     /// Announces that the shard is awake: no bell and no event is needed.
     pub(super) fn unpark(&mut self) {
-        self.bell.unpark();
+        self.parts.bell.unpark();
         self.slots.delivery.ring.listen(false);
     }
 
@@ -167,16 +158,16 @@ impl EventLoop {
             if let Some(pending) = self.pending_publish.take() {
                 self.pending_publish = pending.publish_next(|item| self.publish(item));
                 handled += 1;
-            } else if let Some((command, _)) = self.mailbox.pop() {
+            } else if let Some((command, _)) = self.parts.mailbox.pop() {
                 self.handle_command(command);
                 handled += 1;
             }
-            for from in (0..self.peers.len()).map(|shard| ShardId(shard as u8)) {
-                if let Some(request) = self.peers.pop_request(from) {
+            for from in (0..self.parts.peers.len()).map(|shard| ShardId(shard as u8)) {
+                if let Some(request) = self.parts.peers.pop_request(from) {
                     self.hub.handle_request(from, request);
                     handled += 1;
                 }
-                if let Some(notice) = self.peers.pop_notice(from) {
+                if let Some(notice) = self.parts.peers.pop_notice(from) {
                     self.hub.handle_notice(from, notice);
                     handled += 1;
                 }
@@ -314,10 +305,10 @@ impl EventLoop {
     }
 
     fn on_tick(&mut self, now: Now) {
-        self.heartbeat.beat(now.mono);
+        self.parts.heartbeat.beat(now.mono);
         self.hub.handle_tick();
         self.update_recorder();
-        self.metrics.report(now.mono, self.hub.recorder());
+        self.parts.metrics.report(now.mono, self.hub.recorder());
     }
 
     /// Records what is counted elsewhere.
@@ -327,17 +318,19 @@ impl EventLoop {
         self.hub.recorder().set(Gauge::TlsUser, self.slots.delivery.tls_counts.user);
         self.hub.recorder().set(Gauge::TlsKernel, self.slots.delivery.tls_counts.kernel);
         record_ring(&mut self.slots.delivery.ring, self.hub.recorder());
-        self.metrics.record_work(self.hub.recorder());
-        self.hub.recorder().set(Gauge::MailboxMessages, self.mailbox.used());
-        self.hub.recorder().count(Count::MailboxRefusals, self.mailbox.take_refusals() as u64);
+        self.parts.metrics.record_work(self.hub.recorder());
+        self.hub.recorder().set(Gauge::MailboxMessages, self.parts.mailbox.used());
+        self.hub
+            .recorder()
+            .count(Count::MailboxRefusals, self.parts.mailbox.take_refusals() as u64);
     }
 
     fn apply_effect(&mut self, effect: Effect) {
         match effect {
             Effect::Authenticate { service, key, token } => {
-                let request = VerificationRequest { shard: self.id, service, key, token };
+                let request = VerificationRequest { shard: self.parts.id, service, key, token };
                 // There is room, but the verifiers may have ended, while draining.
-                if self.verifications.try_send(request).is_err() {
+                if self.parts.verifications.try_send(request).is_err() {
                     self.hub.handle_authenticated(key, Err(AuthError::Overload));
                 }
             }
@@ -353,7 +346,7 @@ impl EventLoop {
             }
             Effect::Release(key) => {
                 if let Some(service) = self.slots.release(key) {
-                    self.handshakes.limits.quotas[service.index()].release();
+                    self.parts.limits.quotas[service.index()].release();
                 }
                 self.set_address_permit(key.index, None);
             }

@@ -9,7 +9,7 @@ use crate::telemetry::{Count, Recorder, Snapshot};
 use crate::types::Time;
 
 /// The shard's end of the channels to the collector.
-pub(super) struct MetricsReporter {
+pub(crate) struct MetricsReporter {
     full: Sender<Box<Snapshot>>,
     spares: Receiver<Box<Snapshot>>,
     /// A snapshot that the collector had no room for.
@@ -20,7 +20,7 @@ pub(super) struct MetricsReporter {
 }
 
 impl MetricsReporter {
-    pub(super) fn new(
+    pub(crate) fn new(
         full: Sender<Box<Snapshot>>,
         spares: Receiver<Box<Snapshot>>,
     ) -> MetricsReporter {
@@ -46,7 +46,7 @@ impl MetricsReporter {
     }
 
     /// As `report`, whatever the time.
-    pub(super) fn send(&mut self, recorder: &mut Recorder) {
+    pub(crate) fn send(&mut self, recorder: &mut Recorder) {
         if !recorder.is_enabled() {
             return;
         }

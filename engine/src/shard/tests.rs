@@ -49,7 +49,10 @@ impl Kit {
         let mut mesh = Mesh::new(count).unwrap();
         let quota = |service: &Service| Quota::new(service.max_connections);
         let quotas: Arc<[Quota]> = config.services.iter().map(quota).collect();
-        let (config, started) = (Arc::new(config), Instant::now());
+        let per_address = quotas.iter().map(|_| None).collect();
+        let config = Arc::new(config);
+        let limits = AdmissionLimits { config, quotas: Arc::clone(&quotas), per_address };
+        let started = Instant::now();
         let (full, snapshots) = bounded(1_024);
         let (ready, readiness) = bounded(count);
         let (mut mailboxes, mut parts) = (Vec::new(), Vec::new());
@@ -61,18 +64,15 @@ impl Kit {
                 id: ShardId(shard as u8),
                 core: None,
                 kernel: None,
-                config: Arc::clone(&config),
                 listeners: std::mem::take(&mut listeners),
                 slots: 64,
                 bell: Arc::clone(&mesh.bells[shard]),
                 mailbox: receiver,
-                peers: std::mem::take(&mut mesh.peers[shard]),
-                quotas: Arc::clone(&quotas),
-                address_limits: quotas.iter().map(|_| None).collect(),
+                peers: PeerShards::new(std::mem::take(&mut mesh.peers[shard])),
+                limits: limits.clone(),
                 verifications: bounded(1).0,
                 started,
-                snapshots: full.clone(),
-                spare_snapshots: bounded(1).1,
+                metrics: MetricsReporter::new(full.clone(), bounded(1).1),
                 heartbeat: Arc::default(),
                 ready: ready.clone(),
             });

@@ -50,7 +50,7 @@ fn serve(mut parts: ShardParts) {
     parts.heartbeat.beat(Time::default() + parts.started.elapsed());
     let mut recorder = Recorder::new(parts.id, 1, true);
     recorder.connected(ServiceId(0));
-    parts.snapshots.send(recorder.swap(None)).unwrap();
+    parts.metrics.send(&mut recorder);
     loop {
         match next(&mut parts) {
             Command::Authenticated { .. } => unreachable!("nobody shows a token here"),

@@ -26,6 +26,7 @@ impl Drop for QuotaPermit {
 }
 
 /// The limits that an upgrade request must pass.
+#[derive(Clone)]
 pub(crate) struct AdmissionLimits {
     pub config: Arc<Config>,
     /// Open connections of all shards, by service.
