@@ -3,37 +3,25 @@
 
 use hdrhistogram::Histogram;
 
-/// Upper bounds in nanoseconds, from 10 µs to 5 s: the original family's from 1 ms on, and finer.
-pub const DURATION_BOUNDS: [u64; 17] = [
-    10_000,
-    25_000,
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    5_000_000,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    5_000_000_000,
+/// Upper bounds in microseconds: the original family's from 1 ms on, and finer.
+const BOUNDS_US: [u64; 18] = [
+    10, 25, 50, 100, 250, 500, 1_000, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000, 10_000_000,
 ];
 
-/// The same and 10 s.
+/// Upper bounds in nanoseconds, from 10 µs to 10 s.
 pub const LATENCY_BOUNDS: [u64; 18] = {
-    let mut bounds = [10_000_000_000; 18];
+    let mut bounds = BOUNDS_US;
     let mut i = 0;
-    while i < DURATION_BOUNDS.len() {
-        bounds[i] = DURATION_BOUNDS[i];
+    while i < bounds.len() {
+        bounds[i] *= 1_000;
         i += 1;
     }
     bounds
 };
+
+/// The same up to 5 s.
+pub const DURATION_BOUNDS: [u64; 17] = *LATENCY_BOUNDS.first_chunk().expect("18 have 17");
 
 /// A histogram as the text format has it.
 #[derive(Clone, Debug, PartialEq)]
