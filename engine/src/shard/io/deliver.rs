@@ -19,7 +19,7 @@ pub struct Delivery {
     pub(crate) tls_counts: SlotTlsCounts,
     /// Connections whose keys have sent `record_limit` records. May hold one twice.
     pub(crate) exhausted: Vec<u32>,
-    record_limit: u32,
+    pub(crate) record_limit: u32,
     /// Whether the loaded payload is to be sealed.
     seals: bool,
     /// Runs loaded into the batch.
@@ -93,12 +93,6 @@ impl Delivery {
             }
             SlotTls::None | SlotTls::User(_) => None,
         }
-    }
-
-    /// Lowers the limit of records, which no test could reach.
-    #[cfg(test)]
-    pub(crate) fn limit_records(&mut self, limit: u32) {
-        self.record_limit = limit;
     }
 
     /// Drops a connection's TLS state.

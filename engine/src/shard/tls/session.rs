@@ -245,19 +245,6 @@ impl TlsSession {
         KtlsSession::take_over(*connection, socket, kernel)
     }
 
-    /// Whether the record layer makes the records.
-    #[cfg(test)]
-    pub(crate) fn is_own(&self) -> bool {
-        matches!(self.layer, Layer::Own(_))
-    }
-
-    /// The record layer.
-    #[cfg(test)]
-    pub(crate) fn into_records(self) -> RecordLayer {
-        let Layer::Own(records) = self.layer else { panic!("rustls makes them") };
-        records
-    }
-
     /// What must be sent now, without a record behind it: during the handshake.
     pub(crate) fn take_pending(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.pending)

@@ -192,7 +192,7 @@ fn our_sends_are_counted_against_the_keys() {
         let (session, _) = crate::shard::tests::fixtures::handshake(version, usize::MAX);
         delivery.drop_session(0);
         delivery.set_session(0, session);
-        delivery.limit_records(3);
+        delivery.record_limit = 3;
         for bytes in [1, 20_000] {
             assert!(delivery.exhausted.is_empty());
             delivery.load(frame(&noise(bytes)));
@@ -209,7 +209,7 @@ fn our_sends_are_counted_against_the_keys() {
 fn sends_of_the_kernel_are_counted_against_the_keys() {
     let kernel = kernel();
     let mut rig = Rig::new(&kernel, &TLS13, 0);
-    rig.delivery.limit_records(3);
+    rig.delivery.record_limit = 3;
     for bytes in [1, 20_000] {
         assert!(rig.delivery.exhausted.is_empty());
         rig.write(frame(&noise(bytes)));

@@ -37,6 +37,19 @@ fn says(client: &mut rustls::ClientConnection, plain: &[u8]) -> Vec<u8> {
     client_bytes(client)
 }
 
+impl TlsSession {
+    /// Whether the record layer makes the records.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.layer, Layer::Own(_))
+    }
+
+    /// The record layer.
+    pub(crate) fn into_records(self) -> RecordLayer {
+        let Layer::Own(records) = self.layer else { panic!("rustls makes them") };
+        records
+    }
+}
+
 #[test]
 fn a_handshake_may_come_byte_by_byte() {
     for (mut session, mut client) in sessions(1) {
