@@ -57,10 +57,10 @@ fn the_recorder_s_verbs_allocate_nothing_once_each_was_used() {
         recorder.caught_up(700_000);
         recorder.turned(40_000);
         recorder.submitted(256);
-        recorder.greeted(1_000_000);
+        recorder.upgraded(1_000_000);
         recorder.closed(Close::PeerNormal);
         recorder.lagging([1, 2, 3, 4]);
-        recorder.worked(1_000_000);
+        recorder.used_cpu(1_000_000);
         recorder.count(Count::Accepts, 1);
         recorder.set(Gauge::Connections, 1);
     };

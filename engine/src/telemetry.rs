@@ -1,5 +1,5 @@
 //! Measuring without disturbing: a shard owns plain counters and histograms that no other thread
-//! writes; on a timer it hands the full ones over and goes on with cleared twins.
+//! writes; on a timer it hands the full ones over and goes on with cleared ones.
 //!
 //! * [`Recorder`] is what the shard writes to: verbs at the call site, names elsewhere.
 //! * [`Snapshot`] is what travels to the collector.

@@ -282,7 +282,7 @@ impl EventLoop {
         let key = self.hub.admit(admission)?;
         if !probe {
             let took = began.elapsed().as_nanos();
-            self.hub.recorder().greeted(u64::try_from(took).unwrap_or(u64::MAX));
+            self.hub.recorder().upgraded(u64::try_from(took).unwrap_or(u64::MAX));
         }
         self.slots.delivery.set_session(key.index, tls);
         let metered = self.hub.is_metered(key);

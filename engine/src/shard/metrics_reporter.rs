@@ -40,7 +40,7 @@ impl MetricsReporter {
     pub(super) fn record_work(&mut self, recorder: &mut Recorder) {
         if recorder.is_enabled() {
             let recorded_cpu = clock::cpu_time();
-            recorder.worked(recorded_cpu.saturating_sub(self.recorded_cpu));
+            recorder.used_cpu(recorded_cpu.saturating_sub(self.recorded_cpu));
             self.recorded_cpu = recorded_cpu;
         }
     }

@@ -33,7 +33,7 @@ impl PerAddressLimit {
 
     /// Takes a place for a connection from this address, if it may have one more.
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<AddressPermit> {
-        let address = household(address);
+        let address = limit_key(address);
         let mut stripe = self.stripe(address);
         let count = stripe.get(&address).copied().unwrap_or(0);
         if count >= self.max {
@@ -62,7 +62,7 @@ impl Drop for AddressPermit {
 }
 
 /// What counts as one address: an IPv6 host may take any of its /64.
-fn household(address: IpAddr) -> u128 {
+fn limit_key(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
         IpAddr::V6(ip) => ip.to_bits() & (u128::MAX << 64),

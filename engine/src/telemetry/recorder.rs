@@ -191,7 +191,7 @@ impl Recorder {
     }
 
     /// A connection was upgraded `ns` nanoseconds after it was accepted.
-    pub fn greeted(&mut self, ns: u64) {
+    pub fn upgraded(&mut self, ns: u64) {
         if let Some(own) = self.own() {
             own.handshake.saturating_record(ns.min(MAX_LATENCY_NS));
         }
@@ -212,7 +212,7 @@ impl Recorder {
     }
 
     /// The shard's thread used `ns` nanoseconds of CPU time more.
-    pub fn worked(&mut self, ns: u64) {
+    pub fn used_cpu(&mut self, ns: u64) {
         if let Some(own) = self.own() {
             own.busy_ns += ns;
         }
@@ -227,7 +227,7 @@ impl Recorder {
 
     /// Ends the sketch's second, and keeps its busiest channels and slowest consumers. `name` maps
     /// an index to its channel.
-    pub fn stood_out(
+    pub fn record_top(
         &mut self,
         slowest: Vec<SlowConsumer>,
         name: impl Fn(u32) -> Option<ChannelName>,
@@ -242,10 +242,10 @@ impl Recorder {
         self.current.standing = Standing { hottest, slowest };
     }
 
-    /// Hands over what was recorded and goes on with `twin` (or a new one), cleared.
-    pub fn swap(&mut self, twin: Option<Box<Snapshot>>) -> Box<Snapshot> {
+    /// Hands over what was recorded and goes on with `spare` (or a new one), cleared.
+    pub fn swap(&mut self, spare: Option<Box<Snapshot>>) -> Box<Snapshot> {
         let (shard, services) = (self.current.shard, self.current.services.len());
-        let mut next = twin.unwrap_or_else(|| Box::new(Snapshot::new(shard, services)));
+        let mut next = spare.unwrap_or_else(|| Box::new(Snapshot::new(shard, services)));
         next.clear_like(&self.current);
         std::mem::replace(&mut self.current, next)
     }

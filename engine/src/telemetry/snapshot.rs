@@ -100,7 +100,7 @@ impl Snapshot {
         }
     }
 
-    /// Empties it for reuse as the twin of the one in use, keeping gauges and class names.
+    /// Empties it for reuse in the place of `current`, keeping its gauges and class names.
     pub(super) fn clear_like(&mut self, current: &Snapshot) {
         self.counters = Counters { gauges: current.counters.gauges, ..Counters::default() };
         for (service, current) in self.services.iter_mut().zip(&current.services) {

@@ -237,7 +237,7 @@ impl Delivery {
     pub(in crate::broker) fn end_round(&mut self, cx: &mut Context, channels: &Channels) {
         let Survey { by_lag, slowest } = std::mem::take(&mut self.survey);
         cx.recorder.lagging(by_lag);
-        cx.recorder.stood_out(slowest, |index| channels.name_at(index));
+        cx.recorder.record_top(slowest, |index| channels.name_at(index));
     }
 
     /// Bytes of replies that a laggard is owed.

@@ -4,7 +4,7 @@ use crossbeam::channel::bounded;
 
 #[test]
 fn nothing_is_lost_while_the_collector_has_no_room() {
-    let ((full, collector), (_twins, spares)) = (bounded(1), bounded(1));
+    let ((full, collector), (_returned, spares)) = (bounded(1), bounded(1));
     let mut metrics = MetricsReporter::new(full, spares);
     let mut recorder = Recorder::new(ShardId(0), 1, true);
     for _ in 0..5 {

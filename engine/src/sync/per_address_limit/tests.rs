@@ -2,8 +2,8 @@ use super::*;
 
 #[test]
 fn an_address_has_so_many_places_and_gets_them_back() {
-    let lodgings = Arc::new(PerAddressLimit::new(2));
-    let take = |address: &str| lodgings.take(address.parse().unwrap());
+    let limit = Arc::new(PerAddressLimit::new(2));
+    let take = |address: &str| limit.take(address.parse().unwrap());
     let (first, _second) = (take("10.0.0.1"), take("::ffff:10.0.0.1"));
     assert!(first.is_some() && take("10.0.0.1").is_none());
     assert!(take("10.0.0.2").is_some());
@@ -15,11 +15,11 @@ fn an_address_has_so_many_places_and_gets_them_back() {
 }
 
 #[test]
-fn who_is_gone_is_forgotten() {
-    let lodgings = Arc::new(PerAddressLimit::new(1));
+fn an_address_without_connections_is_removed() {
+    let limit = Arc::new(PerAddressLimit::new(1));
     for n in 0..1_000_u32 {
-        drop(lodgings.take(IpAddr::V4(n.into())));
+        drop(limit.take(IpAddr::V4(n.into())));
     }
-    let known: usize = lodgings.stripes.iter().map(|s| s.lock().unwrap().len()).sum();
+    let known: usize = limit.stripes.iter().map(|s| s.lock().unwrap().len()).sum();
     assert_eq!(known, 0);
 }

@@ -31,7 +31,7 @@ fn services_have_classes_and_counts_of_their_own() {
 }
 
 #[test]
-fn a_twin_starts_empty_and_keeps_gauges_and_classes() {
+fn a_spare_starts_empty_and_keeps_gauges_and_classes() {
     let mut recorder = Recorder::new(ShardId(0), 1, true);
     let first = recorder.swap(None);
     let class = recorder.class_of(&name("a:1"));
