@@ -1,7 +1,6 @@
 //! A message encoded once (invariant 4): WebSocket header and payload, shared by all its readers.
 
-use crate::sync::Countdown;
-use crate::sync::PresplitArc;
+use crate::sync::{Countdown, PresplitArc};
 use crate::types::{Seq, Time};
 
 /// One shard's part in an encoded broadcast: the bytes are shared with the other shards, what is

@@ -7,15 +7,11 @@ use crate::limits::KERNEL_TLS_PAYS;
 use crate::shard::Kernel;
 use crate::types::StartError;
 
-/// What the kernel's TLS can do, if it is to be used.
+/// What the kernel's TLS supports by `probe`, if it is to be used.
 ///
 /// # Errors
 /// [`StartError`] when it must be used and cannot.
-pub(super) fn decide(config: &Config) -> Result<Option<Kernel>, StartError> {
-    decide_with(config, Kernel::probe)
-}
-
-fn decide_with(
+pub(super) fn decide(
     config: &Config,
     probe: impl FnOnce() -> io::Result<Kernel>,
 ) -> Result<Option<Kernel>, StartError> {

@@ -13,7 +13,7 @@ use super::topology::{Plan, Ready, Topology};
 use super::{Engine, host_limits, kernel_tls, listen};
 use crate::config::{Config, Service};
 use crate::limits::{MAX_CHANNELS_PER_SHARD, MAX_PERMISSIONS, MAX_SERVICES, MAX_SHARDS};
-use crate::shard::ShardParts;
+use crate::shard::{Kernel, ShardParts};
 use crate::sync::abort;
 use crate::types::StartError;
 
@@ -28,7 +28,7 @@ pub(super) fn start(config: Config, run: fn(ShardParts)) -> Result<Engine, Start
         services.iter().fold(0, |sum: usize, each| sum.saturating_add(each.max_connections));
     let slots = host_limits::slots(connections, shards, files)?;
     host_limits::probe_ring()?;
-    let kernel = kernel_tls::decide(&config)?;
+    let kernel = kernel_tls::decide(&config, Kernel::probe)?;
     let listening = listen::listen(services.iter().map(|service| &*service.listen), shards)?;
     let names = services.iter().map(|service| service.name.clone()).collect();
 

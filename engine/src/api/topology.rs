@@ -14,8 +14,7 @@ use crate::limits::{MAILBOX_MESSAGES, SNAPSHOTS_WAITING, VERIFICATIONS_PER_SHARD
 use crate::shard::{AdmissionLimits, Kernel, Mesh, MetricsReporter, PeerShards, ShardParts};
 use crate::sync::{Heartbeat, PerAddressLimit, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
-use crate::types::StartError;
-use crate::types::{ServiceId, ShardId};
+use crate::types::{ServiceId, ShardId, StartError};
 
 /// What each shard reports once: whether it serves.
 pub(super) type Ready = Result<(), StartError>;

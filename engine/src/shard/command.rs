@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::broker::ChannelEntry;
-use crate::types::DrainReport;
 use crate::types::{
-    ChannelName, ClientCommand, ConnectionKey, JsonObject, Publication, PublishError, Seq,
-    ServiceId, ShardId, Verdict,
+    ChannelName, ClientCommand, ConnectionKey, DrainReport, JsonObject, Publication, PublishError,
+    Seq, ServiceId, ShardId, Verdict,
 };
 use crate::wire::Secret;
 

@@ -95,10 +95,7 @@ fn serve(listener: &TcpListener, stop: &OwnedFd, render: &dyn Fn() -> String) {
 /// Waits until `socket` is ready. Returns false if the server is to end, or the time is over.
 fn wait(socket: impl AsFd, flags: PollFlags, stop: &OwnedFd, until: Option<Instant>) -> bool {
     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-    let left = left.map(|left| Timespec {
-        tv_sec: left.as_secs() as i64,
-        tv_nsec: left.subsec_nanos().into(),
-    });
+    let left = left.map(|left| Timespec::try_from(left).expect("SCRAPE_PATIENCE at most"));
     let mut both = [PollFd::new(&socket, flags), PollFd::new(stop, PollFlags::IN)];
     let ready = poll(&mut both, left.as_ref());
     // Interrupted: the caller finds the socket not ready, and waits again.
