@@ -1,4 +1,4 @@
-//! The engine's public face: start it, publish into it, drain it.
+//! The engine's public API: start it, publish into it, drain it.
 
 mod channels;
 mod disconnect;
@@ -105,13 +105,13 @@ impl Engine {
         Publisher::new(Arc::clone(&self.topology.handle), service)
     }
 
-    /// Where tokens come from that clients show, if [`Access::mode`](crate::Access::mode) is not
-    /// off. Each must be answered; the engine does not know what a token is.
+    /// The tokens that clients send, if [`Access::mode`](crate::Access::mode) is not
+    /// off. Each must be answered: the engine does not read tokens.
     pub fn verifications(&self) -> Verifications {
         self.topology.verifications.clone()
     }
 
-    /// Gives every snapshot that the shards have sent since the last call to `visit`.
+    /// Passes every snapshot that the shards have sent since the last call to `visit`.
     pub fn collect(&self, mut visit: impl FnMut(&Snapshot)) {
         for snapshot in self.topology.snapshots.try_iter() {
             visit(&snapshot);
@@ -128,7 +128,7 @@ impl Engine {
             && heartbeats.iter().all(|heart| now.since(heart.last()) <= HEARTBEAT_LIMIT)
     }
 
-    /// Stops accepting, closes every connection with 1001 and waits until they are gone or the
+    /// Stops accepting, closes every connection with 1001 and waits until they are closed or the
     /// deadline is over, at most [`MAX_DRAIN`]. Blocks this thread.
     pub fn drain(mut self, deadline: Duration) -> DrainReport {
         self.end(deadline)
@@ -148,7 +148,7 @@ impl Engine {
             };
             sum.closed += report.closed;
             sum.cut += report.cut;
-            // A shard that panics aborts the process, so there is nothing to learn.
+            // A shard that panics aborts the process, so the result is always `Ok`.
             let _ = thread.join();
         }
         sum

@@ -1,5 +1,5 @@
-//! How measurements are written for Prometheus: the family's eight metrics, which servers and
-//! embedders share, and what their like is made of.
+//! The Prometheus text format: the family's eight metrics, which servers and embedders share, and
+//! the functions that make samples and families.
 
 mod buckets;
 mod families;
@@ -22,7 +22,7 @@ pub struct ServiceSample<'a> {
     pub server: &'a str,
     /// Whether its `tls_mode` is `wss`.
     pub tls: bool,
-    /// Its counts. `handling` is not looked at.
+    /// Its counts. `handling` is not read.
     pub stats: &'a ServiceStats,
     /// Handling time by [`MessageType`], folded by [`LATENCY_BOUNDS`].
     pub handling: [Folded; MessageType::COUNT],

@@ -1,4 +1,4 @@
-//! One shard's I/O on monoio and the delivery ring. It decides nothing: see `broker`.
+//! One shard's I/O on monoio and the delivery ring. All decisions are made in `broker`.
 //!
 //! * `event_loop`: the duty cycle that drives the broker; `parts`: what its thread starts with;
 //! * `handshake`: from the listener to an upgraded connection, on monoio;

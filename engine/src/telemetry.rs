@@ -24,7 +24,7 @@ use hdrhistogram::Histogram;
 
 pub use crate::types::MessageType;
 
-/// Longest latency a histogram tells apart, in nanoseconds: a minute.
+/// Longest latency that a histogram distinguishes, in nanoseconds: a minute.
 pub const MAX_LATENCY_NS: u64 = 60_000_000_000;
 
 /// The class of a service's channels beyond `limits::MAX_CLASSES`.

@@ -35,8 +35,8 @@ use crate::limits::{MAX_CHANNEL_NAME, MAX_EVENT_NAME};
 pub struct Seq(pub u64);
 
 impl Seq {
-    /// The position after this one. Clients name any number there is; behind the last one there
-    /// is nothing.
+    /// The position after this one. Clients name any number there is; the last one is followed
+    /// by itself.
     #[must_use]
     pub fn next(self) -> Seq {
         Seq(self.0.saturating_add(1))
@@ -49,7 +49,7 @@ impl fmt::Display for Seq {
     }
 }
 
-/// One life of a channel's log. A new epoch means that earlier positions say nothing.
+/// One life of a channel's log. A new epoch means that earlier positions are invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(pub u64);
 
@@ -75,8 +75,8 @@ impl Serialize for Epoch {
     }
 }
 
-/// A connection of one shard. The generation tells a reused index from its earlier users, so a
-/// late completion or a late reply is harmless (invariant 12).
+/// A connection of one shard. The generation distinguishes the users of an index, so a late
+/// completion or a late reply is harmless (invariant 12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionKey {
     /// Index into the shard's dense tables, and its slot in the ring's registered files.
@@ -210,7 +210,7 @@ impl JsonObject {
     }
 }
 
-/// Whose connections or subscriptions are to end, and how.
+/// Which connections or subscriptions are to end, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCommand {
     /// Only connections of this service are meant.

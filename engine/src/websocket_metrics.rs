@@ -68,7 +68,7 @@ struct Inner {
 }
 
 impl WebSocketMetrics {
-    /// Metrics of the service called `server`; `tls` tells whether its `tls_mode` is `wss`.
+    /// Metrics of the service called `server`; `tls`: whether its `tls_mode` is `wss`.
     pub fn new(server: &str, tls: bool) -> WebSocketMetrics {
         WebSocketMetrics(Some(Arc::new(Inner {
             server: server.to_owned(),
@@ -171,7 +171,7 @@ impl Inner {
         }
     }
 
-    /// A place for a class that is new; several threads may ask for it at once.
+    /// A place for a class that is new; several threads may request it at once.
     #[cold]
     fn admit(&self, class: &str) -> usize {
         // A class that is called `other` shares the place of those without one.

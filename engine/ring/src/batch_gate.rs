@@ -14,7 +14,7 @@ impl WriteGate {
         WriteGate { last: Vec::new(), batch: 1 }
     }
 
-    /// Asks for one write. Returns whether it is the slot's first in this batch.
+    /// Registers one write. Returns whether it is the slot's first in this batch.
     pub(crate) fn pass(&mut self, slot: u32) -> bool {
         let index = slot as usize;
         if index >= self.last.len() {

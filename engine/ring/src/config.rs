@@ -14,11 +14,11 @@ use std::io;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Sockets that can be on the ring at once: its registered files. The kernel bounds them by
-    /// the process's limit of open files (RLIMIT_NOFILE), whatever is open besides.
+    /// the process's limit of open files (RLIMIT_NOFILE). Other open files do not count.
     pub slots: usize,
     /// Submission entries: what can be queued between two `io_uring_enter`.
     pub entries: u32,
-    /// Completion entries at most. The ring asks for as many as its slots and buffers can need;
+    /// Completion entries at most. The ring requests as many as its slots and buffers can need;
     /// the kernel grants 65,536. Completions beyond are counted as overflows and still reported.
     pub max_completions: usize,
     /// Sends of one batch: fewer than `entries`. Long enough to share the cost of the system call,

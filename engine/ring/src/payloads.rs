@@ -15,7 +15,7 @@ impl<P> Payloads<P> {
         Payloads { full: Vec::new(), last: Vec::with_capacity(BLOCK) }
     }
 
-    /// Stores a payload. Returns it where it stays.
+    /// Stores a payload, and returns it at its final address.
     pub(crate) fn push(&mut self, payload: P) -> &P {
         if self.last.len() == self.last.capacity() {
             let block = Vec::with_capacity(BLOCK);

@@ -1,4 +1,4 @@
-//! What this machine's kernel can do, asked before a program relies on it.
+//! What this machine's kernel supports, tested before a program relies on it.
 
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{Config, Ring, SlotKey};
 
-/// What a ring submits: the name as the kernel writes it, and its code.
+/// What a ring submits: the kernel's name of the operation, and its code.
 pub const OPERATIONS: [(&str, u8); 5] = [
     ("ASYNC_CANCEL", opcode::AsyncCancel::CODE),
     ("POLL_ADD", opcode::PollAdd::CODE),
@@ -66,7 +66,7 @@ pub fn setup(entries: u32) -> io::Result<()> {
     builder().build(entries).map(drop)
 }
 
-/// Those of `operations` (such as [`OPERATIONS`]) that this kernel does not know.
+/// Those of `operations` (such as [`OPERATIONS`]) that this kernel does not support.
 ///
 /// # Errors
 /// Without io_uring.

@@ -11,7 +11,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use crate::config::Config;
 use crate::probe;
 
-/// What a ring did since it was last asked.
+/// What a ring did since the statistics were last taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RingStats {
     /// `io_uring_enter` calls.
@@ -36,7 +36,7 @@ pub(crate) struct Queues {
     /// How many of them leave room for a whole batch.
     max_queued: usize,
     pub(crate) stats: RingStats,
-    /// `io_uring_enter` has failed for good: entries of a batch that is gone may still be queued.
+    /// `io_uring_enter` has failed for good: entries of a finished batch may still be queued.
     has_failed: bool,
 }
 
@@ -112,7 +112,7 @@ impl Queues {
 
     /// Whether there is no completion.
     pub(crate) fn is_quiet(&mut self) -> bool {
-        // Look after `listen` was made visible.
+        // Read the queue after `listen` was made visible.
         fence(Ordering::SeqCst);
         self.uring.completion().is_empty() && !self.has_overflown()
     }

@@ -1,4 +1,4 @@
-//! The ring itself: slots, long-lived operations and their completions.
+//! The ring: slots, long-lived operations and their completions.
 
 mod send_batch;
 
@@ -113,8 +113,8 @@ impl<P> Ring<P> {
     /// closed afterwards.
     ///
     /// # Errors
-    /// As for [`Ring::place`], with how many were placed before. The others' lives have begun all
-    /// the same: every operation on them fails with EBADF until they are cleared.
+    /// As for [`Ring::place`], with how many were placed before. The others' lives have begun too:
+    ///  every operation on them fails with EBADF until they are cleared.
     ///
     /// # Panics
     /// As for [`Ring::place`], and if the keys are not neighbours, one for each socket.
@@ -138,7 +138,8 @@ impl<P> Ring<P> {
     fn place_from(&mut self, first: u32, sockets: &[RawFd]) -> Result<(), (usize, io::Error)> {
         let (files, mut placed) = (self.queues.uring.submitter(), 0);
         while placed < sockets.len() {
-            // The kernel stops at the first it cannot have, and says why only if asked for that.
+            // The kernel stops at the first that fails. It reports why only if that one is the
+            // first of a call.
             let slot = first + placed as u32;
             match files.register_files_update(slot, &sockets[placed..]) {
                 Ok(more @ 1..) => placed += more,
@@ -349,7 +350,7 @@ impl<P> std::fmt::Debug for Ring<P> {
 
 impl<P> Drop for Ring<P> {
     fn drop(&mut self) {
-        // Receives write into our buffers: end them before the buffers go.
+        // Receives write into our buffers: end them before the buffers are freed.
         let is_none_armed = self.queues.cancel_everything();
         self.buffers.retire(&self.queues.uring, is_none_armed);
     }

@@ -42,8 +42,8 @@ impl UserData {
         UserData::pack(operation as u8, key.generation, key.index)
     }
 
-    /// Of a send: it ends inside its submission, so its place in the batch says more than the
-    /// generation.
+    /// Of a send: it ends inside its submission, so it carries its place in the batch instead
+    /// of the generation.
     pub(crate) fn send(entry: u16, slot: u32) -> UserData {
         UserData::pack(UserData::SEND, entry, slot)
     }

@@ -1,4 +1,4 @@
-//! Listing channels: each home shard names its own, every shard counts its subscribers of them.
+//! Listing channels: each home shard lists its own, every shard counts its subscribers of them.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub struct ChannelInfo {
     pub subscribers: u64,
 }
 
-/// Where a listing goes on: a home shard, and a slot of its table.
+/// Where a listing continues: a home shard, and a slot of its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cursor {
     shard: usize,
@@ -43,8 +43,8 @@ impl Engine {
     /// Up to `limit` channels of a service from `cursor` on (start with 0), and the cursor of the
     /// next page, `None` after the last. Channels that come and go meanwhile may be missed or
     /// seen. A page may be short or empty though others follow: it ends with its shard, has at most
-    /// [`CHANNELS_PAGE`] channels, and is to be asked for again when too many others are being
-    /// asked for.
+    /// [`CHANNELS_PAGE`] channels, and is empty when a shard has too many commands queued: then
+    /// repeat the call with the cursor that was returned.
     pub async fn channels(
         &self,
         service: ServiceId,

@@ -1,4 +1,4 @@
-//! How threads outside the shards reach them.
+//! The shards' mailboxes, for threads outside the shards.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What the machine allows: cores, open files, io_uring.
+//! The limits of the host: cores, open files, io_uring.
 
 use core_affinity::CoreId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -54,8 +54,8 @@ fn check_files(files: usize, shards: usize, addresses: usize) -> Result<(), Star
     )))
 }
 
-/// Registered-file slots of one shard: its fair part of all connections, a quarter more because
-/// the kernel spreads by hash, and room for those that are only told that the server is full.
+/// Registered-file slots of one shard: its fair part of all connections, a quarter more because the
+/// kernel spreads by hash, and room for those that are closed at once because the server is full.
 /// The kernel allows a ring as many as the process may open files.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What this machine allows, asked without starting an engine.
+//! The limits of this host, checked without starting an engine.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use super::{StartError, host_limits};
 use crate::limits::{MAX_HANDSHAKES, MAX_SHARDS};
 use crate::shard::{Kernel, ring_config};
 
-/// What both rings of a shard submit: the name as the kernel writes it, and its code.
+/// What both rings of a shard submit: the kernel's name of the operation, and its code.
 const OPERATIONS: [(&str, u8); 9] = [
     ("ACCEPT", opcode::Accept::CODE),
     ("ASYNC_CANCEL", opcode::AsyncCancel::CODE),
@@ -22,7 +22,7 @@ const OPERATIONS: [(&str, u8); 9] = [
     ("WRITE", opcode::Write::CODE),
 ];
 
-/// Shards of an engine that is not told how many: one for each core this process may use.
+/// Shards of an engine without that setting: one for each core this process may use.
 pub fn shards() -> usize {
     host_limits::cores().len().clamp(1, MAX_SHARDS)
 }
@@ -41,7 +41,7 @@ pub fn open_files(connections: usize, shards: usize) -> (usize, usize) {
 /// drops it. Raises this process's limit of open files to the hard one, as an engine does.
 ///
 /// # Errors
-/// As [`crate::Engine::start`] would say it.
+/// As for [`crate::Engine::start`].
 pub fn ring(connections: usize, shards: usize) -> Result<(), StartError> {
     host_limits::probe_ring()?;
     let files = host_limits::raise_file_limit(shards, 1)?;
@@ -49,10 +49,10 @@ pub fn ring(connections: usize, shards: usize) -> Result<(), StartError> {
     probe::receive(&ring_config(slots)).map_err(StartError::ring)
 }
 
-/// The io_uring operations that an engine submits and this kernel does not know.
+/// The io_uring operations that an engine submits and this kernel does not support.
 ///
 /// # Errors
-/// When there is no io_uring to ask.
+/// When there is no io_uring.
 pub fn missing_operations() -> io::Result<Vec<&'static str>> {
     probe::missing(&OPERATIONS)
 }

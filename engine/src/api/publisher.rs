@@ -10,7 +10,7 @@ use crate::shard::Command;
 use crate::types::{Publication, PublishError, ServiceId, ShardId};
 
 /// Publishes into one service's channels from any thread. Cheap to clone. Once the engine drains or
-/// is gone, every ticket resolves to [`PublishError::Closed`].
+/// has ended, every ticket resolves to [`PublishError::Closed`].
 #[derive(Clone, Debug)]
 pub struct Publisher {
     handle: Arc<Handle>,
@@ -84,7 +84,7 @@ fn group(batch: impl Iterator<Item = Publication>, shards: usize) -> Vec<Group> 
     let mut groups: Vec<Group> = Vec::new();
     for (place, item) in batch.enumerate() {
         let home = Hub::home_of(&item.channel, shards);
-        // At most MAX_SHARDS groups: looking through them is cheaper than a map.
+        // At most MAX_SHARDS groups: a linear search is cheaper than a map.
         match groups.iter_mut().find(|group| group.home == home) {
             Some(group) => {
                 group.items.push(item);

@@ -17,7 +17,7 @@ use crate::shard::{Kernel, ShardParts};
 use crate::sync::abort;
 use crate::types::StartError;
 
-/// Starts an engine whose shards' threads do `run`.
+/// Starts an engine; each shard's thread calls `run`.
 pub(super) fn start(config: Config, run: fn(ShardParts)) -> Result<Engine, StartError> {
     let cores = host_limits::cores();
     let shards = check(&config, cores.len())?;
@@ -149,7 +149,7 @@ fn guard(name: &str, handle: &Handle, ready: &Sender<Ready>, run: impl FnOnce())
     if handle.stage.is_serving() {
         abort(&format!("{name} ended while serving"));
     }
-    // While starting it has reported why, unless by a fault of ours; nothing must wait for it.
+    // While starting it has reported why. A bug that kept it from that must not block the start.
     let text = format!("{name} ended while the engine started; please report this");
     let _ = ready.try_send(Err(StartError::Config(text)));
 }

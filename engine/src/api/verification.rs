@@ -9,7 +9,7 @@ use super::handle::Handle;
 use crate::shard::{Command, VerificationRequest};
 use crate::types::{AuthError, ServiceId, Verdict};
 
-/// Where verifiers take tokens from. Cheap to clone: one for each thread.
+/// The queue of tokens to verify. Cheap to clone: one for each thread.
 #[derive(Clone)]
 pub struct Verifications {
     pub(super) requests: Receiver<VerificationRequest>,
@@ -17,7 +17,7 @@ pub struct Verifications {
 }
 
 impl Verifications {
-    /// Waits for the next token. `None` once the engine is gone.
+    /// Waits for the next token. `None` once the engine has ended.
     pub fn next(&self) -> Option<Verification> {
         let request = self.requests.recv().ok()?;
         Some(Verification { request: Some(request), handle: Arc::clone(&self.handle) })
@@ -43,19 +43,19 @@ impl Verification {
         self.request.as_ref().map_or("", |request| request.token.expose())
     }
 
-    /// The service whose client showed it.
+    /// The service that the client connected to.
     pub fn service(&self) -> ServiceId {
         self.request.as_ref().map_or(ServiceId::default(), |request| request.service)
     }
 
-    /// Lets the client in, or does not.
+    /// Sends the verdict to the client's shard.
     pub fn answer(mut self, verdict: Verdict) {
         self.send(verdict);
     }
 
     fn send(&mut self, verdict: Verdict) {
         if let Some(VerificationRequest { shard, key, .. }) = self.request.take() {
-            // The shard has asked no more than VERIFICATIONS_PER_SHARD: so many find room.
+            // A shard requests at most VERIFICATIONS_PER_SHARD at once, so the mailbox is bounded.
             let answer = Command::Authenticated { key, verdict };
             self.handle.mailboxes[shard.index()].send_owed(answer);
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Opens a probe's connection: one that upgrades at [`ProbeKey::path`] is subscribed to
 /// [`ChannelName::probe`](crate::ChannelName::probe), needs no other permission, takes no
-/// client's place and is in no client's statistics. Known inside the process only.
+/// client's place and is in no client's statistics. It never leaves the process.
 #[derive(Clone, Copy)]
 pub struct ProbeKey(u128);
 

@@ -52,8 +52,8 @@ pub fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
 }
 
-/// One pass over what was recorded. A value counts as the lowest that looks the same to the
-/// histogram, so that one equal to a bound is within it. Counts only rise, so buckets and sum do.
+/// One pass over what was recorded. A value counts as the lowest of its histogram
+/// bucket, so that one equal to a bound is within it. Counts only rise, so buckets and sum do.
 pub fn fold(times: Option<&Histogram<u64>>, bounds: &[u64]) -> Folded {
     let mut counts = vec![0; bounds.len() + 1];
     let mut sum = 0_u128;

@@ -25,7 +25,7 @@ impl Kind {
 /// One metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// The heading it stands under.
+    /// The heading of its group.
     pub group: &'static str,
     /// Its name.
     pub name: &'static str,
@@ -35,7 +35,7 @@ pub struct Row {
     pub labels: &'static str,
     /// The HELP line.
     pub help: &'static str,
-    /// Which question it answers.
+    /// What it is used for.
     pub reason: &'static str,
 }
 

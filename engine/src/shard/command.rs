@@ -1,4 +1,4 @@
-//! What the control plane asks of a shard, and the shard of the control plane.
+//! The commands of the control plane to a shard, and the shard's requests to the control plane.
 
 use std::sync::Arc;
 use std::time::Instant;

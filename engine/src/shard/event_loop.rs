@@ -1,7 +1,7 @@
 //! The event loop of a shard. One iteration is bounded work with one reading of the clock:
 //!
 //! 1. admit upgraded connections;
-//! 2. handle messages of the mailbox and the lanes, while the broker wants input, and the
+//! 2. handle messages of the mailbox and the lanes, while the broker accepts input, and the
 //!    completions of the ring;
 //! 3. handle the tick, if it is due;
 //! 4. let the broker write (`poll_transmit`), then apply its effects (`poll_effect`);
@@ -55,7 +55,7 @@ pub(super) struct EventLoop {
     pub admitted: Vec<Admitted>,
 }
 
-/// A connection that the broker knows and whose socket is about to be put on the ring.
+/// A connection that the broker has admitted and that is about to be put on the ring.
 pub(super) struct Admitted {
     key: ConnectionKey,
     service: ServiceId,
@@ -216,7 +216,7 @@ impl EventLoop {
         self.hub.publish(item).map_err(|why| self.refusal(why))
     }
 
-    /// A drain explains every refusal.
+    /// While the shard drains, every refusal is `Closed`.
     fn refusal(&self, why: PublishError) -> PublishError {
         if self.handshakes.is_closed() { PublishError::Closed } else { why }
     }

@@ -45,7 +45,7 @@ impl MetricsReporter {
         }
     }
 
-    /// As `report`, whatever the time.
+    /// As `report`, at any time.
     pub(crate) fn send(&mut self, recorder: &mut Recorder) {
         if !recorder.is_enabled() {
             return;

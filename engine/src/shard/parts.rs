@@ -1,4 +1,4 @@
-//! All that a shard's thread is given when it starts.
+//! The parts that a shard's thread starts with.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) struct ShardParts {
     pub kernel: Option<Kernel>,
     /// One per address of each service, bound with SO_REUSEPORT and listening, non-blocking.
     pub listeners: Vec<(ServiceId, TcpListener)>,
-    /// Registered-file slots this shard may ask the kernel for.
+    /// Registered-file slots of this shard.
     pub slots: usize,
     pub bell: Arc<Doorbell>,
     pub mailbox: MailboxReceiver<Command>,

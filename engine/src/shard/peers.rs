@@ -1,4 +1,4 @@
-//! The lanes to the other shards, and whose bell must be rung.
+//! The lanes to the other shards, and which bells must be rung.
 
 use std::sync::Arc;
 

@@ -26,7 +26,7 @@ impl WakeFlag {
         self.set.get()
     }
 
-    /// Clears the flag: its task is about to look at every source.
+    /// Clears the flag: its task is about to check every source.
     pub(super) fn clear(&self) {
         self.set.set(false);
     }

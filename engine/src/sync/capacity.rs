@@ -16,7 +16,7 @@ impl Capacity {
         loop {
             match used.checked_add(n) {
                 Some(sum) if sum <= limit => {
-                    // Acquire: what was freed with the room is ours to use again.
+                    // Acquire: what was freed with the room can be used again.
                     let (done, now) = (Ordering::Acquire, Ordering::Relaxed);
                     match self.used.compare_exchange_weak(used, sum, done, now) {
                         Ok(_) => return true,

@@ -1,5 +1,5 @@
-//! How many connections each address has, over all shards. A lock, taken twice in a connection's
-//! life and never for a message; in stripes, so that shards seldom meet.
+//! How many connections each address has, over all shards. A lock, taken twice for each
+//! connection and never for a message; in stripes, so that shards seldom wait for each other.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -31,7 +31,7 @@ impl PerAddressLimit {
         PerAddressLimit { stripes, hasher: RandomState::new(), max }
     }
 
-    /// Takes a place for a connection from this address, if it may have one more.
+    /// Counts a connection from this address, if it may have one more.
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<AddressPermit> {
         let address = limit_key(address);
         let mut stripe = self.stripe(address);
@@ -61,7 +61,7 @@ impl Drop for AddressPermit {
     }
 }
 
-/// What counts as one address: an IPv6 host may take any of its /64.
+/// The key of an address in the counts: an IPv6 host may use any address of its /64.
 fn limit_key(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),

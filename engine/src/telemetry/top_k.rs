@@ -10,12 +10,12 @@ use super::labels::Lag;
 use crate::limits::{HOT_CHANNELS, HOT_COUNTERS, SLOWEST};
 use crate::types::{ChannelName, ServiceId};
 
-/// A shard's lists, as they stood when it last looked.
+/// A shard's lists, as of its last update.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
     /// Channels homed here with the most publications in the last second, most first.
     pub hottest: Vec<HotChannel>,
-    /// Consumers owed the most bytes, most first.
+    /// Consumers with the most unsent bytes, most first.
     pub slowest: Vec<SlowConsumer>,
 }
 
@@ -47,7 +47,7 @@ pub struct SlowConsumer {
     pub state: Lag,
 }
 
-/// Adds to a list that keeps the slowest. `make` is asked only for one of them.
+/// Adds to a list that keeps the slowest. `make` is called only for one of them.
 pub(crate) fn keep_slowest(
     list: &mut Vec<SlowConsumer>,
     owed: u64,
@@ -60,7 +60,7 @@ pub(crate) fn keep_slowest(
     }
 }
 
-/// Space-saving (Metwally, Agrawal, El Abbadi 2005): with `m` counters, whatever makes up more than
+/// Space-saving (Metwally, Agrawal, El Abbadi 2005): with `m` counters, every key with more than
 /// an `m`th of all hits is among them, and no count is too low.
 #[derive(Debug)]
 pub(super) struct Sketch {

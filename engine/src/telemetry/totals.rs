@@ -82,7 +82,7 @@ impl Totals {
         self.absorb_own(snapshot);
     }
 
-    /// The sums of a class. Each shard meets classes of its own: here too a service's hundredth and
+    /// The sums of a class. Each shard has classes of its own: here too a service's hundredth and
     /// later ones are `other`, and stay so.
     fn class(&mut self, service: ServiceId, name: &str) -> &mut ClassStats {
         let mut key = (service, name.to_owned());
@@ -112,9 +112,9 @@ impl Totals {
         &self.shards
     }
 
-    /// Every latency histogram that has been made: its kind, whose it is (of what the shards do
-    /// for all services together: the first one's) and, where there are several of a kind, the
-    /// value of [`Latency::split_by`].
+    /// Every latency histogram that has been made: its kind, its service (of what the shards do for
+    /// all services together: the first one) and, where there are several of a kind, the value of
+    /// [`Latency::split_by`].
     pub fn latencies(&self) -> impl Iterator<Item = (Latency, ServiceId, &str, &Histogram<u64>)> {
         let handling = self.services.iter().enumerate().flat_map(|(service, stats)| {
             let times = MessageType::ALL.iter().zip(&stats.handling);

@@ -1,9 +1,9 @@
-//! Numbers with one meaning each, so that the compiler tells them apart.
+//! Numbers with one meaning each, so that the compiler distinguishes them.
 
 use crate::limits::MAX_CHANNELS_PER_SHARD;
 
 /// A channel of one shard: its slot in the channel table, and the generation of that slot. The
-/// generation tells a reused slot from its earlier channels, so that a stale index matches none.
+/// generation distinguishes the channels of a slot, so that a stale index matches none.
 ///
 /// Four bytes, because every subscription of every connection holds one: 20 bits of slot, 12 bits
 /// of generation.

@@ -26,7 +26,7 @@ pub enum StartError {
         /// What to do about it.
         remedy: &'static str,
     },
-    /// Kernel TLS is asked for, and the kernel lacks it.
+    /// Kernel TLS is required, and the kernel lacks it.
     #[error("cannot use kernel TLS, which ktls on asks for: {source}. {remedy}")]
     KernelTls {
         /// The system's error.
@@ -68,7 +68,7 @@ impl StartError {
     /// The kernel's error when TLS was set up, with its remedy.
     pub(crate) fn kernel_tls(source: io::Error) -> StartError {
         let remedy = match Errno::from_io_error(&source) {
-            // What TCP_ULP answers for a name it does not know.
+            // The error of TCP_ULP for an unknown name.
             Some(Errno::NOENT) => {
                 "Load the kernel's module (modprobe tls), run a kernel built with CONFIG_TLS, or \
                  set ktls to auto or off"

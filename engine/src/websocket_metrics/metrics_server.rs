@@ -85,7 +85,7 @@ impl Drop for Running {
 
 fn serve(listener: &TcpListener, stop: &OwnedFd, render: &dyn Fn() -> String) {
     while wait(listener, PollFlags::IN, stop, None) {
-        // A scraper's fault ends its own connection only; it tries again.
+        // An error of a connection ends that connection only; the scraper retries.
         if let Ok((stream, _)) = listener.accept() {
             let _ = answer(stream, stop, render);
         }
@@ -135,7 +135,7 @@ fn answer(mut stream: TcpStream, stop: &OwnedFd, render: &dyn Fn() -> String) ->
     Ok(())
 }
 
-/// How many bytes; none if it is to be tried again.
+/// The number of bytes; `None` if the call is to be retried.
 fn retried(moved: io::Result<usize>) -> io::Result<Option<usize>> {
     match moved {
         Err(error) if [ErrorKind::WouldBlock, ErrorKind::Interrupted].contains(&error.kind()) => {

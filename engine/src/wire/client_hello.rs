@@ -8,7 +8,8 @@ const SESSION_TICKET: u16 = 35;
 const PRE_SHARED_KEY: u16 = 41;
 
 /// Whether a client offers to resume an earlier session, which costs no signature; `None` when
-/// these bytes are no whole ClientHello. Nothing is verified: it is good for a place in a queue.
+/// these bytes are no whole ClientHello. Nothing is verified: the result only decides the place in
+/// a queue.
 pub fn resumes(record: &[u8]) -> Option<bool> {
     let mut rest = record;
     let &[kind, _, _] = take(&mut rest, 3)? else { return None };

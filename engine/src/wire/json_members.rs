@@ -1,4 +1,4 @@
-//! Looking into JSON documents without building them.
+//! Reading members of JSON documents without building them.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What proxies say of the clients behind them: the PROXY protocol, versions 1 and 2
+//! The addresses of clients behind proxies: the PROXY protocol, versions 1 and 2
 //! (<https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt>), and `X-Forwarded-For`.
 
 use std::net::{IpAddr, SocketAddr};
@@ -16,8 +16,8 @@ const MAX_V1_HEADER: usize = 107;
 pub enum Header {
     /// Read on: it is not whole. Its length is bounded here, not by the caller.
     NeedMore,
-    /// A header of so many bytes, and the client that it names. The proxy speaks for itself when
-    /// it names none: it looks whether we live.
+    /// A header of so many bytes, and the client that it names. Without a client it is a health
+    /// check of the proxy.
     Whole(usize, Option<SocketAddr>),
     /// None, or a broken one.
     Malformed,
@@ -39,8 +39,8 @@ pub fn parse(buffer: &[u8]) -> Header {
 }
 
 /// The client behind a request that `peer` sent, with its `X-Forwarded-For` (all lines joined):
-/// the rightmost address that is no trusted proxy's. Whatever stands left of that, the client may
-/// have written itself. The port of a client named this way is 0.
+/// the rightmost address that is no trusted proxy's. Entries left of that may be forged by the
+/// client. The port of a client named this way is 0.
 pub fn client(peer: SocketAddr, forwarded: &str, proxies: &Proxies) -> SocketAddr {
     let mut client = peer;
     for entry in forwarded.rsplit(',') {

@@ -1,4 +1,4 @@
-//! The `data` documents of our own messages: docs/PROTOCOL.md sections 2, 3 and 5.
+//! The `data` documents of the server's messages: docs/PROTOCOL.md sections 2, 3 and 5.
 
 use serde::{Serialize, Serializer};
 
@@ -48,7 +48,7 @@ pub struct Subscribed<'a> {
     pub recovery: Option<Result<(), NotRecovered>>,
 }
 
-/// What became of a list of channels.
+/// The result of a request with a list of channels.
 #[derive(Clone, Copy, Debug)]
 pub struct Listed<'a> {
     /// Whether they were to be subscribed, or unsubscribed.
@@ -75,7 +75,7 @@ pub enum NotRecovered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {
-    /// It did not take its bytes in time.
+    /// It did not read its bytes in time.
     SlowConsumer,
     /// The log dropped them.
     Retention,
@@ -92,7 +92,7 @@ pub struct Gap {
     pub to: Seq,
     /// Why.
     pub reason: GapReason,
-    /// The life of the log that goes on.
+    /// The epoch of the log.
     pub epoch: Epoch,
 }
 
@@ -252,7 +252,7 @@ impl Encoder {
         self.error(stamp, correlation, code, message, &Empty {}, out);
     }
 
-    /// Appends the word that messages are missing here.
+    /// Appends the event that messages are missing here.
     pub fn gap(&mut self, stamp: Stamp, channel: &ChannelName, gap: &Gap, out: &mut Vec<u8>) {
         let data = GapData {
             from_seq: gap.from,

@@ -23,8 +23,8 @@ pub enum StatusView<'a> {
     Document(&'a str),
 }
 
-/// What a status request is answered with: the id it asks for, the status, and the source's other
-/// keys, as they were written. A source about another id counts as none.
+/// The answer to a status request: its id, the status, and the source's other keys, as they were
+/// written. A source about another id counts as none.
 pub fn answer(id: Option<(&str, &str)>, said: Option<StatusView<'_>>) -> Named {
     let mut data = said.and_then(|said| read(said, id)).unwrap_or_default();
     if let Some((key, id)) = id {
@@ -50,7 +50,7 @@ fn read(said: StatusView<'_>, id: Option<(&str, &str)>) -> Option<Named> {
         return None;
     }
     let event = event.unwrap_or_default();
-    // An event without a status tells one by its name: workflow.completed.
+    // The name of an event without a status has one: workflow.completed.
     let named = || text(event.rsplit('.').next().unwrap_or_default());
     data.entry("status".into()).or_insert_with(named);
     Some(data)

@@ -13,7 +13,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub enum Upgrade {
     /// Read on: the request is not whole. Its length is bounded here, not by the caller.
     NeedMore,
-    /// Send the response and speak WebSocket.
+    /// Send the response; WebSocket follows.
     Accept(Accepted),
     /// Send the response and close.
     Answer {
@@ -60,7 +60,7 @@ pub enum UpgradeError {
     Host,
     /// A repeated or impossible `Origin`.
     Origin,
-    /// A good `Origin`, but none that is let in.
+    /// A valid `Origin` that is not listed.
     Unlisted,
     /// Its address has as many connections as it may have.
     TooMany,
@@ -130,7 +130,7 @@ fn refuse(refusal: UpgradeError) -> Upgrade {
     Upgrade::Answer { response: refusal.response(), refusal: Some(refusal) }
 }
 
-/// A request that HTTP has no objection to.
+/// A valid HTTP request.
 struct Request {
     uri: Uri,
     headers: HeaderMap,
@@ -191,7 +191,7 @@ impl Request {
         }
     }
 
-    /// The proxies' `X-Forwarded-For`; a line that is no text ends what can be trusted.
+    /// The proxies' `X-Forwarded-For`; a line that is no text ends the trusted part.
     fn forwarded(&self) -> Option<String> {
         let lines = self.headers.get_all(X_FORWARDED_FOR).iter();
         let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();

@@ -1,4 +1,4 @@
-//! Which clients may connect, and the places they take.
+//! Which clients may connect, and the permits that they hold.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -78,7 +78,7 @@ impl HandshakeError {
                 %peer, refusal = %self, limit_name = "max_connections_per_address", limit,
                 value = limit + 1, "no upgrade"
             ),
-            // The response blames the client; the other errors may be the network's.
+            // The client caused a refusal; the other errors may be the network's.
             HandshakeError::Upgrade(_) => tracing::info!(%peer, refusal = %self, "no upgrade"),
             _ => tracing::debug!(%peer, refusal = %self, "no upgrade"),
         }

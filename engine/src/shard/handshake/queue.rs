@@ -104,12 +104,12 @@ impl HandshakeQueue {
         HandshakeGuard { queue: Rc::clone(self), began: Instant::now() }
     }
 
-    /// Counts one event of a connection that the broker does not know.
+    /// Counts one event of a connection that the broker has not admitted.
     pub(crate) fn count(&self, what: Count) {
         self.counts.borrow_mut()[what as usize] += 1;
     }
 
-    /// Counts an error of a connection that the broker does not know.
+    /// Counts an error of a connection that the broker has not admitted.
     pub(crate) fn count_error(&self, service: ServiceId, error: ConnectionError) {
         self.errors.borrow_mut()[service.index()][error as usize] += 1;
     }

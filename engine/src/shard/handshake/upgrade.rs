@@ -28,9 +28,9 @@ use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
 struct HandshakeStream<'a> {
     stream: TcpStream,
     queue: &'a HandshakeQueue,
-    /// Whose listener accepted it.
+    /// The service of its listener.
     service: ServiceId,
-    /// The client, as far as is known: proxies may report another one.
+    /// The client's address: the socket's, until a proxy reports another one.
     peer: SocketAddr,
     tls: SlotTls,
     /// What remains of HANDSHAKE_PATIENCE.
@@ -196,7 +196,7 @@ impl HandshakeStream<'_> {
                     self.buffer.clear();
                     self.buffer.extend_from_slice(&head[length..]);
                     self.unread = !self.buffer.is_empty();
-                    // A proxy that checks the port may close after the header: no fault.
+                    // A proxy that checks the port may close after the header: this is no error.
                     self.has_received = self.unread;
                     return Ok(());
                 }
@@ -258,7 +258,7 @@ impl HandshakeStream<'_> {
         Ok(opened.established)
     }
 
-    /// What processing the buffer is going to cost.
+    /// The cost class of processing the buffer.
     fn step_class(&self) -> StepClass {
         match client_hello::resumes(&self.buffer) {
             _ if matches!(self.tls, SlotTls::None) => StepClass::Quick,

@@ -1,4 +1,5 @@
-//! The broker's write sink on the delivery ring: seals where there is TLS, reports what is owed.
+//! The broker's write sink on the delivery ring: seals where there is TLS, reports what was not
+//! sent.
 
 use std::io;
 use std::time::Instant;
@@ -155,7 +156,7 @@ impl Delivery {
     }
 }
 
-/// What an exception leaves owed; `None` if the bytes were sent whole after all.
+/// What an exception leaves unsent; `None` if the bytes were sent whole after all.
 fn owed(batch: &Submitted<'_, Payload>, exception: &Exception) -> Option<Owed> {
     let taken = match exception.result {
         taken @ 0.. => taken as usize,
@@ -166,7 +167,8 @@ fn owed(batch: &Submitted<'_, Payload>, exception: &Exception) -> Option<Owed> {
         }
     };
     match batch.sealed(exception.entry) {
-        // The record number is spent: the ciphertext is owed as it is, even if none was sent.
+        // The record number is spent: the ciphertext must be sent as it is, even if no byte of it
+        // was sent.
         Some(sealed) if taken < sealed.len() => Some(Owed::Sealed(sealed[taken..].to_vec())),
         Some(_) => None,
         None => Some(Owed::After(taken)),

@@ -6,7 +6,7 @@ use crate::types::ServiceId;
 /// Whether a receive is armed on a slot, or should be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ReceiveState {
-    /// Nothing is armed or wanted.
+    /// Nothing is armed or queued.
     #[default]
     Off,
     /// Waits in the queue to be armed.
@@ -38,11 +38,11 @@ pub(super) enum SlotState {
     #[default]
     Empty,
     Open,
-    /// The broker knows that nothing more will be received. It may still write.
+    /// The end of receiving was reported to the broker. It may still write.
     EndReported,
     /// Nothing is armed any more; the final completions have not all arrived.
     Closing,
-    /// The final completions are in, and the broker knows.
+    /// The final completions have arrived and were reported to the broker.
     Closed,
 }
 

@@ -1,4 +1,4 @@
-//! What records mean that are not application data (RFC 8446, B.1). The record layer and kernel
+//! The meaning of records other than application data (RFC 8446, B.1). The record layer and kernel
 //! TLS share it.
 
 /// Content types. RFC 8446, B.1.
@@ -25,7 +25,7 @@ pub(super) fn records_of(bytes: usize) -> u32 {
     1 + (bytes >> 14) as u32
 }
 
-/// What a record asks for.
+/// What a record requires.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ControlRecord {
     /// Application data: not a control record.

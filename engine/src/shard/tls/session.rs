@@ -19,7 +19,7 @@ use super::ktls_support::Kernel;
 use super::record_layer::RecordLayer;
 use crate::shard::delivery_ring::Sealed;
 
-/// Room for a close_notify or an alert, whatever the suite (RFC 8446 5.2 allows no larger).
+/// Room for a close_notify or an alert of any suite (RFC 8446 5.2 allows no larger).
 const ALERT_ROOM: usize = 512;
 
 /// The TLS state of one connection.
@@ -47,7 +47,7 @@ enum Input {
     Closed,
     /// The peer broke TLS: nothing more is read, and nothing but the alert is sent.
     Failed,
-    /// As `Failed`, and rustls was asked for that alert.
+    /// As `Failed`, and rustls has returned that alert.
     Alerted,
 }
 
@@ -179,8 +179,8 @@ impl TlsSession {
     }
 
     /// The alert that names the fault, once; the record layer's is pending already. rustls returns
-    /// the alert that it has queued before it reads any bytes; asked again it would read those that
-    /// it failed for, and may panic.
+    /// the alert that it has queued before it reads any bytes; called again it would read those
+    /// that it failed for, and may panic.
     fn alert(&mut self) -> Vec<u8> {
         if std::mem::replace(&mut self.input, Input::Alerted) != Input::Alerted
             && let Layer::Rustls(connection) = &mut self.layer
@@ -272,7 +272,7 @@ fn append(out: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, 
     {
         out.resize(start + required_size, 0);
         let written = encode(&mut out[start..]);
-        debug_assert!(written.is_ok(), "it was given the room it asked for");
+        debug_assert!(written.is_ok(), "it got the room that it required");
     }
 }
 

@@ -114,8 +114,8 @@ impl Message {
         self.bytes.capacity()
     }
 
-    /// Grows by doubling, so that a length is not believed before its bytes come, but never
-    /// beyond what the limit lets the message become.
+    /// Grows by doubling, so that no memory is reserved for bytes that have not come, but never
+    /// beyond the limit of the message.
     fn append(&mut self, chunk: &[u8], max_message: usize) -> Result<(), FrameError> {
         let needed = self.bytes.len() + chunk.len();
         if needed > self.bytes.capacity() {
