@@ -27,6 +27,7 @@ use crate::types::{
     ChannelIndex, ChannelName, ConnectionKey, Epoch, ErrorCode, MessageType, OperationId,
     PublishError, RequestId, Seq, ServiceId, Verdict,
 };
+use crate::wire::encoder::{Empty, Outbound};
 use crate::wire::envelope::Inbound;
 use crate::wire::frame::{self, Opcode};
 use crate::wire::request::Request;
@@ -165,7 +166,8 @@ impl Sessions {
                 self.outstanding.publish(core, &self.auth, key, correlation, publication);
             }
             Request::Ping => core.answer(key, MessageType::Pong, |encoder, stamp, out| {
-                encoder.pong(stamp, correlation, out);
+                let pong = Outbound::new(MessageType::Pong, Empty {});
+                encoder.write(stamp, correlation, &pong, out);
             }),
             Request::Auth { token } => self.auth.show(core, key, correlation, token),
             Request::Ignored => {}

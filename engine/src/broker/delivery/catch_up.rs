@@ -11,7 +11,7 @@ use crate::limits::RECOVERY_GRACE;
 use crate::telemetry::{Count, Lag, SlowConsumer, keep_slowest};
 use crate::types::ChannelIndex;
 use crate::types::{ConnectionKey, Seq};
-use crate::wire::reply::{Gap, GapReason};
+use crate::wire::reply::{self, Gap, GapReason};
 
 /// What a laggard gets next.
 enum Next {
@@ -349,5 +349,5 @@ fn gap_message(cx: &mut Context, channels: &Channels, cursor: Cursor, to: Seq) -
     let (from, epoch) = (cursor.next, log.epoch());
     let gap = Gap { from, to, epoch, reason: GapReason::Retention };
     cx.recorder.count(Count::Missed, to.0 - from.0 + 1);
-    cx.encode(|encoder, stamp, out| encoder.gap(stamp, name, &gap, out))
+    cx.encode(|encoder, stamp, out| encoder.write(stamp, None, &reply::gap(name, &gap), out))
 }

@@ -13,6 +13,7 @@ use crate::config::StatusRequest;
 use crate::types::{
     ChannelName, ConnectionKey, ErrorCode, MessageType, Publication, PublishError, RequestId, Seq,
 };
+use crate::wire::encoder::Outbound;
 use crate::wire::envelope::Inbound;
 use crate::wire::status;
 
@@ -160,6 +161,7 @@ fn answer(core: &mut Core, status: &Status, found: Option<&StatusSource>) {
     let id = request.key.as_deref().map(|key| (key, &**id));
     let data = status::answer(id, found.map(StatusSource::view));
     core.answer(*key, MessageType::Response, |encoder, stamp, out| {
-        encoder.response(stamp, correlation.as_deref(), &request.event, &data, out);
+        let reply = Outbound::response(&request.event, &data);
+        encoder.write(stamp, correlation.as_deref(), &reply, out);
     });
 }
