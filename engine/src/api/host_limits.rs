@@ -70,8 +70,13 @@ pub(super) fn slots(connections: usize, shards: usize, files: usize) -> Result<u
              service) from {files} to {fair} or more, use more shards, or lower max_connections"
         )));
     }
-    let uneven = fair.saturating_add(fair / 4).min(connections);
-    Ok(uneven.saturating_add(MAX_HANDSHAKES).min(most))
+    Ok(ample_slots(connections, shards).min(most))
+}
+
+/// Slots of one shard when no limit is in the way.
+pub(super) fn ample_slots(connections: usize, shards: usize) -> usize {
+    let fair = connections.div_ceil(shards);
+    fair.saturating_add(fair / 4).min(connections).saturating_add(MAX_HANDSHAKES)
 }
 
 /// Makes and drops a ring such as every shard needs.

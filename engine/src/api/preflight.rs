@@ -33,8 +33,8 @@ pub fn open_files(connections: usize, shards: usize) -> (usize, usize) {
     let fair = connections.div_ceil(shards);
     let process = host_limits::process_files(shards, 1);
     let handshakes = shards.saturating_mul(MAX_HANDSHAKES).min(connections);
-    let uneven = fair.saturating_add(fair / 4).min(connections).saturating_add(MAX_HANDSHAKES);
-    (process.max(fair), process.saturating_add(handshakes).max(uneven))
+    let ample = host_limits::ample_slots(connections, shards);
+    (process.max(fair), process.saturating_add(handshakes).max(ample))
 }
 
 /// Makes a ring as one of `shards` needs it for its part of `connections`, receives over it, and
