@@ -37,9 +37,7 @@ const PATIENCE: i64 = 1;
 /// ```
 pub fn receive(config: &Config) -> io::Result<()> {
     let mut ring: Ring<Vec<u8>> = Ring::new(config)?;
-    let listener = TcpListener::bind("127.0.0.1:0").or_else(|_| TcpListener::bind("[::1]:0"))?;
-    let mut peer = TcpStream::connect(listener.local_addr()?)?;
-    let (ours, _) = listener.accept()?;
+    let (mut peer, ours) = loopback()?;
     peer.write_all(&[0])?;
     let key = SlotKey::new(0);
     ring.place(key, &ours)?;
@@ -56,6 +54,16 @@ pub fn receive(config: &Config) -> io::Result<()> {
         Some(result) if result < 0 => Err(io::Error::from_raw_os_error(-result)),
         _ => Err(io::Error::from(io::ErrorKind::TimedOut)),
     }
+}
+
+/// Connected sockets of the loopback interface, IPv4 or IPv6.
+///
+/// # Errors
+/// The kernel's.
+pub fn loopback() -> io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0").or_else(|_| TcpListener::bind("[::1]:0"))?;
+    let socket = TcpStream::connect(listener.local_addr()?)?;
+    Ok((socket, listener.accept()?.0))
 }
 
 /// Makes and drops a queue of so many entries with a ring's setup flags, and nothing else.

@@ -315,8 +315,9 @@ impl EventLoop {
     fn update_recorder(&mut self) {
         self.hub.update_gauges();
         self.handshakes.record(self.hub.recorder());
-        self.hub.recorder().set(Gauge::TlsUser, self.slots.delivery.tls_counts.user);
-        self.hub.recorder().set(Gauge::TlsKernel, self.slots.delivery.tls_counts.kernel);
+        for gauge in [Gauge::TlsUser, Gauge::TlsKernel] {
+            self.hub.recorder().set(gauge, self.slots.delivery.tls_gauges[gauge as usize]);
+        }
         record_ring(&mut self.slots.delivery.ring, self.hub.recorder());
         self.parts.metrics.record_work(self.hub.recorder());
         self.hub.recorder().set(Gauge::MailboxMessages, self.parts.mailbox.used());

@@ -8,7 +8,8 @@ use crate::broker::write_sink::{Flushed, Owed, Payload, Short, WriteSink};
 use crate::limits::MAX_TLS_RECORDS;
 use crate::shard::clock;
 use crate::shard::delivery_ring::{Exception, Received, Ring, Submitted, ring_config};
-use crate::shard::tls::{ControlOutcome, Opened, SlotTls, SlotTlsCounts, TlsError};
+use crate::shard::tls::{ControlOutcome, Opened, SlotTls, TlsError};
+use crate::telemetry::Gauge;
 
 /// The ring together with the TLS state of its connections.
 pub struct Delivery {
@@ -16,8 +17,8 @@ pub struct Delivery {
     pub ring: Ring,
     /// By slot; has no entries on a server without TLS.
     sessions: Vec<SlotTls>,
-    /// How many of each kind there are.
-    pub(crate) tls_counts: SlotTlsCounts,
+    /// The number of each kind, by its gauge.
+    pub(crate) tls_gauges: [usize; Gauge::COUNT],
     /// Connections whose keys have sent `record_limit` records. May hold one twice.
     pub(crate) exhausted: Vec<u32>,
     pub(crate) record_limit: u32,
@@ -37,7 +38,7 @@ impl Delivery {
         Delivery {
             ring,
             sessions,
-            tls_counts: SlotTlsCounts::default(),
+            tls_gauges: [0; Gauge::COUNT],
             exhausted: Vec::new(),
             record_limit: MAX_TLS_RECORDS,
             seals: false,
@@ -58,8 +59,8 @@ impl Delivery {
     /// Stores the TLS state of an admitted connection.
     pub(crate) fn set_session(&mut self, connection: u32, session: impl Into<SlotTls>) {
         let session = session.into();
-        if let Some(count) = self.tls_counts.of(&session) {
-            *count += 1;
+        if let Some(gauge) = session.gauge() {
+            self.tls_gauges[gauge as usize] += 1;
             self.sessions[connection as usize] = session;
         }
     }
@@ -99,8 +100,8 @@ impl Delivery {
     /// Drops a connection's TLS state.
     pub(crate) fn drop_session(&mut self, connection: u32) {
         let Some(session) = self.sessions.get_mut(connection as usize) else { return };
-        if let Some(count) = self.tls_counts.of(session) {
-            *count -= 1;
+        if let Some(gauge) = session.gauge() {
+            self.tls_gauges[gauge as usize] -= 1;
         }
         *session = SlotTls::None;
     }
