@@ -20,7 +20,8 @@ impl Verifications {
     /// Waits for the next token. `None` once the engine has ended.
     pub fn next(&self) -> Option<Verification> {
         let request = self.requests.recv().ok()?;
-        Some(Verification { request: Some(request), handle: Arc::clone(&self.handle) })
+        let (verdict, handle) = (Err(AuthError::Invalid), Arc::clone(&self.handle));
+        Some(Verification { request, verdict, handle })
     }
 }
 
@@ -33,37 +34,33 @@ impl fmt::Debug for Verifications {
 /// One client's token. Dropped without an answer, it is refused.
 #[derive(Debug)]
 pub struct Verification {
-    request: Option<VerificationRequest>,
+    request: VerificationRequest,
+    verdict: Verdict,
     handle: Arc<Handle>,
 }
 
 impl Verification {
     /// The token.
     pub fn token(&self) -> &str {
-        self.request.as_ref().map_or("", |request| request.token.expose())
+        self.request.token.expose()
     }
 
     /// The service that the client connected to.
     pub fn service(&self) -> ServiceId {
-        self.request.as_ref().map_or(ServiceId::default(), |request| request.service)
+        self.request.service
     }
 
     /// Sends the verdict to the client's shard.
     pub fn answer(mut self, verdict: Verdict) {
-        self.send(verdict);
-    }
-
-    fn send(&mut self, verdict: Verdict) {
-        if let Some(VerificationRequest { shard, key, .. }) = self.request.take() {
-            // A shard requests at most VERIFICATIONS_PER_SHARD at once, so the mailbox is bounded.
-            let answer = Command::Authenticated { key, verdict };
-            self.handle.mailboxes[shard.index()].send_owed(answer);
-        }
+        self.verdict = verdict;
     }
 }
 
 impl Drop for Verification {
     fn drop(&mut self) {
-        self.send(Err(AuthError::Invalid));
+        let VerificationRequest { shard, key, .. } = self.request;
+        let verdict = std::mem::replace(&mut self.verdict, Err(AuthError::Invalid));
+        // A shard requests at most VERIFICATIONS_PER_SHARD at once, so the mailbox is bounded.
+        self.handle.mailboxes[shard.index()].send_owed(Command::Authenticated { key, verdict });
     }
 }

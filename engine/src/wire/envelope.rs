@@ -64,10 +64,7 @@ impl<'a> Inbound<'a> {
             members(text, &KEYS).map_err(|_| DecodeError::NotObject)?;
         let kind = kind.ok_or(DecodeError::NoType)?;
         let kind = string(kind).ok_or(wrong("type", "a string"))?;
-        let id = match id {
-            Some(id) => Some(string(id).ok_or(wrong("id", "a string"))?),
-            None => None,
-        };
+        let id = id.map(|id| string(id).ok_or(wrong("id", "a string"))).transpose()?;
         if data.is_some_and(|data| !is_object(data)) {
             return Err(wrong("data", "an object"));
         }

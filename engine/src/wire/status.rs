@@ -9,7 +9,7 @@ use super::json_members::{Named, all_members, is_string, members, string};
 use super::request::data;
 
 /// The member `key` of a request's `data`, if it is a string.
-pub fn asked<'a>(message: &Inbound<'a>, key: &str) -> Option<Cow<'a, str>> {
+pub fn text_member<'a>(message: &Inbound<'a>, key: &str) -> Option<Cow<'a, str>> {
     let [value] = data(message, &[key]);
     value.and_then(string)
 }
@@ -25,8 +25,8 @@ pub enum StatusView<'a> {
 
 /// The answer to a status request: its id, the status, and the source's other keys, as they were
 /// written. A source about another id counts as none.
-pub fn answer(id: Option<(&str, &str)>, said: Option<StatusView<'_>>) -> Named {
-    let mut data = said.and_then(|said| read(said, id)).unwrap_or_default();
+pub fn answer(id: Option<(&str, &str)>, source: Option<StatusView<'_>>) -> Named {
+    let mut data = source.and_then(|source| read(source, id)).unwrap_or_default();
     if let Some((key, id)) = id {
         data.insert(key.into(), text(id));
     }
@@ -35,8 +35,8 @@ pub fn answer(id: Option<(&str, &str)>, said: Option<StatusView<'_>>) -> Named {
 }
 
 /// The status with the source's other keys.
-fn read(said: StatusView<'_>, id: Option<(&str, &str)>) -> Option<Named> {
-    let (event, data) = match said {
+fn read(source: StatusView<'_>, id: Option<(&str, &str)>) -> Option<Named> {
+    let (event, data) = match source {
         StatusView::Document(data) => (None, data),
         StatusView::Event(envelope) => {
             let [event, data] = members(envelope, &["event", "data"]).ok()?;

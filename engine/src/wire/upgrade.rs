@@ -134,7 +134,7 @@ fn refuse(refusal: UpgradeError) -> Upgrade {
 struct Request {
     uri: Uri,
     headers: HeaderMap,
-    old: bool,
+    is_http10: bool,
     consumed: usize,
 }
 
@@ -161,7 +161,7 @@ fn request(buffer: &[u8]) -> Result<Option<Request>, UpgradeError> {
         let (Ok(name), Ok(value)) = (name, value) else { return Err(UpgradeError::Malformed) };
         headers.append(name, value);
     }
-    Ok(Some(Request { uri, headers, old: version == 0, consumed }))
+    Ok(Some(Request { uri, headers, is_http10: version == 0, consumed }))
 }
 
 impl Request {
@@ -176,7 +176,7 @@ impl Request {
     }
 
     fn wants_upgrade(&self) -> bool {
-        !self.old
+        !self.is_http10
             && self.lists(header::CONNECTION, "upgrade")
             && self.lists(header::UPGRADE, "websocket")
     }

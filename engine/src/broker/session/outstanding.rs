@@ -106,7 +106,7 @@ impl Outstanding {
         let request = &requests[place];
         let id = match &request.key {
             None => Some("".into()),
-            Some(name) => status::asked(inbound, name),
+            Some(name) => status::text_member(inbound, name),
         };
         let channel = id.as_ref().and_then(|id| {
             let name = request.channel.replacen("{}", id, 1);

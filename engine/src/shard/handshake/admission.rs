@@ -36,16 +36,6 @@ pub(crate) struct AdmissionLimits {
 }
 
 impl AdmissionLimits {
-    /// Whether this path is the internal probe's.
-    pub(super) fn is_probe(&self, path: &str) -> bool {
-        self.config.probe.is_some_and(|key| key.opens(path))
-    }
-
-    /// Whether a page of this origin may connect.
-    pub(super) fn allows_origin(&self, service: ServiceId, origin: Option<&str>) -> bool {
-        self.config[service].access.admits_origin(origin)
-    }
-
     /// A place for one more connection of the service; `None` when all are taken.
     pub(super) fn acquire_quota(&self, service: ServiceId) -> Option<QuotaPermit> {
         let acquired = self.quotas[service.index()].try_acquire();

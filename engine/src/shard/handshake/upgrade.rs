@@ -135,15 +135,15 @@ impl HandshakeStream<'_> {
     /// configured.
     async fn accept(&mut self, request: Accepted) -> Result<AcceptedUpgrade, HandshakeError> {
         let (queue, service) = (self.queue, self.service);
+        let config = &queue.limits.config;
         let Accepted { mut response, consumed, token, origin, path, forwarded, .. } = request;
         if let Some(forwarded) = &forwarded {
-            let proxies = &queue.limits.config[service].proxies;
-            self.peer = proxy_protocol::client(self.peer, forwarded, proxies);
+            self.peer = proxy_protocol::client(self.peer, forwarded, &config[service].proxies);
         }
-        let probe = queue.limits.is_probe(&path);
+        let probe = config.probe.is_some_and(|key| key.opens(&path));
         let (mut quota_permit, mut address_permit) = (None, None);
         if !probe {
-            if !queue.limits.allows_origin(service, origin.as_deref()) {
+            if !config[service].access.admits_origin(origin.as_deref()) {
                 self.respond(UpgradeError::Unlisted.response()).await?;
                 return Err(HandshakeError::Upgrade(UpgradeError::Unlisted));
             }

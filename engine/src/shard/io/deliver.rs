@@ -88,13 +88,9 @@ impl Delivery {
         connection: u32,
         errno: i32,
     ) -> Option<ControlOutcome> {
-        let ring = &mut self.ring;
-        match self.sessions.get_mut(connection as usize)? {
-            SlotTls::Kernel(session) => {
-                Some(session.handle_control_record(connection, errno, ring))
-            }
-            SlotTls::None | SlotTls::User(_) => None,
-        }
+        let session = self.sessions.get_mut(connection as usize)?;
+        let SlotTls::Kernel(session) = session else { return None };
+        Some(session.handle_control_record(connection, errno, &mut self.ring))
     }
 
     /// Drops a connection's TLS state.
