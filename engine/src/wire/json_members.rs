@@ -4,27 +4,22 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The named members of the object in `json`, each as it was written. Unknown members are ignored;
 /// of several with one name the last counts, as in Python.
 ///
 /// # Errors
-/// [`NotObject`] when the text is anything but one JSON object, or a name in it is no text, such as
-/// half a surrogate pair.
+/// [`NotObject`] when the text is anything but one JSON object.
 pub(super) fn members<'a, const N: usize>(
     json: &'a str,
     names: &[&str; N],
 ) -> Result<[Option<&'a RawValue>; N], NotObject> {
-    let mut found = [None; N];
-    for_each_member(json, |name, value| {
-        let name = string(name)?;
-        if let Some(index) = names.iter().position(|known| *known == name) {
-            found[index] = Some(value);
-        }
-        Some(())
-    })?;
+    let mut json = serde_json::Deserializer::from_str(json);
+    let found = json.deserialize_map(Members(names)).map_err(|_| NotObject)?;
+    json.end().map_err(|_| NotObject)?;
     Ok(found)
 }
 
@@ -37,14 +32,7 @@ pub(super) type Named = BTreeMap<String, Box<RawValue>>;
 /// # Errors
 /// [`NotObject`] when the text is anything but one JSON object.
 pub(super) fn all_members(json: &str) -> Result<Named, NotObject> {
-    let mut found = Named::new();
-    for_each_member(json, |name, value| {
-        if let Some(name) = string(name) {
-            found.insert(name.into_owned(), value.to_owned());
-        }
-        Some(())
-    })?;
-    Ok(found)
+    serde_json::Deserializer::from_str(json).deserialize_map(All).map_err(|_| NotObject)
 }
 
 /// The text is not one JSON object.
@@ -77,37 +65,51 @@ pub(super) fn is_object(value: &RawValue) -> bool {
     value.get().starts_with('{')
 }
 
-/// Gives the name and value of each member of the object in `json` to `visit`, in their order.
-///
-/// # Errors
-/// [`NotObject`] when the text is anything but one JSON object, or `visit` returns `None`.
-fn for_each_member<'a>(
-    json: &'a str,
-    visit: impl FnMut(&'a RawValue, &'a RawValue) -> Option<()>,
-) -> Result<(), NotObject> {
-    let mut json = serde_json::Deserializer::from_str(json);
-    json.deserialize_map(Members(visit)).and_then(|()| json.end()).map_err(|_| NotObject)
-}
+struct All;
 
-struct Members<F>(F);
-
-impl<'de, F> Visitor<'de> for Members<F>
-where
-    F: FnMut(&'de RawValue, &'de RawValue) -> Option<()>,
-{
-    type Value = ();
+impl<'de> Visitor<'de> for All {
+    type Value = Named;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some((name, value)) = map.next_entry()? {
-            (self.0)(name, value).ok_or_else(|| A::Error::custom("a name that is no text"))?;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named, A::Error> {
+        let mut found = Named::new();
+        while let Some((name, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            if let Some(name) = string(name) {
+                found.insert(name.into_owned(), value.to_owned());
+            }
         }
-        Ok(())
+        Ok(found)
     }
 }
+
+struct Members<'n, const N: usize>(&'n [&'n str; N]);
+
+impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
+    type Value = [Option<&'de RawValue>; N];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = [None; N];
+        while let Some(Name(name)) = map.next_key()? {
+            match self.0.iter().position(|known| *known == name) {
+                Some(index) => found[index] = Some(map.next_value()?),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The name of a member: borrowed, unless it has an escape.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests;
