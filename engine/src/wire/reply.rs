@@ -47,18 +47,6 @@ pub enum NotRecovered {
     Ahead,
 }
 
-/// Why a subscriber missed messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GapReason {
-    /// It did not read its bytes in time.
-    SlowConsumer,
-    /// The log dropped them.
-    Retention,
-    /// The log was lost.
-    Restart,
-}
-
 /// Messages that a subscriber will not get.
 #[derive(Clone, Copy, Debug)]
 pub struct Gap {
@@ -66,8 +54,6 @@ pub struct Gap {
     pub from: Seq,
     /// The last.
     pub to: Seq,
-    /// Why.
-    pub reason: GapReason,
     /// The epoch of the log.
     pub epoch: Epoch,
 }
@@ -100,7 +86,7 @@ struct GapData {
     from_seq: Seq,
     to_seq: Seq,
     missed: u64,
-    reason: GapReason,
+    reason: &'static str,
     epoch: Epoch,
 }
 
@@ -199,7 +185,8 @@ pub fn gap<'a>(channel: &'a ChannelName, gap: &Gap) -> Outbound<'a, impl Seriali
         from_seq: gap.from,
         to_seq: gap.to,
         missed: (gap.to.0 + 1).saturating_sub(gap.from.0),
-        reason: gap.reason,
+        // Its log dropped them.
+        reason: "retention",
         epoch: gap.epoch,
     };
     Outbound::event("gap", Some(channel), data)

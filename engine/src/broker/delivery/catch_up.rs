@@ -11,7 +11,7 @@ use crate::limits::RECOVERY_GRACE;
 use crate::telemetry::{Count, Lag, SlowConsumer, keep_slowest};
 use crate::types::ChannelIndex;
 use crate::types::{ConnectionKey, Seq};
-use crate::wire::reply::{self, Gap, GapReason};
+use crate::wire::reply::{self, Gap};
 
 /// What a laggard gets next.
 enum Next {
@@ -347,7 +347,7 @@ fn next_of<S>(work: &mut Work<'_, S>, key: ConnectionKey, laggard: &mut Laggard)
 fn gap_message(cx: &mut Context, channels: &Channels, cursor: Cursor, to: Seq) -> Vec<u8> {
     let (log, name) = (channels.log(cursor.channel), channels.name(cursor.channel));
     let (from, epoch) = (cursor.next, log.epoch());
-    let gap = Gap { from, to, epoch, reason: GapReason::Retention };
+    let gap = Gap { from, to, epoch };
     cx.recorder.count(Count::Missed, to.0 - from.0 + 1);
     cx.encode(|encoder, stamp, out| encoder.write(stamp, None, &reply::gap(name, &gap), out))
 }

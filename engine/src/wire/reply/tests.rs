@@ -110,12 +110,12 @@ fn a_refused_publish_says_when_to_try_again() {
 
 #[test]
 fn a_gap_says_what_is_missing() {
-    let gap = Gap { from: Seq(5), to: Seq(9), reason: GapReason::SlowConsumer, epoch: Epoch(1) };
+    let gap = Gap { from: Seq(5), to: Seq(9), epoch: Epoch(1) };
     let value = written(None, &super::gap(&name("c"), &gap));
     assert_eq!((&value["event"], &value["room"]), (&json!("gap"), &json!("c")));
     assert_eq!(
         value["data"],
-        json!({"from_seq": 5, "to_seq": 9, "missed": 5, "reason": "slow_consumer",
+        json!({"from_seq": 5, "to_seq": 9, "missed": 5, "reason": "retention",
                "epoch": "0000000000000001"})
     );
 }
