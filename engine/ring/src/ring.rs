@@ -101,9 +101,7 @@ impl<P> Ring<P> {
     /// # Panics
     /// If the slot is occupied or not one of the ring's.
     pub fn place(&mut self, key: SlotKey, socket: &impl AsRawFd) -> io::Result<()> {
-        self.slots.occupy(key);
-        let placed = self.place_from(key.index, &[socket.as_raw_fd()]);
-        placed.map_err(|(_, error)| {
+        self.place_run([key], &[socket.as_raw_fd()]).map_err(|(_, error)| {
             self.slots.vacate(key);
             error
         })
@@ -114,7 +112,7 @@ impl<P> Ring<P> {
     ///
     /// # Errors
     /// As for [`Ring::place`], with how many were placed before. The others' lives have begun too:
-    ///  every operation on them fails with EBADF until they are cleared.
+    /// every operation on them fails with EBADF until they are cleared.
     ///
     /// # Panics
     /// As for [`Ring::place`], and if the keys are not neighbours, one for each socket.
@@ -132,10 +130,6 @@ impl<P> Ring<P> {
         }
         let (first, count) = run.unwrap_or_default();
         assert_eq!(count, sockets.len(), "one key for each socket");
-        self.place_from(first, sockets)
-    }
-
-    fn place_from(&mut self, first: u32, sockets: &[RawFd]) -> Result<(), (usize, io::Error)> {
         let (files, mut placed) = (self.queues.uring.submitter(), 0);
         while placed < sockets.len() {
             // The kernel stops at the first that fails. It reports why only if that one is the

@@ -57,8 +57,7 @@ impl Delivery {
     }
 
     /// Stores the TLS state of an admitted connection.
-    pub(crate) fn set_session(&mut self, connection: u32, session: impl Into<SlotTls>) {
-        let session = session.into();
+    pub(crate) fn set_session(&mut self, connection: u32, session: SlotTls) {
         if let Some(gauge) = session.gauge() {
             self.tls_gauges[gauge as usize] += 1;
             self.sessions[connection as usize] = session;

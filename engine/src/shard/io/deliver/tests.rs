@@ -190,7 +190,7 @@ fn one_payload_is_sealed_for_each_connection() {
     let mut clients = Vec::new();
     for slot in 0..3 {
         let (session, client) = handshake(&rustls::version::TLS13, usize::MAX);
-        delivery.set_session(slot, session);
+        delivery.set_session(slot, session.into());
         clients.push(client);
     }
     for text in [&b"first"[..], b"second"] {
@@ -209,7 +209,7 @@ fn one_payload_is_sealed_for_each_connection() {
 fn a_full_socket_owes_ciphertext_and_the_stream_goes_on() {
     let (mut delivery, mut peer) = patient(true);
     let (session, mut client) = handshake(&rustls::version::TLS13, usize::MAX);
-    delivery.set_session(0, session);
+    delivery.set_session(0, session.into());
     let sent = noise(4 << 20);
     let Some(Owed::Sealed(rest)) = write(&mut delivery, frame(&sent)) else {
         panic!("4 MiB fit no socket");
@@ -265,7 +265,7 @@ fn sealed_bytes_of_a_batch_are_bounded() {
         }
         session.open(&mut client_bytes(&mut client), &mut Vec::new()).unwrap();
         client_reads(&mut client, &session.take_pending()).unwrap();
-        delivery.set_session(slot, session);
+        delivery.set_session(slot, session.into());
         clients.push(client);
     }
     let sent = noise(30 << 10);
@@ -280,7 +280,7 @@ fn sealed_bytes_of_a_batch_are_bounded() {
 fn close_notify_goes_before_fin() {
     let (mut delivery, mut peer) = patient(true);
     let (session, mut client) = handshake(&rustls::version::TLS13, usize::MAX);
-    delivery.set_session(0, session);
+    delivery.set_session(0, session.into());
     delivery.send_close(0);
     delivery.ring.shutdown_write(key(0).into());
     delivery.finish();

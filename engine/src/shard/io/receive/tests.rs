@@ -177,7 +177,7 @@ fn over_tls_our_close_notify_is_between_them() {
         let delivery = Delivery::new(Ring::new(&ring_config(1)).unwrap(), 1, Instant::now());
         let mut rig = Rig::with(delivery, 0);
         let (key, mut peer) = rig.admit_unread();
-        rig.slots.delivery.set_session(key.index, session);
+        rig.slots.delivery.set_session(key.index, session.into());
         client.writer().write_all(&frame(9, b"hi")).unwrap();
         client.send_close_notify();
         peer.write_all(&client_bytes(&mut client)).unwrap();

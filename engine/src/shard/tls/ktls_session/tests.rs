@@ -191,7 +191,7 @@ fn our_sends_are_counted_against_the_keys() {
     for (version, wears) in [(&TLS12, true), (&TLS13, false)] {
         let (session, _) = crate::shard::tests::fixtures::handshake(version, usize::MAX);
         delivery.drop_session(0);
-        delivery.set_session(0, session);
+        delivery.set_session(0, session.into());
         delivery.record_limit = 3;
         for bytes in [1, 20_000] {
             assert!(delivery.exhausted.is_empty());
