@@ -9,15 +9,11 @@ use super::{StartError, host_limits};
 use crate::limits::{MAX_HANDSHAKES, MAX_SHARDS};
 use crate::shard::{Kernel, ring_config};
 
-/// What both rings of a shard submit: the kernel's name of the operation, and its code.
-const OPERATIONS: [(&str, u8); 9] = [
+/// What monoio's ring submits beside [`probe::OPERATIONS`]: the kernel's name of the operation, and
+/// its code.
+const OPERATIONS: [(&str, u8); 4] = [
     ("ACCEPT", opcode::Accept::CODE),
-    ("ASYNC_CANCEL", opcode::AsyncCancel::CODE),
-    ("POLL_ADD", opcode::PollAdd::CODE),
     ("READ", opcode::Read::CODE),
-    ("RECV", opcode::Recv::CODE),
-    ("SEND", opcode::Send::CODE),
-    ("SHUTDOWN", opcode::Shutdown::CODE),
     ("TIMEOUT", opcode::Timeout::CODE),
     ("WRITE", opcode::Write::CODE),
 ];
@@ -54,7 +50,9 @@ pub fn ring(connections: usize, shards: usize) -> Result<(), StartError> {
 /// # Errors
 /// When there is no io_uring.
 pub fn missing_operations() -> io::Result<Vec<&'static str>> {
-    probe::missing(&OPERATIONS)
+    let mut missing = probe::missing(&[&probe::OPERATIONS[..], &OPERATIONS].concat())?;
+    missing.sort_unstable();
+    Ok(missing)
 }
 
 /// Tries on loopback sockets whether this kernel takes over TLS.
