@@ -12,7 +12,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use socket2::SockRef;
 use uringcast_engine::broker::write_sink::{Flushed, Payload, WriteSink};
 use uringcast_engine::shared_frame::Frame;
-use uringcast_engine::{RingSink, Seq, Time};
+use uringcast_engine::{ConnectionKey, Delivery, Seq, Time};
 use uringcast_loadgen::process::raise_file_limit;
 
 const SOCKETS: u32 = 1_024;
@@ -67,9 +67,10 @@ fn sends(c: &mut Criterion) {
         let mut group = c.benchmark_group(format!("{SOCKETS} sends over {kind}"));
         group.throughput(Throughput::Elements(SOCKETS.into()));
         let (ours, receivers) = sockets();
-        let mut outlet = RingSink::new(SOCKETS as usize).expect("a ring");
+        let mut sink = Delivery::alone(SOCKETS as usize).expect("a ring");
         for (slot, socket) in ours.iter().enumerate() {
-            outlet.place(slot as u32, &socket.as_raw_fd()).expect("a slot");
+            let key = ConnectionKey { index: slot as u32, generation: 0 };
+            sink.ring.place(key.into(), &socket.as_raw_fd()).expect("a slot");
         }
         let bytes = vec![b'x'; BYTES].into_boxed_slice();
         let frame = Rc::new(Frame::new(bytes.clone(), Seq(1), Time(0), 1));
@@ -77,12 +78,12 @@ fn sends(c: &mut Criterion) {
             let mut flushed = Flushed::default();
             let mut round = || {
                 for first in (0..SOCKETS).step_by(batch) {
-                    outlet.load(Payload::Frame(Rc::clone(&frame), 0));
+                    sink.load(Payload::Frame(Rc::clone(&frame), 0));
                     for slot in first..first + batch as u32 {
                         // Where the engine would flush is not the question here.
-                        let _ = outlet.push(slot);
+                        let _ = sink.push(slot);
                     }
-                    outlet.flush(&mut flushed);
+                    sink.flush(&mut flushed);
                     assert!(flushed.shorts.is_empty(), "the receivers hold everything");
                     flushed.payloads.clear();
                 }

@@ -8,6 +8,7 @@ use uringcast_benches::publication;
 use uringcast_engine::wire::encoder::{Encoder, Stamp};
 use uringcast_engine::wire::envelope::Inbound;
 use uringcast_engine::wire::frame::{self, Opcode, Reader};
+use uringcast_engine::wire::reply;
 use uringcast_engine::wire::request::Request;
 use uringcast_engine::wire::upgrade;
 use uringcast_engine::{ChannelName, Seq};
@@ -34,7 +35,7 @@ fn answer(c: &mut Criterion) {
         b.iter(|| {
             out.clear();
             let stamp = Stamp { id: [7; 16], unix_us: 1_700_000_000_000_000 };
-            encoder.published(stamp, Some("5f0e"), &channel, Seq(42), &mut out);
+            encoder.write(stamp, Some("5f0e"), &reply::published(&channel, Seq(42)), &mut out);
             black_box(out.len())
         });
     });

@@ -45,7 +45,7 @@ fn measuring_allocates_nothing() {
 fn the_recorder_s_verbs_allocate_nothing_once_each_was_used() {
     let mut recorder = Recorder::new(ShardId(0), 1, true);
     let class = recorder.class_of(&ChannelName::parse("room:1").expect("a good name"));
-    let twin = recorder.swap(None);
+    let spare = recorder.swap(None);
     let verbs = |recorder: &mut Recorder| {
         recorder.broadcast_accepted(class);
         recorder.delivered(class, 80_000, 256, 128);
@@ -57,18 +57,18 @@ fn the_recorder_s_verbs_allocate_nothing_once_each_was_used() {
         recorder.caught_up(700_000);
         recorder.turned(40_000);
         recorder.submitted(256);
-        recorder.greeted(1_000_000);
+        recorder.upgraded(1_000_000);
         recorder.closed(Close::PeerNormal);
         recorder.lagging([1, 2, 3, 4]);
-        recorder.worked(1_000_000);
+        recorder.used_cpu(1_000_000);
         recorder.count(Count::Accepts, 1);
         recorder.set(Gauge::Connections, 1);
     };
     verbs(&mut recorder);
     assert_eq!(measure(|| verbs(&mut recorder)).count_total, 0);
-    let mut twin = Some(twin);
-    let swapped = measure(|| twin = Some(recorder.swap(twin.take())));
-    assert_eq!(swapped.count_total, 0, "a twin that knows the classes is only cleared");
+    let mut spare = Some(spare);
+    let swapped = measure(|| spare = Some(recorder.swap(spare.take())));
+    assert_eq!(swapped.count_total, 0, "a spare that knows the classes is only cleared");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The engine's public face: start it, publish into it, drain it.
+//! The engine's public API: start it, publish into it, drain it.
 
 mod channels;
 mod disconnect;
@@ -19,8 +19,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender};
-
 pub use channels::ChannelInfo;
 pub use publisher::Publisher;
 pub use ticket::{BatchTicket, Ticket};
@@ -28,13 +26,9 @@ pub use verification::{Verification, Verifications};
 
 use crate::config::Config;
 use crate::limits::{HEARTBEAT_LIMIT, MAX_DRAIN};
-use crate::shard::VerificationRequest;
-use crate::sync::Heartbeat;
 use crate::telemetry::Snapshot;
-use crate::types::{
-    ChannelName, ClientCommand, DrainReport, JsonObject, PublishError, ServiceId, StartError, Time,
-};
-use handle::Handle;
+use crate::types::{DrainReport, ServiceId, StartError, Time};
+use topology::Topology;
 
 /// A running engine. Dropping it without [`Engine::drain`] ends all connections at once.
 ///
@@ -66,12 +60,7 @@ pub struct Engine {
     /// By service.
     names: Vec<String>,
     addresses: Vec<(ServiceId, SocketAddr)>,
-    handle: Arc<Handle>,
-    heartbeats: Vec<Arc<Heartbeat>>,
-    snapshots: Receiver<Box<Snapshot>>,
-    questions: Receiver<VerificationRequest>,
-    twins: Vec<Sender<Box<Snapshot>>>,
-    started: Instant,
+    topology: Topology,
     /// By shard; empty after the drain.
     threads: Vec<JoinHandle<()>>,
 }
@@ -104,7 +93,7 @@ impl Engine {
 
     /// Number of shards.
     pub fn shards(&self) -> usize {
-        self.heartbeats.len()
+        self.topology.heartbeats.len()
     }
 
     /// A handle to publish into the channels of a service.
@@ -113,81 +102,33 @@ impl Engine {
     /// When the engine has no such service.
     pub fn publisher(&self, service: ServiceId) -> Publisher {
         assert!(service.index() < self.names.len(), "{service:?} is none of {:?}", self.names);
-        Publisher::new(Arc::clone(&self.handle), service)
+        Publisher::new(Arc::clone(&self.topology.handle), service)
     }
 
-    /// Where tokens come from that clients show, if [`Access::mode`](crate::Access::mode) is not
-    /// off. Each must be answered; the engine does not know what a token is.
+    /// The tokens that clients send, if [`Access::mode`](crate::Access::mode) is not
+    /// off. Each must be answered: the engine does not read tokens.
     pub fn verifications(&self) -> Verifications {
-        let handle = Arc::clone(&self.handle);
-        Verifications { questions: self.questions.clone(), handle }
+        self.topology.verifications.clone()
     }
 
-    /// Up to `limit` channels of a service from `cursor` on (start with 0), and the cursor of the
-    /// next page, `None` after the last. Channels that come and go meanwhile may be missed or
-    /// seen. A page may be short or empty though others follow: it ends with its shard, has at most
-    /// [`CHANNELS_PAGE`](crate::limits::CHANNELS_PAGE) channels, and is to be asked for again when
-    /// too many others are being asked for.
-    pub async fn channels(
-        &self,
-        service: ServiceId,
-        cursor: u64,
-        limit: usize,
-    ) -> (Vec<ChannelInfo>, Option<u64>) {
-        channels::page(&self.handle, service, cursor, limit).await
-    }
-
-    /// Ends connections or subscriptions, and returns how many. Those that begin meanwhile may be
-    /// missed.
-    ///
-    /// # Errors
-    /// [`PublishError::Saturated`] when a shard's mailbox has no room for the command. Other shards
-    /// may have carried it out; it can be repeated.
-    pub async fn disconnect(&self, command: ClientCommand) -> Result<u64, PublishError> {
-        disconnect::disconnect(&self.handle, command).await
-    }
-
-    /// Puts a channel's status document, which answers status requests until it is taken back with
-    /// `None`. Returns whether there was one.
-    ///
-    /// # Errors
-    /// [`PublishError`]: the channel's home has no room for it, or the engine is shutting down.
-    pub async fn set_status(
-        &self,
-        channel: ChannelName,
-        document: Option<JsonObject>,
-    ) -> Result<bool, PublishError> {
-        status::set(&self.handle, channel, document.map(Arc::new)).await
-    }
-
-    /// A channel's status document.
-    ///
-    /// # Errors
-    /// [`PublishError`], as for [`Engine::set_status`].
-    pub async fn status(
-        &self,
-        channel: ChannelName,
-    ) -> Result<Option<Arc<JsonObject>>, PublishError> {
-        status::get(&self.handle, channel).await
-    }
-
-    /// Gives every snapshot that the shards have sent since the last call to `visit`.
+    /// Passes every snapshot that the shards have sent since the last call to `visit`.
     pub fn collect(&self, mut visit: impl FnMut(&Snapshot)) {
-        for snapshot in self.snapshots.try_iter() {
+        for snapshot in self.topology.snapshots.try_iter() {
             visit(&snapshot);
-            // A shard that has twins enough, or has ended, needs no more.
-            let _ = self.twins[snapshot.shard.index()].try_send(snapshot);
+            // A shard that has enough of them, or has ended, needs no more.
+            let _ = self.topology.spare_snapshots[snapshot.shard.index()].try_send(snapshot);
         }
     }
 
     /// Whether every shard is serving: turned within the last second, not draining.
     pub fn is_ready(&self) -> bool {
-        let now = Time::default() + self.started.elapsed();
-        self.handle.stage.is_serving()
-            && self.heartbeats.iter().all(|heart| now.since(heart.last()) <= HEARTBEAT_LIMIT)
+        let Topology { handle, heartbeats, started, .. } = &self.topology;
+        let now = Time::default() + started.elapsed();
+        handle.stage.is_serving()
+            && heartbeats.iter().all(|heart| now.since(heart.last()) <= HEARTBEAT_LIMIT)
     }
 
-    /// Stops accepting, closes every connection with 1001 and waits until they are gone or the
+    /// Stops accepting, closes every connection with 1001 and waits until they are closed or the
     /// deadline is over, at most [`MAX_DRAIN`]. Blocks this thread.
     pub fn drain(mut self, deadline: Duration) -> DrainReport {
         self.end(deadline)
@@ -198,7 +139,7 @@ impl Engine {
         if self.threads.is_empty() {
             return sum;
         }
-        let reports = self.handle.drain(Instant::now() + deadline.min(MAX_DRAIN));
+        let reports = self.topology.handle.drain(Instant::now() + deadline.min(MAX_DRAIN));
         for (thread, report) in self.threads.drain(..).zip(reports) {
             let Some(report) = report else {
                 let shard = thread.thread().name().unwrap_or_default().to_owned();
@@ -207,7 +148,7 @@ impl Engine {
             };
             sum.closed += report.closed;
             sum.cut += report.cut;
-            // A shard that panics aborts the process, so there is nothing to learn.
+            // A shard that panics aborts the process, so the result is always `Ok`.
             let _ = thread.join();
         }
         sum

@@ -1,4 +1,4 @@
-//! What an engine is started with.
+//! The settings of an engine.
 
 mod access;
 mod probe_key;
@@ -70,7 +70,7 @@ impl Default for Retention {
 pub struct StatusRequest {
     /// Its `event`.
     pub event: String,
-    /// The key of its `data` whose value names the subject; repeated in the answer.
+    /// The key in `data` that has the subject's id; repeated in the answer.
     pub key: Option<String>,
     /// The channel; `{}` in it is replaced by that key's value.
     pub channel: String,
@@ -100,7 +100,7 @@ pub struct Service {
     pub welcome_extra: serde_json::Map<String, serde_json::Value>,
     /// Addresses every shard listens on. Port 0 takes a free port.
     pub listen: Vec<SocketAddr>,
-    /// Serve TLS with what this gives.
+    /// Serve TLS with this configuration.
     pub tls: Option<TlsSource>,
     /// The proxies whose headers are trusted.
     pub proxies: Proxies,
@@ -114,7 +114,7 @@ pub struct Service {
     pub access: Access,
     /// Whether a client may publish without authentication.
     pub anonymous_publish: bool,
-    /// What connections speak.
+    /// The protocol of its connections.
     pub protocol: Protocol,
     /// Which field replies repeat.
     pub correlation: Correlation,

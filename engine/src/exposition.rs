@@ -1,5 +1,5 @@
-//! How measurements are written for Prometheus: the family's eight metrics, which servers and
-//! embedders share, and what their like is made of.
+//! The Prometheus text format: the family's eight metrics, which servers and embedders share, and
+//! the functions that make samples and families.
 
 mod buckets;
 mod families;
@@ -22,7 +22,7 @@ pub struct ServiceSample<'a> {
     pub server: &'a str,
     /// Whether its `tls_mode` is `wss`.
     pub tls: bool,
-    /// Its counts. `handling` is not looked at.
+    /// Its counts. `handling` is not read.
     pub stats: &'a ServiceStats,
     /// Handling time by [`MessageType`], folded by [`LATENCY_BOUNDS`].
     pub handling: [Folded; MessageType::COUNT],
@@ -50,28 +50,29 @@ pub fn family_of_eight(
         services.iter().flat_map(samples).collect::<Vec<_>>()
     };
     let of_class = |sample: fn(&ClassSample<'_>) -> Metric| classes.iter().map(sample).collect();
-    vec![
-        family(&table::CONNECTIONS, each(|s| vec![connections(s)])),
-        family(&table::ACTIVE, each(|s| vec![active(s)])),
-        family(&table::MESSAGES, each(messages)),
-        family(&table::BROADCASTS, of_class(broadcasts)),
-        family(&table::DURATION, of_class(duration)),
-        family(&table::CONNECTION_ERRORS, each(connection_errors)),
-        family(&table::MESSAGE_ERRORS, each(message_errors)),
-        family(&table::LATENCY, each(latency)),
-    ]
+    let samples = [
+        each(connections),
+        each(active),
+        each(messages),
+        of_class(broadcasts),
+        of_class(duration),
+        each(connection_errors),
+        each(message_errors),
+        each(latency),
+    ];
+    FAMILY.iter().zip(samples).map(|(row, samples)| family(row, samples)).collect()
 }
 
 fn mode(service: &ServiceSample<'_>) -> (&'static str, &'static str) {
     ("tls_mode", if service.tls { "wss" } else { "ws" })
 }
 
-fn connections(service: &ServiceSample<'_>) -> Metric {
-    counter(service.server, &[mode(service)], service.stats.connections)
+fn connections(service: &ServiceSample<'_>) -> Vec<Metric> {
+    vec![counter(service.server, &[mode(service)], service.stats.connections)]
 }
 
-fn active(service: &ServiceSample<'_>) -> Metric {
-    gauge(service.server, &[mode(service)], service.stats.open)
+fn active(service: &ServiceSample<'_>) -> Vec<Metric> {
+    vec![gauge(service.server, &[mode(service)], service.stats.open)]
 }
 
 fn messages(service: &ServiceSample<'_>) -> Vec<Metric> {
@@ -84,19 +85,18 @@ fn messages(service: &ServiceSample<'_>) -> Vec<Metric> {
 }
 
 fn connection_errors(service: &ServiceSample<'_>) -> Vec<Metric> {
-    let counts = &service.stats.connection_errors;
-    let one = |error: &ConnectionError| {
-        counter(service.server, &[("error_type", error.label())], counts[*error as usize])
-    };
-    ConnectionError::ALL.iter().map(one).collect()
+    let types = ConnectionError::ALL.iter().map(|error| error.label());
+    errors(service.server, types, &service.stats.connection_errors)
 }
 
 fn message_errors(service: &ServiceSample<'_>) -> Vec<Metric> {
-    let counts = &service.stats.message_errors;
-    let one = |error: &MessageError| {
-        counter(service.server, &[("error_type", error.label())], counts[*error as usize])
-    };
-    MessageError::ALL.iter().map(one).collect()
+    let types = MessageError::ALL.iter().map(|error| error.label());
+    errors(service.server, types, &service.stats.message_errors)
+}
+
+fn errors<'a>(server: &str, types: impl Iterator<Item = &'a str>, counts: &[u64]) -> Vec<Metric> {
+    let one = |(label, n): (&str, &u64)| counter(server, &[("error_type", label)], *n);
+    types.zip(counts).map(one).collect()
 }
 
 fn latency(service: &ServiceSample<'_>) -> Vec<Metric> {

@@ -17,7 +17,7 @@
 //! 1. `api/publisher.rs`: [`Publisher::try_publish`] finds the home shard, a hash of the channel's
 //!    name.
 //! 2. `sync/mailbox.rs`: the home's [`sync::Mailbox`] has room for it, or refuses at once.
-//! 3. `shard/event_loop.rs`: one iteration pops it, while the broker wants input.
+//! 3. `shard/event_loop.rs`: one iteration pops it, while the broker accepts input.
 //! 4. `broker/hub.rs`: [`broker::Hub::publish`] is the broker's entrance; the type's documentation
 //!    is the contract between the broker and its event loop.
 //! 5. `broker/core.rs`: refused while the shard drains.
@@ -26,8 +26,8 @@
 //!    [`shared_frame::Frame`], the only encoding it ever gets, WebSocket header included.
 //! 8. `broker/channel/retention.rs`: its bytes are counted; older frames may have to go.
 //! 9. `broker/channel/log.rs`: the log keeps it, and the channel is dirty.
-//! 10. `broker/delivery.rs`: the sweep walks the live set, asks the write gate for each member and
-//!     pushes one write into the [`broker::write_sink::WriteSink`].
+//! 10. `broker/delivery.rs`: the sweep walks the live set, checks the write gate for each member
+//!     and pushes one write into the [`broker::write_sink::WriteSink`].
 //! 11. `shard/io/deliver.rs`: that sink; it seals where there is TLS.
 //! 12. `engine/ring/src/ring/send_batch.rs`: one submission entry per write, one system call per
 //!     batch, and no completion for a write that went out whole.
@@ -39,7 +39,7 @@
 //!
 //! # The path of a connection
 //!
-//! 1. `shard/handshake/accept.rs` accepts it on the shard it will live and die on.
+//! 1. `shard/handshake/accept.rs` accepts it on the shard that it stays on.
 //! 2. `shard/handshake/upgrade.rs` drives the handshakes: TLS by `shard/tls/session.rs`, HTTP by
 //!    [`wire::upgrade`].
 //! 3. `shard/handshake/queue.rs` holds it until `shard/event_loop.rs` admits it to the hub
@@ -50,7 +50,7 @@
 //! 5. `broker/connection/state.rs` has its states and their legal moves; `broker/hub.rs` ends it,
 //!    step by step. Its slot is reused only after its last completion.
 //!
-//! # Who may import whom
+//! # Which module imports which
 //!
 //! limits ← types ← config ← wire ← broker ← shard ← api; telemetry beside wire; [`sync`] ←
 //! [`shared_frame`] ← broker, shard. Beside them [`telemetry`] ← [`exposition`] ←
@@ -71,10 +71,7 @@ pub mod shared_frame;
 pub mod sync;
 pub mod telemetry;
 #[cfg(any(test, fuzzing))]
-pub mod tests {
-    //! The fuzz targets, which cargo-fuzz calls from outside.
-    pub mod fuzz_bodies;
-}
+pub mod tests;
 mod types;
 mod websocket_metrics;
 pub mod wire;
@@ -87,7 +84,7 @@ pub use config::{
     Retention, Rule, Service, SessionProtocol, StatusRequest, TlsSource,
 };
 #[doc(hidden)]
-pub use shard::RingSink;
+pub use shard::Delivery;
 pub use types::{
     AuthError, ChannelIndex, ChannelName, ChannelPattern, ClientAction, ClientCommand,
     ConnectionKey, DrainReport, Epoch, EventName, Identity, JoinToken, JsonObject, JsonObjectError,

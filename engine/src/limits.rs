@@ -58,13 +58,13 @@ pub const DEFAULT_LOG_AGE: Duration = Duration::from_secs(60);
 /// Bytes all logs of a shard keep together; the oldest frames go first.
 pub const DEFAULT_SHARD_LOG_BYTES: usize = 256 << 20;
 /// A channel refuses publishes while this many frames or bytes are not swept yet: they stay in
-/// its log whatever its retention, so that no healthy subscriber loses one.
+/// its log regardless of its retention, so that no healthy subscriber loses one.
 pub const CHANNEL_UNSWEPT_FRAMES: u64 = 4_096;
 /// See [`CHANNEL_UNSWEPT_FRAMES`].
 pub const CHANNEL_UNSWEPT_BYTES: usize = 8 << 20;
 /// A channel without subscribers is forgotten after this time.
 pub const CHANNEL_IDLE: Duration = Duration::from_secs(60);
-/// A channel that clients may ask the status of keeps its last event this long.
+/// A channel with a status request keeps its last event this long.
 pub const STATUS_AGE: Duration = Duration::from_secs(3_600);
 /// Bytes of such events on one shard; beyond, and when half the places for channels are taken,
 /// channels without subscribers lose theirs.
@@ -77,7 +77,7 @@ pub const STATUS_DOCUMENT_BYTES_PER_SHARD: usize = 64 << 20;
 /// What a document takes beside its own bytes: its channel, which stays for it.
 pub const STATUS_DOCUMENT_REST: usize = 1 << 10;
 /// A shard keeps its interest in a channel this long after its last subscriber left, so that
-/// churn costs no messages between shards.
+/// subscribing again costs no messages between shards.
 pub const INTEREST_LINGER: Duration = Duration::from_secs(5);
 
 /// Entries of one submission: long enough to amortise the system call, short enough that its
@@ -125,13 +125,14 @@ pub const LAGGARD_CHUNK: usize = 16 << 10;
 pub const LAGGARDS_PER_TURN: usize = 64;
 /// Bytes of replies a laggard may be owed before it is closed with 1008.
 pub const DEFAULT_OUTBOX: usize = 16 << 10;
-/// Bytes all laggards of a shard may hold (tails and outboxes); beyond, the one that asks goes.
+/// Bytes all laggards of a shard may hold (tails and outboxes); beyond, the laggard that needs more
+/// is closed.
 pub const LAGGARD_BYTES_PER_SHARD: usize = 64 << 20;
 
 /// Publications waiting for one shard from outside the engine (HTTP, [`crate::Publisher`]).
 pub const MAILBOX_MESSAGES: usize = 65_536;
 /// Commands (list, count) waiting for one shard beside the publications, so that a full mailbox
-/// can still be looked into.
+/// can still be inspected.
 pub const CONTROL_COMMANDS: usize = 1_024;
 /// Publications on the way from one shard to another.
 pub const PUBLISH_LANE: usize = 4_096;
@@ -166,7 +167,7 @@ pub const IDLE_CONNECTION: usize = CONNECTION_RECORD + SLOT_RECORD + 4 + 2 * 4 +
 pub const SUBSCRIPTION_RECORD: usize = 8;
 /// User-space bytes of each further subscription to a shared channel: its record and its entry in
 /// a live set, in tables that may have grown to twice what they hold. (The second subscription
-/// also pays for the box that holds the table: 32.)
+/// also allocates the box that holds the table: 32.)
 pub const FURTHER_SUBSCRIPTION: usize = 2 * SUBSCRIPTION_RECORD + 2 * 4;
 /// User-space bytes that TLS adds to an idle connection, measured: docs/BENCHMARKS.md.
 pub const TLS_CONNECTION: usize = 3_700;
@@ -191,9 +192,9 @@ pub const MAX_PARTIAL_RECORD: usize = 20 << 10;
 /// Records sent with one key before the connection is closed to get new ones: AES-GCM allows 2^24
 /// (RFC 8446 5.5), less some for what is under way and for the close itself.
 pub const MAX_TLS_RECORDS: u32 = (1 << 24) - (1 << 16);
-/// KeyUpdates, warnings and, where we make the records, empty ones that a TLS peer may send before
-/// the next that has data: each costs a key or system calls, and no key of AES-GCM is worn before
-/// 2^24 records.
+/// KeyUpdates, warnings and, where the engine makes the records, empty ones that a TLS peer may
+/// send before the next that has data: each costs a key or system calls, and no key of AES-GCM is
+/// worn before 2^24 records.
 pub const MAX_CONTROL_RECORDS: u16 = 1_024;
 /// Bytes read of a TLS record that is not application data: those that are allowed have 5.
 pub const MAX_CONTROL_RECORD: usize = 512;
@@ -203,9 +204,9 @@ pub const DEFAULT_TYPICAL_MESSAGE: usize = 1_024;
 /// (docs/decisions/0017-kernel-tls.md).
 pub const KERNEL_TLS_PAYS: usize = 16 << 10;
 
-/// The clock's tick: deadlines are met this exactly.
+/// The clock's tick: the precision of deadlines.
 pub const TICK: Duration = Duration::from_millis(50);
-/// Silence after which the server sends a PING, and after which it gives up.
+/// Silence after which the server sends a PING, and after which it closes the connection.
 pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(20);
 /// For a TLS handshake and upgrade together, and for a closing handshake.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -213,19 +214,19 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the authentication frame, where authentication is required.
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
-/// Entries of a shard's agenda (pauses that end, deadlines) for each of its connections: one waits
-/// for two things at most, and as many may be over that are not cleared away yet.
+/// Entries of a shard's timers (pauses that end, deadlines) for each of its connections: a
+/// connection has two timers at most, and as many may have expired that are not removed yet.
 pub const DUE_PER_CONNECTION: usize = 4;
-/// A publisher that met a full lane is not read for this long.
+/// A publisher that was refused for a full lane is not read for this long.
 pub const BUSY_PAUSE: Duration = Duration::from_millis(100);
-/// A subscriber that asked for the past is not a slow consumer for this long.
+/// A subscriber that recovers earlier messages is not a slow consumer for this long.
 pub const RECOVERY_GRACE: Duration = Duration::from_secs(10);
 /// Ticks between the start of a drain and the closing of connections: time for what other shards
 /// have accepted to arrive.
 pub const DRAIN_TICKS: u32 = 2;
 /// For every connection to be flushed and closed on shutdown.
 pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
-/// For a drain whatever was asked for: a day is for ever, and its end can still be computed.
+/// The longest drain: a day, so that its end can still be computed.
 pub const MAX_DRAIN: Duration = Duration::from_secs(86_400);
 /// Beyond the drain's deadline, for a shard to report that it has drained.
 pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
@@ -261,8 +262,8 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 
 /// Channel classes of one service that metrics tell apart; further ones are `other`.
 pub const MAX_CLASSES: usize = 100;
-/// Connections a shard looks at for one disconnect command, and how many of them it may end: a
-/// larger one takes several commands, and turns in between.
+/// Connections a shard reads for one disconnect command, and how many of them it may end: a larger
+/// one takes several commands, and turns in between.
 pub const DISCONNECT_LOOKS: u32 = 4_096;
 /// See [`DISCONNECT_LOOKS`].
 pub const DISCONNECTS_AT_ONCE: u64 = 256;

@@ -1,14 +1,12 @@
-//! One shard's I/O on monoio and the delivery ring. It decides nothing: see `broker`.
+//! One shard's I/O on monoio and the delivery ring. All decisions are made in `broker`.
 //!
 //! * `event_loop`: the duty cycle that drives the broker; `parts`: what its thread starts with;
 //! * `handshake`: from the listener to an upgraded connection, on monoio;
 //! * `tls`: records in user space or in the kernel;
 //! * `io`: the broker's writes and reads on the delivery `ring`;
 //! * `command`, `pending_publish`, `mesh`, `peers`: what arrives from other threads;
-//! * `clock`, `loop_waker`, `metrics_reporter`, `drain`: time, sleep, metrics, the end;
-//! * `bench_sink`: the write sink alone, for benchmarks.
+//! * `clock`, `wake_flag`, `metrics_reporter`, `drain`: time, sleep, metrics, the end.
 
-mod bench_sink;
 mod clock;
 mod close_log;
 mod command;
@@ -17,16 +15,14 @@ mod drain;
 mod event_loop;
 mod handshake;
 mod io;
-mod loop_waker;
 mod mesh;
 mod metrics_reporter;
 mod parts;
 mod peers;
 mod pending_publish;
 mod tls;
+mod wake_flag;
 
-#[cfg(test)]
-mod testing;
 #[cfg(test)]
 mod tests;
 
@@ -41,11 +37,13 @@ use std::sync::Arc;
 use monoio::net::UnixStream;
 use monoio::{IoUringDriver, RuntimeBuilder};
 
-pub use bench_sink::RingSink;
 pub(crate) use command::{Command, VerificationRequest};
 pub(crate) use delivery_ring::ring_config;
+pub(crate) use handshake::AdmissionLimits;
 pub(crate) use mesh::Mesh;
+pub(crate) use metrics_reporter::MetricsReporter;
 pub(crate) use parts::ShardParts;
+pub(crate) use peers::PeerShards;
 pub(crate) use tls::Kernel;
 #[cfg(test)]
 pub(crate) use tls::tests::fuzz_records::hello;
@@ -58,11 +56,10 @@ use crate::types::StartError;
 use delivery_ring::Ring;
 use drain::Drain;
 use event_loop::EventLoop;
-use handshake::{AdmissionLimits, HandshakeQueue, ListenerConfig, accept};
-use io::{Delivery, Slots};
-use loop_waker::LoopWaker;
-use metrics_reporter::MetricsReporter;
-use peers::PeerShards;
+use handshake::{HandshakeQueue, accept};
+pub use io::Delivery;
+use io::Slots;
+use wake_flag::WakeFlag;
 
 /// Runs a shard on this thread until it is drained.
 pub(crate) fn run(parts: ShardParts) {
@@ -107,14 +104,14 @@ pub(crate) fn run(parts: ShardParts) {
 }
 
 /// Makes all that a shard runs on, and starts the tasks that wake its event loop.
-fn prepare(parts: ShardParts) -> std::io::Result<EventLoop> {
-    let ShardParts { id, config, kernel, slots, bell, quotas, started, .. } = parts;
+fn prepare(mut parts: ShardParts) -> std::io::Result<EventLoop> {
+    let ShardParts { id, slots, started, .. } = parts;
+    let config = Arc::clone(&parts.limits.config);
     let tls = config.services.iter().any(|service| service.tls.is_some());
     let ring = Ring::new(&ring_config(slots))?;
-    let loop_waker = Rc::new(LoopWaker::default());
-    let per_address = parts.address_limits;
-    let limits = AdmissionLimits { config: Arc::clone(&config), quotas, per_address };
-    let handshakes = Rc::new(HandshakeQueue::new(Rc::clone(&loop_waker), limits, kernel));
+    let loop_waker = Rc::new(WakeFlag::default());
+    let limits = parts.limits.clone();
+    let handshakes = Rc::new(HandshakeQueue::new(Rc::clone(&loop_waker), limits, parts.kernel));
     let tick = Rc::new(Cell::new(false));
 
     // The event of the ring is signalled by completions, the bell by other threads.
@@ -122,44 +119,34 @@ fn prepare(parts: ShardParts) -> std::io::Result<EventLoop> {
     // Fails only if the event was not signalled.
     let drain = move || drop((&event).read(&mut [0; 8]));
     monoio::spawn(watch(pollable(ring.event()?)?, drain, Rc::clone(&loop_waker)));
-    let readable = pollable(bell.as_fd().try_clone_to_owned()?)?;
-    let drained = Arc::clone(&bell);
+    let readable = pollable(parts.bell.as_fd().try_clone_to_owned()?)?;
+    let drained = Arc::clone(&parts.bell);
     monoio::spawn(watch(readable, move || drained.drain(), Rc::clone(&loop_waker)));
     monoio::spawn(watch_clock(Rc::clone(&tick), Rc::clone(&loop_waker)));
 
     let mut listeners = Vec::new();
-    for (service, listener) in parts.listeners {
+    for (service, listener) in parts.listeners.drain(..) {
         listeners.push(listener.try_clone()?);
         // The accept task accepts until EAGAIN.
         listener.set_nonblocking(true)?;
         let readable = pollable(listener.try_clone()?.into())?;
-        let (tls, proxies) = (config[service].tls.clone(), config[service].proxies.clone());
-        let config = ListenerConfig { service, tls, proxies };
-        monoio::spawn(accept(listener, readable, handshakes.register_acceptor(), config));
+        monoio::spawn(accept(listener, readable, handshakes.register_acceptor(), service));
     }
 
     let seed = RandomState::new().hash_one(id);
-    let hub = Hub::new(Arc::clone(&config), id, parts.peers.len(), slots, seed);
+    let hub = Hub::new(config, id, parts.peers.len(), slots, seed);
     let sessions = if tls { slots } else { 0 };
     // The first iteration finds what was sent before the bell was watched.
     Ok(EventLoop {
-        id,
+        yield_poll: pollable(parts.bell.as_fd().try_clone_to_owned()?)?,
+        parts,
         hub,
-        delivery: Delivery::new(ring, sessions, started),
-        slots: Slots::new(slots),
-        peers: PeerShards::new(parts.peers),
-        mailbox: parts.mailbox,
+        slots: Slots::new(slots, Delivery::new(ring, sessions, started)),
         pending_publish: None,
-        yield_poll: pollable(bell.as_fd().try_clone_to_owned()?)?,
-        bell,
         handshakes,
         loop_waker,
         tick,
-        metrics: MetricsReporter::new(parts.snapshots, parts.spare_snapshots),
-        heartbeat: parts.heartbeat,
         address_permits: Vec::new(),
-        verifications: parts.verifications,
-        started,
         drain: Drain::new(listeners),
         admitted: Vec::new(),
     })
@@ -172,7 +159,7 @@ fn pollable(descriptor: OwnedFd) -> std::io::Result<UnixStream> {
 
 /// Wakes the event loop when an eventfd is signalled, and resets it by `drain`. Polls are
 /// level-triggered and only this task resets it: no signal is missed.
-async fn watch(readable: UnixStream, drain: impl Fn(), loop_waker: Rc<LoopWaker>) {
+async fn watch(readable: UnixStream, drain: impl Fn(), loop_waker: Rc<WakeFlag>) {
     loop {
         readable.readable(true).await.expect("an eventfd can be polled");
         drain();
@@ -181,7 +168,7 @@ async fn watch(readable: UnixStream, drain: impl Fn(), loop_waker: Rc<LoopWaker>
 }
 
 /// Wakes the event loop at every tick.
-async fn watch_clock(tick: Rc<Cell<bool>>, loop_waker: Rc<LoopWaker>) {
+async fn watch_clock(tick: Rc<Cell<bool>>, loop_waker: Rc<WakeFlag>) {
     loop {
         monoio::time::sleep(TICK).await;
         tick.set(true);

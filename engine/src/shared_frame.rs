@@ -1,11 +1,10 @@
 //! A message encoded once (invariant 4): WebSocket header and payload, shared by all its readers.
 
-use crate::sync::Countdown;
-use crate::sync::PresplitArc;
+use crate::sync::{Countdown, PresplitArc};
 use crate::types::{Seq, Time};
 
 /// One shard's part in an encoded broadcast: the bytes are shared with the other shards, what is
-/// looked at for every reader is its own. On a shard all readers share it behind an `Rc`, so that
+/// read for every delivery is its own. On a shard all readers share it behind an `Rc`, so that
 /// they cost no atomics (invariant 5).
 #[derive(Debug)]
 pub struct Frame {

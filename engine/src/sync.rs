@@ -29,10 +29,10 @@ pub use stage::Stage;
 /// Read-modify-writes and full fences of this thread since the last call.
 #[cfg(test)]
 pub(crate) fn take_count() -> u64 {
-    atomics::counted::take()
+    atomics::tests::take()
 }
 
-/// Ends the process for a fault of our own, rather than strand a shard (invariant 9).
+/// Ends the process after a bug of the engine, rather than strand a shard (invariant 9).
 pub(crate) fn abort(what: &str) -> ! {
     // Not through `tracing`: there may be no subscriber, and nothing runs after this.
     eprintln!("uringcast: internal error: {what}; aborting");

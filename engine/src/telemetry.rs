@@ -1,5 +1,5 @@
 //! Measuring without disturbing: a shard owns plain counters and histograms that no other thread
-//! writes; on a timer it hands the full ones over and goes on with cleared twins.
+//! writes; on a timer it hands the full ones over and goes on with cleared ones.
 //!
 //! * [`Recorder`] is what the shard writes to: verbs at the call site, names elsewhere.
 //! * [`Snapshot`] is what travels to the collector.
@@ -24,7 +24,7 @@ use hdrhistogram::Histogram;
 
 pub use crate::types::MessageType;
 
-/// Longest latency a histogram tells apart, in nanoseconds: a minute.
+/// Longest latency that a histogram distinguishes, in nanoseconds: a minute.
 pub const MAX_LATENCY_NS: u64 = 60_000_000_000;
 
 /// The class of a service's channels beyond `limits::MAX_CLASSES`.

@@ -15,12 +15,13 @@ use std::ops::Add;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 pub use drain_report::DrainReport;
 pub use error_code::ErrorCode;
 pub use identity::{AuthError, Identity, Verdict};
-pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId};
+pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId, ServiceId, ShardId};
 pub(crate) use label_enum::labels;
 pub use message_type::MessageType;
 pub use pattern::ChannelPattern;
@@ -29,35 +30,13 @@ pub use start_error::StartError;
 
 use crate::limits::{MAX_CHANNEL_NAME, MAX_EVENT_NAME};
 
-/// A core of the engine: one thread, one listener, one delivery ring. 0 .. 63.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ShardId(pub u8);
-
-impl ShardId {
-    /// The shard as an index into per-shard tables.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
-/// A service of the engine: its place in [`Config::services`](crate::Config::services).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ServiceId(pub u8);
-
-impl ServiceId {
-    /// The service as an index into per-service tables.
-    pub fn index(self) -> usize {
-        usize::from(self.0)
-    }
-}
-
 /// Position of a message in its channel: rises by one with each message, from 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Seq(pub u64);
 
 impl Seq {
-    /// The position after this one. Clients name any number there is; behind the last one there
-    /// is nothing.
+    /// The position after this one. Clients name any number there is; the last one is followed
+    /// by itself.
     #[must_use]
     pub fn next(self) -> Seq {
         Seq(self.0.saturating_add(1))
@@ -70,7 +49,7 @@ impl fmt::Display for Seq {
     }
 }
 
-/// One life of a channel's log. A new epoch means that earlier positions say nothing.
+/// One life of a channel's log. A new epoch means that earlier positions are invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(pub u64);
 
@@ -90,8 +69,14 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// A connection of one shard. The generation tells a reused index from its earlier users, so a
-/// late completion or a late reply is harmless (invariant 12).
+impl Serialize for Epoch {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A connection of one shard. The generation distinguishes the users of an index, so a late
+/// completion or a late reply is harmless (invariant 12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionKey {
     /// Index into the shard's dense tables, and its slot in the ring's registered files.
@@ -225,7 +210,7 @@ impl JsonObject {
     }
 }
 
-/// Whose connections or subscriptions are to end, and how.
+/// Which connections or subscriptions are to end, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCommand {
     /// Only connections of this service are meant.

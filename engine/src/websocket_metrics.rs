@@ -68,7 +68,7 @@ struct Inner {
 }
 
 impl WebSocketMetrics {
-    /// Metrics of the service called `server`; `tls` tells whether its `tls_mode` is `wss`.
+    /// Metrics of the service called `server`; `tls`: whether its `tls_mode` is `wss`.
     pub fn new(server: &str, tls: bool) -> WebSocketMetrics {
         WebSocketMetrics(Some(Arc::new(Inner {
             server: server.to_owned(),
@@ -94,32 +94,28 @@ impl WebSocketMetrics {
         Some(inner.counters.get_or(|| Box::new(ThreadCounters::new())))
     }
 
+    fn record(&self, record: impl FnOnce(&ThreadCounters)) {
+        self.counters().map(record);
+    }
+
     /// A connection was established.
     pub fn on_connect(&self) {
-        if let Some(counters) = self.counters() {
-            counters.connects.add(1);
-        }
+        self.record(|counters| counters.connects.add(1));
     }
 
     /// An established connection is over; any thread may record it.
     pub fn on_disconnect(&self) {
-        if let Some(counters) = self.counters() {
-            counters.disconnects.add(1);
-        }
+        self.record(|counters| counters.disconnects.add(1));
     }
 
     /// A message was sent to one client, other than by a broadcast.
     pub fn on_message_sent(&self, kind: MessageType) {
-        if let Some(counters) = self.counters() {
-            counters.sent[kind as usize].add(1);
-        }
+        self.record(|counters| counters.sent[kind as usize].add(1));
     }
 
     /// A message came in.
     pub fn on_message_received(&self, kind: MessageType) {
-        if let Some(counters) = self.counters() {
-            counters.received[kind as usize].add(1);
-        }
+        self.record(|counters| counters.received[kind as usize].add(1));
     }
 
     /// A broadcast on `channel` reached `subscribers`, the last one `time` after it was accepted.
@@ -134,23 +130,17 @@ impl WebSocketMetrics {
 
     /// A connection failed, or was ended for the peer's fault.
     pub fn on_connection_error(&self, error: ConnectionError) {
-        if let Some(counters) = self.counters() {
-            counters.connection_errors[error as usize].add(1);
-        }
+        self.record(|counters| counters.connection_errors[error as usize].add(1));
     }
 
     /// A message was not served or not delivered.
     pub fn on_message_error(&self, error: MessageError) {
-        if let Some(counters) = self.counters() {
-            counters.message_errors[error as usize].add(1);
-        }
+        self.record(|counters| counters.message_errors[error as usize].add(1));
     }
 
     /// Handling one inbound message took so long.
     pub fn observe_latency(&self, kind: MessageType, time: Duration) {
-        if let Some(counters) = self.counters() {
-            counters.handling[kind as usize].observe(time, &LATENCY_BOUNDS);
-        }
+        self.record(|counters| counters.handling[kind as usize].observe(time, &LATENCY_BOUNDS));
     }
 
     /// The series in the text format ([`CONTENT_TYPE`](crate::exposition::CONTENT_TYPE)), for a
@@ -181,7 +171,7 @@ impl Inner {
         }
     }
 
-    /// A place for a class that is new; several threads may ask for it at once.
+    /// A place for a class that is new; several threads may request it at once.
     #[cold]
     fn admit(&self, class: &str) -> usize {
         // A class that is called `other` shares the place of those without one.

@@ -1,7 +1,7 @@
 //! Bytes to types and back, without I/O and without a clock (invariant 8).
 //!
 //! In: [`upgrade`] takes the HTTP request, [`frame::Reader`] the stream behind it,
-//! [`envelope::Inbound`] one message, [`request::Request`] what it asks for.
+//! [`envelope::Inbound`] one message, [`request::Request`] its request.
 //! Out: [`encoder::Encoder`] makes envelopes as ready WebSocket frames, [`reply`] their `data`.
 
 pub mod client_hello;

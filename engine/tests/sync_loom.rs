@@ -41,7 +41,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Arc<Bench> {
-        let (work, parking, event) = (AtomicUsize::new(0), Parking::new(), Notify::new());
+        let (work, parking, event) = (AtomicUsize::new(0), Parking::default(), Notify::new());
         Arc::new(Bench { work, parking, event })
     }
 
@@ -121,7 +121,7 @@ fn a_bell_without_fences_is_caught() {
 #[test]
 fn room_is_never_given_twice_and_always_comes_back() {
     loom::model(|| {
-        let room = Arc::new(Capacity::new());
+        let room = Arc::new(Capacity::default());
         let taker = {
             let room = Arc::clone(&room);
             thread::spawn(move || {

@@ -87,9 +87,10 @@ fn producers_share_a_mailbox_without_loss_and_within_its_room() {
     const CAPACITY: usize = 64;
     let bell = Arc::new(Doorbell::new().unwrap());
     let (mailbox, mut receiver) = mailbox::<(usize, usize)>(CAPACITY, Arc::clone(&bell));
+    let mailbox = Arc::new(mailbox);
     let producers: Vec<_> = (0..PRODUCERS)
         .map(|me| {
-            let mailbox = mailbox.clone();
+            let mailbox = Arc::clone(&mailbox);
             thread::spawn(move || {
                 for n in 0..EACH {
                     let cost = 1 + n % 7;
@@ -225,7 +226,7 @@ fn a_shared_value_goes_with_its_last_share_whoever_has_it() {
 
 #[test]
 fn a_heartbeat_tells_the_last_beat() {
-    let heartbeat = Heartbeat::new();
+    let heartbeat = Heartbeat::default();
     assert_eq!(heartbeat.last(), Time(0));
     heartbeat.beat(Time(7));
     assert_eq!(heartbeat.last(), Time(7));
@@ -233,7 +234,7 @@ fn a_heartbeat_tells_the_last_beat() {
 
 #[test]
 fn an_engine_that_drains_never_serves_again() {
-    let stage = Stage::new();
+    let stage = Stage::default();
     assert!(!stage.is_serving());
     stage.serve();
     assert!(stage.is_serving());

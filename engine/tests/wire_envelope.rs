@@ -4,7 +4,7 @@ use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use uringcast_engine::wire::Message;
-use uringcast_engine::wire::encoder::{Encoder, Stamp};
+use uringcast_engine::wire::encoder::{Encoder, Outbound, Stamp};
 use uringcast_engine::wire::envelope::Inbound;
 use uringcast_engine::wire::request::Request;
 use uringcast_engine::wire::upgrade;
@@ -212,7 +212,8 @@ proptest! {
     ) {
         let stamp = Stamp { id: [7; 16], unix_us: 1 };
         let mut out = Vec::new();
-        Encoder::default().response(stamp, correlation.as_deref(), &event, &data, &mut out);
+        let reply = Outbound::response(&event, &data);
+        Encoder::default().write(stamp, correlation.as_deref(), &reply, &mut out);
         let value = payload(&out);
         prop_assert_eq!(&value["correlation_id"], &json!(correlation));
         prop_assert_eq!(&value["event"], &json!(event));

@@ -54,10 +54,10 @@ fn busy() -> Metrics {
         recorder.caught_up(700 * MS);
         recorder.turned(30_000);
         recorder.submitted(200);
-        recorder.greeted(2 * MS);
+        recorder.upgraded(2 * MS);
         recorder.closed(Close::SlowConsumer);
         recorder.lagging([1, 2, 0, 0]);
-        recorder.worked(1_500 * MS);
+        recorder.used_cpu(1_500 * MS);
         let slow = recorder.class_of(&ChannelName::parse("pool:7").unwrap());
         recorder.delivered(slow, 7 * MS, 3, 128);
         metrics.probed(usize::from(shard), Some(Duration::from_millis(2)));

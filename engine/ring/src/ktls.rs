@@ -26,7 +26,7 @@ pub enum Direction {
 /// on as it is.
 ///
 /// # Errors
-/// What the kernel said: ENOENT without its module `tls`.
+/// The kernel's: ENOENT without its module `tls`.
 pub fn attach(socket: &impl AsRawFd) -> io::Result<()> {
     set(socket, libc::IPPROTO_TCP, libc::TCP_ULP, b"tls")
 }
@@ -34,16 +34,16 @@ pub fn attach(socket: &impl AsRawFd) -> io::Result<()> {
 /// Hands the keys of one direction to the kernel.
 ///
 /// # Errors
-/// What the kernel said, for instance that it lacks the cipher.
+/// The kernel's, for instance when it lacks the cipher.
 pub fn set_keys(socket: &impl AsRawFd, direction: Direction, keys: &CryptoInfo) -> io::Result<()> {
     set(socket, libc::SOL_TLS, direction as i32, as_bytes(keys))
 }
 
-/// As [`set_keys`] with keys of zeros, to learn what the kernel takes: `version` and `cipher` as
-/// in `struct tls_crypto_info`.
+/// As [`set_keys`] with keys of zeros, to find out what the kernel supports: `version` and `cipher`
+/// as in `struct tls_crypto_info`.
 ///
 /// # Errors
-/// What the kernel said.
+/// The kernel's.
 pub fn try_keys(
     socket: &impl AsRawFd,
     direction: Direction,
@@ -60,11 +60,11 @@ pub fn try_keys(
     set(socket, libc::SOL_TLS, direction as i32, &keys)
 }
 
-/// Lets the kernel decrypt TLS 1.3 records straight to where they are wanted: it then expects no
-/// padding, and pays only for records that have some.
+/// Lets the kernel decrypt TLS 1.3 records straight into the receiver's memory. It then expects no
+/// padding, and copies only records that have some.
 ///
 /// # Errors
-/// What the kernel said; Linux before 6.0 does not know it.
+/// The kernel's; Linux before 6.0 does not support it.
 pub fn expect_no_padding(socket: &impl AsRawFd) -> io::Result<()> {
     set(socket, libc::SOL_TLS, libc::TLS_RX_EXPECT_NO_PAD, &1_i32.to_ne_bytes())
 }
@@ -84,7 +84,7 @@ fn as_bytes(keys: &CryptoInfo) -> &[u8] {
     unsafe { std::slice::from_raw_parts(keys.as_ptr().cast(), keys.size()) }
 }
 
-/// A record that is not application data (or is, if it came in between).
+/// A record, mostly one that is not application data.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Record {
     /// Its content type.
@@ -117,7 +117,7 @@ impl Message {
         message
     }
 
-    /// Says of what content type the record to be sent is.
+    /// Sets the content type of the record to be sent.
     fn set_kind(&mut self, kind: u8) {
         // SAFETY: the macro yields the start of `ancillary`, which has room for a header and the
         // byte behind it, aligned.
@@ -131,15 +131,15 @@ impl Message {
         }
     }
 
-    /// The content type of the record received, if the kernel has told one.
+    /// The content type of the record received, if the kernel has reported one.
     fn kind(&self) -> Option<u8> {
         // SAFETY: the kernel has filled in `msg_controllen` and the headers it covers.
         unsafe {
             let header = libc::CMSG_FIRSTHDR(&raw const self.header);
-            let told = !header.is_null()
+            let is_reported = !header.is_null()
                 && (*header).cmsg_level == libc::SOL_TLS
                 && (*header).cmsg_type == libc::TLS_GET_RECORD_TYPE;
-            told.then(|| *libc::CMSG_DATA(header))
+            is_reported.then(|| *libc::CMSG_DATA(header))
         }
     }
 }
@@ -149,7 +149,7 @@ impl<P> Ring<P> {
     /// Sends one record of a content type.
     ///
     /// # Errors
-    /// What the kernel said: EAGAIN when the socket is full.
+    /// The kernel's: EAGAIN when the socket is full.
     pub fn send_record(&mut self, slot: u32, kind: u8, bytes: &[u8]) -> io::Result<()> {
         let mut message = Message::new(bytes.to_vec());
         message.set_kind(kind);
@@ -163,7 +163,7 @@ impl<P> Ring<P> {
     /// `room` bytes of it. `None` at the end of the stream.
     ///
     /// # Errors
-    /// What the kernel said: EAGAIN when there is no record, EBADMSG when it cannot be decrypted.
+    /// The kernel's: EAGAIN when there is no record, EBADMSG when it cannot be decrypted.
     pub fn take_record(&mut self, slot: u32, room: usize) -> io::Result<Option<Record>> {
         let mut message = Message::new(vec![0; room]);
         let header = &raw mut message.header;
@@ -178,11 +178,11 @@ impl<P> Ring<P> {
     /// An ordinary descriptor of the socket in a slot, for what the ring cannot do.
     ///
     /// # Errors
-    /// What the kernel said: EINVAL before Linux 6.8.
+    /// The kernel's: EINVAL before Linux 6.8.
     pub fn descriptor(&mut self, slot: u32) -> io::Result<OwnedFd> {
         let entry = opcode::FixedFdInstall::new(Fixed(slot), 0).build();
         let descriptor = self.await_control(slot, entry)?;
-        // SAFETY: the kernel has just made it for us, close-on-exec, and nobody else knows of it.
+        // SAFETY: the kernel has just made it for us, close-on-exec, and nothing else owns it.
         Ok(unsafe { OwnedFd::from_raw_fd(descriptor as i32) })
     }
 

@@ -96,7 +96,7 @@
 //!
 //! [`Ring::wait`] blocks in the kernel. A thread that sleeps elsewhere, in a runtime's reactor,
 //! polls [`Ring::event`]: call [`Ring::listen`] with `true`, then [`Ring::is_quiet`], and sleep
-//! only if it says so.
+//! only if it returns `true`.
 //!
 //! # Closing in order
 //!

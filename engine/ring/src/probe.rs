@@ -1,4 +1,4 @@
-//! What this machine's kernel can do, asked before a program relies on it.
+//! What this machine's kernel supports, tested before a program relies on it.
 
 use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{Config, Ring, SlotKey};
 
-/// What a ring submits: the name as the kernel writes it, and its code.
+/// What a ring submits: the kernel's name of the operation, and its code.
 pub const OPERATIONS: [(&str, u8); 5] = [
     ("ASYNC_CANCEL", opcode::AsyncCancel::CODE),
     ("POLL_ADD", opcode::PollAdd::CODE),
@@ -37,9 +37,7 @@ const PATIENCE: i64 = 1;
 /// ```
 pub fn receive(config: &Config) -> io::Result<()> {
     let mut ring: Ring<Vec<u8>> = Ring::new(config)?;
-    let listener = TcpListener::bind("127.0.0.1:0").or_else(|_| TcpListener::bind("[::1]:0"))?;
-    let mut peer = TcpStream::connect(listener.local_addr()?)?;
-    let (ours, _) = listener.accept()?;
+    let (mut peer, ours) = loopback()?;
     peer.write_all(&[0])?;
     let key = SlotKey::new(0);
     ring.place(key, &ours)?;
@@ -58,6 +56,16 @@ pub fn receive(config: &Config) -> io::Result<()> {
     }
 }
 
+/// Connected sockets of the loopback interface, IPv4 or IPv6.
+///
+/// # Errors
+/// The kernel's.
+pub fn loopback() -> io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0").or_else(|_| TcpListener::bind("[::1]:0"))?;
+    let socket = TcpStream::connect(listener.local_addr()?)?;
+    Ok((socket, listener.accept()?.0))
+}
+
 /// Makes and drops a queue of so many entries with a ring's setup flags, and nothing else.
 ///
 /// # Errors
@@ -66,7 +74,7 @@ pub fn setup(entries: u32) -> io::Result<()> {
     builder().build(entries).map(drop)
 }
 
-/// Those of `operations` (such as [`OPERATIONS`]) that this kernel does not know.
+/// Those of `operations` (such as [`OPERATIONS`]) that this kernel does not support.
 ///
 /// # Errors
 /// Without io_uring.

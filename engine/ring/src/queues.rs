@@ -1,16 +1,17 @@
 //! The submission and the completion queue that the kernel shares with a ring, and the entering.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{Ordering, fence};
 
 use io_uring::types::CancelBuilder;
-use io_uring::{IoUring, cqueue, squeue};
+use io_uring::{IoUring, squeue};
+use rustix::event::{EventfdFlags, eventfd};
 
 use crate::config::Config;
 use crate::probe;
 
-/// What a ring did since it was last asked.
+/// What a ring did since the statistics were last taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RingStats {
     /// `io_uring_enter` calls.
@@ -27,15 +28,15 @@ pub struct RingStats {
 
 /// See the module.
 pub(crate) struct Queues {
-    uring: IoUring,
+    pub(crate) uring: IoUring,
     /// Signalled by the kernel when completions come, while `listen` is on.
-    event: OwnedFd,
+    pub(crate) event: OwnedFd,
     /// Entries written but not yet submitted.
     queued: usize,
     /// How many of them leave room for a whole batch.
     max_queued: usize,
     pub(crate) stats: RingStats,
-    /// `io_uring_enter` has failed for good: entries of a batch that is gone may still be queued.
+    /// `io_uring_enter` has failed for good: entries of a finished batch may still be queued.
     has_failed: bool,
 }
 
@@ -48,7 +49,7 @@ impl Queues {
         let completions = completions.min(config.max_completions).max(config.entries as usize);
         let mut uring = probe::builder().setup_cqsize(completions as u32).build(config.entries)?;
         uring.submitter().register_files_sparse(config.slots as u32)?;
-        let event = event_fd()?;
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         uring.submitter().register_eventfd(event.as_raw_fd())?;
         uring.completion().disable_eventfd();
         let max_queued = config.entries as usize - config.batch_entries;
@@ -56,25 +57,11 @@ impl Queues {
         Ok(Queues { uring, event, queued: 0, max_queued, stats, has_failed: false })
     }
 
-    /// For registrations.
-    pub(crate) fn uring(&self) -> &IoUring {
-        &self.uring
-    }
-
-    pub(crate) fn event(&self) -> io::Result<OwnedFd> {
-        self.event.try_clone()
-    }
-
     pub(crate) fn listen(&mut self, listens: bool) {
         match listens {
             true => self.uring.completion().enable_eventfd(),
             false => self.uring.completion().disable_eventfd(),
         }
-    }
-
-    /// Replaces registered files; -1 empties a slot. Returns how many were.
-    pub(crate) fn update_files(&self, first: u32, files: &[RawFd]) -> io::Result<usize> {
-        self.uring.submitter().register_files_update(first, files)
     }
 
     /// Whether another entry would take room that a batch may need.
@@ -118,10 +105,6 @@ impl Queues {
         }
     }
 
-    pub(crate) fn completions(&mut self) -> cqueue::CompletionQueue<'_> {
-        self.uring.completion()
-    }
-
     /// Whether the kernel keeps completions aside until there is room for them.
     pub(crate) fn has_overflown(&mut self) -> bool {
         self.uring.submission().cq_overflow()
@@ -129,7 +112,7 @@ impl Queues {
 
     /// Whether there is no completion.
     pub(crate) fn is_quiet(&mut self) -> bool {
-        // Look after `listen` was made visible.
+        // Read the queue after `listen` was made visible.
         fence(Ordering::SeqCst);
         self.uring.completion().is_empty() && !self.has_overflown()
     }
@@ -141,14 +124,4 @@ impl Queues {
             Err(error) => error.raw_os_error() == Some(libc::ENOENT),
         }
     }
-}
-
-fn event_fd() -> io::Result<OwnedFd> {
-    // SAFETY: takes no pointers.
-    let event = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-    if event < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call has just made it, and nothing else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(event) })
 }

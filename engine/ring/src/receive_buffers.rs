@@ -1,4 +1,5 @@
-//! The receive buffers: owned by the kernel until a completion names one, ours until given back.
+//! The receive buffers: owned by the kernel until a completion names one, and by the ring until
+//! given back.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
@@ -10,7 +11,7 @@ use io_uring::types::BufRingEntry;
 /// The only buffer group of the ring.
 pub(crate) const GROUP: u16 = 0;
 
-/// As the kernel asks of the ring of entries.
+/// The alignment that the kernel requires of the ring of entries.
 const PAGE: usize = 4_096;
 
 /// A receive buffer that the kernel has filled. [`crate::Ring::bytes`] has the bytes;
@@ -33,7 +34,7 @@ pub(crate) struct ReceiveBuffers {
     /// Bytes of one.
     size: u32,
     tail: u16,
-    /// Whether a buffer is ours, by id: a [`Received`] of another ring is found out.
+    /// Whether the ring owns a buffer, by id: detects a [`Received`] of another ring.
     lent: Box<[bool]>,
 }
 
@@ -72,7 +73,7 @@ impl ReceiveBuffers {
         Ok(buffers)
     }
 
-    /// A completion has named a buffer: it is ours, with `result` bytes in it.
+    /// A completion has named a buffer: the ring owns it, with `result` bytes in it.
     pub(crate) fn take(&mut self, id: u16, result: i32) -> Received {
         self.lent[usize::from(id)] = true;
         Received { id, len: u32::try_from(result).unwrap_or(0) }
@@ -82,8 +83,8 @@ impl ReceiveBuffers {
     pub(crate) fn bytes(&mut self, received: &Received) -> &mut [u8] {
         assert!(self.is_lent(received), "{received:?} is not of this ring");
         let len = received.len.min(self.size) as usize;
-        // SAFETY: the buffer is ours: a completion named it, and it was not given back since. So
-        // the kernel does not write it, its id is below `count`, and `len` is at most its size.
+        // SAFETY: the ring owns the buffer: a completion named it, and it was not given back since.
+        // So the kernel does not write it, its id is below `count`, and `len` is at most its size.
         // `&mut self` keeps the slice the only one.
         unsafe { std::slice::from_raw_parts_mut(self.buffer(received.id), len) }
     }

@@ -1,4 +1,4 @@
-//! The ring itself: slots, long-lived operations and their completions.
+//! The ring: slots, long-lived operations and their completions.
 
 mod send_batch;
 
@@ -67,7 +67,7 @@ impl<P> Ring<P> {
         let queues = Queues::new(config)?;
         let (count, size) = (config.receive_buffers, config.receive_buffer);
         Ok(Ring {
-            buffers: ReceiveBuffers::register(queues.uring(), count, size)?,
+            buffers: ReceiveBuffers::register(&queues.uring, count, size)?,
             queues,
             batch: SendBatch::new(config),
             slots: Slots::new(config.slots),
@@ -83,7 +83,7 @@ impl<P> Ring<P> {
     /// # Errors
     /// Without a free descriptor.
     pub fn event(&self) -> io::Result<OwnedFd> {
-        self.queues.event()
+        self.queues.event.try_clone()
     }
 
     /// Whether completions from now on signal the event. Earlier ones do not: call
@@ -100,11 +100,8 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// If the slot is occupied or not one of the ring's.
-    pub fn place(&mut self, key: impl Into<SlotKey>, socket: &impl AsRawFd) -> io::Result<()> {
-        let key = key.into();
-        self.slots.occupy(key);
-        let placed = self.place_from(key.index, &[socket.as_raw_fd()]);
-        placed.map_err(|(_, error)| {
+    pub fn place(&mut self, key: SlotKey, socket: &impl AsRawFd) -> io::Result<()> {
+        self.place_run([key], &[socket.as_raw_fd()]).map_err(|(_, error)| {
             self.slots.vacate(key);
             error
         })
@@ -114,18 +111,18 @@ impl<P> Ring<P> {
     /// closed afterwards.
     ///
     /// # Errors
-    /// As for [`Ring::place`], with how many were placed before. The others' lives have begun all
-    /// the same: every operation on them fails with EBADF until they are cleared.
+    /// As for [`Ring::place`], with how many were placed before. The others' lives have begun too:
+    /// every operation on them fails with EBADF until they are cleared.
     ///
     /// # Panics
     /// As for [`Ring::place`], and if the keys are not neighbours, one for each socket.
-    pub fn place_run<K: Into<SlotKey>>(
+    pub fn place_run(
         &mut self,
-        keys: impl IntoIterator<Item = K>,
+        keys: impl IntoIterator<Item = SlotKey>,
         sockets: &[RawFd],
     ) -> Result<(), (usize, io::Error)> {
         let mut run: Option<(u32, usize)> = None;
-        for key in keys.into_iter().map(Into::into) {
+        for key in keys {
             let (first, count) = run.unwrap_or((key.index, 0));
             assert_eq!(key.index as usize, first as usize + count, "the slots are not neighbours");
             self.slots.occupy(key);
@@ -133,15 +130,12 @@ impl<P> Ring<P> {
         }
         let (first, count) = run.unwrap_or_default();
         assert_eq!(count, sockets.len(), "one key for each socket");
-        self.place_from(first, sockets)
-    }
-
-    fn place_from(&mut self, first: u32, sockets: &[RawFd]) -> Result<(), (usize, io::Error)> {
-        let mut placed = 0;
+        let (files, mut placed) = (self.queues.uring.submitter(), 0);
         while placed < sockets.len() {
-            // The kernel stops at the first it cannot have, and says why only if asked for that.
+            // The kernel stops at the first that fails. It reports why only if that one is the
+            // first of a call.
             let slot = first + placed as u32;
-            match self.queues.update_files(slot, &sockets[placed..]) {
+            match files.register_files_update(slot, &sockets[placed..]) {
                 Ok(more @ 1..) => placed += more,
                 Ok(0) => return Err((placed, io::ErrorKind::Other.into())),
                 Err(error) => return Err((placed, error)),
@@ -155,10 +149,9 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// If an operation is armed on it: see [`Ring::cancel_all`].
-    pub fn clear(&mut self, key: impl Into<SlotKey>) {
-        let key = key.into();
+    pub fn clear(&mut self, key: SlotKey) {
         if self.slots.vacate(key) {
-            let cleared = self.queues.update_files(key.index, &[-1]);
+            let cleared = self.queues.uring.submitter().register_files_update(key.index, &[-1]);
             cleared.expect("an occupied slot can be emptied");
         }
     }
@@ -167,8 +160,7 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// If the key's life is over, or a receive is armed already.
-    pub fn receive(&mut self, key: impl Into<SlotKey>) {
-        let key = key.into();
+    pub fn receive(&mut self, key: SlotKey) {
         self.arm(Operation::Receive, key, opcode::RecvMulti::new(Fixed(key.index), GROUP).build());
     }
 
@@ -176,8 +168,7 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// As for [`Ring::receive`].
-    pub fn receive_once(&mut self, key: impl Into<SlotKey>) {
-        let key = key.into();
+    pub fn receive_once(&mut self, key: SlotKey) {
         let length = self.receive_buffer;
         let entry = opcode::Recv::new(Fixed(key.index), std::ptr::null_mut(), length);
         let entry = entry.buf_group(GROUP).build().flags(squeue::Flags::BUFFER_SELECT);
@@ -188,8 +179,7 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// If the key's life is over, or a poll is armed already.
-    pub fn poll_writable(&mut self, key: impl Into<SlotKey>) {
-        let key = key.into();
+    pub fn poll_writable(&mut self, key: SlotKey) {
         let entry = opcode::PollAdd::new(Fixed(key.index), libc::POLLOUT as u32).build();
         self.arm(Operation::Poll, key, entry);
     }
@@ -199,16 +189,14 @@ impl<P> Ring<P> {
     ///
     /// # Panics
     /// If the key's life is over, or a shutdown is under way.
-    pub fn shutdown_write(&mut self, key: impl Into<SlotKey>) {
-        let key = key.into();
+    pub fn shutdown_write(&mut self, key: SlotKey) {
         let entry = opcode::Shutdown::new(Fixed(key.index), libc::SHUT_WR).build();
         self.arm(Operation::Shutdown, key, entry);
     }
 
     /// Queues the cancellation of an operation, if it is armed. Its final completion then comes,
     /// with what arrived before and -ECANCELED.
-    pub fn cancel(&mut self, operation: Operation, key: impl Into<SlotKey>) {
-        let key = key.into();
+    pub fn cancel(&mut self, operation: Operation, key: SlotKey) {
         if self.slots.is_armed(operation, key) {
             let entry = opcode::AsyncCancel::new(UserData::armed(operation, key).0).build();
             let entry = entry.user_data(UserData::cancel(key).0);
@@ -218,8 +206,7 @@ impl<P> Ring<P> {
 
     /// Cancels everything that is armed on a slot. Returns whether nothing is, so that the slot
     /// may be cleared at once; otherwise it may once [`Ring::is_idle`].
-    pub fn cancel_all(&mut self, key: impl Into<SlotKey>) -> bool {
-        let key = key.into();
+    pub fn cancel_all(&mut self, key: SlotKey) -> bool {
         // A shutdown ends by itself.
         self.cancel(Operation::Receive, key);
         self.cancel(Operation::Poll, key);
@@ -227,8 +214,8 @@ impl<P> Ring<P> {
     }
 
     /// Whether no operation is armed on a slot: all final completions were reported.
-    pub fn is_idle(&self, key: impl Into<SlotKey>) -> bool {
-        self.slots.is_idle(key.into())
+    pub fn is_idle(&self, key: SlotKey) -> bool {
+        self.slots.is_idle(key)
     }
 
     /// Submits what is queued, if anything.
@@ -317,7 +304,7 @@ impl<P> Ring<P> {
     pub(crate) fn reap(&mut self) {
         loop {
             let (mut seen, mut exceptions) = (0, 0);
-            for entry in self.queues.completions() {
+            for entry in self.queues.uring.completion() {
                 let user_data = UserData(entry.user_data());
                 seen += 1;
                 match user_data.kind() {
@@ -357,9 +344,9 @@ impl<P> std::fmt::Debug for Ring<P> {
 
 impl<P> Drop for Ring<P> {
     fn drop(&mut self) {
-        // Receives write into our buffers: end them before the buffers go.
+        // Receives write into our buffers: end them before the buffers are freed.
         let is_none_armed = self.queues.cancel_everything();
-        self.buffers.retire(self.queues.uring(), is_none_armed);
+        self.buffers.retire(&self.queues.uring, is_none_armed);
     }
 }
 

@@ -39,8 +39,7 @@ impl Slots {
     }
 
     pub(crate) fn is_current(&self, key: SlotKey) -> bool {
-        let slot = self.0.get(key.index as usize);
-        slot.is_some_and(|slot| slot.is_occupied && slot.generation == key.generation)
+        self.armed(key).is_some()
     }
 
     /// An operation is about to be submitted.
@@ -62,12 +61,18 @@ impl Slots {
     }
 
     pub(crate) fn is_armed(&self, operation: Operation, key: SlotKey) -> bool {
-        self.is_current(key) && self.0[key.index as usize].armed & bit(operation) != 0
+        self.armed(key).is_some_and(|armed| armed & bit(operation) != 0)
     }
 
     /// Whether nothing is armed in this life.
     pub(crate) fn is_idle(&self, key: SlotKey) -> bool {
-        !self.is_current(key) || self.0[key.index as usize].armed == 0
+        self.armed(key).is_none_or(|armed| armed == 0)
+    }
+
+    /// What is armed in this life; `None` if it is over.
+    fn armed(&self, key: SlotKey) -> Option<u8> {
+        let slot = self.0.get(key.index as usize)?;
+        (slot.is_occupied && slot.generation == key.generation).then_some(slot.armed)
     }
 
     fn current(&mut self, key: SlotKey) -> Option<&mut Slot> {

@@ -42,8 +42,8 @@ impl UserData {
         UserData::pack(operation as u8, key.generation, key.index)
     }
 
-    /// Of a send: it ends inside its submission, so its place in the batch says more than the
-    /// generation.
+    /// Of a send: it ends inside its submission, so it carries its place in the batch instead
+    /// of the generation.
     pub(crate) fn send(entry: u16, slot: u32) -> UserData {
         UserData::pack(UserData::SEND, entry, slot)
     }
@@ -86,20 +86,4 @@ impl UserData {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_field_comes_back() {
-        let key = SlotKey { index: u32::MAX - 1, generation: 0xfedc };
-        for operation in [Operation::Receive, Operation::Poll, Operation::Shutdown] {
-            let user_data = UserData::armed(operation, key);
-            assert_eq!((user_data.kind(), user_data.key()), (Kind::Armed(operation), key));
-        }
-        let cancel = UserData::cancel(key);
-        assert_eq!((cancel.kind(), cancel.key()), (Kind::Cancel, key));
-        assert_eq!((UserData::control(7).kind(), UserData::control(7).slot()), (Kind::Control, 7));
-        let send = UserData::send(255, 7);
-        assert_eq!((send.kind(), send.entry(), send.slot()), (Kind::Send, 255, 7));
-    }
-}
+mod tests;

@@ -1,14 +1,15 @@
-//! Listing channels: each home shard names its own, every shard counts its subscribers of them.
+//! Listing channels: each home shard lists its own, every shard counts its subscribers of them.
 
 use std::sync::Arc;
 
+use super::Engine;
 use super::handle::Handle;
 use crate::broker::ChannelEntry;
 use crate::limits::CHANNELS_PAGE;
 use crate::shard::Command;
-use crate::types::{ChannelName, Epoch, Seq, ServiceId};
+use crate::types::{ChannelName, Epoch, PublishError, Seq, ServiceId};
 
-/// One channel as [`Engine::channels`](super::Engine::channels) lists it.
+/// One channel as [`Engine::channels`] lists it.
 #[derive(Clone, Debug)]
 pub struct ChannelInfo {
     /// Its name.
@@ -21,7 +22,7 @@ pub struct ChannelInfo {
     pub subscribers: u64,
 }
 
-/// Where a listing goes on: a home shard, and a slot of its table.
+/// Where a listing continues: a home shard, and a slot of its table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cursor {
     shard: usize,
@@ -38,78 +39,68 @@ impl Cursor {
     }
 }
 
-/// See [`Engine::channels`](super::Engine::channels).
-pub(super) async fn page(
-    handle: &Handle,
-    service: ServiceId,
-    cursor: u64,
-    limit: usize,
-) -> (Vec<ChannelInfo>, Option<u64>) {
-    let mut at = Cursor::decode(cursor);
-    // A shard that is home of no channel is skipped rather than fill an empty page.
-    while let Some(home) = handle.mailboxes.get(at.shard) {
-        let (reply, listed) = oneshot::async_channel();
-        let limit = limit.clamp(1, CHANNELS_PAGE);
-        if home.send_control(Command::List { service, from: at.slot, limit, reply }).is_err() {
-            return (Vec::new(), Some(at.encode()));
-        }
-        // No answer: the shard has ended.
-        let Ok((entries, next_slot)) = listed.await else { return (Vec::new(), None) };
-        let next = match next_slot {
-            Some(slot) => Cursor { shard: at.shard, slot },
-            None => Cursor { shard: at.shard + 1, slot: 0 },
-        };
-        if !entries.is_empty() {
-            let Some(counts) = count(handle, &entries).await else {
+impl Engine {
+    /// Up to `limit` channels of a service from `cursor` on (start with 0), and the cursor of the
+    /// next page, `None` after the last. Channels that come and go meanwhile may be missed or
+    /// seen. A page may be short or empty though others follow: it ends with its shard, has at most
+    /// [`CHANNELS_PAGE`] channels, and is empty when a shard has too many commands queued: then
+    /// repeat the call with the cursor that was returned.
+    pub async fn channels(
+        &self,
+        service: ServiceId,
+        cursor: u64,
+        limit: usize,
+    ) -> (Vec<ChannelInfo>, Option<u64>) {
+        let (handle, limit) = (&self.topology.handle, limit.clamp(1, CHANNELS_PAGE));
+        let mut at = Cursor::decode(cursor);
+        // A shard that is home of no channel is skipped rather than fill an empty page.
+        while at.shard < self.shards() {
+            let list = |reply| Command::List { service, from: at.slot, limit, reply };
+            let Ok(listed) = handle.request(at.shard, list) else {
                 return (Vec::new(), Some(at.encode()));
             };
-            let more = (next.shard < handle.mailboxes.len()).then(|| next.encode());
-            return (entries.into_iter().zip(counts).map(info).collect(), more);
+            // No answer: the shard has ended.
+            let Ok((entries, next_slot)) = listed.await else { return (Vec::new(), None) };
+            let next = match next_slot {
+                Some(slot) => Cursor { shard: at.shard, slot },
+                None => Cursor { shard: at.shard + 1, slot: 0 },
+            };
+            if !entries.is_empty() {
+                let Ok(counts) = count(handle, &entries).await else {
+                    return (Vec::new(), Some(at.encode()));
+                };
+                let more = (next.shard < self.shards()).then(|| next.encode());
+                return (entries.into_iter().zip(counts).map(info).collect(), more);
+            }
+            at = next;
         }
-        at = next;
+        (Vec::new(), None)
     }
-    (Vec::new(), None)
 }
 
 fn info((entry, subscribers): (ChannelEntry, u64)) -> ChannelInfo {
     ChannelInfo { name: entry.name, seq: entry.seq, epoch: entry.epoch, subscribers }
 }
 
-/// Subscribers of each channel on all shards. `None` when a shard has no room for the question.
-async fn count(handle: &Handle, entries: &[ChannelEntry]) -> Option<Vec<u64>> {
+/// Subscribers of each channel on all shards.
+///
+/// # Errors
+/// [`PublishError::Saturated`] when a shard's mailbox has no room for the command.
+async fn count(handle: &Handle, entries: &[ChannelEntry]) -> Result<Vec<u64>, PublishError> {
     let mut sums = vec![0; entries.len()];
     let names: Arc<[ChannelName]> = entries.iter().map(|entry| entry.name.clone()).collect();
     let mut answers = Vec::with_capacity(handle.mailboxes.len());
-    for mailbox in &handle.mailboxes {
-        let (reply, answer) = oneshot::async_channel();
-        mailbox.send_control(Command::Count { names: Arc::clone(&names), reply }).ok()?;
-        answers.push(answer);
+    for shard in 0..handle.mailboxes.len() {
+        let count = |reply| Command::Count { names: Arc::clone(&names), reply };
+        answers.push(handle.request(shard, count)?);
     }
     for answer in answers {
         for (sum, n) in sums.iter_mut().zip(answer.await.into_iter().flatten()) {
             *sum += n;
         }
     }
-    Some(sums)
+    Ok(sums)
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::limits::MAX_SHARDS;
-
-    proptest! {
-        #[test]
-        fn a_cursor_survives_its_encoding(shard in 0..MAX_SHARDS, slot: u32) {
-            let cursor = Cursor { shard, slot };
-            prop_assert_eq!(Cursor::decode(cursor.encode()), cursor);
-        }
-    }
-
-    #[test]
-    fn a_listing_starts_with_cursor_zero() {
-        assert_eq!(Cursor::decode(0), Cursor { shard: 0, slot: 0 });
-    }
-}
+mod tests;

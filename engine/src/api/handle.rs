@@ -1,11 +1,11 @@
-//! How threads outside the shards reach them.
+//! The shards' mailboxes, for threads outside the shards.
 
 use std::time::Instant;
 
 use crate::limits::DRAIN_GRACE;
 use crate::shard::Command;
 use crate::sync::{Mailbox, Stage};
-use crate::types::DrainReport;
+use crate::types::{DrainReport, PublishError};
 
 /// What the engine and all its publishers share.
 #[derive(Debug)]
@@ -16,16 +16,30 @@ pub(super) struct Handle {
 }
 
 impl Handle {
+    /// Sends a shard a command. The receiver gets its answer, or an error once the shard has ended.
+    ///
+    /// # Errors
+    /// [`PublishError::Saturated`] when the shard's mailbox has no room for the command.
+    pub(super) fn request<T>(
+        &self,
+        shard: usize,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<oneshot::AsyncReceiver<T>, PublishError> {
+        let (reply, answer) = oneshot::async_channel();
+        let sent = self.mailboxes[shard].send_control(command(reply));
+        sent.map_err(|_| PublishError::Saturated).map(|()| answer)
+    }
+
     /// Sends every shard the drain command and waits for the reports. One per shard; `None` from a
     /// shard that missed the deadline.
     pub(super) fn drain(&self, deadline: Instant) -> Vec<Option<DrainReport>> {
         self.stage.drain();
-        let tell = |mailbox: &Mailbox<Command>| {
+        let send = |mailbox: &Mailbox<Command>| {
             let (reply, report) = oneshot::channel();
             mailbox.send_owed(Command::Drain { deadline, reply });
             report
         };
-        let reports: Vec<_> = self.mailboxes.iter().map(tell).collect();
+        let reports: Vec<_> = self.mailboxes.iter().map(send).collect();
         let wait = |report: oneshot::Receiver<DrainReport>| {
             match report.recv_deadline(deadline + DRAIN_GRACE) {
                 Ok(report) => Some(report),

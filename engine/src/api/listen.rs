@@ -6,8 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::limits::LISTEN_BACKLOG;
-use crate::types::ServiceId;
-use crate::types::StartError;
+use crate::types::{ServiceId, StartError};
 
 /// Every shard's listeners, and the addresses with their real ports.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! What this machine allows, asked without starting an engine.
+//! The limits of this host, checked without starting an engine.
 
 use std::io;
 
@@ -9,20 +9,16 @@ use super::{StartError, host_limits};
 use crate::limits::{MAX_HANDSHAKES, MAX_SHARDS};
 use crate::shard::{Kernel, ring_config};
 
-/// What both rings of a shard submit: the name as the kernel writes it, and its code.
-const OPERATIONS: [(&str, u8); 9] = [
+/// What monoio's ring submits beside [`probe::OPERATIONS`]: the kernel's name of the operation, and
+/// its code.
+const OPERATIONS: [(&str, u8); 4] = [
     ("ACCEPT", opcode::Accept::CODE),
-    ("ASYNC_CANCEL", opcode::AsyncCancel::CODE),
-    ("POLL_ADD", opcode::PollAdd::CODE),
     ("READ", opcode::Read::CODE),
-    ("RECV", opcode::Recv::CODE),
-    ("SEND", opcode::Send::CODE),
-    ("SHUTDOWN", opcode::Shutdown::CODE),
     ("TIMEOUT", opcode::Timeout::CODE),
     ("WRITE", opcode::Write::CODE),
 ];
 
-/// Shards of an engine that is not told how many: one for each core this process may use.
+/// Shards of an engine without that setting: one for each core this process may use.
 pub fn shards() -> usize {
     host_limits::cores().len().clamp(1, MAX_SHARDS)
 }
@@ -33,15 +29,15 @@ pub fn open_files(connections: usize, shards: usize) -> (usize, usize) {
     let fair = connections.div_ceil(shards);
     let process = host_limits::process_files(shards, 1);
     let handshakes = shards.saturating_mul(MAX_HANDSHAKES).min(connections);
-    let uneven = fair.saturating_add(fair / 4).min(connections).saturating_add(MAX_HANDSHAKES);
-    (process.max(fair), process.saturating_add(handshakes).max(uneven))
+    let ample = host_limits::ample_slots(connections, shards);
+    (process.max(fair), process.saturating_add(handshakes).max(ample))
 }
 
 /// Makes a ring as one of `shards` needs it for its part of `connections`, receives over it, and
 /// drops it. Raises this process's limit of open files to the hard one, as an engine does.
 ///
 /// # Errors
-/// As [`crate::Engine::start`] would say it.
+/// As for [`crate::Engine::start`].
 pub fn ring(connections: usize, shards: usize) -> Result<(), StartError> {
     host_limits::probe_ring()?;
     let files = host_limits::raise_file_limit(shards, 1)?;
@@ -49,12 +45,14 @@ pub fn ring(connections: usize, shards: usize) -> Result<(), StartError> {
     probe::receive(&ring_config(slots)).map_err(StartError::ring)
 }
 
-/// The io_uring operations that an engine submits and this kernel does not know.
+/// The io_uring operations that an engine submits and this kernel does not support.
 ///
 /// # Errors
-/// When there is no io_uring to ask.
+/// When there is no io_uring.
 pub fn missing_operations() -> io::Result<Vec<&'static str>> {
-    probe::missing(&OPERATIONS)
+    let mut missing = probe::missing(&[&probe::OPERATIONS[..], &OPERATIONS].concat())?;
+    missing.sort_unstable();
+    Ok(missing)
 }
 
 /// Tries on loopback sockets whether this kernel takes over TLS.
@@ -66,26 +64,4 @@ pub fn kernel_tls() -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn this_machine_passes() {
-        assert_eq!(missing_operations().unwrap(), [""; 0]);
-        ring(1_000, 1).unwrap();
-    }
-
-    #[test]
-    fn a_ring_that_no_limit_allows_is_refused_with_the_remedy() {
-        let text = ring(usize::MAX, 1).unwrap_err().to_string();
-        assert!(text.contains("RLIMIT_NOFILE"), "{text}");
-    }
-
-    #[test]
-    fn open_files_leave_room_for_uneven_shards_and_handshakes() {
-        let (least, enough) = open_files(100_000, 4);
-        assert_eq!((least, enough), (25_000, 31_250 + MAX_HANDSHAKES));
-        let (least, enough) = open_files(100, 1);
-        assert_eq!((least, enough), (100, 100 + MAX_HANDSHAKES));
-    }
-}
+mod tests;

@@ -7,18 +7,15 @@ use super::ticket::Part;
 use super::{BatchTicket, Ticket};
 use crate::broker::Hub;
 use crate::shard::Command;
-use crate::types::{ChannelName, Publication, PublishError, ServiceId, ShardId};
+use crate::types::{Publication, PublishError, ServiceId, ShardId};
 
 /// Publishes into one service's channels from any thread. Cheap to clone. Once the engine drains or
-/// is gone, every ticket resolves to [`PublishError::Closed`].
+/// has ended, every ticket resolves to [`PublishError::Closed`].
 #[derive(Clone, Debug)]
 pub struct Publisher {
     handle: Arc<Handle>,
     service: ServiceId,
 }
-
-/// Which of so many shards is a channel's home.
-type HomeOf = fn(&ChannelName, usize) -> ShardId;
 
 impl Publisher {
     pub(super) fn new(handle: Arc<Handle>, service: ServiceId) -> Publisher {
@@ -30,7 +27,16 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Saturated`] when the home's mailbox is full.
     pub fn try_publish(&self, publication: Publication) -> Result<Ticket, PublishError> {
-        self.send(publication, Hub::home_of)
+        let publication = self.own(publication);
+        let (reply, answer) = oneshot::async_channel();
+        // Not serving: the reply is dropped, and so the ticket resolves.
+        if self.handle.stage.is_serving() {
+            let mailboxes = &self.handle.mailboxes;
+            let home = Hub::home_of(&publication.channel, mailboxes.len());
+            let permit = mailboxes[home.index()].try_reserve(1).ok_or(PublishError::Saturated)?;
+            permit.send(Command::Publish { items: vec![publication], reply });
+        }
+        Ok(Ticket(answer))
     }
 
     /// Hands over all publications or none. Order per channel is the order given. No mailbox holds
@@ -39,38 +45,13 @@ impl Publisher {
     /// # Errors
     /// [`PublishError::Saturated`] when one of the homes has no room for its part.
     pub fn try_publish_batch(&self, batch: Vec<Publication>) -> Result<BatchTicket, PublishError> {
-        self.send_batch(batch, Hub::home_of)
-    }
-
-    fn send(&self, publication: Publication, home_of: HomeOf) -> Result<Ticket, PublishError> {
-        let publication = self.own(publication);
-        let (reply, answer) = oneshot::async_channel();
-        // Not serving: the reply is dropped, and so the ticket resolves.
-        if self.handle.stage.is_serving() {
-            let mailboxes = &self.handle.mailboxes;
-            let home = home_of(&publication.channel, mailboxes.len());
-            let permit = mailboxes[home.index()].try_reserve(1).ok_or(PublishError::Saturated)?;
-            permit.send(Command::Publish { items: vec![publication], reply });
-        }
-        Ok(Ticket(answer))
-    }
-
-    fn own(&self, publication: Publication) -> Publication {
-        Publication { channel: publication.channel.at(self.service), ..publication }
-    }
-
-    fn send_batch(
-        &self,
-        batch: Vec<Publication>,
-        home_of: HomeOf,
-    ) -> Result<BatchTicket, PublishError> {
         let len = batch.len();
         if !self.handle.stage.is_serving() {
             return Ok(BatchTicket::new(len, Vec::new()));
         }
         let mailboxes = &self.handle.mailboxes;
         let batch = batch.into_iter().map(|publication| self.own(publication));
-        let groups = group(batch, |channel| home_of(channel, mailboxes.len()));
+        let groups = group(batch, mailboxes.len());
         // Room everywhere first: until all of it is there, dropping the permits undoes everything.
         let permits = groups
             .iter()
@@ -84,6 +65,10 @@ impl Publisher {
         };
         Ok(BatchTicket::new(len, permits.into_iter().zip(groups).map(send).collect()))
     }
+
+    fn own(&self, publication: Publication) -> Publication {
+        Publication { channel: publication.channel.at(self.service), ..publication }
+    }
 }
 
 /// The publications of a batch that have the same home, in the batch's order.
@@ -95,14 +80,11 @@ struct Group {
     places: Vec<usize>,
 }
 
-fn group(
-    batch: impl IntoIterator<Item = Publication>,
-    home_of: impl Fn(&ChannelName) -> ShardId,
-) -> Vec<Group> {
+fn group(batch: impl Iterator<Item = Publication>, shards: usize) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for (place, item) in batch.into_iter().enumerate() {
-        let home = home_of(&item.channel);
-        // At most MAX_SHARDS groups: looking through them is cheaper than a map.
+    for (place, item) in batch.enumerate() {
+        let home = Hub::home_of(&item.channel, shards);
+        // At most MAX_SHARDS groups: a linear search is cheaper than a map.
         match groups.iter_mut().find(|group| group.home == home) {
             Some(group) => {
                 group.items.push(item);

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Sender, bounded};
 
 use super::handle::Handle;
 use super::topology::{Plan, Ready, Topology};
 use super::{Engine, host_limits, kernel_tls, listen};
 use crate::config::{Config, Service};
 use crate::limits::{MAX_CHANNELS_PER_SHARD, MAX_PERMISSIONS, MAX_SERVICES, MAX_SHARDS};
-use crate::shard::ShardParts;
+use crate::shard::{Kernel, ShardParts};
 use crate::sync::abort;
 use crate::types::StartError;
 
-/// Starts an engine whose shards' threads do `run`.
+/// Starts an engine; each shard's thread calls `run`.
 pub(super) fn start(config: Config, run: fn(ShardParts)) -> Result<Engine, StartError> {
     let cores = host_limits::cores();
     let shards = check(&config, cores.len())?;
@@ -28,7 +28,7 @@ pub(super) fn start(config: Config, run: fn(ShardParts)) -> Result<Engine, Start
         services.iter().fold(0, |sum: usize, each| sum.saturating_add(each.max_connections));
     let slots = host_limits::slots(connections, shards, files)?;
     host_limits::probe_ring()?;
-    let kernel = kernel_tls::decide(&config)?;
+    let kernel = kernel_tls::decide(&config, Kernel::probe)?;
     let listening = listen::listen(services.iter().map(|service| &*service.listen), shards)?;
     let names = services.iter().map(|service| service.name.clone()).collect();
 
@@ -36,25 +36,16 @@ pub(super) fn start(config: Config, run: fn(ShardParts)) -> Result<Engine, Start
     let (ready, readies) = bounded(2 * shards);
     let cores = host_limits::assign(&cores, shards);
     let plan = Plan { config, kernel, cores, slots, listeners: listening.listeners, ready };
-    let Topology { seats, handle, heartbeats, snapshots, twins, questions, started } =
-        Topology::new(plan)?;
-    let mut engine = Engine {
-        names,
-        addresses: listening.addresses,
-        handle,
-        heartbeats,
-        snapshots,
-        twins,
-        questions,
-        started,
-        threads: Vec::with_capacity(shards),
-    };
+    let (parts, topology) = Topology::new(plan)?;
+    let threads = Vec::with_capacity(shards);
+    let mut engine = Engine { names, addresses: listening.addresses, topology, threads };
     // From here on, dropping the engine ends the shards that run.
-    for seat in seats {
-        engine.threads.push(spawn(seat, Arc::clone(&engine.handle), run)?);
+    for parts in parts {
+        engine.threads.push(spawn(parts, Arc::clone(&engine.topology.handle), run)?);
     }
-    wait_until_ready(&readies, shards)?;
-    engine.handle.stage.serve();
+    // Never disconnected before all have reported: each thread's guard holds a sender.
+    readies.iter().take(shards).collect::<Ready>()?;
+    engine.topology.handle.stage.serve();
     Ok(engine)
 }
 
@@ -132,15 +123,15 @@ fn check_service(service: &Service) -> Result<(), StartError> {
 }
 
 fn spawn(
-    seat: ShardParts,
+    parts: ShardParts,
     handle: Arc<Handle>,
     run: fn(ShardParts),
 ) -> Result<thread::JoinHandle<()>, StartError> {
-    let name = format!("shard-{}", seat.id.0);
-    let ready = seat.ready.clone();
+    let name = format!("shard-{}", parts.id.0);
+    let ready = parts.ready.clone();
     let guarded = {
         let name = name.clone();
-        move || guard(&name, &handle, &ready, || run(seat))
+        move || guard(&name, &handle, &ready, || run(parts))
     };
     thread::Builder::new().name(name.clone()).spawn(guarded).map_err(|source| {
         StartError::Config(format!(
@@ -158,14 +149,9 @@ fn guard(name: &str, handle: &Handle, ready: &Sender<Ready>, run: impl FnOnce())
     if handle.stage.is_serving() {
         abort(&format!("{name} ended while serving"));
     }
-    // While starting it has reported why, unless by a fault of ours; nothing must wait for it.
+    // While starting it has reported why. A bug that kept it from that must not block the start.
     let text = format!("{name} ended while the engine started; please report this");
     let _ = ready.try_send(Err(StartError::Config(text)));
-}
-
-fn wait_until_ready(readies: &Receiver<Ready>, shards: usize) -> Ready {
-    // Never disconnected before all have reported: each thread's guard holds a sender.
-    readies.iter().take(shards).collect()
 }
 
 #[cfg(test)]

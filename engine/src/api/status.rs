@@ -2,35 +2,43 @@
 
 use std::sync::Arc;
 
-use super::handle::Handle;
+use super::Engine;
 use crate::broker::Hub;
 use crate::shard::Command;
 use crate::types::{ChannelName, JsonObject, PublishError};
 
-/// See [`Engine::set_status`](super::Engine::set_status).
-pub(super) async fn set(
-    handle: &Handle,
-    channel: ChannelName,
-    document: Option<Arc<JsonObject>>,
-) -> Result<bool, PublishError> {
-    let (reply, answer) = oneshot::async_channel();
-    send(handle, &channel.clone(), Command::SetDocument { channel, document, reply })?;
-    // No answer: the shard has ended.
-    answer.await.unwrap_or(Err(PublishError::Closed))
-}
+impl Engine {
+    /// Puts a channel's status document, which answers status requests until it is taken back with
+    /// `None`. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`PublishError`]: the channel's home has no room for it, or the engine is shutting down.
+    pub async fn set_status(
+        &self,
+        channel: ChannelName,
+        document: Option<JsonObject>,
+    ) -> Result<bool, PublishError> {
+        let (home, document) = (self.home_of(&channel), document.map(Arc::new));
+        let set = |reply| Command::SetDocument { channel, document, reply };
+        let answer = self.topology.handle.request(home, set)?;
+        // No answer: the shard has ended.
+        answer.await.unwrap_or(Err(PublishError::Closed))
+    }
 
-/// See [`Engine::status`](super::Engine::status).
-pub(super) async fn get(
-    handle: &Handle,
-    channel: ChannelName,
-) -> Result<Option<Arc<JsonObject>>, PublishError> {
-    let (reply, answer) = oneshot::async_channel();
-    send(handle, &channel.clone(), Command::Document { channel, reply })?;
-    answer.await.map_err(|_| PublishError::Closed)
-}
+    /// A channel's status document.
+    ///
+    /// # Errors
+    /// [`PublishError`], as for [`Engine::set_status`].
+    pub async fn status(
+        &self,
+        channel: ChannelName,
+    ) -> Result<Option<Arc<JsonObject>>, PublishError> {
+        let home = self.home_of(&channel);
+        let get = |reply| Command::Document { channel, reply };
+        self.topology.handle.request(home, get)?.await.map_err(|_| PublishError::Closed)
+    }
 
-fn send(handle: &Handle, channel: &ChannelName, command: Command) -> Result<(), PublishError> {
-    let home = Hub::home_of(channel, handle.mailboxes.len());
-    let sent = handle.mailboxes[home.index()].send_control(command);
-    sent.map_err(|_| PublishError::Saturated)
+    fn home_of(&self, channel: &ChannelName) -> usize {
+        Hub::home_of(channel, self.shards()).index()
+    }
 }

@@ -1,4 +1,4 @@
-//! What a publisher gets for a publication: its position, later.
+//! The result of a publication, which arrives later: its position.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -9,61 +9,58 @@ use super::handle::Handle;
 use crate::shard::{Command, VerificationRequest};
 use crate::types::{AuthError, ServiceId, Verdict};
 
-/// Where verifiers take tokens from. Cheap to clone: one for each thread.
+/// The queue of tokens to verify. Cheap to clone: one for each thread.
 #[derive(Clone)]
 pub struct Verifications {
-    pub(super) questions: Receiver<VerificationRequest>,
+    pub(super) requests: Receiver<VerificationRequest>,
     pub(super) handle: Arc<Handle>,
 }
 
 impl Verifications {
-    /// Waits for the next token. `None` once the engine is gone.
+    /// Waits for the next token. `None` once the engine has ended.
     pub fn next(&self) -> Option<Verification> {
-        let question = self.questions.recv().ok()?;
-        Some(Verification { question: Some(question), handle: Arc::clone(&self.handle) })
+        let request = self.requests.recv().ok()?;
+        let (verdict, handle) = (Err(AuthError::Invalid), Arc::clone(&self.handle));
+        Some(Verification { request, verdict, handle })
     }
 }
 
 impl fmt::Debug for Verifications {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Verifications({})", self.questions.len())
+        write!(f, "Verifications({})", self.requests.len())
     }
 }
 
 /// One client's token. Dropped without an answer, it is refused.
 #[derive(Debug)]
 pub struct Verification {
-    question: Option<VerificationRequest>,
+    request: VerificationRequest,
+    verdict: Verdict,
     handle: Arc<Handle>,
 }
 
 impl Verification {
     /// The token.
     pub fn token(&self) -> &str {
-        self.question.as_ref().map_or("", |question| question.token.expose())
+        self.request.token.expose()
     }
 
-    /// The service whose client showed it.
+    /// The service that the client connected to.
     pub fn service(&self) -> ServiceId {
-        self.question.as_ref().map_or(ServiceId::default(), |question| question.service)
+        self.request.service
     }
 
-    /// Lets the client in, or does not.
+    /// Sends the verdict to the client's shard.
     pub fn answer(mut self, verdict: Verdict) {
-        self.send(verdict);
-    }
-
-    fn send(&mut self, verdict: Verdict) {
-        if let Some(VerificationRequest { shard, key, .. }) = self.question.take() {
-            // The shard has asked no more than VERIFICATIONS_PER_SHARD: so many find room.
-            let answer = Command::Authenticated { key, verdict };
-            self.handle.mailboxes[shard.index()].send_owed(answer);
-        }
+        self.verdict = verdict;
     }
 }
 
 impl Drop for Verification {
     fn drop(&mut self) {
-        self.send(Err(AuthError::Invalid));
+        let VerificationRequest { shard, key, .. } = self.request;
+        let verdict = std::mem::replace(&mut self.verdict, Err(AuthError::Invalid));
+        // A shard requests at most VERIFICATIONS_PER_SHARD at once, so the mailbox is bounded.
+        self.handle.mailboxes[shard.index()].send_owed(Command::Authenticated { key, verdict });
     }
 }

@@ -29,15 +29,15 @@ pub struct Rule {
 pub struct Access {
     /// Whether clients must authenticate.
     pub mode: AuthMode,
-    /// Permissions to subscribe. A channel that no rule matches is open to every client that is
-    /// let in. Without authentication nothing is asked.
+    /// Permissions to subscribe. A channel that no rule matches is open to every
+    /// admitted client. Without authentication no permission is checked.
     pub subscribe: Vec<Rule>,
     /// Permissions to publish. A channel that no rule matches needs the permission `publish`.
     pub publish: Vec<Rule>,
     /// Permissions that grant all others.
     pub admin: Vec<String>,
-    /// Values of `Origin` that are let in; empty for no check. Clients that are no browsers send
-    /// none and are let in.
+    /// Accepted values of `Origin`; empty for no check. Clients other than browsers send none and
+    /// are accepted.
     pub origins: Vec<String>,
     /// Connections from one address (IPv6: from one /64), 0 for no limit.
     pub max_per_address: usize,

@@ -1,9 +1,9 @@
-//! What a listener's clients speak, and the interface of protocols that are not the engine's own.
+//! The protocol of a service, and the interface for protocols of the embedder.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// Which protocol the connections of a service speak.
+/// The protocol of a service's connections.
 #[derive(Clone, Debug, Default)]
 pub enum Protocol {
     /// The family's JSON envelope (docs/PROTOCOL.md).
@@ -40,14 +40,14 @@ pub trait SessionProtocol: fmt::Debug + Send + Sync {
     /// The update of a second, from the envelope of what was last published.
     fn update(&self, published: Option<&str>, timestamp: &str) -> String;
 
-    /// What of an update a client gets that has asked for `filter`; `None` when nothing.
+    /// The part of an update that `filter` selects; `None` for nothing.
     fn part(&self, update: &str, filter: &str, timestamp: &str) -> Option<String>;
 
     /// Close code and text for a client without a good token.
     fn unauthenticated(&self) -> (u16, &'static str);
 }
 
-/// What a client of a [`SessionProtocol`] asks for.
+/// A request of a [`SessionProtocol`]'s client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientRequest {
     /// Updates: all, or what `filter` selects of them.

@@ -25,7 +25,7 @@ impl Kind {
 /// One metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// The heading it stands under.
+    /// The heading of its group.
     pub group: &'static str,
     /// Its name.
     pub name: &'static str,
@@ -35,92 +35,53 @@ pub struct Row {
     pub labels: &'static str,
     /// The HELP line.
     pub help: &'static str,
-    /// Which question it answers.
+    /// What it is used for.
     pub reason: &'static str,
 }
 
-const fn row(
-    name: &'static str,
-    kind: Kind,
-    labels: &'static str,
-    help: &'static str,
-    reason: &'static str,
-) -> Row {
-    Row { group: "The family's", name, kind, labels, help, reason }
+/// Makes the rows of a group: each metric's type, name, labels, help and reason.
+macro_rules! rows {
+    ($group:literal {
+        $($kind:ident $name:literal [$labels:literal] $help:literal, $reason:literal;)+
+    }) => {
+        [$(Row {
+            group: $group,
+            name: $name,
+            kind: Kind::$kind,
+            labels: $labels,
+            help: $help,
+            reason: $reason,
+        },)+]
+    };
 }
 
-pub(super) const CONNECTIONS: Row = row(
-    "websocket_connections_total",
-    Kind::Counter,
-    "server tls_mode",
-    "WebSocket connections established.",
-    "How many come: the rate of reconnecting.",
-);
-
-pub(super) const ACTIVE: Row = row(
-    "websocket_connections_active",
-    Kind::Gauge,
-    "server tls_mode",
-    "WebSocket connections open now.",
-    "Who is there; against max_connections.",
-);
-
-pub(super) const MESSAGES: Row = row(
-    "websocket_messages_total",
-    Kind::Counter,
-    "server message_type direction",
-    "Messages sent and received; a broadcast counts once per delivery.",
-    "The load, each way.",
-);
-
-pub(super) const BROADCASTS: Row = row(
-    "websocket_broadcast_total",
-    Kind::Counter,
-    "server channel",
-    "Broadcasts, by class of channel: its name up to the first colon.",
-    "The load that publishers bring.",
-);
-
-pub(super) const DURATION: Row = row(
-    "websocket_broadcast_duration_seconds",
-    Kind::Histogram,
-    "server channel",
-    "From accepting a broadcast to handing the last live subscriber's bytes to the kernel.",
-    "The promise: when everybody who keeps up has a message.",
-);
-
-pub(super) const CONNECTION_ERRORS: Row = row(
-    "websocket_connection_errors_total",
-    Kind::Counter,
-    "server error_type",
-    "Connections that failed, or were ended for the peer's fault, by reason.",
-    "Who is turned away or lost, and why.",
-);
-
-pub(super) const MESSAGE_ERRORS: Row = row(
-    "websocket_message_errors_total",
-    Kind::Counter,
-    "server error_type",
-    "Messages that were not served or not delivered, by reason.",
-    "Which requests fail, and why.",
-);
-
-pub(super) const LATENCY: Row = row(
-    "websocket_latency_seconds",
-    Kind::Histogram,
-    "server message_type",
-    "From taking in an inbound message to having handled it and all that was taken in with it.",
-    "How long requests wait for each other and for deliveries.",
-);
-
 /// The rows of all eight, in the order of docs/METRICS.md.
-pub const FAMILY: [Row; 8] = [
-    CONNECTIONS,
-    ACTIVE,
-    MESSAGES,
-    BROADCASTS,
-    DURATION,
-    CONNECTION_ERRORS,
-    MESSAGE_ERRORS,
-    LATENCY,
-];
+pub const FAMILY: [Row; 8] = rows! {
+    "The family's" {
+        Counter "websocket_connections_total" ["server tls_mode"]
+            "WebSocket connections established.",
+            "How many come: the rate of reconnecting.";
+        Gauge "websocket_connections_active" ["server tls_mode"]
+            "WebSocket connections open now.",
+            "Who is there; against max_connections.";
+        Counter "websocket_messages_total" ["server message_type direction"]
+            "Messages sent and received; a broadcast counts once per delivery.",
+            "The load, each way.";
+        Counter "websocket_broadcast_total" ["server channel"]
+            "Broadcasts, by class of channel: its name up to the first colon.",
+            "The load that publishers bring.";
+        Histogram "websocket_broadcast_duration_seconds" ["server channel"]
+            "From accepting a broadcast to handing the last live subscriber's bytes to the kernel.",
+            "The promise: when everybody who keeps up has a message.";
+        Counter "websocket_connection_errors_total" ["server error_type"]
+            "Connections that failed, or were ended for the peer's fault, by reason.",
+            "Who is turned away or lost, and why.";
+        Counter "websocket_message_errors_total" ["server error_type"]
+            "Messages that were not served or not delivered, by reason.",
+            "Which requests fail, and why.";
+        Histogram "websocket_latency_seconds" ["server message_type"]
+            "From taking in an inbound message to having handled it and all that was taken in with \
+             it.",
+            "How long requests wait for each other and for deliveries.";
+    }
+};

@@ -1,13 +1,12 @@
-//! What the control plane asks of a shard, and the shard of the control plane.
+//! The commands of the control plane to a shard, and the shard's requests to the control plane.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::broker::ChannelEntry;
-use crate::types::DrainReport;
 use crate::types::{
-    ChannelName, ClientCommand, ConnectionKey, JsonObject, Publication, PublishError, Seq,
-    ServiceId, ShardId, Verdict,
+    ChannelName, ClientCommand, ConnectionKey, DrainReport, JsonObject, Publication, PublishError,
+    Seq, ServiceId, ShardId, Verdict,
 };
 use crate::wire::Secret;
 

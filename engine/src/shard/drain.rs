@@ -52,7 +52,7 @@ impl Drain {
         })
     }
 
-    /// Reports how it went.
+    /// Reports the result.
     pub(super) fn report(&mut self, hub: &Hub) {
         if let Some(Request { reply, connections, .. }) = self.request.take() {
             let cut = hub.connections() as u64;

@@ -1,7 +1,7 @@
 //! The event loop of a shard. One iteration is bounded work with one reading of the clock:
 //!
 //! 1. admit upgraded connections;
-//! 2. handle messages of the mailbox and the lanes, while the broker wants input, and the
+//! 2. handle messages of the mailbox and the lanes, while the broker accepts input, and the
 //!    completions of the ring;
 //! 3. handle the tick, if it is due;
 //! 4. let the broker write (`poll_transmit`), then apply its effects (`poll_effect`);
@@ -12,10 +12,8 @@
 use std::cell::Cell;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::Sender;
 use monoio::net::{TcpStream, UnixStream};
 
 use super::clock;
@@ -23,16 +21,15 @@ use super::close_log::log_close;
 use super::command::{Command, VerificationRequest};
 use super::drain::Drain;
 use super::handshake::{AcceptedUpgrade, HandshakeQueue, QuotaPermit, UpgradedConnection};
-use super::io::{Delivery, Slots};
-use super::loop_waker::LoopWaker;
-use super::metrics_reporter::{MetricsReporter, record_ring};
-use super::peers::PeerShards;
+use super::io::Slots;
+use super::metrics_reporter::record_ring;
+use super::parts::ShardParts;
 use super::pending_publish::PendingPublish;
-use super::tls::SlotTls;
+use super::wake_flag::WakeFlag;
 use crate::broker::effect::Effect;
-use crate::broker::{Admission, Hub, ReceiveEnd};
+use crate::broker::{Hub, ReceiveEnd};
 use crate::limits::{ADMISSIONS_PER_TURN, RECEIVE_BUFFERS, TURN_MESSAGES};
-use crate::sync::{AddressPermit, Doorbell, Heartbeat, MailboxReceiver};
+use crate::sync::AddressPermit;
 use crate::telemetry::{ConnectionError, Count, Gauge};
 use crate::types::{
     AuthError, ConnectionKey, Now, Publication, PublishError, Seq, ServiceId, ShardId,
@@ -40,33 +37,25 @@ use crate::types::{
 
 /// One shard's broker and all that drives it.
 pub(super) struct EventLoop {
-    pub id: ShardId,
+    pub parts: ShardParts,
     pub hub: Hub,
-    pub delivery: Delivery,
     pub slots: Slots,
-    pub peers: PeerShards,
-    pub mailbox: MailboxReceiver<Command>,
     /// The publish command of the mailbox that is not finished.
     pub pending_publish: Option<PendingPublish>,
-    pub bell: Arc<Doorbell>,
     /// The bell's descriptor: always writable, so that waiting for it lets monoio do one round.
     pub yield_poll: UnixStream,
     pub handshakes: Rc<HandshakeQueue>,
-    pub loop_waker: Rc<LoopWaker>,
+    pub loop_waker: Rc<WakeFlag>,
     /// Set by the timer.
     pub tick: Rc<Cell<bool>>,
-    pub metrics: MetricsReporter,
-    pub heartbeat: Arc<Heartbeat>,
     /// By slot, where connections of one address are limited; else empty.
     pub address_permits: Vec<Option<AddressPermit>>,
-    pub verifications: Sender<VerificationRequest>,
-    pub started: Instant,
     pub drain: Drain,
     /// Those of one iteration, before they are put on the ring. Kept for its capacity.
     pub admitted: Vec<Admitted>,
 }
 
-/// A connection that the broker knows and whose socket is about to be put on the ring.
+/// A connection that the broker has admitted and that is about to be put on the ring.
 pub(super) struct Admitted {
     key: ConnectionKey,
     service: ServiceId,
@@ -93,28 +82,28 @@ impl EventLoop {
             }
         }
         self.update_recorder();
-        self.metrics.send(self.hub.recorder());
+        self.parts.metrics.send(self.hub.recorder());
         self.drain.report(&self.hub);
     }
 
     /// One iteration. Returns whether work is left.
     pub(super) fn iterate(&mut self) -> bool {
-        let now = clock::now(self.started);
+        let now = clock::now(self.parts.started);
         self.hub.begin_iteration(now);
         // First, while no `Release` is pending: the broker may admit to an index it has just
         // released, and the slot must be empty by then (invariant 12).
         self.admit();
         let mut more = !self.handshakes.is_empty();
         more |= self.handle_messages();
-        self.peers.ring_blocked_senders();
+        self.parts.peers.ring_blocked_senders();
         more |= self.handle_completions();
         if self.tick.take() {
             self.on_tick(now);
         }
         // Before the sends, so that one enter takes both.
-        more |= self.slots.rearm(&mut self.delivery);
-        more |= self.hub.poll_transmit(&mut self.delivery, &mut self.peers);
-        for index in self.delivery.exhausted.drain(..) {
+        more |= self.slots.rearm();
+        more |= self.hub.poll_transmit(&mut self.slots.delivery, &mut self.parts.peers);
+        for index in self.slots.delivery.exhausted.drain(..) {
             if let Some(peer) = self.hub.handle_worn_keys(index) {
                 tracing::info!(%peer, "TLS keys are used up");
             }
@@ -123,10 +112,10 @@ impl EventLoop {
         while let Some(effect) = self.hub.poll_effect() {
             self.apply_effect(effect);
         }
-        more |= self.slots.rearm(&mut self.delivery);
-        self.delivery.finish();
-        self.peers.ring();
-        let took = clock::time(self.started).ns_since(now.mono);
+        more |= self.slots.rearm();
+        self.slots.delivery.finish();
+        self.parts.peers.ring();
+        let took = clock::time(self.parts.started).ns_since(now.mono);
         self.hub.recorder().turned(took);
         self.hub.record_handling(took);
         self.handshakes.budget.refill(Duration::from_nanos(took), more);
@@ -135,16 +124,16 @@ impl EventLoop {
 
     /// Announces that the shard sleeps, then checks every source. Returns whether all are idle.
     pub(super) fn park(&mut self) -> bool {
-        self.bell.park();
+        self.parts.bell.park();
         // Call again after `park()`: a sender may have found its lane full before (invariant 7).
-        self.peers.ring_blocked_senders();
-        self.delivery.ring.listen(true);
-        let has_input =
-            self.pending_publish.is_some() || !(self.mailbox.is_empty() && self.peers.is_empty());
+        self.parts.peers.ring_blocked_senders();
+        self.slots.delivery.ring.listen(true);
+        let has_input = self.pending_publish.is_some()
+            || !(self.parts.mailbox.is_empty() && self.parts.peers.is_empty());
         let idle = !self.loop_waker.is_set()
             && self.handshakes.is_empty()
-            && self.delivery.ring.is_quiet()
-            && !self.peers.have_room_again()
+            && self.slots.delivery.ring.is_quiet()
+            && !self.parts.peers.have_room_again()
             && !(has_input && self.hub.wants_input());
         if !idle {
             self.unpark();
@@ -154,8 +143,8 @@ impl EventLoop {
 
     /// Announces that the shard is awake: no bell and no event is needed.
     pub(super) fn unpark(&mut self) {
-        self.bell.unpark();
-        self.delivery.ring.listen(false);
+        self.parts.bell.unpark();
+        self.slots.delivery.ring.listen(false);
     }
 
     /// Handles messages of all sources, one of each in rotation. Returns whether some are left.
@@ -169,16 +158,16 @@ impl EventLoop {
             if let Some(pending) = self.pending_publish.take() {
                 self.pending_publish = pending.publish_next(|item| self.publish(item));
                 handled += 1;
-            } else if let Some((command, _)) = self.mailbox.pop() {
+            } else if let Some((command, _)) = self.parts.mailbox.pop() {
                 self.handle_command(command);
                 handled += 1;
             }
-            for from in (0..self.peers.len()).map(|shard| ShardId(shard as u8)) {
-                if let Some(request) = self.peers.pop_request(from) {
+            for from in (0..self.parts.peers.len()).map(|shard| ShardId(shard as u8)) {
+                if let Some(request) = self.parts.peers.pop_request(from) {
                     self.hub.handle_request(from, request);
                     handled += 1;
                 }
-                if let Some(notice) = self.peers.pop_notice(from) {
+                if let Some(notice) = self.parts.peers.pop_notice(from) {
                     self.hub.handle_notice(from, notice);
                     handled += 1;
                 }
@@ -227,7 +216,7 @@ impl EventLoop {
         self.hub.publish(item).map_err(|why| self.refusal(why))
     }
 
-    /// A drain explains every refusal.
+    /// While the shard drains, every refusal is `Closed`.
     fn refusal(&self, why: PublishError) -> PublishError {
         if self.handshakes.is_closed() { PublishError::Closed } else { why }
     }
@@ -239,9 +228,9 @@ impl EventLoop {
         let is_enough =
             |taken, hub: &Hub| taken == RECEIVE_BUFFERS || hub.handled() >= TURN_MESSAGES;
         while !is_enough(taken, &self.hub)
-            && let Some(completion) = self.delivery.ring.next()
+            && let Some(completion) = self.slots.delivery.ring.next()
         {
-            self.slots.complete(completion, &mut self.delivery, &mut self.hub);
+            self.slots.complete(completion, &mut self.hub);
             taken += 1;
         }
         is_enough(taken, &self.hub)
@@ -264,8 +253,8 @@ impl EventLoop {
 
     fn register(&mut self, run: &[Admitted]) {
         let sockets: Vec<_> = run.iter().map(|admitted| admitted.stream.as_raw_fd()).collect();
-        let keys = run.iter().map(|admitted| admitted.key);
-        let placed = self.delivery.ring.place_run(keys, &sockets);
+        let keys = run.iter().map(|admitted| admitted.key.into());
+        let placed = self.slots.delivery.ring.place_run(keys, &sockets);
         for (place, Admitted { key, service, peer_closed, .. }) in run.iter().enumerate() {
             let end = match &placed {
                 Err((first, error)) if place >= *first => {
@@ -276,7 +265,7 @@ impl EventLoop {
                 _ => peer_closed.then_some(ReceiveEnd::Eof),
             };
             if let Some(end) = end {
-                self.slots.report_end(*key, end, &mut self.delivery, &mut self.hub);
+                self.slots.report_end(*key, end, &mut self.hub);
             }
         }
     }
@@ -286,19 +275,16 @@ impl EventLoop {
         if self.handshakes.is_closed() {
             return None;
         }
-        let UpgradedConnection { stream, service, peer, tls, peer_closed, .. } = upgraded;
-        let UpgradedConnection { mut leftover, accepted, .. } = upgraded;
-        let AcceptedUpgrade { response, quota_permit, address_permit, token, probe } = accepted;
-        let secure = !matches!(tls, SlotTls::None);
-        let over_capacity = quota_permit.is_none() && !probe;
-        let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
+        let UpgradedConnection { stream, tls, peer_closed, mut leftover, accepted } = upgraded;
+        let AcceptedUpgrade { admission, quota_permit, address_permit } = accepted;
+        let (service, probe) = (admission.service, admission.probe);
         // Without room in its table the broker counts that, and the socket is dropped.
         let key = self.hub.admit(admission)?;
         if !probe {
             let took = began.elapsed().as_nanos();
-            self.hub.recorder().greeted(u64::try_from(took).unwrap_or(u64::MAX));
+            self.hub.recorder().upgraded(u64::try_from(took).unwrap_or(u64::MAX));
         }
-        self.delivery.set_session(key.index, tls);
+        self.slots.delivery.set_session(key.index, tls);
         let metered = self.hub.is_metered(key);
         self.slots.open(key, metered, quota_permit.is_some().then_some(service));
         self.set_address_permit(key.index, address_permit);
@@ -319,52 +305,51 @@ impl EventLoop {
     }
 
     fn on_tick(&mut self, now: Now) {
-        self.heartbeat.beat(now.mono);
+        self.parts.heartbeat.beat(now.mono);
         self.hub.handle_tick();
         self.update_recorder();
-        self.metrics.report(now.mono, self.hub.recorder());
+        self.parts.metrics.report(now.mono, self.hub.recorder());
     }
 
     /// Records what is counted elsewhere.
     fn update_recorder(&mut self) {
         self.hub.update_gauges();
         self.handshakes.record(self.hub.recorder());
-        self.hub.recorder().set(Gauge::TlsUser, self.delivery.tls_counts.user);
-        self.hub.recorder().set(Gauge::TlsKernel, self.delivery.tls_counts.kernel);
-        record_ring(&mut self.delivery.ring, self.hub.recorder());
-        self.metrics.record_work(self.hub.recorder());
-        self.hub.recorder().set(Gauge::MailboxMessages, self.mailbox.used());
-        self.hub.recorder().count(Count::MailboxRefusals, self.mailbox.take_refusals() as u64);
+        for gauge in [Gauge::TlsUser, Gauge::TlsKernel] {
+            self.hub.recorder().set(gauge, self.slots.delivery.tls_gauges[gauge as usize]);
+        }
+        record_ring(&mut self.slots.delivery.ring, self.hub.recorder());
+        self.parts.metrics.record_work(self.hub.recorder());
+        self.hub.recorder().set(Gauge::MailboxMessages, self.parts.mailbox.used());
+        self.hub
+            .recorder()
+            .count(Count::MailboxRefusals, self.parts.mailbox.take_refusals() as u64);
     }
 
     fn apply_effect(&mut self, effect: Effect) {
-        let delivery = &mut self.delivery;
         match effect {
             Effect::Authenticate { service, key, token } => {
-                let request = VerificationRequest { shard: self.id, service, key, token };
+                let request = VerificationRequest { shard: self.parts.id, service, key, token };
                 // There is room, but the verifiers may have ended, while draining.
-                if self.verifications.try_send(request).is_err() {
+                if self.parts.verifications.try_send(request).is_err() {
                     self.hub.handle_authenticated(key, Err(AuthError::Overload));
                 }
             }
-            Effect::PauseReceive(key) => self.slots.pause(key, delivery),
+            Effect::PauseReceive(key) => self.slots.pause(key),
             Effect::ResumeReceive(key) => self.slots.resume(key),
-            Effect::AwaitWritable(key) => self.slots.await_writable(key, delivery),
-            Effect::ShutdownWrite(key) => self.slots.shutdown_write(key, delivery),
+            Effect::AwaitWritable(key) => self.slots.await_writable(key),
+            Effect::ShutdownWrite(key) => self.slots.shutdown_write(key),
             Effect::Log(report) => log_close(&report),
             Effect::CancelReceive(key) => {
-                if self.slots.close(key, delivery) {
+                if self.slots.close(key) {
                     self.hub.handle_receive_ended(key);
                 }
             }
             Effect::Release(key) => {
                 if let Some(service) = self.slots.release(key) {
-                    self.handshakes.limits.quotas[service.index()].release();
+                    self.parts.limits.quotas[service.index()].release();
                 }
                 self.set_address_permit(key.index, None);
-                let delivery = &mut self.delivery;
-                delivery.drop_session(key.index);
-                delivery.ring.clear(key);
             }
         }
     }

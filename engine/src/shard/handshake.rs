@@ -20,7 +20,7 @@ mod queue;
 mod upgrade;
 
 pub(super) use accept::accept;
-pub(super) use admission::{AdmissionLimits, QuotaPermit};
+pub(crate) use admission::AdmissionLimits;
+pub(super) use admission::QuotaPermit;
 pub(super) use outcome::{AcceptedUpgrade, UpgradedConnection};
 pub(super) use queue::HandshakeQueue;
-pub(super) use upgrade::ListenerConfig;

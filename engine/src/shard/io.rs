@@ -8,5 +8,5 @@ mod deliver;
 mod receive;
 mod slot;
 
-pub(super) use deliver::Delivery;
+pub use deliver::Delivery;
 pub(super) use receive::Slots;

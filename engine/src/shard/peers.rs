@@ -1,4 +1,4 @@
-//! The lanes to the other shards, and whose bell must be rung.
+//! The lanes to the other shards, and which bells must be rung.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(crate) struct PeerLanes {
 }
 
 /// The other shards of the engine.
-pub(super) struct PeerShards {
+pub(crate) struct PeerShards {
     /// By shard; `None` at this shard's own index.
     peers: Vec<Option<PeerLanes>>,
     /// Bitmap of the shards that were sent something since the last [`PeerShards::ring`],
@@ -27,7 +27,7 @@ pub(super) struct PeerShards {
 }
 
 impl PeerShards {
-    pub(super) fn new(peers: Vec<Option<PeerLanes>>) -> PeerShards {
+    pub(crate) fn new(peers: Vec<Option<PeerLanes>>) -> PeerShards {
         PeerShards { peers, sent: 0, more: 0 }
     }
 

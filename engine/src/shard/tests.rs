@@ -3,6 +3,7 @@
 mod atomics;
 mod churn;
 mod first_bytes;
+pub(super) mod fixtures;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,14 +16,14 @@ use rustls::StreamOwned;
 use tungstenite::{Message, WebSocket};
 
 use super::Mesh;
-use super::testing::{tls_client, tls_configs};
 use super::*;
 use crate::config::{Config, Service, TlsSource};
-use crate::sync::{Heartbeat, Mailbox, Quota, mailbox};
+use crate::sync::{Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
 use crate::telemetry::{ConnectionError, Count, Totals};
 use crate::types::DrainReport;
 use crate::types::{ChannelName, EventName, JsonObject, Publication, ServiceId, ShardId};
+use fixtures::{tls_client, tls_configs};
 
 /// Running shards, without the engine around them.
 struct Shards {
@@ -48,7 +49,10 @@ impl Kit {
         let mut mesh = Mesh::new(count).unwrap();
         let quota = |service: &Service| Quota::new(service.max_connections);
         let quotas: Arc<[Quota]> = config.services.iter().map(quota).collect();
-        let (config, started) = (Arc::new(config), Instant::now());
+        let per_address = quotas.iter().map(|_| None).collect();
+        let config = Arc::new(config);
+        let limits = AdmissionLimits { config, quotas: Arc::clone(&quotas), per_address };
+        let started = Instant::now();
         let (full, snapshots) = bounded(1_024);
         let (ready, readiness) = bounded(count);
         let (mut mailboxes, mut parts) = (Vec::new(), Vec::new());
@@ -60,19 +64,16 @@ impl Kit {
                 id: ShardId(shard as u8),
                 core: None,
                 kernel: None,
-                config: Arc::clone(&config),
                 listeners: std::mem::take(&mut listeners),
                 slots: 64,
                 bell: Arc::clone(&mesh.bells[shard]),
                 mailbox: receiver,
-                peers: (0..count).map(|to| mesh.peer(shard, to)).collect(),
-                quotas: Arc::clone(&quotas),
-                address_limits: quotas.iter().map(|_| None).collect(),
+                peers: PeerShards::new(std::mem::take(&mut mesh.peers[shard])),
+                limits: limits.clone(),
                 verifications: bounded(1).0,
                 started,
-                snapshots: full.clone(),
-                spare_snapshots: bounded(1).1,
-                heartbeat: Arc::new(Heartbeat::new()),
+                metrics: MetricsReporter::new(full.clone(), bounded(1).1),
+                heartbeat: Arc::default(),
                 ready: ready.clone(),
             });
         }

@@ -1,8 +1,8 @@
-//! TLS: the handshake by rustls, then records by one of three.
+//! TLS: the handshake by rustls, then records by one of three layers.
 //!
 //! 1. A [`TlsSession`] drives the handshake from bytes to bytes (`session`, `session/decrypt`).
 //! 2. Established over TLS 1.3, it replaces rustls by the `record_layer`, which seals straight into
-//!    the send batch; over TLS 1.2 rustls goes on making the records.
+//!    the send batch; over TLS 1.2 rustls makes the records.
 //! 3. Where kernel TLS is configured ([`Kernel`] is what `ktls_support` found), the session becomes
 //!    a `ktls_session`: the socket is then used like one without TLS, and only `control_records`
 //!    arrive here.
@@ -16,21 +16,18 @@ mod record_layer;
 mod session;
 mod slot_tls;
 #[cfg(any(test, fuzzing))]
-pub(super) mod tests {
-    mod fuzz_forger;
-    pub(crate) mod fuzz_records;
-}
+pub(super) mod tests;
 
 use std::io;
 
 pub(super) use ktls_session::ControlOutcome;
 pub(crate) use ktls_support::Kernel;
 pub(super) use session::{Opened, TlsSession};
-pub(super) use slot_tls::{SlotTls, SlotTlsCounts};
+pub(super) use slot_tls::SlotTls;
 
-/// Why a session cannot go on.
+/// Why a session has failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TlsError {
+pub(crate) enum TlsError {
     #[error(transparent)]
     Rustls(#[from] rustls::Error),
     #[error("the peer's records cannot be reassembled")]

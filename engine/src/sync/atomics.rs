@@ -8,13 +8,12 @@ pub(super) use std::sync::atomic::Ordering;
 pub(super) use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
 
 #[cfg(test)]
-pub(super) use counted::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
+pub(super) use tests::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, fence};
 
 #[cfg(test)]
-pub(super) mod counted;
+pub(super) mod tests;
 
-/// A cell whose contents the file at hand hands from thread to thread; loom's tells when two have
-/// it at once.
+/// A cell that is handed from thread to thread. loom's detects two threads that access it at once.
 #[derive(Debug)]
 pub(super) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 

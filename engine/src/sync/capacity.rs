@@ -3,24 +3,20 @@
 use super::atomics::{AtomicUsize, Ordering};
 
 /// How much of something is in use.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Capacity {
     used: AtomicUsize,
     refusals: AtomicUsize,
 }
 
 impl Capacity {
-    pub(super) fn new() -> Capacity {
-        Capacity { used: AtomicUsize::new(0), refusals: AtomicUsize::new(0) }
-    }
-
     /// Takes all of `n`, or nothing if then more than `limit` were in use.
     pub(super) fn try_take(&self, n: usize, limit: usize) -> bool {
         let mut used = self.used.load(Ordering::Relaxed);
         loop {
             match used.checked_add(n) {
                 Some(sum) if sum <= limit => {
-                    // Acquire: what was freed with the room is ours to use again.
+                    // Acquire: what was freed with the room can be used again.
                     let (done, now) = (Ordering::Acquire, Ordering::Relaxed);
                     match self.used.compare_exchange_weak(used, sum, done, now) {
                         Ok(_) => return true,

@@ -11,9 +11,9 @@ use super::parking::Parking;
 ///
 /// The owner's loop:
 /// 1. Work until nothing is left, then [`park`](Doorbell::park).
-/// 2. Look for work once more. If there is some, [`unpark`](Doorbell::unpark) and go on with 1.
+/// 2. Check for work once more. If there is some, [`unpark`](Doorbell::unpark) and continue with 1.
 /// 3. Wait until the descriptor is readable, then [`drain`](Doorbell::drain),
-///    [`unpark`](Doorbell::unpark) and go on with 1.
+///    [`unpark`](Doorbell::unpark) and continue with 1.
 ///
 /// Other threads make their work visible, then [`ring`](Doorbell::ring), once per batch.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ impl Doorbell {
     /// When the process has no descriptor left.
     pub fn new() -> io::Result<Doorbell> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Doorbell { parking: Parking::new(), event })
+        Ok(Doorbell { parking: Parking::default(), event })
     }
 
     /// Wakes the owner if it is parked. Call after the work was made visible.
@@ -40,7 +40,7 @@ impl Doorbell {
         }
     }
 
-    /// The owner is about to sleep; it must look for work once more afterwards.
+    /// The owner is about to sleep; it must check for work once more afterwards.
     pub fn park(&self) {
         self.parking.park();
     }
@@ -51,7 +51,7 @@ impl Doorbell {
     }
 
     /// Makes the descriptor unreadable until the next ring, without waiting. Call after waking and
-    /// before looking for work, never between looking and waiting.
+    /// before checking for work, never between checking and waiting.
     pub fn drain(&self) {
         // Fails only where nothing was rung.
         let _ = rustix::io::read(&self.event, &mut [0_u8; 8]);

@@ -1,33 +1,20 @@
-//! The sign of life of a shard.
+//! The liveness of a shard.
 
 use super::atomics::{AtomicU64, Ordering};
 use crate::types::Time;
 
-/// Time of a shard's last turn.
-#[derive(Debug)]
-pub struct Heartbeat {
-    ns: AtomicU64,
-}
+/// When a shard's event loop last ran, in nanoseconds; at first the engine's start.
+#[derive(Debug, Default)]
+pub struct Heartbeat(AtomicU64);
 
 impl Heartbeat {
-    /// A first beat at the engine's start.
-    pub fn new() -> Heartbeat {
-        Heartbeat { ns: AtomicU64::new(0) }
-    }
-
-    /// The shard turns now.
+    /// The event loop runs now.
     pub fn beat(&self, now: Time) {
-        self.ns.store(now.0, Ordering::Relaxed);
+        self.0.store(now.0, Ordering::Relaxed);
     }
 
-    /// When the shard last turned.
+    /// When the event loop last ran.
     pub fn last(&self) -> Time {
-        Time(self.ns.load(Ordering::Relaxed))
-    }
-}
-
-impl Default for Heartbeat {
-    fn default() -> Heartbeat {
-        Heartbeat::new()
+        Time(self.0.load(Ordering::Relaxed))
     }
 }

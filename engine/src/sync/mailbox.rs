@@ -9,7 +9,7 @@ use super::Doorbell;
 use super::capacity::Capacity;
 use crate::limits::CONTROL_COMMANDS;
 
-/// The sending side. Cheap to clone.
+/// The sending side.
 pub struct Mailbox<T> {
     // Unbounded by itself: `room` is what bounds it, and an empty one owns next to no memory.
     sender: Sender<(T, usize)>,
@@ -18,7 +18,7 @@ pub struct Mailbox<T> {
     bell: Arc<Doorbell>,
 }
 
-/// The shard's side. Dropping it drops what is waiting and whatever is sent later.
+/// The shard's side. Dropping it drops what is queued and what is sent later.
 pub struct MailboxReceiver<T> {
     receiver: Receiver<(T, usize)>,
     room: Arc<Capacity>,
@@ -30,7 +30,7 @@ pub struct MailboxReceiver<T> {
 /// so many, not for each (invariant 5).
 const GIVE_BACK: usize = 64;
 
-/// Capacity for one entry of a known cost. Dropped unused, it gives the room back.
+/// Capacity for one entry of a known cost. Dropped unused, it releases the room.
 #[must_use]
 pub struct Permit<'a, T> {
     mailbox: &'a Mailbox<T>,
@@ -41,7 +41,7 @@ pub struct Permit<'a, T> {
 /// by `bell`.
 pub fn mailbox<T>(capacity: usize, bell: Arc<Doorbell>) -> (Mailbox<T>, MailboxReceiver<T>) {
     let (sender, receiver) = unbounded();
-    let room = Arc::new(Capacity::new());
+    let room = Arc::<Capacity>::default();
     let mailbox = Mailbox { sender, room: Arc::clone(&room), capacity, bell };
     (mailbox, MailboxReceiver { receiver, room, free: 0 })
 }
@@ -55,7 +55,7 @@ impl<T> Mailbox<T> {
         fits.then(|| Permit { mailbox: self, cost })
     }
 
-    /// Sends a command that goes beside the capacity, in a reserve of
+    /// Sends a command that does not count towards the capacity, in a reserve of
     /// [`CONTROL_COMMANDS`].
     ///
     /// # Errors
@@ -68,8 +68,8 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
-    /// Sends a command whatever is waiting: the one that ends the receiver, and answers, of which
-    /// the receiver has asked for so many and no more.
+    /// Sends a command beyond every bound: the one that ends the receiver, and answers, which the
+    /// receiver bounds by its requests.
     pub fn send_owed(&self, entry: T) {
         let _ = self.room.try_take(1, usize::MAX);
         Permit { mailbox: self, cost: 1 }.send(entry);
@@ -77,7 +77,7 @@ impl<T> Mailbox<T> {
 }
 
 impl<T> Permit<'_, T> {
-    /// Sends the entry and rings the bell. If the receiver is gone, the entry is dropped.
+    /// Sends the entry and rings the bell. If the receiver was dropped, so is the entry.
     pub fn send(mut self, entry: T) {
         if self.mailbox.sender.send((entry, self.cost)).is_ok() {
             self.cost = 0;
@@ -128,25 +128,8 @@ impl<T> Drop for MailboxReceiver<T> {
     }
 }
 
-impl<T> Clone for Mailbox<T> {
-    fn clone(&self) -> Mailbox<T> {
-        Mailbox {
-            sender: self.sender.clone(),
-            room: Arc::clone(&self.room),
-            capacity: self.capacity,
-            bell: Arc::clone(&self.bell),
-        }
-    }
-}
-
 impl<T> fmt::Debug for Mailbox<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Mailbox({} of {})", self.room.used(), self.capacity)
-    }
-}
-
-impl<T> fmt::Debug for MailboxReceiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MailboxReceiver({})", self.room.used())
     }
 }

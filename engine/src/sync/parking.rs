@@ -3,22 +3,18 @@
 
 use super::atomics::{AtomicBool, Ordering, fence};
 
-/// Whether the owner is parked. Every write is a swap, so that all of them stand in
-/// one order: with plain stores loom finds a sleeper that a late claim has hidden from the next.
-#[derive(Debug)]
+/// Whether the owner is parked. Every write is a swap, so that all of them have
+/// one order: with plain stores loom finds a parked owner that a late claim hides from the next.
+#[derive(Debug, Default)]
 pub(super) struct Parking {
     parked: AtomicBool,
 }
 
 impl Parking {
-    pub(super) fn new() -> Parking {
-        Parking { parked: AtomicBool::new(false) }
-    }
-
     /// Called after work was made visible. True for one of the callers that find the owner parked:
     /// that one must wake it.
     pub(super) fn claim_wake(&self) -> bool {
-        // Pairs with the fence in `park`: of "work, then look at parked" and "parked, then look at
+        // Pairs with the fence in `park`: of "work, then check parked" and "parked, then check
         // work" at least one sees the other (invariant 7).
         fence(Ordering::SeqCst);
         self.claim()
@@ -30,7 +26,7 @@ impl Parking {
         self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::Relaxed)
     }
 
-    /// The owner will sleep, unless it finds work when it looks once more after this.
+    /// The owner will sleep, unless it finds work when it checks once more after this.
     pub(super) fn park(&self) {
         self.parked.swap(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);

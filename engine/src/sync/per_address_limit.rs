@@ -1,5 +1,5 @@
-//! How many connections each address has, over all shards. A lock, taken twice in a connection's
-//! life and never for a message; in stripes, so that shards seldom meet.
+//! How many connections each address has, over all shards. A lock, taken twice for each
+//! connection and never for a message; in stripes, so that shards seldom wait for each other.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -31,9 +31,9 @@ impl PerAddressLimit {
         PerAddressLimit { stripes, hasher: RandomState::new(), max }
     }
 
-    /// Takes a place for a connection from this address, if it may have one more.
+    /// Counts a connection from this address, if it may have one more.
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<AddressPermit> {
-        let address = household(address);
+        let address = limit_key(address);
         let mut stripe = self.stripe(address);
         let count = stripe.get(&address).copied().unwrap_or(0);
         if count >= self.max {
@@ -61,8 +61,8 @@ impl Drop for AddressPermit {
     }
 }
 
-/// What counts as one address: an IPv6 host may take any of its /64.
-fn household(address: IpAddr) -> u128 {
+/// The key of an address in the counts: an IPv6 host may use any address of its /64.
+fn limit_key(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
         IpAddr::V6(ip) => ip.to_bits() & (u128::MAX << 64),
@@ -70,30 +70,4 @@ fn household(address: IpAddr) -> u128 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_has_so_many_places_and_gets_them_back() {
-        let lodgings = Arc::new(PerAddressLimit::new(2));
-        let take = |address: &str| lodgings.take(address.parse().unwrap());
-        let (first, _second) = (take("10.0.0.1"), take("::ffff:10.0.0.1"));
-        assert!(first.is_some() && take("10.0.0.1").is_none());
-        assert!(take("10.0.0.2").is_some());
-        drop(first);
-        let _third = take("10.0.0.1").expect("a place was given back");
-        assert!(take("10.0.0.1").is_none());
-        let _six = (take("2001:db8::1").unwrap(), take("2001:db8::2").unwrap());
-        assert!(take("2001:db8::3").is_none() && take("2001:db8:0:1::1").is_some());
-    }
-
-    #[test]
-    fn who_is_gone_is_forgotten() {
-        let lodgings = Arc::new(PerAddressLimit::new(1));
-        for n in 0..1_000_u32 {
-            drop(lodgings.take(IpAddr::V4(n.into())));
-        }
-        let known: usize = lodgings.stripes.iter().map(|s| s.lock().unwrap().len()).sum();
-        assert_eq!(known, 0);
-    }
-}
+mod tests;

@@ -39,7 +39,7 @@ impl<T> PresplitArc<T> {
     #[must_use]
     pub fn split(&self) -> PresplitArc<T> {
         match self.spare.get() {
-            // Relaxed, as for `Arc`: the new owner gets it from us.
+            // Relaxed, as for `Arc`: the new owner gets it from this one.
             0 if self.block().shares.fetch_add(1, Ordering::Relaxed) > u32::MAX / 2 => {
                 // Shares leak: an overflow would free what is in use.
                 std::process::abort();
@@ -51,7 +51,7 @@ impl<T> PresplitArc<T> {
     }
 
     fn block(&self) -> &Block<T> {
-        // SAFETY: a block is freed when its count reaches zero; ours is still in it.
+        // SAFETY: a block is freed when its count reaches zero, and this share is still counted.
         unsafe { self.block.as_ref() }
     }
 }
@@ -68,7 +68,7 @@ impl<T> Drop for PresplitArc<T> {
     fn drop(&mut self) {
         let (shares, own) = (&self.block().shares, 1 + self.spare.get());
         // Acquire, here or by the fence: what the others did with the value is over. While all
-        // that are left are ours, no other thread can make more.
+        // that are left are of this owner, no other thread can make more.
         if shares.load(Ordering::Acquire) != own {
             if shares.fetch_sub(own, Ordering::Release) != own {
                 return;

@@ -12,7 +12,7 @@ pub struct Quota {
 impl Quota {
     /// `max` places, all free.
     pub fn new(max: usize) -> Quota {
-        Quota { room: Capacity::new(), max }
+        Quota { room: Capacity::default(), max }
     }
 
     /// Takes a place. Returns whether there was one; then [`release`](Quota::release) it once.

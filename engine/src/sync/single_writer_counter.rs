@@ -10,7 +10,7 @@ pub struct SingleWriterCounter(AtomicU64);
 impl SingleWriterCounter {
     /// Adds `n`.
     pub fn add(&self, n: u64) {
-        // Relaxed: a reader may be late, and counts of one thread say nothing of each other.
+        // Relaxed: a reader may be late, and no order between counts is needed.
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 

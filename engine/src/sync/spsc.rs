@@ -13,7 +13,7 @@ pub struct LaneSender<T> {
     lane: Arc<Lane<T>>,
     /// Entries ever sent.
     sent: usize,
-    /// Entries known to have been taken: asked for again only when the lane seems full.
+    /// Entries known to have been taken: loaded again only when the lane seems full.
     taken: usize,
     /// Entries waiting from which on ordinary ones are refused.
     capacity: usize,
@@ -28,7 +28,7 @@ pub struct LaneReceiver<T> {
     lane: Arc<Lane<T>>,
     /// Entries ever taken.
     taken: usize,
-    /// Entries known to have been sent: asked for again only when all of them are taken.
+    /// Entries known to have been sent: loaded again only when all of them are taken.
     sent: usize,
 }
 
@@ -56,7 +56,7 @@ pub fn lane<T>(capacity: usize, reserve: usize) -> (LaneSender<T>, LaneReceiver<
     let most = capacity + reserve;
     let slots = (0..most.next_power_of_two()).map(|_| UnsafeCell::new(MaybeUninit::uninit()));
     let count = || CachePadded::new(AtomicUsize::new(0));
-    let (slots, full) = (slots.collect(), Parking::new());
+    let (slots, full) = (slots.collect(), Parking::default());
     let lane = Arc::new(Lane { slots, sent: count(), taken: count(), full });
     let sender =
         LaneSender { lane: Arc::clone(&lane), sent: 0, taken: 0, capacity, most, refused: false };
@@ -77,7 +77,7 @@ impl<T> LaneSender<T> {
     pub fn try_push(&mut self, entry: T) -> Result<(), T> {
         if !self.has_room(self.capacity) {
             self.lane.full.park();
-            // Once more: the receiver may have looked before we parked (invariant 7).
+            // Once more: the receiver may have checked before this parked (invariant 7).
             if !self.has_room(self.capacity) {
                 self.refused = true;
                 return Err(entry);
@@ -96,7 +96,7 @@ impl<T> LaneSender<T> {
         again
     }
 
-    /// Sends a reply, for which credits keep room. Having none is our own bug.
+    /// Sends a reply, for which credits keep room. Having none is a bug.
     ///
     /// # Panics
     /// When there is none: the process ends, rather than strand a shard (invariant 9).
@@ -115,7 +115,7 @@ impl<T> LaneSender<T> {
 
     fn push(&mut self, entry: T) {
         // SAFETY: fewer than all slots are in use, so this one is empty and `sent` does not cover
-        // it: the receiver does not look at it, and there is no other sender.
+        // it: the receiver does not read it, and there is no other sender.
         self.lane.slot(self.sent).with_mut(|slot| unsafe { (*slot).write(entry) });
         self.sent = self.sent.wrapping_add(1);
         // Release: the entry is visible where the count is.
@@ -138,7 +138,7 @@ impl<T> LaneReceiver<T> {
         let entry =
             self.lane.slot(self.taken).with_mut(|slot| unsafe { (*slot).assume_init_read() });
         self.taken = self.taken.wrapping_add(1);
-        // Release: we are done with the slot.
+        // Release: the slot is no longer used here.
         self.lane.taken.store(self.taken, Ordering::Release);
         Some(entry)
     }
@@ -161,7 +161,7 @@ impl<T> Drop for Lane<T> {
         let sent = self.sent.load(Ordering::Relaxed);
         let mut number = self.taken.load(Ordering::Relaxed);
         while number != sent {
-            // SAFETY: written and not taken; both ends are gone.
+            // SAFETY: written and not taken; both ends were dropped.
             self.slot(number).with_mut(|slot| unsafe { (*slot).assume_init_drop() });
             number = number.wrapping_add(1);
         }

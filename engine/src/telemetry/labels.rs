@@ -39,7 +39,7 @@ labels! {
         MessageTooBig = "message_too_big",
         /// The log ran past a subscriber that could not take its bytes.
         SlowConsumer = "slow_consumer",
-        /// A client does not read the replies it asks for.
+        /// A client does not read its replies.
         OutboxFull = "outbox_full",
         /// The peer reset the connection, or left without a closing handshake.
         Reset = "reset",
@@ -104,7 +104,7 @@ labels! {
         Recoveries = "recoveries",
         /// Frames that the log dropped before a laggard or a shard read them.
         Missed = "missed",
-        /// Publications refused for want of room.
+        /// Publications refused because there was no room.
         Refused = "refused",
         /// Times a channel would have been one more than a shard may have.
         ChannelRefusals = "channel_refusals",
@@ -136,7 +136,7 @@ labels! {
         HandshakeWaits = "handshake_waits",
         /// Writes of one or more joined frames to a live subscriber that went out whole.
         DeliveryWrites = "delivery_writes",
-        /// Completions the delivery ring handed over, of whatever kind.
+        /// Completions of the delivery ring, of every kind.
         RingCompletions = "ring_completions",
         /// Publications from outside that found a mailbox full.
         MailboxRefusals = "mailbox_refusals",
@@ -264,7 +264,7 @@ labels! {
         Delivery = "delivery",
         /// Handling of one inbound message.
         Handling = "handling",
-        /// A laggard's way back to live.
+        /// From becoming a laggard to being live again.
         CatchUp = "catch_up",
         /// One turn of a shard.
         Turn = "turn",
@@ -274,7 +274,7 @@ labels! {
 }
 
 impl Latency {
-    /// The label that tells histograms of this kind apart, if there are several.
+    /// The label that distinguishes histograms of this kind, if there are several.
     pub fn split_by(self) -> Option<&'static str> {
         match self {
             Latency::Broadcast | Latency::Delivery => Some("channel"),

@@ -56,124 +56,112 @@ impl Recorder {
         id
     }
 
-    fn service(&mut self, service: ServiceId) -> &mut ServiceStats {
-        &mut self.current.services[service.index()]
+    /// Calls `record` with the present snapshot, unless nothing is recorded.
+    fn record(&mut self, record: impl FnOnce(&mut Snapshot)) {
+        if self.enabled {
+            record(&mut self.current);
+        }
+    }
+
+    fn of(&mut self, service: ServiceId, record: impl FnOnce(&mut ServiceStats)) {
+        self.record(|current| record(&mut current.services[service.index()]));
+    }
+
+    fn of_class(&mut self, class: ClassId, record: impl FnOnce(&mut ClassStats)) {
+        if class != ClassId::NONE {
+            self.record(|current| record(&mut current.classes[usize::from(class.0)]));
+        }
+    }
+
+    fn own(&mut self, record: impl FnOnce(&mut ShardStats)) {
+        self.record(|current| record(&mut current.own));
     }
 
     /// Adds to a plain count.
     pub fn count(&mut self, what: Count, n: u64) {
-        if self.enabled {
-            self.current.counters.counts[what as usize] += n;
-        }
+        self.record(|current| current.counters.counts[what as usize] += n);
     }
 
     /// Sets a value that goes up and down.
     pub fn set(&mut self, what: Gauge, value: usize) {
-        if self.enabled {
-            self.current.counters.gauges[what as usize] = value as u64;
-        }
+        self.record(|current| current.counters.gauges[what as usize] = value as u64);
     }
 
     /// A connection was established.
     pub fn connected(&mut self, service: ServiceId) {
-        if self.enabled {
-            self.service(service).connections += 1;
-        }
+        self.of(service, |stats| stats.connections += 1);
     }
 
     /// So many connections are open now.
     pub fn set_open(&mut self, service: ServiceId, connections: usize) {
-        if self.enabled {
-            self.service(service).open = connections as u64;
-        }
+        self.of(service, |stats| stats.open = connections as u64);
     }
 
     /// A connection failed, or was ended for the peer's fault.
     pub fn connection_error(&mut self, service: ServiceId, error: ConnectionError) {
-        if self.enabled {
-            self.service(service).connection_errors[error as usize] += 1;
-        }
+        self.of(service, |stats| stats.connection_errors[error as usize] += 1);
     }
 
     /// A message could not be served or delivered.
     pub fn message_error(&mut self, service: ServiceId, error: MessageError) {
-        if self.enabled {
-            self.service(service).message_errors[error as usize] += 1;
-        }
+        self.of(service, |stats| stats.message_errors[error as usize] += 1);
     }
 
     /// A message came in and took `ns` nanoseconds to handle.
     pub fn received(&mut self, service: ServiceId, kind: MessageType, ns: u64) {
-        if self.enabled {
-            let stats = self.service(service);
+        self.of(service, |stats| {
             stats.received[kind as usize] += 1;
             stats.handling[kind as usize]
                 .get_or_insert_with(latency_histogram)
                 .saturating_record(ns.min(MAX_LATENCY_NS));
-        }
+        });
     }
 
     /// A message went out, other than a broadcast.
     pub fn sent(&mut self, service: ServiceId, kind: MessageType) {
-        if self.enabled {
-            self.service(service).sent[kind as usize] += 1;
-        }
+        self.of(service, |stats| stats.sent[kind as usize] += 1);
     }
 
     /// A publication was accepted.
     pub fn broadcast_accepted(&mut self, class: ClassId) {
-        if self.enabled && class != ClassId::NONE {
-            self.current.classes[usize::from(class.0)].broadcasts += 1;
-        }
+        self.of_class(class, |stats| stats.broadcasts += 1);
     }
 
     /// One frame was handed to the kernel for `n` subscribers, `ns` after it was accepted.
     pub fn delivered(&mut self, class: ClassId, ns: u64, n: u64, frame_bytes: usize) {
-        if self.enabled && n > 0 && class != ClassId::NONE {
-            let counters = &mut self.current.counters;
-            counters.counts[Count::Deliveries as usize] += n;
-            counters.counts[Count::DeliveryBytes as usize] += n * frame_bytes as u64;
-            let ns = ns.min(MAX_LATENCY_NS);
-            let class = &mut self.current.classes[usize::from(class.0)];
-            class.delivery.saturating_record_n(ns, n);
-            let service = class.service;
-            self.service(service).sent[MessageType::Event as usize] += n;
+        if n == 0 || class == ClassId::NONE {
+            return;
         }
+        self.record(|current| {
+            let counts = &mut current.counters.counts;
+            counts[Count::Deliveries as usize] += n;
+            counts[Count::DeliveryBytes as usize] += n * frame_bytes as u64;
+            let class = &mut current.classes[usize::from(class.0)];
+            class.delivery.saturating_record_n(ns.min(MAX_LATENCY_NS), n);
+            current.services[class.service.index()].sent[MessageType::Event as usize] += n;
+        });
     }
 
     /// The last live subscriber of a frame has its bytes, `ns` after it was accepted.
     pub fn broadcast_done(&mut self, class: ClassId, ns: u64) {
-        if self.enabled && class != ClassId::NONE {
-            let ns = ns.min(MAX_LATENCY_NS);
-            self.current.classes[usize::from(class.0)].broadcast.saturating_record(ns);
-        }
+        self.of_class(class, |stats| stats.broadcast.saturating_record(ns.min(MAX_LATENCY_NS)));
     }
 
     /// `n` frames were handed to the kernel for a subscriber that is catching up.
     pub fn replayed(&mut self, service: ServiceId, n: u64) {
-        if self.enabled {
-            self.current.counters.counts[Count::CatchUps as usize] += n;
-            self.service(service).sent[MessageType::Event as usize] += n;
-        }
+        self.count(Count::CatchUps, n);
+        self.of(service, |stats| stats.sent[MessageType::Event as usize] += n);
     }
 
     /// A laggard became live again after `ns` nanoseconds.
     pub fn caught_up(&mut self, ns: u64) {
-        if self.enabled {
-            self.current.counters.counts[Count::Recoveries as usize] += 1;
-            self.current.catch_up.saturating_record(ns.min(MAX_LATENCY_NS));
-        }
-    }
-
-    fn own(&mut self) -> Option<&mut ShardStats> {
-        self.enabled.then_some(&mut self.current.own)
+        self.count(Count::Recoveries, 1);
+        self.record(|current| current.catch_up.saturating_record(ns.min(MAX_LATENCY_NS)));
     }
 
     /// A turn took `ns` nanoseconds.
     pub fn turned(&mut self, ns: u64) {
-        if let Some(own) = self.own() {
-            own.turn.saturating_record(ns.min(MAX_LATENCY_NS));
-        }
+        self.own(|own| own.turn.saturating_record(ns.min(MAX_LATENCY_NS)));
     }
 
     /// One or more joined frames went out whole to `n` live subscribers.
@@ -185,37 +173,27 @@ impl Recorder {
 
     /// So many writes went out with one submission.
     pub fn submitted(&mut self, writes: u64) {
-        if let Some(own) = self.own() {
-            own.batch.saturating_record(writes);
-        }
+        self.own(|own| own.batch.saturating_record(writes));
     }
 
     /// A connection was upgraded `ns` nanoseconds after it was accepted.
-    pub fn greeted(&mut self, ns: u64) {
-        if let Some(own) = self.own() {
-            own.handshake.saturating_record(ns.min(MAX_LATENCY_NS));
-        }
+    pub fn upgraded(&mut self, ns: u64) {
+        self.own(|own| own.handshake.saturating_record(ns.min(MAX_LATENCY_NS)));
     }
 
     /// A connection is over, or its close frame is on the way.
     pub fn closed(&mut self, why: Close) {
-        if let Some(own) = self.own() {
-            own.closes[why as usize] += 1;
-        }
+        self.own(|own| own.closes[why as usize] += 1);
     }
 
     /// So many laggards are in each state now.
     pub fn lagging(&mut self, states: [u64; Lag::COUNT]) {
-        if let Some(own) = self.own() {
-            own.laggards = states;
-        }
+        self.own(|own| own.laggards = states);
     }
 
     /// The shard's thread used `ns` nanoseconds of CPU time more.
-    pub fn worked(&mut self, ns: u64) {
-        if let Some(own) = self.own() {
-            own.busy_ns += ns;
-        }
+    pub fn used_cpu(&mut self, ns: u64) {
+        self.own(|own| own.busy_ns += ns);
     }
 
     /// A publication was accepted for the channel with this index, which is homed here.
@@ -227,7 +205,7 @@ impl Recorder {
 
     /// Ends the sketch's second, and keeps its busiest channels and slowest consumers. `name` maps
     /// an index to its channel.
-    pub fn stood_out(
+    pub fn record_top(
         &mut self,
         slowest: Vec<SlowConsumer>,
         name: impl Fn(u32) -> Option<ChannelName>,
@@ -242,62 +220,14 @@ impl Recorder {
         self.current.standing = Standing { hottest, slowest };
     }
 
-    /// Hands over what was recorded and goes on with `twin` (or a new one), cleared.
-    pub fn swap(&mut self, twin: Option<Box<Snapshot>>) -> Box<Snapshot> {
+    /// Hands over what was recorded and goes on with `spare` (or a new one), cleared.
+    pub fn swap(&mut self, spare: Option<Box<Snapshot>>) -> Box<Snapshot> {
         let (shard, services) = (self.current.shard, self.current.services.len());
-        let mut next = twin.unwrap_or_else(|| Box::new(Snapshot::new(shard, services)));
+        let mut next = spare.unwrap_or_else(|| Box::new(Snapshot::new(shard, services)));
         next.clear_like(&self.current);
         std::mem::replace(&mut self.current, next)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn name(text: &str) -> ChannelName {
-        ChannelName::parse(text).unwrap()
-    }
-
-    #[test]
-    fn classes_are_bounded_and_the_rest_is_other() {
-        let mut recorder = Recorder::new(ShardId(0), 1, true);
-        for i in 0..MAX_CLASSES + 50 {
-            let class = recorder.class_of(&name(&format!("class{i}:x")));
-            recorder.broadcast_accepted(class);
-        }
-        let snapshot = recorder.swap(None);
-        assert_eq!(snapshot.classes.len(), MAX_CLASSES + 1);
-        assert_eq!(snapshot.classes.last().unwrap().name, "other");
-        assert_eq!(snapshot.classes.last().unwrap().broadcasts, 50);
-    }
-
-    #[test]
-    fn services_have_classes_and_counts_of_their_own() {
-        let mut recorder = Recorder::new(ShardId(0), 2, true);
-        let one = recorder.class_of(&name("global"));
-        let other = recorder.class_of(&name("global").at(ServiceId(1)));
-        assert_ne!(one, other);
-        recorder.delivered(other, 5_000, 3, 100);
-        let snapshot = recorder.swap(None);
-        let sent: Vec<u64> =
-            snapshot.services.iter().map(|s| s.sent[MessageType::Event as usize]).collect();
-        assert_eq!(sent, [0, 3]);
-    }
-
-    #[test]
-    fn a_twin_starts_empty_and_keeps_gauges_and_classes() {
-        let mut recorder = Recorder::new(ShardId(0), 1, true);
-        let first = recorder.swap(None);
-        let class = recorder.class_of(&name("a:1"));
-        recorder.set(Gauge::Connections, 7);
-        recorder.delivered(class, 5_000, 10, 128);
-        let second = recorder.swap(Some(first));
-        assert_eq!(second.classes[0].delivery.len(), 10);
-        recorder.delivered(class, 5_000, 1, 128);
-        let third = recorder.swap(Some(second));
-        assert_eq!(third.classes[0].delivery.len(), 1);
-        assert_eq!(third.counters.gauges[Gauge::Connections as usize], 7);
-        assert_eq!(third.counters.counts[Count::DeliveryBytes as usize], 128);
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ pub struct ShardStats {
     pub handshake: Histogram<u64>,
     /// By [`Close`].
     pub closes: [u64; Close::COUNT],
-    /// By [`Lag`]: as it stands, not since anything.
+    /// By [`Lag`]: the present number, not a count.
     pub laggards: [u64; Lag::COUNT],
     /// CPU time the shard's thread used, ns.
     pub busy_ns: u64,
@@ -36,7 +36,7 @@ impl ShardStats {
         }
     }
 
-    /// Empties it, keeping what stands in `current`.
+    /// Empties it, keeping the present numbers of `current`.
     pub(super) fn clear_like(&mut self, current: &ShardStats) {
         self.turn.reset();
         self.batch.reset();
@@ -45,7 +45,7 @@ impl ShardStats {
         self.laggards = current.laggards;
     }
 
-    /// Adds what is counted; what stands is the caller's to add up.
+    /// Adds the counts; the caller adds up the present numbers.
     pub(super) fn absorb(&mut self, new: &ShardStats) {
         merge(&mut self.turn, &new.turn);
         merge(&mut self.batch, &new.batch);

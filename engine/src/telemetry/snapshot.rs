@@ -17,7 +17,7 @@ impl ClassId {
     pub const NONE: ClassId = ClassId(u16::MAX);
 }
 
-/// The engine's own counts since the last snapshot; gauges as they stand.
+/// The engine's own counts since the last snapshot; the present gauges.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
     /// By [`Count`].
@@ -56,7 +56,7 @@ impl ServiceStats {
 /// What one channel class did since the last snapshot.
 #[derive(Clone, Debug)]
 pub struct ClassStats {
-    /// Whose channels these are.
+    /// The channels' service.
     pub service: ServiceId,
     /// The class's name.
     pub name: String,
@@ -77,7 +77,7 @@ pub struct Snapshot {
     pub counters: Counters,
     /// By [`ServiceId`].
     pub services: Vec<ServiceStats>,
-    /// By [`ClassId`], in the order the shard met them.
+    /// By [`ClassId`], in the order in which the shard first used them.
     pub classes: Vec<ClassStats>,
     /// Time a laggard needed to become live again, ns.
     pub catch_up: Histogram<u64>,
@@ -100,7 +100,7 @@ impl Snapshot {
         }
     }
 
-    /// Empties it for reuse as the twin of the one in use, keeping gauges and class names.
+    /// Empties it for reuse in the place of `current`, keeping its gauges and class names.
     pub(super) fn clear_like(&mut self, current: &Snapshot) {
         self.counters = Counters { gauges: current.counters.gauges, ..Counters::default() };
         for (service, current) in self.services.iter_mut().zip(&current.services) {

@@ -82,7 +82,7 @@ impl Totals {
         self.absorb_own(snapshot);
     }
 
-    /// The sums of a class. Each shard meets classes of its own: here too a service's hundredth and
+    /// The sums of a class. Each shard has classes of its own: here too a service's hundredth and
     /// later ones are `other`, and stay so.
     fn class(&mut self, service: ServiceId, name: &str) -> &mut ClassStats {
         let mut key = (service, name.to_owned());
@@ -112,9 +112,9 @@ impl Totals {
         &self.shards
     }
 
-    /// Every latency histogram that has been made: its kind, whose it is (of what the shards do
-    /// for all services together: the first one's) and, where there are several of a kind, the
-    /// value of [`Latency::split_by`].
+    /// Every latency histogram that has been made: its kind, its service (of what the shards do for
+    /// all services together: the first one) and, where there are several of a kind, the value of
+    /// [`Latency::split_by`].
     pub fn latencies(&self) -> impl Iterator<Item = (Latency, ServiceId, &str, &Histogram<u64>)> {
         let handling = self.services.iter().enumerate().flat_map(|(service, stats)| {
             let times = MessageType::ALL.iter().zip(&stats.handling);
@@ -165,42 +165,4 @@ fn absorb_service(sum: &mut ServiceStats, new: &ServiceStats) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::telemetry::Recorder;
-    use crate::types::{ChannelName, ShardId};
-
-    /// Publishes once to each of these classes and to `shared`, and hands over.
-    fn publish(recorder: &mut Recorder, classes: std::ops::Range<usize>) -> Box<Snapshot> {
-        let names = classes.map(|i| format!("class{i}:x")).chain(["shared:x".into()]);
-        for name in names {
-            let class = recorder.class_of(&ChannelName::parse(&name).unwrap());
-            recorder.broadcast_accepted(class);
-            recorder.delivered(class, 5_000, 1, 10);
-        }
-        recorder.swap(None)
-    }
-
-    #[test]
-    fn classes_of_all_shards_together_are_bounded_and_no_sum_is_lost() {
-        let mut recorders = [0, 1].map(|shard| Recorder::new(ShardId(shard), 1, true));
-        let mut totals = Totals::new(2, 1);
-        let mut before = BTreeMap::new();
-        for round in 1..=3 {
-            for (recorder, first) in recorders.iter_mut().zip([0, 75]) {
-                totals.absorb(&publish(recorder, first..first + 75));
-            }
-            assert_eq!(totals.classes.len(), MAX_CLASSES + 1, "and `other`");
-            let sums = |of: fn(&ClassStats) -> u64| totals.classes.values().map(of).sum::<u64>();
-            assert_eq!(sums(|class| class.broadcasts), 152 * round);
-            assert_eq!(sums(|class| class.delivery.len()), 152 * round);
-            let of = |name: &str| totals.classes[&(ServiceId(0), name.into())].broadcasts;
-            assert_eq!((of("other"), of("shared")), (51 * round, 2 * round));
-            let now: BTreeMap<_, _> =
-                totals.classes.iter().map(|(key, class)| (key.clone(), class.broadcasts)).collect();
-            let fell = |(key, then): (&(ServiceId, String), &u64)| now.get(key) < Some(then);
-            assert!(!before.iter().any(fell), "counters only rise");
-            before = now;
-        }
-    }
-}
+mod tests;

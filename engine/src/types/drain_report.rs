@@ -1,10 +1,10 @@
-//! What became of the connections in a drain.
+//! The result of a drain.
 
-/// How a drain went.
+/// The result of a drain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrainReport {
-    /// Connections that were gone by the deadline.
+    /// Connections that were closed by the deadline.
     pub closed: u64,
-    /// Connections that were cut at the deadline.
+    /// Connections that were open at the deadline, and closed by force.
     pub cut: u64,
 }

@@ -16,7 +16,7 @@ pub struct Identity {
 pub enum AuthError {
     /// A bad or expired token.
     Invalid,
-    /// Too many tokens wait for verification, or the verifier is gone.
+    /// Too many tokens wait for verification, or the verifier has ended.
     Overload,
 }
 

@@ -1,9 +1,9 @@
-//! Numbers with one meaning each, so that the compiler tells them apart.
+//! Numbers with one meaning each, so that the compiler distinguishes them.
 
 use crate::limits::MAX_CHANNELS_PER_SHARD;
 
 /// A channel of one shard: its slot in the channel table, and the generation of that slot. The
-/// generation tells a reused slot from its earlier channels, so that a stale index matches none.
+/// generation distinguishes the channels of a slot, so that a stale index matches none.
 ///
 /// Four bytes, because every subscription of every connection holds one: 20 bits of slot, 12 bits
 /// of generation.
@@ -39,15 +39,39 @@ impl ChannelIndex {
 
 const _: () = assert!(MAX_CHANNELS_PER_SHARD <= 1 << ChannelIndex::SLOT_BITS);
 
-/// Position of a member in its channel's live set. Another member's removal may change it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LivePosition(pub u32);
+/// Declares numbers that are indices into tables.
+macro_rules! indices {
+    ($($(#[$meta:meta])* $name:ident($number:ty);)+) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub $number);
 
-impl LivePosition {
-    /// The position as an index into the live set.
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
+        impl $name {
+            /// The number as an index into tables.
+            pub fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    )+};
+}
+
+indices! {
+    /// A core of the engine: one thread, one listener, one delivery ring. 0 .. 63.
+    ShardId(u8);
+
+    /// A service of the engine: its place in [`Config::services`](crate::Config::services).
+    ServiceId(u8);
+
+    /// Position of a member in its channel's live set. Another member's removal may change it.
+    LivePosition(u32);
+
+    /// A request from one shard to another that awaits its answer: its slot in the table of pending
+    /// requests of the shard that made it.
+    RequestId(u32);
+
+    /// A client's subscribe or unsubscribe request under way: its slot in its shard's table of
+    /// operations.
+    OperationId(u32);
 }
 
 /// One join of a shard to a channel at its home; every frame of the home repeats it, so that frames
@@ -63,41 +87,5 @@ impl JoinToken {
     }
 }
 
-/// A request from one shard to another that awaits its answer: its slot in the table of pending
-/// requests of the shard that made it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct RequestId(pub u32);
-
-impl RequestId {
-    /// The request as an index into the table of pending requests.
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// A client's subscribe or unsubscribe request under way: its slot in its shard's table of
-/// operations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct OperationId(pub u32);
-
-impl OperationId {
-    /// The operation as an index into the table of operations.
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_channel_index_is_four_bytes_and_its_generation_wraps_within_its_slot() {
-        assert_eq!(size_of::<ChannelIndex>(), 4);
-        let last = ChannelIndex::new(MAX_CHANNELS_PER_SHARD as u32 - 1, 4_095);
-        assert_eq!((last.slot(), last.generation()), ((1 << 20) - 1, 4_095));
-        let next = last.next_generation();
-        assert_eq!((next.slot(), next.generation()), (last.slot(), 0));
-        assert_ne!(next, last);
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use super::label_enum::labels;
 labels! {
     /// The envelope's `type`, for messages counted and timed.
     MessageType {
-        /// A client asks.
+        /// A client sends a request.
         Request = "request",
         /// A client subscribes to a channel.
         Subscribe = "subscribe",
@@ -13,7 +13,7 @@ labels! {
         Unsubscribe = "unsubscribe",
         /// A client checks the connection.
         Ping = "ping",
-        /// We answer.
+        /// The server answers.
         Response = "response",
         /// Something happened.
         Event = "event",

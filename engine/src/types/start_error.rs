@@ -26,7 +26,7 @@ pub enum StartError {
         /// What to do about it.
         remedy: &'static str,
     },
-    /// Kernel TLS is asked for, and the kernel lacks it.
+    /// Kernel TLS is required, and the kernel lacks it.
     #[error("cannot use kernel TLS, which ktls on asks for: {source}. {remedy}")]
     KernelTls {
         /// The system's error.
@@ -68,7 +68,7 @@ impl StartError {
     /// The kernel's error when TLS was set up, with its remedy.
     pub(crate) fn kernel_tls(source: io::Error) -> StartError {
         let remedy = match Errno::from_io_error(&source) {
-            // What TCP_ULP answers for a name it does not know.
+            // The error of TCP_ULP for an unknown name.
             Some(Errno::NOENT) => {
                 "Load the kernel's module (modprobe tls), run a kernel built with CONFIG_TLS, or \
                  set ktls to auto or off"
@@ -93,22 +93,4 @@ impl StartError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refused_ring_names_its_remedy() {
-        for (errno, word) in [
-            (Errno::NOSYS, "6.0"),
-            (Errno::PERM, "kernel.io_uring_disabled"),
-            (Errno::PERM, "seccomp"),
-            (Errno::NOMEM, "RLIMIT_MEMLOCK"),
-            (Errno::MFILE, "RLIMIT_NOFILE"),
-            (Errno::INVAL, "6.0"),
-        ] {
-            let text = StartError::ring(errno.into()).to_string();
-            assert!(text.contains(word), "{text:?} lacks {word}");
-            assert!(text.starts_with("cannot use io_uring: "), "{text}");
-        }
-    }
-}
+mod tests;

@@ -85,7 +85,7 @@ impl Drop for Running {
 
 fn serve(listener: &TcpListener, stop: &OwnedFd, render: &dyn Fn() -> String) {
     while wait(listener, PollFlags::IN, stop, None) {
-        // A scraper's fault ends its own connection only; it tries again.
+        // An error of a connection ends that connection only; the scraper retries.
         if let Ok((stream, _)) = listener.accept() {
             let _ = answer(stream, stop, render);
         }
@@ -95,10 +95,7 @@ fn serve(listener: &TcpListener, stop: &OwnedFd, render: &dyn Fn() -> String) {
 /// Waits until `socket` is ready. Returns false if the server is to end, or the time is over.
 fn wait(socket: impl AsFd, flags: PollFlags, stop: &OwnedFd, until: Option<Instant>) -> bool {
     let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-    let left = left.map(|left| Timespec {
-        tv_sec: left.as_secs() as i64,
-        tv_nsec: left.subsec_nanos().into(),
-    });
+    let left = left.map(|left| Timespec::try_from(left).expect("SCRAPE_PATIENCE at most"));
     let mut both = [PollFd::new(&socket, flags), PollFd::new(stop, PollFlags::IN)];
     let ready = poll(&mut both, left.as_ref());
     // Interrupted: the caller finds the socket not ready, and waits again.
@@ -138,7 +135,7 @@ fn answer(mut stream: TcpStream, stop: &OwnedFd, render: &dyn Fn() -> String) ->
     Ok(())
 }
 
-/// How many bytes; none if it is to be tried again.
+/// The number of bytes; `None` if the call is to be retried.
 fn retried(moved: io::Result<usize>) -> io::Result<Option<usize>> {
     match moved {
         Err(error) if [ErrorKind::WouldBlock, ErrorKind::Interrupted].contains(&error.kind()) => {

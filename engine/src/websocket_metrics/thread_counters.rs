@@ -76,28 +76,28 @@ impl<const BUCKETS: usize> Times<BUCKETS> {
     }
 }
 
-/// Adds up one count of all sheets.
+/// Adds up one count of all threads.
 pub(super) fn sum<'a>(
-    sheets: impl IntoIterator<Item = &'a ThreadCounters>,
+    threads: impl IntoIterator<Item = &'a ThreadCounters>,
     of: impl Fn(&ThreadCounters) -> &SingleWriterCounter,
 ) -> u64 {
-    sheets.into_iter().map(|sheet| of(sheet).get()).sum()
+    threads.into_iter().map(|thread| of(thread).get()).sum()
 }
 
-/// The counts of all sheets.
-pub(super) fn stats(sheets: &[&ThreadCounters]) -> ServiceStats {
+/// The counts of all threads.
+pub(super) fn stats(threads: &[&ThreadCounters]) -> ServiceStats {
     let sum =
-        |of: &dyn Fn(&ThreadCounters) -> &SingleWriterCounter| sum(sheets.iter().copied(), of);
+        |of: &dyn Fn(&ThreadCounters) -> &SingleWriterCounter| sum(threads.iter().copied(), of);
     // First, so that a connection which ends meanwhile does not make fewer than none.
-    let disconnects = sum(&|sheet| &sheet.disconnects);
-    let connections = sum(&|sheet| &sheet.connects);
+    let disconnects = sum(&|thread| &thread.disconnects);
+    let connections = sum(&|thread| &thread.connects);
     ServiceStats {
         connections,
         open: connections.saturating_sub(disconnects),
-        sent: std::array::from_fn(|i| sum(&|sheet| &sheet.sent[i])),
-        received: std::array::from_fn(|i| sum(&|sheet| &sheet.received[i])),
-        connection_errors: std::array::from_fn(|i| sum(&|sheet| &sheet.connection_errors[i])),
-        message_errors: std::array::from_fn(|i| sum(&|sheet| &sheet.message_errors[i])),
+        sent: std::array::from_fn(|i| sum(&|thread| &thread.sent[i])),
+        received: std::array::from_fn(|i| sum(&|thread| &thread.received[i])),
+        connection_errors: std::array::from_fn(|i| sum(&|thread| &thread.connection_errors[i])),
+        message_errors: std::array::from_fn(|i| sum(&|thread| &thread.message_errors[i])),
         handling: Default::default(),
     }
 }

@@ -29,111 +29,74 @@ pub struct Encoder {
     scratch: Vec<u8>,
 }
 
-/// The fields that differ between kinds of envelopes.
-struct Fields<'a> {
-    correlation: Option<&'a str>,
-    kind: MessageType,
-    event: Option<&'a str>,
-    room: Option<&'a str>,
-    error: Option<(ErrorCode, &'a str)>,
-    seq: Option<Seq>,
+/// A message of the server without its stamp and correlation.
+#[derive(Clone, Copy, Debug)]
+pub struct Outbound<'a, D> {
+    /// The `type`.
+    pub kind: MessageType,
+    /// The `event`.
+    pub event: Option<&'a str>,
+    /// The `room`.
+    pub room: Option<&'a ChannelName>,
+    /// The `error_code` and the `error_message`.
+    pub error: Option<(ErrorCode, &'a str)>,
+    /// The `data`.
+    pub data: D,
+}
+
+impl<'a, D> Outbound<'a, D> {
+    /// A message that has no more than its kind and data.
+    pub fn new(kind: MessageType, data: D) -> Self {
+        Outbound { kind, event: None, room: None, error: None, data }
+    }
+
+    /// A reply to a request.
+    pub fn response(event: &'a str, data: D) -> Self {
+        Outbound { event: Some(event), ..Outbound::new(MessageType::Response, data) }
+    }
+
+    /// A refusal. The message must not repeat what the client sent, except names that were bounded.
+    pub fn error(code: ErrorCode, message: &'a str, data: D) -> Self {
+        Outbound { error: Some((code, message)), ..Outbound::new(MessageType::Error, data) }
+    }
+
+    /// An event, for one client (such as the welcome or a gap) or for all subscribers.
+    pub fn event(event: &'a str, room: Option<&'a ChannelName>, data: D) -> Self {
+        Outbound { event: Some(event), room, ..Outbound::new(MessageType::Event, data) }
+    }
 }
 
 impl Encoder {
     /// A broadcast, encoded once for all its readers (invariant 4).
     pub fn broadcast(&mut self, stamp: Stamp, publication: &Publication, seq: Seq) -> Box<[u8]> {
-        let fields = Fields {
-            correlation: None,
-            kind: MessageType::Event,
-            event: Some(publication.event.as_str()),
-            room: Some(publication.channel.as_str()),
-            error: None,
-            seq: Some(seq),
-        };
-        let data = publication.data.as_str().as_bytes();
+        let Publication { channel, event, data } = publication;
+        let (message, data) = (Outbound::event(event.as_str(), Some(channel), ()), data.as_str());
         self.scratch.clear();
-        self.before_data(stamp, &fields);
+        self.before_data(stamp, None, &message);
         let split = self.scratch.len();
-        self.after_data(stamp, &fields);
+        self.after_data(stamp, &message, Some(seq));
         let len = self.scratch.len() + data.len();
         let mut out = Vec::with_capacity(MAX_SERVER_HEADER + len);
         frame::header(Opcode::Text, len, &mut out);
         out.extend_from_slice(&self.scratch[..split]);
-        out.extend_from_slice(data);
+        out.extend_from_slice(data.as_bytes());
         out.extend_from_slice(&self.scratch[split..]);
         out.into_boxed_slice()
     }
 
-    /// Appends a reply to a request.
-    pub fn response(
+    /// Appends a message for one client. `correlation`: the correlation id of the request that it
+    /// answers.
+    pub fn write(
         &mut self,
         stamp: Stamp,
         correlation: Option<&str>,
-        event: &str,
-        data: &impl Serialize,
-        out: &mut Vec<u8>,
-    ) {
-        let kind = MessageType::Response;
-        let fields =
-            Fields { correlation, kind, event: Some(event), room: None, error: None, seq: None };
-        self.frame(stamp, &fields, data, out);
-    }
-
-    /// Appends a refusal. The message must not repeat what the client sent, except names that
-    /// were bounded.
-    pub fn error(
-        &mut self,
-        stamp: Stamp,
-        correlation: Option<&str>,
-        code: ErrorCode,
-        message: &str,
-        data: &impl Serialize,
-        out: &mut Vec<u8>,
-    ) {
-        let error = Some((code, message));
-        let kind = MessageType::Error;
-        let fields = Fields { correlation, kind, event: None, room: None, error, seq: None };
-        self.frame(stamp, &fields, data, out);
-    }
-
-    /// Appends the answer to a ping.
-    pub fn pong(&mut self, stamp: Stamp, correlation: Option<&str>, out: &mut Vec<u8>) {
-        let kind = MessageType::Pong;
-        let fields = Fields { correlation, kind, event: None, room: None, error: None, seq: None };
-        self.frame(stamp, &fields, &Empty {}, out);
-    }
-
-    /// Appends an event for one client, such as the welcome or a gap.
-    pub fn event(
-        &mut self,
-        stamp: Stamp,
-        event: &str,
-        room: Option<&ChannelName>,
-        data: &impl Serialize,
-        out: &mut Vec<u8>,
-    ) {
-        let fields = Fields {
-            correlation: None,
-            kind: MessageType::Event,
-            event: Some(event),
-            room: room.map(ChannelName::as_str),
-            error: None,
-            seq: None,
-        };
-        self.frame(stamp, &fields, data, out);
-    }
-
-    fn frame(
-        &mut self,
-        stamp: Stamp,
-        fields: &Fields<'_>,
-        data: &impl Serialize,
+        message: &Outbound<'_, impl Serialize>,
         out: &mut Vec<u8>,
     ) {
         self.scratch.clear();
-        self.before_data(stamp, fields);
-        json(data, &mut self.scratch);
-        self.after_data(stamp, fields);
+        self.before_data(stamp, correlation, message);
+        json(&message.data, &mut self.scratch);
+        self.after_data(stamp, message, None);
         frame::encode(Opcode::Text, &self.scratch, out);
     }
 
@@ -144,31 +107,36 @@ impl Encoder {
         String::from_utf8(out).unwrap_or_default()
     }
 
-    fn before_data(&mut self, stamp: Stamp, fields: &Fields<'_>) {
+    fn before_data<D>(
+        &mut self,
+        stamp: Stamp,
+        correlation: Option<&str>,
+        message: &Outbound<'_, D>,
+    ) {
         let out = &mut self.scratch;
         out.extend_from_slice(b"{\"id\":\"");
         let mut text = Uuid::encode_buffer();
         out.extend_from_slice(uuid_of(stamp.id).as_hyphenated().encode_lower(&mut text).as_bytes());
         out.extend_from_slice(b"\",\"correlation_id\":");
-        json(&fields.correlation, out);
+        json(&correlation, out);
         out.extend_from_slice(b",\"type\":\"");
-        out.extend_from_slice(fields.kind.label().as_bytes());
+        out.extend_from_slice(message.kind.label().as_bytes());
         out.extend_from_slice(b"\",\"event\":");
-        json(&fields.event, out);
+        json(&message.event, out);
         out.extend_from_slice(b",\"data\":");
     }
 
-    fn after_data(&mut self, stamp: Stamp, fields: &Fields<'_>) {
+    fn after_data<D>(&mut self, stamp: Stamp, message: &Outbound<'_, D>, seq: Option<Seq>) {
         let out = &mut self.scratch;
         out.extend_from_slice(b",\"timestamp\":\"");
         self.clock.write(stamp.unix_us, out);
         out.extend_from_slice(b"\",\"room\":");
-        json(&fields.room, out);
+        json(&message.room.map(ChannelName::as_str), out);
         out.extend_from_slice(b",\"error_code\":");
-        json(&fields.error.map(|(code, _)| code), out);
+        json(&message.error.map(|(code, _)| code), out);
         out.extend_from_slice(b",\"error_message\":");
-        json(&fields.error.map(|(_, message)| message), out);
-        if let Some(seq) = fields.seq {
+        json(&message.error.map(|(_, message)| message), out);
+        if let Some(seq) = seq {
             out.extend_from_slice(b",\"seq\":");
             json(&seq.0, out);
         }
@@ -177,7 +145,7 @@ impl Encoder {
 }
 
 /// `data` with nothing in it.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub struct Empty {}
 
 fn json(value: &impl Serialize, out: &mut Vec<u8>) {

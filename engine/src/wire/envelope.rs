@@ -10,7 +10,7 @@ use super::json_members::{is_null, is_object, members, string};
 use crate::config::Correlation;
 use crate::types::MessageType;
 
-/// One message of a client, as far as the envelope goes.
+/// The envelope of one message of a client.
 pub struct Inbound<'a> {
     /// The client's name for the message.
     pub id: Option<Cow<'a, str>>,
@@ -64,14 +64,11 @@ impl<'a> Inbound<'a> {
             members(text, &KEYS).map_err(|_| DecodeError::NotObject)?;
         let kind = kind.ok_or(DecodeError::NoType)?;
         let kind = string(kind).ok_or(wrong("type", "a string"))?;
-        let id = match id {
-            Some(id) => Some(string(id).ok_or(wrong("id", "a string"))?),
-            None => None,
-        };
+        let id = id.map(|id| string(id).ok_or(wrong("id", "a string"))).transpose()?;
         if data.is_some_and(|data| !is_object(data)) {
             return Err(wrong("data", "an object"));
         }
-        // A reply's own keys say nothing to a server, but a wrong type is a fault all the same.
+        // A server ignores the keys of replies, but a wrong type is an error.
         nullable("error_code", error_code)?;
         nullable("error_message", error_message)?;
         Ok(Inbound {

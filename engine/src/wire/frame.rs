@@ -7,7 +7,7 @@ mod reassembly;
 pub use reader::{Decoding, Event, Reader};
 
 use tungstenite::protocol::frame::FrameHeader;
-use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+use tungstenite::protocol::frame::coding::OpCode;
 
 /// Bytes of the longest header a server writes (section 5.2, without mask).
 pub const MAX_SERVER_HEADER: usize = 10;
@@ -18,15 +18,16 @@ pub const MAX_CONTROL: usize = 125;
 
 /// What a frame carries (section 11.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Opcode {
     /// The next fragment of a message.
-    Continuation,
+    Continuation = 0,
     /// UTF-8.
-    Text,
+    Text = 1,
     /// Any bytes.
-    Binary,
+    Binary = 2,
     /// The closing handshake.
-    Close,
+    Close = 8,
     /// A keepalive request.
     Ping,
     /// The answer to a ping.
@@ -39,58 +40,27 @@ impl Opcode {
     }
 
     fn from_code(code: OpCode) -> Option<Opcode> {
-        match code {
-            OpCode::Data(Data::Continue) => Some(Opcode::Continuation),
-            OpCode::Data(Data::Text) => Some(Opcode::Text),
-            OpCode::Data(Data::Binary) => Some(Opcode::Binary),
-            OpCode::Control(Control::Close) => Some(Opcode::Close),
-            OpCode::Control(Control::Ping) => Some(Opcode::Ping),
-            OpCode::Control(Control::Pong) => Some(Opcode::Pong),
-            OpCode::Data(Data::Reserved(_)) | OpCode::Control(Control::Reserved(_)) => None,
-        }
-    }
-
-    fn code(self) -> OpCode {
-        match self {
-            Opcode::Continuation => OpCode::Data(Data::Continue),
-            Opcode::Text => OpCode::Data(Data::Text),
-            Opcode::Binary => OpCode::Data(Data::Binary),
-            Opcode::Close => OpCode::Control(Control::Close),
-            Opcode::Ping => OpCode::Control(Control::Ping),
-            Opcode::Pong => OpCode::Control(Control::Pong),
-        }
+        use Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
+        let known = [Continuation, Text, Binary, Close, Ping, Pong];
+        known.into_iter().find(|opcode| *opcode as u8 == u8::from(code))
     }
 }
 
-/// Why a client's stream cannot be read on. The connection is to be closed with [`close_code`].
-///
-/// [`close_code`]: FrameError::close_code
+/// Why a client's stream cannot be read on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.reason())]
 pub enum FrameError {
-    /// A violation of RFC 6455: 1002.
-    #[error("{0}")]
+    /// A violation of RFC 6455.
     Protocol(&'static str),
-    /// Text or a close reason that is not UTF-8: 1007.
-    #[error("text is not UTF-8")]
+    /// Text or a close reason that is not UTF-8.
     InvalidUtf8,
-    /// A message longer than the limit, by its headers: 1009. How long it has become, at least.
-    #[error("message is too big")]
+    /// A message longer than the limit, by its headers. How long it has become, at least.
     TooBig(u64),
-    /// A message in more than `limits::MAX_FRAGMENTS` pieces: 1009.
-    #[error("message has too many fragments")]
+    /// A message in more than `limits::MAX_FRAGMENTS` pieces.
     TooManyFragments,
 }
 
 impl FrameError {
-    /// The status code of the close frame (section 7.4.1).
-    pub fn close_code(self) -> u16 {
-        match self {
-            FrameError::Protocol(_) => 1002,
-            FrameError::InvalidUtf8 => 1007,
-            FrameError::TooBig(_) | FrameError::TooManyFragments => 1009,
-        }
-    }
-
     /// The reason of the close frame; repeats nothing the peer sent.
     pub fn reason(self) -> &'static str {
         match self {
@@ -104,7 +74,7 @@ impl FrameError {
 
 /// Appends the header of an unfragmented server frame with `len` bytes of payload.
 pub fn header(opcode: Opcode, len: usize, out: &mut Vec<u8>) {
-    let header = FrameHeader { opcode: opcode.code(), ..FrameHeader::default() };
+    let header = FrameHeader { opcode: OpCode::from(opcode as u8), ..FrameHeader::default() };
     header.format(len as u64, out).expect("a Vec takes every byte");
 }
 

@@ -1,8 +1,8 @@
-//! The `data` documents of our own messages: docs/PROTOCOL.md sections 2, 3 and 5.
+//! The `data` documents of the server's messages: docs/PROTOCOL.md sections 2, 3 and 5.
 
 use serde::{Serialize, Serializer};
 
-use super::encoder::{Empty, Encoder, Stamp};
+use super::encoder::{Empty, Outbound};
 pub use crate::types::ErrorCode;
 use crate::types::{ChannelName, Epoch, Seq};
 
@@ -35,30 +35,6 @@ fn tls_mode<S: Serializer>(secure: &bool, serializer: S) -> Result<S::Ok, S::Err
     Mode { tls_mode, secure: *secure }.serialize(serializer)
 }
 
-/// Confirms a subscription to one channel.
-#[derive(Clone, Copy, Debug)]
-pub struct Subscribed<'a> {
-    /// Which.
-    pub channel: &'a ChannelName,
-    /// The channel's position: what follows is later.
-    pub seq: Seq,
-    /// The life of its log.
-    pub epoch: Epoch,
-    /// For a subscription with `since`: whether the missed messages follow.
-    pub recovery: Option<Result<(), NotRecovered>>,
-}
-
-/// What became of a list of channels.
-#[derive(Clone, Copy, Debug)]
-pub struct Listed<'a> {
-    /// Whether they were to be subscribed, or unsubscribed.
-    pub subscribed: bool,
-    /// Those for which it worked.
-    pub channels: &'a [ChannelName],
-    /// The others, each with the reason.
-    pub failed: &'a [(String, ErrorCode)],
-}
-
 /// Why the missed messages cannot be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -71,18 +47,6 @@ pub enum NotRecovered {
     Ahead,
 }
 
-/// Why a subscriber missed messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GapReason {
-    /// It did not take its bytes in time.
-    SlowConsumer,
-    /// The log dropped them.
-    Retention,
-    /// The log was lost.
-    Restart,
-}
-
 /// Messages that a subscriber will not get.
 #[derive(Clone, Copy, Debug)]
 pub struct Gap {
@@ -90,19 +54,17 @@ pub struct Gap {
     pub from: Seq,
     /// The last.
     pub to: Seq,
-    /// Why.
-    pub reason: GapReason,
-    /// The life of the log that goes on.
+    /// The epoch of the log.
     pub epoch: Epoch,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Single<'a> {
     status: &'static str,
     channel: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "epoch_text")]
+    seq: Option<Seq>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<Epoch>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recovered: Option<bool>,
@@ -121,19 +83,11 @@ struct List<'a> {
 
 #[derive(Serialize)]
 struct GapData {
-    from_seq: u64,
-    to_seq: u64,
+    from_seq: Seq,
+    to_seq: Seq,
     missed: u64,
-    reason: GapReason,
-    #[serde(serialize_with = "epoch_text")]
-    epoch: Option<Epoch>,
-}
-
-fn epoch_text<S: Serializer>(epoch: &Option<Epoch>, serializer: S) -> Result<S::Ok, S::Error> {
-    match epoch {
-        Some(epoch) => serializer.collect_str(epoch),
-        None => serializer.serialize_none(),
-    }
+    reason: &'static str,
+    epoch: Epoch,
 }
 
 fn names<S: Serializer>(names: &[ChannelName], serializer: S) -> Result<S::Ok, S::Error> {
@@ -147,142 +101,95 @@ fn failures<S: Serializer>(
     serializer.collect_map(failed.iter().map(|(name, code)| (name, code)))
 }
 
-impl Encoder {
-    /// Appends `session.created`.
-    pub fn welcome(&mut self, stamp: Stamp, welcome: &Welcome<'_>, out: &mut Vec<u8>) {
-        self.event(stamp, "session.created", None, welcome, out);
-    }
+/// `session.created`.
+pub fn welcome<'a>(welcome: &'a Welcome<'a>) -> Outbound<'a, &'a Welcome<'a>> {
+    Outbound::event("session.created", None, welcome)
+}
 
-    /// Appends the reply to a good token.
-    pub fn authenticated(
-        &mut self,
-        stamp: Stamp,
-        correlation: Option<&str>,
-        user_id: &str,
-        out: &mut Vec<u8>,
-    ) {
-        #[derive(Serialize)]
-        struct Authenticated<'a> {
-            status: &'static str,
-            user_id: &'a str,
-        }
-        let data = Authenticated { status: "authenticated", user_id };
-        self.response(stamp, correlation, "auth", &data, out);
+/// The reply to a good token.
+pub fn authenticated(user_id: &str) -> Outbound<'_, impl Serialize> {
+    #[derive(Serialize)]
+    struct Authenticated<'a> {
+        status: &'static str,
+        user_id: &'a str,
     }
+    Outbound::response("auth", Authenticated { status: "authenticated", user_id })
+}
 
-    /// Appends the confirmation of one subscription.
-    pub fn subscribed(
-        &mut self,
-        stamp: Stamp,
-        correlation: Option<&str>,
-        subscribed: &Subscribed<'_>,
-        out: &mut Vec<u8>,
-    ) {
-        let data = Single {
-            status: "subscribed",
-            channel: subscribed.channel.as_str(),
-            seq: Some(subscribed.seq.0),
-            epoch: Some(subscribed.epoch),
-            recovered: subscribed.recovery.map(|recovery| recovery.is_ok()),
-            reason: subscribed.recovery.and_then(Result::err),
-        };
-        self.response(stamp, correlation, "subscribe", &data, out);
-    }
+/// The confirmation of one subscription: the channel's position, before the messages that follow,
+/// and the epoch of its log. `recovery`: for a subscription with `since`, whether the missed
+/// messages follow.
+pub fn subscribed(
+    channel: &ChannelName,
+    seq: Seq,
+    epoch: Epoch,
+    recovery: Option<Result<(), NotRecovered>>,
+) -> Outbound<'_, impl Serialize> {
+    let data = Single {
+        status: "subscribed",
+        channel: channel.as_str(),
+        seq: Some(seq),
+        epoch: Some(epoch),
+        recovered: recovery.map(|recovery| recovery.is_ok()),
+        reason: recovery.and_then(Result::err),
+    };
+    Outbound::response("subscribe", data)
+}
 
-    /// Appends the confirmation that one subscription has ended.
-    pub fn unsubscribed(
-        &mut self,
-        stamp: Stamp,
-        correlation: Option<&str>,
-        channel: &ChannelName,
-        out: &mut Vec<u8>,
-    ) {
-        let data = Single {
-            status: "unsubscribed",
-            channel: channel.as_str(),
-            seq: None,
-            epoch: None,
-            recovered: None,
-            reason: None,
-        };
-        self.response(stamp, correlation, "unsubscribe", &data, out);
-    }
+/// The confirmation that one subscription has ended.
+pub fn unsubscribed(channel: &ChannelName) -> Outbound<'_, impl Serialize> {
+    let channel = channel.as_str();
+    Outbound::response(
+        "unsubscribe",
+        Single { status: "unsubscribed", channel, ..Single::default() },
+    )
+}
 
-    /// Appends the confirmation of a request with a list of channels.
-    pub fn listed(
-        &mut self,
-        stamp: Stamp,
-        correlation: Option<&str>,
-        listed: &Listed<'_>,
-        out: &mut Vec<u8>,
-    ) {
-        let Listed { subscribed, channels, failed } = *listed;
-        let (status, event) = match subscribed {
-            true => ("subscribed", "subscribe"),
-            false => ("unsubscribed", "unsubscribe"),
-        };
-        self.response(stamp, correlation, event, &List { status, channels, failed }, out);
-    }
+/// The confirmation of a request with a list of channels, which were `subscribed` or unsubscribed:
+/// those for which it worked, and the others, each with the reason.
+pub fn listed<'a>(
+    subscribed: bool,
+    channels: &'a [ChannelName],
+    failed: &'a [(String, ErrorCode)],
+) -> Outbound<'a, impl Serialize> {
+    let (status, event) = match subscribed {
+        true => ("subscribed", "subscribe"),
+        false => ("unsubscribed", "unsubscribe"),
+    };
+    Outbound::response(event, List { status, channels, failed })
+}
 
-    /// Appends the reply to a publish.
-    pub fn published(
-        &mut self,
-        stamp: Stamp,
-        correlation: Option<&str>,
-        channel: &ChannelName,
-        seq: Seq,
-        out: &mut Vec<u8>,
-    ) {
-        let data = Single {
-            status: "published",
-            channel: channel.as_str(),
-            seq: Some(seq.0),
-            epoch: None,
-            recovered: None,
-            reason: None,
-        };
-        self.response(stamp, correlation, "publish", &data, out);
-    }
+/// The reply to a publish.
+pub fn published(channel: &ChannelName, seq: Seq) -> Outbound<'_, impl Serialize> {
+    let (channel, seq) = (channel.as_str(), Some(seq));
+    Outbound::response("publish", Single { status: "published", channel, seq, ..Single::default() })
+}
 
-    /// Appends the refusal of a publish that may be repeated after so many seconds.
-    pub fn busy(
-        &mut self,
-        stamp: Stamp,
-        correlation: Option<&str>,
+/// The refusal of a publish that may be repeated after so many seconds.
+pub fn busy(retry_after: f64) -> Outbound<'static, impl Serialize> {
+    #[derive(Serialize)]
+    struct Busy {
         retry_after: f64,
-        out: &mut Vec<u8>,
-    ) {
-        #[derive(Serialize)]
-        struct Busy {
-            retry_after: f64,
-        }
-        let message = "No room for the message now";
-        self.error(stamp, correlation, ErrorCode::Busy, message, &Busy { retry_after }, out);
     }
+    Outbound::error(ErrorCode::Busy, "No room for the message now", Busy { retry_after })
+}
 
-    /// Appends a refusal without `data`.
-    pub fn refusal(
-        &mut self,
-        stamp: Stamp,
-        correlation: Option<&str>,
-        code: ErrorCode,
-        message: &str,
-        out: &mut Vec<u8>,
-    ) {
-        self.error(stamp, correlation, code, message, &Empty {}, out);
-    }
+/// A refusal without `data`.
+pub fn refusal(code: ErrorCode, message: &str) -> Outbound<'_, Empty> {
+    Outbound::error(code, message, Empty {})
+}
 
-    /// Appends the word that messages are missing here.
-    pub fn gap(&mut self, stamp: Stamp, channel: &ChannelName, gap: &Gap, out: &mut Vec<u8>) {
-        let data = GapData {
-            from_seq: gap.from.0,
-            to_seq: gap.to.0,
-            missed: (gap.to.0 + 1).saturating_sub(gap.from.0),
-            reason: gap.reason,
-            epoch: Some(gap.epoch),
-        };
-        self.event(stamp, "gap", Some(channel), &data, out);
-    }
+/// The event that messages are missing here.
+pub fn gap<'a>(channel: &'a ChannelName, gap: &Gap) -> Outbound<'a, impl Serialize + use<'a>> {
+    let data = GapData {
+        from_seq: gap.from,
+        to_seq: gap.to,
+        missed: (gap.to.0 + 1).saturating_sub(gap.from.0),
+        // Its log dropped them.
+        reason: "retention",
+        epoch: gap.epoch,
+    };
+    Outbound::event("gap", Some(channel), data)
 }
 
 #[cfg(test)]

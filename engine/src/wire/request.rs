@@ -1,4 +1,4 @@
-//! What a client asks for: docs/PROTOCOL.md section 3.
+//! The requests of clients: docs/PROTOCOL.md section 3.
 
 use std::borrow::Cow;
 
@@ -14,17 +14,17 @@ use crate::types::{
     ChannelName, Epoch, ErrorCode, EventName, JsonObject, MessageType, NameError, Publication, Seq,
 };
 
-/// A request, understood and checked as far as that needs no state.
+/// A request, parsed and checked as far as that needs no state.
 #[derive(Debug)]
 pub enum Request {
-    /// Wants channels.
+    /// Subscribes to channels.
     Subscribe {
         /// Which.
         channels: Channels,
-        /// And what was missed since; only with a single channel.
+        /// The position to recover from; only with a single channel.
         since: Option<Since>,
     },
-    /// Gives up channels.
+    /// Unsubscribes from channels.
     Unsubscribe {
         /// Which.
         channels: Channels,
@@ -36,9 +36,9 @@ pub enum Request {
         /// The token.
         token: Option<Secret>,
     },
-    /// Looks whether we live.
+    /// Checks the connection.
     Ping,
-    /// An answer or receipt (`response`, `error`, `pong`, `ack`): it is owed no reply.
+    /// An answer or receipt (`response`, `error`, `pong`, `ack`): it gets no reply.
     Ignored,
 }
 
@@ -61,16 +61,16 @@ pub struct BadName {
     pub error: NameError,
 }
 
-/// Where a client left off.
+/// The position of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Since {
-    /// The life of the log it was in; `None` for a text that no epoch of ours has.
+    /// The life of the log it was in; `None` for a text that no epoch has.
     pub epoch: Option<Epoch>,
     /// The last message it has.
     pub seq: Seq,
 }
 
-/// Why a request is refused before anybody looks at the state.
+/// Why a request is refused by its form alone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// Not in the protocol; the event's name, cut and without control characters.
@@ -115,10 +115,10 @@ impl RequestError {
 }
 
 impl Request {
-    /// Understands a message.
+    /// Parses a message.
     ///
     /// # Errors
-    /// [`RequestError`] when it asks for nothing known, or asks wrongly.
+    /// [`RequestError`] when the request is unknown or malformed.
     pub fn parse(message: &Inbound<'_>) -> Result<Request, RequestError> {
         let event = message.event.as_deref();
         match (message.kind, event) {
@@ -148,7 +148,7 @@ pub(super) fn data<'a, const N: usize>(
     message: &Inbound<'a>,
     names: &[&str; N],
 ) -> [Option<&'a RawValue>; N] {
-    // `data` is an object or absent: the envelope has seen to it.
+    // `data` is an object or absent: the envelope has checked it.
     let found = message.data.and_then(|data| members(data.get(), names).ok());
     found.unwrap_or([None; N]).map(|value| value.filter(|value| !is_null(value)))
 }

@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-/// A credential. `Debug` hides it; only [`Secret::expose`] gives it away.
+/// A credential. `Debug` hides it; only [`Secret::expose`] returns it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Box<str>);
 
 impl Secret {
-    /// Takes custody of `text`.
+    /// Keeps `text`.
     pub fn new(text: impl Into<Box<str>>) -> Secret {
         Secret(text.into())
     }
 
-    /// The text itself, for the one who verifies it.
+    /// The text, for its verification.
     pub fn expose(&self) -> &str {
         &self.0
     }

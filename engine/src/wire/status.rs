@@ -9,7 +9,7 @@ use super::json_members::{Named, all_members, is_string, members, string};
 use super::request::data;
 
 /// The member `key` of a request's `data`, if it is a string.
-pub fn asked<'a>(message: &Inbound<'a>, key: &str) -> Option<Cow<'a, str>> {
+pub fn text_member<'a>(message: &Inbound<'a>, key: &str) -> Option<Cow<'a, str>> {
     let [value] = data(message, &[key]);
     value.and_then(string)
 }
@@ -23,10 +23,10 @@ pub enum StatusView<'a> {
     Document(&'a str),
 }
 
-/// What a status request is answered with: the id it asks for, the status, and the source's other
-/// keys, as they were written. A source about another id counts as none.
-pub fn answer(id: Option<(&str, &str)>, said: Option<StatusView<'_>>) -> Named {
-    let mut data = said.and_then(|said| read(said, id)).unwrap_or_default();
+/// The answer to a status request: its id, the status, and the source's other keys, as they were
+/// written. A source about another id counts as none.
+pub fn answer(id: Option<(&str, &str)>, source: Option<StatusView<'_>>) -> Named {
+    let mut data = source.and_then(|source| read(source, id)).unwrap_or_default();
     if let Some((key, id)) = id {
         data.insert(key.into(), text(id));
     }
@@ -35,8 +35,8 @@ pub fn answer(id: Option<(&str, &str)>, said: Option<StatusView<'_>>) -> Named {
 }
 
 /// The status with the source's other keys.
-fn read(said: StatusView<'_>, id: Option<(&str, &str)>) -> Option<Named> {
-    let (event, data) = match said {
+fn read(source: StatusView<'_>, id: Option<(&str, &str)>) -> Option<Named> {
+    let (event, data) = match source {
         StatusView::Document(data) => (None, data),
         StatusView::Event(envelope) => {
             let [event, data] = members(envelope, &["event", "data"]).ok()?;
@@ -50,7 +50,7 @@ fn read(said: StatusView<'_>, id: Option<(&str, &str)>) -> Option<Named> {
         return None;
     }
     let event = event.unwrap_or_default();
-    // An event without a status tells one by its name: workflow.completed.
+    // The name of an event without a status has one: workflow.completed.
     let named = || text(event.rsplit('.').next().unwrap_or_default());
     data.entry("status".into()).or_insert_with(named);
     Some(data)
@@ -61,63 +61,4 @@ fn text(text: &str) -> Box<RawValue> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn value(answer: &Named) -> Value {
-        serde_json::to_value(answer).unwrap()
-    }
-
-    fn told(id: Option<(&str, &str)>, event: &str, data: &str) -> Value {
-        let envelope = format!(r#"{{"id":"x","event":"{event}","data":{data},"seq":4}}"#);
-        value(&answer(id, Some(StatusView::Event(&envelope))))
-    }
-
-    #[test]
-    fn the_last_event_tells_the_status_and_what_else_it_said() {
-        let id = Some(("pool_id", "p1"));
-        assert_eq!(
-            told(id, "pool.scaled", r#"{"pool_id":"p1","worker_count":5}"#),
-            json!({"pool_id": "p1", "status": "scaled", "worker_count": 5})
-        );
-        assert_eq!(
-            told(id, "pool.status_changed", r#"{"status":{"state":"idle"}}"#),
-            json!({"pool_id": "p1", "status": {"state": "idle"}})
-        );
-        assert_eq!(told(None, "anomaly.detected", "{}"), json!({"status": "detected"}));
-    }
-
-    #[test]
-    fn a_document_is_told_as_it_is() {
-        let said = Some(StatusView::Document(r#"{"status":"idle","workers":3}"#));
-        let told = |id| value(&answer(id, said));
-        assert_eq!(told(None), json!({"status": "idle", "workers": 3}));
-        let asked = json!({"pool_id": "p1", "status": "idle", "workers": 3});
-        assert_eq!(told(Some(("pool_id", "p1"))), asked);
-    }
-
-    #[test]
-    fn what_cannot_be_a_value_of_ours_is_told_as_it_was_written() {
-        let deep = format!("{}1{}", "[".repeat(20_000), "]".repeat(20_000));
-        for odd in [r#""\ud800""#, "1e999", &deep] {
-            let data = format!(r#"{{"status":{odd},"x":{odd},"\ud800":1}}"#);
-            let envelope = format!(r#"{{"event":"a.b","data":{data},"seq":4}}"#);
-            for said in [StatusView::Event(&envelope), StatusView::Document(&data)] {
-                let told = serde_json::to_string(&answer(None, Some(said))).unwrap();
-                assert_eq!(told, format!(r#"{{"status":{odd},"x":{odd}}}"#));
-            }
-        }
-        let none = json!({"pool_id": "p1", "status": "not_found"});
-        assert_eq!(told(Some(("pool_id", "p1")), "a.b", r#"{"pool_id":"\ud800"}"#), none);
-    }
-
-    #[test]
-    fn without_an_event_about_it_nothing_is_found() {
-        let none = json!({"state_path": "a", "status": "not_found"});
-        let id = Some(("state_path", "a"));
-        assert_eq!(value(&answer(id, None)), none);
-        assert_eq!(told(id, "state.changed", r#"{"state_path":"b","new_value":1}"#), none);
-    }
-}
+mod tests;

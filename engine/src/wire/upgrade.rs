@@ -13,7 +13,7 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub enum Upgrade {
     /// Read on: the request is not whole. Its length is bounded here, not by the caller.
     NeedMore,
-    /// Send the response and speak WebSocket.
+    /// Send the response; WebSocket follows.
     Accept(Accepted),
     /// Send the response and close.
     Answer {
@@ -33,8 +33,6 @@ pub struct Accepted {
     pub consumed: usize,
     /// The path, without query.
     pub path: String,
-    /// The `Host` header.
-    pub host: String,
     /// The `Origin` header, which browsers send.
     pub origin: Option<String>,
     /// The `X-Forwarded-For` headers, joined by commas.
@@ -62,7 +60,7 @@ pub enum UpgradeError {
     Host,
     /// A repeated or impossible `Origin`.
     Origin,
-    /// A good `Origin`, but none that is let in.
+    /// A valid `Origin` that is not listed.
     Unlisted,
     /// Its address has as many connections as it may have.
     TooMany,
@@ -132,11 +130,11 @@ fn refuse(refusal: UpgradeError) -> Upgrade {
     Upgrade::Answer { response: refusal.response(), refusal: Some(refusal) }
 }
 
-/// A request that HTTP has no objection to.
+/// A valid HTTP request.
 struct Request {
     uri: Uri,
     headers: HeaderMap,
-    old: bool,
+    is_http10: bool,
     consumed: usize,
 }
 
@@ -163,7 +161,7 @@ fn request(buffer: &[u8]) -> Result<Option<Request>, UpgradeError> {
         let (Ok(name), Ok(value)) = (name, value) else { return Err(UpgradeError::Malformed) };
         headers.append(name, value);
     }
-    Ok(Some(Request { uri, headers, old: version == 0, consumed }))
+    Ok(Some(Request { uri, headers, is_http10: version == 0, consumed }))
 }
 
 impl Request {
@@ -178,7 +176,7 @@ impl Request {
     }
 
     fn wants_upgrade(&self) -> bool {
-        !self.old
+        !self.is_http10
             && self.lists(header::CONNECTION, "upgrade")
             && self.lists(header::UPGRADE, "websocket")
     }
@@ -193,7 +191,7 @@ impl Request {
         }
     }
 
-    /// The proxies' `X-Forwarded-For`; a line that is no text ends what can be trusted.
+    /// The proxies' `X-Forwarded-For`; a line that is no text ends the trusted part.
     fn forwarded(&self) -> Option<String> {
         let lines = self.headers.get_all(X_FORWARDED_FOR).iter();
         let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
@@ -217,7 +215,7 @@ fn upgrade(request: &Request) -> Result<Accepted, UpgradeError> {
     if !request.wants_upgrade() {
         return Err(UpgradeError::NoUpgrade);
     }
-    let host = request.single(header::HOST).ok().flatten().ok_or(UpgradeError::Host)?;
+    request.single(header::HOST).ok().flatten().ok_or(UpgradeError::Host)?;
     let origin = request.single(header::ORIGIN).map_err(|()| UpgradeError::Origin)?;
     if request.single(header::SEC_WEBSOCKET_VERSION) != Ok(Some("13")) {
         return Err(UpgradeError::Version);
@@ -227,7 +225,6 @@ fn upgrade(request: &Request) -> Result<Accepted, UpgradeError> {
         response: switch(key)?,
         consumed: request.consumed,
         path: request.uri.path().into(),
-        host: host.into(),
         origin: origin.map(Into::into),
         forwarded: request.forwarded(),
         token: request.token(),

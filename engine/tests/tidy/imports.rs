@@ -27,7 +27,7 @@ fn module_of(file: &str) -> Option<(String, Path)> {
 
 pub(crate) fn is_test(file: &str) -> bool {
     let mut parts = file.split(['/', '.']);
-    parts.any(|part| ["tests", "testing", "sim", "benches"].contains(&part))
+    parts.any(|part| ["tests", "sim", "benches"].contains(&part))
         && !file.starts_with("benches/src/")
 }
 

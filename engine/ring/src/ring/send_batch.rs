@@ -1,7 +1,7 @@
 //! The sends of one submission and the bytes they point at.
 //!
 //! Soundness: a queued send points into a payload of [`Payloads`], into `arena` or into a buffer of
-//! `oversize`. None of them moves, changes or goes before the batch is finished, and
+//! `oversize`. None of them moves, changes or is freed before the batch is finished, and
 //! [`Submitted`], which finishes it, exists only after the enter that submits every send.
 //! `MSG_DONTWAIT` sends end inside that enter.
 
@@ -143,7 +143,7 @@ impl<P> SendBatch<P> {
         self.used + len + (len / (16 << 10) + 1) * SEAL_OVERHEAD > self.arena.len()
     }
 
-    /// Says where the bytes of the entry to be queued are.
+    /// Records where the bytes of the entry to be queued are.
     fn set_source(&mut self, source: Source) {
         self.sources.resize(self.entries, Source::Payload);
         self.sources.push(source);
@@ -166,8 +166,8 @@ impl<P: AsRef<[u8]>> Ring<P> {
     /// bytes.
     pub fn load(&mut self, payload: P) {
         let batch = &mut self.batch;
-        // What `as_ref` has borrowed stays valid while the payload is neither moved nor changed:
-        // it stays in its block, untouched, until the batch is finished.
+        // The bytes that `as_ref` borrows stay valid while the payload is neither moved nor
+        // changed: it stays in its block, untouched, until the batch is finished.
         let bytes = batch.payloads.push(payload).as_ref();
         batch.loaded = (bytes.as_ptr(), bytes.len());
         batch.starts.push(batch.entries);
@@ -209,8 +209,7 @@ impl<P: AsRef<[u8]>> Ring<P> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn send(&mut self, key: impl Into<SlotKey>) -> Result<(), Refused> {
-        let key = key.into();
+    pub fn send(&mut self, key: SlotKey) -> Result<(), Refused> {
         if !self.slots.is_current(key) {
             return Err(Refused::Stale);
         }
@@ -320,7 +319,7 @@ impl<P: AsRef<[u8]>> Ring<P> {
 
     #[inline]
     fn queue_send(&mut self, slot: u32, bytes: *const u8, len: usize, flags: i32) {
-        // A longer payload goes short, and the caller owes its rest as of any other.
+        // A longer payload is sent short, and the caller sends its rest as that of any other.
         let len = u32::try_from(len).unwrap_or(1 << 30);
         let user_data = UserData::send(self.batch.entries as u16, slot);
         let entry = opcode::Send::new(Fixed(slot), bytes, len).flags(flags).build();

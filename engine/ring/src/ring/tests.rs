@@ -159,7 +159,7 @@ fn completions_beyond_the_queue_are_counted_and_come() {
     let mut ring = ring(1);
     let (ours, _peer) = sockets();
     ring.place(key(0), &ours).unwrap();
-    let polls = ring.queues.uring().params().cq_entries() + 500;
+    let polls = ring.queues.uring.params().cq_entries() + 500;
     for index in 0..polls {
         // Written behind the ring's back, which would reap after each 768.
         let user_data = UserData::armed(Operation::Poll, key(index));

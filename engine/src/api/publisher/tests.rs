@@ -10,17 +10,20 @@ use proptest::prelude::*;
 use super::*;
 use crate::sync::{Doorbell, MailboxReceiver, Stage, mailbox};
 use crate::types::PublishError;
-use crate::types::{EventName, JsonObject, Seq, ServiceId};
+use crate::types::{ChannelName, EventName, JsonObject, Seq, ServiceId};
 
-/// Channels are named by their home here: `2:anything` lives on shard 2.
-fn home_of(channel: &ChannelName, _shards: usize) -> ShardId {
-    ShardId(channel.class().parse().unwrap())
+/// A name such that a channel of it begins with its home, of 1, 2 or 4 shards: `2:anything` lives
+/// on shard 2.
+fn channel(name: &str) -> ChannelName {
+    let names = (0..).map(|n| ChannelName::parse(&format!("{name}{n}")).unwrap());
+    let at_home = |name: &ChannelName| name.class() == Hub::home_of(name, 4).0.to_string();
+    names.into_iter().find(at_home).unwrap()
 }
 
 /// `n` is what tells this publication from the others.
-fn publication(channel: &str, n: u64) -> Publication {
+fn publication(name: &str, n: u64) -> Publication {
     Publication {
-        channel: ChannelName::parse(channel).unwrap(),
+        channel: channel(name),
         event: EventName::parse("e").unwrap(),
         data: JsonObject::parse(format!(r#"{{"n":{n}}}"#).as_bytes()).unwrap(),
     }
@@ -35,7 +38,7 @@ fn n_of(publication: &Publication) -> u64 {
 fn publisher(shards: usize, capacity: usize) -> (Publisher, Vec<MailboxReceiver<Command>>) {
     let make = |_| mailbox(capacity, Arc::new(Doorbell::new().unwrap()));
     let (mailboxes, receivers) = (0..shards).map(make).unzip();
-    let handle = Handle { stage: Stage::new(), mailboxes };
+    let handle = Handle { stage: Stage::default(), mailboxes };
     handle.stage.serve();
     (Publisher::new(Arc::new(handle), ServiceId(0)), receivers)
 }
@@ -60,7 +63,7 @@ proptest! {
     ) {
         let (publisher, mut mailboxes) = publisher(4, 100);
         let batch = homes.iter().zip(0..).map(|(home, n)| publication(&format!("{home}:c"), n));
-        let ticket = publisher.send_batch(batch.collect(), home_of).unwrap();
+        let ticket = publisher.try_publish_batch(batch.collect()).unwrap();
         for home in answer_order {
             if homes.contains(&(home as u8)) {
                 let (items, reply) = take(&mut mailboxes[home]);
@@ -79,32 +82,32 @@ proptest! {
 #[test]
 fn a_batch_without_room_at_one_home_goes_nowhere() {
     let (publisher, mut mailboxes) = publisher(2, 2);
-    let _first = publisher.send(publication("1:c", 0), home_of).unwrap();
+    let _first = publisher.try_publish(publication("1:c", 0)).unwrap();
     let batch = |last| ["0:a", "0:b", "1:a", last].map(|channel| publication(channel, 0)).to_vec();
-    let refused = publisher.send_batch(batch("1:b"), home_of).unwrap_err();
+    let refused = publisher.try_publish_batch(batch("1:b")).unwrap_err();
     assert_eq!(refused, PublishError::Saturated);
     assert!(mailboxes[0].is_empty());
     take(&mut mailboxes[1]);
     assert!(mailboxes[1].is_empty());
-    let _accepted = publisher.send_batch(batch("1:b"), home_of).expect("all room came back");
+    let _accepted = publisher.try_publish_batch(batch("1:b")).expect("all room came back");
 }
 
 #[test]
 fn a_full_mailbox_refuses_and_takes_again_when_emptied() {
     let (publisher, mut mailboxes) = publisher(1, 1);
-    let ticket = publisher.send(publication("0:c", 1), home_of).unwrap();
-    let refused = publisher.send(publication("0:c", 2), home_of);
+    let ticket = publisher.try_publish(publication("0:c", 1)).unwrap();
+    let refused = publisher.try_publish(publication("0:c", 2));
     assert_eq!(refused.unwrap_err(), PublishError::Saturated);
     let (_, reply) = take(&mut mailboxes[0]);
     reply.send(vec![Err(PublishError::Saturated)]).unwrap();
     assert_eq!(ticket.wait(), Err(PublishError::Saturated));
-    let _ticket = publisher.send(publication("0:c", 3), home_of).unwrap();
+    let _ticket = publisher.try_publish(publication("0:c", 3)).unwrap();
 }
 
 #[test]
 fn a_ticket_can_be_polled_first_and_waited_for_later() {
     let (publisher, mut mailboxes) = publisher(1, 8);
-    let mut ticket = publisher.send(publication("0:c", 1), home_of).unwrap();
+    let mut ticket = publisher.try_publish(publication("0:c", 1)).unwrap();
     let mut context = Context::from_waker(Waker::noop());
     assert_eq!(pin!(&mut ticket).poll(&mut context), Poll::Pending);
     let (_, reply) = take(&mut mailboxes[0]);
@@ -116,7 +119,7 @@ fn a_ticket_can_be_polled_first_and_waited_for_later() {
 #[test]
 fn a_dropped_ticket_is_nobodys_problem() {
     let (publisher, mut mailboxes) = publisher(1, 8);
-    drop(publisher.send(publication("0:c", 1), home_of).unwrap());
+    drop(publisher.try_publish(publication("0:c", 1)).unwrap());
     let (items, reply) = take(&mut mailboxes[0]);
     assert_eq!(items.len(), 1);
     assert!(reply.send(vec![Ok(Seq(1))]).is_err());
@@ -126,7 +129,7 @@ fn a_dropped_ticket_is_nobodys_problem() {
 fn a_shard_that_ends_loses_only_its_own_part_of_a_batch() {
     let (publisher, mut mailboxes) = publisher(2, 8);
     let batch = [("0:c", 0), ("1:c", 1), ("0:c", 2)].map(|(c, n)| publication(c, n)).to_vec();
-    let ticket = publisher.send_batch(batch, home_of).unwrap();
+    let ticket = publisher.try_publish_batch(batch).unwrap();
     drop(mailboxes.pop());
     let (_, reply) = take(&mut mailboxes[0]);
     reply.send(vec![Ok(Seq(5)), Ok(Seq(6))]).unwrap();
@@ -137,10 +140,10 @@ fn a_shard_that_ends_loses_only_its_own_part_of_a_batch() {
 fn a_draining_engine_accepts_nothing_more() {
     let (publisher, mailboxes) = publisher(1, 8);
     publisher.handle.stage.drain();
-    let ticket = publisher.send(publication("0:c", 1), home_of).unwrap();
+    let ticket = publisher.try_publish(publication("0:c", 1)).unwrap();
     assert_eq!(ticket.wait(), Err(PublishError::Closed));
     let batch = vec![publication("0:c", 1), publication("0:c", 2)];
-    let ticket = publisher.send_batch(batch, home_of).unwrap();
+    let ticket = publisher.try_publish_batch(batch).unwrap();
     assert_eq!(ticket.wait(), [Err(PublishError::Closed); 2]);
     assert!(mailboxes[0].is_empty());
 }

@@ -31,36 +31,36 @@ fn listen(address: std::net::SocketAddr) -> Result<std::net::SocketAddr, StartEr
 }
 
 /// Waits for the next command as a shard does.
-fn next(seat: &mut ShardParts) -> Command {
+fn next(parts: &mut ShardParts) -> Command {
     loop {
-        seat.bell.park();
-        if let Some((command, _)) = seat.mailbox.pop() {
-            seat.bell.unpark();
+        parts.bell.park();
+        if let Some((command, _)) = parts.mailbox.pop() {
+            parts.bell.unpark();
             return command;
         }
-        poll(&mut [PollFd::new(&*seat.bell, PollFlags::IN)], None).unwrap();
-        seat.bell.drain();
-        seat.bell.unpark();
+        poll(&mut [PollFd::new(&*parts.bell, PollFlags::IN)], None).unwrap();
+        parts.bell.drain();
+        parts.bell.unpark();
     }
 }
 
 /// Serves until it is drained: shard N homes N + 1 channels and has one subscriber of each.
-fn serve(mut seat: ShardParts) {
-    seat.ready.send(Ok(())).unwrap();
-    seat.heartbeat.beat(Time::default() + seat.started.elapsed());
-    let mut recorder = Recorder::new(seat.id, 1, true);
+fn serve(mut parts: ShardParts) {
+    parts.ready.send(Ok(())).unwrap();
+    parts.heartbeat.beat(Time::default() + parts.started.elapsed());
+    let mut recorder = Recorder::new(parts.id, 1, true);
     recorder.connected(ServiceId(0));
-    seat.snapshots.send(recorder.swap(None)).unwrap();
+    parts.metrics.send(&mut recorder);
     loop {
-        match next(&mut seat) {
+        match next(&mut parts) {
             Command::Authenticated { .. } => unreachable!("nobody shows a token here"),
             Command::Publish { items, reply } => {
                 let _ = reply.send(items.iter().map(|_| Ok(Seq(1))).collect());
             }
             Command::List { from, limit, reply, .. } => {
-                let name = |n| ChannelName::parse(&format!("{}:{n}", seat.id.0)).unwrap();
+                let name = |n| ChannelName::parse(&format!("{}:{n}", parts.id.0)).unwrap();
                 let (seq, epoch) = (Seq(1), Epoch(2));
-                let all = u32::from(seat.id.0) + 1;
+                let all = u32::from(parts.id.0) + 1;
                 let end = all.min(from + limit as u32);
                 let page = (from..end).map(|n| ChannelEntry { name: name(n), seq, epoch });
                 let _ = reply.send((page.collect(), (end < all).then_some(end)));
@@ -70,7 +70,7 @@ fn serve(mut seat: ShardParts) {
             }
             Command::Expel { .. } | Command::SetDocument { .. } | Command::Document { .. } => {}
             Command::Drain { reply, .. } => {
-                let _ = reply.send(DrainReport { closed: 10, cut: u64::from(seat.id.0) });
+                let _ = reply.send(DrainReport { closed: 10, cut: u64::from(parts.id.0) });
                 return;
             }
         }
@@ -78,31 +78,31 @@ fn serve(mut seat: ShardParts) {
 }
 
 /// As `serve`, but shard 1 cannot.
-fn serve_but_one(seat: ShardParts) {
-    if seat.id.0 == 1 {
+fn serve_but_one(parts: ShardParts) {
+    if parts.id.0 == 1 {
         let refusal = StartError::ring(rustix::io::Errno::NOMEM.into());
-        seat.ready.send(Err(refusal)).unwrap();
+        parts.ready.send(Err(refusal)).unwrap();
     } else {
-        serve(seat);
+        serve(parts);
     }
 }
 
 /// As `serve`, but shard 1 ends without a word.
-fn serve_but_one_is_silent(seat: ShardParts) {
-    if seat.id.0 != 1 {
-        serve(seat);
+fn serve_but_one_is_silent(parts: ShardParts) {
+    if parts.id.0 != 1 {
+        serve(parts);
     }
 }
 
 /// Serves one command and is gone.
-fn desert(mut seat: ShardParts) {
-    seat.ready.send(Ok(())).unwrap();
-    next(&mut seat);
+fn serve_one_command(mut parts: ShardParts) {
+    parts.ready.send(Ok(())).unwrap();
+    next(&mut parts);
 }
 
 /// Serves one command and panics.
-fn fall(seat: ShardParts) {
-    desert(seat);
+fn panic_after_one_command(parts: ShardParts) {
+    serve_one_command(parts);
     panic!("on purpose");
 }
 
@@ -112,7 +112,7 @@ fn an_engine_starts_serves_and_drains() {
     assert_eq!(engine.shards(), 3);
     let address = engine.local_addrs()[0];
     std::net::TcpStream::connect(address).unwrap();
-    assert!(engine.handle.stage.is_serving());
+    assert!(engine.topology.handle.stage.is_serving());
 
     let mut cursor = Some(0);
     let mut names = Vec::new();
@@ -149,7 +149,7 @@ fn a_publisher_outlives_its_engine_and_says_so() {
 #[test]
 fn dropping_an_engine_ends_its_shards() {
     let engine = start(config_at("127.0.83.2:0", 2), serve).unwrap();
-    let handle = Arc::clone(&engine.handle);
+    let handle = Arc::clone(&engine.topology.handle);
     let address = engine.local_addrs()[0];
     drop(engine);
     assert!(!handle.stage.is_serving());
@@ -184,7 +184,7 @@ fn snapshots_are_collected_and_their_boxes_go_back() {
     });
     shards.sort_unstable();
     assert_eq!(shards, [0, 1]);
-    assert!(engine.twins.iter().all(|twins| twins.len() == 1));
+    assert!(engine.topology.spare_snapshots.iter().all(|spares| spares.len() == 1));
     engine.collect(|_| panic!("there is nothing more"));
 }
 
@@ -192,17 +192,17 @@ fn snapshots_are_collected_and_their_boxes_go_back() {
 fn an_engine_is_ready_while_its_shards_beat_and_it_does_not_drain() {
     let mut engine = start(config(2), serve).unwrap();
     pollster::block_on(engine.channels(ServiceId(0), 0, 1));
-    let beat = Time::default() + engine.started.elapsed();
-    engine.heartbeats.iter().for_each(|heart| heart.beat(beat));
+    let beat = Time::default() + engine.topology.started.elapsed();
+    engine.topology.heartbeats.iter().for_each(|heart| heart.beat(beat));
     assert!(engine.is_ready());
     // As if one had not beaten for longer than allowed.
-    engine.started -= crate::limits::HEARTBEAT_LIMIT;
-    let beat = Time::default() + engine.started.elapsed();
-    engine.heartbeats[0].beat(beat);
+    engine.topology.started -= crate::limits::HEARTBEAT_LIMIT;
+    let beat = Time::default() + engine.topology.started.elapsed();
+    engine.topology.heartbeats[0].beat(beat);
     assert!(!engine.is_ready());
-    engine.heartbeats[1].beat(beat);
+    engine.topology.heartbeats[1].beat(beat);
     assert!(engine.is_ready());
-    engine.handle.stage.drain();
+    engine.topology.handle.stage.drain();
     assert!(!engine.is_ready());
 }
 
@@ -232,12 +232,12 @@ fn aborts(test: &str, run: fn(ShardParts), says: &str) {
 #[test]
 fn a_shard_that_ends_while_serving_aborts_the_process() {
     let test = "a_shard_that_ends_while_serving_aborts_the_process";
-    aborts(test, desert, "shard-0 ended while serving");
+    aborts(test, serve_one_command, "shard-0 ended while serving");
 }
 
 #[test]
 fn a_shard_that_panics_aborts_the_process() {
-    aborts("a_shard_that_panics_aborts_the_process", fall, "shard-0 panicked");
+    aborts("a_shard_that_panics_aborts_the_process", panic_after_one_command, "shard-0 panicked");
 }
 
 #[test]
@@ -249,8 +249,8 @@ fn a_setting_out_of_range_is_refused_by_name() {
     };
     assert!(refused(|c| c.services[0].listen.clear()).starts_with("listen of uringcast is empty"));
     assert!(refused(|c| c.services.clear()).starts_with("services are 0: have 1 to 16"));
-    let twin = refused(|c| c.services.push(c.services[0].clone()));
-    assert!(twin.starts_with("two services are called \"uringcast\""), "{twin}");
+    let same = refused(|c| c.services.push(c.services[0].clone()));
+    assert!(same.starts_with("two services are called \"uringcast\""), "{same}");
     let taken = refused(|c| drop(c.services[0].welcome_extra.insert("server".into(), 1.into())));
     assert!(taken.starts_with("welcome_extra of uringcast has server"), "{taken}");
     assert!(refused(|c| c.shards = Some(0)).starts_with("shards is 0: choose 1 to 64"));

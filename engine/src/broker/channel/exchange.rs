@@ -11,7 +11,7 @@ use crate::shared_frame::Frame;
 use crate::telemetry::Count;
 use crate::types::{ChannelIndex, JoinToken};
 use crate::types::{Seq, ShardId};
-use crate::wire::reply::{Gap, GapReason};
+use crate::wire::reply::{self, Gap};
 
 /// Channels homed here with something new for other shards.
 #[derive(Debug, Default)]
@@ -115,8 +115,9 @@ impl Exchange {
     ) {
         let Channel { log, name, .. } = &table[index];
         let from = log.head().next();
-        let gap = Gap { from, to, epoch: log.epoch(), reason: GapReason::Retention };
-        let bytes = cx.encode(|encoder, stamp, out| encoder.gap(stamp, name, &gap, out));
+        let gap = Gap { from, to, epoch: log.epoch() };
+        let bytes = cx
+            .encode(|encoder, stamp, out| encoder.write(stamp, None, &reply::gap(name, &gap), out));
         cx.recorder.count(Count::Missed, to.0 - from.0 + 1);
         let frame = Frame::gap(bytes.into_boxed_slice(), from, to, cx.time());
         retention.append(cx, table, index, Rc::new(frame), false);

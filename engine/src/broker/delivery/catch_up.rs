@@ -12,7 +12,7 @@ use crate::limits::RECOVERY_GRACE;
 use crate::telemetry::{Count, Lag, SlowConsumer, keep_slowest};
 use crate::types::ChannelIndex;
 use crate::types::{ConnectionKey, Seq};
-use crate::wire::reply::{Gap, GapReason};
+use crate::wire::reply::{self, Gap};
 
 /// What a laggard gets next.
 enum Next {
@@ -239,7 +239,7 @@ impl Delivery {
     pub(in crate::broker) fn end_round(&mut self, cx: &mut Context, channels: &Channels) {
         let Survey { by_lag, slowest } = std::mem::take(&mut self.survey);
         cx.recorder.lagging(by_lag);
-        cx.recorder.stood_out(slowest, |index| channels.name_at(index));
+        cx.recorder.record_top(slowest, |index| channels.name_at(index));
     }
 
     /// Bytes of replies that a laggard is owed.
@@ -354,7 +354,7 @@ fn next_of<S>(
 fn gap_message(cx: &mut Context, channels: &Channels, cursor: Cursor, to: Seq) -> Vec<u8> {
     let (log, name) = (channels.log(cursor.channel), channels.name(cursor.channel));
     let (from, epoch) = (cursor.next, log.epoch());
-    let gap = Gap { from, to, epoch, reason: GapReason::Retention };
+    let gap = Gap { from, to, epoch };
     cx.recorder.count(Count::Missed, to.0 - from.0 + 1);
-    cx.encode(|encoder, stamp, out| encoder.gap(stamp, name, &gap, out))
+    cx.encode(|encoder, stamp, out| encoder.write(stamp, None, &reply::gap(name, &gap), out))
 }

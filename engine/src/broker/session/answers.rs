@@ -8,7 +8,7 @@ use crate::limits::BUSY_PAUSE;
 use crate::telemetry::MessageError;
 use crate::types::{ChannelName, ConnectionKey, ErrorCode, MessageType, PublishError, Seq};
 use crate::wire::frame::{self, Opcode};
-use crate::wire::reply::{Listed, Subscribed, Welcome};
+use crate::wire::reply::{self, Welcome};
 
 /// The refusal of a channel that would be one more than a shard may have.
 const NO_CHANNEL: &str = "The server has no room for another channel";
@@ -32,7 +32,7 @@ pub(super) fn welcome(core: &mut Core, key: ConnectionKey, authenticated: bool) 
         extra: &service.welcome_extra,
     };
     core.answer(key, MessageType::Event, |encoder, stamp, out| {
-        encoder.welcome(stamp, &welcome, out);
+        encoder.write(stamp, None, &reply::welcome(&welcome), out);
     });
 }
 
@@ -45,7 +45,7 @@ pub(super) fn authenticated(
 ) {
     if speaks_envelope(core, key) {
         core.answer(key, MessageType::Response, |encoder, stamp, out| {
-            encoder.authenticated(stamp, correlation, user, out);
+            encoder.write(stamp, correlation, &reply::authenticated(user), out);
         });
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn refuse(
     }
     if speaks_envelope(core, key) {
         core.answer(key, MessageType::Error, |encoder, stamp, out| {
-            encoder.refusal(stamp, correlation, code, text, out);
+            encoder.write(stamp, correlation, &reply::refusal(code, text), out);
         });
     }
 }
@@ -88,7 +88,7 @@ pub(super) fn publish_result(
 ) {
     match result {
         Ok(seq) => core.answer(key, MessageType::Response, |encoder, stamp, out| {
-            encoder.published(stamp, correlation, channel, seq, out);
+            encoder.write(stamp, correlation, &reply::published(channel, seq), out);
         }),
         Err(PublishError::Saturated | PublishError::Closed) => busy(core, key, correlation),
         Err(PublishError::ChannelLimit) => {
@@ -102,7 +102,7 @@ pub(super) fn busy(core: &mut Core, key: ConnectionKey, correlation: Option<&str
     let service = core.connections[key].service();
     core.cx.recorder.message_error(service, MessageError::Busy);
     core.answer(key, MessageType::Error, |encoder, stamp, out| {
-        encoder.busy(stamp, correlation, BUSY_PAUSE.as_secs_f64(), out);
+        encoder.write(stamp, correlation, &reply::busy(BUSY_PAUSE.as_secs_f64()), out);
     });
     let until = core.cx.time() + BUSY_PAUSE;
     core.connections.pause_until(&mut core.cx, key, until);
@@ -126,9 +126,9 @@ pub(super) fn subscribed(core: &mut Core, key: ConnectionKey, order: &Order, joi
         };
     };
     let Joined { epoch, seq, recovery, .. } = *joined;
-    let subscribed = Subscribed { channel, seq, epoch, recovery };
+    let confirmation = reply::subscribed(channel, seq, epoch, recovery);
     core.answer(key, MessageType::Response, |encoder, stamp, out| {
-        encoder.subscribed(stamp, correlation, &subscribed, out);
+        encoder.write(stamp, correlation, &confirmation, out);
     });
 }
 
@@ -150,7 +150,8 @@ pub(super) fn unsubscribed(core: &mut Core, key: ConnectionKey, order: &Order) {
     }
     core.answer(key, MessageType::Response, |encoder, stamp, out| {
         for channel in &order.names {
-            encoder.unsubscribed(stamp, order.correlation.as_deref(), channel, out);
+            let confirmation = reply::unsubscribed(channel);
+            encoder.write(stamp, order.correlation.as_deref(), &confirmation, out);
         }
     });
 }
@@ -161,9 +162,9 @@ fn listed(core: &mut Core, key: ConnectionKey, order: &Order) {
         core.cx.recorder.message_error(service, error);
     }
     let subscribed = matches!(order.action, Action::Subscribe { .. });
-    let listed = Listed { subscribed, channels: &order.names, failed: &order.failed };
+    let listed = reply::listed(subscribed, &order.names, &order.failed);
     core.answer(key, MessageType::Response, |encoder, stamp, out| {
-        encoder.listed(stamp, order.correlation.as_deref(), &listed, out);
+        encoder.write(stamp, order.correlation.as_deref(), &listed, out);
     });
 }
 

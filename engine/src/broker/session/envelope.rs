@@ -9,6 +9,7 @@ use crate::broker::connection::CloseReason;
 use crate::broker::core::Core;
 use crate::types::{ConnectionKey, Epoch, ErrorCode, MessageType};
 use crate::wire::Message;
+use crate::wire::encoder::{Empty, Outbound};
 use crate::wire::envelope::Inbound;
 use crate::wire::request::Request;
 
@@ -74,7 +75,8 @@ impl Sessions {
                 self.outstanding.publish(core, &self.auth, key, correlation, publication);
             }
             Request::Ping => core.answer(key, MessageType::Pong, |encoder, stamp, out| {
-                encoder.pong(stamp, correlation, out);
+                let pong = Outbound::new(MessageType::Pong, Empty {});
+                encoder.write(stamp, correlation, &pong, out);
             }),
             Request::Auth { token } => self.auth.show(core, key, correlation, token),
             Request::Ignored => {}

@@ -15,6 +15,7 @@ use crate::config::StatusRequest;
 use crate::types::{
     ChannelName, ConnectionKey, ErrorCode, MessageType, Publication, PublishError, RequestId, Seq,
 };
+use crate::wire::encoder::Outbound;
 use crate::wire::envelope::Inbound;
 use crate::wire::status;
 
@@ -158,7 +159,7 @@ impl Outstanding {
         let request = &requests[place];
         let id = match &request.key {
             None => Some("".into()),
-            Some(name) => status::asked(inbound, name),
+            Some(name) => status::text_member(inbound, name),
         };
         let channel = id.as_ref().and_then(|id| {
             let name = request.channel.replacen("{}", id, 1);
@@ -216,6 +217,7 @@ fn answer(core: &mut Core, status: &Status, found: Option<&StatusSource>) {
     let id = request.key.as_deref().map(|key| (key, &**id));
     let data = status::answer(id, found.map(StatusSource::view));
     core.answer(*key, MessageType::Response, |encoder, stamp, out| {
-        encoder.response(stamp, correlation.as_deref(), &request.event, &data, out);
+        let reply = Outbound::response(&request.event, &data);
+        encoder.write(stamp, correlation.as_deref(), &reply, out);
     });
 }

@@ -2,7 +2,7 @@
 //! spent. An accept operation per connection would cost a round through the ring for each
 //! (docs/decisions/0013-accept-all-who-are-there.md).
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -13,23 +13,13 @@ use rustix::net::RecvFlags;
 
 use super::budget::{StepClass, StepGrant};
 use super::queue::{AcceptorGuard, HandshakeQueue};
-use super::upgrade::{ListenerConfig, run_handshake};
+use super::upgrade::run_handshake;
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND, RECEIVE_BUFFER};
 use crate::telemetry::ConnectionError;
+use crate::types::ServiceId;
 
 /// Between two log lines about exhausted descriptors.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
-
-/// What an error of `accept` calls for.
-#[derive(Debug, PartialEq, Eq)]
-enum AcceptError {
-    /// No connection is waiting.
-    WouldBlock,
-    /// This connection is lost; the next one may be fine.
-    Transient,
-    /// No descriptors or memory left, or an unknown error: retry after a pause.
-    Exhausted,
-}
 
 /// Accepts connections until the queue closes, and starts a handshake task for each. `listener` is
 /// non-blocking; `readable` is a duplicate of it to be polled.
@@ -37,7 +27,7 @@ pub(crate) async fn accept(
     listener: TcpListener,
     readable: UnixStream,
     acceptor: AcceptorGuard,
-    config: ListenerConfig,
+    service: ServiceId,
 ) {
     let queue = &acceptor.0;
     let mut logged_at: Option<Instant> = None;
@@ -47,23 +37,21 @@ pub(crate) async fn accept(
         if queue.is_closed() {
             return;
         }
-        let Err(error) = accept_batch(&listener, grant, queue, &config) else {
-            // More connections may wait: this only lets the other tasks run.
-            readable.readable(true).await.expect("a listener can be polled");
-            continue;
+        let error = match accept_batch(&listener, grant, queue, service) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => error,
+            // After `Ok` more connections may wait: this only lets the other tasks run.
+            _ => {
+                readable.readable(true).await.expect("a listener can be polled");
+                continue;
+            }
         };
         if queue.is_closed() {
             return; // The listener was shut down.
         }
-        match classify(&error) {
-            AcceptError::WouldBlock => {
-                readable.readable(true).await.expect("a listener can be polled");
-                continue;
-            }
-            AcceptError::Transient => continue,
-            AcceptError::Exhausted => {}
+        if is_transient(&error) {
+            continue;
         }
-        queue.count_error(config.service, ConnectionError::Descriptors);
+        queue.count_error(service, ConnectionError::Descriptors);
         if logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
             logged_at = Some(Instant::now());
             tracing::error!(
@@ -84,13 +72,13 @@ fn accept_batch(
     listener: &TcpListener,
     grant: StepGrant<'_>,
     queue: &Rc<HandshakeQueue>,
-    config: &ListenerConfig,
+    service: ServiceId,
 ) -> io::Result<()> {
     for _ in 0..ACCEPTS_PER_ROUND {
         let (stream, peer) = listener.accept()?;
         let early = read_early(&stream);
         let stream = TcpStream::from_std(stream)?;
-        monoio::spawn(run_handshake(stream, peer, early, queue.begin_handshake(), config.clone()));
+        monoio::spawn(run_handshake(stream, peer, early, queue.begin_handshake(), service));
         if grant.is_exhausted() || !queue.has_capacity() {
             break;
         }
@@ -107,36 +95,25 @@ fn read_early(stream: &std::net::TcpStream) -> Vec<u8> {
     early
 }
 
-fn classify(error: &io::Error) -> AcceptError {
-    match error.raw_os_error() {
-        Some(libc::EAGAIN) => AcceptError::WouldBlock,
+/// Whether an error of `accept` is of one connection, and the next one may succeed. After any other
+/// error (no descriptors or memory left, or an unknown one) the listener pauses.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
         Some(
             libc::ECONNABORTED
-            | libc::ECONNRESET
-            | libc::EINTR
-            | libc::EPERM
-            | libc::EPROTO
-            | libc::ETIMEDOUT
-            | libc::ENETDOWN
-            | libc::ENETUNREACH
-            | libc::EHOSTDOWN
-            | libc::EHOSTUNREACH,
-        ) => AcceptError::Transient,
-        _ => AcceptError::Exhausted,
-    }
+                | libc::ECONNRESET
+                | libc::EINTR
+                | libc::EPERM
+                | libc::EPROTO
+                | libc::ETIMEDOUT
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+        )
+    )
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lost_connection_does_not_stop_the_listener_and_no_descriptors_do() {
-        let classified = |code| classify(&io::Error::from_raw_os_error(code));
-        assert_eq!(classified(libc::ECONNABORTED), AcceptError::Transient);
-        assert_eq!(classified(libc::EMFILE), AcceptError::Exhausted);
-        assert_eq!(classified(libc::ENFILE), AcceptError::Exhausted);
-        assert_eq!(classified(libc::EINVAL), AcceptError::Exhausted);
-        assert_eq!(classified(libc::EAGAIN), AcceptError::WouldBlock);
-    }
-}
+mod tests;

@@ -1,4 +1,4 @@
-//! Which clients may connect, and the places they take.
+//! Which clients may connect, and the permits that they hold.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ impl Drop for QuotaPermit {
 }
 
 /// The limits that an upgrade request must pass.
+#[derive(Clone)]
 pub(crate) struct AdmissionLimits {
     pub config: Arc<Config>,
     /// Open connections of all shards, by service.
@@ -35,16 +36,6 @@ pub(crate) struct AdmissionLimits {
 }
 
 impl AdmissionLimits {
-    /// Whether this path is the internal probe's.
-    pub(super) fn is_probe(&self, path: &str) -> bool {
-        self.config.probe.is_some_and(|key| key.opens(path))
-    }
-
-    /// Whether a page of this origin may connect.
-    pub(super) fn allows_origin(&self, service: ServiceId, origin: Option<&str>) -> bool {
-        self.config[service].access.admits_origin(origin)
-    }
-
     /// A place for one more connection of the service; `None` when all are taken.
     pub(super) fn acquire_quota(&self, service: ServiceId) -> Option<QuotaPermit> {
         let acquired = self.quotas[service.index()].try_acquire();

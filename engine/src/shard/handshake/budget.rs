@@ -8,13 +8,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::limits::{HANDSHAKE_SHARE, HANDSHAKE_SLICE, QUICK_STEPS};
-use crate::shard::loop_waker::LoopWaker;
+use crate::shard::wake_flag::WakeFlag;
 
 /// What a step costs, which decides its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +25,7 @@ pub(crate) enum StepClass {
 
 /// Shared by one shard's accept and handshake tasks and its event loop.
 pub(crate) struct HandshakeBudget {
-    loop_waker: Rc<LoopWaker>,
+    loop_waker: Rc<WakeFlag>,
     /// Nanoseconds; negative after an overrun.
     allowance: Cell<i64>,
     queues: RefCell<Queues>,
@@ -36,19 +34,13 @@ pub(crate) struct HandshakeBudget {
     waits: Cell<u64>,
 }
 
+/// Steps that wait, each with the flag that grants it.
 #[derive(Default)]
 struct Queues {
-    quick: VecDeque<Rc<QueuedStep>>,
-    full: VecDeque<Rc<QueuedStep>>,
+    quick: VecDeque<Rc<WakeFlag>>,
+    full: VecDeque<Rc<WakeFlag>>,
     /// Quick steps granted since the last full one.
     quick_in_a_row: usize,
-}
-
-/// A step that waits.
-#[derive(Default)]
-struct QueuedStep {
-    granted: Cell<bool>,
-    waker: RefCell<Option<Waker>>,
 }
 
 impl Queues {
@@ -57,11 +49,11 @@ impl Queues {
     }
 
     /// The next step: quick ones first, but after QUICK_STEPS of them a full one.
-    fn next(&mut self) -> Option<Rc<QueuedStep>> {
+    fn next(&mut self) -> Option<Rc<WakeFlag>> {
         if self.quick_in_a_row >= QUICK_STEPS || self.quick.is_empty() {
             self.quick_in_a_row = 0;
-            if let Some(ticket) = self.full.pop_front() {
-                return Some(ticket);
+            if let Some(step) = self.full.pop_front() {
+                return Some(step);
             }
         }
         self.quick_in_a_row += 1;
@@ -71,7 +63,7 @@ impl Queues {
 
 impl HandshakeBudget {
     /// A budget with a full allowance. Sets `loop_waker` when a step has to wait for a refill.
-    pub(crate) fn new(loop_waker: Rc<LoopWaker>) -> HandshakeBudget {
+    pub(crate) fn new(loop_waker: Rc<WakeFlag>) -> HandshakeBudget {
         HandshakeBudget {
             loop_waker,
             allowance: Cell::new(nanos(HANDSHAKE_SLICE)),
@@ -84,21 +76,22 @@ impl HandshakeBudget {
     /// Waits for time to do one step. Do not await while it is held.
     pub(crate) async fn acquire(&self, class: StepClass) -> StepGrant<'_> {
         if self.allowance.get() <= 0 || !self.is_idle() {
-            self.enqueue(class).granted().await;
+            let waiting = self.enqueue(class);
+            waiting.step.wait().await;
         }
         StepGrant { budget: self, began: Instant::now() }
     }
 
     fn enqueue(&self, class: StepClass) -> Waiting<'_> {
         self.waits.set(self.waits.get() + 1);
-        let ticket = Rc::<QueuedStep>::default();
+        let step = Rc::<WakeFlag>::default();
         let queues = &mut *self.queues.borrow_mut();
         match class {
-            StepClass::Quick => queues.quick.push_back(Rc::clone(&ticket)),
-            StepClass::Full => queues.full.push_back(Rc::clone(&ticket)),
+            StepClass::Quick => queues.quick.push_back(Rc::clone(&step)),
+            StepClass::Full => queues.full.push_back(Rc::clone(&step)),
         }
         self.loop_waker.wake();
-        Waiting { budget: self, ticket }
+        Waiting { budget: self, step }
     }
 
     /// Refills after an iteration of this duration: 1/HANDSHAKE_SHARE of it while the event loop is
@@ -131,12 +124,9 @@ impl HandshakeBudget {
         if self.allowance.get() <= 0 || self.granted.get() {
             return;
         }
-        let Some(ticket) = self.queues.borrow_mut().next() else { return };
+        let Some(step) = self.queues.borrow_mut().next() else { return };
         self.granted.set(true);
-        ticket.granted.set(true);
-        if let Some(waker) = ticket.waker.take() {
-            waker.wake();
-        }
+        step.wake();
     }
 }
 
@@ -147,32 +137,19 @@ fn nanos(duration: Duration) -> i64 {
 /// Leaves the queue, or returns the grant, when its task is dropped.
 struct Waiting<'a> {
     budget: &'a HandshakeBudget,
-    ticket: Rc<QueuedStep>,
-}
-
-impl Waiting<'_> {
-    async fn granted(self) {
-        poll_fn(|context| {
-            if self.ticket.granted.get() {
-                return Poll::Ready(());
-            }
-            *self.ticket.waker.borrow_mut() = Some(context.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
+    step: Rc<WakeFlag>,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if self.ticket.granted.get() {
+        if self.step.is_set() {
             // The next step is granted when this one is done, or by the next refill.
             self.budget.granted.set(false);
             return;
         }
         let queues = &mut *self.budget.queues.borrow_mut();
         for queue in [&mut queues.quick, &mut queues.full] {
-            queue.retain(|ticket| !Rc::ptr_eq(ticket, &self.ticket));
+            queue.retain(|step| !Rc::ptr_eq(step, &self.step));
         }
     }
 }

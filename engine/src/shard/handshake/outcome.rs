@@ -6,20 +6,15 @@ use std::net::SocketAddr;
 use monoio::net::TcpStream;
 
 use super::admission::QuotaPermit;
+use crate::broker::Admission;
 use crate::shard::tls::{SlotTls, TlsError};
 use crate::sync::AddressPermit;
 use crate::telemetry::ConnectionError;
-use crate::types::ServiceId;
-use crate::wire::Secret;
 use crate::wire::upgrade::UpgradeError;
 
 /// A connection whose upgrade is complete and that waits for admission by the event loop.
 pub(crate) struct UpgradedConnection {
     pub stream: TcpStream,
-    /// Whose listener accepted it.
-    pub service: ServiceId,
-    /// The client: over a proxy, the address that the proxy reported.
-    pub peer: SocketAddr,
     pub tls: SlotTls,
     /// The peer has sent close_notify already.
     pub peer_closed: bool,
@@ -30,16 +25,13 @@ pub(crate) struct UpgradedConnection {
 
 /// What the answer to a valid upgrade request holds.
 pub(crate) struct AcceptedUpgrade {
-    /// The HTTP response, not written yet. Empty if it was.
-    pub response: Vec<u8>,
+    /// What the broker takes. Its `response` is empty if that was written already; its `peer` is
+    /// the address that a proxy reported, if one did.
+    pub admission: Admission,
     /// Its place in the service's quota; `None` for a probe and when the service is full.
     pub quota_permit: Option<QuotaPermit>,
     /// Its place among those of its address, where these are limited.
     pub address_permit: Option<AddressPermit>,
-    /// The token that the request carried.
-    pub token: Option<Secret>,
-    /// Internal probe: not counted, limited or authenticated.
-    pub probe: bool,
 }
 
 /// Why a connection was not upgraded.
@@ -86,7 +78,7 @@ impl HandshakeError {
                 %peer, refusal = %self, limit_name = "max_connections_per_address", limit,
                 value = limit + 1, "no upgrade"
             ),
-            // The response blames the client; the other errors may be the network's.
+            // The client caused a refusal; the other errors may be the network's.
             HandshakeError::Upgrade(_) => tracing::info!(%peer, refusal = %self, "no upgrade"),
             _ => tracing::debug!(%peer, refusal = %self, "no upgrade"),
         }

@@ -12,14 +12,14 @@ use super::budget::HandshakeBudget;
 use super::idle_eviction::IdleEviction;
 use super::outcome::UpgradedConnection;
 use crate::limits::MAX_HANDSHAKES;
-use crate::shard::loop_waker::LoopWaker;
 use crate::shard::tls::Kernel;
+use crate::shard::wake_flag::WakeFlag;
 use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
 use crate::types::ServiceId;
 
 /// Shared by one shard's accept and handshake tasks and its event loop.
 pub(crate) struct HandshakeQueue {
-    loop_waker: Rc<LoopWaker>,
+    loop_waker: Rc<WakeFlag>,
     /// The event loop's time for handshakes.
     pub budget: HandshakeBudget,
     pub limits: AdmissionLimits,
@@ -32,22 +32,18 @@ pub(crate) struct HandshakeQueue {
     pub idle_eviction: IdleEviction,
     /// Accept tasks that wait for a handshake to end.
     capacity_waiters: RefCell<Vec<Waker>>,
-    accepted: Cell<u64>,
-    /// TLS handshakes made in full, and resumed.
-    tls_handshakes: [Cell<u64>; 2],
+    counts: RefCell<[u64; Count::COUNT]>,
     /// By service.
     errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
     /// What the kernel's TLS supports, if connections are to be handed to it.
     pub kernel: Option<Kernel>,
-    /// Connections that the kernel could not take.
-    ktls_fallbacks: Cell<u64>,
 }
 
 impl HandshakeQueue {
     /// An empty queue, which sets `loop_waker` on every push.
     pub(crate) fn new(
-        loop_waker: Rc<LoopWaker>,
+        loop_waker: Rc<WakeFlag>,
         limits: AdmissionLimits,
         kernel: Option<Kernel>,
     ) -> HandshakeQueue {
@@ -62,11 +58,9 @@ impl HandshakeQueue {
             handshakes: Cell::new(0),
             idle_eviction: IdleEviction::default(),
             capacity_waiters: RefCell::default(),
-            accepted: Cell::new(0),
-            tls_handshakes: Default::default(),
+            counts: RefCell::new([0; Count::COUNT]),
             closed: Cell::new(false),
             kernel,
-            ktls_fallbacks: Cell::new(0),
         }
     }
 
@@ -105,25 +99,19 @@ impl HandshakeQueue {
 
     /// Counts an accepted connection; its handshake lasts until the value returned is dropped.
     pub(crate) fn begin_handshake(self: &Rc<Self>) -> HandshakeGuard {
-        self.accepted.set(self.accepted.get() + 1);
+        self.count(Count::Accepts);
         self.handshakes.set(self.handshakes.get() + 1);
         HandshakeGuard { queue: Rc::clone(self), began: Instant::now() }
     }
 
-    /// Counts a complete TLS handshake.
-    pub(crate) fn count_tls_handshake(&self, resumed: bool) {
-        let count = &self.tls_handshakes[usize::from(resumed)];
-        count.set(count.get() + 1);
+    /// Counts one event of a connection that the broker has not admitted.
+    pub(crate) fn count(&self, what: Count) {
+        self.counts.borrow_mut()[what as usize] += 1;
     }
 
-    /// Counts an error of a connection that the broker does not know.
+    /// Counts an error of a connection that the broker has not admitted.
     pub(crate) fn count_error(&self, service: ServiceId, error: ConnectionError) {
         self.errors.borrow_mut()[service.index()][error as usize] += 1;
-    }
-
-    /// Counts a connection that the kernel could not take.
-    pub(crate) fn count_ktls_fallback(&self) {
-        self.ktls_fallbacks.set(self.ktls_fallbacks.get() + 1);
     }
 
     /// Queues a connection for admission, with which its handshake ends.
@@ -144,10 +132,9 @@ impl HandshakeQueue {
 
     /// Moves what was counted here to the shard's recorder.
     pub(crate) fn record(&self, recorder: &mut Recorder) {
-        recorder.count(Count::Accepts, self.accepted.take());
-        recorder.count(Count::TlsFallbacks, self.ktls_fallbacks.take());
-        recorder.count(Count::TlsHandshakesFull, self.tls_handshakes[0].take());
-        recorder.count(Count::TlsHandshakesResumed, self.tls_handshakes[1].take());
+        for (what, n) in Count::ALL.iter().zip(self.counts.replace([0; Count::COUNT])) {
+            recorder.count(*what, n);
+        }
         recorder.count(Count::HandshakeWaits, self.budget.take_waits());
         recorder.set(Gauge::Handshakes, self.handshakes.get());
         recorder.set(Gauge::HandshakesWaiting, self.budget.waiting());

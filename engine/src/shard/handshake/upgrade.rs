@@ -12,30 +12,25 @@ use monoio::net::TcpStream;
 use super::budget::StepClass;
 use super::outcome::{AcceptedUpgrade, HandshakeError, UpgradedConnection};
 use super::queue::{HandshakeGuard, HandshakeQueue};
-use crate::config::{Proxies, TlsSource};
+use crate::broker::Admission;
 use crate::limits::{
     CLOSE_TIMEOUT, HANDSHAKE_PATIENCE, HANDSHAKE_TIMEOUT, LINGER_BYTES, RECEIVE_BUFFER,
 };
 use crate::shard::delivery_ring::{Sealed, ktls};
 use crate::shard::tls::{Kernel, SlotTls, TlsSession};
+use crate::telemetry::Count;
 use crate::types::ServiceId;
 use crate::wire::client_hello;
 use crate::wire::proxy_protocol::{self, Header};
 use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
 
-/// What a listener's connections need for their handshake.
-#[derive(Clone)]
-pub(crate) struct ListenerConfig {
-    pub service: ServiceId,
-    pub tls: Option<TlsSource>,
-    pub proxies: Proxies,
-}
-
 /// A socket before its handover, with TLS where that is configured.
 struct HandshakeStream<'a> {
     stream: TcpStream,
     queue: &'a HandshakeQueue,
-    /// The client, as far as is known: proxies may report another one.
+    /// The service of its listener.
+    service: ServiceId,
+    /// The client's address: the socket's, until a proxy reports another one.
     peer: SocketAddr,
     tls: SlotTls,
     /// What remains of HANDSHAKE_PATIENCE.
@@ -63,13 +58,13 @@ pub(super) async fn run_handshake(
     peer: SocketAddr,
     early: Vec<u8>,
     handshake: HandshakeGuard,
-    config: ListenerConfig,
+    service: ServiceId,
 ) {
     let queue = Rc::clone(&handshake.queue);
-    let service = config.service;
     let mut stream = HandshakeStream {
         stream,
         queue: &queue,
+        service,
         peer,
         tls: SlotTls::None,
         idle_left: HANDSHAKE_PATIENCE,
@@ -81,12 +76,11 @@ pub(super) async fn run_handshake(
         peer_closed: false,
         must_linger: false,
     };
-    let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut stream, config)).await;
+    let upgraded = monoio::time::timeout(HANDSHAKE_TIMEOUT, upgrade(&mut stream)).await;
     match upgraded.unwrap_or(Err(HandshakeError::Late)) {
         Ok(Some(accepted)) => {
-            let HandshakeStream { stream, peer, tls, plain: leftover, peer_closed, .. } = stream;
-            let upgraded =
-                UpgradedConnection { stream, service, peer, tls, peer_closed, leftover, accepted };
+            let HandshakeStream { stream, tls, plain: leftover, peer_closed, .. } = stream;
+            let upgraded = UpgradedConnection { stream, tls, peer_closed, leftover, accepted };
             return queue.push(handshake, upgraded);
         }
         Ok(None) => {}
@@ -110,21 +104,24 @@ pub(super) async fn run_handshake(
 /// Drives one handshake. `None`: the request was a health check, and was answered.
 async fn upgrade(
     stream: &mut HandshakeStream<'_>,
-    config: ListenerConfig,
 ) -> Result<Option<AcceptedUpgrade>, HandshakeError> {
     let queue = stream.queue;
+    let config = &queue.limits.config[stream.service];
     if config.proxies.protocol && config.proxies.trusts(stream.peer.ip()) {
         stream.read_proxy_header().await?;
     }
     if let Some(tls) = &config.tls {
         stream.tls = TlsSession::new(tls.current(), queue.kernel.is_some())?.into();
-        while !stream.read_once().await? {}
-        queue.count_tls_handshake(matches!(&stream.tls, SlotTls::User(tls) if tls.resumed()));
+        while !stream.read_once(RECEIVE_BUFFER).await? {}
+        queue.count(match &stream.tls {
+            SlotTls::User(tls) if tls.resumed() => Count::TlsHandshakesResumed,
+            _ => Count::TlsHandshakesFull,
+        });
     }
     loop {
         match upgrade::parse(&stream.plain, !queue.is_closed()) {
             Upgrade::NeedMore => stream.read().await?,
-            Upgrade::Accept(request) => return stream.accept(request, config).await.map(Some),
+            Upgrade::Accept(request) => return stream.accept(request).await.map(Some),
             Upgrade::Answer { response, refusal } => {
                 stream.respond(response).await?;
                 return refusal.map_or(Ok(None), |why| Err(HandshakeError::Upgrade(why)));
@@ -136,20 +133,17 @@ async fn upgrade(
 impl HandshakeStream<'_> {
     /// Checks a valid request against the limits, and hands the keys to the kernel where that is
     /// configured.
-    async fn accept(
-        &mut self,
-        request: Accepted,
-        config: ListenerConfig,
-    ) -> Result<AcceptedUpgrade, HandshakeError> {
-        let (queue, service) = (self.queue, config.service);
+    async fn accept(&mut self, request: Accepted) -> Result<AcceptedUpgrade, HandshakeError> {
+        let (queue, service) = (self.queue, self.service);
+        let config = &queue.limits.config;
         let Accepted { mut response, consumed, token, origin, path, forwarded, .. } = request;
         if let Some(forwarded) = &forwarded {
-            self.peer = proxy_protocol::client(self.peer, forwarded, &config.proxies);
+            self.peer = proxy_protocol::client(self.peer, forwarded, &config[service].proxies);
         }
-        let probe = queue.limits.is_probe(&path);
+        let probe = config.probe.is_some_and(|key| key.opens(&path));
         let (mut quota_permit, mut address_permit) = (None, None);
         if !probe {
-            if !queue.limits.allows_origin(service, origin.as_deref()) {
+            if !config[service].access.admits_origin(origin.as_deref()) {
                 self.respond(UpgradeError::Unlisted.response()).await?;
                 return Err(HandshakeError::Upgrade(UpgradeError::Unlisted));
             }
@@ -167,10 +161,13 @@ impl HandshakeStream<'_> {
             // Before the handover, which may have to wait for the rest of a record.
             self.write(std::mem::take(&mut response)).await?;
             if !self.hand_over_to_kernel(kernel).await? {
-                queue.count_ktls_fallback();
+                queue.count(Count::TlsFallbacks);
             }
         }
-        Ok(AcceptedUpgrade { response, quota_permit, address_permit, token, probe })
+        let (peer, secure) = (self.peer, !matches!(self.tls, SlotTls::None));
+        let over_capacity = quota_permit.is_none() && !probe;
+        let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
+        Ok(AcceptedUpgrade { admission, quota_permit, address_permit })
     }
 
     /// Reads more of the request.
@@ -181,7 +178,7 @@ impl HandshakeStream<'_> {
                 self.send_close().await?;
                 return Err(HandshakeError::Left);
             }
-            self.read_once().await?;
+            self.read_once(RECEIVE_BUFFER).await?;
         }
         Ok(())
     }
@@ -199,7 +196,7 @@ impl HandshakeStream<'_> {
                     self.buffer.clear();
                     self.buffer.extend_from_slice(&head[length..]);
                     self.unread = !self.buffer.is_empty();
-                    // A proxy that checks the port may close after the header: no fault.
+                    // A proxy that checks the port may close after the header: this is no error.
                     self.has_received = self.unread;
                     return Ok(());
                 }
@@ -236,13 +233,9 @@ impl HandshakeStream<'_> {
         Ok(())
     }
 
-    /// Reads once and appends the plaintext. Returns whether TLS is established.
-    async fn read_once(&mut self) -> Result<bool, HandshakeError> {
-        self.read_up_to(RECEIVE_BUFFER).await
-    }
-
-    /// As `read_once`, at most `limit` bytes.
-    async fn read_up_to(&mut self, limit: usize) -> Result<bool, HandshakeError> {
+    /// Reads once, at most `limit` bytes, and appends the plaintext. Returns whether TLS is
+    /// established.
+    async fn read_once(&mut self, limit: usize) -> Result<bool, HandshakeError> {
         self.receive(limit).await?;
         let grant = self.queue.budget.acquire(self.step_class()).await;
         let SlotTls::User(tls) = &mut self.tls else {
@@ -265,7 +258,7 @@ impl HandshakeStream<'_> {
         Ok(opened.established)
     }
 
-    /// What processing the buffer is going to cost.
+    /// The cost class of processing the buffer.
     fn step_class(&self) -> StepClass {
         match client_hello::resumes(&self.buffer) {
             _ if matches!(self.tls, SlotTls::None) => StepClass::Quick,
@@ -281,7 +274,7 @@ impl HandshakeStream<'_> {
         while let SlotTls::User(tls) = &self.tls
             && let missing @ 1.. = tls.missing_bytes()
         {
-            self.read_up_to(missing).await?;
+            self.read_once(missing).await?;
         }
         match std::mem::take(&mut self.tls) {
             SlotTls::User(tls) if tls.fits_kernel(kernel) => {

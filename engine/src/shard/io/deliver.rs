@@ -1,23 +1,27 @@
-//! The broker's write sink on the delivery ring: seals where there is TLS, reports what is owed.
+//! The broker's write sink on the delivery ring: seals where there is TLS, reports what was not
+//! sent.
 
+use std::io;
 use std::time::Instant;
 
 use crate::broker::write_sink::{Flushed, Owed, Payload, Short, WriteSink};
 use crate::limits::MAX_TLS_RECORDS;
 use crate::shard::clock;
-use crate::shard::delivery_ring::{Exception, Received, Ring, Submitted};
-use crate::shard::tls::{ControlOutcome, Opened, SlotTls, SlotTlsCounts, TlsError};
+use crate::shard::delivery_ring::{Exception, Received, Ring, Submitted, ring_config};
+use crate::shard::tls::{ControlOutcome, Opened, SlotTls, TlsError};
+use crate::telemetry::Gauge;
 
 /// The ring together with the TLS state of its connections.
-pub(crate) struct Delivery {
+pub struct Delivery {
+    /// The ring.
     pub ring: Ring,
     /// By slot; has no entries on a server without TLS.
     sessions: Vec<SlotTls>,
-    /// How many of each kind there are.
-    pub tls_counts: SlotTlsCounts,
+    /// The number of each kind, by its gauge.
+    pub(crate) tls_gauges: [usize; Gauge::COUNT],
     /// Connections whose keys have sent `record_limit` records. May hold one twice.
-    pub exhausted: Vec<u32>,
-    record_limit: u32,
+    pub(crate) exhausted: Vec<u32>,
+    pub(crate) record_limit: u32,
     /// Whether the loaded payload is to be sealed.
     seals: bool,
     /// Runs loaded into the batch.
@@ -34,7 +38,7 @@ impl Delivery {
         Delivery {
             ring,
             sessions,
-            tls_counts: SlotTlsCounts::default(),
+            tls_gauges: [0; Gauge::COUNT],
             exhausted: Vec::new(),
             record_limit: MAX_TLS_RECORDS,
             seals: false,
@@ -44,11 +48,18 @@ impl Delivery {
         }
     }
 
+    /// A write sink without a shard, for benchmarks: with `slots` empty slots, without TLS.
+    ///
+    /// # Errors
+    /// When the kernel refuses the ring.
+    pub fn alone(slots: usize) -> io::Result<Delivery> {
+        Ok(Delivery::new(Ring::new(&ring_config(slots))?, 0, Instant::now()))
+    }
+
     /// Stores the TLS state of an admitted connection.
-    pub(crate) fn set_session(&mut self, connection: u32, session: impl Into<SlotTls>) {
-        let session = session.into();
-        if let Some(count) = self.tls_counts.of(&session) {
-            *count += 1;
+    pub(crate) fn set_session(&mut self, connection: u32, session: SlotTls) {
+        if let Some(gauge) = session.gauge() {
+            self.tls_gauges[gauge as usize] += 1;
             self.sessions[connection as usize] = session;
         }
     }
@@ -76,26 +87,16 @@ impl Delivery {
         connection: u32,
         errno: i32,
     ) -> Option<ControlOutcome> {
-        let ring = &mut self.ring;
-        match self.sessions.get_mut(connection as usize)? {
-            SlotTls::Kernel(session) => {
-                Some(session.handle_control_record(connection, errno, ring))
-            }
-            SlotTls::None | SlotTls::User(_) => None,
-        }
-    }
-
-    /// Lowers the limit of records, which no test could reach.
-    #[cfg(test)]
-    pub(crate) fn limit_records(&mut self, limit: u32) {
-        self.record_limit = limit;
+        let session = self.sessions.get_mut(connection as usize)?;
+        let SlotTls::Kernel(session) = session else { return None };
+        Some(session.handle_control_record(connection, errno, &mut self.ring))
     }
 
     /// Drops a connection's TLS state.
     pub(crate) fn drop_session(&mut self, connection: u32) {
         let Some(session) = self.sessions.get_mut(connection as usize) else { return };
-        if let Some(count) = self.tls_counts.of(session) {
-            *count -= 1;
+        if let Some(gauge) = session.gauge() {
+            self.tls_gauges[gauge as usize] -= 1;
         }
         *session = SlotTls::None;
     }
@@ -151,7 +152,7 @@ impl Delivery {
     }
 }
 
-/// What an exception leaves owed; `None` if the bytes were sent whole after all.
+/// What an exception leaves unsent; `None` if the bytes were sent whole after all.
 fn owed(batch: &Submitted<'_, Payload>, exception: &Exception) -> Option<Owed> {
     let taken = match exception.result {
         taken @ 0.. => taken as usize,
@@ -162,7 +163,8 @@ fn owed(batch: &Submitted<'_, Payload>, exception: &Exception) -> Option<Owed> {
         }
     };
     match batch.sealed(exception.entry) {
-        // The record number is spent: the ciphertext is owed as it is, even if none was sent.
+        // The record number is spent: the ciphertext must be sent as it is, even if no byte of it
+        // was sent.
         Some(sealed) if taken < sealed.len() => Some(Owed::Sealed(sealed[taken..].to_vec())),
         Some(_) => None,
         None => Some(Owed::After(taken)),

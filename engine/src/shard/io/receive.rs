@@ -11,9 +11,11 @@ use crate::shard::tls::ControlOutcome;
 use crate::telemetry::Count;
 use crate::types::{ConnectionKey, ServiceId};
 
-/// All slots of a shard, by index. Effects of the broker name open connections: another key is a
-/// bug, and aborts. Completions may be late, and are ignored then (invariant 12).
+/// All slots of a shard, by index, and the ring that they are on. Effects of the broker name open
+/// connections: another key is a bug, and aborts. Completions may be late, and are ignored then
+/// (invariant 12).
 pub(crate) struct Slots {
+    pub delivery: Delivery,
     slots: Vec<Slot>,
     /// To be armed, in order. May hold stale keys: the slot's state decides.
     queue: VecDeque<ConnectionKey>,
@@ -23,9 +25,9 @@ pub(crate) struct Slots {
 
 impl Slots {
     /// `count` empty slots.
-    pub(crate) fn new(count: usize) -> Slots {
+    pub(crate) fn new(count: usize, delivery: Delivery) -> Slots {
         let slots = vec![Slot::default(); count];
-        Slots { slots, queue: VecDeque::new(), plain: Vec::new() }
+        Slots { delivery, slots, queue: VecDeque::new(), plain: Vec::new() }
     }
 
     /// Occupies a connection's slot and queues its receive. `metered`: into one buffer at a time,
@@ -37,12 +39,16 @@ impl Slots {
         self.resume(key);
     }
 
-    /// Empties the slot of a closed connection. Returns the `quota` given to `open`.
+    /// Empties the slot of a closed connection, which closes the socket. Returns the `quota` given
+    /// to `open`.
     pub(crate) fn release(&mut self, key: ConnectionKey) -> Option<ServiceId> {
         let slot = self.slot(key);
         assert!(slot.is_quiet(), "something is armed on a slot to be emptied (invariant 12)");
         slot.enter(SlotState::Empty);
-        std::mem::take(slot).quota
+        let quota = std::mem::take(slot).quota;
+        self.delivery.drop_session(key.index);
+        self.delivery.ring.clear(key.into());
+        quota
     }
 
     /// Receives again.
@@ -62,13 +68,13 @@ impl Slots {
     }
 
     /// Receives no more until `resume`.
-    pub(crate) fn pause(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
+    pub(crate) fn pause(&mut self, key: ConnectionKey) {
         let slot = self.slot(key);
         match slot.receive {
             ReceiveState::Queued => slot.set_receive(ReceiveState::Off),
             ReceiveState::Armed => {
                 slot.set_receive(ReceiveState::Cancelling);
-                delivery.ring.cancel(Operation::Receive, key);
+                self.delivery.ring.cancel(Operation::Receive, key.into());
             }
             ReceiveState::Restarting => slot.set_receive(ReceiveState::Cancelling),
             ReceiveState::Off | ReceiveState::Cancelling => {}
@@ -76,48 +82,48 @@ impl Slots {
     }
 
     /// Reports room to write, once.
-    pub(crate) fn await_writable(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
+    pub(crate) fn await_writable(&mut self, key: ConnectionKey) {
         let slot = self.slot(key);
         if !slot.polling && !slot.is_closing() {
             slot.polling = true;
-            delivery.ring.poll_writable(key);
+            self.delivery.ring.poll_writable(key.into());
         }
     }
 
     /// Sends a FIN, over TLS behind a close_notify.
-    pub(crate) fn shutdown_write(&mut self, key: ConnectionKey, delivery: &mut Delivery) {
+    pub(crate) fn shutdown_write(&mut self, key: ConnectionKey) {
         let slot = self.slot(key);
         if !slot.shutting {
             slot.shutting = true;
-            delivery.send_close(key.index);
-            delivery.ring.shutdown_write(key);
+            self.delivery.send_close(key.index);
+            self.delivery.ring.shutdown_write(key.into());
         }
     }
 
     /// Ends receiving and polling for good. Returns whether nothing is armed already.
-    pub(crate) fn close(&mut self, key: ConnectionKey, delivery: &mut Delivery) -> bool {
-        self.pause(key, delivery);
+    pub(crate) fn close(&mut self, key: ConnectionKey) -> bool {
+        self.pause(key);
         let slot = self.slot(key);
         if slot.is_closing() {
             return false;
         }
         slot.enter(SlotState::Closing);
         if slot.polling {
-            delivery.ring.cancel(Operation::Poll, key);
+            self.delivery.ring.cancel(Operation::Poll, key.into());
         }
-        slot.finish_close()
+        self.slot(key).finish_close()
     }
 
     /// Arms queued receives, so many per iteration. Returns whether some are left.
-    pub(crate) fn rearm(&mut self, delivery: &mut Delivery) -> bool {
+    pub(crate) fn rearm(&mut self) -> bool {
         for _ in 0..REARMS_PER_TURN {
             let Some(key) = self.queue.pop_front() else { return false };
             let queued = |slot: &&mut Slot| slot.receive == ReceiveState::Queued;
             if let Some(slot) = self.current(key).filter(queued) {
                 slot.set_receive(ReceiveState::Armed);
                 match slot.metered {
-                    true => delivery.ring.receive_once(key),
-                    false => delivery.ring.receive(key),
+                    true => self.delivery.ring.receive_once(key.into()),
+                    false => self.delivery.ring.receive(key.into()),
                 }
             }
         }
@@ -125,22 +131,17 @@ impl Slots {
     }
 
     /// Hands one completion to the broker.
-    pub(crate) fn complete(
-        &mut self,
-        completion: Completion,
-        delivery: &mut Delivery,
-        hub: &mut Hub,
-    ) {
+    pub(crate) fn complete(&mut self, completion: Completion, hub: &mut Hub) {
         let key = completion.key.into();
         let Some(slot) = self.current(key) else {
             // Late: the slot was released since (invariant 12).
             if let Some(received) = completion.received {
-                delivery.ring.give_back(received);
+                self.delivery.ring.give_back(received);
             }
             return;
         };
         match completion.operation {
-            Operation::Receive => self.received(completion, delivery, hub),
+            Operation::Receive => self.received(completion, hub),
             Operation::Poll => {
                 slot.polling = false;
                 if !slot.is_closing() {
@@ -154,38 +155,32 @@ impl Slots {
         }
     }
 
-    fn received(&mut self, completion: Completion, delivery: &mut Delivery, hub: &mut Hub) {
+    fn received(&mut self, completion: Completion, hub: &mut Hub) {
         let Completion { result, received, more, .. } = completion;
         let key = completion.key.into();
         let wanted = self.slot(key).state == SlotState::Open;
         let mut end = None;
         if let Some(received) = received {
             if wanted && result > 0 {
-                end = self.hand_over(key, &received, delivery, hub);
+                end = self.hand_over(key, &received, hub);
             }
             // Before the receive is armed again, or it might find no buffer.
-            delivery.ring.give_back(received);
+            self.delivery.ring.give_back(received);
         }
         if !more {
-            end = end.or(self.disarmed(key, result, delivery, hub));
+            end = end.or(self.disarmed(key, result, hub));
         }
         if let Some(end) = end {
-            self.report_end(key, end, delivery, hub);
+            self.report_end(key, end, hub);
         } else if wanted && hub.is_paused(key) {
             // At once, not with the effects: until then it could fill every buffer there is.
-            self.pause(key, delivery);
+            self.pause(key);
         }
     }
 
     /// Handles the final completion of a receive. Returns the end that it means, if any. Over
     /// kernel TLS, a control record may have ended it.
-    fn disarmed(
-        &mut self,
-        key: ConnectionKey,
-        result: i32,
-        delivery: &mut Delivery,
-        hub: &mut Hub,
-    ) -> Option<ReceiveEnd> {
+    fn disarmed(&mut self, key: ConnectionKey, result: i32, hub: &mut Hub) -> Option<ReceiveEnd> {
         let slot = self.slot(key);
         let before = slot.receive;
         slot.set_receive(ReceiveState::Off);
@@ -193,11 +188,12 @@ impl Slots {
             0 => return Some(ReceiveEnd::Eof),
             libc::ENOBUFS => hub.recorder().count(Count::BuffersExhausted, 1),
             libc::ECANCELED | ..0 => {}
-            errno => match delivery.handle_control_record(key.index, errno) {
+            errno => match self.delivery.handle_control_record(key.index, errno) {
                 None | Some(ControlOutcome::Reset) => return Some(ReceiveEnd::Reset),
                 Some(ControlOutcome::Eof) => return Some(ReceiveEnd::Eof),
                 Some(ControlOutcome::Violation) => return Some(ReceiveEnd::TlsFault),
                 Some(ControlOutcome::KeysLost) => {
+                    let slot = self.slot(key);
                     if slot.state == SlotState::Open {
                         slot.enter(SlotState::EndReported);
                     }
@@ -219,12 +215,11 @@ impl Slots {
         &mut self,
         key: ConnectionKey,
         received: &Received,
-        delivery: &mut Delivery,
         hub: &mut Hub,
     ) -> Option<ReceiveEnd> {
         self.plain.clear();
-        let Some(opened) = delivery.open(key.index, received, &mut self.plain) else {
-            hub.handle_received(key, delivery.ring.bytes(received));
+        let Some(opened) = self.delivery.open(key.index, received, &mut self.plain) else {
+            hub.handle_received(key, self.delivery.ring.bytes(received));
             return None;
         };
         if !self.plain.is_empty() {
@@ -234,22 +229,16 @@ impl Slots {
             Ok(opened) => opened.eof.then_some(ReceiveEnd::Eof),
             Err(fault) => {
                 tracing::debug!(%fault, "a peer broke TLS");
-                delivery.send_close(key.index);
-                delivery.finish();
+                self.delivery.send_close(key.index);
+                self.delivery.finish();
                 Some(ReceiveEnd::TlsFault)
             }
         }
     }
 
     /// Stops receiving, and reports to the broker once that nothing more will be received.
-    pub(crate) fn report_end(
-        &mut self,
-        key: ConnectionKey,
-        end: ReceiveEnd,
-        delivery: &mut Delivery,
-        hub: &mut Hub,
-    ) {
-        self.pause(key, delivery);
+    pub(crate) fn report_end(&mut self, key: ConnectionKey, end: ReceiveEnd, hub: &mut Hub) {
+        self.pause(key);
         let slot = self.slot(key);
         if slot.state != SlotState::Open {
             return;
@@ -259,7 +248,7 @@ impl Slots {
             // Behind the alert. Linux 6.1 closes the socket of an emptied slot only when the
             // receives armed before on other slots have ended: the FIN informs the peer now.
             slot.shutting = true;
-            delivery.ring.shutdown_write(key);
+            self.delivery.ring.shutdown_write(key.into());
         }
         hub.handle_end(key, end);
     }

@@ -6,7 +6,7 @@ use crate::types::ServiceId;
 /// Whether a receive is armed on a slot, or should be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ReceiveState {
-    /// Nothing is armed or wanted.
+    /// Nothing is armed or queued.
     #[default]
     Off,
     /// Waits in the queue to be armed.
@@ -38,11 +38,11 @@ pub(super) enum SlotState {
     #[default]
     Empty,
     Open,
-    /// The broker knows that nothing more will be received. It may still write.
+    /// The end of receiving was reported to the broker. It may still write.
     EndReported,
     /// Nothing is armed any more; the final completions have not all arrived.
     Closing,
-    /// The final completions are in, and the broker knows.
+    /// The final completions have arrived and were reported to the broker.
     Closed,
 }
 
@@ -118,23 +118,4 @@ impl Slot {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slot_is_occupied_again_only_after_its_close_is_complete() {
-        use SlotState::{Closed, Closing, Empty, EndReported, Open};
-        let all = [Empty, Open, EndReported, Closing, Closed];
-        let moves = |from: SlotState| all.into_iter().filter(move |to| from.may_become(*to));
-        let legal = all.map(|from| moves(from).collect::<Vec<_>>());
-        assert_eq!(legal[0], [Open]);
-        assert_eq!(legal[1], [EndReported, Closing]);
-        assert_eq!(legal[2..], [[Closing], [Closed], [Empty]]);
-    }
-
-    #[test]
-    #[should_panic(expected = "a receive goes from Off to Armed")]
-    fn an_illegal_move_is_a_bug() {
-        Slot::default().set_receive(ReceiveState::Armed);
-    }
-}
+mod tests;

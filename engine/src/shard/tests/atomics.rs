@@ -48,11 +48,11 @@ impl Bench {
     }
 
     fn connect(&mut self, shard: usize) -> ConnectionKey {
-        let (ours, peer) = testing::sockets();
+        let (ours, peer) = fixtures::sockets();
         let event_loop = &mut self.loops[shard];
         let admission = Admission::plain(peer.local_addr().unwrap());
         let key = event_loop.hub.admit(admission).unwrap();
-        event_loop.delivery.ring.place(key, &ours).unwrap();
+        event_loop.slots.delivery.ring.place(key.into(), &ours).unwrap();
         self.peers.push(peer);
         key
     }

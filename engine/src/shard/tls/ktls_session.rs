@@ -33,7 +33,7 @@ pub(crate) struct KtlsSession {
     tls13: bool,
 }
 
-/// What follows from a receive that the kernel ended with an error.
+/// The result of a receive that the kernel ended with an error.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ControlOutcome {
     /// Application data.

@@ -1,9 +1,9 @@
 //! What this kernel's TLS supports, probed once when the engine starts.
 
 use std::io;
-use std::net::{TcpListener, TcpStream};
 
 use rustls::{CipherSuite, SupportedCipherSuite};
+use uringcast_ring::probe::loopback;
 
 use crate::shard::delivery_ring::ktls::{Direction, attach, try_keys};
 
@@ -33,7 +33,7 @@ impl Kernel {
         let mut kernel = Kernel::default();
         for (version, taken) in VERSIONS.into_iter().zip(&mut kernel.taken) {
             for (cipher, taken) in CIPHERS.into_iter().zip(taken) {
-                let (socket, _peer) = pair()?;
+                let (socket, _peer) = loopback()?;
                 attach(&socket)?;
                 let set = |direction| try_keys(&socket, direction, version, cipher).is_ok();
                 *taken = set(Direction::Send) && set(Direction::Receive);
@@ -51,13 +51,6 @@ impl Kernel {
         let version = usize::from(suite.tls13().is_some());
         cipher(suite.suite()).is_some_and(|cipher| self.taken[version][cipher])
     }
-}
-
-/// Connected sockets.
-fn pair() -> io::Result<(TcpStream, TcpStream)> {
-    let listener = TcpListener::bind("127.0.0.1:0").or_else(|_| TcpListener::bind("[::1]:0"))?;
-    let socket = TcpStream::connect(listener.local_addr()?)?;
-    Ok((socket, listener.accept()?.0))
 }
 
 /// Which of [`CIPHERS`] a suite uses.

@@ -196,15 +196,12 @@ impl RecordLayer {
         pending: &mut Vec<u8>,
     ) -> Result<Progress, TlsError> {
         let mut progress = Progress::default();
-        loop {
+        while !progress.closed {
             match self.open_one(&mut input[progress.used..], out, pending) {
-                Ok(None) => return Ok(progress),
+                Ok(None) => break,
                 Ok(Some((used, closed))) => {
                     progress.used += used;
                     progress.closed = closed;
-                    if closed {
-                        return Ok(progress);
-                    }
                 }
                 Err(Violation(alert, error)) => {
                     if let Some(alert) = alert {
@@ -214,6 +211,7 @@ impl RecordLayer {
                 }
             }
         }
+        Ok(progress)
     }
 
     /// Opens one record. Returns its length, and whether it was close_notify; `None` while its end

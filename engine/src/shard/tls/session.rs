@@ -6,8 +6,10 @@ mod decrypt;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
-use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError};
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, InsufficientSizeError, WriteTraffic,
+};
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
 use super::TlsError;
@@ -17,7 +19,7 @@ use super::ktls_support::Kernel;
 use super::record_layer::RecordLayer;
 use crate::shard::delivery_ring::Sealed;
 
-/// Room for a close_notify or an alert, whatever the suite (RFC 8446 5.2 allows no larger).
+/// Room for a close_notify or an alert of any suite (RFC 8446 5.2 allows no larger).
 const ALERT_ROOM: usize = 512;
 
 /// The TLS state of one connection.
@@ -45,7 +47,7 @@ enum Input {
     Closed,
     /// The peer broke TLS: nothing more is read, and nothing but the alert is sent.
     Failed,
-    /// As `Failed`, and rustls was asked for that alert.
+    /// As `Failed`, and rustls has returned that alert.
     Alerted,
 }
 
@@ -105,45 +107,45 @@ impl TlsSession {
         if matches!(self.input, Input::Failed | Input::Alerted) {
             return Err(TlsError::Failed);
         }
-        let connection = match &mut self.layer {
-            Layer::Rustls(connection) => connection,
-            Layer::Own(records) => {
-                if records.needs_rekey() {
-                    records.rekey(&mut self.pending)?;
-                }
-                let ahead = self.pending.len();
-                let room = out.get_mut(ahead..).unwrap_or_default();
-                return Ok(match records.seal(plain, room)? {
-                    Sealed::Whole(sealed) => {
-                        // Mostly empty; otherwise its capacity is freed.
-                        out[..ahead].copy_from_slice(&std::mem::take(&mut self.pending));
-                        Sealed::Whole(ahead + sealed)
-                    }
-                    Sealed::Needs(room) => Sealed::Needs(ahead + room),
-                });
-            }
-            Layer::Lost => return Err(TlsError::Failed),
+        let Layer::Own(records) = &mut self.layer else {
+            return self.seal_by_rustls(plain, out);
         };
+        if records.needs_rekey() {
+            records.rekey(&mut self.pending)?;
+        }
+        let room = out.get_mut(self.pending.len()..).unwrap_or_default();
+        let sealed = records.seal(plain, room)?;
+        Ok(put_ahead(&mut self.pending, sealed, out))
+    }
+
+    fn seal_by_rustls(&mut self, plain: &[u8], out: &mut [u8]) -> Result<Sealed, TlsError> {
+        let sealed = self.when_established(|traffic, pending| {
+            let room = out.get_mut(pending.len()..).unwrap_or_default();
+            let sealed = match traffic.encrypt(plain, room) {
+                Ok(sealed) => Sealed::Whole(sealed),
+                Err(EncryptError::InsufficientSize(error)) => Sealed::Needs(error.required_size),
+                Err(EncryptError::EncryptExhausted) => return Err(TlsError::Exhausted),
+            };
+            Ok(put_ahead(pending, sealed, out))
+        })??;
+        if matches!(sealed, Sealed::Whole(_)) {
+            self.records_sent = self.records_sent.saturating_add(records_of(plain.len()));
+        }
+        Ok(sealed)
+    }
+
+    /// Lets rustls run until it can seal records, and calls `seal` with that state and the pending
+    /// bytes.
+    fn when_established<R>(
+        &mut self,
+        seal: impl FnOnce(&mut WriteTraffic<'_, ServerConnectionData>, &mut Vec<u8>) -> R,
+    ) -> Result<R, TlsError> {
+        let Layer::Rustls(connection) = &mut self.layer else { return Err(TlsError::Failed) };
         loop {
             // The same bytes again: they may hold half a message.
-            let status = connection.process_tls_records(&mut self.partial);
-            match status.state? {
+            match connection.process_tls_records(&mut self.partial).state? {
                 ConnectionState::WriteTraffic(mut traffic) => {
-                    let ahead = self.pending.len();
-                    let room = out.get_mut(ahead..).unwrap_or_default();
-                    return match traffic.encrypt(plain, room) {
-                        Ok(sealed) => {
-                            self.records_sent =
-                                self.records_sent.saturating_add(records_of(plain.len()));
-                            out[..ahead].copy_from_slice(&self.pending);
-                            self.pending = Vec::new();
-                            Ok(Sealed::Whole(ahead + sealed))
-                        }
-                        Err(EncryptError::InsufficientSize(error)) => {
-                            Ok(Sealed::Needs(ahead + error.required_size))
-                        }
-                        Err(EncryptError::EncryptExhausted) => Err(TlsError::Exhausted),
-                    };
+                    return Ok(seal(&mut traffic, &mut self.pending));
                 }
                 ConnectionState::EncodeTlsData(mut data) => {
                     append(&mut self.pending, |room| data.encode(room));
@@ -160,38 +162,25 @@ impl TlsSession {
         if matches!(self.input, Input::Failed | Input::Alerted) {
             return self.alert();
         }
-        let connection = match &mut self.layer {
-            Layer::Rustls(connection) => connection,
-            Layer::Own(records) => {
-                if records.seal_control(ALERT, &CLOSE_NOTIFY, &mut self.pending).is_err() {
-                    self.pending.clear();
-                }
-                return self.take_pending();
+        if let Layer::Own(records) = &mut self.layer {
+            if records.seal_control(ALERT, &CLOSE_NOTIFY, &mut self.pending).is_err() {
+                self.pending.clear();
             }
-            Layer::Lost => return self.take_pending(),
-        };
-        loop {
-            match connection.process_tls_records(&mut self.partial).state {
-                Ok(ConnectionState::EncodeTlsData(mut data)) => {
-                    append(&mut self.pending, |room| data.encode(room));
-                }
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(ConnectionState::PeerClosed) => self.input = Input::Closed,
-                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    let ahead = self.pending.len();
-                    self.pending.resize(ahead + ALERT_ROOM, 0);
-                    let sealed = traffic.queue_close_notify(&mut self.pending[ahead..]);
-                    self.pending.truncate(ahead + sealed.unwrap_or(0));
-                    return self.take_pending();
-                }
-                _ => return self.take_pending(),
-            }
+            return self.take_pending();
         }
+        // Fails before the end of the handshake: then there is none.
+        let _ = self.when_established(|traffic, pending| {
+            let ahead = pending.len();
+            pending.resize(ahead + ALERT_ROOM, 0);
+            let sealed = traffic.queue_close_notify(&mut pending[ahead..]);
+            pending.truncate(ahead + sealed.unwrap_or(0));
+        });
+        self.take_pending()
     }
 
     /// The alert that names the fault, once; the record layer's is pending already. rustls returns
-    /// the alert that it has queued before it reads any bytes; asked again it would read those that
-    /// it failed for, and may panic.
+    /// the alert that it has queued before it reads any bytes; called again it would read those
+    /// that it failed for, and may panic.
     fn alert(&mut self) -> Vec<u8> {
         if std::mem::replace(&mut self.input, Input::Alerted) != Input::Alerted
             && let Layer::Rustls(connection) = &mut self.layer
@@ -256,22 +245,22 @@ impl TlsSession {
         KtlsSession::take_over(*connection, socket, kernel)
     }
 
-    /// Whether the record layer makes the records.
-    #[cfg(test)]
-    pub(crate) fn is_own(&self) -> bool {
-        matches!(self.layer, Layer::Own(_))
-    }
-
-    /// The record layer.
-    #[cfg(test)]
-    pub(crate) fn into_records(self) -> RecordLayer {
-        let Layer::Own(records) = self.layer else { panic!("rustls makes them") };
-        records
-    }
-
     /// What must be sent now, without a record behind it: during the handshake.
     pub(crate) fn take_pending(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.pending)
+    }
+}
+
+/// Puts the pending bytes, for which room was left, ahead of what was sealed.
+fn put_ahead(pending: &mut Vec<u8>, sealed: Sealed, out: &mut [u8]) -> Sealed {
+    let ahead = pending.len();
+    match sealed {
+        Sealed::Whole(sealed) => {
+            // Mostly empty; otherwise its capacity is freed.
+            out[..ahead].copy_from_slice(&std::mem::take(pending));
+            Sealed::Whole(ahead + sealed)
+        }
+        Sealed::Needs(room) => Sealed::Needs(ahead + room),
     }
 }
 
@@ -283,7 +272,7 @@ fn append(out: &mut Vec<u8>, mut encode: impl FnMut(&mut [u8]) -> Result<usize, 
     {
         out.resize(start + required_size, 0);
         let written = encode(&mut out[start..]);
-        debug_assert!(written.is_ok(), "it was given the room it asked for");
+        debug_assert!(written.is_ok(), "it got the room that it required");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::ktls_session::KtlsSession;
 use super::session::TlsSession;
+use crate::telemetry::Gauge;
 
 /// A slot's TLS.
 #[derive(Default)]
@@ -24,20 +25,13 @@ impl From<TlsSession> for SlotTls {
     }
 }
 
-/// Connections with TLS, by where their records are sealed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct SlotTlsCounts {
-    pub user: usize,
-    pub kernel: usize,
-}
-
-impl SlotTlsCounts {
-    /// The counter of this kind of connection.
-    pub(crate) fn of(&mut self, secure: &SlotTls) -> Option<&mut usize> {
-        match secure {
+impl SlotTls {
+    /// The gauge of connections of this kind.
+    pub(crate) fn gauge(&self) -> Option<Gauge> {
+        match self {
             SlotTls::None => None,
-            SlotTls::User(_) => Some(&mut self.user),
-            SlotTls::Kernel(_) => Some(&mut self.kernel),
+            SlotTls::User(_) => Some(Gauge::TlsUser),
+            SlotTls::Kernel(_) => Some(Gauge::TlsKernel),
         }
     }
 }

@@ -51,7 +51,7 @@ fn a_broadcast_has_ten_keys_in_order() {
 fn a_response_has_nine_keys_in_order() {
     let mut out = b"before".to_vec();
     let data = json!({"status": "ok"});
-    Encoder::default().response(STAMP, Some("a-1"), "subscribe", &data, &mut out);
+    Encoder::default().write(STAMP, Some("a-1"), &Outbound::response("subscribe", &data), &mut out);
     assert_eq!(
         payload(&out[6..]),
         r#"{"id":"ffffffff-ffff-4fff-bfff-ffffffffffff","correlation_id":"a-1","type":"response","#
@@ -66,7 +66,8 @@ fn a_response_has_nine_keys_in_order() {
 fn an_error_names_its_code_and_message() {
     let mut out = Vec::new();
     let code = ErrorCode::InvalidChannel;
-    Encoder::default().error(STAMP, None, code, "no \"name\"", &Empty {}, &mut out);
+    let refusal = Outbound::error(code, "no \"name\"", Empty {});
+    Encoder::default().write(STAMP, None, &refusal, &mut out);
     let value: Value = serde_json::from_str(payload(&out)).unwrap();
     assert_eq!(value["type"], "error");
     assert_eq!(value["error_code"], "INVALID_CHANNEL");
@@ -95,7 +96,8 @@ fn large_broadcasts_carry_long_headers() {
 #[test]
 fn a_pong_repeats_the_correlation() {
     let mut out = Vec::new();
-    Encoder::default().pong(STAMP, Some("7"), &mut out);
+    let pong = Outbound::new(MessageType::Pong, Empty {});
+    Encoder::default().write(STAMP, Some("7"), &pong, &mut out);
     let value: Value = serde_json::from_str(payload(&out)).unwrap();
     assert_eq!((&value["type"], &value["correlation_id"]), (&json!("pong"), &json!("7")));
 }
@@ -104,7 +106,8 @@ fn a_pong_repeats_the_correlation() {
 fn an_event_for_one_client_has_no_seq() {
     let mut out = Vec::new();
     let room = ChannelName::parse("c:1").unwrap();
-    Encoder::default().event(STAMP, "gap", Some(&room), &json!({}), &mut out);
+    let gap = Outbound::event("gap", Some(&room), json!({}));
+    Encoder::default().write(STAMP, None, &gap, &mut out);
     let value: Value = serde_json::from_str(payload(&out)).unwrap();
     assert_eq!((&value["event"], &value["room"]), (&json!("gap"), &json!("c:1")));
     assert_eq!(value.get("seq"), None);

@@ -3,7 +3,7 @@
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::mask::unmask;
-use super::reassembly::{Assembled, Head, Message, Partial, Unfinished};
+use super::reassembly::{Head, Message, Partial, Unfinished};
 use super::{FrameError, MAX_CLIENT_HEADER, Opcode};
 
 /// One client's stream between two reads. Holds nothing (16 bytes, no heap) unless a frame or a
@@ -116,9 +116,7 @@ impl Decoding<'_> {
                 return Ok(Some(Place::Input(opcode, start..end)));
             }
             let partial = self.reader.partial.get_or_insert_default();
-            if let Some(Assembled { opcode, payload }) =
-                partial.take_in(frame, piece, self.max_message)?
-            {
+            if let Some((opcode, payload)) = partial.take_in(frame, piece, self.max_message)? {
                 self.assembled = payload;
                 return Ok(Some(Place::Assembled(opcode)));
             }
@@ -131,7 +129,7 @@ impl Decoding<'_> {
     /// Reads the next header, or keeps what there is of it.
     fn read_head(&mut self) -> Result<Option<Head>, FrameError> {
         let rest = &self.input[self.consumed..];
-        let held = self.reader.partial.as_ref().is_some_and(|partial| partial.holds_head());
+        let held = self.reader.partial.as_ref().is_some_and(|partial| partial.head_len > 0);
         if !held {
             let window = &rest[..rest.len().min(MAX_CLIENT_HEADER)];
             if let Some((head, size)) =

@@ -114,8 +114,8 @@ impl Message {
         self.bytes.capacity()
     }
 
-    /// Grows by doubling, so that a length is not believed before its bytes come, but never
-    /// beyond what the limit lets the message become.
+    /// Grows by doubling, so that no memory is reserved for bytes that have not come, but never
+    /// beyond the limit of the message.
     fn append(&mut self, chunk: &[u8], max_message: usize) -> Result<(), FrameError> {
         let needed = self.bytes.len() + chunk.len();
         if needed > self.bytes.capacity() {
@@ -138,19 +138,12 @@ impl Message {
     }
 }
 
-/// An event put together from pieces.
-#[derive(Debug)]
-pub(super) struct Assembled {
-    pub(super) opcode: Opcode,
-    pub(super) payload: Vec<u8>,
-}
-
 /// The state of an incomplete stream.
 #[derive(Debug, Default)]
 pub(super) struct Partial {
     /// A header's first bytes.
     head: [u8; MAX_CLIENT_HEADER],
-    head_len: usize,
+    pub(super) head_len: usize,
     pub(super) frame: Option<Unfinished>,
     /// Payload of an unfinished control frame: at most [`MAX_CONTROL`] bytes.
     control: Vec<u8>,
@@ -160,11 +153,6 @@ pub(super) struct Partial {
 impl Partial {
     pub(super) fn is_empty(&self) -> bool {
         self.head_len == 0 && self.frame.is_none() && self.message.is_none()
-    }
-
-    /// Whether a header has begun.
-    pub(super) fn holds_head(&self) -> bool {
-        self.head_len > 0
     }
 
     /// Joins the held start of a header with `input`. Returns the header, if that completes it,
@@ -190,13 +178,14 @@ impl Partial {
         }
     }
 
-    /// Keeps the next, already unmasked, piece of a frame. Returns the event it completes.
+    /// Keeps the next, already unmasked, piece of a frame. Returns the opcode and payload of the
+    /// event that it completes.
     pub(super) fn take_in(
         &mut self,
         frame: Unfinished,
         piece: &[u8],
         max_message: usize,
-    ) -> Result<Option<Assembled>, FrameError> {
+    ) -> Result<Option<(Opcode, Vec<u8>)>, FrameError> {
         let head = frame.head;
         let taken = frame.taken + piece.len();
         let ended = taken == head.len;
@@ -210,7 +199,7 @@ impl Partial {
         if head.opcode.is_control() {
             self.control.extend_from_slice(piece);
             let whole = ended.then(|| std::mem::take(&mut self.control));
-            return Ok(whole.map(|payload| Assembled { opcode: head.opcode, payload }));
+            return Ok(whole.map(|payload| (head.opcode, payload)));
         }
         let message = self.message.get_or_insert_with(|| Message {
             opcode: head.opcode,
@@ -223,6 +212,6 @@ impl Partial {
         if !(ended && head.is_final) {
             return Ok(None);
         }
-        Ok(self.message.take().map(|m| Assembled { opcode: m.opcode, payload: m.bytes }))
+        Ok(self.message.take().map(|message| (message.opcode, message.bytes)))
     }
 }

@@ -2,14 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::Context;
+use std::task::{Context, Poll, Waker};
 
 use super::*;
 
 type Step<'a> = Pin<Box<dyn Future<Output = StepGrant<'a>> + 'a>>;
 
 fn budget() -> HandshakeBudget {
-    HandshakeBudget::new(Rc::new(LoopWaker::default()))
+    HandshakeBudget::new(Rc::new(WakeFlag::default()))
 }
 
 fn poll<'a>(step: &mut Step<'a>) -> Option<StepGrant<'a>> {

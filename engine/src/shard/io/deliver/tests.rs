@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::*;
 use crate::limits::{BATCH_BYTES, BATCH_ENTRIES};
 use crate::shard::delivery_ring::ring_config;
-use crate::shard::testing::{
+use crate::shard::tests::fixtures::{
     client_bytes, client_reads, connect, handshake, key, plain, tls_client, tls_configs,
 };
 use crate::shard::tls::TlsSession;
@@ -38,7 +38,7 @@ fn write(delivery: &mut Delivery, payload: Payload) -> Option<Owed> {
 fn patient(tls: bool) -> (Delivery, UnixStream) {
     let mut ring = Ring::new(&ring_config(1)).unwrap();
     let (ours, peer) = UnixStream::pair().unwrap();
-    ring.place(key(0), &ours).unwrap();
+    ring.place(key(0).into(), &ours).unwrap();
     (Delivery::new(ring, usize::from(tls), Instant::now()), peer)
 }
 
@@ -103,14 +103,14 @@ fn a_dead_socket_is_told() {
 #[test]
 fn an_empty_slot_is_dead() {
     let (mut delivery, _peers) = plain(1);
-    delivery.ring.clear(key(0));
+    delivery.ring.clear(key(0).into());
     assert_eq!(write(&mut delivery, frame(b"x")), Some(Owed::Dead(libc::EBADF)));
 }
 
 #[test]
 fn exceptions_name_their_run_and_connection() {
     let (mut delivery, mut peers) = plain(3);
-    delivery.ring.clear(key(1));
+    delivery.ring.clear(key(1).into());
     for payload in [b"one", b"two", b"for"] {
         delivery.load(frame(payload));
         for slot in 0..3 {
@@ -158,7 +158,7 @@ fn two_writes_to_one_connection_in_a_batch_are_a_bug() {
 #[test]
 fn receives_reaped_by_a_flush_are_not_lost() {
     let (mut delivery, mut peers) = plain(2);
-    delivery.ring.receive(key(0));
+    delivery.ring.receive(key(0).into());
     delivery.ring.submit();
     peers[0].write_all(b"while you write").unwrap();
     delivery.load(frame(b"out"));
@@ -190,7 +190,7 @@ fn one_payload_is_sealed_for_each_connection() {
     let mut clients = Vec::new();
     for slot in 0..3 {
         let (session, client) = handshake(&rustls::version::TLS13, usize::MAX);
-        delivery.set_session(slot, session);
+        delivery.set_session(slot, session.into());
         clients.push(client);
     }
     for text in [&b"first"[..], b"second"] {
@@ -209,7 +209,7 @@ fn one_payload_is_sealed_for_each_connection() {
 fn a_full_socket_owes_ciphertext_and_the_stream_goes_on() {
     let (mut delivery, mut peer) = patient(true);
     let (session, mut client) = handshake(&rustls::version::TLS13, usize::MAX);
-    delivery.set_session(0, session);
+    delivery.set_session(0, session.into());
     let sent = noise(4 << 20);
     let Some(Owed::Sealed(rest)) = write(&mut delivery, frame(&sent)) else {
         panic!("4 MiB fit no socket");
@@ -226,7 +226,7 @@ fn a_full_socket_owes_ciphertext_and_the_stream_goes_on() {
         let (mut payload, mut done) = (Payload::Sealed(owed, 0), false);
         while !done {
             let Payload::Sealed(bytes, offset) = payload else { unreachable!() };
-            delivery.ring.poll_writable(key(0));
+            delivery.ring.poll_writable(key(0).into());
             delivery.ring.wait();
             assert!(delivery.ring.next().is_some());
             delivery.load(Payload::Sealed(bytes, offset));
@@ -265,7 +265,7 @@ fn sealed_bytes_of_a_batch_are_bounded() {
         }
         session.open(&mut client_bytes(&mut client), &mut Vec::new()).unwrap();
         client_reads(&mut client, &session.take_pending()).unwrap();
-        delivery.set_session(slot, session);
+        delivery.set_session(slot, session.into());
         clients.push(client);
     }
     let sent = noise(30 << 10);
@@ -280,9 +280,9 @@ fn sealed_bytes_of_a_batch_are_bounded() {
 fn close_notify_goes_before_fin() {
     let (mut delivery, mut peer) = patient(true);
     let (session, mut client) = handshake(&rustls::version::TLS13, usize::MAX);
-    delivery.set_session(0, session);
+    delivery.set_session(0, session.into());
     delivery.send_close(0);
-    delivery.ring.shutdown_write(key(0));
+    delivery.ring.shutdown_write(key(0).into());
     delivery.finish();
     let mut bytes = Vec::new();
     peer.read_to_end(&mut bytes).unwrap();

@@ -13,13 +13,12 @@ use crate::config::{Access, Config, Protocol, Service};
 use crate::limits::{MIN_BYTE_BURST, RECEIVE_BUFFER};
 use crate::shard::delivery_ring::{Ring, ring_config};
 use crate::shard::io::Delivery;
-use crate::shard::testing::{client_bytes, handshake_of, plain, sockets, tls_configs};
+use crate::shard::tests::fixtures::{client_bytes, handshake_of, plain, sockets, tls_configs};
 use crate::types::ShardId;
 
 /// A broker that echoes, with the shard's I/O but without its event loop.
 struct Rig {
     hub: Hub,
-    delivery: Delivery,
     slots: Slots,
     lanes: crate::shard::peers::PeerShards,
 }
@@ -36,13 +35,13 @@ impl Rig {
         let config = Config::from(echo);
         let hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 7);
         let lanes = crate::shard::peers::PeerShards::new(vec![None]);
-        Rig { hub, delivery, slots: Slots::new(1), lanes }
+        Rig { hub, slots: Slots::new(1, delivery), lanes }
     }
 
     fn admit(&mut self) -> (ConnectionKey, TcpStream) {
         let admitted = self.admit_unread();
-        self.slots.rearm(&mut self.delivery);
-        self.delivery.finish();
+        self.slots.rearm();
+        self.slots.delivery.finish();
         admitted
     }
 
@@ -51,7 +50,7 @@ impl Rig {
         let (ours, peer) = sockets();
         let admission = Admission::plain(peer.local_addr().unwrap());
         let key = self.hub.admit(admission).unwrap();
-        self.delivery.ring.place(key, &ours).unwrap();
+        self.slots.delivery.ring.place(key.into(), &ours).unwrap();
         self.slots.open(key, self.hub.is_metered(key), None);
         (key, peer)
     }
@@ -63,28 +62,28 @@ impl Rig {
             for effect in self.step() {
                 match effect {
                     Effect::AwaitWritable(key) => {
-                        self.slots.await_writable(key, &mut self.delivery);
+                        self.slots.await_writable(key);
                         asked |= effect == awaited(key);
                     }
                     Effect::ShutdownWrite(key) => {
-                        self.slots.shutdown_write(key, &mut self.delivery);
+                        self.slots.shutdown_write(key);
                     }
                     Effect::CancelReceive(key) => asked |= effect == awaited(key),
                     _ => {}
                 }
             }
-            self.delivery.finish();
+            self.slots.delivery.finish();
         }
     }
 
     /// Waits for one completion and handles it; returns what the broker then asks for.
     fn step(&mut self) -> Vec<Effect> {
-        self.slots.rearm(&mut self.delivery);
-        self.delivery.ring.wait();
-        while let Some(completion) = self.delivery.ring.next() {
-            self.slots.complete(completion, &mut self.delivery, &mut self.hub);
+        self.slots.rearm();
+        self.slots.delivery.ring.wait();
+        while let Some(completion) = self.slots.delivery.ring.next() {
+            self.slots.complete(completion, &mut self.hub);
         }
-        while self.hub.poll_transmit(&mut self.delivery, &mut self.lanes) {}
+        while self.hub.poll_transmit(&mut self.slots.delivery, &mut self.lanes) {}
         std::iter::from_fn(|| self.hub.poll_effect()).collect()
     }
 }
@@ -122,15 +121,15 @@ fn bytes_reach_the_broker_and_its_answer_the_peer() {
 fn a_slot_is_released_only_after_its_last_completion() {
     let mut rig = Rig::new();
     let (key, peer) = rig.admit();
-    rig.slots.await_writable(key, &mut rig.delivery);
-    rig.slots.shutdown_write(key, &mut rig.delivery);
-    assert!(!rig.slots.close(key, &mut rig.delivery), "three operations are armed");
+    rig.slots.await_writable(key);
+    rig.slots.shutdown_write(key);
+    assert!(!rig.slots.close(key), "three operations are armed");
     let mut ends = 0;
     while ends == 0 {
-        rig.delivery.ring.wait();
-        while let Some(completion) = rig.delivery.ring.next() {
+        rig.slots.delivery.ring.wait();
+        while let Some(completion) = rig.slots.delivery.ring.next() {
             assert_eq!(ends, 0, "reported after the last one only");
-            rig.slots.complete(completion, &mut rig.delivery, &mut rig.hub);
+            rig.slots.complete(completion, &mut rig.hub);
             let slot = rig.slots.slots[key.index as usize];
             let closed = slot.state == SlotState::Closed;
             ends += usize::from(closed);
@@ -138,7 +137,6 @@ fn a_slot_is_released_only_after_its_last_completion() {
         }
     }
     assert!(rig.slots.release(key).is_none(), "it held no place");
-    rig.delivery.ring.clear(key);
     drop(peer);
 }
 
@@ -148,8 +146,8 @@ fn nothing_armed_ends_at_once() {
     let (key, peer) = rig.admit();
     drop(peer);
     assert_eq!(rig.step(), [Effect::ShutdownWrite(key), Effect::CancelReceive(key)]);
-    assert!(rig.slots.close(key, &mut rig.delivery));
-    assert!(!rig.slots.close(key, &mut rig.delivery), "but only once");
+    assert!(rig.slots.close(key));
+    assert!(!rig.slots.close(key), "but only once");
 }
 
 #[test]
@@ -179,7 +177,7 @@ fn over_tls_our_close_notify_is_between_them() {
         let delivery = Delivery::new(Ring::new(&ring_config(1)).unwrap(), 1, Instant::now());
         let mut rig = Rig::with(delivery, 0);
         let (key, mut peer) = rig.admit_unread();
-        rig.delivery.set_session(key.index, session);
+        rig.slots.delivery.set_session(key.index, session.into());
         client.writer().write_all(&frame(9, b"hi")).unwrap();
         client.send_close_notify();
         peer.write_all(&client_bytes(&mut client)).unwrap();
@@ -217,11 +215,10 @@ fn a_late_completion_of_an_earlier_life_is_ignored() {
     let (old, peer) = rig.admit();
     drop(peer);
     assert_eq!(rig.step(), [Effect::ShutdownWrite(old), Effect::CancelReceive(old)]);
-    assert!(rig.slots.close(old, &mut rig.delivery));
+    assert!(rig.slots.close(old));
     rig.hub.handle_receive_ended(old);
     assert_eq!(rig.hub.poll_effect(), Some(Effect::Release(old)));
     rig.slots.release(old);
-    rig.delivery.ring.clear(old);
 
     let (new, mut peer) = rig.admit();
     assert_eq!(new.index, old.index);
@@ -232,7 +229,7 @@ fn a_late_completion_of_an_earlier_life_is_ignored() {
         (Operation::Shutdown, 0),
     ] {
         let late = Completion { operation, key: old.into(), result, received: None, more: false };
-        rig.slots.complete(late, &mut rig.delivery, &mut rig.hub);
+        rig.slots.complete(late, &mut rig.hub);
     }
     peer.write_all(&frame(1, b"still here")).unwrap();
     assert_eq!(rig.step(), []);
@@ -243,7 +240,7 @@ fn a_late_completion_of_an_earlier_life_is_ignored() {
 fn paused_bytes_wait_in_the_socket_until_it_is_resumed() {
     let mut rig = Rig::new();
     let (key, mut peer) = rig.admit();
-    rig.slots.pause(key, &mut rig.delivery);
+    rig.slots.pause(key);
     assert_eq!(rig.step(), [], "the final completion of the cancelled receive");
     peer.write_all(&frame(1, b"later")).unwrap();
     rig.slots.resume(key);
@@ -251,11 +248,11 @@ fn paused_bytes_wait_in_the_socket_until_it_is_resumed() {
     peer.read_exact(&mut [0; 7]).unwrap();
 
     // Resumed before the cancellation is through: armed again by its final completion.
-    rig.slots.pause(key, &mut rig.delivery);
+    rig.slots.pause(key);
     rig.slots.resume(key);
     while rig.slots.slots[key.index as usize].receive != ReceiveState::Armed {
         assert_eq!(rig.step(), []);
-        rig.slots.rearm(&mut rig.delivery);
+        rig.slots.rearm();
     }
     peer.write_all(&frame(1, b"again")).unwrap();
     assert_eq!(rig.step(), []);
@@ -272,7 +269,7 @@ fn a_flood_is_taken_in_as_far_as_its_burst_and_one_buffer() {
     let sent = peer.write(&flood).unwrap();
     assert!(sent > 2 * MIN_BYTE_BURST as usize, "the sockets hold {sent}");
     while rig.step() != [Effect::PauseReceive(key)] {}
-    rig.slots.rearm(&mut rig.delivery);
+    rig.slots.rearm();
     assert_eq!(rig.slots.slots[key.index as usize].receive, ReceiveState::Off, "nothing is armed");
     let mut echoes = Vec::new();
     assert!(peer.read_to_end(&mut echoes).is_err(), "still open");

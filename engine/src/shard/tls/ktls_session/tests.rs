@@ -15,7 +15,9 @@ use crate::broker::write_sink::{Flushed, Owed, Payload, WriteSink};
 use crate::shard::delivery_ring::ktls::attach;
 use crate::shard::delivery_ring::ring_config;
 use crate::shard::io::Delivery;
-use crate::shard::testing::{client_bytes, client_reads, key, sockets, tls_client, tls_configs_of};
+use crate::shard::tests::fixtures::{
+    client_bytes, client_reads, key, sockets, tls_client, tls_configs_of,
+};
 use crate::shard::tls::ktls_support::{self, CIPHERS};
 use crate::shard::tls::{SlotTls, TlsSession};
 use crate::shared_frame::Frame;
@@ -65,7 +67,7 @@ impl Rig {
         assert!(session.fits_kernel(kernel));
         let mut delivery = Delivery::new(Ring::new(&ring_config(1)).unwrap(), 1, Instant::now());
         delivery.set_session(0, SlotTls::Kernel(session.into_ktls(&ours, kernel).unwrap()));
-        delivery.ring.place(key(0), &ours).unwrap();
+        delivery.ring.place(key(0).into(), &ours).unwrap();
         Rig { delivery, client, peer }
     }
 
@@ -84,7 +86,7 @@ impl Rig {
 
     /// Receives plain bytes as `io::receive` does; the result of the last receive.
     fn receive(&mut self, into: &mut Vec<u8>) -> i32 {
-        self.delivery.ring.receive(key(0));
+        self.delivery.ring.receive(key(0).into());
         loop {
             self.delivery.ring.wait();
             while let Some(completion) = self.delivery.ring.next() {
@@ -163,7 +165,7 @@ fn a_full_socket_owes_the_rest_and_the_stream_goes_on() {
         (got, peer)
     });
     while taken < sent.len() {
-        delivery.ring.poll_writable(key(0));
+        delivery.ring.poll_writable(key(0).into());
         delivery.ring.wait();
         assert!(delivery.ring.next().is_some());
         let Payload::Frame(shared, _) = payload else { unreachable!() };
@@ -185,12 +187,12 @@ fn a_full_socket_owes_the_rest_and_the_stream_goes_on() {
 fn our_sends_are_counted_against_the_keys() {
     let mut delivery = Delivery::new(Ring::new(&ring_config(1)).unwrap(), 1, Instant::now());
     let (ours, _peer) = sockets();
-    delivery.ring.place(key(0), &ours).unwrap();
+    delivery.ring.place(key(0).into(), &ours).unwrap();
     for (version, wears) in [(&TLS12, true), (&TLS13, false)] {
-        let (session, _) = crate::shard::testing::handshake(version, usize::MAX);
+        let (session, _) = crate::shard::tests::fixtures::handshake(version, usize::MAX);
         delivery.drop_session(0);
-        delivery.set_session(0, session);
-        delivery.limit_records(3);
+        delivery.set_session(0, session.into());
+        delivery.record_limit = 3;
         for bytes in [1, 20_000] {
             assert!(delivery.exhausted.is_empty());
             delivery.load(frame(&noise(bytes)));
@@ -207,7 +209,7 @@ fn our_sends_are_counted_against_the_keys() {
 fn sends_of_the_kernel_are_counted_against_the_keys() {
     let kernel = kernel();
     let mut rig = Rig::new(&kernel, &TLS13, 0);
-    rig.delivery.limit_records(3);
+    rig.delivery.record_limit = 3;
     for bytes in [1, 20_000] {
         assert!(rig.delivery.exhausted.is_empty());
         rig.write(frame(&noise(bytes)));
@@ -222,7 +224,7 @@ fn our_close_notify_ends_the_stream_cleanly() {
     for version in [&TLS12, &TLS13] {
         let mut rig = Rig::new(&kernel, version, 0);
         rig.delivery.send_close(0);
-        rig.delivery.ring.shutdown_write(key(0));
+        rig.delivery.ring.shutdown_write(key(0).into());
         rig.delivery.finish();
         let mut stream = Stream::new(&mut rig.client, &mut rig.peer);
         assert_eq!(stream.read(&mut [0; 8]).unwrap(), 0, "{version:?}: a clean end");

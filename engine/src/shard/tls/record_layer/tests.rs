@@ -6,7 +6,9 @@ use rustls::ClientConnection;
 use rustls::version::TLS13;
 
 use super::*;
-use crate::shard::testing::{client_bytes, client_reads, handshake, handshake_of, tls_configs_of};
+use crate::shard::tests::fixtures::{
+    client_bytes, client_reads, handshake, handshake_of, tls_configs_of,
+};
 use crate::shard::tls::TlsSession;
 
 fn seal(session: &mut TlsSession, plain: &[u8]) -> Vec<u8> {
@@ -32,7 +34,7 @@ fn with_a_forger() -> (TlsSession, DirectionKey) {
 
 /// A session (`keeps`: with rustls's records), and both directions of its peer.
 fn forged(keeps: bool) -> (TlsSession, DirectionKey, DirectionKey) {
-    let (server, mut client) = crate::shard::testing::tls_configs(&TLS13);
+    let (server, mut client) = crate::shard::tests::fixtures::tls_configs(&TLS13);
     Arc::get_mut(&mut client).unwrap().enable_secret_extraction = true;
     let (session, client) = handshake_of((server, client), usize::MAX, keeps);
     let secrets = client.dangerous_extract_secrets().unwrap();

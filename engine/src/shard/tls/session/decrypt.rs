@@ -53,30 +53,6 @@ impl TlsSession {
         Ok(opened)
     }
 
-    /// Opens the whole records of `input`, and adds the bytes consumed to `used`.
-    fn process(
-        &mut self,
-        input: &mut [u8],
-        used: &mut usize,
-        out: &mut Vec<u8>,
-        opened: &mut Opened,
-    ) -> Result<(), TlsError> {
-        if matches!(self.layer, Layer::Rustls(_)) {
-            self.process_by_rustls(input, used, out, opened)?;
-        }
-        if self.input == Input::Open
-            && let Layer::Own(records) = &mut self.layer
-        {
-            let Progress { used: more, closed } =
-                records.open(&mut input[*used..], out, &mut self.pending)?;
-            *used += more;
-            if closed {
-                (opened.eof, self.input) = (true, Input::Closed);
-            }
-        }
-        Ok(())
-    }
-
     /// Moves the keys of an established connection from rustls to the record layer. rustls must
     /// have read nothing since the handshake ended.
     fn switch_to_own(&mut self) -> Result<(), TlsError> {
@@ -92,8 +68,9 @@ impl TlsSession {
         Ok(())
     }
 
-    /// Runs rustls over `input` until it needs more bytes or has handed over its keys.
-    fn process_by_rustls(
+    /// Opens the whole records of `input`, and adds the bytes consumed to `used`. rustls runs until
+    /// it needs more bytes or has handed over its keys.
+    fn process(
         &mut self,
         input: &mut [u8],
         used: &mut usize,
@@ -102,7 +79,19 @@ impl TlsSession {
     ) -> Result<(), TlsError> {
         let mut ended = false;
         loop {
-            let Layer::Rustls(connection) = &mut self.layer else { return Ok(()) };
+            let connection = match &mut self.layer {
+                Layer::Rustls(connection) => connection,
+                Layer::Own(records) if self.input == Input::Open => {
+                    let Progress { used: more, closed } =
+                        records.open(&mut input[*used..], out, &mut self.pending)?;
+                    *used += more;
+                    if closed {
+                        (opened.eof, self.input) = (true, Input::Closed);
+                    }
+                    return Ok(());
+                }
+                Layer::Own(_) | Layer::Lost => return Ok(()),
+            };
             if ended && !connection.wants_write() {
                 self.switch_to_own()?;
                 ended = false;
@@ -112,7 +101,6 @@ impl TlsSession {
             let status = connection.process_tls_records(&mut input[*used..]);
             let UnbufferedStatus { discard, state } = status;
             *used += discard;
-            let mut wants_more = false;
             match state? {
                 ConnectionState::ReadTraffic(mut traffic) => {
                     while let Some(record) = traffic.next_record() {
@@ -130,12 +118,9 @@ impl TlsSession {
                 ConnectionState::PeerClosed => (opened.eof, self.input) = (true, Input::Closed),
                 ConnectionState::WriteTraffic(_)
                 | ConnectionState::BlockedHandshake
-                | ConnectionState::Closed => wants_more = true,
+                | ConnectionState::Closed => return Ok(()),
                 // Early data is never offered, and no other state exists in this version.
                 _ => return Err(rustls::Error::General("unexpected state".into()).into()),
-            }
-            if wants_more {
-                return Ok(());
             }
         }
     }

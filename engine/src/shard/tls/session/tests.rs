@@ -2,7 +2,9 @@ use rustls::version::{TLS12, TLS13};
 
 use super::*;
 use crate::limits::MAX_PARTIAL_RECORD;
-use crate::shard::testing::{client_bytes, client_reads, handshake, handshake_of, tls_configs};
+use crate::shard::tests::fixtures::{
+    client_bytes, client_reads, handshake, handshake_of, tls_configs,
+};
 
 /// Sessions over TLS 1.2, over 1.3 with rustls's records and with ours, and their clients.
 fn sessions(piece: usize) -> impl Iterator<Item = (TlsSession, rustls::ClientConnection)> {
@@ -33,6 +35,19 @@ fn seal(session: &mut TlsSession, plain: &[u8]) -> Vec<u8> {
 fn says(client: &mut rustls::ClientConnection, plain: &[u8]) -> Vec<u8> {
     std::io::Write::write_all(&mut client.writer(), plain).unwrap();
     client_bytes(client)
+}
+
+impl TlsSession {
+    /// Whether the record layer makes the records.
+    pub(crate) fn is_own(&self) -> bool {
+        matches!(self.layer, Layer::Own(_))
+    }
+
+    /// The record layer.
+    pub(crate) fn into_records(self) -> RecordLayer {
+        let Layer::Own(records) = self.layer else { panic!("rustls makes them") };
+        records
+    }
 }
 
 #[test]
@@ -80,7 +95,7 @@ fn half_a_record_takes_no_more_than_its_bytes() {
 
 #[test]
 fn a_client_hello_without_end_is_held_so_far_only() {
-    let (server, _) = crate::shard::testing::tls_configs(&TLS13);
+    let (server, _) = crate::shard::tests::fixtures::tls_configs(&TLS13);
     let mut session = TlsSession::new(server, false).unwrap();
     // 61,000 bytes, in records of 1,000.
     let hello = [&[1, 0, 0xee, 0x48, 3, 3][..], &noise(60_998)].concat();
@@ -176,7 +191,7 @@ fn a_corrupted_record_is_a_fault_and_answered_by_an_alert() {
 
 #[test]
 fn what_is_no_tls_is_a_fault_with_an_alert() {
-    let (server, _) = crate::shard::testing::tls_configs(&TLS13);
+    let (server, _) = crate::shard::tests::fixtures::tls_configs(&TLS13);
     let mut session = TlsSession::new(server, false).unwrap();
     let mut bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
     assert!(session.open(&mut bytes, &mut Vec::new()).is_err());

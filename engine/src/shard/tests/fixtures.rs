@@ -7,13 +7,13 @@ use std::time::Instant;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
-use super::delivery_ring::{Ring, ring_config};
-use super::io::Delivery;
-use super::tls::{Opened, TlsSession};
+use crate::shard::delivery_ring::{Ring, ring_config};
+use crate::shard::io::Delivery;
+use crate::shard::tls::{Opened, TlsSession};
 use crate::types::ConnectionKey;
 
 /// Connected sockets: ours and the peer's.
-pub(super) fn sockets() -> (TcpStream, TcpStream) {
+pub(in crate::shard) fn sockets() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (ours, _) = listener.accept().unwrap();
@@ -22,36 +22,36 @@ pub(super) fn sockets() -> (TcpStream, TcpStream) {
 }
 
 /// A write sink without TLS and `count` peers, in the slots from 0 on.
-pub(super) fn plain(count: u32) -> (Delivery, Vec<TcpStream>) {
+pub(in crate::shard) fn plain(count: u32) -> (Delivery, Vec<TcpStream>) {
     let ring = Ring::new(&ring_config(count as usize + 1)).unwrap();
     connect(Delivery::new(ring, 0, Instant::now()), count)
 }
 
 /// Puts sockets into the slots from 0 on.
-pub(super) fn connect(mut delivery: Delivery, count: u32) -> (Delivery, Vec<TcpStream>) {
+pub(in crate::shard) fn connect(mut delivery: Delivery, count: u32) -> (Delivery, Vec<TcpStream>) {
     let mut peers = Vec::new();
     for slot in 0..count {
         let (ours, peer) = sockets();
-        delivery.ring.place(key(slot), &ours).unwrap();
+        delivery.ring.place(key(slot).into(), &ours).unwrap();
         peers.push(peer);
     }
     (delivery, peers)
 }
 
 /// The key of a slot's first life.
-pub(super) fn key(index: u32) -> ConnectionKey {
+pub(in crate::shard) fn key(index: u32) -> ConnectionKey {
     ConnectionKey { index, generation: 0 }
 }
 
 /// A certificate for localhost, as both sides want it.
-pub(super) fn tls_configs(
+pub(in crate::shard) fn tls_configs(
     version: &'static rustls::SupportedProtocolVersion,
 ) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
     tls_configs_of(version, Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
 /// As `tls_configs`, with the suites of `provider` only.
-pub(super) fn tls_configs_of(
+pub(in crate::shard) fn tls_configs_of(
     version: &'static rustls::SupportedProtocolVersion,
     provider: Arc<rustls::crypto::CryptoProvider>,
 ) -> (Arc<ServerConfig>, Arc<ClientConfig>) {
@@ -76,12 +76,12 @@ pub(super) fn tls_configs_of(
 }
 
 /// A client that trusts the certificate of `tls_configs`.
-pub(super) fn tls_client(config: Arc<ClientConfig>) -> ClientConnection {
+pub(in crate::shard) fn tls_client(config: Arc<ClientConfig>) -> ClientConnection {
     ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap()
 }
 
 /// All that the client wants to send.
-pub(super) fn client_bytes(client: &mut ClientConnection) -> Vec<u8> {
+pub(in crate::shard) fn client_bytes(client: &mut ClientConnection) -> Vec<u8> {
     let mut bytes = Vec::new();
     while client.wants_write() {
         client.write_tls(&mut bytes).unwrap();
@@ -90,7 +90,7 @@ pub(super) fn client_bytes(client: &mut ClientConnection) -> Vec<u8> {
 }
 
 /// Gives the client bytes from the server; returns the plaintext in them.
-pub(super) fn client_reads(
+pub(in crate::shard) fn client_reads(
     client: &mut ClientConnection,
     mut bytes: &[u8],
 ) -> Result<Vec<u8>, rustls::Error> {
@@ -106,7 +106,7 @@ pub(super) fn client_reads(
 }
 
 /// Both sides after their handshake; the client's bytes come in pieces of `piece`.
-pub(super) fn handshake(
+pub(in crate::shard) fn handshake(
     version: &'static rustls::SupportedProtocolVersion,
     piece: usize,
 ) -> (TlsSession, ClientConnection) {
@@ -114,7 +114,7 @@ pub(super) fn handshake(
 }
 
 /// As `handshake`; `keeps`: rustls makes the records.
-pub(super) fn handshake_of(
+pub(in crate::shard) fn handshake_of(
     (server, client): (Arc<ServerConfig>, Arc<ClientConfig>),
     piece: usize,
     keeps: bool,

@@ -1,4 +1,5 @@
-//! What wakes the event loop: one flag that every source sets (invariant 7).
+//! A flag that one task waits for. Every source that wakes the event loop sets the same one
+//! (invariant 7); a handshake step has one of its own.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -6,12 +7,12 @@ use std::task::{Poll, Waker};
 
 /// A flag of one thread, with one task waiting for it.
 #[derive(Default)]
-pub(super) struct LoopWaker {
+pub(super) struct WakeFlag {
     set: Cell<bool>,
     waiting: RefCell<Option<Waker>>,
 }
 
-impl LoopWaker {
+impl WakeFlag {
     /// Sets the flag.
     pub(super) fn wake(&self) {
         self.set.set(true);
@@ -25,7 +26,7 @@ impl LoopWaker {
         self.set.get()
     }
 
-    /// Clears the flag: the event loop is about to look at every source.
+    /// Clears the flag: its task is about to check every source.
     pub(super) fn clear(&self) {
         self.set.set(false);
     }

@@ -1,0 +1,24 @@
+use super::*;
+use crate::types::{EventName, JsonObject};
+
+#[test]
+fn a_channel_that_refused_one_gets_nothing_later_of_the_same_command() {
+    let full = Err(PublishError::Saturated);
+    let item = |channel: &str| Publication {
+        channel: ChannelName::parse(channel).unwrap(),
+        event: EventName::parse("e").unwrap(),
+        data: JsonObject::parse(b"{}").unwrap(),
+    };
+    let (reply, answer) = oneshot::channel();
+    let items = ["a", "b", "a", "b"].map(item).to_vec();
+    let mut pending = Some(PendingPublish::new(items, reply));
+    // The first finds no room; the later ones would.
+    let mut room = [full, Ok(Seq(1)), Ok(Seq(2))].into_iter();
+    let mut iterations = 0;
+    while let Some(waiting) = pending.take() {
+        pending = waiting.publish_next(|_| room.next().unwrap());
+        iterations += 1;
+    }
+    assert_eq!(iterations, 4);
+    assert_eq!(answer.recv().unwrap(), [full, Ok(Seq(1)), full, Ok(Seq(2))]);
+}

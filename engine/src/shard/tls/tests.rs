@@ -1,0 +1,2 @@
+mod fuzz_forger;
+pub(crate) mod fuzz_records;

@@ -1,0 +1,47 @@
+use super::*;
+
+fn name(text: &str) -> ChannelName {
+    ChannelName::parse(text).unwrap()
+}
+
+#[test]
+fn classes_are_bounded_and_the_rest_is_other() {
+    let mut recorder = Recorder::new(ShardId(0), 1, true);
+    for i in 0..MAX_CLASSES + 50 {
+        let class = recorder.class_of(&name(&format!("class{i}:x")));
+        recorder.broadcast_accepted(class);
+    }
+    let snapshot = recorder.swap(None);
+    assert_eq!(snapshot.classes.len(), MAX_CLASSES + 1);
+    assert_eq!(snapshot.classes.last().unwrap().name, "other");
+    assert_eq!(snapshot.classes.last().unwrap().broadcasts, 50);
+}
+
+#[test]
+fn services_have_classes_and_counts_of_their_own() {
+    let mut recorder = Recorder::new(ShardId(0), 2, true);
+    let one = recorder.class_of(&name("global"));
+    let other = recorder.class_of(&name("global").at(ServiceId(1)));
+    assert_ne!(one, other);
+    recorder.delivered(other, 5_000, 3, 100);
+    let snapshot = recorder.swap(None);
+    let sent: Vec<u64> =
+        snapshot.services.iter().map(|s| s.sent[MessageType::Event as usize]).collect();
+    assert_eq!(sent, [0, 3]);
+}
+
+#[test]
+fn a_spare_starts_empty_and_keeps_gauges_and_classes() {
+    let mut recorder = Recorder::new(ShardId(0), 1, true);
+    let first = recorder.swap(None);
+    let class = recorder.class_of(&name("a:1"));
+    recorder.set(Gauge::Connections, 7);
+    recorder.delivered(class, 5_000, 10, 128);
+    let second = recorder.swap(Some(first));
+    assert_eq!(second.classes[0].delivery.len(), 10);
+    recorder.delivered(class, 5_000, 1, 128);
+    let third = recorder.swap(Some(second));
+    assert_eq!(third.classes[0].delivery.len(), 1);
+    assert_eq!(third.counters.gauges[Gauge::Connections as usize], 7);
+    assert_eq!(third.counters.counts[Count::DeliveryBytes as usize], 128);
+}

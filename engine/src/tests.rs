@@ -1,0 +1,3 @@
+//! The fuzz targets, which cargo-fuzz calls from outside.
+
+pub mod fuzz_bodies;
