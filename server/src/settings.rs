@@ -126,7 +126,8 @@ settings! {
         port: u16 = DEFAULT_PORT,
         /// Open connections of the whole server; one more is closed with 1013.
         max_connections: Count<1, MAX_CONNECTIONS> = Count(limits::DEFAULT_MAX_CONNECTIONS),
-        /// Number of shards, one thread and core each. Without it: all cores the process may use.
+        /// Number of shards, one thread and core each. Without it: as many as the process may use,
+        /// by its affinity and by the CPU quota of its control group.
         shards (process): Option<Count<1, { limits::MAX_SHARDS }>> = None,
         /// Networks of the proxies in front, which are believed when they name a client in
         /// X-Forwarded-For; may be given several times.

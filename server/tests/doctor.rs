@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser;
@@ -164,6 +164,51 @@ fn io_uring_that_is_forbidden_is_told_with_the_remedy() {
         assert!(check["remedy"].to_string().contains(word), "{check:#}");
         assert_eq!(verdict(&report, "seccomp")["verdict"], "note");
     }
+}
+
+/// A control group of our own that grants one CPU's time, as far as this machine lets us make one.
+struct OneCpu(PathBuf);
+
+impl OneCpu {
+    fn make() -> std::io::Result<OneCpu> {
+        let name = format!("uringcast-test-{}", std::process::id());
+        let old = Path::new("/sys/fs/cgroup/cpu").exists();
+        let group = Path::new("/sys/fs/cgroup").join(if old { "cpu" } else { "" }).join(name);
+        fs::create_dir(&group)?;
+        let group = OneCpu(group);
+        match old {
+            true => {
+                fs::write(group.0.join("cpu.cfs_period_us"), "100000")?;
+                fs::write(group.0.join("cpu.cfs_quota_us"), "100000")?;
+            }
+            false => fs::write(group.0.join("cpu.max"), "100000 100000")?,
+        }
+        Ok(group)
+    }
+}
+
+impl Drop for OneCpu {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn a_cpu_quota_bounds_the_number_of_shards() {
+    if std::thread::available_parallelism().unwrap().get() < 2 {
+        return eprintln!("SKIPPED: a quota of one CPU changes nothing here");
+    }
+    let group = match OneCpu::make() {
+        Ok(group) => group,
+        Err(error) => return eprintln!("SKIPPED: no control group can be made: {error}"),
+    };
+    let procs = group.0.join("cgroup.procs");
+    let mut command = Command::new("sh");
+    let script = "echo $$ > \"$0\" && exec \"$1\" doctor --json";
+    command.arg("-c").arg(script).arg(&procs).arg(PROGRAM);
+    let (_, report) = run(command);
+    let cores = verdict(&report, "cores").to_string();
+    assert!(cores.contains("1 for 1 shards (CPU quota; "), "{cores}");
 }
 
 #[test]

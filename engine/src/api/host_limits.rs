@@ -17,10 +17,17 @@ pub(super) fn cores() -> Vec<CoreId> {
     core_affinity::get_core_ids().unwrap_or_default()
 }
 
+/// How many threads this process can run at a time: one for each core, or as many as the CPU time
+/// that its control groups grant (cgroup v1 and v2), if that is less.
+pub(super) fn parallelism(cores: usize) -> usize {
+    std::thread::available_parallelism().map_or(cores, |most| cores.min(most.get())).max(1)
+}
+
 /// The core of each shard, as far as there is one for each: more shards than cores are better
-/// spread by the kernel.
-pub(super) fn assign(cores: &[CoreId], shards: usize) -> Vec<Option<CoreId>> {
-    let enough = cores.len() >= shards;
+/// spread by the kernel. So are those that get `parallelism` threads' time on more cores: other
+/// processes with a quota see the same cores.
+pub(super) fn assign(cores: &[CoreId], parallelism: usize, shards: usize) -> Vec<Option<CoreId>> {
+    let enough = cores.len() >= shards && parallelism == cores.len();
     (0..shards).map(|shard| cores.get(shard).copied().filter(|_| enough)).collect()
 }
 

@@ -18,9 +18,15 @@ const OPERATIONS: [(&str, u8); 4] = [
     ("WRITE", opcode::Write::CODE),
 ];
 
-/// Shards of an engine without that setting: one for each core this process may use.
+/// Cores that this process may use, by its affinity.
+pub fn cores() -> usize {
+    host_limits::cores().len().max(1)
+}
+
+/// Shards of an engine without that setting: one for each core this process may use, or as many as
+/// the CPU time that its control groups grant, if that is less.
 pub fn shards() -> usize {
-    host_limits::cores().len().clamp(1, MAX_SHARDS)
+    host_limits::parallelism(cores()).min(MAX_SHARDS)
 }
 
 /// Open files (RLIMIT_NOFILE) that `connections` on so many `shards` need: the least an engine

@@ -20,7 +20,12 @@ use crate::types::StartError;
 /// Starts an engine; each shard's thread calls `run`.
 pub(super) fn start(config: Config, run: fn(ShardParts)) -> Result<Engine, StartError> {
     let cores = host_limits::cores();
-    let shards = check(&config, cores.len())?;
+    let parallelism = host_limits::parallelism(cores.len());
+    let shards = check(&config, parallelism)?;
+    if config.shards.is_none() {
+        let (cores, why) = (cores.len(), reason(parallelism, cores.len()));
+        tracing::info!(shards, cores, why, "number of shards");
+    }
     let services = &config.services;
     let addresses = services.iter().map(|service| service.listen.len()).sum();
     let files = host_limits::raise_file_limit(shards, addresses)?;
@@ -34,7 +39,7 @@ pub(super) fn start(config: Config, run: fn(ShardParts)) -> Result<Engine, Start
 
     // Twice, because a shard's guard may report after the shard.
     let (ready, readies) = bounded(2 * shards);
-    let cores = host_limits::assign(&cores, shards);
+    let cores = host_limits::assign(&cores, parallelism, shards);
     let plan = Plan { config, kernel, cores, slots, listeners: listening.listeners, ready };
     let (parts, topology) = Topology::new(plan)?;
     let threads = Vec::with_capacity(shards);
@@ -49,8 +54,16 @@ pub(super) fn start(config: Config, run: fn(ShardParts)) -> Result<Engine, Start
     Ok(engine)
 }
 
+/// Why an engine without that setting has as many shards as it has.
+fn reason(parallelism: usize, cores: usize) -> &'static str {
+    match parallelism < cores {
+        true => "the CPU quota of this process's control group",
+        false => "one for each core that this process may use",
+    }
+}
+
 /// Checks the settings. Returns the number of shards.
-fn check(config: &Config, cores: usize) -> Result<usize, StartError> {
+fn check(config: &Config, parallelism: usize) -> Result<usize, StartError> {
     let refuse = |text| Err(StartError::Config(text));
     let services = config.services.len();
     if !(1..=MAX_SERVICES).contains(&services) {
@@ -63,7 +76,7 @@ fn check(config: &Config, cores: usize) -> Result<usize, StartError> {
         }
         check_service(service)?;
     }
-    let shards = config.shards.unwrap_or(cores.clamp(1, MAX_SHARDS));
+    let shards = config.shards.unwrap_or(parallelism.min(MAX_SHARDS));
     if !(1..=MAX_SHARDS).contains(&shards) {
         return refuse(format!("shards is {shards}: choose 1 to {MAX_SHARDS}"));
     }

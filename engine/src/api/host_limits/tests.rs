@@ -6,9 +6,19 @@ fn core(id: usize) -> CoreId {
 
 #[test]
 fn each_shard_has_a_core_of_its_own_or_none_has() {
-    assert_eq!(assign(&[core(4), core(7)], 2), [Some(core(4)), Some(core(7))]);
-    assert_eq!(assign(&[core(4), core(7)], 1), [Some(core(4))]);
-    assert_eq!(assign(&[core(4), core(7)], 3), [None; 3]);
+    let cores = [core(4), core(7)];
+    assert_eq!(assign(&cores, 2, 2), [Some(core(4)), Some(core(7))]);
+    assert_eq!(assign(&cores, 2, 1), [Some(core(4))]);
+    assert_eq!(assign(&cores, 2, 3), [None; 3]);
+    assert_eq!(assign(&cores, 1, 1), [None], "a quota leaves the choice to the kernel");
+}
+
+#[test]
+fn neither_cores_nor_quota_are_exceeded() {
+    let usable = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(parallelism(1), 1);
+    assert_eq!(parallelism(usize::MAX), usable);
+    assert_eq!(parallelism(0), 1);
 }
 
 #[test]

@@ -13,7 +13,10 @@ pub(super) fn cores(machine: &Machine) -> Outcome {
             format!("Give --shards {cores}, or the process more cores (taskset, AllowedCPUs=)."),
         );
     }
-    Ok(format!("{cores} for {shards} shards"))
+    let all = preflight::cores();
+    let quota =
+        if cores < all { format!(" (CPU quota; {all} by affinity)") } else { String::new() };
+    Ok(format!("{cores} for {shards} shards{quota}"))
 }
 
 /// The limits of `/proc/self/limits`: soft and hard; unlimited is the largest number.
