@@ -142,8 +142,8 @@ impl Pair {
             (Err(_), Ok(_)) => &mut self.reference,
             (Ok(_), Err(_)) => &mut self.own,
         };
-        let rest = [&self.wire[..], &[0; RECORD]].concat();
-        let (rest, plain) = open(late, &rest);
+        self.wire.resize(self.wire.len() + RECORD, 0);
+        let (rest, plain) = open(late, &self.wire);
         assert!(rest.is_err() && plain.is_empty(), "both refuse the same record");
     }
 
