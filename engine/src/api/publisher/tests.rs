@@ -17,7 +17,7 @@ fn home_of(channel: &ChannelName, _shards: usize) -> ShardId {
     ShardId(channel.class().parse().unwrap())
 }
 
-/// `n` is what tells this publication from the others.
+/// `n` identifies the publication.
 fn publication(channel: &str, n: u64) -> Publication {
     Publication {
         channel: ChannelName::parse(channel).unwrap(),

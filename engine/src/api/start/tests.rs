@@ -18,49 +18,49 @@ fn config(shards: usize) -> Config {
     config_at("127.0.0.1:0", shards)
 }
 
-/// For tests that free a port and want it again: each has an address that no other test uses.
+/// For tests that free a port and bind it again: each has an address that no other test uses.
 fn config_at(address: &str, shards: usize) -> Config {
     let listen = vec![address.parse().unwrap()];
     Config { shards: Some(shards), ..Service { listen, ..Service::default() }.into() }
 }
 
-/// The address that was listened on for a moment.
+/// Listens on an address and closes the port again. Returns the address.
 fn listen(address: std::net::SocketAddr) -> Result<std::net::SocketAddr, StartError> {
     let all = listen::listen(std::iter::once(&[address][..]), 1)?;
     Ok(all.addresses[0].1)
 }
 
 /// Waits for the next command as a shard does.
-fn next(seat: &mut ShardParts) -> Command {
+fn next(parts: &mut ShardParts) -> Command {
     loop {
-        seat.bell.park();
-        if let Some((command, _)) = seat.mailbox.pop() {
-            seat.bell.unpark();
+        parts.bell.park();
+        if let Some((command, _)) = parts.mailbox.pop() {
+            parts.bell.unpark();
             return command;
         }
-        poll(&mut [PollFd::new(&*seat.bell, PollFlags::IN)], None).unwrap();
-        seat.bell.drain();
-        seat.bell.unpark();
+        poll(&mut [PollFd::new(&*parts.bell, PollFlags::IN)], None).unwrap();
+        parts.bell.drain();
+        parts.bell.unpark();
     }
 }
 
 /// Serves until it is drained: shard N homes N + 1 channels and has one subscriber of each.
-fn serve(mut seat: ShardParts) {
-    seat.ready.send(Ok(())).unwrap();
-    seat.heartbeat.beat(Time::default() + seat.started.elapsed());
-    let mut recorder = Recorder::new(seat.id, 1, true);
+fn serve(mut parts: ShardParts) {
+    parts.ready.send(Ok(())).unwrap();
+    parts.heartbeat.beat(Time::default() + parts.started.elapsed());
+    let mut recorder = Recorder::new(parts.id, 1, true);
     recorder.connected(ServiceId(0));
-    seat.snapshots.send(recorder.swap(None)).unwrap();
+    parts.snapshots.send(recorder.swap(None)).unwrap();
     loop {
-        match next(&mut seat) {
+        match next(&mut parts) {
             Command::Authenticated { .. } => unreachable!("nobody shows a token here"),
             Command::Publish { items, reply } => {
                 let _ = reply.send(items.iter().map(|_| Ok(Seq(1))).collect());
             }
             Command::List { from, limit, reply, .. } => {
-                let name = |n| ChannelName::parse(&format!("{}:{n}", seat.id.0)).unwrap();
+                let name = |n| ChannelName::parse(&format!("{}:{n}", parts.id.0)).unwrap();
                 let (seq, epoch) = (Seq(1), Epoch(2));
-                let all = u32::from(seat.id.0) + 1;
+                let all = u32::from(parts.id.0) + 1;
                 let end = all.min(from + limit as u32);
                 let page = (from..end).map(|n| ChannelEntry { name: name(n), seq, epoch });
                 let _ = reply.send((page.collect(), (end < all).then_some(end)));
@@ -70,39 +70,39 @@ fn serve(mut seat: ShardParts) {
             }
             Command::Expel { .. } | Command::SetDocument { .. } | Command::Document { .. } => {}
             Command::Drain { reply, .. } => {
-                let _ = reply.send(DrainReport { closed: 10, cut: u64::from(seat.id.0) });
+                let _ = reply.send(DrainReport { closed: 10, cut: u64::from(parts.id.0) });
                 return;
             }
         }
     }
 }
 
-/// As `serve`, but shard 1 cannot.
-fn serve_but_one(seat: ShardParts) {
-    if seat.id.0 == 1 {
+/// As `serve`, but shard 1 fails to start.
+fn serve_but_one(parts: ShardParts) {
+    if parts.id.0 == 1 {
         let refusal = StartError::ring(rustix::io::Errno::NOMEM.into());
-        seat.ready.send(Err(refusal)).unwrap();
+        parts.ready.send(Err(refusal)).unwrap();
     } else {
-        serve(seat);
+        serve(parts);
     }
 }
 
-/// As `serve`, but shard 1 ends without a word.
-fn serve_but_one_is_silent(seat: ShardParts) {
-    if seat.id.0 != 1 {
-        serve(seat);
+/// As `serve`, but shard 1 ends without reporting.
+fn serve_but_one_is_silent(parts: ShardParts) {
+    if parts.id.0 != 1 {
+        serve(parts);
     }
 }
 
-/// Serves one command and is gone.
-fn desert(mut seat: ShardParts) {
-    seat.ready.send(Ok(())).unwrap();
-    next(&mut seat);
+/// Reads one command and ends.
+fn end_after_one_command(mut parts: ShardParts) {
+    parts.ready.send(Ok(())).unwrap();
+    next(&mut parts);
 }
 
-/// Serves one command and panics.
-fn fall(seat: ShardParts) {
-    desert(seat);
+/// Reads one command and panics.
+fn panic_after_one_command(parts: ShardParts) {
+    end_after_one_command(parts);
     panic!("on purpose");
 }
 
@@ -195,7 +195,7 @@ fn an_engine_is_ready_while_its_shards_beat_and_it_does_not_drain() {
     let beat = Time::default() + engine.started.elapsed();
     engine.heartbeats.iter().for_each(|heart| heart.beat(beat));
     assert!(engine.is_ready());
-    // As if one had not beaten for longer than allowed.
+    // As if shard 1 had sent no heartbeat for longer than allowed.
     engine.started -= crate::limits::HEARTBEAT_LIMIT;
     let beat = Time::default() + engine.started.elapsed();
     engine.heartbeats[0].beat(beat);
@@ -232,12 +232,12 @@ fn aborts(test: &str, run: fn(ShardParts), says: &str) {
 #[test]
 fn a_shard_that_ends_while_serving_aborts_the_process() {
     let test = "a_shard_that_ends_while_serving_aborts_the_process";
-    aborts(test, desert, "shard-0 ended while serving");
+    aborts(test, end_after_one_command, "shard-0 ended while serving");
 }
 
 #[test]
 fn a_shard_that_panics_aborts_the_process() {
-    aborts("a_shard_that_panics_aborts_the_process", fall, "shard-0 panicked");
+    aborts("a_shard_that_panics_aborts_the_process", panic_after_one_command, "shard-0 panicked");
 }
 
 #[test]
@@ -249,8 +249,8 @@ fn a_setting_out_of_range_is_refused_by_name() {
     };
     assert!(refused(|c| c.services[0].listen.clear()).starts_with("listen of uringcast is empty"));
     assert!(refused(|c| c.services.clear()).starts_with("services are 0: have 1 to 16"));
-    let twin = refused(|c| c.services.push(c.services[0].clone()));
-    assert!(twin.starts_with("two services are called \"uringcast\""), "{twin}");
+    let duplicate = refused(|c| c.services.push(c.services[0].clone()));
+    assert!(duplicate.starts_with("two services are called \"uringcast\""), "{duplicate}");
     let taken = refused(|c| drop(c.services[0].welcome_extra.insert("server".into(), 1.into())));
     assert!(taken.starts_with("welcome_extra of uringcast has server"), "{taken}");
     assert!(refused(|c| c.shards = Some(0)).starts_with("shards is 0: choose 1 to 64"));

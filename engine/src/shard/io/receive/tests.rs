@@ -56,7 +56,7 @@ impl Rig {
         (key, peer)
     }
 
-    /// Steps, and does what the broker asks for, until it is this.
+    /// Steps, and does what the broker requests, until the request is this one.
     fn run_until(&mut self, awaited: fn(ConnectionKey) -> Effect) {
         let mut asked = false;
         while !asked {
@@ -77,7 +77,7 @@ impl Rig {
         }
     }
 
-    /// Waits for one completion and handles it; returns what the broker then asks for.
+    /// Waits for one completion and handles it. Returns what the broker then requests.
     fn step(&mut self) -> Vec<Effect> {
         self.slots.rearm(&mut self.delivery);
         self.delivery.ring.wait();
@@ -250,7 +250,7 @@ fn paused_bytes_wait_in_the_socket_until_it_is_resumed() {
     assert_eq!(rig.step(), []);
     peer.read_exact(&mut [0; 7]).unwrap();
 
-    // Resumed before the cancellation is through: armed again by its final completion.
+    // Resumed before the cancellation is complete: armed again by its final completion.
     rig.slots.pause(key, &mut rig.delivery);
     rig.slots.resume(key);
     while rig.slots.slots[key.index as usize].receive != ReceiveState::Armed {
