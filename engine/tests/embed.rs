@@ -46,7 +46,7 @@ fn threads_count_apart_and_are_added_up() {
             thread::spawn(move || work(&metrics, n * 1_000))
         })
         .collect();
-    // A scrape meanwhile sees counts that only rise.
+    // Concurrent scrapes read counters that only rise.
     let series = "websocket_connections_total{server=\"orders\",tls_mode=\"wss\"}";
     let mut last = 0.0;
     while workers.iter().any(|worker| !worker.is_finished()) {
@@ -142,8 +142,8 @@ fn the_metrics_server_answers_scrapes_on_loopback() {
     assert!(head.contains(&format!("Content-Length: {}", body.len())), "{head}");
     assert_eq!(body, metrics.render());
 
-    // A silent scraper delays the next one for no longer than its time; a malformed request is
-    // answered.
+    // A scraper that sends nothing delays the next one only until its timeout; a malformed request
+    // is answered.
     let long = [b"GET /".as_slice(), &[b'a'; SCRAPE_HEAD], b" "].concat();
     for (request, status) in [
         (b"GET / HTTP/1.1\r\n\r\n".as_slice(), "404"),

@@ -144,7 +144,7 @@ fn room_is_never_given_twice_and_always_comes_back() {
     });
 }
 
-/// A value that, when it is dropped, must see all that was done with it.
+/// A value whose drop must see all that was done with it.
 struct Used {
     uses: [AtomicUsize; 3],
     drops: Arc<AtomicUsize>,

@@ -1,4 +1,4 @@
-//! The rules of the house that a machine can hold: who may import whom, where `unsafe` may stand,
+//! The house rules that a test can check: which module may import which, where `unsafe` may be,
 //! how long files and lines may be, and that documents name what exists.
 
 #[path = "tidy/arrows.rs"]
@@ -31,7 +31,7 @@ fn files(below: &Path, is_meant: fn(&Path) -> bool, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every file of these directories that is meant, with its text.
+/// Every file of these directories that `is_meant` accepts, with its text.
 fn read_all(directories: &[&str], is_meant: fn(&Path) -> bool) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for directory in directories {

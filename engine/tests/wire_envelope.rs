@@ -83,7 +83,7 @@ fn envelope() -> impl Strategy<Value = Value> {
     )
 }
 
-/// Whether a document is an envelope, said the slow way.
+/// Whether a document is an envelope, decided the slow way.
 fn is_envelope(value: &Value) -> bool {
     const TYPES: [&str; 9] = [
         "request",

@@ -122,7 +122,7 @@ fn theirs(stream: &[u8]) -> (Vec<Seen>, End) {
             Message::Ping(bytes) => Seen::Ping(bytes.to_vec()),
             Message::Pong(bytes) => Seen::Pong(bytes.to_vec()),
             Message::Close(close) => {
-                // It turns a forbidden code into its own answer, where we see a fault.
+                // tungstenite replaces a forbidden code; our reader reports a fault.
                 if close.as_ref().is_some_and(|close| close.reason == "Protocol violation") {
                     return (seen, End::Protocol);
                 }
@@ -169,7 +169,7 @@ impl Frame {
     }
 }
 
-/// Mostly good first bytes: a sequence must get somewhere before it goes wrong.
+/// Mostly good first bytes, so that a sequence has good frames before its first fault.
 fn first_byte() -> impl Strategy<Value = u8> {
     prop_oneof![
         4 => Just(0x81),

@@ -1,4 +1,4 @@
-//! The whole program against a server that misbehaves on demand.
+//! The whole program against a server with faults on demand.
 
 #![allow(clippy::unwrap_used)]
 

@@ -13,8 +13,8 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 use support::{Fault, Server};
 
-/// What `uringcast-server` in the test's directory runs: it is given its arguments and the
-/// address of the test by the environment.
+/// What `uringcast-server` in the test's directory runs: it reads its arguments and the
+/// address of the test from the environment.
 #[test]
 #[ignore = "started by the tests below as their server"]
 fn become_the_server() {

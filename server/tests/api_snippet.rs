@@ -1,4 +1,4 @@
-//! What docs/API.md and docs/MIGRATING.md show is run as it stands there.
+//! The code in docs/API.md and docs/MIGRATING.md is run exactly as written.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;

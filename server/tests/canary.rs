@@ -1,4 +1,4 @@
-//! The server checks itself as a client would, and is nobody's client by it.
+//! The server probes itself as a client would, and its probes are not counted as clients.
 
 mod support;
 
@@ -27,7 +27,7 @@ fn canaries_reach_every_shard_and_take_no_client_s_place() {
         ("websocket_broadcast_total", 0.0),
         ("uringcast_deliveries_total", 0.0),
     ] {
-        // A shard's counters appear with its next report, so a client's are waited for.
+        // A shard's counters appear with its next report: wait for the client's.
         assert_eq!(server.wait_metric(name, "", expected), expected, "{name}");
     }
     // The welcome and the pong of the one client.
@@ -56,9 +56,9 @@ fn canaries_speak_tls_where_clients_do() {
     assert_eq!(http::get(server.control, "/ready").status, 200);
 }
 
-/// Further listeners at the clients' port that accept nobody. The kernel takes them for the
-/// server's own and gives each its part of the newcomers.
-fn deaf_listeners(server: &Server, count: usize) -> Vec<Socket> {
+/// Further listeners at the clients' port that accept no connection. The kernel treats them like
+/// the server's own and queues a share of the new connections at each.
+fn idle_listeners(server: &Server, count: usize) -> Vec<Socket> {
     let listen = |_| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_reuse_port(true).expect("a shared port");
@@ -77,8 +77,8 @@ fn readiness_ends_while_nobody_gets_in_and_comes_back() {
     probed_on_all_shards(&server);
     let ready = || http::get(server.control, "/ready");
     assert_eq!(ready().status, 200);
-    // So many that no canary finds a shard by chance.
-    let deaf = deaf_listeners(&server, 500);
+    // So many that no canary reaches a shard by chance.
+    let idle = idle_listeners(&server, 500);
     let answer = until("the server not to be ready", || Some(ready()).filter(|a| a.status != 200));
     assert_eq!(answer.status, 503, "{}", answer.body);
     let body: Value = serde_json::from_str(&answer.body).expect("JSON");
@@ -91,7 +91,7 @@ fn readiness_ends_while_nobody_gets_in_and_comes_back() {
     let line = line.unwrap_or_else(|| panic!("no line about it in:\n{log}"));
     assert!(line.contains("no canary is connected") || line.contains("in time"), "why: {line}");
     client.assert_alive();
-    drop(deaf);
+    drop(idle);
     until("the server to be ready again", || (ready().status == 200).then_some(()));
     assert!(server.log().contains("probes arrive again: ready"), "{}", server.log());
     probed_on_all_shards(&server);

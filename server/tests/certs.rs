@@ -1,4 +1,4 @@
-//! Certificates: which are taken, which are refused and how, and the ones of our own making.
+//! Certificates: which are accepted, which are refused and how, and automatic ones.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -34,7 +34,7 @@ fn names() -> Vec<String> {
     ["127.0.0.1", "localhost", "::1"].map(String::from).to_vec()
 }
 
-/// Lets a client that trusts `root` shake hands with what is `loaded`, in memory.
+/// Makes the handshake of a client that trusts `root` with what is `loaded`, in memory.
 fn handshake(
     loaded: &Loaded,
     root: &Path,

@@ -1,5 +1,5 @@
-//! What clients get in their handshakes: which certificate, whether they are let in, sessions
-//! taken up again, versions and groups.
+//! Handshakes of clients: which certificate is sent, which clients are accepted, sessions that
+//! are resumed, versions and groups.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -69,7 +69,7 @@ fn of_two_certificates_for_a_name_a_client_gets_one_it_can_verify() {
     }
 }
 
-/// A server that trusts `ca` and knows `revoked`, and what a client has to say to it.
+/// Makes the handshake of a client. Returns its kind, or why the client failed.
 fn enter(
     server: &Arc<ServerConfig>,
     root: &str,

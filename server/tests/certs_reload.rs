@@ -51,7 +51,7 @@ impl Mounted {
 
 fn trusting(ca: &Authority) -> Arc<ClientConfig> {
     let mut config = pki::client(&ca.pem(), None, BOTH);
-    // A session taken up again shows no certificate of its own.
+    // A resumed session sends no certificate.
     config.resumption = rustls::client::Resumption::disabled();
     Arc::new(config)
 }
@@ -117,7 +117,7 @@ fn a_bad_certificate_that_is_written_again_and_again_is_told() {
     let server = Server::start(&mounted.flags());
     let mut bad = String::new();
     until("the failure", || {
-        // Another file at every look.
+        // The file differs at every poll.
         bad.push('x');
         fs::write(mounted.0.path().join("tls.pem"), &bad).unwrap();
         (server.metric(RELOADS, "result=\"failure\"") > 0.0).then_some(())
@@ -155,7 +155,7 @@ fn an_end_that_is_near_is_a_warning_and_every_end_a_metric() {
     assert_eq!(end("late") - end("soon"), 20.0 * pki::DAY as f64);
 }
 
-/// Reads events, each with the next seq, until the one that says so.
+/// Reads events, each with the next seq, until the last one.
 fn follow(mut subscriber: Client) -> u64 {
     let mut next = 1;
     loop {
@@ -174,7 +174,7 @@ fn certificates_swapped_during_broadcasts_fail_no_handshake_and_lose_no_delivery
     const SWAPS: usize = 4;
     let ca = Authority::new("CA");
     let mounted = Mounted::new(&ca.server(&["v0", "localhost"]));
-    // A log for followers who are not let run for a while.
+    // Long enough for subscribers whose threads do not run for a while.
     let flags = format!("{} --log-frames 100000 --log-bytes 64MiB", mounted.flags());
     let (server, client) = (Server::start(&flags), trusting(&ca));
     let subscribe = |_| {

@@ -1,4 +1,4 @@
-//! The program itself, as far as it goes without serving: exit codes and what it says.
+//! The program without a running server: exit codes and messages.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -11,10 +11,10 @@ use common::file;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_uringcast-server");
 
 fn run(arguments: &[&str]) -> (i32, String, String) {
-    told(Command::new(PROGRAM).args(arguments).env_clear().output().unwrap())
+    outcome(Command::new(PROGRAM).args(arguments).env_clear().output().unwrap())
 }
 
-fn told(output: Output) -> (i32, String, String) {
+fn outcome(output: Output) -> (i32, String, String) {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
@@ -71,7 +71,7 @@ fn too_low_a_limit_of_open_files_is_told_with_the_remedy() {
     let flags = "--port=0 --control-port=0 --metrics-port=0 --shards=1 --max-connections=5000";
     let script = format!("ulimit -n 200; exec {PROGRAM} {flags}");
     let output = Command::new("sh").args(["-c", &script]).env_clear().output().unwrap();
-    let (code, _, err) = told(output);
+    let (code, _, err) = outcome(output);
     assert_eq!(code, 2, "{err}");
     for words in ["max_connections is 5000", "RLIMIT_NOFILE", "from 200", "LimitNOFILE="] {
         assert!(err.contains(words), "{words:?} is not in {err:?}");

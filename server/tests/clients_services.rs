@@ -17,8 +17,8 @@ fn variables(preset: &Preset) -> [(&str, &str); 2] {
     [(first("jwt_secret"), SECRET), (first("auth_enabled"), "true")]
 }
 
-/// Runs the service's client against an open server and one that wants tokens, both with nothing
-/// said but the preset's name and the original's variables.
+/// Runs the service's client against an open server and one that requires tokens, both with
+/// nothing set but the preset's name and the original's variables.
 fn is_as_documented(name: &str, script: &str) {
     let preset = presets::find(name).unwrap();
     let flags = format!("--preset={name} --shards=2");
@@ -34,7 +34,7 @@ fn is_as_documented(name: &str, script: &str) {
     is_full_at_its_limit(preset);
 }
 
-/// One connection more than the original took.
+/// One connection more than the original accepted.
 fn is_full_at_its_limit(preset: &Preset) {
     let Some(most) = preset.settings.get("max_connections") else { return };
     let server = Server::start(&format!("--preset={} --shards=2", preset.name));
@@ -46,7 +46,7 @@ fn is_full_at_its_limit(preset: &Preset) {
     let refused = server.wait_metric("websocket_connection_errors_total", &labels, 1.0);
     assert_eq!(refused, 1.0, "nobody else was refused");
     let all = format!("server=\"{}\"", preset.name);
-    // The one that was turned away is counted until it has gone.
+    // The refused connection is counted until it is closed.
     support::until("it to be gone", || {
         (server.metric("websocket_connections_active", &all) == most as f64).then_some(())
     });

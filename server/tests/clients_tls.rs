@@ -52,7 +52,7 @@ impl Site {
         self.dir.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// What `openssl s_client` says when it asks for the health of the server.
+    /// What `openssl s_client` prints when it requests the health of the server.
     fn s_client(&self, flags: &str) -> String {
         let mut command = Command::new("openssl");
         command.args(["s_client", "-connect", &self.server.clients[0].to_string(), "-ign_eof"]);
@@ -113,10 +113,10 @@ fn openssl_takes_its_session_up_again() {
     site.server.wait_metric("uringcast_tls_handshakes_full_total", "", 2.0);
 }
 
-/// A client, its certificate, and words of which one says why it is refused; none if it is let in.
+/// A client, its certificate, and texts of which the refusal has one; none if it is accepted.
 type Judged = (&'static str, Option<Issued>, &'static str);
 
-/// A server that demands certificates, and those who come. Their files are NAME.pem and NAME.key.
+/// A server that requires certificates, and its clients. Their files are NAME.pem and NAME.key.
 fn demanding() -> (Site, [Judged; 5]) {
     let site = Site::start(|dir, ca| {
         file(dir, "crl.pem", &ca.revoke(&[2]));

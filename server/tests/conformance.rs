@@ -15,7 +15,7 @@ use support::tools;
 use uringcast_engine::Engine;
 
 /// Framing, pings, reserved bits, opcodes, fragments, UTF-8, closing, limits, odds and ends; the
-/// others are about compression, which is not spoken.
+/// others are about compression, which is not supported.
 const SECTIONS: [&str; 9] = ["1", "2", "3", "4", "5", "6", "7", "9", "10"];
 /// Cases in those sections.
 const CASES: usize = 301;

@@ -1,4 +1,4 @@
-//! The dashboards ask for what a server can be asked, and Grafana understands them.
+//! The dashboards query only what a server exposes, and are valid for Grafana.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! `doctor` passes a machine that can carry the server, and says of each fault what to change.
+//! `doctor` passes a machine that can run the server, and reports the remedy of each fault.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
@@ -17,7 +17,7 @@ const LIMITS: &str = "proc/self/limits";
 const MEMINFO: &str = "proc/meminfo";
 const GROUP: &str = "sys/fs/cgroup/a.slice/u.service/memory.max";
 
-/// The machine that passes, as far as files tell.
+/// The files of a machine that passes.
 const GOOD: &[(&str, &str)] = &[
     ("proc/sys/kernel/osrelease", "6.1.0-37-amd64\n"),
     ("proc/sys/kernel/io_uring_disabled", "0\n"),
@@ -219,7 +219,8 @@ fn too_few_open_files_are_told_and_nothing_needs_root() {
     assert_eq!(code, Some(2), "{report:#}");
     assert_eq!(verdict(&report, "descriptors")["verdict"], "fail", "{report:#}");
 
-    // Only root can become nobody, and nobody may be kept from the program by its directory.
+    // Only root can change to the user `nobody`, which may not be able to read the program where
+    // it is: hence the copy.
     let dir = tempfile::Builder::new().permissions(mode(0o755)).tempdir().unwrap();
     let program = dir.path().join("uringcast-server");
     fs::copy(PROGRAM, &program).unwrap();

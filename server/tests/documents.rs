@@ -1,4 +1,4 @@
-//! What the documents say of flags, ports, variables and each other is so.
+//! What the documents say of flags, ports, variables and each other is true.
 
 mod support;
 
@@ -28,7 +28,7 @@ fn documents() -> Vec<(PathBuf, String)> {
     all.into_iter().map(read).collect()
 }
 
-/// Text without what stands between fences.
+/// Text without what is between fences.
 fn prose(text: &str) -> String {
     text.split("```").step_by(2).collect()
 }

@@ -1,4 +1,4 @@
-//! Clients that show no token or a bad one, come from the wrong page, or are too many. The table
+//! Clients that send no token or a bad one, have the wrong origin, or are too many. The table
 //! in docs/PROTOCOL.md names these tests; every kind of bad token is in server/src/auth/tests.rs.
 
 mod support;
@@ -283,7 +283,7 @@ fn a_key_is_good_for_its_own_channels_only() {
     let both = format!("[{},{}]", item("pool:1"), item("other"));
     let answer = ask_http(&server, "POST", "/v1/publish", "key-of-the-ci", &both);
     assert!(answer.status == 403 && answer.body.contains("other"), "{}", answer.body);
-    // What is about everybody's channels is for keys that are good for all.
+    // Requests about all channels need a key that is valid for all.
     for path in ["/v1/channels", "/debug/latency", "/debug/live"] {
         for (key, status) in [("ci", 403), ("ops", 200)] {
             let answer = ask_http(&server, "GET", path, &format!("key-of-the-{key}"), "");

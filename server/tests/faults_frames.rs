@@ -1,5 +1,5 @@
-//! What a peer gets that breaks RFC 6455 in an open connection: a close code, a counter, and
-//! nobody else is troubled. The table in docs/PROTOCOL.md names these tests.
+//! A peer that breaks RFC 6455 in an open connection: a close code, a counter, and no effect on
+//! other connections. The table in docs/PROTOCOL.md names these tests.
 
 mod support;
 
@@ -9,7 +9,7 @@ use support::ws::{BINARY, CLOSE, CONTINUATION, Client, FIN, PING, PONG, TEXT, an
 /// The metric that counts connections ended for the peer's fault.
 const ERRORS: &str = "websocket_connection_errors_total";
 
-/// The header of a frame that never comes.
+/// The header of a frame whose payload is never sent.
 fn header(length: u64) -> Vec<u8> {
     [announce(FIN | BINARY, length, true), vec![0; 4]].concat()
 }

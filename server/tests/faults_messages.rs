@@ -1,5 +1,5 @@
-//! What a client gets that asks wrongly: an error that names no internals and repeats no input,
-//! and the connection stays. The table in docs/PROTOCOL.md names these tests.
+//! A client that sends a bad request: an error that names no internals and repeats no input, and
+//! the connection stays. The table in docs/PROTOCOL.md names these tests.
 
 mod support;
 

@@ -1,6 +1,6 @@
-//! What an operator gets whose machine or files do not allow what was asked for: exit code 2 and a
-//! message that names the setting, its value and the remedy. cli.rs, config.rs, certs.rs and
-//! settings.rs have more; the table in docs/OPERATING.md names the tests.
+//! A machine or files that do not allow what was configured: exit code 2 and a message that names
+//! the setting, its value and the remedy. cli.rs, config.rs, certs.rs and settings.rs have more;
+//! the table in docs/OPERATING.md names the tests.
 
 mod support;
 
@@ -67,7 +67,7 @@ fn an_address_of_another_machine_is_refused() {
 
 #[test]
 fn an_unreadable_key_file_is_refused() {
-    // Root reads a file of mode 0, but nobody reads a directory.
+    // Root can read a file of mode 0, but no user can read a directory as a file.
     let server = Server::start("--auto-cert");
     let cert = server.cert.as_ref().expect("its certificate");
     let mut attempt = Attempt::new(&[&format!("--cert-file={}", cert.display())]);

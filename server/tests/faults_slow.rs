@@ -44,7 +44,7 @@ fn a_silent_client_is_pinged_and_closed_when_it_does_not_answer() {
     assert_eq!(silent.closed().0, 1011);
     server.wait_metric(ERRORS, "timeout", 1.0);
     loop {
-        // Whoever answers is pinged again.
+        // A client that answers is pinged again.
         let frame = answering.frame().expect("a ping");
         assert_eq!(frame.first, FIN | PING, "{frame:?}");
         answering.send(PONG, &frame.payload);

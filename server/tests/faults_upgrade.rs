@@ -1,5 +1,5 @@
-//! What a peer gets that never becomes a WebSocket connection. The table in docs/PROTOCOL.md
-//! names these tests.
+//! Peers that never become a WebSocket connection, and what they receive. The table in
+//! docs/PROTOCOL.md names these tests.
 
 mod support;
 
@@ -151,7 +151,7 @@ fn what_is_not_tls_is_refused_on_a_wss_port() {
 #[test]
 fn half_a_tls_handshake_is_cut_after_ten_seconds() {
     let server = Server::start("--auto-cert");
-    // The head of a ClientHello whose rest never comes.
+    // The head of a ClientHello whose rest is never sent.
     let answer = exchange(&server, &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3]);
     assert!(answer.len() < 16, "nothing but an alert can be sent: {answer:?}");
     server.wait_metric(ERRORS, "timeout", 1.0);

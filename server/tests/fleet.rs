@@ -45,7 +45,8 @@ fn all_seven_in_one_process_share_nothing_that_clients_see() {
         assert_eq!(welcome["data"]["server"], presets::all()[*place].name, "{welcome}");
         client.subscribe("global");
     }
-    // Each is told its own only, though all have a channel of that name, and in its own order.
+    // Each receives its own service's events only, though all have a channel of that name, and in
+    // that service's order.
     for event in ["first.one", "second.one"] {
         for place in own.iter().rev() {
             let (status, answer) = publish(&server, &presets::all()[*place].name, event);
@@ -73,7 +74,7 @@ fn all_seven_in_one_process_share_nothing_that_clients_see() {
     server.wait_metric("uringcast_deliveries_total", "server=\"fleet\"", 12.0);
 }
 
-/// Whether a preset speaks the family's envelope.
+/// Whether a preset uses the family's envelope.
 fn enveloped(place: usize) -> bool {
     presets::all()[place].protocol == presets::PresetProtocol::Envelope
 }

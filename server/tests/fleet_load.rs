@@ -40,7 +40,7 @@ fn load(loadgen: &Path, url: &str) -> Child {
         .expect("loadgen starts")
 }
 
-/// What neither HTTP nor JSON takes, and a message that is one.
+/// Sends a request that is no upgrade and a message that is no JSON, then a good one.
 fn mistakes(server: &Server, place: usize) {
     let mut stranger = TcpStream::connect(server.clients[place]).expect("connected");
     stranger.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").expect("written");

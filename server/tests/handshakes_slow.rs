@@ -1,5 +1,4 @@
-//! Clients that take their time to shake hands: cut at the deadline, cheap until then, in nobody's
-//! way.
+//! Slow handshakes: cut at the deadline, cheap until then, without delay for other clients.
 
 mod support;
 
@@ -14,7 +13,7 @@ use support::{PATIENCE, Server, tls};
 
 const ERRORS: &str = "websocket_connection_errors_total";
 const HANDSHAKES: &str = "uringcast_handshakes";
-/// Half-open handshakes: nearly as many as one shard takes (`MAX_HANDSHAKES`).
+/// Half-open handshakes: nearly as many as one shard accepts (`MAX_HANDSHAKES`).
 const MANY: usize = 1_000;
 /// ClientHellos without end.
 const ENDLESS: usize = 200;
@@ -37,7 +36,7 @@ fn assert_cut(mut stream: &TcpStream) {
     }
 }
 
-/// More than one shard takes at a time (`MAX_HANDSHAKES`).
+/// More than one shard accepts at a time (`MAX_HANDSHAKES`).
 const TOO_MANY: usize = 1_100;
 
 /// Bytes that wait in the sockets of the server's connections.
@@ -78,14 +77,14 @@ fn a_thousand_slow_handshakes_are_cheap_in_nobodys_way_and_cut() {
     raise_descriptors();
     let server = Server::start("--auto-cert --shards 1");
     let config = tls::config(&server, &rustls::version::TLS13, None);
-    // What a first client costs the process once is not the slow ones'.
+    // What the first client costs the process once is not counted for the slow ones.
     let mut early = Client::connect_secure(&server, &config);
     early.subscribe("news");
     let mut hello = Vec::new();
     tls::client(&config).write_tls(&mut hello).expect("a ClientHello");
     let memory = server.anonymous_memory();
 
-    // One byte after the other, so that something always comes,
+    // One client sends byte after byte, so that the server always has something to read;
     let trickling = connect(&server);
     let (mut trickle, bytes) = (trickling.try_clone().expect("a descriptor"), hello.clone());
     let trickle = thread::spawn(move || {
@@ -95,7 +94,7 @@ fn a_thousand_slow_handshakes_are_cheap_in_nobodys_way_and_cut() {
         };
         bytes.iter().take_while(slowly).count()
     });
-    // and those who stop half way.
+    // the others stop half way.
     let mut halves: Vec<TcpStream> = (0..MANY).map(|_| connect(&server)).collect();
     for stream in &mut halves {
         stream.write_all(&hello[..hello.len() / 2]).expect("written");

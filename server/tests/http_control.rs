@@ -1,4 +1,4 @@
-//! What else a service may do over HTTP: send clients away, end subscriptions, say a status.
+//! What else a service may do over HTTP: disconnect clients, end subscriptions, set a status.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
@@ -94,7 +94,7 @@ fn a_bad_request_says_what_to_name() {
     assert_eq!(post(&server, "/v1/disconnect", &nobody).1, json!({"disconnected": 0}));
 }
 
-/// A client's request for what is known of a pool.
+/// A client's request for the status of a pool.
 fn pool_status() -> Value {
     json!({"type": "request", "event": "get_pool_status", "data": {"pool_id": "p1"}})
 }

@@ -157,7 +157,7 @@ fn broken_and_mended(line: impl Fn(u64) -> String) -> (String, String) {
     (broken, mended)
 }
 
-/// What the summary says is still to be sent.
+/// The part that the summary reports as still to be sent.
 fn rest(text: &str, answer: &Value) -> String {
     let lines = answer["summary"]["lines"].as_u64().unwrap() as usize;
     text.split_inclusive('\n').skip(lines).collect()

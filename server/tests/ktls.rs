@@ -1,5 +1,5 @@
 //! TLS in the kernel, seen by clients of a running server. The tests that need a kernel with TLS
-//! are ignored unless they are asked for, which scripts/test does under scripts/ktls-vm.
+//! are ignored by default; scripts/test runs them under scripts/ktls-vm.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
@@ -140,7 +140,7 @@ fn broken_records_and_alerts_end_their_connection_only() {
         let mut stream = client.stream();
         stream.write_all(bytes).unwrap();
         let mut rest = Vec::new();
-        // It may come as an alert, FIN or reset: the end it is.
+        // The connection may end by an alert, FIN or reset.
         let _ = stream.read_to_end(&mut rest);
         server.wait_metric("websocket_connection_errors_total", "protocol", i as f64 + 1.0);
     }
@@ -153,7 +153,7 @@ fn broken_records_and_alerts_end_their_connection_only() {
     assert!(tls::kernel_count("TlsDecryptError") > 0, "the kernel has seen the broken record");
 }
 
-/// Runs openssl's client: upgrades, then gives `command` to it; all that it printed.
+/// Runs openssl's client: upgrades, then writes `command` to it. Returns all that it printed.
 fn openssl(server: &Server, flags: &[&str], command: &str, until: &str) -> String {
     let mut child = Command::new("openssl")
         .args(["s_client", "-connect", &server.clients[0].to_string()])

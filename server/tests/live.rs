@@ -1,5 +1,5 @@
-//! `GET /` and `GET /debug/live`: who may ask, what is told, and that the way of it opens nothing
-//! else. The page itself is tried in a browser by clients_live.rs.
+//! `GET /` and `GET /debug/live`: which requests are accepted, what they return, and that the
+//! page's access opens nothing else. The page itself is tried in a browser by clients_live.rs.
 
 mod support;
 

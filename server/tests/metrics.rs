@@ -1,4 +1,4 @@
-//! What Prometheus gets to read.
+//! What Prometheus reads.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use uringcast_server::metrics::Metrics;
 const ONE: ServiceId = ServiceId(0);
 const MS: u64 = 1_000_000;
 
-/// A service that takes 1,000 connections by wss.
+/// A service that accepts 1,000 connections by wss.
 fn orders() -> Arc<[Service]> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -235,7 +235,7 @@ fn every_value_of_a_bounded_label_is_there_from_the_start() {
     assert_eq!(build, texts(vec![env!("CARGO_PKG_VERSION")]));
 }
 
-/// What a service did, told by a program of its own.
+/// What a service did, recorded by an embedder through `WebSocketMetrics`.
 fn embedded() -> WebSocketMetrics {
     let metrics = WebSocketMetrics::new("orders", true);
     (0..5).for_each(|_| metrics.on_connect());
@@ -250,7 +250,7 @@ fn embedded() -> WebSocketMetrics {
     metrics
 }
 
-/// The same, told by a shard.
+/// The same, recorded by a shard.
 fn served() -> Metrics {
     let metrics = Metrics::new("orders", orders(), 1, None);
     let mut recorder = Recorder::new(ShardId(0), 1, true);

@@ -1,5 +1,5 @@
 //! The table of metrics, which is docs/METRICS.md, is what a running server exposes and all that
-//! dashboards, rules and documents ask for; and the engine writes every one of it.
+//! dashboards, rules and documents query; and the engine writes every one of it.
 
 mod support;
 
@@ -79,7 +79,7 @@ fn names_follow_the_conventions_and_every_metric_has_a_reason() {
     assert_eq!(names.len(), TABLE.len(), "no name twice");
 }
 
-/// What only tells a reason's label and limit: to be named there makes nobody a writer.
+/// Files that only map a reason to its label and limit: a metric named there is not written there.
 const MAPPINGS: [&str; 2] = ["close_reason.rs", "close_report.rs"];
 
 /// The engine's source without tests, the telemetry itself, and the mappings.
@@ -110,7 +110,7 @@ fn reasons() -> Vec<(String, Vec<String>)> {
         let text = fs::read_to_string(root.join(file)).expect("UTF-8");
         let mut reasons = Vec::new();
         for arm in text.split_once(function).expect("the mapping").1.split("=>") {
-            // What the arm before comes to, then the patterns of the next one.
+            // The value of the arm before, then the patterns of the next one.
             for word in arm.split(|c: char| !c.is_alphanumeric() && c != ':') {
                 match word.split_once("::") {
                     Some(("CloseReason" | "ErrorCode", _)) => reasons.push(word.to_owned()),
@@ -164,8 +164,8 @@ fn files_below(dir: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-/// Everything that asks for metrics: dashboards' expressions, rules, documents.
-fn askers() -> Vec<(PathBuf, String)> {
+/// Everything that reads metrics: dashboards' expressions, rules, documents.
+fn queries() -> Vec<(PathBuf, String)> {
     let root = tools::root();
     let mut all = vec![root.join("docs/OPERATING.md"), root.join("docs/PRODUCTION.md")];
     files_below(&root.join("dashboards"), &mut all);
@@ -217,8 +217,8 @@ const PREFIXES: [&str; 8] = [
 #[test]
 fn nobody_asks_for_a_metric_that_is_not_in_the_table() {
     let known: BTreeMap<&str, Kind> = TABLE.iter().map(|row| (row.name, row.kind)).collect();
-    let mut asked = 0;
-    for (path, text) in askers() {
+    let mut count = 0;
+    for (path, text) in queries() {
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
         for name in text.split(|c: char| !word(c)) {
             let ours = PREFIXES.iter().any(|prefix| name.starts_with(prefix));
@@ -229,25 +229,25 @@ fn nobody_asks_for_a_metric_that_is_not_in_the_table() {
             let histogram = suffix.and_then(|base| known.get(base)) == Some(&Kind::Histogram);
             let row = known.contains_key(name);
             assert!(row || histogram, "{}: there is no {name}", path.display());
-            asked += 1;
+            count += 1;
         }
     }
-    assert!(asked > 20, "the dashboard alone asks more");
+    assert!(count > 20, "the dashboard alone has more");
 }
 
-/// What Prometheus' clients tell of every process, and no panel need show.
+/// What Prometheus' clients export of every process, and no panel need show.
 const OF_EVERY_PROCESS: [&str; 2] = ["process_virtual_memory_bytes", "process_threads"];
 
 #[test]
 fn every_metric_is_on_a_panel_or_in_a_rule() {
-    let asked: String = askers()
+    let queried: String = queries()
         .into_iter()
         .filter(|(path, _)| path.ancestors().any(|dir| dir.ends_with("dashboards")))
         .filter(|(path, _)| !path.to_string_lossy().ends_with("_test.yml"))
         .map(|(_, text)| text)
         .collect();
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    let names: BTreeSet<&str> = asked.split(|c: char| !word(c)).collect();
+    let names: BTreeSet<&str> = queried.split(|c: char| !word(c)).collect();
     for Row { name, .. } in TABLE.iter() {
         let suffixed = |suffix: &str| names.contains(format!("{name}{suffix}").as_str());
         let shown = names.contains(name) || suffixed("_bucket");

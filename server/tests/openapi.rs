@@ -1,4 +1,4 @@
-//! The control port does what its OpenAPI document says: schemathesis tries.
+//! The control port conforms to its OpenAPI document: schemathesis tries it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use support::{Server, http, tools};
 
-/// Tries what a document says, which stands at a URL or in a file, on a server.
+/// Tries the requests of a document, which is at a URL or in a file, on a server.
 fn tries(test: &str, server: &Server, document: &str, more: &[&str]) {
     let (Some(python), Some(_)) =
         (tools::python(test, "python"), tools::python(test, "schemathesis"))

@@ -39,7 +39,7 @@ fn systemd_accepts_the_unit_and_finds_little_exposed() {
     run(Command::new(&analyze).args(exposure).arg(packaging("uringcast.service")));
 }
 
-/// The system calls that a name in a filter stands for.
+/// The system calls that a name in a filter includes.
 fn calls(analyze: &Path, name: &str) -> BTreeSet<String> {
     if !name.starts_with('@') {
         return BTreeSet::from([name.to_owned()]);

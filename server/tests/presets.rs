@@ -1,4 +1,4 @@
-//! The presets: what they say, what wins over them, and a server of each.
+//! The presets: what they set, what overrides them, and a server of each.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -171,7 +171,7 @@ fn serve(preset: &str) -> Server {
     Server::start(&format!("--preset={preset} --shards=3"))
 }
 
-/// Those that speak the family's envelope.
+/// The presets that use the family's envelope.
 fn enveloped() -> impl Iterator<Item = &'static presets::Preset> {
     presets::all().iter().filter(|preset| preset.protocol == presets::PresetProtocol::Envelope)
 }

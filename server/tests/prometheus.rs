@@ -1,5 +1,5 @@
-//! A real Prometheus reads two servers under load, and answers every question that the dashboards
-//! and rules ask.
+//! A real Prometheus scrapes two servers under load and returns data for every query of the
+//! dashboards and rules.
 
 mod support;
 
@@ -17,8 +17,8 @@ use support::{Server, http, tls, tools, until};
 
 /// As the dashboards' variable `server` has them: All, one without TLS, one with.
 const SERVERS: [&str; 3] = [".*", "mahavishnu", "akosha"];
-/// What a load that all is well with may leave at zero, or not put beyond it in some seconds: by a
-/// metric of the expression.
+/// An expression with one of these may be zero: a load without faults leaves them at zero, or
+/// raises them only after some time.
 const MAY_BE_ZERO: [&str; 18] = [
     "uringcast_slo_target_ratio", // the burn rate of a budget that nothing is taken from
     "canary_failures_total",
@@ -32,7 +32,7 @@ const MAY_BE_ZERO: [&str; 18] = [
     "uringcast_shard_mailbox_messages",
     "uringcast_handshakes{", // a moment's
     "uringcast_handshakes_waiting",
-    "uringcast_handshake_waits_total", // of a shard that is not in a hurry
+    "uringcast_handshake_waits_total", // of a shard that is not overloaded
     "uringcast_missed_total",
     "uringcast_tls_fallbacks_total",
     "uringcast_tls_key_updates_total",
@@ -40,7 +40,7 @@ const MAY_BE_ZERO: [&str; 18] = [
     "process_cpu_seconds_total", // whole seconds
 ];
 
-/// A server with what it takes to talk to it.
+/// A server with what a client needs to connect to it.
 struct Loaded {
     server: Server,
     secure: Option<Arc<ClientConfig>>,
@@ -65,7 +65,7 @@ impl Loaded {
         }
     }
 
-    /// One whose kernel takes next to nothing for it.
+    /// A client with a minimal receive buffer.
     fn slow_client(&self) -> Client {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a small buffer");
@@ -77,7 +77,7 @@ impl Loaded {
         client
     }
 
-    /// What everybody does all the time.
+    /// The load of ordinary clients.
     fn ordinary(&self, subscribers: &mut [Client]) {
         self.server.publish("room:1", "{}");
         for client in subscribers {
@@ -86,14 +86,14 @@ impl Loaded {
         }
     }
 
-    /// A subscriber that falls behind and comes back, one that does not, and peers' mistakes.
+    /// A subscriber that falls behind and catches up, one that does not, and peers' faults.
     fn troubles(&self, prometheus: &Prometheus, subscriber: &mut Client) {
         let server = &self.server;
         let large = format!(r#"{{"x":"{}"}}"#, "x".repeat(60_000));
         let mut slow = self.slow_client();
         slow.subscribe("bulk:1");
         let publish = |channel| (0..40).for_each(|_| _ = server.publish(channel, &large));
-        // The log keeps more than what is published between two looks, each of which sees all.
+        // The log keeps more than what is published between two scrapes, each of which sees all.
         until("a subscriber to fall behind", || {
             publish("bulk:1");
             (server.settled("uringcast_laggards_total", "") >= 1.0).then_some(())
@@ -231,7 +231,7 @@ fn ask_every_rule(prometheus: &Prometheus) {
     }
 }
 
-/// Prometheus' quantile lies in the bucket that the engine's own histogram says it does.
+/// Prometheus' quantile lies in the bucket of the engine's own histogram's.
 fn percentiles_agree(prometheus: &Prometheus, name: &str, server: &Server) {
     let answer = http::get(server.control, "/debug/latency?kind=delivery&class=room").body;
     let answer: Value = serde_json::from_str(&answer).expect("JSON");

@@ -57,7 +57,7 @@ fn a_header_of_a_trusted_proxy_names_the_client() {
     let mut stream = connect([127, 0, 0, 1], server.clients[0]);
     stream.write_all(V1).unwrap();
     assert_seen_as(&server, welcomed(Client::upgrade(stream)), "203.0.113.7");
-    // Who is no proxy is a client like any other.
+    // A peer that is no trusted proxy is a client like any other.
     let direct = connect([127, 0, 0, 9], server.clients[0]);
     assert_seen_as(&server, welcomed(Client::upgrade(direct)), "127.0.0.9");
 }
@@ -69,7 +69,7 @@ fn a_proxy_without_its_header_is_closed_counted_and_logged() {
         let mut stream = connect([127, 0, 0, 1], server.clients[0]);
         stream.write_all(bytes).unwrap();
         let mut answer = Vec::new();
-        // Reset or closed: nothing is said to who speaks another protocol.
+        // Reset or closed: a peer of another protocol receives no answer.
         let _ = stream.read_to_end(&mut answer);
         assert!(answer.is_empty());
     }
@@ -114,7 +114,7 @@ fn the_limit_for_an_address_is_the_clients_and_not_the_proxys() {
     server.wait_metric(ERRORS, "max_per_address", 2.0);
     inside.push(through_the_proxy(9).unwrap_or_else(|head| panic!("{head}")));
     inside.iter_mut().for_each(Client::assert_alive);
-    // Who leaves makes room for his own address.
+    // A connection that closes frees a place for its own address.
     drop(inside.remove(0));
     until("a place for the first client", || through_the_proxy(7).ok());
     assert!(through_the_proxy(8).is_err());
@@ -136,12 +136,12 @@ struct Proxy {
 }
 
 impl Proxy {
-    /// Starts it; `replace` are texts of the file and what stands there now. The ports of the
-    /// file are exchanged for free ones.
+    /// Starts it with a copy of the file, in which free ports replace those of the directives
+    /// `listens`, and addresses of `servers` their ports.
     fn start(file: &str, listens: &[&str], servers: &[(u16, SocketAddr)]) -> Option<Proxy> {
         let test = "clients behind proxies";
         let name = file.split('.').next().unwrap();
-        // Debian has them where only root looks.
+        // Debian has them in a directory that only root's PATH has.
         let path = PathBuf::from("/usr/sbin").join(name);
         let binary = if path.exists() { path } else { program(test, name)? };
         let dir = tempfile::tempdir().unwrap();
@@ -195,7 +195,7 @@ impl Proxy {
         (Ipv4Addr::LOCALHOST, self.ports[place]).into()
     }
 
-    /// A client from 127.0.0.`from`, over TLS or not; `None` when the proxy has nobody behind it.
+    /// A client from 127.0.0.`from`, over TLS or not; `None` when the proxy reaches no server.
     fn client(&self, from: u8, place: usize, tls: Option<&Arc<ClientConfig>>) -> Option<Client> {
         let stream = connect([127, 0, 0, from], self.at(place));
         let session = tls.map(support::tls::client);
@@ -244,7 +244,7 @@ impl Drop for Proxy {
                 eprintln!("the proxy's {name}:\n{}", said.unwrap_or_default());
             }
         }
-        // Its master ends its workers, if it is asked.
+        // The master ends its workers on SIGTERM.
         let pid = rustix::process::Pid::from_child(&self.process.0);
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         let _ = self.process.0.wait();

@@ -1,5 +1,5 @@
-//! Many subscribers on one channel: nothing lost, nothing reordered, few system calls, and one
-//! who does not read troubles nobody else.
+//! Many subscribers on one channel: nothing lost, nothing reordered, few system calls, and a
+//! subscriber that does not read has no effect on the others.
 
 mod support;
 
@@ -19,7 +19,7 @@ const QUIET: &str = "--keepalive-interval 1h";
 /// Threads that receive.
 const THREADS: usize = 2;
 
-/// Makes room for so many sockets in this process, or says why the test is skipped.
+/// Raises this process's limit to so many sockets, or prints why the test is skipped.
 fn descriptors(test: &str, wanted: u64) -> bool {
     let limit = getrlimit(Resource::Nofile).maximum;
     if limit.is_some_and(|limit| limit < wanted) {
@@ -100,7 +100,7 @@ fn ten_thousand_subscribers_get_every_message_in_order_for_few_system_calls() {
     let each = (server.anonymous_memory() - memory) / (SUBSCRIBERS - FIRST) as i64;
     println!("{each} bytes of user space a connection");
     // By the records at most 136 (benches/tests/allocations.rs). The whole process's growth adds
-    // what a handshake leaves behind and swings by a few MB: this holds buffers at rest out.
+    // what a handshake leaves behind and varies by a few MB: this excludes buffers at rest.
     assert!(each <= 1_024, "{each} bytes of user space a connection");
     let enters = server.settled("uringcast_ring_enters_total", "");
 
@@ -125,7 +125,7 @@ fn ten_thousand_subscribers_get_every_message_in_order_for_few_system_calls() {
     all_receive(&mut clients, BROADCASTS + 1..=2 * BROADCASTS);
 }
 
-/// A subscriber that will not read and has little room.
+/// A subscriber that does not read and has a small receive buffer.
 fn stalled(address: SocketAddr, channel: &str) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
@@ -157,7 +157,7 @@ fn a_stalled_subscriber_holds_up_nobody_and_is_closed_when_the_log_has_passed_it
         first..=published
     };
 
-    // The kernel takes some megabytes for it first; in steps, so that the log keeps the rest.
+    // The kernel buffers some megabytes of it first; in steps, so that the log keeps the rest.
     support::until("it to fall behind", || {
         let seqs = publish(50, 16 << 10);
         server.wait_metric("websocket_broadcast_total", "", *seqs.end() as f64);

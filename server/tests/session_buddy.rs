@@ -20,7 +20,7 @@ fn connect(server: &Server) -> Client {
     client
 }
 
-/// The next update that is as wanted; those before it may be older.
+/// The next update that matches; those before it may be older.
 fn update(client: &mut Client, wanted: &Value) {
     loop {
         let message = client.message();
@@ -52,7 +52,7 @@ fn everybody_gets_what_was_last_published_once_a_second() {
     publish(&server, &json!({"top_skills": skills(&["z"]), "anomalies": []}));
     publish(&server, &json!({"top_skills": skills(&["a", "b"]), "anomalies": anomalies}));
     let last = json!({"top_skills": skills(&["a", "b"]), "anomalies": anomalies});
-    // Twice: it goes on.
+    // Twice: the update is repeated.
     for _ in 0..2 {
         clients.iter_mut().for_each(|client| update(client, &last));
     }

@@ -1,4 +1,4 @@
-//! Settings: where they may come from, which wins, what is said about bad ones.
+//! Settings: their sources, which one takes precedence, the errors of bad ones.
 
 mod common;
 

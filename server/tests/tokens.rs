@@ -9,7 +9,7 @@ use std::process::Command;
 use support::tools::{python, root, run_client_with};
 use support::{Server, until};
 
-/// Lets the issuer make its keys; `None` without Python.
+/// Runs the issuer, which makes its keys; `None` without Python.
 fn keys(test: &str) -> Option<tempfile::TempDir> {
     let dir = tempfile::tempdir().expect("a directory");
     let script = root().join("server/tests/scripts/issuer.py");
@@ -29,7 +29,7 @@ fn step(test: &str, server: &Server, keys: &Path, step: &str, key: &str) {
     run_client_with(test, "token_client.py", server, &environment);
 }
 
-/// Puts a file where the server looks, all at once.
+/// Replaces a file that the server reads, atomically.
 fn replace(dir: &Path, with: &str) {
     fs::copy(dir.join(with), dir.join("jwks.new")).expect("copied");
     fs::rename(dir.join("jwks.new"), dir.join("jwks.json")).expect("renamed");
@@ -40,13 +40,13 @@ fn tokens_of_every_algorithm_are_good_by_the_keys_of_a_jwks_file_that_may_change
     const TEST: &str = "tokens_of_every_algorithm_are_good_by_the_keys_of_a_jwks_file";
     let Some(dir) = keys(TEST) else { return };
     replace(dir.path(), "first.json");
-    // Nothing but the file: whoever gives keys wants tokens.
+    // Nothing but the file: a key file turns on authentication.
     let server = Server::start(&format!("--jwks-file={}/jwks.json", dir.path().display()));
     step(TEST, &server, dir.path(), "first", "");
     replace(dir.path(), "next.json");
     step(TEST, &server, dir.path(), "rotated", "");
 
-    // On SIGHUP the file is read whatever it looks like.
+    // On SIGHUP the file is read even if it has not changed.
     let reads = |server: &Server| server.log().matches("jwks_file read again").count();
     let before = reads(&server);
     server.hang_up();

@@ -17,7 +17,7 @@ fn with(flags: &str) -> Server {
     Server::start(&format!("{FLAGS} {flags}"))
 }
 
-/// A client whose socket takes little.
+/// A client with a small receive buffer.
 fn narrow(server: &Server) -> Client {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(16 << 10).unwrap();
@@ -37,7 +37,7 @@ fn connect(server: &Server) -> Client {
     }
 }
 
-/// What is promised over every transport.
+/// The guarantees of every transport.
 fn broadcasts_keep_their_promises(server: &Server) {
     let mut healthy: Vec<Client> = (0..4).map(|_| connect(server)).collect();
     let mut slow = narrow(server);

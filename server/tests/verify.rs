@@ -1,4 +1,4 @@
-//! `verify` passes on a healthy server, and for each fault the check that is about it says so.
+//! `verify` passes on a healthy server, and each fault is reported by the check for it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
@@ -19,8 +19,8 @@ use support::{PROGRAM, Server, until};
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 
-/// What is wrong, how verify is called, the check that must say so, its verdict, the exit code, and
-/// a word of what was found or is to be done.
+/// The fault, how verify is called, the check that must report it, its verdict, the exit code, and
+/// a word of the finding or the remedy.
 type Fault<'a> = (&'a str, String, &'a str, &'a str, i32, &'a str);
 
 fn hold(faults: &[Fault]) {
@@ -41,7 +41,7 @@ fn impostor(answers: &'static [(&'static str, &'static str, &'static str)]) -> S
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut request = [0; 4_096];
-            // Whoever only connects is not answered.
+            // A connection without a request is not answered.
             let Ok(read @ 1..) = stream.read(&mut request) else { continue };
             let request = String::from_utf8_lossy(&request[..read]).into_owned();
             let path = request.split(' ').nth(1).unwrap_or_default();
@@ -55,7 +55,7 @@ fn impostor(answers: &'static [(&'static str, &'static str, &'static str)]) -> S
     address
 }
 
-/// A port where nobody listens.
+/// A port without a listener.
 fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -169,7 +169,7 @@ fn whatever_is_wrong_with_the_ports_is_named() {
 
 #[test]
 fn another_server_s_ports_are_told_from_its_own() {
-    let [server, twin] = [Server::start(""), Server::start("")];
+    let [server, other] = [Server::start(""), Server::start("")];
     let named = Server::start("--server-name=another");
     let ports = |control: &Server, metrics: &Server| {
         let (control, metrics) = (control.control.port(), metrics.metrics.port());
@@ -180,7 +180,7 @@ fn another_server_s_ports_are_told_from_its_own() {
     hold(&[
         ("its control port", ports(&named, &server), "broadcast", "fail", 2, "--control-port"),
         ("its metrics", ports(&server, &named), "metrics", "fail", 1, "another server's"),
-        ("a twin's metrics", ports(&server, &twin), "metrics", "fail", 1, uncounted),
+        ("another server's metrics", ports(&server, &other), "metrics", "fail", 1, uncounted),
     ]);
 }
 
@@ -299,7 +299,7 @@ fn a_token_is_in_no_message() {
     }
 }
 
-/// Speaks WebSocket as a server that demands a token, as far as `verify` can tell.
+/// A WebSocket server that requires a token, as far as `verify` tests it.
 fn demands_a_token() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -312,7 +312,7 @@ fn demands_a_token() -> SocketAddr {
                 bearer = request.headers().contains_key("authorization");
                 Ok(answer)
             };
-            // Other checks speak plain HTTP.
+            // Other checks send plain HTTP.
             let Ok(mut socket) = tungstenite::accept_hdr(stream, look) else { continue };
             let code = if bearer {
                 "AUTH_FAILED"

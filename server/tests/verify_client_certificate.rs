@@ -1,4 +1,4 @@
-//! `verify` against a server that demands a client certificate, and such a server against clients
+//! `verify` against a server that requires a client certificate, and such a server against clients
 //! without one.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -12,7 +12,7 @@ use common::pki::{Authority, Issued};
 use serde_json::Value;
 use support::{PROGRAM, Server};
 
-/// Runs it; the exit code and what it said of `check`, all else being the server's.
+/// Runs it. Returns the exit code and what it reported of `check`.
 fn verify(flags: &str, check: &str) -> (i32, Value) {
     let mut command = Command::new(PROGRAM);
     command.env_clear().args(["verify", "--json"]).args(flags.split_whitespace());
@@ -59,7 +59,7 @@ fn where_a_client_certificate_is_demanded_one_is_shown_and_without_it_the_remedy
         assert_eq!((code, &found["verdict"]), (2, &"fail".into()), "{card}: {found:#}");
         assert!(found.to_string().contains(word), "{card}: {word}: {found:#}");
     }
-    // Whoever was turned away has harmed nobody.
+    // Refused clients have no effect on the server.
     server.assert_running();
     for check in ["tls", "certificate", "welcome", "broadcast"] {
         let (code, found) = verify(&format!("{all} {good}"), check);

@@ -76,7 +76,7 @@ fn check(config: &Config, parallelism: usize) -> Result<usize, StartError> {
         }
         check_service(service)?;
     }
-    let shards = config.shards.unwrap_or(parallelism.min(MAX_SHARDS));
+    let shards = config.shards.unwrap_or(parallelism.clamp(1, MAX_SHARDS));
     if !(1..=MAX_SHARDS).contains(&shards) {
         return refuse(format!("shards is {shards}: choose 1 to {MAX_SHARDS}"));
     }

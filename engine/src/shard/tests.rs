@@ -34,7 +34,7 @@ struct Shards {
     quotas: Arc<[Quota]>,
 }
 
-/// The start kits of shards, and our ends of everything.
+/// The parts that shards start with, and the test's ends of their channels.
 struct Kit {
     parts: Vec<ShardParts>,
     mailboxes: Vec<Mailbox<Command>>,
@@ -96,7 +96,7 @@ impl Shards {
         Shards { address, mailboxes, threads, snapshots, quotas }
     }
 
-    fn tell(&self, shard: usize, command: Command) {
+    fn send_command(&self, shard: usize, command: Command) {
         self.mailboxes[shard].try_reserve(1).unwrap().send(command);
     }
 
@@ -104,11 +104,11 @@ impl Shards {
         let publication = publication(channel, text);
         let home = Hub::home_of(&publication.channel, self.mailboxes.len());
         let (reply, result) = oneshot::channel();
-        self.tell(home.index(), Command::Publish { items: vec![publication], reply });
+        self.send_command(home.index(), Command::Publish { items: vec![publication], reply });
         result.recv().unwrap()[0].unwrap();
     }
 
-    /// Ends all shards; returns how that went, and what they counted.
+    /// Ends all shards. Returns their results and counters.
     fn drain(self) -> (DrainReport, Totals) {
         self.drain_until(Duration::from_secs(30))
     }
@@ -118,7 +118,7 @@ impl Shards {
         let deadline = Instant::now() + patience;
         for shard in 0..self.mailboxes.len() {
             let (reply, report) = oneshot::channel();
-            self.tell(shard, Command::Drain { deadline, reply });
+            self.send_command(shard, Command::Drain { deadline, reply });
             let report: DrainReport = report.recv().unwrap();
             sum = DrainReport { closed: sum.closed + report.closed, cut: sum.cut + report.cut };
         }
@@ -239,7 +239,7 @@ fn a_full_server_upgrades_closes_and_gives_the_place_back() {
     first.close(None).unwrap();
     while first.read().is_ok() {}
     drop(first);
-    // The place is free once the slot is: ask until it is.
+    // The place is free once the slot is: retry until then.
     let mut third = connect();
     while third.read().unwrap().is_close() {
         third = connect();

@@ -1,4 +1,4 @@
-//! A small broadcast server that speaks just enough of the protocol, and misbehaves on demand.
+//! A small broadcast server with just enough of the protocol, and with faults on demand.
 
 // Each test program uses a part of it.
 #![allow(dead_code, unreachable_pub)]
@@ -35,9 +35,9 @@ pub enum Fault {
     Refuse(&'static str),
     /// Every third publish is.
     RefuseThird(&'static str),
-    /// Subscribers are turned away with 1013.
+    /// Subscriptions are refused: the connection is closed with 1013.
     Full,
-    /// Nothing is delivered to anybody.
+    /// No message is delivered.
     Mute,
 }
 

@@ -165,7 +165,7 @@ fn every_algorithm_opens_with_its_own_key_and_no_other() {
                 assert_eq!(verifier.verify(&token).is_ok(), good, "{algorithm:?}");
             }
         }
-        // Algorithm confusion: the public key, which everybody has, as a shared secret.
+        // Algorithm confusion: the public key, which is no secret, as a shared secret.
         for secret in [issuer.public.as_str(), issuer.public.trim_end()] {
             let key = EncodingKey::from_secret(secret.as_bytes());
             let forged = sign(Algorithm::HS256, None, &claims(), &key);
@@ -278,7 +278,7 @@ fn a_jwks_file_is_read_again_and_its_kid_decides() {
         assert!(verifier.verify(&token).is_ok(), "{kid}");
     }
 
-    // Replaced as a whole, as one should: the old key's tokens are good no more.
+    // Replaced as a whole: tokens of the old key are no longer accepted.
     let set = JwkSet { keys: vec![jwk(&issuers[0], "new")] };
     let replace = |text: &str| {
         let mut next = tempfile::NamedTempFile::new_in(file.path().parent().unwrap()).unwrap();

@@ -1,4 +1,5 @@
-//! The parts that need no engine: who is let in, what errors look like, how a port ends.
+//! The parts that need no engine: which requests are accepted, the form of errors, how a port
+//! closes.
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};

@@ -54,7 +54,7 @@ async fn every_shard_has_a_canary_that_hears_its_probes() {
 async fn a_canary_that_cannot_connect_fails_after_some_misses_and_recovers() {
     let key = ProbeKey::new(7);
     let engine = engine(key);
-    // Something that takes connections and never answers, as a shard that hangs.
+    // A listener that accepts connections and never answers, as a shard that hangs.
     let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let (mut probes, health, metrics) =
         probes(&engine, Connector::new(deaf.local_addr().unwrap(), key, false, Proxies::default()));

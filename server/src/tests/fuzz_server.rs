@@ -1,7 +1,7 @@
 //! Bodies of the fuzz targets, one function each: `fuzz/fuzz_targets` calls them under cargo-fuzz,
 //! the tests here over the committed corpora. Built for these two only.
 //!
-//! A body panics where the code under test breaks a promise.
+//! A body panics where the code under test is wrong.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ pub use crate::http::fuzz_publish::publish_body;
 use crate::print_config;
 use crate::settings::{Settings, TABLE};
 
-/// A secret at the top of every file. No text of ours may have it.
+/// A secret at the top of every file. No message may contain it.
 const SECRET: &str = "never-to-be-shown";
 
 /// Flags, environment and file. What is read can be printed and read again; what is refused is
@@ -84,7 +84,7 @@ fn public(settings: &Settings) -> Vec<(&'static str, Option<String>)> {
     values
 }
 
-/// Whether settings can be resolved without asking for names or reading files.
+/// Whether settings can be resolved without looking up names or reading files.
 fn stays_here(s: &Settings) -> bool {
     let mut hosts = s.host.iter().chain([&s.control_host, &s.metrics_host]);
     let files =

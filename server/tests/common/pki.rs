@@ -37,7 +37,7 @@ impl Issued {
     }
 }
 
-/// One that signs.
+/// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -158,7 +158,7 @@ pub(crate) fn load(tls: &Tls) -> Result<Loaded, Problem> {
     certs::load(tls, &mut TicketKeys::default())
 }
 
-/// A client's configuration: whom it trusts, who it is.
+/// A client's configuration: the root that it trusts and its own certificate.
 pub(crate) fn client(
     root: &str,
     identity: Option<&Issued>,
@@ -183,7 +183,7 @@ pub(crate) fn client(
     config
 }
 
-/// Lets a client shake hands with a server, in memory.
+/// Makes the handshake of a client with a server, in memory.
 pub(crate) fn shake(
     server: &Arc<ServerConfig>,
     client: &Arc<ClientConfig>,

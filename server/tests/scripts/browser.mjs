@@ -1,4 +1,4 @@
-// Headless Chromium, which knows the server's certificate if `trust` says so.
+// Headless Chromium, which trusts the server's certificate if `trust` is set.
 import { createHash, X509Certificate } from "node:crypto";
 import { ca, load } from "./harness.mjs";
 
@@ -9,7 +9,7 @@ export function launch({ trust = true } = {}) {
   args.push("--disable-background-networking", "--disable-component-update", "--disable-sync");
   if (process.env.TLS_MAX) args.push(`--ssl-version-max=${process.env.TLS_MAX}`);
   if (ca && trust) {
-    // The page's user would install the certificate; here the browser is told its key.
+    // The page's user would install the certificate; here its key is a flag of the browser.
     const key = new X509Certificate(ca).publicKey.export({ type: "spki", format: "der" });
     const hash = createHash("sha256").update(key).digest("base64");
     args.push(`--ignore-certificate-errors-spki-list=${hash}`);

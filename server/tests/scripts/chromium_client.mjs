@@ -19,7 +19,7 @@ try {
   page.setDefaultTimeout(20_000);
   page.on("console", (message) => console.log(`page: ${message.text()}`));
   if (ca) {
-    // The same browser asks the same port by HTTPS, where it tells what it spoke.
+    // The same browser requests the same port by HTTPS, and reports the protocol it used.
     const answer = await page.goto(url.replace(/^wss/, "https") + "health");
     const { protocol } = await answer.securityDetails();
     assert.equal(protocol, process.env.TLS_MAX === "tls1.2" ? "TLS 1.2" : "TLS 1.3");

@@ -21,7 +21,7 @@ async function open(options = {}) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
   page.setDefaultTimeout(20_000);
   page.on("console", (message) => {
-    // Two things a browser says itself: about a certificate it does not trust, and a 401.
+    // Messages of the browser itself: a certificate that it does not trust, and a 401.
     const untrusted = mode === "poll" && message.text().includes("ERR_CERT_AUTHORITY_INVALID");
     const locked = key && message.text().includes("401");
     if (!untrusted && !locked) faults.push(`${message.type()}: ${message.text()}`);

@@ -73,7 +73,7 @@ class Issuer:
         return jwt.encode(claims, None, algorithm="none")
 
     def confused(self, name):
-        """A token whose shared secret is the text of a public key, which everybody has."""
+        """A token whose shared secret is the text of a public key, which is no secret."""
         head = {"alg": "HS256", "typ": "JWT", "kid": name}
         claims = {"user_id": "mallory", "exp": int(time.time()) + 60}
         parts = [_b64(json.dumps(part).encode()) for part in (head, claims)]

@@ -1,4 +1,4 @@
-"""Reads a histogram log from standard input by HdrHistogram's Python port and tells what is in it:
+"""Reads a histogram log from standard input by HdrHistogram's Python port and prints what is in it:
 one JSON object, by tag: count, median and maximum in nanoseconds."""
 
 import json

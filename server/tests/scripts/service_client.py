@@ -223,7 +223,7 @@ async def without_a_token():
 
 
 async def too_fast_is_told():
-    """The burst of 1.5 times the rate is answered; beyond it a client is told to wait."""
+    """The burst of 1.5 times the rate is answered; beyond it the reply is an error with a delay."""
     rate = PRESET["settings"]["message_rate"]
     async with connect(harness.URL, max_queue=None) as socket:
         client = Raw(socket)

@@ -50,7 +50,7 @@ class StandIn(types.ModuleType):
 
 
 class StandIns:
-    """Finds a stand-in for every module that nobody else finds."""
+    """Finds a substitute for every module that no other finder has."""
 
     def find_spec(self, name, _path=None, _target=None):
         return importlib.machinery.ModuleSpec(name, self, is_package=True)

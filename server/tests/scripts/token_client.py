@@ -1,4 +1,4 @@
-"""Shows a running server tokens of every algorithm. STEP says which keys it should know."""
+"""Sends tokens of every algorithm to a running server. STEP names the keys that are in force."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ REFUSED = ("error", "Invalid or expired token")
 
 
 async def shown(token):
-    """What the server says to a token."""
+    """The server's reply to a token."""
     async with connect(harness.URL) as socket:
         data = {"token": token}
         await socket.send(json.dumps({"type": "request", "event": "auth", "data": data}))

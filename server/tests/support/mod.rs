@@ -76,7 +76,7 @@ impl Server {
         command.stdin(Stdio::null());
         let log = File::create(home.path().join("log")).expect("a log file");
         if !flags.contains("--canary-interval") {
-            // Tests count connections, system calls and turns: nobody else may cause any.
+            // Tests count connections, system calls and turns: probes would add to them.
             command.arg("--canary-interval=0");
         }
         command.args(flags.split_whitespace()).stdout(Stdio::piped()).stderr(log);
@@ -126,13 +126,13 @@ impl Server {
         std::fs::read_to_string(self.home.path().join("log")).expect("its log")
     }
 
-    /// Asks it to stop.
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         let pid = rustix::process::Pid::from_child(&self.process.0);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it still runs");
     }
 
-    /// Asks it to read its files again.
+    /// Sends SIGHUP: the server reads its files again.
     pub fn hang_up(&self) {
         let pid = rustix::process::Pid::from_child(&self.process.0);
         rustix::process::kill_process(pid, rustix::process::Signal::HUP).expect("it still runs");
@@ -203,7 +203,7 @@ impl Server {
         }
     }
 
-    /// Waits until a metric has at least a value: the collector looks once a second.
+    /// Waits until a metric has at least a value: the collector runs once a second.
     pub fn wait_metric(&self, name: &str, labels: &str, least: f64) -> f64 {
         until(&format!("{name}{{{labels}}} >= {least}"), || {
             Some(self.metric(name, labels)).filter(|value| *value >= least)
@@ -219,7 +219,7 @@ impl Drop for Server {
     }
 }
 
-/// Asks until there is an answer, up to [`PATIENCE`].
+/// Polls until there is an answer, up to [`PATIENCE`].
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {

@@ -125,7 +125,7 @@ fn escaped(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-/// Runs promtool on files, about which it must have nothing to complain.
+/// Runs promtool on files, in which it must find no fault.
 pub fn promtool(test: &str, arguments: &[&str], file: &Path) {
     let Some(promtool) = tools::program(test, "promtool") else { return };
     let mut command = Command::new(promtool);
@@ -134,7 +134,7 @@ pub fn promtool(test: &str, arguments: &[&str], file: &Path) {
     assert!(output.status.success(), "{arguments:?} {}: {output:?}", file.display());
 }
 
-/// Runs promtool on what a server exposes; it must say nothing at all.
+/// Runs promtool on what a server exposes; it must print nothing at all.
 pub fn check_metrics(test: &str, page: &str) {
     let Some(promtool) = tools::program(test, "promtool") else { return };
     let mut file = tempfile::tempfile().expect("a file");

@@ -1,4 +1,4 @@
-//! TLS for the raw client, and what the kernel says of its own.
+//! TLS for the raw client, and the kernel's TLS counters.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub fn client(config: &Arc<ClientConfig>) -> ClientConnection {
     ClientConnection::new(Arc::clone(config), name).expect("a session")
 }
 
-/// One of the kernel's own counts.
+/// One of the kernel's TLS counters.
 pub fn kernel_count(name: &str) -> u64 {
     let all = std::fs::read_to_string("/proc/net/tls_stat").expect("the kernel's TLS counts");
     let line = all.lines().find_map(|line| line.strip_prefix(name)).expect("the count");

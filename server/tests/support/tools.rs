@@ -41,7 +41,7 @@ pub fn program(test: &str, name: &str) -> Option<PathBuf> {
     needs(test, name, std::env::split_paths(&path).map(|dir| dir.join(name)))
 }
 
-/// The first path that exists; `None` after saying loudly that the test is skipped. Once
+/// The first path that exists; `None` after printing that the test is skipped. Once
 /// everything was installed, a missing one is a failure.
 fn needs(test: &str, name: &str, places: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
     let found = places.into_iter().find(|path| path.exists());
@@ -53,7 +53,7 @@ fn needs(test: &str, name: &str, places: impl Iterator<Item = PathBuf>) -> Optio
     found
 }
 
-/// Says that a test is skipped, past the test runner's capture.
+/// Prints that a test is skipped, past the test runner's capture.
 pub fn skip(test: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {test}: {why}");
 }

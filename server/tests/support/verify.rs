@@ -38,7 +38,7 @@ pub fn report(mut command: Command) -> (i32, Value) {
     (code, report)
 }
 
-/// What it said of a check.
+/// What it reported of a check.
 pub fn verdict<'a>(report: &'a Value, check: &str) -> &'a Value {
     let checks = report["checks"].as_array().expect("checks");
     let found = checks.iter().find(|found| found["name"] == check);

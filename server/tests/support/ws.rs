@@ -1,4 +1,4 @@
-//! A WebSocket client that does what it is told, also what no client may do.
+//! A WebSocket client that sends any frames, also those that no client may send.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -103,7 +103,7 @@ impl Client {
 
     /// Sends bytes as they are. The server may have closed already.
     pub fn raw(&mut self, bytes: &[u8]) {
-        // What it answered before it closed is what the test is about.
+        // The test is about what the server answered before it closed.
         let _ = match &mut self.tls {
             None => self.stream.write_all(bytes),
             Some(tls) => rustls::Stream::new(tls, &mut self.stream).write_all(bytes),
@@ -167,7 +167,7 @@ impl Client {
         (code, String::from_utf8(frame.payload[2..].to_vec()).expect("UTF-8"))
     }
 
-    /// Says close_notify.
+    /// Sends close_notify.
     pub fn close_tls(&mut self) {
         let tls = self.tls.as_mut().expect("a connection over TLS");
         tls.send_close_notify();

@@ -10,7 +10,7 @@ fn ring(slots: usize) -> Ring {
     Ring::new(&Config::new(slots)).unwrap()
 }
 
-/// Connected sockets: ours and the peer's.
+/// Connected sockets: the ring's and the peer's.
 fn sockets() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -22,7 +22,7 @@ fn key(index: u32) -> SlotKey {
     SlotKey::new(index)
 }
 
-/// Receives until `ring` says that the receive is over; returns bytes and the last result.
+/// Receives until `ring` reports the end of the receive. Returns bytes and the last result.
 fn receive_all(ring: &mut Ring) -> (Vec<u8>, i32) {
     let mut bytes = Vec::new();
     loop {
@@ -155,13 +155,13 @@ fn a_poll_ends_once_there_is_room() {
 
 #[test]
 fn completions_beyond_the_queue_are_counted_and_come() {
-    // A ring without slots asks for 2,048 completions; more polls than that end at once.
+    // A ring without slots has room for 2,048 completions; more polls than that end at once.
     let mut ring = ring(1);
     let (ours, _peer) = sockets();
     ring.place(key(0), &ours).unwrap();
     let polls = ring.queues.uring.params().cq_entries() + 500;
     for index in 0..polls {
-        // Written behind the ring's back, which would reap after each 768.
+        // Written without the ring, which would reap after each 768.
         let user_data = UserData::armed(Operation::Poll, key(index));
         let entry = opcode::PollAdd::new(Fixed(0), libc::POLLOUT as u32).build();
         ring.queues.push(&entry.user_data(user_data.0));
@@ -237,7 +237,7 @@ fn a_late_completion_of_an_earlier_life_is_dropped_and_its_buffer_given_back() {
     let (ours, mut peer) = sockets();
     ring.place(key(0), &ours).unwrap();
     ring.receive_once(key(0));
-    // Behind the ring's back, which would not let the slot go.
+    // Replaced here because the ring would not free the slot.
     ring.slots = Slots::new(1);
     let second = key(0).next_life();
     ring.slots.occupy(second);

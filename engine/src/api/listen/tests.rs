@@ -73,7 +73,7 @@ fn an_address_of_another_machine_is_an_error() {
 
 #[test]
 fn both_wildcards_can_have_the_same_port() {
-    // The port that is free for IPv6 may just be somebody else's for IPv4: then another one.
+    // A port that is free for IPv6 may be in use for IPv4: then another one is tried.
     for patience in (0..20).rev() {
         let v6 = match listen(&[(Ipv6Addr::UNSPECIFIED, 0).into()], 2) {
             // A machine without IPv6 cannot show it.

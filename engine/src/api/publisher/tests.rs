@@ -20,7 +20,7 @@ fn channel(name: &str) -> ChannelName {
     names.into_iter().find(at_home).unwrap()
 }
 
-/// `n` is what tells this publication from the others.
+/// `n` identifies the publication.
 fn publication(name: &str, n: u64) -> Publication {
     Publication {
         channel: channel(name),

@@ -18,13 +18,13 @@ fn config(shards: usize) -> Config {
     config_at("127.0.0.1:0", shards)
 }
 
-/// For tests that free a port and want it again: each has an address that no other test uses.
+/// For tests that free a port and bind it again: each has an address that no other test uses.
 fn config_at(address: &str, shards: usize) -> Config {
     let listen = vec![address.parse().unwrap()];
     Config { shards: Some(shards), ..Service { listen, ..Service::default() }.into() }
 }
 
-/// The address that was listened on for a moment.
+/// Listens on an address and closes the port again. Returns the address.
 fn listen(address: std::net::SocketAddr) -> Result<std::net::SocketAddr, StartError> {
     let all = listen::listen(std::iter::once(&[address][..]), 1)?;
     Ok(all.addresses[0].1)
@@ -77,7 +77,7 @@ fn serve(mut parts: ShardParts) {
     }
 }
 
-/// As `serve`, but shard 1 cannot.
+/// As `serve`, but shard 1 fails to start.
 fn serve_but_one(parts: ShardParts) {
     if parts.id.0 == 1 {
         let refusal = StartError::ring(rustix::io::Errno::NOMEM.into());
@@ -87,22 +87,22 @@ fn serve_but_one(parts: ShardParts) {
     }
 }
 
-/// As `serve`, but shard 1 ends without a word.
+/// As `serve`, but shard 1 ends without reporting.
 fn serve_but_one_is_silent(parts: ShardParts) {
     if parts.id.0 != 1 {
         serve(parts);
     }
 }
 
-/// Serves one command and is gone.
-fn serve_one_command(mut parts: ShardParts) {
+/// Reads one command and ends.
+fn end_after_one_command(mut parts: ShardParts) {
     parts.ready.send(Ok(())).unwrap();
     next(&mut parts);
 }
 
-/// Serves one command and panics.
+/// Reads one command and panics.
 fn panic_after_one_command(parts: ShardParts) {
-    serve_one_command(parts);
+    end_after_one_command(parts);
     panic!("on purpose");
 }
 
@@ -195,7 +195,7 @@ fn an_engine_is_ready_while_its_shards_beat_and_it_does_not_drain() {
     let beat = Time::default() + engine.topology.started.elapsed();
     engine.topology.heartbeats.iter().for_each(|heart| heart.beat(beat));
     assert!(engine.is_ready());
-    // As if one had not beaten for longer than allowed.
+    // As if shard 1 had sent no heartbeat for longer than allowed.
     engine.topology.started -= crate::limits::HEARTBEAT_LIMIT;
     let beat = Time::default() + engine.topology.started.elapsed();
     engine.topology.heartbeats[0].beat(beat);
@@ -232,7 +232,7 @@ fn aborts(test: &str, run: fn(ShardParts), says: &str) {
 #[test]
 fn a_shard_that_ends_while_serving_aborts_the_process() {
     let test = "a_shard_that_ends_while_serving_aborts_the_process";
-    aborts(test, serve_one_command, "shard-0 ended while serving");
+    aborts(test, end_after_one_command, "shard-0 ended while serving");
 }
 
 #[test]
@@ -249,8 +249,8 @@ fn a_setting_out_of_range_is_refused_by_name() {
     };
     assert!(refused(|c| c.services[0].listen.clear()).starts_with("listen of uringcast is empty"));
     assert!(refused(|c| c.services.clear()).starts_with("services are 0: have 1 to 16"));
-    let same = refused(|c| c.services.push(c.services[0].clone()));
-    assert!(same.starts_with("two services are called \"uringcast\""), "{same}");
+    let duplicate = refused(|c| c.services.push(c.services[0].clone()));
+    assert!(duplicate.starts_with("two services are called \"uringcast\""), "{duplicate}");
     let taken = refused(|c| drop(c.services[0].welcome_extra.insert("server".into(), 1.into())));
     assert!(taken.starts_with("welcome_extra of uringcast has server"), "{taken}");
     assert!(refused(|c| c.shards = Some(0)).starts_with("shards is 0: choose 1 to 64"));

@@ -1,4 +1,4 @@
-//! Sessions of one hub, driven by hand: what PROTOCOL section 2.3 promises.
+//! Sessions of one hub, driven by hand: the rules of PROTOCOL section 2.3.
 
 mod caps;
 mod custom;
@@ -83,7 +83,7 @@ impl Rig {
         Rig { hub, key, now }
     }
 
-    /// Shows its token in the first frame, and gets in.
+    /// Sends its token in the first frame, and is accepted.
     fn known(mode: AuthMode, identity: Identity) -> Rig {
         let mut rig = Rig::new(mode, Some("token"));
         assert!(rig.hear().is_empty(), "nothing before the answer");
@@ -127,7 +127,7 @@ impl Rig {
         self.hub.handle_authenticated(self.key, verdict);
     }
 
-    /// Everything the client gets; a close frame as `{"close": code, "reason": text}`.
+    /// Everything the client receives; a close frame as `{"close": code, "reason": text}`.
     fn hear(&mut self) -> Vec<Value> {
         let mut wire = Wire::default();
         while self.hub.poll_transmit(&mut wire, &mut Alone) {}

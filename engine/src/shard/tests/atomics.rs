@@ -27,7 +27,7 @@ const SUBSCRIBERS: usize = 3;
 impl Bench {
     fn new(count: usize) -> Bench {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        // A short log, so that every frame soon goes.
+        // A short log, so that every frame is soon evicted.
         let retention = Retention { frames: 4, ..Retention::default() };
         let service = Service { message_rate: 0, anonymous_publish: true, ..Service::default() };
         let config = Config { retention, ..Config::from(service) };
@@ -85,7 +85,7 @@ impl Bench {
         self.loops.iter_mut().map(event_loop).collect()
     }
 
-    /// Messages that have come to all subscribers together.
+    /// Messages that all subscribers together have received.
     fn received(&mut self) -> usize {
         let mut received = 0;
         for peer in &mut self.peers {
@@ -125,7 +125,7 @@ fn on_a_runtime(test: impl FnOnce()) {
 /// the iteration's bells included.
 fn costs(shards: usize, publish: impl Fn(&mut Bench)) -> Vec<(u64, u64)> {
     let mut bench = Bench::new(shards);
-    // The second time the log is full: with every frame another one goes.
+    // The second time the log is full: every frame evicts another one.
     let [one, many, more] = [1, 20, 40].map(|messages| {
         (0..8).for_each(|_| drop(bench.spend(messages, &publish)));
         bench.spend(messages, &publish)
@@ -174,7 +174,7 @@ fn the_mailbox_s_room_costs_atomics_by_the_turn_and_not_by_the_message() {
             bench.mailboxes[0].try_reserve(1).unwrap().send(Command::Publish { items, reply });
         };
         let [(each, alone)] = costs(1, send)[..] else { panic!("one shard") };
-        // Giving the room back; what crossbeam's queue spends is its own and not counted here.
+        // Returning the capacity; the atomics of crossbeam's queue are not counted here.
         assert!(each <= 1 && alone <= 1, "{each} {alone}");
     });
 }

@@ -1,11 +1,11 @@
-//! Clients that come and leave in every way while messages flow.
+//! Clients that connect and disconnect in every way while messages are delivered.
 
 use super::*;
 
-/// One client of the churn: comes, perhaps subscribes, and leaves in one of several ways.
-fn come_and_go<S: Read + Write>(stream: S, way: usize, socket: &TcpStream) {
+/// One client of the churn: connects, perhaps subscribes, and disconnects in one of several ways.
+fn connect_and_leave<S: Read + Write>(stream: S, way: usize, socket: &TcpStream) {
     if way == 0 {
-        return; // Without a word.
+        return; // Without a close frame.
     }
     let mut client = upgrade(stream);
     if way > 1 {
@@ -39,9 +39,9 @@ fn churn(tls: bool) {
                     let (ours, way) = (socket.try_clone().unwrap(), (worker + round) % 6);
                     if tls {
                         let stream = StreamOwned::new(tls_client(Arc::clone(&config)), ours);
-                        come_and_go(stream, way, &socket);
+                        connect_and_leave(stream, way, &socket);
                     } else {
-                        come_and_go(ours, way, &socket);
+                        connect_and_leave(ours, way, &socket);
                     }
                 }
             })

@@ -10,7 +10,7 @@ fn the_welcome_comes_in_one_write_with_the_response() {
         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     stream.write_all(request.as_bytes()).unwrap();
-    // What one write leaves in a socket with room, one read takes.
+    // One read returns what one write left in a socket with room.
     let mut buffer = [0; 4_096];
     let read = stream.read(&mut buffer).unwrap();
     let text = String::from_utf8_lossy(&buffer[..read]);

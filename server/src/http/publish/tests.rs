@@ -87,7 +87,7 @@ fn the_answer_is_202_only_when_every_message_has_its_position() {
     let channels = ["a", "b"].map(|name| ChannelName::parse(name).unwrap());
     let full = PublishError::Saturated;
     let taken = |seq| Ok(Accepted { seq: Seq(seq), duplicate: false });
-    let told = |seqs: [Result<Accepted, PublishError>; 2]| {
+    let outcome = |seqs: [Result<Accepted, PublishError>; 2]| {
         let response = answer(&channels, &seqs).into_response();
         let status = response.status().as_u16();
         let retry = response.headers().get("retry-after").map(|v| v.to_str().unwrap().to_owned());
@@ -96,12 +96,12 @@ fn the_answer_is_202_only_when_every_message_has_its_position() {
         (status, retry, body["results"].to_string())
     };
     let both = r#"[{"channel":"a","seq":7},{"channel":"b","seq":9}]"#;
-    assert_eq!(told([taken(7), taken(9)]), (202, None, both.into()));
+    assert_eq!(outcome([taken(7), taken(9)]), (202, None, both.into()));
     let again = Ok(Accepted { seq: Seq(9), duplicate: true });
     let known = r#"[{"channel":"a","seq":7},{"channel":"b","duplicate":true,"seq":9}]"#;
-    assert_eq!(told([taken(7), again]), (202, None, known.into()));
+    assert_eq!(outcome([taken(7), again]), (202, None, known.into()));
     let half = r#"[{"channel":"a","seq":7},{"channel":"b","error":"saturated"}]"#;
-    assert_eq!(told([taken(7), Err(full)]), (503, Some("1".into()), half.into()));
+    assert_eq!(outcome([taken(7), Err(full)]), (503, Some("1".into()), half.into()));
     let ending = r#"[{"channel":"a","error":"saturated"},{"channel":"b","error":"draining"}]"#;
-    assert_eq!(told([Err(full), Err(PublishError::Closed)]), (503, None, ending.into()));
+    assert_eq!(outcome([Err(full), Err(PublishError::Closed)]), (503, None, ending.into()));
 }

@@ -1,4 +1,4 @@
-//! What the log says of a close.
+//! What the log reports of a close.
 
 use super::*;
 use crate::broker::close_report::exceeded;

@@ -53,14 +53,14 @@ fn rig(mode: AuthMode) -> Rig {
     Rig { hub, key, now }
 }
 
-/// What is heard beside updates.
+/// Messages that are sent beside updates.
 fn answers(rig: &mut Rig) -> Vec<Value> {
     let mut heard = rig.hear();
     heard.retain(|message| message["type"] != "update");
     heard
 }
 
-fn turned_away() -> [Value; 1] {
+fn closed_unauthenticated() -> [Value; 1] {
     [closed(4001, "Authentication failed")]
 }
 
@@ -80,7 +80,7 @@ fn the_first_frame_is_a_token_and_then_comes_the_greeting() {
     );
     assert_eq!(heard[1], json!({"type": "pong"}));
 
-    // Once more renews it, without a word; a bad one changes nothing.
+    // A second token renews the session without a reply; a bad one changes nothing.
     rig.say(&json!({"token": "next"}));
     rig.answer(Ok(user(&[], Some(90))));
     rig.say(&json!({"token": "bad"}));
@@ -104,19 +104,19 @@ fn who_shows_no_good_token_is_closed_with_4001() {
     ] {
         let mut rig = rig(AuthMode::Required);
         rig.say(&frame);
-        assert_eq!(rig.hear(), turned_away(), "{frame}");
+        assert_eq!(rig.hear(), closed_unauthenticated(), "{frame}");
         assert_eq!(rig.errors(counted), 1, "{frame}");
     }
     let mut refused = rig(AuthMode::Required);
     refused.say(&json!({"token": "bad"}));
     refused.answer(Err(AuthError::Invalid));
-    assert_eq!(refused.hear(), turned_away());
+    assert_eq!(refused.hear(), closed_unauthenticated());
     assert_eq!(refused.errors(AuthFailed), 1);
     let mut silent = rig(AuthMode::Required);
     silent.pass(AUTH_TIMEOUT - Duration::from_millis(1));
     assert!(silent.hear().is_empty());
     silent.pass(Duration::from_millis(1));
-    assert_eq!(silent.hear(), turned_away());
+    assert_eq!(silent.hear(), closed_unauthenticated());
     assert_eq!(silent.errors(AuthMissing), 1);
 }
 

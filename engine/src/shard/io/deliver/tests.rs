@@ -26,7 +26,7 @@ fn flush(delivery: &mut Delivery) -> Flushed {
     out
 }
 
-/// Writes one payload to slot 0; what is owed afterwards.
+/// Writes one payload to slot 0. Returns what is still to be sent.
 fn write(delivery: &mut Delivery, payload: Payload) -> Option<Owed> {
     delivery.load(payload);
     let _ = delivery.push(0);
@@ -214,7 +214,7 @@ fn a_full_socket_owes_ciphertext_and_the_stream_goes_on() {
     let Some(Owed::Sealed(rest)) = write(&mut delivery, frame(&sent)) else {
         panic!("4 MiB fit no socket");
     };
-    // Nothing at all is taken of the next one, and its record number is spent all the same.
+    // The socket accepts nothing of the next one, but its record number is used all the same.
     let Some(Owed::Sealed(next)) = write(&mut delivery, frame(b"next")) else {
         panic!("the socket is full");
     };

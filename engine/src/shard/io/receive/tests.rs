@@ -55,7 +55,7 @@ impl Rig {
         (key, peer)
     }
 
-    /// Steps, and does what the broker asks for, until it is this.
+    /// Steps, and does what the broker requests, until the request is this one.
     fn run_until(&mut self, awaited: fn(ConnectionKey) -> Effect) {
         let mut asked = false;
         while !asked {
@@ -76,7 +76,7 @@ impl Rig {
         }
     }
 
-    /// Waits for one completion and handles it; returns what the broker then asks for.
+    /// Waits for one completion and handles it. Returns what the broker then requests.
     fn step(&mut self) -> Vec<Effect> {
         self.slots.rearm();
         self.slots.delivery.ring.wait();
@@ -247,7 +247,7 @@ fn paused_bytes_wait_in_the_socket_until_it_is_resumed() {
     assert_eq!(rig.step(), []);
     peer.read_exact(&mut [0; 7]).unwrap();
 
-    // Resumed before the cancellation is through: armed again by its final completion.
+    // Resumed before the cancellation is complete: armed again by its final completion.
     rig.slots.pause(key);
     rig.slots.resume(key);
     while rig.slots.slots[key.index as usize].receive != ReceiveState::Armed {

@@ -1,4 +1,4 @@
-//! What needs kernel TLS is ignored unless asked for, which scripts/test does under
+//! Tests that need kernel TLS are ignored by default; scripts/test runs them under
 //! scripts/ktls-vm.
 
 use std::io::{Read, Write};
@@ -25,12 +25,12 @@ use crate::types::{Seq, Time};
 
 use rustls::version::{TLS12, TLS13};
 
-/// What this kernel takes.
+/// What this kernel accepts.
 fn kernel() -> Kernel {
     Kernel::probe().expect("a kernel with TLS")
 }
 
-/// For what must come, before a test fails.
+/// How long a read waits before a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A connection in slot 0 whose keys the kernel has.
@@ -71,7 +71,7 @@ impl Rig {
         Rig { delivery, client, peer }
     }
 
-    /// Writes one payload; what is owed afterwards.
+    /// Writes one payload. Returns what is still to be sent.
     fn write(&mut self, payload: Payload) -> (Option<Owed>, Payload) {
         self.delivery.load(payload);
         let _ = self.delivery.push(0);
@@ -261,8 +261,8 @@ fn a_key_update_is_followed_or_told() {
     assert_eq!(&got, b"so have we");
 }
 
-/// What a client reads that broke a record, when the connection is given up.
-fn told(rig: Rig) -> String {
+/// What a client reads after it broke a record, up to the end of the connection.
+fn client_error(rig: Rig) -> String {
     let Rig { delivery, mut client, mut peer } = rig;
     drop(delivery);
     Stream::new(&mut client, &mut peer).read(&mut [0; 8]).unwrap_err().to_string()
@@ -283,8 +283,8 @@ fn a_broken_record_is_a_fault() {
             rig.delivery.handle_control_record(0, libc::EBADMSG),
             Some(ControlOutcome::Violation)
         );
-        // Old kernels let no alert out after this.
-        eprintln!("{version:?}: the client was told: {}", told(rig));
+        // Old kernels send no alert after this.
+        eprintln!("{version:?}: the client reads: {}", client_error(rig));
     }
 }
 
@@ -300,8 +300,8 @@ fn a_record_longer_than_allowed_gets_its_alert() {
         rig.delivery.handle_control_record(0, libc::EMSGSIZE),
         Some(ControlOutcome::Violation)
     );
-    let told = told(rig);
-    assert!(told.contains("RecordOverflow"), "{told}");
+    let error = client_error(rig);
+    assert!(error.contains("RecordOverflow"), "{error}");
 }
 
 #[test]

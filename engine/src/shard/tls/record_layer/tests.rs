@@ -25,7 +25,7 @@ fn says(client: &mut ClientConnection, plain: &[u8]) -> Vec<u8> {
     client_bytes(client)
 }
 
-/// A session, and a peer who can seal whatever it likes.
+/// A session, and a peer that can seal any record.
 fn with_a_forger() -> (TlsSession, DirectionKey) {
     let (session, forger, _) = forged(false);
     assert!(session.is_own());
@@ -53,7 +53,7 @@ fn forge(forger: &mut DirectionKey, kind: u8, plain: &[u8], padding: usize) -> V
     [&head[..], &inner].concat()
 }
 
-/// What the session makes of bytes: plaintext, and whether it goes on.
+/// What the session reads from bytes: plaintext, and whether it is still open.
 fn opens(session: &mut TlsSession, mut bytes: Vec<u8>) -> (Vec<u8>, bool) {
     let mut plain = Vec::new();
     let went_on = session.open(&mut bytes, &mut plain).is_ok();
@@ -172,6 +172,25 @@ fn records_that_are_not_sealed_or_too_long_are_refused_by_their_header() {
         let (mut session, _) = with_a_forger();
         let (_, went_on) = opens(&mut session, header.to_vec());
         assert!(!went_on, "{header:?}");
+    }
+}
+
+#[test]
+fn type_and_version_of_a_sealed_record_are_authenticated() {
+    for place in 0..3 {
+        let (mut session, mut forger) = with_a_forger();
+        let mut bytes = forge(&mut forger, APPLICATION_DATA, b"x", 0);
+        bytes[place] ^= 1;
+        assert_eq!(opens(&mut session, bytes), (vec![], false), "byte {place}");
+    }
+}
+
+#[test]
+fn close_notify_has_any_level() {
+    for level in [0, 1, 2, 3, 255] {
+        let (mut session, mut forger) = with_a_forger();
+        let mut bytes = forge(&mut forger, ALERT, &[level, 0], 0);
+        assert!(session.open(&mut bytes, &mut Vec::new()).unwrap().eof, "level {level}");
     }
 }
 

@@ -193,7 +193,7 @@ pub(super) fn connect_forger(suite: u8, session: &mut TlsSession) -> Forger {
     Forger { sealing: Sealing::new(secrets.tx), schedule }
 }
 
-/// A client that seals whatever it likes.
+/// A client that can seal any record.
 pub(super) struct Forger {
     sealing: Sealing,
     schedule: KernelConnection<ClientConnectionData>,

@@ -12,9 +12,9 @@ use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH};
 /// Small, so that documents reach it.
 const MAX_DATA: usize = 300;
 
-/// Bodies of `POST /v1/publish`, also as lines of a stream. What is taken is what serde_json reads
-/// in the same document, and is taken again when it is written by serde_json. That reads less: half
-/// a surrogate pair or a number out of range in `data` is passed on as it was written.
+/// Bodies of `POST /v1/publish`, also as lines of a stream. What is accepted is what serde_json
+/// reads in the same document, and is accepted again when serde_json has written it. serde_json
+/// reads less: half a surrogate pair or a number out of range in `data` is passed on as written.
 pub fn publish_body(data: &[u8]) {
     match parse_body(data, MAX_DATA) {
         Ok(messages) => {

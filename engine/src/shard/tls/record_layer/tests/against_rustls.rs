@@ -107,7 +107,7 @@ proptest! {
     #[test]
     fn records_are_rustls_s_byte_by_byte(
         suite in 0..3_usize,
-        // rustls's sealing keys take the first number for 0 and want the others to rise from it.
+        // rustls's sealing keys count from the first number, and the others must rise from it.
         first in prop_oneof![Just(0), Just(1 << 24), any::<u64>().prop_map(|seq| seq >> 1 << 3)],
         records in records(),
     ) {
