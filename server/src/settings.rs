@@ -209,14 +209,14 @@ settings! {
         /// Claims of exp, iss and aud that a token may lack; those it has must still be right.
         jwt_optional_claims: Option<Vec<OptionalClaim>> = None,
         /// Channels and the permission to subscribe to them, such as workflow:=workflow:read; the
-        /// longest pattern counts, and channels without one are open to all who are let in.
+        /// longest pattern counts, and channels without one are open to every admitted client.
         subscribe_permission: Option<Vec<Permission>> = None,
         /// The same for publishing; channels without one need the permission publish.
         publish_permission: Option<Vec<Permission>> = None,
         /// Permissions that stand for all others.
         admin_permission: Vec<Text> = vec![Text("admin".into())],
         /// Origins whose pages may connect; browsers on others get 403, * lets all in. Without it
-        /// nobody is asked; clients that send no Origin are always let in.
+        /// no Origin is checked; clients that send none are always let in.
         allowed_origin: Option<Vec<Origin>> = None,
         /// Threads that verify tokens.
         auth_threads (process): Count<1, 64> = Count(1),

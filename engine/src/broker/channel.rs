@@ -114,7 +114,7 @@ impl Channel {
         }
     }
 
-    /// The oldest position that a reader who keeps up still needs.
+    /// The oldest position that a reader that keeps up still needs.
     fn needed_from(&self) -> Seq {
         let local = self.live.delivered().next();
         let remote = match &self.role {

@@ -1,5 +1,5 @@
-//! What an iteration writes to whom: replies first, then the sweeps and the laggards, in batches in
-//! which no connection is written twice (invariant 11).
+//! What an iteration writes to which connection: replies first, then the sweeps and the laggards,
+//! in batches in which no connection is written twice (invariant 11).
 //!
 //! | file | type |
 //! |---|---|

@@ -16,7 +16,7 @@ pub enum Effect {
     Authenticate {
         /// Whose client it is.
         service: ServiceId,
-        /// Who showed it.
+        /// The connection that sent it.
         key: ConnectionKey,
         /// The token.
         token: Secret,

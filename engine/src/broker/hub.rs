@@ -47,7 +47,7 @@ use crate::types::{
 ///
 /// | component | state |
 /// |---|---|
-/// | `session` | what clients may say, who they are, what they wait for |
+/// | `session` | requests, identities, what clients wait for |
 /// | `delivery` | what an iteration writes: replies, sweeps, laggards |
 /// | `link` | lanes to the other shards, credits |
 /// | `connection` | records, states, rates |

@@ -2,7 +2,7 @@
 //!
 //! | file | type |
 //! |---|---|
-//! | `auth`, `permissions` | who a client is, and what it may |
+//! | `auth`, `permissions` | identities and permissions |
 //! | `operations`, `departure` | subscribe and unsubscribe, which may wait for another shard |
 //! | `outstanding` | publications and status requests that another shard answers |
 //! | `envelope` | requests of clients that speak the envelope |

@@ -52,7 +52,7 @@ pub struct Options {
     /// Authorities, or the server's own certificate, to trust instead of the system's (PEM)
     #[arg(long, value_name = "FILE", requires = "tls")]
     pub ca_file: Option<PathBuf>,
-    /// The server's private key on this machine, to check who may read it
+    /// The server's private key on this machine, to check which users may read it
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// A client's certificate and its chain, where the server demands one (PEM)

@@ -17,10 +17,10 @@ pub(crate) enum ServerProtocol {
     /// The scripts beside this program: `S channel …` is answered with `ready`; a publisher on
     /// `/pub` sends the message itself, on `/many` the channel, a line feed and the message.
     Script,
-    /// The original family's server: ours, but whoever publishes makes the envelope, and it comes
+    /// The original family's server: ours, but the publisher makes the envelope, and it comes
     /// out without seq.
     Mcp,
-    /// Nothing at all: who connects is subscribed, to the channels in the URL if there are many.
+    /// Nothing at all: a connection is subscribed, to the channels in the URL if there are many.
     Floor,
     /// nginx with nchan: channels are in the URL.
     Nchan,

@@ -158,8 +158,8 @@ impl Exchange {
         let first = channel.log.first();
         channel.replica_mut().joined(first);
         channel.used_at = cx.time();
-        // Without live subscribers no one needs what was fetched for those who wait: they read it
-        // at cursors.
+        // Without live subscribers nothing here needs what was fetched for those that wait: they
+        // read it at cursors.
         retention.skip_unheard(cx, channel);
     }
 

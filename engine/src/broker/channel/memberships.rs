@@ -1,5 +1,5 @@
-//! Who is subscribed to what: the live set of a channel and the subscriptions of a connection are
-//! two views of one relation, changed together.
+//! Which connection has which channels: the live set of a channel and the subscriptions of a
+//! connection are two views of one relation, changed together.
 
 use super::Table;
 use super::live_set::Moved;

@@ -94,7 +94,7 @@ impl Replica {
         std::mem::take(&mut self.waiting)
     }
 
-    /// What a subscriber who asks for `since` needs of the home.
+    /// What a subscriber that asks for `since` needs of the home.
     pub(super) fn prepare(&mut self, log: &Log, since: Option<(Epoch, Seq)>) -> Readiness {
         // The home is asked only for what it may have and this log has not.
         let reaches = since.is_none_or(|(epoch, since)| {

@@ -80,7 +80,7 @@ impl Retention {
         }
     }
 
-    /// Drops what a channel's own limits do not cover, but nothing that a reader who keeps up
+    /// Drops what a channel's own limits do not cover, but nothing that a reader that keeps up
     /// still needs.
     pub(super) fn trim(&mut self, cx: &mut Context, table: &mut Table, index: ChannelIndex) {
         loop {

@@ -1,4 +1,4 @@
-//! Who a client is: PROTOCOL section 2.3, without knowing what a token is.
+//! Identities of clients: PROTOCOL section 2.3, without knowing what a token is.
 //!
 //! A token, from the upgrade or from an `auth` request, becomes [`Effect::Authenticate`] and is
 //! answered by `Hub::handle_authenticated`. In between the client is not received from, and what
@@ -44,7 +44,7 @@ struct Auth {
     asked: Option<Asked>,
 }
 
-/// Who a client is.
+/// The identity of a client.
 #[derive(Debug)]
 struct Known {
     user: Box<str>,

@@ -140,7 +140,7 @@ impl World {
         self.note(|| format!("subscribers of {channel} are expelled"));
     }
 
-    /// Whoever is expelled has been handed what was accepted before, unless that took too long.
+    /// A client that is expelled has been handed what was accepted before, unless it was slow.
     fn check_expelled(&mut self, client: usize) {
         let end = &mut self.clients[client];
         let Some((at, heads)) = end.expelled.take() else { return };

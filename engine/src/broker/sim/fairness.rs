@@ -1,5 +1,5 @@
-//! A huge sweep holds nobody up: a turn writes one slice of it, and whatever else is due comes in
-//! the same turn or in the next one.
+//! A huge sweep delays no other channel: a turn writes one slice of it, and whatever else is due
+//! comes in the same turn or in the next one.
 
 use std::sync::Arc;
 

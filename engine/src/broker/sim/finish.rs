@@ -24,7 +24,7 @@ impl World {
         // A loss is noticed when the next frame comes: only then everything must be there.
         let lossy = std::mem::take(&mut self.plan.lossy);
         self.settle(!lossy);
-        // Whoever is still there gets what comes now.
+        // Clients that are still connected get what is published now.
         for channel in 0..self.plan.channels {
             self.publish(channel);
         }
@@ -35,7 +35,7 @@ impl World {
         self.count()
     }
 
-    /// Those who read get everything while others are stuck, be it a whole shard (invariant 6).
+    /// Clients that read get everything while others are stuck, even a whole shard (invariant 6).
     fn serve_the_willing(&mut self) {
         let stuck = self.chance(50).then(|| self.rng.usize(..self.plan.shards));
         let willing: Vec<usize> = (0..self.clients.len())
@@ -65,7 +65,7 @@ impl World {
             self.turn(shard, true);
         }
         for client in readers {
-            // Whoever reads on and on has a socket that takes more.
+            // The socket of a client that keeps reading takes more.
             self.sockets[*client].room = self.sockets[*client].room.max(3_000);
             self.read(*client, usize::MAX);
         }

@@ -9,6 +9,7 @@ mod client;
 mod fairness;
 mod finish;
 mod net;
+mod one_write;
 mod plan;
 mod truth;
 mod world;

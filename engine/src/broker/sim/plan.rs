@@ -41,7 +41,7 @@ pub(super) struct Plan {
     pub(super) socket: usize,
     /// Bytes of a message's padding, at most; now and then ten times that.
     pub(super) padding: usize,
-    /// Logs and outboxes are so large that nobody may ever miss anything.
+    /// Logs and outboxes are so large that no client may miss anything.
     pub(super) roomy: bool,
     /// Clients vanish, send garbage or stall.
     pub(super) rough: bool,

@@ -29,7 +29,7 @@ pub(super) struct World {
     pub(super) sockets: Vec<Socket>,
     pub(super) clients: Vec<Client>,
     pub(super) truth: Truth,
-    /// Tokens being verified, by shard: turns until the answer, and who asked.
+    /// Tokens being verified, by shard: turns until the answer, and the connection.
     pub(super) verdicts: Vec<Vec<(u8, ConnectionKey, Verdict)>>,
     pub(super) refused: u64,
     pub(super) lost: u64,

@@ -13,7 +13,7 @@ use crate::diagnostics::doctor::too_few_files;
 /// The share of a limit beyond which it is time to raise it, in percent.
 const NEAR: f64 = 80.0;
 
-/// Who may read the private key.
+/// Which users may read the private key.
 pub(super) fn key_file(path: Option<&Path>) -> Outcome {
     let Some(path) = path else {
         return note("not given", "Give --key-file to check who may read the private key.");

@@ -129,7 +129,7 @@ impl Channels {
         matches!(role, Some(Role::Replica(replica)) if is_meant(replica))
     }
 
-    /// What a subscriber who asks for `since` needs of the channel's home.
+    /// What a subscriber that asks for `since` needs of the channel's home.
     pub(in crate::broker) fn prepare(
         &mut self,
         index: ChannelIndex,
