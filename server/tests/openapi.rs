@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use support::{Server, http, tools};
 
-/// Tries the requests of a document, which is at a URL or in a file, on a server. Returns `false` if
-/// that was skipped, because the tools are missing.
+/// Tries the requests of a document, which is at a URL or in a file, on a server. Returns `false`
+/// if that was skipped, because the tools are missing.
 fn tries(test: &str, server: &Server, document: &str, more: &[&str]) -> bool {
     let (Some(python), Some(_)) =
         (tools::python(test, "python"), tools::python(test, "schemathesis"))

@@ -91,22 +91,4 @@ impl std::ops::IndexMut<ChannelIndex> for Table {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::telemetry::ClassId;
-    use crate::types::{Epoch, Time};
-
-    #[test]
-    fn a_late_index_does_not_find_the_next_channel_in_its_slot() {
-        let mut table = Table::default();
-        let name = |text| ChannelName::parse(text).unwrap();
-        let channel = |text| Channel::new(name(text), ClassId::NONE, Epoch(1), Time(0));
-        let first = table.add(channel("a"));
-        assert!(table.get(first).is_some());
-        table.remove(first);
-        let second = table.add(channel("b"));
-        assert_eq!(first.slot(), second.slot());
-        assert!(table.get(first).is_none() && table.remove(first).is_none());
-        assert_eq!((table.find(&name("a")), table.find(&name("b"))), (None, Some(second)));
-    }
-}
+mod tests;

@@ -1,0 +1,67 @@
+use super::*;
+
+fn rules(pairs: &[(&str, &str)]) -> Vec<Rule> {
+    let rule = |(pattern, permission): &(&str, &str)| Rule {
+        channels: ChannelPattern::parse(pattern).unwrap(),
+        permission: (*permission).into(),
+    };
+    pairs.iter().map(rule).collect()
+}
+
+fn permissions(subscribe: &[(&str, &str)], publish: &[(&str, &str)]) -> Permissions {
+    let (subscribe, publish) = (rules(subscribe), rules(publish));
+    Permissions::new(&Access { subscribe, publish, ..Access::default() })
+}
+
+fn grants(permissions: &Permissions, names: &[&str]) -> Grants {
+    permissions.grants(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_channel_needs_the_permission_of_its_narrowest_pattern_or_admin() {
+    let permissions =
+        permissions(&[("a:", "a:read"), ("a:b:", "b"), ("a:b:", "c"), ("d", "d")], &[]);
+    for (have, channel, may) in [
+        (&["a:read"][..], "a:1", true),
+        (&["a:read"], "a:b:1", false),
+        (&["c"], "a:b:1", true),
+        (&["b"], "a:b:1", true),
+        (&["b"], "a:1", false),
+        (&[], "d:x", false),
+        (&[], "open", true),
+        (&["admin"], "a:b:1", true),
+        (&["Admin", "a", ""], "a:1", false),
+    ] {
+        let have = grants(&permissions, have);
+        assert_eq!(permissions.may_subscribe(have, channel), may, "{have:?} {channel}");
+    }
+}
+
+#[test]
+fn publishing_needs_publish_unless_a_rule_says_otherwise() {
+    let permissions = permissions(&[("*", "read")], &[("a:", "a:write")]);
+    for (have, channel, may) in [
+        (&["publish"][..], "b", true),
+        (&["publish"], "a:1", false),
+        (&["a:write"], "a:1", true),
+        (&["a:write", "read"], "b", false),
+        (&["admin"], "a:1", true),
+        (&[], "b", false),
+    ] {
+        let have = grants(&permissions, have);
+        assert_eq!(permissions.may_publish(have, channel), may, "{have:?} {channel}");
+    }
+}
+
+#[test]
+fn the_last_of_the_most_permissions_still_counts() {
+    let names: Vec<String> = (0..MAX_PERMISSIONS - 2).map(|n| format!("p{n:02}")).collect();
+    let pairs: Vec<(&str, &str)> =
+        names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+    let permissions = permissions(&pairs, &[]);
+    for name in &names {
+        let have = grants(&permissions, &[name]);
+        let open = names.iter().filter(|name| permissions.may_subscribe(have, name)).count();
+        assert_eq!(open, 1);
+    }
+}
