@@ -181,8 +181,8 @@ def many(plan):
         load = ["--channels", str(count), "--subscribers", str(each),
                 "--connections", str(connections)]
         seconds = 2 * plan.seconds
-        step = Step("many", f"{connections} in {count * each // connections} of {count}, "
-                    f"{width} at once", f"burst {width} 128 {seconds}", seconds + 0.15)
+        setting = f"N={connections} C={count * each // connections}/{count} K={width}"
+        step = Step("many", setting, f"burst {width} 128 {seconds}", seconds + 0.15)
         wanted = [s for s in plan.of() if s.publishes_many]
         yield Part(wanted, load, [step], 2 * plan.rounds, connections)
 

@@ -19,7 +19,7 @@ COLUMNS = {
                ("bytes_per_further_subscription", "bytes/further sub.", 1),
                ("slab_per_connection", "slab/connection", 1)],
 }
-COLUMNS["channels"] = COLUMNS["matrix"]
+COLUMNS["channels"] = COLUMNS["many"] = COLUMNS["matrix"]
 COLUMNS["shards"] = COLUMNS["still"]
 FAULTS = ("lost", "repeated", "misshapen", "closed", "strange", "refusal", "failed")
 
