@@ -58,16 +58,16 @@ impl Departure {
         before - self.unasked.len()
     }
 
-    /// Whether all homes were asked, and the connection has been handed what they had then, or is
-    /// too slow for it.
+    /// Whether all homes were asked, and the connection has been handed what they had then. One that
+    /// is too slow for it, or a frame that does not come, is not waited for any longer.
     pub(super) fn is_over(&self, core: &Core, key: ConnectionKey) -> bool {
         let late = self.until <= core.cx.time();
         let is_over = |(channel, position): &(ChannelIndex, Seq)| {
-            let lags = core.delivery.cursor(key.index, *channel).is_some();
-            let handed = core.handed(key, *channel);
+            let Some(handed) = core.handed(key, *channel) else { return true };
+            let is_behind = core.delivery.cursor(key.index, *channel).is_some()
+                || core.channels.log(*channel).head() < *position;
             // A sweep that is to be written together with others is written first.
-            let owed = core.delivery.owes(key.index, *channel);
-            handed.is_none_or(|handed| handed >= *position) && !owed || late && lags
+            (handed >= *position || late && is_behind) && !core.delivery.owes(key.index, *channel)
         };
         self.unasked.is_empty() && self.positions.iter().all(is_over)
     }

@@ -27,7 +27,7 @@ use plan::{Plan, Sabotage};
 use world::World;
 
 /// Seeds that once found a bug.
-const PAST: &[u64] = &[1, 2, 5, 6, 11, 22, 24, 44, 57, 64, 84, 1393, 1632];
+const PAST: &[u64] = &[1, 2, 5, 6, 11, 22, 24, 44, 57, 64, 84, 1393, 1632, 1879];
 
 /// Seeds of a default run: about 20 s without optimisation.
 const SEEDS: u64 = 500;
