@@ -58,8 +58,8 @@ impl Departure {
         before - self.unasked.len()
     }
 
-    /// Whether all homes were asked, and the connection has been handed what they had then. One that
-    /// is too slow for it, or a frame that does not come, is not waited for any longer.
+    /// Whether all homes were asked, and the connection has been handed what they had then. A
+    /// connection that is too slow, or a frame that does not come, is not waited for any longer.
     pub(super) fn is_over(&self, core: &Core, key: ConnectionKey) -> bool {
         let late = self.until <= core.cx.time();
         let is_over = |(channel, position): &(ChannelIndex, Seq)| {
