@@ -123,8 +123,7 @@ impl Delivery {
                 let sweeps = self.chains.sweeps(*chain);
                 let (tail, cursors) = match short.owed {
                     Owed::After(taken) if taken < *reply => {
-                        let mut tail = payloads[short.run].bytes()[taken..*reply].to_vec();
-                        tail.shrink_to_fit();
+                        let tail = payloads[short.run].bytes()[taken..*reply].to_vec();
                         let cursors = sweeps.iter().map(|(channel, sweep)| (*channel, sweep.from));
                         (Some(Payload::Owned(tail)), cursors.collect())
                     }

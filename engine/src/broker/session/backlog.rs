@@ -68,26 +68,27 @@ impl Backlogs {
         if bytes > 0 && over {
             return false;
         }
-        let backlog = self.of.entry(key).or_default();
-        if backlog.waiting.is_empty() {
-            core.connections.pause(&mut core.cx, key, Pause::Order);
-        }
-        backlog.waiting.push_back(next);
-        backlog.bytes += bytes;
-        self.bytes += bytes;
+        self.grow(core, key, bytes).push_back(next);
         true
     }
 
     /// Puts back what has to wait on.
     pub(super) fn push_front(&mut self, core: &mut Core, key: ConnectionKey, next: Waiting) {
-        let backlog = self.of.entry(key).or_default();
-        if backlog.waiting.is_empty() {
-            core.connections.pause(&mut core.cx, key, Pause::Order);
-        }
-        let bytes = next.bytes();
-        backlog.waiting.push_front(next);
-        backlog.bytes += bytes;
+        self.grow(core, key, next.bytes()).push_front(next);
+    }
+
+    /// The queue of a connection, which is to hold so many more bytes.
+    fn grow(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        bytes: usize,
+    ) -> &mut VecDeque<Waiting> {
+        core.connections.pause(&mut core.cx, key, Pause::Order);
         self.bytes += bytes;
+        let backlog = self.of.entry(key).or_default();
+        backlog.bytes += bytes;
+        &mut backlog.waiting
     }
 
     /// A request of a connection is over.
