@@ -1,5 +1,7 @@
 //! The components that sessions stand on, and the few moves that need two of them.
 
+use std::time::Duration;
+
 use super::channel::Channels;
 use super::connection::Connections;
 use super::context::Context;
@@ -86,6 +88,12 @@ impl Core {
     pub(super) fn unsubscribe_all(&mut self, key: ConnectionKey) {
         self.channels.unsubscribe_all(&self.cx, key.index);
         self.delivery.leave_all(key.index);
+    }
+
+    /// Does not receive from a client for a while.
+    pub(super) fn pause_for(&mut self, key: ConnectionKey, pause: Duration) {
+        let until = self.cx.time() + pause;
+        self.connections.pause_until(&mut self.cx, key, until);
     }
 
     /// The settings a connection lives under.

@@ -104,8 +104,7 @@ pub(super) fn busy(core: &mut Core, key: ConnectionKey, correlation: Option<&str
     core.answer(key, MessageType::Error, |encoder, stamp, out| {
         encoder.write(stamp, correlation, &reply::busy(BUSY_PAUSE.as_secs_f64()), out);
     });
-    let until = core.cx.time() + BUSY_PAUSE;
-    core.connections.pause_until(&mut core.cx, key, until);
+    core.pause_for(key, BUSY_PAUSE);
 }
 
 pub(super) fn subscribed(core: &mut Core, key: ConnectionKey, order: &Order, joined: &[Joined]) {

@@ -104,8 +104,7 @@ impl CustomSessions {
         };
         if let Err(wait_ms) = core.connections.take_message(&core.cx, key) {
             core.cx.recorder.message_error(service, MessageError::RateLimited);
-            let until = core.cx.time() + Duration::from_millis(wait_ms.into());
-            core.connections.pause_until(&mut core.cx, key, until);
+            core.pause_for(key, Duration::from_millis(wait_ms.into()));
             return kind;
         }
         match request {

@@ -110,10 +110,5 @@ fn too_fast(core: &mut Core, key: ConnectionKey, wait_ms: u32, inbound: Option<I
     let rule = core.settings(key).correlation;
     let correlation = inbound.as_ref().and_then(|inbound| inbound.correlation(rule));
     refuse(core, key, correlation, ErrorCode::RateLimitExceeded, &text);
-    pause(core, key, wait_ms);
-}
-
-fn pause(core: &mut Core, key: ConnectionKey, wait_ms: u32) {
-    let until = core.cx.time() + Duration::from_millis(wait_ms.into());
-    core.connections.pause_until(&mut core.cx, key, until);
+    core.pause_for(key, Duration::from_millis(wait_ms.into()));
 }
