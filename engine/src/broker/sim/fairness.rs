@@ -1,12 +1,8 @@
 //! A huge sweep delays no other channel: a turn writes one slice of it, and whatever else is due
 //! comes in the same turn or in the next one.
 
-use std::sync::Arc;
-
-use super::plan::Plan;
+use super::small_world::{small_world, turn};
 use super::world::World;
-use crate::broker::turn_limits::TurnLimits;
-use crate::config::{Config, Service};
 
 /// Subscribers of the huge channel, 0.
 const CROWD: usize = 200;
@@ -17,35 +13,9 @@ const SLICE: usize = 10;
 const TURNS: usize = 2;
 
 fn crowded(seed: u64) -> World {
-    let mut plan = Plan::new(seed, None);
-    (plan.shards, plan.channels, plan.capacity) = (1, 2, CROWD + FEW + 100);
-    (plan.socket, plan.sealed, plan.rough, plan.roomy) = (1 << 20, false, false, true);
-    let service = Service { anonymous_publish: true, message_rate: 0, ..Service::default() };
-    (plan.services, plan.config) = (1, Arc::new(Config::from(service)));
-    plan.bounds = TurnLimits { slice: SLICE, ..TurnLimits::default() };
-    let mut world = World::new(plan);
-    for client in 0..CROWD + FEW {
-        let channel = usize::from(client >= CROWD);
-        world.connect(0);
-        world.sockets[client].room = 1 << 20;
-        world.clients[client].subscribes(1, &[channel]);
-        let data = format!(r#"{{"channels":["{}"]}}"#, world.truth.name(channel));
-        world.say(client, &format!(r#"{{"id":"1","type":"subscribe","data":{data}}}"#));
-    }
-    settle(&mut world);
-    world
-}
-
-/// One turn, after which everybody reads. Returns how many sockets it wrote.
-fn turn(world: &mut World) -> u64 {
-    let before = world.writes;
-    world.turn(0, true);
-    (0..world.clients.len()).for_each(|client| world.read(client, usize::MAX));
-    world.writes - before
-}
-
-fn settle(world: &mut World) {
-    while turn(world) > 0 {}
+    let channels: [&[usize]; CROWD + FEW] =
+        std::array::from_fn(|client| if client < CROWD { &[0][..] } else { &[1][..] });
+    small_world(seed, SLICE, &channels)
 }
 
 /// Keeps the huge channel's sweep under way for ever; returns the turns that `done` takes.

@@ -11,6 +11,7 @@ mod finish;
 mod net;
 mod one_write;
 mod plan;
+mod small_world;
 mod truth;
 mod world;
 

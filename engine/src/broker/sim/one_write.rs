@@ -1,50 +1,16 @@
 //! Clients of several channels are written once for all of them, and each channel's broadcast is
 //! over with its own last subscriber.
 
-use std::sync::Arc;
-
-use super::plan::Plan;
-use super::world::World;
-use crate::broker::turn_limits::TurnLimits;
-use crate::config::{Config, Service};
+use super::small_world::{small_world, turn};
 use crate::telemetry::Totals;
 
 /// The channels of each client: some share both, some have one.
 const CHANNELS: [&[usize]; 9] = [&[0, 1], &[0], &[1], &[0, 1], &[1], &[0], &[0, 1], &[1], &[0, 1]];
 
-fn world(slice: usize) -> World {
-    let mut plan = Plan::new(1, None);
-    (plan.shards, plan.channels, plan.services, plan.capacity) = (1, 2, 1, CHANNELS.len());
-    (plan.socket, plan.sealed, plan.rough, plan.roomy) = (1 << 20, false, false, true);
-    let service = Service { anonymous_publish: true, message_rate: 0, ..Service::default() };
-    plan.config = Arc::new(Config::from(service));
-    plan.bounds = TurnLimits { slice, ..TurnLimits::default() };
-    let mut world = World::new(plan);
-    for (client, channels) in CHANNELS.iter().enumerate() {
-        world.connect(0);
-        world.sockets[client].room = 1 << 20;
-        world.clients[client].subscribes(1, channels);
-        let names: Vec<&str> = channels.iter().map(|channel| world.truth.name(*channel)).collect();
-        let names = serde_json::to_string(&names).unwrap();
-        let data = format!(r#"{{"channels":{names}}}"#);
-        world.say(client, &format!(r#"{{"id":"1","type":"subscribe","data":{data}}}"#));
-    }
-    while turn(&mut world) > 0 {}
-    world
-}
-
-/// One turn, after which every client reads. Returns how many sockets it wrote.
-fn turn(world: &mut World) -> u64 {
-    let before = world.writes;
-    world.turn(0, true);
-    (0..world.clients.len()).for_each(|client| world.read(client, usize::MAX));
-    world.writes - before
-}
-
 #[test]
 fn a_broadcast_is_over_with_its_own_last_subscriber() {
     for slice in [1, 2, 3, 1_000] {
-        let mut world = world(slice);
+        let mut world = small_world(1, slice, &CHANNELS);
         let mut totals = Totals::new(1, 1);
         world.publish(0);
         world.publish(1);
@@ -69,7 +35,7 @@ fn a_broadcast_is_over_with_its_own_last_subscriber() {
 
 #[test]
 fn a_reply_and_what_all_channels_brought_are_one_write() {
-    let mut world = world(1_000);
+    let mut world = small_world(1, 1_000, &CHANNELS);
     for client in 0..CHANNELS.len() {
         world.clients[client].asked.insert(2, "ping");
         world.say(client, r#"{"id":"2","type":"ping"}"#);
@@ -85,7 +51,7 @@ fn a_reply_and_what_all_channels_brought_are_one_write() {
 
 #[test]
 fn the_publisher_s_answer_and_its_own_event_are_one_write() {
-    let mut world = world(1_000);
+    let mut world = small_world(1, 1_000, &CHANNELS);
     world.clients[1].asked.insert(2, "publish");
     let data = format!(r#"{{"channel":"{}","event":"e","data":{{}}}}"#, world.truth.name(0));
     world.say(1, &format!(r#"{{"id":"2","type":"request","event":"publish","data":{data}}}"#));

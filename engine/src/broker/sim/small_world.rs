@@ -1,0 +1,40 @@
+//! A world of one shard and two channels whose clients read everything at once.
+
+use std::sync::Arc;
+
+use super::plan::Plan;
+use super::world::World;
+use crate::broker::turn_limits::TurnLimits;
+use crate::config::{Config, Service};
+
+/// Connections that may come later.
+const SPARE: usize = 100;
+
+/// One client for each item, subscribed to these channels.
+pub(super) fn small_world(seed: u64, slice: usize, channels: &[&[usize]]) -> World {
+    let mut plan = Plan::new(seed, None);
+    (plan.shards, plan.channels, plan.capacity) = (1, 2, channels.len() + SPARE);
+    (plan.socket, plan.sealed, plan.rough, plan.roomy) = (1 << 20, false, false, true);
+    let service = Service { anonymous_publish: true, message_rate: 0, ..Service::default() };
+    (plan.services, plan.config) = (1, Arc::new(Config::from(service)));
+    plan.bounds = TurnLimits { slice, ..TurnLimits::default() };
+    let mut world = World::new(plan);
+    for (client, channels) in channels.iter().enumerate() {
+        world.connect(0);
+        world.sockets[client].room = 1 << 20;
+        world.clients[client].subscribes(1, channels);
+        let names: Vec<&str> = channels.iter().map(|channel| world.truth.name(*channel)).collect();
+        let data = format!(r#"{{"channels":{}}}"#, serde_json::to_string(&names).unwrap());
+        world.say(client, &format!(r#"{{"id":"1","type":"subscribe","data":{data}}}"#));
+    }
+    while turn(&mut world) > 0 {}
+    world
+}
+
+/// One turn, after which every client reads. Returns how many sockets it wrote.
+pub(super) fn turn(world: &mut World) -> u64 {
+    let before = world.writes;
+    world.turn(0, true);
+    (0..world.clients.len()).for_each(|client| world.read(client, usize::MAX));
+    world.writes - before
+}
