@@ -1,6 +1,7 @@
 //! The settings of an engine.
 
 mod access;
+mod coalescing;
 mod probe_key;
 mod proxies;
 mod session_protocol;
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
+pub use coalescing::Coalescing;
 pub use probe_key::ProbeKey;
 pub use proxies::Proxies;
 pub use session_protocol::{ClientRequest, Protocol, SessionProtocol};
@@ -120,12 +122,21 @@ pub struct Service {
     pub correlation: Correlation,
     /// Requests answered with a channel's last event.
     pub requests: Vec<StatusRequest>,
+    /// Channels whose messages wait for others. All others are sent at once.
+    pub coalesce: Vec<Coalescing>,
 }
 
 impl Service {
     /// The keys that every welcome message has, and that `welcome_extra` may not.
     pub const WELCOME_KEYS: [&str; 6] =
         ["connection_id", "server", "message", "authenticated", "tls_mode", "secure"];
+
+    /// How long a channel's messages may wait for others.
+    pub(crate) fn coalescing_window(&self, channel: &str) -> Duration {
+        let matching = self.coalesce.iter().filter(|rule| rule.channels.matches(channel));
+        let narrowest = matching.max_by_key(|rule| rule.channels.narrowness());
+        narrowest.map_or(Duration::ZERO, |rule| rule.window.min(limits::MAX_COALESCING))
+    }
 }
 
 impl Default for Service {
@@ -145,6 +156,7 @@ impl Default for Service {
             protocol: Protocol::default(),
             correlation: Correlation::default(),
             requests: Vec::new(),
+            coalesce: Vec::new(),
         }
     }
 }

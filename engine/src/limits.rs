@@ -87,6 +87,14 @@ pub const BATCH_ENTRIES: usize = 256;
 pub const BATCH_BYTES: usize = 1 << 20;
 /// Bytes joined into one send of a coalesced sweep: docs/decisions/0006.
 pub const JOIN_BYTES: usize = 256 << 10;
+/// Unswept bytes with which a channel's coalescing window ends: one send of more costs what its
+/// bytes cost (docs/decisions/0030).
+pub const COALESCED_BYTES: usize = 64 << 10;
+/// The longest coalescing window: well below what an operation that waits for it is given
+/// ([`LEAVE_PATIENCE`]).
+pub const MAX_COALESCING: Duration = Duration::from_millis(100);
+/// A coalescing window ends up to so much early: the precision of the shell's timer.
+pub const COALESCING_PRECISION: Duration = Duration::from_millis(1);
 /// Nodes of the tree of what connections are owed by several sweeps: 5 MiB. A sweep for which there
 /// are not enough is written by itself: docs/decisions/0027.
 pub const CHAIN_NODES: usize = 1 << 17;

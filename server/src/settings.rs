@@ -3,6 +3,7 @@
 
 pub mod access;
 mod choices;
+pub mod coalescing_rule;
 mod sources;
 pub mod value;
 
@@ -12,6 +13,7 @@ use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 
 use access::{OptionalClaim, Origin, Permission};
 pub use choices::{LogFormat, TlsVersion};
+use coalescing_rule::CoalescingRule;
 pub use sources::{Problem, Problems, Source, Sources};
 use value::{ApiKey, Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 
@@ -231,6 +233,12 @@ settings! {
         /// Bytes all channels of one shard keep together.
         shard_log_bytes (process): Bytes<{ 1 << 20 }, { 64 * GIB }> =
             Bytes(limits::DEFAULT_SHARD_LOG_BYTES),
+    }
+    "Delivery" {
+        /// Channels whose messages may wait so long for others, to be sent together, such as
+        /// ticker:=5ms; at most 100ms, the longest pattern counts. A fast channel then costs a send
+        /// for each client and window instead of one for each message. Without it nothing waits.
+        coalesce: Option<Vec<CoalescingRule>> = None,
     }
     "TLS" {
         /// Serve wss. On when a certificate or auto_cert is given; alone it means auto_cert.

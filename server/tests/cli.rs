@@ -59,6 +59,11 @@ fn check_config_prints_and_exits_0_or_explains_and_exits_2() {
         (vec!["--auto-cert"], "error: cert_dir: is not set, and neither is XDG_STATE_HOME"),
         (vec!["--port=x"], "error: port = \"x\" (--port): is not a port."),
         (vec!["--prot=1"], "--port"),
+        (
+            vec!["--coalesce=a=1s"],
+            "error: coalesce = \"a=1s\" (--coalesce): has a time that is out of",
+        ),
+        (vec!["--coalesce=a=1s"], "Give a time from 1ms to 100ms."),
     ] {
         let (code, out, err) = run(&[&["check-config"], &arguments[..]].concat());
         assert_eq!((code, out.as_str()), (2, ""), "{arguments:?}");

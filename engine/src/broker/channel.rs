@@ -6,6 +6,7 @@
 //! | `table` | all channels, by slot and by name |
 //! | `log` | a channel's recent frames |
 //! | `live_set` | the subscribers that have kept up, and the sweep over them |
+//! | `sweep_queue` | the channels to be swept, and those that wait for more |
 //! | `memberships`, `subscriptions` | the channels of each connection |
 //! | `retention` | what the logs keep |
 //! | `home`, `replica` | the two roles of a shard |
@@ -22,22 +23,26 @@ mod replica;
 mod retention;
 mod status_store;
 mod subscriptions;
+mod sweep_queue;
 mod table;
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use channels::ChannelEntry;
 pub(crate) use channels::{Channels, Readiness, Sweep};
 pub(crate) use log::Log;
 pub(crate) use retention::Overrun;
 
+use crate::limits::COALESCED_BYTES;
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Recorder};
 use crate::types::{ChannelName, Epoch, JsonObject, Seq, Time};
 use home::Home;
 use live_set::LiveSet;
 use replica::{Replica, ReplicaState};
+use sweep_queue::Queued;
 use table::Table;
 
 /// One channel on one shard.
@@ -50,8 +55,10 @@ struct Channel {
     overrun: Option<Overrun>,
     live: LiveSet,
     role: Role,
-    /// Whether it stands in the list of channels to be swept.
-    dirty: bool,
+    /// Where it stands among the channels to be swept.
+    queued: Queued,
+    /// How long what is new may wait for more to be swept with it.
+    window: Duration,
     /// Whether it stands in the list of channels with frames for other shards.
     unsent: bool,
     /// Operations that need it to stay.
@@ -87,7 +94,8 @@ impl Channel {
             overrun: None,
             live: LiveSet::new(Seq(0)),
             role: Role::Home(Home::default()),
-            dirty: false,
+            queued: Queued::No,
+            window: Duration::ZERO,
             unsent: false,
             holds: 0,
             is_periodic: false,
@@ -135,7 +143,24 @@ impl Channel {
             Role::Home(home) => !home.interests().is_empty(),
             Role::Replica(replica) => replica.state() != ReplicaState::Absent,
         };
-        self.is_unheard() && !self.dirty && !linked
+        self.is_unheard() && self.queued == Queued::No && !linked
+    }
+
+    /// Whether its live set has everything.
+    fn is_level(&self) -> bool {
+        self.log.head() == self.live.delivered()
+    }
+
+    /// Until when what is new waits for more, if it is not too much to wait.
+    fn waits_until(&self, frames: u64) -> Option<Time> {
+        let next = self.live.delivered().next();
+        let waits = !self.window.is_zero()
+            && !self.live.is_empty()
+            && !self.live.is_sweeping()
+            && self.log.bytes_from(next) < COALESCED_BYTES
+            && self.log.head().0 - self.live.delivered().0 < frames;
+        let first = if waits { self.log.from(next).next() } else { None };
+        first.map(|frame| frame.accepted_at + self.window)
     }
 
     /// How far one sweep goes: everything new, as far as it is worth joining into `limit` bytes.

@@ -175,7 +175,7 @@ impl Delivery {
             if self.chains.is_marked(channel) && !self.chains.is_owed(channel) {
                 self.swept.push(channel);
             } else {
-                work.channels.requeue(channel);
+                work.channels.requeue(work.cx, channel);
             }
         }
     }

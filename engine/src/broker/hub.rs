@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::telemetry::{Gauge, Recorder};
 use crate::types::{
     ChannelName, ClientCommand, ConnectionKey, JsonObject, Now, Publication, PublishError, Seq,
-    ServiceId, ShardId, Verdict,
+    ServiceId, ShardId, Time, Verdict,
 };
 
 /// The broker of one shard: every decision, without I/O (invariant 8).
@@ -224,6 +224,7 @@ impl Hub {
         self.parts.handle_waiting();
         self.parts.sessions.go_on(&mut self.parts.core);
         self.parts.settle();
+        self.parts.core.channels.end_waits(&self.parts.core.cx);
         self.parts.core.links.send_answers(lanes);
         self.parts.core.links.send_requests(&mut self.parts.core.channels, lanes);
         self.write(sink, Delivery::begin_writes);
@@ -258,6 +259,12 @@ impl Hub {
     ) {
         let Core { cx, channels, connections, delivery, .. } = &mut self.parts.core;
         stage(delivery, &mut Work { cx, channels, connections, sink });
+    }
+
+    /// When `poll_transmit` is to be called again at the latest, whatever happens: a channel's
+    /// coalescing window ends.
+    pub fn next_due(&self) -> Option<Time> {
+        self.parts.core.channels.next_due()
     }
 
     /// The next thing for the shell to do.

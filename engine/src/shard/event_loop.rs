@@ -77,13 +77,24 @@ impl EventLoop {
                 // Not by waking ourselves: monoio 0.2.4 would run nothing else, nor its timers.
                 let _ = self.yield_poll.writable(true).await;
             } else {
-                self.loop_waker.wait().await;
+                self.wait().await;
                 self.unpark();
             }
         }
         self.update_recorder();
         self.parts.metrics.send(self.hub.recorder());
         self.drain.report(&self.hub);
+    }
+
+    /// Waits for a source to wake the loop, or until what the broker holds back is due.
+    async fn wait(&self) {
+        match self.hub.next_due() {
+            None => self.loop_waker.wait().await,
+            Some(due) => {
+                let due = self.parts.started + Duration::from_nanos(due.0);
+                let _ = monoio::time::timeout_at(due.into(), self.loop_waker.wait()).await;
+            }
+        }
     }
 
     /// One iteration. Returns whether work is left.

@@ -6,7 +6,6 @@ mod other_shards;
 mod subscribing;
 mod sweeps;
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -15,6 +14,7 @@ use super::memberships::Memberships;
 use super::replica::{Replica, ReplicaState};
 use super::retention::Retention;
 use super::status_store::{self, StatusStore};
+use super::sweep_queue::SweepQueue;
 use super::{Channel, Log, Overrun, Role, Table};
 use crate::broker::context::Context;
 use crate::broker::shard_messages::StatusSource;
@@ -35,8 +35,7 @@ pub(crate) struct Channels {
     memberships: Memberships,
     retention: Retention,
     statuses: StatusStore,
-    /// Channels with something new for their live sets, in the order they are swept.
-    dirty: VecDeque<ChannelIndex>,
+    queue: SweepQueue,
     exchange: Exchange,
 }
 
@@ -66,7 +65,7 @@ impl Channels {
             memberships: Memberships::new(connections),
             retention: Retention::default(),
             statuses: StatusStore::default(),
-            dirty: VecDeque::new(),
+            queue: SweepQueue::default(),
             exchange: Exchange::default(),
         }
     }
@@ -107,6 +106,7 @@ impl Channels {
             channel.role = Role::Replica(Replica::new(home));
         }
         let service = cx.service(name.service());
+        channel.window = service.coalescing_window(name.as_str());
         channel.is_periodic = service.protocol.is_periodic(name.as_str());
         channel.answers_requests = channel.is_periodic
             || service.requests.iter().any(|request| request.is_about(name.as_str()));
@@ -251,7 +251,7 @@ impl Channels {
         cx.recorder.broadcast_accepted(self.table[index].class);
         self.retention.append(cx, &mut self.table, index, frame, true);
         self.exchange.mark_unsent(&mut self.table[index], index);
-        self.mark_dirty(index);
+        self.mark_dirty(cx, index);
     }
 
     // Status.

@@ -305,7 +305,10 @@ fn next_of<S>(
             continue;
         };
         if cursor.next > handed {
-            ahead |= cursor.next > handed.next();
+            if cursor.next > handed.next() {
+                ahead = true;
+                work.channels.hurry(cursor.channel);
+            }
             laggard.next_cursor += 1;
             continue;
         }

@@ -50,7 +50,7 @@ impl Delivery {
             self.batch.recycle(mark.piece.into());
         }
         for channel in self.swept.drain(..) {
-            work.channels.requeue(channel);
+            work.channels.requeue(work.cx, channel);
         }
     }
 

@@ -51,6 +51,7 @@ impl Hub {
             && !self.parts.core.delivery.has_laggards()
             && !matches!(self.drain, DrainState::Finishing(_))
             && self.parts.core.links.is_quiet()
+            && self.next_due().is_none()
     }
 
     pub(in crate::broker) fn set_limits(&mut self, limits: TurnLimits) {
@@ -65,6 +66,11 @@ impl Hub {
     /// The saboteur of the simulation: clients leave channels at once.
     pub(in crate::broker) fn leave_hastily(&mut self) {
         self.parts.sessions.leave_hastily();
+    }
+
+    /// The saboteur of the simulation: channels that wait are never swept.
+    pub(in crate::broker) fn forget_waits(&mut self) {
+        self.parts.core.channels.forget_waits();
     }
 
     /// Breaks the chains of the writes.

@@ -351,7 +351,7 @@ fn a_token_that_expired_on_its_way_is_refused() {
 #[test]
 fn channels_need_their_permission_and_the_others_are_open() {
     let forbidden = |reply: &Value| reply["error_code"] == "FORBIDDEN";
-    for (mut rig, workflow, publish) in [
+    for (mut rig, workflow, publish) in vec![
         (Rig::new(AuthMode::Off, None), true, false),
         (Rig::new(AuthMode::Optional, None), false, false),
         (Rig::known(AuthMode::Optional, user(&["workflow:read"], None)), true, false),

@@ -13,6 +13,7 @@ mod one_write;
 mod plan;
 mod small_world;
 mod truth;
+mod windows;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -190,6 +191,11 @@ fn a_gate_that_always_passes_is_caught() {
 #[test]
 fn a_client_that_leaves_before_it_has_what_was_accepted_is_caught() {
     assert!(is_caught(Sabotage::HastyLeave));
+}
+
+#[test]
+fn a_channel_that_waits_for_ever_is_caught() {
+    assert!(is_caught(Sabotage::LostWait));
 }
 
 #[test]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::broker::Hub;
 use crate::broker::delivery::delivery_invariants::ChainFault;
 use crate::broker::turn_limits::TurnLimits;
-use crate::config::{Access, AuthMode, Config, Retention, Service};
-use crate::types::ShardId;
+use crate::config::{Access, AuthMode, Coalescing, Config, Retention, Service};
+use crate::types::{ChannelPattern, ShardId};
 
 /// A part that is broken on purpose, and must be caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub(super) enum Sabotage {
     EarlyReuse,
     /// Clients leave channels before they were handed what was accepted.
     HastyLeave,
+    /// Channels whose messages may wait for others are never swept.
+    LostWait,
     /// The chains of what is owed by several sweeps are broken.
     Chains(ChainFault),
 }
@@ -68,6 +70,9 @@ impl Plan {
         if self.sabotage == Some(Sabotage::HastyLeave) {
             hub.leave_hastily();
         }
+        if self.sabotage == Some(Sabotage::LostWait) {
+            hub.forget_waits();
+        }
         if let Some(Sabotage::Chains(fault)) = self.sabotage {
             hub.break_chains(fault);
         }
@@ -111,6 +116,25 @@ impl Plan {
             bounds,
             config: Arc::new(config(rng, roomy, services)),
         }
+        .coalescing()
+    }
+
+    /// By the seed alone, in a fifth of them: messages of some channels wait for others.
+    fn coalescing(mut self) -> Plan {
+        if !matches!(self.seed % 10, 0 | 8) {
+            return self;
+        }
+        let mut rng = fastrand::Rng::with_seed(self.seed ^ 0x0a17);
+        for service in &mut Arc::make_mut(&mut self.config).services {
+            service.coalesce = (0..self.channels)
+                .filter_map(|channel| {
+                    let window = Duration::from_millis(pick(&mut rng, &[0, 2, 5, 20, 100]));
+                    let channels = ChannelPattern::parse(&format!("room:{channel}")).unwrap();
+                    (!window.is_zero()).then_some(Coalescing { channels, window })
+                })
+                .collect();
+        }
+        self
     }
 }
 

@@ -12,10 +12,19 @@ const SPARE: usize = 100;
 
 /// One client for each item, subscribed to these channels.
 pub(super) fn small_world(seed: u64, slice: usize, channels: &[&[usize]]) -> World {
+    world_of(seed, slice, service(), channels)
+}
+
+/// A service without limits of rates.
+pub(super) fn service() -> Service {
+    Service { anonymous_publish: true, message_rate: 0, ..Service::default() }
+}
+
+/// The same with a service of one's own.
+pub(super) fn world_of(seed: u64, slice: usize, service: Service, channels: &[&[usize]]) -> World {
     let mut plan = Plan::new(seed, None);
     (plan.shards, plan.channels, plan.capacity) = (1, 2, channels.len() + SPARE);
     (plan.socket, plan.sealed, plan.rough, plan.roomy) = (1 << 20, false, false, true);
-    let service = Service { anonymous_publish: true, message_rate: 0, ..Service::default() };
     (plan.services, plan.config) = (1, Arc::new(Config::from(service)));
     plan.bounds = TurnLimits { slice, ..TurnLimits::default() };
     let mut world = World::new(plan);

@@ -1,8 +1,10 @@
 //! What must hold of a shard's channels after every iteration (invariants 2 and 3).
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::{Channels, Role};
+use crate::broker::channel::sweep_queue::Queued;
 use crate::broker::context::Context;
 use crate::types::{ChannelIndex, ShardId};
 
@@ -21,10 +23,20 @@ impl Channels {
             bytes += channel.log.bytes();
             unswept += channel.log.bytes_from(channel.live.delivered().next());
             assert_eq!(channel.holds, holds.get(&index).copied().unwrap_or(0));
-            let listed = self.dirty.iter().filter(|dirty| **dirty == index).count();
-            assert_eq!(listed, usize::from(channel.dirty), "dirty list");
-            let level = channel.log.head() == channel.live.delivered();
-            assert!(channel.dirty || level, "a subscriber waits for a clean channel");
+            match channel.queued {
+                Queued::No => assert!(channel.is_level(), "a subscriber waits for a clean channel"),
+                Queued::Now => {}
+                Queued::Until(time) => {
+                    let first = channel.log.from(channel.live.delivered().next()).next();
+                    // Its log may have been emptied meanwhile.
+                    let waited = first.map_or(Duration::ZERO, |f| cx.time().since(f.accepted_at));
+                    let late = waited >= channel.window || cx.time() >= time;
+                    assert!(!late, "it waits too long");
+                    assert!(!cx.draining && !channel.live.is_sweeping(), "it waits for nothing");
+                }
+            }
+            let listed = Some(channel.queued).filter(|queued| *queued != Queued::No);
+            assert!(self.queue.listed(index).into_iter().eq(listed), "the list of sweeps");
             let Role::Home(home) = &channel.role else { continue };
             for interest in home.interests() {
                 let listed = behind(interest.shard, index);
@@ -55,6 +67,11 @@ impl Channels {
             let members = self.table[subscription.channel].live.members();
             assert_eq!(members[subscription.position.index()], connection, "a position");
         }
+    }
+
+    /// The saboteur of the simulation: channels that wait are never swept.
+    pub(in crate::broker) fn forget_waits(&mut self) {
+        self.queue.stuck = true;
     }
 
     /// Bytes of all status documents.

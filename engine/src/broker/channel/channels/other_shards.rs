@@ -75,7 +75,7 @@ impl Channels {
         }
         let (table, retention) = (&mut self.table, &mut self.retention);
         let whole = Exchange::take_frame(cx, table, retention, index, token, frame);
-        self.mark_dirty(index);
+        self.mark_dirty(cx, index);
         whole
     }
 
@@ -89,7 +89,7 @@ impl Channels {
     ) {
         if self.is_replica(index, |replica| replica.is_served(token)) {
             Exchange::append_gap(cx, &mut self.table, &mut self.retention, index, to);
-            self.mark_dirty(index);
+            self.mark_dirty(cx, index);
         }
     }
 
@@ -105,7 +105,7 @@ impl Channels {
             return Vec::new();
         }
         Exchange::join(cx, &mut self.table, &mut self.retention, index, joined);
-        self.mark_dirty(index);
+        self.mark_dirty(cx, index);
         self.table[index].replica_mut().take_waiting()
     }
 

@@ -1,44 +1,77 @@
 //! Which channels are to be swept, and the sweep that each is in.
 
 use super::{Channels, Sweep};
+use crate::broker::channel::sweep_queue::Queued;
 use crate::broker::context::Context;
+use crate::limits::COALESCING_PRECISION;
 use crate::types::{ChannelIndex, Time};
 
+/// Whether a wait ends with this iteration.
+fn is_due(cx: &Context, time: Time) -> bool {
+    time <= cx.time() + COALESCING_PRECISION
+}
+
 impl Channels {
-    /// The channel has something new for its live set.
-    pub(super) fn mark_dirty(&mut self, index: ChannelIndex) {
+    /// The channel has something new for its live set: it is to be swept, perhaps after a while.
+    pub(super) fn mark_dirty(&mut self, cx: &Context, index: ChannelIndex) {
         let channel = &mut self.table[index];
-        if !channel.dirty && channel.log.head() != channel.live.delivered() {
-            channel.dirty = true;
-            self.dirty.push_back(index);
+        if channel.queued == Queued::Now || channel.is_level() {
+            return;
         }
+        let next = match channel.waits_until(cx.limits.channel_frames / 2) {
+            Some(time) if !is_due(cx, time) => Queued::Until(time),
+            _ => Queued::Now,
+        };
+        self.queue.place(index, &mut channel.queued, next);
+    }
+
+    /// Ends the wait of the channels whose time has come; of all while the shard drains or holds
+    /// much that is not swept.
+    pub(in crate::broker) fn end_waits(&mut self, cx: &Context) {
+        let all = cx.draining || self.retention.unswept() >= cx.limits.shard_unswept / 2;
+        while let Some((time, index)) = self.queue.first_waiting()
+            && (all || is_due(cx, time))
+        {
+            self.hurry(index);
+        }
+    }
+
+    /// Ends a channel's wait.
+    pub(in crate::broker) fn hurry(&mut self, index: ChannelIndex) {
+        let channel = &mut self.table[index];
+        if let Queued::Until(_) = channel.queued {
+            self.queue.place(index, &mut channel.queued, Queued::Now);
+        }
+    }
+
+    /// When the next wait ends: not much later, [`Channels::end_waits`] must be called.
+    pub(in crate::broker) fn next_due(&self) -> Option<Time> {
+        let (time, _) = self.queue.first_waiting()?;
+        Some(Time(time.0.saturating_sub(COALESCING_PRECISION.as_nanos() as u64)))
     }
 
     /// Channels to be swept.
     pub(in crate::broker) fn dirty(&self) -> usize {
-        self.dirty.len()
+        self.queue.ready()
     }
 
     /// The channel at a place of the list of those to be swept.
     pub(in crate::broker) fn dirty_at(&self, place: usize) -> ChannelIndex {
-        self.dirty[place]
+        self.queue.ready_at(place)
     }
 
     pub(in crate::broker) fn is_dirty(&self, index: ChannelIndex) -> bool {
-        self.table[index].dirty
+        self.table[index].queued == Queued::Now
     }
 
     pub(in crate::broker) fn next_dirty(&mut self) -> Option<ChannelIndex> {
-        self.dirty.pop_front()
+        self.queue.next_ready()
     }
 
     /// Lists a channel again that is not clean yet.
-    pub(in crate::broker) fn requeue(&mut self, index: ChannelIndex) {
-        let channel = &mut self.table[index];
-        channel.dirty = channel.log.head() != channel.live.delivered();
-        if channel.dirty {
-            self.dirty.push_back(index);
-        }
+    pub(in crate::broker) fn requeue(&mut self, cx: &Context, index: ChannelIndex) {
+        self.table[index].queued = Queued::No;
+        self.mark_dirty(cx, index);
     }
 
     /// The sweep of a channel that is under way or begins now; `None` when it is clean.
@@ -52,7 +85,7 @@ impl Channels {
             self.retention.skip_unheard(cx, channel);
         }
         if !channel.live.is_sweeping() {
-            if channel.log.head() == channel.live.delivered() {
+            if channel.is_level() {
                 return None;
             }
             let target = channel.sweep_target(cx.limits.join);

@@ -1,0 +1,37 @@
+//! Coalescing windows, as they are written.
+
+use uringcast_engine::limits::MAX_COALESCING;
+use uringcast_engine::{ChannelPattern, Coalescing};
+
+use super::value::{Invalid, Span, Value, invalid, quoted};
+
+const LONGEST: u64 = MAX_COALESCING.as_millis() as u64;
+
+/// Channels and how long their messages may wait for others: `ticker:=5ms`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CoalescingRule(pub Coalescing);
+
+impl Value for CoalescingRule {
+    const HINT: &'static str = "PATTERN=TIME";
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        let form = "Write such as ticker:=5ms; * stands for all channels.";
+        let Some((pattern, window)) = text.split_once('=') else {
+            return Err(invalid("has no =", form));
+        };
+        let channels = ChannelPattern::parse(pattern.trim())
+            .map_err(|error| invalid(format!("has a pattern that {error}"), form))?;
+        let Span(window) = Span::<1, LONGEST>::parse(window.trim()).map_err(|error| Invalid {
+            reason: format!("has a time that {}", error.reason),
+            ..error
+        })?;
+        Ok(CoalescingRule(Coalescing { channels, window }))
+    }
+
+    fn show(&self) -> Option<String> {
+        quoted(&format!("{}={}ms", self.0.channels, self.0.window.as_millis()))
+    }
+}
+
+#[cfg(test)]
+mod tests;
