@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use uringcast_benches::client::client_text;
+use uringcast_benches::client::{client_text, publish};
 use uringcast_benches::{NoLanes, Nowhere, admit, at, hub, publication, say, settle};
 use uringcast_engine::broker::Hub;
 use uringcast_engine::{ConnectionKey, ServiceId};
@@ -98,6 +98,31 @@ fn catch_up(c: &mut Criterion) {
     });
 }
 
+/// What a publication of a client costs from its bytes to the last write: read, sequenced, logged,
+/// answered and swept.
+fn publish_by_client(c: &mut Criterion) {
+    const IN_FLIGHT: u64 = 64;
+    let mut hub = hub(1);
+    let publisher = admit(&mut hub);
+    settle(&mut hub);
+    let message = publish("bench:0", 128);
+    let (mut outlet, mut ns) = (Nowhere::default(), 1_000_000_u64);
+    let mut group = c.benchmark_group("a client publishes");
+    group.throughput(Throughput::Elements(IN_FLIGHT));
+    group.bench_function("64 at once, one subscriber", |b| {
+        b.iter(|| {
+            ns += 1_000;
+            hub.begin_iteration(at(ns));
+            for _ in 0..IN_FLIGHT {
+                hub.handle_received(publisher, &mut message.clone());
+            }
+            while hub.poll_transmit(&mut outlet, &mut NoLanes) {}
+            hub.record_handling(1_000);
+            black_box(outlet.writes)
+        });
+    });
+}
+
 /// Leaves and joins a channel of 10,000, each of these connections once.
 fn leave_and_join(hub: &mut Hub, leave: &[u8], join: &[u8]) {
     for index in (0..CHURN * 97).step_by(97) {
@@ -140,5 +165,5 @@ fn churn(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, sweep, channels, append, catch_up, churn);
+criterion_group!(benches, sweep, channels, append, catch_up, publish_by_client, churn);
 criterion_main!(benches);

@@ -5,14 +5,17 @@
 //! small channel gets 100 messages a second; only those published while a sweep is under way count.
 //! With `--mailbox W` the huge channel is published from inside the process instead, W messages
 //! waiting for the shard at any time, and all its receivers are read: what then bounds a turn is
-//! `TURN_MESSAGES`.
+//! `TURN_MESSAGES`. With `--recover M` the huge channel is still, and its clients come back all at
+//! once, again and again: each subscribes since M messages ago, reads them and leaves.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use uringcast_benches::client::{Client, pin, publish, quartiles};
+use uringcast_benches::client::{Client, client_text, pin, publish, quartiles};
 use uringcast_engine::{
     ChannelName, Config, Engine, EventName, JsonObject, Publication, Publisher, Service, ServiceId,
 };
@@ -33,6 +36,9 @@ struct Args {
     /// Messages that wait in the shard's mailbox; 0: a client publishes.
     #[arg(long, default_value_t = 0)]
     mailbox: usize,
+    /// Messages that each client of the huge channel fetches when it comes back; 0: none.
+    #[arg(long, default_value_t = 0)]
+    recover: usize,
 }
 
 /// Messages of the huge channel between two readings of its receivers.
@@ -41,11 +47,16 @@ const ROUND: usize = 40;
 type Failure = Box<dyn std::error::Error>;
 
 /// The publisher and the subscribers of a channel.
-fn channel(to: std::net::SocketAddr, name: &str, count: usize) -> Result<Vec<Client>, Failure> {
+fn channel(
+    to: SocketAddr,
+    name: &str,
+    count: usize,
+    subscribed: bool,
+) -> Result<Vec<Client>, Failure> {
     let mut clients = Vec::with_capacity(count + 1);
     for place in 0..=count {
         let (mut client, _) = Client::open(to)?;
-        if place > 0 {
+        if place > 0 && subscribed {
             client.subscribe(name)?;
         }
         clients.push(client);
@@ -109,6 +120,60 @@ fn pour(
     Ok(rounds)
 }
 
+/// Lets all clients come back at once until `end`, each for the messages since the first; returns ns
+/// per message of each round.
+fn storm(
+    clients: &mut [Client],
+    messages: usize,
+    end: Instant,
+    sweeping: &AtomicBool,
+) -> Result<Vec<f64>, Failure> {
+    let request = |event: &str, rest: &str| {
+        let data = format!(r#"{{"channel":"huge:0"{rest}}}"#);
+        client_text(&format!(r#"{{"id":"1","type":"request","event":"{event}","data":{data}}}"#))
+    };
+    let leave = request("unsubscribe", "");
+    for _ in 0..messages {
+        clients[0].write_all(&publish("huge:0", 128))?;
+        clients[0].one_frame()?;
+    }
+    clients[1].write_all(&request("subscribe", ""))?;
+    let epoch = clients[1].message()?["data"]["epoch"].as_str().unwrap_or_default().to_owned();
+    let since = format!(r#","since":{{"epoch":"{epoch}","seq":0}}"#);
+    let come = request("subscribe", &since);
+    clients[1].write_all(&leave)?;
+    clients[1].one_frame()?;
+    let mut rounds = Vec::new();
+    while Instant::now() < end {
+        let start = Instant::now();
+        sweeping.store(true, Ordering::SeqCst);
+        clients[1..].iter_mut().try_for_each(|client| client.write_all(&come))?;
+        for client in &mut clients[1..] {
+            let mut left = messages + 1;
+            while left > 0 {
+                left = left.checked_sub(client.frames()?).ok_or("more than was missed")?;
+            }
+        }
+        sweeping.store(false, Ordering::SeqCst);
+        let fetched = messages * (clients.len() - 1);
+        rounds.push(start.elapsed().as_nanos() as f64 / fetched as f64);
+        clients[1..].iter_mut().try_for_each(|client| client.write_all(&leave))?;
+        clients[1..].iter_mut().try_for_each(Client::one_frame)?;
+    }
+    Ok(rounds)
+}
+
+/// The small channel's load preempts the other on their core: what comes late was sent late.
+fn hurry() {
+    let thread = rustix::thread::gettid().as_raw_nonzero().to_string();
+    let done = Command::new("chrt").args(["-f", "-p", "1", &thread]).status();
+    if !done.is_ok_and(|status| status.success()) {
+        eprintln!(
+            "chrt cannot give the small channel's load priority: its waits include the load's"
+        );
+    }
+}
+
 /// Publishes a hundred times a second until `end`; returns what the last subscriber waited, in µs.
 fn trickle(
     clients: &mut [Client],
@@ -147,17 +212,21 @@ fn main() -> Result<(), Failure> {
     let engine = Engine::start(Config { shards: Some(1), keepalive, ..Config::from(service) })?;
     pin(1);
     let to = engine.local_addrs()[0];
-    let mut huge = channel(to, "huge:0", args.huge)?;
-    let mut small = channel(to, "small:0", args.small)?;
+    let mut huge = channel(to, "huge:0", args.huge, args.recover == 0)?;
+    let mut small = channel(to, "small:0", args.small, true)?;
     let (sweeping, end) =
         (AtomicBool::new(false), Instant::now() + Duration::from_secs(args.seconds));
     let publisher = engine.publisher(ServiceId(0));
     let (rounds, mut waits) = std::thread::scope(|scope| {
-        let flood = scope.spawn(|| match args.mailbox {
-            0 => flood(&mut huge, end, &sweeping).map_err(|error| error.to_string()),
-            waiting => pour(&mut huge, &publisher, waiting, end, &sweeping)
+        let flood = scope.spawn(|| match (args.mailbox, args.recover) {
+            (0, 0) => flood(&mut huge, end, &sweeping).map_err(|error| error.to_string()),
+            (0, missed) => {
+                storm(&mut huge, missed, end, &sweeping).map_err(|error| error.to_string())
+            }
+            (waiting, _) => pour(&mut huge, &publisher, waiting, end, &sweeping)
                 .map_err(|error| error.to_string()),
         });
+        hurry();
         let waits = trickle(&mut small, end, &sweeping);
         (flood.join().expect("no panic"), waits)
     });
@@ -168,7 +237,7 @@ fn main() -> Result<(), Failure> {
     let mut waits = waits?;
     waits.sort_by(f64::total_cmp);
     let at = |share: f64| waits[(share * (waits.len() - 1) as f64) as usize];
-    let of = if args.mailbox > 0 { "message" } else { "delivery" };
+    let of = if args.mailbox + args.recover > 0 { "message" } else { "delivery" };
     println!("huge channel, {} subscribers: {low:.0} {mid:.0} {high:.0} ns a {of}", args.huge);
     println!("({rounds} rounds; quartiles)");
     println!("small channel, {} subscribers, us: p50 {:.0}", args.small, at(0.5));
