@@ -60,7 +60,7 @@ impl Lanes for Alone {
 
 /// One hub with one client.
 struct Rig {
-    hub: Hub,
+    hub: Box<Hub>,
     key: ConnectionKey,
     now: Now,
 }
@@ -80,7 +80,7 @@ impl Rig {
         let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 8, 1);
         let now = Now { mono: Time(0), unix_us: START * 1_000_000 };
         let key = connect(&mut hub, now, token);
-        Rig { hub, key, now }
+        Rig { hub: Box::new(hub), key, now }
     }
 
     /// Sends its token in the first frame, and is accepted.
@@ -351,7 +351,7 @@ fn a_token_that_expired_on_its_way_is_refused() {
 #[test]
 fn channels_need_their_permission_and_the_others_are_open() {
     let forbidden = |reply: &Value| reply["error_code"] == "FORBIDDEN";
-    for (mut rig, workflow, publish) in vec![
+    for (mut rig, workflow, publish) in [
         (Rig::new(AuthMode::Off, None), true, false),
         (Rig::new(AuthMode::Optional, None), false, false),
         (Rig::known(AuthMode::Optional, user(&["workflow:read"], None)), true, false),

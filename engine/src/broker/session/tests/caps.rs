@@ -11,7 +11,7 @@ fn a_storm_of_tokens_is_turned_away_and_not_queued() {
     let now = Now::default();
     let keys: Vec<_> =
         (0..=VERIFICATIONS_PER_SHARD).map(|_| connect(&mut hub, now, Some("token"))).collect();
-    let mut rig = Rig { hub, key: keys[VERIFICATIONS_PER_SHARD], now };
+    let mut rig = Rig { hub: Box::new(hub), key: keys[VERIFICATIONS_PER_SHARD], now };
     assert_eq!(rig.asked().len(), VERIFICATIONS_PER_SHARD);
     assert_eq!(rig.hear(), [closed(1013, "Too many authentications")]);
     assert_eq!(rig.errors(ConnectionError::AuthOverload), 1);
@@ -42,7 +42,7 @@ fn a_connection_has_so_many_subscriptions_and_may_repeat_them() {
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 1);
     let now = Now::default();
     let key = connect(&mut hub, now, None);
-    let mut rig = Rig { hub, key, now };
+    let mut rig = Rig { hub: Box::new(hub), key, now };
     rig.hear();
     for (channel, code) in [("a", Value::Null), ("b", Value::Null), ("b", Value::Null)] {
         rig.subscribe(channel);
@@ -62,7 +62,7 @@ fn metered(byte_rate: u32) -> Rig {
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 1);
     let now = Now { mono: Time(0), unix_us: START * 1_000_000 };
     let key = connect(&mut hub, now, None);
-    let mut rig = Rig { hub, key, now };
+    let mut rig = Rig { hub: Box::new(hub), key, now };
     rig.hear();
     rig
 }

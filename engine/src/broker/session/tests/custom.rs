@@ -50,7 +50,7 @@ fn rig(mode: AuthMode) -> Rig {
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 8, 1);
     let now = Now { mono: Time(0), unix_us: START * 1_000_000 };
     let key = connect(&mut hub, now, None);
-    Rig { hub, key, now }
+    Rig { hub: Box::new(hub), key, now }
 }
 
 /// Messages that are sent beside updates.
