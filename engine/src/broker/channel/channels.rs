@@ -302,7 +302,7 @@ impl Channels {
             && !self.statuses.keeps(channel, count, cx.time())
         {
             let channel = self.table.remove(index)?;
-            self.retention.release(&channel.log);
+            self.retention.release(&self.table, &channel.log);
             self.statuses.release(&channel);
             return None;
         }

@@ -136,7 +136,7 @@ impl Exchange {
         // A hole that no subscriber has seen is no gap: the log begins anew behind it.
         let hole = start > channel.log.head() && channel.live.is_empty();
         if hole || channel.log.epoch() != epoch {
-            retention.clear(cx, channel);
+            retention.clear(cx, index, channel);
             channel.log = Log::new(epoch, start);
             channel.live.skip_to(start);
             channel.replica_mut().reset_floor();

@@ -1,7 +1,6 @@
 //! What the logs keep: frames, bytes and age per channel, bytes per shard, oldest first.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -31,9 +30,11 @@ pub(super) struct Retention {
     bytes: usize,
     /// Bytes the live sets have not been handed yet.
     unswept: usize,
-    /// Channels by the age of their oldest frame, at the time of entry: an entry that is too old
-    /// by now is put right when its turn comes.
-    oldest: BinaryHeap<Reverse<(Time, ChannelIndex)>>,
+    /// Frames held.
+    frames: usize,
+    /// Those in the order in which they came, among some that are gone. A queue, because both its
+    /// ends are in the cache whatever the number of channels.
+    arrivals: VecDeque<(ChannelIndex, Seq)>,
 }
 
 /// Whole seconds, a begun one included: an age over a limit is more than it in seconds, too.
@@ -59,24 +60,24 @@ impl Retention {
         frame: Rc<Frame>,
         counted: bool,
     ) {
-        let log = &mut table[index].log;
-        let first = log.len() == 0;
         self.bytes += frame.bytes().len();
         self.unswept += frame.bytes().len();
-        log.append(frame, counted);
-        if first {
-            self.renew(table, index);
-        }
+        self.frames += 1;
+        self.arrivals.push_back((index, frame.seq));
+        table[index].log.append(frame, counted);
         self.trim(cx, table, index);
         self.relieve(cx, table);
+        self.tidy(table);
     }
 
-    /// Puts older frames before a channel's oldest.
+    /// Puts older frames before a channel's oldest: the first to go.
     pub(super) fn prepend(&mut self, table: &mut Table, index: ChannelIndex, older: &[Rc<Frame>]) {
-        let added = table[index].log.prepend(older);
-        self.bytes += added;
-        if added > 0 {
-            self.renew(table, index);
+        let log = &mut table[index].log;
+        let (before, first) = (log.len(), log.first());
+        self.bytes += log.prepend(older);
+        if log.len() > before {
+            self.frames += log.len() - before;
+            self.arrivals.push_front((index, Seq(first.0 - 1)));
         }
     }
 
@@ -87,47 +88,36 @@ impl Retention {
             let channel = &table[index];
             let spare = channel.log.oldest().filter(|(seq, _)| *seq < channel.needed_from());
             let Some(over) = spare.and_then(|(_, at)| overrun(cx, &channel.log, at)) else {
-                return;
+                break;
             };
             table[index].overrun = Some(over);
             self.evict(cx, &mut table[index]);
         }
+        self.tidy(table);
     }
 
     /// Drops the oldest frames of the shard while all logs together hold too much.
     fn relieve(&mut self, cx: &mut Context, table: &mut Table) {
         while self.bytes > cx.config.retention.shard_bytes {
-            let Some(Reverse((time, index))) = self.oldest.pop() else { return };
-            if table.get(index).is_none() {
+            let Some(&(index, seq)) = self.arrivals.front() else { return };
+            let Some((oldest, _)) = held(table, index, seq) else {
+                self.arrivals.pop_front();
                 continue;
-            }
+            };
             let channel = &mut table[index];
-            let Some((seq, accepted_at)) = channel.log.oldest() else { continue };
-            if accepted_at > time {
-                self.oldest.push(Reverse((accepted_at, index)));
-            } else if seq <= channel.live.delivered() {
-                channel.overrun = Some(Overrun::ShardBytes(self.bytes));
-                self.evict(cx, channel);
-                self.renew(table, index);
-            } else {
+            if oldest > channel.live.delivered() {
                 // The shard's own subscribers still need it: SHARD_UNSWEPT_BYTES bounds that.
-                self.oldest.push(Reverse((time, index)));
                 return;
             }
+            channel.overrun = Some(Overrun::ShardBytes(self.bytes));
+            self.evict(cx, channel);
         }
     }
 
-    /// Lists a channel by the age of its oldest frame. Its former entries stay, until they are
-    /// more than the channels (invariant 3).
-    fn renew(&mut self, table: &Table, index: ChannelIndex) {
-        let entry = |slot: u32| {
-            let (index, channel) = table.at(slot)?;
-            let (_, accepted_at) = channel.log.oldest()?;
-            Some(Reverse((accepted_at, index)))
-        };
-        self.oldest.extend(entry(index.slot()));
-        if self.oldest.len() > 2 * table.slots() as usize + 16 {
-            self.oldest = (0..table.slots()).filter_map(entry).collect();
+    /// Clears away frames that are gone, when they are many (invariant 3).
+    fn tidy(&mut self, table: &Table) {
+        if self.arrivals.len() > 2 * self.frames + 16 {
+            self.arrivals.retain(|(index, seq)| held(table, *index, *seq).is_some());
         }
     }
 
@@ -135,6 +125,7 @@ impl Retention {
     fn evict(&mut self, cx: &mut Context, channel: &mut Channel) {
         let Some(frame) = channel.log.evict() else { return };
         self.bytes -= frame.bytes().len();
+        self.frames -= 1;
         cx.recorder.count(Count::LogEvictions, 1);
         if let Role::Home(home) = &mut channel.role {
             for _ in 0..home.skip(frame.seq) {
@@ -144,17 +135,21 @@ impl Retention {
     }
 
     /// Empties a log whose epoch is over; the shard has no subscriber of it.
-    pub(super) fn clear(&mut self, cx: &mut Context, channel: &mut Channel) {
+    pub(super) fn clear(&mut self, cx: &mut Context, index: ChannelIndex, channel: &mut Channel) {
         assert!(channel.live.is_empty(), "an epoch ends only without subscribers");
         self.skip_unheard(cx, channel);
         while channel.log.oldest().is_some() {
             self.evict(cx, channel);
         }
+        // Positions of another epoch say nothing about what comes.
+        self.arrivals.retain(|(of, _)| *of != index);
     }
 
     /// A forgotten channel's log is gone.
-    pub(super) fn release(&mut self, log: &Log) {
+    pub(super) fn release(&mut self, table: &Table, log: &Log) {
         self.bytes -= log.bytes();
+        self.frames -= log.len();
+        self.tidy(table);
     }
 
     /// Every subscriber of this shard that keeps up has `from ..= to`, as of `at`.
@@ -184,9 +179,20 @@ impl Retention {
     }
 
     #[cfg(test)]
-    pub(super) fn ages(&self) -> usize {
-        self.oldest.len()
+    pub(super) fn frames(&self) -> (usize, usize) {
+        (self.frames, self.arrivals.len())
     }
+
+    /// Whether a channel's frames are among the arrivals.
+    #[cfg(test)]
+    pub(super) fn lists(&self, index: ChannelIndex, newest: Seq) -> bool {
+        self.arrivals.iter().any(|(of, seq)| *of == index && *seq >= newest)
+    }
+}
+
+/// The oldest frame of a channel, if its log still holds a frame that came as `seq` or before.
+fn held(table: &Table, index: ChannelIndex, seq: Seq) -> Option<(Seq, Time)> {
+    table.get(index)?.log.oldest().filter(|(oldest, _)| *oldest <= seq)
 }
 
 /// Which of a channel's own limits its log is over. Its oldest frame is from `oldest`.

@@ -115,7 +115,7 @@ fn what_is_not_swept_is_bounded_whoever_publishes() {
 
 /// A channel that is emptied by age and filled again, for ever.
 #[test]
-fn the_list_of_ages_does_not_grow() {
+fn the_list_of_arrivals_does_not_grow() {
     let mut plan = Plan::new(0, None);
     let mut config = (*plan.config).clone();
     config.retention.age = Duration::from_secs(1);

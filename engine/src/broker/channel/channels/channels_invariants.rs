@@ -17,9 +17,12 @@ impl Channels {
         holds: &HashMap<ChannelIndex, u32>,
         behind: impl Fn(ShardId, ChannelIndex) -> usize,
     ) {
-        let (mut members, mut bytes, mut unswept) = (0, 0, 0);
+        let (mut members, mut frames, mut bytes, mut unswept) = (0, 0, 0, 0);
         for (index, channel) in (0..self.table.slots()).filter_map(|slot| self.table.at(slot)) {
             members += channel.live.len();
+            frames += channel.log.len();
+            let listed = channel.log.len() == 0 || self.retention.lists(index, channel.log.head());
+            assert!(listed, "frames that no limit of the shard drops");
             bytes += channel.log.bytes();
             unswept += channel.log.bytes_from(channel.live.delivered().next());
             assert_eq!(channel.holds, holds.get(&index).copied().unwrap_or(0));
@@ -56,8 +59,9 @@ impl Channels {
         // a channel that another shard is home of.)
         let most = cx.limits.shard_unswept + cx.config.services[0].max_message + 1_000;
         assert!(cx.shards > 1 || unswept <= most, "{unswept} bytes not swept");
-        let ages = self.retention.ages();
-        assert!(ages <= 2 * self.table.slots() as usize + 16, "{ages} ages of logs");
+        let (held, arrivals) = self.retention.frames();
+        assert_eq!(held, frames, "frames of all logs");
+        assert!(arrivals <= 2 * held + 17, "{arrivals} arrivals of {held} frames");
         assert!(self.exchange.is_empty(), "frames for other shards wait");
     }
 
