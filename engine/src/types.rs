@@ -12,11 +12,11 @@ mod start_error;
 
 use std::fmt;
 use std::ops::Add;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 pub use drain_report::DrainReport;
 pub use error_code::ErrorCode;
@@ -116,7 +116,8 @@ fn check_name(text: &str, limit: usize) -> Result<(), NameError> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelName {
     service: ServiceId,
-    text: Arc<str>,
+    /// Up to 23 bytes stand in it: among many channels a name elsewhere is in no cache.
+    text: SmolStr,
 }
 
 impl ChannelName {
@@ -254,7 +255,7 @@ pub struct Publication {
 
 /// Name of an event: 1 to 200 bytes of UTF-8 without control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EventName(Box<str>);
+pub struct EventName(SmolStr);
 
 impl EventName {
     /// Checks and keeps a name.
