@@ -120,7 +120,7 @@ fn pour(
     Ok(rounds)
 }
 
-/// Lets all clients come back at once until `end`, each for the messages since the first; returns ns
+/// Lets all clients come back at once until `end`, each for all messages; returns ns
 /// per message of each round.
 fn storm(
     clients: &mut [Client],
