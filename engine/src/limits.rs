@@ -21,6 +21,9 @@ pub const DEFAULT_MAX_CONNECTIONS: usize = 1_000;
 pub const DEFAULT_MAX_MESSAGE: usize = 1 << 20;
 /// Fragments of one inbound message: what the public conformance suite sends at most.
 pub const MAX_FRAGMENTS: u32 = 65_536;
+/// Fragments of fewer bytes, but for a message's last, count as messages towards the rate, as PINGs
+/// and PONGs do: what they cost is their number.
+pub const SMALL_FRAGMENT: usize = 128;
 /// Inbound messages a second and connection; the original's default. Burst is 1.5 times that.
 pub const DEFAULT_MESSAGE_RATE: u32 = 100;
 /// Bytes of an HTTP upgrade request: browsers with large cookies stay below.
@@ -220,6 +223,9 @@ pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(20);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the closing handshake, half-closed reading included.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes read of a connection that is being closed, beside what its rate allows: what was on its way.
+/// Then it is cut.
+pub const CLOSING_BYTES: i32 = 256 << 10;
 /// For the authentication frame, where authentication is required.
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Entries of a shard's timers (pauses that end, deadlines) for each of its connections: a

@@ -24,6 +24,8 @@ pub(super) struct Context {
     pub(super) recorder: Recorder,
     pub(super) encoder: Encoder,
     pub(super) timers: Timers,
+    /// PINGs, PONGs and small fragments received in this iteration.
+    pub(super) small_frames: usize,
     /// The shard is shutting down: it takes no publications.
     pub(super) draining: bool,
     rng: fastrand::Rng,
@@ -64,6 +66,7 @@ impl Context {
             recorder: Recorder::new(shard, config.services.len(), config.metrics),
             encoder: Encoder::default(),
             timers: Timers::default(),
+            small_frames: 0,
             draining: false,
             rng: fastrand::Rng::with_seed(seed),
             effects: VecDeque::new(),

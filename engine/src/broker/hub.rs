@@ -87,6 +87,7 @@ impl Hub {
     /// The time of all calls until the next one.
     pub fn begin_iteration(&mut self, now: Now) {
         self.parts.core.cx.now = now;
+        self.parts.core.cx.small_frames = 0;
     }
 
     /// A connection was upgraded. `None` when the table is full: drop the socket.
@@ -294,14 +295,16 @@ impl Hub {
         self.parts.core.connections.get(key).is_some_and(|connection| connection.is_paused())
     }
 
-    /// Whether its bytes are counted: then it should be received from a buffer at a time.
+    /// Whether what it sends has a rate: then it should be received from a buffer at a time, so that
+    /// a pause takes effect before the next.
     pub fn is_metered(&self, key: ConnectionKey) -> bool {
-        self.parts.core.settings(key).access.byte_rate > 0
+        let settings = self.parts.core.settings(key);
+        settings.access.byte_rate > 0 || settings.message_rate > 0
     }
 
-    /// Messages handled since they were last timed.
+    /// Messages handled since they were last timed, and small frames of this iteration.
     pub fn handled(&self) -> usize {
-        self.parts.sessions.handled()
+        self.parts.sessions.handled() + self.parts.core.cx.small_frames
     }
 
     /// Times the messages handled since the last call: each took the iteration's `ns` nanoseconds,

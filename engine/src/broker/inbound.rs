@@ -12,23 +12,40 @@ impl Parts {
     /// Bytes were received (plaintext). They are unmasked in place.
     pub(super) fn handle_received(&mut self, key: ConnectionKey, bytes: &mut [u8]) {
         let core = &mut self.core;
-        let state = core.connections.get(key).map(|connection| connection.state());
-        if !matches!(state, Some(State::Open | State::Closing)) {
+        let Some(state) = core.connections.get(key).map(|connection| connection.state()) else {
+            return;
+        };
+        if matches!(state, State::HalfClosedRemote | State::AwaitingCompletions) {
             return;
         }
-        core.connections.received(&mut core.cx, key, bytes.len());
+        if !core.connections.received(&mut core.cx, key, bytes.len()) {
+            return self.end(key);
+        }
+        if state == State::HalfClosedLocal {
+            return;
+        }
         let limit = self.sessions.auth().message_limit(core, key);
         // The reader lends out events while the rest of the hub handles them.
         let mut reader = std::mem::take(&mut core.connections[key].reader);
         let mut decoding = reader.decode(bytes, limit);
+        let mut unanswered = None;
         let fault = loop {
             match decoding.next() {
+                Ok(Some(Event::Ping(payload))) => match self.charge(key, 1, false) {
+                    true => self.pong(key, payload),
+                    false => unanswered = Some(payload.to_vec()),
+                },
                 Ok(Some(event)) => self.handle_event(key, &event),
                 Ok(None) => break None,
                 Err(fault) => break Some(fault),
             }
         };
+        let small_frames = decoding.small_frames();
         self.core.connections[key].reader = reader;
+        if let Some(payload) = unanswered {
+            self.pong(key, &payload);
+        }
+        self.charge(key, small_frames, true);
         if let Some(fault) = fault {
             // Nothing behind a fault can be read, so there is no close frame to wait for.
             self.close_seen(key);
@@ -64,6 +81,31 @@ impl Parts {
         }
     }
 
+    /// Counts PINGs, PONGs and small fragments as messages. Returns `false` over the rate: then only
+    /// the last of several PINGs is answered (RFC 6455 5.5.3), and `told` pauses the connection.
+    fn charge(&mut self, key: ConnectionKey, frames: u32, told: bool) -> bool {
+        self.core.cx.small_frames += frames as usize;
+        let Parts { core, sessions } = self;
+        if !core.connections.is_open(key) {
+            return true;
+        }
+        let wait_ms = core.connections.charge_frames(&core.cx, key, frames);
+        if let Some(wait_ms) = wait_ms
+            && told
+        {
+            sessions.too_fast(core, key, wait_ms);
+        }
+        wait_ms.is_none()
+    }
+
+    fn pong(&mut self, key: ConnectionKey, payload: &[u8]) {
+        if self.core.connections.is_open(key) {
+            let mut pong = Vec::with_capacity(payload.len() + 2);
+            frame::encode(Opcode::Pong, payload, &mut pong);
+            self.core.cx.reply(key, pong);
+        }
+    }
+
     fn handle_event(&mut self, key: ConnectionKey, event: &Event<'_>) {
         let open = self.core.connections.is_open(key);
         let message = match event {
@@ -73,11 +115,6 @@ impl Parts {
                     self.handle_close(key, code);
                 }
                 return;
-            }
-            Event::Ping(payload) if open => {
-                let mut pong = Vec::with_capacity(payload.len() + 2);
-                frame::encode(Opcode::Pong, payload, &mut pong);
-                return self.core.cx.reply(key, pong);
             }
             Event::Text(text) if open => Message::Text(text),
             Event::Binary(bytes) if open => Message::Binary(bytes),

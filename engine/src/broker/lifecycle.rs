@@ -4,7 +4,7 @@
 //! its last completion → index free (invariant 12).
 
 use super::close_report::close_report;
-use super::connection::{CloseReason, Pause, ReceiveEnd, State};
+use super::connection::{CloseReason, ReceiveEnd, State};
 use super::context::Ending;
 use super::core::Core;
 use super::effect::Effect;
@@ -54,8 +54,8 @@ impl Parts {
         let mut close = Vec::new();
         frame::close(code, text, &mut close);
         core.cx.reply_last(key, close);
-        core.connections[key].become_state(State::Closing);
-        self.set_timer(key, Timer::CloseFrame);
+        core.connections.begin_close(&mut core.cx, key);
+        self.set_timer(key, Timer::Close);
         match waited {
             Some(Waiting::Close(_)) => self.close_seen(key),
             Some(Waiting::End(end)) => self.end_received(key, end),
@@ -87,14 +87,23 @@ impl Parts {
         }
     }
 
-    /// Both close frames are through, or the deadline is over.
-    pub(super) fn half_close(&mut self, key: ConnectionKey) {
+    /// Both close frames are through.
+    fn half_close(&mut self, key: ConnectionKey) {
         let core = &mut self.core;
         core.delivery.shut(key.index);
         core.connections[key].become_state(State::HalfClosedLocal);
         core.cx.push_effect(Effect::ShutdownWrite(key));
-        core.connections.resume(&mut core.cx, key, Pause::Rate);
-        self.set_timer(key, Timer::Fin);
+    }
+
+    /// The peer has not answered the closing handshake in time.
+    pub(super) fn give_up_close(&mut self, key: ConnectionKey) {
+        let core = &mut self.core;
+        if core.connections[key].state() == State::HalfClosedLocal {
+            return self.end(key);
+        }
+        let service = core.connections[key].service();
+        core.cx.recorder.connection_error(service, ConnectionError::Timeout);
+        self.shut_write(key);
     }
 
     /// The peer has shut its side and is owed nothing more.

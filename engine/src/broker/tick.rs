@@ -7,7 +7,6 @@ use super::lifecycle::Parts;
 use super::session::Waiting;
 use super::timers::Timer;
 use crate::limits::DRAIN_TICKS;
-use crate::telemetry::ConnectionError;
 use crate::types::ConnectionKey;
 use crate::wire::frame::{self, Opcode};
 
@@ -77,9 +76,10 @@ impl Parts {
             Timer::FirstFrame => connection.is_open() && self.sessions.auth().is_silent(key),
             Timer::Resume => connection.is_paused_for(Pause::Rate),
             Timer::Backlog => connection.is_open() && self.sessions.has_deferred(key),
-            Timer::CloseFrame => connection.state() == State::Closing,
+            Timer::Close => {
+                matches!(connection.state(), State::Closing | State::HalfClosedLocal)
+            }
             Timer::FlushDeadline => connection.state() == State::HalfClosedRemote,
-            Timer::Fin => connection.state() == State::HalfClosedLocal,
         })
     }
 
@@ -96,13 +96,8 @@ impl Parts {
                 Some(Waiting::End(end)) => self.end_received(key, end),
                 Some(Waiting::Message(_)) | None => {}
             },
-            Timer::CloseFrame => {
-                let service = core.connections[key].service();
-                core.cx.recorder.connection_error(service, ConnectionError::Timeout);
-                self.half_close(key);
-            }
+            Timer::Close => self.give_up_close(key),
             Timer::FlushDeadline => self.shut_write(key),
-            Timer::Fin => self.end(key),
         }
     }
 

@@ -29,12 +29,10 @@ pub(super) enum Timer {
     Resume,
     /// What the peer sent before its close frame or FIN must have been handled.
     Backlog,
-    /// The peer must have sent its close frame.
-    CloseFrame,
+    /// The peer must have sent its close frame and its FIN.
+    Close,
     /// What is owed to a peer that has ended its side must be written.
     FlushDeadline,
-    /// The peer must have sent its FIN.
-    Fin,
 }
 
 impl Timers {

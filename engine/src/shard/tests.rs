@@ -199,7 +199,11 @@ fn the_same_over_tls() {
     let (server, client) = tls_configs(&rustls::version::TLS13);
     let shards = Shards::start(
         1,
-        Config::from(Service { tls: Some(TlsSource::new(server)), ..Service::default() }),
+        Config::from(Service {
+            tls: Some(TlsSource::new(server)),
+            message_rate: 0,
+            ..Service::default()
+        }),
     );
     let stream = TcpStream::connect(shards.address).unwrap();
     let mut client = upgrade(StreamOwned::new(tls_client(client), stream));

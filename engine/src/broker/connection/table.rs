@@ -211,11 +211,15 @@ impl Connections {
 
     // Receiving.
 
-    /// Bytes were received: over the rate the connection is paused until they are paid for.
-    pub(crate) fn received(&mut self, cx: &mut Context, key: ConnectionKey, bytes: usize) {
+    /// Bytes were received: over the rate the connection is paused until they are paid for. Returns
+    /// `false` if it is being closed and has sent more than may have been on its way.
+    pub(crate) fn received(&mut self, cx: &mut Context, key: ConnectionKey, bytes: usize) -> bool {
         self.last_rx[key.index as usize] = cx.time().seconds();
         let record = &mut self[key];
         record.pinged = false;
+        if record.state != State::Open {
+            return record.bytes.drain(bytes);
+        }
         let rate = cx.service(record.service).access.byte_rate;
         if let Some(wait) = record.bytes.take(rate, bytes, cx.time())
             && !record.is_paused_for(Pause::Rate)
@@ -223,6 +227,27 @@ impl Connections {
             cx.recorder.count(Count::BytePauses, 1);
             self.pause_until(cx, key, cx.time() + wait);
         }
+        true
+    }
+
+    /// Takes frames out of the connection's rate of messages that were handled already. Says for how
+    /// many milliseconds there should be no more, if they were too many.
+    pub(crate) fn charge_frames(
+        &mut self,
+        cx: &Context,
+        key: ConnectionKey,
+        frames: u32,
+    ) -> Option<u32> {
+        let record = &mut self[key];
+        let rate = cx.service(record.service).message_rate;
+        record.messages.charge(rate, frames, cx.time())
+    }
+
+    /// The closing handshake begins: receives what was on its way, and no more.
+    pub(crate) fn begin_close(&mut self, cx: &mut Context, key: ConnectionKey) {
+        self[key].become_state(State::Closing);
+        self[key].bytes = ByteBucket::for_close();
+        self.resume(cx, key, Pause::Rate);
     }
 
     /// Takes one message out of the connection's rate, or says after how many milliseconds there

@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use crate::limits::MIN_BYTE_BURST;
+use crate::limits::{CLOSING_BYTES, MIN_BYTE_BURST};
 use crate::types::Time;
 
-/// Thousandths of a message left, as of a moment.
+/// Thousandths of a message left, as of a moment; negative when more has come than was allowed,
+/// which is paid for by waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Bucket {
-    tokens: u32,
+    tokens: i32,
     at_ms: u32,
 }
 
 /// Thousandths of a token in one message.
-const MESSAGE: u32 = 1_000;
+const MESSAGE: i32 = 1_000;
+/// Seconds within which any debt is paid off.
+const LONGEST_DEBT: u32 = 10;
 
 impl Bucket {
     /// A full bucket: one and a half seconds' worth of `rate` messages a second.
@@ -26,24 +29,40 @@ impl Bucket {
         if rate == 0 {
             return Ok(());
         }
+        self.fill(rate, now);
+        if self.tokens < MESSAGE {
+            return Err((MESSAGE - self.tokens).unsigned_abs().div_ceil(rate));
+        }
+        self.tokens -= MESSAGE;
+        Ok(())
+    }
+
+    /// Takes out `frames` that cannot be refused any more, and says for how many milliseconds there
+    /// should be no more, if so.
+    pub(crate) fn charge(&mut self, rate: u32, frames: u32, now: Time) -> Option<u32> {
+        if rate == 0 {
+            return None;
+        }
+        self.fill(rate, now);
+        let left = i64::from(self.tokens) - i64::from(frames) * i64::from(MESSAGE);
+        let least = -(i64::from(rate) * i64::from(LONGEST_DEBT * 1_000)).min(i32::MAX.into());
+        self.tokens = left.max(least) as i32;
+        (self.tokens < 0).then(|| self.tokens.unsigned_abs().div_ceil(rate))
+    }
+
+    fn fill(&mut self, rate: u32, now: Time) {
         let now = millis(now);
         let passed = now.wrapping_sub(self.at_ms);
         // `rate` messages a second are `rate` thousandths a millisecond.
-        let gained = u64::from(passed) * u64::from(rate) + u64::from(self.tokens);
-        self.tokens = gained.min(u64::from(burst(rate))) as u32;
+        let gained = i64::from(passed) * i64::from(rate) + i64::from(self.tokens);
+        self.tokens = gained.min(burst(rate).into()) as i32;
         self.at_ms = now;
-        match self.tokens.checked_sub(MESSAGE) {
-            Some(rest) => {
-                self.tokens = rest;
-                Ok(())
-            }
-            None => Err((MESSAGE - self.tokens).div_ceil(rate)),
-        }
     }
 }
 
-fn burst(rate: u32) -> u32 {
-    rate.saturating_mul(MESSAGE + MESSAGE / 2).max(MESSAGE)
+fn burst(rate: u32) -> i32 {
+    let burst = u64::from(rate) * (MESSAGE as u64) * 3 / 2;
+    burst.clamp(MESSAGE as u64, i32::MAX as u64) as i32
 }
 
 /// Bytes left, as of a moment; negative when more has come than was allowed, which is paid for by
@@ -58,6 +77,19 @@ impl ByteBucket {
     /// A full bucket: one and a half seconds' worth of `rate` bytes a second.
     pub(crate) fn full(rate: u32, now: Time) -> ByteBucket {
         ByteBucket { left: byte_burst(rate), at_ms: millis(now) }
+    }
+
+    /// What a connection that is being closed may still send.
+    pub(crate) fn for_close() -> ByteBucket {
+        ByteBucket { left: CLOSING_BYTES, at_ms: 0 }
+    }
+
+    /// Takes `bytes` out of what a connection that is being closed may send. Returns whether it was
+    /// within that.
+    pub(crate) fn drain(&mut self, bytes: usize) -> bool {
+        let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+        self.left = self.left.saturating_sub(bytes);
+        self.left >= 0
     }
 
     /// Takes `bytes` out, and says how long nothing more should be, if so.

@@ -52,6 +52,12 @@ impl Sessions {
         true
     }
 
+    /// Frames that are no messages were over the rate of messages: the client is told so, once, and
+    /// not received from until they are paid for.
+    pub(in crate::broker) fn too_fast(&self, core: &mut Core, key: ConnectionKey, wait_ms: u32) {
+        too_fast(core, key, wait_ms, None);
+    }
+
     fn handle_inbound(&mut self, core: &mut Core, key: ConnectionKey, inbound: &Inbound<'_>) {
         let correlation = inbound.correlation(core.settings(key).correlation);
         if self.outstanding.status_request(core, &self.auth, key, correlation, inbound) {

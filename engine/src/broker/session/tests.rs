@@ -2,6 +2,7 @@
 
 mod caps;
 mod custom;
+mod floods;
 
 use std::sync::Arc;
 

@@ -36,7 +36,8 @@ impl Reader {
     /// Decodes what was received. Call [`Decoding::next`] until it returns `None`; dropping the
     /// decoding earlier loses what [`Decoding::consumed`] does not cover.
     pub fn decode<'a>(&'a mut self, input: &'a mut [u8], max_message: usize) -> Decoding<'a> {
-        Decoding { reader: self, input, consumed: 0, max_message, assembled: Vec::new() }
+        let assembled = Vec::new();
+        Decoding { reader: self, input, consumed: 0, max_message, small_frames: 0, assembled }
     }
 
     pub(super) fn message(&self) -> Option<&Message> {
@@ -52,6 +53,7 @@ pub struct Decoding<'a> {
     input: &'a mut [u8],
     consumed: usize,
     max_message: usize,
+    small_frames: u32,
     /// Owns the last event if it came in pieces.
     assembled: Vec<u8>,
 }
@@ -66,6 +68,12 @@ impl Decoding<'_> {
     /// Bytes of the input that need not be presented again.
     pub fn consumed(&self) -> usize {
         self.consumed
+    }
+
+    /// PONGs and small fragments so far
+    /// ([`SMALL_FRAGMENT`](crate::limits::SMALL_FRAGMENT)).
+    pub fn small_frames(&self) -> u32 {
+        self.small_frames
     }
 
     /// The next event, or `None` when the input is used up. After an error or a close frame there
@@ -102,7 +110,10 @@ impl Decoding<'_> {
             let frame = match begun {
                 Some(frame) => frame,
                 None => match self.read_head()? {
-                    Some(head) => Unfinished { head, taken: 0 },
+                    Some(head) => {
+                        self.small_frames += u32::from(head.is_small());
+                        Unfinished { head, taken: 0 }
+                    }
                     None => return Ok(None),
                 },
             };

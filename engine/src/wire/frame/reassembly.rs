@@ -6,7 +6,7 @@ use simdutf8::compat::from_utf8;
 use tungstenite::protocol::frame::FrameHeader;
 
 use super::{FrameError, MAX_CLIENT_HEADER, MAX_CONTROL, Opcode};
-use crate::limits::MAX_FRAGMENTS;
+use crate::limits::{MAX_FRAGMENTS, SMALL_FRAGMENT};
 
 /// The header of a client's frame, checked against what came before it.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,15 @@ impl Head {
         // Both checks bound `len` by a `usize`.
         let head = Head { opcode, is_final: header.is_final, mask, len: len as usize };
         Ok(Some((head, cursor.position() as usize)))
+    }
+
+    /// A frame that costs its number, and not its bytes.
+    pub(super) fn is_small(&self) -> bool {
+        match self.opcode {
+            Opcode::Pong => true,
+            Opcode::Ping | Opcode::Close => false,
+            _ => !self.is_final && self.len < SMALL_FRAGMENT,
+        }
     }
 
     /// A frame that is an event by itself once all its payload is there.

@@ -31,7 +31,7 @@ impl Rig {
     fn with(delivery: Delivery, byte_rate: u32) -> Rig {
         let (protocol, max_message) = (Protocol::Echo, LONG);
         let access = Access { byte_rate, ..Access::default() };
-        let echo = Service { protocol, max_message, access, ..Service::default() };
+        let echo = Service { protocol, max_message, access, message_rate: 0, ..Service::default() };
         let config = Config::from(echo);
         let hub = Hub::new(Arc::new(config), ShardId(0), 1, 2, 7);
         let lanes = crate::shard::peers::PeerShards::new(vec![None]);

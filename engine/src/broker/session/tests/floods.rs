@@ -1,0 +1,125 @@
+//! Frames that cost their number: PINGs, PONGs, small fragments; and what comes after the close.
+
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+use tungstenite::protocol::frame::{Frame, FrameHeader};
+
+use super::*;
+use crate::limits::{CLOSE_TIMEOUT, CLOSING_BYTES, SMALL_FRAGMENT};
+
+const RATE: u32 = 100;
+/// What a full bucket lets pass.
+const BURST: usize = 150;
+
+fn rig() -> Rig {
+    let mut rig = Rig::new(AuthMode::Off, None);
+    assert_eq!(rig.hear()[0]["event"], "session.created");
+    rig
+}
+
+fn masked(opcode: OpCode, payload: &[u8], is_final: bool) -> Vec<u8> {
+    let header =
+        FrameHeader { opcode, is_final, mask: Some([1, 2, 3, 4]), ..FrameHeader::default() };
+    let mut bytes = Vec::new();
+    Frame::from_payload(header, payload.to_vec().into()).format(&mut bytes).unwrap();
+    bytes
+}
+
+/// Hands over frames in one receive. Returns the PONGs and other messages that are answered.
+fn receive(rig: &mut Rig, frames: &[Vec<u8>]) -> (Vec<Vec<u8>>, Vec<Value>) {
+    rig.hub.handle_received(rig.key, &mut frames.concat());
+    let mut wire = Wire::default();
+    while rig.hub.poll_transmit(&mut wire, &mut Alone) {}
+    let (mut pongs, mut rest) = (Vec::new(), &wire.written[..]);
+    while rest.first() == Some(&0x8a) {
+        let end = 2 + usize::from(rest[1]);
+        pongs.push(rest[2..end].to_vec());
+        rest = &rest[end..];
+    }
+    (pongs, messages(rest))
+}
+
+fn pings(count: usize) -> Vec<Vec<u8>> {
+    (0..count).map(|n| masked(OpCode::Control(Control::Ping), &n.to_be_bytes(), true)).collect()
+}
+
+#[test]
+fn pings_within_the_rate_are_answered_one_by_one() {
+    let mut rig = rig();
+    let (pongs, told) = receive(&mut rig, &pings(BURST));
+    assert_eq!(pongs.len(), BURST);
+    assert!(told.is_empty() && !rig.hub.is_paused(rig.key));
+}
+
+#[test]
+fn a_flood_of_pings_gets_one_pong_more_and_is_told_and_held_back() {
+    let mut rig = rig();
+    let (pongs, told) = receive(&mut rig, &pings(BURST + 300));
+    assert_eq!(pongs.len(), BURST + 1);
+    assert_eq!(pongs.last().unwrap()[..], (BURST + 299).to_be_bytes());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["error_code"], "RATE_LIMIT_EXCEEDED");
+    let key = rig.key;
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::PauseReceive(key)));
+    rig.pass(Duration::from_millis(2_950));
+    assert_eq!(rig.hub.poll_effect(), None, "300 frames are three seconds' worth");
+    rig.pass(Duration::from_millis(100));
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::ResumeReceive(key)));
+}
+
+#[test]
+fn pongs_and_small_fragments_count_as_messages() {
+    let pong = masked(OpCode::Control(Control::Pong), b"", true);
+    let begun = masked(OpCode::Data(Data::Text), b"", false);
+    let empty = masked(OpCode::Data(Data::Continue), b"", false);
+    let small = masked(OpCode::Data(Data::Continue), &[b' '; SMALL_FRAGMENT - 1], false);
+    let large = masked(OpCode::Data(Data::Continue), &[b' '; SMALL_FRAGMENT], false);
+    for (frame, counts) in [(&pong, true), (&empty, true), (&small, true), (&large, false)] {
+        let mut rig = rig();
+        let mut frames = vec![begun.clone()];
+        frames.extend(vec![frame.clone(); BURST + 10]);
+        receive(&mut rig, &frames);
+        assert_eq!(rig.hub.is_paused(rig.key), counts, "{} bytes", frame.len());
+        assert_eq!(rig.hub.handled(), if counts { BURST + 11 } else { 1 });
+    }
+}
+
+#[test]
+fn a_debt_is_paid_off_after_ten_seconds() {
+    let mut rig = rig();
+    receive(&mut rig, &pings(100 * RATE as usize));
+    rig.asked();
+    rig.pass(Duration::from_millis(10_050));
+    assert!(!rig.hub.is_paused(rig.key));
+}
+
+#[test]
+fn a_client_that_is_closed_may_send_so_much_more_and_is_cut() {
+    let mut rig = rig();
+    receive(&mut rig, &[b"\x83\x80\0\0\0\0".to_vec()]);
+    let shut = |effects: &[Effect]| effects.iter().any(|e| matches!(e, Effect::ShutdownWrite(_)));
+    let effects = |rig: &mut Rig| std::iter::from_fn(|| rig.hub.poll_effect()).collect::<Vec<_>>();
+    assert!(shut(&effects(&mut rig)), "a fault ends the reading of frames");
+    let key = rig.key;
+    let mut sent = 0;
+    while sent <= CLOSING_BYTES as usize {
+        assert_eq!(effects(&mut rig), [], "after {sent} bytes");
+        rig.hub.handle_received(key, &mut [0; 4_096]);
+        sent += 4_096;
+    }
+    assert_eq!(effects(&mut rig), [Effect::CancelReceive(key)]);
+}
+
+#[test]
+fn a_close_that_is_not_answered_has_one_deadline() {
+    let mut rig = rig();
+    rig.hub.end_by(rig.key, Ending::Close(CloseReason::Expelled));
+    rig.hear();
+    rig.asked();
+    rig.pass(CLOSE_TIMEOUT - Duration::from_millis(1));
+    assert_eq!(rig.hub.poll_effect(), None);
+    rig.pass(Duration::from_millis(1));
+    let key = rig.key;
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::ShutdownWrite(key)));
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::CancelReceive(key)));
+    assert_eq!(rig.errors(ConnectionError::Timeout), 1);
+}
