@@ -36,6 +36,11 @@ pub const MAX_CHANNELS_PER_REQUEST: usize = 100;
 pub const MAX_SUBSCRIPTIONS: usize = 10_000;
 /// Permissions that one service's rules name: a connection holds one bit for each.
 pub const MAX_PERMISSIONS: usize = 64;
+/// Bytes of all unfinished inbound messages of a shard. Beyond, the connection that holds most is
+/// closed with 1008: one that holds less loses nothing to it.
+pub const UNFINISHED_BYTES_PER_SHARD: usize = 64 << 20;
+/// For an inbound message to come whole: the largest, at 35 KB/s. PONGs do not prolong it.
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a token; those of the large identity providers have a few thousand.
 pub const MAX_TOKEN: usize = 8 << 10;
 /// Bytes of one message of a client that is not authenticated: a token and its envelope.
@@ -223,8 +228,7 @@ pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(20);
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the closing handshake, half-closed reading included.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes read of a connection that is being closed, beside what its rate allows: what was on its way.
-/// Then it is cut.
+/// Bytes read of a connection that is being closed: what was on its way. Then it is cut.
 pub const CLOSING_BYTES: i32 = 256 << 10;
 /// For the authentication frame, where authentication is required.
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(5);

@@ -6,7 +6,8 @@ use super::core::Core;
 use super::effect::CloseReport;
 use super::session::Sessions;
 use crate::limits::{
-    AUTH_BACKLOG, AUTH_TIMEOUT, LAGGARD_BYTES_PER_SHARD, VERIFICATIONS_PER_SHARD, per_lane,
+    AUTH_BACKLOG, AUTH_TIMEOUT, LAGGARD_BYTES_PER_SHARD, MESSAGE_TIMEOUT, VERIFICATIONS_PER_SHARD,
+    per_lane,
 };
 use crate::types::ConnectionKey;
 
@@ -55,6 +56,19 @@ pub(super) fn exceeded(
         CloseReason::MessageTooBig(length) => {
             let limit = auth.message_limit(core, key) as u64;
             ("max_message_size", limit, Some(length))
+        }
+        CloseReason::MessageTimeout => {
+            let held = connections.unfinished_bytes();
+            match connections.is_late(cx, key) {
+                true => {
+                    let limit = MESSAGE_TIMEOUT.as_secs();
+                    ("MESSAGE_TIMEOUT", limit, Some(limit))
+                }
+                false => {
+                    let limit = cx.limits.unfinished_bytes as u64;
+                    ("UNFINISHED_BYTES_PER_SHARD", limit, Some(held as u64))
+                }
+            }
         }
         CloseReason::KeepaliveTimeout => {
             // One interval before the PING, and what has passed since.

@@ -5,18 +5,22 @@
 //! | `table` | [`Connections`]: all records of a shard |
 //! | `record` | one of them |
 //! | `state` | where a connection stands, and the table of legal moves |
+//! | `connection_id` | the public id |
 //! | `close_reason` | every reason to close: code, text, counter |
 //! | `receive_end` | why receiving ended |
 //! | `exceeded` | a limit that a peer has exceeded |
 //! | `token_buckets` | token buckets of messages and bytes |
+//! | `unfinished` | messages of which some has come |
 
 mod close_reason;
+mod connection_id;
 mod exceeded;
 mod receive_end;
 mod record;
 mod state;
 mod table;
 mod token_buckets;
+mod unfinished;
 
 pub(crate) use close_reason::CloseReason;
 pub use exceeded::Exceeded;

@@ -295,8 +295,8 @@ impl Hub {
         self.parts.core.connections.get(key).is_some_and(|connection| connection.is_paused())
     }
 
-    /// Whether what it sends has a rate: then it should be received from a buffer at a time, so that
-    /// a pause takes effect before the next.
+    /// Whether what it sends has a rate: then it should be received from a buffer at a time, so
+    /// that a pause takes effect before the next.
     pub fn is_metered(&self, key: ConnectionKey) -> bool {
         let settings = self.parts.core.settings(key);
         settings.access.byte_rate > 0 || settings.message_rate > 0

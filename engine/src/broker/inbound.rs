@@ -41,7 +41,10 @@ impl Parts {
             }
         };
         let small_frames = decoding.small_frames();
-        self.core.connections[key].reader = reader;
+        let core = &mut self.core;
+        if let Some(largest) = core.connections.keep_reader(&core.cx, key, reader) {
+            self.give_up_message(largest);
+        }
         if let Some(payload) = unanswered {
             self.pong(key, &payload);
         }
@@ -81,8 +84,16 @@ impl Parts {
         }
     }
 
-    /// Counts PINGs, PONGs and small fragments as messages. Returns `false` over the rate: then only
-    /// the last of several PINGs is answered (RFC 6455 5.5.3), and `told` pauses the connection.
+    /// All unfinished messages hold too much, or one has had its time.
+    pub(super) fn give_up_message(&mut self, key: ConnectionKey) {
+        self.close(key, CloseReason::MessageTimeout);
+        self.core.connections.stop_reading(key);
+        self.close_seen(key);
+    }
+
+    /// Counts PINGs, PONGs and small fragments as messages. Returns `false` over the rate: then
+    /// only the last of several PINGs is answered (RFC 6455 5.5.3), and `told` pauses the
+    /// connection.
     fn charge(&mut self, key: ConnectionKey, frames: u32, told: bool) -> bool {
         self.core.cx.small_frames += frames as usize;
         let Parts { core, sessions } = self;

@@ -108,6 +108,9 @@ impl Parts {
             let key = connections.key(index);
             return self.close(key, CloseReason::SlowConsumer);
         }
+        if connections.is_late(cx, connections.key(index)) {
+            return self.give_up_message(self.core.connections.key(index));
+        }
         let keepalive = cx.config.keepalive.as_secs().max(1) as u32;
         // Dense tables first: the record of a connection that is not silent is not touched.
         if connections.silence(index, cx.time()) < keepalive {

@@ -204,6 +204,8 @@ labels! {
         MessageTooBig = "message_too_big",
         /// No answer to a PING.
         KeepaliveTimeout = "keepalive_timeout",
+        /// A message was not finished in time, or held memory that was needed.
+        MessageTimeout = "message_timeout",
         /// No token, a bad one, or something else first.
         Unauthenticated = "unauthenticated",
         /// Too many tokens waited for verification.
@@ -236,6 +238,7 @@ impl Close {
             Close::InvalidUtf8 => "1007",
             Close::MessageTooBig => "1009",
             Close::KeepaliveTimeout => "1011",
+            Close::MessageTimeout => "1008",
             Close::Keys => "1012",
         }
     }

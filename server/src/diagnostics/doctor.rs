@@ -49,7 +49,7 @@ pub const CHECKS: &[Kind] = &[
     kind("cores", false, "A core for each shard."),
     kind("descriptors", true, "The hard limit of open files carries the connections."),
     kind("memlock", false, "Locked memory suffices where rings are still charged for."),
-    kind("memory", true, "Idle connections fit, and so do full logs and laggards."),
+    kind("memory", true, "Idle connections fit, and so do full logs, laggards and requests."),
     kind("fs.nr_open", true, "The ceiling of the limit of open files is not below the need."),
     kind("fs.file-max", true, "All processes together may open a file for every connection."),
     kind("net.core.somaxconn", false, "A storm of reconnects fits the listen queue."),

@@ -24,6 +24,8 @@ pub(crate) enum CloseReason {
     InvalidUtf8,
     /// A message over the limit; its length as far as it was announced.
     MessageTooBig(u64),
+    /// A message was not finished in time; or before, when the memory is needed.
+    MessageTimeout,
     /// No answer to a PING.
     KeepaliveTimeout,
     /// No token in the `auth` request.
@@ -73,6 +75,7 @@ impl CloseReason {
             CloseReason::Protocol(what) => (1002, what),
             CloseReason::InvalidUtf8 => (1007, "Invalid UTF-8"),
             CloseReason::MessageTooBig(_) => (1009, "Message too big"),
+            CloseReason::MessageTimeout => (1008, "Message was not finished in time"),
             CloseReason::KeepaliveTimeout => (1011, "keepalive ping timeout"),
             CloseReason::AuthMissing | CloseReason::AuthFailed => (1008, "Authentication failed"),
             CloseReason::AuthRequired | CloseReason::AuthTimeout => {
@@ -101,6 +104,7 @@ impl CloseReason {
             CloseReason::Protocol(_) => Close::Protocol,
             CloseReason::InvalidUtf8 => Close::InvalidUtf8,
             CloseReason::MessageTooBig(_) => Close::MessageTooBig,
+            CloseReason::MessageTimeout => Close::MessageTimeout,
             CloseReason::KeepaliveTimeout => Close::KeepaliveTimeout,
             CloseReason::AuthMissing
             | CloseReason::AuthFailed
@@ -130,7 +134,9 @@ impl CloseReason {
             CloseReason::Protocol(_) => Some(ConnectionError::Protocol),
             CloseReason::InvalidUtf8 => Some(ConnectionError::InvalidUtf8),
             CloseReason::MessageTooBig(_) => Some(ConnectionError::MessageTooBig),
-            CloseReason::KeepaliveTimeout => Some(ConnectionError::Timeout),
+            CloseReason::MessageTimeout | CloseReason::KeepaliveTimeout => {
+                Some(ConnectionError::Timeout)
+            }
             CloseReason::AuthMissing | CloseReason::AuthTimeout => {
                 Some(ConnectionError::AuthMissing)
             }

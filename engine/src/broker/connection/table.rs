@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use uuid::Uuid;
 
 use super::token_buckets::{Bucket, ByteBucket};
-use super::{Connection, Pause, State};
+use super::unfinished::Unfinished;
+use super::{Connection, Pause, State, connection_id};
 use crate::broker::context::Context;
 use crate::broker::effect::Effect;
 use crate::broker::timers::Timer;
 use crate::telemetry::{Close, ConnectionError, Count, MessageType};
 use crate::types::{ConnectionKey, ServiceId, ShardId, Time};
 use crate::wire::Secret;
+use crate::wire::frame::Reader;
 
 /// How an HTTP upgrade ended: what `Hub::admit` takes.
 #[derive(Clone, Debug)]
@@ -59,6 +61,7 @@ pub(crate) struct Connections {
     last_rx: Vec<u32>,
     /// Clients' connections not yet released, by service.
     open: Vec<usize>,
+    unfinished: Unfinished,
 }
 
 impl Connections {
@@ -71,6 +74,7 @@ impl Connections {
             capacity,
             last_rx: Vec::with_capacity(capacity),
             open: vec![0; services],
+            unfinished: Unfinished::default(),
         }
     }
 
@@ -115,6 +119,7 @@ impl Connections {
 
     /// Gives an index back.
     pub(crate) fn release(&mut self, key: ConnectionKey) {
+        self.unfinished.set(key, 0, Time(0));
         let record = &mut self[key];
         record.become_state(State::Vacant);
         let (service, probe) = (record.service, record.probe);
@@ -156,7 +161,7 @@ impl Connections {
 
     /// The public id.
     pub(crate) fn id(&self, shard: ShardId, key: ConnectionKey) -> Uuid {
-        connection_id(shard, key, self[key].nonce)
+        connection_id::of(shard, key, self[key].nonce)
     }
 
     /// Indices ever used.
@@ -211,8 +216,8 @@ impl Connections {
 
     // Receiving.
 
-    /// Bytes were received: over the rate the connection is paused until they are paid for. Returns
-    /// `false` if it is being closed and has sent more than may have been on its way.
+    /// Bytes were received: over the rate the connection is paused until they are paid for.
+    /// Returns `false` if it is being closed and has sent more than was on its way.
     pub(crate) fn received(&mut self, cx: &mut Context, key: ConnectionKey, bytes: usize) -> bool {
         self.last_rx[key.index as usize] = cx.time().seconds();
         let record = &mut self[key];
@@ -230,8 +235,8 @@ impl Connections {
         true
     }
 
-    /// Takes frames out of the connection's rate of messages that were handled already. Says for how
-    /// many milliseconds there should be no more, if they were too many.
+    /// Takes frames that were handled already out of the connection's rate of messages. Says for
+    /// how many milliseconds there should be no more, if they were too many.
     pub(crate) fn charge_frames(
         &mut self,
         cx: &Context,
@@ -241,6 +246,37 @@ impl Connections {
         let record = &mut self[key];
         let rate = cx.service(record.service).message_rate;
         record.messages.charge(rate, frames, cx.time())
+    }
+
+    /// Gives back the reader of what was received. Returns who is to give up its unfinished message
+    /// because all of them hold too much: whoever holds most.
+    pub(crate) fn keep_reader(
+        &mut self,
+        cx: &Context,
+        key: ConnectionKey,
+        reader: Reader,
+    ) -> Option<ConnectionKey> {
+        self.unfinished.set(key, reader.held(), cx.time());
+        self[key].reader = reader;
+        let over = self.unfinished.bytes() > cx.limits.unfinished_bytes;
+        if over { self.unfinished.largest() } else { None }
+    }
+
+    /// Bytes of all unfinished messages.
+    pub(crate) fn unfinished_bytes(&self) -> usize {
+        self.unfinished.bytes()
+    }
+
+    /// Whether a connection has had its time to finish a message.
+    pub(crate) fn is_late(&self, cx: &Context, key: ConnectionKey) -> bool {
+        let byte_rate = cx.service(self[key].service).access.byte_rate;
+        self.unfinished.is_late(key, byte_rate, cx.time())
+    }
+
+    /// Gives up a connection's unfinished message, and all that it still sends.
+    pub(crate) fn stop_reading(&mut self, key: ConnectionKey) {
+        self.unfinished.set(key, 0, Time(0));
+        self[key].reader = Reader::ended();
     }
 
     /// The closing handshake begins: receives what was on its way, and no more.
@@ -323,25 +359,6 @@ impl std::ops::Index<ConnectionKey> for Connections {
 impl std::ops::IndexMut<ConnectionKey> for Connections {
     fn index_mut(&mut self, key: ConnectionKey) -> &mut Connection {
         &mut self.records[key.index as usize]
-    }
-}
-
-/// The public id: a UUIDv4 whose random bits carry shard, index and generation, so that nothing
-/// needs to map ids to connections.
-fn connection_id(shard: ShardId, key: ConnectionKey, nonce: u64) -> Uuid {
-    let mut bytes = [0; 16];
-    bytes[..4].copy_from_slice(&key.index.to_be_bytes());
-    bytes[4..6].copy_from_slice(&key.generation.to_be_bytes());
-    bytes[7] = shard.0;
-    bytes[8..].copy_from_slice(&nonce.to_be_bytes());
-    uuid::Builder::from_random_bytes(bytes).into_uuid()
-}
-
-impl ShardId {
-    /// The shard that gave a connection this id.
-    pub fn of_connection(id: &str) -> Option<ShardId> {
-        let id = Uuid::try_parse(id).ok()?;
-        Some(ShardId(id.as_bytes()[7]))
     }
 }
 

@@ -38,8 +38,7 @@ impl WriteSink for Wire {
         self.loaded.push(payload);
     }
     fn push(&mut self, _: u32) -> bool {
-        let bytes = self.loaded.last().unwrap().bytes().to_vec();
-        self.written.extend(bytes);
+        self.written.extend_from_slice(self.loaded.last().unwrap().bytes());
         false
     }
     fn flush(&mut self, out: &mut Flushed) {

@@ -33,11 +33,21 @@ pub enum Event<'a> {
 }
 
 impl Reader {
+    /// A reader that drops everything.
+    pub fn ended() -> Reader {
+        Reader { partial: None, ended: true }
+    }
+
     /// Decodes what was received. Call [`Decoding::next`] until it returns `None`; dropping the
     /// decoding earlier loses what [`Decoding::consumed`] does not cover.
     pub fn decode<'a>(&'a mut self, input: &'a mut [u8], max_message: usize) -> Decoding<'a> {
         let assembled = Vec::new();
         Decoding { reader: self, input, consumed: 0, max_message, small_frames: 0, assembled }
+    }
+
+    /// Bytes that an unfinished message holds, of those that have come and of room for others.
+    pub fn held(&self) -> usize {
+        self.message().map_or(0, Message::capacity)
     }
 
     pub(super) fn message(&self) -> Option<&Message> {
@@ -96,7 +106,7 @@ impl Decoding<'_> {
             Err(error) => Err(error),
         };
         if matches!(event, Err(_) | Ok(Some(Event::Close(_)))) {
-            *self.reader = Reader { partial: None, ended: true };
+            *self.reader = Reader::ended();
         } else if self.reader.partial.as_ref().is_some_and(|partial| partial.is_empty()) {
             self.reader.partial = None;
         }

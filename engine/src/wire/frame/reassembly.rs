@@ -118,7 +118,6 @@ pub(super) struct Message {
 }
 
 impl Message {
-    #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }

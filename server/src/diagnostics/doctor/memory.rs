@@ -2,7 +2,8 @@
 
 use uringcast_engine::limits::{
     DEFAULT_SHARD_LOG_BYTES, IDLE_CONNECTION, KERNEL_CONNECTION, LAGGARD_BYTES_PER_SHARD,
-    RECEIVE_BUFFER, RECEIVE_BUFFERS, TLS_CONNECTION,
+    RECEIVE_BUFFER, RECEIVE_BUFFERS, REQUEST_BACKLOG_PER_SHARD, TLS_CONNECTION,
+    UNFINISHED_BYTES_PER_SHARD,
 };
 
 use super::Machine;
@@ -15,12 +16,14 @@ pub(super) fn budget(machine: &Machine) -> Outcome {
     // At rest: connections and the shards' buffers in user space, and connections in the kernel.
     let user = connections * connection as u64 + shards * shard as u64;
     let kernel = connections * KERNEL_CONNECTION as u64;
-    // When every log and every laggard's share is full.
-    let full = shards * (DEFAULT_SHARD_LOG_BYTES + LAGGARD_BYTES_PER_SHARD) as u64;
+    // When every log is full, and what clients can make a shard hold.
+    let clients = LAGGARD_BYTES_PER_SHARD + UNFINISHED_BYTES_PER_SHARD + REQUEST_BACKLOG_PER_SHARD;
+    let full = shards * (DEFAULT_SHARD_LOG_BYTES + clients) as u64;
     let (rest, all) = (user + kernel, user + kernel + full);
     let [user, kernel, at_rest, full] = [user, kernel, rest, all].map(mib);
     let need = format!(
-        "at rest {at_rest} (user space {user}, kernel {kernel}), with full logs and laggards {full}"
+        "at rest {at_rest} (user space {user}, kernel {kernel}), with full logs, laggards and \
+         requests {full}"
     );
     let Some((available, bound)) = available(machine) else {
         return note(format!("{need}; what there is cannot be read"), "");

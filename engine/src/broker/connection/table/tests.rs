@@ -22,7 +22,7 @@ fn a_former_key_finds_nothing() {
 fn an_id_names_the_shard() {
     let key = ConnectionKey { index: u32::MAX, generation: 7 };
     for shard in [0, 5, 63] {
-        let id = connection_id(ShardId(shard), key, u64::MAX).to_string();
+        let id = connection_id::of(ShardId(shard), key, u64::MAX).to_string();
         assert_eq!(ShardId::of_connection(&id), Some(ShardId(shard)));
     }
     assert_eq!(ShardId::of_connection("no id"), None);

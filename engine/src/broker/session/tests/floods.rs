@@ -4,7 +4,8 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use tungstenite::protocol::frame::{Frame, FrameHeader};
 
 use super::*;
-use crate::limits::{CLOSE_TIMEOUT, CLOSING_BYTES, SMALL_FRAGMENT};
+use crate::broker::turn_limits::TurnLimits;
+use crate::limits::{CLOSE_TIMEOUT, CLOSING_BYTES, MESSAGE_TIMEOUT, SMALL_FRAGMENT};
 
 const RATE: u32 = 100;
 /// What a full bucket lets pass.
@@ -122,4 +123,53 @@ fn a_close_that_is_not_answered_has_one_deadline() {
     assert_eq!(rig.hub.poll_effect(), Some(Effect::ShutdownWrite(key)));
     assert_eq!(rig.hub.poll_effect(), Some(Effect::CancelReceive(key)));
     assert_eq!(rig.errors(ConnectionError::Timeout), 1);
+}
+
+/// Two clients of a shard that keeps little of unfinished messages.
+fn small_rig() -> (Rig, ConnectionKey) {
+    let mut rig = rig();
+    let limits = TurnLimits { unfinished_bytes: 3_000, ..TurnLimits::default() };
+    rig.hub.set_limits(limits);
+    let other = connect(&mut rig.hub, rig.now, None);
+    rig.hear();
+    (rig, other)
+}
+
+/// The first bytes of a message that does not end.
+fn begin(rig: &mut Rig, key: ConnectionKey, bytes: usize) {
+    let mut begun = masked(OpCode::Data(Data::Text), &vec![b'x'; 1 << 16], true);
+    begun.truncate(14 + bytes);
+    rig.hub.handle_received(key, &mut begun);
+}
+
+#[test]
+fn who_holds_most_of_unfinished_messages_gives_way_to_the_others() {
+    let (mut rig, other) = small_rig();
+    let greedy = rig.key;
+    begin(&mut rig, greedy, 2_500);
+    begin(&mut rig, other, 400);
+    assert!(rig.hub.is_open(greedy) && rig.hub.is_open(other));
+    rig.hub.handle_received(other, &mut [b'x'; 200]);
+    assert!(!rig.hub.is_open(greedy) && rig.hub.is_open(other));
+    let told = rig.hear();
+    assert_eq!(told[0], json!({"close": 1008, "reason": "Message was not finished in time"}));
+    // What it held is free at once.
+    rig.hub.handle_received(other, &mut [b'x'; 2_000]);
+    assert!(rig.hub.is_open(other));
+}
+
+#[test]
+fn a_message_has_its_time_to_come_whole_whatever_else_comes() {
+    let mut rig = rig();
+    let key = rig.key;
+    begin(&mut rig, key, 10);
+    let (mut passed, second) = (Duration::ZERO, Duration::from_secs(1));
+    while rig.hub.is_open(key) {
+        assert!(passed <= MESSAGE_TIMEOUT + 2 * second, "it may hold its memory for ever");
+        rig.hub.handle_received(key, b"x".to_vec().as_mut_slice());
+        (0..20).for_each(|_| rig.pass(second / 20));
+        passed += second;
+    }
+    assert!(passed >= MESSAGE_TIMEOUT, "{passed:?}");
+    assert_eq!(rig.hear().last().unwrap()["close"], 1008);
 }
