@@ -24,7 +24,7 @@ pub use identity::{AuthError, Identity, Verdict};
 pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId, ServiceId, ShardId};
 pub(crate) use label_enum::labels;
 pub use message_type::MessageType;
-pub use pattern::ChannelPattern;
+pub use pattern::{ChannelPattern, PatternError};
 pub use publish_error::PublishError;
 pub use start_error::StartError;
 

@@ -208,8 +208,9 @@ settings! {
         jwt_audience: Option<Text> = None,
         /// Claims of exp, iss and aud that a token may lack; those it has must still be right.
         jwt_optional_claims: Option<Vec<OptionalClaim>> = None,
-        /// Channels and the permission to subscribe to them, such as workflow:=workflow:read; the
-        /// longest pattern counts, and channels without one are open to every admitted client.
+        /// Channels and the permission to subscribe to them, such as workflow:*=workflow:read
+        /// or dash-*=dash:read; the longest pattern counts, and channels without one are open to
+        /// every admitted client.
         subscribe_permission: Option<Vec<Permission>> = None,
         /// The same for publishing; channels without one need the permission publish.
         publish_permission: Option<Vec<Permission>> = None,

@@ -250,6 +250,31 @@ fn publishers_keys_are_told_apart_by_name() {
     }
 }
 
+/// A rule that matches nothing leaves its channels open, and says nothing.
+#[test]
+fn patterns_mean_what_people_write_or_are_refused() {
+    let secret = "--jwt-secret=an-old-oak-in-the-meadow-of-1849";
+    for (pattern, channel) in
+        [("orders:*", "orders:7"), ("orders:", "orders:7"), ("dash-*", "dash-7")]
+    {
+        let config = resolve(&[secret, &format!("--subscribe-permission={pattern}=read")]).unwrap();
+        let rule = &config.engine.services[0].access.subscribe[0];
+        assert!(rule.channels.matches(channel), "{pattern} {channel}");
+        let keys = resolve(&[&format!("--api-keys=ci 0123456789 {pattern}")]).unwrap().api_keys;
+        assert!(keys.find(b"0123456789").unwrap().covers(channel), "{pattern} {channel}");
+    }
+    for pattern in ["orders:?", "*:read", "job:{id}", "dash-"] {
+        for setting in ["subscribe_permission", "publish_permission"] {
+            let flag = format!("--{}={pattern}=read", setting.replace('_', "-"));
+            let said = common::refusal(&[&flag], &[]);
+            assert!(said.contains(setting) && said.contains(pattern), "{said}");
+            assert!(said.contains("has a pattern that"), "{said}");
+        }
+        let said = common::refusal(&[&format!("--api-keys=ci 0123456789 {pattern}")], &[]);
+        assert!(said.contains("api_keys") && said.contains("has a pattern that"), "{said}");
+    }
+}
+
 #[test]
 fn only_plain_text_beyond_loopback_is_worth_a_warning() {
     assert!(!resolve(&[]).unwrap().is_exposed_without_tls());

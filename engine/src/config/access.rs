@@ -18,7 +18,7 @@ pub enum AuthMode {
 /// Channels that need a permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Which. Of several patterns that match a channel the longest counts.
+    /// Which. Of several patterns that match a channel the narrowest counts.
     pub channels: ChannelPattern,
     /// The permission; where several rules have the same pattern, any of theirs will do.
     pub permission: String,
