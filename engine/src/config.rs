@@ -112,7 +112,8 @@ pub struct Service {
     pub message_rate: u32,
     /// Authentication, permissions and caps.
     pub access: Access,
-    /// Whether a client may publish without authentication.
+    /// Whether a client may publish without authentication. Where authentication is optional this
+    /// is about channels that no rule of [`Access::publish`] matches, with a token and without.
     pub anonymous_publish: bool,
     /// The protocol of its connections.
     pub protocol: Protocol,

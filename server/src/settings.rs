@@ -149,7 +149,8 @@ settings! {
         api_keys (process): Option<Vec<ApiKey>> = None,
         /// File with such keys, one a line; instead of a key it may have `sha256:` and its hash.
         api_keys_file (process): Option<PathBuf> = None,
-        /// Let clients publish over their WebSocket without authentication.
+        /// Let clients publish over their WebSocket without authentication; where that is optional,
+        /// to channels that no publish_permission names, with a token or without.
         anonymous_publish: bool = false,
     }
     "Clients" {

@@ -276,6 +276,19 @@ fn patterns_mean_what_people_write_or_are_refused() {
 }
 
 #[test]
+fn a_permission_that_nothing_checks_is_refused_unless_that_is_said() {
+    for setting in ["subscribe_permission", "publish_permission"] {
+        let flag = format!("--{}=a:*=read", setting.replace('_', "-"));
+        let said = resolve(&[&flag]).unwrap_err();
+        assert!(said.contains(setting) && said.contains("protects nothing"), "{said}");
+        assert!(said.contains("jwt_secret_file") && said.contains("auth_enabled"), "{said}");
+        resolve(&[&flag, "--auth-enabled=false"]).unwrap();
+        resolve(&[&flag, "--jwt-secret=an-old-oak-in-the-meadow-of-1849"]).unwrap();
+    }
+    resolve(&["--preset=mahavishnu"]).unwrap();
+}
+
+#[test]
 fn only_plain_text_beyond_loopback_is_worth_a_warning() {
     assert!(!resolve(&[]).unwrap().is_exposed_without_tls());
     assert!(resolve(&["--host=0.0.0.0"]).unwrap().is_exposed_without_tls());

@@ -5,8 +5,8 @@ use uringcast_engine::{Access, AuthMode};
 use super::ProblemCollector;
 use crate::auth::{ApiKeys, ClaimRules, KeyError, Keys, SECRET_REMEDY, Verifier};
 use crate::read_files;
-use crate::settings::Settings;
 use crate::settings::value::{ApiKey, Secret, Value};
+use crate::settings::{Settings, Source};
 
 /// Authentication, permissions and caps of the service.
 pub(super) fn access(s: &Settings) -> Access {
@@ -36,6 +36,19 @@ fn mode(s: &Settings) -> AuthMode {
     s.auth_enabled.unwrap_or(unsaid)
 }
 
+/// Reports permissions that are given although nothing checks them. Those of a preset are for when
+/// authentication is on.
+fn refuse_idle_permissions(s: &Settings, faults: &mut ProblemCollector<'_>) {
+    for name in ["subscribe_permission", "publish_permission"] {
+        let given = !matches!(s.source(name), Source::Default | Source::Preset(_));
+        if given && s.auth_enabled.is_none() {
+            let remedy = "Give jwt_secret_file, jwt_public_key or jwks_file; or set auth_enabled \
+                          to false, if these channels are to be open.";
+            faults.add(name, "protects nothing: clients need no token", remedy);
+        }
+    }
+}
+
 /// What tokens are verified with; `None` when authentication is off.
 pub(super) fn verifier(
     s: &Settings,
@@ -43,6 +56,7 @@ pub(super) fn verifier(
     faults: &mut ProblemCollector<'_>,
 ) -> Option<Verifier> {
     if mode(s) == AuthMode::Off {
+        refuse_idle_permissions(s, faults);
         return None;
     }
     let mut keys = Keys::new(s.jwt_algorithms.clone(), exposed);
