@@ -60,6 +60,8 @@ pub enum UpgradeError {
     Host,
     /// A repeated or impossible `Origin`.
     Origin,
+    /// Several tokens, or an `Authorization` that is no text.
+    Token,
     /// A valid `Origin` that is not listed.
     Unlisted,
     /// Its address has as many connections as it may have.
@@ -73,7 +75,8 @@ impl UpgradeError {
             UpgradeError::Malformed
             | UpgradeError::Key
             | UpgradeError::Host
-            | UpgradeError::Origin => StatusCode::BAD_REQUEST,
+            | UpgradeError::Origin
+            | UpgradeError::Token => StatusCode::BAD_REQUEST,
             UpgradeError::Unlisted => StatusCode::FORBIDDEN,
             UpgradeError::TooMany => StatusCode::TOO_MANY_REQUESTS,
             UpgradeError::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -93,6 +96,7 @@ impl UpgradeError {
             UpgradeError::Key => "missing or invalid Sec-WebSocket-Key header",
             UpgradeError::Host => "missing or invalid Host header",
             UpgradeError::Origin => "invalid Origin header",
+            UpgradeError::Token => "invalid Authorization header, or more than one token",
             UpgradeError::Unlisted => "pages of this origin may not connect here",
             UpgradeError::TooMany => "too many connections from this address",
         }
@@ -198,16 +202,20 @@ impl Request {
         (!lines.is_empty()).then(|| lines.join(","))
     }
 
-    fn token(&self) -> Option<Secret> {
-        let bearer = self.single(header::AUTHORIZATION).ok().flatten().and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
+    /// The token of `Authorization: Bearer`, else the query's. A header of another scheme, which a
+    /// proxy may want, carries no token.
+    fn token(&self) -> Result<Option<Secret>, UpgradeError> {
+        let header = self.single(header::AUTHORIZATION).map_err(|()| UpgradeError::Token)?;
+        let bearer = header.and_then(|value| {
+            let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
             scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim()))
         });
-        bearer.or_else(|| {
-            let query = self.uri.query()?;
-            let mut pairs = form_urlencoded::parse(query.as_bytes());
-            pairs.find(|(key, _)| key == "token").map(|(_, value)| Secret::new(value))
-        })
+        let query = self.uri.query().unwrap_or_default().as_bytes();
+        let mut tokens = form_urlencoded::parse(query).filter(|(key, _)| key == "token");
+        match (tokens.next(), tokens.next()) {
+            (Some(_), Some(_)) => Err(UpgradeError::Token),
+            (first, _) => Ok(bearer.or_else(|| first.map(|(_, value)| Secret::new(value)))),
+        }
     }
 }
 
@@ -227,7 +235,7 @@ fn upgrade(request: &Request) -> Result<Accepted, UpgradeError> {
         path: request.uri.path().into(),
         origin: origin.map(Into::into),
         forwarded: request.forwarded(),
-        token: request.token(),
+        token: request.token()?,
     })
 }
 

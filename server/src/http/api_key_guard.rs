@@ -36,7 +36,10 @@ pub(super) async fn check(
 ) -> Response {
     let key = presented_key(request.headers(), &guard.keys).cloned();
     let name = key.as_ref().map_or("", |key| &key.name).to_owned();
-    let response = if !csrf::is_same_origin(request.headers(), !guard.keys.is_empty()) {
+    let response = if let Some(header) = repeated(request.headers()) {
+        ApiError::bad_request(format!("the header {header} is given more than once"))
+            .into_response()
+    } else if !csrf::is_same_origin(request.headers(), !guard.keys.is_empty()) {
         csrf::refusal().into_response()
     } else if key.is_none() && !guard.keys.is_empty() {
         let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
@@ -49,6 +52,12 @@ pub(super) async fn check(
         requests.count(&name, response.status().as_str());
     }
     response
+}
+
+/// A header that decides about a request and is given twice: a proxy might have read the other one.
+fn repeated(headers: &HeaderMap) -> Option<&'static str> {
+    let mut all = ["authorization", "x-api-key", "content-type"].into_iter();
+    all.find(|name| headers.get_all(*name).iter().nth(1).is_some())
 }
 
 fn presented_key<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>> {

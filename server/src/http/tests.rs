@@ -67,6 +67,15 @@ async fn the_key_opens_in_either_header_and_nothing_else_does() {
 }
 
 #[tokio::test]
+async fn of_two_keys_none_is_taken() {
+    for name in ["authorization", "x-api-key", "content-type"] {
+        let headers = [("x-api-key", KEY), (name, "Bearer 0123456789abcdef"), (name, "x")];
+        let answer = ask(small(Some(KEY)), Method::GET, "/x", &headers).await;
+        assert_eq!((answer.status, answer.code()), (StatusCode::BAD_REQUEST, "bad_request"));
+    }
+}
+
+#[tokio::test]
 async fn web_pages_are_refused_with_and_without_a_key() {
     for key in [None, Some(KEY)] {
         let headers = [("origin", "https://elsewhere.example"), ("x-api-key", KEY)];
