@@ -12,6 +12,7 @@ mod error;
 mod idempotency;
 mod openapi;
 mod publish;
+mod request_target;
 mod selected_service;
 mod serve;
 
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Deserializer};
@@ -89,7 +90,10 @@ fn with_json_errors<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Rout
         let text = "This path does not answer that method.";
         ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
     };
-    router.method_not_allowed_fallback(not_allowed).fallback(not_found)
+    router
+        .method_not_allowed_fallback(not_allowed)
+        .fallback(not_found)
+        .layer(from_fn(request_target::check))
 }
 
 async fn health() -> Response {

@@ -157,6 +157,10 @@ fn request(buffer: &[u8]) -> Result<Option<Request>, UpgradeError> {
     if method != Method::GET.as_str() {
         return Err(UpgradeError::Method);
     }
+    // Names that are no text would all become one name.
+    if percent_encoding::percent_decode_str(path).decode_utf8().is_err() {
+        return Err(UpgradeError::Malformed);
+    }
     let uri = path.parse().map_err(|_| UpgradeError::Malformed)?;
     let mut headers = HeaderMap::with_capacity(head.headers.len());
     for header in head.headers.iter() {

@@ -67,6 +67,15 @@ async fn the_key_opens_in_either_header_and_nothing_else_does() {
 }
 
 #[tokio::test]
+async fn what_is_no_text_in_path_or_query_is_refused_on_every_port() {
+    for path in ["/x?channel=%E4", "/x?channel=%ff", "/x?a=%C3%28", "/%E4", "/y?%F6"] {
+        let answer = ask(small(None), Method::GET, path, &[]).await;
+        assert_eq!((answer.status, answer.code()), (StatusCode::BAD_REQUEST, "bad_request"));
+    }
+    assert_eq!(ask(small(None), Method::GET, "/x?a=%C3%A4%", &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn of_two_keys_none_is_taken() {
     for name in ["authorization", "x-api-key", "content-type"] {
         let headers = [("x-api-key", KEY), (name, "Bearer 0123456789abcdef"), (name, "x")];

@@ -173,6 +173,8 @@ fn what_is_not_http_is_malformed() {
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
         b"GET / HTTP/1.1\r\nA: \x00\r\n\r\n",
         b"\x00",
+        b"GET /%ff HTTP/1.1\r\n\r\n",
+        b"GET /?token=%E4 HTTP/1.1\r\n\r\n",
     ] {
         assert_eq!(refused(bytes).0, UpgradeError::Malformed);
     }
