@@ -1,6 +1,7 @@
 //! The settings of an engine.
 
 mod access;
+mod origins;
 mod probe_key;
 mod proxies;
 mod session_protocol;
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
+pub use origins::Origins;
 pub use probe_key::ProbeKey;
 pub use proxies::Proxies;
 pub use session_protocol::{ClientRequest, Protocol, SessionProtocol};

@@ -80,8 +80,8 @@ pub use api::{
     BatchTicket, ChannelInfo, Engine, Publisher, Ticket, Verification, Verifications, preflight,
 };
 pub use config::{
-    Access, AuthMode, ClientRequest, Config, Correlation, KernelTls, ProbeKey, Protocol, Proxies,
-    Retention, Rule, Service, SessionProtocol, StatusRequest, TlsSource,
+    Access, AuthMode, ClientRequest, Config, Correlation, KernelTls, Origins, ProbeKey, Protocol,
+    Proxies, Retention, Rule, Service, SessionProtocol, StatusRequest, TlsSource,
 };
 #[doc(hidden)]
 pub use shard::Delivery;

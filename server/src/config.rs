@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use listener_tls::{Clients, Files, Identity, Tls, state_dir};
 use serde_json::{Map, Value};
-use uringcast_engine::{self as engine, ServiceId};
+use uringcast_engine::{self as engine, Origins, ServiceId};
 
 use crate::adapters::session_buddy::SessionBuddy;
 use crate::auth::{ApiKeys, Verifiers};
@@ -128,6 +128,16 @@ impl Config {
             verifiers: Verifiers::new(verifiers),
             self_probe,
         })
+    }
+
+    /// Lets pages that this host serves on one of these ports connect to the services that name no
+    /// origins: the dashboard is a page of the control port.
+    pub fn admit_pages_of(&mut self, ports: &[u16]) {
+        for service in &mut self.engine.services {
+            if let Origins::SameHost(known) = &mut service.access.origins {
+                known.extend(ports);
+            }
+        }
     }
 
     /// Whether clients outside this machine can reach a port that is not encrypted.

@@ -65,14 +65,17 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
     with_json_errors(guard(guarded, keys, requests).merge(open)).with_state(control)
 }
 
-/// A metrics port, with the metrics of these services.
-pub fn metrics_router(control: Arc<Control>, services: &[ServiceId]) -> Router {
+/// A metrics port, with the metrics of these services. A local one answers requests that call it by
+/// an address or `localhost`.
+pub fn metrics_router(control: Arc<Control>, services: &[ServiceId], is_local: bool) -> Router {
     let shown = control.metrics.as_ref().map(|metrics| metrics.only(services));
     let answer = move |State(control): State<Arc<Control>>| async move {
         control.collect().await;
         metrics(shown.as_ref())
     };
-    with_json_errors(Router::new().route("/metrics", get(answer))).with_state(control)
+    let router = Router::new().route("/metrics", get(answer));
+    with_json_errors(router.route_layer(from_fn_with_state(is_local, csrf::check_host)))
+        .with_state(control)
 }
 
 fn guard<S: Clone + Send + Sync + 'static>(

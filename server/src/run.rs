@@ -81,6 +81,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let mut hangup = signal(SignalKind::hangup())?;
     // These first: when one of them is taken, no client has connected yet.
     let ports = HttpPorts::bind(settings, &config).await?;
+    config.admit_pages_of(&ports.control()?);
     let reloaders = start_reloaders(&mut config)?;
     log_warnings(settings, &config);
     let verifiers = std::mem::take(&mut config.verifiers);

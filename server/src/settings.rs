@@ -217,8 +217,9 @@ settings! {
         publish_permission: Option<Vec<Permission>> = None,
         /// Permissions that stand for all others.
         admin_permission: Vec<Text> = vec![Text("admin".into())],
-        /// Origins whose pages may connect; browsers on others get 403, * lets all in. Without it
-        /// no Origin is checked; clients that send none are always let in.
+        /// Origins whose pages may connect; browsers on others get 403, * lets all in. Without it:
+        /// pages of the host and port that the client connects to, and the dashboard; clients that
+        /// send no Origin are always let in.
         allowed_origin: Option<Vec<Origin>> = None,
         /// Threads that verify tokens.
         auth_threads (process): Count<1, 64> = Count(1),

@@ -33,6 +33,8 @@ pub struct Accepted {
     pub consumed: usize,
     /// The path, without query.
     pub path: String,
+    /// The `Host` header.
+    pub host: String,
     /// The `Origin` header, which browsers send.
     pub origin: Option<String>,
     /// The `X-Forwarded-For` headers, joined by commas.
@@ -62,7 +64,7 @@ pub enum UpgradeError {
     Origin,
     /// Several tokens, or an `Authorization` that is no text.
     Token,
-    /// A valid `Origin` that is not listed.
+    /// A valid `Origin` whose pages may not connect.
     Unlisted,
     /// Its address has as many connections as it may have.
     TooMany,
@@ -227,7 +229,7 @@ fn upgrade(request: &Request) -> Result<Accepted, UpgradeError> {
     if !request.wants_upgrade() {
         return Err(UpgradeError::NoUpgrade);
     }
-    request.single(header::HOST).ok().flatten().ok_or(UpgradeError::Host)?;
+    let host = request.single(header::HOST).ok().flatten().ok_or(UpgradeError::Host)?;
     let origin = request.single(header::ORIGIN).map_err(|()| UpgradeError::Origin)?;
     if request.single(header::SEC_WEBSOCKET_VERSION) != Ok(Some("13")) {
         return Err(UpgradeError::Version);
@@ -237,6 +239,7 @@ fn upgrade(request: &Request) -> Result<Accepted, UpgradeError> {
         response: switch(key)?,
         consumed: request.consumed,
         path: request.uri.path().into(),
+        host: host.into(),
         origin: origin.map(Into::into),
         forwarded: request.forwarded(),
         token: request.token()?,

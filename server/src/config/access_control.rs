@@ -1,6 +1,6 @@
 //! The settings of authentication, for clients and for publishers. PROTOCOL §2, §3.
 
-use uringcast_engine::{Access, AuthMode};
+use uringcast_engine::{Access, AuthMode, Origins};
 
 use super::ProblemCollector;
 use crate::auth::{ApiKeys, ClaimRules, KeyError, Keys, SECRET_REMEDY, Verifier};
@@ -13,17 +13,25 @@ pub(super) fn access(s: &Settings) -> Access {
     let rules = |rules: &Option<Vec<crate::settings::access::Permission>>| {
         rules.iter().flatten().map(|permission| permission.0.clone()).collect()
     };
-    let origins = s.allowed_origin.iter().flatten();
-    let any = origins.clone().any(|origin| origin.0 == "*");
     Access {
         mode: mode(s),
         subscribe: rules(&s.subscribe_permission),
         publish: rules(&s.publish_permission),
         admin: s.admin_permission.iter().map(|name| name.0.clone()).collect(),
-        origins: if any { Vec::new() } else { origins.map(|o| o.0.clone()).collect() },
+        origins: origins(s),
         max_per_address: s.max_connections_per_address.0,
         max_subscriptions: s.max_subscriptions.0,
         byte_rate: u32::try_from(s.byte_rate.0).unwrap_or(u32::MAX),
+    }
+}
+
+/// Whose pages may connect. [`Config::admit_pages_of`](super::Config::admit_pages_of) adds those of
+/// the control port.
+fn origins(s: &Settings) -> Origins {
+    match &s.allowed_origin {
+        None => Origins::default(),
+        Some(all) if all.iter().any(|origin| origin.0 == "*") => Origins::Any,
+        Some(all) => Origins::Listed(all.iter().map(|origin| origin.0.clone()).collect()),
     }
 }
 

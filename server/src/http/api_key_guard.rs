@@ -34,16 +34,21 @@ pub(super) async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let key = presented_key(request.headers(), &guard.keys).cloned();
+    let (method, headers) = (request.method(), request.headers());
+    let key = presented_key(headers, &guard.keys).cloned();
     let name = key.as_ref().map_or("", |key| &key.name).to_owned();
-    let response = if let Some(header) = repeated(request.headers()) {
+    let response = if let Some(header) = repeated(headers) {
         ApiError::bad_request(format!("the header {header} is given more than once"))
             .into_response()
-    } else if !csrf::is_same_origin(request.headers(), !guard.keys.is_empty()) {
+    } else if !csrf::is_same_origin(headers, !guard.keys.is_empty())
+        || !csrf::is_same_site(method, headers)
+    {
         csrf::refusal().into_response()
     } else if key.is_none() && !guard.keys.is_empty() {
         let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", text).into_response()
+    } else if !csrf::is_json(method, headers) {
+        csrf::no_json().into_response()
     } else {
         request.extensions_mut().insert(Caller(key));
         next.run(request).await
