@@ -110,6 +110,8 @@ pub struct Service {
     pub max_connections: usize,
     /// Bytes of one inbound message.
     pub max_message: usize,
+    /// Levels of lists and objects in what is published, the outermost object counted.
+    pub max_json_depth: usize,
     /// Inbound messages a second and connection, 0 for no limit.
     pub message_rate: u32,
     /// Authentication, permissions and caps.
@@ -142,6 +144,7 @@ impl Default for Service {
             proxies: Proxies::default(),
             max_connections: limits::DEFAULT_MAX_CONNECTIONS,
             max_message: limits::DEFAULT_MAX_MESSAGE,
+            max_json_depth: limits::DEFAULT_JSON_DEPTH,
             message_rate: limits::DEFAULT_MESSAGE_RATE,
             access: Access::default(),
             anonymous_publish: false,

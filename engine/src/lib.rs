@@ -87,8 +87,8 @@ pub use config::{
 pub use shard::Delivery;
 pub use types::{
     AuthError, ChannelIndex, ChannelName, ChannelPattern, ClientAction, ClientCommand,
-    ConnectionKey, DrainReport, Epoch, EventName, Identity, JoinToken, JsonObject, JsonObjectError,
-    LivePosition, NameError, Now, OperationId, PatternError, Publication, PublishError, RequestId,
-    Seq, ServiceId, ShardId, StartError, Target, Time, Verdict,
+    ConnectionKey, DrainReport, Epoch, EventName, Identity, JoinToken, JsonLimitError, JsonObject,
+    JsonObjectError, LivePosition, NameError, Now, OperationId, PatternError, Publication,
+    PublishError, RequestId, Seq, ServiceId, ShardId, StartError, Target, Time, Verdict,
 };
 pub use websocket_metrics::{MetricsServer, MetricsServerError, WebSocketMetrics};

@@ -176,6 +176,7 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         },
         max_connections: s.max_connections.0,
         max_message: s.max_message_size.0,
+        max_json_depth: s.max_json_depth.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
         access: access_control::access(s),
         anonymous_publish: s.anonymous_publish,

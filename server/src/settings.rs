@@ -161,6 +161,9 @@ settings! {
         /// Largest message taken from a client, and largest `data` published over HTTP.
         max_message_size: Bytes<1024, { MAX_PUBLISH_BODY }> =
             Bytes(limits::DEFAULT_MAX_MESSAGE),
+        /// Levels of lists and objects in what is published; more is refused, as stock clients'
+        /// parsers would fail.
+        max_json_depth: Count<1, { limits::MAX_JSON_DEPTH }> = Count(limits::DEFAULT_JSON_DEPTH),
         /// Messages a second and client, with a burst of 1.5 times that; 0 means no limit.
         message_rate: Count<0, { u32::MAX as usize }> =
             Count(limits::DEFAULT_MESSAGE_RATE as usize),

@@ -21,6 +21,14 @@ pub(super) struct SelectedService {
     channel: String,
 }
 
+/// The largest `data` that a service takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MaxData {
+    pub(super) bytes: usize,
+    /// Levels of lists and objects.
+    pub(super) depth: usize,
+}
+
 /// The parts of a path that have names.
 #[derive(Deserialize)]
 struct Names {
@@ -55,9 +63,10 @@ impl SelectedService {
         self.caller.may_see_all().map(|()| self.id)
     }
 
-    /// Bytes of the largest `data` that the service takes.
-    pub(super) fn max_data(&self) -> usize {
-        self.control.service(self.id).max_message
+    /// The largest `data` that the service takes.
+    pub(super) fn max_data(&self) -> MaxData {
+        let Service { max_message, max_json_depth, .. } = *self.control.service(self.id);
+        MaxData { bytes: max_message, depth: max_json_depth }
     }
 
     /// The channel that the path names; the caller's key is valid for it.
