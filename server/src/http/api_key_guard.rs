@@ -85,6 +85,11 @@ impl Caller {
         parts.extensions.get().expect("the guard adds a caller to every request it lets pass")
     }
 
+    /// The name of its key; empty without one.
+    pub(super) fn name(&self) -> &str {
+        self.0.as_ref().map_or("", |key| &key.name)
+    }
+
     /// Whether the caller may publish to all of these.
     ///
     /// # Errors

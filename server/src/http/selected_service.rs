@@ -11,6 +11,7 @@ use uringcast_engine::{ChannelName, Service, ServiceId};
 use super::api_key_guard::Caller;
 use super::control::Control;
 use super::error::ApiError;
+use super::idempotency::Owner;
 
 /// The service that the path names, or the only one there is; the caller's key is valid for it.
 pub(super) struct SelectedService {
@@ -61,6 +62,11 @@ impl SelectedService {
     /// 403.
     pub(super) fn all_channels(&self) -> Result<ServiceId, ApiError> {
         self.caller.may_see_all().map(|()| self.id)
+    }
+
+    /// Whose the ids of published messages are.
+    pub(super) fn owner(&self) -> Owner {
+        Arc::new((self.caller.name().into(), self.id))
     }
 
     /// The largest `data` that the service takes.
