@@ -288,6 +288,20 @@ fn a_permission_that_nothing_checks_is_refused_unless_that_is_said() {
     resolve(&["--preset=mahavishnu"]).unwrap();
 }
 
+/// U+FFFD in place of other bytes would make a pattern that matches nothing.
+#[test]
+fn files_that_are_not_utf_8_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = dir.path().join("keys");
+    std::fs::write(&keys, b"ci 0123456789 gr\xf6\xdfe:*\n").unwrap();
+    let said = resolve(&["--api-keys-file", &keys.to_string_lossy()]).unwrap_err();
+    assert!(said.contains("api_keys_file") && said.contains("is not UTF-8"), "{said}");
+    let config = dir.path().join("u.toml");
+    std::fs::write(&config, b"port = 1\nsubscribe_permission = 'gr\xf6\xdfe:*=read'\n").unwrap();
+    let said = common::refusal(&["--config", &config.to_string_lossy()], &[]);
+    assert!(said.contains("config") && said.contains("line 2 is not UTF-8"), "{said}");
+}
+
 #[test]
 fn only_plain_text_beyond_loopback_is_worth_a_warning() {
     assert!(!resolve(&[]).unwrap().is_exposed_without_tls());

@@ -131,11 +131,16 @@ pub(super) fn api_keys(s: &Settings, faults: &mut ProblemCollector<'_>) -> ApiKe
     keys.extend(s.api_keys.iter().flatten().cloned());
     if let Some(path) = &s.api_keys_file
         && let Some(bytes) = faults.keep(read_files::read("api_keys_file", path))
-        && !read_lines(&String::from_utf8_lossy(&bytes), &mut keys, faults)
     {
-        // None at all would leave the control port open.
-        let remedy = "Write NAME KEY on a line of it, or take the setting away.";
-        faults.add("api_keys_file", "holds no key", remedy);
+        match str::from_utf8(&bytes).map(|text| read_lines(text, &mut keys, faults)) {
+            Ok(true) => {}
+            // None at all would leave the control port open.
+            Ok(false) => {
+                let remedy = "Write NAME KEY on a line of it, or take the setting away.";
+                faults.add("api_keys_file", "holds no key", remedy);
+            }
+            Err(_) => faults.add("api_keys_file", "is not UTF-8", "Save the file as UTF-8."),
+        }
     }
     let name = if s.api_keys_file.is_some() { "api_keys_file" } else { "api_keys" };
     let keys = ApiKeys::new(keys).unwrap_or_else(|twice| {
