@@ -270,6 +270,9 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 
 /// Channel classes of one service that metrics tell apart; further ones are `other`.
 pub const MAX_CLASSES: usize = 100;
+/// Bytes of a class's name in metrics; classes that agree in so many are one. Each name is repeated
+/// in some fifty series.
+pub const MAX_CLASS_NAME: usize = 64;
 /// Connections a shard reads for one disconnect command, and how many of them it may end: a larger
 /// one takes several commands, and turns in between.
 pub const DISCONNECT_LOOKS: u32 = 4_096;

@@ -120,8 +120,8 @@ impl Table {
         self.total -= self.owners.get_mut(owner).map_or(0, |owned| owned.evict_old(now));
     }
 
-    /// Makes room for one entry more. If the table is full, the entries of all owners that are older
-    /// than the window go, and if there are none the oldest one of the owner that has the most.
+    /// Makes room for one entry more. In a full table everything older than the window goes, and if
+    /// there is nothing, the oldest entry of the owner that has the most.
     fn make_room(&mut self, now: Instant) {
         if self.total < MAX_REPEATS {
             return;

@@ -59,6 +59,7 @@ impl Retention {
         frame: Rc<Frame>,
         counted: bool,
     ) {
+        table[index].classify(&mut cx.recorder);
         let log = &mut table[index].log;
         let first = log.len() == 0;
         self.bytes += frame.bytes().len();
@@ -72,10 +73,17 @@ impl Retention {
     }
 
     /// Puts older frames before a channel's oldest.
-    pub(super) fn prepend(&mut self, table: &mut Table, index: ChannelIndex, older: &[Rc<Frame>]) {
+    pub(super) fn prepend(
+        &mut self,
+        cx: &mut Context,
+        table: &mut Table,
+        index: ChannelIndex,
+        older: &[Rc<Frame>],
+    ) {
         let added = table[index].log.prepend(older);
         self.bytes += added;
         if added > 0 {
+            table[index].classify(&mut cx.recorder);
             self.renew(table, index);
         }
     }
