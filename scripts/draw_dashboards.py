@@ -99,7 +99,8 @@ def garbage(server):
 def publish(server, channel, size):
     url = f"{server.control}/v1/publish/raw?channel={channel}&event=bulk"
     body = b'{"x":"' + b"x" * size + b'"}'
-    urllib.request.urlopen(urllib.request.Request(url, data=body)).read()
+    headers = {"Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(url, data=body, headers=headers)).read()
 
 
 def draw(dashboard, prometheus, begin, path):

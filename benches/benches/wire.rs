@@ -90,7 +90,7 @@ fn understand(c: &mut Criterion) {
     c.bench_function("understand a publish request", |b| {
         b.iter(|| {
             let inbound = Inbound::parse(black_box(text)).expect("an envelope");
-            black_box(Request::parse(&inbound).is_ok())
+            black_box(Request::parse(&inbound, 128).is_ok())
         });
     });
 }

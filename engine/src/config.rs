@@ -2,6 +2,7 @@
 
 mod access;
 mod coalescing;
+mod origins;
 mod probe_key;
 mod proxies;
 mod session_protocol;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
 pub use coalescing::Coalescing;
+pub use origins::Origins;
 pub use probe_key::ProbeKey;
 pub use proxies::Proxies;
 pub use session_protocol::{ClientRequest, Protocol, SessionProtocol};
@@ -110,11 +112,14 @@ pub struct Service {
     pub max_connections: usize,
     /// Bytes of one inbound message.
     pub max_message: usize,
+    /// Levels of lists and objects in what is published, the outermost object counted.
+    pub max_json_depth: usize,
     /// Inbound messages a second and connection, 0 for no limit.
     pub message_rate: u32,
     /// Authentication, permissions and caps.
     pub access: Access,
-    /// Whether a client may publish without authentication.
+    /// Whether a client may publish without authentication. Where authentication is optional this
+    /// is about channels that no rule of [`Access::publish`] matches, with a token and without.
     pub anonymous_publish: bool,
     /// The protocol of its connections.
     pub protocol: Protocol,
@@ -150,6 +155,7 @@ impl Default for Service {
             proxies: Proxies::default(),
             max_connections: limits::DEFAULT_MAX_CONNECTIONS,
             max_message: limits::DEFAULT_MAX_MESSAGE,
+            max_json_depth: limits::DEFAULT_JSON_DEPTH,
             message_rate: limits::DEFAULT_MESSAGE_RATE,
             access: Access::default(),
             anonymous_publish: false,

@@ -80,15 +80,15 @@ pub use api::{
     BatchTicket, ChannelInfo, Engine, Publisher, Ticket, Verification, Verifications, preflight,
 };
 pub use config::{
-    Access, AuthMode, ClientRequest, Coalescing, Config, Correlation, KernelTls, ProbeKey,
+    Access, AuthMode, ClientRequest, Coalescing, Config, Correlation, KernelTls, Origins, ProbeKey,
     Protocol, Proxies, Retention, Rule, Service, SessionProtocol, StatusRequest, TlsSource,
 };
 #[doc(hidden)]
 pub use shard::Delivery;
 pub use types::{
     AuthError, ChannelIndex, ChannelName, ChannelPattern, ClientAction, ClientCommand,
-    ConnectionKey, DrainReport, Epoch, EventName, Identity, JoinToken, JsonObject, JsonObjectError,
-    LivePosition, NameError, Now, OperationId, Publication, PublishError, RequestId, Seq,
-    ServiceId, ShardId, StartError, Target, Time, Verdict,
+    ConnectionKey, DrainReport, Epoch, EventName, Identity, JoinToken, JsonLimitError, JsonObject,
+    JsonObjectError, LivePosition, NameError, Now, OperationId, PatternError, Publication,
+    PublishError, RequestId, Seq, ServiceId, ShardId, StartError, Target, Time, Verdict,
 };
 pub use websocket_metrics::{MetricsServer, MetricsServerError, WebSocketMetrics};

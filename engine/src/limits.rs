@@ -19,6 +19,14 @@ pub const MAX_CONNECTIONS_PER_SHARD: usize = 1 << 20;
 pub const DEFAULT_MAX_CONNECTIONS: usize = 1_000;
 /// Bytes of one inbound message; the original's default.
 pub const DEFAULT_MAX_MESSAGE: usize = 1 << 20;
+/// Levels of lists and objects in one published document, unless configured: stock parsers recurse,
+/// Python's up to about 1,000 levels, and serde_json's up to 127 of an envelope.
+pub const DEFAULT_JSON_DEPTH: usize = 128;
+/// Levels that may be configured: more is the work of a program that went wrong.
+pub const MAX_JSON_DEPTH: usize = 10_000;
+/// Characters of one number in a published document: Python refuses integers of more than 4,300
+/// digits, and no format of numbers has a use for so many.
+pub const MAX_JSON_NUMBER: usize = 1_000;
 /// Fragments of one inbound message: what the public conformance suite sends at most.
 pub const MAX_FRAGMENTS: u32 = 65_536;
 /// Fragments of fewer bytes, but for a message's last, count as messages towards the rate, as PINGs
@@ -280,6 +288,9 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 
 /// Channel classes of one service that metrics tell apart; further ones are `other`.
 pub const MAX_CLASSES: usize = 100;
+/// Bytes of a class's name in metrics; classes that agree in so many are one. Each name is repeated
+/// in some fifty series.
+pub const MAX_CLASS_NAME: usize = 64;
 /// Connections a shard reads for one disconnect command, and how many of them it may end: a larger
 /// one takes several commands, and turns in between.
 pub const DISCONNECT_LOOKS: u32 = 4_096;

@@ -4,6 +4,7 @@ mod drain_report;
 mod error_code;
 mod identity;
 mod ids;
+mod json_limits;
 mod label_enum;
 mod message_type;
 mod pattern;
@@ -22,13 +23,14 @@ pub use drain_report::DrainReport;
 pub use error_code::ErrorCode;
 pub use identity::{AuthError, Identity, Verdict};
 pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId, ServiceId, ShardId};
+pub use json_limits::JsonLimitError;
 pub(crate) use label_enum::labels;
 pub use message_type::MessageType;
-pub use pattern::ChannelPattern;
+pub use pattern::{ChannelPattern, PatternError};
 pub use publish_error::PublishError;
 pub use start_error::StartError;
 
-use crate::limits::{MAX_CHANNEL_NAME, MAX_EVENT_NAME};
+use crate::limits::{DEFAULT_JSON_DEPTH, MAX_CHANNEL_NAME, MAX_EVENT_NAME};
 
 /// Position of a message in its channel: rises by one with each message, from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -182,27 +184,39 @@ pub enum JsonObjectError {
     /// JSON, but a list, a number, …
     #[error("is not a JSON object")]
     NotObject,
+    /// More than clients' parsers take.
+    #[error(transparent)]
+    Limit(#[from] JsonLimitError),
 }
 
 impl JsonObject {
-    /// Checks that `bytes` are one JSON object and copies them.
+    /// Checks that `bytes` are one JSON object of at most
+    /// [`DEFAULT_JSON_DEPTH`] levels, and copies them.
     ///
     /// # Errors
     /// [`JsonObjectError`] when they are not.
     pub fn parse(bytes: &[u8]) -> Result<JsonObject, JsonObjectError> {
-        JsonObject::from_raw(serde_json::from_slice::<&RawValue>(bytes)?)
+        JsonObject::parse_within(bytes, DEFAULT_JSON_DEPTH)
+    }
+
+    /// The same with another limit on its levels, for clients that are known to take more or less.
+    ///
+    /// # Errors
+    /// [`JsonObjectError`] when they are no such object.
+    pub fn parse_within(bytes: &[u8], max_depth: usize) -> Result<JsonObject, JsonObjectError> {
+        JsonObject::from_raw(serde_json::from_slice::<&RawValue>(bytes)?, max_depth)
     }
 
     /// Takes a value that a JSON parser has already checked.
     ///
     /// # Errors
-    /// [`JsonObjectError::NotObject`] when it is anything but an object.
-    pub fn from_raw(raw: &RawValue) -> Result<JsonObject, JsonObjectError> {
-        if raw.get().starts_with('{') {
-            Ok(JsonObject(raw.to_owned()))
-        } else {
-            Err(JsonObjectError::NotObject)
+    /// [`JsonObjectError`] when it is anything but an object, or exceeds a limit.
+    pub fn from_raw(raw: &RawValue, max_depth: usize) -> Result<JsonObject, JsonObjectError> {
+        if !raw.get().starts_with('{') {
+            return Err(JsonObjectError::NotObject);
         }
+        json_limits::check(raw.get(), max_depth)?;
+        Ok(JsonObject(raw.to_owned()))
     }
 
     /// The document as it was written.

@@ -135,7 +135,7 @@ fn the_metrics_server_answers_scrapes_on_loopback() {
     let at = server.local_addr().expect("it listens");
     assert!(at.ip().is_loopback());
     work(&metrics, 2);
-    let scrape = say(at, b"GET /metrics?x=1 HTTP/1.1\r\nHost: h\r\n\r\n");
+    let scrape = say(at, b"GET /metrics?x=1 HTTP/1.1\r\nHost: localhost:1\r\n\r\n");
     let (head, body) = scrape.split_once("\r\n\r\n").expect("a head");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(head.contains("Content-Type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
@@ -148,6 +148,8 @@ fn the_metrics_server_answers_scrapes_on_loopback() {
     for (request, status) in [
         (b"GET / HTTP/1.1\r\n\r\n".as_slice(), "404"),
         (b"POST /metrics HTTP/1.1\r\n\r\n", "405"),
+        (b"GET /metrics HTTP/1.1\r\nHost: evil.example:1\r\n\r\n", "403"),
+        (b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:1\r\n\r\n", "200"),
         (b"\x16\x03\x01\x00\x00", "400"),
         (&long, "400"),
     ] {

@@ -3,6 +3,7 @@
 use proptest::collection::{hash_map, vec};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
+use uringcast_engine::limits::DEFAULT_JSON_DEPTH;
 use uringcast_engine::wire::Message;
 use uringcast_engine::wire::encoder::{Encoder, Outbound, Stamp};
 use uringcast_engine::wire::envelope::Inbound;
@@ -147,12 +148,13 @@ proptest! {
         let Ok(message) = Inbound::parse(&text) else { return Ok(()) };
         let single = |value: &Value| value.as_str().map(str::to_owned);
         let data = &value["data"];
-        if let Ok(Request::Publish(publication)) = Request::parse(&message) {
+        let request = Request::parse(&message, DEFAULT_JSON_DEPTH);
+        if let Ok(Request::Publish(publication)) = request {
             prop_assert_eq!(Some(publication.channel.as_str()), data["channel"].as_str());
             prop_assert_eq!(Some(publication.event.as_str()), data["event"].as_str());
             let document: Value = serde_json::from_str(publication.data.as_str()).unwrap();
             prop_assert_eq!(&document, &data["data"]);
-        } else if let Ok(Request::Unsubscribe { channels }) = Request::parse(&message) {
+        } else if let Ok(Request::Unsubscribe { channels }) = request {
             use uringcast_engine::wire::request::Channels;
             match channels {
                 Channels::Many(names) => {
@@ -224,7 +226,7 @@ proptest! {
     fn no_text_makes_the_parsers_panic(text in "\\PC{0,100}", bytes in vec(any::<u8>(), 0..200)) {
         let messages = [Inbound::parse(&text), Inbound::parse_message(Message::Binary(&bytes))];
         for message in messages.into_iter().flatten() {
-            let _ = Request::parse(&message);
+            let _ = Request::parse(&message, DEFAULT_JSON_DEPTH);
         }
         let _ = upgrade::parse(&bytes, true);
         let request = format!("GET {text} HTTP/1.1\r\n{text}: {text}\r\n\r\n");

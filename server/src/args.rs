@@ -1,6 +1,7 @@
 //! From the command line, the environment, the file and presets to settings.
 
 mod config_file;
+mod near_misses;
 
 use std::ffi::OsString;
 
@@ -16,6 +17,7 @@ use crate::settings::{
     defaults, nearest,
 };
 use config_file::File;
+use near_misses::KnownVariables;
 
 /// What the command line requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +147,8 @@ pub fn read(
         let reason = "is for one service, and the file has several";
         problems.push(Problem::new("preset", Source::Default, reason, remedy));
     }
-    let service_settings = |entry: Option<&Sources>, problems: &mut Vec<Problem>| {
+    let mut known = KnownVariables::default();
+    let mut service_settings = |entry: Option<&Sources>, problems: &mut Vec<Problem>| {
         let (mut given, mut top) = (given.clone(), file.top.clone());
         if entry.is_some() {
             // The name of the process is not the name of a service.
@@ -155,7 +158,7 @@ pub fn read(
         let mut weaker = entry.cloned().unwrap_or_default();
         weaker.add_weaker(top);
         let preset = given.text("preset").or(weaker.text("preset")).and_then(presets::find);
-        add_family(&environment, preset, &mut given, &weaker);
+        add_family(&environment, preset, &mut given, &weaker, &mut known);
         given.add_weaker(weaker);
         given.add_weaker(preset.map(preset_sources).unwrap_or_default());
         Settings::read(given)
@@ -169,6 +172,7 @@ pub fn read(
     let base = service_settings(None, &mut problems);
     let fleet: Vec<_> =
         file.services.iter().filter_map(|e| service_settings(Some(e), &mut problems)).collect();
+    known.check(&environment, &mut problems);
     match base {
         Some(mut settings) if problems.is_empty() => {
             settings.fleet = fleet;
@@ -274,10 +278,12 @@ fn add_family(
     preset: Option<&Preset>,
     sources: &mut Sources,
     file: &Sources,
+    known: &mut KnownVariables,
 ) {
     let given = sources.text(PREFIX_SETTING).or_else(|| file.text(PREFIX_SETTING));
     let prefix = given.unwrap_or(FAMILY_PREFIX).to_owned();
     let mut add = |wanted: String, name: &'static str| {
+        known.add(&wanted);
         let found = environment.iter().find(|(variable, _)| *variable == *wanted);
         let value = found.and_then(|(_, value)| value.to_str()).filter(|value| !value.is_empty());
         if let Some(value) = value {
@@ -295,6 +301,7 @@ fn add_family(
             add(format!("{prefix}_{}", name.to_ascii_uppercase()), name);
         }
     }
+    own.into_iter().for_each(|prefix| known.add_prefix(prefix));
 }
 
 fn remedy(nearest: &str) -> String {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use listener_tls::{Clients, Files, Identity, Tls, state_dir};
 use serde_json::{Map, Value};
-use uringcast_engine::{self as engine, ServiceId};
+use uringcast_engine::{self as engine, Origins, ServiceId};
 
 use crate::adapters::session_buddy::SessionBuddy;
 use crate::auth::{ApiKeys, Verifiers};
@@ -130,6 +130,16 @@ impl Config {
         })
     }
 
+    /// Lets pages that this host serves on one of these ports connect to the services that name no
+    /// origins: the dashboard is a page of the control port.
+    pub fn admit_pages_of(&mut self, ports: &[u16]) {
+        for service in &mut self.engine.services {
+            if let Origins::SameHost(known) = &mut service.access.origins {
+                known.extend(ports);
+            }
+        }
+    }
+
     /// Whether clients outside this machine can reach a port that is not encrypted.
     pub fn is_exposed_without_tls(&self) -> bool {
         let exposed = |listen: &[SocketAddr]| listen.iter().any(|a| !a.ip().is_loopback());
@@ -166,6 +176,7 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         },
         max_connections: s.max_connections.0,
         max_message: s.max_message_size.0,
+        max_json_depth: s.max_json_depth.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
         access: access_control::access(s),
         anonymous_publish: s.anonymous_publish,

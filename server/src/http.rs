@@ -12,6 +12,7 @@ mod error;
 mod idempotency;
 mod openapi;
 mod publish;
+mod request_target;
 mod selected_service;
 mod serve;
 
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Deserializer};
@@ -64,14 +65,17 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
     with_json_errors(guard(guarded, keys, requests).merge(open)).with_state(control)
 }
 
-/// A metrics port, with the metrics of these services.
-pub fn metrics_router(control: Arc<Control>, services: &[ServiceId]) -> Router {
+/// A metrics port, with the metrics of these services. A local one answers requests that call it by
+/// an address or `localhost`.
+pub fn metrics_router(control: Arc<Control>, services: &[ServiceId], is_local: bool) -> Router {
     let shown = control.metrics.as_ref().map(|metrics| metrics.only(services));
     let answer = move |State(control): State<Arc<Control>>| async move {
         control.collect().await;
         metrics(shown.as_ref())
     };
-    with_json_errors(Router::new().route("/metrics", get(answer))).with_state(control)
+    let router = Router::new().route("/metrics", get(answer));
+    with_json_errors(router.route_layer(from_fn_with_state(is_local, csrf::check_host)))
+        .with_state(control)
 }
 
 fn guard<S: Clone + Send + Sync + 'static>(
@@ -89,7 +93,10 @@ fn with_json_errors<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Rout
         let text = "This path does not answer that method.";
         ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", text)
     };
-    router.method_not_allowed_fallback(not_allowed).fallback(not_found)
+    router
+        .method_not_allowed_fallback(not_allowed)
+        .fallback(not_found)
+        .layer(from_fn(request_target::check))
 }
 
 async fn health() -> Response {

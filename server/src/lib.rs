@@ -19,6 +19,7 @@ pub mod certs;
 pub mod config;
 pub mod dashboard;
 pub mod diagnostics;
+mod foreign_listeners;
 pub mod http;
 pub mod limits;
 pub mod log;

@@ -8,7 +8,7 @@ pub const MAX_PUBLISH_BODY: usize = 16 << 20;
 /// Messages of one publish request: one turn's worth for a shard.
 pub const MAX_PUBLISH_BATCH: usize = 1_000;
 /// Messages with an id that are remembered, so that a repeat is known: 65,536 of them with the
-/// longest ids and channels are about 50 MB. The oldest go first.
+/// longest ids and channels are about 50 MB. The oldest of the key that has the most go first.
 pub const MAX_REPEATS: usize = 65_536;
 /// How long they are remembered: publishers that retry have given up by then.
 pub const REPEAT_WINDOW: Duration = Duration::from_secs(120);

@@ -26,6 +26,7 @@ use uringcast_engine::telemetry::{ClassStats, Snapshot, Totals};
 use uringcast_engine::{Engine, Service, ServiceId};
 
 use crate::certs::CertStatus;
+use crate::foreign_listeners::ForeignListeners;
 use accumulator::Accumulator;
 pub use latency::{Format, LatencyQuery, Span};
 pub use requests::Requests;
@@ -45,6 +46,7 @@ pub struct Metrics {
     objective: Option<Duration>,
     accumulator: Arc<Mutex<Accumulator>>,
     certificates: CertStatuses,
+    foreign: Option<ForeignListeners>,
     /// The counters of HTTP requests.
     pub(crate) requests: Requests,
 }
@@ -70,6 +72,7 @@ impl Metrics {
             objective,
             accumulator: Arc::new(Mutex::new(accumulator)),
             certificates: Vec::new(),
+            foreign: None,
             requests: Requests::new(engine),
         }
     }
@@ -84,6 +87,12 @@ impl Metrics {
     #[must_use]
     pub fn with_certificates(self, certificates: CertStatuses) -> Metrics {
         Metrics { certificates, ..self }
+    }
+
+    /// The same, with the number of other processes' listeners.
+    #[must_use]
+    pub fn with_foreign_listeners(self, foreign: Option<ForeignListeners>) -> Metrics {
+        Metrics { foreign, ..self }
     }
 
     /// Adds one shard's snapshot.
@@ -157,6 +166,9 @@ impl Metrics {
             |(_, service): (_, &Service)| gauge(&service.name, &[], service.max_connections as f64);
         all.add("uringcast_connections_limit", self.shown().map(limit));
         self.certificate_families(&mut all);
+        let foreign =
+            self.foreign.iter().map(|foreign| gauge(&self.engine, &[], foreign.count() as f64));
+        all.add("uringcast_foreign_listeners", foreign);
         self.engine_metrics(accumulator, &mut all);
         all.0
     }

@@ -18,6 +18,7 @@ use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartErro
 use crate::certs::{self, CertReloader};
 use crate::config::Config;
 use crate::dashboard::Dashboard;
+use crate::foreign_listeners::ForeignListeners;
 use crate::http::Control;
 use crate::log;
 use crate::metrics::Metrics;
@@ -81,6 +82,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let mut hangup = signal(SignalKind::hangup())?;
     // These first: when one of them is taken, no client has connected yet.
     let ports = HttpPorts::bind(settings, &config).await?;
+    config.admit_pages_of(&ports.control()?);
     let reloaders = start_reloaders(&mut config)?;
     log_warnings(settings, &config);
     let verifiers = std::mem::take(&mut config.verifiers);
@@ -93,6 +95,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         service.listen = engine.service_addrs(ServiceId(place as u8));
     }
     let services: Arc<[Service]> = services.into();
+    let foreign = watch_listeners(&services);
     let verifier_threads = verifiers.start(&engine, settings.auth_threads.0)?;
     let metrics = (!config.metrics.is_empty()).then(|| {
         let (name, objective) = (&settings.server_name.0, settings.slo_p99.map(|time| time.0));
@@ -100,6 +103,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
             reloaders.iter().map(|(id, reloader)| (*id, Arc::clone(&reloader.status))).collect();
         Metrics::new(name, Arc::clone(&services), engine.shards(), objective)
             .with_certificates(statuses)
+            .with_foreign_listeners(foreign.clone())
     });
     let line = listening(&services, &reloaders, &ports.listening()?);
     let (probe_task, health) = config
@@ -119,7 +123,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let dashboard_service = dashboard_service.unwrap_or(0);
     let publisher = engine.publisher(ServiceId(dashboard_service as u8));
     let dashboard = Dashboard::new(Arc::clone(&services), dashboard_service, key, publisher);
-    let control = Arc::new(Control::new(engine, metrics, health, services, dashboard));
+    let control = Arc::new(Control::new(engine, metrics, health, foreign, services, dashboard));
 
     let (stop, stopped) = watch::channel(false);
     let ports = ports.serve(&control, &config.api_keys, &stopped);
@@ -187,6 +191,13 @@ fn log_warnings(settings: &Settings, config: &Config) {
     if settings.slo_p99.is_some() && config.metrics.is_empty() {
         tracing::warn!("slo_p99 is set and so is no_metrics: nothing counts what is within it");
     }
+}
+
+/// Prepares to look for other processes on the clients' ports, if this system shows them.
+fn watch_listeners(services: &[Service]) -> Option<ForeignListeners> {
+    let addresses = services.iter().flat_map(|service| service.listen.clone()).collect();
+    let watch = ForeignListeners::new(addresses);
+    watch.inspect_err(|error| tracing::warn!("cannot see who listens: {error}")).ok()
 }
 
 /// A number that cannot be guessed.

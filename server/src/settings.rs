@@ -151,7 +151,8 @@ settings! {
         api_keys (process): Option<Vec<ApiKey>> = None,
         /// File with such keys, one a line; instead of a key it may have `sha256:` and its hash.
         api_keys_file (process): Option<PathBuf> = None,
-        /// Let clients publish over their WebSocket without authentication.
+        /// Let clients publish over their WebSocket without authentication; where that is optional,
+        /// to channels that no publish_permission names, with a token or without.
         anonymous_publish: bool = false,
     }
     "Clients" {
@@ -162,6 +163,9 @@ settings! {
         /// Largest message taken from a client, and largest `data` published over HTTP.
         max_message_size: Bytes<1024, { MAX_PUBLISH_BODY }> =
             Bytes(limits::DEFAULT_MAX_MESSAGE),
+        /// Levels of lists and objects in what is published; more is refused, as stock clients'
+        /// parsers would fail.
+        max_json_depth: Count<1, { limits::MAX_JSON_DEPTH }> = Count(limits::DEFAULT_JSON_DEPTH),
         /// Messages a second and client, with a burst of 1.5 times that; 0 means no limit.
         message_rate: Count<0, { u32::MAX as usize }> =
             Count(limits::DEFAULT_MESSAGE_RATE as usize),
@@ -210,15 +214,17 @@ settings! {
         jwt_audience: Option<Text> = None,
         /// Claims of exp, iss and aud that a token may lack; those it has must still be right.
         jwt_optional_claims: Option<Vec<OptionalClaim>> = None,
-        /// Channels and the permission to subscribe to them, such as workflow:=workflow:read; the
-        /// longest pattern counts, and channels without one are open to every admitted client.
+        /// Channels and the permission to subscribe to them, such as workflow:*=workflow:read
+        /// or dash-*=dash:read; the longest pattern counts, and channels without one are open to
+        /// every admitted client.
         subscribe_permission: Option<Vec<Permission>> = None,
         /// The same for publishing; channels without one need the permission publish.
         publish_permission: Option<Vec<Permission>> = None,
         /// Permissions that stand for all others.
         admin_permission: Vec<Text> = vec![Text("admin".into())],
-        /// Origins whose pages may connect; browsers on others get 403, * lets all in. Without it
-        /// no Origin is checked; clients that send none are always let in.
+        /// Origins whose pages may connect; browsers on others get 403, * lets all in. Without it:
+        /// pages of the host and port that the client connects to, and the dashboard; clients that
+        /// send no Origin are always let in.
         allowed_origin: Option<Vec<Origin>> = None,
         /// Threads that verify tokens.
         auth_threads (process): Count<1, 64> = Count(1),

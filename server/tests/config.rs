@@ -250,6 +250,58 @@ fn publishers_keys_are_told_apart_by_name() {
     }
 }
 
+/// A rule that matches nothing leaves its channels open, and says nothing.
+#[test]
+fn patterns_mean_what_people_write_or_are_refused() {
+    let secret = "--jwt-secret=an-old-oak-in-the-meadow-of-1849";
+    for (pattern, channel) in
+        [("orders:*", "orders:7"), ("orders:", "orders:7"), ("dash-*", "dash-7")]
+    {
+        let config = resolve(&[secret, &format!("--subscribe-permission={pattern}=read")]).unwrap();
+        let rule = &config.engine.services[0].access.subscribe[0];
+        assert!(rule.channels.matches(channel), "{pattern} {channel}");
+        let keys = resolve(&[&format!("--api-keys=ci 0123456789 {pattern}")]).unwrap().api_keys;
+        assert!(keys.find(b"0123456789").unwrap().covers(channel), "{pattern} {channel}");
+    }
+    for pattern in ["orders:?", "*:read", "job:{id}", "dash-"] {
+        for setting in ["subscribe_permission", "publish_permission"] {
+            let flag = format!("--{}={pattern}=read", setting.replace('_', "-"));
+            let said = common::refusal(&[&flag], &[]);
+            assert!(said.contains(setting) && said.contains(pattern), "{said}");
+            assert!(said.contains("has a pattern that"), "{said}");
+        }
+        let said = common::refusal(&[&format!("--api-keys=ci 0123456789 {pattern}")], &[]);
+        assert!(said.contains("api_keys") && said.contains("has a pattern that"), "{said}");
+    }
+}
+
+#[test]
+fn a_permission_that_nothing_checks_is_refused_unless_that_is_said() {
+    for setting in ["subscribe_permission", "publish_permission"] {
+        let flag = format!("--{}=a:*=read", setting.replace('_', "-"));
+        let said = resolve(&[&flag]).unwrap_err();
+        assert!(said.contains(setting) && said.contains("protects nothing"), "{said}");
+        assert!(said.contains("jwt_secret_file") && said.contains("auth_enabled"), "{said}");
+        resolve(&[&flag, "--auth-enabled=false"]).unwrap();
+        resolve(&[&flag, "--jwt-secret=an-old-oak-in-the-meadow-of-1849"]).unwrap();
+    }
+    resolve(&["--preset=mahavishnu"]).unwrap();
+}
+
+/// U+FFFD in place of other bytes would make a pattern that matches nothing.
+#[test]
+fn files_that_are_not_utf_8_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = dir.path().join("keys");
+    std::fs::write(&keys, b"ci 0123456789 gr\xf6\xdfe:*\n").unwrap();
+    let said = resolve(&["--api-keys-file", &keys.to_string_lossy()]).unwrap_err();
+    assert!(said.contains("api_keys_file") && said.contains("is not UTF-8"), "{said}");
+    let config = dir.path().join("u.toml");
+    std::fs::write(&config, b"port = 1\nsubscribe_permission = 'gr\xf6\xdfe:*=read'\n").unwrap();
+    let said = common::refusal(&["--config", &config.to_string_lossy()], &[]);
+    assert!(said.contains("config") && said.contains("line 2 is not UTF-8"), "{said}");
+}
+
 #[test]
 fn only_plain_text_beyond_loopback_is_worth_a_warning() {
     assert!(!resolve(&[]).unwrap().is_exposed_without_tls());

@@ -47,7 +47,7 @@ impl Server {
         let (start, headers) = head.split_once('\n').unwrap_or((head, ""));
         let head = format!(
             "{start} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
-             {headers}Content-Length: {length}\r\n\r\n"
+             {headers}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
         );
         stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
         let mut answer = String::new();

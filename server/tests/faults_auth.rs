@@ -160,6 +160,23 @@ fn a_page_of_an_origin_that_is_not_listed_is_answered_403() {
 }
 
 #[test]
+fn without_a_list_pages_of_the_same_host_may_connect() {
+    let server = Server::start("");
+    let (own, control) = (server.clients[0], server.control);
+    for (origin, status) in [
+        (format!("http://{own}"), "101"),
+        (format!("http://{control}"), "101"),
+        (format!("http://localhost:{}", own.port()), "403"),
+        ("https://evil.example".into(), "403"),
+        ("null".into(), "403"),
+    ] {
+        let (_stream, head) = upgrade_with(&server, &format!("Origin: {origin}\r\n"));
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{origin} {head}");
+    }
+    Client::connect(&server).assert_alive();
+}
+
+#[test]
 fn one_connection_too_many_from_an_address_is_answered_429() {
     let server = Server::start("--max-connections-per-address 2");
     let first = Client::connect(&server);
@@ -253,14 +270,8 @@ fn a_client_over_its_bytes_is_read_later_and_kept() {
 }
 
 fn ask_http(server: &Server, method: &str, path: &str, key: &str, body: &str) -> Answer {
-    let mut stream = TcpStream::connect(server.control).expect("connected");
-    let length = body.len();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
-    let request = format!("{head}X-API-Key: {key}\r\nContent-Length: {length}\r\n\r\n{body}");
-    stream.write_all(request.as_bytes()).expect("written");
-    let mut answer = Vec::new();
-    std::io::Read::read_to_end(&mut stream, &mut answer).expect("an answer");
-    Answer::parse(&answer)
+    let (what, key) = (format!("{method} {path}"), format!("X-API-Key: {key}\r\n"));
+    support::http::send(server.control, &what, &key, body)
 }
 
 #[test]

@@ -4,8 +4,8 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::Server;
 use support::ws::{BINARY, Client, TEXT};
+use support::{Server, http};
 
 const ERRORS: &str = "websocket_message_errors_total";
 
@@ -135,6 +135,42 @@ fn a_malformed_publish_is_refused() {
     ] {
         let publish = json!({"type": "request", "event": "publish", "data": data});
         refused(&client.ask(&publish), code);
+    }
+}
+
+/// Stock parsers recurse, and Python's refuses long integers.
+#[test]
+fn what_clients_parsers_do_not_take_is_refused_on_every_way_in() {
+    let server = Server::start("--anonymous-publish --preset=mahavishnu --max-json-depth=200");
+    let deep = |depth: usize| format!("{}{}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+    let long = |digits: usize| "1".repeat(digits);
+    let mut client = Client::connect(&server);
+    for (value, good, words) in [
+        (deep(200), true, ""),
+        (long(1_000), true, ""),
+        (deep(201), false, "more than 200 levels deep (max_json_depth)"),
+        (long(1_001), false, "a number of more than 1000 characters"),
+    ] {
+        let data = format!(r#"{{"status":"s","x":{value}}}"#);
+        let message = format!(r#"{{"channel":"c","event":"e","data":{data}}}"#);
+        let request = format!(r#"{{"type":"request","event":"publish","data":{message}}}"#);
+        client.send(TEXT, request.as_bytes());
+        let reply = client.message();
+        assert_eq!(reply["error_code"] == "LIMIT_EXCEEDED", !good, "{reply}");
+        assert!(reply.to_string().contains(words), "{reply}");
+        for (what, body) in [
+            ("POST /v1/publish", message.clone()),
+            ("POST /v1/publish", format!("[{message}]")),
+            ("POST /v1/publish/raw?channel=c&event=e", data.clone()),
+            ("PUT /v1/channels/pool:p1/status", data.clone()),
+        ] {
+            let answer = http::send(server.control, what, "", &body);
+            assert_eq!(answer.status < 300, good, "{what} {}", answer.body);
+            assert!(answer.body.contains(words), "{what} {}", answer.body);
+        }
+        let lines = "Content-Type: application/x-ndjson\r\n";
+        let answer = http::send(server.control, "POST /v1/publish", lines, &message);
+        assert_eq!(answer.status, if good { 202 } else { 400 }, "{}", answer.body);
     }
 }
 

@@ -70,6 +70,15 @@ fn an_upgrade_without_a_key_is_answered_400() {
 }
 
 #[test]
+fn two_tokens_are_answered_400() {
+    let headers = "Authorization: Bearer a\r\nAuthorization: Bearer b\r\n";
+    let request = upgrade_request(([127, 0, 0, 1], 1).into(), headers);
+    let answer = refused(&request.replace("GET / ", "GET /?token=c "));
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("Authorization"), "{}", answer.body);
+}
+
+#[test]
 fn a_post_is_answered_405() {
     let answer = refused("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(answer.status, 405);

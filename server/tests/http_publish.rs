@@ -120,6 +120,25 @@ fn a_stream_is_published_line_by_line_in_order() {
 }
 
 #[test]
+fn one_key_s_ids_are_not_another_s() {
+    let mut keys = tempfile::NamedTempFile::new().unwrap();
+    keys.write_all(b"ci key-of-the-ci\nother key-of-another\n").unwrap();
+    let server = Server::start(&format!("--api-keys-file={}", keys.path().display()));
+    for (key, seq, duplicate) in [
+        ("key-of-the-ci", 1, false),
+        ("key-of-another", 2, false),
+        ("key-of-the-ci", 1, true),
+        ("key-of-another", 2, true),
+    ] {
+        let headers = format!("X-API-Key: {key}\r\nIdempotency-Key: same\r\n");
+        let (status, answer) = publish(&server, &headers, &message(1));
+        let result = &answer["results"][0];
+        assert_eq!((status, &result["seq"]), (202, &json!(seq)), "{key} {answer}");
+        assert_eq!(result["duplicate"] == true, duplicate, "{key} {answer}");
+    }
+}
+
+#[test]
 fn a_stream_is_published_while_it_goes_on() {
     let server = Server::start("");
     let mut client = Client::connect(&server);

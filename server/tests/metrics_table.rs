@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use support::ws::Client;
 use support::{Server, http, tools};
 use uringcast_engine::exposition::FAMILY;
@@ -35,6 +35,25 @@ fn exposed(text: &str) -> Exposed {
         }
     }
     all
+}
+
+/// The classes are 100: a subscriber's words would use them up, and grow the page.
+#[test]
+fn subscribers_make_no_classes_and_publishers_do() {
+    let server = Server::start("--shards=2");
+    let mut client = Client::connect(&server);
+    let channels: Vec<String> = (0..100).map(|n| format!("word{n}:x")).collect();
+    let reply = client.ask(&json!({"type": "subscribe", "data": {"channels": channels}}));
+    assert_eq!(reply["data"]["status"], "subscribed", "{reply}");
+    server.settle();
+    let page = http::get(server.metrics, "/metrics").body;
+    assert!(!page.contains("word"), "{page}");
+    server.publish("word7:x", "{}");
+    server.wait_metric("websocket_broadcast_total", "channel=\"word7\"", 1.0);
+    server.settle();
+    let delivered = "uringcast_delivery_duration_seconds_count";
+    assert_eq!(server.metric(delivered, "channel=\"word7\""), 1.0);
+    assert_eq!(server.metric("websocket_broadcast_total", ""), 1.0);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use common::{file, read, refusal};
 use serde_json::{Value, json};
 use support::ws::Client;
 use support::{PROGRAM, Server, text};
-use uringcast_engine::{AuthMode, ChannelName};
+use uringcast_engine::{AuthMode, ChannelName, ChannelPattern};
 use uringcast_server::args;
 use uringcast_server::config::Config;
 use uringcast_server::presets;
@@ -128,10 +128,11 @@ fn what_a_preset_does_not_name_is_for_administrators() {
     for preset in presets::all().iter().filter(|preset| !preset.admin.is_empty()) {
         let settings = read(&[&format!("--preset={}", preset.name)], &[]).unwrap().1;
         let rules = settings.subscribe_permission.unwrap();
-        let all = rules.iter().filter(|rule| rule.0.channels.as_str() == "*");
+        let all = rules.iter().filter(|rule| rule.0.channels.is_all());
         assert_eq!(all.map(|rule| rule.0.permission.to_string()).collect::<Vec<_>>(), preset.admin);
         for channel in &preset.channels {
-            let own = rules.iter().filter(|rule| rule.0.channels.as_str() == channel.prefix());
+            let pattern = ChannelPattern::parse(channel.prefix()).unwrap();
+            let own = rules.iter().filter(|rule| rule.0.channels == pattern);
             let own: Vec<String> = own.map(|rule| rule.0.permission.to_string()).collect();
             assert_eq!(own, channel.permissions, "{}", channel.name);
         }

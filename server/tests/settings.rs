@@ -113,6 +113,40 @@ fn unknown_names_are_errors_that_suggest_the_nearest() {
     assert!(refusal(&["--config", &config], &[]).contains("there is no such setting"));
 }
 
+/// Without its certificate a service would speak plaintext.
+#[test]
+fn a_variable_that_is_nearly_one_of_a_preset_is_refused() {
+    let preset = ["--preset=mahavishnu"];
+    for (variable, meant) in [
+        ("MAHAVISHNU_WS_CERTFILE", "MAHAVISHNU_WS_CERT_FILE"),
+        ("MAHAVISHNU_CERT_FILE", "MAHAVISHNU_WS_CERT_FILE"),
+        ("mahavishnu_ws_cert_file", "MAHAVISHNU_WS_CERT_FILE"),
+        ("MAHAVISHNU_WS_CERT_PATH", "MAHAVISHNU_WS_CERT_FILE"),
+        ("MAHAVISHNU_WS_TLS", "MAHAVISHNU_WS_"),
+        ("MAHAVISHNU_JWT_SECRT", "MAHAVISHNU_JWT_SECRET"),
+        ("MAHAVISHNU_AUTH_ENABLE", "MAHAVISHNU_AUTH_ENABLED"),
+        ("WEBSOCKET_KEYFILE", "WEBSOCKET_KEY_FILE"),
+        ("URINCAST_API_KEY_FILE", "URINGCAST_API_KEY_FILE"),
+    ] {
+        let said = refusal(&preset, &[(variable, "x")]);
+        assert!(said.contains(variable) && said.contains("no such environment"), "{said}");
+        assert!(said.contains(&format!("Did you mean {meant}")), "{said}");
+        read(&preset, &[(variable, "")]).unwrap();
+    }
+    // Those of other programs, and of the family's other services.
+    for variable in [
+        "MAHAVISHNU_WS_PORT",
+        "MAHAVISHNU_DATABASE_URL",
+        "AKOSHA_WS_CERTFILE",
+        "WEBSOCKET_OTHER",
+        "SSL_CERT_FILE",
+        "PATH",
+    ] {
+        read(&preset, &[(variable, "x")]).unwrap();
+        read(&["--tls-env-prefix=WS"], &[(variable, "x")]).unwrap();
+    }
+}
+
 #[test]
 fn every_bad_value_is_told_at_once_with_setting_value_source_and_remedy() {
     let bad = [("URINGCAST_SHARDS", "65"), ("URINGCAST_LOG_LEVEL", "loud")];

@@ -121,6 +121,7 @@ fn check_service(service: &Service) -> Result<(), StartError> {
     for (setting, value) in [
         ("max_connections", service.max_connections),
         ("max_message", service.max_message),
+        ("max_json_depth", service.max_json_depth),
         ("access.max_subscriptions", access.max_subscriptions),
     ] {
         if value == 0 {

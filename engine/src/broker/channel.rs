@@ -49,6 +49,7 @@ use table::Table;
 #[derive(Debug)]
 struct Channel {
     name: ChannelName,
+    /// None until there is a frame: subscribers make no classes with names of their choice.
     class: ClassId,
     log: Log,
     /// Why the log dropped its last frame.
@@ -86,10 +87,10 @@ enum Role {
 
 impl Channel {
     /// A channel homed here whose log is empty.
-    fn new(name: ChannelName, class: ClassId, epoch: Epoch, now: Time) -> Channel {
+    fn new(name: ChannelName, epoch: Epoch, now: Time) -> Channel {
         Channel {
             name,
-            class,
+            class: ClassId::NONE,
             log: Log::new(epoch, Seq(0)),
             overrun: None,
             live: LiveSet::new(Seq(0)),
@@ -104,6 +105,14 @@ impl Channel {
             document: None,
             used_at: now,
         }
+    }
+
+    /// Its class, which begins to be one of the metrics' now.
+    fn classify(&mut self, recorder: &mut Recorder) -> ClassId {
+        if self.class == ClassId::NONE {
+            self.class = recorder.class_of(&self.name);
+        }
+        self.class
     }
 
     /// Shards that take part in a broadcast, this one included.

@@ -1,5 +1,6 @@
 //! Authentication, permissions and caps of a service.
 
+use super::Origins;
 use crate::limits;
 use crate::types::ChannelPattern;
 
@@ -18,7 +19,7 @@ pub enum AuthMode {
 /// Channels that need a permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Which. Of several patterns that match a channel the longest counts.
+    /// Which. Of several patterns that match a channel the narrowest counts.
     pub channels: ChannelPattern,
     /// The permission; where several rules have the same pattern, any of theirs will do.
     pub permission: String,
@@ -36,9 +37,8 @@ pub struct Access {
     pub publish: Vec<Rule>,
     /// Permissions that grant all others.
     pub admin: Vec<String>,
-    /// Accepted values of `Origin`; empty for no check. Clients other than browsers send none and
-    /// are accepted.
-    pub origins: Vec<String>,
+    /// Which browsers' pages may connect.
+    pub origins: Origins,
     /// Connections from one address (IPv6: from one /64), 0 for no limit.
     pub max_per_address: usize,
     /// Subscriptions of one connection.
@@ -54,7 +54,7 @@ impl Default for Access {
             subscribe: Vec::new(),
             publish: Vec::new(),
             admin: vec!["admin".into()],
-            origins: Vec::new(),
+            origins: Origins::default(),
             max_per_address: 0,
             max_subscriptions: limits::MAX_SUBSCRIPTIONS,
             byte_rate: 0,
@@ -63,12 +63,6 @@ impl Default for Access {
 }
 
 impl Access {
-    /// Whether a browser's page of this origin may connect.
-    pub(crate) fn admits_origin(&self, origin: Option<&str>) -> bool {
-        let listed = |origin: &str| self.origins.iter().any(|known| known == origin);
-        self.origins.is_empty() || origin.is_none_or(listed)
-    }
-
     /// Every permission that a rule names, once, in order.
     pub(crate) fn permissions(&self) -> Vec<&str> {
         let rules = self.subscribe.iter().chain(&self.publish);

@@ -7,7 +7,7 @@ use super::shard_stats::ShardStats;
 use super::snapshot::{ClassId, ClassStats, ServiceStats, Snapshot};
 use super::top_k::{Counted, HotChannel, Sketch, SlowConsumer, Standing};
 use super::{MAX_LATENCY_NS, OTHER, latency_histogram};
-use crate::limits::MAX_CLASSES;
+use crate::limits::{MAX_CLASS_NAME, MAX_CLASSES};
 use crate::types::{ChannelName, MessageType, ServiceId, ShardId};
 
 /// What a shard records to. Recording is an array increment; no other thread reads or writes.
@@ -34,12 +34,14 @@ impl Recorder {
         self.enabled
     }
 
-    /// Finds or makes the class of a channel; a service's hundredth and later ones are `other`.
+    /// Finds or makes the class of a channel that is published to; a service's hundredth and later
+    /// ones are `other`.
     pub fn class_of(&mut self, channel: &ChannelName) -> ClassId {
         if !self.enabled || channel.is_probe() {
             return ClassId::NONE;
         }
-        let (service, mut name) = (channel.service(), channel.class());
+        let (service, name) = (channel.service(), channel.class());
+        let mut name = &name[..name.floor_char_boundary(MAX_CLASS_NAME)];
         let ids = &mut self.class_ids[service.index()];
         if let Some(id) = ids.get(name) {
             return *id;

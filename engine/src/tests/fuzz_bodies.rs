@@ -12,7 +12,9 @@ use tungstenite::error::Error;
 use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 
 use crate::config::Proxies;
-use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_PROXY_HEADER, MAX_UPGRADE_REQUEST};
+use crate::limits::{
+    DEFAULT_JSON_DEPTH, MAX_CHANNELS_PER_REQUEST, MAX_PROXY_HEADER, MAX_UPGRADE_REQUEST,
+};
 pub use crate::shard::{record_exchange, record_layer};
 use crate::types::{ChannelName, Publication};
 use crate::wire::client_hello::resumes;
@@ -294,7 +296,7 @@ pub fn envelope(data: &[u8]) {
     // It refuses more: a number out of range or half a surrogate pair, also where nothing looks.
     let Ok(value) = serde_json::from_slice::<Value>(data) else {
         if let Ok(message) = parsed {
-            let _ = Request::parse(&message);
+            let _ = Request::parse(&message, DEFAULT_JSON_DEPTH);
         }
         return;
     };
@@ -315,7 +317,7 @@ pub fn envelope(data: &[u8]) {
         value.get("data")
     );
     let data = &value["data"];
-    match Request::parse(&message) {
+    match Request::parse(&message, DEFAULT_JSON_DEPTH) {
         Ok(Request::Subscribe { channels, since }) => {
             check_channels(&channels, &value);
             assert_eq!(since.is_some(), !data["since"].is_null());

@@ -5,43 +5,77 @@ use std::fmt;
 use super::{NameError, check_name};
 use crate::limits::MAX_CHANNEL_NAME;
 
-/// A set of channels: `*` is all of them; `workflow:` all whose names begin with that; `global`
-/// the channel of that name and those below it, `global:…`.
+/// Characters that other notations of patterns give a meaning. Here they would be taken literally
+/// and match nothing, so that a rule with one of them would protect nothing.
+const FOREIGN: &str = "*?[]{}()<>|\\^$#+!";
+
+/// A set of channels: `*` is all of them; `workflow:*` and `dash-*` all whose names begin with
+/// that; `global` the channel of that name and those below it, `global:…`. `workflow:` is short
+/// for `workflow:*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChannelPattern(Box<str>);
+pub struct ChannelPattern {
+    name: Box<str>,
+    /// Every channel whose name begins with `name` belongs to the set.
+    is_prefix: bool,
+}
+
+/// Why a text is no pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// No channel could have such a name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// A character that would not mean what it means elsewhere.
+    #[error("has '{0}': of all signs only * has a meaning, and only at the end")]
+    Foreign(char),
+    /// The text ends like the first part of a name: a `*` is missing.
+    #[error("ends with '{0}': add * for all channels that begin so")]
+    Unended(char),
+}
 
 impl ChannelPattern {
-    /// Checks and keeps a pattern.
+    /// Reads a pattern.
     ///
     /// # Errors
-    /// [`NameError`] when no channel could have such a name.
-    pub fn parse(text: &str) -> Result<ChannelPattern, NameError> {
-        check_name(text, MAX_CHANNEL_NAME)?;
-        Ok(ChannelPattern(text.into()))
+    /// [`PatternError`] when it could mean something else than its author thinks.
+    pub fn parse(text: &str) -> Result<ChannelPattern, PatternError> {
+        let (name, starred) = text.strip_suffix('*').map_or((text, false), |name| (name, true));
+        if !(starred && name.is_empty()) {
+            check_name(name, MAX_CHANNEL_NAME)?;
+        }
+        let foreign = |c: &char| FOREIGN.contains(*c) || c.is_whitespace();
+        if let Some(found) = name.chars().find(foreign) {
+            return Err(PatternError::Foreign(found));
+        }
+        match name.chars().next_back() {
+            Some(last @ ('-' | '_' | '.' | '/')) if !starred => Err(PatternError::Unended(last)),
+            last => {
+                Ok(ChannelPattern { name: name.into(), is_prefix: starred || last == Some(':') })
+            }
+        }
     }
 
     /// Whether a channel of this name belongs to the set.
     pub fn matches(&self, channel: &str) -> bool {
-        match channel.strip_prefix(&*self.0) {
-            Some(rest) => self.0.ends_with(':') || rest.is_empty() || rest.starts_with(':'),
-            None => &*self.0 == "*",
-        }
+        let rest = channel.strip_prefix(&*self.name);
+        rest.is_some_and(|rest| self.is_prefix || rest.is_empty() || rest.starts_with(':'))
     }
 
-    /// How narrow the set is: of two patterns that match a channel, the longer one counts.
-    pub fn narrowness(&self) -> usize {
-        if &*self.0 == "*" { 0 } else { self.0.len() }
+    /// Whether every channel belongs to the set.
+    pub fn is_all(&self) -> bool {
+        self.name.is_empty()
     }
 
-    /// The pattern as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// How narrow the set is: of several patterns that match a channel, the narrowest counts, which
+    /// is the one with the longest name, and of two with one name the one without `*`.
+    pub fn narrowness(&self) -> impl Ord + use<> {
+        (self.name.len(), !self.is_prefix)
     }
 }
 
 impl fmt::Display for ChannelPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        write!(f, "{}{}", self.name, if self.is_prefix { "*" } else { "" })
     }
 }
 

@@ -3,12 +3,13 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
+use http::uri::Authority;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use crate::exposition::CONTENT_TYPE;
@@ -145,6 +146,19 @@ fn retried(moved: io::Result<usize>) -> io::Result<Option<usize>> {
     }
 }
 
+/// Whether every `Host` is an address or `localhost`. A page of a name that was made to resolve to
+/// loopback would call the server by that name.
+fn is_called_locally(headers: &[httparse::Header<'_>]) -> bool {
+    let is_local = |host: &[u8]| {
+        let authority = Authority::try_from(host).ok();
+        let name = authority.as_ref().map(|authority| authority.host()).unwrap_or_default();
+        let address = name.trim_start_matches('[').trim_end_matches(']');
+        name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
+    };
+    let mut hosts = headers.iter().filter(|header| header.name.eq_ignore_ascii_case("host"));
+    hosts.all(|host| is_local(host.value))
+}
+
 /// The answer to a request whose head is whole; nothing while it is not.
 fn respond(head: &[u8], render: &dyn Fn() -> String) -> Option<String> {
     let mut headers = [httparse::EMPTY_HEADER; SCRAPE_HEADERS];
@@ -154,6 +168,9 @@ fn respond(head: &[u8], render: &dyn Fn() -> String) -> Option<String> {
         Ok(httparse::Status::Complete(_)) => {
             let path = request.path.unwrap_or_default().split('?').next();
             match (request.method, path) {
+                _ if !is_called_locally(request.headers) => {
+                    ("403 Forbidden", "text/plain", "call it 127.0.0.1 or localhost\n".into())
+                }
                 (Some("GET"), Some("/metrics")) => ("200 OK", CONTENT_TYPE, render()),
                 (Some("GET"), _) => ("404 Not Found", "text/plain", "see /metrics\n".into()),
                 _ => ("405 Method Not Allowed", "text/plain", "GET only\n".into()),

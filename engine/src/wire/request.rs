@@ -11,7 +11,8 @@ use super::json_members::{is_null, members, string};
 
 use crate::limits::{MAX_CHANNEL_NAME, MAX_CHANNELS_PER_REQUEST, MAX_EVENT_NAME};
 use crate::types::{
-    ChannelName, Epoch, ErrorCode, EventName, JsonObject, MessageType, NameError, Publication, Seq,
+    ChannelName, Epoch, ErrorCode, EventName, JsonLimitError, JsonObject, JsonObjectError,
+    MessageType, NameError, Publication, Seq,
 };
 
 /// A request, parsed and checked as far as that needs no state.
@@ -94,6 +95,9 @@ pub enum RequestError {
     /// A publish whose document is not an object.
     #[error("Data of the message to publish must be an object")]
     InvalidData,
+    /// A publish whose document exceeds a limit of structure.
+    #[error("Data of the message to publish {0}")]
+    DataLimit(JsonLimitError),
     /// `since` is not what it should be, or goes with a list.
     #[error("Since must be {{\"epoch\":string,\"seq\":number}}, and goes with a single channel")]
     InvalidSince,
@@ -105,7 +109,7 @@ impl RequestError {
         match self {
             RequestError::Unknown(_) => ErrorCode::UnknownRequest,
             RequestError::NoChannel | RequestError::InvalidChannel(_) => ErrorCode::InvalidChannel,
-            RequestError::TooManyChannels => ErrorCode::LimitExceeded,
+            RequestError::TooManyChannels | RequestError::DataLimit(_) => ErrorCode::LimitExceeded,
             RequestError::NoEvent
             | RequestError::InvalidEvent(_)
             | RequestError::InvalidData
@@ -115,11 +119,11 @@ impl RequestError {
 }
 
 impl Request {
-    /// Parses a message.
+    /// Parses a message. What it publishes may have so many levels.
     ///
     /// # Errors
     /// [`RequestError`] when the request is unknown or malformed.
-    pub fn parse(message: &Inbound<'_>) -> Result<Request, RequestError> {
+    pub fn parse(message: &Inbound<'_>, max_depth: usize) -> Result<Request, RequestError> {
         let event = message.event.as_deref();
         match (message.kind, event) {
             (MessageType::Ping, _) => Ok(Request::Ping),
@@ -130,7 +134,9 @@ impl Request {
                 let (channels, _) = channels(message)?;
                 Ok(Request::Unsubscribe { channels })
             }
-            (MessageType::Request, Some("publish")) => publish(message).map(Request::Publish),
+            (MessageType::Request, Some("publish")) => {
+                publish(message, max_depth).map(Request::Publish)
+            }
             (MessageType::Request, Some("auth")) => Ok(Request::Auth { token: token(message) }),
             (
                 MessageType::Response | MessageType::Error | MessageType::Pong | MessageType::Ack,
@@ -220,13 +226,16 @@ fn parse_since(since: &RawValue) -> Result<Since, RequestError> {
     Ok(Since { epoch: Epoch::parse(&epoch), seq: Seq(seq) })
 }
 
-fn publish(message: &Inbound<'_>) -> Result<Publication, RequestError> {
+fn publish(message: &Inbound<'_>, max_depth: usize) -> Result<Publication, RequestError> {
     let [channel, event, document] = data(message, &["channel", "event", "data"]);
     let channel = name_of(channel)?;
     let event = event.and_then(string).ok_or(RequestError::NoEvent)?;
     let event = EventName::parse(&event).map_err(RequestError::InvalidEvent)?;
     let document = document.ok_or(RequestError::InvalidData)?;
-    let data = JsonObject::from_raw(document).map_err(|_| RequestError::InvalidData)?;
+    let data = JsonObject::from_raw(document, max_depth).map_err(|error| match error {
+        JsonObjectError::Limit(limit) => RequestError::DataLimit(limit),
+        _ => RequestError::InvalidData,
+    })?;
     Ok(Publication { channel, event, data })
 }
 

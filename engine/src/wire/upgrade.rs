@@ -33,6 +33,8 @@ pub struct Accepted {
     pub consumed: usize,
     /// The path, without query.
     pub path: String,
+    /// The `Host` header.
+    pub host: String,
     /// The `Origin` header, which browsers send.
     pub origin: Option<String>,
     /// The `X-Forwarded-For` headers, joined by commas.
@@ -60,7 +62,9 @@ pub enum UpgradeError {
     Host,
     /// A repeated or impossible `Origin`.
     Origin,
-    /// A valid `Origin` that is not listed.
+    /// Several tokens, or an `Authorization` that is no text.
+    Token,
+    /// A valid `Origin` whose pages may not connect.
     Unlisted,
     /// Its address has as many connections as it may have.
     TooMany,
@@ -73,7 +77,8 @@ impl UpgradeError {
             UpgradeError::Malformed
             | UpgradeError::Key
             | UpgradeError::Host
-            | UpgradeError::Origin => StatusCode::BAD_REQUEST,
+            | UpgradeError::Origin
+            | UpgradeError::Token => StatusCode::BAD_REQUEST,
             UpgradeError::Unlisted => StatusCode::FORBIDDEN,
             UpgradeError::TooMany => StatusCode::TOO_MANY_REQUESTS,
             UpgradeError::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -93,6 +98,7 @@ impl UpgradeError {
             UpgradeError::Key => "missing or invalid Sec-WebSocket-Key header",
             UpgradeError::Host => "missing or invalid Host header",
             UpgradeError::Origin => "invalid Origin header",
+            UpgradeError::Token => "invalid Authorization header, or more than one token",
             UpgradeError::Unlisted => "pages of this origin may not connect here",
             UpgradeError::TooMany => "too many connections from this address",
         }
@@ -153,6 +159,10 @@ fn request(buffer: &[u8]) -> Result<Option<Request>, UpgradeError> {
     if method != Method::GET.as_str() {
         return Err(UpgradeError::Method);
     }
+    // Names that are no text would all become one name.
+    if percent_encoding::percent_decode_str(path).decode_utf8().is_err() {
+        return Err(UpgradeError::Malformed);
+    }
     let uri = path.parse().map_err(|_| UpgradeError::Malformed)?;
     let mut headers = HeaderMap::with_capacity(head.headers.len());
     for header in head.headers.iter() {
@@ -198,16 +208,20 @@ impl Request {
         (!lines.is_empty()).then(|| lines.join(","))
     }
 
-    fn token(&self) -> Option<Secret> {
-        let bearer = self.single(header::AUTHORIZATION).ok().flatten().and_then(|value| {
-            let (scheme, token) = value.split_once(' ')?;
+    /// The token of `Authorization: Bearer`, else the query's. A header of another scheme, which a
+    /// proxy may want, carries no token.
+    fn token(&self) -> Result<Option<Secret>, UpgradeError> {
+        let header = self.single(header::AUTHORIZATION).map_err(|()| UpgradeError::Token)?;
+        let bearer = header.and_then(|value| {
+            let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
             scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim()))
         });
-        bearer.or_else(|| {
-            let query = self.uri.query()?;
-            let mut pairs = form_urlencoded::parse(query.as_bytes());
-            pairs.find(|(key, _)| key == "token").map(|(_, value)| Secret::new(value))
-        })
+        let query = self.uri.query().unwrap_or_default().as_bytes();
+        let mut tokens = form_urlencoded::parse(query).filter(|(key, _)| key == "token");
+        match (tokens.next(), tokens.next()) {
+            (Some(_), Some(_)) => Err(UpgradeError::Token),
+            (first, _) => Ok(bearer.or_else(|| first.map(|(_, value)| Secret::new(value)))),
+        }
     }
 }
 
@@ -215,7 +229,7 @@ fn upgrade(request: &Request) -> Result<Accepted, UpgradeError> {
     if !request.wants_upgrade() {
         return Err(UpgradeError::NoUpgrade);
     }
-    request.single(header::HOST).ok().flatten().ok_or(UpgradeError::Host)?;
+    let host = request.single(header::HOST).ok().flatten().ok_or(UpgradeError::Host)?;
     let origin = request.single(header::ORIGIN).map_err(|()| UpgradeError::Origin)?;
     if request.single(header::SEC_WEBSOCKET_VERSION) != Ok(Some("13")) {
         return Err(UpgradeError::Version);
@@ -225,9 +239,10 @@ fn upgrade(request: &Request) -> Result<Accepted, UpgradeError> {
         response: switch(key)?,
         consumed: request.consumed,
         path: request.uri.path().into(),
+        host: host.into(),
         origin: origin.map(Into::into),
         forwarded: request.forwarded(),
-        token: request.token(),
+        token: request.token()?,
     })
 }
 

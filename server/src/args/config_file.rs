@@ -24,7 +24,15 @@ pub(super) struct File {
 pub(super) fn read(path: &Path) -> Result<File, Vec<Problem>> {
     let source = Source::File(path.to_owned());
     let text = read_files::read("config", path).map_err(|problem| vec![problem])?;
-    let text = String::from_utf8_lossy(&text);
+    // Put in place of other bytes, U+FFFD would make a name that is nobody's.
+    let text = String::from_utf8(text).map_err(|error| {
+        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        let reason = format!("line {line} is not UTF-8");
+        vec![Problem::new("config", source.clone(), reason, "Save the file as UTF-8.")]
+    })?;
     let mut table: toml::Table = toml::from_str(&text).map_err(|error| {
         // Its Display quotes the line, and that line may hold the API key.
         let line = error.span().map_or(1, |at| 1 + text[..at.start].matches('\n').count());

@@ -28,6 +28,12 @@ struct Claims {
     scopes: Option<Names>,
     /// Seconds since 1970; may have a fraction.
     exp: Option<f64>,
+    // These two are read for their types alone: the library compares those that it understands, and
+    // takes another type for an absent claim.
+    #[serde(rename = "iss")]
+    _issuer: Option<Names>,
+    #[serde(rename = "aud")]
+    _audience: Option<Names>,
 }
 
 #[derive(Deserialize)]

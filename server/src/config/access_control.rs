@@ -1,29 +1,37 @@
 //! The settings of authentication, for clients and for publishers. PROTOCOL §2, §3.
 
-use uringcast_engine::{Access, AuthMode};
+use uringcast_engine::{Access, AuthMode, Origins};
 
 use super::ProblemCollector;
 use crate::auth::{ApiKeys, ClaimRules, KeyError, Keys, SECRET_REMEDY, Verifier};
 use crate::read_files;
-use crate::settings::Settings;
 use crate::settings::value::{ApiKey, Secret, Value};
+use crate::settings::{Settings, Source};
 
 /// Authentication, permissions and caps of the service.
 pub(super) fn access(s: &Settings) -> Access {
     let rules = |rules: &Option<Vec<crate::settings::access::Permission>>| {
         rules.iter().flatten().map(|permission| permission.0.clone()).collect()
     };
-    let origins = s.allowed_origin.iter().flatten();
-    let any = origins.clone().any(|origin| origin.0 == "*");
     Access {
         mode: mode(s),
         subscribe: rules(&s.subscribe_permission),
         publish: rules(&s.publish_permission),
         admin: s.admin_permission.iter().map(|name| name.0.clone()).collect(),
-        origins: if any { Vec::new() } else { origins.map(|o| o.0.clone()).collect() },
+        origins: origins(s),
         max_per_address: s.max_connections_per_address.0,
         max_subscriptions: s.max_subscriptions.0,
         byte_rate: u32::try_from(s.byte_rate.0).unwrap_or(u32::MAX),
+    }
+}
+
+/// Whose pages may connect. [`Config::admit_pages_of`](super::Config::admit_pages_of) adds those of
+/// the control port.
+fn origins(s: &Settings) -> Origins {
+    match &s.allowed_origin {
+        None => Origins::default(),
+        Some(all) if all.iter().any(|origin| origin.0 == "*") => Origins::Any,
+        Some(all) => Origins::Listed(all.iter().map(|origin| origin.0.clone()).collect()),
     }
 }
 
@@ -36,6 +44,19 @@ fn mode(s: &Settings) -> AuthMode {
     s.auth_enabled.unwrap_or(unsaid)
 }
 
+/// Reports permissions that are given although nothing checks them. Those of a preset are for when
+/// authentication is on.
+fn refuse_idle_permissions(s: &Settings, faults: &mut ProblemCollector<'_>) {
+    for name in ["subscribe_permission", "publish_permission"] {
+        let given = !matches!(s.source(name), Source::Default | Source::Preset(_));
+        if given && s.auth_enabled.is_none() {
+            let remedy = "Give jwt_secret_file, jwt_public_key or jwks_file; or set auth_enabled \
+                          to false, if these channels are to be open.";
+            faults.add(name, "protects nothing: clients need no token", remedy);
+        }
+    }
+}
+
 /// What tokens are verified with; `None` when authentication is off.
 pub(super) fn verifier(
     s: &Settings,
@@ -43,6 +64,7 @@ pub(super) fn verifier(
     faults: &mut ProblemCollector<'_>,
 ) -> Option<Verifier> {
     if mode(s) == AuthMode::Off {
+        refuse_idle_permissions(s, faults);
         return None;
     }
     let mut keys = Keys::new(s.jwt_algorithms.clone(), exposed);
@@ -109,11 +131,16 @@ pub(super) fn api_keys(s: &Settings, faults: &mut ProblemCollector<'_>) -> ApiKe
     keys.extend(s.api_keys.iter().flatten().cloned());
     if let Some(path) = &s.api_keys_file
         && let Some(bytes) = faults.keep(read_files::read("api_keys_file", path))
-        && !read_lines(&String::from_utf8_lossy(&bytes), &mut keys, faults)
     {
-        // None at all would leave the control port open.
-        let remedy = "Write NAME KEY on a line of it, or take the setting away.";
-        faults.add("api_keys_file", "holds no key", remedy);
+        match str::from_utf8(&bytes).map(|text| read_lines(text, &mut keys, faults)) {
+            Ok(true) => {}
+            // None at all would leave the control port open.
+            Ok(false) => {
+                let remedy = "Write NAME KEY on a line of it, or take the setting away.";
+                faults.add("api_keys_file", "holds no key", remedy);
+            }
+            Err(_) => faults.add("api_keys_file", "is not UTF-8", "Save the file as UTF-8."),
+        }
     }
     let name = if s.api_keys_file.is_some() { "api_keys_file" } else { "api_keys" };
     let keys = ApiKeys::new(keys).unwrap_or_else(|twice| {

@@ -34,13 +34,21 @@ pub(super) async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let key = presented_key(request.headers(), &guard.keys).cloned();
+    let (method, headers) = (request.method(), request.headers());
+    let key = presented_key(headers, &guard.keys).cloned();
     let name = key.as_ref().map_or("", |key| &key.name).to_owned();
-    let response = if !csrf::is_same_origin(request.headers(), !guard.keys.is_empty()) {
+    let response = if let Some(header) = repeated(headers) {
+        ApiError::bad_request(format!("the header {header} is given more than once"))
+            .into_response()
+    } else if !csrf::is_same_origin(headers, !guard.keys.is_empty())
+        || !csrf::is_same_site(method, headers)
+    {
         csrf::refusal().into_response()
     } else if key.is_none() && !guard.keys.is_empty() {
         let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
         ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", text).into_response()
+    } else if !csrf::is_json(method, headers) {
+        csrf::no_json().into_response()
     } else {
         request.extensions_mut().insert(Caller(key));
         next.run(request).await
@@ -49,6 +57,12 @@ pub(super) async fn check(
         requests.count(&name, response.status().as_str());
     }
     response
+}
+
+/// A header that decides about a request and is given twice: a proxy might have read the other one.
+fn repeated(headers: &HeaderMap) -> Option<&'static str> {
+    let mut all = ["authorization", "x-api-key", "content-type"].into_iter();
+    all.find(|name| headers.get_all(*name).iter().nth(1).is_some())
 }
 
 fn presented_key<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>> {
@@ -69,6 +83,11 @@ impl Caller {
     /// On a route without [`ApiKeyGuard`], which is a bug.
     pub(super) fn of(parts: &Parts) -> &Caller {
         parts.extensions.get().expect("the guard adds a caller to every request it lets pass")
+    }
+
+    /// The name of its key; empty without one.
+    pub(super) fn name(&self) -> &str {
+        self.0.as_ref().map_or("", |key| &key.name)
     }
 
     /// Whether the caller may publish to all of these.

@@ -24,7 +24,7 @@ pub(super) async fn put(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, ApiError> {
     let channel = selected.channel()?;
-    let document = document(&body?)?;
+    let document = document(&body?, selected.max_data().depth)?;
     let engine = selected.control.engine().await?;
     engine.set_status(channel, Some(document)).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
@@ -47,12 +47,12 @@ pub(super) async fn delete(selected: SelectedService) -> Result<StatusCode, ApiE
     }
 }
 
-fn document(body: &[u8]) -> Result<JsonObject, ApiError> {
+fn document(body: &[u8], max_depth: usize) -> Result<JsonObject, ApiError> {
     if body.len() > MAX_STATUS_DOCUMENT {
         let text = format!("the document has more than {MAX_STATUS_DOCUMENT} bytes");
         return Err(ApiError::too_large(text));
     }
-    let document = JsonObject::parse(body)
+    let document = JsonObject::parse_within(body, max_depth)
         .map_err(|error| ApiError::invalid(format_args!("the document {error}")))?;
     let status: Result<Status, _> = serde_json::from_str(document.as_str());
     status.map_err(|error| ApiError::invalid(format_args!("the document: {error}")))?;

@@ -9,6 +9,7 @@ use uringcast_engine::{DrainReport, Engine, Publisher, Service, ServiceId};
 use super::error::ApiError;
 use super::idempotency::IdempotencyTable;
 use crate::dashboard::Dashboard;
+use crate::foreign_listeners::ForeignListeners;
 use crate::metrics::Metrics;
 use crate::self_probe::Health;
 
@@ -25,6 +26,8 @@ pub struct Control {
     pub(super) metrics: Option<Metrics>,
     /// `None` without self-probes.
     health: Option<Health>,
+    /// `None` where the system does not show who listens.
+    foreign: Option<ForeignListeners>,
     pub(super) dashboard: Dashboard,
 }
 
@@ -34,13 +37,14 @@ impl Control {
         engine: Engine,
         metrics: Option<Metrics>,
         health: Option<Health>,
+        foreign: Option<ForeignListeners>,
         services: Arc<[Service]>,
         dashboard: Dashboard,
     ) -> Control {
         let publisher = |place| engine.publisher(ServiceId(place as u8));
         let publishers = (0..services.len()).map(publisher).collect();
         let (engine, idempotency) = (RwLock::new(Some(engine)), IdempotencyTable::default());
-        Control { engine, publishers, services, idempotency, metrics, health, dashboard }
+        Control { engine, publishers, services, idempotency, metrics, health, foreign, dashboard }
     }
 
     /// The engine. A drain does not begin while the guard is held.
@@ -57,10 +61,17 @@ impl Control {
         &self.services[service.index()]
     }
 
-    /// Whether every shard serves, as the self-probes and the engine see it.
+    /// Whether every shard serves, as the self-probes and the engine see it, and gets all clients.
     pub(super) async fn ready(&self) -> Result<(), ApiError> {
         if let Some(shard) = self.health.as_ref().and_then(Health::failing) {
             let text = format!("The canary of shard {shard} cannot connect, or hears nothing.");
+            return Err(ApiError::unavailable("not_ready", text));
+        }
+        if let Some(address) = self.foreign.as_ref().and_then(ForeignListeners::first) {
+            let text = format!(
+                "Another process listens on {address} too and gets a part of the clients; find it \
+                 with ss -ltnp."
+            );
             return Err(ApiError::unavailable("not_ready", text));
         }
         match self.engine().await?.is_ready() {
@@ -76,8 +87,10 @@ impl Control {
         }
     }
 
-    /// Collects, and sends a point to the open dashboards. To be called once a second.
+    /// Looks for other processes on the clients' ports, collects, and sends a point to the open
+    /// dashboards. To be called once a second.
     pub async fn tick(&self) {
+        self.foreign.iter().for_each(ForeignListeners::look);
         self.collect().await;
         if let Some(metrics) = &self.metrics {
             self.dashboard.publish(&metrics.make_point());

@@ -1,18 +1,62 @@
 //! Accepts requests of the dashboard's page and refuses those of other web pages. Otherwise any
 //! page in a user's browser could reach a port on that user's loopback.
+//!
+//! Browsers send requests of some forms across sites without asking the server first. A page can
+//! give none of those a JSON media type, and some carry no `Origin`; so what changes something must
+//! have that type, and must not be called cross-site by `Sec-Fetch-Site`.
 
 use std::net::IpAddr;
 
+use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 
 use super::error::ApiError;
 
 /// The answer to a request of another page.
 pub(super) fn refusal() -> ApiError {
-    let text = "Requests of other sites' pages (by their Origin header) are not served here; nor, \
-                without an API key, any under a name other than localhost: use the address.";
+    let text = "Requests of other sites' pages (by Origin or Sec-Fetch-Site) are not served here; \
+                nor, without an API key, any under a name other than localhost: use the address.";
     ApiError::new(StatusCode::FORBIDDEN, "browser_origin", text)
+}
+
+/// The answer to a body that is not called JSON.
+pub(super) fn no_json() -> ApiError {
+    let text = "Send the body with Content-Type: application/json (curl --json), or \
+                application/x-ndjson for one message a line.";
+    ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", text)
+}
+
+/// Answers on a metrics port as [`is_same_origin`] decides.
+pub(super) async fn check_host(
+    State(is_local): State<bool>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match is_same_origin(request.headers(), !is_local) {
+        true => next.run(request).await,
+        false => refusal().into_response(),
+    }
+}
+
+/// Whether a request changes nothing, or no other site's page has caused it.
+pub(super) fn is_same_site(method: &Method, headers: &HeaderMap) -> bool {
+    const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+    method.is_safe()
+        || matches!(single(headers, &FETCH_SITE), Ok(None | Some("same-origin" | "none")))
+}
+
+/// Whether a request has no body to read, or calls it JSON.
+pub(super) fn is_json(method: &Method, headers: &HeaderMap) -> bool {
+    if ![Method::POST, Method::PUT].contains(method) {
+        return true;
+    }
+    let Ok(Some(media)) = single(headers, &header::CONTENT_TYPE) else { return false };
+    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    ["application/json", "application/x-ndjson", "application/jsonl"].contains(&&*media)
+        || media.starts_with("application/") && media.ends_with("+json")
 }
 
 /// Whether no page sent this request, or a page of this very host and port.
@@ -21,13 +65,13 @@ pub(super) fn refusal() -> ApiError {
 /// point the name of a loaded page at this address, and the page is then of the same origin. Such
 /// a page has no key. Without a key, `Host` must be an address or `localhost`, which no name server
 /// resolves. With a key, programs that are not browsers may use any name. A key is required where
-/// other machines reach the port.
-pub(super) fn is_same_origin(headers: &HeaderMap, has_key: bool) -> bool {
+/// other machines reach the port. A metrics port that they reach has no key, and any name too.
+pub(super) fn is_same_origin(headers: &HeaderMap, any_name: bool) -> bool {
     let (Ok(host), Ok(origin)) = (single(headers, &header::HOST), single(headers, &header::ORIGIN))
     else {
         return false;
     };
-    let named = host.is_none_or(|host| has_key || is_address_or_localhost(host));
+    let named = host.is_none_or(|host| any_name || is_address_or_localhost(host));
     let same = origin.is_none_or(|origin| {
         let origin = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
         origin.is_some() && origin == host
@@ -36,7 +80,7 @@ pub(super) fn is_same_origin(headers: &HeaderMap, has_key: bool) -> bool {
 }
 
 /// The header, if there is one; an error when there are several or it is no text.
-fn single<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Result<Option<&'a str>, ()> {
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ()> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),

@@ -1,5 +1,9 @@
 //! Messages with an id, and the positions they got: a repeat within the window gets the same
 //! answer, and nothing is published.
+//!
+//! Ids belong to an API key and a service: what one publisher calls its messages means nothing to
+//! another. All share the table's places; when it is full, the owner with the most ids gives up its
+//! oldest, so that none loses an id while it has less than an equal share.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -7,12 +11,15 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use uringcast_engine::{ChannelName, PublishError, Seq};
+use uringcast_engine::{ChannelName, PublishError, Seq, ServiceId};
 
 use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
 
 /// A message's channel, and its id there.
 type Key = (ChannelName, Box<str>);
+
+/// The name of an API key, empty without one, and the service that it was used for.
+pub(super) type Owner = Arc<(Box<str>, ServiceId)>;
 
 /// The result of publishing a message.
 type PublishResult = Result<Seq, PublishError>;
@@ -23,10 +30,19 @@ pub(super) struct IdempotencyTable(Arc<Mutex<Table>>);
 
 #[derive(Debug, Default)]
 struct Table {
+    /// At most one for each pair of a key and a service.
+    owners: HashMap<Owner, Owned>,
+    /// Elements of all queues.
+    total: usize,
+    next_number: u64,
+}
+
+/// The messages of one owner.
+#[derive(Debug, Default)]
+struct Owned {
     entries: HashMap<Key, Entry>,
     /// Oldest first. An entry that was replaced or given up has another number.
     order: VecDeque<(Instant, u64, Key)>,
-    next_number: u64,
 }
 
 #[derive(Debug)]
@@ -57,6 +73,7 @@ pub(super) enum Claim {
 #[derive(Debug)]
 pub(super) struct Reservation {
     table: IdempotencyTable,
+    owner: Owner,
     key: Key,
     number: u64,
     sender: watch::Sender<Option<PublishResult>>,
@@ -68,35 +85,69 @@ pub(super) struct PendingResult(watch::Receiver<Option<PublishResult>>);
 
 impl IdempotencyTable {
     /// Looks a message up, and enters it if it is new.
-    pub(super) fn claim(&self, channel: ChannelName, id: Box<str>, now: Instant) -> Claim {
+    pub(super) fn claim(
+        &self,
+        owner: &Owner,
+        channel: ChannelName,
+        id: Box<str>,
+        now: Instant,
+    ) -> Claim {
         let mut table = self.0.lock();
-        table.evict_old(now);
+        table.evict_old(owner, now);
         let key = (channel, id);
-        match table.entries.get(&key).map(|entry| &entry.state) {
-            Some(State::Published(seq)) => return Claim::Known(*seq),
-            Some(State::Pending(result)) => return Claim::Pending(PendingResult(result.clone())),
+        match table.owners.get(owner).and_then(|owned| owned.entries.get(&key)) {
+            Some(Entry { state: State::Published(seq), .. }) => return Claim::Known(*seq),
+            Some(Entry { state: State::Pending(result), .. }) => {
+                return Claim::Pending(PendingResult(result.clone()));
+            }
             None => {}
         }
+        table.make_room(now);
         let number = table.next_number;
-        table.next_number += 1;
+        (table.next_number, table.total) = (number + 1, table.total + 1);
         let (sender, result) = watch::channel(None);
-        table.entries.insert(key.clone(), Entry { number, state: State::Pending(result) });
-        table.order.push_back((now, number, key.clone()));
-        Claim::New(Reservation { table: self.clone(), key, number, sender })
+        let owned = table.owners.entry(Arc::clone(owner)).or_default();
+        owned.entries.insert(key.clone(), Entry { number, state: State::Pending(result) });
+        owned.order.push_back((now, number, key.clone()));
+        let (table, owner) = (self.clone(), Arc::clone(owner));
+        Claim::New(Reservation { table, owner, key, number, sender })
     }
 }
 
 impl Table {
-    /// Evicts entries older than the window, and the oldest one if the table is full.
-    fn evict_old(&mut self, now: Instant) {
-        while let Some((since, number, _)) = self.order.front() {
-            if self.order.len() < MAX_REPEATS && now.duration_since(*since) < REPEAT_WINDOW {
-                break;
-            }
-            let number = *number;
-            if let Some((_, _, key)) = self.order.pop_front() {
-                self.remove_entry(&key, number);
-            }
+    /// Evicts an owner's entries that are older than the window.
+    fn evict_old(&mut self, owner: &Owner, now: Instant) {
+        self.total -= self.owners.get_mut(owner).map_or(0, |owned| owned.evict_old(now));
+    }
+
+    /// Makes room for one entry more. In a full table everything older than the window goes, and if
+    /// there is nothing, the oldest entry of the owner that has the most.
+    fn make_room(&mut self, now: Instant) {
+        if self.total < MAX_REPEATS {
+            return;
+        }
+        self.total -= self.owners.values_mut().map(|owned| owned.evict_old(now)).sum::<usize>();
+        if self.total >= MAX_REPEATS
+            && let Some(most) = self.owners.values_mut().max_by_key(|owned| owned.order.len())
+        {
+            most.evict_oldest();
+            self.total -= 1;
+        }
+    }
+}
+
+impl Owned {
+    /// Evicts what is older than the window. Returns how many.
+    fn evict_old(&mut self, now: Instant) -> usize {
+        let is_old = |since: &Instant| now.duration_since(*since) >= REPEAT_WINDOW;
+        let old = self.order.iter().take_while(|(since, ..)| is_old(since)).count();
+        (0..old).for_each(|_| self.evict_oldest());
+        old
+    }
+
+    fn evict_oldest(&mut self) {
+        if let Some((_, number, key)) = self.order.pop_front() {
+            self.remove_entry(&key, number);
         }
     }
 
@@ -112,7 +163,8 @@ impl Reservation {
     pub(super) fn settle(self, result: PublishResult) {
         self.sender.send_replace(Some(result));
         if let Ok(seq) = result
-            && let Some(entry) = self.table.0.lock().entries.get_mut(&self.key)
+            && let Some(owned) = self.table.0.lock().owners.get_mut(&self.owner)
+            && let Some(entry) = owned.entries.get_mut(&self.key)
             && entry.number == self.number
         {
             entry.state = State::Published(seq);
@@ -123,9 +175,10 @@ impl Reservation {
 /// Forgets the message, unless it is published.
 impl Drop for Reservation {
     fn drop(&mut self) {
-        let mut table = self.table.0.lock();
-        if let Some(Entry { state: State::Pending(_), .. }) = table.entries.get(&self.key) {
-            table.remove_entry(&self.key, self.number);
+        if let Some(owned) = self.table.0.lock().owners.get_mut(&self.owner)
+            && let Some(Entry { state: State::Pending(_), .. }) = owned.entries.get(&self.key)
+        {
+            owned.remove_entry(&self.key, self.number);
         }
     }
 }

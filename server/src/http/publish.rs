@@ -55,10 +55,10 @@ pub(super) async fn publish_raw(
 ) -> Result<Response, ApiError> {
     let Query(query) = query?;
     let key = idempotency_key(&headers)?;
-    let data = JsonObject::parse(&body?).map_err(|error| {
+    let max_data = selected.max_data();
+    let data = JsonObject::parse_within(&body?, max_data.depth).map_err(|error| {
         ApiError::invalid(format_args!("the body {error}; it must be the data object"))
     })?;
-    let max_data = selected.max_data();
     let publication = publication(&"", &query.channel, &query.event, data, max_data)?;
     submit(&selected, vec![Message { publication, id: None }], key.as_deref()).await
 }

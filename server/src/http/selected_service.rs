@@ -11,6 +11,7 @@ use uringcast_engine::{ChannelName, Service, ServiceId};
 use super::api_key_guard::Caller;
 use super::control::Control;
 use super::error::ApiError;
+use super::idempotency::Owner;
 
 /// The service that the path names, or the only one there is; the caller's key is valid for it.
 pub(super) struct SelectedService {
@@ -19,6 +20,14 @@ pub(super) struct SelectedService {
     pub(super) caller: Caller,
     /// The channel in the path; empty without one.
     channel: String,
+}
+
+/// The largest `data` that a service takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MaxData {
+    pub(super) bytes: usize,
+    /// Levels of lists and objects.
+    pub(super) depth: usize,
 }
 
 /// The parts of a path that have names.
@@ -55,9 +64,15 @@ impl SelectedService {
         self.caller.may_see_all().map(|()| self.id)
     }
 
-    /// Bytes of the largest `data` that the service takes.
-    pub(super) fn max_data(&self) -> usize {
-        self.control.service(self.id).max_message
+    /// Whose the ids of published messages are.
+    pub(super) fn owner(&self) -> Owner {
+        Arc::new((self.caller.name().into(), self.id))
+    }
+
+    /// The largest `data` that the service takes.
+    pub(super) fn max_data(&self) -> MaxData {
+        let Service { max_message, max_json_depth, .. } = *self.control.service(self.id);
+        MaxData { bytes: max_message, depth: max_json_depth }
     }
 
     /// The channel that the path names; the caller's key is valid for it.

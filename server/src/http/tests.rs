@@ -3,7 +3,7 @@
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
-use axum::routing::get;
+use axum::routing::{any, get};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,7 +17,7 @@ const KEY: &str = "0123456789abcdef";
 
 fn small(key: Option<&str>) -> Router {
     let keys = key.map(|key| ApiKey::sole(&Secret::parse(key).unwrap())).into_iter().collect();
-    let router = Router::new().route("/x", get(|| async { "in" }));
+    let router = Router::new().route("/x", any(|| async { "in" }));
     with_json_errors(guard(router, ApiKeys::new(keys).unwrap(), None))
 }
 
@@ -67,6 +67,24 @@ async fn the_key_opens_in_either_header_and_nothing_else_does() {
 }
 
 #[tokio::test]
+async fn what_is_no_text_in_path_or_query_is_refused_on_every_port() {
+    for path in ["/x?channel=%E4", "/x?channel=%ff", "/x?a=%C3%28", "/%E4", "/y?%F6"] {
+        let answer = ask(small(None), Method::GET, path, &[]).await;
+        assert_eq!((answer.status, answer.code()), (StatusCode::BAD_REQUEST, "bad_request"));
+    }
+    assert_eq!(ask(small(None), Method::GET, "/x?a=%C3%A4%", &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn of_two_keys_none_is_taken() {
+    for name in ["authorization", "x-api-key", "content-type"] {
+        let headers = [("x-api-key", KEY), (name, "Bearer 0123456789abcdef"), (name, "x")];
+        let answer = ask(small(Some(KEY)), Method::GET, "/x", &headers).await;
+        assert_eq!((answer.status, answer.code()), (StatusCode::BAD_REQUEST, "bad_request"));
+    }
+}
+
+#[tokio::test]
 async fn web_pages_are_refused_with_and_without_a_key() {
     for key in [None, Some(KEY)] {
         let headers = [("origin", "https://elsewhere.example"), ("x-api-key", KEY)];
@@ -76,10 +94,61 @@ async fn web_pages_are_refused_with_and_without_a_key() {
 }
 
 #[tokio::test]
+async fn another_site_s_page_changes_nothing_without_an_origin_either() {
+    let json = ("content-type", "application/json");
+    let keyed = ("x-api-key", KEY);
+    for (site, forbidden) in
+        [("cross-site", true), ("same-site", true), ("same-origin", false), ("none", false)]
+    {
+        for (method, may) in [(Method::POST, !forbidden), (Method::GET, true)] {
+            let headers = [("sec-fetch-site", site), json, keyed];
+            let answer = ask(small(Some(KEY)), method.clone(), "/x", &headers).await;
+            assert_eq!(answer.status == StatusCode::OK, may, "{method} {site}");
+            assert_eq!(answer.code() == "browser_origin", !may, "{method} {site}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_must_be_called_json() {
+    for (media, status) in [
+        (Some("application/json"), StatusCode::OK),
+        (Some("Application/JSON; charset=utf-8"), StatusCode::OK),
+        (Some("application/x-ndjson"), StatusCode::OK),
+        (Some("application/problem+json"), StatusCode::OK),
+        (Some("text/plain"), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (Some("text/plain;application/json"), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (Some("application/x-www-form-urlencoded"), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (None, StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ] {
+        let headers: Vec<_> = media.iter().map(|media| ("content-type", *media)).collect();
+        let answer = ask(small(None), Method::POST, "/x", &headers).await;
+        assert_eq!(answer.status, status, "{media:?}");
+    }
+    assert_eq!(ask(small(None), Method::DELETE, "/x", &[]).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_local_metrics_port_answers_to_no_name() {
+    for (is_local, host, status) in [
+        (true, "127.0.0.1:9090", StatusCode::OK),
+        (true, "localhost:9090", StatusCode::OK),
+        (true, "evil.example:9090", StatusCode::FORBIDDEN),
+        (false, "uringcast.example:9090", StatusCode::OK),
+    ] {
+        let router = Router::new().route("/metrics", get(|| async { "in" }));
+        let router = router.route_layer(from_fn_with_state(is_local, csrf::check_host));
+        let answer = ask(router, Method::GET, "/metrics", &[("host", host)]).await;
+        assert_eq!(answer.status, status, "{host}");
+    }
+}
+
+#[tokio::test]
 async fn unknown_paths_and_methods_are_told_in_json() {
     let answer = ask(small(None), Method::GET, "/y", &[]).await;
     assert_eq!((answer.status, answer.code()), (StatusCode::NOT_FOUND, "not_found"));
-    let answer = ask(small(None), Method::PUT, "/x", &[]).await;
+    let router = with_json_errors(Router::new().route("/x", get(|| async { "in" })));
+    let answer = ask(router, Method::PUT, "/x", &[]).await;
     let expected = (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed");
     assert_eq!((answer.status, answer.code()), expected);
 }

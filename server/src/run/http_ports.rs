@@ -37,6 +37,15 @@ impl HttpPorts {
         Ok(HttpPorts(ports))
     }
 
+    /// The ports of the control port's addresses.
+    ///
+    /// # Errors
+    /// The system cannot name an address.
+    pub(super) fn control(&self) -> std::io::Result<Vec<u16>> {
+        let control = self.0.iter().filter(|(_, services)| services.is_none());
+        control.map(|(listener, _)| Ok(listener.local_addr()?.port())).collect()
+    }
+
     /// Where they listen: ` control http://… metrics http://…`.
     ///
     /// # Errors
@@ -66,8 +75,10 @@ impl HttpPorts {
         let mut ports = JoinSet::new();
         for (listener, services) in self.0 {
             let control = Arc::clone(control);
+            // A port that other machines reach may be called by any name.
+            let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
             let router = match services {
-                Some(services) => http::metrics_router(control, &services),
+                Some(services) => http::metrics_router(control, &services, is_local),
                 None => http::control_router(control, api_keys.clone()),
             };
             ports.spawn(http::serve(listener, router, stopped.clone()));

@@ -48,7 +48,7 @@ impl Choice for OptionalClaim {
         &[OptionalClaim::Expiry, OptionalClaim::Issuer, OptionalClaim::Audience];
 }
 
-/// Channels and the permission they need: `workflow:=workflow:read`.
+/// Channels and the permission they need: `workflow:*=workflow:read`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission(pub Rule);
 
@@ -56,15 +56,16 @@ impl Value for Permission {
     const HINT: &'static str = "PATTERN=PERMISSION";
 
     fn parse(text: &str) -> Result<Self, Invalid> {
-        let form = "Write such as workflow:=workflow:read; * stands for all channels.";
+        let form = "Write such as workflow:*=workflow:read; * alone stands for all channels.";
         let Some((pattern, permission)) = text.split_once('=') else {
             return Err(invalid("has no =", form));
         };
         let channels = ChannelPattern::parse(pattern.trim())
             .map_err(|error| invalid(format!("has a pattern that {error}"), form))?;
         let permission = permission.trim();
-        if permission.is_empty() || permission.chars().any(char::is_control) {
-            return Err(invalid("names no permission", form));
+        let foreign = |c: char| c == '=' || c.is_control() || c.is_whitespace();
+        if permission.is_empty() || permission.contains(foreign) {
+            return Err(invalid("names no permission behind its first =", form));
         }
         Ok(Permission(Rule { channels, permission: permission.into() }))
     }

@@ -31,17 +31,20 @@ pub fn get(address: SocketAddr, path: &str) -> Answer {
     exchange(address, &format!("GET {path} HTTP/1.1\r\n"), "")
 }
 
-/// POSTs a body to a path.
+/// POSTs JSON to a path.
 pub fn post(address: SocketAddr, path: &str, body: &str) -> Answer {
-    let length = body.len();
-    let head = format!("POST {path} HTTP/1.1\r\nContent-Length: {length}\r\n");
-    exchange(address, &head, body)
+    send(address, &format!("POST {path}"), "", body)
 }
 
-/// Sends a request with further headers, each ending in CRLF.
+/// Sends a request with further headers, each ending in CRLF. The body is called JSON, unless a
+/// header says otherwise.
 pub fn send(address: SocketAddr, what: &str, headers: &str, body: &str) -> Answer {
     let length = body.len();
-    let head = format!("{what} HTTP/1.1\r\nContent-Length: {length}\r\n{headers}");
+    let media = match headers.contains("Content-Type:") {
+        true => "",
+        false => "Content-Type: application/json\r\n",
+    };
+    let head = format!("{what} HTTP/1.1\r\nContent-Length: {length}\r\n{media}{headers}");
     exchange(address, &head, body)
 }
 

@@ -99,8 +99,7 @@ impl Channels {
             cx.recorder.count(Count::ChannelRefusals, 1);
             return None;
         }
-        let (class, epoch) = (cx.recorder.class_of(name), Epoch(cx.random()));
-        let mut channel = Channel::new(name.clone(), class, epoch, cx.time());
+        let mut channel = Channel::new(name.clone(), Epoch(cx.random()), cx.time());
         let home = Channels::home_of(name, cx.shards);
         if home != cx.shard {
             channel.role = Role::Replica(Replica::new(home));
@@ -220,7 +219,8 @@ impl Channels {
             self.statuses.remember(channel, &Rc::new(Frame::new(bytes, seq, cx.time(), 0)));
             return Ok(seq);
         }
-        cx.recorder.published_to(channel.class, index.slot());
+        let class = channel.classify(&mut cx.recorder);
+        cx.recorder.published_to(class, index.slot());
         let frame = Frame::new(bytes, seq, cx.time(), channel.shards() as u32);
         let frame = Rc::new(frame);
         self.statuses.remember(channel, &frame);
@@ -248,7 +248,8 @@ impl Channels {
     }
 
     fn broadcast(&mut self, cx: &mut Context, index: ChannelIndex, frame: Rc<Frame>) {
-        cx.recorder.broadcast_accepted(self.table[index].class);
+        let class = self.table[index].classify(&mut cx.recorder);
+        cx.recorder.broadcast_accepted(class);
         self.retention.append(cx, &mut self.table, index, frame, true);
         self.exchange.mark_unsent(&mut self.table[index], index);
         self.mark_dirty(cx, index);

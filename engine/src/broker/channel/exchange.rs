@@ -100,7 +100,8 @@ impl Exchange {
             retention.append(cx, table, index, Rc::new(frame), true);
             return true;
         }
-        shard_done(&mut cx.recorder, channel.class, &frame, cx.now.mono);
+        let class = table[index].classify(&mut cx.recorder);
+        shard_done(&mut cx.recorder, class, &frame, cx.now.mono);
         cx.recorder.count(Count::Rejoins, u64::from(served));
         !served
     }
@@ -144,7 +145,7 @@ impl Exchange {
         let head = channel.log.head();
         let (older, newer): (Vec<_>, Vec<_>) =
             backlog.into_iter().map(Rc::new).partition(|frame| frame.seq <= head);
-        retention.prepend(table, index, &older);
+        retention.prepend(cx, table, index, &older);
         for frame in newer {
             if frame.first > table[index].log.head().next() {
                 Exchange::append_gap(cx, table, retention, index, Seq(frame.first.0 - 1));

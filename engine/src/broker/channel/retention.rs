@@ -60,6 +60,7 @@ impl Retention {
         frame: Rc<Frame>,
         counted: bool,
     ) {
+        table[index].classify(&mut cx.recorder);
         self.bytes += frame.bytes().len();
         self.unswept += frame.bytes().len();
         self.frames += 1;
@@ -71,12 +72,19 @@ impl Retention {
     }
 
     /// Puts older frames before a channel's oldest: the first to go.
-    pub(super) fn prepend(&mut self, table: &mut Table, index: ChannelIndex, older: &[Rc<Frame>]) {
+    pub(super) fn prepend(
+        &mut self,
+        cx: &mut Context,
+        table: &mut Table,
+        index: ChannelIndex,
+        older: &[Rc<Frame>],
+    ) {
         let log = &mut table[index].log;
         let (before, first) = (log.len(), log.first());
         self.bytes += log.prepend(older);
         if log.len() > before {
-            self.frames += log.len() - before;
+            table[index].classify(&mut cx.recorder);
+            self.frames += table[index].log.len() - before;
             self.arrivals.push_front((index, Seq(first.0 - 1)));
         }
     }

@@ -76,7 +76,7 @@ pub(super) enum Access {
 
 impl Authentication {
     pub(super) fn new(config: &Config) -> Authentication {
-        let permissions = config.services.iter().map(|each| Permissions::new(&each.access));
+        let permissions = config.services.iter().map(Permissions::new);
         Authentication {
             permissions: permissions.collect(),
             of: Vec::new(),
@@ -353,10 +353,12 @@ impl Authentication {
 
     /// Whether a client may publish to a channel.
     pub(super) fn may_publish(&self, core: &Core, key: ConnectionKey, channel: &str) -> bool {
-        match self.known(key) {
-            Some(known) => self.permissions(core, key).may_publish(known.grants, channel),
-            None => core.settings(key).anonymous_publish,
+        let service = core.settings(key);
+        if service.access.mode == AuthMode::Off {
+            return service.anonymous_publish;
         }
+        let grants = self.known(key).map(|known| known.grants).unwrap_or_default();
+        self.permissions(core, key).may_publish(grants, channel)
     }
 
     /// Connections with a deadline for their token.

@@ -23,7 +23,8 @@ impl Sessions {
         message: Message<'_>,
     ) -> bool {
         let Ok(inbound) = Inbound::parse_message(message) else { return false };
-        let Ok(Request::Publish(publication)) = Request::parse(&inbound) else { return false };
+        let parsed = Request::parse(&inbound, core.settings(key).max_json_depth);
+        let Ok(Request::Publish(publication)) = parsed else { return false };
         self.auth.may_publish(core, key, publication.channel.as_str())
     }
 
@@ -63,7 +64,7 @@ impl Sessions {
         if self.outstanding.status_request(core, &self.auth, key, correlation, inbound) {
             return;
         }
-        let request = match Request::parse(inbound) {
+        let request = match Request::parse(inbound, core.settings(key).max_json_depth) {
             Ok(request) => request,
             Err(fault) => return refuse(core, key, correlation, fault.code(), &fault.to_string()),
         };
@@ -101,7 +102,7 @@ impl Sessions {
         self.handled.push((core.connections[key].service(), kind));
         let Ok(inbound) = parsed else { return core.cx.close(key, CloseReason::AuthError) };
         let correlation = inbound.correlation(core.settings(key).correlation);
-        match Request::parse(&inbound) {
+        match Request::parse(&inbound, core.settings(key).max_json_depth) {
             Ok(Request::Auth { token }) => self.auth.show(core, key, correlation, token),
             _ => require_token(core, key, correlation, CloseReason::AuthRequired),
         }

@@ -1,6 +1,6 @@
 //! Permissions, compiled: a connection holds one bit for each permission the service's rules name.
 
-use crate::config::{Access, Rule};
+use crate::config::{AuthMode, Rule, Service};
 use crate::limits::MAX_PERMISSIONS;
 use crate::types::ChannelPattern;
 
@@ -24,6 +24,8 @@ pub(super) struct Permissions {
     publish: Vec<Guard>,
     /// What `publish` allows where no rule matches.
     publisher: u64,
+    /// Where no rule matches, all may publish: with a token a client may what it may without one.
+    is_publishing_open: bool,
     admin: u64,
 }
 
@@ -35,7 +37,8 @@ struct Guard {
 }
 
 impl Permissions {
-    pub(super) fn new(access: &Access) -> Permissions {
+    pub(super) fn new(service: &Service) -> Permissions {
+        let access = &service.access;
         // The start of the engine has refused more; a bit that does not fit would grant nothing.
         let names: Vec<Box<str>> =
             access.permissions().into_iter().take(MAX_PERMISSIONS).map(Into::into).collect();
@@ -46,7 +49,8 @@ impl Permissions {
         let (admin, publisher) = (bits(&admin), bits(&["publish"]));
         let subscribe = guards(&names, &access.subscribe);
         let publish = guards(&names, &access.publish);
-        Permissions { subscribe, publish, publisher, admin, names }
+        let is_publishing_open = access.mode == AuthMode::Optional && service.anonymous_publish;
+        Permissions { subscribe, publish, publisher, is_publishing_open, admin, names }
     }
 
     /// What these permissions are worth here.
@@ -60,8 +64,9 @@ impl Permissions {
     }
 
     pub(super) fn may_publish(&self, grants: Grants, channel: &str) -> bool {
-        let any_of = guard(&self.publish, channel).unwrap_or(self.publisher);
-        grants.0 & (any_of | self.admin) != 0
+        let rule = guard(&self.publish, channel);
+        let is_open = rule.is_none() && self.is_publishing_open;
+        is_open || grants.0 & (rule.unwrap_or(self.publisher) | self.admin) != 0
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sessions of one hub, driven by hand: the rules of PROTOCOL section 2.3.
 
+mod authorization;
 mod caps;
 mod custom;
 mod floods;
@@ -345,36 +346,5 @@ fn a_token_that_expired_on_its_way_is_refused() {
         let mut rig = Rig::new(AuthMode::Required, Some("token"));
         rig.answer(Ok(user(&[], Some(seconds))));
         assert_eq!(rig.hear()[1], closed(1008, "Authentication failed"), "{seconds}");
-    }
-}
-
-#[test]
-fn channels_need_their_permission_and_the_others_are_open() {
-    let forbidden = |reply: &Value| reply["error_code"] == "FORBIDDEN";
-    for (mut rig, workflow, publish) in [
-        (Rig::new(AuthMode::Off, None), true, false),
-        (Rig::new(AuthMode::Optional, None), false, false),
-        (Rig::known(AuthMode::Optional, user(&["workflow:read"], None)), true, false),
-        (Rig::known(AuthMode::Required, user(&[], None)), false, false),
-        (Rig::known(AuthMode::Required, user(&["publish"], None)), false, true),
-        (Rig::known(AuthMode::Required, user(&["admin"], None)), true, true),
-    ] {
-        rig.hear();
-        rig.subscribe("workflow:1");
-        rig.subscribe("pool:1");
-        let data = json!({"channel": "pool:1", "event": "e", "data": {}});
-        rig.say(&json!({"type": "request", "event": "publish", "data": data}));
-        let heard = rig.hear();
-        assert_eq!(!forbidden(&heard[0]), workflow, "{}", heard[0]);
-        if !workflow {
-            assert_eq!(heard[0]["error_message"], "Not authorized to subscribe to workflow:1");
-        }
-        assert!(!forbidden(&heard[1]), "{}", heard[1]);
-        assert_eq!(!forbidden(&heard[2]), publish, "{}", heard[2]);
-        rig.say(&json!({"type": "subscribe", "data": {"channels": ["workflow:2", "pool:2"]}}));
-        let heard = rig.hear();
-        let reply = heard.iter().find(|m| m["event"] == "subscribe").unwrap();
-        let failed = &reply["data"]["failed"];
-        assert_eq!(*failed, if workflow { json!({}) } else { json!({"workflow:2": "FORBIDDEN"}) });
     }
 }

@@ -78,6 +78,9 @@ impl HandshakeError {
                 %peer, refusal = %self, limit_name = "max_connections_per_address", limit,
                 value = limit + 1, "no upgrade"
             ),
+            HandshakeError::Upgrade(UpgradeError::Unlisted) => tracing::info!(
+                %peer, refusal = %self, setting = "allowed_origin", "no upgrade"
+            ),
             // The client caused a refusal; the other errors may be the network's.
             HandshakeError::Upgrade(_) => tracing::info!(%peer, refusal = %self, "no upgrade"),
             _ => tracing::debug!(%peer, refusal = %self, "no upgrade"),

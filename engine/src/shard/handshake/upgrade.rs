@@ -136,14 +136,14 @@ impl HandshakeStream<'_> {
     async fn accept(&mut self, request: Accepted) -> Result<AcceptedUpgrade, HandshakeError> {
         let (queue, service) = (self.queue, self.service);
         let config = &queue.limits.config;
-        let Accepted { mut response, consumed, token, origin, path, forwarded, .. } = request;
+        let Accepted { mut response, consumed, token, host, origin, path, forwarded } = request;
         if let Some(forwarded) = &forwarded {
             self.peer = proxy_protocol::client(self.peer, forwarded, &config[service].proxies);
         }
         let probe = config.probe.is_some_and(|key| key.opens(&path));
         let (mut quota_permit, mut address_permit) = (None, None);
         if !probe {
-            if !config[service].access.admits_origin(origin.as_deref()) {
+            if !config[service].access.origins.admit(origin.as_deref(), &host) {
                 self.respond(UpgradeError::Unlisted.response()).await?;
                 return Err(HandshakeError::Upgrade(UpgradeError::Unlisted));
             }

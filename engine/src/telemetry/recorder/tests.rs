@@ -18,6 +18,20 @@ fn classes_are_bounded_and_the_rest_is_other() {
 }
 
 #[test]
+fn a_long_name_of_a_class_is_cut_between_characters() {
+    let mut recorder = Recorder::new(ShardId(0), 1, true);
+    let long = "\u{e4}".repeat(40);
+    for text in [format!("{long}:x"), format!("{long}y:x"), format!("{}:x", &long[..64])] {
+        let class = recorder.class_of(&name(&text));
+        recorder.broadcast_accepted(class);
+    }
+    let snapshot = recorder.swap(None);
+    let class = &snapshot.classes[0];
+    assert_eq!((snapshot.classes.len(), class.broadcasts), (1, 3));
+    assert_eq!(class.name, "\u{e4}".repeat(32));
+}
+
+#[test]
 fn services_have_classes_and_counts_of_their_own() {
     let mut recorder = Recorder::new(ShardId(0), 2, true);
     let one = recorder.class_of(&name("global"));

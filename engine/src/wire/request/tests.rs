@@ -1,7 +1,9 @@
 use super::*;
 
+const DEPTH: usize = 3;
+
 fn parse(text: &str) -> Result<Request, RequestError> {
-    Request::parse(&Inbound::parse(text).expect(text))
+    Request::parse(&Inbound::parse(text).expect(text), DEPTH)
 }
 
 fn refused(text: &str) -> RequestError {
@@ -123,6 +125,10 @@ fn an_incomplete_publish_is_refused() {
         (r#"{"channel":"c","event":"","data":{}}"#, RequestError::InvalidEvent(NameError::Empty)),
         (r#"{"channel":"c","event":"e"}"#, RequestError::InvalidData),
         (r#"{"channel":"c","event":"e","data":[]}"#, RequestError::InvalidData),
+        (
+            r#"{"channel":"c","event":"e","data":{"a":[[{}]]}}"#,
+            RequestError::DataLimit(JsonLimitError::Depth(DEPTH)),
+        ),
     ] {
         assert_eq!(refused(&request("publish", data)), error, "{data}");
     }

@@ -104,6 +104,24 @@ fn a_token_comes_in_a_header_or_in_the_query() {
     assert!(!format!("{:?}", parse(query.as_bytes(), true)).contains("x+y"));
 }
 
+/// A proxy and this server might take different ones.
+#[test]
+fn of_two_tokens_none_is_taken() {
+    let header = GOOD.replace("Host:", "Authorization: Bearer a\r\nHost:");
+    let query = GOOD.replace("?a=1", "?token=q");
+    for request in [
+        header.replace("Host:", "Authorization: Bearer b\r\nHost:"),
+        query.replace("Host:", "Authorization: Bearer a\r\nAuthorization: Bearer b\r\nHost:"),
+        query.replace("Host:", "Authorization: Bearer \u{e4}\r\nHost:"),
+        GOOD.replace("?a=1", "?token=a&token=b"),
+    ] {
+        assert_eq!(refusal(&request), UpgradeError::Token, "{request}");
+    }
+    // A Bearer without a token is a bad token, not a missing one.
+    let empty = query.replace("Host:", "Authorization: Bearer\r\nHost:");
+    assert_eq!(accepted(&empty).token.unwrap().expose(), "");
+}
+
 #[test]
 fn a_plain_request_is_told_to_upgrade() {
     for request in [
@@ -155,6 +173,8 @@ fn what_is_not_http_is_malformed() {
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
         b"GET / HTTP/1.1\r\nA: \x00\r\n\r\n",
         b"\x00",
+        b"GET /%ff HTTP/1.1\r\n\r\n",
+        b"GET /?token=%E4 HTTP/1.1\r\n\r\n",
     ] {
         assert_eq!(refused(bytes).0, UpgradeError::Malformed);
     }

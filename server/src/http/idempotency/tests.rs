@@ -1,7 +1,15 @@
 use super::*;
 
+fn owner(key: &str, service: u8) -> Owner {
+    Arc::new((key.into(), ServiceId(service)))
+}
+
+fn claim_as(repeats: &IdempotencyTable, owner: &Owner, id: &str, now: Instant) -> Claim {
+    repeats.claim(owner, ChannelName::parse("c").unwrap(), id.into(), now)
+}
+
 fn claim(repeats: &IdempotencyTable, id: &str, now: Instant) -> Claim {
-    repeats.claim(ChannelName::parse("c").unwrap(), id.into(), now)
+    claim_as(repeats, &owner("", 0), id, now)
 }
 
 fn first(repeats: &IdempotencyTable, id: &str, now: Instant) -> Reservation {
@@ -19,7 +27,8 @@ fn a_repeat_is_known_within_the_window_and_forgotten_after_it() {
     let just = late - std::time::Duration::from_millis(1);
     assert!(matches!(claim(&repeats, "a", just), Claim::Known(Seq(7))));
     first(&repeats, "a", late).settle(Ok(Seq(8)));
-    let elsewhere = repeats.claim(ChannelName::parse("d").unwrap(), "a".into(), late);
+    let elsewhere =
+        repeats.claim(&owner("", 0), ChannelName::parse("d").unwrap(), "a".into(), late);
     assert!(matches!(elsewhere, Claim::New(_)), "an id is of its channel");
 }
 
@@ -50,9 +59,58 @@ fn the_table_holds_so_many_and_the_oldest_go() {
         first(&repeats, &i.to_string(), now).settle(Ok(Seq(i as u64)));
     }
     let table = repeats.0.lock();
-    assert_eq!((table.entries.len(), table.order.len()), (MAX_REPEATS, MAX_REPEATS));
+    let owned = &table.owners[&owner("", 0)];
+    let lengths = [table.total, owned.entries.len(), owned.order.len()];
+    assert_eq!(lengths, [MAX_REPEATS; 3]);
     drop(table);
-    assert!(matches!(claim(&repeats, "1", now), Claim::New(_)), "0 and then 1 had to go");
+    assert!(matches!(claim(&repeats, "1", now), Claim::Known(_)), "a repeat evicts nothing");
+    assert!(matches!(claim(&repeats, "0", now), Claim::New(_)), "the oldest had to go");
     let last = MAX_REPEATS.to_string();
     assert!(matches!(claim(&repeats, &last, now), Claim::Known(_)));
+}
+
+#[test]
+fn ids_belong_to_a_key_and_a_service() {
+    let (repeats, now) = (IdempotencyTable::default(), Instant::now());
+    for owner in [owner("ci", 0), owner("other", 0), owner("ci", 1)] {
+        let Claim::New(new) = claim_as(&repeats, &owner, "a", now) else { panic!("{owner:?}") };
+        new.settle(Ok(Seq(1)));
+        assert!(matches!(claim_as(&repeats, &owner, "a", now), Claim::Known(_)), "{owner:?}");
+    }
+}
+
+#[test]
+fn one_owner_s_ids_evict_no_other_s_share() {
+    let (repeats, now) = (IdempotencyTable::default(), Instant::now());
+    let (small, large) = (owner("small", 0), owner("large", 0));
+    let publish = |owner: &Owner, id: usize| match claim_as(&repeats, owner, &id.to_string(), now) {
+        Claim::New(new) => new.settle(Ok(Seq(1))),
+        other => panic!("{id} of {owner:?} is not new: {other:?}"),
+    };
+    let is_known = |owner: &Owner, id: usize| {
+        matches!(claim_as(&repeats, owner, &id.to_string(), now), Claim::Known(_))
+    };
+    (0..100).for_each(|id| publish(&small, id));
+    (0..2 * MAX_REPEATS).for_each(|id| publish(&large, id));
+    assert!((0..100).all(|id| is_known(&small, id)));
+    // The other one gets its half in turn, and not more.
+    (100..MAX_REPEATS).for_each(|id| publish(&small, id));
+    assert!(is_known(&small, MAX_REPEATS / 2 + 2) && !is_known(&small, 0));
+    assert!(is_known(&large, 3 * MAX_REPEATS / 2 + 2));
+    assert_eq!(repeats.0.lock().total, MAX_REPEATS);
+}
+
+#[test]
+fn what_others_have_left_behind_goes_first() {
+    let (repeats, start) = (IdempotencyTable::default(), Instant::now());
+    let (old, new) = (owner("old", 0), owner("new", 0));
+    let publish = |owner: &Owner, id: usize, now| {
+        if let Claim::New(new) = claim_as(&repeats, owner, &id.to_string(), now) {
+            new.settle(Ok(Seq(1)));
+        }
+    };
+    (0..MAX_REPEATS / 2).for_each(|id| publish(&old, id, start));
+    let late = start + REPEAT_WINDOW;
+    (0..MAX_REPEATS).for_each(|id| publish(&new, id, late));
+    assert!(matches!(claim_as(&repeats, &new, "0", late), Claim::Known(_)));
 }

@@ -10,6 +10,7 @@ use uringcast_engine::{ChannelName, EventName, JsonObject, NameError, Publicatio
 use super::submit::Message;
 use crate::http::error::ApiError;
 use crate::http::present;
+use crate::http::selected_service::MaxData;
 use crate::limits::MAX_PUBLISH_BATCH;
 
 /// One message as publishers write it; without `data` it is `{}`, as in the envelope.
@@ -27,7 +28,7 @@ struct Item<'a> {
 }
 
 /// Reads one object or a list of them; messages name the index and the field.
-pub(super) fn parse_body(body: &[u8], max_data: usize) -> Result<Vec<Message>, ApiError> {
+pub(super) fn parse_body(body: &[u8], max_data: MaxData) -> Result<Vec<Message>, ApiError> {
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
         return Ok(vec![parse_item(&"", body, max_data)?]);
     }
@@ -50,12 +51,12 @@ pub(super) fn parse_body(body: &[u8], max_data: usize) -> Result<Vec<Message>, A
 pub(super) fn parse_item(
     place: &dyn Display,
     bytes: &[u8],
-    max_data: usize,
+    max_data: MaxData,
 ) -> Result<Message, ApiError> {
     let item: Item<'_> = serde_json::from_slice(bytes)
         .map_err(|error| ApiError::invalid(format_args!("{place}{error}")))?;
     let data = match item.data {
-        Some(raw) => JsonObject::from_raw(raw),
+        Some(raw) => JsonObject::from_raw(raw, max_data.depth),
         None => JsonObject::parse(b"{}"),
     };
     let data = data.map_err(|error| ApiError::bad_request(format!("{place}data {error}")))?;
@@ -76,14 +77,15 @@ pub(super) fn publication(
     channel: &str,
     event: &str,
     data: JsonObject,
-    max_data: usize,
+    max_data: MaxData,
 ) -> Result<Publication, ApiError> {
     let bad = |field: &str, error| ApiError::bad_request(format!("{place}{field} {error}"));
     let channel = ChannelName::parse(channel).map_err(|error| bad("channel", error))?;
     let event = EventName::parse(event).map_err(|error| bad("event", error))?;
     let len = data.as_str().len();
-    if len > max_data {
-        let text = format!("{place}data has {len} bytes, more than max_message_size = {max_data}");
+    let most = max_data.bytes;
+    if len > most {
+        let text = format!("{place}data has {len} bytes, more than max_message_size = {most}");
         return Err(ApiError::too_large(text));
     }
     Ok(Publication { channel, event, data })

@@ -21,7 +21,7 @@ use super::idempotency_key;
 use super::parse::parse_item;
 use super::submit::{Accepted, Message, submit};
 use crate::http::error::ApiError;
-use crate::http::selected_service::SelectedService;
+use crate::http::selected_service::{MaxData, SelectedService};
 use crate::limits::{
     HTTP_DRAIN, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY, PUBLISH_LINE_REST, PUBLISH_STREAM_IDLE,
     PUBLISH_STREAM_PATIENCE,
@@ -72,7 +72,7 @@ async fn discard(body: &mut Body) {
 struct Stream {
     selected: SelectedService,
     key: Option<String>,
-    max_data: usize,
+    max_data: MaxData,
     progress: Progress,
 }
 
@@ -103,7 +103,7 @@ impl Stream {
                 buffer.drain(..end);
             }
             searched = buffer.len();
-            let most = self.max_data + PUBLISH_LINE_REST;
+            let most = self.max_data.bytes + PUBLISH_LINE_REST;
             if buffer.len() > most {
                 let line = self.progress.lines + 1;
                 let text = format!("line {line} has more than {most} bytes");

@@ -47,11 +47,11 @@ pub(super) async fn submit(
     selected: &SelectedService,
     messages: Vec<Message>,
 ) -> Result<Vec<Result<Accepted, PublishError>>, PublishError> {
-    let now = Instant::now();
+    let (now, owner) = (Instant::now(), selected.owner());
     let (mut sources, mut batch, mut reservations) = (Vec::new(), Vec::new(), Vec::new());
     for Message { publication, id } in messages {
         let channel = || publication.channel.clone().at(selected.id);
-        let claim = id.map(|id| selected.control.idempotency.claim(channel(), id, now));
+        let claim = id.map(|id| selected.control.idempotency.claim(&owner, channel(), id, now));
         sources.push(match claim {
             Some(Claim::Known(seq)) => ResultSource::Known(seq),
             Some(Claim::Pending(pending)) => ResultSource::Pending(pending),

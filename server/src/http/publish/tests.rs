@@ -1,8 +1,9 @@
 use super::*;
+use crate::http::selected_service::MaxData;
 use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH};
 use uringcast_engine::Seq;
 
-const MAX: usize = 64;
+const MAX: MaxData = MaxData { bytes: 64, depth: 3 };
 
 fn refusal(body: &[u8]) -> (StatusCode, String) {
     let response = parse_body(body, MAX).expect_err("this body is bad").into_response();
@@ -33,6 +34,7 @@ fn one_object_and_a_list_of_objects_are_publications() {
 
 #[test]
 fn bad_bodies_are_told_by_index_field_and_reason() {
+    let number = format!(r#"{{"channel":"a","event":"e","data":{{"x":{}}}}}"#, "1".repeat(1_001));
     let long = format!(r#"{{"channel":"{}","event":"e"}}"#, "c".repeat(201));
     for (body, words) in [
         (&b""[..], "EOF while parsing"),
@@ -51,6 +53,11 @@ fn bad_bodies_are_told_by_index_field_and_reason() {
         (br#"{"channel":"a","event":"e","id":null}"#, "invalid type: null"),
         (br#"{"channel":"a","event":"e","data":[1]}"#, "data is not a JSON object"),
         (br#"{"channel":"a","event":"e","data":{"x":}}"#, "expected value"),
+        (
+            br#"[{"channel":"a","event":"e","data":{"x":[[{}]]}}]"#,
+            "message 0: data is nested more than 3 levels deep (max_json_depth)",
+        ),
+        (number.as_bytes(), "data has a number of more than 1000 characters"),
         (b"{\"channel\":\"\xff\",\"event\":\"e\"}", "invalid unicode"),
         (long.as_bytes(), "channel is longer than 200 bytes"),
     ] {
@@ -70,7 +77,7 @@ fn a_long_unknown_name_is_not_repeated_in_full() {
 
 #[test]
 fn too_much_is_413() {
-    let data = format!(r#"{{"x":"{}"}}"#, "y".repeat(MAX));
+    let data = format!(r#"{{"x":"{}"}}"#, "y".repeat(MAX.bytes));
     let body = format!(r#"[{{"channel":"a","event":"e","data":{data}}}]"#);
     let (status, said) = refusal(body.as_bytes());
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);

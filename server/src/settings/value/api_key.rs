@@ -62,7 +62,7 @@ impl ApiKey {
 
     /// Whether it may publish to every channel.
     pub fn covers_all(&self) -> bool {
-        self.channels.is_empty() || self.channels.iter().any(|pattern| pattern.as_str() == "*")
+        self.channels.is_empty() || self.channels.iter().any(ChannelPattern::is_all)
     }
 }
 
@@ -71,7 +71,7 @@ impl Value for ApiKey {
     const SECRET: bool = true;
 
     fn parse(text: &str) -> Result<Self, Invalid> {
-        let form = "Write NAME KEY and, if it is not for all channels, patterns such as orders:";
+        let form = "Write NAME KEY and, if it is not for all channels, patterns such as orders:*";
         let mut words = text.split_whitespace();
         let (Some(name), Some(key)) = (words.next(), words.next()) else {
             return Err(invalid("is not a name and a key", form));

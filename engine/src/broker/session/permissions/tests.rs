@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Access;
 
 fn rules(pairs: &[(&str, &str)]) -> Vec<Rule> {
     let rule = |(pattern, permission): &(&str, &str)| Rule {
@@ -10,7 +11,8 @@ fn rules(pairs: &[(&str, &str)]) -> Vec<Rule> {
 
 fn permissions(subscribe: &[(&str, &str)], publish: &[(&str, &str)]) -> Permissions {
     let (subscribe, publish) = (rules(subscribe), rules(publish));
-    Permissions::new(&Access { subscribe, publish, ..Access::default() })
+    let access = Access { subscribe, publish, ..Access::default() };
+    Permissions::new(&Service { access, ..Service::default() })
 }
 
 fn grants(permissions: &Permissions, names: &[&str]) -> Grants {

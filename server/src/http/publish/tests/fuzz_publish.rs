@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 use super::parse::{parse_body, parse_item};
 use super::submit::Message;
 use crate::http::error::ApiError;
+use crate::http::selected_service::MaxData;
 use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH};
 
 /// Small, so that documents reach it.
-const MAX_DATA: usize = 300;
+const MAX_DATA: MaxData = MaxData { bytes: 300, depth: 20 };
 
 /// Bodies of `POST /v1/publish`, also as lines of a stream. What is accepted is what serde_json
 /// reads in the same document, and is accepted again when serde_json has written it. serde_json
@@ -43,10 +44,11 @@ fn check(item: &Value, message: &Message) {
     assert_eq!(item["channel"], publication.channel.as_str());
     assert_eq!(item["event"], publication.event.as_str());
     assert_eq!(item.get("id").and_then(Value::as_str), message.id.as_deref());
-    assert!(publication.data.as_str().len() <= MAX_DATA);
+    assert!(publication.data.as_str().len() <= MAX_DATA.bytes);
     let data: Value = serde_json::from_str(publication.data.as_str()).expect("data is JSON");
     assert_eq!(item.get("data").unwrap_or(&json!({})), &data);
-    let again = parse_body(item.to_string().as_bytes(), usize::MAX).expect("a good message");
+    let again = parse_body(item.to_string().as_bytes(), MaxData { bytes: usize::MAX, ..MAX_DATA })
+        .expect("a good message");
     assert_eq!(again[0].publication.channel, publication.channel);
 }
 
