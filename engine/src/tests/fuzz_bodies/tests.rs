@@ -76,6 +76,7 @@ fn streams() -> Vec<(&'static str, Vec<u8>)> {
         ("empty-frames", cut(&[2], &[frame(1, b""), frame(0, b""), frame(0x80, b"")])),
         ("pong", cut(&[], &[frame(0x8a, b"")])),
         ("close", cut(&[5], &[frame(0x88, b"\x03\xe8bye"), frame(0x81, b"late")])),
+        ("close-bad-gateway", cut(&[], &[frame(0x88, b"\x03\xf6")])),
         ("close-empty", cut(&[], &[frame(0x88, b"")])),
         ("close-like-tungstenite", cut(&[], &[frame(0x88, super::VIOLATION)])),
         ("close-forbidden", cut(&[], &[frame(0x88, &[0x03, 0xed])])),
