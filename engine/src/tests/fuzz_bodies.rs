@@ -4,21 +4,22 @@
 //! A body panics where the code under test is wrong: the code panics itself, or it disagrees
 //! with another reader of the same bytes, or with itself after the bytes were cut differently.
 
+mod proxy_headers;
+
 use std::io::{self, Cursor, Read, Write};
 
+pub use proxy_headers::proxy_header;
 use rustls::server::Acceptor;
 use serde_json::Value;
 use tungstenite::error::Error;
 use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 
-use crate::config::Proxies;
-use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_PROXY_HEADER, MAX_UPGRADE_REQUEST};
+use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_UPGRADE_REQUEST};
 pub use crate::shard::{record_exchange, record_layer};
 use crate::types::{ChannelName, Publication};
 use crate::wire::client_hello::resumes;
 use crate::wire::envelope::Inbound;
 use crate::wire::frame::{Event, FrameError, Reader};
-use crate::wire::proxy_protocol::{self, Header};
 use crate::wire::request::{Channels, Request, RequestError};
 use crate::wire::upgrade::{self, Upgrade};
 
@@ -256,44 +257,6 @@ pub fn client_hello(data: &[u8]) {
     if read.is_ok() && first.is_empty() && matches!(acceptor.accept(), Ok(Some(_))) {
         assert!(whole.is_some(), "rustls reads this ClientHello");
     }
-}
-
-/// The PROXY header, and a list of addresses as in X-Forwarded-For. A verdict on the beginning
-/// stays when more comes; the client named is one of the texts.
-pub fn proxy_header(data: &[u8]) {
-    let whole = proxy_protocol::parse(data);
-    match whole {
-        Header::NeedMore => assert!(data.len() < MAX_PROXY_HEADER, "headers are bounded"),
-        Header::Whole(length, client) => {
-            assert!(length <= data.len().min(MAX_PROXY_HEADER));
-            let again = proxy_protocol::parse(&data[..length]);
-            assert_eq!(again, whole, "what follows does not matter");
-            if let Some(client) = client {
-                let (family, ip) = (if client.is_ipv4() { 4 } else { 6 }, client.ip());
-                let text = format!("PROXY TCP{family} {ip} {ip} {} 1\r\n", client.port());
-                let expected = Header::Whole(text.len(), Some(client));
-                assert_eq!(proxy_protocol::parse(text.as_bytes()), expected);
-            }
-        }
-        Header::Malformed => {}
-    }
-    for end in pieces(data) {
-        match proxy_protocol::parse(&data[..end]) {
-            Header::NeedMore => {}
-            part => assert_eq!(part, whole, "cut at {end}"),
-        }
-    }
-    let Ok(forwarded) = std::str::from_utf8(data) else { return };
-    let trusted = ["10.0.0.0/8", "::1/128"].map(|network| network.parse().expect("a network"));
-    let peer = "10.0.0.1:80".parse().expect("an address");
-    let believed = proxy_protocol::client(
-        peer,
-        forwarded,
-        &Proxies { trusted: trusted.into(), protocol: false },
-    );
-    let without_proxies = proxy_protocol::client(peer, forwarded, &Proxies::default());
-    assert_eq!(without_proxies, peer, "only a trusted proxy is believed");
-    assert!(believed == peer || believed.port() == 0);
 }
 
 /// The envelope and the request in it. What serde_json reads as a document is an envelope exactly
