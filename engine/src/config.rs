@@ -120,6 +120,8 @@ pub struct Service {
     pub correlation: Correlation,
     /// Requests answered with a channel's last event.
     pub requests: Vec<StatusRequest>,
+    /// Subprotocols (`Sec-WebSocket-Protocol`) that are agreed to where a client offers one.
+    pub subprotocols: Vec<String>,
 }
 
 impl Service {
@@ -145,6 +147,7 @@ impl Default for Service {
             protocol: Protocol::default(),
             correlation: Correlation::default(),
             requests: Vec::new(),
+            subprotocols: Vec::new(),
         }
     }
 }

@@ -25,8 +25,9 @@ pub const MAX_FRAGMENTS: u32 = 65_536;
 pub const DEFAULT_MESSAGE_RATE: u32 = 100;
 /// Bytes of an HTTP upgrade request: browsers with large cookies stay below.
 pub const MAX_UPGRADE_REQUEST: usize = 16 << 10;
-/// Headers of an HTTP upgrade request.
-pub const MAX_UPGRADE_HEADERS: usize = 64;
+/// Headers of an HTTP upgrade request: a browser sends some 20, and each proxy and service mesh on
+/// the way adds its own.
+pub const MAX_UPGRADE_HEADERS: usize = 128;
 /// Channels that one subscribe or unsubscribe request may name.
 pub const MAX_CHANNELS_PER_REQUEST: usize = 100;
 /// Subscriptions of one connection: a dashboard of every entity fits, a runaway loop does not.

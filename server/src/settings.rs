@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 
-use access::{OptionalClaim, Origin, Permission};
+use access::{OptionalClaim, Origin, Permission, Subprotocol};
 pub use choices::{LogFormat, TlsVersion};
 pub use sources::{Problem, Problems, Source, Sources};
 use value::{ApiKey, Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
@@ -168,6 +168,9 @@ settings! {
         /// Field of a request that replies repeat as correlation_id: its `id`, or as the original
         /// servers did (echo) its `correlation_id`.
         correlation: Correlation = Correlation::Id,
+        /// Subprotocols (Sec-WebSocket-Protocol) to agree to where a client offers one. An offer of
+        /// bearer.TOKEN beside it carries the client's token, and is never agreed to.
+        subprotocol: Option<Vec<Subprotocol>> = None,
         /// Replies a client may be owed before it is closed with 1008.
         max_outbox (process): Bytes<1024, { 16 << 20 }> = Bytes(limits::DEFAULT_OUTBOX),
     }

@@ -249,7 +249,8 @@ impl Proxy {
             return None;
         }
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        Some(welcomed(client))
+        assert_eq!(client.message()["data"]["secure"], tls.is_some(), "how the client came");
+        Some(client)
     }
 
     fn trust(&self) -> Arc<ClientConfig> {

@@ -122,7 +122,7 @@ async fn upgrade(
         });
     }
     loop {
-        match upgrade::parse(&stream.plain, !queue.is_closed()) {
+        match upgrade::parse(&stream.plain, !queue.is_closed(), &config.subprotocols) {
             Upgrade::NeedMore => stream.read().await?,
             Upgrade::Accept(request) => return stream.accept(request).await.map(Some),
             Upgrade::Answer { response, refusal } => {
@@ -139,10 +139,8 @@ impl HandshakeStream<'_> {
     async fn accept(&mut self, request: Accepted) -> Result<AcceptedUpgrade, HandshakeError> {
         let (queue, service) = (self.queue, self.service);
         let config = &queue.limits.config;
-        let Accepted { mut response, consumed, token, origin, path, forwarded, .. } = request;
-        if let Some(forwarded) = &forwarded {
-            self.peer = proxy_protocol::client(self.peer, forwarded, &config[service].proxies);
-        }
+        self.believe_proxies(&request);
+        let Accepted { mut response, consumed, token, origin, path, .. } = request;
         let probe = config.probe.is_some_and(|key| key.opens(&path));
         let (mut quota_permit, mut address_permit) = (None, None);
         if !probe {
@@ -171,6 +169,17 @@ impl HandshakeStream<'_> {
         let over_capacity = quota_permit.is_none() && !probe;
         let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
         Ok(AcceptedUpgrade { admission, quota_permit, address_permit })
+    }
+
+    /// Takes over what the headers of trusted proxies say of the client.
+    fn believe_proxies(&mut self, request: &Accepted) {
+        let proxies = &self.queue.limits.config[self.service].proxies;
+        if let Some(protocols) = &request.forwarded_proto {
+            self.behind_tls |= proxy_protocol::came_over_tls(self.peer, protocols, proxies);
+        }
+        if let Some(forwarded) = &request.forwarded {
+            self.peer = proxy_protocol::client(self.peer, forwarded, proxies);
+        }
     }
 
     /// Reads more of the request.

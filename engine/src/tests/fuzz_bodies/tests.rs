@@ -104,7 +104,7 @@ fn upgrades() -> Vec<(&'static str, Vec<u8>)> {
         format!("GET {path} HTTP/1.1\r\nHost: a\r\n{more}\r\n").into_bytes()
     };
     let good = |path: &str, more: &str| get(path, &format!("{HEAD}{more}"));
-    let headers = "X: y\r\n".repeat(100);
+    let headers = "X: y\r\n".repeat(150);
     vec![
         ("upgrade", good("/", "")),
         ("upgrade-and-frame", [good("/", ""), frame(0x81, b"a")].concat()),
@@ -116,6 +116,8 @@ fn upgrades() -> Vec<(&'static str, Vec<u8>)> {
         ("version-8", String::from_utf8_lossy(&good("/", "")).replace(": 13", ": 8").into()),
         ("no-upgrade", get("/", "")),
         ("health", get("/health", "")),
+        ("health-head", b"HEAD /health HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()),
+        ("subprotocol", good("/", "Sec-WebSocket-Protocol: a, uringcast.v1, bearer.a.b\r\n")),
         ("ready", get("/ready", "")),
         ("post", b"POST / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()),
         ("http-1.0", b"GET / HTTP/1.0\r\n\r\n".to_vec()),
