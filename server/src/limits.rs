@@ -88,6 +88,11 @@ pub const MIN_JWT_SECRET: usize = 32;
 pub const MAX_JWKS_KEYS: usize = 100;
 /// Keys that one token is tried with: each costs a verification, and the token may be garbage.
 pub const MAX_KEY_TRIES: usize = 4;
+/// How long past its `exp` or before its `nbf` a token is taken unless configured: clocks that NTP
+/// keeps agree, and the original servers allowed nothing.
+pub const DEFAULT_JWT_LEEWAY: Duration = Duration::ZERO;
+/// The most that may be allowed, in milliseconds: more is no difference of clocks.
+pub const MAX_JWT_LEEWAY: u64 = 300_000;
 /// Niceness of the threads that verify tokens: least, so that shards go first.
 pub const VERIFIER_NICE: i32 = 19;
 

@@ -16,8 +16,8 @@ pub use sources::{Problem, Problems, Source, Sources};
 use value::{ApiKey, Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 
 use crate::limits::{
-    DEFAULT_CANARY_INTERVAL, DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT,
-    MAX_PUBLISH_BODY,
+    DEFAULT_CANARY_INTERVAL, DEFAULT_CONTROL_PORT, DEFAULT_JWT_LEEWAY, DEFAULT_METRICS_PORT,
+    DEFAULT_PORT, MAX_JWT_LEEWAY, MAX_PUBLISH_BODY,
 };
 use crate::presets::Preset;
 
@@ -211,6 +211,12 @@ settings! {
         jwt_audience: Option<Text> = None,
         /// Claims of exp, iss and aud that a token may lack; those it has must still be right.
         jwt_optional_claims: Option<Vec<OptionalClaim>> = None,
+        /// Claims with permissions, a list or a text with blanks; dots lead into objects, as in
+        /// realm_access.roles, and all that are named count. Without it: of permissions, scopes,
+        /// scope and scp the first that a token has.
+        jwt_permissions_claim: Option<Vec<Text>> = None,
+        /// How long after its exp, and before its nbf, a token is still taken.
+        jwt_leeway: Span<0, MAX_JWT_LEEWAY> = Span(DEFAULT_JWT_LEEWAY),
         /// Channels and the permission to subscribe to them, such as workflow:=workflow:read; the
         /// longest pattern counts, and channels without one are open to every admitted client.
         subscribe_permission: Option<Vec<Permission>> = None,
