@@ -3,6 +3,7 @@
 mod api_key_guard;
 mod channel_status;
 mod channels;
+mod content_encoding;
 mod control;
 mod csrf;
 mod dashboard_page;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Deserializer};
@@ -55,6 +56,7 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .nest("/v1", of_a_service)
         .route("/debug/latency", get(debug::latency))
         .route("/debug/live", get(dashboard_page::data))
+        .layer(from_fn(content_encoding::decode))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
     let open = Router::new()
         .route("/v1/openapi.json", get(openapi::document))

@@ -31,6 +31,9 @@ pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HTTP_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// For HTTP requests that are still open when the server stops.
 pub const HTTP_DRAIN: Duration = Duration::from_secs(1);
+/// The largest window of a body compressed by zstd, as a power of two: 8 MiB, which RFC 9659
+/// grants. The other formats bound theirs by definition, the largest is brotli's 16 MiB.
+pub const ZSTD_WINDOW_LOG: u32 = 23;
 /// Bytes of an error message that repeats what a publisher sent.
 pub const MAX_ERROR_TEXT: usize = 300;
 /// Bytes of a certificate, key, API key or configuration file: the largest CA bundles fit.

@@ -19,6 +19,7 @@ use uringcast_engine::{ChannelName, JsonObject, PublishError};
 
 use super::error::ApiError;
 use super::selected_service::SelectedService;
+use crate::read_files::without_mark;
 use parse::{check_id, parse_body, publication};
 pub(super) use stream::is_stream;
 use submit::{Accepted, Message};
@@ -55,7 +56,7 @@ pub(super) async fn publish_raw(
 ) -> Result<Response, ApiError> {
     let Query(query) = query?;
     let key = idempotency_key(&headers)?;
-    let data = JsonObject::parse(&body?).map_err(|error| {
+    let data = JsonObject::parse(without_mark(&body?)).map_err(|error| {
         ApiError::invalid(format_args!("the body {error}; it must be the data object"))
     })?;
     let max_data = selected.max_data();

@@ -11,6 +11,7 @@ use super::submit::Message;
 use crate::http::error::ApiError;
 use crate::http::present;
 use crate::limits::MAX_PUBLISH_BATCH;
+use crate::read_files::without_mark;
 
 /// One message as publishers write it; without `data` it is `{}`, as in the envelope.
 #[derive(Deserialize)]
@@ -28,6 +29,7 @@ struct Item<'a> {
 
 /// Reads one object or a list of them; messages name the index and the field.
 pub(super) fn parse_body(body: &[u8], max_data: usize) -> Result<Vec<Message>, ApiError> {
+    let body = without_mark(body);
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
         return Ok(vec![parse_item(&"", body, max_data)?]);
     }
@@ -52,7 +54,7 @@ pub(super) fn parse_item(
     bytes: &[u8],
     max_data: usize,
 ) -> Result<Message, ApiError> {
-    let item: Item<'_> = serde_json::from_slice(bytes)
+    let item: Item<'_> = serde_json::from_slice(without_mark(bytes))
         .map_err(|error| ApiError::invalid(format_args!("{place}{error}")))?;
     let data = match item.data {
         Some(raw) => JsonObject::from_raw(raw),
