@@ -98,7 +98,8 @@ pub struct Service {
     pub welcome: String,
     /// Further keys of the welcome message's `data`, other than [`Service::WELCOME_KEYS`].
     pub welcome_extra: serde_json::Map<String, serde_json::Value>,
-    /// Addresses every shard listens on. Port 0 takes a free port.
+    /// Addresses every shard listens on. Port 0 takes a free port; `[::]` takes IPv4 too, unless an
+    /// address of IPv4 is named beside it.
     pub listen: Vec<SocketAddr>,
     /// Serve TLS with this configuration.
     pub tls: Option<TlsSource>,

@@ -24,6 +24,8 @@ pub const DEFAULT_PAGE: usize = 100;
 pub const MAX_PAGE: usize = uringcast_engine::limits::CHANNELS_PAGE;
 /// Open connections of one HTTP port; further ones wait in the listen queue.
 pub const MAX_HTTP_CONNECTIONS: usize = 512;
+/// Listen queue of one HTTP port: twice what it serves at once.
+pub const HTTP_BACKLOG: u32 = 1_024;
 /// For the headers of an HTTP request; slower clients are cut.
 pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// For an HTTP request, from its headers to the head of the response: a slow body of a request

@@ -80,7 +80,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let mut stops = StopSignals::new()?;
     let mut hangup = signal(SignalKind::hangup())?;
     // These first: when one of them is taken, no client has connected yet.
-    let ports = HttpPorts::bind(settings, &config).await?;
+    let ports = HttpPorts::bind(settings, &config)?;
     let reloaders = start_reloaders(&mut config)?;
     log_warnings(settings, &config);
     let verifiers = std::mem::take(&mut config.verifiers);

@@ -121,6 +121,7 @@ const MAX_CONNECTIONS: usize = limits::MAX_SHARDS * limits::MAX_CONNECTIONS_PER_
 settings! {
     "Listening" {
         /// Address to listen on for WebSocket clients; may be given several times, IPv4 and IPv6.
+        /// 0.0.0.0 is all of IPv4; :: all of IPv6, and of IPv4 too unless one of IPv4 is given.
         host: Vec<Host> = vec![Host("127.0.0.1".into())],
         /// Port to listen on for WebSocket clients; 0 takes a free one.
         port: u16 = DEFAULT_PORT,
@@ -136,7 +137,8 @@ settings! {
         proxy_protocol: bool = false,
     }
     "Publishing and control" {
-        /// Address of the HTTP control port. Outside loopback it needs an API key.
+        /// Address of the HTTP control port; :: is all of IPv6 and IPv4. Outside loopback it needs
+        /// an API key.
         control_host (process): Host = Host("127.0.0.1".into()),
         /// Port for publishing over HTTP, channel lists, health and readiness.
         control_port (process): u16 = DEFAULT_CONTROL_PORT,
@@ -276,7 +278,7 @@ settings! {
     "Metrics and logs" {
         /// Keep no metrics and serve no metrics port.
         no_metrics (process): bool = false,
-        /// Address of the metrics port.
+        /// Address of the metrics port; :: is all of IPv6 and IPv4.
         metrics_host: Host = Host("127.0.0.1".into()),
         /// Port of `/metrics`.
         metrics_port: u16 = DEFAULT_METRICS_PORT,
