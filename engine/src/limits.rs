@@ -63,8 +63,14 @@ pub const DEFAULT_SHARD_LOG_BYTES: usize = 256 << 20;
 pub const CHANNEL_UNSWEPT_FRAMES: u64 = 4_096;
 /// See [`CHANNEL_UNSWEPT_FRAMES`].
 pub const CHANNEL_UNSWEPT_BYTES: usize = 8 << 20;
-/// A channel without subscribers is forgotten after this time.
+/// A channel without subscribers is forgotten after this time, once its log holds nothing more;
+/// with half the places for channels taken whatever its log holds.
 pub const CHANNEL_IDLE: Duration = Duration::from_secs(60);
+/// Forgotten channels of a shard whose last position is remembered, so that a client that comes
+/// back is told whether it has missed anything: some 10 MB. In others it is told that it has.
+pub const FORGOTTEN_CHANNELS: usize = 65_536;
+/// Bytes that one of them takes: its name, of usual length, with its entry in a map and in a list.
+pub const FORGOTTEN_CHANNEL: usize = 160;
 /// A channel with a status request keeps its last event this long.
 pub const STATUS_AGE: Duration = Duration::from_secs(3_600);
 /// Bytes of such events on one shard; beyond, and when half the places for channels are taken,

@@ -237,7 +237,7 @@ settings! {
         log_frames (process): Count<1, 1_000_000> = Count(limits::DEFAULT_LOG_FRAMES),
         /// Bytes each channel keeps.
         log_bytes (process): Bytes<{ 64 << 10 }, GIB> = Bytes(limits::DEFAULT_LOG_BYTES),
-        /// How long each channel keeps a message.
+        /// How long each channel keeps a message, also while it has no subscribers.
         log_age (process): Span<1_000, { 24 * HOUR }> = Span(limits::DEFAULT_LOG_AGE),
         /// Bytes all channels of one shard keep together.
         shard_log_bytes (process): Bytes<{ 1 << 20 }, { 64 * GIB }> =

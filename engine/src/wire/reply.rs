@@ -39,7 +39,7 @@ fn tls_mode<S: Serializer>(secure: &bool, serializer: S) -> Result<S::Ok, S::Err
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotRecovered {
-    /// The log was lost: it is in another epoch.
+    /// The server has restarted, and the log with it: it is in another epoch.
     Restart,
     /// The log does not reach back that far.
     Retention,

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::exchange::Exchange;
+use super::forgotten::Forgotten;
 use super::memberships::Memberships;
 use super::replica::{Replica, ReplicaState};
 use super::retention::Retention;
@@ -18,7 +19,7 @@ use super::status_store::{self, StatusStore};
 use super::{Channel, Log, Overrun, Role, Table};
 use crate::broker::context::Context;
 use crate::broker::shard_messages::StatusSource;
-use crate::limits::{CHANNEL_IDLE, CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER, LISTING_LOOKS};
+use crate::limits::{CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER, LISTING_LOOKS};
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Count};
 use crate::types::{
@@ -38,6 +39,9 @@ pub(crate) struct Channels {
     /// Channels with something new for their live sets, in the order they are swept.
     dirty: VecDeque<ChannelIndex>,
     exchange: Exchange,
+    forgotten: Forgotten,
+    /// Of all logs that begin here: it is another one after a restart, and then only.
+    epoch: Option<Epoch>,
 }
 
 /// What a page of channels says about one that is homed on this shard.
@@ -68,6 +72,8 @@ impl Channels {
             statuses: StatusStore::default(),
             dirty: VecDeque::new(),
             exchange: Exchange::default(),
+            forgotten: Forgotten::default(),
+            epoch: None,
         }
     }
 
@@ -100,12 +106,18 @@ impl Channels {
             cx.recorder.count(Count::ChannelRefusals, 1);
             return None;
         }
-        let (class, epoch) = (cx.recorder.class_of(name), Epoch(cx.random()));
-        let mut channel = Channel::new(name.clone(), class, epoch, cx.time());
+        let class = cx.recorder.class_of(name);
         let home = Channels::home_of(name, cx.shards);
-        if home != cx.shard {
-            channel.role = Role::Replica(Replica::new(home));
-        }
+        let mut channel = if home == cx.shard {
+            let epoch = *self.epoch.get_or_insert_with(|| Epoch(cx.random()));
+            let start = (epoch, self.forgotten.recall(name));
+            Channel::new(name.clone(), class, start, cx.time())
+        } else {
+            // Until the home says which it is: no other log has this one.
+            let start = (Epoch(cx.random()), Seq(0));
+            let role = Role::Replica(Replica::new(home));
+            Channel { role, ..Channel::new(name.clone(), class, start, cx.time()) }
+        };
         let service = cx.service(name.service());
         channel.is_periodic = service.protocol.is_periodic(name.as_str());
         channel.answers_requests = channel.is_periodic
@@ -287,6 +299,16 @@ impl Channels {
         status_store::status(&self.table[self.table.find(name)?])
     }
 
+    /// The channel is of no use now.
+    fn forget(&mut self, index: ChannelIndex) {
+        let Some(channel) = self.table.remove(index) else { return };
+        self.retention.release(&channel.log);
+        self.statuses.release(&channel);
+        if let Role::Home(_) = channel.role {
+            self.forgotten.remember(channel.name, channel.log.head());
+        }
+    }
+
     // Time.
 
     /// Ages a channel's log and forgets the channel when idle. Returns its home if this shard is to
@@ -297,13 +319,13 @@ impl Channels {
         let count = self.table.len();
         let channel = &mut self.table[index];
         let unused = cx.time().since(channel.used_at);
-        if unused >= CHANNEL_IDLE
+        let crowded = count > cx.config.max_channels / 2;
+        if unused >= cx.limits.channel_idle
             && channel.is_idle()
+            && (crowded || !channel.holds_promised())
             && !self.statuses.keeps(channel, count, cx.time())
         {
-            let channel = self.table.remove(index)?;
-            self.retention.release(&channel.log);
-            self.statuses.release(&channel);
+            self.forget(index);
             return None;
         }
         let unheard = channel.is_unheard();

@@ -1,6 +1,7 @@
 //! Sessions of one hub, driven by hand: the rules of PROTOCOL section 2.3.
 
 mod caps;
+mod coming_back;
 mod custom;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::config::{Access, AuthMode, ClientRequest, Config, Rule, Service, Sess
 use crate::limits::{
     AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN, VERIFICATIONS_PER_SHARD,
 };
-use crate::telemetry::ConnectionError;
+use crate::telemetry::{ConnectionError, Totals};
 use crate::types::{AuthError, ChannelPattern, Identity, Now, ShardId, Time};
 use crate::wire::frame::{Opcode, encode};
 use std::time::Duration;
@@ -135,9 +136,8 @@ impl Rig {
     }
 
     fn errors(&mut self, error: ConnectionError) -> u64 {
-        let snapshot = self.hub.recorder().swap(None);
-        let mut totals = crate::telemetry::Totals::new(1, 1);
-        totals.absorb(&snapshot);
+        let mut totals = Totals::new(1, 1);
+        totals.absorb(&self.hub.recorder().swap(None));
         totals.services[0].connection_errors[error as usize]
     }
 }
@@ -270,8 +270,7 @@ fn a_refused_token_is_answered_and_closed_wherever_it_came_from() {
 
 #[test]
 fn who_says_nothing_for_five_seconds_is_closed_and_who_is_being_verified_is_not() {
-    let (mut silent, mut asking) =
-        (Rig::new(AuthMode::Required, None), Rig::new(AuthMode::Required, None));
+    let [mut silent, mut asking] = [(); 2].map(|()| Rig::new(AuthMode::Required, None));
     asking.say_auth(&json!("token"));
     for rig in [&mut silent, &mut asking] {
         rig.pass(AUTH_TIMEOUT - Duration::from_millis(1));
@@ -328,8 +327,7 @@ fn a_renewal_that_is_no_good_leaves_the_session_its_own_time() {
     rig.pass(Duration::from_secs(10));
     assert!(rig.hear().is_empty(), "a renewal under way may still be good");
     rig.answer(Err(AuthError::Invalid));
-    let heard = rig.hear();
-    assert_eq!(heard[1], closed(1008, "Token expired"));
+    assert_eq!(rig.hear()[1], closed(1008, "Token expired"));
 }
 
 #[test]
@@ -351,14 +349,16 @@ fn a_token_that_expired_on_its_way_is_refused() {
 #[test]
 fn channels_need_their_permission_and_the_others_are_open() {
     let forbidden = |reply: &Value| reply["error_code"] == "FORBIDDEN";
-    for (mut rig, workflow, publish) in [
-        (Rig::new(AuthMode::Off, None), true, false),
-        (Rig::new(AuthMode::Optional, None), false, false),
-        (Rig::known(AuthMode::Optional, user(&["workflow:read"], None)), true, false),
-        (Rig::known(AuthMode::Required, user(&[], None)), false, false),
-        (Rig::known(AuthMode::Required, user(&["publish"], None)), false, true),
-        (Rig::known(AuthMode::Required, user(&["admin"], None)), true, true),
+    for (mode, known, workflow, publish) in [
+        (AuthMode::Off, None, true, false),
+        (AuthMode::Optional, None, false, false),
+        (AuthMode::Optional, Some(&["workflow:read"][..]), true, false),
+        (AuthMode::Required, Some(&[]), false, false),
+        (AuthMode::Required, Some(&["publish"]), false, true),
+        (AuthMode::Required, Some(&["admin"]), true, true),
     ] {
+        let new = || Rig::new(mode, None);
+        let mut rig = known.map_or_else(new, |names| Rig::known(mode, user(names, None)));
         rig.hear();
         rig.subscribe("workflow:1");
         rig.subscribe("pool:1");

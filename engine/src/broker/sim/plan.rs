@@ -87,6 +87,7 @@ impl Plan {
             laggard_bytes: if roomy { 1 << 30 } else { pick(rng, &[4_000, 20_000, 1 << 20]) },
             channel_frames: pick(rng, &[4, 20, 4_096]),
             shard_unswept: pick(rng, &[2_000, 20_000, 1 << 20]),
+            channel_idle: Duration::from_millis(pick(&mut rng.clone(), &[100, 1_000, 60_000])),
         };
         let channels = rng.usize(1..=5);
         let services = if seed % 2 == 1 { channels.min(2) } else { 1 };

@@ -1,8 +1,8 @@
 //! The memory that so many connections take, from the engine's limits, against what there is.
 
 use uringcast_engine::limits::{
-    DEFAULT_SHARD_LOG_BYTES, IDLE_CONNECTION, KERNEL_CONNECTION, LAGGARD_BYTES_PER_SHARD,
-    RECEIVE_BUFFER, RECEIVE_BUFFERS, TLS_CONNECTION,
+    DEFAULT_SHARD_LOG_BYTES, FORGOTTEN_CHANNEL, FORGOTTEN_CHANNELS, IDLE_CONNECTION,
+    KERNEL_CONNECTION, LAGGARD_BYTES_PER_SHARD, RECEIVE_BUFFER, RECEIVE_BUFFERS, TLS_CONNECTION,
 };
 
 use super::Machine;
@@ -15,8 +15,9 @@ pub(super) fn budget(machine: &Machine) -> Outcome {
     // At rest: connections and the shards' buffers in user space, and connections in the kernel.
     let user = connections * connection as u64 + shards * shard as u64;
     let kernel = connections * KERNEL_CONNECTION as u64;
-    // When every log and every laggard's share is full.
-    let full = shards * (DEFAULT_SHARD_LOG_BYTES + LAGGARD_BYTES_PER_SHARD) as u64;
+    // When every log, every laggard's share and what is remembered of channels is full.
+    let forgotten = FORGOTTEN_CHANNELS * FORGOTTEN_CHANNEL;
+    let full = shards * (DEFAULT_SHARD_LOG_BYTES + LAGGARD_BYTES_PER_SHARD + forgotten) as u64;
     let (rest, all) = (user + kernel, user + kernel + full);
     let [user, kernel, at_rest, full] = [user, kernel, rest, all].map(mib);
     let need = format!(
