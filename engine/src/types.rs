@@ -266,6 +266,13 @@ impl EventName {
         Ok(EventName(text.into()))
     }
 
+    /// Whether only the server sends it: `gap`, and what begins with `session.` or `presence.`. A
+    /// client could not tell a publisher's from the server's.
+    pub fn is_reserved(&self) -> bool {
+        let name = self.as_str();
+        name == "gap" || ["session.", "presence."].iter().any(|start| name.starts_with(start))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

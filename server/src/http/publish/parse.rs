@@ -83,6 +83,10 @@ pub(super) fn publication(
     let bad = |field: &str, error| ApiError::bad_request(format!("{place}{field} {error}"));
     let channel = ChannelName::parse(channel).map_err(|error| bad("channel", error))?;
     let event = EventName::parse(event).map_err(|error| bad("event", error))?;
+    if event.is_reserved() {
+        let text = "event is one of the server's own: gap, and names with session. or presence.";
+        return Err(ApiError::bad_request(format!("{place}{text}")));
+    }
     let len = data.as_str().len();
     if len > max_data {
         let text = format!("{place}data has {len} bytes, more than max_message_size = {max_data}");
