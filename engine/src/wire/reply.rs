@@ -106,14 +106,16 @@ pub fn welcome<'a>(welcome: &'a Welcome<'a>) -> Outbound<'a, &'a Welcome<'a>> {
     Outbound::event("session.created", None, welcome)
 }
 
-/// The reply to a good token.
-pub fn authenticated(user_id: &str) -> Outbound<'_, impl Serialize> {
+/// The reply to a good token, which expires after so many seconds.
+pub fn authenticated(user_id: &str, expires_in: Option<u64>) -> Outbound<'_, impl Serialize> {
     #[derive(Serialize)]
     struct Authenticated<'a> {
         status: &'static str,
         user_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in: Option<u64>,
     }
-    Outbound::response("auth", Authenticated { status: "authenticated", user_id })
+    Outbound::response("auth", Authenticated { status: "authenticated", user_id, expires_in })
 }
 
 /// The confirmation of one subscription: the channel's position, before the messages that follow,

@@ -1,6 +1,8 @@
 //! What clients are answered: docs/PROTOCOL.md sections 2 to 4. Only clients of the envelope get
 //! these; those of another protocol have their own.
 
+use std::time::Duration;
+
 use super::order::{Action, Order};
 use crate::broker::core::{Core, Joined};
 use crate::config::Protocol;
@@ -42,10 +44,12 @@ pub(super) fn authenticated(
     key: ConnectionKey,
     correlation: Option<&str>,
     user: &str,
+    left: Option<Duration>,
 ) {
+    let left = left.map(|left| left.as_secs());
     if speaks_envelope(core, key) {
         core.answer(key, MessageType::Response, |encoder, stamp, out| {
-            encoder.write(stamp, correlation, &reply::authenticated(user), out);
+            encoder.write(stamp, correlation, &reply::authenticated(user, left), out);
         });
     }
 }

@@ -197,11 +197,11 @@ fn the_server_is_silent_until_the_token_and_answers_before_it_welcomes() {
     rig.subscribe("workflow:1");
     rig.subscribe("pool:1");
     assert!(rig.hear().is_empty(), "nothing before the answer");
-    rig.answer(Ok(user(&["workflow:read"], None)));
+    rig.answer(Ok(user(&["workflow:read"], Some(90))));
     let heard = rig.hear();
-    assert_eq!(heard[0]["event"], "auth");
-    assert_eq!(heard[0]["correlation_id"], "a");
-    assert_eq!(heard[0]["data"], json!({"status": "authenticated", "user_id": "u1"}));
+    assert_eq!((&heard[0]["event"], &heard[0]["correlation_id"]), (&json!("auth"), &json!("a")));
+    let data = json!({"status": "authenticated", "user_id": "u1", "expires_in": 90});
+    assert_eq!(heard[0]["data"], data);
     assert_eq!(heard[1]["event"], "session.created");
     assert_eq!(heard[1]["data"]["authenticated"], true);
     assert_eq!(heard[2]["data"]["channel"], "workflow:1");
