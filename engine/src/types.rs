@@ -49,7 +49,8 @@ impl fmt::Display for Seq {
     }
 }
 
-/// One life of a channel's log. A new epoch means that earlier positions are invalid.
+/// One run of an engine, in which all its logs began. A new epoch means that earlier positions are
+/// invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(pub u64);
 

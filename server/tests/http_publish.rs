@@ -43,15 +43,18 @@ fn a_message_with_an_id_is_published_once() {
     client.subscribe("c");
     let mut first = message(1);
     first["id"] = "a".into();
-    assert_eq!(publish(&server, "", &first).1["results"], json!([{"channel": "c", "seq": 1}]));
+    let published = publish(&server, "", &first).1["results"][0].clone();
+    let epoch = published["epoch"].clone();
+    assert_eq!(published, json!({"channel": "c", "seq": 1, "epoch": epoch}));
     let mixed = json!([first, message(2), first]);
-    let again = json!({"channel": "c", "seq": 1, "duplicate": true});
-    let results = json!([again, {"channel": "c", "seq": 2}, again]);
+    let again = json!({"channel": "c", "seq": 1, "epoch": epoch, "duplicate": true});
+    let results = json!([again, {"channel": "c", "seq": 2, "epoch": epoch}, again]);
     assert_eq!(publish(&server, "", &mixed), (202, json!({ "results": results })));
     let mut twice = message(3);
     twice["id"] = "b".into();
     let twice = publish(&server, "", &json!([twice, twice])).1;
-    assert_eq!(twice["results"][1], json!({"channel": "c", "seq": 3, "duplicate": true}));
+    let again = json!({"channel": "c", "seq": 3, "epoch": epoch, "duplicate": true});
+    assert_eq!(twice["results"][1], again);
     publish(&server, "", &message(4));
     assert_eq!(numbers(&mut client, 4), [1, 2, 3, 4]);
 }

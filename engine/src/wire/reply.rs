@@ -162,9 +162,15 @@ pub fn listed<'a>(
 }
 
 /// The reply to a publish.
-pub fn published(channel: &ChannelName, seq: Seq) -> Outbound<'_, impl Serialize> {
-    let (channel, seq) = (channel.as_str(), Some(seq));
-    Outbound::response("publish", Single { status: "published", channel, seq, ..Single::default() })
+pub fn published(channel: &ChannelName, seq: Seq, epoch: Epoch) -> Outbound<'_, impl Serialize> {
+    let data = Single {
+        status: "published",
+        channel: channel.as_str(),
+        seq: Some(seq),
+        epoch: Some(epoch),
+        ..Single::default()
+    };
+    Outbound::response("publish", data)
 }
 
 /// The refusal of a publish that may be repeated after so many seconds.

@@ -15,7 +15,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use uringcast_engine::{ChannelName, JsonObject, PublishError};
+use uringcast_engine::{ChannelName, Epoch, JsonObject, PublishError};
 
 use super::error::ApiError;
 use super::selected_service::SelectedService;
@@ -99,19 +99,21 @@ async fn submit(
         let text = "The engine has no room now; nothing was published.";
         ApiError::saturated(text)
     })?;
-    answer(&channels, &taken)
+    answer(&channels, &taken, selected.control.publisher(selected.id).epoch())
 }
 
 /// 202 when every message has its position; 503 or 507 otherwise, saying which have.
 fn answer(
     channels: &[ChannelName],
     results: &[Result<Accepted, PublishError>],
+    epoch: Epoch,
 ) -> Result<Response, ApiError> {
     let one = |(channel, result): (&ChannelName, &Result<Accepted, PublishError>)| {
         let mut one = json!({ "channel": channel.as_str() });
         match result {
             Ok(Accepted { seq, duplicate }) => {
                 one["seq"] = seq.0.into();
+                one["epoch"] = epoch.to_string().into();
                 if *duplicate {
                     one["duplicate"] = true.into();
                 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::exchange::Exchange;
 use super::forgotten::Forgotten;
+use super::home::Home;
 use super::memberships::Memberships;
 use super::replica::{Replica, ReplicaState};
 use super::retention::Retention;
@@ -40,8 +41,6 @@ pub(crate) struct Channels {
     dirty: VecDeque<ChannelIndex>,
     exchange: Exchange,
     forgotten: Forgotten,
-    /// Of all logs that begin here: it is another one after a restart, and then only.
-    epoch: Option<Epoch>,
 }
 
 /// What a page of channels says about one that is homed on this shard.
@@ -73,7 +72,6 @@ impl Channels {
             dirty: VecDeque::new(),
             exchange: Exchange::default(),
             forgotten: Forgotten::default(),
-            epoch: None,
         }
     }
 
@@ -108,16 +106,12 @@ impl Channels {
         }
         let class = cx.recorder.class_of(name);
         let home = Channels::home_of(name, cx.shards);
-        let mut channel = if home == cx.shard {
-            let epoch = *self.epoch.get_or_insert_with(|| Epoch(cx.random()));
-            let start = (epoch, self.forgotten.recall(name));
-            Channel::new(name.clone(), class, start, cx.time())
-        } else {
-            // Until the home says which it is: no other log has this one.
-            let start = (Epoch(cx.random()), Seq(0));
-            let role = Role::Replica(Replica::new(home));
-            Channel { role, ..Channel::new(name.clone(), class, start, cx.time()) }
+        let (head, role) = match home == cx.shard {
+            true => (self.forgotten.recall(name), Role::Home(Home::default())),
+            false => (Seq(0), Role::Replica(Replica::new(home))),
         };
+        let mut channel = Channel::new(name.clone(), class, (cx.epoch, head), cx.time());
+        channel.role = role;
         let service = cx.service(name.service());
         channel.is_periodic = service.protocol.is_periodic(name.as_str());
         channel.answers_requests = channel.is_periodic

@@ -38,7 +38,7 @@ pub(super) fn welcome(core: &mut Core, key: ConnectionKey, authenticated: bool) 
     });
 }
 
-/// Confirms a token.
+/// Confirms a token that is good for so long.
 pub(super) fn authenticated(
     core: &mut Core,
     key: ConnectionKey,
@@ -91,9 +91,12 @@ pub(super) fn publish_result(
     result: Result<Seq, PublishError>,
 ) {
     match result {
-        Ok(seq) => core.answer(key, MessageType::Response, |encoder, stamp, out| {
-            encoder.write(stamp, correlation, &reply::published(channel, seq), out);
-        }),
+        Ok(seq) => {
+            let reply = reply::published(channel, seq, core.cx.epoch);
+            core.answer(key, MessageType::Response, |encoder, stamp, out| {
+                encoder.write(stamp, correlation, &reply, out);
+            });
+        }
         Err(PublishError::Saturated | PublishError::Closed) => busy(core, key, correlation),
         Err(PublishError::ChannelLimit) => {
             refuse(core, key, correlation, ErrorCode::LimitExceeded, NO_CHANNEL);

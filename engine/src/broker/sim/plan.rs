@@ -7,7 +7,7 @@ use crate::broker::Hub;
 use crate::broker::delivery::delivery_invariants::ChainFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Access, AuthMode, Config, Retention, Service};
-use crate::types::ShardId;
+use crate::types::{Epoch, ShardId};
 
 /// A part that is broken on purpose, and must be caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,9 @@ impl Plan {
     pub(super) fn hub(&self, shard: usize) -> Hub {
         let (id, config) = (ShardId(shard as u8), self.config.clone());
         let seed = self.seed * 64 + shard as u64;
-        let mut hub = Hub::new(config, id, self.shards, self.capacity, seed);
+        let epoch = Epoch(self.seed + 1);
+        let hub = Hub::new(config, id, self.shards, self.capacity, seed);
+        let mut hub = hub.with_epoch(epoch);
         hub.set_limits(self.bounds);
         if self.sabotage == Some(Sabotage::OpenGate) {
             hub.leave_gate_open();

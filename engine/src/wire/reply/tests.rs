@@ -99,9 +99,11 @@ fn lists_are_confirmed_with_what_failed() {
 
 #[test]
 fn a_publish_is_answered_with_its_position() {
-    let value = written(None, &published(&name("c"), Seq(3)));
+    let value = written(None, &published(&name("c"), Seq(3), Epoch(0xab)));
     assert_eq!(value["event"], "publish");
-    assert_eq!(value["data"], json!({"status": "published", "channel": "c", "seq": 3}));
+    let data =
+        json!({"status": "published", "channel": "c", "seq": 3, "epoch": "00000000000000ab"});
+    assert_eq!(value["data"], data);
 }
 
 #[test]
