@@ -11,7 +11,7 @@ use uringcast_engine::wire::frame::{self, Opcode, Reader};
 use uringcast_engine::wire::reply;
 use uringcast_engine::wire::request::Request;
 use uringcast_engine::wire::upgrade;
-use uringcast_engine::{ChannelName, Seq};
+use uringcast_engine::{ChannelName, Epoch, Seq};
 
 fn encode_frame(c: &mut Criterion) {
     let mut group = c.benchmark_group("encode a frame");
@@ -35,7 +35,12 @@ fn answer(c: &mut Criterion) {
         b.iter(|| {
             out.clear();
             let stamp = Stamp { id: [7; 16], unix_us: 1_700_000_000_000_000 };
-            encoder.write(stamp, Some("5f0e"), &reply::published(&channel, Seq(42)), &mut out);
+            encoder.write(
+                stamp,
+                Some("5f0e"),
+                &reply::published(&channel, Seq(42), Epoch(7)),
+                &mut out,
+            );
             black_box(out.len())
         });
     });
@@ -46,7 +51,7 @@ fn let_in(c: &mut Criterion) {
         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     c.bench_function("read and answer an upgrade request", |b| {
-        b.iter(|| black_box(upgrade::parse(black_box(request), true)));
+        b.iter(|| black_box(upgrade::parse(black_box(request), true, &[])));
     });
 }
 

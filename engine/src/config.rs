@@ -102,7 +102,8 @@ pub struct Service {
     pub welcome: String,
     /// Further keys of the welcome message's `data`, other than [`Service::WELCOME_KEYS`].
     pub welcome_extra: serde_json::Map<String, serde_json::Value>,
-    /// Addresses every shard listens on. Port 0 takes a free port.
+    /// Addresses every shard listens on. Port 0 takes a free port; `[::]` takes IPv4 too, unless an
+    /// address of IPv4 is named beside it.
     pub listen: Vec<SocketAddr>,
     /// Serve TLS with this configuration.
     pub tls: Option<TlsSource>,
@@ -129,6 +130,8 @@ pub struct Service {
     pub requests: Vec<StatusRequest>,
     /// Channels whose messages wait for others. All others are sent at once.
     pub coalesce: Vec<Coalescing>,
+    /// Subprotocols (`Sec-WebSocket-Protocol`) that are agreed to where a client offers one.
+    pub subprotocols: Vec<String>,
 }
 
 impl Service {
@@ -163,6 +166,7 @@ impl Default for Service {
             correlation: Correlation::default(),
             requests: Vec::new(),
             coalesce: Vec::new(),
+            subprotocols: Vec::new(),
         }
     }
 }

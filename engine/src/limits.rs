@@ -36,8 +36,9 @@ pub const SMALL_FRAGMENT: usize = 128;
 pub const DEFAULT_MESSAGE_RATE: u32 = 100;
 /// Bytes of an HTTP upgrade request: browsers with large cookies stay below.
 pub const MAX_UPGRADE_REQUEST: usize = 16 << 10;
-/// Headers of an HTTP upgrade request.
-pub const MAX_UPGRADE_HEADERS: usize = 64;
+/// Headers of an HTTP upgrade request: a browser sends some 20, and each proxy and service mesh on
+/// the way adds its own.
+pub const MAX_UPGRADE_HEADERS: usize = 128;
 /// Channels that one subscribe or unsubscribe request may name.
 pub const MAX_CHANNELS_PER_REQUEST: usize = 100;
 /// Subscriptions of one connection: a dashboard of every entity fits, a runaway loop does not.
@@ -78,8 +79,14 @@ pub const DEFAULT_SHARD_LOG_BYTES: usize = 256 << 20;
 pub const CHANNEL_UNSWEPT_FRAMES: u64 = 4_096;
 /// See [`CHANNEL_UNSWEPT_FRAMES`].
 pub const CHANNEL_UNSWEPT_BYTES: usize = 8 << 20;
-/// A channel without subscribers is forgotten after this time.
+/// A channel without subscribers is forgotten after this time, once its log holds nothing more;
+/// with half the places for channels taken whatever its log holds.
 pub const CHANNEL_IDLE: Duration = Duration::from_secs(60);
+/// Forgotten channels of a shard whose last position is remembered, so that a client that comes
+/// back is told whether it has missed anything: some 10 MB. In others it is told that it has.
+pub const FORGOTTEN_CHANNELS: usize = 65_536;
+/// Bytes that one of them takes: its name, of usual length, with its entry in a map and in a list.
+pub const FORGOTTEN_CHANNEL: usize = 160;
 /// A channel with a status request keeps its last event this long.
 pub const STATUS_AGE: Duration = Duration::from_secs(3_600);
 /// Bytes of such events on one shard; beyond, and when half the places for channels are taken,

@@ -51,7 +51,8 @@ impl fmt::Display for Seq {
     }
 }
 
-/// One life of a channel's log. A new epoch means that earlier positions are invalid.
+/// One run of an engine, in which all its logs began. A new epoch means that earlier positions are
+/// invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Epoch(pub u64);
 
@@ -279,6 +280,13 @@ impl EventName {
     pub fn parse(text: &str) -> Result<EventName, NameError> {
         check_name(text, MAX_EVENT_NAME)?;
         Ok(EventName(text.into()))
+    }
+
+    /// Whether only the server sends it: `gap`, and what begins with `session.` or `presence.`. A
+    /// client could not tell a publisher's from the server's.
+    pub fn is_reserved(&self) -> bool {
+        let name = self.as_str();
+        name == "gap" || ["session.", "presence."].iter().any(|start| name.starts_with(start))
     }
 
     /// The name as text.

@@ -2,6 +2,7 @@
 //! shards do not wait. Publishers send API keys.
 
 mod api_keys;
+mod claims;
 mod keys;
 mod token;
 

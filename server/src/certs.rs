@@ -2,6 +2,7 @@
 //! files change.
 
 mod cert_key_pair;
+mod chain_order;
 mod client_auth;
 mod reload;
 mod self_signed;

@@ -3,6 +3,7 @@
 mod api_key_guard;
 mod channel_status;
 mod channels;
+mod content_encoding;
 mod control;
 mod csrf;
 mod dashboard_page;
@@ -13,6 +14,7 @@ mod idempotency;
 mod openapi;
 mod publish;
 mod request_target;
+mod scrape;
 mod selected_service;
 mod serve;
 
@@ -20,7 +22,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -30,7 +32,7 @@ use uringcast_engine::ServiceId;
 
 use crate::auth::ApiKeys;
 use crate::limits::MAX_PUBLISH_BODY;
-use crate::metrics::{Metrics, Requests};
+use crate::metrics::Requests;
 pub use control::Control;
 use error::ApiError;
 #[cfg(any(test, fuzzing))]
@@ -56,6 +58,7 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .nest("/v1", of_a_service)
         .route("/debug/latency", get(debug::latency))
         .route("/debug/live", get(dashboard_page::data))
+        .layer(from_fn(content_encoding::decode))
         .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
     let open = Router::new()
         .route("/v1/openapi.json", get(openapi::document))
@@ -69,11 +72,11 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
 /// an address or `localhost`.
 pub fn metrics_router(control: Arc<Control>, services: &[ServiceId], is_local: bool) -> Router {
     let shown = control.metrics.as_ref().map(|metrics| metrics.only(services));
-    let answer = move |State(control): State<Arc<Control>>| async move {
+    let answer = move |State(control): State<Arc<Control>>, headers: HeaderMap| async move {
         control.collect().await;
-        metrics(shown.as_ref())
+        scrape::metrics(shown.as_ref(), &headers)
     };
-    let router = Router::new().route("/metrics", get(answer));
+    let router = Router::new().route("/metrics", get(answer)).route("/", get(scrape::page));
     with_json_errors(router.route_layer(from_fn_with_state(is_local, csrf::check_host)))
         .with_state(control)
 }
@@ -106,18 +109,6 @@ async fn health() -> Response {
 async fn ready(State(control): State<Arc<Control>>) -> Result<Response, ApiError> {
     control.ready().await?;
     Ok(axum::Json(json!({"status": "ready"})).into_response())
-}
-
-fn metrics(shown: Option<&Metrics>) -> Response {
-    match shown.map(Metrics::render) {
-        Some(Ok(text)) => ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], text).into_response(),
-        Some(Err(error)) => {
-            tracing::error!("metrics cannot be written: {error}");
-            let text = "The metrics cannot be written; see the log.";
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", text).into_response()
-        }
-        None => ApiError::not_found("not_found", "Metrics are off.").into_response(),
-    }
 }
 
 /// Reads a field that may be absent, but not null.

@@ -24,6 +24,8 @@ pub const DEFAULT_PAGE: usize = 100;
 pub const MAX_PAGE: usize = uringcast_engine::limits::CHANNELS_PAGE;
 /// Open connections of one HTTP port; further ones wait in the listen queue.
 pub const MAX_HTTP_CONNECTIONS: usize = 512;
+/// Listen queue of one HTTP port: twice what it serves at once.
+pub const HTTP_BACKLOG: u32 = 1_024;
 /// For the headers of an HTTP request; slower clients are cut.
 pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// For an HTTP request, from its headers to the head of the response: a slow body of a request
@@ -31,6 +33,9 @@ pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 pub const HTTP_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// For HTTP requests that are still open when the server stops.
 pub const HTTP_DRAIN: Duration = Duration::from_secs(1);
+/// The largest window of a body compressed by zstd, as a power of two: 8 MiB, which RFC 9659
+/// grants. The other formats bound theirs by definition, the largest is brotli's 16 MiB.
+pub const ZSTD_WINDOW_LOG: u32 = 23;
 /// Bytes of an error message that repeats what a publisher sent.
 pub const MAX_ERROR_TEXT: usize = 300;
 /// Bytes of a certificate, key, API key or configuration file: the largest CA bundles fit.
@@ -88,6 +93,11 @@ pub const MIN_JWT_SECRET: usize = 32;
 pub const MAX_JWKS_KEYS: usize = 100;
 /// Keys that one token is tried with: each costs a verification, and the token may be garbage.
 pub const MAX_KEY_TRIES: usize = 4;
+/// How long past its `exp` or before its `nbf` a token is taken unless configured: clocks that NTP
+/// keeps agree, and the original servers allowed nothing.
+pub const DEFAULT_JWT_LEEWAY: Duration = Duration::ZERO;
+/// The most that may be allowed, in milliseconds: more is no difference of clocks.
+pub const MAX_JWT_LEEWAY: u64 = 300_000;
 /// Niceness of the threads that verify tokens: least, so that shards go first.
 pub const VERIFIER_NICE: i32 = 19;
 

@@ -31,7 +31,12 @@ fn read_all(setting: &str, path: &Path, file: io::Result<File>) -> Result<Vec<u8
     let fail = |reason: String, remedy: &str| problem(setting, path, reason, remedy);
     let mut bytes = Vec::new();
     match file.and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes)) {
-        Ok(n) if n as u64 <= MAX_FILE => Ok(bytes),
+        Ok(n) if n as u64 <= MAX_FILE => match bytes.get(..2) {
+            Some(b"\xff\xfe" | b"\xfe\xff") => {
+                Err(fail("is in UTF-16".into(), "Save it as UTF-8, or as ASCII."))
+            }
+            _ => Ok(without_mark(&bytes).to_vec()),
+        },
         Ok(_) => Err(fail(format!("is larger than {MAX_FILE} bytes"), "Name another file.")),
         Err(error) => {
             let remedy = match error.kind() {
@@ -44,6 +49,12 @@ fn read_all(setting: &str, path: &Path, file: io::Result<File>) -> Result<Vec<u8
             Err(fail(format!("cannot be read: {error}"), remedy))
         }
     }
+}
+
+/// A text without the byte-order mark that editors of Windows put before UTF-8, and that no parser
+/// of ours knows: RFC 8259, 8.1 allows to ignore it.
+pub fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 /// Opens a regular file. Without blocking, as the opening of a FIFO does.

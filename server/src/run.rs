@@ -81,7 +81,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let mut stops = StopSignals::new()?;
     let mut hangup = signal(SignalKind::hangup())?;
     // These first: when one of them is taken, no client has connected yet.
-    let ports = HttpPorts::bind(settings, &config).await?;
+    let ports = HttpPorts::bind(settings, &config)?;
     config.admit_pages_of(&ports.control()?);
     let reloaders = start_reloaders(&mut config)?;
     log_warnings(settings, &config);

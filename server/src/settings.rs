@@ -11,15 +11,15 @@ use std::path::PathBuf;
 
 use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 
-use access::{OptionalClaim, Origin, Permission};
+use access::{OptionalClaim, Origin, Permission, Subprotocol};
 pub use choices::{LogFormat, TlsVersion};
 use coalescing_rule::CoalescingRule;
 pub use sources::{Problem, Problems, Source, Sources};
 use value::{ApiKey, Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 
 use crate::limits::{
-    DEFAULT_CANARY_INTERVAL, DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT,
-    MAX_PUBLISH_BODY,
+    DEFAULT_CANARY_INTERVAL, DEFAULT_CONTROL_PORT, DEFAULT_JWT_LEEWAY, DEFAULT_METRICS_PORT,
+    DEFAULT_PORT, MAX_JWT_LEEWAY, MAX_PUBLISH_BODY,
 };
 use crate::presets::Preset;
 
@@ -123,6 +123,7 @@ const MAX_CONNECTIONS: usize = limits::MAX_SHARDS * limits::MAX_CONNECTIONS_PER_
 settings! {
     "Listening" {
         /// Address to listen on for WebSocket clients; may be given several times, IPv4 and IPv6.
+        /// 0.0.0.0 is all of IPv4; :: all of IPv6, and of IPv4 too unless one of IPv4 is given.
         host: Vec<Host> = vec![Host("127.0.0.1".into())],
         /// Port to listen on for WebSocket clients; 0 takes a free one.
         port: u16 = DEFAULT_PORT,
@@ -138,7 +139,8 @@ settings! {
         proxy_protocol: bool = false,
     }
     "Publishing and control" {
-        /// Address of the HTTP control port. Outside loopback it needs an API key.
+        /// Address of the HTTP control port; :: is all of IPv6 and IPv4. Outside loopback it needs
+        /// an API key.
         control_host (process): Host = Host("127.0.0.1".into()),
         /// Port for publishing over HTTP, channel lists, health and readiness.
         control_port (process): u16 = DEFAULT_CONTROL_PORT,
@@ -174,6 +176,9 @@ settings! {
         /// Field of a request that replies repeat as correlation_id: its `id`, or as the original
         /// servers did (echo) its `correlation_id`.
         correlation: Correlation = Correlation::Id,
+        /// Subprotocols (Sec-WebSocket-Protocol) to agree to where a client offers one. An offer of
+        /// bearer.TOKEN beside it carries the client's token, and is never agreed to.
+        subprotocol: Option<Vec<Subprotocol>> = None,
         /// Replies a client may be owed before it is closed with 1008.
         max_outbox (process): Bytes<1024, { 16 << 20 }> = Bytes(limits::DEFAULT_OUTBOX),
     }
@@ -214,6 +219,12 @@ settings! {
         jwt_audience: Option<Text> = None,
         /// Claims of exp, iss and aud that a token may lack; those it has must still be right.
         jwt_optional_claims: Option<Vec<OptionalClaim>> = None,
+        /// Claims with permissions, a list or a text with blanks; dots lead into objects, as in
+        /// realm_access.roles, and all that are named count. Without it: of permissions, scopes,
+        /// scope and scp the first that a token has.
+        jwt_permissions_claim: Option<Vec<Text>> = None,
+        /// How long after its exp, and before its nbf, a token is still taken.
+        jwt_leeway: Span<0, MAX_JWT_LEEWAY> = Span(DEFAULT_JWT_LEEWAY),
         /// Channels and the permission to subscribe to them, such as workflow:*=workflow:read
         /// or dash-*=dash:read; the longest pattern counts, and channels without one are open to
         /// every admitted client.
@@ -234,7 +245,7 @@ settings! {
         log_frames (process): Count<1, 1_000_000> = Count(limits::DEFAULT_LOG_FRAMES),
         /// Bytes each channel keeps.
         log_bytes (process): Bytes<{ 64 << 10 }, GIB> = Bytes(limits::DEFAULT_LOG_BYTES),
-        /// How long each channel keeps a message.
+        /// How long each channel keeps a message, also while it has no subscribers.
         log_age (process): Span<1_000, { 24 * HOUR }> = Span(limits::DEFAULT_LOG_AGE),
         /// Bytes all channels of one shard keep together.
         shard_log_bytes (process): Bytes<{ 1 << 20 }, { 64 * GIB }> =
@@ -281,7 +292,7 @@ settings! {
     "Metrics and logs" {
         /// Keep no metrics and serve no metrics port.
         no_metrics (process): bool = false,
-        /// Address of the metrics port.
+        /// Address of the metrics port; :: is all of IPv6 and IPv4.
         metrics_host: Host = Host("127.0.0.1".into()),
         /// Port of `/metrics`.
         metrics_port: u16 = DEFAULT_METRICS_PORT,

@@ -124,6 +124,24 @@ fn bad_files_are_told_by_setting_file_and_remedy() {
 }
 
 #[test]
+fn a_chain_with_its_certificate_last_and_files_with_a_byte_order_mark_are_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = pki::Authority::new("root");
+    let issued = authority.server(&["localhost"]);
+    let root = file(dir.path(), "root.pem", &authority.pem());
+    let other = pki::Authority::new("another").pem();
+    let chain = format!("\u{feff}{other}{}{}", authority.pem(), issued.cert);
+    let cert = file(dir.path(), "chain.pem", &chain);
+    let key = file(dir.path(), "key.pem", &format!("\u{feff}{}", issued.key));
+    let loaded = load(&tls(&cert, &key)).unwrap();
+    let client = handshake(&loaded, root.as_ref(), "localhost", BOTH).unwrap();
+    let sent = client.peer_certificates().unwrap();
+    let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    assert_eq!(sent, [der(&issued.cert), der(&authority.pem()), der(&other)]);
+    assert_eq!(loaded.served[0].name, "localhost");
+}
+
+#[test]
 fn an_automatic_certificate_verifies_by_name_and_by_address() {
     let dir = tempfile::tempdir().unwrap();
     let loaded = load(&auto(dir.path(), &names())).unwrap();

@@ -345,3 +345,21 @@ fn headers_are_taken_from_named_networks_only() {
     assert!(proxies.protocol && trusts("10.200.0.1") && trusts("::ffff:10.0.0.1") && trusts("::1"));
     assert!(!trusts("11.0.0.1") && !trusts("::2"));
 }
+
+#[test]
+fn a_byte_order_mark_of_utf_8_is_passed_over_and_utf_16_is_named() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = file(dir.path(), "c.toml", "\u{feff}port = 1234\n");
+    assert_eq!(settings(&["--config", &config]).port, 1234);
+    let key = file(dir.path(), "key", "\u{feff}0123456789abcdef\r\n");
+    let flags = ["--api-key-file", &key, "--control-host=0.0.0.0"];
+    assert!(resolve(&flags).is_ok());
+    let secret = file(dir.path(), "secret", "\u{feff}0123456789abcdef0123456789abcdef");
+    assert!(resolve(&["--jwt-secret-file", &secret, "--host=0.0.0.0"]).is_ok());
+    let wide: Vec<u8> = "\u{feff}abcdefgh".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let path = dir.path().join("wide");
+    std::fs::write(&path, wide).expect("written");
+    let refusal = resolve(&["--api-key-file", path.to_str().expect("text")]).expect_err("UTF-16");
+    assert!(refusal.contains("api_key_file") && refusal.contains("is in UTF-16"), "{refusal}");
+    assert!(refusal.contains("Save it as UTF-8"), "{refusal}");
+}

@@ -175,6 +175,31 @@ fn what_clients_parsers_do_not_take_is_refused_on_every_way_in() {
 }
 
 #[test]
+fn an_event_of_the_server_s_own_is_refused_on_every_way_in() {
+    let server = Server::start("--anonymous-publish");
+    let mut client = Client::connect(&server);
+    for event in ["gap", "session.created", "presence.joined"] {
+        let data = json!({"channel": "c", "event": event, "data": {}});
+        let publish = json!({"type": "request", "event": "publish", "data": data});
+        refused(&client.ask(&publish), "INVALID_REQUEST");
+        let query = format!("/v1/publish/raw?channel=c&event={event}");
+        let body = format!(r#"{{"channel":"c","event":"{event}"}}"#);
+        for (path, body) in [("/v1/publish", &*body), (&*query, "{}")] {
+            let answer = support::http::post(server.control, path, body);
+            assert_eq!(answer.status, 400, "{}", answer.body);
+            assert!(answer.body.contains("one of the server's own"), "{}", answer.body);
+        }
+    }
+    for event in ["gaps", "session", "sessions.created", "a.session.b"] {
+        let data = json!({"channel": "c", "event": event, "data": {}});
+        let publish = json!({"type": "request", "event": "publish", "data": data});
+        let reply = client.ask(&publish);
+        assert_eq!(reply["data"]["status"], "published", "{reply}");
+        assert_eq!(reply["data"]["epoch"].as_str().map(str::len), Some(16), "{reply}");
+    }
+}
+
+#[test]
 fn a_malformed_since_is_refused() {
     let server = Server::start("");
     let mut client = Client::connect(&server);

@@ -53,6 +53,27 @@ fn health_and_readiness_are_answered_on_the_clients_port() {
 }
 
 #[test]
+fn head_of_a_health_path_is_answered_and_no_error() {
+    let server = Server::start("");
+    for path in ["/health", "/ready"] {
+        let request = format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let answer = Answer::parse(&exchange(&server, request.as_bytes()));
+        assert_eq!((answer.status, &*answer.body), (200, ""), "{}", answer.head);
+    }
+    assert_eq!(server.settled(ERRORS, ""), 0.0);
+}
+
+#[test]
+fn a_request_may_have_128_headers() {
+    let server = Server::start("");
+    let more = (0..123).map(|n| format!("X-Of-A-Proxy-{n}: a\r\n")).collect::<String>();
+    let request = upgrade_request(server.clients[0], &more);
+    let stream = TcpStream::connect(server.clients[0]).expect("connected");
+    let mut client = Client::request_as(stream, None, &request);
+    assert!(client.head().starts_with("HTTP/1.1 101 "));
+}
+
+#[test]
 fn another_websocket_version_is_answered_426() {
     let request = upgrade_request(([127, 0, 0, 1], 1).into(), "").replace("13", "8");
     let answer = refused(&request);
@@ -97,7 +118,7 @@ fn headers_of_100_kilobytes_are_answered_431() {
 
 #[test]
 fn more_headers_than_allowed_are_answered_431() {
-    let many: String = (0..100).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let many: String = (0..124).map(|n| format!("X-{n}: 1\r\n")).collect();
     assert_eq!(refused(&upgrade_request(([127, 0, 0, 1], 1).into(), &many)).status, 431);
 }
 

@@ -3,10 +3,13 @@
 
 mod support;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use serde_json::{Value, json};
-use support::Server;
 use support::http;
 use support::ws::{CLOSE, Client, FIN};
+use support::{PATIENCE, Server};
 
 fn post(server: &Server, path: &str, body: &Value) -> (u16, Value) {
     let answer = http::post(server.control, path, &body.to_string());
@@ -22,7 +25,7 @@ fn closed(client: &mut Client) -> (u16, String) {
 
 /// A client and the id it was welcomed with.
 fn connect(server: &Server) -> (Client, String) {
-    let mut client = Client::upgrade(std::net::TcpStream::connect(server.clients[0]).unwrap());
+    let mut client = Client::upgrade(TcpStream::connect(server.clients[0]).unwrap());
     let id = client.message()["data"]["connection_id"].as_str().unwrap().to_owned();
     (client, id)
 }
@@ -158,4 +161,35 @@ fn a_status_is_told_as_it_was_written_however_odd() {
     let what = "PUT /v1/channels/pool:p1/status";
     let nameless = r#"{"status":"idle","\ud800":1}"#;
     assert_eq!(http::send(server.control, what, "", nameless).status, 400, "it cannot be told");
+}
+
+#[test]
+fn the_metrics_port_has_a_page_that_leads_to_metrics_compressed_for_who_takes_that() {
+    let server = Server::start("");
+    let page = http::get(server.metrics, "/");
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("href=\"metrics\""), "{}", page.body);
+    // HTTP/1.0: no chunks, the end of the connection ends the body.
+    let scrape = |accepts: &str| {
+        let mut stream = TcpStream::connect(server.metrics).expect("connected");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let request = format!("GET /metrics HTTP/1.0\r\nHost: localhost\r\n{accepts}\r\n");
+        stream.write_all(request.as_bytes()).expect("written");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let end = answer.windows(4).position(|at| at == b"\r\n\r\n").expect("a head") + 4;
+        let head = String::from_utf8_lossy(&answer[..end]).to_lowercase();
+        (head, answer.split_off(end))
+    };
+    let (head, plain) = scrape("");
+    assert!(head.contains("vary: accept-encoding") && !head.contains("content-encoding"), "{head}");
+    let (head, packed) = scrape("Accept-Encoding: gzip\r\n");
+    assert!(head.contains("content-encoding: gzip"), "{head}");
+    assert!(packed.len() < plain.len() / 4, "{} of {}", packed.len(), plain.len());
+    let mut text = String::new();
+    let mut decoder = async_compression::tokio::bufread::GzipDecoder::new(&packed[..]);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let read = tokio::io::AsyncReadExt::read_to_string(&mut decoder, &mut text);
+    runtime.block_on(read).expect("what gzip has written");
+    assert!(text.contains("# TYPE websocket_connections_active gauge"), "{text}");
 }

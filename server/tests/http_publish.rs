@@ -43,15 +43,18 @@ fn a_message_with_an_id_is_published_once() {
     client.subscribe("c");
     let mut first = message(1);
     first["id"] = "a".into();
-    assert_eq!(publish(&server, "", &first).1["results"], json!([{"channel": "c", "seq": 1}]));
+    let published = publish(&server, "", &first).1["results"][0].clone();
+    let epoch = published["epoch"].clone();
+    assert_eq!(published, json!({"channel": "c", "seq": 1, "epoch": epoch}));
     let mixed = json!([first, message(2), first]);
-    let again = json!({"channel": "c", "seq": 1, "duplicate": true});
-    let results = json!([again, {"channel": "c", "seq": 2}, again]);
+    let again = json!({"channel": "c", "seq": 1, "epoch": epoch, "duplicate": true});
+    let results = json!([again, {"channel": "c", "seq": 2, "epoch": epoch}, again]);
     assert_eq!(publish(&server, "", &mixed), (202, json!({ "results": results })));
     let mut twice = message(3);
     twice["id"] = "b".into();
     let twice = publish(&server, "", &json!([twice, twice])).1;
-    assert_eq!(twice["results"][1], json!({"channel": "c", "seq": 3, "duplicate": true}));
+    let again = json!({"channel": "c", "seq": 3, "epoch": epoch, "duplicate": true});
+    assert_eq!(twice["results"][1], again);
     publish(&server, "", &message(4));
     assert_eq!(numbers(&mut client, 4), [1, 2, 3, 4]);
 }
@@ -271,4 +274,76 @@ fn a_stream_has_bounds_and_may_have_a_key() {
     }
     let nothing = json!({"lines": 0, "published": 0, "duplicates": 0});
     assert_eq!(lines(&server, ""), (202, json!({ "summary": nothing })));
+}
+
+#[test]
+fn every_name_of_lines_of_json_is_a_stream() {
+    let server = Server::start("");
+    for (place, media) in
+        ["application/ndjson", "application/jsonl", "application/x-jsonlines; charset=utf-8"]
+            .iter()
+            .enumerate()
+    {
+        let text = format!("{}\n{}\n", message(1), message(2));
+        let headers = format!("Content-Type: {media}\r\n");
+        let answer = http::send(server.control, "POST /v1/publish", &headers, &text);
+        assert_eq!(answer.status, 202, "{media}: {}", answer.body);
+        assert_eq!(body(&answer)["summary"]["published"], 2, "{media}, after {place}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_before_a_body_is_passed_over() {
+    let server = Server::start("");
+    for text in [message(1).to_string(), json!([message(2)]).to_string()] {
+        let text = format!("\u{feff}{text}");
+        let answer = http::send(server.control, "POST /v1/publish", "", &text);
+        assert_eq!(answer.status, 202, "{}", answer.body);
+    }
+    let answer = http::post(server.control, "/v1/publish/raw?channel=c&event=e", "\u{feff}{}");
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    assert_eq!(lines(&server, &format!("\u{feff}{}\n", message(4))).0, 202);
+}
+
+#[test]
+fn a_compressed_body_is_published_and_another_encoding_is_answered_415() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    client.subscribe("c");
+    let compressed = |text: String| {
+        let mut bytes = Vec::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut encoder = async_compression::tokio::bufread::GzipEncoder::new(text.as_bytes());
+        runtime.block_on(tokio::io::AsyncReadExt::read_to_end(&mut encoder, &mut bytes)).unwrap();
+        bytes
+    };
+    let send = |headers: &str, bytes: &[u8]| {
+        let mut stream = TcpStream::connect(server.control).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (length, host) = (bytes.len(), server.control);
+        let head = format!(
+            "POST /v1/publish HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+             Content-Length: {length}\r\n{headers}\r\n"
+        );
+        stream.write_all(&[head.as_bytes(), bytes].concat()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        Answer::parse(&answer)
+    };
+    let gzip = "Content-Encoding: gzip\r\n";
+    assert_eq!(send(gzip, &compressed(message(1).to_string())).status, 202);
+    let stream = format!("{gzip}{LINES}");
+    let text: String = (2..10).map(|n| format!("{}\n", message(n))).collect();
+    assert_eq!(send(&stream, &compressed(text)).status, 202);
+    assert_eq!(numbers(&mut client, 9), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    let refused = send("Content-Encoding: compress\r\n", b"x");
+    assert_eq!(
+        (refused.status, &body(&refused)["error"]["code"]),
+        (415, &json!("unsupported_encoding"))
+    );
+    let accepted = "accept-encoding: gzip, deflate, br, zstd";
+    assert!(refused.head.to_lowercase().contains(accepted), "{}", refused.head);
+    // Small, and 17 MiB once it is decompressed.
+    let bomb = compressed(" ".repeat(17 << 20));
+    assert_eq!(send(gzip, &bomb).status, 413);
 }

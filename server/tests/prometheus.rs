@@ -219,7 +219,7 @@ fn ask_every_rule(prometheus: &Prometheus) {
         assert!(wrong.is_none(), "{wrong:?}");
         rules.iter().all(evaluated).then_some(rules)
     });
-    assert_eq!(rules.len(), 31);
+    assert_eq!(rules.len(), 32);
     for rule in &rules {
         let (name, query) = (&rule["name"], rule["query"].as_str().expect("an expression"));
         prometheus.query(query);
@@ -296,4 +296,33 @@ fn every_alert_has_a_test_that_lets_it_fire() {
     for name in names {
         assert!(tests.contains(name), "{name}: no case in alerts_test.yml");
     }
+}
+
+#[test]
+fn every_alert_leads_to_its_section_of_the_runbook() {
+    const URL: &str = "runbook_url: file:///usr/share/doc/uringcast/RUNBOOK.md#";
+    let read = |path| fs::read_to_string(tools::root().join(path)).expect("a file");
+    let (alerts, runbook) = (read("dashboards/prometheus/alerts.yml"), read("docs/RUNBOOK.md"));
+    let mut sections: Vec<&str> =
+        runbook.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let mut known: std::collections::HashMap<String, String> = Default::default();
+    for alert in alerts.split("- alert: ").skip(1) {
+        let name = alert.lines().next().expect("a name");
+        // An alert may have the annotations of another one.
+        let (_, annotations) = alert.split_once("annotations:").expect("annotations");
+        let first = annotations.lines().next().unwrap_or_default().trim();
+        let anchor = match annotations.split_once(URL) {
+            Some((_, rest)) => rest.lines().next().expect("an anchor").to_owned(),
+            None => known[first.trim_start_matches('*')].clone(),
+        };
+        let alias = first.strip_prefix('&');
+        known.extend(alias.map(|alias| (alias.to_owned(), anchor.clone())));
+        let is_its = |title: &str| {
+            title.to_lowercase().replace(", ", "-") == anchor
+                && title.split(", ").any(|one| one == name)
+        };
+        assert!(sections.iter().any(|title| is_its(title)), "{name} leads to #{anchor}");
+    }
+    sections.retain(|title| !title.split(", ").all(|name| alerts.contains(&format!(": {name}\n"))));
+    assert!(sections.is_empty(), "no alert leads to {sections:?}");
 }

@@ -62,6 +62,50 @@ fn a_header_of_a_trusted_proxy_names_the_client() {
     assert_seen_as(&server, welcomed(Client::upgrade(direct)), "127.0.0.9");
 }
 
+/// A header of version 2 from 203.0.113.7, or with another command, family and block.
+fn version2(command: u8, family: u8, block: &[u8]) -> Vec<u8> {
+    let fixed = [b"\r\n\r\n\0\r\nQUIT\n", &[command, family, 0, block.len() as u8][..]];
+    [fixed.concat(), block.to_vec()].concat()
+}
+
+/// The `data` of the welcome behind a header and with further headers of the request.
+fn welcome(server: &Server, header: &[u8], extra: &str) -> serde_json::Value {
+    let mut stream = connect([127, 0, 0, 1], server.clients[0]);
+    stream.write_all(header).unwrap();
+    let request = support::ws::upgrade_request(server.clients[0], extra);
+    let mut client = Client::request_as(stream, None, &request);
+    assert!(client.head().starts_with("HTTP/1.1 101 "));
+    client.message()["data"].clone()
+}
+
+#[test]
+fn a_health_check_of_a_proxy_is_accepted_whatever_family_it_names() {
+    let server = Server::start(&format!("{TRUSTING} --proxy-protocol"));
+    for (family, block) in [(0x11, &b""[..]), (0x21, &[1; 12]), (0x00, b""), (0xf7, b"more")] {
+        assert_eq!(welcome(&server, &version2(0x20, family, block), "")["tls_mode"], "WS");
+    }
+    assert_eq!(server.settled("websocket_connection_errors_total", "\"proxy_header\""), 0.0);
+}
+
+#[test]
+fn a_proxy_that_ends_tls_says_so() {
+    const ADDRESSES: &[u8] = b"\xcb\0\x71\x07\x0a\0\0\x01\xce\xd9\x01\xbb";
+    let server = Server::start(&format!("{TRUSTING} --proxy-protocol"));
+    for (tlv, mode) in [(&b"\x20\0\x05\x01\0\0\0\0"[..], "WSS"), (b"", "WS")] {
+        let header = version2(0x21, 0x11, &[ADDRESSES, tlv].concat());
+        let data = welcome(&server, &header, "X-Forwarded-Proto: https\r\n");
+        assert_eq!((&data["tls_mode"], &data["secure"]), (&json!(mode), &json!(mode == "WSS")));
+    }
+    let server = Server::start(TRUSTING);
+    for (scheme, mode) in [("https", "WSS"), ("http", "WS")] {
+        let extra = format!("X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: {scheme}\r\n");
+        assert_eq!(welcome(&server, b"", &extra)["tls_mode"], mode);
+    }
+    let untrusting = Server::start("");
+    let data = welcome(&untrusting, b"", "X-Forwarded-Proto: https\r\n");
+    assert_eq!(data["secure"], false, "only a trusted proxy is believed");
+}
+
 #[test]
 fn a_proxy_without_its_header_is_closed_counted_and_logged() {
     let server = Server::start(&format!("{TRUSTING} --proxy-protocol --auto-cert"));
@@ -205,7 +249,8 @@ impl Proxy {
             return None;
         }
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        Some(welcomed(client))
+        assert_eq!(client.message()["data"]["secure"], tls.is_some(), "how the client came");
+        Some(client)
     }
 
     fn trust(&self) -> Arc<ClientConfig> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::limits::DRAIN_GRACE;
 use crate::shard::Command;
 use crate::sync::{Mailbox, Stage};
-use crate::types::{DrainReport, PublishError};
+use crate::types::{DrainReport, Epoch, PublishError};
 
 /// What the engine and all its publishers share.
 #[derive(Debug)]
@@ -13,6 +13,7 @@ pub(super) struct Handle {
     pub stage: Stage,
     /// By shard.
     pub mailboxes: Vec<Mailbox<Command>>,
+    pub epoch: Epoch,
 }
 
 impl Handle {

@@ -18,7 +18,7 @@ pub(super) struct Listening {
 }
 
 /// Listens on each address of each service once per shard; the kernel spreads connections over
-/// them.
+/// them. `[::]` takes IPv4 too, unless the service names an address of IPv4.
 ///
 /// # Errors
 /// [`StartError::Listen`] for the first address that is not to be had.
@@ -29,9 +29,11 @@ pub(super) fn listen<'a>(
     let mut all =
         Listening { listeners: (0..shards).map(|_| Vec::new()).collect(), addresses: Vec::new() };
     for (service, addresses) in (0..).map(ServiceId).zip(services) {
+        let only_v6 = addresses.iter().any(SocketAddr::is_ipv4);
         for &address in addresses {
-            let (sockets, real) =
-                bind(address, shards).map_err(|source| StartError::listen(address, source))?;
+            let only_v6 = only_v6 || !address.ip().is_unspecified();
+            let bound = bind(address, only_v6, shards);
+            let (sockets, real) = bound.map_err(|source| StartError::listen(address, source))?;
             all.addresses.push((service, real));
             for (of_shard, socket) in all.listeners.iter_mut().zip(sockets) {
                 of_shard.push((service, socket));
@@ -41,16 +43,20 @@ pub(super) fn listen<'a>(
     Ok(all)
 }
 
-fn bind(address: SocketAddr, shards: usize) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
+fn bind(
+    address: SocketAddr,
+    only_v6: bool,
+    shards: usize,
+) -> io::Result<(Vec<TcpListener>, SocketAddr)> {
     // The first is bound as the only user of its port, so that a port in use is an error instead
     // of being shared with its owner; only then is it opened to the others.
-    let first = socket(address)?;
+    let first = socket(address, only_v6)?;
     first.bind(&address.into())?;
     first.set_reuse_port(true)?;
     let real = first.local_addr()?.as_socket().unwrap_or(address);
     let mut sockets = vec![first];
     for _ in 1..shards {
-        let next = socket(address)?;
+        let next = socket(address, only_v6)?;
         next.set_reuse_port(true)?;
         next.bind(&real.into())?;
         sockets.push(next);
@@ -61,7 +67,7 @@ fn bind(address: SocketAddr, shards: usize) -> io::Result<(Vec<TcpListener>, Soc
     Ok((sockets.into_iter().map(TcpListener::from).collect(), real))
 }
 
-fn socket(address: SocketAddr) -> io::Result<Socket> {
+fn socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     // A restart must not wait for the old connections' TIME_WAIT.
@@ -69,8 +75,8 @@ fn socket(address: SocketAddr) -> io::Result<Socket> {
     // Accepted sockets inherit it: a system call less for each.
     socket.set_tcp_nodelay(true)?;
     if address.is_ipv6() {
-        // [::] beside 0.0.0.0 are two addresses, whatever the value of net.ipv6.bindv6only.
-        socket.set_only_v6(true)?;
+        // Said in any case: the default is the value of net.ipv6.bindv6only.
+        socket.set_only_v6(only_v6)?;
     }
     Ok(socket)
 }

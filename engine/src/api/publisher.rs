@@ -7,7 +7,7 @@ use super::ticket::Part;
 use super::{BatchTicket, Ticket};
 use crate::broker::Hub;
 use crate::shard::Command;
-use crate::types::{Publication, PublishError, ServiceId, ShardId};
+use crate::types::{Epoch, Publication, PublishError, ServiceId, ShardId};
 
 /// Publishes into one service's channels from any thread. Cheap to clone. Once the engine drains or
 /// has ended, every ticket resolves to [`PublishError::Closed`].
@@ -20,6 +20,12 @@ pub struct Publisher {
 impl Publisher {
     pub(super) fn new(handle: Arc<Handle>, service: ServiceId) -> Publisher {
         Publisher { handle, service }
+    }
+
+    /// The epoch of all positions that this engine gives: with a position of another one nothing
+    /// can be recovered.
+    pub fn epoch(&self) -> Epoch {
+        self.handle.epoch
     }
 
     /// Hands one publication to its channel's home shard, without waiting.

@@ -1,5 +1,6 @@
 //! What connects the shards to each other and to the engine.
 
+use std::hash::{BuildHasher, RandomState};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,7 +15,7 @@ use crate::limits::{MAILBOX_MESSAGES, SNAPSHOTS_WAITING, VERIFICATIONS_PER_SHARD
 use crate::shard::{AdmissionLimits, Kernel, Mesh, MetricsReporter, PeerShards, ShardParts};
 use crate::sync::{Heartbeat, PerAddressLimit, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
-use crate::types::{ServiceId, ShardId, StartError};
+use crate::types::{Epoch, ServiceId, ShardId, StartError};
 
 /// What each shard reports once: whether it serves.
 pub(super) type Ready = Result<(), StartError>;
@@ -59,6 +60,7 @@ impl Topology {
         let per_address = config.services.iter().map(address_limit).collect();
         let limits = AdmissionLimits { config, quotas, per_address };
         let started = Instant::now();
+        let epoch = Epoch(RandomState::new().hash_one(started).max(1));
         let mut parts = Vec::with_capacity(shards);
         for (shard, (listeners, core)) in plan.listeners.into_iter().zip(plan.cores).enumerate() {
             let (mailbox, receiver) = mailbox(MAILBOX_MESSAGES, Arc::clone(&mesh.bells[shard]));
@@ -78,13 +80,14 @@ impl Topology {
                 peers: PeerShards::new(std::mem::take(&mut mesh.peers[shard])),
                 limits: limits.clone(),
                 verifications: verifications.clone(),
+                epoch,
                 started,
                 metrics: MetricsReporter::new(snapshots_out.clone(), spares_in),
                 heartbeat,
                 ready: plan.ready.clone(),
             });
         }
-        let handle = Arc::new(Handle { stage: Stage::default(), mailboxes });
+        let handle = Arc::new(Handle { stage: Stage::default(), mailboxes, epoch });
         let verifications = Verifications { requests, handle: Arc::clone(&handle) };
         Ok((
             parts,

@@ -9,12 +9,14 @@
 //! | `sweep_queue` | the channels to be swept, and those that wait for more |
 //! | `memberships`, `subscriptions` | the channels of each connection |
 //! | `retention` | what the logs keep |
+//! | `forgotten` | where channels stood that are not known any more |
 //! | `home`, `replica` | the two roles of a shard |
 //! | `exchange` | frames between a home and its replicas |
 //! | `status_store` | what answers status requests |
 
 mod channels;
 mod exchange;
+mod forgotten;
 mod home;
 mod live_set;
 mod log;
@@ -86,14 +88,14 @@ enum Role {
 }
 
 impl Channel {
-    /// A channel homed here whose log is empty.
-    fn new(name: ChannelName, epoch: Epoch, now: Time) -> Channel {
+    /// A channel homed here whose log is empty; the next message comes after `head`.
+    fn new(name: ChannelName, (epoch, head): (Epoch, Seq), now: Time) -> Channel {
         Channel {
             name,
             class: ClassId::NONE,
-            log: Log::new(epoch, Seq(0)),
+            log: Log::new(epoch, head),
             overrun: None,
-            live: LiveSet::new(Seq(0)),
+            live: LiveSet::new(head),
             role: Role::Home(Home::default()),
             queued: Queued::No,
             window: Duration::ZERO,
@@ -146,7 +148,7 @@ impl Channel {
         self.live.is_empty() && self.holds == 0
     }
 
-    /// Whether nothing would be lost by forgetting the channel.
+    /// Whether no shard needs it. Its log may still hold what a client comes back for.
     fn is_idle(&self) -> bool {
         let linked = match &self.role {
             Role::Home(home) => !home.interests().is_empty(),
@@ -170,6 +172,11 @@ impl Channel {
             && self.log.head().0 - self.live.delivered().0 < frames;
         let first = if waits { self.log.from(next).next() } else { None };
         first.map(|frame| frame.accepted_at + self.window)
+    }
+
+    /// Whether its log holds what its subscribers may come back for: that is the home's to keep.
+    fn holds_promised(&self) -> bool {
+        matches!(self.role, Role::Home(_)) && self.log.len() > 0
     }
 
     /// How far one sweep goes: everything new, as far as it is worth joining into `limit` bytes.

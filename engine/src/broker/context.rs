@@ -10,7 +10,7 @@ use super::timers::Timers;
 use super::turn_limits::TurnLimits;
 use crate::config::{Config, Service};
 use crate::telemetry::Recorder;
-use crate::types::{ConnectionKey, Now, ServiceId, ShardId, Time};
+use crate::types::{ConnectionKey, Epoch, Now, ServiceId, ShardId, Time};
 use crate::wire::encoder::{Encoder, Stamp};
 
 /// The surroundings of a shard's components.
@@ -21,6 +21,8 @@ pub(super) struct Context {
     pub(super) limits: TurnLimits,
     pub(super) shard: ShardId,
     pub(super) shards: usize,
+    /// Of all logs that begin here, and of those of the engine's other shards.
+    pub(super) epoch: Epoch,
     pub(super) recorder: Recorder,
     pub(super) encoder: Encoder,
     pub(super) timers: Timers,
@@ -56,8 +58,9 @@ pub(super) enum Ending {
 }
 
 impl Context {
-    /// `seed` feeds message ids, connection ids and epochs.
+    /// `seed` feeds message ids, connection ids and, unless the hub is told, the epoch.
     pub(super) fn new(config: Arc<Config>, shard: ShardId, shards: usize, seed: u64) -> Context {
+        let mut rng = fastrand::Rng::with_seed(seed);
         Context {
             now: Now::default(),
             limits: TurnLimits::default(),
@@ -68,7 +71,8 @@ impl Context {
             timers: Timers::default(),
             small_frames: 0,
             draining: false,
-            rng: fastrand::Rng::with_seed(seed),
+            epoch: Epoch(rng.u64(1..)),
+            rng,
             effects: VecDeque::new(),
             replies: VecDeque::new(),
             endings: VecDeque::new(),

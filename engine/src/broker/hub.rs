@@ -18,8 +18,8 @@ use super::tick::DrainState;
 use crate::config::Config;
 use crate::telemetry::{Gauge, Recorder};
 use crate::types::{
-    ChannelName, ClientCommand, ConnectionKey, JsonObject, Now, Publication, PublishError, Seq,
-    ServiceId, ShardId, Time, Verdict,
+    ChannelName, ClientCommand, ConnectionKey, Epoch, JsonObject, Now, Publication, PublishError,
+    Seq, ServiceId, ShardId, Time, Verdict,
 };
 
 /// The broker of one shard: every decision, without I/O (invariant 8).
@@ -77,6 +77,13 @@ impl Hub {
             cx: Context::new(config, shard, shards, seed),
         };
         Hub { parts: Parts { core, sessions }, drain: DrainState::default() }
+    }
+
+    /// The same hub with the epoch of its engine, which another run of it does not have.
+    #[must_use]
+    pub fn with_epoch(mut self, epoch: Epoch) -> Hub {
+        self.parts.core.cx.epoch = epoch;
+        self
     }
 
     /// The shard that sequences a channel. The same on every shard of one engine.

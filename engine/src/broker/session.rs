@@ -171,13 +171,14 @@ impl Sessions {
         }
         let Some(asked) = self.auth.take_asked(core, key) else { return Vec::new() };
         self.backlogs.make_ready(key);
-        let recognised = verdict
-            .map(|identity| self.auth.recognise(core, key, &identity).map(|()| identity.user));
+        let recognised =
+            verdict.map(|identity| self.auth.recognise(core, key, &identity).map(|()| identity));
         let correlation = asked.request.as_ref().and_then(Option::as_deref);
         match recognised {
-            Ok(Ok(user)) => {
+            Ok(Ok(identity)) => {
                 if asked.request.is_some() {
-                    answers::authenticated(core, key, correlation, &user);
+                    let left = identity.expires.and_then(|at| auth::remaining(core.cx.now, at));
+                    answers::authenticated(core, key, correlation, &identity.user, left);
                 }
                 if asked.welcome {
                     self.welcome(core, key, true);

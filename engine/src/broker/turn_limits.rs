@@ -1,6 +1,8 @@
 //! The limits of one iteration: constants of `limits`, but for the simulation, which makes them
 //! tiny.
 
+use std::time::Duration;
+
 use crate::limits;
 
 /// What one iteration, one send or one shard may take.
@@ -22,6 +24,8 @@ pub(super) struct TurnLimits {
     pub(super) channel_frames: u64,
     /// `limits::SHARD_UNSWEPT_BYTES`.
     pub(super) shard_unswept: usize,
+    /// `limits::CHANNEL_IDLE`.
+    pub(super) channel_idle: Duration,
 }
 
 impl Default for TurnLimits {
@@ -35,6 +39,7 @@ impl Default for TurnLimits {
             unfinished_bytes: limits::UNFINISHED_BYTES_PER_SHARD,
             channel_frames: limits::CHANNEL_UNSWEPT_FRAMES,
             shard_unswept: limits::SHARD_UNSWEPT_BYTES,
+            channel_idle: limits::CHANNEL_IDLE,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::metrics_reporter::MetricsReporter;
 use super::peers::PeerShards;
 use super::tls::Kernel;
 use crate::sync::{Doorbell, Heartbeat, MailboxReceiver};
-use crate::types::{ServiceId, ShardId, StartError};
+use crate::types::{Epoch, ServiceId, ShardId, StartError};
 
 /// The parts of one shard.
 pub(crate) struct ShardParts {
@@ -32,6 +32,8 @@ pub(crate) struct ShardParts {
     pub limits: AdmissionLimits,
     /// Tokens to be verified; answered by the mailbox.
     pub verifications: Sender<VerificationRequest>,
+    /// Of the logs of all shards: no other run of an engine has it.
+    pub epoch: Epoch,
     /// When the engine started: the zero of `Time`.
     pub started: Instant,
     pub metrics: MetricsReporter,

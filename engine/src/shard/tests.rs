@@ -22,7 +22,7 @@ use crate::sync::{Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
 use crate::telemetry::{ConnectionError, Count, Totals};
 use crate::types::DrainReport;
-use crate::types::{ChannelName, EventName, JsonObject, Publication, ServiceId, ShardId};
+use crate::types::{ChannelName, Epoch, EventName, JsonObject, Publication, ServiceId, ShardId};
 use fixtures::{tls_client, tls_configs};
 
 /// Running shards, without the engine around them.
@@ -71,6 +71,7 @@ impl Kit {
                 peers: PeerShards::new(std::mem::take(&mut mesh.peers[shard])),
                 limits: limits.clone(),
                 verifications: bounded(1).0,
+                epoch: Epoch(1),
                 started,
                 metrics: MetricsReporter::new(full.clone(), bounded(1).1),
                 heartbeat: Arc::default(),

@@ -1,39 +1,51 @@
-//! The addresses of clients behind proxies: the PROXY protocol, versions 1 and 2
-//! (<https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt>), and `X-Forwarded-For`.
+//! What proxies say of the clients behind them: the PROXY protocol, versions 1 and 2
+//! (<https://www.haproxy.org/download/2.6/doc/proxy-protocol.txt>), `X-Forwarded-For` and
+//! `X-Forwarded-Proto`.
+
+mod version2;
 
 use std::net::{IpAddr, SocketAddr};
 
-use proxy_header::{Error, ParseConfig, ProxyHeader};
+use proxy_header::{Error, ProxyHeader};
 
 use crate::config::Proxies;
-use crate::limits::MAX_PROXY_HEADER;
 
 /// The longest header of version 1, by its specification (2.1).
 const MAX_V1_HEADER: usize = 107;
+
+/// What a header says of the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Its address; without one it is a health check of the proxy, or of a kind unknown here.
+    pub client: Option<SocketAddr>,
+    /// It reached the proxy over TLS.
+    pub secure: bool,
+}
 
 /// What the first bytes of a proxy's connection are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
     /// Read on: it is not whole. Its length is bounded here, not by the caller.
     NeedMore,
-    /// A header of so many bytes, and the client that it names. Without a client it is a health
-    /// check of the proxy.
-    Whole(usize, Option<SocketAddr>),
+    /// A header of so many bytes.
+    Whole(usize, Named),
     /// None, or a broken one.
     Malformed,
 }
 
 /// Reads the header that must begin a proxy's connection.
 pub fn parse(buffer: &[u8]) -> Header {
-    // The parser bounds version 1 only while the end of the line is missing: without this bound the
-    // verdict on a longer line depended on how it was cut.
-    let longest = if buffer.starts_with(b"P") { MAX_V1_HEADER } else { MAX_PROXY_HEADER };
-    let config = ParseConfig { include_tlvs: false, ..ParseConfig::default() };
-    match ProxyHeader::parse(buffer, config) {
-        Ok((header, length)) if length <= longest => {
-            Header::Whole(length, header.proxied_address().map(|address| address.source))
+    if !buffer.starts_with(b"P") {
+        return version2::parse(buffer);
+    }
+    match ProxyHeader::parse(buffer, Default::default()) {
+        // The parser bounds the line only while its end is missing: without this bound the verdict
+        // on a longer one depended on how it was cut.
+        Ok((header, length)) if length <= MAX_V1_HEADER => {
+            let client = header.proxied_address().map(|address| address.source);
+            Header::Whole(length, Named { client, secure: false })
         }
-        Err(Error::BufferTooShort) if buffer.len() < MAX_PROXY_HEADER => Header::NeedMore,
+        Err(Error::BufferTooShort) => Header::NeedMore,
         _ => Header::Malformed,
     }
 }
@@ -51,6 +63,14 @@ pub fn client(peer: SocketAddr, forwarded: &str, proxies: &Proxies) -> SocketAdd
         client = SocketAddr::new(ip, 0);
     }
     client
+}
+
+/// Whether the client of a request came to the first proxy over TLS, by the `X-Forwarded-Proto`
+/// that `peer`, perhaps a trusted proxy, sent. Of several the first is the client's own hop.
+pub fn came_over_tls(peer: SocketAddr, protocols: &str, proxies: &Proxies) -> bool {
+    let first = protocols.split(',').next().unwrap_or_default().trim();
+    let is_secure = ["https", "wss"].iter().any(|name| first.eq_ignore_ascii_case(name));
+    is_secure && proxies.trusts(peer.ip())
 }
 
 /// An address as proxies write it: with or without a port, an IPv6 one perhaps in brackets.

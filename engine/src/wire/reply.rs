@@ -39,7 +39,7 @@ fn tls_mode<S: Serializer>(secure: &bool, serializer: S) -> Result<S::Ok, S::Err
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotRecovered {
-    /// The log was lost: it is in another epoch.
+    /// The server has restarted, and the log with it: it is in another epoch.
     Restart,
     /// The log does not reach back that far.
     Retention,
@@ -106,14 +106,16 @@ pub fn welcome<'a>(welcome: &'a Welcome<'a>) -> Outbound<'a, &'a Welcome<'a>> {
     Outbound::event("session.created", None, welcome)
 }
 
-/// The reply to a good token.
-pub fn authenticated(user_id: &str) -> Outbound<'_, impl Serialize> {
+/// The reply to a good token, which expires after so many seconds.
+pub fn authenticated(user_id: &str, expires_in: Option<u64>) -> Outbound<'_, impl Serialize> {
     #[derive(Serialize)]
     struct Authenticated<'a> {
         status: &'static str,
         user_id: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expires_in: Option<u64>,
     }
-    Outbound::response("auth", Authenticated { status: "authenticated", user_id })
+    Outbound::response("auth", Authenticated { status: "authenticated", user_id, expires_in })
 }
 
 /// The confirmation of one subscription: the channel's position, before the messages that follow,
@@ -160,9 +162,15 @@ pub fn listed<'a>(
 }
 
 /// The reply to a publish.
-pub fn published(channel: &ChannelName, seq: Seq) -> Outbound<'_, impl Serialize> {
-    let (channel, seq) = (channel.as_str(), Some(seq));
-    Outbound::response("publish", Single { status: "published", channel, seq, ..Single::default() })
+pub fn published(channel: &ChannelName, seq: Seq, epoch: Epoch) -> Outbound<'_, impl Serialize> {
+    let data = Single {
+        status: "published",
+        channel: channel.as_str(),
+        seq: Some(seq),
+        epoch: Some(epoch),
+        ..Single::default()
+    };
+    Outbound::response("publish", data)
 }
 
 /// The refusal of a publish that may be repeated after so many seconds.

@@ -92,6 +92,9 @@ pub enum RequestError {
     /// A publish with an event name that cannot be.
     #[error("Event name {0}")]
     InvalidEvent(NameError),
+    /// A publish under a name of the server's own events.
+    #[error("Event name is reserved for the server")]
+    ReservedEvent,
     /// A publish whose document is not an object.
     #[error("Data of the message to publish must be an object")]
     InvalidData,
@@ -112,6 +115,7 @@ impl RequestError {
             RequestError::TooManyChannels | RequestError::DataLimit(_) => ErrorCode::LimitExceeded,
             RequestError::NoEvent
             | RequestError::InvalidEvent(_)
+            | RequestError::ReservedEvent
             | RequestError::InvalidData
             | RequestError::InvalidSince => ErrorCode::InvalidRequest,
         }
@@ -231,6 +235,9 @@ fn publish(message: &Inbound<'_>, max_depth: usize) -> Result<Publication, Reque
     let channel = name_of(channel)?;
     let event = event.and_then(string).ok_or(RequestError::NoEvent)?;
     let event = EventName::parse(&event).map_err(RequestError::InvalidEvent)?;
+    if event.is_reserved() {
+        return Err(RequestError::ReservedEvent);
+    }
     let document = document.ok_or(RequestError::InvalidData)?;
     let data = JsonObject::from_raw(document, max_depth).map_err(|error| match error {
         JsonObjectError::Limit(limit) => RequestError::DataLimit(limit),

@@ -7,6 +7,9 @@ use super::Secret;
 use crate::limits::{MAX_UPGRADE_HEADERS, MAX_UPGRADE_REQUEST};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Begins the entry of `Sec-WebSocket-Protocol` that carries a token and is never agreed to.
+const BEARER: &str = "bearer.";
 
 /// What the bytes of a new connection are.
 #[derive(Debug)]
@@ -39,7 +42,9 @@ pub struct Accepted {
     pub origin: Option<String>,
     /// The `X-Forwarded-For` headers, joined by commas.
     pub forwarded: Option<String>,
-    /// The token of `Authorization: Bearer`, else of `?token=`.
+    /// The `X-Forwarded-Proto` headers, likewise.
+    pub forwarded_proto: Option<String>,
+    /// The token of `Authorization: Bearer`, else of the subprotocol `bearer.…`, else of `?token=`.
     pub token: Option<Secret>,
 }
 
@@ -48,7 +53,7 @@ pub struct Accepted {
 pub enum UpgradeError {
     /// Not HTTP, or not as it should be.
     Malformed,
-    /// Something but GET.
+    /// Something but GET, or HEAD of anything but a health path.
     Method,
     /// More than [`MAX_UPGRADE_REQUEST`] bytes or [`MAX_UPGRADE_HEADERS`] headers.
     TooLarge,
@@ -118,18 +123,31 @@ impl UpgradeError {
     }
 }
 
-/// Reads what a connection has sent so far. `ready` is what `GET /ready` answers.
-pub fn parse(buffer: &[u8], ready: bool) -> Upgrade {
-    match request(buffer) {
-        Ok(None) => Upgrade::NeedMore,
-        Ok(Some(request)) => {
-            if let Some(response) = health(&request, ready) {
-                return Upgrade::Answer { response, refusal: None };
-            }
-            upgrade(&request).map_or_else(refuse, Upgrade::Accept)
-        }
-        Err(refusal) => refuse(refusal),
+/// Reads what a connection has sent so far. `ready` is what `GET /ready` answers; `subprotocols`
+/// are those that may be agreed to.
+pub fn parse(buffer: &[u8], ready: bool, subprotocols: &[String]) -> Upgrade {
+    let request = match request(buffer) {
+        Ok(None) => return Upgrade::NeedMore,
+        Ok(Some(request)) => request,
+        Err(refusal) => return refuse(refusal),
+    };
+    let answer = match health(&request, ready) {
+        Some(response) => Upgrade::Answer { response, refusal: None },
+        None if request.is_head => refuse(UpgradeError::Method),
+        None => upgrade(&request, subprotocols).map_or_else(refuse, Upgrade::Accept),
+    };
+    if request.is_head { without_body(answer) } else { answer }
+}
+
+/// The answer to HEAD: the fields that GET would have got, and nothing behind them.
+fn without_body(mut answer: Upgrade) -> Upgrade {
+    const END: &[u8] = b"\r\n\r\n";
+    if let Upgrade::Answer { response, .. } = &mut answer
+        && let Some(end) = response.windows(END.len()).position(|bytes| bytes == END)
+    {
+        response.truncate(end + END.len());
     }
+    answer
 }
 
 fn refuse(refusal: UpgradeError) -> Upgrade {
@@ -140,6 +158,7 @@ fn refuse(refusal: UpgradeError) -> Upgrade {
 struct Request {
     uri: Uri,
     headers: HeaderMap,
+    is_head: bool,
     is_http10: bool,
     consumed: usize,
 }
@@ -156,7 +175,8 @@ fn request(buffer: &[u8]) -> Result<Option<Request>, UpgradeError> {
     let (Some(method), Some(path), Some(version)) = (head.method, head.path, head.version) else {
         return Err(UpgradeError::Malformed);
     };
-    if method != Method::GET.as_str() {
+    let is_head = method == Method::HEAD.as_str();
+    if !is_head && method != Method::GET.as_str() {
         return Err(UpgradeError::Method);
     }
     // Names that are no text would all become one name.
@@ -171,18 +191,18 @@ fn request(buffer: &[u8]) -> Result<Option<Request>, UpgradeError> {
         let (Ok(name), Ok(value)) = (name, value) else { return Err(UpgradeError::Malformed) };
         headers.append(name, value);
     }
-    Ok(Some(Request { uri, headers, is_http10: version == 0, consumed }))
+    Ok(Some(Request { uri, headers, is_head, is_http10: version == 0, consumed }))
 }
 
 impl Request {
-    /// Whether a list header, possibly over several lines, has the token.
+    /// The entries of a list header, possibly over several lines.
+    fn entries(&self, name: header::HeaderName) -> impl Iterator<Item = &str> {
+        let lines = self.headers.get_all(name).into_iter();
+        lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim)
+    }
+
     fn lists(&self, name: header::HeaderName, token: &str) -> bool {
-        self.headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|entry| entry.trim().eq_ignore_ascii_case(token))
+        self.entries(name).any(|entry| entry.eq_ignore_ascii_case(token))
     }
 
     fn wants_upgrade(&self) -> bool {
@@ -201,9 +221,9 @@ impl Request {
         }
     }
 
-    /// The proxies' `X-Forwarded-For`; a line that is no text ends the trusted part.
-    fn forwarded(&self) -> Option<String> {
-        let lines = self.headers.get_all(X_FORWARDED_FOR).iter();
+    /// The lines of a header of the proxies; one that is no text ends the trusted part.
+    fn forwarded(&self, name: HeaderName) -> Option<String> {
+        let lines = self.headers.get_all(name).iter();
         let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
         (!lines.is_empty()).then(|| lines.join(","))
     }
@@ -216,16 +236,21 @@ impl Request {
             let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
             scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim()))
         });
+        let offers = self.entries(header::SEC_WEBSOCKET_PROTOCOL);
+        let mut offered = offers.filter_map(|offer| offer.strip_prefix(BEARER));
         let query = self.uri.query().unwrap_or_default().as_bytes();
         let mut tokens = form_urlencoded::parse(query).filter(|(key, _)| key == "token");
-        match (tokens.next(), tokens.next()) {
-            (Some(_), Some(_)) => Err(UpgradeError::Token),
-            (first, _) => Ok(bearer.or_else(|| first.map(|(_, value)| Secret::new(value)))),
+        match (offered.next(), offered.next(), tokens.next(), tokens.next()) {
+            (_, Some(_), _, _) | (_, _, _, Some(_)) => Err(UpgradeError::Token),
+            (offer, None, token, None) => {
+                let token = || token.map(|(_, value)| Secret::new(value));
+                Ok(bearer.or_else(|| offer.map(Secret::new)).or_else(token))
+            }
         }
     }
 }
 
-fn upgrade(request: &Request) -> Result<Accepted, UpgradeError> {
+fn upgrade(request: &Request, subprotocols: &[String]) -> Result<Accepted, UpgradeError> {
     if !request.wants_upgrade() {
         return Err(UpgradeError::NoUpgrade);
     }
@@ -235,19 +260,25 @@ fn upgrade(request: &Request) -> Result<Accepted, UpgradeError> {
         return Err(UpgradeError::Version);
     }
     let key = request.single(header::SEC_WEBSOCKET_KEY).ok().flatten().ok_or(UpgradeError::Key)?;
+    // The first offer is what the client likes best: RFC 6455, 4.1.
+    let agreed = request
+        .entries(header::SEC_WEBSOCKET_PROTOCOL)
+        .find(|offer| subprotocols.iter().any(|protocol| protocol == offer));
     Ok(Accepted {
-        response: switch(key)?,
+        response: switch(key, agreed)?,
         consumed: request.consumed,
         path: request.uri.path().into(),
         host: host.into(),
         origin: origin.map(Into::into),
-        forwarded: request.forwarded(),
+        forwarded: request.forwarded(X_FORWARDED_FOR),
+        forwarded_proto: request.forwarded(X_FORWARDED_PROTO),
         token: request.token()?,
     })
 }
 
-/// The `101` for a key. Everything else was checked: lists are read more generously here.
-fn switch(key: &str) -> Result<Vec<u8>, UpgradeError> {
+/// The `101` for a key, with the subprotocol agreed to. Everything else was checked: lists are read
+/// more generously here.
+fn switch(key: &str, agreed: Option<&str>) -> Result<Vec<u8>, UpgradeError> {
     let request = http::Request::builder()
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
@@ -255,7 +286,10 @@ fn switch(key: &str) -> Result<Vec<u8>, UpgradeError> {
         .header(header::SEC_WEBSOCKET_KEY, key)
         .body(())
         .map_err(|_| UpgradeError::Key)?;
-    let response = create_response(&request).map_err(|_| UpgradeError::Key)?;
+    let mut response = create_response(&request).map_err(|_| UpgradeError::Key)?;
+    if let Some(agreed) = agreed.and_then(|agreed| HeaderValue::from_str(agreed).ok()) {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, agreed);
+    }
     let mut bytes = Vec::new();
     write_response(&mut bytes, &response).expect("a Vec takes every byte");
     Ok(bytes)

@@ -213,6 +213,44 @@ fn the_family_s_claims_and_oauth_s_are_understood() {
 }
 
 #[test]
+fn the_permissions_of_other_issuers_are_understood() {
+    let permissions = |rules: ClaimRules, claims: &Value| {
+        let mut keys = Keys::new(None, false);
+        keys.add_secret(SECRET).unwrap();
+        let identity = Verifier::new(keys, None, rules).unwrap().verify(&signed(claims));
+        identity.map(|identity| identity.permissions.join(" "))
+    };
+    let mut keycloak = json!({"sub": "s", "scope": "openid publish"});
+    keycloak["realm_access"] = json!({"roles": ["editor"]});
+    keycloak["exp"] = (get_current_timestamp() + 60).into();
+    let usual = permissions(ClaimRules::default(), &keycloak);
+    assert_eq!(usual.as_deref(), Ok("openid publish"));
+    let named = Some(vec!["realm_access.roles".into()]);
+    let rules = ClaimRules { permissions: named, ..ClaimRules::default() };
+    assert_eq!(permissions(rules.clone(), &keycloak).as_deref(), Ok("editor"));
+    keycloak["realm_access"] = json!({"roles": 7});
+    assert_eq!(permissions(rules, &keycloak), Err(AuthError::Invalid));
+}
+
+#[test]
+fn a_leeway_moves_the_ends_of_a_token_s_life() {
+    let verdict = |leeway, claims: &Value| {
+        let mut keys = Keys::new(None, false);
+        keys.add_secret(SECRET).unwrap();
+        let leeway = std::time::Duration::from_secs(leeway);
+        let rules = ClaimRules { leeway, ..ClaimRules::default() };
+        Verifier::new(keys, None, rules).unwrap().verify(&signed(claims))
+    };
+    let now = get_current_timestamp();
+    let late = with("exp", now - 30);
+    assert_eq!(verdict(0, &late), Err(AuthError::Invalid));
+    // The engine closes the connection at this time: not at once.
+    assert_eq!(verdict(300, &late).unwrap().expires, Some(now as i64 + 270));
+    assert_eq!(verdict(0, &with("nbf", now + 30)), Err(AuthError::Invalid));
+    assert!(verdict(300, &with("nbf", now + 30)).is_ok());
+}
+
+#[test]
 fn issuer_and_audience_are_demanded_where_they_are_set() {
     let verifier = demanding(Some("me"), Some("here"));
     let token = |issuer: Value, audience: Value| {
@@ -239,7 +277,12 @@ fn a_claim_that_may_be_absent_must_still_be_right() {
     keys.add_secret(SECRET).unwrap();
     let optional = vec![OptionalClaim::Expiry, OptionalClaim::Issuer, OptionalClaim::Audience];
     let (issuer, audience) = (Some("me".into()), Some("me".into()));
-    let verifier = Verifier::new(keys, None, ClaimRules { issuer, audience, optional }).unwrap();
+    let verifier = Verifier::new(
+        keys,
+        None,
+        ClaimRules { issuer, audience, optional, ..ClaimRules::default() },
+    )
+    .unwrap();
     let past = get_current_timestamp() - 1;
     for (claims, good) in [
         (json!({"sub": "s", "iss": "me", "aud": "me", "scopes": ["read"]}), true),

@@ -1,10 +1,14 @@
 //! One token: from its text to an identity, or not.
 
+use std::time::Duration;
+
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Validation, decode, decode_header};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use uringcast_engine::{AuthError, Identity, Verdict};
 
+use super::claims;
 use super::keys::{Key, Keys};
 use crate::settings::access::OptionalClaim;
 
@@ -17,6 +21,10 @@ pub struct ClaimRules {
     pub audience: Option<String>,
     /// What of this and of `exp` it may lack.
     pub optional: Vec<OptionalClaim>,
+    /// The claims that name permissions, all of which count; `None` for the usual ones.
+    pub permissions: Option<Vec<String>>,
+    /// How long after its `exp`, and before its `nbf`, it is still taken.
+    pub leeway: Duration,
 }
 
 /// The claims that are read, under the names of the original family or of OAuth.
@@ -24,8 +32,6 @@ pub struct ClaimRules {
 struct Claims {
     user_id: Option<Name>,
     sub: Option<Name>,
-    permissions: Option<Names>,
-    scopes: Option<Names>,
     /// Seconds since 1970; may have a fraction.
     exp: Option<f64>,
     // These two are read for their types alone: the library compares those that it understands, and
@@ -34,6 +40,8 @@ struct Claims {
     _issuer: Option<Names>,
     #[serde(rename = "aud")]
     _audience: Option<Names>,
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
@@ -45,9 +53,9 @@ enum Name {
 
 #[derive(Deserialize)]
 #[serde(untagged)]
+#[expect(dead_code, reason = "read for its type alone")]
 enum Names {
     List(Vec<String>),
-    /// As OAuth writes them, with spaces.
     Text(String),
 }
 
@@ -70,7 +78,7 @@ fn attempt(token: &str, keys: &Keys, rules: &ClaimRules) -> Result<Identity, &'s
     let mut why = "no key for it";
     for key in keys.candidates(header.kid.as_deref(), header.alg) {
         match decode::<Claims>(token, &key.key, &validation(key, rules)) {
-            Ok(data) => return identity(data.claims),
+            Ok(data) => return identity(data.claims, rules),
             Err(error) => why = reason(error.kind()),
         }
     }
@@ -80,7 +88,7 @@ fn attempt(token: &str, keys: &Keys, rules: &ClaimRules) -> Result<Identity, &'s
 fn validation(key: &Key, rules: &ClaimRules) -> Validation {
     let mut validation = Validation::new(key.algorithms[0]);
     validation.algorithms.clone_from(&key.algorithms);
-    (validation.leeway, validation.validate_nbf) = (0, true);
+    (validation.leeway, validation.validate_nbf) = (rules.leeway.as_secs(), true);
     let mut required = vec![("exp", OptionalClaim::Expiry)];
     if let Some(issuer) = &rules.issuer {
         validation.set_issuer(&[issuer]);
@@ -98,19 +106,20 @@ fn validation(key: &Key, rules: &ClaimRules) -> Validation {
     validation
 }
 
-fn identity(claims: Claims) -> Result<Identity, &'static str> {
+fn identity(claims: Claims, rules: &ClaimRules) -> Result<Identity, &'static str> {
     let user = match claims.user_id.or(claims.sub) {
         Some(Name::Text(text)) if !text.is_empty() => text,
         Some(Name::Number(number)) => number.to_string(),
         _ => return Err("no user_id and no sub"),
     };
-    let permissions = match claims.permissions.or(claims.scopes) {
-        Some(Names::List(list)) => list,
-        Some(Names::Text(text)) => text.split_whitespace().map(Into::into).collect(),
-        None => Vec::new(),
+    let permissions = match &rules.permissions {
+        Some(named) => claims::all(&claims.others, named),
+        None => claims::usual(&claims.others),
     };
+    let permissions = permissions.ok_or("permissions that are neither a list nor a text")?;
     // A time beyond the range of i64 means that the token never expires.
-    Ok(Identity { user, permissions, expires: claims.exp.map(|exp| exp.floor() as i64) })
+    let end = |exp: f64| (exp.floor() as i64).saturating_add_unsigned(rules.leeway.as_secs());
+    Ok(Identity { user, permissions, expires: claims.exp.map(end) })
 }
 
 fn reason(kind: &ErrorKind) -> &'static str {

@@ -14,7 +14,7 @@ use rustls::sign::CertifiedKey;
 use x509_parser::extensions::GeneralName;
 use x509_parser::utils::format_serial;
 
-use super::ServedCert;
+use super::{ServedCert, chain_order};
 use crate::config::Files;
 use crate::read_files::{self, problem};
 use crate::settings::Problem;
@@ -38,7 +38,16 @@ impl CertKeyPair {
             problem(cert_name, cert, format!("cannot be used: {error}"), remedy)
         };
         let provider = aws_lc_rs::default_provider();
-        let certified = CertifiedKey::from_der(chain, private, &provider);
+        let mut certified = CertifiedKey::from_der(chain.clone(), private.clone_key(), &provider);
+        if is_mismatch(&certified)
+            && let Some(sorted) = chain_order::sorted(chain, &private, &provider)
+        {
+            let path = cert.display();
+            tracing::warn!(
+                "{cert_name} {path}: the certificate stands behind its chain, put first"
+            );
+            certified = CertifiedKey::from_der(sorted, private, &provider);
+        }
         let certified = certified.map_err(|error| match error {
             rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 let reason = format!("is not the key of the certificate in {}", cert.display());
@@ -71,6 +80,12 @@ impl CertKeyPair {
             served,
         })
     }
+}
+
+/// Whether the first certificate of the chain is not the key's.
+fn is_mismatch<T>(certified: &Result<T, rustls::Error>) -> bool {
+    let mismatch = rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch);
+    certified.as_ref().err() == Some(&mismatch)
 }
 
 fn ip_text(bytes: &[u8]) -> Option<String> {

@@ -97,6 +97,11 @@ pub(super) fn verifier(
         issuer: text(&s.jwt_issuer),
         audience: text(&s.jwt_audience),
         optional: s.jwt_optional_claims.clone().unwrap_or_default(),
+        permissions: s
+            .jwt_permissions_claim
+            .as_ref()
+            .map(|claims| claims.iter().map(|claim| claim.0.clone()).collect()),
+        leeway: s.jwt_leeway.0,
     };
     faults.keep(Verifier::new(keys, s.jwks_file.clone(), rules))
 }

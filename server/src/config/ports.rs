@@ -20,6 +20,10 @@ pub(super) fn check(
         };
         metrics.iter().find(of).map_or(&[][..], |endpoint| &endpoint.addresses[..])
     };
+    if let Some((wide, narrow)) = covered(&last.listen) {
+        let reason = format!("names {} and {}, which the first has in it", wide.ip(), narrow.ip());
+        faults.add("host", reason, &format!("Leave {} out.", narrow.ip()));
+    }
     let own = metrics_ports(before.len());
     let different = "Give the two different ports.";
     if overlap(&last.listen, control) {
@@ -47,6 +51,19 @@ pub(super) fn check(
             faults.add("metrics_port", reason("the clients' port"), different);
         }
     }
+}
+
+/// All addresses of a family, and one of them beside it: the second could not be listened on.
+fn covered(listen: &[SocketAddr]) -> Option<(SocketAddr, SocketAddr)> {
+    let covers = |wide: &SocketAddr, narrow: &SocketAddr| {
+        wide != narrow
+            && wide.ip().is_unspecified()
+            && wide.is_ipv4() == narrow.is_ipv4()
+            && wide.port() == narrow.port()
+            && wide.port() != 0
+    };
+    let pairs = listen.iter().flat_map(|wide| listen.iter().map(move |narrow| (*wide, *narrow)));
+    pairs.into_iter().find(|(wide, narrow)| covers(wide, narrow))
 }
 
 fn overlap(a: &[SocketAddr], b: &[SocketAddr]) -> bool {

@@ -11,6 +11,7 @@ use uringcast_engine::{JsonObject, PublishError};
 
 use super::error::ApiError;
 use super::selected_service::SelectedService;
+use crate::read_files::without_mark;
 
 /// What a document must have.
 #[derive(Deserialize)]
@@ -24,7 +25,7 @@ pub(super) async fn put(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<StatusCode, ApiError> {
     let channel = selected.channel()?;
-    let document = document(&body?, selected.max_data().depth)?;
+    let document = document(without_mark(&body?), selected.max_data().depth)?;
     let engine = selected.control.engine().await?;
     engine.set_status(channel, Some(document)).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)

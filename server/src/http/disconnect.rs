@@ -10,6 +10,7 @@ use uringcast_engine::{ChannelName, ClientAction, ClientCommand, Target};
 use super::error::ApiError;
 use super::present;
 use super::selected_service::{SelectedService, parse_channel};
+use crate::read_files::without_mark;
 
 /// The body of a command: the target is a connection, a user or a channel.
 #[derive(Deserialize)]
@@ -54,7 +55,8 @@ fn parse(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(Option<Target>, Option<ChannelName>), ApiError> {
     selected.all_channels()?;
-    let body: CommandBody = serde_json::from_slice(&body?).map_err(ApiError::invalid)?;
+    let body: CommandBody =
+        serde_json::from_slice(without_mark(&body?)).map_err(ApiError::invalid)?;
     let channel = body.channel.as_deref().map(parse_channel).transpose()?;
     let target = match (body.connection, body.user) {
         (Some(_), Some(_)) => {

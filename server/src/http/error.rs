@@ -35,6 +35,11 @@ impl ApiError {
         ApiError::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
+    /// A body that ended early, or is not what its Content-Encoding says.
+    pub(super) fn unreadable() -> ApiError {
+        ApiError::bad_request("the body could not be read, or is not as its Content-Encoding says")
+    }
+
     /// A bad request whose text may repeat the publisher's input, and is cut.
     pub(super) fn invalid(error: impl Display) -> ApiError {
         let mut text = error.to_string();
@@ -112,7 +117,7 @@ impl From<BytesRejection> for ApiError {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             return ApiError::too_large(format!("the body has more than {MAX_PUBLISH_BODY} bytes"));
         }
-        ApiError::bad_request("the body could not be read")
+        ApiError::unreadable()
     }
 }
 

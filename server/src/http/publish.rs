@@ -15,10 +15,11 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use uringcast_engine::{ChannelName, JsonObject, PublishError};
+use uringcast_engine::{ChannelName, Epoch, JsonObject, PublishError};
 
 use super::error::ApiError;
 use super::selected_service::SelectedService;
+use crate::read_files::without_mark;
 use parse::{check_id, parse_body, publication};
 pub(super) use stream::is_stream;
 use submit::{Accepted, Message};
@@ -56,7 +57,7 @@ pub(super) async fn publish_raw(
     let Query(query) = query?;
     let key = idempotency_key(&headers)?;
     let max_data = selected.max_data();
-    let data = JsonObject::parse_within(&body?, max_data.depth).map_err(|error| {
+    let data = JsonObject::parse_within(without_mark(&body?), max_data.depth).map_err(|error| {
         ApiError::invalid(format_args!("the body {error}; it must be the data object"))
     })?;
     let publication = publication(&"", &query.channel, &query.event, data, max_data)?;
@@ -98,19 +99,21 @@ async fn submit(
         let text = "The engine has no room now; nothing was published.";
         ApiError::saturated(text)
     })?;
-    answer(&channels, &taken)
+    answer(&channels, &taken, selected.control.publisher(selected.id).epoch())
 }
 
 /// 202 when every message has its position; 503 or 507 otherwise, saying which have.
 fn answer(
     channels: &[ChannelName],
     results: &[Result<Accepted, PublishError>],
+    epoch: Epoch,
 ) -> Result<Response, ApiError> {
     let one = |(channel, result): (&ChannelName, &Result<Accepted, PublishError>)| {
         let mut one = json!({ "channel": channel.as_str() });
         match result {
             Ok(Accepted { seq, duplicate }) => {
                 one["seq"] = seq.0.into();
+                one["epoch"] = epoch.to_string().into();
                 if *duplicate {
                     one["duplicate"] = true.into();
                 }

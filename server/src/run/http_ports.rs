@@ -5,7 +5,8 @@ use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
+use rustix::net::sockopt::set_ipv6_v6only;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uringcast_engine::ServiceId;
@@ -13,6 +14,7 @@ use uringcast_engine::ServiceId;
 use crate::auth::ApiKeys;
 use crate::config::Config;
 use crate::http::{self, Control};
+use crate::limits::HTTP_BACKLOG;
 use crate::settings::{Problem, Settings};
 
 /// The control ports, and then the metrics ports, each with the services that it shows.
@@ -23,14 +25,14 @@ impl HttpPorts {
     ///
     /// # Errors
     /// A [`Problem`] with the setting that names the port or its address.
-    pub(super) async fn bind(settings: &Settings, config: &Config) -> Result<HttpPorts, Problem> {
+    pub(super) fn bind(settings: &Settings, config: &Config) -> Result<HttpPorts, Problem> {
         let control = config.control.iter().map(|address| (address, None));
         let metrics = config.metrics.iter().flat_map(|endpoint| {
             endpoint.addresses.iter().map(|address| (address, Some(endpoint.services.clone())))
         });
         let mut ports = Vec::new();
         for (address, services) in control.chain(metrics) {
-            let bound = TcpListener::bind(address).await;
+            let bound = listen(*address);
             let problem = |error| problem(settings, name(&services), address, &error);
             ports.push((bound.map_err(problem)?, services));
         }
@@ -85,6 +87,18 @@ impl HttpPorts {
         }
         ports
     }
+}
+
+/// `[::]` takes IPv4 too, whatever the value of net.ipv6.bindv6only, as for clients.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    if address.is_ipv6() {
+        set_ipv6_v6only(&socket, !address.ip().is_unspecified())?;
+    }
+    // A restart must not wait for the old connections' TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(HTTP_BACKLOG)
 }
 
 fn name(services: &Option<Vec<ServiceId>>) -> &'static str {

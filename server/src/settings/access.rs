@@ -101,5 +101,28 @@ impl Value for Origin {
     }
 }
 
+/// A subprotocol that is agreed to: a token of HTTP (RFC 6455, 4.1; RFC 9110, 5.6.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subprotocol(pub String);
+
+impl Value for Subprotocol {
+    const HINT: &'static str = "NAME";
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        let remedy = "Write it as clients do, such as uringcast.v1.";
+        if !is_plain(text, b"!#$%&'*+-.^_`|~") {
+            return Err(invalid("is not the name of a subprotocol", remedy));
+        }
+        if text.starts_with("bearer.") {
+            return Err(invalid("begins as the offer with a token does", remedy));
+        }
+        Ok(Subprotocol(text.to_owned()))
+    }
+
+    fn show(&self) -> Option<String> {
+        quoted(&self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -75,13 +75,9 @@ fn an_address_of_another_machine_is_an_error() {
 fn both_wildcards_can_have_the_same_port() {
     // A port that is free for IPv6 may be in use for IPv4: then another one is tried.
     for patience in (0..20).rev() {
-        let v6 = match listen(&[(Ipv6Addr::UNSPECIFIED, 0).into()], 2) {
-            // A machine without IPv6 cannot show it.
-            Err(error) if error.to_string().contains("Address family not supported") => return,
-            other => other.unwrap(),
-        };
-        let port = v6.addresses[0].1.port();
-        let Ok(_v4) = listen(&[(Ipv4Addr::UNSPECIFIED, port).into()], 2) else {
+        let Some(port) = free_port_of_ipv6() else { return };
+        let both = [(Ipv6Addr::UNSPECIFIED, port).into(), (Ipv4Addr::UNSPECIFIED, port).into()];
+        let Ok(_both) = listen(&both, 2) else {
             assert!(patience > 0, "no port is free for both");
             continue;
         };
@@ -89,6 +85,32 @@ fn both_wildcards_can_have_the_same_port() {
         TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
         return;
     }
+}
+
+/// `None` on a machine without IPv6.
+fn free_port_of_ipv6() -> Option<u16> {
+    match listen(&[(Ipv6Addr::LOCALHOST, 0).into()], 1) {
+        Err(error) if error.to_string().contains("Address family not supported") => None,
+        other => Some(other.unwrap().addresses[0].1.port()),
+    }
+}
+
+#[test]
+fn the_wildcard_of_ipv6_takes_ipv4_too_where_no_address_of_ipv4_is_named() {
+    if free_port_of_ipv6().is_none() {
+        return;
+    }
+    let all = listen(&[(Ipv6Addr::UNSPECIFIED, 0).into()], 2).unwrap();
+    let port = all.addresses[0].1.port();
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+    TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
+    let other = ["[::]:0", "127.0.83.6:0"].map(|address| address.parse().unwrap());
+    let port = listen(&other, 1).map(|all| all.addresses[0].1.port()).unwrap();
+    // The listeners are gone with the list: one that stays is bound to IPv6 alone.
+    let other = [SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), other[1]];
+    let _all = listen(&other, 1).unwrap();
+    TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap_err();
 }
 
 #[test]

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::sync::{Doorbell, MailboxReceiver, Stage, mailbox};
 use crate::types::PublishError;
-use crate::types::{ChannelName, EventName, JsonObject, Seq, ServiceId};
+use crate::types::{ChannelName, Epoch, EventName, JsonObject, Seq, ServiceId};
 
 /// A name such that a channel of it begins with its home, of 1, 2 or 4 shards: `2:anything` lives
 /// on shard 2.
@@ -38,7 +38,7 @@ fn n_of(publication: &Publication) -> u64 {
 fn publisher(shards: usize, capacity: usize) -> (Publisher, Vec<MailboxReceiver<Command>>) {
     let make = |_| mailbox(capacity, Arc::new(Doorbell::new().unwrap()));
     let (mailboxes, receivers) = (0..shards).map(make).unzip();
-    let handle = Handle { stage: Stage::default(), mailboxes };
+    let handle = Handle { stage: Stage::default(), mailboxes, epoch: Epoch(1) };
     handle.stage.serve();
     (Publisher::new(Arc::new(handle), ServiceId(0)), receivers)
 }

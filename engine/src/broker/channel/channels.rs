@@ -10,6 +10,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::exchange::Exchange;
+use super::forgotten::Forgotten;
+use super::home::Home;
 use super::memberships::Memberships;
 use super::replica::{Replica, ReplicaState};
 use super::retention::Retention;
@@ -18,7 +20,7 @@ use super::sweep_queue::SweepQueue;
 use super::{Channel, Log, Overrun, Role, Table};
 use crate::broker::context::Context;
 use crate::broker::shard_messages::StatusSource;
-use crate::limits::{CHANNEL_IDLE, CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER, LISTING_LOOKS};
+use crate::limits::{CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER, LISTING_LOOKS};
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Count};
 use crate::types::{
@@ -37,6 +39,7 @@ pub(crate) struct Channels {
     statuses: StatusStore,
     queue: SweepQueue,
     exchange: Exchange,
+    forgotten: Forgotten,
 }
 
 /// What a page of channels says about one that is homed on this shard.
@@ -67,6 +70,7 @@ impl Channels {
             statuses: StatusStore::default(),
             queue: SweepQueue::default(),
             exchange: Exchange::default(),
+            forgotten: Forgotten::default(),
         }
     }
 
@@ -99,11 +103,13 @@ impl Channels {
             cx.recorder.count(Count::ChannelRefusals, 1);
             return None;
         }
-        let mut channel = Channel::new(name.clone(), Epoch(cx.random()), cx.time());
         let home = Channels::home_of(name, cx.shards);
-        if home != cx.shard {
-            channel.role = Role::Replica(Replica::new(home));
-        }
+        let (head, role) = match home == cx.shard {
+            true => (self.forgotten.recall(name), Role::Home(Home::default())),
+            false => (Seq(0), Role::Replica(Replica::new(home))),
+        };
+        let mut channel = Channel::new(name.clone(), (cx.epoch, head), cx.time());
+        channel.role = role;
         let service = cx.service(name.service());
         channel.window = service.coalescing_window(name.as_str());
         channel.is_periodic = service.protocol.is_periodic(name.as_str());
@@ -288,6 +294,16 @@ impl Channels {
         status_store::status(&self.table[self.table.find(name)?])
     }
 
+    /// The channel is of no use now.
+    fn forget(&mut self, index: ChannelIndex) {
+        let Some(channel) = self.table.remove(index) else { return };
+        self.retention.release(&self.table, &channel.log);
+        self.statuses.release(&channel);
+        if let Role::Home(_) = channel.role {
+            self.forgotten.remember(channel.name, channel.log.head());
+        }
+    }
+
     // Time.
 
     /// Ages a channel's log and forgets the channel when idle. Returns its home if this shard is to
@@ -298,13 +314,13 @@ impl Channels {
         let count = self.table.len();
         let channel = &mut self.table[index];
         let unused = cx.time().since(channel.used_at);
-        if unused >= CHANNEL_IDLE
+        let crowded = count > cx.config.max_channels / 2;
+        if unused >= cx.limits.channel_idle
             && channel.is_idle()
+            && (crowded || !channel.holds_promised())
             && !self.statuses.keeps(channel, count, cx.time())
         {
-            let channel = self.table.remove(index)?;
-            self.retention.release(&self.table, &channel.log);
-            self.statuses.release(&channel);
+            self.forget(index);
             return None;
         }
         let unheard = channel.is_unheard();

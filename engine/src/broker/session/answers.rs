@@ -1,6 +1,8 @@
 //! What clients are answered: docs/PROTOCOL.md sections 2 to 4. Only clients of the envelope get
 //! these; those of another protocol have their own.
 
+use std::time::Duration;
+
 use super::order::{Action, Order};
 use crate::broker::core::{Core, Joined};
 use crate::config::Protocol;
@@ -36,16 +38,18 @@ pub(super) fn welcome(core: &mut Core, key: ConnectionKey, authenticated: bool) 
     });
 }
 
-/// Confirms a token.
+/// Confirms a token that is good for so long.
 pub(super) fn authenticated(
     core: &mut Core,
     key: ConnectionKey,
     correlation: Option<&str>,
     user: &str,
+    left: Option<Duration>,
 ) {
+    let left = left.map(|left| left.as_secs());
     if speaks_envelope(core, key) {
         core.answer(key, MessageType::Response, |encoder, stamp, out| {
-            encoder.write(stamp, correlation, &reply::authenticated(user), out);
+            encoder.write(stamp, correlation, &reply::authenticated(user, left), out);
         });
     }
 }
@@ -87,9 +91,12 @@ pub(super) fn publish_result(
     result: Result<Seq, PublishError>,
 ) {
     match result {
-        Ok(seq) => core.answer(key, MessageType::Response, |encoder, stamp, out| {
-            encoder.write(stamp, correlation, &reply::published(channel, seq), out);
-        }),
+        Ok(seq) => {
+            let reply = reply::published(channel, seq, core.cx.epoch);
+            core.answer(key, MessageType::Response, |encoder, stamp, out| {
+                encoder.write(stamp, correlation, &reply, out);
+            });
+        }
         Err(PublishError::Saturated | PublishError::Closed) => busy(core, key, correlation),
         Err(PublishError::ChannelLimit) => {
             refuse(core, key, correlation, ErrorCode::LimitExceeded, NO_CHANNEL);

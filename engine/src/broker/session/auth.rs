@@ -370,7 +370,7 @@ impl Authentication {
 
 /// How long a token is still good, if it is. Its time counts in whole seconds; what is too far
 /// away to be counted is for ever.
-fn remaining(now: Now, expires: i64) -> Option<Duration> {
+pub(super) fn remaining(now: Now, expires: i64) -> Option<Duration> {
     let left = i128::from(expires) * 1_000_000 - i128::from(now.unix_us);
     (left > 0).then(|| Duration::from_micros(u64::try_from(left).unwrap_or(u64::MAX)))
 }

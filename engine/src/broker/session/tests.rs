@@ -2,6 +2,7 @@
 
 mod authorization;
 mod caps;
+mod coming_back;
 mod custom;
 mod floods;
 
@@ -20,7 +21,7 @@ use crate::config::{Access, AuthMode, ClientRequest, Config, Rule, Service, Sess
 use crate::limits::{
     AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN, VERIFICATIONS_PER_SHARD,
 };
-use crate::telemetry::ConnectionError;
+use crate::telemetry::{ConnectionError, Totals};
 use crate::types::{AuthError, ChannelPattern, Identity, Now, ShardId, Time};
 use crate::wire::frame::{Opcode, encode};
 use std::time::Duration;
@@ -136,9 +137,8 @@ impl Rig {
     }
 
     fn errors(&mut self, error: ConnectionError) -> u64 {
-        let snapshot = self.hub.recorder().swap(None);
-        let mut totals = crate::telemetry::Totals::new(1, 1);
-        totals.absorb(&snapshot);
+        let mut totals = Totals::new(1, 1);
+        totals.absorb(&self.hub.recorder().swap(None));
         totals.services[0].connection_errors[error as usize]
     }
 }
@@ -198,11 +198,11 @@ fn the_server_is_silent_until_the_token_and_answers_before_it_welcomes() {
     rig.subscribe("workflow:1");
     rig.subscribe("pool:1");
     assert!(rig.hear().is_empty(), "nothing before the answer");
-    rig.answer(Ok(user(&["workflow:read"], None)));
+    rig.answer(Ok(user(&["workflow:read"], Some(90))));
     let heard = rig.hear();
-    assert_eq!(heard[0]["event"], "auth");
-    assert_eq!(heard[0]["correlation_id"], "a");
-    assert_eq!(heard[0]["data"], json!({"status": "authenticated", "user_id": "u1"}));
+    assert_eq!((&heard[0]["event"], &heard[0]["correlation_id"]), (&json!("auth"), &json!("a")));
+    let data = json!({"status": "authenticated", "user_id": "u1", "expires_in": 90});
+    assert_eq!(heard[0]["data"], data);
     assert_eq!(heard[1]["event"], "session.created");
     assert_eq!(heard[1]["data"]["authenticated"], true);
     assert_eq!(heard[2]["data"]["channel"], "workflow:1");
@@ -271,8 +271,7 @@ fn a_refused_token_is_answered_and_closed_wherever_it_came_from() {
 
 #[test]
 fn who_says_nothing_for_five_seconds_is_closed_and_who_is_being_verified_is_not() {
-    let (mut silent, mut asking) =
-        (Rig::new(AuthMode::Required, None), Rig::new(AuthMode::Required, None));
+    let [mut silent, mut asking] = [(); 2].map(|()| Rig::new(AuthMode::Required, None));
     asking.say_auth(&json!("token"));
     for rig in [&mut silent, &mut asking] {
         rig.pass(AUTH_TIMEOUT - Duration::from_millis(1));
@@ -329,8 +328,7 @@ fn a_renewal_that_is_no_good_leaves_the_session_its_own_time() {
     rig.pass(Duration::from_secs(10));
     assert!(rig.hear().is_empty(), "a renewal under way may still be good");
     rig.answer(Err(AuthError::Invalid));
-    let heard = rig.hear();
-    assert_eq!(heard[1], closed(1008, "Token expired"));
+    assert_eq!(rig.hear()[1], closed(1008, "Token expired"));
 }
 
 #[test]

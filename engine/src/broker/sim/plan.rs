@@ -7,7 +7,7 @@ use crate::broker::Hub;
 use crate::broker::delivery::delivery_invariants::ChainFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Access, AuthMode, Coalescing, Config, Retention, Service};
-use crate::types::{ChannelPattern, ShardId};
+use crate::types::{ChannelPattern, Epoch, ShardId};
 
 /// A part that is broken on purpose, and must be caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,9 @@ impl Plan {
     pub(super) fn hub(&self, shard: usize) -> Hub {
         let (id, config) = (ShardId(shard as u8), self.config.clone());
         let seed = self.seed * 64 + shard as u64;
-        let mut hub = Hub::new(config, id, self.shards, self.capacity, seed);
+        let epoch = Epoch(self.seed + 1);
+        let hub = Hub::new(config, id, self.shards, self.capacity, seed);
+        let mut hub = hub.with_epoch(epoch);
         hub.set_limits(self.bounds);
         if self.sabotage == Some(Sabotage::OpenGate) {
             hub.leave_gate_open();
@@ -93,6 +95,7 @@ impl Plan {
             unfinished_bytes: if seed.is_multiple_of(5) { 3_000 } else { 1 << 20 },
             channel_frames: pick(rng, &[4, 20, 4_096]),
             shard_unswept: pick(rng, &[2_000, 20_000, 1 << 20]),
+            channel_idle: Duration::from_millis(pick(&mut rng.clone(), &[100, 1_000, 60_000])),
         };
         let channels = rng.usize(1..=5);
         let services = if seed % 2 == 1 { channels.min(2) } else { 1 };

@@ -3,7 +3,7 @@
 //! (docs/decisions/0013-accept-all-who-are-there.md).
 
 use std::io::{self, ErrorKind};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -76,6 +76,8 @@ fn accept_batch(
 ) -> io::Result<()> {
     for _ in 0..ACCEPTS_PER_ROUND {
         let (stream, peer) = listener.accept()?;
+        // A listener on [::] has IPv4 too, whose addresses are mapped.
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let early = read_early(&stream);
         let stream = TcpStream::from_std(stream)?;
         monoio::spawn(run_handshake(stream, peer, early, queue.begin_handshake(), service));

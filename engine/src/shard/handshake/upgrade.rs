@@ -21,7 +21,7 @@ use crate::shard::tls::{Kernel, SlotTls, TlsSession};
 use crate::telemetry::Count;
 use crate::types::ServiceId;
 use crate::wire::client_hello;
-use crate::wire::proxy_protocol::{self, Header};
+use crate::wire::proxy_protocol::{self, Header, Named};
 use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
 
 /// A socket before its handover, with TLS where that is configured.
@@ -32,6 +32,8 @@ struct HandshakeStream<'a> {
     service: ServiceId,
     /// The client's address: the socket's, until a proxy reports another one.
     peer: SocketAddr,
+    /// A proxy has said that the client came to it over TLS.
+    behind_tls: bool,
     tls: SlotTls,
     /// What remains of HANDSHAKE_PATIENCE.
     idle_left: Duration,
@@ -66,6 +68,7 @@ pub(super) async fn run_handshake(
         queue: &queue,
         service,
         peer,
+        behind_tls: false,
         tls: SlotTls::None,
         idle_left: HANDSHAKE_PATIENCE,
         unread: !early.is_empty(),
@@ -119,7 +122,7 @@ async fn upgrade(
         });
     }
     loop {
-        match upgrade::parse(&stream.plain, !queue.is_closed()) {
+        match upgrade::parse(&stream.plain, !queue.is_closed(), &config.subprotocols) {
             Upgrade::NeedMore => stream.read().await?,
             Upgrade::Accept(request) => return stream.accept(request).await.map(Some),
             Upgrade::Answer { response, refusal } => {
@@ -136,10 +139,8 @@ impl HandshakeStream<'_> {
     async fn accept(&mut self, request: Accepted) -> Result<AcceptedUpgrade, HandshakeError> {
         let (queue, service) = (self.queue, self.service);
         let config = &queue.limits.config;
-        let Accepted { mut response, consumed, token, host, origin, path, forwarded } = request;
-        if let Some(forwarded) = &forwarded {
-            self.peer = proxy_protocol::client(self.peer, forwarded, &config[service].proxies);
-        }
+        self.believe_proxies(&request);
+        let Accepted { mut response, consumed, token, host, origin, path, .. } = request;
         let probe = config.probe.is_some_and(|key| key.opens(&path));
         let (mut quota_permit, mut address_permit) = (None, None);
         if !probe {
@@ -164,10 +165,21 @@ impl HandshakeStream<'_> {
                 queue.count(Count::TlsFallbacks);
             }
         }
-        let (peer, secure) = (self.peer, !matches!(self.tls, SlotTls::None));
+        let (peer, secure) = (self.peer, self.behind_tls || !matches!(self.tls, SlotTls::None));
         let over_capacity = quota_permit.is_none() && !probe;
         let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
         Ok(AcceptedUpgrade { admission, quota_permit, address_permit })
+    }
+
+    /// Takes over what the headers of trusted proxies say of the client.
+    fn believe_proxies(&mut self, request: &Accepted) {
+        let proxies = &self.queue.limits.config[self.service].proxies;
+        if let Some(protocols) = &request.forwarded_proto {
+            self.behind_tls |= proxy_protocol::came_over_tls(self.peer, protocols, proxies);
+        }
+        if let Some(forwarded) = &request.forwarded {
+            self.peer = proxy_protocol::client(self.peer, forwarded, proxies);
+        }
     }
 
     /// Reads more of the request.
@@ -183,7 +195,7 @@ impl HandshakeStream<'_> {
         Ok(())
     }
 
-    /// Reads the header of a proxy, and the client's address from it.
+    /// Reads the header of a proxy, and what it says of the client.
     async fn read_proxy_header(&mut self) -> Result<(), HandshakeError> {
         let mut head = Vec::new();
         loop {
@@ -191,8 +203,9 @@ impl HandshakeStream<'_> {
             head.extend_from_slice(&self.buffer);
             match proxy_protocol::parse(&head) {
                 Header::NeedMore => {}
-                Header::Whole(length, client) => {
+                Header::Whole(length, Named { client, secure }) => {
                     self.peer = client.unwrap_or(self.peer);
+                    self.behind_tls = secure;
                     self.buffer.clear();
                     self.buffer.extend_from_slice(&head[length..]);
                     self.unread = !self.buffer.is_empty();

@@ -76,6 +76,7 @@ fn streams() -> Vec<(&'static str, Vec<u8>)> {
         ("empty-frames", cut(&[2], &[frame(1, b""), frame(0, b""), frame(0x80, b"")])),
         ("pong", cut(&[], &[frame(0x8a, b"")])),
         ("close", cut(&[5], &[frame(0x88, b"\x03\xe8bye"), frame(0x81, b"late")])),
+        ("close-bad-gateway", cut(&[], &[frame(0x88, b"\x03\xf6")])),
         ("close-empty", cut(&[], &[frame(0x88, b"")])),
         ("close-like-tungstenite", cut(&[], &[frame(0x88, super::VIOLATION)])),
         ("close-forbidden", cut(&[], &[frame(0x88, &[0x03, 0xed])])),
@@ -103,7 +104,7 @@ fn upgrades() -> Vec<(&'static str, Vec<u8>)> {
         format!("GET {path} HTTP/1.1\r\nHost: a\r\n{more}\r\n").into_bytes()
     };
     let good = |path: &str, more: &str| get(path, &format!("{HEAD}{more}"));
-    let headers = "X: y\r\n".repeat(100);
+    let headers = "X: y\r\n".repeat(150);
     vec![
         ("upgrade", good("/", "")),
         ("upgrade-and-frame", [good("/", ""), frame(0x81, b"a")].concat()),
@@ -115,6 +116,8 @@ fn upgrades() -> Vec<(&'static str, Vec<u8>)> {
         ("version-8", String::from_utf8_lossy(&good("/", "")).replace(": 13", ": 8").into()),
         ("no-upgrade", get("/", "")),
         ("health", get("/health", "")),
+        ("health-head", b"HEAD /health HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()),
+        ("subprotocol", good("/", "Sec-WebSocket-Protocol: a, uringcast.v1, bearer.a.b\r\n")),
         ("ready", get("/ready", "")),
         ("post", b"POST / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec()),
         ("http-1.0", b"GET / HTTP/1.0\r\n\r\n".to_vec()),
@@ -143,6 +146,13 @@ fn proxy_headers() -> Vec<(&'static str, Vec<u8>)> {
         ("v2-udp4", v2(&[b"\x21\x12\0\x0c", &ipv4[..]].concat())),
         ("v2-unix", v2(&[b"\x21\x31\0\xd8", &[b'/'; 216][..]].concat())),
         ("v2-local", v2(b"\x20\0\0\0")),
+        ("v2-local-tcp4", v2(b"\x20\x11\0\0GET /")),
+        ("v2-local-tcp6", v2(&[b"\x20\x21\0\x0c", &ipv4[..]].concat())),
+        ("v2-local-unknown", v2(b"\x20\xf7\0\x01a")),
+        ("v2-unspecified", v2(b"\x21\0\0\x04abcd")),
+        ("v2-tcp6-short", v2(&[b"\x21\x21\0\x0c", &ipv4[..]].concat())),
+        ("v2-tls", v2(&[b"\x21\x11\0\x14", &ipv4[..], b"\x20\0\x05\x01\0\0\0\0"].concat())),
+        ("v2-tlv-cut", v2(&[b"\x21\x11\0\x10", &ipv4[..], b"\x20\0\x05\x01"].concat())),
         ("v2-tlv", v2(&[b"\x21\x11\0\x11", &ipv4[..], b"\x04\0\x02ab"].concat())),
         ("v2-short", v2(&[b"\x21\x11\0\x04", &ipv4[..]].concat())),
         ("v2-version-3", v2(b"\x31\x11\0\0")),

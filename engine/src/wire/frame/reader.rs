@@ -6,6 +6,9 @@ use super::mask::unmask;
 use super::reassembly::{Head, Message, Partial, Unfinished};
 use super::{FrameError, MAX_CLIENT_HEADER, Opcode};
 
+/// Code 1014, which tungstenite takes for reserved: the IANA registry has it since 2012.
+const BAD_GATEWAY: u16 = 1014;
+
 /// One client's stream between two reads. Holds nothing (16 bytes, no heap) unless a frame or a
 /// message is incomplete; then at most `max_message` bytes and one control frame (invariant 3).
 #[derive(Debug, Default)]
@@ -194,7 +197,7 @@ fn close_reason(payload: &[u8]) -> Result<Option<(u16, &str)>, FrameError> {
         };
     };
     let code = u16::from_be_bytes(*code);
-    if !CloseCode::from(code).is_allowed() {
+    if !CloseCode::from(code).is_allowed() && code != BAD_GATEWAY {
         return Err(FrameError::Protocol("close frame with an invalid code"));
     }
     Ok(Some((code, text(reason)?)))

@@ -40,9 +40,12 @@ fn the_welcome_tells_how_secure_the_connection_is() {
 
 #[test]
 fn an_accepted_token_is_answered_with_its_user() {
-    let value = written(Some("1"), &authenticated("ann"));
+    let value = written(Some("1"), &authenticated("ann", None));
     assert_eq!((&value["event"], &value["correlation_id"]), (&json!("auth"), &json!("1")));
     assert_eq!(value["data"], json!({"status": "authenticated", "user_id": "ann"}));
+    let value = written(None, &authenticated("ann", Some(60)));
+    let data = json!({"status": "authenticated", "user_id": "ann", "expires_in": 60});
+    assert_eq!(value["data"], data);
 }
 
 #[test]
@@ -96,9 +99,11 @@ fn lists_are_confirmed_with_what_failed() {
 
 #[test]
 fn a_publish_is_answered_with_its_position() {
-    let value = written(None, &published(&name("c"), Seq(3)));
+    let value = written(None, &published(&name("c"), Seq(3), Epoch(0xab)));
     assert_eq!(value["event"], "publish");
-    assert_eq!(value["data"], json!({"status": "published", "channel": "c", "seq": 3}));
+    let data =
+        json!({"status": "published", "channel": "c", "seq": 3, "epoch": "00000000000000ab"});
+    assert_eq!(value["data"], data);
 }
 
 #[test]

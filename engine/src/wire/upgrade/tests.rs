@@ -5,7 +5,7 @@ const GOOD: &str = "GET /ws?a=1 HTTP/1.1\r\nHost: example:8690\r\nConnection: Up
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 fn accepted(request: &str) -> Accepted {
-    match parse(request.as_bytes(), true) {
+    match parse(request.as_bytes(), true, &[]) {
         Upgrade::Accept(accepted) => accepted,
         other => panic!("{request:?}: {other:?}"),
     }
@@ -13,7 +13,7 @@ fn accepted(request: &str) -> Accepted {
 
 /// The refusal of a request and the response to it, which must be whole.
 fn refused(request: &[u8]) -> (UpgradeError, String) {
-    let Upgrade::Answer { response, refusal: Some(refusal) } = parse(request, true) else {
+    let Upgrade::Answer { response, refusal: Some(refusal) } = parse(request, true, &[]) else {
         panic!("{:?} is to be refused", String::from_utf8_lossy(request));
     };
     let response = String::from_utf8(response).unwrap();
@@ -29,7 +29,7 @@ fn refusal(request: &str) -> UpgradeError {
 }
 
 fn status(request: &str, ready: bool) -> (String, Value) {
-    let Upgrade::Answer { response, refusal: None } = parse(request.as_bytes(), ready) else {
+    let Upgrade::Answer { response, refusal: None } = parse(request.as_bytes(), ready, &[]) else {
         panic!("{request:?} is a health path");
     };
     let response = String::from_utf8(response).unwrap();
@@ -65,7 +65,7 @@ fn any_path_upgrades_the_health_paths_too() {
 #[test]
 fn every_start_of_a_good_request_needs_more() {
     for end in 0..GOOD.len() {
-        let upgrade = parse(&GOOD.as_bytes()[..end], true);
+        let upgrade = parse(&GOOD.as_bytes()[..end], true, &[]);
         assert!(matches!(upgrade, Upgrade::NeedMore), "{end}: {upgrade:?}");
     }
 }
@@ -101,7 +101,34 @@ fn a_token_comes_in_a_header_or_in_the_query() {
     assert_eq!(token(&query).as_deref(), Some("x+y"));
     assert_eq!(token(&header.replace("?a=1", "?token=x")).as_deref(), Some("a.b-c"));
     assert_eq!(token(&header.replace("bearer", "basic")), None);
-    assert!(!format!("{:?}", parse(query.as_bytes(), true)).contains("x+y"));
+    assert!(!format!("{:?}", parse(query.as_bytes(), true, &[])).contains("x+y"));
+}
+
+#[test]
+fn an_offered_subprotocol_that_is_served_is_agreed_to() {
+    let served = ["uringcast.v1".to_owned(), "uringcast.v2".to_owned()];
+    let answer = |offer: &str| {
+        let request = GOOD.replace("Host:", &format!("Sec-WebSocket-Protocol: {offer}\r\nHost:"));
+        let Upgrade::Accept(accepted) = parse(request.as_bytes(), true, &served) else {
+            panic!("{offer}");
+        };
+        let response = String::from_utf8(accepted.response).unwrap().to_ascii_lowercase();
+        let agreed =
+            response.lines().find_map(|line| line.strip_prefix("sec-websocket-protocol: "));
+        let token = accepted.token.map(|token| token.expose().to_owned());
+        (agreed.map(str::to_owned), token)
+    };
+    let agreed = |name: &str| Some(name.to_owned());
+    assert_eq!(answer("uringcast.v1"), (agreed("uringcast.v1"), None));
+    assert_eq!(answer("chat, uringcast.v2,uringcast.v1"), (agreed("uringcast.v2"), None));
+    let lines = "bearer.a.b-c\r\nSec-WebSocket-Protocol: uringcast.v1";
+    for offer in ["uringcast.v1, bearer.a.b-c", lines] {
+        let expected = (agreed("uringcast.v1"), Some("a.b-c".to_owned()));
+        assert_eq!(answer(offer), expected, "the token is never named");
+    }
+    assert_eq!(answer("chat"), (None, None));
+    // Names of subprotocols are compared as they are: RFC 6455, 1.9.
+    assert_eq!(answer("Uringcast.v1"), (None, None));
 }
 
 /// A proxy and this server might take different ones.
@@ -185,9 +212,11 @@ fn what_is_not_http_is_malformed() {
 fn large_requests_are_refused_before_they_end() {
     let endless = format!("GET / HTTP/1.1\r\nCookie: {}", "x".repeat(MAX_UPGRADE_REQUEST));
     assert_eq!(refusal(&endless[..MAX_UPGRADE_REQUEST]), UpgradeError::TooLarge);
-    let below = parse(&endless.as_bytes()[..MAX_UPGRADE_REQUEST - 1], true);
+    let below = parse(&endless.as_bytes()[..MAX_UPGRADE_REQUEST - 1], true, &[]);
     assert!(matches!(below, Upgrade::NeedMore));
     assert_eq!(refusal(&format!("{endless}\r\n\r\n")), UpgradeError::TooLarge);
+    let most = "A: b\r\n".repeat(MAX_UPGRADE_HEADERS - 5);
+    accepted(&GOOD.replace("Host:", &format!("{most}Host:")));
     let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(MAX_UPGRADE_HEADERS + 1));
     assert_eq!(refusal(&many), UpgradeError::TooLarge);
     assert_eq!(UpgradeError::TooLarge.status().as_u16(), 431);
@@ -215,4 +244,26 @@ fn the_health_paths_answer_json() {
     let (line, body) = status(&get("/ready", "1.1"), false);
     assert_eq!(line, "HTTP/1.1 503 Service Unavailable");
     assert_eq!(body, json!({"status": "not ready"}));
+}
+
+#[test]
+fn head_of_a_health_path_is_answered_like_get_without_the_body() {
+    let head = |path: &str, ready| {
+        let request = format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        let Upgrade::Answer { response, refusal } = parse(request.as_bytes(), ready, &[]) else {
+            panic!("{path}");
+        };
+        (String::from_utf8(response).unwrap(), refusal)
+    };
+    for (path, ready, status, length) in
+        [("/health", true, 200, 15), ("/ready", true, 200, 18), ("/ready", false, 503, 22)]
+    {
+        let (response, refusal) = head(path, ready);
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
+        assert!(response.contains(&format!("\r\nContent-Length: {length}\r\n")), "{response}");
+        assert!(response.ends_with("\r\n\r\n") && refusal.is_none());
+    }
+    let (response, refusal) = head("/", true);
+    assert_eq!(refusal, Some(UpgradeError::Method));
+    assert!(response.starts_with("HTTP/1.1 405 ") && response.ends_with("\r\n\r\n"));
 }

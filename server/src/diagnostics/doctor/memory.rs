@@ -1,9 +1,9 @@
 //! The memory that so many connections take, from the engine's limits, against what there is.
 
 use uringcast_engine::limits::{
-    DEFAULT_SHARD_LOG_BYTES, IDLE_CONNECTION, KERNEL_CONNECTION, LAGGARD_BYTES_PER_SHARD,
-    RECEIVE_BUFFER, RECEIVE_BUFFERS, REQUEST_BACKLOG_PER_SHARD, TLS_CONNECTION,
-    UNFINISHED_BYTES_PER_SHARD,
+    DEFAULT_SHARD_LOG_BYTES, FORGOTTEN_CHANNEL, FORGOTTEN_CHANNELS, IDLE_CONNECTION,
+    KERNEL_CONNECTION, LAGGARD_BYTES_PER_SHARD, RECEIVE_BUFFER, RECEIVE_BUFFERS,
+    REQUEST_BACKLOG_PER_SHARD, TLS_CONNECTION, UNFINISHED_BYTES_PER_SHARD,
 };
 
 use super::Machine;
@@ -16,9 +16,10 @@ pub(super) fn budget(machine: &Machine) -> Outcome {
     // At rest: connections and the shards' buffers in user space, and connections in the kernel.
     let user = connections * connection as u64 + shards * shard as u64;
     let kernel = connections * KERNEL_CONNECTION as u64;
-    // When every log is full, and what clients can make a shard hold.
+    // When every log is full, and what clients and forgotten channels can make a shard hold.
     let clients = LAGGARD_BYTES_PER_SHARD + UNFINISHED_BYTES_PER_SHARD + REQUEST_BACKLOG_PER_SHARD;
-    let full = shards * (DEFAULT_SHARD_LOG_BYTES + clients) as u64;
+    let forgotten = FORGOTTEN_CHANNELS * FORGOTTEN_CHANNEL;
+    let full = shards * (DEFAULT_SHARD_LOG_BYTES + clients + forgotten) as u64;
     let (rest, all) = (user + kernel, user + kernel + full);
     let [user, kernel, at_rest, full] = [user, kernel, rest, all].map(mib);
     let need = format!(

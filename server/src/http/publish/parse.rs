@@ -12,6 +12,7 @@ use crate::http::error::ApiError;
 use crate::http::present;
 use crate::http::selected_service::MaxData;
 use crate::limits::MAX_PUBLISH_BATCH;
+use crate::read_files::without_mark;
 
 /// One message as publishers write it; without `data` it is `{}`, as in the envelope.
 #[derive(Deserialize)]
@@ -29,6 +30,7 @@ struct Item<'a> {
 
 /// Reads one object or a list of them; messages name the index and the field.
 pub(super) fn parse_body(body: &[u8], max_data: MaxData) -> Result<Vec<Message>, ApiError> {
+    let body = without_mark(body);
     if body.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'[') {
         return Ok(vec![parse_item(&"", body, max_data)?]);
     }
@@ -53,7 +55,7 @@ pub(super) fn parse_item(
     bytes: &[u8],
     max_data: MaxData,
 ) -> Result<Message, ApiError> {
-    let item: Item<'_> = serde_json::from_slice(bytes)
+    let item: Item<'_> = serde_json::from_slice(without_mark(bytes))
         .map_err(|error| ApiError::invalid(format_args!("{place}{error}")))?;
     let data = match item.data {
         Some(raw) => JsonObject::from_raw(raw, max_data.depth),
@@ -82,6 +84,10 @@ pub(super) fn publication(
     let bad = |field: &str, error| ApiError::bad_request(format!("{place}{field} {error}"));
     let channel = ChannelName::parse(channel).map_err(|error| bad("channel", error))?;
     let event = EventName::parse(event).map_err(|error| bad("event", error))?;
+    if event.is_reserved() {
+        let text = "event is one of the server's own: gap, and names with session. or presence.";
+        return Err(ApiError::bad_request(format!("{place}{text}")));
+    }
     let len = data.as_str().len();
     let most = max_data.bytes;
     if len > most {

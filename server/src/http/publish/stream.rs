@@ -27,13 +27,23 @@ use crate::limits::{
     PUBLISH_STREAM_PATIENCE,
 };
 
+/// The media types of one JSON text a line: there is no registered one.
+const MEDIA_TYPES: [&str; 8] = [
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonl",
+    "application/jsonlines",
+    "application/x-jsonlines",
+    "application/json-lines",
+    "text/x-ndjson",
+];
+
 /// Whether a request is one message a line.
 pub(in crate::http) fn is_stream(headers: &HeaderMap) -> bool {
     let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media = media.and_then(|media| media.split(';').next()).unwrap_or_default().trim();
-    ["application/x-ndjson", "application/jsonl"]
-        .iter()
-        .any(|name| media.eq_ignore_ascii_case(name))
+    MEDIA_TYPES.iter().any(|name| media.eq_ignore_ascii_case(name))
 }
 
 /// Reads and publishes to the end, or to the first line that cannot be published.
@@ -95,7 +105,7 @@ impl Stream {
                 ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", text)
             })?;
             let Some(frame) = frame else { break };
-            let frame = frame.map_err(|_| ApiError::bad_request("the body could not be read"))?;
+            let frame = frame.map_err(|_| ApiError::unreadable())?;
             buffer.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
             let end = memchr::memrchr(b'\n', &buffer[searched..]).map(|at| searched + at + 1);
             if let Some(end) = end {

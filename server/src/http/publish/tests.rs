@@ -95,20 +95,25 @@ fn the_answer_is_202_only_when_every_message_has_its_position() {
     let full = PublishError::Saturated;
     let taken = |seq| Ok(Accepted { seq: Seq(seq), duplicate: false });
     let outcome = |seqs: [Result<Accepted, PublishError>; 2]| {
-        let response = answer(&channels, &seqs).into_response();
+        let response = answer(&channels, &seqs, Epoch(0xab)).into_response();
         let status = response.status().as_u16();
         let retry = response.headers().get("retry-after").map(|v| v.to_str().unwrap().to_owned());
         let body = futures(axum::body::to_bytes(response.into_body(), 1 << 20));
         let body: Value = serde_json::from_slice(&body).unwrap();
-        (status, retry, body["results"].to_string())
+        (status, retry, body["results"].clone())
     };
-    let both = r#"[{"channel":"a","seq":7},{"channel":"b","seq":9}]"#;
-    assert_eq!(outcome([taken(7), taken(9)]), (202, None, both.into()));
+    let epoch = "00000000000000ab";
+    let at = |channel: &str, seq: u64| json!({"channel": channel, "seq": seq, "epoch": epoch});
+    assert_eq!(outcome([taken(7), taken(9)]), (202, None, json!([at("a", 7), at("b", 9)])));
     let again = Ok(Accepted { seq: Seq(9), duplicate: true });
-    let known = r#"[{"channel":"a","seq":7},{"channel":"b","duplicate":true,"seq":9}]"#;
-    assert_eq!(outcome([taken(7), again]), (202, None, known.into()));
-    let half = r#"[{"channel":"a","seq":7},{"channel":"b","error":"saturated"}]"#;
-    assert_eq!(outcome([taken(7), Err(full)]), (503, Some("1".into()), half.into()));
-    let ending = r#"[{"channel":"a","error":"saturated"},{"channel":"b","error":"draining"}]"#;
-    assert_eq!(outcome([Err(full), Err(PublishError::Closed)]), (503, None, ending.into()));
+    let mut known = at("b", 9);
+    known["duplicate"] = true.into();
+    assert_eq!(outcome([taken(7), again]), (202, None, json!([at("a", 7), known])));
+    let half = json!([at("a", 7), {"channel": "b", "error": "saturated"}]);
+    assert_eq!(outcome([taken(7), Err(full)]), (503, Some("1".into()), half));
+    let ending = json!([
+        {"channel": "a", "error": "saturated"},
+        {"channel": "b", "error": "draining"},
+    ]);
+    assert_eq!(outcome([Err(full), Err(PublishError::Closed)]), (503, None, ending));
 }

@@ -1,0 +1,43 @@
+//! Where the channels stood that a shard has forgotten. One that is used again goes on from there,
+//! so that a client that comes back is told whether it has missed anything.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::limits::FORGOTTEN_CHANNELS;
+use crate::types::{ChannelName, Seq};
+
+/// The heads of the channels that were forgotten last.
+#[derive(Debug, Default)]
+pub(super) struct Forgotten {
+    heads: HashMap<ChannelName, Seq>,
+    /// In the order in which they were forgotten; some may be in use again.
+    order: VecDeque<ChannelName>,
+    /// At least the head of every channel that is neither known nor in `heads`.
+    floor: Seq,
+}
+
+impl Forgotten {
+    /// A channel is forgotten.
+    pub(super) fn remember(&mut self, name: ChannelName, head: Seq) {
+        if head == self.floor {
+            return;
+        }
+        if self.order.len() == FORGOTTEN_CHANNELS
+            && let Some(oldest) = self.order.pop_front()
+            && let Some(head) = self.heads.remove(&oldest)
+        {
+            self.floor = self.floor.max(head);
+        }
+        self.order.push_back(name.clone());
+        self.heads.insert(name, head);
+    }
+
+    /// Where a channel goes on that is not known: at its own head, or beyond it if that was lost
+    /// too. No position is used twice.
+    pub(super) fn recall(&mut self, name: &ChannelName) -> Seq {
+        self.heads.remove(name).unwrap_or(self.floor)
+    }
+}
+
+#[cfg(test)]
+mod tests;

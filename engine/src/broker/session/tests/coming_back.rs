@@ -1,0 +1,107 @@
+//! Clients that come back to a channel that had no subscriber for long.
+
+use super::*;
+use crate::config::Retention;
+use crate::limits::{CHANNEL_IDLE, TICK};
+use crate::types::{ChannelName, EventName, JsonObject, Publication, Seq};
+
+const AGE: Duration = Duration::from_secs(600);
+
+fn rig(max_channels: usize) -> Rig {
+    let retention = Retention { age: AGE, ..Retention::default() };
+    let keepalive = Duration::from_secs(86_400);
+    let config = Config { retention, max_channels, keepalive, ..Config::default() };
+    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 8, 1);
+    let now = Now { mono: Time(0), unix_us: START * 1_000_000 };
+    let key = connect(&mut hub, now, None);
+    Rig { hub: Box::new(hub), key, now }
+}
+
+impl Rig {
+    fn publish(&mut self, channel: &str) -> Seq {
+        let channel = ChannelName::parse(channel).unwrap();
+        let (event, data) = (EventName::parse("e").unwrap(), JsonObject::parse(b"{}").unwrap());
+        self.hub.publish(&Publication { channel, event, data }).unwrap()
+    }
+
+    /// Time passes, and every channel is looked after.
+    fn wait(&mut self, time: Duration) {
+        self.hear();
+        self.pass(time);
+        (0..100).for_each(|_| self.pass(TICK));
+        assert!(self.hear().is_empty());
+    }
+
+    /// The client was subscribed, has got two messages and left; its position.
+    fn left(&mut self) -> Value {
+        self.subscribe("news");
+        self.publish("news");
+        self.publish("news");
+        let epoch = self.hear().iter().find_map(|m| m["data"].get("epoch").cloned()).unwrap();
+        self.say(&json!({"id": "u", "type": "unsubscribe", "room": "news"}));
+        assert_eq!(self.hear().last().unwrap()["data"]["status"], "unsubscribed");
+        json!({"epoch": epoch, "seq": 2})
+    }
+
+    /// What it is told when it comes back, and the positions of the events behind that.
+    fn back(&mut self, since: &Value) -> (Value, Vec<u64>) {
+        let data = json!({"channel": "news", "since": since});
+        self.say(&json!({"id": "b", "type": "subscribe", "data": data}));
+        let heard = self.hear();
+        let place = heard.iter().position(|m| m["correlation_id"] == "b").unwrap();
+        let events = heard[place..].iter().filter_map(|m| m["seq"].as_u64()).collect();
+        (heard[place]["data"].clone(), events)
+    }
+}
+
+#[test]
+fn who_comes_back_within_the_age_of_the_log_gets_what_was_missed() {
+    let mut rig = rig(100);
+    let since = rig.left();
+    rig.wait(AGE / 3);
+    rig.publish("news");
+    rig.wait(AGE / 3);
+    rig.publish("news");
+    rig.wait(AGE / 2);
+    let (told, events) = rig.back(&since);
+    assert_eq!((&told["recovered"], &told["seq"]), (&json!(true), &json!(4)), "{told}");
+    assert_eq!(events, [3, 4]);
+}
+
+#[test]
+fn a_channel_that_was_forgotten_goes_on_and_says_what_was_missed() {
+    let mut rig = rig(100);
+    let since = rig.left();
+    rig.wait(AGE + CHANNEL_IDLE);
+    rig.wait(CHANNEL_IDLE);
+    assert!(rig.hub.log(&ChannelName::parse("news").unwrap()).is_none(), "it is forgotten");
+    let (told, _) = rig.back(&since);
+    assert_eq!((&told["recovered"], &told["seq"]), (&json!(true), &json!(2)), "{told}");
+    assert_eq!((rig.publish("news"), rig.hear()[0]["seq"].as_u64()), (Seq(3), Some(3)));
+    rig.say(&json!({"id": "u", "type": "unsubscribe", "room": "news"}));
+    rig.hear();
+    rig.wait(2 * AGE);
+    rig.wait(CHANNEL_IDLE);
+    let (told, events) = rig.back(&since);
+    assert_eq!((&told["recovered"], &told["reason"]), (&json!(false), &json!("retention")));
+    assert_eq!((&told["seq"], &told["epoch"]), (&json!(3), &since["epoch"]), "{events:?}");
+}
+
+#[test]
+fn with_half_the_places_taken_a_channel_without_subscribers_is_forgotten_early() {
+    let mut rig = rig(2);
+    let since = rig.left();
+    rig.publish("other");
+    rig.wait(CHANNEL_IDLE);
+    assert!(rig.hub.log(&ChannelName::parse("news").unwrap()).is_none(), "it makes room");
+    let (told, _) = rig.back(&since);
+    assert_eq!(told["recovered"], true, "nothing was missed: {told}");
+}
+
+#[test]
+fn a_position_of_another_epoch_is_told_of_a_restart() {
+    let mut rig = rig(100);
+    rig.left();
+    let (told, _) = rig.back(&json!({"epoch": "0123456789abcdef", "seq": 2}));
+    assert_eq!((&told["recovered"], &told["reason"]), (&json!(false), &json!("restart")));
+}
