@@ -100,7 +100,7 @@ fn a_message_of_the_limit_is_taken() {
 
 #[test]
 fn more_fragments_than_allowed_are_closed_with_1002() {
-    let server = Server::start("");
+    let server = Server::start("--message-rate 0");
     let mut client = Client::connect(&server);
     let mut flood = frame(TEXT, b"");
     for _ in 0..=uringcast_engine::limits::MAX_FRAGMENTS {

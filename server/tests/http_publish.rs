@@ -331,12 +331,14 @@ fn a_compressed_body_is_published_and_another_encoding_is_answered_415() {
         Answer::parse(&answer)
     };
     let gzip = "Content-Encoding: gzip\r\n";
-    assert_eq!(send(gzip, &compressed(message(1).to_string())).status, 202);
+    let json = "Content-Type: application/json\r\n";
+    let whole = format!("{gzip}{json}");
+    assert_eq!(send(&whole, &compressed(message(1).to_string())).status, 202);
     let stream = format!("{gzip}{LINES}");
     let text: String = (2..10).map(|n| format!("{}\n", message(n))).collect();
     assert_eq!(send(&stream, &compressed(text)).status, 202);
     assert_eq!(numbers(&mut client, 9), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    let refused = send("Content-Encoding: compress\r\n", b"x");
+    let refused = send(&format!("Content-Encoding: compress\r\n{json}"), b"x");
     assert_eq!(
         (refused.status, &body(&refused)["error"]["code"]),
         (415, &json!("unsupported_encoding"))
@@ -345,5 +347,5 @@ fn a_compressed_body_is_published_and_another_encoding_is_answered_415() {
     assert!(refused.head.to_lowercase().contains(accepted), "{}", refused.head);
     // Small, and 17 MiB once it is decompressed.
     let bomb = compressed(" ".repeat(17 << 20));
-    assert_eq!(send(gzip, &bomb).status, 413);
+    assert_eq!(send(&whole, &bomb).status, 413);
 }

@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::ApiError;
+use super::publish::is_stream;
 
 /// The answer to a request of another page.
 pub(super) fn refusal() -> ApiError {
@@ -55,7 +56,8 @@ pub(super) fn is_json(method: &Method, headers: &HeaderMap) -> bool {
     }
     let Ok(Some(media)) = single(headers, &header::CONTENT_TYPE) else { return false };
     let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    ["application/json", "application/x-ndjson", "application/jsonl"].contains(&&*media)
+    is_stream(headers)
+        || media == "application/json"
         || media.starts_with("application/") && media.ends_with("+json")
 }
 

@@ -7,7 +7,7 @@ use super::value::{Invalid, Span, Value, invalid, quoted};
 
 const LONGEST: u64 = MAX_COALESCING.as_millis() as u64;
 
-/// Channels and how long their messages may wait for others: `ticker:=5ms`.
+/// Channels and how long their messages may wait for others: `ticker:*=5ms`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CoalescingRule(pub Coalescing);
 
@@ -15,7 +15,7 @@ impl Value for CoalescingRule {
     const HINT: &'static str = "PATTERN=TIME";
 
     fn parse(text: &str) -> Result<Self, Invalid> {
-        let form = "Write such as ticker:=5ms; * stands for all channels.";
+        let form = "Write such as ticker:*=5ms; * stands for all channels.";
         let Some((pattern, window)) = text.split_once('=') else {
             return Err(invalid("has no =", form));
         };

@@ -28,7 +28,7 @@ use crate::limits::{
 };
 
 /// The media types of one JSON text a line: there is no registered one.
-const MEDIA_TYPES: [&str; 8] = [
+const MEDIA_TYPES: [&str; 7] = [
     "application/x-ndjson",
     "application/ndjson",
     "application/jsonl",
@@ -36,7 +36,6 @@ const MEDIA_TYPES: [&str; 8] = [
     "application/jsonlines",
     "application/x-jsonlines",
     "application/json-lines",
-    "text/x-ndjson",
 ];
 
 /// Whether a request is one message a line.

@@ -9,7 +9,7 @@ fn a_rule_is_channels_and_a_time_within_bounds() {
         (rule.channels.to_string(), rule.window),
         ("ticker:*".to_owned(), Duration::from_millis(5))
     );
-    assert_eq!(CoalescingRule(rule).show().as_deref(), Some("\"ticker:=5ms\""));
+    assert_eq!(CoalescingRule(rule).show().as_deref(), Some("\"ticker:*=5ms\""));
     for text in ["ticker:", "=5ms", "a=", "a=0ms", "a=101ms", "a=1s", "a=fast"] {
         assert!(CoalescingRule::parse(text).is_err(), "{text:?}");
     }
