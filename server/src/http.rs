@@ -11,6 +11,7 @@ mod debug;
 mod disconnect;
 mod error;
 mod idempotency;
+mod media_type;
 mod openapi;
 mod publish;
 mod request_target;

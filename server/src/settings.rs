@@ -253,8 +253,9 @@ settings! {
     }
     "Delivery" {
         /// Channels whose messages may wait so long for others, to be sent together, such as
-        /// ticker:*=5ms; at most 100ms, the longest pattern counts. A fast channel then costs a send
-        /// for each client and window instead of one for each message. Without it nothing waits.
+        /// ticker:*=5ms; at most 100ms, the longest pattern counts. A fast channel then costs a
+        /// send for each client and window instead of one for each message. Without it nothing
+        /// waits.
         coalesce: Option<Vec<CoalescingRule>> = None,
     }
     "TLS" {

@@ -14,7 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::ApiError;
-use super::publish::is_stream;
+use super::media_type;
 
 /// The answer to a request of another page.
 pub(super) fn refusal() -> ApiError {
@@ -49,16 +49,13 @@ pub(super) fn is_same_site(method: &Method, headers: &HeaderMap) -> bool {
         || matches!(single(headers, &FETCH_SITE), Ok(None | Some("same-origin" | "none")))
 }
 
-/// Whether a request has no body to read, or calls it JSON.
+/// Whether a request has no body to read and calls it nothing, or calls it JSON.
 pub(super) fn is_json(method: &Method, headers: &HeaderMap) -> bool {
-    if ![Method::POST, Method::PUT].contains(method) {
-        return true;
-    }
-    let Ok(Some(media)) = single(headers, &header::CONTENT_TYPE) else { return false };
-    let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    is_stream(headers)
-        || media == "application/json"
-        || media.starts_with("application/") && media.ends_with("+json")
+    let is_empty = headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0")
+        && !headers.contains_key(header::TRANSFER_ENCODING);
+    is_empty && !headers.contains_key(header::CONTENT_TYPE)
+        || ![Method::POST, Method::PUT].contains(method)
+        || single(headers, &header::CONTENT_TYPE).is_ok() && media_type::is_json(headers)
 }
 
 /// Whether no page sent this request, or a page of this very host and port.

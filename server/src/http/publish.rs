@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 use uringcast_engine::{ChannelName, Epoch, JsonObject, PublishError};
 
 use super::error::ApiError;
+use super::media_type::is_lines;
 use super::selected_service::SelectedService;
 use crate::read_files::without_mark;
 use parse::{check_id, parse_body, publication};
-pub(super) use stream::is_stream;
 use submit::{Accepted, Message};
 
 /// The header that gives a whole request an id (draft-ietf-httpapi-idempotency-key-header).
@@ -39,7 +39,7 @@ pub(super) async fn publish(
     selected: SelectedService,
     request: Request,
 ) -> Result<Response, ApiError> {
-    if is_stream(request.headers()) {
+    if is_lines(request.headers()) {
         return stream::publish(selected, request).await;
     }
     let key = idempotency_key(request.headers())?;

@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::error::ApiError;
-use super::publish::is_stream;
+use super::media_type::is_lines;
 use crate::limits::{HTTP_DRAIN, HTTP_HEADER_TIMEOUT, HTTP_REQUEST_TIMEOUT, MAX_HTTP_CONNECTIONS};
 
 /// Serves until `stop` turns true or its sender is gone, then lets open requests end.
@@ -71,7 +71,7 @@ async fn deadline(request: Request, next: Next) -> Response {
         let text = format!("The request took longer than {} s.", HTTP_REQUEST_TIMEOUT.as_secs());
         ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", text).into_response()
     };
-    if is_stream(request.headers()) {
+    if is_lines(request.headers()) {
         // A stream may take as long as something comes.
         return next.run(request).await;
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use serde::Serialize;
@@ -26,24 +26,6 @@ use crate::limits::{
     HTTP_DRAIN, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY, PUBLISH_LINE_REST, PUBLISH_STREAM_IDLE,
     PUBLISH_STREAM_PATIENCE,
 };
-
-/// The media types of one JSON text a line: there is no registered one.
-const MEDIA_TYPES: [&str; 7] = [
-    "application/x-ndjson",
-    "application/ndjson",
-    "application/jsonl",
-    "application/x-jsonl",
-    "application/jsonlines",
-    "application/x-jsonlines",
-    "application/json-lines",
-];
-
-/// Whether a request is one message a line.
-pub(in crate::http) fn is_stream(headers: &HeaderMap) -> bool {
-    let media = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media = media.and_then(|media| media.split(';').next()).unwrap_or_default().trim();
-    MEDIA_TYPES.iter().any(|name| media.eq_ignore_ascii_case(name))
-}
 
 /// Reads and publishes to the end, or to the first line that cannot be published.
 pub(super) async fn publish(
