@@ -12,6 +12,7 @@ mod error;
 mod idempotency;
 mod openapi;
 mod publish;
+mod publish_queue;
 mod selected_service;
 mod serve;
 

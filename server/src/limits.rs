@@ -24,6 +24,9 @@ pub const DEFAULT_PAGE: usize = 100;
 pub const MAX_PAGE: usize = uringcast_engine::limits::CHANNELS_PAGE;
 /// Open connections of one HTTP port; further ones wait in the listen queue.
 pub const MAX_HTTP_CONNECTIONS: usize = 512;
+/// Single messages that wait for one round of the control thread to end: one from each connection
+/// of four control ports.
+pub const PUBLISH_QUEUE: usize = 4 * MAX_HTTP_CONNECTIONS;
 /// For the headers of an HTTP request; slower clients are cut.
 pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// For an HTTP request, from its headers to the head of the response: a slow body of a request

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::handle::Handle;
 use super::ticket::Part;
-use super::{BatchTicket, Ticket};
+use super::{BatchTicket, HomeTicket, Ticket};
 use crate::broker::Hub;
 use crate::shard::Command;
 use crate::types::{Publication, PublishError, ServiceId, ShardId};
@@ -64,6 +64,31 @@ impl Publisher {
             Part { answer, places: group.places }
         };
         Ok(BatchTicket::new(len, permits.into_iter().zip(groups).map(send).collect()))
+    }
+
+    /// Hands over publications that are independent of each other, with one wake-up for each home.
+    /// The tag of each comes back with its result; first in the ticket of its home, or second at
+    /// once, where the home's mailbox has no room for all that are for it.
+    pub fn publish_each<T>(&self, items: Vec<(Publication, T)>) -> (Vec<HomeTicket<T>>, Vec<T>) {
+        let (publications, tags): (Vec<_>, Vec<_>) =
+            items.into_iter().map(|(publication, tag)| (self.own(publication), Some(tag))).unzip();
+        let (mut tags, mut tickets, mut refused) = (tags, Vec::new(), Vec::new());
+        let mailboxes = &self.handle.mailboxes;
+        for group in group(publications.into_iter(), mailboxes.len()) {
+            let tags = group.places.iter().filter_map(|place| tags[*place].take());
+            let (reply, answer) = oneshot::async_channel();
+            // Not serving: the reply is dropped, and so the ticket resolves.
+            if self.handle.stage.is_serving() {
+                let mailbox = &mailboxes[group.home.index()];
+                let Some(permit) = mailbox.try_reserve(group.items.len()) else {
+                    refused.extend(tags);
+                    continue;
+                };
+                permit.send(Command::Publish { items: group.items, reply });
+            }
+            tickets.push(HomeTicket::new(tags.collect(), answer));
+        }
+        (tickets, refused)
     }
 
     fn own(&self, publication: Publication) -> Publication {

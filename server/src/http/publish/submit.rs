@@ -81,9 +81,16 @@ pub(super) async fn submit(
 /// Publishes a batch, and settles the reservations of its messages, each with its place.
 async fn publish(
     selected: &SelectedService,
-    batch: Vec<Publication>,
-    reservations: Vec<(usize, Reservation)>,
+    mut batch: Vec<Publication>,
+    mut reservations: Vec<(usize, Reservation)>,
 ) -> Result<Vec<Result<Seq, PublishError>>, PublishError> {
+    if batch.len() == 1
+        && let Some(publication) = batch.pop()
+    {
+        let reservation = reservations.pop().map(|(_, reservation)| reservation);
+        let queue = selected.control.publish_queue(selected.id);
+        return Ok(vec![queue.publish(publication, reservation).await?]);
+    }
     let ticket = selected.control.publisher(selected.id).try_publish_batch(batch)?;
     if reservations.is_empty() {
         return Ok(ticket.await);
