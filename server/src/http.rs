@@ -11,10 +11,16 @@ mod disconnect;
 mod error;
 mod idempotency;
 mod openapi;
+mod plain_request;
 mod publish;
+mod publish_connection;
+mod publish_endpoint;
 mod publish_queue;
+mod published;
+mod response_buffer;
 mod selected_service;
 mod serve;
+mod time_limit;
 
 use std::sync::Arc;
 
@@ -35,7 +41,8 @@ pub use control::Control;
 use error::ApiError;
 #[cfg(any(test, fuzzing))]
 pub(crate) use publish::fuzz_publish;
-pub use serve::serve;
+pub use publish_endpoint::PublishEndpoint;
+pub use serve::{serve, serve_publishing};
 
 /// The control port. If keys are configured, every route but health, readiness and the live page
 /// requires one.

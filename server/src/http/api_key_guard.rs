@@ -34,21 +34,46 @@ pub(super) async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let key = presented_key(request.headers(), &guard.keys).cloned();
-    let name = key.as_ref().map_or("", |key| &key.name).to_owned();
-    let response = if !csrf::is_same_origin(request.headers(), !guard.keys.is_empty()) {
-        csrf::refusal().into_response()
-    } else if key.is_none() && !guard.keys.is_empty() {
-        let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
-        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", text).into_response()
-    } else {
-        request.extensions_mut().insert(Caller(key));
-        next.run(request).await
+    let caller = guard.caller(request.headers());
+    let response = match guard.admit(&caller, request.headers()) {
+        Ok(()) => {
+            request.extensions_mut().insert(caller.clone());
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
     };
-    if let Some(requests) = &guard.requests {
-        requests.count(&name, response.status().as_str());
-    }
+    guard.count(&caller, response.status());
     response
+}
+
+impl ApiKeyGuard {
+    /// Who sends a request, as far as its key says.
+    pub(super) fn caller(&self, headers: &HeaderMap) -> Caller {
+        Caller(presented_key(headers, &self.keys).cloned())
+    }
+
+    /// Whether the caller may send requests at all.
+    ///
+    /// # Errors
+    /// 403 for the page of another site, 401 without a key where there are keys.
+    pub(super) fn admit(&self, caller: &Caller, headers: &HeaderMap) -> Result<(), ApiError> {
+        if !csrf::is_same_origin(headers, !self.keys.is_empty()) {
+            return Err(csrf::refusal());
+        }
+        if caller.0.is_none() && !self.keys.is_empty() {
+            let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", text));
+        }
+        Ok(())
+    }
+
+    /// Counts an answer.
+    pub(super) fn count(&self, caller: &Caller, status: StatusCode) {
+        if let Some(requests) = &self.requests {
+            let name = caller.0.as_ref().map_or("", |key| &*key.name);
+            requests.count(name, status.as_str());
+        }
+    }
 }
 
 fn presented_key<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>> {

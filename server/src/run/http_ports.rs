@@ -12,7 +12,7 @@ use uringcast_engine::ServiceId;
 
 use crate::auth::ApiKeys;
 use crate::config::Config;
-use crate::http::{self, Control};
+use crate::http::{self, Control, PublishEndpoint};
 use crate::settings::{Problem, Settings};
 
 /// The control ports, and then the metrics ports, each with the services that it shows.
@@ -66,11 +66,18 @@ impl HttpPorts {
         let mut ports = JoinSet::new();
         for (listener, services) in self.0 {
             let control = Arc::clone(control);
-            let router = match services {
-                Some(services) => http::metrics_router(control, &services),
-                None => http::control_router(control, api_keys.clone()),
+            let (keys, stopped) = (api_keys.clone(), stopped.clone());
+            match services {
+                Some(services) => {
+                    let router = http::metrics_router(control, &services);
+                    ports.spawn(http::serve(listener, router, stopped))
+                }
+                None => {
+                    let endpoint = PublishEndpoint::new(Arc::clone(&control), keys.clone());
+                    let router = http::control_router(control, keys);
+                    ports.spawn(http::serve_publishing(listener, router, endpoint, stopped))
+                }
             };
-            ports.spawn(http::serve(listener, router, stopped.clone()));
         }
         ports
     }

@@ -45,6 +45,44 @@ enum ResultSource {
 /// [`PublishError::Saturated`]: nothing was published.
 pub(super) async fn submit(
     selected: &SelectedService,
+    mut messages: Vec<Message>,
+) -> Result<Vec<Result<Accepted, PublishError>>, PublishError> {
+    match messages.pop() {
+        Some(message) if messages.is_empty() => Ok(vec![submit_one(selected, message).await?]),
+        last => {
+            messages.extend(last);
+            submit_batch(selected, messages).await
+        }
+    }
+}
+
+/// One message waits for those of other requests, so that all wake a shard once.
+async fn submit_one(
+    selected: &SelectedService,
+    Message { publication, id }: Message,
+) -> Result<Result<Accepted, PublishError>, PublishError> {
+    let claim = id.map(|id| {
+        let channel = publication.channel.clone().at(selected.id);
+        selected.control.idempotency.claim(channel, id, Instant::now())
+    });
+    let (result, duplicate) = match claim {
+        Some(Claim::Known(seq)) => (Ok(seq), true),
+        Some(Claim::Pending(pending)) => (pending.result().await, true),
+        new => {
+            let reservation = match new {
+                Some(Claim::New(reservation)) => Some(reservation),
+                _ => None,
+            };
+            let queue = selected.control.publish_queue(selected.id);
+            (queue.publish(publication, reservation).await?, false)
+        }
+    };
+    Ok(result.map(|seq| Accepted { seq, duplicate }))
+}
+
+/// Several messages of a request are handed over together, or none of them.
+async fn submit_batch(
+    selected: &SelectedService,
     messages: Vec<Message>,
 ) -> Result<Vec<Result<Accepted, PublishError>>, PublishError> {
     let now = Instant::now();
@@ -81,16 +119,9 @@ pub(super) async fn submit(
 /// Publishes a batch, and settles the reservations of its messages, each with its place.
 async fn publish(
     selected: &SelectedService,
-    mut batch: Vec<Publication>,
-    mut reservations: Vec<(usize, Reservation)>,
+    batch: Vec<Publication>,
+    reservations: Vec<(usize, Reservation)>,
 ) -> Result<Vec<Result<Seq, PublishError>>, PublishError> {
-    if batch.len() == 1
-        && let Some(publication) = batch.pop()
-    {
-        let reservation = reservations.pop().map(|(_, reservation)| reservation);
-        let queue = selected.control.publish_queue(selected.id);
-        return Ok(vec![queue.publish(publication, reservation).await?]);
-    }
     let ticket = selected.control.publisher(selected.id).try_publish_batch(batch)?;
     if reservations.is_empty() {
         return Ok(ticket.await);

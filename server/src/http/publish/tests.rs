@@ -1,5 +1,7 @@
 use super::*;
 use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH};
+use axum::http::StatusCode;
+use serde_json::Value;
 use uringcast_engine::Seq;
 
 const MAX: usize = 64;
