@@ -69,24 +69,36 @@ impl Publisher {
     /// Hands over publications that are independent of each other, with one wake-up for each home.
     /// The tag of each comes back with its result; first in the ticket of its home, or second at
     /// once, where the home's mailbox has no room for all that are for it.
-    pub fn publish_each<T>(&self, items: Vec<(Publication, T)>) -> (Vec<HomeTicket<T>>, Vec<T>) {
-        let (publications, tags): (Vec<_>, Vec<_>) =
-            items.into_iter().map(|(publication, tag)| (self.own(publication), Some(tag))).unzip();
-        let (mut tags, mut tickets, mut refused) = (tags, Vec::new(), Vec::new());
+    pub fn publish_each<T>(
+        &self,
+        items: impl ExactSizeIterator<Item = (Publication, T)>,
+    ) -> (Vec<HomeTicket<T>>, Vec<T>) {
         let mailboxes = &self.handle.mailboxes;
-        for group in group(publications.into_iter(), mailboxes.len()) {
-            let tags = group.places.iter().filter_map(|place| tags[*place].take());
+        // Mostly all have one home, or few of them.
+        let room = items.len();
+        let mut groups: Vec<(ShardId, Vec<Publication>, Vec<T>)> = Vec::new();
+        for (publication, tag) in items {
+            let publication = self.own(publication);
+            let home = Hub::home_of(&publication.channel, mailboxes.len());
+            let place = groups.iter().position(|group| group.0 == home).unwrap_or_else(|| {
+                groups.push((home, Vec::with_capacity(room), Vec::with_capacity(room)));
+                groups.len() - 1
+            });
+            groups[place].1.push(publication);
+            groups[place].2.push(tag);
+        }
+        let (mut tickets, mut refused) = (Vec::with_capacity(groups.len()), Vec::new());
+        for (home, items, tags) in groups {
             let (reply, answer) = oneshot::async_channel();
             // Not serving: the reply is dropped, and so the ticket resolves.
             if self.handle.stage.is_serving() {
-                let mailbox = &mailboxes[group.home.index()];
-                let Some(permit) = mailbox.try_reserve(group.items.len()) else {
+                let Some(permit) = mailboxes[home.index()].try_reserve(items.len()) else {
                     refused.extend(tags);
                     continue;
                 };
-                permit.send(Command::Publish { items: group.items, reply });
+                permit.send(Command::Publish { items, reply });
             }
-            tickets.push(HomeTicket::new(tags.collect(), answer));
+            tickets.push(HomeTicket::new(tags, answer));
         }
         (tickets, refused)
     }

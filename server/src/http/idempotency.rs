@@ -1,18 +1,19 @@
 //! Messages with an id, and the positions they got: a repeat within the window gets the same
 //! answer, and nothing is published.
 
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::SetOnce;
 use uringcast_engine::{ChannelName, PublishError, Seq};
 
 use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
 
-/// A message's channel, and its id there.
-type Key = (ChannelName, Box<str>);
+/// A message's channel, and its id there: one for the table, its order and the reservation.
+type Key = Arc<(ChannelName, Box<str>)>;
 
 /// The result of publishing a message.
 type PublishResult = Result<Seq, PublishError>;
@@ -38,7 +39,7 @@ struct Entry {
 #[derive(Debug)]
 enum State {
     /// Being published: repeats get the result of the first request.
-    Pending(watch::Receiver<Option<PublishResult>>),
+    Pending(Arc<SetOnce<PublishResult>>),
     Published(Seq),
 }
 
@@ -59,30 +60,33 @@ pub(super) struct Reservation {
     table: IdempotencyTable,
     key: Key,
     number: u64,
-    sender: watch::Sender<Option<PublishResult>>,
+    result: Arc<SetOnce<PublishResult>>,
 }
 
 /// The result of a message that another request is publishing.
 #[derive(Debug)]
-pub(super) struct PendingResult(watch::Receiver<Option<PublishResult>>);
+pub(super) struct PendingResult(Arc<SetOnce<PublishResult>>);
 
 impl IdempotencyTable {
     /// Looks a message up, and enters it if it is new.
     pub(super) fn claim(&self, channel: ChannelName, id: Box<str>, now: Instant) -> Claim {
-        let mut table = self.0.lock();
+        let mut guard = self.0.lock();
+        let table = &mut *guard;
         table.evict_old(now);
-        let key = (channel, id);
-        match table.entries.get(&key).map(|entry| &entry.state) {
-            Some(State::Published(seq)) => return Claim::Known(*seq),
-            Some(State::Pending(result)) => return Claim::Pending(PendingResult(result.clone())),
-            None => {}
-        }
+        let key = Arc::new((channel, id));
+        let vacant = match table.entries.entry(Arc::clone(&key)) {
+            Occupied(entry) => match &entry.get().state {
+                State::Published(seq) => return Claim::Known(*seq),
+                State::Pending(result) => return Claim::Pending(PendingResult(Arc::clone(result))),
+            },
+            Vacant(vacant) => vacant,
+        };
         let number = table.next_number;
         table.next_number += 1;
-        let (sender, result) = watch::channel(None);
-        table.entries.insert(key.clone(), Entry { number, state: State::Pending(result) });
-        table.order.push_back((now, number, key.clone()));
-        Claim::New(Reservation { table: self.clone(), key, number, sender })
+        let result = Arc::new(SetOnce::new());
+        vacant.insert(Entry { number, state: State::Pending(Arc::clone(&result)) });
+        table.order.push_back((now, number, Arc::clone(&key)));
+        Claim::New(Reservation { table: self.clone(), key, number, result })
     }
 }
 
@@ -110,7 +114,7 @@ impl Table {
 impl Reservation {
     /// Records the result. After a failure the next request with this id may publish the message.
     pub(super) fn settle(self, result: PublishResult) {
-        self.sender.send_replace(Some(result));
+        let _ = self.result.set(result);
         if let Ok(seq) = result
             && let Some(entry) = self.table.0.lock().entries.get_mut(&self.key)
             && entry.number == self.number
@@ -123,6 +127,11 @@ impl Reservation {
 /// Forgets the message, unless it is published.
 impl Drop for Reservation {
     fn drop(&mut self) {
+        // Fails if it was settled.
+        let _ = self.result.set(Err(PublishError::Saturated));
+        if self.result.get().is_some_and(Result::is_ok) {
+            return;
+        }
         let mut table = self.table.0.lock();
         if let Some(Entry { state: State::Pending(_), .. }) = table.entries.get(&self.key) {
             table.remove_entry(&self.key, self.number);
@@ -132,9 +141,8 @@ impl Drop for Reservation {
 
 impl PendingResult {
     /// Waits for it. If the first request is dropped, the result is [`PublishError::Saturated`].
-    pub(super) async fn result(mut self) -> PublishResult {
-        let result = self.0.wait_for(Option::is_some).await;
-        result.ok().and_then(|result| *result).unwrap_or(Err(PublishError::Saturated))
+    pub(super) async fn result(self) -> PublishResult {
+        *self.0.wait().await
     }
 }
 

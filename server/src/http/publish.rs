@@ -46,14 +46,15 @@ struct RawQuery<'a> {
 
 impl RawQuery<'_> {
     fn read(uri: &Uri) -> Result<RawQuery<'_>, ApiError> {
-        let mut pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-        if let (Some((first, channel)), Some((second, event)), None) =
-            (pairs.next(), pairs.next(), pairs.next())
-            && (&*first, &*second) == ("channel", "event")
+        let query = uri.query().filter(|query| !query.contains(['%', '+']));
+        if let Some((channel, event)) = query.and_then(|query| query.split_once('&'))
+            && let Some(channel) = channel.strip_prefix("channel=")
+            && let Some(event) = event.strip_prefix("event=")
+            && !event.contains('&')
         {
-            return Ok(RawQuery { channel, event });
+            return Ok(RawQuery { channel: channel.into(), event: event.into() });
         }
-        // Another order, or a fault, which the extractor names.
+        // Escaped, in another order, or with a fault, which the extractor names.
         let Query(query) = Query::<RawQuery<'_>>::try_from_uri(uri)?;
         Ok(query)
     }

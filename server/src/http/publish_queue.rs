@@ -57,7 +57,7 @@ impl Waiting {
 async fn hand_over(publisher: Publisher, mut receiver: mpsc::Receiver<(Publication, Waiting)>) {
     let mut items = Vec::new();
     while receiver.recv_many(&mut items, PUBLISH_QUEUE).await > 0 {
-        let (tickets, _refused) = publisher.publish_each(std::mem::take(&mut items));
+        let (tickets, _refused) = publisher.publish_each(items.drain(..));
         for ticket in tickets {
             // Not waited for: a shard that is late delays no other.
             tokio::spawn(async move {

@@ -1,11 +1,12 @@
 //! Responses as bytes of HTTP/1.1.
 
 use std::io::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use axum::body::to_bytes;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::error::ApiError;
 use super::published::Published;
@@ -15,7 +16,7 @@ use super::published::Published;
 pub(super) struct ResponseBuffer {
     bytes: Vec<u8>,
     /// The second since 1970 that `date` is of.
-    second: u64,
+    second: i64,
     date: String,
 }
 
@@ -71,9 +72,10 @@ impl ResponseBuffer {
     }
 
     fn set_date(&mut self) {
-        let now = SystemTime::now();
-        let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        // The kernel's last tick, milliseconds old at most.
+        let second = clock_gettime(ClockId::RealtimeCoarse).tv_sec;
         if self.date.is_empty() || second != self.second {
+            let now = UNIX_EPOCH + Duration::from_secs(u64::try_from(second).unwrap_or_default());
             (self.second, self.date) = (second, httpdate::fmt_http_date(now));
         }
     }

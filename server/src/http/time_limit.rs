@@ -15,6 +15,8 @@ pub(super) struct TimeLimit {
     limit: Duration,
     /// From the first time that the step waits.
     end: Option<Instant>,
+    /// Whether the timer wakes the task that runs the steps.
+    is_set: bool,
 }
 
 impl TimeLimit {
@@ -23,7 +25,7 @@ impl TimeLimit {
 
     pub(super) fn new() -> TimeLimit {
         let timer = Box::pin(sleep(TimeLimit::LEAST));
-        TimeLimit { timer, limit: TimeLimit::LEAST, end: None }
+        TimeLimit { timer, limit: TimeLimit::LEAST, end: None, is_set: false }
     }
 
     /// A step begins that may take so long, all its parts together.
@@ -32,7 +34,8 @@ impl TimeLimit {
         (self.limit, self.end) = (limit, None);
     }
 
-    /// Runs a part of the step. `None` when the limit is reached; the part is dropped then.
+    /// Runs a part of the step. `None` when the limit is reached; the part is dropped then. All
+    /// steps run in one task, which the timer wakes.
     pub(super) async fn run<F: Future>(&mut self, part: F) -> Option<F::Output> {
         let mut part = pin!(part);
         poll_fn(|context| {
@@ -40,6 +43,9 @@ impl TimeLimit {
                 return Poll::Ready(Some(output));
             }
             let end = *self.end.get_or_insert_with(|| Instant::now() + self.limit);
+            if self.is_set && !self.timer.is_elapsed() {
+                return Poll::Pending;
+            }
             while self.timer.as_mut().poll(context).is_ready() {
                 let now = Instant::now();
                 if now >= end {
@@ -47,6 +53,7 @@ impl TimeLimit {
                 }
                 self.timer.as_mut().reset(end.min(now + TimeLimit::LEAST));
             }
+            self.is_set = true;
             Poll::Pending
         })
         .await

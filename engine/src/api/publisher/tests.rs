@@ -154,7 +154,7 @@ fn independent_publications_are_refused_only_where_their_home_is_full() {
     let _first = publisher.try_publish(publication("1:c", 0)).unwrap();
     let items = [("1:a", 'a'), ("0:b", 'b'), ("1:c", 'c'), ("0:d", 'd')];
     let items = items.map(|(channel, tag)| (publication(channel, 0), tag)).to_vec();
-    let (tickets, refused) = publisher.publish_each(items);
+    let (tickets, refused) = publisher.publish_each(items.into_iter());
     assert_eq!(refused, ['a', 'c']);
     let (items, reply) = take(&mut mailboxes[0]);
     assert_eq!(items.len(), 2, "one message and one wake-up for both");
@@ -170,7 +170,7 @@ fn independent_publications_to_shards_that_have_ended_are_lost() {
     drop(mailboxes);
     let items = || vec![(publication("0:c", 1), 1), (publication("1:c", 2), 2)];
     let lost = |publisher: &Publisher| -> Vec<_> {
-        let (tickets, refused) = publisher.publish_each(items());
+        let (tickets, refused) = publisher.publish_each(items().into_iter());
         assert!(refused.is_empty());
         tickets.into_iter().flat_map(|ticket| pollster::block_on(ticket.results())).collect()
     };
