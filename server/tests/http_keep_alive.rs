@@ -187,3 +187,20 @@ fn an_idle_connection_does_not_hold_up_the_shutdown() {
     assert_eq!(connection.stream.read(&mut [0; 16]).unwrap(), 0, "closed in order");
     assert!(server.ended().success());
 }
+
+#[test]
+fn a_head_that_does_not_come_is_not_waited_for() {
+    let server = Server::start("");
+    let half = &text(RAW, "", "{}")[..40];
+    let mut connections = ["", "P", half].map(|sent| {
+        let mut connection = Kept::to(&server);
+        connection.send(sent);
+        connection
+    });
+    // After an answer the next head has as long.
+    connections[0].send(&text(RAW, "", "{}"));
+    assert_eq!(seq(&connections[0].answer()), 1);
+    for connection in &mut connections {
+        assert_eq!(connection.stream.read(&mut [0; 16]).unwrap(), 0);
+    }
+}

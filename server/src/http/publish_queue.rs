@@ -52,11 +52,15 @@ impl Waiting {
     }
 }
 
-/// Runs behind the tasks that were ready when the first message came, and so takes what all of
-/// them sent.
+/// Hands over what one round of the control thread brought: its tasks that were ready, and those
+/// that became so meanwhile.
 async fn hand_over(publisher: Publisher, mut receiver: mpsc::Receiver<(Publication, Waiting)>) {
     let mut items = Vec::new();
-    while receiver.recv_many(&mut items, PUBLISH_QUEUE).await > 0 {
+    while let Some(first) = receiver.recv().await {
+        // Twice the messages for each wake-up of a shard, under load.
+        tokio::task::yield_now().await;
+        items.push(first);
+        items.extend(std::iter::from_fn(|| receiver.try_recv().ok()));
         let (tickets, _refused) = publisher.publish_each(items.drain(..));
         for ticket in tickets {
             // Not waited for: a shard that is late delays no other.

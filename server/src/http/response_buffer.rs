@@ -66,8 +66,11 @@ impl ResponseBuffer {
             self.header("connection", b"close");
         }
         self.set_date();
+        for part in ["date: ", &self.date, "\r\n"] {
+            self.bytes.extend_from_slice(part.as_bytes());
+        }
         // Writing to a Vec cannot fail.
-        let _ = write!(self.bytes, "content-length: {}\r\ndate: {}\r\n\r\n", body.len(), self.date);
+        let _ = write!(self.bytes, "content-length: {}\r\n\r\n", body.len());
         self.bytes.extend_from_slice(body);
     }
 
