@@ -99,14 +99,16 @@ impl Table {
             }
             let number = *number;
             if let Some((_, _, key)) = self.order.pop_front() {
-                self.remove_entry(&key, number);
+                self.remove_entry(key, number);
             }
         }
     }
 
-    fn remove_entry(&mut self, key: &Key, number: u64) {
-        if self.entries.get(key).is_some_and(|entry| entry.number == number) {
-            self.entries.remove(key);
+    fn remove_entry(&mut self, key: Key, number: u64) {
+        if let Occupied(entry) = self.entries.entry(key)
+            && entry.get().number == number
+        {
+            entry.remove();
         }
     }
 }
@@ -134,7 +136,7 @@ impl Drop for Reservation {
         }
         let mut table = self.table.0.lock();
         if let Some(Entry { state: State::Pending(_), .. }) = table.entries.get(&self.key) {
-            table.remove_entry(&self.key, self.number);
+            table.remove_entry(Arc::clone(&self.key), self.number);
         }
     }
 }

@@ -115,11 +115,11 @@ pub(super) async fn publish_body(
             (key, vec![Message { publication, id: None }])
         }
     };
-    submit(selected, messages, key.as_deref()).await
+    submit(selected, messages, key).await
 }
 
 /// The key of a request, if it has one.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
     let bad = |why: &dyn std::fmt::Display| {
@@ -132,7 +132,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let key = key.to_str().ok().filter(|key| !key.contains([' ', '\t']));
     let key = key.ok_or_else(|| bad(&"is not visible ASCII without blanks"))?;
     check_id(key).map_err(|error| bad(&error))?;
-    Ok(Some(key.to_owned()))
+    Ok(Some(key))
 }
 
 /// Publishes the messages of one request. Its key is an id for each of them that has none.

@@ -1,5 +1,6 @@
 //! Handing messages to the engine, those with an id once.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use uringcast_engine::{Publication, PublishError, Seq};
@@ -19,7 +20,14 @@ impl Message {
     /// Sets the id that its request's key gives, unless it has an id.
     pub(super) fn take_id(&mut self, key: &str, place: u64) {
         // No id in a body looks like this: control characters are refused there.
-        self.id.get_or_insert_with(|| format!("{key}\n{place}").into());
+        self.id.get_or_insert_with(|| {
+            // One allocation of the right size, nearly always.
+            let mut id = String::with_capacity(key.len() + 2);
+            id += key;
+            // Writing to a String cannot fail.
+            let _ = write!(id, "\n{place}");
+            id.into()
+        });
     }
 }
 
