@@ -1,27 +1,33 @@
 -- The load of the part `publish`: one message a request. Arguments: the API key or "", and "id" for
 -- an Idempotency-Key of its own for each request.
-local key, ids, sent = "", false, 0
+local before, after, sent = "", nil, 0
 
 function init(args)
-    key, ids = args[1] or "", args[2] == "id"
+    local key, ids = args[1] or "", args[2] == "id"
     wrk.method = "POST"
     wrk.body = '{"n":1,"text":"' .. string.rep("x", 110) .. '"}'
     wrk.headers["Content-Type"] = "application/json"
     if key ~= "" then
         wrk.headers["X-API-Key"] = key
     end
-    plain = wrk.format()
-    -- No id of this run may be one of the last.
-    start = tostring(os.time()) .. tostring(math.random(1000000))
+    if ids then
+        -- No id of this run may be one of the last.
+        math.randomseed(os.time())
+        wrk.headers["Idempotency-Key"] = os.time() .. "-" .. math.random(1000000) .. "-@"
+    end
+    before = wrk.format()
+    local at = before:find("-@", 1, true)
+    if at then
+        before, after = before:sub(1, at), before:sub(at + 2)
+    end
 end
 
 function request()
-    if not ids then
-        return plain
+    if not after then
+        return before
     end
     sent = sent + 1
-    wrk.headers["Idempotency-Key"] = start .. "-" .. sent
-    return wrk.format()
+    return before .. sent .. after
 end
 
 function done(summary, latency)
