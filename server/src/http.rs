@@ -39,10 +39,10 @@ use crate::limits::MAX_PUBLISH_BODY;
 use crate::metrics::{Metrics, Requests};
 pub use control::Control;
 use error::ApiError;
-#[cfg(any(test, fuzzing))]
-pub(crate) use publish::fuzz_publish;
 pub use publish_endpoint::PublishEndpoint;
 pub use serve::{serve, serve_publishing};
+#[cfg(any(test, fuzzing))]
+pub(crate) use {plain_request::fuzz_plain_request, publish::fuzz_publish};
 
 /// The control port. If keys are configured, every route but health, readiness and the live page
 /// requires one.

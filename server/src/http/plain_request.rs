@@ -1,6 +1,10 @@
 //! A publish request as most publishers write it: small, whole, of a plain length. Every other
 //! request of HTTP/1 is not read here.
 
+#[cfg(any(test, fuzzing))]
+#[path = "plain_request/tests/fuzz_plain_request.rs"]
+pub(crate) mod fuzz_plain_request;
+
 use std::mem::MaybeUninit;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};

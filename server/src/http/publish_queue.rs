@@ -72,3 +72,6 @@ async fn hand_over(publisher: Publisher, mut receiver: mpsc::Receiver<(Publicati
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
