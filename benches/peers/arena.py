@@ -50,6 +50,10 @@ class Lane:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"{self.server.name} does not listen, see {self.log.name}")
                 time.sleep(0.05)
+        self.start_load(net, load)
+
+    def start_load(self, net, load):
+        """Starts what waits for commands."""
         pid = self.server.pid(self.process)
         cores = LOAD_CORE if "," not in self.server.cores else self.server.cores
         command = ["taskset", "-c", cores, str(RELEASE / "race"),
@@ -92,11 +96,13 @@ class Lane:
 class Arena:
     """All lanes of one setting, closed together."""
 
+    lane = Lane
+
     def __init__(self, servers, load):
         self.lanes = []
         try:
             for net, server in enumerate(servers, 1):
-                self.lanes.append(Lane(server, net, load))
+                self.lanes.append(self.lane(server, net, load))
         except BaseException:
             self.__exit__()
             raise

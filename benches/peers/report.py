@@ -119,7 +119,7 @@ def main():
     print("\n## Open loop, from due to the last subscriber")
     latency(settings)
     print("\n## The rest")
-    for what in ("still", "channels", "many", "connect", "memory", "shards"):
+    for what in ("still", "channels", "many", "publish", "connect", "memory", "shards"):
         everybody(settings, [key for key in settings if key[0] == what], COLUMNS[what])
 
 

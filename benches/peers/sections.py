@@ -2,7 +2,9 @@
 
 import re
 import statistics
+import sys
 
+import publish
 import servers
 from arena import Arena
 from figures import with_percentiles
@@ -46,6 +48,8 @@ class Step:
 class Part:
     """Steps that run with the same connections."""
 
+    arena = Arena
+
     def __init__(self, wanted, load, steps, rounds, connections, apart=False, warm=None):
         self.wanted, self.load, self.steps, self.rounds = wanted, load, steps, rounds
         self.connections, self.apart, self.warm = connections, apart, warm
@@ -65,7 +69,7 @@ class Part:
         """All rounds; every round another server begins."""
         groups = [[server] for server in self.wanted] if self.apart else [self.wanted]
         for group in groups:
-            with Arena(group, self.load) as lanes:
+            with self.arena(group, self.load) as lanes:
                 for lane in lanes if self.warm else ():
                     lane.ask(self.warm.command)
                     progress.step(self.warm.seconds, f"{self.warm.what} warm {lane.server.name}")
@@ -187,6 +191,27 @@ def many(plan):
         yield Part(wanted, load, [step], 2 * plan.rounds, connections)
 
 
+class HttpPart(Part):
+    """Steps over HTTP."""
+
+    arena = publish.HttpArena
+
+
+def publishing(plan):
+    """Messages published over HTTP, one a request, to a channel without subscribers."""
+    if not publish.WRK:
+        print("publish is skipped: it needs wrk (Debian: wrk)", file=sys.stderr)
+        return
+    names = [server.name for server in plan.servers]
+    seconds = 1 if plan.quick else 2
+    for carried in ("", "key", "key id"):
+        step = Step("publish", f"message{carried and f', {carried}'}",
+                    f"{seconds} {carried}", seconds + 0.1)
+        wanted = publish.wanted(names, "key" in carried)
+        if wanted:
+            yield HttpPart(wanted, [], [step], 2 * plan.rounds, 0)
+
+
 def connect(plan):
     """Connections upgraded a second."""
     step = Step("connect", f"{CONNECTS} connections", f"connect {CONNECTS}", 0.5)
@@ -217,4 +242,4 @@ def shards(plan):
 
 
 ALL = {"matrix": matrix, "still": still, "latency": latency, "channels": channels, "many": many,
-       "connect": connect, "memory": memory, "shards": shards}
+       "publish": publishing, "connect": connect, "memory": memory, "shards": shards}

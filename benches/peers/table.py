@@ -12,6 +12,9 @@ COLUMNS = {
               ("core_us_per_delivery", "core \u00b5s", 1),
               ("process_us_per_delivery", "process \u00b5s", 1)],
     "latency": [("p50_us", "p50 \u00b5s", 1), ("p99_us", "p99 \u00b5s", 1)],
+    "publish": [("rate", "k requests/s", 1e-3),
+                ("process_us_per_request", "process \u00b5s", 1),
+                ("p50_us", "p50 \u00b5s", 1), ("p99_us", "p99 \u00b5s", 1)],
     "connect": [("rate", "upgrades/s", 1), ("core_us_per_connection", "core \u00b5s", 1),
                 ("process_us_per_connection", "process \u00b5s", 1)],
     "memory": [("bytes_per_connection", "bytes/connection", 1),
@@ -46,8 +49,8 @@ def cells(what, answers):
 
 
 def compare(what, by_server):
-    """Ours over floor and over Bun, round by round."""
-    for other in ("floor", "bun"):
+    """Ours over floor and over Bun, or over nchan, round by round."""
+    for other in ("nchan",) if what == "publish" else ("floor", "bun"):
         found = [summary(against(by_server, "ours", other, name)) for name, _, _ in COLUMNS[what]]
         if any(cell != "-" for cell in found):
             yield f"ours / {other}", found

@@ -127,6 +127,16 @@ def channels(settings):
                 floor_ratio(by_server, best, "rate")
 
 
+def publishing(settings):
+    """HTTP, one message a request, against nchan."""
+    for (what, setting), by_server in settings.items():
+        if what != "publish":
+            continue
+        for figure, name, least in (("rate", "rate", True), ("p99_us", "p99", False)):
+            found = against(by_server, "ours", "nchan", figure)
+            yield f"publish, {setting}: {name} / nchan", found, 1.0, least
+
+
 def connections(settings):
     """Upgrades, memory, metrics, shards."""
     for (what, setting), by_server in settings.items():
@@ -147,4 +157,4 @@ def connections(settings):
             yield f"{setting}: sweep of two shards / one", found, 0.55, False
 
 
-CHECKS = (fan_out, everywhere, latencies, channels, connections)
+CHECKS = (fan_out, everywhere, latencies, channels, publishing, connections)

@@ -3,6 +3,7 @@
 mod channels;
 mod disconnect;
 mod handle;
+mod home_ticket;
 mod host_limits;
 mod kernel_tls;
 mod listen;
@@ -20,6 +21,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use channels::ChannelInfo;
+pub use home_ticket::HomeTicket;
 pub use publisher::Publisher;
 pub use ticket::{BatchTicket, Ticket};
 pub use verification::{Verification, Verifications};

@@ -13,11 +13,18 @@ mod error;
 mod idempotency;
 mod media_type;
 mod openapi;
+mod plain_request;
 mod publish;
+mod publish_connection;
+mod publish_endpoint;
+mod publish_queue;
+mod published;
 mod request_target;
+mod response_buffer;
 mod scrape;
 mod selected_service;
 mod serve;
+mod time_limit;
 
 use std::sync::Arc;
 
@@ -36,9 +43,10 @@ use crate::limits::MAX_PUBLISH_BODY;
 use crate::metrics::Requests;
 pub use control::Control;
 use error::ApiError;
+pub use publish_endpoint::PublishEndpoint;
+pub use serve::{serve, serve_publishing};
 #[cfg(any(test, fuzzing))]
-pub(crate) use publish::fuzz_publish;
-pub use serve::serve;
+pub(crate) use {plain_request::fuzz_plain_request, publish::fuzz_publish};
 
 /// The control port. If keys are configured, every route but health, readiness and the live page
 /// requires one.

@@ -26,6 +26,15 @@ pub const MAX_PAGE: usize = uringcast_engine::limits::CHANNELS_PAGE;
 pub const MAX_HTTP_CONNECTIONS: usize = 512;
 /// Listen queue of one HTTP port: twice what it serves at once.
 pub const HTTP_BACKLOG: u32 = 1_024;
+/// Single messages that wait for one round of the control thread to end: one from each connection
+/// of four control ports.
+pub const PUBLISH_QUEUE: usize = 4 * MAX_HTTP_CONNECTIONS;
+/// Bytes of a publish request that is served without hyper, head and body: a few small messages.
+pub const MAX_PLAIN_REQUEST: usize = 16 << 10;
+/// Bytes of room for one read of such: most are whole then.
+pub const PLAIN_READ: usize = 2 << 10;
+/// Its headers: those of a client behind a proxy or two.
+pub const MAX_PLAIN_HEADERS: usize = 32;
 /// For the headers of an HTTP request; slower clients are cut.
 pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// For an HTTP request, from its headers to the head of the response: a slow body of a request

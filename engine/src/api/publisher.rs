@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::handle::Handle;
 use super::ticket::Part;
-use super::{BatchTicket, Ticket};
+use super::{BatchTicket, HomeTicket, Ticket};
 use crate::broker::Hub;
 use crate::shard::Command;
 use crate::types::{Epoch, Publication, PublishError, ServiceId, ShardId};
@@ -70,6 +70,43 @@ impl Publisher {
             Part { answer, places: group.places }
         };
         Ok(BatchTicket::new(len, permits.into_iter().zip(groups).map(send).collect()))
+    }
+
+    /// Hands over publications that are independent of each other, with one wake-up for each home.
+    /// The tag of each comes back with its result; first in the ticket of its home, or second at
+    /// once, where the home's mailbox has no room for all that are for it.
+    pub fn publish_each<T>(
+        &self,
+        items: impl ExactSizeIterator<Item = (Publication, T)>,
+    ) -> (Vec<HomeTicket<T>>, Vec<T>) {
+        let mailboxes = &self.handle.mailboxes;
+        // Mostly all have one home, or few of them.
+        let room = items.len();
+        let mut groups: Vec<(ShardId, Vec<Publication>, Vec<T>)> = Vec::new();
+        for (publication, tag) in items {
+            let publication = self.own(publication);
+            let home = Hub::home_of(&publication.channel, mailboxes.len());
+            let place = groups.iter().position(|group| group.0 == home).unwrap_or_else(|| {
+                groups.push((home, Vec::with_capacity(room), Vec::with_capacity(room)));
+                groups.len() - 1
+            });
+            groups[place].1.push(publication);
+            groups[place].2.push(tag);
+        }
+        let (mut tickets, mut refused) = (Vec::with_capacity(groups.len()), Vec::new());
+        for (home, items, tags) in groups {
+            let (reply, answer) = oneshot::async_channel();
+            // Not serving: the reply is dropped, and so the ticket resolves.
+            if self.handle.stage.is_serving() {
+                let Some(permit) = mailboxes[home.index()].try_reserve(items.len()) else {
+                    refused.extend(tags);
+                    continue;
+                };
+                permit.send(Command::Publish { items, reply });
+            }
+            tickets.push(HomeTicket::new(tags, answer));
+        }
+        (tickets, refused)
     }
 
     fn own(&self, publication: Publication) -> Publication {

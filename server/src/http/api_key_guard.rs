@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use uringcast_engine::ChannelName;
@@ -34,28 +34,15 @@ pub(super) async fn check(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let (method, headers) = (request.method(), request.headers());
-    let key = presented_key(headers, &guard.keys).cloned();
-    let name = key.as_ref().map_or("", |key| &key.name).to_owned();
-    let response = if let Some(header) = repeated(headers) {
-        ApiError::bad_request(format!("the header {header} is given more than once"))
-            .into_response()
-    } else if !csrf::is_same_origin(headers, !guard.keys.is_empty())
-        || !csrf::is_same_site(method, headers)
-    {
-        csrf::refusal().into_response()
-    } else if key.is_none() && !guard.keys.is_empty() {
-        let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
-        ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", text).into_response()
-    } else if !csrf::is_json(method, headers) {
-        csrf::no_json().into_response()
-    } else {
-        request.extensions_mut().insert(Caller(key));
-        next.run(request).await
+    let caller = guard.caller(request.headers());
+    let response = match guard.admit(&caller, request.method(), request.headers()) {
+        Ok(()) => {
+            request.extensions_mut().insert(caller.clone());
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
     };
-    if let Some(requests) = &guard.requests {
-        requests.count(&name, response.status().as_str());
-    }
+    guard.count(&caller, response.status());
     response
 }
 
@@ -63,6 +50,50 @@ pub(super) async fn check(
 fn repeated(headers: &HeaderMap) -> Option<&'static str> {
     let mut all = ["authorization", "x-api-key", "content-type"].into_iter();
     all.find(|name| headers.get_all(*name).iter().nth(1).is_some())
+}
+
+impl ApiKeyGuard {
+    /// Who sends a request, as far as its key says.
+    pub(super) fn caller(&self, headers: &HeaderMap) -> Caller {
+        Caller(presented_key(headers, &self.keys).cloned())
+    }
+
+    /// Whether the caller may send requests at all, and this one's body is JSON.
+    ///
+    /// # Errors
+    /// 400 for two keys, 403 for the page of another site, 401 without a key where there are keys,
+    /// 415 for a body that is called something else.
+    pub(super) fn admit(
+        &self,
+        caller: &Caller,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<(), ApiError> {
+        if let Some(header) = repeated(headers) {
+            let text = format!("the header {header} is given more than once");
+            return Err(ApiError::bad_request(text));
+        }
+        let same_origin = csrf::is_same_origin(headers, !self.keys.is_empty());
+        if !same_origin || !csrf::is_same_site(method, headers) {
+            return Err(csrf::refusal());
+        }
+        if caller.0.is_none() && !self.keys.is_empty() {
+            let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", text));
+        }
+        match csrf::is_json(method, headers) {
+            true => Ok(()),
+            false => Err(csrf::no_json()),
+        }
+    }
+
+    /// Counts an answer.
+    pub(super) fn count(&self, caller: &Caller, status: StatusCode) {
+        if let Some(requests) = &self.requests {
+            let name = caller.0.as_ref().map_or("", |key| &*key.name);
+            requests.count(name, status.as_str());
+        }
+    }
 }
 
 fn presented_key<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>> {

@@ -8,6 +8,7 @@ use uringcast_engine::{DrainReport, Engine, Publisher, Service, ServiceId};
 
 use super::error::ApiError;
 use super::idempotency::IdempotencyTable;
+use super::publish_queue::PublishQueue;
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
 use crate::metrics::Metrics;
@@ -20,6 +21,8 @@ pub struct Control {
     engine: RwLock<Option<Engine>>,
     /// By service.
     publishers: Vec<Publisher>,
+    /// By service.
+    publish_queues: Vec<PublishQueue>,
     /// In the engine's order.
     pub(super) services: Arc<[Service]>,
     pub(super) idempotency: IdempotencyTable,
@@ -32,7 +35,8 @@ pub struct Control {
 }
 
 impl Control {
-    /// Takes the engine over, with its services in its order.
+    /// Takes the engine over, with its services in its order. Called on a runtime, where the tasks
+    /// of its queues run.
     pub fn new(
         engine: Engine,
         metrics: Option<Metrics>,
@@ -42,9 +46,19 @@ impl Control {
         dashboard: Dashboard,
     ) -> Control {
         let publisher = |place| engine.publisher(ServiceId(place as u8));
-        let publishers = (0..services.len()).map(publisher).collect();
-        let (engine, idempotency) = (RwLock::new(Some(engine)), IdempotencyTable::default());
-        Control { engine, publishers, services, idempotency, metrics, health, foreign, dashboard }
+        let publishers: Vec<Publisher> = (0..services.len()).map(publisher).collect();
+        let publish_queues = publishers.iter().cloned().map(PublishQueue::start).collect();
+        Control {
+            engine: RwLock::new(Some(engine)),
+            publishers,
+            publish_queues,
+            services,
+            idempotency: IdempotencyTable::default(),
+            metrics,
+            health,
+            foreign,
+            dashboard,
+        }
     }
 
     /// The engine. A drain does not begin while the guard is held.
@@ -55,6 +69,10 @@ impl Control {
 
     pub(super) fn publisher(&self, service: ServiceId) -> &Publisher {
         &self.publishers[service.index()]
+    }
+
+    pub(super) fn publish_queue(&self, service: ServiceId) -> &PublishQueue {
+        &self.publish_queues[service.index()]
     }
 
     pub(super) fn service(&self, service: ServiceId) -> &Service {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uringcast_engine::PublishError;
 use uringcast_engine::limits::BUSY_PAUSE;
 
-use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BODY};
+use crate::limits::{HTTP_REQUEST_TIMEOUT, MAX_ERROR_TEXT, MAX_PUBLISH_BODY};
 
 /// An answer that is not a success.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,10 @@ impl ApiError {
         message: impl Into<String>,
     ) -> ApiError {
         ApiError { status, code, message: message.into(), retry_after: None, more: None }
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> ApiError {
@@ -64,6 +68,12 @@ impl ApiError {
 
     pub(super) fn unavailable(code: &'static str, message: impl Into<String>) -> ApiError {
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+    }
+
+    /// The request took too long.
+    pub(super) fn late() -> ApiError {
+        let text = format!("The request took longer than {} s.", HTTP_REQUEST_TIMEOUT.as_secs());
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", text)
     }
 
     pub(super) fn draining() -> ApiError {

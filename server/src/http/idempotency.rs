@@ -5,18 +5,19 @@
 //! another. All share the table's places; when it is full, the owner with the most ids gives up its
 //! oldest, so that none loses an id while it has less than an equal share.
 
+use std::collections::hash_map::Entry::Occupied;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::SetOnce;
 use uringcast_engine::{ChannelName, PublishError, Seq, ServiceId};
 
 use crate::limits::{MAX_REPEATS, REPEAT_WINDOW};
 
-/// A message's channel, and its id there.
-type Key = (ChannelName, Box<str>);
+/// A message's channel, and its id there: one for the table, its order and the reservation.
+type Key = Arc<(ChannelName, Box<str>)>;
 
 /// The name of an API key, empty without one, and the service that it was used for.
 pub(super) type Owner = Arc<(Box<str>, ServiceId)>;
@@ -54,7 +55,7 @@ struct Entry {
 #[derive(Debug)]
 enum State {
     /// Being published: repeats get the result of the first request.
-    Pending(watch::Receiver<Option<PublishResult>>),
+    Pending(Arc<SetOnce<PublishResult>>),
     Published(Seq),
 }
 
@@ -76,12 +77,12 @@ pub(super) struct Reservation {
     owner: Owner,
     key: Key,
     number: u64,
-    sender: watch::Sender<Option<PublishResult>>,
+    result: Arc<SetOnce<PublishResult>>,
 }
 
 /// The result of a message that another request is publishing.
 #[derive(Debug)]
-pub(super) struct PendingResult(watch::Receiver<Option<PublishResult>>);
+pub(super) struct PendingResult(Arc<SetOnce<PublishResult>>);
 
 impl IdempotencyTable {
     /// Looks a message up, and enters it if it is new.
@@ -94,23 +95,24 @@ impl IdempotencyTable {
     ) -> Claim {
         let mut table = self.0.lock();
         table.evict_old(owner, now);
-        let key = (channel, id);
+        let key = Arc::new((channel, id));
         match table.owners.get(owner).and_then(|owned| owned.entries.get(&key)) {
             Some(Entry { state: State::Published(seq), .. }) => return Claim::Known(*seq),
             Some(Entry { state: State::Pending(result), .. }) => {
-                return Claim::Pending(PendingResult(result.clone()));
+                return Claim::Pending(PendingResult(Arc::clone(result)));
             }
             None => {}
         }
         table.make_room(now);
         let number = table.next_number;
         (table.next_number, table.total) = (number + 1, table.total + 1);
-        let (sender, result) = watch::channel(None);
+        let result = Arc::new(SetOnce::new());
         let owned = table.owners.entry(Arc::clone(owner)).or_default();
-        owned.entries.insert(key.clone(), Entry { number, state: State::Pending(result) });
-        owned.order.push_back((now, number, key.clone()));
+        let state = State::Pending(Arc::clone(&result));
+        owned.entries.insert(Arc::clone(&key), Entry { number, state });
+        owned.order.push_back((now, number, Arc::clone(&key)));
         let (table, owner) = (self.clone(), Arc::clone(owner));
-        Claim::New(Reservation { table, owner, key, number, sender })
+        Claim::New(Reservation { table, owner, key, number, result })
     }
 }
 
@@ -147,13 +149,15 @@ impl Owned {
 
     fn evict_oldest(&mut self) {
         if let Some((_, number, key)) = self.order.pop_front() {
-            self.remove_entry(&key, number);
+            self.remove_entry(key, number);
         }
     }
 
-    fn remove_entry(&mut self, key: &Key, number: u64) {
-        if self.entries.get(key).is_some_and(|entry| entry.number == number) {
-            self.entries.remove(key);
+    fn remove_entry(&mut self, key: Key, number: u64) {
+        if let Occupied(entry) = self.entries.entry(key)
+            && entry.get().number == number
+        {
+            entry.remove();
         }
     }
 }
@@ -161,7 +165,7 @@ impl Owned {
 impl Reservation {
     /// Records the result. After a failure the next request with this id may publish the message.
     pub(super) fn settle(self, result: PublishResult) {
-        self.sender.send_replace(Some(result));
+        let _ = self.result.set(result);
         if let Ok(seq) = result
             && let Some(owned) = self.table.0.lock().owners.get_mut(&self.owner)
             && let Some(entry) = owned.entries.get_mut(&self.key)
@@ -175,19 +179,23 @@ impl Reservation {
 /// Forgets the message, unless it is published.
 impl Drop for Reservation {
     fn drop(&mut self) {
+        // Fails if it was settled.
+        let _ = self.result.set(Err(PublishError::Saturated));
+        if self.result.get().is_some_and(Result::is_ok) {
+            return;
+        }
         if let Some(owned) = self.table.0.lock().owners.get_mut(&self.owner)
             && let Some(Entry { state: State::Pending(_), .. }) = owned.entries.get(&self.key)
         {
-            owned.remove_entry(&self.key, self.number);
+            owned.remove_entry(Arc::clone(&self.key), self.number);
         }
     }
 }
 
 impl PendingResult {
     /// Waits for it. If the first request is dropped, the result is [`PublishError::Saturated`].
-    pub(super) async fn result(mut self) -> PublishResult {
-        let result = self.0.wait_for(Option::is_some).await;
-        result.ok().and_then(|result| *result).unwrap_or(Err(PublishError::Saturated))
+    pub(super) async fn result(self) -> PublishResult {
+        *self.0.wait().await
     }
 }
 

@@ -7,18 +7,19 @@ mod parse;
 mod stream;
 mod submit;
 
-use axum::Json;
+use std::borrow::Cow;
+
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{FromRequest, Query, Request};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use uringcast_engine::{ChannelName, Epoch, JsonObject, PublishError};
 
 use super::error::ApiError;
 use super::media_type::is_lines;
+use super::published::{MessageResult, Published, Results};
 use super::selected_service::SelectedService;
 use crate::read_files::without_mark;
 use parse::{check_id, parse_body, publication};
@@ -27,12 +28,37 @@ use submit::{Accepted, Message};
 /// The header that gives a whole request an id (draft-ietf-httpapi-idempotency-key-header).
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+/// What the body of a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One message or a list, each with its channel and event.
+    Envelope,
+    /// The data of one message, whose channel and event are in the query.
+    Raw,
+}
+
 /// The query of the raw form.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawQuery {
-    channel: String,
-    event: String,
+struct RawQuery<'a> {
+    channel: Cow<'a, str>,
+    event: Cow<'a, str>,
+}
+
+impl RawQuery<'_> {
+    fn read(uri: &Uri) -> Result<RawQuery<'_>, ApiError> {
+        let query = uri.query().filter(|query| !query.contains(['%', '+']));
+        if let Some((channel, event)) = query.and_then(|query| query.split_once('&'))
+            && let Some(channel) = channel.strip_prefix("channel=")
+            && let Some(event) = event.strip_prefix("event=")
+            && !event.contains('&')
+        {
+            return Ok(RawQuery { channel: channel.into(), event: event.into() });
+        }
+        // Escaped, in another order, or with a fault, which the extractor names.
+        let Query(query) = Query::<RawQuery<'_>>::try_from_uri(uri)?;
+        Ok(query)
+    }
 }
 
 pub(super) async fn publish(
@@ -42,30 +68,60 @@ pub(super) async fn publish(
     if is_lines(request.headers()) {
         return stream::publish(selected, request).await;
     }
-    let key = idempotency_key(request.headers())?;
-    let body = Bytes::from_request(request, &()).await?;
-    let messages = parse_body(&body, selected.max_data())?;
-    submit(&selected, messages, key.as_deref()).await
+    Ok(publish_whole(&selected, Form::Envelope, request).await?.into_response())
 }
 
 pub(super) async fn publish_raw(
     selected: SelectedService,
-    query: Result<Query<RawQuery>, QueryRejection>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, ApiError> {
-    let Query(query) = query?;
-    let key = idempotency_key(&headers)?;
+    request: Request,
+) -> Result<Published, ApiError> {
+    publish_whole(&selected, Form::Raw, request).await
+}
+
+/// Reads the body, within the limit of its route, and publishes.
+async fn publish_whole(
+    selected: &SelectedService,
+    form: Form,
+    request: Request,
+) -> Result<Published, ApiError> {
+    let (mut parts, body) = request.into_parts();
+    let mut limited = Request::new(body);
+    *limited.extensions_mut() = std::mem::take(&mut parts.extensions);
+    let body = Bytes::from_request(limited, &()).await.map_err(ApiError::from);
+    let body = body.as_deref().map_err(ApiError::clone);
+    publish_body(selected, form, &parts.uri, &parts.headers, body).await
+}
+
+/// Publishes a request whose body has been read.
+pub(super) async fn publish_body(
+    selected: &SelectedService,
+    form: Form,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: Result<&[u8], ApiError>,
+) -> Result<Published, ApiError> {
     let max_data = selected.max_data();
-    let data = JsonObject::parse_within(without_mark(&body?), max_data.depth).map_err(|error| {
-        ApiError::invalid(format_args!("the body {error}; it must be the data object"))
-    })?;
-    let publication = publication(&"", &query.channel, &query.event, data, max_data)?;
-    submit(&selected, vec![Message { publication, id: None }], key.as_deref()).await
+    let (key, messages) = match form {
+        Form::Envelope => {
+            let key = idempotency_key(headers)?;
+            (key, parse_body(body?, max_data)?)
+        }
+        Form::Raw => {
+            let query = RawQuery::read(uri)?;
+            let key = idempotency_key(headers)?;
+            let data =
+                JsonObject::parse_within(without_mark(body?), max_data.depth).map_err(|error| {
+                    ApiError::invalid(format_args!("the body {error}; it must be the data object"))
+                })?;
+            let publication = publication(&"", &query.channel, &query.event, data, max_data)?;
+            (key, vec![Message { publication, id: None }])
+        }
+    };
+    submit(selected, messages, key).await
 }
 
 /// The key of a request, if it has one.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
     let bad = |why: &dyn std::fmt::Display| {
@@ -78,7 +134,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let key = key.to_str().ok().filter(|key| !key.contains([' ', '\t']));
     let key = key.ok_or_else(|| bad(&"is not visible ASCII without blanks"))?;
     check_id(key).map_err(|error| bad(&error))?;
-    Ok(Some(key.to_owned()))
+    Ok(Some(key))
 }
 
 /// Publishes the messages of one request. Its key is an id for each of them that has none.
@@ -86,7 +142,7 @@ async fn submit(
     selected: &SelectedService,
     mut messages: Vec<Message>,
     key: Option<&str>,
-) -> Result<Response, ApiError> {
+) -> Result<Published, ApiError> {
     selected.caller.may_publish(messages.iter().map(|message| &message.publication.channel))?;
     let channels: Vec<ChannelName> =
         messages.iter().map(|message| message.publication.channel.clone()).collect();
@@ -107,32 +163,36 @@ fn answer(
     channels: &[ChannelName],
     results: &[Result<Accepted, PublishError>],
     epoch: Epoch,
-) -> Result<Response, ApiError> {
-    let one = |(channel, result): (&ChannelName, &Result<Accepted, PublishError>)| {
-        let mut one = json!({ "channel": channel.as_str() });
-        match result {
-            Ok(Accepted { seq, duplicate }) => {
-                one["seq"] = seq.0.into();
-                one["epoch"] = epoch.to_string().into();
-                if *duplicate {
-                    one["duplicate"] = true.into();
-                }
-            }
-            Err(error) => one["error"] = ApiError::refused(*error, "").code.into(),
-        }
-        one
-    };
+) -> Result<Published, ApiError> {
     // The reason that the request as a whole is answered with: one that a retry may lift goes
     // before one that it may not.
     let worst = [PublishError::Closed, PublishError::Saturated, PublishError::ChannelLimit]
         .into_iter()
         .find(|error| results.contains(&Err(*error)));
-    let results: Value = channels.iter().zip(results).map(one).collect();
+    let results: Vec<_> =
+        channels.iter().zip(results).map(|result| message_result(result, epoch)).collect();
     match worst {
-        None => Ok((StatusCode::ACCEPTED, Json(json!({ "results": results }))).into_response()),
+        None => Ok(Published::new(&Results { results })),
         Some(error) => {
             let text = "Some messages found no room: those without seq in results.";
-            Err(ApiError::refused(error, text).with("results", results))
+            Err(ApiError::refused(error, text).with("results", json!(results)))
+        }
+    }
+}
+
+fn message_result<'a>(
+    (channel, result): (&'a ChannelName, &Result<Accepted, PublishError>),
+    epoch: Epoch,
+) -> MessageResult<'a> {
+    let channel = channel.as_str();
+    match result {
+        Ok(Accepted { seq, duplicate }) => {
+            let duplicate = duplicate.then_some(true);
+            MessageResult { channel, duplicate, epoch: Some(epoch), error: None, seq: Some(seq.0) }
+        }
+        Err(error) => {
+            let error = Some(ApiError::refused(*error, "").code);
+            MessageResult { channel, duplicate: None, epoch: None, error, seq: None }
         }
     }
 }

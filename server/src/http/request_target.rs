@@ -1,6 +1,7 @@
 //! Refuses paths and queries that are not text.
 
 use axum::extract::Request;
+use axum::http::Uri;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use percent_encoding::percent_decode_str;
@@ -10,11 +11,15 @@ use super::error::ApiError;
 /// Answers 400 unless path and query are UTF-8 behind their percent encoding. The parser of the
 /// query would put U+FFFD for every other byte, so that different names became one.
 pub(super) async fn check(request: Request, next: Next) -> Response {
-    let uri = request.uri();
-    let is_text = |part: &str| percent_decode_str(part).decode_utf8().is_ok();
-    if is_text(uri.path()) && uri.query().is_none_or(is_text) {
+    if is_text(request.uri()) {
         return next.run(request).await;
     }
     ApiError::bad_request("the path or the query is not UTF-8 where it is percent-encoded")
         .into_response()
+}
+
+/// Whether path and query are UTF-8 behind their percent encoding.
+pub(super) fn is_text(uri: &Uri) -> bool {
+    let is_text = |part: &str| percent_decode_str(part).decode_utf8().is_ok();
+    is_text(uri.path()) && uri.query().is_none_or(is_text)
 }

@@ -48,14 +48,27 @@ impl FromRequestParts<Arc<Control>> for SelectedService {
         // The error says which name in the path is not UTF-8.
         let path = Path::from_request_parts(parts, control).await;
         let Path(Names { service, channel }) = path.map_err(ApiError::invalid)?;
-        let id = select(&control.services, service)?;
         let caller = Caller::of(parts).clone();
-        caller.may_use(Some(&control.service(id).name))?;
-        Ok(SelectedService { control: Arc::clone(control), id, caller, channel })
+        let selected = SelectedService::new(control, service.as_deref(), caller)?;
+        Ok(SelectedService { channel, ..selected })
     }
 }
 
 impl SelectedService {
+    /// The service of this name, or the only one, without a channel.
+    ///
+    /// # Errors
+    /// 400, 403 and 404.
+    pub(super) fn new(
+        control: &Arc<Control>,
+        name: Option<&str>,
+        caller: Caller,
+    ) -> Result<SelectedService, ApiError> {
+        let id = select(&control.services, name)?;
+        caller.may_use(Some(&control.service(id).name))?;
+        Ok(SelectedService { control: Arc::clone(control), id, caller, channel: String::new() })
+    }
+
     /// The service, for a caller whose key is valid for all of its channels.
     ///
     /// # Errors
@@ -90,7 +103,7 @@ pub(super) fn parse_channel(name: &str) -> Result<ChannelName, ApiError> {
     ChannelName::parse(name).map_err(|error| ApiError::bad_request(format!("channel {error}")))
 }
 
-fn select(services: &[Service], wanted: Option<String>) -> Result<ServiceId, ApiError> {
+fn select(services: &[Service], wanted: Option<&str>) -> Result<ServiceId, ApiError> {
     match wanted {
         Some(wanted) => {
             let place = services.iter().position(|service| service.name == wanted);

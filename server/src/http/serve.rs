@@ -1,31 +1,56 @@
 //! Serving one HTTP port: bounded connections, deadlines, an orderly end.
 
+use std::io::Cursor;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, join};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::error::ApiError;
 use super::media_type::is_lines;
+use super::publish_connection::PublishConnection;
+use super::publish_endpoint::PublishEndpoint;
 use crate::limits::{HTTP_DRAIN, HTTP_HEADER_TIMEOUT, HTTP_REQUEST_TIMEOUT, MAX_HTTP_CONNECTIONS};
 
 /// Serves until `stop` turns true or its sender is gone, then lets open requests end.
 pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
-    let router = router.layer(from_fn(deadline));
+    serve_port(listener, Port { router, endpoint: None }, stop).await;
+}
+
+/// The same for the control port: plain publish requests are answered by `endpoint`, everything
+/// else by `router`.
+pub async fn serve_publishing(
+    listener: TcpListener,
+    router: Router,
+    endpoint: PublishEndpoint,
+    stop: watch::Receiver<bool>,
+) {
+    serve_port(listener, Port { router, endpoint: Some(Arc::new(endpoint)) }, stop).await;
+}
+
+/// What answers on a port.
+#[derive(Clone)]
+struct Port {
+    router: Router,
+    endpoint: Option<Arc<PublishEndpoint>>,
+}
+
+async fn serve_port(listener: TcpListener, mut port: Port, stop: watch::Receiver<bool>) {
+    port.router = port.router.layer(from_fn(deadline));
     let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS));
-    let mut stopped = stop;
+    let mut stopped = stop.clone();
     let mut stopped = pin!(stopped.wait_for(|stop| *stop));
     loop {
         let accepted = tokio::select! {
@@ -37,19 +62,36 @@ pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let service = TowerToHyperService::new(router.clone());
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HTTP_HEADER_TIMEOUT)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
+        let connection = port.clone().serve(stream, graceful.watcher(), stop.clone());
         tokio::spawn(async move {
-            // An error here means that the peer closed early.
-            let _ = connection.await;
+            connection.await;
             drop(permit);
         });
     }
     let _ = tokio::time::timeout(HTTP_DRAIN, graceful.shutdown()).await;
+}
+
+impl Port {
+    /// Serves one connection. The shutdown waits until `watcher` is dropped.
+    async fn serve(self, stream: TcpStream, watcher: Watcher, stop: watch::Receiver<bool>) {
+        let (stream, unread) = match self.endpoint {
+            Some(endpoint) => match PublishConnection::new(stream).run(&endpoint, stop).await {
+                Some(rest) => rest,
+                None => return,
+            },
+            None => (stream, Vec::new()),
+        };
+        let (reader, writer) = stream.into_split();
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HTTP_HEADER_TIMEOUT)
+            .serve_connection(
+                TokioIo::new(join(Cursor::new(unread).chain(reader), writer)),
+                TowerToHyperService::new(self.router),
+            );
+        // An error here means that the peer closed early.
+        let _ = watcher.watch(connection).await;
+    }
 }
 
 async fn accept(
@@ -67,10 +109,7 @@ async fn accept(
 }
 
 async fn deadline(request: Request, next: Next) -> Response {
-    let late = |_| {
-        let text = format!("The request took longer than {} s.", HTTP_REQUEST_TIMEOUT.as_secs());
-        ApiError::new(StatusCode::REQUEST_TIMEOUT, "timeout", text).into_response()
-    };
+    let late = |_| ApiError::late().into_response();
     if is_lines(request.headers()) {
         // A stream may take as long as something comes.
         return next.run(request).await;

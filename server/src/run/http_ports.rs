@@ -13,7 +13,7 @@ use uringcast_engine::ServiceId;
 
 use crate::auth::ApiKeys;
 use crate::config::Config;
-use crate::http::{self, Control};
+use crate::http::{self, Control, PublishEndpoint};
 use crate::limits::HTTP_BACKLOG;
 use crate::settings::{Problem, Settings};
 
@@ -77,13 +77,20 @@ impl HttpPorts {
         let mut ports = JoinSet::new();
         for (listener, services) in self.0 {
             let control = Arc::clone(control);
+            let (keys, stopped) = (api_keys.clone(), stopped.clone());
             // A port that other machines reach may be called by any name.
             let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-            let router = match services {
-                Some(services) => http::metrics_router(control, &services, is_local),
-                None => http::control_router(control, api_keys.clone()),
+            match services {
+                Some(services) => {
+                    let router = http::metrics_router(control, &services, is_local);
+                    ports.spawn(http::serve(listener, router, stopped))
+                }
+                None => {
+                    let endpoint = PublishEndpoint::new(Arc::clone(&control), keys.clone());
+                    let router = http::control_router(control, keys);
+                    ports.spawn(http::serve_publishing(listener, router, endpoint, stopped))
+                }
             };
-            ports.spawn(http::serve(listener, router, stopped.clone()));
         }
         ports
     }

@@ -10,6 +10,7 @@ use tempfile::NamedTempFile;
 
 use crate::args;
 use crate::config::Config;
+pub use crate::http::fuzz_plain_request::plain_request;
 pub use crate::http::fuzz_publish::publish_body;
 use crate::print_config;
 use crate::settings::{Settings, TABLE};

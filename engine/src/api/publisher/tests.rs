@@ -147,3 +147,35 @@ fn a_draining_engine_accepts_nothing_more() {
     assert_eq!(ticket.wait(), [Err(PublishError::Closed); 2]);
     assert!(mailboxes[0].is_empty());
 }
+
+#[test]
+fn independent_publications_are_refused_only_where_their_home_is_full() {
+    let (publisher, mut mailboxes) = publisher(2, 2);
+    let _first = publisher.try_publish(publication("1:c", 0)).unwrap();
+    let items = [("1:a", 'a'), ("0:b", 'b'), ("1:c", 'c'), ("0:d", 'd')];
+    let items = items.map(|(channel, tag)| (publication(channel, 0), tag)).to_vec();
+    let (tickets, refused) = publisher.publish_each(items.into_iter());
+    assert_eq!(refused, ['a', 'c']);
+    let (items, reply) = take(&mut mailboxes[0]);
+    assert_eq!(items.len(), 2, "one message and one wake-up for both");
+    reply.send(vec![Ok(Seq(7)), Err(PublishError::Saturated)]).unwrap();
+    let [ticket] = tickets.try_into().unwrap();
+    let results: Vec<_> = pollster::block_on(ticket.results()).collect();
+    assert_eq!(results, [('b', Ok(Seq(7))), ('d', Err(PublishError::Saturated))]);
+}
+
+#[test]
+fn independent_publications_to_shards_that_have_ended_are_lost() {
+    let (publisher, mailboxes) = publisher(2, 8);
+    drop(mailboxes);
+    let items = || vec![(publication("0:c", 1), 1), (publication("1:c", 2), 2)];
+    let lost = |publisher: &Publisher| -> Vec<_> {
+        let (tickets, refused) = publisher.publish_each(items().into_iter());
+        assert!(refused.is_empty());
+        tickets.into_iter().flat_map(|ticket| pollster::block_on(ticket.results())).collect()
+    };
+    let all = [(1, Err(PublishError::Closed)), (2, Err(PublishError::Closed))];
+    assert_eq!(lost(&publisher), all);
+    publisher.handle.stage.drain();
+    assert_eq!(lost(&publisher), all);
+}

@@ -32,7 +32,7 @@ pub(super) async fn publish(
     selected: SelectedService,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let key = idempotency_key(request.headers())?;
+    let key = idempotency_key(request.headers())?.map(String::from);
     let max_data = selected.max_data();
     let mut stream = Stream { selected, key, max_data, progress: Progress::default() };
     let mut body = request.into_body();

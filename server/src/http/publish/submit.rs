@@ -1,5 +1,6 @@
 //! Handing messages to the engine, those with an id once.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use uringcast_engine::{Publication, PublishError, Seq};
@@ -19,7 +20,14 @@ impl Message {
     /// Sets the id that its request's key gives, unless it has an id.
     pub(super) fn take_id(&mut self, key: &str, place: u64) {
         // No id in a body looks like this: control characters are refused there.
-        self.id.get_or_insert_with(|| format!("{key}\n{place}").into());
+        self.id.get_or_insert_with(|| {
+            // One allocation of the right size, nearly always.
+            let mut id = String::with_capacity(key.len() + 2);
+            id += key;
+            // Writing to a String cannot fail.
+            let _ = write!(id, "\n{place}");
+            id.into()
+        });
     }
 }
 
@@ -44,6 +52,44 @@ enum ResultSource {
 /// # Errors
 /// [`PublishError::Saturated`]: nothing was published.
 pub(super) async fn submit(
+    selected: &SelectedService,
+    mut messages: Vec<Message>,
+) -> Result<Vec<Result<Accepted, PublishError>>, PublishError> {
+    match messages.pop() {
+        Some(message) if messages.is_empty() => Ok(vec![submit_one(selected, message).await?]),
+        last => {
+            messages.extend(last);
+            submit_batch(selected, messages).await
+        }
+    }
+}
+
+/// One message waits for those of other requests, so that all wake a shard once.
+async fn submit_one(
+    selected: &SelectedService,
+    Message { publication, id }: Message,
+) -> Result<Result<Accepted, PublishError>, PublishError> {
+    let claim = id.map(|id| {
+        let channel = publication.channel.clone().at(selected.id);
+        selected.control.idempotency.claim(&selected.owner(), channel, id, Instant::now())
+    });
+    let (result, duplicate) = match claim {
+        Some(Claim::Known(seq)) => (Ok(seq), true),
+        Some(Claim::Pending(pending)) => (pending.result().await, true),
+        new => {
+            let reservation = match new {
+                Some(Claim::New(reservation)) => Some(reservation),
+                _ => None,
+            };
+            let queue = selected.control.publish_queue(selected.id);
+            (queue.publish(publication, reservation).await?, false)
+        }
+    };
+    Ok(result.map(|seq| Accepted { seq, duplicate }))
+}
+
+/// Several messages of a request are handed over together, or none of them.
+async fn submit_batch(
     selected: &SelectedService,
     messages: Vec<Message>,
 ) -> Result<Vec<Result<Accepted, PublishError>>, PublishError> {

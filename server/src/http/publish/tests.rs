@@ -1,6 +1,8 @@
 use super::*;
 use crate::http::selected_service::MaxData;
 use crate::limits::{MAX_ERROR_TEXT, MAX_PUBLISH_BATCH};
+use axum::http::StatusCode;
+use serde_json::Value;
 use uringcast_engine::Seq;
 
 const MAX: MaxData = MaxData { bytes: 64, depth: 3 };

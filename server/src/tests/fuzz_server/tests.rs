@@ -53,6 +53,41 @@ fn publish_body() {
     run("publish_body", super::publish_body, &seeds);
 }
 
+/// What publishers send first, and what differs from it in one place.
+#[test]
+fn plain_request() {
+    const PLAIN: &str = "POST /v1/publish/raw?channel=c&event=e HTTP/1.1\r\nHost: a\r\n\
+                         Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"n\":1}";
+    let with = |from: &str, to: &str| PLAIN.replace(from, to);
+    let seeds = [
+        ("plain", PLAIN.to_owned()),
+        ("two", PLAIN.repeat(2)),
+        ("half", PLAIN[..50].to_owned()),
+        ("named", with("/v1/publish", "/v1/services/chat/publish")),
+        ("escaped", with("channel=c", "channel=%63+")),
+        ("absolute", with("/v1", "http://a/v1")),
+        ("key", with("Host: a", "Host: a\r\nX-API-Key: k\r\nIdempotency-Key: i")),
+        ("blanks", with("Host: a", "\r\nHost:\ta \t")),
+        ("bare-lines", with("\r\n", "\n")),
+        ("empty-line-first", format!("\r\n{PLAIN}")),
+        ("empty-value", with("Host: a", "Host: a\r\nx:")),
+        ("bytes-in-value", with("Host: a", "Host: a\r\nx: \u{e9}")),
+        ("folded", with("Host: a", "Host: a\r\nx: y\r\n z")),
+        ("two-lengths", with("Host: a", "Host: a\r\nContent-Length: 7")),
+        ("other-lengths", with("Host: a", "Host: a\r\nContent-Length: 6")),
+        ("signed-length", with("Length: 7", "Length: +7")),
+        ("listed-length", with("Length: 7", "Length: 7, 7")),
+        ("long-length", with("Length: 7", "Length: 0000000000000000000000007")),
+        ("chunked", with("Host: a", "Host: a\r\nTransfer-Encoding: chunked")),
+        ("expect", with("Host: a", "Host: a\r\nExpect: 100-continue")),
+        ("close", with("Host: a", "Host: a\r\nConnection: close")),
+        ("keep-alive", with("Host: a", "Host: a\r\nConnection: Keep-Alive")),
+        ("old", with("HTTP/1.1", "HTTP/1.0")),
+    ];
+    let seeds: Vec<_> = seeds.iter().map(|(name, seed)| (*name, seed.as_str())).collect();
+    run("plain_request", super::plain_request, &seeds);
+}
+
 /// The forms that docs/OPERATING.md names, and what is refused.
 #[test]
 fn configuration() {

@@ -1,0 +1,136 @@
+//! A publish request as most publishers write it: small, whole, of a plain length. Every other
+//! request of HTTP/1 is not read here.
+
+#[cfg(any(test, fuzzing))]
+#[path = "plain_request/tests/fuzz_plain_request.rs"]
+pub(crate) mod fuzz_plain_request;
+
+use std::mem::MaybeUninit;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use httparse::Status;
+
+use super::media_type::is_lines;
+use super::publish::Form;
+use super::request_target;
+use crate::limits::{MAX_PLAIN_HEADERS, MAX_PLAIN_REQUEST};
+
+/// Why some bytes do not begin with a plain request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// They are the beginning of a request, perhaps of a plain one.
+    Partial {
+        /// Whether its head is complete.
+        has_head: bool,
+    },
+    /// They are something else.
+    Other,
+}
+
+/// A whole request.
+#[derive(Debug)]
+pub(super) struct PlainRequest<'a> {
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) form: Form,
+    pub(super) body: &'a [u8],
+    /// Bytes of head and body.
+    pub(super) length: usize,
+}
+
+impl PlainRequest<'_> {
+    /// The service that the path names.
+    pub(super) fn service(&self) -> Option<&str> {
+        target(self.uri.path()).and_then(|(service, _)| service)
+    }
+}
+
+/// Headers that change how a body is read or a connection goes on. `Connection` is plain where it
+/// says what HTTP/1.1 does anyway.
+const NOT_PLAIN: [HeaderName; 5] = [
+    header::TRANSFER_ENCODING,
+    header::CONTENT_ENCODING,
+    header::EXPECT,
+    header::UPGRADE,
+    header::TE,
+];
+
+/// Reads the request that these bytes begin with. Where this function and hyper could differ on
+/// what a request is, it is not plain.
+///
+/// # Errors
+/// [`Unread`].
+pub(super) fn read(bytes: &[u8]) -> Result<PlainRequest<'_>, Unread> {
+    let mut headers = [const { MaybeUninit::uninit() }; MAX_PLAIN_HEADERS];
+    let mut head = httparse::Request::new(&mut []);
+    let head_length = match head.parse_with_uninit_headers(bytes, &mut headers) {
+        Ok(Status::Complete(length)) => length,
+        Ok(Status::Partial) if bytes.len() < MAX_PLAIN_REQUEST => {
+            return Err(Unread::Partial { has_head: false });
+        }
+        Ok(Status::Partial) | Err(_) => return Err(Unread::Other),
+    };
+    let (uri, headers, body_length) = plain(&head).ok_or(Unread::Other)?;
+    let (_, form) = target(uri.path()).ok_or(Unread::Other)?;
+    let length = head_length.saturating_add(body_length);
+    match bytes.get(head_length..length) {
+        Some(body) => Ok(PlainRequest { uri, headers, form, body, length }),
+        None if length <= MAX_PLAIN_REQUEST => Err(Unread::Partial { has_head: true }),
+        None => Err(Unread::Other),
+    }
+}
+
+/// The head of a request that is plain, wherever it goes, and the length of its body.
+fn plain(head: &httparse::Request<'_, '_>) -> Option<(Uri, HeaderMap, usize)> {
+    if (head.method, head.version) != (Some("POST"), Some(1)) {
+        return None;
+    }
+    let path = head.path.filter(|path| path.starts_with('/'))?;
+    let uri = Uri::try_from(path).ok()?;
+    let (mut headers, mut length) = (HeaderMap::with_capacity(head.headers.len()), None);
+    for header in head.headers.iter() {
+        let name = HeaderName::from_bytes(header.name.as_bytes()).ok()?;
+        let is_plain = match &name {
+            &header::CONTENT_LENGTH => length.replace(number(header.value)?).is_none(),
+            &header::CONNECTION => header.value.eq_ignore_ascii_case(b"keep-alive"),
+            name => !NOT_PLAIN.contains(name),
+        };
+        if !is_plain {
+            return None;
+        }
+        headers.append(name, HeaderValue::from_bytes(header.value).ok()?);
+    }
+    if is_lines(&headers) || !request_target::is_text(&uri) {
+        return None;
+    }
+    Some((uri, headers, length?))
+}
+
+/// A number that is written in digits only.
+fn number(digits: &[u8]) -> Option<usize> {
+    let digits = Some(digits).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// The service that a path names, and the form of what is published there.
+fn target(path: &str) -> Option<(Option<&str>, Form)> {
+    let path = path.strip_prefix("/v1/")?;
+    let (service, path) = match path.strip_prefix("services/") {
+        Some(named) => {
+            let (name, path) = named.split_once('/')?;
+            // Such a name is the router's to read.
+            let is_plain = !name.is_empty() && !name.contains('%');
+            (is_plain.then_some(Some(name))?, path)
+        }
+        None => (None, path),
+    };
+    let form = match path {
+        "publish" => Form::Envelope,
+        "publish/raw" => Form::Raw,
+        _ => return None,
+    };
+    Some((service, form))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! The answers to plain publish requests, by the rules that the router's requests are under.
+
+use std::sync::Arc;
+
+use axum::http::Method;
+
+use super::api_key_guard::{ApiKeyGuard, Caller};
+use super::control::Control;
+use super::error::ApiError;
+use super::plain_request::PlainRequest;
+use super::publish::publish_body;
+use super::published::Published;
+use super::selected_service::SelectedService;
+use crate::auth::ApiKeys;
+
+/// The control port's, beside its router.
+#[derive(Debug)]
+pub struct PublishEndpoint {
+    control: Arc<Control>,
+    guard: ApiKeyGuard,
+}
+
+impl PublishEndpoint {
+    /// The one of a port with these keys.
+    pub fn new(control: Arc<Control>, keys: ApiKeys) -> PublishEndpoint {
+        let requests = control.metrics.as_ref().map(|metrics| metrics.requests.clone());
+        PublishEndpoint { control, guard: ApiKeyGuard { keys, requests } }
+    }
+
+    /// Answers a request, and counts it.
+    pub(super) async fn answer(&self, request: &PlainRequest<'_>) -> Result<Published, ApiError> {
+        let caller = self.guard.caller(&request.headers);
+        let answer = match self.guard.admit(&caller, &Method::POST, &request.headers) {
+            Ok(()) => self.publish(request, &caller).await,
+            Err(error) => Err(error),
+        };
+        let status = answer.as_ref().map_or_else(ApiError::status, |_| Published::STATUS);
+        self.guard.count(&caller, status);
+        answer
+    }
+
+    async fn publish(
+        &self,
+        request: &PlainRequest<'_>,
+        caller: &Caller,
+    ) -> Result<Published, ApiError> {
+        let selected = SelectedService::new(&self.control, request.service(), caller.clone())?;
+        let PlainRequest { uri, headers, form, body, .. } = request;
+        publish_body(&selected, *form, uri, headers, Ok(body)).await
+    }
+}

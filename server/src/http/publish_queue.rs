@@ -1,0 +1,77 @@
+//! Single messages of different requests, handed over together: a shard that sleeps is woken once
+//! for all that one round of the control thread brought, and answers once.
+
+use tokio::sync::{mpsc, oneshot};
+use uringcast_engine::{Publication, PublishError, Publisher, Seq};
+
+use super::idempotency::Reservation;
+use crate::limits::PUBLISH_QUEUE;
+
+/// The messages of one service that wait. Its task ends when the queue is dropped.
+#[derive(Debug)]
+pub(super) struct PublishQueue(mpsc::Sender<(Publication, Waiting)>);
+
+/// What waits for a message's result.
+#[derive(Debug)]
+struct Waiting {
+    reservation: Option<Reservation>,
+    reply: oneshot::Sender<Result<Seq, PublishError>>,
+}
+
+impl PublishQueue {
+    /// Starts the queue's task on the runtime of this thread.
+    pub(super) fn start(publisher: Publisher) -> PublishQueue {
+        let (sender, receiver) = mpsc::channel(PUBLISH_QUEUE);
+        tokio::spawn(hand_over(publisher, receiver));
+        PublishQueue(sender)
+    }
+
+    /// Publishes a message and waits for its result. Its reservation is settled even if the caller
+    /// stops waiting.
+    ///
+    /// # Errors
+    /// [`PublishError::Saturated`]: it was not handed over.
+    pub(super) async fn publish(
+        &self,
+        publication: Publication,
+        reservation: Option<Reservation>,
+    ) -> Result<Result<Seq, PublishError>, PublishError> {
+        let (reply, result) = oneshot::channel();
+        let waiting = Waiting { reservation, reply };
+        self.0.try_send((publication, waiting)).map_err(|_| PublishError::Saturated)?;
+        // One that is refused is dropped.
+        result.await.map_err(|_| PublishError::Saturated)
+    }
+}
+
+impl Waiting {
+    fn resolve(self, result: Result<Seq, PublishError>) {
+        self.reservation.into_iter().for_each(|reservation| reservation.settle(result));
+        // Fails if the request has ended.
+        let _ = self.reply.send(result);
+    }
+}
+
+/// Hands over what one round of the control thread brought: its tasks that were ready, and those
+/// that became so meanwhile.
+async fn hand_over(publisher: Publisher, mut receiver: mpsc::Receiver<(Publication, Waiting)>) {
+    let mut items = Vec::new();
+    while let Some(first) = receiver.recv().await {
+        // Twice the messages for each wake-up of a shard, under load.
+        tokio::task::yield_now().await;
+        items.push(first);
+        items.extend(std::iter::from_fn(|| receiver.try_recv().ok()));
+        let (tickets, _refused) = publisher.publish_each(items.drain(..));
+        for ticket in tickets {
+            // Not waited for: a shard that is late delays no other.
+            tokio::spawn(async move {
+                for (waiting, result) in ticket.results().await {
+                    waiting.resolve(result);
+                }
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
