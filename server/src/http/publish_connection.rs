@@ -1,5 +1,5 @@
-//! A connection of the control port for as long as its requests are plain publish requests. This
-//! is where their speed is: one read, one write, and nothing of a general HTTP server in between.
+//! A connection of the control port for as long as its requests are plain publish requests: one
+//! read and one write each, and nothing of a general HTTP server in between (decision 0029).
 
 use std::pin::pin;
 
