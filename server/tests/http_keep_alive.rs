@@ -54,9 +54,8 @@ impl Kept {
 fn text(line: &str, headers: &str, body: &str) -> String {
     let length = body.len();
     let media = if headers.contains("Content-Type") { "" } else { JSON };
-    format!(
-        "{line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{media}{headers}\r\n{body}"
-    )
+    let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n");
+    format!("{head}{media}{headers}\r\n{body}")
 }
 
 fn seq(answer: &Answer) -> u64 {
@@ -106,7 +105,7 @@ fn a_kept_connection_gets_the_answers_of_the_router() {
         (RAW, &format!("{key}Content-Type: text/plain\r\n"), "{}"),
         (RAW, &format!("{key}{JSON}{JSON}"), "{}"),
         (RAW, &format!("{key}{bearer}{bearer}"), "{}"),
-        (RAW, key, &format!("\u{feff}{{}}")),
+        (RAW, key, "\u{feff}{}"),
         (RAW, key, &format!(r#"{{"x":{}{}}}"#, "[".repeat(200), "]".repeat(200))),
         ("POST /v1/publish/raw?channel=%E4&event=e", key, "{}"),
         ("POST /v1/publish/raw?channel=c&event=gap", key, "{}"),
