@@ -66,6 +66,17 @@ pub const MIN_BYTE_BURST: u32 = 64 << 10;
 /// Channels of one shard: about 1 KB each at rest, so a gigabyte in all.
 pub const MAX_CHANNELS_PER_SHARD: usize = 1 << 20;
 
+/// One part in so many of a shard's places for channels is kept for those that something is
+/// published to, or that get a status document: subscribers choose names freely and cannot take it.
+pub const PUBLISHED_CHANNELS: usize = 4;
+/// One part in so many of a shard's places for channels is the most that the subscribers of one
+/// address make of channels that nothing was published to (of IPv6, one /64). Behind a proxy that
+/// tells no addresses, all clients share it: of the default, 131,072.
+pub const ADDRESS_CHANNELS: usize = 8;
+/// One part in so many is the most that one connection makes of them: of the default more than its
+/// [`MAX_SUBSCRIPTIONS`].
+pub const CONNECTION_CHANNELS: usize = 32;
+
 /// Frames a channel's log keeps.
 pub const DEFAULT_LOG_FRAMES: usize = 1_000;
 /// Bytes a channel's log keeps.
@@ -328,6 +339,7 @@ pub const SCRAPE_PATIENCE: Duration = Duration::from_secs(5);
 
 const _: () = assert!(IDLE_CONNECTION <= 256, "an idle connection stays small");
 const _: () = assert!(FURTHER_SUBSCRIPTION <= 32, "so does a further subscription");
+const _: () = assert!(MAX_CHANNELS_PER_SHARD / CONNECTION_CHANNELS > MAX_SUBSCRIPTIONS);
 const _: () = assert!(BATCH_ENTRIES <= RING_ENTRIES as usize);
 const _: () = assert!(JOIN_BYTES <= BATCH_BYTES);
 const _: () = assert!(LAGGARD_CHUNK <= 16_384, "one TLS record");

@@ -1,5 +1,7 @@
 //! The nouns every other module uses: names, positions, keys and points in time.
 
+mod address_group;
+mod channel_refusal;
 mod drain_report;
 mod error_code;
 mod identity;
@@ -19,6 +21,8 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
+pub(crate) use address_group::AddressGroup;
+pub(crate) use channel_refusal::ChannelRefusal;
 pub use drain_report::DrainReport;
 pub use error_code::ErrorCode;
 pub use identity::{AuthError, Identity, Verdict};

@@ -234,6 +234,7 @@ impl Hub {
         self.parts.settle();
         self.parts.core.channels.end_waits(&self.parts.core.cx);
         self.parts.core.links.send_answers(lanes);
+        self.parts.core.forget_left();
         self.parts.core.links.send_requests(&mut self.parts.core.channels, lanes);
         self.write(sink, Delivery::begin_writes);
         self.write(sink, Delivery::write_replies);
@@ -250,6 +251,7 @@ impl Hub {
         self.parts.settle();
         self.parts.sessions.go_on(&mut self.parts.core);
         self.parts.settle();
+        self.parts.core.forget_left();
         let mut timers = std::mem::take(&mut self.parts.core.cx.timers);
         timers.prune(self.parts.core.connections.len(), |key, timer| self.parts.needs(key, timer));
         self.parts.core.cx.timers = timers;

@@ -15,7 +15,7 @@ fn a_service_with_few_channels_is_listed_in_steps_past_the_many_of_another() {
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 1, 1);
     let mut add = |service, text: &str| {
         let name = ChannelName::parse(text).unwrap().at(ServiceId(service));
-        hub.parts.core.channels.find_or_add(&mut hub.parts.core.cx, &name).unwrap().slot()
+        hub.parts.core.channels.find_or_add(&mut hub.parts.core.cx, &name, None).unwrap().slot()
     };
     let last = 2 * LISTING_LOOKS;
     (0..last).for_each(|n| assert_eq!(add(0, &n.to_string()), n));

@@ -88,6 +88,18 @@ fn clients_in_many_channels_see_every_message_once_in_order() {
     assert!(seeds.end - seeds.start < SEEDS / 2 || never.is_empty(), "never met: {never:?}");
 }
 
+/// Subscribers use up their shares of tiny tables of channels, leave, and find room again.
+#[test]
+fn where_channels_are_few_subscribers_see_every_message_once_in_order() {
+    let seeds = match setting("SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..setting("SIM_SEEDS").unwrap_or(SEEDS) / 2,
+    };
+    let met = run_all(seeds.clone().map(Plan::crowded));
+    println!("{seeds:?}: {met:?}");
+    assert!(seeds.end - seeds.start < SEEDS / 2 || met["channels refused"] > 0, "{met:?}");
+}
+
 /// Publications of clients, too, are refused while too much waits for the shard's subscribers.
 #[test]
 fn what_is_not_swept_is_bounded_whoever_publishes() {

@@ -161,6 +161,18 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Tables with so few places that shares of them are used up and found again.
+    pub(super) fn crowded(seed: u64) -> Plan {
+        let mut plan = Plan::new(seed, None);
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0x7ab1);
+        // With half the places taken, unused channels lose their logs.
+        (plan.channels, plan.roomy) = (5, false);
+        Arc::make_mut(&mut plan.config).max_channels = rng.usize(1..=5);
+        plan
+    }
+}
+
 fn config(rng: &mut fastrand::Rng, roomy: bool, services: usize) -> Config {
     let retention = if roomy {
         Retention {
