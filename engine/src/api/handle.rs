@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::limits::DRAIN_GRACE;
 use crate::shard::Command;
 use crate::sync::{Mailbox, Stage};
-use crate::types::{DrainReport, Epoch, PublishError};
+use crate::types::{DrainReport, Epoch, Homes, PublishError};
 
 /// What the engine and all its publishers share.
 #[derive(Debug)]
@@ -14,6 +14,7 @@ pub(super) struct Handle {
     /// By shard.
     pub mailboxes: Vec<Mailbox<Command>>,
     pub epoch: Epoch,
+    pub homes: Homes,
 }
 
 impl Handle {

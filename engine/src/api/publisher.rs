@@ -5,9 +5,8 @@ use std::sync::Arc;
 use super::handle::Handle;
 use super::ticket::Part;
 use super::{BatchTicket, Ticket};
-use crate::broker::Hub;
 use crate::shard::Command;
-use crate::types::{Epoch, Publication, PublishError, ServiceId, ShardId};
+use crate::types::{Epoch, Homes, Publication, PublishError, ServiceId, ShardId};
 
 /// Publishes into one service's channels from any thread. Cheap to clone. Once the engine drains or
 /// has ended, every ticket resolves to [`PublishError::Closed`].
@@ -38,7 +37,7 @@ impl Publisher {
         // Not serving: the reply is dropped, and so the ticket resolves.
         if self.handle.stage.is_serving() {
             let mailboxes = &self.handle.mailboxes;
-            let home = Hub::home_of(&publication.channel, mailboxes.len());
+            let home = self.handle.homes.of(&publication.channel);
             let permit = mailboxes[home.index()].try_reserve(1).ok_or(PublishError::Saturated)?;
             permit.send(Command::Publish { items: vec![publication], reply });
         }
@@ -57,7 +56,7 @@ impl Publisher {
         }
         let mailboxes = &self.handle.mailboxes;
         let batch = batch.into_iter().map(|publication| self.own(publication));
-        let groups = group(batch, mailboxes.len());
+        let groups = group(batch, self.handle.homes);
         // Room everywhere first: until all of it is there, dropping the permits undoes everything.
         let permits = groups
             .iter()
@@ -86,10 +85,10 @@ struct Group {
     places: Vec<usize>,
 }
 
-fn group(batch: impl Iterator<Item = Publication>, shards: usize) -> Vec<Group> {
+fn group(batch: impl Iterator<Item = Publication>, homes: Homes) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (place, item) in batch.enumerate() {
-        let home = Hub::home_of(&item.channel, shards);
+        let home = homes.of(&item.channel);
         // At most MAX_SHARDS groups: a linear search is cheaper than a map.
         match groups.iter_mut().find(|group| group.home == home) {
             Some(group) => {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Engine;
-use crate::broker::Hub;
 use crate::shard::Command;
 use crate::types::{ChannelName, JsonObject, PublishError};
 
@@ -39,6 +38,6 @@ impl Engine {
     }
 
     fn home_of(&self, channel: &ChannelName) -> usize {
-        Hub::home_of(channel, self.shards()).index()
+        self.topology.handle.homes.of(channel).index()
     }
 }

@@ -21,8 +21,8 @@ use crate::config::{Config, Service, TlsSource};
 use crate::sync::{Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
 use crate::telemetry::{ConnectionError, Count, Totals};
-use crate::types::DrainReport;
 use crate::types::{ChannelName, Epoch, EventName, JsonObject, Publication, ServiceId, ShardId};
+use crate::types::{DrainReport, Homes};
 use fixtures::{tls_client, tls_configs};
 
 /// Running shards, without the engine around them.
@@ -72,6 +72,7 @@ impl Kit {
                 limits: limits.clone(),
                 verifications: bounded(1).0,
                 epoch: Epoch(1),
+                homes: homes(count),
                 started,
                 metrics: MetricsReporter::new(full.clone(), bounded(1).1),
                 heartbeat: Arc::default(),
@@ -80,6 +81,11 @@ impl Kit {
         }
         Kit { parts, mailboxes, snapshots, quotas, readiness }
     }
+}
+
+/// Of the shards of every test.
+fn homes(shards: usize) -> Homes {
+    Homes::new([7; 2], shards)
 }
 
 impl Shards {
@@ -103,7 +109,7 @@ impl Shards {
 
     fn publish(&self, channel: &str, text: &str) {
         let publication = publication(channel, text);
-        let home = Hub::home_of(&publication.channel, self.mailboxes.len());
+        let home = homes(self.mailboxes.len()).of(&publication.channel);
         let (reply, result) = oneshot::channel();
         self.send_command(home.index(), Command::Publish { items: vec![publication], reply });
         result.recv().unwrap()[0].unwrap();
@@ -168,7 +174,7 @@ fn a_publish_reaches_subscribers_whichever_shard_is_its_home() {
     let shards = Shards::start(2, Config::default());
     let mut client = upgrade(TcpStream::connect(shards.address).unwrap());
     let names: Vec<String> = (0..8).map(|i| format!("{i}-of-these-channels")).collect();
-    let home = |name: &String| Hub::home_of(&ChannelName::parse(name).unwrap(), 2).0;
+    let home = |name: &String| homes(2).of(&ChannelName::parse(name).unwrap()).0;
     let homes: Vec<u8> = names.iter().map(home).collect();
     assert!(homes.contains(&0) && homes.contains(&1), "both shards are homes: {homes:?}");
     subscribe(&mut client, &names[0]);

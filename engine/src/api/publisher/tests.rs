@@ -10,13 +10,17 @@ use proptest::prelude::*;
 use super::*;
 use crate::sync::{Doorbell, MailboxReceiver, Stage, mailbox};
 use crate::types::PublishError;
-use crate::types::{ChannelName, Epoch, EventName, JsonObject, Seq, ServiceId};
+use crate::types::{ChannelName, Epoch, EventName, Homes, JsonObject, Seq, ServiceId};
+
+fn homes(shards: usize) -> Homes {
+    Homes::new([7; 2], shards)
+}
 
 /// A name such that a channel of it begins with its home, of 1, 2 or 4 shards: `2:anything` lives
 /// on shard 2.
 fn channel(name: &str) -> ChannelName {
     let names = (0..).map(|n| ChannelName::parse(&format!("{name}{n}")).unwrap());
-    let at_home = |name: &ChannelName| name.class() == Hub::home_of(name, 4).0.to_string();
+    let at_home = |name: &ChannelName| name.class() == homes(4).of(name).0.to_string();
     names.into_iter().find(at_home).unwrap()
 }
 
@@ -38,7 +42,8 @@ fn n_of(publication: &Publication) -> u64 {
 fn publisher(shards: usize, capacity: usize) -> (Publisher, Vec<MailboxReceiver<Command>>) {
     let make = |_| mailbox(capacity, Arc::new(Doorbell::new().unwrap()));
     let (mailboxes, receivers) = (0..shards).map(make).unzip();
-    let handle = Handle { stage: Stage::default(), mailboxes, epoch: Epoch(1) };
+    let handle =
+        Handle { stage: Stage::default(), mailboxes, epoch: Epoch(1), homes: homes(shards) };
     handle.stage.serve();
     (Publisher::new(Arc::new(handle), ServiceId(0)), receivers)
 }

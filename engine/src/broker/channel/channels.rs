@@ -78,17 +78,6 @@ impl Channels {
         }
     }
 
-    /// The shard that sequences a channel. The same on every shard of one engine.
-    pub(crate) fn home_of(channel: &ChannelName, shards: usize) -> ShardId {
-        // FNV-1a, and a finalizer: without it names that differ in their last byte share a home.
-        let bytes = std::iter::once(channel.service().0).chain(channel.as_str().bytes());
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        ShardId(((hash >> 40) % shards as u64) as u8)
-    }
-
     pub(crate) fn find(&self, name: &ChannelName) -> Option<ChannelIndex> {
         self.table.find(name)
     }
@@ -124,7 +113,7 @@ impl Channels {
         if self.table.len() >= cx.config.max_channels {
             return Err(ChannelRefusal::Table);
         }
-        let home = Channels::home_of(name, cx.shards);
+        let home = cx.homes.of(name);
         let service = cx.service(name.service());
         let is_periodic = service.protocol.is_periodic(name.as_str());
         // Of the session protocol's own channels there are few, and a channel whose position is

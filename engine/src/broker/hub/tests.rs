@@ -42,15 +42,3 @@ fn a_message_takes_as_long_as_all_that_is_handled_with_it() {
         assert_eq!((times.len(), times.count_between(3_000_000, 3_000_000)), (n, n));
     }
 }
-
-#[test]
-fn names_that_differ_in_their_last_byte_spread_over_the_shards() {
-    for shards in [2, 3, 8, 64] {
-        let mut homes = vec![0; shards];
-        for i in 0..100 * shards {
-            let name = ChannelName::parse(&format!("prices:{i}")).unwrap();
-            homes[Hub::home_of(&name, shards).index()] += 1;
-        }
-        assert!(homes.iter().all(|n| (60..=150).contains(n)), "{shards}: {homes:?}");
-    }
-}

@@ -8,7 +8,6 @@ use slab::Slab;
 use super::answers;
 use super::auth::Authentication;
 use super::order::Correlation;
-use crate::broker::channel::Channels;
 use crate::broker::core::Core;
 use crate::broker::shard_messages::{Request as ShardRequest, StatusSource};
 use crate::config::StatusRequest;
@@ -73,7 +72,7 @@ impl Outstanding {
             let text = format!("Not authorized to publish to {}", publication.channel);
             return answers::refuse(core, key, correlation, ErrorCode::Forbidden, &text);
         }
-        let home = Channels::home_of(&publication.channel, core.cx.shards);
+        let home = core.cx.homes.of(&publication.channel);
         let local = home == core.cx.shard;
         if local || !core.links.has_credit(home) {
             let result = match local {
@@ -181,7 +180,7 @@ impl Outstanding {
     }
 
     fn ask_home(&mut self, core: &mut Core, channel: ChannelName, status: Status) {
-        let home = Channels::home_of(&channel, core.cx.shards);
+        let home = core.cx.homes.of(&channel);
         if home == core.cx.shard {
             let found = core.channels.status(&channel);
             answer(core, &status, found.as_ref());

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::world::World;
-use crate::broker::Hub;
 use crate::telemetry::{Count, MessageError, Totals};
 
 /// What a run met, and how often.
@@ -44,7 +43,7 @@ impl World {
             .collect();
         let is_served = |world: &World, client: usize| {
             let client = &world.clients[client];
-            let home = |channel| Hub::home_of(world.truth.channel_name(channel), world.hubs.len());
+            let home = |channel| world.hubs[0].home_of(world.truth.channel_name(channel));
             let served = |channel: usize| {
                 Some(home(channel).index()) == stuck || client.has_all(channel, &world.truth)
             };

@@ -7,7 +7,7 @@ use crate::broker::Hub;
 use crate::broker::delivery::delivery_invariants::ChainFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Access, AuthMode, Coalescing, Config, Retention, Service};
-use crate::types::{ChannelPattern, Epoch, ShardId};
+use crate::types::{ChannelPattern, Epoch, Homes, ShardId};
 
 /// A part that is broken on purpose, and must be caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,8 @@ impl Plan {
         let seed = self.seed * 64 + shard as u64;
         let epoch = Epoch(self.seed + 1);
         let hub = Hub::new(config, id, self.shards, self.capacity, seed);
-        let mut hub = hub.with_epoch(epoch);
+        let homes = Homes::new([self.seed, 1], self.shards);
+        let mut hub = hub.with_epoch(epoch).with_homes(homes);
         hub.set_limits(self.bounds);
         if self.sabotage == Some(Sabotage::OpenGate) {
             hub.leave_gate_open();

@@ -143,7 +143,7 @@ fn a_frame_costs_every_shard_two_atomics_at_most() {
     on_a_runtime(|| {
         for shards in 1..=3 {
             let channel = ChannelName::parse(CHANNEL).unwrap();
-            let home = Hub::home_of(&channel, shards).index();
+            let home = homes(shards).of(&channel).index();
             for publisher in 0..shards {
                 let costs = costs(shards, |bench| bench.publish_by_client(publisher));
                 println!("{shards} shards, home {home}, client on {publisher}: {costs:?}");
