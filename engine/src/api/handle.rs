@@ -18,17 +18,19 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Sends a shard a command. The receiver gets its answer, or an error once the shard has ended.
+    /// Sends a shard a command that holds so many bytes. The receiver gets its answer, or an error
+    /// once the shard has ended.
     ///
     /// # Errors
     /// [`PublishError::Saturated`] when the shard's mailbox has no room for the command.
     pub(super) fn request<T>(
         &self,
         shard: usize,
+        bytes: usize,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<oneshot::AsyncReceiver<T>, PublishError> {
         let (reply, answer) = oneshot::async_channel();
-        let sent = self.mailboxes[shard].send_control(command(reply));
+        let sent = self.mailboxes[shard].send_control(command(reply), bytes);
         sent.map_err(|_| PublishError::Saturated).map(|()| answer)
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::handle::Handle;
 use super::ticket::Part;
 use super::{BatchTicket, Ticket};
+use crate::limits::MAX_PUBLICATION;
 use crate::shard::Command;
+use crate::sync::Cost;
 use crate::types::{Epoch, Homes, Publication, PublishError, ServiceId, ShardId};
 
 /// Publishes into one service's channels from any thread. Cheap to clone. Once the engine drains or
@@ -30,26 +32,32 @@ impl Publisher {
     /// Hands one publication to its channel's home shard, without waiting.
     ///
     /// # Errors
-    /// [`PublishError::Saturated`] when the home's mailbox is full.
+    /// [`PublishError::Saturated`] when the home's mailbox is full, [`PublishError::TooLarge`] when
+    /// the data has more than [`MAX_PUBLICATION`] bytes.
     pub fn try_publish(&self, publication: Publication) -> Result<Ticket, PublishError> {
+        check_size(&publication)?;
         let publication = self.own(publication);
         let (reply, answer) = oneshot::async_channel();
         // Not serving: the reply is dropped, and so the ticket resolves.
         if self.handle.stage.is_serving() {
             let mailboxes = &self.handle.mailboxes;
             let home = self.handle.homes.of(&publication.channel);
-            let permit = mailboxes[home.index()].try_reserve(1).ok_or(PublishError::Saturated)?;
-            permit.send(Command::Publish { items: vec![publication], reply });
+            let items = vec![publication];
+            let permit = mailboxes[home.index()].try_reserve(cost(&items));
+            permit.ok_or(PublishError::Saturated)?.send(Command::Publish { items, reply });
         }
         Ok(Ticket(answer))
     }
 
     /// Hands over all publications or none. Order per channel is the order given. No mailbox holds
-    /// more than [`MAILBOX_MESSAGES`](crate::limits::MAILBOX_MESSAGES).
+    /// more than [`MAILBOX_MESSAGES`](crate::limits::MAILBOX_MESSAGES), and
+    /// [`MAILBOX_BYTES`](crate::limits::MAILBOX_BYTES) of data.
     ///
     /// # Errors
-    /// [`PublishError::Saturated`] when one of the homes has no room for its part.
+    /// [`PublishError::Saturated`] when one of the homes has no room for its part, and
+    /// [`PublishError::TooLarge`] when one has more than [`MAX_PUBLICATION`] bytes of data.
     pub fn try_publish_batch(&self, batch: Vec<Publication>) -> Result<BatchTicket, PublishError> {
+        batch.iter().try_for_each(check_size)?;
         let len = batch.len();
         if !self.handle.stage.is_serving() {
             return Ok(BatchTicket::new(len, Vec::new()));
@@ -60,7 +68,7 @@ impl Publisher {
         // Room everywhere first: until all of it is there, dropping the permits undoes everything.
         let permits = groups
             .iter()
-            .map(|group| mailboxes[group.home.index()].try_reserve(group.items.len()))
+            .map(|group| mailboxes[group.home.index()].try_reserve(cost(&group.items)))
             .collect::<Option<Vec<_>>>()
             .ok_or(PublishError::Saturated)?;
         let send = |(permit, group): (crate::sync::Permit<'_, _>, Group)| {
@@ -74,6 +82,17 @@ impl Publisher {
     fn own(&self, publication: Publication) -> Publication {
         Publication { channel: publication.channel.at(self.service), ..publication }
     }
+}
+
+fn check_size(publication: &Publication) -> Result<(), PublishError> {
+    let fits = publication.data.as_str().len() <= MAX_PUBLICATION;
+    if fits { Ok(()) } else { Err(PublishError::TooLarge) }
+}
+
+/// What publications take of a mailbox.
+fn cost(items: &[Publication]) -> Cost {
+    let bytes = items.iter().map(|item| item.data.as_str().len()).sum();
+    Cost { entries: items.len(), bytes }
 }
 
 /// The publications of a batch that have the same home, in the batch's order.

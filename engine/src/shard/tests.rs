@@ -18,12 +18,15 @@ use tungstenite::{Message, WebSocket};
 use super::Mesh;
 use super::*;
 use crate::config::{Config, Service, TlsSource};
-use crate::sync::{Mailbox, Quota, mailbox};
+use crate::sync::{Cost, Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
 use crate::telemetry::{ConnectionError, Count, Totals};
 use crate::types::{ChannelName, Epoch, EventName, JsonObject, Publication, ServiceId, ShardId};
 use crate::types::{DrainReport, Homes};
 use fixtures::{tls_client, tls_configs};
+
+/// What a command takes of a mailbox.
+const ONE: Cost = Cost { entries: 1, bytes: 0 };
 
 /// Running shards, without the engine around them.
 struct Shards {
@@ -57,8 +60,9 @@ impl Kit {
         let (ready, readiness) = bounded(count);
         let (mut mailboxes, mut parts) = (Vec::new(), Vec::new());
         let mut listeners = vec![(ServiceId(0), listener)];
+        let room = Cost { entries: 1_024, bytes: 1 << 20 };
         for shard in 0..count {
-            let (sender, receiver) = mailbox(1_024, Arc::clone(&mesh.bells[shard]));
+            let (sender, receiver) = mailbox(room, Arc::clone(&mesh.bells[shard]));
             mailboxes.push(sender);
             parts.push(ShardParts {
                 id: ShardId(shard as u8),
@@ -104,7 +108,7 @@ impl Shards {
     }
 
     fn send_command(&self, shard: usize, command: Command) {
-        self.mailboxes[shard].try_reserve(1).unwrap().send(command);
+        self.mailboxes[shard].try_reserve(ONE).unwrap().send(command);
     }
 
     fn publish(&self, channel: &str, text: &str) {

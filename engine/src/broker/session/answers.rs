@@ -96,7 +96,10 @@ pub(super) fn publish_result(
                 encoder.write(stamp, correlation, &reply, out);
             });
         }
-        Err(PublishError::Saturated | PublishError::Closed) => busy(core, key, correlation),
+        // A client's message is never so large: `max_message` bounds it.
+        Err(PublishError::Saturated | PublishError::Closed | PublishError::TooLarge) => {
+            busy(core, key, correlation);
+        }
         Err(PublishError::ChannelLimit) => {
             let text = ChannelRefusal::Table.text();
             refuse(core, key, correlation, ErrorCode::LimitExceeded, text);

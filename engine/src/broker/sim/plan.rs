@@ -94,6 +94,7 @@ impl Plan {
             chunk: pick(rng, &[64, 700, 16 << 10]),
             laggard_bytes: if roomy { 1 << 30 } else { pick(rng, &[4_000, 20_000, 1 << 20]) },
             unfinished_bytes: if seed.is_multiple_of(5) { 3_000 } else { 1 << 20 },
+            publishing_bytes: if seed.is_multiple_of(7) { 500 } else { 1 << 20 },
             channel_frames: pick(rng, &[4, 20, 4_096]),
             shard_unswept: pick(rng, &[2_000, 20_000, 1 << 20]),
             channel_idle: Duration::from_millis(pick(&mut rng.clone(), &[100, 1_000, 60_000])),
