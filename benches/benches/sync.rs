@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use uringcast_engine::sync::{Doorbell, lane, mailbox};
+use uringcast_engine::sync::{Cost, Doorbell, lane, mailbox};
 
 /// Entries that are pushed before they are taken.
 const BURST: u64 = 256;
@@ -24,11 +24,11 @@ fn one_way(c: &mut Criterion) {
         });
     });
     let bell = Arc::new(Doorbell::new().expect("a descriptor"));
-    let (sender, mut receiver) = mailbox(65_536, bell);
+    let (sender, mut receiver) = mailbox(Cost { entries: 65_536, bytes: 1 << 20 }, bell);
     group.bench_function("mailbox, push and drain 256", |b| {
         b.iter(|| {
             for entry in 0..BURST {
-                sender.try_reserve(1).expect("room").send(entry);
+                sender.try_reserve(Cost { entries: 1, bytes: 100 }).expect("room").send(entry);
             }
             while let Some(entry) = receiver.pop() {
                 black_box(entry);

@@ -14,8 +14,8 @@
 //!                   one io_uring_enter a batch; exceptions become laggards
 //! ```
 //!
-//! 1. `api/publisher.rs`: [`Publisher::try_publish`] finds the home shard, a hash of the channel's
-//!    name.
+//! 1. `api/publisher.rs`: [`Publisher::try_publish`] finds the home shard, a keyed hash of the
+//!    channel's name.
 //! 2. `sync/mailbox.rs`: the home's [`sync::Mailbox`] has room for it, or refuses at once.
 //! 3. `shard/event_loop.rs`: one iteration pops it, while the broker accepts input.
 //! 4. `broker/hub.rs`: [`broker::Hub::publish`] is the broker's entrance; the type's documentation

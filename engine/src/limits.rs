@@ -66,6 +66,17 @@ pub const MIN_BYTE_BURST: u32 = 64 << 10;
 /// Channels of one shard: about 1 KB each at rest, so a gigabyte in all.
 pub const MAX_CHANNELS_PER_SHARD: usize = 1 << 20;
 
+/// One part in so many of a shard's places for channels is kept for those that something is
+/// published to, or that get a status document: subscribers choose names freely and cannot take it.
+pub const PUBLISHED_CHANNELS: usize = 4;
+/// One part in so many of a shard's places for channels is the most that the subscribers of one
+/// address make of channels that nothing was published to (of IPv6, one /64). Behind a proxy that
+/// tells no addresses, all clients share it: of the default, 131,072.
+pub const ADDRESS_CHANNELS: usize = 8;
+/// One part in so many is the most that one connection makes of them: of the default more than its
+/// [`MAX_SUBSCRIPTIONS`].
+pub const CONNECTION_CHANNELS: usize = 32;
+
 /// Frames a channel's log keeps.
 pub const DEFAULT_LOG_FRAMES: usize = 1_000;
 /// Bytes a channel's log keeps.
@@ -163,11 +174,20 @@ pub const LAGGARD_BYTES_PER_SHARD: usize = 64 << 20;
 
 /// Publications waiting for one shard from outside the engine (HTTP, [`crate::Publisher`]).
 pub const MAILBOX_MESSAGES: usize = 65_536;
+/// Bytes of the publications and status documents that wait for one shard from outside: as many as
+/// it may have unswept.
+pub const MAILBOX_BYTES: usize = 64 << 20;
+/// Bytes of the data of one publication by [`crate::Publisher`]: what browsers and stock clients
+/// still take in one message.
+pub const MAX_PUBLICATION: usize = 16 << 20;
 /// Commands (list, count) waiting for one shard beside the publications, so that a full mailbox
 /// can still be inspected.
 pub const CONTROL_COMMANDS: usize = 1_024;
 /// Publications on the way from one shard to another.
 pub const PUBLISH_LANE: usize = 4_096;
+/// Bytes of the data of the publications of all clients of a shard that other shards have not
+/// answered yet. Beyond, a client is told to try again.
+pub const PUBLISHING_BYTES_PER_SHARD: usize = 64 << 20;
 /// Frames on the way from one shard to another.
 pub const FANOUT_LANE: usize = 4_096;
 /// Requests (publish, join, recall) one shard may have open at another: so many replies always
@@ -329,7 +349,9 @@ pub const SCRAPE_PATIENCE: Duration = Duration::from_secs(5);
 
 const _: () = assert!(IDLE_CONNECTION <= 256, "an idle connection stays small");
 const _: () = assert!(FURTHER_SUBSCRIPTION <= 32, "so does a further subscription");
+const _: () = assert!(MAX_CHANNELS_PER_SHARD / CONNECTION_CHANNELS > MAX_SUBSCRIPTIONS);
 const _: () = assert!(BATCH_ENTRIES <= RING_ENTRIES as usize);
+const _: () = assert!(MAX_PUBLICATION <= MAILBOX_BYTES);
 const _: () = assert!(JOIN_BYTES <= BATCH_BYTES);
 const _: () = assert!(LAGGARD_CHUNK <= 16_384, "one TLS record");
 const _: () = assert!(RECEIVE_BUFFERS.is_power_of_two());

@@ -134,7 +134,8 @@ fn prepare(mut parts: ShardParts) -> std::io::Result<EventLoop> {
     }
 
     let seed = RandomState::new().hash_one(id);
-    let hub = Hub::new(config, id, parts.peers.len(), slots, seed).with_epoch(parts.epoch);
+    let hub = Hub::new(config, id, parts.peers.len(), slots, seed);
+    let hub = hub.with_epoch(parts.epoch).with_homes(parts.homes);
     let sessions = if tls { slots } else { 0 };
     // The first iteration finds what was sent before the bell was watched.
     Ok(EventLoop {

@@ -1,7 +1,10 @@
 //! The nouns every other module uses: names, positions, keys and points in time.
 
+mod address_group;
+mod channel_refusal;
 mod drain_report;
 mod error_code;
+mod homes;
 mod identity;
 mod ids;
 mod json_limits;
@@ -19,8 +22,11 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
+pub(crate) use address_group::AddressGroup;
+pub(crate) use channel_refusal::ChannelRefusal;
 pub use drain_report::DrainReport;
 pub use error_code::ErrorCode;
+pub(crate) use homes::Homes;
 pub use identity::{AuthError, Identity, Verdict};
 pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId, ServiceId, ShardId};
 pub use json_limits::JsonLimitError;

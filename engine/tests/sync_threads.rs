@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use uringcast_engine::Time;
 use uringcast_engine::limits::CONTROL_COMMANDS;
 use uringcast_engine::sync::{
-    Countdown, Doorbell, Heartbeat, PresplitArc, Quota, Stage, lane, mailbox,
+    Cost, Countdown, Doorbell, Heartbeat, PresplitArc, Quota, Stage, lane, mailbox,
 };
 
 /// How long a thread sleeps before its wake counts as lost: nothing waits for it when all is well.
@@ -80,13 +80,18 @@ fn a_bell_is_written_only_while_its_owner_is_parked() {
     bell.drain();
 }
 
+/// So many entries, each of ten bytes.
+fn entries(entries: usize) -> Cost {
+    Cost { entries, bytes: 10 * entries }
+}
+
 #[test]
 fn producers_share_a_mailbox_without_loss_and_within_its_room() {
     const PRODUCERS: usize = 4;
     const EACH: usize = 20_000;
     const CAPACITY: usize = 64;
     let bell = Arc::new(Doorbell::new().unwrap());
-    let (mailbox, mut receiver) = mailbox::<(usize, usize)>(CAPACITY, Arc::clone(&bell));
+    let (mailbox, mut receiver) = mailbox::<(usize, usize)>(entries(CAPACITY), Arc::clone(&bell));
     let mailbox = Arc::new(mailbox);
     let producers: Vec<_> = (0..PRODUCERS)
         .map(|me| {
@@ -95,7 +100,7 @@ fn producers_share_a_mailbox_without_loss_and_within_its_room() {
                 for n in 0..EACH {
                     let cost = 1 + n % 7;
                     loop {
-                        if let Some(permit) = mailbox.try_reserve(cost) {
+                        if let Some(permit) = mailbox.try_reserve(entries(cost)) {
                             break permit.send((me, n));
                         }
                         thread::yield_now();
@@ -108,40 +113,40 @@ fn producers_share_a_mailbox_without_loss_and_within_its_room() {
     for _ in 0..PRODUCERS * EACH {
         let ((producer, n), cost) = take(&bell, || receiver.pop());
         assert_eq!(n, next[producer], "order of one producer");
-        assert_eq!(cost, 1 + n % 7);
+        assert_eq!(cost, entries(1 + n % 7));
         next[producer] += 1;
     }
     producers.into_iter().for_each(|producer| producer.join().unwrap());
     assert!(receiver.pop().is_none() && receiver.is_empty());
-    assert!(mailbox.try_reserve(CAPACITY).is_some(), "all room came back");
+    assert!(mailbox.try_reserve(entries(CAPACITY)).is_some(), "all room came back");
 }
 
 #[test]
 fn a_full_mailbox_still_takes_commands_and_the_last_one() {
-    let (mailbox, mut receiver) = mailbox(2, Arc::new(Doorbell::new().unwrap()));
-    mailbox.try_reserve(2).unwrap().send(0);
-    assert!(mailbox.try_reserve(1).is_none());
+    let (mailbox, mut receiver) = mailbox(entries(2), Arc::new(Doorbell::new().unwrap()));
+    mailbox.try_reserve(entries(2)).unwrap().send(0);
+    assert!(mailbox.try_reserve(entries(1)).is_none());
     for _ in 0..CONTROL_COMMANDS {
-        mailbox.send_control(1).unwrap();
+        mailbox.send_control(1, 0).unwrap();
     }
-    assert_eq!(mailbox.send_control(2), Err(2));
+    assert_eq!(mailbox.send_control(2, 0), Err(2));
     mailbox.send_owed(3);
     let all: Vec<i32> = std::iter::from_fn(|| receiver.pop()).map(|(entry, _)| entry).collect();
     assert_eq!((all[0], all.len(), all[all.len() - 1]), (0, CONTROL_COMMANDS + 2, 3));
-    assert!(mailbox.try_reserve(2).is_some());
+    assert!(mailbox.try_reserve(entries(2)).is_some());
 }
 
 #[test]
 fn what_is_sent_to_a_dropped_receiver_is_dropped_too() {
-    let (mailbox, receiver) = mailbox(4, Arc::new(Doorbell::new().unwrap()));
+    let (mailbox, receiver) = mailbox(entries(4), Arc::new(Doorbell::new().unwrap()));
     let entry = Arc::new(());
-    mailbox.try_reserve(3).unwrap().send(Arc::clone(&entry));
-    let unsent = mailbox.try_reserve(1).unwrap();
+    mailbox.try_reserve(entries(3)).unwrap().send(Arc::clone(&entry));
+    let unsent = mailbox.try_reserve(entries(1)).unwrap();
     drop(receiver);
     assert_eq!(Arc::strong_count(&entry), 1);
     unsent.send(Arc::clone(&entry));
     assert_eq!(Arc::strong_count(&entry), 1);
-    assert!(mailbox.try_reserve(4).is_some(), "its room is back");
+    assert!(mailbox.try_reserve(entries(4)).is_some(), "its room is back");
 }
 
 #[test]

@@ -232,6 +232,25 @@ fn one_channel_too_many_is_refused() {
     assert_eq!(server.metric("uringcast_refused_total", ""), 0.0, "not saturated");
 }
 
+#[test]
+fn a_connection_has_a_share_of_the_channels_that_nothing_was_published_to() {
+    let server = Server::start("--shards 2 --shard-channels 32 --anonymous-publish");
+    let mut client = Client::connect(&server);
+    client.subscribe("a");
+    let reply = client.ask(&json!({"type": "subscribe", "room": "b"}));
+    assert_eq!(reply["error_code"], "LIMIT_EXCEEDED", "{reply}");
+    let said = reply["error_message"].as_str().unwrap();
+    assert!(said.starts_with("This connection is subscribed to as many channels"), "{said}");
+    server.wait_metric("websocket_message_errors_total", "limit", 1.0);
+    server.wait_metric("uringcast_channel_refusals_total", "", 1.0);
+    // Another client publishes there, and then there is something to subscribe to.
+    let mut other = Client::connect(&server);
+    assert_eq!(other.ask(&publish_request("a"))["data"]["status"], "published");
+    assert_eq!(client.message()["room"], "a");
+    client.subscribe("b");
+    client.assert_alive();
+}
+
 fn publish_request(channel: &str) -> Value {
     let data = json!({"channel": channel, "event": "e", "data": {}});
     json!({"type": "request", "event": "publish", "data": data})

@@ -56,7 +56,7 @@ impl Engine {
         // A shard that is home of no channel is skipped rather than fill an empty page.
         while at.shard < self.shards() {
             let list = |reply| Command::List { service, from: at.slot, limit, reply };
-            let Ok(listed) = handle.request(at.shard, list) else {
+            let Ok(listed) = handle.request(at.shard, 0, list) else {
                 return (Vec::new(), Some(at.encode()));
             };
             // No answer: the shard has ended.
@@ -92,7 +92,7 @@ async fn count(handle: &Handle, entries: &[ChannelEntry]) -> Result<Vec<u64>, Pu
     let mut answers = Vec::with_capacity(handle.mailboxes.len());
     for shard in 0..handle.mailboxes.len() {
         let count = |reply| Command::Count { names: Arc::clone(&names), reply };
-        answers.push(handle.request(shard, count)?);
+        answers.push(handle.request(shard, 0, count)?);
     }
     for answer in answers {
         for (sum, n) in sums.iter_mut().zip(answer.await.into_iter().flatten()) {

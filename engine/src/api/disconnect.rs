@@ -34,7 +34,7 @@ impl Engine {
             let mut next = only.is_none_or(|only| only == shard).then_some(0);
             while let Some(from) = next {
                 let expel = |reply| Command::Expel { command: Arc::clone(&command), from, reply };
-                let answer = self.topology.handle.request(shard, expel)?;
+                let answer = self.topology.handle.request(shard, 0, expel)?;
                 // No answer: the shard has ended, and with it its connections.
                 let (some, rest) = answer.await.unwrap_or_default();
                 count += some;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::limits::DRAIN_GRACE;
 use crate::shard::Command;
 use crate::sync::{Mailbox, Stage};
-use crate::types::{DrainReport, Epoch, PublishError};
+use crate::types::{DrainReport, Epoch, Homes, PublishError};
 
 /// What the engine and all its publishers share.
 #[derive(Debug)]
@@ -14,20 +14,23 @@ pub(super) struct Handle {
     /// By shard.
     pub mailboxes: Vec<Mailbox<Command>>,
     pub epoch: Epoch,
+    pub homes: Homes,
 }
 
 impl Handle {
-    /// Sends a shard a command. The receiver gets its answer, or an error once the shard has ended.
+    /// Sends a shard a command that holds so many bytes. The receiver gets its answer, or an error
+    /// once the shard has ended.
     ///
     /// # Errors
     /// [`PublishError::Saturated`] when the shard's mailbox has no room for the command.
     pub(super) fn request<T>(
         &self,
         shard: usize,
+        bytes: usize,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<oneshot::AsyncReceiver<T>, PublishError> {
         let (reply, answer) = oneshot::async_channel();
-        let sent = self.mailboxes[shard].send_control(command(reply));
+        let sent = self.mailboxes[shard].send_control(command(reply), bytes);
         sent.map_err(|_| PublishError::Saturated).map(|()| answer)
     }
 

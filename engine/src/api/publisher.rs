@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::handle::Handle;
 use super::ticket::Part;
 use super::{BatchTicket, HomeTicket, Ticket};
-use crate::broker::Hub;
+use crate::limits::MAX_PUBLICATION;
 use crate::shard::Command;
-use crate::types::{Epoch, Publication, PublishError, ServiceId, ShardId};
+use crate::sync::Cost;
+use crate::types::{Epoch, Homes, Publication, PublishError, ServiceId, ShardId};
 
 /// Publishes into one service's channels from any thread. Cheap to clone. Once the engine drains or
 /// has ended, every ticket resolves to [`PublishError::Closed`].
@@ -31,37 +32,43 @@ impl Publisher {
     /// Hands one publication to its channel's home shard, without waiting.
     ///
     /// # Errors
-    /// [`PublishError::Saturated`] when the home's mailbox is full.
+    /// [`PublishError::Saturated`] when the home's mailbox is full, [`PublishError::TooLarge`] when
+    /// the data has more than [`MAX_PUBLICATION`] bytes.
     pub fn try_publish(&self, publication: Publication) -> Result<Ticket, PublishError> {
+        check_size(&publication)?;
         let publication = self.own(publication);
         let (reply, answer) = oneshot::async_channel();
         // Not serving: the reply is dropped, and so the ticket resolves.
         if self.handle.stage.is_serving() {
             let mailboxes = &self.handle.mailboxes;
-            let home = Hub::home_of(&publication.channel, mailboxes.len());
-            let permit = mailboxes[home.index()].try_reserve(1).ok_or(PublishError::Saturated)?;
-            permit.send(Command::Publish { items: vec![publication], reply });
+            let home = self.handle.homes.of(&publication.channel);
+            let items = vec![publication];
+            let permit = mailboxes[home.index()].try_reserve(cost(&items));
+            permit.ok_or(PublishError::Saturated)?.send(Command::Publish { items, reply });
         }
         Ok(Ticket(answer))
     }
 
     /// Hands over all publications or none. Order per channel is the order given. No mailbox holds
-    /// more than [`MAILBOX_MESSAGES`](crate::limits::MAILBOX_MESSAGES).
+    /// more than [`MAILBOX_MESSAGES`](crate::limits::MAILBOX_MESSAGES), and
+    /// [`MAILBOX_BYTES`](crate::limits::MAILBOX_BYTES) of data.
     ///
     /// # Errors
-    /// [`PublishError::Saturated`] when one of the homes has no room for its part.
+    /// [`PublishError::Saturated`] when one of the homes has no room for its part, and
+    /// [`PublishError::TooLarge`] when one has more than [`MAX_PUBLICATION`] bytes of data.
     pub fn try_publish_batch(&self, batch: Vec<Publication>) -> Result<BatchTicket, PublishError> {
+        batch.iter().try_for_each(check_size)?;
         let len = batch.len();
         if !self.handle.stage.is_serving() {
             return Ok(BatchTicket::new(len, Vec::new()));
         }
         let mailboxes = &self.handle.mailboxes;
         let batch = batch.into_iter().map(|publication| self.own(publication));
-        let groups = group(batch, mailboxes.len());
+        let groups = group(batch, self.handle.homes);
         // Room everywhere first: until all of it is there, dropping the permits undoes everything.
         let permits = groups
             .iter()
-            .map(|group| mailboxes[group.home.index()].try_reserve(group.items.len()))
+            .map(|group| mailboxes[group.home.index()].try_reserve(cost(&group.items)))
             .collect::<Option<Vec<_>>>()
             .ok_or(PublishError::Saturated)?;
         let send = |(permit, group): (crate::sync::Permit<'_, _>, Group)| {
@@ -74,7 +81,8 @@ impl Publisher {
 
     /// Hands over publications that are independent of each other, with one wake-up for each home.
     /// The tag of each comes back with its result; first in the ticket of its home, or second at
-    /// once, where the home's mailbox has no room for all that are for it.
+    /// once, where the home's mailbox has no room for all that are for it, or the data has more than
+    /// [`MAX_PUBLICATION`] bytes.
     pub fn publish_each<T>(
         &self,
         items: impl ExactSizeIterator<Item = (Publication, T)>,
@@ -83,9 +91,14 @@ impl Publisher {
         // Mostly all have one home, or few of them.
         let room = items.len();
         let mut groups: Vec<(ShardId, Vec<Publication>, Vec<T>)> = Vec::new();
+        let mut refused = Vec::new();
         for (publication, tag) in items {
+            if check_size(&publication).is_err() {
+                refused.push(tag);
+                continue;
+            }
             let publication = self.own(publication);
-            let home = Hub::home_of(&publication.channel, mailboxes.len());
+            let home = self.handle.homes.of(&publication.channel);
             let place = groups.iter().position(|group| group.0 == home).unwrap_or_else(|| {
                 groups.push((home, Vec::with_capacity(room), Vec::with_capacity(room)));
                 groups.len() - 1
@@ -93,12 +106,12 @@ impl Publisher {
             groups[place].1.push(publication);
             groups[place].2.push(tag);
         }
-        let (mut tickets, mut refused) = (Vec::with_capacity(groups.len()), Vec::new());
+        let mut tickets = Vec::with_capacity(groups.len());
         for (home, items, tags) in groups {
             let (reply, answer) = oneshot::async_channel();
             // Not serving: the reply is dropped, and so the ticket resolves.
             if self.handle.stage.is_serving() {
-                let Some(permit) = mailboxes[home.index()].try_reserve(items.len()) else {
+                let Some(permit) = mailboxes[home.index()].try_reserve(cost(&items)) else {
                     refused.extend(tags);
                     continue;
                 };
@@ -114,6 +127,17 @@ impl Publisher {
     }
 }
 
+fn check_size(publication: &Publication) -> Result<(), PublishError> {
+    let fits = publication.data.as_str().len() <= MAX_PUBLICATION;
+    if fits { Ok(()) } else { Err(PublishError::TooLarge) }
+}
+
+/// What publications take of a mailbox.
+fn cost(items: &[Publication]) -> Cost {
+    let bytes = items.iter().map(|item| item.data.as_str().len()).sum();
+    Cost { entries: items.len(), bytes }
+}
+
 /// The publications of a batch that have the same home, in the batch's order.
 #[derive(Debug)]
 struct Group {
@@ -123,10 +147,10 @@ struct Group {
     places: Vec<usize>,
 }
 
-fn group(batch: impl Iterator<Item = Publication>, shards: usize) -> Vec<Group> {
+fn group(batch: impl Iterator<Item = Publication>, homes: Homes) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for (place, item) in batch.enumerate() {
-        let home = Hub::home_of(&item.channel, shards);
+        let home = homes.of(&item.channel);
         // At most MAX_SHARDS groups: a linear search is cheaper than a map.
         match groups.iter_mut().find(|group| group.home == home) {
             Some(group) => {

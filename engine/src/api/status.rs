@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Engine;
-use crate::broker::Hub;
 use crate::shard::Command;
 use crate::types::{ChannelName, JsonObject, PublishError};
 
@@ -18,9 +17,10 @@ impl Engine {
         channel: ChannelName,
         document: Option<JsonObject>,
     ) -> Result<bool, PublishError> {
+        let bytes = document.as_ref().map_or(0, |document| document.as_str().len());
         let (home, document) = (self.home_of(&channel), document.map(Arc::new));
         let set = |reply| Command::SetDocument { channel, document, reply };
-        let answer = self.topology.handle.request(home, set)?;
+        let answer = self.topology.handle.request(home, bytes, set)?;
         // No answer: the shard has ended.
         answer.await.unwrap_or(Err(PublishError::Closed))
     }
@@ -35,10 +35,10 @@ impl Engine {
     ) -> Result<Option<Arc<JsonObject>>, PublishError> {
         let home = self.home_of(&channel);
         let get = |reply| Command::Document { channel, reply };
-        self.topology.handle.request(home, get)?.await.map_err(|_| PublishError::Closed)
+        self.topology.handle.request(home, 0, get)?.await.map_err(|_| PublishError::Closed)
     }
 
     fn home_of(&self, channel: &ChannelName) -> usize {
-        Hub::home_of(channel, self.shards()).index()
+        self.topology.handle.homes.of(channel).index()
     }
 }

@@ -11,11 +11,11 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use super::Verifications;
 use super::handle::Handle;
 use crate::config::{Config, Service};
-use crate::limits::{MAILBOX_MESSAGES, SNAPSHOTS_WAITING, VERIFICATIONS_PER_SHARD};
+use crate::limits::{MAILBOX_BYTES, MAILBOX_MESSAGES, SNAPSHOTS_WAITING, VERIFICATIONS_PER_SHARD};
 use crate::shard::{AdmissionLimits, Kernel, Mesh, MetricsReporter, PeerShards, ShardParts};
-use crate::sync::{Heartbeat, PerAddressLimit, Quota, Stage, mailbox};
+use crate::sync::{Cost, Heartbeat, PerAddressLimit, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
-use crate::types::{Epoch, ServiceId, ShardId, StartError};
+use crate::types::{Epoch, Homes, ServiceId, ShardId, StartError};
 
 /// What each shard reports once: whether it serves.
 pub(super) type Ready = Result<(), StartError>;
@@ -61,9 +61,12 @@ impl Topology {
         let limits = AdmissionLimits { config, quotas, per_address };
         let started = Instant::now();
         let epoch = Epoch(RandomState::new().hash_one(started).max(1));
+        let random = RandomState::new();
+        let homes = Homes::new([0, 1].map(|half| random.hash_one(half)), shards);
         let mut parts = Vec::with_capacity(shards);
+        let room = Cost { entries: MAILBOX_MESSAGES, bytes: MAILBOX_BYTES };
         for (shard, (listeners, core)) in plan.listeners.into_iter().zip(plan.cores).enumerate() {
-            let (mailbox, receiver) = mailbox(MAILBOX_MESSAGES, Arc::clone(&mesh.bells[shard]));
+            let (mailbox, receiver) = mailbox(room, Arc::clone(&mesh.bells[shard]));
             let (spares_out, spares_in) = bounded(SNAPSHOTS_WAITING);
             let heartbeat = Arc::<Heartbeat>::default();
             mailboxes.push(mailbox);
@@ -81,13 +84,14 @@ impl Topology {
                 limits: limits.clone(),
                 verifications: verifications.clone(),
                 epoch,
+                homes,
                 started,
                 metrics: MetricsReporter::new(snapshots_out.clone(), spares_in),
                 heartbeat,
                 ready: plan.ready.clone(),
             });
         }
-        let handle = Arc::new(Handle { stage: Stage::default(), mailboxes, epoch });
+        let handle = Arc::new(Handle { stage: Stage::default(), mailboxes, epoch, homes });
         let verifications = Verifications { requests, handle: Arc::clone(&handle) };
         Ok((
             parts,

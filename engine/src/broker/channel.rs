@@ -13,6 +13,7 @@
 //! | `home`, `replica` | the two roles of a shard |
 //! | `exchange` | frames between a home and its replicas |
 //! | `status_store` | what answers status requests |
+//! | `unpublished` | whose subscriptions made the channels that nothing was published to |
 
 mod channels;
 mod exchange;
@@ -27,6 +28,7 @@ mod status_store;
 mod subscriptions;
 mod sweep_queue;
 mod table;
+mod unpublished;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -36,6 +38,7 @@ pub use channels::ChannelEntry;
 pub(crate) use channels::{Channels, Readiness, Sweep};
 pub(crate) use log::Log;
 pub(crate) use retention::Overrun;
+pub(crate) use unpublished::Maker;
 
 use crate::limits::COALESCED_BYTES;
 use crate::shared_frame::Frame;
@@ -43,7 +46,7 @@ use crate::telemetry::{ClassId, Recorder};
 use crate::types::{ChannelName, Epoch, JsonObject, Seq, Time};
 use home::Home;
 use live_set::LiveSet;
-use replica::{Replica, ReplicaState};
+use replica::Replica;
 use sweep_queue::Queued;
 use table::Table;
 
@@ -64,6 +67,10 @@ struct Channel {
     window: Duration,
     /// Whether it stands in the list of channels with frames for other shards.
     unsent: bool,
+    /// Whose subscription made it, while it exists by that alone.
+    maker: Option<Maker>,
+    /// Whether it stands in the list of those that may have lost their last subscriber.
+    left: bool,
     /// Operations that need it to stay.
     holds: u32,
     /// Its publications are not sent as they are, but kept for the next update of its service's
@@ -100,6 +107,8 @@ impl Channel {
             queued: Queued::No,
             window: Duration::ZERO,
             unsent: false,
+            maker: None,
+            left: false,
             holds: 0,
             is_periodic: false,
             answers_requests: false,
@@ -152,7 +161,7 @@ impl Channel {
     fn is_idle(&self) -> bool {
         let linked = match &self.role {
             Role::Home(home) => !home.interests().is_empty(),
-            Role::Replica(replica) => replica.state() != ReplicaState::Absent,
+            Role::Replica(replica) => !replica.is_unlinked(),
         };
         self.is_unheard() && self.queued == Queued::No && !linked
     }

@@ -84,7 +84,7 @@ pub(super) fn exceeded(
         CloseReason::AuthBacklog => ("AUTH_BACKLOG", AUTH_BACKLOG as u64, auth.backlog(key)),
         CloseReason::AuthOverload => {
             // Together with its own.
-            let limit = per_lane(VERIFICATIONS_PER_SHARD, cx.shards) as u64;
+            let limit = per_lane(VERIFICATIONS_PER_SHARD, cx.homes.shards()) as u64;
             ("VERIFICATIONS_PER_SHARD", limit, Some(auth.verifying() as u64 + 1))
         }
         CloseReason::Peer(_)

@@ -10,7 +10,7 @@ use super::timers::Timers;
 use super::turn_limits::TurnLimits;
 use crate::config::{Config, Service};
 use crate::telemetry::Recorder;
-use crate::types::{ConnectionKey, Epoch, Now, ServiceId, ShardId, Time};
+use crate::types::{ConnectionKey, Epoch, Homes, Now, ServiceId, ShardId, Time};
 use crate::wire::encoder::{Encoder, Stamp};
 
 /// The surroundings of a shard's components.
@@ -20,7 +20,8 @@ pub(super) struct Context {
     pub(super) config: Arc<Config>,
     pub(super) limits: TurnLimits,
     pub(super) shard: ShardId,
-    pub(super) shards: usize,
+    /// Which shard is home of which channel.
+    pub(super) homes: Homes,
     /// Of all logs that begin here, and of those of the engine's other shards.
     pub(super) epoch: Epoch,
     pub(super) recorder: Recorder,
@@ -65,7 +66,7 @@ impl Context {
             now: Now::default(),
             limits: TurnLimits::default(),
             shard,
-            shards,
+            homes: Homes::new([0; 2], shards),
             recorder: Recorder::new(shard, config.services.len(), config.metrics),
             encoder: Encoder::default(),
             timers: Timers::default(),

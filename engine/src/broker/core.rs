@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::channel::Channels;
+use super::channel::{Channels, Maker};
 use super::connection::Connections;
 use super::context::Context;
 use super::delivery::Delivery;
@@ -10,7 +10,7 @@ use super::link::Links;
 use crate::config::Service;
 use crate::telemetry::Count;
 use crate::types::{
-    ChannelIndex, ConnectionKey, Epoch, MessageType, Publication, PublishError, Seq,
+    AddressGroup, ChannelIndex, ConnectionKey, Epoch, MessageType, Publication, PublishError, Seq,
 };
 use crate::wire::encoder::{Encoder, Stamp};
 use crate::wire::reply::NotRecovered;
@@ -43,6 +43,14 @@ impl Core {
         // A laggard has less, or more.
         let next = self.delivery.cursor(key.index, index);
         Some(next.map_or(handed, |next| Seq(next.0 - 1)))
+    }
+
+    /// Whose a channel is that this connection makes by subscribing; the engine's own counts for
+    /// nobody.
+    pub(super) fn maker(&self, key: ConnectionKey) -> Option<Maker> {
+        let connection = &self.connections[key];
+        let address = AddressGroup::from(connection.peer().ip());
+        (!connection.is_probe()).then_some(Maker { connection: Some(key), address })
     }
 
     /// Subscribes a connection, unless it is subscribed.
@@ -99,6 +107,12 @@ impl Core {
     /// The settings a connection lives under.
     pub(super) fn settings(&self, key: ConnectionKey) -> &Service {
         self.cx.service(self.connections[key].service())
+    }
+
+    /// Forgets the channels that had only their subscribers and have lost them.
+    pub(super) fn forget_left(&mut self) {
+        let Core { channels, links, .. } = self;
+        channels.forget_left(|home, index| links.ask(home, index));
     }
 
     /// A publication for a channel homed here.

@@ -14,8 +14,9 @@ impl Parts {
                 let seq = self.core.publish(&publication);
                 self.core.links.answer(from, Notice::Published { id, seq });
             }
-            Request::Join { name, channel, token, since } => {
-                let answer = channels.handle_join(cx, from, &name, (channel, token), since);
+            Request::Join { name, channel, token, since, address } => {
+                let wanted = (since, address);
+                let answer = channels.handle_join(cx, from, &name, (channel, token), wanted);
                 links.answer(from, answer);
             }
             Request::Recall { id, channel } => {
@@ -25,7 +26,10 @@ impl Parts {
                 let head = |(index, name): (_, ChannelName)| (index, channels.head(&name));
                 links.answer(from, Notice::Heads { id, heads: of.into_iter().map(head).collect() });
             }
-            Request::Leave { name, token } => channels.handle_leave(cx, from, &name, token),
+            Request::Leave { name, channel, token } => {
+                let answer = channels.handle_leave(cx, from, &name, (channel, token));
+                links.answer(from, answer);
+            }
         }
     }
 
@@ -42,12 +46,16 @@ impl Parts {
             Notice::Joined { channel, token, joined } => {
                 links.answered(from);
                 let waiting = channels.handle_joined(cx, channel, token, joined);
-                self.sessions.resume(&mut self.core, channel, waiting, true);
+                self.sessions.resume(&mut self.core, channel, waiting, Ok(()));
             }
-            Notice::JoinRefused { channel, token } => {
+            Notice::JoinRefused { channel, token, why } => {
                 links.answered(from);
                 let waiting = channels.handle_join_refused(channel, token);
-                self.sessions.resume(&mut self.core, channel, waiting, false);
+                self.sessions.resume(&mut self.core, channel, waiting, Err(why));
+            }
+            Notice::Left { channel } => {
+                links.answered(from);
+                channels.handle_left(channel);
             }
             Notice::Recalled { id, status } => {
                 links.answered(from);

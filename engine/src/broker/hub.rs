@@ -18,8 +18,8 @@ use super::tick::DrainState;
 use crate::config::Config;
 use crate::telemetry::{Gauge, Recorder};
 use crate::types::{
-    ChannelName, ClientCommand, ConnectionKey, Epoch, JsonObject, Now, Publication, PublishError,
-    Seq, ServiceId, ShardId, Time, Verdict,
+    ChannelName, ClientCommand, ConnectionKey, Epoch, Homes, JsonObject, Now, Publication,
+    PublishError, Seq, ServiceId, ShardId, Time, Verdict,
 };
 
 /// The broker of one shard: every decision, without I/O (invariant 8).
@@ -86,9 +86,18 @@ impl Hub {
         self
     }
 
+    /// The same hub with the homes of its engine: all its shards must have the same.
+    #[must_use]
+    pub(crate) fn with_homes(mut self, homes: Homes) -> Hub {
+        assert_eq!(homes.shards(), self.parts.core.cx.homes.shards());
+        self.parts.core.cx.homes = homes;
+        self
+    }
+
     /// The shard that sequences a channel. The same on every shard of one engine.
-    pub fn home_of(channel: &ChannelName, shards: usize) -> ShardId {
-        Channels::home_of(channel, shards)
+    #[cfg(test)]
+    pub(crate) fn home_of(&self, channel: &ChannelName) -> ShardId {
+        self.parts.core.cx.homes.of(channel)
     }
 
     /// The time of all calls until the next one.
@@ -234,6 +243,7 @@ impl Hub {
         self.parts.settle();
         self.parts.core.channels.end_waits(&self.parts.core.cx);
         self.parts.core.links.send_answers(lanes);
+        self.parts.core.forget_left();
         self.parts.core.links.send_requests(&mut self.parts.core.channels, lanes);
         self.write(sink, Delivery::begin_writes);
         self.write(sink, Delivery::write_replies);
@@ -250,6 +260,7 @@ impl Hub {
         self.parts.settle();
         self.parts.sessions.go_on(&mut self.parts.core);
         self.parts.settle();
+        self.parts.core.forget_left();
         let mut timers = std::mem::take(&mut self.parts.core.cx.timers);
         timers.prune(self.parts.core.connections.len(), |key, timer| self.parts.needs(key, timer));
         self.parts.core.cx.timers = timers;

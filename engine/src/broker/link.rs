@@ -108,12 +108,11 @@ impl Links {
             }
             while let Some(&index) = lane.asks.front() {
                 if let Some(request) = channels.home_request(index) {
-                    let joins = matches!(request, Request::Join { .. });
-                    let barred = joins && lane.open >= credits;
+                    let barred = lane.open >= credits;
                     if barred || lanes.try_request(home, request).is_err() {
                         break;
                     }
-                    lane.open += usize::from(joins);
+                    lane.open += 1;
                 }
                 channels.home_request_sent(index);
                 lane.asks.pop_front();

@@ -30,8 +30,8 @@ use super::shard_messages::StatusSource;
 use crate::config::{Config, Protocol};
 use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_WAITING_OPERATIONS};
 use crate::types::{
-    ChannelIndex, ChannelName, ConnectionKey, ErrorCode, MessageType, OperationId, PublishError,
-    RequestId, Seq, ServiceId, Verdict,
+    ChannelIndex, ChannelName, ChannelRefusal, ConnectionKey, ErrorCode, MessageType, OperationId,
+    PublishError, RequestId, Seq, ServiceId, Verdict,
 };
 use crate::wire::frame::{self, Opcode};
 use crate::wire::{Message, OwnedMessage, Secret};
@@ -244,7 +244,7 @@ impl Sessions {
         core: &mut Core,
         channel: ChannelIndex,
         waiting: Vec<OperationId>,
-        joined: bool,
+        joined: Result<(), ChannelRefusal>,
     ) {
         let over = |key| self.backlogs.make_ready(key);
         self.operations.resume(core, &self.auth, channel, (waiting, joined), over);

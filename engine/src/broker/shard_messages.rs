@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use crate::shared_frame::Frame;
 use crate::types::{
-    ChannelIndex, ChannelName, Epoch, JoinToken, JsonObject, OperationId, Publication,
-    PublishError, RequestId, Seq, ShardId,
+    AddressGroup, ChannelIndex, ChannelName, ChannelRefusal, Epoch, JoinToken, JsonObject,
+    OperationId, Publication, PublishError, RequestId, Seq, ShardId,
 };
 use crate::wire::status::StatusView;
 
-/// From a shard to a channel's home. All but leaves hold a credit until they are answered.
+/// From a shard to a channel's home. Each holds a credit until it is answered.
 #[derive(Debug)]
 pub enum Request {
     /// A client of the sender publishes. Answered by [`Notice::Published`].
@@ -43,11 +43,15 @@ pub enum Request {
         token: JoinToken,
         /// Send the log from this position on as backlog.
         since: Option<Seq>,
+        /// Whose subscription made it there, unless it is the engine's own.
+        address: Option<AddressGroup>,
     },
-    /// The sender has no subscribers any more. Not answered.
+    /// The sender has no subscribers any more. Answered by [`Notice::Left`].
     Leave {
         /// Which channel.
         name: ChannelName,
+        /// The sender's key of it.
+        channel: ChannelIndex,
         /// The join it ends.
         token: JoinToken,
     },
@@ -89,6 +93,13 @@ pub enum Notice {
         channel: ChannelIndex,
         /// The receiver's join that this answers.
         token: JoinToken,
+        /// Why.
+        why: ChannelRefusal,
+    },
+    /// The leave took effect: no frame of the join that it ended follows.
+    Left {
+        /// The receiver's key of the channel.
+        channel: ChannelIndex,
     },
     /// The positions of the newest messages of channels.
     Heads {
@@ -122,6 +133,8 @@ pub struct Joined {
     pub seq: Seq,
     /// Messages up to `seq` that the join asked for, as far as the log has them.
     pub backlog: Vec<Frame>,
+    /// Whether something was published there, so that it stays without subscribers.
+    pub published: bool,
 }
 
 /// The status of a channel.

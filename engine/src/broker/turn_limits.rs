@@ -20,6 +20,8 @@ pub(super) struct TurnLimits {
     pub(super) laggard_bytes: usize,
     /// `limits::UNFINISHED_BYTES_PER_SHARD`.
     pub(super) unfinished_bytes: usize,
+    /// `limits::PUBLISHING_BYTES_PER_SHARD`.
+    pub(super) publishing_bytes: usize,
     /// `limits::CHANNEL_UNSWEPT_FRAMES`.
     pub(super) channel_frames: u64,
     /// `limits::SHARD_UNSWEPT_BYTES`.
@@ -37,6 +39,7 @@ impl Default for TurnLimits {
             chunk: limits::LAGGARD_CHUNK,
             laggard_bytes: limits::LAGGARD_BYTES_PER_SHARD,
             unfinished_bytes: limits::UNFINISHED_BYTES_PER_SHARD,
+            publishing_bytes: limits::PUBLISHING_BYTES_PER_SHARD,
             channel_frames: limits::CHANNEL_UNSWEPT_FRAMES,
             shard_unswept: limits::SHARD_UNSWEPT_BYTES,
             channel_idle: limits::CHANNEL_IDLE,

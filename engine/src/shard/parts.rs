@@ -12,7 +12,7 @@ use super::metrics_reporter::MetricsReporter;
 use super::peers::PeerShards;
 use super::tls::Kernel;
 use crate::sync::{Doorbell, Heartbeat, MailboxReceiver};
-use crate::types::{Epoch, ServiceId, ShardId, StartError};
+use crate::types::{Epoch, Homes, ServiceId, ShardId, StartError};
 
 /// The parts of one shard.
 pub(crate) struct ShardParts {
@@ -34,6 +34,8 @@ pub(crate) struct ShardParts {
     pub verifications: Sender<VerificationRequest>,
     /// Of the logs of all shards: no other run of an engine has it.
     pub epoch: Epoch,
+    /// Which of the shards is home of which channel.
+    pub homes: Homes,
     /// When the engine started: the zero of `Time`.
     pub started: Instant,
     pub metrics: MetricsReporter,

@@ -18,12 +18,15 @@ use tungstenite::{Message, WebSocket};
 use super::Mesh;
 use super::*;
 use crate::config::{Config, Service, TlsSource};
-use crate::sync::{Mailbox, Quota, mailbox};
+use crate::sync::{Cost, Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
 use crate::telemetry::{ConnectionError, Count, Totals};
-use crate::types::DrainReport;
 use crate::types::{ChannelName, Epoch, EventName, JsonObject, Publication, ServiceId, ShardId};
+use crate::types::{DrainReport, Homes};
 use fixtures::{tls_client, tls_configs};
+
+/// What a command takes of a mailbox.
+const ONE: Cost = Cost { entries: 1, bytes: 0 };
 
 /// Running shards, without the engine around them.
 struct Shards {
@@ -57,8 +60,9 @@ impl Kit {
         let (ready, readiness) = bounded(count);
         let (mut mailboxes, mut parts) = (Vec::new(), Vec::new());
         let mut listeners = vec![(ServiceId(0), listener)];
+        let room = Cost { entries: 1_024, bytes: 1 << 20 };
         for shard in 0..count {
-            let (sender, receiver) = mailbox(1_024, Arc::clone(&mesh.bells[shard]));
+            let (sender, receiver) = mailbox(room, Arc::clone(&mesh.bells[shard]));
             mailboxes.push(sender);
             parts.push(ShardParts {
                 id: ShardId(shard as u8),
@@ -72,6 +76,7 @@ impl Kit {
                 limits: limits.clone(),
                 verifications: bounded(1).0,
                 epoch: Epoch(1),
+                homes: homes(count),
                 started,
                 metrics: MetricsReporter::new(full.clone(), bounded(1).1),
                 heartbeat: Arc::default(),
@@ -80,6 +85,11 @@ impl Kit {
         }
         Kit { parts, mailboxes, snapshots, quotas, readiness }
     }
+}
+
+/// Of the shards of every test.
+fn homes(shards: usize) -> Homes {
+    Homes::new([7; 2], shards)
 }
 
 impl Shards {
@@ -98,12 +108,12 @@ impl Shards {
     }
 
     fn send_command(&self, shard: usize, command: Command) {
-        self.mailboxes[shard].try_reserve(1).unwrap().send(command);
+        self.mailboxes[shard].try_reserve(ONE).unwrap().send(command);
     }
 
     fn publish(&self, channel: &str, text: &str) {
         let publication = publication(channel, text);
-        let home = Hub::home_of(&publication.channel, self.mailboxes.len());
+        let home = homes(self.mailboxes.len()).of(&publication.channel);
         let (reply, result) = oneshot::channel();
         self.send_command(home.index(), Command::Publish { items: vec![publication], reply });
         result.recv().unwrap()[0].unwrap();
@@ -168,7 +178,7 @@ fn a_publish_reaches_subscribers_whichever_shard_is_its_home() {
     let shards = Shards::start(2, Config::default());
     let mut client = upgrade(TcpStream::connect(shards.address).unwrap());
     let names: Vec<String> = (0..8).map(|i| format!("{i}-of-these-channels")).collect();
-    let home = |name: &String| Hub::home_of(&ChannelName::parse(name).unwrap(), 2).0;
+    let home = |name: &String| homes(2).of(&ChannelName::parse(name).unwrap()).0;
     let homes: Vec<u8> = names.iter().map(home).collect();
     assert!(homes.contains(&0) && homes.contains(&1), "both shards are homes: {homes:?}");
     subscribe(&mut client, &names[0]);

@@ -6,13 +6,15 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::types::AddressGroup;
+
 /// Stripes: as many as shards at most.
 const STRIPES: usize = crate::limits::MAX_SHARDS;
 
 /// The counts. An address without connections is not in them.
 #[derive(Debug)]
 pub struct PerAddressLimit {
-    stripes: Vec<Mutex<HashMap<u128, usize>>>,
+    stripes: Vec<Mutex<HashMap<AddressGroup, usize>>>,
     hasher: RandomState,
     max: usize,
 }
@@ -21,7 +23,7 @@ pub struct PerAddressLimit {
 #[derive(Debug)]
 pub struct AddressPermit {
     of: Arc<PerAddressLimit>,
-    address: u128,
+    address: AddressGroup,
 }
 
 impl PerAddressLimit {
@@ -33,7 +35,7 @@ impl PerAddressLimit {
 
     /// Counts a connection from this address, if it may have one more.
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<AddressPermit> {
-        let address = limit_key(address);
+        let address = AddressGroup::from(address);
         let mut stripe = self.stripe(address);
         let count = stripe.get(&address).copied().unwrap_or(0);
         if count >= self.max {
@@ -43,7 +45,7 @@ impl PerAddressLimit {
         Some(AddressPermit { of: Arc::clone(self), address })
     }
 
-    fn stripe(&self, address: u128) -> MutexGuard<'_, HashMap<u128, usize>> {
+    fn stripe(&self, address: AddressGroup) -> MutexGuard<'_, HashMap<AddressGroup, usize>> {
         let stripe = self.hasher.hash_one(address) as usize % STRIPES;
         self.stripes[stripe].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -58,14 +60,6 @@ impl Drop for AddressPermit {
                 stripe.remove(&self.address);
             }
         }
-    }
-}
-
-/// The key of an address in the counts: an IPv6 host may use any address of its /64.
-fn limit_key(address: IpAddr) -> u128 {
-    match address.to_canonical() {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(ip) => ip.to_bits() & (u128::MAX << 64),
     }
 }
 

@@ -100,6 +100,7 @@ impl ApiError {
             PublishError::Closed => ApiError::draining(),
             PublishError::ChannelLimit => ApiError::channel_limit(&""),
             PublishError::Saturated => ApiError::saturated(saturated),
+            PublishError::TooLarge => ApiError::too_large(error.to_string()),
         }
     }
 

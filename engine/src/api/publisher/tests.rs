@@ -8,15 +8,19 @@ use std::task::{Context, Poll, Waker};
 use proptest::prelude::*;
 
 use super::*;
-use crate::sync::{Doorbell, MailboxReceiver, Stage, mailbox};
+use crate::sync::{Cost, Doorbell, MailboxReceiver, Stage, mailbox};
 use crate::types::PublishError;
-use crate::types::{ChannelName, Epoch, EventName, JsonObject, Seq, ServiceId};
+use crate::types::{ChannelName, Epoch, EventName, Homes, JsonObject, Seq, ServiceId};
+
+fn homes(shards: usize) -> Homes {
+    Homes::new([7; 2], shards)
+}
 
 /// A name such that a channel of it begins with its home, of 1, 2 or 4 shards: `2:anything` lives
 /// on shard 2.
 fn channel(name: &str) -> ChannelName {
     let names = (0..).map(|n| ChannelName::parse(&format!("{name}{n}")).unwrap());
-    let at_home = |name: &ChannelName| name.class() == Hub::home_of(name, 4).0.to_string();
+    let at_home = |name: &ChannelName| name.class() == homes(4).of(name).0.to_string();
     names.into_iter().find(at_home).unwrap()
 }
 
@@ -36,9 +40,11 @@ fn n_of(publication: &Publication) -> u64 {
 
 /// A serving engine's publisher, and the mailboxes of its shards.
 fn publisher(shards: usize, capacity: usize) -> (Publisher, Vec<MailboxReceiver<Command>>) {
-    let make = |_| mailbox(capacity, Arc::new(Doorbell::new().unwrap()));
+    let make =
+        |_| mailbox(Cost { entries: capacity, bytes: 1_000 }, Arc::new(Doorbell::new().unwrap()));
     let (mailboxes, receivers) = (0..shards).map(make).unzip();
-    let handle = Handle { stage: Stage::default(), mailboxes, epoch: Epoch(1) };
+    let handle =
+        Handle { stage: Stage::default(), mailboxes, epoch: Epoch(1), homes: homes(shards) };
     handle.stage.serve();
     (Publisher::new(Arc::new(handle), ServiceId(0)), receivers)
 }
@@ -48,7 +54,7 @@ type Reply = oneshot::Sender<Vec<Result<Seq, PublishError>>>;
 fn take(mailbox: &mut MailboxReceiver<Command>) -> (Vec<Publication>, Reply) {
     match mailbox.pop() {
         Some((Command::Publish { items, reply }, cost)) => {
-            assert_eq!(cost, items.len());
+            assert_eq!(cost, super::cost(&items));
             (items, reply)
         }
         _ => panic!("expected publications"),
@@ -90,6 +96,41 @@ fn a_batch_without_room_at_one_home_goes_nowhere() {
     take(&mut mailboxes[1]);
     assert!(mailboxes[1].is_empty());
     let _accepted = publisher.try_publish_batch(batch("1:b")).expect("all room came back");
+}
+
+/// A publication with so many bytes of data.
+fn of_bytes(name: &str, bytes: usize) -> Publication {
+    let data = format!(r#"{{"x":"{}"}}"#, "x".repeat(bytes - 8));
+    let data = JsonObject::parse(data.as_bytes()).unwrap();
+    assert_eq!(data.as_str().len(), bytes);
+    Publication { data, ..publication(name, 0) }
+}
+
+#[test]
+fn a_mailbox_is_full_when_its_bytes_are_used_up() {
+    let (publisher, mut mailboxes) = publisher(1, 100);
+    let _ticket = publisher.try_publish(of_bytes("0:c", 600)).unwrap();
+    let refused = publisher.try_publish(of_bytes("0:c", 401));
+    assert_eq!(refused.unwrap_err(), PublishError::Saturated);
+    let batch = vec![of_bytes("0:c", 200), of_bytes("0:c", 201)];
+    assert_eq!(publisher.try_publish_batch(batch).unwrap_err(), PublishError::Saturated);
+    assert_eq!((mailboxes[0].used(), mailboxes[0].take_refusals()), (1, 2));
+    let _rest = publisher.try_publish(of_bytes("0:c", 400)).unwrap();
+    (0..2).for_each(|_| drop(take(&mut mailboxes[0])));
+    let _again = publisher.try_publish(of_bytes("0:c", 1_000)).expect("all bytes came back");
+}
+
+#[test]
+fn a_publication_that_is_too_large_is_refused_and_takes_no_room() {
+    let (publisher, mailboxes) = publisher(1, 100);
+    let large = of_bytes("0:c", MAX_PUBLICATION + 1);
+    assert_eq!(publisher.try_publish(large.clone()).unwrap_err(), PublishError::TooLarge);
+    let batch = vec![publication("0:c", 1), large];
+    assert_eq!(publisher.try_publish_batch(batch).unwrap_err(), PublishError::TooLarge);
+    assert!(mailboxes[0].is_empty());
+    // At the limit only the mailbox's room counts.
+    let refused = publisher.try_publish(of_bytes("0:c", MAX_PUBLICATION));
+    assert_eq!(refused.unwrap_err(), PublishError::Saturated);
 }
 
 #[test]

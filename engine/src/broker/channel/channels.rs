@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod channels_invariants;
+mod made_by_subscribers;
 mod other_shards;
 mod subscribing;
 mod sweeps;
@@ -17,6 +18,7 @@ use super::replica::{Replica, ReplicaState};
 use super::retention::Retention;
 use super::status_store::{self, StatusStore};
 use super::sweep_queue::SweepQueue;
+use super::unpublished::{Maker, Unpublished};
 use super::{Channel, Log, Overrun, Role, Table};
 use crate::broker::context::Context;
 use crate::broker::shard_messages::StatusSource;
@@ -24,8 +26,8 @@ use crate::limits::{CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER, LISTING_LOOKS};
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Count};
 use crate::types::{
-    ChannelIndex, ChannelName, Epoch, JsonObject, Publication, PublishError, Seq, ServiceId,
-    ShardId,
+    ChannelIndex, ChannelName, ChannelRefusal, Epoch, JsonObject, Publication, PublishError, Seq,
+    ServiceId, ShardId,
 };
 
 pub(crate) use super::replica::Readiness;
@@ -40,6 +42,7 @@ pub(crate) struct Channels {
     queue: SweepQueue,
     exchange: Exchange,
     forgotten: Forgotten,
+    unpublished: Unpublished,
 }
 
 /// What a page of channels says about one that is homed on this shard.
@@ -71,51 +74,67 @@ impl Channels {
             queue: SweepQueue::default(),
             exchange: Exchange::default(),
             forgotten: Forgotten::default(),
+            unpublished: Unpublished::default(),
         }
-    }
-
-    /// The shard that sequences a channel. The same on every shard of one engine.
-    pub(crate) fn home_of(channel: &ChannelName, shards: usize) -> ShardId {
-        // FNV-1a, and a finalizer: without it names that differ in their last byte share a home.
-        let bytes = std::iter::once(channel.service().0).chain(channel.as_str().bytes());
-        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        ShardId(((hash >> 40) % shards as u64) as u8)
     }
 
     pub(crate) fn find(&self, name: &ChannelName) -> Option<ChannelIndex> {
         self.table.find(name)
     }
 
-    /// Finds or makes a channel; `None` when the table is full.
+    /// Finds or makes a channel: for a subscriber, its `maker`, or for what is published there.
+    ///
+    /// # Errors
+    /// The limit that it would pass.
     pub(crate) fn find_or_add(
         &mut self,
         cx: &mut Context,
         name: &ChannelName,
-    ) -> Option<ChannelIndex> {
+        maker: Option<Maker>,
+    ) -> Result<ChannelIndex, ChannelRefusal> {
         if let Some(index) = self.table.find(name) {
             self.table[index].used_at = cx.time();
-            return Some(index);
+            if maker.is_none() {
+                self.keep(index);
+            }
+            return Ok(index);
         }
+        let added = self.add(cx, name, maker);
+        cx.recorder.count(Count::ChannelRefusals, u64::from(added.is_err()));
+        added
+    }
+
+    fn add(
+        &mut self,
+        cx: &Context,
+        name: &ChannelName,
+        maker: Option<Maker>,
+    ) -> Result<ChannelIndex, ChannelRefusal> {
         if self.table.len() >= cx.config.max_channels {
-            cx.recorder.count(Count::ChannelRefusals, 1);
-            return None;
+            return Err(ChannelRefusal::Table);
         }
-        let home = Channels::home_of(name, cx.shards);
+        let home = cx.homes.of(name);
+        let service = cx.service(name.service());
+        let is_periodic = service.protocol.is_periodic(name.as_str());
+        // Of the session protocol's own channels there are few, and a channel whose position is
+        // remembered was published to.
+        let counted = maker.filter(|_| !is_periodic && !self.forgotten.remembers(name));
+        counted.map_or(Ok(()), |maker| self.unpublished.take(cx.config.max_channels, maker))?;
         let (head, role) = match home == cx.shard {
             true => (self.forgotten.recall(name), Role::Home(Home::default())),
-            false => (Seq(0), Role::Replica(Replica::new(home))),
+            false => {
+                let address = maker.map(|maker| maker.address);
+                (Seq(0), Role::Replica(Replica::new(home, address)))
+            }
         };
         let mut channel = Channel::new(name.clone(), (cx.epoch, head), cx.time());
         channel.role = role;
-        let service = cx.service(name.service());
+        channel.maker = counted;
         channel.window = service.coalescing_window(name.as_str());
-        channel.is_periodic = service.protocol.is_periodic(name.as_str());
+        channel.is_periodic = is_periodic;
         channel.answers_requests = channel.is_periodic
             || service.requests.iter().any(|request| request.is_about(name.as_str()));
-        Some(self.table.add(channel))
+        Ok(self.table.add(channel))
     }
 
     pub(crate) fn name(&self, index: ChannelIndex) -> &ChannelName {
@@ -190,6 +209,14 @@ impl Channels {
 
     // Publications.
 
+    fn find_or_publish(
+        &mut self,
+        cx: &mut Context,
+        name: &ChannelName,
+    ) -> Result<ChannelIndex, PublishError> {
+        self.find_or_add(cx, name, None).map_err(|_| PublishError::ChannelLimit)
+    }
+
     /// Whether publications, requests and notices may be handed in now.
     pub(crate) fn has_capacity(&self, cx: &Context) -> bool {
         self.retention.unswept() < cx.limits.shard_unswept
@@ -213,7 +240,7 @@ impl Channels {
         cx: &mut Context,
         publication: &Publication,
     ) -> Result<Seq, PublishError> {
-        let index = self.find_or_add(cx, &publication.channel).ok_or(PublishError::ChannelLimit)?;
+        let index = self.find_or_publish(cx, &publication.channel)?;
         if self.is_saturated(cx, &self.table[index]) {
             return Err(PublishError::Saturated);
         }
@@ -272,7 +299,7 @@ impl Channels {
         document: Option<Arc<JsonObject>>,
     ) -> Result<bool, PublishError> {
         let index = match &document {
-            Some(_) => self.find_or_add(cx, name).ok_or(PublishError::ChannelLimit)?,
+            Some(_) => self.find_or_publish(cx, name)?,
             None => match self.table.find(name) {
                 Some(index) => index,
                 None => return Ok(false),
@@ -296,10 +323,12 @@ impl Channels {
 
     /// The channel is of no use now.
     fn forget(&mut self, index: ChannelIndex) {
-        let Some(channel) = self.table.remove(index) else { return };
+        let Some(mut channel) = self.table.remove(index) else { return };
         self.retention.release(&self.table, &channel.log);
         self.statuses.release(&channel);
-        if let Role::Home(_) = channel.role {
+        let was_published = channel.maker.is_none();
+        self.unpublished.give_back(&mut channel);
+        if matches!(channel.role, Role::Home(_)) && was_published {
             self.forgotten.remember(channel.name, channel.log.head());
         }
     }

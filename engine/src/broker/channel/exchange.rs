@@ -67,7 +67,8 @@ impl Exchange {
             home.add(shard, key, token, seq.next());
         }
         let (epoch, backlog) = (log.epoch(), backlog.unwrap_or_default());
-        Notice::Joined { channel: key, token, joined: Joined { epoch, seq, backlog } }
+        let joined = Joined { epoch, seq, backlog, published: channel.maker.is_none() };
+        Notice::Joined { channel: key, token, joined }
     }
 
     /// Serves a shard no longer. What it was not sent yet, it is through with.
@@ -130,7 +131,7 @@ impl Exchange {
         table: &mut Table,
         retention: &mut Retention,
         index: ChannelIndex,
-        Joined { epoch, seq, backlog }: Joined,
+        Joined { epoch, seq, backlog, .. }: Joined,
     ) {
         let start = backlog.first().map_or(seq, |frame| Seq(frame.first.0 - 1));
         let channel = &mut table[index];

@@ -32,6 +32,11 @@ impl Forgotten {
         self.heads.insert(name, head);
     }
 
+    /// Whether the position of a channel is remembered.
+    pub(super) fn remembers(&self, name: &ChannelName) -> bool {
+        self.heads.contains_key(name)
+    }
+
     /// Where a channel goes on that is not known: at its own head, or beyond it if that was lost
     /// too. No position is used twice.
     pub(super) fn recall(&mut self, name: &ChannelName) -> Seq {

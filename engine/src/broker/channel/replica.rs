@@ -1,13 +1,15 @@
 //! The role of every other shard with subscribers: the channel's home serves it.
 
 use super::log::Log;
-use crate::types::{Epoch, Seq, ShardId};
+use crate::types::{AddressGroup, Epoch, Seq, ShardId};
 use crate::types::{JoinToken, OperationId};
 
 /// A shard's tie to a channel's home.
 #[derive(Debug)]
 pub(super) struct Replica {
     pub(super) home: ShardId,
+    /// Whose subscription made it, unless it is the engine's own.
+    pub(super) address: Option<AddressGroup>,
     state: ReplicaState,
     /// The current join; a notice with another one is stale.
     token: JoinToken,
@@ -17,6 +19,8 @@ pub(super) struct Replica {
     floor: Seq,
     /// Whether it stands in the list of channels whose home must be asked.
     asked: bool,
+    /// A leave was sent and not answered: frames sent before it may still come.
+    parting: bool,
     /// Operations to go on with once joined.
     waiting: Vec<OperationId>,
 }
@@ -54,20 +58,27 @@ pub(crate) enum Readiness {
 }
 
 impl Replica {
-    pub(super) fn new(home: ShardId) -> Replica {
+    pub(super) fn new(home: ShardId, address: Option<AddressGroup>) -> Replica {
         Replica {
             home,
+            address,
             state: ReplicaState::Absent,
             token: JoinToken::default(),
             since: None,
             floor: Seq(0),
             asked: false,
+            parting: false,
             waiting: Vec::new(),
         }
     }
 
     pub(super) fn state(&self) -> ReplicaState {
         self.state
+    }
+
+    /// Whether nothing of the home is on its way.
+    pub(super) fn is_unlinked(&self) -> bool {
+        self.state == ReplicaState::Absent && !self.parting
     }
 
     /// Makes a legal move, or aborts: an illegal one is our own bug.
@@ -147,7 +158,13 @@ impl Replica {
         self.asked = false;
         if self.state == ReplicaState::Leaving {
             self.become_state(ReplicaState::Absent);
+            self.parting = true;
         }
+    }
+
+    /// The home has answered the leave.
+    pub(super) fn left(&mut self) {
+        self.parting = false;
     }
 
     /// The home refused the join.

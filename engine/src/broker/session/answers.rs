@@ -8,12 +8,11 @@ use crate::broker::core::{Core, Joined};
 use crate::config::Protocol;
 use crate::limits::BUSY_PAUSE;
 use crate::telemetry::MessageError;
-use crate::types::{ChannelName, ConnectionKey, ErrorCode, MessageType, PublishError, Seq};
+use crate::types::{
+    ChannelName, ChannelRefusal, ConnectionKey, ErrorCode, MessageType, PublishError, Seq,
+};
 use crate::wire::frame::{self, Opcode};
 use crate::wire::reply::{self, Welcome};
-
-/// The refusal of a channel that would be one more than a shard may have.
-const NO_CHANNEL: &str = "The server has no room for another channel";
 
 fn speaks_envelope(core: &Core, key: ConnectionKey) -> bool {
     matches!(core.settings(key).protocol, Protocol::Envelope)
@@ -97,9 +96,13 @@ pub(super) fn publish_result(
                 encoder.write(stamp, correlation, &reply, out);
             });
         }
-        Err(PublishError::Saturated | PublishError::Closed) => busy(core, key, correlation),
+        // A client's message is never so large: `max_message` bounds it.
+        Err(PublishError::Saturated | PublishError::Closed | PublishError::TooLarge) => {
+            busy(core, key, correlation);
+        }
         Err(PublishError::ChannelLimit) => {
-            refuse(core, key, correlation, ErrorCode::LimitExceeded, NO_CHANNEL);
+            let text = ChannelRefusal::Table.text();
+            refuse(core, key, correlation, ErrorCode::LimitExceeded, text);
         }
     }
 }
@@ -126,7 +129,7 @@ pub(super) fn subscribed(core: &mut Core, key: ConnectionKey, order: &Order, joi
         return match order.failed.first() {
             Some((name, ErrorCode::Forbidden)) => refuse_subscribe(core, key, correlation, name),
             _ => {
-                let text = at_limit(core, key);
+                let text = at_limit(core, key, order);
                 refuse(core, key, correlation, ErrorCode::LimitExceeded, &text);
             }
         };
@@ -138,13 +141,11 @@ pub(super) fn subscribed(core: &mut Core, key: ConnectionKey, order: &Order, joi
     });
 }
 
-/// Whose limit a subscription has reached: the connection's own, or the server's.
-fn at_limit(core: &Core, key: ConnectionKey) -> String {
+/// Which limit a subscription has reached: of subscriptions, or of channels.
+fn at_limit(core: &Core, key: ConnectionKey, order: &Order) -> String {
     let most = core.settings(key).access.max_subscriptions;
-    match core.channels.subscriptions_of(key.index).len() < most {
-        true => NO_CHANNEL.into(),
-        false => format!("A connection may have {most} subscriptions (max_subscriptions)"),
-    }
+    let own = || format!("A connection may have {most} subscriptions (max_subscriptions)");
+    order.refusal.map_or_else(own, |refusal| refusal.text().into())
 }
 
 pub(super) fn unsubscribed(core: &mut Core, key: ConnectionKey, order: &Order) {

@@ -210,7 +210,7 @@ impl Authentication {
         let refusal = if token.expose().len() > MAX_TOKEN {
             Some(AuthError::Invalid)
         } else {
-            let most = per_lane(VERIFICATIONS_PER_SHARD, core.cx.shards);
+            let most = per_lane(VERIFICATIONS_PER_SHARD, core.cx.homes.shards());
             (self.verifying >= most).then_some(AuthError::Overload)
         };
         if let Some(error) = refusal {

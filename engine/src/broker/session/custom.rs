@@ -141,7 +141,7 @@ impl CustomSessions {
         self.forget(core, key);
         let Some(text) = text else { return };
         let name = channel_of(protocol, core.connections[key].service());
-        if let Some(channel) = core.channels.find_or_add(&mut core.cx, &name) {
+        if let Ok(channel) = core.channels.find_or_add(&mut core.cx, &name, None) {
             core.channels.hold(channel);
             core.links.prepare(&mut core.channels, channel, None);
             self.filters.insert(key.index, Filter { key, text: text.into(), channel });

@@ -3,7 +3,6 @@
 
 use super::answers;
 use super::order::{Action, Order};
-use crate::broker::channel::Channels;
 use crate::broker::core::Core;
 use crate::broker::shard_messages::Request;
 use crate::limits::LEAVE_PATIENCE;
@@ -30,7 +29,7 @@ impl Departure {
             if !core.channels.is_subscribed(key.index, index) {
                 continue;
             }
-            let home = Channels::home_of(name, core.cx.shards);
+            let home = core.cx.homes.of(name);
             if home == core.cx.shard {
                 departure.positions.push((index, core.channels.log(index).head()));
                 continue;

@@ -15,7 +15,8 @@ use crate::broker::connection::CloseReason;
 use crate::broker::core::{Core, Joined};
 use crate::limits::{LEAVE_PATIENCE, MAX_WAITING_OPERATIONS};
 use crate::types::{
-    ChannelIndex, ChannelName, ConnectionKey, Epoch, ErrorCode, OperationId, Seq, Time,
+    ChannelIndex, ChannelName, ChannelRefusal, ConnectionKey, Epoch, ErrorCode, OperationId, Seq,
+    Time,
 };
 
 /// No operation: 4 bytes for each connection, where an `Option` has 8.
@@ -130,13 +131,13 @@ impl Operations {
                 continue;
             }
             match room_for(core, key, &name, have) {
-                Some((index, new)) => {
+                Ok((index, new)) => {
                     have += usize::from(new);
                     core.channels.hold(index);
                     channels.push(index);
                     order.names.push(name);
                 }
-                None => order.failed.push((name.as_str().to_owned(), ErrorCode::LimitExceeded)),
+                Err(refusal) => order.refuse(&name, refusal),
             }
         }
         let entry = self.all.vacant_entry();
@@ -276,16 +277,18 @@ impl Operations {
         core: &mut Core,
         auth: &Authentication,
         index: ChannelIndex,
-        (waiting, joined): (Vec<OperationId>, bool),
+        (waiting, joined): (Vec<OperationId>, Result<(), ChannelRefusal>),
         mut over: impl FnMut(ConnectionKey),
     ) {
         for id in waiting {
             let operation = &mut self.all[id.index()];
             operation.waiting -= 1;
-            if !joined && let Some(place) = operation.channels.iter().position(|&c| c == index) {
+            if let Err(why) = joined
+                && let Some(place) = operation.channels.iter().position(|&c| c == index)
+            {
                 operation.channels.swap_remove(place);
-                let name = operation.order.names.swap_remove(place).as_str().to_owned();
-                operation.order.failed.push((name, ErrorCode::LimitExceeded));
+                let name = operation.order.names.swap_remove(place);
+                operation.order.refuse(&name, Some(why));
                 core.channels.release(index);
             }
             if operation.waiting > 0 {
@@ -329,21 +332,24 @@ impl Operations {
     }
 }
 
-/// The channel, and whether the connection does not have it yet; `None` without room for it.
+/// The channel, and whether the connection does not have it yet; without room for it, the limit of
+/// channels or, if `None`, the connection's own.
 fn room_for(
     core: &mut Core,
     key: ConnectionKey,
     name: &ChannelName,
     have: usize,
-) -> Option<(ChannelIndex, bool)> {
+) -> Result<(ChannelIndex, bool), Option<ChannelRefusal>> {
     let old = |index: &ChannelIndex| core.channels.is_subscribed(key.index, *index);
     if let Some(index) = core.channels.find(name).filter(old) {
-        return Some((index, false));
+        return Ok((index, false));
     }
     if have >= core.settings(key).access.max_subscriptions {
-        return None;
+        return Err(None);
     }
-    Some((core.channels.find_or_add(&mut core.cx, name)?, true))
+    let maker = core.maker(key);
+    let found = core.channels.find_or_add(&mut core.cx, name, maker);
+    found.map(|index| (index, true)).map_err(Some)
 }
 
 /// Every home has answered: the subscriptions take effect and are confirmed together. Returns the

@@ -1,7 +1,7 @@
 //! A request for channels, as the session understood it.
 
 use crate::broker::connection::CloseReason;
-use crate::types::{ChannelName, Epoch, ErrorCode, Seq};
+use crate::types::{ChannelName, ChannelRefusal, Epoch, ErrorCode, Seq};
 use crate::wire::request::Channels;
 
 /// The `correlation_id` of a reply, if its request had one.
@@ -16,13 +16,16 @@ pub(super) struct Order {
     pub(super) names: Vec<ChannelName>,
     /// Names that were refused at once, with the error code.
     pub(super) failed: Vec<(String, ErrorCode)>,
+    /// Why the last one was refused of those for which there is no room; `None` if it was for the
+    /// connection's own limit.
+    pub(super) refusal: Option<ChannelRefusal>,
     pub(super) action: Action,
 }
 
 impl Order {
     /// For these channels, without a request that is owed a reply.
     pub(super) fn unasked(names: Vec<ChannelName>, action: Action) -> Order {
-        Order { correlation: None, list: false, names, failed: Vec::new(), action }
+        Order { correlation: None, list: false, names, failed: Vec::new(), refusal: None, action }
     }
 
     /// What a request asks for, each channel once; impossible names have failed already.
@@ -43,6 +46,12 @@ impl Order {
             }
         }
         order
+    }
+
+    /// There is no room for one of its channels.
+    pub(super) fn refuse(&mut self, name: &ChannelName, refusal: Option<ChannelRefusal>) {
+        self.failed.push((name.as_str().to_owned(), ErrorCode::LimitExceeded));
+        self.refusal = refusal;
     }
 }
 

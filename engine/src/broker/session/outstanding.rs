@@ -8,7 +8,6 @@ use slab::Slab;
 use super::answers;
 use super::auth::Authentication;
 use super::order::Correlation;
-use crate::broker::channel::Channels;
 use crate::broker::core::Core;
 use crate::broker::shard_messages::{Request as ShardRequest, StatusSource};
 use crate::config::StatusRequest;
@@ -23,6 +22,8 @@ use crate::wire::status;
 #[derive(Debug, Default)]
 pub(super) struct Outstanding {
     publishes: Slab<Publish>,
+    /// Bytes of the data of all publications at other shards.
+    publishing: usize,
     statuses: Slab<Status>,
     /// The publications of each connection that has some at other shards, in the order in which
     /// they are answered.
@@ -45,6 +46,7 @@ struct Publish {
     key: ConnectionKey,
     correlation: Correlation,
     channel: ChannelName,
+    bytes: usize,
 }
 
 /// A status request that waits for the channel's home.
@@ -73,9 +75,13 @@ impl Outstanding {
             let text = format!("Not authorized to publish to {}", publication.channel);
             return answers::refuse(core, key, correlation, ErrorCode::Forbidden, &text);
         }
-        let home = Channels::home_of(&publication.channel, core.cx.shards);
+        let home = core.cx.homes.of(&publication.channel);
         let local = home == core.cx.shard;
-        if local || !core.links.has_credit(home) {
+        let bytes = publication.data.as_str().len();
+        // One alone goes whatever its size, which `max_message` bounds.
+        let fits =
+            self.publishing == 0 || self.publishing + bytes <= core.cx.limits.publishing_bytes;
+        if local || !fits || !core.links.has_credit(home) {
             let result = match local {
                 true => core.publish(&publication),
                 false => Err(PublishError::Saturated),
@@ -91,7 +97,8 @@ impl Outstanding {
             };
         }
         let (correlation, channel) = (correlation.map(Into::into), publication.channel.clone());
-        let id = self.publishes.insert(Publish { key, correlation, channel });
+        let id = self.publishes.insert(Publish { key, correlation, channel, bytes });
+        self.publishing += bytes;
         let (id, publication) = (RequestId(id as u32), Box::new(publication));
         self.answers.entry(key).or_default().push_back(Answer::Pending(id));
         core.links.request(home, ShardRequest::Publish { id, publication });
@@ -121,7 +128,8 @@ impl Outstanding {
         id: RequestId,
         result: Result<Seq, PublishError>,
     ) -> Option<ConnectionKey> {
-        let Publish { key, correlation, channel } = self.publishes.remove(id.index());
+        let Publish { key, correlation, channel, bytes } = self.publishes.remove(id.index());
+        self.publishing -= bytes;
         let answers = self.answers.get_mut(&key)?;
         for answer in answers.iter_mut() {
             if matches!(answer, Answer::Pending(pending) if *pending == id) {
@@ -181,7 +189,7 @@ impl Outstanding {
     }
 
     fn ask_home(&mut self, core: &mut Core, channel: ChannelName, status: Status) {
-        let home = Channels::home_of(&channel, core.cx.shards);
+        let home = core.cx.homes.of(&channel);
         if home == core.cx.shard {
             let found = core.channels.status(&channel);
             answer(core, &status, found.as_ref());

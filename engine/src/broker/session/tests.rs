@@ -2,6 +2,7 @@
 
 mod authorization;
 mod caps;
+mod channel_shares;
 mod coming_back;
 mod custom;
 mod floods;

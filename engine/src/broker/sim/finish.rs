@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::world::World;
-use crate::broker::Hub;
 use crate::telemetry::{Count, MessageError, Totals};
 
 /// What a run met, and how often.
@@ -44,7 +43,7 @@ impl World {
             .collect();
         let is_served = |world: &World, client: usize| {
             let client = &world.clients[client];
-            let home = |channel| Hub::home_of(world.truth.channel_name(channel), world.hubs.len());
+            let home = |channel| world.hubs[0].home_of(world.truth.channel_name(channel));
             let served = |channel: usize| {
                 Some(home(channel).index()) == stuck || client.has_all(channel, &world.truth)
             };
@@ -152,7 +151,9 @@ impl World {
         let errors = totals.services.iter().map(|service| &service.message_errors);
         let busy = errors.map(|errors| errors[MessageError::Busy as usize]).sum::<u64>();
         assert!(busy >= sum(|c| c.busy), "refusals are counted");
-        assert!(totals.count(Count::Refused) >= self.refused);
+        assert!(
+            totals.count(Count::Refused) + totals.count(Count::ChannelRefusals) >= self.refused
+        );
         let handed = totals.count(Count::Deliveries) + totals.count(Count::CatchUps);
         assert!(handed >= sum(|c| c.events), "deliveries are counted");
         if self.lost == 0 {
@@ -167,6 +168,9 @@ impl World {
         use Count::{Laggards, LaneFull, LogEvictions, Missed, Recoveries, Refused, Rejoins};
         let counts = [LaneFull, Laggards, LogEvictions, Missed, Recoveries, Refused, Rejoins];
         let mut tally: Tally = counts.map(|what| (what.label(), totals.count(what))).into();
+        if totals.count(Count::ChannelRefusals) > 0 {
+            tally.insert("channels refused", totals.count(Count::ChannelRefusals));
+        }
         tally.insert("gaps", sum(|client| client.gaps));
         tally.insert("busy", sum(|client| client.busy));
         tally.insert("not recovered", sum(|client| client.not_recovered));

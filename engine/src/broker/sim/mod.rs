@@ -31,6 +31,9 @@ use world::World;
 /// Seeds that once found a bug.
 const PAST: &[u64] = &[1, 2, 5, 6, 11, 22, 24, 44, 57, 64, 84, 1393, 1632, 1879];
 
+/// Seeds with which a chain is forgotten, as in one of some 250.
+const RARE: &[u64] = &[464, 598, 687];
+
 /// Seeds of a default run: about 20 s without optimisation.
 const SEEDS: u64 = 500;
 
@@ -77,15 +80,27 @@ fn run_all(plans: impl Iterator<Item = Plan>) -> Tally {
 /// What a client is owed by several sweeps is written at once, and is cut, left and forgotten.
 #[test]
 fn clients_in_many_channels_see_every_message_once_in_order() {
+    let seeds: Vec<u64> = match setting("SIM_SEED") {
+        Some(seed) => vec![seed],
+        None => RARE.iter().copied().chain(0..setting("SIM_SEEDS").unwrap_or(SEEDS) / 2).collect(),
+    };
+    let met = run_all(seeds.iter().map(|seed| Plan::sharing(*seed, None)));
+    println!("{} seeds: {met:?}", seeds.len());
+    let never: Vec<_> =
+        met.iter().filter(|(what, n)| what.starts_with("chains") && **n == 0).collect();
+    assert!(seeds.len() < SEEDS as usize / 2 || never.is_empty(), "never met: {never:?}");
+}
+
+/// Subscribers use up their shares of tiny tables of channels, leave, and find room again.
+#[test]
+fn where_channels_are_few_subscribers_see_every_message_once_in_order() {
     let seeds = match setting("SIM_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..setting("SIM_SEEDS").unwrap_or(SEEDS) / 2,
     };
-    let met = run_all(seeds.clone().map(|seed| Plan::sharing(seed, None)));
+    let met = run_all(seeds.clone().map(Plan::crowded));
     println!("{seeds:?}: {met:?}");
-    let never: Vec<_> =
-        met.iter().filter(|(what, n)| what.starts_with("chains") && **n == 0).collect();
-    assert!(seeds.end - seeds.start < SEEDS / 2 || never.is_empty(), "never met: {never:?}");
+    assert!(seeds.end - seeds.start < SEEDS / 2 || met["channels refused"] > 0, "{met:?}");
 }
 
 /// Publications of clients, too, are refused while too much waits for the shard's subscribers.

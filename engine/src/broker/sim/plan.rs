@@ -7,7 +7,7 @@ use crate::broker::Hub;
 use crate::broker::delivery::delivery_invariants::ChainFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Access, AuthMode, Coalescing, Config, Retention, Service};
-use crate::types::{ChannelPattern, Epoch, ShardId};
+use crate::types::{ChannelPattern, Epoch, Homes, ShardId};
 
 /// A part that is broken on purpose, and must be caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,8 @@ impl Plan {
         let seed = self.seed * 64 + shard as u64;
         let epoch = Epoch(self.seed + 1);
         let hub = Hub::new(config, id, self.shards, self.capacity, seed);
-        let mut hub = hub.with_epoch(epoch);
+        let homes = Homes::new([self.seed, 1], self.shards);
+        let mut hub = hub.with_epoch(epoch).with_homes(homes);
         hub.set_limits(self.bounds);
         if self.sabotage == Some(Sabotage::OpenGate) {
             hub.leave_gate_open();
@@ -93,6 +94,7 @@ impl Plan {
             chunk: pick(rng, &[64, 700, 16 << 10]),
             laggard_bytes: if roomy { 1 << 30 } else { pick(rng, &[4_000, 20_000, 1 << 20]) },
             unfinished_bytes: if seed.is_multiple_of(5) { 3_000 } else { 1 << 20 },
+            publishing_bytes: if seed.is_multiple_of(7) { 500 } else { 1 << 20 },
             channel_frames: pick(rng, &[4, 20, 4_096]),
             shard_unswept: pick(rng, &[2_000, 20_000, 1 << 20]),
             channel_idle: Duration::from_millis(pick(&mut rng.clone(), &[100, 1_000, 60_000])),
@@ -157,6 +159,18 @@ impl Plan {
         plan.bounds.join = pick(rng, &[600, 64 << 10]);
         plan.bounds.channel_frames = 4_096;
         plan.bounds.shard_unswept = 1 << 20;
+        plan
+    }
+}
+
+impl Plan {
+    /// Tables with so few places that shares of them are used up and found again.
+    pub(super) fn crowded(seed: u64) -> Plan {
+        let mut plan = Plan::new(seed, None);
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0x7ab1);
+        // With half the places taken, unused channels lose their logs.
+        (plan.channels, plan.roomy) = (5, false);
+        Arc::make_mut(&mut plan.config).max_channels = rng.usize(1..=5);
         plan
     }
 }

@@ -27,7 +27,7 @@ impl Truth {
     /// Copies what the homes have encoded since the last call.
     pub(super) fn observe(&mut self, hubs: &[Hub]) {
         for (name, lives) in self.names.iter().zip(&mut self.lives) {
-            let hub = &hubs[Hub::home_of(name, hubs.len()).index()];
+            let hub = &hubs[hubs[0].home_of(name).index()];
             let Some(log) = hub.log(name) else { continue };
             if lives.last().is_none_or(|(epoch, _)| *epoch != log.epoch()) {
                 lives.push((log.epoch(), Vec::new()));

@@ -163,7 +163,7 @@ impl World {
     /// Publishes from outside on the channel's home.
     pub(super) fn publish_this(&mut self, channel: usize, document: &str) {
         let name = self.truth.channel_name(channel).clone();
-        let home = Hub::home_of(&name, self.plan.shards).index();
+        let home = self.hubs[0].home_of(&name).index();
         if !self.hubs[home].wants_input() {
             return;
         }

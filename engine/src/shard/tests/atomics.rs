@@ -143,7 +143,7 @@ fn a_frame_costs_every_shard_two_atomics_at_most() {
     on_a_runtime(|| {
         for shards in 1..=3 {
             let channel = ChannelName::parse(CHANNEL).unwrap();
-            let home = Hub::home_of(&channel, shards).index();
+            let home = homes(shards).of(&channel).index();
             for publisher in 0..shards {
                 let costs = costs(shards, |bench| bench.publish_by_client(publisher));
                 println!("{shards} shards, home {home}, client on {publisher}: {costs:?}");
@@ -171,7 +171,7 @@ fn the_mailbox_s_room_costs_atomics_by_the_turn_and_not_by_the_message() {
         let send = |bench: &mut Bench| {
             let (reply, _) = oneshot::channel();
             let items = vec![publication(CHANNEL, "x")];
-            bench.mailboxes[0].try_reserve(1).unwrap().send(Command::Publish { items, reply });
+            bench.mailboxes[0].try_reserve(ONE).unwrap().send(Command::Publish { items, reply });
         };
         let [(each, alone)] = costs(1, send)[..] else { panic!("one shard") };
         // Returning the capacity; the atomics of crossbeam's queue are not counted here.

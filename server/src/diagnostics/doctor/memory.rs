@@ -2,8 +2,9 @@
 
 use uringcast_engine::limits::{
     DEFAULT_SHARD_LOG_BYTES, FORGOTTEN_CHANNEL, FORGOTTEN_CHANNELS, IDLE_CONNECTION,
-    KERNEL_CONNECTION, LAGGARD_BYTES_PER_SHARD, RECEIVE_BUFFER, RECEIVE_BUFFERS,
-    REQUEST_BACKLOG_PER_SHARD, TLS_CONNECTION, UNFINISHED_BYTES_PER_SHARD,
+    KERNEL_CONNECTION, LAGGARD_BYTES_PER_SHARD, MAILBOX_BYTES, PUBLISHING_BYTES_PER_SHARD,
+    RECEIVE_BUFFER, RECEIVE_BUFFERS, REQUEST_BACKLOG_PER_SHARD, TLS_CONNECTION,
+    UNFINISHED_BYTES_PER_SHARD,
 };
 
 use super::Machine;
@@ -16,10 +17,12 @@ pub(super) fn budget(machine: &Machine) -> Outcome {
     // At rest: connections and the shards' buffers in user space, and connections in the kernel.
     let user = connections * connection as u64 + shards * shard as u64;
     let kernel = connections * KERNEL_CONNECTION as u64;
-    // When every log is full, and what clients and forgotten channels can make a shard hold.
+    // When every log is full, and what publishers, clients and forgotten channels can make a shard
+    // hold.
     let clients = LAGGARD_BYTES_PER_SHARD + UNFINISHED_BYTES_PER_SHARD + REQUEST_BACKLOG_PER_SHARD;
+    let publishing = MAILBOX_BYTES + PUBLISHING_BYTES_PER_SHARD;
     let forgotten = FORGOTTEN_CHANNELS * FORGOTTEN_CHANNEL;
-    let full = shards * (DEFAULT_SHARD_LOG_BYTES + clients + forgotten) as u64;
+    let full = shards * (DEFAULT_SHARD_LOG_BYTES + clients + publishing + forgotten) as u64;
     let (rest, all) = (user + kernel, user + kernel + full);
     let [user, kernel, at_rest, full] = [user, kernel, rest, all].map(mib);
     let need = format!(

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{Channels, Role};
+use crate::broker::channel::replica::ReplicaState;
 use crate::broker::channel::sweep_queue::Queued;
 use crate::broker::context::Context;
 use crate::types::{ChannelIndex, ShardId};
@@ -17,8 +18,17 @@ impl Channels {
         holds: &HashMap<ChannelIndex, u32>,
         behind: impl Fn(ShardId, ChannelIndex) -> usize,
     ) {
+        let mut makers = Vec::new();
         let (mut members, mut frames, mut bytes, mut unswept) = (0, 0, 0, 0);
         for (index, channel) in (0..self.table.slots()).filter_map(|slot| self.table.at(slot)) {
+            makers.extend(channel.maker);
+            let served =
+                matches!(&channel.role, Role::Replica(r) if r.state() == ReplicaState::Live);
+            let ends = channel.is_idle() || channel.is_unheard() && served;
+            assert!(
+                channel.maker.is_none() || !ends || channel.left,
+                "a channel without publications stays without subscribers"
+            );
             members += channel.live.len();
             frames += channel.log.len();
             let listed = channel.log.len() == 0 || self.retention.lists(index, channel.log.head());
@@ -52,13 +62,14 @@ impl Channels {
             let most = cx.config.retention.frames as u64 + cx.limits.channel_frames;
             assert!(channel.log.len() as u64 <= most + 1, "{} frames", channel.log.len());
         }
+        self.unpublished.check(&makers);
         assert_eq!(members, self.memberships.total());
         assert_eq!(self.retention.bytes(), bytes);
         assert_eq!(self.retention.unswept(), unswept);
         // What arrives is refused at the bound: the last one taken may pass it. (So may the past of
         // a channel that another shard is home of.)
         let most = cx.limits.shard_unswept + cx.config.services[0].max_message + 1_000;
-        assert!(cx.shards > 1 || unswept <= most, "{unswept} bytes not swept");
+        assert!(cx.homes.shards() > 1 || unswept <= most, "{unswept} bytes not swept");
         let (held, arrivals) = self.retention.frames();
         assert_eq!(held, frames, "frames of all logs");
         assert!(arrivals <= 2 * held + 17, "{arrivals} arrivals of {held} frames");

@@ -2,10 +2,13 @@
 
 use super::{Channels, Exchange, Role};
 use crate::broker::channel::replica::{Readiness, Replica, ReplicaState};
+use crate::broker::channel::unpublished::Maker;
 use crate::broker::context::Context;
 use crate::broker::shard_messages::{Joined, Lanes, Notice, Request};
 use crate::shared_frame::Frame;
-use crate::types::{ChannelIndex, ChannelName, Epoch, JoinToken, OperationId, Seq, ShardId};
+use crate::types::{
+    AddressGroup, ChannelIndex, ChannelName, Epoch, JoinToken, OperationId, Seq, ShardId,
+};
 
 impl Channels {
     /// Takes in a shard with subscribers, and answers it.
@@ -15,28 +18,39 @@ impl Channels {
         from: ShardId,
         name: &ChannelName,
         (channel, token): (ChannelIndex, JoinToken),
-        since: Option<Seq>,
+        (since, address): (Option<Seq>, Option<AddressGroup>),
     ) -> Notice {
-        match self.find_or_add(cx, name) {
-            Some(index) => {
+        let maker = address.map(|address| Maker { connection: None, address });
+        match self.find_or_add(cx, name, maker) {
+            Ok(index) => {
                 Exchange::add_shard(cx, &mut self.table[index], from, (channel, token), since)
             }
-            None => Notice::JoinRefused { channel, token },
+            Err(why) => Notice::JoinRefused { channel, token, why },
         }
     }
 
-    /// A shard has no subscribers any more.
+    /// A shard has no subscribers any more. Answered behind the frames that were sent to it.
     pub(in crate::broker) fn handle_leave(
         &mut self,
         cx: &mut Context,
         from: ShardId,
         name: &ChannelName,
-        token: JoinToken,
-    ) {
+        (channel, token): (ChannelIndex, JoinToken),
+    ) -> Notice {
         if let Some(index) = self.table.find(name) {
             let channel = &mut self.table[index];
             channel.used_at = cx.time();
             Exchange::drop_shard(cx, channel, from, Some(token));
+            self.note_left(index);
+        }
+        Notice::Left { channel }
+    }
+
+    /// The home has answered a leave.
+    pub(in crate::broker) fn handle_left(&mut self, index: ChannelIndex) {
+        if self.is_replica(index, |_| true) {
+            self.table[index].replica_mut().left();
+            self.note_left(index);
         }
     }
 
@@ -73,6 +87,7 @@ impl Channels {
             frame.shard_done();
             return true;
         }
+        self.keep(index);
         let (table, retention) = (&mut self.table, &mut self.retention);
         let whole = Exchange::take_frame(cx, table, retention, index, token, frame);
         self.mark_dirty(cx, index);
@@ -88,6 +103,7 @@ impl Channels {
         to: Seq,
     ) {
         if self.is_replica(index, |replica| replica.is_served(token)) {
+            self.keep(index);
             Exchange::append_gap(cx, &mut self.table, &mut self.retention, index, to);
             self.mark_dirty(cx, index);
         }
@@ -103,6 +119,9 @@ impl Channels {
     ) -> Vec<OperationId> {
         if !self.is_replica(index, |replica| replica.awaits(token)) {
             return Vec::new();
+        }
+        if joined.published {
+            self.keep(index);
         }
         Exchange::join(cx, &mut self.table, &mut self.retention, index, joined);
         self.mark_dirty(cx, index);
@@ -166,10 +185,13 @@ impl Channels {
         let name = channel.name.clone();
         let live = (!channel.live.is_empty()).then_some(channel.log.head());
         let (token, since) = replica.join(live);
+        let address = replica.address;
         match replica.state() {
             ReplicaState::Absent | ReplicaState::Live => None,
-            ReplicaState::Leaving => Some(Request::Leave { name, token }),
-            ReplicaState::Joining => Some(Request::Join { name, channel: index, token, since }),
+            ReplicaState::Leaving => Some(Request::Leave { name, channel: index, token }),
+            ReplicaState::Joining => {
+                Some(Request::Join { name, channel: index, token, since, address })
+            }
         }
     }
 

@@ -22,6 +22,7 @@ impl Channels {
 
     pub(crate) fn release(&mut self, index: ChannelIndex) {
         self.table[index].holds -= 1;
+        self.note_left(index);
     }
 
     /// Subscriptions of all connections.
@@ -62,10 +63,18 @@ impl Channels {
         connection: u32,
         index: ChannelIndex,
     ) -> bool {
-        self.memberships.remove(&mut self.table, connection, index, cx.time())
+        let removed = self.memberships.remove(&mut self.table, connection, index, cx.time());
+        if removed {
+            self.note_left(index);
+        }
+        removed
     }
 
     pub(crate) fn unsubscribe_all(&mut self, cx: &Context, connection: u32) {
+        for subscription in self.memberships.of(connection) {
+            let index = subscription.channel;
+            self.unpublished.note_left(index, &mut self.table[index]);
+        }
         self.memberships.remove_all(&mut self.table, connection, cx.time());
     }
 }

@@ -1,7 +1,9 @@
 //! What one client, or all together, may have at most.
 
 use super::*;
+use crate::broker::turn_limits::TurnLimits;
 use crate::limits::{DUE_PER_CONNECTION, MIN_BYTE_BURST};
+use crate::types::{ChannelName, RequestId, Seq};
 
 #[test]
 fn a_storm_of_tokens_is_turned_away_and_not_queued() {
@@ -53,6 +55,41 @@ fn a_connection_has_so_many_subscriptions_and_may_repeat_them() {
     rig.say(&json!({"type": "unsubscribe", "room": "a"}));
     rig.subscribe("c");
     assert_eq!(rig.hear()[1]["data"]["status"], "subscribed");
+}
+
+#[test]
+fn what_other_shards_have_not_answered_is_bounded_in_bytes() {
+    let service = Service { anonymous_publish: true, ..Service::default() };
+    let mut hub = Hub::new(Arc::new(Config::from(service)), ShardId(0), 2, 8, 1);
+    hub.set_limits(TurnLimits { publishing_bytes: 1_000, ..TurnLimits::default() });
+    let remote = |name: &ChannelName| hub.home_of(name) == ShardId(1);
+    let mut names = (0..).map(|n| ChannelName::parse(&n.to_string()).unwrap());
+    let channel = names.find(remote).unwrap();
+    let publish = |bytes: usize| {
+        let data = json!({"x": "x".repeat(bytes - 8)});
+        let data = json!({"channel": channel.as_str(), "event": "e", "data": data});
+        json!({"id": "p", "type": "request", "event": "publish", "data": data})
+    };
+    let now = Now::default();
+    let keys: Vec<_> = (0..3).map(|_| connect(&mut hub, now, None)).collect();
+    let mut rig = Rig { hub: Box::new(hub), key: keys[0], now };
+    rig.hear();
+    let mut says = |client: usize, bytes: usize| {
+        rig.key = keys[client];
+        rig.say(&publish(bytes));
+        rig.hear().pop().map(|reply| reply["error_code"].clone())
+    };
+    // The first goes whatever its size, the next only within the limit.
+    assert_eq!(says(0, 990), None);
+    assert_eq!(says(1, 11), Some(json!("BUSY")));
+    assert_eq!(says(2, 10), None);
+    rig.hub.handle_notice(ShardId(1), Notice::Published { id: RequestId(0), seq: Ok(Seq(1)) });
+    assert_eq!(rig.hear()[0]["data"]["status"], "published");
+    rig.say(&publish(990));
+    rig.key = connect(&mut rig.hub, now, None);
+    rig.hear();
+    rig.say(&publish(11));
+    assert_eq!(rig.hear()[0]["error_code"], "BUSY");
 }
 
 /// A client whose bytes and tokens are limited.

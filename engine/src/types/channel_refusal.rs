@@ -1,0 +1,34 @@
+//! Why a shard takes no further channel.
+
+/// Why a channel that is not there was not made. Each is a limit of the shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelRefusal {
+    /// The table has [`crate::Config::max_channels`].
+    Table,
+    /// Subscribers have made as many as the table has places for them.
+    Subscribers,
+    /// Those of one address have.
+    Address,
+    /// The connection has.
+    Connection,
+}
+
+impl ChannelRefusal {
+    /// What the client is told.
+    pub fn text(self) -> &'static str {
+        match self {
+            ChannelRefusal::Table => "The server has no room for another channel",
+            ChannelRefusal::Subscribers => {
+                "The server has no room for another channel that nothing was published to"
+            }
+            ChannelRefusal::Address => {
+                "Your address is subscribed to as many channels that nothing was published to as \
+                 it may be (a share of shard_channels)"
+            }
+            ChannelRefusal::Connection => {
+                "This connection is subscribed to as many channels that nothing was published to \
+                 as it may be (a share of shard_channels)"
+            }
+        }
+    }
+}
