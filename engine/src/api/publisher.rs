@@ -81,8 +81,8 @@ impl Publisher {
 
     /// Hands over publications that are independent of each other, with one wake-up for each home.
     /// The tag of each comes back with its result; first in the ticket of its home, or second at
-    /// once, where the home's mailbox has no room for all that are for it, or the data has more than
-    /// [`MAX_PUBLICATION`] bytes.
+    /// once, where the home's mailbox has no room for all that are for it, or the data has more
+    /// than [`MAX_PUBLICATION`] bytes.
     pub fn publish_each<T>(
         &self,
         items: impl ExactSizeIterator<Item = (Publication, T)>,
