@@ -142,8 +142,9 @@ impl Exchange {
             channel.log = Log::new(epoch, start);
             channel.live.skip_to(start);
             channel.replica_mut().reset_floor();
+            retention.tidy(table);
         }
-        let head = channel.log.head();
+        let head = table[index].log.head();
         let (older, newer): (Vec<_>, Vec<_>) =
             backlog.into_iter().map(Rc::new).partition(|frame| frame.seq <= head);
         retention.prepend(cx, table, index, &older);

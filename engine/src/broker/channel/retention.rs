@@ -123,7 +123,7 @@ impl Retention {
     }
 
     /// Clears away frames that are gone, when they are many (invariant 3).
-    fn tidy(&mut self, table: &Table) {
+    pub(super) fn tidy(&mut self, table: &Table) {
         if self.arrivals.len() > 2 * self.frames + 16 {
             self.arrivals.retain(|(index, seq)| held(table, *index, *seq).is_some());
         }

@@ -29,7 +29,7 @@ use plan::{Plan, Sabotage};
 use world::World;
 
 /// Seeds that once found a bug.
-const PAST: &[u64] = &[1, 2, 5, 6, 11, 22, 24, 44, 57, 64, 84, 1393, 1632, 1879];
+const PAST: &[u64] = &[1, 2, 5, 6, 11, 22, 24, 44, 57, 64, 84, 1393, 1632, 1879, 8596];
 
 /// Seeds with which a chain is forgotten, as in one of some 250.
 const RARE: &[u64] = &[464, 598, 687];

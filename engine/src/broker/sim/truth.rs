@@ -87,19 +87,21 @@ impl Truth {
         (epoch.to_string(), seq)
     }
 
-    /// The life with this epoch; one that there never was has a number of its own.
+    /// The life with this epoch: of a channel that nothing was published to, the one to come. One
+    /// that there never was has a number of its own.
     pub(super) fn life(&self, channel: usize, epoch: &str) -> usize {
         let lives = &self.lives[channel];
-        lives.iter().position(|(known, _)| known.to_string() == epoch).unwrap_or(usize::MAX)
+        let unknown = if lives.is_empty() { 0 } else { usize::MAX };
+        lives.iter().position(|(known, _)| known.to_string() == epoch).unwrap_or(unknown)
     }
 
     /// Whether a life, if it is known, is the one that goes on.
     pub(super) fn is_newest(&self, channel: usize, life: Option<usize>) -> bool {
-        life.is_none_or(|life| life + 1 == self.lives[channel].len())
+        life.is_none_or(|life| life.wrapping_add(1) == self.lives[channel].len().max(1))
     }
 
     pub(super) fn length(&self, channel: usize, life: usize) -> u64 {
-        self.lives[channel][life].1.len() as u64
+        self.lives[channel].get(life).map_or(0, |(_, frames)| frames.len() as u64)
     }
 
     /// The life in which this position has exactly these bytes (invariant 4).
