@@ -64,17 +64,17 @@ impl Publisher {
         }
         let mailboxes = &self.handle.mailboxes;
         let batch = batch.into_iter().map(|publication| self.own(publication));
-        let groups = group(batch, self.handle.homes);
+        let groups = group(batch.zip(0..), self.handle.homes);
         // Room everywhere first: until all of it is there, dropping the permits undoes everything.
         let permits = groups
             .iter()
             .map(|group| mailboxes[group.home.index()].try_reserve(cost(&group.items)))
             .collect::<Option<Vec<_>>>()
             .ok_or(PublishError::Saturated)?;
-        let send = |(permit, group): (crate::sync::Permit<'_, _>, Group)| {
+        let send = |(permit, group): (crate::sync::Permit<'_, _>, Group<usize>)| {
             let (reply, answer) = oneshot::async_channel();
             permit.send(Command::Publish { items: group.items, reply });
-            Part { answer, places: group.places }
+            Part { answer, places: group.tags }
         };
         Ok(BatchTicket::new(len, permits.into_iter().zip(groups).map(send).collect()))
     }
@@ -85,33 +85,24 @@ impl Publisher {
     /// than [`MAX_PUBLICATION`] bytes.
     pub fn publish_each<T>(
         &self,
-        items: impl ExactSizeIterator<Item = (Publication, T)>,
+        items: impl Iterator<Item = (Publication, T)>,
     ) -> (Vec<HomeTicket<T>>, Vec<T>) {
-        let mailboxes = &self.handle.mailboxes;
-        // Mostly all have one home, or few of them.
-        let room = items.len();
-        let mut groups: Vec<(ShardId, Vec<Publication>, Vec<T>)> = Vec::new();
         let mut refused = Vec::new();
-        for (publication, tag) in items {
-            if check_size(&publication).is_err() {
+        let fitting = items.filter_map(|(publication, tag)| match check_size(&publication) {
+            Ok(()) => Some((self.own(publication), tag)),
+            Err(_) => {
                 refused.push(tag);
-                continue;
+                None
             }
-            let publication = self.own(publication);
-            let home = self.handle.homes.of(&publication.channel);
-            let place = groups.iter().position(|group| group.0 == home).unwrap_or_else(|| {
-                groups.push((home, Vec::with_capacity(room), Vec::with_capacity(room)));
-                groups.len() - 1
-            });
-            groups[place].1.push(publication);
-            groups[place].2.push(tag);
-        }
+        });
+        let groups = group(fitting, self.handle.homes);
         let mut tickets = Vec::with_capacity(groups.len());
-        for (home, items, tags) in groups {
+        for Group { home, items, tags } in groups {
             let (reply, answer) = oneshot::async_channel();
             // Not serving: the reply is dropped, and so the ticket resolves.
             if self.handle.stage.is_serving() {
-                let Some(permit) = mailboxes[home.index()].try_reserve(cost(&items)) else {
+                let Some(permit) = self.handle.mailboxes[home.index()].try_reserve(cost(&items))
+                else {
                     refused.extend(tags);
                     continue;
                 };
@@ -138,27 +129,30 @@ fn cost(items: &[Publication]) -> Cost {
     Cost { entries: items.len(), bytes }
 }
 
-/// The publications of a batch that have the same home, in the batch's order.
+/// Publications that have the same home, in the order given.
 #[derive(Debug)]
-struct Group {
+struct Group<T> {
     home: ShardId,
     items: Vec<Publication>,
-    /// Where each of them stood in the batch.
-    places: Vec<usize>,
+    /// What came with each of them: in a batch its place.
+    tags: Vec<T>,
 }
 
-fn group(batch: impl Iterator<Item = Publication>, homes: Homes) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for (place, item) in batch.enumerate() {
+fn group<T>(items: impl Iterator<Item = (Publication, T)>, homes: Homes) -> Vec<Group<T>> {
+    // Mostly all have one home, or few of them.
+    let (_, most) = items.size_hint();
+    let mut groups: Vec<Group<T>> = Vec::new();
+    for (item, tag) in items {
         let home = homes.of(&item.channel);
         // At most MAX_SHARDS groups: a linear search is cheaper than a map.
-        match groups.iter_mut().find(|group| group.home == home) {
-            Some(group) => {
-                group.items.push(item);
-                group.places.push(place);
-            }
-            None => groups.push(Group { home, items: vec![item], places: vec![place] }),
-        }
+        let place = groups.iter().position(|group| group.home == home).unwrap_or_else(|| {
+            let room = most.filter(|_| groups.is_empty()).unwrap_or(0);
+            let (items, tags) = (Vec::with_capacity(room), Vec::with_capacity(room));
+            groups.push(Group { home, items, tags });
+            groups.len() - 1
+        });
+        groups[place].items.push(item);
+        groups[place].tags.push(tag);
     }
     groups
 }
