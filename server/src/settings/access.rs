@@ -48,6 +48,17 @@ impl Choice for OptionalClaim {
         &[OptionalClaim::Expiry, OptionalClaim::Issuer, OptionalClaim::Audience];
 }
 
+/// The channels before the first `=` of a rule, and what stands behind it. `form` is the remedy.
+pub(super) fn split_pattern<'a>(
+    text: &'a str,
+    form: &str,
+) -> Result<(ChannelPattern, &'a str), Invalid> {
+    let (pattern, rest) = text.split_once('=').ok_or_else(|| invalid("has no =", form))?;
+    let channels = ChannelPattern::parse(pattern.trim())
+        .map_err(|error| invalid(format!("has a pattern that {error}"), form))?;
+    Ok((channels, rest.trim()))
+}
+
 /// Channels and the permission they need: `workflow:*=workflow:read`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission(pub Rule);
@@ -57,12 +68,7 @@ impl Value for Permission {
 
     fn parse(text: &str) -> Result<Self, Invalid> {
         let form = "Write such as workflow:*=workflow:read; * alone stands for all channels.";
-        let Some((pattern, permission)) = text.split_once('=') else {
-            return Err(invalid("has no =", form));
-        };
-        let channels = ChannelPattern::parse(pattern.trim())
-            .map_err(|error| invalid(format!("has a pattern that {error}"), form))?;
-        let permission = permission.trim();
+        let (channels, permission) = split_pattern(text, form)?;
         let foreign = |c: char| c == '=' || c.is_control() || c.is_whitespace();
         if permission.is_empty() || permission.contains(foreign) {
             return Err(invalid("names no permission behind its first =", form));

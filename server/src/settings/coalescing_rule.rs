@@ -1,9 +1,10 @@
 //! Coalescing windows, as they are written.
 
+use uringcast_engine::Coalescing;
 use uringcast_engine::limits::MAX_COALESCING;
-use uringcast_engine::{ChannelPattern, Coalescing};
 
-use super::value::{Invalid, Span, Value, invalid, quoted};
+use super::access::split_pattern;
+use super::value::{Invalid, Span, Value, quoted};
 
 const LONGEST: u64 = MAX_COALESCING.as_millis() as u64;
 
@@ -16,12 +17,8 @@ impl Value for CoalescingRule {
 
     fn parse(text: &str) -> Result<Self, Invalid> {
         let form = "Write such as ticker:*=5ms; * stands for all channels.";
-        let Some((pattern, window)) = text.split_once('=') else {
-            return Err(invalid("has no =", form));
-        };
-        let channels = ChannelPattern::parse(pattern.trim())
-            .map_err(|error| invalid(format!("has a pattern that {error}"), form))?;
-        let Span(window) = Span::<1, LONGEST>::parse(window.trim()).map_err(|error| Invalid {
+        let (channels, window) = split_pattern(text, form)?;
+        let Span(window) = Span::<1, LONGEST>::parse(window).map_err(|error| Invalid {
             reason: format!("has a time that {}", error.reason),
             ..error
         })?;
