@@ -58,7 +58,11 @@ impl Parts {
         if core.cx.timers.begin_tick() {
             self.sessions.send_updates(core);
             core.delivery.end_round(&mut core.cx, &core.channels);
+            for key in core.connections.late(&core.cx) {
+                self.give_up_message(key);
+            }
         }
+        let core = &mut self.core;
         for index in core.cx.timers.part(core.connections.slots()) {
             self.tend_connection(index);
         }
@@ -107,9 +111,6 @@ impl Parts {
         if !delivery.tend(cx, channels, connections, index) {
             let key = connections.key(index);
             return self.close(key, CloseReason::SlowConsumer);
-        }
-        if connections.is_late(cx, connections.key(index)) {
-            return self.give_up_message(self.core.connections.key(index));
         }
         let keepalive = cx.config.keepalive.as_secs().max(1) as u32;
         // Dense tables first: the record of a connection that is not silent is not touched.

@@ -273,6 +273,11 @@ impl Connections {
         self.unfinished.is_late(key, byte_rate, cx.time())
     }
 
+    /// Connections that have had their time. None is looked at that has no unfinished message.
+    pub(crate) fn late(&self, cx: &Context) -> Vec<ConnectionKey> {
+        self.unfinished.keys().filter(|key| self.is_late(cx, *key)).collect()
+    }
+
     /// Gives up a connection's unfinished message, and all that it still sends.
     pub(crate) fn stop_reading(&mut self, key: ConnectionKey) {
         self.unfinished.set(key, 0, Time(0));

@@ -50,11 +50,15 @@ impl Unfinished {
         self.sizes.last().map(|(_, key)| *key)
     }
 
+    /// Who holds something, in an order that a seed repeats.
+    pub(super) fn keys(&self) -> impl Iterator<Item = ConnectionKey> {
+        self.sizes.iter().map(|(_, key)| *key)
+    }
+
     /// Whether a connection that is received from at `byte_rate`, 0 for no limit, has had its time
     /// to finish a message.
     pub(super) fn is_late(&self, key: ConnectionKey, byte_rate: u32, now: Time) -> bool {
-        let part = if self.of.is_empty() { None } else { self.of.get(&key) };
-        part.is_some_and(|part| {
+        self.of.get(&key).is_some_and(|part| {
             let held_back = (part.bytes as u64).checked_div(byte_rate.into()).unwrap_or(0);
             now.since(part.since) >= MESSAGE_TIMEOUT + Duration::from_secs(held_back)
         })
