@@ -90,8 +90,7 @@ impl ApiKeyGuard {
     /// Counts an answer.
     pub(super) fn count(&self, caller: &Caller, status: StatusCode) {
         if let Some(requests) = &self.requests {
-            let name = caller.0.as_ref().map_or("", |key| &*key.name);
-            requests.count(name, status.as_str());
+            requests.count(caller.name(), status.as_str());
         }
     }
 }

@@ -73,19 +73,16 @@ async fn submit_one(
         let channel = publication.channel.clone().at(selected.id);
         selected.control.idempotency.claim(&selected.owner(), channel, id, Instant::now())
     });
-    let (result, duplicate) = match claim {
-        Some(Claim::Known(seq)) => (Ok(seq), true),
-        Some(Claim::Pending(pending)) => (pending.result().await, true),
-        new => {
-            let reservation = match new {
-                Some(Claim::New(reservation)) => Some(reservation),
-                _ => None,
-            };
-            let queue = selected.control.publish_queue(selected.id);
-            (queue.publish(publication, reservation).await?, false)
-        }
+    let repeat = |seq| Accepted { seq, duplicate: true };
+    let reservation = match claim {
+        Some(Claim::Known(seq)) => return Ok(Ok(repeat(seq))),
+        Some(Claim::Pending(pending)) => return Ok(pending.result().await.map(repeat)),
+        Some(Claim::New(reservation)) => Some(reservation),
+        None => None,
     };
-    Ok(result.map(|seq| Accepted { seq, duplicate }))
+    let queue = selected.control.publish_queue(selected.id);
+    let result = queue.publish(publication, reservation).await?;
+    Ok(result.map(|seq| Accepted { seq, duplicate: false }))
 }
 
 /// Several messages of a request are handed over together, or none of them.
