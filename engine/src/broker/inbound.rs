@@ -2,7 +2,7 @@
 
 use super::connection::{CloseReason, State};
 use super::lifecycle::Parts;
-use super::session::Waiting;
+use super::session::{Waiting, too_fast};
 use crate::limits::TURN_MESSAGES;
 use crate::types::ConnectionKey;
 use crate::wire::Message;
@@ -31,9 +31,9 @@ impl Parts {
         let mut unanswered = None;
         let fault = loop {
             match decoding.next() {
-                Ok(Some(Event::Ping(payload))) => match self.charge(key, 1, false) {
-                    true => self.pong(key, payload),
-                    false => unanswered = Some(payload.to_vec()),
+                Ok(Some(Event::Ping(payload))) => match self.charge(key, 1) {
+                    None => self.pong(key, payload),
+                    Some(_) => unanswered = Some(payload.to_vec()),
                 },
                 Ok(Some(event)) => self.handle_event(key, &event),
                 Ok(None) => break None,
@@ -48,7 +48,9 @@ impl Parts {
         if let Some(payload) = unanswered {
             self.pong(key, &payload);
         }
-        self.charge(key, small_frames, true);
+        if let Some(wait_ms) = self.charge(key, small_frames) {
+            too_fast(&mut self.core, key, wait_ms, None);
+        }
         if let Some(fault) = fault {
             // Nothing behind a fault can be read, so there is no close frame to wait for.
             self.close_seen(key);
@@ -91,22 +93,16 @@ impl Parts {
         self.close_seen(key);
     }
 
-    /// Counts PINGs, PONGs and small fragments as messages. Returns `false` over the rate: then
-    /// only the last of several PINGs is answered (RFC 6455 5.5.3), and `told` pauses the
-    /// connection.
-    fn charge(&mut self, key: ConnectionKey, frames: u32, told: bool) -> bool {
-        self.core.cx.small_frames += frames as usize;
-        let Parts { core, sessions } = self;
+    /// Counts PINGs, PONGs and small fragments as messages. Over the rate, says for how many
+    /// milliseconds there should be no more: then only the last of several PINGs is answered (RFC
+    /// 6455 5.5.3), and the client is told once and not received from.
+    fn charge(&mut self, key: ConnectionKey, frames: u32) -> Option<u32> {
+        let core = &mut self.core;
+        core.cx.small_frames += frames as usize;
         if !core.connections.is_open(key) {
-            return true;
+            return None;
         }
-        let wait_ms = core.connections.charge_frames(&core.cx, key, frames);
-        if let Some(wait_ms) = wait_ms
-            && told
-        {
-            sessions.too_fast(core, key, wait_ms);
-        }
-        wait_ms.is_none()
+        core.connections.charge_frames(&core.cx, key, frames)
     }
 
     fn pong(&mut self, key: ConnectionKey, payload: &[u8]) {

@@ -23,6 +23,7 @@ mod permissions;
 mod waiting;
 
 pub(super) use backlog::Waiting;
+pub(super) use envelope::too_fast;
 
 use super::connection::CloseReason;
 use super::core::Core;

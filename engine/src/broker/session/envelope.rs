@@ -53,12 +53,6 @@ impl Sessions {
         true
     }
 
-    /// Frames that are no messages were over the rate of messages: the client is told so, once, and
-    /// not received from until they are paid for.
-    pub(in crate::broker) fn too_fast(&self, core: &mut Core, key: ConnectionKey, wait_ms: u32) {
-        too_fast(core, key, wait_ms, None);
-    }
-
     fn handle_inbound(&mut self, core: &mut Core, key: ConnectionKey, inbound: &Inbound<'_>) {
         let correlation = inbound.correlation(core.settings(key).correlation);
         if self.outstanding.status_request(core, &self.auth, key, correlation, inbound) {
@@ -109,9 +103,14 @@ impl Sessions {
     }
 }
 
-/// Over the rate: the message is dropped, and the client not received from until it may send
+/// Over the rate: what was a message is dropped, and the client not received from until it may send
 /// again.
-fn too_fast(core: &mut Core, key: ConnectionKey, wait_ms: u32, inbound: Option<Inbound<'_>>) {
+pub(in crate::broker) fn too_fast(
+    core: &mut Core,
+    key: ConnectionKey,
+    wait_ms: u32,
+    inbound: Option<Inbound<'_>>,
+) {
     let seconds = f64::from(wait_ms) / 1_000.0;
     let text = format!("Message rate limit exceeded. Retry after {seconds:.3} seconds.");
     let rule = core.settings(key).correlation;
