@@ -93,8 +93,9 @@ pub const CHANNEL_UNSWEPT_BYTES: usize = 8 << 20;
 /// A channel without subscribers is forgotten after this time, once its log holds nothing more;
 /// with half the places for channels taken whatever its log holds.
 pub const CHANNEL_IDLE: Duration = Duration::from_secs(60);
-/// Forgotten channels of a shard whose last position is remembered, so that a client that comes
-/// back is told whether it has missed anything: some 10 MB. In others it is told that it has.
+/// Forgotten channels of a shard whose last position the shard remembers, some 10 MB: it then
+/// answers a returning client whether messages are missing. Of other channels it answers that they
+/// are.
 pub const FORGOTTEN_CHANNELS: usize = 65_536;
 /// Bytes that one of them takes: its name, of usual length, with its entry in a map and in a list.
 pub const FORGOTTEN_CHANNEL: usize = 160;
@@ -185,8 +186,8 @@ pub const MAX_PUBLICATION: usize = 16 << 20;
 pub const CONTROL_COMMANDS: usize = 1_024;
 /// Publications on the way from one shard to another.
 pub const PUBLISH_LANE: usize = 4_096;
-/// Bytes of the data of the publications of all clients of a shard that other shards have not
-/// answered yet. Beyond, a client is told to try again.
+/// Bytes of data in clients' publications that wait for answers of other shards, of one shard's
+/// clients together. Beyond, the shard answers `BUSY`.
 pub const PUBLISHING_BYTES_PER_SHARD: usize = 64 << 20;
 /// Frames on the way from one shard to another.
 pub const FANOUT_LANE: usize = 4_096;

@@ -59,7 +59,7 @@ pub(super) enum Ending {
 }
 
 impl Context {
-    /// `seed` feeds message ids, connection ids and, unless the hub is told, the epoch.
+    /// `seed` feeds message ids, connection ids and, unless the hub gets another one, the epoch.
     pub(super) fn new(config: Arc<Config>, shard: ShardId, shards: usize, seed: u64) -> Context {
         let mut rng = fastrand::Rng::with_seed(seed);
         Context {

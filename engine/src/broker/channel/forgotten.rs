@@ -1,5 +1,5 @@
-//! Where the channels stood that a shard has forgotten. One that is used again goes on from there,
-//! so that a client that comes back is told whether it has missed anything.
+//! Where the channels stood that a shard has forgotten. A channel that is used again continues
+//! there, so that the shard can answer a returning client whether messages are missing.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -248,8 +248,8 @@ impl Connections {
         record.messages.charge(rate, frames, cx.time())
     }
 
-    /// Gives back the reader of what was received. Returns who is to give up its unfinished message
-    /// because all of them hold too much: whoever holds most.
+    /// Stores the reader of a receive. Returns the connection with the largest unfinished message
+    /// if all of them exceed their bound.
     pub(crate) fn keep_reader(
         &mut self,
         cx: &Context,
