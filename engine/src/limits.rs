@@ -287,6 +287,8 @@ pub const MAX_DRAIN: Duration = Duration::from_secs(86_400);
 pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 /// A shard that has not turned for this long does not serve: twenty ticks.
 pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(1);
+/// For standard error to take why the process is aborted.
+pub const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Handshakes under way on one shard; further connections wait in the listen queue.
 pub const MAX_HANDSHAKES: usize = 1_024;
 /// Time in total that a handshake may wait for its peer while there are [`MAX_HANDSHAKES`]; the

@@ -28,6 +28,8 @@ pub use single_writer_counter::SingleWriterCounter;
 pub use spsc::{LaneReceiver, LaneSender, lane};
 pub use stage::Stage;
 
+use crate::limits::LAST_WORDS;
+
 /// Read-modify-writes and full fences of this thread since the last call.
 #[cfg(test)]
 pub(crate) fn take_count() -> u64 {
@@ -36,7 +38,14 @@ pub(crate) fn take_count() -> u64 {
 
 /// Ends the process after a bug of the engine, rather than strand a shard (invariant 9).
 pub(crate) fn abort(what: &str) -> ! {
-    // Not through `tracing`: there may be no subscriber, and nothing runs after this.
-    eprintln!("uringcast: internal error: {what}; aborting");
+    // Not through `tracing`: there may be no subscriber, and nothing runs after this. Standard
+    // error may take nothing: the process ends all the same.
+    let text = format!("uringcast: internal error: {what}; aborting");
+    let (written, waits) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        eprintln!("{text}");
+        written.send(())
+    });
+    let _ = waits.recv_timeout(LAST_WORDS);
     std::process::abort()
 }

@@ -76,6 +76,12 @@ pub const MIN_CANARY_INTERVAL: Duration = Duration::from_millis(100);
 /// Log lines a second of each place in the code: enough to find the cause, few enough that logging
 /// is no load.
 pub const LOG_LINES_PER_SECOND: u32 = 10;
+/// Log lines that wait for standard error: a burst of `debug`, about a megabyte. Beyond, lines are
+/// lost and counted.
+pub const LOG_QUEUE: usize = 4_096;
+/// For a process that panicked to end by itself: its last words go to a standard error that may
+/// take nothing.
+pub const PANIC_PATIENCE: Duration = Duration::from_secs(2);
 /// How long an automatic certificate is valid.
 pub const AUTO_CERT_LIFE: Duration = Duration::from_secs(365 * 86_400);
 /// An automatic certificate with less life left than this is replaced at the next start.

@@ -1,24 +1,57 @@
-//! Log lines on standard error, so many a second of each kind at most.
+//! Log lines on standard error, so many a second of each kind at most. One thread writes them: a
+//! standard error that is slow, or that nobody reads, delays no other thread. What the queue to
+//! that thread has no room for is lost, counted and told.
 
 mod rate_limit;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
 
+use parking_lot::Mutex;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::limits::LOG_QUEUE;
 use crate::settings::{LogFormat, Settings};
 use rate_limit::RateLimit;
 
 static LIMIT: OnceLock<RateLimit> = OnceLock::new();
+/// Lines for which the queue had no room.
+static LOST: OnceLock<ErrorCounter> = OnceLock::new();
+/// Those of them that a line has told.
+static TOLD: Mutex<u64> = Mutex::new(0);
+/// Ends the thread that writes, once it has written what is queued.
+static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 
-/// Logs how many lines were suppressed since the last call. To be called once a second.
-pub fn report_suppressed() {
+/// Logs how many lines were suppressed or lost since the last call. To be called once a second.
+pub fn report() {
     LIMIT.get().into_iter().for_each(RateLimit::report);
+    let (lost, mut told) = (lost_lines(), TOLD.lock());
+    if lost > *told {
+        tracing::warn!(
+            lost = lost - *told,
+            "log lines were lost: standard error takes them too slowly"
+        );
+        // Without room for this line either, the next one tells of all.
+        if lost_lines() == lost {
+            *told = lost;
+        }
+    }
+}
+
+/// Lines that were lost since the start, because standard error took too long.
+pub fn lost_lines() -> u64 {
+    LOST.get().map_or(0, |lost| lost.dropped_lines() as u64)
+}
+
+/// Writes what is queued, for a second at most, and ends the log. To be called before the process
+/// exits.
+pub fn finish() {
+    drop(WRITER.lock().take());
 }
 
 /// Starts logging as the settings configure it. Libraries log from `warn` up, and more only at
@@ -32,11 +65,18 @@ pub fn start(settings: &Settings) {
         .with_target("uringcast_engine", level)
         .with_target("uringcast_server", level);
     let ansi = std::io::stderr().is_terminal();
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
+    let queue = NonBlockingBuilder::default().buffered_lines_limit(LOG_QUEUE).thread_name("log");
+    let (queue, writer) = queue.finish(std::io::stderr());
+    let lost = queue.error_counter();
+    let layer = tracing_subscriber::fmt::layer().with_writer(queue).with_ansi(ansi);
     let limit = LIMIT.get_or_init(RateLimit::default).clone();
     let registry = tracing_subscriber::registry().with(targets).with(limit);
-    let _ = match settings.log_format {
+    let started = match settings.log_format {
         LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
+    if started.is_ok() {
+        let _ = LOST.set(lost);
+        *WRITER.lock() = Some(writer);
+    }
 }

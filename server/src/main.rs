@@ -7,6 +7,7 @@ use serde_json::json;
 use uringcast_server::args::{self, Action, ArgsError};
 use uringcast_server::config::state_dir;
 use uringcast_server::diagnostics::cli;
+use uringcast_server::limits::PANIC_PATIENCE;
 use uringcast_server::run::{self, Ended};
 use uringcast_server::{log, presets, print_config};
 
@@ -34,6 +35,9 @@ fn main() {
         Err(ArgsError::Problems(problems)) => fail(&problems),
     };
     log::start(&settings);
+    if cfg!(panic = "abort") {
+        end_after_panic();
+    }
     let variable = std::env::var_os;
     let state = state_dir(variable("XDG_STATE_HOME"), variable("HOME"));
     let ended = match action {
@@ -52,11 +56,25 @@ fn main() {
         }),
         Action::Serve => run::serve(&settings, state.as_deref()),
     };
+    log::finish();
     match ended {
         Ok(Ended::Drained) => exit(0),
         Ok(Ended::Interrupted(signal)) => exit(BY_SIGNAL + signal),
         Err(error) => fail(&error),
     }
+}
+
+/// Has a panic end the process even where standard error takes neither the log nor its words.
+fn end_after_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        std::thread::spawn(|| {
+            std::thread::sleep(PANIC_PATIENCE);
+            std::process::abort()
+        });
+        log::finish();
+        report(info);
+    }));
 }
 
 fn print(text: &str) {

@@ -176,7 +176,7 @@ async fn until_stopped(
             _ = hangup.recv() => reloads.reload(),
             _ = tick.tick() => {
                 control.tick().await;
-                log::report_suppressed();
+                log::report();
                 reloads.check();
             }
         }

@@ -87,13 +87,11 @@ fn readiness_ends_while_nobody_gets_in_and_comes_back() {
     let body: Value = serde_json::from_str(&answer.body).expect("JSON");
     assert_eq!(body["error"]["code"], "not_ready", "{body}");
     server.wait_metric("canary_failures_total", "", 3.0);
-    let log = server.log();
-    let line = log.lines().find(|line| line.contains("probes do not arrive: not ready"));
-    let line = line.unwrap_or_else(|| panic!("no line about it in:\n{log}"));
+    let line = server.logged("probes do not arrive: not ready");
     assert!(line.contains("no canary is connected") || line.contains("in time"), "why: {line}");
     client.assert_alive();
     drop(idle);
     until("the server to be ready again", || (ready().status == 200).then_some(()));
-    assert!(server.log().contains("probes arrive again: ready"), "{}", server.log());
+    server.logged("probes arrive again: ready");
     probed_on_all_shards(&server);
 }

@@ -100,9 +100,8 @@ fn a_certificate_that_cannot_be_used_keeps_the_old_one_and_says_so() {
     mounted.swap(&another_s, "1");
     server.wait_metric(RELOADS, "result=\"failure\"", 1.0);
     wait_for(&server, &client, "first.example");
-    let log = server.log();
     for words in ["the old ones stay in force: key_file = ", "is not the key of the certificate"] {
-        assert!(log.contains(words), "{words:?} is not in {log}");
+        server.logged(words);
     }
     mounted.swap(&ca.server(&["second.example", "localhost"]), "2");
     wait_for(&server, &client, "second.example");
@@ -133,8 +132,7 @@ fn a_fifo_in_the_place_of_a_certificate_holds_nothing_up() {
     fs::remove_file(&cert).unwrap();
     assert!(Command::new("mkfifo").arg(&cert).status().unwrap().success());
     server.wait_metric(RELOADS, "result=\"failure\"", 1.0);
-    let log = server.log();
-    assert!(log.contains("it is not a regular file. Name a regular file"), "{log}");
+    server.logged("it is not a regular file. Name a regular file");
     wait_for(&server, &client, "first.example");
 }
 
@@ -148,9 +146,8 @@ fn an_end_that_is_near_is_a_warning_and_every_end_a_metric() {
     };
     let flags = [make("soon", 20), make("late", 40)].join(" ");
     let server = Server::start(&flags);
-    let log = server.log();
-    assert!(log.contains("soon.pem ends in "), "{log}");
-    assert!(!log.contains("late.pem ends in"), "{log}");
+    server.logged("soon.pem ends in ");
+    assert!(!server.log().contains("late.pem ends in"), "{}", server.log());
     let end = |name| server.metric(END, &format!("certificate=\"{name}\""));
     assert_eq!(end("late") - end("soon"), 20.0 * pki::DAY as f64);
 }

@@ -185,7 +185,7 @@ fn one_connection_too_many_from_an_address_is_answered_429() {
     assert!(head.starts_with("HTTP/1.1 429 "), "{head}");
     server.wait_metric(ERRORS, "max_per_address", 1.0);
     let passed = "limit_name=\"max_connections_per_address\" limit=2 value=3";
-    assert!(server.log().contains(passed), "{}", server.log());
+    server.logged(passed);
     drop(first);
     until("a place that is given back", || {
         upgrade_with(&server, "").1.starts_with("HTTP/1.1 101 ").then_some(())

@@ -126,7 +126,7 @@ fn who_comes_to_a_full_server_or_says_too_much_is_told_of_with_what_it_came_to()
     client.send(TEXT, &[b'x'; 5_000]);
     assert_eq!(client.closed().0, 1009);
     let passed = "limit_name=\"max_message_size\" limit=4096 value=5000";
-    assert!(server.log().contains(passed), "{}", server.log());
+    server.logged(passed);
 
     let stranger = TcpStream::connect(server.clients[0]).expect("connected");
     let who = stranger.local_addr().expect("an address").to_string();
@@ -141,9 +141,7 @@ fn who_comes_to_a_full_server_or_says_too_much_is_told_of_with_what_it_came_to()
 
 /// The line about the one connection that was closed for passing a limit.
 fn over_a_limit(server: &Server) -> String {
-    let log = server.log();
-    let line = log.lines().find(|line| line.contains("closing connection over a limit"));
-    line.unwrap_or_else(|| panic!("no line about it in:\n{log}")).to_owned()
+    server.logged("closing connection over a limit")
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn with_a_key_the_page_opens_and_the_numbers_do_not() {
 #[test]
 fn without_metrics_the_services_are_still_told() {
     let server = Server::start("--no-metrics --slo-p99 5ms");
-    assert!(server.log().contains("slo_p99 is set and so is no_metrics"), "{}", server.log());
+    server.logged("slo_p99 is set and so is no_metrics");
     let all = live(&server);
     assert_eq!(
         (&all["now"], &all["services"][0]["publish"]),

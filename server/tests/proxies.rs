@@ -118,7 +118,7 @@ fn a_proxy_without_its_header_is_closed_counted_and_logged() {
         assert!(answer.is_empty());
     }
     server.wait_metric("websocket_connection_errors_total", "\"proxy_header\"", 2.0);
-    assert!(server.log().contains("without a good PROXY header"), "{}", server.log());
+    server.logged("without a good PROXY header");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn a_process_that_joins_the_port_is_noticed() {
     assert!(answer.body.contains(&server.clients[0].to_string()), "{}", answer.body);
     assert!(answer.body.contains("Another process listens"), "{}", answer.body);
     assert_eq!(server.metric(metric, ""), 1.0);
-    assert!(server.log().contains("another process listens on this port too"), "{}", server.log());
+    server.logged("another process listens on this port too");
     drop(thief);
     until("the server to be ready again", || (ready().status == 200).then_some(()));
     assert_eq!(server.metric(metric, ""), 0.0);

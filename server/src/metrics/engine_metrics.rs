@@ -11,6 +11,7 @@ use uringcast_engine::telemetry::{Close, Count, Gauge, Lag, PerShard, Totals};
 
 use super::accumulator::{Accumulator, ProbeStats};
 use super::{Families, Metrics};
+use crate::log;
 
 /// Upper bounds of the writes of one submission, which has 256 at most.
 const BATCH_BOUNDS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
@@ -37,6 +38,8 @@ impl Metrics {
         self.probe_metrics(accumulator, all);
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         all.add("uringcast_build_info", [gauge(&self.engine, &version, 1)]);
+        let lost = counter(&self.engine, &[], log::lost_lines());
+        all.add("uringcast_log_lines_lost_total", [lost]);
     }
 
     fn connection_metrics(&self, totals: &Totals, all: &mut Families) {

@@ -61,20 +61,26 @@ impl Server {
 
     /// Starts one with these flags only.
     pub fn start_on(flags: &str) -> Server {
-        Server::spawn(flags, &[])
+        Server::spawn(flags, &[], None)
+    }
+
+    /// Starts one on free ports whose log goes elsewhere than to [`Server::log`].
+    pub fn start_logging_to(flags: &str, log: impl Into<Stdio>) -> Server {
+        Server::spawn(&format!("{} {flags}", FREE_PORTS.join(" ")), &[], Some(log.into()))
     }
 
     /// Starts one on free ports, with these variables in its environment.
     pub fn start_in(flags: &str, environment: &[(&str, &str)]) -> Server {
-        Server::spawn(&format!("{} {flags}", FREE_PORTS.join(" ")), environment)
+        Server::spawn(&format!("{} {flags}", FREE_PORTS.join(" ")), environment, None)
     }
 
-    fn spawn(flags: &str, environment: &[(&str, &str)]) -> Server {
+    fn spawn(flags: &str, environment: &[(&str, &str)], log: Option<Stdio>) -> Server {
         let home = tempfile::tempdir().expect("a temporary directory");
         let mut command = Command::new(PROGRAM);
         command.env_clear().env("HOME", home.path()).envs(environment.iter().copied());
         command.stdin(Stdio::null());
-        let log = File::create(home.path().join("log")).expect("a log file");
+        let file = File::create(home.path().join("log")).expect("a log file");
+        let log = log.unwrap_or_else(|| file.into());
         if !flags.contains("--canary-interval") {
             // Tests count connections, system calls and turns: probes would add to them.
             command.arg("--canary-interval=0");
@@ -124,6 +130,18 @@ impl Server {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.home.path().join("log")).expect("its log")
+    }
+
+    /// Waits until a line of its log contains `text`, and returns that line.
+    pub fn logged(&self, text: &str) -> String {
+        until(&format!("{text:?} in the log"), || {
+            self.log().lines().find(|line| line.contains(text)).map(String::from)
+        })
+    }
+
+    /// Its process, and the thread that is its control plane.
+    pub fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// Sends SIGTERM.

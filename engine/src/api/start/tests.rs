@@ -206,24 +206,32 @@ fn an_engine_is_ready_while_its_shards_beat_and_it_does_not_drain() {
     assert!(!engine.is_ready());
 }
 
-/// Runs one test of this file again, alone in a process of its own.
-fn alone(test: &str) -> std::process::Output {
-    Process::new(std::env::current_exe().unwrap())
+/// One test of this file again, alone in a process of its own.
+fn alone(test: &str) -> Process {
+    let mut process = Process::new(std::env::current_exe().unwrap());
+    process
         .args(["--exact", &format!("api::start::tests::{test}"), "--nocapture"])
-        .env("URINGCAST_TEST_ALONE", "1")
-        .output()
-        .unwrap()
+        .env("URINGCAST_TEST_ALONE", "1");
+    process
 }
 
-/// Starts an engine of `run`, sends it a command, and waits for the process to be ended.
+/// Starts an engine of `run`, sends it a command, and waits for the process to be ended. Returns
+/// whether this is a process of its own for that.
+fn is_aborted(run: fn(ShardParts)) -> bool {
+    if std::env::var_os("URINGCAST_TEST_ALONE").is_none() {
+        return false;
+    }
+    let engine = start(config(2), run).unwrap();
+    pollster::block_on(engine.channels(ServiceId(0), 0, 1));
+    std::mem::take(&mut { engine }.threads).into_iter().for_each(|t| t.join().unwrap());
+    true
+}
+
 fn aborts(test: &str, run: fn(ShardParts), says: &str) {
-    if std::env::var_os("URINGCAST_TEST_ALONE").is_some() {
-        let engine = start(config(2), run).unwrap();
-        pollster::block_on(engine.channels(ServiceId(0), 0, 1));
-        std::mem::take(&mut { engine }.threads).into_iter().for_each(|t| t.join().unwrap());
+    if is_aborted(run) {
         return;
     }
-    let output = alone(test);
+    let output = alone(test).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.signal(), Some(6), "SIGABRT expected: {stderr}");
     assert!(stderr.contains(says), "{stderr}");
@@ -233,6 +241,21 @@ fn aborts(test: &str, run: fn(ShardParts), says: &str) {
 fn a_shard_that_ends_while_serving_aborts_the_process() {
     let test = "a_shard_that_ends_while_serving_aborts_the_process";
     aborts(test, end_after_one_command, "shard-0 ended while serving");
+}
+
+#[test]
+fn an_abort_does_not_wait_for_a_standard_error_that_nobody_reads() {
+    if is_aborted(end_after_one_command) {
+        return;
+    }
+    let (_unread, mut full) = std::io::pipe().unwrap();
+    let flags = rustix::fs::fcntl_getfl(&full).unwrap();
+    rustix::fs::fcntl_setfl(&full, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+    while std::io::Write::write(&mut full, b"\n").is_ok() {}
+    rustix::fs::fcntl_setfl(&full, flags).unwrap();
+    let test = "an_abort_does_not_wait_for_a_standard_error_that_nobody_reads";
+    let ended = alone(test).stdout(std::process::Stdio::null()).stderr(full).status().unwrap();
+    assert_eq!(ended.signal(), Some(6));
 }
 
 #[test]

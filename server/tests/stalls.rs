@@ -1,0 +1,145 @@
+//! What may stand still while clients are served: standard error, and the control thread.
+
+mod support;
+
+use std::io::{PipeReader, PipeWriter, Read, Write};
+use std::net::TcpStream;
+use std::process::Stdio;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustls::version::TLS13;
+use serde_json::{Value, json};
+use support::ws::{CLOSE, Client, FIN, PING};
+use support::{Server, http, tls, tools, until};
+
+const LOST: &str = "uringcast_log_lines_lost_total";
+/// What a client publishes.
+const NEWS: &str = "news";
+
+/// A pipe without room for another byte.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let flags = fcntl_getfl(&writer).expect("flags");
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).expect("set");
+    while writer.write(&[b'\n'; 512]).is_ok() {}
+    while writer.write(b"\n").is_ok() {}
+    fcntl_setfl(&writer, flags).expect("set");
+    (reader, writer)
+}
+
+/// Publishes as a client. The answer may come behind the event.
+fn publish(client: &mut Client, data: &Value) {
+    let data = json!({"channel": NEWS, "event": "e", "data": data});
+    client.say(&json!({"id": "p", "type": "request", "event": "publish", "data": data}));
+}
+
+fn next_event(client: &mut Client) -> Value {
+    loop {
+        let message = client.message();
+        if message["type"] == "event" && message["event"] == "e" {
+            return message["data"].clone();
+        }
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_delays_no_client_and_what_is_lost_is_told() {
+    let (mut unread, full) = full_pipe();
+    let server = Server::start_logging_to(
+        "--log-level=debug --shards=1 --anonymous-publish",
+        Stdio::from(full),
+    );
+    let (mut publisher, mut subscriber) = (Client::connect(&server), Client::connect(&server));
+    subscriber.subscribe(NEWS);
+    // Each is a line at this level: more than the queue has room for.
+    until("lines to be lost", || {
+        for _ in 0..500 {
+            let mut left = TcpStream::connect(server.clients[0]).expect("connected");
+            left.write_all(b"GET ").expect("written");
+        }
+        (server.metric(LOST, "") > 0.0).then_some(())
+    });
+    for n in 0..3 {
+        publish(&mut publisher, &json!({"n": n}));
+        assert_eq!(next_event(&mut subscriber)["n"], n);
+    }
+    // Now it is read, and says so.
+    let (mut said, mut piece) = (String::new(), [0; 4_096]);
+    while !said.contains("log lines were lost") {
+        let read = unread.read(&mut piece).expect("the log");
+        assert!(read > 0, "the log ends without a word of it");
+        said = said.split_off(said.len() - said.len().min(256));
+        said += &String::from_utf8_lossy(&piece[..read]);
+    }
+    drop(unread);
+    server.terminate();
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+#[test]
+fn a_log_that_nobody_reads_does_not_keep_the_server_from_ending() {
+    let (_unread, full) = full_pipe();
+    let server = Server::start_logging_to("--log-level=debug", Stdio::from(full));
+    server.terminate();
+    assert_eq!(server.ended().code(), Some(0));
+}
+
+/// Stops one thread until the sender is dropped. `None` where tracing is not allowed.
+fn stop_thread(tid: u32) -> Option<(Sender<()>, thread::JoinHandle<()>)> {
+    let ((stopped, stops), (resume, resumed)) = (channel(), channel::<()>());
+    // All requests must come from one thread of ours.
+    let tracer = thread::spawn(move || {
+        let tid = Pid::from_raw(i32::try_from(tid).expect("a thread"));
+        if ptrace::seize(tid, ptrace::Options::empty()) == Err(Errno::EPERM) {
+            return;
+        }
+        ptrace::interrupt(tid).expect("it runs");
+        waitpid(tid, Some(WaitPidFlag::__WALL)).expect("it stops");
+        stopped.send(()).expect("the test waits");
+        let _ = resumed.recv();
+        ptrace::detach(tid, None).expect("it goes on");
+    });
+    stops.recv().ok()?;
+    Some((resume, tracer))
+}
+
+#[test]
+fn clients_are_served_while_the_control_thread_stands_still() {
+    const TEST: &str = "clients_are_served_while_the_control_thread_stands_still";
+    let server = Server::start(
+        "--auto-cert --shards=2 --keepalive-interval=2s --anonymous-publish \
+         --auth-enabled=optional --jwt-secret=0123456789abcdef0123456789abcdef",
+    );
+    let config = tls::config(&server, &TLS13, None);
+    let connect = || Client::connect_secure(&server, &config);
+    let (mut publisher, mut subscriber, mut silent) = (connect(), connect(), connect());
+    subscriber.subscribe(NEWS);
+    // The runtime of the control plane runs on the process's first thread.
+    let Some((resume, tracer)) = stop_thread(server.pid()) else {
+        return tools::skip(TEST, "tracing is not allowed");
+    };
+
+    // Ten seconds: deliveries, handshakes with TLS and the verification of tokens go on.
+    for n in 0..10 {
+        publish(&mut publisher, &json!({"n": n}));
+        assert_eq!(next_event(&mut subscriber)["n"], n);
+        subscriber.assert_alive();
+        let token = json!({"token": "x.y.z"});
+        let auth = json!({"type": "request", "event": "auth", "data": token});
+        assert_eq!(connect().ask(&auth)["error_code"], "AUTH_FAILED");
+        thread::sleep(Duration::from_secs(1));
+    }
+    // And so does the keepalive.
+    let frames: Vec<_> = std::iter::from_fn(|| silent.frame()).map(|frame| frame.first).collect();
+    assert_eq!(frames, [FIN | PING, FIN | CLOSE], "asked once, then closed");
+    drop(resume);
+    tracer.join().expect("the thread goes on");
+    assert_eq!(http::get(server.control, "/health").status, 200);
+}
