@@ -235,6 +235,9 @@ pub const RECEIVE_BUFFER: usize = 4_096;
 pub const REARMS_PER_TURN: usize = 256;
 /// Submission entries of the delivery ring.
 pub const RING_ENTRIES: u32 = 1_024;
+/// For the kernel to take entries of a ring again that it had no memory for. Then the process ends:
+/// its clients' keepalive is over soon, and others may take its place.
+pub const RING_PATIENCE: Duration = Duration::from_secs(5);
 /// Completion entries of the delivery ring: what the kernel grants at most.
 pub const MAX_COMPLETIONS: usize = 65_536;
 /// Undecrypted TLS bytes kept for a connection, before and after its handshake: one record (RFC

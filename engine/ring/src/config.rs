@@ -1,6 +1,7 @@
 //! The sizes of a ring.
 
 use std::io;
+use std::time::Duration;
 
 /// How large a ring's tables are. [`Config::new`] has the sizes that a broadcast server with a
 /// core for each ring was measured with.
@@ -31,10 +32,14 @@ pub struct Config {
     pub receive_buffers: u16,
     /// Bytes of one receive buffer.
     pub receive_buffer: u32,
+    /// How long the kernel may take no entry, for want of memory or of room for completions,
+    /// before the ring panics. It is tried again every millisecond meanwhile.
+    pub patience: Duration,
 }
 
 impl Config {
-    /// For so many sockets: batches of 256 sends and 1 MiB, 1,024 receive buffers of 4 KiB (4 MiB).
+    /// For so many sockets: batches of 256 sends and 1 MiB, 1,024 receive buffers of 4 KiB (4 MiB)
+    /// and five seconds of patience.
     pub fn new(slots: usize) -> Config {
         Config {
             slots,
@@ -44,6 +49,7 @@ impl Config {
             batch_bytes: 1 << 20,
             receive_buffers: 1_024,
             receive_buffer: 4_096,
+            patience: Duration::from_secs(5),
         }
     }
 

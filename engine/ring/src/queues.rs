@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{Ordering, fence};
+use std::time::{Duration, Instant};
 
 use io_uring::types::CancelBuilder;
 use io_uring::{IoUring, squeue};
@@ -10,6 +11,10 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use crate::config::Config;
 use crate::probe;
+
+/// Between two attempts to enter while the kernel takes nothing: short for those who wait, long
+/// enough that the attempts themselves cost nothing.
+const STALL_PAUSE: Duration = Duration::from_millis(1);
 
 /// What a ring did since the statistics were last taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +29,8 @@ pub struct RingStats {
     pub completions: u64,
     /// Times the kernel had to keep completions aside, for want of room in the queue.
     pub overflows: u64,
+    /// Times the kernel took no entry, for want of memory or of room for completions.
+    pub stalls: u64,
 }
 
 /// See the module.
@@ -38,6 +45,13 @@ pub(crate) struct Queues {
     pub(crate) stats: RingStats,
     /// `io_uring_enter` has failed for good: entries of a finished batch may still be queued.
     has_failed: bool,
+    /// Since when the kernel has taken nothing.
+    stalled: Option<Instant>,
+    /// How long that may go on.
+    patience: Duration,
+    /// Errors that a test has the next entries meet.
+    #[cfg(test)]
+    pub(crate) faults: Box<dyn Iterator<Item = i32>>,
 }
 
 impl Queues {
@@ -54,7 +68,18 @@ impl Queues {
         uring.completion().disable_eventfd();
         let max_queued = config.entries as usize - config.batch_entries;
         let stats = RingStats::default();
-        Ok(Queues { uring, event, queued: 0, max_queued, stats, has_failed: false })
+        Ok(Queues {
+            uring,
+            event,
+            queued: 0,
+            max_queued,
+            stats,
+            has_failed: false,
+            stalled: None,
+            patience: config.patience,
+            #[cfg(test)]
+            faults: Box::new(std::iter::empty()),
+        })
     }
 
     pub(crate) fn listen(&mut self, listens: bool) {
@@ -86,23 +111,51 @@ impl Queues {
     /// failure passes by itself.
     pub(crate) fn enter(&mut self, completions: usize) -> bool {
         assert!(!self.has_failed, "the ring has failed");
-        match self.uring.submit_and_wait(completions) {
+        match self.submit_and_wait(completions) {
             Ok(submitted) => {
                 self.stats.enters += 1;
                 self.stats.entries += submitted as u64;
                 // Short of memory the kernel may take fewer.
                 self.queued -= submitted;
+                self.stalled = None;
                 true
             }
             Err(error) => match error.raw_os_error() {
-                // Interrupted, or short of memory.
-                Some(libc::EINTR | libc::EAGAIN | libc::EBUSY) => false,
-                _ => {
-                    self.has_failed = true;
-                    panic!("io_uring_enter fails: {error}")
+                Some(libc::EINTR) => false,
+                Some(libc::EAGAIN | libc::EBUSY) => {
+                    self.stall(&error);
+                    false
                 }
+                _ => self.fail(format_args!("io_uring_enter fails: {error}")),
             },
         }
+    }
+
+    fn submit_and_wait(&mut self, completions: usize) -> io::Result<usize> {
+        #[cfg(test)]
+        if let Some(errno) = self.faults.next() {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        self.uring.submit_and_wait(completions)
+    }
+
+    /// The kernel has no memory for an entry, or no room before completions are taken: pauses, so
+    /// that the caller takes them and tries again. Where that lasts, nothing would ever be sent.
+    #[cold]
+    fn stall(&mut self, error: &io::Error) {
+        self.stats.stalls += 1;
+        let since = *self.stalled.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.patience {
+            let patience = self.patience;
+            self.fail(format_args!("io_uring_enter takes nothing for {patience:?}: {error}"));
+        }
+        std::thread::sleep(STALL_PAUSE);
+    }
+
+    #[cold]
+    fn fail(&mut self, why: std::fmt::Arguments<'_>) -> ! {
+        self.has_failed = true;
+        panic!("{why}")
     }
 
     /// Whether the kernel keeps completions aside until there is room for them.

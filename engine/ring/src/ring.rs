@@ -42,7 +42,8 @@ pub struct Completion {
 ///
 /// # Panics
 /// Every method that enters the kernel panics when `io_uring_enter` fails for good, which only a
-/// bug of this crate or of the kernel causes.
+/// bug of this crate or of the kernel causes, and when the kernel takes nothing for
+/// [`Config::patience`].
 pub struct Ring<P> {
     pub(crate) queues: Queues,
     buffers: ReceiveBuffers,

@@ -8,6 +8,7 @@ use uringcast_ring::{Config, SlotKey};
 use crate::broker::write_sink::Payload;
 use crate::limits::{
     BATCH_BYTES, BATCH_ENTRIES, MAX_COMPLETIONS, RECEIVE_BUFFER, RECEIVE_BUFFERS, RING_ENTRIES,
+    RING_PATIENCE,
 };
 use crate::types::ConnectionKey;
 
@@ -24,6 +25,7 @@ pub(crate) fn ring_config(slots: usize) -> Config {
         batch_bytes: BATCH_BYTES,
         receive_buffers: RECEIVE_BUFFERS,
         receive_buffer: RECEIVE_BUFFER as u32,
+        patience: RING_PATIENCE,
     }
 }
 

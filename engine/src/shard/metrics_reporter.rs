@@ -69,6 +69,7 @@ pub(super) fn record_ring(ring: &mut Ring, recorder: &mut Recorder) {
     recorder.count(Count::SendCompletions, stats.send_completions);
     recorder.count(Count::RingCompletions, stats.completions);
     recorder.count(Count::RingOverflows, stats.overflows);
+    recorder.count(Count::RingStalls, stats.stalls);
 }
 
 #[cfg(test)]

@@ -116,6 +116,8 @@ labels! {
         SendCompletions = "send_completions",
         /// Receives that found no free buffer.
         BuffersExhausted = "buffers_exhausted",
+        /// Times the kernel took no entry of the delivery ring, and the shard paused.
+        RingStalls = "ring_stalls",
         /// Completions the kernel had to keep aside.
         RingOverflows = "ring_overflows",
         /// Joins that had to be made again because a sequence number was missing.

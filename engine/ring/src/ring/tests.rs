@@ -276,3 +276,40 @@ fn neighbouring_slots_are_placed_by_one_call_and_what_the_kernel_refuses_is_name
     (0..3).for_each(|slot| ring.clear(key(slot)));
     ring.place_run((0..3).map(|slot| key(slot).next_life()), &[ours.as_raw_fd(); 3]).unwrap();
 }
+
+#[test]
+fn a_kernel_without_memory_or_room_is_asked_again_after_a_pause_and_nothing_is_lost() {
+    let mut ring = ring(1);
+    let (ours, mut peer) = sockets();
+    ring.place(key(0), &ours).unwrap();
+    ring.queues.faults = Box::new([libc::EAGAIN, libc::EBUSY, libc::EINTR].into_iter());
+    ring.load(b"late");
+    ring.send(key(0)).unwrap();
+    assert!(ring.submit_batch().exceptions().is_empty());
+    let mut bytes = [0; 4];
+    std::io::Read::read_exact(&mut peer, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"late");
+    // While it waits for completions, too.
+    ring.queues.faults = Box::new([libc::EAGAIN; 3].into_iter());
+    ring.receive(key(0));
+    peer.write_all(b"x").unwrap();
+    ring.wait();
+    assert_eq!(ring.next().unwrap().result, 1);
+    let stats = ring.take_stats();
+    assert_eq!(stats.stalls, 5, "an interruption is none");
+    assert_eq!(ring.take_stats().stalls, 0);
+}
+
+#[test]
+#[should_panic(
+    expected = "io_uring_enter takes nothing for 20ms: Resource temporarily unavailable"
+)]
+fn a_kernel_that_takes_nothing_for_long_ends_the_ring_with_words() {
+    let config = Config { patience: std::time::Duration::from_millis(20), ..Config::new(1) };
+    let mut ring: Ring = Ring::new(&config).unwrap();
+    let (ours, _peer) = sockets();
+    ring.place(key(0), &ours).unwrap();
+    ring.queues.faults = Box::new(std::iter::repeat(libc::EAGAIN));
+    ring.poll_writable(key(0));
+    ring.submit();
+}
