@@ -34,6 +34,9 @@ pub const MAX_FRAGMENTS: u32 = 65_536;
 pub const SMALL_FRAGMENT: usize = 128;
 /// Inbound messages a second and connection; the original's default. Burst is 1.5 times that.
 pub const DEFAULT_MESSAGE_RATE: u32 = 100;
+/// PINGs, PONGs and small fragments a second and connection where messages have no rate: a message
+/// of [`MAX_FRAGMENTS`] small ones still comes within [`MESSAGE_TIMEOUT`]. Burst is 1.5 times that.
+pub const SMALL_FRAME_RATE: u32 = 10_000;
 /// Bytes of an HTTP upgrade request: browsers with large cookies stay below.
 pub const MAX_UPGRADE_REQUEST: usize = 16 << 10;
 /// Headers of an HTTP upgrade request: a browser sends some 20, and each proxy and service mesh on

@@ -36,7 +36,7 @@ use crate::types::{
 ///    [`Hub::poll_transmit`] once, then [`Hub::poll_effect`] until it is empty. If `poll_transmit`
 ///    returns `true`, more is due: the shell iterates again without waiting.
 /// 4. **Questions** change nothing: [`Hub::channels`], [`Hub::subscribers`], [`Hub::document`],
-///    [`Hub::is_paused`], [`Hub::is_metered`].
+///    [`Hub::is_paused`].
 ///
 /// The shell may assume that a key it got from `admit` is valid until it has carried out
 /// [`Effect::Release`], that inputs with a former key change nothing (invariant 12), and that no
@@ -311,13 +311,6 @@ impl Hub {
     /// Whether a connection is not to be received from.
     pub fn is_paused(&self, key: ConnectionKey) -> bool {
         self.parts.core.connections.get(key).is_some_and(|connection| connection.is_paused())
-    }
-
-    /// Whether what it sends has a rate: then it should be received from a buffer at a time, so
-    /// that a pause takes effect before the next.
-    pub fn is_metered(&self, key: ConnectionKey) -> bool {
-        let settings = self.parts.core.settings(key);
-        settings.access.byte_rate > 0 || settings.message_rate > 0
     }
 
     /// Messages handled since they were last timed, and small frames of this iteration.

@@ -1,5 +1,7 @@
 //! Bytes to messages.
 
+use std::time::Duration;
+
 use super::connection::{CloseReason, State};
 use super::lifecycle::Parts;
 use super::session::{Waiting, too_fast};
@@ -49,7 +51,7 @@ impl Parts {
             self.pong(key, &payload);
         }
         if let Some(wait_ms) = self.charge(key, small_frames) {
-            too_fast(&mut self.core, key, wait_ms, None);
+            self.hold_back(key, wait_ms);
         }
         if let Some(fault) = fault {
             // Nothing behind a fault can be read, so there is no close frame to wait for.
@@ -103,6 +105,14 @@ impl Parts {
             return None;
         }
         core.connections.charge_frames(&core.cx, key, frames)
+    }
+
+    /// A client whose messages have a rate is told; to one without, its service may not speak.
+    fn hold_back(&mut self, key: ConnectionKey, wait_ms: u32) {
+        match self.core.settings(key).message_rate {
+            0 => self.core.pause_for(key, Duration::from_millis(wait_ms.into())),
+            _ => too_fast(&mut self.core, key, wait_ms, None),
+        }
     }
 
     fn pong(&mut self, key: ConnectionKey, payload: &[u8]) {

@@ -10,6 +10,7 @@ use super::{Connection, Pause, State, connection_id};
 use crate::broker::context::Context;
 use crate::broker::effect::Effect;
 use crate::broker::timers::Timer;
+use crate::limits::SMALL_FRAME_RATE;
 use crate::telemetry::{Close, ConnectionError, Count, MessageType};
 use crate::types::{ConnectionKey, ServiceId, ShardId, Time};
 use crate::wire::Secret;
@@ -90,7 +91,7 @@ impl Connections {
             return None;
         };
         let settings = cx.service(service);
-        let messages = Bucket::full(settings.message_rate, cx.time());
+        let messages = Bucket::full(frame_rate(settings.message_rate), cx.time());
         let bytes = ByteBucket::full(settings.access.byte_rate, cx.time());
         let nonce = cx.random();
         let record = &mut self.records[index as usize];
@@ -235,8 +236,9 @@ impl Connections {
         true
     }
 
-    /// Takes frames that were handled already out of the connection's rate of messages. Says for
-    /// how many milliseconds there should be no more, if they were too many.
+    /// Takes frames that were handled already out of the connection's rate of messages, or of
+    /// [`SMALL_FRAME_RATE`] where that has no limit. Says for how many milliseconds there should be
+    /// no more, if they were too many.
     pub(crate) fn charge_frames(
         &mut self,
         cx: &Context,
@@ -244,7 +246,7 @@ impl Connections {
         frames: u32,
     ) -> Option<u32> {
         let record = &mut self[key];
-        let rate = cx.service(record.service).message_rate;
+        let rate = frame_rate(cx.service(record.service).message_rate);
         record.messages.charge(rate, frames, cx.time())
     }
 
@@ -351,6 +353,11 @@ impl Connections {
         self.last_rx[index as usize] = now.seconds();
         true
     }
+}
+
+/// The rate of small frames where messages have this one.
+fn frame_rate(message_rate: u32) -> u32 {
+    if message_rate == 0 { SMALL_FRAME_RATE } else { message_rate }
 }
 
 impl std::ops::Index<ConnectionKey> for Connections {

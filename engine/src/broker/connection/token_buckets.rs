@@ -38,11 +38,8 @@ impl Bucket {
     }
 
     /// Takes out `frames` that cannot be refused any more, and says for how many milliseconds there
-    /// should be no more, if so.
+    /// should be no more, if so. `rate` is not 0.
     pub(crate) fn charge(&mut self, rate: u32, frames: u32, now: Time) -> Option<u32> {
-        if rate == 0 {
-            return None;
-        }
         self.fill(rate, now);
         let left = i64::from(self.tokens) - i64::from(frames) * i64::from(MESSAGE);
         let least = -(i64::from(rate) * i64::from(LONGEST_DEBT * 1_000)).min(i32::MAX.into());

@@ -30,12 +30,11 @@ impl Slots {
         Slots { delivery, slots, queue: VecDeque::new(), plain: Vec::new() }
     }
 
-    /// Occupies a connection's slot and queues its receive. `metered`: into one buffer at a time,
-    /// so that a pause takes effect before the next. `quota` is returned by `release`.
-    pub(crate) fn open(&mut self, key: ConnectionKey, metered: bool, quota: Option<ServiceId>) {
+    /// Occupies a connection's slot and queues its receive. `quota` is returned by `release`.
+    pub(crate) fn open(&mut self, key: ConnectionKey, quota: Option<ServiceId>) {
         let slot = &mut self.slots[key.index as usize];
         slot.enter(SlotState::Open);
-        (slot.generation, slot.metered, slot.quota) = (key.generation, metered, quota);
+        (slot.generation, slot.quota) = (key.generation, quota);
         self.resume(key);
     }
 
@@ -114,17 +113,16 @@ impl Slots {
         self.slot(key).finish_close()
     }
 
-    /// Arms queued receives, so many per iteration. Returns whether some are left.
+    /// Arms queued receives, so many per iteration, each for one buffer: so a pause takes effect
+    /// before the next, and in an iteration a connection has one buffer's worth of its shard.
+    /// Returns whether some are left.
     pub(crate) fn rearm(&mut self) -> bool {
         for _ in 0..REARMS_PER_TURN {
             let Some(key) = self.queue.pop_front() else { return false };
             let queued = |slot: &&mut Slot| slot.receive == ReceiveState::Queued;
             if let Some(slot) = self.current(key).filter(queued) {
                 slot.set_receive(ReceiveState::Armed);
-                match slot.metered {
-                    true => self.delivery.ring.receive_once(key.into()),
-                    false => self.delivery.ring.receive(key.into()),
-                }
+                self.delivery.ring.receive_once(key.into());
             }
         }
         !self.queue.is_empty()

@@ -5,7 +5,9 @@ use tungstenite::protocol::frame::{Frame, FrameHeader};
 
 use super::*;
 use crate::broker::turn_limits::TurnLimits;
-use crate::limits::{CLOSE_TIMEOUT, CLOSING_BYTES, MESSAGE_TIMEOUT, SMALL_FRAGMENT};
+use crate::limits::{
+    CLOSE_TIMEOUT, CLOSING_BYTES, MESSAGE_TIMEOUT, SMALL_FRAGMENT, SMALL_FRAME_RATE,
+};
 
 const RATE: u32 = 100;
 /// What a full bucket lets pass.
@@ -82,6 +84,30 @@ fn pongs_and_small_fragments_count_as_messages() {
         assert_eq!(rig.hub.is_paused(rig.key), counts, "{} bytes", frame.len());
         assert_eq!(rig.hub.handled(), if counts { BURST + 11 } else { 1 });
     }
+}
+
+#[test]
+fn a_flood_of_pings_is_held_back_where_messages_have_no_rate() {
+    let service = Service { message_rate: 0, ..Service::default() };
+    let mut hub = Hub::new(Arc::new(Config::from(service)), ShardId(0), 1, 2, 1);
+    let now = Now { mono: Time(0), unix_us: START * 1_000_000 };
+    let key = connect(&mut hub, now, None);
+    let mut rig = Rig { hub: Box::new(hub), key, now };
+    rig.hear();
+    let burst = SMALL_FRAME_RATE as usize * 3 / 2;
+    let (pongs, told) = receive(&mut rig, &pings(burst));
+    assert!(pongs.len() == burst && told.is_empty() && !rig.hub.is_paused(key));
+    let (pongs, told) = receive(&mut rig, &pings(SMALL_FRAME_RATE as usize));
+    assert_eq!((pongs.len(), &told[..]), (1, &[][..]), "the last one is answered");
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::PauseReceive(key)));
+    rig.pass(Duration::from_millis(900));
+    assert_eq!(rig.hub.poll_effect(), None);
+    rig.pass(Duration::from_millis(200));
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::ResumeReceive(key)));
+    // Messages have no rate at all.
+    let ping = masked(OpCode::Data(Data::Text), br#"{"type":"ping"}"#, true);
+    receive(&mut rig, &vec![ping; 2 * burst]);
+    assert!(!rig.hub.is_paused(key));
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Rig {
         let admission = Admission::plain(peer.local_addr().unwrap());
         let key = self.hub.admit(admission).unwrap();
         self.slots.delivery.ring.place(key.into(), &ours).unwrap();
-        self.slots.open(key, self.hub.is_metered(key), None);
+        self.slots.open(key, None);
         (key, peer)
     }
 
@@ -115,6 +115,16 @@ fn bytes_reach_the_broker_and_its_answer_the_peer() {
     let mut answer = [0; 7];
     peer.read_exact(&mut answer).unwrap();
     assert_eq!(&answer[2..], b"hello");
+}
+
+#[test]
+fn one_connection_has_one_buffer_of_an_iteration_also_without_a_rate() {
+    let mut rig = Rig::new();
+    let (_, mut peer) = rig.admit();
+    peer.write_all(&vec![0; 4 * RECEIVE_BUFFER]).unwrap();
+    rig.slots.delivery.ring.wait();
+    assert!(rig.slots.delivery.ring.next().is_some());
+    assert!(rig.slots.delivery.ring.next().is_none(), "others wait for all that one sends");
 }
 
 #[test]
@@ -248,6 +258,8 @@ fn paused_bytes_wait_in_the_socket_until_it_is_resumed() {
     peer.read_exact(&mut [0; 7]).unwrap();
 
     // Resumed before the cancellation is complete: armed again by its final completion.
+    rig.slots.rearm();
+    rig.slots.delivery.finish();
     rig.slots.pause(key);
     rig.slots.resume(key);
     while rig.slots.slots[key.index as usize].receive != ReceiveState::Armed {
