@@ -258,3 +258,40 @@ fn a_sender_that_found_no_room_is_told_when_there_is_some() {
         sending.join().unwrap();
     });
 }
+
+/// The same where an entry that is taken leaves too many bytes: the next one wakes the sender.
+#[test]
+fn a_sender_that_found_no_room_in_bytes_is_told_when_there_is_some() {
+    loom::model(|| {
+        let (sender, mut receiver) = lane(4, 0);
+        let mut sender = sender.bounded_in_bytes(2);
+        for (entry, bytes) in [(0, 1), (1, 2)] {
+            sender.try_push_sized(entry, bytes).unwrap();
+        }
+        let bench = Bench::new();
+        let sleeper = Arc::clone(&bench);
+        let sending = thread::spawn(move || {
+            while sender.try_push_sized(2, 1).is_err() {
+                sleeper.parking.park();
+                if !sender.has_room_again() {
+                    sleeper.event.wait();
+                }
+                sleeper.parking.unpark();
+            }
+        });
+        let mut taken = 0;
+        while taken < 3 {
+            let Some(entry) = receiver.pop() else {
+                thread::yield_now();
+                continue;
+            };
+            assert_eq!(entry, taken);
+            taken += 1;
+            fence(Ordering::SeqCst);
+            if receiver.is_awaited() && bench.parking.claim_wake() {
+                bench.event.notify();
+            }
+        }
+        sending.join().unwrap();
+    });
+}

@@ -124,6 +124,16 @@ pub enum Notice {
     },
 }
 
+impl Notice {
+    /// Bytes of a broadcast that it keeps alive.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Notice::Frame { frame, .. } => frame.bytes().len(),
+            _ => 0,
+        }
+    }
+}
+
 /// A channel's log as a join finds it.
 #[derive(Debug)]
 pub struct Joined {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::peers::PeerLanes;
-use crate::limits::{FANOUT_LANE, LANE_CREDITS, PUBLISH_LANE, per_lane};
+use crate::limits::{FANOUT_LANE, FANOUT_LANE_BYTES, LANE_CREDITS, PUBLISH_LANE, per_lane};
 use crate::sync::{Doorbell, lane};
 use crate::types::StartError;
 
@@ -39,7 +39,11 @@ impl Mesh {
 fn connect(one: &Arc<Doorbell>, other: &Arc<Doorbell>, shards: usize) -> (PeerLanes, PeerLanes) {
     let requests = || lane(per_lane(PUBLISH_LANE, shards), 0);
     // Answers to the LANE_CREDITS requests another shard may have open here always fit.
-    let notices = || lane(per_lane(FANOUT_LANE, shards), 2 * per_lane(LANE_CREDITS, shards));
+    let notices = || {
+        let replies = 2 * per_lane(LANE_CREDITS, shards);
+        let (sender, receiver) = lane(per_lane(FANOUT_LANE, shards), replies);
+        (sender.bounded_in_bytes(per_lane(FANOUT_LANE_BYTES, shards)), receiver)
+    };
     let ends = |bell: &Arc<Doorbell>, (requests_out, requests_in), (notices_out, notices_in)| {
         PeerLanes { bell: Arc::clone(bell), requests_out, requests_in, notices_out, notices_in }
     };

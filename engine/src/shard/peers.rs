@@ -103,7 +103,8 @@ impl Lanes for PeerShards {
     }
 
     fn try_notice(&mut self, to: ShardId, notice: Notice) -> Result<(), Notice> {
-        self.peer(to).notices_out.try_push(notice)?;
+        let bytes = notice.bytes();
+        self.peer(to).notices_out.try_push_sized(notice, bytes)?;
         self.mark_sent(to);
         Ok(())
     }

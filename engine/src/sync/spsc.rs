@@ -19,6 +19,12 @@ pub struct LaneSender<T> {
     capacity: usize,
     /// Entries for which there is room at most.
     most: usize,
+    /// Bytes of each entry, by slot.
+    sizes: Box<[u32]>,
+    /// Bytes of the entries that are not known to have been taken.
+    bytes: usize,
+    /// Bytes waiting from which on ordinary entries are refused.
+    max_bytes: usize,
     /// An ordinary entry found no room, and none has been sent since.
     refused: bool,
 }
@@ -58,8 +64,17 @@ pub fn lane<T>(capacity: usize, reserve: usize) -> (LaneSender<T>, LaneReceiver<
     let count = || CachePadded::new(AtomicUsize::new(0));
     let (slots, full) = (slots.collect(), Parking::default());
     let lane = Arc::new(Lane { slots, sent: count(), taken: count(), full });
-    let sender =
-        LaneSender { lane: Arc::clone(&lane), sent: 0, taken: 0, capacity, most, refused: false };
+    let sender = LaneSender {
+        sizes: vec![0; most.next_power_of_two()].into_boxed_slice(),
+        lane: Arc::clone(&lane),
+        sent: 0,
+        taken: 0,
+        capacity,
+        most,
+        bytes: 0,
+        max_bytes: usize::MAX,
+        refused: false,
+    };
     (sender, LaneReceiver { lane, taken: 0, sent: 0 })
 }
 
@@ -70,30 +85,56 @@ impl<T> Lane<T> {
 }
 
 impl<T> LaneSender<T> {
-    /// Sends an ordinary entry.
+    /// The same, with ordinary entries refused also while so many bytes wait: of entries that are
+    /// sent with their bytes. What waits is less than that and one entry.
+    #[must_use]
+    pub fn bounded_in_bytes(self, max_bytes: usize) -> LaneSender<T> {
+        LaneSender { max_bytes, ..self }
+    }
+
+    /// Sends an ordinary entry that counts as no bytes.
     ///
     /// # Errors
-    /// The entry, when `capacity` is used up; then [`LaneReceiver::is_awaited`] returns true.
+    /// As for [`LaneSender::try_push_sized`].
     pub fn try_push(&mut self, entry: T) -> Result<(), T> {
-        if !self.has_room(self.capacity) {
-            self.lane.full.park();
-            // Once more: the receiver may have checked before this parked (invariant 7).
-            if !self.has_room(self.capacity) {
-                self.refused = true;
-                return Err(entry);
-            }
-            self.lane.full.unpark();
+        self.try_push_sized(entry, 0)
+    }
+
+    /// Sends an ordinary entry of so many bytes.
+    ///
+    /// # Errors
+    /// The entry, when `capacity` or the bound in bytes is used up; then
+    /// [`LaneReceiver::is_awaited`] returns true.
+    pub fn try_push_sized(&mut self, entry: T, bytes: usize) -> Result<(), T> {
+        if !self.has_room_after_park() {
+            self.refused = true;
+            return Err(entry);
         }
-        self.push(entry);
+        self.push(entry, bytes);
         Ok(())
     }
 
     /// Whether there is room again after an entry was refused; true once. Call again after
     /// [`Doorbell::park`](super::Doorbell::park): the receiver may have rung before (invariant 7).
     pub fn has_room_again(&mut self) -> bool {
-        let again = self.refused && self.has_room(self.capacity);
+        // One taken entry may leave too many bytes: then the next one must wake this side again.
+        let again = self.refused && self.has_room_after_park();
         self.refused &= !again;
         again
+    }
+
+    /// Whether there is room for an ordinary entry; if not, the receiver will wake this side.
+    fn has_room_after_park(&mut self) -> bool {
+        if self.has_room(self.capacity, self.max_bytes) {
+            return true;
+        }
+        self.lane.full.park();
+        // Once more: the receiver may have checked before this parked (invariant 7).
+        let has_room = self.has_room(self.capacity, self.max_bytes);
+        if has_room {
+            self.lane.full.unpark();
+        }
+        has_room
     }
 
     /// Sends a reply, for which credits keep room. Having none is a bug.
@@ -101,19 +142,31 @@ impl<T> LaneSender<T> {
     /// # Panics
     /// When there is none: the process ends, rather than strand a shard (invariant 9).
     pub fn push_reply(&mut self, entry: T) {
-        assert!(self.has_room(self.most), "credits bound the requests, so a reply has room");
-        self.push(entry);
+        let has_room = self.has_room(self.most, usize::MAX);
+        assert!(has_room, "credits bound the requests, so a reply has room");
+        self.push(entry, 0);
     }
 
-    fn has_room(&mut self, most: usize) -> bool {
-        if self.sent.wrapping_sub(self.taken) >= most {
-            // Acquire: the receiver is done with the slots it covers.
-            self.taken = self.lane.taken.load(Ordering::Acquire);
+    fn has_room(&mut self, most: usize, max_bytes: usize) -> bool {
+        let fits = |sender: &Self| {
+            sender.sent.wrapping_sub(sender.taken) < most && sender.bytes < max_bytes
+        };
+        if fits(self) {
+            return true;
         }
-        self.sent.wrapping_sub(self.taken) < most
+        // Acquire: the receiver is done with the slots it covers.
+        let taken = self.lane.taken.load(Ordering::Acquire);
+        while self.taken != taken {
+            self.bytes -= self.sizes[self.taken & (self.sizes.len() - 1)] as usize;
+            self.taken = self.taken.wrapping_add(1);
+        }
+        fits(self)
     }
 
-    fn push(&mut self, entry: T) {
+    fn push(&mut self, entry: T, bytes: usize) {
+        let size = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.sizes[self.sent & (self.sizes.len() - 1)] = size;
+        self.bytes += size as usize;
         // SAFETY: fewer than all slots are in use, so this one is empty and `sent` does not cover
         // it: the receiver does not read it, and there is no other sender.
         self.lane.slot(self.sent).with_mut(|slot| unsafe { (*slot).write(entry) });

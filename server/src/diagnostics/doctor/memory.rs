@@ -1,10 +1,10 @@
 //! The memory that so many connections take, from the engine's limits, against what there is.
 
 use uringcast_engine::limits::{
-    DEFAULT_SHARD_LOG_BYTES, FORGOTTEN_CHANNEL, FORGOTTEN_CHANNELS, IDLE_CONNECTION,
-    KERNEL_CONNECTION, LAGGARD_BYTES_PER_SHARD, MAILBOX_BYTES, PUBLISHING_BYTES_PER_SHARD,
-    RECEIVE_BUFFER, RECEIVE_BUFFERS, REQUEST_BACKLOG_PER_SHARD, TLS_CONNECTION,
-    UNFINISHED_BYTES_PER_SHARD,
+    DEFAULT_SHARD_LOG_BYTES, FANOUT_LANE_BYTES, FORGOTTEN_CHANNEL, FORGOTTEN_CHANNELS,
+    IDLE_CONNECTION, KERNEL_CONNECTION, LAGGARD_BYTES_PER_SHARD, MAILBOX_BYTES,
+    PUBLISHING_BYTES_PER_SHARD, RECEIVE_BUFFER, RECEIVE_BUFFERS, REQUEST_BACKLOG_PER_SHARD,
+    TLS_CONNECTION, UNFINISHED_BYTES_PER_SHARD, per_lane,
 };
 
 use super::Machine;
@@ -22,7 +22,9 @@ pub(super) fn budget(machine: &Machine) -> Outcome {
     let clients = LAGGARD_BYTES_PER_SHARD + UNFINISHED_BYTES_PER_SHARD + REQUEST_BACKLOG_PER_SHARD;
     let publishing = MAILBOX_BYTES + PUBLISHING_BYTES_PER_SHARD;
     let forgotten = FORGOTTEN_CHANNELS * FORGOTTEN_CHANNEL;
-    let full = shards * (DEFAULT_SHARD_LOG_BYTES + clients + publishing + forgotten) as u64;
+    let lanes = machine.shards.saturating_sub(1) * per_lane(FANOUT_LANE_BYTES, machine.shards);
+    let of_shard = DEFAULT_SHARD_LOG_BYTES + clients + publishing + forgotten + lanes;
+    let full = shards * of_shard as u64;
     let (rest, all) = (user + kernel, user + kernel + full);
     let [user, kernel, at_rest, full] = [user, kernel, rest, all].map(mib);
     let need = format!(
