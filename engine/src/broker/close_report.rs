@@ -6,8 +6,7 @@ use super::core::Core;
 use super::effect::CloseReport;
 use super::session::Sessions;
 use crate::limits::{
-    AUTH_BACKLOG, AUTH_TIMEOUT, LAGGARD_BYTES_PER_SHARD, MESSAGE_TIMEOUT, VERIFICATIONS_PER_SHARD,
-    per_lane,
+    AUTH_BACKLOG, AUTH_TIMEOUT, MESSAGE_TIMEOUT, VERIFICATIONS_PER_SHARD, per_lane,
 };
 use crate::types::ConnectionKey;
 
@@ -45,8 +44,10 @@ pub(super) fn exceeded(
             ("max_outbox", cx.config.max_outbox as u64, delivery.outbox(key.index))
         }
         CloseReason::LaggardMemory => {
-            let held = Some(delivery.laggard_bytes() as u64);
-            ("LAGGARD_BYTES_PER_SHARD", LAGGARD_BYTES_PER_SHARD as u64, held)
+            let (service, services) = (connections[key].service(), cx.config.services.len());
+            let held = delivery.laggard_bytes();
+            let (limit, held) = held.passed(service, cx.limits.laggard_bytes, services);
+            ("LAGGARD_BYTES_PER_SHARD", limit as u64, Some(held as u64))
         }
         CloseReason::MaxConnections => {
             // Every place was taken when it was accepted.

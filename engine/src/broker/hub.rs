@@ -336,7 +336,7 @@ impl Hub {
         cx.recorder.set(Gauge::Channels, channels.len());
         cx.recorder.set(Gauge::Subscriptions, channels.subscriptions());
         cx.recorder.set(Gauge::ConnectionSlots, connections.capacity());
-        cx.recorder.set(Gauge::LaggardBytes, delivery.laggard_bytes());
+        cx.recorder.set(Gauge::LaggardBytes, delivery.laggard_bytes().all());
         cx.recorder.set(Gauge::LogBytes, channels.log_bytes());
     }
 

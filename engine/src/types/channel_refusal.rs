@@ -7,6 +7,8 @@ pub enum ChannelRefusal {
     Table,
     /// Subscribers have made as many as the table has places for them.
     Subscribers,
+    /// Those of one service have, and there are others.
+    Service,
     /// Those of one address have.
     Address,
     /// The connection has.
@@ -20,6 +22,10 @@ impl ChannelRefusal {
             ChannelRefusal::Table => "The server has no room for another channel",
             ChannelRefusal::Subscribers => {
                 "The server has no room for another channel that nothing was published to"
+            }
+            ChannelRefusal::Service => {
+                "This service's clients are subscribed to as many channels that nothing was \
+                 published to as they may be (a share of shard_channels)"
             }
             ChannelRefusal::Address => {
                 "Your address is subscribed to as many channels that nothing was published to as \

@@ -119,7 +119,10 @@ impl Channels {
         // Of the session protocol's own channels there are few, and a channel whose position is
         // remembered was published to.
         let counted = maker.filter(|_| !is_periodic && !self.forgotten.remembers(name));
-        counted.map_or(Ok(()), |maker| self.unpublished.take(cx.config.max_channels, maker))?;
+        if let Some(maker) = counted {
+            let service = (name.service(), cx.config.services.len());
+            self.unpublished.take(cx.config.max_channels, maker, service)?;
+        }
         let (head, role) = match home == cx.shard {
             true => (self.forgotten.recall(name), Role::Home(Home::default())),
             false => {

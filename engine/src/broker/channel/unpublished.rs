@@ -1,14 +1,15 @@
 //! Channels that exist by a subscription alone: nothing was ever published to them, they have no
 //! status document, and no earlier position of them is remembered. Clients choose their names, so
-//! each connection and each address has a share of the table, and all of them together leave a part
-//! of it to publishers.
+//! each connection, each address and each service has a share of the table, and all of them
+//! together leave a part of it to publishers.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::Channel;
+use crate::broker::shared_count::SharedCount;
 use crate::limits::{ADDRESS_CHANNELS, CONNECTION_CHANNELS, PUBLISHED_CHANNELS};
-use crate::types::{AddressGroup, ChannelIndex, ChannelRefusal, ConnectionKey};
+use crate::types::{AddressGroup, ChannelIndex, ChannelRefusal, ConnectionKey, ServiceId};
 
 /// Whose subscription made a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,8 @@ pub(crate) struct Maker {
 /// How many such channels there are, and whose they are.
 #[derive(Debug, Default)]
 pub(super) struct Unpublished {
-    total: usize,
+    /// By service, which also counts them all.
+    services: SharedCount,
     connections: HashMap<ConnectionKey, usize>,
     addresses: HashMap<AddressGroup, usize>,
     /// Channels that may have lost their last subscriber, each once.
@@ -29,11 +31,16 @@ pub(super) struct Unpublished {
 }
 
 impl Unpublished {
-    /// Takes a place of a table of `max` channels for a subscriber.
+    /// Takes a place of a table of `max` channels for a subscriber of one of so many services.
     ///
     /// # Errors
     /// The share that is used up.
-    pub(super) fn take(&mut self, max: usize, maker: Maker) -> Result<(), ChannelRefusal> {
+    pub(super) fn take(
+        &mut self,
+        max: usize,
+        maker: Maker,
+        (service, services): (ServiceId, usize),
+    ) -> Result<(), ChannelRefusal> {
         let Maker { connection, address } = maker;
         let of_connection = connection.map_or(0, |key| count(&self.connections, key));
         if of_connection >= max.div_ceil(CONNECTION_CHANNELS) {
@@ -42,10 +49,13 @@ impl Unpublished {
         if count(&self.addresses, address) >= max.div_ceil(ADDRESS_CHANNELS) {
             return Err(ChannelRefusal::Address);
         }
-        if self.total >= max - max / PUBLISHED_CHANNELS {
+        if self.services.all() >= max - max / PUBLISHED_CHANNELS {
             return Err(ChannelRefusal::Subscribers);
         }
-        self.total += 1;
+        if !self.services.fits(service, 1, max, services) {
+            return Err(ChannelRefusal::Service);
+        }
+        self.services.add(service, 1);
         *self.addresses.entry(address).or_default() += 1;
         if let Some(key) = connection {
             *self.connections.entry(key).or_default() += 1;
@@ -56,7 +66,7 @@ impl Unpublished {
     /// The channel is not one of these any more.
     pub(super) fn give_back(&mut self, channel: &mut Channel) {
         let Some(Maker { connection, address }) = channel.maker.take() else { return };
-        self.total -= 1;
+        self.services.remove(channel.name.service(), 1);
         give_one_back(&mut self.addresses, address);
         if let Some(key) = connection {
             give_one_back(&mut self.connections, key);
@@ -77,7 +87,7 @@ impl Unpublished {
 
     #[cfg(test)]
     pub(super) fn check(&self, makers: &[Maker]) {
-        assert_eq!(self.total, makers.len(), "channels without publications");
+        assert_eq!(self.services.all(), makers.len(), "channels without publications");
         let of = |maker: &Maker| maker.connection.is_some();
         let with = makers.iter().filter(|maker| of(maker)).count();
         assert_eq!(self.connections.values().sum::<usize>(), with);

@@ -120,7 +120,7 @@ impl Connections {
 
     /// Gives an index back.
     pub(crate) fn release(&mut self, key: ConnectionKey) {
-        self.unfinished.set(key, 0, Time(0));
+        self.unfinished.set((key, self[key].service), 0, Time(0));
         let record = &mut self[key];
         record.become_state(State::Vacant);
         let (service, probe) = (record.service, record.probe);
@@ -258,7 +258,7 @@ impl Connections {
         key: ConnectionKey,
         reader: Reader,
     ) -> Option<ConnectionKey> {
-        self.unfinished.set(key, reader.held(), cx.time());
+        self.unfinished.set((key, self[key].service), reader.held(), cx.time());
         self[key].reader = reader;
         let over = self.unfinished.bytes() > cx.limits.unfinished_bytes;
         if over { self.unfinished.largest() } else { None }
@@ -282,7 +282,7 @@ impl Connections {
 
     /// Gives up a connection's unfinished message, and all that it still sends.
     pub(crate) fn stop_reading(&mut self, key: ConnectionKey) {
-        self.unfinished.set(key, 0, Time(0));
+        self.unfinished.set((key, self[key].service), 0, Time(0));
         self[key].reader = Reader::ended();
     }
 

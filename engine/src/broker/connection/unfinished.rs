@@ -1,15 +1,23 @@
-//! Messages of which some, but not all, has come: their memory, and since when.
+//! Messages of which some, but not all, has come: their memory, and since when. Where all hold too
+//! much, the service whose clients hold most gives way, by the client that holds most of it.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::limits::MESSAGE_TIMEOUT;
-use crate::types::{ConnectionKey, Time};
+use crate::types::{ConnectionKey, ServiceId, Time};
 
 /// The unfinished messages of a shard.
 #[derive(Debug, Default)]
 pub(super) struct Unfinished {
     of: HashMap<ConnectionKey, Part>,
+    /// By service, as far as any has had some.
+    services: Vec<OfService>,
+    bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct OfService {
     /// By what they hold.
     sizes: BTreeSet<(usize, ConnectionKey)>,
     bytes: usize,
@@ -19,23 +27,36 @@ pub(super) struct Unfinished {
 struct Part {
     since: Time,
     bytes: usize,
+    service: ServiceId,
 }
 
 impl Unfinished {
-    /// A connection holds so many bytes of an unfinished message, 0 without one.
-    pub(super) fn set(&mut self, key: ConnectionKey, bytes: usize, now: Time) {
+    /// A connection of a service holds so many bytes of an unfinished message, 0 without one.
+    pub(super) fn set(
+        &mut self,
+        (key, service): (ConnectionKey, ServiceId),
+        bytes: usize,
+        now: Time,
+    ) {
         if bytes == 0 && self.of.is_empty() {
             return;
         }
         let before = self.of.remove(&key);
         if let Some(before) = before {
             self.bytes -= before.bytes;
-            self.sizes.remove(&(before.bytes, key));
+            let own = &mut self.services[before.service.index()];
+            own.bytes -= before.bytes;
+            own.sizes.remove(&(before.bytes, key));
         }
         if bytes > 0 {
             let since = before.map_or(now, |before| before.since);
-            self.of.insert(key, Part { since, bytes });
-            self.sizes.insert((bytes, key));
+            self.of.insert(key, Part { since, bytes, service });
+            if self.services.len() <= service.index() {
+                self.services.resize_with(service.index() + 1, OfService::default);
+            }
+            let own = &mut self.services[service.index()];
+            own.sizes.insert((bytes, key));
+            own.bytes += bytes;
             self.bytes += bytes;
         }
     }
@@ -45,14 +66,15 @@ impl Unfinished {
         self.bytes
     }
 
-    /// Who holds most.
+    /// The client that holds most of the service that holds most.
     pub(super) fn largest(&self) -> Option<ConnectionKey> {
-        self.sizes.last().map(|(_, key)| *key)
+        let most = self.services.iter().max_by_key(|own| own.bytes)?;
+        most.sizes.last().map(|(_, key)| *key)
     }
 
     /// Who holds something, in an order that a seed repeats.
     pub(super) fn keys(&self) -> impl Iterator<Item = ConnectionKey> {
-        self.sizes.iter().map(|(_, key)| *key)
+        self.services.iter().flat_map(|own| &own.sizes).map(|(_, key)| *key)
     }
 
     /// Whether a connection that is received from at `byte_rate`, 0 for no limit, has had its time

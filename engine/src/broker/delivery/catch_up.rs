@@ -8,6 +8,7 @@ use super::{Delivery, Work};
 use crate::broker::channel::{Channels, Log, Overrun};
 use crate::broker::connection::{CloseReason, Connections, Exceeded};
 use crate::broker::context::{Context, Ending};
+use crate::broker::shared_count::SharedCount;
 use crate::limits::RECOVERY_GRACE;
 use crate::telemetry::{Count, Lag, SlowConsumer, keep_slowest};
 use crate::types::ChannelIndex;
@@ -57,7 +58,8 @@ impl Delivery {
         next: Seq,
     ) {
         if self.laggards.get(key.index).is_none() {
-            let mut laggard = Laggard::new(cx.time(), LagState::Ready);
+            let service = channels.name(channel).service();
+            let mut laggard = Laggard::new(service, cx.time(), LagState::Ready);
             laggard.recovering = true;
             self.add_laggard(channels, key, laggard);
         }
@@ -136,17 +138,19 @@ impl Delivery {
         self.charge(cx, key);
     }
 
-    /// Keeps the sum of memory and its bound: the laggard that asks for more than there is goes.
+    /// Keeps the sum of memory and its bounds: the laggard that asks for more than there is goes.
     pub(in crate::broker) fn charge(&mut self, cx: &mut Context, key: ConnectionKey) {
         self.laggards.weigh(key.index);
-        let lags = self.laggards.get(key.index).is_some_and(|laggard| !laggard.closing);
-        if lags && self.laggards.bytes() > cx.limits.laggard_bytes {
+        let lagging = self.laggards.get(key.index).filter(|laggard| !laggard.closing);
+        let Some(service) = lagging.map(|laggard| laggard.service) else { return };
+        let services = cx.config.services.len();
+        if !self.laggards.bytes().fits(service, 0, cx.limits.laggard_bytes, services) {
             cx.close(key, CloseReason::LaggardMemory);
         }
     }
 
     /// Memory of all laggards.
-    pub(in crate::broker) fn laggard_bytes(&self) -> usize {
+    pub(in crate::broker) fn laggard_bytes(&self) -> &SharedCount {
         self.laggards.bytes()
     }
 

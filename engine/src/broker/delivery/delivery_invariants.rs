@@ -43,7 +43,7 @@ impl Delivery {
         self.chains.check(channels, |connection| self.gate.is_open(connection));
         assert!(self.swept.is_empty(), "no batch is open");
         assert_eq!(self.laggards.count(), count);
-        assert_eq!(self.laggards.bytes(), bytes);
+        assert_eq!(self.laggards.bytes().all(), bytes);
     }
 
     pub(in crate::broker) fn is_live(&self, connection: u32) -> bool {

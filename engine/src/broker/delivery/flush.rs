@@ -170,7 +170,8 @@ impl Delivery {
         cursors: &[(ChannelIndex, Seq)],
         closing: bool,
     ) {
-        let mut laggard = Laggard::new(work.cx.time(), LagState::Waiting);
+        let service = work.connections[key].service();
+        let mut laggard = Laggard::new(service, work.cx.time(), LagState::Waiting);
         (laggard.tail, laggard.closing) = (tail, closing);
         work.cx.recorder.count(Count::Laggards, 1);
         self.add_laggard(work.channels, key, laggard);

@@ -4,7 +4,7 @@
 use super::write_sink::Payload;
 use crate::telemetry::Lag;
 use crate::types::ChannelIndex;
-use crate::types::{Seq, Time};
+use crate::types::{Seq, ServiceId, Time};
 
 /// What a laggard is owed, in the order in which it is sent: tail, outbox, cursors.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Laggard {
     pub(super) recovering: bool,
     /// The outbox ends with the close frame.
     pub(super) closing: bool,
+    /// Whose client it is.
+    pub(super) service: ServiceId,
     /// Bytes counted for it in the shard's sum.
     pub(super) charged: usize,
 }
@@ -47,7 +49,7 @@ pub(super) struct Cursor {
 }
 
 impl Laggard {
-    pub(super) fn new(now: Time, state: LagState) -> Laggard {
+    pub(super) fn new(service: ServiceId, now: Time, state: LagState) -> Laggard {
         Laggard {
             tail: None,
             outbox: Vec::new(),
@@ -57,6 +59,7 @@ impl Laggard {
             state,
             recovering: false,
             closing: false,
+            service,
             charged: 0,
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::laggard::{LagState, Laggard};
+use crate::broker::shared_count::SharedCount;
 use crate::types::ConnectionKey;
 
 /// All laggards, by connection index.
@@ -11,7 +12,7 @@ pub(super) struct Laggards {
     of: Vec<Option<Box<Laggard>>>,
     count: usize,
     /// Memory of all.
-    bytes: usize,
+    bytes: SharedCount,
     /// Those that may be written, and keys of some that are laggards no more.
     ready: VecDeque<ConnectionKey>,
 }
@@ -26,8 +27,8 @@ impl Laggards {
     }
 
     /// Memory of all.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
+    pub(super) fn bytes(&self) -> &SharedCount {
+        &self.bytes
     }
 
     pub(super) fn add(&mut self, key: ConnectionKey, laggard: Laggard) {
@@ -44,7 +45,7 @@ impl Laggards {
 
     pub(super) fn remove(&mut self, connection: u32) -> Option<Box<Laggard>> {
         let laggard = self.of.get_mut(connection as usize)?.take()?;
-        self.bytes -= laggard.charged;
+        self.bytes.remove(laggard.service, laggard.charged);
         self.count -= 1;
         Some(laggard)
     }
@@ -53,7 +54,8 @@ impl Laggards {
     pub(super) fn weigh(&mut self, connection: u32) {
         if let Some(laggard) = self.of.get_mut(connection as usize).and_then(Option::as_deref_mut) {
             let bytes = laggard.bytes();
-            self.bytes = self.bytes - laggard.charged + bytes;
+            self.bytes.remove(laggard.service, laggard.charged);
+            self.bytes.add(laggard.service, bytes);
             laggard.charged = bytes;
         }
     }

@@ -5,8 +5,9 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::broker::connection::{Pause, ReceiveEnd};
 use crate::broker::core::Core;
+use crate::broker::shared_count::SharedCount;
 use crate::limits::{REQUEST_BACKLOG, REQUEST_BACKLOG_PER_SHARD};
-use crate::types::ConnectionKey;
+use crate::types::{ConnectionKey, ServiceId};
 use crate::wire::OwnedMessage;
 
 /// Something that waits.
@@ -33,13 +34,14 @@ impl Waiting {
 pub(super) struct Backlogs {
     of: HashMap<ConnectionKey, Backlog>,
     /// Bytes of all.
-    bytes: usize,
+    bytes: SharedCount,
     /// Connections whose backlog may go on.
     ready: VecDeque<ConnectionKey>,
 }
 
 #[derive(Debug, Default)]
 struct Backlog {
+    service: ServiceId,
     waiting: VecDeque<Waiting>,
     bytes: usize,
 }
@@ -64,8 +66,10 @@ impl Backlogs {
     pub(super) fn push(&mut self, core: &mut Core, key: ConnectionKey, next: Waiting) -> bool {
         let bytes = next.bytes();
         let own = self.of.get(&key).map_or(0, |backlog| backlog.bytes);
-        let over = own + bytes > REQUEST_BACKLOG || self.bytes + bytes > REQUEST_BACKLOG_PER_SHARD;
-        if bytes > 0 && over {
+        let (service, services) = (core.connections[key].service(), core.cx.config.services.len());
+        let fits = own + bytes <= REQUEST_BACKLOG
+            && self.bytes.fits(service, bytes, REQUEST_BACKLOG_PER_SHARD, services);
+        if bytes > 0 && !fits {
             return false;
         }
         self.grow(core, key, bytes).push_back(next);
@@ -85,8 +89,10 @@ impl Backlogs {
         bytes: usize,
     ) -> &mut VecDeque<Waiting> {
         core.connections.pause(&mut core.cx, key, Pause::Order);
-        self.bytes += bytes;
-        let backlog = self.of.entry(key).or_default();
+        let service = core.connections[key].service();
+        self.bytes.add(service, bytes);
+        let backlog =
+            self.of.entry(key).or_insert_with(|| Backlog { service, ..Backlog::default() });
         backlog.bytes += bytes;
         &mut backlog.waiting
     }
@@ -112,7 +118,7 @@ impl Backlogs {
         let backlog = self.of.get_mut(&key)?;
         let next = backlog.waiting.pop_front()?;
         backlog.bytes -= next.bytes();
-        self.bytes -= next.bytes();
+        self.bytes.remove(backlog.service, next.bytes());
         if backlog.waiting.is_empty() {
             self.of.remove(&key);
             // Behind the end of a peer's side there is nothing to receive.
@@ -126,7 +132,7 @@ impl Backlogs {
     /// The connection is on its way out. Returns the end of the peer's side, if that waited.
     pub(super) fn forget(&mut self, core: &mut Core, key: ConnectionKey) -> Option<Waiting> {
         let mut backlog = self.of.remove(&key)?;
-        self.bytes -= backlog.bytes;
+        self.bytes.remove(backlog.service, backlog.bytes);
         let last = backlog.waiting.pop_back().filter(|last| !matches!(last, Waiting::Message(_)));
         if !matches!(last, Some(Waiting::End(_))) {
             core.connections.resume(&mut core.cx, key, Pause::Order);

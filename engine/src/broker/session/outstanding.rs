@@ -10,6 +10,7 @@ use super::auth::Authentication;
 use super::order::Correlation;
 use crate::broker::core::Core;
 use crate::broker::shard_messages::{Request as ShardRequest, StatusSource};
+use crate::broker::shared_count::SharedCount;
 use crate::config::StatusRequest;
 use crate::types::{
     ChannelName, ConnectionKey, ErrorCode, MessageType, Publication, PublishError, RequestId, Seq,
@@ -23,7 +24,7 @@ use crate::wire::status;
 pub(super) struct Outstanding {
     publishes: Slab<Publish>,
     /// Bytes of the data of all publications at other shards.
-    publishing: usize,
+    publishing: SharedCount,
     statuses: Slab<Status>,
     /// The publications of each connection that has some at other shards, in the order in which
     /// they are answered.
@@ -78,9 +79,11 @@ impl Outstanding {
         let home = core.cx.homes.of(&publication.channel);
         let local = home == core.cx.shard;
         let bytes = publication.data.as_str().len();
+        let (service, services) = (publication.channel.service(), core.cx.config.services.len());
+        let limit = core.cx.limits.publishing_bytes;
         // One alone goes whatever its size, which `max_message` bounds.
         let fits =
-            self.publishing == 0 || self.publishing + bytes <= core.cx.limits.publishing_bytes;
+            self.publishing.all() == 0 || self.publishing.fits(service, bytes, limit, services);
         if local || !fits || !core.links.has_credit(home) {
             let result = match local {
                 true => core.publish(&publication),
@@ -98,7 +101,7 @@ impl Outstanding {
         }
         let (correlation, channel) = (correlation.map(Into::into), publication.channel.clone());
         let id = self.publishes.insert(Publish { key, correlation, channel, bytes });
-        self.publishing += bytes;
+        self.publishing.add(service, bytes);
         let (id, publication) = (RequestId(id as u32), Box::new(publication));
         self.answers.entry(key).or_default().push_back(Answer::Pending(id));
         core.links.request(home, ShardRequest::Publish { id, publication });
@@ -129,7 +132,7 @@ impl Outstanding {
         result: Result<Seq, PublishError>,
     ) -> Option<ConnectionKey> {
         let Publish { key, correlation, channel, bytes } = self.publishes.remove(id.index());
-        self.publishing -= bytes;
+        self.publishing.remove(channel.service(), bytes);
         let answers = self.answers.get_mut(&key)?;
         for answer in answers.iter_mut() {
             if matches!(answer, Answer::Pending(pending) if *pending == id) {
