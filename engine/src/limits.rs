@@ -332,6 +332,9 @@ pub const LISTEN_BACKLOG: i32 = 4_096;
 
 /// Channel classes of one service that metrics tell apart; further ones are `other`.
 pub const MAX_CLASSES: usize = 100;
+/// For a class without publications and deliveries to give its place to another and to leave the
+/// metrics: those of hourly jobs stay.
+pub const CLASS_IDLE: Duration = Duration::from_secs(2 * 3_600);
 /// Bytes of a class's name in metrics; classes that agree in so many are one. Each name is repeated
 /// in some fifty series.
 pub const MAX_CLASS_NAME: usize = 64;

@@ -5,6 +5,7 @@
 //! * [`Snapshot`] is what travels to the collector.
 //! * [`Totals`] is where the collector adds snapshots up.
 
+mod classes;
 mod labels;
 mod recorder;
 mod shard_stats;

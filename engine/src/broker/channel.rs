@@ -118,9 +118,9 @@ impl Channel {
         }
     }
 
-    /// Its class, which begins to be one of the metrics' now.
+    /// Its class, which is one of the metrics' from now on.
     fn classify(&mut self, recorder: &mut Recorder) -> ClassId {
-        if self.class == ClassId::NONE {
+        if !recorder.is_current(self.class) {
             self.class = recorder.class_of(&self.name);
         }
         self.class

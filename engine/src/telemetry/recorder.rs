@@ -1,7 +1,6 @@
 //! A shard's own counters and histograms.
 
-use std::collections::HashMap;
-
+use super::classes::Classes;
 use super::labels::{Close, ConnectionError, Count, Gauge, Lag, MessageError};
 use super::shard_stats::ShardStats;
 use super::snapshot::{ClassId, ClassStats, ServiceStats, Snapshot};
@@ -16,8 +15,7 @@ pub struct Recorder {
     enabled: bool,
     current: Box<Snapshot>,
     sketch: Sketch,
-    /// By service.
-    class_ids: Vec<HashMap<String, ClassId>>,
+    classes: Classes,
 }
 
 impl Recorder {
@@ -25,8 +23,7 @@ impl Recorder {
     /// returns at once.
     pub fn new(shard: ShardId, services: usize, enabled: bool) -> Recorder {
         let current = Box::new(Snapshot::new(shard, services));
-        let class_ids = vec![HashMap::new(); services];
-        Recorder { enabled, current, sketch: Sketch::new(), class_ids }
+        Recorder { enabled, current, sketch: Sketch::new(), classes: Classes::new(services) }
     }
 
     /// Whether anything is recorded at all.
@@ -42,20 +39,23 @@ impl Recorder {
         }
         let (service, name) = (channel.service(), channel.class());
         let mut name = &name[..name.floor_char_boundary(MAX_CLASS_NAME)];
-        let ids = &mut self.class_ids[service.index()];
-        if let Some(id) = ids.get(name) {
-            return *id;
+        if let Some(id) = self.classes.find(service, name) {
+            return id;
         }
-        if ids.len() >= MAX_CLASSES {
+        if self.classes.count(service) >= MAX_CLASSES {
             name = OTHER;
-            if let Some(id) = ids.get(name) {
-                return *id;
+            if let Some(id) = self.classes.find(service, name) {
+                return id;
             }
         }
-        let id = ClassId(self.current.classes.len() as u16);
-        self.current.classes.push(ClassStats::new(service, name));
-        ids.insert(name.to_owned(), id);
+        let id = self.classes.add(service, name);
+        self.current.set_class(id, service, name);
         id
+    }
+
+    /// Whether a class still has its place: a channel must be given one anew if not.
+    pub fn is_current(&self, class: ClassId) -> bool {
+        self.classes.is_current(class)
     }
 
     /// Calls `record` with the present snapshot, unless nothing is recorded.
@@ -70,8 +70,8 @@ impl Recorder {
     }
 
     fn of_class(&mut self, class: ClassId, record: impl FnOnce(&mut ClassStats)) {
-        if class != ClassId::NONE {
-            self.record(|current| record(&mut current.classes[usize::from(class.0)]));
+        if self.classes.is_current(class) {
+            self.record(|current| record(&mut current.classes[usize::from(class.place)]));
         }
     }
 
@@ -131,14 +131,14 @@ impl Recorder {
 
     /// One frame was handed to the kernel for `n` subscribers, `ns` after it was accepted.
     pub fn delivered(&mut self, class: ClassId, ns: u64, n: u64, frame_bytes: usize) {
-        if n == 0 || class == ClassId::NONE {
+        if n == 0 || !self.classes.is_current(class) {
             return;
         }
         self.record(|current| {
             let counts = &mut current.counters.counts;
             counts[Count::Deliveries as usize] += n;
             counts[Count::DeliveryBytes as usize] += n * frame_bytes as u64;
-            let class = &mut current.classes[usize::from(class.0)];
+            let class = &mut current.classes[usize::from(class.place)];
             class.delivery.saturating_record_n(ns.min(MAX_LATENCY_NS), n);
             current.services[class.service.index()].sent[MessageType::Event as usize] += n;
         });
@@ -227,6 +227,7 @@ impl Recorder {
         let (shard, services) = (self.current.shard, self.current.services.len());
         let mut next = spare.unwrap_or_else(|| Box::new(Snapshot::new(shard, services)));
         next.clear_like(&self.current);
+        self.classes.next_snapshot(&self.current, &mut next);
         std::mem::replace(&mut self.current, next)
     }
 }

@@ -8,13 +8,16 @@ use super::shard_stats::ShardStats;
 use super::top_k::Standing;
 use crate::types::{MessageType, ServiceId, ShardId};
 
-/// A channel class of one recorder: an index into [`Snapshot::classes`].
+/// A channel class of one recorder, as long as it keeps its place in [`Snapshot::classes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClassId(pub u16);
+pub struct ClassId {
+    pub(super) place: u16,
+    pub(super) generation: u16,
+}
 
 impl ClassId {
     /// Channels that are not measured: the engine's own, and all of them without metrics.
-    pub const NONE: ClassId = ClassId(u16::MAX);
+    pub const NONE: ClassId = ClassId { place: u16::MAX, generation: 0 };
 }
 
 /// The engine's own counts since the last snapshot; the present gauges.
@@ -66,6 +69,8 @@ pub struct ClassStats {
     pub broadcast: Histogram<u64>,
     /// Publish accepted → one subscriber's bytes handed to the kernel, ns.
     pub delivery: Histogram<u64>,
+    /// It was idle for [`CLASS_IDLE`](crate::limits::CLASS_IDLE): another may have its place.
+    pub vacant: bool,
 }
 
 /// Everything one shard measured since its last snapshot.
@@ -77,7 +82,7 @@ pub struct Snapshot {
     pub counters: Counters,
     /// By [`ServiceId`].
     pub services: Vec<ServiceStats>,
-    /// By [`ClassId`], in the order in which the shard first used them.
+    /// By the place of [`ClassId`].
     pub classes: Vec<ClassStats>,
     /// Time a laggard needed to become live again, ns.
     pub catch_up: Histogram<u64>,
@@ -100,19 +105,37 @@ impl Snapshot {
         }
     }
 
+    /// A class takes its place, which is empty.
+    pub(super) fn set_class(&mut self, id: ClassId, service: ServiceId, name: &str) {
+        match self.classes.get_mut(usize::from(id.place)) {
+            None => self.classes.push(ClassStats::new(service, name)),
+            Some(class) => {
+                (class.service, class.vacant) = (service, false);
+                name.clone_into(&mut class.name);
+            }
+        }
+    }
+
     /// Empties it for reuse in the place of `current`, keeping its gauges and class names.
     pub(super) fn clear_like(&mut self, current: &Snapshot) {
         self.counters = Counters { gauges: current.counters.gauges, ..Counters::default() };
         for (service, current) in self.services.iter_mut().zip(&current.services) {
             service.clear_like(current);
         }
-        for class in &mut self.classes {
-            class.broadcasts = 0;
-            class.broadcast.reset();
-            class.delivery.reset();
+        for (class, current) in self.classes.iter_mut().zip(&current.classes) {
+            // Most are idle, and a histogram has 20 KiB.
+            if !class.is_empty() {
+                class.broadcasts = 0;
+                class.broadcast.reset();
+                class.delivery.reset();
+            }
+            class.vacant = current.vacant;
+            class.service = current.service;
+            class.name.clone_from(&current.name);
         }
         for class in &current.classes[self.classes.len()..] {
-            self.classes.push(ClassStats::new(class.service, &class.name));
+            let vacant = class.vacant;
+            self.classes.push(ClassStats { vacant, ..ClassStats::new(class.service, &class.name) });
         }
         self.catch_up.reset();
         self.own.clear_like(&current.own);
@@ -128,6 +151,12 @@ impl ClassStats {
             broadcasts: 0,
             broadcast: latency_histogram(),
             delivery: latency_histogram(),
+            vacant: false,
         }
+    }
+
+    /// Whether nothing was measured.
+    pub(super) fn is_empty(&self) -> bool {
+        self.broadcasts == 0 && self.broadcast.is_empty() && self.delivery.is_empty()
     }
 }

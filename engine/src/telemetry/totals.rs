@@ -18,8 +18,12 @@ pub struct Totals {
     pub counters: Counters,
     /// Sums by [`ServiceId`]; `open` likewise.
     pub services: Vec<ServiceStats>,
-    /// By service and class name.
+    /// By service and class name: the classes that the last snapshot of any shard has.
     pub classes: BTreeMap<(ServiceId, String), ClassStats>,
+    /// Deliveries of classes that none has any more, ns: so that sums of all only rise.
+    pub retired: Histogram<u64>,
+    /// The shards whose last snapshot has a class, as bits.
+    listed: BTreeMap<(ServiceId, String), u64>,
     /// Time laggards needed to become live again, ns.
     pub catch_up: Histogram<u64>,
     /// What the shards measured about themselves, added up.
@@ -49,6 +53,8 @@ impl Totals {
             counters: Counters::default(),
             services: vec![ServiceStats::default(); services],
             classes: BTreeMap::new(),
+            retired: latency_histogram(),
+            listed: BTreeMap::new(),
             catch_up: latency_histogram(),
             own: ShardStats::new(),
             gauges: vec![[0; Gauge::COUNT]; shards],
@@ -72,25 +78,37 @@ impl Totals {
             sum.open = self.open.iter().map(|shard| shard[id]).sum();
             absorb_service(sum, new);
         }
-        for class in &snapshot.classes {
-            let sum = self.class(class.service, &class.name);
-            sum.broadcasts += class.broadcasts;
-            merge(&mut sum.broadcast, &class.broadcast);
-            merge(&mut sum.delivery, &class.delivery);
-        }
+        self.absorb_classes(snapshot);
         merge(&mut self.catch_up, &snapshot.catch_up);
         self.absorb_own(snapshot);
     }
 
-    /// The sums of a class. Each shard has classes of its own: here too a service's hundredth and
-    /// later ones are `other`, and stay so.
-    fn class(&mut self, service: ServiceId, name: &str) -> &mut ClassStats {
+    fn absorb_classes(&mut self, snapshot: &Snapshot) {
+        let shard = 1 << snapshot.shard.0;
+        self.listed.values_mut().for_each(|shards| *shards &= !shard);
+        for class in snapshot.classes.iter().filter(|class| !class.vacant) {
+            let sum = self.class(class.service, &class.name, shard);
+            sum.broadcasts += class.broadcasts;
+            merge(&mut sum.broadcast, &class.broadcast);
+            merge(&mut sum.delivery, &class.delivery);
+        }
+        let (classes, retired) = (&mut self.classes, &mut self.retired);
+        self.listed.retain(|key, shards| {
+            let gone = if *shards == 0 { classes.remove(key) } else { None };
+            gone.inspect(|class| merge(retired, &class.delivery)).is_none()
+        });
+    }
+
+    /// The sums of a class that a shard lists. Each shard has classes of its own: here too a
+    /// service's hundredth and later ones are `other`, as long as there are so many.
+    fn class(&mut self, service: ServiceId, name: &str, shard: u64) -> &mut ClassStats {
         let mut key = (service, name.to_owned());
         let known = || self.classes.keys().filter(|(s, name)| *s == service && name != OTHER);
         if !self.classes.contains_key(&key) && known().count() >= MAX_CLASSES {
             key.1 = OTHER.to_owned();
         }
         let name = key.1.clone();
+        *self.listed.entry(key.clone()).or_default() |= shard;
         self.classes.entry(key).or_insert_with(|| ClassStats::new(service, &name))
     }
 

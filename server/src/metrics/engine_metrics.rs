@@ -90,7 +90,8 @@ impl Metrics {
         let Some(objective) = self.objective else { return };
         let ns = u64::try_from(objective.as_nanos()).unwrap_or(u64::MAX);
         let within = |times: &Histogram<u64>| times.count_between(0, ns);
-        let deliveries = || totals.classes.values().map(|class| &class.delivery);
+        let now = || totals.classes.values().map(|class| &class.delivery);
+        let deliveries = || now().chain([&totals.retired]);
         let good: u64 = deliveries().map(within).sum();
         let count: u64 = deliveries().map(Histogram::len).sum();
         let seconds = objective.as_secs_f64();

@@ -1,4 +1,6 @@
+use super::super::classes::IDLE_SNAPSHOTS;
 use super::*;
+use crate::telemetry::Totals;
 
 fn name(text: &str) -> ChannelName {
     ChannelName::parse(text).unwrap()
@@ -58,4 +60,39 @@ fn a_spare_starts_empty_and_keeps_gauges_and_classes() {
     assert_eq!(third.classes[0].delivery.len(), 1);
     assert_eq!(third.counters.gauges[Gauge::Connections as usize], 7);
     assert_eq!(third.counters.counts[Count::DeliveryBytes as usize], 128);
+}
+
+#[test]
+fn a_class_that_was_idle_for_long_gives_its_place_back() {
+    let mut recorder = Recorder::new(ShardId(0), 1, true);
+    let mut totals = Totals::new(1, 1);
+    let mut spare = None;
+    let mut hand_over = |recorder: &mut Recorder, totals: &mut Totals| {
+        let snapshot = recorder.swap(spare.take());
+        totals.absorb(&snapshot);
+        spare = Some(snapshot);
+    };
+    let words: Vec<_> =
+        (0..=MAX_CLASSES).map(|i| recorder.class_of(&name(&format!("word{i}:x")))).collect();
+    let busy = words[0];
+    words.iter().for_each(|class| recorder.delivered(*class, 5_000, 1, 10));
+    hand_over(&mut recorder, &mut totals);
+    assert_eq!(totals.classes.len(), MAX_CLASSES + 1);
+    for _ in 0..IDLE_SNAPSHOTS {
+        recorder.delivered(busy, 5_000, 1, 10);
+        hand_over(&mut recorder, &mut totals);
+    }
+    hand_over(&mut recorder, &mut totals);
+    let names: Vec<_> = totals.classes.keys().map(|key| &*key.1).collect();
+    assert_eq!(names, ["word0"]);
+    assert_eq!(totals.retired.len(), MAX_CLASSES as u64, "no delivery is lost from the sums");
+    assert!(recorder.is_current(busy) && !recorder.is_current(words[1]));
+    // Others have places of their own again, and a former user's id measures nothing.
+    let news: Vec<_> = (0..9).map(|i| recorder.class_of(&name(&format!("new{i}:x")))).collect();
+    words[1..].iter().for_each(|class| recorder.broadcast_accepted(*class));
+    news.iter().for_each(|class| recorder.broadcast_accepted(*class));
+    hand_over(&mut recorder, &mut totals);
+    assert_eq!(totals.classes.len(), 10);
+    let new = |name: &str| totals.classes[&(ServiceId(0), name.into())].broadcasts;
+    assert!((0..9).all(|i| new(&format!("new{i}")) == 1));
 }
