@@ -18,6 +18,7 @@ mod hub;
 mod inbound;
 mod lifecycle;
 mod link;
+mod reconfigure;
 mod session;
 pub mod shard_messages;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod access;
 mod coalescing;
+mod live_settings;
 mod origins;
 mod probe_key;
 mod proxies;

@@ -63,7 +63,7 @@ fn reason(parallelism: usize, cores: usize) -> &'static str {
 }
 
 /// Checks the settings. Returns the number of shards.
-fn check(config: &Config, parallelism: usize) -> Result<usize, StartError> {
+pub(super) fn check(config: &Config, parallelism: usize) -> Result<usize, StartError> {
     let refuse = |text| Err(StartError::Config(text));
     let services = config.services.len();
     if !(1..=MAX_SERVICES).contains(&services) {

@@ -68,7 +68,10 @@ fn serve(mut parts: ShardParts) {
             Command::Count { names, reply } => {
                 let _ = reply.send(vec![1; names.len()]);
             }
-            Command::Expel { .. } | Command::SetDocument { .. } | Command::Document { .. } => {}
+            Command::Expel { .. }
+            | Command::SetDocument { .. }
+            | Command::Document { .. }
+            | Command::Configure { .. } => {}
             Command::Drain { reply, .. } => {
                 let _ = reply.send(DrainReport { closed: 10, cut: u64::from(parts.id.0) });
                 return;

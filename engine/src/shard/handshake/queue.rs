@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use super::admission::AdmissionLimits;
 use super::budget::HandshakeBudget;
 use super::idle_eviction::IdleEviction;
 use super::outcome::UpgradedConnection;
+use crate::config::Config;
 use crate::limits::MAX_HANDSHAKES;
 use crate::shard::tls::Kernel;
 use crate::shard::wake_flag::WakeFlag;
@@ -22,7 +24,7 @@ pub(crate) struct HandshakeQueue {
     loop_waker: Rc<WakeFlag>,
     /// The event loop's time for handshakes.
     pub budget: HandshakeBudget,
-    pub limits: AdmissionLimits,
+    limits: RefCell<AdmissionLimits>,
     upgraded: RefCell<VecDeque<(HandshakeGuard, UpgradedConnection)>>,
     /// Accept tasks that have not ended.
     acceptors: Cell<usize>,
@@ -52,7 +54,7 @@ impl HandshakeQueue {
             budget: HandshakeBudget::new(Rc::clone(&loop_waker)),
             loop_waker,
             errors: RefCell::new(vec![[0; ConnectionError::COUNT]; services]),
-            limits,
+            limits: RefCell::new(limits),
             upgraded: RefCell::default(),
             acceptors: Cell::new(0),
             handshakes: Cell::new(0),
@@ -62,6 +64,16 @@ impl HandshakeQueue {
             closed: Cell::new(false),
             kernel,
         }
+    }
+
+    /// The limits now. A handshake takes them anew for each decision.
+    pub(super) fn limits(&self) -> AdmissionLimits {
+        self.limits.borrow().clone()
+    }
+
+    /// The configuration of what begins from now on.
+    pub(crate) fn reconfigure(&self, config: &Arc<Config>) {
+        self.limits.borrow_mut().config = Arc::clone(config);
     }
 
     /// Registers an accept task until the value returned is dropped.
