@@ -7,14 +7,17 @@ use std::sync::OnceLock;
 
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings::{LogFormat, Settings};
 use rate_limit::RateLimit;
 
 static LIMIT: OnceLock<RateLimit> = OnceLock::new();
+static LEVEL: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
 /// Logs how many lines were suppressed since the last call. To be called once a second.
 pub fn report_suppressed() {
@@ -24,19 +27,32 @@ pub fn report_suppressed() {
 /// Starts logging as the settings configure it. Libraries log from `warn` up, and more only at
 /// level `trace`. Where logging has been started already, as in a test, nothing changes.
 pub fn start(settings: &Settings) {
-    let level = LevelFilter::from_level(settings.log_level);
-    let others = if settings.log_level == Level::TRACE { level } else { LevelFilter::WARN };
-    let targets = Targets::new()
-        .with_default(others.min(level))
-        .with_target("uringcast", level)
-        .with_target("uringcast_engine", level)
-        .with_target("uringcast_server", level);
+    let (targets, handle) = reload::Layer::new(targets(settings.log_level));
     let ansi = std::io::stderr().is_terminal();
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(ansi);
     let limit = LIMIT.get_or_init(RateLimit::default).clone();
     let registry = tracing_subscriber::registry().with(targets).with(limit);
-    let _ = match settings.log_format {
+    let started = match settings.log_format {
         LogFormat::Text => registry.with(layer.with_target(false)).try_init(),
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
     };
+    if started.is_ok() {
+        let _ = LEVEL.set(handle);
+    }
+}
+
+/// The least severity that is logged from now on.
+pub fn set_level(level: Level) {
+    // Fails only where the logging that was started is gone.
+    LEVEL.get().into_iter().for_each(|handle| drop(handle.reload(targets(level))));
+}
+
+fn targets(level: Level) -> Targets {
+    let others = if level == Level::TRACE { LevelFilter::TRACE } else { LevelFilter::WARN };
+    let level = LevelFilter::from_level(level);
+    Targets::new()
+        .with_default(others.min(level))
+        .with_target("uringcast", level)
+        .with_target("uringcast_engine", level)
+        .with_target("uringcast_server", level)
 }

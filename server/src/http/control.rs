@@ -11,6 +11,7 @@ use super::idempotency::IdempotencyTable;
 use super::publish_queue::PublishQueue;
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
+use crate::live_services::LiveServices;
 use crate::metrics::Metrics;
 use crate::self_probe::Health;
 
@@ -23,8 +24,9 @@ pub struct Control {
     publishers: Vec<Publisher>,
     /// By service.
     publish_queues: Vec<PublishQueue>,
-    /// In the engine's order.
+    /// In the engine's order, with the settings that the server started with.
     pub(super) services: Arc<[Service]>,
+    live: LiveServices,
     pub(super) idempotency: IdempotencyTable,
     pub(super) metrics: Option<Metrics>,
     /// `None` without self-probes.
@@ -42,9 +44,10 @@ impl Control {
         metrics: Option<Metrics>,
         health: Option<Health>,
         foreign: Option<ForeignListeners>,
-        services: Arc<[Service]>,
+        live: LiveServices,
         dashboard: Dashboard,
     ) -> Control {
+        let services = live.current();
         let publisher = |place| engine.publisher(ServiceId(place as u8));
         let publishers: Vec<Publisher> = (0..services.len()).map(publisher).collect();
         let publish_queues = publishers.iter().cloned().map(PublishQueue::start).collect();
@@ -53,6 +56,7 @@ impl Control {
             publishers,
             publish_queues,
             services,
+            live,
             idempotency: IdempotencyTable::default(),
             metrics,
             health,
@@ -77,6 +81,12 @@ impl Control {
 
     pub(super) fn service(&self, service: ServiceId) -> &Service {
         &self.services[service.index()]
+    }
+
+    /// The largest `data` that a service takes now, in bytes and in levels.
+    pub(super) fn max_data(&self, service: ServiceId) -> (usize, usize) {
+        let Service { max_message, max_json_depth, .. } = self.live.current()[service.index()];
+        (max_message, max_json_depth)
     }
 
     /// Whether every shard serves, as the self-probes and the engine see it, and gets all clients.
