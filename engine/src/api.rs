@@ -1,6 +1,7 @@
 //! The engine's public API: start it, publish into it, drain it.
 
 mod channels;
+mod config_check;
 mod disconnect;
 mod handle;
 mod home_ticket;

@@ -33,6 +33,7 @@ pub mod read_files;
 pub mod run;
 pub mod self_probe;
 pub mod settings;
+mod systemd;
 #[cfg(any(test, fuzzing))]
 pub mod tests {
     //! The fuzz targets, which cargo-fuzz calls from outside.

@@ -29,6 +29,7 @@ use crate::metrics::Metrics;
 use crate::read_files::Stamp;
 use crate::self_probe::{Connector, Health, SelfProbes};
 use crate::settings::{Problem, Problems, Settings};
+use crate::systemd::{self, InheritedSockets};
 use http_ports::HttpPorts;
 use reload_thread::ReloadThread;
 
@@ -96,7 +97,7 @@ async fn serve_on(
     let mut stops = StopSignals::new()?;
     let mut hangup = signal(SignalKind::hangup())?;
     // These first: when one of them is taken, no client has connected yet.
-    let ports = HttpPorts::bind(&settings, &config)?;
+    let ports = take_ports(&settings, &mut config)?;
     let control_ports = ports.control()?;
     config.admit_pages_of(&control_ports);
     let reloaders = start_reloaders(&mut config)?;
@@ -141,6 +142,7 @@ async fn serve_on(
     let ports = ports.serve(&control, &config.api_keys, &stopped);
     // Standard output need not be read.
     let _ = writeln!(std::io::stdout(), "{line}");
+    systemd::ready(&line);
 
     let running = Arc::new(RwLock::new(Arc::clone(&settings)));
     let in_force = Arc::clone(&running);
@@ -151,6 +153,7 @@ async fn serve_on(
     let time = in_force.read().drain_timeout.0;
     let seconds = time.as_secs_f64();
     tracing::info!("{}: shutting down, clients have {seconds} s", signal.name);
+    systemd::stopping(&format!("closing all connections within {seconds} s"));
     if let Some(again) = drain(&control, time, &mut stops).await {
         return Ok(Ended::Interrupted(again.number));
     }
@@ -159,6 +162,17 @@ async fn serve_on(
     // The verifiers end with the engine, whose shards have ended.
     verifier_threads.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
+}
+
+/// Takes what the service manager has handed over, and binds the other HTTP ports.
+fn take_ports(settings: &Settings, config: &mut Config) -> Result<HttpPorts, RunError> {
+    let mut inherited = InheritedSockets::take()?;
+    let ports = HttpPorts::bind(settings, config, &mut inherited)?;
+    for address in config.engine.services.iter().flat_map(|service| &service.listen) {
+        config.engine.inherited.extend(inherited.of(*address));
+    }
+    inherited.refuse_rest()?;
+    Ok(ports)
 }
 
 /// Starts to probe a service, that often.
@@ -199,14 +213,15 @@ async fn drain(control: &Control, time: Duration, stops: &mut StopSignals) -> Op
     }
 }
 
-/// Collects once a second, so that the shards' channels never fill, and keeps settings and
-/// certificates fresh, until a signal comes.
+/// Collects once a second, so that the shards' channels never fill, keeps settings and certificates
+/// fresh and the watchdog quiet while all shards run, until a signal comes.
 async fn until_stopped(
     control: &Control,
     reloads: &ReloadThread,
     hangup: &mut Signal,
     stops: &mut StopSignals,
 ) -> StopSignal {
+    let has_watchdog = systemd::has_watchdog();
     let mut tick = interval(SNAPSHOT_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -217,6 +232,9 @@ async fn until_stopped(
                 control.tick().await;
                 log::report_suppressed();
                 reloads.check();
+                if has_watchdog && control.is_alive().await {
+                    systemd::pet_watchdog();
+                }
             }
         }
     }

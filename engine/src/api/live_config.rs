@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::config_check;
 use super::handle::Handle;
-use super::start;
 use crate::config::Config;
 use crate::shard::Command;
 use crate::sync::Mailbox;
@@ -31,7 +31,7 @@ impl LiveConfig {
     pub fn replace(&self, new: &Config) -> Result<(), StartError> {
         let mut config = Config::clone(&self.started_with);
         config.replace_live(new)?;
-        start::check(&config, 1)?;
+        config_check::check(&config, 1)?;
         let (had, has) = (connections(&self.started_with), connections(&config));
         if has > had {
             return Err(StartError::Config(format!(

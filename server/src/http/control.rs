@@ -108,6 +108,11 @@ impl Control {
         }
     }
 
+    /// Whether every shard runs, whoever gets the clients.
+    pub async fn is_alive(&self) -> bool {
+        self.engine.read().await.as_ref().is_some_and(Engine::is_ready)
+    }
+
     /// Adds what the shards have measured since the last call to the metrics.
     pub async fn collect(&self) {
         if let (Some(metrics), Some(engine)) = (&self.metrics, &*self.engine.read().await) {

@@ -10,6 +10,7 @@ use uringcast_engine::ServiceId;
 use crate::auth::Verifiers;
 use crate::certs::CertReloader;
 use crate::config_reload::ConfigReloader;
+use crate::systemd;
 
 /// The thread that reads settings, certificates and JWKS files again: a file system that does not
 /// answer blocks nothing else.
@@ -36,11 +37,18 @@ impl ReloadThread {
         thread::Builder::new().name("reload".into()).spawn(move || {
             while woken.recv().is_ok() {
                 let all = reloads.swap(false, Ordering::Relaxed);
-                if all { drop(config.reload()) } else { config.check() }
+                let said = all.then(|| {
+                    systemd::reloading();
+                    config.reload()
+                });
+                if !all {
+                    config.check();
+                }
                 for (_, reloader) in &mut reloaders {
                     if all { reloader.reload() } else { reloader.check() }
                 }
                 verifiers.reload(all);
+                said.into_iter().for_each(|said| systemd::ready(&said));
             }
         })?;
         Ok(ReloadThread { wake, all })

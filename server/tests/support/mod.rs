@@ -70,8 +70,12 @@ impl Server {
     }
 
     fn spawn(flags: &str, environment: &[(&str, &str)]) -> Server {
+        Server::start_by(Command::new(PROGRAM), flags, environment)
+    }
+
+    /// Starts one by a command that takes its flags.
+    pub fn start_by(mut command: Command, flags: &str, environment: &[(&str, &str)]) -> Server {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let mut command = Command::new(PROGRAM);
         command.env_clear().env("HOME", home.path()).envs(environment.iter().copied());
         command.stdin(Stdio::null());
         let log = File::create(home.path().join("log")).expect("a log file");

@@ -3,6 +3,8 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -38,6 +40,8 @@ pub(crate) struct HandshakeQueue {
     /// By service.
     errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
+    /// Accept tasks that wait for connections.
+    accept_waiters: RefCell<Vec<Waker>>,
     /// What the kernel's TLS supports, if connections are to be handed to it.
     pub kernel: Option<Kernel>,
 }
@@ -62,6 +66,7 @@ impl HandshakeQueue {
             capacity_waiters: RefCell::default(),
             counts: RefCell::new([0; Count::COUNT]),
             closed: Cell::new(false),
+            accept_waiters: RefCell::default(),
             kernel,
         }
     }
@@ -100,6 +105,22 @@ impl HandshakeQueue {
             }
             self.capacity_waiters.borrow_mut().push(context.waker().clone());
             Poll::Pending
+        })
+        .await;
+    }
+
+    /// Waits until a listener has connections, or until closing.
+    pub(crate) async fn wait_for(&self, readable: impl Future<Output = io::Result<()>>) {
+        let mut readable = pin!(readable);
+        poll_fn(|context| {
+            if self.closed.get() {
+                return Poll::Ready(());
+            }
+            let mut waiters = self.accept_waiters.borrow_mut();
+            if !waiters.iter().any(|waiter| waiter.will_wake(context.waker())) {
+                waiters.push(context.waker().clone());
+            }
+            readable.as_mut().poll(context).map(|ready| ready.expect("a listener can be polled"))
         })
         .await;
     }
@@ -159,10 +180,11 @@ impl HandshakeQueue {
         }
     }
 
-    /// Ends accepting: accept tasks that wait for capacity return.
+    /// Ends accepting: accept tasks that wait return.
     pub(crate) fn close(&self) {
         self.closed.set(true);
-        self.capacity_waiters.take().into_iter().for_each(Waker::wake);
+        let waiters = self.capacity_waiters.take().into_iter();
+        waiters.chain(self.accept_waiters.take()).for_each(Waker::wake);
     }
 
     /// Whether accepting has ended.
