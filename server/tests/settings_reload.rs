@@ -75,7 +75,7 @@ fn changed_files_are_taken_over_and_what_needs_a_restart_says_so() {
     assert_eq!(server.metric(SUCCESSFUL, ""), 1.0);
 
     files.write("keys", &format!("one {}\ntwo {} a\n", SECRETS[1], "other-key-of-this-year"));
-    let said = line(&server, &["reloaded: ", "API keys: 2 keys (before: 1)"]);
+    let said = line(&server, &["reloaded: ", "API keys: 2 (before: 1)"]);
     assert!(said.contains("api_keys_file read again"), "{said}");
     assert_eq!((publish(&server, SECRETS[0]), publish(&server, SECRETS[1])), (401, 202));
 
@@ -197,6 +197,24 @@ fn secrets_of_tokens_and_permissions_change_and_clients_stay() {
     server.publish("a:1", "{}");
     assert_eq!(early.message()["room"], "a:1");
     assert_no_secret(&server);
+}
+
+#[test]
+fn each_service_of_a_fleet_has_its_own_and_a_new_one_takes_a_restart() {
+    let fleet = |rate: &str, more: &str| {
+        format!(
+            "[[service]]\nserver_name = \"a\"\n[[service]]\nserver_name = \"b\"\n\
+             message_rate = {rate}\n{more}"
+        )
+    };
+    let files = Files::new(&fleet("7", ""));
+    let server = files.serve();
+    files.write("u.toml", &fleet("9", ""));
+    line(&server, &["reloaded: b.message_rate 7 -> 9; config read again"]);
+    files.write("u.toml", &fleet("8", "[[service]]\nserver_name = \"c\"\n"));
+    line(&server, &["not reloaded", "the services are a, b, c, and were a, b"]);
+    files.write("u.toml", &fleet("8", ""));
+    line(&server, &["reloaded: b.message_rate 9 -> 8; config read again"]);
 }
 
 #[test]

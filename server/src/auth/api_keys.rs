@@ -40,10 +40,13 @@ impl ApiKeys {
         *self.0.write() = new;
     }
 
-    /// What is different in another set, without any key: `2 keys (before: 1)`.
+    /// What is different in another set, without any key: `2 (before: 1)`.
     pub fn difference(&self, new: &ApiKeys) -> Option<String> {
         let (before, after) = (self.all(), new.all());
-        (before != after).then(|| format!("{} keys (before: {})", after.len(), before.len()))
+        (before != after).then(|| match (before.len(), after.len()) {
+            (before, after) if before != after => format!("{after} (before: {before})"),
+            _ => "others, as many".into(),
+        })
     }
 
     /// A key of none of these services, and the one that it names.
