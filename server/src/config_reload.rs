@@ -51,20 +51,35 @@ pub(crate) struct ConfigReloader {
     running: Arc<RwLock<Arc<Settings>>>,
     parts: LiveParts,
     status: Arc<Mutex<ReloadStatus>>,
-    /// The files as they were when last read.
-    files: Vec<Stamp>,
-    /// The files that have changed, as they were one check ago.
-    changing: Option<Vec<Stamp>>,
+    /// The files with settings in them, as they were when last read.
+    files: Vec<WatchedFile>,
+    /// The same, some of which have changed, as they were one check ago.
+    changing: Option<Vec<WatchedFile>>,
 }
 
-/// A file that settings name, and that has a part of them in it.
-type WatchedFile = (&'static str, PathBuf);
+/// A file that a setting names, and that has a part of the settings in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WatchedFile {
+    setting: &'static str,
+    path: PathBuf,
+    stamp: Stamp,
+}
+
+impl WatchedFile {
+    fn new(setting: &'static str, path: PathBuf) -> WatchedFile {
+        WatchedFile { setting, stamp: stamp(&path), path }
+    }
+
+    fn is(&self, other: &WatchedFile) -> bool {
+        (self.setting, &self.path) == (other.setting, &other.path)
+    }
+}
 
 impl ConfigReloader {
-    /// `files` are the stamps of [`watched_files`] from before `started` was read.
+    /// `files` are the [`watched_files`] of `started`, from before they were read.
     pub(crate) fn new(
         (read, state): (ReadSettings, Option<PathBuf>),
-        (started, files): (Arc<Settings>, Vec<Stamp>),
+        (started, files): (Arc<Settings>, Vec<WatchedFile>),
         running: Arc<RwLock<Arc<Settings>>>,
         parts: LiveParts,
         status: Arc<Mutex<ReloadStatus>>,
@@ -72,10 +87,28 @@ impl ConfigReloader {
         ConfigReloader { read, state, started, running, parts, status, files, changing: None }
     }
 
+    /// The watched files as they are now.
+    fn look(&self) -> Vec<WatchedFile> {
+        let again = |file: &WatchedFile| WatchedFile::new(file.setting, file.path.clone());
+        self.files.iter().map(again).collect()
+    }
+
+    /// Watches the files that these settings name, and no other ones from now on.
+    fn watch(&mut self, settings: &[&Settings]) {
+        let mut files: Vec<WatchedFile> = Vec::new();
+        for file in settings.iter().flat_map(|settings| watched_files(settings)) {
+            if !files.iter().any(|other| other.is(&file)) {
+                let known = self.files.iter().find(|known| known.is(&file)).cloned();
+                files.push(known.unwrap_or(file));
+            }
+        }
+        self.files = files;
+    }
+
     /// Takes over what the files have, once they have changed and are the same for one check: what
     /// is being written may be half of it, and valid. To be called once a second.
     pub(crate) fn check(&mut self) {
-        let now = stamps(&watched_files(&self.running.read()));
+        let now = self.look();
         if now == self.files {
             self.changing = None;
         } else if self.changing.as_ref() == Some(&now) {
@@ -88,21 +121,20 @@ impl ConfigReloader {
     /// Reads everything again at once: SIGHUP. Returns what came of it, as it is logged.
     pub(crate) fn reload(&mut self) -> String {
         let running = Arc::clone(&self.running.read());
-        let watched = watched_files(&running);
         // Before they are read: what changes meanwhile is seen the next time.
-        let (now, before) = (stamps(&watched), std::mem::take(&mut self.files));
-        let changed: Vec<&str> = (watched.iter().zip(now.iter().zip(&before)))
-            .filter(|(_, (now, before))| now != before)
-            .map(|((setting, _), _)| *setting)
-            .collect();
+        let now = self.look();
+        let pairs = now.iter().zip(&self.files).filter(|(now, before)| now != before);
+        let changed: Vec<&str> = pairs.map(|(now, _)| now.setting).collect();
         (self.files, self.changing) = (now, None);
-        match self.replace(&running, &watched, &changed) {
+        let new = self.read_settings(&running);
+        if let Ok(new) = &new {
+            // Also what is named only now: where it is missing, it may come.
+            self.watch(&[&running, new]);
+        }
+        match new.and_then(|new| self.replace(&running, &new, &changed)) {
             Ok((said, waiting_for_restart)) => {
-                // The settings may name other files now.
-                let watched = watched_files(&self.running.read());
-                if watched.len() != self.files.len() || watched != watched_files(&running) {
-                    self.files = stamps(&watched);
-                }
+                let running = Arc::clone(&self.running.read());
+                self.watch(&[&running]);
                 *self.status.lock() = ReloadStatus { is_successful: true, waiting_for_restart };
                 let said = format!("reloaded: {said}");
                 tracing::info!("{said}");
@@ -118,21 +150,26 @@ impl ConfigReloader {
         }
     }
 
+    fn read_settings(&self, running: &Settings) -> Result<Settings, Problems> {
+        if let Some(path) = &running.config {
+            check_regular("config", path).map_err(one)?;
+        }
+        (self.read)()
+    }
+
     /// Takes over what can be, and returns what to say of it, and how many settings cannot.
     fn replace(
         &self,
         running: &Settings,
-        watched: &[WatchedFile],
+        new: &Settings,
         changed: &[&str],
     ) -> Result<(String, usize), Problems> {
-        check_files(watched)?;
-        let new = (self.read)()?;
-        refuse_other_services(&self.started, &new)?;
-        check_files(&watched_files(&new))?;
+        refuse_other_services(&self.started, new)?;
+        check_files(&watched_files(new))?;
         let state = self.state.as_deref();
         // As a start would: what a restart is to take over must not fail then.
-        Config::resolve(&new, state)?;
-        let effective = self.started.with_live(&new)?;
+        Config::resolve(new, state)?;
+        let effective = self.started.with_live(new)?;
         let mut config = Config::resolve(&effective, state)?;
         self.refuse_other_modes(&effective, &config)?;
         config.admit_pages_of(&self.parts.control_ports);
@@ -140,7 +177,7 @@ impl ConfigReloader {
             one(new.problem("max_connections", error.to_string(), "The engine has refused it."))
         })?;
         // From here on nothing fails.
-        let changes = Changes::between(&self.started, running, &new);
+        let changes = Changes::between(&self.started, running, new);
         let mut said = changes.live;
         let keys = self.parts.api_keys.difference(&config.api_keys);
         said.extend(keys.map(|difference| format!("API keys: {difference}")));
@@ -198,7 +235,8 @@ fn refuse_other_services(started: &Settings, new: &Settings) -> Result<(), Probl
     Err(one(new.problem("server_name", reason, remedy)))
 }
 
-/// The files with settings in them. Certificates and `jwks_file` have reloads of their own.
+/// The files with settings in them, as they are now. Certificates and `jwks_file` have reloads of
+/// their own.
 pub(crate) fn watched_files(settings: &Settings) -> Vec<WatchedFile> {
     let keys = [
         ("config", &settings.config),
@@ -208,21 +246,14 @@ pub(crate) fn watched_files(settings: &Settings) -> Vec<WatchedFile> {
     let tokens = settings.services().iter().flat_map(|service| {
         [("jwt_secret_file", &service.jwt_secret_file), ("jwt_public_key", &service.jwt_public_key)]
     });
-    let mut files: Vec<WatchedFile> = keys
-        .into_iter()
-        .chain(tokens)
-        .filter_map(|(setting, path)| Some((setting, path.clone()?)))
-        .collect();
-    files.dedup();
-    files
+    let named = keys.into_iter().chain(tokens);
+    let named = named.filter_map(|(setting, path)| Some((setting, path.clone()?)));
+    named.map(|(setting, path)| WatchedFile::new(setting, path)).collect()
 }
 
-pub(crate) fn stamps(files: &[WatchedFile]) -> Vec<Stamp> {
-    files.iter().map(|(_, path)| stamp(path)).collect()
-}
-
+/// Refuses files that cannot be read again and again.
 fn check_files(files: &[WatchedFile]) -> Result<(), Problems> {
-    let problems = files.iter().filter_map(|(setting, path)| check_regular(setting, path).err());
-    let problems: Vec<Problem> = problems.collect();
+    let check = |file: &WatchedFile| check_regular(file.setting, &file.path).err();
+    let problems: Vec<Problem> = files.iter().filter_map(check).collect();
     if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
 }

@@ -19,14 +19,15 @@ use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartErro
 
 use crate::certs::{self, CertReloader};
 use crate::config::Config;
-use crate::config_reload::{self, ConfigReloader, LiveParts, ReadSettings, ReloadStatus};
+use crate::config_reload::{
+    self, ConfigReloader, LiveParts, ReadSettings, ReloadStatus, WatchedFile,
+};
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
 use crate::http::Control;
 use crate::live_services::LiveServices;
 use crate::log;
 use crate::metrics::Metrics;
-use crate::read_files::Stamp;
 use crate::self_probe::{Connector, Health, SelfProbes};
 use crate::settings::{Problem, Problems, Settings};
 use crate::systemd::{self, InheritedSockets};
@@ -79,8 +80,8 @@ pub fn serve(
     state: Option<PathBuf>,
     read: ReadSettings,
 ) -> Result<Ended, RunError> {
-    // Before the files are read: what changes meanwhile is seen by the first check.
-    let files = config_reload::stamps(&config_reload::watched_files(&settings));
+    // Before those of keys are read: what changes meanwhile is seen by the first check.
+    let files = config_reload::watched_files(&settings);
     let config = check(&settings, state.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let ended = runtime.block_on(serve_on((Arc::new(settings), files), config, (read, state)));
@@ -90,7 +91,7 @@ pub fn serve(
 }
 
 async fn serve_on(
-    (settings, files): (Arc<Settings>, Vec<Stamp>),
+    (settings, files): (Arc<Settings>, Vec<WatchedFile>),
     mut config: Config,
     source: (ReadSettings, Option<PathBuf>),
 ) -> Result<Ended, RunError> {

@@ -134,6 +134,13 @@ fn a_faulty_file_changes_nothing_and_says_what_is_wrong() {
         assert_eq!((publish(&server, SECRETS[0]), publish(&server, "")), (202, 401), "{changed}");
     }
     assert!(!server.log().contains(" reloaded: "), "{}", server.log());
+    // A file that is named and missing is waited for.
+    files.write("u.toml", "message_rate = 5\nmax_connections = 10\napi_key_file = \"DIR/late\"\n");
+    line(&server, &["not reloaded", "/late"]);
+    files.write("late", SECRETS[1]);
+    line(&server, &["reloaded: ", "message_rate 7 -> 5", "API keys: others, as many"]);
+    files.write("u.toml", before);
+    line(&server, &["reloaded: ", "message_rate 5 -> 7"]);
     files.write("u.toml", &before.replace('7', "9"));
     line(&server, &["reloaded: message_rate 7 -> 9"]);
     assert_eq!(server.metric(SUCCESSFUL, ""), 1.0);
