@@ -1,12 +1,14 @@
 //! The engine's public API: start it, publish into it, drain it.
 
 mod channels;
+mod config_check;
 mod disconnect;
 mod handle;
 mod home_ticket;
 mod host_limits;
 mod kernel_tls;
 mod listen;
+mod live_config;
 pub mod preflight;
 mod publisher;
 mod start;
@@ -22,6 +24,7 @@ use std::time::{Duration, Instant};
 
 pub use channels::ChannelInfo;
 pub use home_ticket::HomeTicket;
+pub use live_config::LiveConfig;
 pub use publisher::Publisher;
 pub use ticket::{BatchTicket, Ticket};
 pub use verification::{Verification, Verifications};
@@ -111,6 +114,11 @@ impl Engine {
     /// off. Each must be answered: the engine does not read tokens.
     pub fn verifications(&self) -> Verifications {
         self.topology.verifications.clone()
+    }
+
+    /// A handle by which settings of the running engine are replaced.
+    pub fn live_config(&self) -> LiveConfig {
+        self.topology.live_config.clone()
     }
 
     /// Passes every snapshot that the shards have sent since the last call to `visit`.

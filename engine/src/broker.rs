@@ -19,6 +19,7 @@ mod hub;
 mod inbound;
 mod lifecycle;
 mod link;
+mod reconfigure;
 mod session;
 pub mod shard_messages;
 mod shared_count;

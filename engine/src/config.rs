@@ -2,13 +2,15 @@
 
 mod access;
 mod coalescing;
+mod live_settings;
 mod origins;
 mod probe_key;
 mod proxies;
 mod session_protocol;
 mod tls;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
@@ -195,6 +197,11 @@ pub struct Config {
     pub metrics: bool,
     /// Lets internal probes in.
     pub probe: Option<ProbeKey>,
+    /// Sockets that listen already, such as those of a service manager. An address of a service's
+    /// `listen` that some of them have is not bound; they are accepted from, and stay open after
+    /// the drain as long as another process has them. Shards beyond the number of an address's
+    /// sockets share them; connections are then spread by which shard sees them first.
+    pub inherited: Vec<Arc<TcpListener>>,
 }
 
 impl Default for Config {
@@ -210,6 +217,7 @@ impl Default for Config {
             typical_message: limits::DEFAULT_TYPICAL_MESSAGE,
             metrics: true,
             probe: None,
+            inherited: Vec::new(),
         }
     }
 }

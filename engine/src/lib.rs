@@ -77,8 +77,8 @@ mod websocket_metrics;
 pub mod wire;
 
 pub use api::{
-    BatchTicket, ChannelInfo, Engine, HomeTicket, Publisher, Ticket, Verification, Verifications,
-    preflight,
+    BatchTicket, ChannelInfo, Engine, HomeTicket, LiveConfig, Publisher, Ticket, Verification,
+    Verifications, preflight,
 };
 pub use config::{
     Access, AuthMode, ClientRequest, Coalescing, Config, Correlation, KernelTls, Origins, ProbeKey,

@@ -124,9 +124,7 @@ fn prepare(mut parts: ShardParts) -> std::io::Result<EventLoop> {
     monoio::spawn(watch(readable, move || drained.drain(), Rc::clone(&loop_waker)));
     monoio::spawn(watch_clock(Rc::clone(&tick), Rc::clone(&loop_waker)));
 
-    let mut listeners = Vec::new();
     for (service, listener) in parts.listeners.drain(..) {
-        listeners.push(listener.try_clone()?);
         // The accept task accepts until EAGAIN.
         listener.set_nonblocking(true)?;
         let readable = pollable(listener.try_clone()?.into())?;
@@ -148,7 +146,7 @@ fn prepare(mut parts: ShardParts) -> std::io::Result<EventLoop> {
         loop_waker,
         tick,
         address_permits: Vec::new(),
-        drain: Drain::new(listeners),
+        drain: Drain::default(),
         admitted: Vec::new(),
     })
 }

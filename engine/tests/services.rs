@@ -115,3 +115,47 @@ fn measured(engine: &Engine) {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+#[test]
+fn settings_of_a_running_engine_are_replaced_all_or_none() {
+    let config = |most, welcome: &str| {
+        let mut one = service("one");
+        (one.max_connections, one.welcome) = (most, welcome.into());
+        Config { shards: Some(2), ..Config::from(one) }
+    };
+    let engine = Engine::start(config(2, "before")).unwrap();
+    let address = engine.service_addrs(ONE)[0];
+    let mut early = connect(address);
+    assert_eq!(read(&mut early)["data"]["message"], "before");
+
+    let live = engine.live_config();
+    let error = live.replace(&config(3, "never")).unwrap_err().to_string();
+    assert!(error.contains("max_connections is 3"), "{error}");
+    let mut fleet = config(2, "never");
+    fleet.services.push(service("other"));
+    assert!(live.replace(&fleet).is_err());
+    let mut idle = config(2, "never");
+    idle.keepalive = Duration::ZERO;
+    assert!(live.replace(&idle).is_err());
+    let mut second = connect(address);
+    assert_eq!(read(&mut second)["data"]["message"], "before");
+    drop(second);
+
+    live.replace(&config(1, "after")).unwrap();
+    let mut late = connect(address);
+    assert!(matches!(late.read().unwrap(), Message::Close(_)), "the limit is the new one");
+    // Those who are there stay, also beyond it.
+    subscribe(&mut early);
+    drop(early);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let welcome = loop {
+        let mut client = connect(address);
+        if let Message::Text(text) = client.read().unwrap() {
+            break serde_json::from_str::<Value>(&text).unwrap();
+        }
+        assert!(Instant::now() < deadline, "the place is not given back");
+    };
+    assert_eq!(welcome["data"]["message"], "after");
+    engine.drain(Duration::ZERO);
+    live.replace(&config(1, "too late")).unwrap();
+}

@@ -152,12 +152,12 @@ fn what_is_sent_to_a_dropped_receiver_is_dropped_too() {
 #[test]
 fn no_two_connections_get_the_same_place() {
     const MAX: usize = 3;
-    let quota = Quota::new(MAX);
+    let quota = Quota::default();
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20_000 {
-                    if quota.try_acquire() {
+                    if quota.try_acquire(MAX) {
                         assert!(quota.in_use() <= MAX);
                         quota.release();
                     }
@@ -166,8 +166,8 @@ fn no_two_connections_get_the_same_place() {
         }
     });
     assert_eq!(quota.in_use(), 0);
-    assert!((0..MAX).all(|_| quota.try_acquire()));
-    assert!(!quota.try_acquire());
+    assert!((0..MAX).all(|_| quota.try_acquire(MAX)));
+    assert!(!quota.try_acquire(MAX));
 }
 
 #[test]

@@ -86,20 +86,31 @@ impl Verifier {
     }
 }
 
-/// The verifiers of all services; `None` where authentication is off. Cheap to clone.
+/// The verifiers of all services; `None` where authentication is off. Clones share them: through
+/// any they are replaced.
 #[derive(Clone, Debug, Default)]
-pub struct Verifiers(Arc<[Option<Verifier>]>);
+pub struct Verifiers(Arc<RwLock<Arc<[Option<Verifier>]>>>);
 
 impl Verifiers {
     /// Verifiers by service, in the engine's order.
     pub fn new(by_service: Vec<Option<Verifier>>) -> Verifiers {
-        Verifiers(by_service.into())
+        Verifiers(Arc::new(RwLock::new(by_service.into())))
     }
 
-    /// Reads the JWKS files again, those that have changed or all. Whether there is one.
-    pub fn reload(&self, all: bool) -> bool {
-        self.0.iter().flatten().for_each(|verifier| verifier.reload(all));
-        self.0.iter().flatten().any(|verifier| verifier.jwks.is_some())
+    fn all(&self) -> Arc<[Option<Verifier>]> {
+        Arc::clone(&self.0.read())
+    }
+
+    /// Takes those of another set, of the same services. Tokens that are being verified are
+    /// verified as before.
+    pub fn replace(&self, new: &Verifiers) {
+        let new = new.all();
+        *self.0.write() = new;
+    }
+
+    /// Reads the JWKS files again, those that have changed or all.
+    pub fn reload(&self, all: bool) {
+        self.all().iter().flatten().for_each(|verifier| verifier.reload(all));
     }
 
     /// Starts threads that verify the tokens of the engine's clients, and end with the engine.
@@ -107,7 +118,7 @@ impl Verifiers {
     /// # Errors
     /// The system gives no thread.
     pub fn start(&self, engine: &Engine, threads: usize) -> io::Result<Vec<JoinHandle<()>>> {
-        let needed = self.0.iter().flatten().next().map_or(0, |_| threads);
+        let needed = self.all().iter().flatten().next().map_or(0, |_| threads);
         let start = |number| {
             let (verifiers, queue) = (self.clone(), engine.verifications());
             let name = format!("verifier-{number}");
@@ -123,7 +134,8 @@ impl Verifiers {
             tracing::warn!("a verifier keeps its priority: {error}");
         }
         while let Some(verification) = queue.next() {
-            let verifier = self.0.get(verification.service().index()).and_then(Option::as_ref);
+            let all = self.all();
+            let verifier = all.get(verification.service().index()).and_then(Option::as_ref);
             let verdict = verifier.map(|verifier| verifier.verify(verification.token()));
             verification.answer(verdict.unwrap_or(Err(AuthError::Invalid)));
         }

@@ -17,11 +17,13 @@ pub mod args;
 pub mod auth;
 pub mod certs;
 pub mod config;
+pub mod config_reload;
 pub mod dashboard;
 pub mod diagnostics;
 mod foreign_listeners;
 pub mod http;
 pub mod limits;
+mod live_services;
 pub mod log;
 pub mod metrics;
 pub mod presets;
@@ -31,6 +33,7 @@ pub mod read_files;
 pub mod run;
 pub mod self_probe;
 pub mod settings;
+mod systemd;
 #[cfg(any(test, fuzzing))]
 pub mod tests {
     //! The fuzz targets, which cargo-fuzz calls from outside.

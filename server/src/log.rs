@@ -11,8 +11,10 @@ use parking_lot::Mutex;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::Registry;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::limits::LOG_QUEUE;
@@ -26,6 +28,7 @@ static LOST: OnceLock<ErrorCounter> = OnceLock::new();
 static TOLD: Mutex<u64> = Mutex::new(0);
 /// Ends the thread that writes, once it has written what is queued.
 static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+static LEVEL: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 
 /// Logs how many lines were suppressed or lost since the last call. To be called once a second.
 pub fn report() {
@@ -57,13 +60,7 @@ pub fn finish() {
 /// Starts logging as the settings configure it. Libraries log from `warn` up, and more only at
 /// level `trace`. Where logging has been started already, as in a test, nothing changes.
 pub fn start(settings: &Settings) {
-    let level = LevelFilter::from_level(settings.log_level);
-    let others = if settings.log_level == Level::TRACE { level } else { LevelFilter::WARN };
-    let targets = Targets::new()
-        .with_default(others.min(level))
-        .with_target("uringcast", level)
-        .with_target("uringcast_engine", level)
-        .with_target("uringcast_server", level);
+    let (targets, handle) = reload::Layer::new(targets(settings.log_level));
     let ansi = std::io::stderr().is_terminal();
     let queue = NonBlockingBuilder::default().buffered_lines_limit(LOG_QUEUE).thread_name("log");
     let (queue, writer) = queue.finish(std::io::stderr());
@@ -77,6 +74,23 @@ pub fn start(settings: &Settings) {
     };
     if started.is_ok() {
         let _ = LOST.set(lost);
+        let _ = LEVEL.set(handle);
         *WRITER.lock() = Some(writer);
     }
+}
+
+/// The least severity that is logged from now on.
+pub fn set_level(level: Level) {
+    // Fails only where the logging that was started is gone.
+    LEVEL.get().into_iter().for_each(|handle| drop(handle.reload(targets(level))));
+}
+
+fn targets(level: Level) -> Targets {
+    let others = if level == Level::TRACE { LevelFilter::TRACE } else { LevelFilter::WARN };
+    let level = LevelFilter::from_level(level);
+    Targets::new()
+        .with_default(others.min(level))
+        .with_target("uringcast", level)
+        .with_target("uringcast_engine", level)
+        .with_target("uringcast_server", level)
 }

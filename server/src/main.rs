@@ -29,7 +29,7 @@ fn main() {
         Ok(None) => {}
         Err(error) => fail(&error),
     }
-    let (action, settings) = match args::read(arguments, std::env::vars_os()) {
+    let (action, settings) = match args::read(arguments.clone(), std::env::vars_os()) {
         Ok(read) => read,
         Err(ArgsError::Usage(usage)) => usage.exit(),
         Err(ArgsError::Problems(problems)) => fail(&problems),
@@ -54,7 +54,16 @@ fn main() {
             print(&print_config::render(&settings));
             Ended::Drained
         }),
-        Action::Serve => run::serve(&settings, state.as_deref()),
+        Action::Serve => {
+            let environment: Vec<_> = std::env::vars_os().collect();
+            let read = move || match args::read(arguments.clone(), environment.clone()) {
+                Ok((_, settings)) => Ok(settings),
+                Err(ArgsError::Problems(problems)) => Err(problems),
+                // The command line was understood before, and is the same.
+                Err(ArgsError::Usage(usage)) => usage.exit(),
+            };
+            run::serve(settings, state, Box::new(read))
+        }
     };
     log::finish();
     match ended {

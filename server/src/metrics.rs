@@ -26,7 +26,9 @@ use uringcast_engine::telemetry::{ClassStats, Snapshot, Totals};
 use uringcast_engine::{Engine, Service, ServiceId};
 
 use crate::certs::CertStatus;
+use crate::config_reload::ReloadStatus;
 use crate::foreign_listeners::ForeignListeners;
+use crate::live_services::LiveServices;
 use accumulator::Accumulator;
 pub use latency::{Format, LatencyQuery, Span};
 pub use requests::Requests;
@@ -41,6 +43,8 @@ pub struct Metrics {
     /// The `server` label of what the services share.
     engine: String,
     services: Arc<[Service]>,
+    live: LiveServices,
+    reloads: Arc<Mutex<ReloadStatus>>,
     /// Services to be shown, if not all.
     only: Option<Vec<ServiceId>>,
     objective: Option<Duration>,
@@ -67,6 +71,8 @@ impl Metrics {
         let accumulator = Accumulator::new(shards, names, Timestamp::now());
         Metrics {
             engine: engine.to_owned(),
+            live: LiveServices::new(Arc::clone(&services)),
+            reloads: Arc::default(),
             services,
             only: None,
             objective,
@@ -93,6 +99,16 @@ impl Metrics {
     #[must_use]
     pub fn with_foreign_listeners(self, foreign: Option<ForeignListeners>) -> Metrics {
         Metrics { foreign, ..self }
+    }
+
+    /// The same, with the settings of the services that change and the status of their reloads.
+    #[must_use]
+    pub(crate) fn with_reloads(
+        self,
+        live: LiveServices,
+        reloads: Arc<Mutex<ReloadStatus>>,
+    ) -> Metrics {
+        Metrics { live, reloads, ..self }
     }
 
     /// Adds one shard's snapshot.
@@ -162,9 +178,16 @@ impl Metrics {
             histogram(server, &channel, Some(&class.delivery), &DURATION_BOUNDS)
         };
         all.add("uringcast_delivery_duration_seconds", self.classes(totals).map(delivery));
-        let limit =
-            |(_, service): (_, &Service)| gauge(&service.name, &[], service.max_connections as f64);
+        let live = self.live.current();
+        let limit = |(id, service): (ServiceId, &Service)| {
+            gauge(&service.name, &[], live[id.index()].max_connections as f64)
+        };
         all.add("uringcast_connections_limit", self.shown().map(limit));
+        let ReloadStatus { is_successful, waiting_for_restart } = *self.reloads.lock();
+        let successful = gauge(&self.engine, &[], f64::from(u8::from(is_successful)));
+        all.add("uringcast_config_reload_successful", [successful]);
+        let waiting = gauge(&self.engine, &[], waiting_for_restart as f64);
+        all.add("uringcast_config_waiting_for_restart", [waiting]);
         self.certificate_families(&mut all);
         let foreign =
             self.foreign.iter().map(|foreign| gauge(&self.engine, &[], foreign.count() as f64));

@@ -78,6 +78,15 @@ pub fn stamp(path: &Path) -> Stamp {
     Some((meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.size()))
 }
 
+/// Checks that the file which `setting` names can be read a second time: a pipe gives nothing then,
+/// and no settings at all would be the defaults.
+///
+/// # Errors
+/// A [`Problem`] where it cannot be opened, or is no regular file.
+pub fn check_regular(setting: &str, path: &Path) -> Result<(), Problem> {
+    open_regular(path).map(drop).or_else(|error| read_all(setting, path, Err(error)).map(drop))
+}
+
 /// A problem with the file that `setting` names.
 pub fn problem(setting: &str, path: &Path, reason: impl Into<Box<str>>, remedy: &str) -> Problem {
     let value = Some(format!("{:?}", path.to_string_lossy()));

@@ -5,25 +5,32 @@ mod reload_thread;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, RwLock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError};
 
 use crate::certs::{self, CertReloader};
 use crate::config::Config;
+use crate::config_reload::{
+    self, ConfigReloader, LiveParts, ReadSettings, ReloadStatus, WatchedFile,
+};
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
 use crate::http::Control;
+use crate::live_services::LiveServices;
 use crate::log;
 use crate::metrics::Metrics;
 use crate::self_probe::{Connector, Health, SelfProbes};
 use crate::settings::{Problem, Problems, Settings};
+use crate::systemd::{self, InheritedSockets};
 use http_ports::HttpPorts;
 use reload_thread::ReloadThread;
 
@@ -64,27 +71,38 @@ pub fn check(settings: &Settings, state: Option<&Path>) -> Result<Config, RunErr
     Ok(config)
 }
 
-/// Serves until a signal.
+/// Serves until a signal. `read` gives the settings anew when they are to be reloaded.
 ///
 /// # Errors
 /// [`RunError`] when it cannot start.
-pub fn serve(settings: &Settings, state: Option<&Path>) -> Result<Ended, RunError> {
-    let config = check(settings, state)?;
+pub fn serve(
+    settings: Settings,
+    state: Option<PathBuf>,
+    read: ReadSettings,
+) -> Result<Ended, RunError> {
+    // Before those of keys are read: what changes meanwhile is seen by the first check.
+    let files = config_reload::watched_files(&settings);
+    let config = check(&settings, state.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(serve_on(settings, config));
+    let ended = runtime.block_on(serve_on((Arc::new(settings), files), config, (read, state)));
     // A drain that a second signal has cut short must not be waited for.
     runtime.shutdown_background();
     ended
 }
 
-async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunError> {
+async fn serve_on(
+    (settings, files): (Arc<Settings>, Vec<WatchedFile>),
+    mut config: Config,
+    source: (ReadSettings, Option<PathBuf>),
+) -> Result<Ended, RunError> {
     let mut stops = StopSignals::new()?;
     let mut hangup = signal(SignalKind::hangup())?;
     // These first: when one of them is taken, no client has connected yet.
-    let ports = HttpPorts::bind(settings, &config)?;
-    config.admit_pages_of(&ports.control()?);
+    let ports = take_ports(&settings, &mut config)?;
+    let control_ports = ports.control()?;
+    config.admit_pages_of(&control_ports);
     let reloaders = start_reloaders(&mut config)?;
-    log_warnings(settings, &config);
+    log_warnings(&settings, &config);
     let verifiers = std::mem::take(&mut config.verifiers);
     let key = ProbeKey::new(random());
     config.engine.probe = Some(key);
@@ -95,6 +113,8 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         service.listen = engine.service_addrs(ServiceId(place as u8));
     }
     let services: Arc<[Service]> = services.into();
+    let live = LiveServices::new(Arc::clone(&services));
+    let reload_status = Arc::<Mutex<ReloadStatus>>::default();
     let foreign = watch_listeners(&services);
     let verifier_threads = verifiers.start(&engine, settings.auth_threads.0)?;
     let metrics = (!config.metrics.is_empty()).then(|| {
@@ -104,37 +124,37 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         Metrics::new(name, Arc::clone(&services), engine.shards(), objective)
             .with_certificates(statuses)
             .with_foreign_listeners(foreign.clone())
+            .with_reloads(live.clone(), Arc::clone(&reload_status))
     });
     let line = listening(&services, &reloaders, &ports.listening()?);
-    let (probe_task, health) = config
-        .self_probe
-        .map(|(probed, period)| {
-            let (service, health) = (&services[probed.index()], Health::new(engine.shards()));
-            let (tls, proxies) = (service.tls.is_some(), service.proxies.clone());
-            let connector = Connector::new(service.listen[0], key, tls, proxies);
-            let (publisher, metrics) = (engine.publisher(probed), metrics.clone());
-            let probes = SelfProbes::new(connector, publisher, metrics, health.clone());
-            (tokio::spawn(probes.run(period)), health)
-        })
-        .unzip();
-    // The dashboard connects to a service that uses the envelope.
-    let dashboard_service =
-        services.iter().position(|service| matches!(service.protocol, Protocol::Envelope));
-    let dashboard_service = dashboard_service.unwrap_or(0);
-    let publisher = engine.publisher(ServiceId(dashboard_service as u8));
-    let dashboard = Dashboard::new(Arc::clone(&services), dashboard_service, key, publisher);
-    let control = Arc::new(Control::new(engine, metrics, health, foreign, services, dashboard));
+    let start_probes = |probe| start_probes(probe, &services, &engine, key, metrics.clone());
+    let (probe_task, health) = config.self_probe.map(start_probes).unzip();
+    let dashboard = make_dashboard(&services, &engine, key);
+    let parts = LiveParts {
+        engine: engine.live_config(),
+        services: live.clone(),
+        api_keys: config.api_keys.clone(),
+        verifiers: verifiers.clone(),
+        control_ports,
+    };
+    let control = Arc::new(Control::new(engine, metrics, health, foreign, live, dashboard));
 
     let (stop, stopped) = watch::channel(false);
     let ports = ports.serve(&control, &config.api_keys, &stopped);
     // Standard output need not be read.
     let _ = writeln!(std::io::stdout(), "{line}");
+    systemd::ready(&line);
 
-    let reloads = ReloadThread::new(reloaders, verifiers)?;
+    let running = Arc::new(RwLock::new(Arc::clone(&settings)));
+    let in_force = Arc::clone(&running);
+    let config = ConfigReloader::new(source, (settings, files), running, parts, reload_status);
+    let reloads = ReloadThread::new(config, reloaders, verifiers)?;
     let signal = until_stopped(&control, &reloads, &mut hangup, &mut stops).await;
     probe_task.inspect(|task| task.abort());
-    let time = settings.drain_timeout.0;
-    tracing::info!("{}: shutting down, clients have {} s", signal.name, time.as_secs_f64());
+    let time = in_force.read().drain_timeout.0;
+    let seconds = time.as_secs_f64();
+    tracing::info!("{}: shutting down, clients have {seconds} s", signal.name);
+    systemd::stopping(&format!("closing all connections within {seconds} s"));
     if let Some(again) = drain(&control, time, &mut stops).await {
         return Ok(Ended::Interrupted(again.number));
     }
@@ -143,6 +163,40 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     // The verifiers end with the engine, whose shards have ended.
     verifier_threads.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
+}
+
+/// Takes what the service manager has handed over, and binds the other HTTP ports.
+fn take_ports(settings: &Settings, config: &mut Config) -> Result<HttpPorts, RunError> {
+    let mut inherited = InheritedSockets::take()?;
+    let ports = HttpPorts::bind(settings, config, &mut inherited)?;
+    for address in config.engine.services.iter().flat_map(|service| &service.listen) {
+        config.engine.inherited.extend(inherited.of(*address));
+    }
+    inherited.refuse_rest()?;
+    Ok(ports)
+}
+
+/// Starts to probe a service, that often.
+fn start_probes(
+    (probed, period): (ServiceId, Duration),
+    services: &[Service],
+    engine: &Engine,
+    key: ProbeKey,
+    metrics: Option<Metrics>,
+) -> (JoinHandle<()>, Health) {
+    let (service, health) = (&services[probed.index()], Health::new(engine.shards()));
+    let (tls, proxies) = (service.tls.is_some(), service.proxies.clone());
+    let connector = Connector::new(service.listen[0], key, tls, proxies);
+    let probes = SelfProbes::new(connector, engine.publisher(probed), metrics, health.clone());
+    (tokio::spawn(probes.run(period)), health)
+}
+
+/// The dashboard, which connects to a service that uses the envelope.
+fn make_dashboard(services: &Arc<[Service]>, engine: &Engine, key: ProbeKey) -> Dashboard {
+    let place = services.iter().position(|one| matches!(one.protocol, Protocol::Envelope));
+    let place = place.unwrap_or(0);
+    let publisher = engine.publisher(ServiceId(place as u8));
+    Dashboard::new(Arc::clone(services), place, key, publisher)
 }
 
 /// Drains the engine, unless a second signal comes.
@@ -160,14 +214,15 @@ async fn drain(control: &Control, time: Duration, stops: &mut StopSignals) -> Op
     }
 }
 
-/// Collects once a second, so that the shards' channels never fill, and keeps the certificates
-/// fresh, until a signal comes.
+/// Collects once a second, so that the shards' channels never fill, keeps settings and certificates
+/// fresh and the watchdog quiet while all shards run, until a signal comes.
 async fn until_stopped(
     control: &Control,
     reloads: &ReloadThread,
     hangup: &mut Signal,
     stops: &mut StopSignals,
 ) -> StopSignal {
+    let has_watchdog = systemd::has_watchdog();
     let mut tick = interval(SNAPSHOT_INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -178,6 +233,9 @@ async fn until_stopped(
                 control.tick().await;
                 log::report();
                 reloads.check();
+                if has_watchdog && control.is_alive().await {
+                    systemd::pet_watchdog();
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 //! the environment variables, `check-config` and docs/SETTINGS.md.
 
 pub mod access;
+mod changes;
 mod choices;
 pub mod coalescing_rule;
 mod sources;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
 
 use access::{OptionalClaim, Origin, Permission, Subprotocol};
+pub use changes::Changes;
 pub use choices::{LogFormat, TlsVersion};
 use coalescing_rule::CoalescingRule;
 pub use sources::{Problem, Problems, Source, Sources};
@@ -43,6 +45,8 @@ pub struct Setting {
     /// Whether each service of a fleet may have its own. Those marked `(process)` in the table
     /// are settings of the process.
     pub of_a_service: bool,
+    /// Whether a running server takes a new value over. Those marked `[live]` in the table are.
+    pub is_live: bool,
 }
 
 impl Setting {
@@ -69,7 +73,10 @@ pub const FAMILY_PREFIX: &str = "WEBSOCKET";
 
 macro_rules! settings {
     ($($group:literal {
-        $($(#[doc = $help:literal])+ $name:ident $(($scope:ident))?: $kind:ty = $default:expr,)+
+        $(
+            $(#[doc = $help:literal])+
+            $name:ident $(($scope:ident))? $([$live:ident])?: $kind:ty = $default:expr,
+        )+
     })+) => {
         /// Every setting as it was given: read, in range, not yet compared with the others.
         #[derive(Debug)]
@@ -92,6 +99,7 @@ macro_rules! settings {
             switch: <$kind as Value>::SWITCH,
             secret: <$kind as Value>::SECRET,
             of_a_service: stringify!($($scope)?).is_empty(),
+            is_live: !stringify!($($live)?).is_empty(),
         },)+)+];
 
         impl Settings {
@@ -128,7 +136,7 @@ settings! {
         /// Port to listen on for WebSocket clients; 0 takes a free one.
         port: u16 = DEFAULT_PORT,
         /// Open connections of the whole server; one more is closed with 1013.
-        max_connections: Count<1, MAX_CONNECTIONS> = Count(limits::DEFAULT_MAX_CONNECTIONS),
+        max_connections [live]: Count<1, MAX_CONNECTIONS> = Count(limits::DEFAULT_MAX_CONNECTIONS),
         /// Number of shards, one thread and core each. Without it: as many as the process may use,
         /// by its affinity and by the CPU quota of its control group.
         shards (process): Option<Count<1, { limits::MAX_SHARDS }>> = None,
@@ -145,54 +153,55 @@ settings! {
         /// Port for publishing over HTTP, channel lists, health and readiness.
         control_port (process): u16 = DEFAULT_CONTROL_PORT,
         /// Key that publishers must send. Others can see command lines: prefer a file.
-        api_key (process): Option<Secret> = None,
+        api_key (process) [live]: Option<Secret> = None,
         /// File that holds the API key and nothing else.
-        api_key_file (process): Option<PathBuf> = None,
+        api_key_file (process) [live]: Option<PathBuf> = None,
         /// Further keys, each with a name, perhaps the only service it is for, and the channels it
         /// may publish to (none: all): prefer a file.
-        api_keys (process): Option<Vec<ApiKey>> = None,
+        api_keys (process) [live]: Option<Vec<ApiKey>> = None,
         /// File with such keys, one a line; instead of a key it may have `sha256:` and its hash.
-        api_keys_file (process): Option<PathBuf> = None,
+        api_keys_file (process) [live]: Option<PathBuf> = None,
         /// Let clients publish over their WebSocket without authentication; where that is optional,
         /// to channels that no publish_permission names, with a token or without.
-        anonymous_publish: bool = false,
+        anonymous_publish [live]: bool = false,
     }
     "Clients" {
         /// The server's name in the welcome message and in the `server` label of all metrics.
         server_name: Text = Text("uringcast".into()),
         /// The `message` of the welcome message.
-        welcome_message: Text = Text("Connected to uringcast".into()),
+        welcome_message [live]: Text = Text("Connected to uringcast".into()),
         /// Largest message taken from a client, and largest `data` published over HTTP.
-        max_message_size: Bytes<1024, { MAX_PUBLISH_BODY }> =
+        max_message_size [live]: Bytes<1024, { MAX_PUBLISH_BODY }> =
             Bytes(limits::DEFAULT_MAX_MESSAGE),
         /// Levels of lists and objects in what is published; more is refused, as stock clients'
         /// parsers would fail.
-        max_json_depth: Count<1, { limits::MAX_JSON_DEPTH }> = Count(limits::DEFAULT_JSON_DEPTH),
+        max_json_depth [live]: Count<1, { limits::MAX_JSON_DEPTH }> =
+            Count(limits::DEFAULT_JSON_DEPTH),
         /// Messages a second and client, with a burst of 1.5 times that; 0 means no limit.
-        message_rate: Count<0, { u32::MAX as usize }> =
+        message_rate [live]: Count<0, { u32::MAX as usize }> =
             Count(limits::DEFAULT_MESSAGE_RATE as usize),
         /// Silence after which a client is pinged, and after which it is given up.
-        keepalive_interval (process): Span<1_000, HOUR> = Span(limits::DEFAULT_KEEPALIVE),
+        keepalive_interval (process) [live]: Span<1_000, HOUR> = Span(limits::DEFAULT_KEEPALIVE),
         /// Field of a request that replies repeat as correlation_id: its `id`, or as the original
         /// servers did (echo) its `correlation_id`.
         correlation: Correlation = Correlation::Id,
         /// Subprotocols (Sec-WebSocket-Protocol) to agree to where a client offers one. An offer of
         /// bearer.TOKEN beside it carries the client's token, and is never agreed to.
-        subprotocol: Option<Vec<Subprotocol>> = None,
+        subprotocol [live]: Option<Vec<Subprotocol>> = None,
         /// Replies a client may be owed before it is closed with 1008.
-        max_outbox (process): Bytes<1024, { 16 << 20 }> = Bytes(limits::DEFAULT_OUTBOX),
+        max_outbox (process) [live]: Bytes<1024, { 16 << 20 }> = Bytes(limits::DEFAULT_OUTBOX),
     }
     "Limits of one client" {
         /// Connections from one address (IPv6: one /64); one more is answered 429. 0 means no
         /// limit: behind a proxy all clients have its address.
-        max_connections_per_address: Count<0, MAX_CONNECTIONS> = Count(0),
+        max_connections_per_address [live]: Count<0, MAX_CONNECTIONS> = Count(0),
         /// Subscriptions of one connection; one more is refused with LIMIT_EXCEEDED.
-        max_subscriptions: Count<1, { limits::MAX_SUBSCRIPTIONS }> =
+        max_subscriptions [live]: Count<1, { limits::MAX_SUBSCRIPTIONS }> =
             Count(limits::MAX_SUBSCRIPTIONS),
         /// Bytes a second taken from one connection, with a burst of 1.5 times that (64KiB at
         /// least, and 4KiB more, over TLS 20KiB); above it is not read until it is paid for. 0
         /// means no limit.
-        byte_rate: Bytes<0, GIB> = Bytes(0),
+        byte_rate [live]: Bytes<0, GIB> = Bytes(0),
         /// Channels one shard knows at most (each shard by itself); one more is refused with
         /// LIMIT_EXCEEDED, over HTTP with 507.
         shard_channels (process): Count<1, { limits::MAX_CHANNELS_PER_SHARD }> =
@@ -204,39 +213,39 @@ settings! {
         /// jwks_file), else false.
         auth_enabled: Option<AuthMode> = None,
         /// Shared secret that tokens are signed with (HS256, HS384, HS512): prefer a file.
-        jwt_secret: Option<Secret> = None,
+        jwt_secret [live]: Option<Secret> = None,
         /// File that holds the shared secret and nothing else.
-        jwt_secret_file: Option<PathBuf> = None,
+        jwt_secret_file [live]: Option<PathBuf> = None,
         /// PEM file with the public key of the tokens' issuer (RS256, PS256, ES256, EdDSA).
-        jwt_public_key: Option<PathBuf> = None,
+        jwt_public_key [live]: Option<PathBuf> = None,
         /// JWK Set with the issuer's keys; read again when it changes, and on SIGHUP.
-        jwks_file: Option<PathBuf> = None,
+        jwks_file [live]: Option<PathBuf> = None,
         /// Algorithms to accept, of those that the keys can have. Without it: all.
-        jwt_algorithms: Option<Vec<jsonwebtoken::Algorithm>> = None,
+        jwt_algorithms [live]: Option<Vec<jsonwebtoken::Algorithm>> = None,
         /// `iss` that tokens must have.
-        jwt_issuer: Option<Text> = None,
+        jwt_issuer [live]: Option<Text> = None,
         /// `aud` that tokens must have; without it a token with an `aud` is refused.
-        jwt_audience: Option<Text> = None,
+        jwt_audience [live]: Option<Text> = None,
         /// Claims of exp, iss and aud that a token may lack; those it has must still be right.
-        jwt_optional_claims: Option<Vec<OptionalClaim>> = None,
+        jwt_optional_claims [live]: Option<Vec<OptionalClaim>> = None,
         /// Claims with permissions, a list or a text with blanks; dots lead into objects, as in
         /// realm_access.roles, and all that are named count. Without it: of permissions, scopes,
         /// scope and scp the first that a token has.
-        jwt_permissions_claim: Option<Vec<Text>> = None,
+        jwt_permissions_claim [live]: Option<Vec<Text>> = None,
         /// How long after its exp, and before its nbf, a token is still taken.
-        jwt_leeway: Span<0, MAX_JWT_LEEWAY> = Span(DEFAULT_JWT_LEEWAY),
+        jwt_leeway [live]: Span<0, MAX_JWT_LEEWAY> = Span(DEFAULT_JWT_LEEWAY),
         /// Channels and the permission to subscribe to them, such as workflow:*=workflow:read
         /// or dash-*=dash:read; the longest pattern counts, and channels without one are open to
         /// every admitted client.
-        subscribe_permission: Option<Vec<Permission>> = None,
+        subscribe_permission [live]: Option<Vec<Permission>> = None,
         /// The same for publishing; channels without one need the permission publish.
-        publish_permission: Option<Vec<Permission>> = None,
+        publish_permission [live]: Option<Vec<Permission>> = None,
         /// Permissions that stand for all others.
-        admin_permission: Vec<Text> = vec![Text("admin".into())],
+        admin_permission [live]: Vec<Text> = vec![Text("admin".into())],
         /// Origins whose pages may connect; browsers on others get 403, * lets all in. Without it:
         /// pages of the host and port that the client connects to, and the dashboard; clients that
         /// send no Origin are always let in.
-        allowed_origin: Option<Vec<Origin>> = None,
+        allowed_origin [live]: Option<Vec<Origin>> = None,
         /// Threads that verify tokens.
         auth_threads (process): Count<1, 64> = Count(1),
     }
@@ -305,11 +314,11 @@ settings! {
         /// How log lines on standard error look.
         log_format (process): LogFormat = LogFormat::Text,
         /// Least severity that is logged.
-        log_level (process): tracing::Level = tracing::Level::INFO,
+        log_level (process) [live]: tracing::Level = tracing::Level::INFO,
     }
     "Running" {
         /// Time clients get on shutdown to take what they are owed; then they are cut.
-        drain_timeout (process): Span<0, HOUR> = Span(limits::DEFAULT_DRAIN),
+        drain_timeout (process) [live]: Span<0, HOUR> = Span(limits::DEFAULT_DRAIN),
         /// Take ports, limits, welcome, permissions and requests of one of the original family's
         /// services, as far as they are not given otherwise: see `uringcast-server presets`.
         preset: Option<&'static Preset> = None,

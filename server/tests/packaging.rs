@@ -39,6 +39,29 @@ fn systemd_accepts_the_unit_and_finds_little_exposed() {
     run(Command::new(&analyze).args(exposure).arg(packaging("uringcast.service")));
 }
 
+/// systemd of a version that lacks the type only warns of it.
+#[test]
+fn the_units_tell_systemd_of_reloads_and_let_it_hold_the_socket() {
+    let test = "the_units_tell_systemd_of_reloads_and_let_it_hold_the_socket";
+    let [service, socket] = ["uringcast.service", "uringcast.socket"]
+        .map(|name| std::fs::read_to_string(packaging(name)).expect("a unit"));
+    for line in ["Type=notify-reload", "WatchdogSec=10"] {
+        assert!(service.lines().any(|one| one == line), "{line} is not in the unit");
+    }
+    // The signal of that type; commands would reload a second time.
+    assert!(!service.contains("\nExecReload="), "{service}");
+    let port = format!("ListenStream=127.0.0.1:{}", uringcast_server::limits::DEFAULT_PORT);
+    for line in [&*port, "ReusePort=yes"] {
+        assert!(socket.lines().any(|one| one == line), "{line} is not in the socket's unit");
+    }
+    let Some(analyze) = program(test, "systemd-analyze") else { return };
+    let dir = tempfile::tempdir().expect("a directory");
+    let here = service.replace("/usr/bin/uringcast-server", support::PROGRAM);
+    std::fs::write(dir.path().join("uringcast.service"), here).expect("written");
+    std::fs::write(dir.path().join("uringcast.socket"), socket).expect("written");
+    run(Command::new(&analyze).arg("verify").arg(dir.path().join("uringcast.socket")));
+}
+
 /// The system calls that a name in a filter includes.
 fn calls(analyze: &Path, name: &str) -> BTreeSet<String> {
     if !name.starts_with('@') {
@@ -138,8 +161,11 @@ fn the_debian_package_installs_and_its_server_accepts_its_configuration() {
     install.args(["--force-not-root", "--force-depends", "--log=/dev/null", "--install"]);
     run(install.arg(&package));
 
-    for file in ["usr/lib/systemd/system/uringcast.service", "usr/share/doc/uringcast/OPERATING.md"]
-    {
+    for file in [
+        "usr/lib/systemd/system/uringcast.service",
+        "usr/lib/systemd/system/uringcast.socket",
+        "usr/share/doc/uringcast/OPERATING.md",
+    ] {
         assert!(installed.join(file).exists(), "{file} is not in the package");
     }
     let dashboard = installed.join("usr/share/uringcast/dashboards/websocket.json");

@@ -32,13 +32,14 @@ fn every_setting_is_documented() {
     for (setting, default) in TABLE.iter().zip(defaults()) {
         if setting.group != group {
             group = setting.group;
-            text += &format!(
-                "\n## {group}\n\n| key | value | default | meaning |\n|---|---|---|---|\n"
-            );
+            text += &format!("\n## {group}\n\n| key | value | default | reload | meaning |\n");
+            text += "|---|---|---|---|---|\n";
         }
         let default = default.map_or("–".into(), |default| format!("`{default}`"));
         let hint = setting.hint.replace('|', "\\|");
-        text += &format!("| `{}` | {hint} | {default} | {} |\n", setting.name, setting.help);
+        let reload = if setting.is_live { "yes" } else { "restart" };
+        let (name, help) = (setting.name, setting.help);
+        text += &format!("| `{name}` | {hint} | {default} | {reload} | {help} |\n");
     }
     compare("SETTINGS.md", &text);
 }

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::limits::LISTEN_BACKLOG;
 use crate::types::{ServiceId, StartError};
@@ -18,12 +19,14 @@ pub(super) struct Listening {
 }
 
 /// Listens on each address of each service once per shard; the kernel spreads connections over
-/// them. `[::]` takes IPv4 too, unless the service names an address of IPv4.
+/// them. `[::]` takes IPv4 too, unless the service names an address of IPv4. Where sockets of an
+/// address are `inherited`, they are used and none is bound.
 ///
 /// # Errors
 /// [`StartError::Listen`] for the first address that is not to be had.
 pub(super) fn listen<'a>(
     services: impl Iterator<Item = &'a [SocketAddr]>,
+    inherited: &[Arc<TcpListener>],
     shards: usize,
 ) -> Result<Listening, StartError> {
     let mut all =
@@ -32,15 +35,36 @@ pub(super) fn listen<'a>(
         let only_v6 = addresses.iter().any(SocketAddr::is_ipv4);
         for &address in addresses {
             let only_v6 = only_v6 || !address.ip().is_unspecified();
-            let bound = bind(address, only_v6, shards);
+            let here = |socket: &&Arc<TcpListener>| {
+                socket.local_addr().is_ok_and(|bound| bound == address)
+            };
+            let here: Vec<_> = inherited.iter().filter(here).collect();
+            let bound = match here.is_empty() {
+                true => bind(address, only_v6, shards),
+                false => share(&here, shards).map(|sockets| (sockets, address)),
+            };
             let (sockets, real) = bound.map_err(|source| StartError::listen(address, source))?;
             all.addresses.push((service, real));
-            for (of_shard, socket) in all.listeners.iter_mut().zip(sockets) {
-                of_shard.push((service, socket));
+            for (place, socket) in sockets.into_iter().enumerate() {
+                all.listeners[place % shards].push((service, socket));
             }
         }
     }
     Ok(all)
+}
+
+/// Sockets for each shard, the first one's first. Every inherited one is accepted from: the kernel
+/// spreads connections over all of them. Shards beyond their number share them.
+fn share(inherited: &[&Arc<TcpListener>], shards: usize) -> io::Result<Vec<TcpListener>> {
+    let several = inherited.iter().cycle().take(inherited.len().max(shards));
+    several
+        .map(|socket| {
+            let socket = socket.try_clone()?;
+            SockRef::from(&socket).set_tcp_nodelay(true)?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
+        })
+        .collect()
 }
 
 fn bind(

@@ -10,10 +10,11 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::Verifications;
 use super::handle::Handle;
-use crate::config::{Config, Service};
+use super::live_config::LiveConfig;
+use crate::config::Config;
 use crate::limits::{MAILBOX_BYTES, MAILBOX_MESSAGES, SNAPSHOTS_WAITING, VERIFICATIONS_PER_SHARD};
 use crate::shard::{AdmissionLimits, Kernel, Mesh, MetricsReporter, PeerShards, ShardParts};
-use crate::sync::{Cost, Heartbeat, PerAddressLimit, Quota, Stage, mailbox};
+use crate::sync::{Cost, Heartbeat, Quota, Stage, mailbox};
 use crate::telemetry::Snapshot;
 use crate::types::{Epoch, Homes, ServiceId, ShardId, StartError};
 
@@ -39,6 +40,7 @@ pub(super) struct Topology {
     /// Takes back snapshots that were read.
     pub spare_snapshots: Vec<Sender<Box<Snapshot>>>,
     pub verifications: Verifications,
+    pub live_config: LiveConfig,
     pub started: Instant,
 }
 
@@ -51,13 +53,9 @@ impl Topology {
         let (snapshots_out, snapshots) = bounded(SNAPSHOTS_WAITING * shards);
         let (verifications, requests) = bounded(VERIFICATIONS_PER_SHARD * shards);
         let config = Arc::new(plan.config);
-        let quota = |service: &Service| Quota::new(service.max_connections);
-        let quotas = config.services.iter().map(quota).collect();
-        let address_limit = |service: &Service| {
-            let most = service.access.max_per_address;
-            (most > 0).then(|| Arc::new(PerAddressLimit::new(most)))
-        };
-        let per_address = config.services.iter().map(address_limit).collect();
+        let quotas = config.services.iter().map(|_| Quota::default()).collect();
+        let per_address = config.services.iter().map(|_| Arc::default()).collect();
+        let started_with = Arc::clone(&config);
         let limits = AdmissionLimits { config, quotas, per_address };
         let started = Instant::now();
         let epoch = Epoch(RandomState::new().hash_one(started).max(1));
@@ -93,9 +91,18 @@ impl Topology {
         }
         let handle = Arc::new(Handle { stage: Stage::default(), mailboxes, epoch, homes });
         let verifications = Verifications { requests, handle: Arc::clone(&handle) };
+        let live_config = LiveConfig::new(started_with, Arc::clone(&handle));
         Ok((
             parts,
-            Topology { handle, heartbeats, snapshots, spare_snapshots, verifications, started },
+            Topology {
+                handle,
+                heartbeats,
+                snapshots,
+                spare_snapshots,
+                verifications,
+                live_config,
+                started,
+            },
         ))
     }
 }

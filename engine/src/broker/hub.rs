@@ -29,9 +29,9 @@ use crate::types::{
 /// 1. [`Hub::begin_iteration`] sets the time. Every iteration of the shell's event loop begins with
 ///    it; all calls until the next one happen at that time.
 /// 2. **Inputs** say what has happened: [`Hub::admit`], `handle_*`, [`Hub::publish`],
-///    [`Hub::disconnect`], [`Hub::begin_drain`], [`Hub::set_document`]. They change state and queue
-///    work, and write nothing. Publications, requests and notices may be handed in while
-///    [`Hub::wants_input`].
+///    [`Hub::disconnect`], [`Hub::begin_drain`], [`Hub::set_document`], [`Hub::reconfigure`]. They
+///    change state and queue work, and write nothing. Publications, requests and notices may be
+///    handed in while [`Hub::wants_input`].
 /// 3. **Outputs** are asked for in this order, once all inputs of the iteration are in:
 ///    [`Hub::poll_transmit`] once, then [`Hub::poll_effect`] until it is empty. If `poll_transmit`
 ///    returns `true`, more is due: the shell iterates again without waiting.
@@ -324,6 +324,11 @@ impl Hub {
         for (service, kind) in self.parts.sessions.take_handled() {
             self.parts.core.cx.recorder.received(service, kind, ns);
         }
+    }
+
+    /// The settings from now on, of the same services.
+    pub fn reconfigure(&mut self, config: Arc<Config>) {
+        self.parts.reconfigure(config);
     }
 
     /// Brings the gauges up to date, before a snapshot is taken.

@@ -68,6 +68,11 @@ impl Sessions {
         }
     }
 
+    /// Checks permissions as this configuration has them from now on.
+    pub(super) fn reconfigure(&mut self, core: &Core, config: &Config) {
+        self.auth.reconfigure(core, config);
+    }
+
     pub(super) fn auth(&self) -> &Authentication {
         &self.auth
     }

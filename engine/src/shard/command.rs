@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::broker::ChannelEntry;
+use crate::config::Config;
 use crate::types::{
     ChannelName, ClientCommand, ConnectionKey, DrainReport, JsonObject, Publication, PublishError,
     Seq, ServiceId, ShardId, Verdict,
@@ -35,6 +36,8 @@ pub(crate) enum Command {
     Document { channel: ChannelName, reply: oneshot::Sender<Option<Arc<JsonObject>>> },
     /// End connections or subscriptions: `Hub::expel`.
     Expel { command: Arc<ClientCommand>, from: u32, reply: oneshot::Sender<(u64, Option<u32>)> },
+    /// Use this configuration from now on: `Hub::reconfigure`.
+    Configure { config: Arc<Config>, reply: oneshot::Sender<()> },
     /// Stop accepting, close every connection, answer when all are closed or `deadline` is over,
     /// and end.
     Drain { deadline: Instant, reply: oneshot::Sender<DrainReport> },

@@ -1,18 +1,14 @@
 //! The end of a shard: no new connections, all closed, then the report.
 
-use std::net::{Shutdown, TcpListener};
 use std::time::Instant;
-
-use socket2::SockRef;
 
 use super::handshake::HandshakeQueue;
 use crate::broker::Hub;
 use crate::types::DrainReport;
 
 /// A drain, requested or not yet.
+#[derive(Default)]
 pub(super) struct Drain {
-    /// Shut down when the drain begins, so that accept tasks return.
-    listeners: Vec<TcpListener>,
     request: Option<Request>,
 }
 
@@ -24,23 +20,13 @@ struct Request {
 }
 
 impl Drain {
-    /// Of a shard that accepts from `listeners`.
-    pub(super) fn new(listeners: Vec<TcpListener>) -> Drain {
-        Drain { listeners, request: None }
-    }
-
-    /// Ends accepting. The handshake queue is closed and the broker drains.
+    /// Begins. The handshake queue is closed, with which accepting ends, and the broker drains.
     pub(super) fn begin(
         &mut self,
         deadline: Instant,
         reply: oneshot::Sender<DrainReport>,
         hub: &Hub,
     ) {
-        for listener in self.listeners.drain(..) {
-            if let Err(error) = SockRef::from(&listener).shutdown(Shutdown::Both) {
-                tracing::warn!(%error, "a listener could not be shut down");
-            }
-        }
         self.request = Some(Request { deadline, reply, connections: hub.connections() });
     }
 

@@ -215,6 +215,11 @@ impl EventLoop {
             Command::Expel { command, from, reply } => {
                 let _ = reply.send(self.hub.disconnect(&command, from));
             }
+            Command::Configure { config, reply } => {
+                self.handshakes.reconfigure(&config);
+                self.hub.reconfigure(config);
+                let _ = reply.send(());
+            }
             Command::Drain { deadline, reply } => {
                 self.handshakes.close();
                 self.hub.begin_drain();

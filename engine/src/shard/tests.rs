@@ -50,9 +50,8 @@ impl Kit {
     /// For `count` shards, of which only the first listens.
     fn new(count: usize, config: Config, listener: TcpListener) -> Kit {
         let mut mesh = Mesh::new(count).unwrap();
-        let quota = |service: &Service| Quota::new(service.max_connections);
-        let quotas: Arc<[Quota]> = config.services.iter().map(quota).collect();
-        let per_address = quotas.iter().map(|_| None).collect();
+        let quotas: Arc<[Quota]> = config.services.iter().map(|_| Quota::default()).collect();
+        let per_address = quotas.iter().map(|_| Arc::default()).collect();
         let config = Arc::new(config);
         let limits = AdmissionLimits { config, quotas: Arc::clone(&quotas), per_address };
         let started = Instant::now();

@@ -16,7 +16,6 @@ const STRIPES: usize = crate::limits::MAX_SHARDS;
 pub struct PerAddressLimit {
     stripes: Vec<Mutex<HashMap<AddressGroup, usize>>>,
     hasher: RandomState,
-    max: usize,
 }
 
 /// One connection of an address, given back on drop.
@@ -26,19 +25,21 @@ pub struct AddressPermit {
     address: AddressGroup,
 }
 
-impl PerAddressLimit {
-    /// Counts that allow `max` connections an address.
-    pub fn new(max: usize) -> PerAddressLimit {
+impl Default for PerAddressLimit {
+    fn default() -> PerAddressLimit {
         let stripes = (0..STRIPES).map(|_| Mutex::default()).collect();
-        PerAddressLimit { stripes, hasher: RandomState::new(), max }
+        PerAddressLimit { stripes, hasher: RandomState::new() }
     }
+}
 
-    /// Counts a connection from this address, if it may have one more.
-    pub fn take(self: &Arc<Self>, address: IpAddr) -> Option<AddressPermit> {
+impl PerAddressLimit {
+    /// Counts a connection from this address, if it has fewer than `max`, which may be another
+    /// one each time.
+    pub fn take(self: &Arc<Self>, address: IpAddr, max: usize) -> Option<AddressPermit> {
         let address = AddressGroup::from(address);
         let mut stripe = self.stripe(address);
         let count = stripe.get(&address).copied().unwrap_or(0);
-        if count >= self.max {
+        if count >= max {
             return None;
         }
         stripe.insert(address, count + 1);

@@ -3,22 +3,17 @@
 use super::capacity::Capacity;
 
 /// Places for connections of the whole engine.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Quota {
     room: Capacity,
-    max: usize,
 }
 
 impl Quota {
-    /// `max` places, all free.
-    pub fn new(max: usize) -> Quota {
-        Quota { room: Capacity::default(), max }
-    }
-
-    /// Takes a place. Returns whether there was one; then [`release`](Quota::release) it once.
+    /// Takes one of `max` places. Returns whether there was one; then
+    /// [`release`](Quota::release) it once. `max` may be another one each time.
     #[must_use]
-    pub fn try_acquire(&self) -> bool {
-        self.room.try_take(1, self.max)
+    pub fn try_acquire(&self, max: usize) -> bool {
+        self.room.try_take(1, max)
     }
 
     /// Gives a place back.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use parking_lot::RwLock;
+
 use crate::settings::value::ApiKey;
 
-/// All keys. Without any, requests need none.
+/// All keys. Without any, requests need none. Clones share them: through any they are replaced.
 #[derive(Clone, Debug, Default)]
-pub struct ApiKeys(Arc<[Arc<ApiKey>]>);
+pub struct ApiKeys(Arc<RwLock<Arc<[Arc<ApiKey>]>>>);
 
 impl ApiKeys {
     /// A set of keys, each with a name of its own.
@@ -24,24 +26,48 @@ impl ApiKeys {
                 }
             }
         }
-        Ok(ApiKeys(keys.into_iter().map(Arc::new).collect()))
+        let keys = keys.into_iter().map(Arc::new).collect();
+        Ok(ApiKeys(Arc::new(RwLock::new(keys))))
+    }
+
+    fn all(&self) -> Arc<[Arc<ApiKey>]> {
+        Arc::clone(&self.0.read())
+    }
+
+    /// Takes the keys of another set, in the place of all there were.
+    pub fn replace(&self, new: &ApiKeys) {
+        let new = new.all();
+        *self.0.write() = new;
+    }
+
+    /// What is different in another set, without any key: `2 (before: 1)`.
+    pub fn difference(&self, new: &ApiKeys) -> Option<String> {
+        let (before, after) = (self.all(), new.all());
+        (before != after).then(|| match (before.len(), after.len()) {
+            (before, after) if before != after => format!("{after} (before: {before})"),
+            _ => "others, as many".into(),
+        })
     }
 
     /// A key of none of these services, and the one that it names.
-    pub fn for_unknown_service(&self, services: &[&str]) -> Option<(&str, &str)> {
-        let mut named = self.0.iter().filter_map(|key| Some((&*key.name, key.service.as_deref()?)));
-        named.find(|(_, service)| !services.contains(service))
+    pub fn for_unknown_service(&self, services: &[&str]) -> Option<(Box<str>, Box<str>)> {
+        let all = self.all();
+        let mut named = all.iter().filter_map(|key| Some((&key.name, key.service.as_ref()?)));
+        let found = named.find(|(_, service)| !services.contains(&&***service));
+        found.map(|(name, service)| (name.clone(), service.clone()))
     }
 
     /// Whether requests need no key.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.read().is_empty()
     }
 
     /// The key that a request carries. Compares every one, each in constant time.
-    pub fn find(&self, key: &[u8]) -> Option<&Arc<ApiKey>> {
-        let hash = ApiKey::hash(key);
-        self.0.iter().fold(None, |found, known| if known.has(&hash) { Some(known) } else { found })
+    pub fn find(&self, key: &[u8]) -> Option<Arc<ApiKey>> {
+        let (hash, all) = (ApiKey::hash(key), self.all());
+        let known =
+            |found, key: &Arc<ApiKey>| if key.has(&hash) { Some(Arc::clone(key)) } else { found };
+        all.iter().fold(None, known)
     }
 }
 

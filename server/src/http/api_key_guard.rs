@@ -55,7 +55,7 @@ fn repeated(headers: &HeaderMap) -> Option<&'static str> {
 impl ApiKeyGuard {
     /// Who sends a request, as far as its key says.
     pub(super) fn caller(&self, headers: &HeaderMap) -> Caller {
-        Caller(presented_key(headers, &self.keys).cloned())
+        Caller(presented_key(headers, &self.keys))
     }
 
     /// Whether the caller may send requests at all, and this one's body is JSON.
@@ -95,7 +95,7 @@ impl ApiKeyGuard {
     }
 }
 
-fn presented_key<'a>(headers: &HeaderMap, keys: &'a ApiKeys) -> Option<&'a Arc<ApiKey>> {
+fn presented_key(headers: &HeaderMap, keys: &ApiKeys) -> Option<Arc<ApiKey>> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
         let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().as_bytes())

@@ -11,6 +11,7 @@ use super::idempotency::IdempotencyTable;
 use super::publish_queue::PublishQueue;
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
+use crate::live_services::LiveServices;
 use crate::metrics::Metrics;
 use crate::self_probe::Health;
 
@@ -23,8 +24,9 @@ pub struct Control {
     publishers: Vec<Publisher>,
     /// By service.
     publish_queues: Vec<PublishQueue>,
-    /// In the engine's order.
+    /// In the engine's order, with the settings that the server started with.
     pub(super) services: Arc<[Service]>,
+    live: LiveServices,
     pub(super) idempotency: IdempotencyTable,
     pub(super) metrics: Option<Metrics>,
     /// `None` without self-probes.
@@ -42,9 +44,10 @@ impl Control {
         metrics: Option<Metrics>,
         health: Option<Health>,
         foreign: Option<ForeignListeners>,
-        services: Arc<[Service]>,
+        live: LiveServices,
         dashboard: Dashboard,
     ) -> Control {
+        let services = live.current();
         let publisher = |place| engine.publisher(ServiceId(place as u8));
         let publishers: Vec<Publisher> = (0..services.len()).map(publisher).collect();
         let publish_queues = publishers.iter().cloned().map(PublishQueue::start).collect();
@@ -53,6 +56,7 @@ impl Control {
             publishers,
             publish_queues,
             services,
+            live,
             idempotency: IdempotencyTable::default(),
             metrics,
             health,
@@ -79,6 +83,12 @@ impl Control {
         &self.services[service.index()]
     }
 
+    /// The largest `data` that a service takes now, in bytes and in levels.
+    pub(super) fn max_data(&self, service: ServiceId) -> (usize, usize) {
+        let Service { max_message, max_json_depth, .. } = self.live.current()[service.index()];
+        (max_message, max_json_depth)
+    }
+
     /// Whether every shard serves, as the self-probes and the engine see it, and gets all clients.
     pub(super) async fn ready(&self) -> Result<(), ApiError> {
         if let Some(shard) = self.health.as_ref().and_then(Health::failing) {
@@ -96,6 +106,11 @@ impl Control {
             true => Ok(()),
             false => Err(ApiError::unavailable("not_ready", "A shard is not serving.")),
         }
+    }
+
+    /// Whether every shard runs, whoever gets the clients.
+    pub async fn is_alive(&self) -> bool {
+        self.engine.read().await.as_ref().is_some_and(Engine::is_ready)
     }
 
     /// Adds what the shards have measured since the last call to the metrics.

@@ -84,8 +84,8 @@ impl SelectedService {
 
     /// The largest `data` that the service takes.
     pub(super) fn max_data(&self) -> MaxData {
-        let Service { max_message, max_json_depth, .. } = *self.control.service(self.id);
-        MaxData { bytes: max_message, depth: max_json_depth }
+        let (bytes, depth) = self.control.max_data(self.id);
+        MaxData { bytes, depth }
     }
 
     /// The channel that the path names; the caller's key is valid for it.

@@ -16,25 +16,36 @@ use crate::config::Config;
 use crate::http::{self, Control, PublishEndpoint};
 use crate::limits::HTTP_BACKLOG;
 use crate::settings::{Problem, Settings};
+use crate::systemd::InheritedSockets;
 
 /// The control ports, and then the metrics ports, each with the services that it shows.
 pub(super) struct HttpPorts(Vec<(TcpListener, Option<Vec<ServiceId>>)>);
 
 impl HttpPorts {
-    /// Binds all of them.
+    /// Binds all of them that are not inherited.
     ///
     /// # Errors
     /// A [`Problem`] with the setting that names the port or its address.
-    pub(super) fn bind(settings: &Settings, config: &Config) -> Result<HttpPorts, Problem> {
+    pub(super) fn bind(
+        settings: &Settings,
+        config: &Config,
+        inherited: &mut InheritedSockets,
+    ) -> Result<HttpPorts, Problem> {
         let control = config.control.iter().map(|address| (address, None));
         let metrics = config.metrics.iter().flat_map(|endpoint| {
             endpoint.addresses.iter().map(|address| (address, Some(endpoint.services.clone())))
         });
         let mut ports = Vec::new();
         for (address, services) in control.chain(metrics) {
-            let bound = listen(*address);
             let problem = |error| problem(settings, name(&services), address, &error);
-            ports.push((bound.map_err(problem)?, services));
+            let given = inherited.of(*address);
+            if given.is_empty() {
+                ports.push((listen(*address).map_err(problem)?, services));
+                continue;
+            }
+            for socket in given {
+                ports.push((adopt(&socket).map_err(problem)?, services.clone()));
+            }
         }
         Ok(HttpPorts(ports))
     }
@@ -94,6 +105,12 @@ impl HttpPorts {
         }
         ports
     }
+}
+
+fn adopt(socket: &std::net::TcpListener) -> std::io::Result<TcpListener> {
+    let socket = socket.try_clone()?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket)
 }
 
 /// `[::]` takes IPv4 too, whatever the value of net.ipv6.bindv6only, as for clients.

@@ -9,9 +9,11 @@ use uringcast_engine::ServiceId;
 
 use crate::auth::Verifiers;
 use crate::certs::CertReloader;
+use crate::config_reload::ConfigReloader;
+use crate::systemd;
 
-/// The thread that reads certificates and JWKS files again: a file system that does not answer
-/// blocks nothing else.
+/// The thread that reads settings, certificates and JWKS files again: a file system that does not
+/// answer blocks nothing else.
 pub(super) struct ReloadThread {
     /// Holds one: a pending check makes another one useless.
     wake: SyncSender<()>,
@@ -25,22 +27,28 @@ impl ReloadThread {
     /// # Errors
     /// The system gives no thread.
     pub(super) fn new(
+        mut config: ConfigReloader,
         mut reloaders: Vec<(ServiceId, CertReloader)>,
         verifiers: Verifiers,
     ) -> io::Result<ReloadThread> {
         let (wake, woken) = sync_channel(1);
         let all = Arc::new(AtomicBool::new(false));
         let reloads = Arc::clone(&all);
-        thread::Builder::new().name("certificates".into()).spawn(move || {
+        thread::Builder::new().name("reload".into()).spawn(move || {
             while woken.recv().is_ok() {
                 let all = reloads.swap(false, Ordering::Relaxed);
+                let said = all.then(|| {
+                    systemd::reloading();
+                    config.reload()
+                });
+                if !all {
+                    config.check();
+                }
                 for (_, reloader) in &mut reloaders {
                     if all { reloader.reload() } else { reloader.check() }
                 }
-                let has_keys = verifiers.reload(all);
-                if all && !has_keys && reloaders.is_empty() {
-                    tracing::info!("SIGHUP: there are no certificates and no jwks_file to reload");
-                }
+                verifiers.reload(all);
+                said.into_iter().for_each(|said| systemd::ready(&said));
             }
         })?;
         Ok(ReloadThread { wake, all })

@@ -110,6 +110,16 @@ impl Sources {
         self.0.get(name).and_then(|(texts, _)| texts.first()).map(String::as_str)
     }
 
+    /// The texts given for a setting.
+    pub(super) fn texts(&self, name: &str) -> Option<&[String]> {
+        self.0.get(name).map(|(texts, _)| &**texts)
+    }
+
+    /// Takes over what another has for a setting.
+    pub(super) fn copy(&mut self, name: &'static str, other: &Sources) {
+        self.0.extend(other.0.get(name).cloned().map(|given| (name, given)));
+    }
+
     /// Where the value in force was given.
     pub fn source(&self, name: &str) -> Source {
         self.0.get(name).map(|(_, source)| source.clone()).unwrap_or_default()

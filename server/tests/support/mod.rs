@@ -75,8 +75,21 @@ impl Server {
     }
 
     fn spawn(flags: &str, environment: &[(&str, &str)], log: Option<Stdio>) -> Server {
+        Server::spawn_by(Command::new(PROGRAM), flags, environment, log)
+    }
+
+    /// Starts one by a command that takes its flags.
+    pub fn start_by(command: Command, flags: &str, environment: &[(&str, &str)]) -> Server {
+        Server::spawn_by(command, flags, environment, None)
+    }
+
+    fn spawn_by(
+        mut command: Command,
+        flags: &str,
+        environment: &[(&str, &str)],
+        log: Option<Stdio>,
+    ) -> Server {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let mut command = Command::new(PROGRAM);
         command.env_clear().env("HOME", home.path()).envs(environment.iter().copied());
         command.stdin(Stdio::null());
         let file = File::create(home.path().join("log")).expect("a log file");

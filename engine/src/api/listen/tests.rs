@@ -9,7 +9,27 @@ use super::*;
 
 /// Listens as one service.
 fn listen(addresses: &[SocketAddr], shards: usize) -> Result<Listening, StartError> {
-    super::listen(std::iter::once(addresses), shards)
+    super::listen(std::iter::once(addresses), &[], shards)
+}
+
+#[test]
+fn inherited_sockets_are_used_all_of_them_and_shared_where_they_are_too_few() {
+    let bound = |shards| {
+        let all = listen(&[loopback()], shards).unwrap();
+        let sockets = all.listeners.into_iter().flatten().map(|(_, socket)| Arc::new(socket));
+        (all.addresses[0].1, sockets.collect::<Vec<_>>())
+    };
+    for (sockets, shards, by_shard) in [(1, 3, vec![1, 1, 1]), (3, 2, vec![2, 1])] {
+        let (address, inherited) = bound(sockets);
+        let of_both = [address, loopback()];
+        let all = super::listen(std::iter::once(&of_both[..]), &inherited, shards).unwrap();
+        let here = |of_shard: &Vec<(ServiceId, TcpListener)>| {
+            of_shard.iter().filter(|(_, socket)| socket.local_addr().unwrap() == address).count()
+        };
+        assert_eq!(all.listeners.iter().map(here).collect::<Vec<_>>(), by_shard);
+        assert_eq!(all.addresses[0].1, address);
+        assert_ne!(all.addresses[1].1, address, "the other is bound");
+    }
 }
 
 fn loopback() -> SocketAddr {

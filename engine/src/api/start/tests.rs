@@ -3,12 +3,14 @@
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command as Process;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::*;
 use crate::broker::ChannelEntry;
 use crate::config::{Config, Service};
+use crate::limits::MAX_SHARDS;
 use crate::shard::Command;
 use crate::telemetry::Recorder;
 use crate::types::DrainReport;
@@ -26,7 +28,7 @@ fn config_at(address: &str, shards: usize) -> Config {
 
 /// Listens on an address and closes the port again. Returns the address.
 fn listen(address: std::net::SocketAddr) -> Result<std::net::SocketAddr, StartError> {
-    let all = listen::listen(std::iter::once(&[address][..]), 1)?;
+    let all = listen::listen(std::iter::once(&[address][..]), &[], 1)?;
     Ok(all.addresses[0].1)
 }
 
@@ -68,7 +70,10 @@ fn serve(mut parts: ShardParts) {
             Command::Count { names, reply } => {
                 let _ = reply.send(vec![1; names.len()]);
             }
-            Command::Expel { .. } | Command::SetDocument { .. } | Command::Document { .. } => {}
+            Command::Expel { .. }
+            | Command::SetDocument { .. }
+            | Command::Document { .. }
+            | Command::Configure { .. } => {}
             Command::Drain { reply, .. } => {
                 let _ = reply.send(DrainReport { closed: 10, cut: u64::from(parts.id.0) });
                 return;
@@ -268,7 +273,7 @@ fn a_setting_out_of_range_is_refused_by_name() {
     let refused = |change: fn(&mut Config)| {
         let mut config = config(1);
         change(&mut config);
-        check(&config, 2).unwrap_err().to_string()
+        config_check::check(&config, 2).unwrap_err().to_string()
     };
     assert!(refused(|c| c.services[0].listen.clear()).starts_with("listen of uringcast is empty"));
     assert!(refused(|c| c.services.clear()).starts_with("services are 0: have 1 to 16"));
@@ -288,7 +293,7 @@ fn a_setting_out_of_range_is_refused_by_name() {
 
 #[test]
 fn shards_default_to_the_cores_there_are() {
-    let shards = |cores| check(&Config { shards: None, ..config(1) }, cores).unwrap();
+    let shards = |cores| config_check::check(&Config { shards: None, ..config(1) }, cores).unwrap();
     assert_eq!([shards(0), shards(2), shards(100)], [1, 2, MAX_SHARDS]);
 }
 

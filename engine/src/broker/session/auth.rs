@@ -5,6 +5,8 @@
 //! was received of it already waits, so that its requests take effect in its order. An `auth`
 //! request of a known client renews its identity; that may extend it, never change or reduce it.
 
+mod regrant;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

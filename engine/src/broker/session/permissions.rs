@@ -59,6 +59,13 @@ impl Permissions {
         Grants(bits.fold(0, |all, bit| all | bit))
     }
 
+    /// The same permissions as bits of other rules. Those that these do not name are lost.
+    pub(super) fn translate(&self, grants: Grants, others: &Permissions) -> Grants {
+        let held = self.names.iter().enumerate().filter(|(place, _)| grants.0 >> place & 1 == 1);
+        let bits = held.filter_map(|(_, name)| bit(&others.names, name));
+        Grants(bits.fold(0, |all, bit| all | bit))
+    }
+
     pub(super) fn may_subscribe(&self, grants: Grants, channel: &str) -> bool {
         guard(&self.subscribe, channel).is_none_or(|any_of| grants.0 & (any_of | self.admin) != 0)
     }

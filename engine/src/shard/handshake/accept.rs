@@ -22,7 +22,8 @@ use crate::types::ServiceId;
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Accepts connections until the queue closes, and starts a handshake task for each. `listener` is
-/// non-blocking; `readable` is a duplicate of it to be polled.
+/// non-blocking; `readable` is a duplicate of it to be polled. Neither is shut down: the socket may
+/// be a service manager's, which clients wait at until the next server accepts from it.
 pub(crate) async fn accept(
     listener: TcpListener,
     readable: UnixStream,
@@ -41,13 +42,10 @@ pub(crate) async fn accept(
             Err(error) if error.kind() != ErrorKind::WouldBlock => error,
             // After `Ok` more connections may wait: this only lets the other tasks run.
             _ => {
-                readable.readable(true).await.expect("a listener can be polled");
+                queue.wait_for(readable.readable(true)).await;
                 continue;
             }
         };
-        if queue.is_closed() {
-            return; // The listener was shut down.
-        }
         if is_transient(&error) {
             continue;
         }

@@ -28,17 +28,19 @@ impl Drop for QuotaPermit {
 /// The limits that an upgrade request must pass.
 #[derive(Clone)]
 pub(crate) struct AdmissionLimits {
+    /// As it is now: [`HandshakeQueue::reconfigure`](super::HandshakeQueue::reconfigure).
     pub config: Arc<Config>,
     /// Open connections of all shards, by service.
     pub quotas: Arc<[Quota]>,
-    /// Connections by service and address, where these are limited.
-    pub per_address: Arc<[Option<Arc<PerAddressLimit>>]>,
+    /// Connections by service and address, of those that began while these were limited.
+    pub per_address: Arc<[Arc<PerAddressLimit>]>,
 }
 
 impl AdmissionLimits {
     /// A place for one more connection of the service; `None` when all are taken.
     pub(super) fn acquire_quota(&self, service: ServiceId) -> Option<QuotaPermit> {
-        let acquired = self.quotas[service.index()].try_acquire();
+        let most = self.config[service].max_connections;
+        let acquired = self.quotas[service.index()].try_acquire(most);
         acquired.then(|| QuotaPermit(Some((Arc::clone(&self.quotas), service))))
     }
 
@@ -51,7 +53,9 @@ impl AdmissionLimits {
         service: ServiceId,
         address: IpAddr,
     ) -> Result<Option<AddressPermit>, usize> {
-        let Some(permits) = &self.per_address[service.index()] else { return Ok(None) };
-        permits.take(address).map(Some).ok_or(self.config[service].access.max_per_address)
+        match self.config[service].access.max_per_address {
+            0 => Ok(None),
+            most => self.per_address[service.index()].take(address, most).map(Some).ok_or(most),
+        }
     }
 }

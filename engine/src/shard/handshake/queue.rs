@@ -3,7 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
@@ -11,6 +14,7 @@ use super::admission::AdmissionLimits;
 use super::budget::HandshakeBudget;
 use super::idle_eviction::IdleEviction;
 use super::outcome::UpgradedConnection;
+use crate::config::Config;
 use crate::limits::MAX_HANDSHAKES;
 use crate::shard::tls::Kernel;
 use crate::shard::wake_flag::WakeFlag;
@@ -22,7 +26,7 @@ pub(crate) struct HandshakeQueue {
     loop_waker: Rc<WakeFlag>,
     /// The event loop's time for handshakes.
     pub budget: HandshakeBudget,
-    pub limits: AdmissionLimits,
+    limits: RefCell<AdmissionLimits>,
     upgraded: RefCell<VecDeque<(HandshakeGuard, UpgradedConnection)>>,
     /// Accept tasks that have not ended.
     acceptors: Cell<usize>,
@@ -36,6 +40,8 @@ pub(crate) struct HandshakeQueue {
     /// By service.
     errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
+    /// Accept tasks that wait for connections.
+    accept_waiters: RefCell<Vec<Waker>>,
     /// What the kernel's TLS supports, if connections are to be handed to it.
     pub kernel: Option<Kernel>,
 }
@@ -52,7 +58,7 @@ impl HandshakeQueue {
             budget: HandshakeBudget::new(Rc::clone(&loop_waker)),
             loop_waker,
             errors: RefCell::new(vec![[0; ConnectionError::COUNT]; services]),
-            limits,
+            limits: RefCell::new(limits),
             upgraded: RefCell::default(),
             acceptors: Cell::new(0),
             handshakes: Cell::new(0),
@@ -60,8 +66,19 @@ impl HandshakeQueue {
             capacity_waiters: RefCell::default(),
             counts: RefCell::new([0; Count::COUNT]),
             closed: Cell::new(false),
+            accept_waiters: RefCell::default(),
             kernel,
         }
+    }
+
+    /// The limits now. A handshake takes them anew for each decision.
+    pub(super) fn limits(&self) -> AdmissionLimits {
+        self.limits.borrow().clone()
+    }
+
+    /// The configuration of what begins from now on.
+    pub(crate) fn reconfigure(&self, config: &Arc<Config>) {
+        self.limits.borrow_mut().config = Arc::clone(config);
     }
 
     /// Registers an accept task until the value returned is dropped.
@@ -88,6 +105,22 @@ impl HandshakeQueue {
             }
             self.capacity_waiters.borrow_mut().push(context.waker().clone());
             Poll::Pending
+        })
+        .await;
+    }
+
+    /// Waits until a listener has connections, or until closing.
+    pub(crate) async fn wait_for(&self, readable: impl Future<Output = io::Result<()>>) {
+        let mut readable = pin!(readable);
+        poll_fn(|context| {
+            if self.closed.get() {
+                return Poll::Ready(());
+            }
+            let mut waiters = self.accept_waiters.borrow_mut();
+            if !waiters.iter().any(|waiter| waiter.will_wake(context.waker())) {
+                waiters.push(context.waker().clone());
+            }
+            readable.as_mut().poll(context).map(|ready| ready.expect("a listener can be polled"))
         })
         .await;
     }
@@ -147,10 +180,11 @@ impl HandshakeQueue {
         }
     }
 
-    /// Ends accepting: accept tasks that wait for capacity return.
+    /// Ends accepting: accept tasks that wait return.
     pub(crate) fn close(&self) {
         self.closed.set(true);
-        self.capacity_waiters.take().into_iter().for_each(Waker::wake);
+        let waiters = self.capacity_waiters.take().into_iter();
+        waiters.chain(self.accept_waiters.take()).for_each(Waker::wake);
     }
 
     /// Whether accepting has ended.

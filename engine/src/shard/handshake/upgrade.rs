@@ -9,6 +9,7 @@ use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
 
+use super::admission::AdmissionLimits;
 use super::budget::StepClass;
 use super::outcome::{AcceptedUpgrade, HandshakeError, UpgradedConnection};
 use super::queue::{HandshakeGuard, HandshakeQueue};
@@ -109,7 +110,8 @@ async fn upgrade(
     stream: &mut HandshakeStream<'_>,
 ) -> Result<Option<AcceptedUpgrade>, HandshakeError> {
     let queue = stream.queue;
-    let config = &queue.limits.config[stream.service];
+    let AdmissionLimits { config, .. } = queue.limits();
+    let config = &config[stream.service];
     if config.proxies.protocol && config.proxies.trusts(stream.peer.ip()) {
         stream.read_proxy_header().await?;
     }
@@ -138,7 +140,8 @@ impl HandshakeStream<'_> {
     /// configured.
     async fn accept(&mut self, request: Accepted) -> Result<AcceptedUpgrade, HandshakeError> {
         let (queue, service) = (self.queue, self.service);
-        let config = &queue.limits.config;
+        let limits = queue.limits();
+        let config = &limits.config;
         self.believe_proxies(&request);
         let Accepted { mut response, consumed, token, host, origin, path, .. } = request;
         let probe = config.probe.is_some_and(|key| key.opens(&path));
@@ -148,14 +151,14 @@ impl HandshakeStream<'_> {
                 self.respond(UpgradeError::Unlisted.response()).await?;
                 return Err(HandshakeError::Upgrade(UpgradeError::Unlisted));
             }
-            match queue.limits.acquire_address_permit(service, self.peer.ip()) {
+            match limits.acquire_address_permit(service, self.peer.ip()) {
                 Ok(permit) => address_permit = permit,
                 Err(limit) => {
                     self.respond(UpgradeError::TooMany.response()).await?;
                     return Err(HandshakeError::TooMany(limit));
                 }
             }
-            quota_permit = queue.limits.acquire_quota(service);
+            quota_permit = limits.acquire_quota(service);
         }
         self.plain.drain(..consumed);
         if let (SlotTls::User(_), Some(kernel)) = (&self.tls, &queue.kernel) {
@@ -173,7 +176,8 @@ impl HandshakeStream<'_> {
 
     /// Takes over what the headers of trusted proxies say of the client.
     fn believe_proxies(&mut self, request: &Accepted) {
-        let proxies = &self.queue.limits.config[self.service].proxies;
+        let AdmissionLimits { config, .. } = self.queue.limits();
+        let proxies = &config[self.service].proxies;
         if let Some(protocols) = &request.forwarded_proto {
             self.behind_tls |= proxy_protocol::came_over_tls(self.peer, protocols, proxies);
         }

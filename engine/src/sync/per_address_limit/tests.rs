@@ -2,8 +2,8 @@ use super::*;
 
 #[test]
 fn an_address_has_so_many_places_and_gets_them_back() {
-    let limit = Arc::new(PerAddressLimit::new(2));
-    let take = |address: &str| limit.take(address.parse().unwrap());
+    let limit = Arc::new(PerAddressLimit::default());
+    let take = |address: &str| limit.take(address.parse().unwrap(), 2);
     let (first, _second) = (take("10.0.0.1"), take("::ffff:10.0.0.1"));
     assert!(first.is_some() && take("10.0.0.1").is_none());
     assert!(take("10.0.0.2").is_some());
@@ -16,9 +16,9 @@ fn an_address_has_so_many_places_and_gets_them_back() {
 
 #[test]
 fn an_address_without_connections_is_removed() {
-    let limit = Arc::new(PerAddressLimit::new(1));
+    let limit = Arc::new(PerAddressLimit::default());
     for n in 0..1_000_u32 {
-        drop(limit.take(IpAddr::V4(n.into())));
+        drop(limit.take(IpAddr::V4(n.into()), 1));
     }
     let known: usize = limit.stripes.iter().map(|s| s.lock().unwrap().len()).sum();
     assert_eq!(known, 0);

@@ -31,5 +31,15 @@ fn a_key_may_be_for_one_service_only() {
     let ci = keys.find(b"0123456789").expect("known");
     assert_eq!((&*ci.name, ci.service.as_deref()), ("ci@a.b", Some("a.b")));
     assert_eq!(keys.for_unknown_service(&["x", "a.b"]), None);
-    assert_eq!(keys.for_unknown_service(&["x"]), Some(("ci@a.b", "a.b")));
+    assert_eq!(keys.for_unknown_service(&["x"]), Some(("ci@a.b".into(), "a.b".into())));
+}
+
+#[test]
+fn other_keys_take_the_place_of_all_there_were() {
+    let keys = ApiKeys::new(vec![key("one 0123456789")]).unwrap();
+    let (shared, new) = (keys.clone(), ApiKeys::new(vec![key("one 98765432")]).unwrap());
+    assert_eq!(keys.difference(&new).as_deref(), Some("others, as many"));
+    keys.replace(&new);
+    assert!(shared.find(b"0123456789").is_none() && shared.find(b"98765432").is_some());
+    assert_eq!(keys.difference(&new), None);
 }

@@ -56,6 +56,16 @@ fn publishing_needs_publish_unless_a_rule_says_otherwise() {
 }
 
 #[test]
+fn held_permissions_are_the_same_under_other_rules() {
+    let before = permissions(&[("a", "a"), ("b", "b")], &[]);
+    let after = permissions(&[("c", "c"), ("b", "aa"), ("a", "a")], &[]);
+    let held = before.translate(grants(&before, &["a", "b", "admin"]), &after);
+    assert_eq!(held, grants(&after, &["a", "admin"]));
+    let held = before.translate(grants(&before, &["b"]), &after);
+    assert!(!after.may_subscribe(held, "b") && !after.may_subscribe(held, "c"));
+}
+
+#[test]
 fn the_last_of_the_most_permissions_still_counts() {
     let names: Vec<String> = (0..MAX_PERMISSIONS - 2).map(|n| format!("p{n:02}")).collect();
     let pairs: Vec<(&str, &str)> =

@@ -33,6 +33,28 @@ fn channels_need_their_permission_and_the_others_are_open() {
     }
 }
 
+#[test]
+fn other_rules_hold_for_the_next_request_of_a_known_client() {
+    let mut rig = Rig::known(AuthMode::Required, user(&["workflow:read"], None));
+    rig.subscribe("workflow:1");
+    assert_eq!(rig.hear()[0]["data"]["status"], "subscribed");
+    let mut access = access(AuthMode::Required);
+    access.subscribe[0].permission = "workflow:all".into();
+    access.max_subscriptions = 2;
+    rig.hub.reconfigure(Arc::new(Config::from(Service { access, ..Service::default() })));
+    for (channel, code) in [
+        ("workflow:2", json!("FORBIDDEN")),
+        ("pool:1", Value::Null),
+        ("pool:2", "LIMIT_EXCEEDED".into()),
+    ] {
+        rig.subscribe(channel);
+        assert_eq!(rig.hear()[0]["error_code"], code, "{channel}");
+    }
+    // It has its subscription still, and no other permission than before.
+    rig.say(&json!({"type": "unsubscribe", "room": "workflow:1"}));
+    assert_eq!(rig.hear()[0]["data"]["status"], "unsubscribed");
+}
+
 /// A service where clients publish without a token, but to `guarded:…`.
 fn trial(mode: AuthMode, permissions: Option<&[&str]>) -> Rig {
     let channels = ChannelPattern::parse("guarded:*").unwrap();

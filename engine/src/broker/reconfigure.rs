@@ -1,0 +1,15 @@
+//! Settings that are replaced while connections are open.
+
+use std::sync::Arc;
+
+use super::lifecycle::Parts;
+use crate::config::Config;
+
+impl Parts {
+    /// Uses this configuration, which has the same services, from now on: for requests, also of
+    /// connections that are open. Subscriptions stay as they are.
+    pub(super) fn reconfigure(&mut self, config: Arc<Config>) {
+        self.sessions.reconfigure(&self.core, &config);
+        self.core.cx.config = config;
+    }
+}

@@ -1,0 +1,94 @@
+//! What the service manager is told, and what it hands over: sd_notify(3), sd_listen_fds(3).
+//! Without one nothing happens.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use listenfd::ListenFd;
+use sd_notify::NotifyState::{self, MonotonicUsec, Ready, Reloading, Status, Stopping, Watchdog};
+
+use crate::settings::{Problem, Source};
+
+/// The server serves: all that listens, listens.
+pub(crate) fn ready(status: &str) {
+    notify(&[Ready, Status(status)]);
+}
+
+/// Settings are being read again; [`ready`] follows.
+pub(crate) fn reloading() {
+    // As `Type=notify-reload` asks for: systemd tells this reload from one before by its time.
+    let now = NotifyState::monotonic_usec_now().unwrap_or(MonotonicUsec(0));
+    notify(&[Reloading, now]);
+}
+
+/// The server drains, and ends.
+pub(crate) fn stopping(status: &str) {
+    notify(&[Stopping, Status(status)]);
+}
+
+/// All shards run. To be called more often than `WatchdogSec` has seconds.
+pub(crate) fn pet_watchdog() {
+    notify(&[Watchdog]);
+}
+
+/// Whether systemd restarts a server that does not call [`pet_watchdog`].
+pub(crate) fn has_watchdog() -> bool {
+    sd_notify::watchdog_enabled().is_some()
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!("cannot tell the service manager: {error}");
+    }
+}
+
+/// The listening sockets that the service manager has handed over.
+#[derive(Debug, Default)]
+pub(crate) struct InheritedSockets(Vec<(SocketAddr, Arc<TcpListener>)>);
+
+impl InheritedSockets {
+    /// Takes them. The environment names them (`LISTEN_FDS`, `LISTEN_PID`).
+    ///
+    /// # Errors
+    /// A [`Problem`] with one that is no listening TCP socket.
+    pub(crate) fn take() -> Result<InheritedSockets, Problem> {
+        let mut given = ListenFd::from_env();
+        let mut all = Vec::new();
+        for place in 0..given.len() {
+            let taken = given.take_tcp_listener(place).and_then(|socket| {
+                socket.map(|socket| Ok((socket.local_addr()?, Arc::new(socket)))).transpose()
+            });
+            match taken {
+                Ok(socket) => all.extend(socket),
+                Err(error) => {
+                    let reason =
+                        format!("socket {} of LISTEN_FDS cannot be used: {error}", place + 1);
+                    return Err(problem(reason, "Hand over TCP sockets that listen."));
+                }
+            }
+        }
+        Ok(InheritedSockets(all))
+    }
+
+    /// Those of an address. They are not given again.
+    pub(crate) fn of(&mut self, address: SocketAddr) -> Vec<Arc<TcpListener>> {
+        let here = self.0.extract_if(.., |(bound, _)| *bound == address);
+        here.map(|(_, socket)| socket).collect()
+    }
+
+    /// Checks that all were taken: clients at another one would wait for ever.
+    ///
+    /// # Errors
+    /// A [`Problem`] with the first one that is left.
+    pub(crate) fn refuse_rest(&self) -> Result<(), Problem> {
+        let Some((address, _)) = self.0.first() else { return Ok(()) };
+        let reason = format!("has a socket on {address}, where no setting has the server listen");
+        let remedy = "Set host and port, or those of control or metrics, to it; or take \
+                      ListenStream= away.";
+        Err(problem(reason, remedy))
+    }
+}
+
+fn problem(reason: String, remedy: &str) -> Problem {
+    Problem::new("LISTEN_FDS", Source::Default, reason, remedy)
+}
