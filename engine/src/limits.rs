@@ -34,6 +34,9 @@ pub const MAX_FRAGMENTS: u32 = 65_536;
 pub const SMALL_FRAGMENT: usize = 128;
 /// Inbound messages a second and connection; the original's default. Burst is 1.5 times that.
 pub const DEFAULT_MESSAGE_RATE: u32 = 100;
+/// Messages over the rate that one receive answers one by one. Of a flood a receive brings some
+/// thousand: further ones are counted and paid for by waiting, and their client is told once.
+pub const REFUSALS_PER_RECEIVE: u32 = 16;
 /// Bytes of an HTTP upgrade request: browsers with large cookies stay below.
 pub const MAX_UPGRADE_REQUEST: usize = 16 << 10;
 /// Headers of an HTTP upgrade request: a browser sends some 20, and each proxy and service mesh on
@@ -246,9 +249,9 @@ pub const MAX_PARTIAL_RECORD: usize = 20 << 10;
 /// (RFC 8446 5.5), less some for what is under way and for the close itself.
 pub const MAX_TLS_RECORDS: u32 = (1 << 24) - (1 << 16);
 /// KeyUpdates, warnings and, where the engine makes the records, empty ones that a TLS peer may
-/// send before the next that has data: each costs a key or system calls, and no key of AES-GCM is
-/// worn before 2^24 records.
-pub const MAX_CONTROL_RECORDS: u16 = 1_024;
+/// send before the next that has data: as many as OpenSSL takes. Each costs a key or system calls,
+/// and no key of AES-GCM is worn before 2^24 records.
+pub const MAX_CONTROL_RECORDS: u16 = 32;
 /// Bytes read of a TLS record that is not application data: those that are allowed have 5.
 pub const MAX_CONTROL_RECORD: usize = 512;
 /// Bytes of a typical broadcast unless configured.

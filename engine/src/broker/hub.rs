@@ -103,7 +103,7 @@ impl Hub {
     /// The time of all calls until the next one.
     pub fn begin_iteration(&mut self, now: Now) {
         self.parts.core.cx.now = now;
-        self.parts.core.cx.small_frames = 0;
+        self.parts.core.cx.further_work = 0;
     }
 
     /// A connection was upgraded. `None` when the table is full: drop the socket.
@@ -320,9 +320,9 @@ impl Hub {
         settings.access.byte_rate > 0 || settings.message_rate > 0
     }
 
-    /// Messages handled since they were last timed, and small frames of this iteration.
+    /// Messages handled since they were last timed, and what came in this iteration beside them.
     pub fn handled(&self) -> usize {
-        self.parts.sessions.handled() + self.parts.core.cx.small_frames
+        self.parts.sessions.handled() + self.parts.core.cx.further_work
     }
 
     /// Times the messages handled since the last call: each took the iteration's `ns` nanoseconds,

@@ -1,9 +1,11 @@
 //! Bytes to messages.
 
 use super::connection::{CloseReason, State};
+use super::core::Core;
 use super::lifecycle::Parts;
 use super::session::{Waiting, too_fast};
-use crate::limits::TURN_MESSAGES;
+use crate::limits::{REFUSALS_PER_RECEIVE, TURN_MESSAGES};
+use crate::telemetry::MessageError;
 use crate::types::ConnectionKey;
 use crate::wire::Message;
 use crate::wire::frame::{self, Event, FrameError, Opcode};
@@ -29,18 +31,26 @@ impl Parts {
         let mut reader = std::mem::take(&mut core.connections[key].reader);
         let mut decoding = reader.decode(bytes, limit);
         let mut unanswered = None;
+        let mut over = 0;
         let fault = loop {
             match decoding.next() {
                 Ok(Some(Event::Ping(payload))) => match self.charge(key, 1) {
                     None => self.pong(key, payload),
                     Some(_) => unanswered = Some(payload.to_vec()),
                 },
+                Ok(Some(event @ (Event::Text(_) | Event::Binary(_)))) => {
+                    over += u32::from(!self.core.connections.may_send(&self.core.cx, key));
+                    if over <= REFUSALS_PER_RECEIVE {
+                        self.handle_event(key, &event);
+                    }
+                }
                 Ok(Some(event)) => self.handle_event(key, &event),
                 Ok(None) => break None,
                 Err(fault) => break Some(fault),
             }
         };
         let small_frames = decoding.small_frames();
+        let dropped = over.saturating_sub(REFUSALS_PER_RECEIVE);
         let core = &mut self.core;
         if let Some(largest) = core.connections.keep_reader(&core.cx, key, reader) {
             self.give_up_message(largest);
@@ -48,7 +58,8 @@ impl Parts {
         if let Some(payload) = unanswered {
             self.pong(key, &payload);
         }
-        if let Some(wait_ms) = self.charge(key, small_frames) {
+        self.count_dropped(key, dropped);
+        if let Some(wait_ms) = self.charge(key, small_frames + dropped) {
             too_fast(&mut self.core, key, wait_ms, None);
         }
         if let Some(fault) = fault {
@@ -93,12 +104,21 @@ impl Parts {
         self.close_seen(key);
     }
 
-    /// Counts PINGs, PONGs and small fragments as messages. Over the rate, says for how many
+    /// Messages over the rate that get no answer of their own.
+    fn count_dropped(&mut self, key: ConnectionKey, messages: u32) {
+        let Core { cx, connections, .. } = &mut self.core;
+        let Some(connection) = connections.get(key) else { return };
+        for _ in 0..messages {
+            cx.recorder.message_error(connection.service(), MessageError::RateLimited);
+        }
+    }
+
+    /// Counts PINGs, PONGs, small fragments and dropped messages as messages. Over the rate, says for how many
     /// milliseconds there should be no more: then only the last of several PINGs is answered (RFC
     /// 6455 5.5.3), and the client is told once and not received from.
     fn charge(&mut self, key: ConnectionKey, frames: u32) -> Option<u32> {
         let core = &mut self.core;
-        core.cx.small_frames += frames as usize;
+        core.cx.further_work += frames as usize;
         if !core.connections.is_open(key) {
             return None;
         }

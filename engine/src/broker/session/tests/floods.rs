@@ -5,7 +5,9 @@ use tungstenite::protocol::frame::{Frame, FrameHeader};
 
 use super::*;
 use crate::broker::turn_limits::TurnLimits;
-use crate::limits::{CLOSE_TIMEOUT, CLOSING_BYTES, MESSAGE_TIMEOUT, SMALL_FRAGMENT};
+use crate::limits::{
+    CLOSE_TIMEOUT, CLOSING_BYTES, MESSAGE_TIMEOUT, REFUSALS_PER_RECEIVE, SMALL_FRAGMENT,
+};
 
 const RATE: u32 = 100;
 /// What a full bucket lets pass.
@@ -172,4 +174,34 @@ fn a_message_has_its_time_to_come_whole_whatever_else_comes() {
     }
     assert!(passed >= MESSAGE_TIMEOUT, "{passed:?}");
     assert_eq!(rig.hear().last().unwrap()["close"], 1008);
+}
+
+#[test]
+fn of_a_flood_of_messages_few_are_answered_and_all_are_paid_for() {
+    let mut rig = rig();
+    let empty = masked(OpCode::Data(Data::Text), b"", true);
+    let (_, told) = receive(&mut rig, &vec![empty.clone(); BURST + 516]);
+    let count = |code: &str| told.iter().filter(|reply| reply["error_code"] == code).count();
+    assert_eq!(count("DECODE_ERROR"), BURST);
+    assert_eq!(count("RATE_LIMIT_EXCEEDED"), REFUSALS_PER_RECEIVE as usize + 1);
+    assert_eq!(rig.message_errors(MessageError::RateLimited), 517);
+    rig.asked();
+    rig.pass(Duration::from_millis(4_900));
+    assert!(rig.hub.is_paused(rig.key), "500 messages are five seconds' worth");
+    rig.pass(Duration::from_millis(150));
+    assert!(!rig.hub.is_paused(rig.key));
+    // A few too many are answered one by one, and the client goes on as it was told.
+    rig.pass(Duration::from_secs(2));
+    let (_, told) = receive(&mut rig, &vec![empty; BURST + 2]);
+    assert_eq!(told.len(), BURST + 2);
+    rig.pass(Duration::from_millis(50));
+    assert!(!rig.hub.is_paused(rig.key));
+}
+
+#[test]
+fn channels_of_a_request_count_as_an_iteration_s_work() {
+    let mut rig = rig();
+    let channels: Vec<String> = (0..100).map(|n| format!("c:{n}")).collect();
+    rig.say(&json!({"type": "subscribe", "data": {"channels": channels}}));
+    assert_eq!(rig.hub.handled(), 100);
 }
