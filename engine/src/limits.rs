@@ -36,7 +36,7 @@ pub const SMALL_FRAGMENT: usize = 128;
 pub const DEFAULT_MESSAGE_RATE: u32 = 100;
 /// Messages over the rate that one receive answers one by one. Of a flood a receive brings some
 /// thousand: further ones are counted and paid for by waiting, and their client is told once.
-pub const REFUSALS_PER_RECEIVE: u32 = 16;
+pub const REFUSALS_PER_RECEIVE: u32 = 64;
 /// Bytes of an HTTP upgrade request: browsers with large cookies stay below.
 pub const MAX_UPGRADE_REQUEST: usize = 16 << 10;
 /// Headers of an HTTP upgrade request: a browser sends some 20, and each proxy and service mesh on

@@ -10,13 +10,13 @@ import tempfile
 import time
 import tomllib
 
-from .client import ATTACKERS, Closed, Connection, Forger, connect, frame, say
+from .client import APPLICATION_DATA, ATTACKERS, Closed, Connection, Forger, connect, frame, say
 from .server import ROOT, token
 
 FLOODS = tomllib.loads((ROOT / "server/tests/floods.toml").read_text())["flood"]
 CHUNK = 64 << 10
 SOURCE = ATTACKERS[0]
-# A few more than MAX_CONTROL_RECORDS.
+# More than MAX_CONTROL_RECORDS, and more than a burst of messages.
 RECORDS_EACH = 1_100
 
 
@@ -80,7 +80,10 @@ def records(server, kind, ready):
         def forged(number):
             keys = pathlib.Path(home) / str(number)
             forger = opened(server, Forger, context=server.tls_context(keys))
-            return forger, b"".join(RECORDS[kind](forger) for _ in range(RECORDS_EACH))
+            forger.socket.settimeout(1)
+            # The beginning of a message that goes on.
+            begin = forger.seal(APPLICATION_DATA, frame(0x82, bytes(60_000))[:8])
+            return forger, begin + b"".join(RECORDS[kind](forger) for _ in range(RECORDS_EACH))
 
         waiting, told, number = [forged(n) for n in range(8)], set(), 8
         over = ready()
@@ -89,10 +92,12 @@ def records(server, kind, ready):
             number += 1
             try:
                 forger.socket.sendall(flood)
-                while not over():
+                while not (over() or forger.told):
                     forger.fill()
+                    forger.take_frames()
             except (Closed, OSError):
-                told |= forger.told
+                pass
+            told |= forger.told
             forger.close()
     return told
 
@@ -101,7 +106,7 @@ RECORDS = {
     "key_update": Forger.key_update,
     "empty": Forger.empty,
     # One byte of data forgives the control records before it.
-    "key_update_and_data": lambda forger: forger.key_update() + forger.seal(23, b" "),
+    "key_update_and_data": lambda forger: forger.key_update() + forger.seal(APPLICATION_DATA, b" "),
 }
 
 

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use socket2::SockRef;
 use support::record_forger::{ALERT, APPLICATION_DATA, RecordForger};
-use support::ws::{Client, FIN, TEXT, frame};
+use support::ws::{BINARY, Client, FIN, TEXT, frame};
 use support::{Server, raise_descriptors, tls, until};
 use uringcast_engine::limits::{MAX_CONTROL_RECORDS, MAX_HANDSHAKES};
 
@@ -164,6 +164,25 @@ fn a_flood_of_key_updates_is_answered_with_an_alert() {
     let end = rustls::Stream::new(&mut tls, &mut stream).read_to_end(&mut Vec::new());
     let end = end.expect_err("an alert").to_string();
     assert!(end.contains("UnexpectedMessage"), "{end}");
+    assert_counted(&server, &flood, before);
+    small.assert_served();
+}
+
+#[test]
+fn a_flood_of_key_updates_between_data_is_told_and_counts_as_messages() {
+    let flood = flood(floods("records"), |flood| flood.record == "key_update_and_data");
+    let (server, config) = secure("");
+    let mut small = Small::of(&server, Client::connect_secure(&server, &config));
+    let before = counted(&server, &flood);
+    let mut flooder = Client::connect_secure(&server, &config);
+    // A message that goes on.
+    flooder.raw(&frame(FIN | BINARY, &[0; 1_000])[..8]);
+    for _ in 0..300 {
+        flooder.tls().refresh_traffic_keys().expect("new keys");
+        flooder.raw(b" ");
+    }
+    small.assert_served();
+    assert_eq!(flooder.message()["error_code"], flood.told.as_str());
     assert_counted(&server, &flood, before);
     small.assert_served();
 }

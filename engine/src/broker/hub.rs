@@ -131,6 +131,11 @@ impl Hub {
         self.parts.handle_received(key, bytes);
     }
 
+    /// TLS records without data were received: they count as small frames do.
+    pub fn handle_control_records(&mut self, key: ConnectionKey, records: u32) {
+        self.parts.charge_and_tell(key, records);
+    }
+
     /// After `Effect::AwaitWritable`: the socket has room, or is dead and will say so on writing.
     pub fn handle_writable(&mut self, key: ConnectionKey) {
         if self.parts.core.connections.get(key).is_some() {

@@ -59,9 +59,7 @@ impl Parts {
             self.pong(key, &payload);
         }
         self.count_dropped(key, dropped);
-        if let Some(wait_ms) = self.charge(key, small_frames + dropped) {
-            too_fast(&mut self.core, key, wait_ms, None);
-        }
+        self.charge_and_tell(key, small_frames + dropped);
         if let Some(fault) = fault {
             // Nothing behind a fault can be read, so there is no close frame to wait for.
             self.close_seen(key);
@@ -113,9 +111,16 @@ impl Parts {
         }
     }
 
-    /// Counts PINGs, PONGs, small fragments and dropped messages as messages. Over the rate, says for how many
-    /// milliseconds there should be no more: then only the last of several PINGs is answered (RFC
-    /// 6455 5.5.3), and the client is told once and not received from.
+    /// Takes frames that cost their number, and messages that were dropped, out of the rate. Over
+    /// it, tells the client once, and does not receive from it until they are paid for.
+    pub(super) fn charge_and_tell(&mut self, key: ConnectionKey, frames: u32) {
+        if let Some(wait_ms) = self.charge(key, frames) {
+            too_fast(&mut self.core, key, wait_ms, None);
+        }
+    }
+
+    /// Counts frames as messages. Over the rate, says for how many milliseconds there should be no
+    /// more: then only the last of several PINGs is answered (RFC 6455 5.5.3).
     fn charge(&mut self, key: ConnectionKey, frames: u32) -> Option<u32> {
         let core = &mut self.core;
         core.cx.further_work += frames as usize;

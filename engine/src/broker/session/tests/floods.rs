@@ -180,11 +180,11 @@ fn a_message_has_its_time_to_come_whole_whatever_else_comes() {
 fn of_a_flood_of_messages_few_are_answered_and_all_are_paid_for() {
     let mut rig = rig();
     let empty = masked(OpCode::Data(Data::Text), b"", true);
-    let (_, told) = receive(&mut rig, &vec![empty.clone(); BURST + 516]);
+    let (_, told) = receive(&mut rig, &vec![empty.clone(); BURST + 564]);
     let count = |code: &str| told.iter().filter(|reply| reply["error_code"] == code).count();
     assert_eq!(count("DECODE_ERROR"), BURST);
     assert_eq!(count("RATE_LIMIT_EXCEEDED"), REFUSALS_PER_RECEIVE as usize + 1);
-    assert_eq!(rig.message_errors(MessageError::RateLimited), 517);
+    assert_eq!(rig.message_errors(MessageError::RateLimited), 565);
     rig.asked();
     rig.pass(Duration::from_millis(4_900));
     assert!(rig.hub.is_paused(rig.key), "500 messages are five seconds' worth");
