@@ -160,7 +160,8 @@ pub const REQUEST_BACKLOG_PER_SHARD: usize = 64 << 20;
 pub const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
 /// Publications a shard takes from its mailbox and lanes in one turn (the rest of a batch waits
 /// for the next one), and clients' messages beside them: docs/decisions/0011 has the curve of
-/// what others wait meanwhile.
+/// what others wait meanwhile. Each whole receive buffer counts as a message, and so does each
+/// channel of a request.
 pub const TURN_MESSAGES: usize = 256;
 /// Unswept bytes of a shard above which it takes nothing more from its mailbox and lanes, and
 /// refuses what its clients publish.

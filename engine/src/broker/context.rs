@@ -28,7 +28,7 @@ pub(super) struct Context {
     pub(super) encoder: Encoder,
     pub(super) timers: Timers,
     /// What was received in this iteration beside messages: PINGs, PONGs, small fragments, messages
-    /// that were dropped, and channels that requests name beyond their first.
+    /// that were dropped, channels that requests name beyond their first, and whole buffers.
     pub(super) further_work: usize,
     /// The shard is shutting down: it takes no publications.
     pub(super) draining: bool,

@@ -4,7 +4,7 @@ use super::connection::{CloseReason, State};
 use super::core::Core;
 use super::lifecycle::Parts;
 use super::session::{Waiting, too_fast};
-use crate::limits::{REFUSALS_PER_RECEIVE, TURN_MESSAGES};
+use crate::limits::{RECEIVE_BUFFER, REFUSALS_PER_RECEIVE, TURN_MESSAGES};
 use crate::telemetry::MessageError;
 use crate::types::ConnectionKey;
 use crate::wire::Message;
@@ -20,6 +20,7 @@ impl Parts {
         if matches!(state, State::HalfClosedRemote | State::AwaitingCompletions) {
             return;
         }
+        core.cx.further_work += bytes.len() / RECEIVE_BUFFER;
         if !core.connections.received(&mut core.cx, key, bytes.len()) {
             return self.end(key);
         }

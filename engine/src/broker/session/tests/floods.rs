@@ -6,7 +6,8 @@ use tungstenite::protocol::frame::{Frame, FrameHeader};
 use super::*;
 use crate::broker::turn_limits::TurnLimits;
 use crate::limits::{
-    CLOSE_TIMEOUT, CLOSING_BYTES, MESSAGE_TIMEOUT, REFUSALS_PER_RECEIVE, SMALL_FRAGMENT,
+    CLOSE_TIMEOUT, CLOSING_BYTES, MESSAGE_TIMEOUT, RECEIVE_BUFFER, REFUSALS_PER_RECEIVE,
+    SMALL_FRAGMENT,
 };
 
 const RATE: u32 = 100;
@@ -82,7 +83,8 @@ fn pongs_and_small_fragments_count_as_messages() {
         frames.extend(vec![frame.clone(); BURST + 10]);
         receive(&mut rig, &frames);
         assert_eq!(rig.hub.is_paused(rig.key), counts, "{} bytes", frame.len());
-        assert_eq!(rig.hub.handled(), if counts { BURST + 11 } else { 1 });
+        let buffers = frames.concat().len() / RECEIVE_BUFFER;
+        assert_eq!(rig.hub.handled() - buffers, if counts { BURST + 11 } else { 1 });
     }
 }
 
@@ -204,4 +206,14 @@ fn channels_of_a_request_count_as_an_iteration_s_work() {
     let channels: Vec<String> = (0..100).map(|n| format!("c:{n}")).collect();
     rig.say(&json!({"type": "subscribe", "data": {"channels": channels}}));
     assert_eq!(rig.hub.handled(), 100);
+}
+
+#[test]
+fn whole_buffers_count_as_an_iteration_s_work() {
+    let mut rig = rig();
+    let key = rig.key;
+    begin(&mut rig, key, 10);
+    assert_eq!(rig.hub.handled(), 0);
+    rig.hub.handle_received(key, &mut [b'x'; 10 * RECEIVE_BUFFER + 1]);
+    assert_eq!(rig.hub.handled(), 10);
 }
