@@ -37,6 +37,9 @@ pub const DEFAULT_MESSAGE_RATE: u32 = 100;
 /// PINGs, PONGs and small fragments a second and connection where messages have no rate: a message
 /// of [`MAX_FRAGMENTS`] small ones still comes within [`MESSAGE_TIMEOUT`]. Burst is 1.5 times that.
 pub const SMALL_FRAME_RATE: u32 = 10_000;
+/// Messages over the rate that one receive answers one by one. Of a flood a receive brings some
+/// thousand: further ones are counted and paid for by waiting, and their client is told once.
+pub const REFUSALS_PER_RECEIVE: u32 = 64;
 /// Bytes of an HTTP upgrade request: browsers with large cookies stay below.
 pub const MAX_UPGRADE_REQUEST: usize = 16 << 10;
 /// Headers of an HTTP upgrade request: a browser sends some 20, and each proxy and service mesh on
@@ -164,7 +167,8 @@ pub const REQUEST_BACKLOG_PER_SHARD: usize = 64 << 20;
 pub const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
 /// Publications a shard takes from its mailbox and lanes in one turn (the rest of a batch waits
 /// for the next one), and clients' messages beside them: docs/decisions/0011 has the curve of
-/// what others wait meanwhile.
+/// what others wait meanwhile. Each whole receive buffer counts as a message, and so does each
+/// channel of a request.
 pub const TURN_MESSAGES: usize = 256;
 /// Unswept bytes of a shard above which it takes nothing more from its mailbox and lanes, and
 /// refuses what its clients publish.
@@ -259,9 +263,9 @@ pub const MAX_PARTIAL_RECORD: usize = 20 << 10;
 /// (RFC 8446 5.5), less some for what is under way and for the close itself.
 pub const MAX_TLS_RECORDS: u32 = (1 << 24) - (1 << 16);
 /// KeyUpdates, warnings and, where the engine makes the records, empty ones that a TLS peer may
-/// send before the next that has data: each costs a key or system calls, and no key of AES-GCM is
-/// worn before 2^24 records.
-pub const MAX_CONTROL_RECORDS: u16 = 1_024;
+/// send before the next that has data: as many as OpenSSL takes. Each costs a key or system calls,
+/// and no key of AES-GCM is worn before 2^24 records.
+pub const MAX_CONTROL_RECORDS: u16 = 32;
 /// Bytes read of a TLS record that is not application data: those that are allowed have 5.
 pub const MAX_CONTROL_RECORD: usize = 512;
 /// Bytes of a typical broadcast unless configured.

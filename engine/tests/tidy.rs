@@ -1,12 +1,18 @@
 //! The house rules that a test can check: which module may import which, where `unsafe` may be,
-//! how long files and lines may be, and that documents name what exists.
+//! how long files and lines may be, and that documents name what exists: files, limits, tests.
 
 #[path = "tidy/arrows.rs"]
 mod arrows;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/limits.rs"]
+mod limits;
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/shares.rs"]
+mod shares;
+#[path = "tidy/threats.rs"]
+mod threats;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -61,6 +67,13 @@ fn all_scripts() -> Vec<(String, String)> {
     read_all(&[PACKAGES, &["scripts", ".ci"]].concat(), is_script)
 }
 
+/// Whether `FILE::FUNCTION` names a function of a file with tests.
+fn is_a_test(name: &str) -> bool {
+    let Some((file, function)) = name.split_once("::") else { return false };
+    let text = fs::read_to_string(root().join(file)).unwrap_or_default();
+    text.contains("test]") && text.contains(&format!("fn {function}("))
+}
+
 fn report(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
@@ -96,39 +109,4 @@ fn unsafe_stands_only_in_the_ring_and_in_sync() {
         }
     }
     report(&faults);
-}
-
-#[test]
-fn every_limit_is_documented_with_its_value() {
-    let limits = fs::read_to_string(root().join("engine/src/limits.rs")).expect("limits.rs");
-    let page = root().join("docs/LIMITS.md");
-    let wanted = limits_page(&limits);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&page, &wanted).expect("docs/LIMITS.md is writable");
-    }
-    let is = fs::read_to_string(&page).unwrap_or_default();
-    assert!(is == wanted, "docs/LIMITS.md is out of date: UPDATE_DOCS=1 cargo test --test tidy");
-}
-
-/// A table of every constant of limits.rs: name, value, the comment above it.
-fn limits_page(limits: &str) -> String {
-    let mut page = String::from(
-        "# Limits\n\nEvery bound of the engine, made from `engine/src/limits.rs` by a test. Those \
-         named `DEFAULT_…` can be set (docs/SETTINGS.md); the others are fixed.\n\n\
-         | limit | value | why |\n|---|---|---|\n",
-    );
-    let mut comment: Vec<&str> = Vec::new();
-    for line in limits.lines() {
-        if let Some(text) = line.strip_prefix("///") {
-            comment.push(text.trim());
-        } else {
-            let declaration = line.strip_prefix("pub const ").and_then(|d| d.strip_suffix(';'));
-            if let Some((name, value)) = declaration.and_then(|d| d.split_once(" = ")) {
-                let name = name.split(':').next().unwrap_or_default();
-                page.push_str(&format!("| `{name}` | `{value}` | {} |\n", comment.join(" ")));
-            }
-            comment.clear();
-        }
-    }
-    page
 }

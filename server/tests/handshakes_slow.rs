@@ -7,9 +7,8 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::ws::Client;
-use support::{PATIENCE, Server, tls};
+use support::{PATIENCE, Server, raise_descriptors, tls};
 
 const ERRORS: &str = "websocket_connection_errors_total";
 const HANDSHAKES: &str = "uringcast_handshakes";
@@ -47,12 +46,6 @@ fn unread(server: &Server) -> u64 {
     let ours = rows.filter(|row| row[1].ends_with(&port));
     let queues = ours.map(|row| row[4].split_once(':').expect("two queues").1);
     queues.map(|bytes| u64::from_str_radix(bytes, 16).expect("a number")).sum()
-}
-
-/// As many descriptors as may be had, for us and for the server.
-fn raise_descriptors() {
-    let limit = getrlimit(Resource::Nofile).maximum;
-    setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("raised");
 }
 
 #[test]

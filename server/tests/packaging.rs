@@ -1,5 +1,6 @@
 //! What is shipped beside the program: the systemd unit, the Dockerfile and the Debian package.
 
+mod common;
 mod support;
 
 use std::collections::BTreeSet;
@@ -100,6 +101,29 @@ fn the_unit_allows_every_system_call_that_the_server_depends_on() {
         NEEDED.split_whitespace().filter(|call| !allowed.contains(*call)).collect();
     assert!(denied.is_empty(), "the unit denies {denied:?}");
     assert!(!allowed.contains("setuid") && !allowed.contains("reboot"), "the test reads it");
+}
+
+#[test]
+fn the_hardened_example_is_accepted_and_holds_clients_to_shares() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let home = dir.path();
+    let pair = common::pki::Authority::new("root").server(&["localhost"]).write(home, "tls");
+    std::fs::copy(pair.cert, home.join("chain.pem")).expect("written");
+    std::fs::copy(pair.key, home.join("key.pem")).expect("written");
+    common::file(home, "jwt", "an-old-oak-in-the-meadow-of-1849");
+    common::file(home, "api-keys", "ci 0123456789abcdef0123456789abcdef\n");
+    let example = std::fs::read_to_string(packaging("hardened.toml")).expect("the example");
+    let here = example.replace("/etc/uringcast/", &format!("{}/", home.display()));
+    let path = common::file(home, "hardened.toml", &here);
+    let checked = run(Command::new(support::PROGRAM).env_clear().env("HOME", home).args([
+        "--config",
+        &path,
+        "check-config",
+    ]));
+    let said = String::from_utf8_lossy(&checked.stdout);
+    for setting in ["auth_enabled = \"true\"", "message_rate = 100", "byte_rate = \"256KiB\""] {
+        assert!(said.contains(setting), "{setting} is not in:\n{said}");
+    }
 }
 
 #[test]

@@ -27,8 +27,9 @@ pub(super) struct Context {
     pub(super) recorder: Recorder,
     pub(super) encoder: Encoder,
     pub(super) timers: Timers,
-    /// PINGs, PONGs and small fragments received in this iteration.
-    pub(super) small_frames: usize,
+    /// What was received in this iteration beside messages: PINGs, PONGs, small fragments, messages
+    /// that were dropped, channels that requests name beyond their first, and whole buffers.
+    pub(super) further_work: usize,
     /// The shard is shutting down: it takes no publications.
     pub(super) draining: bool,
     rng: fastrand::Rng,
@@ -70,7 +71,7 @@ impl Context {
             recorder: Recorder::new(shard, config.services.len(), config.metrics),
             encoder: Encoder::default(),
             timers: Timers::default(),
-            small_frames: 0,
+            further_work: 0,
             draining: false,
             epoch: Epoch(rng.u64(1..)),
             rng,

@@ -103,7 +103,7 @@ impl Hub {
     /// The time of all calls until the next one.
     pub fn begin_iteration(&mut self, now: Now) {
         self.parts.core.cx.now = now;
-        self.parts.core.cx.small_frames = 0;
+        self.parts.core.cx.further_work = 0;
     }
 
     /// A connection was upgraded. `None` when the table is full: drop the socket.
@@ -129,6 +129,11 @@ impl Hub {
     /// Bytes were received (plaintext). They are unmasked in place.
     pub fn handle_received(&mut self, key: ConnectionKey, bytes: &mut [u8]) {
         self.parts.handle_received(key, bytes);
+    }
+
+    /// TLS records without data were received: they count as small frames do.
+    pub fn handle_control_records(&mut self, key: ConnectionKey, records: u32) {
+        self.parts.charge_and_tell(key, records);
     }
 
     /// After `Effect::AwaitWritable`: the socket has room, or is dead and will say so on writing.
@@ -313,9 +318,9 @@ impl Hub {
         self.parts.core.connections.get(key).is_some_and(|connection| connection.is_paused())
     }
 
-    /// Messages handled since they were last timed, and small frames of this iteration.
+    /// Messages handled since they were last timed, and what came in this iteration beside them.
     pub fn handled(&self) -> usize {
-        self.parts.sessions.handled() + self.parts.core.cx.small_frames
+        self.parts.sessions.handled() + self.parts.core.cx.further_work
     }
 
     /// Times the messages handled since the last call: each took the iteration's `ns` nanoseconds,

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use super::connection::{CloseReason, State};
+use super::core::Core;
 use super::lifecycle::Parts;
 use super::session::{Waiting, too_fast};
-use crate::limits::TURN_MESSAGES;
+use crate::limits::{RECEIVE_BUFFER, REFUSALS_PER_RECEIVE, TURN_MESSAGES};
+use crate::telemetry::MessageError;
 use crate::types::ConnectionKey;
 use crate::wire::Message;
 use crate::wire::frame::{self, Event, FrameError, Opcode};
@@ -20,6 +22,7 @@ impl Parts {
         if matches!(state, State::HalfClosedRemote | State::AwaitingCompletions) {
             return;
         }
+        core.cx.further_work += bytes.len() / RECEIVE_BUFFER;
         if !core.connections.received(&mut core.cx, key, bytes.len()) {
             return self.end(key);
         }
@@ -31,18 +34,26 @@ impl Parts {
         let mut reader = std::mem::take(&mut core.connections[key].reader);
         let mut decoding = reader.decode(bytes, limit);
         let mut unanswered = None;
+        let mut over = 0;
         let fault = loop {
             match decoding.next() {
                 Ok(Some(Event::Ping(payload))) => match self.charge(key, 1) {
                     None => self.pong(key, payload),
                     Some(_) => unanswered = Some(payload.to_vec()),
                 },
+                Ok(Some(event @ (Event::Text(_) | Event::Binary(_)))) => {
+                    over += u32::from(!self.core.connections.may_send(&self.core.cx, key));
+                    if over <= REFUSALS_PER_RECEIVE {
+                        self.handle_event(key, &event);
+                    }
+                }
                 Ok(Some(event)) => self.handle_event(key, &event),
                 Ok(None) => break None,
                 Err(fault) => break Some(fault),
             }
         };
         let small_frames = decoding.small_frames();
+        let dropped = over.saturating_sub(REFUSALS_PER_RECEIVE);
         let core = &mut self.core;
         if let Some(largest) = core.connections.keep_reader(&core.cx, key, reader) {
             self.give_up_message(largest);
@@ -50,9 +61,8 @@ impl Parts {
         if let Some(payload) = unanswered {
             self.pong(key, &payload);
         }
-        if let Some(wait_ms) = self.charge(key, small_frames) {
-            self.hold_back(key, wait_ms);
-        }
+        self.count_dropped(key, dropped);
+        self.charge_and_tell(key, small_frames + dropped);
         if let Some(fault) = fault {
             // Nothing behind a fault can be read, so there is no close frame to wait for.
             self.close_seen(key);
@@ -95,24 +105,35 @@ impl Parts {
         self.close_seen(key);
     }
 
-    /// Counts PINGs, PONGs and small fragments as messages. Over the rate, says for how many
-    /// milliseconds there should be no more: then only the last of several PINGs is answered (RFC
-    /// 6455 5.5.3), and the client is told once and not received from.
-    fn charge(&mut self, key: ConnectionKey, frames: u32) -> Option<u32> {
-        let core = &mut self.core;
-        core.cx.small_frames += frames as usize;
-        if !core.connections.is_open(key) {
-            return None;
+    /// Messages over the rate that get no answer of their own.
+    fn count_dropped(&mut self, key: ConnectionKey, messages: u32) {
+        let Core { cx, connections, .. } = &mut self.core;
+        let Some(connection) = connections.get(key) else { return };
+        for _ in 0..messages {
+            cx.recorder.message_error(connection.service(), MessageError::RateLimited);
         }
-        core.connections.charge_frames(&core.cx, key, frames)
     }
 
-    /// A client whose messages have a rate is told; to one without, its service may not speak.
-    fn hold_back(&mut self, key: ConnectionKey, wait_ms: u32) {
+    /// Takes frames that cost their number, and messages that were dropped, out of the rate. Over
+    /// it, does not receive from the client until they are paid for. A client whose messages have a
+    /// rate is told once; to one without, its service may not speak.
+    pub(super) fn charge_and_tell(&mut self, key: ConnectionKey, frames: u32) {
+        let Some(wait_ms) = self.charge(key, frames) else { return };
         match self.core.settings(key).message_rate {
             0 => self.core.pause_for(key, Duration::from_millis(wait_ms.into())),
             _ => too_fast(&mut self.core, key, wait_ms, None),
         }
+    }
+
+    /// Counts frames as messages. Over the rate, says for how many milliseconds there should be no
+    /// more: then only the last of several PINGs is answered (RFC 6455 5.5.3).
+    fn charge(&mut self, key: ConnectionKey, frames: u32) -> Option<u32> {
+        let core = &mut self.core;
+        core.cx.further_work += frames as usize;
+        if !core.connections.is_open(key) {
+            return None;
+        }
+        core.connections.charge_frames(&core.cx, key, frames)
     }
 
     fn pong(&mut self, key: ConnectionKey, payload: &[u8]) {

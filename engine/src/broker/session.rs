@@ -213,6 +213,7 @@ impl Sessions {
     fn order(&mut self, core: &mut Core, key: ConnectionKey, mut order: Order) {
         let service = core.connections[key].service();
         order.names = order.names.into_iter().map(|name| name.at(service)).collect();
+        core.cx.further_work += order.names.len().saturating_sub(1);
         let correlation = order.correlation.clone();
         if !self.operations.take(core, &self.auth, key, order) {
             let text = format!("More than {MAX_WAITING_OPERATIONS} requests waiting");

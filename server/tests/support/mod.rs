@@ -3,6 +3,7 @@
 
 pub mod http;
 pub mod prometheus;
+pub mod record_forger;
 pub mod tls;
 pub mod tools;
 pub mod verify;
@@ -15,6 +16,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// How long a test waits for something that must happen, before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -260,6 +263,12 @@ pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// As many descriptors as may be had, for this process and the servers that it starts.
+pub fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: limit, maximum: limit }).expect("raised");
 }
 
 /// Ports that are free now.

@@ -179,6 +179,11 @@ impl Client {
         self.tls.as_mut().expect("a connection over TLS")
     }
 
+    /// The connection and its TLS session.
+    pub fn into_secure_parts(self) -> (TcpStream, ClientConnection) {
+        (self.stream, self.tls.expect("a connection over TLS"))
+    }
+
     /// The connection itself.
     pub fn stream(&self) -> &TcpStream {
         &self.stream

@@ -1,6 +1,7 @@
 //! A shard's connections, in a table indexed like the ring's slots.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -250,6 +251,12 @@ impl Connections {
         record.messages.charge(rate, frames, cx.time())
     }
 
+    /// Whether a message of the connection would be within its rate.
+    pub(crate) fn may_send(&self, cx: &Context, key: ConnectionKey) -> bool {
+        let (mut messages, rate) = (self[key].messages, cx.service(self[key].service).message_rate);
+        messages.take(rate, cx.time()).is_ok()
+    }
+
     /// Stores the reader of a receive. Returns the connection with the largest unfinished message
     /// if all of them exceed their bound.
     pub(crate) fn keep_reader(
@@ -312,8 +319,10 @@ impl Connections {
     /// A pause for the rate is over, unless more was received meanwhile than was paid for.
     pub(crate) fn end_pause(&mut self, cx: &mut Context, key: ConnectionKey) {
         let record = &mut self[key];
-        let rate = cx.service(record.service).access.byte_rate;
-        match record.bytes.take(rate, 0, cx.time()) {
+        let service = cx.service(record.service);
+        let bytes = record.bytes.take(service.access.byte_rate, 0, cx.time());
+        let owed = record.messages.charge(frame_rate(service.message_rate), 0, cx.time());
+        match bytes.max(owed.map(|wait_ms| Duration::from_millis(wait_ms.into()))) {
             Some(wait) => cx.timers.set(cx.now.mono + wait, key, Timer::Resume),
             None => self.resume(cx, key, Pause::Rate),
         }

@@ -7,6 +7,7 @@ mod coming_back;
 mod custom;
 mod floods;
 mod service_shares;
+mod shared_memory;
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::config::{Access, AuthMode, ClientRequest, Config, Rule, Service, Sess
 use crate::limits::{
     AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN, VERIFICATIONS_PER_SHARD,
 };
-use crate::telemetry::{ConnectionError, Totals};
+use crate::telemetry::{ConnectionError, MessageError, Totals};
 use crate::types::{AuthError, ChannelPattern, Identity, Now, ShardId, Time};
 use crate::wire::frame::{Opcode, encode};
 use std::time::Duration;
@@ -142,6 +143,12 @@ impl Rig {
         let mut totals = Totals::new(1, 1);
         totals.absorb(&self.hub.recorder().swap(None));
         totals.services[0].connection_errors[error as usize]
+    }
+
+    fn message_errors(&mut self, error: MessageError) -> u64 {
+        let mut totals = Totals::new(1, 1);
+        totals.absorb(&self.hub.recorder().swap(None));
+        totals.services[0].message_errors[error as usize]
     }
 }
 

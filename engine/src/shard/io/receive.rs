@@ -198,8 +198,11 @@ impl Slots {
                     hub.handle_lost_keys(key);
                 }
                 Some(ControlOutcome::Data(mut bytes)) => hub.handle_received(key, &mut bytes),
-                Some(ControlOutcome::Rekeyed) => hub.recorder().count(Count::TlsKeyUpdates, 1),
-                Some(ControlOutcome::Continue) => {}
+                Some(ControlOutcome::Rekeyed) => {
+                    hub.recorder().count(Count::TlsKeyUpdates, 1);
+                    hub.handle_control_records(key, 1);
+                }
+                Some(ControlOutcome::Continue) => hub.handle_control_records(key, 1),
             },
         }
         if matches!(before, ReceiveState::Armed | ReceiveState::Restarting) {
@@ -224,7 +227,12 @@ impl Slots {
             hub.handle_received(key, &mut self.plain);
         }
         match opened {
-            Ok(opened) => opened.eof.then_some(ReceiveEnd::Eof),
+            Ok(opened) => {
+                if opened.controls > 0 {
+                    hub.handle_control_records(key, opened.controls.into());
+                }
+                opened.eof.then_some(ReceiveEnd::Eof)
+            }
             Err(fault) => {
                 tracing::debug!(%fault, "a peer broke TLS");
                 self.delivery.send_close(key.index);

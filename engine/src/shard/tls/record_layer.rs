@@ -48,6 +48,8 @@ pub(crate) struct RecordLayer {
     schedule: KernelConnection<ServerConnectionData>,
     /// KeyUpdates, warnings and empty records of the peer since its last data.
     controls: u16,
+    /// Such records opened by the present call.
+    opened_controls: u16,
     /// A KeyUpdate was answered and no data was sent since.
     update_answered: bool,
 }
@@ -59,6 +61,8 @@ pub(crate) struct Progress {
     pub used: usize,
     /// The peer sent close_notify.
     pub closed: bool,
+    /// KeyUpdates, warnings and empty records opened.
+    pub controls: u16,
 }
 
 /// What the peer did wrong: the alert to send, if any, and the error.
@@ -135,7 +139,15 @@ impl RecordLayer {
     ) -> Result<RecordLayer, TlsError> {
         let (secrets, schedule) = connection.dangerous_into_kernel_connection()?;
         let (send, receive) = (DirectionKey::new(secrets.tx)?, DirectionKey::new(secrets.rx)?);
-        Ok(RecordLayer { send, receive, schedule, controls: 0, update_answered: false })
+        let (controls, opened_controls) = (0, 0);
+        Ok(RecordLayer {
+            send,
+            receive,
+            schedule,
+            controls,
+            opened_controls,
+            update_answered: false,
+        })
     }
 
     /// Seals `plain` into `out`, as several records if it is large.
@@ -196,6 +208,7 @@ impl RecordLayer {
         pending: &mut Vec<u8>,
     ) -> Result<Progress, TlsError> {
         let mut progress = Progress::default();
+        self.opened_controls = 0;
         while !progress.closed {
             match self.open_one(&mut input[progress.used..], out, pending) {
                 Ok(None) => break,
@@ -211,6 +224,7 @@ impl RecordLayer {
                 }
             }
         }
+        progress.controls = self.opened_controls;
         Ok(progress)
     }
 
@@ -259,6 +273,7 @@ impl RecordLayer {
     /// Bounds the records that cost time and carry no data.
     fn count_control(&mut self) -> Result<(), Violation> {
         self.controls = self.controls.saturating_add(1);
+        self.opened_controls = self.opened_controls.saturating_add(1);
         if self.controls > MAX_CONTROL_RECORDS {
             return Err(Violation::new(UNEXPECTED_MESSAGE, "too many records without data"));
         }

@@ -67,6 +67,8 @@ pub(crate) struct Opened {
     pub eof: bool,
     /// The handshake is complete.
     pub established: bool,
+    /// KeyUpdates, warnings and empty records among what was opened.
+    pub controls: u16,
 }
 
 impl TlsSession {

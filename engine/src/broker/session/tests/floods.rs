@@ -6,7 +6,8 @@ use tungstenite::protocol::frame::{Frame, FrameHeader};
 use super::*;
 use crate::broker::turn_limits::TurnLimits;
 use crate::limits::{
-    CLOSE_TIMEOUT, CLOSING_BYTES, MESSAGE_TIMEOUT, SMALL_FRAGMENT, SMALL_FRAME_RATE,
+    CLOSE_TIMEOUT, CLOSING_BYTES, MESSAGE_TIMEOUT, RECEIVE_BUFFER, REFUSALS_PER_RECEIVE,
+    SMALL_FRAGMENT, SMALL_FRAME_RATE,
 };
 
 const RATE: u32 = 100;
@@ -82,7 +83,8 @@ fn pongs_and_small_fragments_count_as_messages() {
         frames.extend(vec![frame.clone(); BURST + 10]);
         receive(&mut rig, &frames);
         assert_eq!(rig.hub.is_paused(rig.key), counts, "{} bytes", frame.len());
-        assert_eq!(rig.hub.handled(), if counts { BURST + 11 } else { 1 });
+        let buffers = frames.concat().len() / RECEIVE_BUFFER;
+        assert_eq!(rig.hub.handled() - buffers, if counts { BURST + 11 } else { 1 });
     }
 }
 
@@ -198,4 +200,44 @@ fn a_message_has_its_time_to_come_whole_whatever_else_comes() {
     }
     assert!(passed >= MESSAGE_TIMEOUT, "{passed:?}");
     assert_eq!(rig.hear().last().unwrap()["close"], 1008);
+}
+
+#[test]
+fn of_a_flood_of_messages_few_are_answered_and_all_are_paid_for() {
+    let mut rig = rig();
+    let empty = masked(OpCode::Data(Data::Text), b"", true);
+    let (_, told) = receive(&mut rig, &vec![empty.clone(); BURST + 564]);
+    let count = |code: &str| told.iter().filter(|reply| reply["error_code"] == code).count();
+    assert_eq!(count("DECODE_ERROR"), BURST);
+    assert_eq!(count("RATE_LIMIT_EXCEEDED"), REFUSALS_PER_RECEIVE as usize + 1);
+    assert_eq!(rig.message_errors(MessageError::RateLimited), 565);
+    rig.asked();
+    rig.pass(Duration::from_millis(4_900));
+    assert!(rig.hub.is_paused(rig.key), "500 messages are five seconds' worth");
+    rig.pass(Duration::from_millis(150));
+    assert!(!rig.hub.is_paused(rig.key));
+    // A few too many are answered one by one, and the client goes on as it was told.
+    rig.pass(Duration::from_secs(2));
+    let (_, told) = receive(&mut rig, &vec![empty; BURST + 2]);
+    assert_eq!(told.len(), BURST + 2);
+    rig.pass(Duration::from_millis(50));
+    assert!(!rig.hub.is_paused(rig.key));
+}
+
+#[test]
+fn channels_of_a_request_count_as_an_iteration_s_work() {
+    let mut rig = rig();
+    let channels: Vec<String> = (0..100).map(|n| format!("c:{n}")).collect();
+    rig.say(&json!({"type": "subscribe", "data": {"channels": channels}}));
+    assert_eq!(rig.hub.handled(), 100);
+}
+
+#[test]
+fn whole_buffers_count_as_an_iteration_s_work() {
+    let mut rig = rig();
+    let key = rig.key;
+    begin(&mut rig, key, 10);
+    assert_eq!(rig.hub.handled(), 0);
+    rig.hub.handle_received(key, &mut [b'x'; 10 * RECEIVE_BUFFER + 1]);
+    assert_eq!(rig.hub.handled(), 10);
 }

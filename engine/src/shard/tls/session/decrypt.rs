@@ -82,9 +82,10 @@ impl TlsSession {
             let connection = match &mut self.layer {
                 Layer::Rustls(connection) => connection,
                 Layer::Own(records) if self.input == Input::Open => {
-                    let Progress { used: more, closed } =
+                    let Progress { used: more, closed, controls } =
                         records.open(&mut input[*used..], out, &mut self.pending)?;
                     *used += more;
+                    opened.controls = controls;
                     if closed {
                         (opened.eof, self.input) = (true, Input::Closed);
                     }

@@ -137,7 +137,11 @@ impl Pair {
         assert_eq!(plain, reference, "both read the same");
         // A fault in a header may be refused at once, or when the record is whole.
         let late = match (opened, expected) {
-            (Ok(opened), Ok(expected)) => return assert_eq!(opened, expected),
+            (Ok(opened), Ok(expected)) => {
+                // rustls does not say how many records had no data.
+                let controls = opened.controls;
+                return assert_eq!(opened, Opened { controls, ..expected });
+            }
             (Err(_), Err(_)) => return,
             (Err(_), Ok(_)) => &mut self.reference,
             (Ok(_), Err(_)) => &mut self.own,

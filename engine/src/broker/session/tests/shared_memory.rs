@@ -1,0 +1,91 @@
+//! Memory that all clients of a shard share: requests that wait, and what slow ones are owed.
+
+use super::*;
+use crate::broker::turn_limits::TurnLimits;
+use crate::broker::write_sink::{Owed, Short};
+use crate::limits::{REQUEST_BACKLOG, REQUEST_BACKLOG_PER_SHARD};
+use crate::types::ChannelName;
+
+/// Clients of one of two shards, without a rate.
+fn clients(count: usize, limits: TurnLimits) -> (Rig, Vec<ConnectionKey>) {
+    let config = Config::from(Service { message_rate: 0, ..Service::default() });
+    let mut hub = Hub::new(Arc::new(config), ShardId(0), 2, count, 1);
+    hub.set_limits(limits);
+    let now = Now::default();
+    let keys: Vec<_> = (0..count).map(|_| connect(&mut hub, now, None)).collect();
+    let mut rig = Rig { hub: Box::new(hub), key: keys[0], now };
+    rig.hear();
+    (rig, keys)
+}
+
+#[test]
+fn what_waits_behind_a_request_is_bounded_by_client_and_by_shard() {
+    const EACH: usize = 512 << 10;
+    let wrapping = json!({"id": "", "type": "ping"}).to_string().len();
+    let ping = json!({"id": "x".repeat(EACH - wrapping), "type": "ping"});
+    let fill = REQUEST_BACKLOG_PER_SHARD / REQUEST_BACKLOG;
+    let (mut rig, keys) = clients(fill + 1, TurnLimits::default());
+    let mut names = (0..).map(|n| ChannelName::parse(&n.to_string()).unwrap());
+    let remote = names.find(|name| rig.hub.home_of(name) == ShardId(1)).unwrap();
+    for key in &keys {
+        rig.key = *key;
+        rig.subscribe(remote.as_str());
+    }
+    let refused = |rig: &mut Rig| {
+        rig.say(&ping);
+        rig.hear().pop().map(|reply| reply["error_code"].clone())
+    };
+    for key in &keys[..fill] {
+        rig.key = *key;
+        for _ in 0..REQUEST_BACKLOG / EACH {
+            assert_eq!(refused(&mut rig), None);
+        }
+    }
+    assert_eq!(refused(&mut rig), Some(json!("LIMIT_EXCEEDED")), "the client has its share");
+    rig.key = keys[fill];
+    assert_eq!(refused(&mut rig), Some(json!("LIMIT_EXCEEDED")), "the shard is full");
+    // One that is closed takes its part with it.
+    rig.hub.end_by(keys[0], Ending::Close(CloseReason::Expelled));
+    rig.hear();
+    assert_eq!(refused(&mut rig), None);
+}
+
+/// Sockets that take nothing.
+#[derive(Default)]
+struct Full {
+    loaded: Vec<Payload>,
+    shorts: Vec<Short>,
+}
+
+impl WriteSink for Full {
+    fn load(&mut self, payload: Payload) {
+        self.loaded.push(payload);
+    }
+    fn push(&mut self, connection: u32) -> bool {
+        let run = self.loaded.len() - 1;
+        self.shorts.push(Short { connection, run, owed: Owed::After(0) });
+        false
+    }
+    fn flush(&mut self, out: &mut Flushed) {
+        out.payloads.append(&mut self.loaded);
+        out.shorts.append(&mut self.shorts);
+    }
+}
+
+#[test]
+fn what_slow_clients_are_owed_is_bounded_and_who_needs_more_is_closed() {
+    let limits = TurnLimits { laggard_bytes: 3_000, ..TurnLimits::default() };
+    let (mut rig, keys) = clients(3, limits);
+    let ping = json!({"id": "x".repeat(1_000), "type": "ping"});
+    let mut open = Vec::new();
+    for key in &keys {
+        rig.key = *key;
+        rig.say(&ping);
+        let mut full = Full::default();
+        while rig.hub.poll_transmit(&mut full, &mut Alone) {}
+        open.push(keys.iter().filter(|key| rig.hub.is_open(**key)).count());
+    }
+    assert_eq!(open, [3, 3, 2], "each is owed some 1,300 bytes");
+    assert!(!rig.hub.is_open(keys[2]), "the others keep what they are owed");
+    assert_eq!(rig.errors(ConnectionError::SlowConsumer), 1);
+}

@@ -1,0 +1,1 @@
+"""What scripts/attack is made of."""
