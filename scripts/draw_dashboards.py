@@ -195,7 +195,8 @@ def draw_stat(figure, panel, series, middle, edges, unit):
         if values:
             shown = text(values[-1], panel["fieldConfig"]["defaults"]["unit"])
             lines.append(f"{legend(target, labels)}  {shown}")
-    figure.text(middle, (top + bottom) / 2, "\n".join(lines) or no_value(panel), ha="center", va="center",
+    middle_of = (middle, (top + bottom) / 2)
+    figure.text(*middle_of, "\n".join(lines) or no_value(panel), ha="center", va="center",
                 size=13, color="#2a6f4e")
 
 
