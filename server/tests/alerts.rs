@@ -112,7 +112,7 @@ fn every_alert_leads_to_a_panel_that_shows_its_metric() {
                 None => {
                     assert_eq!(key, "viewPanel", "{name}");
                     let mut panels = dashboard["panels"].as_array().expect("panels").iter();
-                    panel = panels.find(|panel| panel["id"].to_string() == value);
+                    panel = panels.find(|panel| panel["id"].as_u64() == value.parse().ok());
                 }
             }
         }

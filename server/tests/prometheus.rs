@@ -4,7 +4,6 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::TcpStream;
 use std::sync::Arc;
 
