@@ -185,7 +185,7 @@ fn a_release_has_an_archive_a_package_and_a_bill_of_materials_with_checksums() {
         .arg(tree.join("etc/uringcast.toml"))
         .arg("check-config"));
     run(Command::new(tree.join("bin/loadgen")).arg("--help"));
-    for file in ["LICENSE", "README.md", "doc/OPERATING.md", "systemd/uringcast.service"] {
+    for file in ["LICENSE", "README.md", "docs/OPERATING.md", "systemd/uringcast.service"] {
         assert!(tree.join(file).exists(), "{file} is not in the archive");
     }
     // Where the program can write them.
