@@ -116,7 +116,7 @@ def draw(dashboard, prometheus, begin, path):
     figure.text(
         0.988, 1 - 0.55 * unit / height, va="top", ha="right", size=8.5, color="#666666",
         s=f"Drawn with matplotlib from what Prometheus answered; no Grafana screenshot. "
-        f"server = All, interval = {INTERVAL}",
+        f"All servers and instances; rates and maxima over {INTERVAL}",
     )
     span = (begin, time.time())
     for panel in panels:
@@ -161,7 +161,11 @@ def shrink(path):
 
 
 def ask(prometheus, expression, start, end):
-    expression = expression.replace("$server", ".*").replace("$interval", INTERVAL)
+    for variable in ["$server", "$instance", "$shard"]:
+        expression = expression.replace(variable, ".*")
+    for variable in ["$interval", "$__rate_interval"]:
+        expression = expression.replace(variable, INTERVAL)
+    expression = expression.replace("$__range", f"{math.ceil(end - start)}s")
     found = prometheus.ask("query_range", query=expression, start=start, end=end, step=1)
     return [
         (each["metric"], [(float(at), float(value)) for at, value in each["values"]])
@@ -177,6 +181,10 @@ def legend(target, labels):
     return " ".join(said.replace(labels.get("instance", "\0"), "").split())
 
 
+def no_value(panel):
+    return panel["fieldConfig"]["defaults"]["noValue"]
+
+
 def draw_stat(figure, panel, series, middle, edges, unit):
     top, bottom = edges
     figure.text(middle, top - 0.4 * unit, panel["title"], ha="center", va="top", size=9,
@@ -187,7 +195,8 @@ def draw_stat(figure, panel, series, middle, edges, unit):
         if values:
             shown = text(values[-1], panel["fieldConfig"]["defaults"]["unit"])
             lines.append(f"{legend(target, labels)}  {shown}")
-    figure.text(middle, (top + bottom) / 2, "\n".join(lines) or "no data", ha="center", va="center",
+    middle_of = (middle, (top + bottom) / 2)
+    figure.text(*middle_of, "\n".join(lines) or no_value(panel), ha="center", va="center",
                 size=13, color="#2a6f4e")
 
 
@@ -206,6 +215,9 @@ def draw_series(axes, panel, series, begin):
     if zero:
         name = zero[0][1] if len(zero) == 1 else f"{len(zero)} others at 0"
         axes.plot(*zip(*zero[0][2]), linewidth=1.1, color="#aaaaaa", label=name)
+    if not lines:
+        middle = {"transform": axes.transAxes, "ha": "center"}
+        axes.text(0.5, 0.5, no_value(panel), color="#888888", **middle)
     logarithmic = "scaleDistribution" in panel["fieldConfig"]["defaults"]["custom"]
     if logarithmic and shown:
         axes.set_yscale("log")

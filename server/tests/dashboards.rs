@@ -3,12 +3,15 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use support::prometheus::{INTERVALS, Target, promtool, targets};
 use support::tools;
+use uringcast_server::metrics::table::{Kind, TABLE};
 
 const ALL: [&str; 2] = ["websocket.json", "engine.json"];
 /// The family's panels: titles and ids are what people link to.
@@ -36,21 +39,73 @@ fn panels(dashboard: &Value) -> &[Value] {
 }
 
 #[test]
-fn every_panel_uses_both_variables_and_the_chosen_data_source() {
+fn every_panel_uses_the_variables_and_says_what_no_value_means() {
     for name in ALL {
+        // The engine's series have the process's name, which in a fleet is no service's.
+        let (variable, intervals): (_, &[&str]) = match name {
+            "engine.json" => (r#"instance=~"$instance""#, &["$__rate_interval", "$__range"]),
+            _ => (r#"{server=~"$server""#, &["$interval"]),
+        };
         let dashboard = parse(name);
         for panel in panels(&dashboard).iter().filter(|panel| panel["type"] != "row") {
             let title = panel["title"].as_str().expect("a title");
             assert_eq!(panel["datasource"]["uid"], "${datasource}", "{title}");
+            let words = panel["fieldConfig"]["defaults"]["noValue"].as_str().unwrap_or_default();
+            assert!(!words.is_empty(), "{name}: {title}: no words for no value");
+            let mut ids = BTreeSet::new();
             for target in panel["targets"].as_array().expect("targets") {
                 assert_eq!(target["datasource"]["uid"], "${datasource}", "{title}");
+                assert!(ids.insert(target["refId"].as_str()), "{name}: {title}: a refId twice");
                 let expression = target["expr"].as_str().expect("an expression");
-                for variable in [r#"{server=~"$server""#, "$interval"] {
-                    assert!(expression.contains(variable), "{name}: {title}: {expression}");
-                }
+                assert!(expression.contains(variable), "{name}: {title}: {expression}");
+                let range =
+                    |at: &str| intervals.iter().any(|one| at.starts_with(&format!("{one}]")));
+                let ranges = expression.split('[').skip(1);
+                assert!(ranges.clone().all(range), "{name}: {title}: {expression}");
             }
         }
     }
+}
+
+/// A series' labels in the test of bursts: all that a selector or a sum asks for.
+const LABELS: &str = "server=\"m\",instance=\"a:1\",job=\"uringcast\",shard=\"0\",version=\"1\"";
+/// What other gauges are divided by.
+const BOUNDS: [&str; 4] = [
+    "uringcast_build_info",
+    "uringcast_connections_limit",
+    "uringcast_connection_slots",
+    "process_max_fds",
+];
+
+/// Two scrapes, five seconds apart, see it, and none at a multiple of fifteen seconds.
+#[test]
+fn a_burst_of_ten_seconds_is_in_every_maximum() {
+    const TEST: &str = "a_burst_of_ten_seconds_is_in_every_maximum";
+    let mut file = String::from("evaluation_interval: 15s\ntests:\n  - interval: 5s\n");
+    file += "    input_series:\n";
+    for row in TABLE.iter().filter(|row| row.kind == Kind::Gauge) {
+        let values = if BOUNDS.contains(&row.name) { "1x200" } else { "0x99 200x1 0x99" };
+        writeln!(file, "      - series: {}{{{LABELS}}}", row.name).expect("a String takes it");
+        writeln!(file, "        values: {values}").expect("a String takes it");
+    }
+    file += "    promql_expr_test:\n";
+    let mut asked = 0;
+    for Target { expr, .. } in ALL.into_iter().flat_map(targets) {
+        if !expr.contains("max_over_time") || expr.contains("rate(") {
+            continue;
+        }
+        let mut filled = expr.replace("$instance", ".*").replace("$server", ".*");
+        filled = filled.replace("$shard", ".*").replace("$interval", "5m");
+        filled = filled.replace("$__rate_interval", "5m");
+        writeln!(file, "      - expr: 'vector(1) and on () (({filled}) > 0)'").expect("it fits");
+        file += "        eval_time: 10m\n        exp_samples: [{ labels: '{}', value: 1 }]\n";
+        asked += 1;
+    }
+    assert!(asked > 15, "{asked} maxima");
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("burst_test.yml");
+    fs::write(&path, file).expect("written");
+    promtool(TEST, &["test", "rules"], &path);
 }
 
 #[test]
@@ -64,13 +119,22 @@ fn dashboards_import_by_upload_and_keep_their_ids() {
         uids.insert(dashboard["uid"].to_string());
         let variables = dashboard["templating"]["list"].as_array().expect("variables");
         let names: Vec<_> = variables.iter().map(|variable| &variable["name"]).collect();
-        assert_eq!(names, ["datasource", "server", "interval"], "{name}");
+        let expected = match name {
+            "engine.json" => &["datasource", "server", "instance", "shard"][..],
+            _ => &["datasource", "server", "interval"],
+        };
+        assert_eq!(names, expected, "{name}");
         assert_eq!(variables[0]["query"], "prometheus");
         assert_eq!(variables[0]["current"]["value"], "prometheus");
         assert_eq!(
             (&variables[1]["includeAll"], &variables[1]["allValue"]),
             (&true.into(), &".*".into())
         );
+        match name {
+            // All are those that the query finds: the processes that serve what is chosen.
+            "engine.json" => assert!(variables[2].get("allValue").is_none()),
+            _ => assert_eq!(variables[2]["query"], INTERVALS.join(",")),
+        }
         let mut taken = BTreeSet::new();
         let mut ids = BTreeSet::new();
         for panel in panels(&dashboard) {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::PROGRAM;
-use support::tools::root;
+use support::tools::{python, root};
 use uringcast_server::args;
 use uringcast_server::presets;
 use uringcast_server::settings::TABLE;
@@ -74,6 +74,24 @@ fn links_between_documents_lead_somewhere() {
     }
     assert_eq!(faults, [""; 0], "links that lead nowhere");
     assert!(links > 30, "links were not found: {links}");
+}
+
+/// Its build fails for a page without a place in the order, and for a link that leads nowhere.
+#[test]
+fn the_documents_build_as_a_site_with_search() {
+    const TEST: &str = "the_documents_build_as_a_site_with_search";
+    if python(TEST, "mkdocs").is_none() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let output = Command::new(root().join("scripts/site")).arg(dir.path()).output();
+    let output = output.expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    for page in ["index.html", "docs/TUTORIAL/index.html", "docs/decisions/index.html"] {
+        assert!(dir.path().join(page).exists(), "{page}");
+    }
+    let index = fs::read_to_string(dir.path().join("search/search_index.json")).expect("an index");
+    assert!(index.contains("docs/TUTORIAL/#miss-nothing"), "the tutorial cannot be found");
 }
 
 /// Flags of the server and of its commands.

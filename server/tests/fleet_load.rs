@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
-use support::prometheus::{Prometheus, targets};
+use support::prometheus::{Prometheus, Target, targets};
 use support::ws::{Client, TEXT};
 use support::{Server, free_ports, http, tools, until};
 use uringcast_server::presets::{self, PresetProtocol};
@@ -52,12 +52,32 @@ fn mistakes(server: &Server, place: usize) {
 
 /// Every panel of the family's dashboard has something for this value of its variable.
 fn every_panel_shows(prometheus: &Prometheus, server: &str) {
-    for (title, expression) in targets("websocket.json") {
-        let asked = expression.replace("$server", server).replace("$interval", "5m");
-        // A subquery's steps, as a recording's, are some seconds apart.
+    for Target { title, expr, .. } in targets("websocket.json") {
+        let asked = prometheus.filled(&expr, server, "5m");
         until(&format!("{title}: something for {asked}"), || {
             prometheus.query(&asked).into_iter().find(|value| *value > 0.0)
         });
+    }
+}
+
+/// Every panel of the engine's dashboard has a series for this value, although the engine's own
+/// have another name, and each legend has its labels.
+fn every_engine_panel_has_series(prometheus: &Prometheus, server: &str) {
+    // This fleet has no objective, no canaries and no certificates.
+    const ABSENT: [&str; 4] = ["uringcast_slo_", "canary_", "tls_certificate_", "tls_reloads_"];
+    for Target { title, expr, legend } in targets("engine.json") {
+        if ABSENT.iter().any(|metric| expr.contains(metric)) {
+            continue;
+        }
+        let asked = prometheus.filled(&expr, server, "5m");
+        let found = until(&format!("{title}: a series for {asked}"), || {
+            let found = prometheus.series(&asked);
+            (!found.is_empty()).then_some(found)
+        });
+        for label in legend.split("{{").skip(1).filter_map(|rest| Some(rest.split_once("}}")?.0)) {
+            let without = found.iter().find(|labels| labels.get(label).is_none());
+            assert!(without.is_none(), "{title}: no {label} in {without:?}");
+        }
     }
 }
 
@@ -93,6 +113,8 @@ fn every_service_of_a_fleet_under_load_is_seen_by_its_name() {
     });
     every_panel_shows(&prometheus, ".*");
     presets::all().iter().for_each(|preset| every_panel_shows(&prometheus, &preset.name));
+    every_engine_panel_has_series(&prometheus, ".*");
+    every_engine_panel_has_series(&prometheus, FEED.0);
     for (name, child) in loads {
         let output = child.wait_with_output().expect("loadgen ends");
         assert!(output.status.success(), "{name}: nothing lost, twice or out of order: {output:?}");

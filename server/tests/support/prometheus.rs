@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::http::Answer;
 use super::{PATIENCE, Process, Server, tools, until};
 
-/// As the dashboards' variable `interval` has them; [`targets`] holds them against the files.
+/// As the family's dashboard has the variable `interval`.
 pub const INTERVALS: [&str; 7] = ["5m", "10m", "30m", "1h", "6h", "12h", "1d"];
 
 /// A running Prometheus, as the job `uringcast` of dashboards/prometheus scrapes, but more often.
@@ -48,6 +48,34 @@ impl Prometheus {
         Some(started)
     }
 
+    /// An expression with a choice of the variable `server` and a time for intervals in it, as
+    /// Grafana puts them there: `instance` is All, which is what its query finds.
+    pub fn filled(&self, expression: &str, server: &str, interval: &str) -> String {
+        let mut filled = expression.replace("$server", server).replace("$shard", ".*");
+        for variable in ["$interval", "$__rate_interval", "$__range"] {
+            filled = filled.replace(variable, interval);
+        }
+        if filled.contains("$instance") {
+            filled = filled.replace("$instance", &self.instances(server));
+        }
+        filled
+    }
+
+    /// All of the variable `instance`, as a pattern.
+    fn instances(&self, server: &str) -> String {
+        let variables = &dashboard("engine.json")["templating"]["list"];
+        let query = variables[2]["query"]["query"].as_str().expect("a query");
+        let (selector, label) = query
+            .strip_prefix("label_values(")
+            .and_then(|rest| rest.strip_suffix(')')?.rsplit_once(", "))
+            .expect("label_values");
+        let selector = escaped(&selector.replace("$server", server));
+        let found = self.api(&format!("label/{label}/values?match[]={selector}"));
+        let found = found.as_array().expect("a list").iter().filter_map(Value::as_str);
+        let pattern = |value: &str| value.replace('.', r"\\.");
+        format!("({})", found.map(pattern).collect::<Vec<_>>().join("|"))
+    }
+
     /// GETs from its API what must be there.
     pub fn api(&self, path: &str) -> Value {
         let answer = self.get(&format!("/api/v1/{path}"));
@@ -61,6 +89,13 @@ impl Prometheus {
         let found = self.api(&format!("query?query={}", escaped(expression)));
         let value = |series: &Value| number(&series["value"][1]);
         found["result"].as_array().expect("a vector").iter().map(value).collect()
+    }
+
+    /// The labels of an instant query's series.
+    pub fn series(&self, expression: &str) -> Vec<Value> {
+        let found = self.api(&format!("query?query={}", escaped(expression)));
+        let found = found["result"].as_array().expect("a vector").iter();
+        found.map(|series| series["metric"].clone()).collect()
     }
 
     /// All values of a range query over the last `seconds`.
@@ -99,20 +134,37 @@ fn configuration(servers: &[&Server]) -> String {
     text
 }
 
-/// Title and expression of all targets of a dashboard.
-pub fn targets(name: &str) -> Vec<(String, String)> {
+/// A query of a panel.
+pub struct Target {
+    /// The dashboard's and the panel's.
+    pub title: String,
+    /// The query.
+    pub expr: String,
+    /// How its series are named.
+    pub legend: String,
+}
+
+/// A dashboard's JSON.
+pub fn dashboard(name: &str) -> Value {
     let path = tools::root().join("dashboards").join(name);
     let text = fs::read_to_string(path).expect("a dashboard");
-    let dashboard: Value = serde_json::from_str(&text).expect("JSON");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// All targets of a dashboard.
+pub fn targets(name: &str) -> Vec<Target> {
+    let dashboard = dashboard(name);
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let interval = &dashboard["templating"]["list"][2];
-    assert_eq!(interval["query"], INTERVALS.join(","), "{name}");
     let panels = dashboard["panels"].as_array().expect("panels").iter();
     let panels = panels.filter(|panel| panel["type"] != "row");
     let of = |panel: &Value| {
         let title = format!("{name}: {}", text(&panel["title"]));
-        let targets = panel["targets"].as_array().expect("targets").iter();
-        targets.map(|target| (title.clone(), text(&target["expr"]))).collect::<Vec<_>>()
+        let target = |target: &Value| Target {
+            title: title.clone(),
+            expr: text(&target["expr"]),
+            legend: text(&target["legendFormat"]),
+        };
+        panel["targets"].as_array().expect("targets").iter().map(target).collect::<Vec<_>>()
     };
     panels.flat_map(of).collect()
 }
