@@ -13,6 +13,7 @@ mod error;
 mod idempotency;
 mod media_type;
 mod openapi;
+mod places;
 mod plain_request;
 mod publish;
 mod publish_connection;
@@ -25,6 +26,7 @@ mod scrape;
 mod selected_service;
 mod serve;
 mod time_limit;
+mod tracked_body;
 
 use std::sync::Arc;
 
@@ -44,7 +46,7 @@ use crate::metrics::Requests;
 pub use control::Control;
 use error::ApiError;
 pub use publish_endpoint::PublishEndpoint;
-pub use serve::{serve, serve_publishing};
+pub use serve::Port;
 #[cfg(any(test, fuzzing))]
 pub(crate) use {plain_request::fuzz_plain_request, publish::fuzz_publish};
 

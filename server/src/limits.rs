@@ -22,8 +22,17 @@ pub const PUBLISH_STREAM_PATIENCE: Duration = Duration::from_secs(30);
 pub const DEFAULT_PAGE: usize = 100;
 /// Channels of one page at most: what the engine gives.
 pub const MAX_PAGE: usize = uringcast_engine::limits::CHANNELS_PAGE;
-/// Open connections of one HTTP port; further ones wait in the listen queue.
+/// Connections of one HTTP port of which a request was admitted: those of publishers. When all are
+/// taken, the key that has the most of them loses an idle one.
 pub const MAX_HTTP_CONNECTIONS: usize = 512;
+/// Connections of one HTTP port beside them, of which no request was admitted: new ones, health,
+/// readiness, scrapes. The oldest goes for a newer one, so that these always find a place.
+pub const NEW_HTTP_CONNECTIONS: usize = 128;
+/// A publisher's connection is idle, and may have to go for another, when so long no request began
+/// on it, no answer was made and nothing of a body came.
+pub const HTTP_IDLE: Duration = Duration::from_secs(1);
+/// For a peer to take something of an answer, or of a segment; one that takes nothing is cut.
+pub const HTTP_WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Listen queue of one HTTP port: twice what it serves at once.
 pub const HTTP_BACKLOG: u32 = 1_024;
 /// Single messages that wait for one round of the control thread to end: one from each connection

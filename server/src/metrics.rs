@@ -4,6 +4,7 @@
 mod accumulator;
 mod dashboard_data;
 mod engine_metrics;
+mod http_given_up;
 mod latency;
 mod requests;
 pub mod table;
@@ -28,6 +29,7 @@ use uringcast_engine::{Engine, Service, ServiceId};
 use crate::certs::CertStatus;
 use crate::foreign_listeners::ForeignListeners;
 use accumulator::Accumulator;
+pub use http_given_up::{GivenUp, HttpGivenUp};
 pub use latency::{Format, LatencyQuery, Span};
 pub use requests::Requests;
 use timestamp::Timestamp;
@@ -49,6 +51,8 @@ pub struct Metrics {
     foreign: Option<ForeignListeners>,
     /// The counters of HTTP requests.
     pub(crate) requests: Requests,
+    /// What the HTTP ports gave up.
+    pub(crate) given_up: HttpGivenUp,
 }
 
 impl Metrics {
@@ -74,6 +78,7 @@ impl Metrics {
             certificates: Vec::new(),
             foreign: None,
             requests: Requests::new(engine),
+            given_up: HttpGivenUp::new(engine),
         }
     }
 
@@ -142,6 +147,7 @@ impl Metrics {
     pub fn render(&self) -> prometheus::Result<String> {
         let mut all = self.families(&self.accumulator.lock());
         all.extend(self.requests.0.collect());
+        all.extend(self.given_up.0.collect());
         all.extend(ProcessCollector::for_self().collect());
         all.retain(|family| !family.get_metric().is_empty());
         all.sort_by(|a, b| a.name().cmp(b.name()));

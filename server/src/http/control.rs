@@ -26,7 +26,7 @@ pub struct Control {
     /// In the engine's order.
     pub(super) services: Arc<[Service]>,
     pub(super) idempotency: IdempotencyTable,
-    pub(super) metrics: Option<Metrics>,
+    pub(crate) metrics: Option<Metrics>,
     /// `None` without self-probes.
     health: Option<Health>,
     /// `None` where the system does not show who listens.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uringcast_engine::PublishError;
 use uringcast_engine::limits::BUSY_PAUSE;
 
-use crate::limits::{HTTP_REQUEST_TIMEOUT, MAX_ERROR_TEXT, MAX_PUBLISH_BODY};
+use crate::limits::{HTTP_IDLE, HTTP_REQUEST_TIMEOUT, MAX_ERROR_TEXT, MAX_PUBLISH_BODY};
 
 /// An answer that is not a success.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +83,12 @@ impl ApiError {
     /// The engine's queues are full; the message names what was refused.
     pub(super) fn saturated(message: impl Into<String>) -> ApiError {
         ApiError::unavailable("saturated", message).retry_after(BUSY_PAUSE)
+    }
+
+    /// All places of publishers are in use.
+    pub(super) fn no_place() -> ApiError {
+        let text = "All connections that this port serves to publishers are in use.";
+        ApiError::saturated(text).retry_after(HTTP_IDLE)
     }
 
     /// A limit of the server's that waiting does not lift.
