@@ -5,6 +5,12 @@ use std::time::Duration;
 
 /// Bytes of one publish request: a batch of many small messages, or a few of the largest.
 pub const MAX_PUBLISH_BODY: usize = 16 << 20;
+/// Bytes of all bodies under way, those of requests that are read whole and unfinished lines of
+/// streams: eight of the largest. Parsed they may be there twice. Bodies of [`MAX_PLAIN_REQUEST`]
+/// do not count: each connection has one at most.
+pub const HTTP_BODY_BYTES: usize = 128 << 20;
+/// Those of one key, or of requests that need none: four of the largest.
+pub const HTTP_BODY_BYTES_PER_KEY: usize = HTTP_BODY_BYTES / 2;
 /// Messages of one publish request: one turn's worth for a shard.
 pub const MAX_PUBLISH_BATCH: usize = 1_000;
 /// Messages with an id that are remembered, so that a repeat is known: 65,536 of them with the
@@ -44,6 +50,10 @@ pub const MAX_PLAIN_REQUEST: usize = 16 << 10;
 pub const PLAIN_READ: usize = 2 << 10;
 /// Its headers: those of a client behind a proxy or two.
 pub const MAX_PLAIN_HEADERS: usize = 32;
+/// Bytes of the head of a request: as much as clients have for an upgrade.
+pub const MAX_HTTP_HEAD: usize = 16 << 10;
+/// Bytes of room for one read of a body.
+pub const HTTP_READ: usize = 64 << 10;
 /// For the headers of an HTTP request; slower clients are cut.
 pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// For an HTTP request, from its headers to the head of the response: a slow body of a request
@@ -126,4 +136,6 @@ pub const DEFAULT_CONTROL_PORT: u16 = 8766;
 /// Where Prometheus exporters of instrumented programs usually are.
 pub const DEFAULT_METRICS_PORT: u16 = 9464;
 
+const _: () = assert!(MAX_PUBLISH_BODY <= HTTP_BODY_BYTES_PER_KEY);
+const _: () = assert!(MAX_PLAIN_REQUEST <= MAX_HTTP_HEAD);
 const _: () = assert!(DEFAULT_PAGE <= MAX_PAGE);

@@ -114,3 +114,117 @@ fn a_peer_that_takes_nothing_of_its_answers_is_cut() {
         Err(error) => Some(error),
     });
 }
+
+/// What the server says first to this request, before any of the body is sent.
+fn first_words(server: &Server, line: &str, headers: &str) -> (TcpStream, String) {
+    let mut stream = TcpStream::connect(server.control).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let head = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut words = [0; 12];
+    stream.read_exact(&mut words).unwrap();
+    (stream, String::from_utf8_lossy(&words).into_owned())
+}
+
+#[test]
+fn what_will_be_refused_is_refused_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = folder.path().join("keys");
+    std::fs::write(&keys, "ci 0123456789abcdef\nnarrow 1111111111111111 d:*\n").unwrap();
+    let server = Server::start(&format!("--api-keys-file={}", keys.display()));
+    let expect = "Expect: 100-continue\r\nContent-Length: ";
+    let json = "Content-Type: application/json\r\n";
+    let narrow = "X-API-Key: 1111111111111111\r\n";
+    for (status, line, headers) in [
+        (100, RAW, format!("{CI}{json}{expect}100\r\n")),
+        (413, RAW, format!("{CI}{json}{expect}16777217\r\n")),
+        (413, "POST /v1/publish", format!("{CI}{json}{expect}99999999999999\r\n")),
+        (413, "PUT /v1/channels/c/status", format!("{CI}{json}{expect}70000\r\n")),
+        (413, "POST /v1/disconnect", format!("{CI}{json}{expect}16777217\r\n")),
+        (401, RAW, format!("{json}{expect}100\r\n")),
+        (403, RAW, format!("{narrow}{json}{expect}100\r\n")),
+        (403, "POST /v1/disconnect", format!("{narrow}{json}{expect}100\r\n")),
+        (404, "POST /v1/services/x/publish", format!("{CI}{json}{expect}100\r\n")),
+        (404, "POST /v1/nothing", format!("{CI}{json}{expect}100\r\n")),
+        (415, RAW, format!("{CI}{expect}100\r\n")),
+        (415, RAW, format!("{CI}{json}Content-Encoding: x\r\n{expect}100\r\n")),
+        (400, RAW, format!("{CI}{json}Idempotency-Key: a b\r\n{expect}100\r\n")),
+        (400, "POST /v1/publish/raw?channel=c", format!("{CI}{json}{expect}100\r\n")),
+    ] {
+        let (_stream, words) = first_words(&server, line, &headers);
+        assert_eq!(words, format!("HTTP/1.1 {status}"), "{line} {headers}");
+    }
+}
+
+#[test]
+fn a_head_has_16_kib_at_most() {
+    let server = Server::start("");
+    let head = |length: usize| format!("X-Long: {}\r\n", "x".repeat(length));
+    assert_eq!(first_words(&server, "GET /health", &head(15 << 10)).1, "HTTP/1.1 200");
+    assert_eq!(first_words(&server, "GET /health", &head(16 << 10)).1, "HTTP/1.1 431");
+    let mut endless = TcpStream::connect(server.control).unwrap();
+    endless.set_read_timeout(Some(PATIENCE)).unwrap();
+    endless.write_all(format!("GET / HTTP/1.1\r\n{}", head(16 << 10)).as_bytes()).unwrap();
+    let mut words = [0; 12];
+    endless.read_exact(&mut words).unwrap();
+    assert_eq!(&words, b"HTTP/1.1 431");
+}
+
+#[test]
+fn bodies_under_way_have_a_budget_for_each_key_and_for_all() {
+    let (_folder, server) = with_keys();
+    let before = server.anonymous_memory();
+    let large = vec![b' '; 14 << 20];
+    let head = |key: &str, length: usize| {
+        let media = "Content-Type: application/json\r\n";
+        let head = format!("{RAW} HTTP/1.1\r\nHost: localhost\r\n{media}{key}");
+        format!("{head}Content-Length: {length}\r\n\r\n")
+    };
+    let under_way = flood(server.control, 60, &head(CI, large.len()));
+    let mut refused = Vec::new();
+    let mut kept = under_way.iter().collect::<Vec<_>>();
+    until("56 refusals", || {
+        kept.retain(|stream| {
+            stream.set_nonblocking(true).unwrap();
+            let mut answer = [0; 1024];
+            let mut stream = *stream;
+            let Ok(length) = stream.read(&mut answer) else { return true };
+            refused.push(Answer::parse(&answer[..length]));
+            false
+        });
+        (refused.len() >= 56).then_some(())
+    });
+    for answer in &refused {
+        assert_eq!(answer.status, 503, "{}", answer.head);
+        assert!(answer.head.to_lowercase().contains("\r\nretry-after: 1\r\n"), "{}", answer.head);
+        assert!(answer.body.contains("saturated"), "{}", answer.body);
+    }
+    assert_eq!(kept.len(), 4, "four fit into the share of a key");
+    server.wait_metric(GIVEN_UP, "reason=\"bytes\"", 56.0);
+    assert_eq!(publish(&server, CI).status, 202, "a small one is under the limit");
+    let chunks = "Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n";
+    let chunked = |key: &str| {
+        let (mut stream, mut answer) = (TcpStream::connect(server.control).unwrap(), String::new());
+        let head = format!("{RAW} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+        // More than is left of the share of `ci`.
+        let size = 9 << 20;
+        write!(stream, "{head}{chunks}{key}\r\n{size:x}\r\n").unwrap();
+        let _ = stream.write_all(&large[..size]);
+        let _ = stream.write_all(b"\r\n0\r\n\r\n");
+        stream.read_to_string(&mut answer).unwrap();
+        Answer::parse(answer.as_bytes()).status
+    };
+    assert_eq!(chunked(CI), 503, "a body without a length counts as it comes");
+    assert_eq!(chunked(OTHER), 400, "it is read, and is no JSON");
+    for mut stream in kept {
+        stream.set_nonblocking(false).unwrap();
+        stream.write_all(&large).unwrap();
+        let mut answer = [0; 1024];
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let length = stream.read(&mut answer).unwrap();
+        assert_eq!(Answer::parse(&answer[..length]).status, 400);
+    }
+    let grown = server.anonymous_memory() - before;
+    assert!(grown < 256 << 20, "{grown} bytes");
+    assert_eq!(chunked(CI), 400, "all was given back");
+}

@@ -9,6 +9,7 @@ use uringcast_engine::{DrainReport, Engine, Publisher, Service, ServiceId};
 use super::error::ApiError;
 use super::idempotency::IdempotencyTable;
 use super::publish_queue::PublishQueue;
+use super::request_body::BodyBudget;
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
 use crate::metrics::Metrics;
@@ -26,6 +27,7 @@ pub struct Control {
     /// In the engine's order.
     pub(super) services: Arc<[Service]>,
     pub(super) idempotency: IdempotencyTable,
+    pub(super) bodies: Arc<BodyBudget>,
     pub(crate) metrics: Option<Metrics>,
     /// `None` without self-probes.
     health: Option<Health>,
@@ -54,6 +56,7 @@ impl Control {
             publish_queues,
             services,
             idempotency: IdempotencyTable::default(),
+            bodies: BodyBudget::new(metrics.as_ref().map(|metrics| metrics.given_up.clone())),
             metrics,
             health,
             foreign,

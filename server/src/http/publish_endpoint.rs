@@ -52,6 +52,6 @@ impl PublishEndpoint {
     ) -> Result<Published, ApiError> {
         let selected = SelectedService::new(&self.control, request.service(), caller.clone())?;
         let PlainRequest { uri, headers, form, body, .. } = request;
-        publish_body(&selected, *form, uri, headers, Ok(body)).await
+        publish_body(&selected, *form, uri, headers, body).await
     }
 }

@@ -31,7 +31,8 @@ use super::publish_connection::PublishConnection;
 use super::publish_endpoint::PublishEndpoint;
 use super::tracked_body::TrackedBody;
 use crate::limits::{
-    HTTP_DRAIN, HTTP_HEADER_TIMEOUT, HTTP_REQUEST_TIMEOUT, HTTP_WRITE_TIMEOUT, MAX_PUBLISH_BODY,
+    HTTP_DRAIN, HTTP_HEADER_TIMEOUT, HTTP_READ, HTTP_REQUEST_TIMEOUT, HTTP_WRITE_TIMEOUT,
+    MAX_HTTP_HEAD, MAX_PUBLISH_BODY,
 };
 use crate::metrics::HttpGivenUp;
 
@@ -136,6 +137,8 @@ async fn serve_requests<S>(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HTTP_HEADER_TIMEOUT)
+        .max_header_size(MAX_HTTP_HEAD)
+        .max_buf_size(HTTP_READ)
         .serve_connection(TokioIo::new(join(Cursor::new(unread).chain(reader), writer)), service);
     let mut connection = pin!(connection);
     let has_ended = tokio::select! {

@@ -9,6 +9,7 @@ use uringcast_engine::limits::{
 
 use super::Machine;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
+use crate::limits::HTTP_BODY_BYTES;
 
 pub(super) fn budget(machine: &Machine) -> Outcome {
     let connection = IDLE_CONNECTION + if machine.tls { TLS_CONNECTION } else { 0 };
@@ -23,6 +24,8 @@ pub(super) fn budget(machine: &Machine) -> Outcome {
     let publishing = MAILBOX_BYTES + PUBLISHING_BYTES_PER_SHARD;
     let forgotten = FORGOTTEN_CHANNELS * FORGOTTEN_CHANNEL;
     let full = shards * (DEFAULT_SHARD_LOG_BYTES + clients + publishing + forgotten) as u64;
+    // Parsed bodies are there twice.
+    let full = full + 2 * HTTP_BODY_BYTES as u64;
     let (rest, all) = (user + kernel, user + kernel + full);
     let [user, kernel, at_rest, full] = [user, kernel, rest, all].map(mib);
     let need = format!(
