@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
-use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError};
+use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError, preflight};
 
 use crate::certs::{self, CertReloader};
 use crate::config::Config;
@@ -95,6 +95,8 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
         service.listen = engine.service_addrs(ServiceId(place as u8));
     }
     let services: Arc<[Service]> = services.into();
+    let addresses = services.iter().map(|service| service.listen.len()).sum();
+    let connections = preflight::other_connections(engine.shards(), addresses);
     let foreign = watch_listeners(&services);
     let verifier_threads = verifiers.start(&engine, settings.auth_threads.0)?;
     let metrics = (!config.metrics.is_empty()).then(|| {
@@ -126,7 +128,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let control = Arc::new(Control::new(engine, metrics, health, foreign, services, dashboard));
 
     let (stop, stopped) = watch::channel(false);
-    let ports = ports.serve(&control, &config.api_keys, &stopped);
+    let ports = ports.serve(&control, &config.api_keys, connections, &stopped);
     // Standard output need not be read.
     let _ = writeln!(std::io::stdout(), "{line}");
 

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use support::http::{self, Answer};
+use support::ws::Client;
 use support::{PATIENCE, Server, until};
 
 const GIVEN_UP: &str = "uringcast_http_given_up_total";
@@ -227,4 +228,29 @@ fn bodies_under_way_have_a_budget_for_each_key_and_for_all() {
     let grown = server.anonymous_memory() - before;
     assert!(grown < 256 << 20, "{grown} bytes");
     assert_eq!(chunked(CI), 400, "all was given back");
+}
+
+/// The program may open 150 files, of which the shard, the listeners and the log have some.
+#[test]
+fn silent_sockets_leave_descriptors_to_health_metrics_and_files() {
+    let server = Server::start_within(150, "--shards=1 --max-connections=100");
+    let silent = flood(server.clients[0], 300, "");
+    let handshakes = || (server.metric("uringcast_handshakes", "") >= 16.0).then_some(());
+    until("handshakes under way", handshakes);
+    assert_eq!(http::get(server.control, "/health").status, 200);
+    assert_eq!(http::get(server.control, "/ready").status, 200);
+    assert_eq!(publish(&server, "").status, 202);
+    let descriptors = server.settled("websocket_connection_errors_total", "descriptors");
+    assert_eq!(descriptors, 0.0, "the listener has waited instead");
+    drop(silent);
+    Client::connect(&server).assert_alive();
+
+    let silent = [server.control, server.metrics].map(|port| flood(port, 300, ""));
+    assert_eq!(http::get(server.control, "/health").status, 200);
+    Client::connect(&server).assert_alive();
+    let open = server.metric("process_open_fds", "");
+    assert!(open < 130.0, "{open} open files");
+    server.wait_metric(GIVEN_UP, "reason=\"new\"", 500.0);
+    assert_eq!(server.metric(GIVEN_UP, "reason=\"descriptors\""), 0.0);
+    drop(silent);
 }

@@ -26,6 +26,8 @@ pub(super) struct Plan {
     pub kernel: Option<Kernel>,
     pub cores: Vec<Option<CoreId>>,
     pub slots: usize,
+    /// That a shard may have under way.
+    pub handshakes: usize,
     pub listeners: Vec<Vec<(ServiceId, TcpListener)>>,
     pub ready: Sender<Ready>,
 }
@@ -58,7 +60,8 @@ impl Topology {
             (most > 0).then(|| Arc::new(PerAddressLimit::new(most)))
         };
         let per_address = config.services.iter().map(address_limit).collect();
-        let limits = AdmissionLimits { config, quotas, per_address };
+        let handshakes = plan.handshakes;
+        let limits = AdmissionLimits { config, handshakes, quotas, per_address };
         let started = Instant::now();
         let epoch = Epoch(RandomState::new().hash_one(started).max(1));
         let random = RandomState::new();

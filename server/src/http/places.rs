@@ -17,6 +17,10 @@ use crate::metrics::{GivenUp, HttpGivenUp};
 #[derive(Debug)]
 pub(super) struct Places {
     open: Mutex<Open>,
+    /// Connections without an admitted request.
+    most_new: usize,
+    /// The others.
+    most_admitted: usize,
     given_up: Option<HttpGivenUp>,
 }
 
@@ -46,8 +50,11 @@ pub(super) struct Place {
 }
 
 impl Places {
-    pub(super) fn new(given_up: Option<HttpGivenUp>) -> Arc<Places> {
-        Arc::new(Places { open: Mutex::default(), given_up })
+    /// Places for all that a port may have, or for so many connections if that is less.
+    pub(super) fn new(connections: usize, given_up: Option<HttpGivenUp>) -> Arc<Places> {
+        let most_new = (connections / 4).clamp(1, NEW_HTTP_CONNECTIONS);
+        let most_admitted = connections.saturating_sub(most_new).clamp(1, MAX_HTTP_CONNECTIONS);
+        Arc::new(Places { open: Mutex::default(), most_new, most_admitted, given_up })
     }
 
     /// A place for a new connection, for which the oldest goes of those without an admitted
@@ -55,7 +62,7 @@ impl Places {
     pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
         let mut open = self.open.lock();
         let new = |connection: &&Connection| connection.owner.is_none();
-        if open.connections.values().filter(new).count() >= NEW_HTTP_CONNECTIONS {
+        if open.connections.values().filter(new).count() >= self.most_new {
             let candidates = open.connections.iter().filter(|(_, each)| new(each));
             let oldest = oldest(candidates)?;
             self.end(&mut open, oldest, GivenUp::New);
@@ -96,17 +103,17 @@ fn oldest<'a>(connections: impl Iterator<Item = (&'a u64, &'a Connection)>) -> O
 }
 
 impl Open {
-    /// The connection that goes for one more of `owner`. Of those that have as many as the owner or
-    /// more: an idle one, of who has most. If there is none and the owner has less than an equal
-    /// share: one of who has more than that.
-    fn victim(&self, owner: &str, now: Instant) -> Option<u64> {
+    /// The connection that goes for one more of `owner` when `most` are there. Of those that have
+    /// as many as the owner or more: an idle one, of who has most. If there is none and the owner
+    /// has less than an equal share: one of who has more than that.
+    fn victim(&self, owner: &str, now: Instant, most: usize) -> Option<u64> {
         let owned = || {
             let all = self.connections.iter();
             all.filter_map(|(number, each)| Some((number, each, each.owner.as_deref()?)))
         };
         let mut counts: HashMap<&str, usize> = HashMap::from([(owner, 0)]);
         owned().for_each(|(_, _, of)| *counts.entry(of).or_default() += 1);
-        let (own, share) = (counts[owner], MAX_HTTP_CONNECTIONS / counts.len());
+        let (own, share) = (counts[owner], most / counts.len());
         let candidates = owned().filter(|(_, each, _)| !each.is_answering);
         let candidates = candidates.filter_map(|(number, each, of)| {
             let is_idle = now.saturating_duration_since(each.used) >= HTTP_IDLE;
@@ -156,8 +163,8 @@ impl Place {
             return Ok(());
         }
         let taken = open.connections.values().filter(|each| each.owner.is_some()).count();
-        if own.owner.is_none() && taken >= MAX_HTTP_CONNECTIONS {
-            let Some(victim) = open.victim(owner, Instant::now()) else {
+        if own.owner.is_none() && taken >= self.places.most_admitted {
+            let Some(victim) = open.victim(owner, Instant::now(), self.places.most_admitted) else {
                 self.places.count(GivenUp::Places);
                 return Err(ApiError::no_place());
             };

@@ -45,10 +45,10 @@ pub struct Port {
 }
 
 impl Port {
-    /// A port where `router` answers everything.
-    pub fn new(router: Router, given_up: Option<HttpGivenUp>) -> Port {
+    /// A port where `router` answers everything, on so many connections at most.
+    pub fn new(router: Router, connections: usize, given_up: Option<HttpGivenUp>) -> Port {
         let router = router.layer(from_fn(deadline));
-        Port { router, endpoint: None, places: Places::new(given_up) }
+        Port { router, endpoint: None, places: Places::new(connections, given_up) }
     }
 
     /// The same; plain publish requests are answered by `endpoint`.
@@ -71,6 +71,8 @@ impl Port {
                 Ok((stream, _)) => self.begin(stream, &graceful, &stop),
                 Err(error) => self.recover(&error).await,
             }
+            // The task of a connection that had to go closes it first.
+            tokio::task::yield_now().await;
         }
         let _ = timeout(HTTP_DRAIN, graceful.shutdown()).await;
     }

@@ -67,13 +67,15 @@ impl HttpPorts {
         Ok(text)
     }
 
-    /// Answers on all of them.
+    /// Answers on all of them, on so many connections together at most.
     pub(super) fn serve(
         self,
         control: &Arc<Control>,
         api_keys: &ApiKeys,
+        connections: usize,
         stopped: &watch::Receiver<bool>,
     ) -> JoinSet<()> {
+        let share = connections / self.0.len().max(1);
         let mut ports = JoinSet::new();
         for (listener, services) in self.0 {
             let control = Arc::clone(control);
@@ -84,11 +86,12 @@ impl HttpPorts {
             match services {
                 Some(services) => {
                     let router = http::metrics_router(control, &services, is_local);
-                    ports.spawn(Port::new(router, given_up).serve(listener, stopped))
+                    ports.spawn(Port::new(router, share, given_up).serve(listener, stopped))
                 }
                 None => {
                     let endpoint = PublishEndpoint::new(Arc::clone(&control), keys.clone());
-                    let port = Port::new(http::control_router(control, keys), given_up);
+                    let router = http::control_router(control, keys);
+                    let port = Port::new(router, share, given_up);
                     ports.spawn(port.publishing(endpoint).serve(listener, stopped))
                 }
             };

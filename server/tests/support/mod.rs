@@ -69,9 +69,19 @@ impl Server {
         Server::spawn(&format!("{} {flags}", FREE_PORTS.join(" ")), environment)
     }
 
+    /// Starts one on free ports that may open so many files.
+    pub fn start_within(files: usize, flags: &str) -> Server {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string(), PROGRAM]);
+        Server::spawn_by(command, &format!("{} {flags}", FREE_PORTS.join(" ")), &[])
+    }
+
     fn spawn(flags: &str, environment: &[(&str, &str)]) -> Server {
+        Server::spawn_by(Command::new(PROGRAM), flags, environment)
+    }
+
+    fn spawn_by(mut command: Command, flags: &str, environment: &[(&str, &str)]) -> Server {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let mut command = Command::new(PROGRAM);
         command.env_clear().env("HOME", home.path()).envs(environment.iter().copied());
         command.stdin(Stdio::null());
         let log = File::create(home.path().join("log")).expect("a log file");

@@ -29,6 +29,8 @@ impl Drop for QuotaPermit {
 #[derive(Clone)]
 pub(crate) struct AdmissionLimits {
     pub config: Arc<Config>,
+    /// Handshakes that a shard may have under way.
+    pub handshakes: usize,
     /// Open connections of all shards, by service.
     pub quotas: Arc<[Quota]>,
     /// Connections by service and address, where these are limited.

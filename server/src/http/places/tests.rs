@@ -20,7 +20,7 @@ fn open(all: &[(Option<&str>, usize, u64)], now: Instant) -> Open {
 fn loser(all: &[(Option<&str>, usize, u64)], owner: &str) -> Option<String> {
     let now = Instant::now() + Duration::from_secs(100);
     let open = open(all, now);
-    let victim = open.victim(owner, now)?;
+    let victim = open.victim(owner, now, MAX_HTTP_CONNECTIONS)?;
     open.connections[&victim].owner.as_deref().map(String::from)
 }
 
@@ -50,17 +50,25 @@ fn less_than_an_equal_share_is_kept_from_who_has_more() {
 fn what_is_longest_without_use_goes_first_and_nothing_that_is_being_answered() {
     let now = Instant::now() + Duration::from_secs(100);
     let mut open = open(&[(Some("a"), 1, 9), (Some("a"), 1, 8), (Some("a"), 510, 7)], now);
-    assert_eq!(open.victim("a", now), Some(0));
+    assert_eq!(open.victim("a", now, MAX_HTTP_CONNECTIONS), Some(0));
     for number in [0, 1] {
         let connection = open.connections.get_mut(&number);
         connection.unwrap().is_answering = true;
-        assert!(open.victim("a", now) > Some(number));
+        assert!(open.victim("a", now, MAX_HTTP_CONNECTIONS) > Some(number));
+    }
+}
+
+#[test]
+fn few_descriptors_are_few_places() {
+    for (connections, new, admitted) in [(0, 1, 1), (28, 7, 21), (640, 128, 512), (512, 128, 384)] {
+        let places = Places::new(connections, None);
+        assert_eq!((places.most_new, places.most_admitted), (new, admitted), "{connections}");
     }
 }
 
 #[tokio::test]
 async fn a_new_connection_finds_a_place_and_the_oldest_new_one_goes() {
-    let places = Places::new(None);
+    let places = Places::new(usize::MAX, None);
     let mut all: Vec<Place> = (0..NEW_HTTP_CONNECTIONS).map(|_| places.enter().unwrap()).collect();
     all[1].answer();
     all[2].admit("").unwrap();
