@@ -64,7 +64,10 @@ impl Places {
         let new = |connection: &&Connection| connection.owner.is_none();
         if open.connections.values().filter(new).count() >= self.most_new {
             let candidates = open.connections.iter().filter(|(_, each)| new(each));
-            let oldest = oldest(candidates)?;
+            let Some(oldest) = oldest(candidates) else {
+                self.count(GivenUp::New);
+                return None;
+            };
             self.end(&mut open, oldest, GivenUp::New);
         }
         let number = open.next;

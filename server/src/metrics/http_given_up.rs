@@ -9,7 +9,8 @@ const NAME: &str = "uringcast_http_given_up_total";
 /// What is given up, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GivenUp {
-    /// The oldest connection without an admitted request, for a newer one.
+    /// The oldest connection without an admitted request, for a newer one; or the newer one, where
+    /// answers are being made on all others.
     New,
     /// A publisher's idle connection, for another publisher's.
     Idle,
