@@ -5,7 +5,6 @@ mod support;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use support::http::{self, Answer};
 use support::ws::Client;
@@ -105,14 +104,25 @@ fn connections_that_are_kept_and_idle_go_first() {
 #[test]
 fn a_peer_that_takes_nothing_of_its_answers_is_cut() {
     let server = Server::start("");
-    let mut stream = TcpStream::connect(server.control).unwrap();
-    stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
-    let request = b"GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    // What is read of them stops once the answers are not taken.
-    until("the end of the connection", || match stream.write(request) {
-        Ok(_) => None,
-        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
-        Err(error) => Some(error),
+    let host = "HTTP/1.1\r\nHost: localhost\r\n";
+    let media = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+    let mut requests = [format!("GET /v1/openapi.json {host}\r\n"), format!("{RAW} {host}{media}")]
+        .map(|text| {
+            let stream = TcpStream::connect(server.control).unwrap();
+            stream.set_nonblocking(true).unwrap();
+            (stream, text.repeat(1_000), 0)
+        });
+    // They are read until the answers are not taken.
+    until("the end of both connections", || {
+        let ended = requests.iter_mut().filter_map(|(stream, text, sent)| {
+            match stream.write(&text.as_bytes()[*sent..]) {
+                Ok(more) => *sent = (*sent + more) % text.len(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => return Some(error),
+            }
+            None
+        });
+        (ended.count() == 2).then_some(())
     });
 }
 
@@ -223,7 +233,9 @@ fn bodies_under_way_have_a_budget_for_each_key_and_for_all() {
         let mut answer = [0; 1024];
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let length = stream.read(&mut answer).unwrap();
-        assert_eq!(Answer::parse(&answer[..length]).status, 400);
+        let status = Answer::parse(&answer[..length]).status;
+        // It is no JSON; or a slow machine has brought it too late.
+        assert!([400, 408].contains(&status), "{status}");
     }
     let grown = server.anonymous_memory() - before;
     assert!(grown < 256 << 20, "{grown} bytes");
