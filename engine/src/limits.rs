@@ -306,8 +306,11 @@ pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(1);
 /// For standard error to take why the process is aborted.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Handshakes under way on one shard; further connections wait in the listen queue.
+/// Handshakes under way on one shard; further connections wait in the listen queue. With a low
+/// limit of open files there are fewer, so that some are left for the rest of the process.
 pub const MAX_HANDSHAKES: usize = 1_024;
+/// Handshakes that a shard may have under way however low the limit of open files is.
+pub const LEAST_HANDSHAKES: usize = 16;
 /// Time in total that a handshake may wait for its peer while there are [`MAX_HANDSHAKES`]; the
 /// longest over it is evicted. Two and a half round trips of a slow mobile network.
 pub const HANDSHAKE_PATIENCE: Duration = Duration::from_millis(500);

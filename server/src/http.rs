@@ -13,23 +13,26 @@ mod error;
 mod idempotency;
 mod media_type;
 mod openapi;
+mod places;
 mod plain_request;
 mod publish;
 mod publish_connection;
 mod publish_endpoint;
 mod publish_queue;
 mod published;
+mod request_body;
 mod request_target;
 mod response_buffer;
 mod scrape;
 mod selected_service;
 mod serve;
 mod time_limit;
+mod tracked_body;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -39,12 +42,11 @@ use serde_json::json;
 use uringcast_engine::ServiceId;
 
 use crate::auth::ApiKeys;
-use crate::limits::MAX_PUBLISH_BODY;
 use crate::metrics::Requests;
 pub use control::Control;
 use error::ApiError;
 pub use publish_endpoint::PublishEndpoint;
-pub use serve::{serve, serve_publishing};
+pub use serve::Port;
 #[cfg(any(test, fuzzing))]
 pub(crate) use {plain_request::fuzz_plain_request, publish::fuzz_publish};
 
@@ -67,8 +69,7 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .nest("/v1", of_a_service)
         .route("/debug/latency", get(debug::latency))
         .route("/debug/live", get(dashboard_page::data))
-        .layer(from_fn(content_encoding::decode))
-        .layer(DefaultBodyLimit::max(MAX_PUBLISH_BODY));
+        .layer(from_fn(content_encoding::decode));
     let open = Router::new()
         .route("/v1/openapi.json", get(openapi::document))
         .route("/", get(dashboard_page::page))

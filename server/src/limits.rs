@@ -5,6 +5,12 @@ use std::time::Duration;
 
 /// Bytes of one publish request: a batch of many small messages, or a few of the largest.
 pub const MAX_PUBLISH_BODY: usize = 16 << 20;
+/// Bytes of all bodies under way, those of requests that are read whole and unfinished lines of
+/// streams: eight of the largest. Parsed they may be there twice. Bodies of [`MAX_PLAIN_REQUEST`]
+/// do not count: each connection has one at most.
+pub const HTTP_BODY_BYTES: usize = 128 << 20;
+/// Those of one key, or of requests that need none: four of the largest.
+pub const HTTP_BODY_BYTES_PER_KEY: usize = HTTP_BODY_BYTES / 2;
 /// Messages of one publish request: one turn's worth for a shard.
 pub const MAX_PUBLISH_BATCH: usize = 1_000;
 /// Messages with an id that are remembered, so that a repeat is known: 65,536 of them with the
@@ -22,8 +28,17 @@ pub const PUBLISH_STREAM_PATIENCE: Duration = Duration::from_secs(30);
 pub const DEFAULT_PAGE: usize = 100;
 /// Channels of one page at most: what the engine gives.
 pub const MAX_PAGE: usize = uringcast_engine::limits::CHANNELS_PAGE;
-/// Open connections of one HTTP port; further ones wait in the listen queue.
+/// Connections of one HTTP port of which a request was admitted: those of publishers. When all are
+/// taken, the key that has the most of them loses an idle one.
 pub const MAX_HTTP_CONNECTIONS: usize = 512;
+/// Connections of one HTTP port beside them, of which no request was admitted: new ones, health,
+/// readiness, scrapes. The oldest goes for a newer one, so that these always find a place.
+pub const NEW_HTTP_CONNECTIONS: usize = 128;
+/// A publisher's connection is idle, and may have to go for another, when so long no request began
+/// on it, no answer was made and nothing of a body came.
+pub const HTTP_IDLE: Duration = Duration::from_secs(1);
+/// For a peer to take something of an answer, or of a segment; one that takes nothing is cut.
+pub const HTTP_WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Listen queue of one HTTP port: twice what it serves at once.
 pub const HTTP_BACKLOG: u32 = 1_024;
 /// Single messages that wait for one round of the control thread to end: one from each connection
@@ -35,6 +50,10 @@ pub const MAX_PLAIN_REQUEST: usize = 16 << 10;
 pub const PLAIN_READ: usize = 2 << 10;
 /// Its headers: those of a client behind a proxy or two.
 pub const MAX_PLAIN_HEADERS: usize = 32;
+/// Bytes of the head of a request: as much as clients have for an upgrade.
+pub const MAX_HTTP_HEAD: usize = 16 << 10;
+/// Bytes of room for one read of a body.
+pub const HTTP_READ: usize = 64 << 10;
 /// For the headers of an HTTP request; slower clients are cut.
 pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// For an HTTP request, from its headers to the head of the response: a slow body of a request
@@ -123,4 +142,6 @@ pub const DEFAULT_CONTROL_PORT: u16 = 8766;
 /// Where Prometheus exporters of instrumented programs usually are.
 pub const DEFAULT_METRICS_PORT: u16 = 9464;
 
+const _: () = assert!(MAX_PUBLISH_BODY <= HTTP_BODY_BYTES_PER_KEY);
+const _: () = assert!(MAX_PLAIN_REQUEST <= MAX_HTTP_HEAD);
 const _: () = assert!(DEFAULT_PAGE <= MAX_PAGE);

@@ -4,6 +4,7 @@
 mod accumulator;
 mod dashboard_data;
 mod engine_metrics;
+mod http_given_up;
 mod latency;
 mod requests;
 pub mod table;
@@ -30,6 +31,7 @@ use crate::config_reload::ReloadStatus;
 use crate::foreign_listeners::ForeignListeners;
 use crate::live_services::LiveServices;
 use accumulator::Accumulator;
+pub use http_given_up::{GivenUp, HttpGivenUp};
 pub use latency::{Format, LatencyQuery, Span};
 pub use requests::Requests;
 use timestamp::Timestamp;
@@ -53,6 +55,8 @@ pub struct Metrics {
     foreign: Option<ForeignListeners>,
     /// The counters of HTTP requests.
     pub(crate) requests: Requests,
+    /// What the HTTP ports gave up.
+    pub(crate) given_up: HttpGivenUp,
 }
 
 impl Metrics {
@@ -80,6 +84,7 @@ impl Metrics {
             certificates: Vec::new(),
             foreign: None,
             requests: Requests::new(engine),
+            given_up: HttpGivenUp::new(engine),
         }
     }
 
@@ -158,6 +163,7 @@ impl Metrics {
     pub fn render(&self) -> prometheus::Result<String> {
         let mut all = self.families(&self.accumulator.lock());
         all.extend(self.requests.0.collect());
+        all.extend(self.given_up.0.collect());
         all.extend(ProcessCollector::for_self().collect());
         all.retain(|family| !family.get_metric().is_empty());
         all.sort_by(|a, b| a.name().cmp(b.name()));

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
-use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError};
+use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError, preflight};
 
 use crate::certs::{self, CertReloader};
 use crate::config::Config;
@@ -115,6 +115,8 @@ async fn serve_on(
     let services: Arc<[Service]> = services.into();
     let live = LiveServices::new(Arc::clone(&services));
     let reload_status = Arc::<Mutex<ReloadStatus>>::default();
+    let addresses = services.iter().map(|service| service.listen.len()).sum();
+    let connections = preflight::other_connections(engine.shards(), addresses);
     let foreign = watch_listeners(&services);
     let verifier_threads = verifiers.start(&engine, settings.auth_threads.0)?;
     let metrics = (!config.metrics.is_empty()).then(|| {
@@ -140,7 +142,7 @@ async fn serve_on(
     let control = Arc::new(Control::new(engine, metrics, health, foreign, live, dashboard));
 
     let (stop, stopped) = watch::channel(false);
-    let ports = ports.serve(&control, &config.api_keys, &stopped);
+    let ports = ports.serve(&control, &config.api_keys, connections, &stopped);
     // Standard output need not be read.
     let _ = writeln!(std::io::stdout(), "{line}");
     systemd::ready(&line);

@@ -25,6 +25,7 @@ const MAY_BE_ZERO: [&str; 19] = [
     "uringcast_refused_total",
     "uringcast_channel_refusals_total",
     "uringcast_mailbox_refusals_total",
+    "uringcast_http_given_up_total",
     "uringcast_lane_full_total",
     "uringcast_rejoins_total",
     "uringcast_buffers_exhausted_total",

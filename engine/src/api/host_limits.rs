@@ -3,14 +3,16 @@
 use core_affinity::CoreId;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::limits::{MAX_CONNECTIONS_PER_SHARD, MAX_HANDSHAKES, RING_ENTRIES};
+use crate::limits::{LEAST_HANDSHAKES, MAX_CONNECTIONS_PER_SHARD, MAX_HANDSHAKES, RING_ENTRIES};
 use crate::types::StartError;
 
 /// Ordinary descriptors of a process beside those of its shards: logs, the control plane, a spare.
 const PROCESS_FILES: usize = 64;
-/// Ordinary descriptors of a shard beside its listeners: two rings, the bell, timers, handshakes
-/// under way (more make it accept later).
-const SHARD_FILES: usize = 32;
+/// Of these, for what the process opens beside connections: files, logs, its own clients.
+const RESERVED_FILES: usize = 32;
+/// Ordinary descriptors of a shard beside its listeners: two rings, the bell, timers, and
+/// [`LEAST_HANDSHAKES`].
+const SHARD_FILES: usize = 16 + LEAST_HANDSHAKES;
 
 /// The cores this process may use.
 pub(super) fn cores() -> Vec<CoreId> {
@@ -39,15 +41,45 @@ pub(super) fn raise_file_limit(shards: usize, addresses: usize) -> Result<usize,
     let limit = getrlimit(Resource::Nofile);
     // It never fails from soft to hard; if it did, the soft limit is what there is.
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-    let files = if raised.is_ok() { limit.maximum } else { limit.current };
-    let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
+    let files = number(if raised.is_ok() { limit.maximum } else { limit.current });
     check_files(files, shards, addresses)?;
     Ok(files)
+}
+
+/// The limit of open files.
+pub(super) fn file_limit() -> usize {
+    number(getrlimit(Resource::Nofile).current)
+}
+
+/// A limit; `None` is none.
+fn number(limit: Option<u64>) -> usize {
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// Ordinary descriptors of a process with so many shards, each with so many listeners.
 pub(super) fn process_files(shards: usize, addresses: usize) -> usize {
     PROCESS_FILES + shards * (SHARD_FILES + addresses)
+}
+
+/// Ordinary descriptors that are left when the process and its shards have the least they need.
+/// Each listener has two duplicates.
+fn spare_files(files: usize, shards: usize, addresses: usize) -> usize {
+    let need = process_files(shards, addresses).saturating_add(2 * shards * addresses);
+    files.saturating_sub(need)
+}
+
+/// Handshakes that each shard may have under way. Each has an ordinary descriptor; so half of what
+/// can be spared is kept back for the rest of the process.
+pub(super) fn handshakes(files: usize, shards: usize, addresses: usize) -> usize {
+    let more = spare_files(files, shards, addresses) / 2 / shards;
+    LEAST_HANDSHAKES.saturating_add(more).min(MAX_HANDSHAKES)
+}
+
+/// Ordinary descriptors that the process may use for connections of its own.
+pub(super) fn other_connections(files: usize, shards: usize, addresses: usize) -> usize {
+    let spare = spare_files(files, shards, addresses);
+    let handshakes = handshakes(files, shards, addresses).saturating_sub(LEAST_HANDSHAKES);
+    PROCESS_FILES - RESERVED_FILES + spare.saturating_sub(handshakes.saturating_mul(shards))
 }
 
 fn check_files(files: usize, shards: usize, addresses: usize) -> Result<(), StartError> {

@@ -39,6 +39,12 @@ pub fn open_files(connections: usize, shards: usize) -> (usize, usize) {
     (process.max(fair), process.saturating_add(handshakes).max(ample))
 }
 
+/// Descriptors that an engine of so many shards, each with listeners on so many addresses, leaves
+/// to the program for connections of its own. To be called once the engine runs.
+pub fn other_connections(shards: usize, addresses: usize) -> usize {
+    host_limits::other_connections(host_limits::file_limit(), shards, addresses)
+}
+
 /// Makes a ring as one of `shards` needs it for its part of `connections`, receives over it, and
 /// drops it. Raises this process's limit of open files to the hard one, as an engine does.
 ///

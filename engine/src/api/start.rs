@@ -31,6 +31,7 @@ pub(super) fn start(mut config: Config, run: fn(ShardParts)) -> Result<Engine, S
     let connections =
         services.iter().fold(0, |sum: usize, each| sum.saturating_add(each.max_connections));
     let slots = host_limits::slots(connections, shards, files)?;
+    let handshakes = host_limits::handshakes(files, shards, addresses);
     host_limits::probe_ring()?;
     let kernel = kernel_tls::decide(&config, Kernel::probe)?;
     let listen = services.iter().map(|service| &*service.listen);
@@ -40,7 +41,8 @@ pub(super) fn start(mut config: Config, run: fn(ShardParts)) -> Result<Engine, S
     // Twice, because a shard's guard may report after the shard.
     let (ready, readies) = bounded(2 * shards);
     let cores = host_limits::assign(&cores, parallelism, shards);
-    let plan = Plan { config, kernel, cores, slots, listeners: listening.listeners, ready };
+    let listeners = listening.listeners;
+    let plan = Plan { config, kernel, cores, slots, handshakes, listeners, ready };
     let (parts, topology) = Topology::new(plan)?;
     let threads = Vec::with_capacity(shards);
     let mut engine = Engine { names, addresses: listening.addresses, topology, threads };

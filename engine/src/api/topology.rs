@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub kernel: Option<Kernel>,
     pub cores: Vec<Option<CoreId>>,
     pub slots: usize,
+    /// That a shard may have under way.
+    pub handshakes: usize,
     pub listeners: Vec<Vec<(ServiceId, TcpListener)>>,
     pub ready: Sender<Ready>,
 }
@@ -56,7 +58,8 @@ impl Topology {
         let quotas = config.services.iter().map(|_| Quota::default()).collect();
         let per_address = config.services.iter().map(|_| Arc::default()).collect();
         let started_with = Arc::clone(&config);
-        let limits = AdmissionLimits { config, quotas, per_address };
+        let handshakes = plan.handshakes;
+        let limits = AdmissionLimits { config, handshakes, quotas, per_address };
         let started = Instant::now();
         let epoch = Epoch(RandomState::new().hash_one(started).max(1));
         let random = RandomState::new();

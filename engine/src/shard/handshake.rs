@@ -9,7 +9,7 @@
 //! 5. `queue` holds upgraded connections until the event loop admits them.
 //!
 //! `budget` limits the time that handshakes take from the event loop, `idle_eviction` the time that
-//! a silent peer may occupy one of `limits::MAX_HANDSHAKES`.
+//! a silent peer may occupy a place of a handshake (`limits::MAX_HANDSHAKES` at most).
 
 mod accept;
 mod admission;

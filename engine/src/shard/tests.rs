@@ -18,6 +18,7 @@ use tungstenite::{Message, WebSocket};
 use super::Mesh;
 use super::*;
 use crate::config::{Config, Service, TlsSource};
+use crate::limits::MAX_HANDSHAKES;
 use crate::sync::{Cost, Mailbox, Quota, mailbox};
 use crate::telemetry::Snapshot;
 use crate::telemetry::{ConnectionError, Count, Totals};
@@ -53,7 +54,9 @@ impl Kit {
         let quotas: Arc<[Quota]> = config.services.iter().map(|_| Quota::default()).collect();
         let per_address = quotas.iter().map(|_| Arc::default()).collect();
         let config = Arc::new(config);
-        let limits = AdmissionLimits { config, quotas: Arc::clone(&quotas), per_address };
+        let handshakes = MAX_HANDSHAKES;
+        let limits =
+            AdmissionLimits { config, handshakes, quotas: Arc::clone(&quotas), per_address };
         let started = Instant::now();
         let (full, snapshots) = bounded(1_024);
         let (ready, readiness) = bounded(count);

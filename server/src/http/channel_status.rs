@@ -1,7 +1,6 @@
 //! `PUT`, `GET` and `DELETE /v1/channels/{channel}/status`.
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::Request;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -13,6 +12,9 @@ use super::error::ApiError;
 use super::selected_service::SelectedService;
 use crate::read_files::without_mark;
 
+/// The body of a document may begin with a byte-order mark.
+const MAX_DOCUMENT_BODY: usize = MAX_STATUS_DOCUMENT + 3;
+
 /// What a document must have.
 #[derive(Deserialize)]
 struct Status {
@@ -22,10 +24,11 @@ struct Status {
 
 pub(super) async fn put(
     selected: SelectedService,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<StatusCode, ApiError> {
     let channel = selected.channel()?;
-    let document = document(without_mark(&body?), selected.max_data().depth)?;
+    let body = selected.body_share().read(request.into_body(), MAX_DOCUMENT_BODY).await?;
+    let document = document(without_mark(&body.bytes), selected.max_data().depth)?;
     let engine = selected.control.engine().await?;
     engine.set_status(channel, Some(document)).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)

@@ -9,6 +9,7 @@ use uringcast_engine::{DrainReport, Engine, Publisher, Service, ServiceId};
 use super::error::ApiError;
 use super::idempotency::IdempotencyTable;
 use super::publish_queue::PublishQueue;
+use super::request_body::BodyBudget;
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
 use crate::live_services::LiveServices;
@@ -28,7 +29,8 @@ pub struct Control {
     pub(super) services: Arc<[Service]>,
     live: LiveServices,
     pub(super) idempotency: IdempotencyTable,
-    pub(super) metrics: Option<Metrics>,
+    pub(super) bodies: Arc<BodyBudget>,
+    pub(crate) metrics: Option<Metrics>,
     /// `None` without self-probes.
     health: Option<Health>,
     /// `None` where the system does not show who listens.
@@ -58,6 +60,7 @@ impl Control {
             services,
             live,
             idempotency: IdempotencyTable::default(),
+            bodies: BodyBudget::new(metrics.as_ref().map(|metrics| metrics.given_up.clone())),
             metrics,
             health,
             foreign,

@@ -1,8 +1,7 @@
 //! `POST /v1/disconnect` and `POST /v1/unsubscribe`.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::Request;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uringcast_engine::{ChannelName, ClientAction, ClientCommand, Target};
@@ -10,6 +9,7 @@ use uringcast_engine::{ChannelName, ClientAction, ClientCommand, Target};
 use super::error::ApiError;
 use super::present;
 use super::selected_service::{SelectedService, parse_channel};
+use crate::limits::MAX_PUBLISH_BODY;
 use crate::read_files::without_mark;
 
 /// The body of a command: the target is a connection, a user or a channel.
@@ -26,9 +26,9 @@ struct CommandBody {
 
 pub(super) async fn disconnect(
     selected: SelectedService,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    let target = match parse(&selected, body)? {
+    let target = match parse(&selected, request).await? {
         (Some(target), None) => target,
         (None, Some(channel)) => Target::Channel(channel),
         _ => return Err(ApiError::bad_request("name one of connection, user and channel")),
@@ -39,9 +39,9 @@ pub(super) async fn disconnect(
 
 pub(super) async fn unsubscribe(
     selected: SelectedService,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Json<Value>, ApiError> {
-    let (target, channel) = parse(&selected, body)?;
+    let (target, channel) = parse(&selected, request).await?;
     let Some(target) = target.or_else(|| channel.clone().map(Target::Channel)) else {
         return Err(ApiError::bad_request("name a connection, a user or a channel"));
     };
@@ -50,13 +50,14 @@ pub(super) async fn unsubscribe(
 }
 
 /// The connection or user that the body names, and the channel.
-fn parse(
+async fn parse(
     selected: &SelectedService,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<(Option<Target>, Option<ChannelName>), ApiError> {
     selected.all_channels()?;
+    let body = selected.body_share().read(request.into_body(), MAX_PUBLISH_BODY).await?;
     let body: CommandBody =
-        serde_json::from_slice(without_mark(&body?)).map_err(ApiError::invalid)?;
+        serde_json::from_slice(without_mark(&body.bytes)).map_err(ApiError::invalid)?;
     let channel = body.channel.as_deref().map(parse_channel).transpose()?;
     let target = match (body.connection, body.user) {
         (Some(_), Some(_)) => {

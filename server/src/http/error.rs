@@ -3,14 +3,14 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::rejection::QueryRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use uringcast_engine::PublishError;
 use uringcast_engine::limits::BUSY_PAUSE;
 
-use crate::limits::{HTTP_REQUEST_TIMEOUT, MAX_ERROR_TEXT, MAX_PUBLISH_BODY};
+use crate::limits::{HTTP_IDLE, HTTP_REQUEST_TIMEOUT, MAX_ERROR_TEXT};
 
 /// An answer that is not a success.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,6 +85,12 @@ impl ApiError {
         ApiError::unavailable("saturated", message).retry_after(BUSY_PAUSE)
     }
 
+    /// All places of publishers are in use.
+    pub(super) fn no_place() -> ApiError {
+        let text = "All connections that this port serves to publishers are in use.";
+        ApiError::saturated(text).retry_after(HTTP_IDLE)
+    }
+
     /// A limit of the server's that waiting does not lift.
     pub(super) fn channel_limit(place: &dyn Display) -> ApiError {
         let text = format!(
@@ -120,15 +126,6 @@ impl ApiError {
 impl From<QueryRejection> for ApiError {
     fn from(rejection: QueryRejection) -> ApiError {
         ApiError::invalid(rejection.body_text())
-    }
-}
-
-impl From<BytesRejection> for ApiError {
-    fn from(rejection: BytesRejection) -> ApiError {
-        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return ApiError::too_large(format!("the body has more than {MAX_PUBLISH_BODY} bytes"));
-        }
-        ApiError::unreadable()
     }
 }
 

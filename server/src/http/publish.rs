@@ -9,8 +9,7 @@ mod submit;
 
 use std::borrow::Cow;
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Query, Request};
+use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -21,6 +20,7 @@ use super::error::ApiError;
 use super::media_type::is_lines;
 use super::published::{MessageResult, Published, Results};
 use super::selected_service::SelectedService;
+use crate::limits::MAX_PUBLISH_BODY;
 use crate::read_files::without_mark;
 use parse::{check_id, parse_body, publication};
 use submit::{Accepted, Message};
@@ -78,18 +78,33 @@ pub(super) async fn publish_raw(
     publish_whole(&selected, Form::Raw, request).await
 }
 
-/// Reads the body, within the limit of its route, and publishes.
+/// Reads the body and publishes. What the head says is wrong is refused before.
 async fn publish_whole(
     selected: &SelectedService,
     form: Form,
     request: Request,
 ) -> Result<Published, ApiError> {
-    let (mut parts, body) = request.into_parts();
-    let mut limited = Request::new(body);
-    *limited.extensions_mut() = std::mem::take(&mut parts.extensions);
-    let body = Bytes::from_request(limited, &()).await.map_err(ApiError::from);
-    let body = body.as_deref().map_err(ApiError::clone);
-    publish_body(selected, form, &parts.uri, &parts.headers, body).await
+    let (parts, body) = request.into_parts();
+    check_head(selected, form, &parts.uri, &parts.headers)?;
+    let body = selected.body_share().read(body, MAX_PUBLISH_BODY).await?;
+    publish_body(selected, form, &parts.uri, &parts.headers, &body.bytes).await
+}
+
+/// Checks what the head says of the messages.
+fn check_head(
+    selected: &SelectedService,
+    form: Form,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<(), ApiError> {
+    if form == Form::Raw {
+        let query = RawQuery::read(uri)?;
+        let empty = JsonObject::parse(b"{}").map_err(ApiError::invalid)?;
+        let max_data = selected.max_data();
+        let publication = publication(&"", &query.channel, &query.event, empty, max_data)?;
+        selected.caller.may_publish(std::iter::once(&publication.channel))?;
+    }
+    idempotency_key(headers).map(drop)
 }
 
 /// Publishes a request whose body has been read.
@@ -98,19 +113,19 @@ pub(super) async fn publish_body(
     form: Form,
     uri: &Uri,
     headers: &HeaderMap,
-    body: Result<&[u8], ApiError>,
+    body: &[u8],
 ) -> Result<Published, ApiError> {
     let max_data = selected.max_data();
     let (key, messages) = match form {
         Form::Envelope => {
             let key = idempotency_key(headers)?;
-            (key, parse_body(body?, max_data)?)
+            (key, parse_body(body, max_data)?)
         }
         Form::Raw => {
             let query = RawQuery::read(uri)?;
             let key = idempotency_key(headers)?;
             let data =
-                JsonObject::parse_within(without_mark(body?), max_data.depth).map_err(|error| {
+                JsonObject::parse_within(without_mark(body), max_data.depth).map_err(|error| {
                     ApiError::invalid(format_args!("the body {error}; it must be the data object"))
                 })?;
             let publication = publication(&"", &query.channel, &query.event, data, max_data)?;

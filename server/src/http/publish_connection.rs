@@ -2,12 +2,14 @@
 //! read and one write each, and nothing of a general HTTP server in between (decision 0029).
 
 use std::pin::pin;
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::error::ApiError;
+use super::places::Place;
 use super::plain_request::{Unread, read};
 use super::publish_endpoint::PublishEndpoint;
 use super::response_buffer::ResponseBuffer;
@@ -17,6 +19,7 @@ use crate::limits::{HTTP_HEADER_TIMEOUT, HTTP_REQUEST_TIMEOUT, PLAIN_READ};
 /// The connection.
 pub(super) struct PublishConnection {
     stream: TcpStream,
+    place: Arc<Place>,
     /// What was received and is not answered.
     unread: Vec<u8>,
     response: ResponseBuffer,
@@ -24,9 +27,9 @@ pub(super) struct PublishConnection {
 }
 
 impl PublishConnection {
-    pub(super) fn new(stream: TcpStream) -> PublishConnection {
+    pub(super) fn new(stream: TcpStream, place: Arc<Place>) -> PublishConnection {
         let (response, limit) = (ResponseBuffer::default(), TimeLimit::new());
-        PublishConnection { stream, unread: Vec::new(), response, limit }
+        PublishConnection { stream, place, unread: Vec::new(), response, limit }
     }
 
     /// Serves until the connection ends, or until `stop` turns true or its sender is gone. Returns
@@ -45,7 +48,9 @@ impl PublishConnection {
                 Err(Unread::Other) => return Some((self.stream, self.unread)),
                 Ok(request) => {
                     self.limit.begin(HTTP_REQUEST_TIMEOUT);
-                    let answer = self.limit.run(endpoint.answer(&request)).await;
+                    self.place.answer();
+                    let answer = self.limit.run(endpoint.answer(&request, &self.place)).await;
+                    self.place.wait();
                     let answer = answer.unwrap_or_else(|| Err(ApiError::late()));
                     let last = *stopping.borrow();
                     let bytes = self.response.encode(answer, last).await;

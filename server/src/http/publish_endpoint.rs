@@ -7,6 +7,7 @@ use axum::http::Method;
 use super::api_key_guard::{ApiKeyGuard, Caller};
 use super::control::Control;
 use super::error::ApiError;
+use super::places::Place;
 use super::plain_request::PlainRequest;
 use super::publish::publish_body;
 use super::published::Published;
@@ -28,9 +29,14 @@ impl PublishEndpoint {
     }
 
     /// Answers a request, and counts it.
-    pub(super) async fn answer(&self, request: &PlainRequest<'_>) -> Result<Published, ApiError> {
+    pub(super) async fn answer(
+        &self,
+        request: &PlainRequest<'_>,
+        place: &Place,
+    ) -> Result<Published, ApiError> {
         let caller = self.guard.caller(&request.headers);
-        let answer = match self.guard.admit(&caller, &Method::POST, &request.headers) {
+        let admitted = self.guard.admit(&caller, &Method::POST, &request.headers);
+        let answer = match admitted.and_then(|()| place.admit(caller.name())) {
             Ok(()) => self.publish(request, &caller).await,
             Err(error) => Err(error),
         };
@@ -46,6 +52,6 @@ impl PublishEndpoint {
     ) -> Result<Published, ApiError> {
         let selected = SelectedService::new(&self.control, request.service(), caller.clone())?;
         let PlainRequest { uri, headers, form, body, .. } = request;
-        publish_body(&selected, *form, uri, headers, Ok(body)).await
+        publish_body(&selected, *form, uri, headers, body).await
     }
 }

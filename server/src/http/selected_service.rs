@@ -12,6 +12,7 @@ use super::api_key_guard::Caller;
 use super::control::Control;
 use super::error::ApiError;
 use super::idempotency::Owner;
+use super::request_body::BodyShare;
 
 /// The service that the path names, or the only one there is; the caller's key is valid for it.
 pub(super) struct SelectedService {
@@ -86,6 +87,11 @@ impl SelectedService {
     pub(super) fn max_data(&self) -> MaxData {
         let (bytes, depth) = self.control.max_data(self.id);
         MaxData { bytes, depth }
+    }
+
+    /// Room for the bytes of this request's body.
+    pub(super) fn body_share(&self) -> BodyShare {
+        self.control.bodies.share(self.caller.name())
     }
 
     /// The channel that the path names; the caller's key is valid for it.

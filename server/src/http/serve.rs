@@ -1,6 +1,8 @@
 //! Serving one HTTP port: bounded connections, deadlines, an orderly end.
 
-use std::io::Cursor;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io::{self, Cursor};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,103 +11,173 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncReadExt, join};
+use rustix::io::Errno;
+use rustix::net::sockopt::set_tcp_user_timeout;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, join, sink};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::error::ApiError;
 use super::media_type::is_lines;
+use super::places::{Place, Places};
 use super::publish_connection::PublishConnection;
 use super::publish_endpoint::PublishEndpoint;
-use crate::limits::{HTTP_DRAIN, HTTP_HEADER_TIMEOUT, HTTP_REQUEST_TIMEOUT, MAX_HTTP_CONNECTIONS};
-
-/// Serves until `stop` turns true or its sender is gone, then lets open requests end.
-pub async fn serve(listener: TcpListener, router: Router, stop: watch::Receiver<bool>) {
-    serve_port(listener, Port { router, endpoint: None }, stop).await;
-}
-
-/// The same for the control port: plain publish requests are answered by `endpoint`, everything
-/// else by `router`.
-pub async fn serve_publishing(
-    listener: TcpListener,
-    router: Router,
-    endpoint: PublishEndpoint,
-    stop: watch::Receiver<bool>,
-) {
-    serve_port(listener, Port { router, endpoint: Some(Arc::new(endpoint)) }, stop).await;
-}
+use super::tracked_body::TrackedBody;
+use crate::limits::{
+    HTTP_DRAIN, HTTP_HEADER_TIMEOUT, HTTP_READ, HTTP_REQUEST_TIMEOUT, HTTP_WRITE_TIMEOUT,
+    MAX_HTTP_HEAD, MAX_PUBLISH_BODY,
+};
+use crate::metrics::HttpGivenUp;
 
 /// What answers on a port.
-#[derive(Clone)]
-struct Port {
+#[derive(Clone, Debug)]
+pub struct Port {
     router: Router,
     endpoint: Option<Arc<PublishEndpoint>>,
-}
-
-async fn serve_port(listener: TcpListener, mut port: Port, stop: watch::Receiver<bool>) {
-    port.router = port.router.layer(from_fn(deadline));
-    let graceful = GracefulShutdown::new();
-    let permits = Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS));
-    let mut stopped = stop.clone();
-    let mut stopped = pin!(stopped.wait_for(|stop| *stop));
-    loop {
-        let accepted = tokio::select! {
-            _ = &mut stopped => break,
-            accepted = accept(&listener, &permits) => accepted,
-        };
-        let Some((stream, permit)) = accepted else {
-            // Mostly the process is out of descriptors: accepting again at once would spin.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let connection = port.clone().serve(stream, graceful.watcher(), stop.clone());
-        tokio::spawn(async move {
-            connection.await;
-            drop(permit);
-        });
-    }
-    let _ = tokio::time::timeout(HTTP_DRAIN, graceful.shutdown()).await;
+    places: Arc<Places>,
 }
 
 impl Port {
+    /// A port where `router` answers everything, on so many connections at most.
+    pub fn new(router: Router, connections: usize, given_up: Option<HttpGivenUp>) -> Port {
+        let router = router.layer(from_fn(deadline));
+        Port { router, endpoint: None, places: Places::new(connections, given_up) }
+    }
+
+    /// The same; plain publish requests are answered by `endpoint`.
+    #[must_use]
+    pub fn publishing(self, endpoint: PublishEndpoint) -> Port {
+        Port { endpoint: Some(Arc::new(endpoint)), ..self }
+    }
+
+    /// Serves until `stop` turns true or its sender is gone, then lets open requests end.
+    pub async fn serve(self, listener: TcpListener, stop: watch::Receiver<bool>) {
+        let graceful = GracefulShutdown::new();
+        let mut stopped = stop.clone();
+        let mut stopped = pin!(stopped.wait_for(|stop| *stop));
+        loop {
+            let accepted = tokio::select! {
+                _ = &mut stopped => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => self.begin(stream, &graceful, &stop),
+                Err(error) => self.recover(&error).await,
+            }
+            // The task of a connection that had to go closes it first.
+            tokio::task::yield_now().await;
+        }
+        let _ = timeout(HTTP_DRAIN, graceful.shutdown()).await;
+    }
+
+    /// Starts serving a connection, if there is a place for it.
+    fn begin(&self, stream: TcpStream, graceful: &GracefulShutdown, stop: &watch::Receiver<bool>) {
+        let Some(place) = self.places.enter().map(Arc::new) else { return };
+        let limit = u32::try_from(HTTP_WRITE_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+        // It fails on a socket that has ended, as the first read says then.
+        let _ = set_tcp_user_timeout(&stream, limit);
+        let port = self.clone();
+        let serve = port.answer(stream, Arc::clone(&place), graceful.watcher(), stop.clone());
+        place.served_by(tokio::spawn(serve).abort_handle());
+    }
+
+    /// After an error of `accept`.
+    async fn recover(&self, error: &io::Error) {
+        tracing::warn!("an HTTP connection could not be accepted: {error}");
+        let code = error.raw_os_error().map(Errno::from_raw_os_error);
+        if matches!(code, Some(Errno::MFILE | Errno::NFILE)) {
+            self.places.end_oldest();
+        }
+        // Accepting again at once would spin.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
     /// Serves one connection. The shutdown waits until `watcher` is dropped.
-    async fn serve(self, stream: TcpStream, watcher: Watcher, stop: watch::Receiver<bool>) {
-        let (stream, unread) = match self.endpoint {
-            Some(endpoint) => match PublishConnection::new(stream).run(&endpoint, stop).await {
-                Some(rest) => rest,
-                None => return,
-            },
+    async fn answer(
+        self,
+        stream: TcpStream,
+        place: Arc<Place>,
+        watcher: Watcher,
+        stop: watch::Receiver<bool>,
+    ) {
+        let (mut stream, unread) = match self.endpoint {
+            Some(endpoint) => {
+                let connection = PublishConnection::new(stream, Arc::clone(&place));
+                match connection.run(&endpoint, stop.clone()).await {
+                    Some(rest) => rest,
+                    None => return,
+                }
+            }
             None => (stream, Vec::new()),
         };
-        let (reader, writer) = stream.into_split();
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HTTP_HEADER_TIMEOUT)
-            .serve_connection(
-                TokioIo::new(join(Cursor::new(unread).chain(reader), writer)),
-                TowerToHyperService::new(self.router),
-            );
-        // An error here means that the peer closed early.
-        let _ = watcher.watch(connection).await;
+        let router = TowerToHyperService::new(self.router);
+        let service = service_fn(|request| track(request, &place, &router));
+        serve_requests(&mut stream, unread, service, stop).await;
+        drop(watcher);
+        let _ = timeout(HTTP_DRAIN, linger(&mut stream)).await;
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, permit)),
-        Err(error) => {
-            tracing::warn!("an HTTP connection could not be accepted: {error}");
-            None
-        }
+/// Serves requests until the connection ends, or until `stop` turns true and the request under way
+/// is answered.
+async fn serve_requests<S>(
+    stream: &mut TcpStream,
+    unread: Vec<u8>,
+    service: S,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: Service<hyper::Request<Incoming>, Response = Response, Error = Infallible>,
+{
+    let (reader, writer) = stream.split();
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HTTP_HEADER_TIMEOUT)
+        .max_header_size(MAX_HTTP_HEAD)
+        .max_buf_size(HTTP_READ)
+        .serve_connection(TokioIo::new(join(Cursor::new(unread).chain(reader), writer)), service);
+    let mut connection = pin!(connection);
+    let has_ended = tokio::select! {
+        biased;
+        // An error here means that the peer closed early.
+        _ = connection.as_mut() => true,
+        _ = stop.wait_for(|stop| *stop) => false,
+    };
+    if !has_ended {
+        connection.as_mut().graceful_shutdown();
+        let _ = connection.await;
     }
+}
+
+/// Answers a request, and tells its connection's place what the connection waits for.
+fn track(
+    request: hyper::Request<Incoming>,
+    place: &Arc<Place>,
+    router: &TowerToHyperService<Router>,
+) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+    let (place, router) = (Arc::clone(place), router.clone());
+    let tracked = |body| TrackedBody { body, place: Arc::clone(&place) };
+    let mut request = request.map(tracked);
+    request.extensions_mut().insert(Arc::clone(&place));
+    async move {
+        place.answer();
+        let response = router.call(request).await;
+        place.wait();
+        response
+    }
+}
+
+/// Reads what is on its way after the last answer: closing a socket with unread bytes resets it,
+/// and the peer would never see the answer.
+async fn linger(stream: &mut TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    copy(&mut stream.take(MAX_PUBLISH_BODY as u64), &mut sink()).await.map(drop)
 }
 
 async fn deadline(request: Request, next: Next) -> Response {
@@ -114,5 +186,5 @@ async fn deadline(request: Request, next: Next) -> Response {
         // A stream may take as long as something comes.
         return next.run(request).await;
     }
-    tokio::time::timeout(HTTP_REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(late)
+    timeout(HTTP_REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(late)
 }

@@ -13,7 +13,7 @@ use uringcast_engine::ServiceId;
 
 use crate::auth::ApiKeys;
 use crate::config::Config;
-use crate::http::{self, Control, PublishEndpoint};
+use crate::http::{self, Control, Port, PublishEndpoint};
 use crate::limits::HTTP_BACKLOG;
 use crate::settings::{Problem, Settings};
 use crate::systemd::InheritedSockets;
@@ -78,28 +78,32 @@ impl HttpPorts {
         Ok(text)
     }
 
-    /// Answers on all of them.
+    /// Answers on all of them, on so many connections together at most.
     pub(super) fn serve(
         self,
         control: &Arc<Control>,
         api_keys: &ApiKeys,
+        connections: usize,
         stopped: &watch::Receiver<bool>,
     ) -> JoinSet<()> {
+        let share = connections / self.0.len().max(1);
         let mut ports = JoinSet::new();
         for (listener, services) in self.0 {
             let control = Arc::clone(control);
             let (keys, stopped) = (api_keys.clone(), stopped.clone());
+            let given_up = control.metrics.as_ref().map(|metrics| metrics.given_up.clone());
             // A port that other machines reach may be called by any name.
             let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
             match services {
                 Some(services) => {
                     let router = http::metrics_router(control, &services, is_local);
-                    ports.spawn(http::serve(listener, router, stopped))
+                    ports.spawn(Port::new(router, share, given_up).serve(listener, stopped))
                 }
                 None => {
                     let endpoint = PublishEndpoint::new(Arc::clone(&control), keys.clone());
                     let router = http::control_router(control, keys);
-                    ports.spawn(http::serve_publishing(listener, router, endpoint, stopped))
+                    let port = Port::new(router, share, given_up);
+                    ports.spawn(port.publishing(endpoint).serve(listener, stopped))
                 }
             };
         }

@@ -86,6 +86,13 @@ impl Server {
         Server::spawn_by(command, flags, environment, None)
     }
 
+    /// Starts one on free ports that may open so many files.
+    pub fn start_within(files: usize, flags: &str) -> Server {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "ulimit -n \"$0\" && exec \"$@\"", &files.to_string(), PROGRAM]);
+        Server::start_by(command, &format!("{} {flags}", FREE_PORTS.join(" ")), &[])
+    }
+
     fn spawn_by(
         mut command: Command,
         flags: &str,

@@ -30,6 +30,8 @@ impl Drop for QuotaPermit {
 pub(crate) struct AdmissionLimits {
     /// As it is now: [`HandshakeQueue::reconfigure`](super::HandshakeQueue::reconfigure).
     pub config: Arc<Config>,
+    /// Handshakes that a shard may have under way.
+    pub handshakes: usize,
     /// Open connections of all shards, by service.
     pub quotas: Arc<[Quota]>,
     /// Connections by service and address, of those that began while these were limited.

@@ -15,7 +15,6 @@ use super::budget::HandshakeBudget;
 use super::idle_eviction::IdleEviction;
 use super::outcome::UpgradedConnection;
 use crate::config::Config;
-use crate::limits::MAX_HANDSHAKES;
 use crate::shard::tls::Kernel;
 use crate::shard::wake_flag::WakeFlag;
 use crate::telemetry::{ConnectionError, Count, Gauge, Recorder};
@@ -87,8 +86,8 @@ impl HandshakeQueue {
         AcceptorGuard(Rc::clone(self))
     }
 
-    /// Waits until one more handshake may begin (at most [`MAX_HANDSHAKES`]), or until closing.
-    /// Evicts handshakes whose peers are too slow.
+    /// Waits until one more handshake may begin, or until closing. Evicts handshakes whose peers
+    /// are too slow.
     pub(crate) async fn wait_for_capacity(&self) {
         while !(self.has_capacity() || self.closed.get()) {
             let again = self.idle_eviction.evict_one();
@@ -127,7 +126,7 @@ impl HandshakeQueue {
 
     /// Whether one more handshake may begin.
     pub(crate) fn has_capacity(&self) -> bool {
-        self.handshakes.get() < MAX_HANDSHAKES
+        self.handshakes.get() < self.limits.borrow().handshakes
     }
 
     /// Counts an accepted connection; its handshake lasts until the value returned is dropped.

@@ -2,24 +2,25 @@ use async_compression::Level;
 use async_compression::tokio::bufread::{BrotliEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
 use async_compression::zstd::CParameter;
 use axum::Router;
-use axum::body::{Bytes, to_bytes};
-use axum::extract::DefaultBodyLimit;
-use axum::extract::rejection::BytesRejection;
+use axum::body::to_bytes;
 use axum::middleware::from_fn;
 use axum::routing::post;
 use tokio::io::AsyncReadExt;
 use tower::ServiceExt;
 
 use super::*;
+use crate::http::request_body::BodyBudget;
 
 /// What the router under test reads of a body.
 const LIMIT: usize = 100_000;
 
 /// Answers with the body that a handler sees.
 fn echo() -> Router {
-    let handler = |body: Result<Bytes, BytesRejection>| async { body.map_err(ApiError::from) };
-    let router = Router::new().route("/", post(handler));
-    router.layer(DefaultBodyLimit::max(LIMIT)).layer(from_fn(decode))
+    let handler = |request: Request| async {
+        let share = BodyBudget::new(None).share("");
+        share.read(request.into_body(), LIMIT).await.map(|body| body.bytes)
+    };
+    Router::new().route("/", post(handler)).layer(from_fn(decode))
 }
 
 async fn send(encodings: &[&str], body: impl Into<Body>) -> (StatusCode, HeaderMap, Vec<u8>) {

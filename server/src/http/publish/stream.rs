@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -23,8 +23,7 @@ use super::submit::{Accepted, Message, submit};
 use crate::http::error::ApiError;
 use crate::http::selected_service::{MaxData, SelectedService};
 use crate::limits::{
-    HTTP_DRAIN, MAX_PUBLISH_BATCH, MAX_PUBLISH_BODY, PUBLISH_LINE_REST, PUBLISH_STREAM_IDLE,
-    PUBLISH_STREAM_PATIENCE,
+    MAX_PUBLISH_BATCH, PUBLISH_LINE_REST, PUBLISH_STREAM_IDLE, PUBLISH_STREAM_PATIENCE,
 };
 
 /// Reads and publishes to the end, or to the first line that cannot be published.
@@ -41,22 +40,7 @@ pub(super) async fn publish(
             let body = axum::Json(json!({ "summary": stream.progress }));
             Ok((StatusCode::ACCEPTED, body).into_response())
         }
-        Err(error) => {
-            let _ = timeout(HTTP_DRAIN, discard(&mut body)).await;
-            Err(error.with("summary", json!(stream.progress)))
-        }
-    }
-}
-
-/// Reads what is on its way, so that the publisher can read the answer: closing a socket with
-/// unread bytes resets it.
-async fn discard(body: &mut Body) {
-    let mut left = MAX_PUBLISH_BODY;
-    while let Some(Ok(frame)) = body.frame().await {
-        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(rest) => left = rest,
-            None => return,
-        }
+        Err(error) => Err(error.with("summary", json!(stream.progress))),
     }
 }
 
@@ -79,6 +63,7 @@ struct Progress {
 impl Stream {
     async fn run(&mut self, body: &mut Body) -> Result<(), ApiError> {
         let mut buffer: Vec<u8> = Vec::new();
+        let mut share = self.selected.body_share();
         let mut searched = 0;
         loop {
             let frame = timeout(PUBLISH_STREAM_IDLE, body.frame()).await.map_err(|_| {
@@ -94,6 +79,7 @@ impl Stream {
                 buffer.drain(..end);
             }
             searched = buffer.len();
+            share.resize(searched)?;
             let most = self.max_data.bytes + PUBLISH_LINE_REST;
             if buffer.len() > most {
                 let line = self.progress.lines + 1;
