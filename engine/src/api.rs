@@ -1,6 +1,8 @@
 //! The engine's public API: start it, publish into it, drain it.
 
 mod channels;
+mod connections;
+mod cursor;
 mod disconnect;
 mod handle;
 mod home_ticket;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-pub use channels::ChannelInfo;
+pub use channels::{ChannelDetail, ChannelInfo};
 pub use home_ticket::HomeTicket;
 pub use publisher::Publisher;
 pub use ticket::{BatchTicket, Ticket};

@@ -77,9 +77,10 @@ mod websocket_metrics;
 pub mod wire;
 
 pub use api::{
-    BatchTicket, ChannelInfo, Engine, HomeTicket, Publisher, Ticket, Verification, Verifications,
-    preflight,
+    BatchTicket, ChannelDetail, ChannelInfo, Engine, HomeTicket, Publisher, Ticket, Verification,
+    Verifications, preflight,
 };
+pub use broker::{AddressFilter, ConnectionDetail, ConnectionInfo, ConnectionQuery, LagInfo};
 pub use config::{
     Access, AuthMode, ClientRequest, Coalescing, Config, Correlation, KernelTls, Origins, ProbeKey,
     Protocol, Proxies, Retention, Rule, Service, SessionProtocol, StatusRequest, TlsSource,
@@ -90,6 +91,7 @@ pub use types::{
     AuthError, ChannelIndex, ChannelName, ChannelPattern, ClientAction, ClientCommand,
     ConnectionKey, DrainReport, Epoch, EventName, Identity, JoinToken, JsonLimitError, JsonObject,
     JsonObjectError, LivePosition, NameError, Now, OperationId, PatternError, Publication,
-    PublishError, RequestId, Seq, ServiceId, ShardId, StartError, Target, Time, Verdict,
+    PublishError, RequestId, Seq, ServiceId, ServiceLoad, ShardId, StartError, Target, Time,
+    TlsMode, Verdict,
 };
 pub use websocket_metrics::{MetricsServer, MetricsServerError, WebSocketMetrics};

@@ -11,7 +11,7 @@ use crate::broker::context::Context;
 use crate::broker::effect::Effect;
 use crate::broker::timers::Timer;
 use crate::telemetry::{Close, ConnectionError, Count, MessageType};
-use crate::types::{ConnectionKey, ServiceId, ShardId, Time};
+use crate::types::{ConnectionKey, ServiceId, ShardId, Time, TlsMode};
 use crate::wire::Secret;
 use crate::wire::frame::Reader;
 
@@ -22,8 +22,8 @@ pub struct Admission {
     pub service: ServiceId,
     /// The other end.
     pub peer: SocketAddr,
-    /// Whether TLS is on.
-    pub secure: bool,
+    /// What protects it.
+    pub tls_mode: TlsMode,
     /// The server is full: close with 1013 right away.
     pub over_capacity: bool,
     /// What the upgrade carried.
@@ -42,7 +42,7 @@ impl Admission {
         Admission {
             service: ServiceId(0),
             peer,
-            secure: false,
+            tls_mode: TlsMode::Plain,
             over_capacity: false,
             token: None,
             probe: false,
@@ -96,7 +96,8 @@ impl Connections {
         let record = &mut self.records[index as usize];
         record.become_state(State::Open);
         (record.service, record.nonce) = (service, nonce);
-        (record.secure, record.probe) = (admission.secure, admission.probe);
+        (record.tls_mode, record.probe) = (admission.tls_mode, admission.probe);
+        record.since = cx.time().seconds();
         (record.messages, record.bytes) = (messages, bytes);
         record.set_peer(admission.peer);
         self.last_rx[index as usize] = cx.time().seconds();

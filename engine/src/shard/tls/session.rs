@@ -99,6 +99,16 @@ impl TlsSession {
         }
     }
 
+    /// Whether it is TLS 1.3, once the handshake is complete.
+    pub(crate) fn is_13(&self) -> bool {
+        match &self.layer {
+            Layer::Rustls(rustls) => rustls.protocol_version() == Some(ProtocolVersion::TLSv1_3),
+            // Made of TLS 1.3 only.
+            Layer::Own(_) => true,
+            Layer::Lost => false,
+        }
+    }
+
     /// Seals `plain` into `out`, behind the pending bytes. Large payloads become several records.
     ///
     /// # Errors
