@@ -14,6 +14,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::settings::{LogFormat, Settings};
 use rate_limit::RateLimit;
 
+/// The target of lines that say who did what. They pass without a limit: who asks holds a key, and
+/// the line is what there is to know it by later.
+pub(crate) const AUDIT: &str = "uringcast_server::audit";
+
 static LIMIT: OnceLock<RateLimit> = OnceLock::new();
 
 /// Logs how many lines were suppressed since the last call. To be called once a second.
