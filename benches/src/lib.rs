@@ -100,8 +100,17 @@ pub fn admit(hub: &mut Hub) -> ConnectionKey {
     let (service, response) = (ServiceId(0), Vec::new());
     let (tls_mode, token) = (TlsMode::Plain, None);
     let (over_capacity, probe) = (false, false);
-    let admission = Admission { service, peer, tls_mode, over_capacity, token, probe, response };
-    hub.admit(admission).expect("room for all")
+    hub.admit(Admission {
+        service,
+        peer,
+        tls_mode,
+        client_certificate: None,
+        over_capacity,
+        token,
+        probe,
+        response,
+    })
+    .expect("room for all")
 }
 
 /// Hands the hub a client's message.

@@ -1,10 +1,13 @@
 //! Who is connected, where and why: what the control port tells of connections, channels and
 //! services, and the lines about who had whom sent away.
 
+mod common;
 mod support;
 
 use std::net::TcpStream;
 
+use common::file;
+use common::pki::Authority;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
@@ -117,6 +120,7 @@ fn a_connection_tells_who_it_is_and_what_it_may_do() {
         ("kernel_tls", json!(false)),
         ("subscriptions", json!(1)),
         ("channels", json!([{"name": "room:1", "unread": 0}])),
+        ("client_certificate", Value::Null),
         ("state", json!("live")),
         ("owed", json!(0)),
         ("laggard_since", Value::Null),
@@ -151,6 +155,26 @@ fn a_connection_over_tls_tells_the_version() {
         let address = client.stream().local_addr().expect("an address");
         let (_, found) = ask(&server, &format!("/v1/connections?address={address}"));
         assert_eq!(found["connections"][0]["tls"], named, "{found}");
+    }
+}
+
+#[test]
+fn a_connection_tells_the_common_name_of_its_certificate() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let authority = Authority::new("ours");
+    let ca = file(dir.path(), "ca.pem", &authority.pem());
+    let served = authority.server(&["localhost"]).write(dir.path(), "server");
+    let (cert, key) = (served.cert.display(), served.key.display());
+    let server = Server::start(&format!("--cert-file={cert} --key-file={key} --ca-file={ca}"));
+    let own = authority.client(1, false);
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let config = tls::with_certificate(&authority.pem(), (&own.cert, &own.key), version);
+        let client = Client::connect_secure(&server, &config);
+        let address = client.stream().local_addr().expect("an address");
+        let (_, found) = ask(&server, &format!("/v1/connections?address={address}"));
+        let id = found["connections"][0]["id"].as_str().expect("an id");
+        let (_, one) = ask(&server, &format!("/v1/connections/{id}"));
+        assert_eq!(one["client_certificate"], "client", "{one}");
     }
 }
 

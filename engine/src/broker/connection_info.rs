@@ -53,6 +53,8 @@ pub struct ConnectionDetail {
     /// Its first [`SUBSCRIPTIONS_SHOWN`](crate::limits::SUBSCRIPTIONS_SHOWN) channels, each with
     /// the messages that it has not been written yet.
     pub channels: Vec<(ChannelName, u64)>,
+    /// The common name of the certificate that it has shown.
+    pub client_certificate: Option<String>,
     /// Messages that it may send at once now; `None` without a limit.
     pub messages_left: Option<u32>,
     /// Bytes that it may send at once now; `None` without a limit.

@@ -144,6 +144,7 @@ impl Parts {
         Some(ConnectionDetail {
             info: self.info(key),
             channels: shown.map(|subscription| one(subscription.channel)).collect(),
+            client_certificate: connections.certificate(key).map(Into::into),
             messages_left: rate(message_rate).then(|| connection.messages_left(message_rate, now)),
             bytes_left: rate(byte_rate).then(|| connection.bytes_left(byte_rate, now)),
         })

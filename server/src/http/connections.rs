@@ -76,12 +76,14 @@ pub(super) async fn one(selected: SelectedService) -> Result<Json<Value>, ApiErr
     let found = engine.connection(id, &selected.connection).await;
     let found = found.map_err(|error| ApiError::refused(error, BUSY))?;
     let none = || ApiError::not_found("unknown_connection", "No open connection has this id.");
-    let ConnectionDetail { info, channels, messages_left, bytes_left } = found.ok_or_else(none)?;
+    let ConnectionDetail { info, channels, client_certificate, messages_left, bytes_left } =
+        found.ok_or_else(none)?;
     let service = selected.control.service(id);
     let mut all = shown(service, &info);
     let channel =
         |(name, unread): &(ChannelName, u64)| json!({"name": name.as_str(), "unread": unread});
     all["channels"] = channels.iter().map(channel).collect();
+    all["client_certificate"] = client_certificate.into();
     all["rates"] = json!({
         "messages_per_second": limited(service.message_rate),
         "messages_left": messages_left,

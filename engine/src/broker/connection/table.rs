@@ -1,5 +1,8 @@
 //! A shard's connections, in a table indexed like the ring's slots.
 
+mod keepalive;
+
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use uuid::Uuid;
@@ -24,6 +27,8 @@ pub struct Admission {
     pub peer: SocketAddr,
     /// What protects it.
     pub tls_mode: TlsMode,
+    /// The common name of the certificate that the client has shown.
+    pub client_certificate: Option<Box<str>>,
     /// The server is full: close with 1013 right away.
     pub over_capacity: bool,
     /// What the upgrade carried.
@@ -43,6 +48,7 @@ impl Admission {
             service: ServiceId(0),
             peer,
             tls_mode: TlsMode::Plain,
+            client_certificate: None,
             over_capacity: false,
             token: None,
             probe: false,
@@ -62,6 +68,8 @@ pub(crate) struct Connections {
     /// Clients' connections not yet released, by service.
     open: Vec<usize>,
     unfinished: Unfinished,
+    /// Common names of clients' certificates, by index: few services ask for them.
+    certificates: HashMap<u32, Box<str>>,
 }
 
 impl Connections {
@@ -75,6 +83,7 @@ impl Connections {
             last_rx: Vec::with_capacity(capacity),
             open: vec![0; services],
             unfinished: Unfinished::default(),
+            certificates: HashMap::new(),
         }
     }
 
@@ -101,6 +110,7 @@ impl Connections {
         (record.messages, record.bytes) = (messages, bytes);
         record.set_peer(admission.peer);
         self.last_rx[index as usize] = cx.time().seconds();
+        self.certificates.extend(admission.client_certificate.clone().map(|name| (index, name)));
         if !admission.probe {
             cx.recorder.connected(service);
             self.open[service.index()] += 1;
@@ -121,6 +131,7 @@ impl Connections {
     /// Gives an index back.
     pub(crate) fn release(&mut self, key: ConnectionKey) {
         self.unfinished.set(key, 0, Time(0));
+        self.certificates.remove(&key.index);
         let record = &mut self[key];
         record.become_state(State::Vacant);
         let (service, probe) = (record.service, record.probe);
@@ -163,6 +174,11 @@ impl Connections {
     /// The public id.
     pub(crate) fn id(&self, shard: ShardId, key: ConnectionKey) -> Uuid {
         connection_id::of(shard, key, self[key].nonce)
+    }
+
+    /// The common name of the certificate that the client has shown.
+    pub(crate) fn certificate(&self, key: ConnectionKey) -> Option<&str> {
+        self.certificates.get(&key.index).map(|name| &**name)
     }
 
     /// Indices ever used.
@@ -335,22 +351,6 @@ impl Connections {
         if before && !record.is_paused() && !ended {
             cx.push_effect(Effect::ResumeReceive(key));
         }
-    }
-
-    // Keepalive.
-
-    /// Seconds since the last receive, or since the PING that it has not answered.
-    pub(crate) fn silence(&self, index: u32, now: Time) -> u32 {
-        now.seconds().saturating_sub(self.last_rx[index as usize])
-    }
-
-    /// A silent connection must answer a PING. Returns `false` if it has not answered one.
-    pub(crate) fn ping(&mut self, index: u32, now: Time) -> bool {
-        if std::mem::replace(&mut self.records[index as usize].pinged, true) {
-            return false;
-        }
-        self.last_rx[index as usize] = now.seconds();
-        true
     }
 }
 

@@ -113,9 +113,8 @@ impl World {
         let (token, frame) = self.token();
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
         let tls_mode = if sealed { TlsMode::Tls13 } else { TlsMode::Plain };
-        let (probe, response) = (false, Vec::new());
-        let admission =
-            Admission { service, peer, tls_mode, over_capacity, token, probe, response };
+        let plain = Admission::plain(peer);
+        let admission = Admission { service, tls_mode, over_capacity, token, ..plain };
         self.begin_iteration(shard);
         let Some(key) = self.hubs[shard].admit(admission) else {
             return self.note(|| format!("shard {shard} is full"));

@@ -158,7 +158,10 @@ impl HandshakeStream<'_> {
             quota_permit = queue.limits.acquire_quota(service);
         }
         self.plain.drain(..consumed);
-        let is_13 = matches!(&self.tls, SlotTls::User(tls) if tls.is_13());
+        let (is_13, client_certificate) = match &mut self.tls {
+            SlotTls::User(tls) => (tls.is_13(), tls.take_client_name()),
+            SlotTls::None | SlotTls::Kernel(_) => (false, None),
+        };
         if let (SlotTls::User(_), Some(kernel)) = (&self.tls, &queue.kernel) {
             // Before the handover, which may have to wait for the rest of a record.
             self.write(std::mem::take(&mut response)).await?;
@@ -172,8 +175,16 @@ impl HandshakeStream<'_> {
             tls => TlsMode::tls(is_13, matches!(tls, SlotTls::Kernel(_))),
         };
         let (peer, over_capacity) = (self.peer, quota_permit.is_none() && !probe);
-        let admission =
-            Admission { service, peer, tls_mode, over_capacity, token, probe, response };
+        let admission = Admission {
+            service,
+            peer,
+            tls_mode,
+            client_certificate,
+            over_capacity,
+            token,
+            probe,
+            response,
+        };
         Ok(AcceptedUpgrade { admission, quota_permit, address_permit })
     }
 
