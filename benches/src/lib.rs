@@ -16,7 +16,7 @@ use uringcast_engine::broker::{Admission, Hub};
 use uringcast_engine::limits::BATCH_ENTRIES;
 use uringcast_engine::{
     ChannelName, Config, ConnectionKey, EventName, JsonObject, Now, Publication, Service,
-    ServiceId, ShardId, Time,
+    ServiceId, ShardId, Time, TlsMode,
 };
 
 /// Takes every write and forgets it: what is left is the broker's own cost.
@@ -98,10 +98,19 @@ pub fn hub_with(subscribers: usize, metrics: bool) -> Hub {
 pub fn admit(hub: &mut Hub) -> ConnectionKey {
     let peer = "127.0.0.1:1".parse().expect("an address");
     let (service, response) = (ServiceId(0), Vec::new());
-    let (secure, over_capacity, probe) = (false, false, false);
-    let token = None;
-    let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
-    hub.admit(admission).expect("room for all")
+    let (tls_mode, token) = (TlsMode::Plain, None);
+    let (over_capacity, probe) = (false, false);
+    hub.admit(Admission {
+        service,
+        peer,
+        tls_mode,
+        client_certificate: None,
+        over_capacity,
+        token,
+        probe,
+        response,
+    })
+    .expect("room for all")
 }
 
 /// Hands the hub a client's message.

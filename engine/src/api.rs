@@ -2,6 +2,8 @@
 
 mod channels;
 mod config_check;
+mod connections;
+mod cursor;
 mod disconnect;
 mod handle;
 mod home_ticket;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-pub use channels::ChannelInfo;
+pub use channels::{ChannelDetail, ChannelInfo};
 pub use home_ticket::HomeTicket;
 pub use live_config::LiveConfig;
 pub use publisher::Publisher;

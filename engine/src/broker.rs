@@ -9,6 +9,8 @@
 mod channel;
 mod close_report;
 mod connection;
+mod connection_info;
+mod connection_query;
 mod context;
 mod core;
 mod delivery;
@@ -29,8 +31,10 @@ mod tick;
 mod timers;
 mod turn_limits;
 
-pub use channel::ChannelEntry;
+pub use channel::{ChannelEntry, ChannelState};
 pub use connection::{Admission, Exceeded, ReceiveEnd};
+pub use connection_info::{ConnectionDetail, ConnectionInfo, LagInfo};
+pub use connection_query::{AddressFilter, ConnectionQuery};
 pub use delivery::write_sink;
 pub use effect::CloseReport;
 pub use hub::Hub;

@@ -72,7 +72,7 @@ fn connections(service: &ServiceSample<'_>) -> Vec<Metric> {
 }
 
 fn active(service: &ServiceSample<'_>) -> Vec<Metric> {
-    vec![gauge(service.server, &[mode(service)], service.stats.open)]
+    vec![gauge(service.server, &[mode(service)], service.stats.load.connections)]
 }
 
 fn messages(service: &ServiceSample<'_>) -> Vec<Metric> {

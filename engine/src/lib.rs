@@ -114,9 +114,10 @@ mod websocket_metrics;
 pub mod wire;
 
 pub use api::{
-    BatchTicket, ChannelInfo, Engine, HomeTicket, LiveConfig, Publisher, Ticket, Verification,
-    Verifications, preflight,
+    BatchTicket, ChannelDetail, ChannelInfo, Engine, HomeTicket, LiveConfig, Publisher, Ticket,
+    Verification, Verifications, preflight,
 };
+pub use broker::{AddressFilter, ConnectionDetail, ConnectionInfo, ConnectionQuery, LagInfo};
 pub use config::{
     Access, AuthMode, ClientRequest, Coalescing, Config, Correlation, KernelTls, Origins, ProbeKey,
     Protocol, Proxies, Retention, Rule, Service, SessionProtocol, StatusRequest, TlsSource,
@@ -126,7 +127,8 @@ pub use shard::Delivery;
 pub use types::{
     AuthError, ChannelName, ChannelPattern, ClientAction, ClientCommand, DrainReport, Epoch,
     EventName, Identity, JsonLimitError, JsonObject, JsonObjectError, NameError, PatternError,
-    Publication, PublishError, Seq, ServiceId, ShardId, StartError, Target, Time, Verdict,
+    Publication, PublishError, Seq, ServiceId, ServiceLoad, ShardId, StartError, Target, Time,
+    TlsMode, Verdict,
 };
 // Of the modules that are hidden.
 #[doc(hidden)]

@@ -220,8 +220,8 @@ pub const fn per_lane(entries: usize, shards: usize) -> usize {
 }
 
 /// Bytes of the broker's records of a connection: generation, state, flags and service 10, random
-/// part of the id 8, peer 18, rate buckets 16, reader 16, padding 4; in tables of their own
-/// operation 4, subscriptions 16, and once they are used authentication 8 and laggard 8.
+/// part of the id 8, peer 18, second of admission 4, rate buckets 16, reader 16; in tables of their
+/// own operation 4, subscriptions 16, and once they are used authentication 8 and laggard 8.
 pub const CONNECTION_RECORD: usize = 108;
 /// Bytes of the shell's and the ring's records of a slot: generation, what is armed on it, how it
 /// ends.
@@ -259,6 +259,8 @@ pub const MAX_COMPLETIONS: usize = 65_536;
 /// has some 2 KB with post-quantum shares, a client's chain of certificates seldom 10.
 pub const MAX_PARTIAL_RECORD: usize = 20 << 10;
 
+/// Bytes that are kept of the common name of a client's certificate; X.520 allows 64 characters.
+pub const MAX_COMMON_NAME: usize = 256;
 /// Records sent with one key before the connection is closed to get new ones: AES-GCM allows 2^24
 /// (RFC 8446 5.5), less some for what is under way and for the close itself.
 pub const MAX_TLS_RECORDS: u32 = (1 << 24) - (1 << 16);
@@ -362,6 +364,16 @@ pub const CHANNELS_PAGE: usize = 1_000;
 /// Slots of its channel table that a shard reads for one page of a listing: further ones in
 /// further turns.
 pub const LISTING_LOOKS: u32 = 4_096;
+/// Connections of a shard that are looked at for one page of those that are searched for, laggards
+/// once more for each of their channels: some 100 µs. Further ones in further turns.
+pub const CONNECTION_LOOKS: usize = 1_024;
+/// Connections in one page: what a page of a browser shows.
+pub const CONNECTIONS_PAGE: usize = 100;
+/// Channels that are shown of one connection.
+pub const SUBSCRIPTIONS_SHOWN: usize = 100;
+/// Messages as which a question of an operator counts that looks through a table: such questions
+/// do not add up within a turn.
+pub const LISTING_COST: usize = TURN_MESSAGES;
 /// Snapshots of one shard that wait for the collector, and cleared ones that wait for the shard.
 pub const SNAPSHOTS_WAITING: usize = 2;
 /// How often a shard hands its histograms and counters to the collector.

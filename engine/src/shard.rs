@@ -4,7 +4,7 @@
 //! * `handshake`: from the listener to an upgraded connection, on monoio;
 //! * `tls`: records in user space or in the kernel;
 //! * `io`: the broker's writes and reads on the delivery `ring`;
-//! * `command`, `pending_publish`, `mesh`, `peers`: what arrives from other threads;
+//! * `command`, `question`, `pending_publish`, `mesh`, `peers`: what arrives from other threads;
 //! * `clock`, `wake_flag`, `metrics_reporter`, `drain`: time, sleep, metrics, the end.
 
 mod clock;
@@ -20,6 +20,7 @@ mod metrics_reporter;
 mod parts;
 mod peers;
 mod pending_publish;
+mod question;
 mod tls;
 mod wake_flag;
 
@@ -44,6 +45,7 @@ pub(crate) use mesh::Mesh;
 pub(crate) use metrics_reporter::MetricsReporter;
 pub(crate) use parts::ShardParts;
 pub(crate) use peers::PeerShards;
+pub(crate) use question::Question;
 pub(crate) use tls::Kernel;
 #[cfg(test)]
 pub(crate) use tls::tests::fuzz_records::hello;

@@ -12,7 +12,9 @@ mod label_enum;
 mod message_type;
 mod pattern;
 mod publish_error;
+mod service_load;
 mod start_error;
+mod tls_mode;
 
 use std::fmt;
 use std::ops::Add;
@@ -34,7 +36,9 @@ pub(crate) use label_enum::labels;
 pub use message_type::MessageType;
 pub use pattern::{ChannelPattern, PatternError};
 pub use publish_error::PublishError;
+pub use service_load::ServiceLoad;
 pub use start_error::StartError;
+pub use tls_mode::TlsMode;
 
 use crate::limits::{DEFAULT_JSON_DEPTH, MAX_CHANNEL_NAME, MAX_EVENT_NAME};
 
@@ -336,4 +340,12 @@ pub struct Now {
     pub mono: Time,
     /// For timestamps in envelopes: microseconds since 1970-01-01 UTC.
     pub unix_us: i64,
+}
+
+impl Now {
+    /// When an earlier time was: seconds since 1970-01-01 UTC.
+    pub(crate) fn unix_seconds(self, earlier: Time) -> i64 {
+        let passed = self.mono.ns_since(earlier) / 1_000;
+        self.unix_us.saturating_sub(i64::try_from(passed).unwrap_or(i64::MAX)).div_euclid(1_000_000)
+    }
 }

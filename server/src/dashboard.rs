@@ -48,14 +48,15 @@ impl Dashboard {
         self.open_seconds.store(LIVE_WATCH.as_secs(), Ordering::Relaxed);
         let several = self.services.len() > 1;
         let one = |service: &Service| {
-            let path = match several {
-                true => format!("/v1/services/{}/publish", service.name),
-                false => "/v1/publish".into(),
+            let api = match several {
+                true => format!("/v1/services/{}", service.name),
+                false => "/v1".into(),
             };
             json!({
                 "name": service.name,
                 "url": url(service, host) + "/",
-                "publish": path,
+                "api": api,
+                "publish": format!("{api}/publish"),
                 // The protocol of session-buddy: its clients choose no channel.
                 "feed": matches!(service.protocol, Protocol::Custom(_)),
             })
@@ -137,6 +138,7 @@ static PAGE: LazyLock<Page> = LazyLock::new(|| {
         include_str!("dashboard/format.js"),
         include_str!("dashboard/chart.js"),
         include_str!("dashboard/page.js"),
+        include_str!("dashboard/find.js"),
         include_str!("dashboard/source.js"),
         include_str!("dashboard/try.js"),
     );

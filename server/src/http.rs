@@ -3,6 +3,7 @@
 mod api_key_guard;
 mod channel_status;
 mod channels;
+mod connections;
 mod content_encoding;
 mod control;
 mod csrf;
@@ -26,6 +27,7 @@ mod response_buffer;
 mod scrape;
 mod selected_service;
 mod serve;
+mod services;
 mod time_limit;
 mod tracked_body;
 
@@ -59,7 +61,11 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .route("/publish/raw", post(publish::publish_raw))
         .route("/disconnect", post(disconnect::disconnect))
         .route("/unsubscribe", post(disconnect::unsubscribe))
+        .route("/connections", get(connections::list))
+        .route("/connections/{connection}", get(connections::one))
         .route("/channels", get(channels::list))
+        .route("/channels/{channel}", get(channels::one))
+        .route("/channels/{channel}/subscribers", get(connections::subscribers))
         .route(
             "/channels/{channel}/status",
             get(channel_status::get).put(channel_status::put).delete(channel_status::delete),
@@ -67,6 +73,7 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
     let guarded = Router::new()
         .nest("/v1/services/{service}", of_a_service.clone())
         .nest("/v1", of_a_service)
+        .route("/v1/services", get(services::list))
         .route("/debug/latency", get(debug::latency))
         .route("/debug/live", get(dashboard_page::data))
         .layer(from_fn(content_encoding::decode));

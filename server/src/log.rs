@@ -21,6 +21,10 @@ use crate::limits::LOG_QUEUE;
 use crate::settings::{LogFormat, Settings};
 use rate_limit::RateLimit;
 
+/// The target of lines that say who did what. They pass without a limit: who asks holds a key, and
+/// the line is what there is to know it by later.
+pub(crate) const AUDIT: &str = "uringcast_server::audit";
+
 static LIMIT: OnceLock<RateLimit> = OnceLock::new();
 /// Lines for which the queue had no room.
 static LOST: OnceLock<ErrorCounter> = OnceLock::new();

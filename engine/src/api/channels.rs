@@ -1,12 +1,14 @@
 //! Listing channels: each home shard lists its own, every shard counts its subscribers of them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Engine;
+use super::cursor::Cursor;
 use super::handle::Handle;
-use crate::broker::ChannelEntry;
+use crate::broker::{ChannelEntry, ChannelState};
 use crate::limits::CHANNELS_PAGE;
-use crate::shard::Command;
+use crate::shard::Question;
 use crate::types::{ChannelName, Epoch, PublishError, Seq, ServiceId};
 
 /// One channel as [`Engine::channels`] lists it.
@@ -22,21 +24,19 @@ pub struct ChannelInfo {
     pub subscribers: u64,
 }
 
-/// Where a listing continues: a home shard, and a slot of its table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cursor {
-    shard: usize,
-    slot: u32,
-}
-
-impl Cursor {
-    fn decode(cursor: u64) -> Cursor {
-        Cursor { shard: (cursor >> 32) as usize, slot: cursor as u32 }
-    }
-
-    fn encode(self) -> u64 {
-        (self.shard as u64) << 32 | u64::from(self.slot)
-    }
+/// One channel as [`Engine::channel`] looks at it.
+#[derive(Clone, Debug)]
+pub struct ChannelDetail {
+    /// As a listing shows it.
+    pub info: ChannelInfo,
+    /// Messages that its log holds.
+    pub log_frames: usize,
+    /// Their bytes, as they are sent.
+    pub log_bytes: usize,
+    /// Time since its last message; `None` if there was none, or the channel was forgotten since.
+    pub last_publish: Option<Duration>,
+    /// Whether it has a status document.
+    pub has_status: bool,
 }
 
 impl Engine {
@@ -55,16 +55,13 @@ impl Engine {
         let mut at = Cursor::decode(cursor);
         // A shard that is home of no channel is skipped rather than fill an empty page.
         while at.shard < self.shards() {
-            let list = |reply| Command::List { service, from: at.slot, limit, reply };
-            let Ok(listed) = handle.request(at.shard, 0, list) else {
+            let list = |reply| Question::Channels { service, from: at.slot, limit, reply };
+            let Ok(listed) = handle.ask(at.shard, list) else {
                 return (Vec::new(), Some(at.encode()));
             };
             // No answer: the shard has ended.
             let Ok((entries, next_slot)) = listed.await else { return (Vec::new(), None) };
-            let next = match next_slot {
-                Some(slot) => Cursor { shard: at.shard, slot },
-                None => Cursor { shard: at.shard + 1, slot: 0 },
-            };
+            let next = at.next(next_slot);
             if !entries.is_empty() {
                 let Ok(counts) = count(handle, &entries).await else {
                     return (Vec::new(), Some(at.encode()));
@@ -75,6 +72,22 @@ impl Engine {
             at = next;
         }
         (Vec::new(), None)
+    }
+
+    /// A channel; `None` if nothing was published there and nobody is subscribed.
+    ///
+    /// # Errors
+    /// [`PublishError::Saturated`] when a shard has too many commands queued.
+    pub async fn channel(&self, name: ChannelName) -> Result<Option<ChannelDetail>, PublishError> {
+        let handle = &self.topology.handle;
+        let home = handle.homes.of(&name).index();
+        let ask = handle.ask(home, |reply| Question::Channel { name, reply })?;
+        // No answer: the shard has ended.
+        let Some(state) = ask.await.ok().flatten() else { return Ok(None) };
+        let ChannelState { entry, log_frames, log_bytes, last_publish, has_status } = state;
+        let subscribers = count(handle, std::slice::from_ref(&entry)).await?[0];
+        let info = info((entry, subscribers));
+        Ok(Some(ChannelDetail { info, log_frames, log_bytes, last_publish, has_status }))
     }
 }
 
@@ -91,8 +104,8 @@ async fn count(handle: &Handle, entries: &[ChannelEntry]) -> Result<Vec<u64>, Pu
     let names: Arc<[ChannelName]> = entries.iter().map(|entry| entry.name.clone()).collect();
     let mut answers = Vec::with_capacity(handle.mailboxes.len());
     for shard in 0..handle.mailboxes.len() {
-        let count = |reply| Command::Count { names: Arc::clone(&names), reply };
-        answers.push(handle.request(shard, 0, count)?);
+        let count = |reply| Question::Subscribers { names: Arc::clone(&names), reply };
+        answers.push(handle.ask(shard, count)?);
     }
     for answer in answers {
         for (sum, n) in sums.iter_mut().zip(answer.await.into_iter().flatten()) {
@@ -101,6 +114,3 @@ async fn count(handle: &Handle, entries: &[ChannelEntry]) -> Result<Vec<u64>, Pu
     }
     Ok(sums)
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::limits::DRAIN_GRACE;
-use crate::shard::Command;
+use crate::shard::{Command, Question};
 use crate::sync::{Mailbox, Stage};
 use crate::types::{DrainReport, Epoch, Homes, PublishError};
 
@@ -32,6 +32,18 @@ impl Handle {
         let (reply, answer) = oneshot::async_channel();
         let sent = self.mailboxes[shard].send_control(command(reply), bytes);
         sent.map_err(|_| PublishError::Saturated).map(|()| answer)
+    }
+
+    /// Asks a shard something, likewise.
+    ///
+    /// # Errors
+    /// [`PublishError::Saturated`], as for [`Handle::request`].
+    pub(super) fn ask<T>(
+        &self,
+        shard: usize,
+        question: impl FnOnce(oneshot::Sender<T>) -> Question,
+    ) -> Result<oneshot::AsyncReceiver<T>, PublishError> {
+        self.request(shard, 0, |reply| Command::Ask(question(reply)))
     }
 
     /// Sends every shard the drain command and waits for the reports. One per shard; `None` from a

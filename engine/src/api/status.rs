@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Engine;
-use crate::shard::Command;
+use crate::shard::{Command, Question};
 use crate::types::{ChannelName, JsonObject, PublishError};
 
 impl Engine {
@@ -34,8 +34,8 @@ impl Engine {
         channel: ChannelName,
     ) -> Result<Option<Arc<JsonObject>>, PublishError> {
         let home = self.home_of(&channel);
-        let get = |reply| Command::Document { channel, reply };
-        self.topology.handle.request(home, 0, get)?.await.map_err(|_| PublishError::Closed)
+        let get = |reply| Question::Document { channel, reply };
+        self.topology.handle.ask(home, get)?.await.map_err(|_| PublishError::Closed)
     }
 
     fn home_of(&self, channel: &ChannelName) -> usize {

@@ -34,7 +34,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use channels::ChannelEntry;
+pub use channels::{ChannelEntry, ChannelState};
 pub(crate) use channels::{Channels, Readiness, Sweep};
 pub(crate) use log::Log;
 pub(crate) use retention::Overrun;

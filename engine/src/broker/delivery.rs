@@ -12,12 +12,14 @@
 //! | `shared_writes` | sweeps that are written together |
 //! | `chains`, `marks` | what a connection is owed by several sweeps |
 //! | `laggard`, `laggards` | connections that are not live |
+//! | `lag_report` | what is told about them |
 
 mod catch_up;
 mod chains;
 #[cfg(test)]
 pub(super) mod delivery_invariants;
 mod flush;
+mod lag_report;
 mod laggard;
 mod laggards;
 mod marks;

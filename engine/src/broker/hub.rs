@@ -1,9 +1,11 @@
 //! One shard's broker: the composition of its components, and their contract with the shell.
 
+mod questions;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::channel::{ChannelEntry, Channels};
+use super::channel::Channels;
 use super::connection::{Admission, CloseReason, Connections, ReceiveEnd};
 use super::context::Context;
 use super::core::Core;
@@ -35,8 +37,8 @@ use crate::types::{
 /// 3. **Outputs** are asked for in this order, once all inputs of the iteration are in:
 ///    [`Hub::poll_transmit`] once, then [`Hub::poll_effect`] until it is empty. If `poll_transmit`
 ///    returns `true`, more is due: the shell iterates again without waiting.
-/// 4. **Questions** change nothing: [`Hub::channels`], [`Hub::subscribers`], [`Hub::document`],
-///    [`Hub::is_paused`].
+/// 4. **Questions** change nothing: [`Hub::is_paused`], and those of operators
+///    (`hub/questions.rs`).
 ///
 /// The shell may assume that a key it got from `admit` is valid until it has carried out
 /// [`Effect::Release`], that inputs with a former key change nothing (invariant 12), and that no
@@ -338,9 +340,10 @@ impl Hub {
 
     /// Brings the gauges up to date, before a snapshot is taken.
     pub fn update_gauges(&mut self) {
+        let loads = self.loads();
         let Core { cx, channels, connections, delivery, .. } = &mut self.parts.core;
-        for (service, &open) in connections.open().iter().enumerate() {
-            cx.recorder.set_open(ServiceId(service as u8), open);
+        for (service, &load) in loads.iter().enumerate() {
+            cx.recorder.set_load(ServiceId(service as u8), load);
         }
         cx.recorder.set(Gauge::Connections, connections.open().iter().sum());
         cx.recorder.set(Gauge::Channels, channels.len());
@@ -348,27 +351,6 @@ impl Hub {
         cx.recorder.set(Gauge::ConnectionSlots, connections.capacity());
         cx.recorder.set(Gauge::LaggardBytes, delivery.laggard_bytes().all());
         cx.recorder.set(Gauge::LogBytes, channels.log_bytes());
-    }
-
-    /// A service's channels homed here from slot `from` on, at most `limit` and perhaps none, and
-    /// the slot to go on from.
-    pub fn channels(
-        &self,
-        service: ServiceId,
-        from: u32,
-        limit: usize,
-    ) -> (Vec<ChannelEntry>, Option<u32>) {
-        self.parts.core.channels.page(service, from, limit)
-    }
-
-    /// Subscribers on this shard of each named channel.
-    pub fn subscribers(&self, names: &[ChannelName]) -> Vec<u64> {
-        names.iter().map(|name| self.parts.core.channels.subscribers(name)).collect()
-    }
-
-    /// The status document of a channel homed here.
-    pub fn document(&self, name: &ChannelName) -> Option<Arc<JsonObject>> {
-        self.parts.core.channels.document(name)
     }
 }
 

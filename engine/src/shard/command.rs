@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::broker::ChannelEntry;
+use super::question::Question;
 use crate::config::Config;
+use crate::limits::LISTING_COST;
 use crate::types::{
     ChannelName, ClientCommand, ConnectionKey, DrainReport, JsonObject, Publication, PublishError,
     Seq, ServiceId, ShardId, Verdict,
@@ -15,15 +16,8 @@ use crate::wire::Secret;
 pub(crate) enum Command {
     /// Publish these, all homed on this shard; one result each.
     Publish { items: Vec<Publication>, reply: oneshot::Sender<Vec<Result<Seq, PublishError>>> },
-    /// List channels homed here: `Hub::channels`.
-    List {
-        service: ServiceId,
-        from: u32,
-        limit: usize,
-        reply: oneshot::Sender<(Vec<ChannelEntry>, Option<u32>)>,
-    },
-    /// Count local subscribers: `Hub::subscribers`.
-    Count { names: Arc<[ChannelName]>, reply: oneshot::Sender<Vec<u64>> },
+    /// Something that changes nothing.
+    Ask(Question),
     /// The verdict on a token: `Hub::handle_authenticated`.
     Authenticated { key: ConnectionKey, verdict: Verdict },
     /// Put or take back a status document of a channel homed here: `Hub::set_document`.
@@ -32,8 +26,6 @@ pub(crate) enum Command {
         document: Option<Arc<JsonObject>>,
         reply: oneshot::Sender<Result<bool, PublishError>>,
     },
-    /// Read one: `Hub::document`.
-    Document { channel: ChannelName, reply: oneshot::Sender<Option<Arc<JsonObject>>> },
     /// End connections or subscriptions: `Hub::expel`.
     Expel { command: Arc<ClientCommand>, from: u32, reply: oneshot::Sender<(u64, Option<u32>)> },
     /// Use this configuration from now on: `Hub::reconfigure`.
@@ -41,6 +33,20 @@ pub(crate) enum Command {
     /// Stop accepting, close every connection, answer when all are closed or `deadline` is over,
     /// and end.
     Drain { deadline: Instant, reply: oneshot::Sender<DrainReport> },
+}
+
+impl Command {
+    /// As how many messages it counts in its iteration.
+    pub(crate) fn cost(&self) -> usize {
+        match self {
+            Command::Ask(question) => question.cost(),
+            Command::Expel { .. } | Command::Configure { .. } => LISTING_COST,
+            Command::Publish { .. }
+            | Command::Authenticated { .. }
+            | Command::SetDocument { .. }
+            | Command::Drain { .. } => 1,
+        }
+    }
 }
 
 /// A token to be verified outside the shards; answered by [`Command::Authenticated`].

@@ -170,8 +170,8 @@ impl EventLoop {
                 self.pending_publish = pending.publish_next(|item| self.publish(item));
                 handled += 1;
             } else if let Some((command, _)) = self.parts.mailbox.pop() {
+                handled += command.cost();
                 self.handle_command(command);
-                handled += 1;
             }
             for from in (0..self.parts.peers.len()).map(|shard| ShardId(shard as u8)) {
                 if let Some(request) = self.parts.peers.pop_request(from) {
@@ -196,21 +196,13 @@ impl EventLoop {
             Command::Publish { items, reply } => {
                 self.pending_publish = Some(PendingPublish::new(items, reply))
             }
-            Command::List { service, from, limit, reply } => {
-                let _ = reply.send(self.hub.channels(service, from, limit));
-            }
-            Command::Count { names, reply } => {
-                let _ = reply.send(self.hub.subscribers(&names));
-            }
+            Command::Ask(question) => question.answer(&self.hub),
             Command::Authenticated { key, verdict } => {
                 self.hub.handle_authenticated(key, verdict);
             }
             Command::SetDocument { channel, document, reply } => {
                 let set = self.hub.set_document(&channel, document);
                 let _ = reply.send(set.map_err(|why| self.refusal(why)));
-            }
-            Command::Document { channel, reply } => {
-                let _ = reply.send(self.hub.document(&channel));
             }
             Command::Expel { command, from, reply } => {
                 let _ = reply.send(self.hub.disconnect(&command, from));

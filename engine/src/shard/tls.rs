@@ -9,6 +9,7 @@
 //!
 //! A [`SlotTls`] is whichever of them a slot has. `io::Delivery` seals and opens by it.
 
+mod client_name;
 mod control_records;
 mod ktls_session;
 mod ktls_support;

@@ -7,7 +7,7 @@ use super::snapshot::{ClassId, ClassStats, ServiceStats, Snapshot};
 use super::top_k::{Counted, HotChannel, Sketch, SlowConsumer, Standing};
 use super::{MAX_LATENCY_NS, OTHER, latency_histogram};
 use crate::limits::{MAX_CLASS_NAME, MAX_CLASSES};
-use crate::types::{ChannelName, MessageType, ServiceId, ShardId};
+use crate::types::{ChannelName, MessageType, ServiceId, ServiceLoad, ShardId};
 
 /// What a shard records to. Recording is an array increment; no other thread reads or writes.
 #[derive(Debug)]
@@ -94,9 +94,9 @@ impl Recorder {
         self.of(service, |stats| stats.connections += 1);
     }
 
-    /// So many connections are open now.
-    pub fn set_open(&mut self, service: ServiceId, connections: usize) {
-        self.of(service, |stats| stats.open = connections as u64);
+    /// What its clients hold now.
+    pub fn set_load(&mut self, service: ServiceId, load: ServiceLoad) {
+        self.of(service, |stats| stats.load = load);
     }
 
     /// A connection failed, or was ended for the peer's fault.

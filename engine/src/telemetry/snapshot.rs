@@ -6,7 +6,7 @@ use super::labels::{ConnectionError, Count, Gauge, MessageError};
 use super::latency_histogram;
 use super::shard_stats::ShardStats;
 use super::top_k::Standing;
-use crate::types::{MessageType, ServiceId, ShardId};
+use crate::types::{MessageType, ServiceId, ServiceLoad, ShardId};
 
 /// A channel class of one recorder, as long as it keeps its place in [`Snapshot::classes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ pub struct ServiceStats {
     pub message_errors: [u64; MessageError::COUNT],
     /// Connections that were established.
     pub connections: u64,
-    /// Connections open now.
-    pub open: u64,
+    /// What its clients hold now.
+    pub load: ServiceLoad,
     /// Handling time of an inbound message, ns, by [`MessageType`]; made when first needed.
     pub handling: [Option<Histogram<u64>>; MessageType::COUNT],
 }
@@ -52,7 +52,7 @@ impl ServiceStats {
     fn clear_like(&mut self, current: &ServiceStats) {
         let mut handling = std::mem::take(&mut self.handling);
         handling.iter_mut().flatten().for_each(Histogram::reset);
-        *self = ServiceStats { open: current.open, handling, ..ServiceStats::default() };
+        *self = ServiceStats { load: current.load, handling, ..ServiceStats::default() };
     }
 }
 

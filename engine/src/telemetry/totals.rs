@@ -9,14 +9,14 @@ use super::shard_stats::ShardStats;
 use super::snapshot::{ClassStats, Counters, ServiceStats, Snapshot};
 use super::{MessageType, OTHER, add, latency_histogram, merge};
 use crate::limits::MAX_CLASSES;
-use crate::types::ServiceId;
+use crate::types::{ServiceId, ServiceLoad};
 
 /// The sum of every snapshot taken in so far.
 #[derive(Debug)]
 pub struct Totals {
     /// Sums of the engine's own counts; gauges are sums of each shard's last value.
     pub counters: Counters,
-    /// Sums by [`ServiceId`]; `open` likewise.
+    /// Sums by [`ServiceId`]; `load` likewise.
     pub services: Vec<ServiceStats>,
     /// By service and class name: the classes that the last snapshot of any shard has.
     pub classes: BTreeMap<(ServiceId, String), ClassStats>,
@@ -30,8 +30,8 @@ pub struct Totals {
     pub own: ShardStats,
     /// By shard.
     gauges: Vec<[u64; Gauge::COUNT]>,
-    /// Open connections by shard, then by service.
-    open: Vec<Vec<u64>>,
+    /// By shard, then by service.
+    loads: Vec<Vec<ServiceLoad>>,
     shards: Vec<PerShard>,
 }
 
@@ -59,7 +59,7 @@ impl Totals {
             own: ShardStats::new(),
             gauges: vec![[0; Gauge::COUNT]; shards],
             shards: vec![PerShard::default(); shards],
-            open: vec![vec![0; services]; shards],
+            loads: vec![vec![ServiceLoad::default(); services]; shards],
         }
     }
 
@@ -73,9 +73,10 @@ impl Totals {
             add(&mut sum.gauges, shard);
         }
         for (id, new) in snapshot.services.iter().enumerate() {
-            self.open[snapshot.shard.index()][id] = new.open;
+            self.loads[snapshot.shard.index()][id] = new.load;
             let sum = &mut self.services[id];
-            sum.open = self.open.iter().map(|shard| shard[id]).sum();
+            sum.load = ServiceLoad::default();
+            self.loads.iter().for_each(|shard| sum.load += shard[id]);
             absorb_service(sum, new);
         }
         self.absorb_classes(snapshot);

@@ -7,6 +7,7 @@ use crate::exposition::{DURATION_BOUNDS, Folded, LATENCY_BOUNDS, seconds};
 use crate::limits::MAX_CLASSES;
 use crate::sync::SingleWriterCounter;
 use crate::telemetry::{ConnectionError, MAX_LATENCY_NS, MessageError, MessageType, ServiceStats};
+use crate::types::ServiceLoad;
 
 /// Place of the class `other`, behind those with a name.
 pub(super) const OTHER: usize = MAX_CLASSES;
@@ -93,7 +94,10 @@ pub(super) fn stats(threads: &[&ThreadCounters]) -> ServiceStats {
     let connections = sum(&|thread| &thread.connects);
     ServiceStats {
         connections,
-        open: connections.saturating_sub(disconnects),
+        load: ServiceLoad {
+            connections: connections.saturating_sub(disconnects),
+            ..ServiceLoad::default()
+        },
         sent: std::array::from_fn(|i| sum(&|thread| &thread.sent[i])),
         received: std::array::from_fn(|i| sum(&|thread| &thread.received[i])),
         connection_errors: std::array::from_fn(|i| sum(&|thread| &thread.connection_errors[i])),

@@ -15,6 +15,7 @@ const SHARED_NAMES: &[(&str, &str)] = &[
     ("client", "a WebSocket client of a tool"),
     ("config", "what an engine or a server is started with"),
     ("connect", "making a WebSocket connection: the verifier's and the race's"),
+    ("connections", "finding connections: the engine's API and its HTTP route"),
     ("disconnect", "ending clients from outside: the API, the broker, the HTTP route"),
     ("envelope", "the JSON envelope: the server's reader and a tool's"),
     ("error", "the errors of a part"),

@@ -38,7 +38,7 @@ function take(all) {
   fit();
   $("off").hidden = all.now !== null;
   $("tiles").hidden = all.now === null;
-  const cards = document.querySelectorAll("#grid .card:not(#try)");
+  const cards = document.querySelectorAll("#grid .card:not(#try, #find)");
   for (const card of cards) card.hidden = all.now === null;
   if (all.now) {
     model.now = all.now;
@@ -70,7 +70,7 @@ function show() {
   const rows = model.history[chosen()] ?? [];
   const last = rows.at(-1) ?? [0, 0, 0, 0, 0, 0];
   const { engine } = now;
-  const subscriptions = several(engine.subscriptions, "subscription");
+  const subscriptions = `${several(engine.subscriptions, "subscription")} of clients`;
   tile("connections", count(last[CONNECTIONS]), subscriptions);
   const bytes = `${join(size(engine.bytes_per_second))}/s`;
   const published = `${join(count(last[PUBLISHED]))} published/s`;
@@ -95,6 +95,8 @@ function show() {
     several(engine.channels, "channel"),
     `${join(size(engine.log_bytes))} of recent messages`,
     several(lagging, "laggard"),
+    // Its canaries' and those of open pages.
+    `not counted: ${several(engine.probe_subscriptions, "probe")} of the server’s own`,
   ].join(" · ");
 }
 

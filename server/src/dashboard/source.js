@@ -26,7 +26,8 @@ async function refresh() {
     if (!off && !source.socket && !source.refused) listen(all);
     const live = source.socket?.readyState === WebSocket.OPEN;
     if (off) status("off", "metrics are off");
-    else if (!live) status("poll", "asking every second");
+    else if (source.socket) status("wait", "opening a WebSocket");
+    else if (!live) status("poll", "polling once a second: no WebSocket from here");
     wait = off || live ? all.again : all.interval;
   } catch (error) {
     status("lost", error instanceof TypeError ? "no answer from the server" : error.message);

@@ -1,11 +1,13 @@
-//! `GET /v1/channels`.
+//! `GET /v1/channels`, and one of them by its name.
 
 use axum::Json;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use uringcast_engine::{ChannelDetail, ChannelInfo};
 
+use super::connections::BUSY;
 use super::error::ApiError;
 use super::selected_service::SelectedService;
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE};
@@ -30,14 +32,33 @@ pub(super) async fn list(
     }
     let engine = selected.control.engine().await?;
     let (channels, next) = engine.channels(service, page.cursor.unwrap_or(0), limit).await;
-    let one = |channel: &uringcast_engine::ChannelInfo| {
-        json!({
-            "name": channel.name.as_str(),
-            "seq": channel.seq.0,
-            "epoch": channel.epoch.to_string(),
-            "subscribers": channel.subscribers,
-        })
-    };
-    let channels: Value = channels.iter().map(one).collect();
+    let channels: Value = channels.iter().map(shown).collect();
     Ok(Json(json!({"channels": channels, "next": next})))
+}
+
+pub(super) async fn one(selected: SelectedService) -> Result<Json<Value>, ApiError> {
+    let name = selected.channel()?;
+    let engine = selected.control.engine().await?;
+    let found = engine.channel(name).await.map_err(|error| ApiError::refused(error, BUSY))?;
+    let none = || {
+        let text =
+            "The server knows no such channel: nobody is subscribed, and no message is kept.";
+        ApiError::not_found("unknown_channel", text)
+    };
+    let ChannelDetail { info, log_frames, log_bytes, last_publish, has_status } =
+        found.ok_or_else(none)?;
+    let mut all = shown(&info);
+    all["log"] = json!({"messages": log_frames, "bytes": log_bytes});
+    all["last_publish"] = last_publish.map(|ago| ago.as_secs_f64()).into();
+    all["status"] = has_status.into();
+    Ok(Json(all))
+}
+
+fn shown(channel: &ChannelInfo) -> Value {
+    json!({
+        "name": channel.name.as_str(),
+        "seq": channel.seq.0,
+        "epoch": channel.epoch.to_string(),
+        "subscribers": channel.subscribers,
+    })
 }

@@ -10,6 +10,7 @@ use super::error::ApiError;
 use super::present;
 use super::selected_service::{SelectedService, parse_channel};
 use crate::limits::MAX_PUBLISH_BODY;
+use crate::log::AUDIT;
 use crate::read_files::without_mark;
 
 /// The body of a command: the target is a connection, a user or a channel.
@@ -75,9 +76,36 @@ async fn send(
     action: ClientAction,
 ) -> Result<u64, ApiError> {
     let engine = selected.control.engine().await?;
-    let sent = engine.disconnect(ClientCommand { service: selected.id, target, action }).await;
+    let command = ClientCommand { service: selected.id, target, action };
+    let sent = engine.disconnect(command.clone()).await;
+    audit(selected, &command, sent.ok());
     sent.map_err(|_| {
         let text = "The engine has no room for the command now; some may be gone already.";
         ApiError::saturated(text)
     })
+}
+
+/// Logs who had whom sent away, and how many that were; without a number the engine was busy, and
+/// some may be gone.
+fn audit(selected: &SelectedService, command: &ClientCommand, count: Option<u64>) {
+    let key = Some(selected.caller.name()).filter(|name| !name.is_empty());
+    let service = selected.control.service(selected.id).name.as_str();
+    let (mut connection, mut user, mut channel) = (None, None, None);
+    match &command.target {
+        Target::Connection(id) => connection = Some(id.as_str()),
+        Target::User(name) => user = Some(name.as_str()),
+        Target::Channel(name) => channel = Some(name.as_str()),
+    }
+    match &command.action {
+        ClientAction::Disconnect => tracing::info!(
+            target: AUDIT, key, service, connection, user, channel, count, "disconnected by request"
+        ),
+        ClientAction::Unsubscribe(of) => {
+            let channel = of.as_ref().map(ChannelName::as_str).or(channel);
+            tracing::info!(
+                target: AUDIT, key, service, connection, user, channel, count,
+                "unsubscribed by request"
+            );
+        }
+    }
 }

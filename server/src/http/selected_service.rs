@@ -21,6 +21,8 @@ pub(super) struct SelectedService {
     pub(super) caller: Caller,
     /// The channel in the path; empty without one.
     channel: String,
+    /// The id of a connection in the path; empty without one.
+    pub(super) connection: String,
 }
 
 /// The largest `data` that a service takes.
@@ -37,6 +39,8 @@ struct Names {
     service: Option<String>,
     #[serde(default)]
     channel: String,
+    #[serde(default)]
+    connection: String,
 }
 
 impl FromRequestParts<Arc<Control>> for SelectedService {
@@ -48,10 +52,10 @@ impl FromRequestParts<Arc<Control>> for SelectedService {
     ) -> Result<SelectedService, ApiError> {
         // The error says which name in the path is not UTF-8.
         let path = Path::from_request_parts(parts, control).await;
-        let Path(Names { service, channel }) = path.map_err(ApiError::invalid)?;
+        let Path(Names { service, channel, connection }) = path.map_err(ApiError::invalid)?;
         let caller = Caller::of(parts).clone();
         let selected = SelectedService::new(control, service.as_deref(), caller)?;
-        Ok(SelectedService { channel, ..selected })
+        Ok(SelectedService { channel, connection, ..selected })
     }
 }
 
@@ -67,7 +71,8 @@ impl SelectedService {
     ) -> Result<SelectedService, ApiError> {
         let id = select(&control.services, name)?;
         caller.may_use(Some(&control.service(id).name))?;
-        Ok(SelectedService { control: Arc::clone(control), id, caller, channel: String::new() })
+        let (channel, connection) = (String::new(), String::new());
+        Ok(SelectedService { control: Arc::clone(control), id, caller, channel, connection })
     }
 
     /// The service, for a caller whose key is valid for all of its channels.

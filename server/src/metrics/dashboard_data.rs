@@ -163,7 +163,7 @@ impl DashboardData {
     /// Makes the point of this second.
     pub(super) fn make_point(&mut self, totals: &Totals, now: Timestamp) {
         self.age();
-        let open = |id: usize| totals.services[id].open;
+        let open = |id: usize| totals.services[id].load.connections;
         let mut rows = vec![self.row(None, (0..self.services).map(open).sum())];
         if self.services > 1 {
             rows.extend((0..self.services).map(|id| self.row(Some(id), open(id))));
@@ -198,9 +198,12 @@ impl DashboardData {
     }
 
     fn engine_now(&self, totals: &Totals) -> Value {
+        let clients = totals.services.iter().map(|service| service.load.subscriptions).sum::<u64>();
         json!({
             "channels": totals.gauge(Gauge::Channels),
-            "subscriptions": totals.gauge(Gauge::Subscriptions),
+            "subscriptions": clients,
+            // The server's own: those of its canaries and of open pages like the one that shows it.
+            "probe_subscriptions": totals.gauge(Gauge::Subscriptions).saturating_sub(clients),
             "log_bytes": totals.gauge(Gauge::LogBytes),
             "laggard_bytes": totals.gauge(Gauge::LaggardBytes),
             "bytes_per_second": self.shards.iter().map(|shard| shard.bytes).sum::<u64>(),

@@ -21,15 +21,17 @@ async function open(options = {}) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, ...options });
   page.setDefaultTimeout(20_000);
   page.on("console", (message) => {
-    // Messages of the browser itself: a certificate that it does not trust, and a 401.
+    // Messages of the browser itself: a certificate that it does not trust, a 401, and the 404 of a
+    // connection that is gone.
     const untrusted = mode === "poll" && message.text().includes("ERR_CERT_AUTHORITY_INVALID");
     const locked = key && message.text().includes("401");
-    if (!untrusted && !locked) faults.push(`${message.type()}: ${message.text()}`);
+    const gone = message.text().includes("404") && message.location().url.includes("/connections/");
+    if (!untrusted && !locked && !gone) faults.push(`${message.type()}: ${message.text()}`);
   });
   page.on("pageerror", (error) => faults.push(`${error}`));
   page.on("request", (request) => {
     const { origin, pathname } = new URL(request.url());
-    const own = origin === control && /^\/($|debug\/live$|v1\/publish$)/.test(pathname);
+    const own = origin === control && /^\/($|debug\/live$|v1\/)/.test(pathname);
     if (!own && !request.url().startsWith("data:")) faults.push(`it loads ${request.url()}`);
   });
   const answer = await page.goto(`${control}/`);
@@ -122,6 +124,43 @@ async function tryIt(page) {
   await page.waitForSelector("#log li:has-text('Closed with 1000')");
 }
 
+/** Searches until the page shows `selector`: what is looked for comes and goes. */
+async function search(page, by, sought, selector) {
+  await page.selectOption("#by", by);
+  await page.fill("#sought", sought);
+  for (;;) {
+    await page.click("#search button");
+    const found = page.locator(selector).first();
+    try {
+      return await found.waitFor({ timeout: 500 });
+    } catch (error) {
+      if (error.name !== "TimeoutError") throw error;
+    }
+  }
+}
+
+/** Looks for the load's client that does not read. */
+async function findLaggard(page) {
+  await page.check("#behind");
+  await search(page, "channel", "workflow:nightly", "#found tr:has-text('waiting')");
+  await page.uncheck("#behind");
+}
+
+/** Looks for a client, and sends it away. */
+async function findAndSendAway(page) {
+  await search(page, "user", "nobody", "#told:has-text('Nobody was found.')");
+  await search(page, "channel", "pool:build", "#found tr:has-text('keeps up')");
+  const id = await page.locator("#found tbody tr:has-text('keeps up') .id").first().textContent();
+  await search(page, "id", id, "#told:has-text('Subscribed to workflow:nightly, pool:build')");
+  assert.deepEqual(await violations(page), []);
+  const button = page.locator("#found button");
+  await button.click();
+  assert.equal(await button.textContent(), "Really?");
+  await button.click();
+  await page.waitForSelector("#found button:has-text('Sent away')");
+  await search(page, "id", id, "#told:has-text('Nobody was found.')");
+}
+
 async function check() {
   const page = await open();
   if (process.env.LIVE_FEED) return listenIn(page);
@@ -133,10 +172,12 @@ async function check() {
     await page.waitForFunction(() => document.querySelector("#connections").textContent === "10");
     await page.waitForSelector("#hottest td.name:has-text('workflow:nightly')");
     await page.waitForSelector("#slowest tbody tr");
+    await findLaggard(page);
     await page.waitForSelector("#closes tbody tr:has-text('peer normal')");
     for (const moving of ["#deliveries", "#p99", "#rate-chart b"]) await moves(page, moving, 2);
     assert.notEqual(await page.textContent("#p50"), "–");
     assert.deepEqual(await violations(page), []);
+    await findAndSendAway(page);
     await load.stop();
   } else {
     await moves(page, "#engine", 2);
@@ -157,6 +198,7 @@ async function takePictures() {
   await looks[0][1].waitForTimeout(PICTURE_SECONDS * 1000);
   for (const [path, page] of looks) {
     await page.bringToFront();
+    await findLaggard(page);
     await tryIt(page);
     await page.screenshot({ path, fullPage: true });
     assert.deepEqual(await violations(page), [], path);

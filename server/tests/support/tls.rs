@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, SupportedCipherSuite, SupportedProtocolVersion,
 };
@@ -27,6 +27,26 @@ pub fn config(
         .expect("a version and a suite that fit")
         .with_root_certificates(roots)
         .with_no_client_auth();
+    Arc::new(config)
+}
+
+/// Trusts an authority, and shows a certificate with its key, all in PEM.
+pub fn with_certificate(
+    authority: &str,
+    (cert, key): (&str, &str),
+    version: &'static SupportedProtocolVersion,
+) -> Arc<ClientConfig> {
+    let read = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).expect("PEM");
+    let mut roots = RootCertStore::empty();
+    roots.add(read(authority)).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .expect("a version")
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![read(cert)], key)
+        .expect("a certificate and its key");
     Arc::new(config)
 }
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::broker::ChannelEntry;
 use crate::config::{Config, Service};
 use crate::limits::MAX_SHARDS;
-use crate::shard::Command;
+use crate::shard::{Command, Question};
 use crate::telemetry::Recorder;
 use crate::types::DrainReport;
 use crate::types::{ChannelName, Epoch, Publication, PublishError, Seq, ServiceId, Time};
@@ -59,7 +59,7 @@ fn serve(mut parts: ShardParts) {
             Command::Publish { items, reply } => {
                 let _ = reply.send(items.iter().map(|_| Ok(Seq(1))).collect());
             }
-            Command::List { from, limit, reply, .. } => {
+            Command::Ask(Question::Channels { from, limit, reply, .. }) => {
                 let name = |n| ChannelName::parse(&format!("{}:{n}", parts.id.0)).unwrap();
                 let (seq, epoch) = (Seq(1), Epoch(2));
                 let all = u32::from(parts.id.0) + 1;
@@ -67,13 +67,13 @@ fn serve(mut parts: ShardParts) {
                 let page = (from..end).map(|n| ChannelEntry { name: name(n), seq, epoch });
                 let _ = reply.send((page.collect(), (end < all).then_some(end)));
             }
-            Command::Count { names, reply } => {
+            Command::Ask(Question::Subscribers { names, reply }) => {
                 let _ = reply.send(vec![1; names.len()]);
             }
             Command::Expel { .. }
             | Command::SetDocument { .. }
-            | Command::Document { .. }
-            | Command::Configure { .. } => {}
+            | Command::Configure { .. }
+            | Command::Ask(_) => {}
             Command::Drain { reply, .. } => {
                 let _ = reply.send(DrainReport { closed: 10, cut: u64::from(parts.id.0) });
                 return;

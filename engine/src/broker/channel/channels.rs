@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod channels_invariants;
+mod listing;
 mod made_by_subscribers;
 mod other_shards;
 mod subscribing;
@@ -22,15 +23,15 @@ use super::unpublished::{Maker, Unpublished};
 use super::{Channel, Log, Overrun, Role, Table};
 use crate::broker::context::Context;
 use crate::broker::shard_messages::StatusSource;
-use crate::limits::{CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER, LISTING_LOOKS};
+use crate::limits::{CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER};
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Count};
 use crate::types::{
-    ChannelIndex, ChannelName, ChannelRefusal, Epoch, JsonObject, Publication, PublishError, Seq,
-    ServiceId, ShardId,
+    ChannelIndex, ChannelName, ChannelRefusal, JsonObject, Publication, PublishError, Seq, ShardId,
 };
 
 pub(crate) use super::replica::Readiness;
+pub use listing::{ChannelEntry, ChannelState};
 
 /// All channels of a shard, and what its connections are subscribed to.
 #[derive(Debug)]
@@ -43,17 +44,6 @@ pub(crate) struct Channels {
     exchange: Exchange,
     forgotten: Forgotten,
     unpublished: Unpublished,
-}
-
-/// What a page of channels says about one that is homed on this shard.
-#[derive(Clone, Debug)]
-pub struct ChannelEntry {
-    /// Its name.
-    pub name: ChannelName,
-    /// Position of its last message.
-    pub seq: Seq,
-    /// Its log's epoch.
-    pub epoch: Epoch,
 }
 
 /// Positions that a sweep hands to the live set.
@@ -180,34 +170,6 @@ impl Channels {
     /// Bytes of all logs.
     pub(crate) fn log_bytes(&self) -> usize {
         self.retention.bytes()
-    }
-
-    /// A service's channels homed here from slot `from` on, at most `limit` and perhaps none, and
-    /// the slot to go on from.
-    pub(crate) fn page(
-        &self,
-        service: ServiceId,
-        from: u32,
-        limit: usize,
-    ) -> (Vec<ChannelEntry>, Option<u32>) {
-        let mut page = Vec::new();
-        for slot in from..self.table.slots() {
-            if page.len() == limit || slot - from == LISTING_LOOKS {
-                return (page, Some(slot));
-            }
-            let Some((_, channel)) = self.table.at(slot) else { continue };
-            let listed = channel.name.service() == service && !channel.name.is_probe();
-            if matches!(channel.role, Role::Home(_)) && listed {
-                let (seq, epoch) = (channel.log.head(), channel.log.epoch());
-                page.push(ChannelEntry { name: channel.name.clone(), seq, epoch });
-            }
-        }
-        (page, None)
-    }
-
-    /// Subscribers on this shard.
-    pub(crate) fn subscribers(&self, name: &ChannelName) -> u64 {
-        self.table.find(name).map_or(0, |index| self.table[index].live.len() as u64)
     }
 
     // Publications.

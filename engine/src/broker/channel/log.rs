@@ -11,6 +11,8 @@ use crate::types::{Epoch, Seq, Time};
 pub(crate) struct Log {
     epoch: Epoch,
     head: Seq,
+    /// When the newest message was accepted, also when its frame is gone.
+    last_at: Option<Time>,
     entries: VecDeque<Entry>,
     /// Sum of the bytes before the oldest frame; only differences of sums mean anything.
     start: u64,
@@ -41,7 +43,7 @@ impl Entry {
 impl Log {
     /// An empty log whose next message is `head + 1`.
     pub(crate) fn new(epoch: Epoch, head: Seq) -> Log {
-        Log { epoch, head, entries: VecDeque::new(), start: 0, end: 0 }
+        Log { epoch, head, last_at: None, entries: VecDeque::new(), start: 0, end: 0 }
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -51,6 +53,11 @@ impl Log {
     /// Position of the newest message, also when its frame is gone.
     pub(crate) fn head(&self) -> Seq {
         self.head
+    }
+
+    /// When the newest message was accepted here, also when its frame is gone.
+    pub(crate) fn last_at(&self) -> Option<Time> {
+        self.last_at
     }
 
     /// Position from which on every message is here: `head + 1` when nothing is.
@@ -72,6 +79,7 @@ impl Log {
     pub(crate) fn append(&mut self, frame: Rc<Frame>, counted: bool) {
         assert_eq!(frame.first, self.head.next(), "a log has no holes");
         self.head = frame.seq;
+        self.last_at = Some(frame.accepted_at);
         self.end += frame.bytes().len() as u64;
         self.entries.push_back(Entry::new(frame, self.end, counted));
     }

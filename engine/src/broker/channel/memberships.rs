@@ -4,26 +4,39 @@
 use super::Table;
 use super::live_set::Moved;
 use super::subscriptions::{Subscription, Subscriptions};
-use crate::types::ChannelIndex;
-use crate::types::{Seq, Time};
+use crate::limits::MAX_SERVICES;
+use crate::types::{ChannelIndex, Seq, ServiceId, Time};
 
 /// The subscriptions of every connection of the shard, by connection index.
 #[derive(Debug)]
 pub(super) struct Memberships {
     of: Vec<Subscriptions>,
     total: usize,
+    /// Clients', by service: the engine's own are not among them.
+    clients: [usize; MAX_SERVICES],
     /// Connections with more than one.
     sharing: usize,
 }
 
 impl Memberships {
     pub(super) fn new(connections: usize) -> Memberships {
-        Memberships { of: Vec::with_capacity(connections), total: 0, sharing: 0 }
+        let of = Vec::with_capacity(connections);
+        Memberships { of, total: 0, clients: [0; MAX_SERVICES], sharing: 0 }
     }
 
     /// Subscriptions of all connections.
     pub(super) fn total(&self) -> usize {
         self.total
+    }
+
+    /// Subscriptions of a service's clients.
+    pub(super) fn clients(&self, service: ServiceId) -> usize {
+        self.clients[service.index()]
+    }
+
+    #[cfg(test)]
+    pub(super) fn all_clients(&self) -> usize {
+        self.clients.iter().sum()
     }
 
     /// Connections with more than one subscription.
@@ -50,6 +63,7 @@ impl Memberships {
     ) -> Seq {
         let channel = &mut table[index];
         channel.used_at = now;
+        let (service, probe) = (channel.name.service(), channel.name.is_probe());
         let (position, moved) = channel.live.insert(connection);
         let handed = channel.live.handed(position);
         self.apply(index, moved);
@@ -60,6 +74,7 @@ impl Memberships {
         self.of[place].insert(Subscription { channel: index, position });
         self.sharing += usize::from(self.of[place].as_slice().len() == 2);
         self.total += 1;
+        self.clients[service.index()] += usize::from(!probe);
         handed
     }
 
@@ -87,6 +102,7 @@ impl Memberships {
         self.total -= 1;
         let channel = &mut table[gone.channel];
         channel.used_at = now;
+        self.clients[channel.name.service().index()] -= usize::from(!channel.name.is_probe());
         for moved in channel.live.remove(gone.position) {
             self.apply(gone.channel, moved);
         }

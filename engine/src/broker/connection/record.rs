@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use super::State;
 use super::token_buckets::{Bucket, ByteBucket};
 use crate::limits::CONNECTION_RECORD;
-use crate::types::ServiceId;
+use crate::types::{ServiceId, Time, TlsMode};
 use crate::wire::frame::Reader;
 
 /// One connection; limits.rs adds up its size.
@@ -21,12 +21,14 @@ pub(crate) struct Connection {
     pub(crate) close_seen: bool,
     /// A PING was sent, and nothing received since.
     pub(super) pinged: bool,
-    pub(super) secure: bool,
+    pub(super) tls_mode: TlsMode,
     pub(super) probe: bool,
     /// The random part of the connection's id.
     pub(super) nonce: u64,
     pub(super) ip: [u8; 16],
     pub(super) port: u16,
+    /// Second of its admission.
+    pub(super) since: u32,
     pub(super) messages: Bucket,
     pub(super) bytes: ByteBucket,
     pub(crate) reader: Reader,
@@ -71,9 +73,24 @@ impl Connection {
         self.probe
     }
 
-    /// Whether TLS is on.
-    pub(crate) fn is_secure(&self) -> bool {
-        self.secure
+    /// What protects it.
+    pub(crate) fn tls_mode(&self) -> TlsMode {
+        self.tls_mode
+    }
+
+    /// Second of its admission.
+    pub(crate) fn since(&self) -> u32 {
+        self.since
+    }
+
+    /// Whole messages that it may send at once now.
+    pub(crate) fn messages_left(&self, rate: u32, now: Time) -> u32 {
+        self.messages.left(rate, now)
+    }
+
+    /// Bytes that it may send at once now.
+    pub(crate) fn bytes_left(&self, rate: u32, now: Time) -> u32 {
+        self.bytes.left(rate, now)
     }
 
     /// Whether it is not received from.

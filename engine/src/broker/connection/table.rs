@@ -1,5 +1,8 @@
 //! A shard's connections, in a table indexed like the ring's slots.
 
+mod keepalive;
+
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,7 +16,7 @@ use crate::broker::effect::Effect;
 use crate::broker::timers::Timer;
 use crate::limits::SMALL_FRAME_RATE;
 use crate::telemetry::{Close, ConnectionError, Count, MessageType};
-use crate::types::{ConnectionKey, ServiceId, ShardId, Time};
+use crate::types::{ConnectionKey, ServiceId, ShardId, Time, TlsMode};
 use crate::wire::Secret;
 use crate::wire::frame::Reader;
 
@@ -24,8 +27,10 @@ pub struct Admission {
     pub service: ServiceId,
     /// The other end.
     pub peer: SocketAddr,
-    /// Whether TLS is on.
-    pub secure: bool,
+    /// What protects it.
+    pub tls_mode: TlsMode,
+    /// The common name of the certificate that the client has shown.
+    pub client_certificate: Option<Box<str>>,
     /// The server is full: close with 1013 right away.
     pub over_capacity: bool,
     /// What the upgrade carried.
@@ -44,7 +49,8 @@ impl Admission {
         Admission {
             service: ServiceId(0),
             peer,
-            secure: false,
+            tls_mode: TlsMode::Plain,
+            client_certificate: None,
             over_capacity: false,
             token: None,
             probe: false,
@@ -64,6 +70,8 @@ pub(crate) struct Connections {
     /// Clients' connections not yet released, by service.
     open: Vec<usize>,
     unfinished: Unfinished,
+    /// Common names of clients' certificates, by index: few services ask for them.
+    certificates: HashMap<u32, Box<str>>,
 }
 
 impl Connections {
@@ -77,6 +85,7 @@ impl Connections {
             last_rx: Vec::with_capacity(capacity),
             open: vec![0; services],
             unfinished: Unfinished::default(),
+            certificates: HashMap::new(),
         }
     }
 
@@ -98,10 +107,12 @@ impl Connections {
         let record = &mut self.records[index as usize];
         record.become_state(State::Open);
         (record.service, record.nonce) = (service, nonce);
-        (record.secure, record.probe) = (admission.secure, admission.probe);
+        (record.tls_mode, record.probe) = (admission.tls_mode, admission.probe);
+        record.since = cx.time().seconds();
         (record.messages, record.bytes) = (messages, bytes);
         record.set_peer(admission.peer);
         self.last_rx[index as usize] = cx.time().seconds();
+        self.certificates.extend(admission.client_certificate.clone().map(|name| (index, name)));
         if !admission.probe {
             cx.recorder.connected(service);
             self.open[service.index()] += 1;
@@ -122,6 +133,7 @@ impl Connections {
     /// Gives an index back.
     pub(crate) fn release(&mut self, key: ConnectionKey) {
         self.unfinished.set((key, self[key].service), 0, Time(0));
+        self.certificates.remove(&key.index);
         let record = &mut self[key];
         record.become_state(State::Vacant);
         let (service, probe) = (record.service, record.probe);
@@ -164,6 +176,11 @@ impl Connections {
     /// The public id.
     pub(crate) fn id(&self, shard: ShardId, key: ConnectionKey) -> Uuid {
         connection_id::of(shard, key, self[key].nonce)
+    }
+
+    /// The common name of the certificate that the client has shown.
+    pub(crate) fn certificate(&self, key: ConnectionKey) -> Option<&str> {
+        self.certificates.get(&key.index).map(|name| &**name)
     }
 
     /// Indices ever used.
@@ -345,22 +362,6 @@ impl Connections {
         if before && !record.is_paused() && !ended {
             cx.push_effect(Effect::ResumeReceive(key));
         }
-    }
-
-    // Keepalive.
-
-    /// Seconds since the last receive, or since the PING that it has not answered.
-    pub(crate) fn silence(&self, index: u32, now: Time) -> u32 {
-        now.seconds().saturating_sub(self.last_rx[index as usize])
-    }
-
-    /// A silent connection must answer a PING. Returns `false` if it has not answered one.
-    pub(crate) fn ping(&mut self, index: u32, now: Time) -> bool {
-        if std::mem::replace(&mut self.records[index as usize].pinged, true) {
-            return false;
-        }
-        self.last_rx[index as usize] = now.seconds();
-        true
     }
 }
 

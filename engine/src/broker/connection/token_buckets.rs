@@ -47,6 +47,12 @@ impl Bucket {
         (self.tokens < 0).then(|| self.tokens.unsigned_abs().div_ceil(rate))
     }
 
+    /// Whole messages that may come at once now.
+    pub(crate) fn left(mut self, rate: u32, now: Time) -> u32 {
+        self.fill(rate, now);
+        self.tokens.max(0).unsigned_abs() / MESSAGE.unsigned_abs()
+    }
+
     fn fill(&mut self, rate: u32, now: Time) {
         let now = millis(now);
         let passed = now.wrapping_sub(self.at_ms);
@@ -104,6 +110,12 @@ impl ByteBucket {
         self.at_ms = now;
         let owed = u64::try_from(-left).ok().filter(|owed| *owed > 0)?;
         Some(Duration::from_millis((owed * 1_000).div_ceil(rate.into())))
+    }
+
+    /// Bytes that may come at once now.
+    pub(crate) fn left(mut self, rate: u32, now: Time) -> u32 {
+        self.take(rate, 0, now);
+        self.left.max(0).unsigned_abs()
     }
 }
 

@@ -5,8 +5,8 @@ use super::laggard::{Cursor, LagState, Laggard};
 use super::write_batch::Run;
 use super::write_sink::{Payload, WriteSink};
 use super::{Delivery, Work};
-use crate::broker::channel::{Channels, Log, Overrun};
-use crate::broker::connection::{CloseReason, Connections, Exceeded};
+use crate::broker::channel::{Channels, Log};
+use crate::broker::connection::{CloseReason, Connections};
 use crate::broker::context::{Context, Ending};
 use crate::broker::shared_count::SharedCount;
 use crate::limits::RECOVERY_GRACE;
@@ -220,9 +220,7 @@ impl Delivery {
         }
         let Some(laggard) = self.laggards.get_mut(connection) else { return true };
         self.survey.by_lag[laggard.lag() as usize] += 1;
-        let unread = laggard.cursors.iter().map(|c| channels.log(c.channel).bytes_from(c.next));
-        let tail = laggard.tail.as_ref().map_or(0, |tail| tail.bytes().len());
-        let owed = (tail + laggard.outbox.len() + unread.sum::<usize>()) as u64;
+        let owed = laggard.owed(channels);
         keep_slowest(&mut self.survey.slowest, owed, || {
             let key = connections.key(connection);
             SlowConsumer {
@@ -244,44 +242,6 @@ impl Delivery {
         let Survey { by_lag, slowest } = std::mem::take(&mut self.survey);
         cx.recorder.lagging(by_lag);
         cx.recorder.record_top(slowest, |index| channels.name_at(index));
-    }
-
-    /// Bytes of replies that a laggard is owed.
-    pub(in crate::broker) fn outbox(&self, connection: u32) -> Option<u64> {
-        Some(self.laggards.get(connection)?.outbox.len() as u64)
-    }
-
-    /// Messages between a laggard's rearmost cursor and its channel's head.
-    pub(in crate::broker) fn behind(&self, channels: &Channels, connection: u32) -> Option<u64> {
-        let behind = |cursor: &Cursor| {
-            (channels.log(cursor.channel).head().0 + 1).saturating_sub(cursor.next.0)
-        };
-        let cursors = &self.laggards.get(connection)?.cursors;
-        Some(cursors.iter().map(behind).max().unwrap_or(0))
-    }
-
-    /// Why the log dropped what a laggard had not read: its limit, and what the log had come to.
-    pub(in crate::broker) fn overrun(
-        &self,
-        cx: &Context,
-        channels: &Channels,
-        connection: u32,
-    ) -> Option<Exceeded> {
-        let kept = &cx.config.retention;
-        let mut cursors = self.laggards.get(connection)?.cursors.iter();
-        let over = cursors.find_map(|cursor| {
-            let fell_off = cursor.next < channels.log(cursor.channel).first();
-            fell_off.then(|| channels.overrun(cursor.channel)).flatten()
-        });
-        let (name, limit, value) = match over? {
-            Overrun::Frames(frames) => ("log_frames", kept.frames as u64, frames as u64),
-            Overrun::Bytes(bytes) => ("log_bytes", kept.bytes as u64, bytes as u64),
-            Overrun::Age(seconds) => ("log_age", kept.age.as_secs(), seconds),
-            Overrun::ShardBytes(bytes) => {
-                ("shard_log_bytes", kept.shard_bytes as u64, bytes as u64)
-            }
-        };
-        Some(Exceeded { name, limit, value: Some(value) })
     }
 }
 

@@ -50,10 +50,6 @@ impl Delivery {
         self.gate.is_open(connection)
     }
 
-    pub(in crate::broker) fn is_laggard(&self, connection: u32) -> bool {
-        self.laggards.get(connection).is_some()
-    }
-
     pub(in crate::broker) fn has_laggards(&self) -> bool {
         self.laggards.count() > 0
     }

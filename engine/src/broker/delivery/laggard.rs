@@ -2,9 +2,9 @@
 //! (recovering). It reads the logs at cursors of its own until it is level with the live sets.
 
 use super::write_sink::Payload;
+use crate::broker::channel::Channels;
 use crate::telemetry::Lag;
-use crate::types::ChannelIndex;
-use crate::types::{Seq, ServiceId, Time};
+use crate::types::{ChannelIndex, Seq, ServiceId, Time};
 
 /// What a laggard is owed, in the order in which it is sent: tail, outbox, cursors.
 #[derive(Debug)]
@@ -27,6 +27,15 @@ pub(super) struct Laggard {
     pub(super) service: ServiceId,
     /// Bytes counted for it in the shard's sum.
     pub(super) charged: usize,
+}
+
+/// How a connection lags.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::broker) struct Lagging {
+    /// Bytes that it has not been written yet.
+    pub(in crate::broker) owed: u64,
+    pub(in crate::broker) since: Time,
+    pub(in crate::broker) state: Lag,
 }
 
 /// What a laggard waits for.
@@ -79,6 +88,13 @@ impl Laggard {
         self.tail.as_ref().map_or(0, |tail| tail.bytes().len())
             + self.outbox.capacity()
             + self.cursors.capacity() * size_of::<Cursor>()
+    }
+
+    /// Bytes that it has not been written yet: replies, and what the logs still hold for it.
+    pub(super) fn owed(&self, channels: &Channels) -> u64 {
+        let unread = self.cursors.iter().map(|c| channels.log(c.channel).bytes_from(c.next));
+        let tail = self.tail.as_ref().map_or(0, |tail| tail.bytes().len());
+        (tail + self.outbox.len() + unread.sum::<usize>()) as u64
     }
 
     /// Sets or adds a channel's cursor.

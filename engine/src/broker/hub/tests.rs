@@ -1,5 +1,6 @@
 //! One hub, driven by hand.
 
+mod connections;
 mod disconnect;
 mod reports;
 mod status;

@@ -29,7 +29,7 @@ pub(super) fn welcome(core: &mut Core, key: ConnectionKey, authenticated: bool) 
         server: &service.name,
         message: &service.welcome,
         authenticated,
-        secure: connection.is_secure(),
+        secure: connection.tls_mode().is_secure(),
         extra: &service.welcome_extra,
     };
     core.answer(key, MessageType::Event, |encoder, stamp, out| {

@@ -13,7 +13,7 @@ use crate::config::AuthMode;
 use crate::limits::TICK;
 use crate::types::{
     AuthError, ConnectionKey, EventName, Identity, JsonObject, Now, Publication, ServiceId,
-    ShardId, Time, Verdict,
+    ShardId, Time, TlsMode, Verdict,
 };
 use crate::wire::Secret;
 
@@ -112,8 +112,9 @@ impl World {
         let peer = ([127, 0, 0, 1], 1).into();
         let (token, frame) = self.token();
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
-        let (secure, probe, response) = (sealed, false, Vec::new());
-        let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
+        let tls_mode = if sealed { TlsMode::Tls13 } else { TlsMode::Plain };
+        let plain = Admission::plain(peer);
+        let admission = Admission { service, tls_mode, over_capacity, token, ..plain };
         self.begin_iteration(shard);
         let Some(key) = self.hubs[shard].admit(admission) else {
             return self.note(|| format!("shard {shard} is full"));

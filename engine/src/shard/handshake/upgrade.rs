@@ -20,7 +20,7 @@ use crate::limits::{
 use crate::shard::delivery_ring::{Sealed, ktls};
 use crate::shard::tls::{Kernel, SlotTls, TlsSession};
 use crate::telemetry::Count;
-use crate::types::ServiceId;
+use crate::types::{ServiceId, TlsMode};
 use crate::wire::client_hello;
 use crate::wire::proxy_protocol::{self, Header, Named};
 use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
@@ -161,6 +161,10 @@ impl HandshakeStream<'_> {
             quota_permit = limits.acquire_quota(service);
         }
         self.plain.drain(..consumed);
+        let (is_13, client_certificate) = match &mut self.tls {
+            SlotTls::User(tls) => (tls.is_13(), tls.take_client_name()),
+            SlotTls::None | SlotTls::Kernel(_) => (false, None),
+        };
         if let (SlotTls::User(_), Some(kernel)) = (&self.tls, &queue.kernel) {
             // Before the handover, which may have to wait for the rest of a record.
             self.write(std::mem::take(&mut response)).await?;
@@ -168,9 +172,22 @@ impl HandshakeStream<'_> {
                 queue.count(Count::TlsFallbacks);
             }
         }
-        let (peer, secure) = (self.peer, self.behind_tls || !matches!(self.tls, SlotTls::None));
-        let over_capacity = quota_permit.is_none() && !probe;
-        let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
+        let tls_mode = match &self.tls {
+            SlotTls::None if self.behind_tls => TlsMode::Proxy,
+            SlotTls::None => TlsMode::Plain,
+            tls => TlsMode::tls(is_13, matches!(tls, SlotTls::Kernel(_))),
+        };
+        let (peer, over_capacity) = (self.peer, quota_permit.is_none() && !probe);
+        let admission = Admission {
+            service,
+            peer,
+            tls_mode,
+            client_certificate,
+            over_capacity,
+            token,
+            probe,
+            response,
+        };
         Ok(AcceptedUpgrade { admission, quota_permit, address_permit })
     }
 

@@ -13,6 +13,7 @@ use rustls::unbuffered::{
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
 use super::TlsError;
+use super::client_name::common_name;
 use super::control_records::{ALERT, CLOSE_NOTIFY, records_of};
 use super::ktls_session::KtlsSession;
 use super::ktls_support::Kernel;
@@ -29,6 +30,8 @@ pub(crate) struct TlsSession {
     switches_to_own: bool,
     /// An earlier session was resumed.
     resumed: bool,
+    /// The common name of the client's certificate, once rustls is gone.
+    client_name: Option<Box<str>>,
     /// The beginning of a record or message whose end has not arrived. rustls keeps offsets into
     /// it, so it must be given exactly these bytes again. No capacity while empty.
     partial: Vec<u8>,
@@ -86,6 +89,7 @@ impl TlsSession {
             layer: Layer::Rustls(Box::new(UnbufferedServerConnection::new(config)?)),
             switches_to_own,
             resumed: false,
+            client_name: None,
             partial: Vec::new(),
             pending: Vec::new(),
             input: Input::Open,
@@ -98,6 +102,25 @@ impl TlsSession {
         match &self.layer {
             Layer::Rustls(rustls) => rustls.handshake_kind() == Some(HandshakeKind::Resumed),
             Layer::Own(_) | Layer::Lost => self.resumed,
+        }
+    }
+
+    /// Whether it is TLS 1.3, once the handshake is complete.
+    pub(crate) fn is_13(&self) -> bool {
+        match &self.layer {
+            Layer::Rustls(rustls) => rustls.protocol_version() == Some(ProtocolVersion::TLSv1_3),
+            // Made of TLS 1.3 only.
+            Layer::Own(_) => true,
+            Layer::Lost => false,
+        }
+    }
+
+    /// Takes the common name of the client's certificate, if it has shown one, once the handshake
+    /// is complete.
+    pub(crate) fn take_client_name(&mut self) -> Option<Box<str>> {
+        match &self.layer {
+            Layer::Rustls(rustls) => rustls.peer_certificates().and_then(common_name),
+            Layer::Own(_) | Layer::Lost => self.client_name.take(),
         }
     }
 

@@ -1,7 +1,7 @@
 use super::super::accumulator::Accumulator;
 use super::*;
 use uringcast_engine::telemetry::{MessageType, Recorder};
-use uringcast_engine::{ServiceId, ShardId};
+use uringcast_engine::{ServiceId, ServiceLoad, ShardId};
 
 #[test]
 fn a_point_sums_the_latest_second_of_every_shard() {
@@ -16,7 +16,9 @@ fn a_point_sums_the_latest_second_of_every_shard() {
         recorder.broadcast_accepted(a);
         recorder.delivered(a, 5_000_000, 10, 100);
         recorder.delivered(b, 1_000, 1, 100);
-        recorder.set_open(ServiceId(1), 7);
+        recorder.set_load(ServiceId(1), ServiceLoad { connections: 7, subscriptions: 9 });
+        // One of them is a canary's.
+        recorder.set(Gauge::Subscriptions, 10);
         recorder.sent(ServiceId(0), MessageType::Event);
         state.absorb(&recorder.swap(None));
     }
@@ -32,6 +34,9 @@ fn a_point_sums_the_latest_second_of_every_shard() {
     }
     let live = state.dashboard_now(now);
     assert_eq!((&live["rows"][0][1], &live["shards"][0]["silent"]), (&0.into(), &true.into()));
+    let engine = &live["engine"];
+    let told = (&engine["subscriptions"], &engine["probe_subscriptions"]);
+    assert_eq!(told, (&18.into(), &2.into()));
 }
 
 #[test]

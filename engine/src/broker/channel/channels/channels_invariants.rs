@@ -19,7 +19,7 @@ impl Channels {
         behind: impl Fn(ShardId, ChannelIndex) -> usize,
     ) {
         let mut makers = Vec::new();
-        let (mut members, mut frames, mut bytes, mut unswept) = (0, 0, 0, 0);
+        let (mut members, mut clients, mut frames, mut bytes, mut unswept) = (0, 0, 0, 0, 0);
         for (index, channel) in (0..self.table.slots()).filter_map(|slot| self.table.at(slot)) {
             makers.extend(channel.maker);
             let served =
@@ -30,6 +30,7 @@ impl Channels {
                 "a channel without publications stays without subscribers"
             );
             members += channel.live.len();
+            clients += if channel.name.is_probe() { 0 } else { channel.live.len() };
             frames += channel.log.len();
             let listed = channel.log.len() == 0 || self.retention.lists(index, channel.log.head());
             assert!(listed, "frames that no limit of the shard drops");
@@ -64,6 +65,7 @@ impl Channels {
         }
         self.unpublished.check(&makers);
         assert_eq!(members, self.memberships.total());
+        assert_eq!(clients, self.memberships.all_clients());
         assert_eq!(self.retention.bytes(), bytes);
         assert_eq!(self.retention.unswept(), unswept);
         // What arrives is refused at the bound: the last one taken may pass it. (So may the past of

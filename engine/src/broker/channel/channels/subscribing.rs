@@ -3,7 +3,7 @@
 use super::Channels;
 use crate::broker::channel::subscriptions::Subscription;
 use crate::broker::context::Context;
-use crate::types::{ChannelIndex, Seq};
+use crate::types::{ChannelIndex, Seq, ServiceId};
 
 /// Where a subscriber stands in a live set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,11 @@ impl Channels {
     /// Subscriptions of all connections.
     pub(crate) fn subscriptions(&self) -> usize {
         self.memberships.total()
+    }
+
+    /// Subscriptions of a service's clients.
+    pub(crate) fn subscriptions_at(&self, service: ServiceId) -> usize {
+        self.memberships.clients(service)
     }
 
     pub(crate) fn subscriptions_of(&self, connection: u32) -> &[Subscription] {

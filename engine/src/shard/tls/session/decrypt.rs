@@ -61,7 +61,7 @@ impl TlsSession {
         if !self.switches_to_own || !tls13 {
             return Ok(());
         }
-        self.resumed = self.resumed();
+        (self.resumed, self.client_name) = (self.resumed(), self.take_client_name());
         if let Layer::Rustls(connection) = std::mem::replace(&mut self.layer, Layer::Lost) {
             self.layer = Layer::Own(RecordLayer::take_over(*connection)?);
         }

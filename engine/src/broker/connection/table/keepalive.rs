@@ -1,0 +1,20 @@
+//! Which connections are silent, and which have not answered a PING.
+
+use super::Connections;
+use crate::types::Time;
+
+impl Connections {
+    /// Seconds since the last receive, or since the PING that it has not answered.
+    pub(crate) fn silence(&self, index: u32, now: Time) -> u32 {
+        now.seconds().saturating_sub(self.last_rx[index as usize])
+    }
+
+    /// A silent connection must answer a PING. Returns `false` if it has not answered one.
+    pub(crate) fn ping(&mut self, index: u32, now: Time) -> bool {
+        if std::mem::replace(&mut self.records[index as usize].pinged, true) {
+            return false;
+        }
+        self.last_rx[index as usize] = now.seconds();
+        true
+    }
+}

@@ -1,0 +1,68 @@
+//! What is told about laggards: to operators, and in the line about a close.
+
+use super::Delivery;
+use super::laggard::{Cursor, Lagging};
+use crate::broker::channel::{Channels, Overrun};
+use crate::broker::connection::Exceeded;
+use crate::broker::context::Context;
+
+impl Delivery {
+    /// How a connection lags, if it does.
+    pub(in crate::broker) fn lagging(
+        &self,
+        channels: &Channels,
+        connection: u32,
+    ) -> Option<Lagging> {
+        let laggard = self.laggards.get(connection)?;
+        let owed = laggard.owed(channels);
+        Some(Lagging { owed, since: laggard.since, state: laggard.lag() })
+    }
+
+    /// Whether a connection is not live.
+    pub(in crate::broker) fn is_laggard(&self, connection: u32) -> bool {
+        self.laggards.get(connection).is_some()
+    }
+
+    /// Logs that a laggard reads; 0 of others.
+    pub(in crate::broker) fn cursors(&self, connection: u32) -> usize {
+        self.laggards.get(connection).map_or(0, |laggard| laggard.cursors.len())
+    }
+
+    /// Bytes of replies that a laggard is owed.
+    pub(in crate::broker) fn outbox(&self, connection: u32) -> Option<u64> {
+        Some(self.laggards.get(connection)?.outbox.len() as u64)
+    }
+
+    /// Messages between a laggard's rearmost cursor and its channel's head.
+    pub(in crate::broker) fn behind(&self, channels: &Channels, connection: u32) -> Option<u64> {
+        let behind = |cursor: &Cursor| {
+            (channels.log(cursor.channel).head().0 + 1).saturating_sub(cursor.next.0)
+        };
+        let cursors = &self.laggards.get(connection)?.cursors;
+        Some(cursors.iter().map(behind).max().unwrap_or(0))
+    }
+
+    /// Why the log dropped what a laggard had not read: its limit, and what the log had come to.
+    pub(in crate::broker) fn overrun(
+        &self,
+        cx: &Context,
+        channels: &Channels,
+        connection: u32,
+    ) -> Option<Exceeded> {
+        let kept = &cx.config.retention;
+        let mut cursors = self.laggards.get(connection)?.cursors.iter();
+        let over = cursors.find_map(|cursor| {
+            let fell_off = cursor.next < channels.log(cursor.channel).first();
+            fell_off.then(|| channels.overrun(cursor.channel)).flatten()
+        });
+        let (name, limit, value) = match over? {
+            Overrun::Frames(frames) => ("log_frames", kept.frames as u64, frames as u64),
+            Overrun::Bytes(bytes) => ("log_bytes", kept.bytes as u64, bytes as u64),
+            Overrun::Age(seconds) => ("log_age", kept.age.as_secs(), seconds),
+            Overrun::ShardBytes(bytes) => {
+                ("shard_log_bytes", kept.shard_bytes as u64, bytes as u64)
+            }
+        };
+        Some(Exceeded { name, limit, value: Some(value) })
+    }
+}
