@@ -215,8 +215,8 @@ const SHARES: &[Share] = &[
         what: ["an iteration's work", "clients and publishers of a shard"],
         bound: "{TURN_MESSAGES} messages, {SLICE_DELIVERIES} deliveries, {LAGGARDS_PER_TURN} \
                 laggards, {REARMS_PER_TURN} receives",
-        connection: "`message_rate`, {DEFAULT_MESSAGE_RATE} by default; PINGs, PONGs and fragments \
-                     below {SMALL_FRAGMENT} bytes count",
+        connection: "`message_rate`, {DEFAULT_MESSAGE_RATE} by default; PINGs, PONGs, fragments \
+                     below {SMALL_FRAGMENT} bytes and TLS records without data count",
         kept: "small channels wait for two slices at most",
         tests: &[
             "engine/src/broker/sim/fairness.rs::a_huge_sweep_delays_a_small_channel_by_one_slice",

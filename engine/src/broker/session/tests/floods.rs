@@ -238,6 +238,6 @@ fn whole_buffers_count_as_an_iteration_s_work() {
     let key = rig.key;
     begin(&mut rig, key, 10);
     assert_eq!(rig.hub.handled(), 0);
-    rig.hub.handle_received(key, &mut [b'x'; 10 * RECEIVE_BUFFER + 1]);
+    rig.hub.handle_received(key, &mut vec![b'x'; 10 * RECEIVE_BUFFER + 1]);
     assert_eq!(rig.hub.handled(), 10);
 }
