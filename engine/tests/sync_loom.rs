@@ -262,7 +262,10 @@ fn a_sender_that_found_no_room_is_told_when_there_is_some() {
 /// The same where an entry that is taken leaves too many bytes: the next one wakes the sender.
 #[test]
 fn a_sender_that_found_no_room_in_bytes_is_told_when_there_is_some() {
-    loom::model(|| {
+    let mut model = loom::model::Builder::new();
+    // All interleavings with at most three forced switches: the full set takes minutes.
+    model.preemption_bound = Some(3);
+    model.check(|| {
         let (sender, mut receiver) = lane(4, 0);
         let mut sender = sender.bounded_in_bytes(2);
         for (entry, bytes) in [(0, 1), (1, 2)] {
