@@ -96,6 +96,11 @@ impl Verifiers {
         Verifiers(by_service.into())
     }
 
+    /// The verifier of the service at this place, if it has one.
+    pub fn get(&self, place: usize) -> Option<&Verifier> {
+        self.0.get(place).and_then(Option::as_ref)
+    }
+
     /// Reads the JWKS files again, those that have changed or all. Whether there is one.
     pub fn reload(&self, all: bool) -> bool {
         self.0.iter().flatten().for_each(|verifier| verifier.reload(all));
