@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use hyper::http::Uri;
+use uringcast_engine::Proxies;
 
 use super::Failure;
 use crate::diagnostics::client::connect::{ServerConnector, Target, Trust};
@@ -77,8 +78,9 @@ impl Endpoint {
         }
         let tls = self.tls.then_some(Trust { ca_file, own, any });
         let (host, port, timeout) = (self.host.clone(), self.port, self.timeout());
+        let proxies = Proxies::default();
         let (connector, connected) =
-            ServerConnector::open(&Target { host, port, tls, timeout }).await?;
+            ServerConnector::open(&Target { host, port, tls, proxies, timeout }).await?;
         connected?;
         Ok(connector)
     }

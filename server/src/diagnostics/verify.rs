@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgGroup, Parser};
+use uringcast_engine::Proxies;
 use uringcast_engine::limits::DEFAULT_MAX_CONNECTIONS;
 
 use crate::diagnostics::check_report::{Finding, Kind, Outcome, Report, kind, note};
@@ -72,6 +73,9 @@ pub struct Options {
     /// A publisher's key, to publish the probe over the control port
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
+    /// The proxies of the configuration file, one of which this machine may be.
+    #[arg(skip)]
+    pub proxies: Proxies,
     /// The key of the configuration file.
     #[arg(skip)]
     pub api_key: Option<Secret>,
@@ -99,7 +103,7 @@ impl Options {
         let trust = Trust { ca_file: self.ca_file.clone(), own, any: false };
         let tls = self.tls.then_some(trust);
         let (host, timeout) = (self.host.clone(), Duration::from_secs(self.timeout));
-        Target { host, port: self.port, tls, timeout }
+        Target { host, port: self.port, tls, proxies: self.proxies.clone(), timeout }
     }
 }
 

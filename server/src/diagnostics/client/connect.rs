@@ -11,12 +11,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use uringcast_engine::Proxies;
 
 use super::session::Refusal;
 use super::tls_trust::{self, ClientCertResolver};
 use crate::diagnostics::check_report::{Finding, Outcome, fail, failure, note};
 use crate::limits::CLOSE_PATIENCE;
-use crate::probe_client::{CertVerdict, RecordingVerifier, Stream, reachable};
+use crate::probe_client::{CertVerdict, RecordingVerifier, Stream, introduce, reachable};
 use crate::settings::value::CertKey;
 
 /// A port and how it is connected to.
@@ -27,6 +28,8 @@ pub(crate) struct Target {
     pub(crate) port: u16,
     /// `None` without TLS.
     pub(crate) tls: Option<Trust>,
+    /// The proxies that the listener trusts, as far as that is known.
+    pub(crate) proxies: Proxies,
     /// For each step.
     pub(crate) timeout: Duration,
 }
@@ -48,6 +51,7 @@ pub(crate) struct ServerConnector {
     pub(crate) host: String,
     address: SocketAddr,
     tls: Option<TlsConnectorParts>,
+    proxies: Proxies,
     /// For each step.
     step_timeout: Duration,
 }
@@ -70,7 +74,7 @@ pub(crate) fn bracketed(host: &str) -> String {
 impl ServerConnector {
     /// Resolves the server's address, and checks whether it accepts a connection.
     pub(crate) async fn open(target: &Target) -> Result<(ServerConnector, Outcome), Finding> {
-        let Target { host, port, tls, timeout: step_timeout } = target;
+        let Target { host, port, tls, proxies, timeout: step_timeout } = target;
         let step_timeout = *step_timeout;
         let tls = tls.as_ref().map(|trust| TlsConnectorParts::new(host, trust)).transpose()?;
         let remedy = "Give the server's name or address.";
@@ -82,11 +86,17 @@ impl ServerConnector {
         let Some(&address) = addresses.peek() else {
             return fail(format!("{host} has no address"), remedy);
         };
-        let mut connector = ServerConnector { host: bracketed(host), address, tls, step_timeout };
+        let mut connector = ServerConnector {
+            host: bracketed(host),
+            address,
+            tls,
+            proxies: proxies.clone(),
+            step_timeout,
+        };
         let mut connected = Ok(String::new());
         for address in addresses {
             let start = Instant::now();
-            connected = match connector.connect(address).await {
+            connected = match connector.connect_as_client(address).await {
                 Ok(_) => {
                     let ms = start.elapsed().as_secs_f64() * 1e3;
                     connector.address = address;
@@ -130,7 +140,7 @@ impl ServerConnector {
     /// # Errors
     /// The reason in words.
     pub(crate) async fn client(&self) -> Result<Box<dyn Stream>, String> {
-        let stream = self.connect(self.address).await?;
+        let stream = self.connect_as_client(self.address).await?;
         match &self.tls {
             None => Ok(Box::new(stream)),
             Some(tls) => Ok(Box::new(self.with_timeout(tls.handshake(stream)).await?)),
@@ -156,7 +166,7 @@ impl ServerConnector {
     /// Makes one TLS handshake. Returns the findings on the handshake and on the certificate.
     pub(crate) async fn check_handshake(&self) -> (Outcome, Outcome) {
         let Some(tls) = &self.tls else { unreachable!("only asked with TLS") };
-        let mut handshake = match self.connect(self.address).await {
+        let mut handshake = match self.connect_as_client(self.address).await {
             Ok(stream) => self.with_timeout(tls.handshake(stream)).await,
             Err(reason) => Err(reason),
         };
@@ -190,6 +200,13 @@ impl ServerConnector {
             None => note("not seen", ""),
         };
         (handshake, certificate)
+    }
+
+    /// A TCP connection to the clients' port, with the header that it expects.
+    async fn connect_as_client(&self, address: SocketAddr) -> Result<TcpStream, String> {
+        let mut stream = self.connect(address).await?;
+        self.with_timeout(introduce(&mut stream, &self.proxies)).await?;
+        Ok(stream)
     }
 
     /// A TCP connection.
