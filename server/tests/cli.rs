@@ -70,8 +70,8 @@ fn a_flag_stands_before_or_behind_its_command_and_an_unknown_command_is_nearly_a
 #[test]
 fn check_config_prints_what_differs_from_the_defaults_and_as_json() {
     let dir = tempfile::tempdir().unwrap();
-    let text = "port = 9000\nlog_age = '2m'\nserver_name = 'uringcast'\napi_key = 'hunter2hunter2'\n\
-                trusted_proxies = ['10.0.0.0/8']\n";
+    let text = "port = 9000\nlog_age = '2m'\nserver_name = 'uringcast'\n\
+                api_key = 'hunter2hunter2'\ntrusted_proxies = ['10.0.0.0/8']\n";
     let config = file(dir.path(), "u.toml", text);
     let all = ["check-config", "--config", &config, "--changed"];
     let (code, out, err) = run(&all);

@@ -1,4 +1,5 @@
-//! `completions` and `man` have every command and flag, and the programs that read them accept them.
+//! `completions` and `man` have every command and flag, and the programs that read them accept
+//! them.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;

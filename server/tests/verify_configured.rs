@@ -29,7 +29,8 @@ fn verify_finds_ports_tls_and_keys_in_the_configuration() {
     let key = file(dir.path(), "key", "a-key-of-the-test");
     let text = format!(
         "host = '0.0.0.0'\nport = {}\ncontrol_port = {}\nmetrics_port = {}\nauto_cert = true\n\
-         api_key_file = '{key}'\ntrusted_proxies = '127.0.0.1'\nproxy_protocol = true\nmax_connections = 77\ncert_dir = '{home}'\ncanary_interval = '0'\n",
+         api_key_file = '{key}'\ntrusted_proxies = '127.0.0.1'\nproxy_protocol = true\n\
+         max_connections = 77\ncert_dir = '{home}'\ncanary_interval = '0'\n",
         ports[0], ports[1], ports[2]
     );
     let config = file(dir.path(), "u.toml", &text);

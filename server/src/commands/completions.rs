@@ -20,9 +20,10 @@ const BASH_RIGHT: &str = "uringcast__server__subcmd__";
 #[command(name = "uringcast-server completions", version, max_term_width = 100)]
 #[command(about = "Prints a script that completes commands and flags in a shell")]
 #[command(after_help = "\
-  bash  uringcast-server completions bash >~/.local/share/bash-completion/completions/uringcast-server
-  zsh   uringcast-server completions zsh >DIRECTORY-OF-$fpath/_uringcast-server
-  fish  uringcast-server completions fish >~/.config/fish/completions/uringcast-server.fish")]
+Write it to a file that the shell looks for, such as
+  bash  ~/.local/share/bash-completion/completions/uringcast-server
+  zsh   _uringcast-server in a directory of $fpath
+  fish  ~/.config/fish/completions/uringcast-server.fish")]
 pub struct CompletionsOptions {
     /// The shell
     #[arg(value_name = "SHELL", value_enum)]

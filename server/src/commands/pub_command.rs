@@ -17,7 +17,8 @@ use super::{Failure, print};
 use crate::diagnostics::client::connect::ServerConnector;
 use crate::diagnostics::client::credentials::secret;
 use crate::diagnostics::client::http_exchange::{Answer, exchange};
-use crate::diagnostics::client::session::{Refusal, Session};
+use crate::diagnostics::client::refusal::Refusal;
+use crate::diagnostics::client::session::Session;
 use crate::settings::value::Secret;
 
 /// The flags of `pub`.

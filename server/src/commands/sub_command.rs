@@ -8,7 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::endpoint::{Endpoint, TokenFlags, TrustFlags, Way};
 use super::{Failure, print};
-use crate::diagnostics::client::session::{Received, Refusal, Session};
+use crate::diagnostics::client::refusal::Refusal;
+use crate::diagnostics::client::session::{Received, Session};
 
 /// The flags of `sub`.
 #[derive(Clone, Debug, Parser)]

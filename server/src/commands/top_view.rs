@@ -147,3 +147,6 @@ fn duration(time: Duration) -> String {
         _ => format!("{minutes} min {} s", seconds % 60),
     }
 }
+
+#[cfg(test)]
+mod tests;

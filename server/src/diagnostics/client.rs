@@ -5,5 +5,6 @@
 pub(crate) mod connect;
 pub mod credentials;
 pub(crate) mod http_exchange;
+pub(crate) mod refusal;
 pub(crate) mod session;
 pub(crate) mod tls_trust;

@@ -1,4 +1,6 @@
-"""Runs a program on a terminal, presses Ctrl-C when it has printed a word: terminal.py WORD PROGRAM ARG…
+"""Runs a program on a terminal, and presses Ctrl-C when it has printed a word.
+
+terminal.py WORD PROGRAM ARG…
 
 Prints all that the program printed, and ends with its exit code.
 """

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use uringcast_engine::Proxies;
 
-use super::session::Refusal;
+use super::refusal::Refusal;
 use super::tls_trust::{self, ClientCertResolver};
 use crate::diagnostics::check_report::{Finding, Outcome, fail, failure, note};
 use crate::limits::CLOSE_PATIENCE;
