@@ -1,7 +1,6 @@
 //! The URL that a command is given, and what it shows and accepts there.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
 use hyper::http::Uri;
@@ -77,16 +76,12 @@ impl Endpoint {
             return Err(Failure::new(reason, &format!("Give {secure}://, or take the flag away.")));
         }
         let tls = self.tls.then_some(Trust { ca_file, own, any });
-        let (host, port, timeout) = (self.host.clone(), self.port, self.timeout());
+        let (host, port, timeout) = (self.host.clone(), self.port, VERIFY_TIMEOUT);
         let proxies = Proxies::default();
         let (connector, connected) =
             ServerConnector::open(&Target { host, port, tls, proxies, timeout }).await?;
         connected?;
         Ok(connector)
-    }
-
-    fn timeout(&self) -> Duration {
-        VERIFY_TIMEOUT
     }
 }
 

@@ -237,7 +237,11 @@ fn finish(answer: Answer) -> Result<i32, Failure> {
     Err(match answer.status.as_u16() {
         401 => Failure::new(reason, "Give --api-key-file."),
         403 => Failure::new(reason, "Give an --api-key-file with a key that is for it."),
-        404 => Failure::new(reason, "Is this a Uringcast server's control port?"),
+        404 => {
+            let remedy = "Give the control port's URL; of one service of several with the path \
+                          /v1/services/NAME/publish.";
+            Failure::new(reason, remedy)
+        }
         503 => Failure::not_now(reason, "Try again later."),
         507 => Failure::not_now(reason, "Raise shard-channels, or use fewer names."),
         _ => Failure::new(reason, "Mend the message: docs/API.md has the rules."),

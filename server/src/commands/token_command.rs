@@ -68,7 +68,7 @@ pub(super) fn run(options: &TokenOptions, environment: Environment) -> Result<i3
     // Its error could name what it was given.
     let token =
         token.map_err(|_| Failure::new("the token cannot be signed", "Give other claims."))?;
-    eprintln!("warning: for tests: whoever has it is {}", json!(options.user));
+    eprintln!("warning: for tests: the server takes its bearer for {}", json!(options.user));
     match Config::resolve(&settings, state.as_deref()) {
         Err(problems) => eprintln!("warning: the server would not start with this: {problems}"),
         Ok(config) => match config.verifiers.get(place).map(|verifier| verifier.verify(&token)) {

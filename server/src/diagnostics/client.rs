@@ -1,6 +1,6 @@
 //! The clients that `verify` and the commands for publishers and subscribers share: how they
-//! [`connect`] and whom they trust, their [`credentials`], a [`session`] over WebSocket, an
-//! [`http_exchange`].
+//! `connect` and whom they trust, their `credentials`, a `session` over WebSocket, an
+//! `http_exchange`.
 
 pub(crate) mod connect;
 pub mod credentials;
