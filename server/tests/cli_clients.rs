@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Output, Stdio};
 
 use common::file;
+use common::pki::Authority;
 use serde_json::{Value, json};
 use support::tools::root;
 use support::{PROGRAM, Server, text};
@@ -231,6 +232,28 @@ fn over_tls_the_server_is_trusted_by_its_authority_or_not_looked_at() {
     assert_closed_well(&server, 2.0);
     let (code, _, err) = run(&["sub", &ws, "a"]);
     assert!(code == 2 && err.contains("not trusted") && err.contains("--ca-file"), "{err}");
+}
+
+#[test]
+fn where_a_client_certificate_is_demanded_one_is_shown_and_without_it_the_remedy_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new("ours");
+    let ca = file(dir.path(), "ca.pem", &authority.pem());
+    let served = authority.server(&["127.0.0.1"]).write(dir.path(), "server");
+    let own = authority.client(1, false).write(dir.path(), "client");
+    let (cert, key) = (served.cert.display(), served.key.display());
+    let server = Server::start(&format!(
+        "--cert-file={cert} --key-file={key} --ca-file={ca} --verify-client"
+    ));
+    let (ws, ca) = (clients(&server), format!("--ca={ca}"));
+    let (code, _, err) = run(&["sub", &ws, "a", &ca]);
+    assert!(code == 2 && err.contains("demands a client certificate"), "{err}");
+    assert!(err.contains("Give --client-cert-file and --client-key-file"), "{err}");
+    let cert = format!("--client-cert-file={}", own.cert.display());
+    let key = format!("--client-key-file={}", own.key.display());
+    let sub = Sub::start(&[&ws, "a", &ca, &cert, &key]);
+    sub.interrupt();
+    assert_eq!(sub.end().0, 0);
 }
 
 #[test]
