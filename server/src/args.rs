@@ -1,21 +1,22 @@
 //! From the command line, the environment, the file and presets to settings.
 
+mod command_line;
 mod config_file;
 mod near_misses;
 
 use std::ffi::OsString;
+use std::path::Path;
 
+use clap::ArgMatches;
 use clap::error::ErrorKind;
-use clap::{
-    Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches, Parser, ValueEnum,
-};
 
 use crate::presets::{self, Preset};
 use crate::settings::value::Value as _;
 use crate::settings::{
     ENV_PREFIX, FAMILY_PREFIX, Problem, Problems, Setting, Settings, Source, Sources, TABLE,
-    defaults, nearest,
+    nearest,
 };
+pub use command_line::command;
 use config_file::File;
 use near_misses::KnownVariables;
 
@@ -25,7 +26,12 @@ pub enum Action {
     /// Serve until a signal.
     Serve,
     /// Check the configuration and print it.
-    CheckConfig,
+    CheckConfig {
+        /// Only what differs from the defaults.
+        changed: bool,
+        /// As JSON.
+        json: bool,
+    },
     /// Print the presets, or one of them.
     Presets {
         /// Which; without it all.
@@ -52,60 +58,34 @@ const PREFIX_SETTING: &str = "tls_env_prefix";
 const FAMILY_SETTINGS: [&str; 6] =
     ["tls_enabled", "cert_file", "key_file", "ca_file", "verify_client", "auto_cert"];
 
-const AFTER_HELP: &str = "\
-Each setting is taken from the first of: flag, environment, configuration file, preset, default.
-TOML keys are the flags' names with underscores.
-Sizes take KiB, MiB and GiB; times take ms, s, m and h.
+/// Names of environment variables and their values.
+type Environment = Vec<(OsString, OsString)>;
 
-verify and doctor come first and have flags of their own: uringcast-server verify --help.";
+/// The commands that take the server's settings as flags.
+const WITH_SETTINGS: [&str; 2] = [SERVE, "check-config"];
+/// The command without which the program serves too.
+const SERVE: &str = "serve";
 
-/// Broadcasts messages to WebSocket clients
-#[derive(Parser)]
-#[command(name = "uringcast-server", version, after_help = AFTER_HELP, max_term_width = 100)]
-struct CommandLine {
-    /// What to do: serve, or check the configuration and print what is in force, or print the
-    /// presets or one of them, or check a running server from outside, or check whether this
-    /// machine can carry one
-    #[arg(value_name = "COMMAND", value_enum, default_value_t)]
-    action: CommandName,
-    /// With presets: the file of this one
-    name: Option<String>,
-    /// With presets: everything in them, or in the one, as JSON
-    #[arg(long)]
-    json: bool,
-}
-
-/// The commands there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CommandName {
-    #[default]
-    Serve,
-    CheckConfig,
-    Presets,
-    // Those of `crate::diagnostics::cli`.
-    Verify,
-    Doctor,
-}
-
-/// The command line, whose flags are made from the table of settings.
-pub fn command() -> Command {
-    let flags = TABLE.iter().zip(defaults()).map(|(setting, default)| flag(setting, default));
-    CommandLine::command().args(flags)
-}
-
-fn flag(setting: &Setting, default: Option<String>) -> Arg {
-    let default = default.map(|default| format!(" [default: {default}]")).unwrap_or_default();
-    let arg = Arg::new(setting.name)
-        .long(setting.flag())
-        .value_name(setting.hint)
-        .help_heading(setting.group)
-        .help(format!("{}{default} [env: {}]", setting.help, setting.variable()))
-        .action(if setting.many { ArgAction::Append } else { ArgAction::Set });
-    if setting.switch {
-        arg.num_args(0..=1).require_equals(true).default_missing_value("true")
-    } else {
-        arg
+/// Parses the command line.
+///
+/// # Errors
+/// What clap does not understand, `--help`, and the server's flags before a command that has flags
+/// of its own.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<ArgMatches, clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    let name = matches.subcommand_name().filter(|name| !WITH_SETTINGS.contains(name));
+    let given = TABLE.iter().any(|setting| matches.contains_id(setting.name));
+    match name {
+        Some(name) if given => Err(conflict(format!(
+            "{name} comes first and has flags of its own, none of the server's: \
+             uringcast-server {name} --help\n"
+        ))),
+        _ => Ok(matches),
     }
+}
+
+fn conflict(text: String) -> clap::Error {
+    clap::Error::raw(ErrorKind::ArgumentConflict, text)
 }
 
 /// Reads all sources. `environment` is the process's, or a test's.
@@ -116,25 +96,62 @@ pub fn read(
     arguments: impl IntoIterator<Item = OsString>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<(Action, Settings), ArgsError> {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let matches = parse_arguments(&arguments)?;
-    let CommandLine { action, name, json } = CommandLine::from_arg_matches(&matches)?;
-    let action = match action {
-        CommandName::Presets => {
-            let name = name.as_deref().map(preset_name).transpose()?;
-            return Ok((Action::Presets { name, json }, Settings::read(Sources::default())?));
+    read_matches(&parse(arguments)?, environment)
+}
+
+/// Reads all sources, where the command line has been parsed.
+///
+/// # Errors
+/// [`ArgsError`] with everything that is wrong, and for a command that takes no settings as flags.
+pub fn read_matches(
+    matches: &ArgMatches,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(Action, Settings), ArgsError> {
+    let mut places = vec![matches];
+    let action = match matches.subcommand() {
+        Some(("presets", own)) => {
+            let name = own.get_one::<String>("name").map(|name| preset_name(name)).transpose()?;
+            let action = Action::Presets { name, json: own.get_flag("json") };
+            return Ok((action, Settings::read(Sources::default())?));
         }
-        _ if name.is_some() || json => {
-            let text = "NAME and --json go with the command presets only\n";
-            return Err(clap::Error::raw(ErrorKind::ArgumentConflict, text).into());
+        Some(("check-config", own)) => {
+            places.push(own);
+            let (changed, json) = (own.get_flag("changed"), own.get_flag("json"));
+            Action::CheckConfig { changed, json }
         }
-        CommandName::CheckConfig => Action::CheckConfig,
-        _ => Action::Serve,
+        Some((SERVE, own)) => {
+            places.push(own);
+            Action::Serve
+        }
+        None => Action::Serve,
+        Some((name, _)) => return Err(conflict(format!("{name} takes no settings\n")).into()),
     };
+    let given = flags(&places)?;
+    Ok((action, from_sources(given, environment.into_iter().collect())?))
+}
+
+/// The settings as a server would read them that is given these flags, each a setting that takes
+/// the path of a file.
+///
+/// # Errors
+/// [`Problems`] with everything that is wrong.
+pub fn configured(
+    flags: &[(&'static str, Option<&Path>)],
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Settings, Problems> {
     let mut given = Sources::default();
+    for (name, path) in flags {
+        if let Some(path) = path {
+            let source = Source::Flag(format!("--{}", name.replace('_', "-")));
+            given.add(name, vec![path.to_string_lossy().into_owned()], source);
+        }
+    }
+    from_sources(given, environment.into_iter().collect())
+}
+
+/// Adds the weaker sources to the flags.
+fn from_sources(mut given: Sources, environment: Environment) -> Result<Settings, Problems> {
     let mut problems = Vec::new();
-    let environment: Vec<_> = environment.into_iter().collect();
-    add_flags(&matches, &mut given);
     add_environment(&environment, &mut given, &mut problems);
     let path = given.text("config").filter(|path| !path.is_empty());
     let file = path.map_or(Ok(File::default()), |path| config_file::read(path.as_ref()));
@@ -176,9 +193,9 @@ pub fn read(
     match base {
         Some(mut settings) if problems.is_empty() => {
             settings.fleet = fleet;
-            Ok((action, settings))
+            Ok(settings)
         }
-        _ => Err(Problems(problems).into()),
+        _ => Err(Problems(problems)),
     }
 }
 
@@ -202,28 +219,6 @@ pub fn preset_sources(preset: &Preset) -> Sources {
     sources
 }
 
-/// Parses the command line. Refuses verify and doctor after other words; as first word they are
-/// handled before.
-fn parse_arguments(arguments: &[OsString]) -> Result<ArgMatches, clap::Error> {
-    let strict = command().try_get_matches_from(arguments);
-    if strict.as_ref().is_err_and(|help| help.exit_code() == 0) {
-        return strict;
-    }
-    // The flags that are not understood may belong to them.
-    let lenient = command().ignore_errors(true).try_get_matches_from(arguments).ok();
-    let action = lenient.as_ref().and_then(|matches| matches.get_one("action"));
-    let name = match action {
-        Some(CommandName::Verify) => "verify",
-        Some(CommandName::Doctor) => "doctor",
-        _ => return strict,
-    };
-    let text = format!(
-        "{name} comes first and has flags of its own, none of the server's: \
-         uringcast-server {name} --help\n"
-    );
-    Err(clap::Error::raw(ErrorKind::ArgumentConflict, text))
-}
-
 /// The name of a preset that there is.
 fn preset_name(name: &str) -> Result<&'static str, clap::Error> {
     let preset = <&Preset>::parse(name).map_err(|invalid| {
@@ -233,13 +228,22 @@ fn preset_name(name: &str) -> Result<&'static str, clap::Error> {
     Ok(&preset.name)
 }
 
-fn add_flags(matches: &ArgMatches, sources: &mut Sources) {
+/// The settings that are given as flags: before the command, and behind it.
+fn flags(places: &[&ArgMatches]) -> Result<Sources, clap::Error> {
+    let mut sources = Sources::default();
     for setting in TABLE {
-        if let Some(values) = matches.get_many::<String>(setting.name) {
-            let source = Source::Flag(format!("--{}", setting.flag()));
-            sources.add(setting.name, values.cloned().collect(), source);
+        let given = places.iter().filter_map(|place| place.get_many::<String>(setting.name));
+        let given: Vec<Vec<String>> = given.map(|values| values.cloned().collect()).collect();
+        let flag = format!("--{}", setting.flag());
+        if given.len() > 1 && !setting.many {
+            let text = format!("{flag} is given twice: before the command and behind it\n");
+            return Err(conflict(text));
+        }
+        if !given.is_empty() {
+            sources.add(setting.name, given.concat(), Source::Flag(flag));
         }
     }
+    Ok(sources)
 }
 
 /// Adds the variables that begin with [`ENV_PREFIX`] and are not empty.
@@ -305,5 +309,5 @@ fn add_family(
 }
 
 fn remedy(nearest: &str) -> String {
-    format!("Did you mean {nearest}? --help lists all settings.")
+    format!("Did you mean {nearest}? serve --help lists all settings.")
 }

@@ -101,6 +101,11 @@ impl Verifiers {
         Arc::clone(&self.0.read())
     }
 
+    /// What the verifier of the service at this place says of a token; `None` without one.
+    pub fn verify(&self, place: usize, token: &str) -> Option<Verdict> {
+        self.all().get(place)?.as_ref().map(|verifier| verifier.verify(token))
+    }
+
     /// Takes those of another set, of the same services. Tokens that are being verified are
     /// verified as before.
     pub fn replace(&self, new: &Verifiers) {

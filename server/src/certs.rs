@@ -18,6 +18,7 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::CertifiedKey;
 
 pub use reload::{CertReloader, CertStatus};
+pub(crate) use self_signed::AUTO_FILES;
 
 use crate::config::{Files, Identity, Tls};
 use crate::settings::{Problem, Source, TlsVersion};

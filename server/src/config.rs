@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use access_control::shared_secret;
 pub use listener_tls::{Clients, Files, Identity, Tls, state_dir};
 use serde_json::{Map, Value};
 use uringcast_engine::{self as engine, Origins, ServiceId};

@@ -7,7 +7,8 @@
 //! 3. [`certs`]: the certificate is read, or made, and becomes rustls's configuration.
 //! 4. [`run`]: the engine starts, and the HTTP ports ([`http`]) and [`metrics`] around it.
 //!
-//! [`diagnostics`] are two commands apart: `verify` checks a running server, `doctor` a machine.
+//! [`commands`] are apart: `sub`, `pub` and others for those who use a server, and of
+//! [`diagnostics`] `verify`, which checks a running server, and `doctor`, which checks a machine.
 //!
 //! The engine has its own threads; all of this runs on one ordinary thread and reaches the engine
 //! only through its public functions. Exit codes are decided in `main.rs` and nowhere else.
@@ -16,6 +17,7 @@ pub mod adapters;
 pub mod args;
 pub mod auth;
 pub mod certs;
+pub mod commands;
 pub mod config;
 pub mod config_reload;
 pub mod dashboard;

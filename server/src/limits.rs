@@ -114,9 +114,20 @@ pub const MAX_TORN_CHECKS: u32 = 5;
 pub const EXPIRY_WARNING: Duration = AUTO_CERT_MARGIN;
 /// How often it is.
 pub const EXPIRY_CHECK: Duration = Duration::from_secs(86_400);
-/// For one step of `verify`: longer than a server waits for a token.
+/// For one step of a command that connects: longer than a server waits for a token.
 pub const VERIFY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of an HTTP answer that `verify` reads: many services' metrics fit.
+/// For the other side to end a connection that has nothing more to bring: longer than a close takes
+/// on any network, and nothing is lost by going after it.
+pub const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+/// Lines of standard input that `pub` reads ahead: enough that reading and sending overlap.
+pub const STDIN_LINES: usize = 64;
+/// How often `top` asks: the server has a new point once a second.
+pub const TOP_INTERVAL: Duration = Duration::from_secs(1);
+/// Rows of each table that `top` prints.
+pub const TOP_ROWS: usize = 8;
+/// The longest life of a token for tests, in milliseconds: a year outlives every test.
+pub const MAX_TEST_TOKEN: u64 = 365 * 86_400_000;
+/// Bytes of an HTTP answer that a command reads: many services' metrics fit.
 pub const MAX_VERIFY_ANSWER: usize = 16 << 20;
 /// Days before its end that a certificate is warned about.
 pub const CERTIFICATE_WARNING: i64 = 30;

@@ -1,15 +1,14 @@
 //! `uringcast-server`: settings in, a server out, and the exit code of how it ended.
 
-use std::io::Write;
 use std::process::exit;
 
 use serde_json::json;
 use uringcast_server::args::{self, Action, ArgsError};
+use uringcast_server::commands::print;
 use uringcast_server::config::state_dir;
-use uringcast_server::diagnostics::cli;
 use uringcast_server::limits::PANIC_PATIENCE;
 use uringcast_server::run::{self, Ended};
-use uringcast_server::{log, presets, print_config};
+use uringcast_server::{commands, log, presets, print_config};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -20,16 +19,13 @@ const OPERATOR: i32 = 2;
 const BY_SIGNAL: i32 = 128;
 
 fn main() {
-    let arguments: Vec<_> = std::env::args_os().collect();
-    match cli::run(&arguments, std::env::vars_os()) {
-        Ok(Some((text, code))) => {
-            print(&text);
-            exit(code)
-        }
+    let matches = args::parse(std::env::args_os()).unwrap_or_else(|usage| usage.exit());
+    match commands::run(&matches, std::env::vars_os().collect()) {
+        Ok(Some(code)) => exit(code),
         Ok(None) => {}
-        Err(error) => fail(&error),
+        Err(failure) => failure.exit(),
     }
-    let (action, settings) = match args::read(arguments.clone(), std::env::vars_os()) {
+    let (action, settings) = match args::read_matches(&matches, std::env::vars_os()) {
         Ok(read) => read,
         Err(ArgsError::Usage(usage)) => usage.exit(),
         Err(ArgsError::Problems(problems)) => fail(&problems),
@@ -50,13 +46,19 @@ fn main() {
             });
             Ok(Ended::Drained)
         }
-        Action::CheckConfig => run::check(&settings, state.as_deref()).map(|_| {
-            print(&print_config::render(&settings));
-            Ended::Drained
-        }),
+        Action::CheckConfig { changed, json } => {
+            run::check(&settings, state.as_deref()).map(|_| {
+                print(&match (changed, json) {
+                    (_, true) => format!("{:#}\n", print_config::json(&settings, changed)),
+                    (true, false) => print_config::render_changed(&settings),
+                    (false, false) => print_config::render(&settings),
+                });
+                Ended::Drained
+            })
+        }
         Action::Serve => {
             let environment: Vec<_> = std::env::vars_os().collect();
-            let read = move || match args::read(arguments.clone(), environment.clone()) {
+            let read = move || match args::read_matches(&matches, environment.clone()) {
                 Ok((_, settings)) => Ok(settings),
                 Err(ArgsError::Problems(problems)) => Err(problems),
                 // The command line was understood before, and is the same.
@@ -84,11 +86,6 @@ fn end_after_panic() {
         log::finish();
         report(info);
     }));
-}
-
-fn print(text: &str) {
-    // The reader may have closed the pipe.
-    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn fail(error: &dyn std::fmt::Display) -> ! {

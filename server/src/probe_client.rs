@@ -1,5 +1,6 @@
 //! What the clients within the server share: the self-probes and `verify`.
 
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -9,7 +10,9 @@ use rustls::client::{WantsClientCert, WebPkiServerVerifier};
 use rustls::crypto::{self, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ConfigBuilder, DigitallySignedStruct, SignatureScheme};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use uringcast_engine::Proxies;
 
 /// TCP, or TLS over it.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -23,6 +26,17 @@ pub(crate) fn reachable(mut address: SocketAddr) -> SocketAddr {
         address.set_ip(if v6 { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() });
     }
     address
+}
+
+/// The header of a connection that a trusted proxy opens for itself (PROXY protocol, version 1).
+const PROXY_SPEAKS_FOR_ITSELF: &[u8] = b"PROXY UNKNOWN\r\n";
+
+/// Sends the PROXY header that a listener with these proxies expects of a connection from here.
+pub(crate) async fn introduce(stream: &mut TcpStream, proxies: &Proxies) -> io::Result<()> {
+    if proxies.protocol && proxies.trusts(stream.local_addr()?.ip()) {
+        stream.write_all(PROXY_SPEAKS_FOR_ITSELF).await?;
+    }
+    Ok(())
 }
 
 /// The result of checking a server's certificate.

@@ -7,7 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use support::PROGRAM;
 use support::tools::{python, root};
 use uringcast_server::args;
 use uringcast_server::presets;
@@ -96,15 +95,17 @@ fn the_documents_build_as_a_site_with_search() {
 
 /// Flags of the server and of its commands.
 fn flags() -> BTreeSet<String> {
-    let mut known: BTreeSet<String> =
-        TABLE.iter().map(|setting| format!("--{}", setting.name.replace('_', "-"))).collect();
-    for arguments in [&["verify", "--help"][..], &["doctor", "--help"], &["presets", "--help"]] {
-        let output = Command::new(PROGRAM).args(arguments).output().expect("it runs");
-        let text = String::from_utf8(output.stdout).expect("UTF-8");
-        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-        known.extend(words.filter(|word| word.starts_with("--")).map(String::from));
-    }
-    known
+    let mut command = args::command();
+    command.build();
+    let commands = command.get_subcommands().chain([&command]);
+    let of = |command: &clap::Command| -> Vec<String> {
+        let names = command.get_arguments().flat_map(|argument| {
+            let aliases = argument.get_visible_aliases().unwrap_or_default();
+            argument.get_long().into_iter().chain(aliases)
+        });
+        names.map(|name| format!("--{name}")).collect()
+    };
+    commands.flat_map(of).collect()
 }
 
 #[test]

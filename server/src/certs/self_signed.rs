@@ -19,6 +19,9 @@ use crate::read_files::problem;
 use crate::settings::Problem;
 use crate::settings::value::CertKey;
 
+/// Certificate and key within their directory.
+pub(crate) const AUTO_FILES: [&str; 2] = ["auto-cert.pem", "auto-key.pem"];
+
 /// Reuses the certificate in `dir` while it is valid for long enough, else makes one.
 pub(super) fn load(dir: &Path, names: &[String]) -> Result<CertKeyPair, Problem> {
     let remedy = "Name a directory that the server's user can write to.";
@@ -28,7 +31,7 @@ pub(super) fn load(dir: &Path, names: &[String]) -> Result<CertKeyPair, Problem>
     // Two servers that start at once must not mix their files.
     let lock = File::options().create(true).append(true).open(dir.join("lock")).map_err(fail)?;
     lock.lock().map_err(fail)?;
-    let (cert, key) = (dir.join("auto-cert.pem"), dir.join("auto-key.pem"));
+    let [cert, key] = AUTO_FILES.map(|name| dir.join(name));
     let pair = CertKey { cert: cert.clone(), key: key.clone() };
     let files = Files { settings: ["auto_cert"; 2], pair };
     let mut pair = match reusable(&files, names) {

@@ -6,7 +6,7 @@ use super::ProblemCollector;
 use crate::auth::{ApiKeys, ClaimRules, KeyError, Keys, SECRET_REMEDY, Verifier};
 use crate::read_files;
 use crate::settings::value::{ApiKey, Secret, Value};
-use crate::settings::{Settings, Source};
+use crate::settings::{Problems, Settings, Source};
 
 /// Authentication, permissions and caps of the service.
 pub(super) fn access(s: &Settings) -> Access {
@@ -104,6 +104,16 @@ pub(super) fn verifier(
         leeway: s.jwt_leeway.0,
     };
     faults.keep(Verifier::new(keys, s.jwks_file.clone(), rules))
+}
+
+/// The shared secret that tokens of a service are signed with; `None` where there is none.
+///
+/// # Errors
+/// [`Problems`] with its file.
+pub fn shared_secret(s: &Settings) -> Result<Option<Secret>, Problems> {
+    let mut faults = ProblemCollector { settings: s, problems: Vec::new() };
+    let secret = secret("jwt_secret", &s.jwt_secret, s.jwt_secret_file.as_deref(), &mut faults);
+    if faults.problems.is_empty() { Ok(secret) } else { Err(Problems(faults.problems)) }
 }
 
 /// A secret that is given itself or in a file.

@@ -12,6 +12,7 @@ use uringcast_engine::limits::{DEFAULT_MAX_CONNECTIONS, MAX_SHARDS};
 use uringcast_engine::preflight;
 
 use crate::diagnostics::check_report::{Kind, Report, kind};
+use crate::settings::Settings;
 
 pub(crate) use kernel::{io_uring, kernel_tls};
 pub(crate) use process_limits::too_few_files;
@@ -22,6 +23,10 @@ pub(crate) use process_limits::too_few_files;
 #[command(about = "Checks whether this machine can carry a server, and says what to change")]
 #[command(after_help = "Exit code: 0 it can, 1 with something to mend, 2 it cannot.")]
 pub struct Options {
+    /// The server's configuration file: connections, shards and TLS are taken from it, as far as no
+    /// flag gives them
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Connections it is meant to carry: the server's max-connections
     #[arg(long, value_name = "N", default_value_t = DEFAULT_MAX_CONNECTIONS as u32,
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -36,6 +41,19 @@ pub struct Options {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+impl Options {
+    /// Takes from the configuration what no flag has `given`.
+    pub fn configure(&mut self, given: &dyn Fn(&str) -> bool, settings: &Settings, tls: bool) {
+        let services = settings.services().iter();
+        if !given("connections") {
+            let all: usize = services.map(|service| service.max_connections.0).sum();
+            self.connections = u32::try_from(all).unwrap_or(u32::MAX);
+        }
+        self.shards = self.shards.or(settings.shards.map(|shards| shards.0 as u32));
+        self.tls |= tls;
+    }
 }
 
 /// The checks there are, in order.

@@ -1,36 +1,42 @@
 //! `verify`: checks a running server as a client, a publisher and Prometheus would, and names a
 //! remedy for each fault.
 
-mod connect;
+mod configured;
 mod environment;
 mod http_probe;
 mod metrics_probe;
 mod same_host;
 mod session_probe;
-mod tls_probe;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::Parser;
+use clap::{ArgGroup, Parser};
+use uringcast_engine::Proxies;
 use uringcast_engine::limits::DEFAULT_MAX_CONNECTIONS;
 
 use crate::diagnostics::check_report::{Finding, Kind, Outcome, Report, kind, note};
+use crate::diagnostics::client::connect::{ServerConnector, Target, Trust, bracketed};
+use crate::diagnostics::client::credentials::Token;
 use crate::diagnostics::doctor::{io_uring, kernel_tls};
 use crate::limits::{DEFAULT_CONTROL_PORT, DEFAULT_METRICS_PORT, DEFAULT_PORT, VERIFY_TIMEOUT};
-use crate::read_files;
-use crate::settings::value::{MASK, Secret, Value};
+use crate::settings::value::{CertKey, Secret};
 use crate::settings::{Setting, TABLE};
-use connect::ServerConnector;
 
 /// The flags of `verify`.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "uringcast-server verify", version, max_term_width = 100)]
 #[command(about = "Checks a running server from outside, and says what to mend")]
 #[command(after_help = "Exit code: 0 healthy, 1 degraded, 2 down (or not understood).")]
+#[command(group = ArgGroup::new("wss").args(["tls", "config"]).multiple(true))]
 pub struct Options {
+    /// The server's configuration file: ports, TLS, keys and limits are taken from it, as far as
+    /// no flag gives them, and each of its services is checked
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Name or address of the server, as clients write it
     #[arg(long, value_name = "HOST", default_value = "127.0.0.1", value_parser = unbracketed)]
     pub host: String,
@@ -50,13 +56,13 @@ pub struct Options {
     #[arg(long)]
     pub tls: bool,
     /// Authorities, or the server's own certificate, to trust instead of the system's (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls")]
+    #[arg(long, value_name = "FILE", requires = "wss")]
     pub ca_file: Option<PathBuf>,
     /// The server's private key on this machine, to check which users may read it
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// A client's certificate and its chain, where the server demands one (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls", requires = "client_key_file")]
+    #[arg(long, value_name = "FILE", requires = "wss", requires = "client_key_file")]
     pub client_cert_file: Option<PathBuf>,
     /// The private key of that certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "client_cert_file")]
@@ -67,6 +73,12 @@ pub struct Options {
     /// A publisher's key, to publish the probe over the control port
     #[arg(long, value_name = "FILE")]
     pub api_key_file: Option<PathBuf>,
+    /// The proxies of the configuration file, one of which this machine may be.
+    #[arg(skip)]
+    pub proxies: Proxies,
+    /// The key of the configuration file.
+    #[arg(skip)]
+    pub api_key: Option<Secret>,
     /// The channel of the probe; without it one of its own, verify:ID
     #[arg(long, value_name = "CHANNEL")]
     pub channel: Option<String>,
@@ -81,6 +93,18 @@ pub struct Options {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+}
+
+impl Options {
+    /// The clients' port.
+    fn target(&self) -> Target {
+        let own = self.client_cert_file.clone().zip(self.client_key_file.clone());
+        let own = own.map(|(cert, key)| CertKey { cert, key });
+        let trust = Trust { ca_file: self.ca_file.clone(), own, any: false };
+        let tls = self.tls.then_some(trust);
+        let (host, timeout) = (self.host.clone(), Duration::from_secs(self.timeout));
+        Target { host, port: self.port, tls, proxies: self.proxies.clone(), timeout }
+    }
 }
 
 /// An IPv6 address without the brackets that URLs have around it.
@@ -106,39 +130,6 @@ pub const CHECKS: &[Kind] = &[
     kind("key_file", false, "Nobody but its owner may read the private key."),
     kind("environment", false, "No unknown URINGCAST_ variable, no proxy on the way."),
 ];
-
-/// What was given as a token. (clap shows the values that it refuses, so it is read later.)
-#[derive(Clone)]
-pub struct Token(String);
-
-impl From<String> for Token {
-    fn from(text: String) -> Token {
-        Token(text)
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(MASK)
-    }
-}
-
-impl Token {
-    /// The token, or why it is none.
-    fn read(&self) -> Result<Secret, String> {
-        match self.0.strip_prefix('@') {
-            Some(path) => secret("token", path.as_ref()),
-            None => Secret::parse(&self.0).map_err(|invalid| format!("it {}", invalid.reason)),
-        }
-    }
-}
-
-/// The secret in a file.
-fn secret(setting: &str, path: &std::path::Path) -> Result<Secret, String> {
-    let bytes = read_files::read(setting, path).map_err(|problem| problem.to_string())?;
-    let text = String::from_utf8_lossy(&bytes);
-    Secret::parse(text.trim()).map_err(|invalid| format!("its content {}", invalid.reason))
-}
 
 /// What the checks share.
 struct Verifier {
@@ -167,7 +158,7 @@ struct ClientView {
 /// Makes all checks. `environment` is the process's, or a test's.
 pub async fn examine(options: Options, environment: Vec<(OsString, OsString)>) -> Report {
     let scheme = if options.tls { "wss" } else { "ws" };
-    let host = connect::bracketed(&options.host);
+    let host = bracketed(&options.host);
     let subject = format!("{scheme}://{host}:{}", options.port);
     let mut report = Report::new(subject, CHECKS);
     let known: Vec<String> = TABLE.iter().map(Setting::variable).collect();
@@ -187,7 +178,7 @@ pub async fn examine(options: Options, environment: Vec<(OsString, OsString)>) -
 impl Verifier {
     /// Resolves the server's address, and checks whether it accepts connections.
     async fn new(options: Options) -> Result<(Verifier, Outcome), Finding> {
-        let (connector, connected) = ServerConnector::open(&options).await?;
+        let (connector, connected) = ServerConnector::open(&options.target()).await?;
         let local = connector.is_local();
         let control = connector.locate(options.control_port, DEFAULT_CONTROL_PORT).await;
         let metrics = connector.locate(options.metrics_port, DEFAULT_METRICS_PORT).await;

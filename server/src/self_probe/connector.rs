@@ -6,17 +6,13 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use rustls::pki_types::ServerName;
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use uringcast_engine::{ProbeKey, Proxies, ShardId};
 
-use crate::probe_client::{RecordingVerifier, Stream, reachable};
-
-/// The header of a connection that a trusted proxy opens for itself (PROXY protocol, version 1).
-const PROXY_SPEAKS_FOR_ITSELF: &[u8] = b"PROXY UNKNOWN\r\n";
+use crate::probe_client::{RecordingVerifier, Stream, introduce, reachable};
 
 /// A canary's connection.
 pub(super) type Socket = WebSocketStream<Box<dyn Stream>>;
@@ -45,9 +41,7 @@ impl Connector {
     pub(super) async fn connect(&self) -> Result<(ShardId, Socket), ConnectError> {
         let mut stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
-        if self.proxies.protocol && self.proxies.trusts(stream.local_addr()?.ip()) {
-            stream.write_all(PROXY_SPEAKS_FOR_ITSELF).await?;
-        }
+        introduce(&mut stream, &self.proxies).await?;
         let stream: Box<dyn Stream> = match &self.tls {
             None => Box::new(stream),
             Some(tls) => {

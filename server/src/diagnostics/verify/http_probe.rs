@@ -1,46 +1,16 @@
-//! The HTTP client of `verify`, with one request a connection, and the checks that need no more.
+//! The requests of `verify` over HTTP, and the checks that need no more.
 
 use std::net::SocketAddr;
 
-use axum::body::{Body, to_bytes};
-use hyper::client::conn::http1;
+use axum::body::Body;
 use hyper::http::request::Builder;
-use hyper::{Request, StatusCode, header};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, header};
 
 use super::Verifier;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
-use crate::limits::MAX_VERIFY_ANSWER;
+use crate::diagnostics::client::http_exchange::{Answer, exchange};
 use crate::probe_client::Stream;
 use crate::settings::value::Secret;
-
-/// An answer: its status, and its body as text.
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) body: String,
-}
-
-impl Answer {
-    /// Status and body on one short line.
-    pub(super) fn summary(&self) -> String {
-        let line = self.body.lines().next().unwrap_or_default();
-        let line: String = line.chars().filter(|c| !c.is_control()).take(120).collect();
-        format!("{} {line}", self.status.as_u16()).trim_end().to_owned()
-    }
-}
-
-/// Sends a request and reads its answer.
-async fn exchange(stream: Box<dyn Stream>, request: Request<Body>) -> Result<Answer, String> {
-    let text = |error: hyper::Error| error.to_string();
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
-    let connection = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map_err(text)?;
-    let status = answer.status();
-    let body = to_bytes(Body::new(answer.into_body()), MAX_VERIFY_ANSWER).await;
-    connection.abort();
-    let body = body.map_err(|error| error.to_string())?;
-    Ok(Answer { status, body: String::from_utf8_lossy(&body).into_owned() })
-}
 
 const NOT_READY: &str = "A server that starts gets ready, and one that drains goes, by itself; \
                          else its log says which shard does not serve.";

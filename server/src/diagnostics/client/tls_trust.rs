@@ -13,7 +13,6 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, RootCertStore, SignatureScheme};
 
-use super::Options;
 use crate::certs::certified;
 use crate::config::Files;
 use crate::diagnostics::check_report::{Finding, Outcome, fail, failure, warn};
@@ -25,7 +24,7 @@ use crate::settings::value::CertKey;
 const DAY: i64 = 86_400;
 
 /// A verifier that trusts what is in the CA file, else the system's authorities.
-pub(super) fn verifier(ca: Option<&Path>) -> Result<Arc<RecordingVerifier>, Finding> {
+pub(crate) fn verifier(ca: Option<&Path>) -> Result<Arc<RecordingVerifier>, Finding> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let roots = Arc::new(roots(ca)?);
     let chain = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
@@ -38,18 +37,15 @@ const TRUST: &str = "Give --ca-file with the authority's certificate (PEM); for 
 
 /// The client's certificate, if it has one, and whether the server requested it.
 #[derive(Debug, Default)]
-pub(super) struct ClientCertResolver {
+pub(crate) struct ClientCertResolver {
     own: Option<Arc<CertifiedKey>>,
     was_requested: AtomicBool,
 }
 
 impl ClientCertResolver {
-    pub(super) fn new(options: &Options) -> Result<ClientCertResolver, Finding> {
-        let (Some(cert), Some(key)) = (&options.client_cert_file, &options.client_key_file) else {
-            return Ok(ClientCertResolver::default());
-        };
+    pub(crate) fn new(own: Option<&CertKey>) -> Result<ClientCertResolver, Finding> {
+        let Some(pair) = own.cloned() else { return Ok(ClientCertResolver::default()) };
         let settings = ["client_cert_file", "client_key_file"];
-        let pair = CertKey { cert: cert.clone(), key: key.clone() };
         let own = certified(&Files { settings, pair }).map_err(|problem| {
             failure(problem.to_string(), "Give the two files as the client has them.")
         })?;
@@ -57,12 +53,12 @@ impl ClientCertResolver {
     }
 
     /// Whether the server has requested a certificate.
-    pub(super) fn was_requested(&self) -> bool {
+    pub(crate) fn was_requested(&self) -> bool {
         self.was_requested.load(Ordering::Relaxed)
     }
 
     /// The finding after a handshake in which the server requested a certificate and that failed.
-    pub(super) fn refused(&self, reason: &str) -> Outcome {
+    pub(crate) fn refused(&self, reason: &str) -> Outcome {
         match self.own {
             None => fail(
                 format!("the server demands a client certificate: {reason}"),
@@ -106,7 +102,7 @@ fn roots(ca: Option<&Path>) -> Result<RootCertStore, Finding> {
 
 impl CertVerdict {
     /// Trust, name and days left in one.
-    pub(super) fn outcome(&self, host: &str) -> Outcome {
+    pub(crate) fn outcome(&self, host: &str) -> Outcome {
         let Ok((_, leaf)) = x509_parser::parse_x509_certificate(&self.leaf) else {
             return fail("is no X.509 certificate", "Serve another certificate.");
         };

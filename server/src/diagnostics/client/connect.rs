@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,18 +11,47 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use uringcast_engine::Proxies;
 
-use super::Options;
-use super::tls_probe::{self, ClientCertResolver};
+use super::refusal::Refusal;
+use super::tls_trust::{self, ClientCertResolver};
 use crate::diagnostics::check_report::{Finding, Outcome, fail, failure, note};
-use crate::probe_client::{CertVerdict, RecordingVerifier, Stream, reachable};
+use crate::limits::CLOSE_PATIENCE;
+use crate::probe_client::{CertVerdict, RecordingVerifier, Stream, introduce, reachable};
+use crate::settings::value::CertKey;
 
-/// The way to the clients' port.
-pub(super) struct ServerConnector {
+/// A port and how it is connected to.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// A name or an address, without brackets.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// `None` without TLS.
+    pub(crate) tls: Option<Trust>,
+    /// The proxies that the listener trusts, as far as that is known.
+    pub(crate) proxies: Proxies,
+    /// For each step.
+    pub(crate) timeout: Duration,
+}
+
+/// Which certificates a client accepts and shows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trust {
+    /// Authorities to trust instead of the system's.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The client's own certificate.
+    pub(crate) own: Option<CertKey>,
+    /// Accept every certificate.
+    pub(crate) any: bool,
+}
+
+/// The way to the clients' port, or to another one.
+pub(crate) struct ServerConnector {
     /// As given, in brackets if it is an IPv6 address.
-    pub(super) host: String,
+    pub(crate) host: String,
     address: SocketAddr,
     tls: Option<TlsConnectorParts>,
+    proxies: Proxies,
     /// For each step.
     step_timeout: Duration,
 }
@@ -37,16 +67,16 @@ struct TlsConnectorParts {
 }
 
 /// An IPv6 address as URLs have it.
-pub(super) fn bracketed(host: &str) -> String {
+pub(crate) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 impl ServerConnector {
     /// Resolves the server's address, and checks whether it accepts a connection.
-    pub(super) async fn open(options: &Options) -> Result<(ServerConnector, Outcome), Finding> {
-        let tls = options.tls.then(|| TlsConnectorParts::new(options)).transpose()?;
-        let step_timeout = Duration::from_secs(options.timeout);
-        let Options { host, port, .. } = options;
+    pub(crate) async fn open(target: &Target) -> Result<(ServerConnector, Outcome), Finding> {
+        let Target { host, port, tls, proxies, timeout: step_timeout } = target;
+        let step_timeout = *step_timeout;
+        let tls = tls.as_ref().map(|trust| TlsConnectorParts::new(host, trust)).transpose()?;
         let remedy = "Give the server's name or address.";
         let found = timeout(step_timeout, lookup_host((host.as_str(), *port)))
             .await
@@ -56,11 +86,17 @@ impl ServerConnector {
         let Some(&address) = addresses.peek() else {
             return fail(format!("{host} has no address"), remedy);
         };
-        let mut connector = ServerConnector { host: bracketed(host), address, tls, step_timeout };
+        let mut connector = ServerConnector {
+            host: bracketed(host),
+            address,
+            tls,
+            proxies: proxies.clone(),
+            step_timeout,
+        };
         let mut connected = Ok(String::new());
         for address in addresses {
             let start = Instant::now();
-            connected = match connector.connect(address).await {
+            connected = match connector.connect_as_client(address).await {
                 Ok(_) => {
                     let ms = start.elapsed().as_secs_f64() * 1e3;
                     connector.address = address;
@@ -73,7 +109,7 @@ impl ServerConnector {
     }
 
     /// Where a plain port of the server is: at its address, or on loopback if it is here.
-    pub(super) async fn locate(&self, given: Option<u16>, default: u16) -> Option<SocketAddr> {
+    pub(crate) async fn locate(&self, given: Option<u16>, default: u16) -> Option<SocketAddr> {
         let local = self.is_local();
         let port = given.or(local.then_some(default))?;
         let at = SocketAddr::new(self.address.ip(), port);
@@ -85,12 +121,17 @@ impl ServerConnector {
     }
 
     /// Whether the server is on this machine.
-    pub(super) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         UdpSocket::bind((self.address.ip(), 0)).is_ok()
     }
 
+    /// How long a step may take.
+    pub(crate) fn step_timeout(&self) -> Duration {
+        self.step_timeout
+    }
+
     /// The `Host` of HTTP requests.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         format!("{}:{}", self.host, self.address.port())
     }
 
@@ -98,26 +139,46 @@ impl ServerConnector {
     ///
     /// # Errors
     /// The reason in words.
-    pub(super) async fn client(&self) -> Result<Box<dyn Stream>, String> {
-        let stream = self.connect(self.address).await?;
+    pub(crate) async fn client(&self) -> Result<Box<dyn Stream>, String> {
+        let stream = self.connect_as_client(self.address).await?;
         match &self.tls {
             None => Ok(Box::new(stream)),
             Some(tls) => Ok(Box::new(self.with_timeout(tls.handshake(stream)).await?)),
         }
     }
 
+    /// What a failed connection, with this reason in words, was probably due to.
+    pub(crate) fn explain(&self, what: &str, reason: String) -> Finding {
+        let refusal = Refusal(reason);
+        let Some(tls) = &self.tls else { return refusal.finding(what) };
+        if let Some(verdict @ CertVerdict { trust: Err(_), .. }) = tls.verifier.verdict()
+            && let Err(mut finding) = verdict.outcome(&self.host)
+        {
+            finding.found = format!("the server's certificate: {}", finding.found);
+            return finding;
+        }
+        match tls.client_cert.refused(&refusal.0) {
+            Err(finding) if tls.client_cert.was_requested() => finding,
+            _ => refusal.finding(what),
+        }
+    }
+
     /// Makes one TLS handshake. Returns the findings on the handshake and on the certificate.
-    pub(super) async fn check_handshake(&self) -> (Outcome, Outcome) {
+    pub(crate) async fn check_handshake(&self) -> (Outcome, Outcome) {
         let Some(tls) = &self.tls else { unreachable!("only asked with TLS") };
-        let mut handshake = match self.connect(self.address).await {
+        let mut handshake = match self.connect_as_client(self.address).await {
             Ok(stream) => self.with_timeout(tls.handshake(stream)).await,
             Err(reason) => Err(reason),
         };
         let was_requested = tls.client_cert.was_requested();
-        if was_requested && let Ok(stream) = &mut handshake {
+        if let Ok(stream) = &mut handshake {
             // With TLS 1.3 the server checks the client's certificate after the client's Finished.
-            let verdict = self.with_timeout(first_byte(stream)).await;
-            handshake = verdict.and(handshake);
+            // Without that there is nothing to learn, but a socket that is closed with unread bytes
+            // is reset.
+            let verdict = self.with_timeout(health(stream)).await;
+            if was_requested {
+                handshake = verdict.and(handshake);
+            }
         }
         let verdict = tls.verifier.verdict();
         let handshake = match &handshake {
@@ -141,11 +202,18 @@ impl ServerConnector {
         (handshake, certificate)
     }
 
+    /// A TCP connection to the clients' port, with the header that it expects.
+    async fn connect_as_client(&self, address: SocketAddr) -> Result<TcpStream, String> {
+        let mut stream = self.connect(address).await?;
+        self.with_timeout(introduce(&mut stream, &self.proxies)).await?;
+        Ok(stream)
+    }
+
     /// A TCP connection.
     ///
     /// # Errors
     /// The reason in words.
-    pub(super) async fn connect(&self, address: SocketAddr) -> Result<TcpStream, String> {
+    pub(crate) async fn connect(&self, address: SocketAddr) -> Result<TcpStream, String> {
         let stream = self.with_timeout(TcpStream::connect(address)).await?;
         // Without it the probe takes longer, and that is all.
         let _ = stream.set_nodelay(true);
@@ -156,7 +224,7 @@ impl ServerConnector {
     ///
     /// # Errors
     /// The reason in words.
-    pub(super) async fn with_timeout<T, E: Display>(
+    pub(crate) async fn with_timeout<T, E: Display>(
         &self,
         step: impl Future<Output = Result<T, E>>,
     ) -> Result<T, String> {
@@ -167,20 +235,35 @@ impl ServerConnector {
     }
 }
 
-/// Sends a request, and waits for the first byte of the answer.
-async fn first_byte(stream: &mut (impl Stream + ?Sized)) -> std::io::Result<()> {
+/// Sends a request, waits for the first byte of the answer, and reads to its end.
+async fn health(stream: &mut (impl Stream + ?Sized)) -> std::io::Result<()> {
     stream.write_all(b"GET /health HTTP/1.1\r\nHost: verify\r\nConnection: close\r\n\r\n").await?;
-    stream.read_u8().await.map(drop)
+    stream.read_u8().await?;
+    read_out(stream).await;
+    Ok(())
+}
+
+/// Ends our side of a connection and reads the other to its end.
+pub(super) async fn read_out(stream: &mut (impl Stream + ?Sized)) {
+    let mut rest = [0; 1_024];
+    // What goes wrong here has no effect on what was found before.
+    let _ = timeout(CLOSE_PATIENCE, async {
+        let _ = stream.shutdown().await;
+        while let Ok(1..) = stream.read(&mut rest).await {}
+    })
+    .await;
 }
 
 impl TlsConnectorParts {
-    fn new(options: &Options) -> Result<TlsConnectorParts, Finding> {
-        let host = options.host.clone();
-        let Ok(name) = ServerName::try_from(host) else {
-            return fail(format!("{:?} is no name", options.host), "Give a name or an address.");
+    fn new(host: &str, trust: &Trust) -> Result<TlsConnectorParts, Finding> {
+        let Ok(name) = ServerName::try_from(host.to_owned()) else {
+            return fail(format!("{host:?} is no name"), "Give a name or an address.");
         };
-        let verifier = tls_probe::verifier(options.ca_file.as_deref())?;
-        let client_cert = Arc::new(ClientCertResolver::new(options)?);
+        let verifier = match trust.any {
+            true => RecordingVerifier::new(None),
+            false => tls_trust::verifier(trust.ca_file.as_deref())?,
+        };
+        let client_cert = Arc::new(ClientCertResolver::new(trust.own.as_ref())?);
         let config = verifier.config().with_client_cert_resolver(Arc::clone(&client_cert) as _);
         let connector = TlsConnector::from(Arc::new(config));
         Ok(TlsConnectorParts { name, verifier, client_cert, connector })
