@@ -20,6 +20,7 @@ pub use session_protocol::{ClientRequest, Protocol, SessionProtocol};
 pub use tls::TlsSource;
 
 use crate::limits;
+pub use crate::types::CloseCodes;
 use crate::types::ServiceId;
 
 /// Which field of a request its reply repeats as `correlation_id`.
@@ -132,6 +133,8 @@ pub struct Service {
     pub coalesce: Vec<Coalescing>,
     /// Subprotocols (`Sec-WebSocket-Protocol`) that are agreed to where a client offers one.
     pub subprotocols: Vec<String>,
+    /// Close codes of reasons that have none of RFC 6455.
+    pub close_codes: CloseCodes,
 }
 
 impl Service {
@@ -167,6 +170,7 @@ impl Default for Service {
             requests: Vec::new(),
             coalesce: Vec::new(),
             subprotocols: Vec::new(),
+            close_codes: CloseCodes::default(),
         }
     }
 }

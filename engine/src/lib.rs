@@ -81,8 +81,9 @@ pub use api::{
     preflight,
 };
 pub use config::{
-    Access, AuthMode, ClientRequest, Coalescing, Config, Correlation, KernelTls, Origins, ProbeKey,
-    Protocol, Proxies, Retention, Rule, Service, SessionProtocol, StatusRequest, TlsSource,
+    Access, AuthMode, ClientRequest, CloseCodes, Coalescing, Config, Correlation, KernelTls,
+    Origins, ProbeKey, Protocol, Proxies, Retention, Rule, Service, SessionProtocol, StatusRequest,
+    TlsSource,
 };
 #[doc(hidden)]
 pub use shard::Delivery;

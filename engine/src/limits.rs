@@ -46,7 +46,7 @@ pub const MAX_SUBSCRIPTIONS: usize = 10_000;
 /// Permissions that one service's rules name: a connection holds one bit for each.
 pub const MAX_PERMISSIONS: usize = 64;
 /// Bytes of all unfinished inbound messages of a shard. Beyond, the connection that holds most is
-/// closed with 1008: one that holds less loses nothing to it.
+/// closed: one that holds less loses nothing to it.
 pub const UNFINISHED_BYTES_PER_SHARD: usize = 64 << 20;
 /// For an inbound message to come whole: the largest, at 35 KB/s. PONGs do not prolong it.
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -167,7 +167,7 @@ pub const LAGGARD_CHUNK: usize = 16 << 10;
 /// Laggards served in one turn: a storm of recoveries prolongs it by a fifth of a slice of a sweep,
 /// docs/decisions/0031.
 pub const LAGGARDS_PER_TURN: usize = 16;
-/// Bytes of replies a laggard may be owed before it is closed with 1008.
+/// Bytes of replies a laggard may be owed before it is closed.
 pub const DEFAULT_OUTBOX: usize = 16 << 10;
 /// Bytes all laggards of a shard may hold (tails and outboxes); beyond, the laggard that needs more
 /// is closed.

@@ -5,6 +5,7 @@
 //! * [`Snapshot`] is what travels to the collector.
 //! * [`Totals`] is where the collector adds snapshots up.
 
+mod close_counts;
 mod labels;
 mod recorder;
 mod shard_stats;
@@ -12,6 +13,7 @@ mod snapshot;
 mod top_k;
 mod totals;
 
+pub use close_counts::{CloseCounts, CloseRow};
 pub use labels::{Close, ConnectionError, Count, Gauge, Lag, Latency, MessageError};
 pub use recorder::Recorder;
 pub use shard_stats::ShardStats;

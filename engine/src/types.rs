@@ -2,6 +2,7 @@
 
 mod address_group;
 mod channel_refusal;
+mod close_codes;
 mod drain_report;
 mod error_code;
 mod homes;
@@ -24,6 +25,7 @@ use smol_str::SmolStr;
 
 pub(crate) use address_group::AddressGroup;
 pub(crate) use channel_refusal::ChannelRefusal;
+pub use close_codes::CloseCodes;
 pub use drain_report::DrainReport;
 pub use error_code::ErrorCode;
 pub(crate) use homes::Homes;

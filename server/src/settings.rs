@@ -9,7 +9,7 @@ pub mod value;
 
 use std::path::PathBuf;
 
-use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
+use uringcast_engine::{AuthMode, CloseCodes, Correlation, KernelTls, limits};
 
 use access::{OptionalClaim, Origin, Permission, Subprotocol};
 pub use choices::{LogFormat, TlsVersion};
@@ -176,10 +176,14 @@ settings! {
         /// Field of a request that replies repeat as correlation_id: its `id`, or as the original
         /// servers did (echo) its `correlation_id`.
         correlation: Correlation = Correlation::Id,
+        /// Close codes of reasons for which RFC 6455 has none: a code of 4000 to 4299 for each (own),
+        /// by whose range a program can tell whether to reconnect; or 1008 for all, as the original
+        /// servers had it (family).
+        close_codes: CloseCodes = CloseCodes::Own,
         /// Subprotocols (Sec-WebSocket-Protocol) to agree to where a client offers one. An offer of
         /// bearer.TOKEN beside it carries the client's token, and is never agreed to.
         subprotocol: Option<Vec<Subprotocol>> = None,
-        /// Replies a client may be owed before it is closed with 1008.
+        /// Replies a client may be owed before it is closed.
         max_outbox (process): Bytes<1024, { 16 << 20 }> = Bytes(limits::DEFAULT_OUTBOX),
     }
     "Limits of one client" {

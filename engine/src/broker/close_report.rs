@@ -19,7 +19,7 @@ pub(super) fn close_report(
     reason: CloseReason,
 ) -> CloseReport {
     let Core { cx, channels, connections, delivery, .. } = core;
-    let (code, text) = reason.frame(&core.settings(key).protocol);
+    let (code, text) = reason.frame(core.settings(key));
     let exceeded = exceeded(core, sessions, key, reason);
     CloseReport {
         connection_id: connections.id(cx.shard, key),

@@ -48,7 +48,7 @@ impl Parts {
         }
         let core = &mut self.core;
         core.connections.count_end(&mut core.cx, key, reason.counted_as(), reason.error());
-        let (code, text) = reason.frame(&core.settings(key).protocol);
+        let (code, text) = reason.frame(core.settings(key));
         let waited = self.forget(key);
         let core = &mut self.core;
         let mut close = Vec::new();

@@ -209,7 +209,8 @@ impl Connections {
     ) {
         let record = &self[key];
         if !record.probe {
-            cx.recorder.closed(why);
+            let codes = cx.service(record.service).close_codes;
+            cx.recorder.closed(why, codes);
             error.into_iter().for_each(|error| cx.recorder.connection_error(record.service, error));
         }
     }

@@ -31,7 +31,7 @@ fn what_comes_behind_an_unverified_token_is_bounded() {
     for _ in 0..AUTH_BACKLOG / (MAX_AUTH_MESSAGE / 2) {
         rig.say(&large);
     }
-    assert_eq!(rig.hear(), [closed(1008, "Too many messages before authentication")]);
+    assert_eq!(rig.hear(), [closed(4004, "Too many messages before authentication")]);
     let mut rig = Rig::new(AuthMode::Required, None);
     rig.say(&json!({"type": "ping", "id": "x".repeat(MAX_AUTH_MESSAGE)}));
     assert_eq!(rig.hear(), [closed(1009, "Message too big")]);

@@ -88,7 +88,7 @@ fn the_first_frame_is_a_token_and_then_comes_the_greeting() {
     rig.pass(Duration::from_secs(61));
     assert_eq!(answers(&mut rig), [] as [Value; 0]);
     rig.pass(Duration::from_secs(30));
-    assert_eq!(answers(&mut rig), [closed(1008, "Token expired")]);
+    assert_eq!(answers(&mut rig), [closed(4201, "Token expired")]);
 }
 
 #[test]
