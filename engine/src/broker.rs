@@ -6,7 +6,7 @@
 //! * `effect`, `shard_messages`: what leaves the broker, for its event loop and for other shards.
 
 mod channel;
-mod close_report;
+mod client_report;
 mod connection;
 mod context;
 mod core;
@@ -29,5 +29,5 @@ mod turn_limits;
 pub use channel::ChannelEntry;
 pub use connection::{Admission, Exceeded, ReceiveEnd};
 pub use delivery::write_sink;
-pub use effect::CloseReport;
+pub use effect::ClientReport;
 pub use hub::Hub;

@@ -201,6 +201,13 @@ pub struct Config {
     pub probe: Option<ProbeKey>,
 }
 
+impl Config {
+    /// The name of a service as log lines have it: none where it is the only one.
+    pub(crate) fn log_name(&self, service: ServiceId) -> Option<&str> {
+        (self.services.len() > 1).then(|| self[service].name.as_str())
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {

@@ -91,6 +91,7 @@ pub use types::{
     AuthError, ChannelIndex, ChannelName, ChannelPattern, ClientAction, ClientCommand,
     ConnectionKey, DrainReport, Epoch, EventName, Identity, JoinToken, JsonLimitError, JsonObject,
     JsonObjectError, LivePosition, NameError, Now, OperationId, PatternError, Publication,
-    PublishError, RequestId, Seq, ServiceId, ShardId, StartError, Target, Time, Verdict,
+    PublishError, RequestId, RevokedTokens, Seq, ServiceId, ShardId, StartError, Target, Time,
+    TokenFault, Verdict,
 };
 pub use websocket_metrics::{MetricsServer, MetricsServerError, WebSocketMetrics};

@@ -29,7 +29,7 @@ pub use close_codes::CloseCodes;
 pub use drain_report::DrainReport;
 pub use error_code::ErrorCode;
 pub(crate) use homes::Homes;
-pub use identity::{AuthError, Identity, Verdict};
+pub use identity::{AuthError, Identity, RevokedTokens, TokenFault, Verdict};
 pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId, ServiceId, ShardId};
 pub use json_limits::JsonLimitError;
 pub(crate) use label_enum::labels;
@@ -254,6 +254,8 @@ pub enum Target {
     Channel(ChannelName),
     /// All that a user has authenticated.
     User(String),
+    /// Those that were authenticated by one of these tokens.
+    Tokens(RevokedTokens),
 }
 
 /// What is to be done with them.

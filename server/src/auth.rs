@@ -4,6 +4,7 @@
 mod api_keys;
 mod claims;
 mod keys;
+pub mod revocations;
 mod token;
 
 use std::io;
@@ -15,11 +16,13 @@ pub use api_keys::ApiKeys;
 pub use keys::{KeyError, Keys};
 use parking_lot::{Mutex, RwLock};
 pub use token::ClaimRules;
-use uringcast_engine::{AuthError, Engine, Verdict, Verifications};
+use uringcast_engine::{AuthError, Engine, TokenFault, Verifications};
 
 use crate::limits::VERIFIER_NICE;
 use crate::read_files::{self, Stamp, stamp};
 use crate::settings::Problem;
+use revocations::Revocations;
+use token::Verified;
 
 /// The remedy for [`KeyError::Guessable`].
 pub const SECRET_REMEDY: &str = "Make one with `openssl rand -base64 48`, or listen on 127.0.0.1 \
@@ -58,11 +61,11 @@ impl Verifier {
         Ok(Verifier { keys: RwLock::new(Arc::new(keys)), fixed, jwks, rules })
     }
 
-    /// Verifies a token and returns the identity in it.
+    /// Verifies a token and returns what it says.
     ///
     /// # Errors
-    /// [`uringcast_engine::AuthError`] when the token is not valid.
-    pub fn verify(&self, token: &str) -> Verdict {
+    /// [`TokenFault`] when the token is not valid.
+    fn verify(&self, token: &str) -> Result<Verified, TokenFault> {
         let keys = Arc::clone(&self.keys.read());
         token::verify(token, &keys, &self.rules)
     }
@@ -88,18 +91,26 @@ impl Verifier {
 
 /// The verifiers of all services; `None` where authentication is off. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Verifiers(Arc<[Option<Verifier>]>);
+pub struct Verifiers {
+    by_service: Arc<[Option<Verifier>]>,
+    revocations: Arc<Revocations>,
+}
 
 impl Verifiers {
-    /// Verifiers by service, in the engine's order.
-    pub fn new(by_service: Vec<Option<Verifier>>) -> Verifiers {
-        Verifiers(by_service.into())
+    /// Verifiers by service, in the engine's order, and what was revoked of their tokens.
+    pub fn new(by_service: Vec<Option<Verifier>>, revocations: Revocations) -> Verifiers {
+        Verifiers { by_service: by_service.into(), revocations: revocations.into() }
+    }
+
+    /// What was revoked.
+    pub fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
     }
 
     /// Reads the JWKS files again, those that have changed or all. Whether there is one.
     pub fn reload(&self, all: bool) -> bool {
-        self.0.iter().flatten().for_each(|verifier| verifier.reload(all));
-        self.0.iter().flatten().any(|verifier| verifier.jwks.is_some())
+        self.by_service.iter().flatten().for_each(|verifier| verifier.reload(all));
+        self.by_service.iter().flatten().any(|verifier| verifier.jwks.is_some())
     }
 
     /// Starts threads that verify the tokens of the engine's clients, and end with the engine.
@@ -107,7 +118,7 @@ impl Verifiers {
     /// # Errors
     /// The system gives no thread.
     pub fn start(&self, engine: &Engine, threads: usize) -> io::Result<Vec<JoinHandle<()>>> {
-        let needed = self.0.iter().flatten().next().map_or(0, |_| threads);
+        let needed = self.by_service.iter().flatten().next().map_or(0, |_| threads);
         let start = |number| {
             let (verifiers, queue) = (self.clone(), engine.verifications());
             let name = format!("verifier-{number}");
@@ -123,9 +134,14 @@ impl Verifiers {
             tracing::warn!("a verifier keeps its priority: {error}");
         }
         while let Some(verification) = queue.next() {
-            let verifier = self.0.get(verification.service().index()).and_then(Option::as_ref);
-            let verdict = verifier.map(|verifier| verifier.verify(verification.token()));
-            verification.answer(verdict.unwrap_or(Err(AuthError::Invalid)));
+            let service = verification.service();
+            let verifier = self.by_service.get(service.index()).and_then(Option::as_ref);
+            match verifier.map(|verifier| verifier.verify(verification.token())) {
+                Some(verified) => {
+                    self.revocations.judge(service, verified, |v| verification.answer(v));
+                }
+                None => verification.answer(Err(AuthError::invalid())),
+            }
         }
     }
 }

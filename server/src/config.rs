@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use uringcast_engine::{self as engine, Origins, ServiceId};
 
 use crate::adapters::session_buddy::SessionBuddy;
+use crate::auth::revocations::Revocations;
 use crate::auth::{ApiKeys, Verifiers};
 use crate::limits::MIN_CANARY_INTERVAL;
 use crate::presets::{Preset, PresetProtocol};
@@ -114,6 +115,9 @@ impl Config {
             problems.extend(faults.problems);
         }
         let mut faults = ProblemCollector { settings, problems: Vec::new() };
+        let names = services.iter().map(|service| service.name.clone()).collect();
+        let revoked = Revocations::read(settings.revocations_file.clone(), names);
+        let revocations = faults.keep(revoked).unwrap_or_default();
         let self_probe = self_probe(&services, &tls, &mut faults);
         problems.extend(faults.problems);
         if !problems.is_empty() {
@@ -125,7 +129,7 @@ impl Config {
             control,
             metrics,
             api_keys,
-            verifiers: Verifiers::new(verifiers),
+            verifiers: Verifiers::new(verifiers, revocations),
             self_probe,
         })
     }

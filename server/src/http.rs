@@ -21,6 +21,7 @@ mod publish_queue;
 mod published;
 mod request_target;
 mod response_buffer;
+mod revoke_tokens;
 mod scrape;
 mod selected_service;
 mod serve;
@@ -57,6 +58,7 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .route("/publish/raw", post(publish::publish_raw))
         .route("/disconnect", post(disconnect::disconnect))
         .route("/unsubscribe", post(disconnect::unsubscribe))
+        .route("/tokens/revoke", post(revoke_tokens::revoke))
         .route("/channels", get(channels::list))
         .route(
             "/channels/{channel}/status",

@@ -86,6 +86,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let reloaders = start_reloaders(&mut config)?;
     log_warnings(settings, &config);
     let verifiers = std::mem::take(&mut config.verifiers);
+    verifiers.revocations().prepare()?;
     let key = ProbeKey::new(random());
     config.engine.probe = Some(key);
     let mut services = config.engine.services.clone();
@@ -123,7 +124,10 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let dashboard_service = dashboard_service.unwrap_or(0);
     let publisher = engine.publisher(ServiceId(dashboard_service as u8));
     let dashboard = Dashboard::new(Arc::clone(&services), dashboard_service, key, publisher);
-    let control = Arc::new(Control::new(engine, metrics, health, foreign, services, dashboard));
+    let control = Arc::new(
+        Control::new(engine, metrics, health, foreign, services, dashboard)
+            .with_revocations(Arc::clone(verifiers.revocations())),
+    );
 
     let (stop, stopped) = watch::channel(false);
     let ports = ports.serve(&control, &config.api_keys, &stopped);

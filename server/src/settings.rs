@@ -176,8 +176,8 @@ settings! {
         /// Field of a request that replies repeat as correlation_id: its `id`, or as the original
         /// servers did (echo) its `correlation_id`.
         correlation: Correlation = Correlation::Id,
-        /// Close codes of reasons for which RFC 6455 has none: a code of 4000 to 4299 for each (own),
-        /// by whose range a program can tell whether to reconnect; or 1008 for all, as the original
+        /// Close codes of reasons for which RFC 6455 has none: one of 4000 to 4299 for each (own), by
+        /// whose range a program can tell whether to reconnect; or 1008 for all, as the original
         /// servers had it (family).
         close_codes: CloseCodes = CloseCodes::Own,
         /// Subprotocols (Sec-WebSocket-Protocol) to agree to where a client offers one. An offer of
@@ -229,6 +229,9 @@ settings! {
         jwt_permissions_claim: Option<Vec<Text>> = None,
         /// How long after its exp, and before its nbf, a token is still taken.
         jwt_leeway: Span<0, MAX_JWT_LEEWAY> = Span(DEFAULT_JWT_LEEWAY),
+        /// File that keeps what POST /v1/tokens/revoke has revoked over a restart. One that cannot
+        /// be read or written is refused at start. Without it a restart forgets it.
+        revocations_file (process): Option<PathBuf> = None,
         /// Channels and the permission to subscribe to them, such as workflow:*=workflow:read
         /// or dash-*=dash:read; the longest pattern counts, and channels without one are open to
         /// every admitted client.

@@ -109,6 +109,7 @@ fn a_slow_consumer_is_told_of_with_the_limit_that_its_log_came_to() {
             word.and_then(|word| word.parse::<u64>().ok()).expect("a number")
         };
         assert!(number("value=") > limit && number("behind=") > 1, "{line}");
+        assert!(line.contains("channel=\"flood\""), "{line}");
     }
 }
 

@@ -20,7 +20,7 @@ impl Parts {
                 None => return (0, None),
                 found => found,
             },
-            Target::User(_) => None,
+            Target::User(_) | Target::Tokens(_) => None,
         };
         let mut count = 0;
         for index in from..self.core.connections.slots() as u32 {
@@ -31,6 +31,7 @@ impl Parts {
             let is_meant = match (&command.target, channel) {
                 (_, Some(channel)) => self.core.channels.is_subscribed(index, channel),
                 (Target::User(user), None) => self.sessions.auth().user(key) == Some(user),
+                (Target::Tokens(tokens), None) => self.sessions.auth().is_by(key, tokens),
                 _ => false,
             };
             if is_meant {

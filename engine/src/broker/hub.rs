@@ -1,6 +1,5 @@
 //! One shard's broker: the composition of its components, and their contract with the shell.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::channel::{ChannelEntry, Channels};
@@ -138,15 +137,10 @@ impl Hub {
         }
     }
 
-    /// A connection has sent as much as its TLS keys allow: its client is to reconnect. Returns its
-    /// peer, unless it is closed already.
-    pub fn handle_worn_keys(&mut self, index: u32) -> Option<SocketAddr> {
+    /// A connection has sent as much as its TLS keys allow: its client is to reconnect.
+    pub fn handle_worn_keys(&mut self, index: u32) {
         let key = self.parts.core.connections.key(index);
-        let connection =
-            self.parts.core.connections.get(key).filter(|connection| connection.is_open());
-        let peer = connection.map(|connection| connection.peer());
         self.parts.close(key, CloseReason::Keys);
-        peer
     }
 
     /// The peer ended its side, or the socket failed. A receive is no longer armed. A peer that

@@ -3,7 +3,7 @@
 //! close frame → (both seen, or a deadline) → FIN → read until the peer's FIN → cancel receiving →
 //! its last completion → index free (invariant 12).
 
-use super::close_report::close_report;
+use super::client_report::report;
 use super::connection::{CloseReason, ReceiveEnd, State};
 use super::context::Ending;
 use super::core::Core;
@@ -42,9 +42,9 @@ impl Parts {
         if !self.core.connections.is_open(key) {
             return;
         }
-        if reason.error().is_some() {
-            let report = close_report(&self.core, &self.sessions, key, reason);
-            self.core.cx.push_effect(Effect::Log(report));
+        if !matches!(reason, CloseReason::Peer(_) | CloseReason::Shutdown) {
+            let report = report(&self.core, self.sessions.auth(), key, reason);
+            self.core.cx.push_effect(Effect::Log(report.into()));
         }
         let core = &mut self.core;
         core.connections.count_end(&mut core.cx, key, reason.counted_as(), reason.error());

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use monoio::net::{TcpStream, UnixStream};
 
+use super::client_log::log_report;
 use super::clock;
-use super::close_log::log_close;
 use super::command::{Command, VerificationRequest};
 use super::drain::Drain;
 use super::handshake::{AcceptedUpgrade, HandshakeQueue, QuotaPermit, UpgradedConnection};
@@ -115,9 +115,7 @@ impl EventLoop {
         more |= self.slots.rearm();
         more |= self.hub.poll_transmit(&mut self.slots.delivery, &mut self.parts.peers);
         for index in self.slots.delivery.exhausted.drain(..) {
-            if let Some(peer) = self.hub.handle_worn_keys(index) {
-                tracing::info!(%peer, "TLS keys are used up");
-            }
+            self.hub.handle_worn_keys(index);
             more = true;
         }
         while let Some(effect) = self.hub.poll_effect() {
@@ -350,7 +348,7 @@ impl EventLoop {
             Effect::ResumeReceive(key) => self.slots.resume(key),
             Effect::AwaitWritable(key) => self.slots.await_writable(key),
             Effect::ShutdownWrite(key) => self.slots.shutdown_write(key),
-            Effect::Log(report) => log_close(&report),
+            Effect::Log(report) => log_report(&report, &self.handshakes.limits.config),
             Effect::CancelReceive(key) => {
                 if self.slots.close(key) {
                     self.hub.handle_receive_ended(key);

@@ -9,6 +9,7 @@ use uringcast_engine::{DrainReport, Engine, Publisher, Service, ServiceId};
 use super::error::ApiError;
 use super::idempotency::IdempotencyTable;
 use super::publish_queue::PublishQueue;
+use crate::auth::revocations::Revocations;
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
 use crate::metrics::Metrics;
@@ -32,6 +33,7 @@ pub struct Control {
     /// `None` where the system does not show who listens.
     foreign: Option<ForeignListeners>,
     pub(super) dashboard: Dashboard,
+    pub(super) revocations: Arc<Revocations>,
 }
 
 impl Control {
@@ -58,7 +60,14 @@ impl Control {
             health,
             foreign,
             dashboard,
+            revocations: Arc::default(),
         }
+    }
+
+    /// The same with what the verifiers know to be revoked.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Arc<Revocations>) -> Control {
+        Control { revocations, ..self }
     }
 
     /// The engine. A drain does not begin while the guard is held.

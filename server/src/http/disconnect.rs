@@ -68,7 +68,7 @@ fn parse(
     Ok((target, channel))
 }
 
-async fn send(
+pub(super) async fn send(
     selected: &SelectedService,
     target: Target,
     action: ClientAction,

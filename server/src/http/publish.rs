@@ -143,7 +143,7 @@ async fn submit(
     mut messages: Vec<Message>,
     key: Option<&str>,
 ) -> Result<Published, ApiError> {
-    selected.caller.may_publish(messages.iter().map(|message| &message.publication.channel))?;
+    selected.may_publish(messages.iter().map(|message| &message.publication.channel))?;
     let channels: Vec<ChannelName> =
         messages.iter().map(|message| message.publication.channel.clone()).collect();
     if let Some(key) = key {

@@ -187,7 +187,12 @@ fn closed(code: u16, reason: &str) -> Value {
 
 fn user(permissions: &[&str], seconds: Option<i64>) -> Identity {
     let permissions = permissions.iter().map(|name| (*name).to_owned()).collect();
-    Identity { user: "u1".into(), permissions, expires: seconds.map(|s| START + s) }
+    Identity {
+        user: "u1".into(),
+        permissions,
+        expires: seconds.map(|s| START + s),
+        ..Identity::default()
+    }
 }
 
 #[test]
@@ -262,7 +267,7 @@ fn a_refused_token_is_answered_and_closed_wherever_it_came_from() {
             rig.say_auth(&json!("bad"));
         }
         assert_eq!(rig.asked(), ["bad"]);
-        rig.answer(Err(AuthError::Invalid));
+        rig.answer(Err(AuthError::invalid()));
         let heard = rig.hear();
         assert_eq!(heard[0]["error_code"], "AUTH_FAILED");
         assert_eq!(heard[0]["error_message"], "Invalid or expired token");
@@ -320,7 +325,7 @@ fn a_token_that_expires_closes_unless_it_is_renewed() {
 fn a_renewal_that_is_no_good_leaves_the_session_its_own_time() {
     let mut rig = Rig::known(AuthMode::Required, user(&["workflow:read"], Some(10)));
     let other = Identity { user: "u2".into(), ..user(&["workflow:read"], None) };
-    for verdict in [Err(AuthError::Invalid), Ok(user(&[], Some(99))), Ok(other)] {
+    for verdict in [Err(AuthError::invalid()), Ok(user(&[], Some(99))), Ok(other)] {
         rig.say_auth(&json!("next"));
         rig.answer(verdict);
         let heard = rig.hear();
@@ -329,7 +334,7 @@ fn a_renewal_that_is_no_good_leaves_the_session_its_own_time() {
     rig.say_auth(&json!("slow"));
     rig.pass(Duration::from_secs(10));
     assert!(rig.hear().is_empty(), "a renewal under way may still be good");
-    rig.answer(Err(AuthError::Invalid));
+    rig.answer(Err(AuthError::invalid()));
     assert_eq!(rig.hear()[1], closed(4201, "Token expired"));
 }
 

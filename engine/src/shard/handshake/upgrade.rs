@@ -88,7 +88,7 @@ pub(super) async fn run_handshake(
         }
         Ok(None) => {}
         Err(error) => {
-            error.log(stream.peer);
+            error.log(queue.limits.config.log_name(service), stream.peer);
             if let Some(counter) = error.counter() {
                 queue.count_error(service, counter);
             }
@@ -215,6 +215,7 @@ impl HandshakeStream<'_> {
                 }
                 Header::Malformed => {
                     tracing::warn!(
+                        service = self.queue.limits.config.log_name(self.service),
                         peer = %self.peer,
                         "closing a connection of a trusted proxy without a good PROXY header; \
                          make the proxy send one, or leave proxy_protocol out"

@@ -19,7 +19,7 @@ fn a_storm_of_tokens_is_turned_away_and_not_queued() {
     assert_eq!(rig.errors(ConnectionError::AuthOverload), 1);
     // One answer makes room for one more.
     rig.key = keys[0];
-    rig.answer(Err(AuthError::Invalid));
+    rig.answer(Err(AuthError::invalid()));
     rig.key = connect(&mut rig.hub, now, Some("token"));
     assert_eq!(rig.asked().len(), 1);
 }

@@ -1,0 +1,97 @@
+//! `POST /v1/tokens/revoke`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uringcast_engine::{AuthMode, ClientAction, Target};
+
+use super::disconnect::send;
+use super::error::ApiError;
+use super::present;
+use super::selected_service::SelectedService;
+use crate::auth::revocations::{Revocation, RevokeError, Subject, leeway, now};
+use crate::limits::{DEFAULT_REVOCATION, MAX_REVOCATION, MAX_REVOKED_NAME};
+use crate::read_files::without_mark;
+
+/// Which tokens, and how long that is remembered.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RevokeBody {
+    #[serde(default, deserialize_with = "present")]
+    user: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    jti: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    issued_before: Option<i64>,
+    #[serde(default, deserialize_with = "present")]
+    expires_in: Option<u64>,
+}
+
+pub(super) async fn revoke(
+    selected: SelectedService,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, ApiError> {
+    selected.all_channels()?;
+    let body = serde_json::from_slice(without_mark(&body?)).map_err(ApiError::invalid)?;
+    let service = selected.control.service(selected.id);
+    if service.access.mode == AuthMode::Off {
+        let text = "this service verifies no tokens: auth_enabled is off";
+        return Err(ApiError::bad_request(text));
+    }
+    let revocation = parse(body)?;
+    let until = revocation.until;
+    let (control, id) = (Arc::clone(&selected.control), selected.id);
+    let meant = control.revocations.meant(&revocation);
+    // The disk may be slow.
+    let kept =
+        tokio::task::spawn_blocking(move || control.revocations.revoke(id, &revocation)).await;
+    let kept = kept.map_err(|error| not_saved(&error))?;
+    if let Err(RevokeError::Full) = &kept {
+        let text = "There are as many revocations as are kept: this one is not in force. Give \
+                    them an expires_in, or revoke by issued_before instead of one by one.";
+        return Err(ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "revocation_limit", text));
+    }
+    let key = selected.caller.name();
+    let (service, user) = (service.name.as_str(), meant.user.as_deref());
+    let (jti, issued_before) = (meant.token.is_some(), meant.issued_before);
+    tracing::info!(service, key, user, jti, issued_before, until, "tokens revoked");
+    let count = send(&selected, Target::Tokens(meant), ClientAction::Disconnect).await?;
+    kept.map_err(|error| not_saved(&error))?;
+    Ok(Json(json!({ "disconnected": count, "expires_at": until })))
+}
+
+fn not_saved(error: &dyn std::fmt::Display) -> ApiError {
+    tracing::error!("a revocation was not saved: {error}");
+    let text = "The tokens are revoked until the server stops: revocations_file cannot be written.";
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "not_saved", text)
+}
+
+fn parse(body: RevokeBody) -> Result<Revocation, ApiError> {
+    let bad = |text: &str| Err(ApiError::bad_request(text));
+    let now = now();
+    let (subject, issued_before) = match (body.jti, body.user, body.issued_before) {
+        (Some(jti), None, None) => (Subject::Jti(jti), None),
+        (Some(_), _, _) => return bad("name a jti alone, or a user and issued_before"),
+        // Tokens of this second too: which of them came before is not known.
+        (None, Some(user), before) => (Subject::User(user), Some(before.unwrap_or(now + 1))),
+        (None, None, Some(before)) => (Subject::All, Some(before)),
+        (None, None, None) => return bad("name a user, a jti or issued_before"),
+    };
+    if let Subject::Jti(name) | Subject::User(name) = &subject
+        && (name.is_empty() || name.len() > MAX_REVOKED_NAME)
+    {
+        let text = format!("user and jti have 1 to {MAX_REVOKED_NAME} bytes");
+        return Err(ApiError::bad_request(text));
+    }
+    let seconds = body.expires_in.unwrap_or(DEFAULT_REVOCATION.as_secs());
+    if !(1..=MAX_REVOCATION.as_secs()).contains(&seconds) {
+        let text = format!("expires_in is 1 to {} seconds", MAX_REVOCATION.as_secs());
+        return Err(ApiError::bad_request(text));
+    }
+    Ok(Revocation { subject, issued_before, until: now + seconds.cast_signed() + leeway() })
+}
