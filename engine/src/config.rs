@@ -9,6 +9,7 @@ mod session_protocol;
 mod tls;
 
 use std::net::SocketAddr;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
@@ -21,7 +22,7 @@ pub use tls::TlsSource;
 
 use crate::limits;
 pub use crate::types::CloseCodes;
-use crate::types::ServiceId;
+use crate::types::{ConnectionEnd, ServiceId};
 
 /// Which field of a request its reply repeats as `correlation_id`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,8 +140,15 @@ pub struct Service {
 
 impl Service {
     /// The keys that every welcome message has, and that `welcome_extra` may not.
-    pub const WELCOME_KEYS: [&str; 6] =
-        ["connection_id", "server", "message", "authenticated", "tls_mode", "secure"];
+    pub const WELCOME_KEYS: [&str; 7] = [
+        "connection_id",
+        "server",
+        "message",
+        "authenticated",
+        "tls_mode",
+        "secure",
+        "client_certificate",
+    ];
 
     /// How long a channel's messages may wait for others.
     pub(crate) fn coalescing_window(&self, channel: &str) -> Duration {
@@ -199,6 +207,8 @@ pub struct Config {
     pub metrics: bool,
     /// Lets internal probes in.
     pub probe: Option<ProbeKey>,
+    /// Where the ends of connections are reported. What it has no room for is counted and dropped.
+    pub ends: Option<SyncSender<ConnectionEnd>>,
 }
 
 impl Config {
@@ -221,6 +231,7 @@ impl Default for Config {
             typical_message: limits::DEFAULT_TYPICAL_MESSAGE,
             metrics: true,
             probe: None,
+            ends: None,
         }
     }
 }

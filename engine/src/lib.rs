@@ -88,10 +88,10 @@ pub use config::{
 #[doc(hidden)]
 pub use shard::Delivery;
 pub use types::{
-    AuthError, ChannelIndex, ChannelName, ChannelPattern, ClientAction, ClientCommand,
-    ConnectionKey, DrainReport, Epoch, EventName, Identity, JoinToken, JsonLimitError, JsonObject,
-    JsonObjectError, LivePosition, NameError, Now, OperationId, PatternError, Publication,
-    PublishError, RequestId, RevokedTokens, Seq, ServiceId, ShardId, StartError, Target, Time,
-    TokenFault, Verdict,
+    AuthError, CertificateId, ChannelIndex, ChannelName, ChannelPattern, ClientAction,
+    ClientCertificate, ClientCommand, ConnectionEnd, ConnectionKey, DrainReport, Epoch, EventName,
+    Identity, JoinToken, JsonLimitError, JsonObject, JsonObjectError, LivePosition, NameError, Now,
+    OperationId, PatternError, Publication, PublishError, RequestId, RevokedCertificates,
+    RevokedTokens, Seq, ServiceId, ShardId, StartError, Target, Time, TokenFault, Verdict,
 };
 pub use websocket_metrics::{MetricsServer, MetricsServerError, WebSocketMetrics};

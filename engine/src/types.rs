@@ -2,7 +2,9 @@
 
 mod address_group;
 mod channel_refusal;
+mod client_certificate;
 mod close_codes;
+mod connection_end;
 mod drain_report;
 mod error_code;
 mod homes;
@@ -17,6 +19,7 @@ mod start_error;
 
 use std::fmt;
 use std::ops::Add;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -25,7 +28,9 @@ use smol_str::SmolStr;
 
 pub(crate) use address_group::AddressGroup;
 pub(crate) use channel_refusal::ChannelRefusal;
+pub use client_certificate::{CertificateId, ClientCertificate, RevokedCertificates};
 pub use close_codes::CloseCodes;
+pub use connection_end::ConnectionEnd;
 pub use drain_report::DrainReport;
 pub use error_code::ErrorCode;
 pub(crate) use homes::Homes;
@@ -256,6 +261,8 @@ pub enum Target {
     User(String),
     /// Those that were authenticated by one of these tokens.
     Tokens(RevokedTokens),
+    /// Those whose client has shown one of these certificates.
+    Certificates(Arc<RevokedCertificates>),
 }
 
 /// What is to be done with them.

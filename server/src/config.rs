@@ -220,6 +220,7 @@ fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config
         typical_message: s.typical_message.0,
         metrics: !s.no_metrics,
         probe: None,
+        ends: None,
     }
 }
 

@@ -47,6 +47,9 @@ pub const HTTP_DRAIN: Duration = Duration::from_secs(1);
 pub const ZSTD_WINDOW_LOG: u32 = 23;
 /// Bytes of an error message that repeats what a publisher sent.
 pub const MAX_ERROR_TEXT: usize = 300;
+/// Ends of connections that wait for the access log: those of a second at 65,536 a second, about
+/// 15 MB. More are counted and dropped.
+pub const ACCESS_LOG_QUEUE: usize = 65_536;
 /// Characters of a token's claim in a line of the log: an audience or issuer is a URL mostly.
 pub const LOGGED_CLAIM: usize = 100;
 /// Revocations of tokens that are kept, of all services together: with the longest names 40 MB.

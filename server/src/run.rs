@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError};
 
+use crate::access_log;
 use crate::certs::{self, CertReloader};
 use crate::config::Config;
 use crate::dashboard::Dashboard;
@@ -90,6 +91,12 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let key = ProbeKey::new(random());
     config.engine.probe = Some(key);
     let mut services = config.engine.services.clone();
+    let access_log = settings.access_log.as_ref().map(|path| {
+        let names = services.iter().map(|service| service.name.clone()).collect();
+        access_log::start(path, names)
+    });
+    let (ends, access_log_thread) = access_log.transpose()?.unzip();
+    config.engine.ends = ends;
     let engine = Engine::start(config.engine)?;
     for (place, service) in services.iter_mut().enumerate() {
         // With the ports that port 0 has become.
@@ -134,7 +141,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     // Standard output need not be read.
     let _ = writeln!(std::io::stdout(), "{line}");
 
-    let reloads = ReloadThread::new(reloaders, verifiers)?;
+    let reloads = ReloadThread::new(reloaders, verifiers, Arc::clone(&control))?;
     let signal = until_stopped(&control, &reloads, &mut hangup, &mut stops).await;
     probe_task.inspect(|task| task.abort());
     let time = settings.drain_timeout.0;
@@ -146,6 +153,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     ports.join_all().await;
     // The verifiers end with the engine, whose shards have ended.
     verifier_threads.into_iter().for_each(|thread| drop(thread.join()));
+    access_log_thread.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
 }
 

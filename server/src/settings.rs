@@ -176,8 +176,8 @@ settings! {
         /// Field of a request that replies repeat as correlation_id: its `id`, or as the original
         /// servers did (echo) its `correlation_id`.
         correlation: Correlation = Correlation::Id,
-        /// Close codes of reasons for which RFC 6455 has none: one of 4000 to 4299 for each (own), by
-        /// whose range a program can tell whether to reconnect; or 1008 for all, as the original
+        /// Close codes of reasons for which RFC 6455 has none: one of 4000 to 4299 for each (own),
+        /// by whose range a program can tell whether to reconnect; or 1008 for all, as the original
         /// servers had it (family).
         close_codes: CloseCodes = CloseCodes::Own,
         /// Subprotocols (Sec-WebSocket-Protocol) to agree to where a client offers one. An offer of
@@ -311,6 +311,9 @@ settings! {
         canary_interval (process): Span<0, HOUR> = Span(DEFAULT_CANARY_INTERVAL),
         /// How log lines on standard error look.
         log_format (process): LogFormat = LogFormat::Text,
+        /// File to which one JSON line is appended for each connection at its end; - is standard
+        /// output.
+        access_log (process): Option<PathBuf> = None,
         /// Least severity that is logged.
         log_level (process): tracing::Level = tracing::Level::INFO,
     }

@@ -9,7 +9,7 @@ use common::pki;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use serde_json::{Value, json};
 use support::ws::Client;
-use support::{Server, http, until};
+use support::{Server, http, until, wss};
 
 const SECRET: &str = "an-old-oak-in-the-meadow-of-1849";
 
@@ -125,6 +125,50 @@ fn a_refused_client_certificate_is_a_line_that_says_why() {
         handshake(&server, config);
         line(&server, &["no upgrade", "peer=127.0.0.1:", why]);
     }
+}
+
+#[test]
+fn a_client_whose_certificate_is_revoked_since_is_closed_on_reload_and_no_other() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let file = |name: &str, text: &str| {
+        std::fs::write(path(name), text).expect("written");
+        path(name)
+    };
+    let (root, ca) = (pki::Authority::new("root"), pki::Authority::new("clients"));
+    let served = root.server(&["localhost"]);
+    let flags = format!(
+        "--cert-file {} --key-file {} --ca-file {} --verify-client --crl-file {} --access-log {}",
+        file("cert.pem", &served.cert),
+        file("key.pem", &served.key),
+        file("ca.pem", &ca.pem()),
+        file("crl.pem", &ca.revoke(&[9])),
+        path("access.log"),
+    );
+    let server = Server::start(&flags);
+    let connect = |serial, versions| {
+        let config = pki::client(&root.pem(), Some(&ca.client(serial, false)), versions);
+        wss::Client::connect(&server, &config.into()).expect("connected")
+    };
+    const TLS12: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
+    let mut stays = connect(1, pki::BOTH);
+    let mut leave = [connect(2, pki::BOTH), connect(2, TLS12)];
+    // In one move, as for any file that is followed.
+    file("new.pem", &ca.revoke(&[9, 2]));
+    std::fs::rename(path("new.pem"), path("crl.pem")).expect("renamed");
+    for client in &mut leave {
+        assert_eq!(client.closed(), (4006, "Client certificate revoked".into()));
+    }
+    let named = line(&server, &["closing connection", "code=4006"]);
+    assert!(named.contains("certificate=\"client\""), "{named}");
+    stays.say(&json!({"type": "ping"})).expect("written");
+    assert_eq!(stays.message().expect("a message")["type"], "pong");
+    let logged = until("its line of the access log", || {
+        let text = std::fs::read_to_string(path("access.log")).expect("readable");
+        text.lines().next().map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+    });
+    assert_eq!((&logged["certificate"], &logged["tls"]), (&json!("client"), &json!(true)));
+    assert_eq!((&logged["code"], &logged["reason"]), (&json!(4006), &json!("certificate_revoked")));
 }
 
 /// A handshake that the server refuses, read to its end.

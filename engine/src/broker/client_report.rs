@@ -102,6 +102,7 @@ pub(super) fn exceeded(
         | CloseReason::AuthError
         | CloseReason::TokenExpired
         | CloseReason::Expelled
+        | CloseReason::CertificateRevoked
         | CloseReason::Protocol(_)
         | CloseReason::InvalidUtf8
         | CloseReason::Keys => return None,

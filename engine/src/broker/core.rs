@@ -117,6 +117,7 @@ impl Core {
             connection_id: self.connections.id(self.cx.shard, key),
             peer: self.connections[key].peer(),
             user: user.map(Into::into),
+            certificate: self.connections.certificate(key.index).map(|shown| shown.name.clone()),
             close: None,
             cause: None,
             exceeded: None,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use uuid::Uuid;
 
 use super::connection::Exceeded;
-use crate::types::{ChannelName, ConnectionKey, ServiceId};
+use crate::types::{ChannelName, ConnectionEnd, ConnectionKey, ServiceId};
 use crate::wire::Secret;
 
 /// One thing the shell is to do, in the order given, after the turn's last flush.
@@ -34,6 +34,8 @@ pub enum Effect {
     CancelReceive(ConnectionKey),
     /// Log why a connection is closed, or a token refused.
     Log(Box<ClientReport>),
+    /// Report the end of a connection to where [`Config::ends`](crate::Config::ends) says.
+    Report(Box<ConnectionEnd>),
     /// Clear the slot and forget the connection. The index may be admitted again as soon as this
     /// is queued, so do this before the next `Hub::admit`.
     Release(ConnectionKey),
@@ -50,6 +52,8 @@ pub struct ClientReport {
     pub peer: SocketAddr,
     /// Whom its token names, where the signature of that is good.
     pub user: Option<Box<str>>,
+    /// The common name of the certificate that the client has shown.
+    pub certificate: Option<Box<str>>,
     /// Code and text of the close frame; `None` where the connection stays open.
     pub close: Option<(u16, &'static str)>,
     /// Why its token was refused.

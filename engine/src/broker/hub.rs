@@ -107,9 +107,9 @@ impl Hub {
 
     /// A connection was upgraded. `None` when the table is full: drop the socket.
     /// Over capacity it is admitted only to be closed with 1013.
-    pub fn admit(&mut self, admission: Admission) -> Option<ConnectionKey> {
+    pub fn admit(&mut self, mut admission: Admission) -> Option<ConnectionKey> {
         let core = &mut self.parts.core;
-        let key = core.connections.admit(&mut core.cx, &admission)?;
+        let key = core.connections.admit(&mut core.cx, &mut admission)?;
         core.delivery.open(key.index);
         if !admission.response.is_empty() {
             core.cx.reply(key, admission.response);

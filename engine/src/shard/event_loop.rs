@@ -349,6 +349,13 @@ impl EventLoop {
             Effect::AwaitWritable(key) => self.slots.await_writable(key),
             Effect::ShutdownWrite(key) => self.slots.shutdown_write(key),
             Effect::Log(report) => log_report(&report, &self.handshakes.limits.config),
+            Effect::Report(end) => {
+                let ends = &self.handshakes.limits.config.ends;
+                // The log must not hold up a shard.
+                if ends.as_ref().is_some_and(|ends| ends.try_send(*end).is_err()) {
+                    self.hub.recorder().count(Count::AccessLogDrops, 1);
+                }
+            }
             Effect::CancelReceive(key) => {
                 if self.slots.close(key) {
                     self.hub.handle_receive_ended(key);

@@ -12,6 +12,7 @@
 mod control_records;
 mod ktls_session;
 mod ktls_support;
+mod peer_certificate;
 mod record_layer;
 mod session;
 mod slot_tls;

@@ -140,6 +140,8 @@ labels! {
         RingCompletions = "ring_completions",
         /// Publications from outside that found a mailbox full.
         MailboxRefusals = "mailbox_refusals",
+        /// Ends of connections that the access log had no room for.
+        AccessLogDrops = "access_log_drops",
         /// Connections that kernel TLS could not be given.
         TlsFallbacks = "tls_fallbacks",
         /// KeyUpdates of kernel-TLS peers that were followed.
@@ -222,6 +224,8 @@ labels! {
         TokenExpired = "token_expired",
         /// Disconnected on request of its service.
         Expelled = "expelled",
+        /// Its client's certificate was revoked.
+        CertificateRevoked = "certificate_revoked",
         /// Its TLS keys were used up or could not be replaced.
         Keys = "keys",
     }
@@ -252,6 +256,7 @@ impl Close {
             Close::AuthError => 4003,
             Close::AuthBacklog => 4004,
             Close::Expelled => 4005,
+            Close::CertificateRevoked => 4006,
             // To be tried again later.
             Close::AuthTimeout => 4101,
             Close::MessageTimeout => 4102,

@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{RwLock, RwLockReadGuard};
-use uringcast_engine::{DrainReport, Engine, Publisher, Service, ServiceId};
+use uringcast_engine::limits::BUSY_PAUSE;
+use uringcast_engine::{
+    ClientAction, ClientCommand, DrainReport, Engine, Publisher, RevokedCertificates, Service,
+    ServiceId, Target,
+};
 
 use super::error::ApiError;
 use super::idempotency::IdempotencyTable;
@@ -121,6 +125,17 @@ impl Control {
         self.collect().await;
         if let Some(metrics) = &self.metrics {
             self.dashboard.publish(&metrics.make_point());
+        }
+    }
+
+    /// Closes the connections of a service whose clients have shown one of these certificates.
+    pub async fn close_revoked(&self, service: ServiceId, revoked: Arc<RevokedCertificates>) {
+        let (target, action) = (Target::Certificates(revoked), ClientAction::Disconnect);
+        let command = ClientCommand { service, target, action };
+        let Some(engine) = &*self.engine.read().await else { return };
+        // A full mailbox has room soon; the certificate is revoked until then as well.
+        while engine.disconnect(command.clone()).await.is_err() {
+            tokio::time::sleep(BUSY_PAUSE).await;
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) enum CloseReason {
     TokenExpired,
     /// The service it belongs to wants it gone.
     Expelled,
+    /// Its client's certificate was revoked.
+    CertificateRevoked,
     /// Its TLS keys are used up, or cannot follow the peer's: with new ones it may come back.
     Keys,
 }
@@ -93,6 +95,7 @@ impl CloseReason {
             CloseReason::AuthOverload => "Too many authentications",
             CloseReason::TokenExpired => "Token expired",
             CloseReason::Expelled => "Disconnected by the service",
+            CloseReason::CertificateRevoked => "Client certificate revoked",
             CloseReason::Keys => "New TLS keys are needed: reconnect",
         }
     }
@@ -121,6 +124,7 @@ impl CloseReason {
             CloseReason::AuthOverload => Close::AuthOverload,
             CloseReason::TokenExpired => Close::TokenExpired,
             CloseReason::Expelled => Close::Expelled,
+            CloseReason::CertificateRevoked => Close::CertificateRevoked,
             CloseReason::Keys => Close::Keys,
         }
     }
@@ -131,6 +135,7 @@ impl CloseReason {
             CloseReason::Peer(_)
             | CloseReason::Shutdown
             | CloseReason::Keys
+            | CloseReason::CertificateRevoked
             | CloseReason::Expelled => None,
             CloseReason::MaxConnections => Some(ConnectionError::MaxConnections),
             CloseReason::SlowConsumer | CloseReason::LaggardMemory => {

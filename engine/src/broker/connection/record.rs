@@ -27,6 +27,8 @@ pub(crate) struct Connection {
     pub(super) nonce: u64,
     pub(super) ip: [u8; 16],
     pub(super) port: u16,
+    /// Second of its admission.
+    pub(super) since: u32,
     pub(super) messages: Bucket,
     pub(super) bytes: ByteBucket,
     pub(crate) reader: Reader,
@@ -60,6 +62,11 @@ impl Connection {
     pub(crate) fn become_state(&mut self, next: State) {
         assert!(self.state.may_become(next), "{:?} -> {next:?}", self.state);
         self.state = next;
+    }
+
+    /// Second of its admission, since the engine started.
+    pub(crate) fn since(&self) -> u32 {
+        self.since
     }
 
     pub(crate) fn service(&self) -> ServiceId {

@@ -1,55 +1,18 @@
 //! A shard's connections, in a table indexed like the ring's slots.
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
 
 use uuid::Uuid;
 
 use super::token_buckets::{Bucket, ByteBucket};
 use super::unfinished::Unfinished;
-use super::{Connection, Pause, State, connection_id};
+use super::{Admission, Connection, Pause, State, connection_id};
 use crate::broker::context::Context;
 use crate::broker::effect::Effect;
 use crate::broker::timers::Timer;
 use crate::telemetry::{Close, ConnectionError, Count, MessageType};
-use crate::types::{ConnectionKey, ServiceId, ShardId, Time};
-use crate::wire::Secret;
+use crate::types::{ClientCertificate, ConnectionKey, ShardId, Time};
 use crate::wire::frame::Reader;
-
-/// How an HTTP upgrade ended: what `Hub::admit` takes.
-#[derive(Clone, Debug)]
-pub struct Admission {
-    /// Whose listener accepted it.
-    pub service: ServiceId,
-    /// The other end.
-    pub peer: SocketAddr,
-    /// Whether TLS is on.
-    pub secure: bool,
-    /// The server is full: close with 1013 right away.
-    pub over_capacity: bool,
-    /// What the upgrade carried.
-    pub token: Option<Secret>,
-    /// An internal probe: not counted, limited or authenticated.
-    pub probe: bool,
-    /// What is written before anything else: the response to the upgrade request, in one write
-    /// with the welcome.
-    pub response: Vec<u8>,
-}
-
-#[cfg(test)]
-impl Admission {
-    /// A client's, without TLS and without a token.
-    pub(crate) fn plain(peer: SocketAddr) -> Admission {
-        Admission {
-            service: ServiceId(0),
-            peer,
-            secure: false,
-            over_capacity: false,
-            token: None,
-            probe: false,
-            response: Vec::new(),
-        }
-    }
-}
 
 /// The connections of a shard. An index is reused only after its last completion (invariant 12).
 #[derive(Debug)]
@@ -62,6 +25,8 @@ pub(crate) struct Connections {
     /// Clients' connections not yet released, by service.
     open: Vec<usize>,
     unfinished: Unfinished,
+    /// Of the few that have one, by index.
+    certificates: HashMap<u32, Box<ClientCertificate>>,
 }
 
 impl Connections {
@@ -75,6 +40,7 @@ impl Connections {
             last_rx: Vec::with_capacity(capacity),
             open: vec![0; services],
             unfinished: Unfinished::default(),
+            certificates: HashMap::new(),
         }
     }
 
@@ -82,7 +48,7 @@ impl Connections {
     pub(crate) fn admit(
         &mut self,
         cx: &mut Context,
-        admission: &Admission,
+        admission: &mut Admission,
     ) -> Option<ConnectionKey> {
         let service = admission.service;
         let Some(index) = self.take_index() else {
@@ -99,7 +65,10 @@ impl Connections {
         (record.secure, record.probe) = (admission.secure, admission.probe);
         (record.messages, record.bytes) = (messages, bytes);
         record.set_peer(admission.peer);
-        self.last_rx[index as usize] = cx.time().seconds();
+        record.since = cx.time().seconds();
+        self.last_rx[index as usize] = record.since;
+        let certificate = admission.certificate.take();
+        self.certificates.extend(certificate.map(|certificate| (index, certificate)));
         if !admission.probe {
             cx.recorder.connected(service);
             self.open[service.index()] += 1;
@@ -120,6 +89,7 @@ impl Connections {
     /// Gives an index back.
     pub(crate) fn release(&mut self, key: ConnectionKey) {
         self.unfinished.set(key, 0, Time(0));
+        self.certificates.remove(&key.index);
         let record = &mut self[key];
         record.become_state(State::Vacant);
         let (service, probe) = (record.service, record.probe);
@@ -162,6 +132,11 @@ impl Connections {
     /// The public id.
     pub(crate) fn id(&self, shard: ShardId, key: ConnectionKey) -> Uuid {
         connection_id::of(shard, key, self[key].nonce)
+    }
+
+    /// The certificate that the client has shown.
+    pub(crate) fn certificate(&self, index: u32) -> Option<&ClientCertificate> {
+        self.certificates.get(&index).map(|certificate| &**certificate)
     }
 
     /// Indices ever used.

@@ -113,7 +113,9 @@ impl World {
         let (token, frame) = self.token();
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
         let (secure, probe, response) = (sealed, false, Vec::new());
-        let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
+        let certificate = None;
+        let admission =
+            Admission { service, peer, secure, certificate, over_capacity, token, probe, response };
         self.begin_iteration(shard);
         let Some(key) = self.hubs[shard].admit(admission) else {
             return self.note(|| format!("shard {shard} is full"));
@@ -260,7 +262,7 @@ impl World {
                 };
                 self.verdicts[shard].push((turns, key, verdict));
             }
-            Effect::Log(_) => {}
+            Effect::Log(_) | Effect::Report(_) => {}
             Effect::PauseReceive(key) => self.port(shard, key).paused = true,
             Effect::ResumeReceive(key) => self.port(shard, key).paused = false,
             Effect::AwaitWritable(key) => {

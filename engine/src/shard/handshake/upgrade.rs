@@ -19,7 +19,7 @@ use crate::limits::{
 use crate::shard::delivery_ring::{Sealed, ktls};
 use crate::shard::tls::{Kernel, SlotTls, TlsSession};
 use crate::telemetry::Count;
-use crate::types::ServiceId;
+use crate::types::{ClientCertificate, ServiceId};
 use crate::wire::client_hello;
 use crate::wire::proxy_protocol::{self, Header, Named};
 use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
@@ -35,6 +35,8 @@ struct HandshakeStream<'a> {
     /// A proxy has said that the client came to it over TLS.
     behind_tls: bool,
     tls: SlotTls,
+    /// What the client has shown in the TLS handshake.
+    certificate: Option<Box<ClientCertificate>>,
     /// What remains of HANDSHAKE_PATIENCE.
     idle_left: Duration,
     /// Reused by every read.
@@ -70,6 +72,7 @@ pub(super) async fn run_handshake(
         peer,
         behind_tls: false,
         tls: SlotTls::None,
+        certificate: None,
         idle_left: HANDSHAKE_PATIENCE,
         unread: !early.is_empty(),
         has_received: !early.is_empty(),
@@ -116,6 +119,9 @@ async fn upgrade(
     if let Some(tls) = &config.tls {
         stream.tls = TlsSession::new(tls.current(), queue.kernel.is_some())?.into();
         while !stream.read_once(RECEIVE_BUFFER).await? {}
+        if let SlotTls::User(tls) = &mut stream.tls {
+            stream.certificate = tls.take_certificate();
+        }
         queue.count(match &stream.tls {
             SlotTls::User(tls) if tls.resumed() => Count::TlsHandshakesResumed,
             _ => Count::TlsHandshakesFull,
@@ -167,7 +173,9 @@ impl HandshakeStream<'_> {
         }
         let (peer, secure) = (self.peer, self.behind_tls || !matches!(self.tls, SlotTls::None));
         let over_capacity = quota_permit.is_none() && !probe;
-        let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
+        let certificate = self.certificate.take();
+        let admission =
+            Admission { service, peer, secure, certificate, over_capacity, token, probe, response };
         Ok(AcceptedUpgrade { admission, quota_permit, address_permit })
     }
 

@@ -16,8 +16,10 @@ use super::TlsError;
 use super::control_records::{ALERT, CLOSE_NOTIFY, records_of};
 use super::ktls_session::KtlsSession;
 use super::ktls_support::Kernel;
+use super::peer_certificate;
 use super::record_layer::RecordLayer;
 use crate::shard::delivery_ring::Sealed;
+use crate::types::ClientCertificate;
 
 /// Room for a close_notify or an alert of any suite (RFC 8446 5.2 allows no larger).
 const ALERT_ROOM: usize = 512;
@@ -29,6 +31,8 @@ pub(crate) struct TlsSession {
     switches_to_own: bool,
     /// An earlier session was resumed.
     resumed: bool,
+    /// What the client has shown, once rustls is gone.
+    certificate: Option<Box<ClientCertificate>>,
     /// The beginning of a record or message whose end has not arrived. rustls keeps offsets into
     /// it, so it must be given exactly these bytes again. No capacity while empty.
     partial: Vec<u8>,
@@ -84,6 +88,7 @@ impl TlsSession {
             layer: Layer::Rustls(Box::new(UnbufferedServerConnection::new(config)?)),
             switches_to_own,
             resumed: false,
+            certificate: None,
             partial: Vec::new(),
             pending: Vec::new(),
             input: Input::Open,
@@ -96,6 +101,14 @@ impl TlsSession {
         match &self.layer {
             Layer::Rustls(rustls) => rustls.handshake_kind() == Some(HandshakeKind::Resumed),
             Layer::Own(_) | Layer::Lost => self.resumed,
+        }
+    }
+
+    /// The certificate that the client has shown in the handshake, which is complete; once.
+    pub(crate) fn take_certificate(&mut self) -> Option<Box<ClientCertificate>> {
+        match &self.layer {
+            Layer::Rustls(rustls) => peer_certificate::of(rustls.peer_certificates()),
+            Layer::Own(_) | Layer::Lost => self.certificate.take(),
         }
     }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::CloseCodes;
 
-const ALL: [CloseReason; 20] = [
+const ALL: [CloseReason; 21] = [
     CloseReason::Shutdown,
     CloseReason::MaxConnections,
     CloseReason::SlowConsumer,
@@ -21,6 +21,7 @@ const ALL: [CloseReason; 20] = [
     CloseReason::AuthOverload,
     CloseReason::TokenExpired,
     CloseReason::Expelled,
+    CloseReason::CertificateRevoked,
     CloseReason::Keys,
 ];
 
