@@ -99,8 +99,9 @@ pub fn admit(hub: &mut Hub) -> ConnectionKey {
     let peer = "127.0.0.1:1".parse().expect("an address");
     let (service, response) = (ServiceId(0), Vec::new());
     let (secure, over_capacity, probe) = (false, false, false);
-    let token = None;
-    let admission = Admission { service, peer, secure, over_capacity, token, probe, response };
+    let (token, certificate) = (None, None);
+    let admission =
+        Admission { service, peer, secure, certificate, over_capacity, token, probe, response };
     hub.admit(admission).expect("room for all")
 }
 
