@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use jiff::Timestamp;
@@ -64,11 +64,8 @@ fn write_all(ends: &Receiver<ConnectionEnd>, out: impl Write, services: &[String
     while let Ok(end) = ends.recv() {
         let mut written = write(&end, &mut out, services);
         // Those that wait already, with the same write.
-        loop {
-            match ends.try_recv() {
-                Ok(end) => written = written.and(write(&end, &mut out, services)),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
-            }
+        while let Ok(end) = ends.try_recv() {
+            written = written.and(write(&end, &mut out, services));
         }
         let written = written.and_then(|()| out.flush());
         if let Err(error) = &written

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -91,12 +92,7 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     let key = ProbeKey::new(random());
     config.engine.probe = Some(key);
     let mut services = config.engine.services.clone();
-    let access_log = settings.access_log.as_ref().map(|path| {
-        let names = services.iter().map(|service| service.name.clone()).collect();
-        access_log::start(path, names)
-    });
-    let (ends, access_log_thread) = access_log.transpose()?.unzip();
-    config.engine.ends = ends;
+    let access_log_thread = start_access_log(settings, &mut config.engine)?;
     let engine = Engine::start(config.engine)?;
     for (place, service) in services.iter_mut().enumerate() {
         // With the ports that port 0 has become.
@@ -155,6 +151,18 @@ async fn serve_on(settings: &Settings, mut config: Config) -> Result<Ended, RunE
     verifier_threads.into_iter().for_each(|thread| drop(thread.join()));
     access_log_thread.into_iter().for_each(|thread| drop(thread.join()));
     Ok(Ended::Drained)
+}
+
+/// Starts the access log, where one is wanted.
+fn start_access_log(
+    settings: &Settings,
+    engine: &mut uringcast_engine::Config,
+) -> Result<Option<JoinHandle<()>>, Problem> {
+    let Some(path) = &settings.access_log else { return Ok(None) };
+    let names = engine.services.iter().map(|service| service.name.clone()).collect();
+    let (ends, thread) = access_log::start(path, names)?;
+    engine.ends = Some(ends);
+    Ok(Some(thread))
 }
 
 /// Drains the engine, unless a second signal comes.
