@@ -52,10 +52,10 @@ pub const MAX_ERROR_TEXT: usize = 300;
 pub const ACCESS_LOG_QUEUE: usize = 65_536;
 /// Characters of a token's claim in a line of the log: an audience or issuer is a URL mostly.
 pub const LOGGED_CLAIM: usize = 100;
-/// Revocations of tokens that are kept, of all services together: with the longest names 40 MB.
+/// Revocations of tokens that are kept, of all services together: with the longest names 70 MB.
 pub const MAX_REVOCATIONS: usize = 65_536;
-/// Bytes of a user or `jti` that is revoked.
-pub const MAX_REVOKED_NAME: usize = 512;
+/// Characters of a user or `jti` that is revoked.
+pub const MAX_REVOKED_NAME: usize = 256;
 /// Bytes of the file of revocations: all of them, with the longest names, escaped.
 pub const MAX_REVOCATIONS_FILE: u64 = 256 << 20;
 /// How long a revocation is kept without `expires_at`: longer than tokens of clients live.

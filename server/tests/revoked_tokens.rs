@@ -126,11 +126,13 @@ fn a_revocation_that_cannot_be_is_refused_with_a_reason() {
     for (body, why) in [
         (json!({}), "name a user, a jti or issued_before"),
         (json!({"user": "a", "jti": "b"}), "a jti alone"),
-        (json!({"user": ""}), "1 to 512 bytes"),
-        (json!({"user": "x".repeat(513)}), "1 to 512 bytes"),
+        (json!({"user": ""}), "1 to 256 characters"),
+        (json!({"user": "x".repeat(257)}), "1 to 256 characters"),
         (json!({"user": null}), "null"),
         (json!({"users": "a"}), "unknown field"),
-        (json!({"user": "a", "expires_in": 0}), "1 to 34560000"),
+        (json!({"user": "a", "expires_in": 0}), "whole number, 1 to 34560000"),
+        (json!({"user": "a", "issued_before": 1.5}), "whole number"),
+        (json!({"user": "a", "issued_before": 1e20}), "whole number"),
         (json!({"user": "a", "expires_in": 500 * 86_400}), "1 to 34560000"),
     ] {
         let answer = revoke(&server, &body);

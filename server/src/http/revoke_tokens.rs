@@ -18,6 +18,9 @@ use crate::auth::revocations::{Revocation, RevokeError, Subject, leeway, now};
 use crate::limits::{DEFAULT_REVOCATION, MAX_REVOCATION, MAX_REVOKED_NAME};
 use crate::read_files::without_mark;
 
+/// The end of the year 9999.
+const LAST_SECOND: i64 = 253_402_300_799;
+
 /// Which tokens, and how long that is remembered.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,9 +30,9 @@ struct RevokeBody {
     #[serde(default, deserialize_with = "present")]
     jti: Option<String>,
     #[serde(default, deserialize_with = "present")]
-    issued_before: Option<i64>,
+    issued_before: Option<f64>,
     #[serde(default, deserialize_with = "present")]
-    expires_in: Option<u64>,
+    expires_in: Option<f64>,
 }
 
 pub(super) async fn revoke(
@@ -71,10 +74,19 @@ fn not_saved(error: &dyn std::fmt::Display) -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "not_saved", text)
 }
 
+/// A whole number in a range. Writers of JSON may give one as `7.0`.
+fn whole(name: &str, value: f64, least: i64, most: i64) -> Result<i64, ApiError> {
+    let number = value as i64;
+    let bad = || ApiError::bad_request(format!("{name} is a whole number, {least} to {most}"));
+    let fits = value.fract() == 0.0 && (least..=most).contains(&number);
+    fits.then_some(number).ok_or_else(bad)
+}
+
 fn parse(body: RevokeBody) -> Result<Revocation, ApiError> {
     let bad = |text: &str| Err(ApiError::bad_request(text));
     let now = now();
-    let (subject, issued_before) = match (body.jti, body.user, body.issued_before) {
+    let before = body.issued_before.map(|at| whole("issued_before", at, 0, LAST_SECOND));
+    let (subject, issued_before) = match (body.jti, body.user, before.transpose()?) {
         (Some(jti), None, None) => (Subject::Jti(jti), None),
         (Some(_), _, _) => return bad("name a jti alone, or a user and issued_before"),
         // Tokens of this second too: which of them came before is not known.
@@ -83,15 +95,15 @@ fn parse(body: RevokeBody) -> Result<Revocation, ApiError> {
         (None, None, None) => return bad("name a user, a jti or issued_before"),
     };
     if let Subject::Jti(name) | Subject::User(name) = &subject
-        && (name.is_empty() || name.len() > MAX_REVOKED_NAME)
+        && (name.is_empty() || name.chars().count() > MAX_REVOKED_NAME)
     {
-        let text = format!("user and jti have 1 to {MAX_REVOKED_NAME} bytes");
+        let text = format!("user and jti have 1 to {MAX_REVOKED_NAME} characters");
         return Err(ApiError::bad_request(text));
     }
-    let seconds = body.expires_in.unwrap_or(DEFAULT_REVOCATION.as_secs());
-    if !(1..=MAX_REVOCATION.as_secs()).contains(&seconds) {
-        let text = format!("expires_in is 1 to {} seconds", MAX_REVOCATION.as_secs());
-        return Err(ApiError::bad_request(text));
-    }
-    Ok(Revocation { subject, issued_before, until: now + seconds.cast_signed() + leeway() })
+    let most = MAX_REVOCATION.as_secs().cast_signed();
+    let seconds = match body.expires_in {
+        Some(seconds) => whole("expires_in", seconds, 1, most)?,
+        None => DEFAULT_REVOCATION.as_secs().cast_signed(),
+    };
+    Ok(Revocation { subject, issued_before, until: now + seconds + leeway() })
 }
