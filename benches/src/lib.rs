@@ -104,7 +104,7 @@ pub fn admit(hub: &mut Hub) -> ConnectionKey {
         service,
         peer,
         tls_mode,
-        client_certificate: None,
+        certificate: None,
         over_capacity,
         token,
         probe,

@@ -10,7 +10,9 @@ use uringcast_engine::limits::{FURTHER_SUBSCRIPTION, IDLE_CONNECTION, SLOT_RECOR
 use uringcast_engine::telemetry::{
     Close, ConnectionError, Count, Gauge, MessageError, MessageType, Recorder,
 };
-use uringcast_engine::{ChannelName, ConnectionKey, ServiceId, ShardId, WebSocketMetrics};
+use uringcast_engine::{
+    ChannelName, CloseCodes, ConnectionKey, ServiceId, ShardId, WebSocketMetrics,
+};
 
 /// Allocations of one publish and its whole sweep, once buffers have their size.
 fn allocations(subscribers: usize, metrics: bool) -> u64 {
@@ -58,7 +60,7 @@ fn the_recorder_s_verbs_allocate_nothing_once_each_was_used() {
         recorder.turned(40_000);
         recorder.submitted(256);
         recorder.upgraded(1_000_000);
-        recorder.closed(Close::PeerNormal);
+        recorder.closed(Close::PeerNormal, CloseCodes::Own);
         recorder.lagging([1, 2, 3, 4]);
         recorder.used_cpu(1_000_000);
         recorder.count(Count::Accepts, 1);

@@ -7,7 +7,7 @@
 //! * `effect`, `shard_messages`: what leaves the broker, for its event loop and for other shards.
 
 mod channel;
-mod close_report;
+mod client_report;
 mod connection;
 mod connection_info;
 mod connection_query;
@@ -36,5 +36,5 @@ pub use connection::{Admission, Exceeded, ReceiveEnd};
 pub use connection_info::{ConnectionDetail, ConnectionInfo, LagInfo};
 pub use connection_query::{AddressFilter, ConnectionQuery};
 pub use delivery::write_sink;
-pub use effect::CloseReport;
+pub use effect::ClientReport;
 pub use hub::Hub;

@@ -11,6 +11,7 @@ mod tls;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
@@ -22,7 +23,7 @@ pub use session_protocol::{ClientRequest, Protocol, SessionProtocol};
 pub use tls::TlsSource;
 
 use crate::limits;
-use crate::types::ServiceId;
+use crate::types::{CloseCodes, ConnectionEnd, ServiceId};
 
 /// Which field of a request its reply repeats as `correlation_id`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,12 +135,21 @@ pub struct Service {
     pub coalesce: Vec<Coalescing>,
     /// Subprotocols (`Sec-WebSocket-Protocol`) that are agreed to where a client offers one.
     pub subprotocols: Vec<String>,
+    /// Close codes of reasons that have none of RFC 6455.
+    pub close_codes: CloseCodes,
 }
 
 impl Service {
     /// The keys that every welcome message has, and that `welcome_extra` may not.
-    pub const WELCOME_KEYS: [&str; 6] =
-        ["connection_id", "server", "message", "authenticated", "tls_mode", "secure"];
+    pub const WELCOME_KEYS: [&str; 7] = [
+        "connection_id",
+        "server",
+        "message",
+        "authenticated",
+        "tls_mode",
+        "secure",
+        "client_certificate",
+    ];
 
     /// How long a channel's messages may wait for others.
     pub(crate) fn coalescing_window(&self, channel: &str) -> Duration {
@@ -169,6 +179,7 @@ impl Default for Service {
             requests: Vec::new(),
             coalesce: Vec::new(),
             subprotocols: Vec::new(),
+            close_codes: CloseCodes::default(),
         }
     }
 }
@@ -202,6 +213,15 @@ pub struct Config {
     /// the drain as long as another process has them. Shards beyond the number of an address's
     /// sockets share them; connections are then spread by which shard sees them first.
     pub inherited: Vec<Arc<TcpListener>>,
+    /// Where the ends of connections are reported. What it has no room for is counted and dropped.
+    pub ends: Option<SyncSender<ConnectionEnd>>,
+}
+
+impl Config {
+    /// The name of a service as log lines have it: none where it is the only one.
+    pub(crate) fn log_name(&self, service: ServiceId) -> Option<&str> {
+        (self.services.len() > 1).then(|| self[service].name.as_str())
+    }
 }
 
 impl Default for Config {
@@ -218,6 +238,7 @@ impl Default for Config {
             metrics: true,
             probe: None,
             inherited: Vec::new(),
+            ends: None,
         }
     }
 }

@@ -125,10 +125,11 @@ pub use config::{
 #[doc(hidden)]
 pub use shard::Delivery;
 pub use types::{
-    AuthError, ChannelName, ChannelPattern, ClientAction, ClientCommand, DrainReport, Epoch,
-    EventName, Identity, JsonLimitError, JsonObject, JsonObjectError, NameError, PatternError,
-    Publication, PublishError, Seq, ServiceId, ServiceLoad, ShardId, StartError, Target, Time,
-    TlsMode, Verdict,
+    AuthError, CertificateId, ChannelName, ChannelPattern, ClientAction, ClientCertificate,
+    ClientCommand, CloseCodes, ConnectionEnd, DrainReport, Epoch, EventName, Identity,
+    JsonLimitError, JsonObject, JsonObjectError, NameError, PatternError, Publication,
+    PublishError, RevokedCertificates, RevokedTokens, Seq, ServiceId, ServiceLoad, ShardId,
+    StartError, Target, Time, TlsMode, TokenFault, Verdict,
 };
 // Of the modules that are hidden.
 #[doc(hidden)]

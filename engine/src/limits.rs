@@ -1,7 +1,11 @@
 //! Every bound of the engine, with its reason (invariant 3). Those that an operator may change are
 //! defaults of [`crate::Config`]; the rest are constants. A test makes docs/LIMITS.md of this file.
 
+mod footprint;
+
 use std::time::Duration;
+
+pub use footprint::*;
 
 /// Bytes of a channel name. A name is a key, not a document; the envelope repeats it per message.
 pub const MAX_CHANNEL_NAME: usize = 200;
@@ -52,7 +56,7 @@ pub const MAX_SUBSCRIPTIONS: usize = 10_000;
 /// Permissions that one service's rules name: a connection holds one bit for each.
 pub const MAX_PERMISSIONS: usize = 64;
 /// Bytes of all unfinished inbound messages of a shard. Beyond, the connection that holds most is
-/// closed with 1008: one that holds less loses nothing to it.
+/// closed: one that holds less loses nothing to it.
 pub const UNFINISHED_BYTES_PER_SHARD: usize = 64 << 20;
 /// For an inbound message to come whole: the largest, at 35 KB/s. PONGs do not prolong it.
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -178,7 +182,7 @@ pub const LAGGARD_CHUNK: usize = 16 << 10;
 /// Laggards served in one turn: a storm of recoveries prolongs it by a fifth of a slice of a sweep,
 /// docs/decisions/0031.
 pub const LAGGARDS_PER_TURN: usize = 16;
-/// Bytes of replies a laggard may be owed before it is closed with 1008.
+/// Bytes of replies a laggard may be owed before it is closed.
 pub const DEFAULT_OUTBOX: usize = 16 << 10;
 /// Bytes all laggards of a shard may hold (tails and outboxes); beyond, the laggard that needs more
 /// is closed.
@@ -218,28 +222,6 @@ pub const FULL_LANE_SHARDS: usize = 8;
 pub const fn per_lane(entries: usize, shards: usize) -> usize {
     if shards > FULL_LANE_SHARDS { entries * FULL_LANE_SHARDS / shards } else { entries }
 }
-
-/// Bytes of the broker's records of a connection: generation, state, flags and service 10, random
-/// part of the id 8, peer 18, second of admission 4, rate buckets 16, reader 16; in tables of their
-/// own operation 4, subscriptions 16, and once they are used authentication 8 and laggard 8.
-pub const CONNECTION_RECORD: usize = 108;
-/// Bytes of the shell's and the ring's records of a slot: generation, what is armed on it, how it
-/// ends.
-pub const SLOT_RECORD: usize = 16;
-/// User-space bytes of an idle plain connection with one subscription: its two records, the gate
-/// 4, the second of its last receive 4 and its entry in a live set 4, in tables that may have grown
-/// to twice what they hold.
-pub const IDLE_CONNECTION: usize = CONNECTION_RECORD + SLOT_RECORD + 4 + 2 * 4 + 2 * 4;
-/// Bytes of a connection's record of one subscription, where it has several: channel, place.
-pub const SUBSCRIPTION_RECORD: usize = 8;
-/// User-space bytes of each further subscription to a shared channel: its record and its entry in
-/// a live set, in tables that may have grown to twice what they hold. (The second subscription
-/// also allocates the box that holds the table: 32.)
-pub const FURTHER_SUBSCRIPTION: usize = 2 * SUBSCRIPTION_RECORD + 2 * 4;
-/// User-space bytes that TLS adds to an idle connection, measured: docs/BENCHMARKS.md.
-pub const TLS_CONNECTION: usize = 3_700;
-/// Kernel bytes of one end of an idle connection, measured: docs/BENCHMARKS.md.
-pub const KERNEL_CONNECTION: usize = 4_700;
 
 /// Buffers of a shard's receive ring: 64 for 1,000 sockets let one flooder take 63 of them.
 pub const RECEIVE_BUFFERS: u16 = 1_024;
@@ -385,8 +367,6 @@ pub const SCRAPE_HEADERS: usize = 64;
 /// Time for one scrape: they are served one at a time, so that a stuck one would hold up the next.
 pub const SCRAPE_PATIENCE: Duration = Duration::from_secs(5);
 
-const _: () = assert!(IDLE_CONNECTION <= 256, "an idle connection stays small");
-const _: () = assert!(FURTHER_SUBSCRIPTION <= 32, "so does a further subscription");
 const _: () = assert!(MAX_CHANNELS_PER_SHARD / CONNECTION_CHANNELS > MAX_SUBSCRIPTIONS);
 const _: () = assert!(BATCH_ENTRIES <= RING_ENTRIES as usize);
 const _: () = assert!(MAX_PUBLICATION <= MAILBOX_BYTES);

@@ -7,8 +7,8 @@
 //! * `command`, `question`, `pending_publish`, `mesh`, `peers`: what arrives from other threads;
 //! * `clock`, `wake_flag`, `metrics_reporter`, `drain`: time, sleep, metrics, the end.
 
+mod client_log;
 mod clock;
-mod close_log;
 mod command;
 mod delivery_ring;
 mod drain;

@@ -6,6 +6,7 @@
 //! * [`Totals`] is where the collector adds snapshots up.
 
 mod classes;
+mod close_counts;
 mod labels;
 mod recorder;
 mod shard_stats;
@@ -13,6 +14,7 @@ mod snapshot;
 mod top_k;
 mod totals;
 
+pub use close_counts::{CloseCounts, CloseRow};
 pub use labels::{Close, ConnectionError, Count, Gauge, Lag, Latency, MessageError};
 pub use recorder::Recorder;
 pub use shard_stats::ShardStats;

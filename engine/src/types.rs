@@ -2,6 +2,9 @@
 
 mod address_group;
 mod channel_refusal;
+mod client_certificate;
+mod close_codes;
+mod connection_end;
 mod drain_report;
 mod error_code;
 mod homes;
@@ -18,6 +21,7 @@ mod tls_mode;
 
 use std::fmt;
 use std::ops::Add;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -26,10 +30,13 @@ use smol_str::SmolStr;
 
 pub(crate) use address_group::AddressGroup;
 pub(crate) use channel_refusal::ChannelRefusal;
+pub use client_certificate::{CertificateId, ClientCertificate, RevokedCertificates};
+pub use close_codes::CloseCodes;
+pub use connection_end::ConnectionEnd;
 pub use drain_report::DrainReport;
 pub use error_code::ErrorCode;
 pub(crate) use homes::Homes;
-pub use identity::{AuthError, Identity, Verdict};
+pub use identity::{AuthError, Identity, RevokedTokens, TokenFault, Verdict};
 pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId, ServiceId, ShardId};
 pub use json_limits::JsonLimitError;
 pub(crate) use label_enum::labels;
@@ -256,6 +263,10 @@ pub enum Target {
     Channel(ChannelName),
     /// All that a user has authenticated.
     User(String),
+    /// Those that were authenticated by one of these tokens.
+    Tokens(RevokedTokens),
+    /// Those whose client has shown one of these certificates.
+    Certificates(Arc<RevokedCertificates>),
 }
 
 /// What is to be done with them.

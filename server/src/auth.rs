@@ -4,6 +4,7 @@
 mod api_keys;
 mod claims;
 mod keys;
+pub mod revocations;
 mod token;
 
 use std::io;
@@ -15,11 +16,13 @@ pub use api_keys::ApiKeys;
 pub use keys::{KeyError, Keys};
 use parking_lot::{Mutex, RwLock};
 pub use token::ClaimRules;
-use uringcast_engine::{AuthError, Engine, Verdict, Verifications};
+use uringcast_engine::{AuthError, Engine, TokenFault, Verifications};
 
 use crate::limits::VERIFIER_NICE;
 use crate::read_files::{self, Stamp, stamp};
 use crate::settings::Problem;
+use revocations::Revocations;
+use token::Verified;
 
 /// The remedy for [`KeyError::Guessable`].
 pub const SECRET_REMEDY: &str = "Make one with `openssl rand -base64 48`, or listen on 127.0.0.1 \
@@ -58,11 +61,11 @@ impl Verifier {
         Ok(Verifier { keys: RwLock::new(Arc::new(keys)), fixed, jwks, rules })
     }
 
-    /// Verifies a token and returns the identity in it.
+    /// Verifies a token and returns what it says.
     ///
     /// # Errors
-    /// [`uringcast_engine::AuthError`] when the token is not valid.
-    pub fn verify(&self, token: &str) -> Verdict {
+    /// [`TokenFault`] when the token is not valid.
+    fn verify(&self, token: &str) -> Result<Verified, TokenFault> {
         let keys = Arc::clone(&self.keys.read());
         token::verify(token, &keys, &self.rules)
     }
@@ -89,28 +92,41 @@ impl Verifier {
 /// The verifiers of all services; `None` where authentication is off. Clones share them: through
 /// any they are replaced.
 #[derive(Clone, Debug, Default)]
-pub struct Verifiers(Arc<RwLock<Arc<[Option<Verifier>]>>>);
+pub struct Verifiers {
+    by_service: Arc<RwLock<Arc<[Option<Verifier>]>>>,
+    revocations: Arc<Revocations>,
+}
 
 impl Verifiers {
-    /// Verifiers by service, in the engine's order.
-    pub fn new(by_service: Vec<Option<Verifier>>) -> Verifiers {
-        Verifiers(Arc::new(RwLock::new(by_service.into())))
+    /// Verifiers by service, in the engine's order, and what was revoked of their tokens.
+    pub fn new(by_service: Vec<Option<Verifier>>, revocations: Revocations) -> Verifiers {
+        let by_service = Arc::new(RwLock::new(by_service.into()));
+        Verifiers { by_service, revocations: revocations.into() }
     }
 
     fn all(&self) -> Arc<[Option<Verifier>]> {
-        Arc::clone(&self.0.read())
+        Arc::clone(&self.by_service.read())
     }
 
-    /// What the verifier of the service at this place says of a token; `None` without one.
-    pub fn verify(&self, place: usize, token: &str) -> Option<Verdict> {
+    fn verify(&self, place: usize, token: &str) -> Option<Result<Verified, TokenFault>> {
         self.all().get(place)?.as_ref().map(|verifier| verifier.verify(token))
     }
 
+    /// Whether the service at this place takes a token; `None` where it verifies none.
+    pub fn takes(&self, place: usize, token: &str) -> Option<bool> {
+        self.verify(place, token).map(|verified| verified.is_ok())
+    }
+
     /// Takes those of another set, of the same services. Tokens that are being verified are
-    /// verified as before.
+    /// verified as before, and what was revoked stays so.
     pub fn replace(&self, new: &Verifiers) {
         let new = new.all();
-        *self.0.write() = new;
+        *self.by_service.write() = new;
+    }
+
+    /// What was revoked.
+    pub fn revocations(&self) -> &Arc<Revocations> {
+        &self.revocations
     }
 
     /// Reads the JWKS files again, those that have changed or all.
@@ -139,10 +155,13 @@ impl Verifiers {
             tracing::warn!("a verifier keeps its priority: {error}");
         }
         while let Some(verification) = queue.next() {
-            let all = self.all();
-            let verifier = all.get(verification.service().index()).and_then(Option::as_ref);
-            let verdict = verifier.map(|verifier| verifier.verify(verification.token()));
-            verification.answer(verdict.unwrap_or(Err(AuthError::Invalid)));
+            let service = verification.service();
+            match self.verify(service.index(), verification.token()) {
+                Some(verified) => {
+                    self.revocations.judge(service, verified, |v| verification.answer(v));
+                }
+                None => verification.answer(Err(AuthError::invalid())),
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use rustls::ServerConfig;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::sign::CertifiedKey;
+use uringcast_engine::RevokedCertificates;
 
 pub use reload::{CertReloader, CertStatus};
 pub(crate) use self_signed::AUTO_FILES;
@@ -62,6 +63,8 @@ pub struct Loaded {
     pub config: Arc<ServerConfig>,
     /// The default first.
     pub served: Vec<ServedCert>,
+    /// Clients' certificates that count no more.
+    pub revoked: RevokedCertificates,
 }
 
 /// Keys that session tickets are sealed with. They rotate (rustls: new ones every 6 hours, valid
@@ -113,7 +116,7 @@ pub fn load(tls: &Tls, tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = tickets.keys(trust.anchors).map_err(|error| internal_error(&error))?;
     let served = pairs.into_iter().map(|pair| pair.served).collect();
-    Ok(Loaded { config: Arc::new(config), served })
+    Ok(Loaded { config: Arc::new(config), served, revoked: trust.revoked })
 }
 
 /// Checks without making anything: what `check-config` may do.

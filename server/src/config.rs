@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use uringcast_engine::{self as engine, Origins, ServiceId};
 
 use crate::adapters::session_buddy::SessionBuddy;
+use crate::auth::revocations::Revocations;
 use crate::auth::{ApiKeys, Verifiers};
 use crate::limits::MIN_CANARY_INTERVAL;
 use crate::presets::{Preset, PresetProtocol};
@@ -115,6 +116,9 @@ impl Config {
             problems.extend(faults.problems);
         }
         let mut faults = ProblemCollector { settings, problems: Vec::new() };
+        let names = services.iter().map(|service| service.name.clone()).collect();
+        let revoked = Revocations::read(settings.revocations_file.clone(), names);
+        let revocations = faults.keep(revoked).unwrap_or_default();
         let self_probe = self_probe(&services, &tls, &mut faults);
         problems.extend(faults.problems);
         if !problems.is_empty() {
@@ -126,7 +130,7 @@ impl Config {
             control,
             metrics,
             api_keys,
-            verifiers: Verifiers::new(verifiers),
+            verifiers: Verifiers::new(verifiers, revocations),
             self_probe,
         })
     }
@@ -188,6 +192,7 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         correlation: s.correlation,
         requests: preset.map(|preset| preset.requests()).unwrap_or_default(),
         coalesce: s.coalesce.iter().flatten().map(|rule| rule.0.clone()).collect(),
+        close_codes: s.close_codes,
         subprotocols: s.subprotocol.iter().flatten().map(|name| name.0.clone()).collect(),
     }
 }
@@ -217,6 +222,7 @@ fn engine_config(s: &Settings, services: Vec<engine::Service>) -> engine::Config
         metrics: !s.no_metrics,
         probe: None,
         inherited: Vec::new(),
+        ends: None,
     }
 }
 

@@ -24,6 +24,7 @@ mod published;
 mod request_body;
 mod request_target;
 mod response_buffer;
+mod revoke_tokens;
 mod scrape;
 mod selected_service;
 mod serve;
@@ -63,6 +64,7 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .route("/unsubscribe", post(disconnect::unsubscribe))
         .route("/connections", get(connections::list))
         .route("/connections/{connection}", get(connections::one))
+        .route("/tokens/revoke", post(revoke_tokens::revoke))
         .route("/channels", get(channels::list))
         .route("/channels/{channel}", get(channels::one))
         .route("/channels/{channel}/subscribers", get(connections::subscribers))

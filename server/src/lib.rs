@@ -13,6 +13,7 @@
 //! The engine has its own threads; all of this runs on one ordinary thread and reaches the engine
 //! only through its public functions. Exit codes are decided in `main.rs` and nowhere else.
 
+pub mod access_log;
 pub mod adapters;
 pub mod args;
 pub mod auth;

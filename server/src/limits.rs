@@ -66,6 +66,23 @@ pub const HTTP_DRAIN: Duration = Duration::from_secs(1);
 pub const ZSTD_WINDOW_LOG: u32 = 23;
 /// Bytes of an error message that repeats what a publisher sent.
 pub const MAX_ERROR_TEXT: usize = 300;
+/// Ends of connections that wait for the access log: those of a second at 65,536 a second, about
+/// 15 MB. More are counted and dropped.
+pub const ACCESS_LOG_QUEUE: usize = 65_536;
+/// For the access log to be written when the server stops.
+pub const ACCESS_LOG_PATIENCE: Duration = Duration::from_secs(1);
+/// Characters of a token's claim in a line of the log: an audience or issuer is a URL mostly.
+pub const LOGGED_CLAIM: usize = 100;
+/// Revocations of tokens that are kept, of all services together: with the longest names 70 MB.
+pub const MAX_REVOCATIONS: usize = 65_536;
+/// Characters of a user or `jti` that is revoked.
+pub const MAX_REVOKED_NAME: usize = 256;
+/// Bytes of the file of revocations: all of them, with the longest names, escaped.
+pub const MAX_REVOCATIONS_FILE: u64 = 256 << 20;
+/// How long a revocation is kept without `expires_at`: longer than tokens of clients live.
+pub const DEFAULT_REVOCATION: Duration = Duration::from_secs(30 * 86_400);
+/// How long a revocation may be kept: tokens of a year, and a month more.
+pub const MAX_REVOCATION: Duration = Duration::from_secs(400 * 86_400);
 /// Bytes of a certificate, key, API key or configuration file: the largest CA bundles fit.
 pub const MAX_FILE: u64 = 4 << 20;
 /// The interval of `GET /debug/latency`: long enough for a p99.9 under load, short enough to show

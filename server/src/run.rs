@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
@@ -17,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use uringcast_engine::limits::SNAPSHOT_INTERVAL;
 use uringcast_engine::{Engine, ProbeKey, Protocol, Service, ServiceId, StartError, preflight};
 
+use crate::access_log;
 use crate::certs::{self, CertReloader};
 use crate::config::Config;
 use crate::config_reload::{
@@ -104,9 +106,11 @@ async fn serve_on(
     let reloaders = start_reloaders(&mut config)?;
     log_warnings(&settings, &config);
     let verifiers = std::mem::take(&mut config.verifiers);
+    verifiers.revocations().prepare()?;
     let key = ProbeKey::new(random());
     config.engine.probe = Some(key);
     let mut services = config.engine.services.clone();
+    let access_log_thread = start_access_log(&settings, &mut config.engine)?;
     let engine = Engine::start(config.engine)?;
     for (place, service) in services.iter_mut().enumerate() {
         // With the ports that port 0 has become.
@@ -139,7 +143,8 @@ async fn serve_on(
         verifiers: verifiers.clone(),
         control_ports,
     };
-    let control = Arc::new(Control::new(engine, metrics, health, foreign, live, dashboard));
+    let control = Control::new(engine, metrics, health, foreign, live, dashboard);
+    let control = Arc::new(control.with_revocations(Arc::clone(verifiers.revocations())));
 
     let (stop, stopped) = watch::channel(false);
     let ports = ports.serve(&control, &config.api_keys, connections, &stopped);
@@ -150,7 +155,7 @@ async fn serve_on(
     let running = Arc::new(RwLock::new(Arc::clone(&settings)));
     let in_force = Arc::clone(&running);
     let config = ConfigReloader::new(source, (settings, files), running, parts, reload_status);
-    let reloads = ReloadThread::new(config, reloaders, verifiers)?;
+    let reloads = ReloadThread::new(config, reloaders, verifiers, Arc::clone(&control))?;
     let signal = until_stopped(&control, &reloads, &mut hangup, &mut stops).await;
     probe_task.inspect(|task| task.abort());
     let time = in_force.read().drain_timeout.0;
@@ -164,6 +169,9 @@ async fn serve_on(
     ports.join_all().await;
     // The verifiers end with the engine, whose shards have ended.
     verifier_threads.into_iter().for_each(|thread| drop(thread.join()));
+    // It has the engine's settings, and with them a sender of the access log.
+    drop(reloads);
+    access_log_thread.into_iter().for_each(access_log::finish);
     Ok(Ended::Drained)
 }
 
@@ -199,6 +207,18 @@ fn make_dashboard(services: &Arc<[Service]>, engine: &Engine, key: ProbeKey) -> 
     let place = place.unwrap_or(0);
     let publisher = engine.publisher(ServiceId(place as u8));
     Dashboard::new(Arc::clone(services), place, key, publisher)
+}
+
+/// Starts the access log, where one is wanted.
+fn start_access_log(
+    settings: &Settings,
+    engine: &mut uringcast_engine::Config,
+) -> Result<Option<thread::JoinHandle<()>>, Problem> {
+    let Some(path) = &settings.access_log else { return Ok(None) };
+    let names = engine.services.iter().map(|service| service.name.clone()).collect();
+    let (ends, thread) = access_log::start(path, names)?;
+    engine.ends = Some(ends);
+    Ok(Some(thread))
 }
 
 /// Drains the engine, unless a second signal comes.

@@ -10,7 +10,7 @@ pub mod value;
 
 use std::path::PathBuf;
 
-use uringcast_engine::{AuthMode, Correlation, KernelTls, limits};
+use uringcast_engine::{AuthMode, CloseCodes, Correlation, KernelTls, limits};
 
 use access::{OptionalClaim, Origin, Permission, Subprotocol};
 pub use changes::Changes;
@@ -185,10 +185,14 @@ settings! {
         /// Field of a request that replies repeat as correlation_id: its `id`, or as the original
         /// servers did (echo) its `correlation_id`.
         correlation: Correlation = Correlation::Id,
+        /// Close codes of reasons for which RFC 6455 has none: one of 4000 to 4299 for each (own),
+        /// by whose range a program can tell whether to reconnect; or 1008 for all, as the original
+        /// servers had it (family).
+        close_codes: CloseCodes = CloseCodes::Own,
         /// Subprotocols (Sec-WebSocket-Protocol) to agree to where a client offers one. An offer of
         /// bearer.TOKEN beside it carries the client's token, and is never agreed to.
         subprotocol [live]: Option<Vec<Subprotocol>> = None,
-        /// Replies a client may be owed before it is closed with 1008.
+        /// Replies a client may be owed before it is closed.
         max_outbox (process) [live]: Bytes<1024, { 16 << 20 }> = Bytes(limits::DEFAULT_OUTBOX),
     }
     "Limits of one client" {
@@ -234,6 +238,9 @@ settings! {
         jwt_permissions_claim [live]: Option<Vec<Text>> = None,
         /// How long after its exp, and before its nbf, a token is still taken.
         jwt_leeway [live]: Span<0, MAX_JWT_LEEWAY> = Span(DEFAULT_JWT_LEEWAY),
+        /// File that keeps what POST /v1/tokens/revoke has revoked over a restart. One that cannot
+        /// be read or written is refused at start. Without it a restart forgets it.
+        revocations_file (process): Option<PathBuf> = None,
         /// Channels and the permission to subscribe to them, such as workflow:*=workflow:read
         /// or dash-*=dash:read; the longest pattern counts, and channels without one are open to
         /// every admitted client.
@@ -313,6 +320,9 @@ settings! {
         canary_interval (process): Span<0, HOUR> = Span(DEFAULT_CANARY_INTERVAL),
         /// How log lines on standard error look.
         log_format (process): LogFormat = LogFormat::Text,
+        /// File to which one JSON line is appended for each connection at its end; - is standard
+        /// output.
+        access_log (process): Option<PathBuf> = None,
         /// Least severity that is logged.
         log_level (process) [live]: tracing::Level = tracing::Level::INFO,
     }

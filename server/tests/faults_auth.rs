@@ -54,34 +54,41 @@ fn upgrade_with(server: &Server, headers: &str) -> (TcpStream, String) {
 }
 
 #[test]
-fn no_token_in_five_seconds_is_closed_with_1008() {
+fn no_token_in_five_seconds_is_closed_with_4101() {
     let server = server("");
     let mut client = connect(&server);
     assert_eq!(client.message()["error_code"], "AUTH_REQUIRED");
-    assert_eq!(client.closed(), (1008, "Authentication required".into()));
+    assert_eq!(client.closed(), (4101, "Authentication required".into()));
     server.wait_metric(ERRORS, "auth_missing", 1.0);
 }
 
 #[test]
-fn a_first_frame_without_a_token_is_closed_with_1008() {
+fn a_first_frame_without_a_token_is_closed() {
     let server = server("");
-    for (frame, code, reason, label) in [
-        (json!({"type": "ping"}), "AUTH_REQUIRED", "Authentication required", "auth_required"),
+    for (frame, code, closed, reason, label) in [
+        (
+            json!({"type": "ping"}),
+            "AUTH_REQUIRED",
+            4002,
+            "Authentication required",
+            "auth_required",
+        ),
         (
             json!({"type": "request", "event": "auth", "data": {}}),
             "AUTH_FAILED",
+            4001,
             "Authentication failed",
             "auth_missing",
         ),
     ] {
         let mut client = connect(&server);
         assert_eq!(client.ask(&frame)["error_code"], code);
-        assert_eq!(client.closed(), (1008, reason.into()));
+        assert_eq!(client.closed(), (closed, reason.into()));
         server.wait_metric(ERRORS, label, 1.0);
     }
     let mut client = connect(&server);
     client.send(TEXT, b"hello?");
-    assert_eq!(client.closed(), (1008, "Authentication error".into()));
+    assert_eq!(client.closed(), (4003, "Authentication error".into()));
     server.wait_metric(ERRORS, "auth_error", 1.0);
 }
 
@@ -95,7 +102,7 @@ fn a_first_frame_of_more_than_a_token_is_closed_with_1009() {
 }
 
 #[test]
-fn a_bad_token_is_closed_with_1008() {
+fn a_bad_token_is_closed_with_4001() {
     let server = server("");
     let good = token(&[], 60);
     let stale = signed(json!({"user_id": "u1", "exp": get_current_timestamp() - 1}));
@@ -104,14 +111,14 @@ fn a_bad_token_is_closed_with_1008() {
         let reply = client.ask(&auth(bad));
         assert_eq!(reply["error_code"], "AUTH_FAILED");
         assert_eq!(reply["error_message"], "Invalid or expired token");
-        assert_eq!(client.closed(), (1008, "Authentication failed".into()));
+        assert_eq!(client.closed(), (4001, "Authentication failed".into()));
     }
     server.wait_metric(ERRORS, "auth_failed", 4.0);
     assert!(!server.log().contains(&good[..20]), "no token in the log");
 }
 
 #[test]
-fn a_token_that_expires_is_closed_with_1008_unless_renewed() {
+fn a_token_that_expires_is_closed_with_4201_unless_renewed() {
     let server = server("");
     let mut client = connect(&server);
     client.say(&auth(&token(&[], 2)));
@@ -119,8 +126,19 @@ fn a_token_that_expires_is_closed_with_1008_unless_renewed() {
     assert_eq!(client.message()["event"], "session.created");
     let reply = client.ask(&auth(&token(&[], 3)));
     assert_eq!(reply["data"]["status"], "authenticated");
-    assert_eq!(client.closed(), (1008, "Token expired".into()));
+    assert_eq!(client.closed(), (4201, "Token expired".into()));
     server.wait_metric(ERRORS, "token_expired", 1.0);
+}
+
+#[test]
+fn the_family_s_clients_are_closed_with_1008() {
+    for flags in ["--close-codes family", "--preset crackerjack"] {
+        let server = server(flags);
+        let mut client = connect(&server);
+        assert_eq!(client.ask(&auth("x.y.z"))["error_code"], "AUTH_FAILED");
+        assert_eq!(client.closed(), (1008, "Authentication failed".into()), "{flags}");
+        server.wait_metric("uringcast_closes_total", r#"code="1008",reason="unauth"#, 1.0);
+    }
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn a_silent_client_is_pinged_and_closed_when_it_does_not_answer() {
 }
 
 #[test]
-fn a_client_that_does_not_read_its_replies_is_closed_with_1008() {
+fn a_client_that_does_not_read_its_replies_is_closed_with_4103() {
     let server = Server::start("--max-outbox 4KiB --message-rate 0");
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a small buffer");
@@ -71,7 +71,7 @@ fn a_client_that_does_not_read_its_replies_is_closed_with_1008() {
     Client::connect(&server).assert_alive();
     let who = client.stream().local_addr().expect("an address").to_string();
     let line = over_a_limit(&server);
-    for part in ["connection_id=", &who, "code=1008", "max_outbox", "limit=4096", "value="] {
+    for part in ["connection_id=", &who, "code=4103", "max_outbox", "limit=4096", "value="] {
         assert!(line.contains(part), "{part} in {line}");
     }
     assert_eq!(server.metric("uringcast_closes_total", "reason=\"outbox_full\""), 1.0);
@@ -109,6 +109,7 @@ fn a_slow_consumer_is_told_of_with_the_limit_that_its_log_came_to() {
             word.and_then(|word| word.parse::<u64>().ok()).expect("a number")
         };
         assert!(number("value=") > limit && number("behind=") > 1, "{line}");
+        assert!(line.contains("channel=\"flood\""), "{line}");
     }
 }
 

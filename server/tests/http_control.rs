@@ -38,7 +38,7 @@ fn clients_are_sent_away_by_id_and_by_channel() {
     let (mut three, _) = connect(&server);
     two.subscribe("room:1");
     three.subscribe("room:2");
-    let away = (1008, "Disconnected by the service".to_owned());
+    let away = (4005, "Disconnected by the service".to_owned());
     let (status, answer) = post(&server, "/v1/disconnect", &json!({ "connection": id }));
     assert_eq!((status, answer), (200, json!({"disconnected": 1})));
     assert_eq!(closed(&mut one), away);

@@ -13,7 +13,7 @@ use uringcast_engine::telemetry::{
     Close, ConnectionError, Count, Gauge, Lag, MessageError, MessageType, Recorder,
 };
 use uringcast_engine::{
-    ChannelName, Service, ServiceId, ServiceLoad, ShardId, TlsSource, WebSocketMetrics,
+    ChannelName, CloseCodes, Service, ServiceId, ServiceLoad, ShardId, TlsSource, WebSocketMetrics,
 };
 use uringcast_server::metrics::Metrics;
 
@@ -57,7 +57,7 @@ fn busy() -> Metrics {
         recorder.turned(30_000);
         recorder.submitted(200);
         recorder.upgraded(2 * MS);
-        recorder.closed(Close::SlowConsumer);
+        recorder.closed(Close::SlowConsumer, CloseCodes::Own);
         recorder.lagging([1, 2, 0, 0]);
         recorder.used_cpu(1_500 * MS);
         let slow = recorder.class_of(&ChannelName::parse("pool:7").unwrap());
@@ -230,7 +230,8 @@ fn every_value_of_a_bounded_label_is_there_from_the_start() {
         let name = format!("uringcast_{}_total", what.label());
         assert_eq!(scrape.kinds.get(&name).map(String::as_str), Some("counter"), "{name}");
     }
-    assert_eq!(scrape.label_values("uringcast_closes_total", "reason").len(), Close::COUNT);
+    let reasons = texts(Close::ALL.iter().map(|why| why.label()).collect());
+    assert_eq!(scrape.label_values("uringcast_closes_total", "reason"), reasons);
     assert_eq!(scrape.label_values("uringcast_laggards_now", "state").len(), Lag::COUNT);
     assert!(scrape.value("process_open_fds") > 0.0 && scrape.value("process_max_fds") > 0.0);
     let build = scrape.label_values("uringcast_build_info", "version");

@@ -42,6 +42,7 @@ fn every_setting_can_be_given_in_all_three_places() {
             ("auto|on|off", _) => ("'on'", "on"),
             ("PREFIX", _) => ("'OTHER_WS'", "OTHER_WS"),
             ("id|echo", _) => ("'echo'", "echo"),
+            ("own|family", _) => ("'family'", "family"),
             ("text|json", _) => ("'json'", "json"),
             ("error|warn|info|debug|trace", _) => ("'debug'", "debug"),
             ("exp|iss|aud", _) => ("['exp', 'aud']", "exp,aud"),

@@ -20,7 +20,7 @@ impl Verifications {
     /// Waits for the next token. `None` once the engine has ended.
     pub fn next(&self) -> Option<Verification> {
         let request = self.requests.recv().ok()?;
-        let (verdict, handle) = (Err(AuthError::Invalid), Arc::clone(&self.handle));
+        let (verdict, handle) = (Err(AuthError::invalid()), Arc::clone(&self.handle));
         Some(Verification { request, verdict, handle })
     }
 }
@@ -59,7 +59,7 @@ impl Verification {
 impl Drop for Verification {
     fn drop(&mut self) {
         let VerificationRequest { shard, key, .. } = self.request;
-        let verdict = std::mem::replace(&mut self.verdict, Err(AuthError::Invalid));
+        let verdict = std::mem::replace(&mut self.verdict, Err(AuthError::invalid()));
         // A shard requests at most VERIFICATIONS_PER_SHARD at once, so the mailbox is bounded.
         self.handle.mailboxes[shard.index()].send_owed(Command::Authenticated { key, verdict });
     }

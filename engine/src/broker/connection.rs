@@ -2,6 +2,7 @@
 //!
 //! | file | type |
 //! |---|---|
+//! | `new_connection` | what the broker is told of a new one |
 //! | `table` | [`Connections`]: all records of a shard |
 //! | `record` | one of them |
 //! | `state` | where a connection stands, and the table of legal moves |
@@ -15,6 +16,7 @@
 mod close_reason;
 mod connection_id;
 mod exceeded;
+mod new_connection;
 mod receive_end;
 mod record;
 mod state;
@@ -24,8 +26,8 @@ mod unfinished;
 
 pub(crate) use close_reason::CloseReason;
 pub use exceeded::Exceeded;
+pub use new_connection::Admission;
 pub use receive_end::ReceiveEnd;
 pub(crate) use record::{Connection, Pause};
 pub(crate) use state::State;
-pub use table::Admission;
 pub(crate) use table::Connections;

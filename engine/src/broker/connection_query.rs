@@ -144,7 +144,9 @@ impl Parts {
         Some(ConnectionDetail {
             info: self.info(key),
             channels: shown.map(|subscription| one(subscription.channel)).collect(),
-            client_certificate: connections.certificate(key).map(Into::into),
+            client_certificate: connections
+                .certificate(key.index)
+                .map(|shown| shown.name.to_string()),
             messages_left: rate(message_rate).then(|| connection.messages_left(message_rate, now)),
             bytes_left: rate(byte_rate).then(|| connection.bytes_left(byte_rate, now)),
         })

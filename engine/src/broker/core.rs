@@ -6,6 +6,7 @@ use super::channel::{Channels, Maker};
 use super::connection::Connections;
 use super::context::Context;
 use super::delivery::Delivery;
+use super::effect::ClientReport;
 use super::link::Links;
 use crate::config::Service;
 use crate::telemetry::Count;
@@ -107,6 +108,22 @@ impl Core {
     /// The settings a connection lives under.
     pub(super) fn settings(&self, key: ConnectionKey) -> &Service {
         self.cx.service(self.connections[key].service())
+    }
+
+    /// What the log says of a connection: who it is.
+    pub(super) fn report(&self, key: ConnectionKey, user: Option<&str>) -> ClientReport {
+        ClientReport {
+            service: self.connections[key].service(),
+            connection_id: self.connections.id(self.cx.shard, key),
+            peer: self.connections[key].peer(),
+            user: user.map(Into::into),
+            certificate: self.connections.certificate(key.index).map(|shown| shown.name.clone()),
+            close: None,
+            cause: None,
+            exceeded: None,
+            channel: None,
+            behind: None,
+        }
     }
 
     /// Forgets the channels that had only their subscribers and have lost them.

@@ -20,7 +20,7 @@ impl Parts {
                 None => return (0, None),
                 found => found,
             },
-            Target::User(_) => None,
+            Target::User(_) | Target::Tokens(_) | Target::Certificates(_) => None,
         };
         let mut count = 0;
         for index in from..self.core.connections.slots() as u32 {
@@ -31,6 +31,11 @@ impl Parts {
             let is_meant = match (&command.target, channel) {
                 (_, Some(channel)) => self.core.channels.is_subscribed(index, channel),
                 (Target::User(user), None) => self.sessions.auth().user(key) == Some(user),
+                (Target::Certificates(revoked), None) => {
+                    let shown = self.core.connections.certificate(index);
+                    shown.is_some_and(|shown| revoked.contains(&shown.id))
+                }
+                (Target::Tokens(tokens), None) => self.sessions.auth().is_by(key, tokens),
                 _ => false,
             };
             if is_meant {
@@ -47,7 +52,11 @@ impl Parts {
         match &command.action {
             _ if !is_meant => 0,
             ClientAction::Disconnect => {
-                self.sessions.close(&mut self.core, key, CloseReason::Expelled);
+                let reason = match command.target {
+                    Target::Certificates(_) => CloseReason::CertificateRevoked,
+                    _ => CloseReason::Expelled,
+                };
+                self.sessions.close(&mut self.core, key, reason);
                 self.settle();
                 1
             }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use uuid::Uuid;
 
 use super::connection::Exceeded;
-use crate::types::{ConnectionKey, ServiceId};
+use crate::types::{ChannelName, ConnectionEnd, ConnectionKey, ServiceId};
 use crate::wire::Secret;
 
 /// One thing the shell is to do, in the order given, after the turn's last flush.
@@ -32,26 +32,36 @@ pub enum Effect {
     /// End receiving for good, and any pending writability poll. Once their final completions
     /// are in (at once if nothing was armed), report `handle_receive_ended`.
     CancelReceive(ConnectionKey),
-    /// Log why a connection is closed.
-    Log(CloseReport),
+    /// Log why a connection is closed, or a token refused.
+    Log(Box<ClientReport>),
+    /// Report the end of a connection to where [`Config::ends`](crate::Config::ends) says.
+    Report(Box<ConnectionEnd>),
     /// Clear the slot and forget the connection. The index may be admitted again as soon as this
     /// is queued, so do this before the next `Hub::admit`.
     Release(ConnectionKey),
 }
 
-/// A connection that is closed for a fault of its peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CloseReport {
+/// What the log says of a connection that is closed, or of a token that is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientReport {
+    /// Whose client it is.
+    pub service: ServiceId,
     /// The id the client was welcomed with.
     pub connection_id: Uuid,
     /// The other end.
     pub peer: SocketAddr,
-    /// The close frame's code.
-    pub code: u16,
-    /// The close frame's text.
-    pub reason: &'static str,
+    /// Whom its token names, where the signature of that is good.
+    pub user: Option<Box<str>>,
+    /// The common name of the certificate that the client has shown.
+    pub certificate: Option<Box<str>>,
+    /// Code and text of the close frame; `None` where the connection stays open.
+    pub close: Option<(u16, &'static str)>,
+    /// Why its token was refused.
+    pub cause: Option<Box<str>>,
     /// The limit that was exceeded, if it was one.
     pub exceeded: Option<Exceeded>,
-    /// For a slow consumer: messages between its rearmost cursor and its channel's head.
+    /// For a slow consumer: its rearmost channel.
+    pub channel: Option<ChannelName>,
+    /// For a slow consumer: messages between its cursor there and the channel's head.
     pub behind: Option<u64>,
 }

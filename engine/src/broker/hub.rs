@@ -2,7 +2,6 @@
 
 mod questions;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::channel::Channels;
@@ -37,7 +36,7 @@ use crate::types::{
 /// 3. **Outputs** are asked for in this order, once all inputs of the iteration are in:
 ///    [`Hub::poll_transmit`] once, then [`Hub::poll_effect`] until it is empty. If `poll_transmit`
 ///    returns `true`, more is due: the shell iterates again without waiting.
-/// 4. **Questions** change nothing: [`Hub::is_paused`], and those of operators
+/// 4. **Questions** change nothing: [`Hub::is_paused`], [`Hub::config`], and those of operators
 ///    (`hub/questions.rs`).
 ///
 /// The shell may assume that a key it got from `admit` is valid until it has carried out
@@ -110,9 +109,9 @@ impl Hub {
 
     /// A connection was upgraded. `None` when the table is full: drop the socket.
     /// Over capacity it is admitted only to be closed with 1013.
-    pub fn admit(&mut self, admission: Admission) -> Option<ConnectionKey> {
+    pub fn admit(&mut self, mut admission: Admission) -> Option<ConnectionKey> {
         let core = &mut self.parts.core;
-        let key = core.connections.admit(&mut core.cx, &admission)?;
+        let key = core.connections.admit(&mut core.cx, &mut admission)?;
         core.delivery.open(key.index);
         if !admission.response.is_empty() {
             core.cx.reply(key, admission.response);
@@ -145,15 +144,10 @@ impl Hub {
         }
     }
 
-    /// A connection has sent as much as its TLS keys allow: its client is to reconnect. Returns its
-    /// peer, unless it is closed already.
-    pub fn handle_worn_keys(&mut self, index: u32) -> Option<SocketAddr> {
+    /// A connection has sent as much as its TLS keys allow: its client is to reconnect.
+    pub fn handle_worn_keys(&mut self, index: u32) {
         let key = self.parts.core.connections.key(index);
-        let connection =
-            self.parts.core.connections.get(key).filter(|connection| connection.is_open());
-        let peer = connection.map(|connection| connection.peer());
         self.parts.close(key, CloseReason::Keys);
-        peer
     }
 
     /// The peer ended its side, or the socket failed. A receive is no longer armed. A peer that
@@ -313,6 +307,11 @@ impl Hub {
     /// Connections not yet released.
     pub fn connections(&self) -> usize {
         self.parts.core.connections.len()
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> &Config {
+        &self.parts.core.cx.config
     }
 
     /// Whether a connection is not to be received from.

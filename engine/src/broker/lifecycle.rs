@@ -3,7 +3,9 @@
 //! close frame → (both seen, or a deadline) → FIN → read until the peer's FIN → cancel receiving →
 //! its last completion → index free (invariant 12).
 
-use super::close_report::close_report;
+use std::time::Duration;
+
+use super::client_report::report;
 use super::connection::{CloseReason, ReceiveEnd, State};
 use super::context::Ending;
 use super::core::Core;
@@ -12,8 +14,11 @@ use super::session::{Sessions, Waiting};
 use super::timers::Timer;
 use crate::limits::CLOSE_TIMEOUT;
 use crate::telemetry::{Close, ConnectionError};
-use crate::types::ConnectionKey;
+use crate::types::{ConnectionEnd, ConnectionKey};
 use crate::wire::frame;
+
+/// What is reported in the place of a close code (RFC 6455, 7.1.5).
+const NO_CLOSE_FRAME: u16 = 1006;
 
 /// All components of a shard's broker.
 pub(super) struct Parts {
@@ -42,13 +47,12 @@ impl Parts {
         if !self.core.connections.is_open(key) {
             return;
         }
-        if reason.error().is_some() {
-            let report = close_report(&self.core, &self.sessions, key, reason);
-            self.core.cx.push_effect(Effect::Log(report));
+        if !matches!(reason, CloseReason::Peer(_) | CloseReason::Shutdown) {
+            let report = report(&self.core, self.sessions.auth(), key, reason);
+            self.core.cx.push_effect(Effect::Log(report.into()));
         }
-        let core = &mut self.core;
-        core.connections.count_end(&mut core.cx, key, reason.counted_as(), reason.error());
-        let (code, text) = reason.frame(&core.settings(key).protocol);
+        let (code, text) = reason.frame(self.core.settings(key));
+        self.note_end(key, reason.counted_as(), code, reason.error());
         let waited = self.forget(key);
         let core = &mut self.core;
         let mut close = Vec::new();
@@ -61,6 +65,36 @@ impl Parts {
             Some(Waiting::End(end)) => self.end_received(key, end),
             Some(Waiting::Message(_)) | None => {}
         }
+    }
+
+    /// An open connection has come to its end: counts it, and reports it where that is wanted.
+    fn note_end(
+        &mut self,
+        key: ConnectionKey,
+        why: Close,
+        code: u16,
+        error: Option<ConnectionError>,
+    ) {
+        let Core { cx, connections, .. } = &mut self.core;
+        connections.count_end(cx, key, why, error);
+        let connection = &connections[key];
+        if cx.config.ends.is_none() || connection.is_probe() {
+            return;
+        }
+        let open = cx.time().seconds().saturating_sub(connection.since());
+        let end = ConnectionEnd {
+            service: connection.service(),
+            connection_id: connections.id(cx.shard, key),
+            peer: connection.peer(),
+            user: self.sessions.auth().user(key).map(Into::into),
+            certificate: connections.certificate(key.index).map(|shown| shown.name.clone()),
+            secure: connection.tls_mode().is_secure(),
+            unix_us: cx.now.unix_us,
+            open: Duration::from_secs(open.into()),
+            code,
+            reason: why.label(),
+        };
+        cx.push_effect(Effect::Report(end.into()));
     }
 
     /// The peer's close frame was received, or cannot be any more.
@@ -114,10 +148,8 @@ impl Parts {
 
     /// A write found the socket dead.
     fn lose(&mut self, key: ConnectionKey) {
-        let core = &mut self.core;
-        if core.connections.is_open(key) {
-            let error = Some(ConnectionError::Reset);
-            core.connections.count_end(&mut core.cx, key, Close::Lost, error);
+        if self.core.connections.is_open(key) {
+            self.note_end(key, Close::Lost, NO_CLOSE_FRAME, Some(ConnectionError::Reset));
         }
         self.end(key);
     }
@@ -157,16 +189,16 @@ impl Parts {
 
     /// A peer that ends its side first still gets what it is owed, then our FIN.
     pub(super) fn end_received(&mut self, key: ConnectionKey, end: ReceiveEnd) {
-        let core = &mut self.core;
-        let Some(connection) = core.connections.get(key) else { return };
+        let Some(connection) = self.core.connections.get(key) else { return };
         let (state, close_sent) = (connection.state(), connection.close_sent);
         if state == State::Open {
             let error = match end {
                 ReceiveEnd::TlsFault => ConnectionError::Protocol,
                 ReceiveEnd::Eof | ReceiveEnd::Reset => ConnectionError::Reset,
             };
-            core.connections.count_end(&mut core.cx, key, Close::Lost, Some(error));
+            self.note_end(key, Close::Lost, NO_CLOSE_FRAME, Some(error));
         }
+        let core = &mut self.core;
         match (end, state) {
             (ReceiveEnd::Eof, State::Closing) if close_sent => self.shut_write(key),
             (ReceiveEnd::Eof, State::Open | State::Closing) => {

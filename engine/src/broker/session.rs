@@ -2,7 +2,7 @@
 //!
 //! | file | type |
 //! |---|---|
-//! | `auth`, `permissions` | identities and permissions |
+//! | `auth`, `known`, `permissions` | identities and permissions |
 //! | `operations`, `departure` | subscribe and unsubscribe, which may wait for another shard |
 //! | `outstanding` | publications and status requests that another shard answers |
 //! | `envelope` | requests of clients that speak the envelope |
@@ -16,6 +16,7 @@ mod backlog;
 mod custom;
 mod departure;
 mod envelope;
+mod known;
 mod operations;
 mod order;
 mod outstanding;
@@ -32,12 +33,13 @@ use crate::config::{Config, Protocol};
 use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_WAITING_OPERATIONS};
 use crate::types::{
     ChannelIndex, ChannelName, ChannelRefusal, ConnectionKey, ErrorCode, MessageType, OperationId,
-    PublishError, RequestId, Seq, ServiceId, Verdict,
+    PublishError, RequestId, Seq, ServiceId, TokenFault, Verdict,
 };
 use crate::wire::frame::{self, Opcode};
 use crate::wire::{Message, OwnedMessage, Secret};
 use answers::refuse;
-use auth::{Access, Authentication};
+use auth::Access;
+pub(super) use auth::Authentication;
 use backlog::Backlogs;
 use custom::CustomSessions;
 use operations::Operations;
@@ -177,21 +179,25 @@ impl Sessions {
         }
         let Some(asked) = self.auth.take_asked(core, key) else { return Vec::new() };
         self.backlogs.make_ready(key);
-        let recognised =
-            verdict.map(|identity| self.auth.recognise(core, key, &identity).map(|()| identity));
+        let recognised = verdict.map(|identity| {
+            let taken = self.auth.recognise(core, key, &identity);
+            taken.map_err(|text| (text, identity.user.clone())).map(|()| identity)
+        });
         let correlation = asked.request.as_ref().and_then(Option::as_deref);
         match recognised {
             Ok(Ok(identity)) => {
                 if asked.request.is_some() {
-                    let left = identity.expires.and_then(|at| auth::remaining(core.cx.now, at));
+                    let left = identity.expires.and_then(|at| known::remaining(core.cx.now, at));
                     answers::authenticated(core, key, correlation, &identity.user, left);
                 }
                 if asked.welcome {
                     self.welcome(core, key, true);
                 }
             }
-            Ok(Err(text)) => {
-                self.auth.turn_away(core, key, correlation, CloseReason::AuthFailed, text);
+            Ok(Err((text, user))) => {
+                let reason = CloseReason::AuthFailed;
+                let fault = TokenFault { why: text.into(), user: Some(user) };
+                self.auth.turn_away(core, key, correlation, reason, (text, fault.into()));
             }
             Err(error) => self.auth.reject(core, key, &asked, error),
         }

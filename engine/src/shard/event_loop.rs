@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use monoio::net::{TcpStream, UnixStream};
 
+use super::client_log::log_report;
 use super::clock;
-use super::close_log::log_close;
 use super::command::{Command, VerificationRequest};
 use super::drain::Drain;
 use super::handshake::{AcceptedUpgrade, HandshakeQueue, QuotaPermit, UpgradedConnection};
@@ -115,9 +115,7 @@ impl EventLoop {
         more |= self.slots.rearm();
         more |= self.hub.poll_transmit(&mut self.slots.delivery, &mut self.parts.peers);
         for index in self.slots.delivery.exhausted.drain(..) {
-            if let Some(peer) = self.hub.handle_worn_keys(index) {
-                tracing::info!(%peer, "TLS keys are used up");
-            }
+            self.hub.handle_worn_keys(index);
             more = true;
         }
         while let Some(effect) = self.hub.poll_effect() {
@@ -346,7 +344,14 @@ impl EventLoop {
             Effect::ResumeReceive(key) => self.slots.resume(key),
             Effect::AwaitWritable(key) => self.slots.await_writable(key),
             Effect::ShutdownWrite(key) => self.slots.shutdown_write(key),
-            Effect::Log(report) => log_close(&report),
+            Effect::Log(report) => log_report(&report, self.hub.config()),
+            Effect::Report(end) => {
+                let ends = self.hub.config().ends.as_ref();
+                // The log must not hold up a shard.
+                if ends.is_some_and(|ends| ends.try_send(*end).is_err()) {
+                    self.hub.recorder().count(Count::AccessLogDrops, 1);
+                }
+            }
             Effect::CancelReceive(key) => {
                 if self.slots.close(key) {
                     self.hub.handle_receive_ended(key);

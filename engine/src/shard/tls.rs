@@ -9,10 +9,10 @@
 //!
 //! A [`SlotTls`] is whichever of them a slot has. `io::Delivery` seals and opens by it.
 
-mod client_name;
 mod control_records;
 mod ktls_session;
 mod ktls_support;
+mod peer_certificate;
 mod record_layer;
 mod session;
 mod slot_tls;

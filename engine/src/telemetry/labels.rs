@@ -1,6 +1,6 @@
 //! The values that metric labels may take: closed sets, so that no peer can widen them.
 
-use crate::types::{ErrorCode, labels};
+use crate::types::{CloseCodes, ErrorCode, labels};
 
 labels! {
     /// Why a connection failed or was ended for the peer's fault.
@@ -142,6 +142,8 @@ labels! {
         RingCompletions = "ring_completions",
         /// Publications from outside that found a mailbox full.
         MailboxRefusals = "mailbox_refusals",
+        /// Ends of connections that the access log had no room for.
+        AccessLogDrops = "access_log_drops",
         /// Connections that kernel TLS could not be given.
         TlsFallbacks = "tls_fallbacks",
         /// KeyUpdates of kernel-TLS peers that were followed.
@@ -208,41 +210,67 @@ labels! {
         KeepaliveTimeout = "keepalive_timeout",
         /// A message was not finished in time, or held memory that was needed.
         MessageTimeout = "message_timeout",
-        /// No token, a bad one, or something else first.
-        Unauthenticated = "unauthenticated",
+        /// A bad token, or none in the `auth` request.
+        AuthFailed = "unauthenticated",
+        /// Something else came before the token.
+        AuthRequired = "unauthenticated",
+        /// No token in time.
+        AuthTimeout = "unauthenticated",
+        /// What came before the token was no envelope.
+        AuthError = "unauthenticated",
+        /// Too much came behind the token.
+        AuthBacklog = "unauthenticated",
         /// Too many tokens waited for verification.
         AuthOverload = "auth_overload",
         /// Its token's time was over.
         TokenExpired = "token_expired",
         /// Disconnected on request of its service.
         Expelled = "expelled",
+        /// Its client's certificate was revoked.
+        CertificateRevoked = "certificate_revoked",
         /// Its TLS keys were used up or could not be replaced.
         Keys = "keys",
     }
 }
 
 impl Close {
-    /// The close code (RFC 6455, 7.4) as a label.
-    pub fn code(self) -> &'static str {
-        match self {
-            Close::PeerNormal => "1000",
-            Close::PeerGoingAway | Close::Shutdown => "1001",
-            Close::PeerOther => "other",
-            Close::Lost => "1006",
+    /// The close code (RFC 6455, 7.4); `None` for the peer's own. docs/PROTOCOL.md has the table of
+    /// both kinds of `codes`.
+    pub fn code(self, codes: CloseCodes) -> Option<u16> {
+        const POLICY_VIOLATION: u16 = 1008;
+        let own = match self {
+            Close::PeerOther => return None,
+            Close::PeerNormal => 1000,
+            Close::PeerGoingAway | Close::Shutdown => 1001,
+            Close::Protocol => 1002,
+            Close::Lost => 1006,
+            Close::InvalidUtf8 => 1007,
+            Close::MessageTooBig => 1009,
+            Close::KeepaliveTimeout => 1011,
+            Close::Keys => 1012,
             Close::MaxConnections
             | Close::SlowConsumer
             | Close::LaggardMemory
-            | Close::AuthOverload => "1013",
-            Close::OutboxFull | Close::Unauthenticated | Close::TokenExpired | Close::Expelled => {
-                "1008"
-            }
-            Close::Protocol => "1002",
-            Close::InvalidUtf8 => "1007",
-            Close::MessageTooBig => "1009",
-            Close::KeepaliveTimeout => "1011",
-            Close::MessageTimeout => "1008",
-            Close::Keys => "1012",
-        }
+            | Close::AuthOverload => 1013,
+            // Not to be tried again as before.
+            Close::AuthFailed => 4001,
+            Close::AuthRequired => 4002,
+            Close::AuthError => 4003,
+            Close::AuthBacklog => 4004,
+            Close::Expelled => 4005,
+            Close::CertificateRevoked => 4006,
+            // To be tried again later.
+            Close::AuthTimeout => 4101,
+            Close::MessageTimeout => 4102,
+            Close::OutboxFull => 4103,
+            // To be tried again now.
+            Close::TokenExpired => 4201,
+        };
+        let has_none_in_the_registry = own >= 4000;
+        Some(match codes {
+            CloseCodes::Family if has_none_in_the_registry => POLICY_VIOLATION,
+            CloseCodes::Family | CloseCodes::Own => own,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use super::snapshot::{ClassId, ClassStats, ServiceStats, Snapshot};
 use super::top_k::{Counted, HotChannel, Sketch, SlowConsumer, Standing};
 use super::{MAX_LATENCY_NS, OTHER, latency_histogram};
 use crate::limits::{MAX_CLASS_NAME, MAX_CLASSES};
-use crate::types::{ChannelName, MessageType, ServiceId, ServiceLoad, ShardId};
+use crate::types::{ChannelName, CloseCodes, MessageType, ServiceId, ServiceLoad, ShardId};
 
 /// What a shard records to. Recording is an array increment; no other thread reads or writes.
 #[derive(Debug)]
@@ -184,8 +184,8 @@ impl Recorder {
     }
 
     /// A connection is over, or its close frame is on the way.
-    pub fn closed(&mut self, why: Close) {
-        self.own(|own| own.closes[why as usize] += 1);
+    pub fn closed(&mut self, why: Close, codes: CloseCodes) {
+        self.own(|own| own.closes.count(why, codes));
     }
 
     /// So many laggards are in each state now.

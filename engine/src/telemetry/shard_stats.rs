@@ -2,8 +2,9 @@
 
 use hdrhistogram::Histogram;
 
-use super::labels::{Close, Lag};
-use super::{add, latency_histogram, merge};
+use super::close_counts::CloseCounts;
+use super::labels::Lag;
+use super::{latency_histogram, merge};
 use crate::limits::BATCH_ENTRIES;
 
 /// One shard's since its last snapshot, or all shards' since the start.
@@ -15,8 +16,8 @@ pub struct ShardStats {
     pub batch: Histogram<u64>,
     /// From accepting a connection to its upgrade, ns; those that succeeded.
     pub handshake: Histogram<u64>,
-    /// By [`Close`].
-    pub closes: [u64; Close::COUNT],
+    /// How connections came to their end.
+    pub closes: CloseCounts,
     /// By [`Lag`]: the present number, not a count.
     pub laggards: [u64; Lag::COUNT],
     /// CPU time the shard's thread used, ns.
@@ -30,7 +31,7 @@ impl ShardStats {
             turn: latency_histogram(),
             batch: batch.expect("constant bounds are valid"),
             handshake: latency_histogram(),
-            closes: [0; Close::COUNT],
+            closes: CloseCounts::default(),
             laggards: [0; Lag::COUNT],
             busy_ns: 0,
         }
@@ -41,7 +42,7 @@ impl ShardStats {
         self.turn.reset();
         self.batch.reset();
         self.handshake.reset();
-        (self.closes, self.busy_ns) = ([0; Close::COUNT], 0);
+        (self.closes, self.busy_ns) = (CloseCounts::default(), 0);
         self.laggards = current.laggards;
     }
 
@@ -50,7 +51,7 @@ impl ShardStats {
         merge(&mut self.turn, &new.turn);
         merge(&mut self.batch, &new.batch);
         merge(&mut self.handshake, &new.handshake);
-        add(&mut self.closes, &new.closes);
+        self.closes.add(&new.closes);
         self.busy_ns += new.busy_ns;
     }
 }

@@ -20,6 +20,9 @@ pub struct Welcome<'a> {
     /// Whether TLS is on; `tls_mode` follows from it.
     #[serde(flatten, serialize_with = "tls_mode")]
     pub secure: bool,
+    /// The common name of the certificate that the client has shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_certificate: Option<&'a str>,
     /// Further keys of the service's own.
     #[serde(flatten)]
     pub extra: &'a serde_json::Map<String, serde_json::Value>,

@@ -23,7 +23,11 @@ pub(super) struct Limits(Vec<File>);
 impl Limits {
     /// Reads the limits files.
     pub(super) fn read() -> Limits {
-        let files = [("Engine", "engine/src/limits.rs"), ("Server", "server/src/limits.rs")];
+        let files = [
+            ("Engine", "engine/src/limits.rs"),
+            ("A connection of the engine", "engine/src/limits/footprint.rs"),
+            ("Server", "server/src/limits.rs"),
+        ];
         Limits(files.map(|(heading, path)| File::read(heading, path)).into())
     }
 

@@ -166,7 +166,7 @@ const SHARES: &[Share] = &[
         bound: "`max_outbox`, {DEFAULT_OUTBOX} by default",
         connection: "all of it",
         tests: &["server/tests/faults_slow.rs::\
-                  a_client_that_does_not_read_its_replies_is_closed_with_1008"],
+                  a_client_that_does_not_read_its_replies_is_closed_with_4103"],
         ..REST
     },
     Share {

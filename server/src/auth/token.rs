@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jsonwebtoken::dangerous::insecure_decode;
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Validation, decode, decode_header};
+use jsonwebtoken::{Header, Validation, decode, decode_header};
 use serde::Deserialize;
-use serde_json::{Map, Value};
-use uringcast_engine::{AuthError, Identity, Verdict};
+use serde_json::{Map, Value, json};
+use uringcast_engine::{Identity, TokenFault};
 
 use super::claims;
 use super::keys::{Key, Keys};
+use crate::limits::LOGGED_CLAIM;
 use crate::settings::access::OptionalClaim;
 
 /// The claims that tokens must have beside the user and the expiry.
@@ -34,6 +37,8 @@ struct Claims {
     sub: Option<Name>,
     /// Seconds since 1970; may have a fraction.
     exp: Option<f64>,
+    iat: Option<f64>,
+    jti: Option<Name>,
     // These two are read for their types alone: the library compares those that it understands, and
     // takes another type for an absent claim.
     #[serde(rename = "iss")]
@@ -59,30 +64,38 @@ enum Names {
     Text(String),
 }
 
-/// Verifies a token with every key that may have signed it.
-pub(super) fn verify(token: &str, keys: &Keys, rules: &ClaimRules) -> Verdict {
-    let result = attempt(token, keys, rules);
-    result.map_err(|why| {
-        // The log gets no part of the token: another service may accept it.
-        tracing::debug!(why, "a token is refused");
-        AuthError::Invalid
-    })
+/// What a good token says of itself.
+#[derive(Debug)]
+pub(super) struct Verified {
+    pub(super) identity: Identity,
+    /// Its `jti`.
+    pub(super) id: Option<String>,
 }
 
-fn attempt(token: &str, keys: &Keys, rules: &ClaimRules) -> Result<Identity, &'static str> {
-    let header = decode_header(token).map_err(|error| reason(error.kind()))?;
+/// Verifies a token with every key that may have signed it.
+///
+/// # Errors
+/// Why it is refused, for the log. That gets no part of the token by which it could be used:
+/// another service may accept it.
+pub(super) fn verify(token: &str, keys: &Keys, rules: &ClaimRules) -> Result<Verified, TokenFault> {
+    let unsigned = |why: &str| TokenFault { why: why.into(), user: None };
+    let header = decode_header(token).map_err(|_| unsigned("malformed"))?;
     // RFC 7515, 4.1.11: a token with a critical header that is not understood is refused.
     if header.crit.is_some() {
-        return Err("critical header");
+        return Err(unsigned("critical header"));
     }
-    let mut why = "no key for it";
+    let mut fault = no_key(&header);
     for key in keys.candidates(header.kid.as_deref(), header.alg) {
         match decode::<Claims>(token, &key.key, &validation(key, rules)) {
-            Ok(data) => return identity(data.claims, rules),
-            Err(error) => why = reason(error.kind()),
+            Ok(data) => return verified(data.claims, rules),
+            // The signature is checked before the claims: this is the key, and no other will do.
+            Err(error) if is_about_claims(error.kind()) => {
+                return Err(about_claims(token, error.kind(), rules));
+            }
+            Err(error) => fault = unsigned(reason(error.kind())),
         }
     }
-    Err(why)
+    Err(fault)
 }
 
 fn validation(key: &Key, rules: &ClaimRules) -> Validation {
@@ -106,31 +119,99 @@ fn validation(key: &Key, rules: &ClaimRules) -> Validation {
     validation
 }
 
-fn identity(claims: Claims, rules: &ClaimRules) -> Result<Identity, &'static str> {
-    let user = match claims.user_id.or(claims.sub) {
-        Some(Name::Text(text)) if !text.is_empty() => text,
-        Some(Name::Number(number)) => number.to_string(),
-        _ => return Err("no user_id and no sub"),
+fn verified(claims: Claims, rules: &ClaimRules) -> Result<Verified, TokenFault> {
+    let name = |name| match name {
+        Some(Name::Text(text)) if !text.is_empty() => Some(text),
+        Some(Name::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let Some(user) = name(claims.user_id.or(claims.sub)) else {
+        return Err(TokenFault { why: "no user_id and no sub".into(), user: None });
     };
     let permissions = match &rules.permissions {
         Some(named) => claims::all(&claims.others, named),
         None => claims::usual(&claims.others),
     };
-    let permissions = permissions.ok_or("permissions that are neither a list nor a text")?;
+    let Some(permissions) = permissions else {
+        let why = "permissions that are neither a list nor a text".into();
+        return Err(TokenFault { why, user: Some(user) });
+    };
     // A time beyond the range of i64 means that the token never expires.
     let end = |exp: f64| (exp.floor() as i64).saturating_add_unsigned(rules.leeway.as_secs());
-    Ok(Identity { user, permissions, expires: claims.exp.map(end) })
+    let issued = claims.iat.map(|iat| iat.floor() as i64);
+    let identity =
+        Identity { user, permissions, expires: claims.exp.map(end), token: None, issued };
+    Ok(Verified { identity, id: name(claims.jti) })
 }
 
 fn reason(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidSignature => "wrong signature",
-        ErrorKind::ExpiredSignature => "expired",
-        ErrorKind::ImmatureSignature => "not valid yet",
-        ErrorKind::InvalidIssuer => "another issuer",
-        ErrorKind::InvalidAudience => "another audience",
         ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "another algorithm",
-        ErrorKind::MissingRequiredClaim(_) => "a claim is missing",
         _ => "malformed",
+    }
+}
+
+/// No key has the token's `kid` and algorithm.
+fn no_key(header: &Header) -> TokenFault {
+    let kid = header.kid.as_deref().map(|kid| format!(" and kid {}", shown(&json!(kid))));
+    let why = format!("no key of algorithm {:?}{}", header.alg, kid.unwrap_or_default());
+    TokenFault { why, user: None }
+}
+
+/// Whether the signature was found good.
+fn is_about_claims(kind: &ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ExpiredSignature
+            | ErrorKind::ImmatureSignature
+            | ErrorKind::InvalidIssuer
+            | ErrorKind::InvalidAudience
+            | ErrorKind::MissingRequiredClaim(_)
+            | ErrorKind::InvalidClaimFormat(_)
+    )
+}
+
+/// What is wrong with the claims of a token whose signature is good.
+fn about_claims(token: &str, kind: &ErrorKind, rules: &ClaimRules) -> TokenFault {
+    let claims: Map<String, Value> = insecure_decode(token).map(|t| t.claims).unwrap_or_default();
+    let claim = |name: &str| claims.get(name).map_or_else(|| "none".into(), shown);
+    let time = |name: &str| {
+        let second = claims.get(name).and_then(Value::as_f64).map(|second| second.floor() as i64);
+        let time = second.and_then(|second| Timestamp::from_second(second).ok());
+        time.map_or_else(|| claim(name), |time| time.to_string())
+    };
+    let wanted = |setting: &str, value: Option<&String>| match value {
+        Some(value) => format!("{setting} is {value:?}"),
+        None => format!("{setting} is not set"),
+    };
+    let why = match kind {
+        ErrorKind::ExpiredSignature => format!("expired since {}", time("exp")),
+        ErrorKind::ImmatureSignature => format!("not valid before {}", time("nbf")),
+        ErrorKind::InvalidIssuer => {
+            format!("its iss is {}, {}", claim("iss"), wanted("jwt_issuer", rules.issuer.as_ref()))
+        }
+        ErrorKind::InvalidAudience => {
+            let wanted = wanted("jwt_audience", rules.audience.as_ref());
+            format!("its aud is {}, {wanted}", claim("aud"))
+        }
+        ErrorKind::MissingRequiredClaim(name) => format!("it has no claim {name}"),
+        ErrorKind::InvalidClaimFormat(name) => format!("its claim {name} is of another type"),
+        kind => reason(kind).into(),
+    };
+    let user = ["user_id", "sub"].into_iter().find_map(|name| match claims.get(name)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    });
+    TokenFault { why, user }
+}
+
+/// A value as JSON, cut to what a line may have of it.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(LOGGED_CLAIM) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }

@@ -7,6 +7,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateRevocationListDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use uringcast_engine::{CertificateId, RevokedCertificates};
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use super::cert_key_pair::{read_chain, read_pem};
@@ -24,13 +25,16 @@ pub(super) struct ClientTrust {
     /// Under other ones, sessions begun under these must not be taken up again: a resumed
     /// handshake verifies no certificate.
     pub anchors: TrustAnchors,
+    /// The certificates that the lists name.
+    pub revoked: RevokedCertificates,
 }
 
 /// The verifier for the settings: it requests no client certificate, or demands one.
 pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
     let Some(Clients { ca, crl }) = clients else {
         let verifier = WebPkiClientVerifier::no_client_auth();
-        return Ok(ClientTrust { verifier, anchors: Vec::new() });
+        let (anchors, revoked) = (Vec::new(), RevokedCertificates::new());
+        return Ok(ClientTrust { verifier, anchors, revoked });
     };
     let bad = |error: &dyn Display| {
         let reason = format!("holds an authority that cannot be used: {error}");
@@ -41,11 +45,19 @@ pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
         anchors.push(authority.to_vec());
         roots.add(authority).map_err(|error| bad(&error))?;
     }
+    let mut revoked = RevokedCertificates::new();
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
     if let Some(path) = crl {
         let lists: Vec<CertificateRevocationListDer<'static>> =
             read_pem("crl_file", path, "revocation list", "X509 CRL")?;
-        lists.iter().for_each(|list| warn_if_stale(path, list));
+        for list in &lists {
+            // What x509-parser cannot read, the builder below refuses.
+            let Ok((_, list)) = CertificateRevocationList::from_der(list) else { continue };
+            warn_if_stale(path, &list);
+            let issuer = list.issuer().as_raw();
+            let serials = list.iter_revoked_certificates().map(|one| one.raw_serial());
+            revoked.extend(serials.map(|serial| CertificateId::new(issuer, serial)));
+        }
         anchors.extend(lists.iter().map(|list| list.to_vec()));
         builder = builder.with_crls(lists);
     }
@@ -56,12 +68,11 @@ pub(super) fn trust(clients: Option<&Clients>) -> Result<ClientTrust, Problem> {
         }
         (error, _) => bad(&error),
     })?;
-    Ok(ClientTrust { verifier, anchors })
+    Ok(ClientTrust { verifier, anchors, revoked })
 }
 
 /// A stale list still revokes what is in it: better than to refuse all clients.
-fn warn_if_stale(path: &std::path::Path, list: &CertificateRevocationListDer<'_>) {
-    let Ok((_, list)) = CertificateRevocationList::from_der(list) else { return };
+fn warn_if_stale(path: &std::path::Path, list: &CertificateRevocationList<'_>) {
     let now = jiff::Timestamp::now().as_second();
     if let Some(next) = list.next_update().filter(|next| next.timestamp() < now) {
         let (path, issuer) = (path.display(), list.issuer());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::Mutex;
-use uringcast_engine::TlsSource;
+use uringcast_engine::{RevokedCertificates, TlsSource};
 
 use super::cert_key_pair::warn_if_readable_by_all;
 use super::{ServedCert, TicketKeys, load};
@@ -35,6 +35,8 @@ pub struct CertReloader {
     pub(crate) status: Arc<Mutex<CertStatus>>,
     /// What is served, the default first.
     pub(crate) served: Vec<ServedCert>,
+    /// Clients' certificates that lists have come to name, until [`CertReloader::take_revoked`].
+    revoked: Option<Arc<RevokedCertificates>>,
     /// The files as they were when last read, or given up.
     checked: Vec<Stamp>,
     /// The files as they were when they failed, perhaps because only half of them had been
@@ -58,6 +60,7 @@ impl CertReloader {
             source: TlsSource::new(loaded.config),
             status: Arc::default(),
             served: loaded.served,
+            revoked: None,
             checked,
             torn: None,
             expiry_checked: Instant::now(),
@@ -110,9 +113,18 @@ impl CertReloader {
         self.checked = now;
     }
 
+    /// The clients' certificates that count no more, after files were read again. The open
+    /// connections that showed one are to be closed.
+    pub fn take_revoked(&mut self) -> Option<Arc<RevokedCertificates>> {
+        self.revoked.take()
+    }
+
     fn replace(&mut self) -> Result<(), Problem> {
         let loaded = load(&self.tls, &mut self.tickets)?;
         self.source.replace(loaded.config);
+        if !loaded.revoked.is_empty() {
+            self.revoked = Some(Arc::new(loaded.revoked));
+        }
         (self.served, self.torn) = (loaded.served, None);
         self.status.lock().reloaded += 1;
         tracing::info!("certificates reloaded");

@@ -71,9 +71,9 @@ pub(super) fn run(options: &TokenOptions, environment: Environment) -> Result<i3
     eprintln!("warning: for tests: the server takes its bearer for {}", json!(options.user));
     match Config::resolve(&settings, state.as_deref()) {
         Err(problems) => eprintln!("warning: the server would not start with this: {problems}"),
-        Ok(config) => match config.verifiers.verify(place, &token) {
-            Some(Ok(_)) => {}
-            Some(Err(_)) => eprintln!("warning: the server would refuse it, for its claims"),
+        Ok(config) => match config.verifiers.takes(place, &token) {
+            Some(true) => {}
+            Some(false) => eprintln!("warning: the server would refuse it, for its claims"),
             None => eprintln!("warning: this server asks for no token: auth_enabled is off"),
         },
     }

@@ -125,18 +125,20 @@ impl Caller {
         self.0.as_ref().map_or("", |key| &key.name)
     }
 
-    /// Whether the caller may publish to all of these.
+    /// Whether the caller may publish to all of these channels of a service.
     ///
     /// # Errors
     /// 403 naming the first channel it may not.
     pub(super) fn may_publish<'a>(
         &self,
+        service: &str,
         mut channels: impl Iterator<Item = &'a ChannelName>,
     ) -> Result<(), ApiError> {
         let Some(key) = &self.0 else { return Ok(()) };
         let foreign = channels.find(|channel| !key.covers(channel.as_str()));
         let Some(channel) = foreign else { return Ok(()) };
-        tracing::info!(key = %key.name, "a key is not for the channel it was used for");
+        let name = &key.name;
+        tracing::info!(service, key = %name, "a key is not for the channel it was used for");
         Err(ApiError::forbidden(format!("The key {} is not for the channel {channel}.", key.name)))
     }
 

@@ -4,12 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{RwLock, RwLockReadGuard};
-use uringcast_engine::{DrainReport, Engine, Publisher, Service, ServiceId};
+use uringcast_engine::limits::BUSY_PAUSE;
+use uringcast_engine::{
+    ClientAction, ClientCommand, DrainReport, Engine, Publisher, RevokedCertificates, Service,
+    ServiceId, Target,
+};
 
 use super::error::ApiError;
 use super::idempotency::IdempotencyTable;
 use super::publish_queue::PublishQueue;
 use super::request_body::BodyBudget;
+use crate::auth::revocations::Revocations;
 use crate::dashboard::Dashboard;
 use crate::foreign_listeners::ForeignListeners;
 use crate::live_services::LiveServices;
@@ -36,6 +41,7 @@ pub struct Control {
     /// `None` where the system does not show who listens.
     foreign: Option<ForeignListeners>,
     pub(super) dashboard: Dashboard,
+    pub(super) revocations: Arc<Revocations>,
 }
 
 impl Control {
@@ -65,7 +71,14 @@ impl Control {
             health,
             foreign,
             dashboard,
+            revocations: Arc::default(),
         }
+    }
+
+    /// The same with what the verifiers know to be revoked.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Arc<Revocations>) -> Control {
+        Control { revocations, ..self }
     }
 
     /// The engine. A drain does not begin while the guard is held.
@@ -130,6 +143,17 @@ impl Control {
         self.collect().await;
         if let Some(metrics) = &self.metrics {
             self.dashboard.publish(&metrics.make_point());
+        }
+    }
+
+    /// Closes the connections of a service whose clients have shown one of these certificates.
+    pub async fn close_revoked(&self, service: ServiceId, revoked: Arc<RevokedCertificates>) {
+        let (target, action) = (Target::Certificates(revoked), ClientAction::Disconnect);
+        let command = ClientCommand { service, target, action };
+        let Some(engine) = &*self.engine.read().await else { return };
+        // A full mailbox has room soon; the certificate is revoked until then as well.
+        while engine.disconnect(command.clone()).await.is_err() {
+            tokio::time::sleep(BUSY_PAUSE).await;
         }
     }
 

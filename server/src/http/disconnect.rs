@@ -70,7 +70,7 @@ async fn parse(
     Ok((target, channel))
 }
 
-async fn send(
+pub(super) async fn send(
     selected: &SelectedService,
     target: Target,
     action: ClientAction,
@@ -95,6 +95,8 @@ fn audit(selected: &SelectedService, command: &ClientCommand, count: Option<u64>
         Target::Connection(id) => connection = Some(id.as_str()),
         Target::User(name) => user = Some(name.as_str()),
         Target::Channel(name) => channel = Some(name.as_str()),
+        // Who revokes says so in a line of its own.
+        Target::Tokens(_) | Target::Certificates(_) => return,
     }
     match &command.action {
         ClientAction::Disconnect => tracing::info!(

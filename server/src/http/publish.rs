@@ -102,7 +102,7 @@ fn check_head(
         let empty = JsonObject::parse(b"{}").map_err(ApiError::invalid)?;
         let max_data = selected.max_data();
         let publication = publication(&"", &query.channel, &query.event, empty, max_data)?;
-        selected.caller.may_publish(std::iter::once(&publication.channel))?;
+        selected.may_publish(std::iter::once(&publication.channel))?;
     }
     idempotency_key(headers).map(drop)
 }
@@ -158,7 +158,7 @@ async fn submit(
     mut messages: Vec<Message>,
     key: Option<&str>,
 ) -> Result<Published, ApiError> {
-    selected.caller.may_publish(messages.iter().map(|message| &message.publication.channel))?;
+    selected.may_publish(messages.iter().map(|message| &message.publication.channel))?;
     let channels: Vec<ChannelName> =
         messages.iter().map(|message| message.publication.channel.clone()).collect();
     if let Some(key) = key {

@@ -99,13 +99,24 @@ impl SelectedService {
         self.control.bodies.share(self.caller.name())
     }
 
+    /// Whether the caller may publish to all of these.
+    ///
+    /// # Errors
+    /// 403 naming the first channel it may not.
+    pub(super) fn may_publish<'a>(
+        &self,
+        channels: impl Iterator<Item = &'a ChannelName>,
+    ) -> Result<(), ApiError> {
+        self.caller.may_publish(&self.control.service(self.id).name, channels)
+    }
+
     /// The channel that the path names; the caller's key is valid for it.
     ///
     /// # Errors
     /// 400 and 403.
     pub(super) fn channel(&self) -> Result<ChannelName, ApiError> {
         let channel = parse_channel(&self.channel)?;
-        self.caller.may_publish(once(&channel))?;
+        self.may_publish(once(&channel))?;
         Ok(channel.at(self.id))
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 use uringcast_engine::telemetry::{
-    Close, Count, Gauge, HotChannel, Lag, SlowConsumer, Snapshot, Totals, latency_histogram,
+    CloseCounts, CloseRow, Count, Gauge, HotChannel, Lag, SlowConsumer, Snapshot, Totals,
+    latency_histogram,
 };
 use uringcast_engine::{ChannelName, limits::SNAPSHOT_INTERVAL};
 
@@ -55,7 +56,7 @@ struct ServiceSecond {
 struct DashboardPoint {
     unix_s: u64,
     rows: Vec<Row>,
-    closes: [u64; Close::COUNT],
+    closes: CloseCounts,
 }
 
 /// Connections, deliveries, publications, and latencies in µs: p50, p99, p99.9.
@@ -169,7 +170,7 @@ impl DashboardData {
             rows.extend((0..self.services).map(|id| self.row(Some(id), open(id))));
         }
         self.points.truncate(LIVE_HISTORY - 1);
-        let (unix_s, closes) = (now.since_1970().as_secs(), totals.own.closes);
+        let (unix_s, closes) = (now.since_1970().as_secs(), totals.own.closes.clone());
         self.points.push_front(DashboardPoint { unix_s, rows, closes });
     }
 
@@ -229,14 +230,14 @@ impl DashboardData {
 
     /// Connections that ended, by reason: since the start and in the last minute.
     fn closes_now(&self, totals: &Totals) -> Value {
-        let before = self.points.get(RECENT).map_or([0; Close::COUNT], |then| then.closes);
-        let one = |why: &Close| {
-            let total = totals.own.closes[*why as usize];
-            let recent = total - before[*why as usize];
-            json!({"reason": why.label(), "code": why.code(), "total": total, "recent": recent})
+        let before = self.points.get(RECENT).map(|then| then.closes.clone());
+        let recent = totals.own.closes.since(&before.unwrap_or_default()).rows();
+        let both = totals.own.closes.rows().into_iter().zip(recent);
+        let one = |(row, recent): (CloseRow, CloseRow)| {
+            json!({"reason": row.reason, "code": row.code, "total": row.count,
+                "recent": recent.count})
         };
-        let occurred = |why: &&Close| totals.own.closes[**why as usize] > 0;
-        Close::ALL.iter().filter(occurred).map(one).collect()
+        both.filter(|(row, _)| row.count > 0).map(one).collect()
     }
 }
 

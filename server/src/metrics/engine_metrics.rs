@@ -7,7 +7,7 @@ use prometheus::proto::Metric;
 use uringcast_engine::exposition::{
     DURATION_BOUNDS, LATENCY_BOUNDS, Labels, counter, gauge, histogram, sizes,
 };
-use uringcast_engine::telemetry::{Close, Count, Gauge, Lag, PerShard, Totals};
+use uringcast_engine::telemetry::{CloseRow, Count, Gauge, Lag, PerShard, Totals};
 
 use super::accumulator::{Accumulator, ProbeStats};
 use super::{Families, Metrics};
@@ -43,11 +43,11 @@ impl Metrics {
     }
 
     fn connection_metrics(&self, totals: &Totals, all: &mut Families) {
-        let close = |why: &Close| {
-            let labels = [("code", why.code()), ("reason", why.label())];
-            counter(&self.engine, &labels, totals.own.closes[*why as usize])
+        let close = |row: CloseRow| {
+            let labels = [("code", row.code.as_str()), ("reason", row.reason)];
+            counter(&self.engine, &labels, row.count)
         };
-        all.add("uringcast_closes_total", Close::ALL.iter().map(close));
+        all.add("uringcast_closes_total", totals.own.closes.rows().into_iter().map(close));
         let mode = |(mode, what)| gauge(&self.engine, &[("mode", mode)], totals.gauge(what));
         let modes = [("user", Gauge::TlsUser), ("kernel", Gauge::TlsKernel)];
         all.add("tls_connections", modes.map(mode));

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Instant;
 use std::{io, thread};
 
+use tokio::runtime::Handle;
 use uringcast_engine::ServiceId;
+use uringcast_engine::limits::HANDSHAKE_TIMEOUT;
 
 use crate::auth::Verifiers;
 use crate::certs::CertReloader;
 use crate::config_reload::ConfigReloader;
+use crate::http::Control;
 use crate::systemd;
 
 /// The thread that reads settings, certificates and JWKS files again: a file system that does not
@@ -22,7 +26,8 @@ pub(super) struct ReloadThread {
 }
 
 impl ReloadThread {
-    /// Starts the thread, which ends when this is dropped, unless reading a file blocks it.
+    /// Starts the thread on a runtime. It ends when this is dropped, unless reading a file blocks
+    /// it.
     ///
     /// # Errors
     /// The system gives no thread.
@@ -30,11 +35,14 @@ impl ReloadThread {
         mut config: ConfigReloader,
         mut reloaders: Vec<(ServiceId, CertReloader)>,
         verifiers: Verifiers,
+        control: Arc<Control>,
     ) -> io::Result<ReloadThread> {
+        let runtime = Handle::current();
         let (wake, woken) = sync_channel(1);
         let all = Arc::new(AtomicBool::new(false));
         let reloads = Arc::clone(&all);
         thread::Builder::new().name("reload".into()).spawn(move || {
+            let mut again = Vec::new();
             while woken.recv().is_ok() {
                 let all = reloads.swap(false, Ordering::Relaxed);
                 let said = all.then(|| {
@@ -44,9 +52,26 @@ impl ReloadThread {
                 if !all {
                     config.check();
                 }
-                for (_, reloader) in &mut reloaders {
-                    if all { reloader.reload() } else { reloader.check() }
+                for (service, reloader) in &mut reloaders {
+                    if all {
+                        reloader.reload()
+                    } else {
+                        reloader.check()
+                    }
+                    if let Some(revoked) = reloader.take_revoked() {
+                        runtime.block_on(control.close_revoked(*service, Arc::clone(&revoked)));
+                        // Handshakes that the certificates before have let in are over by then.
+                        let due = Instant::now() + 2 * HANDSHAKE_TIMEOUT;
+                        again.push((due, *service, revoked));
+                    }
                 }
+                again.retain(|(due, service, revoked)| {
+                    let is_due = *due <= Instant::now();
+                    if is_due {
+                        runtime.block_on(control.close_revoked(*service, Arc::clone(revoked)));
+                    }
+                    !is_due
+                });
                 verifiers.reload(all);
                 said.into_iter().for_each(|said| systemd::ready(&said));
             }

@@ -1,7 +1,7 @@
 //! Settings whose value is one of a few words.
 
 use tracing::Level;
-use uringcast_engine::{Correlation, KernelTls};
+use uringcast_engine::{CloseCodes, Correlation, KernelTls};
 
 use super::value::Choice;
 
@@ -28,6 +28,11 @@ impl Choice for Level {
 impl Choice for Correlation {
     const WORDS: &'static str = "id|echo";
     const ALL: &'static [Self] = &[Correlation::Id, Correlation::Echo];
+}
+
+impl Choice for CloseCodes {
+    const WORDS: &'static str = "own|family";
+    const ALL: &'static [Self] = &[CloseCodes::Own, CloseCodes::Family];
 }
 
 impl Choice for KernelTls {

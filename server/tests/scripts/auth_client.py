@@ -71,7 +71,7 @@ async def upgrade():
             equal("no permission", (await receive(client))["error_code"], "FORBIDDEN")
     async with connect(additional_headers={"Authorization": "Bearer x"}) as client:
         equal("bad token", (await receive(client))["error_code"], "AUTH_FAILED")
-        await closed(client, 1008, "Authentication failed")
+        await closed(client, 4001, "Authentication failed")
 
 
 async def bad_tokens():
@@ -91,7 +91,7 @@ async def bad_tokens():
             await client.send(auth(bad))
             reply = await receive(client)
             equal(what, reply["error_message"], "Invalid or expired token")
-            await closed(client, 1008, "Authentication failed")
+            await closed(client, 4001, "Authentication failed")
 
 
 async def main():

@@ -62,6 +62,16 @@ impl Client {
         Ok(serde_json::from_slice(&payload)?)
     }
 
+    /// Reads a close frame: its code and reason.
+    pub fn closed(&mut self) -> (u16, String) {
+        let [first, length] = self.exactly().expect("a frame");
+        assert_eq!(first, ws::FIN | ws::CLOSE);
+        let mut payload = vec![0; length.into()];
+        self.0.read_exact(&mut payload).expect("a close frame");
+        let code = u16::from_be_bytes([payload[0], payload[1]]);
+        (code, String::from_utf8(payload[2..].to_vec()).expect("UTF-8"))
+    }
+
     /// The TLS connection.
     pub fn tls(&self) -> &ClientConnection {
         &self.0.conn

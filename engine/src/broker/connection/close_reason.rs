@@ -1,6 +1,6 @@
-//! Why a connection is closed.
+//! Why a connection is closed. docs/PROTOCOL.md has the table of codes; a test compares them.
 
-use crate::config::Protocol;
+use crate::config::{Protocol, Service};
 use crate::telemetry::{Close, ConnectionError};
 
 /// Every reason to close: gives the close code, the text, the counter and the log line.
@@ -46,6 +46,8 @@ pub(crate) enum CloseReason {
     TokenExpired,
     /// The service it belongs to wants it gone.
     Expelled,
+    /// Its client's certificate was revoked.
+    CertificateRevoked,
     /// Its TLS keys are used up, or cannot follow the peer's: with new ones it may come back.
     Keys,
 }
@@ -53,7 +55,7 @@ pub(crate) enum CloseReason {
 impl CloseReason {
     /// Close code and text of the close frame (RFC 6455, 7.4). A session protocol
     /// may have a close frame of its own for clients that are not let in.
-    pub(crate) fn frame(self, protocol: &Protocol) -> (u16, &'static str) {
+    pub(crate) fn frame(self, service: &Service) -> (u16, &'static str) {
         let turned_away = matches!(
             self,
             CloseReason::AuthMissing
@@ -62,31 +64,39 @@ impl CloseReason {
                 | CloseReason::AuthTimeout
                 | CloseReason::AuthError
         );
-        if turned_away && let Protocol::Custom(custom) = protocol {
+        if turned_away && let Protocol::Custom(custom) = &service.protocol {
             return custom.unauthenticated();
         }
+        let code = match self {
+            CloseReason::Peer(code) => code,
+            _ => self.counted_as().code(service.close_codes).unwrap_or(1000),
+        };
+        (code, self.text())
+    }
+
+    /// The text of the close frame.
+    fn text(self) -> &'static str {
         match self {
-            CloseReason::Peer(code) => (code, ""),
-            CloseReason::Shutdown => (1001, "Server is shutting down"),
-            CloseReason::MaxConnections => (1013, "Server at maximum capacity"),
-            CloseReason::SlowConsumer => (1013, "slow consumer"),
-            CloseReason::OutboxFull => (1008, "Replies are not being read"),
-            CloseReason::LaggardMemory => (1013, "slow consumer: server memory for laggards"),
-            CloseReason::Protocol(what) => (1002, what),
-            CloseReason::InvalidUtf8 => (1007, "Invalid UTF-8"),
-            CloseReason::MessageTooBig(_) => (1009, "Message too big"),
-            CloseReason::MessageTimeout => (1008, "Message was not finished in time"),
-            CloseReason::KeepaliveTimeout => (1011, "keepalive ping timeout"),
-            CloseReason::AuthMissing | CloseReason::AuthFailed => (1008, "Authentication failed"),
-            CloseReason::AuthRequired | CloseReason::AuthTimeout => {
-                (1008, "Authentication required")
-            }
-            CloseReason::AuthError => (1008, "Authentication error"),
-            CloseReason::AuthBacklog => (1008, "Too many messages before authentication"),
-            CloseReason::AuthOverload => (1013, "Too many authentications"),
-            CloseReason::TokenExpired => (1008, "Token expired"),
-            CloseReason::Expelled => (1008, "Disconnected by the service"),
-            CloseReason::Keys => (1012, "New TLS keys are needed: reconnect"),
+            CloseReason::Peer(_) => "",
+            CloseReason::Shutdown => "Server is shutting down",
+            CloseReason::MaxConnections => "Server at maximum capacity",
+            CloseReason::SlowConsumer => "slow consumer",
+            CloseReason::OutboxFull => "Replies are not being read",
+            CloseReason::LaggardMemory => "slow consumer: server memory for laggards",
+            CloseReason::Protocol(what) => what,
+            CloseReason::InvalidUtf8 => "Invalid UTF-8",
+            CloseReason::MessageTooBig(_) => "Message too big",
+            CloseReason::MessageTimeout => "Message was not finished in time",
+            CloseReason::KeepaliveTimeout => "keepalive ping timeout",
+            CloseReason::AuthMissing | CloseReason::AuthFailed => "Authentication failed",
+            CloseReason::AuthRequired | CloseReason::AuthTimeout => "Authentication required",
+            CloseReason::AuthError => "Authentication error",
+            CloseReason::AuthBacklog => "Too many messages before authentication",
+            CloseReason::AuthOverload => "Too many authentications",
+            CloseReason::TokenExpired => "Token expired",
+            CloseReason::Expelled => "Disconnected by the service",
+            CloseReason::CertificateRevoked => "Client certificate revoked",
+            CloseReason::Keys => "New TLS keys are needed: reconnect",
         }
     }
 
@@ -106,15 +116,15 @@ impl CloseReason {
             CloseReason::MessageTooBig(_) => Close::MessageTooBig,
             CloseReason::MessageTimeout => Close::MessageTimeout,
             CloseReason::KeepaliveTimeout => Close::KeepaliveTimeout,
-            CloseReason::AuthMissing
-            | CloseReason::AuthFailed
-            | CloseReason::AuthRequired
-            | CloseReason::AuthTimeout
-            | CloseReason::AuthError
-            | CloseReason::AuthBacklog => Close::Unauthenticated,
+            CloseReason::AuthMissing | CloseReason::AuthFailed => Close::AuthFailed,
+            CloseReason::AuthRequired => Close::AuthRequired,
+            CloseReason::AuthTimeout => Close::AuthTimeout,
+            CloseReason::AuthError => Close::AuthError,
+            CloseReason::AuthBacklog => Close::AuthBacklog,
             CloseReason::AuthOverload => Close::AuthOverload,
             CloseReason::TokenExpired => Close::TokenExpired,
             CloseReason::Expelled => Close::Expelled,
+            CloseReason::CertificateRevoked => Close::CertificateRevoked,
             CloseReason::Keys => Close::Keys,
         }
     }
@@ -125,6 +135,7 @@ impl CloseReason {
             CloseReason::Peer(_)
             | CloseReason::Shutdown
             | CloseReason::Keys
+            | CloseReason::CertificateRevoked
             | CloseReason::Expelled => None,
             CloseReason::MaxConnections => Some(ConnectionError::MaxConnections),
             CloseReason::SlowConsumer | CloseReason::LaggardMemory => {
@@ -148,3 +159,6 @@ impl CloseReason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

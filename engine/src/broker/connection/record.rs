@@ -64,6 +64,11 @@ impl Connection {
         self.state = next;
     }
 
+    /// Second of its admission, since the engine started.
+    pub(crate) fn since(&self) -> u32 {
+        self.since
+    }
+
     pub(crate) fn service(&self) -> ServiceId {
         self.service
     }
@@ -76,11 +81,6 @@ impl Connection {
     /// What protects it.
     pub(crate) fn tls_mode(&self) -> TlsMode {
         self.tls_mode
-    }
-
-    /// Second of its admission.
-    pub(crate) fn since(&self) -> u32 {
-        self.since
     }
 
     /// Whole messages that it may send at once now.

@@ -3,61 +3,20 @@
 mod keepalive;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::token_buckets::{Bucket, ByteBucket};
 use super::unfinished::Unfinished;
-use super::{Connection, Pause, State, connection_id};
+use super::{Admission, Connection, Pause, State, connection_id};
 use crate::broker::context::Context;
 use crate::broker::effect::Effect;
 use crate::broker::timers::Timer;
 use crate::limits::SMALL_FRAME_RATE;
 use crate::telemetry::{Close, ConnectionError, Count, MessageType};
-use crate::types::{ConnectionKey, ServiceId, ShardId, Time, TlsMode};
-use crate::wire::Secret;
+use crate::types::{ClientCertificate, ConnectionKey, ShardId, Time};
 use crate::wire::frame::Reader;
-
-/// How an HTTP upgrade ended: what `Hub::admit` takes.
-#[derive(Clone, Debug)]
-pub struct Admission {
-    /// Whose listener accepted it.
-    pub service: ServiceId,
-    /// The other end.
-    pub peer: SocketAddr,
-    /// What protects it.
-    pub tls_mode: TlsMode,
-    /// The common name of the certificate that the client has shown.
-    pub client_certificate: Option<Box<str>>,
-    /// The server is full: close with 1013 right away.
-    pub over_capacity: bool,
-    /// What the upgrade carried.
-    pub token: Option<Secret>,
-    /// An internal probe: not counted, limited or authenticated.
-    pub probe: bool,
-    /// What is written before anything else: the response to the upgrade request, in one write
-    /// with the welcome.
-    pub response: Vec<u8>,
-}
-
-#[cfg(test)]
-impl Admission {
-    /// A client's, without TLS and without a token.
-    pub(crate) fn plain(peer: SocketAddr) -> Admission {
-        Admission {
-            service: ServiceId(0),
-            peer,
-            tls_mode: TlsMode::Plain,
-            client_certificate: None,
-            over_capacity: false,
-            token: None,
-            probe: false,
-            response: Vec::new(),
-        }
-    }
-}
 
 /// The connections of a shard. An index is reused only after its last completion (invariant 12).
 #[derive(Debug)]
@@ -70,8 +29,8 @@ pub(crate) struct Connections {
     /// Clients' connections not yet released, by service.
     open: Vec<usize>,
     unfinished: Unfinished,
-    /// Common names of clients' certificates, by index: few services ask for them.
-    certificates: HashMap<u32, Box<str>>,
+    /// Of the few that have one, by index.
+    certificates: HashMap<u32, Box<ClientCertificate>>,
 }
 
 impl Connections {
@@ -93,7 +52,7 @@ impl Connections {
     pub(crate) fn admit(
         &mut self,
         cx: &mut Context,
-        admission: &Admission,
+        admission: &mut Admission,
     ) -> Option<ConnectionKey> {
         let service = admission.service;
         let Some(index) = self.take_index() else {
@@ -111,8 +70,9 @@ impl Connections {
         record.since = cx.time().seconds();
         (record.messages, record.bytes) = (messages, bytes);
         record.set_peer(admission.peer);
-        self.last_rx[index as usize] = cx.time().seconds();
-        self.certificates.extend(admission.client_certificate.clone().map(|name| (index, name)));
+        self.last_rx[index as usize] = record.since;
+        let certificate = admission.certificate.take();
+        self.certificates.extend(certificate.map(|certificate| (index, certificate)));
         if !admission.probe {
             cx.recorder.connected(service);
             self.open[service.index()] += 1;
@@ -178,9 +138,9 @@ impl Connections {
         connection_id::of(shard, key, self[key].nonce)
     }
 
-    /// The common name of the certificate that the client has shown.
-    pub(crate) fn certificate(&self, key: ConnectionKey) -> Option<&str> {
-        self.certificates.get(&key.index).map(|name| &**name)
+    /// The certificate that the client has shown.
+    pub(crate) fn certificate(&self, index: u32) -> Option<&ClientCertificate> {
+        self.certificates.get(&index).map(|certificate| &**certificate)
     }
 
     /// Indices ever used.
@@ -228,7 +188,8 @@ impl Connections {
     ) {
         let record = &self[key];
         if !record.probe {
-            cx.recorder.closed(why);
+            let codes = cx.service(record.service).close_codes;
+            cx.recorder.closed(why, codes);
             error.into_iter().for_each(|error| cx.recorder.connection_error(record.service, error));
         }
     }

@@ -5,6 +5,7 @@ use super::laggard::{Cursor, Lagging};
 use crate::broker::channel::{Channels, Overrun};
 use crate::broker::connection::Exceeded;
 use crate::broker::context::Context;
+use crate::types::ChannelIndex;
 
 impl Delivery {
     /// How a connection lags, if it does.
@@ -34,12 +35,27 @@ impl Delivery {
     }
 
     /// Messages between a laggard's rearmost cursor and its channel's head.
-    pub(in crate::broker) fn behind(&self, channels: &Channels, connection: u32) -> Option<u64> {
+    pub(in crate::broker) fn rearmost(
+        &self,
+        channels: &Channels,
+        connection: u32,
+    ) -> Option<(ChannelIndex, u64)> {
         let behind = |cursor: &Cursor| {
-            (channels.log(cursor.channel).head().0 + 1).saturating_sub(cursor.next.0)
+            let next = channels.log(cursor.channel).head().0 + 1;
+            (cursor.channel, next.saturating_sub(cursor.next.0))
         };
         let cursors = &self.laggards.get(connection)?.cursors;
-        Some(cursors.iter().map(behind).max().unwrap_or(0))
+        cursors.iter().map(behind).max_by_key(|(_, behind)| *behind)
+    }
+
+    /// The channel whose log has dropped what a laggard had not read.
+    pub(in crate::broker) fn fallen_off(
+        &self,
+        channels: &Channels,
+        connection: u32,
+    ) -> Option<ChannelIndex> {
+        let fell_off = |cursor: &&Cursor| cursor.next < channels.log(cursor.channel).first();
+        Some(self.laggards.get(connection)?.cursors.iter().find(fell_off)?.channel)
     }
 
     /// Why the log dropped what a laggard had not read: its limit, and what the log had come to.

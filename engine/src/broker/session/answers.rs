@@ -24,12 +24,15 @@ pub(super) fn welcome(core: &mut Core, key: ConnectionKey, authenticated: bool) 
     let connection = &core.connections[key];
     let service = &config[connection.service()];
     let id = core.connections.id(core.cx.shard, key).to_string();
+    let shown = core.connections.certificate(key.index);
+    let certificate = shown.map(|shown| shown.name.clone());
     let welcome = Welcome {
         connection_id: &id,
         server: &service.name,
         message: &service.welcome,
         authenticated,
         secure: connection.tls_mode().is_secure(),
+        client_certificate: certificate.as_deref(),
         extra: &service.welcome_extra,
     };
     core.answer(key, MessageType::Event, |encoder, stamp, out| {

@@ -8,21 +8,23 @@
 mod regrant;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use super::answers::refuse;
+use super::known::Known;
 use super::order::Correlation;
-use super::permissions::{Grants, Permissions};
+use super::permissions::Permissions;
 use crate::broker::connection::{CloseReason, Pause};
 use crate::broker::core::Core;
-use crate::broker::effect::Effect;
+use crate::broker::effect::{ClientReport, Effect};
 use crate::broker::timers::Timer;
 use crate::config::{AuthMode, Config};
 use crate::limits::{
     AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN, VERIFICATIONS_PER_SHARD, per_lane,
 };
 use crate::telemetry::ConnectionError;
-use crate::types::{AuthError, ConnectionKey, ErrorCode, Identity, Now, Time};
+use crate::types::{
+    AuthError, ConnectionKey, ErrorCode, Identity, RevokedTokens, Time, TokenFault,
+};
 use crate::wire::{Message, OwnedMessage, Secret};
 
 /// The identities of a shard's clients.
@@ -44,14 +46,8 @@ pub(in crate::broker) struct Authentication {
 struct Auth {
     known: Option<Known>,
     asked: Option<Asked>,
-}
-
-/// The identity of a client.
-#[derive(Debug)]
-struct Known {
-    user: Box<str>,
-    grants: Grants,
-    expires: Option<Time>,
+    /// Why the last token was refused.
+    fault: Option<Box<TokenFault>>,
 }
 
 /// A verification under way.
@@ -106,6 +102,16 @@ impl Authentication {
     /// The user that the client's token names, once that was verified.
     pub(in crate::broker) fn user(&self, key: ConnectionKey) -> Option<&str> {
         Some(&self.known(key)?.user)
+    }
+
+    /// Whether the client was authenticated by one of these tokens.
+    pub(in crate::broker) fn is_by(&self, key: ConnectionKey, tokens: &RevokedTokens) -> bool {
+        self.known(key).is_some_and(|known| known.is_of(tokens))
+    }
+
+    /// Why the client's last token was refused, if it was.
+    pub(in crate::broker) fn fault(&self, key: ConnectionKey) -> Option<&TokenFault> {
+        self.get(key)?.fault.as_deref()
     }
 
     /// Whether the client must show a token and has not.
@@ -193,7 +199,8 @@ impl Authentication {
             None => {
                 let text = "Missing or malformed auth token";
                 let reason = CloseReason::AuthMissing;
-                self.turn_away(core, key, correlation, reason, text);
+                let fault = TokenFault { why: "no token in the request".into(), user: None };
+                self.turn_away(core, key, correlation, reason, (text, fault.into()));
             }
         }
     }
@@ -210,7 +217,8 @@ impl Authentication {
         self.entry(key).asked = Some(Asked { request, welcome, backlog: Vec::new(), bytes: 0 });
         core.connections.pause(&mut core.cx, key, Pause::Verification);
         let refusal = if token.expose().len() > MAX_TOKEN {
-            Some(AuthError::Invalid)
+            let why = format!("longer than {MAX_TOKEN} bytes");
+            Some(AuthError::Invalid(TokenFault { why, user: None }.into()))
         } else {
             let most = per_lane(VERIFICATIONS_PER_SHARD, core.cx.homes.shards());
             (self.verifying >= most).then_some(AuthError::Overload)
@@ -252,10 +260,10 @@ impl Authentication {
         error: AuthError,
     ) {
         match error {
-            AuthError::Invalid => {
+            AuthError::Invalid(fault) => {
                 let text = "Invalid or expired token";
                 let correlation = asked.request.as_ref().and_then(Option::as_deref);
-                self.turn_away(core, key, correlation, CloseReason::AuthFailed, text);
+                self.turn_away(core, key, correlation, CloseReason::AuthFailed, (text, fault));
             }
             AuthError::Overload => core.cx.close(key, CloseReason::AuthOverload),
         }
@@ -268,18 +276,12 @@ impl Authentication {
         key: ConnectionKey,
         identity: &Identity,
     ) -> Result<(), &'static str> {
-        let expires = match identity.expires.map(|at| remaining(core.cx.now, at)) {
-            None => None,
-            Some(Some(left)) => Some(core.cx.time() + left),
-            Some(None) => return Err("Invalid or expired token"),
-        };
         let grants = self.permissions(core, key).grants(&identity.permissions);
-        if let Some(old) = self.known(key)
-            && !(*old.user == *identity.user && grants.cover(old.grants))
-        {
+        let known = Known::new(identity, grants, core.cx.now).ok_or("Invalid or expired token")?;
+        if self.known(key).is_some_and(|old| !known.renews(old)) {
             return Err("Token does not renew this session");
         }
-        let known = Known { user: identity.user.as_str().into(), grants, expires };
+        let expires = known.expires;
         let old = self.entry(key).known.replace(known);
         if let Some(at) = old.and_then(|old| old.expires) {
             self.expiries.remove(&(at, key.index));
@@ -288,16 +290,17 @@ impl Authentication {
         Ok(())
     }
 
-    /// Answers that a token is no good. A client that is known stays so until its own token
-    /// expires.
+    /// Answers that a token is no good, with a text for the client and one for the log. A client
+    /// that is known stays so until its own token expires.
     pub(super) fn turn_away(
         &mut self,
         core: &mut Core,
         key: ConnectionKey,
         correlation: Option<&str>,
         reason: CloseReason,
-        text: &str,
+        (text, fault): (&str, Box<TokenFault>),
     ) {
+        self.entry(key).fault = Some(fault);
         refuse(core, key, correlation, ErrorCode::AuthFailed, text);
         match self.known(key) {
             None => core.cx.close(key, reason),
@@ -307,6 +310,9 @@ impl Authentication {
             Some(_) => {
                 let service = core.connections[key].service();
                 core.cx.recorder.connection_error(service, ConnectionError::AuthFailed);
+                let cause = self.fault(key).map(|fault| fault.why.as_str().into());
+                let report = ClientReport { cause, ..core.report(key, self.user(key)) };
+                core.cx.push_effect(Effect::Log(report.into()));
             }
         }
     }
@@ -368,11 +374,4 @@ impl Authentication {
     pub(in crate::broker) fn expiries(&self) -> usize {
         self.expiries.len()
     }
-}
-
-/// How long a token is still good, if it is. Its time counts in whole seconds; what is too far
-/// away to be counted is for ever.
-pub(super) fn remaining(now: Now, expires: i64) -> Option<Duration> {
-    let left = i128::from(expires) * 1_000_000 - i128::from(now.unix_us);
-    (left > 0).then(|| Duration::from_micros(u64::try_from(left).unwrap_or(u64::MAX)))
 }

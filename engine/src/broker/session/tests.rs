@@ -195,7 +195,12 @@ fn closed(code: u16, reason: &str) -> Value {
 
 fn user(permissions: &[&str], seconds: Option<i64>) -> Identity {
     let permissions = permissions.iter().map(|name| (*name).to_owned()).collect();
-    Identity { user: "u1".into(), permissions, expires: seconds.map(|s| START + s) }
+    Identity {
+        user: "u1".into(),
+        permissions,
+        expires: seconds.map(|s| START + s),
+        ..Identity::default()
+    }
 }
 
 #[test]
@@ -222,29 +227,30 @@ fn the_server_is_silent_until_the_token_and_answers_before_it_welcomes() {
 #[test]
 fn what_is_no_good_token_is_answered_and_closed() {
     let auth = |data: Value| json!({"type": "request", "event": "auth", "data": data}).to_string();
+    const FAILED: (u16, &str) = (4001, "Authentication failed");
     use crate::telemetry::ConnectionError::{AuthError, AuthFailed, AuthMissing, AuthRequired};
-    for (frame, text, reason, counted) in [
-        (auth(json!({})), "Missing or malformed auth token", "Authentication failed", AuthMissing),
-        (auth(json!({"token": 7})), "Missing or malformed", "Authentication failed", AuthMissing),
+    for (frame, text, close, counted) in [
+        (auth(json!({})), "Missing or malformed auth token", FAILED, AuthMissing),
+        (auth(json!({"token": 7})), "Missing or malformed", FAILED, AuthMissing),
         (
             auth(json!({"token": "x".repeat(MAX_TOKEN + 1)})),
             "Invalid or expired token",
-            "Authentication failed",
+            FAILED,
             AuthFailed,
         ),
         (
             r#"{"type":"ping"}"#.into(),
             "Authentication required",
-            "Authentication required",
+            (4002, "Authentication required"),
             AuthRequired,
         ),
-        ("no JSON".into(), "", "Authentication error", AuthError),
+        ("no JSON".into(), "", (4003, "Authentication error"), AuthError),
     ] {
         let mut rig = Rig::new(AuthMode::Required, None);
         let mut bytes = client_frame(frame.as_bytes());
         rig.hub.handle_received(rig.key, &mut bytes);
         let mut heard = rig.hear();
-        assert_eq!(heard.pop().unwrap(), closed(1008, reason), "{frame}");
+        assert_eq!(heard.pop().unwrap(), closed(close.0, close.1), "{frame}");
         match heard.pop() {
             Some(error) => {
                 assert!(error["error_message"].as_str().unwrap().starts_with(text), "{error}");
@@ -269,11 +275,11 @@ fn a_refused_token_is_answered_and_closed_wherever_it_came_from() {
             rig.say_auth(&json!("bad"));
         }
         assert_eq!(rig.asked(), ["bad"]);
-        rig.answer(Err(AuthError::Invalid));
+        rig.answer(Err(AuthError::invalid()));
         let heard = rig.hear();
         assert_eq!(heard[0]["error_code"], "AUTH_FAILED");
         assert_eq!(heard[0]["error_message"], "Invalid or expired token");
-        assert_eq!(heard[1], closed(1008, "Authentication failed"));
+        assert_eq!(heard[1], closed(4001, "Authentication failed"));
         assert_eq!(rig.errors(ConnectionError::AuthFailed), 1);
     }
 }
@@ -289,7 +295,7 @@ fn who_says_nothing_for_five_seconds_is_closed_and_who_is_being_verified_is_not(
     }
     let heard = silent.hear();
     assert_eq!(heard[0]["error_code"], "AUTH_REQUIRED");
-    assert_eq!(heard[1], closed(1008, "Authentication required"));
+    assert_eq!(heard[1], closed(4101, "Authentication required"));
     assert_eq!(silent.errors(ConnectionError::AuthMissing), 1);
     assert!(asking.hear().is_empty());
     asking.answer(Ok(user(&[], None)));
@@ -318,7 +324,7 @@ fn a_token_that_expires_closes_unless_it_is_renewed() {
     rig.pass(Duration::from_secs(10));
     assert!(rig.hear().is_empty(), "renewed until 20");
     rig.pass(Duration::from_secs(1));
-    assert_eq!(rig.hear(), [closed(1008, "Token expired")]);
+    assert_eq!(rig.hear(), [closed(4201, "Token expired")]);
     assert_eq!(rig.errors(ConnectionError::TokenExpired), 1);
     assert_eq!(rig.hub.auth_counts(), (0, 0));
 }
@@ -327,7 +333,7 @@ fn a_token_that_expires_closes_unless_it_is_renewed() {
 fn a_renewal_that_is_no_good_leaves_the_session_its_own_time() {
     let mut rig = Rig::known(AuthMode::Required, user(&["workflow:read"], Some(10)));
     let other = Identity { user: "u2".into(), ..user(&["workflow:read"], None) };
-    for verdict in [Err(AuthError::Invalid), Ok(user(&[], Some(99))), Ok(other)] {
+    for verdict in [Err(AuthError::invalid()), Ok(user(&[], Some(99))), Ok(other)] {
         rig.say_auth(&json!("next"));
         rig.answer(verdict);
         let heard = rig.hear();
@@ -336,8 +342,8 @@ fn a_renewal_that_is_no_good_leaves_the_session_its_own_time() {
     rig.say_auth(&json!("slow"));
     rig.pass(Duration::from_secs(10));
     assert!(rig.hear().is_empty(), "a renewal under way may still be good");
-    rig.answer(Err(AuthError::Invalid));
-    assert_eq!(rig.hear()[1], closed(1008, "Token expired"));
+    rig.answer(Err(AuthError::invalid()));
+    assert_eq!(rig.hear()[1], closed(4201, "Token expired"));
 }
 
 #[test]
@@ -352,6 +358,6 @@ fn a_token_that_expired_on_its_way_is_refused() {
     for seconds in [-5, 0] {
         let mut rig = Rig::new(AuthMode::Required, Some("token"));
         rig.answer(Ok(user(&[], Some(seconds))));
-        assert_eq!(rig.hear()[1], closed(1008, "Authentication failed"), "{seconds}");
+        assert_eq!(rig.hear()[1], closed(4001, "Authentication failed"), "{seconds}");
     }
 }

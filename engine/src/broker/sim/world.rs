@@ -251,17 +251,17 @@ impl World {
                 let (second, soon) = (self.now().unix_us / 1_000_000, self.rng.i64(1..4));
                 let identity = |expires| {
                     let permissions = vec!["admin".into()];
-                    Ok(Identity { user: "sim".into(), permissions, expires })
+                    Ok(Identity { user: "sim".into(), permissions, expires, ..Identity::default() })
                 };
                 let verdict = match token.expose() {
                     "good" => identity(None),
                     "brief" => identity(Some(second + soon)),
                     "late" => identity(Some(second)),
-                    _ => Err(AuthError::Invalid),
+                    _ => Err(AuthError::invalid()),
                 };
                 self.verdicts[shard].push((turns, key, verdict));
             }
-            Effect::Log(_) => {}
+            Effect::Log(_) | Effect::Report(_) => {}
             Effect::PauseReceive(key) => self.port(shard, key).paused = true,
             Effect::ResumeReceive(key) => self.port(shard, key).paused = false,
             Effect::AwaitWritable(key) => {

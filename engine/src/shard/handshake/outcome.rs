@@ -71,19 +71,51 @@ impl HandshakeError {
         }
     }
 
-    /// Logs the peer and the reason.
-    pub(crate) fn log(&self, peer: SocketAddr) {
+    /// Logs the peer and the reason, and of several services the one it came to.
+    pub(crate) fn log(&self, service: Option<&str>, peer: SocketAddr) {
         match self {
             HandshakeError::TooMany(limit) => tracing::info!(
-                %peer, refusal = %self, limit_name = "max_connections_per_address", limit,
+                service, %peer, refusal = %self, limit_name = "max_connections_per_address", limit,
                 value = limit + 1, "no upgrade"
             ),
             HandshakeError::Upgrade(UpgradeError::Unlisted) => tracing::info!(
-                %peer, refusal = %self, setting = "allowed_origin", "no upgrade"
+                service, %peer, refusal = %self, setting = "allowed_origin", "no upgrade"
             ),
+            HandshakeError::Tls(TlsError::Rustls(error)) if client_certificate_fault(error) => {
+                tracing::info!(service, %peer, refusal = %in_words(error), "no upgrade");
+            }
             // The client caused a refusal; the other errors may be the network's.
-            HandshakeError::Upgrade(_) => tracing::info!(%peer, refusal = %self, "no upgrade"),
-            _ => tracing::debug!(%peer, refusal = %self, "no upgrade"),
+            HandshakeError::Upgrade(_) => {
+                tracing::info!(service, %peer, refusal = %self, "no upgrade");
+            }
+            _ => tracing::debug!(service, %peer, refusal = %self, "no upgrade"),
         }
     }
+}
+
+/// Whether a handshake failed for the client's certificate.
+fn client_certificate_fault(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+}
+
+/// Why a client's certificate is refused, with the setting that it depends on.
+fn in_words(error: &rustls::Error) -> String {
+    use rustls::CertificateError as Fault;
+    let rustls::Error::InvalidCertificate(fault) = error else {
+        return "the client shows no certificate, and verify_client demands one".into();
+    };
+    let what = match fault {
+        Fault::Revoked => "is revoked (crl_file)",
+        Fault::Expired | Fault::ExpiredContext { .. } => "has expired",
+        Fault::NotValidYet | Fault::NotValidYetContext { .. } => "is not valid yet",
+        Fault::UnknownIssuer => "is of an authority that ca_file does not name",
+        Fault::UnknownRevocationStatus => "is of an authority of which crl_file has no list",
+        Fault::InvalidPurpose | Fault::InvalidPurposeContext { .. } => "is not made for clients",
+        // rustls has no variant for it.
+        Fault::Other(other) if other.to_string().contains("UnsupportedCertVersion") => {
+            "is one of X.509 version 1: make one of version 3, with an extension"
+        }
+        fault => return format!("the client's certificate is refused: {fault}"),
+    };
+    format!("the client's certificate {what}")
 }

@@ -20,7 +20,7 @@ use crate::limits::{
 use crate::shard::delivery_ring::{Sealed, ktls};
 use crate::shard::tls::{Kernel, SlotTls, TlsSession};
 use crate::telemetry::Count;
-use crate::types::{ServiceId, TlsMode};
+use crate::types::{ClientCertificate, ServiceId, TlsMode};
 use crate::wire::client_hello;
 use crate::wire::proxy_protocol::{self, Header, Named};
 use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
@@ -36,6 +36,8 @@ struct HandshakeStream<'a> {
     /// A proxy has said that the client came to it over TLS.
     behind_tls: bool,
     tls: SlotTls,
+    /// What the client has shown in the TLS handshake.
+    certificate: Option<Box<ClientCertificate>>,
     /// What remains of HANDSHAKE_PATIENCE.
     idle_left: Duration,
     /// Reused by every read.
@@ -71,6 +73,7 @@ pub(super) async fn run_handshake(
         peer,
         behind_tls: false,
         tls: SlotTls::None,
+        certificate: None,
         idle_left: HANDSHAKE_PATIENCE,
         unread: !early.is_empty(),
         has_received: !early.is_empty(),
@@ -89,7 +92,7 @@ pub(super) async fn run_handshake(
         }
         Ok(None) => {}
         Err(error) => {
-            error.log(stream.peer);
+            error.log(queue.limits().config.log_name(service), stream.peer);
             if let Some(counter) = error.counter() {
                 queue.count_error(service, counter);
             }
@@ -118,6 +121,9 @@ async fn upgrade(
     if let Some(tls) = &config.tls {
         stream.tls = TlsSession::new(tls.current(), queue.kernel.is_some())?.into();
         while !stream.read_once(RECEIVE_BUFFER).await? {}
+        if let SlotTls::User(tls) = &mut stream.tls {
+            stream.certificate = tls.take_certificate();
+        }
         queue.count(match &stream.tls {
             SlotTls::User(tls) if tls.resumed() => Count::TlsHandshakesResumed,
             _ => Count::TlsHandshakesFull,
@@ -161,10 +167,7 @@ impl HandshakeStream<'_> {
             quota_permit = limits.acquire_quota(service);
         }
         self.plain.drain(..consumed);
-        let (is_13, client_certificate) = match &mut self.tls {
-            SlotTls::User(tls) => (tls.is_13(), tls.take_client_name()),
-            SlotTls::None | SlotTls::Kernel(_) => (false, None),
-        };
+        let is_13 = matches!(&self.tls, SlotTls::User(tls) if tls.is_13());
         if let (SlotTls::User(_), Some(kernel)) = (&self.tls, &queue.kernel) {
             // Before the handover, which may have to wait for the rest of a record.
             self.write(std::mem::take(&mut response)).await?;
@@ -177,13 +180,12 @@ impl HandshakeStream<'_> {
             SlotTls::None => TlsMode::Plain,
             tls => TlsMode::tls(is_13, matches!(tls, SlotTls::Kernel(_))),
         };
-        let (peer, over_capacity) = (self.peer, quota_permit.is_none() && !probe);
         let admission = Admission {
             service,
-            peer,
+            peer: self.peer,
             tls_mode,
-            client_certificate,
-            over_capacity,
+            certificate: self.certificate.take(),
+            over_capacity: quota_permit.is_none() && !probe,
             token,
             probe,
             response,
@@ -236,6 +238,7 @@ impl HandshakeStream<'_> {
                 }
                 Header::Malformed => {
                     tracing::warn!(
+                        service = self.queue.limits().config.log_name(self.service),
                         peer = %self.peer,
                         "closing a connection of a trusted proxy without a good PROXY header; \
                          make the proxy send one, or leave proxy_protocol out"

@@ -13,12 +13,13 @@ use rustls::unbuffered::{
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
 use super::TlsError;
-use super::client_name::common_name;
 use super::control_records::{ALERT, CLOSE_NOTIFY, records_of};
 use super::ktls_session::KtlsSession;
 use super::ktls_support::Kernel;
+use super::peer_certificate;
 use super::record_layer::RecordLayer;
 use crate::shard::delivery_ring::Sealed;
+use crate::types::ClientCertificate;
 
 /// Room for a close_notify or an alert of any suite (RFC 8446 5.2 allows no larger).
 const ALERT_ROOM: usize = 512;
@@ -30,8 +31,8 @@ pub(crate) struct TlsSession {
     switches_to_own: bool,
     /// An earlier session was resumed.
     resumed: bool,
-    /// The common name of the client's certificate, once rustls is gone.
-    client_name: Option<Box<str>>,
+    /// What the client has shown, once rustls is gone.
+    certificate: Option<Box<ClientCertificate>>,
     /// The beginning of a record or message whose end has not arrived. rustls keeps offsets into
     /// it, so it must be given exactly these bytes again. No capacity while empty.
     partial: Vec<u8>,
@@ -89,7 +90,7 @@ impl TlsSession {
             layer: Layer::Rustls(Box::new(UnbufferedServerConnection::new(config)?)),
             switches_to_own,
             resumed: false,
-            client_name: None,
+            certificate: None,
             partial: Vec::new(),
             pending: Vec::new(),
             input: Input::Open,
@@ -115,12 +116,11 @@ impl TlsSession {
         }
     }
 
-    /// Takes the common name of the client's certificate, if it has shown one, once the handshake
-    /// is complete.
-    pub(crate) fn take_client_name(&mut self) -> Option<Box<str>> {
+    /// The certificate that the client has shown in the handshake, which is complete; once.
+    pub(crate) fn take_certificate(&mut self) -> Option<Box<ClientCertificate>> {
         match &self.layer {
-            Layer::Rustls(rustls) => rustls.peer_certificates().and_then(common_name),
-            Layer::Own(_) | Layer::Lost => self.client_name.take(),
+            Layer::Rustls(rustls) => peer_certificate::of(rustls.peer_certificates()),
+            Layer::Own(_) | Layer::Lost => self.certificate.take(),
         }
     }
 

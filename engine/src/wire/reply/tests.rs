@@ -26,6 +26,7 @@ fn the_welcome_tells_how_secure_the_connection_is() {
             message: "m",
             authenticated: false,
             secure,
+            client_certificate: None,
             extra: &serde_json::Map::from_iter([("rate_limit".to_owned(), json!(100))]),
         };
         let value = written(None, &super::welcome(&welcome));

@@ -110,7 +110,7 @@ impl Stream {
     /// One line, if its channel is the caller's. The request's key is its id, if it has none.
     fn parse_line(&self, number: u64, line: &[u8]) -> Result<Message, ApiError> {
         let mut message = parse_item(&format_args!("line {number}: "), line, self.max_data)?;
-        self.selected.caller.may_publish(std::iter::once(&message.publication.channel))?;
+        self.selected.may_publish(std::iter::once(&message.publication.channel))?;
         if let Some(key) = &self.key {
             message.take_id(key, number);
         }

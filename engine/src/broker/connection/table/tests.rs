@@ -7,13 +7,13 @@ use crate::config::Config;
 fn a_former_key_finds_nothing() {
     let mut cx = Context::new(Arc::new(Config::default()), ShardId(0), 1, 1);
     let mut table = Connections::new(1, 1);
-    let admission = Admission::plain(([127, 0, 0, 1], 1).into());
-    let key = table.admit(&mut cx, &admission).unwrap();
-    assert!(table.admit(&mut cx, &admission).is_none());
+    let mut admission = Admission::plain(([127, 0, 0, 1], 1).into());
+    let key = table.admit(&mut cx, &mut admission).unwrap();
+    assert!(table.admit(&mut cx, &mut admission).is_none());
     table[key].become_state(State::AwaitingCompletions);
     table.release(key);
     assert!(table.get(key).is_none());
-    let next = table.admit(&mut cx, &admission).unwrap();
+    let next = table.admit(&mut cx, &mut admission).unwrap();
     assert_eq!(next.index, key.index);
     assert!(table.get(key).is_none());
 }

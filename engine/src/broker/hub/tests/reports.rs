@@ -1,7 +1,7 @@
 //! What the log reports of a close.
 
 use super::*;
-use crate::broker::close_report::exceeded;
+use crate::broker::client_report::exceeded;
 use crate::limits::{AUTH_TIMEOUT, VERIFICATIONS_PER_SHARD};
 use crate::types::Time;
 
@@ -20,7 +20,7 @@ fn what_an_abuse_came_to_is_reported_with_its_limit() {
         (CloseReason::AuthTimeout, AUTH_TIMEOUT.as_secs(), AUTH_TIMEOUT.as_secs()),
         (CloseReason::AuthOverload, VERIFICATIONS_PER_SHARD as u64, 1),
     ] {
-        let exceeded = exceeded(&hub.parts.core, &hub.parts.sessions, key, reason).unwrap();
+        let exceeded = exceeded(&hub.parts.core, hub.parts.sessions.auth(), key, reason).unwrap();
         assert_eq!((exceeded.limit, exceeded.value), (limit, Some(value)), "{reason:?}");
     }
 }

@@ -19,7 +19,7 @@ fn a_storm_of_tokens_is_turned_away_and_not_queued() {
     assert_eq!(rig.errors(ConnectionError::AuthOverload), 1);
     // One answer makes room for one more.
     rig.key = keys[0];
-    rig.answer(Err(AuthError::Invalid));
+    rig.answer(Err(AuthError::invalid()));
     rig.key = connect(&mut rig.hub, now, Some("token"));
     assert_eq!(rig.asked().len(), 1);
 }
@@ -31,7 +31,7 @@ fn what_comes_behind_an_unverified_token_is_bounded() {
     for _ in 0..AUTH_BACKLOG / (MAX_AUTH_MESSAGE / 2) {
         rig.say(&large);
     }
-    assert_eq!(rig.hear(), [closed(1008, "Too many messages before authentication")]);
+    assert_eq!(rig.hear(), [closed(4004, "Too many messages before authentication")]);
     let mut rig = Rig::new(AuthMode::Required, None);
     rig.say(&json!({"type": "ping", "id": "x".repeat(MAX_AUTH_MESSAGE)}));
     assert_eq!(rig.hear(), [closed(1009, "Message too big")]);

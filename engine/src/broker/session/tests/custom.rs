@@ -84,11 +84,11 @@ fn the_first_frame_is_a_token_and_then_comes_the_greeting() {
     rig.say(&json!({"token": "next"}));
     rig.answer(Ok(user(&[], Some(90))));
     rig.say(&json!({"token": "bad"}));
-    rig.answer(Err(AuthError::Invalid));
+    rig.answer(Err(AuthError::invalid()));
     rig.pass(Duration::from_secs(61));
     assert_eq!(answers(&mut rig), [] as [Value; 0]);
     rig.pass(Duration::from_secs(30));
-    assert_eq!(answers(&mut rig), [closed(1008, "Token expired")]);
+    assert_eq!(answers(&mut rig), [closed(4201, "Token expired")]);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn who_shows_no_good_token_is_closed_with_4001() {
     }
     let mut refused = rig(AuthMode::Required);
     refused.say(&json!({"token": "bad"}));
-    refused.answer(Err(AuthError::Invalid));
+    refused.answer(Err(AuthError::invalid()));
     assert_eq!(refused.hear(), closed_unauthenticated());
     assert_eq!(refused.errors(AuthFailed), 1);
     let mut silent = rig(AuthMode::Required);

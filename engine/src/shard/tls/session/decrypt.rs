@@ -5,6 +5,7 @@ use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
 
 use super::{Input, Layer, Opened, TlsError, TlsSession, append};
 use crate::limits::MAX_PARTIAL_RECORD;
+use crate::shard::tls::peer_certificate;
 use crate::shard::tls::record_layer::{Progress, RecordLayer};
 
 impl TlsSession {
@@ -61,7 +62,8 @@ impl TlsSession {
         if !self.switches_to_own || !tls13 {
             return Ok(());
         }
-        (self.resumed, self.client_name) = (self.resumed(), self.take_client_name());
+        let certificate = peer_certificate::of(connection.peer_certificates());
+        (self.resumed, self.certificate) = (self.resumed(), certificate);
         if let Layer::Rustls(connection) = std::mem::replace(&mut self.layer, Layer::Lost) {
             self.layer = Layer::Own(RecordLayer::take_over(*connection)?);
         }

@@ -1,43 +1,50 @@
-//! What the log says of a close that is the peer's fault: which connection, which limit, and what
-//! it came to. The broker makes the report; the shell writes it.
+//! What the log says of a close that is not the client's wish: which connection, whose, which
+//! limit, and what it came to. The broker makes the report; the shell writes it.
 
 use super::connection::{CloseReason, Exceeded};
 use super::core::Core;
-use super::effect::CloseReport;
-use super::session::Sessions;
+use super::effect::ClientReport;
+use super::session::Authentication;
 use crate::limits::{
     AUTH_BACKLOG, AUTH_TIMEOUT, MESSAGE_TIMEOUT, VERIFICATIONS_PER_SHARD, per_lane,
 };
 use crate::types::ConnectionKey;
 
 /// What the log says of a close. To be made before anything of the connection is given up.
-pub(super) fn close_report(
+pub(super) fn report(
     core: &Core,
-    sessions: &Sessions,
+    auth: &Authentication,
     key: ConnectionKey,
     reason: CloseReason,
-) -> CloseReport {
-    let Core { cx, channels, connections, delivery, .. } = core;
-    let (code, text) = reason.frame(&core.settings(key).protocol);
-    let exceeded = exceeded(core, sessions, key, reason);
-    CloseReport {
-        connection_id: connections.id(cx.shard, key),
-        peer: connections[key].peer(),
-        code,
-        reason: text,
+) -> ClientReport {
+    let Core { channels, delivery, .. } = core;
+    let exceeded = exceeded(core, auth, key, reason);
+    let is_for_token = matches!(reason, CloseReason::AuthFailed | CloseReason::AuthMissing);
+    let fault = auth.fault(key).filter(|_| is_for_token);
+    let user = auth.user(key).or_else(|| fault?.user.as_deref());
+    let fallen = match reason {
+        CloseReason::SlowConsumer => delivery.fallen_off(channels, key.index),
+        _ => None,
+    };
+    let rearmost = exceeded.and_then(|_| delivery.rearmost(channels, key.index));
+    let channel = fallen.or(rearmost.map(|(channel, _)| channel));
+    ClientReport {
+        close: Some(reason.frame(core.settings(key))),
+        cause: fault.map(|fault| fault.why.as_str().into()),
         exceeded,
-        behind: exceeded.and_then(|_| delivery.behind(channels, key.index)),
+        channel: channel.map(|channel| channels.name(channel).clone()),
+        behind: rearmost.map(|(_, behind)| behind),
+        ..core.report(key, user)
     }
 }
 
 pub(super) fn exceeded(
     core: &Core,
-    sessions: &Sessions,
+    auth: &Authentication,
     key: ConnectionKey,
     reason: CloseReason,
 ) -> Option<Exceeded> {
     let Core { cx, channels, connections, delivery, .. } = core;
-    let auth = sessions.auth();
     let (name, limit, value) = match reason {
         CloseReason::SlowConsumer => return delivery.overrun(cx, channels, key.index),
         CloseReason::OutboxFull => {
@@ -96,6 +103,7 @@ pub(super) fn exceeded(
         | CloseReason::AuthError
         | CloseReason::TokenExpired
         | CloseReason::Expelled
+        | CloseReason::CertificateRevoked
         | CloseReason::Protocol(_)
         | CloseReason::InvalidUtf8
         | CloseReason::Keys => return None,

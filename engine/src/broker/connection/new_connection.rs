@@ -1,0 +1,45 @@
+//! What the broker is told of a new connection.
+
+use std::net::SocketAddr;
+
+use crate::types::{ClientCertificate, ServiceId, TlsMode};
+use crate::wire::Secret;
+
+/// How an HTTP upgrade ended: what `Hub::admit` takes.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Whose listener accepted it.
+    pub service: ServiceId,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// What protects it.
+    pub tls_mode: TlsMode,
+    /// What the client has shown in the TLS handshake.
+    pub certificate: Option<Box<ClientCertificate>>,
+    /// The server is full: close with 1013 right away.
+    pub over_capacity: bool,
+    /// What the upgrade carried.
+    pub token: Option<Secret>,
+    /// An internal probe: not counted, limited or authenticated.
+    pub probe: bool,
+    /// What is written before anything else: the response to the upgrade request, in one write
+    /// with the welcome.
+    pub response: Vec<u8>,
+}
+
+#[cfg(test)]
+impl Admission {
+    /// A client's, without TLS and without a token.
+    pub(crate) fn plain(peer: SocketAddr) -> Admission {
+        Admission {
+            service: ServiceId(0),
+            peer,
+            tls_mode: TlsMode::Plain,
+            certificate: None,
+            over_capacity: false,
+            token: None,
+            probe: false,
+            response: Vec::new(),
+        }
+    }
+}

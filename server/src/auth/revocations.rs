@@ -1,0 +1,249 @@
+//! Tokens that count no more, although their time is not over: `POST /v1/tokens/revoke`.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+use uringcast_engine::{AuthError, RevokedTokens, ServiceId, TokenFault, Verdict};
+
+use super::token::Verified;
+use crate::limits::{MAX_JWT_LEEWAY, MAX_REVOCATIONS, MAX_REVOCATIONS_FILE};
+use crate::read_files::problem;
+use crate::settings::Problem;
+
+/// Whose tokens are meant, at one service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    /// The one with this `jti`.
+    Jti(String),
+    /// Those of a user.
+    User(String),
+    /// Those of all users.
+    All,
+}
+
+/// What is revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// Whose tokens.
+    pub subject: Subject,
+    /// Of these, the ones issued before this second since 1970, and those that do not say.
+    pub issued_before: Option<i64>,
+    /// Until when it is remembered: a second since 1970.
+    pub until: i64,
+}
+
+/// Why a revocation is not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum RevokeError {
+    /// It is not in force.
+    #[error("there are {MAX_REVOCATIONS} revocations, as many as are kept")]
+    Full,
+    /// It is in force until the server stops.
+    #[error("it is in force, and cannot be saved: {0}")]
+    NotSaved(#[from] io::Error),
+}
+
+/// A line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    service: String,
+    subject: Subject,
+    issued_before: Option<i64>,
+    until: i64,
+}
+
+/// When what was revoked was issued, and until when that is remembered.
+#[derive(Clone, Copy, Debug)]
+struct Rule {
+    issued_before: Option<i64>,
+    until: i64,
+}
+
+type Rules = HashMap<(usize, Subject), Rule>;
+
+/// The revocations of all services. At most [`MAX_REVOCATIONS`] are kept, none is evicted before
+/// its time.
+#[derive(Debug, Default)]
+pub struct Revocations {
+    rules: RwLock<Rules>,
+    /// The file; held while it is written.
+    file: Mutex<Option<PathBuf>>,
+    /// The services' names, in the engine's order.
+    services: Vec<String>,
+    hasher: RandomState,
+}
+
+impl Revocations {
+    /// With those of the file, if there is one already.
+    ///
+    /// # Errors
+    /// A [`Problem`] with the file: what was revoked must not count again.
+    pub fn read(file: Option<PathBuf>, services: Vec<String>) -> Result<Revocations, Problem> {
+        let mut rules = Rules::new();
+        if let Some(path) = &file {
+            let bad = |reason: String| {
+                let remedy = "Restore the file, or move it away to begin with no revocations.";
+                problem("revocations_file", path, reason, remedy)
+            };
+            let text = text(path).map_err(|error| bad(format!("cannot be read: {error}")))?;
+            for (number, line) in text.lines().enumerate() {
+                let line: Line = serde_json::from_str(line)
+                    .map_err(|_| bad(format!("has no revocation in line {}", number + 1)))?;
+                let place = services.iter().position(|name| *name == line.service);
+                let Some(place) = place else {
+                    let unknown = format!("is about a service {:?}, which is none", line.service);
+                    return Err(bad(unknown));
+                };
+                let rule = Rule { issued_before: line.issued_before, until: line.until };
+                rules.insert((place, line.subject), rule);
+            }
+        }
+        let (rules, file) = (RwLock::new(rules), Mutex::new(file));
+        Ok(Revocations { rules, file, services, hasher: RandomState::new() })
+    }
+
+    /// Writes the file, if there is to be one.
+    ///
+    /// # Errors
+    /// A [`Problem`] with the file.
+    pub fn prepare(&self) -> Result<(), Problem> {
+        let file = self.file.lock();
+        let Some(path) = &*file else { return Ok(()) };
+        self.save(path).map_err(|error| {
+            let remedy = "Name a file in a directory where the server's user may write.";
+            problem("revocations_file", path, format!("cannot be written: {error}"), remedy)
+        })
+    }
+
+    /// Adds one, and returns which tokens count no more. A call may wait for the disk.
+    ///
+    /// # Errors
+    /// [`RevokeError`].
+    pub fn revoke(
+        &self,
+        service: ServiceId,
+        revocation: &Revocation,
+    ) -> Result<RevokedTokens, RevokeError> {
+        let file = self.file.lock();
+        self.insert(service, revocation)?;
+        file.as_ref().map(|path| self.save(path)).transpose()?;
+        Ok(self.meant(revocation))
+    }
+
+    /// Which tokens a revocation is about, as the engine knows them.
+    pub fn meant(&self, revocation: &Revocation) -> RevokedTokens {
+        let (user, token) = match &revocation.subject {
+            Subject::Jti(id) => (None, Some(self.hasher.hash_one(id))),
+            Subject::User(user) => (Some(user.clone()), None),
+            Subject::All => (None, None),
+        };
+        RevokedTokens { user, token, issued_before: revocation.issued_before }
+    }
+
+    fn insert(&self, service: ServiceId, new: &Revocation) -> Result<(), RevokeError> {
+        let mut rules = self.rules.write();
+        let key = (service.index(), new.subject.clone());
+        if rules.len() >= MAX_REVOCATIONS && !rules.contains_key(&key) {
+            let now = now();
+            rules.retain(|_, rule| rule.until > now);
+            if rules.len() >= MAX_REVOCATIONS {
+                return Err(RevokeError::Full);
+            }
+        }
+        let fresh = Rule { issued_before: new.issued_before, until: new.until };
+        let rule = rules.entry(key).or_insert(fresh);
+        // What was revoked before stays revoked.
+        let both = rule.issued_before.zip(new.issued_before);
+        rule.issued_before = both.map(|(old, new)| old.max(new));
+        rule.until = rule.until.max(new.until);
+        Ok(())
+    }
+
+    /// The file anew: whole or not at all.
+    fn save(&self, path: &Path) -> io::Result<()> {
+        let now = now();
+        let mut lines = Vec::new();
+        for ((service, subject), rule) in &*self.rules.read() {
+            if rule.until > now {
+                let (service, subject) = (self.services[*service].clone(), subject.clone());
+                let Rule { issued_before, until } = *rule;
+                serde_json::to_writer(
+                    &mut lines,
+                    &Line { service, subject, issued_before, until },
+                )?;
+                lines.push(b'\n');
+            }
+        }
+        let dir = match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() => dir,
+            _ => Path::new("."),
+        };
+        let mut new = tempfile::NamedTempFile::new_in(dir)?;
+        new.write_all(&lines)?;
+        new.as_file().sync_all()?;
+        new.persist(path).map_err(|error| error.error)?;
+        std::fs::File::open(dir)?.sync_all()
+    }
+
+    /// Calls `answer` with what becomes of a good token. A revocation waits for that: whom it means
+    /// has been answered before the connections that it means are looked for.
+    pub(super) fn judge(
+        &self,
+        service: ServiceId,
+        verified: Result<Verified, TokenFault>,
+        answer: impl FnOnce(Verdict),
+    ) {
+        let rules = self.rules.read();
+        answer(verified.map_err(|fault| AuthError::Invalid(fault.into())).and_then(|token| {
+            let Verified { mut identity, id } = token;
+            identity.token = id.as_ref().map(|id| self.hasher.hash_one(id));
+            let (user, now) = (identity.user.clone(), now());
+            let subjects = [Some(Subject::User(user)), id.map(Subject::Jti), Some(Subject::All)];
+            let revoked = subjects.into_iter().flatten().any(|subject| {
+                let rule = rules.get(&(service.index(), subject));
+                rule.is_some_and(|rule| {
+                    let before = |at| identity.issued.is_none_or(|issued| issued < at);
+                    rule.until > now && rule.issued_before.is_none_or(before)
+                })
+            });
+            if !revoked {
+                return Ok(identity);
+            }
+            let fault = TokenFault { why: "revoked".into(), user: Some(identity.user) };
+            Err(AuthError::Invalid(fault.into()))
+        }));
+    }
+}
+
+/// The present second since 1970.
+pub fn now() -> i64 {
+    Timestamp::now().as_second()
+}
+
+/// How long after a token's `exp` its revocation must be remembered.
+pub fn leeway() -> i64 {
+    (MAX_JWT_LEEWAY / 1_000).cast_signed()
+}
+
+/// The file's text; none without a file.
+fn text(path: &Path) -> io::Result<String> {
+    let file = match std::fs::File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        file => file?,
+    };
+    let mut text = String::new();
+    match file.take(MAX_REVOCATIONS_FILE + 1).read_to_string(&mut text)? as u64 {
+        length if length > MAX_REVOCATIONS_FILE => Err(io::Error::other("it is too large")),
+        _ => Ok(text),
+    }
+}
+
+#[cfg(test)]
+mod tests;
