@@ -11,6 +11,8 @@ use crate::types::ConnectionKey;
 pub(in crate::broker) enum ChainFault {
     /// A member of a marked sweep is not owed it.
     LostMark,
+    /// Sweeps with equally many members are marked together, whoever these are.
+    LooseGroup,
     /// What a laggard was handed in a chain is forgotten.
     BlindLaggard,
     /// A chain that was cut counts as written whole.

@@ -215,8 +215,8 @@ fn a_channel_that_waits_for_ever_is_caught() {
 
 #[test]
 fn broken_chains_of_sweeps_are_caught() {
-    use ChainFault::{BlindLaggard, LostMark, WholeCut};
-    for fault in [LostMark, BlindLaggard, WholeCut] {
+    use ChainFault::{BlindLaggard, LooseGroup, LostMark, WholeCut};
+    for fault in [LostMark, LooseGroup, BlindLaggard, WholeCut] {
         assert!(is_caught(Sabotage::Chains(fault)), "{fault:?} is not found");
     }
 }
