@@ -36,6 +36,7 @@ use catch_up::Survey;
 use chains::{Chain, Chains};
 use laggards::Laggards;
 use marks::Piece;
+use shared_writes::Group;
 use write_batch::{Run, WriteBatch};
 use write_gate::{Pass, WriteGate};
 use write_sink::{Payload, WriteSink};
@@ -46,6 +47,8 @@ pub(super) struct Delivery {
     gate: WriteGate,
     batch: WriteBatch,
     chains: Chains,
+    /// Sweeps that are about to be marked.
+    group: Group,
     /// Channels whose marked sweeps end with the batch, to be listed again if they are dirty then.
     swept: Vec<ChannelIndex>,
     /// Writes of a marked sweep's slice.
@@ -69,6 +72,7 @@ impl Delivery {
             gate: WriteGate::new(connections),
             batch: WriteBatch::default(),
             chains: Chains::default(),
+            group: Group::default(),
             swept: Vec::new(),
             slice: Vec::new(),
             laggards: Laggards::default(),

@@ -1,16 +1,17 @@
 //! What live connections are owed by marked sweeps: a tree whose nodes are chains of marks.
 //! Connections that are owed the same marks share a chain, and the bytes that are joined for it.
 //!
-//! A sweep that is marked adds its mark to the chain of every member it has still to serve. A
-//! member is then written its whole chain at once, by whichever of these sweeps comes to it first.
+//! A sweep that is marked adds its mark to the chain of every member it has still to serve; sweeps
+//! with the same members share one. A member is then written its whole chain at once, by whichever
+//! of these sweeps comes to it first.
 
 use std::rc::Rc;
 
-use super::marks::{Mark, MarkId, Marks, Piece};
+use super::marks::{MarkId, Marked, Marks};
 use super::write_gate::WriteGate;
 use super::write_sink::Payload;
 use crate::broker::channel::{Channels, Sweep};
-use crate::limits::{CHAIN_CACHE_BYTES, CHAIN_NODES};
+use crate::limits::{CHAIN_CACHE_BYTES, CHAIN_NODE_MARKS, CHAIN_NODES};
 use crate::types::{ChannelIndex, Seq};
 
 /// What a connection is owed: marks in the order in which they were made.
@@ -31,8 +32,8 @@ impl Chain {
 struct Node {
     /// What it continues.
     parent: Chain,
-    /// Its last mark.
-    mark: MarkId,
+    /// Its marks behind those.
+    marks: Vec<MarkId>,
     /// Connections that are owed it, chains that continue it and runs of the batch.
     holders: u32,
     /// Bytes of all its marks.
@@ -113,19 +114,16 @@ impl Chains {
         self.nodes.len() - self.free.len() + members <= CHAIN_NODES && longest + bytes <= limit
     }
 
-    /// Marks a sweep: each live one of its pending members is owed it behind what it is owed so
-    /// far.
-    pub(super) fn mark(
-        &mut self,
-        gate: &WriteGate,
-        pending: &[u32],
-        (channel, sweep, piece): (ChannelIndex, Sweep, Piece),
-    ) {
+    /// Marks sweeps with the same pending members: each live one of these is owed them behind what
+    /// it is owed so far.
+    pub(super) fn mark(&mut self, gate: &WriteGate, pending: &[u32], sweeps: Vec<Marked>) {
         if self.marks.len() == 0 {
             self.longest = 0;
         }
-        let bytes = piece.bytes().len() as u32;
-        let mark = self.marks.add(channel, sweep, piece);
+        #[cfg(test)]
+        (self.met.grouped += u64::from(sweeps.len() > 1));
+        let bytes = sweeps.iter().map(|marked| marked.piece.bytes().len() as u32).sum();
+        let mark = self.marks.add(sweeps);
         self.pass = self.pass.wrapping_add(1);
         if self.pass == 0 {
             // No chain but the empty one lives as long as a round of the numbers.
@@ -146,7 +144,12 @@ impl Chains {
                 self.owed.resize(index + 1, Chain::EMPTY);
             }
             let owed = self.owed[index];
-            let (pass, next) = self.nodes[owed.0 as usize].next;
+            let node = &self.nodes[owed.0 as usize];
+            if node.holders == 1 && !owed.is_empty() {
+                self.extend(owed, mark, bytes);
+                continue;
+            }
+            let (pass, next) = node.next;
             let next = match pass == self.pass {
                 true => next,
                 false => {
@@ -168,17 +171,27 @@ impl Chains {
         above.holders += u32::from(!parent.is_empty());
         let bytes = above.bytes + bytes;
         self.longest = self.longest.max(bytes as usize);
-        let node = Node { parent, mark, bytes, ..Node::default() };
-        match self.free.pop() {
-            Some(chain) => {
-                self.nodes[chain.0 as usize] = node;
-                chain
-            }
-            None => {
-                self.nodes.push(node);
-                Chain(self.nodes.len() as u32 - 1)
-            }
+        let chain = self.free.pop().unwrap_or_else(|| {
+            self.nodes.push(Node::default());
+            Chain(self.nodes.len() as u32 - 1)
+        });
+        let node = &mut self.nodes[chain.0 as usize];
+        (node.parent, node.bytes, node.next) = (parent, bytes, (0, Chain::EMPTY));
+        node.marks.push(mark);
+        chain
+    }
+
+    /// A chain with one holder, which is owed a mark more: nothing else sees it change.
+    fn extend(&mut self, chain: Chain, mark: MarkId, bytes: u32) {
+        let node = &mut self.nodes[chain.0 as usize];
+        node.marks.push(mark);
+        node.bytes += bytes;
+        self.longest = self.longest.max(node.bytes as usize);
+        #[cfg(test)]
+        if self.sabotage == Some(super::delivery_invariants::ChainFault::StaleBytes) {
+            return;
         }
+        self.cached -= node.joined.take().map_or(0, |joined| joined.len());
     }
 
     /// One holder less: a chain without any goes, and what it alone continued.
@@ -189,6 +202,8 @@ impl Chains {
             if node.holders > 0 {
                 return;
             }
+            node.marks.clear();
+            node.marks.shrink_to(CHAIN_NODE_MARKS);
             self.cached -= node.joined.take().map_or(0, |joined| joined.len());
             self.free.push(chain);
             chain = node.parent;
@@ -202,18 +217,21 @@ impl Chains {
 
     /// Its marks, newest first.
     fn backwards(&self, mut chain: Chain) -> impl Iterator<Item = MarkId> {
-        std::iter::from_fn(move || {
+        let nodes = std::iter::from_fn(move || {
             let node = &self.nodes[chain.0 as usize];
-            let mark = (!chain.is_empty()).then_some(node.mark);
+            let marks = (!chain.is_empty()).then_some(&node.marks);
             chain = node.parent;
-            mark
-        })
+            marks
+        });
+        nodes.flat_map(|marks| marks.iter().rev().copied())
     }
 
     /// Its sweeps in the order in which they were marked.
     pub(super) fn sweeps(&self, chain: Chain) -> Vec<(ChannelIndex, Sweep)> {
-        let marks = self.backwards(chain).map(|id| self.marks.get(id));
-        let mut sweeps: Vec<_> = marks.map(|mark| (mark.channel, mark.sweep)).collect();
+        let newest_first =
+            self.backwards(chain).flat_map(|mark| self.marks.sweeps(mark).iter().rev());
+        let mut sweeps: Vec<_> =
+            newest_first.map(|marked| (marked.channel, marked.sweep)).collect();
         sweeps.reverse();
         sweeps
     }
@@ -221,7 +239,7 @@ impl Chains {
     /// The channel of its first mark.
     pub(super) fn first_channel(&self, chain: Chain) -> ChannelIndex {
         let first = self.backwards(chain).last().expect("a chain that is not empty");
-        self.marks.get(first).channel
+        self.marks.sweeps(first)[0].channel
     }
 
     /// What a subscriber was handed of a channel, a laggard's cursor apart.
@@ -294,7 +312,9 @@ impl Chains {
         self.collect(chain);
         out.reserve(self.bytes(chain));
         for &mark in self.path.iter().rev() {
-            out.extend_from_slice(self.marks.get(mark).piece.bytes());
+            for marked in self.marks.sweeps(mark) {
+                out.extend_from_slice(marked.piece.bytes());
+            }
         }
     }
 
@@ -302,8 +322,11 @@ impl Chains {
     /// memory.
     pub(super) fn payload(&mut self, chain: Chain, buffer: impl FnOnce() -> Vec<u8>) -> Payload {
         let node = &self.nodes[chain.0 as usize];
-        if node.parent.is_empty() {
-            return self.marks.get(node.mark).piece.clone().into();
+        if node.parent.is_empty()
+            && let [mark] = node.marks[..]
+            && let [alone] = self.marks.sweeps(mark)
+        {
+            return alone.piece.clone().into();
         }
         if let Some(joined) = &node.joined {
             return Payload::Joined(joined.clone(), 0);
@@ -332,14 +355,14 @@ impl Chains {
         self.release(owed);
     }
 
-    /// The next mark with whole writes in the batch that is over, and how many.
-    pub(super) fn next_written(&mut self) -> Option<(&Mark, u64)> {
+    /// The sweeps of the next mark with whole writes in the batch that is over, and how many.
+    pub(super) fn next_written(&mut self) -> Option<(&[Marked], u64)> {
         let (id, count) = self.marks.next_written()?;
-        Some((self.marks.get(id), count))
+        Some((self.marks.sweeps(id), count))
     }
 
-    /// Takes out the next mark whose sweep ends with the batch.
-    pub(super) fn next_ended(&mut self) -> Option<Mark> {
+    /// Takes out the sweeps of the next mark that ends with the batch.
+    pub(super) fn next_ended(&mut self) -> Option<Vec<Marked>> {
         self.marks.next_ended()
     }
 }

@@ -2,6 +2,7 @@
 //! were not whole become laggards, or end.
 
 use super::laggard::{LagState, Laggard};
+use super::marks::Marked;
 use super::write_batch::{Run, rest_of};
 use super::write_sink::{Flushed, Owed, Payload, Short, WriteSink};
 use super::{Delivery, Work};
@@ -36,18 +37,22 @@ impl Delivery {
 
     /// Records the batch's whole writes of marked sweeps, and ends those that are over.
     fn end_sweeps<S>(&mut self, work: &mut Work<'_, S>, at: Time) {
-        while let Some((mark, count)) = self.chains.next_written() {
-            let (class, log) = (work.channels.class(mark.channel), work.channels.log(mark.channel));
-            for (frame, _) in log.range(mark.sweep.from, mark.sweep.to) {
-                let ns = at.ns_since(frame.accepted_at);
-                work.cx.recorder.delivered(class, ns, count, frame.bytes().len());
+        while let Some((sweeps, count)) = self.chains.next_written() {
+            for Marked { channel, sweep, .. } in sweeps {
+                let (class, log) = (work.channels.class(*channel), work.channels.log(*channel));
+                for (frame, _) in log.range(sweep.from, sweep.to) {
+                    let ns = at.ns_since(frame.accepted_at);
+                    work.cx.recorder.delivered(class, ns, count, frame.bytes().len());
+                }
             }
         }
-        while let Some(mark) = self.chains.next_ended() {
-            if work.channels.end_sweep(mark.channel, mark.sweep) {
-                work.channels.finish(work.cx, mark.channel, mark.sweep, at);
+        while let Some(sweeps) = self.chains.next_ended() {
+            for Marked { channel, sweep, piece } in sweeps {
+                if work.channels.end_sweep(channel, sweep) {
+                    work.channels.finish(work.cx, channel, sweep, at);
+                }
+                self.batch.recycle(piece.into());
             }
-            self.batch.recycle(mark.piece.into());
         }
         for channel in self.swept.drain(..) {
             work.channels.requeue(work.cx, channel);

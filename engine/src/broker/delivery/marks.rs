@@ -37,19 +37,25 @@ impl From<Piece> for Payload {
     }
 }
 
-/// One marked sweep.
+/// One sweep that is marked.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(super) struct Marked {
     pub(super) channel: ChannelIndex,
     pub(super) sweep: Sweep,
     pub(super) piece: Piece,
+}
+
+/// Sweeps that the same connections are owed: one, or as many as had the same pending members.
+#[derive(Debug)]
+struct Mark {
+    sweeps: Vec<Marked>,
     /// Connections whose chains hold it.
     owing: u32,
     /// Whole writes of it in the batch.
     writes: u64,
 }
 
-/// The marked sweeps of a shard.
+/// The marks of a shard.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     slots: Vec<Option<Mark>>,
@@ -69,8 +75,13 @@ impl Marks {
         place.checked_sub(1).map(MarkId)
     }
 
-    pub(super) fn get(&self, id: MarkId) -> &Mark {
+    fn get(&self, id: MarkId) -> &Mark {
         self.slots[id.0 as usize].as_ref().expect("a mark that is not taken out")
+    }
+
+    /// The sweeps of a mark, in the order in which they are written.
+    pub(super) fn sweeps(&self, id: MarkId) -> &[Marked] {
+        &self.get(id).sweeps
     }
 
     fn get_mut(&mut self, id: MarkId) -> &mut Mark {
@@ -86,19 +97,21 @@ impl Marks {
         self.get(id).owing > 0
     }
 
-    /// Adds the mark of a channel's sweep: [`Marks::owe`] says how many connections are owed it.
-    pub(super) fn add(&mut self, channel: ChannelIndex, sweep: Sweep, piece: Piece) -> MarkId {
+    /// Adds a mark of sweeps: [`Marks::owe`] says how many connections are owed it.
+    pub(super) fn add(&mut self, sweeps: Vec<Marked>) -> MarkId {
         let id = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             MarkId(self.slots.len() as u32 - 1)
         });
-        let place = channel.slot() as usize;
-        if place >= self.of_channel.len() {
-            self.of_channel.resize(place + 1, 0);
+        for marked in &sweeps {
+            let place = marked.channel.slot() as usize;
+            if place >= self.of_channel.len() {
+                self.of_channel.resize(place + 1, 0);
+            }
+            debug_assert!(self.of_channel[place] == 0, "two marks of a channel");
+            self.of_channel[place] = id.0 + 1;
         }
-        debug_assert!(self.of_channel[place] == 0, "two marks of a channel");
-        self.of_channel[place] = id.0 + 1;
-        self.slots[id.0 as usize] = Some(Mark { channel, sweep, piece, owing: 0, writes: 0 });
+        self.slots[id.0 as usize] = Some(Mark { sweeps, owing: 0, writes: 0 });
         id
     }
 
@@ -139,18 +152,22 @@ impl Marks {
         Some((id, std::mem::take(&mut self.get_mut(id).writes)))
     }
 
-    /// Takes out the next mark whose sweep ends with the batch.
-    pub(super) fn next_ended(&mut self) -> Option<Mark> {
+    /// Takes out the next mark whose sweeps end with the batch.
+    pub(super) fn next_ended(&mut self) -> Option<Vec<Marked>> {
         let id = self.ended.pop()?;
         let mark = self.slots[id.0 as usize].take().expect("a mark ends once");
-        self.of_channel[mark.channel.slot() as usize] = 0;
+        for marked in &mark.sweeps {
+            self.of_channel[marked.channel.slot() as usize] = 0;
+        }
         self.free.push(id);
-        Some(mark)
+        Some(mark.sweeps)
     }
 
     #[cfg(test)]
-    pub(super) fn iter(&self) -> impl Iterator<Item = (MarkId, &Mark, u32)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (MarkId, &[Marked], u32)> {
         let marks = self.slots.iter().zip(0..);
-        marks.filter_map(|(mark, id)| mark.as_ref().map(|mark| (MarkId(id), mark, mark.owing)))
+        marks.filter_map(|(mark, id)| {
+            mark.as_ref().map(|mark| (MarkId(id), &mark.sweeps[..], mark.owing))
+        })
     }
 }

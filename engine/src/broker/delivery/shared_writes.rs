@@ -2,15 +2,26 @@
 //! its replies in front.
 
 use super::chains::Chain;
+#[cfg(test)]
+use super::delivery_invariants::ChainFault;
+use super::marks::Marked;
 use super::write_batch::Run;
 use super::write_gate::Pass;
 use super::write_sink::WriteSink;
 use super::{Delivery, Work};
+use crate::broker::channel::Channels;
 use crate::limits::{MARKS_PER_PASS, MARKS_PER_REPLY};
 use crate::types::ChannelIndex;
 
 /// A chain's write counts once more for so many bytes: log2.
 const WRITE_BYTES_SHIFT: u32 = 13;
+
+/// Sweeps with the same pending members, in the same order: they are marked in one pass.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    sweeps: Vec<Marked>,
+    bytes: usize,
+}
 
 impl Delivery {
     /// Marks the sweeps that can share writes: before the first write of an iteration.
@@ -26,10 +37,15 @@ impl Delivery {
         }
         let mut left = MARKS_PER_PASS;
         for place in 0..work.channels.dirty() {
-            if !self.mark(work, work.channels.dirty_at(place), &mut left) {
-                return;
+            let channel = work.channels.dirty_at(place);
+            if !self.is_alike(work.channels, channel) {
+                self.mark_group(work);
+            }
+            if !self.add_to_group(work, channel, &mut left) {
+                break;
             }
         }
+        self.mark_group(work);
     }
 
     /// Marks the sweeps that connections with a reply wait for, where that costs less than a write.
@@ -45,30 +61,57 @@ impl Delivery {
                 let Some(rest) = left.checked_sub(1) else { return };
                 left = rest;
                 if work.channels.is_dirty(channel) {
-                    self.mark(work, channel, &mut left);
+                    self.add_to_group(work, channel, &mut left);
+                    self.mark_group(work);
                 }
             }
         }
     }
 
-    /// Marks a channel's sweep, unless it is marked or there is nothing to sweep. Returns `false`
-    /// if there is no room for it.
-    fn mark<S>(&mut self, work: &mut Work<'_, S>, channel: ChannelIndex, left: &mut usize) -> bool {
+    /// Whether a channel's pending members are those of the group, if it has any.
+    fn is_alike(&self, channels: &Channels, channel: ChannelIndex) -> bool {
+        let Some(first) = self.group.sweeps.first() else { return true };
+        let (these, those) = (channels.pending(first.channel), channels.pending(channel));
+        #[cfg(test)]
+        if self.chains.sabotage == Some(ChainFault::LooseGroup) {
+            return these.len() == those.len();
+        }
+        these == those
+    }
+
+    /// Adds a channel's sweep to the group, unless it is marked or there is nothing to sweep.
+    /// Returns `false` if there is no room for it.
+    fn add_to_group<S>(
+        &mut self,
+        work: &mut Work<'_, S>,
+        channel: ChannelIndex,
+        left: &mut usize,
+    ) -> bool {
         let members = work.channels.pending(channel).len();
         if members == 0 || self.chains.is_marked(channel) {
             return true;
         }
-        let Some(rest) = left.checked_sub(members) else { return false };
+        let cost = if self.group.sweeps.is_empty() { members } else { 0 };
+        let Some(rest) = left.checked_sub(cost) else { return false };
         let Some(sweep) = work.channels.sweep(work.cx, channel) else { return true };
         let bytes = work.channels.log(channel).bytes_of(sweep.from, sweep.to);
-        if !self.chains.has_room(members, bytes, 2 * work.cx.limits.join) {
+        if !self.chains.has_room(members, self.group.bytes + bytes, 2 * work.cx.limits.join) {
             return false;
         }
         *left = rest;
         let piece = self.sweep_piece(work.channels, channel, sweep);
-        let pending = work.channels.pending(channel);
-        self.chains.mark(&self.gate, pending, (channel, sweep, piece));
+        self.group.sweeps.push(Marked { channel, sweep, piece });
+        self.group.bytes += bytes;
         true
+    }
+
+    /// Marks the group's sweeps. It is empty then.
+    fn mark_group<S>(&mut self, work: &Work<'_, S>) {
+        let Group { sweeps, .. } = std::mem::take(&mut self.group);
+        if let Some(first) = sweeps.first() {
+            let pending = work.channels.pending(first.channel);
+            self.chains.mark(&self.gate, pending, sweeps);
+        }
     }
 
     /// Appends what a connection is owed to a reply that is loaded next. Returns `false` if that is

@@ -189,6 +189,7 @@ impl World {
                 ("chains written", met.written),
                 ("chains cut", met.cut),
                 ("chains forgotten", met.forgotten),
+                ("chains grouped", met.grouped),
             ] {
                 *tally.entry(what).or_default() += count;
             }

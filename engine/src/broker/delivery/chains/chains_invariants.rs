@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Chain, Chains};
 use crate::broker::channel::{Channels, Sweep};
 use crate::broker::delivery::delivery_invariants::ChainFault;
+use crate::broker::delivery::marks::Marked;
 use crate::types::{ChannelIndex, Seq};
 
 /// Chains of several marks that a run of the simulation met.
@@ -14,6 +15,8 @@ pub(in crate::broker) struct Met {
     pub(in crate::broker) written: u64,
     /// Writes that were not whole.
     pub(in crate::broker) cut: u64,
+    /// Marks of several sweeps.
+    pub(in crate::broker) grouped: u64,
     /// Of connections that ended or became laggards.
     pub(in crate::broker) forgotten: u64,
 }
@@ -78,9 +81,11 @@ impl Chains {
             assert_eq!(held == 0, is_free, "{chain:?} has {held} holders");
             assert!(is_free || node.holders == held, "{chain:?} has {held} holders");
         }
-        for (id, mark, count) in self.marks.iter() {
-            assert_eq!(self.marks.of(mark.channel), Some(id));
-            assert_eq!(owing.get(&mark.channel).copied().unwrap_or(0), count, "{:?}", mark.channel);
+        for (id, sweeps, count) in self.marks.iter() {
+            for Marked { channel, .. } in sweeps {
+                assert_eq!(self.marks.of(*channel), Some(id));
+                assert_eq!(owing.get(channel).copied().unwrap_or(0), count, "{channel:?}");
+            }
             assert!(count > 0, "an ended mark outlives the batch");
         }
         let joined = self.nodes.iter().filter_map(|node| node.joined.as_ref());
