@@ -4,6 +4,8 @@
 mod support;
 
 use std::net::TcpStream;
+use std::sync::mpsc::{self, TryRecvError};
+use std::thread;
 
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
@@ -36,22 +38,22 @@ fn a_silent_client_is_pinged_and_closed_when_it_does_not_answer() {
     let server = Server::start("--keepalive-interval 1s");
     let mut answering = Client::connect(&server);
     let mut silent = Client::connect(&server);
+    let (over, is_over) = mpsc::channel::<()>();
+    let answers = thread::spawn(move || {
+        // A client that answers is pinged again.
+        while is_over.try_recv() == Err(TryRecvError::Empty) {
+            let frame = answering.frame().expect("a ping");
+            assert_eq!(frame.first, FIN | PING, "{frame:?}");
+            answering.send(PONG, &frame.payload);
+        }
+        answering
+    });
     assert_eq!(silent.frame().map(|frame| frame.first), Some(FIN | PING));
-    let ping = answering.frame().expect("a ping");
-    assert_eq!(ping.first, FIN | PING);
-    answering.send(PONG, &ping.payload);
-
     assert_eq!(silent.closed().0, 1011);
     server.wait_metric(ERRORS, "timeout", 1.0);
-    loop {
-        // A client that answers is pinged again.
-        let frame = answering.frame().expect("a ping");
-        assert_eq!(frame.first, FIN | PING, "{frame:?}");
-        answering.send(PONG, &frame.payload);
-        if server.metric("websocket_connections_active", "") == 1.0 {
-            break;
-        }
-    }
+    server.wait_metric("websocket_connections_active", "", 1.0);
+    drop(over);
+    answers.join().expect("it was pinged only, and stayed");
 }
 
 #[test]

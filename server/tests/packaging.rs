@@ -7,7 +7,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use parking_lot::Mutex;
 use support::tools::{built, program, python, root};
+
+/// Held while cargo-deb packs: it uses one directory under `target` for a package's name.
+static PACKING: Mutex<()> = Mutex::new(());
 
 fn packaging(name: &str) -> PathBuf {
     root().join("server/packaging").join(name)
@@ -168,12 +172,14 @@ fn the_debian_package_installs_and_its_server_accepts_its_configuration() {
     let dir = tempfile::tempdir().expect("a directory");
     let package = dir.path().join("uringcast.deb");
     let target = Path::new(support::PROGRAM).ancestors().nth(2).expect("target");
+    let packing = PACKING.lock();
     run(Command::new(cargo_deb)
         .args(["deb", "--package=uringcast-server", "--no-build", "--profile=dev", "--fast"])
         .args(["--no-dbgsym", "--no-strip", "--output"])
         .arg(&package)
         .env("CARGO_TARGET_DIR", target)
         .current_dir(root()));
+    drop(packing);
 
     let installed = dir.path().join("root");
     std::fs::create_dir_all(installed.join("var/lib/dpkg/updates")).expect("made");
@@ -214,10 +220,12 @@ fn a_release_has_an_archive_a_package_and_a_bill_of_materials_with_checksums() {
     }
     let dir = tempfile::tempdir().expect("a directory");
     let target = Path::new(support::PROGRAM).ancestors().nth(2).expect("target");
+    let packing = PACKING.lock();
     run(Command::new(root().join("scripts/release"))
         .args(["--no-build", "--profile", "dev", "--offline"])
         .arg(dir.path())
         .env("CARGO_TARGET_DIR", target));
+    drop(packing);
     run(Command::new("sha256sum").args(["--check", "SHA256SUMS"]).current_dir(dir.path()));
     let sums = std::fs::read_to_string(dir.path().join("SHA256SUMS")).expect("checksums");
     let made = |end: &str| {
