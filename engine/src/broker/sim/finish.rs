@@ -23,9 +23,11 @@ impl World {
         // A loss is noticed when the next frame comes: only then everything must be there.
         let lossy = std::mem::take(&mut self.plan.lossy);
         self.settle(!lossy);
-        // Clients that are still connected get what is published now.
+        // Clients that are still connected get what is published now. A shard takes the next
+        // message once it has swept the one before.
         for channel in 0..self.plan.channels {
             self.publish(channel);
+            self.settle(false);
         }
         self.settle(true);
         if self.plan.drains {

@@ -29,11 +29,10 @@ use plan::{Plan, Sabotage};
 use world::World;
 
 /// Seeds that once found a bug.
-const PAST: &[u64] = &[1, 2, 5, 6, 11, 22, 24, 44, 57, 64, 84, 1393, 1632, 1879, 8596];
+const PAST: &[u64] = &[1, 2, 5, 6, 11, 22, 24, 44, 57, 64, 84, 1393, 1632, 1879, 5319, 8596];
 
-/// Seeds with which a chain is forgotten, or extended while its bytes are kept, as in one of some
-/// 250.
-const RARE: &[u64] = &[304, 464, 598, 687];
+/// Seeds with which a chain is forgotten, as in one of some 250.
+const RARE: &[u64] = &[464, 598, 687];
 
 /// Seeds of a default run: about 20 s without optimisation.
 const SEEDS: u64 = 500;
@@ -186,8 +185,8 @@ fn is_caught(sabotage: Sabotage) -> bool {
         Sabotage::Chains(_) => Plan::sharing,
         _ => Plan::new,
     };
-    let mut seeds = (0..50).chain(RARE.iter().copied());
-    let failure = seeds.find_map(|seed| run(plan(seed, Some(sabotage))).err());
+    // Most show within a few seeds, the rarest in one of some 300.
+    let failure = (0..3_000).find_map(|seed| run(plan(seed, Some(sabotage))).err());
     println!(
         "{sabotage:?}: {}",
         failure.as_ref().and_then(|text| text.lines().next()).unwrap_or("-")
