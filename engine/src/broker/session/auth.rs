@@ -368,10 +368,7 @@ impl Authentication {
         let grants = self.known(key).map(|known| known.grants).unwrap_or_default();
         self.permissions(core, key).may_publish(grants, channel)
     }
-
-    /// Connections with a deadline for their token.
-    #[cfg(test)]
-    pub(in crate::broker) fn expiries(&self) -> usize {
-        self.expiries.len()
-    }
 }
+
+#[cfg(test)]
+mod auth_invariants;
