@@ -51,9 +51,8 @@ pub(super) fn exceeded(
             ("max_outbox", cx.config.max_outbox as u64, delivery.outbox(key.index))
         }
         CloseReason::LaggardMemory => {
-            let (service, services) = (connections[key].service(), cx.config.services.len());
-            let held = delivery.laggard_bytes();
-            let (limit, held) = held.passed(service, cx.limits.laggard_bytes, services);
+            let (service, held) = (connections[key].service(), delivery.laggard_bytes());
+            let (limit, held) = held.passed(service, cx.limits.laggard_bytes);
             ("LAGGARD_BYTES_PER_SHARD", limit as u64, Some(held as u64))
         }
         CloseReason::MaxConnections => {

@@ -60,12 +60,13 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) fn new(config: &Config, connections: usize) -> Sessions {
+        let services = config.services.len();
         Sessions {
             auth: Authentication::new(config),
             operations: Operations::new(connections),
-            outstanding: Outstanding::default(),
+            outstanding: Outstanding::new(services),
             custom: CustomSessions::default(),
-            backlogs: Backlogs::default(),
+            backlogs: Backlogs::new(services),
             handled: Vec::new(),
         }
     }
