@@ -198,7 +198,7 @@ impl Sessions {
             Ok(Err((text, user))) => {
                 let reason = CloseReason::AuthFailed;
                 let fault = TokenFault { why: text.into(), user: Some(user) };
-                self.auth.turn_away(core, key, correlation, reason, (text, fault.into()));
+                self.auth.turn_away(core, key, correlation, reason, text, fault.into());
             }
             Err(error) => self.auth.reject(core, key, &asked, error),
         }
