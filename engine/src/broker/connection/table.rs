@@ -310,6 +310,17 @@ impl Connections {
         }
     }
 
+    /// Other rates are in force: ends the pauses that are over by these.
+    pub(crate) fn end_pauses(&mut self, cx: &mut Context) {
+        cx.timers.clear(Timer::Resume);
+        for index in 0..self.slots() as u32 {
+            let key = self.key(index);
+            if self[key].is_paused_for(Pause::Rate) {
+                self.end_pause(cx, key);
+            }
+        }
+    }
+
     pub(crate) fn pause(&mut self, cx: &mut Context, key: ConnectionKey, pause: Pause) {
         let record = &mut self[key];
         if !record.is_paused() {
