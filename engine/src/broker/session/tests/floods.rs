@@ -121,7 +121,7 @@ fn a_pause_for_a_rate_is_over_when_the_rate_is() {
     };
     rig.hub.reconfigure(config(1));
     let key = rig.key;
-    rig.hub.handle_received(key, &mut masked(OpCode::Data(Data::Text), &[b' '; 1 << 18], true));
+    rig.hub.handle_received(key, &mut masked(OpCode::Data(Data::Text), &vec![b' '; 1 << 18], true));
     rig.asked();
     rig.hub.reconfigure(config(100));
     rig.pass(Duration::from_secs(60));
