@@ -225,8 +225,8 @@ fn a_lane_hands_every_entry_over_once_and_in_order() {
     });
 }
 
-/// Sends entries of so many bytes, and sleeps where there is no room until it is woken; takes all in
-/// order. A wake that is lost is a deadlock.
+/// Sends entries of so many bytes, and sleeps where there is no room until it is woken; takes all
+/// in order. A wake that is lost is a deadlock.
 fn send_all(
     mut sender: LaneSender<usize>,
     mut receiver: LaneReceiver<usize>,
