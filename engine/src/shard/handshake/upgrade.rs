@@ -121,7 +121,7 @@ async fn upgrade(
         stream.tls = TlsSession::new(tls.current(), queue.kernel.is_some())?.into();
         while !stream.read_once(RECEIVE_BUFFER).await? {}
         if let SlotTls::User(tls) = &mut stream.tls {
-            stream.certificate = tls.take_certificate();
+            stream.certificate = tls.take_certificate()?;
         }
         queue.count(match &stream.tls {
             SlotTls::User(tls) if tls.resumed() => Count::TlsHandshakesResumed,
