@@ -260,7 +260,7 @@ fn send_all(
             bench.event.notify();
         }
     }
-    sending.join().unwrap();
+    sending.join().expect("the sender");
 }
 
 #[test]
