@@ -97,18 +97,15 @@ pub fn hub_with(subscribers: usize, metrics: bool) -> Hub {
 /// Lets in one more connection.
 pub fn admit(hub: &mut Hub) -> ConnectionKey {
     let peer = "127.0.0.1:1".parse().expect("an address");
-    let (service, response) = (ServiceId(0), Vec::new());
-    let (tls_mode, token) = (TlsMode::Plain, None);
-    let (over_capacity, probe) = (false, false);
     hub.admit(Admission {
-        service,
+        service: ServiceId(0),
         peer,
-        tls_mode,
+        tls_mode: TlsMode::Plain,
         certificate: None,
-        over_capacity,
-        token,
-        probe,
-        response,
+        over_capacity: false,
+        token: None,
+        probe: false,
+        response: Vec::new(),
     })
     .expect("room for all")
 }

@@ -19,8 +19,10 @@
 //! * **Answer requests in a protocol of one's own**: [`Protocol::Custom`] with a
 //!   [`SessionProtocol`]; in the engine's own protocol a [`StatusRequest`] asks for a channel's
 //!   last event, or the document that [`Engine::set_status`] put in its place.
-//! * **See channels, and end clients or subscriptions**: [`Engine::channels`],
-//!   [`Engine::disconnect`] with a [`ClientCommand`].
+//! * **See channels and connections, and end clients or subscriptions**: [`Engine::channels`],
+//!   [`Engine::connections`] with a [`ConnectionQuery`], [`Engine::disconnect`] with a
+//!   [`ClientCommand`].
+//! * **Replace settings while it runs**: [`Engine::live_config`], a [`LiveConfig`].
 //! * **Encrypt**: [`TlsSource`], whose configuration can be replaced while it runs; [`KernelTls`].
 //! * **Bound what a channel keeps, and join small messages**: [`Retention`], [`Coalescing`].
 //! * **See what happens**: [`Engine::collect`] into [`telemetry::Totals`]; [`exposition`] makes

@@ -42,7 +42,8 @@ pub(crate) fn abort(what: &str) -> ! {
     // error may take nothing: the process ends all the same.
     let text = format!("uringcast: internal error: {what}; aborting");
     let (written, waits) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
+    // Where no thread can be made there are no last words, and no wait for them.
+    let _ = std::thread::Builder::new().spawn(move || {
         eprintln!("{text}");
         written.send(())
     });

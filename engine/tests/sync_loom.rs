@@ -4,6 +4,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "these files are made for the engine")]
 
+use std::ops::Range;
+
 use loom::sync::atomic::{AtomicUsize, Ordering, fence};
 use loom::sync::{Arc, Notify};
 use loom::thread;
@@ -30,7 +32,7 @@ use capacity::Capacity;
 use countdown::Countdown;
 use parking::Parking;
 use presplit_arc::PresplitArc;
-use spsc::lane;
+use spsc::{LaneReceiver, LaneSender, lane};
 
 /// Work, a bell and the owner's sleep; a wake that is lost is a deadlock, which loom reports.
 struct Bench {
@@ -223,78 +225,64 @@ fn a_lane_hands_every_entry_over_once_and_in_order() {
     });
 }
 
-/// A sender that finds no room sleeps until it is woken; a wake that is lost is a deadlock.
-#[test]
-fn a_sender_that_found_no_room_is_told_when_there_is_some() {
-    loom::model(|| {
-        let (mut sender, mut receiver) = lane(1, 0);
-        let bench = Bench::new();
-        let sleeper = Arc::clone(&bench);
-        let sending = thread::spawn(move || {
-            for entry in 0..2 {
-                while sender.try_push(entry).is_err() {
-                    sleeper.parking.park();
-                    if !sender.has_room_again() {
-                        sleeper.event.wait();
-                    }
-                    sleeper.parking.unpark();
-                }
-            }
-        });
-        let mut taken = 0;
-        while taken < 2 {
-            let Some(entry) = receiver.pop() else {
-                thread::yield_now();
-                continue;
-            };
-            assert_eq!(entry, taken);
-            taken += 1;
-            // As before sleeping.
-            fence(Ordering::SeqCst);
-            if receiver.is_awaited() && bench.parking.claim_wake() {
-                bench.event.notify();
-            }
-        }
-        sending.join().unwrap();
-    });
-}
-
-/// The same where an entry that is taken leaves too many bytes: the next one wakes the sender.
-#[test]
-fn a_sender_that_found_no_room_in_bytes_is_told_when_there_is_some() {
-    let mut model = loom::model::Builder::new();
-    // All interleavings with at most three forced switches: the full set takes minutes.
-    model.preemption_bound = Some(3);
-    model.check(|| {
-        let (sender, mut receiver) = lane(4, 0);
-        let mut sender = sender.bounded_in_bytes(2);
-        for (entry, bytes) in [(0, 1), (1, 2)] {
-            sender.try_push_sized(entry, bytes).unwrap();
-        }
-        let bench = Bench::new();
-        let sleeper = Arc::clone(&bench);
-        let sending = thread::spawn(move || {
-            while sender.try_push_sized(2, 1).is_err() {
+/// Sends entries of so many bytes, and sleeps where there is no room until it is woken; takes all
+/// in order. A wake that is lost is a deadlock.
+fn send_all(
+    mut sender: LaneSender<usize>,
+    mut receiver: LaneReceiver<usize>,
+    entries: Range<usize>,
+    bytes: usize,
+) {
+    let bench = Bench::new();
+    let (sleeper, end) = (Arc::clone(&bench), entries.end);
+    let sending = thread::spawn(move || {
+        for entry in entries {
+            while sender.try_push_sized(entry, bytes).is_err() {
                 sleeper.parking.park();
                 if !sender.has_room_again() {
                     sleeper.event.wait();
                 }
                 sleeper.parking.unpark();
             }
-        });
-        let mut taken = 0;
-        while taken < 3 {
-            let Some(entry) = receiver.pop() else {
-                thread::yield_now();
-                continue;
-            };
-            assert_eq!(entry, taken);
-            taken += 1;
-            fence(Ordering::SeqCst);
-            if receiver.is_awaited() && bench.parking.claim_wake() {
-                bench.event.notify();
-            }
         }
-        sending.join().unwrap();
+    });
+    let mut taken = 0;
+    while taken < end {
+        let Some(entry) = receiver.pop() else {
+            thread::yield_now();
+            continue;
+        };
+        assert_eq!(entry, taken);
+        taken += 1;
+        // As before sleeping.
+        fence(Ordering::SeqCst);
+        if receiver.is_awaited() && bench.parking.claim_wake() {
+            bench.event.notify();
+        }
+    }
+    sending.join().expect("the sender");
+}
+
+#[test]
+fn a_sender_that_found_no_room_is_told_when_there_is_some() {
+    loom::model(|| {
+        let (sender, receiver) = lane(1, 0);
+        send_all(sender, receiver, 0..2, 0);
+    });
+}
+
+/// Where an entry that is taken leaves too many bytes, the next one wakes the sender.
+#[test]
+fn a_sender_that_found_no_room_in_bytes_is_told_when_there_is_some() {
+    let mut model = loom::model::Builder::new();
+    // All interleavings with at most three forced switches: the full set takes minutes.
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let (sender, receiver) = lane(4, 0);
+        let mut sender = sender.bounded_in_bytes(2);
+        for (entry, bytes) in [(0, 1), (1, 2)] {
+            sender.try_push_sized(entry, bytes).unwrap();
+        }
+        send_all(sender, receiver, 2..3, 1);
     });
 }

@@ -62,9 +62,9 @@ pub(super) fn process_files(shards: usize, addresses: usize) -> usize {
 }
 
 /// Ordinary descriptors that are left when the process and its shards have the least they need.
-/// Each listener has two duplicates.
+/// Each listener has a duplicate, to be polled.
 fn spare_files(files: usize, shards: usize, addresses: usize) -> usize {
-    let need = process_files(shards, addresses).saturating_add(2 * shards * addresses);
+    let need = process_files(shards, addresses).saturating_add(shards * addresses);
     files.saturating_sub(need)
 }
 

@@ -106,4 +106,4 @@ fn socket(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

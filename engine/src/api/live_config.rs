@@ -9,7 +9,8 @@ use crate::shard::Command;
 use crate::sync::Mailbox;
 use crate::types::StartError;
 
-/// Replaces settings of a running engine. Cheap to clone.
+/// Replaces settings of a running engine. Cheap to clone; one thread at a time may replace them, or
+/// shards may end with different ones.
 #[derive(Clone, Debug)]
 pub struct LiveConfig {
     /// What the engine started with: listeners and tables were made for it.

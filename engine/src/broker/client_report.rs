@@ -22,17 +22,12 @@ pub(super) fn report(
     let is_for_token = matches!(reason, CloseReason::AuthFailed | CloseReason::AuthMissing);
     let fault = auth.fault(key).filter(|_| is_for_token);
     let user = auth.user(key).or_else(|| fault?.user.as_deref());
-    let fallen = match reason {
-        CloseReason::SlowConsumer => delivery.fallen_off(channels, key.index),
-        _ => None,
-    };
     let rearmost = exceeded.and_then(|_| delivery.rearmost(channels, key.index));
-    let channel = fallen.or(rearmost.map(|(channel, _)| channel));
     ClientReport {
         close: Some(reason.frame(core.settings(key))),
         cause: fault.map(|fault| fault.why.as_str().into()),
         exceeded,
-        channel: channel.map(|channel| channels.name(channel).clone()),
+        channel: rearmost.map(|(channel, _)| channels.name(channel).clone()),
         behind: rearmost.map(|(_, behind)| behind),
         ..core.report(key, user)
     }
@@ -51,9 +46,8 @@ pub(super) fn exceeded(
             ("max_outbox", cx.config.max_outbox as u64, delivery.outbox(key.index))
         }
         CloseReason::LaggardMemory => {
-            let (service, services) = (connections[key].service(), cx.config.services.len());
-            let held = delivery.laggard_bytes();
-            let (limit, held) = held.passed(service, cx.limits.laggard_bytes, services);
+            let (service, held) = (connections[key].service(), delivery.laggard_bytes());
+            let (limit, held) = held.passed(service, cx.limits.laggard_bytes);
             ("LAGGARD_BYTES_PER_SHARD", limit as u64, Some(held as u64))
         }
         CloseReason::MaxConnections => {

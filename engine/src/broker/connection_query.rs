@@ -82,16 +82,9 @@ impl Parts {
             return false;
         }
         let key = connections.key(index);
-        let is_shown = self.is_shown(query.service, key);
-        is_shown
+        self.core.is_client_of(query.service, key)
             && query.address.is_none_or(|filter| filter.admits(connections[key].peer()))
             && query.user.as_deref().is_none_or(|user| self.sessions.auth().user(key) == Some(user))
-    }
-
-    /// Whether it is an open connection of a client of the service.
-    fn is_shown(&self, service: ServiceId, key: ConnectionKey) -> bool {
-        let connection = self.core.connections.get(key);
-        connection.is_some_and(|c| c.is_open() && c.service() == service && !c.is_probe())
     }
 
     /// What a listing shows, unless the connection is owed less than is asked for.
@@ -128,7 +121,7 @@ impl Parts {
     pub(super) fn find_connection(&self, service: ServiceId, id: &str) -> Option<ConnectionDetail> {
         let Core { cx, channels, connections, .. } = &self.core;
         let key = connections.find(cx.shard, id)?;
-        if !self.is_shown(service, key) {
+        if !self.core.is_client_of(service, key) {
             return None;
         }
         let settings = cx.service(service);

@@ -12,6 +12,7 @@ use crate::config::Service;
 use crate::telemetry::Count;
 use crate::types::{
     AddressGroup, ChannelIndex, ConnectionKey, Epoch, MessageType, Publication, PublishError, Seq,
+    ServiceId,
 };
 use crate::wire::encoder::{Encoder, Stamp};
 use crate::wire::reply::NotRecovered;
@@ -108,6 +109,12 @@ impl Core {
     /// The settings a connection lives under.
     pub(super) fn settings(&self, key: ConnectionKey) -> &Service {
         self.cx.service(self.connections[key].service())
+    }
+
+    /// Whether it is an open connection of a client of the service.
+    pub(super) fn is_client_of(&self, service: ServiceId, key: ConnectionKey) -> bool {
+        let connection = self.connections.get(key);
+        connection.is_some_and(|c| c.is_open() && c.service() == service && !c.is_probe())
     }
 
     /// What the log says of a connection: who it is.

@@ -66,8 +66,8 @@ pub(super) struct Work<'a, S> {
 }
 
 impl Delivery {
-    /// For at most `connections` connections, none of them live.
-    pub(super) fn new(connections: usize) -> Delivery {
+    /// For at most `connections` connections of so many services, none of them live.
+    pub(super) fn new(connections: usize, services: usize) -> Delivery {
         Delivery {
             gate: WriteGate::new(connections),
             batch: WriteBatch::default(),
@@ -75,7 +75,7 @@ impl Delivery {
             group: Group::default(),
             swept: Vec::new(),
             slice: Vec::new(),
-            laggards: Laggards::default(),
+            laggards: Laggards::new(services),
             survey: Survey::default(),
         }
     }

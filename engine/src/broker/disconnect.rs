@@ -46,11 +46,8 @@ impl Parts {
     }
 
     fn disconnect_one(&mut self, key: ConnectionKey, command: &ClientCommand) -> u64 {
-        let connection = self.core.connections.get(key);
-        let is_meant = connection
-            .is_some_and(|c| c.is_open() && c.service() == command.service && !c.is_probe());
         match &command.action {
-            _ if !is_meant => 0,
+            _ if !self.core.is_client_of(command.service, key) => 0,
             ClientAction::Disconnect => {
                 let reason = match command.target {
                     Target::Certificates(_) => CloseReason::CertificateRevoked,

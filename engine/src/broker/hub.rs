@@ -69,12 +69,12 @@ impl Hub {
         capacity: usize,
         seed: u64,
     ) -> Hub {
-        let sessions = Sessions::new(&config, capacity);
+        let (sessions, services) = (Sessions::new(&config, capacity), config.services.len());
         let core = Core {
-            channels: Channels::new(capacity),
-            connections: Connections::new(capacity, config.services.len()),
+            channels: Channels::new(capacity, services),
+            connections: Connections::new(capacity, services),
             links: Links::new(shards),
-            delivery: Delivery::new(capacity),
+            delivery: Delivery::new(capacity, services),
             cx: Context::new(config, shard, shards, seed),
         };
         Hub { parts: Parts { core, sessions }, drain: DrainState::default() }

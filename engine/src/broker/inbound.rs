@@ -34,7 +34,7 @@ impl Parts {
         let mut reader = std::mem::take(&mut core.connections[key].reader);
         let mut decoding = reader.decode(bytes, limit);
         let mut unanswered = None;
-        let mut over = 0;
+        let (mut over, mut dropped) = (0, 0);
         let fault = loop {
             match decoding.next() {
                 Ok(Some(Event::Ping(payload))) => match self.charge(key, 1) {
@@ -42,10 +42,12 @@ impl Parts {
                     Some(_) => unanswered = Some(payload.to_vec()),
                 },
                 Ok(Some(event @ (Event::Text(_) | Event::Binary(_)))) => {
-                    over += u32::from(!self.core.connections.may_send(&self.core.cx, key));
-                    if over <= REFUSALS_PER_RECEIVE {
-                        self.handle_event(key, &event);
+                    if over == REFUSALS_PER_RECEIVE {
+                        dropped += 1;
+                        continue;
                     }
+                    self.handle_event(key, &event);
+                    over += u32::from(self.core.connections.is_over_rate(&self.core.cx, key));
                 }
                 Ok(Some(event)) => self.handle_event(key, &event),
                 Ok(None) => break None,
@@ -53,7 +55,6 @@ impl Parts {
             }
         };
         let small_frames = decoding.small_frames();
-        let dropped = over.saturating_sub(REFUSALS_PER_RECEIVE);
         let core = &mut self.core;
         if let Some(largest) = core.connections.keep_reader(&core.cx, key, reader) {
             self.give_up_message(largest);

@@ -11,5 +11,6 @@ impl Parts {
     pub(super) fn reconfigure(&mut self, config: Arc<Config>) {
         self.sessions.reconfigure(&self.core, &config);
         self.core.cx.config = config;
+        self.core.connections.end_pauses(&mut self.core.cx);
     }
 }

@@ -32,14 +32,14 @@ use super::shard_messages::StatusSource;
 use crate::config::{Config, Protocol};
 use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_WAITING_OPERATIONS};
 use crate::types::{
-    ChannelIndex, ChannelName, ChannelRefusal, ConnectionKey, ErrorCode, MessageType, OperationId,
-    PublishError, RequestId, Seq, ServiceId, TokenFault, Verdict,
+    ChannelIndex, ChannelName, ChannelRefusal, ConnectionKey, ErrorCode, Identity, MessageType,
+    OperationId, PublishError, RequestId, Seq, ServiceId, TokenFault, Verdict,
 };
 use crate::wire::frame::{self, Opcode};
 use crate::wire::{Message, OwnedMessage, Secret};
 use answers::refuse;
-use auth::Access;
 pub(super) use auth::Authentication;
+use auth::{Access, Asked};
 use backlog::Backlogs;
 use custom::CustomSessions;
 use operations::Operations;
@@ -60,12 +60,13 @@ pub(super) struct Sessions {
 
 impl Sessions {
     pub(super) fn new(config: &Config, connections: usize) -> Sessions {
+        let services = config.services.len();
         Sessions {
             auth: Authentication::new(config),
             operations: Operations::new(connections),
-            outstanding: Outstanding::default(),
+            outstanding: Outstanding::new(services),
             custom: CustomSessions::default(),
-            backlogs: Backlogs::default(),
+            backlogs: Backlogs::new(services),
             handled: Vec::new(),
         }
     }
@@ -179,29 +180,34 @@ impl Sessions {
         }
         let Some(asked) = self.auth.take_asked(core, key) else { return Vec::new() };
         self.backlogs.make_ready(key);
-        let recognised = verdict.map(|identity| {
-            let taken = self.auth.recognise(core, key, &identity);
-            taken.map_err(|text| (text, identity.user.clone())).map(|()| identity)
-        });
-        let correlation = asked.request.as_ref().and_then(Option::as_deref);
-        match recognised {
-            Ok(Ok(identity)) => {
-                if asked.request.is_some() {
-                    let left = identity.expires.and_then(|at| known::remaining(core.cx.now, at));
-                    answers::authenticated(core, key, correlation, &identity.user, left);
-                }
-                if asked.welcome {
-                    self.welcome(core, key, true);
-                }
-            }
-            Ok(Err((text, user))) => {
-                let reason = CloseReason::AuthFailed;
-                let fault = TokenFault { why: text.into(), user: Some(user) };
-                self.auth.turn_away(core, key, correlation, reason, (text, fault.into()));
-            }
+        match verdict {
+            Ok(identity) => self.take_identity(core, key, &asked, identity),
             Err(error) => self.auth.reject(core, key, &asked, error),
         }
         asked.backlog
+    }
+
+    /// A client has shown a good token, which it may not be allowed to use.
+    fn take_identity(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        asked: &Asked,
+        identity: Identity,
+    ) {
+        let correlation = asked.request.as_ref().and_then(Option::as_deref);
+        if let Err(text) = self.auth.recognise(core, key, &identity) {
+            let fault = TokenFault { why: text.into(), user: Some(identity.user) }.into();
+            let reason = CloseReason::AuthFailed;
+            return self.auth.turn_away(core, key, correlation, reason, text, fault);
+        }
+        if asked.request.is_some() {
+            let left = identity.expires.and_then(|at| known::remaining(core.cx.now, at));
+            answers::authenticated(core, key, correlation, &identity.user, left);
+        }
+        if asked.welcome {
+            self.welcome(core, key, true);
+        }
     }
 
     /// Closes the clients whose tokens have expired.

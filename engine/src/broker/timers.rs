@@ -59,6 +59,11 @@ impl Timers {
         }
     }
 
+    /// Clears all of one kind away, to be set anew.
+    pub(super) fn clear(&mut self, timer: Timer) {
+        self.deadlines.retain(|Reverse((_, _, of))| *of != timer);
+    }
+
     /// Begins a tick. Returns whether a round begins with it.
     pub(super) fn begin_tick(&mut self) -> bool {
         self.tick = (self.tick + 1) % ROUND;

@@ -26,7 +26,7 @@ pub(crate) enum Command {
         document: Option<Arc<JsonObject>>,
         reply: oneshot::Sender<Result<bool, PublishError>>,
     },
-    /// End connections or subscriptions: `Hub::expel`.
+    /// End connections or subscriptions: `Hub::disconnect`.
     Expel { command: Arc<ClientCommand>, from: u32, reply: oneshot::Sender<(u64, Option<u32>)> },
     /// Use this configuration from now on: `Hub::reconfigure`.
     Configure { config: Arc<Config>, reply: oneshot::Sender<()> },

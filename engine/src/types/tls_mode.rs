@@ -1,6 +1,6 @@
 //! How a connection's bytes are protected.
 
-/// Whether TLS protects a connection, and which. With `Kernel` the kernel makes the records.
+/// Whether TLS protects a connection, and which.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TlsMode {
     /// Nothing protects it.
@@ -8,13 +8,13 @@ pub enum TlsMode {
     Plain,
     /// TLS ends at a trusted proxy.
     Proxy,
-    /// TLS 1.2.
+    /// TLS 1.2; the server makes the records.
     Tls12,
-    /// TLS 1.2.
+    /// TLS 1.2; the kernel makes the records.
     KernelTls12,
-    /// TLS 1.3.
+    /// TLS 1.3; the server makes the records.
     Tls13,
-    /// TLS 1.3.
+    /// TLS 1.3; the kernel makes the records.
     KernelTls13,
 }
 

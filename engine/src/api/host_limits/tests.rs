@@ -50,7 +50,7 @@ fn a_file_limit_too_low_to_run_is_refused_with_a_remedy() {
 
 #[test]
 fn handshakes_leave_descriptors_to_the_rest_of_the_process() {
-    let need = process_files(2, 3) + 2 * 2 * 3;
+    let need = process_files(2, 3) + 2 * 3;
     assert_eq!(handshakes(need, 2, 3), LEAST_HANDSHAKES);
     assert_eq!(other_connections(need, 2, 3), PROCESS_FILES - RESERVED_FILES);
     assert_eq!(handshakes(need + 40, 2, 3), LEAST_HANDSHAKES + 10);
@@ -59,7 +59,7 @@ fn handshakes_leave_descriptors_to_the_rest_of_the_process() {
     assert_eq!(handshakes(usize::MAX, 64, 16), MAX_HANDSHAKES);
     for files in [150, 200, 1_024, 20_000] {
         let (in_handshakes, others) = (handshakes(files, 1, 1), other_connections(files, 1, 1));
-        let shard = SHARD_FILES - LEAST_HANDSHAKES + 3;
+        let shard = SHARD_FILES - LEAST_HANDSHAKES + 2;
         assert!(RESERVED_FILES + shard + in_handshakes + others <= files, "{files}");
     }
 }

@@ -32,6 +32,13 @@ fn inherited_sockets_are_used_all_of_them_and_shared_where_they_are_too_few() {
     }
 }
 
+/// An address for a test that frees a port and binds it again: no other test, nor another process
+/// of this one, listens there.
+pub(in crate::api) fn own_address(test: u32) -> SocketAddr {
+    let below_loopback = (std::process::id() << 3 | test) & 0xff_ffff;
+    (Ipv4Addr::from(0x7f00_0000 | below_loopback), 0).into()
+}
+
 fn loopback() -> SocketAddr {
     (Ipv4Addr::LOCALHOST, 0).into()
 }
@@ -60,8 +67,7 @@ fn a_free_port_is_chosen_once_per_address_for_all_shards() {
 
 #[test]
 fn a_port_that_another_engine_listens_on_is_not_shared() {
-    // An address of its own: no other test may take the port when it is free again.
-    let first = listen(&["127.0.83.4:0".parse().unwrap()], 2).unwrap();
+    let first = listen(&[own_address(4)], 2).unwrap();
     let (address, kind, text) = refusal(&[first.addresses[0].1]);
     assert_eq!((address, kind), (first.addresses[0].1, ErrorKind::AddrInUse));
     assert!(text.contains("Stop what listens there"), "{text}");
@@ -79,7 +85,7 @@ fn a_port_that_another_program_listens_on_is_an_error() {
 
 #[test]
 fn an_address_named_twice_is_an_error() {
-    let port = listen(&["127.0.83.5:0".parse().unwrap()], 1).unwrap().addresses[0].1;
+    let port = listen(&[own_address(5)], 1).unwrap().addresses[0].1;
     assert_eq!(refusal(&[port, port]).1, ErrorKind::AddrInUse);
 }
 
@@ -124,7 +130,7 @@ fn the_wildcard_of_ipv6_takes_ipv4_too_where_no_address_of_ipv4_is_named() {
     let port = all.addresses[0].1.port();
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     TcpStream::connect((Ipv6Addr::LOCALHOST, port)).unwrap();
-    let other = ["[::]:0", "127.0.83.6:0"].map(|address| address.parse().unwrap());
+    let other = [(Ipv6Addr::UNSPECIFIED, 0).into(), own_address(6)];
     let port = listen(&other, 1).map(|all| all.addresses[0].1.port()).unwrap();
     // The listeners are gone with the list: one that stays is bound to IPv6 alone.
     let other = [SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), other[1]];

@@ -1,5 +1,6 @@
 //! A whole engine around shards that only answer commands.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command as Process;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::*;
+use crate::api::listen::tests::own_address;
 use crate::broker::ChannelEntry;
 use crate::config::{Config, Service};
 use crate::limits::MAX_SHARDS;
@@ -17,17 +19,16 @@ use crate::types::DrainReport;
 use crate::types::{ChannelName, Epoch, Publication, PublishError, Seq, ServiceId, Time};
 
 fn config(shards: usize) -> Config {
-    config_at("127.0.0.1:0", shards)
+    config_at((Ipv4Addr::LOCALHOST, 0).into(), shards)
 }
 
-/// For tests that free a port and bind it again: each has an address that no other test uses.
-fn config_at(address: &str, shards: usize) -> Config {
-    let listen = vec![address.parse().unwrap()];
+fn config_at(address: SocketAddr, shards: usize) -> Config {
+    let listen = vec![address];
     Config { shards: Some(shards), ..Service { listen, ..Service::default() }.into() }
 }
 
 /// Listens on an address and closes the port again. Returns the address.
-fn listen(address: std::net::SocketAddr) -> Result<std::net::SocketAddr, StartError> {
+fn listen(address: SocketAddr) -> Result<SocketAddr, StartError> {
     let all = listen::listen(std::iter::once(&[address][..]), &[], 1)?;
     Ok(all.addresses[0].1)
 }
@@ -113,7 +114,7 @@ fn panic_after_one_command(parts: ShardParts) {
 
 #[test]
 fn an_engine_starts_serves_and_drains() {
-    let engine = start(config_at("127.0.83.1:0", 3), serve).unwrap();
+    let engine = start(config_at(own_address(1), 3), serve).unwrap();
     assert_eq!(engine.shards(), 3);
     let address = engine.local_addrs()[0];
     std::net::TcpStream::connect(address).unwrap();
@@ -153,7 +154,7 @@ fn a_publisher_outlives_its_engine_and_says_so() {
 
 #[test]
 fn dropping_an_engine_ends_its_shards() {
-    let engine = start(config_at("127.0.83.2:0", 2), serve).unwrap();
+    let engine = start(config_at(own_address(2), 2), serve).unwrap();
     let handle = Arc::clone(&engine.topology.handle);
     let address = engine.local_addrs()[0];
     drop(engine);
@@ -164,8 +165,8 @@ fn dropping_an_engine_ends_its_shards() {
 #[test]
 fn a_shard_that_cannot_start_ends_the_others_and_says_why() {
     // Shard 0 and 2 hold the listeners too: they are joined before `start` returns.
-    let address = listen("127.0.83.3:0".parse().unwrap()).unwrap();
-    let config = config_at(&address.to_string(), 3);
+    let address = listen(own_address(3)).unwrap();
+    let config = config_at(address, 3);
     let error = start(config, serve_but_one).unwrap_err();
     assert!(matches!(error, StartError::Ring { .. }), "{error}");
     listen(address).expect("the port is free again");

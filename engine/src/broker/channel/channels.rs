@@ -54,17 +54,17 @@ pub(crate) struct Sweep {
 }
 
 impl Channels {
-    /// No channels yet, for a shard with room for so many connections.
-    pub(crate) fn new(connections: usize) -> Channels {
+    /// No channels yet, for a shard with room for so many connections of so many services.
+    pub(crate) fn new(connections: usize, services: usize) -> Channels {
         Channels {
             table: Table::default(),
-            memberships: Memberships::new(connections),
+            memberships: Memberships::new(connections, services),
             retention: Retention::default(),
             statuses: StatusStore::default(),
             queue: SweepQueue::default(),
             exchange: Exchange::default(),
             forgotten: Forgotten::default(),
-            unpublished: Unpublished::default(),
+            unpublished: Unpublished::new(services),
         }
     }
 
@@ -110,8 +110,7 @@ impl Channels {
         // remembered was published to.
         let counted = maker.filter(|_| !is_periodic && !self.forgotten.remembers(name));
         if let Some(maker) = counted {
-            let service = (name.service(), cx.config.services.len());
-            self.unpublished.take(cx.config.max_channels, maker, service)?;
+            self.unpublished.take(cx.config.max_channels, name.service(), maker)?;
         }
         let (head, role) = match home == cx.shard {
             true => (self.forgotten.recall(name), Role::Home(Home::default())),

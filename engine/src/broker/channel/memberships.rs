@@ -4,7 +4,6 @@
 use super::Table;
 use super::live_set::Moved;
 use super::subscriptions::{Subscription, Subscriptions};
-use crate::limits::MAX_SERVICES;
 use crate::types::{ChannelIndex, Seq, ServiceId, Time};
 
 /// The subscriptions of every connection of the shard, by connection index.
@@ -13,15 +12,15 @@ pub(super) struct Memberships {
     of: Vec<Subscriptions>,
     total: usize,
     /// Clients', by service: the engine's own are not among them.
-    clients: [usize; MAX_SERVICES],
+    clients: Vec<usize>,
     /// Connections with more than one.
     sharing: usize,
 }
 
 impl Memberships {
-    pub(super) fn new(connections: usize) -> Memberships {
+    pub(super) fn new(connections: usize, services: usize) -> Memberships {
         let of = Vec::with_capacity(connections);
-        Memberships { of, total: 0, clients: [0; MAX_SERVICES], sharing: 0 }
+        Memberships { of, total: 0, clients: vec![0; services], sharing: 0 }
     }
 
     /// Subscriptions of all connections.

@@ -20,7 +20,7 @@ pub(crate) struct Maker {
 }
 
 /// How many such channels there are, and whose they are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Unpublished {
     /// By service, which also counts them all.
     services: SharedCount,
@@ -31,15 +31,25 @@ pub(super) struct Unpublished {
 }
 
 impl Unpublished {
-    /// Takes a place of a table of `max` channels for a subscriber of one of so many services.
+    /// None, of so many services.
+    pub(super) fn new(services: usize) -> Unpublished {
+        Unpublished {
+            services: SharedCount::new(services),
+            connections: HashMap::new(),
+            addresses: HashMap::new(),
+            left: Vec::new(),
+        }
+    }
+
+    /// Takes a place of a table of `max` channels for a subscriber of a service.
     ///
     /// # Errors
     /// The share that is used up.
     pub(super) fn take(
         &mut self,
         max: usize,
+        service: ServiceId,
         maker: Maker,
-        (service, services): (ServiceId, usize),
     ) -> Result<(), ChannelRefusal> {
         let Maker { connection, address } = maker;
         let of_connection = connection.map_or(0, |key| count(&self.connections, key));
@@ -52,7 +62,7 @@ impl Unpublished {
         if self.services.all() >= max - max / PUBLISHED_CHANNELS {
             return Err(ChannelRefusal::Subscribers);
         }
-        if !self.services.fits(service, 1, max, services) {
+        if !self.services.fits(service, 1, max) {
             return Err(ChannelRefusal::Service);
         }
         self.services.add(service, 1);

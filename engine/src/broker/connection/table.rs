@@ -43,7 +43,7 @@ impl Connections {
             capacity,
             last_rx: Vec::with_capacity(capacity),
             open: vec![0; services],
-            unfinished: Unfinished::default(),
+            unfinished: Unfinished::new(services),
             certificates: HashMap::new(),
         }
     }
@@ -92,7 +92,7 @@ impl Connections {
 
     /// Gives an index back.
     pub(crate) fn release(&mut self, key: ConnectionKey) {
-        self.unfinished.set((key, self[key].service), 0, Time(0));
+        self.unfinished.set(key, self[key].service, 0, Time(0));
         self.certificates.remove(&key.index);
         let record = &mut self[key];
         record.become_state(State::Vacant);
@@ -229,10 +229,14 @@ impl Connections {
         record.messages.charge(rate, frames, cx.time())
     }
 
-    /// Whether a message of the connection would be within its rate.
-    pub(crate) fn may_send(&self, cx: &Context, key: ConnectionKey) -> bool {
-        let (mut messages, rate) = (self[key].messages, cx.service(self[key].service).message_rate);
-        messages.take(rate, cx.time()).is_ok()
+    /// Whether the connection is paused, and one message more would be over its rate: whoever is
+    /// within it is asked for a flag only.
+    pub(crate) fn is_over_rate(&self, cx: &Context, key: ConnectionKey) -> bool {
+        let record = &self[key];
+        record.is_paused() && {
+            let rate = cx.service(record.service).message_rate;
+            rate > 0 && record.messages_left(rate, cx.time()) == 0
+        }
     }
 
     /// Stores the reader of a receive. Returns the connection with the largest unfinished message
@@ -243,7 +247,7 @@ impl Connections {
         key: ConnectionKey,
         reader: Reader,
     ) -> Option<ConnectionKey> {
-        self.unfinished.set((key, self[key].service), reader.held(), cx.time());
+        self.unfinished.set(key, self[key].service, reader.held(), cx.time());
         self[key].reader = reader;
         let over = self.unfinished.bytes() > cx.limits.unfinished_bytes;
         if over { self.unfinished.largest() } else { None }
@@ -267,7 +271,7 @@ impl Connections {
 
     /// Gives up a connection's unfinished message, and all that it still sends.
     pub(crate) fn stop_reading(&mut self, key: ConnectionKey) {
-        self.unfinished.set((key, self[key].service), 0, Time(0));
+        self.unfinished.set(key, self[key].service, 0, Time(0));
         self[key].reader = Reader::ended();
     }
 
@@ -303,6 +307,17 @@ impl Connections {
         match bytes.max(owed.map(|wait_ms| Duration::from_millis(wait_ms.into()))) {
             Some(wait) => cx.timers.set(cx.now.mono + wait, key, Timer::Resume),
             None => self.resume(cx, key, Pause::Rate),
+        }
+    }
+
+    /// Other rates are in force: ends the pauses that are over by these.
+    pub(crate) fn end_pauses(&mut self, cx: &mut Context) {
+        cx.timers.clear(Timer::Resume);
+        for index in 0..self.slots() as u32 {
+            let key = self.key(index);
+            if self[key].is_paused_for(Pause::Rate) {
+                self.end_pause(cx, key);
+            }
         }
     }
 

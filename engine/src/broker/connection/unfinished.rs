@@ -8,15 +8,15 @@ use crate::limits::MESSAGE_TIMEOUT;
 use crate::types::{ConnectionKey, ServiceId, Time};
 
 /// The unfinished messages of a shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Unfinished {
     of: HashMap<ConnectionKey, Part>,
-    /// By service, as far as any has had some.
+    /// By service.
     services: Vec<OfService>,
     bytes: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct OfService {
     /// By what they hold.
     sizes: BTreeSet<(usize, ConnectionKey)>,
@@ -31,13 +31,14 @@ struct Part {
 }
 
 impl Unfinished {
+    /// None, of connections of so many services.
+    pub(super) fn new(services: usize) -> Unfinished {
+        let services = vec![OfService::default(); services];
+        Unfinished { of: HashMap::new(), services, bytes: 0 }
+    }
+
     /// A connection of a service holds so many bytes of an unfinished message, 0 without one.
-    pub(super) fn set(
-        &mut self,
-        (key, service): (ConnectionKey, ServiceId),
-        bytes: usize,
-        now: Time,
-    ) {
+    pub(super) fn set(&mut self, key: ConnectionKey, service: ServiceId, bytes: usize, now: Time) {
         if bytes == 0 && self.of.is_empty() {
             return;
         }
@@ -51,9 +52,6 @@ impl Unfinished {
         if bytes > 0 {
             let since = before.map_or(now, |before| before.since);
             self.of.insert(key, Part { since, bytes, service });
-            if self.services.len() <= service.index() {
-                self.services.resize_with(service.index() + 1, OfService::default);
-            }
             let own = &mut self.services[service.index()];
             own.sizes.insert((bytes, key));
             own.bytes += bytes;

@@ -143,8 +143,7 @@ impl Delivery {
         self.laggards.weigh(key.index);
         let lagging = self.laggards.get(key.index).filter(|laggard| !laggard.closing);
         let Some(service) = lagging.map(|laggard| laggard.service) else { return };
-        let services = cx.config.services.len();
-        if !self.laggards.bytes().fits(service, 0, cx.limits.laggard_bytes, services) {
+        if !self.laggards.bytes().fits(service, 0, cx.limits.laggard_bytes) {
             cx.close(key, CloseReason::LaggardMemory);
         }
     }

@@ -34,28 +34,20 @@ impl Delivery {
         Some(self.laggards.get(connection)?.outbox.len() as u64)
     }
 
-    /// Messages between a laggard's rearmost cursor and its channel's head.
+    /// Where a laggard is rearmost, and the messages between its cursor there and the head: the
+    /// channel whose log has dropped what it had not read, or else the one with most of them.
     pub(in crate::broker) fn rearmost(
         &self,
         channels: &Channels,
         connection: u32,
     ) -> Option<(ChannelIndex, u64)> {
         let behind = |cursor: &Cursor| {
-            let next = channels.log(cursor.channel).head().0 + 1;
-            (cursor.channel, next.saturating_sub(cursor.next.0))
+            (channels.log(cursor.channel).head().0 + 1).saturating_sub(cursor.next.0)
         };
         let cursors = &self.laggards.get(connection)?.cursors;
-        cursors.iter().map(behind).max_by_key(|(_, behind)| *behind)
-    }
-
-    /// The channel whose log has dropped what a laggard had not read.
-    pub(in crate::broker) fn fallen_off(
-        &self,
-        channels: &Channels,
-        connection: u32,
-    ) -> Option<ChannelIndex> {
-        let fell_off = |cursor: &&Cursor| cursor.next < channels.log(cursor.channel).first();
-        Some(self.laggards.get(connection)?.cursors.iter().find(fell_off)?.channel)
+        let fallen = cursors.iter().find(|cursor| has_fallen_off(channels, cursor));
+        let rearmost = fallen.or_else(|| cursors.iter().max_by_key(|cursor| behind(cursor)))?;
+        Some((rearmost.channel, behind(rearmost)))
     }
 
     /// Why the log dropped what a laggard had not read: its limit, and what the log had come to.
@@ -68,8 +60,7 @@ impl Delivery {
         let kept = &cx.config.retention;
         let mut cursors = self.laggards.get(connection)?.cursors.iter();
         let over = cursors.find_map(|cursor| {
-            let fell_off = cursor.next < channels.log(cursor.channel).first();
-            fell_off.then(|| channels.overrun(cursor.channel)).flatten()
+            has_fallen_off(channels, cursor).then(|| channels.overrun(cursor.channel)).flatten()
         });
         let (name, limit, value) = match over? {
             Overrun::Frames(frames) => ("log_frames", kept.frames as u64, frames as u64),
@@ -81,4 +72,9 @@ impl Delivery {
         };
         Some(Exceeded { name, limit, value: Some(value) })
     }
+}
+
+/// Whether the log has dropped what comes next at a cursor.
+fn has_fallen_off(channels: &Channels, cursor: &Cursor) -> bool {
+    cursor.next < channels.log(cursor.channel).first()
 }

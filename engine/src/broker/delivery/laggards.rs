@@ -7,7 +7,7 @@ use crate::broker::shared_count::SharedCount;
 use crate::types::ConnectionKey;
 
 /// All laggards, by connection index.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Laggards {
     of: Vec<Option<Box<Laggard>>>,
     count: usize,
@@ -18,6 +18,12 @@ pub(super) struct Laggards {
 }
 
 impl Laggards {
+    /// None, of connections of so many services.
+    pub(super) fn new(services: usize) -> Laggards {
+        let bytes = SharedCount::new(services);
+        Laggards { of: Vec::new(), count: 0, bytes, ready: VecDeque::new() }
+    }
+
     pub(super) fn get(&self, connection: u32) -> Option<&Laggard> {
         self.of.get(connection as usize)?.as_deref()
     }

@@ -98,6 +98,11 @@ impl Hub {
         (auth.verifying(), auth.expiries())
     }
 
+    /// What known clients were granted: connection, service and names.
+    pub(in crate::broker) fn granted(&self) -> Vec<(u32, ServiceId, Vec<String>)> {
+        self.parts.sessions.auth().granted(&self.parts.core)
+    }
+
     pub(in crate::broker) fn is_open(&self, key: ConnectionKey) -> bool {
         self.parts.core.connections.is_open(key)
     }

@@ -200,7 +200,7 @@ impl Authentication {
                 let text = "Missing or malformed auth token";
                 let reason = CloseReason::AuthMissing;
                 let fault = TokenFault { why: "no token in the request".into(), user: None };
-                self.turn_away(core, key, correlation, reason, (text, fault.into()));
+                self.turn_away(core, key, correlation, reason, text, fault.into());
             }
         }
     }
@@ -263,7 +263,7 @@ impl Authentication {
             AuthError::Invalid(fault) => {
                 let text = "Invalid or expired token";
                 let correlation = asked.request.as_ref().and_then(Option::as_deref);
-                self.turn_away(core, key, correlation, CloseReason::AuthFailed, (text, fault));
+                self.turn_away(core, key, correlation, CloseReason::AuthFailed, text, fault);
             }
             AuthError::Overload => core.cx.close(key, CloseReason::AuthOverload),
         }
@@ -298,7 +298,8 @@ impl Authentication {
         key: ConnectionKey,
         correlation: Option<&str>,
         reason: CloseReason,
-        (text, fault): (&str, Box<TokenFault>),
+        text: &str,
+        fault: Box<TokenFault>,
     ) {
         self.entry(key).fault = Some(fault);
         refuse(core, key, correlation, ErrorCode::AuthFailed, text);
@@ -368,10 +369,7 @@ impl Authentication {
         let grants = self.known(key).map(|known| known.grants).unwrap_or_default();
         self.permissions(core, key).may_publish(grants, channel)
     }
-
-    /// Connections with a deadline for their token.
-    #[cfg(test)]
-    pub(in crate::broker) fn expiries(&self) -> usize {
-        self.expiries.len()
-    }
 }
+
+#[cfg(test)]
+mod auth_invariants;

@@ -30,7 +30,7 @@ impl Waiting {
 }
 
 /// The backlogs of a shard's connections. A connection with one is not received from.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Backlogs {
     of: HashMap<ConnectionKey, Backlog>,
     /// Bytes of all.
@@ -47,6 +47,12 @@ struct Backlog {
 }
 
 impl Backlogs {
+    /// None, of connections of so many services.
+    pub(super) fn new(services: usize) -> Backlogs {
+        let bytes = SharedCount::new(services);
+        Backlogs { of: HashMap::new(), bytes, ready: VecDeque::new() }
+    }
+
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.of.is_empty()
@@ -66,9 +72,9 @@ impl Backlogs {
     pub(super) fn push(&mut self, core: &mut Core, key: ConnectionKey, next: Waiting) -> bool {
         let bytes = next.bytes();
         let own = self.of.get(&key).map_or(0, |backlog| backlog.bytes);
-        let (service, services) = (core.connections[key].service(), core.cx.config.services.len());
+        let service = core.connections[key].service();
         let fits = own + bytes <= REQUEST_BACKLOG
-            && self.bytes.fits(service, bytes, REQUEST_BACKLOG_PER_SHARD, services);
+            && self.bytes.fits(service, bytes, REQUEST_BACKLOG_PER_SHARD);
         if bytes > 0 && !fits {
             return false;
         }

@@ -20,7 +20,7 @@ use crate::wire::envelope::Inbound;
 use crate::wire::status;
 
 /// The requests that wait for an answer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outstanding {
     publishes: Slab<Publish>,
     /// Bytes of the data of all publications at other shards.
@@ -62,6 +62,17 @@ struct Status {
 }
 
 impl Outstanding {
+    /// None, of clients of so many services.
+    pub(super) fn new(services: usize) -> Outstanding {
+        Outstanding {
+            publishes: Slab::new(),
+            publishing: SharedCount::new(services),
+            statuses: Slab::new(),
+            answers: HashMap::new(),
+            asking: HashSet::new(),
+        }
+    }
+
     /// A client publishes.
     pub(super) fn publish(
         &mut self,
@@ -79,11 +90,10 @@ impl Outstanding {
         let home = core.cx.homes.of(&publication.channel);
         let local = home == core.cx.shard;
         let bytes = publication.data.as_str().len();
-        let (service, services) = (publication.channel.service(), core.cx.config.services.len());
+        let service = publication.channel.service();
         let limit = core.cx.limits.publishing_bytes;
         // One alone goes whatever its size, which `max_message` bounds.
-        let fits =
-            self.publishing.all() == 0 || self.publishing.fits(service, bytes, limit, services);
+        let fits = self.publishing.all() == 0 || self.publishing.fits(service, bytes, limit);
         if local || !fits || !core.links.has_credit(home) {
             let result = match local {
                 true => core.publish(&publication),

@@ -61,9 +61,19 @@ impl Permissions {
 
     /// The same permissions as bits of other rules. Those that these do not name are lost.
     pub(super) fn translate(&self, grants: Grants, others: &Permissions) -> Grants {
-        let held = self.names.iter().enumerate().filter(|(place, _)| grants.0 >> place & 1 == 1);
-        let bits = held.filter_map(|(_, name)| bit(&others.names, name));
+        let bits = self.held(grants).filter_map(|name| bit(&others.names, name));
         Grants(bits.fold(0, |all, bit| all | bit))
+    }
+
+    /// The names of these bits.
+    fn held(&self, grants: Grants) -> impl Iterator<Item = &str> {
+        let names = self.names.iter().enumerate();
+        names.filter(move |(place, _)| grants.0 >> place & 1 == 1).map(|(_, name)| &**name)
+    }
+
+    #[cfg(test)]
+    pub(super) fn names_of(&self, grants: Grants) -> Vec<String> {
+        self.held(grants).map(Into::into).collect()
     }
 
     pub(super) fn may_subscribe(&self, grants: Grants, channel: &str) -> bool {

@@ -11,7 +11,7 @@ use super::world::{TOKENS, World, auth};
 use crate::broker::ReceiveEnd;
 use crate::config::AuthMode;
 use crate::limits::{LEAVE_PATIENCE, TICK};
-use crate::types::{ClientAction, ClientCommand, ServiceId, Target};
+use crate::types::{ClientAction, ClientCommand, Target};
 
 /// The fault of a client that ends its side without a close frame (RFC 6455, 7.1.5).
 const PARTED: u16 = 1006;
@@ -20,6 +20,9 @@ const TEXT: OpCode = OpCode::Data(Data::Text);
 impl World {
     /// One random thing happens.
     pub(super) fn step(&mut self) {
+        if self.plan.changes && self.chance(3) {
+            self.change_settings();
+        }
         let rough = self.plan.rough;
         match self.rng.u8(..100) {
             0..30 => {
@@ -115,6 +118,7 @@ impl World {
             let mut expected: Vec<u16> = vec![1001, 1011, 1013];
             expected.extend(4001..=4005);
             expected.extend([4101, 4102, 4103, 4201]);
+            expected.extend(self.plan.changes.then_some(1009));
             expected.extend(fault);
             let known = closed.is_none_or(|code| expected.contains(&code));
             assert!(known, "client {client}: {closed:?} {fault:?}");
@@ -322,11 +326,7 @@ impl World {
                 self.clients[client].fault = Some(1007);
             }
             _ => {
-                self.send(
-                    client,
-                    TEXT,
-                    &vec![b'x'; self.plan.config[ServiceId(0)].max_message + 1],
-                );
+                self.send(client, TEXT, &vec![b'x'; self.largest_message() + 1]);
                 self.clients[client].fault = Some(1009);
             }
         }

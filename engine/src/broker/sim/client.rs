@@ -78,6 +78,8 @@ pub(super) struct Client {
     pub(super) gaps: u64,
     pub(super) events: u64,
     pub(super) busy: u64,
+    pub(super) forbidden: u64,
+    pub(super) too_fast: u64,
     pub(super) not_recovered: u64,
 }
 
@@ -199,6 +201,8 @@ impl Client {
 
     fn error(&mut self, value: &Value) {
         let code = value["error_code"].as_str().unwrap();
+        self.too_fast += u64::from(code == "RATE_LIMIT_EXCEEDED");
+        self.forbidden += u64::from(code == "FORBIDDEN");
         let Some(id) = correlation(value) else {
             return assert!(matches!(code, "DECODE_ERROR" | "RATE_LIMIT_EXCEEDED"), "{value}");
         };
@@ -210,6 +214,7 @@ impl Client {
                     | "LIMIT_EXCEEDED"
                     | "UNKNOWN_REQUEST"
                     | "AUTH_FAILED"
+                    | "FORBIDDEN"
             ),
             "{value}"
         );
@@ -233,7 +238,10 @@ impl Client {
         assert_eq!(data["status"], "subscribed");
         if list {
             let failed = data["failed"].as_object().unwrap();
-            assert!(failed.values().all(|code| code == "LIMIT_EXCEEDED"), "{value}");
+            let forbidden = failed.values().filter(|code| *code == "FORBIDDEN").count();
+            self.forbidden += forbidden as u64;
+            let full = failed.values().filter(|code| *code == "LIMIT_EXCEEDED").count();
+            assert_eq!(full + forbidden, failed.len(), "{value}");
             let confirmed = data["channels"].as_array().unwrap().len();
             assert_eq!(confirmed + failed.len(), channels.len());
             let is_confirmed = |channel: &usize| !failed.contains_key(truth.name(*channel));

@@ -175,6 +175,13 @@ impl World {
         }
         tally.insert("gaps", sum(|client| client.gaps));
         tally.insert("busy", sum(|client| client.busy));
+        let forbidden = sum(|client| client.forbidden);
+        assert!(self.plan.changes || forbidden == 0, "everybody may do everything");
+        if self.plan.changes {
+            tally.insert("forbidden", forbidden);
+            tally.insert("too fast", sum(|client| client.too_fast));
+            tally.insert("grants lost", self.grants_lost);
+        }
         tally.insert("not recovered", sum(|client| client.not_recovered));
         tally.insert("outbox full", closed("Replies"));
         tally.insert("slow consumers", closed("slow consumer"));

@@ -52,6 +52,8 @@ pub(super) struct Plan {
     /// The clock makes leaps of seconds.
     pub(super) leaps: bool,
     pub(super) drains: bool,
+    /// Settings are replaced in the middle.
+    pub(super) changes: bool,
     pub(super) sealed: bool,
     pub(super) bounds: TurnLimits,
     pub(super) config: Arc<Config>,
@@ -118,6 +120,7 @@ impl Plan {
             lossy: rng.u8(..8) == 0,
             leaps: rng.u8(..3) == 0,
             drains: rng.u8(..3) == 0,
+            changes: false,
             sealed: rng.bool(),
             bounds,
             config: Arc::new(config(rng, roomy, services)),

@@ -1,6 +1,7 @@
 //! Hubs, sockets, lanes, clients and one clock, moved step by step by the seed.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Client;
@@ -9,7 +10,7 @@ use super::plan::{Plan, Sabotage};
 use super::truth::Truth;
 use crate::broker::effect::Effect;
 use crate::broker::{Admission, Hub, ReceiveEnd};
-use crate::config::AuthMode;
+use crate::config::{AuthMode, Config};
 use crate::limits::TICK;
 use crate::types::{
     AuthError, ConnectionKey, EventName, Identity, JsonObject, Now, Publication, ServiceId,
@@ -33,9 +34,13 @@ pub(super) struct World {
     pub(super) verdicts: Vec<Vec<(u8, ConnectionKey, Verdict)>>,
     pub(super) refused: u64,
     pub(super) lost: u64,
+    /// Permissions that clients lost to changed settings.
+    pub(super) grants_lost: u64,
     /// Clients that were expelled, and had everything.
     pub(super) expelled: u64,
     pub(super) next_id: u64,
+    /// Settings that a shard has not taken over yet.
+    pub(super) settings: Vec<Option<Arc<Config>>>,
     /// Writes that the hubs asked for.
     pub(super) writes: u64,
     /// Steps to be remembered for a failure's report.
@@ -68,8 +73,10 @@ impl World {
             truth: Truth::new(plan.channels, plan.services, plan.roomy),
             refused: 0,
             lost: 0,
+            grants_lost: 0,
             expelled: 0,
             next_id: 1,
+            settings: vec![None; plan.shards],
             writes: 0,
             steps: super::setting("SIM_STEPS").map_or(50, |steps| steps as usize),
             trace: VecDeque::new(),
@@ -189,6 +196,7 @@ impl World {
     /// One turn of a shard's shell, as `all` as possible or a random part of it.
     pub(super) fn turn(&mut self, shard: usize, all: bool) {
         self.begin_iteration(shard);
+        self.take_settings(shard);
         if self.ticks[shard] <= self.now {
             self.ticks[shard] = self.now + TICK;
             self.hubs[shard].handle_tick();
@@ -249,8 +257,8 @@ impl World {
             Effect::Authenticate { key, token, .. } => {
                 let turns = self.rng.u8(..6);
                 let (second, soon) = (self.now().unix_us / 1_000_000, self.rng.i64(1..4));
+                let permissions = self.permissions();
                 let identity = |expires| {
-                    let permissions = vec!["admin".into()];
                     Ok(Identity { user: "sim".into(), permissions, expires, ..Identity::default() })
                 };
                 let verdict = match token.expose() {

@@ -75,6 +75,11 @@ impl HandshakeQueue {
         self.limits.borrow().clone()
     }
 
+    /// The configuration now.
+    pub(super) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.limits.borrow().config)
+    }
+
     /// The configuration of what begins from now on.
     pub(crate) fn reconfigure(&self, config: &Arc<Config>) {
         self.limits.borrow_mut().config = Arc::clone(config);

@@ -9,7 +9,6 @@ use monoio::buf::IoBufMut;
 use monoio::io::{AsyncReadRent, AsyncWriteRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
 
-use super::admission::AdmissionLimits;
 use super::budget::StepClass;
 use super::outcome::{AcceptedUpgrade, HandshakeError, UpgradedConnection};
 use super::queue::{HandshakeGuard, HandshakeQueue};
@@ -92,7 +91,7 @@ pub(super) async fn run_handshake(
         }
         Ok(None) => {}
         Err(error) => {
-            error.log(queue.limits().config.log_name(service), stream.peer);
+            error.log(queue.config().log_name(service), stream.peer);
             if let Some(counter) = error.counter() {
                 queue.count_error(service, counter);
             }
@@ -113,7 +112,7 @@ async fn upgrade(
     stream: &mut HandshakeStream<'_>,
 ) -> Result<Option<AcceptedUpgrade>, HandshakeError> {
     let queue = stream.queue;
-    let AdmissionLimits { config, .. } = queue.limits();
+    let config = queue.config();
     let config = &config[stream.service];
     if config.proxies.protocol && config.proxies.trusts(stream.peer.ip()) {
         stream.read_proxy_header().await?;
@@ -122,7 +121,7 @@ async fn upgrade(
         stream.tls = TlsSession::new(tls.current(), queue.kernel.is_some())?.into();
         while !stream.read_once(RECEIVE_BUFFER).await? {}
         if let SlotTls::User(tls) = &mut stream.tls {
-            stream.certificate = tls.take_certificate();
+            stream.certificate = tls.take_certificate()?;
         }
         queue.count(match &stream.tls {
             SlotTls::User(tls) if tls.resumed() => Count::TlsHandshakesResumed,
@@ -195,7 +194,7 @@ impl HandshakeStream<'_> {
 
     /// Takes over what the headers of trusted proxies say of the client.
     fn believe_proxies(&mut self, request: &Accepted) {
-        let AdmissionLimits { config, .. } = self.queue.limits();
+        let config = self.queue.config();
         let proxies = &config[self.service].proxies;
         if let Some(protocols) = &request.forwarded_proto {
             self.behind_tls |= proxy_protocol::came_over_tls(self.peer, protocols, proxies);
@@ -238,7 +237,7 @@ impl HandshakeStream<'_> {
                 }
                 Header::Malformed => {
                     tracing::warn!(
-                        service = self.queue.limits().config.log_name(self.service),
+                        service = self.queue.config().log_name(self.service),
                         peer = %self.peer,
                         "closing a connection of a trusted proxy without a good PROXY header; \
                          make the proxy send one, or leave proxy_protocol out"

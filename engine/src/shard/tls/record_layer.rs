@@ -139,13 +139,12 @@ impl RecordLayer {
     ) -> Result<RecordLayer, TlsError> {
         let (secrets, schedule) = connection.dangerous_into_kernel_connection()?;
         let (send, receive) = (DirectionKey::new(secrets.tx)?, DirectionKey::new(secrets.rx)?);
-        let (controls, opened_controls) = (0, 0);
         Ok(RecordLayer {
             send,
             receive,
             schedule,
-            controls,
-            opened_controls,
+            controls: 0,
+            opened_controls: 0,
             update_answered: false,
         })
     }

@@ -117,10 +117,13 @@ impl TlsSession {
     }
 
     /// The certificate that the client has shown in the handshake, which is complete; once.
-    pub(crate) fn take_certificate(&mut self) -> Option<Box<ClientCertificate>> {
+    ///
+    /// # Errors
+    /// [`TlsError`] when it cannot be read.
+    pub(crate) fn take_certificate(&mut self) -> Result<Option<Box<ClientCertificate>>, TlsError> {
         match &self.layer {
-            Layer::Rustls(rustls) => peer_certificate::of(rustls.peer_certificates()),
-            Layer::Own(_) | Layer::Lost => self.certificate.take(),
+            Layer::Rustls(rustls) => Ok(peer_certificate::of(rustls.peer_certificates())?),
+            Layer::Own(_) | Layer::Lost => Ok(self.certificate.take()),
         }
     }
 

@@ -113,6 +113,28 @@ fn a_flood_of_pings_is_held_back_where_messages_have_no_rate() {
 }
 
 #[test]
+fn a_pause_for_a_rate_is_over_when_the_rate_is() {
+    let mut rig = rig();
+    let config = |byte_rate| {
+        let access = Access { byte_rate, ..Access::default() };
+        Arc::new(Config::from(Service { access, ..Service::default() }))
+    };
+    rig.hub.reconfigure(config(1));
+    let key = rig.key;
+    rig.hub.handle_received(key, &mut masked(OpCode::Data(Data::Text), &vec![b' '; 1 << 18], true));
+    rig.asked();
+    rig.hub.reconfigure(config(100));
+    rig.pass(Duration::from_secs(60));
+    assert!(rig.hub.is_paused(key), "at the new rate there is much to pay for");
+    rig.hub.reconfigure(config(1_000));
+    rig.pass(Duration::from_secs(60));
+    assert!(rig.hub.is_paused(key), "a quarter of a megabyte takes minutes");
+    rig.pass(Duration::from_secs(200));
+    assert!(!rig.hub.is_paused(key), "and not days");
+    assert_eq!(rig.hub.timers(), 0, "no other one is left");
+}
+
+#[test]
 fn a_debt_is_paid_off_after_ten_seconds() {
     let mut rig = rig();
     receive(&mut rig, &pings(100 * RATE as usize));

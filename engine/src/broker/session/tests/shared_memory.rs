@@ -4,7 +4,7 @@ use super::*;
 use crate::broker::turn_limits::TurnLimits;
 use crate::broker::write_sink::{Owed, Short};
 use crate::limits::{REQUEST_BACKLOG, REQUEST_BACKLOG_PER_SHARD};
-use crate::types::ChannelName;
+use crate::types::{ChannelName, Publication};
 
 /// Clients of one of two shards, without a rate.
 fn clients(count: usize, limits: TurnLimits) -> (Rig, Vec<ConnectionKey>) {
@@ -88,4 +88,37 @@ fn what_slow_clients_are_owed_is_bounded_and_who_needs_more_is_closed() {
     assert_eq!(open, [3, 3, 2], "each is owed some 1,300 bytes");
     assert!(!rig.hub.is_open(keys[2]), "the others keep what they are owed");
     assert_eq!(rig.errors(ConnectionError::SlowConsumer), 1);
+}
+
+#[test]
+fn a_slow_consumer_is_logged_with_the_channel_that_it_fell_off_and_what_it_missed_there() {
+    let mut config = Config::from(Service { message_rate: 0, ..Service::default() });
+    config.retention.bytes = 2_000;
+    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 1, 1);
+    let now = Now::default();
+    let key = connect(&mut hub, now, None);
+    let mut rig = Rig { hub: Box::new(hub), key, now };
+    ["many", "large"].into_iter().for_each(|channel| rig.subscribe(channel));
+    rig.hear();
+    for (channel, messages, padding) in [("many", 5, 1), ("large", 3, 900)] {
+        let channel = ChannelName::parse(channel).unwrap();
+        let event = crate::types::EventName::parse("e").unwrap();
+        let data = json!({"pad": "x".repeat(padding)}).to_string();
+        let data = crate::types::JsonObject::parse(data.as_bytes()).unwrap();
+        let publication = Publication { channel, event, data };
+        for _ in 0..messages {
+            rig.hub.publish(&publication).unwrap();
+            while rig.hub.poll_transmit(&mut Full::default(), &mut Alone) {}
+        }
+    }
+    (0..40).for_each(|_| rig.pass(Duration::from_millis(50)));
+    let effects = std::iter::from_fn(|| rig.hub.poll_effect());
+    let mut logged = effects.filter_map(|effect| match effect {
+        Effect::Log(report) => Some(report),
+        _ => None,
+    });
+    let report = logged.next().unwrap();
+    assert_eq!(report.exceeded.unwrap().name, "log_bytes");
+    assert_eq!(report.channel.unwrap().as_str(), "large");
+    assert_eq!(report.behind, Some(3), "it was written none of three");
 }

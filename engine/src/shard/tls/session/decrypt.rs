@@ -62,8 +62,8 @@ impl TlsSession {
         if !self.switches_to_own || !tls13 {
             return Ok(());
         }
-        let certificate = peer_certificate::of(connection.peer_certificates());
-        (self.resumed, self.certificate) = (self.resumed(), certificate);
+        self.certificate = peer_certificate::of(connection.peer_certificates())?;
+        self.resumed = self.resumed();
         if let Layer::Rustls(connection) = std::mem::replace(&mut self.layer, Layer::Lost) {
             self.layer = Layer::Own(RecordLayer::take_over(*connection)?);
         }
