@@ -174,11 +174,7 @@ impl PubOptions {
     }
 
     async fn ask(&self, session: &mut Session, data: &RawValue) -> Result<i32, Failure> {
-        let publication = text(&self.publication(data));
-        let request = format!(
-            "{{\"type\":\"request\",\"event\":\"publish\",\"id\":\"pub\",\"data\":{publication}}}"
-        );
-        match session.ask("pub", request, |_| {}).await {
+        match session.ask("pub", "publish", &self.publication(data), |_| {}).await {
             Ok(reply) => {
                 print(&format!("{}\n", reply["data"]));
                 Ok(0)

@@ -90,8 +90,7 @@ async fn follow(
             data["since"] = since.clone();
         }
         let id = format!("sub-{number}");
-        let request = json!({"type": "request", "event": "subscribe", "id": id, "data": data});
-        let reply = session.ask(&id, request.to_string(), |message| printer.show(message)).await;
+        let reply = session.ask(&id, "subscribe", &data, |message| printer.show(message)).await;
         let reply =
             reply.map_err(|refusal| refusal.finding(&format!("subscribing to {channel}")))?;
         printer.confirmed(channel, &reply["data"], since);
