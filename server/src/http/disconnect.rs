@@ -89,7 +89,7 @@ pub(super) async fn send(
 /// some may be gone.
 fn audit(selected: &SelectedService, command: &ClientCommand, count: Option<u64>) {
     let key = Some(selected.caller.name()).filter(|name| !name.is_empty());
-    let service = selected.control.service(selected.id).name.as_str();
+    let service = selected.control.name(selected.id);
     let (mut connection, mut user, mut channel) = (None, None, None);
     match &command.target {
         Target::Connection(id) => connection = Some(id.as_str()),

@@ -42,8 +42,7 @@ pub(super) async fn revoke(
     selected.all_channels()?;
     let body = selected.body_share().read(request.into_body(), MAX_PUBLISH_BODY).await?;
     let body = serde_json::from_slice(without_mark(&body.bytes)).map_err(ApiError::invalid)?;
-    let service = selected.control.service(selected.id);
-    if service.access.mode == AuthMode::Off {
+    if selected.control.services()[selected.id.index()].access.mode == AuthMode::Off {
         let text = "this service verifies no tokens: auth_enabled is off";
         return Err(ApiError::bad_request(text));
     }
@@ -61,7 +60,7 @@ pub(super) async fn revoke(
         return Err(ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "revocation_limit", text));
     }
     let key = Some(selected.caller.name()).filter(|name| !name.is_empty());
-    let (service, user) = (service.name.as_str(), meant.user.as_deref());
+    let (service, user) = (selected.control.name(selected.id), meant.user.as_deref());
     let (jti, issued_before) = (meant.token.is_some(), meant.issued_before);
     tracing::info!(
         target: AUDIT, key, service, user, jti, issued_before, until, "tokens revoked"

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use serde::Deserialize;
-use uringcast_engine::{ChannelName, Service, ServiceId};
+use uringcast_engine::{ChannelName, ServiceId};
 
 use super::api_key_guard::Caller;
 use super::control::Control;
@@ -69,8 +69,8 @@ impl SelectedService {
         name: Option<&str>,
         caller: Caller,
     ) -> Result<SelectedService, ApiError> {
-        let id = select(&control.services, name)?;
-        caller.may_use(Some(&control.service(id).name))?;
+        let id = select(&control.names, name)?;
+        caller.may_use(Some(control.name(id)))?;
         let (channel, connection) = (String::new(), String::new());
         Ok(SelectedService { control: Arc::clone(control), id, caller, channel, connection })
     }
@@ -90,8 +90,8 @@ impl SelectedService {
 
     /// The largest `data` that the service takes.
     pub(super) fn max_data(&self) -> MaxData {
-        let (bytes, depth) = self.control.max_data(self.id);
-        MaxData { bytes, depth }
+        let service = &self.control.services()[self.id.index()];
+        MaxData { bytes: service.max_message, depth: service.max_json_depth }
     }
 
     /// Room for the bytes of this request's body.
@@ -107,7 +107,7 @@ impl SelectedService {
         &self,
         channels: impl Iterator<Item = &'a ChannelName>,
     ) -> Result<(), ApiError> {
-        self.caller.may_publish(&self.control.service(self.id).name, channels)
+        self.caller.may_publish(self.control.name(self.id), channels)
     }
 
     /// The channel that the path names; the caller's key is valid for it.
@@ -125,20 +125,17 @@ pub(super) fn parse_channel(name: &str) -> Result<ChannelName, ApiError> {
     ChannelName::parse(name).map_err(|error| ApiError::bad_request(format!("channel {error}")))
 }
 
-fn select(services: &[Service], wanted: Option<&str>) -> Result<ServiceId, ApiError> {
+fn select(names: &[String], wanted: Option<&str>) -> Result<ServiceId, ApiError> {
     match wanted {
         Some(wanted) => {
-            let place = services.iter().position(|service| service.name == wanted);
+            let place = names.iter().position(|name| name == wanted);
             let unknown = || ApiError::not_found("unknown_service", "There is no such service.");
             place.map(|place| ServiceId(place as u8)).ok_or_else(unknown)
         }
-        None if services.len() == 1 => Ok(ServiceId(0)),
-        None => {
-            let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
-            Err(ApiError::bad_request(format!(
-                "there are several services: ask below /v1/services/NAME, where NAME is one of {}",
-                names.join(", ")
-            )))
-        }
+        None if names.len() == 1 => Ok(ServiceId(0)),
+        None => Err(ApiError::bad_request(format!(
+            "there are several services: ask below /v1/services/NAME, where NAME is one of {}",
+            names.join(", ")
+        ))),
     }
 }
