@@ -79,7 +79,7 @@ pub const MAX_REVOCATIONS: usize = 65_536;
 pub const MAX_REVOKED_NAME: usize = 256;
 /// Bytes of the file of revocations: all of them, with the longest names, escaped.
 pub const MAX_REVOCATIONS_FILE: u64 = 256 << 20;
-/// How long a revocation is kept without `expires_at`: longer than tokens of clients live.
+/// How long a revocation is kept without `expires_in`: longer than tokens of clients live.
 pub const DEFAULT_REVOCATION: Duration = Duration::from_secs(30 * 86_400);
 /// How long a revocation may be kept: tokens of a year, and a month more.
 pub const MAX_REVOCATION: Duration = Duration::from_secs(400 * 86_400);
