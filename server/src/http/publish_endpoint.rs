@@ -24,8 +24,7 @@ pub struct PublishEndpoint {
 impl PublishEndpoint {
     /// The one of a port with these keys.
     pub fn new(control: Arc<Control>, keys: ApiKeys) -> PublishEndpoint {
-        let requests = control.metrics.as_ref().map(|metrics| metrics.requests.clone());
-        PublishEndpoint { control, guard: ApiKeyGuard { keys, requests } }
+        PublishEndpoint { guard: ApiKeyGuard::new(&control, keys), control }
     }
 
     /// Answers a request, and counts it.

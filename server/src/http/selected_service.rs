@@ -3,9 +3,10 @@
 use std::iter::once;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use uringcast_engine::{ChannelName, ServiceId};
 
 use super::api_key_guard::Caller;
@@ -13,6 +14,8 @@ use super::control::Control;
 use super::error::ApiError;
 use super::idempotency::Owner;
 use super::request_body::BodyShare;
+use crate::limits::MAX_PUBLISH_BODY;
+use crate::read_files::without_mark;
 
 /// The service that the path names, or the only one there is; the caller's key is valid for it.
 pub(super) struct SelectedService {
@@ -97,6 +100,15 @@ impl SelectedService {
     /// Room for the bytes of this request's body.
     pub(super) fn body_share(&self) -> BodyShare {
         self.control.bodies.share(self.caller.name())
+    }
+
+    /// The whole body of a request, read as JSON.
+    ///
+    /// # Errors
+    /// 400 for what is none, and those of [`BodyShare::read`].
+    pub(super) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
+        let body = self.body_share().read(request.into_body(), MAX_PUBLISH_BODY).await?;
+        serde_json::from_slice(without_mark(&body.bytes)).map_err(ApiError::invalid)
     }
 
     /// Whether the caller may publish to all of these.
