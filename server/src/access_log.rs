@@ -61,7 +61,7 @@ pub fn start(
 
 /// Waits until the thread has written what is queued, for [`ACCESS_LOG_PATIENCE`] at most: its file
 /// may be on a disk that does not answer.
-pub fn finish(thread: JoinHandle<()>) {
+pub fn finish(thread: &JoinHandle<()>) {
     let until = Instant::now() + ACCESS_LOG_PATIENCE;
     while !thread.is_finished() && Instant::now() < until {
         thread::sleep(Duration::from_millis(5));

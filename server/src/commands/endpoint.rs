@@ -102,6 +102,25 @@ pub(super) struct TrustFlags {
     client_key_file: Option<PathBuf>,
 }
 
+/// The key that the control port is shown.
+#[derive(Args, Clone, Debug)]
+pub(super) struct KeyFlag {
+    /// File that holds an API key of the control port, where it has keys
+    #[arg(long, value_name = "FILE", visible_alias = "key-file")]
+    api_key_file: Option<PathBuf>,
+}
+
+impl KeyFlag {
+    pub(super) fn is_given(&self) -> bool {
+        self.api_key_file.is_some()
+    }
+
+    pub(super) fn read(&self) -> Result<Option<Secret>, Failure> {
+        let key = self.api_key_file.as_ref().map(|path| secret("api_key_file", path)).transpose();
+        key.map_err(|reason| Failure::new(reason, "Name a file with a key."))
+    }
+}
+
 /// The token that a client shows.
 #[derive(Args, Clone, Debug)]
 pub(super) struct TokenFlags {

@@ -147,6 +147,14 @@ impl ServerConnector {
         }
     }
 
+    /// The same.
+    ///
+    /// # Errors
+    /// What it was probably due to.
+    pub(crate) async fn connected(&self) -> Result<Box<dyn Stream>, Finding> {
+        self.client().await.map_err(|reason| self.explain("connecting", reason))
+    }
+
     /// What a failed connection, with this reason in words, was probably due to.
     pub(crate) fn explain(&self, what: &str, reason: String) -> Finding {
         let refusal = Refusal(reason);

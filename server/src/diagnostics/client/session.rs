@@ -54,8 +54,7 @@ impl Session {
         path: &str,
         token: Option<&Secret>,
     ) -> Result<(Session, Value), Finding> {
-        let stream = connector.client().await;
-        let stream = stream.map_err(|reason| connector.explain("connecting", reason))?;
+        let stream = connector.connected().await?;
         let request = format!("ws://{}{path}", connector.authority()).into_client_request();
         let mut request =
             request.map_err(|error| failure(error.to_string(), "Give another host or path."))?;
