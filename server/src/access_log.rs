@@ -50,7 +50,7 @@ pub fn start(
     };
     let out: Box<dyn Write + Send> = match path.as_os_str() == "-" {
         true => Box::new(io::stdout()),
-        // Appended, so that a file that is cut by others goes on at its new end.
+        // In append mode a write goes to the end of a file that `copytruncate` has cut.
         false => Box::new(File::options().append(true).create(true).open(path).map_err(fail)?),
     };
     let (sender, ends) = sync_channel(ACCESS_LOG_QUEUE);

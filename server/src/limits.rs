@@ -115,8 +115,8 @@ pub const LOG_LINES_PER_SECOND: u32 = 10;
 /// Log lines that wait for standard error: a burst of `debug`, about a megabyte. Beyond, lines are
 /// lost and counted.
 pub const LOG_QUEUE: usize = 4_096;
-/// For a process that panicked to end by itself: its last words go to a standard error that may
-/// take nothing.
+/// For a process that panicked to end by itself: standard error may accept nothing of the log and
+/// the report.
 pub const PANIC_PATIENCE: Duration = Duration::from_secs(2);
 /// How long an automatic certificate is valid.
 pub const AUTO_CERT_LIFE: Duration = Duration::from_secs(365 * 86_400);

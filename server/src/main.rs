@@ -75,7 +75,7 @@ fn main() {
     }
 }
 
-/// Has a panic end the process even where standard error takes neither the log nor its words.
+/// Ends the process after a panic, also where standard error accepts neither the log nor the report.
 fn end_after_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

@@ -29,7 +29,7 @@ pub(super) struct Search {
     cursor: Option<u64>,
 }
 
-/// What a refused question is told.
+/// The text of an error: the engine's queues are full.
 pub(super) const BUSY: &str = "The engine has no room for the question now.";
 
 pub(super) async fn list(

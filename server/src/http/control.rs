@@ -125,7 +125,7 @@ impl Control {
         }
     }
 
-    /// Whether every shard runs, whoever gets the clients.
+    /// Whether every shard runs, also where another process shares the clients' port.
     pub async fn is_alive(&self) -> bool {
         self.engine.read().await.as_ref().is_some_and(Engine::is_ready)
     }

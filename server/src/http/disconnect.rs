@@ -81,8 +81,8 @@ pub(super) async fn send(
     })
 }
 
-/// Logs who had whom sent away, and how many that were; without a number the engine was busy, and
-/// some may be gone.
+/// Writes the audit line of a command: caller, target, and how many connections it concerned.
+/// Without a number the engine was busy, and may have carried out a part of it.
 fn audit(selected: &SelectedService, command: &ClientCommand, count: Option<u64>) {
     let key = selected.caller.logged_name();
     let service = selected.control.name(selected.id);
@@ -91,7 +91,7 @@ fn audit(selected: &SelectedService, command: &ClientCommand, count: Option<u64>
         Target::Connection(id) => connection = Some(id.as_str()),
         Target::User(name) => user = Some(name.as_str()),
         Target::Channel(name) => channel = Some(name.as_str()),
-        // Who revokes says so in a line of its own.
+        // A revocation has an audit line of its own.
         Target::Tokens(_) | Target::Certificates(_) => return,
     }
     match &command.action {
