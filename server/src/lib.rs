@@ -11,7 +11,7 @@
 //! [`diagnostics`] `verify`, which checks a running server, and `doctor`, which checks a machine.
 //!
 //! The engine has its own threads; all of this runs on one ordinary thread and reaches the engine
-//! only through its public functions. Exit codes are decided in `main.rs` and nowhere else.
+//! only through its public functions. The process exits in `main.rs` and nowhere else.
 
 pub mod access_log;
 pub mod adapters;

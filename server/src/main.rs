@@ -23,7 +23,7 @@ fn main() {
     match commands::run(&matches, std::env::vars_os().collect()) {
         Ok(Some(code)) => exit(code),
         Ok(None) => {}
-        Err(failure) => failure.exit(),
+        Err(failure) => exit(failure.report()),
     }
     let (action, settings) = match args::read_matches(&matches, std::env::vars_os()) {
         Ok(read) => read,

@@ -11,7 +11,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::endpoint::{Endpoint, KeyFlag, TokenFlags, TrustFlags, Way};
+use super::connection_flags::{KeyFlag, TokenFlags, TrustFlags};
+use super::endpoint::{Endpoint, Way};
 use super::stdin_lines::{self, Line, read_lines};
 use super::{Failure, print};
 use crate::diagnostics::client::connect::ServerConnector;

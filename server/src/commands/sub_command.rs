@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::endpoint::{Endpoint, TokenFlags, TrustFlags, Way};
+use super::connection_flags::{TokenFlags, TrustFlags};
+use super::endpoint::{Endpoint, Way};
 use super::{Failure, print};
 use crate::diagnostics::client::refusal::Refusal;
 use crate::diagnostics::client::session::{Received, Session};

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::endpoint::{Endpoint, KeyFlag, TrustFlags, Way};
+use super::connection_flags::{KeyFlag, TrustFlags};
+use super::endpoint::{Endpoint, Way};
 use super::{Failure, print, top_view};
 use crate::diagnostics::client::connect::ServerConnector;
 use crate::diagnostics::client::http_exchange::{exchange, head};

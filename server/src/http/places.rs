@@ -1,6 +1,6 @@
 //! The places of the connections of one HTTP port. A new connection evicts the oldest one without
-//! an admitted request. One that is admitted evicts an idle one of the key that has most, so that no
-//! key takes the places of another.
+//! an admitted request. One that is admitted evicts an idle one of the key that has most, so that
+//! no key takes the places of another.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -58,8 +58,8 @@ impl Places {
         Arc::new(Places { open: Mutex::default(), most_new, most_admitted, given_up })
     }
 
-    /// A place for a new connection. If there is none, evicts the oldest of those without an admitted
-    /// request. `None` when all of those are being answered.
+    /// A place for a new connection. If there is none, evicts the oldest of those without an
+    /// admitted request. `None` when all of those are being answered.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
         let mut open = self.open.lock();
         let new = |connection: &&Connection| connection.owner.is_none();
