@@ -75,7 +75,7 @@ fn main() {
     }
 }
 
-/// Ends the process after a panic, also where standard error accepts neither the log nor the report.
+/// Ends the process after a panic, also where standard error accepts neither log nor report.
 fn end_after_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

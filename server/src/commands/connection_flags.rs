@@ -29,10 +29,6 @@ pub(super) struct TrustFlags {
 }
 
 impl TrustFlags {
-    pub(super) fn is_given(&self) -> bool {
-        self.ca_file.is_some() || self.insecure || self.client_cert_file.is_some()
-    }
-
     pub(super) fn trust(&self) -> Trust {
         let own = self.client_cert_file.clone().zip(self.client_key_file.clone());
         let own = own.map(|(cert, key)| CertKey { cert, key });
@@ -87,7 +83,7 @@ impl TokenFlags {
         };
         let bad = |reason| Failure::new(format!("no token: {reason}"), "Give another --token.");
         let token: Option<Secret> = token.transpose().map_err(bad)?;
-        let connector = endpoint.open(trust).await?;
+        let connector = endpoint.open(trust.trust()).await?;
         let (session, welcome) = Session::open(&connector, &endpoint.path, token.as_ref()).await?;
         if welcome["data"]["connection_id"].is_null() {
             session.close().await;

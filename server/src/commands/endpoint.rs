@@ -4,8 +4,7 @@ use hyper::http::Uri;
 use uringcast_engine::Proxies;
 
 use super::Failure;
-use super::connection_flags::TrustFlags;
-use crate::diagnostics::client::connect::{ServerConnector, Target};
+use crate::diagnostics::client::connect::{ServerConnector, Target, Trust};
 use crate::limits::VERIFY_TIMEOUT;
 
 /// What a URL leads to.
@@ -60,13 +59,13 @@ impl Endpoint {
     }
 
     /// Connects once, to find the address that answers.
-    pub(super) async fn open(&self, trust: &TrustFlags) -> Result<ServerConnector, Failure> {
-        if !self.tls && trust.is_given() {
+    pub(super) async fn open(&self, trust: Trust) -> Result<ServerConnector, Failure> {
+        if !self.tls && trust != Trust::default() {
             let secure = if self.way == Way::WebSocket { "wss" } else { "https" };
             let reason = "URL: is not encrypted, so no certificate is shown or checked";
             return Err(Failure::new(reason, &format!("Give {secure}://, or take the flag away.")));
         }
-        let tls = self.tls.then(|| trust.trust());
+        let tls = self.tls.then_some(trust);
         let (host, port, timeout) = (self.host.clone(), self.port, VERIFY_TIMEOUT);
         let proxies = Proxies::default();
         let (connector, connected) =

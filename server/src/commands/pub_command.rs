@@ -106,7 +106,7 @@ impl PubOptions {
         data: Option<&RawValue>,
     ) -> Result<i32, Failure> {
         let key = self.key.read()?;
-        let connector = endpoint.open(&self.trust).await?;
+        let connector = endpoint.open(self.trust.trust()).await?;
         if let Some(data) = data {
             let body = text(&self.publication(data));
             let request =

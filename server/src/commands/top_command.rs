@@ -43,7 +43,7 @@ pub struct TopOptions {
 pub(super) async fn run(options: TopOptions) -> Result<i32, Failure> {
     let endpoint = Endpoint::parse(&options.url, &[Way::Http])?;
     let key = options.key.read()?;
-    let connector = endpoint.open(&options.trust).await?;
+    let connector = endpoint.open(options.trust.trust()).await?;
     let server = Watched { connector, path: endpoint.path, key };
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -108,8 +108,8 @@ fn oldest<'a>(connections: impl Iterator<Item = (&'a u64, &'a Connection)>) -> O
 
 impl Open {
     /// The connection to evict for one more of `owner` when `most` are admitted: an idle one of the
-    /// key that has most, and as many as the owner at least. Without one, if the owner has less than
-    /// an equal share: one of a key that has more than that.
+    /// key that has most, and as many as the owner at least. Without one, if the owner has less
+    /// than an equal share: one of a key that has more than that.
     fn victim(&self, owner: &str, now: Instant, most: usize) -> Option<u64> {
         let owned = || {
             let all = self.connections.iter();

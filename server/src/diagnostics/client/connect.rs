@@ -35,7 +35,7 @@ pub(crate) struct Target {
 }
 
 /// Which certificates a client accepts and shows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trust {
     /// Authorities to trust instead of the system's.
     pub(crate) ca_file: Option<PathBuf>,
