@@ -266,7 +266,7 @@ fn a_release_has_an_archive_a_package_and_a_bill_of_materials_with_checksums() {
         "docs/OPERATING.md",
         "systemd/uringcast.service",
         "systemd/uringcast.socket",
-        "examples/hardened.toml",
+        "etc/hardened.toml",
         "man/uringcast-server-pub.1",
         "completions/uringcast-server.bash",
     ] {
