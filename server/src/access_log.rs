@@ -50,7 +50,7 @@ pub fn start(
     };
     let out: Box<dyn Write + Send> = match path.as_os_str() == "-" {
         true => Box::new(io::stdout()),
-        // Appended, so that a file that is cut by others goes on at its new end.
+        // In append mode a write goes to the end of a file that `copytruncate` has cut.
         false => Box::new(File::options().append(true).create(true).open(path).map_err(fail)?),
     };
     let (sender, ends) = sync_channel(ACCESS_LOG_QUEUE);
@@ -61,7 +61,7 @@ pub fn start(
 
 /// Waits until the thread has written what is queued, for [`ACCESS_LOG_PATIENCE`] at most: its file
 /// may be on a disk that does not answer.
-pub fn finish(thread: JoinHandle<()>) {
+pub fn finish(thread: &JoinHandle<()>) {
     let until = Instant::now() + ACCESS_LOG_PATIENCE;
     while !thread.is_finished() && Instant::now() < until {
         thread::sleep(Duration::from_millis(5));

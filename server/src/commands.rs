@@ -2,6 +2,7 @@
 //! shell needs. `serve`, `check-config` and `presets` are the program's own.
 
 mod completions;
+mod connection_flags;
 mod endpoint;
 mod failure;
 mod pub_command;

@@ -132,20 +132,20 @@ impl ConfigReloader {
             self.watch(&[&running, new]);
         }
         match new.and_then(|new| self.replace(&running, &new, &changed)) {
-            Ok((said, waiting_for_restart)) => {
+            Ok((summary, waiting_for_restart)) => {
                 let running = Arc::clone(&self.running.read());
                 self.watch(&[&running]);
                 *self.status.lock() = ReloadStatus { is_successful: true, waiting_for_restart };
-                let said = format!("reloaded: {said}");
-                tracing::info!("{said}");
-                said
+                let summary = format!("reloaded: {summary}");
+                tracing::info!("{summary}");
+                summary
             }
             Err(problems) => {
                 self.status.lock().is_successful = false;
                 let problems = problems.to_string().replace('\n', " ");
-                let said = format!("not reloaded, all settings stay as they are: {problems}");
-                tracing::warn!("{said}");
-                said
+                let summary = format!("not reloaded, all settings stay as they are: {problems}");
+                tracing::warn!("{summary}");
+                summary
             }
         }
     }
@@ -178,10 +178,10 @@ impl ConfigReloader {
         })?;
         // From here on nothing fails.
         let changes = Changes::between(&self.started, running, new);
-        let mut said = changes.live;
+        let mut summary = changes.live;
         let keys = self.parts.api_keys.difference(&config.api_keys);
-        said.extend(keys.map(|difference| format!("API keys: {difference}")));
-        said.extend(changed.iter().map(|setting| format!("{setting} read again")));
+        summary.extend(keys.map(|difference| format!("API keys: {difference}")));
+        summary.extend(changed.iter().map(|setting| format!("{setting} read again")));
         self.parts.api_keys.replace(&config.api_keys);
         self.parts.verifiers.replace(&config.verifiers);
         let services = self.parts.services.current();
@@ -193,10 +193,11 @@ impl ConfigReloader {
         log::set_level(effective.log_level);
         *self.running.write() = Arc::new(effective);
         if !changes.needs_restart.is_empty() {
-            said.push(format!("needs a restart: {}", changes.needs_restart.join(", ")));
+            summary.push(format!("needs a restart: {}", changes.needs_restart.join(", ")));
         }
-        let said = if said.is_empty() { "nothing has changed".into() } else { said.join("; ") };
-        Ok((said, changes.needs_restart.len()))
+        let summary =
+            if summary.is_empty() { "nothing has changed".into() } else { summary.join("; ") };
+        Ok((summary, changes.needs_restart.len()))
     }
 
     /// Verifiers run where clients need tokens, or do not, and a key that is given or taken away

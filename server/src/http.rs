@@ -45,7 +45,7 @@ use serde_json::json;
 use uringcast_engine::ServiceId;
 
 use crate::auth::ApiKeys;
-use crate::metrics::Requests;
+use api_key_guard::ApiKeyGuard;
 pub use control::Control;
 use error::ApiError;
 pub use publish_endpoint::PublishEndpoint;
@@ -56,7 +56,7 @@ pub(crate) use {plain_request::fuzz_plain_request, publish::fuzz_publish};
 /// The control port. If keys are configured, every route but health, readiness and the live page
 /// requires one.
 pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
-    let requests = control.metrics.as_ref().map(|metrics| metrics.requests.clone());
+    let guard = ApiKeyGuard::new(&control, keys);
     let of_a_service = Router::new()
         .route("/publish", post(publish::publish))
         .route("/publish/raw", post(publish::publish_raw))
@@ -78,13 +78,14 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .route("/v1/services", get(services::list))
         .route("/debug/latency", get(debug::latency))
         .route("/debug/live", get(dashboard_page::data))
-        .layer(from_fn(content_encoding::decode));
+        .layer(from_fn(content_encoding::decode))
+        .route_layer(from_fn_with_state(guard, api_key_guard::check));
     let open = Router::new()
         .route("/v1/openapi.json", get(openapi::document))
         .route("/", get(dashboard_page::page))
         .route("/health", get(health))
         .route("/ready", get(ready));
-    with_json_errors(guard(guarded, keys, requests).merge(open)).with_state(control)
+    with_json_errors(guarded.merge(open)).with_state(control)
 }
 
 /// A metrics port, with the metrics of these services. A local one answers requests that call it by
@@ -98,15 +99,6 @@ pub fn metrics_router(control: Arc<Control>, services: &[ServiceId], is_local: b
     let router = Router::new().route("/metrics", get(answer)).route("/", get(scrape::page));
     with_json_errors(router.route_layer(from_fn_with_state(is_local, csrf::check_host)))
         .with_state(control)
-}
-
-fn guard<S: Clone + Send + Sync + 'static>(
-    router: Router<S>,
-    keys: ApiKeys,
-    requests: Option<Requests>,
-) -> Router<S> {
-    let guard = api_key_guard::ApiKeyGuard { keys, requests };
-    router.route_layer(from_fn_with_state(guard, api_key_guard::check))
 }
 
 fn with_json_errors<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

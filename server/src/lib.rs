@@ -10,8 +10,10 @@
 //! [`commands`] are apart: `sub`, `pub` and others for those who use a server, and of
 //! [`diagnostics`] `verify`, which checks a running server, and `doctor`, which checks a machine.
 //!
-//! The engine has its own threads; all of this runs on one ordinary thread and reaches the engine
-//! only through its public functions. Exit codes are decided in `main.rs` and nowhere else.
+//! The engine has its own threads; all of this runs on one ordinary thread, but for what may block
+//! it: the log, the access log, reloads of files and verification of tokens have threads of their
+//! own. It reaches the engine only through its public functions. The process exits in `main.rs` and
+//! nowhere else.
 
 pub mod access_log;
 pub mod adapters;

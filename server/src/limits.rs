@@ -69,6 +69,8 @@ pub const MAX_ERROR_TEXT: usize = 300;
 /// Ends of connections that wait for the access log: those of a second at 65,536 a second, about
 /// 15 MB. More are counted and dropped.
 pub const ACCESS_LOG_QUEUE: usize = 65_536;
+/// Bytes of all that wait for the access log, with a user's name of some length each.
+pub const ACCESS_LOG_BYTES: usize = ACCESS_LOG_QUEUE * 240;
 /// For the access log to be written when the server stops.
 pub const ACCESS_LOG_PATIENCE: Duration = Duration::from_secs(1);
 /// Characters of a token's claim in a line of the log: an audience or issuer is a URL mostly.
@@ -77,9 +79,11 @@ pub const LOGGED_CLAIM: usize = 100;
 pub const MAX_REVOCATIONS: usize = 65_536;
 /// Characters of a user or `jti` that is revoked.
 pub const MAX_REVOKED_NAME: usize = 256;
+/// Bytes of all revocations in memory, with the longest names.
+pub const REVOCATIONS_BYTES: usize = MAX_REVOCATIONS * (4 * MAX_REVOKED_NAME + 64);
 /// Bytes of the file of revocations: all of them, with the longest names, escaped.
 pub const MAX_REVOCATIONS_FILE: u64 = 256 << 20;
-/// How long a revocation is kept without `expires_at`: longer than tokens of clients live.
+/// How long a revocation is kept without `expires_in`: longer than tokens of clients live.
 pub const DEFAULT_REVOCATION: Duration = Duration::from_secs(30 * 86_400);
 /// How long a revocation may be kept: tokens of a year, and a month more.
 pub const MAX_REVOCATION: Duration = Duration::from_secs(400 * 86_400);
@@ -115,8 +119,8 @@ pub const LOG_LINES_PER_SECOND: u32 = 10;
 /// Log lines that wait for standard error: a burst of `debug`, about a megabyte. Beyond, lines are
 /// lost and counted.
 pub const LOG_QUEUE: usize = 4_096;
-/// For a process that panicked to end by itself: its last words go to a standard error that may
-/// take nothing.
+/// For a process that panicked to end by itself: standard error may accept nothing of the log and
+/// the report.
 pub const PANIC_PATIENCE: Duration = Duration::from_secs(2);
 /// How long an automatic certificate is valid.
 pub const AUTO_CERT_LIFE: Duration = Duration::from_secs(365 * 86_400);

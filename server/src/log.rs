@@ -1,6 +1,6 @@
 //! Log lines on standard error, so many a second of each kind at most. One thread writes them: a
 //! standard error that is slow, or that nobody reads, delays no other thread. What the queue to
-//! that thread has no room for is lost, counted and told.
+//! that thread has no room for is lost, counted and reported.
 
 mod rate_limit;
 
@@ -21,15 +21,15 @@ use crate::limits::LOG_QUEUE;
 use crate::settings::{LogFormat, Settings};
 use rate_limit::RateLimit;
 
-/// The target of lines that say who did what. They pass without a limit: who asks holds a key, and
-/// the line is what there is to know it by later.
+/// The target of audit lines. They pass without a limit: each takes a request with a key, and
+/// nothing else records it.
 pub(crate) const AUDIT: &str = "uringcast_server::audit";
 
 static LIMIT: OnceLock<RateLimit> = OnceLock::new();
 /// Lines for which the queue had no room.
 static LOST: OnceLock<ErrorCounter> = OnceLock::new();
-/// Those of them that a line has told.
-static TOLD: Mutex<u64> = Mutex::new(0);
+/// Those of them that a line has reported.
+static REPORTED: Mutex<u64> = Mutex::new(0);
 /// Ends the thread that writes, once it has written what is queued.
 static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 static LEVEL: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
@@ -37,15 +37,15 @@ static LEVEL: OnceLock<Handle<Targets, Registry>> = OnceLock::new();
 /// Logs how many lines were suppressed or lost since the last call. To be called once a second.
 pub fn report() {
     LIMIT.get().into_iter().for_each(RateLimit::report);
-    let (lost, mut told) = (lost_lines(), TOLD.lock());
-    if lost > *told {
+    let (lost, mut reported) = (lost_lines(), REPORTED.lock());
+    if lost > *reported {
         tracing::warn!(
-            lost = lost - *told,
+            lost = lost - *reported,
             "log lines were lost: standard error takes them too slowly"
         );
-        // Without room for this line either, the next one tells of all.
+        // Without room for this line either, the next one reports them.
         if lost_lines() == lost {
-            *told = lost;
+            *reported = lost;
         }
     }
 }

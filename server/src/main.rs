@@ -23,7 +23,7 @@ fn main() {
     match commands::run(&matches, std::env::vars_os().collect()) {
         Ok(Some(code)) => exit(code),
         Ok(None) => {}
-        Err(failure) => failure.exit(),
+        Err(failure) => exit(failure.report()),
     }
     let (action, settings) = match args::read_matches(&matches, std::env::vars_os()) {
         Ok(read) => read,
@@ -75,7 +75,7 @@ fn main() {
     }
 }
 
-/// Has a panic end the process even where standard error takes neither the log nor its words.
+/// Ends the process after a panic, also where standard error accepts neither log nor report.
 fn end_after_panic() {
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

@@ -58,7 +58,10 @@ pub fn without_mark(text: &[u8]) -> &[u8] {
 }
 
 /// Opens a regular file. Without blocking, as the opening of a FIFO does.
-fn open_regular(path: &Path) -> io::Result<File> {
+///
+/// # Errors
+/// Those of the system, and [`ErrorKind::Unsupported`] for a file that is not regular.
+pub fn open_regular(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     let kind = file.metadata()?.file_type();

@@ -109,14 +109,10 @@ async fn serve_on(
     verifiers.revocations().prepare()?;
     let key = ProbeKey::new(random());
     config.engine.probe = Some(key);
-    let mut services = config.engine.services.clone();
+    let services = config.engine.services.clone();
     let access_log_thread = start_access_log(&settings, &mut config.engine)?;
     let engine = Engine::start(config.engine)?;
-    for (place, service) in services.iter_mut().enumerate() {
-        // With the ports that port 0 has become.
-        service.listen = engine.service_addrs(ServiceId(place as u8));
-    }
-    let services: Arc<[Service]> = services.into();
+    let services = bound(services, &engine);
     let live = LiveServices::new(Arc::clone(&services));
     let reload_status = Arc::<Mutex<ReloadStatus>>::default();
     let addresses = services.iter().map(|service| service.listen.len()).sum();
@@ -171,7 +167,7 @@ async fn serve_on(
     verifier_threads.into_iter().for_each(|thread| drop(thread.join()));
     // It has the engine's settings, and with them a sender of the access log.
     drop(reloads);
-    access_log_thread.into_iter().for_each(access_log::finish);
+    access_log_thread.inspect(access_log::finish);
     Ok(Ended::Drained)
 }
 
@@ -184,6 +180,13 @@ fn take_ports(settings: &Settings, config: &mut Config) -> Result<HttpPorts, Run
     }
     inherited.refuse_rest()?;
     Ok(ports)
+}
+
+/// The services with the ports that port 0 has become.
+fn bound(services: Vec<Service>, engine: &Engine) -> Arc<[Service]> {
+    let addresses = |place| engine.service_addrs(ServiceId(place as u8));
+    let services = services.into_iter().enumerate();
+    services.map(|(place, service)| Service { listen: addresses(place), ..service }).collect()
 }
 
 /// Starts to probe a service, that often.

@@ -1,5 +1,5 @@
-//! What the service manager is told, and what it hands over: sd_notify(3), sd_listen_fds(3).
-//! Without one nothing happens.
+//! systemd's protocols for a service: reports of its state (sd_notify(3)), inherited sockets
+//! (sd_listen_fds(3)). Without a service manager there are neither.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use sd_notify::NotifyState::{self, MonotonicUsec, Ready, Reloading, Status, Stop
 
 use crate::settings::{Problem, Source};
 
-/// The server serves: all that listens, listens.
+/// Reports READY: every port is served.
 pub(crate) fn ready(status: &str) {
     notify(&[Ready, Status(status)]);
 }
 
-/// Settings are being read again; [`ready`] follows.
+/// Reports RELOADING; [`ready`] must follow.
 pub(crate) fn reloading() {
-    // As `Type=notify-reload` asks for: systemd tells this reload from one before by its time.
+    // `Type=notify-reload` demands it: by its time systemd tells one reload from another.
     let now = NotifyState::monotonic_usec_now().unwrap_or(MonotonicUsec(0));
     notify(&[Reloading, now]);
 }
 
-/// The server drains, and ends.
+/// Reports STOPPING: the server drains, then ends.
 pub(crate) fn stopping(status: &str) {
     notify(&[Stopping, Status(status)]);
 }
 
-/// All shards run. To be called more often than `WatchdogSec` has seconds.
+/// Reports that all shards run. To be called more often than `WatchdogSec` has seconds.
 pub(crate) fn pet_watchdog() {
     notify(&[Watchdog]);
 }

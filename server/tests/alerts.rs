@@ -48,12 +48,14 @@ impl Alert {
 }
 
 #[test]
-fn every_alert_has_a_test_that_lets_it_fire() {
+fn every_alert_has_a_test_that_lets_it_fire_and_a_row_of_the_page() {
     let tests = read("dashboards/prometheus/alerts_test.yml");
     let alerts = Alert::all();
+    let page = read("docs/MONITORING.md");
     assert_eq!(alerts.len(), 22);
     for Alert { name, .. } in alerts {
         assert!(tests.contains(&name), "{name}: no case in alerts_test.yml");
+        assert!(page.contains(&format!("`{name}`")), "{name} is not in docs/MONITORING.md");
     }
 }
 

@@ -91,6 +91,17 @@ fn assert_closed_well(server: &Server, closed: f64) {
     assert_eq!(server.metric("websocket_connection_errors_total", ""), 0.0);
 }
 
+/// Servers differ in the field of a request that a reply repeats.
+#[test]
+fn replies_are_found_whichever_id_a_server_repeats() {
+    let server = Server::start("--anonymous-publish --correlation=echo");
+    let ws = clients(&server);
+    let sub = Sub::start(&[&ws, "orders:7", "--count=1"]);
+    let (code, out, err) = run(&["pub", &ws, "orders:7", "paid", "{}"]);
+    assert!(code == 0 && out.contains(r#""status":"published""#), "{out}{err}");
+    assert_eq!(sub.end().0, 0);
+}
+
 #[test]
 fn what_pub_publishes_on_either_way_sub_prints_and_goes_on_from() {
     let server = Server::start("--anonymous-publish");

@@ -118,6 +118,14 @@ fn a_kept_connection_gets_the_answers_of_the_router() {
         ("POST /v1/publish/raw?channel=c&event=e&x=y", key, "{}"),
         ("POST /v1/publish/raw?channel=&event=e", key, "{}"),
         ("POST /v1/publish/raw", key, "{}"),
+        // Of two faults the same one is named.
+        ("POST /v1/publish/raw?channel=&event=e", key, "{"),
+        (
+            "POST /v1/publish/raw?channel=c&event=gap",
+            &format!("{key}Idempotency-Key: a b\r\n"),
+            "{",
+        ),
+        (RAW, &format!("{key}Idempotency-Key: a b\r\n"), "{"),
         ("POST /v1/publish", key, "[]"),
         ("POST /v1/publish", key, r#"{"channel":"c"}"#),
         ("POST /v1/publish", key, r#"{"channel":"d","event":"e"}"#),

@@ -186,7 +186,9 @@ fn files_below(dir: &Path, all: &mut Vec<PathBuf>) {
 /// Everything that reads metrics: dashboards' expressions, rules, documents.
 fn queries() -> Vec<(PathBuf, String)> {
     let root = tools::root();
-    let mut all = vec![root.join("docs/OPERATING.md"), root.join("docs/PRODUCTION.md")];
+    let mut all = ["OPERATING", "MONITORING", "PRODUCTION"]
+        .map(|page| root.join(format!("docs/{page}.md")))
+        .to_vec();
     files_below(&root.join("dashboards"), &mut all);
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).expect("UTF-8");

@@ -97,7 +97,7 @@ fn a_user_a_token_and_all_of_a_time_are_sent_away_and_stay_away() {
 }
 
 #[test]
-fn a_revocation_outlives_the_server_where_a_file_keeps_it() {
+fn a_revocation_outlives_reloads_and_where_a_file_keeps_it_the_server() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("revoked");
     let flags = format!("--revocations-file {}", file.display());
@@ -105,6 +105,17 @@ fn a_revocation_outlives_the_server_where_a_file_keeps_it() {
     let first = server(&flags);
     drop(admitted(&first, &ann));
     assert_eq!(revoke(&first, &json!({"user": "ann"})).status, 200);
+    let kept = std::fs::read_to_string(&file).expect("a file");
+    // A reload reads the file too, and keeps what is in force.
+    for (reloads, jti) in [(1, "b1"), (2, "c1")] {
+        first.hang_up();
+        let reloaded = "reloaded: nothing has changed";
+        until(reloaded, || (first.log().matches(reloaded).count() == reloads).then_some(()));
+        refused(&first, &ann);
+        assert_eq!(revoke(&first, &json!({"jti": jti})).status, 200);
+    }
+    let all = std::fs::read_to_string(&file).expect("a file");
+    assert!(all.lines().count() == 3 && all.contains(kept.trim()), "{all}");
     drop(first);
     refused(&server(&flags), &ann);
     drop(admitted(&server(""), &ann));

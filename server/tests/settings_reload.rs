@@ -101,6 +101,11 @@ fn changed_files_are_taken_over_and_what_needs_a_restart_says_so() {
     let key = format!("X-API-Key: {}\r\n", SECRETS[1]);
     assert_eq!(http::send(server.control, path, &key, &large).status, 413);
 
+    let services = http::send(server.control, "GET /v1/services", &key, "").body;
+    let services: serde_json::Value = serde_json::from_str(&services).unwrap();
+    let limits = &services["services"][0]["limits"];
+    assert_eq!((&limits["connections"], &limits["message_bytes"]), (&json!(2), &json!(2048)));
+
     // Back to the start: nothing waits any more.
     files.write("u.toml", "shards = 1\napi_keys_file = \"DIR/keys\"\nmax_connections = 10\n");
     line(&server, &["reloaded: ", "log_level \"debug\" -> \"info\""]);

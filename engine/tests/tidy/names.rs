@@ -74,6 +74,7 @@ fn documents_point_at_files_that_exist() {
         "SECURITY.md",
         "docs/ARCHITECTURE.md",
         "docs/MIGRATING.md",
+        "docs/MONITORING.md",
         "docs/OPERATING.md",
         "docs/PRODUCTION.md",
         "docs/TESTING.md",

@@ -12,7 +12,7 @@ use uringcast_engine::{AuthError, RevokedTokens, ServiceId, TokenFault, Verdict}
 
 use super::token::Verified;
 use crate::limits::{MAX_JWT_LEEWAY, MAX_REVOCATIONS, MAX_REVOCATIONS_FILE};
-use crate::read_files::problem;
+use crate::read_files::{open_regular, problem};
 use crate::settings::Problem;
 
 /// Whose tokens are meant, at one service.
@@ -192,8 +192,8 @@ impl Revocations {
         std::fs::File::open(dir)?.sync_all()
     }
 
-    /// Calls `answer` with what becomes of a good token. A revocation waits for that: whom it means
-    /// has been answered before the connections that it means are looked for.
+    /// Calls `answer` with the verdict on a verified token. A revocation waits for that: the engine
+    /// looks for the connections to close only after each has its answer.
     pub(super) fn judge(
         &self,
         service: ServiceId,
@@ -234,7 +234,7 @@ pub fn leeway() -> i64 {
 
 /// The file's text; none without a file.
 fn text(path: &Path) -> io::Result<String> {
-    let file = match std::fs::File::open(path) {
+    let file = match open_regular(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
         file => file?,
     };

@@ -30,13 +30,17 @@ impl Failure {
         Failure::Text(format!("{reason}. {remedy}"), NOT_NOW)
     }
 
-    /// Ends the process with this code, after saying why.
-    pub fn exit(self) -> ! {
+    /// Prints why, and returns the exit code.
+    pub fn report(&self) -> i32 {
         match self {
-            Failure::Usage(usage) => usage.exit(),
+            Failure::Usage(usage) => {
+                // Nothing is left to say where standard error is closed.
+                let _ = usage.print();
+                usage.exit_code()
+            }
             Failure::Text(text, code) => {
                 text.lines().for_each(|line| eprintln!("error: {line}"));
-                std::process::exit(code)
+                *code
             }
         }
     }

@@ -11,12 +11,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 
-use super::endpoint::{Endpoint, TokenFlags, TrustFlags, Way};
+use super::connection_flags::{KeyFlag, TokenFlags, TrustFlags};
+use super::endpoint::{Endpoint, Way};
 use super::stdin_lines::{self, Line, read_lines};
 use super::{Failure, print};
 use crate::diagnostics::client::connect::ServerConnector;
-use crate::diagnostics::client::credentials::secret;
-use crate::diagnostics::client::http_exchange::{Answer, exchange};
+use crate::diagnostics::client::http_exchange::{Answer, exchange, head};
 use crate::diagnostics::client::refusal::Refusal;
 use crate::diagnostics::client::session::Session;
 use crate::settings::value::Secret;
@@ -44,9 +44,8 @@ pub struct PubOptions {
     /// Publish each line of standard input, a JSON object, as a message
     #[arg(long)]
     lines: bool,
-    /// File that holds the publisher's key, for http
-    #[arg(long, value_name = "FILE", visible_alias = "key-file")]
-    api_key_file: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    key: KeyFlag,
     #[command(flatten)]
     token: TokenFlags,
     #[command(flatten)]
@@ -84,7 +83,7 @@ pub(super) async fn run(options: PubOptions) -> Result<i32, Failure> {
             options.over_http(&endpoint, data.as_deref()).await
         }
         Way::WebSocket => {
-            if options.api_key_file.is_some() {
+            if options.key.is_given() {
                 let remedy = "Give --token, or the http:// URL of the control port.";
                 return Err(Failure::new("--api-key-file: is for http", remedy));
             }
@@ -106,15 +105,13 @@ impl PubOptions {
         endpoint: &Endpoint,
         data: Option<&RawValue>,
     ) -> Result<i32, Failure> {
-        let key = self.api_key_file.as_ref().map(|path| secret("api_key_file", path)).transpose();
-        let key = key.map_err(|reason| Failure::new(reason, "Name a file with a key."))?;
-        let connector = endpoint.open(&self.trust).await?;
+        let key = self.key.read()?;
+        let connector = endpoint.open(self.trust.trust()).await?;
         if let Some(data) = data {
             let body = text(&self.publication(data));
             let request =
                 request(endpoint, &connector, key.as_ref(), "application/json", body.into());
-            let stream = connector.client().await;
-            let stream = stream.map_err(|reason| connector.explain("connecting", reason))?;
+            let stream = connector.connected().await?;
             let answer = connector.with_timeout(exchange(stream, request)).await;
             return finish(answer.map_err(unconnected)?);
         }
@@ -134,8 +131,7 @@ impl PubOptions {
         });
         let body = Body::from_stream(body);
         let request = request(endpoint, &connector, key.as_ref(), "application/x-ndjson", body);
-        let stream = connector.client().await;
-        let stream = stream.map_err(|reason| connector.explain("connecting", reason))?;
+        let stream = connector.connected().await?;
         // It takes as long as there are lines.
         let answer = exchange(stream, request).await.map_err(unconnected)?;
         let ended = finish(answer)?;
@@ -174,11 +170,7 @@ impl PubOptions {
     }
 
     async fn ask(&self, session: &mut Session, data: &RawValue) -> Result<i32, Failure> {
-        let publication = text(&self.publication(data));
-        let request = format!(
-            "{{\"type\":\"request\",\"event\":\"publish\",\"id\":\"pub\",\"data\":{publication}}}"
-        );
-        match session.ask("pub", request, |_| {}).await {
+        match session.ask("pub", "publish", &self.publication(data), |_| {}).await {
             Ok(reply) => {
                 print(&format!("{}\n", reply["data"]));
                 Ok(0)
@@ -214,13 +206,8 @@ fn request(
     body: Body,
 ) -> Request<Body> {
     let path = if endpoint.path == "/" { "/v1/publish" } else { &endpoint.path };
-    let mut request = Request::post(path)
-        .header(header::HOST, connector.authority())
-        .header(header::CONTENT_TYPE, media)
-        .header(header::CONNECTION, "close");
-    if let Some(key) = key {
-        request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
-    }
+    let request = head(Request::post(path), &connector.authority(), key);
+    let request = request.header(header::CONTENT_TYPE, media);
     request.body(body).expect("a path that was parsed, and headers that we made")
 }
 

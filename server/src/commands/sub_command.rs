@@ -6,7 +6,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::endpoint::{Endpoint, TokenFlags, TrustFlags, Way};
+use super::connection_flags::{TokenFlags, TrustFlags};
+use super::endpoint::{Endpoint, Way};
 use super::{Failure, print};
 use crate::diagnostics::client::refusal::Refusal;
 use crate::diagnostics::client::session::{Received, Session};
@@ -90,8 +91,7 @@ async fn follow(
             data["since"] = since.clone();
         }
         let id = format!("sub-{number}");
-        let request = json!({"type": "request", "event": "subscribe", "id": id, "data": data});
-        let reply = session.ask(&id, request.to_string(), |message| printer.show(message)).await;
+        let reply = session.ask(&id, "subscribe", &data, |message| printer.show(message)).await;
         let reply =
             reply.map_err(|refusal| refusal.finding(&format!("subscribing to {channel}")))?;
         printer.confirmed(channel, &reply["data"], since);

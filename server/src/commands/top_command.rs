@@ -1,21 +1,20 @@
 //! `top`: what the live page shows, in a terminal.
 
 use std::io::{IsTerminal, stdout};
-use std::path::PathBuf;
 
 use axum::body::Body;
 use clap::Parser;
-use hyper::{Request, header};
+use hyper::Request;
 use rustix::termios::tcgetwinsize;
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::endpoint::{Endpoint, TrustFlags, Way};
+use super::connection_flags::{KeyFlag, TrustFlags};
+use super::endpoint::{Endpoint, Way};
 use super::{Failure, print, top_view};
 use crate::diagnostics::client::connect::ServerConnector;
-use crate::diagnostics::client::credentials::secret;
-use crate::diagnostics::client::http_exchange::exchange;
+use crate::diagnostics::client::http_exchange::{exchange, head};
 use crate::limits::TOP_INTERVAL;
 use crate::settings::value::Secret;
 
@@ -25,6 +24,7 @@ use crate::settings::value::Secret;
 #[command(about = "Shows what a server does, each second: what its live page shows")]
 #[command(after_help = "\
 Where standard output is no terminal it prints a line a second. Ctrl-C ends it.
+A server with API keys wants one for all services and channels.
 Exit code: 0 at its end; 2 when the server cannot be asked.")]
 pub struct TopOptions {
     /// The control port: http://HOST:PORT
@@ -33,9 +33,8 @@ pub struct TopOptions {
     /// Print everything once, and end
     #[arg(long)]
     once: bool,
-    /// File that holds a key for all services and channels, where the server has keys
-    #[arg(long, value_name = "FILE", visible_alias = "key-file")]
-    api_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    key: KeyFlag,
     #[command(flatten)]
     trust: TrustFlags,
 }
@@ -43,9 +42,8 @@ pub struct TopOptions {
 /// Shows until a signal, or once.
 pub(super) async fn run(options: TopOptions) -> Result<i32, Failure> {
     let endpoint = Endpoint::parse(&options.url, &[Way::Http])?;
-    let key = options.api_key_file.as_ref().map(|path| secret("api_key_file", path)).transpose();
-    let key = key.map_err(|reason| Failure::new(reason, "Name a file with a key."))?;
-    let connector = endpoint.open(&options.trust).await?;
+    let key = options.key.read()?;
+    let connector = endpoint.open(options.trust.trust()).await?;
     let server = Watched { connector, path: endpoint.path, key };
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -93,16 +91,11 @@ struct Watched {
 impl Watched {
     async fn ask(&self) -> Result<Value, Failure> {
         let unanswered = |reason| Failure::new(reason, "Give the control port's URL.");
-        let mut request = Request::get(format!("{}/debug/live", self.path.trim_end_matches('/')))
-            .header(header::HOST, self.connector.authority())
-            .header(header::CONNECTION, "close");
-        if let Some(key) = &self.key {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
-        }
+        let request = Request::get(format!("{}/debug/live", self.path.trim_end_matches('/')));
+        let request = head(request, &self.connector.authority(), self.key.as_ref());
         let request = request.body(Body::empty());
         let request = request.map_err(|error| unanswered(error.to_string()))?;
-        let stream = self.connector.client().await;
-        let stream = stream.map_err(|reason| self.connector.explain("connecting", reason))?;
+        let stream = self.connector.connected().await?;
         let answer = self.connector.with_timeout(exchange(stream, request)).await;
         let answer = answer.map_err(unanswered)?;
         match answer.status.as_u16() {

@@ -9,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use uringcast_engine::ChannelName;
 
+use super::control::Control;
 use super::csrf;
 use super::error::ApiError;
 use super::places::Place;
@@ -16,7 +17,7 @@ use crate::auth::ApiKeys;
 use crate::metrics::Requests;
 use crate::settings::value::ApiKey;
 
-/// What the middleware needs.
+/// The rules that requests of the control port are under, on both ways to publish.
 #[derive(Clone, Debug)]
 pub(super) struct ApiKeyGuard {
     pub(super) keys: ApiKeys,
@@ -58,6 +59,12 @@ fn repeated(headers: &HeaderMap) -> Option<&'static str> {
 }
 
 impl ApiKeyGuard {
+    /// Demands one of these keys, and counts where there are metrics.
+    pub(super) fn new(control: &Control, keys: ApiKeys) -> ApiKeyGuard {
+        let requests = control.metrics.as_ref().map(|metrics| metrics.requests.clone());
+        ApiKeyGuard { keys, requests }
+    }
+
     /// Who sends a request, as far as its key says.
     pub(super) fn caller(&self, headers: &HeaderMap) -> Caller {
         Caller(presented_key(headers, &self.keys))
@@ -118,6 +125,11 @@ impl Caller {
     /// On a route without [`ApiKeyGuard`], which is a bug.
     pub(super) fn of(parts: &Parts) -> &Caller {
         parts.extensions.get().expect("the guard adds a caller to every request it lets pass")
+    }
+
+    /// The name of its key for a line of the log; `None` without one.
+    pub(super) fn logged_name(&self) -> Option<&str> {
+        self.0.as_ref().map(|key| &*key.name)
     }
 
     /// The name of its key; empty without one.

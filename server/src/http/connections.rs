@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uringcast_engine::limits::CONNECTIONS_PAGE;
 use uringcast_engine::{
-    AddressFilter, ChannelName, ConnectionDetail, ConnectionInfo, ConnectionQuery, Service, TlsMode,
+    AddressFilter, ChannelName, ConnectionDetail, ConnectionInfo, ConnectionQuery, TlsMode,
 };
 
 use super::error::ApiError;
@@ -29,7 +29,7 @@ pub(super) struct Search {
     cursor: Option<u64>,
 }
 
-/// What a refused question is told.
+/// The text of an error: the engine's queues are full.
 pub(super) const BUSY: &str = "The engine has no room for the question now.";
 
 pub(super) async fn list(
@@ -65,7 +65,7 @@ async fn find(selected: &SelectedService, search: Search) -> Result<Json<Value>,
     let engine = selected.control.engine().await?;
     let found = engine.connections(query, cursor.unwrap_or(0), limit).await;
     let (page, next) = found.map_err(|error| ApiError::refused(error, BUSY))?;
-    let service = selected.control.service(service);
+    let service = selected.control.name(service);
     let connections: Value = page.iter().map(|info| shown(service, info)).collect();
     Ok(Json(json!({"connections": connections, "next": next})))
 }
@@ -78,8 +78,9 @@ pub(super) async fn one(selected: SelectedService) -> Result<Json<Value>, ApiErr
     let none = || ApiError::not_found("unknown_connection", "No open connection has this id.");
     let ConnectionDetail { info, channels, client_certificate, messages_left, bytes_left } =
         found.ok_or_else(none)?;
-    let service = selected.control.service(id);
-    let mut all = shown(service, &info);
+    let services = selected.control.services();
+    let service = &services[id.index()];
+    let mut all = shown(&service.name, &info);
     let channel =
         |(name, unread): &(ChannelName, u64)| json!({"name": name.as_str(), "unread": unread});
     all["channels"] = channels.iter().map(channel).collect();
@@ -98,14 +99,14 @@ pub(super) fn limited(rate: u32) -> Option<u32> {
     (rate > 0).then_some(rate)
 }
 
-fn shown(service: &Service, info: &ConnectionInfo) -> Value {
+fn shown(service: &str, info: &ConnectionInfo) -> Value {
     let tls = match info.tls_mode {
         TlsMode::Proxy => Some("proxy"),
         tls_mode => tls_mode.tls_version(),
     };
     json!({
         "id": info.id.to_string(),
-        "service": service.name,
+        "service": service,
         "user": info.user,
         "address": info.peer.to_string(),
         "since": time(info.since),

@@ -30,9 +30,10 @@ pub struct Control {
     publishers: Vec<Publisher>,
     /// By service.
     publish_queues: Vec<PublishQueue>,
-    /// In the engine's order, with the settings that the server started with.
-    pub(super) services: Arc<[Service]>,
-    live: LiveServices,
+    /// The services' names, in the engine's order.
+    pub(super) names: Vec<String>,
+    /// The services with the settings that they have now.
+    services: LiveServices,
     pub(super) idempotency: IdempotencyTable,
     pub(super) bodies: Arc<BodyBudget>,
     pub(crate) metrics: Option<Metrics>,
@@ -52,19 +53,20 @@ impl Control {
         metrics: Option<Metrics>,
         health: Option<Health>,
         foreign: Option<ForeignListeners>,
-        live: LiveServices,
+        services: LiveServices,
         dashboard: Dashboard,
     ) -> Control {
-        let services = live.current();
+        let names = services.current();
+        let names: Vec<String> = names.iter().map(|service| service.name.clone()).collect();
         let publisher = |place| engine.publisher(ServiceId(place as u8));
-        let publishers: Vec<Publisher> = (0..services.len()).map(publisher).collect();
+        let publishers: Vec<Publisher> = (0..names.len()).map(publisher).collect();
         let publish_queues = publishers.iter().cloned().map(PublishQueue::start).collect();
         Control {
             engine: RwLock::new(Some(engine)),
             publishers,
             publish_queues,
+            names,
             services,
-            live,
             idempotency: IdempotencyTable::default(),
             bodies: BodyBudget::new(metrics.as_ref().map(|metrics| metrics.given_up.clone())),
             metrics,
@@ -95,14 +97,13 @@ impl Control {
         &self.publish_queues[service.index()]
     }
 
-    pub(super) fn service(&self, service: ServiceId) -> &Service {
-        &self.services[service.index()]
+    pub(super) fn name(&self, service: ServiceId) -> &str {
+        &self.names[service.index()]
     }
 
-    /// The largest `data` that a service takes now, in bytes and in levels.
-    pub(super) fn max_data(&self, service: ServiceId) -> (usize, usize) {
-        let Service { max_message, max_json_depth, .. } = self.live.current()[service.index()];
-        (max_message, max_json_depth)
+    /// The services in the engine's order, with the settings that they have now.
+    pub(super) fn services(&self) -> Arc<[Service]> {
+        self.services.current()
     }
 
     /// Whether every shard serves, as the self-probes and the engine see it, and gets all clients.
@@ -124,7 +125,7 @@ impl Control {
         }
     }
 
-    /// Whether every shard runs, whoever gets the clients.
+    /// Whether every shard runs, also where another process shares the clients' port.
     pub async fn is_alive(&self) -> bool {
         self.engine.read().await.as_ref().is_some_and(Engine::is_ready)
     }
@@ -150,9 +151,16 @@ impl Control {
     pub async fn close_revoked(&self, service: ServiceId, revoked: Arc<RevokedCertificates>) {
         let (target, action) = (Target::Certificates(revoked), ClientAction::Disconnect);
         let command = ClientCommand { service, target, action };
-        let Some(engine) = &*self.engine.read().await else { return };
-        // A full mailbox has room soon; the certificate is revoked until then as well.
-        while engine.disconnect(command.clone()).await.is_err() {
+        loop {
+            // Not held between two tries: a drain waits for the guard.
+            let sent = match &*self.engine.read().await {
+                Some(engine) => engine.disconnect(command.clone()).await,
+                None => return,
+            };
+            if sent.is_ok() {
+                return;
+            }
+            // A full mailbox has room soon; the certificate is revoked until then as well.
             tokio::time::sleep(BUSY_PAUSE).await;
         }
     }

@@ -9,9 +9,7 @@ use uringcast_engine::{ChannelName, ClientAction, ClientCommand, Target};
 use super::error::ApiError;
 use super::present;
 use super::selected_service::{SelectedService, parse_channel};
-use crate::limits::MAX_PUBLISH_BODY;
 use crate::log::AUDIT;
-use crate::read_files::without_mark;
 
 /// The body of a command: the target is a connection, a user or a channel.
 #[derive(Deserialize)]
@@ -56,9 +54,7 @@ async fn parse(
     request: Request,
 ) -> Result<(Option<Target>, Option<ChannelName>), ApiError> {
     selected.all_channels()?;
-    let body = selected.body_share().read(request.into_body(), MAX_PUBLISH_BODY).await?;
-    let body: CommandBody =
-        serde_json::from_slice(without_mark(&body.bytes)).map_err(ApiError::invalid)?;
+    let body: CommandBody = selected.json(request).await?;
     let channel = body.channel.as_deref().map(parse_channel).transpose()?;
     let target = match (body.connection, body.user) {
         (Some(_), Some(_)) => {
@@ -85,17 +81,17 @@ pub(super) async fn send(
     })
 }
 
-/// Logs who had whom sent away, and how many that were; without a number the engine was busy, and
-/// some may be gone.
+/// Writes the audit line of a command: caller, target, and how many connections it concerned.
+/// Without a number the engine was busy, and may have carried out a part of it.
 fn audit(selected: &SelectedService, command: &ClientCommand, count: Option<u64>) {
-    let key = Some(selected.caller.name()).filter(|name| !name.is_empty());
-    let service = selected.control.service(selected.id).name.as_str();
+    let key = selected.caller.logged_name();
+    let service = selected.control.name(selected.id);
     let (mut connection, mut user, mut channel) = (None, None, None);
     match &command.target {
         Target::Connection(id) => connection = Some(id.as_str()),
         Target::User(name) => user = Some(name.as_str()),
         Target::Channel(name) => channel = Some(name.as_str()),
-        // Who revokes says so in a line of its own.
+        // A revocation has an audit line of its own.
         Target::Tokens(_) | Target::Certificates(_) => return,
     }
     match &command.action {

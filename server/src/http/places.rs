@@ -1,5 +1,6 @@
-//! The places of the connections of one HTTP port. Whoever comes finds one, and nobody can take
-//! those of another: when there are none left, the connection goes that is longest without use.
+//! The places of the connections of one HTTP port. A new connection evicts the oldest one without
+//! an admitted request. One that is admitted evicts an idle one of the key that has most, so that
+//! no key takes the places of another.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -57,8 +58,8 @@ impl Places {
         Arc::new(Places { open: Mutex::default(), most_new, most_admitted, given_up })
     }
 
-    /// A place for a new connection, for which the oldest goes of those without an admitted
-    /// request. `None` when all of those are being answered.
+    /// A place for a new connection. If there is none, evicts the oldest of those without an
+    /// admitted request. `None` when all of those are being answered.
     pub(super) fn enter(self: &Arc<Self>) -> Option<Place> {
         let mut open = self.open.lock();
         let new = |connection: &&Connection| connection.owner.is_none();
@@ -106,9 +107,9 @@ fn oldest<'a>(connections: impl Iterator<Item = (&'a u64, &'a Connection)>) -> O
 }
 
 impl Open {
-    /// The connection that goes for one more of `owner` when `most` are there. Of those that have
-    /// as many as the owner or more: an idle one, of who has most. If there is none and the owner
-    /// has less than an equal share: one of who has more than that.
+    /// The connection to evict for one more of `owner` when `most` are admitted: an idle one of the
+    /// key that has most, and as many as the owner at least. Without one, if the owner has less
+    /// than an equal share: one of a key that has more than that.
     fn victim(&self, owner: &str, now: Instant, most: usize) -> Option<u64> {
         let owned = || {
             let all = self.connections.iter();

@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
-use uringcast_engine::{ChannelName, Epoch, JsonObject, PublishError};
+use uringcast_engine::{ChannelName, Epoch, EventName, JsonObject, Publication, PublishError};
 
 use super::error::ApiError;
 use super::media_type::is_lines;
@@ -22,7 +22,7 @@ use super::published::{MessageResult, Published, Results};
 use super::selected_service::SelectedService;
 use crate::limits::MAX_PUBLISH_BODY;
 use crate::read_files::without_mark;
-use parse::{check_id, parse_body, publication};
+use parse::{check_id, check_size, names, parse_body};
 use submit::{Accepted, Message};
 
 /// The header that gives a whole request an id (draft-ietf-httpapi-idempotency-key-header).
@@ -85,51 +85,62 @@ async fn publish_whole(
     request: Request,
 ) -> Result<Published, ApiError> {
     let (parts, body) = request.into_parts();
-    check_head(selected, form, &parts.uri, &parts.headers)?;
+    let head = Head::read(selected, form, &parts.uri, &parts.headers)?;
     let body = selected.body_share().read(body, MAX_PUBLISH_BODY).await?;
-    publish_body(selected, form, &parts.uri, &parts.headers, &body.bytes).await
+    publish_body(selected, head, &body.bytes).await
 }
 
-/// Checks what the head says of the messages.
-fn check_head(
-    selected: &SelectedService,
-    form: Form,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<(), ApiError> {
-    if form == Form::Raw {
-        let query = RawQuery::read(uri)?;
-        let empty = JsonObject::parse(b"{}").map_err(ApiError::invalid)?;
-        let max_data = selected.max_data();
-        let publication = publication(&"", &query.channel, &query.event, empty, max_data)?;
-        selected.may_publish(std::iter::once(&publication.channel))?;
+/// What the head of a request says of its messages.
+pub(super) struct Head<'a> {
+    key: Option<&'a str>,
+    /// Of the raw form: the names in the query, which the caller may publish to.
+    names: Option<(ChannelName, EventName)>,
+}
+
+impl<'a> Head<'a> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// 400 and 403 for what is wrong whatever the body is.
+    pub(super) fn read(
+        selected: &SelectedService,
+        form: Form,
+        uri: &Uri,
+        headers: &'a HeaderMap,
+    ) -> Result<Head<'a>, ApiError> {
+        let names = match form {
+            Form::Envelope => None,
+            Form::Raw => {
+                let query = RawQuery::read(uri)?;
+                let names = names(&"", &query.channel, &query.event)?;
+                selected.may_publish(std::iter::once(&names.0))?;
+                Some(names)
+            }
+        };
+        Ok(Head { key: idempotency_key(headers)?, names })
     }
-    idempotency_key(headers).map(drop)
 }
 
 /// Publishes a request whose body has been read.
 pub(super) async fn publish_body(
     selected: &SelectedService,
-    form: Form,
-    uri: &Uri,
-    headers: &HeaderMap,
+    Head { key, names }: Head<'_>,
     body: &[u8],
 ) -> Result<Published, ApiError> {
     let max_data = selected.max_data();
-    let (key, messages) = match form {
-        Form::Envelope => {
-            let key = idempotency_key(headers)?;
-            (key, parse_body(body, max_data)?)
+    let messages = match names {
+        None => {
+            let messages = parse_body(body, max_data)?;
+            selected.may_publish(messages.iter().map(|message| &message.publication.channel))?;
+            messages
         }
-        Form::Raw => {
-            let query = RawQuery::read(uri)?;
-            let key = idempotency_key(headers)?;
+        Some((channel, event)) => {
             let data =
                 JsonObject::parse_within(without_mark(body), max_data.depth).map_err(|error| {
                     ApiError::invalid(format_args!("the body {error}; it must be the data object"))
                 })?;
-            let publication = publication(&"", &query.channel, &query.event, data, max_data)?;
-            (key, vec![Message { publication, id: None }])
+            check_size(&"", &data, max_data)?;
+            vec![Message { publication: Publication { channel, event, data }, id: None }]
         }
     };
     submit(selected, messages, key).await
@@ -158,7 +169,6 @@ async fn submit(
     mut messages: Vec<Message>,
     key: Option<&str>,
 ) -> Result<Published, ApiError> {
-    selected.may_publish(messages.iter().map(|message| &message.publication.channel))?;
     let channels: Vec<ChannelName> =
         messages.iter().map(|message| message.publication.channel.clone()).collect();
     if let Some(key) = key {

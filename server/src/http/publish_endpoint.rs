@@ -9,7 +9,7 @@ use super::control::Control;
 use super::error::ApiError;
 use super::places::Place;
 use super::plain_request::PlainRequest;
-use super::publish::publish_body;
+use super::publish::{Head, publish_body};
 use super::published::Published;
 use super::selected_service::SelectedService;
 use crate::auth::ApiKeys;
@@ -24,8 +24,7 @@ pub struct PublishEndpoint {
 impl PublishEndpoint {
     /// The one of a port with these keys.
     pub fn new(control: Arc<Control>, keys: ApiKeys) -> PublishEndpoint {
-        let requests = control.metrics.as_ref().map(|metrics| metrics.requests.clone());
-        PublishEndpoint { control, guard: ApiKeyGuard { keys, requests } }
+        PublishEndpoint { guard: ApiKeyGuard::new(&control, keys), control }
     }
 
     /// Answers a request, and counts it.
@@ -52,6 +51,6 @@ impl PublishEndpoint {
     ) -> Result<Published, ApiError> {
         let selected = SelectedService::new(&self.control, request.service(), caller.clone())?;
         let PlainRequest { uri, headers, form, body, .. } = request;
-        publish_body(&selected, *form, uri, headers, body).await
+        publish_body(&selected, Head::read(&selected, *form, uri, headers)?, body).await
     }
 }

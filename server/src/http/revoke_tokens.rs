@@ -14,9 +14,8 @@ use super::error::ApiError;
 use super::present;
 use super::selected_service::SelectedService;
 use crate::auth::revocations::{Revocation, RevokeError, Subject, leeway, now};
-use crate::limits::{DEFAULT_REVOCATION, MAX_PUBLISH_BODY, MAX_REVOCATION, MAX_REVOKED_NAME};
+use crate::limits::{DEFAULT_REVOCATION, MAX_REVOCATION, MAX_REVOKED_NAME};
 use crate::log::AUDIT;
-use crate::read_files::without_mark;
 
 /// The end of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;
@@ -40,10 +39,8 @@ pub(super) async fn revoke(
     request: Request,
 ) -> Result<Json<Value>, ApiError> {
     selected.all_channels()?;
-    let body = selected.body_share().read(request.into_body(), MAX_PUBLISH_BODY).await?;
-    let body = serde_json::from_slice(without_mark(&body.bytes)).map_err(ApiError::invalid)?;
-    let service = selected.control.service(selected.id);
-    if service.access.mode == AuthMode::Off {
+    let body = selected.json(request).await?;
+    if selected.control.services()[selected.id.index()].access.mode == AuthMode::Off {
         let text = "this service verifies no tokens: auth_enabled is off";
         return Err(ApiError::bad_request(text));
     }
@@ -60,8 +57,8 @@ pub(super) async fn revoke(
                     them an expires_in, or revoke by issued_before instead of one by one.";
         return Err(ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "revocation_limit", text));
     }
-    let key = Some(selected.caller.name()).filter(|name| !name.is_empty());
-    let (service, user) = (service.name.as_str(), meant.user.as_deref());
+    let key = selected.caller.logged_name();
+    let (service, user) = (selected.control.name(selected.id), meant.user.as_deref());
     let (jti, issued_before) = (meant.token.is_some(), meant.issued_before);
     tracing::info!(
         target: AUDIT, key, service, user, jti, issued_before, until, "tokens revoked"

@@ -3,16 +3,19 @@
 use std::iter::once;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use serde::Deserialize;
-use uringcast_engine::{ChannelName, Service, ServiceId};
+use serde::de::DeserializeOwned;
+use uringcast_engine::{ChannelName, ServiceId};
 
 use super::api_key_guard::Caller;
 use super::control::Control;
 use super::error::ApiError;
 use super::idempotency::Owner;
 use super::request_body::BodyShare;
+use crate::limits::MAX_PUBLISH_BODY;
+use crate::read_files::without_mark;
 
 /// The service that the path names, or the only one there is; the caller's key is valid for it.
 pub(super) struct SelectedService {
@@ -69,8 +72,8 @@ impl SelectedService {
         name: Option<&str>,
         caller: Caller,
     ) -> Result<SelectedService, ApiError> {
-        let id = select(&control.services, name)?;
-        caller.may_use(Some(&control.service(id).name))?;
+        let id = select(&control.names, name)?;
+        caller.may_use(Some(control.name(id)))?;
         let (channel, connection) = (String::new(), String::new());
         Ok(SelectedService { control: Arc::clone(control), id, caller, channel, connection })
     }
@@ -90,13 +93,22 @@ impl SelectedService {
 
     /// The largest `data` that the service takes.
     pub(super) fn max_data(&self) -> MaxData {
-        let (bytes, depth) = self.control.max_data(self.id);
-        MaxData { bytes, depth }
+        let service = &self.control.services()[self.id.index()];
+        MaxData { bytes: service.max_message, depth: service.max_json_depth }
     }
 
     /// Room for the bytes of this request's body.
     pub(super) fn body_share(&self) -> BodyShare {
         self.control.bodies.share(self.caller.name())
+    }
+
+    /// The whole body of a request, read as JSON.
+    ///
+    /// # Errors
+    /// 400 for what is none, and those of [`BodyShare::read`].
+    pub(super) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
+        let body = self.body_share().read(request.into_body(), MAX_PUBLISH_BODY).await?;
+        serde_json::from_slice(without_mark(&body.bytes)).map_err(ApiError::invalid)
     }
 
     /// Whether the caller may publish to all of these.
@@ -107,7 +119,7 @@ impl SelectedService {
         &self,
         channels: impl Iterator<Item = &'a ChannelName>,
     ) -> Result<(), ApiError> {
-        self.caller.may_publish(&self.control.service(self.id).name, channels)
+        self.caller.may_publish(self.control.name(self.id), channels)
     }
 
     /// The channel that the path names; the caller's key is valid for it.
@@ -125,20 +137,17 @@ pub(super) fn parse_channel(name: &str) -> Result<ChannelName, ApiError> {
     ChannelName::parse(name).map_err(|error| ApiError::bad_request(format!("channel {error}")))
 }
 
-fn select(services: &[Service], wanted: Option<&str>) -> Result<ServiceId, ApiError> {
+fn select(names: &[String], wanted: Option<&str>) -> Result<ServiceId, ApiError> {
     match wanted {
         Some(wanted) => {
-            let place = services.iter().position(|service| service.name == wanted);
+            let place = names.iter().position(|name| name == wanted);
             let unknown = || ApiError::not_found("unknown_service", "There is no such service.");
             place.map(|place| ServiceId(place as u8)).ok_or_else(unknown)
         }
-        None if services.len() == 1 => Ok(ServiceId(0)),
-        None => {
-            let names: Vec<&str> = services.iter().map(|service| service.name.as_str()).collect();
-            Err(ApiError::bad_request(format!(
-                "there are several services: ask below /v1/services/NAME, where NAME is one of {}",
-                names.join(", ")
-            )))
-        }
+        None if names.len() == 1 => Ok(ServiceId(0)),
+        None => Err(ApiError::bad_request(format!(
+            "there are several services: ask below /v1/services/NAME, where NAME is one of {}",
+            names.join(", ")
+        ))),
     }
 }

@@ -20,7 +20,8 @@ pub(super) async fn list(
     caller.may_see_all()?;
     let loads = control.engine().await?.loads().await;
     let loads = loads.map_err(|error| ApiError::refused(error, BUSY))?;
-    let all = control.services.iter().zip(&loads);
+    let services = control.services();
+    let all = services.iter().zip(&loads);
     let own = all.filter(|(service, _)| caller.may_use(Some(&service.name)).is_ok());
     let services: Value = own.map(|(service, load)| shown(service, *load)).collect();
     Ok(Json(json!({ "services": services })))

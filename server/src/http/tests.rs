@@ -18,7 +18,8 @@ const KEY: &str = "0123456789abcdef";
 fn small(key: Option<&str>) -> Router {
     let keys = key.map(|key| ApiKey::sole(&Secret::parse(key).unwrap())).into_iter().collect();
     let router = Router::new().route("/x", any(|| async { "in" }));
-    with_json_errors(guard(router, ApiKeys::new(keys).unwrap(), None))
+    let guard = ApiKeyGuard { keys: ApiKeys::new(keys).unwrap(), requests: None };
+    with_json_errors(router.route_layer(from_fn_with_state(guard, api_key_guard::check)))
 }
 
 async fn ask(router: Router, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {

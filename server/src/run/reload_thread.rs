@@ -45,7 +45,7 @@ impl ReloadThread {
             let mut again = Vec::new();
             while woken.recv().is_ok() {
                 let all = reloads.swap(false, Ordering::Relaxed);
-                let said = all.then(|| {
+                let summary = all.then(|| {
                     systemd::reloading();
                     config.reload()
                 });
@@ -73,7 +73,7 @@ impl ReloadThread {
                     !is_due
                 });
                 verifiers.reload(all);
-                said.into_iter().for_each(|said| systemd::ready(&said));
+                summary.into_iter().for_each(|summary| systemd::ready(&summary));
             }
         })?;
         Ok(ReloadThread { wake, all })

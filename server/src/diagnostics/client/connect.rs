@@ -35,7 +35,7 @@ pub(crate) struct Target {
 }
 
 /// Which certificates a client accepts and shows.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trust {
     /// Authorities to trust instead of the system's.
     pub(crate) ca_file: Option<PathBuf>,
@@ -145,6 +145,14 @@ impl ServerConnector {
             None => Ok(Box::new(stream)),
             Some(tls) => Ok(Box::new(self.with_timeout(tls.handshake(stream)).await?)),
         }
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// What it was probably due to.
+    pub(crate) async fn connected(&self) -> Result<Box<dyn Stream>, Finding> {
+        self.client().await.map_err(|reason| self.explain("connecting", reason))
     }
 
     /// What a failed connection, with this reason in words, was probably due to.

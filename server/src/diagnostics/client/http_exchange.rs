@@ -2,13 +2,15 @@
 
 use axum::body::{Body, to_bytes};
 use hyper::client::conn::http1;
-use hyper::{Request, StatusCode};
+use hyper::http::request::Builder;
+use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use super::connect::read_out;
 use crate::limits::{CLOSE_PATIENCE, MAX_VERIFY_ANSWER};
 use crate::probe_client::Stream;
+use crate::settings::value::Secret;
 
 /// An answer: its status, and its body as text.
 pub(crate) struct Answer {
@@ -22,6 +24,15 @@ impl Answer {
         let line = self.body.lines().next().unwrap_or_default();
         let line: String = line.chars().filter(|c| !c.is_control()).take(120).collect();
         format!("{} {line}", self.status.as_u16()).trim_end().to_owned()
+    }
+}
+
+/// The head of a request to `host` on a connection of its own, with an API key if there is one.
+pub(crate) fn head(request: Builder, host: &str, key: Option<&Secret>) -> Builder {
+    let request = request.header(header::HOST, host).header(header::CONNECTION, "close");
+    match key {
+        Some(key) => request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose())),
+        None => request,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
@@ -26,6 +27,17 @@ pub(crate) struct Session {
     pub(crate) step_timeout: Duration,
 }
 
+/// A request. Which of its two ids the reply repeats is a setting of the server (`correlation`).
+#[derive(Serialize)]
+struct Request<'a, T> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    event: &'a str,
+    id: &'a str,
+    correlation_id: &'a str,
+    data: &'a T,
+}
+
 /// A message as it came, and what it says.
 pub(crate) struct Received {
     pub(crate) text: Utf8Bytes,
@@ -42,8 +54,7 @@ impl Session {
         path: &str,
         token: Option<&Secret>,
     ) -> Result<(Session, Value), Finding> {
-        let stream = connector.client().await;
-        let stream = stream.map_err(|reason| connector.explain("connecting", reason))?;
+        let stream = connector.connected().await?;
         let request = format!("ws://{}{path}", connector.authority()).into_client_request();
         let mut request =
             request.map_err(|error| failure(error.to_string(), "Give another host or path."))?;
@@ -78,10 +89,12 @@ impl Session {
     pub(crate) async fn ask(
         &mut self,
         id: &str,
-        request: String,
+        event: &str,
+        data: &impl Serialize,
         mut seen: impl FnMut(&Received),
     ) -> Result<Value, Refusal> {
-        self.socket.send(Message::text(request)).await?;
+        let request = Request { kind: "request", event, id, correlation_id: id, data };
+        self.socket.send(Message::text(serde_json::to_string(&request)?)).await?;
         let reply = self.wait(|message| {
             let is_reply = message.json["correlation_id"] == id;
             if !is_reply {

@@ -9,7 +9,7 @@ use uringcast_engine::limits::{
 
 use super::Machine;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
-use crate::limits::HTTP_BODY_BYTES;
+use crate::limits::{ACCESS_LOG_BYTES, HTTP_BODY_BYTES, REVOCATIONS_BYTES};
 
 pub(super) fn budget(machine: &Machine) -> Outcome {
     let connection = IDLE_CONNECTION + if machine.tls { TLS_CONNECTION } else { 0 };
@@ -26,7 +26,8 @@ pub(super) fn budget(machine: &Machine) -> Outcome {
     let lanes = machine.shards.saturating_sub(1) * per_lane(FANOUT_LANE_BYTES, machine.shards);
     let of_shard = DEFAULT_SHARD_LOG_BYTES + clients + publishing + forgotten + lanes;
     // Parsed bodies are there twice.
-    let full = shards * of_shard as u64 + 2 * HTTP_BODY_BYTES as u64;
+    let control = 2 * HTTP_BODY_BYTES + REVOCATIONS_BYTES + ACCESS_LOG_BYTES;
+    let full = shards * of_shard as u64 + control as u64;
     let (rest, all) = (user + kernel, user + kernel + full);
     let [user, kernel, at_rest, full] = [user, kernel, rest, all].map(mib);
     let need = format!(

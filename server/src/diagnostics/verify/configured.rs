@@ -70,7 +70,7 @@ impl Options {
         if problems.is_empty() { Ok(all) } else { Err(Problems(problems)) }
     }
 
-    /// Whom clients trust, and the key whose mode is checked.
+    /// Adds the certificate that clients trust, and the key file whose mode is checked.
     fn add_certificate(&mut self, identity: Option<&Identity>) {
         self.tls |= identity.is_some();
         let key = match identity {

@@ -8,7 +8,7 @@ use hyper::{Request, header};
 
 use super::Verifier;
 use crate::diagnostics::check_report::{Outcome, fail, note, warn};
-use crate::diagnostics::client::http_exchange::{Answer, exchange};
+use crate::diagnostics::client::http_exchange::{Answer, exchange, head};
 use crate::probe_client::Stream;
 use crate::settings::value::Secret;
 
@@ -22,12 +22,11 @@ impl Verifier {
         stream: Box<dyn Stream>,
         host: String,
         request: Builder,
+        key: Option<&Secret>,
         body: String,
     ) -> Result<Answer, String> {
-        let request = request
-            .header(header::HOST, host)
+        let request = head(request, &host, key)
             .header(header::CONTENT_TYPE, "application/json")
-            .header(header::CONNECTION, "close")
             .body(Body::from(body))
             .expect("parts that we made, and a checked key");
         self.connector.with_timeout(exchange(stream, request)).await
@@ -36,7 +35,7 @@ impl Verifier {
     /// GETs a path of a plain port.
     pub(super) async fn get(&self, address: SocketAddr, path: &str) -> Result<Answer, String> {
         let stream = Box::new(self.connector.connect(address).await?);
-        self.send(stream, address.to_string(), Request::get(path), String::new()).await
+        self.send(stream, address.to_string(), Request::get(path), None, String::new()).await
     }
 
     /// POSTs JSON to a path of a plain port.
@@ -48,17 +47,13 @@ impl Verifier {
         body: String,
     ) -> Result<Answer, String> {
         let stream = Box::new(self.connector.connect(address).await?);
-        let mut request = Request::post(path);
-        if let Some(key) = key {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", key.expose()));
-        }
-        self.send(stream, address.to_string(), request, body).await
+        self.send(stream, address.to_string(), Request::post(path), key, body).await
     }
 
     /// GETs a path of the clients' port.
     async fn client_get(&self, path: &str) -> Result<Answer, String> {
         let stream = self.connector.client().await?;
-        self.send(stream, self.connector.authority(), Request::get(path), String::new()).await
+        self.send(stream, self.connector.authority(), Request::get(path), None, String::new()).await
     }
 
     pub(super) async fn health(&self) -> Outcome {

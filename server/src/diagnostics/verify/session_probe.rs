@@ -49,26 +49,20 @@ impl Verifier {
             return update(&mut welcomed.session).await;
         };
         let channel = self.options.channel.clone().unwrap_or_else(|| format!("verify:{id}"));
-        let subscribe = json!({
-            "type": "request", "event": "subscribe", "id": "verify-subscribe",
-            "data": {"channel": channel},
-        });
+        let subscribe = json!({"channel": channel});
         let mut received = false;
         let mut look = |message: &Received| received |= is_probe(&message.json, &id);
         let subscribed =
-            welcomed.session.ask("verify-subscribe", subscribe.to_string(), &mut look).await;
+            welcomed.session.ask("verify-subscribe", "subscribe", &subscribe, &mut look).await;
         subscribed.map_err(|refusal| refusal.finding(&format!("subscribing to {channel}")))?;
         let start = Instant::now();
         let way = match self.publish_over_http(welcomed, &channel, &id).await {
             Ok(()) => "over HTTP",
             Err(PublishFailure { reason, remedy: Some(remedy) }) => return fail(reason, remedy),
             Err(unpublished) => {
-                let publish = json!({
-                    "type": "request", "event": "publish", "id": "verify-publish",
-                    "data": {"channel": channel, "event": EVENT, "data": {"probe": id}},
-                });
+                let publish = json!({"channel": channel, "event": EVENT, "data": {"probe": id}});
                 let published =
-                    welcomed.session.ask("verify-publish", publish.to_string(), &mut look);
+                    welcomed.session.ask("verify-publish", "publish", &publish, &mut look);
                 if let Err(refusal) = published.await {
                     let found = format!(
                         "subscribed; no probe published: over HTTP {}, over the WebSocket {}",

@@ -62,11 +62,12 @@ pub(super) fn parse_item(
         None => JsonObject::parse(b"{}"),
     };
     let data = data.map_err(|error| ApiError::bad_request(format!("{place}data {error}")))?;
-    let publication = publication(place, &item.channel, &item.event, data, max_data)?;
+    let (channel, event) = names(place, &item.channel, &item.event)?;
+    check_size(place, &data, max_data)?;
     if let Some(id) = &item.id {
         check_id(id).map_err(|error| ApiError::bad_request(format!("{place}id {error}")))?;
     }
-    Ok(Message { publication, id: item.id })
+    Ok(Message { publication: Publication { channel, event, data }, id: item.id })
 }
 
 /// What an id may be: a key like a channel's name.
@@ -74,13 +75,12 @@ pub(super) fn check_id(id: &str) -> Result<(), NameError> {
     EventName::parse(id).map(drop)
 }
 
-pub(super) fn publication(
+/// Reads the names of a channel and an event that may be published.
+pub(super) fn names(
     place: &dyn Display,
     channel: &str,
     event: &str,
-    data: JsonObject,
-    max_data: MaxData,
-) -> Result<Publication, ApiError> {
+) -> Result<(ChannelName, EventName), ApiError> {
     let bad = |field: &str, error| ApiError::bad_request(format!("{place}{field} {error}"));
     let channel = ChannelName::parse(channel).map_err(|error| bad("channel", error))?;
     let event = EventName::parse(event).map_err(|error| bad("event", error))?;
@@ -88,11 +88,19 @@ pub(super) fn publication(
         let text = "event is one of the server's own: gap, and names with session. or presence.";
         return Err(ApiError::bad_request(format!("{place}{text}")));
     }
+    Ok((channel, event))
+}
+
+/// Refuses data with more bytes than a message may have.
+pub(super) fn check_size(
+    place: &dyn Display,
+    data: &JsonObject,
+    MaxData { bytes: most, .. }: MaxData,
+) -> Result<(), ApiError> {
     let len = data.as_str().len();
-    let most = max_data.bytes;
     if len > most {
         let text = format!("{place}data has {len} bytes, more than max_message_size = {most}");
         return Err(ApiError::too_large(text));
     }
-    Ok(Publication { channel, event, data })
+    Ok(())
 }
