@@ -70,6 +70,8 @@ pub enum Ended {
 pub fn check(settings: &Settings, state: Option<&Path>) -> Result<Config, RunError> {
     let config = Config::resolve(settings, state)?;
     config.tls.iter().flatten().try_for_each(certs::check)?;
+    config.verifiers.revocations().check()?;
+    settings.access_log.as_deref().map_or(Ok(()), access_log::check)?;
     Ok(config)
 }
 
