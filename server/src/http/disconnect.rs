@@ -15,7 +15,7 @@ use crate::read_files::without_mark;
 
 /// The body of a command: the target is a connection, a user or a channel.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct CommandBody {
     #[serde(default, deserialize_with = "present")]
     connection: Option<String>,
@@ -57,8 +57,8 @@ async fn parse(
 ) -> Result<(Option<Target>, Option<ChannelName>), ApiError> {
     selected.all_channels()?;
     let body = selected.body_share().read(request.into_body(), MAX_PUBLISH_BODY).await?;
-    let body: CommandBody =
-        serde_json::from_slice(without_mark(&body.bytes)).map_err(ApiError::invalid)?;
+    let body: CommandBody = serde_json::from_slice(without_mark(&body.bytes))
+        .map_err(|error| ApiError::json(&"", &error))?;
     let channel = body.channel.as_deref().map(parse_channel).transpose()?;
     let target = match (body.connection, body.user) {
         (Some(_), Some(_)) => {

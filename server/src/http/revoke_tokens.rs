@@ -23,7 +23,7 @@ const LAST_SECOND: i64 = 253_402_300_799;
 
 /// Which tokens, and how long that is remembered.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct RevokeBody {
     #[serde(default, deserialize_with = "present")]
     user: Option<String>,
@@ -41,7 +41,8 @@ pub(super) async fn revoke(
 ) -> Result<Json<Value>, ApiError> {
     selected.all_channels()?;
     let body = selected.body_share().read(request.into_body(), MAX_PUBLISH_BODY).await?;
-    let body = serde_json::from_slice(without_mark(&body.bytes)).map_err(ApiError::invalid)?;
+    let body = serde_json::from_slice(without_mark(&body.bytes))
+        .map_err(|error| ApiError::json(&"", &error))?;
     let service = selected.control.service(selected.id);
     if service.access.mode == AuthMode::Off {
         let text = "this service verifies no tokens: auth_enabled is off";
