@@ -112,7 +112,8 @@ fn write_all(ends: &Receiver<ConnectionEnd>, out: impl Write, services: &[String
 fn write(end: &ConnectionEnd, out: &mut impl Write, services: &[String]) -> io::Result<()> {
     let time = |us: i64| {
         let time = Timestamp::from_microsecond(us).unwrap_or(Timestamp::UNIX_EPOCH);
-        time.to_string()
+        // Always with microseconds, so that lines sort as texts.
+        format!("{time:.6}")
     };
     let open = i64::try_from(end.open.as_micros()).unwrap_or(i64::MAX);
     let line = Line {
