@@ -150,9 +150,7 @@ async fn serve_on(
 
     let (stop, stopped) = watch::channel(false);
     let ports = ports.serve(&control, &config.api_keys, connections, &stopped);
-    // Standard output need not be read.
-    let _ = writeln!(std::io::stdout(), "{line}");
-    systemd::ready(&line);
+    announce(&line);
 
     let running = Arc::new(RwLock::new(Arc::clone(&settings)));
     let in_force = Arc::clone(&running);
@@ -186,6 +184,13 @@ fn take_ports(settings: &Settings, config: &mut Config) -> Result<HttpPorts, Run
     }
     inherited.refuse_rest()?;
     Ok(ports)
+}
+
+/// Tells standard output and the service manager that the server serves.
+fn announce(line: &str) {
+    // Standard output need not be read.
+    let _ = writeln!(std::io::stdout(), "{line}");
+    systemd::ready(line);
 }
 
 /// Starts to probe a service, that often.
