@@ -15,7 +15,7 @@ impl Refusal {
     pub(crate) fn remedy(&self) -> &'static str {
         let is = |word: &str| self.0.contains(word);
         if is("AUTH_REQUIRED") || is("Authentication required") {
-            "Give --token. Where the server has a shared secret, `uringcast-server token` makes one."
+            "Give --token. `uringcast-server token` makes one from a shared secret."
         } else if is("AUTH_FAILED") || is("Authentication") || is("401") {
             "Give a --token that the server's keys verify and whose time is not over."
         } else if is("maximum capacity") || is("1013") {
