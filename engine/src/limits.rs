@@ -244,8 +244,9 @@ pub const MAX_COMPLETIONS: usize = 65_536;
 /// has some 2 KB with post-quantum shares, a client's chain of certificates seldom 10.
 pub const MAX_PARTIAL_RECORD: usize = 20 << 10;
 
-/// Bytes that are kept of the common name of a client's certificate; X.520 allows 64 characters.
-pub const MAX_COMMON_NAME: usize = 256;
+/// Bytes that are kept of a name that a peer gives: the common name of its certificate, of which
+/// X.520 allows 64 characters, and the origin of a page that is refused.
+pub const MAX_PEER_NAME: usize = 256;
 /// Records sent with one key before the connection is closed to get new ones: AES-GCM allows 2^24
 /// (RFC 8446 5.5), less some for what is under way and for the close itself.
 pub const MAX_TLS_RECORDS: u32 = (1 << 24) - (1 << 16);

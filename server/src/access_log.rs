@@ -14,8 +14,11 @@ use serde::Serialize;
 use uringcast_engine::ConnectionEnd;
 
 use crate::limits::{ACCESS_LOG_PATIENCE, ACCESS_LOG_QUEUE};
-use crate::read_files::problem;
+use crate::read_files::{check_writable, problem};
 use crate::settings::Problem;
+
+/// What names standard output in place of a file.
+const STANDARD_OUTPUT: &str = "-";
 
 /// One line.
 #[derive(Serialize)]
@@ -44,11 +47,8 @@ pub fn start(
     path: &Path,
     services: Vec<String>,
 ) -> Result<(SyncSender<ConnectionEnd>, JoinHandle<()>), Problem> {
-    let fail = |error: io::Error| {
-        let remedy = "Name a file that the server's user may write, or - for standard output.";
-        problem("access_log", path, format!("cannot be written: {error}"), remedy)
-    };
-    let out: Box<dyn Write + Send> = match path.as_os_str() == "-" {
+    let fail = |error| unwritable(path, &error);
+    let out: Box<dyn Write + Send> = match path.as_os_str() == STANDARD_OUTPUT {
         true => Box::new(io::stdout()),
         // In append mode a write goes to the end of a file that `copytruncate` has cut.
         false => Box::new(File::options().append(true).create(true).open(path).map_err(fail)?),
@@ -57,6 +57,28 @@ pub fn start(
     let work = move || write_all(&ends, out, &services);
     let thread = thread::Builder::new().name("access-log".into()).spawn(work).map_err(fail)?;
     Ok((sender, thread))
+}
+
+/// Checks that the file can be written, without making it.
+///
+/// # Errors
+/// As [`start`].
+pub fn check(path: &Path) -> Result<(), Problem> {
+    if path.as_os_str() == STANDARD_OUTPUT {
+        return Ok(());
+    }
+    let written = match File::options().append(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            check_writable(path.parent().unwrap_or(path))
+        }
+        opened => opened.map(drop),
+    };
+    written.map_err(|error| unwritable(path, &error))
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Problem {
+    let remedy = "Name a file that the server's user may write, or - for standard output.";
+    problem("access_log", path, format!("cannot be written: {error}"), remedy)
 }
 
 /// Waits until the thread has written what is queued, for [`ACCESS_LOG_PATIENCE`] at most: its file
@@ -90,7 +112,8 @@ fn write_all(ends: &Receiver<ConnectionEnd>, out: impl Write, services: &[String
 fn write(end: &ConnectionEnd, out: &mut impl Write, services: &[String]) -> io::Result<()> {
     let time = |us: i64| {
         let time = Timestamp::from_microsecond(us).unwrap_or(Timestamp::UNIX_EPOCH);
-        time.to_string()
+        // Always with microseconds, so that lines sort as texts.
+        format!("{time:.6}")
     };
     let open = i64::try_from(end.open.as_micros()).unwrap_or(i64::MAX);
     let line = Line {

@@ -112,9 +112,9 @@ impl Verifiers {
         self.all().get(place)?.as_ref().map(|verifier| verifier.verify(token))
     }
 
-    /// Whether the service at this place takes a token; `None` where it verifies none.
-    pub fn takes(&self, place: usize, token: &str) -> Option<bool> {
-        self.verify(place, token).map(|verified| verified.is_ok())
+    /// Whether the service at this place takes a token, or why not; `None` where it verifies none.
+    pub fn takes(&self, place: usize, token: &str) -> Option<Result<(), TokenFault>> {
+        self.verify(place, token).map(|verified| verified.map(drop))
     }
 
     /// Takes those of another set, of the same services. Tokens that are being verified are

@@ -125,7 +125,10 @@ pub fn load(tls: &Tls, tickets: &mut TicketKeys) -> Result<Loaded, Problem> {
 /// As [`load`].
 pub fn check(tls: &Tls) -> Result<(), Problem> {
     match &tls.identity {
-        Identity::Auto { .. } => client_auth::trust(tls.clients.as_ref()).map(drop),
+        Identity::Auto { dir, .. } => {
+            self_signed::check(dir)?;
+            client_auth::trust(tls.clients.as_ref()).map(drop)
+        }
         Identity::Files(_) => load(tls, &mut TicketKeys::default()).map(drop),
     }
 }

@@ -138,6 +138,7 @@ impl ConfigReloader {
                 *self.status.lock() = ReloadStatus { is_successful: true, waiting_for_restart };
                 let summary = format!("reloaded: {summary}");
                 tracing::info!("{summary}");
+                log::set_level(running.log_level);
                 summary
             }
             Err(problems) => {
@@ -190,7 +191,8 @@ impl ConfigReloader {
             uringcast_engine::Service { listen: old.listen.clone(), tls: old.tls.clone(), ..new }
         });
         self.parts.services.replace(services.collect());
-        log::set_level(effective.log_level);
+        // The line about it is to be written, also where that is the last one of its level.
+        log::set_level(effective.log_level.max(running.log_level));
         *self.running.write() = Arc::new(effective);
         if !changes.needs_restart.is_empty() {
             summary.push(format!("needs a restart: {}", changes.needs_restart.join(", ")));

@@ -90,6 +90,15 @@ pub fn check_regular(setting: &str, path: &Path) -> Result<(), Problem> {
     open_regular(path).map(drop).or_else(|error| read_all(setting, path, Err(error)).map(drop))
 }
 
+/// Whether this user may make files in a directory. None is left there.
+///
+/// # Errors
+/// The reason why not.
+pub fn check_writable(dir: &Path) -> io::Result<()> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    tempfile::tempfile_in(dir).map(drop)
+}
+
 /// A problem with the file that `setting` names.
 pub fn problem(setting: &str, path: &Path, reason: impl Into<Box<str>>, remedy: &str) -> Problem {
     let value = Some(format!("{:?}", path.to_string_lossy()));

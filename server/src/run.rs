@@ -70,6 +70,8 @@ pub enum Ended {
 pub fn check(settings: &Settings, state: Option<&Path>) -> Result<Config, RunError> {
     let config = Config::resolve(settings, state)?;
     config.tls.iter().flatten().try_for_each(certs::check)?;
+    config.verifiers.revocations().check()?;
+    settings.access_log.as_deref().map_or(Ok(()), access_log::check)?;
     Ok(config)
 }
 
@@ -144,9 +146,7 @@ async fn serve_on(
 
     let (stop, stopped) = watch::channel(false);
     let ports = ports.serve(&control, &config.api_keys, connections, &stopped);
-    // Standard output need not be read.
-    let _ = writeln!(std::io::stdout(), "{line}");
-    systemd::ready(&line);
+    announce(&line);
 
     let running = Arc::new(RwLock::new(Arc::clone(&settings)));
     let in_force = Arc::clone(&running);
@@ -187,6 +187,13 @@ fn bound(services: Vec<Service>, engine: &Engine) -> Arc<[Service]> {
     let addresses = |place| engine.service_addrs(ServiceId(place as u8));
     let services = services.into_iter().enumerate();
     services.map(|(place, service)| Service { listen: addresses(place), ..service }).collect()
+}
+
+/// Tells standard output and the service manager that the server serves.
+fn announce(line: &str) {
+    // Standard output need not be read.
+    let _ = writeln!(std::io::stdout(), "{line}");
+    systemd::ready(line);
 }
 
 /// Starts to probe a service, that often.

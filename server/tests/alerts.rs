@@ -81,6 +81,29 @@ fn every_alert_leads_to_its_section_of_the_runbook() {
     assert!(sections.is_empty(), "no alert leads to {sections:?}");
 }
 
+#[test]
+fn the_operator_s_table_has_every_alert_with_its_severity() {
+    let page = read("docs/OPERATING.md");
+    let row = |name: &str| page.lines().find(|line| cells(line)[1].contains(&format!("`{name}`")));
+    for Alert { name, expr, .. } in Alert::all() {
+        let severity = expr.split_once("severity: ").expect("a severity").1;
+        let severity = severity.split([' ', '}']).next().unwrap_or_default();
+        let row = row(&name).unwrap_or_else(|| panic!("{name}: no row in docs/OPERATING.md"));
+        let [_, names, _, severities, _] = cells(row)[..] else { panic!("{row}") };
+        let place = names.split(", ").position(|one| one.contains(&format!("`{name}`")));
+        let all: Vec<&str> = severities.trim().split(", ").collect();
+        // One for all alerts of the row, or one for each.
+        let told = all.get(place.unwrap_or_default()).or(all.first());
+        assert_eq!(told, Some(&severity), "{name}: {row}");
+    }
+}
+
+/// The cells of a table's row, with what is outside of it; of another line two.
+fn cells(line: &str) -> Vec<&str> {
+    let cells: Vec<&str> = line.split('|').collect();
+    if cells.len() > 1 { cells } else { vec![line, ""] }
+}
+
 /// The metrics of an expression, or of what its recordings record.
 fn metrics(expr: &str) -> Vec<&'static str> {
     let mut all = expr.to_owned();

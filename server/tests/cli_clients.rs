@@ -181,6 +181,17 @@ fn ctrl_c_and_the_end_of_the_reader_close_well_and_the_servers_end_is_told() {
 }
 
 #[test]
+fn whoever_was_sent_away_is_not_told_to_come_back() {
+    let server = Server::start("");
+    let sub = Sub::start(&[&clients(&server), "a"]);
+    let away = support::http::post(server.control, "/v1/disconnect", r#"{"channel":"a"}"#);
+    assert!(away.body.contains(r#""disconnected":1"#), "{}", away.body);
+    let (code, _, err) = sub.end();
+    assert!(code == 1 && err.contains("closed with 4005"), "{err}");
+    assert!(err.contains("to be mended first") && !err.contains("--since"), "{err}");
+}
+
+#[test]
 fn what_is_refused_says_why_and_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     let secret = file(dir.path(), "secret", &SECRET.replace(' ', "-"));
@@ -209,7 +220,10 @@ fn what_is_refused_says_why_and_what_to_do() {
     refused(&["sub", &ws, "a", "--insecure"], &["not encrypted", "wss://"]);
     refused(&["sub", &ws, "a", "b", "--since=e:1"], &["--since goes with a single channel"]);
     refused(&["sub", &ws, "a", "--since=1"], &["EPOCH:SEQ"]);
-    refused(&["sub", &nobody, "a"], &["refused", "Start the server"]);
+    refused(&["sub", &nobody, "a"], &["refused", "Start the server, or give the URL"]);
+    refused(&["sub", &ws.replace("ws:", "wss:"), "a"], &["one without TLS"]);
+    refused(&["sub", &http.replace("http:", "ws:"), "a"], &["Give the clients' port"]);
+    refused(&["pub", &ws.replace("ws:", "http:"), "a", "e", "{}"], &[": 405 only", "control port"]);
     refused(&["sub", &http, "a"], &["another of the server's ports", "ws://HOST:PORT"]);
     refused(&["sub", "127.0.0.1:1", "a"], &["ws://HOST:PORT"]);
     refused(&["sub", "ws://u:hunter2hunter2@h", "a"], &["has a user or a password"]);
@@ -243,6 +257,8 @@ fn over_tls_the_server_is_trusted_by_its_authority_or_not_looked_at() {
     assert_closed_well(&server, 2.0);
     let (code, _, err) = run(&["sub", &ws, "a"]);
     assert!(code == 2 && err.contains("not trusted") && err.contains("--ca-file"), "{err}");
+    let (code, _, err) = run(&["sub", &ws.replace("wss:", "ws:"), "a"]);
+    assert!(code == 2 && err.contains("one with TLS"), "{err}");
 }
 
 #[test]
@@ -290,7 +306,8 @@ fn a_token_is_what_the_configuration_wants_and_the_secret_is_not_printed() {
 
     let with = |more: &[&str]| run(&[&made[..], more].concat());
     let (code, _, err) = with(&["--claim", "iss=\"others\""]);
-    assert!(code == 0 && err.contains("would refuse it"), "{err}");
+    let cause = "would refuse it: its iss is \"others\", jwt_issuer is \"them\"";
+    assert!(code == 0 && err.contains(cause), "{err}");
     let (code, _, err) = with(&["--claim", "team=blue"]);
     assert!(code == 2 && err.contains("--claim team") && err.contains("quotation"), "{err}");
     let (code, _, err) = run(&["token", "--config", &config, "--expires-in=never"]);

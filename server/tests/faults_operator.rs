@@ -77,6 +77,34 @@ fn an_unreadable_key_file_is_refused() {
     attempt.fails_naming(&["key_file", "key.pem", "directory"]);
 }
 
+#[test]
+fn a_check_refuses_files_that_a_start_could_not_write_and_makes_none() {
+    let unwritable = [
+        ("access_log", "--access-log=/proc/nowhere/log", "cannot be written"),
+        ("access_log", "--access-log=/proc", "cannot be written"),
+        ("revocations_file", "--revocations-file=/proc/nowhere/file", "cannot be written"),
+        ("cert_dir", "--cert-dir=/proc/nowhere/tls", "cannot be used"),
+    ];
+    for (setting, flag, reason) in unwritable {
+        let tls = if setting == "cert_dir" { "--tls-enabled" } else { "--tls-enabled=false" };
+        let (_, path) = flag.split_once('=').expect("a path");
+        Attempt::new(&[tls, flag]).fails_naming(&[setting, path, reason]);
+        Attempt::new(&[tls, flag, "check-config"]).fails_naming(&[setting, path, reason]);
+    }
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let file = |flag: &str, name: &str| format!("{flag}={}", home.path().join(name).display());
+    let flags = [
+        file("--access-log", "access.log"),
+        file("--revocations-file", "revoked"),
+        file("--cert-dir", "new/tls"),
+        "--tls-enabled".to_owned(),
+        "check-config".to_owned(),
+    ];
+    let checked = Command::new(PROGRAM).args(flags).output().expect("it starts");
+    assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stderr));
+    assert_eq!(std::fs::read_dir(home.path()).expect("listed").count(), 0, "a check made a file");
+}
+
 /// The server under a seccomp filter that answers io_uring_setup with an errno.
 fn without_io_uring(errno: &str) -> Attempt {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts/deny_io_uring.py");
@@ -101,6 +129,10 @@ fn an_unknown_configuration_key_is_refused_with_the_nearest_one() {
     let path = attempt.file("uringcast.toml", "max_conections = 5\n");
     attempt.command.arg(format!("--config={}", path.display()));
     attempt.fails_naming(&["max_conections", "uringcast.toml", "max_connections"]);
+    let mut attempt = Attempt::new(&[]);
+    let path = attempt.file("uringcast.toml", "PORT = 5\n");
+    attempt.command.arg(format!("--config={}", path.display()));
+    attempt.fails_naming(&["PORT (", "uringcast.toml", "Did you mean port?"]);
 }
 
 #[test]

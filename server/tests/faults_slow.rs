@@ -180,10 +180,13 @@ fn sigterm_closes_everybody_with_1001_and_exits_0() {
 
 #[test]
 fn a_client_that_ignores_the_shutdown_is_cut_at_the_deadline() {
-    let server = Server::start("--drain-timeout 1s");
+    let server = Server::start("--drain-timeout 1s --canary-interval 200ms");
     let mut client = Client::connect(&server);
+    server.wait_metric("canary_latency_seconds_count", "", 1.0);
     server.terminate();
     assert_eq!(client.frame().map(|frame| frame.first), Some(FIN | CLOSE));
+    // The server's own probes, which do answer, are not counted.
+    server.logged("drained closed=0 cut=1");
     assert_eq!(server.ended().code(), Some(0));
 }
 

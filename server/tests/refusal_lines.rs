@@ -3,6 +3,7 @@
 mod common;
 mod support;
 
+use std::io::Write as _;
 use std::net::TcpStream;
 
 use common::pki;
@@ -76,6 +77,33 @@ fn a_refused_token_is_a_line_with_user_address_and_reason_and_without_the_token(
         let mut parts = token.split('.').skip(1);
         assert!(parts.all(|part| !log.contains(part)), "a part of a token is in the log");
     }
+}
+
+#[test]
+fn what_a_setting_would_admit_is_a_line_that_names_it() {
+    let plain = Server::start("");
+    let refused = |server: &Server, sent: &[u8]| {
+        let mut stream = TcpStream::connect(server.clients[0]).expect("connected");
+        let address = stream.local_addr().expect("an address").to_string();
+        stream.write_all(sent).expect("sent");
+        line(server, &["no upgrade", &address])
+    };
+    let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    let logged = refused(&plain, hello);
+    assert!(logged.contains("a TLS handshake, and this port serves ws"), "{logged}");
+    let logged = refused(&plain, b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\nGET / HTTP/1.1\r\n\r\n");
+    assert!(logged.contains("proxy_protocol or trusted_proxies"), "{logged}");
+    let page = format!("https://{}.example", "p".repeat(400));
+    let request = format!(
+        "GET / HTTP/1.1\r\nHost: h\r\nOrigin: {page}\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    );
+    let logged = refused(&plain, request.as_bytes());
+    assert!(logged.contains("setting=\"allowed_origin\""), "{logged}");
+    assert!(logged.contains(&format!("origin=\"{}\"", &page[..256])), "{logged}");
+    let logged = refused(&Server::start("--auto-cert"), b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(logged.contains("no TLS handshake, and this port serves wss"), "{logged}");
 }
 
 #[test]

@@ -114,6 +114,18 @@ fn changed_files_are_taken_over_and_what_needs_a_restart_says_so() {
 }
 
 #[test]
+fn a_level_that_hides_the_line_about_it_is_in_force_behind_that_line() {
+    let files = Files::new("log_level = \"info\"\n");
+    let server = files.serve();
+    files.write("u.toml", "log_level = \"warn\"\nmax_outbox = \"32KiB\"\n");
+    line(&server, &["reloaded: ", "log_level \"info\" -> \"warn\"", "max_outbox"]);
+    http::get(server.clients[0], "/no-upgrade");
+    files.write("u.toml", "log_level = \"info\"\n");
+    line(&server, &["reloaded: ", "log_level \"warn\" -> \"info\""]);
+    assert!(!server.log().contains("no upgrade"), "{}", server.log());
+}
+
+#[test]
 fn a_faulty_file_changes_nothing_and_says_what_is_wrong() {
     let before = "message_rate = 7\nmax_connections = 10\napi_key_file = \"DIR/key\"\n";
     let files = Files::new(before);

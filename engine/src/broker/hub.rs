@@ -309,6 +309,11 @@ impl Hub {
         self.parts.core.connections.len()
     }
 
+    /// Those of clients, without probes.
+    pub fn clients(&self) -> usize {
+        self.parts.core.connections.open().iter().sum()
+    }
+
     /// The settings in force.
     pub fn config(&self) -> &Config {
         &self.parts.core.cx.config

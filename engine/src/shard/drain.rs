@@ -15,8 +15,8 @@ pub(super) struct Drain {
 struct Request {
     deadline: Instant,
     reply: oneshot::Sender<DrainReport>,
-    /// Connections when it was requested.
-    connections: usize,
+    /// Connections of clients when it was requested.
+    clients: usize,
 }
 
 impl Drain {
@@ -27,7 +27,7 @@ impl Drain {
         reply: oneshot::Sender<DrainReport>,
         hub: &Hub,
     ) {
-        self.request = Some(Request { deadline, reply, connections: hub.connections() });
+        self.request = Some(Request { deadline, reply, clients: hub.clients() });
     }
 
     /// Whether all connections are closed, or the deadline is over.
@@ -40,9 +40,9 @@ impl Drain {
 
     /// Reports the result.
     pub(super) fn report(&mut self, hub: &Hub) {
-        if let Some(Request { reply, connections, .. }) = self.request.take() {
-            let cut = hub.connections() as u64;
-            let closed = (connections as u64).saturating_sub(cut);
+        if let Some(Request { reply, clients, .. }) = self.request.take() {
+            let cut = hub.clients() as u64;
+            let closed = (clients as u64).saturating_sub(cut);
             // Fails if the receiver has stopped waiting.
             let _ = reply.send(DrainReport { closed, cut });
         }

@@ -33,6 +33,12 @@ pub enum Header {
     Malformed,
 }
 
+/// Whether what is no HTTP begins with a header, whole or broken. Of version 2 the first five bytes
+/// decide: with them a parser of HTTP gives up, however much has come.
+pub fn begins(buffer: &[u8]) -> bool {
+    buffer.starts_with(b"PROXY ") || buffer.starts_with(&version2::SIGNATURE[..5])
+}
+
 /// Reads the header that must begin a proxy's connection.
 pub fn parse(buffer: &[u8]) -> Header {
     if !buffer.starts_with(b"P") {

@@ -78,7 +78,7 @@ pub enum RequestError {
     #[error("Unknown request event: {0}")]
     Unknown(String),
     /// No channel, or not a string.
-    #[error("Channel is missing or not a string")]
+    #[error("Channel is missing or not a string: give it as data.channel")]
     NoChannel,
     /// A channel name that cannot be.
     #[error("Channel name {0}")]
@@ -87,7 +87,7 @@ pub enum RequestError {
     #[error("More than {MAX_CHANNELS_PER_REQUEST} channels in one request")]
     TooManyChannels,
     /// A publish without event name, or with one that is not a string.
-    #[error("Event is missing or not a string")]
+    #[error("Event is missing or not a string: give it as data.event")]
     NoEvent,
     /// A publish with an event name that cannot be.
     #[error("Event name {0}")]

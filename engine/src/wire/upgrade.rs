@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tungstenite::handshake::server::{create_response, write_response};
 
-use super::Secret;
+use super::{Secret, proxy_protocol};
 use crate::limits::{MAX_UPGRADE_HEADERS, MAX_UPGRADE_REQUEST};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -53,6 +53,10 @@ pub struct Accepted {
 pub enum UpgradeError {
     /// Not HTTP, or not as it should be.
     Malformed,
+    /// A TLS handshake, on a port without TLS.
+    Tls,
+    /// A PROXY header where none is due.
+    ProxyHeader,
     /// Something but GET, or HEAD of anything but a health path.
     Method,
     /// More than [`MAX_UPGRADE_REQUEST`] bytes or [`MAX_UPGRADE_HEADERS`] headers.
@@ -80,6 +84,8 @@ impl UpgradeError {
     pub fn status(self) -> StatusCode {
         match self {
             UpgradeError::Malformed
+            | UpgradeError::Tls
+            | UpgradeError::ProxyHeader
             | UpgradeError::Key
             | UpgradeError::Host
             | UpgradeError::Origin
@@ -96,6 +102,10 @@ impl UpgradeError {
     pub fn reason(self) -> &'static str {
         match self {
             UpgradeError::Malformed => "malformed HTTP request",
+            UpgradeError::Tls => "a TLS handshake, and this port serves ws without TLS",
+            UpgradeError::ProxyHeader => {
+                "a PROXY header that proxy_protocol or trusted_proxies does not allow here"
+            }
             UpgradeError::Method => "only GET is served here",
             UpgradeError::TooLarge => "request headers are too large",
             UpgradeError::NoUpgrade => "this is a WebSocket endpoint: upgrade required",
@@ -170,7 +180,7 @@ fn request(buffer: &[u8]) -> Result<Option<Request>, UpgradeError> {
         Ok(httparse::Status::Complete(consumed)) if consumed <= MAX_UPGRADE_REQUEST => consumed,
         Ok(httparse::Status::Partial) if buffer.len() < MAX_UPGRADE_REQUEST => return Ok(None),
         Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(UpgradeError::TooLarge),
-        Err(_) => return Err(UpgradeError::Malformed),
+        Err(_) => return Err(no_http(buffer)),
     };
     let (Some(method), Some(path), Some(version)) = (head.method, head.path, head.version) else {
         return Err(UpgradeError::Malformed);
@@ -192,6 +202,20 @@ fn request(buffer: &[u8]) -> Result<Option<Request>, UpgradeError> {
         headers.append(name, value);
     }
     Ok(Some(Request { uri, headers, is_head, is_http10: version == 0, consumed }))
+}
+
+/// What begins a TLS record with a ClientHello: its type, with which a parser of HTTP gives up.
+const TLS_RECORD: &[u8] = b"\x16";
+
+/// What came instead of HTTP, as far as a setting of either side brings it.
+fn no_http(buffer: &[u8]) -> UpgradeError {
+    if buffer.starts_with(TLS_RECORD) {
+        UpgradeError::Tls
+    } else if proxy_protocol::begins(buffer) {
+        UpgradeError::ProxyHeader
+    } else {
+        UpgradeError::Malformed
+    }
 }
 
 impl Request {

@@ -12,7 +12,7 @@ use uringcast_engine::{AuthError, RevokedTokens, ServiceId, TokenFault, Verdict}
 
 use super::token::Verified;
 use crate::limits::{MAX_JWT_LEEWAY, MAX_REVOCATIONS, MAX_REVOCATIONS_FILE};
-use crate::read_files::{open_regular, problem};
+use crate::read_files::{check_writable, open_regular, problem};
 use crate::settings::Problem;
 
 /// Whose tokens are meant, at one service.
@@ -116,10 +116,17 @@ impl Revocations {
     pub fn prepare(&self) -> Result<(), Problem> {
         let file = self.file.lock();
         let Some(path) = &*file else { return Ok(()) };
-        self.save(path).map_err(|error| {
-            let remedy = "Name a file in a directory where the server's user may write.";
-            problem("revocations_file", path, format!("cannot be written: {error}"), remedy)
-        })
+        self.save(path).map_err(|error| unwritable(path, &error))
+    }
+
+    /// Checks that the file can be written, without writing it.
+    ///
+    /// # Errors
+    /// As [`Revocations::prepare`].
+    pub fn check(&self) -> Result<(), Problem> {
+        let file = self.file.lock();
+        let Some(path) = &*file else { return Ok(()) };
+        check_writable(path.parent().unwrap_or(path)).map_err(|error| unwritable(path, &error))
     }
 
     /// Adds one, and returns which tokens count no more. A call may wait for the disk.
@@ -230,6 +237,11 @@ pub fn now() -> i64 {
 /// How long after a token's `exp` its revocation must be remembered.
 pub fn leeway() -> i64 {
     (MAX_JWT_LEEWAY / 1_000).cast_signed()
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Problem {
+    let remedy = "Name a file in a directory where the server's user may write.";
+    problem("revocations_file", path, format!("cannot be written: {error}"), remedy)
 }
 
 /// The file's text; none without a file.

@@ -15,21 +15,22 @@ use rcgen::{
 use super::cert_key_pair::CertKeyPair;
 use crate::config::Files;
 use crate::limits::{AUTO_CERT_LIFE, AUTO_CERT_MARGIN};
-use crate::read_files::problem;
+use crate::read_files::{check_writable, problem};
 use crate::settings::Problem;
 use crate::settings::value::CertKey;
 
 /// Certificate and key within their directory.
 pub(crate) const AUTO_FILES: [&str; 2] = ["auto-cert.pem", "auto-key.pem"];
 
+/// Held within the directory while its files are read and made.
+const LOCK: &str = "lock";
+
 /// Reuses the certificate in `dir` while it is valid for long enough, else makes one.
 pub(super) fn load(dir: &Path, names: &[String]) -> Result<CertKeyPair, Problem> {
-    let remedy = "Name a directory that the server's user can write to.";
-    let fail =
-        |error: io::Error| problem("cert_dir", dir, format!("cannot be used: {error}"), remedy);
+    let fail = |error| unusable(dir, &error);
     fs::create_dir_all(dir).map_err(fail)?;
     // Two servers that start at once must not mix their files.
-    let lock = File::options().create(true).append(true).open(dir.join("lock")).map_err(fail)?;
+    let lock = File::options().create(true).append(true).open(dir.join(LOCK)).map_err(fail)?;
     lock.lock().map_err(fail)?;
     let [cert, key] = AUTO_FILES.map(|name| dir.join(name));
     let pair = CertKey { cert: cert.clone(), key: key.clone() };
@@ -49,6 +50,23 @@ pub(super) fn load(dir: &Path, names: &[String]) -> Result<CertKeyPair, Problem>
     };
     pair.served.automatic = true;
     Ok(pair)
+}
+
+/// Checks that `dir` can be used, or made, without making anything.
+pub(super) fn check(dir: &Path) -> Result<(), Problem> {
+    let usable = match File::options().append(true).open(dir.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let there = dir.ancestors().find(|dir| dir.as_os_str().is_empty() || dir.exists());
+            check_writable(there.unwrap_or(dir))
+        }
+        opened => opened.map(drop),
+    };
+    usable.map_err(|error| unusable(dir, &error))
+}
+
+fn unusable(dir: &Path, error: &io::Error) -> Problem {
+    let remedy = "Name a directory that the server's user can write to.";
+    problem("cert_dir", dir, format!("cannot be used: {error}"), remedy)
 }
 
 /// The kept certificate, or why it is not to be used.

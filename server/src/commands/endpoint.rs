@@ -70,7 +70,13 @@ impl Endpoint {
         let proxies = Proxies::default();
         let (connector, connected) =
             ServerConnector::open(&Target { host, port, tls, proxies, timeout }).await?;
-        connected?;
-        Ok(connector)
+        match connected {
+            Ok(_) => Ok(connector),
+            Err(refused) => Err(Failure::new(
+                refused.found,
+                "Start the server, or give the URL that it prints behind \"listening\" when it \
+                 starts.",
+            )),
+        }
     }
 }

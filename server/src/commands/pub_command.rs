@@ -219,12 +219,13 @@ fn finish(answer: Answer) -> Result<i32, Failure> {
     }
     let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
     let message = body["error"]["message"].as_str();
-    let reason = message.map_or_else(|| answer.summary(), str::to_owned);
-    let reason = format!("publishing: {} {}", answer.status.as_u16(), reason.trim_end_matches('.'));
-    Err(match answer.status.as_u16() {
+    let status = answer.status.as_u16();
+    let reason = message.map_or_else(|| answer.summary(), |text| format!("{status} {text}"));
+    let reason = format!("publishing: {}", reason.trim_end_matches('.'));
+    Err(match status {
         401 => Failure::new(reason, "Give --api-key-file."),
         403 => Failure::new(reason, "Give an --api-key-file with a key that is for it."),
-        404 => {
+        404 | 405 => {
             let remedy = "Give the control port's URL; of one service of several with the path \
                           /v1/services/NAME/publish.";
             Failure::new(reason, remedy)

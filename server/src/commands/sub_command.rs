@@ -1,5 +1,7 @@
 //! `sub`: what is published, a line a message.
 
+use std::ops::RangeInclusive;
+
 use clap::{CommandFactory as _, Parser};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -11,6 +13,9 @@ use super::endpoint::{Endpoint, Way};
 use super::{Failure, print};
 use crate::diagnostics::client::refusal::Refusal;
 use crate::diagnostics::client::session::{Received, Session};
+
+/// Codes after which a person has to mend something: docs/PROTOCOL.md, section 2.
+const FINAL_CODES: RangeInclusive<u16> = 4000..=4099;
 
 /// The flags of `sub`.
 #[derive(Clone, Debug, Parser)]
@@ -100,14 +105,24 @@ async fn follow(
         match session.next().await {
             Ok(message) => printer.show(&message),
             Err(Refusal(reason)) => {
-                return Err(Failure::not_now(
-                    format!("the subscription is over: {reason}"),
-                    &printer.how_to_go_on(),
-                ));
+                let remedy = match is_final(&reason) {
+                    true => "The code means that something is to be mended first: \
+                             docs/PROTOCOL.md, section 2."
+                        .to_owned(),
+                    false => printer.how_to_go_on(),
+                };
+                let reason = format!("the subscription is over: {reason}");
+                return Err(Failure::not_now(reason, &remedy));
             }
         }
     }
     Ok(())
+}
+
+/// Whether the connection was closed with a code after which a client is not to connect as before.
+fn is_final(reason: &str) -> bool {
+    let code = reason.strip_prefix("closed with ").and_then(|rest| rest.get(..4));
+    code.and_then(|code| code.parse().ok()).is_some_and(|code| FINAL_CODES.contains(&code))
 }
 
 /// Prints messages, up to a number of them.

@@ -72,8 +72,8 @@ pub(super) fn run(options: &TokenOptions, environment: Environment) -> Result<i3
     match Config::resolve(&settings, state.as_deref()) {
         Err(problems) => eprintln!("warning: the server would not start with this: {problems}"),
         Ok(config) => match config.verifiers.takes(place, &token) {
-            Some(true) => {}
-            Some(false) => eprintln!("warning: the server would refuse it, for its claims"),
+            Some(Ok(())) => {}
+            Some(Err(fault)) => eprintln!("warning: the server would refuse it: {}", fault.why),
             None => eprintln!("warning: this server asks for no token: auth_enabled is off"),
         },
     }

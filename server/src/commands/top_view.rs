@@ -61,8 +61,12 @@ pub(super) fn screen(all: &Value) -> Vec<String> {
     let header = ["slowest consumer", "peer", "bytes owed", "behind", "state"];
     section(&mut lines, &header, slowest.collect());
     let closes = list(&now["closes"]).map(|one| {
-        let code = one["code"].as_u64().map(|code| code.to_string()).unwrap_or_default();
-        vec![text(&one["reason"]), code, number(&one["recent"]), number(&one["total"])]
+        vec![
+            text(&one["reason"]),
+            text(&one["code"]),
+            number(&one["recent"]),
+            number(&one["total"]),
+        ]
     });
     section(&mut lines, &["closed", "code", "last minute", "in all"], closes.collect());
     lines.iter().map(|line| plain(line)).collect()

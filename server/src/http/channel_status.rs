@@ -17,6 +17,7 @@ const MAX_DOCUMENT_BODY: usize = MAX_STATUS_DOCUMENT + 3;
 
 /// What a document must have.
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Status {
     #[serde(rename = "status")]
     _status: IgnoredAny,
@@ -59,7 +60,7 @@ fn document(body: &[u8], max_depth: usize) -> Result<JsonObject, ApiError> {
     let document = JsonObject::parse_within(body, max_depth)
         .map_err(|error| ApiError::invalid(format_args!("the document {error}")))?;
     let status: Result<Status, _> = serde_json::from_str(document.as_str());
-    status.map_err(|error| ApiError::invalid(format_args!("the document: {error}")))?;
+    status.map_err(|error| ApiError::json(&"the document: ", &error))?;
     Ok(document)
 }
 

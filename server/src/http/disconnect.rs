@@ -13,7 +13,7 @@ use crate::log::AUDIT;
 
 /// The body of a command: the target is a connection, a user or a channel.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct CommandBody {
     #[serde(default, deserialize_with = "present")]
     connection: Option<String>,

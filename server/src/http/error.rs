@@ -12,6 +12,15 @@ use uringcast_engine::limits::BUSY_PAUSE;
 
 use crate::limits::{HTTP_IDLE, HTTP_REQUEST_TIMEOUT, MAX_ERROR_TEXT};
 
+/// How the parser of JSON names numbers, and what requesters call them.
+const NUMBERS: [(&str, &str); 3] = [
+    ("f64", "expected a number"),
+    ("i64", "expected a whole number"),
+    ("u64", "expected a whole number that is not negative"),
+];
+/// What the parser of queries puts before each of its errors.
+const QUERY_FAULT: &str = "Failed to deserialize query string: ";
+
 /// An answer that is not a success.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ApiError {
@@ -52,6 +61,22 @@ impl ApiError {
             text.push('…');
         }
         ApiError::bad_request(text)
+    }
+
+    /// JSON that is not as it should be, in words of JSON. What is wrong it names by `place`.
+    pub(super) fn json(place: &dyn Display, error: &serde_json::Error) -> ApiError {
+        let mut text = error.to_string();
+        if error.is_eof() && error.column() == 0 {
+            text = "there is no JSON".to_owned();
+        }
+        if error.line() == 1 {
+            // Of a stream it is another line than `place` names.
+            text = text.replace(" at line 1 column", " at column");
+        }
+        for (rust, word) in NUMBERS {
+            text = text.replace(&format!(", expected {rust}"), &format!(", {word}"));
+        }
+        ApiError::invalid(format_args!("{place}{text}"))
     }
 
     pub(super) fn forbidden(message: impl Into<String>) -> ApiError {
@@ -125,7 +150,8 @@ impl ApiError {
 
 impl From<QueryRejection> for ApiError {
     fn from(rejection: QueryRejection) -> ApiError {
-        ApiError::invalid(rejection.body_text())
+        let text = rejection.body_text();
+        ApiError::invalid(format_args!("query: {}", text.trim_start_matches(QUERY_FAULT)))
     }
 }
 

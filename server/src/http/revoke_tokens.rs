@@ -22,7 +22,7 @@ const LAST_SECOND: i64 = 253_402_300_799;
 
 /// Which tokens, and how long that is remembered.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct RevokeBody {
     #[serde(default, deserialize_with = "present")]
     user: Option<String>,

@@ -108,7 +108,8 @@ impl SelectedService {
     /// 400 for what is none, and those of [`BodyShare::read`].
     pub(super) async fn json<T: DeserializeOwned>(&self, request: Request) -> Result<T, ApiError> {
         let body = self.body_share().read(request.into_body(), MAX_PUBLISH_BODY).await?;
-        serde_json::from_slice(without_mark(&body.bytes)).map_err(ApiError::invalid)
+        serde_json::from_slice(without_mark(&body.bytes))
+            .map_err(|error| ApiError::json(&"", &error))
     }
 
     /// Whether the caller may publish to all of these.

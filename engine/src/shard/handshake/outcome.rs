@@ -7,6 +7,7 @@ use monoio::net::TcpStream;
 
 use super::admission::QuotaPermit;
 use crate::broker::Admission;
+use crate::limits::MAX_PEER_NAME;
 use crate::shard::tls::{SlotTls, TlsError};
 use crate::sync::AddressPermit;
 use crate::telemetry::ConnectionError;
@@ -51,6 +52,8 @@ pub(crate) enum HandshakeError {
     Proxy,
     #[error("too many connections from this address, which may have {0}")]
     TooMany(usize),
+    #[error("pages of this origin may not connect here")]
+    Origin(String),
     #[error("the request was refused: {}", .0.reason())]
     Upgrade(UpgradeError),
 }
@@ -63,7 +66,7 @@ impl HandshakeError {
             HandshakeError::Io(_) | HandshakeError::Left => Some(ConnectionError::Reset),
             HandshakeError::Late => Some(ConnectionError::Timeout),
             HandshakeError::Proxy => Some(ConnectionError::ProxyHeader),
-            HandshakeError::Upgrade(UpgradeError::Unlisted) => Some(ConnectionError::Origin),
+            HandshakeError::Origin(_) => Some(ConnectionError::Origin),
             HandshakeError::TooMany(_) => Some(ConnectionError::MaxPerAddress),
             HandshakeError::Upgrade(_) => Some(ConnectionError::Upgrade),
             // Load balancers do this to check that the port is open.
@@ -78,9 +81,14 @@ impl HandshakeError {
                 service, %peer, refusal = %self, limit_name = "max_connections_per_address", limit,
                 value = limit + 1, "no upgrade"
             ),
-            HandshakeError::Upgrade(UpgradeError::Unlisted) => tracing::info!(
-                service, %peer, refusal = %self, setting = "allowed_origin", "no upgrade"
+            HandshakeError::Origin(origin) => tracing::info!(
+                service, %peer, refusal = %self, origin = short(origin),
+                setting = "allowed_origin", "no upgrade"
             ),
+            HandshakeError::Tls(TlsError::Rustls(error)) if is_without_tls(error) => {
+                let refusal = "no TLS handshake, and this port serves wss";
+                tracing::info!(service, %peer, refusal, "no upgrade");
+            }
             HandshakeError::Tls(TlsError::Rustls(error)) if client_certificate_fault(error) => {
                 tracing::info!(service, %peer, refusal = %in_words(error), "no upgrade");
             }
@@ -91,6 +99,16 @@ impl HandshakeError {
             _ => tracing::debug!(service, %peer, refusal = %self, "no upgrade"),
         }
     }
+}
+
+/// The beginning of a peer's text, for a line of the log.
+fn short(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_PEER_NAME)).unwrap_or_default()
+}
+
+/// Whether what came was no TLS at all.
+fn is_without_tls(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))
 }
 
 /// Whether a handshake failed for the client's certificate.

@@ -154,7 +154,7 @@ impl HandshakeStream<'_> {
         if !probe {
             if !config[service].access.origins.admit(origin.as_deref(), &host) {
                 self.respond(UpgradeError::Unlisted.response()).await?;
-                return Err(HandshakeError::Upgrade(UpgradeError::Unlisted));
+                return Err(HandshakeError::Origin(origin.unwrap_or_default()));
             }
             match limits.acquire_address_permit(service, self.peer.ip()) {
                 Ok(permit) => address_permit = permit,

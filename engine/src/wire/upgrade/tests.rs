@@ -194,7 +194,7 @@ fn other_methods_are_refused() {
 #[test]
 fn what_is_not_http_is_malformed() {
     for bytes in [
-        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        &b"\x00\x01\x02"[..],
         b"GET / HTTP/2.0\r\n\r\n",
         b"GET  / HTTP/1.1\r\n\r\n",
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
@@ -206,6 +206,16 @@ fn what_is_not_http_is_malformed() {
         assert_eq!(refused(bytes).0, UpgradeError::Malformed);
     }
     assert_eq!(UpgradeError::Malformed.status().as_u16(), 400);
+}
+
+#[test]
+fn what_another_setting_would_explain_is_named() {
+    let hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    assert_eq!(refused(hello).0, UpgradeError::Tls);
+    let binary = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c";
+    for header in [&b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\nGET / HTTP/1.1\r\n"[..], binary] {
+        assert_eq!(refused(header).0, UpgradeError::ProxyHeader);
+    }
 }
 
 #[test]

@@ -30,6 +30,15 @@ fn names_move_no_cursor_and_tables_without_rows_are_left_out() {
 }
 
 #[test]
+fn each_reason_of_closed_connections_has_its_code() {
+    let closes = json!([{"reason": "expelled", "code": "4005", "recent": 1, "total": 2}]);
+    let all = json!({"now": {"closes": closes}});
+    let lines = screen(&all);
+    let row: Vec<&str> = lines.last().expect("a row").split_whitespace().collect();
+    assert_eq!(row, ["expelled", "4005", "1", "2"]);
+}
+
+#[test]
 fn numbers_are_short() {
     let texts = [0.0, 9_999.0, 10_000.0, 1e7, 2.5e10].map(count);
     assert_eq!(texts, ["0", "9999", "10.0 k", "10.0 M", "25.0 G"]);

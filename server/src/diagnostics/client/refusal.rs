@@ -15,7 +15,7 @@ impl Refusal {
     pub(crate) fn remedy(&self) -> &'static str {
         let is = |word: &str| self.0.contains(word);
         if is("AUTH_REQUIRED") || is("Authentication required") {
-            "Give --token."
+            "Give --token. `uringcast-server token` makes one from a shared secret."
         } else if is("AUTH_FAILED") || is("Authentication") || is("401") {
             "Give a --token that the server's keys verify and whose time is not over."
         } else if is("maximum capacity") || is("1013") {
@@ -28,6 +28,12 @@ impl Refusal {
             "The text names the limit: docs/LIMITS.md has its value."
         } else if is("BUSY") || is("RATE_LIMIT_EXCEEDED") {
             "Try again later, or send less at a time."
+        } else if is("invalid HTTP version") {
+            "The port is one with TLS: give a URL with wss or https; to verify, --tls."
+        } else if is("InvalidContentType") {
+            "The port is one without TLS: give a URL with ws or http; to verify, no --tls."
+        } else if is("HTTP error: 200") || is("HTTP error: 404") {
+            "Give the clients' port: this is another one, such as the control port."
         } else if is("1001") {
             "The server is stopping: start it again."
         } else {

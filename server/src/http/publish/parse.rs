@@ -16,7 +16,7 @@ use crate::read_files::without_mark;
 
 /// One message as publishers write it; without `data` it is `{}`, as in the envelope.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with channel and event")]
 struct Item<'a> {
     #[serde(borrow)]
     channel: Cow<'a, str>,
@@ -35,7 +35,7 @@ pub(super) fn parse_body(body: &[u8], max_data: MaxData) -> Result<Vec<Message>,
         return Ok(vec![parse_item(&"", body, max_data)?]);
     }
     let items: Vec<&RawValue> = serde_json::from_slice(body)
-        .map_err(|error| ApiError::invalid(format_args!("the body is no list: {error}")))?;
+        .map_err(|error| ApiError::json(&"the body is no list: ", &error))?;
     if items.is_empty() {
         return Err(ApiError::bad_request("the list is empty"));
     }
@@ -56,7 +56,7 @@ pub(super) fn parse_item(
     max_data: MaxData,
 ) -> Result<Message, ApiError> {
     let item: Item<'_> = serde_json::from_slice(without_mark(bytes))
-        .map_err(|error| ApiError::invalid(format_args!("{place}{error}")))?;
+        .map_err(|error| ApiError::json(place, &error))?;
     let data = match item.data {
         Some(raw) => JsonObject::from_raw(raw, max_data.depth),
         None => JsonObject::parse(b"{}"),
