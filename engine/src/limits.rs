@@ -75,7 +75,6 @@ pub const AUTH_BACKLOG: usize = 64 << 10;
 pub const MIN_BYTE_BURST: u32 = 64 << 10;
 /// Channels of one shard: about 1 KB each at rest, so a gigabyte in all.
 pub const MAX_CHANNELS_PER_SHARD: usize = 1 << 20;
-
 /// One part in so many of a shard's places for channels is kept for those that something is
 /// published to, or that get a status document: subscribers choose names freely and cannot take it.
 pub const PUBLISHED_CHANNELS: usize = 4;
@@ -86,7 +85,6 @@ pub const ADDRESS_CHANNELS: usize = 8;
 /// One part in so many is the most that one connection makes of them: of the default more than its
 /// [`MAX_SUBSCRIPTIONS`].
 pub const CONNECTION_CHANNELS: usize = 32;
-
 /// Of what the services of a fleet share on a shard, the most that the clients of one take is one
 /// part in so many: channels without publications, and bytes of laggards, waiting requests and
 /// publications. Of unfinished messages the service that holds most gives way.
@@ -177,6 +175,9 @@ pub const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
 /// what others wait meanwhile. Each whole receive buffer counts as a message, and so does each
 /// channel of a request.
 pub const TURN_MESSAGES: usize = 256;
+/// Channels that the requests of one iteration name beside their first, above which requests for
+/// several wait for the next one: others wait for one request of a storm, and not for all.
+pub const TURN_CHANNELS: usize = 64;
 /// Unswept bytes of a shard above which it takes nothing more from its mailbox and lanes, and
 /// refuses what its clients publish.
 pub const SHARD_UNSWEPT_BYTES: usize = 64 << 20;
