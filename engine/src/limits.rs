@@ -86,8 +86,8 @@ pub const ADDRESS_CHANNELS: usize = 8;
 /// [`MAX_SUBSCRIPTIONS`].
 pub const CONNECTION_CHANNELS: usize = 32;
 /// Of what the services of a fleet share on a shard, the most that the clients of one take is one
-/// part in so many: channels without publications, and bytes of laggards, waiting requests and
-/// publications. Of unfinished messages the service that holds most gives way.
+/// part in so many: channels without publications, verifications, and bytes of laggards, waiting
+/// requests, publications and documents. Of unfinished messages the service that holds most loses.
 pub const SERVICE_SHARE: usize = 2;
 /// Frames a channel's log keeps.
 pub const DEFAULT_LOG_FRAMES: usize = 1_000;

@@ -73,7 +73,8 @@ pub const ACCESS_LOG_QUEUE: usize = 65_536;
 pub const ACCESS_LOG_PATIENCE: Duration = Duration::from_secs(1);
 /// Characters of a token's claim in a line of the log: an audience or issuer is a URL mostly.
 pub const LOGGED_CLAIM: usize = 100;
-/// Revocations of tokens that are kept, of all services together: with the longest names 70 MB.
+/// Revocations of tokens that are kept, of all services together: with the longest names 70 MB. Of
+/// several services one may have half of them.
 pub const MAX_REVOCATIONS: usize = 65_536;
 /// Characters of a user or `jti` that is revoked.
 pub const MAX_REVOKED_NAME: usize = 256;

@@ -174,7 +174,7 @@ impl Sessions {
         key: ConnectionKey,
         verdict: Verdict,
     ) -> Vec<OwnedMessage> {
-        self.auth.answered();
+        self.auth.answered(key);
         if !core.connections.is_open(key) {
             return Vec::new();
         }

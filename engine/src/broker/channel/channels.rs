@@ -271,7 +271,7 @@ impl Channels {
             },
         };
         let channel = &mut self.table[index];
-        let replaced = self.statuses.set(channel, document)?;
+        let replaced = self.statuses.set(channel, document, cx.config.services.len())?;
         channel.used_at = cx.time();
         Ok(replaced)
     }

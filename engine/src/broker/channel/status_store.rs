@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Channel;
 use crate::broker::shard_messages::StatusSource;
+use crate::broker::shared_count::SharedCount;
 use crate::limits::{
     MAX_CHANNELS_PER_SHARD, STATUS_AGE, STATUS_BYTES_PER_SHARD, STATUS_DOCUMENT_BYTES_PER_SHARD,
     STATUS_DOCUMENT_REST,
@@ -22,7 +23,7 @@ fn weight(document: Option<&JsonObject>) -> usize {
 #[derive(Debug, Default)]
 pub(super) struct StatusStore {
     event_bytes: usize,
-    document_bytes: usize,
+    document_bytes: SharedCount,
 }
 
 impl StatusStore {
@@ -35,18 +36,25 @@ impl StatusStore {
         }
     }
 
-    /// Replaces a channel's document. Returns whether there was one.
+    /// Replaces a channel's document, of one of so many services. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`PublishError::Saturated`] beyond the bytes of all services, or the share of this one.
     pub(super) fn set(
         &mut self,
         channel: &mut Channel,
         document: Option<Arc<JsonObject>>,
+        services: usize,
     ) -> Result<bool, PublishError> {
         let (before, after) = (weight(channel.document.as_deref()), weight(document.as_deref()));
-        let bytes = self.document_bytes - before + after;
-        if bytes > STATUS_DOCUMENT_BYTES_PER_SHARD {
+        let service = channel.name.service();
+        let more = after.saturating_sub(before);
+        let (bytes, most) = (&mut self.document_bytes, STATUS_DOCUMENT_BYTES_PER_SHARD);
+        if more > 0 && !bytes.fits(service, more, most, services) {
             return Err(PublishError::Saturated);
         }
-        self.document_bytes = bytes;
+        bytes.remove(service, before);
+        bytes.add(service, after);
         channel.document = document;
         Ok(before > 0)
     }
@@ -69,7 +77,7 @@ impl StatusStore {
 
     #[cfg(test)]
     pub(super) fn document_bytes(&self) -> usize {
-        self.document_bytes
+        self.document_bytes.all()
     }
 }
 
