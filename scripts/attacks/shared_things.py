@@ -96,7 +96,7 @@ class Unfinished(Attack):
 
     def faults(self, server, before, told):
         grown = server.memory() - before
-        faults = [] if "close 1008" in told else [f"the attacker was told {sorted(told)}"]
+        faults = [] if "close 4102" in told else [f"the attacker was told {sorted(told)}"]
         if grown > 160 * MIB:
             faults.append(f"{grown // MIB} MiB were taken")
         return faults

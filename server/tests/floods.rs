@@ -286,7 +286,7 @@ fn a_flood_of_bad_tokens_is_closed_one_by_one() {
     let secret = "an-old-oak-in-the-meadow-of-1849";
     let server = Server::start(&format!("--auth-enabled optional --jwt-secret {secret}"));
     let mut small = Small::of(&server, Client::connect(&server));
-    let (flood, before) = of_connections(&server, "token", "close 1008");
+    let (flood, before) = of_connections(&server, "token", "close 4001");
     let auth = json!({"type": "request", "event": "auth", "data": {"token": "x.y.z"}});
     let mut crowd: Vec<Client> = (0..50).map(|_| Client::connect(&server)).collect();
     crowd.iter_mut().for_each(|client| client.say(&auth));
