@@ -39,6 +39,9 @@ pub const NEW_HTTP_CONNECTIONS: usize = 128;
 pub const HTTP_IDLE: Duration = Duration::from_secs(1);
 /// For a peer to take something of an answer, or of a segment; one that takes nothing is cut.
 pub const HTTP_WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of answers that the kernel keeps for a peer of an HTTP port: its own bound is 4 MB, for
+/// each peer that reads none.
+pub const HTTP_SEND_BUFFER: usize = 256 << 10;
 /// Listen queue of one HTTP port: twice what it serves at once.
 pub const HTTP_BACKLOG: u32 = 1_024;
 /// Single messages that wait for one round of the control thread to end: one from each connection

@@ -74,6 +74,15 @@ pub(super) const SHARES: &[Share] = &[
         ..REST
     },
     Share {
+        what: ["answers of an HTTP port", "publishers, health, scrapers"],
+        bound: "{HTTP_SEND_BUFFER} bytes of each connection",
+        connection: "all of it, for {HTTP_WRITE_TIMEOUT}",
+        address: NONE,
+        tests: &["server/tests/http_shares.rs::\
+                  answers_that_are_not_read_fill_no_more_than_a_buffer"],
+        ..REST
+    },
+    Share {
         what: ["bodies under way on an HTTP port", "publishers"],
         bound: "{HTTP_BODY_BYTES} bytes",
         connection: "{MAX_PUBLISH_BODY} bytes, {MAX_PUBLISH_BATCH} messages",
