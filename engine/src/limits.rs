@@ -2,10 +2,12 @@
 //! defaults of [`crate::Config`]; the rest are constants. A test makes docs/LIMITS.md of this file.
 
 mod footprint;
+mod scrapes;
 
 use std::time::Duration;
 
 pub use footprint::*;
+pub use scrapes::*;
 
 /// Bytes of a channel name. A name is a key, not a document; the envelope repeats it per message.
 pub const MAX_CHANNEL_NAME: usize = 200;
@@ -75,7 +77,6 @@ pub const AUTH_BACKLOG: usize = 64 << 10;
 pub const MIN_BYTE_BURST: u32 = 64 << 10;
 /// Channels of one shard: about 1 KB each at rest, so a gigabyte in all.
 pub const MAX_CHANNELS_PER_SHARD: usize = 1 << 20;
-
 /// One part in so many of a shard's places for channels is kept for those that something is
 /// published to, or that get a status document: subscribers choose names freely and cannot take it.
 pub const PUBLISHED_CHANNELS: usize = 4;
@@ -86,10 +87,9 @@ pub const ADDRESS_CHANNELS: usize = 8;
 /// One part in so many is the most that one connection makes of them: of the default more than its
 /// [`MAX_SUBSCRIPTIONS`].
 pub const CONNECTION_CHANNELS: usize = 32;
-
 /// Of what the services of a fleet share on a shard, the most that the clients of one take is one
-/// part in so many: channels without publications, and bytes of laggards, waiting requests and
-/// publications. Of unfinished messages the service that holds most gives way.
+/// part in so many: channels without publications, verifications, and bytes of laggards, waiting
+/// requests, publications and documents. Of unfinished messages the service that holds most loses.
 pub const SERVICE_SHARE: usize = 2;
 /// Frames a channel's log keeps.
 pub const DEFAULT_LOG_FRAMES: usize = 1_000;
@@ -177,6 +177,9 @@ pub const LEAVE_PATIENCE: Duration = Duration::from_secs(1);
 /// what others wait meanwhile. Each whole receive buffer counts as a message, and so does each
 /// channel of a request.
 pub const TURN_MESSAGES: usize = 256;
+/// Channels that the requests of one iteration name beside their first, above which requests for
+/// several wait for the next one: others wait for one request of a storm, and not for all.
+pub const TURN_CHANNELS: usize = 64;
 /// Unswept bytes of a shard above which it takes nothing more from its mailbox and lanes, and
 /// refuses what its clients publish.
 pub const SHARD_UNSWEPT_BYTES: usize = 64 << 20;
@@ -364,12 +367,6 @@ pub const LISTING_COST: usize = TURN_MESSAGES;
 pub const SNAPSHOTS_WAITING: usize = 2;
 /// How often a shard hands its histograms and counters to the collector.
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_secs(1);
-/// Bytes of a scrape's request that an embedder's metrics server reads: Prometheus sends some 300.
-pub const SCRAPE_HEAD: usize = 8 << 10;
-/// Headers of such a request.
-pub const SCRAPE_HEADERS: usize = 64;
-/// Time for one scrape: they are served one at a time, so that a stuck one would hold up the next.
-pub const SCRAPE_PATIENCE: Duration = Duration::from_secs(5);
 
 const _: () = assert!(MAX_CHANNELS_PER_SHARD / CONNECTION_CHANNELS > MAX_SUBSCRIPTIONS);
 const _: () = assert!(BATCH_ENTRIES <= RING_ENTRIES as usize);

@@ -9,6 +9,10 @@ mod imports;
 mod limits;
 #[path = "tidy/names.rs"]
 mod names;
+#[path = "tidy/process_shares.rs"]
+mod process_shares;
+#[path = "tidy/shard_shares.rs"]
+mod shard_shares;
 #[path = "tidy/shares.rs"]
 mod shares;
 #[path = "tidy/threats.rs"]

@@ -137,6 +137,8 @@ class Connection:
                 self.told.add(f"close {int.from_bytes(payload[:2], 'big')}")
             elif b'"error_code":"' in payload:
                 self.told.add(json.loads(payload)["error_code"])
+            elif b'"failed":{"' in payload:
+                self.told |= set(json.loads(payload)["data"]["failed"].values())
         return frames
 
     def messages(self):

@@ -112,7 +112,11 @@ def serve(server, pipe, core):
     while True:
         while not pipe.poll(1):
             # Reads, so that it is not slow itself.
-            probe.measure(0.01)
+            try:
+                probe.measure(0.01)
+            except (Closed, ConnectionError):
+                # The next measurement says so.
+                pipe.poll(None)
         if (seconds := pipe.recv()) is None:
             return
         try:

@@ -59,7 +59,7 @@ def token(secret=SECRET):
 class Server:
     """The process; ends with the `with` block."""
 
-    def __init__(self, program, core, descriptors=None, flags=()):
+    def __init__(self, program, core, descriptors=None, flags=(), shards=1):
         self.home = tempfile.TemporaryDirectory()
         home = pathlib.Path(self.home.name)
         certificate(home)
@@ -79,7 +79,8 @@ class Server:
 
         self.log = open(home / "log", "w+", encoding="utf-8")
         ports = ["--host=127.0.0.1", "--port=0", "--control-port=0", "--metrics-port=0"]
-        command = [program, "--config", home / "hardened.toml", "--shards=1", *ports, *flags]
+        command = [program, "--config", home / "hardened.toml", f"--shards={shards}"]
+        command += [*ports, *flags]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log,
             text=True, preexec_fn=prepare,

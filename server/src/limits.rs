@@ -39,6 +39,9 @@ pub const NEW_HTTP_CONNECTIONS: usize = 128;
 pub const HTTP_IDLE: Duration = Duration::from_secs(1);
 /// For a peer to take something of an answer, or of a segment; one that takes nothing is cut.
 pub const HTTP_WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of answers that the kernel keeps for a peer of an HTTP port: its own bound is 4 MB, for
+/// each peer that reads none.
+pub const HTTP_SEND_BUFFER: usize = 256 << 10;
 /// Listen queue of one HTTP port: twice what it serves at once.
 pub const HTTP_BACKLOG: u32 = 1_024;
 /// Single messages that wait for one round of the control thread to end: one from each connection
@@ -75,7 +78,8 @@ pub const ACCESS_LOG_BYTES: usize = ACCESS_LOG_QUEUE * 240;
 pub const ACCESS_LOG_PATIENCE: Duration = Duration::from_secs(1);
 /// Characters of a token's claim in a line of the log: an audience or issuer is a URL mostly.
 pub const LOGGED_CLAIM: usize = 100;
-/// Revocations of tokens that are kept, of all services together: with the longest names 70 MB.
+/// Revocations of tokens that are kept, of all services together: with the longest names 70 MB. Of
+/// several services one may have half of them.
 pub const MAX_REVOCATIONS: usize = 65_536;
 /// Characters of a user or `jti` that is revoked.
 pub const MAX_REVOKED_NAME: usize = 256;

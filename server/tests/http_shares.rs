@@ -9,6 +9,7 @@ use std::net::{SocketAddr, TcpStream};
 use support::http::{self, Answer};
 use support::ws::Client;
 use support::{PATIENCE, Server, until};
+use uringcast_server::limits::HTTP_SEND_BUFFER;
 
 const GIVEN_UP: &str = "uringcast_http_given_up_total";
 const RAW: &str = "POST /v1/publish/raw?channel=c&event=e";
@@ -240,6 +241,32 @@ fn bodies_under_way_have_a_budget_for_each_key_and_for_all() {
     let grown = server.anonymous_memory() - before;
     assert!(grown < 256 << 20, "{grown} bytes");
     assert_eq!(chunked(CI), 400, "all was given back");
+}
+
+/// Bytes that the kernel has of a peer's answers, those included that are on their way.
+fn unsent(from: SocketAddr, to: SocketAddr) -> usize {
+    let end = |port: u16| format!(":{port:04X}");
+    let sockets = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let fields = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let mut of = fields.filter(|fields| {
+        fields[1].ends_with(&end(from.port())) && fields[2].ends_with(&end(to.port()))
+    });
+    let queues = of.next().expect("the connection")[4];
+    usize::from_str_radix(queues.split(':').next().unwrap(), 16).unwrap()
+}
+
+#[test]
+fn answers_that_are_not_read_fill_no_more_than_a_buffer() {
+    let server = Server::start("--shards=1");
+    let documents = "GET /v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200);
+    let silent = flood(server.control, 1, &documents).remove(0);
+    let peer = silent.local_addr().unwrap();
+    let taken = || Some(unsent(server.control, peer)).filter(|bytes| *bytes > HTTP_SEND_BUFFER / 2);
+    until("a full buffer", taken);
+    // Between these more answers would be made, if they were taken.
+    (0..20).for_each(|_| assert_eq!(http::get(server.control, "/health").status, 200));
+    let bytes = unsent(server.control, peer);
+    assert!(bytes < 4 * HTTP_SEND_BUFFER, "{bytes} bytes");
 }
 
 /// The program may open 150 files, of which the shard, the listeners and the log have some.

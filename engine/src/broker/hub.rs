@@ -101,10 +101,12 @@ impl Hub {
         self.parts.core.cx.homes.of(channel)
     }
 
-    /// The time of all calls until the next one.
+    /// The time of all calls until the next one. Requests begin that earlier iterations postponed.
     pub fn begin_iteration(&mut self, now: Now) {
         self.parts.core.cx.now = now;
         self.parts.core.cx.further_work = 0;
+        self.parts.sessions.begin_postponed(&mut self.parts.core);
+        self.parts.settle();
     }
 
     /// A connection was upgraded. `None` when the table is full: drop the socket.

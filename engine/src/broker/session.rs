@@ -3,7 +3,7 @@
 //! | file | type |
 //! |---|---|
 //! | `auth`, `known`, `permissions` | identities and permissions |
-//! | `operations`, `departure` | subscribe and unsubscribe, which may wait for another shard |
+//! | `operations`, `arrival`, `departure` | (un)subscribing, which may wait for another shard |
 //! | `outstanding` | publications and status requests that another shard answers |
 //! | `envelope` | requests of clients that speak the envelope |
 //! | `backlog`, `waiting` | what a client sent while an earlier request of it is under way |
@@ -11,6 +11,7 @@
 //! | `answers` | the messages clients are sent |
 
 mod answers;
+mod arrival;
 mod auth;
 mod backlog;
 mod custom;
@@ -174,7 +175,7 @@ impl Sessions {
         key: ConnectionKey,
         verdict: Verdict,
     ) -> Vec<OwnedMessage> {
-        self.auth.answered();
+        self.auth.answered(key);
         if !core.connections.is_open(key) {
             return Vec::new();
         }
@@ -225,9 +226,8 @@ impl Sessions {
     fn order(&mut self, core: &mut Core, key: ConnectionKey, mut order: Order) {
         let service = core.connections[key].service();
         order.names = order.names.into_iter().map(|name| name.at(service)).collect();
-        core.cx.further_work += order.names.len().saturating_sub(1);
         let correlation = order.correlation.clone();
-        if !self.operations.take(core, &self.auth, key, order) {
+        if !self.operations.take_in_turn(core, &self.auth, key, order) {
             let text = format!("More than {MAX_WAITING_OPERATIONS} requests waiting");
             let code = ErrorCode::LimitExceeded;
             refuse(core, key, correlation.as_deref(), code, &text);
@@ -272,6 +272,12 @@ impl Sessions {
     /// The home of channels that a connection leaves has answered.
     pub(super) fn handle_heads(&mut self, id: OperationId, heads: Vec<(ChannelIndex, Seq)>) {
         self.operations.handle_heads(id, heads);
+    }
+
+    /// An iteration begins: so do requests for which there was no time before.
+    pub(super) fn begin_postponed(&mut self, core: &mut Core) {
+        let over = |key| self.backlogs.make_ready(key);
+        self.operations.begin_postponed(core, &self.auth, over);
     }
 
     /// What was due was written: goes on with connections that wait for it.

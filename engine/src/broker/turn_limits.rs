@@ -10,6 +10,8 @@ use crate::limits;
 pub(super) struct TurnLimits {
     /// `limits::SLICE_DELIVERIES`.
     pub(super) slice: usize,
+    /// `limits::TURN_CHANNELS`.
+    pub(super) channels: usize,
     /// `limits::LAGGARDS_PER_TURN`.
     pub(super) laggards: usize,
     /// `limits::JOIN_BYTES`.
@@ -34,6 +36,7 @@ impl Default for TurnLimits {
     fn default() -> TurnLimits {
         TurnLimits {
             slice: limits::SLICE_DELIVERIES,
+            channels: limits::TURN_CHANNELS,
             laggards: limits::LAGGARDS_PER_TURN,
             join: limits::JOIN_BYTES,
             chunk: limits::LAGGARD_CHUNK,

@@ -271,6 +271,19 @@ fn a_full_server_upgrades_closes_and_gives_the_place_back() {
 }
 
 #[test]
+fn an_access_log_that_takes_nothing_loses_lines_and_holds_nothing_up() {
+    let (ends, lines) = std::sync::mpsc::sync_channel(1);
+    let shards = Shards::start(1, Config { ends: Some(ends), ..Config::default() });
+    for _ in 0..3 {
+        let mut client = upgrade(TcpStream::connect(shards.address).unwrap());
+        client.close(None).unwrap();
+        while client.read().is_ok() {}
+    }
+    let (_, totals) = shards.drain();
+    assert_eq!((lines.try_iter().count(), totals.count(Count::AccessLogDrops)), (1, 2));
+}
+
+#[test]
 fn what_is_no_upgrade_is_answered_counted_and_closed() {
     let shards = Shards::start(1, Config::default());
     let ask = |request: &[u8]| {

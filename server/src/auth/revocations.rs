@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
+use uringcast_engine::limits::SERVICE_SHARE;
 use uringcast_engine::{AuthError, RevokedTokens, ServiceId, TokenFault, Verdict};
 
 use super::token::Verified;
@@ -42,7 +43,9 @@ pub struct Revocation {
 #[derive(Debug, thiserror::Error)]
 pub enum RevokeError {
     /// It is not in force.
-    #[error("there are {MAX_REVOCATIONS} revocations, as many as are kept")]
+    #[error(
+        "there are as many revocations as are kept, {MAX_REVOCATIONS}, or half as many of a service"
+    )]
     Full,
     /// It is in force until the server stops.
     #[error("it is in force, and cannot be saved: {0}")]
@@ -154,13 +157,23 @@ impl Revocations {
         RevokedTokens { user, token, issued_before: revocation.issued_before }
     }
 
+    /// Whether one more of a service is within the bound of all, and within its share of it.
+    fn has_room(&self, rules: &Rules, service: ServiceId) -> bool {
+        let share = match self.services.len() {
+            0 | 1 => MAX_REVOCATIONS,
+            _ => MAX_REVOCATIONS / SERVICE_SHARE,
+        };
+        let own = || rules.keys().filter(|(of, _)| *of == service.index()).count();
+        rules.len() < share || rules.len() < MAX_REVOCATIONS && own() < share
+    }
+
     fn insert(&self, service: ServiceId, new: &Revocation) -> Result<(), RevokeError> {
         let mut rules = self.rules.write();
         let key = (service.index(), new.subject.clone());
-        if rules.len() >= MAX_REVOCATIONS && !rules.contains_key(&key) {
+        if !self.has_room(&rules, service) && !rules.contains_key(&key) {
             let now = now();
             rules.retain(|_, rule| rule.until > now);
-            if rules.len() >= MAX_REVOCATIONS {
+            if !self.has_room(&rules, service) {
                 return Err(RevokeError::Full);
             }
         }

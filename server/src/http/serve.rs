@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use rustix::io::Errno;
-use rustix::net::sockopt::set_tcp_user_timeout;
+use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_user_timeout};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, join, sink};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -31,8 +31,8 @@ use super::publish_connection::PublishConnection;
 use super::publish_endpoint::PublishEndpoint;
 use super::tracked_body::TrackedBody;
 use crate::limits::{
-    HTTP_DRAIN, HTTP_HEADER_TIMEOUT, HTTP_READ, HTTP_REQUEST_TIMEOUT, HTTP_WRITE_TIMEOUT,
-    MAX_HTTP_HEAD, MAX_PUBLISH_BODY,
+    HTTP_DRAIN, HTTP_HEADER_TIMEOUT, HTTP_READ, HTTP_REQUEST_TIMEOUT, HTTP_SEND_BUFFER,
+    HTTP_WRITE_TIMEOUT, MAX_HTTP_HEAD, MAX_PUBLISH_BODY,
 };
 use crate::metrics::HttpGivenUp;
 
@@ -81,8 +81,9 @@ impl Port {
     fn begin(&self, stream: TcpStream, graceful: &GracefulShutdown, stop: &watch::Receiver<bool>) {
         let Some(place) = self.places.enter().map(Arc::new) else { return };
         let limit = u32::try_from(HTTP_WRITE_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
-        // It fails on a socket that has ended, as the first read says then.
+        // They fail on a socket that has ended, as the first read says then.
         let _ = set_tcp_user_timeout(&stream, limit);
+        let _ = set_socket_send_buffer_size(&stream, HTTP_SEND_BUFFER);
         let port = self.clone();
         let serve = port.answer(stream, Arc::clone(&place), graceful.watcher(), stop.clone());
         place.served_by(tokio::spawn(serve).abort_handle());

@@ -60,7 +60,7 @@ impl Channels {
             table: Table::default(),
             memberships: Memberships::new(connections, services),
             retention: Retention::default(),
-            statuses: StatusStore::default(),
+            statuses: StatusStore::new(services),
             queue: SweepQueue::default(),
             exchange: Exchange::default(),
             forgotten: Forgotten::default(),

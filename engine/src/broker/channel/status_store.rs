@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Channel;
 use crate::broker::shard_messages::StatusSource;
+use crate::broker::shared_count::SharedCount;
 use crate::limits::{
     MAX_CHANNELS_PER_SHARD, STATUS_AGE, STATUS_BYTES_PER_SHARD, STATUS_DOCUMENT_BYTES_PER_SHARD,
     STATUS_DOCUMENT_REST,
@@ -19,13 +20,18 @@ fn weight(document: Option<&JsonObject>) -> usize {
 }
 
 /// Bytes of all channels' statuses.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct StatusStore {
     event_bytes: usize,
-    document_bytes: usize,
+    document_bytes: SharedCount,
 }
 
 impl StatusStore {
+    /// Of channels of so many services.
+    pub(super) fn new(services: usize) -> StatusStore {
+        StatusStore { event_bytes: 0, document_bytes: SharedCount::new(services) }
+    }
+
     /// Keeps a channel's newest event, if a request may ask for it.
     pub(super) fn remember(&mut self, channel: &mut Channel, frame: &Rc<Frame>) {
         if channel.answers_requests {
@@ -36,17 +42,23 @@ impl StatusStore {
     }
 
     /// Replaces a channel's document. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`PublishError::Saturated`] beyond the bytes of all services, or the share of this one.
     pub(super) fn set(
         &mut self,
         channel: &mut Channel,
         document: Option<Arc<JsonObject>>,
     ) -> Result<bool, PublishError> {
         let (before, after) = (weight(channel.document.as_deref()), weight(document.as_deref()));
-        let bytes = self.document_bytes - before + after;
-        if bytes > STATUS_DOCUMENT_BYTES_PER_SHARD {
+        let service = channel.name.service();
+        let more = after.saturating_sub(before);
+        let (bytes, most) = (&mut self.document_bytes, STATUS_DOCUMENT_BYTES_PER_SHARD);
+        if more > 0 && !bytes.fits(service, more, most) {
             return Err(PublishError::Saturated);
         }
-        self.document_bytes = bytes;
+        bytes.remove(service, before);
+        bytes.add(service, after);
         channel.document = document;
         Ok(before > 0)
     }
@@ -69,7 +81,7 @@ impl StatusStore {
 
     #[cfg(test)]
     pub(super) fn document_bytes(&self) -> usize {
-        self.document_bytes
+        self.document_bytes.all()
     }
 }
 

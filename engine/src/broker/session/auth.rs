@@ -6,6 +6,7 @@
 //! request of a known client renews its identity; that may extend it, never change or reduce it.
 
 mod regrant;
+mod verifications;
 
 use std::collections::BTreeSet;
 
@@ -18,14 +19,13 @@ use crate::broker::core::Core;
 use crate::broker::effect::{ClientReport, Effect};
 use crate::broker::timers::Timer;
 use crate::config::{AuthMode, Config};
-use crate::limits::{
-    AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN, VERIFICATIONS_PER_SHARD, per_lane,
-};
+use crate::limits::{AUTH_BACKLOG, AUTH_TIMEOUT, MAX_AUTH_MESSAGE, MAX_TOKEN};
 use crate::telemetry::ConnectionError;
 use crate::types::{
     AuthError, ConnectionKey, ErrorCode, Identity, RevokedTokens, Time, TokenFault,
 };
 use crate::wire::{Message, OwnedMessage, Secret};
+use verifications::Verifications;
 
 /// The identities of a shard's clients.
 #[derive(Debug)]
@@ -34,8 +34,7 @@ pub(in crate::broker) struct Authentication {
     permissions: Vec<Permissions>,
     /// By connection index.
     of: Vec<Option<Box<Auth>>>,
-    /// Verifications under way.
-    verifying: usize,
+    verifications: Verifications,
     /// When which connection's token expires. At most one entry a connection.
     expiries: BTreeSet<(Time, u32)>,
 }
@@ -78,7 +77,7 @@ impl Authentication {
         Authentication {
             permissions: permissions.collect(),
             of: Vec::new(),
-            verifying: 0,
+            verifications: Verifications::new(config.services.len()),
             expiries: BTreeSet::new(),
         }
     }
@@ -220,8 +219,7 @@ impl Authentication {
             let why = format!("longer than {MAX_TOKEN} bytes");
             Some(AuthError::Invalid(TokenFault { why, user: None }.into()))
         } else {
-            let most = per_lane(VERIFICATIONS_PER_SHARD, core.cx.homes.shards());
-            (self.verifying >= most).then_some(AuthError::Overload)
+            (!self.verifications.begin(core, key)).then_some(AuthError::Overload)
         };
         if let Some(error) = refusal {
             if let Some(asked) = self.take_asked(core, key) {
@@ -229,19 +227,18 @@ impl Authentication {
             }
             return;
         }
-        self.verifying += 1;
         let service = core.connections[key].service();
         core.cx.push_effect(Effect::Authenticate { service, key, token });
     }
 
     /// Verifications under way.
     pub(in crate::broker) fn verifying(&self) -> usize {
-        self.verifying
+        self.verifications.len()
     }
 
     /// A verification was answered.
-    pub(super) fn answered(&mut self) {
-        self.verifying -= 1;
+    pub(super) fn answered(&mut self, key: ConnectionKey) {
+        self.verifications.end(key);
     }
 
     /// Ends a client's verification: it is received from again.

@@ -7,17 +7,14 @@ use std::collections::VecDeque;
 
 use slab::Slab;
 
-use super::answers;
+use super::arrival;
 use super::auth::Authentication;
 use super::departure::{self, Departure};
 use super::order::{Action, Order};
 use crate::broker::connection::CloseReason;
-use crate::broker::core::{Core, Joined};
+use crate::broker::core::Core;
 use crate::limits::{LEAVE_PATIENCE, MAX_WAITING_OPERATIONS};
-use crate::types::{
-    ChannelIndex, ChannelName, ChannelRefusal, ConnectionKey, Epoch, ErrorCode, OperationId, Seq,
-    Time,
-};
+use crate::types::{ChannelIndex, ChannelRefusal, ConnectionKey, Epoch, OperationId, Seq, Time};
 
 /// No operation: 4 bytes for each connection, where an `Option` has 8.
 const NO_OPERATION: OperationId = OperationId(u32::MAX);
@@ -28,6 +25,8 @@ pub(super) struct Operations {
     all: Slab<Operation>,
     /// Orders to leave that are looked at in every iteration.
     leaving: Vec<OperationId>,
+    /// Orders that have not begun: earlier iterations had no time for them.
+    postponed: VecDeque<OperationId>,
     /// Connections that are closed at a time, whatever they wait for.
     closing: VecDeque<(Time, ConnectionKey, CloseReason)>,
     /// By connection index; [`NO_OPERATION`] where there is none.
@@ -85,6 +84,51 @@ impl Operations {
         true
     }
 
+    /// Takes a client's request for several channels. It begins in a later iteration when this one
+    /// has named many already, so that others do not wait for all of them.
+    pub(super) fn take_in_turn(
+        &mut self,
+        core: &mut Core,
+        auth: &Authentication,
+        key: ConnectionKey,
+        order: Order,
+    ) -> bool {
+        let is_due = self.postponed.is_empty() && core.cx.further_work < core.cx.limits.channels;
+        if is_due || order.names.len() < 2 || self.is_under_way(key) {
+            core.cx.further_work += order.names.len().saturating_sub(1);
+            return self.take(core, auth, key, order);
+        }
+        let id = self.insert(key, order, Departure::default(), VecDeque::new());
+        self.postponed.push_back(id);
+        true
+    }
+
+    /// Begins orders for which earlier iterations had no time. Calls `over` for each connection
+    /// that has no order under way any more.
+    pub(super) fn begin_postponed(
+        &mut self,
+        core: &mut Core,
+        auth: &Authentication,
+        mut over: impl FnMut(ConnectionKey),
+    ) {
+        while core.cx.further_work < core.cx.limits.channels
+            && let Some(id) = self.postponed.pop_front()
+        {
+            let Operation { key, order, mut later, .. } = self.all.remove(id.index());
+            if core.connections.is_open(key) {
+                *self.current(key) = NO_OPERATION;
+                core.cx.further_work += order.names.len() - 1;
+                later.push_front(order);
+                self.start_next(core, auth, key, later, &mut over);
+            }
+        }
+    }
+
+    /// Whether orders have not begun yet.
+    pub(super) fn has_postponed(&self) -> bool {
+        !self.postponed.is_empty()
+    }
+
     /// Carries an order out, and those behind it, until one has to wait.
     fn start(
         &mut self,
@@ -123,23 +167,7 @@ impl Operations {
         since: Option<(Epoch, Seq)>,
         later: VecDeque<Order>,
     ) -> Option<VecDeque<Order>> {
-        let mut channels = Vec::with_capacity(order.names.len());
-        let mut have = core.channels.subscriptions_of(key.index).len();
-        for name in std::mem::take(&mut order.names) {
-            if !auth.may_subscribe(core, key, name.as_str()) {
-                order.failed.push((name.as_str().to_owned(), ErrorCode::Forbidden));
-                continue;
-            }
-            match room_for(core, key, &name, have) {
-                Ok((index, new)) => {
-                    have += usize::from(new);
-                    core.channels.hold(index);
-                    channels.push(index);
-                    order.names.push(name);
-                }
-                Err(refusal) => order.refuse(&name, refusal),
-            }
-        }
+        let channels = arrival::hold_channels(core, auth, key, &mut order);
         let entry = self.all.vacant_entry();
         let id = OperationId(entry.key() as u32);
         let mut waiting = 0;
@@ -179,12 +207,24 @@ impl Operations {
             departure::take_effect(core, key, &order);
             return Some(later);
         }
+        let id = self.insert(key, order, departure, later);
+        self.leaving.push(id);
+        None
+    }
+
+    /// Puts an order under way that waits for no channel yet.
+    fn insert(
+        &mut self,
+        key: ConnectionKey,
+        order: Order,
+        departure: Departure,
+        later: VecDeque<Order>,
+    ) -> OperationId {
         let (channels, waiting) = (Vec::new(), 0);
         let operation = Operation { key, order, channels, waiting, departure, later };
         let id = OperationId(self.all.insert(operation) as u32);
-        self.leaving.push(id);
         *self.current(key) = id;
-        None
+        id
     }
 
     /// The home of channels that a connection leaves has answered.
@@ -221,10 +261,7 @@ impl Operations {
             }
             *self.current(key) = NO_OPERATION;
             departure::take_effect(core, key, &operation.order);
-            self.start_next(core, auth, key, operation.later);
-            if !self.is_under_way(key) {
-                over(key);
-            }
+            self.start_next(core, auth, key, operation.later, &mut over);
         }
         while let Some(&(at, key, reason)) = self.closing.front() {
             if core.connections.is_open(key) && at > core.cx.time() {
@@ -257,16 +294,20 @@ impl Operations {
         self.current.get(key.index as usize).is_some_and(|id| *id != NO_OPERATION)
     }
 
-    /// Carries the orders behind one out that is over.
+    /// Carries the orders behind one out that is over. Calls `over` if none of them has to wait.
     fn start_next(
         &mut self,
         core: &mut Core,
         auth: &Authentication,
         key: ConnectionKey,
         mut later: VecDeque<Order>,
+        over: &mut impl FnMut(ConnectionKey),
     ) {
         if let Some(order) = later.pop_front().filter(|_| core.connections.is_open(key)) {
             self.start(core, auth, key, order, later);
+        }
+        if !self.is_under_way(key) {
+            over(key);
         }
     }
 
@@ -300,10 +341,7 @@ impl Operations {
                 *self.current(key) = NO_OPERATION;
             }
             let Some(later) = complete(core, operation) else { continue };
-            self.start_next(core, auth, key, later);
-            if !self.is_under_way(key) {
-                over(key);
-            }
+            self.start_next(core, auth, key, later, &mut over);
         }
     }
 
@@ -332,49 +370,9 @@ impl Operations {
     }
 }
 
-/// The channel, and whether the connection does not have it yet; without room for it, the limit of
-/// channels or, if `None`, the connection's own.
-fn room_for(
-    core: &mut Core,
-    key: ConnectionKey,
-    name: &ChannelName,
-    have: usize,
-) -> Result<(ChannelIndex, bool), Option<ChannelRefusal>> {
-    let old = |index: &ChannelIndex| core.channels.is_subscribed(key.index, *index);
-    if let Some(index) = core.channels.find(name).filter(old) {
-        return Ok((index, false));
-    }
-    if have >= core.settings(key).access.max_subscriptions {
-        return Err(None);
-    }
-    let maker = core.maker(key);
-    let found = core.channels.find_or_add(&mut core.cx, name, maker);
-    found.map(|index| (index, true)).map_err(Some)
-}
-
-/// Every home has answered: the subscriptions take effect and are confirmed together. Returns the
-/// orders behind, unless the connection is gone.
+/// Every home has answered a subscribe order. Returns the orders behind it, unless the connection
+/// is gone.
 fn complete(core: &mut Core, operation: Operation) -> Option<VecDeque<Order>> {
     let Operation { key, order, channels, later, .. } = operation;
-    for &index in &channels {
-        core.channels.release(index);
-    }
-    let Action::Subscribe { since } = order.action else {
-        unreachable!("an order to leave does not join")
-    };
-    if !core.connections.is_open(key) {
-        return None;
-    }
-    let joined: Vec<Joined> =
-        channels.iter().map(|&index| core.subscribe(key, index, since)).collect();
-    answers::subscribed(core, key, &order, &joined);
-    core.delivery.charge(&mut core.cx, key);
-    for (&index, joined) in channels.iter().zip(&joined) {
-        if let (Some(Ok(())), Some((_, since))) = (joined.recovery, since)
-            && since != joined.handed
-        {
-            core.recover(key, index, since.next());
-        }
-    }
-    Some(later)
+    arrival::take_effect(core, key, &order, &channels).then_some(later)
 }

@@ -72,8 +72,8 @@ impl Sessions {
         }
     }
 
-    /// Whether a connection may go on with what it sent.
+    /// Whether a connection may go on with what it sent, or has a request that has not begun.
     pub(in crate::broker) fn has_waiting(&self) -> bool {
-        self.backlogs.has_ready()
+        self.backlogs.has_ready() || self.operations.has_postponed()
     }
 }

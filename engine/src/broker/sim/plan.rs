@@ -91,6 +91,7 @@ impl Plan {
         let shards = rng.usize(2..=4);
         let bounds = TurnLimits {
             slice: pick(rng, &[1, 2, 3, 7, 1_024]),
+            channels: if seed.is_multiple_of(3) { 1 } else { 64 },
             laggards: pick(rng, &[1, 2, 64]),
             join: pick(rng, &[100, 600, 2_000, 64 << 10]),
             chunk: pick(rng, &[64, 700, 16 << 10]),

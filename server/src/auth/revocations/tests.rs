@@ -45,7 +45,7 @@ fn what_is_revoked_is_refused_and_nothing_else() {
 
 #[test]
 fn a_revocation_ends_at_its_time_and_none_before() {
-    let all = Revocations::read(None, services()).unwrap();
+    let all = Revocations::read(None, vec!["a".into()]).unwrap();
     let over = Revocation { until: now(), ..revocation(Subject::User("ann".into()), None) };
     all.revoke(SERVICE, &over).unwrap();
     assert!(admits(&all, 0, "ann", None, None));
@@ -60,6 +60,17 @@ fn a_revocation_ends_at_its_time_and_none_before() {
     for jti in ["0", "last"] {
         assert!(!admits(&all, 0, "ann", Some(jti), None), "{jti} was not evicted");
     }
+}
+
+#[test]
+fn a_service_of_several_leaves_half_of_the_places_to_the_others() {
+    let all = Revocations::read(None, services()).unwrap();
+    let jti = |n: usize| revocation(Subject::Jti(n.to_string()), None);
+    let took = (0..=MAX_REVOCATIONS).take_while(|n| all.revoke(SERVICE, &jti(*n)).is_ok()).count();
+    assert_eq!(took, MAX_REVOCATIONS / 2);
+    all.revoke(ServiceId(1), &jti(0)).unwrap();
+    assert!(!admits(&all, 1, "ann", Some("0"), None));
+    all.revoke(SERVICE, &jti(0)).unwrap();
 }
 
 #[test]

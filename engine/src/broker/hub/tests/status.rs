@@ -30,6 +30,24 @@ fn documents_have_a_bound_and_give_back_what_they_took() {
 }
 
 #[test]
+fn documents_are_shared_between_services() {
+    let services = ["flooded", "other"].map(|name| Service { name: name.into(), ..<_>::default() });
+    let config = Config { services: services.into(), ..Config::default() };
+    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 1, 1);
+    let name = |service, i: usize| ChannelName::parse(&format!("c:{i}")).unwrap().at(service);
+    let large = document(1 << 20);
+    let mut put = |service| {
+        let mut fill = 0..;
+        let put = |i: &usize| hub.set_document(&name(service, *i), Some(large.clone())).is_ok();
+        fill.by_ref().take_while(put).count()
+    };
+    assert_eq!([put(ServiceId(0)), put(ServiceId(1))], [31, 31], "half of 64 MiB each");
+    assert_eq!(hub.set_document(&name(ServiceId(0), 0), Some(document(3))), Ok(true));
+    assert_eq!(hub.set_document(&name(ServiceId(0), 0), None), Ok(true));
+    hub.set_document(&name(ServiceId(0), 99), Some(large)).unwrap();
+}
+
+#[test]
 fn a_channel_stays_for_its_document() {
     let mut hub = Hub::new(Arc::new(Config::default()), ShardId(0), 1, 1, 1);
     let name = ChannelName::parse("pool:1").unwrap();

@@ -78,6 +78,42 @@ fn the_service_that_holds_most_of_unfinished_messages_gives_way() {
 }
 
 #[test]
+fn verifications_are_shared_between_services() {
+    let service = |name: &str| Service {
+        name: name.into(),
+        access: access(AuthMode::Required),
+        ..Service::default()
+    };
+    let services = vec![service("flooded"), service("other")];
+    let config = Config { services, ..Config::default() };
+    let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, 2 * VERIFICATIONS_PER_SHARD, 1);
+    let now = Now { mono: Time(0), unix_us: START * 1_000_000 };
+    let key = connect(&mut hub, now, None);
+    let mut rig = Rig { hub: Box::new(hub), key, now };
+    let show = |rig: &mut Rig, service: ServiceId| {
+        let plain = Admission::plain(([127, 0, 0, 1], 1).into());
+        let token = Some(Secret::new("token"));
+        rig.key = rig.hub.admit(Admission { service, token, ..plain }).unwrap();
+    };
+    show(&mut rig, FLOODED);
+    let first = rig.key;
+    (1..VERIFICATIONS_PER_SHARD / 2).for_each(|_| show(&mut rig, FLOODED));
+    assert_eq!(rig.asked().len(), VERIFICATIONS_PER_SHARD / 2);
+    show(&mut rig, FLOODED);
+    assert_eq!(rig.hear(), [closed(1013, "Too many authentications")]);
+    show(&mut rig, OTHER);
+    assert_eq!(rig.asked().len(), 1);
+    // A connection that is gone has its place until its token is answered.
+    rig.hub.end_by(first, Ending::Lost);
+    show(&mut rig, FLOODED);
+    assert!(rig.asked().is_empty());
+    rig.key = first;
+    rig.answer(Err(AuthError::invalid()));
+    show(&mut rig, FLOODED);
+    assert_eq!(rig.asked().len(), 1);
+}
+
+#[test]
 fn publications_under_way_are_shared_between_services() {
     let limits = TurnLimits { publishing_bytes: 1_000, ..TurnLimits::default() };
     let mut rig = rig(2, 64, limits);

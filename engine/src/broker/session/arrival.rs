@@ -1,0 +1,87 @@
+//! Joining channels: whether there is room for each, and how the subscriptions of one request take
+//! effect.
+
+use super::answers;
+use super::auth::Authentication;
+use super::order::{Action, Order};
+use crate::broker::core::{Core, Joined};
+use crate::types::{ChannelIndex, ChannelName, ChannelRefusal, ConnectionKey, ErrorCode};
+
+/// Finds or makes the channels that a connection may subscribe to, and holds each. The order keeps
+/// their names, and why the others were refused.
+pub(super) fn hold_channels(
+    core: &mut Core,
+    auth: &Authentication,
+    key: ConnectionKey,
+    order: &mut Order,
+) -> Vec<ChannelIndex> {
+    let mut channels = Vec::with_capacity(order.names.len());
+    let mut have = core.channels.subscriptions_of(key.index).len();
+    for name in std::mem::take(&mut order.names) {
+        if !auth.may_subscribe(core, key, name.as_str()) {
+            order.failed.push((name.as_str().to_owned(), ErrorCode::Forbidden));
+            continue;
+        }
+        match room_for(core, key, &name, have) {
+            Ok((index, new)) => {
+                have += usize::from(new);
+                core.channels.hold(index);
+                channels.push(index);
+                order.names.push(name);
+            }
+            Err(refusal) => order.refuse(&name, refusal),
+        }
+    }
+    channels
+}
+
+/// The channel, and whether the connection does not have it yet; without room for it, the limit of
+/// channels or, if `None`, the connection's own.
+fn room_for(
+    core: &mut Core,
+    key: ConnectionKey,
+    name: &ChannelName,
+    have: usize,
+) -> Result<(ChannelIndex, bool), Option<ChannelRefusal>> {
+    let old = |index: &ChannelIndex| core.channels.is_subscribed(key.index, *index);
+    if let Some(index) = core.channels.find(name).filter(old) {
+        return Ok((index, false));
+    }
+    if have >= core.settings(key).access.max_subscriptions {
+        return Err(None);
+    }
+    let maker = core.maker(key);
+    let found = core.channels.find_or_add(&mut core.cx, name, maker);
+    found.map(|index| (index, true)).map_err(Some)
+}
+
+/// Every home has answered: the subscriptions take effect and are confirmed together. Returns
+/// whether the connection is still there.
+pub(super) fn take_effect(
+    core: &mut Core,
+    key: ConnectionKey,
+    order: &Order,
+    channels: &[ChannelIndex],
+) -> bool {
+    for &index in channels {
+        core.channels.release(index);
+    }
+    let Action::Subscribe { since } = order.action else {
+        unreachable!("an order to leave does not join")
+    };
+    if !core.connections.is_open(key) {
+        return false;
+    }
+    let joined: Vec<Joined> =
+        channels.iter().map(|&index| core.subscribe(key, index, since)).collect();
+    answers::subscribed(core, key, order, &joined);
+    core.delivery.charge(&mut core.cx, key);
+    for (&index, joined) in channels.iter().zip(&joined) {
+        if let (Some(Ok(())), Some((_, since))) = (joined.recovery, since)
+            && since != joined.handed
+        {
+            core.recover(key, index, since.next());
+        }
+    }
+    true
+}
