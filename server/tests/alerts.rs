@@ -48,14 +48,12 @@ impl Alert {
 }
 
 #[test]
-fn every_alert_has_a_test_that_lets_it_fire_and_a_row_of_the_page() {
+fn every_alert_has_a_test_that_lets_it_fire() {
     let tests = read("dashboards/prometheus/alerts_test.yml");
     let alerts = Alert::all();
-    let page = read("docs/MONITORING.md");
     assert_eq!(alerts.len(), 22);
     for Alert { name, .. } in alerts {
         assert!(tests.contains(&name), "{name}: no case in alerts_test.yml");
-        assert!(page.contains(&format!("`{name}`")), "{name} is not in docs/MONITORING.md");
     }
 }
 
@@ -83,12 +81,12 @@ fn every_alert_leads_to_its_section_of_the_runbook() {
 
 #[test]
 fn the_operator_s_table_has_every_alert_with_its_severity() {
-    let page = read("docs/OPERATING.md");
+    let page = read("docs/MONITORING.md");
     let row = |name: &str| page.lines().find(|line| cells(line)[1].contains(&format!("`{name}`")));
     for Alert { name, expr, .. } in Alert::all() {
         let severity = expr.split_once("severity: ").expect("a severity").1;
         let severity = severity.split([' ', '}']).next().unwrap_or_default();
-        let row = row(&name).unwrap_or_else(|| panic!("{name}: no row in docs/OPERATING.md"));
+        let row = row(&name).unwrap_or_else(|| panic!("{name}: no row in docs/MONITORING.md"));
         let [_, names, _, severities, _] = cells(row)[..] else { panic!("{row}") };
         let place = names.split(", ").position(|one| one.contains(&format!("`{name}`")));
         let all: Vec<&str> = severities.trim().split(", ").collect();

@@ -233,6 +233,31 @@ fn markdown(tree: &Path) -> Vec<PathBuf> {
     String::from_utf8(found).expect("paths").lines().map(PathBuf::from).collect()
 }
 
+/// Its documents lead to what it has, and what they say installs it.
+fn check_documents(tree: &Path, dir: &Path) {
+    let (mut missing, mut links) = (Vec::new(), 0);
+    for page in markdown(tree) {
+        let text = std::fs::read_to_string(&page).expect("a page");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let beside = page.parent().expect("a directory").join(link);
+            if !link.is_empty() && !link.contains("://") && !link.contains(' ') {
+                links += 1;
+                missing.extend((!beside.exists()).then_some(beside));
+            }
+        }
+    }
+    assert!(missing.is_empty() && links > 30, "{links} links, of which lead nowhere: {missing:?}");
+    let guide = std::fs::read_to_string(tree.join("docs/PRODUCTION.md")).expect("the guide");
+    let lines: Vec<&str> = guide.lines().filter(|line| line.starts_with("install -D")).collect();
+    for line in &lines {
+        let here = line.replace(" /", &format!(" {}/root/", dir.display()));
+        run(Command::new("sh").args(["-c", &here]).current_dir(tree));
+    }
+    assert!(dir.join("root/usr/bin/uringcast-server").exists(), "{lines:?}");
+    let unit = dir.join("root/etc/systemd/system/uringcast.service");
+    assert!(unit.exists() && tree.join("etc/hardened.toml").exists(), "{lines:?}");
+}
+
 /// The programs in it are the tests' own; the release is packed as any other.
 #[test]
 fn a_release_has_an_archive_a_package_and_a_bill_of_materials_with_checksums() {
@@ -279,28 +304,7 @@ fn a_release_has_an_archive_a_package_and_a_bill_of_materials_with_checksums() {
         assert!(tree.join(file).exists(), "{file} is not in the archive");
     }
 
-    // Its documents lead to what it has, and what they say installs it.
-    let (mut missing, mut links) = (Vec::new(), 0);
-    for page in markdown(tree) {
-        let text = std::fs::read_to_string(&page).expect("a page");
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
-            let beside = page.parent().expect("a directory").join(link);
-            if !link.is_empty() && !link.contains("://") && !link.contains(' ') {
-                links += 1;
-                missing.extend((!beside.exists()).then_some(beside));
-            }
-        }
-    }
-    assert!(missing.is_empty() && links > 30, "{links} links, of which lead nowhere: {missing:?}");
-    let guide = std::fs::read_to_string(tree.join("docs/PRODUCTION.md")).expect("the guide");
-    let lines: Vec<&str> = guide.lines().filter(|line| line.starts_with("install -D")).collect();
-    for line in &lines {
-        let here = line.replace(" /", &format!(" {}/root/", dir.path().display()));
-        run(Command::new("sh").args(["-c", &here]).current_dir(tree));
-    }
-    assert!(dir.path().join("root/usr/bin/uringcast-server").exists(), "{lines:?}");
-    let unit = dir.path().join("root/etc/systemd/system/uringcast.service");
-    assert!(unit.exists() && tree.join("etc/hardened.toml").exists(), "{lines:?}");
+    check_documents(tree, dir.path());
 
     let package = run(Command::new("dpkg-deb").arg("--info").arg(made(".deb"))).stdout;
     let package = String::from_utf8_lossy(&package).into_owned();

@@ -14,10 +14,15 @@ const EVERY_MS = 50;
 
 async function subscriber(channels) {
   const socket = new WebSocket(url, { ca });
+  // One read may bring several messages: whoever waits for each in turn misses one.
+  const answered = new Promise((resolve) => {
+    socket.on("message", (text) => JSON.parse(text).type === "response" && resolve());
+  });
   await once(socket, "open");
   const data = { channels };
   socket.send(JSON.stringify({ id: "1", type: "request", event: "subscribe", data }));
-  while (JSON.parse((await once(socket, "message"))[0]).type !== "response");
+  await answered;
+  socket.removeAllListeners("message");
   return socket;
 }
 
