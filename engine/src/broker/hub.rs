@@ -36,7 +36,8 @@ use crate::types::{
 /// 3. **Outputs** are asked for in this order, once all inputs of the iteration are in:
 ///    [`Hub::poll_transmit`] once, then [`Hub::poll_effect`] until it is empty. If `poll_transmit`
 ///    returns `true`, more is due: the shell iterates again without waiting.
-/// 4. **Questions** change nothing: [`Hub::is_paused`], [`Hub::config`], and those of operators
+/// 4. **Questions** change nothing: [`Hub::is_paused`], [`Hub::is_metered`],
+///    [`Hub::config`], and those of operators
 ///    (`hub/questions.rs`).
 ///
 /// The shell may assume that a key it got from `admit` is valid until it has carried out
@@ -319,6 +320,13 @@ impl Hub {
     /// The settings in force.
     pub fn config(&self) -> &Config {
         &self.parts.core.cx.config
+    }
+
+    /// Whether what a connection sends has a rate: then it should be received from a buffer at a
+    /// time, so that a pause takes effect before the next.
+    pub fn is_metered(&self, key: ConnectionKey) -> bool {
+        let settings = self.parts.core.settings(key);
+        settings.access.byte_rate > 0 || settings.message_rate > 0
     }
 
     /// Whether a connection is not to be received from.

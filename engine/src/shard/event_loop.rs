@@ -291,7 +291,7 @@ impl EventLoop {
             self.hub.recorder().upgraded(u64::try_from(took).unwrap_or(u64::MAX));
         }
         self.slots.delivery.set_session(key.index, tls);
-        self.slots.open(key, quota_permit.is_some().then_some(service));
+        self.slots.open(key, self.hub.is_metered(key), quota_permit.is_some().then_some(service));
         self.set_address_permit(key.index, address_permit);
         quota_permit.into_iter().for_each(QuotaPermit::keep);
         if !leftover.is_empty() {

@@ -238,7 +238,7 @@ pub(super) const SHARES: &[Share] = &[
     Share {
         what: ["receive buffers", "clients of a shard"],
         bound: "{RECEIVE_BUFFERS} of {RECEIVE_BUFFER} bytes",
-        connection: "with `byte_rate` one at a time",
+        connection: "with `message_rate` or `byte_rate` one at a time",
         address: NONE,
         service: NONE,
         tests: &["engine/src/shard/io/receive/tests.rs::\

@@ -30,11 +30,12 @@ impl Slots {
         Slots { delivery, slots, queue: VecDeque::new(), plain: Vec::new() }
     }
 
-    /// Occupies a connection's slot and queues its receive. `quota` is returned by `release`.
-    pub(crate) fn open(&mut self, key: ConnectionKey, quota: Option<ServiceId>) {
+    /// Occupies a connection's slot and queues its receive. `metered`: into one buffer at a time,
+    /// so that a pause takes effect before the next. `quota` is returned by `release`.
+    pub(crate) fn open(&mut self, key: ConnectionKey, metered: bool, quota: Option<ServiceId>) {
         let slot = &mut self.slots[key.index as usize];
         slot.enter(SlotState::Open);
-        (slot.generation, slot.quota) = (key.generation, quota);
+        (slot.generation, slot.metered, slot.quota) = (key.generation, metered, quota);
         self.resume(key);
     }
 
@@ -113,16 +114,17 @@ impl Slots {
         self.slot(key).finish_close()
     }
 
-    /// Arms queued receives, so many per iteration, each for one buffer: so a pause takes effect
-    /// before the next, and in an iteration a connection has one buffer's worth of its shard.
-    /// Returns whether some are left.
+    /// Arms queued receives, so many per iteration. Returns whether some are left.
     pub(crate) fn rearm(&mut self) -> bool {
         for _ in 0..REARMS_PER_TURN {
             let Some(key) = self.queue.pop_front() else { return false };
             let queued = |slot: &&mut Slot| slot.receive == ReceiveState::Queued;
             if let Some(slot) = self.current(key).filter(queued) {
                 slot.set_receive(ReceiveState::Armed);
-                self.delivery.ring.receive_once(key.into());
+                match slot.metered {
+                    true => self.delivery.ring.receive_once(key.into()),
+                    false => self.delivery.ring.receive(key.into()),
+                }
             }
         }
         !self.queue.is_empty()
@@ -205,6 +207,8 @@ impl Slots {
                 Some(ControlOutcome::Continue) => hub.handle_control_records(key, 1),
             },
         }
+        // Settings may have changed.
+        self.slot(key).metered = hub.is_metered(key);
         if matches!(before, ReceiveState::Armed | ReceiveState::Restarting) {
             self.resume(key);
         }

@@ -66,6 +66,8 @@ pub(super) struct Slot {
     pub generation: u16,
     pub state: SlotState,
     pub receive: ReceiveState,
+    /// Receives into one buffer at a time.
+    pub metered: bool,
     /// A poll for room to write is armed.
     pub polling: bool,
     /// A FIN is in flight.
