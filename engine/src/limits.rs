@@ -144,12 +144,9 @@ pub const COALESCED_BYTES: usize = 64 << 10;
 pub const MAX_COALESCING: Duration = Duration::from_millis(100);
 /// A coalescing window ends up to so much early: the precision of the shell's timer.
 pub const COALESCING_PRECISION: Duration = Duration::from_millis(1);
-/// Nodes of the tree of what connections are owed by several sweeps: 25 MiB with the room that they
-/// keep. A sweep for which there are not enough is written by itself: docs/decisions/0027.
+/// Nodes of the tree of what connections are owed by several sweeps: 5 MiB. A sweep for which there
+/// are not enough is written by itself: docs/decisions/0027.
 pub const CHAIN_NODES: usize = 1 << 17;
-/// Marks for which a node keeps room while nothing holds it: those of a client of as many channels
-/// need no memory of their own.
-pub const CHAIN_NODE_MARKS: usize = 32;
 /// Joined bytes of such chains that are kept for connections that are owed the same later.
 pub const CHAIN_CACHE_BYTES: usize = 1 << 20;
 /// Members that one pass marks: a millisecond of a shard. The sweep of a channel with more of them

@@ -11,7 +11,7 @@ use super::marks::{MarkId, Marked, Marks};
 use super::write_gate::WriteGate;
 use super::write_sink::Payload;
 use crate::broker::channel::{Channels, Sweep};
-use crate::limits::{CHAIN_CACHE_BYTES, CHAIN_NODE_MARKS, CHAIN_NODES};
+use crate::limits::{CHAIN_CACHE_BYTES, CHAIN_NODES};
 use crate::types::{ChannelIndex, Seq};
 
 /// What a connection is owed: marks in the order in which they were made.
@@ -32,8 +32,8 @@ impl Chain {
 struct Node {
     /// What it continues.
     parent: Chain,
-    /// Its marks behind those.
-    marks: Vec<MarkId>,
+    /// Its last mark.
+    mark: MarkId,
     /// Connections that are owed it, chains that continue it and runs of the batch.
     holders: u32,
     /// Bytes of all its marks.
@@ -144,12 +144,7 @@ impl Chains {
                 self.owed.resize(index + 1, Chain::EMPTY);
             }
             let owed = self.owed[index];
-            let node = &self.nodes[owed.0 as usize];
-            if node.holders == 1 && !owed.is_empty() {
-                self.extend(owed, mark, bytes);
-                continue;
-            }
-            let (pass, next) = node.next;
+            let (pass, next) = self.nodes[owed.0 as usize].next;
             let next = match pass == self.pass {
                 true => next,
                 false => {
@@ -171,27 +166,17 @@ impl Chains {
         above.holders += u32::from(!parent.is_empty());
         let bytes = above.bytes + bytes;
         self.longest = self.longest.max(bytes as usize);
-        let chain = self.free.pop().unwrap_or_else(|| {
-            self.nodes.push(Node::default());
-            Chain(self.nodes.len() as u32 - 1)
-        });
-        let node = &mut self.nodes[chain.0 as usize];
-        (node.parent, node.bytes, node.next) = (parent, bytes, (0, Chain::EMPTY));
-        node.marks.push(mark);
-        chain
-    }
-
-    /// A chain with one holder, which is owed a mark more: nothing else sees it change.
-    fn extend(&mut self, chain: Chain, mark: MarkId, bytes: u32) {
-        let node = &mut self.nodes[chain.0 as usize];
-        node.marks.push(mark);
-        node.bytes += bytes;
-        self.longest = self.longest.max(node.bytes as usize);
-        #[cfg(test)]
-        if self.sabotage == Some(super::delivery_invariants::ChainFault::StaleBytes) {
-            return;
+        let node = Node { parent, mark, bytes, ..Node::default() };
+        match self.free.pop() {
+            Some(chain) => {
+                self.nodes[chain.0 as usize] = node;
+                chain
+            }
+            None => {
+                self.nodes.push(node);
+                Chain(self.nodes.len() as u32 - 1)
+            }
         }
-        self.cached -= node.joined.take().map_or(0, |joined| joined.len());
     }
 
     /// One holder less: a chain without any goes, and what it alone continued.
@@ -202,8 +187,6 @@ impl Chains {
             if node.holders > 0 {
                 return;
             }
-            node.marks.clear();
-            node.marks.shrink_to(CHAIN_NODE_MARKS);
             self.cached -= node.joined.take().map_or(0, |joined| joined.len());
             self.free.push(chain);
             chain = node.parent;
@@ -217,13 +200,12 @@ impl Chains {
 
     /// Its marks, newest first.
     fn backwards(&self, mut chain: Chain) -> impl Iterator<Item = MarkId> {
-        let nodes = std::iter::from_fn(move || {
+        std::iter::from_fn(move || {
             let node = &self.nodes[chain.0 as usize];
-            let marks = (!chain.is_empty()).then_some(&node.marks);
+            let mark = (!chain.is_empty()).then_some(node.mark);
             chain = node.parent;
-            marks
-        });
-        nodes.flat_map(|marks| marks.iter().rev().copied())
+            mark
+        })
     }
 
     /// Its sweeps in the order in which they were marked.
@@ -323,8 +305,7 @@ impl Chains {
     pub(super) fn payload(&mut self, chain: Chain, buffer: impl FnOnce() -> Vec<u8>) -> Payload {
         let node = &self.nodes[chain.0 as usize];
         if node.parent.is_empty()
-            && let [mark] = node.marks[..]
-            && let [alone] = self.marks.sweeps(mark)
+            && let [alone] = self.marks.sweeps(node.mark)
         {
             return alone.piece.clone().into();
         }

@@ -13,8 +13,6 @@ pub(in crate::broker) enum ChainFault {
     LostMark,
     /// Sweeps with equally many members are marked together, whoever these are.
     LooseGroup,
-    /// The joined bytes of a chain outlive its extension.
-    StaleBytes,
     /// What a laggard was handed in a chain is forgotten.
     BlindLaggard,
     /// A chain that was cut counts as written whole.
