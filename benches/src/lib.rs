@@ -15,8 +15,8 @@ use uringcast_engine::broker::write_sink::{Flushed, Payload, WriteSink};
 use uringcast_engine::broker::{Admission, Hub};
 use uringcast_engine::limits::BATCH_ENTRIES;
 use uringcast_engine::{
-    ChannelName, Config, ConnectionKey, EventName, JsonObject, Now, Publication, Service,
-    ServiceId, ShardId, Time, TlsMode,
+    ChannelName, Config, ConnectionKey, EventName, JsonObject, Now, Publication, Service, ShardId,
+    Time,
 };
 
 /// Takes every write and forgets it: what is left is the broker's own cost.
@@ -97,17 +97,7 @@ pub fn hub_with(subscribers: usize, metrics: bool) -> Hub {
 /// Lets in one more connection.
 pub fn admit(hub: &mut Hub) -> ConnectionKey {
     let peer = "127.0.0.1:1".parse().expect("an address");
-    hub.admit(Admission {
-        service: ServiceId(0),
-        peer,
-        tls_mode: TlsMode::Plain,
-        certificate: None,
-        over_capacity: false,
-        token: None,
-        probe: false,
-        response: Vec::new(),
-    })
-    .expect("room for all")
+    hub.admit(Admission::plain(peer)).expect("room for all")
 }
 
 /// Hands the hub a client's message.
