@@ -179,6 +179,7 @@ impl World {
             channel: name,
             event: EventName::parse("news").unwrap(),
             data: JsonObject::parse(document.as_bytes()).unwrap(),
+            key: None,
         };
         self.begin_iteration(home);
         let seq = self.hubs[home].publish(&publication);
