@@ -96,7 +96,7 @@ async fn publish_whole(
 /// What the head of a request says of its messages.
 pub(super) struct Head<'a> {
     key: Option<&'a str>,
-    /// Of the raw form: the names and the key in the query, whose channel the caller may publish to.
+    /// Of the raw form: names and key in the query, whose channel the caller may publish to.
     names: Option<(ChannelName, EventName, Option<MessageKey>)>,
 }
 

@@ -26,8 +26,11 @@ fn one_object_and_a_list_of_objects_are_publications() {
     let first = &one[0].publication;
     assert_eq!((one.len(), first.channel.as_str(), first.event.as_str()), (1, "a:1", "e"));
     assert_eq!(first.data.as_str(), r#"{ "x" : 1.50 }"#, "data is passed on as it was written");
-    let body =
-        br#"[{"channel":"a","event":"e"},{"channel":"\u00e9","event":"f","id":"7","key":"k\u00e9"}]"#;
+    let body = concat!(
+        r#"[{"channel":"a","event":"e"},"#,
+        r#"{"channel":"\u00e9","event":"f","data":{},"id":"7","key":"k\u00e9"}]"#,
+    )
+    .as_bytes();
     let two = parse_body(body, MAX).unwrap();
     let [first, second] = [&two[0].publication, &two[1].publication];
     assert_eq!((first.data.as_str(), second.channel.as_str()), ("{}", "é"));
