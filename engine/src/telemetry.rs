@@ -20,7 +20,7 @@ pub use recorder::Recorder;
 pub use shard_stats::ShardStats;
 pub use snapshot::{ClassId, ClassStats, Counters, ServiceStats, Snapshot};
 pub(crate) use top_k::keep_slowest;
-pub use top_k::{HotChannel, SlowConsumer, Standing};
+pub use top_k::{HotChannel, Skipped, SlowConsumer, Standing};
 pub use totals::{PerShard, Totals};
 
 use hdrhistogram::Histogram;

@@ -124,6 +124,8 @@ fn a_connection_tells_who_it_is_and_what_it_may_do() {
         ("state", json!("live")),
         ("owed", json!(0)),
         ("laggard_since", Value::Null),
+        ("skipped", json!(0)),
+        ("conflated", json!(0)),
         ("paused", json!(false)),
     ] {
         assert_eq!(one[name], value, "{name} of {one}");

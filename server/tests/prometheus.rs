@@ -38,7 +38,9 @@ const MAY_BE_ZERO: [&str; 25] = [
     "uringcast_handshakes{", // a moment's
     "uringcast_handshakes_waiting",
     "uringcast_handshake_waits_total", // of a shard that is not overloaded
+    "uringcast_conflated_total",
     "uringcast_missed_total",
+    "uringcast_skipped_total",
     "uringcast_access_log_drops_total",
     "uringcast_tls_fallbacks_total",
     "uringcast_tls_key_updates_total",

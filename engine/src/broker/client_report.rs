@@ -3,6 +3,7 @@
 
 use super::connection::{CloseReason, Exceeded};
 use super::core::Core;
+use super::delivery::SkipStart;
 use super::effect::ClientReport;
 use super::session::Authentication;
 use crate::limits::{
@@ -30,6 +31,19 @@ pub(super) fn report(
         channel: rearmost.map(|(channel, _)| channels.name(channel).clone()),
         behind: rearmost.map(|(_, behind)| behind),
         ..core.report(key, user)
+    }
+}
+
+/// What the log says of a client that begins to be sent less than everything.
+pub(super) fn skip_report(core: &Core, auth: &Authentication, start: SkipStart) -> ClientReport {
+    let Core { cx, channels, delivery, .. } = core;
+    let (policy, exceeded, behind) = delivery.skip(cx, channels, start);
+    ClientReport {
+        skips: Some(policy),
+        exceeded,
+        channel: Some(channels.name(start.channel).clone()),
+        behind: Some(behind),
+        ..core.report(start.key, auth.user(start.key))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::telemetry::Lag;
+use crate::telemetry::{Lag, Skipped};
 use crate::types::{ChannelName, ServiceId, TlsMode};
 
 /// A client's open connection, as a listing shows it.
@@ -32,6 +32,8 @@ pub struct ConnectionInfo {
     pub paused: bool,
     /// How it lags; `None` if it keeps up.
     pub lag: Option<LagInfo>,
+    /// What it was not sent because it was too far behind.
+    pub skipped: Skipped,
 }
 
 /// How a connection lags.

@@ -114,6 +114,7 @@ impl Parts {
                 since: cx.now.unix_seconds(lag.since),
                 state: lag.state,
             }),
+            skipped: delivery.skipped(key.index),
         }
     }
 

@@ -126,6 +126,7 @@ impl Core {
             user: user.map(Into::into),
             certificate: self.connections.certificate(key.index).map(|shown| shown.name.clone()),
             close: None,
+            skips: None,
             cause: None,
             exceeded: None,
             channel: None,

@@ -12,6 +12,8 @@
 //! | `shared_writes` | sweeps that are written together |
 //! | `chains`, `marks` | what a connection is owed by several sweeps |
 //! | `laggard`, `laggards` | connections that are not live |
+//! | `reading`, `slow_policy` | their next messages: all, or what the channel's class leaves |
+//! | `skips` | what was passed over |
 //! | `lag_report` | what is told about them |
 
 mod catch_up;
@@ -23,7 +25,10 @@ mod lag_report;
 mod laggard;
 mod laggards;
 mod marks;
+mod reading;
 mod shared_writes;
+mod skips;
+mod slow_policy;
 mod write_batch;
 mod write_gate;
 pub mod write_sink;
@@ -37,6 +42,8 @@ use chains::{Chain, Chains};
 use laggards::Laggards;
 use marks::Piece;
 use shared_writes::Group;
+pub(super) use skips::SkipStart;
+use skips::Skips;
 use write_batch::{Run, WriteBatch};
 use write_gate::{Pass, WriteGate};
 use write_sink::{Payload, WriteSink};
@@ -54,6 +61,7 @@ pub(super) struct Delivery {
     /// Writes of a marked sweep's slice.
     slice: Vec<(Chain, u32)>,
     laggards: Laggards,
+    skips: Skips,
     survey: Survey,
 }
 
@@ -76,6 +84,7 @@ impl Delivery {
             swept: Vec::new(),
             slice: Vec::new(),
             laggards: Laggards::new(services),
+            skips: Skips::default(),
             survey: Survey::default(),
         }
     }
@@ -88,6 +97,7 @@ impl Delivery {
     /// Nothing more is written to a connection.
     pub(super) fn shut(&mut self, connection: u32) {
         self.laggards.remove(connection);
+        self.skips.forget(connection);
         self.chains.forget(connection);
         self.gate.shut(connection);
     }

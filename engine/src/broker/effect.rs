@@ -32,7 +32,7 @@ pub enum Effect {
     /// End receiving for good, and any pending writability poll. Once their final completions
     /// are in (at once if nothing was armed), report `handle_receive_ended`.
     CancelReceive(ConnectionKey),
-    /// Log why a connection is closed, or a token refused.
+    /// Log why a connection is closed, a token refused, or messages passed over.
     Log(Box<ClientReport>),
     /// Report the end of a connection to where [`Config::ends`](crate::Config::ends) says.
     Report(Box<ConnectionEnd>),
@@ -41,7 +41,8 @@ pub enum Effect {
     Release(ConnectionKey),
 }
 
-/// What the log says of a connection that is closed, or of a token that is refused.
+/// What the log says of a connection that is closed or too far behind, or of a token that is
+/// refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientReport {
     /// Whose client it is.
@@ -56,11 +57,13 @@ pub struct ClientReport {
     pub certificate: Option<Box<str>>,
     /// Code and text of the close frame; `None` where the connection stays open.
     pub close: Option<(u16, &'static str)>,
+    /// The policy by which it begins to be sent less than everything, being too far behind.
+    pub skips: Option<&'static str>,
     /// Why its token was refused.
     pub cause: Option<Box<str>>,
     /// The limit that was exceeded, if it was one.
     pub exceeded: Option<Exceeded>,
-    /// For a slow consumer: its rearmost channel.
+    /// For a slow consumer: its rearmost channel, or the one whose messages are passed over.
     pub channel: Option<ChannelName>,
     /// For a slow consumer: messages between its cursor there and the channel's head.
     pub behind: Option<u64>,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::client_report::report;
+use super::client_report::{report, skip_report};
 use super::connection::{CloseReason, ReceiveEnd, State};
 use super::context::Ending;
 use super::core::Core;
@@ -36,6 +36,12 @@ impl Parts {
                 Ending::Close(reason) => self.close(key, reason),
                 Ending::CloseWritten => self.close_written(key),
                 Ending::Lost => self.lose(key),
+            }
+        }
+        while let Some(start) = self.core.delivery.next_skip() {
+            if self.core.connections.is_open(start.key) {
+                let report = skip_report(&self.core, self.sessions.auth(), start);
+                self.core.cx.push_effect(Effect::Log(report.into()));
             }
         }
         any

@@ -5,16 +5,29 @@ use std::time::Duration;
 use super::{ClassRule, Retention};
 use crate::limits;
 
-/// What becomes of a subscriber that does not keep up.
+/// What becomes of a subscriber that does not keep up: the log has dropped what it had not read, or
+/// it is further behind than the class allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SlowPolicy {
-    /// It is closed once the log has dropped what it had not read.
+    /// It is closed.
     #[default]
     Disconnect,
     /// It goes on at the newest message, and is told how much it missed.
     Skip,
-    /// It gets the newest message of each key, and is told how many were replaced.
+    /// It gets the newest message of each key, and is told how many were replaced. The log keeps
+    /// the newest of each key beyond its other limits, as much again as these allow.
     Latest,
+}
+
+impl SlowPolicy {
+    /// As it is written.
+    pub fn label(self) -> &'static str {
+        match self {
+            SlowPolicy::Disconnect => "disconnect",
+            SlowPolicy::Skip => "skip",
+            SlowPolicy::Latest => "latest",
+        }
+    }
 }
 
 /// Whether messages are compressed for clients that negotiated permessage-deflate.
@@ -55,6 +68,10 @@ pub struct ChannelClass {
     pub retention: ClassRetention,
     /// What becomes of a subscriber that does not keep up.
     pub slow: SlowPolicy,
+    /// Bytes of messages that a subscriber may be behind, beside the log's limits.
+    pub slow_bytes: Option<usize>,
+    /// Age of the oldest message that a subscriber may be behind, beside the log's limits.
+    pub slow_age: Option<Duration>,
     /// Whether messages are compressed.
     pub compression: Compression,
     /// How long a message waits for others at most, on each shard, to be sent together. It ends up
@@ -85,6 +102,8 @@ impl ChannelClass {
                 age: rules().find_map(|rule| rule.age).unwrap_or(kept.age),
             },
             slow: rules().find_map(|rule| rule.slow).unwrap_or_default(),
+            slow_bytes: rules().find_map(|rule| rule.slow_bytes),
+            slow_age: rules().find_map(|rule| rule.slow_age),
             compression: rules().find_map(|rule| rule.compression).unwrap_or_default(),
             coalesce: coalesce.min(limits::MAX_COALESCING),
             presence: rules().find_map(|rule| rule.presence).unwrap_or(false),

@@ -19,6 +19,10 @@ pub struct ClassRule {
     pub age: Option<Duration>,
     /// What becomes of a subscriber that does not keep up.
     pub slow: Option<SlowPolicy>,
+    /// Bytes of messages that a subscriber may be behind.
+    pub slow_bytes: Option<usize>,
+    /// Age of the oldest message that a subscriber may be behind.
+    pub slow_age: Option<Duration>,
     /// Whether messages are compressed.
     pub compression: Option<Compression>,
     /// How long a message may wait for others, until
@@ -39,6 +43,8 @@ impl ClassRule {
             bytes: None,
             age: None,
             slow: None,
+            slow_bytes: None,
+            slow_age: None,
             compression: None,
             coalesce: None,
             presence: None,

@@ -104,6 +104,10 @@ labels! {
         Recoveries = "recoveries",
         /// Frames that the log dropped before a laggard or a shard read them.
         Missed = "missed",
+        /// Frames that laggards were not sent, by the policy of their channel's class.
+        Skipped = "skipped",
+        /// Frames that laggards were not sent because newer ones had their keys.
+        Conflated = "conflated",
         /// Publications refused because there was no room.
         Refused = "refused",
         /// Times a channel would have been one more than a shard may have.
@@ -283,6 +287,8 @@ labels! {
         Reading = "reading",
         /// It subscribed with `since` and is not counted as slow.
         Recovering = "recovering",
+        /// It is too far behind, and is not sent everything.
+        Skipping = "skipping",
         /// Only its close frame is left.
         Closing = "closing",
     }

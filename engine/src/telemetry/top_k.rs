@@ -45,6 +45,17 @@ pub struct SlowConsumer {
     pub behind: Duration,
     /// What it waits for.
     pub state: Lag,
+    /// What it was not sent.
+    pub skipped: Skipped,
+}
+
+/// Messages that a connection was not sent, since it was admitted, because it was too far behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// Those that were passed over.
+    pub slow: u64,
+    /// Those that newer ones with their keys replace.
+    pub conflated: u64,
 }
 
 /// Adds to a list that keeps the slowest. `make` is called only for one of them.

@@ -50,6 +50,18 @@ pub enum NotRecovered {
     Ahead,
 }
 
+/// Why a subscriber does not get messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// The log has dropped them.
+    Retention,
+    /// It was too slow, and goes on behind them.
+    Slow,
+    /// It was too slow, and newer messages with their keys follow.
+    Conflated,
+}
+
 /// Messages that a subscriber will not get.
 #[derive(Clone, Copy, Debug)]
 pub struct Gap {
@@ -57,8 +69,17 @@ pub struct Gap {
     pub from: Seq,
     /// The last.
     pub to: Seq,
+    /// Why.
+    pub reason: GapReason,
     /// The epoch of the log.
     pub epoch: Epoch,
+}
+
+impl Gap {
+    /// How many they are.
+    pub fn missed(&self) -> u64 {
+        (self.to.0 + 1).saturating_sub(self.from.0)
+    }
 }
 
 #[derive(Default, Serialize)]
@@ -89,7 +110,7 @@ struct GapData {
     from_seq: Seq,
     to_seq: Seq,
     missed: u64,
-    reason: &'static str,
+    reason: GapReason,
     epoch: Epoch,
 }
 
@@ -195,9 +216,8 @@ pub fn gap<'a>(channel: &'a ChannelName, gap: &Gap) -> Outbound<'a, impl Seriali
     let data = GapData {
         from_seq: gap.from,
         to_seq: gap.to,
-        missed: (gap.to.0 + 1).saturating_sub(gap.from.0),
-        // Its log dropped them.
-        reason: "retention",
+        missed: gap.missed(),
+        reason: gap.reason,
         epoch: gap.epoch,
     };
     Outbound::event("gap", Some(channel), data)

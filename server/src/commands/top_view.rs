@@ -56,9 +56,10 @@ pub(super) fn screen(all: &Value) -> Vec<String> {
     let slowest = list(&now["slowest"]).map(|one| {
         let behind = format!("{:.1} s", one["behind"].as_f64().unwrap_or_default());
         let (id, peer, state) = (&one["connection_id"], &one["peer"], &one["state"]);
-        vec![text(id), text(peer), number(&one["owed"]), behind, text(state)]
+        let skipped = number(&one["skipped"]);
+        vec![text(id), text(peer), number(&one["owed"]), behind, text(state), skipped]
     });
-    let header = ["slowest consumer", "peer", "bytes owed", "behind", "state"];
+    let header = ["slowest consumer", "peer", "bytes owed", "behind", "state", "skipped"];
     section(&mut lines, &header, slowest.collect());
     let closes = list(&now["closes"]).map(|one| {
         vec![

@@ -136,7 +136,7 @@ function hot(one, most) {
 
 function slow(one) {
   return row(["", one.peer], ["id", one.connection_id], ["", one.state],
-    ["n", join(size(one.owed))], ["n", duration(one.behind)]);
+    ["n", join(size(one.owed))], ["n", duration(one.behind)], ["n", join(count(one.skipped))]);
 }
 
 function close(one) {

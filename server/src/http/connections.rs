@@ -118,6 +118,8 @@ fn shown(service: &str, info: &ConnectionInfo) -> Value {
         "state": info.lag.map_or("live", |lag| lag.state.label()),
         "owed": info.lag.map_or(0, |lag| lag.owed),
         "laggard_since": info.lag.and_then(|lag| time(lag.since)),
+        "skipped": info.skipped.slow,
+        "conflated": info.skipped.conflated,
     })
 }
 

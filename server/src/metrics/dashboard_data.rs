@@ -156,6 +156,7 @@ impl DashboardData {
                 "owed": one.owed,
                 "behind": one.behind.as_secs_f64(),
                 "state": one.state.label(),
+                "skipped": one.skipped.slow + one.skipped.conflated,
             })
         };
         all.into_iter().map(one).collect()

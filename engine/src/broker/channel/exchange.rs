@@ -11,7 +11,7 @@ use crate::shared_frame::Frame;
 use crate::telemetry::Count;
 use crate::types::{ChannelIndex, JoinToken};
 use crate::types::{Seq, ShardId};
-use crate::wire::reply::{self, Gap};
+use crate::wire::reply::{self, Gap, GapReason};
 
 /// Channels homed here with something new for other shards.
 #[derive(Debug, Default)]
@@ -117,7 +117,8 @@ impl Exchange {
     ) {
         let Channel { log, name, .. } = &table[index];
         let from = log.head().next();
-        let gap = Gap { from, to, epoch: log.epoch() };
+        // A lane or the home's log was too short: no fault of a client.
+        let gap = Gap { from, to, reason: GapReason::Retention, epoch: log.epoch() };
         let bytes = cx
             .encode(|encoder, stamp, out| encoder.write(stamp, None, &reply::gap(name, &gap), out));
         cx.recorder.count(Count::Missed, to.0 - from.0 + 1);

@@ -94,9 +94,9 @@ impl Log {
         (self.end - self.start) as usize
     }
 
-    /// Bytes of all that it holds, with what it keeps of keys beyond its frames.
-    pub(crate) fn held_bytes(&self) -> usize {
-        self.bytes() + self.last.as_ref().map_or(0, |last| last.bytes())
+    /// Bytes of what it keeps of keys beyond its frames.
+    pub(crate) fn kept_bytes(&self) -> usize {
+        self.last.as_ref().map_or(0, |last| last.bytes())
     }
 
     /// Up to here something is gone that nothing newer replaces.
@@ -164,12 +164,18 @@ impl Log {
                 (Some(key), None) => last.drop_newest(key),
                 (None, _) => {}
             }
-            if keep.is_none() {
-                lost = lost.max(last.clear());
-            }
         }
         self.lost = self.lost.max(lost.unwrap_or_default());
+        if keep.is_none() {
+            self.forget_kept();
+        }
         Some(frame)
+    }
+
+    /// Keeps nothing of keys beyond its frames any more.
+    pub(crate) fn forget_kept(&mut self) {
+        let gone = self.last.as_mut().and_then(|last| last.clear());
+        self.lost = self.lost.max(gone.unwrap_or_default());
     }
 
     /// The oldest frame's position, and when it was accepted.

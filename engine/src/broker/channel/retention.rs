@@ -4,9 +4,11 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::log::Log;
+use super::log::{KeepRoom, Log};
 use super::{Channel, Role, Table, shard_done};
 use crate::broker::context::Context;
+use crate::config::SlowPolicy;
+use crate::limits::KEPT_SHARE;
 use crate::shared_frame::Frame;
 use crate::telemetry::Count;
 use crate::types::ChannelIndex;
@@ -28,6 +30,8 @@ pub(crate) enum Overrun {
 pub(super) struct Retention {
     /// Bytes held.
     bytes: usize,
+    /// Those of them that are kept of keys beyond the logs' frames.
+    kept: usize,
     /// Bytes the live sets have not been handed yet.
     unswept: usize,
     /// Frames held.
@@ -128,17 +132,28 @@ impl Retention {
         }
     }
 
-    /// Keeps the sum of bytes over a change of a log.
+    /// Keeps the sums of bytes over a change of a log.
     fn change<T>(&mut self, log: &mut Log, change: impl FnOnce(&mut Log) -> T) -> T {
-        let before = log.held_bytes();
+        let (bytes, kept) = (log.bytes(), log.kept_bytes());
         let changed = change(log);
-        self.bytes = self.bytes + log.held_bytes() - before;
+        self.bytes = self.bytes + log.bytes() + log.kept_bytes() - bytes - kept;
+        self.kept = self.kept + log.kept_bytes() - kept;
         changed
+    }
+
+    /// What a log may keep of keys beyond its frames: where subscribers that are behind get the
+    /// newest of each, as much again as its class lets it hold, within the shard's share.
+    fn keep_room(&self, cx: &Context, channel: &Channel) -> Option<KeepRoom> {
+        let limits = &channel.class.retention;
+        let others = self.kept - channel.log.kept_bytes();
+        let share = (cx.config.retention.shard_bytes / KEPT_SHARE).saturating_sub(others);
+        let room = KeepRoom { frames: limits.frames, bytes: limits.bytes.min(share) };
+        (channel.class.slow == SlowPolicy::Latest).then_some(room)
     }
 
     /// Drops a channel's oldest frame. Other shards that have not been sent it get a gap.
     fn evict(&mut self, cx: &mut Context, channel: &mut Channel) {
-        let keep = None;
+        let keep = self.keep_room(cx, channel);
         let evicted = self.change(&mut channel.log, |log| log.evict(keep));
         let Some(frame) = evicted else { return };
         self.frames -= 1;
@@ -157,13 +172,15 @@ impl Retention {
         while channel.log.oldest().is_some() {
             self.evict(cx, channel);
         }
+        self.change(&mut channel.log, Log::forget_kept);
         // Positions of another epoch say nothing about what comes.
         self.arrivals.retain(|(of, _)| *of != index);
     }
 
     /// A forgotten channel's log is gone.
     pub(super) fn release(&mut self, table: &Table, log: &Log) {
-        self.bytes -= log.held_bytes();
+        self.bytes -= log.bytes() + log.kept_bytes();
+        self.kept -= log.kept_bytes();
         self.frames -= log.len();
         self.tidy(table);
     }

@@ -1,19 +1,22 @@
 //! Serving laggards: tail, outbox and logs, chunk by chunk, until they are level again.
 
 use super::chains::Chains;
-use super::laggard::{Cursor, LagState, Laggard};
+use super::laggard::{LagState, Laggard};
+use super::reading::{Brought, Reading};
+use super::skips::{SkipStart, Skips};
+use super::slow_policy::Behind;
 use super::write_batch::Run;
 use super::write_sink::{Payload, WriteSink};
 use super::{Delivery, Work};
-use crate::broker::channel::{Channels, Log};
+use crate::broker::channel::Channels;
 use crate::broker::connection::{CloseReason, Connections};
 use crate::broker::context::{Context, Ending};
 use crate::broker::shared_count::SharedCount;
+use crate::config::SlowPolicy;
 use crate::limits::RECOVERY_GRACE;
-use crate::telemetry::{Count, Lag, SlowConsumer, keep_slowest};
+use crate::telemetry::{Lag, SlowConsumer, keep_slowest};
 use crate::types::ChannelIndex;
 use crate::types::{ConnectionKey, Seq};
-use crate::wire::reply::{self, Gap};
 
 /// What a laggard gets next.
 enum Next {
@@ -22,7 +25,7 @@ enum Next {
     Level,
     /// It has more than this shard's live set was handed yet: it waits for the sweep.
     Hold,
-    /// A log ran past a cursor of one that was too slow.
+    /// It is too far behind, and its channel's class says that it is to be closed.
     FellOff,
 }
 
@@ -31,15 +34,6 @@ enum Next {
 pub(super) struct Survey {
     by_lag: [u64; Lag::COUNT],
     slowest: Vec<SlowConsumer>,
-}
-
-/// Up to where there is nothing for a reader at `cursor`, if so.
-fn missing_to(log: &Log, cursor: Seq) -> Option<Seq> {
-    if cursor < log.first() {
-        return Some(Seq(log.first().0 - 1));
-    }
-    // A cursor that was set at another shard may be in the middle of what is missing here.
-    log.from(cursor).next().filter(|gap| gap.first < cursor).map(|gap| gap.seq)
 }
 
 impl Delivery {
@@ -168,7 +162,7 @@ impl Delivery {
         if laggard.state != LagState::Ready {
             return;
         }
-        let next = next_of(work, &self.chains, key, laggard);
+        let next = next_of(work, &self.chains, &mut self.skips, key, laggard);
         if let Next::Write(_) = next {
             laggard.state = LagState::Writing;
         }
@@ -205,7 +199,7 @@ impl Delivery {
 
     // Looking after laggards, once a round.
 
-    /// Surveys a laggard. Returns `false` if a log ran past it while its socket was full.
+    /// Surveys a laggard. Returns `false` if it is too far behind, and is to be closed.
     pub(in crate::broker) fn tend(
         &mut self,
         cx: &Context,
@@ -229,11 +223,33 @@ impl Delivery {
                 owed,
                 behind: cx.time().since(laggard.since),
                 state: laggard.lag(),
+                skipped: self.skips.of(connection),
             }
         });
         laggard.recovering &= cx.time().since(laggard.since) < RECOVERY_GRACE;
-        let fell_off = |cursor: &Cursor| cursor.next < channels.log(cursor.channel).first();
-        laggard.recovering || laggard.closing || !laggard.cursors.iter().any(fell_off)
+        if laggard.recovering || laggard.closing {
+            return true;
+        }
+        for place in 0..laggard.cursors.len() {
+            let (channel, next) = (laggard.cursors[place].channel, laggard.cursors[place].next);
+            let Some(handed) = self.chains.handed(channels, connection, channel) else { continue };
+            let (class, log) = (channels.class(channel), channels.log(channel));
+            let behind = Behind::of(class, log, next, handed, cx.time());
+            match (behind, class.slow) {
+                (None, _) => {}
+                (Some(_), SlowPolicy::Disconnect) => return false,
+                (Some(behind), SlowPolicy::Skip | SlowPolicy::Latest) => {
+                    let key = connections.key(connection);
+                    self.skips.start(laggard, SkipStart { key, channel, behind });
+                }
+            }
+        }
+        true
+    }
+
+    /// A laggard that begins to be sent less than everything.
+    pub(in crate::broker) fn next_skip(&mut self) -> Option<SkipStart> {
+        self.skips.next_started()
     }
 
     /// A round of ticks is over: records what it has surveyed.
@@ -247,6 +263,7 @@ impl Delivery {
 fn next_of<S>(
     work: &mut Work<'_, S>,
     chains: &Chains,
+    skips: &mut Skips,
     key: ConnectionKey,
     laggard: &mut Laggard,
 ) -> Next {
@@ -256,7 +273,6 @@ fn next_of<S>(
     if !laggard.outbox.is_empty() {
         return Next::Write(Payload::Owned(std::mem::take(&mut laggard.outbox)));
     }
-    let chunk = work.cx.limits.chunk;
     let (mut joined, mut ahead) = (Vec::new(), false);
     for _ in 0..laggard.cursors.len() {
         laggard.next_cursor %= laggard.cursors.len();
@@ -275,36 +291,33 @@ fn next_of<S>(
             laggard.next_cursor += 1;
             continue;
         }
-        let log = work.channels.log(cursor.channel);
-        if !laggard.recovering && cursor.next < log.first() {
+        let (blamed, channel) = (!laggard.recovering, cursor.channel);
+        let reading = Reading {
+            cx: work.cx,
+            channels: work.channels,
+            cursor,
+            handed,
+            joined: &mut joined,
+            brought: Brought::default(),
+            #[cfg(test)]
+            sabotage: skips.sabotage,
+        };
+        let brought = reading.read(blamed);
+        let rest = cursor.next <= handed;
+        if brought.disconnects {
             return Next::FellOff;
         }
-        if let Some(to) = missing_to(log, cursor.next) {
-            joined.extend(gap_message(work.cx, work.channels, *cursor, to));
-            cursor.next = to.next();
-            continue;
+        let service = work.channels.name(channel).service();
+        work.cx.recorder.replayed(service, brought.frames);
+        skips.add(key.index, &brought);
+        if let Some(behind) = brought.behind {
+            skips.start(laggard, SkipStart { key, channel, behind });
         }
-        let service = work.channels.name(cursor.channel).service();
-        let mut count = 0;
-        for (frame, _) in log.range(cursor.next, handed) {
-            let bytes = frame.bytes();
-            if joined.is_empty() && bytes.len() >= chunk {
-                cursor.next = frame.seq.next();
-                laggard.next_cursor += 1;
-                work.cx.recorder.replayed(service, 1);
-                return Next::Write(Payload::Frame(frame.clone(), 0));
-            }
-            if joined.len() + bytes.len() > chunk {
-                break;
-            }
-            joined.extend_from_slice(bytes);
-            cursor.next = frame.seq.next();
-            count += 1;
-        }
-        work.cx.recorder.replayed(service, count);
-        let rest = cursor.next <= handed;
         // A channel that got nothing, its frame being too large for what was left, is next.
-        laggard.next_cursor += usize::from(count > 0 || !rest);
+        laggard.next_cursor += usize::from(brought.frames > 0 || !rest);
+        if let Some(frame) = brought.large {
+            return Next::Write(Payload::Frame(frame, 0));
+        }
         if rest {
             break;
         }
@@ -314,13 +327,4 @@ fn next_of<S>(
         (true, true) => Next::Hold,
         (true, false) => Next::Level,
     }
-}
-
-/// A message for one subscriber that cannot have what is between its cursor and `to`.
-fn gap_message(cx: &mut Context, channels: &Channels, cursor: Cursor, to: Seq) -> Vec<u8> {
-    let (log, name) = (channels.log(cursor.channel), channels.name(cursor.channel));
-    let (from, epoch) = (cursor.next, log.epoch());
-    let gap = Gap { from, to, epoch };
-    cx.recorder.count(Count::Missed, to.0 - from.0 + 1);
-    cx.encode(|encoder, stamp, out| encoder.write(stamp, None, &reply::gap(name, &gap), out))
 }

@@ -19,7 +19,21 @@ pub(in crate::broker) enum ChainFault {
     WholeCut,
 }
 
+/// A fault of the policies for slow subscribers that the simulation must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::broker) enum SkipFault {
+    /// What is passed over is not told.
+    Silent,
+    /// The newest message of a key counts as replaced.
+    LostNewest,
+}
+
 impl Delivery {
+    /// Breaks the policies.
+    pub(in crate::broker) fn break_skips(&mut self, fault: SkipFault) {
+        self.skips.sabotage = Some(fault);
+    }
+
     /// Cross-checks the sums and the list of those that may be written.
     pub(in crate::broker) fn check(
         &self,

@@ -2,9 +2,12 @@
 
 use super::Delivery;
 use super::laggard::{Cursor, Lagging};
+use super::skips::SkipStart;
+use super::slow_policy::Behind;
 use crate::broker::channel::{Channels, Overrun};
 use crate::broker::connection::Exceeded;
 use crate::broker::context::Context;
+use crate::telemetry::Skipped;
 use crate::types::ChannelIndex;
 
 impl Delivery {
@@ -50,7 +53,7 @@ impl Delivery {
         Some((rearmost.channel, behind(rearmost)))
     }
 
-    /// Why the log dropped what a laggard had not read: its limit, and what the log had come to.
+    /// By which limit a laggard is too far behind, and what it came to.
     pub(in crate::broker) fn overrun(
         &self,
         cx: &Context,
@@ -58,19 +61,53 @@ impl Delivery {
         connection: u32,
     ) -> Option<Exceeded> {
         let mut cursors = self.laggards.get(connection)?.cursors.iter();
-        let (over, of) = cursors.find_map(|cursor| {
-            let over = has_fallen_off(channels, cursor).then(|| channels.overrun(cursor.channel));
-            Some((over.flatten()?, cursor.channel))
-        })?;
-        let (kept, all) = (&channels.class(of).retention, cx.config.retention.shard_bytes as u64);
-        let (name, limit, value) = match over {
+        cursors.find_map(|&Cursor { channel, next, .. }| {
+            let handed = self.chains.handed(channels, connection, channel)?;
+            let (class, log) = (channels.class(channel), channels.log(channel));
+            let behind = Behind::of(class, log, next, handed, cx.time())?;
+            exceeded(cx, channels, channel, behind)
+        })
+    }
+
+    /// The same of one that begins to be sent less than everything: policy, channel, messages that
+    /// it has not read there, and limit.
+    pub(in crate::broker) fn skip(
+        &self,
+        cx: &Context,
+        channels: &Channels,
+        start: SkipStart,
+    ) -> (&'static str, Option<Exceeded>, u64) {
+        let SkipStart { key, channel, behind } = start;
+        let (policy, head) = (channels.class(channel).slow.label(), channels.log(channel).head());
+        let next = self.cursor(key.index, channel).unwrap_or(head.next());
+        (policy, exceeded(cx, channels, channel, behind), (head.0 + 1).saturating_sub(next.0))
+    }
+
+    /// What a connection was not sent, since it was admitted, because it was too far behind.
+    pub(in crate::broker) fn skipped(&self, connection: u32) -> Skipped {
+        self.skips.of(connection)
+    }
+}
+
+fn exceeded(
+    cx: &Context,
+    channels: &Channels,
+    channel: ChannelIndex,
+    behind: Behind,
+) -> Option<Exceeded> {
+    let (class, all) = (channels.class(channel), cx.config.retention.shard_bytes as u64);
+    let kept = &class.retention;
+    let (name, limit, value) = match behind {
+        Behind::Bytes(bytes) => ("slow_bytes", class.slow_bytes? as u64, bytes as u64),
+        Behind::Age(seconds) => ("slow_age", class.slow_age?.as_secs(), seconds),
+        Behind::Log => match channels.overrun(channel)? {
             Overrun::Frames(frames) => ("log_frames", kept.frames as u64, frames as u64),
             Overrun::Bytes(bytes) => ("log_bytes", kept.bytes as u64, bytes as u64),
             Overrun::Age(seconds) => ("log_age", kept.age.as_secs(), seconds),
             Overrun::ShardBytes(bytes) => ("shard_log_bytes", all, bytes as u64),
-        };
-        Some(Exceeded { name, limit, value: Some(value) })
-    }
+        },
+    };
+    Some(Exceeded { name, limit, value: Some(value) })
 }
 
 /// Whether the log has dropped what comes next at a cursor.

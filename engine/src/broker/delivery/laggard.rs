@@ -21,6 +21,8 @@ pub(super) struct Laggard {
     pub(super) state: LagState,
     /// It joined in the past and is not to be blamed for it.
     pub(super) recovering: bool,
+    /// It is too far behind in a channel whose class then passes messages over.
+    pub(super) skipping: bool,
     /// The outbox ends with the close frame.
     pub(super) closing: bool,
     /// Whose client it is.
@@ -55,6 +57,8 @@ pub(super) struct Cursor {
     pub(super) channel: ChannelIndex,
     /// Next position to be read.
     pub(super) next: Seq,
+    /// Up to here it gets the newest message of each key.
+    pub(super) newest_to: Seq,
 }
 
 impl Laggard {
@@ -67,6 +71,7 @@ impl Laggard {
             since: now,
             state,
             recovering: false,
+            skipping: false,
             closing: false,
             service,
             charged: 0,
@@ -78,6 +83,7 @@ impl Laggard {
         match self.state {
             _ if self.closing => Lag::Closing,
             _ if self.recovering => Lag::Recovering,
+            _ if self.skipping => Lag::Skipping,
             LagState::Waiting => Lag::Waiting,
             LagState::Ready | LagState::Writing => Lag::Reading,
         }
@@ -99,9 +105,10 @@ impl Laggard {
 
     /// Sets or adds a channel's cursor.
     pub(super) fn set_cursor(&mut self, channel: ChannelIndex, next: Seq) {
+        let cursor = Cursor { channel, next, newest_to: Seq(0) };
         match self.cursors.binary_search_by_key(&channel, |cursor| cursor.channel) {
-            Ok(place) => self.cursors[place].next = next,
-            Err(place) => self.cursors.insert(place, Cursor { channel, next }),
+            Ok(place) => self.cursors[place] = cursor,
+            Err(place) => self.cursors.insert(place, cursor),
         }
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::broker::channel::Log;
 use crate::broker::connection::State;
 use crate::broker::context::Ending;
-use crate::broker::delivery::delivery_invariants::{ChainFault, Met};
+use crate::broker::delivery::delivery_invariants::{ChainFault, Met, SkipFault};
 use crate::broker::turn_limits::TurnLimits;
 use crate::limits::DUE_PER_CONNECTION;
 
@@ -76,6 +76,11 @@ impl Hub {
     /// Breaks the chains of the writes.
     pub(in crate::broker) fn break_chains(&mut self, fault: ChainFault) {
         self.parts.core.delivery.break_chains(fault);
+    }
+
+    /// Breaks the policies for subscribers that are behind.
+    pub(in crate::broker) fn break_skips(&mut self, fault: SkipFault) {
+        self.parts.core.delivery.break_skips(fault);
     }
 
     /// Chains of several marks that were met.

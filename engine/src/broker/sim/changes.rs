@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::plan::{Plan, pick, retain, rule_of};
+use super::plan::{Plan, pick, retain, rule_of, slow};
 use super::world::World;
 use super::{SEEDS, run_all, setting};
 use crate::config::{ClassRule, Config, Rule};
@@ -88,6 +88,9 @@ fn classes(rng: &mut fastrand::Rng, roomy: bool) -> Vec<ClassRule> {
         let rule = rule_of(&mut rules, channel);
         retain(rng, rule, roomy);
         rule.coalesce = pick(rng, &[None, Some(0), Some(5), Some(50)]).map(Duration::from_millis);
+        if rng.bool() {
+            slow(rng, rule);
+        }
     }
     rules
 }

@@ -148,7 +148,8 @@ impl World {
         });
         assert_eq!(broadcasts, self.truth.total(), "broadcasts");
         let sum = |f: fn(&super::client::Client) -> u64| self.clients.iter().map(f).sum::<u64>();
-        let missed = totals.count(Count::Missed);
+        let missed = [Count::Missed, Count::Skipped, Count::Conflated];
+        let missed = missed.iter().map(|what| totals.count(*what)).sum::<u64>();
         assert!(missed > 0 || sum(|c| c.gaps) == 0, "gaps are counted");
         let errors = totals.services.iter().map(|service| &service.message_errors);
         let busy = errors.map(|errors| errors[MessageError::Busy as usize]).sum::<u64>();
@@ -167,9 +168,11 @@ impl World {
         let closed = |reason: &str| {
             self.clients.iter().filter(|client| client.reason.starts_with(reason)).count() as u64
         };
-        use Count::{Laggards, LaneFull, LogEvictions, Missed, Recoveries, Refused, Rejoins};
+        use Count::{Conflated, Laggards, LaneFull, LogEvictions, Missed, Skipped};
+        use Count::{Recoveries, Refused, Rejoins};
         let counts = [LaneFull, Laggards, LogEvictions, Missed, Recoveries, Refused, Rejoins];
-        let mut tally: Tally = counts.map(|what| (what.label(), totals.count(what))).into();
+        let counts = counts.into_iter().chain([Skipped, Conflated]);
+        let mut tally: Tally = counts.map(|what| (what.label(), totals.count(what))).collect();
         if totals.count(Count::ChannelRefusals) > 0 {
             tally.insert("channels refused", totals.count(Count::ChannelRefusals));
         }

@@ -13,6 +13,7 @@ mod net;
 mod one_write;
 mod plan;
 mod publications;
+mod slow_subscribers;
 mod small_world;
 mod truth;
 mod windows;
@@ -23,7 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use finish::Tally;
 use std::time::Duration;
 
-use crate::broker::delivery::delivery_invariants::ChainFault;
+use crate::broker::delivery::delivery_invariants::{ChainFault, SkipFault};
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Config, Service};
 use crate::limits;
@@ -220,6 +221,13 @@ fn broken_chains_of_sweeps_are_caught() {
     use ChainFault::{BlindLaggard, LooseGroup, LostMark, WholeCut};
     for fault in [LostMark, LooseGroup, BlindLaggard, WholeCut] {
         assert!(is_caught(Sabotage::Chains(fault)), "{fault:?} is not found");
+    }
+}
+
+#[test]
+fn policies_that_lose_messages_are_caught() {
+    for fault in [SkipFault::Silent, SkipFault::LostNewest] {
+        assert!(is_caught(Sabotage::Skips(fault)), "{fault:?} is not found");
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::Hub;
-use crate::broker::delivery::delivery_invariants::ChainFault;
+use crate::broker::delivery::delivery_invariants::{ChainFault, SkipFault};
 use crate::broker::turn_limits::TurnLimits;
-use crate::config::{Access, AuthMode, ClassRule, Config, Retention, Service};
+use crate::config::{Access, AuthMode, ClassRule, Config, Retention, Service, SlowPolicy};
 use crate::types::{ChannelPattern, Epoch, Homes, ShardId};
 
 /// A part that is broken on purpose, and must be caught.
@@ -24,6 +24,8 @@ pub(super) enum Sabotage {
     LostWait,
     /// The chains of what is owed by several sweeps are broken.
     Chains(ChainFault),
+    /// The policies for subscribers that are behind are broken.
+    Skips(SkipFault),
 }
 
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ pub(super) struct Plan {
     pub(super) socket: usize,
     /// Bytes of a message's padding, at most; now and then ten times that.
     pub(super) padding: usize,
+    /// Keys of messages; 0 for none.
+    pub(super) keys: u8,
     /// Logs and outboxes are so large that no client may miss anything.
     pub(super) roomy: bool,
     /// Clients vanish, send garbage or stall.
@@ -81,6 +85,9 @@ impl Plan {
         if let Some(Sabotage::Chains(fault)) = self.sabotage {
             hub.break_chains(fault);
         }
+        if let Some(Sabotage::Skips(fault)) = self.sabotage {
+            hub.break_skips(fault);
+        }
         hub
     }
 
@@ -116,6 +123,7 @@ impl Plan {
             batch: rng.usize(1..=8),
             socket: pick(rng, &[40, 300, 1_000, 5_000, 100_000]),
             padding: pick(rng, &[1, 50, 300, 2_000]),
+            keys: 0,
             roomy,
             rough: rng.u8(..4) != 0,
             lossy: rng.u8(..8) == 0,
@@ -128,6 +136,25 @@ impl Plan {
         }
         .coalescing()
         .retaining()
+        .passing_over()
+    }
+
+    /// By the seed alone, in a quarter of them: messages have keys, and subscribers that are behind
+    /// are not sent everything.
+    fn passing_over(mut self) -> Plan {
+        let sabotaged = matches!(self.sabotage, Some(Sabotage::Skips(_)));
+        if !sabotaged && !matches!(self.seed % 11, 3 | 8 | 10) {
+            return self;
+        }
+        let mut rng = fastrand::Rng::with_seed(self.seed ^ 0x510e);
+        let rng = &mut rng;
+        self.keys = pick(rng, &[1, 2, 5]);
+        for service in &mut Arc::make_mut(&mut self.config).services {
+            for channel in 0..self.channels {
+                slow(rng, rule_of(&mut service.classes, channel));
+            }
+        }
+        self
     }
 
     /// By the seed alone, in a third of them: logs of some channels keep less or more than others.
@@ -246,6 +273,14 @@ pub(super) fn retain(rng: &mut fastrand::Rng, rule: &mut ClassRule, roomy: bool)
     rule.frames = Some(pick(rng, &[1, 2, 5, 50]) + enough);
     rule.bytes = Some(pick(rng, &[300, 1_000, 10_000]) + (enough << 10));
     rule.age = Some(Duration::from_secs(pick(rng, &[1, 5, 60]) + 100_000 * u64::from(roomy)));
+}
+
+/// What becomes of subscribers that are behind.
+pub(super) fn slow(rng: &mut fastrand::Rng, rule: &mut ClassRule) {
+    use SlowPolicy::{Disconnect, Latest, Skip};
+    rule.slow = Some(pick(rng, &[Disconnect, Skip, Skip, Latest, Latest, Latest]));
+    rule.slow_bytes = pick(rng, &[None, Some(500), Some(5_000)]);
+    rule.slow_age = pick(rng, &[None, None, Some(100), Some(2_000)]).map(Duration::from_millis);
 }
 
 pub(super) fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[T]) -> T {

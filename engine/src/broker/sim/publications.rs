@@ -1,16 +1,20 @@
-//! What services publish.
+//! What services publish: documents of many sizes, and in some worlds with keys.
 
 use super::world::World;
-use crate::types::{EventName, JsonObject, Publication, ServiceId};
+use crate::types::{EventName, JsonObject, MessageKey, Publication, ServiceId};
 
 impl World {
     pub(super) fn publish(&mut self, channel: usize) {
-        let document = self.document();
-        self.publish_this(channel, &document);
+        let (document, key) = (self.document(), self.key());
+        self.publish_with(channel, &document, key);
+    }
+
+    pub(super) fn publish_this(&mut self, channel: usize, document: &str) {
+        self.publish_with(channel, document, None);
     }
 
     /// Publishes from outside on the channel's home.
-    pub(super) fn publish_this(&mut self, channel: usize, document: &str) {
+    pub(super) fn publish_with(&mut self, channel: usize, document: &str, key: Option<MessageKey>) {
         let name = self.truth.channel_name(channel).clone();
         let home = self.hubs[0].home_of(&name).index();
         if !self.hubs[home].wants_input() {
@@ -20,7 +24,7 @@ impl World {
             channel: name,
             event: EventName::parse("news").unwrap(),
             data: JsonObject::parse(document.as_bytes()).unwrap(),
-            key: None,
+            key,
         };
         self.begin_iteration(home);
         let seq = self.hubs[home].publish(&publication);
@@ -33,5 +37,12 @@ impl World {
         let most = self.plan.padding * if self.chance(5) { 10 } else { 1 };
         let most = most.min(self.plan.config[ServiceId(0)].max_message - 300);
         format!("{{\"pad\":\"{}\"}}", "x".repeat(self.rng.usize(..=most)))
+    }
+
+    /// What the next message is the newest state of. Some are of nothing.
+    fn key(&mut self) -> Option<MessageKey> {
+        let keys = self.plan.keys;
+        let key = (keys > 0).then(|| self.rng.u8(..=keys)).filter(|key| *key < keys)?;
+        Some(MessageKey::parse(&key.to_string()).unwrap())
     }
 }

@@ -2,12 +2,18 @@
 
 use std::rc::Rc;
 
+use super::plan::Plan;
 use crate::broker::Hub;
+use crate::config::{ChannelClass, SlowPolicy};
 use crate::shared_frame::Frame;
 use crate::types::{ChannelName, Epoch, Seq, ServiceId};
 
 pub(super) struct Truth {
     pub(super) roomy: bool,
+    /// Whether classes change.
+    changes: bool,
+    /// What each channel's class does with subscribers that are behind.
+    policies: Vec<SlowPolicy>,
     services: usize,
     /// Channels of the services in turns, so that each has the same names.
     names: Vec<ChannelName>,
@@ -15,13 +21,19 @@ pub(super) struct Truth {
 }
 
 impl Truth {
-    pub(super) fn new(channels: usize, services: usize, roomy: bool) -> Truth {
+    pub(super) fn new(plan: &Plan) -> Truth {
+        let &Plan { channels, services, roomy, changes, .. } = plan;
         let name = |i| {
             let name = ChannelName::parse(&format!("room:{}", i / services)).unwrap();
             name.at(ServiceId((i % services) as u8))
         };
-        let names = (0..channels).map(name).collect();
-        Truth { roomy, services, names, lives: vec![Vec::new(); channels] }
+        let names: Vec<ChannelName> = (0..channels).map(name).collect();
+        let policy = |name: &ChannelName| {
+            let rules = plan.config[name.service()].class_rules(name.as_str());
+            ChannelClass::of(&rules, plan.config.retention).slow
+        };
+        let policies = names.iter().map(policy).collect();
+        Truth { roomy, changes, policies, services, names, lives: vec![Vec::new(); channels] }
     }
 
     /// Copies what the homes have encoded since the last call.
@@ -109,6 +121,31 @@ impl Truth {
         let place = (seq as usize).checked_sub(1)?;
         let same = |frames: &[Rc<Frame>]| frames.get(place).is_some_and(|f| f.bytes() == bytes);
         self.lives[channel].iter().rposition(|(_, frames)| same(frames))
+    }
+
+    /// Whether a gap may have this reason.
+    pub(super) fn check_gap(&self, channel: usize, life: usize, (from, to): (u64, u64), why: &str) {
+        let policy = self.policies[channel];
+        match why {
+            "retention" => assert!(!self.roomy, "a gap where nothing was dropped"),
+            "slow" if self.changes => {}
+            "slow" => {
+                assert_ne!(policy, SlowPolicy::Disconnect, "passed over");
+                let is_lost = policy == SlowPolicy::Skip || !self.roomy;
+                assert!(is_lost, "the newest of a key, or a message without one, is lost");
+            }
+            "conflated" => {
+                assert!(self.changes || policy == SlowPolicy::Latest);
+                let frames = &self.lives[channel][life].1;
+                for seq in from..=to {
+                    let (these, newer) = frames.split_at(seq as usize);
+                    let key = these[seq as usize - 1].key();
+                    let is_replaced = key.is_some() && newer.iter().any(|f| f.key() == key);
+                    assert!(is_replaced, "{seq} of {channel} is the newest of its key");
+                }
+            }
+            other => panic!("a gap for {other}"),
+        }
     }
 
     /// Everything ever accepted.

@@ -69,7 +69,7 @@ impl World {
             sockets: Vec::new(),
             clients: Vec::new(),
             verdicts: vec![Vec::new(); plan.shards],
-            truth: Truth::new(plan.channels, plan.services, plan.roomy),
+            truth: Truth::new(&plan),
             refused: 0,
             lost: 0,
             grants_lost: 0,

@@ -41,6 +41,7 @@ fn the_slowest_list_keeps_those_who_are_owed_most() {
             owed,
             behind: Duration::ZERO,
             state: Lag::Waiting,
+            skipped: Skipped::default(),
         });
     }
     let owed: Vec<u64> = list.iter().map(|one| one.owed).collect();

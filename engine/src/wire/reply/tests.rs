@@ -116,7 +116,7 @@ fn a_refused_publish_says_when_to_try_again() {
 
 #[test]
 fn a_gap_says_what_is_missing() {
-    let gap = Gap { from: Seq(5), to: Seq(9), epoch: Epoch(1) };
+    let gap = Gap { from: Seq(5), to: Seq(9), reason: GapReason::Retention, epoch: Epoch(1) };
     let value = written(None, &super::gap(&name("c"), &gap));
     assert_eq!((&value["event"], &value["room"]), (&json!("gap"), &json!("c")));
     assert_eq!(

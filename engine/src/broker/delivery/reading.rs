@@ -1,0 +1,146 @@
+//! Reading a channel's log for a laggard, a chunk at a time: frames, and gaps in the place of those
+//! that it does not get.
+
+use std::rc::Rc;
+
+use super::laggard::Cursor;
+use super::slow_policy::{Behind, Policy, reason_of};
+use crate::broker::channel::Channels;
+use crate::broker::context::Context;
+use crate::shared_frame::Frame;
+use crate::telemetry::Count;
+use crate::types::Seq;
+use crate::wire::reply::{self, Gap, GapReason};
+
+/// One reading at a cursor.
+pub(super) struct Reading<'a> {
+    pub(super) cx: &'a mut Context,
+    pub(super) channels: &'a Channels,
+    pub(super) cursor: &'a mut Cursor,
+    /// Up to where the live set stands for the subscriber, so that going live loses and repeats
+    /// nothing (invariant 2).
+    pub(super) handed: Seq,
+    /// The chunk.
+    pub(super) joined: &'a mut Vec<u8>,
+    pub(super) brought: Brought,
+    #[cfg(test)]
+    pub(super) sabotage: Option<super::delivery_invariants::SkipFault>,
+}
+
+/// What a reading brought, beside the bytes of the chunk.
+#[derive(Debug, Default)]
+pub(super) struct Brought {
+    /// Frames.
+    pub(super) frames: u64,
+    /// One that is a chunk by itself.
+    pub(super) large: Option<Rc<Frame>>,
+    /// Why the laggard does not get everything.
+    pub(super) behind: Option<Behind>,
+    /// It is to be closed.
+    pub(super) disconnects: bool,
+    /// Messages that were passed over.
+    pub(super) slow: u64,
+    /// Messages that newer ones replace.
+    pub(super) conflated: u64,
+}
+
+impl Reading<'_> {
+    /// Reads on until the chunk is full. `blamed`: the class decides what the laggard gets.
+    pub(super) fn read(mut self, blamed: bool) -> Brought {
+        let (channels, next, handed) = (self.channels, self.cursor.next, self.handed);
+        let log = channels.log(self.cursor.channel);
+        let (policy, behind) = match blamed {
+            true => Policy::at(channels, self.cursor, handed, self.cx.time()),
+            false => (Policy::All, None),
+        };
+        self.brought.behind = behind;
+        match policy {
+            Policy::Disconnect => self.brought.disconnects = true,
+            Policy::Skip => self.pass_over(handed, GapReason::Slow),
+            Policy::All => self.take(log.from(next), handed, |_| GapReason::Retention),
+            Policy::Newest => {
+                let to = self.cursor.newest_to.min(handed);
+                self.take(log.newest_from(next), to, |from| reason_of(log, from));
+            }
+        }
+        self.brought
+    }
+
+    /// Takes frames up to `to`. What is missing among them is told, with its reason.
+    fn take<'f>(
+        &mut self,
+        frames: impl Iterator<Item = &'f Rc<Frame>>,
+        to: Seq,
+        reason: impl Fn(Seq) -> GapReason,
+    ) {
+        let chunk = self.cx.limits.chunk;
+        for frame in frames.take_while(|frame| frame.seq <= to) {
+            let next = self.cursor.next;
+            if frame.first < next {
+                // A cursor that was set at another shard may be in the middle of a gap.
+                self.pass_over(frame.seq, GapReason::Retention);
+                continue;
+            }
+            #[cfg(test)]
+            if self.loses(frame) {
+                continue;
+            }
+            if frame.first > next {
+                self.pass_over(Seq(frame.first.0 - 1), reason(next));
+            }
+            let bytes = frame.bytes();
+            let is_large = self.joined.is_empty() && bytes.len() >= chunk;
+            if !is_large && self.joined.len() + bytes.len() > chunk {
+                return;
+            }
+            self.cursor.next = frame.seq.next();
+            self.brought.frames += 1;
+            if is_large {
+                self.brought.large = Some(frame.clone());
+                return;
+            }
+            self.joined.extend_from_slice(bytes);
+        }
+        if self.cursor.next <= to {
+            self.pass_over(to, reason(self.cursor.next));
+        }
+    }
+
+    /// Passes over everything up to `to`, with a message in its place.
+    fn pass_over(&mut self, to: Seq, reason: GapReason) {
+        let (log, from) = (self.channels.log(self.cursor.channel), self.cursor.next);
+        let gap = Gap { from, to, reason, epoch: log.epoch() };
+        let missed = gap.missed();
+        let what = match reason {
+            GapReason::Retention => Count::Missed,
+            GapReason::Slow => {
+                self.brought.slow += missed;
+                Count::Skipped
+            }
+            GapReason::Conflated => {
+                self.brought.conflated += missed;
+                Count::Conflated
+            }
+        };
+        self.cx.recorder.count(what, missed);
+        self.cursor.next = to.next();
+        #[cfg(test)]
+        if self.sabotage == Some(super::delivery_invariants::SkipFault::Silent) {
+            return;
+        }
+        let name = self.channels.name(self.cursor.channel);
+        let message = self.cx.encode(|encoder, stamp, out| {
+            encoder.write(stamp, None, &reply::gap(name, &gap), out);
+        });
+        self.joined.extend_from_slice(&message);
+    }
+
+    /// The saboteur of the simulation: now and then the newest message of a key counts as replaced.
+    #[cfg(test)]
+    fn loses(&self, frame: &Frame) -> bool {
+        self.sabotage == Some(super::delivery_invariants::SkipFault::LostNewest)
+            && frame.key().is_some()
+            && self.cursor.next <= self.cursor.newest_to
+            && frame.seq.0 % 3 == 0
+    }
+}
