@@ -51,7 +51,7 @@ pub(super) async fn one(selected: SelectedService) -> Result<Json<Value>, ApiErr
     all["log"] = json!({"messages": log_frames, "bytes": log_bytes});
     all["last_publish"] = last_publish.map(|ago| ago.as_secs_f64()).into();
     all["status"] = has_status.into();
-    all["class"] = class.into();
+    all["class"] = (*class).into();
     Ok(Json(all))
 }
 
