@@ -1,6 +1,7 @@
 //! What the settings mean together: addresses, TLS, keys, the engine's configuration.
 
 mod access_control;
+mod classes;
 mod listener_tls;
 mod ports;
 
@@ -109,7 +110,8 @@ impl Config {
                 let remedy = "Name the proxies' networks with trusted_proxies.";
                 faults.add("proxy_protocol", "has nobody to take headers from", remedy);
             }
-            services.push(service(settings, listen));
+            let (access, classes) = classes::resolve(settings, &mut faults);
+            services.push(engine::Service { access, classes, ..service(settings, listen) });
             ports::check(&services, &control, &metrics, &mut faults);
             // A problem of all services is reported once.
             faults.problems.retain(|problem| !problems.contains(problem));
@@ -183,7 +185,6 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         max_message: s.max_message_size.0,
         max_json_depth: s.max_json_depth.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
-        access: access_control::access(s),
         anonymous_publish: s.anonymous_publish,
         protocol: match preset.map(|preset| preset.protocol) {
             Some(PresetProtocol::Metrics) => engine::Protocol::Custom(Arc::new(SessionBuddy)),
@@ -191,9 +192,9 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         },
         correlation: s.correlation,
         requests: preset.map(|preset| preset.requests()).unwrap_or_default(),
-        classes: s.coalesce.iter().flatten().map(|rule| rule.0.clone()).collect(),
         close_codes: s.close_codes,
         subprotocols: s.subprotocol.iter().flatten().map(|name| name.0.clone()).collect(),
+        ..engine::Service::default()
     }
 }
 
