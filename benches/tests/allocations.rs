@@ -61,7 +61,7 @@ fn the_recorder_s_verbs_allocate_nothing_once_each_was_used() {
         recorder.submitted(256);
         recorder.upgraded(1_000_000);
         recorder.closed(Close::PeerNormal, CloseCodes::Own);
-        recorder.lagging([1, 2, 3, 4]);
+        recorder.lagging([1, 2, 3, 4, 5]);
         recorder.used_cpu(1_000_000);
         recorder.count(Count::Accepts, 1);
         recorder.set(Gauge::Connections, 1);
