@@ -25,7 +25,8 @@ fn a_class_is_channels_and_what_is_promised_for_them() {
     assert_eq!(
         shown,
         "orders:* log-frames=5000, log-bytes=2MiB, log-age=10m, slow=skip, slow-bytes=64KiB, \
-         slow-age=2s, compression=shared, coalesce=5ms, presence=on, history=orders:audit, subscribe=a, publish=b"
+         slow-age=2s, compression=shared, coalesce=5ms, presence=on, history=orders:audit, \
+         subscribe=a, publish=b"
     );
     assert_eq!(one(&shown), Ok(rule), "what is shown is the same class");
     let off = one("a history=off, presence=off").unwrap();
