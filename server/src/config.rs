@@ -1,9 +1,9 @@
 //! What the settings mean together: addresses, TLS, keys, the engine's configuration.
 
 mod access_control;
-mod classes;
 mod listener_tls;
 mod ports;
+mod service_classes;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::Path;
@@ -110,7 +110,7 @@ impl Config {
                 let remedy = "Name the proxies' networks with trusted_proxies.";
                 faults.add("proxy_protocol", "has nobody to take headers from", remedy);
             }
-            let (access, classes) = classes::resolve(settings, &mut faults);
+            let (access, classes) = service_classes::resolve(settings, &mut faults);
             services.push(engine::Service { access, classes, ..service(settings, listen) });
             ports::check(&services, &control, &metrics, &mut faults);
             // A problem of all services is reported once.
