@@ -122,13 +122,14 @@ pub use api::{
 pub use broker::{AddressFilter, ConnectionDetail, ConnectionInfo, ConnectionQuery, LagInfo};
 pub use config::{
     Access, AuthMode, ClientRequest, Coalescing, Config, Correlation, KernelTls, Origins, ProbeKey,
-    Protocol, Proxies, Retention, Rule, Service, SessionProtocol, StatusRequest, TlsSource,
+    Protocol, Proxies, Reconnect, Retention, Rule, Service, SessionProtocol, StatusRequest,
+    TlsSource,
 };
 #[doc(hidden)]
 pub use shard::Delivery;
 pub use types::{
     AuthError, CertificateId, ChannelName, ChannelPattern, ClientAction, ClientCertificate,
-    ClientCommand, CloseCodes, ConnectionEnd, DrainReport, Epoch, EventName, Identity,
+    ClientCommand, CloseCodes, ConnectionEnd, DrainReason, DrainReport, Epoch, EventName, Identity,
     JsonLimitError, JsonObject, JsonObjectError, NameError, PatternError, Publication,
     PublishError, RevokedCertificates, RevokedTokens, Seq, ServiceId, ServiceLoad, ShardId,
     StartError, Target, Time, TlsMode, TokenFault, Verdict,

@@ -6,7 +6,7 @@ use crate::types::StartError;
 impl Config {
     /// Takes over, of another configuration with the same services, what the engine reads where it
     /// uses it: `keepalive`, `max_outbox`, and of each service `welcome`, `welcome_extra`,
-    /// `max_connections`, `max_message`, `max_json_depth`, `message_rate`, `access` but its `mode`,
+    /// `reconnect`, `max_connections`, `max_message`, `max_json_depth`, `message_rate`, `access` but its `mode`,
     /// `anonymous_publish` and `subprotocols`. All else stays: something was made for it.
     ///
     /// # Errors
@@ -34,6 +34,7 @@ impl Service {
     fn replace_live(&mut self, new: &Service) {
         self.welcome.clone_from(&new.welcome);
         self.welcome_extra.clone_from(&new.welcome_extra);
+        self.reconnect = new.reconnect;
         self.max_connections = new.max_connections;
         self.max_message = new.max_message;
         self.max_json_depth = new.max_json_depth;

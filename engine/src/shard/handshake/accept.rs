@@ -5,6 +5,7 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use monoio::net::{TcpStream, UnixStream};
@@ -14,14 +15,15 @@ use rustix::net::RecvFlags;
 use super::budget::{StepClass, StepGrant};
 use super::queue::{AcceptorGuard, HandshakeQueue};
 use super::upgrade::run_handshake;
+use crate::config::Config;
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND, RECEIVE_BUFFER};
 use crate::telemetry::ConnectionError;
-use crate::types::ServiceId;
+use crate::types::{CloseCodes, ServiceId};
 
 /// Between two log lines about exhausted descriptors.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Accepts connections until the queue closes, and starts a handshake task for each. `listener` is
+/// Accepts connections until the queue closes, or refuses where that is enough, and starts a handshake task for each. `listener` is
 /// non-blocking; `readable` is a duplicate of it to be polled. Neither is shut down: the socket may
 /// be a service manager's, which clients wait at until the next server accepts from it.
 pub(crate) async fn accept(
@@ -32,17 +34,18 @@ pub(crate) async fn accept(
 ) {
     let queue = &acceptor.0;
     let mut logged_at: Option<Instant> = None;
+    let ends_early = ends_early(&queue.config(), &listener, service);
     loop {
-        queue.wait_for_capacity().await;
+        queue.wait_for_capacity(ends_early).await;
         let grant = queue.budget.acquire(StepClass::Full).await;
-        if queue.is_closed() {
+        if queue.ends_accepting(ends_early) {
             return;
         }
         let error = match accept_batch(&listener, grant, queue, service) {
             Err(error) if error.kind() != ErrorKind::WouldBlock => error,
             // After `Ok` more connections may wait: this only lets the other tasks run.
             _ => {
-                queue.wait_for(readable.readable(true)).await;
+                queue.wait_for(readable.readable(true), ends_early).await;
                 continue;
             }
         };
@@ -60,6 +63,16 @@ pub(crate) async fn accept(
         }
         monoio::time::sleep(ACCEPT_PAUSE).await;
     }
+}
+
+/// Whether accepting ends as soon as new connections are refused: of an inherited socket, where the
+/// next process accepts what waits; and where clients are the original family's, which try again
+/// after a refused connection and never after an answer other than 101.
+fn ends_early(config: &Config, listener: &TcpListener, service: ServiceId) -> bool {
+    let address = listener.local_addr().ok();
+    let is_it = |socket: &Arc<TcpListener>| socket.local_addr().ok() == address;
+    let inherited = address.is_some() && config.inherited.iter().any(is_it);
+    inherited || config[service].close_codes == CloseCodes::Family
 }
 
 /// Accepts waiting connections while the grant and the capacity last.

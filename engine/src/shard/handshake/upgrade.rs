@@ -129,7 +129,8 @@ async fn upgrade(
         });
     }
     loop {
-        match upgrade::parse(&stream.plain, !queue.is_closed(), &config.subprotocols) {
+        let ready = !queue.is_closed() && queue.refused_for().is_none();
+        match upgrade::parse(&stream.plain, ready, &config.subprotocols) {
             Upgrade::NeedMore => stream.read().await?,
             Upgrade::Accept(request) => return stream.accept(request).await.map(Some),
             Upgrade::Answer { response, refusal } => {
@@ -152,6 +153,11 @@ impl HandshakeStream<'_> {
         let probe = config.probe.is_some_and(|key| key.opens(&path));
         let (mut quota_permit, mut address_permit) = (None, None);
         if !probe {
+            if let Some(left) = queue.refused_for() {
+                let refusal = UpgradeError::ShuttingDown(left);
+                self.respond(refusal.response()).await?;
+                return Err(HandshakeError::Upgrade(refusal));
+            }
             if !config[service].access.origins.admit(origin.as_deref(), &host) {
                 self.respond(UpgradeError::Unlisted.response()).await?;
                 return Err(HandshakeError::Origin(origin.unwrap_or_default()));
