@@ -32,9 +32,9 @@ use crate::types::{
 /// 1. [`Hub::begin_iteration`] sets the time. Every iteration of the shell's event loop begins with
 ///    it; all calls until the next one happen at that time.
 /// 2. **Inputs** say what has happened: [`Hub::admit`], `handle_*`, [`Hub::publish`],
-///    [`Hub::disconnect`], [`Hub::refuse_newcomers`], [`Hub::begin_drain`], [`Hub::set_document`], [`Hub::reconfigure`]. They
-///    change state and queue work, and write nothing. Publications, requests and notices may be
-///    handed in while [`Hub::wants_input`].
+///    [`Hub::disconnect`], [`Hub::refuse_newcomers`], [`Hub::begin_drain`], [`Hub::set_document`],
+///    [`Hub::reconfigure`]. They change state and queue work, and write nothing. Publications,
+///    requests and notices may be handed in while [`Hub::wants_input`].
 /// 3. **Outputs** are asked for in this order, once all inputs of the iteration are in:
 ///    [`Hub::poll_transmit`] once, then [`Hub::poll_effect`] until it is empty. If `poll_transmit`
 ///    returns `true`, more is due: the shell iterates again without waiting.

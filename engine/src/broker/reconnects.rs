@@ -1,5 +1,6 @@
-//! Clients that are told to reconnect, each with a slot at whose end its connection is closed: evenly
-//! over a time, so that they come back at the same pace (docs/decisions/0041-slots-of-a-drain.md).
+//! Clients that are told to reconnect, each with a slot at whose end its connection is closed:
+//! evenly over a time, so that they come back at the same pace
+//! (docs/decisions/0041-slots-of-a-drain.md).
 
 use std::time::Duration;
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::limits::{DEFAULT_RECONNECT_BASE, DEFAULT_RECONNECT_MAX};
 
-/// How clients are advised to come back: after a random time of at most `base`, and of at most twice
-/// as much after each try that fails, up to `max`. Whole milliseconds are sent.
+/// How clients are advised to come back: after a random time of at most `base`, and of at most
+/// twice as much after each try that fails, up to `max`. Whole milliseconds are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reconnect {
     /// Before the first try.

@@ -23,9 +23,10 @@ use crate::types::{CloseCodes, ServiceId};
 /// Between two log lines about exhausted descriptors.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Accepts connections until the queue closes, or refuses where that is enough, and starts a handshake task for each. `listener` is
-/// non-blocking; `readable` is a duplicate of it to be polled. Neither is shut down: the socket may
-/// be a service manager's, which clients wait at until the next server accepts from it.
+/// Accepts connections until the queue closes, or refuses where that is enough, and starts a
+/// handshake task for each. `listener` is non-blocking; `readable` is a duplicate of it to be
+/// polled. Neither is shut down: the socket may be a service manager's, which clients wait at until
+/// the next server accepts from it.
 pub(crate) async fn accept(
     listener: TcpListener,
     readable: UnixStream,
