@@ -34,8 +34,8 @@ fn told_already(client: &mut Client) -> bool {
     client.say(&json!({"type": "ping", "id": "p"}));
     let first = client.message();
     let told = first["event"] == "session.reconnect";
-    let pong = if told { client.message() } else { first };
-    assert_eq!(pong["type"], "pong");
+    // The first slot of all is over at once: no pong may follow.
+    assert!(told || first["type"] == "pong", "{first}");
     told
 }
 
