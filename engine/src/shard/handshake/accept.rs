@@ -5,17 +5,16 @@
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use monoio::net::{TcpStream, UnixStream};
 use rustix::buffer::spare_capacity;
 use rustix::net::RecvFlags;
 
+use super::admission::AdmissionLimits;
 use super::budget::{StepClass, StepGrant};
 use super::queue::{AcceptorGuard, HandshakeQueue};
 use super::upgrade::run_handshake;
-use crate::config::Config;
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND, RECEIVE_BUFFER};
 use crate::telemetry::ConnectionError;
 use crate::types::{CloseCodes, ServiceId};
@@ -35,7 +34,7 @@ pub(crate) async fn accept(
 ) {
     let queue = &acceptor.0;
     let mut logged_at: Option<Instant> = None;
-    let ends_early = ends_early(&queue.config(), &listener, service);
+    let ends_early = ends_early(&queue.limits(), &listener, service);
     loop {
         queue.wait_for_capacity(ends_early).await;
         let grant = queue.budget.acquire(StepClass::Full).await;
@@ -69,11 +68,9 @@ pub(crate) async fn accept(
 /// Whether accepting ends as soon as new connections are refused: of an inherited socket, where the
 /// next process accepts what waits; and where clients are the original family's, which try again
 /// after a refused connection and never after an answer other than 101.
-fn ends_early(config: &Config, listener: &TcpListener, service: ServiceId) -> bool {
-    let address = listener.local_addr().ok();
-    let is_it = |socket: &Arc<TcpListener>| socket.local_addr().ok() == address;
-    let inherited = address.is_some() && config.inherited.iter().any(is_it);
-    inherited || config[service].close_codes == CloseCodes::Family
+fn ends_early(limits: &AdmissionLimits, listener: &TcpListener, service: ServiceId) -> bool {
+    let inherited = listener.local_addr().is_ok_and(|address| limits.inherited.contains(&address));
+    inherited || limits.config[service].close_codes == CloseCodes::Family
 }
 
 /// Accepts waiting connections while the grant and the capacity last.
