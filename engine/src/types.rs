@@ -6,6 +6,7 @@ mod client_certificate;
 mod close_codes;
 mod connection_end;
 mod drain_report;
+mod encoding;
 mod error_code;
 mod homes;
 mod identity;
@@ -34,6 +35,7 @@ pub use client_certificate::{CertificateId, ClientCertificate, RevokedCertificat
 pub use close_codes::CloseCodes;
 pub use connection_end::ConnectionEnd;
 pub use drain_report::DrainReport;
+pub use encoding::Encoding;
 pub use error_code::ErrorCode;
 pub(crate) use homes::Homes;
 pub use identity::{AuthError, Identity, RevokedTokens, TokenFault, Verdict};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::record::Purpose;
 use super::token_buckets::{Bucket, ByteBucket};
 use super::unfinished::Unfinished;
 use super::{Admission, Connection, Pause, State, connection_id};
@@ -16,6 +17,7 @@ use crate::broker::timers::Timer;
 use crate::limits::SMALL_FRAME_RATE;
 use crate::telemetry::{Close, ConnectionError, Count, MessageType};
 use crate::types::{ClientCertificate, ConnectionKey, ShardId, Time};
+use crate::wire::event_stream;
 use crate::wire::frame::Reader;
 
 /// The connections of a shard. An index is reused only after its last completion (invariant 12).
@@ -66,7 +68,11 @@ impl Connections {
         let record = &mut self.records[index as usize];
         record.become_state(State::Open);
         (record.service, record.nonce) = (service, nonce);
-        (record.tls_mode, record.probe) = (admission.tls_mode, admission.probe);
+        record.tls_mode = admission.tls_mode;
+        record.purpose = match admission.probe {
+            true => Purpose::Probe,
+            false => Purpose::Client(admission.encoding),
+        };
         record.since = cx.time().seconds();
         (record.messages, record.bytes) = (messages, bytes);
         record.set_peer(admission.peer);
@@ -96,7 +102,7 @@ impl Connections {
         self.certificates.remove(&key.index);
         let record = &mut self[key];
         record.become_state(State::Vacant);
-        let (service, probe) = (record.service, record.probe);
+        let (service, probe) = (record.service, record.is_probe());
         let generation = record.generation.wrapping_add(1);
         *record = Connection { generation, ..Connection::default() };
         if !probe {
@@ -172,7 +178,11 @@ impl Connections {
         frame: Vec<u8>,
     ) {
         let record = &self[key];
-        if !record.probe {
+        let frame = match record.encoding().is_event() {
+            true => event_stream::of_frame(None, &frame),
+            false => frame,
+        };
+        if !record.is_probe() {
             cx.recorder.sent(record.service, kind);
         }
         cx.reply(key, frame);
@@ -187,7 +197,7 @@ impl Connections {
         error: Option<ConnectionError>,
     ) {
         let record = &self[key];
-        if !record.probe {
+        if !record.is_probe() {
             let codes = cx.service(record.service).close_codes;
             cx.recorder.closed(why, codes);
             error.into_iter().for_each(|error| cx.recorder.connection_error(record.service, error));

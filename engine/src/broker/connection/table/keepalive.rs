@@ -9,6 +9,11 @@ impl Connections {
         now.seconds().saturating_sub(self.last_rx[index as usize])
     }
 
+    /// A connection that sends nothing was sent a comment: the next one is due after as long.
+    pub(crate) fn note_sign(&mut self, index: u32, now: Time) {
+        self.last_rx[index as usize] = now.seconds();
+    }
+
     /// A silent connection must answer a PING. Returns `false` if it has not answered one.
     pub(crate) fn ping(&mut self, index: u32, now: Time) -> bool {
         if std::mem::replace(&mut self.records[index as usize].pinged, true) {
