@@ -60,7 +60,7 @@ impl Delivery {
         match run {
             Run::Sweep { channel, sweep, encoding, count, last } => {
                 record_delivered(work, at, (channel, sweep, encoding), count);
-                work.cx.recorder.wrote(work.channels.class(channel), count);
+                work.cx.recorder.wrote(work.channels.metric_class(channel), count);
                 if last {
                     work.channels.finish(work.cx, channel, sweep, at);
                     self.batch.recycle(payload);
@@ -70,7 +70,7 @@ impl Delivery {
                 }
             }
             Run::Chain { chain, count, .. } => {
-                let class = work.channels.class(self.chains.first_channel(chain));
+                let class = work.channels.metric_class(self.chains.first_channel(chain));
                 work.cx.recorder.wrote(class, count);
                 self.chains.release(chain);
                 self.batch.recycle(payload);
@@ -193,7 +193,7 @@ fn record_delivered<S>(
     count: u64,
 ) {
     let (recorder, channels) = (&mut work.cx.recorder, &work.channels);
-    let (class, form) = (channels.class(channel), Form::new(channels, channel, encoding));
+    let (class, form) = (channels.metric_class(channel), Form::new(channels, channel, encoding));
     for (frame, _) in channels.log(channel).range(sweep.from, sweep.to) {
         recorder.delivered(class, at.ns_since(frame.accepted_at), count, form.len(frame));
     }
@@ -221,7 +221,7 @@ fn split<S>(
         }
         *taken -= len;
         let ns = at.ns_since(frame.accepted_at);
-        recorder.delivered(channels.class(channel), ns, 1, len);
+        recorder.delivered(channels.metric_class(channel), ns, 1, len);
     }
     (None, sweep.to.next())
 }

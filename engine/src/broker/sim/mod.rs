@@ -14,6 +14,7 @@ mod net;
 mod one_write;
 mod order;
 mod plan;
+mod publications;
 mod small_world;
 mod truth;
 mod windows;
