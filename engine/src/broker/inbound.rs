@@ -138,8 +138,8 @@ impl Parts {
     }
 
     fn pong(&mut self, key: ConnectionKey, payload: &[u8]) {
-        let open = self.core.connections.get(key).filter(|connection| connection.is_open());
-        if open.is_some_and(|connection| !connection.encoding().is_event()) {
+        let connections = &self.core.connections;
+        if connections.is_open(key) && !connections.encoding(key).is_event() {
             let mut pong = Vec::with_capacity(payload.len() + 2);
             frame::encode(Opcode::Pong, payload, &mut pong);
             self.core.cx.reply(key, pong);

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use super::State;
 use super::token_buckets::{Bucket, ByteBucket};
 use crate::limits::CONNECTION_RECORD;
-use crate::types::{Encoding, ServiceId, Time, TlsMode};
+use crate::types::{DrainReason, ServiceId, Time, TlsMode};
 use crate::wire::frame::Reader;
 
 /// One connection; limits.rs adds up its size.
@@ -22,7 +22,7 @@ pub(crate) struct Connection {
     /// A PING was sent, and nothing received since.
     pub(super) pinged: bool,
     pub(super) tls_mode: TlsMode,
-    pub(super) purpose: Purpose,
+    pub(super) role: Role,
     /// The random part of the connection's id.
     pub(super) nonce: u64,
     pub(super) ip: [u8; 16],
@@ -37,19 +37,15 @@ pub(crate) struct Connection {
 // Beside it: operation, subscriptions, authentication, laggard.
 const _: () = assert!(size_of::<Connection>() + 4 + 16 + 8 + 8 <= CONNECTION_RECORD);
 
-/// What a connection is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// An internal probe.
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Role {
+    #[default]
+    Client,
+    /// The engine's own.
     Probe,
-    /// A client, which is written messages in this form.
-    Client(Encoding),
-}
-
-impl Default for Purpose {
-    fn default() -> Purpose {
-        Purpose::Client(Encoding::Plain)
-    }
+    /// A client's that was told to reconnect.
+    Leaving(DrainReason),
 }
 
 /// A reason not to receive from a connection. Each ends by itself.
@@ -90,20 +86,20 @@ impl Connection {
 
     /// Whether it is the engine's own: not counted, limited or authenticated.
     pub(crate) fn is_probe(&self) -> bool {
-        self.purpose == Purpose::Probe
+        self.role == Role::Probe
+    }
+
+    /// Why it was told to reconnect, if it was.
+    pub(crate) fn leaves(&self) -> Option<DrainReason> {
+        match self.role {
+            Role::Leaving(why) => Some(why),
+            Role::Client | Role::Probe => None,
+        }
     }
 
     /// What protects it.
     pub(crate) fn tls_mode(&self) -> TlsMode {
         self.tls_mode
-    }
-
-    /// In which form it is written messages.
-    pub(crate) fn encoding(&self) -> Encoding {
-        match self.purpose {
-            Purpose::Probe => Encoding::Plain,
-            Purpose::Client(encoding) => encoding,
-        }
     }
 
     /// Whole messages that it may send at once now.

@@ -1,13 +1,14 @@
 //! A shard's connections, in a table indexed like the ring's slots.
 
 mod keepalive;
+mod leaving;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::record::Purpose;
+use super::record::Role;
 use super::token_buckets::{Bucket, ByteBucket};
 use super::unfinished::Unfinished;
 use super::{Admission, Connection, Pause, State, connection_id};
@@ -16,7 +17,7 @@ use crate::broker::effect::Effect;
 use crate::broker::timers::Timer;
 use crate::limits::SMALL_FRAME_RATE;
 use crate::telemetry::{Close, ConnectionError, Count, MessageType};
-use crate::types::{ClientCertificate, ConnectionKey, ShardId, Time};
+use crate::types::{ClientCertificate, ConnectionKey, Encoding, ShardId, Time};
 use crate::wire::event_stream;
 use crate::wire::frame::Reader;
 
@@ -30,9 +31,13 @@ pub(crate) struct Connections {
     last_rx: Vec<u32>,
     /// Clients' connections not yet released, by service.
     open: Vec<usize>,
+    /// Those of them that were told to reconnect.
+    leaving: Vec<usize>,
     unfinished: Unfinished,
     /// Of the few that have one, by index.
     certificates: HashMap<u32, Box<ClientCertificate>>,
+    /// In which form those are written messages that do not get WebSocket frames, by index.
+    encodings: HashMap<u32, Encoding>,
 }
 
 impl Connections {
@@ -45,8 +50,10 @@ impl Connections {
             capacity,
             last_rx: Vec::with_capacity(capacity),
             open: vec![0; services],
+            leaving: vec![0; services],
             unfinished: Unfinished::new(services),
             certificates: HashMap::new(),
+            encodings: HashMap::new(),
         }
     }
 
@@ -69,15 +76,15 @@ impl Connections {
         record.become_state(State::Open);
         (record.service, record.nonce) = (service, nonce);
         record.tls_mode = admission.tls_mode;
-        record.purpose = match admission.probe {
-            true => Purpose::Probe,
-            false => Purpose::Client(admission.encoding),
-        };
+        record.role = if admission.probe { Role::Probe } else { Role::Client };
         record.since = cx.time().seconds();
         (record.messages, record.bytes) = (messages, bytes);
         record.set_peer(admission.peer);
         self.last_rx[index as usize] = record.since;
         let certificate = admission.certificate.take();
+        if admission.encoding != Encoding::Plain {
+            self.encodings.insert(index, admission.encoding);
+        }
         self.certificates.extend(certificate.map(|certificate| (index, certificate)));
         if !admission.probe {
             cx.recorder.connected(service);
@@ -100,13 +107,15 @@ impl Connections {
     pub(crate) fn release(&mut self, key: ConnectionKey) {
         self.unfinished.set(key, self[key].service, 0, Time(0));
         self.certificates.remove(&key.index);
+        self.encodings.remove(&key.index);
         let record = &mut self[key];
         record.become_state(State::Vacant);
-        let (service, probe) = (record.service, record.is_probe());
+        let (service, role) = (record.service, record.role);
         let generation = record.generation.wrapping_add(1);
         *record = Connection { generation, ..Connection::default() };
-        if !probe {
+        if role != Role::Probe {
             self.open[service.index()] -= 1;
+            self.leaving[service.index()] -= usize::from(role != Role::Client);
         }
         self.free.push(key.index);
     }
@@ -178,7 +187,7 @@ impl Connections {
         frame: Vec<u8>,
     ) {
         let record = &self[key];
-        let frame = match record.encoding().is_event() {
+        let frame = match self.encoding(key).is_event() {
             true => event_stream::of_frame(None, &frame),
             false => frame,
         };

@@ -15,6 +15,7 @@ mod one_write;
 mod order;
 mod plan;
 mod publications;
+mod relief;
 mod small_world;
 mod truth;
 mod windows;
