@@ -2,6 +2,7 @@
 
 mod keepalive;
 mod leaving;
+mod unfinished_messages;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -270,28 +271,6 @@ impl Connections {
         self[key].reader = reader;
         let over = self.unfinished.bytes() > cx.limits.unfinished_bytes;
         if over { self.unfinished.largest() } else { None }
-    }
-
-    /// Bytes of all unfinished messages.
-    pub(crate) fn unfinished_bytes(&self) -> usize {
-        self.unfinished.bytes()
-    }
-
-    /// Whether a connection has had its time to finish a message.
-    pub(crate) fn is_late(&self, cx: &Context, key: ConnectionKey) -> bool {
-        let byte_rate = cx.service(self[key].service).access.byte_rate;
-        self.unfinished.is_late(key, byte_rate, cx.time())
-    }
-
-    /// Connections that have had their time. None is looked at that has no unfinished message.
-    pub(crate) fn late(&self, cx: &Context) -> Vec<ConnectionKey> {
-        self.unfinished.keys().filter(|key| self.is_late(cx, *key)).collect()
-    }
-
-    /// Gives up a connection's unfinished message, and all that it still sends.
-    pub(crate) fn stop_reading(&mut self, key: ConnectionKey) {
-        self.unfinished.set(key, self[key].service, 0, Time(0));
-        self[key].reader = Reader::ended();
     }
 
     /// The closing handshake begins: receives what was on its way, and no more.
