@@ -110,8 +110,8 @@ pub fn positions(positions: &[Position<'_>], out: &mut Vec<u8>) {
     chunk(&text, out);
 }
 
-/// Appends the last event of a stream, in the place of a close frame: its code and text, and whether
-/// the client is to come again by itself.
+/// Appends the last event of a stream, in the place of a close frame: its code and text, and
+/// whether the client is to come again by itself.
 pub fn close(code: u16, reason: &str, reconnect: bool, out: &mut Vec<u8>) {
     let data = serde_json::json!({ "code": code, "reason": reason, "reconnect": reconnect });
     chunk(format!("event: close\ndata: {data}\n\n").as_bytes(), out);
