@@ -58,7 +58,7 @@ fn busy() -> Metrics {
         recorder.submitted(200);
         recorder.upgraded(2 * MS);
         recorder.closed(Close::SlowConsumer, CloseCodes::Own);
-        recorder.lagging([1, 2, 0, 0]);
+        recorder.lagging([1, 2, 0, 0, 0]);
         recorder.used_cpu(1_500 * MS);
         let slow = recorder.class_of(&ChannelName::parse("pool:7").unwrap());
         recorder.delivered(slow, 7 * MS, 3, 128);

@@ -1,6 +1,7 @@
 //! Serving laggards: tail, outbox and logs, chunk by chunk, until they are level again.
 
 use super::chains::Chains;
+use super::form::Form;
 use super::laggard::{LagState, Laggard};
 use super::reading::{Brought, Reading};
 use super::skips::{SkipStart, Skips};
@@ -295,6 +296,7 @@ fn next_of<S>(
         let reading = Reading {
             cx: work.cx,
             channels: work.channels,
+            form: Form::of(work.channels, key.index, channel),
             cursor,
             handed,
             joined: &mut joined,
@@ -315,8 +317,8 @@ fn next_of<S>(
         }
         // A channel that got nothing, its frame being too large for what was left, is next.
         laggard.next_cursor += usize::from(brought.frames > 0 || !rest);
-        if let Some(frame) = brought.large {
-            return Next::Write(Payload::Frame(frame, 0));
+        if let Some(payload) = brought.large {
+            return Next::Write(payload);
         }
         if rest {
             break;

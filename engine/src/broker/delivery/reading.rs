@@ -3,8 +3,10 @@
 
 use std::rc::Rc;
 
+use super::form::Form;
 use super::laggard::Cursor;
 use super::slow_policy::{Behind, Policy, reason_of};
+use super::write_sink::Payload;
 use crate::broker::channel::Channels;
 use crate::broker::context::Context;
 use crate::shared_frame::Frame;
@@ -16,6 +18,8 @@ use crate::wire::reply::{self, Gap, GapReason};
 pub(super) struct Reading<'a> {
     pub(super) cx: &'a mut Context,
     pub(super) channels: &'a Channels,
+    /// How the subscriber is written the channel's messages.
+    pub(super) form: Form<'a>,
     pub(super) cursor: &'a mut Cursor,
     /// Up to where the live set stands for the subscriber, so that going live loses and repeats
     /// nothing (invariant 2).
@@ -33,7 +37,7 @@ pub(super) struct Brought {
     /// Frames.
     pub(super) frames: u64,
     /// One that is a chunk by itself.
-    pub(super) large: Option<Rc<Frame>>,
+    pub(super) large: Option<Payload>,
     /// Why the laggard does not get everything.
     pub(super) behind: Option<Behind>,
     /// It is to be closed.
@@ -88,18 +92,18 @@ impl Reading<'_> {
             if frame.first > next {
                 self.pass_over(Seq(frame.first.0 - 1), reason(next));
             }
-            let bytes = frame.bytes();
-            let is_large = self.joined.is_empty() && bytes.len() >= chunk;
-            if !is_large && self.joined.len() + bytes.len() > chunk {
+            let len = self.form.len(frame);
+            let is_large = self.joined.is_empty() && len >= chunk;
+            if !is_large && self.joined.len() + len > chunk {
                 return;
             }
             self.cursor.next = frame.seq.next();
             self.brought.frames += 1;
             if is_large {
-                self.brought.large = Some(frame.clone());
+                self.brought.large = Some(self.form.rest(frame, 0));
                 return;
             }
-            self.joined.extend_from_slice(bytes);
+            self.form.append(frame, self.joined);
         }
         if self.cursor.next <= to {
             self.pass_over(to, reason(self.cursor.next));
@@ -129,10 +133,10 @@ impl Reading<'_> {
             return;
         }
         let name = self.channels.name(self.cursor.channel);
-        let message = self.cx.encode(|encoder, stamp, out| {
+        let frame = self.cx.encode(|encoder, stamp, out| {
             encoder.write(stamp, None, &reply::gap(name, &gap), out);
         });
-        self.joined.extend_from_slice(&message);
+        self.joined.extend(self.form.message(frame, to));
     }
 
     /// The saboteur of the simulation: now and then the newest message of a key counts as replaced.
