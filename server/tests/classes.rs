@@ -67,7 +67,7 @@ fn another_class_takes_effect_on_channels_that_there_are() {
     fs::write(&new, "log_frames = 9\nclass = ['a:* log-frames=4']\n").expect("a file");
     fs::rename(&new, &config).expect("a file");
     until("the new class", || (kept(&server, "a:1") == ("a:*".to_owned(), 4)).then_some(()));
-    assert!(server.log().contains("class nothing -> [\"a:* log-frames=4\"]"), "{}", server.log());
+    server.logged("class nothing -> [\"a:* log-frames=4\"]");
     for _ in 0..9 {
         server.publish("a:1", "{}");
     }
