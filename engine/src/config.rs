@@ -133,6 +133,8 @@ pub struct Service {
     pub requests: Vec<StatusRequest>,
     /// Channels whose messages wait for others. All others are sent at once.
     pub coalesce: Vec<Coalescing>,
+    /// Whether permessage-deflate is agreed to where a client offers it.
+    pub compression: bool,
     /// Subprotocols (`Sec-WebSocket-Protocol`) that are agreed to where a client offers one.
     pub subprotocols: Vec<String>,
     /// Close codes of reasons that have none of RFC 6455.
@@ -178,6 +180,7 @@ impl Default for Service {
             correlation: Correlation::default(),
             requests: Vec::new(),
             coalesce: Vec::new(),
+            compression: false,
             subprotocols: Vec::new(),
             close_codes: CloseCodes::default(),
         }

@@ -78,7 +78,10 @@ impl Hub {
             delivery: Delivery::new(capacity, services),
             cx: Context::new(config, shard, shards, seed),
         };
-        Hub { parts: Parts { core, sessions }, drain: DrainState::default() }
+        Hub {
+            parts: Parts { core, sessions, inflater: Default::default() },
+            drain: DrainState::default(),
+        }
     }
 
     /// The same hub with the epoch of its engine, which another run of it does not have.
