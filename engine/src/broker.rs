@@ -2,6 +2,7 @@
 //!
 //! * `hub`: composition, and the contract with the event loop; `core`: what needs two components;
 //! * `session`, `delivery`, `link`, `connection`, `channel`: the components, from the top down;
+//! * `patterns`, `pattern_set`, `reach`: subscriptions to all channels whose names begin alike;
 //! * `context`, `timers`, `turn_limits`: time, settings, and what components ask of those above;
 //! * `shared_count`: what the services of a fleet share, and how much of it each may take;
 //! * `effect`, `shard_messages`: what leaves the broker, for its event loop and for other shards.
@@ -21,6 +22,9 @@ mod hub;
 mod inbound;
 mod lifecycle;
 mod link;
+mod pattern_set;
+mod patterns;
+mod reach;
 mod reconfigure;
 mod session;
 pub mod shard_messages;

@@ -2,11 +2,13 @@
 //! defaults of [`crate::Config`]; the rest are constants. A test makes docs/LIMITS.md of this file.
 
 mod footprint;
+mod presence;
 mod scrapes;
 
 use std::time::Duration;
 
 pub use footprint::*;
+pub use presence::*;
 pub use scrapes::*;
 
 /// Bytes of a channel name. A name is a key, not a document; the envelope repeats it per message.

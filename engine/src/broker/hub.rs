@@ -1,5 +1,6 @@
 //! One shard's broker: the composition of its components, and their contract with the shell.
 
+mod gauges;
 mod questions;
 
 use std::sync::Arc;
@@ -13,14 +14,16 @@ use super::delivery::{Delivery, Work};
 use super::effect::Effect;
 use super::lifecycle::Parts;
 use super::link::Links;
+use super::patterns::Patterns;
 use super::session::Sessions;
 use super::shard_messages::{Lanes, Notice, Request};
 use super::tick::DrainState;
 use crate::config::Config;
-use crate::telemetry::{Gauge, Recorder};
+use crate::limits::REACHED_PER_TURN;
+use crate::telemetry::Recorder;
 use crate::types::{
     ChannelName, ClientCommand, ConnectionKey, Epoch, Homes, JsonObject, Now, Publication,
-    PublishError, Seq, ServiceId, ShardId, Time, Verdict,
+    PublishError, Seq, ShardId, Time, Verdict,
 };
 
 /// The broker of one shard: every decision, without I/O (invariant 8).
@@ -76,6 +79,7 @@ impl Hub {
             connections: Connections::new(capacity, services),
             links: Links::new(shards),
             delivery: Delivery::new(capacity, services),
+            patterns: Patterns::new(shards, services),
             cx: Context::new(config, shard, shards, seed),
         };
         Hub { parts: Parts { core, sessions }, drain: DrainState::default() }
@@ -105,7 +109,7 @@ impl Hub {
     /// The time of all calls until the next one. Requests begin that earlier iterations postponed.
     pub fn begin_iteration(&mut self, now: Now) {
         self.parts.core.cx.now = now;
-        self.parts.core.cx.further_work = 0;
+        (self.parts.core.cx.further_work, self.parts.core.cx.reached) = (0, 0);
         self.parts.sessions.begin_postponed(&mut self.parts.core);
         self.parts.settle();
     }
@@ -248,7 +252,7 @@ impl Hub {
         self.parts.core.channels.end_waits(&self.parts.core.cx);
         self.parts.core.links.send_answers(lanes);
         self.parts.core.forget_left();
-        self.parts.core.links.send_requests(&mut self.parts.core.channels, lanes);
+        self.parts.core.send_requests(lanes);
         self.write(sink, Delivery::begin_writes);
         self.write(sink, Delivery::write_replies);
         while self.parts.settle() && self.parts.core.cx.has_replies() {
@@ -271,6 +275,7 @@ impl Hub {
         let core = &self.parts.core;
         core.channels.dirty() > 0
             || core.delivery.has_more()
+            || core.cx.reached >= REACHED_PER_TURN
             || core.cx.has_replies()
             || self.parts.sessions.has_waiting()
     }
@@ -304,7 +309,8 @@ impl Hub {
 
     /// Whether publications, requests and notices may be handed in now.
     pub fn wants_input(&self) -> bool {
-        self.parts.core.channels.has_capacity(&self.parts.core.cx)
+        let core = &self.parts.core;
+        core.channels.has_capacity(&core.cx) && core.cx.reached < REACHED_PER_TURN
     }
 
     /// Connections not yet released.
@@ -350,21 +356,6 @@ impl Hub {
     /// The settings from now on, of the same services.
     pub fn reconfigure(&mut self, config: Arc<Config>) {
         self.parts.reconfigure(config);
-    }
-
-    /// Brings the gauges up to date, before a snapshot is taken.
-    pub fn update_gauges(&mut self) {
-        let loads = self.loads();
-        let Core { cx, channels, connections, delivery, .. } = &mut self.parts.core;
-        for (service, &load) in loads.iter().enumerate() {
-            cx.recorder.set_load(ServiceId(service as u8), load);
-        }
-        cx.recorder.set(Gauge::Connections, connections.open().iter().sum());
-        cx.recorder.set(Gauge::Channels, channels.len());
-        cx.recorder.set(Gauge::Subscriptions, channels.subscriptions());
-        cx.recorder.set(Gauge::ConnectionSlots, connections.capacity());
-        cx.recorder.set(Gauge::LaggardBytes, delivery.laggard_bytes().all());
-        cx.recorder.set(Gauge::LogBytes, channels.log_bytes());
     }
 }
 

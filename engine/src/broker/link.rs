@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use super::channel::{Channels, Readiness};
 use super::context::Context;
+use super::patterns::Patterns;
 use super::shard_messages::{Lanes, Notice, Request};
 use crate::limits::{LANE_CREDITS, per_lane};
 use crate::telemetry::Count;
-use crate::types::{ChannelIndex, JoinToken};
-use crate::types::{Epoch, Seq, ShardId};
+use crate::types::{ChannelIndex, ChannelName, Epoch, JoinToken, Seq, ShardId};
 
 /// A shard's side of its lanes.
 #[derive(Debug)]
@@ -17,6 +17,9 @@ pub(super) struct Links {
     lanes: Vec<Lane>,
     answers: VecDeque<(ShardId, Notice)>,
     last_token: u32,
+    /// The saboteur of the simulation: patterns are confirmed before other shards know them.
+    #[cfg(test)]
+    pub(super) hasty: bool,
 }
 
 /// The lanes to and from one other shard.
@@ -30,12 +33,25 @@ struct Lane {
     open: usize,
     /// Channels homed here whose frames found the lane full.
     behind: VecDeque<ChannelIndex>,
+    /// The version of this shard's patterns that the other one knows.
+    patterns_known: u32,
+    /// Whether it is being told of another one.
+    patterns_sent: bool,
+    /// Channels homed there that it has told of and this shard has no room for, each once until it
+    /// tells of it again.
+    declined: VecDeque<ChannelName>,
 }
 
 impl Links {
     pub(super) fn new(shards: usize) -> Links {
         let lanes = (0..shards).map(|_| Lane::default()).collect();
-        Links { lanes, answers: VecDeque::new(), last_token: 0 }
+        Links {
+            lanes,
+            answers: VecDeque::new(),
+            last_token: 0,
+            #[cfg(test)]
+            hasty: false,
+        }
     }
 
     /// Whether a client's request may be sent to a shard: it needs a credit until it is answered.
@@ -93,6 +109,54 @@ impl Links {
         while let Some((to, notice)) = self.answers.pop_front() {
             lanes.reply(to, notice);
         }
+    }
+
+    /// There is no room for a channel that another shard has told of.
+    pub(super) fn decline(&mut self, home: ShardId, name: ChannelName) {
+        self.lanes[home.index()].declined.push_back(name);
+    }
+
+    /// Tells the other shards of this one's patterns, and which channels of theirs it declines.
+    pub(super) fn send_patterns(
+        &mut self,
+        own: ShardId,
+        patterns: &mut Patterns,
+        lanes: &mut impl Lanes,
+    ) {
+        let credits = 2 * per_lane(LANE_CREDITS, self.lanes.len());
+        let version = patterns.version();
+        for (shard, lane) in self.lanes.iter_mut().enumerate() {
+            let shard = ShardId(shard as u8);
+            while let Some(name) = lane.declined.pop_front() {
+                if lanes.try_notice(shard, Notice::Declined { name: name.clone() }).is_err() {
+                    lane.declined.push_front(name);
+                    break;
+                }
+            }
+            let is_told = lane.patterns_known == version || lane.patterns_sent || shard == own;
+            if is_told || lane.open >= credits {
+                continue;
+            }
+            let request = Request::Patterns { version, set: patterns.set() };
+            lane.patterns_sent = lanes.try_request(shard, request).is_ok();
+            lane.open += usize::from(lane.patterns_sent);
+        }
+    }
+
+    /// Another shard knows a version of this one's patterns.
+    pub(super) fn patterns_known(&mut self, from: ShardId, version: u32) {
+        let lane = &mut self.lanes[from.index()];
+        (lane.patterns_known, lane.patterns_sent) = (version, false);
+    }
+
+    /// Whether all other shards know this version of the patterns, or a later one.
+    pub(super) fn all_know(&self, own: ShardId, version: u32) -> bool {
+        #[cfg(test)]
+        if self.hasty {
+            return true;
+        }
+        let others = self.lanes.iter().enumerate().filter(|(shard, _)| *shard != own.index());
+        others.into_iter().all(|(_, lane)| lane.patterns_known >= version)
     }
 
     /// Sends queued requests, joins and leaves, as far as lanes and credits allow.
@@ -163,7 +227,7 @@ impl Links {
     pub(super) fn is_quiet(&self) -> bool {
         let is_quiet = |lane: &Lane| {
             let waiting = lane.open + lane.requests.len() + lane.asks.len() + lane.behind.len();
-            waiting == 0
+            waiting + lane.declined.len() == 0
         };
         self.lanes.iter().all(is_quiet)
     }

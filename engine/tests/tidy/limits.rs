@@ -26,6 +26,7 @@ impl Limits {
         let files = [
             ("Engine", "engine/src/limits.rs"),
             ("A connection of the engine", "engine/src/limits/footprint.rs"),
+            ("Patterns and presence", "engine/src/limits/presence.rs"),
             ("Scrapes of an embedder's metrics", "engine/src/limits/scrapes.rs"),
             ("Server", "server/src/limits.rs"),
         ];

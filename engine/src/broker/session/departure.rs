@@ -82,5 +82,8 @@ pub(super) fn take_effect(core: &mut Core, key: ConnectionKey, order: &Order) {
             core.unsubscribe(key, index);
         }
     }
+    if order.pattern.is_some() {
+        return answers::pattern(core, key, order, None);
+    }
     answers::unsubscribed(core, key, order);
 }

@@ -10,6 +10,15 @@ use crate::broker::context::Context;
 use crate::types::{ChannelIndex, ShardId};
 
 impl Channels {
+    /// Compares how many members have each channel by a pattern alone with what their connections
+    /// say.
+    pub(in crate::broker) fn check_by_pattern(&self, by_pattern: &HashMap<ChannelIndex, u32>) {
+        for (index, channel) in (0..self.table.slots()).filter_map(|slot| self.table.at(slot)) {
+            let members = by_pattern.get(&index).copied().unwrap_or(0);
+            assert_eq!(channel.by_pattern, members, "members by pattern of {:?}", channel.name);
+        }
+    }
+
     /// Cross-checks what is kept twice. `holds` counts the operations and filters that hold each
     /// channel; `behind` how often a shard's lane lists one.
     pub(in crate::broker) fn check(

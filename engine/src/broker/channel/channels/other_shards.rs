@@ -143,7 +143,11 @@ impl Channels {
     }
 
     /// Whether there is this channel, homed elsewhere, and `is_meant` is true of it.
-    fn is_replica(&self, index: ChannelIndex, is_meant: impl Fn(&Replica) -> bool) -> bool {
+    pub(super) fn is_replica(
+        &self,
+        index: ChannelIndex,
+        is_meant: impl Fn(&Replica) -> bool,
+    ) -> bool {
         let role = self.table.get(index).map(|channel| &channel.role);
         matches!(role, Some(Role::Replica(replica)) if is_meant(replica))
     }
@@ -188,7 +192,10 @@ impl Channels {
         let address = replica.address;
         match replica.state() {
             ReplicaState::Absent | ReplicaState::Live => None,
-            ReplicaState::Leaving => Some(Request::Leave { name, channel: index, token }),
+            ReplicaState::Leaving => {
+                let head = channel.log.head();
+                Some(Request::Leave { name, channel: index, token, head })
+            }
             ReplicaState::Joining => {
                 Some(Request::Join { name, channel: index, token, since, address })
             }

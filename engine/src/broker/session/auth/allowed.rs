@@ -1,0 +1,50 @@
+//! What clients are allowed.
+
+use super::Authentication;
+use crate::broker::core::Core;
+use crate::config::AuthMode;
+use crate::types::ConnectionKey;
+
+impl Authentication {
+    /// Whether a client may have a channel.
+    pub(in crate::broker::session) fn may_subscribe(
+        &self,
+        core: &Core,
+        key: ConnectionKey,
+        channel: &str,
+    ) -> bool {
+        let grants = || self.known(key).map(|known| known.grants).unwrap_or_default();
+        core.connections[key].is_probe()
+            || core.settings(key).access.mode == AuthMode::Off
+            || self.permissions(core, key).may_subscribe(grants(), channel)
+    }
+
+    /// Whether a client may have all channels whose names begin with `prefix`.
+    pub(in crate::broker::session) fn may_subscribe_to_all(
+        &self,
+        core: &Core,
+        key: ConnectionKey,
+        prefix: &str,
+    ) -> bool {
+        if core.settings(key).access.mode == AuthMode::Off {
+            return !prefix.is_empty();
+        }
+        let grants = self.known(key).map(|known| known.grants).unwrap_or_default();
+        self.permissions(core, key).may_subscribe_to_all(grants, prefix)
+    }
+
+    /// Whether a client may publish to a channel.
+    pub(in crate::broker::session) fn may_publish(
+        &self,
+        core: &Core,
+        key: ConnectionKey,
+        channel: &str,
+    ) -> bool {
+        let service = core.settings(key);
+        if service.access.mode == AuthMode::Off {
+            return service.anonymous_publish;
+        }
+        let grants = self.known(key).map(|known| known.grants).unwrap_or_default();
+        self.permissions(core, key).may_publish(grants, channel)
+    }
+}
