@@ -1,7 +1,7 @@
 //! A client's end: reads its stream with tungstenite's frame parser and holds it against what the
 //! homes encoded.
 
-mod patterns;
+mod by_patterns;
 mod promised;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};

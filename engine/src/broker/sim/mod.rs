@@ -11,7 +11,7 @@ mod fairness;
 mod finish;
 mod net;
 mod one_write;
-mod patterns;
+mod pattern_clients;
 mod plan;
 mod small_world;
 mod truth;
