@@ -1,16 +1,16 @@
 //! Every bound of the engine, with its reason (invariant 3). Those that an operator may change are
 //! defaults of [`crate::Config`]; the rest are constants. A test makes docs/LIMITS.md of this file.
 
+mod audience;
 mod channel_classes;
 mod footprint;
-mod audience;
 mod scrapes;
 
 use std::time::Duration;
 
+pub use audience::*;
 pub use channel_classes::*;
 pub use footprint::*;
-pub use audience::*;
 pub use scrapes::*;
 
 /// Bytes of a channel name. A name is a key, not a document; the envelope repeats it per message.
