@@ -5,6 +5,7 @@ mod audience;
 mod channel_classes;
 mod footprint;
 mod scrapes;
+mod slow;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ pub use audience::*;
 pub use channel_classes::*;
 pub use footprint::*;
 pub use scrapes::*;
+pub use slow::*;
 
 /// Bytes of a channel name. A name is a key, not a document; the envelope repeats it per message.
 pub const MAX_CHANNEL_NAME: usize = 200;

@@ -237,8 +237,8 @@ impl Channels {
         }
         let class = channel.classify(&mut cx.recorder);
         cx.recorder.published_to(class, index.slot());
-        let frame = Frame::new(bytes, seq, cx.time(), channel.shards() as u32);
-        let frame = Rc::new(frame);
+        let (key, shards) = (publication.key.clone(), channel.shards() as u32);
+        let frame = Rc::new(Frame::with_key(bytes, key, seq, cx.time(), shards));
         self.statuses.remember(channel, &frame);
         self.broadcast(cx, index, frame);
         seq

@@ -136,6 +136,12 @@ impl Interest {
         !self.behind
     }
 
+    /// Whether it was told of the channel, and has not joined.
+    #[cfg(test)]
+    pub(super) fn is_told_of_it(&self) -> bool {
+        self.invited.as_ref().is_some_and(|invited| invited.is_sent)
+    }
+
     /// The oldest position that it still needs.
     fn needed_from(&self) -> Seq {
         let invited = self.invited.as_ref();

@@ -61,11 +61,10 @@ impl Retention {
         counted: bool,
     ) {
         table[index].classify(&mut cx.recorder);
-        self.bytes += frame.bytes().len();
         self.unswept += frame.bytes().len();
         self.frames += 1;
         self.arrivals.push_back((index, frame.seq));
-        table[index].log.append(frame, counted);
+        self.change(&mut table[index].log, |log| log.append(frame, counted));
         self.trim(cx, table, index);
         self.relieve(cx, table);
         self.tidy(table);
@@ -81,7 +80,7 @@ impl Retention {
     ) {
         let log = &mut table[index].log;
         let (before, first) = (log.len(), log.first());
-        self.bytes += log.prepend(older);
+        self.change(log, |log| log.prepend(older));
         if log.len() > before {
             table[index].classify(&mut cx.recorder);
             self.frames += table[index].log.len() - before;
@@ -129,10 +128,19 @@ impl Retention {
         }
     }
 
+    /// Keeps the sum of bytes over a change of a log.
+    fn change<T>(&mut self, log: &mut Log, change: impl FnOnce(&mut Log) -> T) -> T {
+        let before = log.held_bytes();
+        let changed = change(log);
+        self.bytes = self.bytes + log.held_bytes() - before;
+        changed
+    }
+
     /// Drops a channel's oldest frame. Other shards that have not been sent it get a gap.
     fn evict(&mut self, cx: &mut Context, channel: &mut Channel) {
-        let Some(frame) = channel.log.evict() else { return };
-        self.bytes -= frame.bytes().len();
+        let keep = None;
+        let evicted = self.change(&mut channel.log, |log| log.evict(keep));
+        let Some(frame) = evicted else { return };
         self.frames -= 1;
         cx.recorder.count(Count::LogEvictions, 1);
         if let Role::Home(home) = &mut channel.role {
@@ -155,7 +163,7 @@ impl Retention {
 
     /// A forgotten channel's log is gone.
     pub(super) fn release(&mut self, table: &Table, log: &Log) {
-        self.bytes -= log.bytes();
+        self.bytes -= log.held_bytes();
         self.frames -= log.len();
         self.tidy(table);
     }

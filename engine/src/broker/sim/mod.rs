@@ -13,6 +13,7 @@ mod net;
 mod one_write;
 mod pattern_clients;
 mod plan;
+mod publications;
 mod small_world;
 mod truth;
 mod windows;
