@@ -7,7 +7,7 @@
 //! | `outstanding` | publications and status requests that another shard answers |
 //! | `envelope` | requests of clients that speak the envelope |
 //! | `backlog`, `waiting` | what a client sent while an earlier request of it is under way |
-//! | `custom` | sessions of a protocol of the embedder |
+//! | `custom`, `echo` | sessions of a protocol of the embedder, and of none |
 //! | `answers` | the messages clients are sent |
 
 mod answers;

@@ -79,14 +79,14 @@ impl ChannelPattern {
     }
 
     /// Whether every channel whose name begins with `prefix` belongs to the set.
-    pub(crate) fn covers(&self, prefix: &str) -> bool {
+    pub(crate) fn covers_prefix(&self, prefix: &str) -> bool {
         let rest = prefix.strip_prefix(&*self.name);
         rest.is_some_and(|rest| self.is_prefix || rest.starts_with(':'))
     }
 
     /// Whether a channel whose name begins with `prefix` belongs to the set.
-    pub(crate) fn meets(&self, prefix: &str) -> bool {
-        self.covers(prefix) || self.name.starts_with(prefix)
+    pub(crate) fn meets_prefix(&self, prefix: &str) -> bool {
+        self.covers_prefix(prefix) || self.name.starts_with(prefix)
     }
 
     /// How narrow the set is: of several patterns that match a channel, the narrowest counts, which
