@@ -46,6 +46,7 @@ impl Core {
             let handed = self.enter(key, index);
             self.patterns.reach(connection, index);
             self.channels.add_by_pattern(index);
+            self.delivery.charge(&mut self.cx, key);
             if let Some(since) = since.filter(|since| *since < handed) {
                 self.recover(key, index, since.next());
             }
