@@ -273,3 +273,6 @@ impl Patterns {
         assert!(self.own.is_sorted_by(|a, b| a.key < b.key), "the order of patterns");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -210,7 +210,7 @@ impl Operations {
             let names = held.map(|subscription| core.channels.name(subscription.channel).clone());
             order.names = names.collect();
         }
-        watching::end(core, key, &mut order);
+        departure::end_pattern(core, key, &mut order);
         let departure = Departure::new(core, key, &order);
         #[cfg(test)]
         let departure = if self.hasty { Departure::default() } else { departure };

@@ -8,7 +8,7 @@ use crate::broker::pattern_set::PatternKey;
 use crate::broker::session::answers::{self, refuse};
 use crate::broker::session::auth::Authentication;
 use crate::broker::session::order::{Action, Order};
-use crate::types::{ChannelName, ConnectionKey, ErrorCode};
+use crate::types::{ConnectionKey, ErrorCode};
 
 impl Operations {
     /// Ends patterns of a connection, as if it had asked for that.
@@ -108,15 +108,4 @@ fn confirm(core: &mut Core, key: ConnectionKey, order: &Order) {
     let names = held.map(|subscription| core.channels.name(subscription.channel).as_str());
     let channels = names.filter(|name| name.starts_with(&*pattern.prefix)).count();
     answers::pattern(core, key, order, Some(channels));
-}
-
-/// Ends a connection's pattern, if the order is to leave one: no further channel is reached. The
-/// order is to leave those that the connection has by nothing else.
-pub(super) fn end(core: &mut Core, key: ConnectionKey, order: &mut Order) {
-    let (Action::Unwatch, Some(pattern)) = (order.action, &order.pattern) else { return };
-    core.patterns.remove(key.index, pattern);
-    let name = |index| core.channels.name(index);
-    let reached = core.patterns.reached(key.index).into_iter().map(name);
-    let is_left = |name: &&ChannelName| !core.patterns.covers(key.index, name);
-    order.names = reached.filter(is_left).cloned().collect();
 }
