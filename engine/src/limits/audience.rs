@@ -1,6 +1,4 @@
-//! Who is told of channels and of members: patterns and presence.
-
-use std::time::Duration;
+//! Who is told of channels that appear.
 
 /// Patterns of one connection: a dashboard has one a kind of channel.
 pub const PATTERNS_PER_CONNECTION: usize = 16;
