@@ -4,6 +4,7 @@
 //! * `session`, `delivery`, `link`, `connection`, `channel`: the components, from the top down;
 //! * `patterns`, `pattern_set`, `reach`: subscriptions to all channels whose names begin alike;
 //! * `context`, `timers`, `turn_limits`: time, settings, and what components ask of those above;
+//! * `reconnects`: clients that are told to reconnect, and when their connections are closed;
 //! * `shared_count`: what the services of a fleet share, and how much of it each may take;
 //! * `effect`, `shard_messages`: what leaves the broker, for its event loop and for other shards.
 
@@ -26,6 +27,7 @@ mod pattern_set;
 mod patterns;
 mod reach;
 mod reconfigure;
+mod reconnects;
 mod session;
 pub mod shard_messages;
 mod shared_count;

@@ -15,6 +15,7 @@ use super::effect::Effect;
 use super::lifecycle::Parts;
 use super::link::Links;
 use super::patterns::Patterns;
+use super::reconnects::Reconnects;
 use super::session::Sessions;
 use super::shard_messages::{Lanes, Notice, Request};
 use super::tick::DrainState;
@@ -33,9 +34,9 @@ use crate::types::{
 /// 1. [`Hub::begin_iteration`] sets the time. Every iteration of the shell's event loop begins with
 ///    it; all calls until the next one happen at that time.
 /// 2. **Inputs** say what has happened: [`Hub::admit`], `handle_*`, [`Hub::publish`],
-///    [`Hub::disconnect`], [`Hub::begin_drain`], [`Hub::set_document`], [`Hub::reconfigure`]. They
-///    change state and queue work, and write nothing. Publications, requests and notices may be
-///    handed in while [`Hub::wants_input`].
+///    [`Hub::disconnect`], [`Hub::refuse_newcomers`], [`Hub::begin_drain`], [`Hub::set_document`],
+///    [`Hub::reconfigure`]. They change state and queue work, and write nothing. Publications,
+///    requests and notices may be handed in while [`Hub::wants_input`].
 /// 3. **Outputs** are asked for in this order, once all inputs of the iteration are in:
 ///    [`Hub::poll_transmit`] once, then [`Hub::poll_effect`] until it is empty. If `poll_transmit`
 ///    returns `true`, more is due: the shell iterates again without waiting.
@@ -82,7 +83,8 @@ impl Hub {
             patterns: Patterns::new(shards, services),
             cx: Context::new(config, shard, shards, seed),
         };
-        Hub { parts: Parts { core, sessions }, drain: DrainState::default() }
+        let reconnects = Reconnects::new(shard, shards);
+        Hub { parts: Parts { core, sessions, reconnects }, drain: DrainState::default() }
     }
 
     /// The same hub with the epoch of its engine, which another run of it does not have.
@@ -125,7 +127,7 @@ impl Hub {
         }
         if admission.over_capacity {
             self.parts.close(key, CloseReason::MaxConnections);
-        } else if core.cx.draining {
+        } else if core.cx.draining || core.cx.refusing {
             self.parts.close(key, CloseReason::Shutdown);
         } else {
             self.parts.sessions.begin(core, key, admission.token);
@@ -218,6 +220,11 @@ impl Hub {
     /// on from: it looks at a bounded part of the connections at a time.
     pub fn disconnect(&mut self, command: &ClientCommand, from: u32) -> (u64, Option<u32>) {
         self.parts.disconnect(command, from)
+    }
+
+    /// Closes all connections that are admitted from now on: the rest are told to reconnect.
+    pub fn refuse_newcomers(&mut self) {
+        self.parts.core.cx.refusing = true;
     }
 
     /// Refuses publishes from now on; closes every connection with 1001 once what was accepted

@@ -18,6 +18,7 @@ mod custom;
 mod departure;
 mod echo;
 mod envelope;
+mod farewell;
 mod known;
 mod operations;
 mod order;

@@ -1,4 +1,4 @@
-//! The gauges of a shard.
+//! What goes up and down in a shard's broker.
 
 use super::Hub;
 use crate::broker::core::Core;
@@ -14,6 +14,7 @@ impl Hub {
             cx.recorder.set_load(ServiceId(service as u8), load);
         }
         cx.recorder.set(Gauge::Connections, connections.open().iter().sum());
+        cx.recorder.set(Gauge::DrainingConnections, connections.leaving().iter().sum());
         cx.recorder.set(Gauge::Channels, channels.len());
         cx.recorder.set(Gauge::Subscriptions, channels.subscriptions());
         cx.recorder.set(Gauge::Patterns, patterns.len());

@@ -14,6 +14,7 @@ mod one_write;
 mod pattern_clients;
 mod plan;
 mod publications;
+mod relief;
 mod small_world;
 mod truth;
 mod windows;
