@@ -2,11 +2,13 @@
 //!
 //! In: [`upgrade`] takes the HTTP request, [`frame::Reader`] the stream behind it,
 //! [`envelope::Inbound`] one message, [`request::Request`] its request.
-//! Out: [`encoder::Encoder`] makes envelopes as ready WebSocket frames, [`reply`] their `data`.
+//! Out: [`encoder::Encoder`] makes envelopes as ready WebSocket frames, [`reply`] their `data`;
+//! [`event_stream`] makes Server-Sent Events of them.
 
 pub mod client_hello;
 pub mod encoder;
 pub mod envelope;
+pub mod event_stream;
 pub mod frame;
 mod json_members;
 mod message;

@@ -91,7 +91,8 @@ impl Core {
 
     /// Makes a connection a member of a channel. Returns what the live set was handed there.
     pub(super) fn enter(&mut self, key: ConnectionKey, index: ChannelIndex) -> Seq {
-        let handed = self.channels.subscribe(&self.cx, key.index, index);
+        let encoding = self.connections.encoding(key);
+        let handed = self.channels.subscribe(&self.cx, key.index, encoding, index);
         self.delivery.move_cursor(key.index, index, handed.next());
         handed
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::types::{ClientCertificate, ServiceId, TlsMode};
+use crate::types::{ClientCertificate, Encoding, ServiceId, TlsMode};
 use crate::wire::Secret;
 
 /// How an HTTP upgrade ended: what `Hub::admit` takes.
@@ -22,6 +22,8 @@ pub struct Admission {
     pub token: Option<Secret>,
     /// An internal probe: not counted, limited or authenticated.
     pub probe: bool,
+    /// In which form it is written messages.
+    pub encoding: Encoding,
     /// What is written before anything else: the response to the upgrade request, in one write
     /// with the welcome.
     pub response: Vec<u8>,
@@ -38,6 +40,7 @@ impl Admission {
             over_capacity: false,
             token: None,
             probe: false,
+            encoding: Encoding::Plain,
             response: Vec::new(),
         }
     }

@@ -5,7 +5,7 @@
 //! was received of it already waits, so that its requests take effect in its order. An `auth`
 //! request of a known client renews its identity; that may extend it, never change or reduce it.
 
-mod allowed;
+mod permitted;
 mod regrant;
 mod verifications;
 
@@ -350,10 +350,6 @@ impl Authentication {
         if let Some(at) = auth.and_then(|auth| auth.known).and_then(|known| known.expires) {
             self.expiries.remove(&(at, key.index));
         }
-    }
-
-    fn permissions(&self, core: &Core, key: ConnectionKey) -> &Permissions {
-        &self.permissions[core.connections[key].service().index()]
     }
 }
 

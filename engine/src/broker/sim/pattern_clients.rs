@@ -1,7 +1,7 @@
 //! Clients with patterns: they get the same as if they had subscribed to each of the channels by
 //! name when their pattern was confirmed.
 
-use super::client::Order;
+use super::order::Order;
 use super::plan::{Plan, Sabotage, pick};
 use super::world::World;
 use super::{SEEDS, run_all, setting};

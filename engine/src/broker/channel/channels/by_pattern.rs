@@ -117,6 +117,7 @@ impl Channels {
 
     /// The channel's members, all of which have everything.
     pub(in crate::broker) fn level_members(&self, index: ChannelIndex) -> Vec<u32> {
-        self.table[index].live.pending().to_vec()
+        let live = &self.table[index].live;
+        live.pending_encodings().flat_map(|encoding| live.pending(encoding)).copied().collect()
     }
 }

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Belief, Client, Order};
+use super::{Belief, Client};
+use crate::broker::sim::order::Order;
 use crate::broker::sim::truth::Truth;
 
 impl Client {

@@ -1,6 +1,7 @@
 //! What a client was promised, and whether it has it.
 
-use super::{Client, Order};
+use super::Client;
+use crate::broker::sim::order::Order;
 use crate::broker::sim::truth::Truth;
 
 impl Client {

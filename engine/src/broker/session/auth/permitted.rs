@@ -1,11 +1,16 @@
-//! What clients are allowed.
+//! What a client may do.
 
 use super::Authentication;
 use crate::broker::core::Core;
+use crate::broker::session::permissions::Permissions;
 use crate::config::AuthMode;
-use crate::types::ConnectionKey;
+use crate::types::{ChannelName, ConnectionKey};
 
 impl Authentication {
+    pub(super) fn permissions(&self, core: &Core, key: ConnectionKey) -> &Permissions {
+        &self.permissions[core.connections[key].service().index()]
+    }
+
     /// Whether a client may have a channel.
     pub(in crate::broker::session) fn may_subscribe(
         &self,
@@ -31,6 +36,23 @@ impl Authentication {
         }
         let grants = self.known(key).map(|known| known.grants).unwrap_or_default();
         self.permissions(core, key).may_subscribe_to_all(grants, prefix)
+    }
+
+    /// Whether a client may read a channel's log by request.
+    #[expect(dead_code, reason = "for the request, which is not there yet")]
+    pub(in crate::broker::session) fn may_read_history(
+        &self,
+        core: &Core,
+        key: ConnectionKey,
+        channel: &ChannelName,
+    ) -> bool {
+        let name = channel.as_str();
+        let grants = || self.known(key).map(|known| known.grants).unwrap_or_default();
+        let permitted = || {
+            core.settings(key).access.mode == AuthMode::Off
+                || self.permissions(core, key).may_read_history(grants(), name)
+        };
+        core.cx.class_of(channel).history && self.may_subscribe(core, key, name) && permitted()
     }
 
     /// Whether a client may publish to a channel.
