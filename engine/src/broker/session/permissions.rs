@@ -85,7 +85,8 @@ impl Permissions {
     /// Whether every channel whose name begins with `prefix` may be subscribed to: whatever rule
     /// counts for one of them is satisfied. All channels there are take a rule that names them.
     pub(super) fn may_subscribe_to_all(&self, grants: Grants, prefix: &str) -> bool {
-        let is_met = |guard: &Guard| grants.0 & (guard.any_of | self.admin) != 0;
+        let is_met =
+            |guard: &Guard| guard.any_of.is_none_or(|any_of| grants.0 & (any_of | self.admin) != 0);
         let met = |guard: &&Guard| guard.channels.meets_prefix(prefix);
         // Of those for all the channels the narrowest counts, for each of them.
         let of_all = self.subscribe.iter().find(|guard| guard.channels.covers_prefix(prefix));
