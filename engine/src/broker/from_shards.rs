@@ -14,9 +14,9 @@ impl Parts {
                 let seq = self.core.publish(&publication);
                 self.core.links.answer(from, Notice::Published { id, seq });
             }
-            Request::Join { name, channel, token, since, address } => {
-                let wanted = (since, address);
-                let answer = channels.handle_join(cx, from, &name, (channel, token), wanted);
+            Request::Join { name, channel, token, since, is_fresh, address } => {
+                let (key, wanted) = ((channel, token), (since, is_fresh));
+                let answer = channels.handle_join(cx, from, &name, key, wanted, address);
                 links.answer(from, answer);
             }
             Request::Recall { id, channel } => {

@@ -44,6 +44,8 @@ pub enum Request {
         token: JoinToken,
         /// Send the log from this position on as backlog.
         since: Option<Seq>,
+        /// The sender has nothing of what an earlier join has brought that it did not wait for.
+        is_fresh: bool,
         /// Whose subscription made it there, unless it is the engine's own.
         address: Option<AddressGroup>,
     },

@@ -59,10 +59,10 @@ impl Exchange {
         channel: &mut Channel,
         shard: ShardId,
         (key, token): (ChannelIndex, JoinToken),
-        since: Option<Seq>,
+        (since, is_fresh): (Option<Seq>, bool),
     ) -> Notice {
         let reach = match &channel.role {
-            Role::Home(home) => home.invited(shard),
+            Role::Home(home) => home.reach_of(shard, is_fresh),
             Role::Replica(_) => None,
         };
         let since = oldest(since, reach);
@@ -70,7 +70,7 @@ impl Exchange {
         let (log, seq) = (&channel.log, channel.log.head());
         let backlog = since.map(|since| log.from(since.next()).map(|f| f.for_another()).collect());
         if let Role::Home(home) = &mut channel.role {
-            home.add(shard, key, token, seq.next());
+            home.add(shard, (key, token), seq.next(), reach.unwrap_or(seq));
         }
         let (epoch, backlog) = (log.epoch(), backlog.unwrap_or_default());
         let joined = Joined { epoch, seq, backlog, published: channel.maker.is_none(), reach };

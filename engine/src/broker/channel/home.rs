@@ -25,6 +25,9 @@ pub(super) struct Interest {
     pub(super) gap: Option<Seq>,
     /// Whether it stands in the list of readers that found their lane full.
     pub(super) behind: bool,
+    /// What came behind this was sent by its current join, or by joins before that it did not wait
+    /// for.
+    from: Seq,
     /// Its clients have a pattern of the channel, and it has not joined yet.
     pub(super) invited: Option<Invitation>,
 }
@@ -51,12 +54,12 @@ impl Home {
     pub(super) fn add(
         &mut self,
         shard: ShardId,
-        channel: ChannelIndex,
-        token: JoinToken,
+        (channel, token): (ChannelIndex, JoinToken),
         next: Seq,
+        from: Seq,
     ) {
         let (gap, behind, invited) = (None, false, None);
-        let interest = Interest { shard, channel, token, next, gap, behind, invited };
+        let interest = Interest { shard, channel, token, next, gap, behind, from, invited };
         self.interests.push(interest);
     }
 
@@ -68,8 +71,7 @@ impl Home {
     /// Tells a shard of the channel: it is served from `since` on once it joins. It takes part in
     /// what is published from `next` on.
     pub(super) fn invite(&mut self, shard: ShardId, since: Seq, next: Seq) {
-        let (channel, token) = (ChannelIndex::new(0, 0), JoinToken::default());
-        self.add(shard, channel, token, next);
+        self.add(shard, (ChannelIndex::new(0, 0), JoinToken::default()), next, since);
         if let Some(interest) = self.interests.last_mut() {
             interest.invited = Some(Invitation { since, is_sent: false });
         }
@@ -79,6 +81,13 @@ impl Home {
     pub(super) fn invited(&self, shard: ShardId) -> Option<Seq> {
         let interest = self.interests.iter().find(|interest| interest.shard == shard)?;
         Some(interest.invited.as_ref()?.since)
+    }
+
+    /// The position behind which subscribers by pattern of a shard that joins begin: it was told of
+    /// the channel, or has nothing of what was sent to it before.
+    pub(super) fn reach_of(&self, shard: ShardId, is_fresh: bool) -> Option<Seq> {
+        let interest = self.interests.iter().find(|interest| interest.shard == shard)?;
+        (is_fresh || interest.invited.is_some()).then_some(interest.from)
     }
 
     /// Stops serving a shard, if `token` is its join or no join is named. Returns the position from

@@ -1,7 +1,7 @@
 //! Members that have a channel by a pattern.
 
 use super::{Channels, Exchange, Role};
-use crate::broker::channel::replica::ReplicaState;
+use crate::broker::channel::replica::{ReplicaState, oldest};
 use crate::broker::context::Context;
 use crate::types::{ChannelIndex, ChannelName, Epoch, JoinToken, Seq, ShardId};
 
@@ -97,10 +97,8 @@ impl Channels {
         }
         let channel = &self.table[index];
         let head = channel.log.head();
-        let Some(since) = reach else {
-            let resumes = self.is_replica(index, |replica| replica.resumes());
-            return resumes.then_some(head);
-        };
+        let resumes = self.is_replica(index, |replica| replica.resumes());
+        let since = oldest(reach, resumes.then_some(head))?;
         let is_behind = head < since || channel.log.epoch() != epoch;
         if channel.live.is_empty() && is_behind {
             let at = (epoch, since);

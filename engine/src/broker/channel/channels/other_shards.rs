@@ -18,12 +18,14 @@ impl Channels {
         from: ShardId,
         name: &ChannelName,
         (channel, token): (ChannelIndex, JoinToken),
-        (since, address): (Option<Seq>, Option<AddressGroup>),
+        (since, is_fresh): (Option<Seq>, bool),
+        address: Option<AddressGroup>,
     ) -> Notice {
         let maker = address.map(|address| Maker { connection: None, address });
         match self.find_or_add(cx, name, maker) {
             Ok(index) => {
-                Exchange::add_shard(cx, &mut self.table[index], from, (channel, token), since)
+                let wanted = (since, is_fresh);
+                Exchange::add_shard(cx, &mut self.table[index], from, (channel, token), wanted)
             }
             Err(why) => Notice::JoinRefused { channel, token, why },
         }
@@ -197,7 +199,8 @@ impl Channels {
                 Some(Request::Leave { name, channel: index, token, head })
             }
             ReplicaState::Joining => {
-                Some(Request::Join { name, channel: index, token, since, address })
+                let is_fresh = !replica.resumes();
+                Some(Request::Join { name, channel: index, token, since, is_fresh, address })
             }
         }
     }
