@@ -162,6 +162,13 @@ impl Service {
         "reconnect",
     ];
 
+    /// Whether some channels' messages may be compressed, so that permessage-deflate is agreed to.
+    pub(crate) fn may_compress(&self) -> bool {
+        let compresses =
+            |rule: &ClassRule| rule.compression.unwrap_or_default() != Compression::Off;
+        self.classes.iter().any(compresses)
+    }
+
     /// The rules of [`Service::classes`] that are about a channel, narrowest first.
     pub fn class_rules(&self, channel: &str) -> Vec<&ClassRule> {
         let matching = self.classes.iter().filter(|rule| rule.channels.matches(channel));

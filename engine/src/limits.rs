@@ -3,6 +3,7 @@
 
 mod audience;
 mod channel_classes;
+mod compression;
 mod drains;
 mod footprint;
 mod scrapes;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 pub use audience::*;
 pub use channel_classes::*;
+pub use compression::*;
 pub use drains::*;
 pub use footprint::*;
 pub use scrapes::*;

@@ -16,6 +16,7 @@ use super::timers::Timer;
 use crate::limits::CLOSE_TIMEOUT;
 use crate::telemetry::{Close, ConnectionError};
 use crate::types::{ConnectionEnd, ConnectionKey};
+use crate::wire::deflate::Inflater;
 use crate::wire::{event_stream, frame};
 
 /// What is reported in the place of a close code (RFC 6455, 7.1.5).
@@ -26,6 +27,8 @@ pub(super) struct Parts {
     pub(super) core: Core,
     pub(super) sessions: Sessions,
     pub(super) reconnects: Reconnects,
+    /// Of all connections: what they send is inflated message by message.
+    pub(super) inflater: Inflater,
 }
 
 impl Parts {

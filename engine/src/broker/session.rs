@@ -7,7 +7,8 @@
 //! | `outstanding` | publications and status requests that another shard answers |
 //! | `envelope` | requests of clients that speak the envelope |
 //! | `backlog`, `waiting` | what a client sent while an earlier request of it is under way |
-//! | `custom`, `echo` | sessions of a protocol of the embedder, and of none |
+//! | `echo` | every message back, for conformance suites |
+//! | `custom` | sessions of a protocol of the embedder |
 //! | `answers` | the messages clients are sent |
 
 mod answers;
@@ -137,7 +138,7 @@ impl Sessions {
         }
         let protocol = core.settings(key).protocol.clone();
         if matches!(protocol, Protocol::Echo) {
-            echo::answer(core, key, message);
+            echo::reply(core, key, message);
             return true;
         }
         if self.outstanding.is_publishing(key) && !self.may_overlap(core, key, message) {

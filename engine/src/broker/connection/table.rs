@@ -78,6 +78,7 @@ impl Connections {
         (record.service, record.nonce) = (service, nonce);
         record.tls_mode = admission.tls_mode;
         record.role = if admission.probe { Role::Probe } else { Role::Client };
+        record.reader = Reader::new(admission.deflate);
         record.since = cx.time().seconds();
         (record.messages, record.bytes) = (messages, bytes);
         record.set_peer(admission.peer);

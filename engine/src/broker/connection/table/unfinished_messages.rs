@@ -3,7 +3,6 @@
 use super::Connections;
 use crate::broker::context::Context;
 use crate::types::{ConnectionKey, Time};
-use crate::wire::frame::Reader;
 
 impl Connections {
     /// Bytes of all unfinished messages.
@@ -25,6 +24,6 @@ impl Connections {
     /// Gives up a connection's unfinished message, and all that it still sends.
     pub(crate) fn stop_reading(&mut self, key: ConnectionKey) {
         self.unfinished.set(key, self[key].service, 0, Time(0));
-        self[key].reader = Reader::ended();
+        self[key].reader.end();
     }
 }
