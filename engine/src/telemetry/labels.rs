@@ -110,6 +110,8 @@ labels! {
         Skipped = "skipped",
         /// Frames that laggards were not sent because newer ones had their keys.
         Conflated = "conflated",
+        /// Channels of a pattern that its subscriber had no room for.
+        PatternMisses = "pattern_misses",
         /// Publications refused because there was no room.
         Refused = "refused",
         /// Times a channel would have been one more than a shard may have.
@@ -170,6 +172,8 @@ labels! {
         Channels = "channels",
         /// Subscriptions now.
         Subscriptions = "subscriptions",
+        /// Patterns of connections now, each counted for each connection.
+        Patterns = "patterns",
         /// Bytes held for laggards now.
         LaggardBytes = "laggard_bytes",
         /// Bytes held by logs now.
