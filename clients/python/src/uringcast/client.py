@@ -28,6 +28,8 @@ log = logging.getLogger("uringcast")
 CHUNK = 100
 
 TokenSource = Callable[[], "str | Awaitable[str]"]
+#: What is done with an answer before the next message is looked at.
+Then = Callable[[Any], Awaitable[None]]
 
 
 class Client:
@@ -56,7 +58,7 @@ class Client:
         self._places = Places(positions)
         self._backoff = Backoff(base, longest)
         self._subscriptions: dict[str, Subscription] = {}
-        self._pending: dict[str, asyncio.Future[Any]] = {}
+        self._pending: dict[str, tuple[asyncio.Future[Any], Then | None]] = {}
         self._ids = itertools.count(1)
         self._connection: ClientConnection | None = None
         self._welcomed = asyncio.Event()
@@ -216,7 +218,7 @@ class Client:
         for task in self._helpers:
             task.cancel()
         pending, self._pending = self._pending, {}
-        for future in pending.values():
+        for future, _ in pending.values():
             if not future.done():
                 future.set_exception(disconnected())
                 # Who asked may have been cancelled.
@@ -236,12 +238,12 @@ class Client:
 
     # Messages.
 
-    async def _ask(self, event: str, data: Mapping[str, Any]) -> Any:
+    async def _ask(self, event: str, data: Mapping[str, Any], then: Then | None = None) -> Any:
         if self._connection is None:
             raise disconnected()
         number = str(next(self._ids))
         future = asyncio.get_running_loop().create_future()
-        self._pending[number] = future
+        self._pending[number] = (future, then)
         message = {"type": "request", "id": number, "event": event, "data": data}
         try:
             await self._connection.send(json.dumps(message, separators=(",", ":")))
@@ -257,7 +259,10 @@ class Client:
             await self._deliver(message)
         elif kind == "event" and event == "session.created":
             self._greet(data)
-        elif (future := self._pending.get(message.get("correlation_id") or "")) is not None:
+        elif (asked := self._pending.get(message.get("correlation_id") or "")) is not None:
+            future, then = asked
+            if then is not None and kind != "error":
+                await then(data)
             if future.done():
                 return
             if kind == "error":
@@ -325,13 +330,15 @@ class Client:
             channels = names[start : start + CHUNK]
             places = {name: self._places.get(name) for name in channels}
             since = {name: place.to_json() for name, place in places.items() if place}
-            told = await self._insist({"channels": channels, "since": since})
-            for channel in told["channels"]:
-                await self._confirmed(channel, told["positions"][channel])
-            for channel, code in told["failed"].items():
-                if (refused := self._subscriptions.get(channel)) is not None:
-                    refused.end(UringcastError(f"Subscribing to {channel} was refused", code))
-                self._drop(channel)
+            await self._insist({"channels": channels, "since": since}, self._list_confirmed)
+
+    async def _list_confirmed(self, told: Mapping[str, Any]) -> None:
+        for channel in told["channels"]:
+            await self._confirmed(channel, told["positions"][channel])
+        for channel, code in told["failed"].items():
+            if (refused := self._subscriptions.get(channel)) is not None:
+                refused.end(UringcastError(f"Subscribing to {channel} was refused", code))
+            self._drop(channel)
 
     async def _subscribe_one(self, one: Subscription) -> None:
         place = self._places.get(one.name)
@@ -339,24 +346,28 @@ class Client:
         if one.options.presence:
             asked["presence"] = True
         asked["pattern" if one.is_pattern else "channel"] = one.name
+
+        async def confirmed(told: Mapping[str, Any]) -> None:
+            if not one.is_pattern:
+                await self._confirmed(one.name, told)
+            elif told.get("epoch"):
+                self._places.enter(told["epoch"])
+            one.confirm(told)
+
         try:
-            told = await self._insist(asked)
+            await self._insist(asked, confirmed)
         except UringcastError as error:
             if error.code == "DISCONNECTED":
                 raise
             one.end(error)
-            return self._drop(one.name)
-        if not one.is_pattern:
-            await self._confirmed(one.name, told)
-        elif told.get("epoch"):
-            self._places.enter(told["epoch"])
-        one.confirm(told)
+            self._drop(one.name)
 
-    async def _insist(self, data: Mapping[str, Any]) -> Any:
+    async def _insist(self, data: Mapping[str, Any], then: Then) -> None:
         """Asks to subscribe until there is an answer, at the server's pace."""
         while True:
             try:
-                return await self._ask("subscribe", data)
+                await self._ask("subscribe", data, then)
+                return
             except UringcastError as error:
                 if error.code not in ("RATE_LIMIT_EXCEEDED", "BUSY"):
                     raise
