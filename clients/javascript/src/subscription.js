@@ -14,8 +14,9 @@
  * @property {boolean} [presence] who else is there, as `presence.*` events
  * @property {(message: Message) => void} [onMessage] each message once, in order
  * @property {(gap: import("./places.js").Gap) => void} [onGap] messages that will not come, once
- * @property {(state: {state: any, as_of: import("./places.js").Position}) => void} [onState] the
- *   channel's state; what comes after it follows as messages
+ * @property {(state: {state: any, as_of: import("./places.js").Position}, channel: string) => void}
+ *   [onState] the channel's state; what comes after it follows as messages
+ * @property {(told: object) => void} [onConfirmed] the server has confirmed it, each time
  * @property {(error: Error & {code?: string}) => void} [onError] the subscription has ended
  */
 
@@ -51,9 +52,9 @@ export class Subscription {
   }
 
   /** Hands something to the application.
-   * @param {"onMessage" | "onGap" | "onState"} to @param {any} what */
-  hand(to, what) {
-    if (this.isOpen) this.options[to]?.(what);
+   * @param {"onMessage" | "onGap" | "onState"} to @param {any} what @param {string} [channel] */
+  hand(to, what, channel = "") {
+    if (this.isOpen) this.options[to]?.(what, channel);
   }
 
   /** @param {object} told */

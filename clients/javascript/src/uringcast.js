@@ -85,6 +85,29 @@ export class Client {
     return subscription;
   }
 
+  /** Whether there is a subscription of this name. @param {string} name */
+  has(name) {
+    return this.#subscriptions.has(name);
+  }
+
+  /** Has what a subscription missed, or began with, sent once more.
+   * @param {string} name
+   * @param {Pick<SubscribeOptions, "since" | "last" | "replay" | "state">} from */
+  async again(name, from) {
+    const { since, ...first } = from;
+    if (since) this.#places.set(name, since);
+    else if (first.last || first.replay || first.state) this.#places.forget(name);
+    const one = this.#subscriptions.get(name);
+    if (!one || !this.#welcomed) return;
+    const told = await this.#insist({ channel: name, since, ...first }, this.#socket);
+    if (told && one.isOpen) this.#confirmed(name, told, first);
+  }
+
+  /** Ends the subscription of this name. @param {string} name */
+  drop(name) {
+    return this.#subscriptions.get(name)?.unsubscribe();
+  }
+
   /** Publishes. Rejects with the code `DISCONNECTED` if the connection ends before the answer:
    * whether the message was accepted is not known then.
    * @param {string} channel @param {string} event @param {object} data @param {{key?: string}} [more]
@@ -294,7 +317,7 @@ export class Client {
     if (event === "gap") return hand("onGap", this.#places.skip(room, data));
     if (event === "state") {
       this.#places.set(room, data.as_of);
-      return hand("onState", data);
+      return heard.forEach((one) => this.#call(() => one.hand("onState", data, room)));
     }
     if (seq === undefined) return hand("onMessage", message);
     const { isNew, gap } = this.#places.arrive(room, seq, prev);
@@ -361,12 +384,14 @@ export class Client {
     }
   }
 
-  /** @param {string} channel @param {import("./places.js").Confirmation} told */
-  #confirmed(channel, told) {
+  /** @param {string} channel @param {import("./places.js").Confirmation} told
+   * @param {Pick<SubscribeOptions, "last" | "replay">} [asked] */
+  #confirmed(channel, told, asked) {
     const one = this.#subscriptions.get(channel);
-    const gap = this.#places.confirm(channel, told, one?.options);
+    const gap = this.#places.confirm(channel, told, asked ?? one?.options);
     if (!one) return;
     one.confirmed(told);
+    this.#call(() => one.options.onConfirmed?.(told));
     if (gap) this.#call(() => one.hand("onGap", gap));
     // What a state document said is not enough any more.
     if (gap && one.options.state) this.#ask("subscribe", { channel, state: true }).catch(() => {});
