@@ -149,6 +149,9 @@ export class SharedClient {
         return this.#gap(told.gap);
       case "state":
         return this.#state(told.channel, told.state);
+      default:
+        // Another tab speaks to the leader.
+        return this.#leader?.hear(told);
     }
   }
 
