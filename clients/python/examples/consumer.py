@@ -41,7 +41,7 @@ async def main(url: str, channel: str, path: pathlib.Path) -> None:
             match item:
                 case uringcast.Message(seq=seq, event=event, data=data):
                     print(seq, event, json.dumps(data), flush=True)
-                    save(path, {channel: client.place(item)})
+                    save(path, {channel: item.position.to_json()})
                 case uringcast.Gap(reason=reason, missed=missed):
                     # What the log no longer has: read it from where it was made.
                     print(f"gap: {missed or 'some'} messages, {reason}", flush=True)

@@ -21,7 +21,7 @@ def after(code: int, may_renew: bool) -> Advice:
 
 
 class Backoff:
-    """Times between attempts: full jitter, so that clients that were cut at once come back spread."""
+    """Times between attempts: full jitter, so that clients cut at once come back spread."""
 
     def __init__(
         self, base: float, longest: float, draw: Callable[[], float] = random.random

@@ -56,6 +56,8 @@ class Client:
         self._patience, self._idle = patience, idle
         self._options = options
         self._places = Places(positions)
+        #: Where each channel was begun.
+        self._began: dict[str, Position] = dict(self._places.all())
         self._backoff = Backoff(base, longest)
         self._subscriptions: dict[str, Subscription] = {}
         self._pending: dict[str, tuple[asyncio.Future[Any], Then | None]] = {}
@@ -131,9 +133,15 @@ class Client:
         return await self.request("presence", {"channel": channel})
 
     def positions(self) -> dict[str, dict[str, Any]]:
-        """Where it stands in each channel, as JSON: save it, and pass it to :func:`connect` after a
-        restart."""
-        return {channel: at.to_json() for channel, at in self._places.all().items()}
+        """What the application is through with in each channel, as JSON: save it, and pass it to
+        :func:`connect` after a restart. An item counts once its callback has returned, or the
+        iterator was asked for the next one."""
+        told = {}
+        for channel, at in self._places.all().items():
+            covering = [one for one in self._subscriptions.values() if one.covers(channel)]
+            handled = [one.handled.get(channel, self._began.get(channel, at)) for one in covering]
+            told[channel] = min(handled, key=lambda place: place.seq, default=at).to_json()
+        return told
 
     async def close(self) -> None:
         """Ends everything."""
@@ -302,12 +310,15 @@ class Client:
             await _hand(heard, State(channel, data["state"], as_of))
         elif (seq := message.get("seq")) is not None:
             is_new, gap = self._places.arrive(channel, seq, message.get("prev"))
+            self._began.setdefault(channel, self._places.get(channel) or Position("", seq - 1))
             if gap is not None:
                 await _hand(heard, gap)
             if is_new:
                 names = ("key", "id", "timestamp")
                 more = {name: message[name] for name in names if name in message}
-                await _hand(heard, Message(channel, event, data, seq, **more))
+                place = self._places.get(channel)
+                assert place is not None, "a message has just arrived there"
+                await _hand(heard, Message(channel, event, data, seq, place, **more))
 
     # Subscriptions.
 
@@ -377,6 +388,8 @@ class Client:
         one = self._subscriptions.get(channel)
         last = one.options.last if one else None
         gap = self._places.confirm(channel, told, last, bool(one and one.options.replay))
+        if (place := self._places.get(channel)) is not None:
+            self._began.setdefault(channel, place)
         if one is None:
             return
         one.confirm(told)
@@ -400,6 +413,7 @@ class Client:
         for channel in self._places:
             if gone and gone.covers(channel) and not any(one.covers(channel) for one in rest):
                 self._places.forget(channel)
+                self._began.pop(channel, None)
 
 
 async def _hand(heard: Iterable[Subscription], item: Item) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,8 @@ class Gap:
     missed: int | None = None
     first: int | None = None
     last: int | None = None
+    #: Where the subscription goes on.
+    position: Position | None = None
 
 
 @dataclass(slots=True)
@@ -55,7 +57,7 @@ class Places:
         for channel, position in (saved or {}).items():
             self.set(channel, Position.of(position))
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(list(self._of))
 
     def get(self, channel: str) -> Position | None:
@@ -106,10 +108,13 @@ class Places:
                 start = max(start, had.seq)
             loose = seq if had is None and replay else -1
             self._of[channel] = _Place(epoch, start, loose)
-            return Gap(channel, reason) if recovered is False and had is not None else None
+            if recovered is not False or had is None:
+                return None
+            return Gap(channel, reason, position=Position(epoch, start))
         if recovered or partial:
             return None
-        gap = Gap(channel, reason, max(0, seq - had.seq), had.seq + 1, seq)
+        missed, position = max(0, seq - had.seq), Position(epoch, seq)
+        gap = Gap(channel, reason, missed, had.seq + 1, seq, position)
         self._of[channel] = _Place(epoch, seq)
         return gap
 
@@ -126,7 +131,8 @@ class Places:
         behind, had.seq = had.seq, seq
         if before <= behind or before <= had.loose:
             return True, None
-        return True, Gap(channel, "missing", seq - 1 - behind, behind + 1, seq - 1)
+        position = Position(had.epoch, seq - 1)
+        return True, Gap(channel, "missing", seq - 1 - behind, behind + 1, seq - 1, position)
 
     def skip(self, channel: str, told: Mapping[str, Any]) -> Gap | None:
         """The server tells of messages that will not come. Returns the gap, unless it is known."""
@@ -136,4 +142,5 @@ class Places:
             return None
         epoch = str(told.get("epoch") or (had.epoch if had else self._epoch))
         self._of[channel] = _Place(epoch, last, had.loose if had else -1)
-        return Gap(channel, str(told["reason"]), int(told["missed"]), first, last)
+        position = Position(epoch, last)
+        return Gap(channel, str(told["reason"]), int(told["missed"]), first, last, position)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ class Message:
     event: str
     data: Any
     seq: int
+    position: Position
     key: str | None = None
     id: str = ""
     timestamp: str = ""
@@ -26,11 +28,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A channel's state document. What comes after ``as_of`` follows as messages."""
+    """A channel's state document. What comes after ``position`` follows as messages."""
 
     channel: str
     state: Any
-    as_of: Position
+    position: Position
 
 
 Item = Message | Gap | State
@@ -47,6 +49,18 @@ class Options:
     on_message: Callable[[Message], Any] | None = None
     on_gap: Callable[[Gap], Any] | None = None
     on_state: Callable[[State], Any] | None = None
+
+    def has_callbacks(self) -> bool:
+        """Whether items go to functions rather than to the iterator."""
+        return any((self.on_message, self.on_gap, self.on_state))
+
+    def call(self, item: Item) -> Any:
+        """Calls the item's function, if there is one."""
+        if isinstance(item, Message):
+            return self.on_message(item) if self.on_message else None
+        if isinstance(item, Gap):
+            return self.on_gap(item) if self.on_gap else None
+        return self.on_state(item) if self.on_state else None
 
     def first(self) -> dict[str, Any]:
         """What is asked for where there is no place to go on from."""
@@ -81,6 +95,8 @@ class Subscription:
         self.confirmed = asyncio.get_running_loop().create_future()
         self._items: asyncio.Queue[Item | None] = asyncio.Queue(self.buffer)
         self._error: UringcastError | None = None
+        #: By channel, what the application is through with.
+        self.handled: dict[str, Position] = {}
 
     def covers(self, channel: str) -> bool:
         """Whether messages of this channel are its."""
@@ -99,26 +115,18 @@ class Subscription:
         """Hands an item to the application."""
         if not self.is_open:
             return
-        to: Callable[[Any], Any] | None
-        match item:
-            case Message():
-                to = self.options.on_message
-            case Gap():
-                to = self.options.on_gap
-            case State():
-                to = self.options.on_state
-        if to is None:
-            if not self._has_callbacks:
-                await self._items.put(item)
-            return
-        result = to(item)
-        if asyncio.iscoroutine(result):
-            await result
+        if not self.options.has_callbacks():
+            return await self._items.put(item)
+        try:
+            result = self.options.call(item)
+            if inspect.isawaitable(result):
+                await result
+        finally:
+            self._note(item)
 
-    @property
-    def _has_callbacks(self) -> bool:
-        own = self.options
-        return any((own.on_message, own.on_gap, own.on_state))
+    def _note(self, item: Item) -> None:
+        if item.position is not None:
+            self.handled[item.channel] = item.position
 
     def confirm(self, told: Mapping[str, Any]) -> None:
         """The server has confirmed it for the first time, or again."""
@@ -148,5 +156,7 @@ class Subscription:
     async def _iterate(self) -> AsyncIterator[Item]:
         while (item := await self._items.get()) is not None:
             yield item
+            # The application asks for the next one: it is through with this one.
+            self._note(item)
         if self._error is not None:
             raise self._error
