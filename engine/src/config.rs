@@ -1,11 +1,14 @@
 //! The settings of an engine.
 
 mod access;
-mod coalescing;
+mod channel_class;
+mod class_rule;
+mod class_table;
 mod live_settings;
 mod origins;
 mod probe_key;
 mod proxies;
+mod reconnect;
 mod session_protocol;
 mod tls;
 
@@ -15,10 +18,13 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
-pub use coalescing::Coalescing;
+pub use channel_class::{ChannelClass, ClassRetention, Compression, SlowPolicy};
+pub use class_rule::ClassRule;
+pub(crate) use class_table::ClassTable;
 pub use origins::Origins;
 pub use probe_key::ProbeKey;
 pub use proxies::Proxies;
+pub use reconnect::Reconnect;
 pub use session_protocol::{ClientRequest, Protocol, SessionProtocol};
 pub use tls::TlsSource;
 
@@ -48,7 +54,7 @@ pub enum KernelTls {
     Off,
 }
 
-/// How much of a channel's past is kept.
+/// How much of the channels' past is kept; a [`ClassRule`] may say otherwise of some.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
     /// Frames per channel.
@@ -105,6 +111,8 @@ pub struct Service {
     pub welcome: String,
     /// Further keys of the welcome message's `data`, other than [`Service::WELCOME_KEYS`].
     pub welcome_extra: serde_json::Map<String, serde_json::Value>,
+    /// The `reconnect` of the welcome message.
+    pub reconnect: Reconnect,
     /// Addresses every shard listens on. Port 0 takes a free port; `[::]` takes IPv4 too, unless an
     /// address of IPv4 is named beside it.
     pub listen: Vec<SocketAddr>,
@@ -131,8 +139,9 @@ pub struct Service {
     pub correlation: Correlation,
     /// Requests answered with a channel's last event.
     pub requests: Vec<StatusRequest>,
-    /// Channels whose messages wait for others. All others are sent at once.
-    pub coalesce: Vec<Coalescing>,
+    /// What is promised for which channels, where it is not the default; at most
+    /// [`limits::MAX_CLASSES`].
+    pub classes: Vec<ClassRule>,
     /// Subprotocols (`Sec-WebSocket-Protocol`) that are agreed to where a client offers one.
     pub subprotocols: Vec<String>,
     /// Close codes of reasons that have none of RFC 6455.
@@ -141,7 +150,7 @@ pub struct Service {
 
 impl Service {
     /// The keys that every welcome message has, and that `welcome_extra` may not.
-    pub const WELCOME_KEYS: [&str; 7] = [
+    pub const WELCOME_KEYS: [&str; 8] = [
         "connection_id",
         "server",
         "message",
@@ -149,13 +158,15 @@ impl Service {
         "tls_mode",
         "secure",
         "client_certificate",
+        "reconnect",
     ];
 
-    /// How long a channel's messages may wait for others.
-    pub(crate) fn coalescing_window(&self, channel: &str) -> Duration {
-        let matching = self.coalesce.iter().filter(|rule| rule.channels.matches(channel));
-        let narrowest = matching.max_by_key(|rule| rule.channels.narrowness());
-        narrowest.map_or(Duration::ZERO, |rule| rule.window.min(limits::MAX_COALESCING))
+    /// The rules of [`Service::classes`] that are about a channel, narrowest first.
+    pub fn class_rules(&self, channel: &str) -> Vec<&ClassRule> {
+        let matching = self.classes.iter().filter(|rule| rule.channels.matches(channel));
+        let mut rules: Vec<&ClassRule> = matching.collect();
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.channels.narrowness()));
+        rules
     }
 }
 
@@ -165,6 +176,7 @@ impl Default for Service {
             name: "uringcast".into(),
             welcome: "Connected to uringcast".into(),
             welcome_extra: serde_json::Map::new(),
+            reconnect: Reconnect::default(),
             listen: Vec::new(),
             tls: None,
             proxies: Proxies::default(),
@@ -177,7 +189,7 @@ impl Default for Service {
             protocol: Protocol::default(),
             correlation: Correlation::default(),
             requests: Vec::new(),
-            coalesce: Vec::new(),
+            classes: Vec::new(),
             subprotocols: Vec::new(),
             close_codes: CloseCodes::default(),
         }

@@ -1,13 +1,19 @@
 //! Every bound of the engine, with its reason (invariant 3). Those that an operator may change are
 //! defaults of [`crate::Config`]; the rest are constants. A test makes docs/LIMITS.md of this file.
 
+mod channel_classes;
+mod drains;
 mod footprint;
 mod scrapes;
+mod slow;
 
 use std::time::Duration;
 
+pub use channel_classes::*;
+pub use drains::*;
 pub use footprint::*;
 pub use scrapes::*;
+pub use slow::*;
 
 /// Bytes of a channel name. A name is a key, not a document; the envelope repeats it per message.
 pub const MAX_CHANNEL_NAME: usize = 200;
@@ -275,21 +281,12 @@ pub const CLOSING_BYTES: i32 = 256 << 10;
 /// For the authentication frame, where authentication is required.
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Entries of a shard's timers (pauses that end, deadlines) for each of its connections: a
-/// connection has two timers at most, and as many may have expired that are not removed yet.
+/// connection has three timers at most, and one may have expired that is not removed yet.
 pub const DUE_PER_CONNECTION: usize = 4;
 /// A publisher that was refused for a full lane is not read for this long.
 pub const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// A subscriber that recovers earlier messages is not a slow consumer for this long.
 pub const RECOVERY_GRACE: Duration = Duration::from_secs(10);
-/// Ticks between the start of a drain and the closing of connections: time for what other shards
-/// have accepted to arrive.
-pub const DRAIN_TICKS: u32 = 2;
-/// For every connection to be flushed and closed on shutdown.
-pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
-/// The longest drain: a day, so that its end can still be computed.
-pub const MAX_DRAIN: Duration = Duration::from_secs(86_400);
-/// Beyond the drain's deadline, for a shard to report that it has drained.
-pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 /// A shard that has not turned for this long does not serve: twenty ticks.
 pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(1);
 /// For standard error to take why the process is aborted.

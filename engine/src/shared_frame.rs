@@ -1,7 +1,7 @@
 //! A message encoded once (invariant 4): WebSocket header and payload, shared by all its readers.
 
 use crate::sync::{Countdown, PresplitArc};
-use crate::types::{Seq, Time};
+use crate::types::{MessageKey, Seq, Time};
 
 /// One shard's part in an encoded broadcast: the bytes are shared with the other shards, what is
 /// read for every delivery is its own. On a shard all readers share it behind an `Rc`, so that
@@ -20,13 +20,25 @@ pub struct Frame {
 #[derive(Debug)]
 struct Body {
     bytes: Box<[u8]>,
+    key: Option<MessageKey>,
     pending: Countdown,
 }
 
 impl Frame {
     /// A frame that `shards` shards have yet to sweep.
     pub fn new(bytes: Box<[u8]>, seq: Seq, accepted_at: Time, shards: u32) -> Frame {
-        let body = Body { bytes, pending: Countdown::new(shards) };
+        Frame::with_key(bytes, None, seq, accepted_at, shards)
+    }
+
+    /// The same of a message with a key.
+    pub fn with_key(
+        bytes: Box<[u8]>,
+        key: Option<MessageKey>,
+        seq: Seq,
+        accepted_at: Time,
+        shards: u32,
+    ) -> Frame {
+        let body = Body { bytes, key, pending: Countdown::new(shards) };
         // One share for each of the others.
         let body = PresplitArc::new(body, shards.saturating_sub(1));
         Frame { body, seq, first: seq, accepted_at }
@@ -47,6 +59,11 @@ impl Frame {
     /// The bytes ready for the socket.
     pub fn bytes(&self) -> &[u8] {
         &self.body.bytes
+    }
+
+    /// What the message is the newest state of.
+    pub fn key(&self) -> Option<&MessageKey> {
+        self.body.key.as_ref()
     }
 
     /// The message: the bytes without their WebSocket header.

@@ -17,6 +17,7 @@ mod backlog;
 mod custom;
 mod departure;
 mod envelope;
+mod farewell;
 mod known;
 mod operations;
 mod order;

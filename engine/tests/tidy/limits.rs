@@ -26,6 +26,8 @@ impl Limits {
         let files = [
             ("Engine", "engine/src/limits.rs"),
             ("A connection of the engine", "engine/src/limits/footprint.rs"),
+            ("Drains", "engine/src/limits/drains.rs"),
+            ("Classes of channels", "engine/src/limits/channel_classes.rs"),
             ("Scrapes of an embedder's metrics", "engine/src/limits/scrapes.rs"),
             ("Server", "server/src/limits.rs"),
         ];

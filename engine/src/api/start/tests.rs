@@ -71,6 +71,9 @@ fn serve(mut parts: ShardParts) {
             Command::Ask(Question::Subscribers { names, reply }) => {
                 let _ = reply.send(vec![1; names.len()]);
             }
+            Command::Refuse { reply, .. } => {
+                let _ = reply.send(());
+            }
             Command::Expel { .. }
             | Command::SetDocument { .. }
             | Command::Configure { .. }
@@ -147,6 +150,7 @@ fn a_publisher_outlives_its_engine_and_says_so() {
         channel: ChannelName::parse("c").unwrap(),
         event: crate::types::EventName::parse("e").unwrap(),
         data: crate::types::JsonObject::parse(b"{}").unwrap(),
+        key: None,
     };
     let ticket = publisher.try_publish(publication).unwrap();
     assert_eq!(ticket.wait(), Err(PublishError::Closed));

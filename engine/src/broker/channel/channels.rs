@@ -5,6 +5,7 @@ mod channels_invariants;
 mod listing;
 mod made_by_subscribers;
 mod other_shards;
+mod reclassify;
 mod subscribing;
 mod sweeps;
 
@@ -23,6 +24,7 @@ use super::unpublished::{Maker, Unpublished};
 use super::{Channel, Log, Overrun, Role, Table};
 use crate::broker::context::Context;
 use crate::broker::shard_messages::StatusSource;
+use crate::config::ChannelClass;
 use crate::limits::{CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER};
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Count};
@@ -119,10 +121,10 @@ impl Channels {
                 (Seq(0), Role::Replica(Replica::new(home, address)))
             }
         };
-        let mut channel = Channel::new(name.clone(), (cx.epoch, head), cx.time());
+        let class = Rc::clone(cx.class_of(name));
+        let mut channel = Channel::new(name.clone(), class, (cx.epoch, head), cx.time());
         channel.role = role;
         channel.maker = counted;
-        channel.window = service.coalescing_window(name.as_str());
         channel.is_periodic = is_periodic;
         channel.answers_requests = channel.is_periodic
             || service.requests.iter().any(|request| request.is_about(name.as_str()));
@@ -138,8 +140,14 @@ impl Channels {
         Some(self.table.at(slot)?.1.name.clone())
     }
 
-    pub(crate) fn class(&self, index: ChannelIndex) -> ClassId {
-        self.table[index].class
+    /// What is promised for a channel.
+    pub(crate) fn class(&self, index: ChannelIndex) -> &ChannelClass {
+        &self.table[index].class
+    }
+
+    /// A channel's class in metrics.
+    pub(crate) fn metric_class(&self, index: ChannelIndex) -> ClassId {
+        self.table[index].metric_class
     }
 
     pub(crate) fn log(&self, index: ChannelIndex) -> &Log {
@@ -218,8 +226,8 @@ impl Channels {
         }
         let class = channel.classify(&mut cx.recorder);
         cx.recorder.published_to(class, index.slot());
-        let frame = Frame::new(bytes, seq, cx.time(), channel.shards() as u32);
-        let frame = Rc::new(frame);
+        let (key, shards) = (publication.key.clone(), channel.shards() as u32);
+        let frame = Rc::new(Frame::with_key(bytes, key, seq, cx.time(), shards));
         self.statuses.remember(channel, &frame);
         self.broadcast(cx, index, frame);
         Ok(seq)

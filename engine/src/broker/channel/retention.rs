@@ -61,11 +61,10 @@ impl Retention {
         counted: bool,
     ) {
         table[index].classify(&mut cx.recorder);
-        self.bytes += frame.bytes().len();
         self.unswept += frame.bytes().len();
         self.frames += 1;
         self.arrivals.push_back((index, frame.seq));
-        table[index].log.append(frame, counted);
+        self.change(&mut table[index].log, |log| log.append(frame, counted));
         self.trim(cx, table, index);
         self.relieve(cx, table);
         self.tidy(table);
@@ -81,7 +80,7 @@ impl Retention {
     ) {
         let log = &mut table[index].log;
         let (before, first) = (log.len(), log.first());
-        self.bytes += log.prepend(older);
+        self.change(log, |log| log.prepend(older));
         if log.len() > before {
             table[index].classify(&mut cx.recorder);
             self.frames += table[index].log.len() - before;
@@ -95,7 +94,7 @@ impl Retention {
         loop {
             let channel = &table[index];
             let spare = channel.log.oldest().filter(|(seq, _)| *seq < channel.needed_from());
-            let Some(over) = spare.and_then(|(_, at)| overrun(cx, &channel.log, at)) else {
+            let Some(over) = spare.and_then(|(_, at)| overrun(cx, channel, at)) else {
                 break;
             };
             table[index].overrun = Some(over);
@@ -129,15 +128,24 @@ impl Retention {
         }
     }
 
+    /// Keeps the sum of bytes over a change of a log.
+    fn change<T>(&mut self, log: &mut Log, change: impl FnOnce(&mut Log) -> T) -> T {
+        let before = log.held_bytes();
+        let changed = change(log);
+        self.bytes = self.bytes + log.held_bytes() - before;
+        changed
+    }
+
     /// Drops a channel's oldest frame. Other shards that have not been sent it get a gap.
     fn evict(&mut self, cx: &mut Context, channel: &mut Channel) {
-        let Some(frame) = channel.log.evict() else { return };
-        self.bytes -= frame.bytes().len();
+        let keep = None;
+        let evicted = self.change(&mut channel.log, |log| log.evict(keep));
+        let Some(frame) = evicted else { return };
         self.frames -= 1;
         cx.recorder.count(Count::LogEvictions, 1);
         if let Role::Home(home) = &mut channel.role {
             for _ in 0..home.skip(frame.seq) {
-                shard_done(&mut cx.recorder, channel.class, &frame, cx.now.mono);
+                shard_done(&mut cx.recorder, channel.metric_class, &frame, cx.now.mono);
             }
         }
     }
@@ -155,7 +163,7 @@ impl Retention {
 
     /// A forgotten channel's log is gone.
     pub(super) fn release(&mut self, table: &Table, log: &Log) {
-        self.bytes -= log.bytes();
+        self.bytes -= log.held_bytes();
         self.frames -= log.len();
         self.tidy(table);
     }
@@ -171,7 +179,7 @@ impl Retention {
         for (frame, counted) in channel.log.range(from, to) {
             self.unswept -= frame.bytes().len();
             if counted {
-                shard_done(&mut cx.recorder, channel.class, frame, at);
+                shard_done(&mut cx.recorder, channel.metric_class, frame, at);
             }
         }
     }
@@ -203,9 +211,9 @@ fn held(table: &Table, index: ChannelIndex, seq: Seq) -> Option<(Seq, Time)> {
     table.get(index)?.log.oldest().filter(|(oldest, _)| *oldest <= seq)
 }
 
-/// Which of a channel's own limits its log is over. Its oldest frame is from `oldest`.
-fn overrun(cx: &Context, log: &Log, oldest: Time) -> Option<Overrun> {
-    let limits = cx.config.retention;
+/// Which of its class's limits a channel's log is over. Its oldest frame is from `oldest`.
+fn overrun(cx: &Context, channel: &Channel, oldest: Time) -> Option<Overrun> {
+    let (log, limits) = (&channel.log, &channel.class.retention);
     let age = cx.time().since(oldest);
     if log.len() > limits.frames {
         Some(Overrun::Frames(log.len()))

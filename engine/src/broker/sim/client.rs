@@ -59,6 +59,8 @@ pub(super) struct Client {
     pub(super) turned_away: u64,
     pub(super) closed: Option<u16>,
     pub(super) reason: String,
+    /// Why it was told to reconnect.
+    pub(super) told: Option<String>,
     pub(super) close_sent: Option<u16>,
     /// What its own fault must be answered with.
     pub(super) fault: Option<u16>,
@@ -179,6 +181,7 @@ impl Client {
         assert!(!self.over_capacity, "a welcome to a server that is full");
         match (kind, event) {
             ("event", Some("session.created")) => {}
+            ("event", Some("session.reconnect")) => self.is_told(value),
             ("event", Some("gap")) => self.gap(value, truth),
             ("event", _) => self.event(value, frame, truth),
             ("response", Some("subscribe")) => self.subscribed(value, truth),

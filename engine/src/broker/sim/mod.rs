@@ -12,6 +12,8 @@ mod finish;
 mod net;
 mod one_write;
 mod plan;
+mod publications;
+mod relief;
 mod small_world;
 mod truth;
 mod windows;

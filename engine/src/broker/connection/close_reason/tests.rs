@@ -1,8 +1,9 @@
 use super::*;
 use crate::types::CloseCodes;
 
-const ALL: [CloseReason; 21] = [
+const ALL: [CloseReason; 22] = [
     CloseReason::Shutdown,
+    CloseReason::Drain,
     CloseReason::MaxConnections,
     CloseReason::SlowConsumer,
     CloseReason::OutboxFull,
