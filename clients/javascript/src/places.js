@@ -40,10 +40,15 @@ export class Places {
     this.#of.delete(channel);
   }
 
-  /** All places, to be saved. @returns {Record<string, Position>} */
+  /** All places, to be saved: those that can be named. @returns {Record<string, Position>} */
   all() {
-    const place = (/** @type {Position} */ { epoch, seq }) => ({ epoch, seq });
-    return Object.fromEntries([...this.#of].map(([channel, at]) => [channel, place(at)]));
+    const known = [...this.#of].filter(([, { epoch }]) => epoch);
+    return Object.fromEntries(known.map(([channel, { epoch, seq }]) => [channel, { epoch, seq }]));
+  }
+
+  /** Names of all channels that have a place. */
+  channels() {
+    return [...this.#of.keys()];
   }
 
   /** The epoch of what follows, where no confirmation names it. @param {string} epoch */
@@ -54,7 +59,7 @@ export class Places {
   /** A subscription was confirmed. Returns the gap that it tells of.
    * @param {string} channel
    * @param {Confirmation} told
-   * @param {{last?: number, replay?: string}} asked for without a place
+   * @param {{last?: number}} asked for without a place
    * @returns {Gap | undefined}
    */
   confirm(channel, told, asked = {}) {
@@ -62,19 +67,20 @@ export class Places {
     this.#epoch = epoch;
     const had = this.#of.get(channel);
     if (!had || had.epoch !== epoch || recovered === undefined) {
-      // What may come before live begins: the last messages, those by key, or what the log holds.
+      // What may come before live begins: the last messages, or what the log holds.
       const first = Math.max(0, oldest - 1);
       let from = partial ? first : seq;
       if (!had && asked.last) from = Math.min(seq, Math.max(first, seq - asked.last));
-      if (!had && asked.replay) from = Math.min(seq, first);
       if (had?.epoch === epoch) from = Math.max(from, had.seq);
-      this.#of.set(channel, { epoch, seq: from, loose: !had && asked.replay ? seq : undefined });
+      // How many of them there are the server knows: up to here no message is missing.
+      const loose = !had && asked.last ? seq : undefined;
+      this.#of.set(channel, { epoch, seq: from, loose });
       return recovered === false && had ? { channel, reason } : undefined;
     }
     if (recovered || partial) return undefined;
-    const gap = { channel, reason, from: had.seq + 1, to: seq, missed: Math.max(0, seq - had.seq) };
     this.#of.set(channel, { epoch, seq });
-    return gap;
+    if (had.seq > seq) return { channel, reason };
+    return { channel, reason, from: had.seq + 1, to: seq, missed: seq - had.seq };
   }
 
   /** A message has arrived. Returns whether it is new, and the gap before it, of which the server

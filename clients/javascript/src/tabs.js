@@ -5,7 +5,7 @@
 // is not handed over twice.
 
 import { Places } from "./places.js";
-import { Subscription } from "./subscription.js";
+import { handled, Subscription } from "./subscription.js";
 import { Client } from "./uringcast.js";
 
 /** Milliseconds in which tabs tell a new leader what they want. */
@@ -13,9 +13,10 @@ const CENSUS = 200;
 
 /**
  * @typedef {import("./uringcast.js").Options} Options
+ * @typedef {import("./places.js").Position} Position
  * @typedef {import("./uringcast.js").SubscribeOptions} SubscribeOptions
  * @typedef {{name: string, since?: import("./places.js").Position, last?: number,
- *   replay?: "latest", state?: boolean, presence?: boolean}} Want
+ *   state?: boolean, presence?: boolean}} Want
  */
 
 /** As `connect`, but shared with the origin's other tabs that name the same URL.
@@ -29,7 +30,10 @@ export class SharedClient {
   status = "connecting";
   #tab = crypto.randomUUID();
   #subscriptions = /** @type {Map<string, Subscription>} */ (new Map());
-  #pending = /** @type {Map<number, {done: (data: any) => void, fail: (e: Error) => void}>} */ (new Map());
+  /** @type {Map<number, {said?: object, done: (data: any) => void, fail: (e: Error) => void}>} */
+  #pending = new Map();
+  /** Whether there is a tab that leads. */
+  #isLed = false;
   #asked = 0;
   #closing = new AbortController();
   /** @type {Leader | undefined} */
@@ -63,7 +67,7 @@ export class SharedClient {
       this.#subscriptions.delete(name);
       if (!one.isPattern) this.places.forget(name);
       this.#say({ kind: "unwant", tab: this.#tab, name });
-    });
+    }, this.options.onError ?? console.error);
     this.#subscriptions.set(name, one);
     if (options.since) this.places.set(name, options.since);
     this.#say({ kind: "want", tab: this.#tab, wants: [this.#want(one)] });
@@ -79,13 +83,26 @@ export class SharedClient {
   request(event, data) {
     return new Promise((done, fail) => {
       const number = ++this.#asked;
-      this.#pending.set(number, { done, fail });
-      this.#say({ kind: "ask", tab: this.#tab, number, event, data });
+      const ask = { kind: "ask", tab: this.#tab, number, event, data };
+      this.#pending.set(number, { said: this.#isLed ? undefined : ask, done, fail });
+      if (this.#isLed) this.#say(ask);
     });
   }
 
+  /** @param {string} channel
+   * @param {{since?: import("./places.js").Position, limit?: number, reverse?: boolean}} [range] */
+  history(channel, range = {}) {
+    return this.request("history", { channel, ...range });
+  }
+
+  /** @param {string} channel */
+  presence(channel) {
+    return this.request("presence", { channel });
+  }
+
+  /** As of `Client`, for this tab. */
   positions() {
-    return this.places.all();
+    return handled(this.places.all(), this.#subscriptions.values());
   }
 
   /** Ends this tab's part. The others go on. */
@@ -95,14 +112,13 @@ export class SharedClient {
     this.#closing.abort();
     this.#resign();
     this.air.close();
-    for (const one of this.#subscriptions.values()) one.end(new Error("closed by the application"));
+    for (const one of this.#subscriptions.values()) one.close(new Error("closed by the application"));
     this.#subscriptions.clear();
   }
 
   /** @param {Subscription} one @returns {Want} */
-  #want({ name, options: { last, replay, state, presence } }) {
-    const since = this.places.get(name);
-    return since ? { name, since, presence } : { name, last, replay, state, presence };
+  #want({ name, options: { last, state, presence } }) {
+    return { name, since: this.places.get(name), last, state, presence };
   }
 
   /** To the leader, which may be this tab. @param {any} what */
@@ -113,13 +129,18 @@ export class SharedClient {
 
   /** What the leader tells all tabs. @param {any} told */
   #hear(told) {
+    this.#isLed ||= told.kind === "census" || told.kind === "status";
     switch (told.kind) {
       case "census":
         // A new leader: nobody answers what the last one was asked.
-        for (const { fail } of this.#pending.values()) {
+        for (const [number, { said, fail }] of [...this.#pending]) {
+          if (said) {
+            this.#say(said);
+            continue;
+          }
+          this.#pending.delete(number);
           fail(Object.assign(new Error("The connection ended"), { code: "DISCONNECTED" }));
         }
-        this.#pending.clear();
         return this.#say({
           kind: "want",
           tab: this.#tab,
@@ -138,15 +159,15 @@ export class SharedClient {
         return;
       }
       case "confirmed":
-        if (!told.name.endsWith("*")) this.#confirmed(told.name, told.told);
+        if (told.told.epoch && !told.name.endsWith("*")) this.#confirmed(told.name, told.told);
         return this.#subscriptions.get(told.name)?.confirmed(told.told);
       case "ended":
         this.#subscriptions.get(told.name)?.end(Object.assign(new Error(told.why), { code: told.code }));
         return this.#subscriptions.delete(told.name);
       case "message":
-        return this.#message(told.message);
+        return this.#message(told.message, told.at);
       case "gap":
-        return this.#gap(told.gap);
+        return this.#gap(told.gap, told.at);
       case "state":
         return this.#state(told.channel, told.state);
       default:
@@ -155,9 +176,23 @@ export class SharedClient {
     }
   }
 
+  /** @param {string} channel @param {"onMessage" | "onGap" | "onState"} to @param {any} what
+   * @param {Position} [before] where the tab stood */
+  #hand(channel, to, what, before) {
+    const at = this.places.get(channel);
+    for (const one of [...this.#subscriptions.values()]) {
+      if (!one.covers(channel) || (to === "onState" && !one.options.state)) continue;
+      try {
+        one.hand(to, what, channel, before ?? (at && { ...at, seq: at.seq - 1 }), at);
+      } catch (error) {
+        (this.options.onError ?? console.error)(/** @type {Error} */ (error));
+      }
+    }
+  }
+
   /** @param {string} channel */
-  #heard(channel) {
-    return [...this.#subscriptions.values()].filter((one) => one.covers(channel));
+  #isHeard(channel) {
+    return [...this.#subscriptions.values()].some((one) => one.covers(channel));
   }
 
   /** @param {string} channel @param {import("./places.js").Confirmation} told */
@@ -166,33 +201,38 @@ export class SharedClient {
     if (one && !this.places.get(channel)) this.places.confirm(channel, told, one.options);
   }
 
-  /** @param {import("./subscription.js").Message} message */
-  #message(message) {
-    const heard = this.#heard(message.room);
-    if (!heard.length) return;
-    if (message.seq === undefined) return heard.forEach((one) => one.hand("onMessage", message));
-    const { isNew, gap } = this.places.arrive(message.room, message.seq, message.prev);
-    if (gap) heard.forEach((one) => one.hand("onGap", gap));
-    if (isNew) heard.forEach((one) => one.hand("onMessage", message));
+  /** @param {import("./subscription.js").Message} message @param {Position | undefined} at */
+  #message(message, at) {
+    const { room, seq, prev } = message;
+    if (!this.#isHeard(room)) return;
+    if (seq === undefined) return this.#hand(room, "onMessage", message);
+    const before = this.places.get(room);
+    // The server has restarted, or this is where the tab begins.
+    if (at && before?.epoch !== at.epoch) this.places.set(room, { epoch: at.epoch, seq: seq - 1 });
+    const { isNew, gap } = this.places.arrive(room, seq, prev);
+    if (gap) this.#hand(room, "onGap", gap, before);
+    if (isNew) this.#hand(room, "onMessage", message, before);
   }
 
-  /** @param {import("./places.js").Gap} gap */
-  #gap(gap) {
-    const { channel, from, to, missed, reason } = gap;
-    const isKnown = to !== undefined && from !== undefined;
-    const told = { from_seq: from ?? 0, to_seq: to ?? 0, missed: missed ?? 0, reason };
-    if (isKnown && !this.places.skip(channel, told)) return;
-    this.#heard(channel).forEach((one) => one.hand("onGap", gap));
+  /** @param {import("./places.js").Gap} gap @param {Position | undefined} at where it goes on */
+  #gap(gap, at) {
+    const { channel, from, to } = gap;
+    const before = this.places.get(channel);
+    if (!before || !this.#isHeard(channel)) return;
+    if (at && before.epoch === at.epoch && from !== undefined && to !== undefined) {
+      const told = { from_seq: from, to_seq: to, missed: gap.missed ?? 0, reason: gap.reason };
+      if (!this.places.skip(channel, told)) return;
+    } else if (at) this.places.set(channel, at);
+    this.#hand(channel, "onGap", gap, before);
   }
 
   /** @param {string} channel @param {any} state */
   #state(channel, state) {
-    const wanting = this.#heard(channel).filter((one) => one.options.state);
-    const here = this.places.get(channel);
-    const isOld = here && here.epoch === state.as_of.epoch && here.seq >= state.as_of.seq;
-    if (!wanting.length || isOld) return;
+    const before = this.places.get(channel);
+    const { epoch, seq } = state.as_of;
+    if (!this.#isHeard(channel) || (before && before.epoch === epoch && before.seq >= seq)) return;
     this.places.set(channel, state.as_of);
-    wanting.forEach((one) => one.hand("onState", state));
+    this.#hand(channel, "onState", state, before);
   }
 }
 
@@ -200,6 +240,9 @@ export class SharedClient {
 class Leader {
   /** Who wants what: by name, the tabs. @type {Map<string, Set<string>>} */
   #wanted = new Map();
+  isOver = false;
+  /** @type {Client | undefined} */
+  client;
   /** Wants of the census, until it is over. @type {Map<string, Want> | undefined} */
   #census = new Map();
   /** @type {Set<string>} */
@@ -216,15 +259,21 @@ class Leader {
     const onStatus = (/** @type {string} */ status, /** @type {string | undefined} */ why) =>
       this.tell({ kind: "status", status, why });
     queueMicrotask(() => this.tell({ kind: "census" }));
-    setTimeout(() => {
+    this.ready = new Promise((done) => setTimeout(done, CENSUS)).then(() => {
+      if (this.isOver) throw new Error("The tab that leads has closed");
       this.client = new Client(url, { ...options, positions: undefined, onStatus });
       const wants = this.#census ?? new Map();
       this.#census = undefined;
       for (const want of wants.values()) this.#subscribe(want);
-    }, CENSUS);
+      return this.client;
+    });
+    this.ready.catch(() => {});
   }
 
   close() {
+    this.isOver = true;
+    // The next one has the word.
+    this.tell = () => {};
     this.client?.close();
   }
 
@@ -240,8 +289,7 @@ class Leader {
     else if (kind === "ask") {
       const { number, event, data } = said;
       const answer = { kind: "answer", tab, number };
-      const asked = this.client?.request(event, data) ?? Promise.reject(new Error("Not connected"));
-      await asked.then(
+      await this.ready.then((client) => client.request(event, data)).then(
         (told) => this.tell({ ...answer, data: told }),
         ({ message, code = "DISCONNECTED", retryAfter }) =>
           this.tell({ ...answer, error: { message, code, retryAfter } }),
@@ -265,19 +313,29 @@ class Leader {
   #subscribe({ name, ...from }) {
     const { client } = this;
     if (!client) return;
-    if (client.has(name)) {
-      // It is heard already: what this tab lacks is sent once more.
-      return client.again(name, from);
-    }
-    const one = client.subscribe(name, {
+    if (client.has(name)) return this.#again(client, name, from);
+    const at = (/** @type {string} */ channel) => client.position(channel);
+    client.subscribe(name, {
       ...from,
-      onMessage: (message) => this.tell({ kind: "message", message }),
-      onGap: (gap) => this.tell({ kind: "gap", gap }),
+      onMessage: (message, channel) => this.tell({ kind: "message", message, at: at(channel) }),
+      onGap: (gap, channel) => this.tell({ kind: "gap", gap, at: at(channel) }),
       onState: (state, channel) => this.tell({ kind: "state", channel, state }),
       onError: (error) => this.tell({ kind: "ended", name, why: error.message, code: error.code }),
       onConfirmed: (told) => this.tell({ kind: "confirmed", name, told }),
     });
-    one.ready.catch(() => {});
+  }
+
+  /** It is heard already: what this tab lacks is sent once more.
+   * @param {Client} client @param {string} name @param {Omit<Want, "name">} from */
+  async #again(client, name, { since, last, state }) {
+    if (!since && last && !name.endsWith("*")) {
+      const page = await client.history(name, { limit: last, reverse: true }).catch(() => undefined);
+      const oldest = page?.messages.at(-1);
+      since = oldest && { epoch: page.epoch, seq: oldest.seq - 1 };
+    }
+    if (await client.again(name, { since, state: state && !since })) return;
+    const told = client.position(name) ?? {};
+    if (client.status === "open") this.tell({ kind: "confirmed", name, told });
   }
 
   /** @param {string} tab @param {string} name */

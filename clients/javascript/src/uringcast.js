@@ -4,7 +4,7 @@
 
 import { after, Backoff } from "./advice.js";
 import { Places } from "./places.js";
-import { Subscription } from "./subscription.js";
+import { handled, Subscription } from "./subscription.js";
 
 /** Channels that one request may name. */
 const CHUNK = 100;
@@ -51,12 +51,19 @@ export class Client {
   #backoff;
   /** @type {Map<string, Subscription>} */
   #subscriptions = new Map();
-  /** Answers that are due. @type {Map<string, {done: (data: any) => void, fail: (e: Error) => void}>} */
+  /** Those that the next request names. @type {Subscription[]} */
+  #fresh = [];
+  /** Answers that are due. @type {Map<string, {then: (data: any) => void, done: (data: any) => void,
+   *   fail: (e: Error) => void}>} */
   #pending = new Map();
+  /** Who waits for a connection. @type {(() => void)[]} */
+  #waiting = [];
   /** @type {Record<string, ReturnType<typeof setTimeout> | undefined>} */
   #timers = {};
   #sent = 0;
   #welcomed = false;
+  /** The server asked this client to come back at once. */
+  #moves = false;
   #wake = () => this.#check();
 
   /** @param {string} url @param {Options} [options] */
@@ -77,12 +84,20 @@ export class Client {
    * @param {SubscribeOptions} [options]
    */
   subscribe(name, options = {}) {
+    if (this.status === "closed") throw failure("The client is closed", "CLOSED");
     if (this.#subscriptions.has(name)) throw new Error(`There is a subscription to ${name}`);
-    const subscription = new Subscription(name, options, () => this.#leave(subscription));
-    this.#subscriptions.set(name, subscription);
+    const fail = (/** @type {Error} */ error) => this.#failed(error);
+    const one = new Subscription(name, options, () => this.#leave(one), fail);
+    this.#subscriptions.set(name, one);
     if (options.since) this.#places.set(name, options.since);
-    if (this.#welcomed) this.#subscribeAgain([subscription]);
-    return subscription;
+    if (this.#welcomed && this.#fresh.push(one) === 1) {
+      // With all others that the application asks for in one go.
+      queueMicrotask(() => {
+        const fresh = this.#fresh.splice(0);
+        if (this.#welcomed) this.#subscribeAll(fresh);
+      });
+    }
+    return one;
   }
 
   /** Whether there is a subscription of this name. @param {string} name */
@@ -90,17 +105,17 @@ export class Client {
     return this.#subscriptions.has(name);
   }
 
-  /** Has what a subscription missed, or began with, sent once more.
-   * @param {string} name
-   * @param {Pick<SubscribeOptions, "since" | "last" | "replay" | "state">} from */
-  async again(name, from) {
-    const { since, ...first } = from;
-    if (since) this.#places.set(name, since);
-    else if (first.last || first.replay || first.state) this.#places.forget(name);
-    const one = this.#subscriptions.get(name);
-    if (!one || !this.#welcomed) return;
-    const told = await this.#insist({ channel: name, since, ...first }, this.#socket);
-    if (told && one.isOpen) this.#confirmed(name, told, first);
+  /** Begins a subscription anew, at an earlier place or with the state. Returns whether it did.
+   * @param {string} name @param {Pick<SubscribeOptions, "since" | "state">} from */
+  async again(name, { since, state }) {
+    const here = this.#places.get(name);
+    const isBehind = since && since.epoch === here?.epoch && since.seq < here.seq;
+    if (!this.#welcomed || name.endsWith("*") || !(isBehind || state)) return false;
+    if (isBehind) this.#places.set(name, since);
+    else this.#places.forget(name);
+    this.#ask("unsubscribe", { channel: name }).catch(() => {});
+    await this.#list([name], { state }, this.#socket);
+    return true;
   }
 
   /** Ends the subscription of this name. @param {string} name */
@@ -117,10 +132,14 @@ export class Client {
     return this.request("publish", { channel, event, data, ...more });
   }
 
-  /** Sends a request of the protocol, and resolves with the `data` of its answer.
-   * @param {string} event @param {object} data @returns {Promise<any>} */
-  request(event, data) {
-    return this.#welcomed ? this.#ask(event, data) : Promise.reject(failure("Not connected", "DISCONNECTED"));
+  /** Sends a request of the protocol, as soon as there is a connection, and resolves with the `data`
+   * of its answer. @param {string} event @param {object} data @returns {Promise<any>} */
+  async request(event, data) {
+    while (!this.#welcomed) {
+      if (this.status === "closed") throw failure("The client is closed", "CLOSED");
+      await new Promise((wake) => this.#waiting.push(() => wake(undefined)));
+    }
+    return this.#ask(event, data);
   }
 
   /** Older messages. @param {string} channel
@@ -134,9 +153,16 @@ export class Client {
     return this.request("presence", { channel });
   }
 
-  /** Where it stands in each channel: save it, and pass it to `connect` after a restart. */
+  /** What the application is through with in each channel: save it, and pass it to `connect` after a
+   * restart. A message counts from the moment its handler is called, or, where that returns a
+   * promise, from when this is over. */
   positions() {
-    return this.#places.all();
+    return handled(this.#places.all(), this.#subscriptions.values());
+  }
+
+  /** Where it stands in this one: the last message that has come. @param {string} channel */
+  position(channel) {
+    return this.#places.get(channel);
   }
 
   /** Bytes that wait to be sent. */
@@ -148,7 +174,7 @@ export class Client {
   close() {
     globalThis.removeEventListener?.("online", this.#wake);
     globalThis.document?.removeEventListener("visibilitychange", this.#wake);
-    this.#over("closed by the application");
+    this.#over("closed by the application", true);
   }
 
   // The connection.
@@ -162,8 +188,15 @@ export class Client {
       return this.#wait(this.#backoff.next(), String(error));
     }
     if (this.status !== "connecting") return;
-    const socket = new (this.#options.WebSocket ?? WebSocket)(this.url);
+    let socket;
+    try {
+      socket = new (this.#options.WebSocket ?? WebSocket)(this.url);
+    } catch (error) {
+      return this.#over(String(error));
+    }
     this.#socket = socket;
+    // What it tells is in the close event too; without a listener it would end some programs.
+    socket.onerror = () => {};
     socket.onopen = () => token && this.#authenticate(token);
     socket.onmessage = ({ data }) => socket === this.#socket && this.#receive(JSON.parse(data));
     socket.onclose = ({ code, reason }) => socket === this.#socket && this.#lost(code, reason);
@@ -190,7 +223,9 @@ export class Client {
     const what = after(code, Boolean(this.#options.getToken));
     const why = reason || `connection ended with ${code}`;
     if (what === "never") return this.#over(why);
-    this.#wait(what === "now" ? Math.random() * this.#backoff.base : this.#backoff.next(), why);
+    const soon = this.#moves ? 0 : Math.random() * this.#backoff.base;
+    this.#wait(what === "now" || this.#moves ? soon : this.#backoff.next(), why);
+    this.#moves = false;
   }
 
   /** The connection is dead, whatever the socket says. @param {string} why */
@@ -215,14 +250,16 @@ export class Client {
     this.#set("again", ms, () => this.#open());
   }
 
-  /** @param {string} why */
-  #over(why) {
+  /** @param {string} why @param {boolean} [isWanted] by the application */
+  #over(why, isWanted) {
     const socket = this.#socket;
     this.#forgetConnection();
     socket?.close(1000);
-    this.#become("closed", why);
-    for (const one of this.#subscriptions.values()) one.end(failure(why, "CLOSED"));
+    const ended = [...this.#subscriptions.values()];
     this.#subscriptions.clear();
+    this.#become("closed", why);
+    const error = failure(why, "CLOSED");
+    for (const one of ended) isWanted ? one.close(error) : this.#call(() => one.end(error));
   }
 
   /** The machine may have slept, or changed its network. */
@@ -243,6 +280,7 @@ export class Client {
   #become(status, why) {
     this.status = status;
     this.#call(() => this.#options.onStatus?.(status, why));
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 
   /** @param {string} name @param {number} ms @param {() => void} then */
@@ -256,8 +294,13 @@ export class Client {
     try {
       code();
     } catch (error) {
-      (this.#options.onError ?? console.error)(/** @type {Error} */ (error));
+      this.#failed(/** @type {Error} */ (error));
     }
+  }
+
+  /** @param {Error} error */
+  #failed(error) {
+    (this.#options.onError ?? console.error)(error);
   }
 
   // Messages.
@@ -267,11 +310,14 @@ export class Client {
     this.#socket?.send(JSON.stringify(message));
   }
 
-  /** @param {string} event @param {object} data @returns {Promise<any>} */
-  #ask(event, data) {
+  /** @param {string} event @param {object} data
+   * @param {(told: any) => void} [then] before the next message is looked at, which may be in the same
+   *   turn
+   * @returns {Promise<any>} */
+  #ask(event, data, then = () => {}) {
     return new Promise((done, fail) => {
       const id = String(++this.#sent);
-      this.#pending.set(id, { done, fail });
+      this.#pending.set(id, { then, done, fail });
       this.#send({ type: "request", id, event, data });
     });
   }
@@ -280,20 +326,29 @@ export class Client {
   #receive(message) {
     this.#set("silent", this.#options.idle, () => this.#ping());
     const { type, event, room, data, correlation_id: id } = message;
-    if (type === "event" && room) return this.#deliver(message);
-    if (type === "event" && event === "session.created") return this.#greet(data);
+    if (type === "event") {
+      if (room) this.#deliver(message);
+      else if (event === "session.created") this.#greet(data);
+      else if (event === "session.reconnect") this.#moves = data.reason === "drain";
+      return;
+    }
     const pending = this.#pending.get(id);
     if (pending) {
       this.#pending.delete(id);
-      if (type !== "error") return pending.done(data);
-      const error = failure(message.error_message, message.error_code);
-      return pending.fail(Object.assign(error, { retryAfter: data?.retry_after }));
-    }
-    // The server has ended a subscription.
-    if (event === "unsubscribe") {
+      if (type === "error") {
+        const error = failure(message.error_message, message.error_code);
+        return pending.fail(Object.assign(error, { retryAfter: data?.retry_after }));
+      }
+      pending.then(data);
+      pending.done(data);
+    } else if (type === "error" && data?.channel) {
+      // There is no room for a channel that came by a pattern.
+      const { channel } = data;
+      this.#hand(channel, "onGap", { channel, reason: message.error_code });
+    } else if (event === "unsubscribe") {
+      // The server has ended a subscription.
       for (const name of data.channels ?? [data.pattern ?? data.channel]) {
-        this.#subscriptions.get(name)?.end(failure("Ended by the server", "UNSUBSCRIBED"));
-        this.#drop(name);
+        this.#refused(name, failure("Ended by the server", "UNSUBSCRIBED"));
       }
     }
   }
@@ -301,125 +356,163 @@ export class Client {
   /** @param {any} welcome */
   #greet(welcome) {
     this.#welcomed = true;
+    this.#places.enter("");
     this.#backoff.advise(welcome.reconnect);
     this.#set("good", 5000, () => this.#backoff.reset());
     this.#become("open");
-    this.#subscribeAgain([...this.#subscriptions.values()]);
+    this.#subscribeAll([...this.#subscriptions.values()]);
   }
 
   /** @param {Message} message */
   #deliver(message) {
     const { room, event, seq, data, prev } = message;
-    const heard = [...this.#subscriptions.values()].filter((one) => one.covers(room));
-    if (!heard.length) return;
-    /** @param {"onMessage" | "onGap" | "onState"} to @param {any} what */
-    const hand = (to, what) => what && heard.forEach((one) => this.#call(() => one.hand(to, what)));
-    if (event === "gap") return hand("onGap", this.#places.skip(room, data));
-    if (event === "state") {
+    const before = this.#places.get(room);
+    // Without a place it is of a subscription that has ended, unless a pattern brings it.
+    if (!this.#heard(room).some((one) => before || one.isPattern)) return;
+    if (event === "gap") this.#hand(room, "onGap", this.#places.skip(room, data), before);
+    else if (event === "state") {
       this.#places.set(room, data.as_of);
-      return heard.forEach((one) => this.#call(() => one.hand("onState", data, room)));
+      this.#hand(room, "onState", data, before);
+    } else if (seq === undefined) this.#hand(room, "onMessage", message);
+    else {
+      const { isNew, gap } = this.#places.arrive(room, seq, prev);
+      this.#hand(room, "onGap", gap, before, { ...this.#places.get(room), seq: seq - 1 });
+      if (isNew) this.#hand(room, "onMessage", message, before);
     }
-    if (seq === undefined) return hand("onMessage", message);
-    const { isNew, gap } = this.#places.arrive(room, seq, prev);
-    hand("onGap", gap);
-    if (isNew) hand("onMessage", message);
+  }
+
+  /** @param {string} channel */
+  #heard(channel) {
+    return [...this.#subscriptions.values()].filter((one) => one.covers(channel));
+  }
+
+  /** @param {string} channel @param {"onMessage" | "onGap" | "onState"} to @param {any} what
+   * @param {Position} [before] @param {any} [at] */
+  #hand(channel, to, what, before, at = this.#places.get(channel)) {
+    if (!what) return;
+    const from = before ?? (at && { ...at, seq: at.seq - 1 });
+    for (const one of this.#heard(channel)) this.#call(() => one.hand(to, what, channel, from, at));
   }
 
   // Subscriptions.
 
-  /** Subscribes, all that have a place in as few requests as may be.
+  /** Subscribes, in as few requests as may be. What has a place goes on from it.
    * @param {Subscription[]} all */
-  async #subscribeAgain(all) {
+  async #subscribeAll(all) {
     const socket = this.#socket;
-    const isPlain = (/** @type {Subscription} */ one) =>
-      !one.isPattern && !one.options.presence && this.#places.get(one.name);
-    const names = all.filter(isPlain).map((one) => one.name);
-    // Channels that came by a pattern are recovered by name.
     const patterns = all.filter((one) => one.isPattern);
-    const known = Object.keys(this.#places.all()).filter((c) => !this.#subscriptions.has(c));
-    names.push(...known.filter((channel) => patterns.some((one) => one.covers(channel))));
-    for (const one of all) if (!isPlain(one)) this.#subscribeOne(one, socket);
-    for (let i = 0; i < names.length && socket === this.#socket; i += CHUNK) {
-      const channels = names.slice(i, i + CHUNK);
-      const since = Object.fromEntries(channels.map((c) => [c, this.#places.get(c)]));
-      const told = await this.#insist({ channels, since }, socket);
-      if (!told) return;
-      for (const channel of told.channels) this.#confirmed(channel, told.positions[channel]);
-      for (const [channel, code] of Object.entries(told.failed)) this.#refused(channel, code);
+    /** By what is asked for, names. @type {Map<string, string[]>} */
+    const groups = new Map();
+    const add = (/** @type {string} */ name, /** @type {SubscribeOptions} */ options) => {
+      const { last, state, presence } = options;
+      const asked = JSON.stringify({ last, state, presence });
+      groups.set(asked, [...(groups.get(asked) ?? []), name]);
+    };
+    for (const one of all) if (!one.isPattern) add(one.name, one.options);
+    // Channels that came by a pattern are recovered by name, before it brings what is new.
+    for (const name of this.#places.channels()) {
+      if (this.#subscriptions.has(name) || !patterns.some((one) => one.covers(name))) continue;
+      if (this.#places.get(name)?.epoch) add(name, {});
+      else {
+        this.#places.forget(name);
+        this.#hand(name, "onGap", { channel: name, reason: "unknown" });
+      }
+    }
+    for (const [asked, names] of groups) {
+      for (let i = 0; i < names.length; i += CHUNK) {
+        await this.#list(names.slice(i, i + CHUNK), JSON.parse(asked), socket);
+      }
+    }
+    for (const one of patterns) {
+      const { presence } = one.options;
+      const confirmed = (/** @type {any} */ told) => {
+        this.#places.enter(told.epoch ?? "");
+        one.confirmed(told);
+      };
+      const refused = (/** @type {Error} */ error) => this.#refused(one.name, error);
+      await this.#insist({ pattern: one.name, presence }, socket, confirmed).catch(refused);
     }
   }
 
-  /** @param {Subscription} one @param {WebSocket | undefined} socket */
-  async #subscribeOne(one, socket) {
-    const { last, replay, state, presence } = one.options;
-    const since = this.#places.get(one.name);
-    const first = since ? { since } : { last, replay, state };
-    const name = one.isPattern ? { pattern: one.name } : { channel: one.name };
-    try {
-      const told = await this.#insist({ ...name, ...first, presence }, socket);
-      if (!told) return;
-      if (!one.isPattern) this.#confirmed(one.name, told);
-      else if (told.epoch) this.#places.enter(told.epoch);
-      one.confirmed(told);
-    } catch (error) {
-      if (socket !== this.#socket) return;
-      this.#call(() => one.end(/** @type {Error} */ (error)));
-      this.#drop(one.name);
+  /** @param {string[]} names @param {object} asked @param {WebSocket | undefined} socket */
+  async #list(names, asked, socket) {
+    const channels = names.filter((name) => this.#heard(name).length);
+    if (!channels.length) return;
+    const placed = channels.filter((name) => this.#places.get(name));
+    const since = Object.fromEntries(placed.map((name) => [name, this.#places.get(name)]));
+    const confirmed = (/** @type {any} */ told) => {
+      for (const [name, code] of Object.entries(told.failed ?? {})) {
+        this.#refused(name, failure(`Subscribing to ${name} was refused`, code));
+      }
+      for (const name of told.channels) {
+        if (told.positions) this.#confirmed(name, told.positions[name]);
+      }
+    };
+    const list = { channels, ...asked, ...(placed.length && { since }) };
+    const told = await this.#insist(list, socket, confirmed).catch(() => ({}));
+    if (!told || told.positions) return;
+    // Refused as a whole, or by a server that tells no positions of lists: one by one.
+    for (const channel of channels.filter((name) => !told.failed?.[name])) {
+      const one = { channel, ...asked, since: since[channel] };
+      const refused = (/** @type {Error} */ error) => this.#refused(channel, error);
+      await this.#insist(one, socket, (told) => this.#confirmed(channel, told)).catch(refused);
     }
   }
 
   /** Asks to subscribe until there is an answer, at the server's pace. Undefined when the
-   * connection ended first. @param {object} data @param {WebSocket | undefined} socket */
-  async #insist(data, socket) {
-    for (;;) {
+   * connection ended first.
+   * @param {object} data @param {WebSocket | undefined} socket @param {(told: any) => void} then */
+  async #insist(data, socket, then) {
+    while (this.#welcomed && socket === this.#socket) {
       try {
-        return await this.#ask("subscribe", data);
+        return await this.#ask("subscribe", data, then);
       } catch (error) {
         const { code, retryAfter = 1 } = /** @type {ClientError} */ (error);
-        if (socket !== this.#socket) return undefined;
+        if (code === "DISCONNECTED") return undefined;
         if (code !== "RATE_LIMIT_EXCEEDED" && code !== "BUSY") throw error;
         await new Promise((done) => setTimeout(done, retryAfter * 1000));
-        if (socket !== this.#socket) return undefined;
       }
     }
   }
 
-  /** @param {string} channel @param {import("./places.js").Confirmation} told
-   * @param {Pick<SubscribeOptions, "last" | "replay">} [asked] */
-  #confirmed(channel, told, asked) {
+  /** @param {string} channel @param {import("./places.js").Confirmation} told */
+  #confirmed(channel, told) {
     const one = this.#subscriptions.get(channel);
-    const gap = this.#places.confirm(channel, told, asked ?? one?.options);
-    if (!one) return;
-    one.confirmed(told);
-    this.#call(() => one.options.onConfirmed?.(told));
-    if (gap) this.#call(() => one.hand("onGap", gap));
-    // What a state document said is not enough any more.
-    if (gap && one.options.state) this.#ask("subscribe", { channel, state: true }).catch(() => {});
+    const before = this.#places.get(channel);
+    const gap = this.#places.confirm(channel, told, one?.options);
+    one?.confirmed(told);
+    this.#call(() => one?.options.onConfirmed?.(told));
+    this.#hand(channel, "onGap", gap, before);
   }
 
-  /** @param {string} channel @param {string} code */
-  #refused(channel, code) {
-    const one = this.#subscriptions.get(channel);
-    if (one) this.#call(() => one.end(failure(`Subscribing to ${channel} was refused`, code)));
-    this.#drop(channel);
+  /** @param {string} name @param {Error} error */
+  #refused(name, error) {
+    const one = this.#subscriptions.get(name);
+    this.#drop(name);
+    if (one) this.#call(() => one.end(error));
   }
 
   /** @param {Subscription} one */
   async #leave(one) {
-    this.#drop(one.name);
+    const gone = this.#drop(one.name);
     if (!this.#welcomed) return;
-    const name = one.isPattern ? { pattern: one.name } : { channel: one.name };
-    await this.#ask("unsubscribe", name).catch(() => {});
+    /** @type {object[]} */
+    const all = one.isPattern ? [{ pattern: one.name }] : [{ channel: one.name }];
+    // Those that were recovered by name.
+    for (let i = 0; one.isPattern && i < gone.length; i += CHUNK) {
+      all.push({ channels: gone.slice(i, i + CHUNK) });
+    }
+    await Promise.all(all.map((data) => this.#ask("unsubscribe", data).catch(() => {})));
   }
 
-  /** Forgets a subscription, and the places that none needs any more. @param {string} name */
+  /** Forgets a subscription, and the places that none needs any more, whose names it returns.
+   * @param {string} name */
   #drop(name) {
     const gone = this.#subscriptions.get(name);
     this.#subscriptions.delete(name);
-    const rest = [...this.#subscriptions.values()];
-    const isIdle = (/** @type {string} */ channel) => !rest.some((one) => one.covers(channel));
-    for (const channel of Object.keys(this.#places.all())) {
-      if (gone?.covers(channel) && isIdle(channel)) this.#places.forget(channel);
-    }
+    const names = gone?.isPattern ? this.#places.channels() : [name];
+    const idle = names.filter((channel) => gone?.covers(channel) && !this.#heard(channel).length);
+    for (const channel of idle) this.#places.forget(channel);
+    return idle;
   }
 }

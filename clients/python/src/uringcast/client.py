@@ -9,17 +9,23 @@ import inspect
 import itertools
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_connection
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidStatus,
+    InvalidURI,
+)
 
 from .advice import Backoff, after
-from .errors import UringcastError, disconnected
-from .places import Places, Position
+from .errors import UringcastError, closed, disconnected
+from .places import Gap, Places, Position
 from .subscription import Item, Message, Options, State, Subscription
 
 log = logging.getLogger("uringcast")
@@ -29,11 +35,19 @@ CHUNK = 100
 
 TokenSource = Callable[[], "str | Awaitable[str]"]
 #: What is done with an answer before the next message is looked at.
-Then = Callable[[Any], Awaitable[None]]
+Then = Callable[[Any], None]
 
 
 class Client:
-    """Made by :func:`connect`. Stays connected until it is closed."""
+    """A connection that is made again whenever it ends, for ``async with``.
+
+    ``token`` or ``get_token`` (called before each connection and before the last token ends)
+    authenticate; ``positions`` are those of :meth:`positions`, saved earlier; ``on_status`` is told
+    ``connecting``, ``open``, ``waiting`` or ``closed``, and why. ``base`` and ``longest`` bound the
+    waits between attempts, unless the server advises; after ``idle`` seconds of silence the
+    connection is checked, and has ``patience`` to answer. Further options are those of
+    ``websockets.asyncio.client.connect``.
+    """
 
     def __init__(
         self,
@@ -66,10 +80,17 @@ class Client:
         self._welcomed = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
         self._helpers: set[asyncio.Task[None]] = set()
+        #: Those that the next request names.
+        self._fresh: list[Subscription] = []
+        #: The reader may go on.
+        self._stirred = asyncio.Event()
+        #: The server asked this client to come back at once.
+        self._moves = False
 
     # What an application asks for.
 
     async def __aenter__(self) -> Client:
+        self.status = "connecting"
         self._runner = asyncio.create_task(self._run())
         return self
 
@@ -86,23 +107,35 @@ class Client:
         name: str,
         *,
         since: Position | Mapping[str, Any] | None = None,
+        last: int | None = None,
+        state: bool = False,
+        presence: bool = False,
+        on_message: Callable[[Message], Any] | None = None,
+        on_gap: Callable[[Gap], Any] | None = None,
+        on_state: Callable[[State], Any] | None = None,
         buffer: int = 1000,
-        **options: Any,
     ) -> Subscription:
         """Subscribes to a channel, or to all whose names begin with a prefix: ``orders:*``.
 
-        ``since`` is the place to go on behind; ``last``, ``replay``, ``state`` and ``presence`` are
-        described in docs/PROTOCOL.md; ``on_message``, ``on_gap`` and ``on_state`` are functions or
-        coroutines, which take the place of the iterator.
+        It goes on behind ``since``, or begins with the ``last`` so many messages, or with the
+        channel's ``state``. ``on_message``, ``on_gap`` and ``on_state`` are functions or
+        coroutines, which take the place of the iterator. Does not wait: the subscription's
+        ``confirmed`` can be awaited.
         """
+        if self._runner is not None and self.status == "closed":
+            raise closed()
         if name in self._subscriptions:
             raise ValueError(f"there is a subscription to {name}")
-        one = Subscription(name, Options(**options), self._leave, buffer)
+        options = Options(last, state, presence, on_message, on_gap, on_state)
+        one = Subscription(name, options, self._leave, self._stirred.set, buffer)
         self._subscriptions[name] = one
         if since is not None:
             self._places.set(name, Position.of(since))
+            self._began[name] = Position.of(since)
         if self._welcomed.is_set():
-            self._begin(self._subscribe_again([one]))
+            self._fresh.append(one)
+            if len(self._fresh) == 1:
+                self._begin(self._subscribe_fresh())
         return one
 
     async def publish(
@@ -117,7 +150,8 @@ class Client:
         )
 
     async def request(self, event: str, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Sends a request of the protocol, and returns the ``data`` of its answer."""
+        """Sends a request of the protocol, as soon as there is a connection, and returns the
+        ``data`` of its answer."""
         await self._welcomed.wait()
         answer: dict[str, Any] = await self._ask(event, data)
         return answer
@@ -149,6 +183,9 @@ class Client:
             self._runner.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._runner
+        subscriptions, self._subscriptions = self._subscriptions, {}
+        for one in subscriptions.values():
+            one.close()
         self._over("closed by the application")
 
     # The connection.
@@ -156,37 +193,55 @@ class Client:
     async def _run(self) -> None:
         while True:
             self._become("connecting", "")
-            code, why = 1006, ""
-            try:
-                token = await self._next_token()
-                async with open_connection(
-                    self.url,
-                    open_timeout=self._patience,
-                    ping_interval=self._idle,
-                    ping_timeout=self._patience,
-                    **self._options,
-                ) as connection:
-                    self._connection = connection
-                    if token:
-                        self._begin(self._authenticate(token))
-                    await self._read(connection)
-                code, why = connection.close_code or 1006, connection.close_reason or ""
-            except ConnectionClosed as error:
-                received = error.rcvd
-                code, why = (received.code, received.reason) if received else (1006, str(error))
-            except InvalidURI:
-                raise
-            except (OSError, InvalidHandshake, TimeoutError) as error:
-                why = str(error)
-            finally:
-                self._forget_connection()
-            advice = after(code, self._get_token is not None)
+            code, why, wait = await self._connect()
+            advice, moves, self._moves = (
+                after(code, self._get_token is not None),
+                self._moves,
+                False,
+            )
             why = why or f"connection ended with {code}"
             if advice == "never":
                 return self._over(why)
             self._become("waiting", why)
-            pause = self._backoff.next()
-            await asyncio.sleep(min(pause, self._backoff.base) if advice == "now" else pause)
+            if moves:
+                continue
+            soon = random.random() * self._backoff.base
+            await asyncio.sleep(wait + (soon if advice == "now" else self._backoff.next()))
+
+    async def _connect(self) -> tuple[int, str, float]:
+        """One connection, from its beginning to its end: the close code, the reason, and how long
+        the server asks to be left alone."""
+        try:
+            token = await self._next_token()
+        except Exception as error:
+            log.exception("there is no token")
+            return 1006, f"no token: {error}", 0.0
+        try:
+            async with open_connection(
+                self.url,
+                open_timeout=self._patience,
+                ping_interval=self._idle,
+                ping_timeout=self._patience,
+                **self._options,
+            ) as connection:
+                self._connection = connection
+                if token:
+                    self._begin(self._authenticate(token))
+                await self._read(connection)
+            return connection.close_code or 1006, connection.close_reason or "", 0.0
+        except ConnectionClosed as error:
+            received = error.rcvd
+            return (received.code, received.reason, 0.0) if received else (1006, str(error), 0.0)
+        except InvalidURI as error:
+            return 1002, str(error), 0.0
+        except InvalidStatus as error:
+            after_s = error.response.headers.get("Retry-After", "0")
+            return 1006, str(error), float(after_s) if after_s.isdigit() else 0.0
+        # The second one is another class in Python 3.10.
+        except (OSError, asyncio.TimeoutError, InvalidHandshake) as error:
+            return 1006, str(error) or "no connection in time", 0.0
+        finally:
+            self._forget_connection()
 
     async def _next_token(self) -> str | None:
         if self._get_token is None:
@@ -202,13 +257,22 @@ class Client:
                 return
             # In good time, but not at once for a token that is nearly over.
             await asyncio.sleep(max(1.0, left * 0.8))
-            token = await self._next_token() or token
+            try:
+                token = await self._next_token() or token
+            except Exception:
+                # The connection ends with the token, and then it is asked for again.
+                log.exception("there is no new token")
+                return
 
     async def _read(self, connection: ClientConnection) -> None:
         async for text in connection:
-            await self._receive(json.loads(text))
+            self._receive(json.loads(text))
+            # The application is behind, and no answer is due that it may wait for.
+            while not self._pending and any(one.is_full for one in self._subscriptions.values()):
+                self._stirred.clear()
+                await self._stirred.wait()
 
-    def _begin(self, work: Any) -> None:
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Work beside the reader, over with the connection."""
         task = asyncio.create_task(self._quietly(work))
         self._helpers.add(task)
@@ -223,6 +287,7 @@ class Client:
     def _forget_connection(self) -> None:
         self._connection = None
         self._welcomed.clear()
+        self._fresh.clear()
         for task in self._helpers:
             task.cancel()
         pending, self._pending = self._pending, {}
@@ -238,20 +303,26 @@ class Client:
         subscriptions, self._subscriptions = self._subscriptions, {}
         for one in subscriptions.values():
             one.end(UringcastError(why, "CLOSED"))
+        # Who waits for a connection learns that there will be none.
+        self._welcomed.set()
 
     def _become(self, status: str, why: str) -> None:
         self.status = status
         if self._on_status is not None:
-            self._on_status(status, why)
+            try:
+                self._on_status(status, why)
+            except Exception:
+                log.exception("on_status failed")
 
     # Messages.
 
     async def _ask(self, event: str, data: Mapping[str, Any], then: Then | None = None) -> Any:
         if self._connection is None:
-            raise disconnected()
+            raise closed() if self.status == "closed" else disconnected()
         number = str(next(self._ids))
         future = asyncio.get_running_loop().create_future()
         self._pending[number] = (future, then)
+        self._stirred.set()
         message = {"type": "request", "id": number, "event": event, "data": data}
         try:
             await self._connection.send(json.dumps(message, separators=(",", ":")))
@@ -261,117 +332,162 @@ class Client:
         finally:
             self._pending.pop(number, None)
 
-    async def _receive(self, message: dict[str, Any]) -> None:
+    def _receive(self, message: dict[str, Any]) -> None:
         kind, event, data = message["type"], message.get("event"), message.get("data") or {}
-        if kind == "event" and message.get("room"):
-            await self._deliver(message)
-        elif kind == "event" and event == "session.created":
-            self._greet(data)
+        if kind == "event":
+            if message.get("room"):
+                self._deliver(message)
+            elif event == "session.created":
+                self._greet(data)
+            elif event == "session.reconnect":
+                self._moves = data.get("reason") == "drain"
         elif (asked := self._pending.get(message.get("correlation_id") or "")) is not None:
             future, then = asked
-            if then is not None and kind != "error":
-                await then(data)
             if future.done():
                 return
             if kind == "error":
                 text, code = message.get("error_message") or "", message.get("error_code") or ""
                 future.set_exception(UringcastError(text, code, data.get("retry_after")))
-            else:
-                future.set_result(data)
+                return
+            if then is not None:
+                # Before the messages behind it are looked at.
+                then(data)
+            future.set_result(data)
+        elif kind == "error" and data.get("channel"):
+            # There is no room for a channel that came by a pattern.
+            channel = data["channel"]
+            self._hand(channel, Gap(channel, message.get("error_code") or "unknown"))
         elif event == "unsubscribe":
             # The server has ended a subscription.
             for name in data.get("channels") or [data.get("pattern") or data.get("channel")]:
-                if (one := self._subscriptions.get(name)) is not None:
-                    one.end(UringcastError("Ended by the server", "UNSUBSCRIBED"))
-                self._drop(name)
+                self._refused(name, UringcastError("Ended by the server", "UNSUBSCRIBED"))
 
     def _greet(self, welcome: Mapping[str, Any]) -> None:
         self._backoff.advise(welcome.get("reconnect"))
-        self._welcomed.set()
+        self._places.enter("")
         self._become("open", "")
         self._begin(self._prove())
-        self._begin(self._subscribe_again(list(self._subscriptions.values())))
+        self._begin(self._subscribe_all(list(self._subscriptions.values())))
+        self._welcomed.set()
 
     async def _prove(self) -> None:
         await asyncio.sleep(5)
         self._backoff.reset()
 
-    async def _deliver(self, message: dict[str, Any]) -> None:
+    def _deliver(self, message: dict[str, Any]) -> None:
         channel, event, data = message["room"], message["event"], message["data"]
-        heard = [one for one in self._subscriptions.values() if one.covers(channel)]
-        if not heard:
+        has_place = self._places.get(channel) is not None
+        # Without a place it is of a subscription that has ended, unless a pattern brings it.
+        if not any(has_place or one.is_pattern for one in self._heard(channel)):
             return
         if event == "gap":
             if (gap := self._places.skip(channel, data)) is not None:
-                await _hand(heard, gap)
+                self._hand(channel, gap)
         elif event == "state":
             as_of = Position.of(data["as_of"])
             self._places.set(channel, as_of)
-            await _hand(heard, State(channel, data["state"], as_of))
+            self._hand(channel, State(channel, data["state"], as_of))
         elif (seq := message.get("seq")) is not None:
             is_new, gap = self._places.arrive(channel, seq, message.get("prev"))
-            self._began.setdefault(channel, self._places.get(channel) or Position("", seq - 1))
+            place = self._places.get(channel) or Position("", seq)
+            self._began.setdefault(channel, Position(place.epoch, seq - 1))
             if gap is not None:
-                await _hand(heard, gap)
+                self._hand(channel, gap)
             if is_new:
                 names = ("key", "id", "timestamp")
                 more = {name: message[name] for name in names if name in message}
-                place = self._places.get(channel)
-                assert place is not None, "a message has just arrived there"
-                await _hand(heard, Message(channel, event, data, seq, place, **more))
+                self._hand(channel, Message(channel, event, data, seq, place, **more))
+
+    def _heard(self, channel: str) -> Iterable[Subscription]:
+        return [one for one in self._subscriptions.values() if one.covers(channel)]
+
+    def _hand(self, channel: str, item: Item) -> None:
+        for one in self._heard(channel):
+            if one.options.state or not isinstance(item, State):
+                one.hand(item)
 
     # Subscriptions.
 
-    async def _subscribe_again(self, every: list[Subscription]) -> None:
-        """Subscribes, all that have a place in as few requests as may be."""
+    async def _subscribe_fresh(self) -> None:
+        """Subscribes to all that the application has asked for in one go."""
+        fresh, self._fresh = self._fresh, []
+        await self._subscribe_all(fresh)
 
-        def is_plain(one: Subscription) -> bool:
-            has_place = self._places.get(one.name) is not None
-            return not one.is_pattern and not one.options.presence and has_place
-
-        names = [one.name for one in every if is_plain(one)]
-        # Channels that came by a pattern are recovered by name.
-        patterns = [one for one in every if one.is_pattern]
-        known = [channel for channel in self._places if channel not in self._subscriptions]
-        names += [c for c in known if any(one.covers(c) for one in patterns)]
+    async def _subscribe_all(self, every: list[Subscription]) -> None:
+        """Subscribes, in as few requests as may be. What has a place goes on from it."""
+        groups: dict[str, list[str]] = {}
         for one in every:
-            if not is_plain(one):
-                self._begin(self._subscribe_one(one))
-        for start in range(0, len(names), CHUNK):
-            channels = names[start : start + CHUNK]
-            places = {name: self._places.get(name) for name in channels}
-            since = {name: place.to_json() for name, place in places.items() if place}
-            await self._insist({"channels": channels, "since": since}, self._list_confirmed)
-
-    async def _list_confirmed(self, told: Mapping[str, Any]) -> None:
-        for channel in told["channels"]:
-            await self._confirmed(channel, told["positions"][channel])
-        for channel, code in told["failed"].items():
-            if (refused := self._subscriptions.get(channel)) is not None:
-                refused.end(UringcastError(f"Subscribing to {channel} was refused", code))
-            self._drop(channel)
-
-    async def _subscribe_one(self, one: Subscription) -> None:
-        place = self._places.get(one.name)
-        asked: dict[str, Any] = {"since": place.to_json()} if place else one.options.first()
-        if one.options.presence:
-            asked["presence"] = True
-        asked["pattern" if one.is_pattern else "channel"] = one.name
-
-        async def confirmed(told: Mapping[str, Any]) -> None:
             if not one.is_pattern:
-                await self._confirmed(one.name, told)
-            elif told.get("epoch"):
-                self._places.enter(told["epoch"])
-            one.confirm(told)
+                groups.setdefault(json.dumps(one.options.asked()), []).append(one.name)
+        patterns = [one for one in every if one.is_pattern]
+        # Channels that came by a pattern are recovered by name, before it brings what is new.
+        for name in self._places:
+            if name in self._subscriptions or not any(one.covers(name) for one in patterns):
+                continue
+            if (place := self._places.get(name)) is not None and place.epoch:
+                groups.setdefault("{}", []).append(name)
+            else:
+                self._places.forget(name)
+                self._hand(name, Gap(name, "unknown"))
+        for asked, names in groups.items():
+            for start in range(0, len(names), CHUNK):
+                await self._subscribe_list(names[start : start + CHUNK], json.loads(asked))
+        for one in patterns:
+            await self._subscribe_pattern(one)
 
+    async def _subscribe_list(self, names: list[str], asked: dict[str, Any]) -> None:
+        channels = [name for name in names if self._heard(name)]
+        if not channels:
+            return
+        places = {name: self._places.get(name) for name in channels}
+        since = {name: place.to_json() for name, place in places.items() if place is not None}
+        failed: dict[str, str] = {}
+        is_told = False
+
+        def confirmed(told: Mapping[str, Any]) -> None:
+            nonlocal failed, is_told
+            failed = told.get("failed") or {}
+            for name, code in failed.items():
+                self._refused(name, UringcastError(f"Subscribing to {name} was refused", code))
+            positions = told.get("positions")
+            is_told = positions is not None
+            if positions is not None:
+                for name in told["channels"]:
+                    self._confirmed(name, positions[name])
+
+        data = {"channels": channels, **asked, **({"since": since} if since else {})}
         try:
-            await self._insist(asked, confirmed)
+            await self._insist(data, confirmed)
         except UringcastError as error:
             if error.code == "DISCONNECTED":
                 raise
-            one.end(error)
-            self._drop(one.name)
+        # Refused as a whole, or by a server that tells no positions of lists: one by one.
+        for name in channels if not is_told else ():
+            if name not in failed and self._heard(name):
+                at = {"since": since[name]} if name in since else {}
+                await self._subscribe_one(name, {**asked, **at})
+
+    async def _subscribe_one(self, name: str, asked: Mapping[str, Any]) -> None:
+        try:
+            data = {"channel": name, **asked}
+            await self._insist(data, lambda told: self._confirmed(name, told))
+        except UringcastError as error:
+            if error.code == "DISCONNECTED":
+                raise
+            self._refused(name, error)
+
+    async def _subscribe_pattern(self, one: Subscription) -> None:
+        def confirmed(told: Mapping[str, Any]) -> None:
+            self._places.enter(told.get("epoch") or "")
+            one.confirm(told)
+
+        presence = {"presence": True} if one.options.presence else {}
+        try:
+            await self._insist({"pattern": one.name, **presence}, confirmed)
+        except UringcastError as error:
+            if error.code == "DISCONNECTED":
+                raise
+            self._refused(one.name, error)
 
     async def _insist(self, data: Mapping[str, Any], then: Then) -> None:
         """Asks to subscribe until there is an answer, at the server's pace."""
@@ -384,48 +500,47 @@ class Client:
                     raise
                 await asyncio.sleep(error.retry_after or 1.0)
 
-    async def _confirmed(self, channel: str, told: Mapping[str, Any]) -> None:
+    def _confirmed(self, channel: str, told: Mapping[str, Any]) -> None:
         one = self._subscriptions.get(channel)
-        last = one.options.last if one else None
-        gap = self._places.confirm(channel, told, last, bool(one and one.options.replay))
+        gap = self._places.confirm(channel, told, one.options.last if one else None)
         if (place := self._places.get(channel)) is not None:
             self._began.setdefault(channel, place)
-        if one is None:
-            return
-        one.confirm(told)
+        if one is not None:
+            one.confirm(told)
         if gap is not None:
-            await one.hand(gap)
-            if one.options.state:
-                # What a state document said is not enough any more.
-                self._begin(self._ask("subscribe", {"channel": channel, "state": True}))
+            self._hand(channel, gap)
+
+    def _refused(self, name: str, error: UringcastError) -> None:
+        one = self._subscriptions.get(name)
+        self._drop(name)
+        if one is not None:
+            one.end(error)
 
     async def _leave(self, one: Subscription) -> None:
-        self._drop(one.name)
-        if self._welcomed.is_set():
+        gone = self._drop(one.name)
+        if self._connection is None or not self._welcomed.is_set():
+            return
+        with contextlib.suppress(UringcastError):
             name = {"pattern" if one.is_pattern else "channel": one.name}
-            with contextlib.suppress(UringcastError):
-                await self._ask("unsubscribe", name)
+            await self._ask("unsubscribe", name)
+            # Those that were recovered by name.
+            for start in range(0, len(gone) if one.is_pattern else 0, CHUNK):
+                await self._ask("unsubscribe", {"channels": gone[start : start + CHUNK]})
 
-    def _drop(self, name: str) -> None:
-        """Forgets a subscription, and the places that none needs any more."""
+    def _drop(self, name: str) -> list[str]:
+        """Forgets a subscription, and the places that none needs any more, whose names it
+        returns."""
         gone = self._subscriptions.pop(name, None)
-        rest = self._subscriptions.values()
-        for channel in self._places:
-            if gone and gone.covers(channel) and not any(one.covers(channel) for one in rest):
-                self._places.forget(channel)
-                self._began.pop(channel, None)
-
-
-async def _hand(heard: Iterable[Subscription], item: Item) -> None:
-    for one in heard:
-        try:
-            await one.hand(item)
-        except Exception:
-            log.exception("a handler of %s failed", one.name)
+        if gone is None:
+            return []
+        names = list(self._places) if gone.is_pattern else [name]
+        idle = [channel for channel in names if gone.covers(channel) and not self._heard(channel)]
+        for channel in idle:
+            self._places.forget(channel)
+            self._began.pop(channel, None)
+        return idle
 
 
 def connect(url: str, **options: Any) -> Client:
-    """A client for ``async with``. ``token`` or ``get_token`` (called before each connection and
-    before the last token ends) authenticate; ``positions`` are those of :meth:`Client.positions`,
-    saved earlier. Further options are those of ``websockets.asyncio.client.connect``."""
+    """A :class:`Client` for ``async with``, which takes the same options."""
     return Client(url, **options)

@@ -15,3 +15,8 @@ class UringcastError(Exception):
 def disconnected() -> UringcastError:
     """The connection ended before the answer: what was asked for may have happened or not."""
     return UringcastError("The connection ended", "DISCONNECTED")
+
+
+def closed() -> UringcastError:
+    """There will be no connection any more."""
+    return UringcastError("The client is closed", "CLOSED")

@@ -43,7 +43,7 @@ class Gap:
 class _Place:
     epoch: str
     seq: int
-    # Up to here older messages may have holes: what was asked for by key.
+    # Up to here no message is missing: how many older ones there are the server knows.
     loose: int = -1
 
 
@@ -74,21 +74,16 @@ class Places:
         self._of.pop(channel, None)
 
     def all(self) -> dict[str, Position]:
-        """All places."""
-        return {channel: Position(p.epoch, p.seq) for channel, p in self._of.items()}
+        """All places that can be named."""
+        return {channel: Position(p.epoch, p.seq) for channel, p in self._of.items() if p.epoch}
 
     def enter(self, epoch: str) -> None:
         """The epoch of what follows, where no confirmation names it."""
         self._epoch = epoch
 
-    def confirm(
-        self,
-        channel: str,
-        told: Mapping[str, Any],
-        last: int | None = None,
-        replay: bool = False,
-    ) -> Gap | None:
-        """A subscription was confirmed. Returns the gap that it tells of."""
+    def confirm(self, channel: str, told: Mapping[str, Any], last: int | None = None) -> Gap | None:
+        """A subscription was confirmed, where there was no place with ``last`` older messages.
+        Returns the gap that it tells of."""
         epoch, seq = str(told["epoch"]), int(told["seq"])
         oldest = int(told.get("oldest", seq + 1))
         recovered, partial = told.get("recovered"), bool(told.get("partial"))
@@ -96,27 +91,25 @@ class Places:
         self._epoch = epoch
         had = self._of.get(channel)
         if had is None or had.epoch != epoch or recovered is None:
-            # What may come before live begins: the last messages, those by key, or what the log
-            # holds.
+            # What may come before live begins: the last messages, or what the log holds.
             first = max(0, oldest - 1)
             start = first if partial else seq
             if had is None and last:
                 start = min(seq, max(first, seq - last))
-            if had is None and replay:
-                start = min(seq, first)
             if had is not None and had.epoch == epoch:
                 start = max(start, had.seq)
-            loose = seq if had is None and replay else -1
+            loose = seq if had is None and last else -1
             self._of[channel] = _Place(epoch, start, loose)
             if recovered is not False or had is None:
                 return None
             return Gap(channel, reason, position=Position(epoch, start))
         if recovered or partial:
             return None
-        missed, position = max(0, seq - had.seq), Position(epoch, seq)
-        gap = Gap(channel, reason, missed, had.seq + 1, seq, position)
         self._of[channel] = _Place(epoch, seq)
-        return gap
+        position = Position(epoch, seq)
+        if had.seq > seq:
+            return Gap(channel, reason, position=position)
+        return Gap(channel, reason, seq - had.seq, had.seq + 1, seq, position)
 
     def arrive(self, channel: str, seq: int, prev: int | None = None) -> tuple[bool, Gap | None]:
         """A message has arrived. Returns whether it is new, and the gap before it, of which the
