@@ -2,6 +2,7 @@
 //! defaults of [`crate::Config`]; the rest are constants. A test makes docs/LIMITS.md of this file.
 
 mod channel_classes;
+mod compression;
 mod drains;
 mod footprint;
 mod scrapes;
@@ -10,6 +11,7 @@ mod slow;
 use std::time::Duration;
 
 pub use channel_classes::*;
+pub use compression::*;
 pub use drains::*;
 pub use footprint::*;
 pub use scrapes::*;

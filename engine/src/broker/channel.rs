@@ -5,7 +5,7 @@
 //! | `channels` | [`Channels`]: what the rest of the broker works with |
 //! | `table` | all channels, by slot and by name |
 //! | `log` | a channel's recent frames |
-//! | `live_set` | the subscribers that have kept up, and the sweep over them |
+//! | `live_set`, `members` | the subscribers that have kept up, and the sweep over them |
 //! | `sweep_queue` | the channels to be swept, and those that wait for more |
 //! | `memberships`, `subscriptions` | the channels of each connection |
 //! | `retention` | what the logs keep |
@@ -21,6 +21,7 @@ mod forgotten;
 mod home;
 mod live_set;
 mod log;
+mod members;
 mod memberships;
 mod replica;
 mod retention;

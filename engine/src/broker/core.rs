@@ -66,7 +66,8 @@ impl Core {
         if let Some(seq) = self.handed(key, index) {
             return Joined { epoch, seq, handed: seq, recovery: None };
         }
-        let handed = self.channels.subscribe(&self.cx, key.index, index);
+        let encoding = self.connections.encoding(key);
+        let handed = self.channels.subscribe(&self.cx, key.index, encoding, index);
         self.delivery.move_cursor(key.index, index, handed.next());
         let log = self.channels.log(index);
         let recovery = since.map(|(of, since)| {

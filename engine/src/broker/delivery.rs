@@ -9,6 +9,7 @@
 //! | `write_sink` | where the bytes go: the seam between deciding and doing |
 //! | `write_gate` | one write per connection and batch |
 //! | `write_batch` | the batch being filled |
+//! | `form` | the encoding in which a subscriber is written a channel's frames |
 //! | `shared_writes` | sweeps that are written together |
 //! | `chains`, `marks` | what a connection is owed by several sweeps |
 //! | `laggard`, `laggards` | connections that are not live |
@@ -19,6 +20,7 @@ mod chains;
 #[cfg(test)]
 pub(super) mod delivery_invariants;
 mod flush;
+mod form;
 mod lag_report;
 mod laggard;
 mod laggards;
@@ -31,9 +33,10 @@ pub mod write_sink;
 use super::channel::{Channels, Sweep};
 use super::connection::Connections;
 use super::context::{Context, Ending, Reply};
-use crate::types::{ChannelIndex, Seq};
+use crate::types::{ChannelIndex, Encoding, Seq};
 use catch_up::Survey;
 use chains::{Chain, Chains};
+use form::Form;
 use laggards::Laggards;
 use marks::Piece;
 use shared_writes::Group;
@@ -186,7 +189,8 @@ impl Delivery {
         }
     }
 
-    /// Writes the sweep's bytes to pending members until the batch or the budget is full.
+    /// Writes the sweep's bytes to pending members of one encoding until the batch or the budget is
+    /// full.
     fn fill(
         &mut self,
         work: &mut Work<'_, impl WriteSink>,
@@ -194,9 +198,10 @@ impl Delivery {
         sweep: Sweep,
         budget: &mut usize,
     ) {
-        work.sink.load(self.sweep_piece(work.channels, channel, sweep).into());
+        let encoding = work.channels.pending_encodings(channel).next().unwrap_or_default();
+        work.sink.load(self.sweep_piece(work.channels, channel, sweep, encoding).into());
         let (mut taken, mut count, mut flush) = (0, 0, false);
-        for &connection in work.channels.pending(channel).iter().take(*budget) {
+        for &connection in work.channels.pending(channel, encoding).iter().take(*budget) {
             match self.gate.pass(connection) {
                 Pass::Go => {
                     count += 1;
@@ -214,24 +219,34 @@ impl Delivery {
             }
         }
         *budget -= taken;
-        let last = work.channels.advance(channel, taken);
-        self.batch.runs.push(Run::Sweep { channel, sweep, count, last });
+        let last = work.channels.advance(channel, encoding, taken);
+        self.batch.runs.push(Run::Sweep { channel, sweep, encoding, count, last });
         if flush {
             self.flush(work);
         }
     }
 
-    /// The bytes of a sweep: one shared frame, or several joined once.
-    fn sweep_piece(&mut self, channels: &Channels, channel: ChannelIndex, sweep: Sweep) -> Piece {
+    /// The bytes of a sweep in an encoding: one shared frame, or what is written once for all
+    /// members with it.
+    fn sweep_piece(
+        &mut self,
+        channels: &Channels,
+        channel: ChannelIndex,
+        sweep: Sweep,
+        encoding: Encoding,
+    ) -> Piece {
         let log = channels.log(channel);
-        if let Some(piece) = self.batch.take_cut((channel, log.epoch(), sweep.to)) {
+        if let Some(piece) = self.batch.take_cut((channel, log.epoch(), sweep.to, encoding)) {
             return piece;
         }
         let mut frames = log.range(sweep.from, sweep.to).map(|(frame, _)| frame);
         let first = frames.next().expect("a sweep has frames");
-        if first.seq == sweep.to {
+        if first.seq == sweep.to && encoding == Encoding::Plain {
             return Piece::Frame(first.clone());
         }
-        self.batch.join(std::iter::once(first).chain(frames).map(|frame| frame.bytes()))
+        let form = Form::new(channels, channel, encoding);
+        self.batch.joined(|out| {
+            std::iter::once(first).chain(frames).for_each(|frame| form.append(frame, out));
+        })
     }
 }

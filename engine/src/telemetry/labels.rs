@@ -35,6 +35,8 @@ labels! {
         Protocol = "protocol",
         /// Text that is not UTF-8.
         InvalidUtf8 = "invalid_utf8",
+        /// A compressed message that cannot be inflated.
+        NotInflated = "not_inflated",
         /// A message over the size limit.
         MessageTooBig = "message_too_big",
         /// The log ran past a subscriber that could not take its bytes.
@@ -208,6 +210,8 @@ labels! {
         Protocol = "protocol",
         /// Text that is not UTF-8.
         InvalidUtf8 = "invalid_utf8",
+        /// A compressed message that cannot be inflated.
+        NotInflated = "not_inflated",
         /// A message over the limit.
         MessageTooBig = "message_too_big",
         /// No answer to a PING.
@@ -248,7 +252,7 @@ impl Close {
             Close::PeerGoingAway | Close::Shutdown | Close::Drain => 1001,
             Close::Protocol => 1002,
             Close::Lost => 1006,
-            Close::InvalidUtf8 => 1007,
+            Close::InvalidUtf8 | Close::NotInflated => 1007,
             Close::MessageTooBig => 1009,
             Close::KeepaliveTimeout => 1011,
             Close::Keys => 1012,

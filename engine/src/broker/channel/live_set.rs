@@ -1,11 +1,11 @@
 //! The subscribers of a channel that have kept up, and the sweep over them.
 //!
-//! During a sweep the set is two regions: done `[0..swept)` and pending `[swept..)`. A sweep's
-//! range is fixed at its start. Joining and leaving keep every member in the region it belongs to,
-//! so no member is missed or served twice (a plain swap-remove does both).
+//! A sweep's range is fixed at its start, and it goes through the members of one encoding after
+//! those of another. Of each, some are done and the others pending: no member is missed or served
+//! twice, whichever join or leave meanwhile.
 
-use crate::types::LivePosition;
-use crate::types::Seq;
+use super::members::{Members, Shifted};
+use crate::types::{Encoding, LivePosition, Seq};
 
 /// A member that now stands elsewhere: its subscription must learn the new position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,11 +14,12 @@ pub(crate) struct Moved {
     pub(crate) position: LivePosition,
 }
 
-/// Dense set of connection indices.
+/// The members of a channel, by encoding.
 #[derive(Debug, Default)]
 pub(crate) struct LiveSet {
-    members: Vec<u32>,
-    swept: usize,
+    plain: Members,
+    /// Of the other encodings, in their order, once there was one.
+    others: Option<Box<[Members; Encoding::COUNT - 1]>>,
     /// Pending members have been handed everything up to here.
     delivered: Seq,
     /// Done members have been handed everything up to here; equals `delivered` between sweeps.
@@ -31,12 +32,30 @@ impl LiveSet {
         LiveSet { delivered: head, target: head, ..LiveSet::default() }
     }
 
+    fn of(&self, encoding: Encoding) -> Option<&Members> {
+        match (encoding as usize).checked_sub(1) {
+            None => Some(&self.plain),
+            Some(place) => self.others.as_deref().map(|others| &others[place]),
+        }
+    }
+
+    fn of_mut(&mut self, encoding: Encoding) -> &mut Members {
+        match (encoding as usize).checked_sub(1) {
+            None => &mut self.plain,
+            Some(place) => &mut self.others.get_or_insert_default()[place],
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Members> {
+        std::iter::once(&self.plain).chain(self.others.iter().flat_map(|others| others.iter()))
+    }
+
     pub(crate) fn len(&self) -> usize {
-        self.members.len()
+        self.all().map(Members::len).sum()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.len() == 0
     }
 
     pub(crate) fn is_sweeping(&self) -> bool {
@@ -54,8 +73,10 @@ impl LiveSet {
     }
 
     /// What the member at `position` has been handed (or skipped, if its gate is shut).
-    pub(crate) fn handed(&self, LivePosition(position): LivePosition) -> Seq {
-        if (position as usize) < self.swept { self.target } else { self.delivered }
+    pub(crate) fn handed(&self, position: LivePosition) -> Seq {
+        let members = self.of(position.encoding());
+        let is_done = members.is_some_and(|members| members.is_done(position.place()));
+        if is_done { self.target } else { self.delivered }
     }
 
     /// Starts a sweep of everything up to `target`.
@@ -64,83 +85,75 @@ impl LiveSet {
         self.target = target;
     }
 
-    /// The members not swept yet.
-    pub(crate) fn pending(&self) -> &[u32] {
-        &self.members[self.swept..]
+    /// The members with an encoding that are not swept yet.
+    pub(crate) fn pending(&self, encoding: Encoding) -> &[u32] {
+        self.of(encoding).map_or(&[], Members::pending)
     }
 
-    /// The next `n` pending members are done. Returns whether the sweep is over.
-    pub(crate) fn advance(&mut self, n: usize) -> bool {
-        self.skip(n);
-        let over = self.swept == self.members.len();
+    /// The encodings of the members that are not swept yet.
+    pub(crate) fn pending_encodings(&self) -> impl Iterator<Item = Encoding> {
+        let known = if self.others.is_some() { Encoding::COUNT } else { 1 };
+        let known = Encoding::ALL.into_iter().take(known);
+        known.filter(|encoding| !self.pending(*encoding).is_empty())
+    }
+
+    /// The next `n` pending members with an encoding are done. Returns whether the sweep is over.
+    pub(crate) fn advance(&mut self, encoding: Encoding, n: usize) -> bool {
+        self.skip(encoding, n);
+        let over = self.all().all(|members| members.pending().is_empty());
         if over {
             self.end();
         }
         over
     }
 
-    /// The next `n` pending members are done; the sweep goes on until it is ended.
-    pub(crate) fn skip(&mut self, n: usize) {
-        self.swept += n;
-        debug_assert!(self.swept <= self.members.len());
+    /// The next `n` pending members with an encoding are done; the sweep goes on until it is ended.
+    pub(crate) fn skip(&mut self, encoding: Encoding, n: usize) {
+        self.of_mut(encoding).skip(n);
     }
 
     /// Every member is done.
     pub(crate) fn end(&mut self) {
-        (self.swept, self.delivered) = (0, self.target);
+        self.plain.reset();
+        self.others.iter_mut().flat_map(|others| others.iter_mut()).for_each(Members::reset);
+        self.delivered = self.target;
     }
 
     /// Skips ahead: the set is empty.
     pub(crate) fn skip_to(&mut self, head: Seq) {
-        debug_assert!(self.members.is_empty());
-        (self.swept, self.delivered, self.target) = (0, head, head);
+        debug_assert!(self.is_empty());
+        self.target = head;
+        self.end();
     }
 
     /// Adds a member at the head: it gets what comes after the sweep in progress.
-    pub(crate) fn insert(&mut self, connection: u32) -> (LivePosition, Option<Moved>) {
-        let last = self.members.len();
-        self.members.push(connection);
-        if !self.is_sweeping() {
-            return (LivePosition(last as u32), None);
-        }
-        let position = self.swept;
-        self.swept += 1;
-        self.members.swap(position, last);
-        let moved = (position != last).then(|| self.moved_to(last));
-        (LivePosition(position as u32), moved)
+    pub(crate) fn insert(
+        &mut self,
+        connection: u32,
+        encoding: Encoding,
+    ) -> (LivePosition, Option<Moved>) {
+        let done = self.is_sweeping();
+        let (place, shifted) = self.of_mut(encoding).insert(connection, done);
+        (LivePosition::new(encoding, place), moved(encoding, shifted))
     }
 
     /// Removes the member at `position`. A sweep without a pending member ends with the next
     /// `advance`.
-    pub(crate) fn remove(&mut self, LivePosition(position): LivePosition) -> [Option<Moved>; 2] {
-        let mut hole = position as usize;
-        let mut moves = [None, None];
-        if hole < self.swept {
-            self.swept -= 1;
-            moves[0] = self.fill(hole, self.swept);
-            hole = self.swept;
-        }
-        moves[1] = self.fill(hole, self.members.len() - 1);
-        self.members.pop();
-        moves
-    }
-
-    fn fill(&mut self, hole: usize, from: usize) -> Option<Moved> {
-        if hole == from {
-            return None;
-        }
-        self.members[hole] = self.members[from];
-        Some(self.moved_to(hole))
-    }
-
-    fn moved_to(&self, place: usize) -> Moved {
-        Moved { connection: self.members[place], position: LivePosition(place as u32) }
+    pub(crate) fn remove(&mut self, position: LivePosition) -> [Option<Moved>; 2] {
+        let encoding = position.encoding();
+        let shifted = self.of_mut(encoding).remove(position.place());
+        shifted.map(|shifted| moved(encoding, shifted))
     }
 
     #[cfg(test)]
-    pub(crate) fn members(&self) -> &[u32] {
-        &self.members
+    pub(crate) fn members(&self, encoding: Encoding) -> &[u32] {
+        self.of(encoding).map_or(&[], Members::as_slice)
     }
+}
+
+fn moved(encoding: Encoding, shifted: Shifted) -> Option<Moved> {
+    let (connection, place) = shifted?;
+    Some(Moved { connection, position: LivePosition::new(encoding, place) })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use super::Table;
 use super::live_set::Moved;
 use super::subscriptions::{Subscription, Subscriptions};
-use crate::types::{ChannelIndex, Seq, ServiceId, Time};
+use crate::types::{ChannelIndex, Encoding, Seq, ServiceId, Time};
 
 /// The subscriptions of every connection of the shard, by connection index.
 #[derive(Debug)]
@@ -56,14 +56,14 @@ impl Memberships {
     pub(super) fn add(
         &mut self,
         table: &mut Table,
-        connection: u32,
+        (connection, encoding): (u32, Encoding),
         index: ChannelIndex,
         now: Time,
     ) -> Seq {
         let channel = &mut table[index];
         channel.used_at = now;
         let (service, probe) = (channel.name.service(), channel.name.is_probe());
-        let (position, moved) = channel.live.insert(connection);
+        let (position, moved) = channel.live.insert(connection, encoding);
         let handed = channel.live.handed(position);
         self.apply(index, moved);
         let place = connection as usize;

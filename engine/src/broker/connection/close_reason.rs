@@ -24,6 +24,8 @@ pub(crate) enum CloseReason {
     Protocol(&'static str),
     /// Text that is not UTF-8.
     InvalidUtf8,
+    /// A compressed message that cannot be inflated.
+    NotInflated,
     /// A message over the limit; its length as far as it was announced.
     MessageTooBig(u64),
     /// A message was not finished in time; or before, when the memory is needed.
@@ -88,6 +90,7 @@ impl CloseReason {
             CloseReason::LaggardMemory => "slow consumer: server memory for laggards",
             CloseReason::Protocol(what) => what,
             CloseReason::InvalidUtf8 => "Invalid UTF-8",
+            CloseReason::NotInflated => "Message cannot be inflated",
             CloseReason::MessageTooBig(_) => "Message too big",
             CloseReason::MessageTimeout => "Message was not finished in time",
             CloseReason::KeepaliveTimeout => "keepalive ping timeout",
@@ -101,6 +104,21 @@ impl CloseReason {
             CloseReason::CertificateRevoked => "Client certificate revoked",
             CloseReason::Keys => "New TLS keys are needed: reconnect",
         }
+    }
+
+    /// Whether its client may come again as it is: the same request may succeed.
+    pub(crate) fn may_reconnect(self) -> bool {
+        matches!(
+            self,
+            CloseReason::Shutdown
+                | CloseReason::MaxConnections
+                | CloseReason::SlowConsumer
+                | CloseReason::OutboxFull
+                | CloseReason::LaggardMemory
+                | CloseReason::KeepaliveTimeout
+                | CloseReason::AuthOverload
+                | CloseReason::Keys
+        )
     }
 
     /// As which it is counted.
@@ -117,6 +135,7 @@ impl CloseReason {
             CloseReason::LaggardMemory => Close::LaggardMemory,
             CloseReason::Protocol(_) => Close::Protocol,
             CloseReason::InvalidUtf8 => Close::InvalidUtf8,
+            CloseReason::NotInflated => Close::NotInflated,
             CloseReason::MessageTooBig(_) => Close::MessageTooBig,
             CloseReason::MessageTimeout => Close::MessageTimeout,
             CloseReason::KeepaliveTimeout => Close::KeepaliveTimeout,
@@ -154,6 +173,7 @@ impl CloseReason {
             CloseReason::OutboxFull => Some(ConnectionError::OutboxFull),
             CloseReason::Protocol(_) => Some(ConnectionError::Protocol),
             CloseReason::InvalidUtf8 => Some(ConnectionError::InvalidUtf8),
+            CloseReason::NotInflated => Some(ConnectionError::NotInflated),
             CloseReason::MessageTooBig(_) => Some(ConnectionError::MessageTooBig),
             CloseReason::MessageTimeout | CloseReason::KeepaliveTimeout => {
                 Some(ConnectionError::Timeout)

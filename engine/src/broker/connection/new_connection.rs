@@ -2,8 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::types::{ClientCertificate, ServiceId, TlsMode};
+use crate::types::{ClientCertificate, Encoding, ServiceId, TlsMode};
 use crate::wire::Secret;
+use crate::wire::deflate::Deflate;
 
 /// How an HTTP upgrade ended: what `Hub::admit` takes.
 #[derive(Clone, Debug)]
@@ -20,8 +21,12 @@ pub struct Admission {
     pub over_capacity: bool,
     /// What the upgrade carried.
     pub token: Option<Secret>,
+    /// What was agreed on compression.
+    pub deflate: Option<Deflate>,
     /// An internal probe: not counted, limited or authenticated.
     pub probe: bool,
+    /// In which form it is written messages.
+    pub encoding: Encoding,
     /// What is written before anything else: the response to the upgrade request, in one write
     /// with the welcome.
     pub response: Vec<u8>,
@@ -37,7 +42,9 @@ impl Admission {
             certificate: None,
             over_capacity: false,
             token: None,
+            deflate: None,
             probe: false,
+            encoding: Encoding::Plain,
             response: Vec::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! Serving laggards: tail, outbox and logs, chunk by chunk, until they are level again.
 
 use super::chains::Chains;
+use super::form::Form;
 use super::laggard::{Cursor, LagState, Laggard};
 use super::write_batch::Run;
 use super::write_sink::{Payload, WriteSink};
@@ -280,24 +281,25 @@ fn next_of<S>(
             return Next::FellOff;
         }
         if let Some(to) = missing_to(log, cursor.next) {
-            joined.extend(gap_message(work.cx, work.channels, *cursor, to));
+            joined.extend(gap_message(work.cx, work.channels, key, *cursor, to));
             cursor.next = to.next();
             continue;
         }
         let service = work.channels.name(cursor.channel).service();
         let mut count = 0;
+        let form = Form::of(work.channels, key.index, cursor.channel);
         for (frame, _) in log.range(cursor.next, handed) {
-            let bytes = frame.bytes();
-            if joined.is_empty() && bytes.len() >= chunk {
+            let len = form.len(frame);
+            if joined.is_empty() && len >= chunk {
                 cursor.next = frame.seq.next();
                 laggard.next_cursor += 1;
                 work.cx.recorder.replayed(service, 1);
-                return Next::Write(Payload::Frame(frame.clone(), 0));
+                return Next::Write(form.rest(frame, 0));
             }
-            if joined.len() + bytes.len() > chunk {
+            if joined.len() + len > chunk {
                 break;
             }
-            joined.extend_from_slice(bytes);
+            form.append(frame, &mut joined);
             cursor.next = frame.seq.next();
             count += 1;
         }
@@ -317,10 +319,18 @@ fn next_of<S>(
 }
 
 /// A message for one subscriber that cannot have what is between its cursor and `to`.
-fn gap_message(cx: &mut Context, channels: &Channels, cursor: Cursor, to: Seq) -> Vec<u8> {
+fn gap_message(
+    cx: &mut Context,
+    channels: &Channels,
+    key: ConnectionKey,
+    cursor: Cursor,
+    to: Seq,
+) -> Vec<u8> {
     let (log, name) = (channels.log(cursor.channel), channels.name(cursor.channel));
     let (from, epoch) = (cursor.next, log.epoch());
     let gap = Gap { from, to, epoch };
     cx.recorder.count(Count::Missed, to.0 - from.0 + 1);
-    cx.encode(|encoder, stamp, out| encoder.write(stamp, None, &reply::gap(name, &gap), out))
+    let frame =
+        cx.encode(|encoder, stamp, out| encoder.write(stamp, None, &reply::gap(name, &gap), out));
+    Form::of(channels, key.index, cursor.channel).message(frame, to)
 }

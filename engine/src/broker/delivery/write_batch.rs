@@ -7,8 +7,7 @@ use super::chains::Chain;
 use super::marks::Piece;
 use super::write_sink::{Flushed, Owed, Payload};
 use crate::broker::channel::Sweep;
-use crate::types::ChannelIndex;
-use crate::types::{ConnectionKey, Epoch, Seq};
+use crate::types::{ChannelIndex, ConnectionKey, Encoding, Epoch, Seq};
 
 /// The batch being filled.
 #[derive(Debug, Default)]
@@ -22,8 +21,9 @@ pub(super) struct WriteBatch {
     pool: Vec<Vec<u8>>,
 }
 
-/// Names a sweep: a slot may be reused, an epoch is not, and no channel sweeps to a place twice.
-pub(super) type SweepId = (ChannelIndex, Epoch, Seq);
+/// Names what a sweep writes in one encoding: a slot may be reused, an epoch is not, and no channel
+/// sweeps to a place twice.
+pub(super) type SweepId = (ChannelIndex, Epoch, Seq, Encoding);
 
 /// What the writes of one payload are.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,7 @@ pub(super) enum Run {
     Sweep {
         channel: ChannelIndex,
         sweep: Sweep,
+        encoding: Encoding,
         /// Writes.
         count: u64,
         /// With this run every member of the live set is served.
@@ -72,10 +73,10 @@ impl WriteBatch {
         self.pool.pop().unwrap_or_default()
     }
 
-    /// Several frames joined in a buffer.
-    pub(super) fn join<'a>(&mut self, frames: impl Iterator<Item = &'a [u8]>) -> Piece {
+    /// What is written into a buffer.
+    pub(super) fn joined(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Piece {
         let mut joined = self.buffer();
-        frames.for_each(|frame| joined.extend_from_slice(frame));
+        write(&mut joined);
         Piece::Joined(Rc::new(joined))
     }
 

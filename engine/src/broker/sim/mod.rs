@@ -7,10 +7,12 @@
 mod actions;
 mod changes;
 mod client;
+mod event_reader;
 mod fairness;
 mod finish;
 mod net;
 mod one_write;
+mod order;
 mod plan;
 mod publications;
 mod relief;

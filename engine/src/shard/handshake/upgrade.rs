@@ -21,7 +21,7 @@ use crate::limits::{
 use crate::shard::delivery_ring::{Sealed, ktls};
 use crate::shard::tls::{Kernel, SlotTls, TlsSession};
 use crate::telemetry::Count;
-use crate::types::{ClientCertificate, ServiceId, TlsMode};
+use crate::types::{ClientCertificate, Encoding, ServiceId, TlsMode};
 use crate::wire::client_hello;
 use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
 
@@ -131,7 +131,8 @@ async fn upgrade(
     }
     loop {
         let ready = !queue.is_closed() && queue.refused_for().is_none();
-        match upgrade::parse(&stream.plain, ready, &config.subprotocols) {
+        let (subprotocols, compression) = (&config.subprotocols, config.may_compress());
+        match upgrade::parse(&stream.plain, ready, subprotocols, compression) {
             Upgrade::NeedMore => stream.read().await?,
             Upgrade::Accept(request) => return stream.accept(request).await.map(Some),
             Upgrade::Answer { response, refusal } => {
@@ -150,7 +151,7 @@ impl HandshakeStream<'_> {
         let limits = queue.limits();
         let config = &limits.config;
         self.believe_proxies(&request);
-        let Accepted { mut response, consumed, token, host, origin, path, .. } = request;
+        let Accepted { mut response, consumed, token, deflate, host, origin, path, .. } = request;
         let probe = config.probe.is_some_and(|key| key.opens(&path));
         let (mut quota_permit, mut address_permit) = (None, None);
         if !probe {
@@ -193,7 +194,9 @@ impl HandshakeStream<'_> {
             certificate: self.certificate.take(),
             over_capacity: quota_permit.is_none() && !probe,
             token,
+            deflate,
             probe,
+            encoding: Encoding::Plain,
             response,
         };
         Ok(AcceptedUpgrade { admission, quota_permit, address_permit })

@@ -82,8 +82,9 @@ impl Channels {
     /// Checks that each subscription of a connection names its place in a live set.
     pub(in crate::broker) fn check_subscriptions(&self, connection: u32) {
         for subscription in self.memberships.of(connection) {
-            let members = self.table[subscription.channel].live.members();
-            assert_eq!(members[subscription.position.index()], connection, "a position");
+            let position = subscription.position;
+            let members = self.table[subscription.channel].live.members(position.encoding());
+            assert_eq!(members[position.place()], connection, "a position");
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Channels;
 use crate::broker::channel::subscriptions::Subscription;
 use crate::broker::context::Context;
-use crate::types::{ChannelIndex, Seq, ServiceId};
+use crate::types::{ChannelIndex, Encoding, Seq, ServiceId};
 
 /// Where a subscriber stands in a live set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,12 @@ impl Channels {
         self.memberships.get(connection, index).is_some()
     }
 
+    /// In which form a subscriber is written the channel's messages.
+    pub(crate) fn encoding_of(&self, connection: u32, index: ChannelIndex) -> Encoding {
+        let subscription = self.memberships.get(connection, index);
+        subscription.map_or(Encoding::Plain, |subscription| subscription.position.encoding())
+    }
+
     /// Where a subscriber stands in the live set.
     pub(crate) fn standing(&self, connection: u32, index: ChannelIndex) -> Option<Standing> {
         let subscription = self.memberships.get(connection, index)?;
@@ -57,8 +63,14 @@ impl Channels {
     }
 
     /// Adds a subscription that is not there yet. Returns what the live set was handed there.
-    pub(crate) fn subscribe(&mut self, cx: &Context, connection: u32, index: ChannelIndex) -> Seq {
-        self.memberships.add(&mut self.table, connection, index, cx.time())
+    pub(crate) fn subscribe(
+        &mut self,
+        cx: &Context,
+        connection: u32,
+        encoding: Encoding,
+        index: ChannelIndex,
+    ) -> Seq {
+        self.memberships.add(&mut self.table, (connection, encoding), index, cx.time())
     }
 
     /// Ends a subscription. Returns whether there was one.

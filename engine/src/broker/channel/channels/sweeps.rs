@@ -4,7 +4,7 @@ use super::{Channels, Sweep};
 use crate::broker::channel::sweep_queue::Queued;
 use crate::broker::context::Context;
 use crate::limits::COALESCING_PRECISION;
-use crate::types::{ChannelIndex, Time};
+use crate::types::{ChannelIndex, Encoding, Time};
 
 /// Whether a wait ends with this iteration.
 fn is_due(cx: &Context, time: Time) -> bool {
@@ -94,19 +94,32 @@ impl Channels {
         Some(Sweep { from: channel.live.delivered().next(), to: channel.live.target() })
     }
 
-    /// Members of the live set that the sweep has not served.
-    pub(in crate::broker) fn pending(&self, index: ChannelIndex) -> &[u32] {
-        self.table[index].live.pending()
+    /// Members of the live set with an encoding that the sweep has not served.
+    pub(in crate::broker) fn pending(&self, index: ChannelIndex, encoding: Encoding) -> &[u32] {
+        self.table[index].live.pending(encoding)
     }
 
-    /// The next `n` pending members are served. Returns whether the sweep is over.
-    pub(in crate::broker) fn advance(&mut self, index: ChannelIndex, n: usize) -> bool {
-        self.table[index].live.advance(n)
+    /// The encodings of the members that the sweep has not served.
+    pub(in crate::broker) fn pending_encodings(
+        &self,
+        index: ChannelIndex,
+    ) -> impl Iterator<Item = Encoding> {
+        self.table[index].live.pending_encodings()
     }
 
-    /// The next `n` pending members need no visit any more; the sweep goes on.
-    pub(in crate::broker) fn skip(&mut self, index: ChannelIndex, n: usize) {
-        self.table[index].live.skip(n);
+    /// The next `n` pending members with an encoding are served. Returns whether the sweep is over.
+    pub(in crate::broker) fn advance(
+        &mut self,
+        index: ChannelIndex,
+        encoding: Encoding,
+        n: usize,
+    ) -> bool {
+        self.table[index].live.advance(encoding, n)
+    }
+
+    /// The next `n` pending members with an encoding need no visit any more; the sweep goes on.
+    pub(in crate::broker) fn skip(&mut self, index: ChannelIndex, encoding: Encoding, n: usize) {
+        self.table[index].live.skip(encoding, n);
     }
 
     /// Ends a sweep that has handed everything over. Returns `false` if it was over: the channel

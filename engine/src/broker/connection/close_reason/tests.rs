@@ -1,7 +1,7 @@
 use super::*;
 use crate::types::CloseCodes;
 
-const ALL: [CloseReason; 22] = [
+const ALL: [CloseReason; 23] = [
     CloseReason::Shutdown,
     CloseReason::Drain,
     CloseReason::MaxConnections,
@@ -10,6 +10,7 @@ const ALL: [CloseReason; 22] = [
     CloseReason::LaggardMemory,
     CloseReason::Protocol("what was broken"),
     CloseReason::InvalidUtf8,
+    CloseReason::NotInflated,
     CloseReason::MessageTooBig(0),
     CloseReason::MessageTimeout,
     CloseReason::KeepaliveTimeout,
