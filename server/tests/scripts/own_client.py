@@ -104,4 +104,4 @@ async def main():
     print("ok")
 
 
-asyncio.run(asyncio.wait_for(main(), 100))
+asyncio.run(asyncio.wait_for(main(), 280))
