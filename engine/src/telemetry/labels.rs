@@ -150,6 +150,10 @@ labels! {
         TlsFallbacks = "tls_fallbacks",
         /// KeyUpdates of kernel-TLS peers that were followed.
         TlsKeyUpdates = "tls_key_updates",
+        /// Bytes of clients' compressed messages.
+        InflateInputBytes = "inflate_input_bytes",
+        /// Bytes that these messages have inflated.
+        InflateOutputBytes = "inflate_output_bytes",
     }
 }
 

@@ -28,6 +28,7 @@ impl Limits {
             ("A connection of the engine", "engine/src/limits/footprint.rs"),
             ("Drains", "engine/src/limits/drains.rs"),
             ("Classes of channels", "engine/src/limits/channel_classes.rs"),
+            ("Compression", "engine/src/limits/compression.rs"),
             ("Scrapes of an embedder's metrics", "engine/src/limits/scrapes.rs"),
             ("Server", "server/src/limits.rs"),
         ];
