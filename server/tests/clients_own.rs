@@ -5,13 +5,15 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::proxy::Proxy;
-use support::{Process, Server, free_ports, http, tools, until};
+use support::{Process, Server, http, tools, until};
 
 const CHANNELS: [&str; 3] = ["own:a", "own:b", "own:c"];
 /// What a log keeps: less than is published while clients are kept away.
@@ -25,10 +27,23 @@ struct Source {
     published: u64,
 }
 
+/// Free ports that no outgoing connection is given while the server is away.
+fn ports() -> [u16; 3] {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
+    std::array::from_fn(|_| {
+        loop {
+            let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                return port;
+            }
+        }
+    })
+}
+
 impl Source {
     fn start(flags: &str) -> Source {
-        let ports = free_ports(3);
-        let [port, control, metrics] = [ports[0], ports[1], ports[2]];
+        let [port, control, metrics] = ports();
         let flags = format!(
             "--port={port} --control-port={control} --metrics-port={metrics} \
              --log-frames={LOG} {flags}"
@@ -41,9 +56,12 @@ impl Source {
     }
 
     /// Ends it without a warning, and starts it again: logs are gone.
-    fn restart(&mut self) {
+    fn restart(&mut self, proxy: &Proxy) {
+        // A connection to a port where nobody listens may be given that port itself.
+        proxy.refuse(true);
         drop(self.server.take());
         self.server = Some(Server::start_on(&self.flags));
+        proxy.refuse(false);
     }
 
     fn publish(&mut self, count: u64) {
@@ -175,7 +193,7 @@ fn storm(test: &str, script: &str, clients: usize, flags: &str, more: &[(&str, &
         source.publish(10);
         program.have_all(&mut source);
         source.publish(10);
-        source.restart();
+        source.restart(&proxy);
         source.publish(30);
         program.have_all(&mut source);
     }

@@ -426,7 +426,7 @@ export class Client {
     for (const one of patterns) {
       const { presence } = one.options;
       const confirmed = (/** @type {any} */ told) => {
-        this.#places.enter(told.epoch ?? "");
+        if (told.epoch) this.#places.enter(told.epoch);
         one.confirmed(told);
       };
       const refused = (/** @type {Error} */ error) => this.#refused(one.name, error);

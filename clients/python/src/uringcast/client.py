@@ -478,7 +478,8 @@ class Client:
 
     async def _subscribe_pattern(self, one: Subscription) -> None:
         def confirmed(told: Mapping[str, Any]) -> None:
-            self._places.enter(told.get("epoch") or "")
+            if told.get("epoch"):
+                self._places.enter(told["epoch"])
             one.confirm(told)
 
         presence = {"presence": True} if one.options.presence else {}
