@@ -8,6 +8,7 @@ use super::context::Context;
 use super::delivery::Delivery;
 use super::effect::ClientReport;
 use super::link::Links;
+use super::patterns::Patterns;
 use crate::config::Service;
 use crate::telemetry::Count;
 use crate::types::{
@@ -24,6 +25,7 @@ pub(super) struct Core {
     pub(super) connections: Connections,
     pub(super) links: Links,
     pub(super) delivery: Delivery,
+    pub(super) patterns: Patterns,
 }
 
 /// How a subscriber stands in a channel it has just joined.
@@ -64,11 +66,10 @@ impl Core {
     ) -> Joined {
         let epoch = self.channels.log(index).epoch();
         if let Some(seq) = self.handed(key, index) {
+            self.keep_by_name(key, index);
             return Joined { epoch, seq, handed: seq, recovery: None };
         }
-        let encoding = self.connections.encoding(key);
-        let handed = self.channels.subscribe(&self.cx, key.index, encoding, index);
-        self.delivery.move_cursor(key.index, index, handed.next());
+        let handed = self.enter(key, index);
         let log = self.channels.log(index);
         let recovery = since.map(|(of, since)| {
             if of != epoch {
@@ -88,8 +89,19 @@ impl Core {
         Joined { epoch, seq, handed, recovery }
     }
 
-    /// Ends a subscription.
+    /// Makes a connection a member of a channel. Returns what the live set was handed there.
+    pub(super) fn enter(&mut self, key: ConnectionKey, index: ChannelIndex) -> Seq {
+        let encoding = self.connections.encoding(key);
+        let handed = self.channels.subscribe(&self.cx, key.index, encoding, index);
+        self.delivery.move_cursor(key.index, index, handed.next());
+        handed
+    }
+
+    /// Ends a subscription by name.
     pub(super) fn unsubscribe(&mut self, key: ConnectionKey, index: ChannelIndex) {
+        if self.keep_by_pattern(key, index) {
+            return;
+        }
         if self.channels.unsubscribe(&self.cx, key.index, index) {
             self.delivery.leave(key.index, index);
         }
@@ -97,6 +109,7 @@ impl Core {
 
     /// Ends all subscriptions of a connection.
     pub(super) fn unsubscribe_all(&mut self, key: ConnectionKey) {
+        self.forget_patterns(key);
         self.channels.unsubscribe_all(&self.cx, key.index);
         self.delivery.leave_all(key.index);
     }
@@ -147,12 +160,20 @@ impl Core {
     pub(super) fn publish(&mut self, publication: &Publication) -> Result<Seq, PublishError> {
         let accepted = match self.cx.draining {
             true => Err(PublishError::Saturated),
-            false => self.channels.publish(&mut self.cx, publication),
+            false => self.accept(publication),
         };
         if accepted == Err(PublishError::Saturated) {
             self.cx.recorder.count(Count::Refused, 1);
         }
         accepted
+    }
+
+    fn accept(&mut self, publication: &Publication) -> Result<Seq, PublishError> {
+        let index = self.channels.accept(&mut self.cx, publication)?;
+        if self.channels.is_unmatched(index, self.patterns.generation()) {
+            self.appear(index);
+        }
+        Ok(self.channels.publish(&mut self.cx, index, publication))
     }
 
     /// Begins a subscription in the past.

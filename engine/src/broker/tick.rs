@@ -70,6 +70,7 @@ impl Parts {
         }
         let core = &mut self.core;
         for slot in core.cx.timers.part(core.channels.slots() as usize) {
+            core.fade(slot);
             if let Some((home, channel)) = core.channels.tend(&mut core.cx, slot) {
                 core.links.ask(home, channel);
             }

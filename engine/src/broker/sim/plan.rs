@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::broker::Hub;
 use crate::broker::delivery::delivery_invariants::ChainFault;
+use crate::broker::patterns::PatternFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Access, AuthMode, ClassRule, Config, Retention, Service};
 use crate::types::{ChannelPattern, Encoding, Epoch, Homes, ShardId};
@@ -22,6 +23,8 @@ pub(super) enum Sabotage {
     HastyLeave,
     /// Channels whose messages may wait for others are never swept.
     LostWait,
+    /// Patterns are not told, or confirmed too early.
+    Patterns(PatternFault),
     /// The chains of what is owed by several sweeps are broken.
     Chains(ChainFault),
 }
@@ -54,6 +57,8 @@ pub(super) struct Plan {
     pub(super) drains: bool,
     /// Settings are replaced in the middle.
     pub(super) changes: bool,
+    /// Clients subscribe to patterns.
+    pub(super) patterns: bool,
     pub(super) sealed: bool,
     pub(super) bounds: TurnLimits,
     pub(super) config: Arc<Config>,
@@ -77,6 +82,9 @@ impl Plan {
         }
         if self.sabotage == Some(Sabotage::LostWait) {
             hub.forget_waits();
+        }
+        if let Some(Sabotage::Patterns(fault)) = self.sabotage {
+            hub.break_patterns(fault);
         }
         if let Some(Sabotage::Chains(fault)) = self.sabotage {
             hub.break_chains(fault);
@@ -130,6 +138,7 @@ impl Plan {
             leaps: rng.u8(..3) == 0,
             drains: rng.u8(..3) == 0,
             changes: false,
+            patterns: false,
             sealed: rng.bool(),
             bounds,
             config: Arc::new(config(rng, roomy, services)),

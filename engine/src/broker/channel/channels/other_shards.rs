@@ -18,12 +18,14 @@ impl Channels {
         from: ShardId,
         name: &ChannelName,
         (channel, token): (ChannelIndex, JoinToken),
-        (since, address): (Option<Seq>, Option<AddressGroup>),
+        (since, is_fresh): (Option<Seq>, bool),
+        address: Option<AddressGroup>,
     ) -> Notice {
         let maker = address.map(|address| Maker { connection: None, address });
         match self.find_or_add(cx, name, maker) {
             Ok(index) => {
-                Exchange::add_shard(cx, &mut self.table[index], from, (channel, token), since)
+                let wanted = (since, is_fresh);
+                Exchange::add_shard(cx, &mut self.table[index], from, (channel, token), wanted)
             }
             Err(why) => Notice::JoinRefused { channel, token, why },
         }
@@ -143,7 +145,11 @@ impl Channels {
     }
 
     /// Whether there is this channel, homed elsewhere, and `is_meant` is true of it.
-    fn is_replica(&self, index: ChannelIndex, is_meant: impl Fn(&Replica) -> bool) -> bool {
+    pub(super) fn is_replica(
+        &self,
+        index: ChannelIndex,
+        is_meant: impl Fn(&Replica) -> bool,
+    ) -> bool {
         let role = self.table.get(index).map(|channel| &channel.role);
         matches!(role, Some(Role::Replica(replica)) if is_meant(replica))
     }
@@ -188,9 +194,13 @@ impl Channels {
         let address = replica.address;
         match replica.state() {
             ReplicaState::Absent | ReplicaState::Live => None,
-            ReplicaState::Leaving => Some(Request::Leave { name, channel: index, token }),
+            ReplicaState::Leaving => {
+                let head = channel.log.head();
+                Some(Request::Leave { name, channel: index, token, head })
+            }
             ReplicaState::Joining => {
-                Some(Request::Join { name, channel: index, token, since, address })
+                let is_fresh = !replica.resumes();
+                Some(Request::Join { name, channel: index, token, since, is_fresh, address })
             }
         }
     }
