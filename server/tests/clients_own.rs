@@ -242,3 +242,9 @@ fn javascript_clients_renew_their_tokens_on_the_way() {
     let flags = format!("--auth-enabled true --jwt-secret {SECRET}");
     storm(test, "own_client.mjs", 20, &flags, &[("SOCKET", "ws"), ("JWT_SECRET", SECRET)]);
 }
+
+#[test]
+fn tabs_of_a_browser_share_a_connection() {
+    let server = Server::start("--anonymous-publish --allowed-origin=*");
+    tools::run_client("tabs_of_a_browser_share_a_connection", "chromium_shared.mjs", &server);
+}
