@@ -9,6 +9,7 @@ use super::delivery::Delivery;
 use super::effect::ClientReport;
 use super::link::Links;
 use crate::config::Service;
+use crate::limits::DEFLATE_WINDOW_BITS;
 use crate::telemetry::Count;
 use crate::types::{
     AddressGroup, ChannelIndex, ConnectionKey, Epoch, MessageType, Publication, PublishError, Seq,
@@ -66,7 +67,8 @@ impl Core {
         if let Some(seq) = self.handed(key, index) {
             return Joined { epoch, seq, handed: seq, recovery: None };
         }
-        let handed = self.channels.subscribe(&self.cx, key.index, index);
+        let handed = self.channels.subscribe(&self.cx, key.index, index, self.deflates(key));
+        self.choose_context(key);
         self.delivery.move_cursor(key.index, index, handed.next());
         let log = self.channels.log(index);
         let recovery = since.map(|(of, since)| {
@@ -91,6 +93,23 @@ impl Core {
     pub(super) fn unsubscribe(&mut self, key: ConnectionKey, index: ChannelIndex) {
         if self.channels.unsubscribe(&self.cx, key.index, index) {
             self.delivery.leave(key.index, index);
+            self.choose_context(key);
+        }
+    }
+
+    /// Whether broadcasts to a connection may be compressed. A window that is smaller than the
+    /// compressors' gets them as they are.
+    fn deflates(&self, key: ConnectionKey) -> bool {
+        let agreed = self.connections[key].deflate();
+        agreed.is_some_and(|agreed| agreed.window_bits() >= DEFLATE_WINDOW_BITS)
+    }
+
+    /// Chooses anew whose channel's context a connection follows.
+    pub(super) fn choose_context(&mut self, key: ConnectionKey) {
+        if self.deflates(key) {
+            let agreed = self.connections[key].deflate();
+            let may_follow = agreed.is_some_and(|agreed| !agreed.is_twins_only());
+            self.channels.choose_context(key.index, may_follow);
         }
     }
 

@@ -11,19 +11,27 @@
 //! | `write_batch` | the batch being filled |
 //! | `shared_writes` | sweeps that are written together |
 //! | `chains`, `marks` | what a connection is owed by several sweeps |
+//! | `encoded_sweeps` | sweeps over those that negotiated compression |
+//! | `chain_encodings` | what a chain is for one of them |
+//! | `reader_context` | what a laggard is sent of a log, where it negotiated compression |
+//! | `twins` | messages that are compressed by themselves |
 //! | `laggard`, `laggards` | connections that are not live |
 //! | `lag_report` | what is told about them |
 
 mod catch_up;
+mod chain_encodings;
 mod chains;
 #[cfg(test)]
 pub(super) mod delivery_invariants;
+mod encoded_sweeps;
 mod flush;
 mod lag_report;
 mod laggard;
 mod laggards;
 mod marks;
+mod reader_context;
 mod shared_writes;
+mod twins;
 mod write_batch;
 mod write_gate;
 pub mod write_sink;
@@ -31,8 +39,11 @@ pub mod write_sink;
 use super::channel::{Channels, Sweep};
 use super::connection::Connections;
 use super::context::{Context, Ending, Reply};
+use crate::shared_frame::Encoding;
 use crate::types::{ChannelIndex, Seq};
 use catch_up::Survey;
+use encoded_sweeps::EncodedSlice;
+use twins::Twins;
 use chains::{Chain, Chains};
 use laggards::Laggards;
 use marks::Piece;
@@ -53,6 +64,9 @@ pub(super) struct Delivery {
     swept: Vec<ChannelIndex>,
     /// Writes of a marked sweep's slice.
     slice: Vec<(Chain, u32)>,
+    /// Writes of a slice to those that negotiated compression.
+    encoded_slice: EncodedSlice,
+    twins: Twins,
     laggards: Laggards,
     survey: Survey,
 }
@@ -75,6 +89,8 @@ impl Delivery {
             group: Group::default(),
             swept: Vec::new(),
             slice: Vec::new(),
+            encoded_slice: EncodedSlice::default(),
+            twins: Twins::default(),
             laggards: Laggards::new(services),
             survey: Survey::default(),
         }
@@ -145,7 +161,7 @@ impl Delivery {
                 }
                 Pass::Go if bytes.is_empty() => work.cx.end(key, Ending::CloseWritten),
                 Pass::Go => {
-                    if !self.join_owed(key.index, &mut bytes) {
+                    if !self.join_owed(work, key.index, &mut bytes) {
                         self.batch.runs.push(Run::Reply { key, closes });
                     }
                     work.sink.load(Payload::Owned(bytes));
@@ -172,7 +188,10 @@ impl Delivery {
                 while let Some(sweep) = work.channels.sweep(work.cx, channel)
                     && budget > 0
                 {
-                    self.fill(work, channel, sweep, &mut budget);
+                    match is_deflating_turn(work.channels, channel) {
+                        false => self.fill(work, channel, sweep, &mut budget),
+                        true => self.fill_encoded(work, channel, sweep, &mut budget),
+                    }
                 }
             }
             while budget > 0 && self.chains.is_owed(channel) {
@@ -215,7 +234,8 @@ impl Delivery {
         }
         *budget -= taken;
         let last = work.channels.advance(channel, taken);
-        self.batch.runs.push(Run::Sweep { channel, sweep, count, last });
+        let encoding = Encoding::Plain;
+        self.batch.runs.push(Run::Sweep { channel, sweep, encoding, count, last });
         if flush {
             self.flush(work);
         }
@@ -224,7 +244,8 @@ impl Delivery {
     /// The bytes of a sweep: one shared frame, or several joined once.
     fn sweep_piece(&mut self, channels: &Channels, channel: ChannelIndex, sweep: Sweep) -> Piece {
         let log = channels.log(channel);
-        if let Some(piece) = self.batch.take_cut((channel, log.epoch(), sweep.to)) {
+        let id = (channel, log.epoch(), sweep.to, Encoding::Plain);
+        if let Some(piece) = self.batch.take_cut(id) {
             return piece;
         }
         let mut frames = log.range(sweep.from, sweep.to).map(|(frame, _)| frame);
@@ -234,4 +255,9 @@ impl Delivery {
         }
         self.batch.join(std::iter::once(first).chain(frames).map(|frame| frame.bytes()))
     }
+}
+
+/// Whether a sweep has come to the members that negotiated compression, which are the last.
+fn is_deflating_turn(channels: &Channels, channel: ChannelIndex) -> bool {
+    channels.pending(channel).is_empty() && !channels.deflating_pending(channel).is_empty()
 }

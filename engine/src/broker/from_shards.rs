@@ -14,8 +14,8 @@ impl Parts {
                 let seq = self.core.publish(&publication);
                 self.core.links.answer(from, Notice::Published { id, seq });
             }
-            Request::Join { name, channel, token, since, address } => {
-                let wanted = (since, address);
+            Request::Join { name, channel, token, since, address, followers } => {
+                let wanted = (since, address, followers);
                 let answer = channels.handle_join(cx, from, &name, (channel, token), wanted);
                 links.answer(from, answer);
             }

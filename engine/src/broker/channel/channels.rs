@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod channels_invariants;
+mod context_choice;
 mod listing;
 mod made_by_subscribers;
 mod other_shards;
@@ -11,6 +12,7 @@ mod sweeps;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::contexts::{Contexts, is_compressible};
 use super::exchange::Exchange;
 use super::forgotten::Forgotten;
 use super::home::Home;
@@ -24,13 +26,14 @@ use super::{Channel, Log, Overrun, Role, Table};
 use crate::broker::context::Context;
 use crate::broker::shard_messages::StatusSource;
 use crate::limits::{CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER};
-use crate::shared_frame::Frame;
+use crate::shared_frame::{Frame, text_of};
 use crate::telemetry::{ClassId, Count};
 use crate::types::{
     ChannelIndex, ChannelName, ChannelRefusal, JsonObject, Publication, PublishError, Seq, ShardId,
 };
 
 pub(crate) use super::replica::Readiness;
+pub(super) use context_choice::Traffic;
 pub use listing::{ChannelEntry, ChannelState};
 
 /// All channels of a shard, and what its connections are subscribed to.
@@ -44,6 +47,16 @@ pub(crate) struct Channels {
     exchange: Exchange,
     forgotten: Forgotten,
     unpublished: Unpublished,
+    contexts: Contexts,
+}
+
+/// What a channel's home is to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// To serve this shard no longer.
+    Leave(ShardId, ChannelIndex),
+    /// To serve it anew: it must be told something.
+    Join(ChannelIndex),
 }
 
 /// Positions that a sweep hands to the live set.
@@ -65,6 +78,7 @@ impl Channels {
             exchange: Exchange::default(),
             forgotten: Forgotten::default(),
             unpublished: Unpublished::new(services),
+            contexts: Contexts::default(),
         }
     }
 
@@ -166,6 +180,11 @@ impl Channels {
         self.table.slots()
     }
 
+    /// Compressors of channels homed here.
+    pub(crate) fn compressors(&self) -> usize {
+        self.contexts.live()
+    }
+
     /// Bytes of all logs.
     pub(crate) fn log_bytes(&self) -> usize {
         self.retention.bytes()
@@ -218,30 +237,31 @@ impl Channels {
         }
         let class = channel.classify(&mut cx.recorder);
         cx.recorder.published_to(class, index.slot());
-        let frame = Frame::new(bytes, seq, cx.time(), channel.shards() as u32);
-        let frame = Rc::new(frame);
+        let frame = Rc::new(encode(&mut self.contexts, cx, channel, bytes, seq));
         self.statuses.remember(channel, &frame);
         self.broadcast(cx, index, frame);
         Ok(seq)
     }
 
-    /// Publishes what `encode` makes of a periodic channel's newest publication, if a shard has
+    /// Publishes what `write` makes of a periodic channel's newest publication, if a shard has
     /// subscribers.
     pub(crate) fn publish_update(
         &mut self,
         cx: &mut Context,
         index: ChannelIndex,
-        encode: impl FnOnce(Option<&str>) -> Vec<u8>,
+        write: impl FnOnce(Option<&str>) -> Vec<u8>,
     ) {
-        let channel = &self.table[index];
+        let channel = &mut self.table[index];
         let Role::Home(home) = &channel.role else { return };
         let unheard = channel.is_unheard() && home.interests().is_empty();
-        if unheard || self.is_saturated(cx, channel) {
+        if unheard || self.is_saturated(cx, &self.table[index]) {
             return;
         }
-        let bytes = encode(channel.last.as_deref().map(Frame::text)).into_boxed_slice();
-        let (seq, shards) = (channel.log.head().next(), channel.shards() as u32);
-        self.broadcast(cx, index, Rc::new(Frame::new(bytes, seq, cx.time(), shards)));
+        let channel = &mut self.table[index];
+        let bytes = write(channel.last.as_deref().map(Frame::text)).into_boxed_slice();
+        let seq = channel.log.head().next();
+        let frame = encode(&mut self.contexts, cx, channel, bytes, seq);
+        self.broadcast(cx, index, Rc::new(frame));
     }
 
     fn broadcast(&mut self, cx: &mut Context, index: ChannelIndex, frame: Rc<Frame>) {
@@ -290,6 +310,7 @@ impl Channels {
         let Some(mut channel) = self.table.remove(index) else { return };
         self.retention.release(&self.table, &channel.log);
         self.statuses.release(&channel);
+        self.contexts.drop_compressor(&mut channel);
         let was_published = channel.maker.is_none();
         self.unpublished.give_back(&mut channel);
         if matches!(channel.role, Role::Home(_)) && was_published {
@@ -299,13 +320,14 @@ impl Channels {
 
     // Time.
 
-    /// Ages a channel's log and forgets the channel when idle. Returns its home if this shard is to
-    /// leave it.
-    pub(crate) fn tend(&mut self, cx: &mut Context, slot: u32) -> Option<(ShardId, ChannelIndex)> {
+    /// Ages a channel's log and forgets the channel when idle. Returns what its home is to be asked.
+    pub(crate) fn tend(&mut self, cx: &mut Context, slot: u32) -> Option<Call> {
         let (index, _) = self.table.at(slot)?;
         self.retention.trim(cx, &mut self.table, index);
         let count = self.table.len();
         let channel = &mut self.table[index];
+        channel.traffic.fade();
+        self.contexts.tend(channel, cx.time());
         let unused = cx.time().since(channel.used_at);
         let crowded = count > cx.config.max_channels / 2;
         if unused >= cx.limits.channel_idle
@@ -316,16 +338,34 @@ impl Channels {
             self.forget(index);
             return None;
         }
-        let unheard = channel.is_unheard();
+        let (unheard, followers) = (channel.is_unheard(), channel.followers_to_tell());
         match &mut channel.role {
+            Role::Replica(replica) if replica.must_tell(followers) => Some(Call::Join(index)),
             Role::Replica(replica)
                 if replica.state() == ReplicaState::Live
                     && unheard
                     && unused >= INTEREST_LINGER =>
             {
-                replica.begin_leave().then_some((replica.home, index))
+                replica.begin_leave().then_some(Call::Leave(replica.home, index))
             }
             _ => None,
         }
     }
+}
+
+/// A frame of a channel homed here, compressed in its context if it has one.
+fn encode(
+    contexts: &mut Contexts,
+    cx: &mut Context,
+    channel: &mut Channel,
+    bytes: Box<[u8]>,
+    seq: Seq,
+) -> Frame {
+    let (shards, now) = (channel.shards() as u32, cx.time());
+    if !is_compressible(channel, text_of(&bytes)) {
+        return Frame::new(bytes, seq, now, shards);
+    }
+    let in_context = contexts.compress(channel, &bytes, now);
+    cx.recorder.count(Count::ContextDeflates, u64::from(in_context.is_some()));
+    Frame::compressible(bytes, in_context, seq, now, shards)
 }

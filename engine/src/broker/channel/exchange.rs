@@ -58,13 +58,13 @@ impl Exchange {
         channel: &mut Channel,
         shard: ShardId,
         (key, token): (ChannelIndex, JoinToken),
-        since: Option<Seq>,
+        (since, followers): (Option<Seq>, u32),
     ) -> Notice {
         Exchange::drop_shard(cx, channel, shard, None);
         let (log, seq) = (&channel.log, channel.log.head());
         let backlog = since.map(|since| log.from(since.next()).map(|f| f.for_another()).collect());
         if let Role::Home(home) = &mut channel.role {
-            home.add(shard, key, token, seq.next());
+            home.add(shard, key, token, seq.next(), followers);
         }
         let (epoch, backlog) = (log.epoch(), backlog.unwrap_or_default());
         let joined = Joined { epoch, seq, backlog, published: channel.maker.is_none() };

@@ -21,6 +21,8 @@ pub(super) struct Interest {
     pub(super) token: JoinToken,
     /// Next position to be sent.
     pub(super) next: Seq,
+    /// Its subscribers that follow the channel's context, as it has told.
+    pub(super) followers: u32,
     /// The log dropped everything up to here before it could be sent.
     pub(super) gap: Option<Seq>,
     /// Whether it stands in the list of readers that found their lane full.
@@ -37,6 +39,11 @@ impl Home {
         self.interests.iter().map(|interest| interest.next).min()
     }
 
+    /// Subscribers elsewhere that follow the channel's context.
+    pub(super) fn followers(&self) -> usize {
+        self.interests.iter().map(|interest| interest.followers as usize).sum()
+    }
+
     /// Serves a shard from `next` on.
     pub(super) fn add(
         &mut self,
@@ -44,8 +51,9 @@ impl Home {
         channel: ChannelIndex,
         token: JoinToken,
         next: Seq,
+        followers: u32,
     ) {
-        let interest = Interest { shard, channel, token, next, gap: None, behind: false };
+        let interest = Interest { shard, channel, token, next, followers, gap: None, behind: false };
         self.interests.push(interest);
     }
 

@@ -1,9 +1,14 @@
 //! The subscribers of a channel that have kept up, and the sweep over them.
 //!
-//! During a sweep the set is two regions: done `[0..swept)` and pending `[swept..)`. A sweep's
+//! During a sweep a set is two regions: done `[0..swept)` and pending `[swept..)`. A sweep's
 //! range is fixed at its start. Joining and leaving keep every member in the region it belongs to,
 //! so no member is missed or served twice (a plain swap-remove does both).
+//!
+//! Members that negotiated compression stand in a list of their own, where there are any: a sweep
+//! goes through the others first.
 
+use super::region::Region;
+use super::since::Since;
 use crate::types::LivePosition;
 use crate::types::Seq;
 
@@ -17,12 +22,32 @@ pub(crate) struct Moved {
 /// Dense set of connection indices.
 #[derive(Debug, Default)]
 pub(crate) struct LiveSet {
-    members: Vec<u32>,
-    swept: usize,
+    plain: Region,
+    /// Those that negotiated compression.
+    deflating: Option<Box<Region>>,
     /// Pending members have been handed everything up to here.
     delivered: Seq,
     /// Done members have been handed everything up to here; equals `delivered` between sweeps.
     target: Seq,
+}
+
+/// Bit of a position in the list of those that negotiated compression.
+const DEFLATING: u32 = 1 << 31;
+
+fn place_of(LivePosition(position): LivePosition) -> usize {
+    (position & !DEFLATING) as usize
+}
+
+fn is_deflating(LivePosition(position): LivePosition) -> bool {
+    position & DEFLATING != 0
+}
+
+fn deflating(LivePosition(position): LivePosition) -> LivePosition {
+    LivePosition(position | DEFLATING)
+}
+
+fn deflating_move(Moved { connection, position }: Moved) -> Moved {
+    Moved { connection, position: deflating(position) }
 }
 
 impl LiveSet {
@@ -32,11 +57,21 @@ impl LiveSet {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.members.len()
+        self.plain.members().len() + self.deflating()
+    }
+
+    /// Members that negotiated compression.
+    pub(crate) fn deflating(&self) -> usize {
+        self.deflating.as_ref().map_or(0, |region| region.members().len())
+    }
+
+    /// Members that follow the channel's context.
+    pub(crate) fn followers(&self) -> usize {
+        self.deflating.as_ref().map_or(0, |region| region.followers())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.len() == 0
     }
 
     pub(crate) fn is_sweeping(&self) -> bool {
@@ -54,8 +89,16 @@ impl LiveSet {
     }
 
     /// What the member at `position` has been handed (or skipped, if its gate is shut).
-    pub(crate) fn handed(&self, LivePosition(position): LivePosition) -> Seq {
-        if (position as usize) < self.swept { self.target } else { self.delivered }
+    pub(crate) fn handed(&self, position: LivePosition) -> Seq {
+        let is_done = place_of(position) < self.region(position).swept();
+        if is_done { self.target } else { self.delivered }
+    }
+
+    fn region(&self, position: LivePosition) -> &Region {
+        match &self.deflating {
+            Some(region) if is_deflating(position) => region,
+            _ => &self.plain,
+        }
     }
 
     /// Starts a sweep of everything up to `target`.
@@ -64,15 +107,63 @@ impl LiveSet {
         self.target = target;
     }
 
-    /// The members not swept yet.
+    /// The members without compression that are not swept yet.
     pub(crate) fn pending(&self) -> &[u32] {
-        &self.members[self.swept..]
+        self.plain.pending()
     }
 
-    /// The next `n` pending members are done. Returns whether the sweep is over.
+    /// The members with compression that are not swept yet.
+    pub(crate) fn deflating_pending(&self) -> &[u32] {
+        self.deflating.as_ref().map_or(&[], |region| region.pending())
+    }
+
+    /// The same, with what they have of the channel's context.
+    pub(crate) fn deflating_since(&mut self) -> (&[u32], &mut [Since]) {
+        match &mut self.deflating {
+            Some(region) => region.pending_since(),
+            None => (&[], &mut []),
+        }
+    }
+
+    /// What the member at `position` has of the channel's context, to be changed without a change
+    /// of whether it follows it; `None` without compression.
+    pub(crate) fn since_mut(&mut self, position: LivePosition) -> Option<&mut Since> {
+        if !is_deflating(position) {
+            return None;
+        }
+        Some(self.deflating.as_mut()?.since_mut(place_of(position)))
+    }
+
+    /// Sets what the member at `position`, which negotiated compression, has of it.
+    pub(crate) fn set_since(&mut self, position: LivePosition, since: Since) {
+        if let Some(region) = self.deflating.as_mut().filter(|_| is_deflating(position)) {
+            region.set_since(place_of(position), since);
+        }
+    }
+
+    /// What the member at `position` has of it.
+    pub(crate) fn since(&self, position: LivePosition) -> Option<Since> {
+        if !is_deflating(position) {
+            return None;
+        }
+        Some(self.deflating.as_ref()?.since(place_of(position)))
+    }
+
+    /// The next `n` pending members without compression are done. Returns whether the sweep is
+    /// over.
     pub(crate) fn advance(&mut self, n: usize) -> bool {
         self.skip(n);
-        let over = self.swept == self.members.len();
+        self.end_if_over()
+    }
+
+    /// The next `n` pending members with compression are done. Returns whether the sweep is over.
+    pub(crate) fn advance_deflating(&mut self, n: usize) -> bool {
+        self.skip_deflating(n);
+        self.end_if_over()
+    }
+
+    fn end_if_over(&mut self) -> bool {
+        let over = self.pending().is_empty() && self.deflating_pending().is_empty();
         if over {
             self.end();
         }
@@ -81,65 +172,69 @@ impl LiveSet {
 
     /// The next `n` pending members are done; the sweep goes on until it is ended.
     pub(crate) fn skip(&mut self, n: usize) {
-        self.swept += n;
-        debug_assert!(self.swept <= self.members.len());
+        self.plain.skip(n);
+    }
+
+    /// The same of those with compression.
+    pub(crate) fn skip_deflating(&mut self, n: usize) {
+        if let Some(region) = &mut self.deflating {
+            region.skip(n);
+        }
     }
 
     /// Every member is done.
     pub(crate) fn end(&mut self) {
-        (self.swept, self.delivered) = (0, self.target);
+        self.plain.restart();
+        self.deflating.iter_mut().for_each(|region| region.restart());
+        self.delivered = self.target;
     }
 
     /// Skips ahead: the set is empty.
     pub(crate) fn skip_to(&mut self, head: Seq) {
-        debug_assert!(self.members.is_empty());
-        (self.swept, self.delivered, self.target) = (0, head, head);
+        debug_assert!(self.is_empty());
+        self.target = head;
+        self.end();
     }
 
-    /// Adds a member at the head: it gets what comes after the sweep in progress.
-    pub(crate) fn insert(&mut self, connection: u32) -> (LivePosition, Option<Moved>) {
-        let last = self.members.len();
-        self.members.push(connection);
-        if !self.is_sweeping() {
-            return (LivePosition(last as u32), None);
+    /// Adds a member at the head: it gets what comes after the sweep in progress. `since`: where it
+    /// negotiated compression.
+    pub(crate) fn insert(
+        &mut self,
+        connection: u32,
+        since: Option<Since>,
+    ) -> (LivePosition, Option<Moved>) {
+        let sweeping = self.is_sweeping();
+        if since.is_none() {
+            return self.plain.insert(connection, None, sweeping);
         }
-        let position = self.swept;
-        self.swept += 1;
-        self.members.swap(position, last);
-        let moved = (position != last).then(|| self.moved_to(last));
-        (LivePosition(position as u32), moved)
+        let region = self.deflating.get_or_insert_default();
+        let (position, moved) = region.insert(connection, since, sweeping);
+        (deflating(position), moved.map(deflating_move))
     }
 
     /// Removes the member at `position`. A sweep without a pending member ends with the next
     /// `advance`.
-    pub(crate) fn remove(&mut self, LivePosition(position): LivePosition) -> [Option<Moved>; 2] {
-        let mut hole = position as usize;
-        let mut moves = [None, None];
-        if hole < self.swept {
-            self.swept -= 1;
-            moves[0] = self.fill(hole, self.swept);
-            hole = self.swept;
+    pub(crate) fn remove(&mut self, position: LivePosition) -> [Option<Moved>; 2] {
+        if !is_deflating(position) {
+            return self.plain.remove(place_of(position));
         }
-        moves[1] = self.fill(hole, self.members.len() - 1);
-        self.members.pop();
-        moves
-    }
-
-    fn fill(&mut self, hole: usize, from: usize) -> Option<Moved> {
-        if hole == from {
-            return None;
+        let Some(region) = &mut self.deflating else { return [None, None] };
+        let moves = region.remove(place_of(position));
+        if region.members().is_empty() {
+            self.deflating = None;
         }
-        self.members[hole] = self.members[from];
-        Some(self.moved_to(hole))
-    }
-
-    fn moved_to(&self, place: usize) -> Moved {
-        Moved { connection: self.members[place], position: LivePosition(place as u32) }
+        moves.map(|moved| moved.map(deflating_move))
     }
 
     #[cfg(test)]
-    pub(crate) fn members(&self) -> &[u32] {
-        &self.members
+    pub(crate) fn member(&self, position: LivePosition) -> u32 {
+        self.region(position).members()[place_of(position)]
+    }
+
+    #[cfg(test)]
+    pub(crate) fn members(&self) -> Vec<u32> {
+        let deflating = self.deflating.iter().flat_map(|region| region.members());
+        self.plain.members().iter().chain(deflating).copied().collect()
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Log {
     start: u64,
     /// The sum after the newest.
     end: u64,
+    /// Bytes of the frames' encodings beside the plain one.
+    encodings: usize,
 }
 
 /// A frame with what is asked about it long after it was sent: among many channels the frame
@@ -33,6 +35,11 @@ struct Entry {
     counted: bool,
 }
 
+/// Bytes of a frame's encodings beside the plain one.
+fn encodings(frame: &Frame) -> usize {
+    frame.weight() - frame.bytes().len()
+}
+
 impl Entry {
     fn new(frame: Rc<Frame>, end: u64, counted: bool) -> Entry {
         let Frame { seq, accepted_at, .. } = *frame;
@@ -43,7 +50,7 @@ impl Entry {
 impl Log {
     /// An empty log whose next message is `head + 1`.
     pub(crate) fn new(epoch: Epoch, head: Seq) -> Log {
-        Log { epoch, head, last_at: None, entries: VecDeque::new(), start: 0, end: 0 }
+        Log { epoch, head, last_at: None, entries: VecDeque::new(), start: 0, end: 0, encodings: 0 }
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -69,9 +76,9 @@ impl Log {
         self.entries.len()
     }
 
-    /// Bytes of the frames held.
+    /// Bytes of the frames held, in all their encodings.
     pub(crate) fn bytes(&self) -> usize {
-        (self.end - self.start) as usize
+        (self.end - self.start) as usize + self.encodings
     }
 
     /// Adds the next frame (invariant 2: `frame` starts right after the head). `counted` says
@@ -81,6 +88,7 @@ impl Log {
         self.head = frame.seq;
         self.last_at = Some(frame.accepted_at);
         self.end += frame.bytes().len() as u64;
+        self.encodings += encodings(&frame);
         self.entries.push_back(Entry::new(frame, self.end, counted));
     }
 
@@ -100,7 +108,8 @@ impl Log {
             }
             self.entries.push_front(Entry::new(frame.clone(), self.start, false));
             self.start -= bytes;
-            added += frame.bytes().len();
+            self.encodings += encodings(frame);
+            added += frame.weight();
         }
         added
     }
@@ -109,6 +118,7 @@ impl Log {
     pub(crate) fn evict(&mut self) -> Option<Rc<Frame>> {
         let entry = self.entries.pop_front()?;
         self.start = entry.end;
+        self.encodings -= encodings(&entry.frame);
         Some(entry.frame)
     }
 

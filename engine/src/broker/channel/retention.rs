@@ -61,9 +61,10 @@ impl Retention {
         counted: bool,
     ) {
         table[index].classify(&mut cx.recorder);
-        self.bytes += frame.bytes().len();
+        self.bytes += frame.weight();
         self.unswept += frame.bytes().len();
         self.frames += 1;
+        table[index].traffic.add(frame.bytes().len());
         self.arrivals.push_back((index, frame.seq));
         table[index].log.append(frame, counted);
         self.trim(cx, table, index);
@@ -132,7 +133,7 @@ impl Retention {
     /// Drops a channel's oldest frame. Other shards that have not been sent it get a gap.
     fn evict(&mut self, cx: &mut Context, channel: &mut Channel) {
         let Some(frame) = channel.log.evict() else { return };
-        self.bytes -= frame.bytes().len();
+        self.bytes -= frame.weight();
         self.frames -= 1;
         cx.recorder.count(Count::LogEvictions, 1);
         if let Role::Home(home) = &mut channel.role {

@@ -1,7 +1,10 @@
 //! Serving laggards: tail, outbox and logs, chunk by chunk, until they are level again.
 
 use super::chains::Chains;
+use super::flush::rest_of_frame;
 use super::laggard::{Cursor, LagState, Laggard};
+use super::reader_context::ReaderContext;
+use super::twins::Twins;
 use super::write_batch::Run;
 use super::write_sink::{Payload, WriteSink};
 use super::{Delivery, Work};
@@ -168,7 +171,7 @@ impl Delivery {
         if laggard.state != LagState::Ready {
             return;
         }
-        let next = next_of(work, &self.chains, key, laggard);
+        let next = next_of(work, &self.chains, &mut self.twins, key, laggard);
         if let Next::Write(_) = next {
             laggard.state = LagState::Writing;
         }
@@ -247,6 +250,7 @@ impl Delivery {
 fn next_of<S>(
     work: &mut Work<'_, S>,
     chains: &Chains,
+    twins: &mut Twins,
     key: ConnectionKey,
     laggard: &mut Laggard,
 ) -> Next {
@@ -282,26 +286,37 @@ fn next_of<S>(
         if let Some(to) = missing_to(log, cursor.next) {
             joined.extend(gap_message(work.cx, work.channels, *cursor, to));
             cursor.next = to.next();
+            if let Some(since) = work.channels.since_mut(key.index, cursor.channel) {
+                since.interrupt();
+            }
             continue;
         }
         let service = work.channels.name(cursor.channel).service();
-        let mut count = 0;
+        let mut context = ReaderContext::new(work.channels.since(key.index, cursor.channel));
+        let (mut count, mut large) = (0, None);
         for (frame, _) in log.range(cursor.next, handed) {
-            let bytes = frame.bytes();
+            let encoding = context.next(&mut work.cx.recorder, twins, frame);
+            let bytes = frame.encoded(encoding);
             if joined.is_empty() && bytes.len() >= chunk {
-                cursor.next = frame.seq.next();
-                laggard.next_cursor += 1;
-                work.cx.recorder.replayed(service, 1);
-                return Next::Write(Payload::Frame(frame.clone(), 0));
-            }
-            if joined.len() + bytes.len() > chunk {
+                large = Some(rest_of_frame(frame, encoding, 0));
+            } else if joined.len() + bytes.len() > chunk {
                 break;
+            } else {
+                joined.extend_from_slice(bytes);
             }
-            joined.extend_from_slice(bytes);
+            context.took(&mut work.cx.recorder, frame, encoding);
             cursor.next = frame.seq.next();
             count += 1;
+            if large.is_some() {
+                break;
+            }
         }
         work.cx.recorder.replayed(service, count);
+        context.keep(work.channels, key.index, cursor.channel);
+        if let Some(payload) = large {
+            laggard.next_cursor += 1;
+            return Next::Write(payload);
+        }
         let rest = cursor.next <= handed;
         // A channel that got nothing, its frame being too large for what was left, is next.
         laggard.next_cursor += usize::from(count > 0 || !rest);

@@ -116,7 +116,12 @@ impl Chains {
 
     /// Marks sweeps with the same pending members: each live one of these is owed them behind what
     /// it is owed so far.
-    pub(super) fn mark(&mut self, gate: &WriteGate, pending: &[u32], sweeps: Vec<Marked>) {
+    pub(super) fn mark<'a>(
+        &mut self,
+        gate: &WriteGate,
+        pending: impl Iterator<Item = &'a u32>,
+        sweeps: Vec<Marked>,
+    ) {
         if self.marks.len() == 0 {
             self.longest = 0;
         }
@@ -210,11 +215,8 @@ impl Chains {
 
     /// Its sweeps in the order in which they were marked.
     pub(super) fn sweeps(&self, chain: Chain) -> Vec<(ChannelIndex, Sweep)> {
-        let newest_first =
-            self.backwards(chain).flat_map(|mark| self.marks.sweeps(mark).iter().rev());
-        let mut sweeps: Vec<_> =
-            newest_first.map(|marked| (marked.channel, marked.sweep)).collect();
-        sweeps.reverse();
+        let mut sweeps = Vec::new();
+        self.list_sweeps(chain, &mut sweeps);
         sweeps
     }
 
@@ -320,6 +322,14 @@ impl Chains {
             self.nodes[chain.0 as usize].joined = Some(joined.clone());
         }
         Payload::Joined(joined, 0)
+    }
+
+    /// Its sweeps, into a list that is empty.
+    pub(super) fn list_sweeps(&self, chain: Chain, out: &mut Vec<(ChannelIndex, Sweep)>) {
+        let newest_first =
+            self.backwards(chain).flat_map(|mark| self.marks.sweeps(mark).iter().rev());
+        out.extend(newest_first.map(|marked| (marked.channel, marked.sweep)));
+        out.reverse();
     }
 
     /// A connection is owed nothing any more.

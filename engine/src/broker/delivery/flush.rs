@@ -1,6 +1,9 @@
 //! The end of a batch: what its writes have handed over is recorded, and connections whose writes
 //! were not whole become laggards, or end.
 
+use std::rc::Rc;
+
+use super::chain_encodings::Encodings;
 use super::laggard::{LagState, Laggard};
 use super::marks::Marked;
 use super::write_batch::{Run, rest_of};
@@ -9,6 +12,7 @@ use super::{Delivery, Work};
 use crate::broker::channel::Sweep;
 use crate::broker::context::Ending;
 use crate::broker::effect::Effect;
+use crate::shared_frame::{Encoding, Frame};
 use crate::telemetry::{Count, MessageError};
 use crate::types::{ChannelIndex, ConnectionKey, Seq, Time};
 
@@ -61,7 +65,7 @@ impl Delivery {
 
     fn end_run<S>(&mut self, work: &mut Work<'_, S>, at: Time, run: Run, payload: Payload) {
         match run {
-            Run::Sweep { channel, sweep, count, last } => {
+            Run::Sweep { channel, sweep, encoding, count, last } => {
                 let (class, log) = (work.channels.class(channel), work.channels.log(channel));
                 for (frame, _) in log.range(sweep.from, sweep.to) {
                     let ns = at.ns_since(frame.accepted_at);
@@ -72,7 +76,7 @@ impl Delivery {
                     work.channels.finish(work.cx, channel, sweep, at);
                     self.batch.recycle(payload);
                 } else {
-                    self.batch.keep_cut((channel, log.epoch(), sweep.to), payload);
+                    self.batch.keep_cut((channel, log.epoch(), sweep.to, encoding), payload);
                 }
             }
             Run::Chain { chain, count, .. } => {
@@ -108,11 +112,11 @@ impl Delivery {
             self.shut(key.index);
         }
         match &mut runs[short.run] {
-            Run::Sweep { channel, sweep, count, .. } => {
+            Run::Sweep { channel, sweep, encoding, count, .. } => {
                 *count -= 1;
-                let (channel, sweep) = (*channel, *sweep);
+                let (channel, sweep, encoding) = (*channel, *sweep, *encoding);
                 let (tail, next) = match short.owed {
-                    Owed::After(taken) => split(work, at, channel, sweep, taken),
+                    Owed::After(taken) => split(work, at, (channel, sweep, encoding), taken),
                     Owed::Sealed(rest) => {
                         let frames = work.channels.log(channel).range(sweep.from, sweep.to).count();
                         work.cx.recorder.replayed(service, frames as u64);
@@ -122,7 +126,7 @@ impl Delivery {
                 };
                 self.fall_behind(work, key, tail, &[(channel, next)], false);
             }
-            Run::Chain { chain, count, reply } => {
+            Run::Chain { chain, encodings, count, reply } => {
                 *count -= 1;
                 self.chains.uncount(*chain);
                 let sweeps = self.chains.sweeps(*chain);
@@ -132,7 +136,9 @@ impl Delivery {
                         let cursors = sweeps.iter().map(|(channel, sweep)| (*channel, sweep.from));
                         (Some(Payload::Owned(tail)), cursors.collect())
                     }
-                    Owed::After(taken) => split_chain(work, at, &sweeps, taken - *reply),
+                    Owed::After(taken) => {
+                        split_chain(work, at, (&sweeps, *encodings), taken - *reply)
+                    }
                     Owed::Sealed(rest) => {
                         let frames = |(channel, sweep): &(ChannelIndex, Sweep)| {
                             work.channels.log(*channel).range(sweep.from, sweep.to).count() as u64
@@ -193,23 +199,22 @@ impl Delivery {
 fn split<S>(
     work: &mut Work<'_, S>,
     at: Time,
-    channel: ChannelIndex,
-    sweep: Sweep,
+    (channel, sweep, encoding): (ChannelIndex, Sweep, Encoding),
     mut taken: usize,
 ) -> (Option<Payload>, Seq) {
     let (recorder, channels) = (&mut work.cx.recorder, &work.channels);
     for (frame, _) in channels.log(channel).range(sweep.from, sweep.to) {
-        let len = frame.bytes().len();
+        let len = frame.encoded(encoding).len();
         if taken == 0 {
             return (None, frame.first);
         }
         if taken < len {
             recorder.replayed(channels.name(channel).service(), 1);
-            return (Some(Payload::Frame(frame.clone(), taken)), frame.seq.next());
+            return (Some(rest_of_frame(frame, encoding, taken)), frame.seq.next());
         }
         taken -= len;
         let ns = at.ns_since(frame.accepted_at);
-        recorder.delivered(channels.class(channel), ns, 1, len);
+        recorder.delivered(channels.class(channel), ns, 1, frame.bytes().len());
     }
     (None, sweep.to.next())
 }
@@ -219,17 +224,27 @@ fn split<S>(
 fn split_chain<S>(
     work: &mut Work<'_, S>,
     at: Time,
-    sweeps: &[(ChannelIndex, Sweep)],
+    (sweeps, encodings): (&[(ChannelIndex, Sweep)], Encodings),
     mut taken: usize,
 ) -> (Option<Payload>, Vec<(ChannelIndex, Seq)>) {
     let (mut tail, mut cursors) = (None, Vec::with_capacity(sweeps.len()));
-    for &(channel, sweep) in sweeps {
-        let bytes = work.channels.log(channel).bytes_of(sweep.from, sweep.to);
-        let (rest, next) = split(work, at, channel, sweep, taken.min(bytes));
+    for (nth, &(channel, sweep)) in sweeps.iter().enumerate() {
+        let encoding = encodings.get(nth);
+        let frames = work.channels.log(channel).range(sweep.from, sweep.to);
+        let bytes = frames.map(|(frame, _)| frame.encoded(encoding).len()).sum();
+        let (rest, next) = split(work, at, (channel, sweep, encoding), taken.min(bytes));
         // What follows a cut was not taken.
         taken -= taken.min(bytes);
         tail = tail.or(rest);
         cursors.push((channel, next));
     }
     (tail, cursors)
+}
+
+/// A frame from an offset of one of its encodings on.
+pub(super) fn rest_of_frame(frame: &Rc<Frame>, encoding: Encoding, offset: usize) -> Payload {
+    match encoding {
+        Encoding::Plain => Payload::Frame(frame.clone(), offset),
+        _ => Payload::Encoded(frame.clone(), encoding, offset),
+    }
 }

@@ -18,12 +18,13 @@ impl Channels {
         from: ShardId,
         name: &ChannelName,
         (channel, token): (ChannelIndex, JoinToken),
-        (since, address): (Option<Seq>, Option<AddressGroup>),
+        (since, address, followers): (Option<Seq>, Option<AddressGroup>, u32),
     ) -> Notice {
         let maker = address.map(|address| Maker { connection: None, address });
         match self.find_or_add(cx, name, maker) {
             Ok(index) => {
-                Exchange::add_shard(cx, &mut self.table[index], from, (channel, token), since)
+                let (channel, key) = (&mut self.table[index], (channel, token));
+                Exchange::add_shard(cx, channel, from, key, (since, followers))
             }
             Err(why) => Notice::JoinRefused { channel, token, why },
         }
@@ -190,13 +191,16 @@ impl Channels {
             ReplicaState::Absent | ReplicaState::Live => None,
             ReplicaState::Leaving => Some(Request::Leave { name, channel: index, token }),
             ReplicaState::Joining => {
-                Some(Request::Join { name, channel: index, token, since, address })
+                let followers = channel.followers_to_tell();
+                Some(Request::Join { name, channel: index, token, since, address, followers })
             }
         }
     }
 
     /// The home was sent its request, or needs none.
     pub(in crate::broker) fn home_request_sent(&mut self, index: ChannelIndex) {
-        self.table[index].replica_mut().sent();
+        let channel = &mut self.table[index];
+        let followers = channel.followers_to_tell();
+        channel.replica_mut().sent(followers);
     }
 }

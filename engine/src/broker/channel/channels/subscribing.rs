@@ -56,9 +56,17 @@ impl Channels {
         Some(Standing { handed, ahead: (handed != live.target()).then_some(live.target()) })
     }
 
-    /// Adds a subscription that is not there yet. Returns what the live set was handed there.
-    pub(crate) fn subscribe(&mut self, cx: &Context, connection: u32, index: ChannelIndex) -> Seq {
-        self.memberships.add(&mut self.table, connection, index, cx.time())
+    /// Adds a subscription that is not there yet, of a connection that `deflates` if it negotiated
+    /// compression. Returns what the live set was handed there.
+    pub(crate) fn subscribe(
+        &mut self,
+        cx: &Context,
+        connection: u32,
+        index: ChannelIndex,
+        deflates: bool,
+    ) -> Seq {
+        let since = self.first_since(index, deflates);
+        self.memberships.add(&mut self.table, connection, index, cx.time(), since)
     }
 
     /// Ends a subscription. Returns whether there was one.

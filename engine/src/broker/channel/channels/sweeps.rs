@@ -1,6 +1,7 @@
 //! Which channels are to be swept, and the sweep that each is in.
 
 use super::{Channels, Sweep};
+use crate::broker::channel::since::Since;
 use crate::broker::channel::sweep_queue::Queued;
 use crate::broker::context::Context;
 use crate::limits::COALESCING_PRECISION;
@@ -94,9 +95,33 @@ impl Channels {
         Some(Sweep { from: channel.live.delivered().next(), to: channel.live.target() })
     }
 
-    /// Members of the live set that the sweep has not served.
+    /// Members of the live set that the sweep has not served, but for those that negotiated
+    /// compression.
     pub(in crate::broker) fn pending(&self, index: ChannelIndex) -> &[u32] {
         self.table[index].live.pending()
+    }
+
+    /// Those of them that negotiated compression.
+    pub(in crate::broker) fn deflating_pending(&self, index: ChannelIndex) -> &[u32] {
+        self.table[index].live.deflating_pending()
+    }
+
+    /// The same, with what they have of the channel's context.
+    pub(in crate::broker) fn deflating_since(
+        &mut self,
+        index: ChannelIndex,
+    ) -> (&[u32], &mut [Since]) {
+        self.table[index].live.deflating_since()
+    }
+
+    /// The next `n` of them are served. Returns whether the sweep is over.
+    pub(in crate::broker) fn advance_deflating(&mut self, index: ChannelIndex, n: usize) -> bool {
+        self.table[index].live.advance_deflating(n)
+    }
+
+    /// The next `n` of them need no visit any more; the sweep goes on.
+    pub(in crate::broker) fn skip_deflating(&mut self, index: ChannelIndex, n: usize) {
+        self.table[index].live.skip_deflating(n);
     }
 
     /// The next `n` pending members are served. Returns whether the sweep is over.

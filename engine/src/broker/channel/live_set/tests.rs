@@ -8,7 +8,7 @@ use super::*;
 enum Operation {
     Publish,
     Slice(usize),
-    Join,
+    Join { deflates: bool },
     Leave(usize),
 }
 
@@ -16,7 +16,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         3 => Just(Operation::Publish),
         6 => (1..6usize).prop_map(Operation::Slice),
-        3 => Just(Operation::Join),
+        3 => any::<bool>().prop_map(|deflates| Operation::Join { deflates }),
         3 => any::<prop::sample::Index>().prop_map(|i| Operation::Leave(i.index(1 << 16))),
     ]
 }
@@ -47,17 +47,22 @@ proptest! {
                         set.start(Seq(head));
                     }
                     if set.is_sweeping() {
-                        let n = n.min(set.pending().len());
-                        for connection in &set.pending()[..n] {
+                        let plain = !set.pending().is_empty();
+                        let pending = match plain {
+                            true => set.pending(),
+                            false => set.deflating_pending(),
+                        };
+                        let n = n.min(pending.len());
+                        for connection in &pending[..n] {
                             let seen = seen.get_mut(connection).unwrap();
                             prop_assert_eq!(*seen, set.delivered().0);
                             *seen = set.target().0;
                         }
-                        set.advance(n);
+                        if plain { set.advance(n) } else { set.advance_deflating(n) };
                     }
                 }
-                Operation::Join => {
-                    let (place, moved) = set.insert(next);
+                Operation::Join { deflates } => {
+                    let (place, moved) = set.insert(next, deflates.then_some(Since::COLD));
                     apply(&mut places, moved);
                     places.insert(next, place);
                     seen.insert(next, set.handed(place).0);
@@ -75,7 +80,7 @@ proptest! {
             }
             prop_assert_eq!(places.len(), set.len());
             for (connection, place) in &places {
-                prop_assert_eq!(set.members()[place.0 as usize], *connection);
+                prop_assert_eq!(set.member(*place), *connection);
                 prop_assert_eq!(set.handed(*place).0, seen[connection]);
             }
         }
