@@ -1,7 +1,9 @@
 //! The settings of an engine.
 
 mod access;
-mod coalescing;
+mod channel_class;
+mod class_rule;
+mod class_table;
 mod live_settings;
 mod origins;
 mod probe_key;
@@ -15,7 +17,9 @@ use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
-pub use coalescing::Coalescing;
+pub use channel_class::{ChannelClass, ClassRetention, Compression, SlowPolicy};
+pub use class_rule::ClassRule;
+pub(crate) use class_table::ClassTable;
 pub use origins::Origins;
 pub use probe_key::ProbeKey;
 pub use proxies::Proxies;
@@ -48,7 +52,7 @@ pub enum KernelTls {
     Off,
 }
 
-/// How much of a channel's past is kept.
+/// How much of the channels' past is kept; a [`ClassRule`] may say otherwise of some.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
     /// Frames per channel.
@@ -131,8 +135,9 @@ pub struct Service {
     pub correlation: Correlation,
     /// Requests answered with a channel's last event.
     pub requests: Vec<StatusRequest>,
-    /// Channels whose messages wait for others. All others are sent at once.
-    pub coalesce: Vec<Coalescing>,
+    /// What is promised for which channels, where it is not the default; at most
+    /// [`limits::MAX_CLASSES`].
+    pub classes: Vec<ClassRule>,
     /// Subprotocols (`Sec-WebSocket-Protocol`) that are agreed to where a client offers one.
     pub subprotocols: Vec<String>,
     /// Close codes of reasons that have none of RFC 6455.
@@ -151,11 +156,12 @@ impl Service {
         "client_certificate",
     ];
 
-    /// How long a channel's messages may wait for others.
-    pub(crate) fn coalescing_window(&self, channel: &str) -> Duration {
-        let matching = self.coalesce.iter().filter(|rule| rule.channels.matches(channel));
-        let narrowest = matching.max_by_key(|rule| rule.channels.narrowness());
-        narrowest.map_or(Duration::ZERO, |rule| rule.window.min(limits::MAX_COALESCING))
+    /// The rules of [`Service::classes`] that are about a channel, narrowest first.
+    pub fn class_rules(&self, channel: &str) -> Vec<&ClassRule> {
+        let matching = self.classes.iter().filter(|rule| rule.channels.matches(channel));
+        let mut rules: Vec<&ClassRule> = matching.collect();
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.channels.narrowness()));
+        rules
     }
 }
 
@@ -177,7 +183,7 @@ impl Default for Service {
             protocol: Protocol::default(),
             correlation: Correlation::default(),
             requests: Vec::new(),
-            coalesce: Vec::new(),
+            classes: Vec::new(),
             subprotocols: Vec::new(),
             close_codes: CloseCodes::default(),
         }

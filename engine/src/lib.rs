@@ -24,7 +24,8 @@
 //!   [`ClientCommand`].
 //! * **Replace settings while it runs**: [`Engine::live_config`], a [`LiveConfig`].
 //! * **Encrypt**: [`TlsSource`], whose configuration can be replaced while it runs; [`KernelTls`].
-//! * **Bound what a channel keeps, and join small messages**: [`Retention`], [`Coalescing`].
+//! * **Bound what a channel keeps, and join small messages**: [`Retention`]; of some
+//!   channels otherwise: [`ClassRule`], of which [`ChannelClass`]es are made.
 //! * **See what happens**: [`Engine::collect`] into [`telemetry::Totals`]; [`exposition`] makes
 //!   Prometheus's text of it; [`Engine::is_ready`].
 //! * **Ask beforehand whether the machine can**: [`preflight`].
@@ -121,8 +122,9 @@ pub use api::{
 };
 pub use broker::{AddressFilter, ConnectionDetail, ConnectionInfo, ConnectionQuery, LagInfo};
 pub use config::{
-    Access, AuthMode, ClientRequest, Coalescing, Config, Correlation, KernelTls, Origins, ProbeKey,
-    Protocol, Proxies, Retention, Rule, Service, SessionProtocol, StatusRequest, TlsSource,
+    Access, AuthMode, ChannelClass, ClassRetention, ClassRule, ClientRequest, Compression, Config,
+    Correlation, KernelTls, Origins, ProbeKey, Protocol, Proxies, Retention, Rule, Service,
+    SessionProtocol, SlowPolicy, StatusRequest, TlsSource,
 };
 #[doc(hidden)]
 pub use shard::Delivery;

@@ -1,12 +1,14 @@
 //! Every bound of the engine, with its reason (invariant 3). Those that an operator may change are
 //! defaults of [`crate::Config`]; the rest are constants. A test makes docs/LIMITS.md of this file.
 
+mod classes;
 mod contexts;
 mod footprint;
 mod scrapes;
 
 use std::time::Duration;
 
+pub use classes::*;
 pub use contexts::*;
 pub use footprint::*;
 pub use scrapes::*;

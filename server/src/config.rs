@@ -191,7 +191,7 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         },
         correlation: s.correlation,
         requests: preset.map(|preset| preset.requests()).unwrap_or_default(),
-        coalesce: s.coalesce.iter().flatten().map(|rule| rule.0.clone()).collect(),
+        classes: s.coalesce.iter().flatten().map(|rule| rule.0.clone()).collect(),
         close_codes: s.close_codes,
         subprotocols: s.subprotocol.iter().flatten().map(|name| name.0.clone()).collect(),
     }

@@ -3,8 +3,11 @@
 use std::num::NonZero;
 use std::time::Duration;
 
-use crate::config::{Config, Service};
-use crate::limits::{MAX_CHANNELS_PER_SHARD, MAX_PERMISSIONS, MAX_SERVICES, MAX_SHARDS};
+use crate::config::{ClassRule, Config, Service};
+use crate::limits::{
+    MAX_CHANNEL_CLASSES, MAX_CHANNELS_PER_SHARD, MAX_COALESCING, MAX_PERMISSIONS, MAX_SERVICES,
+    MAX_SHARDS,
+};
 use crate::types::StartError;
 
 /// Checks the settings. Returns the number of shards.
@@ -73,10 +76,35 @@ fn check_service(service: &Service) -> Result<(), StartError> {
             return refuse(format!("{setting} of {name} is 0: set it to 1 or more"));
         }
     }
+    check_classes(service).map_err(StartError::Config)?;
     match Service::WELCOME_KEYS.iter().find(|key| service.welcome_extra.contains_key(**key)) {
         Some(key) => {
             refuse(format!("welcome_extra of {name} has {key}, which is taken: rename it"))
         }
         None => Ok(()),
     }
+}
+
+fn check_classes(service: &Service) -> Result<(), String> {
+    let Service { name, classes, .. } = service;
+    if classes.len() > MAX_CHANNEL_CLASSES {
+        let are = classes.len();
+        return Err(format!("classes of {name} are {are}: have {MAX_CHANNEL_CLASSES} at most"));
+    }
+    for (place, ClassRule { channels, frames, bytes, coalesce, .. }) in classes.iter().enumerate() {
+        let class = format!("class {channels} of {name}");
+        if classes[..place].iter().any(|other| other.channels == *channels) {
+            return Err(format!("{class} is there twice: make one of the two"));
+        }
+        for (field, value) in [("frames", frames), ("bytes", bytes)] {
+            if *value == Some(0) {
+                return Err(format!("{field} of {class} is 0: set it to 1 or more"));
+            }
+        }
+        if let Some(long) = coalesce.filter(|time| *time > MAX_COALESCING) {
+            let remedy = format!("set it to {MAX_COALESCING:?} at most");
+            return Err(format!("coalesce of {class} is {long:?}: {remedy}"));
+        }
+    }
+    Ok(())
 }

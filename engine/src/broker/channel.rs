@@ -38,7 +38,6 @@ mod unpublished;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 pub use channels::{ChannelEntry, ChannelState};
 pub(crate) use channels::{Call, Channels, Readiness, Sweep};
@@ -47,6 +46,7 @@ pub(crate) use retention::Overrun;
 pub(crate) use since::{Since, Span};
 pub(crate) use unpublished::Maker;
 
+use crate::config::ChannelClass;
 use crate::limits::COALESCED_BYTES;
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Recorder};
@@ -63,8 +63,11 @@ use table::Table;
 #[derive(Debug)]
 struct Channel {
     name: ChannelName,
-    /// None until there is a frame: subscribers make no classes with names of their choice.
-    class: ClassId,
+    /// What is promised for it.
+    class: Rc<ChannelClass>,
+    /// Its class in metrics. None until there is a frame: subscribers make no classes with names of
+    /// their choice.
+    metric_class: ClassId,
     log: Log,
     /// Why the log dropped its last frame.
     overrun: Option<Overrun>,
@@ -72,8 +75,6 @@ struct Channel {
     role: Role,
     /// Where it stands among the channels to be swept.
     queued: Queued,
-    /// How long what is new may wait for more to be swept with it.
-    window: Duration,
     /// Whether it stands in the list of channels with frames for other shards.
     unsent: bool,
     /// Whose subscription made it, while it exists by that alone.
@@ -108,16 +109,21 @@ enum Role {
 
 impl Channel {
     /// A channel homed here whose log is empty; the next message comes after `head`.
-    fn new(name: ChannelName, (epoch, head): (Epoch, Seq), now: Time) -> Channel {
+    fn new(
+        name: ChannelName,
+        class: Rc<ChannelClass>,
+        (epoch, head): (Epoch, Seq),
+        now: Time,
+    ) -> Channel {
         Channel {
             name,
-            class: ClassId::NONE,
+            class,
+            metric_class: ClassId::NONE,
             log: Log::new(epoch, head),
             overrun: None,
             live: LiveSet::new(head),
             role: Role::Home(Home::default()),
             queued: Queued::No,
-            window: Duration::ZERO,
             unsent: false,
             maker: None,
             left: false,
@@ -132,12 +138,12 @@ impl Channel {
         }
     }
 
-    /// Its class, which is one of the metrics' from now on.
+    /// Its class in metrics, which is one of theirs from now on.
     fn classify(&mut self, recorder: &mut Recorder) -> ClassId {
-        if !recorder.is_current(self.class) {
-            self.class = recorder.class_of(&self.name);
+        if !recorder.is_current(self.metric_class) {
+            self.metric_class = recorder.class_of(&self.name);
         }
-        self.class
+        self.metric_class
     }
 
     /// Shards that take part in a broadcast, this one included.
@@ -188,13 +194,14 @@ impl Channel {
     /// Until when what is new waits for more, if it is not too much to wait.
     fn waits_until(&self, frames: u64) -> Option<Time> {
         let next = self.live.delivered().next();
-        let waits = !self.window.is_zero()
+        let window = self.class.coalesce;
+        let waits = !window.is_zero()
             && !self.live.is_empty()
             && !self.live.is_sweeping()
             && self.log.bytes_from(next) < COALESCED_BYTES
             && self.log.head().0 - self.live.delivered().0 < frames;
         let first = if waits { self.log.from(next).next() } else { None };
-        first.map(|frame| frame.accepted_at + self.window)
+        first.map(|frame| frame.accepted_at + window)
     }
 
     /// Whether its log holds what its subscribers may come back for: that is the home's to keep.

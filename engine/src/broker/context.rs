@@ -2,15 +2,16 @@
 //! it asks of others.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::connection::CloseReason;
 use super::effect::Effect;
 use super::timers::Timers;
 use super::turn_limits::TurnLimits;
-use crate::config::{Config, Service};
+use crate::config::{ChannelClass, ClassTable, Config, Service};
 use crate::telemetry::Recorder;
-use crate::types::{ConnectionKey, Epoch, Homes, Now, ServiceId, ShardId, Time};
+use crate::types::{ChannelName, ConnectionKey, Epoch, Homes, Now, ServiceId, ShardId, Time};
 use crate::wire::encoder::{Encoder, Stamp};
 
 /// The surroundings of a shard's components.
@@ -18,6 +19,8 @@ pub(super) struct Context {
     /// Set once per iteration (invariant 8).
     pub(super) now: Now,
     pub(super) config: Arc<Config>,
+    /// Of the channels of each service.
+    classes: Vec<ClassTable>,
     pub(super) limits: TurnLimits,
     pub(super) shard: ShardId,
     /// Which shard is home of which channel.
@@ -78,8 +81,20 @@ impl Context {
             effects: VecDeque::new(),
             replies: VecDeque::new(),
             endings: VecDeque::new(),
+            classes: class_tables(&config),
             config,
         }
+    }
+
+    /// Uses this configuration from now on.
+    pub(super) fn configure(&mut self, config: Arc<Config>) {
+        self.classes = class_tables(&config);
+        self.config = config;
+    }
+
+    /// The class of a channel of this name.
+    pub(super) fn class_of(&self, name: &ChannelName) -> &Rc<ChannelClass> {
+        self.classes[name.service().index()].of(name.as_str())
     }
 
     /// The monotonic time of the iteration.
@@ -190,4 +205,8 @@ impl Context {
     pub(super) fn has_effects(&self) -> bool {
         !self.effects.is_empty() || !self.endings.is_empty()
     }
+}
+
+fn class_tables(config: &Config) -> Vec<ClassTable> {
+    config.services.iter().map(|service| ClassTable::new(service, config.retention)).collect()
 }

@@ -7,10 +7,11 @@ use crate::config::Config;
 
 impl Parts {
     /// Uses this configuration, which has the same services, from now on: for requests, also of
-    /// connections that are open. Subscriptions stay as they are.
+    /// connections that are open, and for what channels keep. Subscriptions stay as they are.
     pub(super) fn reconfigure(&mut self, config: Arc<Config>) {
         self.sessions.reconfigure(&self.core, &config);
-        self.core.cx.config = config;
+        self.core.cx.configure(config);
+        self.core.channels.reclassify(&mut self.core.cx);
         self.core.connections.end_pauses(&mut self.core.cx);
     }
 }

@@ -61,6 +61,13 @@ impl ChannelPattern {
         rest.is_some_and(|rest| self.is_prefix || rest.is_empty() || rest.starts_with(':'))
     }
 
+    /// Whether every channel of another set belongs to this one.
+    pub fn covers(&self, other: &ChannelPattern) -> bool {
+        // Where the other is all that begins so, channels go on with other signs than `:`, too.
+        let is_as_wide = self.is_prefix || !other.is_prefix || self.name.len() < other.name.len();
+        is_as_wide && self.matches(&other.name)
+    }
+
     /// Whether every channel belongs to the set.
     pub fn is_all(&self) -> bool {
         self.name.is_empty()

@@ -1,6 +1,6 @@
 //! Coalescing windows, as they are written.
 
-use uringcast_engine::Coalescing;
+use uringcast_engine::ClassRule;
 use uringcast_engine::limits::MAX_COALESCING;
 
 use super::access::split_pattern;
@@ -10,7 +10,7 @@ const LONGEST: u64 = MAX_COALESCING.as_millis() as u64;
 
 /// Channels and how long their messages may wait for others: `ticker:*=5ms`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CoalescingRule(pub Coalescing);
+pub struct CoalescingRule(pub ClassRule);
 
 impl Value for CoalescingRule {
     const HINT: &'static str = "PATTERN=TIME";
@@ -22,11 +22,12 @@ impl Value for CoalescingRule {
             reason: format!("has a time that {}", error.reason),
             ..error
         })?;
-        Ok(CoalescingRule(Coalescing { channels, window }))
+        Ok(CoalescingRule(ClassRule { coalesce: Some(window), ..ClassRule::new(channels) }))
     }
 
     fn show(&self) -> Option<String> {
-        quoted(&format!("{}={}ms", self.0.channels, self.0.window.as_millis()))
+        let window = self.0.coalesce.unwrap_or_default();
+        quoted(&format!("{}={}ms", self.0.channels, window.as_millis()))
     }
 }
 

@@ -6,6 +6,7 @@ mod context_choice;
 mod listing;
 mod made_by_subscribers;
 mod other_shards;
+mod reclassify;
 mod subscribing;
 mod sweeps;
 
@@ -25,6 +26,7 @@ use super::unpublished::{Maker, Unpublished};
 use super::{Channel, Log, Overrun, Role, Table};
 use crate::broker::context::Context;
 use crate::broker::shard_messages::StatusSource;
+use crate::config::ChannelClass;
 use crate::limits::{CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER};
 use crate::shared_frame::{Frame, text_of};
 use crate::telemetry::{ClassId, Count};
@@ -133,10 +135,10 @@ impl Channels {
                 (Seq(0), Role::Replica(Replica::new(home, address)))
             }
         };
-        let mut channel = Channel::new(name.clone(), (cx.epoch, head), cx.time());
+        let class = Rc::clone(cx.class_of(name));
+        let mut channel = Channel::new(name.clone(), class, (cx.epoch, head), cx.time());
         channel.role = role;
         channel.maker = counted;
-        channel.window = service.coalescing_window(name.as_str());
         channel.is_periodic = is_periodic;
         channel.answers_requests = channel.is_periodic
             || service.requests.iter().any(|request| request.is_about(name.as_str()));
@@ -152,8 +154,14 @@ impl Channels {
         Some(self.table.at(slot)?.1.name.clone())
     }
 
-    pub(crate) fn class(&self, index: ChannelIndex) -> ClassId {
-        self.table[index].class
+    /// What is promised for a channel.
+    pub(crate) fn class(&self, index: ChannelIndex) -> &ChannelClass {
+        &self.table[index].class
+    }
+
+    /// A channel's class in metrics.
+    pub(crate) fn metric_class(&self, index: ChannelIndex) -> ClassId {
+        self.table[index].metric_class
     }
 
     pub(crate) fn log(&self, index: ChannelIndex) -> &Log {

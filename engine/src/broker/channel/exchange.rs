@@ -81,7 +81,7 @@ impl Exchange {
         let Role::Home(home) = &mut channel.role else { return };
         let Some(next) = home.remove(shard, token) else { return };
         for frame in channel.log.from(next) {
-            shard_done(&mut cx.recorder, channel.class, frame, cx.now.mono);
+            shard_done(&mut cx.recorder, channel.metric_class, frame, cx.now.mono);
         }
     }
 

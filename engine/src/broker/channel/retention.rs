@@ -96,7 +96,7 @@ impl Retention {
         loop {
             let channel = &table[index];
             let spare = channel.log.oldest().filter(|(seq, _)| *seq < channel.needed_from());
-            let Some(over) = spare.and_then(|(_, at)| overrun(cx, &channel.log, at)) else {
+            let Some(over) = spare.and_then(|(_, at)| overrun(cx, channel, at)) else {
                 break;
             };
             table[index].overrun = Some(over);
@@ -138,7 +138,7 @@ impl Retention {
         cx.recorder.count(Count::LogEvictions, 1);
         if let Role::Home(home) = &mut channel.role {
             for _ in 0..home.skip(frame.seq) {
-                shard_done(&mut cx.recorder, channel.class, &frame, cx.now.mono);
+                shard_done(&mut cx.recorder, channel.metric_class, &frame, cx.now.mono);
             }
         }
     }
@@ -172,7 +172,7 @@ impl Retention {
         for (frame, counted) in channel.log.range(from, to) {
             self.unswept -= frame.bytes().len();
             if counted {
-                shard_done(&mut cx.recorder, channel.class, frame, at);
+                shard_done(&mut cx.recorder, channel.metric_class, frame, at);
             }
         }
     }
@@ -204,9 +204,9 @@ fn held(table: &Table, index: ChannelIndex, seq: Seq) -> Option<(Seq, Time)> {
     table.get(index)?.log.oldest().filter(|(oldest, _)| *oldest <= seq)
 }
 
-/// Which of a channel's own limits its log is over. Its oldest frame is from `oldest`.
-fn overrun(cx: &Context, log: &Log, oldest: Time) -> Option<Overrun> {
-    let limits = cx.config.retention;
+/// Which of its class's limits a channel's log is over. Its oldest frame is from `oldest`.
+fn overrun(cx: &Context, channel: &Channel, oldest: Time) -> Option<Overrun> {
+    let (log, limits) = (&channel.log, &channel.class.retention);
     let age = cx.time().since(oldest);
     if log.len() > limits.frames {
         Some(Overrun::Frames(log.len()))

@@ -43,7 +43,8 @@ impl Delivery {
     fn end_sweeps<S>(&mut self, work: &mut Work<'_, S>, at: Time) {
         while let Some((sweeps, count)) = self.chains.next_written() {
             for Marked { channel, sweep, .. } in sweeps {
-                let (class, log) = (work.channels.class(*channel), work.channels.log(*channel));
+                let (class, log) =
+                    (work.channels.metric_class(*channel), work.channels.log(*channel));
                 for (frame, _) in log.range(sweep.from, sweep.to) {
                     let ns = at.ns_since(frame.accepted_at);
                     work.cx.recorder.delivered(class, ns, count, frame.bytes().len());
@@ -66,7 +67,8 @@ impl Delivery {
     fn end_run<S>(&mut self, work: &mut Work<'_, S>, at: Time, run: Run, payload: Payload) {
         match run {
             Run::Sweep { channel, sweep, encoding, count, last } => {
-                let (class, log) = (work.channels.class(channel), work.channels.log(channel));
+                let (class, log) =
+                    (work.channels.metric_class(channel), work.channels.log(channel));
                 for (frame, _) in log.range(sweep.from, sweep.to) {
                     let ns = at.ns_since(frame.accepted_at);
                     work.cx.recorder.delivered(class, ns, count, frame.bytes().len());
@@ -80,7 +82,7 @@ impl Delivery {
                 }
             }
             Run::Chain { chain, count, .. } => {
-                let class = work.channels.class(self.chains.first_channel(chain));
+                let class = work.channels.metric_class(self.chains.first_channel(chain));
                 work.cx.recorder.wrote(class, count);
                 self.chains.release(chain);
                 self.batch.recycle(payload);
@@ -214,7 +216,7 @@ fn split<S>(
         }
         taken -= len;
         let ns = at.ns_since(frame.accepted_at);
-        recorder.delivered(channels.class(channel), ns, 1, frame.bytes().len());
+        recorder.delivered(channels.metric_class(channel), ns, 1, frame.bytes().len());
     }
     (None, sweep.to.next())
 }

@@ -57,18 +57,17 @@ impl Delivery {
         channels: &Channels,
         connection: u32,
     ) -> Option<Exceeded> {
-        let kept = &cx.config.retention;
         let mut cursors = self.laggards.get(connection)?.cursors.iter();
-        let over = cursors.find_map(|cursor| {
-            has_fallen_off(channels, cursor).then(|| channels.overrun(cursor.channel)).flatten()
-        });
-        let (name, limit, value) = match over? {
+        let (over, of) = cursors.find_map(|cursor| {
+            let over = has_fallen_off(channels, cursor).then(|| channels.overrun(cursor.channel));
+            Some((over.flatten()?, cursor.channel))
+        })?;
+        let (kept, all) = (&channels.class(of).retention, cx.config.retention.shard_bytes as u64);
+        let (name, limit, value) = match over {
             Overrun::Frames(frames) => ("log_frames", kept.frames as u64, frames as u64),
             Overrun::Bytes(bytes) => ("log_bytes", kept.bytes as u64, bytes as u64),
             Overrun::Age(seconds) => ("log_age", kept.age.as_secs(), seconds),
-            Overrun::ShardBytes(bytes) => {
-                ("shard_log_bytes", kept.shard_bytes as u64, bytes as u64)
-            }
+            Overrun::ShardBytes(bytes) => ("shard_log_bytes", all, bytes as u64),
         };
         Some(Exceeded { name, limit, value: Some(value) })
     }

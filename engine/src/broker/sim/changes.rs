@@ -1,12 +1,13 @@
-//! Settings that are replaced in the middle, at each shard in another turn: rates, caps and rules.
+//! Settings that are replaced in the middle, at each shard in another turn: rates, caps, rules and
+//! classes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::plan::{Plan, pick};
+use super::plan::{Plan, pick, retain, rule_of};
 use super::world::World;
 use super::{SEEDS, run_all, setting};
-use crate::config::{Config, Rule};
+use crate::config::{ClassRule, Config, Rule};
 use crate::types::{ChannelPattern, ServiceId};
 
 /// The longest message that any settings let pass.
@@ -41,7 +42,10 @@ impl World {
         if !self.plan.roomy {
             new.max_outbox = pick(rng, &[1_000, 4_000, 16 << 10]);
         }
+        // Apart, so that what earlier seeds found stays what it was.
+        let mut of_classes = rng.clone();
         for service in &mut new.services {
+            service.classes = classes(&mut of_classes, self.plan.roomy);
             service.message_rate = pick(rng, &[0, 1, 3, 100]);
             service.max_message = pick(rng, &[2_000, 4_000, LARGEST]);
             service.anonymous_publish = rng.bool();
@@ -72,6 +76,20 @@ impl World {
             assert_eq!((connection, service, names), after, "permissions under other rules");
         }
     }
+}
+
+/// Classes of some of the channels.
+fn classes(rng: &mut fastrand::Rng, roomy: bool) -> Vec<ClassRule> {
+    let mut rules = Vec::new();
+    for channel in 0..5 {
+        if rng.bool() {
+            continue;
+        }
+        let rule = rule_of(&mut rules, channel);
+        retain(rng, rule, roomy);
+        rule.coalesce = pick(rng, &[None, Some(0), Some(5), Some(50)]).map(Duration::from_millis);
+    }
+    rules
 }
 
 /// Rules for some of the channels.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::broker::Hub;
 use crate::broker::delivery::delivery_invariants::ChainFault;
 use crate::broker::turn_limits::TurnLimits;
-use crate::config::{Access, AuthMode, Coalescing, Config, Retention, Service};
+use crate::config::{Access, AuthMode, ClassRule, Config, Retention, Service};
 use crate::types::{ChannelPattern, Epoch, Homes, ShardId};
 
 /// A part that is broken on purpose, and must be caught.
@@ -127,6 +127,23 @@ impl Plan {
             config: Arc::new(config(rng, roomy, services)),
         }
         .coalescing()
+        .retaining()
+    }
+
+    /// By the seed alone, in a third of them: logs of some channels keep less or more than others.
+    fn retaining(mut self) -> Plan {
+        if !self.seed.is_multiple_of(3) {
+            return self;
+        }
+        let mut rng = fastrand::Rng::with_seed(self.seed ^ 0xc1a5);
+        let roomy = self.roomy;
+        for service in &mut Arc::make_mut(&mut self.config).services {
+            for channel in [0, 2] {
+                let rule = rule_of(&mut service.classes, channel);
+                retain(&mut rng, rule, roomy);
+            }
+        }
+        self
     }
 
     /// By the seed alone, in a fifth of them: messages of some channels wait for others.
@@ -136,13 +153,12 @@ impl Plan {
         }
         let mut rng = fastrand::Rng::with_seed(self.seed ^ 0x0a17);
         for service in &mut Arc::make_mut(&mut self.config).services {
-            service.coalesce = (0..self.channels)
-                .filter_map(|channel| {
-                    let window = Duration::from_millis(pick(&mut rng, &[0, 2, 5, 20, 100]));
-                    let channels = ChannelPattern::parse(&format!("room:{channel}")).unwrap();
-                    (!window.is_zero()).then_some(Coalescing { channels, window })
-                })
-                .collect();
+            for channel in 0..self.channels {
+                let window = Duration::from_millis(pick(&mut rng, &[0, 2, 5, 20, 100]));
+                if !window.is_zero() {
+                    rule_of(&mut service.classes, channel).coalesce = Some(window);
+                }
+            }
         }
         self
     }
@@ -212,6 +228,24 @@ fn config(rng: &mut fastrand::Rng, roomy: bool, services: usize) -> Config {
         retention,
         ..Config::default()
     }
+}
+
+/// The rule of one channel.
+pub(super) fn rule_of(rules: &mut Vec<ClassRule>, channel: usize) -> &mut ClassRule {
+    let channels = ChannelPattern::parse(&format!("room:{channel}")).unwrap();
+    let place = rules.iter().position(|rule| rule.channels == channels).unwrap_or(rules.len());
+    if place == rules.len() {
+        rules.push(ClassRule::new(channels));
+    }
+    &mut rules[place]
+}
+
+/// Other limits than the service's; where it is roomy, roomy ones.
+pub(super) fn retain(rng: &mut fastrand::Rng, rule: &mut ClassRule, roomy: bool) {
+    let enough = usize::from(roomy) << 20;
+    rule.frames = Some(pick(rng, &[1, 2, 5, 50]) + enough);
+    rule.bytes = Some(pick(rng, &[300, 1_000, 10_000]) + (enough << 10));
+    rule.age = Some(Duration::from_secs(pick(rng, &[1, 5, 60]) + 100_000 * u64::from(roomy)));
 }
 
 pub(super) fn pick<T: Copy>(rng: &mut fastrand::Rng, choices: &[T]) -> T {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::client::Order;
 use super::small_world::{service, turn, world_of};
 use super::world::World;
-use crate::config::{Coalescing, Service};
+use crate::config::{ClassRule, Service};
 use crate::limits::{COALESCED_BYTES, COALESCING_PRECISION};
 use crate::types::ChannelPattern;
 
@@ -14,8 +14,8 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// Clients 0 to 2 in channel 0, which waits for more, client 3 in channel 1, client 4 in both.
 fn coalescing_world() -> World {
     let channels = ChannelPattern::parse("room:0").unwrap();
-    let coalesce = vec![Coalescing { channels, window: WINDOW }];
-    let service = Service { coalesce, ..service() };
+    let rule = ClassRule { coalesce: Some(WINDOW), ..ClassRule::new(channels) };
+    let service = Service { classes: vec![rule], ..service() };
     world_of(1, 1_000, service, &[&[0], &[0], &[0], &[1], &[0, 1]])
 }
 

@@ -33,6 +33,22 @@ fn the_narrowest_has_the_longest_name_and_no_star() {
 }
 
 #[test]
+fn a_set_covers_those_whose_channels_are_all_its_own() {
+    let covers = |one: &str, other: &str| {
+        let [one, other] = [one, other].map(|text| ChannelPattern::parse(text).unwrap());
+        one.covers(&other)
+    };
+    for (one, other) in
+        [("*", "*"), ("*", "a"), ("a*", "a"), ("a*", "ab*"), ("a", "a"), ("a", "a:*"), ("a", "a:b")]
+    {
+        assert!(covers(one, other), "{one} {other}");
+    }
+    for (one, other) in [("a", "*"), ("a", "a*"), ("ab*", "a*"), ("a", "ab"), ("a:*", "a")] {
+        assert!(!covers(one, other), "{one} {other}");
+    }
+}
+
+#[test]
 fn what_means_something_in_another_notation_is_refused() {
     for text in [
         "**",

@@ -23,6 +23,7 @@ impl Channels {
         let (mut members, mut clients, mut frames, mut bytes, mut unswept) = (0, 0, 0, 0, 0);
         for (index, channel) in (0..self.table.slots()).filter_map(|slot| self.table.at(slot)) {
             makers.extend(channel.maker);
+            assert_eq!(&channel.class, cx.class_of(&channel.name), "its class is another");
             let served =
                 matches!(&channel.role, Role::Replica(r) if r.state() == ReplicaState::Live);
             let ends = channel.is_idle() || channel.is_unheard() && served;
@@ -45,7 +46,7 @@ impl Channels {
                     let first = channel.log.from(channel.live.delivered().next()).next();
                     // Its log may have been emptied meanwhile.
                     let waited = first.map_or(Duration::ZERO, |f| cx.time().since(f.accepted_at));
-                    let late = waited >= channel.window || cx.time() >= time;
+                    let late = waited >= channel.class.coalesce || cx.time() >= time;
                     assert!(!late, "it waits too long");
                     assert!(!cx.draining && !channel.live.is_sweeping(), "it waits for nothing");
                 }
@@ -61,7 +62,7 @@ impl Channels {
             }
             let open = channel.log.head().0 + 1 - channel.needed_from().0;
             assert!(open <= cx.limits.channel_frames, "{open} frames not swept");
-            let most = cx.config.retention.frames as u64 + cx.limits.channel_frames;
+            let most = channel.class.retention.frames as u64 + cx.limits.channel_frames;
             assert!(channel.log.len() as u64 <= most + 1, "{} frames", channel.log.len());
         }
         self.unpublished.check(&makers);

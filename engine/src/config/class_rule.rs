@@ -1,0 +1,48 @@
+//! What a service says of a set of channels.
+
+use std::time::Duration;
+
+use super::{Compression, SlowPolicy};
+use crate::types::ChannelPattern;
+
+/// Channels, and what of their class is not as it is by default. Where the patterns of several
+/// rules match a channel, of each field the narrowest counts that has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassRule {
+    /// Which; no other rule of the service has the same pattern.
+    pub channels: ChannelPattern,
+    /// Frames that a log keeps.
+    pub frames: Option<usize>,
+    /// Bytes that a log keeps.
+    pub bytes: Option<usize>,
+    /// Age of a frame that a log keeps.
+    pub age: Option<Duration>,
+    /// What becomes of a subscriber that does not keep up.
+    pub slow: Option<SlowPolicy>,
+    /// Whether messages are compressed.
+    pub compression: Option<Compression>,
+    /// How long a message may wait for others, until
+    /// [`MAX_COALESCING`](crate::limits::MAX_COALESCING).
+    pub coalesce: Option<Duration>,
+    /// Whether subscribers may ask who is there.
+    pub presence: Option<bool>,
+    /// Whether clients may read the log by request.
+    pub history: Option<bool>,
+}
+
+impl ClassRule {
+    /// A rule that says nothing yet.
+    pub fn new(channels: ChannelPattern) -> ClassRule {
+        ClassRule {
+            channels,
+            frames: None,
+            bytes: None,
+            age: None,
+            slow: None,
+            compression: None,
+            coalesce: None,
+            presence: None,
+            history: None,
+        }
+    }
+}
