@@ -5,6 +5,7 @@ use std::hint::black_box;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use uringcast_benches::client::client_text;
 use uringcast_benches::publication;
+use uringcast_engine::wire::deflate::Inflater;
 use uringcast_engine::wire::encoder::{Encoder, Stamp};
 use uringcast_engine::wire::envelope::Inbound;
 use uringcast_engine::wire::frame::{self, Opcode, Reader};
@@ -51,7 +52,7 @@ fn let_in(c: &mut Criterion) {
         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     c.bench_function("read and answer an upgrade request", |b| {
-        b.iter(|| black_box(upgrade::parse(black_box(request), true, &[])));
+        b.iter(|| black_box(upgrade::parse(black_box(request), true, &[], false)));
     });
 }
 
@@ -79,10 +80,10 @@ fn decode(c: &mut Criterion) {
         let mut buffer = frame.clone();
         group.throughput(Throughput::Bytes(bytes as u64));
         group.bench_function(BenchmarkId::from_parameter(bytes), |b| {
-            let mut reader = Reader::default();
+            let (mut reader, mut inflater) = (Reader::default(), Inflater::default());
             b.iter(|| {
                 buffer.copy_from_slice(&frame);
-                let mut decoding = reader.decode(&mut buffer, 1 << 20);
+                let mut decoding = reader.decode(&mut buffer, 1 << 20, &mut inflater);
                 black_box(decoding.next().is_ok())
             });
         });

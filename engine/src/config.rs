@@ -138,6 +138,8 @@ pub struct Service {
     /// What is promised for which channels, where it is not the default; at most
     /// [`limits::MAX_CLASSES`].
     pub classes: Vec<ClassRule>,
+    /// Whether permessage-deflate is agreed to where a client offers it.
+    pub compression: bool,
     /// Subprotocols (`Sec-WebSocket-Protocol`) that are agreed to where a client offers one.
     pub subprotocols: Vec<String>,
     /// Close codes of reasons that have none of RFC 6455.
@@ -184,6 +186,7 @@ impl Default for Service {
             correlation: Correlation::default(),
             requests: Vec::new(),
             classes: Vec::new(),
+            compression: false,
             subprotocols: Vec::new(),
             close_codes: CloseCodes::default(),
         }

@@ -3,6 +3,7 @@
 
 mod classes;
 mod contexts;
+mod compression;
 mod footprint;
 mod scrapes;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 pub use classes::*;
 pub use contexts::*;
+pub use compression::*;
 pub use footprint::*;
 pub use scrapes::*;
 

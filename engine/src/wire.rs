@@ -1,10 +1,12 @@
 //! Bytes to types and back, without I/O and without a clock (invariant 8).
 //!
-//! In: [`upgrade`] takes the HTTP request, [`frame::Reader`] the stream behind it,
+//! In: [`upgrade`] takes the HTTP request, [`frame::Reader`] the stream behind it, with
+//! [`deflate::Inflater`] where messages are compressed,
 //! [`envelope::Inbound`] one message, [`request::Request`] its request.
 //! Out: [`encoder::Encoder`] makes envelopes as ready WebSocket frames, [`reply`] their `data`.
 
 pub mod client_hello;
+pub mod deflate;
 pub mod encoder;
 pub mod envelope;
 pub mod frame;

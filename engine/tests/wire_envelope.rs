@@ -228,8 +228,8 @@ proptest! {
         for message in messages.into_iter().flatten() {
             let _ = Request::parse(&message, DEFAULT_JSON_DEPTH);
         }
-        let _ = upgrade::parse(&bytes, true, &[]);
+        let _ = upgrade::parse(&bytes, true, &[], true);
         let request = format!("GET {text} HTTP/1.1\r\n{text}: {text}\r\n\r\n");
-        let _ = upgrade::parse(request.as_bytes(), true, &[]);
+        let _ = upgrade::parse(request.as_bytes(), true, &[], true);
     }
 }

@@ -7,6 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tungstenite::error::Error;
 use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
+use uringcast_engine::wire::deflate::Inflater;
 use uringcast_engine::wire::frame::{Event, FrameError, Reader};
 
 /// Small, so that streams run into it.
@@ -47,7 +48,7 @@ impl From<Event<'_>> for Seen {
 
 /// Our reader, fed in pieces of the given sizes, again and again.
 fn ours(stream: &[u8], sizes: &[usize]) -> (Vec<Seen>, End) {
-    let mut reader = Reader::default();
+    let (mut reader, mut inflater) = (Reader::default(), Inflater::default());
     let mut seen = Vec::new();
     let mut rest = stream;
     let mut sizes = sizes.iter().cycle();
@@ -55,12 +56,12 @@ fn ours(stream: &[u8], sizes: &[usize]) -> (Vec<Seen>, End) {
         let size = sizes.next().map_or(rest.len(), |size| (*size).clamp(1, rest.len()));
         let mut piece = rest[..size].to_vec();
         rest = &rest[size..];
-        let mut decoding = reader.decode(&mut piece, MAX_MESSAGE);
+        let mut decoding = reader.decode(&mut piece, MAX_MESSAGE, &mut inflater);
         loop {
             match decoding.next() {
                 Ok(None) => break,
                 Ok(Some(event)) => seen.push(Seen::from(event)),
-                Err(FrameError::Protocol(_)) => return (seen, End::Protocol),
+                Err(FrameError::Protocol(_) | FrameError::Corrupt) => return (seen, End::Protocol),
                 Err(FrameError::InvalidUtf8) => return (seen, End::Utf8),
                 Err(FrameError::TooBig(_) | FrameError::TooManyFragments) => {
                     return (seen, End::TooBig);

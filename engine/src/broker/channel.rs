@@ -19,6 +19,8 @@
 //! | `unpublished` | whose subscriptions made the channels that nothing was published to |
 
 mod channels;
+#[cfg(test)]
+pub(super) mod context_faults;
 mod contexts;
 mod exchange;
 mod forgotten;

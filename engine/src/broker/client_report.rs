@@ -100,6 +100,7 @@ pub(super) fn exceeded(
         | CloseReason::CertificateRevoked
         | CloseReason::Protocol(_)
         | CloseReason::InvalidUtf8
+        | CloseReason::NotInflated
         | CloseReason::Keys => return None,
     };
     Some(Exceeded { name, limit, value })

@@ -78,7 +78,10 @@ impl Hub {
             delivery: Delivery::new(capacity, services),
             cx: Context::new(config, shard, shards, seed),
         };
-        Hub { parts: Parts { core, sessions }, drain: DrainState::default() }
+        Hub {
+            parts: Parts { core, sessions, inflater: Default::default() },
+            drain: DrainState::default(),
+        }
     }
 
     /// The same hub with the epoch of its engine, which another run of it does not have.
@@ -365,6 +368,7 @@ impl Hub {
         cx.recorder.set(Gauge::ConnectionSlots, connections.capacity());
         cx.recorder.set(Gauge::LaggardBytes, delivery.laggard_bytes().all());
         cx.recorder.set(Gauge::LogBytes, channels.log_bytes());
+        cx.recorder.set(Gauge::Compressors, channels.compressors());
     }
 }
 

@@ -31,8 +31,9 @@ impl Parts {
         }
         let limit = self.sessions.auth().message_limit(core, key);
         // The reader lends out events while the rest of the hub handles them.
-        let mut reader = std::mem::take(&mut core.connections[key].reader);
-        let mut decoding = reader.decode(bytes, limit);
+        let mut reader = core.connections[key].reader.take();
+        let mut inflater = std::mem::take(&mut self.inflater);
+        let mut decoding = reader.decode(bytes, limit, &mut inflater);
         let mut unanswered = None;
         let (mut over, mut dropped) = (0, 0);
         let fault = loop {
@@ -55,6 +56,8 @@ impl Parts {
             }
         };
         let small_frames = decoding.small_frames();
+        inflater.trim();
+        self.inflater = inflater;
         let core = &mut self.core;
         if let Some(largest) = core.connections.keep_reader(&core.cx, key, reader) {
             self.give_up_message(largest);
@@ -71,6 +74,7 @@ impl Parts {
                 key,
                 match fault {
                     FrameError::InvalidUtf8 => CloseReason::InvalidUtf8,
+                    FrameError::Corrupt => CloseReason::NotInflated,
                     FrameError::TooBig(length) => CloseReason::MessageTooBig(length),
                     _ => CloseReason::Protocol(fault.reason()),
                 },

@@ -15,6 +15,7 @@ use super::timers::Timer;
 use crate::limits::CLOSE_TIMEOUT;
 use crate::telemetry::{Close, ConnectionError};
 use crate::types::{ConnectionEnd, ConnectionKey};
+use crate::wire::deflate::Inflater;
 use crate::wire::frame;
 
 /// What is reported in the place of a close code (RFC 6455, 7.1.5).
@@ -24,6 +25,8 @@ const NO_CLOSE_FRAME: u16 = 1006;
 pub(super) struct Parts {
     pub(super) core: Core,
     pub(super) sessions: Sessions,
+    /// Of all connections: what they send is inflated message by message.
+    pub(super) inflater: Inflater,
 }
 
 impl Parts {

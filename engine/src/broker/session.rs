@@ -7,6 +7,7 @@
 //! | `outstanding` | publications and status requests that another shard answers |
 //! | `envelope` | requests of clients that speak the envelope |
 //! | `backlog`, `waiting` | what a client sent while an earlier request of it is under way |
+//! | `echo` | every message back, for conformance suites |
 //! | `custom` | sessions of a protocol of the embedder |
 //! | `answers` | the messages clients are sent |
 
@@ -16,6 +17,7 @@ mod auth;
 mod backlog;
 mod custom;
 mod departure;
+mod echo;
 mod envelope;
 mod known;
 mod operations;
@@ -36,7 +38,6 @@ use crate::types::{
     ChannelIndex, ChannelName, ChannelRefusal, ConnectionKey, ErrorCode, Identity, MessageType,
     OperationId, PublishError, RequestId, Seq, ServiceId, TokenFault, Verdict,
 };
-use crate::wire::frame::{self, Opcode};
 use crate::wire::{Message, OwnedMessage, Secret};
 use answers::refuse;
 pub(super) use auth::Authentication;
@@ -135,7 +136,7 @@ impl Sessions {
         }
         let protocol = core.settings(key).protocol.clone();
         if matches!(protocol, Protocol::Echo) {
-            echo(core, key, message);
+            echo::reply(core, key, message);
             return true;
         }
         if self.outstanding.is_publishing(key) && !self.may_overlap(core, key, message) {
@@ -321,16 +322,6 @@ impl Sessions {
         self.auth.forget(core, key);
         self.backlogs.forget(core, key)
     }
-}
-
-fn echo(core: &mut Core, key: ConnectionKey, message: Message<'_>) {
-    let opcode = match message {
-        Message::Text(_) => Opcode::Text,
-        Message::Binary(_) => Opcode::Binary,
-    };
-    let mut out = Vec::new();
-    frame::encode(opcode, message.payload(), &mut out);
-    core.cx.reply(key, out);
 }
 
 pub(super) fn require_token(

@@ -43,6 +43,7 @@ impl Service {
         self.access.mode = mode;
         self.anonymous_publish = new.anonymous_publish;
         self.classes.clone_from(&new.classes);
+        self.compression = new.compression;
         self.subprotocols.clone_from(&new.subprotocols);
     }
 }

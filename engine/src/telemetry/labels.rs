@@ -35,6 +35,8 @@ labels! {
         Protocol = "protocol",
         /// Text that is not UTF-8.
         InvalidUtf8 = "invalid_utf8",
+        /// A compressed message that cannot be inflated.
+        NotInflated = "not_inflated",
         /// A message over the size limit.
         MessageTooBig = "message_too_big",
         /// The log ran past a subscriber that could not take its bytes.
@@ -148,6 +150,16 @@ labels! {
         TlsFallbacks = "tls_fallbacks",
         /// KeyUpdates of kernel-TLS peers that were followed.
         TlsKeyUpdates = "tls_key_updates",
+        /// Messages that were compressed in their channel's context: once each.
+        ContextDeflates = "context_deflates",
+        /// Messages that were compressed by themselves: once each, when first needed so.
+        TwinDeflates = "twin_deflates",
+        /// Frames sent as they were compressed in their channel's context, one per subscriber.
+        ContextDeliveries = "context_deliveries",
+        /// Frames sent as they were compressed by themselves, one per subscriber.
+        TwinDeliveries = "twin_deliveries",
+        /// Bytes that compressed frames were shorter than plain ones.
+        DeflateSavedBytes = "deflate_saved_bytes",
     }
 }
 
@@ -164,6 +176,8 @@ labels! {
         LaggardBytes = "laggard_bytes",
         /// Bytes held by logs now.
         LogBytes = "log_bytes",
+        /// Compressors of channels.
+        Compressors = "compressors",
         /// Handshakes under way.
         Handshakes = "handshakes",
         /// Steps of handshakes that wait for their share of time.
@@ -204,6 +218,8 @@ labels! {
         Protocol = "protocol",
         /// Text that is not UTF-8.
         InvalidUtf8 = "invalid_utf8",
+        /// A compressed message that cannot be inflated.
+        NotInflated = "not_inflated",
         /// A message over the limit.
         MessageTooBig = "message_too_big",
         /// No answer to a PING.
@@ -244,7 +260,7 @@ impl Close {
             Close::PeerGoingAway | Close::Shutdown => 1001,
             Close::Protocol => 1002,
             Close::Lost => 1006,
-            Close::InvalidUtf8 => 1007,
+            Close::InvalidUtf8 | Close::NotInflated => 1007,
             Close::MessageTooBig => 1009,
             Close::KeepaliveTimeout => 1011,
             Close::Keys => 1012,

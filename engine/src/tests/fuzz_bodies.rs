@@ -18,6 +18,7 @@ use crate::limits::{DEFAULT_JSON_DEPTH, MAX_CHANNELS_PER_REQUEST, MAX_UPGRADE_RE
 pub use crate::shard::{record_exchange, record_layer};
 use crate::types::{ChannelName, Publication};
 use crate::wire::client_hello::resumes;
+use crate::wire::deflate::Inflater;
 use crate::wire::envelope::Inbound;
 use crate::wire::frame::{Event, FrameError, Reader};
 use crate::wire::request::{Channels, Request, RequestError};
@@ -113,14 +114,14 @@ pub fn frame_reader(data: &[u8]) {
 }
 
 fn read_frames(mut stream: &[u8], sizes: &[u8]) -> Transcript {
-    let mut reader = Reader::default();
+    let (mut reader, mut inflater) = (Reader::default(), Inflater::default());
     let mut transcript = Transcript::default();
     let mut sizes = sizes.iter().cycle();
     while !stream.is_empty() && transcript.end == End::Open {
         let size = sizes.next().map_or(stream.len(), |size| usize::from(*size) + 1);
         let mut piece = Input::bytes(&mut Input(stream), size).to_vec();
         stream = &stream[piece.len()..];
-        let mut decoding = reader.decode(&mut piece, MAX_MESSAGE);
+        let mut decoding = reader.decode(&mut piece, MAX_MESSAGE, &mut inflater);
         loop {
             match decoding.next() {
                 Ok(None) => break,
@@ -129,7 +130,9 @@ fn read_frames(mut stream: &[u8], sizes: &[u8]) -> Transcript {
                 Ok(Some(Event::Ping(bytes))) => transcript.events.push(('i', bytes.into())),
                 Ok(Some(Event::Pong(bytes))) => transcript.events.push(('o', bytes.into())),
                 Ok(Some(Event::Close(close))) => transcript.close(close),
-                Err(FrameError::Protocol(_)) => transcript.end = End::Protocol,
+                Err(FrameError::Protocol(_) | FrameError::Corrupt) => {
+                    transcript.end = End::Protocol
+                }
                 Err(FrameError::InvalidUtf8) => transcript.end = End::Utf8,
                 Err(FrameError::TooBig(_) | FrameError::TooManyFragments) => {
                     transcript.end = End::TooBig;
@@ -194,7 +197,7 @@ fn read_frames_by_tungstenite(stream: &[u8]) -> Transcript {
 /// response is well-formed HTTP.
 pub fn upgrade_request(data: &[u8]) {
     let offered = ["uringcast.v1".to_owned()];
-    let parse = |data: &[u8], ready| upgrade::parse(data, ready, &offered);
+    let parse = |data: &[u8], ready| upgrade::parse(data, ready, &offered, true);
     let whole = parse(data, true);
     match &whole {
         Upgrade::NeedMore => assert!(data.len() < MAX_UPGRADE_REQUEST, "requests are bounded"),

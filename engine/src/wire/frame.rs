@@ -13,6 +13,8 @@ use tungstenite::protocol::frame::coding::OpCode;
 pub const MAX_SERVER_HEADER: usize = 10;
 /// Bytes of the longest header a client writes.
 const MAX_CLIENT_HEADER: usize = 14;
+/// The bit of a header's first byte that marks a compressed message (RFC 7692, 6).
+const RSV1: u8 = 0x40;
 /// Payload bytes of a control frame (section 5.5).
 pub const MAX_CONTROL: usize = 125;
 
@@ -58,6 +60,8 @@ pub enum FrameError {
     TooBig(u64),
     /// A message in more than `limits::MAX_FRAGMENTS` pieces.
     TooManyFragments,
+    /// A compressed message that cannot be inflated.
+    Corrupt,
 }
 
 impl FrameError {
@@ -68,6 +72,7 @@ impl FrameError {
             FrameError::InvalidUtf8 => "text is not UTF-8",
             FrameError::TooBig(_) => "message is too big",
             FrameError::TooManyFragments => "message has too many fragments",
+            FrameError::Corrupt => "message cannot be inflated",
         }
     }
 }
@@ -76,6 +81,14 @@ impl FrameError {
 pub fn header(opcode: Opcode, len: usize, out: &mut Vec<u8>) {
     let header = FrameHeader { opcode: OpCode::from(opcode as u8), ..FrameHeader::default() };
     header.format(len as u64, out).expect("a Vec takes every byte");
+}
+
+/// Appends a whole data frame whose payload is compressed (RFC 7692, 7.2.1).
+pub fn encode_compressed(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+    assert!(!opcode.is_control());
+    let start = out.len();
+    encode(opcode, payload, out);
+    out[start] |= RSV1;
 }
 
 /// Appends a whole frame. A control payload must not exceed [`MAX_CONTROL`].

@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tungstenite::handshake::server::{create_response, write_response};
 
+use super::deflate::{self, Deflate};
 use super::{Secret, proxy_protocol};
 use crate::limits::{MAX_UPGRADE_HEADERS, MAX_UPGRADE_REQUEST};
 
@@ -44,6 +45,8 @@ pub struct Accepted {
     pub forwarded: Option<String>,
     /// The `X-Forwarded-Proto` headers, likewise.
     pub forwarded_proto: Option<String>,
+    /// What the response agrees to of `Sec-WebSocket-Extensions`.
+    pub deflate: Option<Deflate>,
     /// The token of `Authorization: Bearer`, else of the subprotocol `bearer.…`, else of `?token=`.
     pub token: Option<Secret>,
 }
@@ -134,8 +137,8 @@ impl UpgradeError {
 }
 
 /// Reads what a connection has sent so far. `ready` is what `GET /ready` answers; `subprotocols`
-/// are those that may be agreed to.
-pub fn parse(buffer: &[u8], ready: bool, subprotocols: &[String]) -> Upgrade {
+/// are those that may be agreed to, and with `compression` so may permessage-deflate.
+pub fn parse(buffer: &[u8], ready: bool, subprotocols: &[String], compression: bool) -> Upgrade {
     let request = match request(buffer) {
         Ok(None) => return Upgrade::NeedMore,
         Ok(Some(request)) => request,
@@ -144,7 +147,7 @@ pub fn parse(buffer: &[u8], ready: bool, subprotocols: &[String]) -> Upgrade {
     let answer = match health(&request, ready) {
         Some(response) => Upgrade::Answer { response, refusal: None },
         None if request.is_head => refuse(UpgradeError::Method),
-        None => upgrade(&request, subprotocols).map_or_else(refuse, Upgrade::Accept),
+        None => upgrade(&request, subprotocols, compression).map_or_else(refuse, Upgrade::Accept),
     };
     if request.is_head { without_body(answer) } else { answer }
 }
@@ -274,7 +277,11 @@ impl Request {
     }
 }
 
-fn upgrade(request: &Request, subprotocols: &[String]) -> Result<Accepted, UpgradeError> {
+fn upgrade(
+    request: &Request,
+    subprotocols: &[String],
+    compression: bool,
+) -> Result<Accepted, UpgradeError> {
     if !request.wants_upgrade() {
         return Err(UpgradeError::NoUpgrade);
     }
@@ -288,8 +295,12 @@ fn upgrade(request: &Request, subprotocols: &[String]) -> Result<Accepted, Upgra
     let agreed = request
         .entries(header::SEC_WEBSOCKET_PROTOCOL)
         .find(|offer| subprotocols.iter().any(|protocol| protocol == offer));
+    let offers = request.headers.get_all(header::SEC_WEBSOCKET_EXTENSIONS).into_iter();
+    let offers = offers.filter(|_| compression).filter_map(|line| line.to_str().ok());
+    let (deflate, extensions) = deflate::negotiate(offers).unzip();
     Ok(Accepted {
-        response: switch(key, agreed)?,
+        response: switch(key, agreed, extensions.as_deref())?,
+        deflate,
         consumed: request.consumed,
         path: request.uri.path().into(),
         host: host.into(),
@@ -300,9 +311,13 @@ fn upgrade(request: &Request, subprotocols: &[String]) -> Result<Accepted, Upgra
     })
 }
 
-/// The `101` for a key, with the subprotocol agreed to. Everything else was checked: lists are read
-/// more generously here.
-fn switch(key: &str, agreed: Option<&str>) -> Result<Vec<u8>, UpgradeError> {
+/// The `101` for a key, with the subprotocol and extensions agreed to. Everything else was checked:
+/// lists are read more generously here.
+fn switch(
+    key: &str,
+    agreed: Option<&str>,
+    extensions: Option<&str>,
+) -> Result<Vec<u8>, UpgradeError> {
     let request = http::Request::builder()
         .header(header::CONNECTION, "Upgrade")
         .header(header::UPGRADE, "websocket")
@@ -311,9 +326,13 @@ fn switch(key: &str, agreed: Option<&str>) -> Result<Vec<u8>, UpgradeError> {
         .body(())
         .map_err(|_| UpgradeError::Key)?;
     let mut response = create_response(&request).map_err(|_| UpgradeError::Key)?;
-    if let Some(agreed) = agreed.and_then(|agreed| HeaderValue::from_str(agreed).ok()) {
-        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, agreed);
-    }
+    let mut insert = |name, value: Option<&str>| {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            response.headers_mut().insert(name, value);
+        }
+    };
+    insert(header::SEC_WEBSOCKET_PROTOCOL, agreed);
+    insert(header::SEC_WEBSOCKET_EXTENSIONS, extensions);
     let mut bytes = Vec::new();
     write_response(&mut bytes, &response).expect("a Vec takes every byte");
     Ok(bytes)

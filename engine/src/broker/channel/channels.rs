@@ -50,6 +50,8 @@ pub(crate) struct Channels {
     forgotten: Forgotten,
     unpublished: Unpublished,
     contexts: Contexts,
+    #[cfg(test)]
+    pub(super) fault: Option<super::context_faults::ContextFault>,
 }
 
 /// What a channel's home is to be asked.
@@ -81,6 +83,8 @@ impl Channels {
             forgotten: Forgotten::default(),
             unpublished: Unpublished::new(services),
             contexts: Contexts::default(),
+            #[cfg(test)]
+            fault: None,
         }
     }
 
@@ -335,7 +339,7 @@ impl Channels {
         let count = self.table.len();
         let channel = &mut self.table[index];
         channel.traffic.fade();
-        self.contexts.tend(channel, cx.time());
+        self.contexts.tend(cx, channel);
         let unused = cx.time().since(channel.used_at);
         let crowded = count > cx.config.max_channels / 2;
         if unused >= cx.limits.channel_idle
@@ -373,7 +377,7 @@ fn encode(
     if !is_compressible(channel, text_of(&bytes)) {
         return Frame::new(bytes, seq, now, shards);
     }
-    let in_context = contexts.compress(channel, &bytes, now);
+    let in_context = contexts.compress(cx, channel, &bytes);
     cx.recorder.count(Count::ContextDeflates, u64::from(in_context.is_some()));
     Frame::compressible(bytes, in_context, seq, now, shards)
 }

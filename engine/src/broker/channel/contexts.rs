@@ -1,10 +1,10 @@
 //! The compressors of channels: one for all subscribers of a channel, who share its context.
 
 use super::{Channel, Role};
+use crate::broker::context::Context;
 use crate::config::Compression;
 use crate::limits::{
-    CONTEXT_IDLE, CONTEXT_LEVEL, CONTEXT_SUBSCRIBERS, CONTEXTS_PER_SHARD, DEFLATE_FROM,
-    DEFLATE_UP_TO, DEFLATE_WINDOW_BITS,
+    CONTEXT_LEVEL, CONTEXT_SUBSCRIBERS, DEFLATE_FROM, DEFLATE_UP_TO, DEFLATE_WINDOW_BITS,
 };
 use crate::shared_frame::{InContext, text_of};
 use crate::types::Time;
@@ -66,26 +66,27 @@ impl Contexts {
     /// Compresses a frame of a channel homed here, if enough subscribers follow its context.
     pub(super) fn compress(
         &mut self,
+        cx: &Context,
         channel: &mut Channel,
         bytes: &[u8],
-        now: Time,
     ) -> Option<InContext> {
         let is_live = channel.has_compressor();
         // It does not come and go with one subscriber.
-        let enough = if is_live { CONTEXT_SUBSCRIBERS / 2 } else { CONTEXT_SUBSCRIBERS };
+        let enough = cx.limits.context_subscribers;
+        let enough = if is_live { enough.div_ceil(2) } else { enough };
         if channel.class.compression != Compression::Shared || channel.followers() < enough {
             // What it misses now it must not refer back across.
             self.drop_compressor(channel);
             return None;
         }
         if !is_live {
-            if self.live >= CONTEXTS_PER_SHARD {
+            if self.live >= cx.limits.contexts {
                 return None;
             }
             self.live += 1;
         }
         let context = channel.context.get_or_insert_default();
-        Some(context.compress(text_of(bytes), now))
+        Some(context.compress(text_of(bytes), cx.time()))
     }
 
     /// The channel's compressor goes, if it has one; positions go on.
@@ -95,8 +96,9 @@ impl Contexts {
     }
 
     /// Drops a compressor that was not used for a while.
-    pub(super) fn tend(&mut self, channel: &mut Channel, now: Time) {
-        let idle = |context: &SharedContext| now.since(context.used_at) >= CONTEXT_IDLE;
+    pub(super) fn tend(&mut self, cx: &Context, channel: &mut Channel) {
+        let limit = cx.limits.context_idle;
+        let idle = |context: &SharedContext| cx.time().since(context.used_at) >= limit;
         if channel.context.as_deref().is_some_and(idle) {
             self.drop_compressor(channel);
         }

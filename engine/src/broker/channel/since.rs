@@ -16,6 +16,12 @@ impl Since {
     /// Its connection follows another channel's context, which a twin from here would break.
     pub(crate) const ASIDE: Since = Since(u64::MAX - 2);
 
+    /// It has everything from a place on.
+    #[cfg(test)]
+    pub(crate) fn of(place: u64) -> Since {
+        Since(place)
+    }
+
     /// Whether it follows the channel's context.
     pub(crate) fn follows(self) -> bool {
         self.0 < Since::ASIDE.0 || self == Since::COLD

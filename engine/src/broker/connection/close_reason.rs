@@ -22,6 +22,8 @@ pub(crate) enum CloseReason {
     Protocol(&'static str),
     /// Text that is not UTF-8.
     InvalidUtf8,
+    /// A compressed message that cannot be inflated.
+    NotInflated,
     /// A message over the limit; its length as far as it was announced.
     MessageTooBig(u64),
     /// A message was not finished in time; or before, when the memory is needed.
@@ -85,6 +87,7 @@ impl CloseReason {
             CloseReason::LaggardMemory => "slow consumer: server memory for laggards",
             CloseReason::Protocol(what) => what,
             CloseReason::InvalidUtf8 => "Invalid UTF-8",
+            CloseReason::NotInflated => "Message cannot be inflated",
             CloseReason::MessageTooBig(_) => "Message too big",
             CloseReason::MessageTimeout => "Message was not finished in time",
             CloseReason::KeepaliveTimeout => "keepalive ping timeout",
@@ -113,6 +116,7 @@ impl CloseReason {
             CloseReason::LaggardMemory => Close::LaggardMemory,
             CloseReason::Protocol(_) => Close::Protocol,
             CloseReason::InvalidUtf8 => Close::InvalidUtf8,
+            CloseReason::NotInflated => Close::NotInflated,
             CloseReason::MessageTooBig(_) => Close::MessageTooBig,
             CloseReason::MessageTimeout => Close::MessageTimeout,
             CloseReason::KeepaliveTimeout => Close::KeepaliveTimeout,
@@ -144,6 +148,7 @@ impl CloseReason {
             CloseReason::OutboxFull => Some(ConnectionError::OutboxFull),
             CloseReason::Protocol(_) => Some(ConnectionError::Protocol),
             CloseReason::InvalidUtf8 => Some(ConnectionError::InvalidUtf8),
+            CloseReason::NotInflated => Some(ConnectionError::NotInflated),
             CloseReason::MessageTooBig(_) => Some(ConnectionError::MessageTooBig),
             CloseReason::MessageTimeout | CloseReason::KeepaliveTimeout => {
                 Some(ConnectionError::Timeout)

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::types::{ClientCertificate, ServiceId, TlsMode};
 use crate::wire::Secret;
+use crate::wire::deflate::Deflate;
 
 /// How an HTTP upgrade ended: what `Hub::admit` takes.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub struct Admission {
     pub over_capacity: bool,
     /// What the upgrade carried.
     pub token: Option<Secret>,
+    /// What was agreed on compression.
+    pub deflate: Option<Deflate>,
     /// An internal probe: not counted, limited or authenticated.
     pub probe: bool,
     /// What is written before anything else: the response to the upgrade request, in one write
@@ -37,6 +40,7 @@ impl Admission {
             certificate: None,
             over_capacity: false,
             token: None,
+            deflate: None,
             probe: false,
             response: Vec::new(),
         }

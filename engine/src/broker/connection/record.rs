@@ -6,6 +6,7 @@ use super::State;
 use super::token_buckets::{Bucket, ByteBucket};
 use crate::limits::CONNECTION_RECORD;
 use crate::types::{ServiceId, Time, TlsMode};
+use crate::wire::deflate::Deflate;
 use crate::wire::frame::Reader;
 
 /// One connection; limits.rs adds up its size.
@@ -81,6 +82,11 @@ impl Connection {
     /// What protects it.
     pub(crate) fn tls_mode(&self) -> TlsMode {
         self.tls_mode
+    }
+
+    /// What was agreed on compression.
+    pub(crate) fn deflate(&self) -> Option<Deflate> {
+        self.reader.deflate()
     }
 
     /// Whole messages that it may send at once now.

@@ -67,6 +67,7 @@ impl Connections {
         record.become_state(State::Open);
         (record.service, record.nonce) = (service, nonce);
         (record.tls_mode, record.probe) = (admission.tls_mode, admission.probe);
+        record.reader = Reader::new(admission.deflate);
         record.since = cx.time().seconds();
         (record.messages, record.bytes) = (messages, bytes);
         record.set_peer(admission.peer);
@@ -272,7 +273,7 @@ impl Connections {
     /// Gives up a connection's unfinished message, and all that it still sends.
     pub(crate) fn stop_reading(&mut self, key: ConnectionKey) {
         self.unfinished.set(key, self[key].service, 0, Time(0));
-        self[key].reader = Reader::ended();
+        self[key].reader.end();
     }
 
     /// The closing handshake begins: receives what was on its way, and no more.

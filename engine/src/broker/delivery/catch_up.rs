@@ -286,9 +286,7 @@ fn next_of<S>(
         if let Some(to) = missing_to(log, cursor.next) {
             joined.extend(gap_message(work.cx, work.channels, *cursor, to));
             cursor.next = to.next();
-            if let Some(since) = work.channels.since_mut(key.index, cursor.channel) {
-                since.interrupt();
-            }
+            work.channels.interrupt_context(key.index, cursor.channel);
             continue;
         }
         let service = work.channels.name(cursor.channel).service();

@@ -7,10 +7,10 @@ use super::marks::Piece;
 use super::twins::Sent;
 use super::write_batch::Run;
 use super::write_gate::Pass;
-use super::write_sink::{Payload, WriteSink};
+use super::write_sink::WriteSink;
 use super::{Delivery, Work};
 use crate::broker::channel::{Channels, Span, Sweep};
-use crate::shared_frame::Encoding;
+use crate::shared_frame::{Encoding, Frame};
 use crate::types::ChannelIndex;
 
 /// Writes of a slice, kept for their memory.
@@ -169,8 +169,9 @@ impl Delivery {
         sweep: Sweep,
         connection: u32,
     ) {
-        let mut frames = work.channels.log(channel).range(sweep.from, sweep.to);
-        if frames.any(|(frame, _)| frame.as_sent(Encoding::Aside).0 == Encoding::Twin) {
+        let is_twin = |frame: &Frame| frame.as_sent(Encoding::Aside).0 == Encoding::Twin;
+        let log = work.channels.log(channel);
+        if log.range(sweep.from, sweep.to).any(|(frame, _)| is_twin(frame)) {
             work.channels.interrupt_contexts(connection);
         }
     }

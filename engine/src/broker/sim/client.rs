@@ -8,8 +8,10 @@ use serde_json::Value;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+use super::deflating::ClientInflater;
 use super::truth::Truth;
 use crate::limits::LEAVE_PATIENCE;
+use crate::shared_frame::text_of;
 use crate::types::{ServiceId, Time};
 
 /// A subscribe or unsubscribe that waits for its reply.
@@ -81,6 +83,8 @@ pub(super) struct Client {
     pub(super) forbidden: u64,
     pub(super) too_fast: u64,
     pub(super) not_recovered: u64,
+    /// Where it negotiated compression.
+    pub(super) inflater: Option<ClientInflater>,
 }
 
 impl Client {
@@ -117,10 +121,15 @@ impl Client {
                 break;
             }
             assert!(header.is_final && header.mask.is_none());
-            assert!(!(header.rsv1 || header.rsv2 || header.rsv3));
+            assert!(!(header.rsv2 || header.rsv3));
             let payload = at + cursor.position() as usize..end;
-            let frame = self.buffer[at..end].to_vec();
-            let payload = self.buffer[payload].to_vec();
+            let mut frame = self.buffer[at..end].to_vec();
+            let mut payload = self.buffer[payload].to_vec();
+            if header.rsv1 {
+                let inflater = self.inflater.as_mut().expect("it negotiated compression");
+                frame = inflater.inflate(&payload);
+                payload = text_of(&frame).to_vec();
+            }
             self.message(header.opcode, &payload, &frame, truth);
             at = end;
         }

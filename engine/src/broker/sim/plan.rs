@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::Hub;
+use crate::broker::channel::context_faults::ContextFault;
 use crate::broker::delivery::delivery_invariants::ChainFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Access, AuthMode, ClassRule, Config, Retention, Service};
@@ -24,6 +25,8 @@ pub(super) enum Sabotage {
     LostWait,
     /// The chains of what is owed by several sweeps are broken.
     Chains(ChainFault),
+    /// What is known of subscribers' contexts is wrong.
+    Contexts(ContextFault),
 }
 
 #[derive(Clone, Debug)]
@@ -55,6 +58,8 @@ pub(super) struct Plan {
     /// Settings are replaced in the middle.
     pub(super) changes: bool,
     pub(super) sealed: bool,
+    /// Percent of the clients that negotiate compression; 100: in the same way.
+    pub(super) deflating: u8,
     pub(super) bounds: TurnLimits,
     pub(super) config: Arc<Config>,
 }
@@ -81,6 +86,9 @@ impl Plan {
         if let Some(Sabotage::Chains(fault)) = self.sabotage {
             hub.break_chains(fault);
         }
+        if let Some(Sabotage::Contexts(fault)) = self.sabotage {
+            hub.break_contexts(fault);
+        }
         hub
     }
 
@@ -101,6 +109,7 @@ impl Plan {
             channel_frames: pick(rng, &[4, 20, 4_096]),
             shard_unswept: pick(rng, &[2_000, 20_000, 1 << 20]),
             channel_idle: Duration::from_millis(pick(&mut rng.clone(), &[100, 1_000, 60_000])),
+            ..TurnLimits::default()
         };
         let channels = rng.usize(1..=5);
         let services = if seed % 2 == 1 { channels.min(2) } else { 1 };
@@ -123,6 +132,7 @@ impl Plan {
             drains: rng.u8(..3) == 0,
             changes: false,
             sealed: rng.bool(),
+            deflating: 0,
             bounds,
             config: Arc::new(config(rng, roomy, services)),
         }

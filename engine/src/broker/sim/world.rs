@@ -121,14 +121,17 @@ impl World {
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
         let tls_mode = if sealed { TlsMode::Tls13 } else { TlsMode::Plain };
         let plain = Admission::plain(peer);
-        let admission = Admission { service, tls_mode, over_capacity, token, ..plain };
+        let (deflate, inflater) = self.negotiate();
+        let admission = Admission { service, tls_mode, over_capacity, token, deflate, ..plain };
         self.begin_iteration(shard);
         let Some(key) = self.hubs[shard].admit(admission) else {
             return self.note(|| format!("shard {shard} is full"));
         };
         let (client, index) = (self.clients.len(), key.index as usize);
         self.note(|| format!("client {client} connects to shard {shard} as {key:?}"));
-        self.clients.push(Client::new(shard, service, over_capacity, frame.is_some()));
+        let mut new = Client::new(shard, service, over_capacity, frame.is_some());
+        new.inflater = inflater;
+        self.clients.push(new);
         let room = self.rng.usize(1..=self.plan.socket);
         self.sockets.push(Socket { sealed, room, ..Socket::default() });
         let ports = &mut self.ports[shard];

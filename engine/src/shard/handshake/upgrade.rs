@@ -129,7 +129,8 @@ async fn upgrade(
         });
     }
     loop {
-        match upgrade::parse(&stream.plain, !queue.is_closed(), &config.subprotocols) {
+        let (ready, subprotocols) = (!queue.is_closed(), &config.subprotocols);
+        match upgrade::parse(&stream.plain, ready, subprotocols, config.compression) {
             Upgrade::NeedMore => stream.read().await?,
             Upgrade::Accept(request) => return stream.accept(request).await.map(Some),
             Upgrade::Answer { response, refusal } => {
@@ -148,7 +149,7 @@ impl HandshakeStream<'_> {
         let limits = queue.limits();
         let config = &limits.config;
         self.believe_proxies(&request);
-        let Accepted { mut response, consumed, token, host, origin, path, .. } = request;
+        let Accepted { mut response, consumed, token, deflate, host, origin, path, .. } = request;
         let probe = config.probe.is_some_and(|key| key.opens(&path));
         let (mut quota_permit, mut address_permit) = (None, None);
         if !probe {
@@ -186,6 +187,7 @@ impl HandshakeStream<'_> {
             certificate: self.certificate.take(),
             over_capacity: quota_permit.is_none() && !probe,
             token,
+            deflate,
             probe,
             response,
         };

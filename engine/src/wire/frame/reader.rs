@@ -3,8 +3,9 @@
 use tungstenite::protocol::frame::coding::CloseCode;
 
 use super::mask::unmask;
-use super::reassembly::{Head, Message, Partial, Unfinished};
+use super::reassembly::{Head, Message, Partial, Unfinished, Whole};
 use super::{FrameError, MAX_CLIENT_HEADER, Opcode};
+use crate::wire::deflate::{Deflate, InflateError, Inflater};
 
 /// Code 1014, which tungstenite takes for reserved: the IANA registry has it since 2012.
 const BAD_GATEWAY: u16 = 1014;
@@ -16,6 +17,8 @@ pub struct Reader {
     partial: Option<Box<Partial>>,
     /// A close frame or a fault was seen: everything after it is dropped.
     ended: bool,
+    /// What was agreed on: without it no message may be compressed.
+    deflate: Option<Deflate>,
 }
 
 const _: () = assert!(size_of::<Reader>() <= 16);
@@ -36,16 +39,44 @@ pub enum Event<'a> {
 }
 
 impl Reader {
-    /// A reader that drops everything.
-    pub fn ended() -> Reader {
-        Reader { partial: None, ended: true }
+    /// The reader of a stream of which this was agreed on.
+    pub fn new(deflate: Option<Deflate>) -> Reader {
+        Reader { deflate, ..Reader::default() }
+    }
+
+    /// What was agreed on compression.
+    pub fn deflate(&self) -> Option<Deflate> {
+        self.deflate
+    }
+
+    /// Drops everything from now on.
+    pub fn end(&mut self) {
+        (self.partial, self.ended) = (None, true);
+    }
+
+    /// Lends out the state of the stream, and keeps what was agreed on.
+    pub fn take(&mut self) -> Reader {
+        std::mem::replace(self, Reader::new(self.deflate))
     }
 
     /// Decodes what was received. Call [`Decoding::next`] until it returns `None`; dropping the
-    /// decoding earlier loses what [`Decoding::consumed`] does not cover.
-    pub fn decode<'a>(&'a mut self, input: &'a mut [u8], max_message: usize) -> Decoding<'a> {
-        let assembled = Vec::new();
-        Decoding { reader: self, input, consumed: 0, max_message, small_frames: 0, assembled }
+    /// decoding earlier loses what [`Decoding::consumed`] does not cover. Messages of more than
+    /// `max_message` bytes, inflated, are an error.
+    pub fn decode<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+        max_message: usize,
+        inflater: &'a mut Inflater,
+    ) -> Decoding<'a> {
+        Decoding {
+            reader: self,
+            input,
+            inflater,
+            consumed: 0,
+            max_message,
+            small_frames: 0,
+            assembled: Vec::new(),
+        }
     }
 
     /// Bytes that an unfinished message holds, of those that have come and of room for others.
@@ -64,6 +95,7 @@ impl Reader {
 pub struct Decoding<'a> {
     reader: &'a mut Reader,
     input: &'a mut [u8],
+    inflater: &'a mut Inflater,
     consumed: usize,
     max_message: usize,
     small_frames: u32,
@@ -71,10 +103,11 @@ pub struct Decoding<'a> {
     assembled: Vec<u8>,
 }
 
-/// Where an event's payload lies.
-enum Place {
-    Input(Opcode, std::ops::Range<usize>),
-    Assembled(Opcode),
+/// An event's payload: a range of the input, or all that was assembled.
+struct Place {
+    opcode: Opcode,
+    compressed: bool,
+    input: Option<std::ops::Range<usize>>,
 }
 
 impl Decoding<'_> {
@@ -104,12 +137,21 @@ impl Decoding<'_> {
         }
         let event = match self.advance() {
             Ok(None) => Ok(None),
-            Ok(Some(Place::Input(opcode, place))) => event(opcode, &self.input[place]).map(Some),
-            Ok(Some(Place::Assembled(opcode))) => event(opcode, &self.assembled).map(Some),
+            Ok(Some(Place { opcode, compressed, input })) => {
+                let payload = match input {
+                    Some(range) => &self.input[range],
+                    None => &self.assembled,
+                };
+                let payload = match compressed {
+                    true => self.inflater.inflate(payload, self.max_message).map_err(fault),
+                    false => Ok(payload),
+                };
+                payload.and_then(|payload| event(opcode, payload)).map(Some)
+            }
             Err(error) => Err(error),
         };
         if matches!(event, Err(_) | Ok(Some(Event::Close(_)))) {
-            *self.reader = Reader::ended();
+            self.reader.end();
         } else if self.reader.partial.as_ref().is_some_and(|partial| partial.is_empty()) {
             self.reader.partial = None;
         }
@@ -130,19 +172,20 @@ impl Decoding<'_> {
                     None => return Ok(None),
                 },
             };
-            let Head { opcode, mask, len, .. } = frame.head;
+            let Head { opcode, compressed, mask, len, .. } = frame.head;
             let start = self.consumed;
             let end = start + (len - frame.taken).min(self.input.len() - start);
             self.consumed = end;
             let piece = &mut self.input[start..end];
             unmask(piece, mask, frame.taken);
             if piece.len() == len && frame.head.stands_alone() {
-                return Ok(Some(Place::Input(opcode, start..end)));
+                return Ok(Some(Place { opcode, compressed, input: Some(start..end) }));
             }
             let partial = self.reader.partial.get_or_insert_default();
-            if let Some((opcode, payload)) = partial.take_in(frame, piece, self.max_message)? {
-                self.assembled = payload;
-                return Ok(Some(Place::Assembled(opcode)));
+            if let Some(whole) = partial.take_in(frame, piece, self.max_message)? {
+                let Whole { opcode, compressed, bytes } = whole;
+                self.assembled = bytes;
+                return Ok(Some(Place { opcode, compressed, input: None }));
             }
             if partial.frame.is_some() {
                 return Ok(None);
@@ -153,11 +196,12 @@ impl Decoding<'_> {
     /// Reads the next header, or keeps what there is of it.
     fn read_head(&mut self) -> Result<Option<Head>, FrameError> {
         let rest = &self.input[self.consumed..];
+        let deflate = self.reader.deflate.is_some();
         let held = self.reader.partial.as_ref().is_some_and(|partial| partial.head_len > 0);
         if !held {
             let window = &rest[..rest.len().min(MAX_CLIENT_HEADER)];
             if let Some((head, size)) =
-                Head::parse(window, self.reader.message(), self.max_message)?
+                Head::parse(window, self.reader.message(), self.max_message, deflate)?
             {
                 self.consumed += size;
                 return Ok(Some(head));
@@ -167,9 +211,16 @@ impl Decoding<'_> {
             }
         }
         let partial = self.reader.partial.get_or_insert_default();
-        let (head, taken) = partial.complete_head(rest, self.max_message)?;
+        let (head, taken) = partial.complete_head(rest, self.max_message, deflate)?;
         self.consumed += taken;
         Ok(head)
+    }
+}
+
+fn fault(error: InflateError) -> FrameError {
+    match error {
+        InflateError::Corrupt => FrameError::Corrupt,
+        InflateError::TooBig(len) => FrameError::TooBig(len),
     }
 }
 

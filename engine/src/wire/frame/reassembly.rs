@@ -13,37 +13,46 @@ use crate::limits::{MAX_FRAGMENTS, SMALL_FRAGMENT};
 pub(super) struct Head {
     pub(super) opcode: Opcode,
     pub(super) is_final: bool,
+    /// It begins a compressed message.
+    pub(super) compressed: bool,
     pub(super) mask: [u8; 4],
     pub(super) len: usize,
 }
 
 impl Head {
     /// Reads a header and its size, or `None` if `bytes` do not hold all of it (section 5.2).
+    /// `deflate`: compressed messages were agreed to.
     pub(super) fn parse(
         bytes: &[u8],
         message: Option<&Message>,
         max_message: usize,
+        deflate: bool,
     ) -> Result<Option<(Head, usize)>, FrameError> {
         let mut cursor = Cursor::new(bytes);
         let parsed =
             FrameHeader::parse(&mut cursor).map_err(|_| FrameError::Protocol("reserved opcode"))?;
         let Some((header, len)) = parsed else { return Ok(None) };
-        if header.rsv1 || header.rsv2 || header.rsv3 {
-            return Err(FrameError::Protocol("reserved bits are set"));
-        }
         let mask = header.mask.ok_or(FrameError::Protocol("client frame is not masked"))?;
         let opcode =
             Opcode::from_code(header.opcode).ok_or(FrameError::Protocol("reserved opcode"))?;
+        // RFC 7692, 6.1: the first frame of a message says that it is compressed.
+        let begins_message = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let compressed = header.rsv1 && deflate && begins_message;
+        if header.rsv1 != compressed || header.rsv2 || header.rsv3 {
+            return Err(FrameError::Protocol("reserved bits are set"));
+        }
         if len >> 63 != 0 {
             return Err(FrameError::Protocol("impossible length"));
         }
         if opcode.is_control() {
             check_control(header.is_final, len)?;
         } else {
-            check_data(opcode, len, message, max_message)?;
+            let compressed = compressed || message.is_some_and(|message| message.compressed);
+            check_data(opcode, len, message, longest(max_message, compressed))?;
         }
         // Both checks bound `len` by a `usize`.
-        let head = Head { opcode, is_final: header.is_final, mask, len: len as usize };
+        let is_final = header.is_final;
+        let head = Head { opcode, is_final, compressed, mask, len: len as usize };
         Ok(Some((head, cursor.position() as usize)))
     }
 
@@ -60,6 +69,11 @@ impl Head {
     pub(super) fn stands_alone(&self) -> bool {
         self.opcode.is_control() || (self.is_final && self.opcode != Opcode::Continuation)
     }
+}
+
+/// Bytes of a message's payload: one that does not compress takes a little more than it has.
+fn longest(max_message: usize, compressed: bool) -> usize {
+    if compressed { max_message.saturating_add(max_message / 1_024 + 64) } else { max_message }
 }
 
 /// Section 5.5.
@@ -110,8 +124,9 @@ pub(super) struct Unfinished {
 #[derive(Debug)]
 pub(super) struct Message {
     opcode: Opcode,
+    compressed: bool,
     bytes: Vec<u8>,
-    /// Bytes known to be UTF-8, if this is text.
+    /// Bytes known to be UTF-8, if this is text that is not compressed.
     checked: usize,
     /// Frames that have ended.
     fragments: u32,
@@ -127,11 +142,13 @@ impl Message {
     fn append(&mut self, chunk: &[u8], max_message: usize) -> Result<(), FrameError> {
         let needed = self.bytes.len() + chunk.len();
         if needed > self.bytes.capacity() {
-            let wanted = (2 * self.bytes.capacity()).min(max_message).max(needed);
+            let longest = longest(max_message, self.compressed);
+            let wanted = (2 * self.bytes.capacity()).min(longest).max(needed);
             self.bytes.reserve_exact(wanted - self.bytes.len());
         }
         self.bytes.extend_from_slice(chunk);
-        if self.opcode == Opcode::Text { self.check_text() } else { Ok(()) }
+        let is_readable = self.opcode == Opcode::Text && !self.compressed;
+        if is_readable { self.check_text() } else { Ok(()) }
     }
 
     /// Text is checked as it comes, so that a fault shows before the message ends. A character
@@ -144,6 +161,13 @@ impl Message {
         }
         Ok(())
     }
+}
+
+/// The payload of a message or control frame that came in pieces.
+pub(super) struct Whole {
+    pub(super) opcode: Opcode,
+    pub(super) compressed: bool,
+    pub(super) bytes: Vec<u8>,
 }
 
 /// The state of an incomplete stream.
@@ -169,12 +193,13 @@ impl Partial {
         &mut self,
         input: &[u8],
         max_message: usize,
+        deflate: bool,
     ) -> Result<(Option<Head>, usize), FrameError> {
         let held = self.head_len;
         let room = input.len().min(MAX_CLIENT_HEADER - held);
         self.head[held..held + room].copy_from_slice(&input[..room]);
         let bytes = &self.head[..held + room];
-        match Head::parse(bytes, self.message.as_ref(), max_message)? {
+        match Head::parse(bytes, self.message.as_ref(), max_message, deflate)? {
             Some((head, size)) => {
                 self.head_len = 0;
                 Ok((Some(head), size - held))
@@ -186,14 +211,14 @@ impl Partial {
         }
     }
 
-    /// Keeps the next, already unmasked, piece of a frame. Returns the opcode and payload of the
-    /// event that it completes.
+    /// Keeps the next, already unmasked, piece of a frame. Returns the payload of the event that it
+    /// completes.
     pub(super) fn take_in(
         &mut self,
         frame: Unfinished,
         piece: &[u8],
         max_message: usize,
-    ) -> Result<Option<(Opcode, Vec<u8>)>, FrameError> {
+    ) -> Result<Option<Whole>, FrameError> {
         let head = frame.head;
         let taken = frame.taken + piece.len();
         let ended = taken == head.len;
@@ -207,10 +232,12 @@ impl Partial {
         if head.opcode.is_control() {
             self.control.extend_from_slice(piece);
             let whole = ended.then(|| std::mem::take(&mut self.control));
-            return Ok(whole.map(|payload| (head.opcode, payload)));
+            let whole = whole.map(|bytes| Whole { opcode: head.opcode, compressed: false, bytes });
+            return Ok(whole);
         }
         let message = self.message.get_or_insert_with(|| Message {
             opcode: head.opcode,
+            compressed: head.compressed,
             bytes: Vec::new(),
             checked: 0,
             fragments: 0,
@@ -220,6 +247,9 @@ impl Partial {
         if !(ended && head.is_final) {
             return Ok(None);
         }
-        Ok(self.message.take().map(|message| (message.opcode, message.bytes)))
+        Ok(self.message.take().map(|message| {
+            let Message { opcode, compressed, bytes, .. } = message;
+            Whole { opcode, compressed, bytes }
+        }))
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::limits::MAX_FRAGMENTS;
+use crate::wire::deflate::Inflater;
 
 const MAX: usize = 1 << 20;
 const MASK: [u8; 4] = [0xa1, 0x02, 0xf3, 0x44];
@@ -25,10 +26,10 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 /// Everything a reader makes of the chunks, as text.
 fn read(reader: &mut Reader, chunks: &[&[u8]], max: usize) -> (Vec<String>, Option<FrameError>) {
-    let mut seen = Vec::new();
+    let (mut seen, mut inflater) = (Vec::new(), Inflater::default());
     for chunk in chunks {
         let mut input = chunk.to_vec();
-        let mut decoding = reader.decode(&mut input, max);
+        let mut decoding = reader.decode(&mut input, max, &mut inflater);
         loop {
             match decoding.next() {
                 Ok(Some(event)) => seen.push(format!("{event:?}")),
@@ -247,9 +248,9 @@ fn as_many_fragments_as_the_limit_says_are_one_message() {
 #[test]
 fn the_rest_of_an_input_can_be_presented_again() {
     let stream = [frame(0x81, b"a"), frame(0x81, b"b")].concat();
-    let mut reader = Reader::default();
+    let (mut reader, mut inflater) = (Reader::default(), Inflater::default());
     let mut input = stream.clone();
-    let mut decoding = reader.decode(&mut input, MAX);
+    let mut decoding = reader.decode(&mut input, MAX, &mut inflater);
     assert_eq!(decoding.next(), Ok(Some(Event::Text("a"))));
     let consumed = decoding.consumed();
     assert_eq!(read(&mut reader, &[&stream[consumed..]], MAX), (vec!["Text(\"b\")".into()], None));

@@ -5,7 +5,7 @@ const GOOD: &str = "GET /ws?a=1 HTTP/1.1\r\nHost: example:8690\r\nConnection: Up
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 fn accepted(request: &str) -> Accepted {
-    match parse(request.as_bytes(), true, &[]) {
+    match parse(request.as_bytes(), true, &[], false) {
         Upgrade::Accept(accepted) => accepted,
         other => panic!("{request:?}: {other:?}"),
     }
@@ -13,7 +13,8 @@ fn accepted(request: &str) -> Accepted {
 
 /// The refusal of a request and the response to it, which must be whole.
 fn refused(request: &[u8]) -> (UpgradeError, String) {
-    let Upgrade::Answer { response, refusal: Some(refusal) } = parse(request, true, &[]) else {
+    let Upgrade::Answer { response, refusal: Some(refusal) } = parse(request, true, &[], false)
+    else {
         panic!("{:?} is to be refused", String::from_utf8_lossy(request));
     };
     let response = String::from_utf8(response).unwrap();
@@ -29,7 +30,8 @@ fn refusal(request: &str) -> UpgradeError {
 }
 
 fn status(request: &str, ready: bool) -> (String, Value) {
-    let Upgrade::Answer { response, refusal: None } = parse(request.as_bytes(), ready, &[]) else {
+    let Upgrade::Answer { response, refusal: None } = parse(request.as_bytes(), ready, &[], false)
+    else {
         panic!("{request:?} is a health path");
     };
     let response = String::from_utf8(response).unwrap();
@@ -65,7 +67,7 @@ fn any_path_upgrades_the_health_paths_too() {
 #[test]
 fn every_start_of_a_good_request_needs_more() {
     for end in 0..GOOD.len() {
-        let upgrade = parse(&GOOD.as_bytes()[..end], true, &[]);
+        let upgrade = parse(&GOOD.as_bytes()[..end], true, &[], false);
         assert!(matches!(upgrade, Upgrade::NeedMore), "{end}: {upgrade:?}");
     }
 }
@@ -101,7 +103,7 @@ fn a_token_comes_in_a_header_or_in_the_query() {
     assert_eq!(token(&query).as_deref(), Some("x+y"));
     assert_eq!(token(&header.replace("?a=1", "?token=x")).as_deref(), Some("a.b-c"));
     assert_eq!(token(&header.replace("bearer", "basic")), None);
-    assert!(!format!("{:?}", parse(query.as_bytes(), true, &[])).contains("x+y"));
+    assert!(!format!("{:?}", parse(query.as_bytes(), true, &[], false)).contains("x+y"));
 }
 
 #[test]
@@ -109,7 +111,7 @@ fn an_offered_subprotocol_that_is_served_is_agreed_to() {
     let served = ["uringcast.v1".to_owned(), "uringcast.v2".to_owned()];
     let answer = |offer: &str| {
         let request = GOOD.replace("Host:", &format!("Sec-WebSocket-Protocol: {offer}\r\nHost:"));
-        let Upgrade::Accept(accepted) = parse(request.as_bytes(), true, &served) else {
+        let Upgrade::Accept(accepted) = parse(request.as_bytes(), true, &served, false) else {
             panic!("{offer}");
         };
         let response = String::from_utf8(accepted.response).unwrap().to_ascii_lowercase();
@@ -222,7 +224,7 @@ fn what_another_setting_would_explain_is_named() {
 fn large_requests_are_refused_before_they_end() {
     let endless = format!("GET / HTTP/1.1\r\nCookie: {}", "x".repeat(MAX_UPGRADE_REQUEST));
     assert_eq!(refusal(&endless[..MAX_UPGRADE_REQUEST]), UpgradeError::TooLarge);
-    let below = parse(&endless.as_bytes()[..MAX_UPGRADE_REQUEST - 1], true, &[]);
+    let below = parse(&endless.as_bytes()[..MAX_UPGRADE_REQUEST - 1], true, &[], false);
     assert!(matches!(below, Upgrade::NeedMore));
     assert_eq!(refusal(&format!("{endless}\r\n\r\n")), UpgradeError::TooLarge);
     let most = "A: b\r\n".repeat(MAX_UPGRADE_HEADERS - 5);
@@ -260,7 +262,8 @@ fn the_health_paths_answer_json() {
 fn head_of_a_health_path_is_answered_like_get_without_the_body() {
     let head = |path: &str, ready| {
         let request = format!("HEAD {path} HTTP/1.1\r\nHost: a\r\n\r\n");
-        let Upgrade::Answer { response, refusal } = parse(request.as_bytes(), ready, &[]) else {
+        let Upgrade::Answer { response, refusal } = parse(request.as_bytes(), ready, &[], false)
+        else {
             panic!("{path}");
         };
         (String::from_utf8(response).unwrap(), refusal)

@@ -6,6 +6,8 @@ use crate::broker::channel::since::Since;
 use crate::broker::channel::subscriptions::Subscription;
 use crate::config::Compression;
 use crate::limits::CONTEXT_CHOICES;
+#[cfg(test)]
+use crate::broker::channel::context_faults::ContextFault;
 use crate::types::ChannelIndex;
 
 /// Recent bytes and frames of a channel on this shard: a quarter is forgotten each second.
@@ -62,8 +64,23 @@ impl Channels {
         self.table[index].live.since_mut(subscription.position)
     }
 
+    /// A subscriber has missed something of a channel.
+    pub(in crate::broker) fn interrupt_context(&mut self, connection: u32, index: ChannelIndex) {
+        #[cfg(test)]
+        if self.fault == Some(ContextFault::ForgottenGap) {
+            return;
+        }
+        if let Some(since) = self.since_mut(connection, index) {
+            since.interrupt();
+        }
+    }
+
     /// A connection was sent something compressed that is not of the context that it follows.
     pub(in crate::broker) fn interrupt_contexts(&mut self, connection: u32) {
+        #[cfg(test)]
+        if self.fault == Some(ContextFault::ForgottenTwin) {
+            return;
+        }
         for nth in 0..self.memberships.of(connection).len() {
             let Subscription { channel, position } = self.memberships.of(connection)[nth];
             if let Some(since) = self.table[channel].live.since_mut(position) {
@@ -86,7 +103,10 @@ impl Channels {
             let Some(since) = live.since(position) else { continue };
             let follows = main == Some(channel);
             if follows != since.follows() || (!follows && since != others) {
-                live.set_since(position, if follows { Since::COLD } else { others });
+                let first = Since::COLD;
+                #[cfg(test)]
+                let first = self.fault.map_or(first, ContextFault::first_since);
+                live.set_since(position, if follows { first } else { others });
             }
         }
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::types::CloseCodes;
 
-const ALL: [CloseReason; 21] = [
+const ALL: [CloseReason; 22] = [
     CloseReason::Shutdown,
     CloseReason::MaxConnections,
     CloseReason::SlowConsumer,
@@ -9,6 +9,7 @@ const ALL: [CloseReason; 21] = [
     CloseReason::LaggardMemory,
     CloseReason::Protocol("what was broken"),
     CloseReason::InvalidUtf8,
+    CloseReason::NotInflated,
     CloseReason::MessageTooBig(0),
     CloseReason::MessageTimeout,
     CloseReason::KeepaliveTimeout,
