@@ -73,6 +73,7 @@ pub fn publication(channel: &str, bytes: usize) -> Publication {
         channel: ChannelName::parse(channel).expect("a good name"),
         event: EventName::parse("bench").expect("a good name"),
         data: JsonObject::parse(data.as_bytes()).expect("an object"),
+        key: None,
     }
 }
 

@@ -80,5 +80,6 @@ fn tick(second: u64) -> Publication {
         channel: ChannelName::parse("clock:seconds").expect("a valid name"),
         event: EventName::parse("clock.tick").expect("a valid name"),
         data: JsonObject::parse(data.as_bytes()).expect("a JSON object"),
+        key: None,
     }
 }

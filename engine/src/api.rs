@@ -55,6 +55,7 @@ use topology::Topology;
 ///     channel: ChannelName::parse("news:today")?,
 ///     event: EventName::parse("news.published")?,
 ///     data: JsonObject::parse(br#"{"title": "Hello"}"#)?,
+///     key: None,
 /// })?;
 /// assert_eq!(ticket.wait()?, Seq(1));
 ///

@@ -131,7 +131,7 @@ pub use shard::Delivery;
 pub use types::{
     AuthError, CertificateId, ChannelName, ChannelPattern, ClientAction, ClientCertificate,
     ClientCommand, CloseCodes, ConnectionEnd, DrainReport, Epoch, EventName, Identity,
-    JsonLimitError, JsonObject, JsonObjectError, NameError, PatternError, Publication,
+    JsonLimitError, JsonObject, JsonObjectError, MessageKey, NameError, PatternError, Publication,
     PublishError, RevokedCertificates, RevokedTokens, Seq, ServiceId, ServiceLoad, ShardId,
     StartError, Target, Time, TlsMode, TokenFault, Verdict,
 };

@@ -1,19 +1,21 @@
 //! Every bound of the engine, with its reason (invariant 3). Those that an operator may change are
 //! defaults of [`crate::Config`]; the rest are constants. A test makes docs/LIMITS.md of this file.
 
-mod classes;
-mod contexts;
+mod channel_classes;
 mod compression;
+mod contexts;
 mod footprint;
 mod scrapes;
+mod slow;
 
 use std::time::Duration;
 
-pub use classes::*;
-pub use contexts::*;
+pub use channel_classes::*;
 pub use compression::*;
+pub use contexts::*;
 pub use footprint::*;
 pub use scrapes::*;
+pub use slow::*;
 
 /// Bytes of a channel name. A name is a key, not a document; the envelope repeats it per message.
 pub const MAX_CHANNEL_NAME: usize = 200;

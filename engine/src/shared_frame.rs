@@ -4,9 +4,8 @@ mod encodings;
 
 use crate::limits::ASIDE_SAVING;
 use crate::sync::{Countdown, PresplitArc};
-use crate::types::{Seq, Time};
-pub use encodings::{Encoding, InContext};
-use encodings::Encodings;
+use crate::types::{MessageKey, Seq, Time};
+pub use encodings::{Encoding, Encodings, InContext};
 
 /// One shard's part in an encoded broadcast: the bytes are shared with the other shards, what is
 /// read for every delivery is its own. On a shard all readers share it behind an `Rc`, so that
@@ -29,35 +28,37 @@ struct Body {
     bytes: Box<[u8]>,
     /// None where a message is never compressed.
     encodings: Option<Box<Encodings>>,
+    key: Option<MessageKey>,
     pending: Countdown,
 }
 
 impl Frame {
     /// A frame that `shards` shards have yet to sweep.
     pub fn new(bytes: Box<[u8]>, seq: Seq, accepted_at: Time, shards: u32) -> Frame {
-        Frame::of(bytes, None, seq, accepted_at, shards)
+        Frame::with_key(bytes, None, seq, accepted_at, shards)
     }
 
-    /// The same of a message that may be sent compressed.
-    pub fn compressible(
+    /// The same of a message with a key.
+    pub fn with_key(
         bytes: Box<[u8]>,
-        in_context: Option<InContext>,
+        key: Option<MessageKey>,
         seq: Seq,
         accepted_at: Time,
         shards: u32,
     ) -> Frame {
-        let encodings = Encodings { in_context, ..Encodings::default() };
-        Frame::of(bytes, Some(encodings.into()), seq, accepted_at, shards)
+        Frame::with_encodings((bytes, None), key, seq, accepted_at, shards)
     }
 
-    fn of(
-        bytes: Box<[u8]>,
-        encodings: Option<Box<Encodings>>,
+    /// The same of a message that may have other encodings.
+    pub fn with_encodings(
+        (bytes, encodings): (Box<[u8]>, Option<Encodings>),
+        key: Option<MessageKey>,
         seq: Seq,
         accepted_at: Time,
         shards: u32,
     ) -> Frame {
-        let body = Body { bytes, encodings, pending: Countdown::new(shards) };
+        let encodings = encodings.map(Box::new);
+        let body = Body { bytes, encodings, key, pending: Countdown::new(shards) };
         // One share for each of the others.
         let body = PresplitArc::new(body, shards.saturating_sub(1));
         Frame { body, seq, first: seq, accepted_at, is_gap: false }
@@ -78,6 +79,11 @@ impl Frame {
     /// The bytes ready for the socket.
     pub fn bytes(&self) -> &[u8] {
         &self.body.bytes
+    }
+
+    /// What the message is the newest state of.
+    pub fn key(&self) -> Option<&MessageKey> {
+        self.body.key.as_ref()
     }
 
     /// The message: the bytes without their WebSocket header.

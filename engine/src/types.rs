@@ -12,6 +12,7 @@ mod identity;
 mod ids;
 mod json_limits;
 mod label_enum;
+mod message_key;
 mod message_type;
 mod pattern;
 mod publish_error;
@@ -40,6 +41,7 @@ pub use identity::{AuthError, Identity, RevokedTokens, TokenFault, Verdict};
 pub use ids::{ChannelIndex, JoinToken, LivePosition, OperationId, RequestId, ServiceId, ShardId};
 pub use json_limits::JsonLimitError;
 pub(crate) use label_enum::labels;
+pub use message_key::MessageKey;
 pub use message_type::MessageType;
 pub use pattern::{ChannelPattern, PatternError};
 pub use publish_error::PublishError;
@@ -287,6 +289,8 @@ pub struct Publication {
     pub event: EventName,
     /// The envelope's `data`, passed on unchanged.
     pub data: JsonObject,
+    /// What it is the newest state of, for subscribers that get the newest of each only.
+    pub key: Option<MessageKey>,
 }
 
 /// Name of an event: 1 to 200 bytes of UTF-8 without control characters.

@@ -46,6 +46,7 @@ fn publication(event: &str) -> Publication {
         channel: ChannelName::parse("global").unwrap(),
         event: EventName::parse(event).unwrap(),
         data: JsonObject::parse(b"{}").unwrap(),
+        key: None,
     }
 }
 

@@ -9,7 +9,7 @@ use uringcast_engine::wire::encoder::{Encoder, Outbound, Stamp};
 use uringcast_engine::wire::envelope::Inbound;
 use uringcast_engine::wire::request::Request;
 use uringcast_engine::wire::upgrade;
-use uringcast_engine::{ChannelName, EventName, JsonObject, Publication, Seq};
+use uringcast_engine::{ChannelName, EventName, JsonObject, MessageKey, Publication, Seq};
 
 fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -183,6 +183,7 @@ proptest! {
         channel in name(),
         event in name(),
         data in json_object(),
+        key in prop::option::of("[^\\p{Cc}]{1,16}"),
         seq in any::<u64>(),
         id in any::<[u8; 16]>(),
         unix_us in 0i64..4_102_444_800_000_000,
@@ -191,6 +192,7 @@ proptest! {
             channel: ChannelName::parse(&channel).unwrap(),
             event: EventName::parse(&event).unwrap(),
             data: JsonObject::parse(data.to_string().as_bytes()).unwrap(),
+            key: key.as_deref().map(|key| MessageKey::parse(key).unwrap()),
         };
         let stamp = Stamp { id, unix_us };
         let frame = Encoder::default().broadcast(stamp, &publication, Seq(seq));
@@ -199,11 +201,15 @@ proptest! {
         prop_assert_eq!(timestamp.as_microsecond(), unix_us);
         let uuid = value["id"].as_str().unwrap();
         prop_assert_eq!(uuid::Uuid::parse_str(uuid).unwrap().get_version_num(), 4);
-        prop_assert_eq!(&value, &json!({
+        let mut expected = json!({
             "id": uuid, "correlation_id": null, "type": "event", "event": event, "data": data,
             "timestamp": value["timestamp"], "room": channel, "error_code": null,
             "error_message": null, "seq": seq,
-        }));
+        });
+        if let Some(key) = key {
+            expected["key"] = key.into();
+        }
+        prop_assert_eq!(&value, &expected);
     }
 
     #[test]

@@ -81,6 +81,7 @@ impl Dashboard {
             channel: ChannelName::probe(),
             event: EventName::parse("live.status").expect("a good name"),
             data: JsonObject::parse(now.to_string().as_bytes()).expect("an object"),
+            key: None,
         };
         // If the engine refuses it, the page misses a second.
         let _ = self.publisher.try_publish(publication);

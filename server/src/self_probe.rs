@@ -161,6 +161,7 @@ impl SelfProbes {
             channel: ChannelName::probe(),
             event: EventName::parse("canary.probe").expect("a good name"),
             data: JsonObject::parse(data.as_bytes()).expect("an object"),
+            key: None,
         };
         // The ticket is not needed. A probe that the engine refuses arrives nowhere.
         if self.publisher.try_publish(publication).is_err() {

@@ -156,8 +156,9 @@ settings! {
         api_key (process) [live]: Option<Secret> = None,
         /// File that holds the API key and nothing else.
         api_key_file (process) [live]: Option<PathBuf> = None,
-        /// Further keys, each with a name, perhaps the only service it is for, and the channels it
-        /// may publish to (none: all): prefer a file.
+        /// Further keys, each with a name, perhaps the only service it is for, what it is good for
+        /// (`[publish,read,manage]`; none: all), and the channels it may publish to (none: all):
+        /// prefer a file.
         api_keys (process) [live]: Option<Vec<ApiKey>> = None,
         /// File with such keys, one a line; instead of a key it may have `sha256:` and its hash.
         api_keys_file (process) [live]: Option<PathBuf> = None,

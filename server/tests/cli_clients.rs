@@ -111,10 +111,11 @@ fn what_pub_publishes_on_either_way_sub_prints_and_goes_on_from() {
         run(&["pub", &http, "orders:7", "paid", r#"{"n":12345678901234567890123}"#]);
     let answer: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &answer["results"][0]["seq"], err.as_str()), (0, &json!(1), ""));
-    let (code, out, _) = run(&["pub", &ws, "orders:7", "paid", r#"{"n":2}"#]);
+    let (code, out, _) = run(&["pub", &ws, "orders:7", "paid", r#"{"n":2}"#, "--key=7"]);
     let answer: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &answer["status"], &answer["seq"]), (0, &json!("published"), &json!(2)));
-    let (code, out, _) = run_with("{\"n\":3}\n\n", &["pub", &http, "orders:7", "paid", "--lines"]);
+    let (code, out, _) =
+        run_with("{\"n\":3}\n\n", &["pub", &http, "orders:7", "paid", "--lines", "--key=8"]);
     assert!(code == 0 && out.contains(r#""published":1"#), "{out}");
     let (code, out, _) = run_with("{\"n\":4}", &["pub", &ws, "orders:7", "paid", "-", "--lines"]);
     assert!(code == 0 && out.contains(r#""seq":4"#), "{out}");
@@ -123,6 +124,8 @@ fn what_pub_publishes_on_either_way_sub_prints_and_goes_on_from() {
     assert_eq!(code, 0);
     let seqs: Vec<&Value> = messages.iter().map(|message| &message["seq"]).collect();
     assert_eq!(seqs, [1, 2, 3, 4], "{messages:?}");
+    let keys: Vec<_> = messages.iter().map(|message| message["key"].as_str()).collect();
+    assert_eq!(keys, [None, Some("7"), Some("8"), None]);
     assert!(messages.iter().all(|one| one["event"] == "paid" && one["room"] == "orders:7"));
 
     let epoch = start.rsplit_once(':').unwrap().0;

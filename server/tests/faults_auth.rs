@@ -8,7 +8,6 @@ use std::net::TcpStream;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use serde_json::{Value, json};
-use support::http::Answer;
 use support::ws::{Client, TEXT, upgrade_request};
 use support::{PATIENCE, Server, until};
 use uringcast_engine::limits::MAX_AUTH_MESSAGE;
@@ -304,43 +303,4 @@ fn a_client_over_its_bytes_is_read_later_and_kept() {
     assert_eq!(client.ask(&large)["type"], "pong");
     client.assert_alive();
     server.wait_metric("uringcast_byte_pauses_total", "", 1.0);
-}
-
-fn ask_http(server: &Server, method: &str, path: &str, key: &str, body: &str) -> Answer {
-    let (what, key) = (format!("{method} {path}"), format!("X-API-Key: {key}\r\n"));
-    support::http::send(server.control, &what, &key, body)
-}
-
-#[test]
-fn a_key_is_good_for_its_own_channels_only() {
-    let mut file = tempfile::NamedTempFile::new().expect("a file");
-    writeln!(file, "# of two services\nci   key-of-the-ci workflow: pool:\n\nops key-of-the-ops")
-        .expect("written");
-    let server = Server::start(&format!("--api-keys-file {}", file.path().display()));
-    let item = |channel: &str| json!({"channel": channel, "event": "e"}).to_string();
-    for (key, channel, status) in [
-        ("key-of-the-ci", "workflow:1", 202),
-        ("key-of-the-ci", "pool:1", 202),
-        ("key-of-the-ci", "other", 403),
-        ("key-of-the-ops", "other", 202),
-        ("key-of-nobody", "workflow:1", 401),
-    ] {
-        let answer = ask_http(&server, "POST", "/v1/publish", key, &item(channel));
-        assert_eq!(answer.status, status, "{key} {channel}: {}", answer.body);
-    }
-    let both = format!("[{},{}]", item("pool:1"), item("other"));
-    let answer = ask_http(&server, "POST", "/v1/publish", "key-of-the-ci", &both);
-    assert!(answer.status == 403 && answer.body.contains("other"), "{}", answer.body);
-    // Requests about all channels need a key that is valid for all.
-    for path in ["/v1/channels", "/debug/latency", "/debug/live"] {
-        for (key, status) in [("ci", 403), ("ops", 200)] {
-            let answer = ask_http(&server, "GET", path, &format!("key-of-the-{key}"), "");
-            assert_eq!(answer.status, status, "{key} {path}: {}", answer.body);
-        }
-    }
-    let requests = "uringcast_api_requests_total";
-    assert_eq!(server.metric(requests, r#"code="202",key="ci""#), 2.0);
-    assert_eq!(server.metric(requests, r#"code="401",key="""#), 1.0);
-    let page = support::http::get(server.metrics, "/metrics").body;
-    assert!(!page.contains("key-of-the") && !server.log().contains("key-of-the"));
 }

@@ -101,6 +101,7 @@ fn pour(
         channel: ChannelName::parse("huge:0")?,
         event: EventName::parse("bench")?,
         data: JsonObject::parse(format!(r#"{{"x":"{}"}}"#, "a".repeat(128)).as_bytes())?,
+        key: None,
     };
     let (mut tickets, mut rounds) = (VecDeque::new(), Vec::new());
     sweeping.store(true, Ordering::SeqCst);

@@ -7,7 +7,8 @@ impl Config {
     /// Takes over, of another configuration with the same services, what the engine reads where it
     /// uses it: `keepalive`, `max_outbox`, and of each service `welcome`, `welcome_extra`,
     /// `max_connections`, `max_message`, `max_json_depth`, `message_rate`, `access` but its `mode`,
-    /// `anonymous_publish`, `classes` and `subprotocols`. All else stays: something was made for it.
+    /// `anonymous_publish`, `classes` and `subprotocols`. All else stays: something was made for
+    /// it.
     ///
     /// # Errors
     /// [`StartError::Config`] when the services are not the same.

@@ -147,6 +147,7 @@ fn publication(channel: &str, text: &str) -> Publication {
         channel: ChannelName::parse(channel).unwrap(),
         event: EventName::parse("said").unwrap(),
         data: JsonObject::parse(format!(r#"{{"text":"{text}"}}"#).as_bytes()).unwrap(),
+        key: None,
     }
 }
 

@@ -30,13 +30,19 @@ pub struct InContext {
 
 /// Compressed encodings of one message, each made once for all shards.
 #[derive(Debug, Default)]
-pub(super) struct Encodings {
+pub struct Encodings {
     pub(super) in_context: Option<InContext>,
     /// Made when it is needed first; `None` if it is of no use.
     pub(super) twin: SetOnce<Option<Box<[u8]>>>,
 }
 
 impl Encodings {
+    /// Those of a message that may be sent compressed, and is in its channel's context if it has
+    /// one.
+    pub fn new(in_context: Option<InContext>) -> Encodings {
+        Encodings { in_context, twin: SetOnce::new() }
+    }
+
     /// The twin, if it was made and is of use.
     pub(super) fn twin(&self) -> Option<&[u8]> {
         self.twin.get()?.as_deref()

@@ -16,7 +16,7 @@ use tungstenite::protocol::{Message, Role, WebSocketConfig, WebSocketContext};
 
 use crate::limits::{DEFAULT_JSON_DEPTH, MAX_CHANNELS_PER_REQUEST, MAX_UPGRADE_REQUEST};
 pub use crate::shard::{record_exchange, record_layer};
-use crate::types::{ChannelName, Publication};
+use crate::types::{ChannelName, MessageKey, Publication};
 use crate::wire::client_hello::resumes;
 use crate::wire::deflate::Inflater;
 use crate::wire::envelope::Inbound;
@@ -300,7 +300,8 @@ pub fn envelope(data: &[u8]) {
             assert_eq!(since.is_some(), !data["since"].is_null());
         }
         Ok(Request::Unsubscribe { channels }) => check_channels(&channels, &value),
-        Ok(Request::Publish(Publication { channel, event, data: document })) => {
+        Ok(Request::Publish(Publication { channel, event, data: document, key })) => {
+            assert_eq!(data["key"].as_str(), key.as_ref().map(MessageKey::as_str));
             assert_eq!(data["channel"], channel.as_str());
             assert_eq!(data["event"], event.as_str());
             let document: Value = serde_json::from_str(document.as_str()).expect("JSON");

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::frame::{self, MAX_SERVER_HEADER, Opcode};
 
-use crate::types::{ChannelName, ErrorCode, MessageType, Publication, Seq};
+use crate::types::{ChannelName, ErrorCode, MessageKey, MessageType, Publication, Seq};
 
 /// What is fresh in every envelope; randomness and clock are the caller's (invariant 8).
 #[derive(Clone, Copy, Debug)]
@@ -69,12 +69,12 @@ impl<'a, D> Outbound<'a, D> {
 impl Encoder {
     /// A broadcast, encoded once for all its readers (invariant 4).
     pub fn broadcast(&mut self, stamp: Stamp, publication: &Publication, seq: Seq) -> Box<[u8]> {
-        let Publication { channel, event, data } = publication;
+        let Publication { channel, event, data, key } = publication;
         let (message, data) = (Outbound::event(event.as_str(), Some(channel), ()), data.as_str());
         self.scratch.clear();
         self.before_data(stamp, None, &message);
         let split = self.scratch.len();
-        self.after_data(stamp, &message, Some(seq));
+        self.after_data(stamp, &message, Some((seq, key.as_ref())));
         let len = self.scratch.len() + data.len();
         let mut out = Vec::with_capacity(MAX_SERVER_HEADER + len);
         frame::header(Opcode::Text, len, &mut out);
@@ -126,7 +126,12 @@ impl Encoder {
         out.extend_from_slice(b",\"data\":");
     }
 
-    fn after_data<D>(&mut self, stamp: Stamp, message: &Outbound<'_, D>, seq: Option<Seq>) {
+    fn after_data<D>(
+        &mut self,
+        stamp: Stamp,
+        message: &Outbound<'_, D>,
+        place: Option<(Seq, Option<&MessageKey>)>,
+    ) {
         let out = &mut self.scratch;
         out.extend_from_slice(b",\"timestamp\":\"");
         self.clock.write(stamp.unix_us, out);
@@ -136,9 +141,13 @@ impl Encoder {
         json(&message.error.map(|(code, _)| code), out);
         out.extend_from_slice(b",\"error_message\":");
         json(&message.error.map(|(_, message)| message), out);
-        if let Some(seq) = seq {
+        if let Some((seq, key)) = place {
             out.extend_from_slice(b",\"seq\":");
             json(&seq.0, out);
+            if let Some(key) = key {
+                out.extend_from_slice(b",\"key\":");
+                json(&key.as_str(), out);
+            }
         }
         out.push(b'}');
     }

@@ -12,7 +12,7 @@ use super::json_members::{is_null, members, string};
 use crate::limits::{MAX_CHANNEL_NAME, MAX_CHANNELS_PER_REQUEST, MAX_EVENT_NAME};
 use crate::types::{
     ChannelName, Epoch, ErrorCode, EventName, JsonLimitError, JsonObject, JsonObjectError,
-    MessageType, NameError, Publication, Seq,
+    MessageKey, MessageType, NameError, Publication, Seq,
 };
 
 /// A request, parsed and checked as far as that needs no state.
@@ -95,6 +95,12 @@ pub enum RequestError {
     /// A publish under a name of the server's own events.
     #[error("Event name is reserved for the server")]
     ReservedEvent,
+    /// A publish with a key that is not a string.
+    #[error("Key is not a string: give it as data.key")]
+    KeyType,
+    /// A publish with a key that cannot be.
+    #[error("Key {0}")]
+    InvalidKey(NameError),
     /// A publish whose document is not an object.
     #[error("Data of the message to publish must be an object")]
     InvalidData,
@@ -116,6 +122,8 @@ impl RequestError {
             RequestError::NoEvent
             | RequestError::InvalidEvent(_)
             | RequestError::ReservedEvent
+            | RequestError::KeyType
+            | RequestError::InvalidKey(_)
             | RequestError::InvalidData
             | RequestError::InvalidSince => ErrorCode::InvalidRequest,
         }
@@ -231,19 +239,24 @@ fn parse_since(since: &RawValue) -> Result<Since, RequestError> {
 }
 
 fn publish(message: &Inbound<'_>, max_depth: usize) -> Result<Publication, RequestError> {
-    let [channel, event, document] = data(message, &["channel", "event", "data"]);
+    let [channel, event, document, key] = data(message, &["channel", "event", "data", "key"]);
     let channel = name_of(channel)?;
     let event = event.and_then(string).ok_or(RequestError::NoEvent)?;
     let event = EventName::parse(&event).map_err(RequestError::InvalidEvent)?;
     if event.is_reserved() {
         return Err(RequestError::ReservedEvent);
     }
+    let key = key.map(|key| {
+        let text = string(key).ok_or(RequestError::KeyType)?;
+        MessageKey::parse(&text).map_err(RequestError::InvalidKey)
+    });
+    let key = key.transpose()?;
     let document = document.ok_or(RequestError::InvalidData)?;
     let data = JsonObject::from_raw(document, max_depth).map_err(|error| match error {
         JsonObjectError::Limit(limit) => RequestError::DataLimit(limit),
         _ => RequestError::InvalidData,
     })?;
-    Ok(Publication { channel, event, data })
+    Ok(Publication { channel, event, data, key })
 }
 
 fn token(message: &Inbound<'_>) -> Option<Secret> {

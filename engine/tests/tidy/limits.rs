@@ -26,7 +26,7 @@ impl Limits {
         let files = [
             ("Engine", "engine/src/limits.rs"),
             ("A connection of the engine", "engine/src/limits/footprint.rs"),
-            ("Classes of channels", "engine/src/limits/classes.rs"),
+            ("Classes of channels", "engine/src/limits/channel_classes.rs"),
             ("Scrapes of an embedder's metrics", "engine/src/limits/scrapes.rs"),
             ("Server", "server/src/limits.rs"),
         ];

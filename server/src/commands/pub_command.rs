@@ -44,6 +44,10 @@ pub struct PubOptions {
     /// Publish each line of standard input, a JSON object, as a message
     #[arg(long)]
     lines: bool,
+    /// What the message is the newest state of: later ones with this key replace it for clients
+    /// that are behind (class with slow = latest)
+    #[arg(long = "key", value_name = "KEY")]
+    message_key: Option<String>,
     #[command(flatten)]
     key: KeyFlag,
     #[command(flatten)]
@@ -58,6 +62,8 @@ struct Publication<'a> {
     channel: &'a str,
     event: &'a str,
     data: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'a str>,
 }
 
 /// Publishes, and prints what the server answers.
@@ -97,7 +103,8 @@ pub(super) async fn run(options: PubOptions) -> Result<i32, Failure> {
 
 impl PubOptions {
     fn publication<'a>(&'a self, data: &'a RawValue) -> Publication<'a> {
-        Publication { channel: &self.channel, event: &self.event, data }
+        let key = self.message_key.as_deref();
+        Publication { channel: &self.channel, event: &self.event, data, key }
     }
 
     async fn over_http(

@@ -87,6 +87,7 @@ function connection(one, api) {
 function sendAway(one, api) {
   const button = make("button", "quiet small", "Disconnect");
   button.type = "button";
+  button.hidden = !model.mayManage;
   const calm = () => (button.textContent = "Disconnect");
   button.addEventListener("click", async () => {
     if (button.textContent === "Disconnect") {

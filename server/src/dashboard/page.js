@@ -3,7 +3,7 @@ const POINTS = 300;
 /** Row of the history: connections, deliveries, publications, then µs: p50, p99, p99.9. */
 const [CONNECTIONS, DELIVERIES, PUBLISHED, P50, P99, P999] = [0, 1, 2, 3, 4, 5];
 
-const model = { services: [], history: [], now: null, at: 0 };
+const model = { services: [], history: [], now: null, at: 0, mayManage: false };
 const charts = {
   rate: new Chart($("rate-chart"), {
     series: [["delivered", "one"]],
@@ -32,6 +32,7 @@ function take(all) {
     $("chooser").hidden = names.length < 2;
   }
   model.services = all.services;
+  model.mayManage = all.may_manage;
   model.history = all.history ?? [];
   $("version").textContent = all.version;
   document.title = names.length === 1 ? `${names[0]} · Uringcast` : "Uringcast";

@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::places::Place;
 use crate::auth::ApiKeys;
 use crate::metrics::Requests;
-use crate::settings::value::ApiKey;
+use crate::settings::value::{ApiKey, Right};
 
 /// The rules that requests of the control port are under, on both ways to publish.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ pub(super) async fn check(
     next: Next,
 ) -> Response {
     let caller = guard.caller(request.headers());
-    let admitted = guard.admit(&caller, request.method(), request.headers());
+    let admitted = guard.admit(&caller, request.method(), request.uri().path(), request.headers());
     // A test may call without a connection.
     let place = request.extensions().get::<Arc<Place>>();
     let entered = admitted.and_then(|()| place.map_or(Ok(()), |place| place.admit(caller.name())));
@@ -73,12 +73,13 @@ impl ApiKeyGuard {
     /// Whether the caller may send requests at all, and this one's body is JSON.
     ///
     /// # Errors
-    /// 400 for two keys, 403 for the page of another site, 401 without a key where there are keys,
-    /// 415 for a body that is called something else.
+    /// 400 for two keys, 403 for the page of another site and for a key without the right, 401
+    /// without a key where there are keys, 415 for a body that is called something else.
     pub(super) fn admit(
         &self,
         caller: &Caller,
         method: &Method,
+        path: &str,
         headers: &HeaderMap,
     ) -> Result<(), ApiError> {
         if let Some(header) = repeated(headers) {
@@ -93,6 +94,7 @@ impl ApiKeyGuard {
             let text = "Send the API key as \"Authorization: Bearer KEY\" or \"X-API-Key: KEY\".";
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", text));
         }
+        caller.may(Right::needed(method, path))?;
         match csrf::is_json(method, headers) {
             true => Ok(()),
             false => Err(csrf::no_json()),
@@ -135,6 +137,16 @@ impl Caller {
     /// The name of its key; empty without one.
     pub(super) fn name(&self) -> &str {
         self.0.as_ref().map_or("", |key| &key.name)
+    }
+
+    /// Whether the caller may send requests of this kind.
+    ///
+    /// # Errors
+    /// 403 naming the right.
+    pub(super) fn may(&self, right: Right) -> Result<(), ApiError> {
+        let Some(key) = self.0.as_ref().filter(|key| !key.grants(right)) else { return Ok(()) };
+        let text = format!("The key {} has not the right to {}.", key.name, right.word());
+        Err(ApiError::forbidden(text))
     }
 
     /// Whether the caller may publish to all of these channels of a service.

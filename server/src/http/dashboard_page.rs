@@ -13,6 +13,7 @@ use super::control::Control;
 use super::error::ApiError;
 use crate::dashboard::Dashboard;
 use crate::metrics::Metrics;
+use crate::settings::value::Right;
 
 /// How the browser called this server.
 fn host(headers: &HeaderMap) -> &str {
@@ -44,6 +45,7 @@ pub(super) async fn data(
     } else {
         all["now"] = Value::Null;
     }
+    all["may_manage"] = caller.may(Right::Manage).is_ok().into();
     let headers =
         [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")];
     Ok((headers, axum::Json(all)).into_response())

@@ -14,7 +14,9 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
-use uringcast_engine::{ChannelName, Epoch, EventName, JsonObject, Publication, PublishError};
+use uringcast_engine::{
+    ChannelName, Epoch, EventName, JsonObject, MessageKey, Publication, PublishError,
+};
 
 use super::error::ApiError;
 use super::media_type::is_lines;
@@ -22,7 +24,7 @@ use super::published::{MessageResult, Published, Results};
 use super::selected_service::SelectedService;
 use crate::limits::MAX_PUBLISH_BODY;
 use crate::read_files::without_mark;
-use parse::{check_id, check_size, names, parse_body};
+use parse::{check_id, check_size, names, parse_body, parse_key};
 use submit::{Accepted, Message};
 
 /// The header that gives a whole request an id (draft-ietf-httpapi-idempotency-key-header).
@@ -43,6 +45,7 @@ pub(super) enum Form {
 struct RawQuery<'a> {
     channel: Cow<'a, str>,
     event: Cow<'a, str>,
+    key: Option<Cow<'a, str>>,
 }
 
 impl RawQuery<'_> {
@@ -53,7 +56,7 @@ impl RawQuery<'_> {
             && let Some(event) = event.strip_prefix("event=")
             && !event.contains('&')
         {
-            return Ok(RawQuery { channel: channel.into(), event: event.into() });
+            return Ok(RawQuery { channel: channel.into(), event: event.into(), key: None });
         }
         // Escaped, in another order, or with a fault, which the extractor names.
         let Query(query) = Query::<RawQuery<'_>>::try_from_uri(uri)?;
@@ -93,8 +96,8 @@ async fn publish_whole(
 /// What the head of a request says of its messages.
 pub(super) struct Head<'a> {
     key: Option<&'a str>,
-    /// Of the raw form: the names in the query, which the caller may publish to.
-    names: Option<(ChannelName, EventName)>,
+    /// Of the raw form: names and key in the query, whose channel the caller may publish to.
+    names: Option<(ChannelName, EventName, Option<MessageKey>)>,
 }
 
 impl<'a> Head<'a> {
@@ -112,9 +115,10 @@ impl<'a> Head<'a> {
             Form::Envelope => None,
             Form::Raw => {
                 let query = RawQuery::read(uri)?;
-                let names = names(&"", &query.channel, &query.event)?;
-                selected.may_publish(std::iter::once(&names.0))?;
-                Some(names)
+                let (channel, event) = names(&"", &query.channel, &query.event)?;
+                let key = query.key.map(|key| parse_key(&"", &key)).transpose()?;
+                selected.may_publish(std::iter::once(&channel))?;
+                Some((channel, event, key))
             }
         };
         Ok(Head { key: idempotency_key(headers)?, names })
@@ -134,13 +138,14 @@ pub(super) async fn publish_body(
             selected.may_publish(messages.iter().map(|message| &message.publication.channel))?;
             messages
         }
-        Some((channel, event)) => {
+        Some((channel, event, key)) => {
             let data =
                 JsonObject::parse_within(without_mark(body), max_data.depth).map_err(|error| {
                     ApiError::invalid(format_args!("the body {error}; it must be the data object"))
                 })?;
             check_size(&"", &data, max_data)?;
-            vec![Message { publication: Publication { channel, event, data }, id: None }]
+            let publication = Publication { channel, event, data, key };
+            vec![Message { publication, id: None }]
         }
     };
     submit(selected, messages, key).await

@@ -34,7 +34,8 @@ impl PublishEndpoint {
         place: &Place,
     ) -> Result<Published, ApiError> {
         let caller = self.guard.caller(&request.headers);
-        let admitted = self.guard.admit(&caller, &Method::POST, &request.headers);
+        let path = request.uri.path();
+        let admitted = self.guard.admit(&caller, &Method::POST, path, &request.headers);
         let answer = match admitted.and_then(|()| place.admit(caller.name())) {
             Ok(()) => self.publish(request, &caller).await,
             Err(error) => Err(error),

@@ -3,6 +3,7 @@
 mod api_key;
 mod network;
 mod preset;
+mod rights;
 mod tls;
 
 use std::net::IpAddr;
@@ -13,6 +14,7 @@ use jiff::SignedDuration;
 
 pub use api_key::ApiKey;
 pub use network::Network;
+pub use rights::{Right, Rights};
 pub use tls::{CertKey, EnvPrefix};
 
 /// Why a text is not a value of its type.

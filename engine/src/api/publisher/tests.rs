@@ -30,6 +30,7 @@ fn publication(name: &str, n: u64) -> Publication {
         channel: channel(name),
         event: EventName::parse("e").unwrap(),
         data: JsonObject::parse(format!(r#"{{"n":{n}}}"#).as_bytes()).unwrap(),
+        key: None,
     }
 }
 

@@ -147,6 +147,7 @@ fn a_publisher_outlives_its_engine_and_says_so() {
         channel: ChannelName::parse("c").unwrap(),
         event: crate::types::EventName::parse("e").unwrap(),
         data: crate::types::JsonObject::parse(b"{}").unwrap(),
+        key: None,
     };
     let ticket = publisher.try_publish(publication).unwrap();
     assert_eq!(ticket.wait(), Err(PublishError::Closed));

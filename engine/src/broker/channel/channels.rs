@@ -28,10 +28,10 @@ use crate::broker::context::Context;
 use crate::broker::shard_messages::StatusSource;
 use crate::config::ChannelClass;
 use crate::limits::{CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER};
-use crate::shared_frame::{Frame, text_of};
+use crate::shared_frame::{Encodings, Frame, text_of};
 use crate::telemetry::{ClassId, Count};
 use crate::types::{
-    ChannelIndex, ChannelName, ChannelRefusal, JsonObject, Publication, PublishError, Seq, ShardId,
+    ChannelIndex, ChannelName, ChannelRefusal, JsonObject, MessageKey, Publication, PublishError, Seq, ShardId,
 };
 
 pub(crate) use super::replica::Readiness;
@@ -249,7 +249,8 @@ impl Channels {
         }
         let class = channel.classify(&mut cx.recorder);
         cx.recorder.published_to(class, index.slot());
-        let frame = Rc::new(encode(&mut self.contexts, cx, channel, bytes, seq));
+        let key = publication.key.clone();
+        let frame = Rc::new(encode(&mut self.contexts, cx, channel, bytes, key, seq));
         self.statuses.remember(channel, &frame);
         self.broadcast(cx, index, frame);
         Ok(seq)
@@ -272,7 +273,7 @@ impl Channels {
         let channel = &mut self.table[index];
         let bytes = write(channel.last.as_deref().map(Frame::text)).into_boxed_slice();
         let seq = channel.log.head().next();
-        let frame = encode(&mut self.contexts, cx, channel, bytes, seq);
+        let frame = encode(&mut self.contexts, cx, channel, bytes, None, seq);
         self.broadcast(cx, index, Rc::new(frame));
     }
 
@@ -371,13 +372,14 @@ fn encode(
     cx: &mut Context,
     channel: &mut Channel,
     bytes: Box<[u8]>,
+    key: Option<MessageKey>,
     seq: Seq,
 ) -> Frame {
     let (shards, now) = (channel.shards() as u32, cx.time());
-    if !is_compressible(channel, text_of(&bytes)) {
-        return Frame::new(bytes, seq, now, shards);
-    }
-    let in_context = contexts.compress(cx, channel, &bytes);
-    cx.recorder.count(Count::ContextDeflates, u64::from(in_context.is_some()));
-    Frame::compressible(bytes, in_context, seq, now, shards)
+    let encodings = is_compressible(channel, text_of(&bytes)).then(|| {
+        let in_context = contexts.compress(cx, channel, &bytes);
+        cx.recorder.count(Count::ContextDeflates, u64::from(in_context.is_some()));
+        Encodings::new(in_context)
+    });
+    Frame::with_encodings((bytes, encodings), key, seq, now, shards)
 }

@@ -1,10 +1,15 @@
 //! A channel's recent frames in order, read at many cursors.
 
+mod last_values;
+
 use std::collections::VecDeque;
 use std::rc::Rc;
 
+pub(crate) use last_values::KeepRoom;
+
 use crate::shared_frame::Frame;
 use crate::types::{Epoch, Seq, Time};
+use last_values::LastValues;
 
 /// Frames whose spans follow each other without a hole, oldest first.
 #[derive(Debug)]
@@ -20,6 +25,10 @@ pub(crate) struct Log {
     end: u64,
     /// Bytes of the frames' encodings beside the plain one.
     encodings: usize,
+    /// The newest messages by key, once a message has had one.
+    last: Option<Box<LastValues>>,
+    /// Up to here something is gone that nothing newer replaces.
+    lost: Seq,
 }
 
 /// A frame with what is asked about it long after it was sent: among many channels the frame
@@ -33,6 +42,8 @@ struct Entry {
     end: u64,
     /// Whether the frame waits for this shard among others; backlog does not.
     counted: bool,
+    /// Whether a newer message has the same key.
+    replaced: bool,
 }
 
 /// Bytes of a frame's encodings beside the plain one.
@@ -43,14 +54,24 @@ fn encodings(frame: &Frame) -> usize {
 impl Entry {
     fn new(frame: Rc<Frame>, end: u64, counted: bool) -> Entry {
         let Frame { seq, accepted_at, .. } = *frame;
-        Entry { frame, seq, accepted_at, end, counted }
+        Entry { frame, seq, accepted_at, end, counted, replaced: false }
     }
 }
 
 impl Log {
     /// An empty log whose next message is `head + 1`.
     pub(crate) fn new(epoch: Epoch, head: Seq) -> Log {
-        Log { epoch, head, last_at: None, entries: VecDeque::new(), start: 0, end: 0, encodings: 0 }
+        Log {
+            epoch,
+            head,
+            last_at: None,
+            entries: VecDeque::new(),
+            start: 0,
+            end: 0,
+            encodings: 0,
+            last: None,
+            lost: head,
+        }
     }
 
     pub(crate) fn epoch(&self) -> Epoch {
@@ -81,6 +102,16 @@ impl Log {
         (self.end - self.start) as usize + self.encodings
     }
 
+    /// Bytes of all that it holds, with what it keeps of keys beyond its frames.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes() + self.last.as_ref().map_or(0, |last| last.bytes())
+    }
+
+    /// Up to here something is gone that nothing newer replaces.
+    pub(crate) fn lost(&self) -> Seq {
+        self.lost
+    }
+
     /// Adds the next frame (invariant 2: `frame` starts right after the head). `counted` says
     /// whether the frame waits for this shard to be done with it.
     pub(crate) fn append(&mut self, frame: Rc<Frame>, counted: bool) {
@@ -89,6 +120,7 @@ impl Log {
         self.last_at = Some(frame.accepted_at);
         self.end += frame.bytes().len() as u64;
         self.encodings += encodings(&frame);
+        self.replace(&frame);
         self.entries.push_back(Entry::new(frame, self.end, counted));
     }
 
@@ -106,7 +138,11 @@ impl Log {
                 self.end += shift;
                 self.entries.iter_mut().for_each(|entry| entry.end += shift);
             }
-            self.entries.push_front(Entry::new(frame.clone(), self.start, false));
+            let mut entry = Entry::new(frame.clone(), self.start, false);
+            if let Some(key) = frame.key() {
+                entry.replaced = self.last.get_or_insert_default().restore(key, frame.seq);
+            }
+            self.entries.push_front(entry);
             self.start -= bytes;
             self.encodings += encodings(frame);
             added += frame.weight();
@@ -114,12 +150,37 @@ impl Log {
         added
     }
 
-    /// Drops the oldest frame.
-    pub(crate) fn evict(&mut self) -> Option<Rc<Frame>> {
-        let entry = self.entries.pop_front()?;
-        self.start = entry.end;
-        self.encodings -= encodings(&entry.frame);
-        Some(entry.frame)
+    /// The newest message of its key is about to be added.
+    fn replace(&mut self, frame: &Frame) {
+        let Some(key) = frame.key() else { return };
+        let old = self.last.get_or_insert_default().replace(key, frame.seq);
+        if let Some(old) = old
+            && let place = self.entries.partition_point(|entry| entry.seq < old)
+            && let Some(entry) = self.entries.get_mut(place)
+            && entry.seq == old
+        {
+            entry.replaced = true;
+        }
+    }
+
+    /// Drops the oldest frame. `keep`: room for the newest messages of keys; none are kept without.
+    pub(crate) fn evict(&mut self, keep: Option<KeepRoom>) -> Option<Rc<Frame>> {
+        let Entry { frame, end, replaced, .. } = self.entries.pop_front()?;
+        self.start = end;
+        self.encodings -= encodings(&frame);
+        let mut lost = (!replaced).then_some(frame.seq);
+        if let Some(last) = &mut self.last {
+            match (frame.key().filter(|_| !replaced), keep) {
+                (Some(_), Some(room)) => lost = last.keep(&frame, room),
+                (Some(key), None) => last.drop_newest(key),
+                (None, _) => {}
+            }
+            if keep.is_none() {
+                lost = lost.max(last.clear());
+            }
+        }
+        self.lost = self.lost.max(lost.unwrap_or_default());
+        Some(frame)
     }
 
     /// The oldest frame's position, and when it was accepted.
@@ -140,6 +201,14 @@ impl Log {
     /// whose cursor is below `first` has missed something.
     pub(crate) fn from(&self, cursor: Seq) -> impl Iterator<Item = &Rc<Frame>> {
         self.entries.range(self.place(cursor)..).map(|entry| &entry.frame)
+    }
+
+    /// The same without those that a newer one of the same key replaces, and before them what is
+    /// kept of keys beyond the log.
+    pub(crate) fn newest_from(&self, cursor: Seq) -> impl Iterator<Item = &Rc<Frame>> {
+        let kept = self.last.iter().flat_map(move |last| last.kept(cursor));
+        let entries = self.entries.range(self.place(cursor)..).filter(|entry| !entry.replaced);
+        kept.chain(entries.map(|entry| &entry.frame))
     }
 
     /// The frames `from ..= to`, each with whether it waits for this shard.

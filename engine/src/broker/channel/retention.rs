@@ -61,12 +61,11 @@ impl Retention {
         counted: bool,
     ) {
         table[index].classify(&mut cx.recorder);
-        self.bytes += frame.weight();
         self.unswept += frame.bytes().len();
         self.frames += 1;
         table[index].traffic.add(frame.bytes().len());
         self.arrivals.push_back((index, frame.seq));
-        table[index].log.append(frame, counted);
+        self.change(&mut table[index].log, |log| log.append(frame, counted));
         self.trim(cx, table, index);
         self.relieve(cx, table);
         self.tidy(table);
@@ -82,7 +81,7 @@ impl Retention {
     ) {
         let log = &mut table[index].log;
         let (before, first) = (log.len(), log.first());
-        self.bytes += log.prepend(older);
+        self.change(log, |log| log.prepend(older));
         if log.len() > before {
             table[index].classify(&mut cx.recorder);
             self.frames += table[index].log.len() - before;
@@ -130,10 +129,19 @@ impl Retention {
         }
     }
 
+    /// Keeps the sum of bytes over a change of a log.
+    fn change<T>(&mut self, log: &mut Log, change: impl FnOnce(&mut Log) -> T) -> T {
+        let before = log.held_bytes();
+        let changed = change(log);
+        self.bytes = self.bytes + log.held_bytes() - before;
+        changed
+    }
+
     /// Drops a channel's oldest frame. Other shards that have not been sent it get a gap.
     fn evict(&mut self, cx: &mut Context, channel: &mut Channel) {
-        let Some(frame) = channel.log.evict() else { return };
-        self.bytes -= frame.weight();
+        let keep = None;
+        let evicted = self.change(&mut channel.log, |log| log.evict(keep));
+        let Some(frame) = evicted else { return };
         self.frames -= 1;
         cx.recorder.count(Count::LogEvictions, 1);
         if let Role::Home(home) = &mut channel.role {
@@ -156,7 +164,7 @@ impl Retention {
 
     /// A forgotten channel's log is gone.
     pub(super) fn release(&mut self, table: &Table, log: &Log) {
-        self.bytes -= log.bytes();
+        self.bytes -= log.held_bytes();
         self.frames -= log.len();
         self.tidy(table);
     }

@@ -13,6 +13,7 @@ mod finish;
 mod net;
 mod one_write;
 mod plan;
+mod publications;
 mod small_world;
 mod truth;
 mod windows;

@@ -13,8 +13,7 @@ use crate::broker::{Admission, Hub, ReceiveEnd};
 use crate::config::{AuthMode, Config};
 use crate::limits::TICK;
 use crate::types::{
-    AuthError, ConnectionKey, EventName, Identity, JsonObject, Now, Publication, ServiceId,
-    ShardId, Time, TlsMode, Verdict,
+    AuthError, ConnectionKey, Identity, Now, ServiceId, ShardId, Time, TlsMode, Verdict,
 };
 use crate::wire::Secret;
 
@@ -164,36 +163,6 @@ impl World {
                 None => self.hubs[shard].handle_authenticated(key, verdict),
             }
         }
-    }
-
-    pub(super) fn publish(&mut self, channel: usize) {
-        let document = self.document();
-        self.publish_this(channel, &document);
-    }
-
-    /// Publishes from outside on the channel's home.
-    pub(super) fn publish_this(&mut self, channel: usize, document: &str) {
-        let name = self.truth.channel_name(channel).clone();
-        let home = self.hubs[0].home_of(&name).index();
-        if !self.hubs[home].wants_input() {
-            return;
-        }
-        let publication = Publication {
-            channel: name,
-            event: EventName::parse("news").unwrap(),
-            data: JsonObject::parse(document.as_bytes()).unwrap(),
-        };
-        self.begin_iteration(home);
-        let seq = self.hubs[home].publish(&publication);
-        self.refused += u64::from(seq.is_err());
-        self.note(|| format!("published to {channel}: {seq:?}"));
-        self.truth.observe(&self.hubs);
-    }
-
-    pub(super) fn document(&mut self) -> String {
-        let most = self.plan.padding * if self.chance(5) { 10 } else { 1 };
-        let most = most.min(self.plan.config[ServiceId(0)].max_message - 300);
-        format!("{{\"pad\":\"{}\"}}", "x".repeat(self.rng.usize(..=most)))
     }
 
     /// One turn of a shard's shell, as `all` as possible or a random part of it.

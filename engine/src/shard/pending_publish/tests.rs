@@ -8,6 +8,7 @@ fn a_channel_that_refused_one_gets_nothing_later_of_the_same_command() {
         channel: ChannelName::parse(channel).unwrap(),
         event: EventName::parse("e").unwrap(),
         data: JsonObject::parse(b"{}").unwrap(),
+        key: None,
     };
     let (reply, answer) = oneshot::channel();
     let items = ["a", "b", "a", "b"].map(item).to_vec();

@@ -10,6 +10,7 @@ fn publication(channel: &str, event: &str, data: &str) -> Publication {
         channel: ChannelName::parse(channel).unwrap(),
         event: EventName::parse(event).unwrap(),
         data: JsonObject::parse(data.as_bytes()).unwrap(),
+        key: None,
     }
 }
 
@@ -45,6 +46,14 @@ fn a_broadcast_has_ten_keys_in_order() {
             + r#""timestamp":"2025-01-01T00:00:00.000042+00:00","room":"workflow:abc123","#
             + r#""error_code":null,"error_message":null,"seq":42}"#
     );
+}
+
+#[test]
+fn a_key_is_the_last_member_of_a_broadcast() {
+    let key = Some(MessageKey::parse("pump \"7\"").unwrap());
+    let publication = Publication { key, ..publication("c", "e", "{}") };
+    let bytes = Encoder::default().broadcast(STAMP, &publication, Seq(42));
+    assert!(payload(&bytes).ends_with(r#","error_message":null,"seq":42,"key":"pump \"7\""}"#));
 }
 
 #[test]

@@ -117,6 +117,28 @@ fn a_publish_carries_channel_event_and_document() {
 }
 
 #[test]
+fn a_publish_may_have_a_key() {
+    for (member, expected) in
+        [("", None), (r#","key":null"#, None), (r#","key":"pump-7""#, Some("pump-7"))]
+    {
+        let data = format!(r#"{{"channel":"c","event":"e","data":{{}}{member}}}"#);
+        let Ok(Request::Publish(publication)) = parse(&request("publish", &data)) else {
+            panic!("a publish was sent");
+        };
+        assert_eq!(publication.key.as_ref().map(MessageKey::as_str), expected);
+    }
+    let long = format!(r#""{}""#, "k".repeat(65));
+    for (key, error) in [
+        ("5", RequestError::KeyType),
+        (r#""""#, RequestError::InvalidKey(NameError::Empty)),
+        (&*long, RequestError::InvalidKey(NameError::TooLong(64))),
+    ] {
+        let data = format!(r#"{{"channel":"c","event":"e","data":{{}},"key":{key}}}"#);
+        assert_eq!(refused(&request("publish", &data)), error, "{data}");
+    }
+}
+
+#[test]
 fn an_incomplete_publish_is_refused() {
     for (data, error) in [
         (r#"{"event":"e","data":{}}"#, RequestError::NoChannel),

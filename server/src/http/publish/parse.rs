@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use uringcast_engine::{ChannelName, EventName, JsonObject, NameError, Publication};
+use uringcast_engine::{ChannelName, EventName, JsonObject, MessageKey, NameError, Publication};
 
 use super::submit::Message;
 use crate::http::error::ApiError;
@@ -26,6 +26,8 @@ struct Item<'a> {
     data: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "present")]
     id: Option<Box<str>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    key: Option<Cow<'a, str>>,
 }
 
 /// Reads one object or a list of them; messages name the index and the field.
@@ -63,11 +65,12 @@ pub(super) fn parse_item(
     };
     let data = data.map_err(|error| ApiError::bad_request(format!("{place}data {error}")))?;
     let (channel, event) = names(place, &item.channel, &item.event)?;
+    let key = item.key.map(|key| parse_key(place, &key)).transpose()?;
     check_size(place, &data, max_data)?;
     if let Some(id) = &item.id {
         check_id(id).map_err(|error| ApiError::bad_request(format!("{place}id {error}")))?;
     }
-    Ok(Message { publication: Publication { channel, event, data }, id: item.id })
+    Ok(Message { publication: Publication { channel, event, data, key }, id: item.id })
 }
 
 /// What an id may be: a key like a channel's name.
@@ -89,6 +92,11 @@ pub(super) fn names(
         return Err(ApiError::bad_request(format!("{place}{text}")));
     }
     Ok((channel, event))
+}
+
+/// Reads what a message is the newest state of.
+pub(super) fn parse_key(place: &dyn Display, key: &str) -> Result<MessageKey, ApiError> {
+    MessageKey::parse(key).map_err(|error| ApiError::bad_request(format!("{place}key {error}")))
 }
 
 /// Refuses data with more bytes than a message may have.

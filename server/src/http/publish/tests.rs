@@ -26,12 +26,17 @@ fn one_object_and_a_list_of_objects_are_publications() {
     let first = &one[0].publication;
     assert_eq!((one.len(), first.channel.as_str(), first.event.as_str()), (1, "a:1", "e"));
     assert_eq!(first.data.as_str(), r#"{ "x" : 1.50 }"#, "data is passed on as it was written");
-    let body =
-        br#"[{"channel":"a","event":"e"},{"channel":"\u00e9","event":"f","data":{},"id":"7"}]"#;
+    let body = concat!(
+        r#"[{"channel":"a","event":"e"},"#,
+        r#"{"channel":"\u00e9","event":"f","data":{},"id":"7","key":"k\u00e9"}]"#,
+    )
+    .as_bytes();
     let two = parse_body(body, MAX).unwrap();
     let [first, second] = [&two[0].publication, &two[1].publication];
     assert_eq!((first.data.as_str(), second.channel.as_str()), ("{}", "é"));
     assert_eq!((two[0].id.as_deref(), two[1].id.as_deref()), (None, Some("7")));
+    let key = |message: &Publication| message.key.as_ref().map(|key| key.as_str().to_owned());
+    assert_eq!((key(first), key(second)), (None, Some("ké".into())));
 }
 
 #[test]
@@ -53,6 +58,8 @@ fn bad_bodies_are_told_by_index_field_and_reason() {
         (br#"{"channel":"a","event":""}"#, "event is empty"),
         (br#"{"channel":"a","event":"e","id":""}"#, "id is empty"),
         (br#"{"channel":"a","event":"e","id":null}"#, "invalid type: null"),
+        (br#"{"channel":"a","event":"e","key":""}"#, "key is empty"),
+        (br#"{"channel":"a","event":"e","key":7}"#, "invalid type: integer `7`"),
         (br#"{"channel":"a","event":"e","data":[1]}"#, "data is not a JSON object"),
         (br#"{"channel":"a","event":"e","data":{"x":}}"#, "expected value"),
         (

@@ -19,7 +19,7 @@ fn channel() -> ChannelName {
 
 fn publication() -> Publication {
     let event = EventName::parse("e").unwrap();
-    Publication { channel: channel(), event, data: JsonObject::parse(b"{}").unwrap() }
+    Publication { channel: channel(), event, data: JsonObject::parse(b"{}").unwrap(), key: None }
 }
 
 /// Polls once.

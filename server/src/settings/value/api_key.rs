@@ -6,15 +6,15 @@ use aws_lc_rs::digest;
 use subtle::ConstantTimeEq;
 use uringcast_engine::ChannelPattern;
 
-use super::{Invalid, MASK, Secret, Value, invalid, is_plain, quoted};
+use super::{Invalid, MASK, Right, Rights, Secret, Value, invalid, is_plain, quoted};
 
 /// The prefix of a hash that a file gives instead of the key.
 const HASHED: &str = "sha256:";
 /// Bytes of a SHA-256 hash.
 const HASH: usize = digest::SHA256_OUTPUT_LEN;
 
-/// A key of publishers, as a list or a file writes it: `NAME[@SERVICE] KEY [PATTERN…]`. KEY is the
-/// key itself, or `sha256:` and its hash in hexadecimal digits.
+/// A key of publishers, as a list or a file writes it: `NAME[@SERVICE] KEY [[RIGHTS]] [PATTERN…]`.
+/// KEY is the key itself, or `sha256:` and its hash in hexadecimal digits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// Its name in logs and metrics.
@@ -22,6 +22,7 @@ pub struct ApiKey {
     /// The only service it is valid for; `None` for all.
     pub service: Option<Box<str>>,
     hash: [u8; HASH],
+    rights: Rights,
     /// Channels it may publish to; empty for all.
     channels: Vec<ChannelPattern>,
 }
@@ -36,7 +37,8 @@ impl ApiKey {
     /// The key of `api_key`: valid for every service and channel.
     pub fn sole(key: &Secret) -> ApiKey {
         let hash = ApiKey::hash(key.expose().as_bytes());
-        ApiKey { name: "default".into(), service: None, hash, channels: Vec::new() }
+        let rights = Rights::ALL;
+        ApiKey { name: "default".into(), service: None, hash, rights, channels: Vec::new() }
     }
 
     /// The hash of a key, as [`ApiKey::has`] takes it.
@@ -55,6 +57,11 @@ impl ApiKey {
         self.hash == other.hash
     }
 
+    /// Whether it is good for requests of this kind.
+    pub fn grants(&self, right: Right) -> bool {
+        self.rights.has(right)
+    }
+
     /// Whether it may publish to a channel.
     pub fn covers(&self, channel: &str) -> bool {
         self.covers_all() || self.channels.iter().any(|pattern| pattern.matches(channel))
@@ -67,12 +74,12 @@ impl ApiKey {
 }
 
 impl Value for ApiKey {
-    const HINT: &'static str = "'NAME[@SERVICE] KEY [PATTERN…]'";
+    const HINT: &'static str = "'NAME[@SERVICE] KEY [[RIGHTS]] [PATTERN…]'";
     const SECRET: bool = true;
 
     fn parse(text: &str) -> Result<Self, Invalid> {
         let form = "Write NAME KEY and, if it is not for all channels, patterns such as orders:*";
-        let mut words = text.split_whitespace();
+        let mut words = text.split_whitespace().peekable();
         let (Some(name), Some(key)) = (words.next(), words.next()) else {
             return Err(invalid("is not a name and a key", form));
         };
@@ -93,11 +100,18 @@ impl Value for ApiKey {
             })?,
             None => hash = ApiKey::hash(Secret::parse(key)?.expose().as_bytes()),
         }
+        let rights = match words.peek().and_then(|word| Rights::parse(word)) {
+            Some(rights) => {
+                words.next();
+                rights?
+            }
+            None => Rights::ALL,
+        };
         let channels = words.map(ChannelPattern::parse).collect::<Result<_, _>>();
         let channels =
             channels.map_err(|error| invalid(format!("has a pattern that {error}"), form))?;
         let service = service.map(Into::into);
-        Ok(ApiKey { name: name.into(), service, hash, channels })
+        Ok(ApiKey { name: name.into(), service, hash, rights, channels })
     }
 
     fn show(&self) -> Option<String> {

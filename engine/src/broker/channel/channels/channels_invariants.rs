@@ -36,7 +36,7 @@ impl Channels {
             frames += channel.log.len();
             let listed = channel.log.len() == 0 || self.retention.lists(index, channel.log.head());
             assert!(listed, "frames that no limit of the shard drops");
-            bytes += channel.log.bytes();
+            bytes += channel.log.held_bytes();
             unswept += channel.log.bytes_from(channel.live.delivered().next());
             assert_eq!(channel.holds, holds.get(&index).copied().unwrap_or(0));
             match channel.queued {

@@ -144,6 +144,7 @@ fn a_channel_is_described_with_its_log_and_its_last_message() {
         channel: name("c"),
         event: crate::types::EventName::parse("e").unwrap(),
         data: JsonObject::parse(b"{}").unwrap(),
+        key: None,
     };
     assert_eq!(hub.publish(&publication), Ok(Seq(1)));
     hub.begin_iteration(Now { mono: Time(2_000_000_000), unix_us: 0 });

@@ -41,7 +41,7 @@ impl Rig {
     fn publish_to(&mut self, channel: &str) -> Result<Seq, PublishError> {
         let channel = ChannelName::parse(channel).unwrap();
         let (event, data) = (EventName::parse("e").unwrap(), JsonObject::parse(b"{}").unwrap());
-        self.hub.publish(&Publication { channel, event, data })
+        self.hub.publish(&Publication { channel, event, data, key: None })
     }
 
     fn knows(&self, channel: &str) -> bool {

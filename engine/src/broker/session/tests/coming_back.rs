@@ -21,7 +21,7 @@ impl Rig {
     fn publish(&mut self, channel: &str) -> Seq {
         let channel = ChannelName::parse(channel).unwrap();
         let (event, data) = (EventName::parse("e").unwrap(), JsonObject::parse(b"{}").unwrap());
-        self.hub.publish(&Publication { channel, event, data }).unwrap()
+        self.hub.publish(&Publication { channel, event, data, key: None }).unwrap()
     }
 
     /// Time passes, and every channel is looked after.

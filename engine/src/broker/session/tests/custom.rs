@@ -149,6 +149,7 @@ fn updates_come_once_a_second_whole_or_in_the_part_asked_for() {
         channel: ChannelName::parse("ticks").unwrap(),
         event: crate::types::EventName::parse("e").unwrap(),
         data: crate::types::JsonObject::parse(br#"{"a":1,"b":2}"#).unwrap(),
+        key: None,
     };
     for _ in 0..3 {
         rig.hub.publish(&publication).unwrap();

@@ -105,7 +105,7 @@ fn a_slow_consumer_is_logged_with_the_channel_that_it_fell_off_and_what_it_misse
         let event = crate::types::EventName::parse("e").unwrap();
         let data = json!({"pad": "x".repeat(padding)}).to_string();
         let data = crate::types::JsonObject::parse(data.as_bytes()).unwrap();
-        let publication = Publication { channel, event, data };
+        let publication = Publication { channel, event, data, key: None };
         for _ in 0..messages {
             rig.hub.publish(&publication).unwrap();
             while rig.hub.poll_transmit(&mut Full::default(), &mut Alone) {}
