@@ -135,9 +135,8 @@ pub struct Service {
     pub correlation: Correlation,
     /// Requests answered with a channel's last event.
     pub requests: Vec<StatusRequest>,
-    /// What is promised for which channels, where it is not the default; at most
-    /// [`limits::MAX_CLASSES`].
-    pub classes: Vec<ClassRule>,
+    /// Channels whose messages wait for others. All others are sent at once.
+    pub coalesce: Vec<Coalescing>,
     /// Whether permessage-deflate is agreed to where a client offers it.
     pub compression: bool,
     /// Subprotocols (`Sec-WebSocket-Protocol`) that are agreed to where a client offers one.
@@ -185,7 +184,7 @@ impl Default for Service {
             protocol: Protocol::default(),
             correlation: Correlation::default(),
             requests: Vec::new(),
-            classes: Vec::new(),
+            coalesce: Vec::new(),
             compression: false,
             subprotocols: Vec::new(),
             close_codes: CloseCodes::default(),

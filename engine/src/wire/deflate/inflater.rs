@@ -60,6 +60,12 @@ impl Inflater {
         }
     }
 
+    /// Bytes of its buffer.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.out.capacity()
+    }
+
     fn message(
         &mut self,
         state: &mut Inflate,

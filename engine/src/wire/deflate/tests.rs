@@ -221,7 +221,7 @@ fn a_bomb_costs_its_limit_and_no_more() {
     let bomb = deflate(&vec![0; 64 << 20], 9, FlushCompress::Sync);
     let mut inflater = Inflater::default();
     assert!(matches!(inflater.inflate(&bomb, 1 << 20), Err(InflateError::TooBig(_))));
-
+    assert!(inflater.held() <= (1 << 20) + 1);
     inflater.trim();
-
+    assert_eq!(inflater.held(), 0);
 }

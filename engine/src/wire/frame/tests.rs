@@ -122,7 +122,7 @@ fn a_stream_at_rest_holds_nothing() {
         read(&mut reader, &[&stream[..cut]], MAX);
         assert!(format!("{reader:?}").contains("Some"), "cut at {cut} is within a message");
         read(&mut reader, &[&stream[cut..]], MAX);
-        assert_eq!(format!("{reader:?}"), "Reader { partial: None, ended: false }");
+        assert_eq!(format!("{reader:?}"), "Reader { partial: None, ended: false, deflate: None }");
     }
 }
 
