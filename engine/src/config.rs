@@ -135,8 +135,9 @@ pub struct Service {
     pub correlation: Correlation,
     /// Requests answered with a channel's last event.
     pub requests: Vec<StatusRequest>,
-    /// Channels whose messages wait for others. All others are sent at once.
-    pub coalesce: Vec<Coalescing>,
+    /// What is promised for which channels, where it is not the default; at most
+    /// [`limits::MAX_CLASSES`].
+    pub classes: Vec<ClassRule>,
     /// Whether permessage-deflate is agreed to where a client offers it.
     pub compression: bool,
     /// Subprotocols (`Sec-WebSocket-Protocol`) that are agreed to where a client offers one.
@@ -184,7 +185,7 @@ impl Default for Service {
             protocol: Protocol::default(),
             correlation: Correlation::default(),
             requests: Vec::new(),
-            coalesce: Vec::new(),
+            classes: Vec::new(),
             compression: false,
             subprotocols: Vec::new(),
             close_codes: CloseCodes::default(),

@@ -1,14 +1,18 @@
 //! Every bound of the engine, with its reason (invariant 3). Those that an operator may change are
 //! defaults of [`crate::Config`]; the rest are constants. A test makes docs/LIMITS.md of this file.
 
+mod channel_classes;
 mod compression;
+mod contexts;
 mod footprint;
 mod scrapes;
 mod slow;
 
 use std::time::Duration;
 
+pub use channel_classes::*;
 pub use compression::*;
+pub use contexts::*;
 pub use footprint::*;
 pub use scrapes::*;
 pub use slow::*;

@@ -31,7 +31,8 @@ use crate::limits::{CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER};
 use crate::shared_frame::{Encodings, Frame, text_of};
 use crate::telemetry::{ClassId, Count};
 use crate::types::{
-    ChannelIndex, ChannelName, ChannelRefusal, JsonObject, MessageKey, Publication, PublishError, Seq, ShardId,
+    ChannelIndex, ChannelName, ChannelRefusal, JsonObject, MessageKey, Publication, PublishError,
+    Seq, ShardId,
 };
 
 pub(crate) use super::replica::Readiness;
