@@ -41,8 +41,8 @@ mod unpublished;
 use std::rc::Rc;
 use std::sync::Arc;
 
-pub use channels::{ChannelEntry, ChannelState};
 pub(crate) use channels::{Call, Channels, Readiness, Sweep};
+pub use channels::{ChannelEntry, ChannelState};
 pub(crate) use log::Log;
 pub(crate) use retention::Overrun;
 pub(crate) use since::{Since, Span};

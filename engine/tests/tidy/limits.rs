@@ -27,6 +27,8 @@ impl Limits {
             ("Engine", "engine/src/limits.rs"),
             ("A connection of the engine", "engine/src/limits/footprint.rs"),
             ("Classes of channels", "engine/src/limits/channel_classes.rs"),
+            ("Compressed broadcasts", "engine/src/limits/channel_contexts.rs"),
+            ("Lanes between shards", "engine/src/limits/lanes.rs"),
             ("Scrapes of an embedder's metrics", "engine/src/limits/scrapes.rs"),
             ("Server", "server/src/limits.rs"),
         ];

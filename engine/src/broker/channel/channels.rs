@@ -13,7 +13,7 @@ mod sweeps;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::contexts::{Contexts, is_compressible};
+use super::contexts::Contexts;
 use super::exchange::Exchange;
 use super::forgotten::Forgotten;
 use super::home::Home;
@@ -28,11 +28,10 @@ use crate::broker::context::Context;
 use crate::broker::shard_messages::StatusSource;
 use crate::config::ChannelClass;
 use crate::limits::{CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER};
-use crate::shared_frame::{Encodings, Frame, text_of};
+use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Count};
 use crate::types::{
-    ChannelIndex, ChannelName, ChannelRefusal, JsonObject, MessageKey, Publication, PublishError,
-    Seq, ShardId,
+    ChannelIndex, ChannelName, ChannelRefusal, JsonObject, Publication, PublishError, Seq, ShardId,
 };
 
 pub(crate) use super::replica::Readiness;
@@ -51,8 +50,6 @@ pub(crate) struct Channels {
     forgotten: Forgotten,
     unpublished: Unpublished,
     contexts: Contexts,
-    #[cfg(test)]
-    pub(super) fault: Option<super::context_faults::ContextFault>,
 }
 
 /// What a channel's home is to be asked.
@@ -84,8 +81,6 @@ impl Channels {
             forgotten: Forgotten::default(),
             unpublished: Unpublished::new(services),
             contexts: Contexts::default(),
-            #[cfg(test)]
-            fault: None,
         }
     }
 
@@ -251,7 +246,7 @@ impl Channels {
         let class = channel.classify(&mut cx.recorder);
         cx.recorder.published_to(class, index.slot());
         let key = publication.key.clone();
-        let frame = Rc::new(encode(&mut self.contexts, cx, channel, bytes, key, seq));
+        let frame = Rc::new(self.contexts.frame(cx, channel, (bytes, key), seq));
         self.statuses.remember(channel, &frame);
         self.broadcast(cx, index, frame);
         Ok(seq)
@@ -274,7 +269,7 @@ impl Channels {
         let channel = &mut self.table[index];
         let bytes = write(channel.last.as_deref().map(Frame::text)).into_boxed_slice();
         let seq = channel.log.head().next();
-        let frame = encode(&mut self.contexts, cx, channel, bytes, None, seq);
+        let frame = self.contexts.frame(cx, channel, (bytes, None), seq);
         self.broadcast(cx, index, Rc::new(frame));
     }
 
@@ -365,22 +360,4 @@ impl Channels {
             _ => None,
         }
     }
-}
-
-/// A frame of a channel homed here, compressed in its context if it has one.
-fn encode(
-    contexts: &mut Contexts,
-    cx: &mut Context,
-    channel: &mut Channel,
-    bytes: Box<[u8]>,
-    key: Option<MessageKey>,
-    seq: Seq,
-) -> Frame {
-    let (shards, now) = (channel.shards() as u32, cx.time());
-    let encodings = is_compressible(channel, text_of(&bytes)).then(|| {
-        let in_context = contexts.compress(cx, channel, &bytes);
-        cx.recorder.count(Count::ContextDeflates, u64::from(in_context.is_some()));
-        Encodings::new(in_context)
-    });
-    Frame::with_encodings((bytes, encodings), key, seq, now, shards)
 }

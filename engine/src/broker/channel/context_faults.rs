@@ -1,6 +1,7 @@
 //! Faults of contexts that the simulation must find.
 
-use super::Channels;
+use std::cell::Cell;
+
 use super::since::Since;
 
 /// What is wrong about what subscribers have of a context.
@@ -14,18 +15,23 @@ pub(in crate::broker) enum ContextFault {
     ForgottenTwin,
 }
 
-impl ContextFault {
-    pub(super) fn first_since(self) -> Since {
-        match self {
-            ContextFault::WarmNewcomer => Since::of(0),
-            ContextFault::ForgottenGap | ContextFault::ForgottenTwin => Since::COLD,
-        }
-    }
+thread_local! {
+    /// Of the broker that this thread simulates.
+    static PRESENT: Cell<Option<ContextFault>> = const { Cell::new(None) };
 }
 
-impl Channels {
-    /// Breaks what is known of contexts.
-    pub(in crate::broker) fn break_contexts(&mut self, fault: ContextFault) {
-        self.fault = Some(fault);
+impl ContextFault {
+    /// The brokers that this thread simulates from now on have this fault.
+    pub(in crate::broker) fn set(fault: Option<ContextFault>) {
+        PRESENT.set(fault);
+    }
+
+    pub(super) fn is_present(self) -> bool {
+        PRESENT.get() == Some(self)
+    }
+
+    /// What a subscriber begins with.
+    pub(super) fn first_since() -> Since {
+        if ContextFault::WarmNewcomer.is_present() { Since::of(0) } else { Since::COLD }
     }
 }

@@ -6,8 +6,9 @@ use crate::config::Compression;
 use crate::limits::{
     CONTEXT_LEVEL, CONTEXT_SUBSCRIBERS, DEFLATE_FROM, DEFLATE_UP_TO, DEFLATE_WINDOW_BITS,
 };
-use crate::shared_frame::{InContext, text_of};
-use crate::types::Time;
+use crate::shared_frame::{Encodings, Frame, InContext, text_of};
+use crate::telemetry::Count;
+use crate::types::{MessageKey, Seq, Time};
 use crate::wire::deflate::Deflater;
 use crate::wire::frame::{self, Opcode};
 
@@ -52,7 +53,7 @@ pub(super) struct Contexts {
 }
 
 /// Whether a message's text is compressed at all.
-pub(super) fn is_compressible(channel: &Channel, text: &[u8]) -> bool {
+fn is_compressible(channel: &Channel, text: &[u8]) -> bool {
     let fits = (DEFLATE_FROM..=DEFLATE_UP_TO).contains(&text.len());
     fits && channel.class.compression != Compression::Off
 }
@@ -63,13 +64,25 @@ impl Contexts {
         self.live
     }
 
-    /// Compresses a frame of a channel homed here, if enough subscribers follow its context.
-    pub(super) fn compress(
+    /// The frame of a message of a channel homed here, compressed in its context if it has one.
+    pub(super) fn frame(
         &mut self,
-        cx: &Context,
+        cx: &mut Context,
         channel: &mut Channel,
-        bytes: &[u8],
-    ) -> Option<InContext> {
+        (bytes, key): (Box<[u8]>, Option<MessageKey>),
+        seq: Seq,
+    ) -> Frame {
+        let encodings = is_compressible(channel, text_of(&bytes)).then(|| {
+            let in_context = self.compress(cx, channel, &bytes);
+            cx.recorder.count(Count::ContextDeflates, u64::from(in_context.is_some()));
+            Encodings::new(in_context)
+        });
+        let shards = channel.shards() as u32;
+        Frame::with_encodings((bytes, encodings), key, seq, cx.time(), shards)
+    }
+
+    /// Compresses a frame of a channel homed here, if enough subscribers follow its context.
+    fn compress(&mut self, cx: &Context, channel: &mut Channel, bytes: &[u8]) -> Option<InContext> {
         let is_live = channel.has_compressor();
         // It does not come and go with one subscriber.
         let enough = cx.limits.context_subscribers;

@@ -53,7 +53,8 @@ impl Home {
         next: Seq,
         followers: u32,
     ) {
-        let interest = Interest { shard, channel, token, next, followers, gap: None, behind: false };
+        let interest =
+            Interest { shard, channel, token, next, followers, gap: None, behind: false };
         self.interests.push(interest);
     }
 

@@ -1,5 +1,8 @@
 //! From which place of a channel's context on a subscriber has everything.
 
+#[cfg(test)]
+use super::context_faults::ContextFault;
+use crate::limits::DEFLATING_SUBSCRIPTION;
 use crate::shared_frame::{Encoding, Frame};
 
 /// What a subscriber's inflater has of a channel's context; 8 bytes of each subscription of a
@@ -42,6 +45,8 @@ impl Since {
     }
 }
 
+const _: () = assert!(2 * size_of::<Since>() == DEFLATING_SUBSCRIPTION);
+
 /// What some frames in a row mean for their subscribers' contexts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
@@ -54,6 +59,10 @@ pub(crate) struct Span {
 impl Span {
     /// Appends a frame.
     pub(crate) fn add(&mut self, frame: &Frame) {
+        #[cfg(test)]
+        if frame.is_gap && ContextFault::ForgottenGap.is_present() {
+            return;
+        }
         if frame.is_gap {
             self.after_gap = Some(Since::COLD);
         } else if let Some(in_context) = frame.in_context() {

@@ -245,9 +245,8 @@ impl Delivery {
         slice.sort_unstable();
         let mut rest = &slice[..];
         while let Some(&(chain, encodings, _)) = rest.first() {
-            let is_alike = |other: &&(Chain, Encodings, u32)| {
-                (other.0, other.1) == (chain, encodings)
-            };
+            let is_alike =
+                |other: &&(Chain, Encodings, u32)| (other.0, other.1) == (chain, encodings);
             let alike = rest.iter().take_while(is_alike).count();
             let (these, others) = rest.split_at(alike);
             rest = others;

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::broker::channel::Log;
-use crate::broker::channel::context_faults::ContextFault;
 use crate::broker::connection::State;
 use crate::broker::context::Ending;
 use crate::broker::delivery::delivery_invariants::{ChainFault, Met};
@@ -77,11 +76,6 @@ impl Hub {
     /// Breaks the chains of the writes.
     pub(in crate::broker) fn break_chains(&mut self, fault: ChainFault) {
         self.parts.core.delivery.break_chains(fault);
-    }
-
-    /// Breaks what is known of subscribers' contexts.
-    pub(in crate::broker) fn break_contexts(&mut self, fault: ContextFault) {
-        self.parts.core.channels.break_contexts(fault);
     }
 
     /// Chains of several marks that were met.

@@ -11,7 +11,6 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use super::deflating::ClientInflater;
 use super::truth::Truth;
 use crate::limits::LEAVE_PATIENCE;
-use crate::shared_frame::text_of;
 use crate::types::{ServiceId, Time};
 
 /// A subscribe or unsubscribe that waits for its reply.
@@ -126,9 +125,7 @@ impl Client {
             let mut frame = self.buffer[at..end].to_vec();
             let mut payload = self.buffer[payload].to_vec();
             if header.rsv1 {
-                let inflater = self.inflater.as_mut().expect("it negotiated compression");
-                frame = inflater.inflate(&payload);
-                payload = text_of(&frame).to_vec();
+                (frame, payload) = ClientInflater::plain(&mut self.inflater, &payload);
             }
             self.message(header.opcode, &payload, &frame, truth);
             at = end;

@@ -12,6 +12,7 @@ use super::world::World;
 use super::{SEEDS, is_caught_in, run_all, setting};
 use crate::broker::channel::context_faults::ContextFault;
 use crate::config::{Compression, Service};
+use crate::shared_frame::text_of;
 use crate::telemetry::{Count, Totals};
 use crate::wire::deflate::{Deflate, negotiate};
 use crate::wire::frame::{self, Opcode};
@@ -33,8 +34,14 @@ impl ClientInflater {
         ClientInflater(Inflate::new(false, window_bits))
     }
 
-    /// The plain frame of a compressed message.
-    pub(super) fn inflate(&mut self, payload: &[u8]) -> Vec<u8> {
+    /// The plain frame of a compressed message, and its payload.
+    pub(super) fn plain(client: &mut Option<Self>, payload: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let frame = client.as_mut().expect("it negotiated compression").inflate(payload);
+        let text = text_of(&frame).to_vec();
+        (frame, text)
+    }
+
+    fn inflate(&mut self, payload: &[u8]) -> Vec<u8> {
         let input = [payload, &[0, 0, 0xff, 0xff]].concat();
         let mut text = vec![0; 1 << 19];
         let before = self.0.total_out();
@@ -180,4 +187,53 @@ fn few_subscribers_get_twins() {
     let count = counts(&mut world);
     assert_eq!((count(Count::ContextDeflates), count(Count::TwinDeflates)), (0, 1));
     assert_eq!(count(Count::TwinDeliveries), 3);
+}
+
+#[test]
+fn beyond_the_bound_channels_have_no_compressor() {
+    let mut service = Service { compression: true, ..service() };
+    for channel in [0, 1] {
+        rule_of(&mut service.classes, channel).compression = Some(Compression::Shared);
+    }
+    let mut world = world_of(4, 1_000, service, &[&[0], &[0], &[1], &[1]]);
+    (world.plan.bounds.contexts, world.plan.bounds.context_subscribers) = (1, 1);
+    world.hubs[0].set_limits(world.plan.bounds);
+    let text = format!(r#"{{"pad":"{}"}}"#, "x".repeat(300));
+    for channel in [0, 1, 0, 1] {
+        world.publish_this(channel, &text);
+        turn(&mut world);
+    }
+    let count = counts(&mut world);
+    assert_eq!((count(Count::ContextDeflates), count(Count::ContextDeliveries)), (2, 4));
+    assert_eq!((count(Count::TwinDeflates), count(Count::TwinDeliveries)), (2, 4));
+}
+
+/// A connection of two channels follows the one that brings more, and is sent the other as it is.
+#[test]
+fn a_connection_follows_the_channel_with_most_bytes() {
+    let mut service = Service { compression: true, ..service() };
+    for channel in [0, 1] {
+        rule_of(&mut service.classes, channel).compression = Some(Compression::Shared);
+    }
+    let mut world = world_of(4, 1_000, service, &vec![&[0, 1][..]; 10]);
+    let text = format!(r#"{{"pad":"{}"}}"#, "x".repeat(300));
+    for (main, other) in [(0, 1), (1, 0)] {
+        for _ in 0..200 {
+            // Some seconds: that of both is looked at once a second.
+            world.publish_this(main, &text);
+            world.publish_this(main, &text);
+            world.publish_this(other, r#"{"a":1}"#);
+            world.pass_time(Duration::from_millis(100));
+            turn(&mut world);
+        }
+        let _ = counts(&mut world);
+        world.publish_this(main, &text);
+        turn(&mut world);
+        let count = counts(&mut world);
+        assert_eq!(count(Count::ContextDeliveries), 10);
+        world.publish_this(other, &text);
+        turn(&mut world);
+        let count = counts(&mut world);
+        assert_eq!((count(Count::ContextDeliveries), count(Count::TwinDeliveries)), (0, 0));
+    }
 }

@@ -86,9 +86,10 @@ impl Plan {
         if let Some(Sabotage::Chains(fault)) = self.sabotage {
             hub.break_chains(fault);
         }
-        if let Some(Sabotage::Contexts(fault)) = self.sabotage {
-            hub.break_contexts(fault);
-        }
+        ContextFault::set(match self.sabotage {
+            Some(Sabotage::Contexts(fault)) => Some(fault),
+            _ => None,
+        });
         hub
     }
 

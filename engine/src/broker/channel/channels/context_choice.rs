@@ -2,12 +2,12 @@
 //! channel at most: the one that brings most of its bytes.
 
 use super::Channels;
+#[cfg(test)]
+use crate::broker::channel::context_faults::ContextFault;
 use crate::broker::channel::since::Since;
 use crate::broker::channel::subscriptions::Subscription;
 use crate::config::Compression;
 use crate::limits::CONTEXT_CHOICES;
-#[cfg(test)]
-use crate::broker::channel::context_faults::ContextFault;
 use crate::types::ChannelIndex;
 
 /// Recent bytes and frames of a channel on this shard: a quarter is forgotten each second.
@@ -67,7 +67,7 @@ impl Channels {
     /// A subscriber has missed something of a channel.
     pub(in crate::broker) fn interrupt_context(&mut self, connection: u32, index: ChannelIndex) {
         #[cfg(test)]
-        if self.fault == Some(ContextFault::ForgottenGap) {
+        if ContextFault::ForgottenGap.is_present() {
             return;
         }
         if let Some(since) = self.since_mut(connection, index) {
@@ -78,7 +78,7 @@ impl Channels {
     /// A connection was sent something compressed that is not of the context that it follows.
     pub(in crate::broker) fn interrupt_contexts(&mut self, connection: u32) {
         #[cfg(test)]
-        if self.fault == Some(ContextFault::ForgottenTwin) {
+        if ContextFault::ForgottenTwin.is_present() {
             return;
         }
         for nth in 0..self.memberships.of(connection).len() {
@@ -103,9 +103,10 @@ impl Channels {
             let Some(since) = live.since(position) else { continue };
             let follows = main == Some(channel);
             if follows != since.follows() || (!follows && since != others) {
+                #[cfg(not(test))]
                 let first = Since::COLD;
                 #[cfg(test)]
-                let first = self.fault.map_or(first, ContextFault::first_since);
+                let first = ContextFault::first_since();
                 live.set_since(position, if follows { first } else { others });
             }
         }
