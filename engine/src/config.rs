@@ -138,8 +138,6 @@ pub struct Service {
     /// What is promised for which channels, where it is not the default; at most
     /// [`limits::MAX_CLASSES`].
     pub classes: Vec<ClassRule>,
-    /// Whether permessage-deflate is agreed to where a client offers it.
-    pub compression: bool,
     /// Subprotocols (`Sec-WebSocket-Protocol`) that are agreed to where a client offers one.
     pub subprotocols: Vec<String>,
     /// Close codes of reasons that have none of RFC 6455.
@@ -157,6 +155,13 @@ impl Service {
         "secure",
         "client_certificate",
     ];
+
+    /// Whether some channels' messages may be compressed, so that permessage-deflate is agreed to.
+    pub(crate) fn may_compress(&self) -> bool {
+        let compresses =
+            |rule: &ClassRule| rule.compression.unwrap_or_default() != Compression::Off;
+        self.classes.iter().any(compresses)
+    }
 
     /// The rules of [`Service::classes`] that are about a channel, narrowest first.
     pub fn class_rules(&self, channel: &str) -> Vec<&ClassRule> {
@@ -186,7 +191,6 @@ impl Default for Service {
             correlation: Correlation::default(),
             requests: Vec::new(),
             classes: Vec::new(),
-            compression: false,
             subprotocols: Vec::new(),
             close_codes: CloseCodes::default(),
         }

@@ -170,7 +170,6 @@ fn add_to_endpoint(
 fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
     let preset = s.preset;
     engine::Service {
-        compression: false,
         name: s.server_name.0.clone(),
         welcome: s.welcome_message.0.clone(),
         welcome_extra: preset.map(|preset| welcome_extra(preset, s)).unwrap_or_default(),

@@ -7,8 +7,8 @@ impl Config {
     /// Takes over, of another configuration with the same services, what the engine reads where it
     /// uses it: `keepalive`, `max_outbox`, and of each service `welcome`, `welcome_extra`,
     /// `max_connections`, `max_message`, `max_json_depth`, `message_rate`, `access` but its `mode`,
-    /// `anonymous_publish`, `classes`, `compression` and `subprotocols`. All else stays: something
-    /// was made for it.
+    /// `anonymous_publish`, `classes` and `subprotocols`. All else stays: something was made for
+    /// it.
     ///
     /// # Errors
     /// [`StartError::Config`] when the services are not the same.
@@ -44,7 +44,6 @@ impl Service {
         self.access.mode = mode;
         self.anonymous_publish = new.anonymous_publish;
         self.classes.clone_from(&new.classes);
-        self.compression = new.compression;
         self.subprotocols.clone_from(&new.subprotocols);
     }
 }

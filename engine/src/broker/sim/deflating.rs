@@ -11,7 +11,7 @@ use super::small_world::{service, turn, world_of};
 use super::world::World;
 use super::{SEEDS, is_caught_in, run_all, setting};
 use crate::broker::channel::context_faults::ContextFault;
-use crate::config::{Compression, Service};
+use crate::config::Compression;
 use crate::shared_frame::text_of;
 use crate::telemetry::{Count, Totals};
 use crate::wire::deflate::{Deflate, negotiate};
@@ -125,7 +125,7 @@ fn broken_contexts_are_caught() {
 
 /// A world of one shard whose clients all negotiate, and the counts of what they are sent.
 fn deflating_world(clients: usize) -> World {
-    let mut service = Service { compression: true, ..service() };
+    let mut service = service();
     rule_of(&mut service.classes, 0).compression = Some(Compression::Shared);
     world_of(4, 1_000, service, &vec![&[0][..]; clients])
 }
@@ -191,7 +191,7 @@ fn few_subscribers_get_twins() {
 
 #[test]
 fn beyond_the_bound_channels_have_no_compressor() {
-    let mut service = Service { compression: true, ..service() };
+    let mut service = service();
     for channel in [0, 1] {
         rule_of(&mut service.classes, channel).compression = Some(Compression::Shared);
     }
@@ -211,7 +211,7 @@ fn beyond_the_bound_channels_have_no_compressor() {
 /// A connection of two channels follows the one that brings more, and is sent the other as it is.
 #[test]
 fn a_connection_follows_the_channel_with_most_bytes() {
-    let mut service = Service { compression: true, ..service() };
+    let mut service = service();
     for channel in [0, 1] {
         rule_of(&mut service.classes, channel).compression = Some(Compression::Shared);
     }

@@ -130,7 +130,7 @@ async fn upgrade(
     }
     loop {
         let (ready, subprotocols) = (!queue.is_closed(), &config.subprotocols);
-        match upgrade::parse(&stream.plain, ready, subprotocols, config.compression) {
+        match upgrade::parse(&stream.plain, ready, subprotocols, config.may_compress()) {
             Upgrade::NeedMore => stream.read().await?,
             Upgrade::Accept(request) => return stream.accept(request).await.map(Some),
             Upgrade::Answer { response, refusal } => {
