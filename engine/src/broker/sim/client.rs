@@ -9,7 +9,7 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::deflating::ClientInflater;
-use super::truth::Truth;
+use super::truth::{Truth, correlation};
 use crate::limits::LEAVE_PATIENCE;
 use crate::types::{ServiceId, Time};
 
@@ -376,8 +376,4 @@ impl Client {
         let head = belief.life.map_or(truth.head(channel), |life| truth.length(channel, life));
         belief.next.unwrap_or(belief.latest) == head + 1
     }
-}
-
-fn correlation(value: &Value) -> Option<u64> {
-    value["correlation_id"].as_str().map(|text| text.parse().unwrap())
 }

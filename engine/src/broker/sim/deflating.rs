@@ -130,7 +130,7 @@ fn deflating_world(clients: usize) -> World {
     world_of(4, 1_000, service, &vec![&[0][..]; clients])
 }
 
-fn counts(world: &mut World) -> impl Fn(Count) -> u64 {
+fn counts(world: &mut World) -> impl Fn(Count) -> u64 + use<> {
     let mut totals = Totals::new(1, 1);
     totals.absorb(&world.hubs[0].recorder().swap(None));
     move |what| totals.count(what)
