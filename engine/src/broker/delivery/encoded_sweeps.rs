@@ -17,6 +17,8 @@ use crate::types::ChannelIndex;
 #[derive(Debug, Default)]
 pub(super) struct EncodedSlice {
     sweep: Vec<(Encoding, u32)>,
+    /// Connections that negotiated compression, with what they are owed.
+    pub(super) owed: Vec<(Chain, u32)>,
     chains: Vec<(Chain, Encodings, u32)>,
     walk: Walk,
 }
@@ -239,9 +241,16 @@ impl Delivery {
         }
     }
 
-    /// Writes the slice of chains to connections that negotiated compression. It is empty then.
+    /// Writes what connections that negotiated compression are owed: the list of these is empty
+    /// then.
     pub(super) fn write_encoded_chains(&mut self, work: &mut Work<'_, impl WriteSink>) {
+        let mut owed = std::mem::take(&mut self.encoded_slice.owed);
         let mut slice = std::mem::take(&mut self.encoded_slice.chains);
+        for (chain, connection) in owed.drain(..) {
+            slice.push((chain, self.encode_chain(work, chain, connection), connection));
+        }
+        self.encoded_slice.owed = owed;
+        self.end_walk();
         slice.sort_unstable();
         let mut rest = &slice[..];
         while let Some(&(chain, encodings, _)) = rest.first() {
@@ -256,17 +265,6 @@ impl Delivery {
         }
         slice.clear();
         self.encoded_slice.chains = slice;
-    }
-
-    /// Adds a connection that negotiated compression to that slice.
-    pub(super) fn add_encoded_chain<S>(
-        &mut self,
-        work: &mut Work<'_, S>,
-        chain: Chain,
-        connection: u32,
-    ) {
-        let encodings = self.encode_chain(work, chain, connection);
-        self.encoded_slice.chains.push((chain, encodings, connection));
     }
 
     /// A chain's bytes for so many connections.

@@ -158,11 +158,11 @@ impl Delivery {
         let mut slice = std::mem::take(&mut self.slice);
         let (mut visited, mut cost, mut mixed, mut written) = (0, 0, false, false);
         let deflating = work.channels.pending(channel).is_empty();
-        let member = |channels: &Channels, nth: usize| match deflating {
-            false => channels.pending(channel).get(nth).copied(),
-            true => channels.deflating_pending(channel).get(nth).copied(),
+        let pending = match deflating {
+            false => work.channels.pending(channel),
+            true => work.channels.deflating_pending(channel),
         };
-        while let Some(connection) = member(work.channels, visited) {
+        for &connection in pending {
             let chain = self.chains.owed(connection);
             if !chain.is_empty() {
                 written = self.gate.was_written(connection);
@@ -171,7 +171,7 @@ impl Delivery {
                 }
                 cost += 1 + (self.chains.bytes(chain) >> WRITE_BYTES_SHIFT);
                 if work.channels.is_deflating(connection) {
-                    self.add_encoded_chain(work, chain, connection);
+                    self.encoded_slice.owed.push((chain, connection));
                 } else {
                     mixed |= slice.last().is_some_and(|(last, _)| *last != chain);
                     slice.push((chain, connection));
@@ -179,7 +179,6 @@ impl Delivery {
             }
             visited += 1;
         }
-        self.end_walk();
         *budget = budget.saturating_sub(cost);
         match deflating {
             false => work.channels.skip(channel, visited),
