@@ -5,15 +5,21 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use uringcast_engine::{Config, Engine, Protocol, Service};
+use uringcast_engine::{
+    ChannelPattern, ClassRule, Compression, Config, Engine, Protocol, Service,
+};
 
-/// Room for the suites: their largest message is 16 MiB, and they may be slow to read its echo.
+/// Compression where a client offers it, and room for the suites: their largest message is 16 MiB,
+/// and they may be slow to read its echo.
 pub(crate) fn config(listen: SocketAddr) -> Config {
+    let mut all = ClassRule::new(ChannelPattern::parse("*").expect("a pattern"));
+    all.compression = Some(Compression::Twin);
     let service = Service {
         listen: vec![listen],
         protocol: Protocol::Echo,
         max_message: 64 << 20,
         message_rate: 0,
+        classes: vec![all],
         ..Service::default()
     };
     Config { max_outbox: 128 << 20, metrics: false, ..Config::from(service) }
