@@ -5,9 +5,7 @@ use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use uringcast_engine::{
-    ChannelPattern, ClassRule, Compression, Config, Engine, Protocol, Service,
-};
+use uringcast_engine::{ChannelPattern, ClassRule, Compression, Config, Engine, Protocol, Service};
 
 /// Compression where a client offers it, and room for the suites: their largest message is 16 MiB,
 /// and they may be slow to read its echo.
