@@ -3,6 +3,7 @@
 //! * `hub`: composition, and the contract with the event loop; `core`: what needs two components;
 //! * `session`, `delivery`, `link`, `connection`, `channel`: the components, from the top down;
 //! * `context`, `timers`, `turn_limits`: time, settings, and what components ask of those above;
+//! * `reconnects`: clients that are told to reconnect, and when their connections are closed;
 //! * `shared_count`: what the services of a fleet share, and how much of it each may take;
 //! * `effect`, `shard_messages`: what leaves the broker, for its event loop and for other shards.
 
@@ -22,6 +23,7 @@ mod inbound;
 mod lifecycle;
 mod link;
 mod reconfigure;
+mod reconnects;
 mod session;
 pub mod shard_messages;
 mod shared_count;

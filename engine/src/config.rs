@@ -8,6 +8,7 @@ mod live_settings;
 mod origins;
 mod probe_key;
 mod proxies;
+mod reconnect;
 mod session_protocol;
 mod tls;
 
@@ -23,6 +24,7 @@ pub(crate) use class_table::ClassTable;
 pub use origins::Origins;
 pub use probe_key::ProbeKey;
 pub use proxies::Proxies;
+pub use reconnect::Reconnect;
 pub use session_protocol::{ClientRequest, Protocol, SessionProtocol};
 pub use tls::TlsSource;
 
@@ -109,6 +111,8 @@ pub struct Service {
     pub welcome: String,
     /// Further keys of the welcome message's `data`, other than [`Service::WELCOME_KEYS`].
     pub welcome_extra: serde_json::Map<String, serde_json::Value>,
+    /// The `reconnect` of the welcome message.
+    pub reconnect: Reconnect,
     /// Addresses every shard listens on. Port 0 takes a free port; `[::]` takes IPv4 too, unless an
     /// address of IPv4 is named beside it.
     pub listen: Vec<SocketAddr>,
@@ -146,7 +150,7 @@ pub struct Service {
 
 impl Service {
     /// The keys that every welcome message has, and that `welcome_extra` may not.
-    pub const WELCOME_KEYS: [&str; 7] = [
+    pub const WELCOME_KEYS: [&str; 8] = [
         "connection_id",
         "server",
         "message",
@@ -154,6 +158,7 @@ impl Service {
         "tls_mode",
         "secure",
         "client_certificate",
+        "reconnect",
     ];
 
     /// Whether some channels' messages may be compressed, so that permessage-deflate is agreed to.
@@ -178,6 +183,7 @@ impl Default for Service {
             name: "uringcast".into(),
             welcome: "Connected to uringcast".into(),
             welcome_extra: serde_json::Map::new(),
+            reconnect: Reconnect::default(),
             listen: Vec::new(),
             tls: None,
             proxies: Proxies::default(),

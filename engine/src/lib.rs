@@ -123,14 +123,14 @@ pub use api::{
 pub use broker::{AddressFilter, ConnectionDetail, ConnectionInfo, ConnectionQuery, LagInfo};
 pub use config::{
     Access, AuthMode, ChannelClass, ClassRetention, ClassRule, ClientRequest, Compression, Config,
-    Correlation, KernelTls, Origins, ProbeKey, Protocol, Proxies, Retention, Rule, Service,
-    SessionProtocol, SlowPolicy, StatusRequest, TlsSource,
+    Correlation, KernelTls, Origins, ProbeKey, Protocol, Proxies, Reconnect, Retention, Rule,
+    Service, SessionProtocol, SlowPolicy, StatusRequest, TlsSource,
 };
 #[doc(hidden)]
 pub use shard::Delivery;
 pub use types::{
     AuthError, CertificateId, ChannelName, ChannelPattern, ClientAction, ClientCertificate,
-    ClientCommand, CloseCodes, ConnectionEnd, DrainReport, Epoch, EventName, Identity,
+    ClientCommand, CloseCodes, ConnectionEnd, DrainReason, DrainReport, Epoch, EventName, Identity,
     JsonLimitError, JsonObject, JsonObjectError, MessageKey, NameError, PatternError, Publication,
     PublishError, RevokedCertificates, RevokedTokens, Seq, ServiceId, ServiceLoad, ShardId,
     StartError, Target, Time, TlsMode, TokenFault, Verdict,

@@ -4,6 +4,7 @@
 mod channel_classes;
 mod channel_contexts;
 mod compression;
+mod drains;
 mod footprint;
 mod lanes;
 mod scrapes;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use channel_classes::*;
 pub use channel_contexts::*;
 pub use compression::*;
+pub use drains::*;
 pub use footprint::*;
 pub use lanes::*;
 pub use scrapes::*;
@@ -265,21 +267,12 @@ pub const CLOSING_BYTES: i32 = 256 << 10;
 /// For the authentication frame, where authentication is required.
 pub const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Entries of a shard's timers (pauses that end, deadlines) for each of its connections: a
-/// connection has two timers at most, and as many may have expired that are not removed yet.
+/// connection has three timers at most, and one may have expired that is not removed yet.
 pub const DUE_PER_CONNECTION: usize = 4;
 /// A publisher that was refused for a full lane is not read for this long.
 pub const BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// A subscriber that recovers earlier messages is not a slow consumer for this long.
 pub const RECOVERY_GRACE: Duration = Duration::from_secs(10);
-/// Ticks between the start of a drain and the closing of connections: time for what other shards
-/// have accepted to arrive.
-pub const DRAIN_TICKS: u32 = 2;
-/// For every connection to be flushed and closed on shutdown.
-pub const DEFAULT_DRAIN: Duration = Duration::from_secs(10);
-/// The longest drain: a day, so that its end can still be computed.
-pub const MAX_DRAIN: Duration = Duration::from_secs(86_400);
-/// Beyond the drain's deadline, for a shard to report that it has drained.
-pub const DRAIN_GRACE: Duration = Duration::from_secs(1);
 /// A shard that has not turned for this long does not serve: twenty ticks.
 pub const HEARTBEAT_LIMIT: Duration = Duration::from_secs(1);
 /// For standard error to take why the process is aborted.

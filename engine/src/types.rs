@@ -3,6 +3,7 @@
 mod address_group;
 mod channel_refusal;
 mod client_certificate;
+mod client_command;
 mod close_codes;
 mod connection_end;
 mod drain_report;
@@ -22,7 +23,6 @@ mod tls_mode;
 
 use std::fmt;
 use std::ops::Add;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -32,6 +32,7 @@ use smol_str::SmolStr;
 pub(crate) use address_group::AddressGroup;
 pub(crate) use channel_refusal::ChannelRefusal;
 pub use client_certificate::{CertificateId, ClientCertificate, RevokedCertificates};
+pub use client_command::{ClientAction, ClientCommand, DrainReason, Target};
 pub use close_codes::CloseCodes;
 pub use connection_end::ConnectionEnd;
 pub use drain_report::DrainReport;
@@ -243,41 +244,6 @@ impl JsonObject {
     pub fn as_str(&self) -> &str {
         self.0.get()
     }
-}
-
-/// Which connections or subscriptions are to end, and how.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientCommand {
-    /// Only connections of this service are meant.
-    pub service: ServiceId,
-    /// Which of them.
-    pub target: Target,
-    /// What is to be done with them.
-    pub action: ClientAction,
-}
-
-/// Which connections are meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// The one that was welcomed with this id.
-    Connection(String),
-    /// All subscribers of a channel.
-    Channel(ChannelName),
-    /// All that a user has authenticated.
-    User(String),
-    /// Those that were authenticated by one of these tokens.
-    Tokens(RevokedTokens),
-    /// Those whose client has shown one of these certificates.
-    Certificates(Arc<RevokedCertificates>),
-}
-
-/// What is to be done with them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClientAction {
-    /// Close them.
-    Disconnect,
-    /// End their subscription to this channel, or to all of theirs.
-    Unsubscribe(Option<ChannelName>),
 }
 
 /// One message to be broadcast.

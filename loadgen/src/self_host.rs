@@ -105,7 +105,15 @@ impl SelfHost {
             .arg(server)
             .args(["--host", "127.0.0.1", "--port", "0"])
             .args(["--control-port", "0", "--metrics-port", "0"])
-            .args(["--anonymous-publish", "--message-rate", "0", "--max-connections", &limit])
+            .args([
+                "--drain-spread",
+                "0",
+                "--anonymous-publish",
+                "--message-rate",
+                "0",
+                "--max-connections",
+                &limit,
+            ])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             // Ctrl-C reaches only this process, which ends the run and then the server.

@@ -109,6 +109,10 @@ impl Config {
                 let remedy = "Name the proxies' networks with trusted_proxies.";
                 faults.add("proxy_protocol", "has nobody to take headers from", remedy);
             }
+            if settings.reconnect_max.0 < settings.reconnect_base.0 {
+                let remedy = "Give as much as reconnect_base, or more.";
+                faults.add("reconnect_max", "is shorter than reconnect_base", remedy);
+            }
             services.push(service(settings, listen));
             ports::check(&services, &control, &metrics, &mut faults);
             // A problem of all services is reported once.
@@ -173,6 +177,7 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         name: s.server_name.0.clone(),
         welcome: s.welcome_message.0.clone(),
         welcome_extra: preset.map(|preset| welcome_extra(preset, s)).unwrap_or_default(),
+        reconnect: engine::Reconnect { base: s.reconnect_base.0, max: s.reconnect_max.0 },
         listen,
         tls: None,
         proxies: engine::Proxies {

@@ -10,6 +10,7 @@ mod csrf;
 mod dashboard_page;
 mod debug;
 mod disconnect;
+mod drain;
 mod error;
 mod idempotency;
 mod media_type;
@@ -62,6 +63,7 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .route("/publish/raw", post(publish::publish_raw))
         .route("/disconnect", post(disconnect::disconnect))
         .route("/unsubscribe", post(disconnect::unsubscribe))
+        .route("/drain", post(drain::begin).get(drain::progress))
         .route("/connections", get(connections::list))
         .route("/connections/{connection}", get(connections::one))
         .route("/tokens/revoke", post(revoke_tokens::revoke))

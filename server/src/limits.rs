@@ -62,6 +62,9 @@ pub const HTTP_HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// For an HTTP request, from its headers to the head of the response: a slow body of a request
 /// is within it, that of a response is not.
 pub const HTTP_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between two looks at how many clients are left of those that were told to reconnect: a server
+/// with few ends soon.
+pub const DRAIN_LOOK: Duration = Duration::from_millis(100);
 /// For HTTP requests that are still open when the server stops.
 pub const HTTP_DRAIN: Duration = Duration::from_secs(1);
 /// The largest window of a body compressed by zstd, as a power of two: 8 MiB, which RFC 9659

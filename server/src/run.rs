@@ -1,5 +1,6 @@
 //! From a configuration to a server that serves until a signal.
 
+mod ending;
 mod http_ports;
 mod reload_thread;
 
@@ -142,23 +143,20 @@ async fn serve_on(
         control_ports,
     };
     let control = Control::new(engine, metrics, health, foreign, live, dashboard);
+    let running = Arc::new(RwLock::new(Arc::clone(&settings)));
+    let in_force = Arc::clone(&running);
+    let control = control.with_settings(Arc::clone(&running));
     let control = Arc::new(control.with_revocations(Arc::clone(verifiers.revocations())));
 
     let (stop, stopped) = watch::channel(false);
     let ports = ports.serve(&control, &config.api_keys, connections, &stopped);
     announce(&line);
 
-    let running = Arc::new(RwLock::new(Arc::clone(&settings)));
-    let in_force = Arc::clone(&running);
     let config = ConfigReloader::new(source, (settings, files), running, parts, reload_status);
     let reloads = ReloadThread::new(config, reloaders, verifiers, Arc::clone(&control))?;
     let signal = until_stopped(&control, &reloads, &mut hangup, &mut stops).await;
     probe_task.inspect(|task| task.abort());
-    let time = in_force.read().drain_timeout.0;
-    let seconds = time.as_secs_f64();
-    tracing::info!("{}: shutting down, clients have {seconds} s", signal.name);
-    systemd::stopping(&format!("closing all connections within {seconds} s"));
-    if let Some(again) = drain(&control, time, &mut stops).await {
+    if let Some(again) = ending::end(&control, &in_force, signal.name, &mut stops).await {
         return Ok(Ended::Interrupted(again.number));
     }
     let _ = stop.send(true);
@@ -231,21 +229,6 @@ fn start_access_log(
     Ok(Some(thread))
 }
 
-/// Drains the engine, unless a second signal comes.
-async fn drain(control: &Control, time: Duration, stops: &mut StopSignals) -> Option<StopSignal> {
-    tokio::select! {
-        report = control.drain(time) => {
-            let report = report.unwrap_or_default();
-            tracing::info!(closed = report.closed, cut = report.cut, "drained");
-            None
-        }
-        again = stops.next() => {
-            tracing::warn!("{} again: ending at once", again.name);
-            Some(again)
-        }
-    }
-}
-
 /// Collects once a second, so that the shards' channels never fill, keeps settings and certificates
 /// fresh and the watchdog quiet while all shards run, until a signal comes.
 async fn until_stopped(
@@ -262,14 +245,19 @@ async fn until_stopped(
             signal = stops.next() => return signal,
             _ = hangup.recv() => reloads.reload(),
             _ = tick.tick() => {
-                control.tick().await;
-                log::report();
+                look_after(control, has_watchdog).await;
                 reloads.check();
-                if has_watchdog && control.is_alive().await {
-                    systemd::pet_watchdog();
-                }
             }
         }
+    }
+}
+
+/// What is done once a second from start to end.
+async fn look_after(control: &Control, has_watchdog: bool) {
+    control.tick().await;
+    log::report();
+    if has_watchdog && control.is_alive().await {
+        systemd::pet_watchdog();
     }
 }
 

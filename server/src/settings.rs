@@ -5,6 +5,7 @@ pub mod access;
 mod changes;
 mod choices;
 pub mod coalescing_rule;
+mod nearest;
 mod sources;
 pub mod value;
 
@@ -16,6 +17,7 @@ use access::{OptionalClaim, Origin, Permission, Subprotocol};
 pub use changes::Changes;
 pub use choices::{LogFormat, TlsVersion};
 use coalescing_rule::CoalescingRule;
+pub use nearest::nearest;
 pub use sources::{Problem, Problems, Source, Sources};
 use value::{ApiKey, Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 
@@ -186,6 +188,10 @@ settings! {
         /// Field of a request that replies repeat as correlation_id: its `id`, or as the original
         /// servers did (echo) its `correlation_id`.
         correlation: Correlation = Correlation::Id,
+        /// What the welcome message advises clients to wait at most before they reconnect.
+        reconnect_base [live]: Span<0, HOUR> = Span(limits::DEFAULT_RECONNECT_BASE),
+        /// The most that it advises, when tries go on to fail.
+        reconnect_max [live]: Span<0, HOUR> = Span(limits::DEFAULT_RECONNECT_MAX),
         /// Close codes of reasons for which RFC 6455 has none: one of 4000 to 4299 for each (own),
         /// by whose range a program can tell whether to reconnect; or 1008 for all, as the original
         /// servers had it (family).
@@ -330,6 +336,9 @@ settings! {
     "Running" {
         /// Time clients get on shutdown to take what they are owed; then they are cut.
         drain_timeout (process) [live]: Span<0, HOUR> = Span(limits::DEFAULT_DRAIN),
+        /// Time before that over which clients are told to reconnect, and closed at an even pace; 0
+        /// closes all at once. POST /v1/drain takes as long.
+        drain_spread (process) [live]: Span<0, HOUR> = Span(limits::DEFAULT_DRAIN_SPREAD),
         /// Take ports, limits, welcome, permissions and requests of one of the original family's
         /// services, as far as they are not given otherwise: see `uringcast-server presets`.
         preset: Option<&'static Preset> = None,
@@ -365,13 +374,4 @@ impl Settings {
 /// Every setting's default as TOML, in the order of [`TABLE`].
 pub fn defaults() -> Vec<Option<String>> {
     Settings::read(Sources::default()).map(|settings| settings.shown()).unwrap_or_default()
-}
-
-/// The known name most like `name`.
-pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> &'a str {
-    // As people write them: in capitals, with dashes.
-    let plain = |name: &str| name.replace('-', "_").to_ascii_lowercase();
-    let name = plain(name);
-    let distance = |known: &&str| strsim::damerau_levenshtein(&name, &plain(known));
-    known.min_by_key(distance).unwrap_or_default()
 }

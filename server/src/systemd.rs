@@ -26,6 +26,11 @@ pub(crate) fn stopping(status: &str) {
     notify(&[Stopping, Status(status)]);
 }
 
+/// Reports how far something is that takes long.
+pub(crate) fn status(text: &str) {
+    notify(&[Status(text)]);
+}
+
 /// Reports that all shards run. To be called more often than `WatchdogSec` has seconds.
 pub(crate) fn pet_watchdog() {
     notify(&[Watchdog]);

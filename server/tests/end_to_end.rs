@@ -213,7 +213,7 @@ fn open_client(server: &Server) -> TcpStream {
 
 #[test]
 fn a_signal_closes_clients_with_1001_and_exits_0() {
-    let mut server = Server::start(&["--drain-timeout=1m"]);
+    let mut server = Server::start(&["--drain-timeout=1m", "--drain-spread=0"]);
     let mut client = open_client(&server);
     server.signal();
     let mut close = [0; 4];

@@ -46,7 +46,7 @@ fn busy() -> Metrics {
         }
         recorder.connected(ONE);
         recorder.set(Gauge::Connections, 5);
-        recorder.set_load(ONE, ServiceLoad { connections: 5, subscriptions: 0 });
+        recorder.set_load(ONE, ServiceLoad { connections: 5, ..Default::default() });
         recorder.received(ONE, MessageType::Subscribe, 40_000);
         recorder.received(ONE, MessageType::Request, 20_000_000_000);
         recorder.sent(ONE, MessageType::Response);
@@ -258,7 +258,7 @@ fn served() -> Metrics {
     let metrics = Metrics::new("orders", orders(), 1, None);
     let mut recorder = Recorder::new(ShardId(0), 1, true);
     (0..5).for_each(|_| recorder.connected(ONE));
-    recorder.set_load(ONE, ServiceLoad { connections: 4, subscriptions: 0 });
+    recorder.set_load(ONE, ServiceLoad { connections: 4, ..Default::default() });
     recorder.received(ONE, MessageType::Subscribe, 40_000);
     recorder.sent(ONE, MessageType::Response);
     for (name, n, ms) in [("workflow:1", 10, 3), ("a\"b\\c:1", 2, 7_000)] {

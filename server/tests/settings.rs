@@ -50,7 +50,9 @@ fn every_setting_can_be_given_in_all_three_places() {
             ("PATTERN=PERMISSION", _) => ("'a:=b'", "a:=b"),
             ("PATTERN=TIME", _) => ("'a:*=5ms'", "a:*=5ms"),
             ("ORIGIN", _) => ("'https://a.example'", "https://a.example"),
-            ("'NAME[@SERVICE] KEY [PATTERN…]'", _) => ("'ci 0123456789'", "ci 0123456789"),
+            ("'NAME[@SERVICE] KEY [[RIGHTS]] [PATTERN…]'", _) => {
+                ("'ci 0123456789'", "ci 0123456789")
+            }
             (hint, _) if hint.starts_with("HS256|") => ("'RS256'", "RS256"),
             _ => ("'something'", "something"),
         };

@@ -4,6 +4,8 @@ mod support;
 
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -147,4 +149,71 @@ fn clients_are_served_while_the_control_thread_stands_still() {
     drop(resume);
     tracer.join().expect("the thread goes on");
     assert_eq!(http::get(server.control, "/health").status, 200);
+}
+
+/// What the service manager was told since the last call.
+fn told(manager: &UnixDatagram) -> String {
+    let (mut all, mut bytes) = (String::new(), [0; 4_096]);
+    while let Ok(length) = manager.recv(&mut bytes) {
+        all += &String::from_utf8_lossy(&bytes[..length]);
+        all.push('\n');
+    }
+    all
+}
+
+/// The thread of a shard.
+fn shard_thread(server: &Server) -> u32 {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", server.pid())).expect("threads");
+    let mut paths = tasks.map(|task| task.expect("a thread").path());
+    let is_it = |path: &PathBuf| {
+        let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+        name.starts_with("shard")
+    };
+    let found = paths.find(is_it).expect("the thread of a shard");
+    found.file_name().and_then(|name| name.to_str()?.parse().ok()).expect("its number")
+}
+
+#[test]
+fn the_watchdog_is_not_calmed_while_a_shard_or_the_control_thread_stands_still() {
+    const TEST: &str =
+        "the_watchdog_is_not_calmed_while_a_shard_or_the_control_thread_stands_still";
+    let dir = tempfile::tempdir().expect("a directory");
+    let (path, config) = (dir.path().join("notify"), dir.path().join("u.toml"));
+    let manager = UnixDatagram::bind(&path).expect("a socket");
+    manager.set_nonblocking(true).expect("set");
+    std::fs::write(&config, "welcome_message = \"one\"\n").expect("written");
+    let flags = format!("--shards=1 --keepalive-interval=1s --config={}", config.display());
+    let path = path.to_str().expect("text");
+    let server = Server::start_in(&flags, &[("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", "9000000")]);
+    let calmed = || until("the watchdog", || told(&manager).contains("WATCHDOG=1").then_some(()));
+    calmed();
+
+    let Some((resume, tracer)) = stop_thread(shard_thread(&server)) else {
+        return tools::skip(TEST, "tracing is not allowed");
+    };
+    until("the shard to be missed", || {
+        (http::get(server.control, "/ready").status == 503).then_some(())
+    });
+    told(&manager);
+    // The control plane still looks after everything once a second: this takes it twice.
+    std::fs::write(&config, "welcome_massage = \"two\"\n").expect("written");
+    server.logged("welcome_massage");
+    assert!(!told(&manager).contains("WATCHDOG=1"), "a shard stands still");
+    drop(resume);
+    tracer.join().expect("the thread goes on");
+    calmed();
+
+    let mut client = Client::connect(&server);
+    let (resume, tracer) = stop_thread(server.pid()).expect("tracing is allowed");
+    told(&manager);
+    // Seconds of the shard's clock.
+    for _ in 0..3 {
+        let ping = client.frame().expect("a PING");
+        assert_eq!(ping.first, FIN | PING);
+        client.send(PONG, &ping.payload);
+    }
+    assert_eq!(told(&manager), "", "the control thread stands still");
+    drop(resume);
+    tracer.join().expect("the thread goes on");
+    calmed();
 }

@@ -200,6 +200,38 @@ fn a_restart_on_the_manager_s_sockets_refuses_nobody() {
 }
 
 #[test]
+fn who_comes_to_a_handed_over_socket_during_a_drain_is_served_by_the_next_server() {
+    const TEST: &str =
+        "who_comes_to_a_handed_over_socket_during_a_drain_is_served_by_the_next_server";
+    let all = sockets(2);
+    let address = all[0].local_addr().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let flags = format!(
+        "--shards=2 --port={} --control-port=0 --metrics-port=0 --drain-spread=5m",
+        address.port()
+    );
+    let environment = [("NOTIFY_SOCKET", path.to_str().unwrap())];
+    let start = || Some(Server::start_by(handing_over(TEST, &all)?, &flags, &environment));
+    let Some(first) = start() else { return };
+    let mut clients: Vec<Client> = (0..4).map(|_| Client::connect(&first)).collect();
+    first.terminate();
+    for client in &mut clients {
+        assert_eq!(client.message()["event"], "session.reconnect");
+    }
+    let waiting = thread::spawn(move || knock(address).unwrap());
+    while !told(&manager).contains("STATUS=closing connections: ") {}
+    drop(clients);
+    assert!(first.ended().success());
+    let second = start().unwrap();
+    assert_eq!(waiting.join().unwrap(), "HTTP/1.1 101");
+    second.terminate();
+    assert!(second.ended().success());
+}
+
+#[test]
 fn systemd_hands_over_a_socket_with_its_first_client() {
     const TEST: &str = "systemd_hands_over_a_socket_with_its_first_client";
     let Some(activate) = program(TEST, "systemd-socket-activate") else { return };

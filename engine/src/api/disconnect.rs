@@ -1,12 +1,42 @@
 //! Ending connections and subscriptions: each shard gets commands until its table is done.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::Engine;
+use crate::limits::MAX_DRAIN_SPREAD;
 use crate::shard::Command;
-use crate::types::{ClientAction, ClientCommand, PublishError, ShardId, Target};
+use crate::types::{
+    ClientAction, ClientCommand, DrainReason, PublishError, ServiceId, ShardId, Target,
+};
 
 impl Engine {
+    /// Begins the end of the engine, which [`Engine::drain`] completes: from now on new connections
+    /// are answered 503, or wait for the next process where their sockets are
+    /// [inherited](crate::Config::inherited), and every client is told to reconnect and closed with
+    /// 1001, evenly within `spread`. Publications are accepted and delivered meanwhile. Returns how
+    /// many clients were told.
+    ///
+    /// # Errors
+    /// [`PublishError::Saturated`], as for [`Engine::disconnect`]: call again.
+    pub async fn begin_drain(&self, spread: Duration) -> Result<u64, PublishError> {
+        let spread = spread.min(MAX_DRAIN_SPREAD);
+        let until = Instant::now() + spread;
+        for shard in 0..self.shards() {
+            let refuse = |reply| Command::Refuse { until, reply };
+            // No answer: the shard has ended.
+            let _ = self.topology.handle.request(shard, 0, refuse)?.await;
+        }
+        let mut told = 0;
+        for service in (0..self.names.len()).map(|place| ServiceId(place as u8)) {
+            let action = ClientAction::Reconnect(spread, DrainReason::Shutdown);
+            told += self
+                .disconnect(ClientCommand { service, target: Target::Share(100), action })
+                .await?;
+        }
+        Ok(told)
+    }
+
     /// Ends connections or subscriptions, and returns how many. Those that begin meanwhile may be
     /// missed.
     ///

@@ -42,7 +42,8 @@ pub(super) fn start(mut config: Config, run: fn(ShardParts)) -> Result<Engine, S
     let (ready, readies) = bounded(2 * shards);
     let cores = host_limits::assign(&cores, parallelism, shards);
     let listeners = listening.listeners;
-    let plan = Plan { config, kernel, cores, slots, handshakes, listeners, ready };
+    let inherited = inherited.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+    let plan = Plan { config, kernel, cores, slots, handshakes, listeners, inherited, ready };
     let (parts, topology) = Topology::new(plan)?;
     let threads = Vec::with_capacity(shards);
     let mut engine = Engine { names, addresses: listening.addresses, topology, threads };

@@ -1,7 +1,7 @@
 //! What connects the shards to each other and to the engine.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,6 +30,8 @@ pub(super) struct Plan {
     /// That a shard may have under way.
     pub handshakes: usize,
     pub listeners: Vec<Vec<(ServiceId, TcpListener)>>,
+    /// The addresses of those that were handed over.
+    pub inherited: Arc<[SocketAddr]>,
     pub ready: Sender<Ready>,
 }
 
@@ -58,8 +60,8 @@ impl Topology {
         let quotas = config.services.iter().map(|_| Quota::default()).collect();
         let per_address = config.services.iter().map(|_| Arc::default()).collect();
         let started_with = Arc::clone(&config);
-        let handshakes = plan.handshakes;
-        let limits = AdmissionLimits { config, handshakes, quotas, per_address };
+        let (handshakes, inherited) = (plan.handshakes, plan.inherited);
+        let limits = AdmissionLimits { config, handshakes, quotas, per_address, inherited };
         let started = Instant::now();
         let epoch = Epoch(RandomState::new().hash_one(started).max(1));
         let random = RandomState::new();

@@ -91,6 +91,7 @@ pub(super) fn exceeded(
         }
         CloseReason::Peer(_)
         | CloseReason::Shutdown
+        | CloseReason::Drain
         | CloseReason::AuthMissing
         | CloseReason::AuthFailed
         | CloseReason::AuthRequired

@@ -35,6 +35,8 @@ pub(super) struct Context {
     pub(super) further_work: usize,
     /// The shard is shutting down: it takes no publications.
     pub(super) draining: bool,
+    /// It is about to: who comes now is closed at once.
+    pub(super) refusing: bool,
     rng: fastrand::Rng,
     effects: VecDeque<Effect>,
     /// In the order in which they are written.
@@ -76,6 +78,7 @@ impl Context {
             timers: Timers::default(),
             further_work: 0,
             draining: false,
+            refusing: false,
             epoch: Epoch(rng.u64(1..)),
             rng,
             effects: VecDeque::new(),

@@ -20,7 +20,11 @@ impl Parts {
                 None => return (0, None),
                 found => found,
             },
-            Target::User(_) | Target::Tokens(_) | Target::Certificates(_) => None,
+            Target::User(_)
+            | Target::Tokens(_)
+            | Target::Certificates(_)
+            | Target::Network(_)
+            | Target::Share(_) => None,
         };
         let mut count = 0;
         for index in from..self.core.connections.slots() as u32 {
@@ -36,6 +40,15 @@ impl Parts {
                     shown.is_some_and(|shown| revoked.contains(&shown.id))
                 }
                 (Target::Tokens(tokens), None) => self.sessions.auth().is_by(key, tokens),
+                (Target::Network(network), None) => {
+                    network.contains(&self.core.connections[key].peer().ip())
+                }
+                (Target::Share(percent), None) => {
+                    let told = self.core.connections[key].leaves().is_some();
+                    self.core.is_client_of(command.service, key)
+                        && (!told || *percent == 100)
+                        && self.reconnects.takes_share(*percent)
+                }
                 _ => false,
             };
             if is_meant {
@@ -56,6 +69,10 @@ impl Parts {
                 self.sessions.close(&mut self.core, key, reason);
                 self.settle();
                 1
+            }
+            ClientAction::Reconnect(spread, why) => {
+                let Parts { core, sessions, reconnects } = self;
+                u64::from(reconnects.tell(core, sessions, key, (*spread, *why)))
             }
             ClientAction::Unsubscribe(channel) => {
                 self.sessions.unsubscribe(&mut self.core, key, channel.as_ref())

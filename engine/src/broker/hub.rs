@@ -1,5 +1,6 @@
 //! One shard's broker: the composition of its components, and their contract with the shell.
 
+mod gauges;
 mod questions;
 
 use std::sync::Arc;
@@ -13,14 +14,15 @@ use super::delivery::{Delivery, Work};
 use super::effect::Effect;
 use super::lifecycle::Parts;
 use super::link::Links;
+use super::reconnects::Reconnects;
 use super::session::Sessions;
 use super::shard_messages::{Lanes, Notice, Request};
 use super::tick::DrainState;
 use crate::config::Config;
-use crate::telemetry::{Gauge, Recorder};
+use crate::telemetry::Recorder;
 use crate::types::{
     ChannelName, ClientCommand, ConnectionKey, Epoch, Homes, JsonObject, Now, Publication,
-    PublishError, Seq, ServiceId, ShardId, Time, Verdict,
+    PublishError, Seq, ShardId, Time, Verdict,
 };
 
 /// The broker of one shard: every decision, without I/O (invariant 8).
@@ -30,9 +32,9 @@ use crate::types::{
 /// 1. [`Hub::begin_iteration`] sets the time. Every iteration of the shell's event loop begins with
 ///    it; all calls until the next one happen at that time.
 /// 2. **Inputs** say what has happened: [`Hub::admit`], `handle_*`, [`Hub::publish`],
-///    [`Hub::disconnect`], [`Hub::begin_drain`], [`Hub::set_document`], [`Hub::reconfigure`]. They
-///    change state and queue work, and write nothing. Publications, requests and notices may be
-///    handed in while [`Hub::wants_input`].
+///    [`Hub::disconnect`], [`Hub::refuse_newcomers`], [`Hub::begin_drain`], [`Hub::set_document`],
+///    [`Hub::reconfigure`]. They change state and queue work, and write nothing. Publications,
+///    requests and notices may be handed in while [`Hub::wants_input`].
 /// 3. **Outputs** are asked for in this order, once all inputs of the iteration are in:
 ///    [`Hub::poll_transmit`] once, then [`Hub::poll_effect`] until it is empty. If `poll_transmit`
 ///    returns `true`, more is due: the shell iterates again without waiting.
@@ -78,10 +80,13 @@ impl Hub {
             delivery: Delivery::new(capacity, services),
             cx: Context::new(config, shard, shards, seed),
         };
-        Hub {
-            parts: Parts { core, sessions, inflater: Default::default() },
-            drain: DrainState::default(),
-        }
+        let parts = Parts {
+            core,
+            sessions,
+            reconnects: Reconnects::new(shard, shards),
+            inflater: Default::default(),
+        };
+        Hub { parts, drain: DrainState::default() }
     }
 
     /// The same hub with the epoch of its engine, which another run of it does not have.
@@ -124,7 +129,7 @@ impl Hub {
         }
         if admission.over_capacity {
             self.parts.close(key, CloseReason::MaxConnections);
-        } else if core.cx.draining {
+        } else if core.cx.draining || core.cx.refusing {
             self.parts.close(key, CloseReason::Shutdown);
         } else {
             self.parts.sessions.begin(core, key, admission.token);
@@ -217,6 +222,11 @@ impl Hub {
     /// on from: it looks at a bounded part of the connections at a time.
     pub fn disconnect(&mut self, command: &ClientCommand, from: u32) -> (u64, Option<u32>) {
         self.parts.disconnect(command, from)
+    }
+
+    /// Closes all connections that are admitted from now on: the rest are told to reconnect.
+    pub fn refuse_newcomers(&mut self) {
+        self.parts.core.cx.refusing = true;
     }
 
     /// Refuses publishes from now on; closes every connection with 1001 once what was accepted
@@ -353,22 +363,6 @@ impl Hub {
     /// The settings from now on, of the same services.
     pub fn reconfigure(&mut self, config: Arc<Config>) {
         self.parts.reconfigure(config);
-    }
-
-    /// Brings the gauges up to date, before a snapshot is taken.
-    pub fn update_gauges(&mut self) {
-        let loads = self.loads();
-        let Core { cx, channels, connections, delivery, .. } = &mut self.parts.core;
-        for (service, &load) in loads.iter().enumerate() {
-            cx.recorder.set_load(ServiceId(service as u8), load);
-        }
-        cx.recorder.set(Gauge::Connections, connections.open().iter().sum());
-        cx.recorder.set(Gauge::Channels, channels.len());
-        cx.recorder.set(Gauge::Subscriptions, channels.subscriptions());
-        cx.recorder.set(Gauge::ConnectionSlots, connections.capacity());
-        cx.recorder.set(Gauge::LaggardBytes, delivery.laggard_bytes().all());
-        cx.recorder.set(Gauge::LogBytes, channels.log_bytes());
-        cx.recorder.set(Gauge::Compressors, channels.compressors());
     }
 }
 

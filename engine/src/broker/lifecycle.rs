@@ -10,6 +10,7 @@ use super::connection::{CloseReason, ReceiveEnd, State};
 use super::context::Ending;
 use super::core::Core;
 use super::effect::Effect;
+use super::reconnects::Reconnects;
 use super::session::{Sessions, Waiting};
 use super::timers::Timer;
 use crate::limits::CLOSE_TIMEOUT;
@@ -25,6 +26,7 @@ const NO_CLOSE_FRAME: u16 = 1006;
 pub(super) struct Parts {
     pub(super) core: Core,
     pub(super) sessions: Sessions,
+    pub(super) reconnects: Reconnects,
     /// Of all connections: what they send is inflated message by message.
     pub(super) inflater: Inflater,
 }
@@ -50,7 +52,7 @@ impl Parts {
         if !self.core.connections.is_open(key) {
             return;
         }
-        if !matches!(reason, CloseReason::Peer(_) | CloseReason::Shutdown) {
+        if !reason.is_expected() {
             let report = report(&self.core, self.sessions.auth(), key, reason);
             self.core.cx.push_effect(Effect::Log(report.into()));
         }

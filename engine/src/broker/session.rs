@@ -19,6 +19,7 @@ mod custom;
 mod departure;
 mod echo;
 mod envelope;
+mod farewell;
 mod known;
 mod operations;
 mod order;

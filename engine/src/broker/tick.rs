@@ -5,6 +5,7 @@ use super::channel::Call;
 use super::connection::{CloseReason, Pause, State};
 use super::core::Core;
 use super::lifecycle::Parts;
+use super::reconnects;
 use super::session::Waiting;
 use super::timers::Timer;
 use crate::limits::DRAIN_TICKS;
@@ -83,6 +84,7 @@ impl Parts {
             Timer::FirstFrame => connection.is_open() && self.sessions.auth().is_silent(key),
             Timer::Resume => connection.is_paused_for(Pause::Rate),
             Timer::Backlog => connection.is_open() && self.sessions.has_deferred(key),
+            Timer::Reconnect => connection.is_open() && connection.leaves().is_some(),
             Timer::Close => {
                 matches!(connection.state(), State::Closing | State::HalfClosedLocal)
             }
@@ -103,6 +105,10 @@ impl Parts {
                 Some(Waiting::End(end)) => self.end_received(key, end),
                 Some(Waiting::Message(_)) | None => {}
             },
+            Timer::Reconnect => {
+                reconnects::close(core, &mut self.sessions, key);
+                self.settle();
+            }
             Timer::Close => self.give_up_close(key),
             Timer::FlushDeadline => self.shut_write(key),
         }

@@ -20,7 +20,8 @@ pub(super) struct Timers {
     tick: usize,
 }
 
-/// What a connection is to do, or is to be given, by some time; each at most once at a time.
+/// What a connection is to do, or is to be given, by some time; each at most once at a time
+/// but where it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// The peer must have sent its first frame, where that must show a token.
@@ -29,6 +30,8 @@ pub(super) enum Timer {
     Resume,
     /// What the peer sent before its close frame or FIN must have been handled.
     Backlog,
+    /// The slot of a client that was told to reconnect ends. A second one may be set.
+    Reconnect,
     /// The peer must have sent its close frame and its FIN.
     Close,
     /// What is owed to a peer that has ended its side must be written.

@@ -6,9 +6,9 @@ use crate::types::StartError;
 impl Config {
     /// Takes over, of another configuration with the same services, what the engine reads where it
     /// uses it: `keepalive`, `max_outbox`, and of each service `welcome`, `welcome_extra`,
-    /// `max_connections`, `max_message`, `max_json_depth`, `message_rate`, `access` but its `mode`,
-    /// `anonymous_publish`, `classes` and `subprotocols`. All else stays: something was made for
-    /// it.
+    /// `reconnect`, `max_connections`, `max_message`, `max_json_depth`, `message_rate`, `access`
+    /// but its `mode`, `anonymous_publish`, `classes` and `subprotocols`. All else stays: something
+    /// was made for it.
     ///
     /// # Errors
     /// [`StartError::Config`] when the services are not the same.
@@ -35,6 +35,7 @@ impl Service {
     fn replace_live(&mut self, new: &Service) {
         self.welcome.clone_from(&new.welcome);
         self.welcome_extra.clone_from(&new.welcome_extra);
+        self.reconnect = new.reconnect;
         self.max_connections = new.max_connections;
         self.max_message = new.max_message;
         self.max_json_depth = new.max_json_depth;

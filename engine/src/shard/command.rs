@@ -30,6 +30,9 @@ pub(crate) enum Command {
     Expel { command: Arc<ClientCommand>, from: u32, reply: oneshot::Sender<(u64, Option<u32>)> },
     /// Use this configuration from now on: `Hub::reconfigure`.
     Configure { config: Arc<Config>, reply: oneshot::Sender<()> },
+    /// Answer new connections 503 until about `until`, or leave them to the next process where the
+    /// sockets are inherited. All else goes on.
+    Refuse { until: Instant, reply: oneshot::Sender<()> },
     /// Stop accepting, close every connection, answer when all are closed or `deadline` is over,
     /// and end.
     Drain { deadline: Instant, reply: oneshot::Sender<DrainReport> },
@@ -44,6 +47,7 @@ impl Command {
             Command::Publish { .. }
             | Command::Authenticated { .. }
             | Command::SetDocument { .. }
+            | Command::Refuse { .. }
             | Command::Drain { .. } => 1,
         }
     }

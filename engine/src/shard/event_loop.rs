@@ -210,6 +210,11 @@ impl EventLoop {
                 self.hub.reconfigure(config);
                 let _ = reply.send(());
             }
+            Command::Refuse { until, reply } => {
+                self.handshakes.refuse(until);
+                self.hub.refuse_newcomers();
+                let _ = reply.send(());
+            }
             Command::Drain { deadline, reply } => {
                 self.handshakes.close();
                 self.hub.begin_drain();

@@ -55,8 +55,13 @@ impl Kit {
         let per_address = quotas.iter().map(|_| Arc::default()).collect();
         let config = Arc::new(config);
         let handshakes = MAX_HANDSHAKES;
-        let limits =
-            AdmissionLimits { config, handshakes, quotas: Arc::clone(&quotas), per_address };
+        let limits = AdmissionLimits {
+            config,
+            handshakes,
+            quotas: Arc::clone(&quotas),
+            per_address,
+            inherited: Arc::default(),
+        };
         let started = Instant::now();
         let (full, snapshots) = bounded(1_024);
         let (ready, readiness) = bounded(count);

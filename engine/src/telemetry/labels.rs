@@ -186,6 +186,8 @@ labels! {
         MailboxMessages = "mailbox_messages",
         /// Connections the delivery ring has room for.
         ConnectionSlots = "connection_slots",
+        /// Connections that were told to reconnect and are not yet released.
+        DrainingConnections = "draining_connections",
         /// Connections whose TLS is done in user space.
         TlsUser = "tls_user",
         /// Connections whose TLS is done in the kernel.
@@ -206,6 +208,8 @@ labels! {
         Lost = "lost",
         /// The server stops.
         Shutdown = "shutdown",
+        /// The server was relieved of it on request.
+        Drain = "drain",
         /// The server is full.
         MaxConnections = "max_connections",
         /// The log ran past it.
@@ -257,7 +261,7 @@ impl Close {
         let own = match self {
             Close::PeerOther => return None,
             Close::PeerNormal => 1000,
-            Close::PeerGoingAway | Close::Shutdown => 1001,
+            Close::PeerGoingAway | Close::Shutdown | Close::Drain => 1001,
             Close::Protocol => 1002,
             Close::Lost => 1006,
             Close::InvalidUtf8 | Close::NotInflated => 1007,

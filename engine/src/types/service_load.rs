@@ -7,11 +7,14 @@ pub struct ServiceLoad {
     pub connections: u64,
     /// Subscriptions of them.
     pub subscriptions: u64,
+    /// Connections that were told to reconnect and are not yet released.
+    pub draining: u64,
 }
 
 impl std::ops::AddAssign for ServiceLoad {
     fn add_assign(&mut self, other: ServiceLoad) {
         self.connections += other.connections;
         self.subscriptions += other.subscriptions;
+        self.draining += other.draining;
     }
 }

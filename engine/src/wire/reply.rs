@@ -1,10 +1,12 @@
 //! The `data` documents of the server's messages: docs/PROTOCOL.md sections 2, 3 and 5.
 
+use std::time::Duration;
+
 use serde::{Serialize, Serializer};
 
 use super::encoder::{Empty, Outbound};
 pub use crate::types::ErrorCode;
-use crate::types::{ChannelName, Epoch, Seq};
+use crate::types::{ChannelName, DrainReason, Epoch, Seq};
 
 /// The first message of a connection.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -23,9 +25,26 @@ pub struct Welcome<'a> {
     /// The common name of the certificate that the client has shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_certificate: Option<&'a str>,
+    /// How to come back.
+    pub reconnect: ReconnectAdvice,
     /// Further keys of the service's own.
     #[serde(flatten)]
     pub extra: &'a serde_json::Map<String, serde_json::Value>,
+}
+
+/// How long a client should wait before it reconnects, in milliseconds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ReconnectAdvice {
+    /// Before the first try, at most.
+    pub base_ms: u64,
+    /// Between any two, at most.
+    pub max_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct ReconnectData {
+    after_ms: u64,
+    reason: DrainReason,
 }
 
 fn tls_mode<S: Serializer>(secure: &bool, serializer: S) -> Result<S::Ok, S::Error> {
@@ -102,6 +121,12 @@ fn failures<S: Serializer>(
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(failed.iter().map(|(name, code)| (name, code)))
+}
+
+/// `session.reconnect`: the connection is closed after this time.
+pub fn reconnect(after: Duration, reason: DrainReason) -> Outbound<'static, impl Serialize> {
+    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    Outbound::event("session.reconnect", None, ReconnectData { after_ms, reason })
 }
 
 /// `session.created`.

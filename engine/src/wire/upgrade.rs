@@ -1,5 +1,7 @@
 //! The HTTP/1.1 upgrade: RFC 6455 section 4.2, and the two health paths.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tungstenite::handshake::server::{create_response, write_response};
 
@@ -80,6 +82,8 @@ pub enum UpgradeError {
     Unlisted,
     /// Its address has as many connections as it may have.
     TooMany,
+    /// The server ends, in about this time.
+    ShuttingDown(Duration),
 }
 
 impl UpgradeError {
@@ -98,6 +102,7 @@ impl UpgradeError {
             UpgradeError::Method => StatusCode::METHOD_NOT_ALLOWED,
             UpgradeError::TooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             UpgradeError::NoUpgrade | UpgradeError::Version => StatusCode::UPGRADE_REQUIRED,
+            UpgradeError::ShuttingDown(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -119,20 +124,23 @@ impl UpgradeError {
             UpgradeError::Token => "invalid Authorization header, or more than one token",
             UpgradeError::Unlisted => "pages of this origin may not connect here",
             UpgradeError::TooMany => "too many connections from this address",
+            UpgradeError::ShuttingDown(_) => "the server is shutting down",
         }
     }
 
     /// A whole HTTP response.
     pub fn response(self) -> Vec<u8> {
         let extra = match self {
-            UpgradeError::Method => "Allow: GET\r\n",
+            UpgradeError::Method => "Allow: GET\r\n".into(),
             UpgradeError::NoUpgrade | UpgradeError::Version => {
-                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n".into()
             }
-            _ => "",
+            // Whole seconds, not before the end.
+            UpgradeError::ShuttingDown(left) => format!("Retry-After: {}\r\n", left.as_secs() + 1),
+            _ => String::new(),
         };
         let body = format!("{}\n", self.reason());
-        answer(self.status(), "text/plain; charset=utf-8", extra, &body)
+        answer(self.status(), "text/plain; charset=utf-8", &extra, &body)
     }
 }
 

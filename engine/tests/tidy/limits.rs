@@ -26,6 +26,7 @@ impl Limits {
         let files = [
             ("Engine", "engine/src/limits.rs"),
             ("A connection of the engine", "engine/src/limits/footprint.rs"),
+            ("Drains", "engine/src/limits/drains.rs"),
             ("Classes of channels", "engine/src/limits/channel_classes.rs"),
             ("Compressed broadcasts", "engine/src/limits/channel_contexts.rs"),
             ("Lanes between shards", "engine/src/limits/lanes.rs"),

@@ -17,6 +17,7 @@ const SHARED_NAMES: &[(&str, &str)] = &[
     ("connect", "making a WebSocket connection: the verifier's and the race's"),
     ("connections", "finding connections: the engine's API and its HTTP route"),
     ("disconnect", "ending clients from outside: the API, the broker, the HTTP route"),
+    ("drain", "closing clients at a pace: a shard's end and the HTTP route"),
     ("envelope", "the JSON envelope: the server's reader and a tool's"),
     ("error", "the errors of a part"),
     ("frame", "RFC 6455 frames: the server's codec and that of tools"),

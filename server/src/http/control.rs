@@ -1,10 +1,11 @@
 //! The state that all handlers share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{RwLock, RwLockReadGuard};
-use uringcast_engine::limits::BUSY_PAUSE;
+use uringcast_engine::limits::{BUSY_PAUSE, DEFAULT_DRAIN_SPREAD};
 use uringcast_engine::{
     ClientAction, ClientCommand, DrainReport, Engine, Publisher, RevokedCertificates, Service,
     ServiceId, Target,
@@ -20,6 +21,7 @@ use crate::foreign_listeners::ForeignListeners;
 use crate::live_services::LiveServices;
 use crate::metrics::Metrics;
 use crate::self_probe::Health;
+use crate::settings::Settings;
 
 /// The state that all handlers share.
 #[derive(Debug)]
@@ -43,6 +45,10 @@ pub struct Control {
     foreign: Option<ForeignListeners>,
     pub(super) dashboard: Dashboard,
     pub(super) revocations: Arc<Revocations>,
+    /// Those in force; `None` where none are replaced.
+    settings: Option<Arc<parking_lot::RwLock<Arc<Settings>>>>,
+    /// Clients are told to reconnect, and new ones refused.
+    is_ending: AtomicBool,
 }
 
 impl Control {
@@ -74,6 +80,8 @@ impl Control {
             foreign,
             dashboard,
             revocations: Arc::default(),
+            settings: None,
+            is_ending: AtomicBool::new(false),
         }
     }
 
@@ -81,6 +89,19 @@ impl Control {
     #[must_use]
     pub fn with_revocations(self, revocations: Arc<Revocations>) -> Control {
         Control { revocations, ..self }
+    }
+
+    /// The same with the settings in force.
+    #[must_use]
+    pub fn with_settings(self, settings: Arc<parking_lot::RwLock<Arc<Settings>>>) -> Control {
+        Control { settings: Some(settings), ..self }
+    }
+
+    /// The time over which clients are told to reconnect, unless a request says another one.
+    pub(super) fn drain_spread(&self) -> Duration {
+        let in_force =
+            |settings: &parking_lot::RwLock<Arc<Settings>>| settings.read().drain_spread.0;
+        self.settings.as_deref().map_or(DEFAULT_DRAIN_SPREAD, in_force)
     }
 
     /// The engine. A drain does not begin while the guard is held.
@@ -119,7 +140,11 @@ impl Control {
             );
             return Err(ApiError::unavailable("not_ready", text));
         }
-        match self.engine().await?.is_ready() {
+        let engine = self.engine().await?;
+        if self.is_ending.load(Ordering::Relaxed) {
+            return Err(ApiError::draining());
+        }
+        match engine.is_ready() {
             true => Ok(()),
             false => Err(ApiError::unavailable("not_ready", "A shard is not serving.")),
         }
@@ -163,6 +188,29 @@ impl Control {
             // A full mailbox has room soon; the certificate is revoked until then as well.
             tokio::time::sleep(BUSY_PAUSE).await;
         }
+    }
+
+    /// Is not ready any more.
+    pub fn begin_ending(&self) {
+        self.is_ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Has all clients told to reconnect within this time, and new ones refused. Publications are
+    /// accepted meanwhile.
+    pub async fn begin_drain(&self, spread: Duration) {
+        while let Some(engine) = &*self.engine.read().await
+            && engine.begin_drain(spread).await.is_err()
+        {
+            // A full mailbox has room soon.
+            tokio::time::sleep(BUSY_PAUSE).await;
+        }
+    }
+
+    /// Clients' connections that are not yet released; `None` while the engine is too busy to say.
+    pub async fn clients(&self) -> Option<u64> {
+        let engine = self.engine.read().await;
+        let loads = engine.as_ref()?.loads().await.ok()?;
+        Some(loads.iter().map(|load| load.connections).sum())
     }
 
     /// Drains the engine on another thread; requests that arrive meanwhile are answered 503.

@@ -87,16 +87,23 @@ fn audit(selected: &SelectedService, command: &ClientCommand, count: Option<u64>
     let key = selected.caller.logged_name();
     let service = selected.control.name(selected.id);
     let (mut connection, mut user, mut channel) = (None, None, None);
+    let (mut address, mut share) = (None, None);
     match &command.target {
         Target::Connection(id) => connection = Some(id.as_str()),
         Target::User(name) => user = Some(name.as_str()),
         Target::Channel(name) => channel = Some(name.as_str()),
+        Target::Network(network) => address = Some(network.to_string()),
+        Target::Share(percent) => share = Some(percent),
         // A revocation has an audit line of its own.
         Target::Tokens(_) | Target::Certificates(_) => return,
     }
     match &command.action {
         ClientAction::Disconnect => tracing::info!(
             target: AUDIT, key, service, connection, user, channel, count, "disconnected by request"
+        ),
+        ClientAction::Reconnect(spread, _) => tracing::info!(
+            target: AUDIT, key, service, connection, user, channel, address, share,
+            spread = spread.as_secs_f64(), count, "told to reconnect by request"
         ),
         ClientAction::Unsubscribe(of) => {
             let channel = of.as_ref().map(ChannelName::as_str).or(channel);

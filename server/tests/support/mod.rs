@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // Each test binary uses a part of it.
 
 pub mod http;
+pub mod namespace;
 pub mod prometheus;
 pub mod record_forger;
 pub mod tls;
@@ -107,6 +108,10 @@ impl Server {
         if !flags.contains("--canary-interval") {
             // Tests count connections, system calls and turns: probes would add to them.
             command.arg("--canary-interval=0");
+        }
+        if !flags.contains("--drain-spread") {
+            // Most tests end a server with clients, and not to see how they are told.
+            command.arg("--drain-spread=0");
         }
         command.args(flags.split_whitespace()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.spawn().expect("the server's program starts");

@@ -71,6 +71,9 @@ fn serve(mut parts: ShardParts) {
             Command::Ask(Question::Subscribers { names, reply }) => {
                 let _ = reply.send(vec![1; names.len()]);
             }
+            Command::Refuse { reply, .. } => {
+                let _ = reply.send(());
+            }
             Command::Expel { .. }
             | Command::SetDocument { .. }
             | Command::Configure { .. }

@@ -10,6 +10,8 @@ pub(crate) enum CloseReason {
     Peer(u16),
     /// The server stops.
     Shutdown,
+    /// The server is relieved of it.
+    Drain,
     /// Too many connections.
     MaxConnections,
     /// The log ran past what it has taken.
@@ -81,6 +83,7 @@ impl CloseReason {
         match self {
             CloseReason::Peer(_) => "",
             CloseReason::Shutdown => "Server is shutting down",
+            CloseReason::Drain => "Reconnect: the server is relieved of clients",
             CloseReason::MaxConnections => "Server at maximum capacity",
             CloseReason::SlowConsumer => "slow consumer",
             CloseReason::OutboxFull => "Replies are not being read",
@@ -110,6 +113,7 @@ impl CloseReason {
             CloseReason::Peer(1001) => Close::PeerGoingAway,
             CloseReason::Peer(_) => Close::PeerOther,
             CloseReason::Shutdown => Close::Shutdown,
+            CloseReason::Drain => Close::Drain,
             CloseReason::MaxConnections => Close::MaxConnections,
             CloseReason::SlowConsumer => Close::SlowConsumer,
             CloseReason::OutboxFull => Close::OutboxFull,
@@ -133,11 +137,17 @@ impl CloseReason {
         }
     }
 
+    /// Whether no line of the log tells of it: its peer wanted it, or it is one of many.
+    pub(crate) fn is_expected(self) -> bool {
+        matches!(self, CloseReason::Peer(_) | CloseReason::Shutdown | CloseReason::Drain)
+    }
+
     /// The counter it raises, if it is a fault.
     pub(crate) fn error(self) -> Option<ConnectionError> {
         match self {
             CloseReason::Peer(_)
             | CloseReason::Shutdown
+            | CloseReason::Drain
             | CloseReason::Keys
             | CloseReason::CertificateRevoked
             | CloseReason::Expelled => None,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use super::State;
 use super::token_buckets::{Bucket, ByteBucket};
 use crate::limits::CONNECTION_RECORD;
-use crate::types::{ServiceId, Time, TlsMode};
+use crate::types::{DrainReason, ServiceId, Time, TlsMode};
 use crate::wire::deflate::Deflate;
 use crate::wire::frame::Reader;
 
@@ -23,7 +23,7 @@ pub(crate) struct Connection {
     /// A PING was sent, and nothing received since.
     pub(super) pinged: bool,
     pub(super) tls_mode: TlsMode,
-    pub(super) probe: bool,
+    pub(super) role: Role,
     /// The random part of the connection's id.
     pub(super) nonce: u64,
     pub(super) ip: [u8; 16],
@@ -37,6 +37,17 @@ pub(crate) struct Connection {
 
 // Beside it: operation, subscriptions, authentication, laggard.
 const _: () = assert!(size_of::<Connection>() + 4 + 16 + 8 + 8 <= CONNECTION_RECORD);
+
+/// Whose a connection is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Role {
+    #[default]
+    Client,
+    /// The engine's own.
+    Probe,
+    /// A client's that was told to reconnect.
+    Leaving(DrainReason),
+}
 
 /// A reason not to receive from a connection. Each ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +87,15 @@ impl Connection {
 
     /// Whether it is the engine's own: not counted, limited or authenticated.
     pub(crate) fn is_probe(&self) -> bool {
-        self.probe
+        self.role == Role::Probe
+    }
+
+    /// Why it was told to reconnect, if it was.
+    pub(crate) fn leaves(&self) -> Option<DrainReason> {
+        match self.role {
+            Role::Leaving(why) => Some(why),
+            Role::Client | Role::Probe => None,
+        }
     }
 
     /// What protects it.

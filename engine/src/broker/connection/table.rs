@@ -1,12 +1,14 @@
 //! A shard's connections, in a table indexed like the ring's slots.
 
 mod keepalive;
+mod leaving;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::record::Role;
 use super::token_buckets::{Bucket, ByteBucket};
 use super::unfinished::Unfinished;
 use super::{Admission, Connection, Pause, State, connection_id};
@@ -28,6 +30,8 @@ pub(crate) struct Connections {
     last_rx: Vec<u32>,
     /// Clients' connections not yet released, by service.
     open: Vec<usize>,
+    /// Those of them that were told to reconnect.
+    leaving: Vec<usize>,
     unfinished: Unfinished,
     /// Of the few that have one, by index.
     certificates: HashMap<u32, Box<ClientCertificate>>,
@@ -43,6 +47,7 @@ impl Connections {
             capacity,
             last_rx: Vec::with_capacity(capacity),
             open: vec![0; services],
+            leaving: vec![0; services],
             unfinished: Unfinished::new(services),
             certificates: HashMap::new(),
         }
@@ -66,7 +71,8 @@ impl Connections {
         let record = &mut self.records[index as usize];
         record.become_state(State::Open);
         (record.service, record.nonce) = (service, nonce);
-        (record.tls_mode, record.probe) = (admission.tls_mode, admission.probe);
+        record.tls_mode = admission.tls_mode;
+        record.role = if admission.probe { Role::Probe } else { Role::Client };
         record.reader = Reader::new(admission.deflate);
         record.since = cx.time().seconds();
         (record.messages, record.bytes) = (messages, bytes);
@@ -97,11 +103,12 @@ impl Connections {
         self.certificates.remove(&key.index);
         let record = &mut self[key];
         record.become_state(State::Vacant);
-        let (service, probe) = (record.service, record.probe);
+        let (service, role) = (record.service, record.role);
         let generation = record.generation.wrapping_add(1);
         *record = Connection { generation, ..Connection::default() };
-        if !probe {
+        if role != Role::Probe {
             self.open[service.index()] -= 1;
+            self.leaving[service.index()] -= usize::from(role != Role::Client);
         }
         self.free.push(key.index);
     }
@@ -173,7 +180,7 @@ impl Connections {
         frame: Vec<u8>,
     ) {
         let record = &self[key];
-        if !record.probe {
+        if !record.is_probe() {
             cx.recorder.sent(record.service, kind);
         }
         cx.reply(key, frame);
@@ -188,7 +195,7 @@ impl Connections {
         error: Option<ConnectionError>,
     ) {
         let record = &self[key];
-        if !record.probe {
+        if !record.is_probe() {
             let codes = cx.service(record.service).close_codes;
             cx.recorder.closed(why, codes);
             error.into_iter().for_each(|error| cx.recorder.connection_error(record.service, error));

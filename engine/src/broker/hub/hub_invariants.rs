@@ -7,6 +7,7 @@ use crate::broker::context::Ending;
 use crate::broker::delivery::delivery_invariants::{ChainFault, Met};
 use crate::broker::turn_limits::TurnLimits;
 use crate::limits::DUE_PER_CONNECTION;
+use crate::types::ServiceId;
 
 impl Hub {
     /// Cross-checks everything that is kept twice, and the bounds.

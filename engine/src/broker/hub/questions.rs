@@ -58,6 +58,7 @@ impl Hub {
             connections: open as u64,
             subscriptions: self.parts.core.channels.subscriptions_at(ServiceId(service as u8))
                 as u64,
+            draining: self.parts.core.connections.leaving()[service] as u64,
         };
         open.map(one).collect()
     }

@@ -2,13 +2,14 @@
 
 mod connections;
 mod disconnect;
+mod reconnects;
 mod reports;
 mod status;
 
 use super::*;
 use crate::config::Service;
 use crate::limits::LISTING_LOOKS;
-use crate::types::MessageType;
+use crate::types::{MessageType, ServiceId};
 
 #[test]
 fn a_service_with_few_channels_is_listed_in_steps_past_the_many_of_another() {

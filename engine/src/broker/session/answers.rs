@@ -9,10 +9,11 @@ use crate::config::Protocol;
 use crate::limits::BUSY_PAUSE;
 use crate::telemetry::MessageError;
 use crate::types::{
-    ChannelName, ChannelRefusal, ConnectionKey, ErrorCode, MessageType, PublishError, Seq,
+    ChannelName, ChannelRefusal, ConnectionKey, DrainReason, ErrorCode, MessageType, PublishError,
+    Seq,
 };
 use crate::wire::frame::{self, Opcode};
-use crate::wire::reply::{self, Welcome};
+use crate::wire::reply::{self, ReconnectAdvice, Welcome};
 
 fn speaks_envelope(core: &Core, key: ConnectionKey) -> bool {
     matches!(core.settings(key).protocol, Protocol::Envelope)
@@ -33,11 +34,28 @@ pub(super) fn welcome(core: &mut Core, key: ConnectionKey, authenticated: bool) 
         authenticated,
         secure: connection.tls_mode().is_secure(),
         client_certificate: certificate.as_deref(),
+        reconnect: ReconnectAdvice {
+            base_ms: whole_ms(service.reconnect.base),
+            max_ms: whole_ms(service.reconnect.max),
+        },
         extra: &service.welcome_extra,
     };
     core.answer(key, MessageType::Event, |encoder, stamp, out| {
         encoder.write(stamp, None, &reply::welcome(&welcome), out);
     });
+}
+
+fn whole_ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Tells a client that its connection is closed after this time.
+pub(super) fn reconnect(core: &mut Core, key: ConnectionKey, after: Duration, why: DrainReason) {
+    if speaks_envelope(core, key) {
+        core.answer(key, MessageType::Event, |encoder, stamp, out| {
+            encoder.write(stamp, None, &reply::reconnect(after, why), out);
+        });
+    }
 }
 
 /// Confirms a token that is good for so long.

@@ -123,6 +123,12 @@ impl Authentication {
         self.get(key).is_some_and(|auth| auth.known.is_none())
     }
 
+    /// Whether the client has its welcome.
+    pub(super) fn is_welcomed(&self, key: ConnectionKey) -> bool {
+        let awaits = |auth: &Auth| auth.asked.as_ref().is_none_or(|asked| asked.welcome);
+        !self.get(key).is_some_and(|auth| auth.known.is_none() && awaits(auth))
+    }
+
     /// Begins the session of a new client. Returns whether it is to be welcomed at once.
     pub(super) fn begin(
         &mut self,

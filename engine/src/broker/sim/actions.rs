@@ -61,6 +61,9 @@ impl World {
             98 if self.plan.rough && self.plan.seed.is_multiple_of(3) && self.chance(30) => {
                 self.expel()
             }
+            98 if rough && self.plan.seed.is_multiple_of(5) && self.chance(30) => {
+                self.relieve();
+            }
             98.. if rough => self.for_some_client(World::misbehave),
             _ => {}
         }

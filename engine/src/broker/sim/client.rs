@@ -60,6 +60,8 @@ pub(super) struct Client {
     pub(super) turned_away: u64,
     pub(super) closed: Option<u16>,
     pub(super) reason: String,
+    /// Why it was told to reconnect.
+    pub(super) told: Option<String>,
     pub(super) close_sent: Option<u16>,
     /// What its own fault must be answered with.
     pub(super) fault: Option<u16>,
@@ -82,7 +84,6 @@ pub(super) struct Client {
     pub(super) forbidden: u64,
     pub(super) too_fast: u64,
     pub(super) not_recovered: u64,
-    /// Where it negotiated compression.
     pub(super) inflater: Option<ClientInflater>,
 }
 
@@ -121,12 +122,11 @@ impl Client {
             }
             assert!(header.is_final && header.mask.is_none());
             assert!(!(header.rsv2 || header.rsv3));
-            let payload = at + cursor.position() as usize..end;
-            let mut frame = self.buffer[at..end].to_vec();
-            let mut payload = self.buffer[payload].to_vec();
-            if header.rsv1 {
-                (frame, payload) = ClientInflater::plain(&mut self.inflater, &payload);
-            }
+            let payload = self.buffer[at + cursor.position() as usize..end].to_vec();
+            let (frame, payload) = match header.rsv1 {
+                true => ClientInflater::plain(&mut self.inflater, &payload),
+                false => (self.buffer[at..end].to_vec(), payload),
+            };
             self.message(header.opcode, &payload, &frame, truth);
             at = end;
         }
@@ -185,6 +185,7 @@ impl Client {
         assert!(!self.over_capacity, "a welcome to a server that is full");
         match (kind, event) {
             ("event", Some("session.created")) => {}
+            ("event", Some("session.reconnect")) => self.is_told(value),
             ("event", Some("gap")) => self.gap(value, truth),
             ("event", _) => self.event(value, frame, truth),
             ("response", Some("subscribe")) => self.subscribed(value, truth),

@@ -73,8 +73,14 @@ impl World {
         self.pass_time(Duration::from_millis(4));
     }
 
+    /// Everybody reads for one round.
+    pub(super) fn serve_all(&mut self) {
+        let all: Vec<usize> = (0..self.clients.len()).collect();
+        self.round(&all, None);
+    }
+
     /// Everybody reads until nothing is left to be done.
-    fn settle(&mut self, judged: bool) {
+    pub(super) fn settle(&mut self, judged: bool) {
         let all: Vec<usize> = (0..self.clients.len()).collect();
         all.iter().for_each(|client| self.clients[*client].reading = true);
         for _ in 0..PATIENCE {
@@ -126,6 +132,9 @@ impl World {
         let there: Vec<usize> = (0..self.clients.len())
             .filter(|client| !(self.clients[*client].gone || self.clients[*client].ended))
             .collect();
+        if self.plan.seed.is_multiple_of(2) {
+            self.tell_all();
+        }
         self.hubs.iter_mut().for_each(|hub| hub.begin_drain());
         self.settle(true);
         for client in there {
@@ -198,6 +207,7 @@ impl World {
         tally.insert("turned away", sum(|client| client.turned_away));
         tally.insert("expired", closed("Token expired"));
         tally.insert("drained", closed("Server is shutting"));
+        tally.insert("relieved", closed("Reconnect: "));
         tally.insert("expelled", self.expelled);
         tally.insert("full", closed("Server at maximum"));
         for met in self.hubs.iter().map(|hub| hub.met()) {

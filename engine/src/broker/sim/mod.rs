@@ -14,6 +14,7 @@ mod net;
 mod one_write;
 mod plan;
 mod publications;
+mod relief;
 mod small_world;
 mod truth;
 mod windows;

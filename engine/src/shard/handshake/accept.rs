@@ -11,19 +11,21 @@ use monoio::net::{TcpStream, UnixStream};
 use rustix::buffer::spare_capacity;
 use rustix::net::RecvFlags;
 
+use super::admission::AdmissionLimits;
 use super::budget::{StepClass, StepGrant};
 use super::queue::{AcceptorGuard, HandshakeQueue};
 use super::upgrade::run_handshake;
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_ROUND, RECEIVE_BUFFER};
 use crate::telemetry::ConnectionError;
-use crate::types::ServiceId;
+use crate::types::{CloseCodes, ServiceId};
 
 /// Between two log lines about exhausted descriptors.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Accepts connections until the queue closes, and starts a handshake task for each. `listener` is
-/// non-blocking; `readable` is a duplicate of it to be polled. Neither is shut down: the socket may
-/// be a service manager's, which clients wait at until the next server accepts from it.
+/// Accepts connections until the queue closes, or refuses where that is enough, and starts a
+/// handshake task for each. `listener` is non-blocking; `readable` is a duplicate of it to be
+/// polled. Neither is shut down: the socket may be a service manager's, which clients wait at until
+/// the next server accepts from it.
 pub(crate) async fn accept(
     listener: TcpListener,
     readable: UnixStream,
@@ -32,17 +34,18 @@ pub(crate) async fn accept(
 ) {
     let queue = &acceptor.0;
     let mut logged_at: Option<Instant> = None;
+    let ends_early = ends_early(&queue.limits(), &listener, service);
     loop {
-        queue.wait_for_capacity().await;
+        queue.wait_for_capacity(ends_early).await;
         let grant = queue.budget.acquire(StepClass::Full).await;
-        if queue.is_closed() {
+        if queue.ends_accepting(ends_early) {
             return;
         }
         let error = match accept_batch(&listener, grant, queue, service) {
             Err(error) if error.kind() != ErrorKind::WouldBlock => error,
             // After `Ok` more connections may wait: this only lets the other tasks run.
             _ => {
-                queue.wait_for(readable.readable(true)).await;
+                queue.wait_for(readable.readable(true), ends_early).await;
                 continue;
             }
         };
@@ -60,6 +63,14 @@ pub(crate) async fn accept(
         }
         monoio::time::sleep(ACCEPT_PAUSE).await;
     }
+}
+
+/// Whether accepting ends as soon as new connections are refused: of an inherited socket, where the
+/// next process accepts what waits; and where clients are the original family's, which try again
+/// after a refused connection and never after an answer other than 101.
+fn ends_early(limits: &AdmissionLimits, listener: &TcpListener, service: ServiceId) -> bool {
+    let inherited = listener.local_addr().is_ok_and(|address| limits.inherited.contains(&address));
+    inherited || limits.config[service].close_codes == CloseCodes::Family
 }
 
 /// Accepts waiting connections while the grant and the capacity last.

@@ -1,6 +1,6 @@
 //! Which clients may connect, and the permits that they hold.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::config::Config;
@@ -36,6 +36,8 @@ pub(crate) struct AdmissionLimits {
     pub quotas: Arc<[Quota]>,
     /// Connections by service and address, of those that began while these were limited.
     pub per_address: Arc<[Arc<PerAddressLimit>]>,
+    /// Addresses whose sockets were handed over: the next process accepts what waits there.
+    pub inherited: Arc<[SocketAddr]>,
 }
 
 impl AdmissionLimits {

@@ -92,6 +92,10 @@ impl HandshakeError {
             HandshakeError::Tls(TlsError::Rustls(error)) if client_certificate_fault(error) => {
                 tracing::info!(service, %peer, refusal = %in_words(error), "no upgrade");
             }
+            // There may be many, and the drain has its own lines.
+            HandshakeError::Upgrade(UpgradeError::ShuttingDown(_)) => {
+                tracing::debug!(service, %peer, refusal = %self, "no upgrade");
+            }
             // The client caused a refusal; the other errors may be the network's.
             HandshakeError::Upgrade(_) => {
                 tracing::info!(service, %peer, refusal = %self, "no upgrade");

@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::admission::AdmissionLimits;
 use super::budget::HandshakeBudget;
@@ -39,6 +39,8 @@ pub(crate) struct HandshakeQueue {
     /// By service.
     errors: RefCell<Vec<[u32; ConnectionError::COUNT]>>,
     closed: Cell<bool>,
+    /// Until when new connections are refused, once they are.
+    refused: Cell<Option<Instant>>,
     /// Accept tasks that wait for connections.
     accept_waiters: RefCell<Vec<Waker>>,
     /// What the kernel's TLS supports, if connections are to be handed to it.
@@ -65,6 +67,7 @@ impl HandshakeQueue {
             capacity_waiters: RefCell::default(),
             counts: RefCell::new([0; Count::COUNT]),
             closed: Cell::new(false),
+            refused: Cell::new(None),
             accept_waiters: RefCell::default(),
             kernel,
         }
@@ -91,10 +94,10 @@ impl HandshakeQueue {
         AcceptorGuard(Rc::clone(self))
     }
 
-    /// Waits until one more handshake may begin, or until closing. Evicts handshakes whose peers
-    /// are too slow.
-    pub(crate) async fn wait_for_capacity(&self) {
-        while !(self.has_capacity() || self.closed.get()) {
+    /// Waits until one more handshake may begin, or the accept task must end. Evicts handshakes
+    /// whose peers are too slow.
+    pub(crate) async fn wait_for_capacity(&self, ends_early: bool) {
+        while !(self.has_capacity() || self.ends_accepting(ends_early)) {
             let again = self.idle_eviction.evict_one();
             let _ = monoio::time::timeout(again, self.wait_for_end()).await;
         }
@@ -113,11 +116,15 @@ impl HandshakeQueue {
         .await;
     }
 
-    /// Waits until a listener has connections, or until closing.
-    pub(crate) async fn wait_for(&self, readable: impl Future<Output = io::Result<()>>) {
+    /// Waits until a listener has connections, or its accept task must end.
+    pub(crate) async fn wait_for(
+        &self,
+        readable: impl Future<Output = io::Result<()>>,
+        ends_early: bool,
+    ) {
         let mut readable = pin!(readable);
         poll_fn(|context| {
-            if self.closed.get() {
+            if self.ends_accepting(ends_early) {
                 return Poll::Ready(());
             }
             let mut waiters = self.accept_waiters.borrow_mut();
@@ -184,9 +191,29 @@ impl HandshakeQueue {
         }
     }
 
+    /// Refuses new connections from now on, until about this time: then the process ends.
+    pub(crate) fn refuse(&self, until: Instant) {
+        self.refused.set(Some(until));
+        self.wake_acceptors();
+    }
+
+    /// For how long new connections are refused, if they are.
+    pub(crate) fn refused_for(&self) -> Option<Duration> {
+        Some(self.refused.get()?.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether an accept task must end: with `ends_early` as soon as connections are refused.
+    pub(crate) fn ends_accepting(&self, ends_early: bool) -> bool {
+        self.closed.get() || (ends_early && self.refused.get().is_some())
+    }
+
     /// Ends accepting: accept tasks that wait return.
     pub(crate) fn close(&self) {
         self.closed.set(true);
+        self.wake_acceptors();
+    }
+
+    fn wake_acceptors(&self) {
         let waiters = self.capacity_waiters.take().into_iter();
         waiters.chain(self.accept_waiters.take()).for_each(Waker::wake);
     }

@@ -1,6 +1,8 @@
 //! From an accepted socket to an upgraded connection: PROXY header, TLS handshake and HTTP upgrade,
 //! within one deadline.
 
+mod behind_proxy;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -21,7 +23,6 @@ use crate::shard::tls::{Kernel, SlotTls, TlsSession};
 use crate::telemetry::Count;
 use crate::types::{ClientCertificate, ServiceId, TlsMode};
 use crate::wire::client_hello;
-use crate::wire::proxy_protocol::{self, Header, Named};
 use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
 
 /// A socket before its handover, with TLS where that is configured.
@@ -129,8 +130,9 @@ async fn upgrade(
         });
     }
     loop {
-        let (ready, subprotocols) = (!queue.is_closed(), &config.subprotocols);
-        match upgrade::parse(&stream.plain, ready, subprotocols, config.may_compress()) {
+        let ready = !queue.is_closed() && queue.refused_for().is_none();
+        let (subprotocols, compresses) = (&config.subprotocols, config.may_compress());
+        match upgrade::parse(&stream.plain, ready, subprotocols, compresses) {
             Upgrade::NeedMore => stream.read().await?,
             Upgrade::Accept(request) => return stream.accept(request).await.map(Some),
             Upgrade::Answer { response, refusal } => {
@@ -153,6 +155,11 @@ impl HandshakeStream<'_> {
         let probe = config.probe.is_some_and(|key| key.opens(&path));
         let (mut quota_permit, mut address_permit) = (None, None);
         if !probe {
+            if let Some(left) = queue.refused_for() {
+                let refusal = UpgradeError::ShuttingDown(left);
+                self.respond(refusal.response()).await?;
+                return Err(HandshakeError::Upgrade(refusal));
+            }
             if !config[service].access.origins.admit(origin.as_deref(), &host) {
                 self.respond(UpgradeError::Unlisted.response()).await?;
                 return Err(HandshakeError::Origin(origin.unwrap_or_default()));
@@ -194,18 +201,6 @@ impl HandshakeStream<'_> {
         Ok(AcceptedUpgrade { admission, quota_permit, address_permit })
     }
 
-    /// Takes over what the headers of trusted proxies say of the client.
-    fn believe_proxies(&mut self, request: &Accepted) {
-        let config = self.queue.config();
-        let proxies = &config[self.service].proxies;
-        if let Some(protocols) = &request.forwarded_proto {
-            self.behind_tls |= proxy_protocol::came_over_tls(self.peer, protocols, proxies);
-        }
-        if let Some(forwarded) = &request.forwarded {
-            self.peer = proxy_protocol::client(self.peer, forwarded, proxies);
-        }
-    }
-
     /// Reads more of the request.
     async fn read(&mut self) -> Result<(), HandshakeError> {
         let before = self.plain.len();
@@ -217,37 +212,6 @@ impl HandshakeStream<'_> {
             self.read_once(RECEIVE_BUFFER).await?;
         }
         Ok(())
-    }
-
-    /// Reads the header of a proxy, and what it says of the client.
-    async fn read_proxy_header(&mut self) -> Result<(), HandshakeError> {
-        let mut head = Vec::new();
-        loop {
-            self.receive(RECEIVE_BUFFER).await?;
-            head.extend_from_slice(&self.buffer);
-            match proxy_protocol::parse(&head) {
-                Header::NeedMore => {}
-                Header::Whole(length, Named { client, secure }) => {
-                    self.peer = client.unwrap_or(self.peer);
-                    self.behind_tls = secure;
-                    self.buffer.clear();
-                    self.buffer.extend_from_slice(&head[length..]);
-                    self.unread = !self.buffer.is_empty();
-                    // A proxy that checks the port may close after the header: this is no error.
-                    self.has_received = self.unread;
-                    return Ok(());
-                }
-                Header::Malformed => {
-                    tracing::warn!(
-                        service = self.queue.config().log_name(self.service),
-                        peer = %self.peer,
-                        "closing a connection of a trusted proxy without a good PROXY header; \
-                         make the proxy send one, or leave proxy_protocol out"
-                    );
-                    return Err(HandshakeError::Proxy);
-                }
-            }
-        }
     }
 
     /// Reads once into the buffer, at most `limit` bytes, unless it holds unread bytes.

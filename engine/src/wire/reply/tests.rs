@@ -27,6 +27,7 @@ fn the_welcome_tells_how_secure_the_connection_is() {
             authenticated: false,
             secure,
             client_certificate: None,
+            reconnect: ReconnectAdvice { base_ms: 1_000, max_ms: 30_000 },
             extra: &serde_json::Map::from_iter([("rate_limit".to_owned(), json!(100))]),
         };
         let value = written(None, &super::welcome(&welcome));
@@ -34,9 +35,19 @@ fn the_welcome_tells_how_secure_the_connection_is() {
         assert_eq!(
             value["data"],
             json!({"connection_id": "c", "server": "s", "message": "m", "authenticated": false,
-                   "tls_mode": mode, "secure": secure, "rate_limit": 100})
+                   "tls_mode": mode, "secure": secure,
+                   "reconnect": {"base_ms": 1_000, "max_ms": 30_000}, "rate_limit": 100})
         );
     }
+}
+
+#[test]
+fn who_is_to_reconnect_is_told_when_and_why() {
+    let value = written(None, &reconnect(Duration::from_millis(1_500), DrainReason::Drain));
+    assert_eq!(value["event"], "session.reconnect");
+    assert_eq!(value["data"], json!({"after_ms": 1_500, "reason": "drain"}));
+    let value = written(None, &reconnect(Duration::ZERO, DrainReason::Shutdown));
+    assert_eq!(value["data"], json!({"after_ms": 0, "reason": "shutdown"}));
 }
 
 #[test]

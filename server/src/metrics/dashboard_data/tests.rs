@@ -16,7 +16,10 @@ fn a_point_sums_the_latest_second_of_every_shard() {
         recorder.broadcast_accepted(a);
         recorder.delivered(a, 5_000_000, 10, 100);
         recorder.delivered(b, 1_000, 1, 100);
-        recorder.set_load(ServiceId(1), ServiceLoad { connections: 7, subscriptions: 9 });
+        recorder.set_load(
+            ServiceId(1),
+            ServiceLoad { connections: 7, subscriptions: 9, ..ServiceLoad::default() },
+        );
         // One of them is a canary's.
         recorder.set(Gauge::Subscriptions, 10);
         recorder.sent(ServiceId(0), MessageType::Event);

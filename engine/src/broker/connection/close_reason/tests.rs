@@ -3,6 +3,7 @@ use crate::types::CloseCodes;
 
 const ALL: [CloseReason; 22] = [
     CloseReason::Shutdown,
+    CloseReason::Drain,
     CloseReason::MaxConnections,
     CloseReason::SlowConsumer,
     CloseReason::OutboxFull,

@@ -73,7 +73,11 @@ fn a_search_of_many_takes_bounded_steps_and_finds_all() {
     let nobody = ConnectionQuery { channel, ..ConnectionQuery::default() };
     assert_eq!(ports(&hub, &nobody), (vec![], 1), "an unknown channel costs no search");
     let loads = [(u64::from(many), u64::from(many / 100)), (0, 0)];
-    let load = |(connections, subscriptions)| ServiceLoad { connections, subscriptions };
+    let load = |(connections, subscriptions)| ServiceLoad {
+        connections,
+        subscriptions,
+        ..ServiceLoad::default()
+    };
     assert_eq!(hub.loads(), loads.map(load));
 }
 

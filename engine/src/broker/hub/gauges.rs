@@ -1,0 +1,25 @@
+//! What goes up and down in a shard's broker.
+
+use super::Hub;
+use crate::broker::core::Core;
+use crate::telemetry::Gauge;
+use crate::types::ServiceId;
+
+impl Hub {
+    /// Brings the gauges up to date, before a snapshot is taken.
+    pub fn update_gauges(&mut self) {
+        let loads = self.loads();
+        let Core { cx, channels, connections, delivery, .. } = &mut self.parts.core;
+        for (service, &load) in loads.iter().enumerate() {
+            cx.recorder.set_load(ServiceId(service as u8), load);
+        }
+        cx.recorder.set(Gauge::Connections, connections.open().iter().sum());
+        cx.recorder.set(Gauge::DrainingConnections, connections.leaving().iter().sum());
+        cx.recorder.set(Gauge::Channels, channels.len());
+        cx.recorder.set(Gauge::Subscriptions, channels.subscriptions());
+        cx.recorder.set(Gauge::ConnectionSlots, connections.capacity());
+        cx.recorder.set(Gauge::LaggardBytes, delivery.laggard_bytes().all());
+        cx.recorder.set(Gauge::LogBytes, channels.log_bytes());
+        cx.recorder.set(Gauge::Compressors, channels.compressors());
+    }
+}
