@@ -71,7 +71,7 @@ impl Parts {
                 1
             }
             ClientAction::Reconnect(spread, why) => {
-                let Parts { core, sessions, reconnects } = self;
+                let Parts { core, sessions, reconnects, .. } = self;
                 u64::from(reconnects.tell(core, sessions, key, (*spread, *why)))
             }
             ClientAction::Unsubscribe(channel) => {
