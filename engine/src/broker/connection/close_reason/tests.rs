@@ -1,7 +1,7 @@
 use super::*;
 use crate::types::CloseCodes;
 
-const ALL: [CloseReason; 22] = [
+const ALL: [CloseReason; 23] = [
     CloseReason::Shutdown,
     CloseReason::Drain,
     CloseReason::MaxConnections,
