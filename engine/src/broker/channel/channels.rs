@@ -329,7 +329,8 @@ impl Channels {
 
     // Time.
 
-    /// Ages a channel's log and forgets the channel when idle. Returns what its home is to be asked.
+    /// Ages a channel's log and forgets the channel when idle. Returns what its home is to be
+    /// asked.
     pub(crate) fn tend(&mut self, cx: &mut Context, slot: u32) -> Option<Call> {
         let (index, _) = self.table.at(slot)?;
         self.retention.trim(cx, &mut self.table, index);

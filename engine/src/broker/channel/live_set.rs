@@ -7,17 +7,10 @@
 //! Members that negotiated compression stand in a list of their own, where there are any: a sweep
 //! goes through the others first.
 
-use super::region::Region;
+use super::region::{Moved, Region};
 use super::since::Since;
 use crate::types::LivePosition;
 use crate::types::Seq;
-
-/// A member that now stands elsewhere: its subscription must learn the new position.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moved {
-    pub(crate) connection: u32,
-    pub(crate) position: LivePosition,
-}
 
 /// Dense set of connection indices.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 //! connection are two views of one relation, changed together.
 
 use super::Table;
-use super::live_set::Moved;
+use super::region::Moved;
 use super::since::Since;
 use super::subscriptions::{Subscription, Subscriptions};
 use crate::types::{ChannelIndex, Seq, ServiceId, Time};

@@ -1,8 +1,14 @@
 //! A part of a live set: members that a sweep has served, then those it has still to serve.
 
-use super::live_set::Moved;
 use super::since::Since;
 use crate::types::LivePosition;
+
+/// A member that now stands elsewhere: its subscription must learn the new position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) connection: u32,
+    pub(crate) position: LivePosition,
+}
 
 /// Dense list of connection indices: done `[0..swept)` and pending `[swept..)`.
 #[derive(Debug, Default)]
