@@ -4,6 +4,7 @@ mod access;
 mod channel_class;
 mod class_rule;
 mod class_table;
+mod granted;
 mod live_settings;
 mod origins;
 mod probe_key;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 pub use access::{Access, AuthMode, Rule};
 pub use channel_class::{ChannelClass, ClassRetention, Compression, SlowPolicy};
-pub use class_rule::ClassRule;
+pub use class_rule::{ClassRule, HistoryAccess};
 pub(crate) use class_table::ClassTable;
 pub use origins::Origins;
 pub use probe_key::ProbeKey;

@@ -15,7 +15,7 @@
 //!   caps. The program judges tokens: [`Engine::verifications`] hands each over, and
 //!   [`Verification::answer`] takes a [`Verdict`] with an [`Identity`].
 //! * **Decide who subscribes and publishes**: [`Rule`]s of channels and permissions in
-//!   [`Access`]; the permissions are the [`Identity`]'s.
+//!   [`Access`], or the [`ClassRule`] of the channels; the permissions are the [`Identity`]'s.
 //! * **Answer requests in a protocol of one's own**: [`Protocol::Custom`] with a
 //!   [`SessionProtocol`]; in the engine's own protocol a [`StatusRequest`] asks for a channel's
 //!   last event, or the document that [`Engine::set_status`] put in its place.
@@ -123,8 +123,8 @@ pub use api::{
 pub use broker::{AddressFilter, ConnectionDetail, ConnectionInfo, ConnectionQuery, LagInfo};
 pub use config::{
     Access, AuthMode, ChannelClass, ClassRetention, ClassRule, ClientRequest, Compression, Config,
-    Correlation, KernelTls, Origins, ProbeKey, Protocol, Proxies, Reconnect, Retention, Rule,
-    Service, SessionProtocol, SlowPolicy, StatusRequest, TlsSource,
+    Correlation, HistoryAccess, KernelTls, Origins, ProbeKey, Protocol, Proxies, Reconnect,
+    Retention, Rule, Service, SessionProtocol, SlowPolicy, StatusRequest, TlsSource,
 };
 #[doc(hidden)]
 pub use shard::Delivery;

@@ -21,7 +21,7 @@ use config_file::File;
 use near_misses::KnownVariables;
 
 /// What the command line requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Serve until a signal.
     Serve,
@@ -29,6 +29,13 @@ pub enum Action {
     CheckConfig {
         /// Only what differs from the defaults.
         changed: bool,
+        /// As JSON.
+        json: bool,
+    },
+    /// Print which classes channels have.
+    Classes {
+        /// The channels; without any all classes.
+        names: Vec<String>,
         /// As JSON.
         json: bool,
     },
@@ -62,7 +69,7 @@ const FAMILY_SETTINGS: [&str; 6] =
 type Environment = Vec<(OsString, OsString)>;
 
 /// The commands that take the server's settings as flags.
-const WITH_SETTINGS: [&str; 2] = [SERVE, "check-config"];
+const WITH_SETTINGS: [&str; 3] = [SERVE, "check-config", "classes"];
 /// The command without which the program serves too.
 const SERVE: &str = "serve";
 
@@ -118,6 +125,11 @@ pub fn read_matches(
             places.push(own);
             let (changed, json) = (own.get_flag("changed"), own.get_flag("json"));
             Action::CheckConfig { changed, json }
+        }
+        Some(("classes", own)) => {
+            places.push(own);
+            let names = own.get_many::<String>("name").into_iter().flatten().cloned();
+            Action::Classes { names: names.collect(), json: own.get_flag("json") }
         }
         Some((SERVE, own)) => {
             places.push(own);

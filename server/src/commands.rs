@@ -1,5 +1,5 @@
 //! The commands that serve no client: those of publishers and subscribers, the checks, and what a
-//! shell needs. `serve`, `check-config` and `presets` are the program's own.
+//! shell needs. `serve`, `check-config`, `classes` and `presets` are the program's own.
 
 mod completions;
 mod connection_flags;

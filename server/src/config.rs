@@ -3,6 +3,7 @@
 mod access_control;
 mod listener_tls;
 mod ports;
+mod service_classes;
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::Path;
@@ -113,7 +114,8 @@ impl Config {
                 let remedy = "Give as much as reconnect_base, or more.";
                 faults.add("reconnect_max", "is shorter than reconnect_base", remedy);
             }
-            services.push(service(settings, listen));
+            let (access, classes) = service_classes::resolve(settings, &mut faults);
+            services.push(engine::Service { access, classes, ..service(settings, listen) });
             ports::check(&services, &control, &metrics, &mut faults);
             // A problem of all services is reported once.
             faults.problems.retain(|problem| !problems.contains(problem));
@@ -188,7 +190,6 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         max_message: s.max_message_size.0,
         max_json_depth: s.max_json_depth.0,
         message_rate: u32::try_from(s.message_rate.0).unwrap_or(u32::MAX),
-        access: access_control::access(s),
         anonymous_publish: s.anonymous_publish,
         protocol: match preset.map(|preset| preset.protocol) {
             Some(PresetProtocol::Metrics) => engine::Protocol::Custom(Arc::new(SessionBuddy)),
@@ -196,9 +197,9 @@ fn service(s: &Settings, listen: Vec<SocketAddr>) -> engine::Service {
         },
         correlation: s.correlation,
         requests: preset.map(|preset| preset.requests()).unwrap_or_default(),
-        classes: s.coalesce.iter().flatten().map(|rule| rule.0.clone()).collect(),
         close_codes: s.close_codes,
         subprotocols: s.subprotocol.iter().flatten().map(|name| name.0.clone()).collect(),
+        ..engine::Service::default()
     }
 }
 

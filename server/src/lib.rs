@@ -20,6 +20,7 @@ pub mod adapters;
 pub mod args;
 pub mod auth;
 pub mod certs;
+pub mod class_report;
 pub mod commands;
 pub mod config;
 pub mod config_reload;

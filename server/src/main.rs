@@ -8,7 +8,7 @@ use uringcast_server::commands::print;
 use uringcast_server::config::state_dir;
 use uringcast_server::limits::PANIC_PATIENCE;
 use uringcast_server::run::{self, Ended};
-use uringcast_server::{commands, log, presets, print_config};
+use uringcast_server::{class_report, commands, log, presets, print_config};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -53,6 +53,15 @@ fn main() {
                     (true, false) => print_config::render_changed(&settings),
                     (false, false) => print_config::render(&settings),
                 });
+                Ended::Drained
+            })
+        }
+        Action::Classes { names, json } => {
+            let report = run::check(&settings, state.as_deref()).and_then(|config| {
+                Ok(class_report::report(&settings, &config.engine, &names, json)?)
+            });
+            report.map(|text| {
+                print(&text);
                 Ended::Drained
             })
         }

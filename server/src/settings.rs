@@ -4,8 +4,10 @@
 pub mod access;
 mod changes;
 mod choices;
+pub mod class_setting;
 pub mod coalescing_rule;
 mod nearest;
+mod setting;
 mod sources;
 pub mod value;
 
@@ -16,8 +18,10 @@ use uringcast_engine::{AuthMode, CloseCodes, Correlation, KernelTls, limits};
 use access::{OptionalClaim, Origin, Permission, Subprotocol};
 pub use changes::Changes;
 pub use choices::{LogFormat, TlsVersion};
+use class_setting::ClassSettings;
 use coalescing_rule::CoalescingRule;
 pub use nearest::nearest;
+pub use setting::Setting;
 pub use sources::{Problem, Problems, Source, Sources};
 use value::{ApiKey, Bytes, CertKey, Count, EnvPrefix, Host, Network, Secret, Span, Text, Value};
 
@@ -26,47 +30,6 @@ use crate::limits::{
     DEFAULT_PORT, MAX_JWT_LEEWAY, MAX_PUBLISH_BODY,
 };
 use crate::presets::Preset;
-
-/// One row of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// The TOML key; flag and environment variable follow from it.
-    pub name: &'static str,
-    /// Its heading in help texts and documents.
-    pub group: &'static str,
-    /// What it means.
-    pub help: &'static str,
-    /// The placeholder of its value in help texts.
-    pub hint: &'static str,
-    /// Whether several values may be given.
-    pub many: bool,
-    /// Whether the flag alone means true.
-    pub switch: bool,
-    /// Whether its value must never be shown.
-    pub secret: bool,
-    /// Whether each service of a fleet may have its own. Those marked `(process)` in the table
-    /// are settings of the process.
-    pub of_a_service: bool,
-    /// Whether a running server takes a new value over. Those marked `[live]` in the table are.
-    pub is_live: bool,
-}
-
-impl Setting {
-    /// The setting of this name.
-    pub fn find(name: &str) -> Option<&'static Setting> {
-        TABLE.iter().find(|setting| setting.name == name)
-    }
-
-    /// The flag without its dashes: `max-connections`.
-    pub fn flag(&self) -> String {
-        self.name.replace('_', "-")
-    }
-
-    /// The environment variable: `URINGCAST_MAX_CONNECTIONS`.
-    pub fn variable(&self) -> String {
-        format!("{ENV_PREFIX}{}", self.name.to_ascii_uppercase())
-    }
-}
 
 /// The prefix of the server's environment variables.
 pub const ENV_PREFIX: &str = "URINGCAST_";
@@ -128,6 +91,12 @@ macro_rules! settings {
 
 const GIB: usize = 1 << 30;
 const HOUR: u64 = 3_600_000;
+/// Messages that a log keeps.
+pub type LogFrames = Count<1, 1_000_000>;
+/// Bytes that a log keeps.
+pub type LogBytes = Bytes<{ 64 << 10 }, GIB>;
+/// How long a log keeps a message.
+pub type LogAge = Span<1_000, { 24 * HOUR }>;
 const MAX_CONNECTIONS: usize = limits::MAX_SHARDS * limits::MAX_CONNECTIONS_PER_SHARD;
 
 settings! {
@@ -265,21 +234,27 @@ settings! {
     }
     "Retention" {
         /// Messages each channel keeps for clients that fall behind or come back.
-        log_frames (process): Count<1, 1_000_000> = Count(limits::DEFAULT_LOG_FRAMES),
+        log_frames (process): LogFrames = Count(limits::DEFAULT_LOG_FRAMES),
         /// Bytes each channel keeps.
-        log_bytes (process): Bytes<{ 64 << 10 }, GIB> = Bytes(limits::DEFAULT_LOG_BYTES),
+        log_bytes (process): LogBytes = Bytes(limits::DEFAULT_LOG_BYTES),
         /// How long each channel keeps a message, also while it has no subscribers.
-        log_age (process): Span<1_000, { 24 * HOUR }> = Span(limits::DEFAULT_LOG_AGE),
+        log_age (process): LogAge = Span(limits::DEFAULT_LOG_AGE),
         /// Bytes all channels of one shard keep together.
         shard_log_bytes (process): Bytes<{ 1 << 20 }, { 64 * GIB }> =
             Bytes(limits::DEFAULT_SHARD_LOG_BYTES),
     }
-    "Delivery" {
-        /// Channels whose messages may wait so long for others, to be sent together, such as
-        /// ticker:*=5ms; at most 100ms, the longest pattern counts. A fast channel then costs a
-        /// send for each client and window instead of one for each message. Without it nothing
-        /// waits.
-        coalesce: Option<Vec<CoalescingRule>> = None,
+    "Classes of channels" {
+        /// Channels and what is promised for them, such as orders:* slow=skip, log-age=10m; several
+        /// in one text stand between semicolons. Keys: log-frames, log-bytes, log-age, slow,
+        /// compression, coalesce, presence, history, subscribe and publish, as docs/OPERATING.md
+        /// has them. Of each key the longest pattern counts that has it; uringcast-server classes
+        /// prints which class a channel has.
+        class [live]: Option<ClassSettings> = None,
+        /// Short for classes with a coalesce alone: channels whose messages may wait so long for
+        /// others, to be sent together, such as ticker:*=5ms; at most 100ms. A fast channel then
+        /// costs a send for each client and window instead of one for each message. Without it
+        /// nothing waits.
+        coalesce [live]: Option<Vec<CoalescingRule>> = None,
     }
     "TLS" {
         /// Serve wss. On when a certificate or auto_cert is given; alone it means auto_cert.

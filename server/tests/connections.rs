@@ -221,6 +221,7 @@ fn a_channel_and_a_service_tell_what_they_hold() {
         ("seq", json!(2)),
         ("subscribers", json!(2)),
         ("status", json!(false)),
+        ("class", json!("default")),
     ] {
         assert_eq!(channel[name], value, "{channel}");
     }

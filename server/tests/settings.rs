@@ -48,6 +48,9 @@ fn every_setting_can_be_given_in_all_three_places() {
             ("exp|iss|aud", _) => ("['exp', 'aud']", "exp,aud"),
             ("true|false|optional", _) => ("'optional'", "optional"),
             ("PATTERN=PERMISSION", _) => ("'a:=b'", "a:=b"),
+            ("'PATTERN KEY=VALUE,…'", _) => {
+                ("'a:* slow=skip, log-age=7s'", "a:* slow=skip,log-age=7s")
+            }
             ("PATTERN=TIME", _) => ("'a:*=5ms'", "a:*=5ms"),
             ("ORIGIN", _) => ("'https://a.example'", "https://a.example"),
             ("'NAME[@SERVICE] KEY [[RIGHTS]] [PATTERN…]'", _) => {

@@ -37,6 +37,9 @@ pub struct ChannelDetail {
     pub last_publish: Option<Duration>,
     /// Whether it has a status document.
     pub has_status: bool,
+    /// The name of its class: a pattern of [`Service::classes`](crate::Service::classes), or
+    /// `default`.
+    pub class: Box<str>,
 }
 
 impl Engine {
@@ -84,10 +87,10 @@ impl Engine {
         let ask = handle.ask(home, |reply| Question::Channel { name, reply })?;
         // No answer: the shard has ended.
         let Some(state) = ask.await.ok().flatten() else { return Ok(None) };
-        let ChannelState { entry, log_frames, log_bytes, last_publish, has_status } = state;
+        let ChannelState { entry, log_frames, log_bytes, last_publish, has_status, class } = state;
         let subscribers = count(handle, std::slice::from_ref(&entry)).await?[0];
         let info = info((entry, subscribers));
-        Ok(Some(ChannelDetail { info, log_frames, log_bytes, last_publish, has_status }))
+        Ok(Some(ChannelDetail { info, log_frames, log_bytes, last_publish, has_status, class }))
     }
 }
 

@@ -59,7 +59,7 @@ fn check_service(service: &Service) -> Result<(), StartError> {
         ));
     }
     let access = &service.access;
-    let permissions = access.permissions().len();
+    let permissions = service.permissions().len();
     if permissions > MAX_PERMISSIONS {
         return refuse(format!(
             "access of {name} has {permissions} permissions, `publish` included: name \
@@ -91,10 +91,21 @@ fn check_classes(service: &Service) -> Result<(), String> {
         let are = classes.len();
         return Err(format!("classes of {name} are {are}: have {MAX_CHANNEL_CLASSES} at most"));
     }
-    for (place, ClassRule { channels, frames, bytes, coalesce, .. }) in classes.iter().enumerate() {
+    let access = &service.access;
+    for (place, rule) in classes.iter().enumerate() {
+        let ClassRule { channels, frames, bytes, coalesce, subscribe, publish, .. } = rule;
         let class = format!("class {channels} of {name}");
         if classes[..place].iter().any(|other| other.channels == *channels) {
             return Err(format!("{class} is there twice: make one of the two"));
+        }
+        for (field, named, rules) in
+            [("subscribe", subscribe, &access.subscribe), ("publish", publish, &access.publish)]
+        {
+            if named.is_some() && rules.iter().any(|rule| rule.channels == *channels) {
+                return Err(format!(
+                    "access.{field} and {class} both name a permission: keep one of the two"
+                ));
+            }
         }
         for (field, value) in [("frames", frames), ("bytes", bytes)] {
             if *value == Some(0) {

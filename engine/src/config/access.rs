@@ -30,8 +30,9 @@ pub struct Rule {
 pub struct Access {
     /// Whether clients must authenticate.
     pub mode: AuthMode,
-    /// Permissions to subscribe. A channel that no rule matches is open to every
-    /// admitted client. Without authentication no permission is checked.
+    /// Permissions to subscribe, beside those of [`Service::classes`](super::Service::classes). A
+    /// channel that no rule matches is open to every admitted client. Without authentication no
+    /// permission is checked.
     pub subscribe: Vec<Rule>,
     /// Permissions to publish. A channel that no rule matches needs the permission `publish`.
     pub publish: Vec<Rule>,
@@ -59,18 +60,5 @@ impl Default for Access {
             max_subscriptions: limits::MAX_SUBSCRIPTIONS,
             byte_rate: 0,
         }
-    }
-}
-
-impl Access {
-    /// Every permission that a rule names, once, in order.
-    pub(crate) fn permissions(&self) -> Vec<&str> {
-        let rules = self.subscribe.iter().chain(&self.publish);
-        let named = rules.map(|rule| rule.permission.as_str());
-        let admin = self.admin.iter().map(String::as_str);
-        let mut all: Vec<&str> = named.chain(admin).chain(["publish"]).collect();
-        all.sort_unstable();
-        all.dedup();
-        all
     }
 }

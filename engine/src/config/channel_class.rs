@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{ClassRule, Retention};
+use super::{ClassRule, HistoryAccess, Retention};
 use crate::limits;
 
 /// What becomes of a subscriber that does not keep up.
@@ -62,7 +62,7 @@ pub struct ChannelClass {
     pub coalesce: Duration,
     /// Whether subscribers may ask who is there.
     pub presence: bool,
-    /// Whether clients may read the log by request.
+    /// Whether clients that have the permission may read the log by request.
     pub history: bool,
 }
 
@@ -76,6 +76,7 @@ impl ChannelClass {
         let rules = || rules.iter();
         let kept = ClassRetention::from(retention);
         let name = rules().next().map(|rule| rule.channels.to_string());
+        let history = rules().find_map(|rule| rule.history.as_ref());
         let coalesce = rules().find_map(|rule| rule.coalesce).unwrap_or_default();
         ChannelClass {
             name: name.unwrap_or(ChannelClass::DEFAULT.to_owned()).into(),
@@ -88,7 +89,7 @@ impl ChannelClass {
             compression: rules().find_map(|rule| rule.compression).unwrap_or_default(),
             coalesce: coalesce.min(limits::MAX_COALESCING),
             presence: rules().find_map(|rule| rule.presence).unwrap_or(false),
-            history: rules().find_map(|rule| rule.history).unwrap_or(true),
+            history: history != Some(&HistoryAccess::Off),
         }
     }
 }

@@ -5,6 +5,17 @@ use std::time::Duration;
 use super::{Compression, SlowPolicy};
 use crate::types::ChannelPattern;
 
+/// Who may read a channel's log by request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryAccess {
+    /// Nobody.
+    Off,
+    /// Who may subscribe.
+    On,
+    /// Who may subscribe and has this permission.
+    Permission(String),
+}
+
 /// Channels, and what of their class is not as it is by default. Where the patterns of several
 /// rules match a channel, of each field the narrowest counts that has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +37,12 @@ pub struct ClassRule {
     pub coalesce: Option<Duration>,
     /// Whether subscribers may ask who is there.
     pub presence: Option<bool>,
-    /// Whether clients may read the log by request.
-    pub history: Option<bool>,
+    /// Who may read the log by request.
+    pub history: Option<HistoryAccess>,
+    /// The permission to subscribe, as a [`Rule`](super::Rule) of `Access::subscribe` has it.
+    pub subscribe: Option<String>,
+    /// The permission to publish, as a rule of `Access::publish` has it.
+    pub publish: Option<String>,
 }
 
 impl ClassRule {
@@ -43,6 +58,8 @@ impl ClassRule {
             coalesce: None,
             presence: None,
             history: None,
+            subscribe: None,
+            publish: None,
         }
     }
 }

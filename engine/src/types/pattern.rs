@@ -62,7 +62,7 @@ impl ChannelPattern {
     }
 
     /// Whether every channel of another set belongs to this one.
-    pub(crate) fn covers(&self, other: &ChannelPattern) -> bool {
+    pub fn covers(&self, other: &ChannelPattern) -> bool {
         // Where the other is all that begins so, channels go on with other signs than `:`, too.
         let is_as_wide = self.is_prefix || !other.is_prefix || self.name.len() < other.name.len();
         is_as_wide && self.matches(&other.name)

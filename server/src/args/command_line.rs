@@ -26,7 +26,7 @@ All settings: uringcast-server serve --help. Of a command: uringcast-server help
 
 /// The commands as the overview groups them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Serve", &[SERVE, "check-config", "presets"]),
+    ("Serve", &[SERVE, "check-config", "classes", "presets"]),
     ("Send and receive", &["sub", "pub", "token"]),
     ("Look after it", &["top", "verify", "doctor"]),
     ("Set up", &["completions", "man"]),
@@ -44,6 +44,12 @@ pub fn command() -> Command {
         with_settings("check-config", "Checks the configuration and prints what is in force")
             .arg(switch("changed", "Print only what differs from the defaults"))
             .arg(switch("json", "Print JSON: each value with its source")),
+        with_settings("classes", "Prints what is promised for which channels, and why")
+            .arg(Arg::new("name").value_name("NAME").num_args(..).help(
+                "Channels, each with its class, every value and where it comes from; without any \
+                 the table of classes",
+            ))
+            .arg(switch("json", "Print JSON")),
         Command::new("presets")
             .about("Prints the presets, or one of them as a file")
             .arg(Arg::new("name").value_name("NAME").help("The preset; without it all"))

@@ -5,6 +5,7 @@
 //! was received of it already waits, so that its requests take effect in its order. An `auth`
 //! request of a known client renews its identity; that may extend it, never change or reduce it.
 
+mod permitted;
 mod regrant;
 mod verifications;
 
@@ -349,28 +350,6 @@ impl Authentication {
         if let Some(at) = auth.and_then(|auth| auth.known).and_then(|known| known.expires) {
             self.expiries.remove(&(at, key.index));
         }
-    }
-
-    fn permissions(&self, core: &Core, key: ConnectionKey) -> &Permissions {
-        &self.permissions[core.connections[key].service().index()]
-    }
-
-    /// Whether a client may have a channel.
-    pub(super) fn may_subscribe(&self, core: &Core, key: ConnectionKey, channel: &str) -> bool {
-        let grants = || self.known(key).map(|known| known.grants).unwrap_or_default();
-        core.connections[key].is_probe()
-            || core.settings(key).access.mode == AuthMode::Off
-            || self.permissions(core, key).may_subscribe(grants(), channel)
-    }
-
-    /// Whether a client may publish to a channel.
-    pub(super) fn may_publish(&self, core: &Core, key: ConnectionKey, channel: &str) -> bool {
-        let service = core.settings(key);
-        if service.access.mode == AuthMode::Off {
-            return service.anonymous_publish;
-        }
-        let grants = self.known(key).map(|known| known.grants).unwrap_or_default();
-        self.permissions(core, key).may_publish(grants, channel)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Permissions, compiled: a connection holds one bit for each permission the service's rules name.
 
-use crate::config::{AuthMode, Rule, Service};
+use crate::config::{AuthMode, HistoryAccess, Rule, Service};
 use crate::limits::MAX_PERMISSIONS;
 use crate::types::ChannelPattern;
 
@@ -22,6 +22,7 @@ pub(super) struct Permissions {
     names: Vec<Box<str>>,
     subscribe: Vec<Guard>,
     publish: Vec<Guard>,
+    history: Vec<Guard>,
     /// What `publish` allows where no rule matches.
     publisher: u64,
     /// Where no rule matches, all may publish: with a token a client may what it may without one.
@@ -29,11 +30,11 @@ pub(super) struct Permissions {
     admin: u64,
 }
 
-/// A pattern and the permissions of which one is needed.
+/// A pattern and the permissions of which one is needed; `None`: none is.
 #[derive(Debug)]
 struct Guard {
     channels: ChannelPattern,
-    any_of: u64,
+    any_of: Option<u64>,
 }
 
 impl Permissions {
@@ -41,16 +42,17 @@ impl Permissions {
         let access = &service.access;
         // The start of the engine has refused more; a bit that does not fit would grant nothing.
         let names: Vec<Box<str>> =
-            access.permissions().into_iter().take(MAX_PERMISSIONS).map(Into::into).collect();
+            service.permissions().into_iter().take(MAX_PERMISSIONS).map(Into::into).collect();
         let bits = |wanted: &[&str]| -> u64 {
             wanted.iter().filter_map(|name| bit(&names, name)).fold(0, |all, bit| all | bit)
         };
         let admin: Vec<&str> = access.admin.iter().map(String::as_str).collect();
         let (admin, publisher) = (bits(&admin), bits(&["publish"]));
-        let subscribe = guards(&names, &access.subscribe);
-        let publish = guards(&names, &access.publish);
+        let subscribe = guards(&names, &service.subscribe_rules());
+        let publish = guards(&names, &service.publish_rules());
+        let history = readers(&names, service);
         let is_publishing_open = access.mode == AuthMode::Optional && service.anonymous_publish;
-        Permissions { subscribe, publish, publisher, is_publishing_open, admin, names }
+        Permissions { subscribe, publish, history, publisher, is_publishing_open, admin, names }
     }
 
     /// What these permissions are worth here.
@@ -80,6 +82,11 @@ impl Permissions {
         guard(&self.subscribe, channel).is_none_or(|any_of| grants.0 & (any_of | self.admin) != 0)
     }
 
+    /// Whether the log may be read by request, where the channel may be subscribed to.
+    pub(super) fn may_read_history(&self, grants: Grants, channel: &str) -> bool {
+        guard(&self.history, channel).is_none_or(|any_of| grants.0 & (any_of | self.admin) != 0)
+    }
+
     pub(super) fn may_publish(&self, grants: Grants, channel: &str) -> bool {
         let rule = guard(&self.publish, channel);
         let is_open = rule.is_none() && self.is_publishing_open;
@@ -91,22 +98,41 @@ fn bit(names: &[Box<str>], name: &str) -> Option<u64> {
     names.binary_search_by(|known| (**known).cmp(name)).ok().map(|place| 1 << place)
 }
 
-/// The rules, narrowest pattern first, those of one pattern as one.
+/// The rules, those of one pattern as one.
 fn guards(names: &[Box<str>], rules: &[Rule]) -> Vec<Guard> {
     let mut all: Vec<Guard> = Vec::new();
     for rule in rules {
         let bit = bit(names, &rule.permission).unwrap_or(0);
         match all.iter_mut().find(|guard| guard.channels == rule.channels) {
-            Some(guard) => guard.any_of |= bit,
-            None => all.push(Guard { channels: rule.channels.clone(), any_of: bit }),
+            Some(guard) => guard.any_of = guard.any_of.map(|others| others | bit),
+            None => all.push(Guard { channels: rule.channels.clone(), any_of: Some(bit) }),
         }
     }
-    all.sort_by_key(|guard| std::cmp::Reverse(guard.channels.narrowness()));
-    all
+    narrowest_first(all)
+}
+
+/// What classes say of reading the log.
+fn readers(names: &[Box<str>], service: &Service) -> Vec<Guard> {
+    let mut all = Vec::new();
+    for class in &service.classes {
+        let any_of = match &class.history {
+            None => continue,
+            Some(HistoryAccess::On) => None,
+            Some(HistoryAccess::Off) => Some(0),
+            Some(HistoryAccess::Permission(name)) => Some(bit(names, name).unwrap_or(0)),
+        };
+        all.push(Guard { channels: class.channels.clone(), any_of });
+    }
+    narrowest_first(all)
+}
+
+fn narrowest_first(mut guards: Vec<Guard>) -> Vec<Guard> {
+    guards.sort_by_key(|guard| std::cmp::Reverse(guard.channels.narrowness()));
+    guards
 }
 
 fn guard(guards: &[Guard], channel: &str) -> Option<u64> {
-    guards.iter().find(|guard| guard.channels.matches(channel)).map(|guard| guard.any_of)
+    guards.iter().find(|guard| guard.channels.matches(channel))?.any_of
 }
 
 #[cfg(test)]

@@ -70,8 +70,8 @@ impl World {
         assert_eq!(before.len(), after.len(), "somebody is known no more");
         for ((connection, service, mut names), after) in before.into_iter().zip(after) {
             let had = names.len();
-            let named = config[service].access.permissions();
-            names.retain(|name| named.contains(&name.as_str()));
+            let named = config[service].permissions();
+            names.retain(|name| named.contains(name));
             self.grants_lost += (had - names.len()) as u64;
             assert_eq!((connection, service, names), after, "permissions under other rules");
         }

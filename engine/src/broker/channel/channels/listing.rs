@@ -31,6 +31,8 @@ pub struct ChannelState {
     pub last_publish: Option<Duration>,
     /// Whether it has a status document.
     pub has_status: bool,
+    /// The name of its class.
+    pub class: Box<str>,
 }
 
 impl Channels {
@@ -72,6 +74,7 @@ impl Channels {
             log_bytes: log.bytes(),
             last_publish: log.last_at().map(|at| cx.time().since(at)),
             has_status: channel.document.is_some(),
+            class: channel.class.name.clone(),
         })
     }
 }

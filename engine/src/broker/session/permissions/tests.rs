@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::Access;
+use crate::config::{Access, ClassRule};
 
 fn rules(pairs: &[(&str, &str)]) -> Vec<Rule> {
     let rule = |(pattern, permission): &(&str, &str)| Rule {
@@ -76,4 +76,46 @@ fn the_last_of_the_most_permissions_still_counts() {
         let open = names.iter().filter(|name| permissions.may_subscribe(have, name)).count();
         assert_eq!(open, 1);
     }
+}
+
+fn class(pattern: &str, set: impl FnOnce(&mut ClassRule)) -> ClassRule {
+    let mut rule = ClassRule::new(ChannelPattern::parse(pattern).unwrap());
+    set(&mut rule);
+    rule
+}
+
+#[test]
+fn a_class_s_permissions_are_rules_among_the_others() {
+    let access = Access { subscribe: rules(&[("a:b", "narrow")]), ..Access::default() };
+    let classes = vec![
+        class("a:*", |rule| rule.subscribe = Some("read".into())),
+        class("b", |rule| rule.publish = Some("write".into())),
+    ];
+    let permissions = Permissions::new(&Service { access, classes, ..Service::default() });
+    let may =
+        |name: &str, channel| permissions.may_subscribe(grants(&permissions, &[name]), channel);
+    assert!(may("read", "a:1") && !may("narrow", "a:1"));
+    assert!(may("narrow", "a:b") && !may("read", "a:b"), "the narrower one counts");
+    let may = |name: &str, channel| permissions.may_publish(grants(&permissions, &[name]), channel);
+    assert!(may("write", "b") && !may("publish", "b"));
+    assert!(may("publish", "a:1") && !may("write", "a:1"));
+}
+
+#[test]
+fn the_narrowest_class_says_who_reads_the_log() {
+    let history = |said: HistoryAccess| |rule: &mut ClassRule| rule.history = Some(said);
+    let classes = vec![
+        class("*", history(HistoryAccess::Permission("audit".into()))),
+        class("open:*", history(HistoryAccess::On)),
+        class("open:not", history(HistoryAccess::Off)),
+        class("other:*", |rule| rule.frames = Some(1)),
+    ];
+    let permissions = Permissions::new(&Service { classes, ..Service::default() });
+    let may = |names: &[&str], channel| {
+        permissions.may_read_history(grants(&permissions, names), channel)
+    };
+    assert!(may(&[], "open:1") && !may(&["audit"], "open:not"));
+    assert!(may(&["audit"], "a") && !may(&[], "a"));
+    assert!(may(&["audit"], "other:1") && !may(&[], "other:1"));
+    assert!(may(&["admin"], "a"));
 }
