@@ -138,6 +138,6 @@ pub use types::{
 // Of the modules that are hidden.
 #[doc(hidden)]
 pub use types::{
-    ChannelIndex, ConnectionKey, JoinToken, LivePosition, Now, OperationId, RequestId,
+    ChannelIndex, ConnectionKey, Encoding, JoinToken, LivePosition, Now, OperationId, RequestId,
 };
 pub use websocket_metrics::{MetricsServer, MetricsServerError, WebSocketMetrics};

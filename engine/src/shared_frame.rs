@@ -5,7 +5,7 @@ mod encodings;
 use crate::limits::ASIDE_SAVING;
 use crate::sync::{Countdown, PresplitArc};
 use crate::types::{MessageKey, Seq, Time};
-pub use encodings::{Encoding, Encodings, InContext};
+pub use encodings::{Deflation, Encodings, InContext};
 
 /// One shard's part in an encoded broadcast: the bytes are shared with the other shards, what is
 /// read for every delivery is its own. On a shard all readers share it behind an `Rc`, so that
@@ -97,13 +97,13 @@ impl Frame {
     }
 
     /// Whether one of these encodings is the twin, which must be made first.
-    pub fn needs_twin(&self, encoding: Encoding) -> bool {
+    pub fn needs_twin(&self, encoding: Deflation) -> bool {
         let Some(encodings) = &self.body.encodings else { return false };
         let needs = match encoding {
-            Encoding::Plain => false,
-            Encoding::Context => encodings.in_context.is_none(),
-            Encoding::Twin => true,
-            Encoding::Aside => self.bytes().len() > ASIDE_SAVING,
+            Deflation::Plain => false,
+            Deflation::Context => encodings.in_context.is_none(),
+            Deflation::Twin => true,
+            Deflation::Aside => self.bytes().len() > ASIDE_SAVING,
         };
         needs && encodings.twin.get().is_none()
     }
@@ -121,24 +121,26 @@ impl Frame {
     }
 
     /// The bytes of one of its encodings, of which those it has not are plain.
-    pub fn encoded(&self, encoding: Encoding) -> &[u8] {
+    pub fn encoded(&self, encoding: Deflation) -> &[u8] {
         self.as_sent(encoding).1
     }
 
     /// The same, and the encoding that they are in: `Plain`, `Context` or `Twin`.
-    pub fn as_sent(&self, encoding: Encoding) -> (Encoding, &[u8]) {
-        let plain = (Encoding::Plain, self.bytes());
+    pub fn as_sent(&self, encoding: Deflation) -> (Deflation, &[u8]) {
+        let plain = (Deflation::Plain, self.bytes());
         let Some(encodings) = &self.body.encodings else { return plain };
         debug_assert!(!self.needs_twin(encoding), "it is made first");
-        let twin = || encodings.twin().map(|twin| (Encoding::Twin, twin));
+        let twin = || encodings.twin().map(|twin| (Deflation::Twin, twin));
         let found = match (encoding, &encodings.in_context) {
-            (Encoding::Plain, _) => None,
-            (Encoding::Context, Some(in_context)) => Some((Encoding::Context, &*in_context.bytes)),
-            (Encoding::Context | Encoding::Twin, _) => twin(),
-            (Encoding::Aside, _) if self.bytes().len() > ASIDE_SAVING => {
+            (Deflation::Plain, _) => None,
+            (Deflation::Context, Some(in_context)) => {
+                Some((Deflation::Context, &*in_context.bytes))
+            }
+            (Deflation::Context | Deflation::Twin, _) => twin(),
+            (Deflation::Aside, _) if self.bytes().len() > ASIDE_SAVING => {
                 twin().filter(|(_, twin)| twin.len() + ASIDE_SAVING <= self.bytes().len())
             }
-            (Encoding::Aside, _) => None,
+            (Deflation::Aside, _) => None,
         };
         found.unwrap_or(plain)
     }

@@ -3,12 +3,14 @@
 //! In: [`upgrade`] takes the HTTP request, [`frame::Reader`] the stream behind it, with
 //! [`deflate::Inflater`] where messages are compressed,
 //! [`envelope::Inbound`] one message, [`request::Request`] its request.
-//! Out: [`encoder::Encoder`] makes envelopes as ready WebSocket frames, [`reply`] their `data`.
+//! Out: [`encoder::Encoder`] makes envelopes as ready WebSocket frames, [`reply`] their `data`;
+//! [`event_stream`] makes Server-Sent Events of them.
 
 pub mod client_hello;
 pub mod deflate;
 pub mod encoder;
 pub mod envelope;
+pub mod event_stream;
 pub mod frame;
 mod json_members;
 mod message;

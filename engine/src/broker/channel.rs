@@ -5,8 +5,7 @@
 //! | `channels` | [`Channels`]: what the rest of the broker works with |
 //! | `table` | all channels, by slot and by name |
 //! | `log` | a channel's recent frames |
-//! | `live_set` | the subscribers that have kept up, and the sweep over them |
-//! | `region` | a part of a live set |
+//! | `live_set`, `members` | the subscribers that have kept up, and the sweep over them |
 //! | `since` | what a subscriber has of a channel's context |
 //! | `contexts` | the compressors of channels |
 //! | `sweep_queue` | the channels to be swept, and those that wait for more |
@@ -27,8 +26,8 @@ mod forgotten;
 mod home;
 mod live_set;
 mod log;
+mod members;
 mod memberships;
-mod region;
 mod replica;
 mod retention;
 mod since;

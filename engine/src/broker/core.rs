@@ -67,7 +67,8 @@ impl Core {
         if let Some(seq) = self.handed(key, index) {
             return Joined { epoch, seq, handed: seq, recovery: None };
         }
-        let handed = self.channels.subscribe(&self.cx, key.index, index, self.deflates(key));
+        let (encoding, deflates) = (self.connections.encoding(key), self.deflates(key));
+        let handed = self.channels.subscribe(&self.cx, key.index, encoding, index, deflates);
         self.choose_context(key);
         self.delivery.move_cursor(key.index, index, handed.next());
         let log = self.channels.log(index);

@@ -9,6 +9,7 @@
 //! | `write_sink` | where the bytes go: the seam between deciding and doing |
 //! | `write_gate` | one write per connection and batch |
 //! | `write_batch` | the batch being filled |
+//! | `form` | the encoding in which a subscriber is written a channel's frames |
 //! | `shared_writes` | sweeps that are written together |
 //! | `chains`, `marks` | what a connection is owed by several sweeps |
 //! | `encoded_sweeps` | sweeps over those that negotiated compression |
@@ -25,6 +26,7 @@ mod chains;
 pub(super) mod delivery_invariants;
 mod encoded_sweeps;
 mod flush;
+mod form;
 mod lag_report;
 mod laggard;
 mod laggards;
@@ -39,11 +41,12 @@ pub mod write_sink;
 use super::channel::{Channels, Sweep};
 use super::connection::Connections;
 use super::context::{Context, Ending, Reply};
-use crate::shared_frame::Encoding;
-use crate::types::{ChannelIndex, Seq};
+use crate::shared_frame::Deflation;
+use crate::types::{ChannelIndex, Encoding, Seq};
 use catch_up::Survey;
 use chains::{Chain, Chains};
 use encoded_sweeps::EncodedSlice;
+use form::Form;
 use laggards::Laggards;
 use marks::Piece;
 use shared_writes::Group;
@@ -205,7 +208,8 @@ impl Delivery {
         }
     }
 
-    /// Writes the sweep's bytes to pending members until the batch or the budget is full.
+    /// Writes the sweep's bytes to pending members of one encoding until the batch or the budget is
+    /// full.
     fn fill(
         &mut self,
         work: &mut Work<'_, impl WriteSink>,
@@ -213,9 +217,10 @@ impl Delivery {
         sweep: Sweep,
         budget: &mut usize,
     ) {
-        work.sink.load(self.sweep_piece(work.channels, channel, sweep).into());
+        let encoding = work.channels.pending_encodings(channel).next().unwrap_or_default();
+        work.sink.load(self.sweep_piece(work.channels, channel, sweep, encoding).into());
         let (mut taken, mut count, mut flush) = (0, 0, false);
-        for &connection in work.channels.pending(channel).iter().take(*budget) {
+        for &connection in work.channels.pending(channel, encoding).iter().take(*budget) {
             match self.gate.pass(connection) {
                 Pass::Go => {
                     count += 1;
@@ -233,31 +238,41 @@ impl Delivery {
             }
         }
         *budget -= taken;
-        let last = work.channels.advance(channel, taken);
-        let encoding = Encoding::Plain;
-        self.batch.runs.push(Run::Sweep { channel, sweep, encoding, count, last });
+        let last = work.channels.advance(channel, encoding, taken);
+        let deflation = Deflation::Plain;
+        self.batch.runs.push(Run::Sweep { channel, sweep, encoding, deflation, count, last });
         if flush {
             self.flush(work);
         }
     }
 
-    /// The bytes of a sweep: one shared frame, or several joined once.
-    fn sweep_piece(&mut self, channels: &Channels, channel: ChannelIndex, sweep: Sweep) -> Piece {
+    /// The bytes of a sweep in an encoding: one shared frame, or what is written once for all
+    /// members with it.
+    fn sweep_piece(
+        &mut self,
+        channels: &Channels,
+        channel: ChannelIndex,
+        sweep: Sweep,
+        encoding: Encoding,
+    ) -> Piece {
         let log = channels.log(channel);
-        let id = (channel, log.epoch(), sweep.to, Encoding::Plain);
+        let id = (channel, log.epoch(), sweep.to, encoding, Deflation::Plain);
         if let Some(piece) = self.batch.take_cut(id) {
             return piece;
         }
         let mut frames = log.range(sweep.from, sweep.to).map(|(frame, _)| frame);
         let first = frames.next().expect("a sweep has frames");
-        if first.seq == sweep.to {
+        if first.seq == sweep.to && !encoding.is_event() {
             return Piece::Frame(first.clone());
         }
-        self.batch.join(std::iter::once(first).chain(frames).map(|frame| frame.bytes()))
+        let form = Form::new(channels, channel, encoding);
+        self.batch.joined(|out| {
+            std::iter::once(first).chain(frames).for_each(|frame| form.append(frame, out));
+        })
     }
 }
 
 /// Whether a sweep has come to the members that negotiated compression, which are the last.
 fn is_deflating_turn(channels: &Channels, channel: ChannelIndex) -> bool {
-    channels.pending(channel).is_empty() && !channels.deflating_pending(channel).is_empty()
+    channels.pending_encodings(channel).next() == Some(Encoding::Deflating)
 }

@@ -142,7 +142,8 @@ impl Parts {
     }
 
     fn pong(&mut self, key: ConnectionKey, payload: &[u8]) {
-        if self.core.connections.is_open(key) {
+        let connections = &self.core.connections;
+        if connections.is_open(key) && !connections.encoding(key).is_event() {
             let mut pong = Vec::with_capacity(payload.len() + 2);
             frame::encode(Opcode::Pong, payload, &mut pong);
             self.core.cx.reply(key, pong);

@@ -17,7 +17,7 @@ use crate::limits::CLOSE_TIMEOUT;
 use crate::telemetry::{Close, ConnectionError};
 use crate::types::{ConnectionEnd, ConnectionKey};
 use crate::wire::deflate::Inflater;
-use crate::wire::frame;
+use crate::wire::{event_stream, frame};
 
 /// What is reported in the place of a close code (RFC 6455, 7.1.5).
 const NO_CLOSE_FRAME: u16 = 1006;
@@ -60,12 +60,18 @@ impl Parts {
         self.note_end(key, reason.counted_as(), code, reason.error());
         let waited = self.forget(key);
         let core = &mut self.core;
+        let is_event_stream = core.connections.encoding(key).is_event();
         let mut close = Vec::new();
-        frame::close(code, text, &mut close);
+        match is_event_stream {
+            true => event_stream::close(code, text, reason.may_reconnect(), &mut close),
+            false => frame::close(code, text, &mut close),
+        }
         core.cx.reply_last(key, close);
         core.connections.begin_close(&mut core.cx, key);
         self.set_timer(key, Timer::Close);
         match waited {
+            // Its client answers by ending its side only.
+            _ if is_event_stream => self.close_seen(key),
             Some(Waiting::Close(_)) => self.close_seen(key),
             Some(Waiting::End(end)) => self.end_received(key, end),
             Some(Waiting::Message(_)) | None => {}

@@ -10,6 +10,7 @@ use super::session::Waiting;
 use super::timers::Timer;
 use crate::limits::DRAIN_TICKS;
 use crate::types::ConnectionKey;
+use crate::wire::event_stream;
 use crate::wire::frame::{self, Opcode};
 
 /// How far a shutdown is; it goes on with the ticks.
@@ -134,7 +135,11 @@ impl Parts {
         if !connection.is_open() || connection.is_paused() {
             return;
         }
-        if connections.ping(index, cx.time()) {
+        if connections.encoding(key).is_event() {
+            // Nothing is sent back: a dead peer acknowledges no bytes, which the kernel notices.
+            connections.note_sign(index, cx.time());
+            cx.reply(key, event_stream::KEEPALIVE.to_vec());
+        } else if connections.ping(index, cx.time()) {
             let mut ping = Vec::new();
             frame::encode(Opcode::Ping, &[], &mut ping);
             cx.reply(key, ping);

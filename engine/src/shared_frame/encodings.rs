@@ -5,7 +5,7 @@ use crate::sync::SetOnce;
 /// How a frame is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
-pub enum Encoding {
+pub enum Deflation {
     /// As it is.
     #[default]
     Plain = 0,

@@ -1,5 +1,6 @@
 //! Numbers with one meaning each, so that the compiler distinguishes them.
 
+use super::Encoding;
 use crate::limits::MAX_CHANNELS_PER_SHARD;
 
 /// A channel of one shard: its slot in the channel table, and the generation of that slot. The
@@ -39,6 +40,34 @@ impl ChannelIndex {
 
 const _: () = assert!(MAX_CHANNELS_PER_SHARD <= 1 << ChannelIndex::SLOT_BITS);
 
+/// Position of a member in its channel's live set: its encoding, and its place among the members
+/// with that. Another member's removal may change it.
+///
+/// Four bytes, because every subscription of every connection holds one: 28 bits of place, 4 bits
+/// of encoding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LivePosition(u32);
+
+impl LivePosition {
+    const PLACE_BITS: u32 = 28;
+
+    /// A place among the members with an encoding.
+    pub fn new(encoding: Encoding, place: usize) -> LivePosition {
+        assert!(place < 1 << Self::PLACE_BITS, "a live set has at most 2^28 members");
+        LivePosition((encoding as u32) << Self::PLACE_BITS | place as u32)
+    }
+
+    /// In which form the member is written messages.
+    pub fn encoding(self) -> Encoding {
+        Encoding::ALL[(self.0 >> Self::PLACE_BITS) as usize]
+    }
+
+    /// The place among the members with the same encoding.
+    pub fn place(self) -> usize {
+        (self.0 & ((1 << Self::PLACE_BITS) - 1)) as usize
+    }
+}
+
 /// Declares numbers that are indices into tables.
 macro_rules! indices {
     ($($(#[$meta:meta])* $name:ident($number:ty);)+) => {$(
@@ -61,9 +90,6 @@ indices! {
 
     /// A service of the engine: its place in [`Config::services`](crate::Config::services).
     ServiceId(u8);
-
-    /// Position of a member in its channel's live set. Another member's removal may change it.
-    LivePosition(u32);
 
     /// A request from one shard to another that awaits its answer: its slot in the table of pending
     /// requests of the shard that made it.

@@ -99,6 +99,17 @@ pub fn encode(opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(payload);
 }
 
+/// The payload of a whole server frame.
+pub fn payload(frame: &[u8]) -> &[u8] {
+    // RFC 6455 5.2: two bytes, and two or eight more for longer payloads.
+    let header = match frame.get(1) {
+        Some(127) => 10,
+        Some(126) => 4,
+        _ => 2,
+    };
+    frame.get(header..).unwrap_or_default()
+}
+
 /// Appends a close frame. The reason is cut to what fits, between characters.
 pub fn close(code: u16, reason: &str, out: &mut Vec<u8>) {
     let reason = cut(reason, MAX_CONTROL - 2);

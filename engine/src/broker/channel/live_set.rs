@@ -1,46 +1,30 @@
 //! The subscribers of a channel that have kept up, and the sweep over them.
 //!
-//! During a sweep a set is two regions: done `[0..swept)` and pending `[swept..)`. A sweep's
-//! range is fixed at its start. Joining and leaving keep every member in the region it belongs to,
-//! so no member is missed or served twice (a plain swap-remove does both).
-//!
-//! Members that negotiated compression stand in a list of their own, where there are any: a sweep
-//! goes through the others first.
+//! A sweep's range is fixed at its start, and it goes through the members of one encoding after
+//! those of another. Of each, some are done and the others pending: no member is missed or served
+//! twice, whichever join or leave meanwhile.
 
-use super::region::{Moved, Region};
+use super::members::{Members, Shifted};
 use super::since::Since;
-use crate::types::LivePosition;
-use crate::types::Seq;
+use crate::types::{Encoding, LivePosition, Seq};
 
-/// Dense set of connection indices.
+/// A member that now stands elsewhere: its subscription must learn the new position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) connection: u32,
+    pub(crate) position: LivePosition,
+}
+
+/// The members of a channel, by encoding.
 #[derive(Debug, Default)]
 pub(crate) struct LiveSet {
-    plain: Region,
-    /// Those that negotiated compression.
-    deflating: Option<Box<Region>>,
+    plain: Members,
+    /// Of the other encodings, in their order, once there was one.
+    others: Option<Box<[Members; Encoding::COUNT - 1]>>,
     /// Pending members have been handed everything up to here.
     delivered: Seq,
     /// Done members have been handed everything up to here; equals `delivered` between sweeps.
     target: Seq,
-}
-
-/// Bit of a position in the list of those that negotiated compression.
-const DEFLATING: u32 = 1 << 31;
-
-fn place_of(LivePosition(position): LivePosition) -> usize {
-    (position & !DEFLATING) as usize
-}
-
-fn is_deflating(LivePosition(position): LivePosition) -> bool {
-    position & DEFLATING != 0
-}
-
-fn deflating(LivePosition(position): LivePosition) -> LivePosition {
-    LivePosition(position | DEFLATING)
-}
-
-fn deflating_move(Moved { connection, position }: Moved) -> Moved {
-    Moved { connection, position: deflating(position) }
 }
 
 impl LiveSet {
@@ -49,18 +33,31 @@ impl LiveSet {
         LiveSet { delivered: head, target: head, ..LiveSet::default() }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.plain.members().len() + self.deflating()
+    fn of(&self, encoding: Encoding) -> Option<&Members> {
+        match (encoding as usize).checked_sub(1) {
+            None => Some(&self.plain),
+            Some(place) => self.others.as_deref().map(|others| &others[place]),
+        }
     }
 
-    /// Members that negotiated compression.
-    pub(crate) fn deflating(&self) -> usize {
-        self.deflating.as_ref().map_or(0, |region| region.members().len())
+    fn of_mut(&mut self, encoding: Encoding) -> &mut Members {
+        match (encoding as usize).checked_sub(1) {
+            None => &mut self.plain,
+            Some(place) => &mut self.others.get_or_insert_default()[place],
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Members> {
+        std::iter::once(&self.plain).chain(self.others.iter().flat_map(|others| others.iter()))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.all().map(Members::len).sum()
     }
 
     /// Members that follow the channel's context.
     pub(crate) fn followers(&self) -> usize {
-        self.deflating.as_ref().map_or(0, |region| region.followers())
+        self.of(Encoding::Deflating).map_or(0, Members::followers)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -83,15 +80,9 @@ impl LiveSet {
 
     /// What the member at `position` has been handed (or skipped, if its gate is shut).
     pub(crate) fn handed(&self, position: LivePosition) -> Seq {
-        let is_done = place_of(position) < self.region(position).swept();
+        let members = self.of(position.encoding());
+        let is_done = members.is_some_and(|members| members.is_done(position.place()));
         if is_done { self.target } else { self.delivered }
-    }
-
-    fn region(&self, position: LivePosition) -> &Region {
-        match &self.deflating {
-            Some(region) if is_deflating(position) => region,
-            _ => &self.plain,
-        }
     }
 
     /// Starts a sweep of everything up to `target`.
@@ -100,85 +91,57 @@ impl LiveSet {
         self.target = target;
     }
 
-    /// The members without compression that are not swept yet.
-    pub(crate) fn pending(&self) -> &[u32] {
-        self.plain.pending()
+    /// The members with an encoding that are not swept yet.
+    pub(crate) fn pending(&self, encoding: Encoding) -> &[u32] {
+        self.of(encoding).map_or(&[], Members::pending)
     }
 
-    /// The members with compression that are not swept yet.
-    pub(crate) fn deflating_pending(&self) -> &[u32] {
-        self.deflating.as_ref().map_or(&[], |region| region.pending())
+    /// Pending members that negotiated compression, with what they have of the channel's context.
+    pub(crate) fn pending_since(&mut self) -> (&[u32], &mut [Since]) {
+        self.of_mut(Encoding::Deflating).pending_since()
     }
 
-    /// The same, with what they have of the channel's context.
-    pub(crate) fn deflating_since(&mut self) -> (&[u32], &mut [Since]) {
-        match &mut self.deflating {
-            Some(region) => region.pending_since(),
-            None => (&[], &mut []),
-        }
-    }
-
-    /// What the member at `position` has of the channel's context, to be changed without a change
-    /// of whether it follows it; `None` without compression.
-    pub(crate) fn since_mut(&mut self, position: LivePosition) -> Option<&mut Since> {
-        if !is_deflating(position) {
-            return None;
-        }
-        Some(self.deflating.as_mut()?.since_mut(place_of(position)))
-    }
-
-    /// Sets what the member at `position`, which negotiated compression, has of it.
-    pub(crate) fn set_since(&mut self, position: LivePosition, since: Since) {
-        if let Some(region) = self.deflating.as_mut().filter(|_| is_deflating(position)) {
-            region.set_since(place_of(position), since);
-        }
-    }
-
-    /// What the member at `position` has of it.
+    /// What the member at `position` has of the channel's context; `None` without compression.
     pub(crate) fn since(&self, position: LivePosition) -> Option<Since> {
-        if !is_deflating(position) {
-            return None;
-        }
-        Some(self.deflating.as_ref()?.since(place_of(position)))
+        self.of(position.encoding())?.since(position.place())
     }
 
-    /// The next `n` pending members without compression are done. Returns whether the sweep is
-    /// over.
-    pub(crate) fn advance(&mut self, n: usize) -> bool {
-        self.skip(n);
-        self.end_if_over()
+    /// The same, to be changed without a change of whether it follows it.
+    pub(crate) fn since_mut(&mut self, position: LivePosition) -> Option<&mut Since> {
+        self.of_mut(position.encoding()).since_mut(position.place())
     }
 
-    /// The next `n` pending members with compression are done. Returns whether the sweep is over.
-    pub(crate) fn advance_deflating(&mut self, n: usize) -> bool {
-        self.skip_deflating(n);
-        self.end_if_over()
+    /// Sets what the member at `position` has of it.
+    pub(crate) fn set_since(&mut self, position: LivePosition, since: Since) {
+        self.of_mut(position.encoding()).set_since(position.place(), since);
     }
 
-    fn end_if_over(&mut self) -> bool {
-        let over = self.pending().is_empty() && self.deflating_pending().is_empty();
+    /// The encodings of the members that are not swept yet.
+    pub(crate) fn pending_encodings(&self) -> impl Iterator<Item = Encoding> {
+        let known = if self.others.is_some() { Encoding::COUNT } else { 1 };
+        let known = Encoding::ALL.into_iter().take(known);
+        known.filter(|encoding| !self.pending(*encoding).is_empty())
+    }
+
+    /// The next `n` pending members with an encoding are done. Returns whether the sweep is over.
+    pub(crate) fn advance(&mut self, encoding: Encoding, n: usize) -> bool {
+        self.skip(encoding, n);
+        let over = self.all().all(|members| members.pending().is_empty());
         if over {
             self.end();
         }
         over
     }
 
-    /// The next `n` pending members are done; the sweep goes on until it is ended.
-    pub(crate) fn skip(&mut self, n: usize) {
-        self.plain.skip(n);
-    }
-
-    /// The same of those with compression.
-    pub(crate) fn skip_deflating(&mut self, n: usize) {
-        if let Some(region) = &mut self.deflating {
-            region.skip(n);
-        }
+    /// The next `n` pending members with an encoding are done; the sweep goes on until it is ended.
+    pub(crate) fn skip(&mut self, encoding: Encoding, n: usize) {
+        self.of_mut(encoding).skip(n);
     }
 
     /// Every member is done.
     pub(crate) fn end(&mut self) {
-        self.plain.restart();
-        self.deflating.iter_mut().for_each(|region| region.restart());
+        self.plain.reset();
+        self.others.iter_mut().flat_map(|others| others.iter_mut()).for_each(Members::reset);
         self.delivered = self.target;
     }
 
@@ -189,46 +152,35 @@ impl LiveSet {
         self.end();
     }
 
-    /// Adds a member at the head: it gets what comes after the sweep in progress. `since`: where it
-    /// negotiated compression.
+    /// Adds a member at the head: it gets what comes after the sweep in progress. `since`: of one
+    /// that negotiated compression.
     pub(crate) fn insert(
         &mut self,
         connection: u32,
-        since: Option<Since>,
+        (encoding, since): (Encoding, Option<Since>),
     ) -> (LivePosition, Option<Moved>) {
-        let sweeping = self.is_sweeping();
-        if since.is_none() {
-            return self.plain.insert(connection, None, sweeping);
-        }
-        let region = self.deflating.get_or_insert_default();
-        let (position, moved) = region.insert(connection, since, sweeping);
-        (deflating(position), moved.map(deflating_move))
+        let done = self.is_sweeping();
+        let (place, shifted) = self.of_mut(encoding).insert(connection, since, done);
+        (LivePosition::new(encoding, place), moved(encoding, shifted))
     }
 
     /// Removes the member at `position`. A sweep without a pending member ends with the next
     /// `advance`.
     pub(crate) fn remove(&mut self, position: LivePosition) -> [Option<Moved>; 2] {
-        if !is_deflating(position) {
-            return self.plain.remove(place_of(position));
-        }
-        let Some(region) = &mut self.deflating else { return [None, None] };
-        let moves = region.remove(place_of(position));
-        if region.members().is_empty() {
-            self.deflating = None;
-        }
-        moves.map(|moved| moved.map(deflating_move))
+        let encoding = position.encoding();
+        let shifted = self.of_mut(encoding).remove(position.place());
+        shifted.map(|shifted| moved(encoding, shifted))
     }
 
     #[cfg(test)]
-    pub(crate) fn member(&self, position: LivePosition) -> u32 {
-        self.region(position).members()[place_of(position)]
+    pub(crate) fn members(&self, encoding: Encoding) -> &[u32] {
+        self.of(encoding).map_or(&[], Members::as_slice)
     }
+}
 
-    #[cfg(test)]
-    pub(crate) fn members(&self) -> Vec<u32> {
-        let deflating = self.deflating.iter().flat_map(|region| region.members());
-        self.plain.members().iter().chain(deflating).copied().collect()
-    }
+fn moved(encoding: Encoding, shifted: Shifted) -> Option<Moved> {
+    let (connection, place) = shifted?;
+    Some(Moved { connection, position: LivePosition::new(encoding, place) })
 }
 
 #[cfg(test)]

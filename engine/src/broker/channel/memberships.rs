@@ -2,10 +2,10 @@
 //! connection are two views of one relation, changed together.
 
 use super::Table;
-use super::region::Moved;
+use super::live_set::Moved;
 use super::since::Since;
 use super::subscriptions::{Subscription, Subscriptions};
-use crate::types::{ChannelIndex, Seq, ServiceId, Time};
+use crate::types::{ChannelIndex, Encoding, Seq, ServiceId, Time};
 
 /// The subscriptions of every connection of the shard, by connection index.
 #[derive(Debug)]
@@ -78,15 +78,14 @@ impl Memberships {
     pub(super) fn add(
         &mut self,
         table: &mut Table,
-        connection: u32,
+        (connection, encoding, since): (u32, Encoding, Option<Since>),
         index: ChannelIndex,
         now: Time,
-        since: Option<Since>,
     ) -> Seq {
         let channel = &mut table[index];
         channel.used_at = now;
         let (service, probe) = (channel.name.service(), channel.name.is_probe());
-        let (position, moved) = channel.live.insert(connection, since);
+        let (position, moved) = channel.live.insert(connection, (encoding, since));
         let handed = channel.live.handed(position);
         self.apply(index, moved);
         let place = connection as usize;

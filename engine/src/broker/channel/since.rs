@@ -3,7 +3,7 @@
 #[cfg(test)]
 use super::context_faults::ContextFault;
 use crate::limits::DEFLATING_SUBSCRIPTION;
-use crate::shared_frame::{Encoding, Frame};
+use crate::shared_frame::{Deflation, Frame};
 
 /// What a subscriber's inflater has of a channel's context; 8 bytes of each subscription of a
 /// client that negotiated permessage-deflate. It changes where the subscriber misses something, or
@@ -38,7 +38,7 @@ impl Since {
     }
 
     /// How the next frame is to be sent. It has that frame then.
-    pub(crate) fn take(&mut self, frame: &Frame) -> Encoding {
+    pub(crate) fn take(&mut self, frame: &Frame) -> Deflation {
         let mut span = Span::default();
         span.add(frame);
         span.take(self)
@@ -76,20 +76,20 @@ impl Span {
     /// How these frames are to be sent to a subscriber. It has them then. What follows a frame that
     /// it can inflate in context it can, too: needs do not fall.
     #[inline]
-    pub(crate) fn take(&self, since: &mut Since) -> Encoding {
+    pub(crate) fn take(&self, since: &mut Since) -> Deflation {
         match *since {
-            Since::TWINS => return Encoding::Twin,
-            Since::ASIDE => return Encoding::Aside,
+            Since::TWINS => return Deflation::Twin,
+            Since::ASIDE => return Deflation::Aside,
             _ => {}
         }
         if let Some(after) = self.after_gap {
             *since = after;
-            return Encoding::Twin;
+            return Deflation::Twin;
         }
-        let Some((start, need)) = self.first else { return Encoding::Twin };
+        let Some((start, need)) = self.first else { return Deflation::Twin };
         // From the first frame on that it gets it has everything.
         since.0 = since.0.min(start);
-        if since.0 <= need { Encoding::Context } else { Encoding::Twin }
+        if since.0 <= need { Deflation::Context } else { Deflation::Twin }
     }
 }
 

@@ -106,6 +106,21 @@ impl CloseReason {
         }
     }
 
+    /// Whether its client may come again as it is: the same request may succeed.
+    pub(crate) fn may_reconnect(self) -> bool {
+        matches!(
+            self,
+            CloseReason::Shutdown
+                | CloseReason::MaxConnections
+                | CloseReason::SlowConsumer
+                | CloseReason::OutboxFull
+                | CloseReason::LaggardMemory
+                | CloseReason::KeepaliveTimeout
+                | CloseReason::AuthOverload
+                | CloseReason::Keys
+        )
+    }
+
     /// As which it is counted.
     pub(crate) fn counted_as(self) -> Close {
         match self {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::types::{ClientCertificate, ServiceId, TlsMode};
+use crate::types::{ClientCertificate, Encoding, ServiceId, TlsMode};
 use crate::wire::Secret;
 use crate::wire::deflate::Deflate;
 
@@ -25,6 +25,8 @@ pub struct Admission {
     pub deflate: Option<Deflate>,
     /// An internal probe: not counted, limited or authenticated.
     pub probe: bool,
+    /// In which form it is written messages.
+    pub encoding: Encoding,
     /// What is written before anything else: the response to the upgrade request, in one write
     /// with the welcome.
     pub response: Vec<u8>,
@@ -42,6 +44,7 @@ impl Admission {
             token: None,
             deflate: None,
             probe: false,
+            encoding: Encoding::Plain,
             response: Vec::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod keepalive;
 mod leaving;
+mod unfinished_messages;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,7 +18,8 @@ use crate::broker::effect::Effect;
 use crate::broker::timers::Timer;
 use crate::limits::SMALL_FRAME_RATE;
 use crate::telemetry::{Close, ConnectionError, Count, MessageType};
-use crate::types::{ClientCertificate, ConnectionKey, ShardId, Time};
+use crate::types::{ClientCertificate, ConnectionKey, Encoding, ShardId, Time};
+use crate::wire::event_stream;
 use crate::wire::frame::Reader;
 
 /// The connections of a shard. An index is reused only after its last completion (invariant 12).
@@ -35,6 +37,8 @@ pub(crate) struct Connections {
     unfinished: Unfinished,
     /// Of the few that have one, by index.
     certificates: HashMap<u32, Box<ClientCertificate>>,
+    /// In which form those are written messages that do not get WebSocket frames, by index.
+    encodings: HashMap<u32, Encoding>,
 }
 
 impl Connections {
@@ -50,6 +54,7 @@ impl Connections {
             leaving: vec![0; services],
             unfinished: Unfinished::new(services),
             certificates: HashMap::new(),
+            encodings: HashMap::new(),
         }
     }
 
@@ -79,6 +84,9 @@ impl Connections {
         record.set_peer(admission.peer);
         self.last_rx[index as usize] = record.since;
         let certificate = admission.certificate.take();
+        if admission.encoding != Encoding::Plain {
+            self.encodings.insert(index, admission.encoding);
+        }
         self.certificates.extend(certificate.map(|certificate| (index, certificate)));
         if !admission.probe {
             cx.recorder.connected(service);
@@ -101,6 +109,7 @@ impl Connections {
     pub(crate) fn release(&mut self, key: ConnectionKey) {
         self.unfinished.set(key, self[key].service, 0, Time(0));
         self.certificates.remove(&key.index);
+        self.encodings.remove(&key.index);
         let record = &mut self[key];
         record.become_state(State::Vacant);
         let (service, role) = (record.service, record.role);
@@ -180,6 +189,10 @@ impl Connections {
         frame: Vec<u8>,
     ) {
         let record = &self[key];
+        let frame = match self.encoding(key).is_event() {
+            true => event_stream::of_frame(None, &frame),
+            false => frame,
+        };
         if !record.is_probe() {
             cx.recorder.sent(record.service, kind);
         }
@@ -259,28 +272,6 @@ impl Connections {
         self[key].reader = reader;
         let over = self.unfinished.bytes() > cx.limits.unfinished_bytes;
         if over { self.unfinished.largest() } else { None }
-    }
-
-    /// Bytes of all unfinished messages.
-    pub(crate) fn unfinished_bytes(&self) -> usize {
-        self.unfinished.bytes()
-    }
-
-    /// Whether a connection has had its time to finish a message.
-    pub(crate) fn is_late(&self, cx: &Context, key: ConnectionKey) -> bool {
-        let byte_rate = cx.service(self[key].service).access.byte_rate;
-        self.unfinished.is_late(key, byte_rate, cx.time())
-    }
-
-    /// Connections that have had their time. None is looked at that has no unfinished message.
-    pub(crate) fn late(&self, cx: &Context) -> Vec<ConnectionKey> {
-        self.unfinished.keys().filter(|key| self.is_late(cx, *key)).collect()
-    }
-
-    /// Gives up a connection's unfinished message, and all that it still sends.
-    pub(crate) fn stop_reading(&mut self, key: ConnectionKey) {
-        self.unfinished.set(key, self[key].service, 0, Time(0));
-        self[key].reader.end();
     }
 
     /// The closing handshake begins: receives what was on its way, and no more.

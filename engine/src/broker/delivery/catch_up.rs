@@ -1,7 +1,7 @@
 //! Serving laggards: tail, outbox and logs, chunk by chunk, until they are level again.
 
 use super::chains::Chains;
-use super::flush::rest_of_frame;
+use super::form::Form;
 use super::laggard::{Cursor, LagState, Laggard};
 use super::reader_context::ReaderContext;
 use super::twins::Twins;
@@ -284,7 +284,7 @@ fn next_of<S>(
             return Next::FellOff;
         }
         if let Some(to) = missing_to(log, cursor.next) {
-            joined.extend(gap_message(work.cx, work.channels, *cursor, to));
+            joined.extend(gap_message(work.cx, work.channels, key, *cursor, to));
             cursor.next = to.next();
             work.channels.interrupt_context(key.index, cursor.channel);
             continue;
@@ -292,17 +292,19 @@ fn next_of<S>(
         let service = work.channels.name(cursor.channel).service();
         let mut context = ReaderContext::new(work.channels.since(key.index, cursor.channel));
         let (mut count, mut large) = (0, None);
+        let plain = Form::of(work.channels, key.index, cursor.channel);
         for (frame, _) in log.range(cursor.next, handed) {
-            let encoding = context.next(&mut work.cx.recorder, twins, frame);
-            let bytes = frame.encoded(encoding);
-            if joined.is_empty() && bytes.len() >= chunk {
-                large = Some(rest_of_frame(frame, encoding, 0));
-            } else if joined.len() + bytes.len() > chunk {
+            let deflation = context.next(&mut work.cx.recorder, twins, frame);
+            let form = plain.deflated(deflation);
+            let len = form.len(frame);
+            if joined.is_empty() && len >= chunk {
+                large = Some(form.rest(frame, 0));
+            } else if joined.len() + len > chunk {
                 break;
             } else {
-                joined.extend_from_slice(bytes);
+                form.append(frame, &mut joined);
             }
-            context.took(&mut work.cx.recorder, frame, encoding);
+            context.took(&mut work.cx.recorder, frame, deflation);
             cursor.next = frame.seq.next();
             count += 1;
             if large.is_some() {
@@ -330,10 +332,18 @@ fn next_of<S>(
 }
 
 /// A message for one subscriber that cannot have what is between its cursor and `to`.
-fn gap_message(cx: &mut Context, channels: &Channels, cursor: Cursor, to: Seq) -> Vec<u8> {
+fn gap_message(
+    cx: &mut Context,
+    channels: &Channels,
+    key: ConnectionKey,
+    cursor: Cursor,
+    to: Seq,
+) -> Vec<u8> {
     let (log, name) = (channels.log(cursor.channel), channels.name(cursor.channel));
     let (from, epoch) = (cursor.next, log.epoch());
     let gap = Gap { from, to, epoch };
     cx.recorder.count(Count::Missed, to.0 - from.0 + 1);
-    cx.encode(|encoder, stamp, out| encoder.write(stamp, None, &reply::gap(name, &gap), out))
+    let frame =
+        cx.encode(|encoder, stamp, out| encoder.write(stamp, None, &reply::gap(name, &gap), out));
+    Form::of(channels, key.index, cursor.channel).message(frame, to)
 }

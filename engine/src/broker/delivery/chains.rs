@@ -7,10 +7,10 @@
 
 use std::rc::Rc;
 
-use super::marks::{MarkId, Marked, Marks};
+use super::marks::{MarkId, Marked, Marks, Swept};
 use super::write_gate::WriteGate;
 use super::write_sink::Payload;
-use crate::broker::channel::{Channels, Sweep};
+use crate::broker::channel::Channels;
 use crate::limits::{CHAIN_CACHE_BYTES, CHAIN_NODES};
 use crate::types::{ChannelIndex, Seq};
 
@@ -99,12 +99,12 @@ impl Chains {
 
     /// Whether a channel's sweep is marked. It is until the end of the batch that ends it.
     pub(super) fn is_marked(&self, channel: ChannelIndex) -> bool {
-        self.marks.of(channel).is_some()
+        self.marks.of(channel).next().is_some()
     }
 
     /// Whether a connection is still owed a channel's marked sweep.
     pub(super) fn is_owed(&self, channel: ChannelIndex) -> bool {
-        self.marks.of(channel).is_some_and(|mark| self.marks.is_owed(mark))
+        self.marks.of(channel).any(|mark| self.marks.is_owed(mark))
     }
 
     /// Whether another sweep of so many bytes can be marked for so many members. No chain becomes
@@ -116,12 +116,7 @@ impl Chains {
 
     /// Marks sweeps with the same pending members: each live one of these is owed them behind what
     /// it is owed so far.
-    pub(super) fn mark<'a>(
-        &mut self,
-        gate: &WriteGate,
-        pending: impl Iterator<Item = &'a u32>,
-        sweeps: Vec<Marked>,
-    ) {
+    pub(super) fn mark(&mut self, gate: &WriteGate, pending: &[u32], sweeps: Vec<Marked>) {
         if self.marks.len() == 0 {
             self.longest = 0;
         }
@@ -214,7 +209,7 @@ impl Chains {
     }
 
     /// Its sweeps in the order in which they were marked.
-    pub(super) fn sweeps(&self, chain: Chain) -> Vec<(ChannelIndex, Sweep)> {
+    pub(super) fn sweeps(&self, chain: Chain) -> Vec<Swept> {
         let mut sweeps = Vec::new();
         self.list_sweeps(chain, &mut sweeps);
         sweeps
@@ -250,7 +245,7 @@ impl Chains {
     /// Whether a connection is still owed the marked sweep of a channel.
     pub(super) fn owes(&self, connection: u32, channel: ChannelIndex) -> bool {
         let chain = self.owed(connection);
-        self.marks.of(channel).is_some_and(|mark| self.backwards(chain).any(|id| id == mark))
+        self.marks.of(channel).any(|mark| self.backwards(chain).any(|id| id == mark))
     }
 
     /// A run of the batch is about to write a chain: it holds it until it releases it.
@@ -325,10 +320,10 @@ impl Chains {
     }
 
     /// Its sweeps, into a list that is empty.
-    pub(super) fn list_sweeps(&self, chain: Chain, out: &mut Vec<(ChannelIndex, Sweep)>) {
+    pub(super) fn list_sweeps(&self, chain: Chain, out: &mut Vec<Swept>) {
         let newest_first =
             self.backwards(chain).flat_map(|mark| self.marks.sweeps(mark).iter().rev());
-        out.extend(newest_first.map(|marked| (marked.channel, marked.sweep)));
+        out.extend(newest_first.map(|marked| (marked.channel, marked.sweep, marked.encoding)));
         out.reverse();
     }
 

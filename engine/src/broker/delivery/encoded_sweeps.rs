@@ -3,20 +3,20 @@
 
 use super::chain_encodings::Encodings;
 use super::chains::Chain;
-use super::marks::Piece;
+use super::marks::{Piece, Swept};
 use super::twins::Sent;
 use super::write_batch::Run;
 use super::write_gate::Pass;
 use super::write_sink::WriteSink;
 use super::{Delivery, Work};
 use crate::broker::channel::{Channels, Span, Sweep};
-use crate::shared_frame::{Encoding, Frame};
-use crate::types::ChannelIndex;
+use crate::shared_frame::{Deflation, Frame};
+use crate::types::{ChannelIndex, Encoding};
 
 /// Writes of a slice, kept for their memory.
 #[derive(Debug, Default)]
 pub(super) struct EncodedSlice {
-    sweep: Vec<(Encoding, u32)>,
+    sweep: Vec<(Deflation, u32)>,
     /// Connections that negotiated compression, with what they are owed.
     pub(super) owed: Vec<(Chain, u32)>,
     chains: Vec<(Chain, Encodings, u32)>,
@@ -27,7 +27,7 @@ pub(super) struct EncodedSlice {
 #[derive(Debug, Default)]
 struct Walk {
     chain: Chain,
-    sweeps: Vec<(ChannelIndex, Sweep)>,
+    sweeps: Vec<Swept>,
     spans: Vec<Span>,
 }
 
@@ -51,7 +51,7 @@ impl Delivery {
         let span = span_of(work.channels, channel, sweep);
         let mut slice = std::mem::take(&mut self.encoded_slice.sweep);
         let (mut visited, mut written) = (0, false);
-        let (members, since) = work.channels.deflating_since(channel);
+        let (members, since) = work.channels.pending_since(channel);
         for (&connection, since) in members.iter().zip(since).take(*budget) {
             if self.gate.is_open(connection) {
                 written = self.gate.was_written(connection);
@@ -64,15 +64,15 @@ impl Delivery {
         }
         *budget -= visited;
         slice.sort_unstable();
-        let over = work.channels.advance_deflating(channel, visited);
+        let over = work.channels.advance(channel, Encoding::Deflating, visited);
         let mut rest = &slice[..];
         loop {
-            let encoding = rest.first().map_or(Encoding::Plain, |(encoding, _)| *encoding);
-            let alike = rest.iter().take_while(|(other, _)| *other == encoding).count();
+            let deflation = rest.first().map_or(Deflation::Plain, |(deflation, _)| *deflation);
+            let alike = rest.iter().take_while(|(other, _)| *other == deflation).count();
             let (these, others) = rest.split_at(alike);
             rest = others;
             let last = over && rest.is_empty();
-            self.write_encoded(work, (channel, sweep, encoding), these, last);
+            self.write_encoded(work, (channel, sweep, deflation), these, last);
             if rest.is_empty() {
                 break;
             }
@@ -84,23 +84,23 @@ impl Delivery {
         }
     }
 
-    /// Writes a sweep in one encoding to live members. `last`: it is over with them.
+    /// Writes a sweep in one deflation to live members. `last`: it is over with them.
     fn write_encoded(
         &mut self,
         work: &mut Work<'_, impl WriteSink>,
-        (channel, sweep, encoding): (ChannelIndex, Sweep, Encoding),
-        mut to: &[(Encoding, u32)],
+        (channel, sweep, deflation): (ChannelIndex, Sweep, Deflation),
+        mut to: &[(Deflation, u32)],
         last: bool,
     ) {
-        let piece = self.encoded_piece(work, channel, sweep, encoding);
-        self.record_sent(work, channel, sweep, encoding, to.len() as u64);
+        let piece = self.encoded_piece(work, channel, sweep, deflation);
+        self.record_sent(work, channel, sweep, deflation, to.len() as u64);
         loop {
             work.sink.load(piece.clone().into());
             let (mut count, mut full) = (0, false);
             for &(_, connection) in to {
                 let pass = self.gate.pass(connection);
                 assert_eq!(pass, Pass::Go, "a live member that was not written in this batch");
-                if encoding == Encoding::Aside {
+                if deflation == Deflation::Aside {
                     self.note_aside(work, channel, sweep, connection);
                 }
                 count += 1;
@@ -111,7 +111,14 @@ impl Delivery {
             }
             to = &to[count..];
             let (count, last) = (count as u64, last && to.is_empty());
-            self.batch.runs.push(Run::Sweep { channel, sweep, encoding, count, last });
+            self.batch.runs.push(Run::Sweep {
+                channel,
+                sweep,
+                encoding: Encoding::Deflating,
+                deflation,
+                count,
+                last,
+            });
             if full {
                 self.flush(work);
             }
@@ -121,31 +128,34 @@ impl Delivery {
         }
     }
 
-    /// The bytes of a sweep in an encoding.
+    /// The bytes of a sweep in an deflation.
     fn encoded_piece<S>(
         &mut self,
         work: &mut Work<'_, S>,
         channel: ChannelIndex,
         sweep: Sweep,
-        encoding: Encoding,
+        deflation: Deflation,
     ) -> Piece {
-        if encoding == Encoding::Plain {
-            return self.sweep_piece(work.channels, channel, sweep);
+        if deflation == Deflation::Plain {
+            return self.sweep_piece(work.channels, channel, sweep, Encoding::Deflating);
         }
         let log = work.channels.log(channel);
         for (frame, _) in log.range(sweep.from, sweep.to) {
-            self.twins.prepare(&mut work.cx.recorder, frame, encoding);
+            self.twins.prepare(&mut work.cx.recorder, frame, deflation);
         }
-        if let Some(piece) = self.batch.take_cut((channel, log.epoch(), sweep.to, encoding)) {
+        let id = (channel, log.epoch(), sweep.to, Encoding::Deflating, deflation);
+        if let Some(piece) = self.batch.take_cut(id) {
             return piece;
         }
         let mut frames = log.range(sweep.from, sweep.to).map(|(frame, _)| frame);
         let first = frames.next().expect("a sweep has frames");
         if first.seq == sweep.to {
-            return Piece::Encoded(first.clone(), encoding);
+            return Piece::Encoded(first.clone(), deflation);
         }
         let frames = std::iter::once(first).chain(frames);
-        self.batch.join(frames.map(|frame| frame.encoded(encoding)))
+        self.batch.joined(|out| {
+            frames.for_each(|frame| out.extend_from_slice(frame.encoded(deflation)));
+        })
     }
 
     fn record_sent<S>(
@@ -153,12 +163,12 @@ impl Delivery {
         work: &mut Work<'_, S>,
         channel: ChannelIndex,
         sweep: Sweep,
-        encoding: Encoding,
+        deflation: Deflation,
         subscribers: u64,
     ) {
         let mut sent = Sent::default();
         let frames = work.channels.log(channel).range(sweep.from, sweep.to);
-        frames.for_each(|(frame, _)| sent.add(frame, encoding));
+        frames.for_each(|(frame, _)| sent.add(frame, deflation));
         sent.record(&mut work.cx.recorder, subscribers);
     }
 
@@ -171,7 +181,7 @@ impl Delivery {
         sweep: Sweep,
         connection: u32,
     ) {
-        let is_twin = |frame: &Frame| frame.as_sent(Encoding::Aside).0 == Encoding::Twin;
+        let is_twin = |frame: &Frame| frame.as_sent(Deflation::Aside).0 == Deflation::Twin;
         let log = work.channels.log(channel);
         if log.range(sweep.from, sweep.to).any(|(frame, _)| is_twin(frame)) {
             work.channels.interrupt_contexts(connection);
@@ -191,7 +201,7 @@ impl Delivery {
             walk.sweeps.clear();
             self.chains.list_sweeps(chain, &mut walk.sweeps);
             walk.spans.clear();
-            let spans = walk.sweeps.iter().map(|&(of, sweep)| span_of(work.channels, of, sweep));
+            let spans = walk.sweeps.iter().map(|&(of, sweep, _)| span_of(work.channels, of, sweep));
             walk.spans.extend(spans);
         }
         let mut encodings = Encodings::PLAIN;
@@ -200,19 +210,19 @@ impl Delivery {
             // What it misses of its context it misses.
             work.channels.interrupt_contexts(connection);
         }
-        for (nth, (&(channel, sweep), span)) in walk.sweeps.iter().zip(&walk.spans).enumerate() {
+        for (nth, (&(channel, sweep, _), span)) in walk.sweeps.iter().zip(&walk.spans).enumerate() {
             let Some(since) = work.channels.since_mut(connection, channel) else { continue };
             if plain {
                 break;
             }
-            let encoding = span.take(since);
+            let deflation = span.take(since);
             for (frame, _) in work.channels.log(channel).range(sweep.from, sweep.to) {
-                self.twins.prepare(&mut work.cx.recorder, frame, encoding);
+                self.twins.prepare(&mut work.cx.recorder, frame, deflation);
             }
-            if encoding == Encoding::Aside {
+            if deflation == Deflation::Aside {
                 self.note_aside(work, channel, sweep, connection);
             }
-            encodings.set(nth, encoding);
+            encodings.set(nth, deflation);
         }
         self.encoded_slice.walk = walk;
         encodings
@@ -231,11 +241,11 @@ impl Delivery {
         connections: u64,
         out: &mut Vec<u8>,
     ) {
-        for (nth, (channel, sweep)) in self.chains.sweeps(chain).into_iter().enumerate() {
-            let (encoding, mut sent) = (encodings.get(nth), Sent::default());
+        for (nth, (channel, sweep, _)) in self.chains.sweeps(chain).into_iter().enumerate() {
+            let (deflation, mut sent) = (encodings.get(nth), Sent::default());
             for (frame, _) in work.channels.log(channel).range(sweep.from, sweep.to) {
-                out.extend_from_slice(frame.encoded(encoding));
-                sent.add(frame, encoding);
+                out.extend_from_slice(frame.encoded(deflation));
+                sent.add(frame, deflation);
             }
             sent.record(&mut work.cx.recorder, connections);
         }
@@ -275,10 +285,10 @@ impl Delivery {
         encodings: Encodings,
         connections: u64,
     ) -> Piece {
-        if let [(channel, sweep)] = self.chains.sweeps(chain)[..] {
-            let encoding = encodings.get(0);
-            self.record_sent(work, channel, sweep, encoding, connections);
-            return self.encoded_piece(work, channel, sweep, encoding);
+        if let [(channel, sweep, _)] = self.chains.sweeps(chain)[..] {
+            let deflation = encodings.get(0);
+            self.record_sent(work, channel, sweep, deflation, connections);
+            return self.encoded_piece(work, channel, sweep, deflation);
         }
         let mut joined = self.batch.buffer();
         self.append_encoded(work, (chain, encodings), connections, &mut joined);

@@ -1,18 +1,16 @@
 //! The end of a batch: what its writes have handed over is recorded, and connections whose writes
 //! were not whole become laggards, or end.
 
-use std::rc::Rc;
-
 use super::chain_encodings::Encodings;
+use super::form::Form;
 use super::laggard::{LagState, Laggard};
-use super::marks::Marked;
+use super::marks::{Marked, Swept};
 use super::write_batch::{Run, rest_of};
 use super::write_sink::{Flushed, Owed, Payload, Short, WriteSink};
 use super::{Delivery, Work};
-use crate::broker::channel::Sweep;
 use crate::broker::context::Ending;
 use crate::broker::effect::Effect;
-use crate::shared_frame::{Encoding, Frame};
+use crate::shared_frame::Deflation;
 use crate::telemetry::{Count, MessageError};
 use crate::types::{ChannelIndex, ConnectionKey, Seq, Time};
 
@@ -42,18 +40,14 @@ impl Delivery {
     /// Records the batch's whole writes of marked sweeps, and ends those that are over.
     fn end_sweeps<S>(&mut self, work: &mut Work<'_, S>, at: Time) {
         while let Some((sweeps, count)) = self.chains.next_written() {
-            for Marked { channel, sweep, .. } in sweeps {
-                let (class, log) =
-                    (work.channels.metric_class(*channel), work.channels.log(*channel));
-                for (frame, _) in log.range(sweep.from, sweep.to) {
-                    let ns = at.ns_since(frame.accepted_at);
-                    work.cx.recorder.delivered(class, ns, count, frame.bytes().len());
-                }
+            for Marked { channel, sweep, encoding, .. } in sweeps {
+                record_delivered(work, at, (*channel, *sweep, *encoding), count);
             }
         }
         while let Some(sweeps) = self.chains.next_ended() {
-            for Marked { channel, sweep, piece } in sweeps {
-                if work.channels.end_sweep(channel, sweep) {
+            for Marked { channel, sweep, piece, .. } in sweeps {
+                // Its members of another encoding may still be owed theirs.
+                if !self.chains.is_marked(channel) && work.channels.end_sweep(channel, sweep) {
                     work.channels.finish(work.cx, channel, sweep, at);
                 }
                 self.batch.recycle(piece.into());
@@ -66,19 +60,15 @@ impl Delivery {
 
     fn end_run<S>(&mut self, work: &mut Work<'_, S>, at: Time, run: Run, payload: Payload) {
         match run {
-            Run::Sweep { channel, sweep, encoding, count, last } => {
-                let (class, log) =
-                    (work.channels.metric_class(channel), work.channels.log(channel));
-                for (frame, _) in log.range(sweep.from, sweep.to) {
-                    let ns = at.ns_since(frame.accepted_at);
-                    work.cx.recorder.delivered(class, ns, count, frame.bytes().len());
-                }
-                work.cx.recorder.wrote(class, count);
+            Run::Sweep { channel, sweep, encoding, deflation, count, last } => {
+                record_delivered(work, at, (channel, sweep, encoding), count);
+                work.cx.recorder.wrote(work.channels.metric_class(channel), count);
                 if last {
                     work.channels.finish(work.cx, channel, sweep, at);
                     self.batch.recycle(payload);
                 } else {
-                    self.batch.keep_cut((channel, log.epoch(), sweep.to, encoding), payload);
+                    let epoch = work.channels.log(channel).epoch();
+                    self.batch.keep_cut((channel, epoch, sweep.to, encoding, deflation), payload);
                 }
             }
             Run::Chain { chain, count, .. } => {
@@ -114,11 +104,15 @@ impl Delivery {
             self.shut(key.index);
         }
         match &mut runs[short.run] {
-            Run::Sweep { channel, sweep, encoding, count, .. } => {
+            Run::Sweep { channel, sweep, encoding, deflation, count, .. } => {
                 *count -= 1;
                 let (channel, sweep, encoding) = (*channel, *sweep, *encoding);
+                let deflation = *deflation;
                 let (tail, next) = match short.owed {
-                    Owed::After(taken) => split(work, at, (channel, sweep, encoding), taken),
+                    Owed::After(taken) => {
+                        let swept = (channel, sweep, encoding);
+                        split(work, at, (swept, deflation), &mut { taken })
+                    }
                     Owed::Sealed(rest) => {
                         let frames = work.channels.log(channel).range(sweep.from, sweep.to).count();
                         work.cx.recorder.replayed(service, frames as u64);
@@ -135,20 +129,21 @@ impl Delivery {
                 let (tail, cursors) = match short.owed {
                     Owed::After(taken) if taken < *reply => {
                         let tail = payloads[short.run].bytes()[taken..*reply].to_vec();
-                        let cursors = sweeps.iter().map(|(channel, sweep)| (*channel, sweep.from));
+                        let cursors =
+                            sweeps.iter().map(|(channel, sweep, _)| (*channel, sweep.from));
                         (Some(Payload::Owned(tail)), cursors.collect())
                     }
                     Owed::After(taken) => {
                         split_chain(work, at, (&sweeps, *encodings), taken - *reply)
                     }
                     Owed::Sealed(rest) => {
-                        let frames = |(channel, sweep): &(ChannelIndex, Sweep)| {
+                        let frames = |(channel, sweep, _): &Swept| {
                             work.channels.log(*channel).range(sweep.from, sweep.to).count() as u64
                         };
                         let frames = sweeps.iter().map(frames).sum();
                         work.cx.recorder.replayed(service, frames);
                         let after =
-                            sweeps.iter().map(|(channel, sweep)| (*channel, sweep.to.next()));
+                            sweeps.iter().map(|(channel, sweep, _)| (*channel, sweep.to.next()));
                         (Some(Payload::Sealed(rest, 0)), after.collect())
                     }
                     Owed::Dead(_) => return,
@@ -196,25 +191,41 @@ impl Delivery {
     }
 }
 
+/// So many members were written a sweep.
+fn record_delivered<S>(
+    work: &mut Work<'_, S>,
+    at: Time,
+    (channel, sweep, encoding): Swept,
+    count: u64,
+) {
+    let (recorder, channels) = (&mut work.cx.recorder, &work.channels);
+    let (class, form) = (channels.metric_class(channel), Form::new(channels, channel, encoding));
+    for (frame, _) in channels.log(channel).range(sweep.from, sweep.to) {
+        recorder.delivered(class, at.ns_since(frame.accepted_at), count, form.len(frame));
+    }
+}
+
 /// Where a cut falls in a sweep's frames: the rest of the frame it falls into, and the position
-/// after that frame.
+/// after that frame. `taken` is reduced by the bytes of those before.
 fn split<S>(
     work: &mut Work<'_, S>,
     at: Time,
-    (channel, sweep, encoding): (ChannelIndex, Sweep, Encoding),
-    mut taken: usize,
+    ((channel, sweep, encoding), deflation): (Swept, Deflation),
+    taken: &mut usize,
 ) -> (Option<Payload>, Seq) {
     let (recorder, channels) = (&mut work.cx.recorder, &work.channels);
+    let form = Form::new(channels, channel, encoding).deflated(deflation);
     for (frame, _) in channels.log(channel).range(sweep.from, sweep.to) {
-        let len = frame.encoded(encoding).len();
-        if taken == 0 {
+        let len = form.len(frame);
+        if *taken == 0 {
             return (None, frame.first);
         }
-        if taken < len {
+        if *taken < len {
             recorder.replayed(channels.name(channel).service(), 1);
-            return (Some(rest_of_frame(frame, encoding, taken)), frame.seq.next());
+            let cut = std::mem::take(taken);
+            return (Some(form.rest(frame, cut)), frame.seq.next());
         }
-        taken -= len;
+        *taken -= len;
         let ns = at.ns_since(frame.accepted_at);
         recorder.delivered(channels.metric_class(channel), ns, 1, frame.bytes().len());
     }
@@ -226,27 +237,15 @@ fn split<S>(
 fn split_chain<S>(
     work: &mut Work<'_, S>,
     at: Time,
-    (sweeps, encodings): (&[(ChannelIndex, Sweep)], Encodings),
+    (sweeps, encodings): (&[Swept], Encodings),
     mut taken: usize,
 ) -> (Option<Payload>, Vec<(ChannelIndex, Seq)>) {
     let (mut tail, mut cursors) = (None, Vec::with_capacity(sweeps.len()));
-    for (nth, &(channel, sweep)) in sweeps.iter().enumerate() {
-        let encoding = encodings.get(nth);
-        let frames = work.channels.log(channel).range(sweep.from, sweep.to);
-        let bytes = frames.map(|(frame, _)| frame.encoded(encoding).len()).sum();
-        let (rest, next) = split(work, at, (channel, sweep, encoding), taken.min(bytes));
+    for (nth, &swept) in sweeps.iter().enumerate() {
         // What follows a cut was not taken.
-        taken -= taken.min(bytes);
+        let (rest, next) = split(work, at, (swept, encodings.get(nth)), &mut taken);
         tail = tail.or(rest);
-        cursors.push((channel, next));
+        cursors.push((swept.0, next));
     }
     (tail, cursors)
-}
-
-/// A frame from an offset of one of its encodings on.
-pub(super) fn rest_of_frame(frame: &Rc<Frame>, encoding: Encoding, offset: usize) -> Payload {
-    match encoding {
-        Encoding::Plain => Payload::Frame(frame.clone(), offset),
-        _ => Payload::Encoded(frame.clone(), encoding, offset),
-    }
 }

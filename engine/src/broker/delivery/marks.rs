@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::write_sink::Payload;
 use crate::broker::channel::Sweep;
-use crate::shared_frame::{Encoding, Frame};
-use crate::types::ChannelIndex;
+use crate::shared_frame::{Deflation, Frame};
+use crate::types::{ChannelIndex, Encoding};
 
 /// Names a mark until it is taken out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +16,7 @@ pub(super) struct MarkId(u32);
 pub(super) enum Piece {
     Frame(Rc<Frame>),
     /// The same in another encoding.
-    Encoded(Rc<Frame>, Encoding),
+    Encoded(Rc<Frame>, Deflation),
     /// Several frames.
     Joined(Rc<Vec<u8>>),
 }
@@ -41,11 +41,16 @@ impl From<Piece> for Payload {
     }
 }
 
+/// A sweep of a channel, as members with one encoding are written it.
+pub(super) type Swept = (ChannelIndex, Sweep, Encoding);
+
 /// One sweep that is marked.
 #[derive(Debug)]
 pub(super) struct Marked {
     pub(super) channel: ChannelIndex,
     pub(super) sweep: Sweep,
+    /// Of the members that are owed it.
+    pub(super) encoding: Encoding,
     pub(super) piece: Piece,
 }
 
@@ -64,8 +69,8 @@ struct Mark {
 pub(super) struct Marks {
     slots: Vec<Option<Mark>>,
     free: Vec<MarkId>,
-    /// By slot of the channel table: the channel's mark, plus one.
-    of_channel: Vec<u32>,
+    /// By slot of the channel table and encoding: the channel's mark for these members, plus one.
+    of_channel: Vec<[u32; Encoding::COUNT]>,
     /// Marks with writes in the batch.
     written: Vec<MarkId>,
     /// Marks that no connection is owed any more: their sweeps end with the batch.
@@ -73,10 +78,10 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// The mark of a channel's sweep.
-    pub(super) fn of(&self, channel: ChannelIndex) -> Option<MarkId> {
-        let place = *self.of_channel.get(channel.slot() as usize)?;
-        place.checked_sub(1).map(MarkId)
+    /// The marks of a channel's sweep: one for each encoding of the members that are served.
+    pub(super) fn of(&self, channel: ChannelIndex) -> impl Iterator<Item = MarkId> {
+        let places = self.of_channel.get(channel.slot() as usize).into_iter().flatten();
+        places.filter_map(|place| place.checked_sub(1)).map(MarkId)
     }
 
     fn get(&self, id: MarkId) -> &Mark {
@@ -110,10 +115,11 @@ impl Marks {
         for marked in &sweeps {
             let place = marked.channel.slot() as usize;
             if place >= self.of_channel.len() {
-                self.of_channel.resize(place + 1, 0);
+                self.of_channel.resize(place + 1, [0; Encoding::COUNT]);
             }
-            debug_assert!(self.of_channel[place] == 0, "two marks of a channel");
-            self.of_channel[place] = id.0 + 1;
+            let mark = &mut self.of_channel[place][marked.encoding as usize];
+            debug_assert!(*mark == 0, "two marks of the same members");
+            *mark = id.0 + 1;
         }
         self.slots[id.0 as usize] = Some(Mark { sweeps, owing: 0, writes: 0 });
         id
@@ -161,7 +167,7 @@ impl Marks {
         let id = self.ended.pop()?;
         let mark = self.slots[id.0 as usize].take().expect("a mark ends once");
         for marked in &mark.sweeps {
-            self.of_channel[marked.channel.slot() as usize] = 0;
+            self.of_channel[marked.channel.slot() as usize][marked.encoding as usize] = 0;
         }
         self.free.push(id);
         Some(mark.sweeps)

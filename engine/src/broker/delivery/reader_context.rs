@@ -2,7 +2,7 @@
 
 use super::twins::{Sent, Twins};
 use crate::broker::channel::{Channels, Since};
-use crate::shared_frame::{Encoding, Frame};
+use crate::shared_frame::{Deflation, Frame};
 use crate::telemetry::Recorder;
 use crate::types::ChannelIndex;
 
@@ -29,8 +29,8 @@ impl ReaderContext {
         recorder: &mut Recorder,
         twins: &mut Twins,
         frame: &Frame,
-    ) -> Encoding {
-        let Some(mut since) = self.since else { return Encoding::Plain };
+    ) -> Deflation {
+        let Some(mut since) = self.since else { return Deflation::Plain };
         let encoding = since.take(frame);
         self.next = Some(since);
         twins.prepare(recorder, frame, encoding);
@@ -39,12 +39,12 @@ impl ReaderContext {
 
     /// It is sent.
     #[inline]
-    pub(super) fn took(&mut self, recorder: &mut Recorder, frame: &Frame, encoding: Encoding) {
+    pub(super) fn took(&mut self, recorder: &mut Recorder, frame: &Frame, encoding: Deflation) {
         if self.since.is_none() {
             return;
         }
         self.since = self.next;
-        self.breaks |= encoding == Encoding::Aside && frame.as_sent(encoding).0 == Encoding::Twin;
+        self.breaks |= encoding == Deflation::Aside && frame.as_sent(encoding).0 == Deflation::Twin;
         let mut sent = Sent::default();
         sent.add(frame, encoding);
         sent.record(recorder, 1);

@@ -9,19 +9,26 @@ use super::marks::{Marked, Piece};
 use super::write_batch::Run;
 use super::write_gate::Pass;
 use super::write_sink::WriteSink;
-use super::{Delivery, Work};
-use crate::broker::channel::Channels;
+use super::{Delivery, Work, form};
+use crate::broker::channel::{Channels, Sweep};
 use crate::limits::{MARKS_PER_PASS, MARKS_PER_REPLY};
-use crate::types::ChannelIndex;
+use crate::types::{ChannelIndex, Encoding};
 
 /// A chain's write counts once more for so many bytes: log2.
 const WRITE_BYTES_SHIFT: u32 = 13;
 
-/// Sweeps with the same pending members, in the same order: they are marked in one pass.
+/// Sweeps with the same pending members, in the same order and with the same encoding: they are
+/// marked in one pass.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     sweeps: Vec<Marked>,
     bytes: usize,
+}
+
+/// The encoding of all pending members, if there is one.
+fn sole_encoding(channels: &Channels, channel: ChannelIndex) -> Option<Encoding> {
+    let mut encodings = channels.pending_encodings(channel);
+    encodings.next().filter(|_| encodings.next().is_none())
 }
 
 impl Delivery {
@@ -72,11 +79,11 @@ impl Delivery {
     /// Whether a channel's pending members are those of the group, if it has any.
     fn is_alike(&self, channels: &Channels, channel: ChannelIndex) -> bool {
         let Some(first) = self.group.sweeps.first() else { return true };
-        let deflating = |channel| channels.deflating_pending(channel);
-        if deflating(first.channel) != deflating(channel) {
+        if sole_encoding(channels, channel) != Some(first.encoding) {
             return false;
         }
-        let (these, those) = (channels.pending(first.channel), channels.pending(channel));
+        let pending = |channel| channels.pending(channel, first.encoding);
+        let (these, those) = (pending(first.channel), pending(channel));
         #[cfg(test)]
         if self.chains.sabotage == Some(ChainFault::LooseGroup) {
             return these.len() == those.len();
@@ -92,31 +99,55 @@ impl Delivery {
         channel: ChannelIndex,
         left: &mut usize,
     ) -> bool {
-        let deflating = work.channels.deflating_pending(channel).len();
-        let members = work.channels.pending(channel).len() + deflating;
+        let pending = work.channels.pending_encodings(channel);
+        let members = pending.map(|encoding| work.channels.pending(channel, encoding).len()).sum();
         if members == 0 || self.chains.is_marked(channel) {
             return true;
         }
         let cost = if self.group.sweeps.is_empty() { members } else { 0 };
         let Some(rest) = left.checked_sub(cost) else { return false };
         let Some(sweep) = work.channels.sweep(work.cx, channel) else { return true };
-        let bytes = work.channels.log(channel).bytes_of(sweep.from, sweep.to);
+        let sole = sole_encoding(work.channels, channel);
+        let bytes = form::bytes_of(work.channels, channel, sole, sweep);
         if !self.chains.has_room(members, self.group.bytes + bytes, 2 * work.cx.limits.join) {
             return false;
         }
         *left = rest;
-        let piece = self.sweep_piece(work.channels, channel, sweep);
-        self.group.sweeps.push(Marked { channel, sweep, piece });
-        self.group.bytes += bytes;
+        match sole {
+            Some(encoding) => self.push_to_group(work, channel, sweep, encoding),
+            None => self.mark_mixed(work, channel, sweep),
+        }
         true
+    }
+
+    fn push_to_group<S>(
+        &mut self,
+        work: &Work<'_, S>,
+        channel: ChannelIndex,
+        sweep: Sweep,
+        encoding: Encoding,
+    ) {
+        let piece = self.sweep_piece(work.channels, channel, sweep, encoding);
+        self.group.bytes += piece.bytes().len();
+        self.group.sweeps.push(Marked { channel, sweep, encoding, piece });
+    }
+
+    /// Marks a sweep whose members have several encodings, for each of them. The group is empty.
+    fn mark_mixed<S>(&mut self, work: &Work<'_, S>, channel: ChannelIndex, sweep: Sweep) {
+        assert!(self.group.sweeps.is_empty(), "no group is like members with several encodings");
+        for encoding in Encoding::ALL {
+            if !work.channels.pending(channel, encoding).is_empty() {
+                self.push_to_group(work, channel, sweep, encoding);
+                self.mark_group(work);
+            }
+        }
     }
 
     /// Marks the group's sweeps. It is empty then.
     fn mark_group<S>(&mut self, work: &Work<'_, S>) {
         let Group { sweeps, .. } = std::mem::take(&mut self.group);
         if let Some(first) = sweeps.first() {
-            let deflating = work.channels.deflating_pending(first.channel);
-            let pending = work.channels.pending(first.channel).iter().chain(deflating);
+            let pending = work.channels.pending(first.channel, first.encoding);
             self.chains.mark(&self.gate, pending, sweeps);
         }
     }
@@ -157,12 +188,8 @@ impl Delivery {
     ) {
         let mut slice = std::mem::take(&mut self.slice);
         let (mut visited, mut cost, mut mixed, mut written) = (0, 0, false, false);
-        let deflating = work.channels.pending(channel).is_empty();
-        let pending = match deflating {
-            false => work.channels.pending(channel),
-            true => work.channels.deflating_pending(channel),
-        };
-        for &connection in pending {
+        let encoding = work.channels.pending_encodings(channel).next().unwrap_or_default();
+        for &connection in work.channels.pending(channel, encoding) {
             let chain = self.chains.owed(connection);
             if !chain.is_empty() {
                 written = self.gate.was_written(connection);
@@ -180,10 +207,7 @@ impl Delivery {
             visited += 1;
         }
         *budget = budget.saturating_sub(cost);
-        match deflating {
-            false => work.channels.skip(channel, visited),
-            true => work.channels.skip_deflating(channel, visited),
-        }
+        work.channels.skip(channel, encoding, visited);
         if mixed {
             slice.sort_unstable();
         }

@@ -1,6 +1,6 @@
 //! Messages that are compressed by themselves, when a subscriber first needs them so.
 
-use crate::shared_frame::{Encoding, Frame};
+use crate::shared_frame::{Deflation, Frame};
 use crate::telemetry::{Count, Recorder};
 use crate::wire::deflate::Deflater;
 use crate::wire::frame::{self, Opcode};
@@ -14,7 +14,7 @@ pub(super) struct Twins {
 
 impl Twins {
     /// Makes a frame's twin if an encoding needs one that was not made on any shard.
-    pub(super) fn prepare(&mut self, recorder: &mut Recorder, frame: &Frame, encoding: Encoding) {
+    pub(super) fn prepare(&mut self, recorder: &mut Recorder, frame: &Frame, encoding: Deflation) {
         if !frame.needs_twin(encoding) {
             return;
         }
@@ -40,10 +40,10 @@ pub(super) struct Sent {
 
 impl Sent {
     /// Adds a frame.
-    pub(super) fn add(&mut self, frame: &Frame, encoding: Encoding) {
+    pub(super) fn add(&mut self, frame: &Frame, encoding: Deflation) {
         let (sent, bytes) = frame.as_sent(encoding);
-        self.in_context += u64::from(sent == Encoding::Context);
-        self.twins += u64::from(sent == Encoding::Twin);
+        self.in_context += u64::from(sent == Deflation::Context);
+        self.twins += u64::from(sent == Deflation::Twin);
         self.saved += frame.bytes().len().saturating_sub(bytes.len()) as u64;
     }
 

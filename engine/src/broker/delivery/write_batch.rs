@@ -8,9 +8,8 @@ use super::chains::Chain;
 use super::marks::Piece;
 use super::write_sink::{Flushed, Owed, Payload};
 use crate::broker::channel::Sweep;
-use crate::shared_frame::Encoding;
-use crate::types::ChannelIndex;
-use crate::types::{ConnectionKey, Epoch, Seq};
+use crate::shared_frame::Deflation;
+use crate::types::{ChannelIndex, ConnectionKey, Encoding, Epoch, Seq};
 
 /// The batch being filled.
 #[derive(Debug, Default)]
@@ -24,9 +23,9 @@ pub(super) struct WriteBatch {
     pool: Vec<Vec<u8>>,
 }
 
-/// Names the bytes of a sweep: a slot may be reused, an epoch is not, and no channel sweeps to a
-/// place twice.
-pub(super) type SweepId = (ChannelIndex, Epoch, Seq, Encoding);
+/// Names what a sweep writes in one encoding: a slot may be reused, an epoch is not, and no channel
+/// sweeps to a place twice.
+pub(super) type SweepId = (ChannelIndex, Epoch, Seq, Encoding, Deflation);
 
 /// What the writes of one payload are.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +34,7 @@ pub(super) enum Run {
         channel: ChannelIndex,
         sweep: Sweep,
         encoding: Encoding,
+        deflation: Deflation,
         /// Writes.
         count: u64,
         /// With this run every member of the live set is served.
@@ -77,10 +77,10 @@ impl WriteBatch {
         self.pool.pop().unwrap_or_default()
     }
 
-    /// Several frames joined in a buffer.
-    pub(super) fn join<'a>(&mut self, frames: impl Iterator<Item = &'a [u8]>) -> Piece {
+    /// What is written into a buffer.
+    pub(super) fn joined(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Piece {
         let mut joined = self.buffer();
-        frames.for_each(|frame| joined.extend_from_slice(frame));
+        write(&mut joined);
         Piece::Joined(Rc::new(joined))
     }
 

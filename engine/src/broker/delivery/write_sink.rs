@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::shared_frame::{Encoding, Frame};
+use crate::shared_frame::{Deflation, Frame};
 use crate::types::Time;
 
 /// Bytes that one or many connections are to be sent.
@@ -11,7 +11,7 @@ pub enum Payload {
     /// A shared frame from the given offset on.
     Frame(Rc<Frame>, usize),
     /// A shared frame's other encoding from the given offset on.
-    Encoded(Rc<Frame>, Encoding, usize),
+    Encoded(Rc<Frame>, Deflation, usize),
     /// Bytes made for this run: replies. Given back after the flush.
     Owned(Vec<u8>),
     /// Joined frames, from the given offset on.

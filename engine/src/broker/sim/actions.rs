@@ -5,8 +5,8 @@ use std::time::Duration;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::client::Order;
 use super::net::SEAL;
+use super::order::Order;
 use super::world::{TOKENS, World, auth};
 use crate::broker::ReceiveEnd;
 use crate::config::AuthMode;
@@ -214,7 +214,8 @@ impl World {
                 format!(r#"{{"id":"{id}","type":"ping"}}"#)
             }
             92..96 => {
-                if self.clients[client].asked.insert(0, "frame").is_none() {
+                let answers = !self.clients[client].encoding.is_event();
+                if answers && self.clients[client].asked.insert(0, "frame").is_none() {
                     self.send(client, OpCode::Control(Control::Ping), b"sim");
                 }
                 return;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::plan::{Plan, pick, retain, rule_of};
-use super::world::World;
+use super::world::{TOKENS, World, auth};
 use super::{SEEDS, run_all, setting};
-use crate::config::{ClassRule, Config, Rule};
+use crate::config::{AuthMode, ClassRule, Config, Rule};
 use crate::types::{ChannelPattern, ServiceId};
+use crate::wire::Secret;
 
 /// The longest message that any settings let pass.
 const LARGEST: usize = 16_000;
@@ -23,6 +24,16 @@ impl Plan {
 }
 
 impl World {
+    /// What a client shows when it connects: a token with the upgrade, or in its first frame.
+    pub(super) fn token(&mut self) -> (Option<Secret>, Option<String>) {
+        let token = *self.rng.choice(TOKENS).unwrap();
+        match self.plan.config.services[0].access.mode {
+            AuthMode::Off => (None, None),
+            AuthMode::Optional => (self.rng.bool().then(|| Secret::new(token)), None),
+            AuthMode::Required => (None, Some(auth("null", token))),
+        }
+    }
+
     /// What a token grants.
     pub(super) fn permissions(&mut self) -> Vec<String> {
         let granted = if self.plan.changes { pick(&mut self.rng, GRANTED) } else { GRANTED[0] };

@@ -9,25 +9,10 @@ use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::deflating::ClientInflater;
+use super::order::Order;
 use super::truth::{Truth, correlation};
 use crate::limits::LEAVE_PATIENCE;
-use crate::types::{ServiceId, Time};
-
-/// A subscribe or unsubscribe that waits for its reply.
-#[derive(Clone, Debug)]
-pub(super) enum Order {
-    Subscribe {
-        channels: Vec<usize>,
-        list: bool,
-        since: Option<(String, u64)>,
-    },
-    /// With the time when it was said, and the head of each channel then.
-    Unsubscribe {
-        channels: Vec<(usize, u64)>,
-        list: bool,
-        at: Time,
-    },
-}
+use crate::types::{Encoding, ServiceId, Time};
 
 /// A subscription as the client may believe in it.
 #[derive(Clone, Debug)]
@@ -46,7 +31,9 @@ pub(super) struct Belief {
 pub(super) struct Client {
     pub(super) shard: usize,
     pub(super) service: ServiceId,
-    buffer: Vec<u8>,
+    /// How it is written messages.
+    pub(super) encoding: Encoding,
+    pub(super) buffer: Vec<u8>,
     pub(super) reading: bool,
     /// It vanished by itself.
     pub(super) gone: bool,
@@ -111,6 +98,9 @@ impl Client {
     /// Takes bytes of the stream and judges every whole message in it.
     pub(super) fn take(&mut self, bytes: impl Iterator<Item = u8>, truth: &Truth) {
         self.buffer.extend(bytes);
+        if self.encoding.is_event() {
+            return self.take_events(truth);
+        }
         let mut at = 0;
         loop {
             let mut cursor = Cursor::new(&self.buffer[at..]);
@@ -163,7 +153,7 @@ impl Client {
         }
     }
 
-    fn envelope(&mut self, value: &Value, frame: &[u8], truth: &Truth) {
+    pub(super) fn envelope(&mut self, value: &Value, frame: &[u8], truth: &Truth) {
         let kind = value["type"].as_str().unwrap();
         let event = value["event"].as_str();
         if !self.welcomed && value["error_code"] == "AUTH_FAILED" {

@@ -8,7 +8,7 @@ use crate::broker::channel::context_faults::ContextFault;
 use crate::broker::delivery::delivery_invariants::ChainFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Access, AuthMode, ClassRule, Config, Retention, Service};
-use crate::types::{ChannelPattern, Epoch, Homes, ShardId};
+use crate::types::{ChannelPattern, Encoding, Epoch, Homes, ShardId};
 
 /// A part that is broken on purpose, and must be caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,14 @@ impl Plan {
             _ => None,
         });
         hub
+    }
+
+    /// How a client is written messages, by the seed alone: in half of them some get events.
+    pub(super) fn encoding(&self, client: usize) -> Encoding {
+        match (self.seed ^ self.seed >> 1) % 2 {
+            0 => Encoding::Plain,
+            _ => Encoding::ALL[(client * 7 + self.seed as usize) % 5 % Encoding::COUNT],
+        }
     }
 
     pub(super) fn new(seed: u64, sabotage: Option<Sabotage>) -> Plan {

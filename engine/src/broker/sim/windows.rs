@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::client::Order;
+use super::order::Order;
 use super::small_world::{service, turn, world_of};
 use super::world::World;
 use crate::config::{ClassRule, Service};

@@ -10,12 +10,11 @@ use super::plan::{Plan, Sabotage};
 use super::truth::Truth;
 use crate::broker::effect::Effect;
 use crate::broker::{Admission, Hub, ReceiveEnd};
-use crate::config::{AuthMode, Config};
+use crate::config::Config;
 use crate::limits::TICK;
 use crate::types::{
     AuthError, ConnectionKey, Identity, Now, ServiceId, ShardId, Time, TlsMode, Verdict,
 };
-use crate::wire::Secret;
 
 pub(super) struct World {
     pub(super) plan: Plan,
@@ -115,22 +114,23 @@ impl World {
     pub(super) fn connect(&mut self, shard: usize) {
         let over_capacity = self.plan.rough && self.chance(3);
         let sealed = self.plan.sealed && self.rng.bool();
-        let peer = ([127, 0, 0, 1], 1).into();
         let (token, frame) = self.token();
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
         let tls_mode = if sealed { TlsMode::Tls13 } else { TlsMode::Plain };
-        let plain = Admission::plain(peer);
-        let (deflate, inflater) = self.negotiate();
-        let admission = Admission { service, tls_mode, over_capacity, token, deflate, ..plain };
+        let encoding = self.plan.encoding(self.clients.len());
+        let (deflate, inflater) = if encoding.is_event() { (None, None) } else { self.negotiate() };
+        let plain = Admission::plain(([127, 0, 0, 1], 1).into());
+        let admission = Admission { service, tls_mode, over_capacity, token, encoding, ..plain };
+        let admission = Admission { deflate, ..admission };
         self.begin_iteration(shard);
         let Some(key) = self.hubs[shard].admit(admission) else {
             return self.note(|| format!("shard {shard} is full"));
         };
         let (client, index) = (self.clients.len(), key.index as usize);
         self.note(|| format!("client {client} connects to shard {shard} as {key:?}"));
-        let mut new = Client::new(shard, service, over_capacity, frame.is_some());
-        new.inflater = inflater;
-        self.clients.push(new);
+        self.clients.push(Client::new(shard, service, over_capacity, frame.is_some()));
+        self.clients[client].encoding = encoding;
+        self.clients[client].inflater = inflater;
         let room = self.rng.usize(1..=self.plan.socket);
         self.sockets.push(Socket { sealed, room, ..Socket::default() });
         let ports = &mut self.ports[shard];
@@ -138,20 +138,10 @@ impl World {
             ports.resize_with(index + 1, Port::default);
         }
         assert!(ports[index].key.is_none(), "a slot that is taken (12)");
-        let ghost = ports[index].ghost;
+        let Port { ghost, .. } = ports[index];
         ports[index] = Port { key: Some(key), client, armed: true, ghost, ..Port::default() };
         if let Some(frame) = frame {
             self.say(client, &frame);
-        }
-    }
-
-    /// What a client shows when it connects: a token with the upgrade, or in its first frame.
-    fn token(&mut self) -> (Option<Secret>, Option<String>) {
-        let token = *self.rng.choice(TOKENS).unwrap();
-        match self.plan.config.services[0].access.mode {
-            AuthMode::Off => (None, None),
-            AuthMode::Optional => (self.rng.bool().then(|| Secret::new(token)), None),
-            AuthMode::Required => (None, Some(auth("null", token))),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::limits::{
 use crate::shard::delivery_ring::{Sealed, ktls};
 use crate::shard::tls::{Kernel, SlotTls, TlsSession};
 use crate::telemetry::Count;
-use crate::types::{ClientCertificate, ServiceId, TlsMode};
+use crate::types::{ClientCertificate, Encoding, ServiceId, TlsMode};
 use crate::wire::client_hello;
 use crate::wire::upgrade::{self, Accepted, Upgrade, UpgradeError};
 
@@ -196,6 +196,7 @@ impl HandshakeStream<'_> {
             token,
             deflate,
             probe,
+            encoding: Encoding::Plain,
             response,
         };
         Ok(AcceptedUpgrade { admission, quota_permit, address_permit })

@@ -84,9 +84,10 @@ impl Channels {
     pub(in crate::broker) fn check_subscriptions(&self, connection: u32) {
         let mut followed = 0;
         for subscription in self.memberships.of(connection) {
-            let live = &self.table[subscription.channel].live;
-            assert_eq!(live.member(subscription.position), connection, "a position");
-            let since = live.since(subscription.position);
+            let position = subscription.position;
+            let members = self.table[subscription.channel].live.members(position.encoding());
+            assert_eq!(members[position.place()], connection, "a position");
+            let since = self.table[subscription.channel].live.since(position);
             followed += usize::from(since.is_some_and(Since::follows));
         }
         assert!(followed <= 1, "{connection} follows {followed} contexts");

@@ -3,7 +3,7 @@
 use super::Channels;
 use crate::broker::channel::subscriptions::Subscription;
 use crate::broker::context::Context;
-use crate::types::{ChannelIndex, Seq, ServiceId};
+use crate::types::{ChannelIndex, Encoding, Seq, ServiceId};
 
 /// Where a subscriber stands in a live set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,12 @@ impl Channels {
         self.memberships.get(connection, index).is_some()
     }
 
+    /// In which form a subscriber is written the channel's messages.
+    pub(crate) fn encoding_of(&self, connection: u32, index: ChannelIndex) -> Encoding {
+        let subscription = self.memberships.get(connection, index);
+        subscription.map_or(Encoding::Plain, |subscription| subscription.position.encoding())
+    }
+
     /// Where a subscriber stands in the live set.
     pub(crate) fn standing(&self, connection: u32, index: ChannelIndex) -> Option<Standing> {
         let subscription = self.memberships.get(connection, index)?;
@@ -62,11 +68,14 @@ impl Channels {
         &mut self,
         cx: &Context,
         connection: u32,
+        encoding: Encoding,
         index: ChannelIndex,
         deflates: bool,
     ) -> Seq {
         let since = self.first_since(index, deflates);
-        self.memberships.add(&mut self.table, connection, index, cx.time(), since)
+        let encoding = if since.is_some() { Encoding::Deflating } else { encoding };
+        let member = (connection, encoding, since);
+        self.memberships.add(&mut self.table, member, index, cx.time())
     }
 
     /// Ends a subscription. Returns whether there was one.

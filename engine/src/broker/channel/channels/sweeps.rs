@@ -5,7 +5,7 @@ use crate::broker::channel::since::Since;
 use crate::broker::channel::sweep_queue::Queued;
 use crate::broker::context::Context;
 use crate::limits::COALESCING_PRECISION;
-use crate::types::{ChannelIndex, Time};
+use crate::types::{ChannelIndex, Encoding, Time};
 
 /// Whether a wait ends with this iteration.
 fn is_due(cx: &Context, time: Time) -> bool {
@@ -95,43 +95,40 @@ impl Channels {
         Some(Sweep { from: channel.live.delivered().next(), to: channel.live.target() })
     }
 
-    /// Members of the live set that the sweep has not served, but for those that negotiated
-    /// compression.
-    pub(in crate::broker) fn pending(&self, index: ChannelIndex) -> &[u32] {
-        self.table[index].live.pending()
-    }
-
-    /// Those of them that negotiated compression.
-    pub(in crate::broker) fn deflating_pending(&self, index: ChannelIndex) -> &[u32] {
-        self.table[index].live.deflating_pending()
-    }
-
-    /// The same, with what they have of the channel's context.
-    pub(in crate::broker) fn deflating_since(
+    /// Pending members that negotiated compression, with what they have of the channel's context.
+    pub(in crate::broker) fn pending_since(
         &mut self,
         index: ChannelIndex,
     ) -> (&[u32], &mut [Since]) {
-        self.table[index].live.deflating_since()
+        self.table[index].live.pending_since()
     }
 
-    /// The next `n` of them are served. Returns whether the sweep is over.
-    pub(in crate::broker) fn advance_deflating(&mut self, index: ChannelIndex, n: usize) -> bool {
-        self.table[index].live.advance_deflating(n)
+    /// Members of the live set with an encoding that the sweep has not served.
+    pub(in crate::broker) fn pending(&self, index: ChannelIndex, encoding: Encoding) -> &[u32] {
+        self.table[index].live.pending(encoding)
     }
 
-    /// The next `n` of them need no visit any more; the sweep goes on.
-    pub(in crate::broker) fn skip_deflating(&mut self, index: ChannelIndex, n: usize) {
-        self.table[index].live.skip_deflating(n);
+    /// The encodings of the members that the sweep has not served.
+    pub(in crate::broker) fn pending_encodings(
+        &self,
+        index: ChannelIndex,
+    ) -> impl Iterator<Item = Encoding> {
+        self.table[index].live.pending_encodings()
     }
 
-    /// The next `n` pending members are served. Returns whether the sweep is over.
-    pub(in crate::broker) fn advance(&mut self, index: ChannelIndex, n: usize) -> bool {
-        self.table[index].live.advance(n)
+    /// The next `n` pending members with an encoding are served. Returns whether the sweep is over.
+    pub(in crate::broker) fn advance(
+        &mut self,
+        index: ChannelIndex,
+        encoding: Encoding,
+        n: usize,
+    ) -> bool {
+        self.table[index].live.advance(encoding, n)
     }
 
-    /// The next `n` pending members need no visit any more; the sweep goes on.
-    pub(in crate::broker) fn skip(&mut self, index: ChannelIndex, n: usize) {
-        self.table[index].live.skip(n);
+    /// The next `n` pending members with an encoding need no visit any more; the sweep goes on.
+    pub(in crate::broker) fn skip(&mut self, index: ChannelIndex, encoding: Encoding, n: usize) {
+        self.table[index].live.skip(encoding, n);
     }
 
     /// Ends a sweep that has handed everything over. Returns `false` if it was over: the channel

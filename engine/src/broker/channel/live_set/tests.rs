@@ -8,7 +8,7 @@ use super::*;
 enum Operation {
     Publish,
     Slice(usize),
-    Join { deflates: bool },
+    Join(Encoding),
     Leave(usize),
 }
 
@@ -16,7 +16,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         3 => Just(Operation::Publish),
         6 => (1..6usize).prop_map(Operation::Slice),
-        3 => any::<bool>().prop_map(|deflates| Operation::Join { deflates }),
+        3 => (0..Encoding::COUNT).prop_map(|n| Operation::Join(Encoding::ALL[n])),
         3 => any::<prop::sample::Index>().prop_map(|i| Operation::Leave(i.index(1 << 16))),
     ]
 }
@@ -47,29 +47,28 @@ proptest! {
                         set.start(Seq(head));
                     }
                     if set.is_sweeping() {
-                        let plain = !set.pending().is_empty();
-                        let pending = match plain {
-                            true => set.pending(),
-                            false => set.deflating_pending(),
-                        };
+                        let encoding = set.pending_encodings().next().unwrap_or_default();
+                        let pending = set.pending(encoding);
                         let n = n.min(pending.len());
                         for connection in &pending[..n] {
+                            prop_assert_eq!(places[connection].encoding(), encoding);
                             let seen = seen.get_mut(connection).unwrap();
                             prop_assert_eq!(*seen, set.delivered().0);
                             *seen = set.target().0;
                         }
-                        if plain { set.advance(n) } else { set.advance_deflating(n) };
+                        set.advance(encoding, n);
                     }
                 }
-                Operation::Join { deflates } => {
-                    let (place, moved) = set.insert(next, deflates.then_some(Since::COLD));
+                Operation::Join(encoding) => {
+                    let (place, moved) = set.insert(next, (encoding, (encoding == Encoding::Deflating).then_some(Since::COLD)));
                     apply(&mut places, moved);
                     places.insert(next, place);
                     seen.insert(next, set.handed(place).0);
                     next += 1;
                 }
                 Operation::Leave(i) if !set.is_empty() => {
-                    let connection = set.members()[i % set.len()];
+                    let all = Encoding::ALL.into_iter().flat_map(|e| set.members(e).to_vec());
+                    let connection = all.collect::<Vec<_>>()[i % set.len()];
                     for moved in set.remove(places[&connection]) {
                         apply(&mut places, moved);
                     }
@@ -80,7 +79,8 @@ proptest! {
             }
             prop_assert_eq!(places.len(), set.len());
             for (connection, place) in &places {
-                prop_assert_eq!(set.member(*place), *connection);
+                let members = set.members(place.encoding());
+                prop_assert_eq!(members[place.place()], *connection);
                 prop_assert_eq!(set.handed(*place).0, seen[connection]);
             }
         }

@@ -1,12 +1,22 @@
 //! Which connections are silent, and which have not answered a PING.
 
 use super::Connections;
-use crate::types::Time;
+use crate::types::{ConnectionKey, Encoding, Time};
 
 impl Connections {
     /// Seconds since the last receive, or since the PING that it has not answered.
     pub(crate) fn silence(&self, index: u32, now: Time) -> u32 {
         now.seconds().saturating_sub(self.last_rx[index as usize])
+    }
+
+    /// In which form a connection is written messages.
+    pub(crate) fn encoding(&self, key: ConnectionKey) -> Encoding {
+        self.encodings.get(&key.index).copied().unwrap_or_default()
+    }
+
+    /// A connection that sends nothing was sent a comment: the next one is due after as long.
+    pub(crate) fn note_sign(&mut self, index: u32, now: Time) {
+        self.last_rx[index as usize] = now.seconds();
     }
 
     /// A silent connection must answer a PING. Returns `false` if it has not answered one.

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::{Chain, Chains};
-use crate::broker::channel::{Channels, Sweep};
+use crate::broker::channel::Channels;
 use crate::broker::delivery::delivery_invariants::ChainFault;
-use crate::broker::delivery::marks::Marked;
+use crate::broker::delivery::marks::{Marked, Swept};
 use crate::types::{ChannelIndex, Seq};
 
 /// Chains of several marks that a run of the simulation met.
@@ -35,12 +35,12 @@ impl Chains {
     pub(in crate::broker::delivery) fn misplace(
         &self,
         cursors: Vec<(ChannelIndex, Seq)>,
-        sweeps: &[(ChannelIndex, Sweep)],
+        sweeps: &[Swept],
     ) -> Vec<(ChannelIndex, Seq)> {
         if self.sabotage != Some(ChainFault::WholeCut) {
             return cursors;
         }
-        sweeps.iter().map(|(channel, sweep)| (*channel, sweep.to.next())).collect()
+        sweeps.iter().map(|(channel, sweep, _)| (*channel, sweep.to.next())).collect()
     }
 
     /// Checks that live members that a marked sweep has not served, and no others, are owed it, and
@@ -58,12 +58,12 @@ impl Chains {
             }
             assert!(is_open(connection), "{connection} is owed a chain and not live");
             *holders.entry(*chain).or_default() += 1;
-            for (channel, sweep) in self.sweeps(*chain) {
+            for (channel, sweep, encoding) in self.sweeps(*chain) {
                 let standing =
                     channels.standing(connection, channel).expect("owed of its channels");
                 assert_eq!(standing.ahead, Some(sweep.to), "owed what is to come");
                 assert_eq!(standing.handed.next(), sweep.from);
-                *owing.entry(channel).or_default() += 1;
+                *owing.entry((channel, encoding)).or_default() += 1;
             }
         }
         let mut free = self.free.clone();
@@ -82,9 +82,10 @@ impl Chains {
             assert!(is_free || node.holders == held, "{chain:?} has {held} holders");
         }
         for (id, sweeps, count) in self.marks.iter() {
-            for Marked { channel, .. } in sweeps {
-                assert_eq!(self.marks.of(*channel), Some(id));
-                assert_eq!(owing.get(channel).copied().unwrap_or(0), count, "{channel:?}");
+            for &Marked { channel, encoding, .. } in sweeps {
+                assert!(self.marks.of(channel).any(|of| of == id));
+                let owing = owing.get(&(channel, encoding)).copied().unwrap_or(0);
+                assert_eq!(owing, count, "{channel:?}");
             }
             assert!(count > 0, "an ended mark outlives the batch");
         }

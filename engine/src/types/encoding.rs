@@ -1,0 +1,31 @@
+//! In which form a subscriber is written a channel's messages.
+
+/// The form in which a subscriber is written the messages of a channel. Members of a live set stand
+/// by it, and a sweep makes each form that has members once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Encoding {
+    /// WebSocket frames, as the logs keep them.
+    #[default]
+    Plain,
+    /// Server-Sent Events, each with its position as `id`.
+    Event,
+    /// Server-Sent Events without `id`: of connections with several channels, where an `id` would
+    /// take back what was said of the others.
+    BareEvent,
+    /// WebSocket frames, compressed where a message is and its subscriber can inflate it.
+    Deflating,
+}
+
+impl Encoding {
+    /// How many there are.
+    pub const COUNT: usize = 4;
+    /// All, in the order in which a sweep goes through them.
+    pub const ALL: [Encoding; Encoding::COUNT] =
+        [Encoding::Plain, Encoding::Event, Encoding::BareEvent, Encoding::Deflating];
+
+    /// Whether it is one of Server-Sent Events.
+    pub fn is_event(self) -> bool {
+        matches!(self, Encoding::Event | Encoding::BareEvent)
+    }
+}
