@@ -24,6 +24,7 @@ use crate::types::{
     ChannelName, ClientCommand, ConnectionKey, Epoch, Homes, JsonObject, Now, Publication,
     PublishError, Seq, ShardId, Time, Verdict,
 };
+use crate::wire::deflate::Inflater;
 
 /// The broker of one shard: every decision, without I/O (invariant 8).
 ///
@@ -80,12 +81,8 @@ impl Hub {
             delivery: Delivery::new(capacity, services),
             cx: Context::new(config, shard, shards, seed),
         };
-        let parts = Parts {
-            core,
-            sessions,
-            reconnects: Reconnects::new(shard, shards),
-            inflater: Default::default(),
-        };
+        let (reconnects, inflater) = (Reconnects::new(shard, shards), Inflater::default());
+        let parts = Parts { core, sessions, reconnects, inflater };
         Hub { parts, drain: DrainState::default() }
     }
 

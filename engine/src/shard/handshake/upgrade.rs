@@ -131,8 +131,8 @@ async fn upgrade(
     }
     loop {
         let ready = !queue.is_closed() && queue.refused_for().is_none();
-        let (subprotocols, compresses) = (&config.subprotocols, config.may_compress());
-        match upgrade::parse(&stream.plain, ready, subprotocols, compresses) {
+        let (subprotocols, compression) = (&config.subprotocols, config.may_compress());
+        match upgrade::parse(&stream.plain, ready, subprotocols, compression) {
             Upgrade::NeedMore => stream.read().await?,
             Upgrade::Accept(request) => return stream.accept(request).await.map(Some),
             Upgrade::Answer { response, refusal } => {
