@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use crate::config::Compression;
 use crate::telemetry::Lag;
 use crate::types::{ChannelName, ServiceId, TlsMode};
 
@@ -55,6 +56,8 @@ pub struct ConnectionDetail {
     pub channels: Vec<(ChannelName, u64)>,
     /// The common name of the certificate that it has shown.
     pub client_certificate: Option<String>,
+    /// What it can be sent at most, by what was agreed on at its upgrade.
+    pub compression: Compression,
     /// Messages that it may send at once now; `None` without a limit.
     pub messages_left: Option<u32>,
     /// Bytes that it may send at once now; `None` without a limit.

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use super::connection_info::{ConnectionDetail, ConnectionInfo, LagInfo};
 use super::core::Core;
 use super::lifecycle::Parts;
+use crate::config::Compression;
 use crate::limits::{CONNECTION_LOOKS, SUBSCRIPTIONS_SHOWN};
 use crate::types::{ChannelIndex, ChannelName, ConnectionKey, ServiceId, Time};
 
@@ -140,6 +141,11 @@ impl Parts {
             client_certificate: connections
                 .certificate(key.index)
                 .map(|shown| shown.name.to_string()),
+            compression: match connection.deflate() {
+                None => Compression::Off,
+                Some(deflate) if deflate.is_twins_only() => Compression::Twin,
+                Some(_) => Compression::Shared,
+            },
             messages_left: rate(message_rate).then(|| connection.messages_left(message_rate, now)),
             bytes_left: rate(byte_rate).then(|| connection.bytes_left(byte_rate, now)),
         })

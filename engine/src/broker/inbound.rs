@@ -7,10 +7,10 @@ use super::core::Core;
 use super::lifecycle::Parts;
 use super::session::{Waiting, too_fast};
 use crate::limits::{RECEIVE_BUFFER, REFUSALS_PER_RECEIVE, TURN_MESSAGES};
-use crate::telemetry::MessageError;
+use crate::telemetry::{Count, MessageError};
 use crate::types::ConnectionKey;
 use crate::wire::Message;
-use crate::wire::frame::{self, Event, FrameError, Opcode};
+use crate::wire::frame::{self, Event, FrameError, Inflated, Opcode};
 
 impl Parts {
     /// Bytes were received (plaintext). They are unmasked in place.
@@ -55,7 +55,7 @@ impl Parts {
                 Err(fault) => break Some(fault),
             }
         };
-        let small_frames = decoding.small_frames();
+        let (small_frames, inflated) = (decoding.small_frames(), decoding.inflated());
         inflater.trim();
         self.inflater = inflater;
         let core = &mut self.core;
@@ -65,6 +65,7 @@ impl Parts {
         if let Some(payload) = unanswered {
             self.pong(key, &payload);
         }
+        self.charge_inflated(key, inflated);
         self.count_dropped(key, dropped);
         self.charge_and_tell(key, small_frames + dropped);
         if let Some(fault) = fault {
@@ -116,6 +117,22 @@ impl Parts {
         let Some(connection) = connections.get(key) else { return };
         for _ in 0..messages {
             cx.recorder.message_error(connection.service(), MessageError::RateLimited);
+        }
+    }
+
+    /// Takes what compressed messages are beyond what was received out of the rate of bytes, and
+    /// counts it as work of this iteration.
+    fn charge_inflated(&mut self, key: ConnectionKey, inflated: Inflated) {
+        if inflated.input == 0 {
+            return;
+        }
+        let Core { cx, connections, .. } = &mut self.core;
+        cx.recorder.count(Count::InflateInputBytes, inflated.input as u64);
+        cx.recorder.count(Count::InflateOutputBytes, inflated.output as u64);
+        let further = inflated.output.saturating_sub(inflated.input);
+        cx.further_work += further / RECEIVE_BUFFER;
+        if connections.is_open(key) {
+            connections.charge_bytes(cx, key, further);
         }
     }
 

@@ -160,6 +160,10 @@ labels! {
         TwinDeliveries = "twin_deliveries",
         /// Bytes that compressed frames were shorter than plain ones.
         DeflateSavedBytes = "deflate_saved_bytes",
+        /// Bytes of clients' compressed messages.
+        InflateInputBytes = "inflate_input_bytes",
+        /// Bytes that these messages have inflated.
+        InflateOutputBytes = "inflate_output_bytes",
     }
 }
 

@@ -4,7 +4,7 @@ mod mask;
 mod reader;
 mod reassembly;
 
-pub use reader::{Decoding, Event, Reader};
+pub use reader::{Decoding, Event, Inflated, Reader};
 
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::OpCode;

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uringcast_engine::limits::CONNECTIONS_PAGE;
 use uringcast_engine::{
-    AddressFilter, ChannelName, ConnectionDetail, ConnectionInfo, ConnectionQuery, TlsMode,
+    AddressFilter, ChannelName, Compression, ConnectionDetail, ConnectionInfo, ConnectionQuery,
+    TlsMode,
 };
 
 use super::error::ApiError;
@@ -76,15 +77,22 @@ pub(super) async fn one(selected: SelectedService) -> Result<Json<Value>, ApiErr
     let found = engine.connection(id, &selected.connection).await;
     let found = found.map_err(|error| ApiError::refused(error, BUSY))?;
     let none = || ApiError::not_found("unknown_connection", "No open connection has this id.");
-    let ConnectionDetail { info, channels, client_certificate, messages_left, bytes_left } =
-        found.ok_or_else(none)?;
+    let found = found.ok_or_else(none)?;
+    let ConnectionDetail { info, channels, client_certificate, messages_left, bytes_left, .. } =
+        &found;
     let services = selected.control.services();
     let service = &services[id.index()];
-    let mut all = shown(&service.name, &info);
+    let mut all = shown(&service.name, info);
     let channel =
         |(name, unread): &(ChannelName, u64)| json!({"name": name.as_str(), "unread": unread});
     all["channels"] = channels.iter().map(channel).collect();
-    all["client_certificate"] = client_certificate.into();
+    all["client_certificate"] = client_certificate.as_deref().into();
+    all["compression"] = match found.compression {
+        Compression::Off => "off",
+        Compression::Twin => "twin",
+        Compression::Shared => "shared",
+    }
+    .into();
     all["rates"] = json!({
         "messages_per_second": limited(service.message_rate),
         "messages_left": messages_left,

@@ -226,6 +226,13 @@ impl Connections {
         if record.state != State::Open {
             return record.bytes.drain(bytes);
         }
+        self.charge_bytes(cx, key, bytes);
+        true
+    }
+
+    /// Takes bytes that have come out of the rate: over it the connection is paused.
+    pub(crate) fn charge_bytes(&mut self, cx: &mut Context, key: ConnectionKey, bytes: usize) {
+        let record = &mut self[key];
         let rate = cx.service(record.service).access.byte_rate;
         if let Some(wait) = record.bytes.take(rate, bytes, cx.time())
             && !record.is_paused_for(Pause::Rate)
@@ -233,7 +240,6 @@ impl Connections {
             cx.recorder.count(Count::BytePauses, 1);
             self.pause_until(cx, key, cx.time() + wait);
         }
-        true
     }
 
     /// Takes frames that were handled already out of the connection's rate of messages, or of

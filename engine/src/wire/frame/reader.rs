@@ -75,6 +75,7 @@ impl Reader {
             consumed: 0,
             max_message,
             small_frames: 0,
+            inflated: Inflated::default(),
             assembled: Vec::new(),
         }
     }
@@ -99,8 +100,18 @@ pub struct Decoding<'a> {
     consumed: usize,
     max_message: usize,
     small_frames: u32,
+    inflated: Inflated,
     /// Owns the last event if it came in pieces.
     assembled: Vec<u8>,
+}
+
+/// Bytes of compressed messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inflated {
+    /// As they came.
+    pub input: usize,
+    /// As they are.
+    pub output: usize,
 }
 
 /// An event's payload: a range of the input, or all that was assembled.
@@ -120,6 +131,11 @@ impl Decoding<'_> {
     /// ([`SMALL_FRAGMENT`](crate::limits::SMALL_FRAGMENT)).
     pub fn small_frames(&self) -> u32 {
         self.small_frames
+    }
+
+    /// The compressed messages so far.
+    pub fn inflated(&self) -> Inflated {
+        self.inflated
     }
 
     /// The next event, or `None` when the input is used up. After an error or a close frame there
@@ -143,7 +159,12 @@ impl Decoding<'_> {
                     None => &self.assembled,
                 };
                 let payload = match compressed {
-                    true => self.inflater.inflate(payload, self.max_message).map_err(fault),
+                    true => {
+                        let plain = self.inflater.inflate(payload, self.max_message);
+                        self.inflated.input += payload.len();
+                        self.inflated.output += plain.map_or(0, <[u8]>::len);
+                        plain.map_err(fault)
+                    }
                     false => Ok(payload),
                 };
                 payload.and_then(|payload| event(opcode, payload)).map(Some)

@@ -4,6 +4,7 @@ use super::*;
 use crate::broker::turn_limits::TurnLimits;
 use crate::limits::{DUE_PER_CONNECTION, MIN_BYTE_BURST};
 use crate::types::{ChannelName, RequestId, Seq};
+use crate::wire::deflate::{Deflater, negotiate};
 
 #[test]
 fn a_storm_of_tokens_is_turned_away_and_not_queued() {
@@ -102,6 +103,30 @@ fn metered(byte_rate: u32) -> Rig {
     let mut rig = Rig { hub: Box::new(hub), key, now };
     rig.hear();
     rig
+}
+
+#[test]
+fn inflated_bytes_are_paid_for_like_received_ones() {
+    let mut rig = metered(1_000);
+    let deflate = negotiate(["permessage-deflate"].into_iter()).map(|(agreed, _)| agreed);
+    let plain = Admission::plain(([127, 0, 0, 1], 1).into());
+    rig.key = rig.hub.admit(Admission { deflate, ..plain }).unwrap();
+    rig.hear();
+    let key = rig.key;
+    let ping = json!({"type": "ping", "id": "x".repeat(MIN_BYTE_BURST as usize + 1_000)});
+    let mut payload = Vec::new();
+    Deflater::once().deflate_once(ping.to_string().as_bytes(), &mut payload);
+    assert!(payload.len() < 1_000, "within the rate as it comes");
+    let mut bytes = client_frame(&payload);
+    // RSV1 (RFC 7692, 7.2.1).
+    bytes[0] |= 0x40;
+    rig.hub.handle_received(key, &mut bytes);
+    assert_eq!(rig.hear()[0]["type"], "pong");
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::PauseReceive(key)));
+    rig.pass(Duration::from_millis(900));
+    assert_eq!(rig.hub.poll_effect(), None);
+    rig.pass(Duration::from_millis(600));
+    assert_eq!(rig.hub.poll_effect(), Some(Effect::ResumeReceive(key)));
 }
 
 /// A ping of `size` bytes beyond the burst.
