@@ -2,6 +2,7 @@
 //!
 //! * `hub`: composition, and the contract with the event loop; `core`: what needs two components;
 //! * `session`, `delivery`, `link`, `connection`, `channel`: the components, from the top down;
+//! * `patterns`, `pattern_set`, `reach`: subscriptions to all channels whose names begin alike;
 //! * `context`, `timers`, `turn_limits`: time, settings, and what components ask of those above;
 //! * `reconnects`: clients that are told to reconnect, and when their connections are closed;
 //! * `shared_count`: what the services of a fleet share, and how much of it each may take;
@@ -22,6 +23,9 @@ mod hub;
 mod inbound;
 mod lifecycle;
 mod link;
+mod pattern_set;
+mod patterns;
+mod reach;
 mod reconfigure;
 mod reconnects;
 mod session;

@@ -1,6 +1,7 @@
 //! Every bound of the engine, with its reason (invariant 3). Those that an operator may change are
 //! defaults of [`crate::Config`]; the rest are constants. A test makes docs/LIMITS.md of this file.
 
+mod audience;
 mod channel_classes;
 mod channel_contexts;
 mod compression;
@@ -12,6 +13,7 @@ mod slow;
 
 use std::time::Duration;
 
+pub use audience::*;
 pub use channel_classes::*;
 pub use channel_contexts::*;
 pub use compression::*;

@@ -111,6 +111,46 @@ fn too_many_channels_in_one_request_are_refused() {
     server.wait_metric(ERRORS, "limit", 1.0);
 }
 
+fn pattern(data: &Value) -> Value {
+    json!({"type": "subscribe", "data": data})
+}
+
+#[test]
+fn a_pattern_that_is_no_pattern_is_refused() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    for text in [json!("workflow"), json!("a?*"), json!(""), json!(7), json!(["a:*"])] {
+        refused(&client.ask(&pattern(&json!({ "pattern": text }))), "INVALID_CHANNEL");
+    }
+    refused(&client.ask(&pattern(&json!({"pattern": "*"}))), "FORBIDDEN");
+    client.assert_alive();
+}
+
+#[test]
+fn a_pattern_beside_channels_is_refused() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    for beside in ["channel", "channels", "room", "since"] {
+        let data = json!({"pattern": "a:*", beside: "a:1"});
+        refused(&client.ask(&pattern(&data)), "INVALID_REQUEST");
+    }
+}
+
+#[test]
+fn one_pattern_too_many_is_refused() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    for n in 0..16 {
+        let reply = client.ask(&pattern(&json!({"pattern": format!("p{n}:*")})));
+        assert_eq!(reply["data"]["status"], "subscribed", "{reply}");
+    }
+    let text = refused(&client.ask(&pattern(&json!({"pattern": "one:*"}))), "LIMIT_EXCEEDED");
+    assert_eq!(text, "A connection may have 16 patterns");
+    // One that it has is confirmed again.
+    let reply = client.ask(&pattern(&json!({"pattern": "p3:*"})));
+    assert_eq!(reply["data"]["status"], "subscribed", "{reply}");
+}
+
 #[test]
 fn publishing_needs_the_operators_permission() {
     let server = Server::start("");

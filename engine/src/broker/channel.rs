@@ -84,6 +84,10 @@ struct Channel {
     left: bool,
     /// Operations that need it to stay.
     holds: u32,
+    /// The generation of patterns whose subscribers are members.
+    matched: u32,
+    /// Members that have it by a pattern alone.
+    by_pattern: u32,
     /// Its publications are not sent as they are, but kept for the next update of its service's
     /// session protocol.
     is_periodic: bool,
@@ -129,6 +133,8 @@ impl Channel {
             maker: None,
             left: false,
             holds: 0,
+            matched: 0,
+            by_pattern: 0,
             is_periodic: false,
             answers_requests: false,
             last: None,
@@ -176,6 +182,11 @@ impl Channel {
     /// Whether no connection of this shard needs it.
     fn is_unheard(&self) -> bool {
         self.live.is_empty() && self.holds == 0
+    }
+
+    /// Whether its subscribers have it by patterns alone.
+    fn is_by_pattern(&self) -> bool {
+        self.by_pattern > 0 && self.by_pattern as usize == self.live.len() && self.holds == 0
     }
 
     /// Whether no shard needs it. Its log may still hold what a client comes back for.

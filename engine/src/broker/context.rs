@@ -33,6 +33,8 @@ pub(super) struct Context {
     /// What was received in this iteration beside messages: PINGs, PONGs, small fragments, messages
     /// that were dropped, channels that requests name beyond their first, and whole buffers.
     pub(super) further_work: usize,
+    /// Members that channels were given in this iteration because they have appeared.
+    pub(super) reached: usize,
     /// The shard is shutting down: it takes no publications.
     pub(super) draining: bool,
     /// It is about to: who comes now is closed at once.
@@ -77,6 +79,7 @@ impl Context {
             encoder: Encoder::default(),
             timers: Timers::default(),
             further_work: 0,
+            reached: 0,
             draining: false,
             refusing: false,
             epoch: Epoch(rng.u64(1..)),

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::delivery::Delivery;
 use super::effect::ClientReport;
 use super::link::Links;
+use super::patterns::Patterns;
 use crate::config::Service;
 use crate::limits::DEFLATE_WINDOW_BITS;
 use crate::telemetry::Count;
@@ -25,6 +26,7 @@ pub(super) struct Core {
     pub(super) connections: Connections,
     pub(super) links: Links,
     pub(super) delivery: Delivery,
+    pub(super) patterns: Patterns,
 }
 
 /// How a subscriber stands in a channel it has just joined.
@@ -65,12 +67,10 @@ impl Core {
     ) -> Joined {
         let epoch = self.channels.log(index).epoch();
         if let Some(seq) = self.handed(key, index) {
+            self.keep_by_name(key, index);
             return Joined { epoch, seq, handed: seq, recovery: None };
         }
-        let (encoding, deflates) = (self.connections.encoding(key), self.deflates(key));
-        let handed = self.channels.subscribe(&self.cx, key.index, encoding, index, deflates);
-        self.choose_context(key);
-        self.delivery.move_cursor(key.index, index, handed.next());
+        let handed = self.enter(key, index);
         let log = self.channels.log(index);
         let recovery = since.map(|(of, since)| {
             if of != epoch {
@@ -90,8 +90,20 @@ impl Core {
         Joined { epoch, seq, handed, recovery }
     }
 
-    /// Ends a subscription.
+    /// Makes a connection a member of a channel. Returns what the live set was handed there.
+    pub(super) fn enter(&mut self, key: ConnectionKey, index: ChannelIndex) -> Seq {
+        let (encoding, deflates) = (self.connections.encoding(key), self.deflates(key));
+        let handed = self.channels.subscribe(&self.cx, key.index, encoding, index, deflates);
+        self.choose_context(key);
+        self.delivery.move_cursor(key.index, index, handed.next());
+        handed
+    }
+
+    /// Ends a subscription by name.
     pub(super) fn unsubscribe(&mut self, key: ConnectionKey, index: ChannelIndex) {
+        if self.keep_by_pattern(key, index) {
+            return;
+        }
         if self.channels.unsubscribe(&self.cx, key.index, index) {
             self.delivery.leave(key.index, index);
             self.choose_context(key);
@@ -116,6 +128,7 @@ impl Core {
 
     /// Ends all subscriptions of a connection.
     pub(super) fn unsubscribe_all(&mut self, key: ConnectionKey) {
+        self.forget_patterns(key);
         self.channels.unsubscribe_all(&self.cx, key.index);
         self.delivery.leave_all(key.index);
     }
@@ -166,12 +179,20 @@ impl Core {
     pub(super) fn publish(&mut self, publication: &Publication) -> Result<Seq, PublishError> {
         let accepted = match self.cx.draining {
             true => Err(PublishError::Saturated),
-            false => self.channels.publish(&mut self.cx, publication),
+            false => self.accept(publication),
         };
         if accepted == Err(PublishError::Saturated) {
             self.cx.recorder.count(Count::Refused, 1);
         }
         accepted
+    }
+
+    fn accept(&mut self, publication: &Publication) -> Result<Seq, PublishError> {
+        let index = self.channels.accept(&mut self.cx, publication)?;
+        if self.channels.is_unmatched(index, self.patterns.generation()) {
+            self.appear(index);
+        }
+        Ok(self.channels.publish(&mut self.cx, index, publication))
     }
 
     /// Begins a subscription in the past.

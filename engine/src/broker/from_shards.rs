@@ -14,9 +14,9 @@ impl Parts {
                 let seq = self.core.publish(&publication);
                 self.core.links.answer(from, Notice::Published { id, seq });
             }
-            Request::Join { name, channel, token, since, address, followers } => {
-                let wanted = (since, address, followers);
-                let answer = channels.handle_join(cx, from, &name, (channel, token), wanted);
+            Request::Join { name, channel, token, since, is_fresh, address, followers } => {
+                let (key, wanted) = ((channel, token), (since, is_fresh, followers));
+                let answer = channels.handle_join(cx, from, &name, key, wanted, address);
                 links.answer(from, answer);
             }
             Request::Recall { id, channel } => {
@@ -26,15 +26,29 @@ impl Parts {
                 let head = |(index, name): (_, ChannelName)| (index, channels.head(&name));
                 links.answer(from, Notice::Heads { id, heads: of.into_iter().map(head).collect() });
             }
-            Request::Leave { name, channel, token } => {
+            Request::Leave { name, channel, token, head } => {
                 let answer = channels.handle_leave(cx, from, &name, (channel, token));
                 links.answer(from, answer);
+                self.core.handle_left_by(from, &name, head);
+            }
+            Request::Patterns { version, set } => {
+                links.answer(from, Notice::PatternsKnown { version });
+                self.core.patterns.take_set(from, set);
             }
         }
     }
 
     /// A notice from another shard.
     pub(super) fn handle_notice(&mut self, from: ShardId, notice: Notice) {
+        match &notice {
+            Notice::Frame { channel, token, .. } | Notice::Gap { channel, token, .. } => {
+                self.core.reach_served(*channel, *token);
+            }
+            Notice::Joined { channel, token, joined } => {
+                self.core.reach_joined(*channel, *token, joined);
+            }
+            _ => {}
+        }
         let Core { cx, channels, links, .. } = &mut self.core;
         match notice {
             Notice::Frame { channel, token, frame } => {
@@ -52,6 +66,12 @@ impl Parts {
                 links.answered(from);
                 let waiting = channels.handle_join_refused(channel, token);
                 self.sessions.resume(&mut self.core, channel, waiting, Err(why));
+            }
+            Notice::Appeared { name } => self.core.handle_appeared(from, name),
+            Notice::Declined { name } => channels.handle_declined(cx, from, &name),
+            Notice::PatternsKnown { version } => {
+                links.answered(from);
+                links.patterns_known(from, version);
             }
             Notice::Left { channel } => {
                 links.answered(from);

@@ -14,11 +14,13 @@ use super::delivery::{Delivery, Work};
 use super::effect::Effect;
 use super::lifecycle::Parts;
 use super::link::Links;
+use super::patterns::Patterns;
 use super::reconnects::Reconnects;
 use super::session::Sessions;
 use super::shard_messages::{Lanes, Notice, Request};
 use super::tick::DrainState;
 use crate::config::Config;
+use crate::limits::REACHED_PER_TURN;
 use crate::telemetry::Recorder;
 use crate::types::{
     ChannelName, ClientCommand, ConnectionKey, Epoch, Homes, JsonObject, Now, Publication,
@@ -79,6 +81,7 @@ impl Hub {
             connections: Connections::new(capacity, services),
             links: Links::new(shards),
             delivery: Delivery::new(capacity, services),
+            patterns: Patterns::new(shards, services),
             cx: Context::new(config, shard, shards, seed),
         };
         let (reconnects, inflater) = (Reconnects::new(shard, shards), Inflater::default());
@@ -110,7 +113,7 @@ impl Hub {
     /// The time of all calls until the next one. Requests begin that earlier iterations postponed.
     pub fn begin_iteration(&mut self, now: Now) {
         self.parts.core.cx.now = now;
-        self.parts.core.cx.further_work = 0;
+        (self.parts.core.cx.further_work, self.parts.core.cx.reached) = (0, 0);
         self.parts.sessions.begin_postponed(&mut self.parts.core);
         self.parts.settle();
     }
@@ -258,7 +261,7 @@ impl Hub {
         self.parts.core.channels.end_waits(&self.parts.core.cx);
         self.parts.core.links.send_answers(lanes);
         self.parts.core.forget_left();
-        self.parts.core.links.send_requests(&mut self.parts.core.channels, lanes);
+        self.parts.core.send_requests(lanes);
         self.write(sink, Delivery::begin_writes);
         self.write(sink, Delivery::write_replies);
         while self.parts.settle() && self.parts.core.cx.has_replies() {
@@ -281,6 +284,7 @@ impl Hub {
         let core = &self.parts.core;
         core.channels.dirty() > 0
             || core.delivery.has_more()
+            || core.cx.reached >= REACHED_PER_TURN
             || core.cx.has_replies()
             || self.parts.sessions.has_waiting()
     }
@@ -314,7 +318,8 @@ impl Hub {
 
     /// Whether publications, requests and notices may be handed in now.
     pub fn wants_input(&self) -> bool {
-        self.parts.core.channels.has_capacity(&self.parts.core.cx)
+        let core = &self.parts.core;
+        core.channels.has_capacity(&core.cx) && core.cx.reached < REACHED_PER_TURN
     }
 
     /// Connections not yet released.

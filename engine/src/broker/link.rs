@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use super::channel::{Channels, Readiness};
 use super::context::Context;
+use super::patterns::Patterns;
 use super::shard_messages::{Lanes, Notice, Request};
 use crate::limits::{LANE_CREDITS, per_lane};
 use crate::telemetry::Count;
-use crate::types::{ChannelIndex, JoinToken};
-use crate::types::{Epoch, Seq, ShardId};
+use crate::types::{ChannelIndex, ChannelName, Epoch, JoinToken, Seq, ShardId};
 
 /// A shard's side of its lanes.
 #[derive(Debug)]
@@ -17,6 +17,11 @@ pub(super) struct Links {
     lanes: Vec<Lane>,
     answers: VecDeque<(ShardId, Notice)>,
     last_token: u32,
+    /// The saboteur of the simulation: patterns are confirmed before other shards know them.
+    #[cfg(test)]
+    pub(super) hasty: bool,
+    #[cfg(test)]
+    untold: u32,
 }
 
 /// The lanes to and from one other shard.
@@ -30,12 +35,27 @@ struct Lane {
     open: usize,
     /// Channels homed here whose frames found the lane full.
     behind: VecDeque<ChannelIndex>,
+    /// The version of this shard's patterns that the other one knows.
+    patterns_known: u32,
+    /// Whether it is being told of another one.
+    patterns_sent: bool,
+    /// Channels homed there that it has told of and this shard has no room for, each once until it
+    /// tells of it again.
+    declined: VecDeque<ChannelName>,
 }
 
 impl Links {
     pub(super) fn new(shards: usize) -> Links {
         let lanes = (0..shards).map(|_| Lane::default()).collect();
-        Links { lanes, answers: VecDeque::new(), last_token: 0 }
+        Links {
+            lanes,
+            answers: VecDeque::new(),
+            last_token: 0,
+            #[cfg(test)]
+            hasty: false,
+            #[cfg(test)]
+            untold: 0,
+        }
     }
 
     /// Whether a client's request may be sent to a shard: it needs a credit until it is answered.
@@ -95,6 +115,58 @@ impl Links {
         }
     }
 
+    /// There is no room for a channel that another shard has told of.
+    pub(super) fn decline(&mut self, home: ShardId, name: ChannelName) {
+        self.lanes[home.index()].declined.push_back(name);
+    }
+
+    /// Tells the other shards of this one's patterns, and which channels of theirs it declines.
+    pub(super) fn send_patterns(
+        &mut self,
+        own: ShardId,
+        patterns: &mut Patterns,
+        lanes: &mut impl Lanes,
+    ) {
+        #[cfg(test)]
+        if self.hasty && !self.is_late() {
+            return;
+        }
+        let credits = 2 * per_lane(LANE_CREDITS, self.lanes.len());
+        let version = patterns.version();
+        for (shard, lane) in self.lanes.iter_mut().enumerate() {
+            let shard = ShardId(shard as u8);
+            while let Some(name) = lane.declined.pop_front() {
+                if lanes.try_notice(shard, Notice::Declined { name: name.clone() }).is_err() {
+                    lane.declined.push_front(name);
+                    break;
+                }
+            }
+            let is_told = lane.patterns_known == version || lane.patterns_sent || shard == own;
+            if is_told || lane.open >= credits {
+                continue;
+            }
+            let request = Request::Patterns { version, set: patterns.set() };
+            lane.patterns_sent = lanes.try_request(shard, request).is_ok();
+            lane.open += usize::from(lane.patterns_sent);
+        }
+    }
+
+    /// Another shard knows a version of this one's patterns.
+    pub(super) fn patterns_known(&mut self, from: ShardId, version: u32) {
+        let lane = &mut self.lanes[from.index()];
+        (lane.patterns_known, lane.patterns_sent) = (version, false);
+    }
+
+    /// Whether all other shards know this version of the patterns, or a later one.
+    pub(super) fn all_know(&self, own: ShardId, version: u32) -> bool {
+        #[cfg(test)]
+        if self.hasty {
+            return true;
+        }
+        let others = self.lanes.iter().enumerate().filter(|(shard, _)| *shard != own.index());
+        others.into_iter().all(|(_, lane)| lane.patterns_known >= version)
+    }
+
     /// Sends queued requests, joins and leaves, as far as lanes and credits allow.
     pub(super) fn send_requests(&mut self, channels: &mut Channels, lanes: &mut impl Lanes) {
         let credits = 2 * per_lane(LANE_CREDITS, self.lanes.len());
@@ -145,6 +217,12 @@ impl Links {
 
 #[cfg(test)]
 impl Links {
+    /// The saboteur of the simulation: others are told of patterns now and then only.
+    fn is_late(&mut self) -> bool {
+        self.untold += 1;
+        self.untold.is_multiple_of(40)
+    }
+
     /// Checks the bounds of what waits.
     pub(super) fn check(&self) {
         for lane in &self.lanes {
@@ -163,7 +241,7 @@ impl Links {
     pub(super) fn is_quiet(&self) -> bool {
         let is_quiet = |lane: &Lane| {
             let waiting = lane.open + lane.requests.len() + lane.asks.len() + lane.behind.len();
-            waiting == 0
+            waiting + lane.declined.len() == 0
         };
         self.lanes.iter().all(is_quiet)
     }

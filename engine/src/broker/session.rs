@@ -75,8 +75,9 @@ impl Sessions {
     }
 
     /// Checks permissions as this configuration has them from now on.
-    pub(super) fn reconfigure(&mut self, core: &Core, config: &Config) {
+    pub(super) fn reconfigure(&mut self, core: &mut Core, config: &Config) {
         self.auth.reconfigure(core, config);
+        self.operations.end_forbidden_patterns(core, &self.auth);
     }
 
     pub(super) fn auth(&self) -> &Authentication {
@@ -248,10 +249,13 @@ impl Sessions {
         let held = held.map(|subscription| core.channels.name(subscription.channel));
         let is_meant = |name: &&ChannelName| channel.is_none_or(|channel| channel == *name);
         let names: Vec<ChannelName> = held.filter(is_meant).cloned().collect();
+        if channel.is_none() {
+            self.operations.end_patterns(core, &self.auth, key, |_| true);
+        }
         let mut ended = 0;
         for names in names.chunks(MAX_CHANNELS_PER_REQUEST) {
-            let mut order = Order::unasked(names.to_vec(), Action::Unsubscribe);
-            order.list = channel.is_none();
+            let order = Order::unasked(names.to_vec(), Action::Unsubscribe);
+            let order = Order { list: channel.is_none(), ..order };
             if self.operations.take(core, &self.auth, key, order) {
                 ended += names.len() as u64;
             }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::pattern_set::PatternSet;
 use crate::shared_frame::Frame;
 use crate::types::{
     AddressGroup, ChannelIndex, ChannelName, ChannelRefusal, Epoch, JoinToken, JsonObject,
@@ -43,6 +44,8 @@ pub enum Request {
         token: JoinToken,
         /// Send the log from this position on as backlog.
         since: Option<Seq>,
+        /// The sender has nothing of what an earlier join has brought that it did not wait for.
+        is_fresh: bool,
         /// Whose subscription made it there, unless it is the engine's own.
         address: Option<AddressGroup>,
         /// Its subscribers that follow the channel's context, up to as many as count.
@@ -56,6 +59,15 @@ pub enum Request {
         channel: ChannelIndex,
         /// The join it ends.
         token: JoinToken,
+        /// The last position that the sender has.
+        head: Seq,
+    },
+    /// The patterns of the sender's clients from now on. Answered by [`Notice::PatternsKnown`].
+    Patterns {
+        /// Which change of them it is.
+        version: u32,
+        /// All of them.
+        set: Arc<PatternSet>,
     },
 }
 
@@ -88,6 +100,22 @@ pub enum Notice {
         token: JoinToken,
         /// The home's log at that moment.
         joined: Joined,
+    },
+    /// Something is published to a channel of which the receiver's clients have a pattern: it is to
+    /// join, or to decline.
+    Appeared {
+        /// Which channel.
+        name: ChannelName,
+    },
+    /// To the home of a channel that has appeared: the sender has no room for it.
+    Declined {
+        /// Which channel.
+        name: ChannelName,
+    },
+    /// The home tells of channels that match these patterns from now on.
+    PatternsKnown {
+        /// As in the request.
+        version: u32,
     },
     /// The home has no room for another channel.
     JoinRefused {
@@ -147,6 +175,9 @@ pub struct Joined {
     pub backlog: Vec<Frame>,
     /// Whether something was published there, so that it stays without subscribers.
     pub published: bool,
+    /// The position behind which the receiver's subscribers by pattern begin, if the channel has
+    /// appeared to them.
+    pub reach: Option<Seq>,
 }
 
 /// The status of a channel.

@@ -71,6 +71,7 @@ impl Parts {
         }
         let core = &mut self.core;
         for slot in core.cx.timers.part(core.channels.slots() as usize) {
+            core.fade(slot);
             match core.channels.tend(&mut core.cx, slot) {
                 Some(Call::Leave(home, channel)) => core.links.ask(home, channel),
                 Some(Call::Join(channel)) => core.links.join(&mut core.channels, channel),

@@ -106,6 +106,8 @@ labels! {
         Recoveries = "recoveries",
         /// Frames that the log dropped before a laggard or a shard read them.
         Missed = "missed",
+        /// Channels of a pattern that its subscriber had no room for.
+        PatternMisses = "pattern_misses",
         /// Publications refused because there was no room.
         Refused = "refused",
         /// Times a channel would have been one more than a shard may have.
@@ -176,6 +178,8 @@ labels! {
         Channels = "channels",
         /// Subscriptions now.
         Subscriptions = "subscriptions",
+        /// Patterns of connections now, each counted for each connection.
+        Patterns = "patterns",
         /// Bytes held for laggards now.
         LaggardBytes = "laggard_bytes",
         /// Bytes held by logs now.

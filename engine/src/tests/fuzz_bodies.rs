@@ -300,6 +300,10 @@ pub fn envelope(data: &[u8]) {
             assert_eq!(since.is_some(), !data["since"].is_null());
         }
         Ok(Request::Unsubscribe { channels }) => check_channels(&channels, &value),
+        Ok(Request::SubscribePattern { prefix } | Request::UnsubscribePattern { prefix }) => {
+            let text = data["pattern"].as_str().expect("a pattern");
+            assert_eq!(text.strip_suffix('*').unwrap_or(text), &*prefix);
+        }
         Ok(Request::Publish(Publication { channel, event, data: document, key })) => {
             assert_eq!(data["key"].as_str(), key.as_ref().map(MessageKey::as_str));
             assert_eq!(data["channel"], channel.as_str());

@@ -73,6 +73,22 @@ impl ChannelPattern {
         self.name.is_empty()
     }
 
+    /// What all names of the set begin with, if every name that does belongs to it.
+    pub(crate) fn prefix(&self) -> Option<&str> {
+        self.is_prefix.then_some(&*self.name)
+    }
+
+    /// Whether every channel whose name begins with `prefix` belongs to the set.
+    pub(crate) fn covers_prefix(&self, prefix: &str) -> bool {
+        let rest = prefix.strip_prefix(&*self.name);
+        rest.is_some_and(|rest| self.is_prefix || rest.starts_with(':'))
+    }
+
+    /// Whether a channel whose name begins with `prefix` belongs to the set.
+    pub(crate) fn meets_prefix(&self, prefix: &str) -> bool {
+        self.covers_prefix(prefix) || self.name.starts_with(prefix)
+    }
+
     /// How narrow the set is: of several patterns that match a channel, the narrowest counts, which
     /// is the one with the longest name, and of two with one name the one without `*`.
     pub fn narrowness(&self) -> impl Ord + use<> {

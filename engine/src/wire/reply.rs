@@ -175,6 +175,35 @@ pub fn unsubscribed(channel: &ChannelName) -> Outbound<'_, impl Serialize> {
     )
 }
 
+/// The confirmation that a client has all channels whose names begin with `prefix`, so many of
+/// them now, or, without a number, that it does not have them any more.
+pub fn pattern(prefix: &str, channels: Option<usize>) -> Outbound<'_, impl Serialize> {
+    #[derive(Serialize)]
+    struct Pattern {
+        status: &'static str,
+        pattern: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        channels: Option<usize>,
+    }
+    let (status, event) = match channels {
+        Some(_) => ("subscribed", "subscribe"),
+        None => ("unsubscribed", "unsubscribe"),
+    };
+    Outbound::response(event, Pattern { status, pattern: format!("{prefix}*"), channels })
+}
+
+/// There was no room for a channel of a pattern.
+pub fn left_out<'a>(prefix: &str, channel: &'a ChannelName) -> Outbound<'a, impl Serialize> {
+    #[derive(Serialize)]
+    struct LeftOut<'a> {
+        pattern: String,
+        channel: &'a str,
+    }
+    let message = "No room for a channel of the pattern: you do not get what is published there";
+    let data = LeftOut { pattern: format!("{prefix}*"), channel: channel.as_str() };
+    Outbound::error(ErrorCode::LimitExceeded, message, data)
+}
+
 /// The confirmation of a request with a list of channels, which were `subscribed` or unsubscribed:
 /// those for which it worked, and the others, each with the reason.
 pub fn listed<'a>(

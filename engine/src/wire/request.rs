@@ -11,8 +11,8 @@ use super::json_members::{is_null, members, string};
 
 use crate::limits::{MAX_CHANNEL_NAME, MAX_CHANNELS_PER_REQUEST, MAX_EVENT_NAME};
 use crate::types::{
-    ChannelName, Epoch, ErrorCode, EventName, JsonLimitError, JsonObject, JsonObjectError,
-    MessageKey, MessageType, NameError, Publication, Seq,
+    ChannelName, ChannelPattern, Epoch, ErrorCode, EventName, JsonLimitError, JsonObject,
+    JsonObjectError, MessageKey, MessageType, NameError, Publication, Seq,
 };
 
 /// A request, parsed and checked as far as that needs no state.
@@ -29,6 +29,16 @@ pub enum Request {
     Unsubscribe {
         /// Which.
         channels: Channels,
+    },
+    /// Subscribes to all channels of a pattern.
+    SubscribePattern {
+        /// What their names begin with.
+        prefix: Box<str>,
+    },
+    /// Subscribes to them no more.
+    UnsubscribePattern {
+        /// As when it was subscribed.
+        prefix: Box<str>,
     },
     /// Broadcasts.
     Publish(Publication),
@@ -107,6 +117,12 @@ pub enum RequestError {
     /// A publish whose document exceeds a limit of structure.
     #[error("Data of the message to publish {0}")]
     DataLimit(JsonLimitError),
+    /// A pattern that is not for all channels whose names begin alike.
+    #[error("Pattern must be a string such as \"workflow:*\"")]
+    InvalidPattern,
+    /// A pattern beside channels or a position.
+    #[error("Pattern goes without channels and without since")]
+    PatternBesideChannels,
     /// `since` is not what it should be, or goes with a list.
     #[error("Since must be {{\"epoch\":string,\"seq\":number}}, and goes with a single channel")]
     InvalidSince,
@@ -117,7 +133,9 @@ impl RequestError {
     pub fn code(&self) -> ErrorCode {
         match self {
             RequestError::Unknown(_) => ErrorCode::UnknownRequest,
-            RequestError::NoChannel | RequestError::InvalidChannel(_) => ErrorCode::InvalidChannel,
+            RequestError::NoChannel
+            | RequestError::InvalidChannel(_)
+            | RequestError::InvalidPattern => ErrorCode::InvalidChannel,
             RequestError::TooManyChannels | RequestError::DataLimit(_) => ErrorCode::LimitExceeded,
             RequestError::NoEvent
             | RequestError::InvalidEvent(_)
@@ -125,6 +143,7 @@ impl RequestError {
             | RequestError::KeyType
             | RequestError::InvalidKey(_)
             | RequestError::InvalidData
+            | RequestError::PatternBesideChannels
             | RequestError::InvalidSince => ErrorCode::InvalidRequest,
         }
     }
@@ -143,6 +162,9 @@ impl Request {
             | (MessageType::Request | MessageType::Event, Some("subscribe")) => subscribe(message),
             (MessageType::Unsubscribe, _)
             | (MessageType::Request | MessageType::Event, Some("unsubscribe")) => {
+                if let Some(prefix) = pattern(message)? {
+                    return Ok(Request::UnsubscribePattern { prefix });
+                }
                 let (channels, _) = channels(message)?;
                 Ok(Request::Unsubscribe { channels })
             }
@@ -221,7 +243,23 @@ fn names(list: &RawValue) -> Result<Vec<Result<ChannelName, BadName>>, RequestEr
     entries.into_iter().map(name).collect()
 }
 
+/// What all channels of the pattern begin with that a request names, if it names one.
+fn pattern(message: &Inbound<'_>) -> Result<Option<Box<str>>, RequestError> {
+    let names = ["pattern", "channels", "channel", "room", "since"];
+    let [pattern, beside @ ..] = data(message, &names);
+    let Some(pattern) = pattern else { return Ok(None) };
+    if message.room.is_some() || beside.iter().any(Option::is_some) {
+        return Err(RequestError::PatternBesideChannels);
+    }
+    let text = string(pattern).ok_or(RequestError::InvalidPattern)?;
+    let parsed = ChannelPattern::parse(&text).map_err(|_| RequestError::InvalidPattern)?;
+    Ok(Some(parsed.prefix().ok_or(RequestError::InvalidPattern)?.into()))
+}
+
 fn subscribe(message: &Inbound<'_>) -> Result<Request, RequestError> {
+    if let Some(prefix) = pattern(message)? {
+        return Ok(Request::SubscribePattern { prefix });
+    }
     let (channels, since) = channels(message)?;
     let since = since.map(parse_since).transpose()?;
     if since.is_some() && matches!(channels, Channels::Many(_)) {

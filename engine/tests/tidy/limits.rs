@@ -26,6 +26,7 @@ impl Limits {
         let files = [
             ("Engine", "engine/src/limits.rs"),
             ("A connection of the engine", "engine/src/limits/footprint.rs"),
+            ("Patterns", "engine/src/limits/audience.rs"),
             ("Drains", "engine/src/limits/drains.rs"),
             ("Classes of channels", "engine/src/limits/channel_classes.rs"),
             ("Compressed broadcasts", "engine/src/limits/channel_contexts.rs"),

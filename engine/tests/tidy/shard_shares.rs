@@ -23,6 +23,19 @@ pub(super) const SHARES: &[Share] = &[
         ],
     },
     Share {
+        what: ["patterns", "clients of a shard"],
+        bound: "{PATTERNS_PER_SHARD} different ones",
+        connection: "{PATTERNS_PER_CONNECTION}",
+        address: NONE,
+        service: "one part in {SERVICE_SHARE}, of several",
+        tests: &[
+            "engine/src/broker/patterns/tests.rs::\
+             the_patterns_of_a_shard_are_shared_between_services",
+            "server/tests/faults_messages.rs::one_pattern_too_many_is_refused",
+        ],
+        ..REST
+    },
+    Share {
         what: ["forgotten channels", "channels of a shard that are gone"],
         bound: "{FORGOTTEN_CHANNELS} positions",
         key: NONE,

@@ -1,5 +1,6 @@
 //! The channels of a shard, as the rest of the broker works with them.
 
+mod by_pattern;
 #[cfg(test)]
 mod channels_invariants;
 mod context_choice;
@@ -222,26 +223,36 @@ impl Channels {
             || channel.log.bytes_from(needed) >= CHANNEL_UNSWEPT_BYTES
     }
 
-    /// Sequences, encodes and logs a publication for a channel homed here.
+    /// The channel of a publication that is homed here.
     ///
     /// # Errors
     /// [`PublishError`] when the channel's log takes no more now, or the shard no more channels.
-    pub(crate) fn publish(
+    pub(crate) fn accept(
         &mut self,
         cx: &mut Context,
         publication: &Publication,
-    ) -> Result<Seq, PublishError> {
+    ) -> Result<ChannelIndex, PublishError> {
         let index = self.find_or_publish(cx, &publication.channel)?;
         if self.is_saturated(cx, &self.table[index]) {
             return Err(PublishError::Saturated);
         }
+        Ok(index)
+    }
+
+    /// Sequences, encodes and logs a publication that was accepted.
+    pub(crate) fn publish(
+        &mut self,
+        cx: &mut Context,
+        index: ChannelIndex,
+        publication: &Publication,
+    ) -> Seq {
         let channel = &mut self.table[index];
         let seq = channel.log.head().next();
         let stamp = cx.stamp();
         let bytes = cx.encoder.broadcast(stamp, publication, seq);
         if channel.is_periodic {
             self.statuses.remember(channel, &Rc::new(Frame::new(bytes, seq, cx.time(), 0)));
-            return Ok(seq);
+            return seq;
         }
         let class = channel.classify(&mut cx.recorder);
         cx.recorder.published_to(class, index.slot());
@@ -249,7 +260,7 @@ impl Channels {
         let frame = Rc::new(self.contexts.frame(cx, channel, (bytes, key), seq));
         self.statuses.remember(channel, &frame);
         self.broadcast(cx, index, frame);
-        Ok(seq)
+        seq
     }
 
     /// Publishes what `write` makes of a periodic channel's newest publication, if a shard has

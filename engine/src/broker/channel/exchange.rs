@@ -3,14 +3,14 @@
 
 use std::rc::Rc;
 
+use super::replica::oldest;
 use super::retention::Retention;
 use super::{Channel, Log, Role, Table, shard_done};
 use crate::broker::context::Context;
 use crate::broker::shard_messages::{Joined, Lanes, Notice};
 use crate::shared_frame::Frame;
 use crate::telemetry::Count;
-use crate::types::{ChannelIndex, JoinToken};
-use crate::types::{Seq, ShardId};
+use crate::types::{ChannelIndex, Epoch, JoinToken, Seq, ShardId};
 use crate::wire::reply::{self, Gap};
 
 /// Channels homed here with something new for other shards.
@@ -39,7 +39,8 @@ impl Exchange {
             let channel = &mut table[index];
             channel.unsent = false;
             if let Role::Home(home) = &mut channel.role {
-                home.send(&channel.log, lanes).into_iter().for_each(|shard| full(shard, index));
+                let late = home.send((&channel.name, &channel.log), lanes);
+                late.into_iter().for_each(|shard| full(shard, index));
             }
         }
     }
@@ -47,7 +48,7 @@ impl Exchange {
     /// Sends a shard whose lane was full the rest. Returns whether the lane took it.
     pub(super) fn resume(channel: &mut Channel, to: ShardId, lanes: &mut impl Lanes) -> bool {
         match &mut channel.role {
-            Role::Home(home) => home.resume(to, &channel.log, lanes),
+            Role::Home(home) => home.resume(to, (&channel.name, &channel.log), lanes),
             Role::Replica(_) => true,
         }
     }
@@ -58,16 +59,21 @@ impl Exchange {
         channel: &mut Channel,
         shard: ShardId,
         (key, token): (ChannelIndex, JoinToken),
-        (since, followers): (Option<Seq>, u32),
+        (since, is_fresh, followers): (Option<Seq>, bool, u32),
     ) -> Notice {
+        let reach = match &channel.role {
+            Role::Home(home) => home.reach_of(shard, is_fresh),
+            Role::Replica(_) => None,
+        };
+        let since = oldest(since, reach);
         Exchange::drop_shard(cx, channel, shard, None);
         let (log, seq) = (&channel.log, channel.log.head());
         let backlog = since.map(|since| log.from(since.next()).map(|f| f.for_another()).collect());
         if let Role::Home(home) = &mut channel.role {
-            home.add(shard, key, token, seq.next(), followers);
+            home.add(shard, (key, token), (seq.next(), reach.unwrap_or(seq)), followers);
         }
         let (epoch, backlog) = (log.epoch(), backlog.unwrap_or_default());
-        let joined = Joined { epoch, seq, backlog, published: channel.maker.is_none() };
+        let joined = Joined { epoch, seq, backlog, published: channel.maker.is_none(), reach };
         Notice::Joined { channel: key, token, joined }
     }
 
@@ -125,6 +131,23 @@ impl Exchange {
         retention.append(cx, table, index, Rc::new(frame), false);
     }
 
+    /// The log of a channel without live subscribers begins anew behind a position that those to
+    /// come have.
+    pub(super) fn begin_at(
+        cx: &mut Context,
+        table: &mut Table,
+        retention: &mut Retention,
+        index: ChannelIndex,
+        (epoch, start): (Epoch, Seq),
+    ) {
+        let channel = &mut table[index];
+        retention.clear(cx, index, channel);
+        channel.log = Log::new(epoch, start);
+        channel.live.skip_to(start);
+        channel.replica_mut().reset_floor();
+        retention.tidy(table);
+    }
+
     /// Takes over what the home has sent to begin with.
     pub(super) fn join(
         cx: &mut Context,
@@ -138,11 +161,7 @@ impl Exchange {
         // A hole that no subscriber has seen is no gap: the log begins anew behind it.
         let hole = start > channel.log.head() && channel.live.is_empty();
         if hole || channel.log.epoch() != epoch {
-            retention.clear(cx, index, channel);
-            channel.log = Log::new(epoch, start);
-            channel.live.skip_to(start);
-            channel.replica_mut().reset_floor();
-            retention.tidy(table);
+            Exchange::begin_at(cx, table, retention, index, (epoch, start));
         }
         let head = table[index].log.head();
         let (older, newer): (Vec<_>, Vec<_>) =

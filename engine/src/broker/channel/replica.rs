@@ -21,6 +21,8 @@ pub(super) struct Replica {
     asked: bool,
     /// A leave was sent and not answered: frames sent before it may still come.
     parting: bool,
+    /// The current join began while the home served it.
+    resumes: bool,
     /// Operations to go on with once joined.
     waiting: Vec<OperationId>,
     /// Subscribers that follow the channel's context, as the home was told last.
@@ -70,6 +72,7 @@ impl Replica {
             floor: Seq(0),
             asked: false,
             parting: false,
+            resumes: false,
             waiting: Vec::new(),
             told: 0,
         }
@@ -136,7 +139,10 @@ impl Replica {
     /// Must join anew. Returns whether its home is to be listed for a request.
     pub(super) fn begin_join(&mut self, token: JoinToken, head: Seq) -> bool {
         self.token = token;
-        if self.state == ReplicaState::Live {
+        // Another join in the meantime changes nothing about where the subscribers stand.
+        let is_served = matches!(self.state, ReplicaState::Live | ReplicaState::Leaving);
+        self.resumes |= is_served;
+        if is_served {
             // Operations that found it so will stand at its head before the answer arrives.
             self.since = oldest(self.since, Some(head));
         }
@@ -180,8 +186,14 @@ impl Replica {
         self.parting = false;
     }
 
+    /// Whether the log here is whole up to where the current join goes on.
+    pub(super) fn resumes(&self) -> bool {
+        self.resumes
+    }
+
     /// The home refused the join.
     pub(super) fn refused(&mut self) {
+        self.resumes = false;
         self.become_state(ReplicaState::Absent);
     }
 
@@ -193,13 +205,15 @@ impl Replica {
     /// The home serves it from now on; its log starts at `first`.
     pub(super) fn joined(&mut self, first: Seq) {
         self.become_state(ReplicaState::Live);
+        self.resumes = false;
         if self.since.take().is_some_and(|since| since.next() < first) {
             self.floor = first;
         }
     }
 }
 
-fn oldest(a: Option<Seq>, b: Option<Seq>) -> Option<Seq> {
+/// The older one of two positions.
+pub(super) fn oldest(a: Option<Seq>, b: Option<Seq>) -> Option<Seq> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),

@@ -5,6 +5,7 @@ use crate::broker::channel::Log;
 use crate::broker::connection::State;
 use crate::broker::context::Ending;
 use crate::broker::delivery::delivery_invariants::{ChainFault, Met};
+use crate::broker::patterns::PatternFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::limits::DUE_PER_CONNECTION;
 use crate::types::ServiceId;
@@ -12,7 +13,7 @@ use crate::types::ServiceId;
 impl Hub {
     /// Cross-checks everything that is kept twice, and the bounds.
     pub(in crate::broker) fn check(&self) {
-        let Core { cx, channels, connections, links, delivery } = &self.parts.core;
+        let Core { cx, channels, connections, links, delivery, patterns } = &self.parts.core;
         let keys = || (0..connections.slots() as u32).map(|index| connections.key(index));
         for key in keys() {
             let connection = &connections[key];
@@ -28,6 +29,15 @@ impl Hub {
             assert!(!connection.is_open() || owner.is_none_or(|owner| owner == key));
         }
         delivery.check(cx, channels, keys());
+        patterns.check();
+        let reached = keys()
+            .flat_map(|key| patterns.reached(key.index).into_iter().map(move |index| (key, index)));
+        let mut by_pattern = std::collections::HashMap::new();
+        for (key, index) in reached {
+            assert!(channels.is_subscribed(key.index, index), "reached, and no member");
+            *by_pattern.entry(index).or_default() += 1;
+        }
+        channels.check_by_pattern(&by_pattern);
         channels.check(cx, &self.parts.sessions.holds(), |shard, channel| {
             links.times_behind(shard, channel)
         });
@@ -72,6 +82,14 @@ impl Hub {
     /// The saboteur of the simulation: channels that wait are never swept.
     pub(in crate::broker) fn forget_waits(&mut self) {
         self.parts.core.channels.forget_waits();
+    }
+
+    /// The saboteur of the simulation: what is wrong with patterns.
+    pub(in crate::broker) fn break_patterns(&mut self, fault: PatternFault) {
+        match fault {
+            PatternFault::Untold => self.parts.core.patterns.untold = true,
+            PatternFault::Hasty => self.parts.core.links.hasty = true,
+        }
     }
 
     /// Breaks the chains of the writes.

@@ -184,6 +184,17 @@ pub(super) fn unsubscribed(core: &mut Core, key: ConnectionKey, order: &Order) {
     });
 }
 
+/// The answer to a request for a pattern.
+pub(super) fn pattern(core: &mut Core, key: ConnectionKey, order: &Order, channels: Option<usize>) {
+    let Some(pattern) = order.pattern.as_ref().filter(|_| speaks_envelope(core, key)) else {
+        return;
+    };
+    core.answer(key, MessageType::Response, |encoder, stamp, out| {
+        let confirmation = reply::pattern(&pattern.prefix, channels);
+        encoder.write(stamp, order.correlation.as_deref(), &confirmation, out);
+    });
+}
+
 fn listed(core: &mut Core, key: ConnectionKey, order: &Order) {
     let service = core.connections[key].service();
     for error in order.failed.iter().filter_map(|(_, code)| MessageError::of(*code)) {

@@ -82,5 +82,19 @@ pub(super) fn take_effect(core: &mut Core, key: ConnectionKey, order: &Order) {
             core.unsubscribe(key, index);
         }
     }
+    if order.pattern.is_some() {
+        return answers::pattern(core, key, order, None);
+    }
     answers::unsubscribed(core, key, order);
+}
+
+/// Ends a connection's pattern, if the order is to leave one: no further channel is reached. The
+/// order is to leave those that the connection has by nothing else.
+pub(super) fn end_pattern(core: &mut Core, key: ConnectionKey, order: &mut Order) {
+    let (Action::Unwatch, Some(pattern)) = (order.action, &order.pattern) else { return };
+    core.patterns.remove(key.index, pattern);
+    let name = |index| core.channels.name(index);
+    let reached = core.patterns.reached(key.index).into_iter().map(name);
+    let is_left = |name: &&ChannelName| !core.patterns.covers(key.index, name);
+    order.names = reached.filter(is_left).cloned().collect();
 }

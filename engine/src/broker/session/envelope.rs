@@ -7,6 +7,7 @@ use super::order::{Action, Order};
 use super::{Sessions, require_token};
 use crate::broker::connection::CloseReason;
 use crate::broker::core::Core;
+use crate::broker::pattern_set::PatternKey;
 use crate::types::{ConnectionKey, Epoch, ErrorCode, MessageType};
 use crate::wire::Message;
 use crate::wire::encoder::{Empty, Outbound};
@@ -72,6 +73,12 @@ impl Sessions {
             Request::Unsubscribe { channels } => {
                 self.order(core, key, Order::new(correlation, channels, Action::Unsubscribe));
             }
+            Request::SubscribePattern { prefix } => {
+                self.order_pattern(core, key, correlation, &prefix, Action::Watch);
+            }
+            Request::UnsubscribePattern { prefix } => {
+                self.order_pattern(core, key, correlation, &prefix, Action::Unwatch);
+            }
             Request::Publish(publication) => {
                 self.outstanding.publish(core, &self.auth, key, correlation, publication);
             }
@@ -82,6 +89,19 @@ impl Sessions {
             Request::Auth { token } => self.auth.show(core, key, correlation, token),
             Request::Ignored => {}
         }
+    }
+
+    fn order_pattern(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        prefix: &str,
+        action: Action,
+    ) {
+        let service = core.connections[key].service();
+        let pattern = PatternKey { service, prefix: prefix.into() };
+        self.order(core, key, Order::of_pattern(correlation, pattern, action));
     }
 
     /// The first message of a client that must show a token.

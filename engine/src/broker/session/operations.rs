@@ -3,6 +3,10 @@
 //!
 //! A client leaves a channel at a position: what was accepted before is handed to it first.
 
+#[cfg(test)]
+mod operations_invariants;
+mod watching;
+
 use std::collections::VecDeque;
 
 use slab::Slab;
@@ -25,6 +29,8 @@ pub(super) struct Operations {
     all: Slab<Operation>,
     /// Orders to leave that are looked at in every iteration.
     leaving: Vec<OperationId>,
+    /// Orders for patterns that other shards do not know yet, with the version that they must know.
+    watching: Vec<(OperationId, u32)>,
     /// Orders that have not begun: earlier iterations had no time for them.
     postponed: VecDeque<OperationId>,
     /// Connections that are closed at a time, whatever they wait for.
@@ -146,7 +152,11 @@ impl Operations {
                     };
                     later = rest;
                 }
-                Action::Unsubscribe | Action::Close(_) => {
+                Action::Watch => {
+                    let Some(rest) = self.watch(core, auth, key, order, later) else { return };
+                    later = rest;
+                }
+                Action::Unsubscribe | Action::Unwatch | Action::Close(_) => {
                     let Some(rest) = self.leave(core, key, order, later) else { return };
                     later = rest;
                 }
@@ -200,6 +210,7 @@ impl Operations {
             let names = held.map(|subscription| core.channels.name(subscription.channel).clone());
             order.names = names.collect();
         }
+        departure::end_pattern(core, key, &mut order);
         let departure = Departure::new(core, key, &order);
         #[cfg(test)]
         let departure = if self.hasty { Departure::default() } else { departure };
@@ -263,6 +274,7 @@ impl Operations {
             departure::take_effect(core, key, &operation.order);
             self.start_next(core, auth, key, operation.later, &mut over);
         }
+        self.go_on_watching(core, auth, &mut over);
         while let Some(&(at, key, reason)) = self.closing.front() {
             if core.connections.is_open(key) && at > core.cx.time() {
                 return;
@@ -349,24 +361,6 @@ impl Operations {
     /// answered, and then finds no open connection.
     pub(super) fn forget(&mut self, key: ConnectionKey) {
         *self.current(key) = NO_OPERATION;
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
-    /// The connection of the operation that another connection's record names, and what each
-    /// operation holds.
-    #[cfg(test)]
-    pub(super) fn owner(&self, connection: u32) -> Option<ConnectionKey> {
-        let id = self.current.get(connection as usize)?;
-        Some(self.all.get(id.index())?.key)
-    }
-
-    #[cfg(test)]
-    pub(super) fn held(&self) -> impl Iterator<Item = ChannelIndex> + '_ {
-        self.all.iter().flat_map(|(_, operation)| operation.channels.iter().copied())
     }
 }
 

@@ -1,6 +1,7 @@
 //! A request for channels, as the session understood it.
 
 use crate::broker::connection::CloseReason;
+use crate::broker::pattern_set::PatternKey;
 use crate::types::{ChannelName, ChannelRefusal, Epoch, ErrorCode, Seq};
 use crate::wire::request::Channels;
 
@@ -20,12 +21,33 @@ pub(super) struct Order {
     /// connection's own limit.
     pub(super) refusal: Option<ChannelRefusal>,
     pub(super) action: Action,
+    /// What the channels of a pattern begin with, where it is about one.
+    pub(super) pattern: Option<PatternKey>,
 }
 
 impl Order {
     /// For these channels, without a request that is owed a reply.
     pub(super) fn unasked(names: Vec<ChannelName>, action: Action) -> Order {
-        Order { correlation: None, list: false, names, failed: Vec::new(), refusal: None, action }
+        Order {
+            correlation: None,
+            list: false,
+            names,
+            failed: Vec::new(),
+            refusal: None,
+            action,
+            pattern: None,
+        }
+    }
+
+    /// What a request asks for that is about a pattern.
+    pub(super) fn of_pattern(
+        correlation: Option<&str>,
+        pattern: PatternKey,
+        action: Action,
+    ) -> Order {
+        let mut order = Order::unasked(Vec::new(), action);
+        (order.correlation, order.pattern) = (correlation.map(Into::into), Some(pattern));
+        order
     }
 
     /// What a request asks for, each channel once; impossible names have failed already.
@@ -62,6 +84,10 @@ pub(super) enum Action {
         since: Option<(Epoch, Seq)>,
     },
     Unsubscribe,
+    /// Subscribe to the channels of a pattern.
+    Watch,
+    /// Leave those that the connection has by the pattern alone.
+    Unwatch,
     /// Leave all channels, then close the connection.
     Close(CloseReason),
 }

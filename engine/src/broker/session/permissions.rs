@@ -82,6 +82,20 @@ impl Permissions {
         guard(&self.subscribe, channel).is_none_or(|any_of| grants.0 & (any_of | self.admin) != 0)
     }
 
+    /// Whether every channel whose name begins with `prefix` may be subscribed to: whatever rule
+    /// counts for one of them is satisfied. All channels there are take a rule that names them.
+    pub(super) fn may_subscribe_to_all(&self, grants: Grants, prefix: &str) -> bool {
+        let is_met =
+            |guard: &Guard| guard.any_of.is_none_or(|any_of| grants.0 & (any_of | self.admin) != 0);
+        let met = |guard: &&Guard| guard.channels.meets_prefix(prefix);
+        // Of those for all the channels the narrowest counts, for each of them.
+        let of_all = self.subscribe.iter().find(|guard| guard.channels.covers_prefix(prefix));
+        let mut of_some = self.subscribe.iter().filter(met);
+        let open = of_all.is_none() && (!prefix.is_empty() || grants.0 & self.admin != 0);
+        (open || of_all.is_some_and(is_met))
+            && of_some.all(|guard| guard.channels.covers_prefix(prefix) || is_met(guard))
+    }
+
     /// Whether the log may be read by request, where the channel may be subscribed to.
     pub(super) fn may_read_history(&self, grants: Grants, channel: &str) -> bool {
         guard(&self.history, channel).is_none_or(|any_of| grants.0 & (any_of | self.admin) != 0)

@@ -155,7 +155,8 @@ impl World {
         let Some((at, heads)) = end.expelled.take() else { return };
         if end.reason.starts_with("Disconnected") && self.now.since(at) < LEAVE_PATIENCE {
             for (channel, head) in heads.into_iter().enumerate() {
-                let has = end.leaves(channel) || end.has_up_to(channel, head, &self.truth);
+                let may_lack = end.leaves(channel) || !end.has_by_name(channel);
+                let has = may_lack || end.has_up_to(channel, head, &self.truth);
                 assert!(has, "client {client} was expelled before {head} of {channel}");
             }
             self.expelled += 1;
@@ -198,7 +199,9 @@ impl World {
         let own = self.truth.channels_of(self.clients[client].service);
         let channel = own[self.rng.usize(..own.len())];
         let name = self.truth.name(channel).to_owned();
+        let by_pattern = self.plan.patterns && self.chance(20);
         let text = match self.rng.u8(..100) {
+            _ if by_pattern => self.pattern_request(client, id),
             0..50 => self.subscribe(client, id, channel, &name),
             50..70 => self.unsubscribe(client, id, channel, &name),
             70..85 => {

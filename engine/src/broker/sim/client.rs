@@ -1,7 +1,10 @@
 //! A client's end: reads its stream with tungstenite's frame parser and holds it against what the
 //! homes encoded.
 
-use std::collections::{HashMap, VecDeque};
+mod by_patterns;
+mod promised;
+
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::io::Cursor;
 
 use serde_json::Value;
@@ -53,6 +56,11 @@ pub(super) struct Client {
     /// What its own fault must be answered with.
     pub(super) fault: Option<u16>,
     pub(super) beliefs: HashMap<usize, Belief>,
+    /// The channels that it has by name.
+    named: HashSet<usize>,
+    /// What the channels of its patterns begin with.
+    patterns: BTreeSet<String>,
+    pub(super) patterns_confirmed: u64,
     pub(super) orders: VecDeque<(u64, Order)>,
     /// All requests that are owed an answer, in order.
     sent: VecDeque<u64>,
@@ -228,6 +236,9 @@ impl Client {
     }
 
     fn subscribed(&mut self, value: &Value, truth: &Truth) {
+        if value["data"]["pattern"].is_string() {
+            return self.has_pattern(value, truth);
+        }
         let Order::Subscribe { channels, list, since } = self.order(value) else {
             panic!("{value}");
         };
@@ -245,6 +256,7 @@ impl Client {
             for channel in channels.into_iter().filter(is_confirmed) {
                 let latest = truth.head(channel) + 1;
                 let fresh = Belief { life: None, next: None, latest, recovering: false };
+                self.named.insert(channel);
                 self.beliefs.entry(channel).or_insert(fresh);
             }
             return;
@@ -254,7 +266,12 @@ impl Client {
         let seq = data["seq"].as_u64().unwrap();
         let life = truth.life(channel, data["epoch"].as_str().unwrap());
         assert!(seq <= truth.length(channel, life), "a position that is not there yet");
-        if let Some(known) = self.beliefs.get_mut(&channel) {
+        let is_named = !self.named.insert(channel);
+        if !is_named {
+            self.check_by_pattern(channel, value);
+        }
+        let again = is_named || data["recovered"].is_null();
+        if let Some(known) = self.beliefs.get_mut(&channel).filter(|_| again) {
             assert!(data["recovered"].is_null(), "one subscription, confirmed again: {value}");
             if let Some(next) = known.next {
                 assert_eq!(next, seq + 1, "confirmed again at another position: {value}");
@@ -289,6 +306,9 @@ impl Client {
     }
 
     fn unsubscribed(&mut self, value: &Value, truth: &Truth) {
+        if value["data"]["pattern"].is_string() {
+            return self.lost_pattern(value, truth);
+        }
         let Order::Unsubscribe { channels, list, at } = self.order(value) else {
             panic!("{value}")
         };
@@ -301,23 +321,9 @@ impl Client {
         for (channel, head) in channels {
             let has = late || self.has_up_to(channel, head, truth);
             assert!(has, "left {channel} before {head}: {value}");
-            self.beliefs.remove(&channel);
+            self.named.remove(&channel);
+            self.forget_unless_kept(channel, truth);
         }
-    }
-
-    /// Whether it has asked to leave a channel and has no answer yet.
-    pub(super) fn leaves(&self, channel: usize) -> bool {
-        self.orders.iter().any(|(_, order)| match order {
-            Order::Unsubscribe { channels, .. } => channels.iter().any(|(of, _)| *of == channel),
-            Order::Subscribe { .. } => false,
-        })
-    }
-
-    /// Whether it has what a channel had accepted up to `head`, as far as it was promised.
-    pub(super) fn has_up_to(&self, channel: usize, head: u64, truth: &Truth) -> bool {
-        let Some(belief) = self.beliefs.get(&channel) else { return true };
-        let newest = truth.is_newest(channel, belief.life);
-        self.may_lack || !newest || belief.next.unwrap_or(belief.latest) > head
     }
 
     fn event(&mut self, value: &Value, frame: &[u8], truth: &Truth) {
@@ -353,18 +359,5 @@ impl Client {
         belief.next = Some(to + 1);
         belief.recovering = false;
         self.gaps += missed;
-    }
-
-    /// Whether it has everything that it was promised, and every answer.
-    pub(super) fn is_level(&self, truth: &Truth) -> bool {
-        let level = (0..truth.channels()).all(|channel| self.has_all(channel, truth));
-        level && self.orders.is_empty() && self.asked.is_empty()
-    }
-
-    /// Whether it has everything of a channel that it was promised.
-    pub(super) fn has_all(&self, channel: usize, truth: &Truth) -> bool {
-        let Some(belief) = self.beliefs.get(&channel) else { return true };
-        let head = belief.life.map_or(truth.head(channel), |life| truth.length(channel, life));
-        belief.next.unwrap_or(belief.latest) == head + 1
     }
 }

@@ -198,6 +198,9 @@ impl World {
             tally.insert("too fast", sum(|client| client.too_fast));
             tally.insert("grants lost", self.grants_lost);
         }
+        if self.plan.patterns {
+            tally.insert("patterns", sum(|client| client.patterns_confirmed));
+        }
         tally.insert("not recovered", sum(|client| client.not_recovered));
         tally.insert("outbox full", closed("Replies"));
         tally.insert("slow consumers", closed("slow consumer"));

@@ -14,6 +14,7 @@ mod finish;
 mod net;
 mod one_write;
 mod order;
+mod pattern_clients;
 mod plan;
 mod publications;
 mod relief;
@@ -28,6 +29,7 @@ use finish::Tally;
 use std::time::Duration;
 
 use crate::broker::delivery::delivery_invariants::ChainFault;
+use crate::broker::patterns::PatternFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Config, Service};
 use crate::limits;
@@ -189,6 +191,7 @@ fn no_channel_of_a_laggard_starves_the_others() {
 fn is_caught(sabotage: Sabotage) -> bool {
     let plan = match sabotage {
         Sabotage::Chains(_) => Plan::sharing,
+        Sabotage::Patterns(_) => Plan::patterned,
         _ => Plan::new,
     };
     is_caught_in((0..50).map(|seed| plan(seed, Some(sabotage))))
@@ -218,6 +221,13 @@ fn a_client_that_leaves_before_it_has_what_was_accepted_is_caught() {
 #[test]
 fn a_channel_that_waits_for_ever_is_caught() {
     assert!(is_caught(Sabotage::LostWait));
+}
+
+#[test]
+fn patterns_that_other_shards_do_not_honour_are_caught() {
+    for fault in [PatternFault::Untold, PatternFault::Hasty] {
+        assert!(is_caught(Sabotage::Patterns(fault)), "{fault:?} is not found");
+    }
 }
 
 #[test]

@@ -16,4 +16,7 @@ pub(super) enum Order {
         list: bool,
         at: Time,
     },
+    /// To all channels whose names begin so.
+    SubscribePattern(String),
+    UnsubscribePattern(String),
 }

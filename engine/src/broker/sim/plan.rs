@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::broker::Hub;
 use crate::broker::channel::context_faults::ContextFault;
 use crate::broker::delivery::delivery_invariants::ChainFault;
+use crate::broker::patterns::PatternFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Access, AuthMode, ClassRule, Config, Retention, Service};
 use crate::types::{ChannelPattern, Encoding, Epoch, Homes, ShardId};
@@ -23,6 +24,8 @@ pub(super) enum Sabotage {
     HastyLeave,
     /// Channels whose messages may wait for others are never swept.
     LostWait,
+    /// Patterns are not told, or confirmed too early.
+    Patterns(PatternFault),
     /// The chains of what is owed by several sweeps are broken.
     Chains(ChainFault),
     /// What is known of subscribers' contexts is wrong.
@@ -57,6 +60,8 @@ pub(super) struct Plan {
     pub(super) drains: bool,
     /// Settings are replaced in the middle.
     pub(super) changes: bool,
+    /// Clients subscribe to patterns.
+    pub(super) patterns: bool,
     pub(super) sealed: bool,
     /// Percent of the clients that negotiate compression; 100: in the same way.
     pub(super) deflating: u8,
@@ -82,6 +87,9 @@ impl Plan {
         }
         if self.sabotage == Some(Sabotage::LostWait) {
             hub.forget_waits();
+        }
+        if let Some(Sabotage::Patterns(fault)) = self.sabotage {
+            hub.break_patterns(fault);
         }
         if let Some(Sabotage::Chains(fault)) = self.sabotage {
             hub.break_chains(fault);
@@ -141,6 +149,7 @@ impl Plan {
             leaps: rng.u8(..3) == 0,
             drains: rng.u8(..3) == 0,
             changes: false,
+            patterns: false,
             sealed: rng.bool(),
             deflating: 0,
             bounds,

@@ -194,3 +194,32 @@ fn anything_else_is_unknown_and_named_safely() {
     };
     assert!(name.len() <= MAX_EVENT_NAME && name.chars().all(|c| c == 'ä'));
 }
+
+#[test]
+fn a_pattern_is_for_all_names_that_begin_alike_and_stands_alone() {
+    for (text, prefix) in [("workflow:*", "workflow:"), ("dash-*", "dash-"), ("a:", "a:")] {
+        let data = format!(r#"{{"pattern":"{text}","channel":null}}"#);
+        let Ok(Request::SubscribePattern { prefix: found }) = parse(&request("subscribe", &data))
+        else {
+            panic!("{text}")
+        };
+        assert_eq!(&*found, prefix);
+        let text = format!(r#"{{"type":"unsubscribe","data":{data}}}"#);
+        assert!(matches!(parse(&text), Ok(Request::UnsubscribePattern { .. })), "{text}");
+    }
+    let all = parse(&request("subscribe", r#"{"pattern":"*"}"#));
+    assert!(matches!(all, Ok(Request::SubscribePattern { prefix }) if prefix.is_empty()));
+    for bad in [r#""workflow""#, r#""a*b""#, r#""a:?*""#, r#""""#, "5", r#"["a:*"]"#] {
+        let data = format!(r#"{{"pattern":{bad}}}"#);
+        assert_eq!(code_of("subscribe", &data), ErrorCode::InvalidChannel, "{bad}");
+    }
+    for beside in [
+        r#""channel":"a""#,
+        r#""channels":["a"]"#,
+        r#""room":"a""#,
+        r#""since":{"epoch":"0","seq":1}"#,
+    ] {
+        let data = format!(r#"{{"pattern":"a:*",{beside}}}"#);
+        assert_eq!(code_of("subscribe", &data), ErrorCode::InvalidRequest, "{beside}");
+    }
+}

@@ -18,13 +18,14 @@ impl Channels {
         from: ShardId,
         name: &ChannelName,
         (channel, token): (ChannelIndex, JoinToken),
-        (since, address, followers): (Option<Seq>, Option<AddressGroup>, u32),
+        wanted: (Option<Seq>, bool, u32),
+        address: Option<AddressGroup>,
     ) -> Notice {
         let maker = address.map(|address| Maker { connection: None, address });
         match self.find_or_add(cx, name, maker) {
             Ok(index) => {
                 let (channel, key) = (&mut self.table[index], (channel, token));
-                Exchange::add_shard(cx, channel, from, key, (since, followers))
+                Exchange::add_shard(cx, channel, from, key, wanted)
             }
             Err(why) => Notice::JoinRefused { channel, token, why },
         }
@@ -144,7 +145,11 @@ impl Channels {
     }
 
     /// Whether there is this channel, homed elsewhere, and `is_meant` is true of it.
-    fn is_replica(&self, index: ChannelIndex, is_meant: impl Fn(&Replica) -> bool) -> bool {
+    pub(super) fn is_replica(
+        &self,
+        index: ChannelIndex,
+        is_meant: impl Fn(&Replica) -> bool,
+    ) -> bool {
         let role = self.table.get(index).map(|channel| &channel.role);
         matches!(role, Some(Role::Replica(replica)) if is_meant(replica))
     }
@@ -189,10 +194,14 @@ impl Channels {
         let address = replica.address;
         match replica.state() {
             ReplicaState::Absent | ReplicaState::Live => None,
-            ReplicaState::Leaving => Some(Request::Leave { name, channel: index, token }),
+            ReplicaState::Leaving => {
+                let head = channel.log.head();
+                Some(Request::Leave { name, channel: index, token, head })
+            }
             ReplicaState::Joining => {
-                let followers = channel.followers_to_tell();
-                Some(Request::Join { name, channel: index, token, since, address, followers })
+                let (is_fresh, followers) = (!replica.resumes(), channel.followers_to_tell());
+                let channel = index;
+                Some(Request::Join { name, channel, token, since, is_fresh, address, followers })
             }
         }
     }

@@ -24,6 +24,20 @@ impl Authentication {
             || self.permissions(core, key).may_subscribe(grants(), channel)
     }
 
+    /// Whether a client may have all channels whose names begin with `prefix`.
+    pub(in crate::broker::session) fn may_subscribe_to_all(
+        &self,
+        core: &Core,
+        key: ConnectionKey,
+        prefix: &str,
+    ) -> bool {
+        if core.settings(key).access.mode == AuthMode::Off {
+            return !prefix.is_empty();
+        }
+        let grants = self.known(key).map(|known| known.grants).unwrap_or_default();
+        self.permissions(core, key).may_subscribe_to_all(grants, prefix)
+    }
+
     /// Whether a client may read a channel's log by request.
     #[expect(dead_code, reason = "for the request, which is not there yet")]
     pub(in crate::broker::session) fn may_read_history(

@@ -78,6 +78,51 @@ fn the_last_of_the_most_permissions_still_counts() {
     }
 }
 
+/// Whoever may have all channels of a pattern may have each of them.
+#[test]
+fn a_pattern_needs_what_any_of_its_channels_needs() {
+    let rules: &[(&str, &str)] =
+        &[("*", "any"), ("a:", "a"), ("a:b:", "b"), ("a:c", "c"), ("d", "d")];
+    let guarded = permissions(rules, &[]);
+    let bare = permissions(&rules[1..], &[]);
+    for (permissions, have, prefix, may) in [
+        (&guarded, &["any"][..], "", false),
+        (&guarded, &["any"], "e", true),
+        (&guarded, &["any", "a", "b", "c", "d"], "", true),
+        (&guarded, &["admin"], "", true),
+        (&guarded, &["a", "b", "c"], "a:", true),
+        (&guarded, &["a", "b"], "a:", false),
+        (&guarded, &["a", "c"], "a:", false),
+        (&guarded, &["b", "c"], "a:", false),
+        (&guarded, &["b"], "a:b:", true),
+        (&guarded, &["b"], "a:b:x", true),
+        (&guarded, &["a"], "a:b:", false),
+        // `a:b` itself is of `a:` only.
+        (&guarded, &["b"], "a:b", false),
+        (&guarded, &["a", "b"], "a:b", true),
+        // `a:c` is a channel and those below it, `a:cc` is not.
+        (&guarded, &["a"], "a:cc", true),
+        (&guarded, &["a"], "a:c", false),
+        (&guarded, &["c"], "a:c:", true),
+        (&guarded, &["any"], "d", false),
+        (&guarded, &["d"], "d:", true),
+        (&bare, &[], "e", true),
+        (&bare, &[], "d", false),
+        // All channels need a rule for all channels.
+        (&bare, &["a", "b", "c", "d"], "", false),
+        (&bare, &["admin"], "", true),
+    ] {
+        let grants = grants(permissions, have);
+        assert_eq!(permissions.may_subscribe_to_all(grants, prefix), may, "{have:?} {prefix}*");
+        if may {
+            for channel in ["e", "a:1", "a:b", "a:b:1", "a:b:x1", "a:c", "a:c:1", "d", "d:1"] {
+                let is_of = channel.starts_with(prefix);
+                assert!(!is_of || permissions.may_subscribe(grants, channel), "{have:?} {channel}");
+            }
+        }
+    }
+}
+
 fn class(pattern: &str, set: impl FnOnce(&mut ClassRule)) -> ClassRule {
     let mut rule = ClassRule::new(ChannelPattern::parse(pattern).unwrap());
     set(&mut rule);

@@ -1,0 +1,40 @@
+//! What a client was promised, and whether it has it.
+
+use super::Client;
+use crate::broker::sim::order::Order;
+use crate::broker::sim::truth::Truth;
+
+impl Client {
+    /// Whether it has asked to leave a channel and has no answer yet.
+    pub(in crate::broker::sim) fn leaves(&self, channel: usize) -> bool {
+        self.orders.iter().any(|(_, order)| match order {
+            Order::Unsubscribe { channels, .. } => channels.iter().any(|(of, _)| *of == channel),
+            _ => false,
+        })
+    }
+
+    /// Whether it has what a channel had accepted up to `head`, as far as it was promised.
+    pub(in crate::broker::sim) fn has_up_to(
+        &self,
+        channel: usize,
+        head: u64,
+        truth: &Truth,
+    ) -> bool {
+        let Some(belief) = self.beliefs.get(&channel) else { return true };
+        let newest = truth.is_newest(channel, belief.life);
+        self.may_lack || !newest || belief.next.unwrap_or(belief.latest) > head
+    }
+
+    /// Whether it has everything that it was promised, and every answer.
+    pub(in crate::broker::sim) fn is_level(&self, truth: &Truth) -> bool {
+        let level = (0..truth.channels()).all(|channel| self.has_all(channel, truth));
+        level && self.orders.is_empty() && self.asked.is_empty()
+    }
+
+    /// Whether it has everything of a channel that it was promised.
+    pub(in crate::broker::sim) fn has_all(&self, channel: usize, truth: &Truth) -> bool {
+        let Some(belief) = self.beliefs.get(&channel) else { return true };
+        let head = belief.life.map_or(truth.head(channel), |life| truth.length(channel, life));
+        belief.next.unwrap_or(belief.latest) == head + 1
+    }
+}
