@@ -79,7 +79,7 @@ impl Home {
     /// Tells a shard of the channel: it is served from `since` on once it joins. It takes part in
     /// what is published from `next` on.
     pub(super) fn invite(&mut self, shard: ShardId, since: Seq, next: Seq) {
-        self.add(shard, (ChannelIndex::new(0, 0), JoinToken::default()), next, since);
+        self.add(shard, (ChannelIndex::new(0, 0), JoinToken::default()), (next, since), 0);
         if let Some(interest) = self.interests.last_mut() {
             interest.invited = Some(Invitation { since, is_sent: false });
         }
