@@ -21,12 +21,18 @@ impl ClassId {
 }
 
 /// The engine's own counts since the last snapshot; the present gauges.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Counters {
     /// By [`Count`].
     pub counts: [u64; Count::COUNT],
     /// By [`Gauge`].
     pub gauges: [u64; Gauge::COUNT],
+}
+
+impl Default for Counters {
+    fn default() -> Counters {
+        Counters { counts: [0; Count::COUNT], gauges: [0; Gauge::COUNT] }
+    }
 }
 
 /// What the connections of one service did since the last snapshot.

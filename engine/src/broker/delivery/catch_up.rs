@@ -3,6 +3,8 @@
 use super::chains::Chains;
 use super::form::Form;
 use super::laggard::{Cursor, LagState, Laggard};
+use super::reader_context::ReaderContext;
+use super::twins::Twins;
 use super::write_batch::Run;
 use super::write_sink::{Payload, WriteSink};
 use super::{Delivery, Work};
@@ -169,7 +171,7 @@ impl Delivery {
         if laggard.state != LagState::Ready {
             return;
         }
-        let next = next_of(work, &self.chains, key, laggard);
+        let next = next_of(work, &self.chains, &mut self.twins, key, laggard);
         if let Next::Write(_) = next {
             laggard.state = LagState::Writing;
         }
@@ -248,6 +250,7 @@ impl Delivery {
 fn next_of<S>(
     work: &mut Work<'_, S>,
     chains: &Chains,
+    twins: &mut Twins,
     key: ConnectionKey,
     laggard: &mut Laggard,
 ) -> Next {
@@ -283,27 +286,37 @@ fn next_of<S>(
         if let Some(to) = missing_to(log, cursor.next) {
             joined.extend(gap_message(work.cx, work.channels, key, *cursor, to));
             cursor.next = to.next();
+            work.channels.interrupt_context(key.index, cursor.channel);
             continue;
         }
         let service = work.channels.name(cursor.channel).service();
-        let mut count = 0;
-        let form = Form::of(work.channels, key.index, cursor.channel);
+        let mut context = ReaderContext::new(work.channels.since(key.index, cursor.channel));
+        let (mut count, mut large) = (0, None);
+        let plain = Form::of(work.channels, key.index, cursor.channel);
         for (frame, _) in log.range(cursor.next, handed) {
+            let deflation = context.next(&mut work.cx.recorder, twins, frame);
+            let form = plain.deflated(deflation);
             let len = form.len(frame);
             if joined.is_empty() && len >= chunk {
-                cursor.next = frame.seq.next();
-                laggard.next_cursor += 1;
-                work.cx.recorder.replayed(service, 1);
-                return Next::Write(form.rest(frame, 0));
-            }
-            if joined.len() + len > chunk {
+                large = Some(form.rest(frame, 0));
+            } else if joined.len() + len > chunk {
                 break;
+            } else {
+                form.append(frame, &mut joined);
             }
-            form.append(frame, &mut joined);
+            context.took(&mut work.cx.recorder, frame, deflation);
             cursor.next = frame.seq.next();
             count += 1;
+            if large.is_some() {
+                break;
+            }
         }
         work.cx.recorder.replayed(service, count);
+        context.keep(work.channels, key.index, cursor.channel);
+        if let Some(payload) = large {
+            laggard.next_cursor += 1;
+            return Next::Write(payload);
+        }
         let rest = cursor.next <= handed;
         // A channel that got nothing, its frame being too large for what was left, is next.
         laggard.next_cursor += usize::from(count > 0 || !rest);

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use crate::broker::Hub;
 use crate::shared_frame::Frame;
 use crate::types::{ChannelName, Epoch, Seq, ServiceId};
@@ -115,4 +117,9 @@ impl Truth {
     pub(super) fn total(&self) -> u64 {
         self.lives.iter().flatten().map(|(_, frames)| frames.len() as u64).sum()
     }
+}
+
+/// The request that an answer is about.
+pub(super) fn correlation(value: &Value) -> Option<u64> {
+    value["correlation_id"].as_str().map(|text| text.parse().unwrap())
 }
