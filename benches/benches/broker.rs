@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use uringcast_benches::client::{client_text, publish};
-use uringcast_benches::{NoLanes, Nowhere, admit, at, hub, publication, say, settle};
+use uringcast_benches::{
+    NoLanes, Nowhere, admit, at, deflating_hub, hub, publication, say, settle,
+};
 use uringcast_engine::broker::Hub;
 use uringcast_engine::{ConnectionKey, ServiceId};
 
@@ -22,6 +24,25 @@ fn sweep(c: &mut Criterion) {
                 ns += 1_000;
                 hub.begin_iteration(at(ns));
                 hub.publish(&publication).expect("nothing is unswept");
+                while hub.poll_transmit(&mut outlet, &mut NoLanes) {}
+                black_box(outlet.writes)
+            });
+        });
+    }
+}
+
+/// The same to subscribers that follow the channel's context: one message is compressed for all.
+fn deflated_sweep(c: &mut Criterion) {
+    let mut group = c.benchmark_group("publish and sweep, compressed");
+    for subscribers in [10, 1_000, 10_000] {
+        let mut hub = deflating_hub(subscribers);
+        let (mut outlet, mut ns) = (Nowhere::default(), 1_000_000_u64);
+        group.throughput(Throughput::Elements(subscribers as u64));
+        group.bench_function(BenchmarkId::from_parameter(subscribers), |b| {
+            b.iter(|| {
+                ns += 1_000;
+                hub.begin_iteration(at(ns));
+                hub.publish(&publication("bench:0", 128)).expect("nothing is unswept");
                 while hub.poll_transmit(&mut outlet, &mut NoLanes) {}
                 black_box(outlet.writes)
             });
@@ -165,5 +186,14 @@ fn churn(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, sweep, channels, append, catch_up, publish_by_client, churn);
+criterion_group!(
+    benches,
+    sweep,
+    deflated_sweep,
+    channels,
+    append,
+    catch_up,
+    publish_by_client,
+    churn
+);
 criterion_main!(benches);

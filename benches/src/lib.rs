@@ -14,9 +14,10 @@ use uringcast_engine::broker::shard_messages::{Lanes, Notice, Request};
 use uringcast_engine::broker::write_sink::{Flushed, Payload, WriteSink};
 use uringcast_engine::broker::{Admission, Hub};
 use uringcast_engine::limits::BATCH_ENTRIES;
+use uringcast_engine::wire::deflate::negotiate;
 use uringcast_engine::{
-    ChannelName, Config, ConnectionKey, EventName, JsonObject, Now, Publication, Service, ShardId,
-    Time,
+    ChannelName, ChannelPattern, ClassRule, Compression, Config, ConnectionKey, EventName,
+    JsonObject, Now, Publication, Service, ShardId, Time,
 };
 
 /// Takes every write and forgets it: what is left is the broker's own cost.
@@ -89,6 +90,24 @@ pub fn hub_with(subscribers: usize, metrics: bool) -> Hub {
     let mut hub = Hub::new(Arc::new(config), ShardId(0), 1, subscribers + 10, 7);
     for _ in 0..subscribers {
         let key = admit(&mut hub);
+        say(&mut hub, key, r#"{"type":"subscribe","room":"bench:0"}"#);
+        settle(&mut hub);
+    }
+    hub
+}
+
+/// A hub of one shard whose subscribers of channel `bench:0` follow its context.
+pub fn deflating_hub(subscribers: usize) -> Hub {
+    let channels = ChannelPattern::parse("bench:*").expect("a good pattern");
+    let shared = ClassRule { compression: Some(Compression::Shared), ..ClassRule::new(channels) };
+    let service = Service { message_rate: 0, classes: vec![shared], ..Service::default() };
+    let mut hub = Hub::new(Arc::new(Config::from(service)), ShardId(0), 1, subscribers + 10, 7);
+    let peer = "127.0.0.1:1".parse().expect("an address");
+    for _ in 0..subscribers {
+        let offer = ["permessage-deflate"].into_iter();
+        let deflate = negotiate(offer).map(|(deflate, _)| deflate);
+        let admission = Admission { deflate, ..Admission::plain(peer) };
+        let key = hub.admit(admission).expect("room for all");
         say(&mut hub, key, r#"{"type":"subscribe","room":"bench:0"}"#);
         settle(&mut hub);
     }

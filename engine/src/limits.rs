@@ -3,9 +3,11 @@
 
 mod audience;
 mod channel_classes;
+mod channel_contexts;
 mod compression;
 mod drains;
 mod footprint;
+mod lanes;
 mod scrapes;
 mod slow;
 
@@ -13,9 +15,11 @@ use std::time::Duration;
 
 pub use audience::*;
 pub use channel_classes::*;
+pub use channel_contexts::*;
 pub use compression::*;
 pub use drains::*;
 pub use footprint::*;
+pub use lanes::*;
 pub use scrapes::*;
 pub use slow::*;
 
@@ -212,29 +216,9 @@ pub const MAX_PUBLICATION: usize = 16 << 20;
 /// Commands (list, count) waiting for one shard beside the publications, so that a full mailbox
 /// can still be inspected.
 pub const CONTROL_COMMANDS: usize = 1_024;
-/// Publications on the way from one shard to another.
-pub const PUBLISH_LANE: usize = 4_096;
 /// Bytes of data in clients' publications that wait for answers of other shards, of one shard's
 /// clients together. Beyond, the shard answers `BUSY`.
 pub const PUBLISHING_BYTES_PER_SHARD: usize = 64 << 20;
-/// Frames on the way from one shard to another.
-pub const FANOUT_LANE: usize = 4_096;
-/// Bytes of those frames, less one frame: as many as a channel may have unswept. Beyond, the shard
-/// is a reader with a cursor, whose frames stay in the log and count as unswept.
-pub const FANOUT_LANE_BYTES: usize = CHANNEL_UNSWEPT_BYTES;
-/// Requests (publish, join, recall) one shard may have open at another: so many replies always
-/// find room in the fan-out lane, beyond [`FANOUT_LANE`].
-pub const LANE_CREDITS: usize = 1_024;
-
-/// Shards up to which every lane has its full length; beyond, [`per_lane`] shortens them, so that
-/// the lanes of 64 shards, of which there are 4,032 pairs, stay within some hundred megabytes.
-pub const FULL_LANE_SHARDS: usize = 8;
-
-/// `entries` of a lane ([`PUBLISH_LANE`], [`FANOUT_LANE`], [`LANE_CREDITS`]), or its bytes
-/// ([`FANOUT_LANE_BYTES`]), in an engine of so many shards.
-pub const fn per_lane(entries: usize, shards: usize) -> usize {
-    if shards > FULL_LANE_SHARDS { entries * FULL_LANE_SHARDS / shards } else { entries }
-}
 
 /// Buffers of a shard's receive ring: 64 for 1,000 sockets let one flooder take 63 of them.
 pub const RECEIVE_BUFFERS: u16 = 1_024;

@@ -6,6 +6,8 @@
 //! | `table` | all channels, by slot and by name |
 //! | `log` | a channel's recent frames |
 //! | `live_set`, `members` | the subscribers that have kept up, and the sweep over them |
+//! | `since` | what a subscriber has of a channel's context |
+//! | `contexts` | the compressors of channels |
 //! | `sweep_queue` | the channels to be swept, and those that wait for more |
 //! | `memberships`, `subscriptions` | the channels of each connection |
 //! | `retention` | what the logs keep |
@@ -16,6 +18,9 @@
 //! | `unpublished` | whose subscriptions made the channels that nothing was published to |
 
 mod channels;
+#[cfg(test)]
+pub(super) mod context_faults;
+mod contexts;
 mod exchange;
 mod forgotten;
 mod home;
@@ -25,6 +30,7 @@ mod members;
 mod memberships;
 mod replica;
 mod retention;
+mod since;
 mod status_store;
 mod subscriptions;
 mod sweep_queue;
@@ -34,10 +40,11 @@ mod unpublished;
 use std::rc::Rc;
 use std::sync::Arc;
 
+pub(crate) use channels::{Call, Channels, Readiness, Sweep};
 pub use channels::{ChannelEntry, ChannelState};
-pub(crate) use channels::{Channels, Readiness, Sweep};
 pub(crate) use log::Log;
 pub(crate) use retention::Overrun;
+pub(crate) use since::{Since, Span};
 pub(crate) use unpublished::Maker;
 
 use crate::config::ChannelClass;
@@ -45,6 +52,8 @@ use crate::limits::COALESCED_BYTES;
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Recorder};
 use crate::types::{ChannelName, Epoch, JsonObject, Seq, Time};
+use channels::Traffic;
+use contexts::SharedContext;
 use home::Home;
 use live_set::LiveSet;
 use replica::Replica;
@@ -87,6 +96,9 @@ struct Channel {
     last: Option<Rc<Frame>>,
     /// What a service has put there.
     document: Option<Arc<JsonObject>>,
+    /// What went through its compressor, if it ever had one: its home's.
+    context: Option<Box<SharedContext>>,
+    traffic: Traffic,
     /// Time of the last subscribe, unsubscribe or publish.
     used_at: Time,
 }
@@ -127,6 +139,8 @@ impl Channel {
             answers_requests: false,
             last: None,
             document: None,
+            context: None,
+            traffic: Traffic::default(),
             used_at: now,
         }
     }

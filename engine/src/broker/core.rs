@@ -10,6 +10,7 @@ use super::effect::ClientReport;
 use super::link::Links;
 use super::patterns::Patterns;
 use crate::config::Service;
+use crate::limits::DEFLATE_WINDOW_BITS;
 use crate::telemetry::Count;
 use crate::types::{
     AddressGroup, ChannelIndex, ConnectionKey, Epoch, MessageType, Publication, PublishError, Seq,
@@ -91,8 +92,9 @@ impl Core {
 
     /// Makes a connection a member of a channel. Returns what the live set was handed there.
     pub(super) fn enter(&mut self, key: ConnectionKey, index: ChannelIndex) -> Seq {
-        let encoding = self.connections.encoding(key);
-        let handed = self.channels.subscribe(&self.cx, key.index, encoding, index);
+        let (encoding, deflates) = (self.connections.encoding(key), self.deflates(key));
+        let handed = self.channels.subscribe(&self.cx, key.index, encoding, index, deflates);
+        self.choose_context(key);
         self.delivery.move_cursor(key.index, index, handed.next());
         handed
     }
@@ -104,6 +106,23 @@ impl Core {
         }
         if self.channels.unsubscribe(&self.cx, key.index, index) {
             self.delivery.leave(key.index, index);
+            self.choose_context(key);
+        }
+    }
+
+    /// Whether broadcasts to a connection may be compressed. A window that is smaller than the
+    /// compressors' gets them as they are.
+    fn deflates(&self, key: ConnectionKey) -> bool {
+        let agreed = self.connections[key].deflate();
+        agreed.is_some_and(|agreed| agreed.window_bits() >= DEFLATE_WINDOW_BITS)
+    }
+
+    /// Chooses anew whose channel's context a connection follows.
+    pub(super) fn choose_context(&mut self, key: ConnectionKey) {
+        if self.deflates(key) {
+            let agreed = self.connections[key].deflate();
+            let may_follow = agreed.is_some_and(|agreed| !agreed.is_twins_only());
+            self.channels.choose_context(key.index, may_follow);
         }
     }
 

@@ -12,25 +12,33 @@
 //! | `form` | the encoding in which a subscriber is written a channel's frames |
 //! | `shared_writes` | sweeps that are written together |
 //! | `chains`, `marks` | what a connection is owed by several sweeps |
+//! | `encoded_sweeps` | sweeps over those that negotiated compression |
+//! | `chain_encodings` | what a chain is for one of them |
+//! | `reader_context` | what a laggard is sent of a log, where it negotiated compression |
+//! | `twins` | messages that are compressed by themselves |
 //! | `laggard`, `laggards` | connections that are not live |
 //! | `reading`, `slow_policy` | their next messages: all, or what the channel's class leaves |
 //! | `skips` | what was passed over |
 //! | `lag_report` | what is told about them |
 
 mod catch_up;
+mod chain_encodings;
 mod chains;
 #[cfg(test)]
 pub(super) mod delivery_invariants;
+mod encoded_sweeps;
 mod flush;
 mod form;
 mod lag_report;
 mod laggard;
 mod laggards;
 mod marks;
+mod reader_context;
 mod reading;
 mod shared_writes;
 mod skips;
 mod slow_policy;
+mod twins;
 mod write_batch;
 mod write_gate;
 pub mod write_sink;
@@ -38,15 +46,18 @@ pub mod write_sink;
 use super::channel::{Channels, Sweep};
 use super::connection::Connections;
 use super::context::{Context, Ending, Reply};
+use crate::shared_frame::Deflation;
 use crate::types::{ChannelIndex, Encoding, Seq};
 use catch_up::Survey;
 use chains::{Chain, Chains};
+use encoded_sweeps::EncodedSlice;
 use form::Form;
 use laggards::Laggards;
 use marks::Piece;
 use shared_writes::Group;
 pub(super) use skips::SkipStart;
 use skips::Skips;
+use twins::Twins;
 use write_batch::{Run, WriteBatch};
 use write_gate::{Pass, WriteGate};
 use write_sink::{Payload, WriteSink};
@@ -63,6 +74,9 @@ pub(super) struct Delivery {
     swept: Vec<ChannelIndex>,
     /// Writes of a marked sweep's slice.
     slice: Vec<(Chain, u32)>,
+    /// Writes of a slice to those that negotiated compression.
+    encoded_slice: EncodedSlice,
+    twins: Twins,
     laggards: Laggards,
     skips: Skips,
     survey: Survey,
@@ -86,6 +100,8 @@ impl Delivery {
             group: Group::default(),
             swept: Vec::new(),
             slice: Vec::new(),
+            encoded_slice: EncodedSlice::default(),
+            twins: Twins::default(),
             laggards: Laggards::new(services),
             skips: Skips::default(),
             survey: Survey::default(),
@@ -158,7 +174,7 @@ impl Delivery {
                 }
                 Pass::Go if bytes.is_empty() => work.cx.end(key, Ending::CloseWritten),
                 Pass::Go => {
-                    if !self.join_owed(key.index, &mut bytes) {
+                    if !self.join_owed(work, key.index, &mut bytes) {
                         self.batch.runs.push(Run::Reply { key, closes });
                     }
                     work.sink.load(Payload::Owned(bytes));
@@ -185,7 +201,10 @@ impl Delivery {
                 while let Some(sweep) = work.channels.sweep(work.cx, channel)
                     && budget > 0
                 {
-                    self.fill(work, channel, sweep, &mut budget);
+                    match is_deflating_turn(work.channels, channel) {
+                        false => self.fill(work, channel, sweep, &mut budget),
+                        true => self.fill_encoded(work, channel, sweep, &mut budget),
+                    }
                 }
             }
             while budget > 0 && self.chains.is_owed(channel) {
@@ -230,7 +249,8 @@ impl Delivery {
         }
         *budget -= taken;
         let last = work.channels.advance(channel, encoding, taken);
-        self.batch.runs.push(Run::Sweep { channel, sweep, encoding, count, last });
+        let deflation = Deflation::Plain;
+        self.batch.runs.push(Run::Sweep { channel, sweep, encoding, deflation, count, last });
         if flush {
             self.flush(work);
         }
@@ -246,12 +266,13 @@ impl Delivery {
         encoding: Encoding,
     ) -> Piece {
         let log = channels.log(channel);
-        if let Some(piece) = self.batch.take_cut((channel, log.epoch(), sweep.to, encoding)) {
+        let id = (channel, log.epoch(), sweep.to, encoding, Deflation::Plain);
+        if let Some(piece) = self.batch.take_cut(id) {
             return piece;
         }
         let mut frames = log.range(sweep.from, sweep.to).map(|(frame, _)| frame);
         let first = frames.next().expect("a sweep has frames");
-        if first.seq == sweep.to && encoding == Encoding::Plain {
+        if first.seq == sweep.to && !encoding.is_event() {
             return Piece::Frame(first.clone());
         }
         let form = Form::new(channels, channel, encoding);
@@ -259,4 +280,9 @@ impl Delivery {
             std::iter::once(first).chain(frames).for_each(|frame| form.append(frame, out));
         })
     }
+}
+
+/// Whether a sweep has come to the members that negotiated compression, which are the last.
+fn is_deflating_turn(channels: &Channels, channel: ChannelIndex) -> bool {
+    channels.pending_encodings(channel).next() == Some(Encoding::Deflating)
 }

@@ -149,6 +149,7 @@ impl Core {
             self.keep_by_name(self.connections.key(connection), index);
             self.channels.unsubscribe(&self.cx, connection, index);
             self.delivery.leave(connection, index);
+            self.choose_context(self.connections.key(connection));
         }
         self.channels.set_matched(index, 0);
     }

@@ -48,6 +48,8 @@ pub enum Request {
         is_fresh: bool,
         /// Whose subscription made it there, unless it is the engine's own.
         address: Option<AddressGroup>,
+        /// Its subscribers that follow the channel's context, up to as many as count.
+        followers: u32,
     },
     /// The sender has no subscribers any more. Answered by [`Notice::Left`].
     Leave {
@@ -156,7 +158,7 @@ impl Notice {
     /// Bytes of a broadcast that it keeps alive.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Notice::Frame { frame, .. } => frame.bytes().len(),
+            Notice::Frame { frame, .. } => frame.weight(),
             _ => 0,
         }
     }

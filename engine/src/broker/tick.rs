@@ -1,6 +1,7 @@
 //! What time brings: timers that expire, keepalive, channels that are not used, a shutdown that
 //! goes on.
 
+use super::channel::Call;
 use super::connection::{CloseReason, Pause, State};
 use super::core::Core;
 use super::lifecycle::Parts;
@@ -71,8 +72,10 @@ impl Parts {
         let core = &mut self.core;
         for slot in core.cx.timers.part(core.channels.slots() as usize) {
             core.fade(slot);
-            if let Some((home, channel)) = core.channels.tend(&mut core.cx, slot) {
-                core.links.ask(home, channel);
+            match core.channels.tend(&mut core.cx, slot) {
+                Some(Call::Leave(home, channel)) => core.links.ask(home, channel),
+                Some(Call::Join(channel)) => core.links.join(&mut core.channels, channel),
+                None => {}
             }
         }
     }
@@ -115,6 +118,9 @@ impl Parts {
 
     /// Pings a silent connection, or gives it up; looks after it if it is a laggard.
     fn tend_connection(&mut self, index: u32) {
+        if self.core.channels.is_deflating(index) {
+            self.core.choose_context(self.core.connections.key(index));
+        }
         let Core { cx, channels, connections, delivery, .. } = &mut self.core;
         if !delivery.tend(cx, channels, connections, index) {
             let key = connections.key(index);

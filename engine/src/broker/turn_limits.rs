@@ -30,6 +30,12 @@ pub(super) struct TurnLimits {
     pub(super) shard_unswept: usize,
     /// `limits::CHANNEL_IDLE`.
     pub(super) channel_idle: Duration,
+    /// `limits::CONTEXT_SUBSCRIBERS`.
+    pub(super) context_subscribers: usize,
+    /// `limits::CONTEXTS_PER_SHARD`.
+    pub(super) contexts: usize,
+    /// `limits::CONTEXT_IDLE`.
+    pub(super) context_idle: Duration,
 }
 
 impl Default for TurnLimits {
@@ -46,6 +52,9 @@ impl Default for TurnLimits {
             channel_frames: limits::CHANNEL_UNSWEPT_FRAMES,
             shard_unswept: limits::SHARD_UNSWEPT_BYTES,
             channel_idle: limits::CHANNEL_IDLE,
+            context_subscribers: limits::CONTEXT_SUBSCRIBERS,
+            contexts: limits::CONTEXTS_PER_SHARD,
+            context_idle: limits::CONTEXT_IDLE,
         }
     }
 }

@@ -17,6 +17,10 @@ pub const SUBSCRIPTION_RECORD: usize = 8;
 /// a live set, in tables that may have grown to twice what they hold. (The second subscription
 /// also allocates the box that holds the table: 32.)
 pub const FURTHER_SUBSCRIPTION: usize = 2 * SUBSCRIPTION_RECORD + 2 * 4;
+/// User-space bytes that a subscription of a client that negotiated compression adds, to a channel
+/// that has it: the place from which its inflater has the context, in a table that may have grown
+/// to twice what it holds.
+pub const DEFLATING_SUBSCRIPTION: usize = 2 * 8;
 /// User-space bytes that TLS adds to an idle connection, measured: docs/BENCHMARKS.md.
 pub const TLS_CONNECTION: usize = 3_700;
 /// Kernel bytes of one end of an idle connection, measured: docs/BENCHMARKS.md.

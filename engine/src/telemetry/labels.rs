@@ -156,6 +156,16 @@ labels! {
         TlsFallbacks = "tls_fallbacks",
         /// KeyUpdates of kernel-TLS peers that were followed.
         TlsKeyUpdates = "tls_key_updates",
+        /// Messages that were compressed in their channel's context: once each.
+        ContextDeflates = "context_deflates",
+        /// Messages that were compressed by themselves: once each, when first needed so.
+        TwinDeflates = "twin_deflates",
+        /// Frames sent as they were compressed in their channel's context, one per subscriber.
+        ContextDeliveries = "context_deliveries",
+        /// Frames sent as they were compressed by themselves, one per subscriber.
+        TwinDeliveries = "twin_deliveries",
+        /// Bytes that compressed frames were shorter than plain ones.
+        DeflateSavedBytes = "deflate_saved_bytes",
         /// Bytes of clients' compressed messages.
         InflateInputBytes = "inflate_input_bytes",
         /// Bytes that these messages have inflated.
@@ -178,6 +188,8 @@ labels! {
         LaggardBytes = "laggard_bytes",
         /// Bytes held by logs now.
         LogBytes = "log_bytes",
+        /// Compressors of channels.
+        Compressors = "compressors",
         /// Handshakes under way.
         Handshakes = "handshakes",
         /// Steps of handshakes that wait for their share of time.

@@ -13,14 +13,16 @@ pub enum Encoding {
     /// Server-Sent Events without `id`: of connections with several channels, where an `id` would
     /// take back what was said of the others.
     BareEvent,
+    /// WebSocket frames, compressed where a message is and its subscriber can inflate it.
+    Deflating,
 }
 
 impl Encoding {
     /// How many there are.
-    pub const COUNT: usize = 3;
+    pub const COUNT: usize = 4;
     /// All, in the order in which a sweep goes through them.
     pub const ALL: [Encoding; Encoding::COUNT] =
-        [Encoding::Plain, Encoding::Event, Encoding::BareEvent];
+        [Encoding::Plain, Encoding::Event, Encoding::BareEvent, Encoding::Deflating];
 
     /// Whether it is one of Server-Sent Events.
     pub fn is_event(self) -> bool {

@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("websocket_metrics", &["exposition", "limits", "sync", "telemetry", "types"]),
     ("wire", &["config", "limits", "types"]),
     ("sync", &["limits", "types"]),
-    ("shared_frame", &["sync", "types"]),
+    ("shared_frame", &["limits", "sync", "types"]),
     ("broker", &["config", "limits", "shared_frame", "telemetry", "types", "wire"]),
     (
         "shard",

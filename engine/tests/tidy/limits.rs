@@ -29,6 +29,8 @@ impl Limits {
             ("Patterns", "engine/src/limits/audience.rs"),
             ("Drains", "engine/src/limits/drains.rs"),
             ("Classes of channels", "engine/src/limits/channel_classes.rs"),
+            ("Compressed broadcasts", "engine/src/limits/channel_contexts.rs"),
+            ("Lanes between shards", "engine/src/limits/lanes.rs"),
             ("Compression", "engine/src/limits/compression.rs"),
             ("Scrapes of an embedder's metrics", "engine/src/limits/scrapes.rs"),
             ("Server", "server/src/limits.rs"),

@@ -46,6 +46,17 @@ pub(super) const SHARES: &[Share] = &[
         ..REST
     },
     Share {
+        what: ["compressors", "channels of a shard with subscribers that follow their context"],
+        bound: "{CONTEXTS_PER_SHARD}, {CONTEXT_MEMORY} bytes each",
+        key: NONE,
+        service: NONE,
+        kept: "beyond, messages are compressed by themselves; idle ones go after {CONTEXT_IDLE}",
+        tests: &[
+            "engine/src/broker/sim/deflating.rs::beyond_the_bound_channels_have_no_compressor",
+        ],
+        ..REST
+    },
+    Share {
         what: ["mailbox", "publishers outside the engine, HTTP included"],
         bound: "{MAILBOX_MESSAGES} messages, {MAILBOX_BYTES} bytes",
         connection: "one publication: {MAX_PUBLICATION}",

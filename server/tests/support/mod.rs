@@ -4,6 +4,7 @@
 pub mod http;
 pub mod namespace;
 pub mod prometheus;
+pub mod proxy;
 pub mod record_forger;
 pub mod tls;
 pub mod tools;

@@ -92,8 +92,8 @@ pub fn run(mut command: Command, input: &str) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
-/// The interpreter with the script, when all it needs is there.
-fn client_command(test: &str, script: &str) -> Option<Command> {
+/// The interpreter with the script of tests/scripts, when all it needs is there.
+pub fn client_command(test: &str, script: &str) -> Option<Command> {
     program(test, "curl")?;
     let mut command = if script.ends_with(".py") {
         Command::new(python(test, "python")?)

@@ -3,6 +3,7 @@
 mod by_pattern;
 #[cfg(test)]
 mod channels_invariants;
+mod context_choice;
 mod listing;
 mod made_by_subscribers;
 mod other_shards;
@@ -13,6 +14,7 @@ mod sweeps;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::contexts::Contexts;
 use super::exchange::Exchange;
 use super::forgotten::Forgotten;
 use super::home::Home;
@@ -34,6 +36,7 @@ use crate::types::{
 };
 
 pub(crate) use super::replica::Readiness;
+pub(super) use context_choice::Traffic;
 pub use listing::{ChannelEntry, ChannelState};
 
 /// All channels of a shard, and what its connections are subscribed to.
@@ -47,6 +50,16 @@ pub(crate) struct Channels {
     exchange: Exchange,
     forgotten: Forgotten,
     unpublished: Unpublished,
+    contexts: Contexts,
+}
+
+/// What a channel's home is to be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// To serve this shard no longer.
+    Leave(ShardId, ChannelIndex),
+    /// To serve it anew: it must be told something.
+    Join(ChannelIndex),
 }
 
 /// Positions that a sweep hands to the live set.
@@ -68,6 +81,7 @@ impl Channels {
             exchange: Exchange::default(),
             forgotten: Forgotten::default(),
             unpublished: Unpublished::new(services),
+            contexts: Contexts::default(),
         }
     }
 
@@ -175,6 +189,11 @@ impl Channels {
         self.table.slots()
     }
 
+    /// Compressors of channels homed here.
+    pub(crate) fn compressors(&self) -> usize {
+        self.contexts.live()
+    }
+
     /// Bytes of all logs.
     pub(crate) fn log_bytes(&self) -> usize {
         self.retention.bytes()
@@ -237,30 +256,32 @@ impl Channels {
         }
         let class = channel.classify(&mut cx.recorder);
         cx.recorder.published_to(class, index.slot());
-        let (key, shards) = (publication.key.clone(), channel.shards() as u32);
-        let frame = Rc::new(Frame::with_key(bytes, key, seq, cx.time(), shards));
+        let key = publication.key.clone();
+        let frame = Rc::new(self.contexts.frame(cx, channel, (bytes, key), seq));
         self.statuses.remember(channel, &frame);
         self.broadcast(cx, index, frame);
         seq
     }
 
-    /// Publishes what `encode` makes of a periodic channel's newest publication, if a shard has
+    /// Publishes what `write` makes of a periodic channel's newest publication, if a shard has
     /// subscribers.
     pub(crate) fn publish_update(
         &mut self,
         cx: &mut Context,
         index: ChannelIndex,
-        encode: impl FnOnce(Option<&str>) -> Vec<u8>,
+        write: impl FnOnce(Option<&str>) -> Vec<u8>,
     ) {
-        let channel = &self.table[index];
+        let channel = &mut self.table[index];
         let Role::Home(home) = &channel.role else { return };
         let unheard = channel.is_unheard() && home.interests().is_empty();
-        if unheard || self.is_saturated(cx, channel) {
+        if unheard || self.is_saturated(cx, &self.table[index]) {
             return;
         }
-        let bytes = encode(channel.last.as_deref().map(Frame::text)).into_boxed_slice();
-        let (seq, shards) = (channel.log.head().next(), channel.shards() as u32);
-        self.broadcast(cx, index, Rc::new(Frame::new(bytes, seq, cx.time(), shards)));
+        let channel = &mut self.table[index];
+        let bytes = write(channel.last.as_deref().map(Frame::text)).into_boxed_slice();
+        let seq = channel.log.head().next();
+        let frame = self.contexts.frame(cx, channel, (bytes, None), seq);
+        self.broadcast(cx, index, Rc::new(frame));
     }
 
     fn broadcast(&mut self, cx: &mut Context, index: ChannelIndex, frame: Rc<Frame>) {
@@ -309,6 +330,7 @@ impl Channels {
         let Some(mut channel) = self.table.remove(index) else { return };
         self.retention.release(&self.table, &channel.log);
         self.statuses.release(&channel);
+        self.contexts.drop_compressor(&mut channel);
         let was_published = channel.maker.is_none();
         self.unpublished.give_back(&mut channel);
         if matches!(channel.role, Role::Home(_)) && was_published {
@@ -318,13 +340,15 @@ impl Channels {
 
     // Time.
 
-    /// Ages a channel's log and forgets the channel when idle. Returns its home if this shard is to
-    /// leave it.
-    pub(crate) fn tend(&mut self, cx: &mut Context, slot: u32) -> Option<(ShardId, ChannelIndex)> {
+    /// Ages a channel's log and forgets the channel when idle. Returns what its home is to be
+    /// asked.
+    pub(crate) fn tend(&mut self, cx: &mut Context, slot: u32) -> Option<Call> {
         let (index, _) = self.table.at(slot)?;
         self.retention.trim(cx, &mut self.table, index);
         let count = self.table.len();
         let channel = &mut self.table[index];
+        channel.traffic.fade();
+        self.contexts.tend(cx, channel);
         let unused = cx.time().since(channel.used_at);
         let crowded = count > cx.config.max_channels / 2;
         if unused >= cx.limits.channel_idle
@@ -335,14 +359,15 @@ impl Channels {
             self.forget(index);
             return None;
         }
-        let unheard = channel.is_unheard();
+        let (unheard, followers) = (channel.is_unheard(), channel.followers_to_tell());
         match &mut channel.role {
+            Role::Replica(replica) if replica.must_tell(followers) => Some(Call::Join(index)),
             Role::Replica(replica)
                 if replica.state() == ReplicaState::Live
                     && unheard
                     && unused >= INTEREST_LINGER =>
             {
-                replica.begin_leave().then_some((replica.home, index))
+                replica.begin_leave().then_some(Call::Leave(replica.home, index))
             }
             _ => None,
         }

@@ -59,7 +59,7 @@ impl Exchange {
         channel: &mut Channel,
         shard: ShardId,
         (key, token): (ChannelIndex, JoinToken),
-        (since, is_fresh): (Option<Seq>, bool),
+        (since, is_fresh, followers): (Option<Seq>, bool, u32),
     ) -> Notice {
         let reach = match &channel.role {
             Role::Home(home) => home.reach_of(shard, is_fresh),
@@ -70,7 +70,7 @@ impl Exchange {
         let (log, seq) = (&channel.log, channel.log.head());
         let backlog = since.map(|since| log.from(since.next()).map(|f| f.for_another()).collect());
         if let Role::Home(home) = &mut channel.role {
-            home.add(shard, (key, token), seq.next(), reach.unwrap_or(seq));
+            home.add(shard, (key, token), (seq.next(), reach.unwrap_or(seq)), followers);
         }
         let (epoch, backlog) = (log.epoch(), backlog.unwrap_or_default());
         let joined = Joined { epoch, seq, backlog, published: channel.maker.is_none(), reach };

@@ -21,6 +21,8 @@ pub(super) struct Interest {
     pub(super) token: JoinToken,
     /// Next position to be sent.
     pub(super) next: Seq,
+    /// Its subscribers that follow the channel's context, as it has told.
+    pub(super) followers: u32,
     /// The log dropped everything up to here before it could be sent.
     pub(super) gap: Option<Seq>,
     /// Whether it stands in the list of readers that found their lane full.
@@ -50,16 +52,22 @@ impl Home {
         self.interests.iter().map(Interest::needed_from).min()
     }
 
+    /// Subscribers elsewhere that follow the channel's context.
+    pub(super) fn followers(&self) -> usize {
+        self.interests.iter().map(|interest| interest.followers as usize).sum()
+    }
+
     /// Serves a shard from `next` on.
     pub(super) fn add(
         &mut self,
         shard: ShardId,
         (channel, token): (ChannelIndex, JoinToken),
-        next: Seq,
-        from: Seq,
+        (next, from): (Seq, Seq),
+        followers: u32,
     ) {
         let (gap, behind, invited) = (None, false, None);
-        let interest = Interest { shard, channel, token, next, gap, behind, from, invited };
+        let interest =
+            Interest { shard, channel, token, next, followers, gap, behind, from, invited };
         self.interests.push(interest);
     }
 
@@ -71,7 +79,7 @@ impl Home {
     /// Tells a shard of the channel: it is served from `since` on once it joins. It takes part in
     /// what is published from `next` on.
     pub(super) fn invite(&mut self, shard: ShardId, since: Seq, next: Seq) {
-        self.add(shard, (ChannelIndex::new(0, 0), JoinToken::default()), next, since);
+        self.add(shard, (ChannelIndex::new(0, 0), JoinToken::default()), (next, since), 0);
         if let Some(interest) = self.interests.last_mut() {
             interest.invited = Some(Invitation { since, is_sent: false });
         }

@@ -5,6 +5,7 @@
 //! twice, whichever join or leave meanwhile.
 
 use super::members::{Members, Shifted};
+use super::since::Since;
 use crate::types::{Encoding, LivePosition, Seq};
 
 /// A member that now stands elsewhere: its subscription must learn the new position.
@@ -54,6 +55,11 @@ impl LiveSet {
         self.all().map(Members::len).sum()
     }
 
+    /// Members that follow the channel's context.
+    pub(crate) fn followers(&self) -> usize {
+        self.of(Encoding::Deflating).map_or(0, Members::followers)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -88,6 +94,26 @@ impl LiveSet {
     /// The members with an encoding that are not swept yet.
     pub(crate) fn pending(&self, encoding: Encoding) -> &[u32] {
         self.of(encoding).map_or(&[], Members::pending)
+    }
+
+    /// Pending members that negotiated compression, with what they have of the channel's context.
+    pub(crate) fn pending_since(&mut self) -> (&[u32], &mut [Since]) {
+        self.of_mut(Encoding::Deflating).pending_since()
+    }
+
+    /// What the member at `position` has of the channel's context; `None` without compression.
+    pub(crate) fn since(&self, position: LivePosition) -> Option<Since> {
+        self.of(position.encoding())?.since(position.place())
+    }
+
+    /// The same, to be changed without a change of whether it follows it.
+    pub(crate) fn since_mut(&mut self, position: LivePosition) -> Option<&mut Since> {
+        self.of_mut(position.encoding()).since_mut(position.place())
+    }
+
+    /// Sets what the member at `position` has of it.
+    pub(crate) fn set_since(&mut self, position: LivePosition, since: Since) {
+        self.of_mut(position.encoding()).set_since(position.place(), since);
     }
 
     /// The encodings of the members that are not swept yet.
@@ -126,14 +152,15 @@ impl LiveSet {
         self.end();
     }
 
-    /// Adds a member at the head: it gets what comes after the sweep in progress.
+    /// Adds a member at the head: it gets what comes after the sweep in progress. `since`: of one
+    /// that negotiated compression.
     pub(crate) fn insert(
         &mut self,
         connection: u32,
-        encoding: Encoding,
+        (encoding, since): (Encoding, Option<Since>),
     ) -> (LivePosition, Option<Moved>) {
         let done = self.is_sweeping();
-        let (place, shifted) = self.of_mut(encoding).insert(connection, done);
+        let (place, shifted) = self.of_mut(encoding).insert(connection, since, done);
         (LivePosition::new(encoding, place), moved(encoding, shifted))
     }
 

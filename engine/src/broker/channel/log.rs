@@ -23,6 +23,8 @@ pub(crate) struct Log {
     start: u64,
     /// The sum after the newest.
     end: u64,
+    /// Bytes of the frames' encodings beside the plain one.
+    encodings: usize,
     /// The newest messages by key, once a message has had one.
     last: Option<Box<LastValues>>,
     /// Up to here something is gone that nothing newer replaces.
@@ -44,6 +46,11 @@ struct Entry {
     replaced: bool,
 }
 
+/// Bytes of a frame's encodings beside the plain one.
+fn encodings(frame: &Frame) -> usize {
+    frame.weight() - frame.bytes().len()
+}
+
 impl Entry {
     fn new(frame: Rc<Frame>, end: u64, counted: bool) -> Entry {
         let Frame { seq, accepted_at, .. } = *frame;
@@ -61,6 +68,7 @@ impl Log {
             entries: VecDeque::new(),
             start: 0,
             end: 0,
+            encodings: 0,
             last: None,
             lost: head,
         }
@@ -89,9 +97,9 @@ impl Log {
         self.entries.len()
     }
 
-    /// Bytes of the frames held.
+    /// Bytes of the frames held, in all their encodings.
     pub(crate) fn bytes(&self) -> usize {
-        (self.end - self.start) as usize
+        (self.end - self.start) as usize + self.encodings
     }
 
     /// Bytes of what it keeps of keys beyond its frames.
@@ -111,6 +119,7 @@ impl Log {
         self.head = frame.seq;
         self.last_at = Some(frame.accepted_at);
         self.end += frame.bytes().len() as u64;
+        self.encodings += encodings(&frame);
         self.replace(&frame);
         self.entries.push_back(Entry::new(frame, self.end, counted));
     }
@@ -135,7 +144,8 @@ impl Log {
             }
             self.entries.push_front(entry);
             self.start -= bytes;
-            added += frame.bytes().len();
+            self.encodings += encodings(frame);
+            added += frame.weight();
         }
         added
     }
@@ -157,6 +167,7 @@ impl Log {
     pub(crate) fn evict(&mut self, keep: Option<KeepRoom>) -> Option<Rc<Frame>> {
         let Entry { frame, end, replaced, .. } = self.entries.pop_front()?;
         self.start = end;
+        self.encodings -= encodings(&frame);
         let mut lost = (!replaced).then_some(frame.seq);
         if let Some(last) = &mut self.last {
             match (frame.key().filter(|_| !replaced), keep) {

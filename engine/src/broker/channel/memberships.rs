@@ -3,6 +3,7 @@
 
 use super::Table;
 use super::live_set::Moved;
+use super::since::Since;
 use super::subscriptions::{Subscription, Subscriptions};
 use crate::types::{ChannelIndex, Encoding, Seq, ServiceId, Time};
 
@@ -15,12 +16,14 @@ pub(super) struct Memberships {
     clients: Vec<usize>,
     /// Connections with more than one.
     sharing: usize,
+    /// A bit of each connection that has one whose messages may be compressed.
+    deflating: Vec<u64>,
 }
 
 impl Memberships {
     pub(super) fn new(connections: usize, services: usize) -> Memberships {
         let of = Vec::with_capacity(connections);
-        Memberships { of, total: 0, clients: vec![0; services], sharing: 0 }
+        Memberships { of, total: 0, clients: vec![0; services], sharing: 0, deflating: Vec::new() }
     }
 
     /// Subscriptions of all connections.
@@ -43,6 +46,25 @@ impl Memberships {
         self.sharing
     }
 
+    /// Whether a connection has a subscription whose messages may be compressed.
+    #[inline]
+    pub(super) fn is_deflating(&self, connection: u32) -> bool {
+        let word = self.deflating.get(connection as usize / 64);
+        word.is_some_and(|word| word >> (connection % 64) & 1 == 1)
+    }
+
+    fn set_deflating(&mut self, connection: u32, deflating: bool) {
+        let (place, bit) = (connection as usize / 64, 1 << (connection % 64));
+        if deflating {
+            if place >= self.deflating.len() {
+                self.deflating.resize(place + 1, 0);
+            }
+            self.deflating[place] |= bit;
+        } else if let Some(word) = self.deflating.get_mut(place) {
+            *word &= !bit;
+        }
+    }
+
     pub(super) fn of(&self, connection: u32) -> &[Subscription] {
         self.of.get(connection as usize).map_or(&[], Subscriptions::as_slice)
     }
@@ -51,19 +73,19 @@ impl Memberships {
         self.of.get(connection as usize)?.get(channel)
     }
 
-    /// Adds a subscription that is not there yet. Returns what the live set was handed where the
-    /// connection stands now.
+    /// Adds a subscription that is not there yet, with `since` where messages may be compressed.
+    /// Returns what the live set was handed where the connection stands now.
     pub(super) fn add(
         &mut self,
         table: &mut Table,
-        (connection, encoding): (u32, Encoding),
+        (connection, encoding, since): (u32, Encoding, Option<Since>),
         index: ChannelIndex,
         now: Time,
     ) -> Seq {
         let channel = &mut table[index];
         channel.used_at = now;
         let (service, probe) = (channel.name.service(), channel.name.is_probe());
-        let (position, moved) = channel.live.insert(connection, encoding);
+        let (position, moved) = channel.live.insert(connection, (encoding, since));
         let handed = channel.live.handed(position);
         self.apply(index, moved);
         let place = connection as usize;
@@ -73,6 +95,9 @@ impl Memberships {
         self.of[place].insert(Subscription { channel: index, position });
         self.sharing += usize::from(self.of[place].as_slice().len() == 2);
         self.total += 1;
+        if since.is_some() {
+            self.set_deflating(connection, true);
+        }
         self.clients[service.index()] += usize::from(!probe);
         handed
     }
@@ -88,6 +113,11 @@ impl Memberships {
         let gone = self.of.get_mut(connection as usize).and_then(|all| all.remove(index));
         self.sharing -= usize::from(gone.is_some() && self.of(connection).len() == 1);
         gone.into_iter().for_each(|gone| self.detach(table, gone, now));
+        if gone.is_some() && self.is_deflating(connection) {
+            let is = |s: &Subscription| table[s.channel].live.since(s.position).is_some();
+            let still = self.of(connection).iter().any(is);
+            self.set_deflating(connection, still);
+        }
         gone.is_some()
     }
 
@@ -95,6 +125,7 @@ impl Memberships {
         let Some(all) = self.of.get_mut(connection as usize).map(std::mem::take) else { return };
         self.sharing -= usize::from(all.as_slice().len() > 1);
         all.as_slice().iter().for_each(|&gone| self.detach(table, gone, now));
+        self.set_deflating(connection, false);
     }
 
     fn detach(&mut self, table: &mut Table, gone: Subscription, now: Time) {

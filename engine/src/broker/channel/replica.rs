@@ -25,6 +25,8 @@ pub(super) struct Replica {
     resumes: bool,
     /// Operations to go on with once joined.
     waiting: Vec<OperationId>,
+    /// Subscribers that follow the channel's context, as the home was told last.
+    told: u32,
 }
 
 /// How far a shard is with a channel of another home.
@@ -72,6 +74,7 @@ impl Replica {
             parting: false,
             resumes: false,
             waiting: Vec::new(),
+            told: 0,
         }
     }
 
@@ -159,9 +162,19 @@ impl Replica {
         (self.token, oldest(self.since, live))
     }
 
-    /// The request to its home was sent, or is no longer needed.
-    pub(super) fn sent(&mut self) {
+    /// Whether the home has to be told of so many followers of its context: a join does.
+    pub(super) fn must_tell(&self, followers: u32) -> bool {
+        let (less, more) = (self.told.min(followers), self.told.max(followers));
+        self.state == ReplicaState::Live && more >= 2 * less && more > less
+    }
+
+    /// The request to its home was sent, or is no longer needed. A join told it of so many
+    /// followers of its context.
+    pub(super) fn sent(&mut self, followers: u32) {
         self.asked = false;
+        if self.state == ReplicaState::Joining {
+            self.told = followers;
+        }
         if self.state == ReplicaState::Leaving {
             self.become_state(ReplicaState::Absent);
             self.parting = true;

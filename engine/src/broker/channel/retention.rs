@@ -67,6 +67,7 @@ impl Retention {
         table[index].classify(&mut cx.recorder);
         self.unswept += frame.bytes().len();
         self.frames += 1;
+        table[index].traffic.add(frame.bytes().len());
         self.arrivals.push_back((index, frame.seq));
         self.change(&mut table[index].log, |log| log.append(frame, counted));
         self.trim(cx, table, index);

@@ -35,9 +35,9 @@ impl StatusStore {
     /// Keeps a channel's newest event, if a request may ask for it.
     pub(super) fn remember(&mut self, channel: &mut Channel, frame: &Rc<Frame>) {
         if channel.answers_requests {
-            self.event_bytes += frame.bytes().len();
+            self.event_bytes += frame.weight();
             let before = channel.last.replace(Rc::clone(frame));
-            self.event_bytes -= before.map_or(0, |before| before.bytes().len());
+            self.event_bytes -= before.map_or(0, |before| before.weight());
         }
     }
 
@@ -76,7 +76,7 @@ impl StatusStore {
     /// A forgotten channel's last event is gone.
     pub(super) fn release(&mut self, channel: &Channel) {
         debug_assert!(channel.document.is_none(), "a channel stays for its document");
-        self.event_bytes -= channel.last.as_ref().map_or(0, |last| last.bytes().len());
+        self.event_bytes -= channel.last.as_ref().map_or(0, |last| last.weight());
     }
 
     #[cfg(test)]

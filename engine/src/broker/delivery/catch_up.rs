@@ -3,9 +3,11 @@
 use super::chains::Chains;
 use super::form::Form;
 use super::laggard::{LagState, Laggard};
+use super::reader_context::ReaderContext;
 use super::reading::{Brought, Reading};
 use super::skips::{SkipStart, Skips};
 use super::slow_policy::Behind;
+use super::twins::Twins;
 use super::write_batch::Run;
 use super::write_sink::{Payload, WriteSink};
 use super::{Delivery, Work};
@@ -163,7 +165,8 @@ impl Delivery {
         if laggard.state != LagState::Ready {
             return;
         }
-        let next = next_of(work, &self.chains, &mut self.skips, key, laggard);
+        let memory = (&mut self.twins, &mut self.skips);
+        let next = next_of(work, &self.chains, memory, key, laggard);
         if let Next::Write(_) = next {
             laggard.state = LagState::Writing;
         }
@@ -264,7 +267,7 @@ impl Delivery {
 fn next_of<S>(
     work: &mut Work<'_, S>,
     chains: &Chains,
-    skips: &mut Skips,
+    (twins, skips): (&mut Twins, &mut Skips),
     key: ConnectionKey,
     laggard: &mut Laggard,
 ) -> Next {
@@ -293,6 +296,7 @@ fn next_of<S>(
             continue;
         }
         let (blamed, channel) = (!laggard.recovering, cursor.channel);
+        let mut context = ReaderContext::new(work.channels.since(key.index, channel));
         let reading = Reading {
             cx: work.cx,
             channels: work.channels,
@@ -300,6 +304,8 @@ fn next_of<S>(
             cursor,
             handed,
             joined: &mut joined,
+            context: &mut context,
+            twins,
             brought: Brought::default(),
             #[cfg(test)]
             sabotage: skips.sabotage,
@@ -311,6 +317,7 @@ fn next_of<S>(
         }
         let service = work.channels.name(channel).service();
         work.cx.recorder.replayed(service, brought.frames);
+        context.keep(work.channels, key.index, channel);
         skips.add(key.index, &brought);
         if let Some(behind) = brought.behind {
             skips.start(laggard, SkipStart { key, channel, behind });

@@ -210,11 +210,8 @@ impl Chains {
 
     /// Its sweeps in the order in which they were marked.
     pub(super) fn sweeps(&self, chain: Chain) -> Vec<Swept> {
-        let newest_first =
-            self.backwards(chain).flat_map(|mark| self.marks.sweeps(mark).iter().rev());
-        let swept = |marked: &Marked| (marked.channel, marked.sweep, marked.encoding);
-        let mut sweeps: Vec<_> = newest_first.map(swept).collect();
-        sweeps.reverse();
+        let mut sweeps = Vec::new();
+        self.list_sweeps(chain, &mut sweeps);
         sweeps
     }
 
@@ -320,6 +317,14 @@ impl Chains {
             self.nodes[chain.0 as usize].joined = Some(joined.clone());
         }
         Payload::Joined(joined, 0)
+    }
+
+    /// Its sweeps, into a list that is empty.
+    pub(super) fn list_sweeps(&self, chain: Chain, out: &mut Vec<Swept>) {
+        let newest_first =
+            self.backwards(chain).flat_map(|mark| self.marks.sweeps(mark).iter().rev());
+        out.extend(newest_first.map(|marked| (marked.channel, marked.sweep, marked.encoding)));
+        out.reverse();
     }
 
     /// A connection is owed nothing any more.

@@ -1,6 +1,7 @@
 //! The end of a batch: what its writes have handed over is recorded, and connections whose writes
 //! were not whole become laggards, or end.
 
+use super::chain_encodings::Encodings;
 use super::form::Form;
 use super::laggard::{LagState, Laggard};
 use super::marks::{Marked, Swept};
@@ -9,6 +10,7 @@ use super::write_sink::{Flushed, Owed, Payload, Short, WriteSink};
 use super::{Delivery, Work};
 use crate::broker::context::Ending;
 use crate::broker::effect::Effect;
+use crate::shared_frame::Deflation;
 use crate::telemetry::{Count, MessageError};
 use crate::types::{ChannelIndex, ConnectionKey, Seq, Time};
 
@@ -58,7 +60,7 @@ impl Delivery {
 
     fn end_run<S>(&mut self, work: &mut Work<'_, S>, at: Time, run: Run, payload: Payload) {
         match run {
-            Run::Sweep { channel, sweep, encoding, count, last } => {
+            Run::Sweep { channel, sweep, encoding, deflation, count, last } => {
                 record_delivered(work, at, (channel, sweep, encoding), count);
                 work.cx.recorder.wrote(work.channels.metric_class(channel), count);
                 if last {
@@ -66,7 +68,7 @@ impl Delivery {
                     self.batch.recycle(payload);
                 } else {
                     let epoch = work.channels.log(channel).epoch();
-                    self.batch.keep_cut((channel, epoch, sweep.to, encoding), payload);
+                    self.batch.keep_cut((channel, epoch, sweep.to, encoding, deflation), payload);
                 }
             }
             Run::Chain { chain, count, .. } => {
@@ -102,12 +104,14 @@ impl Delivery {
             self.shut(key.index);
         }
         match &mut runs[short.run] {
-            Run::Sweep { channel, sweep, encoding, count, .. } => {
+            Run::Sweep { channel, sweep, encoding, deflation, count, .. } => {
                 *count -= 1;
                 let (channel, sweep, encoding) = (*channel, *sweep, *encoding);
+                let deflation = *deflation;
                 let (tail, next) = match short.owed {
                     Owed::After(taken) => {
-                        split(work, at, (channel, sweep, encoding), &mut { taken })
+                        let swept = (channel, sweep, encoding);
+                        split(work, at, (swept, deflation), &mut { taken })
                     }
                     Owed::Sealed(rest) => {
                         let frames = work.channels.log(channel).range(sweep.from, sweep.to).count();
@@ -118,7 +122,7 @@ impl Delivery {
                 };
                 self.fall_behind(work, key, tail, &[(channel, next)], false);
             }
-            Run::Chain { chain, count, reply } => {
+            Run::Chain { chain, encodings, count, reply } => {
                 *count -= 1;
                 self.chains.uncount(*chain);
                 let sweeps = self.chains.sweeps(*chain);
@@ -129,7 +133,9 @@ impl Delivery {
                             sweeps.iter().map(|(channel, sweep, _)| (*channel, sweep.from));
                         (Some(Payload::Owned(tail)), cursors.collect())
                     }
-                    Owed::After(taken) => split_chain(work, at, &sweeps, taken - *reply),
+                    Owed::After(taken) => {
+                        split_chain(work, at, (&sweeps, *encodings), taken - *reply)
+                    }
                     Owed::Sealed(rest) => {
                         let frames = |(channel, sweep, _): &Swept| {
                             work.channels.log(*channel).range(sweep.from, sweep.to).count() as u64
@@ -204,11 +210,11 @@ fn record_delivered<S>(
 fn split<S>(
     work: &mut Work<'_, S>,
     at: Time,
-    (channel, sweep, encoding): Swept,
+    ((channel, sweep, encoding), deflation): (Swept, Deflation),
     taken: &mut usize,
 ) -> (Option<Payload>, Seq) {
     let (recorder, channels) = (&mut work.cx.recorder, &work.channels);
-    let form = Form::new(channels, channel, encoding);
+    let form = Form::new(channels, channel, encoding).deflated(deflation);
     for (frame, _) in channels.log(channel).range(sweep.from, sweep.to) {
         let len = form.len(frame);
         if *taken == 0 {
@@ -221,7 +227,7 @@ fn split<S>(
         }
         *taken -= len;
         let ns = at.ns_since(frame.accepted_at);
-        recorder.delivered(channels.metric_class(channel), ns, 1, len);
+        recorder.delivered(channels.metric_class(channel), ns, 1, frame.bytes().len());
     }
     (None, sweep.to.next())
 }
@@ -231,13 +237,13 @@ fn split<S>(
 fn split_chain<S>(
     work: &mut Work<'_, S>,
     at: Time,
-    sweeps: &[Swept],
+    (sweeps, encodings): (&[Swept], Encodings),
     mut taken: usize,
 ) -> (Option<Payload>, Vec<(ChannelIndex, Seq)>) {
     let (mut tail, mut cursors) = (None, Vec::with_capacity(sweeps.len()));
-    for &swept in sweeps {
+    for (nth, &swept) in sweeps.iter().enumerate() {
         // What follows a cut was not taken.
-        let (rest, next) = split(work, at, swept, &mut taken);
+        let (rest, next) = split(work, at, (swept, encodings.get(nth)), &mut taken);
         tail = tail.or(rest);
         cursors.push((swept.0, next));
     }

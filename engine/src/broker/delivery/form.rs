@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::write_sink::Payload;
 use crate::broker::channel::{Channels, Sweep};
-use crate::shared_frame::Frame;
+use crate::shared_frame::{Deflation, Frame};
 use crate::types::{ChannelIndex, ChannelName, Encoding, Epoch, Seq};
 use crate::wire::event_stream::{self, Position};
 
@@ -13,6 +13,8 @@ use crate::wire::event_stream::{self, Position};
 #[derive(Clone, Copy)]
 pub(super) struct Form<'a> {
     encoding: Encoding,
+    /// How WebSocket frames are compressed in it.
+    deflation: Deflation,
     channel: &'a ChannelName,
     epoch: Epoch,
 }
@@ -20,7 +22,12 @@ pub(super) struct Form<'a> {
 impl<'a> Form<'a> {
     pub(super) fn new(channels: &'a Channels, channel: ChannelIndex, encoding: Encoding) -> Self {
         let (epoch, channel) = (channels.log(channel).epoch(), channels.name(channel));
-        Form { encoding, channel, epoch }
+        Form { encoding, deflation: Deflation::Plain, channel, epoch }
+    }
+
+    /// The same with WebSocket frames compressed in this way.
+    pub(super) fn deflated(self, deflation: Deflation) -> Self {
+        Form { deflation, ..self }
     }
 
     /// That of a subscriber.
@@ -36,7 +43,7 @@ impl<'a> Form<'a> {
     /// Bytes of a frame in it.
     pub(super) fn len(&self, frame: &Frame) -> usize {
         match self.encoding {
-            Encoding::Plain => frame.bytes().len(),
+            Encoding::Plain | Encoding::Deflating => frame.encoded(self.deflation).len(),
             Encoding::Event | Encoding::BareEvent => {
                 event_stream::event_len(self.position(frame.seq).as_ref(), frame.text())
             }
@@ -46,7 +53,9 @@ impl<'a> Form<'a> {
     /// Appends a frame in it.
     pub(super) fn append(&self, frame: &Frame, out: &mut Vec<u8>) {
         match self.encoding {
-            Encoding::Plain => out.extend_from_slice(frame.bytes()),
+            Encoding::Plain | Encoding::Deflating => {
+                out.extend_from_slice(frame.encoded(self.deflation));
+            }
             Encoding::Event | Encoding::BareEvent => {
                 event_stream::event(self.position(frame.seq).as_ref(), frame.text(), out);
             }
@@ -55,8 +64,10 @@ impl<'a> Form<'a> {
 
     /// A frame in it but for its first bytes.
     pub(super) fn rest(&self, frame: &Rc<Frame>, taken: usize) -> Payload {
-        if self.encoding == Encoding::Plain {
-            return Payload::Frame(frame.clone(), taken);
+        match (self.encoding.is_event(), self.deflation) {
+            (false, Deflation::Plain) => return Payload::Frame(frame.clone(), taken),
+            (false, deflation) => return Payload::Encoded(frame.clone(), deflation, taken),
+            (true, _) => {}
         }
         let mut rest = Vec::new();
         self.append(frame, &mut rest);
@@ -67,7 +78,7 @@ impl<'a> Form<'a> {
     /// A message for one subscriber, encoded as a WebSocket frame, that brings it to a position.
     pub(super) fn message(&self, frame: Vec<u8>, seq: Seq) -> Vec<u8> {
         match self.encoding {
-            Encoding::Plain => frame,
+            Encoding::Plain | Encoding::Deflating => frame,
             Encoding::Event | Encoding::BareEvent => {
                 event_stream::of_frame(self.position(seq).as_ref(), &frame)
             }
@@ -83,7 +94,7 @@ pub(super) fn bytes_of(
     sweep: Sweep,
 ) -> usize {
     let log = channels.log(channel);
-    if encoding == Some(Encoding::Plain) {
+    if encoding.is_some_and(|encoding| !encoding.is_event()) {
         return log.bytes_of(sweep.from, sweep.to);
     }
     // Events with their ids are the longest.

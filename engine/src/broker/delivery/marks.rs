@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::write_sink::Payload;
 use crate::broker::channel::Sweep;
-use crate::shared_frame::Frame;
+use crate::shared_frame::{Deflation, Frame};
 use crate::types::{ChannelIndex, Encoding};
 
 /// Names a mark until it is taken out.
@@ -15,6 +15,8 @@ pub(super) struct MarkId(u32);
 #[derive(Clone, Debug)]
 pub(super) enum Piece {
     Frame(Rc<Frame>),
+    /// The same in another encoding.
+    Encoded(Rc<Frame>, Deflation),
     /// Several frames.
     Joined(Rc<Vec<u8>>),
 }
@@ -23,6 +25,7 @@ impl Piece {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Piece::Frame(frame) => frame.bytes(),
+            Piece::Encoded(frame, encoding) => frame.encoded(*encoding),
             Piece::Joined(bytes) => bytes,
         }
     }
@@ -32,6 +35,7 @@ impl From<Piece> for Payload {
     fn from(piece: Piece) -> Payload {
         match piece {
             Piece::Frame(frame) => Payload::Frame(frame, 0),
+            Piece::Encoded(frame, encoding) => Payload::Encoded(frame, encoding, 0),
             Piece::Joined(bytes) => Payload::Joined(bytes, 0),
         }
     }

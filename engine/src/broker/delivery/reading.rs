@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use super::form::Form;
 use super::laggard::Cursor;
+use super::reader_context::ReaderContext;
 use super::slow_policy::{Behind, Policy, reason_of};
+use super::twins::Twins;
 use super::write_sink::Payload;
 use crate::broker::channel::Channels;
 use crate::broker::context::Context;
@@ -26,6 +28,9 @@ pub(super) struct Reading<'a> {
     pub(super) handed: Seq,
     /// The chunk.
     pub(super) joined: &'a mut Vec<u8>,
+    /// What the subscriber's inflater has of the channel's context.
+    pub(super) context: &'a mut ReaderContext,
+    pub(super) twins: &'a mut Twins,
     pub(super) brought: Brought,
     #[cfg(test)]
     pub(super) sabotage: Option<super::delivery_invariants::SkipFault>,
@@ -92,18 +97,21 @@ impl Reading<'_> {
             if frame.first > next {
                 self.pass_over(Seq(frame.first.0 - 1), reason(next));
             }
-            let len = self.form.len(frame);
+            let deflation = self.context.next(&mut self.cx.recorder, self.twins, frame);
+            let form = self.form.deflated(deflation);
+            let len = form.len(frame);
             let is_large = self.joined.is_empty() && len >= chunk;
             if !is_large && self.joined.len() + len > chunk {
                 return;
             }
+            self.context.took(&mut self.cx.recorder, frame, deflation);
             self.cursor.next = frame.seq.next();
             self.brought.frames += 1;
             if is_large {
-                self.brought.large = Some(self.form.rest(frame, 0));
+                self.brought.large = Some(form.rest(frame, 0));
                 return;
             }
-            self.form.append(frame, self.joined);
+            form.append(frame, self.joined);
         }
         if self.cursor.next <= to {
             self.pass_over(to, reason(self.cursor.next));
@@ -127,6 +135,7 @@ impl Reading<'_> {
             }
         };
         self.cx.recorder.count(what, missed);
+        self.context.interrupt();
         self.cursor.next = to.next();
         #[cfg(test)]
         if self.sabotage == Some(super::delivery_invariants::SkipFault::Silent) {

@@ -1,10 +1,11 @@
 //! Several sweeps written together: each connection is sent what all of them owe it in one write,
 //! its replies in front.
 
+use super::chain_encodings::Encodings;
 use super::chains::Chain;
 #[cfg(test)]
 use super::delivery_invariants::ChainFault;
-use super::marks::Marked;
+use super::marks::{Marked, Piece};
 use super::write_batch::Run;
 use super::write_gate::Pass;
 use super::write_sink::WriteSink;
@@ -153,20 +154,32 @@ impl Delivery {
 
     /// Appends what a connection is owed to a reply that is loaded next. Returns `false` if that is
     /// nothing.
-    pub(super) fn join_owed(&mut self, connection: u32, reply: &mut Vec<u8>) -> bool {
+    pub(super) fn join_owed<S>(
+        &mut self,
+        work: &mut Work<'_, S>,
+        connection: u32,
+        reply: &mut Vec<u8>,
+    ) -> bool {
         let chain = self.chains.owed(connection);
         if chain.is_empty() {
             return false;
         }
-        self.begin_chain(chain, reply.len());
-        self.chains.append_to(chain, reply);
+        if work.channels.is_deflating(connection) {
+            let encodings = self.encode_chain(work, chain, connection);
+            self.end_walk();
+            self.begin_chain((chain, encodings), reply.len());
+            self.append_encoded(work, (chain, encodings), 1, reply);
+        } else {
+            self.begin_chain((chain, Encodings::PLAIN), reply.len());
+            self.chains.append_to(chain, reply);
+        }
         self.chains.take(connection, chain);
         self.end_chain(chain, 1);
         true
     }
 
     /// Writes what pending members of a marked sweep are owed, by it and by others, until the
-    /// batch or the budget is full.
+    /// batch or the budget is full: first those without compression in this channel.
     pub(super) fn fill_chains(
         &mut self,
         work: &mut Work<'_, impl WriteSink>,
@@ -184,8 +197,12 @@ impl Delivery {
                     break;
                 }
                 cost += 1 + (self.chains.bytes(chain) >> WRITE_BYTES_SHIFT);
-                mixed |= slice.last().is_some_and(|(last, _)| *last != chain);
-                slice.push((chain, connection));
+                if work.channels.is_deflating(connection) {
+                    self.encoded_slice.owed.push((chain, connection));
+                } else {
+                    mixed |= slice.last().is_some_and(|(last, _)| *last != chain);
+                    slice.push((chain, connection));
+                }
             }
             visited += 1;
         }
@@ -199,30 +216,37 @@ impl Delivery {
             let alike = rest.iter().take_while(|(other, _)| *other == chain).count();
             let (these, others) = rest.split_at(alike);
             rest = others;
-            self.write_chain(work, chain, these);
+            let to = these.iter().map(|(_, connection)| *connection);
+            self.write_chain(work, (chain, Encodings::PLAIN), None, to);
         }
         slice.clear();
         self.slice = slice;
+        self.write_encoded_chains(work);
         if written {
             self.flush(work);
         }
     }
 
-    /// Writes a chain to connections that are owed it.
-    fn write_chain(
+    /// Writes a chain to connections that are owed it, as it is or the bytes of these encodings.
+    pub(super) fn write_chain(
         &mut self,
         work: &mut Work<'_, impl WriteSink>,
-        chain: Chain,
-        mut to: &[(Chain, u32)],
+        (chain, encodings): (Chain, Encodings),
+        encoded: Option<Piece>,
+        to: impl Iterator<Item = u32>,
     ) {
         // Its bytes are needed again after a batch that is full.
         self.chains.begin_run(chain);
-        while !to.is_empty() {
+        let mut to = to.peekable();
+        while to.peek().is_some() {
             let batch = &mut self.batch;
-            work.sink.load(self.chains.payload(chain, || batch.buffer()));
-            self.begin_chain(chain, 0);
+            work.sink.load(match &encoded {
+                Some(piece) => piece.clone().into(),
+                None => self.chains.payload(chain, || batch.buffer()),
+            });
+            self.begin_chain((chain, encodings), 0);
             let (mut count, mut full) = (0, false);
-            for &(_, connection) in to {
+            for connection in to.by_ref() {
                 let pass = self.gate.pass(connection);
                 assert_eq!(pass, Pass::Go, "what is owed to a live connection is written once");
                 self.chains.take(connection, chain);
@@ -232,8 +256,7 @@ impl Delivery {
                     break;
                 }
             }
-            to = &to[count..];
-            self.end_chain(chain, count as u64);
+            self.end_chain(chain, count);
             if full {
                 self.flush(work);
             }
@@ -242,9 +265,9 @@ impl Delivery {
     }
 
     /// Begins a run that writes a chain, behind so many bytes of a reply.
-    fn begin_chain(&mut self, chain: Chain, reply: usize) {
+    fn begin_chain(&mut self, (chain, encodings): (Chain, Encodings), reply: usize) {
         self.chains.begin_run(chain);
-        self.batch.runs.push(Run::Chain { chain, count: 0, reply });
+        self.batch.runs.push(Run::Chain { chain, encodings, count: 0, reply });
     }
 
     /// So many connections took the chain of the run begun last.

@@ -3,10 +3,12 @@
 
 use std::rc::Rc;
 
+use super::chain_encodings::Encodings;
 use super::chains::Chain;
 use super::marks::Piece;
 use super::write_sink::{Flushed, Owed, Payload};
 use crate::broker::channel::Sweep;
+use crate::shared_frame::Deflation;
 use crate::types::{ChannelIndex, ConnectionKey, Encoding, Epoch, Seq};
 
 /// The batch being filled.
@@ -23,7 +25,7 @@ pub(super) struct WriteBatch {
 
 /// Names what a sweep writes in one encoding: a slot may be reused, an epoch is not, and no channel
 /// sweeps to a place twice.
-pub(super) type SweepId = (ChannelIndex, Epoch, Seq, Encoding);
+pub(super) type SweepId = (ChannelIndex, Epoch, Seq, Encoding, Deflation);
 
 /// What the writes of one payload are.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +34,7 @@ pub(super) enum Run {
         channel: ChannelIndex,
         sweep: Sweep,
         encoding: Encoding,
+        deflation: Deflation,
         /// Writes.
         count: u64,
         /// With this run every member of the live set is served.
@@ -40,6 +43,7 @@ pub(super) enum Run {
     /// What connections are owed by marked sweeps.
     Chain {
         chain: Chain,
+        encodings: Encodings,
         count: u64,
         /// Bytes of a reply in front of it.
         reply: usize,
@@ -85,7 +89,7 @@ impl WriteBatch {
         let buffer = match payload {
             Payload::Owned(bytes) => Some(bytes),
             Payload::Joined(bytes, _) => Rc::into_inner(bytes),
-            Payload::Frame(..) | Payload::Sealed(..) => None,
+            Payload::Frame(..) | Payload::Encoded(..) | Payload::Sealed(..) => None,
         };
         if let Some(mut bytes) = buffer
             && self.pool.len() < POOL
@@ -100,6 +104,7 @@ impl WriteBatch {
     pub(super) fn keep_cut(&mut self, sweep: SweepId, payload: Payload) {
         let piece = match payload {
             Payload::Frame(frame, 0) => Piece::Frame(frame),
+            Payload::Encoded(frame, encoding, 0) => Piece::Encoded(frame, encoding),
             Payload::Joined(bytes, 0) => Piece::Joined(bytes),
             other => return self.recycle(other),
         };
@@ -127,6 +132,9 @@ pub(super) fn rest_of(payload: &mut Payload, owed: Owed) -> Payload {
         Owed::Dead(_) => Payload::Owned(Vec::new()),
         Owed::After(taken) => match std::mem::replace(payload, Payload::Owned(Vec::new())) {
             Payload::Frame(frame, offset) => Payload::Frame(frame, offset + taken),
+            Payload::Encoded(frame, encoding, offset) => {
+                Payload::Encoded(frame, encoding, offset + taken)
+            }
             Payload::Sealed(bytes, offset) => Payload::Sealed(bytes, offset + taken),
             Payload::Joined(bytes, offset) => Payload::Joined(bytes, offset + taken),
             Payload::Owned(mut bytes) => {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::shared_frame::Frame;
+use crate::shared_frame::{Deflation, Frame};
 use crate::types::Time;
 
 /// Bytes that one or many connections are to be sent.
@@ -10,6 +10,8 @@ use crate::types::Time;
 pub enum Payload {
     /// A shared frame from the given offset on.
     Frame(Rc<Frame>, usize),
+    /// A shared frame's other encoding from the given offset on.
+    Encoded(Rc<Frame>, Deflation, usize),
     /// Bytes made for this run: replies. Given back after the flush.
     Owned(Vec<u8>),
     /// Joined frames, from the given offset on.
@@ -24,6 +26,7 @@ impl Payload {
     pub fn bytes(&self) -> &[u8] {
         match self {
             Payload::Frame(frame, offset) => &frame.bytes()[*offset..],
+            Payload::Encoded(frame, encoding, offset) => &frame.encoded(*encoding)[*offset..],
             Payload::Owned(bytes) => bytes,
             Payload::Joined(bytes, offset) => &bytes[*offset..],
             Payload::Sealed(bytes, offset) => &bytes[*offset..],

@@ -11,8 +11,9 @@ use serde_json::Value;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+use super::deflating::ClientInflater;
 use super::order::Order;
-use super::truth::Truth;
+use super::truth::{Truth, correlation};
 use crate::limits::LEAVE_PATIENCE;
 use crate::types::{Encoding, ServiceId, Time};
 
@@ -78,6 +79,7 @@ pub(super) struct Client {
     pub(super) forbidden: u64,
     pub(super) too_fast: u64,
     pub(super) not_recovered: u64,
+    pub(super) inflater: Option<ClientInflater>,
 }
 
 impl Client {
@@ -117,10 +119,12 @@ impl Client {
                 break;
             }
             assert!(header.is_final && header.mask.is_none());
-            assert!(!(header.rsv1 || header.rsv2 || header.rsv3));
-            let payload = at + cursor.position() as usize..end;
-            let frame = self.buffer[at..end].to_vec();
-            let payload = self.buffer[payload].to_vec();
+            assert!(!(header.rsv2 || header.rsv3));
+            let payload = self.buffer[at + cursor.position() as usize..end].to_vec();
+            let (frame, payload) = match header.rsv1 {
+                true => ClientInflater::plain(&mut self.inflater, &payload),
+                false => (self.buffer[at..end].to_vec(), payload),
+            };
             self.message(header.opcode, &payload, &frame, truth);
             at = end;
         }
@@ -356,8 +360,4 @@ impl Client {
         belief.recovering = false;
         self.gaps += missed;
     }
-}
-
-fn correlation(value: &Value) -> Option<u64> {
-    value["correlation_id"].as_str().map(|text| text.parse().unwrap())
 }

@@ -182,6 +182,13 @@ impl World {
         let counts = [LaneFull, Laggards, LogEvictions, Missed, Recoveries, Refused, Rejoins];
         let counts = counts.into_iter().chain([Skipped, Conflated]);
         let mut tally: Tally = counts.map(|what| (what.label(), totals.count(what))).collect();
+        if self.plan.deflating > 0 {
+            use Count::{ContextDeflates, ContextDeliveries, DeflateSavedBytes};
+            use Count::{TwinDeflates, TwinDeliveries};
+            let kinds = [ContextDeflates, ContextDeliveries, TwinDeflates, TwinDeliveries];
+            let kinds = kinds.into_iter().chain([DeflateSavedBytes]);
+            tally.extend(kinds.map(|what| (what.label(), totals.count(what))));
+        }
         if totals.count(Count::ChannelRefusals) > 0 {
             tally.insert("channels refused", totals.count(Count::ChannelRefusals));
         }

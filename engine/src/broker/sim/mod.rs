@@ -7,6 +7,7 @@
 mod actions;
 mod changes;
 mod client;
+mod deflating;
 mod event_reader;
 mod fairness;
 mod finish;
@@ -194,11 +195,12 @@ fn is_caught(sabotage: Sabotage) -> bool {
         Sabotage::Patterns(_) => Plan::patterned,
         _ => Plan::new,
     };
-    let failure = (0..50).find_map(|seed| run(plan(seed, Some(sabotage))).err());
-    println!(
-        "{sabotage:?}: {}",
-        failure.as_ref().and_then(|text| text.lines().next()).unwrap_or("-")
-    );
+    is_caught_in((0..50).map(|seed| plan(seed, Some(sabotage))))
+}
+
+fn is_caught_in(mut plans: impl Iterator<Item = Plan>) -> bool {
+    let failure = plans.find_map(|plan| run(plan).err());
+    println!("{}", failure.as_ref().and_then(|text| text.lines().next()).unwrap_or("-"));
     failure.is_some()
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::broker::Hub;
+use crate::broker::channel::context_faults::ContextFault;
 use crate::broker::delivery::delivery_invariants::{ChainFault, SkipFault};
 use crate::broker::patterns::PatternFault;
 use crate::broker::turn_limits::TurnLimits;
@@ -29,6 +30,8 @@ pub(super) enum Sabotage {
     Chains(ChainFault),
     /// The policies for subscribers that are behind are broken.
     Skips(SkipFault),
+    /// What is known of subscribers' contexts is wrong.
+    Contexts(ContextFault),
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +67,8 @@ pub(super) struct Plan {
     /// Clients subscribe to patterns.
     pub(super) patterns: bool,
     pub(super) sealed: bool,
+    /// Percent of the clients that negotiate compression; 100: in the same way.
+    pub(super) deflating: u8,
     pub(super) bounds: TurnLimits,
     pub(super) config: Arc<Config>,
 }
@@ -96,6 +101,10 @@ impl Plan {
         if let Some(Sabotage::Skips(fault)) = self.sabotage {
             hub.break_skips(fault);
         }
+        ContextFault::set(match self.sabotage {
+            Some(Sabotage::Contexts(fault)) => Some(fault),
+            _ => None,
+        });
         hub
     }
 
@@ -103,7 +112,8 @@ impl Plan {
     pub(super) fn encoding(&self, client: usize) -> Encoding {
         match (self.seed ^ self.seed >> 1) % 2 {
             0 => Encoding::Plain,
-            _ => Encoding::ALL[(client * 7 + self.seed as usize) % 5 % Encoding::COUNT],
+            // Who deflates is negotiated.
+            _ => Encoding::ALL[(client * 7 + self.seed as usize) % 5 % 3],
         }
     }
 
@@ -124,6 +134,7 @@ impl Plan {
             channel_frames: pick(rng, &[4, 20, 4_096]),
             shard_unswept: pick(rng, &[2_000, 20_000, 1 << 20]),
             channel_idle: Duration::from_millis(pick(&mut rng.clone(), &[100, 1_000, 60_000])),
+            ..TurnLimits::default()
         };
         let channels = rng.usize(1..=5);
         let services = if seed % 2 == 1 { channels.min(2) } else { 1 };
@@ -148,6 +159,7 @@ impl Plan {
             changes: false,
             patterns: false,
             sealed: rng.bool(),
+            deflating: 0,
             bounds,
             config: Arc::new(config(rng, roomy, services)),
         }

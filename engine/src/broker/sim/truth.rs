@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use super::plan::Plan;
 use crate::broker::Hub;
 use crate::config::{ChannelClass, SlowPolicy};
@@ -152,4 +154,9 @@ impl Truth {
     pub(super) fn total(&self) -> u64 {
         self.lives.iter().flatten().map(|(_, frames)| frames.len() as u64).sum()
     }
+}
+
+/// The request that an answer is about.
+pub(super) fn correlation(value: &Value) -> Option<u64> {
+    value["correlation_id"].as_str().map(|text| text.parse().unwrap())
 }

@@ -118,8 +118,10 @@ impl World {
         let service = ServiceId((self.clients.len() % self.plan.services) as u8);
         let tls_mode = if sealed { TlsMode::Tls13 } else { TlsMode::Plain };
         let encoding = self.plan.encoding(self.clients.len());
+        let (deflate, inflater) = if encoding.is_event() { (None, None) } else { self.negotiate() };
         let plain = Admission::plain(([127, 0, 0, 1], 1).into());
         let admission = Admission { service, tls_mode, over_capacity, token, encoding, ..plain };
+        let admission = Admission { deflate, ..admission };
         self.begin_iteration(shard);
         let Some(key) = self.hubs[shard].admit(admission) else {
             return self.note(|| format!("shard {shard} is full"));
@@ -128,6 +130,7 @@ impl World {
         self.note(|| format!("client {client} connects to shard {shard} as {key:?}"));
         self.clients.push(Client::new(shard, service, over_capacity, frame.is_some()));
         self.clients[client].encoding = encoding;
+        self.clients[client].inflater = inflater;
         let room = self.rng.usize(1..=self.plan.socket);
         self.sockets.push(Socket { sealed, room, ..Socket::default() });
         let ports = &mut self.ports[shard];

@@ -176,7 +176,7 @@ impl WriteSink for Delivery {
         self.seals = !self.sessions.is_empty() && !matches!(payload, Payload::Sealed(..));
         self.runs += 1;
         match payload {
-            Payload::Frame(..) => self.ring.load(payload),
+            Payload::Frame(..) | Payload::Encoded(..) => self.ring.load(payload),
             Payload::Owned(_) | Payload::Joined(..) | Payload::Sealed(..) => {
                 self.ring.load_owned(payload);
             }

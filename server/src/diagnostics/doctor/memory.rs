@@ -1,10 +1,11 @@
 //! The memory that so many connections take, from the engine's limits, against what there is.
 
 use uringcast_engine::limits::{
-    DEFAULT_SHARD_LOG_BYTES, FANOUT_LANE_BYTES, FORGOTTEN_CHANNEL, FORGOTTEN_CHANNELS,
-    IDLE_CONNECTION, KERNEL_CONNECTION, LAGGARD_BYTES_PER_SHARD, MAILBOX_BYTES,
-    PUBLISHING_BYTES_PER_SHARD, RECEIVE_BUFFER, RECEIVE_BUFFERS, REQUEST_BACKLOG_PER_SHARD,
-    TLS_CONNECTION, UNFINISHED_BYTES_PER_SHARD, per_lane,
+    CONTEXT_MEMORY, CONTEXTS_PER_SHARD, DEFAULT_SHARD_LOG_BYTES, FANOUT_LANE_BYTES,
+    FORGOTTEN_CHANNEL, FORGOTTEN_CHANNELS, IDLE_CONNECTION, KERNEL_CONNECTION,
+    LAGGARD_BYTES_PER_SHARD, MAILBOX_BYTES, PUBLISHING_BYTES_PER_SHARD, RECEIVE_BUFFER,
+    RECEIVE_BUFFERS, REQUEST_BACKLOG_PER_SHARD, TLS_CONNECTION, UNFINISHED_BYTES_PER_SHARD,
+    per_lane,
 };
 
 use super::Machine;
@@ -24,7 +25,8 @@ pub(super) fn budget(machine: &Machine) -> Outcome {
     let publishing = MAILBOX_BYTES + PUBLISHING_BYTES_PER_SHARD;
     let forgotten = FORGOTTEN_CHANNELS * FORGOTTEN_CHANNEL;
     let lanes = machine.shards.saturating_sub(1) * per_lane(FANOUT_LANE_BYTES, machine.shards);
-    let of_shard = DEFAULT_SHARD_LOG_BYTES + clients + publishing + forgotten + lanes;
+    let compressors = CONTEXTS_PER_SHARD * CONTEXT_MEMORY;
+    let of_shard = DEFAULT_SHARD_LOG_BYTES + clients + publishing + forgotten + lanes + compressors;
     // Parsed bodies are there twice.
     let control = 2 * HTTP_BODY_BYTES + REVOCATIONS_BYTES + ACCESS_LOG_BYTES;
     let full = shards * of_shard as u64 + control as u64;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Channels, Role};
 use crate::broker::channel::replica::ReplicaState;
+use crate::broker::channel::since::Since;
 use crate::broker::channel::sweep_queue::Queued;
 use crate::broker::context::Context;
 use crate::types::{ChannelIndex, ShardId};
@@ -94,11 +95,15 @@ impl Channels {
 
     /// Checks that each subscription of a connection names its place in a live set.
     pub(in crate::broker) fn check_subscriptions(&self, connection: u32) {
+        let mut followed = 0;
         for subscription in self.memberships.of(connection) {
             let position = subscription.position;
             let members = self.table[subscription.channel].live.members(position.encoding());
             assert_eq!(members[position.place()], connection, "a position");
+            let since = self.table[subscription.channel].live.since(position);
+            followed += usize::from(since.is_some_and(Since::follows));
         }
+        assert!(followed <= 1, "{connection} follows {followed} contexts");
     }
 
     /// The saboteur of the simulation: channels that wait are never swept.

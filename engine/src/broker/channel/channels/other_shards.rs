@@ -18,14 +18,14 @@ impl Channels {
         from: ShardId,
         name: &ChannelName,
         (channel, token): (ChannelIndex, JoinToken),
-        (since, is_fresh): (Option<Seq>, bool),
+        wanted: (Option<Seq>, bool, u32),
         address: Option<AddressGroup>,
     ) -> Notice {
         let maker = address.map(|address| Maker { connection: None, address });
         match self.find_or_add(cx, name, maker) {
             Ok(index) => {
-                let wanted = (since, is_fresh);
-                Exchange::add_shard(cx, &mut self.table[index], from, (channel, token), wanted)
+                let (channel, key) = (&mut self.table[index], (channel, token));
+                Exchange::add_shard(cx, channel, from, key, wanted)
             }
             Err(why) => Notice::JoinRefused { channel, token, why },
         }
@@ -199,14 +199,17 @@ impl Channels {
                 Some(Request::Leave { name, channel: index, token, head })
             }
             ReplicaState::Joining => {
-                let is_fresh = !replica.resumes();
-                Some(Request::Join { name, channel: index, token, since, is_fresh, address })
+                let (is_fresh, followers) = (!replica.resumes(), channel.followers_to_tell());
+                let channel = index;
+                Some(Request::Join { name, channel, token, since, is_fresh, address, followers })
             }
         }
     }
 
     /// The home was sent its request, or needs none.
     pub(in crate::broker) fn home_request_sent(&mut self, index: ChannelIndex) {
-        self.table[index].replica_mut().sent();
+        let channel = &mut self.table[index];
+        let followers = channel.followers_to_tell();
+        channel.replica_mut().sent(followers);
     }
 }

@@ -62,15 +62,20 @@ impl Channels {
         Some(Standing { handed, ahead: (handed != live.target()).then_some(live.target()) })
     }
 
-    /// Adds a subscription that is not there yet. Returns what the live set was handed there.
+    /// Adds a subscription that is not there yet, of a connection that `deflates` if it negotiated
+    /// compression. Returns what the live set was handed there.
     pub(crate) fn subscribe(
         &mut self,
         cx: &Context,
         connection: u32,
         encoding: Encoding,
         index: ChannelIndex,
+        deflates: bool,
     ) -> Seq {
-        self.memberships.add(&mut self.table, (connection, encoding), index, cx.time())
+        let since = self.first_since(index, deflates);
+        let encoding = if since.is_some() { Encoding::Deflating } else { encoding };
+        let member = (connection, encoding, since);
+        self.memberships.add(&mut self.table, member, index, cx.time())
     }
 
     /// Ends a subscription. Returns whether there was one.

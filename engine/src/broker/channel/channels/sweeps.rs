@@ -1,6 +1,7 @@
 //! Which channels are to be swept, and the sweep that each is in.
 
 use super::{Channels, Sweep};
+use crate::broker::channel::since::Since;
 use crate::broker::channel::sweep_queue::Queued;
 use crate::broker::context::Context;
 use crate::limits::COALESCING_PRECISION;
@@ -92,6 +93,14 @@ impl Channels {
             channel.live.start(target);
         }
         Some(Sweep { from: channel.live.delivered().next(), to: channel.live.target() })
+    }
+
+    /// Pending members that negotiated compression, with what they have of the channel's context.
+    pub(in crate::broker) fn pending_since(
+        &mut self,
+        index: ChannelIndex,
+    ) -> (&[u32], &mut [Since]) {
+        self.table[index].live.pending_since()
     }
 
     /// Members of the live set with an encoding that the sweep has not served.

@@ -60,7 +60,8 @@ proptest! {
                     }
                 }
                 Operation::Join(encoding) => {
-                    let (place, moved) = set.insert(next, encoding);
+                    let since = (encoding == Encoding::Deflating).then_some(Since::COLD);
+                    let (place, moved) = set.insert(next, (encoding, since));
                     apply(&mut places, moved);
                     places.insert(next, place);
                     seen.insert(next, set.handed(place).0);

@@ -51,7 +51,7 @@ impl LastValues {
     /// The log drops the newest message of a key. It is held here as far as there is room, before
     /// older ones. Returns the position up to which the newest of some key are gone.
     pub(super) fn keep(&mut self, frame: &Rc<Frame>, room: KeepRoom) -> Option<Seq> {
-        self.bytes += frame.bytes().len();
+        self.bytes += frame.weight();
         self.kept.insert(frame.seq, frame.clone());
         let mut gone = None;
         while self.kept.len() > room.frames || self.bytes > room.bytes {
@@ -85,7 +85,7 @@ impl LastValues {
 
     fn drop_kept(&mut self, seq: Seq) -> Option<Rc<Frame>> {
         let frame = self.kept.remove(&seq)?;
-        self.bytes -= frame.bytes().len();
+        self.bytes -= frame.weight();
         Some(frame)
     }
 

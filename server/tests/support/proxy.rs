@@ -1,0 +1,87 @@
+//! A proxy between clients and a server, which cuts, stalls and refuses connections.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// One on a free port of 127.0.0.1. Its threads end with the test's process.
+pub struct Proxy {
+    /// Where clients connect.
+    pub address: SocketAddr,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    stalls: AtomicBool,
+    refuses: AtomicBool,
+    streams: Mutex<Vec<TcpStream>>,
+}
+
+impl State {
+    fn streams(&self) -> std::sync::MutexGuard<'_, Vec<TcpStream>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Proxy {
+    /// Passes on to this server, which need not run all the time.
+    pub fn to(server: SocketAddr) -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("a port");
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if shared.refuses.load(Ordering::Relaxed) {
+                    continue;
+                }
+                // A connection that the server does not take ends at once.
+                let Ok(server) = TcpStream::connect(server) else { continue };
+                join(&shared, &client, &server);
+                join(&shared, &server, &client);
+                shared.streams().extend([client, server]);
+            }
+        });
+        Proxy { address, state }
+    }
+
+    /// Ends all connections, and tells nobody why.
+    pub fn cut(&self) {
+        for stream in self.state.streams().drain(..) {
+            // It may have ended.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Whether connections stay open and nothing passes.
+    pub fn stall(&self, stalls: bool) {
+        self.state.stalls.store(stalls, Ordering::Relaxed);
+    }
+
+    /// Whether new connections end at once.
+    pub fn refuse(&self, refuses: bool) {
+        self.state.refuses.store(refuses, Ordering::Relaxed);
+    }
+}
+
+/// Copies what comes from one side to the other.
+fn join(state: &Arc<State>, from: &TcpStream, to: &TcpStream) {
+    let (state, clone) = (Arc::clone(state), |stream: &TcpStream| stream.try_clone());
+    let (mut from, mut to) = (clone(from).expect("a copy"), clone(to).expect("a copy"));
+    std::thread::spawn(move || {
+        let mut buffer = [0; 16 << 10];
+        while let Ok(length @ 1..) = from.read(&mut buffer) {
+            while state.stalls.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if to.write_all(&buffer[..length]).is_err() {
+                break;
+            }
+        }
+        // The other direction may have done it.
+        let _ = to.shutdown(Shutdown::Both);
+    });
+}
