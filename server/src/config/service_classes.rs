@@ -1,7 +1,7 @@
 //! The classes of channels: those of `class`, and the short forms beside it.
 
 use uringcast_engine::limits::MAX_CHANNEL_CLASSES;
-use uringcast_engine::{Access, AuthMode, ClassRule, HistoryAccess, Rule};
+use uringcast_engine::{Access, AuthMode, ClassRule, HistoryAccess};
 
 use super::{ProblemCollector, access_control};
 use crate::settings::{Settings, Source};
@@ -31,12 +31,15 @@ fn join_permissions(
     faults: &mut ProblemCollector<'_>,
 ) {
     let is_preset = |name: &str| matches!(s.source(name), Source::Preset(_));
-    let named: [(_, _, &mut Vec<Rule>, fn(&ClassRule) -> Option<&String>); 2] = [
-        ("subscribe", "subscribe_permission", &mut access.subscribe, |c| c.subscribe.as_ref()),
-        ("publish", "publish_permission", &mut access.publish, |c| c.publish.as_ref()),
+    let subscribe = |class: &&ClassRule| class.subscribe.is_some();
+    let publish = |class: &&ClassRule| class.publish.is_some();
+    let guarded = [
+        ("subscribe", "subscribe_permission", classes.iter().filter(subscribe).collect::<Vec<_>>()),
+        ("publish", "publish_permission", classes.iter().filter(publish).collect()),
     ];
-    for (key, setting, rules, of) in named {
-        for class in classes.iter().filter(|class| of(class).is_some()) {
+    let older = [&mut access.subscribe, &mut access.publish];
+    for ((key, setting, classes), rules) in guarded.into_iter().zip(older) {
+        for class in classes {
             let pattern = &class.channels;
             if is_preset(setting) && !is_preset("class") {
                 rules.retain(|rule| rule.channels != *pattern);

@@ -106,13 +106,10 @@ impl Delivery {
         match &mut runs[short.run] {
             Run::Sweep { channel, sweep, encoding, deflation, count, .. } => {
                 *count -= 1;
-                let (channel, sweep, encoding) = (*channel, *sweep, *encoding);
-                let deflation = *deflation;
+                let (channel, sweep) = (*channel, *sweep);
+                let swept = ((channel, sweep, *encoding), *deflation);
                 let (tail, next) = match short.owed {
-                    Owed::After(taken) => {
-                        let swept = (channel, sweep, encoding);
-                        split(work, at, (swept, deflation), &mut { taken })
-                    }
+                    Owed::After(taken) => split(work, at, swept, &mut { taken }),
                     Owed::Sealed(rest) => {
                         let frames = work.channels.log(channel).range(sweep.from, sweep.to).count();
                         work.cx.recorder.replayed(service, frames as u64);

@@ -154,6 +154,6 @@ impl Reading<'_> {
         self.sabotage == Some(super::delivery_invariants::SkipFault::LostNewest)
             && frame.key().is_some()
             && self.cursor.next <= self.cursor.newest_to
-            && frame.seq.0 % 3 == 0
+            && frame.seq.0.is_multiple_of(3)
     }
 }

@@ -215,7 +215,7 @@ fn a_connection_follows_the_channel_with_most_bytes() {
     for channel in [0, 1] {
         rule_of(&mut service.classes, channel).compression = Some(Compression::Shared);
     }
-    let mut world = world_of(4, 1_000, service, &vec![&[0, 1][..]; 10]);
+    let mut world = world_of(4, 1_000, service, &[&[0, 1][..]; 10]);
     let text = format!(r#"{{"pad":"{}"}}"#, "x".repeat(300));
     for (main, other) in [(0, 1), (1, 0)] {
         for _ in 0..200 {

@@ -174,6 +174,12 @@ impl World {
             // A few may be the last frames of their joins, which no later one reveals.
             assert!(totals.count(Count::Rejoins) > 0 || self.lost < 6, "{} lost", self.lost);
         }
+        self.tally(&totals)
+    }
+
+    /// What was met.
+    fn tally(&self, totals: &Totals) -> Tally {
+        let sum = |f: fn(&super::client::Client) -> u64| self.clients.iter().map(f).sum::<u64>();
         let closed = |reason: &str| {
             self.clients.iter().filter(|client| client.reason.starts_with(reason)).count() as u64
         };
