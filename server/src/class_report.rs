@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use uringcast_engine::{
-    ChannelClass, ChannelName, ChannelPattern, ClassRule, Config, HistoryAccess, Retention, Rule,
-    Service,
+    ChannelClass, ChannelName, ChannelPattern, ClassRule, Config, Retention, Rule, Service,
 };
 
 use crate::settings::class_setting::{ClassField, FIELDS};
@@ -197,8 +196,6 @@ fn filled(class: &ChannelClass) -> ClassRule {
         slow_age: class.slow_age,
         compression: Some(class.compression),
         coalesce: Some(class.coalesce),
-        presence: Some(class.presence),
-        history: Some(if class.history { HistoryAccess::On } else { HistoryAccess::Off }),
         ..ClassRule::new(ChannelPattern::parse("*").expect("all channels"))
     }
 }

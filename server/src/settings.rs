@@ -246,7 +246,7 @@ settings! {
     "Classes of channels" {
         /// Channels and what is promised for them, such as orders:* slow=skip, log-age=10m; several
         /// in one text stand between semicolons. Keys: log-frames, log-bytes, log-age, slow,
-        /// slow-bytes, slow-age, compression, coalesce, presence, history, subscribe and publish,
+        /// slow-bytes, slow-age, compression, coalesce, subscribe and publish,
         /// as docs/OPERATING.md has them. Of each key the longest pattern counts that has it;
         /// uringcast-server classes prints which class a channel has.
         class [live]: Option<ClassSettings> = None,

@@ -105,7 +105,7 @@ fn what_contradicts_a_class_is_refused_with_a_remedy() {
             &[secret, "--class=a:* publish=x", "--publish-permission=a:=y"],
             "names a permission for a:*, and so does publish_permission",
         ),
-        (&["--class=a:* history=audit"], "protects nothing with the permission of a:*"),
+        (&["--class=a:* subscribe=audit"], "protects nothing with the permission of a:*"),
         (
             &["--class=a:* coalesce=2ms", "--coalesce=a:=3ms"],
             "is the second to say how long a:* waits. Say it once, there or in a class.",
@@ -115,14 +115,14 @@ fn what_contradicts_a_class_is_refused_with_a_remedy() {
         let error = resolve(flags).expect_err("a contradiction");
         assert!(error.contains(says), "{flags:?}: {error}");
     }
-    assert!(resolve(&["--auth-enabled=false", "--class=a:* history=audit"]).is_ok());
+    assert!(resolve(&["--auth-enabled=false", "--class=a:* subscribe=audit"]).is_ok());
 }
 
 #[test]
 fn the_command_says_which_class_a_channel_has_and_why() {
     let dir = tempfile::tempdir().expect("a directory");
     let text = "log_age = '2m'\ncoalesce = ['a:*=5ms']\npreset = 'mahavishnu'\n\
-                class = ['* slow=skip', 'a:* log-frames=7, presence=on']\n";
+                class = ['* slow=skip', 'a:* log-frames=7, slow-age=9s']\n";
     let config = file(dir.path(), "u.toml", text);
     let (code, out, err) = run(&["classes", "--config", &config, "a:1", "workflow:2"]);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
@@ -136,8 +136,7 @@ fn the_command_says_which_class_a_channel_has_and_why() {
         format!("slow skip class * ({config})"),
         "compression off default".to_owned(),
         format!("coalesce 5ms coalesce a:* ({config})"),
-        format!("presence on class a:* ({config})"),
-        "history on default".to_owned(),
+        format!("slow-age 9s class a:* ({config})"),
         "workflow:2 at mahavishnu: class *".to_owned(),
         "subscribe workflow:read subscribe_permission workflow:* (preset mahavishnu)".to_owned(),
         "publish publish default".to_owned(),

@@ -205,6 +205,8 @@ impl Client {
                 // A server that cuts a peer with unread bytes resets the connection.
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return None,
                 Ok(read) => self.buffer.extend_from_slice(&chunk[..read]),
+                // With a timeout the kernel does not begin a read anew that was interrupted.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => panic!("reading: {error}; have {:?}", self.buffer),
             }
         }
