@@ -220,8 +220,8 @@ fn the_debian_package_installs_and_its_server_accepts_its_configuration() {
 #[test]
 fn every_command_has_a_manual_page() {
     let script = std::fs::read_to_string(root().join("scripts/manual")).expect("the script");
-    let named = script.lines().find_map(|line| line.strip_prefix("for command in "));
-    let named = named.and_then(|line| line.strip_suffix("; do")).expect("its commands");
+    let named = script.lines().find_map(|line| line.strip_prefix("commands='"));
+    let named = named.and_then(|line| line.strip_suffix('\'')).expect("its commands");
     let command = uringcast_server::args::command();
     let known: BTreeSet<&str> = command.get_subcommands().map(|one| one.get_name()).collect();
     assert_eq!(named.split(' ').collect::<BTreeSet<_>>(), known);
