@@ -12,8 +12,9 @@ use uringcast_benches::{
 use uringcast_engine::broker::Hub;
 use uringcast_engine::{ConnectionKey, ServiceId};
 
-fn sweep(c: &mut Criterion) {
-    let mut group = c.benchmark_group("publish and sweep");
+/// One message to all subscribers of a hub that has so many.
+fn sweep_of(c: &mut Criterion, name: &str, hub: fn(usize) -> Hub) {
+    let mut group = c.benchmark_group(name);
     for subscribers in [10, 1_000, 10_000] {
         let mut hub = hub(subscribers);
         let publication = publication("bench:0", 128);
@@ -31,23 +32,13 @@ fn sweep(c: &mut Criterion) {
     }
 }
 
+fn sweep(c: &mut Criterion) {
+    sweep_of(c, "publish and sweep", hub);
+}
+
 /// The same to subscribers that follow the channel's context: one message is compressed for all.
 fn deflated_sweep(c: &mut Criterion) {
-    let mut group = c.benchmark_group("publish and sweep, compressed");
-    for subscribers in [10, 1_000, 10_000] {
-        let mut hub = deflating_hub(subscribers);
-        let (mut outlet, mut ns) = (Nowhere::default(), 1_000_000_u64);
-        group.throughput(Throughput::Elements(subscribers as u64));
-        group.bench_function(BenchmarkId::from_parameter(subscribers), |b| {
-            b.iter(|| {
-                ns += 1_000;
-                hub.begin_iteration(at(ns));
-                hub.publish(&publication("bench:0", 128)).expect("nothing is unswept");
-                while hub.poll_transmit(&mut outlet, &mut NoLanes) {}
-                black_box(outlet.writes)
-            });
-        });
-    }
+    sweep_of(c, "publish and sweep, compressed", deflating_hub);
 }
 
 /// As many channels as messages: each is dirty by itself and costs its own sweep.

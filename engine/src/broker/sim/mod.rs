@@ -62,12 +62,21 @@ fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
+/// The seeds of a run: one to be replayed, or those that are known and one part in `share` of those
+/// of a default run.
+fn seeds(known: &[u64], share: u64) -> Vec<u64> {
+    match setting("SIM_SEED") {
+        Some(seed) => vec![seed],
+        None => {
+            let drawn = 0..setting("SIM_SEEDS").unwrap_or(SEEDS) / share;
+            known.iter().copied().chain(drawn).collect()
+        }
+    }
+}
+
 #[test]
 fn every_subscriber_sees_every_message_once_in_order_or_is_told() {
-    let seeds: Vec<u64> = match setting("SIM_SEED") {
-        Some(seed) => vec![seed],
-        None => PAST.iter().copied().chain(0..setting("SIM_SEEDS").unwrap_or(SEEDS)).collect(),
-    };
+    let seeds = seeds(PAST, 1);
     let met = run_all(seeds.iter().map(|seed| Plan::new(*seed, None)));
     println!("{} seeds: {met:?}", seeds.len());
     let is_missing = |what: &str, n: u64| n == 0 && !what.starts_with("chains");
@@ -89,10 +98,7 @@ fn run_all(plans: impl Iterator<Item = Plan>) -> Tally {
 /// What a client is owed by several sweeps is written at once, and is cut, left and forgotten.
 #[test]
 fn clients_in_many_channels_see_every_message_once_in_order() {
-    let seeds: Vec<u64> = match setting("SIM_SEED") {
-        Some(seed) => vec![seed],
-        None => RARE.iter().copied().chain(0..setting("SIM_SEEDS").unwrap_or(SEEDS) / 2).collect(),
-    };
+    let seeds = seeds(RARE, 2);
     let met = run_all(seeds.iter().map(|seed| Plan::sharing(*seed, None)));
     println!("{} seeds: {met:?}", seeds.len());
     let never: Vec<_> =
@@ -103,13 +109,10 @@ fn clients_in_many_channels_see_every_message_once_in_order() {
 /// Subscribers use up their shares of tiny tables of channels, leave, and find room again.
 #[test]
 fn where_channels_are_few_subscribers_see_every_message_once_in_order() {
-    let seeds = match setting("SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..setting("SIM_SEEDS").unwrap_or(SEEDS) / 2,
-    };
-    let met = run_all(seeds.clone().map(Plan::crowded));
-    println!("{seeds:?}: {met:?}");
-    assert!(seeds.end - seeds.start < SEEDS / 2 || met["channels refused"] > 0, "{met:?}");
+    let seeds = seeds(&[], 2);
+    let met = run_all(seeds.iter().copied().map(Plan::crowded));
+    println!("{} seeds: {met:?}", seeds.len());
+    assert!(seeds.len() < SEEDS as usize / 2 || met["channels refused"] > 0, "{met:?}");
 }
 
 /// Publications of clients, too, are refused while too much waits for the shard's subscribers.

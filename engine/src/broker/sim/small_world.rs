@@ -29,16 +29,23 @@ pub(super) fn world_of(seed: u64, slice: usize, service: Service, channels: &[&[
     (plan.services, plan.config) = (1, Arc::new(Config::from(service)));
     plan.bounds = TurnLimits { slice, ..TurnLimits::default() };
     let mut world = World::new(plan);
-    for (client, channels) in channels.iter().enumerate() {
-        world.connect(0);
-        world.sockets[client].room = 1 << 20;
-        world.clients[client].subscribes(1, channels);
-        let names: Vec<&str> = channels.iter().map(|channel| world.truth.name(*channel)).collect();
-        let data = format!(r#"{{"channels":{}}}"#, serde_json::to_string(&names).unwrap());
-        world.say(client, &format!(r#"{{"id":"1","type":"subscribe","data":{data}}}"#));
+    for channels in channels {
+        join(&mut world, channels);
     }
     while turn(&mut world) > 0 {}
     world
+}
+
+/// A client more, which asks to subscribe to these channels.
+pub(super) fn join(world: &mut World, channels: &[usize]) -> usize {
+    let client = world.clients.len();
+    world.connect(0);
+    world.sockets[client].room = 1 << 20;
+    world.clients[client].subscribes(1, channels);
+    let names: Vec<&str> = channels.iter().map(|channel| world.truth.name(*channel)).collect();
+    let data = format!(r#"{{"channels":{}}}"#, serde_json::to_string(&names).unwrap());
+    world.say(client, &format!(r#"{{"id":"1","type":"subscribe","data":{data}}}"#));
+    client
 }
 
 /// One turn, after which every client reads. Returns how many sockets it wrote.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::order::Order;
-use super::small_world::{service, turn, world_of};
+use super::small_world::{join, service, turn, world_of};
 use super::world::World;
 use crate::config::{ClassRule, Service};
 use crate::limits::{COALESCED_BYTES, COALESCING_PRECISION};
@@ -71,11 +71,7 @@ fn a_newcomer_and_one_who_comes_back_lose_nothing() {
     let mut world = coalescing_world();
     world.publish(0);
     turn(&mut world);
-    let newcomer = world.clients.len();
-    world.connect(0);
-    world.sockets[newcomer].room = 1 << 20;
-    world.clients[newcomer].subscribes(1, &[0]);
-    world.say(newcomer, r#"{"id":"1","type":"subscribe","data":{"channels":["room:0"]}}"#);
+    let newcomer = join(&mut world, &[0]);
     world.publish(0);
     turn(&mut world);
     world.pass_time(WINDOW - COALESCING_PRECISION);
