@@ -228,7 +228,8 @@ impl Delivery {
         budget: &mut usize,
     ) {
         let encoding = work.channels.pending_encodings(channel).next().unwrap_or_default();
-        work.sink.load(self.sweep_piece(work.channels, channel, sweep, encoding).into());
+        let form = (encoding, Deflation::Plain);
+        work.sink.load(self.sweep_piece(work.channels, channel, sweep, form).into());
         let (mut taken, mut count, mut flush) = (0, 0, false);
         for &connection in work.channels.pending(channel, encoding).iter().take(*budget) {
             match self.gate.pass(connection) {
@@ -256,26 +257,29 @@ impl Delivery {
         }
     }
 
-    /// The bytes of a sweep in an encoding: one shared frame, or what is written once for all
-    /// members with it.
+    /// The bytes of a sweep in a form: one shared frame, or what is written once for all members
+    /// that are written it so. Twins that it takes are made already.
     fn sweep_piece(
         &mut self,
         channels: &Channels,
         channel: ChannelIndex,
         sweep: Sweep,
-        encoding: Encoding,
+        (encoding, deflation): (Encoding, Deflation),
     ) -> Piece {
         let log = channels.log(channel);
-        let id = (channel, log.epoch(), sweep.to, encoding, Deflation::Plain);
+        let id = (channel, log.epoch(), sweep.to, encoding, deflation);
         if let Some(piece) = self.batch.take_cut(id) {
             return piece;
         }
         let mut frames = log.range(sweep.from, sweep.to).map(|(frame, _)| frame);
         let first = frames.next().expect("a sweep has frames");
         if first.seq == sweep.to && !encoding.is_event() {
-            return Piece::Frame(first.clone());
+            return match deflation {
+                Deflation::Plain => Piece::Frame(first.clone()),
+                _ => Piece::Encoded(first.clone(), deflation),
+            };
         }
-        let form = Form::new(channels, channel, encoding);
+        let form = Form::new(channels, channel, encoding).deflated(deflation);
         self.batch.joined(|out| {
             std::iter::once(first).chain(frames).for_each(|frame| form.append(frame, out));
         })

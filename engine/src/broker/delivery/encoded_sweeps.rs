@@ -128,7 +128,7 @@ impl Delivery {
         }
     }
 
-    /// The bytes of a sweep in an deflation.
+    /// The bytes of a sweep in a deflation.
     fn encoded_piece<S>(
         &mut self,
         work: &mut Work<'_, S>,
@@ -136,26 +136,10 @@ impl Delivery {
         sweep: Sweep,
         deflation: Deflation,
     ) -> Piece {
-        if deflation == Deflation::Plain {
-            return self.sweep_piece(work.channels, channel, sweep, Encoding::Deflating);
-        }
-        let log = work.channels.log(channel);
-        for (frame, _) in log.range(sweep.from, sweep.to) {
+        for (frame, _) in work.channels.log(channel).range(sweep.from, sweep.to) {
             self.twins.prepare(&mut work.cx.recorder, frame, deflation);
         }
-        let id = (channel, log.epoch(), sweep.to, Encoding::Deflating, deflation);
-        if let Some(piece) = self.batch.take_cut(id) {
-            return piece;
-        }
-        let mut frames = log.range(sweep.from, sweep.to).map(|(frame, _)| frame);
-        let first = frames.next().expect("a sweep has frames");
-        if first.seq == sweep.to {
-            return Piece::Encoded(first.clone(), deflation);
-        }
-        let frames = std::iter::once(first).chain(frames);
-        self.batch.joined(|out| {
-            frames.for_each(|frame| out.extend_from_slice(frame.encoded(deflation)));
-        })
+        self.sweep_piece(work.channels, channel, sweep, (Encoding::Deflating, deflation))
     }
 
     fn record_sent<S>(
@@ -205,16 +189,14 @@ impl Delivery {
             walk.spans.extend(spans);
         }
         let mut encodings = Encodings::PLAIN;
-        let plain = walk.sweeps.len() > Encodings::ROOM;
-        if plain {
+        if walk.sweeps.len() > Encodings::ROOM {
             // What it misses of its context it misses.
             work.channels.interrupt_contexts(connection);
+            self.encoded_slice.walk = walk;
+            return encodings;
         }
         for (nth, (&(channel, sweep, _), span)) in walk.sweeps.iter().zip(&walk.spans).enumerate() {
             let Some(since) = work.channels.since_mut(connection, channel) else { continue };
-            if plain {
-                break;
-            }
             let deflation = span.take(since);
             for (frame, _) in work.channels.log(channel).range(sweep.from, sweep.to) {
                 self.twins.prepare(&mut work.cx.recorder, frame, deflation);

@@ -12,6 +12,7 @@ use super::write_sink::WriteSink;
 use super::{Delivery, Work, form};
 use crate::broker::channel::{Channels, Sweep};
 use crate::limits::{MARKS_PER_PASS, MARKS_PER_REPLY};
+use crate::shared_frame::Deflation;
 use crate::types::{ChannelIndex, Encoding};
 
 /// A chain's write counts once more for so many bytes: log2.
@@ -127,7 +128,8 @@ impl Delivery {
         sweep: Sweep,
         encoding: Encoding,
     ) {
-        let piece = self.sweep_piece(work.channels, channel, sweep, encoding);
+        let form = (encoding, Deflation::Plain);
+        let piece = self.sweep_piece(work.channels, channel, sweep, form);
         self.group.bytes += piece.bytes().len();
         self.group.sweeps.push(Marked { channel, sweep, encoding, piece });
     }
