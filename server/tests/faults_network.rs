@@ -200,7 +200,9 @@ fn reset(client: Client) {
 
 #[test]
 fn a_reset_in_the_middle_of_a_frame_ends_that_connection_only() {
-    let server = Server::start("--shards=1 --anonymous-publish");
+    // The log outlives what is published until the metrics tell of the laggard.
+    let server =
+        Server::start("--shards=1 --anonymous-publish --log-bytes=64MiB --log-frames=10000");
     let (mut good, mut sender, receiver) = (beside(&server), beside(&server), beside(&server));
     // It has sent a half of a message.
     sender.raw(&announce(FIN | TEXT, 1_000, true));

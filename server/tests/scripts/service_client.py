@@ -75,6 +75,7 @@ class Raw:
         uuid.UUID(welcome["data"].pop("connection_id"))
         expected = {"server": NAME, "message": PRESET["settings"]["welcome_message"]}
         expected |= {"authenticated": authenticated, "tls_mode": "WS", "secure": False}
+        expected |= {"reconnect": {"base_ms": 1000, "max_ms": 30000}}
         for key, setting in PRESET["welcome"].items():
             expected[key] = PRESET["settings"][setting]
         equal("welcome's data", welcome["data"], expected)
