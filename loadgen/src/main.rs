@@ -3,8 +3,9 @@
 //! The path of a run: [`args`] as typed → [`config`] resolved → [`run`] connects the subscribers
 //! ([`worker`] threads around the pure [`client`]) and starts the [`publisher`] threads, which
 //! follow the [`schedule`] → every delivery is recognised by its [`payload_stamp`], checked
-//! ([`uringcast_loadgen::delivery_check`]) and recorded ([`recorder`]) → [`summary`],
-//! [`report`] and [`assertion`]s. [`mod@self_host`] starts the server.
+//! ([`uringcast_loadgen::delivery_check`]) and recorded ([`recorder`]) → [`summarise`]
+//! makes the [`summary`], written out by [`report`] and judged by [`assertion`]s.
+//! [`mod@self_host`] starts the server.
 
 mod args;
 mod assertion;
@@ -21,6 +22,7 @@ mod run;
 mod schedule;
 mod self_host;
 mod shared;
+mod summarise;
 mod summary;
 mod tls;
 mod value_parsers;
@@ -40,6 +42,7 @@ use crate::config::Config;
 use crate::error::OperatorError;
 use crate::report::Report;
 use crate::self_host::SelfHost;
+use crate::summary::Summary;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -62,7 +65,7 @@ fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
     if args.insecure && !args.self_host {
         eprintln!("loadgen: --insecure: THE SERVER'S CERTIFICATE IS NOT VERIFIED");
     }
-    let reports = match &args.url {
+    let summaries = match &args.url {
         Some(url) => {
             let ca_file = args.ca_file.as_deref();
             let config = Config::resolve(args, url, ca_file, args.control_url.as_deref())?;
@@ -70,6 +73,7 @@ fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
         }
         None => self_host(args, &interrupted)?,
     };
+    let reports: Vec<_> = summaries.iter().map(Report::from).collect();
     let failures = failures(args, &reports);
     let to_stdout = args.json.as_deref() == Some("-");
     if !args.quiet && !to_stdout {
@@ -85,23 +89,23 @@ fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
 }
 
 /// Plain, then TLS, each with a server of its own.
-fn self_host(args: &Args, interrupted: &AtomicBool) -> Result<Vec<Report>, OperatorError> {
+fn self_host(args: &Args, interrupted: &AtomicBool) -> Result<Vec<Summary>, OperatorError> {
     let server = self_host::find_server()?;
     // The server inherits the limit, and needs as many descriptors; the run checks it.
     let _ = process::raise_file_limit();
-    let mut reports = Vec::new();
+    let mut summaries = Vec::new();
     for tls in [false, true] {
         let host = SelfHost::start(&server, tls, args.connections)?;
         let certificate = host.ready.certificate.clone();
         let control = (args.publish == Publish::Http).then_some(&*host.ready.control);
         let config = Config::resolve(args, &host.ready.url, certificate.as_deref(), control)?;
-        reports.push(run::run(&config, interrupted)?);
+        summaries.push(run::run(&config, interrupted)?);
         host.stop()?;
         if interrupted.load(Relaxed) {
             break;
         }
     }
-    Ok(reports)
+    Ok(summaries)
 }
 
 fn failures(args: &Args, reports: &[Report]) -> Vec<String> {

@@ -17,6 +17,11 @@ pub(crate) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1_000, 60_000_000_000, 3).expect("constant bounds are valid")
 }
 
+/// As [`histogram`], with two digits and an eighth of the memory, for the many slices of a run.
+pub(crate) fn slice_histogram() -> Histogram<u32> {
+    Histogram::new_with_bounds(1_000, 60_000_000_000, 2).expect("constant bounds are valid")
+}
+
 /// Sums that can be added to each other.
 #[derive(Debug)]
 pub(crate) struct Totals {

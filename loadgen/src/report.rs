@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::error::remedy_for;
 use crate::recorder::Counts;
+use crate::summary::Summary;
 
 /// A distribution in microseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -82,6 +83,39 @@ pub(crate) struct Report {
     pub(crate) notices: Counts,
     /// Lost connections, by the reason.
     pub(crate) disconnect_reasons: Counts,
+}
+
+impl From<&Summary> for Report {
+    fn from(summary: &Summary) -> Self {
+        let total = &summary.total;
+        Self {
+            url: summary.url.clone(),
+            connections: summary.connections,
+            channels: summary.channels,
+            publishers: summary.publishers,
+            payload_bytes: summary.payload_bytes,
+            duration_seconds: total.duration.as_secs_f64(),
+            rate_asked: total.rate_asked,
+            rate_achieved: total.rate_achieved,
+            published: total.published,
+            refused: total.refused,
+            deliveries: total.deliveries,
+            deliveries_per_second: total.deliveries_per_second,
+            loss: total.checks.lost,
+            duplicates: total.checks.duplicates,
+            reordered: total.checks.reordered,
+            misrouted: total.checks.misrouted,
+            disconnected: total.disconnected,
+            latency: (&total.delivery).into(),
+            last: (&total.last).into(),
+            lateness: (&total.lateness).into(),
+            cpu_percent: summary.cpu_percent,
+            interrupted: summary.interrupted,
+            publish_errors: summary.publish_errors.clone(),
+            notices: summary.notices.clone(),
+            disconnect_reasons: summary.disconnect_reasons.clone(),
+        }
+    }
 }
 
 impl Report {

@@ -12,10 +12,10 @@ use crate::error::{ConnectionError, OperatorError, remedy_for};
 use crate::progress::Progress;
 use crate::publisher::{Published, Publisher};
 use crate::recorder::Collector;
-use crate::report::Report;
 use crate::schedule::PublisherId;
 use crate::shared::Shared;
-use crate::summary::{expected, summarise};
+use crate::summarise::{expected, summarise};
+use crate::summary::{Figures, Summary};
 use crate::worker::{self, Update};
 
 /// Without a new subscriber for this long the ramp has failed.
@@ -32,7 +32,7 @@ const LEAD: u64 = 20_000_000;
 ///
 /// # Errors
 /// When the load cannot be put on the server at all.
-pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Report, OperatorError> {
+pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Summary, OperatorError> {
     config.check_file_limit()?;
     let connect = |number| Publisher::connect(config, PublisherId(number));
     let publishers: Vec<_> =
@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
         mut self,
         publishers: Vec<Publisher<'a>>,
         spawn: impl Fn(Publisher<'a>, u64) -> Handle<'scope>,
-    ) -> Result<Report, OperatorError> {
+    ) -> Result<Summary, OperatorError> {
         self.await_subscribers()?;
         let (config, shared) = (self.config, self.shared);
         let (started, cpu) = (Instant::now(), cpu_time());
@@ -109,21 +109,21 @@ impl<'a> Run<'a> {
             self.take(update)?;
         }
         self.progress.clear();
-        let report = Report {
+        let summary = Summary {
             cpu_percent: 100.0 * cpu,
             interrupted: self.interrupted.load(Relaxed),
             ..summarise(config, &self.collector, &published, measure_from)
         };
-        if report.refused > 0 && report.refused == report.published {
-            let code = report.publish_errors.keys().next().map_or("", String::as_str);
+        let Figures { refused, published, .. } = summary.total;
+        if refused > 0 && refused == published {
+            let code = summary.publish_errors.keys().next().map_or("", String::as_str);
             return Err(OperatorError(format!(
-                "cannot publish to {}: all {} messages were refused with {code}; {}",
-                report.url,
-                report.published,
+                "cannot publish to {}: all {published} messages were refused with {code}; {}",
+                summary.url,
                 remedy_for(code)
             )));
         }
-        Ok(report)
+        Ok(summary)
     }
 
     fn await_subscribers(&mut self) -> Result<(), OperatorError> {

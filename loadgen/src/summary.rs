@@ -1,72 +1,174 @@
-//! What a run amounts to: the report from all publishers' and subscribers' counts.
+//! What a run measured: figures without their environment, in all and by phase.
+//!
+//! Nothing here knows a clock, a file or a host. [`crate::report`] writes it out, and
+//! [`crate::assertion`] judges it.
 
-use crate::config::Config;
-use crate::publisher::Published;
-use crate::recorder::{Collector, Counts, add_counts, histogram};
-use crate::report::Report;
+#![allow(dead_code, reason = "reports take over one figure after the other")]
 
-/// Deliveries that must come, by channel: accepted or unanswered messages times subscribers.
-pub(crate) fn expected(config: &Config, published: &[Published]) -> Vec<u64> {
-    let channels = u64::from(config.schedule.channels);
-    let connections = u64::from(config.args.connections);
-    let per_channel = (0..channels).map(|channel| {
-        // Round-robin: the first few channels have one more.
-        let subscribers = connections / channels + u64::from(channel < connections % channels);
-        let messages = published.iter().map(|publisher| {
-            let place = channel as usize;
-            publisher.sent[place].saturating_sub(publisher.refused[place])
-        });
-        subscribers * messages.sum::<u64>()
-    });
-    per_channel.collect()
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::recorder::{Counts, histogram, slice_histogram};
+use crate::schedule::Channel;
+
+/// One finished run.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Summary {
+    /// The server, as it was named.
+    pub(crate) url: String,
+    /// The preset that the plan came from, or the plan's own name.
+    pub(crate) scenario: String,
+    pub(crate) connections: u32,
+    pub(crate) channels: u32,
+    pub(crate) publishers: u32,
+    pub(crate) payload_bytes: usize,
+    pub(crate) seed: u64,
+    /// All phases together. Counts include the warm-up, histograms and rates do not.
+    pub(crate) total: Figures,
+    /// In order of time, the warm-up among them.
+    pub(crate) phases: Vec<PhaseFigures>,
+    /// What each slice of time delivered, from the start of the load; a slice is
+    /// [`Summary::slice_length`] long.
+    pub(crate) slices: Vec<Slice>,
+    pub(crate) slice_length: Duration,
+    /// By channel, all of them, in order.
+    pub(crate) by_channel: Vec<ChannelChecks>,
+    /// Refused publishes, by error code.
+    pub(crate) publish_errors: Counts,
+    /// Errors and gaps that subscribers received.
+    pub(crate) notices: Counts,
+    /// Lost connections, by the reason.
+    pub(crate) disconnect_reasons: Counts,
+    /// CPU time of this tool, in per cent of one core.
+    pub(crate) cpu_percent: f64,
+    /// A signal ended the run early.
+    pub(crate) interrupted: bool,
 }
 
-/// The report of a finished run, without CPU time and interruption. The first measured message was
-/// intended at `measure_from`.
-pub(crate) fn summarise(
-    config: &Config,
-    collector: &Collector,
-    published: &[Published],
-    measure_from: u64,
-) -> Report {
-    let total = &collector.total;
-    let (mut lateness, mut publish_errors) = (histogram(), Counts::new());
-    for publisher in published {
-        lateness.add(&publisher.lateness).expect("all have the same bounds");
-        add_counts(&mut publish_errors, &publisher.errors);
+/// One phase of the plan.
+#[derive(Debug, Clone)]
+pub(crate) struct PhaseFigures {
+    pub(crate) name: String,
+    /// From the start of the load.
+    pub(crate) begins: Duration,
+    /// False of a warm-up, which is checked and not measured.
+    pub(crate) measured: bool,
+    pub(crate) figures: Figures,
+}
+
+/// Counts, rates and distributions. Times are in nanoseconds; latencies count from the intended
+/// time of sending.
+#[derive(Debug, Clone)]
+pub(crate) struct Figures {
+    /// As planned.
+    pub(crate) duration: Duration,
+    /// Messages a second, as planned.
+    pub(crate) rate_asked: f64,
+    /// Messages a second, as sent.
+    pub(crate) rate_achieved: f64,
+    pub(crate) published: u64,
+    pub(crate) refused: u64,
+    /// Without duplicates.
+    pub(crate) deliveries: u64,
+    pub(crate) deliveries_per_second: f64,
+    pub(crate) checks: Checks,
+    /// Connections lost.
+    pub(crate) disconnected: u64,
+    /// Every delivery, and every missing one at the time that passed in vain.
+    pub(crate) delivery: Histogram<u64>,
+    /// The first, the median and the last subscriber of each broadcast.
+    pub(crate) first: Histogram<u64>,
+    pub(crate) median: Histogram<u64>,
+    pub(crate) last: Histogram<u64>,
+    /// From the intended to the actual time of sending: how late this tool itself was.
+    pub(crate) lateness: Histogram<u64>,
+    pub(crate) handshakes: Handshakes,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        Self {
+            duration: Duration::ZERO,
+            rate_asked: 0.0,
+            rate_achieved: 0.0,
+            published: 0,
+            refused: 0,
+            deliveries: 0,
+            deliveries_per_second: 0.0,
+            checks: Checks::default(),
+            disconnected: 0,
+            delivery: histogram(),
+            first: histogram(),
+            median: histogram(),
+            last: histogram(),
+            lateness: histogram(),
+            handshakes: Handshakes::default(),
+        }
     }
-    let sent: u64 = published.iter().flat_map(|publisher| &publisher.sent).sum();
-    let ended = published.iter().map(|publisher| publisher.ended).max().unwrap_or_default();
-    let since = |end: u64| end.saturating_sub(measure_from) as f64 / 1e9;
-    // A constant schedule's last message is due one gap before the end, so not less than scheduled.
-    let sending = since(ended).max(config.args.duration.as_secs_f64());
-    let receiving = since(total.last_at).max(sending);
-    let expected = expected(config, published);
-    let loss = expected.iter().zip(&total.per_channel);
-    Report {
-        url: config.endpoint.url.clone(),
-        connections: config.args.connections,
-        channels: config.schedule.channels,
-        publishers: config.schedule.publishers,
-        payload_bytes: config.args.payload,
-        duration_seconds: config.args.duration.as_secs_f64(),
-        rate_asked: config.schedule.rate,
-        rate_achieved: lateness.len() as f64 / sending,
-        published: sent,
-        refused: publish_errors.values().sum(),
-        deliveries: total.deliveries,
-        deliveries_per_second: total.latency.len() as f64 / receiving,
-        loss: loss.map(|(expected, found)| expected.saturating_sub(*found)).sum(),
-        duplicates: total.duplicates,
-        reordered: total.reordered,
-        misrouted: total.misrouted,
-        disconnected: total.disconnected.values().sum(),
-        latency: (&total.latency).into(),
-        last: (&collector.last).into(),
-        lateness: (&lateness).into(),
-        publish_errors,
-        notices: total.notices.clone(),
-        disconnect_reasons: total.disconnected.clone(),
-        ..Report::default()
+}
+
+/// What was wrong with deliveries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Checks {
+    /// Due, and never received.
+    pub(crate) lost: u64,
+    pub(crate) duplicates: u64,
+    /// Overtaken by a later message of the same publisher and channel.
+    pub(crate) reordered: u64,
+    /// Not the bytes that were published.
+    pub(crate) corrupted: u64,
+    /// Of another channel than the one subscribed.
+    pub(crate) misrouted: u64,
+    /// Not published by this run.
+    pub(crate) foreign: u64,
+}
+
+/// The checks of one channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ChannelChecks {
+    pub(crate) channel: Channel,
+    pub(crate) deliveries: u64,
+    pub(crate) checks: Checks,
+}
+
+/// Connections that were made, by the kind of their TLS handshake; a plain one counts as full.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Handshakes {
+    pub(crate) full: HandshakeTimes,
+    pub(crate) resumed: HandshakeTimes,
+}
+
+/// The parts of a handshake, one after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct HandshakeTimes {
+    /// From the first SYN to the connected socket.
+    pub(crate) tcp: Histogram<u64>,
+    /// Empty of plain connections.
+    pub(crate) tls: Histogram<u64>,
+    /// From the request to the response with status 101.
+    pub(crate) upgrade: Histogram<u64>,
+}
+
+impl Default for HandshakeTimes {
+    fn default() -> Self {
+        Self { tcp: histogram(), tls: histogram(), upgrade: histogram() }
+    }
+}
+
+/// What was intended within one slice of time.
+#[derive(Debug, Clone)]
+pub(crate) struct Slice {
+    /// As [`Figures::delivery`], with two digits.
+    pub(crate) latency: Histogram<u32>,
+    /// Messages sent.
+    pub(crate) published: u64,
+    pub(crate) deliveries: u64,
+    pub(crate) lost: u64,
+}
+
+impl Default for Slice {
+    fn default() -> Self {
+        Self { latency: slice_histogram(), published: 0, deliveries: 0, lost: 0 }
     }
 }
