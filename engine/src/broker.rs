@@ -25,6 +25,8 @@ mod lifecycle;
 mod link;
 mod pattern_set;
 mod patterns;
+mod presence;
+mod presence_turn;
 mod reach;
 mod reconfigure;
 mod reconnects;

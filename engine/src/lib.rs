@@ -131,9 +131,9 @@ pub use shard::Delivery;
 pub use types::{
     AuthError, CertificateId, ChannelName, ChannelPattern, ClientAction, ClientCertificate,
     ClientCommand, CloseCodes, ConnectionEnd, DrainReason, DrainReport, Epoch, EventName, Identity,
-    JsonLimitError, JsonObject, JsonObjectError, MessageKey, NameError, PatternError, Publication,
-    PublishError, RevokedCertificates, RevokedTokens, Seq, ServiceId, ServiceLoad, ShardId,
-    StartError, Target, Time, TlsMode, TokenFault, Verdict,
+    JsonLimitError, JsonObject, JsonObjectError, Member, MessageKey, NameError, PatternError,
+    PresenceList, Present, Publication, PublishError, RevokedCertificates, RevokedTokens, Seq,
+    ServiceId, ServiceLoad, ShardId, StartError, Target, Time, TlsMode, TokenFault, Verdict,
 };
 // Of the modules that are hidden.
 #[doc(hidden)]

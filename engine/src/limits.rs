@@ -8,6 +8,7 @@ mod compression;
 mod drains;
 mod footprint;
 mod lanes;
+mod rosters;
 mod scrapes;
 mod slow;
 
@@ -20,6 +21,7 @@ pub use compression::*;
 pub use drains::*;
 pub use footprint::*;
 pub use lanes::*;
+pub use rosters::*;
 pub use scrapes::*;
 pub use slow::*;
 

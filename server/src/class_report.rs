@@ -196,6 +196,7 @@ fn filled(class: &ChannelClass) -> ClassRule {
         slow_age: class.slow_age,
         compression: Some(class.compression),
         coalesce: Some(class.coalesce),
+        presence: Some(class.presence),
         ..ClassRule::new(ChannelPattern::parse("*").expect("all channels"))
     }
 }

@@ -70,6 +70,7 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .route("/channels", get(channels::list))
         .route("/channels/{channel}", get(channels::one))
         .route("/channels/{channel}/subscribers", get(connections::subscribers))
+        .route("/channels/{channel}/presence", get(channels::presence))
         .route(
             "/channels/{channel}/status",
             get(channel_status::get).put(channel_status::put).delete(channel_status::delete),

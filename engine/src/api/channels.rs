@@ -9,7 +9,7 @@ use super::handle::Handle;
 use crate::broker::{ChannelEntry, ChannelState};
 use crate::limits::CHANNELS_PAGE;
 use crate::shard::Question;
-use crate::types::{ChannelName, Epoch, PublishError, Seq, ServiceId};
+use crate::types::{ChannelName, Epoch, PresenceList, PublishError, Seq, ServiceId};
 
 /// One channel as [`Engine::channels`] lists it.
 #[derive(Clone, Debug)]
@@ -75,6 +75,21 @@ impl Engine {
             at = next;
         }
         (Vec::new(), None)
+    }
+
+    /// Who is subscribed to a channel by name; `None` where its class keeps no presence.
+    ///
+    /// # Errors
+    /// [`PublishError::Saturated`] when a shard has too many commands queued.
+    pub async fn presence(
+        &self,
+        channel: ChannelName,
+    ) -> Result<Option<PresenceList>, PublishError> {
+        let handle = &self.topology.handle;
+        let home = handle.homes.of(&channel).index();
+        let ask = handle.ask(home, |reply| Question::Presence { channel, reply })?;
+        // No answer: the shard has ended.
+        Ok(ask.await.ok().flatten())
     }
 
     /// A channel; `None` if nothing was published there and nobody is subscribed.

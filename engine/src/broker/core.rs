@@ -9,6 +9,7 @@ use super::delivery::Delivery;
 use super::effect::ClientReport;
 use super::link::Links;
 use super::patterns::Patterns;
+use super::presence::Presence;
 use crate::config::Service;
 use crate::limits::DEFLATE_WINDOW_BITS;
 use crate::telemetry::Count;
@@ -27,6 +28,7 @@ pub(super) struct Core {
     pub(super) links: Links,
     pub(super) delivery: Delivery,
     pub(super) patterns: Patterns,
+    pub(super) presence: Presence,
 }
 
 /// How a subscriber stands in a channel it has just joined.
@@ -101,6 +103,7 @@ impl Core {
 
     /// Ends a subscription by name.
     pub(super) fn unsubscribe(&mut self, key: ConnectionKey, index: ChannelIndex) {
+        self.leave_presence(key, index);
         if self.keep_by_pattern(key, index) {
             return;
         }
@@ -129,6 +132,12 @@ impl Core {
     /// Ends all subscriptions of a connection.
     pub(super) fn unsubscribe_all(&mut self, key: ConnectionKey) {
         self.forget_patterns(key);
+        if !self.presence.has_none() {
+            let held = self.channels.subscriptions_of(key.index).iter();
+            let held: Vec<ChannelIndex> = held.map(|subscription| subscription.channel).collect();
+            held.into_iter().for_each(|index| self.leave_presence(key, index));
+            self.presence.forget(key);
+        }
         self.channels.unsubscribe_all(&self.cx, key.index);
         self.delivery.leave_all(key.index);
     }
@@ -190,9 +199,7 @@ impl Core {
 
     fn accept(&mut self, publication: &Publication) -> Result<Seq, PublishError> {
         let index = self.channels.accept(&mut self.cx, publication)?;
-        if self.channels.is_unmatched(index, self.patterns.generation()) {
-            self.appear(index);
-        }
+        self.match_patterns(index);
         Ok(self.channels.publish(&mut self.cx, index, publication))
     }
 

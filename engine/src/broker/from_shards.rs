@@ -31,6 +31,7 @@ impl Parts {
                 links.answer(from, answer);
                 self.core.handle_left_by(from, &name, head);
             }
+            Request::Presence { reports } => self.core.handle_presence(from, reports),
             Request::Patterns { version, set } => {
                 links.answer(from, Notice::PatternsKnown { version });
                 self.core.patterns.take_set(from, set);
@@ -77,6 +78,7 @@ impl Parts {
                 links.answered(from);
                 channels.handle_left(channel);
             }
+            Notice::Presence { lists } => self.handle_presence_lists(from, lists),
             Notice::Recalled { id, status } => {
                 links.answered(from);
                 self.sessions.handle_recalled(&mut self.core, id, status.as_ref());

@@ -15,6 +15,7 @@ use super::effect::Effect;
 use super::lifecycle::Parts;
 use super::link::Links;
 use super::patterns::Patterns;
+use super::presence::Presence;
 use super::reconnects::Reconnects;
 use super::session::Sessions;
 use super::shard_messages::{Lanes, Notice, Request};
@@ -82,6 +83,7 @@ impl Hub {
             links: Links::new(shards),
             delivery: Delivery::new(capacity, services),
             patterns: Patterns::new(shards, services),
+            presence: Presence::new(shards),
             cx: Context::new(config, shard, shards, seed),
         };
         let (reconnects, inflater) = (Reconnects::new(shard, shards), Inflater::default());
@@ -258,6 +260,7 @@ impl Hub {
         self.parts.handle_waiting();
         self.parts.sessions.go_on(&mut self.parts.core);
         self.parts.settle();
+        self.parts.handle_own_presence();
         self.parts.core.channels.end_waits(&self.parts.core.cx);
         self.parts.core.links.send_answers(lanes);
         self.parts.core.forget_left();
@@ -286,6 +289,7 @@ impl Hub {
             || core.delivery.has_more()
             || core.cx.reached >= REACHED_PER_TURN
             || core.cx.has_replies()
+            || core.presence.has_more()
             || self.parts.sessions.has_waiting()
     }
 

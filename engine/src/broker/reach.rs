@@ -10,9 +10,17 @@ use crate::types::{
 use crate::wire::reply;
 
 impl Core {
+    /// Something is about to be published to a channel homed here: subscribers by pattern are to
+    /// have it.
+    pub(super) fn match_patterns(&mut self, index: ChannelIndex) {
+        if self.channels.is_unmatched(index, self.patterns.generation()) {
+            self.appear(index);
+        }
+    }
+
     /// Something is about to be published to a channel homed here that lacks subscribers by
     /// pattern: those of this shard become members, other shards are told.
-    pub(super) fn appear(&mut self, index: ChannelIndex) {
+    fn appear(&mut self, index: ChannelIndex) {
         self.reach(index, None);
         if !self.channels.is_matchable(index) {
             return;

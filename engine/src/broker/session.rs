@@ -27,6 +27,7 @@ mod outstanding;
 mod permissions;
 mod waiting;
 
+pub(super) use answers::presence as tell_presence;
 pub(super) use backlog::Waiting;
 pub(super) use envelope::too_fast;
 
@@ -123,7 +124,8 @@ impl Sessions {
         key: ConnectionKey,
         message: Message<'_>,
     ) {
-        let waits = self.backlogs.has(key) || self.is_busy(key) || !self.handle(core, key, message);
+        let waits =
+            self.backlogs.has(key) || self.is_busy(core, key) || !self.handle(core, key, message);
         if waits && !self.backlogs.push(core, key, Waiting::Message(message.into())) {
             let text = "Too many requests wait for earlier ones";
             refuse(core, key, None, ErrorCode::LimitExceeded, text);
@@ -301,6 +303,11 @@ impl Sessions {
         if let Some(key) = self.outstanding.published(core, id, result) {
             self.backlogs.make_ready(key);
         }
+    }
+
+    /// A request of a connection was answered outside.
+    pub(super) fn go_on_after_answer(&mut self, key: ConnectionKey) {
+        self.backlogs.make_ready(key);
     }
 
     /// Another shard has answered a status request.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::pattern_set::PatternSet;
 use crate::shared_frame::Frame;
 use crate::types::{
     AddressGroup, ChannelIndex, ChannelName, ChannelRefusal, Epoch, JoinToken, JsonObject,
-    OperationId, Publication, PublishError, RequestId, Seq, ShardId,
+    OperationId, PresenceList, Publication, PublishError, RequestId, Seq, ShardId,
 };
 use crate::wire::status::StatusView;
 
@@ -62,12 +64,46 @@ pub enum Request {
         /// The last position that the sender has.
         head: Seq,
     },
+    /// Who has subscribed to channels whose class keeps presence, and who asks for that. Answered
+    /// by [`Notice::Presence`].
+    Presence {
+        /// In the order in which it happened.
+        reports: Vec<PresenceReport>,
+    },
     /// The patterns of the sender's clients from now on. Answered by [`Notice::PatternsKnown`].
     Patterns {
         /// Which change of them it is.
         version: u32,
         /// All of them.
         set: Arc<PatternSet>,
+    },
+}
+
+/// What a shard tells a channel's home of its clients.
+#[derive(Debug)]
+pub enum PresenceReport {
+    /// A connection has subscribed.
+    Entered {
+        /// To which channel.
+        channel: ChannelName,
+        /// The id with which it was welcomed.
+        connection: Uuid,
+        /// The user that its token names.
+        user: Option<Arc<str>>,
+    },
+    /// It has subscribed no more.
+    Left {
+        /// Which channel.
+        channel: ChannelName,
+        /// The same id.
+        connection: Uuid,
+    },
+    /// A client asks who is there.
+    Asked {
+        /// The sender's id of the question.
+        id: RequestId,
+        /// Which channel.
+        channel: ChannelName,
     },
 }
 
@@ -137,6 +173,11 @@ pub enum Notice {
         id: OperationId,
         /// The receiver's key of each, and its position.
         heads: Vec<(ChannelIndex, Seq)>,
+    },
+    /// The reports were taken.
+    Presence {
+        /// Who is there, for each question among them, with the receiver's id of it.
+        lists: Vec<(RequestId, Arc<PresenceList>)>,
     },
     /// The status of a channel.
     Recalled {

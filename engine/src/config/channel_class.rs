@@ -77,7 +77,7 @@ pub struct ChannelClass {
     /// How long a message waits for others at most, on each shard, to be sent together. It ends up
     /// to [`COALESCING_PRECISION`](limits::COALESCING_PRECISION) early.
     pub coalesce: Duration,
-    /// Whether subscribers may ask who is there. No request asks yet.
+    /// Whether it is kept who is subscribed, and subscribers are told who comes and goes.
     pub presence: bool,
     /// Whether clients that have the permission may read the log by request.
     pub history: bool,

@@ -39,7 +39,7 @@ pub struct ClassRule {
     /// How long a message may wait for others, until
     /// [`MAX_COALESCING`](crate::limits::MAX_COALESCING).
     pub coalesce: Option<Duration>,
-    /// Whether subscribers may ask who is there. No request asks yet.
+    /// Whether it is kept who is subscribed, and subscribers are told who comes and goes.
     pub presence: Option<bool>,
     /// Who may read the log by request.
     pub history: Option<HistoryAccess>,

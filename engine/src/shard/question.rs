@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::broker::{
     ChannelEntry, ChannelState, ConnectionDetail, ConnectionInfo, ConnectionQuery, Hub,
 };
-use crate::limits::LISTING_COST;
-use crate::types::{ChannelName, JsonObject, ServiceId, ServiceLoad};
+use crate::limits::{LISTING_COST, PRESENCE_COST};
+use crate::types::{ChannelName, JsonObject, PresenceList, ServiceId, ServiceLoad};
 
 /// Where an answer goes.
 type Reply<T> = oneshot::Sender<T>;
@@ -24,6 +24,8 @@ pub(crate) enum Question {
     Channel { name: ChannelName, reply: Reply<Option<ChannelState>> },
     /// Count local subscribers: `Hub::subscribers`.
     Subscribers { names: Arc<[ChannelName]>, reply: Reply<Vec<u64>> },
+    /// Who is subscribed to a channel homed here: `Hub::presence`.
+    Presence { channel: ChannelName, reply: Reply<Option<PresenceList>> },
     /// Read the status document of a channel homed here: `Hub::document`.
     Document { channel: ChannelName, reply: Reply<Option<Arc<JsonObject>>> },
     /// Find connections: `Hub::find_connections`.
@@ -45,6 +47,7 @@ impl Question {
         match self {
             Question::Channels { .. } | Question::Connections { .. } => LISTING_COST,
             Question::Subscribers { names, .. } => names.len().clamp(1, LISTING_COST),
+            Question::Presence { .. } => PRESENCE_COST,
             Question::Channel { .. }
             | Question::Document { .. }
             | Question::Connection { .. }
@@ -60,6 +63,7 @@ impl Question {
             }
             Question::Channel { name, reply } => reply.send(hub.channel(&name)).is_ok(),
             Question::Subscribers { names, reply } => reply.send(hub.subscribers(&names)).is_ok(),
+            Question::Presence { channel, reply } => reply.send(hub.presence(&channel)).is_ok(),
             Question::Document { channel, reply } => reply.send(hub.document(&channel)).is_ok(),
             Question::Connections { query, from, limit, reply } => {
                 reply.send(hub.find_connections(&query, from, limit)).is_ok()

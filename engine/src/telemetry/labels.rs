@@ -184,6 +184,8 @@ labels! {
         Subscriptions = "subscriptions",
         /// Patterns of connections now, each counted for each connection.
         Patterns = "patterns",
+        /// Subscribed connections in channels whose class keeps presence.
+        PresentConnections = "present_connections",
         /// Bytes held for laggards now.
         LaggardBytes = "laggard_bytes",
         /// Bytes held by logs now.

@@ -295,10 +295,11 @@ pub fn envelope(data: &[u8]) {
     );
     let data = &value["data"];
     match Request::parse(&message, DEFAULT_JSON_DEPTH) {
-        Ok(Request::Subscribe { channels, since }) => {
+        Ok(Request::Subscribe { channels, since, .. }) => {
             check_channels(&channels, &value);
             assert_eq!(since.is_some(), !data["since"].is_null());
         }
+        Ok(Request::Presence { channel }) => assert_eq!(data["channel"], channel.as_str()),
         Ok(Request::Unsubscribe { channels }) => check_channels(&channels, &value),
         Ok(Request::SubscribePattern { prefix } | Request::UnsubscribePattern { prefix }) => {
             let text = data["pattern"].as_str().expect("a pattern");

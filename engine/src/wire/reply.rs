@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use super::encoder::{Empty, Outbound};
 pub use crate::types::ErrorCode;
-use crate::types::{ChannelName, DrainReason, Epoch, Seq};
+use crate::types::{ChannelName, DrainReason, Epoch, PresenceList, Seq};
 
 /// The first message of a connection.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -249,6 +249,28 @@ pub fn published(channel: &ChannelName, seq: Seq, epoch: Epoch) -> Outbound<'_, 
         ..Single::default()
     };
     Outbound::response("publish", data)
+}
+
+/// Who is subscribed to a channel, for who has asked.
+pub fn presence<'a>(
+    channel: &'a ChannelName,
+    list: &'a PresenceList,
+) -> Outbound<'a, impl Serialize> {
+    #[derive(Serialize)]
+    struct Presence<'a> {
+        channel: &'a str,
+        #[serde(flatten)]
+        list: &'a PresenceList,
+    }
+    Outbound::response("presence", Presence { channel: channel.as_str(), list })
+}
+
+/// `presence.list`: the same for who has subscribed with presence.
+pub fn presence_event<'a>(
+    channel: &'a ChannelName,
+    list: &'a PresenceList,
+) -> Outbound<'a, impl Serialize> {
+    Outbound::event("presence.list", Some(channel), list)
 }
 
 /// The refusal of a publish that may be repeated after so many seconds.

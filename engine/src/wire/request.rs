@@ -24,6 +24,8 @@ pub enum Request {
         channels: Channels,
         /// The position to recover from; only with a single channel.
         since: Option<Since>,
+        /// Whether to be told who is there.
+        presence: bool,
     },
     /// Unsubscribes from channels.
     Unsubscribe {
@@ -39,6 +41,11 @@ pub enum Request {
     UnsubscribePattern {
         /// As when it was subscribed.
         prefix: Box<str>,
+    },
+    /// Asks who is subscribed to a channel.
+    Presence {
+        /// Which.
+        channel: ChannelName,
     },
     /// Broadcasts.
     Publish(Publication),
@@ -126,6 +133,9 @@ pub enum RequestError {
     /// `since` is not what it should be, or goes with a list.
     #[error("Since must be {{\"epoch\":string,\"seq\":number}}, and goes with a single channel")]
     InvalidSince,
+    /// `presence` is neither true nor false.
+    #[error("Presence must be true or false")]
+    InvalidPresence,
 }
 
 impl RequestError {
@@ -144,7 +154,8 @@ impl RequestError {
             | RequestError::InvalidKey(_)
             | RequestError::InvalidData
             | RequestError::PatternBesideChannels
-            | RequestError::InvalidSince => ErrorCode::InvalidRequest,
+            | RequestError::InvalidSince
+            | RequestError::InvalidPresence => ErrorCode::InvalidRequest,
         }
     }
 }
@@ -170,6 +181,10 @@ impl Request {
             }
             (MessageType::Request, Some("publish")) => {
                 publish(message, max_depth).map(Request::Publish)
+            }
+            (MessageType::Request, Some("presence")) => {
+                let [channel] = data(message, &["channel"]);
+                Ok(Request::Presence { channel: name_of(channel)? })
             }
             (MessageType::Request, Some("auth")) => Ok(Request::Auth { token: token(message) }),
             (
@@ -265,7 +280,10 @@ fn subscribe(message: &Inbound<'_>) -> Result<Request, RequestError> {
     if since.is_some() && matches!(channels, Channels::Many(_)) {
         return Err(RequestError::InvalidSince);
     }
-    Ok(Request::Subscribe { channels, since })
+    let [presence] = data(message, &["presence"]);
+    let presence = presence.map(|presence| serde_json::from_str(presence.get()));
+    let presence = presence.transpose().map_err(|_| RequestError::InvalidPresence)?;
+    Ok(Request::Subscribe { channels, since, presence: presence.unwrap_or(false) })
 }
 
 fn parse_since(since: &RawValue) -> Result<Since, RequestError> {

@@ -27,6 +27,7 @@ impl Limits {
             ("Engine", "engine/src/limits.rs"),
             ("A connection of the engine", "engine/src/limits/footprint.rs"),
             ("Patterns", "engine/src/limits/audience.rs"),
+            ("Presence", "engine/src/limits/rosters.rs"),
             ("Drains", "engine/src/limits/drains.rs"),
             ("Classes of channels", "engine/src/limits/channel_classes.rs"),
             ("Compressed broadcasts", "engine/src/limits/channel_contexts.rs"),

@@ -46,6 +46,17 @@ pub(super) const SHARES: &[Share] = &[
         ..REST
     },
     Share {
+        what: ["rosters of presence", "subscribers of channels whose class keeps presence"],
+        bound: "a subscription each; {PRESENCE_NAMED} members are named, more are counted",
+        connection: "`max_subscriptions`, {MAX_SUBSCRIPTIONS}",
+        address: NONE,
+        key: NONE,
+        service: NONE,
+        kept: "{PRESENCE_EVENTS} events an iteration, and within what the log takes",
+        tests: &["engine/src/broker/presence/roster/tests.rs::\
+             many_are_counted_and_named_again_when_they_are_few"],
+    },
+    Share {
         what: ["compressors", "channels of a shard with subscribers that follow their context"],
         bound: "{CONTEXTS_PER_SHARD}, {CONTEXT_MEMORY} bytes each",
         key: NONE,

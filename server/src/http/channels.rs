@@ -1,4 +1,4 @@
-//! `GET /v1/channels`, and one of them by its name.
+//! `GET /v1/channels`, and one of them by its name, and who is subscribed to it.
 
 use axum::Json;
 use axum::extract::Query;
@@ -53,6 +53,20 @@ pub(super) async fn one(selected: SelectedService) -> Result<Json<Value>, ApiErr
     all["status"] = has_status.into();
     all["class"] = (*class).into();
     Ok(Json(all))
+}
+
+pub(super) async fn presence(selected: SelectedService) -> Result<Json<Value>, ApiError> {
+    let name = selected.channel()?;
+    let engine = selected.control.engine().await?;
+    let found = engine.presence(name.clone()).await;
+    let none = || {
+        let text = "No presence is kept of this channel: presence, of its class, is off.";
+        ApiError::not_found("no_presence", text)
+    };
+    let list = found.map_err(|error| ApiError::refused(error, BUSY))?.ok_or_else(none)?;
+    let mut shown = json!(list);
+    shown["channel"] = name.as_str().into();
+    Ok(Json(shown))
 }
 
 fn shown(channel: &ChannelInfo) -> Value {

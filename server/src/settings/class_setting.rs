@@ -28,6 +28,23 @@ type SlowAge = Span<100, { 24 * 3_600_000 }>;
 /// The window of a class.
 type Window = Span<0, LONGEST>;
 
+/// Whether a class does something.
+#[derive(Clone, Copy)]
+struct Switch(bool);
+
+impl Value for Switch {
+    const HINT: &'static str = "on|off";
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        let read = bool::parse(text).map(Switch);
+        read.map_err(|_| invalid("is neither on nor off", "Write on or off."))
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(if self.0 { "on" } else { "off" }.to_owned())
+    }
+}
+
 /// A permission that a class names.
 struct Needed(String);
 
@@ -58,7 +75,7 @@ pub struct ClassField {
 }
 
 /// Everything that a class may say.
-pub const FIELDS: [ClassField; 10] = [
+pub const FIELDS: [ClassField; 11] = [
     ClassField {
         key: "log-frames",
         set: |rule, text| put(&mut rule.frames, LogFrames::parse(text)?.0),
@@ -98,6 +115,11 @@ pub const FIELDS: [ClassField; 10] = [
         key: "coalesce",
         set: |rule, text| put(&mut rule.coalesce, Window::parse(text)?.0),
         shown: |rule| bare(rule.coalesce.map(Span::<1, 1>)),
+    },
+    ClassField {
+        key: "presence",
+        set: |rule, text| put(&mut rule.presence, Switch::parse(text)?.0),
+        shown: |rule| bare(rule.presence.map(Switch)),
     },
     ClassField {
         key: "subscribe",

@@ -7,6 +7,7 @@ mod context_choice;
 mod listing;
 mod made_by_subscribers;
 mod other_shards;
+mod own_events;
 mod reclassify;
 mod subscribing;
 mod sweeps;
@@ -333,8 +334,12 @@ impl Channels {
         self.contexts.drop_compressor(&mut channel);
         let was_published = channel.maker.is_none();
         self.unpublished.give_back(&mut channel);
-        if matches!(channel.role, Role::Home(_)) && was_published {
-            self.forgotten.remember(channel.name, channel.log.head());
+        match channel.role {
+            Role::Home(_) if was_published => {
+                self.forgotten.remember(channel.name, channel.log.head());
+            }
+            Role::Home(_) => self.forgotten.pass(channel.log.head()),
+            Role::Replica(_) => {}
         }
     }
 

@@ -32,6 +32,13 @@ impl Forgotten {
         self.heads.insert(name, head);
     }
 
+    /// A channel is forgotten that nothing was published to but events of the server's own. Clients
+    /// choose how many there are of these: none takes a place, and all unknown channels begin
+    /// beyond.
+    pub(super) fn pass(&mut self, head: Seq) {
+        self.floor = self.floor.max(head);
+    }
+
     /// Whether the position of a channel is remembered.
     pub(super) fn remembers(&self, name: &ChannelName) -> bool {
         self.heads.contains_key(name)

@@ -9,7 +9,8 @@ impl Hub {
     /// Brings the gauges up to date, before a snapshot is taken.
     pub fn update_gauges(&mut self) {
         let loads = self.loads();
-        let Core { cx, channels, connections, delivery, patterns, .. } = &mut self.parts.core;
+        let Core { cx, channels, connections, delivery, patterns, presence, .. } =
+            &mut self.parts.core;
         for (service, &load) in loads.iter().enumerate() {
             cx.recorder.set_load(ServiceId(service as u8), load);
         }
@@ -18,6 +19,7 @@ impl Hub {
         cx.recorder.set(Gauge::Channels, channels.len());
         cx.recorder.set(Gauge::Subscriptions, channels.subscriptions());
         cx.recorder.set(Gauge::Patterns, patterns.len());
+        cx.recorder.set(Gauge::PresentConnections, presence.connections());
         cx.recorder.set(Gauge::ConnectionSlots, connections.capacity());
         cx.recorder.set(Gauge::LaggardBytes, delivery.laggard_bytes().all());
         cx.recorder.set(Gauge::LogBytes, channels.log_bytes());

@@ -1,5 +1,9 @@
 //! What must hold of a hub after every iteration (invariants 2, 3, 11), and what tests look at.
 
+use std::collections::BTreeSet;
+
+use uuid::Uuid;
+
 use super::*;
 use crate::broker::channel::Log;
 use crate::broker::connection::State;
@@ -13,7 +17,7 @@ use crate::types::ServiceId;
 impl Hub {
     /// Cross-checks everything that is kept twice, and the bounds.
     pub(in crate::broker) fn check(&self) {
-        let Core { cx, channels, connections, links, delivery, patterns } = &self.parts.core;
+        let Core { cx, channels, connections, links, delivery, patterns, .. } = &self.parts.core;
         let keys = || (0..connections.slots() as u32).map(|index| connections.key(index));
         for key in keys() {
             let connection = &connections[key];
@@ -49,6 +53,19 @@ impl Hub {
         assert!(cx.timers.len() <= most, "{} timers", cx.timers.len());
     }
 
+    /// Subscriptions of this shard's connections that count for presence, and what the homes of
+    /// channels here have in their rosters: by connection id.
+    pub(in crate::broker) fn attendance(&self) -> [BTreeSet<(Uuid, ChannelName)>; 2] {
+        let core = &self.parts.core;
+        let id = |(key, channel)| (core.connections.id(core.cx.shard, key), channel);
+        [core.presence.present().into_iter().map(id).collect(), core.presence.rostered()]
+    }
+
+    /// The saboteur of the simulation: homes are not told of everybody who leaves.
+    pub(in crate::broker) fn forget_leaves(&mut self) {
+        self.parts.core.presence.forgetful = true;
+    }
+
     /// Checks that the shell was asked to receive from a connection, or not to.
     pub(in crate::broker) fn check_pause(&self, key: ConnectionKey, paused: bool) {
         let ended = |state| matches!(state, State::HalfClosedRemote | State::AwaitingCompletions);
@@ -62,6 +79,7 @@ impl Hub {
             && !self.parts.core.delivery.has_laggards()
             && !matches!(self.drain, DrainState::Finishing(_))
             && self.parts.core.links.is_quiet()
+            && self.parts.core.presence.is_quiet()
             && self.next_due().is_none()
     }
 

@@ -6,7 +6,7 @@ use super::Hub;
 use crate::broker::channel::{ChannelEntry, ChannelState};
 use crate::broker::connection_info::{ConnectionDetail, ConnectionInfo};
 use crate::broker::connection_query::ConnectionQuery;
-use crate::types::{ChannelName, JsonObject, ServiceId, ServiceLoad};
+use crate::types::{ChannelName, JsonObject, PresenceList, ServiceId, ServiceLoad};
 
 impl Hub {
     /// A service's channels homed here from slot `from` on, at most `limit` and perhaps none, and
@@ -28,6 +28,12 @@ impl Hub {
     /// Subscribers on this shard of each named channel.
     pub fn subscribers(&self, names: &[ChannelName]) -> Vec<u64> {
         names.iter().map(|name| self.parts.core.channels.subscribers(name)).collect()
+    }
+
+    /// Who is subscribed to a channel homed here; `None` where its class keeps no presence.
+    pub fn presence(&self, name: &ChannelName) -> Option<PresenceList> {
+        let core = &self.parts.core;
+        core.cx.class_of(name).presence.then(|| core.presence_of(name))
     }
 
     /// The status document of a channel homed here.

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::order::{Action, Order};
 use crate::broker::core::{Core, Joined};
+use crate::broker::presence::Ask;
 use crate::config::Protocol;
 use crate::limits::BUSY_PAUSE;
 use crate::telemetry::MessageError;
 use crate::types::{
-    ChannelName, ChannelRefusal, ConnectionKey, DrainReason, ErrorCode, MessageType, PublishError,
-    Seq,
+    ChannelName, ChannelRefusal, ConnectionKey, DrainReason, ErrorCode, MessageType, PresenceList,
+    PublishError, Seq,
 };
 use crate::wire::frame::{self, Opcode};
 use crate::wire::reply::{self, ReconnectAdvice, Welcome};
@@ -102,6 +103,34 @@ pub(super) fn refuse_subscribe(
     refuse(core, key, correlation, ErrorCode::Forbidden, &text);
 }
 
+/// The class of a channel keeps no presence.
+pub(super) fn no_presence(
+    core: &mut Core,
+    key: ConnectionKey,
+    correlation: Option<&str>,
+    channel: &str,
+) {
+    let text = format!("No presence is kept of {channel} (presence, of its class)");
+    refuse(core, key, correlation, ErrorCode::InvalidRequest, &text);
+}
+
+/// Tells a client who is there: it has asked for that, or subscribed so.
+pub(in crate::broker) fn presence(core: &mut Core, ask: &Ask, list: &PresenceList) {
+    if !speaks_envelope(core, ask.key) {
+        return;
+    }
+    let Ask { key, channel, request } = ask;
+    match request {
+        Some(correlation) => core.answer(*key, MessageType::Response, |encoder, stamp, out| {
+            let reply = reply::presence(channel, list);
+            encoder.write(stamp, correlation.as_deref(), &reply, out);
+        }),
+        None => core.answer(*key, MessageType::Event, |encoder, stamp, out| {
+            encoder.write(stamp, None, &reply::presence_event(channel, list), out);
+        }),
+    }
+}
+
 /// The answer to a publication.
 pub(super) fn publish_result(
     core: &mut Core,
@@ -149,6 +178,7 @@ pub(super) fn subscribed(core: &mut Core, key: ConnectionKey, order: &Order, joi
     let (Some(channel), Some(joined)) = (order.names.first(), joined.first()) else {
         return match order.failed.first() {
             Some((name, ErrorCode::Forbidden)) => refuse_subscribe(core, key, correlation, name),
+            Some((name, ErrorCode::InvalidRequest)) => no_presence(core, key, correlation, name),
             _ => {
                 let text = at_limit(core, key, order);
                 refuse(core, key, correlation, ErrorCode::LimitExceeded, &text);

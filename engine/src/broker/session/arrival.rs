@@ -22,6 +22,10 @@ pub(super) fn hold_channels(
             order.failed.push((name.as_str().to_owned(), ErrorCode::Forbidden));
             continue;
         }
+        if order.presence && !core.cx.class_of(&name).presence {
+            order.failed.push((name.as_str().to_owned(), ErrorCode::InvalidRequest));
+            continue;
+        }
         match room_for(core, key, &name, have) {
             Ok((index, new)) => {
                 have += usize::from(new);
@@ -59,6 +63,7 @@ fn room_for(
 /// whether the connection is still there.
 pub(super) fn take_effect(
     core: &mut Core,
+    auth: &Authentication,
     key: ConnectionKey,
     order: &Order,
     channels: &[ChannelIndex],
@@ -81,6 +86,12 @@ pub(super) fn take_effect(
             && since != joined.handed
         {
             core.recover(key, index, since.next());
+        }
+    }
+    for &index in channels {
+        core.enter_presence(key, index, auth.user(key));
+        if order.presence {
+            core.ask_presence(key, core.channels.name(index).clone(), None);
         }
     }
     true

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::answers::refuse;
+use super::answers::{self, refuse};
 use super::order::{Action, Order};
 use super::{Sessions, require_token};
 use crate::broker::connection::CloseReason;
 use crate::broker::core::Core;
 use crate::broker::pattern_set::PatternKey;
-use crate::types::{ConnectionKey, Epoch, ErrorCode, MessageType};
+use crate::types::{ChannelName, ConnectionKey, Epoch, ErrorCode, MessageType};
 use crate::wire::Message;
 use crate::wire::encoder::{Empty, Outbound};
 use crate::wire::envelope::Inbound;
@@ -64,12 +64,15 @@ impl Sessions {
             Err(fault) => return refuse(core, key, correlation, fault.code(), &fault.to_string()),
         };
         match request {
-            Request::Subscribe { channels, since } => {
+            Request::Subscribe { channels, since, presence } => {
                 // A text that no epoch of ours has is an epoch of no log.
                 let since = since.map(|s| (s.epoch.unwrap_or(Epoch(0)), s.seq));
                 let action = Action::Subscribe { since };
-                self.order(core, key, Order::new(correlation, channels, action));
+                let mut order = Order::new(correlation, channels, action);
+                order.presence = presence;
+                self.order(core, key, order);
             }
+            Request::Presence { channel } => self.presence(core, key, correlation, channel),
             Request::Unsubscribe { channels } => {
                 self.order(core, key, Order::new(correlation, channels, Action::Unsubscribe));
             }
@@ -89,6 +92,24 @@ impl Sessions {
             Request::Auth { token } => self.auth.show(core, key, correlation, token),
             Request::Ignored => {}
         }
+    }
+
+    /// A client asks who is subscribed to a channel, which it may who may subscribe.
+    fn presence(
+        &mut self,
+        core: &mut Core,
+        key: ConnectionKey,
+        correlation: Option<&str>,
+        channel: ChannelName,
+    ) {
+        let channel = channel.at(core.connections[key].service());
+        if !self.auth.may_subscribe(core, key, channel.as_str()) {
+            return answers::refuse_subscribe(core, key, correlation, channel.as_str());
+        }
+        if !core.cx.class_of(&channel).presence {
+            return answers::no_presence(core, key, correlation, channel.as_str());
+        }
+        core.ask_presence(key, channel, Some(correlation.map(Into::into)));
     }
 
     fn order_pattern(

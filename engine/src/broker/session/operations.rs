@@ -190,7 +190,7 @@ impl Operations {
         let departure = Departure::default();
         let operation = Operation { key, order, channels, waiting, departure, later };
         if waiting == 0 {
-            return complete(core, operation);
+            return complete(core, auth, operation);
         }
         entry.insert(operation);
         *self.current(key) = id;
@@ -352,7 +352,7 @@ impl Operations {
             if core.connections.is_open(key) {
                 *self.current(key) = NO_OPERATION;
             }
-            let Some(later) = complete(core, operation) else { continue };
+            let Some(later) = complete(core, auth, operation) else { continue };
             self.start_next(core, auth, key, later, &mut over);
         }
     }
@@ -366,7 +366,11 @@ impl Operations {
 
 /// Every home has answered a subscribe order. Returns the orders behind it, unless the connection
 /// is gone.
-fn complete(core: &mut Core, operation: Operation) -> Option<VecDeque<Order>> {
+fn complete(
+    core: &mut Core,
+    auth: &Authentication,
+    operation: Operation,
+) -> Option<VecDeque<Order>> {
     let Operation { key, order, channels, later, .. } = operation;
-    arrival::take_effect(core, key, &order, &channels).then_some(later)
+    arrival::take_effect(core, auth, key, &order, &channels).then_some(later)
 }

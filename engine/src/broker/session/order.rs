@@ -23,6 +23,8 @@ pub(super) struct Order {
     pub(super) action: Action,
     /// What the channels of a pattern begin with, where it is about one.
     pub(super) pattern: Option<PatternKey>,
+    /// Whether the client is to be told who is there.
+    pub(super) presence: bool,
 }
 
 impl Order {
@@ -36,6 +38,7 @@ impl Order {
             refusal: None,
             action,
             pattern: None,
+            presence: false,
         }
     }
 

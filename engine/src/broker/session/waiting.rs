@@ -10,8 +10,10 @@ use crate::wire::OwnedMessage;
 
 impl Sessions {
     /// Whether everything that a connection sends waits.
-    pub(super) fn is_busy(&self, key: ConnectionKey) -> bool {
-        self.operations.is_under_way(key) || self.outstanding.is_asking(key)
+    pub(super) fn is_busy(&self, core: &Core, key: ConnectionKey) -> bool {
+        self.operations.is_under_way(key)
+            || self.outstanding.is_asking(key)
+            || core.presence.is_asking(key)
     }
 
     /// Lets the peer's close frame, or the end of its side, wait for what it sent before. Returns
@@ -50,7 +52,7 @@ impl Sessions {
         core: &mut Core,
     ) -> Option<(ConnectionKey, Waiting)> {
         while let Some(key) = self.backlogs.next_ready() {
-            if self.is_busy(key) || self.auth.is_verifying(key) {
+            if self.is_busy(core, key) || self.auth.is_verifying(key) {
                 continue;
             }
             if let Some(next) = self.backlogs.pop(core, key) {

@@ -199,8 +199,14 @@ impl World {
         let own = self.truth.channels_of(self.clients[client].service);
         let channel = own[self.rng.usize(..own.len())];
         let name = self.truth.name(channel).to_owned();
+        let asks = self.plan.presence && self.chance(10);
         let by_pattern = self.plan.patterns && self.chance(20);
         let text = match self.rng.u8(..100) {
+            _ if asks => {
+                self.clients[client].asked.insert(id, "presence");
+                let data = format!(r#"{{"channel":"{name}"}}"#);
+                format!(r#"{{"id":"{id}","type":"request","event":"presence","data":{data}}}"#)
+            }
             _ if by_pattern => self.pattern_request(client, id),
             0..50 => self.subscribe(client, id, channel, &name),
             50..70 => self.unsubscribe(client, id, channel, &name),
@@ -266,7 +272,10 @@ impl World {
             }
         };
         self.clients[client].orders.push_back((id, order));
-        text
+        match self.plan.presence && self.chance(50) {
+            true => text.replacen(r#"{"channel"#, r#"{"presence":true,"channel"#, 1),
+            false => text,
+        }
     }
 
     fn unsubscribe(&mut self, client: usize, id: u64, channel: usize, name: &str) -> String {

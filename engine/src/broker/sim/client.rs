@@ -1,6 +1,7 @@
 //! A client's end: reads its stream with tungstenite's frame parser and holds it against what the
 //! homes encoded.
 
+pub(super) mod attendance;
 mod by_patterns;
 mod promised;
 
@@ -11,6 +12,7 @@ use serde_json::Value;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+use self::attendance::Roster;
 use super::deflating::ClientInflater;
 use super::order::Order;
 use super::truth::{Truth, correlation};
@@ -80,6 +82,10 @@ pub(super) struct Client {
     pub(super) too_fast: u64,
     pub(super) not_recovered: u64,
     pub(super) inflater: Option<ClientInflater>,
+    /// Who is in each channel, as it was told.
+    pub(super) rosters: HashMap<usize, Roster>,
+    pub(super) lists: u64,
+    pub(super) joins_and_leaves: u64,
 }
 
 impl Client {
@@ -185,9 +191,13 @@ impl Client {
             ("event", Some("session.created")) => {}
             ("event", Some("session.reconnect")) => self.is_told(value),
             ("event", Some("gap")) => self.gap(value, truth),
+            ("event", Some("presence.list")) => self.attendance(value, truth),
             ("event", _) => self.event(value, frame, truth),
             ("response", Some("subscribe")) => self.subscribed(value, truth),
             ("response", Some("unsubscribe")) => self.unsubscribed(value, truth),
+            ("response", Some("presence")) => {
+                self.asked.remove(&correlation(value).unwrap()).expect("who asked for that?");
+            }
             ("response", Some("auth")) => {
                 self.authenticated += 1;
                 self.asked.remove(&correlation(value).unwrap()).expect("a token nobody showed");
@@ -302,6 +312,7 @@ impl Client {
         }
         let recovering = next != seq + 1;
         let belief = Belief { life: Some(life), next: Some(next), latest: next, recovering };
+        self.rosters.remove(&channel);
         self.beliefs.insert(channel, belief);
     }
 
@@ -319,9 +330,11 @@ impl Client {
             assert_eq!(data["channel"], truth.name(channels[0].0));
         }
         for (channel, head) in channels {
-            let has = late || self.has_up_to(channel, head, truth);
+            // By a pattern alone it has the channel as before.
+            let leaves = self.named.remove(&channel) || !self.is_kept(channel, truth);
+            let has = !leaves || late || self.has_up_to(channel, head, truth);
             assert!(has, "left {channel} before {head}: {value}");
-            self.named.remove(&channel);
+            self.rosters.remove(&channel);
             self.forget_unless_kept(channel, truth);
         }
     }
@@ -339,6 +352,7 @@ impl Client {
         belief.next = Some(seq + 1);
         belief.recovering = false;
         self.events += 1;
+        self.comes_or_goes(channel, value);
     }
 
     fn gap(&mut self, value: &Value, truth: &Truth) {
@@ -359,5 +373,7 @@ impl Client {
         belief.next = Some(to + 1);
         belief.recovering = false;
         self.gaps += missed;
+        // It may have missed who came and went.
+        self.rosters.remove(&channel);
     }
 }

@@ -5,6 +5,7 @@
 //! batches and lanes in `net` and `world`; the end (everything delivered and counted) in `finish`.
 
 mod actions;
+mod attendance;
 mod changes;
 mod client;
 mod deflating;

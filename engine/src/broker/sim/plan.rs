@@ -30,6 +30,8 @@ pub(super) enum Sabotage {
     Chains(ChainFault),
     /// The policies for subscribers that are behind are broken.
     Skips(SkipFault),
+    /// Homes are not told of everybody who leaves a channel.
+    ForgottenLeaves,
     /// What is known of subscribers' contexts is wrong.
     Contexts(ContextFault),
 }
@@ -66,6 +68,8 @@ pub(super) struct Plan {
     pub(super) changes: bool,
     /// Clients subscribe to patterns.
     pub(super) patterns: bool,
+    /// Channels keep presence.
+    pub(super) presence: bool,
     pub(super) sealed: bool,
     /// Percent of the clients that negotiate compression; 100: in the same way.
     pub(super) deflating: u8,
@@ -100,6 +104,9 @@ impl Plan {
         }
         if let Some(Sabotage::Skips(fault)) = self.sabotage {
             hub.break_skips(fault);
+        }
+        if self.sabotage == Some(Sabotage::ForgottenLeaves) {
+            hub.forget_leaves();
         }
         ContextFault::set(match self.sabotage {
             Some(Sabotage::Contexts(fault)) => Some(fault),
@@ -158,6 +165,7 @@ impl Plan {
             drains: rng.u8(..3) == 0,
             changes: false,
             patterns: false,
+            presence: false,
             sealed: rng.bool(),
             deflating: 0,
             bounds,

@@ -8,10 +8,14 @@ use super::plan::Plan;
 use crate::broker::Hub;
 use crate::config::{ChannelClass, SlowPolicy};
 use crate::shared_frame::Frame;
-use crate::types::{ChannelName, Epoch, Seq, ServiceId};
+use crate::types::{ChannelName, Epoch, Seq, ServiceId, Time};
 
 pub(super) struct Truth {
     pub(super) roomy: bool,
+    /// Whether channels keep presence.
+    presence: bool,
+    /// Positions that no message has.
+    passed: u64,
     /// Whether classes change.
     changes: bool,
     /// What each channel's class does with subscribers that are behind.
@@ -24,7 +28,7 @@ pub(super) struct Truth {
 
 impl Truth {
     pub(super) fn new(plan: &Plan) -> Truth {
-        let &Plan { channels, services, roomy, changes, .. } = plan;
+        let &Plan { channels, services, roomy, changes, presence, .. } = plan;
         let name = |i| {
             let name = ChannelName::parse(&format!("room:{}", i / services)).unwrap();
             name.at(ServiceId((i % services) as u8))
@@ -35,7 +39,8 @@ impl Truth {
             ChannelClass::of(&rules, plan.config.retention).slow
         };
         let policies = names.iter().map(policy).collect();
-        Truth { roomy, changes, policies, services, names, lives: vec![Vec::new(); channels] }
+        let lives = vec![Vec::new(); channels];
+        Truth { roomy, presence, passed: 0, changes, policies, services, names, lives }
     }
 
     /// Copies what the homes have encoded since the last call.
@@ -47,6 +52,13 @@ impl Truth {
                 lives.push((log.epoch(), Vec::new()));
             }
             let frames = &mut lives.last_mut().unwrap().1;
+            // A channel with events of the server's own alone is forgotten, and begins beyond.
+            let passed = log.first().0.saturating_sub(frames.len() as u64 + 1);
+            if self.presence && passed > 0 {
+                let blank = || Rc::new(Frame::new(Box::default(), Seq(0), Time(0), 0));
+                frames.extend((0..passed).map(|_| blank()));
+                self.passed += passed;
+            }
             for frame in log.from(Seq(frames.len() as u64 + 1)) {
                 assert_eq!(frame.seq.0, frames.len() as u64 + 1, "a home skips nothing");
                 frames.push(frame.clone());
@@ -150,9 +162,15 @@ impl Truth {
         }
     }
 
+    /// Positions that no message is known to have.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed
+    }
+
     /// Everything ever accepted.
     pub(super) fn total(&self) -> u64 {
-        self.lives.iter().flatten().map(|(_, frames)| frames.len() as u64).sum()
+        let all = self.lives.iter().flatten().map(|(_, frames)| frames.len() as u64);
+        all.sum::<u64>() - self.passed
     }
 }
 

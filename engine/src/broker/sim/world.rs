@@ -335,6 +335,10 @@ impl World {
                     hub.handle_notice(from, notice);
                 } else if let Some(request) = lane.requests.pop_front() {
                     hub.handle_request(from, request);
+                    if self.plan.presence {
+                        // The next one may have the channel forgotten.
+                        self.truth.observe(&self.hubs);
+                    }
                 }
             }
         }

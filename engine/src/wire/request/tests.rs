@@ -28,7 +28,7 @@ fn both_requests_have_four_forms() {
             format!(r#"{{"type":"{verb}","room":"a:1"}}"#),
         ] {
             let channels = match (verb, parse(&text)) {
-                ("subscribe", Ok(Request::Subscribe { channels, since: None })) => channels,
+                ("subscribe", Ok(Request::Subscribe { channels, since: None, .. })) => channels,
                 ("unsubscribe", Ok(Request::Unsubscribe { channels })) => channels,
                 (_, other) => panic!("{text}: {other:?}"),
             };
@@ -56,7 +56,7 @@ fn a_missing_or_impossible_channel_is_refused() {
 #[test]
 fn a_list_keeps_what_is_wrong_with_each_name() {
     let data = format!("{{\"channels\":[\"a\",\"\",\"{}\",\"b\\u0000\"]}}", "é".repeat(150));
-    let Ok(Request::Subscribe { channels: Channels::Many(names), since: None }) =
+    let Ok(Request::Subscribe { channels: Channels::Many(names), since: None, .. }) =
         parse(&request("subscribe", &data))
     else {
         panic!("a list was sent");

@@ -13,6 +13,15 @@ fn a_channel_goes_on_where_it_stood() {
 }
 
 #[test]
+fn channels_that_are_passed_take_no_place() {
+    let mut forgotten = Forgotten::default();
+    forgotten.remember(name(1), Seq(7));
+    (0..=FORGOTTEN_CHANNELS).for_each(|_| forgotten.pass(Seq(9)));
+    assert_eq!(forgotten.recall(&name(1)), Seq(7));
+    assert_eq!(forgotten.recall(&name(2)), Seq(9), "no position is used twice");
+}
+
+#[test]
 fn beyond_the_bound_no_position_is_used_twice() {
     let mut forgotten = Forgotten::default();
     for round in 1..=3 {

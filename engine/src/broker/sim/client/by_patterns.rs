@@ -37,12 +37,14 @@ impl Client {
     }
 
     pub(super) fn forget_unless_kept(&mut self, channel: usize, truth: &Truth) {
-        let mut patterns = self.patterns.iter();
-        let is_kept = self.named.contains(&channel)
-            || patterns.any(|prefix| self.is_of(channel, prefix, truth));
-        if !is_kept {
+        if !self.named.contains(&channel) && !self.is_kept(channel, truth) {
             self.beliefs.remove(&channel);
         }
+    }
+
+    /// Whether it has a channel by a pattern.
+    pub(super) fn is_kept(&self, channel: usize, truth: &Truth) -> bool {
+        self.patterns.iter().any(|prefix| self.is_of(channel, prefix, truth))
     }
 
     /// A channel is confirmed by name that it may have by a pattern: nothing is left out between.

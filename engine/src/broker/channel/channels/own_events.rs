@@ -1,0 +1,37 @@
+//! Events of the server's own in channels homed here: they do not make a channel one that was
+//! published to, and are not its last event.
+
+use std::rc::Rc;
+
+use super::{Channels, Role};
+use crate::broker::context::Context;
+use crate::types::{ChannelIndex, Publication};
+
+impl Channels {
+    /// Whether a shard has subscribers of a channel homed here.
+    pub(crate) fn is_heard(&self, index: ChannelIndex) -> bool {
+        let channel = &self.table[index];
+        let Role::Home(home) = &channel.role else { return false };
+        !(channel.is_unheard() && home.interests().is_empty())
+    }
+
+    /// Whether a channel's log takes another event now.
+    pub(crate) fn takes_events(&self, cx: &Context, index: ChannelIndex) -> bool {
+        !self.is_saturated(cx, &self.table[index])
+    }
+
+    /// Sequences, encodes and logs an event.
+    pub(crate) fn publish_event(
+        &mut self,
+        cx: &mut Context,
+        index: ChannelIndex,
+        event: &Publication,
+    ) {
+        let channel = &mut self.table[index];
+        let seq = channel.log.head().next();
+        let stamp = cx.stamp();
+        let bytes = cx.encoder.broadcast(stamp, event, seq);
+        let frame = self.contexts.frame(cx, channel, (bytes, None), seq);
+        self.broadcast(cx, index, Rc::new(frame));
+    }
+}

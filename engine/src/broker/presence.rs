@@ -1,0 +1,276 @@
+//! Presence: who is subscribed to the channels whose class keeps it. Every shard tells a channel's
+//! home of its connections; the home keeps the roster, and what changes in it becomes events of the
+//! channel's log.
+
+mod reports;
+mod roster;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use slab::Slab;
+use uuid::Uuid;
+
+use self::reports::Reports;
+pub(in crate::broker) use self::roster::Change;
+use self::roster::Roster;
+use super::shard_messages::PresenceReport;
+use crate::limits::PRESENCE_LINGER;
+use crate::types::{
+    ChannelName, ConnectionKey, Epoch, Member, PresenceList, RequestId, Seq, ShardId, Time,
+};
+
+/// A shard's part in presence: what it tells, and the rosters of channels homed here.
+#[derive(Debug)]
+pub(super) struct Presence {
+    reports: Reports,
+    asks: Slab<Ask>,
+    /// Of each connection that asks, how many questions are not answered.
+    asking: HashMap<ConnectionKey, u32>,
+    rosters: HashMap<ChannelName, Kept>,
+    /// Connections in all of them.
+    connections: usize,
+    /// Channels whose subscribers may have to be told something, each once.
+    changed: VecDeque<ChannelName>,
+    /// Users who have left, in the order in which their time comes.
+    lingering: VecDeque<(Time, ChannelName, Member)>,
+    /// Channels whose members are to be counted, in the same order.
+    counting: VecDeque<(Time, ChannelName)>,
+    /// Whether an iteration had no time for all that was to be told.
+    has_more: bool,
+    /// Homes that have not answered the last reports, by shard.
+    reporting: Vec<bool>,
+    /// The saboteur of the simulation: now and then a home is not told of who has left.
+    #[cfg(test)]
+    pub(super) forgetful: bool,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    roster: Roster,
+    is_changed: bool,
+}
+
+/// A client that is to be told who is there.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) key: ConnectionKey,
+    pub(super) channel: ChannelName,
+    /// The request that it answers, with its correlation; `None`: it is an event of its own.
+    pub(super) request: Option<Option<Box<str>>>,
+}
+
+impl Presence {
+    pub(super) fn new(shards: usize) -> Presence {
+        Presence {
+            reports: Reports::new(shards),
+            asks: Slab::new(),
+            asking: HashMap::new(),
+            rosters: HashMap::new(),
+            connections: 0,
+            changed: VecDeque::new(),
+            lingering: VecDeque::new(),
+            counting: VecDeque::new(),
+            has_more: false,
+            reporting: vec![false; shards],
+            #[cfg(test)]
+            forgetful: false,
+        }
+    }
+
+    // The shard of a subscriber.
+
+    /// A connection has subscribed by name to a channel whose class keeps presence.
+    pub(super) fn enter(
+        &mut self,
+        home: ShardId,
+        subscription: (ConnectionKey, ChannelName),
+        connection: Uuid,
+        user: Option<Arc<str>>,
+    ) {
+        self.reports.enter(home, subscription, connection, user);
+    }
+
+    /// A connection has no subscription by name any more.
+    pub(super) fn leave(&mut self, home: ShardId, key: ConnectionKey, channel: ChannelName) {
+        self.reports.leave(home, key, channel);
+    }
+
+    /// Whether nothing is to be told of anybody.
+    pub(super) fn is_unused(&self) -> bool {
+        self.reports.is_empty() && self.asks.is_empty() && self.rosters.is_empty()
+    }
+
+    /// Whether no connection of this shard counts anywhere.
+    pub(super) fn has_none(&self) -> bool {
+        self.reports.is_empty()
+    }
+
+    /// A client asks who is there.
+    pub(super) fn ask(&mut self, home: ShardId, ask: Ask) {
+        *self.asking.entry(ask.key).or_default() += 1;
+        let channel = ask.channel.clone();
+        let id = RequestId(self.asks.insert(ask) as u32);
+        self.reports.ask(home, id, channel);
+    }
+
+    /// Whether a connection has asked and is not answered: what it sends waits, so that what it
+    /// asks is bounded.
+    pub(super) fn is_asking(&self, key: ConnectionKey) -> bool {
+        self.asking.contains_key(&key)
+    }
+
+    /// The connection is on its way out.
+    pub(super) fn forget(&mut self, key: ConnectionKey) {
+        self.asking.remove(&key);
+    }
+
+    /// A question was answered.
+    pub(super) fn answered(&mut self, id: RequestId) -> Ask {
+        let ask = self.asks.remove(id.index());
+        if let Some(asking) = self.asking.get_mut(&ask.key) {
+            *asking -= 1;
+            if *asking == 0 {
+                self.asking.remove(&ask.key);
+            }
+        }
+        ask
+    }
+
+    /// Whether a home is to be told something, and knows what it was told before.
+    pub(super) fn may_report(&self, home: ShardId) -> bool {
+        self.reports.has(home) && !self.reporting[home.index()]
+    }
+
+    /// A home is being told something, or knows it now.
+    pub(super) fn set_reporting(&mut self, home: ShardId, reporting: bool) {
+        self.reporting[home.index()] = reporting;
+    }
+
+    /// The next reports to a home, at most so many.
+    pub(super) fn take_reports(&mut self, home: ShardId, most: usize) -> Vec<PresenceReport> {
+        let reports = self.reports.take(home, most);
+        #[cfg(test)]
+        if self.forgetful {
+            let is_told = |report: &PresenceReport| match report {
+                PresenceReport::Left { connection, .. } => connection.as_bytes()[15] % 4 > 0,
+                _ => true,
+            };
+            return reports.into_iter().filter(is_told).collect();
+        }
+        reports
+    }
+
+    // The home of a channel.
+
+    /// A shard has told something of its subscribers. Returns whom it asks for.
+    pub(super) fn handle(
+        &mut self,
+        reports: Vec<PresenceReport>,
+        now: Time,
+    ) -> Vec<(RequestId, ChannelName)> {
+        let mut asked = Vec::new();
+        for report in reports {
+            match report {
+                PresenceReport::Entered { channel, connection, user } => {
+                    let kept = self.rosters.entry(channel.clone()).or_default();
+                    self.connections += usize::from(kept.roster.enter(connection, user));
+                    self.note(channel);
+                }
+                PresenceReport::Left { channel, connection } => {
+                    let Some(kept) = self.rosters.get_mut(&channel) else { continue };
+                    let until = now + PRESENCE_LINGER;
+                    self.connections -= usize::from(kept.roster.has(connection));
+                    if let Some(user) = kept.roster.leave(connection, until) {
+                        self.lingering.push_back((until, channel.clone(), user));
+                    }
+                    self.note(channel);
+                }
+                PresenceReport::Asked { id, channel } => asked.push((id, channel)),
+            }
+        }
+        asked
+    }
+
+    fn note(&mut self, channel: ChannelName) {
+        let Some(kept) = self.rosters.get_mut(&channel) else { return };
+        if !std::mem::replace(&mut kept.is_changed, true) {
+            self.changed.push_back(channel);
+        }
+    }
+
+    /// Users' times have come, and those of channels to be counted.
+    pub(super) fn expire(&mut self, now: Time) {
+        while self.lingering.front().is_some_and(|(at, ..)| *at <= now)
+            && let Some((_, channel, member)) = self.lingering.pop_front()
+        {
+            if let Some(kept) = self.rosters.get_mut(&channel) {
+                kept.roster.expire(member, now);
+            }
+            self.note(channel);
+        }
+        while self.counting.front().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, channel)) = self.counting.pop_front()
+        {
+            self.note(channel);
+        }
+    }
+
+    /// The next channel whose subscribers may have to be told something.
+    pub(super) fn next_changed(&mut self) -> Option<ChannelName> {
+        self.changed.pop_front()
+    }
+
+    /// Whether there is more to tell than one iteration could.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    pub(super) fn set_more(&mut self, has_more: bool) {
+        self.has_more = has_more;
+    }
+
+    /// Its subscribers cannot be told now: it is asked again.
+    pub(super) fn put_back(&mut self, channel: ChannelName) {
+        self.changed.push_front(channel);
+    }
+
+    /// The next thing to tell a channel's subscribers.
+    pub(super) fn next_change(&mut self, channel: &ChannelName, now: Time) -> Option<Change> {
+        let kept = self.rosters.get_mut(channel)?;
+        if let Some(change) = kept.roster.next_change(now) {
+            return Some(change);
+        }
+        kept.is_changed = false;
+        if let Some(at) = kept.roster.next_count() {
+            self.counting.push_back((at, channel.clone()));
+        }
+        if kept.roster.is_empty() {
+            self.rosters.remove(channel);
+        }
+        None
+    }
+
+    /// Who is there, as a channel's subscribers were told until this position.
+    pub(super) fn list(&self, channel: &ChannelName, epoch: Epoch, seq: Seq) -> PresenceList {
+        let Some(Kept { roster, .. }) = self.rosters.get(channel) else {
+            return PresenceList {
+                epoch,
+                seq,
+                count: 0,
+                connections: 0,
+                members: Some(Vec::new()),
+            };
+        };
+        let (count, connections) = (roster.count(), roster.connections());
+        PresenceList { epoch, seq, count, connections, members: roster.members() }
+    }
+
+    /// Subscribed connections in the rosters of channels homed here.
+    pub(super) fn connections(&self) -> usize {
+        self.connections
+    }
+}
+
+#[cfg(test)]
+mod presence_invariants;

@@ -1,0 +1,205 @@
+//! Who is subscribed to one channel, and what its subscribers were told of that.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::limits::{PRESENCE_COUNTS, PRESENCE_NAMED};
+use crate::types::{Member, Present, Time};
+
+/// The members of a channel. Few are named one by one; many are counted.
+#[derive(Debug)]
+pub(super) struct Roster {
+    of_connection: HashMap<Uuid, Member>,
+    members: BTreeMap<Member, Standing>,
+    /// Members about whom subscribers may have to be told, each once.
+    changed: VecDeque<Member>,
+    /// How many members were told of that are there still, for subscribers.
+    told: usize,
+    /// Whether subscribers are told of each.
+    named: bool,
+    /// When the members were counted last, and whether their number has changed since.
+    counted: Option<Time>,
+    recount: bool,
+}
+
+/// How a member stands.
+#[derive(Debug, Default)]
+struct Standing {
+    connections: u32,
+    /// Whether subscribers were told that it is there.
+    told: bool,
+    /// Whether it is listed as changed.
+    changed: bool,
+    /// It is not there any more once this time has come, unless it comes back.
+    until: Option<Time>,
+}
+
+/// What subscribers are to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::broker) enum Change {
+    Join(Member),
+    Leave(Member),
+    /// There are too many to be named.
+    Count,
+    /// They are few enough to be named again.
+    List,
+}
+
+impl Default for Roster {
+    fn default() -> Roster {
+        Roster {
+            of_connection: HashMap::new(),
+            members: BTreeMap::new(),
+            changed: VecDeque::new(),
+            told: 0,
+            named: true,
+            counted: None,
+            recount: false,
+        }
+    }
+}
+
+impl Roster {
+    /// A connection has subscribed. Returns whether it had not before.
+    pub(super) fn enter(&mut self, connection: Uuid, user: Option<Arc<str>>) -> bool {
+        let member = user.map_or(Member::Connection(connection), Member::User);
+        if let Some(before) = self.of_connection.insert(connection, member.clone()) {
+            debug_assert_eq!(before, member, "a connection enters once");
+            return false;
+        }
+        let standing = self.members.entry(member.clone()).or_default();
+        standing.connections += 1;
+        standing.until = None;
+        self.note(member);
+        true
+    }
+
+    pub(super) fn has(&self, connection: Uuid) -> bool {
+        self.of_connection.contains_key(&connection)
+    }
+
+    /// A connection has subscribed no more. Returns the user whose last one it was: unless he comes
+    /// back, he is there until then.
+    pub(super) fn leave(&mut self, connection: Uuid, until: Time) -> Option<Member> {
+        let member = self.of_connection.remove(&connection)?;
+        let standing = self.members.get_mut(&member)?;
+        standing.connections -= 1;
+        if standing.connections > 0 {
+            return None;
+        }
+        // Another connection is never the same member again.
+        let may_come_back = matches!(member, Member::User(_)) && standing.told;
+        standing.until = may_come_back.then_some(until);
+        if !may_come_back {
+            self.note(member);
+            return None;
+        }
+        Some(member)
+    }
+
+    /// The time of a user who has left may have come.
+    pub(super) fn expire(&mut self, member: Member, now: Time) {
+        let Some(standing) = self.members.get_mut(&member) else { return };
+        if standing.until.is_some_and(|until| until <= now) {
+            standing.until = None;
+            self.note(member);
+        }
+    }
+
+    fn note(&mut self, member: Member) {
+        let Some(standing) = self.members.get_mut(&member) else { return };
+        if !std::mem::replace(&mut standing.changed, true) {
+            self.changed.push_back(member);
+        }
+    }
+
+    /// The next thing to tell subscribers, if there is one now.
+    pub(super) fn next_change(&mut self, now: Time) -> Option<Change> {
+        if self.named && self.members.len() > PRESENCE_NAMED {
+            (self.named, self.counted) = (false, None);
+        }
+        while let Some(member) = self.changed.pop_front() {
+            let change = self.take_change(member);
+            if self.named && change.is_some() {
+                return change;
+            }
+            self.recount |= change.is_some();
+        }
+        if self.named {
+            return None;
+        }
+        if self.members.len() <= PRESENCE_NAMED / 2 {
+            (self.named, self.recount) = (true, false);
+            return Some(Change::List);
+        }
+        let is_due = self.counted.is_none_or(|at| now >= at + PRESENCE_COUNTS);
+        (self.recount && is_due).then(|| {
+            (self.recount, self.counted) = (false, Some(now));
+            Change::Count
+        })
+    }
+
+    /// Whether a member has come or gone since subscribers were told last; they count as told now.
+    fn take_change(&mut self, member: Member) -> Option<Change> {
+        let standing = self.members.get_mut(&member)?;
+        standing.changed = false;
+        let is_there = standing.connections > 0 || standing.until.is_some();
+        let was_there = std::mem::replace(&mut standing.told, is_there);
+        if !is_there {
+            self.members.remove(&member);
+        }
+        match (was_there, is_there) {
+            (false, true) => {
+                self.told += 1;
+                Some(Change::Join(member))
+            }
+            (true, false) => {
+                self.told -= 1;
+                Some(Change::Leave(member))
+            }
+            _ => None,
+        }
+    }
+
+    /// When it must be asked again for a change: its members are to be counted then.
+    pub(super) fn next_count(&self) -> Option<Time> {
+        self.counted.filter(|_| self.recount && !self.named).map(|at| at + PRESENCE_COUNTS)
+    }
+
+    /// Whether nobody is there or may come back, and all were told so.
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Members that subscribers were told of.
+    pub(super) fn count(&self) -> usize {
+        self.told
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.of_connection.len()
+    }
+
+    /// The members that subscribers were told of, unless they are too many.
+    pub(super) fn members(&self) -> Option<Vec<Present>> {
+        let told = self.members.iter().filter(|(_, standing)| standing.told);
+        let one = |(member, standing): (&Member, &Standing)| Present {
+            member: member.clone(),
+            connections: standing.connections,
+        };
+        self.named.then(|| told.map(one).collect())
+    }
+}
+
+#[cfg(test)]
+impl Roster {
+    /// The member of each subscribed connection.
+    pub(super) fn of_connections(&self) -> &HashMap<Uuid, Member> {
+        &self.of_connection
+    }
+}
+
+#[cfg(test)]
+mod tests;

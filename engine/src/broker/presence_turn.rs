@@ -1,0 +1,195 @@
+//! Presence in an iteration: homes are told of this shard's subscribers, and the subscribers of
+//! channels homed here of who has come and gone.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::core::Core;
+use super::lifecycle::Parts;
+use super::presence::{Ask, Change};
+use super::session;
+use super::shard_messages::{Notice, PresenceReport, Request};
+use crate::limits::{PRESENCE_EVENTS, PRESENCE_REPORTS};
+use crate::types::{
+    ChannelIndex, ChannelName, ConnectionKey, EventName, JsonObject, PresenceList, Publication,
+    RequestId, ShardId,
+};
+
+impl Core {
+    /// A connection has subscribed to a channel by name, as this user.
+    pub(super) fn enter_presence(
+        &mut self,
+        key: ConnectionKey,
+        index: ChannelIndex,
+        user: Option<&str>,
+    ) {
+        if !self.channels.class(index).presence || self.connections[key].is_probe() {
+            return;
+        }
+        let channel = self.channels.name(index).clone();
+        let (home, id) = (self.cx.homes.of(&channel), self.connections.id(self.cx.shard, key));
+        self.presence.enter(home, (key, channel), id, user.map(Into::into));
+    }
+
+    /// A connection has a channel by name no more.
+    pub(super) fn leave_presence(&mut self, key: ConnectionKey, index: ChannelIndex) {
+        if !self.presence.has_none() {
+            let channel = self.channels.name(index).clone();
+            self.presence.leave(self.cx.homes.of(&channel), key, channel);
+        }
+    }
+
+    /// A client asks who is there.
+    pub(super) fn ask_presence(
+        &mut self,
+        key: ConnectionKey,
+        channel: ChannelName,
+        request: Option<Option<Box<str>>>,
+    ) {
+        let home = self.cx.homes.of(&channel);
+        self.presence.ask(home, Ask { key, channel, request });
+    }
+
+    /// Another shard tells of its subscribers.
+    pub(super) fn handle_presence(&mut self, from: ShardId, reports: Vec<PresenceReport>) {
+        let lists = self.take_presence(reports);
+        self.links.answer(from, Notice::Presence { lists });
+    }
+
+    /// Takes reports about channels homed here. Returns who is there for whoever asks.
+    fn take_presence(
+        &mut self,
+        reports: Vec<PresenceReport>,
+    ) -> Vec<(RequestId, Arc<PresenceList>)> {
+        let asked = self.presence.handle(reports, self.cx.time());
+        self.tell_presence();
+        let list = |(id, channel)| (id, Arc::new(self.presence_of(&channel)));
+        asked.into_iter().map(list).collect()
+    }
+
+    /// Who is subscribed to a channel homed here.
+    pub(super) fn presence_of(&self, channel: &ChannelName) -> PresenceList {
+        self.presence.list(channel, self.cx.epoch, self.channels.head(channel))
+    }
+
+    /// Tells the subscribers of channels homed here who has come and gone, as far as their logs
+    /// take it.
+    fn tell_presence(&mut self) {
+        let mut left = PRESENCE_EVENTS;
+        let mut full = Vec::new();
+        while left > 0
+            && let Some(channel) = self.presence.next_changed()
+        {
+            if !self.tell_changes(&channel, &mut left) {
+                full.push(channel);
+            }
+        }
+        self.presence.set_more(left == 0);
+        full.into_iter().for_each(|channel| self.presence.put_back(channel));
+    }
+
+    /// Returns whether there is nothing more to tell.
+    fn tell_changes(&mut self, channel: &ChannelName, left: &mut usize) -> bool {
+        let index = self.channels.find(channel).filter(|&index| {
+            // Nobody is told where no subscriber is left, or the class has been changed.
+            let is_kept = self.channels.class(index).presence && !self.cx.draining;
+            is_kept && self.channels.is_heard(index)
+        });
+        loop {
+            let takes = |index| self.channels.takes_events(&self.cx, index);
+            if *left == 0 || index.is_some_and(|index| !takes(index)) {
+                return false;
+            }
+            let Some(change) = self.presence.next_change(channel, self.cx.time()) else {
+                return true;
+            };
+            if let Some(index) = index {
+                *left -= 1;
+                let event = self.event_of(channel, &change);
+                self.match_patterns(index);
+                self.channels.publish_event(&mut self.cx, index, &event);
+            }
+        }
+    }
+
+    fn event_of(&self, channel: &ChannelName, change: &Change) -> Publication {
+        #[derive(Serialize)]
+        struct Count {
+            count: usize,
+            connections: usize,
+        }
+        let (event, data) = match change {
+            Change::Join(member) => ("presence.join", json(member)),
+            Change::Leave(member) => ("presence.leave", json(member)),
+            Change::Count => {
+                let PresenceList { count, connections, .. } = self.presence_of(channel);
+                ("presence.count", json(&Count { count, connections }))
+            }
+            Change::List => {
+                let mut list = self.presence_of(channel);
+                // Its own position.
+                list.seq = list.seq.next();
+                ("presence.list", json(&list))
+            }
+        };
+        let event = EventName::parse(event).expect("our own names are short");
+        Publication { channel: channel.clone(), event, data, key: None }
+    }
+}
+
+/// A document of our own as the `data` of an event.
+fn json(value: &impl Serialize) -> JsonObject {
+    let bytes = serde_json::to_vec(value).expect("our documents are JSON");
+    JsonObject::parse(&bytes).expect("our documents are objects")
+}
+
+impl Parts {
+    /// Tells homes what they do not know of this shard's subscribers, and subscribers of channels
+    /// homed here who has come and gone.
+    pub(super) fn handle_own_presence(&mut self) {
+        let core = &mut self.core;
+        if core.presence.is_unused() {
+            return;
+        }
+        core.presence.expire(core.cx.time());
+        for shard in (0..core.cx.homes.shards()).map(|shard| ShardId(shard as u8)) {
+            if shard != core.cx.shard
+                && core.presence.may_report(shard)
+                && core.links.has_credit(shard)
+            {
+                let reports = core.presence.take_reports(shard, PRESENCE_REPORTS);
+                if !reports.is_empty() {
+                    core.presence.set_reporting(shard, true);
+                    core.links.request(shard, Request::Presence { reports });
+                }
+            }
+        }
+        let own = core.presence.take_reports(core.cx.shard, PRESENCE_REPORTS);
+        let lists = core.take_presence(own);
+        let is_behind = core.presence.has_more() || core.presence.may_report(core.cx.shard);
+        core.presence.set_more(is_behind);
+        self.answer_presence(lists);
+    }
+
+    /// A home knows what it was told, and answers.
+    pub(super) fn handle_presence_lists(
+        &mut self,
+        from: ShardId,
+        lists: Vec<(RequestId, Arc<PresenceList>)>,
+    ) {
+        self.core.links.answered(from);
+        self.core.presence.set_reporting(from, false);
+        self.answer_presence(lists);
+    }
+
+    fn answer_presence(&mut self, lists: Vec<(RequestId, Arc<PresenceList>)>) {
+        for (id, list) in lists {
+            let ask = self.core.presence.answered(id);
+            if self.core.connections.is_open(ask.key) {
+                session::tell_presence(&mut self.core, &ask, &list);
+                self.sessions.go_on_after_answer(ask.key);
+            }
+        }
+    }
+}
