@@ -33,7 +33,7 @@ impl Upgrading {
         stream.set_nodelay(true)?;
         let mut transport = Transport::over(stream, tls)?;
         let mut out = Vec::new();
-        let upgrade = Upgrade::request(host, path, &mut out);
+        let upgrade = Upgrade::request(host, path, "", &mut out);
         transport.write(&mut out)?;
         Ok(Upgrading { transport, upgrade })
     }

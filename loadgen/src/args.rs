@@ -1,12 +1,16 @@
 //! The command line as typed.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{ArgGroup, Parser, ValueEnum};
+use clap::{ArgGroup, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::assertion::Assertion;
+use crate::credentials::Credentials;
 use crate::schedule::Schedule;
+use crate::spki_pin::SpkiPin;
+use crate::tls::Trust;
 use crate::value_parsers::{Cpus, cpus, not_negative, positive, up_to};
 
 /// Validates broadcast latency under an open-loop load.
@@ -17,10 +21,13 @@ use crate::value_parsers::{Cpus, cpus, not_negative, positive, up_to};
 ///
 /// Exit code: 0 all is well; 1 an assertion failed, or messages were lost, repeated or out of
 /// order; 2 it could not run.
+///
+/// `loadgen doctor`, with the same flags, checks whether this machine can carry the run.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "loadgen", version, group = ArgGroup::new("where").required(true))]
 pub(crate) struct Args {
-    /// WebSocket URL of the server, ws:// or wss://.
+    /// WebSocket URL of the server, ws:// or wss://. Of a name with several addresses each is
+    /// tried.
     #[arg(long, group = "where", help_heading = "Target")]
     pub(crate) url: Option<String>,
     /// Start uringcast-server as a child process and load it over ws, then over wss.
@@ -29,9 +36,21 @@ pub(crate) struct Args {
     /// PEM file with the authority (or self-signed certificate) a wss server is verified by.
     #[arg(long, value_name = "FILE", requires = "url", help_heading = "Target")]
     pub(crate) ca_file: Option<PathBuf>,
+    /// Trust the wss server whose public key has this SHA-256, in base64, whoever signed it.
+    #[arg(
+        long,
+        value_name = "PIN",
+        requires = "url",
+        conflicts_with = "ca_file",
+        help_heading = "Target"
+    )]
+    pub(crate) spki_pin: Option<SpkiPin>,
     /// Accept any certificate. For measuring only.
-    #[arg(long, requires = "url", conflicts_with = "ca_file", help_heading = "Target")]
+    #[arg(long, requires = "url", conflicts_with_all = ["ca_file", "spki_pin"],
+        help_heading = "Target")]
     pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) credentials: Credentials,
 
     /// Subscribers in all.
     #[arg(long, value_name = "N", default_value_t = 1_000, help_heading = "Load",
@@ -61,15 +80,6 @@ pub(crate) struct Args {
     /// The server's control port, e.g. http://127.0.0.1:8766, for --publish http.
     #[arg(long, value_name = "URL", requires = "url", help_heading = "Publishing")]
     pub(crate) control_url: Option<String>,
-    /// Key of the control port.
-    #[arg(
-        long,
-        value_name = "KEY",
-        env = "LOADGEN_API_KEY",
-        hide_env_values = true,
-        help_heading = "Publishing"
-    )]
-    pub(crate) api_key: Option<String>,
 
     /// Receiving threads [default: one a core].
     #[arg(long, value_name = "T", value_parser = up_to(1_024), help_heading = "Machine")]
@@ -90,6 +100,29 @@ pub(crate) struct Args {
     /// No progress line and no table.
     #[arg(long, short, help_heading = "Output")]
     pub(crate) quiet: bool,
+}
+
+impl Args {
+    /// The flags of a run as `loadgen doctor` takes them: no target is needed.
+    pub(crate) fn parse_for_doctor(words: Vec<OsString>) -> Self {
+        let command = Self::command()
+            .name("loadgen doctor")
+            .about("Checks whether this machine can carry a run with these flags")
+            .long_about(None)
+            .mut_group("where", |group| group.required(false));
+        let matches = command.get_matches_from(words);
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
+    /// How a wss server is verified; `certificate` is that of a server that this tool started.
+    pub(crate) fn trust(&self, certificate: Option<&Path>) -> Trust {
+        match (certificate.or(self.ca_file.as_deref()), self.spki_pin) {
+            _ if self.insecure => Trust::Anything,
+            (Some(path), _) => Trust::File(path.to_owned()),
+            (None, Some(pin)) => Trust::Pin(pin),
+            (None, None) => Trust::System,
+        }
+    }
 }
 
 /// The way messages reach the server.

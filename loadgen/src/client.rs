@@ -4,6 +4,7 @@
 
 use serde::Deserialize;
 use uringcast_loadgen::frame::{Frame, FrameReader, Opcode, write_masked};
+use uringcast_loadgen::transport::Endpoint;
 use uringcast_loadgen::upgrade::{Upgrade, UpgradeError};
 
 /// Bytes of a message that are kept when it comes in pieces: all a stamp or a reply needs.
@@ -82,9 +83,15 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Writes the upgrade request to `out`.
-    pub(crate) fn start(intent: Intent, host: &str, path: &str, out: &mut Vec<u8>) -> Self {
-        let phase = Phase::Upgrading(Upgrade::request(host, path, out));
+    /// Writes the upgrade request to `out`, with these lines among its headers.
+    pub(crate) fn start(
+        intent: Intent,
+        endpoint: &Endpoint,
+        headers: &str,
+        out: &mut Vec<u8>,
+    ) -> Self {
+        let upgrade = Upgrade::request(&endpoint.host, &endpoint.path, headers, out);
+        let phase = Phase::Upgrading(upgrade);
         Self { phase, intent, frames: FrameReader::keeping(HEAD) }
     }
 

@@ -1,24 +1,28 @@
 //! The command line resolved: checked, looked up, ready to run.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::Path;
 
-use http::Uri;
 use rustls::pki_types::ServerName;
 use uringcast_loadgen::process;
 use uringcast_loadgen::transport::{Endpoint, Tls};
 
+use crate::advice::Given;
 use crate::args::{Args, Publish};
 use crate::error::OperatorError;
 use crate::payload_stamp::MIN_PAYLOAD;
 use crate::schedule::{Channel, Schedule};
-use crate::tls;
+use crate::server_url::{CONTROL, Schemes, ServerUrl, WEBSOCKET, masked};
+use crate::tls::Trust;
+use crate::tokens::Tokens;
 
 /// The largest data document: far above the server's own limit of 1 MiB by default.
 const MAX_PAYLOAD: usize = 64 << 20;
 
 /// One address pair has about 28,000 ports, and connecting slows down long before the last.
 const CONNECTIONS_PER_SOURCE: u32 = 8_000;
+/// Of 127.0.0.1 to 127.0.0.254.
+pub(crate) const MAX_SOURCES: u32 = 250;
 
 /// Descriptors beside the connections: standard streams, epoll and waker per thread, a child.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -36,10 +40,14 @@ pub(crate) struct Config {
     pub(crate) sources: Option<u32>,
     /// Names this run's messages: 8 hexadecimal digits.
     pub(crate) run: String,
+    pub(crate) tokens: Tokens,
+    pub(crate) trust: Trust,
+    /// What advice is based on.
+    pub(crate) given: Given,
 }
 
 impl Config {
-    /// For the server at `url`, whose certificate `ca_file` verifies if it is wss, and its
+    /// For the server at `url`, which `certificate` verifies if this tool started it, and its
     /// control port, if it is to be used.
     ///
     /// # Errors
@@ -47,7 +55,7 @@ impl Config {
     pub(crate) fn resolve(
         args: &Args,
         url: &str,
-        ca_file: Option<&Path>,
+        certificate: Option<&Path>,
         control_url: Option<&str>,
     ) -> Result<Self, OperatorError> {
         if !(MIN_PAYLOAD..=MAX_PAYLOAD).contains(&args.payload) {
@@ -57,11 +65,12 @@ impl Config {
                 args.payload
             )));
         }
-        let endpoint = endpoint("--url", url, &["ws", "wss"], ca_file, args.insecure)?;
+        let trust = args.trust(certificate);
+        let endpoint = endpoint("--url", url, WEBSOCKET, &trust)?;
         let control = match (args.publish, control_url) {
             (Publish::Ws, _) => None,
             (Publish::Http, Some(url)) => {
-                Some(self::endpoint("--control-url", url, &["http"], None, false)?)
+                Some(self::endpoint("--control-url", url, CONTROL, &trust)?)
             }
             (Publish::Http, None) => {
                 let remedy = "give the server's control port, e.g. http://127.0.0.1:8766";
@@ -76,7 +85,15 @@ impl Config {
                 return Err(OperatorError(format!("--pin: none of these can be used; {remedy}")));
             }
         }
+        let tokens = Tokens::resolve(&args.credentials)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
+        let given = Given {
+            token: tokens.are_given() || endpoint.path.contains("token="),
+            api_key: args.credentials.api_key.is_some(),
+            http: args.publish == Publish::Http,
+            service: args.credentials.service.clone(),
+            for_certificate: trust.remedy(),
+        };
         Ok(Self {
             sources: sources(args, endpoint.address)?,
             endpoint,
@@ -84,6 +101,9 @@ impl Config {
             schedule: Schedule { length: args.warmup + args.duration, ..args.schedule },
             threads: args.threads.unwrap_or(cores).min(args.connections),
             run: format!("{:08x}", fastrand::u32(..)),
+            given,
+            tokens,
+            trust,
             args: args.clone(),
         })
     }
@@ -106,9 +126,9 @@ impl Config {
     /// # Errors
     /// When it is not enough for the connections.
     pub(crate) fn check_file_limit(&self) -> Result<(), OperatorError> {
-        let overhead =
-            OTHER_DESCRIPTORS + u64::from(self.schedule.publishers) + 3 * u64::from(self.threads);
-        let needed = u64::from(self.args.connections) + overhead;
+        let connections = u64::from(self.args.connections);
+        let (publishers, threads) = (self.schedule.publishers.into(), self.threads.into());
+        let needed = files_needed(connections, publishers, threads);
         let reached = process::raise_file_limit()
             .map_err(|error| OperatorError(format!("the limit of open files: {error}")))?;
         if reached >= needed {
@@ -119,9 +139,19 @@ impl Config {
              hard limit (`ulimit -Hn`, LimitNOFILE=), use --connections {} at most, or run \
              several loadgens",
             self.args.connections,
-            reached.saturating_sub(overhead)
+            reached.saturating_sub(needed - connections)
         )))
     }
+}
+
+/// Descriptors that a run opens at most.
+pub(crate) fn files_needed(connections: u64, publishers: u64, threads: u64) -> u64 {
+    connections + OTHER_DESCRIPTORS + publishers + 3 * threads
+}
+
+/// Loopback addresses that so many connections are spread over, unless told otherwise.
+pub(crate) fn sources_for(connections: u32) -> u32 {
+    connections.div_ceil(CONNECTIONS_PER_SOURCE).min(MAX_SOURCES)
 }
 
 fn sources(args: &Args, address: SocketAddr) -> Result<Option<u32>, OperatorError> {
@@ -134,44 +164,29 @@ fn sources(args: &Args, address: SocketAddr) -> Result<Option<u32>, OperatorErro
         )));
     }
     let spread = loopback && args.connections > CONNECTIONS_PER_SOURCE;
-    let needed = || args.connections.div_ceil(CONNECTIONS_PER_SOURCE).min(250);
-    Ok(args.source_addresses.or_else(|| spread.then(needed)))
+    let spread = spread.then(|| sources_for(args.connections));
+    Ok(args.source_addresses.or(spread))
 }
 
 fn endpoint(
     flag: &str,
     url: &str,
-    schemes: &[&str],
-    ca_file: Option<&Path>,
-    insecure: bool,
+    schemes: &Schemes,
+    trust: &Trust,
 ) -> Result<Endpoint, OperatorError> {
-    let bad = |what: &str| OperatorError(format!("{flag} {url}: {what}"));
-    let uri: Uri = url.parse().map_err(|error| bad(&format!("not a URL: {error}")))?;
-    let scheme = uri.scheme_str().unwrap_or_default();
-    if !schemes.contains(&scheme) {
-        return Err(bad(&format!("must begin with {}://", schemes.join(":// or "))));
-    }
-    let secure = scheme == "wss";
-    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| bad("has no host"))?;
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-    let addresses: Vec<SocketAddr> = (bare, port)
-        .to_socket_addrs()
-        .map_err(|error| bad(&format!("cannot look up {bare}: {error}")))?
-        .collect();
-    // `localhost` is both; servers listen on 127.0.0.1 by default.
-    let ipv4 = addresses.iter().find(|address| address.is_ipv4());
-    let address =
-        *ipv4.or(addresses.first()).ok_or_else(|| bad(&format!("{bare} has no address")))?;
-    let tls = if secure {
-        let server = ServerName::try_from(bare.to_owned())
-            .map_err(|_| bad(&format!("{bare} cannot be the name in a certificate")))?;
-        Some(Tls { config: tls::config(ca_file, insecure)?, server })
+    let bad = |what: String| OperatorError(format!("{flag} {}: {what}", masked(url)));
+    let parsed = ServerUrl::parse(url, schemes).map_err(bad)?;
+    let tls = if parsed.secure {
+        let host = parsed.host.clone();
+        let server = ServerName::try_from(host)
+            .map_err(|_| bad(format!("{} cannot be the name in a certificate", parsed.host)))?;
+        Some(Tls { config: trust.config()?, server })
     } else {
         None
     };
-    let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-    Ok(Endpoint { url: url.to_owned(), address, host: format!("{host}:{port}"), path, tls })
+    let address = parsed.address().map_err(bad)?;
+    let host = parsed.authority();
+    Ok(Endpoint { url: masked(&parsed.text), address, host, path: parsed.path, tls })
 }
 
 #[cfg(test)]

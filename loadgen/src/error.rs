@@ -3,7 +3,9 @@
 use std::io;
 
 use uringcast_loadgen::transport::Endpoint;
+use uringcast_loadgen::upgrade::UpgradeError;
 
+use crate::advice::Given;
 use crate::client::Fault;
 
 /// An error that the operator can correct: the message names the flag or address and the remedy.
@@ -25,49 +27,34 @@ pub(crate) enum ConnectionError {
 }
 
 impl ConnectionError {
-    fn remedy(&self, tls: bool) -> &'static str {
-        match self {
+    fn remedy(&self, given: &Given, tls: bool) -> String {
+        let remedy = match self {
             Self::Io(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => {
                     "is the server running there? `loadgen --self-host` starts one by itself"
                 }
-                io::ErrorKind::InvalidData if tls => {
-                    "name the authority with --ca-file FILE, or --insecure to trust anything; \
-                     if the server has no TLS use ws://"
-                }
+                io::ErrorKind::InvalidData if tls => given.for_certificate,
                 io::ErrorKind::AddrNotAvailable => "spread over more --source-addresses",
                 _ => "check the address and the limits of this machine",
             },
-            Self::Fault(Fault::Closed(reason)) if reason.starts_with("1013") => {
-                "raise the server's --max-connections"
+            Self::Fault(Fault::Closed(reason)) => {
+                return given.remedy_for_close(reason);
             }
-            Self::Fault(Fault::Refused(code)) => remedy_for(code),
+            Self::Fault(Fault::Refused(code)) => return given.remedy_for(code),
+            Self::Fault(Fault::Upgrade(UpgradeError(answer))) if answer.starts_with("HTTP 4") => {
+                return given.remedy_for_upgrade(answer);
+            }
             Self::Fault(_) => "is this the WebSocket port of the server?",
             Self::Eof if !tls => "if the server speaks TLS use wss://",
             Self::Eof => "if the server has no TLS use ws://",
             Self::Timeout(_) => "is it overloaded? try a lower --ramp",
-        }
+        };
+        remedy.into()
     }
 
-    /// The message for the operator.
-    pub(crate) fn explain(&self, to: &Endpoint) -> OperatorError {
-        let remedy = self.remedy(to.tls.is_some());
+    /// The message for the operator, who has `given` this.
+    pub(crate) fn explain(&self, given: &Given, to: &Endpoint) -> OperatorError {
+        let remedy = self.remedy(given, to.tls.is_some());
         OperatorError(format!("cannot connect to {}: {self}; {remedy}", to.url))
-    }
-}
-
-/// What to do about an error code of the server.
-pub(crate) fn remedy_for(code: &str) -> &'static str {
-    match code {
-        "FORBIDDEN" | "AUTH_REQUIRED" | "UNKNOWN_REQUEST" | "HTTP 403" => {
-            "start the server with --anonymous-publish, or use --publish http"
-        }
-        "HTTP 401" => "give the server's key with --api-key",
-        "RATE_LIMIT_EXCEEDED" => {
-            "start the server with --message-rate 0, or use more --publishers or --publish http"
-        }
-        "BUSY" | "HTTP 503" | "HTTP 429" => "the server is saturated: lower --rate",
-        "HTTP 404" => "is --control-url the control port of the server?",
-        _ => "see the server's log",
     }
 }

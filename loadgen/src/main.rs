@@ -7,11 +7,16 @@
 //! makes the [`summary`], written out by [`report`] and judged by [`assertion`]s.
 //! [`mod@self_host`] starts the server.
 
+mod advice;
 mod args;
 mod assertion;
 mod client;
 mod config;
+mod credentials;
+mod doctor;
+mod environment;
 mod error;
+mod machine;
 mod payload_stamp;
 mod progress;
 mod publisher;
@@ -21,10 +26,13 @@ mod report;
 mod run;
 mod schedule;
 mod self_host;
+mod server_url;
 mod shared;
+mod spki_pin;
 mod summarise;
 mod summary;
 mod tls;
+mod tokens;
 mod value_parsers;
 mod worker;
 
@@ -35,28 +43,54 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use clap::Parser;
+use nix::sys::resource::{Resource, getrlimit};
 use uringcast_loadgen::process;
 
 use crate::args::{Args, Publish};
 use crate::config::Config;
+use crate::doctor::Diagnosis;
+use crate::environment::Environment;
 use crate::error::OperatorError;
+use crate::machine::Machine;
 use crate::report::Report;
 use crate::self_host::SelfHost;
-use crate::summary::Summary;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let result = self_host::become_server().and_then(|()| load_and_report(&Args::parse()));
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+    match self_host::become_server().and_then(|()| start()) {
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
             eprintln!("loadgen: {error}");
             ExitCode::from(2)
         }
     }
+}
+
+/// Runs what the first argument asks for. Returns the exit code.
+fn start() -> Result<u8, OperatorError> {
+    let mut words: Vec<_> = std::env::args_os().collect();
+    if words.get(1).is_some_and(|word| word == "doctor") {
+        words.remove(1);
+        return examine(&Args::parse_for_doctor(words));
+    }
+    Ok(u8::from(!load_and_report(&Args::parse())?))
+}
+
+/// `loadgen doctor`. Returns its exit code.
+fn examine(args: &Args) -> Result<u8, OperatorError> {
+    let (_, file_limit) = getrlimit(Resource::RLIMIT_NOFILE)
+        .map_err(|error| OperatorError(format!("the limit of open files: {error}")))?;
+    let diagnosis = Diagnosis::of(args, &Machine::this(), file_limit);
+    let to_stdout = args.json.as_deref() == Some("-");
+    if !args.quiet && !to_stdout {
+        print(&diagnosis.table())?;
+    }
+    if let Some(target) = &args.json {
+        write_json(target, &serde_json::json!(diagnosis))?;
+    }
+    Ok(diagnosis.exit_code())
 }
 
 /// Whether all that was checked holds.
@@ -65,22 +99,27 @@ fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
     if args.insecure && !args.self_host {
         eprintln!("loadgen: --insecure: THE SERVER'S CERTIFICATE IS NOT VERIFIED");
     }
-    let summaries = match &args.url {
+    let reports = match &args.url {
         Some(url) => {
-            let ca_file = args.ca_file.as_deref();
-            let config = Config::resolve(args, url, ca_file, args.control_url.as_deref())?;
-            vec![run::run(&config, &interrupted)?]
+            let config = Config::resolve(args, url, None, args.control_url.as_deref())?;
+            vec![measure(&config, &interrupted)?]
         }
         None => self_host(args, &interrupted)?,
     };
-    let reports: Vec<_> = summaries.iter().map(Report::from).collect();
     let failures = failures(args, &reports);
     let to_stdout = args.json.as_deref() == Some("-");
     if !args.quiet && !to_stdout {
         print(&report::table(&reports))?;
     }
     if let Some(target) = &args.json {
-        write_json(target, &reports, &failures)?;
+        let environment = Environment::of(&Machine::this());
+        let document = serde_json::json!({
+            "passed": failures.is_empty(),
+            "failures": failures,
+            "environment": environment,
+            "runs": reports,
+        });
+        write_json(target, &document)?;
     }
     for failure in &failures {
         eprintln!("loadgen: FAILED: {failure}");
@@ -88,24 +127,30 @@ fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
     Ok(failures.is_empty())
 }
 
+fn measure(config: &Config, interrupted: &AtomicBool) -> Result<Report, OperatorError> {
+    let summary = run::run(config, interrupted)?;
+    let tls = config.endpoint.tls.is_some().then(|| config.trust.name());
+    Ok(Report::new(&summary, tls, config.given.clone()))
+}
+
 /// Plain, then TLS, each with a server of its own.
-fn self_host(args: &Args, interrupted: &AtomicBool) -> Result<Vec<Summary>, OperatorError> {
+fn self_host(args: &Args, interrupted: &AtomicBool) -> Result<Vec<Report>, OperatorError> {
     let server = self_host::find_server()?;
     // The server inherits the limit, and needs as many descriptors; the run checks it.
     let _ = process::raise_file_limit();
-    let mut summaries = Vec::new();
+    let mut reports = Vec::new();
     for tls in [false, true] {
         let host = SelfHost::start(&server, tls, args.connections)?;
         let certificate = host.ready.certificate.clone();
         let control = (args.publish == Publish::Http).then_some(&*host.ready.control);
         let config = Config::resolve(args, &host.ready.url, certificate.as_deref(), control)?;
-        summaries.push(run::run(&config, interrupted)?);
+        reports.push(measure(&config, interrupted)?);
         host.stop()?;
         if interrupted.load(Relaxed) {
             break;
         }
     }
-    Ok(summaries)
+    Ok(reports)
 }
 
 fn failures(args: &Args, reports: &[Report]) -> Vec<String> {
@@ -117,12 +162,10 @@ fn failures(args: &Args, reports: &[Report]) -> Vec<String> {
     reports.iter().flat_map(of).collect()
 }
 
-fn write_json(target: &str, reports: &[Report], failures: &[String]) -> Result<(), OperatorError> {
+fn write_json(target: &str, document: &serde_json::Value) -> Result<(), OperatorError> {
     let bad = |error: String| {
         OperatorError(format!("--json {target}: {error}; name a file that can be written, or -"))
     };
-    let passed = failures.is_empty();
-    let document = serde_json::json!({ "passed": passed, "failures": failures, "runs": reports });
     let text = format!("{document:#}\n");
     match target {
         "-" => print(&text),

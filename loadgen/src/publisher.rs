@@ -58,7 +58,7 @@ impl<'a> Publisher<'a> {
     /// Connects a publisher and waits until it may publish. An error names the URL it is about.
     pub(crate) fn connect(config: &'a Config, number: PublisherId) -> Result<Self, OperatorError> {
         let endpoint = config.control.as_ref().unwrap_or(&config.endpoint);
-        Self::open(config, endpoint, number).map_err(|error| error.explain(endpoint))
+        Self::open(config, endpoint, number).map_err(|error| error.explain(&config.given, endpoint))
     }
 
     fn open(
@@ -68,10 +68,12 @@ impl<'a> Publisher<'a> {
     ) -> Result<Self, ConnectionError> {
         let transport = Transport::connect(endpoint, None)?;
         let mut out = Vec::new();
-        let Endpoint { host, path, .. } = endpoint;
         let replies = match &config.control {
-            None => Replies::Ws(Client::start(Intent::Publish, host, path, &mut out)),
-            Some(_) => Replies::Http(HttpReplies::new(host, config.args.api_key.as_deref())),
+            None => {
+                let headers = config.tokens.header(number.0);
+                Replies::Ws(Client::start(Intent::Publish, endpoint, &headers, &mut out))
+            }
+            Some(_) => Replies::Http(HttpReplies::new(&endpoint.host, &config.args.credentials)),
         };
         let channels = config.schedule.channels as usize;
         let published = Published {

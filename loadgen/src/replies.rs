@@ -7,6 +7,7 @@ use tungstenite::handshake::client::Response;
 use tungstenite::handshake::machine::TryParse;
 
 use crate::client::{Client, Event, Fault, Reply};
+use crate::credentials::Credentials;
 
 /// A longer HTTP answer is not one of the control port.
 const MAX_ANSWER: usize = 64 * 1024;
@@ -73,10 +74,13 @@ pub(crate) struct HttpReplies {
 
 impl HttpReplies {
     /// For requests to this host.
-    pub(crate) fn new(host: &str, api_key: Option<&str>) -> Self {
-        let key = api_key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
+    pub(crate) fn new(host: &str, credentials: &Credentials) -> Self {
+        let key = credentials.api_key.as_ref();
+        let key = key.map(|key| format!("Authorization: Bearer {key}\r\n")).unwrap_or_default();
+        let service = credentials.service.as_ref();
+        let service = service.map(|name| format!("/services/{name}")).unwrap_or_default();
         let head = format!(
-            "POST /v1/publish HTTP/1.1\r\nHost: {host}\r\n{key}\
+            "POST /v1{service}/publish HTTP/1.1\r\nHost: {host}\r\n{key}\
              Content-Type: application/json\r\nContent-Length: "
         );
         Self { head, bytes: Vec::new(), waiting: VecDeque::new() }

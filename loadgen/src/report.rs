@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 use indicatif::HumanCount;
 use serde::Serialize;
 
-use crate::error::remedy_for;
+use crate::advice::Given;
 use crate::recorder::Counts;
 use crate::summary::Summary;
 
@@ -83,10 +83,16 @@ pub(crate) struct Report {
     pub(crate) notices: Counts,
     /// Lost connections, by the reason.
     pub(crate) disconnect_reasons: Counts,
+    /// How the server's certificate was verified; `None` without TLS.
+    pub(crate) tls: Option<&'static str>,
+    /// What advice is based on.
+    #[serde(skip)]
+    pub(crate) given: Given,
 }
 
-impl From<&Summary> for Report {
-    fn from(summary: &Summary) -> Self {
+impl Report {
+    /// Of a finished run. `tls` is how the server's certificate was verified, if it had one.
+    pub(crate) fn new(summary: &Summary, tls: Option<&'static str>, given: Given) -> Self {
         let total = &summary.total;
         Self {
             url: summary.url.clone(),
@@ -114,11 +120,11 @@ impl From<&Summary> for Report {
             publish_errors: summary.publish_errors.clone(),
             notices: summary.notices.clone(),
             disconnect_reasons: summary.disconnect_reasons.clone(),
+            tls,
+            given,
         }
     }
-}
 
-impl Report {
     /// What is wrong whatever was asserted.
     pub(crate) fn faults(&self) -> Vec<String> {
         let counts = [
@@ -138,7 +144,7 @@ impl Report {
     fn remarks(&self) -> Vec<String> {
         let errors = self.publish_errors.iter();
         let errors = errors.map(|(code, count)| {
-            format!("{count} publishes refused, {code}: {}", remedy_for(code))
+            format!("{count} publishes refused, {code}: {}", self.given.remedy_for(code))
         });
         let notices = self.notices.iter();
         let notices = notices.map(|(code, count)| format!("{count} subscribers got {code}"));

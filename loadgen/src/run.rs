@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 
 use crate::config::Config;
-use crate::error::{ConnectionError, OperatorError, remedy_for};
+use crate::error::{ConnectionError, OperatorError};
 use crate::progress::Progress;
 use crate::publisher::{Published, Publisher};
 use crate::recorder::Collector;
@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
             return Err(OperatorError(format!(
                 "cannot publish to {}: all {published} messages were refused with {code}; {}",
                 summary.url,
-                remedy_for(code)
+                config.given.remedy_for(code)
             )));
         }
         Ok(summary)
@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
             }
             if last.0.elapsed() > RAMP_TIMEOUT {
                 let silence = ConnectionError::Timeout(RAMP_TIMEOUT.as_secs());
-                let what = silence.explain(&self.config.endpoint);
+                let what = silence.explain(&self.config.given, &self.config.endpoint);
                 return Err(OperatorError(format!("{ready} of {wanted} subscribed, then: {what}")));
             }
             self.receive()?;
@@ -207,7 +207,8 @@ impl<'a> Run<'a> {
     }
 
     fn take(&mut self, update: Update) -> Result<(), OperatorError> {
-        let batch = update.map_err(|error| error.explain(&self.config.endpoint))?;
+        let batch =
+            update.map_err(|error| error.explain(&self.config.given, &self.config.endpoint))?;
         self.collector.add(&batch);
         Ok(())
     }

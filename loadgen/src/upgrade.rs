@@ -23,12 +23,13 @@ pub struct Upgrade {
 }
 
 impl Upgrade {
-    /// Writes the request to `out`. Compression is never offered.
-    pub fn request(host: &str, path: &str, out: &mut Vec<u8>) -> Self {
+    /// Writes the request to `out`. Compression is never offered. `headers` are whole lines, each
+    /// with its end, or nothing.
+    pub fn request(host: &str, path: &str, headers: &str, out: &mut Vec<u8>) -> Self {
         let key = generate_key();
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{headers}\r\n"
         );
         out.extend_from_slice(request.as_bytes());
         Self { key, response: Vec::new() }

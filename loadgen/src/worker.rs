@@ -22,7 +22,7 @@ use crate::shared::{Shared, pin};
 /// One read takes at most this much; shared by all connections of a thread.
 const READ_BUFFER: usize = 256 * 1024;
 /// Connections of a thread in the middle of their handshakes.
-const MAX_HANDSHAKES: usize = 128;
+pub(crate) const MAX_HANDSHAKES: usize = 128;
 /// How often a thread hands over what it recorded, and checks whether to stop.
 const HAND_OVER: Duration = Duration::from_millis(100);
 const EVENTS: usize = 1024;
@@ -141,7 +141,8 @@ impl<'a> Worker<'a> {
         let channel = self.config.channel(index);
         let mut out = Vec::new();
         let intent = Intent::Subscribe(channel.to_string());
-        let client = Client::start(intent, &endpoint.host, &endpoint.path, &mut out);
+        let headers = self.config.tokens.header(index);
+        let client = Client::start(intent, endpoint, &headers, &mut out);
         self.connections.push(Some(Connection { transport, client, out, channel }));
         self.handshakes += 1;
         Ok(())

@@ -22,8 +22,18 @@ fn upgrade_response(client: &Client) -> Vec<u8> {
     format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: {accept}\r\n\r\n").into()
 }
 
+fn endpoint() -> Endpoint {
+    Endpoint {
+        url: "ws://localhost/p?q".into(),
+        address: ([127, 0, 0, 1], 80).into(),
+        host: "localhost".into(),
+        path: "/p?q".into(),
+        tls: None,
+    }
+}
+
 fn subscriber(out: &mut Vec<u8>) -> Client {
-    Client::start(Intent::Subscribe("bench:0".into()), "localhost", "/", out)
+    Client::start(Intent::Subscribe("bench:0".into()), &endpoint(), "X-A: b\r\n", out)
 }
 
 /// Feeds `bytes` one at a time: every split is met.
@@ -39,7 +49,8 @@ fn drip(client: &mut Client, bytes: &[u8], out: &mut Vec<u8>) -> Result<Vec<Stri
 fn a_subscriber_is_ready_after_its_confirmation_and_not_before() {
     let mut out = Vec::new();
     let mut client = subscriber(&mut out);
-    assert!(out.starts_with(b"GET / HTTP/1.1\r\nHost: localhost\r\n"));
+    assert!(out.starts_with(b"GET /p?q HTTP/1.1\r\nHost: localhost\r\n"));
+    assert!(out.ends_with(b"\r\nX-A: b\r\n\r\n"));
     out.clear();
     let mut bytes = upgrade_response(&client);
     bytes.extend(frame(1, br#"{"type":"event","event":"session.created"}"#));
@@ -53,7 +64,7 @@ fn a_subscriber_is_ready_after_its_confirmation_and_not_before() {
 #[test]
 fn a_ping_is_answered_with_its_payload() {
     let mut out = Vec::new();
-    let mut client = Client::start(Intent::Publish, "localhost", "/", &mut out);
+    let mut client = Client::start(Intent::Publish, &endpoint(), "", &mut out);
     let mut bytes = upgrade_response(&client);
     bytes.extend(frame(9, b"beat"));
     out.clear();

@@ -26,7 +26,7 @@ fn a_bad_flag_is_named_with_its_remedy() {
     assert!(message(&["--payload", "63"]).contains("--payload 63"));
     assert!(message(&["--publish", "http"]).contains("--control-url"));
     let args = Args::parse_from(["loadgen", "--self-host"]);
-    for url in ["http://x", "127.0.0.1:1", "ws://", "::"] {
+    for url in ["ftp://x", "127.0.0.1:1", "ws://", "::"] {
         let error = Config::resolve(&args, url, None, None).unwrap_err().0;
         assert!(error.contains(&format!("--url {url}")), "{error}");
     }

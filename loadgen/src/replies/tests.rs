@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn pipelined_answers_belong_to_the_requests_in_order() {
-    let mut replies = HttpReplies::new("localhost", None);
+    let mut replies = HttpReplies::new("localhost", &Credentials::default());
     for sequence in [5, 6, 7] {
         replies.request(sequence, "", &mut Vec::new());
     }
