@@ -30,6 +30,8 @@ mod presence_turn;
 mod reach;
 mod reconfigure;
 mod reconnects;
+#[cfg(test)]
+mod recovery_faults;
 mod session;
 pub mod shard_messages;
 mod shared_count;

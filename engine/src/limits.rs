@@ -69,6 +69,8 @@ pub const MAX_UPGRADE_REQUEST: usize = 16 << 10;
 pub const MAX_UPGRADE_HEADERS: usize = 128;
 /// Channels that one subscribe or unsubscribe request may name.
 pub const MAX_CHANNELS_PER_REQUEST: usize = 100;
+/// Positions that one subscribe request may go on from: one for each channel.
+pub const MAX_POSITIONS_PER_REQUEST: usize = MAX_CHANNELS_PER_REQUEST;
 /// Subscriptions of one connection: a dashboard of every entity fits, a runaway loop does not.
 pub const MAX_SUBSCRIPTIONS: usize = 10_000;
 /// Permissions that one service's rules name: a connection holds one bit for each.

@@ -3,7 +3,7 @@
 
 mod support;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use support::ws::{BINARY, Client, TEXT};
 use support::{Server, http};
 
@@ -247,6 +247,23 @@ fn a_malformed_since_is_refused() {
         let data = json!({"channel": "global", "since": since});
         refused(&client.ask(&json!({"type": "subscribe", "data": data})), "INVALID_REQUEST");
     }
+    let at = json!({"epoch": "x", "seq": 1});
+    for since in [json!(5), at.clone(), json!({"global": 1}), json!({"other": at})] {
+        let data = json!({"channels": ["global"], "since": since});
+        refused(&client.ask(&json!({"type": "subscribe", "data": data})), "INVALID_REQUEST");
+    }
+    client.assert_alive();
+}
+
+#[test]
+fn too_many_positions_in_one_request_are_refused() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    let at = json!({"epoch": "x", "seq": 1});
+    let since: Map<String, Value> = (0..101).map(|n| (format!("pool:{n}"), at.clone())).collect();
+    let data = json!({"channels": ["pool:1"], "since": since});
+    refused(&client.ask(&json!({"type": "subscribe", "data": data})), "LIMIT_EXCEEDED");
+    client.assert_alive();
 }
 
 #[test]

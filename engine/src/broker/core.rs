@@ -10,6 +10,8 @@ use super::effect::ClientReport;
 use super::link::Links;
 use super::patterns::Patterns;
 use super::presence::Presence;
+#[cfg(test)]
+use super::recovery_faults::RecoveryFault;
 use crate::config::Service;
 use crate::limits::DEFLATE_WINDOW_BITS;
 use crate::telemetry::Count;
@@ -18,7 +20,7 @@ use crate::types::{
     ServiceId,
 };
 use crate::wire::encoder::{Encoder, Stamp};
-use crate::wire::reply::NotRecovered;
+use crate::wire::reply::{NotRecovered, Standing};
 
 /// A shard's state but for its sessions. Each component owns its own.
 pub(super) struct Core {
@@ -31,16 +33,12 @@ pub(super) struct Core {
     pub(super) presence: Presence,
 }
 
-/// How a subscriber stands in a channel it has just joined.
+/// How a subscription begins that is confirmed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Joined {
-    pub(super) epoch: Epoch,
-    /// The confirmed position: the channel's, or what the subscriber has already if that is more.
-    pub(super) seq: Seq,
-    /// What the live set was handed where the subscriber stands in it.
-    pub(super) handed: Seq,
-    /// Whether what it asked for since then follows, or why not.
-    pub(super) recovery: Option<Result<(), NotRecovered>>,
+    pub(super) standing: Standing,
+    /// The next message that it is sent, where that is not what the subscriber would get anyway.
+    pub(super) next: Option<Seq>,
 }
 
 impl Core {
@@ -60,20 +58,22 @@ impl Core {
         (!connection.is_probe()).then_some(Maker { connection: Some(key), address })
     }
 
-    /// Subscribes a connection, unless it is subscribed.
+    /// Subscribes a connection, unless it is subscribed. With `since` it goes on from there, as far
+    /// as the log reaches back.
     pub(super) fn subscribe(
         &mut self,
         key: ConnectionKey,
         index: ChannelIndex,
         since: Option<(Epoch, Seq)>,
     ) -> Joined {
-        let epoch = self.channels.log(index).epoch();
-        if let Some(seq) = self.handed(key, index) {
+        let is_there = self.channels.is_subscribed(key.index, index);
+        if is_there {
             self.keep_by_name(key, index);
-            return Joined { epoch, seq, handed: seq, recovery: None };
+        } else {
+            self.enter(key, index);
         }
-        let handed = self.enter(key, index);
         let log = self.channels.log(index);
+        let epoch = log.epoch();
         let recovery = since.map(|(of, since)| {
             if of != epoch {
                 Err(NotRecovered::Restart)
@@ -82,14 +82,22 @@ impl Core {
             } else if since.next() < log.first() {
                 Err(NotRecovered::Retention)
             } else {
-                Ok(())
+                Ok(since)
             }
         });
-        let seq = match (since, recovery) {
-            (Some((_, since)), Some(Ok(()))) => handed.max(since),
-            _ => handed,
+        let oldest = self.channels.oldest(index);
+        let standing = |seq, recovery| Standing { seq, epoch, oldest, recovery };
+        let handed = self.handed(key, index).expect("it is subscribed");
+        let Some(Ok(since)) = recovery else {
+            let recovery = recovery.map(|recovery| recovery.map(drop));
+            return Joined { standing: standing(handed, recovery), next: None };
         };
-        Joined { epoch, seq, handed, recovery }
+        // Behind what the live set was handed where it stands, everything is live.
+        let live = self.delivery.handed(&self.channels, key.index, index).unwrap_or(handed);
+        let next = (since != handed).then_some(since.next());
+        #[cfg(test)]
+        let next = next.filter(|_| !(is_there && RecoveryFault::Unmoved.is_present()));
+        Joined { standing: standing(live.max(since), Some(Ok(()))), next }
     }
 
     /// Makes a connection a member of a channel. Returns what the live set was handed there.
@@ -203,8 +211,9 @@ impl Core {
         Ok(self.channels.publish(&mut self.cx, index, publication))
     }
 
-    /// Begins a subscription in the past.
+    /// Lets a subscription go on in the past, or ahead of where it stands.
     pub(super) fn recover(&mut self, key: ConnectionKey, index: ChannelIndex, next: Seq) {
+        self.channels.interrupt_context(key.index, index);
         self.delivery.recover(&mut self.cx, &self.channels, key, index, next);
     }
 

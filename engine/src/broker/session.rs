@@ -99,7 +99,7 @@ impl Sessions {
         if core.connections[key].is_probe() {
             self.welcome(core, key, false);
             // The one subscription that no client can ask for.
-            let subscribe = Action::Subscribe { since: None };
+            let subscribe = Action::Subscribe;
             self.order(core, key, Order::unasked(vec![ChannelName::probe()], subscribe));
         } else if self.auth.begin(core, key, token) {
             self.welcome(core, key, false);

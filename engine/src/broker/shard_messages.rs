@@ -212,6 +212,8 @@ pub struct Joined {
     pub epoch: Epoch,
     /// Its head.
     pub seq: Seq,
+    /// The oldest position that it has; the one to come if it has none.
+    pub oldest: Seq,
     /// Messages up to `seq` that the join asked for, as far as the log has them.
     pub backlog: Vec<Frame>,
     /// Whether something was published there, so that it stays without subscribers.

@@ -35,6 +35,21 @@ pub(super) fn all_members(json: &str) -> Result<Named, NotObject> {
     serde_json::Deserializer::from_str(json).deserialize_map(All).map_err(|_| NotObject)
 }
 
+/// The members of the object in `json` in their order, each as it was written; `None` if there are
+/// more than `most`.
+///
+/// # Errors
+/// [`NotObject`] when the text is anything but one JSON object.
+pub(super) fn entries(json: &str, most: usize) -> Result<Option<Entries<'_>>, NotObject> {
+    let mut json = serde_json::Deserializer::from_str(json);
+    let found = json.deserialize_map(AtMost(most)).map_err(|_| NotObject)?;
+    json.end().map_err(|_| NotObject)?;
+    Ok(found)
+}
+
+/// Members in their order.
+pub(super) type Entries<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+
 /// The text is not one JSON object.
 #[derive(Debug)]
 pub(super) struct NotObject;
@@ -82,6 +97,28 @@ impl<'de> Visitor<'de> for All {
             }
         }
         Ok(found)
+    }
+}
+
+struct AtMost(usize);
+
+impl<'de> Visitor<'de> for AtMost {
+    type Value = Option<Entries<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = Vec::new();
+        while let Some((Name(name), value)) = map.next_entry()? {
+            if found.len() == self.0 {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                return Ok(None);
+            }
+            found.push((name, value));
+        }
+        Ok(Some(found))
     }
 }
 

@@ -109,10 +109,35 @@ struct Single<'a> {
     seq: Option<Seq>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<Epoch>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recovered: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<NotRecovered>,
+}
+
+/// Where a subscription begins.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Standing {
+    /// What comes after this position is live.
+    pub seq: Seq,
+    /// The epoch of the log.
+    pub epoch: Epoch,
+    /// The oldest position that the log has; the one to come if it has none.
+    pub oldest: Seq,
+    /// For a subscription with `since`, whether what was missed follows.
+    #[serde(flatten, serialize_with = "recovery")]
+    pub recovery: Option<Result<(), NotRecovered>>,
+}
+
+fn recovery<S: Serializer>(
+    recovery: &Option<Result<(), NotRecovered>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Recovery {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        recovered: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<NotRecovered>,
+    }
+    let recovered = recovery.map(|recovery| recovery.is_ok());
+    Recovery { recovered, reason: recovery.and_then(Result::err) }.serialize(serializer)
 }
 
 #[derive(Serialize)]
@@ -122,6 +147,19 @@ struct List<'a> {
     channels: &'a [ChannelName],
     #[serde(serialize_with = "failures")]
     failed: &'a [(String, ErrorCode)],
+    /// Where the channels' subscriptions begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    positions: Option<StandingOf<'a>>,
+}
+
+/// By name.
+#[derive(Clone, Copy)]
+struct StandingOf<'a>(&'a [ChannelName], &'a [Standing]);
+
+impl Serialize for StandingOf<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(ChannelName::as_str).zip(self.1))
+    }
 }
 
 #[derive(Serialize)]
@@ -167,24 +205,17 @@ pub fn authenticated(user_id: &str, expires_in: Option<u64>) -> Outbound<'_, imp
     Outbound::response("auth", Authenticated { status: "authenticated", user_id, expires_in })
 }
 
-/// The confirmation of one subscription: the channel's position, before the messages that follow,
-/// and the epoch of its log. `recovery`: for a subscription with `since`, whether the missed
-/// messages follow.
-pub fn subscribed(
-    channel: &ChannelName,
-    seq: Seq,
-    epoch: Epoch,
-    recovery: Option<Result<(), NotRecovered>>,
-) -> Outbound<'_, impl Serialize> {
-    let data = Single {
-        status: "subscribed",
-        channel: channel.as_str(),
-        seq: Some(seq),
-        epoch: Some(epoch),
-        recovered: recovery.map(|recovery| recovery.is_ok()),
-        reason: recovery.and_then(Result::err),
-    };
-    Outbound::response("subscribe", data)
+/// The confirmation of one subscription, before the messages that follow.
+pub fn subscribed(channel: &ChannelName, standing: Standing) -> Outbound<'_, impl Serialize> {
+    #[derive(Serialize)]
+    struct Subscribed<'a> {
+        status: &'static str,
+        channel: &'a str,
+        #[serde(flatten)]
+        standing: Standing,
+    }
+    let (status, channel) = ("subscribed", channel.as_str());
+    Outbound::response("subscribe", Subscribed { status, channel, standing })
 }
 
 /// The confirmation that one subscription has ended.
@@ -196,21 +227,24 @@ pub fn unsubscribed(channel: &ChannelName) -> Outbound<'_, impl Serialize> {
     )
 }
 
-/// The confirmation that a client has all channels whose names begin with `prefix`, so many of
-/// them now, or, without a number, that it does not have them any more.
-pub fn pattern(prefix: &str, channels: Option<usize>) -> Outbound<'_, impl Serialize> {
+/// The confirmation that a client has all channels whose names begin with `prefix`: so many of
+/// them now, whose logs are in this epoch. Without these, that it does not have them any more.
+pub fn pattern(prefix: &str, has: Option<(usize, Epoch)>) -> Outbound<'_, impl Serialize> {
     #[derive(Serialize)]
     struct Pattern {
         status: &'static str,
         pattern: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         channels: Option<usize>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<Epoch>,
     }
-    let (status, event) = match channels {
+    let (status, event) = match has {
         Some(_) => ("subscribed", "subscribe"),
         None => ("unsubscribed", "unsubscribe"),
     };
-    Outbound::response(event, Pattern { status, pattern: format!("{prefix}*"), channels })
+    let (channels, epoch) = has.unzip();
+    Outbound::response(event, Pattern { status, pattern: format!("{prefix}*"), channels, epoch })
 }
 
 /// There was no room for a channel of a pattern.
@@ -225,18 +259,20 @@ pub fn left_out<'a>(prefix: &str, channel: &'a ChannelName) -> Outbound<'a, impl
     Outbound::error(ErrorCode::LimitExceeded, message, data)
 }
 
-/// The confirmation of a request with a list of channels, which were `subscribed` or unsubscribed:
-/// those for which it worked, and the others, each with the reason.
+/// The confirmation of a request with a list of channels: those for which it worked, and the
+/// others, each with the reason. `standing`: where each begins that was subscribed to; without,
+/// they were left.
 pub fn listed<'a>(
-    subscribed: bool,
     channels: &'a [ChannelName],
     failed: &'a [(String, ErrorCode)],
+    standing: Option<&'a [Standing]>,
 ) -> Outbound<'a, impl Serialize> {
-    let (status, event) = match subscribed {
-        true => ("subscribed", "subscribe"),
-        false => ("unsubscribed", "unsubscribe"),
+    let (status, event) = match standing {
+        Some(_) => ("subscribed", "subscribe"),
+        None => ("unsubscribed", "unsubscribe"),
     };
-    Outbound::response(event, List { status, channels, failed })
+    let positions = standing.map(|standing| StandingOf(channels, standing));
+    Outbound::response(event, List { status, channels, failed, positions })
 }
 
 /// The reply to a publish.
@@ -246,7 +282,6 @@ pub fn published(channel: &ChannelName, seq: Seq, epoch: Epoch) -> Outbound<'_, 
         channel: channel.as_str(),
         seq: Some(seq),
         epoch: Some(epoch),
-        ..Single::default()
     };
     Outbound::response("publish", data)
 }

@@ -1,5 +1,7 @@
 //! The requests of clients: docs/PROTOCOL.md section 3.
 
+mod positions;
+
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
@@ -8,11 +10,14 @@ use super::Secret;
 use super::envelope::Inbound;
 use super::frame::cut;
 use super::json_members::{is_null, members, string};
+pub use positions::{Positions, Since};
 
-use crate::limits::{MAX_CHANNEL_NAME, MAX_CHANNELS_PER_REQUEST, MAX_EVENT_NAME};
+use crate::limits::{
+    MAX_CHANNEL_NAME, MAX_CHANNELS_PER_REQUEST, MAX_EVENT_NAME, MAX_POSITIONS_PER_REQUEST,
+};
 use crate::types::{
-    ChannelName, ChannelPattern, Epoch, ErrorCode, EventName, JsonLimitError, JsonObject,
-    JsonObjectError, MessageKey, MessageType, NameError, Publication, Seq,
+    ChannelName, ChannelPattern, ErrorCode, EventName, JsonLimitError, JsonObject, JsonObjectError,
+    MessageKey, MessageType, NameError, Publication,
 };
 
 /// A request, parsed and checked as far as that needs no state.
@@ -22,8 +27,8 @@ pub enum Request {
     Subscribe {
         /// Which.
         channels: Channels,
-        /// The position to recover from; only with a single channel.
-        since: Option<Since>,
+        /// The positions to recover from.
+        since: Positions,
         /// Whether to be told who is there.
         presence: bool,
     },
@@ -79,15 +84,6 @@ pub struct BadName {
     pub error: NameError,
 }
 
-/// The position of a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Since {
-    /// The life of the log it was in; `None` for a text that no epoch has.
-    pub epoch: Option<Epoch>,
-    /// The last message it has.
-    pub seq: Seq,
-}
-
 /// Why a request is refused by its form alone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
@@ -130,9 +126,17 @@ pub enum RequestError {
     /// A pattern beside channels or a position.
     #[error("Pattern goes without channels and without since")]
     PatternBesideChannels,
-    /// `since` is not what it should be, or goes with a list.
-    #[error("Since must be {{\"epoch\":string,\"seq\":number}}, and goes with a single channel")]
+    /// `since` is not what it should be.
+    #[error(
+        "Since must be {{\"epoch\":string,\"seq\":number}}, or with a list one of them by channel"
+    )]
     InvalidSince,
+    /// `since` has a position in a channel that is not in the list.
+    #[error("Since names a channel that is not in the list")]
+    ForeignSince,
+    /// More positions than one request may have.
+    #[error("More than {MAX_POSITIONS_PER_REQUEST} positions in one request")]
+    TooManyPositions,
     /// `presence` is neither true nor false.
     #[error("Presence must be true or false")]
     InvalidPresence,
@@ -146,7 +150,9 @@ impl RequestError {
             RequestError::NoChannel
             | RequestError::InvalidChannel(_)
             | RequestError::InvalidPattern => ErrorCode::InvalidChannel,
-            RequestError::TooManyChannels | RequestError::DataLimit(_) => ErrorCode::LimitExceeded,
+            RequestError::TooManyChannels
+            | RequestError::TooManyPositions
+            | RequestError::DataLimit(_) => ErrorCode::LimitExceeded,
             RequestError::NoEvent
             | RequestError::InvalidEvent(_)
             | RequestError::ReservedEvent
@@ -155,6 +161,7 @@ impl RequestError {
             | RequestError::InvalidData
             | RequestError::PatternBesideChannels
             | RequestError::InvalidSince
+            | RequestError::ForeignSince
             | RequestError::InvalidPresence => ErrorCode::InvalidRequest,
         }
     }
@@ -276,22 +283,11 @@ fn subscribe(message: &Inbound<'_>) -> Result<Request, RequestError> {
         return Ok(Request::SubscribePattern { prefix });
     }
     let (channels, since) = channels(message)?;
-    let since = since.map(parse_since).transpose()?;
-    if since.is_some() && matches!(channels, Channels::Many(_)) {
-        return Err(RequestError::InvalidSince);
-    }
+    let since = Positions::parse(since, &channels)?;
     let [presence] = data(message, &["presence"]);
     let presence = presence.map(|presence| serde_json::from_str(presence.get()));
     let presence = presence.transpose().map_err(|_| RequestError::InvalidPresence)?;
     Ok(Request::Subscribe { channels, since, presence: presence.unwrap_or(false) })
-}
-
-fn parse_since(since: &RawValue) -> Result<Since, RequestError> {
-    let fields = members(since.get(), &["epoch", "seq"]);
-    let Ok([Some(epoch), Some(seq)]) = fields else { return Err(RequestError::InvalidSince) };
-    let epoch = string(epoch).ok_or(RequestError::InvalidSince)?;
-    let seq = serde_json::from_str(seq.get()).map_err(|_| RequestError::InvalidSince)?;
-    Ok(Since { epoch: Epoch::parse(&epoch), seq: Seq(seq) })
 }
 
 fn publish(message: &Inbound<'_>, max_depth: usize) -> Result<Publication, RequestError> {

@@ -13,6 +13,8 @@ pub(in crate::broker) enum ContextFault {
     ForgottenGap,
     /// A twin of another channel is forgotten.
     ForgottenTwin,
+    /// A subscriber that goes on elsewhere in the log counts as one that goes on in order.
+    ForgottenReturn,
 }
 
 thread_local! {

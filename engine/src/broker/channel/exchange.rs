@@ -72,8 +72,9 @@ impl Exchange {
         if let Role::Home(home) = &mut channel.role {
             home.add(shard, (key, token), (seq.next(), reach.unwrap_or(seq)), followers);
         }
-        let (epoch, backlog) = (log.epoch(), backlog.unwrap_or_default());
-        let joined = Joined { epoch, seq, backlog, published: channel.maker.is_none(), reach };
+        let (epoch, oldest, backlog) = (log.epoch(), log.first(), backlog.unwrap_or_default());
+        let published = channel.maker.is_none();
+        let joined = Joined { epoch, seq, oldest, backlog, published, reach };
         Notice::Joined { channel: key, token, joined }
     }
 
@@ -155,7 +156,7 @@ impl Exchange {
         table: &mut Table,
         retention: &mut Retention,
         index: ChannelIndex,
-        Joined { epoch, seq, backlog, .. }: Joined,
+        Joined { epoch, seq, oldest, backlog, .. }: Joined,
     ) {
         let start = backlog.first().map_or(seq, |frame| Seq(frame.first.0 - 1));
         let channel = &mut table[index];
@@ -178,8 +179,7 @@ impl Exchange {
             Exchange::append_gap(cx, table, retention, index, seq);
         }
         let channel = &mut table[index];
-        let first = channel.log.first();
-        channel.replica_mut().joined(first);
+        channel.replica_mut().joined(oldest);
         channel.used_at = cx.time();
         // Without live subscribers nothing here needs what was fetched for those that wait: they
         // read it at cursors.

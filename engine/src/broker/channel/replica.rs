@@ -15,7 +15,7 @@ pub(super) struct Replica {
     token: JoinToken,
     /// Oldest position a waiting subscriber asked for.
     since: Option<Seq>,
-    /// The home's log had nothing before this position when it was last asked.
+    /// The home's log began at this position when it answered the last join.
     floor: Seq,
     /// Whether it stands in the list of channels whose home must be asked.
     asked: bool,
@@ -202,13 +202,15 @@ impl Replica {
         self.floor = Seq(0);
     }
 
-    /// The home serves it from now on; its log starts at `first`.
-    pub(super) fn joined(&mut self, first: Seq) {
+    /// The home's log had nothing before this position when it answered the last join.
+    pub(super) fn floor(&self) -> Seq {
+        self.floor
+    }
+
+    /// The home serves it from now on; the home's log starts at `floor`.
+    pub(super) fn joined(&mut self, floor: Seq) {
         self.become_state(ReplicaState::Live);
-        self.resumes = false;
-        if self.since.take().is_some_and(|since| since.next() < first) {
-            self.floor = first;
-        }
+        (self.resumes, self.since, self.floor) = (false, None, floor);
     }
 }
 

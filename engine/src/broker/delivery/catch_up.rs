@@ -45,7 +45,7 @@ impl Delivery {
         self.laggards.make_ready(key, LagState::Waiting);
     }
 
-    /// A subscriber starts in the past: a laggard that is not to blame for it.
+    /// A subscriber goes on in the past: a laggard that is not to blame for it.
     pub(in crate::broker) fn recover(
         &mut self,
         cx: &mut Context,
@@ -54,7 +54,9 @@ impl Delivery {
         channel: ChannelIndex,
         next: Seq,
     ) {
-        if self.laggards.get(key.index).is_none() {
+        if let Some(laggard) = self.laggards.get_mut(key.index) {
+            (laggard.recovering, laggard.since) = (true, cx.time());
+        } else {
             let service = channels.name(channel).service();
             let mut laggard = Laggard::new(service, cx.time(), LagState::Ready);
             laggard.recovering = true;

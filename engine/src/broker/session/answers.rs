@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::order::{Action, Order};
+use super::order::Order;
 use crate::broker::core::{Core, Joined};
 use crate::broker::presence::Ask;
 use crate::config::Protocol;
@@ -14,7 +14,7 @@ use crate::types::{
     PublishError, Seq,
 };
 use crate::wire::frame::{self, Opcode};
-use crate::wire::reply::{self, ReconnectAdvice, Welcome};
+use crate::wire::reply::{self, ReconnectAdvice, Standing, Welcome};
 
 fn speaks_envelope(core: &Core, key: ConnectionKey) -> bool {
     matches!(core.settings(key).protocol, Protocol::Envelope)
@@ -172,7 +172,8 @@ pub(super) fn subscribed(core: &mut Core, key: ConnectionKey, order: &Order, joi
         return;
     }
     if order.list {
-        return listed(core, key, order);
+        let standing: Vec<_> = joined.iter().map(|joined| joined.standing).collect();
+        return listed(core, key, order, Some(&standing));
     }
     let correlation = order.correlation.as_deref();
     let (Some(channel), Some(joined)) = (order.names.first(), joined.first()) else {
@@ -185,8 +186,7 @@ pub(super) fn subscribed(core: &mut Core, key: ConnectionKey, order: &Order, joi
             }
         };
     };
-    let Joined { epoch, seq, recovery, .. } = *joined;
-    let confirmation = reply::subscribed(channel, seq, epoch, recovery);
+    let confirmation = reply::subscribed(channel, joined.standing);
     core.answer(key, MessageType::Response, |encoder, stamp, out| {
         encoder.write(stamp, correlation, &confirmation, out);
     });
@@ -204,7 +204,7 @@ pub(super) fn unsubscribed(core: &mut Core, key: ConnectionKey, order: &Order) {
         return;
     }
     if order.list {
-        return listed(core, key, order);
+        return listed(core, key, order, None);
     }
     core.answer(key, MessageType::Response, |encoder, stamp, out| {
         for channel in &order.names {
@@ -219,19 +219,19 @@ pub(super) fn pattern(core: &mut Core, key: ConnectionKey, order: &Order, channe
     let Some(pattern) = order.pattern.as_ref().filter(|_| speaks_envelope(core, key)) else {
         return;
     };
+    let epoch = core.cx.epoch;
     core.answer(key, MessageType::Response, |encoder, stamp, out| {
-        let confirmation = reply::pattern(&pattern.prefix, channels);
+        let confirmation = reply::pattern(&pattern.prefix, channels.map(|n| (n, epoch)));
         encoder.write(stamp, order.correlation.as_deref(), &confirmation, out);
     });
 }
 
-fn listed(core: &mut Core, key: ConnectionKey, order: &Order) {
+fn listed(core: &mut Core, key: ConnectionKey, order: &Order, standing: Option<&[Standing]>) {
     let service = core.connections[key].service();
     for error in order.failed.iter().filter_map(|(_, code)| MessageError::of(*code)) {
         core.cx.recorder.message_error(service, error);
     }
-    let subscribed = matches!(order.action, Action::Subscribe { .. });
-    let listed = reply::listed(subscribed, &order.names, &order.failed);
+    let listed = reply::listed(&order.names, &order.failed, standing);
     core.answer(key, MessageType::Response, |encoder, stamp, out| {
         encoder.write(stamp, order.correlation.as_deref(), &listed, out);
     });

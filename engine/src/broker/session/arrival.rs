@@ -3,8 +3,10 @@
 
 use super::answers;
 use super::auth::Authentication;
-use super::order::{Action, Order};
+use super::order::Order;
 use crate::broker::core::{Core, Joined};
+#[cfg(test)]
+use crate::broker::recovery_faults::RecoveryFault;
 use crate::types::{ChannelIndex, ChannelName, ChannelRefusal, ConnectionKey, ErrorCode};
 
 /// Finds or makes the channels that a connection may subscribe to, and holds each. The order keeps
@@ -71,21 +73,20 @@ pub(super) fn take_effect(
     for &index in channels {
         core.channels.release(index);
     }
-    let Action::Subscribe { since } = order.action else {
-        unreachable!("an order to leave does not join")
-    };
     if !core.connections.is_open(key) {
         return false;
     }
+    let since = order.names.iter().map(|name| order.position(name));
+    #[cfg(test)]
+    let since = RecoveryFault::cross(since);
+    let named = channels.iter().zip(since);
     let joined: Vec<Joined> =
-        channels.iter().map(|&index| core.subscribe(key, index, since)).collect();
+        named.map(|(&index, since)| core.subscribe(key, index, since)).collect();
     answers::subscribed(core, key, order, &joined);
     core.delivery.charge(&mut core.cx, key);
     for (&index, joined) in channels.iter().zip(&joined) {
-        if let (Some(Ok(())), Some((_, since))) = (joined.recovery, since)
-            && since != joined.handed
-        {
-            core.recover(key, index, since.next());
+        if let Some(next) = joined.next {
+            core.recover(key, index, next);
         }
     }
     for &index in channels {

@@ -160,7 +160,7 @@ impl CustomSessions {
         let service = core.connections[key].service();
         let action = match self.filters.contains_key(&key.index) {
             true => Action::Unsubscribe,
-            false => Action::Subscribe { since: None },
+            false => Action::Subscribe,
         };
         let order = Order::unasked(vec![channel_of(protocol, service)], action);
         if !operations.take(core, auth, key, order) {

@@ -8,7 +8,7 @@ use super::{Sessions, require_token};
 use crate::broker::connection::CloseReason;
 use crate::broker::core::Core;
 use crate::broker::pattern_set::PatternKey;
-use crate::types::{ChannelName, ConnectionKey, Epoch, ErrorCode, MessageType};
+use crate::types::{ChannelName, ConnectionKey, ErrorCode, MessageType};
 use crate::wire::Message;
 use crate::wire::encoder::{Empty, Outbound};
 use crate::wire::envelope::Inbound;
@@ -65,12 +65,8 @@ impl Sessions {
         };
         match request {
             Request::Subscribe { channels, since, presence } => {
-                // A text that no epoch of ours has is an epoch of no log.
-                let since = since.map(|s| (s.epoch.unwrap_or(Epoch(0)), s.seq));
-                let action = Action::Subscribe { since };
-                let mut order = Order::new(correlation, channels, action);
-                order.presence = presence;
-                self.order(core, key, order);
+                let order = Order::new(correlation, channels, Action::Subscribe);
+                self.order(core, key, Order { since, presence, ..order });
             }
             Request::Presence { channel } => self.presence(core, key, correlation, channel),
             Request::Unsubscribe { channels } => {

@@ -18,7 +18,7 @@ use super::order::{Action, Order};
 use crate::broker::connection::CloseReason;
 use crate::broker::core::Core;
 use crate::limits::{LEAVE_PATIENCE, MAX_WAITING_OPERATIONS};
-use crate::types::{ChannelIndex, ChannelRefusal, ConnectionKey, Epoch, OperationId, Seq, Time};
+use crate::types::{ChannelIndex, ChannelRefusal, ConnectionKey, OperationId, Seq, Time};
 
 /// No operation: 4 bytes for each connection, where an `Option` has 8.
 const NO_OPERATION: OperationId = OperationId(u32::MAX);
@@ -146,10 +146,8 @@ impl Operations {
     ) {
         loop {
             match order.action {
-                Action::Subscribe { since } => {
-                    let Some(rest) = self.subscribe(core, auth, key, order, since, later) else {
-                        return;
-                    };
+                Action::Subscribe => {
+                    let Some(rest) = self.subscribe(core, auth, key, order, later) else { return };
                     later = rest;
                 }
                 Action::Watch => {
@@ -174,15 +172,14 @@ impl Operations {
         auth: &Authentication,
         key: ConnectionKey,
         mut order: Order,
-        since: Option<(Epoch, Seq)>,
         later: VecDeque<Order>,
     ) -> Option<VecDeque<Order>> {
         let channels = arrival::hold_channels(core, auth, key, &mut order);
         let entry = self.all.vacant_entry();
         let id = OperationId(entry.key() as u32);
         let mut waiting = 0;
-        for &index in &channels {
-            if !core.links.prepare(&mut core.channels, index, since) {
+        for (&index, name) in channels.iter().zip(&order.names) {
+            if !core.links.prepare(&mut core.channels, index, order.position(name)) {
                 core.channels.wait(index, id);
                 waiting += 1;
             }

@@ -3,7 +3,7 @@
 use crate::broker::connection::CloseReason;
 use crate::broker::pattern_set::PatternKey;
 use crate::types::{ChannelName, ChannelRefusal, Epoch, ErrorCode, Seq};
-use crate::wire::request::Channels;
+use crate::wire::request::{Channels, Positions};
 
 /// The `correlation_id` of a reply, if its request had one.
 pub(super) type Correlation = Option<Box<str>>;
@@ -21,6 +21,8 @@ pub(super) struct Order {
     /// connection's own limit.
     pub(super) refusal: Option<ChannelRefusal>,
     pub(super) action: Action,
+    /// The positions from which subscriptions go on.
+    pub(super) since: Positions,
     /// What the channels of a pattern begin with, where it is about one.
     pub(super) pattern: Option<PatternKey>,
     /// Whether the client is to be told who is there.
@@ -37,6 +39,7 @@ impl Order {
             failed: Vec::new(),
             refusal: None,
             action,
+            since: Positions::default(),
             pattern: None,
             presence: false,
         }
@@ -73,6 +76,13 @@ impl Order {
         order
     }
 
+    /// The position from which a subscription goes on.
+    pub(super) fn position(&self, name: &ChannelName) -> Option<(Epoch, Seq)> {
+        let since = self.since.get(name.as_str())?;
+        // A text that no epoch of ours has is an epoch of no log.
+        Some((since.epoch.unwrap_or(Epoch(0)), since.seq))
+    }
+
     /// There is no room for one of its channels.
     pub(super) fn refuse(&mut self, name: &ChannelName, refusal: Option<ChannelRefusal>) {
         self.failed.push((name.as_str().to_owned(), ErrorCode::LimitExceeded));
@@ -83,9 +93,7 @@ impl Order {
 /// What is to be done with the channels.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
-    Subscribe {
-        since: Option<(Epoch, Seq)>,
-    },
+    Subscribe,
     Unsubscribe,
     /// Subscribe to the channels of a pattern.
     Watch,

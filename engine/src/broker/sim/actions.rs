@@ -201,6 +201,7 @@ impl World {
         let name = self.truth.name(channel).to_owned();
         let asks = self.plan.presence && self.chance(10);
         let by_pattern = self.plan.patterns && self.chance(20);
+        let returns = self.plan.returns && self.chance(35);
         let text = match self.rng.u8(..100) {
             _ if asks => {
                 self.clients[client].asked.insert(id, "presence");
@@ -208,6 +209,7 @@ impl World {
                 format!(r#"{{"id":"{id}","type":"request","event":"presence","data":{data}}}"#)
             }
             _ if by_pattern => self.pattern_request(client, id),
+            _ if returns => self.returning_request(client, id),
             0..50 => self.subscribe(client, id, channel, &name),
             50..70 => self.unsubscribe(client, id, channel, &name),
             70..85 => {
@@ -245,7 +247,7 @@ impl World {
 
     fn subscribe(&mut self, client: usize, id: u64, channel: usize, name: &str) -> String {
         let form = self.rng.u8(..6);
-        let mut order = Order::Subscribe { channels: vec![channel], list: false, since: None };
+        let mut order = Order::Subscribe { channels: vec![(channel, None)], list: false };
         let text = match form {
             0 => format!(
                 r#"{{"id":"{id}","type":"event","event":"subscribe","data":{{"room":"{name}"}}}}"#
@@ -254,7 +256,8 @@ impl World {
             2 => {
                 let channels = self.some_channels(client);
                 let names = self.names(&channels);
-                order = Order::Subscribe { channels, list: true, since: None };
+                let channels = channels.into_iter().map(|channel| (channel, None)).collect();
+                order = Order::Subscribe { channels, list: true };
                 format!(r#"{{"id":"{id}","type":"subscribe","data":{{"channels":{names}}}}}"#)
             }
             3 => {
@@ -264,7 +267,7 @@ impl World {
             _ => {
                 let (epoch, seq) = self.truth.position(&mut self.rng, channel);
                 let since = Some((epoch.clone(), seq));
-                order = Order::Subscribe { channels: vec![channel], list: false, since };
+                order = Order::Subscribe { channels: vec![(channel, since)], list: false };
                 format!(
                     r#"{{"id":"{id}","type":"request","event":"subscribe","data":
                     {{"channel":"{name}","since":{{"epoch":"{epoch}","seq":{seq}}}}}}}"#
@@ -294,14 +297,14 @@ impl World {
         format!(r#"{{"id":"{id}","type":"unsubscribe","data":{data}}}"#)
     }
 
-    fn some_channels(&mut self, client: usize) -> Vec<usize> {
+    pub(super) fn some_channels(&mut self, client: usize) -> Vec<usize> {
         let mut channels = self.truth.channels_of(self.clients[client].service);
         self.rng.shuffle(&mut channels);
         channels.truncate(self.rng.usize(1..=channels.len()));
         channels
     }
 
-    fn names(&self, channels: &[usize]) -> String {
+    pub(super) fn names(&self, channels: &[usize]) -> String {
         let names: Vec<&str> = channels.iter().map(|c| self.truth.name(*c)).collect();
         serde_json::to_string(&names).unwrap()
     }

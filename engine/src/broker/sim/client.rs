@@ -3,6 +3,7 @@
 
 pub(super) mod attendance;
 mod by_patterns;
+mod confirmed;
 mod promised;
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
@@ -81,6 +82,8 @@ pub(super) struct Client {
     pub(super) forbidden: u64,
     pub(super) too_fast: u64,
     pub(super) not_recovered: u64,
+    /// Subscriptions that went on elsewhere.
+    pub(super) returned: u64,
     pub(super) inflater: Option<ClientInflater>,
     /// Who is in each channel, as it was told.
     pub(super) rosters: HashMap<usize, Roster>,
@@ -105,8 +108,8 @@ impl Client {
     }
 
     pub(super) fn subscribes(&mut self, id: u64, channels: &[usize]) {
-        let channels = channels.to_vec();
-        self.orders.push_back((id, Order::Subscribe { channels, list: true, since: None }));
+        let channels = channels.iter().map(|channel| (*channel, None)).collect();
+        self.orders.push_back((id, Order::Subscribe { channels, list: true }));
     }
 
     /// Takes bytes of the stream and judges every whole message in it.
@@ -243,77 +246,6 @@ impl Client {
         let (first, order) = self.orders.pop_front().expect("a reply to an order");
         assert_eq!(first, id, "orders are answered in order: {value}");
         order
-    }
-
-    fn subscribed(&mut self, value: &Value, truth: &Truth) {
-        if value["data"]["pattern"].is_string() {
-            return self.has_pattern(value, truth);
-        }
-        let Order::Subscribe { channels, list, since } = self.order(value) else {
-            panic!("{value}");
-        };
-        let data = &value["data"];
-        assert_eq!(data["status"], "subscribed");
-        if list {
-            let failed = data["failed"].as_object().unwrap();
-            let forbidden = failed.values().filter(|code| *code == "FORBIDDEN").count();
-            self.forbidden += forbidden as u64;
-            let full = failed.values().filter(|code| *code == "LIMIT_EXCEEDED").count();
-            assert_eq!(full + forbidden, failed.len(), "{value}");
-            let confirmed = data["channels"].as_array().unwrap().len();
-            assert_eq!(confirmed + failed.len(), channels.len());
-            let is_confirmed = |channel: &usize| !failed.contains_key(truth.name(*channel));
-            for channel in channels.into_iter().filter(is_confirmed) {
-                let latest = truth.head(channel) + 1;
-                let fresh = Belief { life: None, next: None, latest, recovering: false };
-                self.named.insert(channel);
-                self.beliefs.entry(channel).or_insert(fresh);
-            }
-            return;
-        }
-        let channel = channels[0];
-        assert_eq!(data["channel"], truth.name(channel));
-        let seq = data["seq"].as_u64().unwrap();
-        let life = truth.life(channel, data["epoch"].as_str().unwrap());
-        assert!(seq <= truth.length(channel, life), "a position that is not there yet");
-        let is_named = !self.named.insert(channel);
-        if !is_named {
-            self.check_by_pattern(channel, value);
-        }
-        let again = is_named || data["recovered"].is_null();
-        if let Some(known) = self.beliefs.get_mut(&channel).filter(|_| again) {
-            assert!(data["recovered"].is_null(), "one subscription, confirmed again: {value}");
-            if let Some(next) = known.next {
-                assert_eq!(next, seq + 1, "confirmed again at another position: {value}");
-            }
-            assert_eq!(*known.life.get_or_insert(life), life);
-            known.next = Some(seq + 1);
-            return;
-        }
-        let mut next = seq + 1;
-        match data["recovered"].as_bool() {
-            None => assert!(since.is_none()),
-            Some(true) => {
-                let (epoch, since) = since.clone().unwrap();
-                assert_eq!(truth.life(channel, &epoch), life);
-                assert!(since <= seq);
-                next = since + 1;
-            }
-            Some(false) => {
-                self.not_recovered += 1;
-                let reason = data["reason"].as_str().unwrap();
-                assert!(matches!(reason, "restart" | "retention" | "ahead"), "{value}");
-                let ahead = since.as_ref().is_some_and(|(_, since)| *since > seq);
-                assert!(reason != "ahead" || ahead, "{value}");
-                let same = since.is_some_and(|(epoch, _)| epoch == data["epoch"]);
-                assert_eq!(reason == "restart", !same, "{value}");
-                assert!(reason != "retention" || !truth.roomy, "nothing was dropped: {value}");
-            }
-        }
-        let recovering = next != seq + 1;
-        let belief = Belief { life: Some(life), next: Some(next), latest: next, recovering };
-        self.rosters.remove(&channel);
-        self.beliefs.insert(channel, belief);
     }
 
     fn unsubscribed(&mut self, value: &Value, truth: &Truth) {

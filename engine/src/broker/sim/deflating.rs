@@ -78,7 +78,7 @@ impl World {
 
 impl Plan {
     /// Most clients negotiate compression, some channels have it. Compressors come and go.
-    fn deflating(seed: u64, sabotage: Option<Sabotage>) -> Plan {
+    pub(super) fn deflating(seed: u64, sabotage: Option<Sabotage>) -> Plan {
         let mut plan = match seed % 3 {
             0 => Plan::sharing(seed, sabotage),
             _ => Plan::new(seed, sabotage),

@@ -220,6 +220,9 @@ impl World {
             tally.insert("lists", sum(|client| client.lists));
             tally.insert("joins and leaves", sum(|client| client.joins_and_leaves));
         }
+        if self.plan.returns {
+            tally.insert("returned", sum(|client| client.returned));
+        }
         tally.insert("not recovered", sum(|client| client.not_recovered));
         tally.insert("outbox full", closed("Replies"));
         tally.insert("slow consumers", closed("slow consumer"));

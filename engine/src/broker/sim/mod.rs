@@ -19,6 +19,7 @@ mod pattern_clients;
 mod plan;
 mod publications;
 mod relief;
+mod returning_clients;
 mod slow_subscribers;
 mod small_world;
 mod truth;

@@ -2,13 +2,16 @@
 
 use crate::types::Time;
 
+/// Where a client left off: an epoch and a position.
+pub(super) type Position = (String, u64);
+
 /// A subscribe or unsubscribe that waits for its reply.
 #[derive(Clone, Debug)]
 pub(super) enum Order {
+    /// To channels, from where it says.
     Subscribe {
-        channels: Vec<usize>,
+        channels: Vec<(usize, Option<Position>)>,
         list: bool,
-        since: Option<(String, u64)>,
     },
     /// With the time when it was said, and the head of each channel then.
     Unsubscribe {

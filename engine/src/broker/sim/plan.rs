@@ -7,6 +7,7 @@ use crate::broker::Hub;
 use crate::broker::channel::context_faults::ContextFault;
 use crate::broker::delivery::delivery_invariants::{ChainFault, SkipFault};
 use crate::broker::patterns::PatternFault;
+use crate::broker::recovery_faults::RecoveryFault;
 use crate::broker::turn_limits::TurnLimits;
 use crate::config::{Access, AuthMode, ClassRule, Config, Retention, Service, SlowPolicy};
 use crate::types::{ChannelPattern, Encoding, Epoch, Homes, ShardId};
@@ -34,6 +35,8 @@ pub(super) enum Sabotage {
     ForgottenLeaves,
     /// What is known of subscribers' contexts is wrong.
     Contexts(ContextFault),
+    /// Subscriptions do not go on where they are to.
+    Recovery(RecoveryFault),
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +73,8 @@ pub(super) struct Plan {
     pub(super) patterns: bool,
     /// Channels keep presence.
     pub(super) presence: bool,
+    /// Clients go on at other positions of channels that they have.
+    pub(super) returns: bool,
     pub(super) sealed: bool,
     /// Percent of the clients that negotiate compression; 100: in the same way.
     pub(super) deflating: u8,
@@ -108,6 +113,10 @@ impl Plan {
         if self.sabotage == Some(Sabotage::ForgottenLeaves) {
             hub.forget_leaves();
         }
+        RecoveryFault::set(match self.sabotage {
+            Some(Sabotage::Recovery(fault)) => Some(fault),
+            _ => None,
+        });
         ContextFault::set(match self.sabotage {
             Some(Sabotage::Contexts(fault)) => Some(fault),
             _ => None,
@@ -166,6 +175,7 @@ impl Plan {
             changes: false,
             patterns: false,
             presence: false,
+            returns: false,
             sealed: rng.bool(),
             deflating: 0,
             bounds,

@@ -13,7 +13,7 @@ use crate::types::{ChannelName, Epoch, Seq, ServiceId, Time};
 pub(super) struct Truth {
     pub(super) roomy: bool,
     /// Whether channels keep presence.
-    presence: bool,
+    pub(super) presence: bool,
     /// Positions that no message has.
     passed: u64,
     /// Whether classes change.

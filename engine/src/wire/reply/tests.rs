@@ -60,22 +60,32 @@ fn an_accepted_token_is_answered_with_its_user() {
     assert_eq!(value["data"], data);
 }
 
+fn standing(recovery: Option<Result<(), NotRecovered>>) -> Standing {
+    Standing { seq: Seq(7), epoch: Epoch(0xab), oldest: Seq(3), recovery }
+}
+
+/// What a confirmation says of a channel beside its name.
+fn position(more: &Value) -> Value {
+    let mut document = json!({"seq": 7, "epoch": "00000000000000ab", "oldest": 3});
+    document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    document
+}
+
 #[test]
 fn a_confirmation_carries_the_channels_position() {
     let channel = name("c");
     let confirm = |recovery| {
-        let value = written(None, &subscribed(&channel, Seq(7), Epoch(0xab), recovery));
+        let value = written(None, &subscribed(&channel, standing(recovery)));
         assert_eq!((&value["type"], &value["event"]), (&json!("response"), &json!("subscribe")));
         value["data"].clone()
     };
-    let plain = json!({"status": "subscribed", "channel": "c", "seq": 7,
-                       "epoch": "00000000000000ab"});
-    assert_eq!(confirm(None), plain);
     let with = |more: Value| {
-        let mut document = plain.clone();
-        document.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut document = position(&more);
+        document["status"] = "subscribed".into();
+        document["channel"] = "c".into();
         document
     };
+    assert_eq!(confirm(None), with(json!({})));
     assert_eq!(confirm(Some(Ok(()))), with(json!({"recovered": true})));
     for (reason, text) in [
         (NotRecovered::Restart, "restart"),
@@ -85,6 +95,17 @@ fn a_confirmation_carries_the_channels_position() {
         let expected = with(json!({"recovered": false, "reason": text}));
         assert_eq!(confirm(Some(Err(reason))), expected);
     }
+}
+
+#[test]
+fn a_pattern_is_confirmed_with_the_epoch_of_its_channels() {
+    let value = written(None, &pattern("a:", Some((2, Epoch(0xab)))));
+    let has = json!({"status": "subscribed", "pattern": "a:*", "channels": 2,
+                     "epoch": "00000000000000ab"});
+    assert_eq!((&value["event"], &value["data"]), (&json!("subscribe"), &has));
+    let value = written(None, &pattern("a:", None));
+    let has_not = json!({"status": "unsubscribed", "pattern": "a:*"});
+    assert_eq!((&value["event"], &value["data"]), (&json!("unsubscribe"), &has_not));
 }
 
 #[test]
@@ -103,9 +124,13 @@ fn lists_are_confirmed_with_what_failed() {
         json!({"status": status, "channels": ["a", "b"],
                "failed": {"x\"": "FORBIDDEN", "": "INVALID_CHANNEL"}})
     };
-    let value = written(None, &listed(true, &channels, &failed));
-    assert_eq!((&value["event"], &value["data"]), (&json!("subscribe"), &data("subscribed")));
-    let value = written(None, &listed(false, &channels, &failed));
+    let begin = [standing(None), standing(Some(Ok(())))];
+    let value = written(None, &listed(&channels, &failed, Some(&begin)));
+    let mut subscribed = data("subscribed");
+    subscribed["positions"] =
+        json!({"a": position(&json!({})), "b": position(&json!({"recovered": true}))});
+    assert_eq!((&value["event"], &value["data"]), (&json!("subscribe"), &subscribed));
+    let value = written(None, &listed(&channels, &failed, None));
     assert_eq!((&value["event"], &value["data"]), (&json!("unsubscribe"), &data("unsubscribed")));
 }
 

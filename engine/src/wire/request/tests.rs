@@ -1,4 +1,5 @@
 use super::*;
+use crate::types::{Epoch, Seq};
 
 const DEPTH: usize = 3;
 
@@ -28,7 +29,11 @@ fn both_requests_have_four_forms() {
             format!(r#"{{"type":"{verb}","room":"a:1"}}"#),
         ] {
             let channels = match (verb, parse(&text)) {
-                ("subscribe", Ok(Request::Subscribe { channels, since: None, .. })) => channels,
+                ("subscribe", Ok(Request::Subscribe { channels, since, .. }))
+                    if since.is_empty() =>
+                {
+                    channels
+                }
                 ("unsubscribe", Ok(Request::Unsubscribe { channels })) => channels,
                 (_, other) => panic!("{text}: {other:?}"),
             };
@@ -56,7 +61,7 @@ fn a_missing_or_impossible_channel_is_refused() {
 #[test]
 fn a_list_keeps_what_is_wrong_with_each_name() {
     let data = format!("{{\"channels\":[\"a\",\"\",\"{}\",\"b\\u0000\"]}}", "é".repeat(150));
-    let Ok(Request::Subscribe { channels: Channels::Many(names), since: None, .. }) =
+    let Ok(Request::Subscribe { channels: Channels::Many(names), .. }) =
         parse(&request("subscribe", &data))
     else {
         panic!("a list was sent");
@@ -87,7 +92,7 @@ fn since_says_where_a_client_left_off() {
         "subscribe",
         &format!(r#"{{"channel":"a","since":{since}}}"#),
     )) {
-        Ok(Request::Subscribe { since, .. }) => Ok(since),
+        Ok(Request::Subscribe { since, .. }) => Ok(since.get("a")),
         Err(error) => Err(error),
         other => panic!("{other:?}"),
     };
@@ -101,8 +106,42 @@ fn since_says_where_a_client_left_off() {
     {
         assert_eq!(since(bad), Err(RequestError::InvalidSince), "{bad}");
     }
-    let list = r#"{"channels":["a"],"since":{"epoch":"a","seq":1}}"#;
-    assert_eq!(code_of("subscribe", list), ErrorCode::InvalidRequest);
+}
+
+#[test]
+fn since_of_a_list_is_a_position_for_each_of_its_channels() {
+    let since = |channels: &str, since: &str| match parse(&request(
+        "subscribe",
+        &format!(r#"{{"channels":{channels},"since":{since}}}"#),
+    )) {
+        Ok(Request::Subscribe { since, .. }) => Ok(since),
+        Err(error) => Err(error),
+        other => panic!("{other:?}"),
+    };
+    let at = |seq| format!(r#"{{"epoch":"00000000000000ab","seq":{seq},"oldest":1}}"#);
+    let known = |seq| Some(Since { epoch: Some(Epoch(0xab)), seq: Seq(seq) });
+    let three = r#"["b","a","c"]"#;
+    let two = since(three, &format!(r#"{{"c":{},"b":{}}}"#, at(7), at(8))).unwrap();
+    assert_eq!((two.get("a"), two.get("b"), two.get("c")), (None, known(8), known(7)));
+    let last = since(three, &format!(r#"{{"a":{},"b":{},"a":{}}}"#, at(1), at(2), at(3))).unwrap();
+    assert_eq!((last.len(), last.get("a"), last.get("b")), (2, known(3), known(2)));
+    // Names of members of a position are names of channels, too.
+    let odd = since(r#"["epoch","seq"]"#, &format!(r#"{{"seq":{}}}"#, at(5))).unwrap();
+    assert_eq!((odd.get("epoch"), odd.get("seq")), (None, known(5)));
+    assert_eq!(since(three, "{}").map(|none| none.len()), Ok(0));
+    let foreign = format!(r#"{{"d":{}}}"#, at(1));
+    assert_eq!(since(three, &foreign), Err(RequestError::ForeignSince));
+    for bad in ["5", "[]", &at(1), r#"{"a":5}"#, r#"{"a":null}"#, r#"{"a":{"epoch":"a"}}"#] {
+        let refused = since(r#"["a","epoch"]"#, bad).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::InvalidRequest, "{bad}");
+    }
+    let many = |n: usize| {
+        let all: Vec<String> = (0..n).map(|_| format!(r#""a":{}"#, at(1))).collect();
+        since(three, &format!("{{{}}}", all.join(",")))
+    };
+    assert_eq!(many(MAX_POSITIONS_PER_REQUEST).map(|one| one.len()), Ok(1));
+    let too_many = many(MAX_POSITIONS_PER_REQUEST + 1).unwrap_err();
+    assert_eq!(too_many.code(), ErrorCode::LimitExceeded);
 }
 
 #[test]

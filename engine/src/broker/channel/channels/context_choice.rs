@@ -64,6 +64,17 @@ impl Channels {
         self.table[index].live.since_mut(subscription.position)
     }
 
+    /// A subscriber goes on at another position of the channel's log.
+    pub(in crate::broker) fn interrupt_context(&mut self, connection: u32, index: ChannelIndex) {
+        #[cfg(test)]
+        if ContextFault::ForgottenReturn.is_present() {
+            return;
+        }
+        if let Some(since) = self.since_mut(connection, index) {
+            since.interrupt();
+        }
+    }
+
     /// A connection was sent something compressed that is not of the context that it follows.
     pub(in crate::broker) fn interrupt_contexts(&mut self, connection: u32) {
         #[cfg(test)]

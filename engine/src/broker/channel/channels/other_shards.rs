@@ -167,6 +167,17 @@ impl Channels {
         }
     }
 
+    /// The oldest position that the channel's log has, as far as its home has told; the one to come
+    /// if it has none.
+    pub(in crate::broker) fn oldest(&self, index: ChannelIndex) -> Seq {
+        let channel = &self.table[index];
+        let first = channel.log.first();
+        match &channel.role {
+            Role::Home(_) => first,
+            Role::Replica(replica) => first.min(replica.floor()),
+        }
+    }
+
     /// An operation waits for the answer to a join.
     pub(in crate::broker) fn wait(&mut self, index: ChannelIndex, operation: OperationId) {
         self.table[index].replica_mut().wait(operation);

@@ -105,3 +105,54 @@ fn a_position_of_another_epoch_is_told_of_a_restart() {
     let (told, _) = rig.back(&json!({"epoch": "0123456789abcdef", "seq": 2}));
     assert_eq!((&told["recovered"], &told["reason"]), (&json!(false), &json!("restart")));
 }
+
+#[test]
+fn a_subscriber_may_go_on_elsewhere() {
+    let mut rig = rig(100);
+    let since = rig.left();
+    rig.publish("news");
+    rig.back(&since);
+    for (from, seqs) in [(0, vec![1, 2, 3]), (2, vec![3]), (3, vec![])] {
+        let (told, events) = rig.back(&json!({"epoch": since["epoch"], "seq": from}));
+        assert_eq!((&told["recovered"], &told["seq"]), (&json!(true), &json!(3)), "{told}");
+        assert_eq!((&told["oldest"], events), (&json!(1), seqs));
+    }
+    for bad in [json!({"epoch": since["epoch"], "seq": 4}), json!({"epoch": "0", "seq": 0})] {
+        let (told, events) = rig.back(&bad);
+        assert_eq!((&told["recovered"], &told["seq"]), (&json!(false), &json!(3)), "{told}");
+        assert_eq!(events, Vec::<u64>::new());
+    }
+    // Still one subscription, which goes on.
+    rig.publish("news");
+    assert_eq!(rig.hear().iter().filter_map(|m| m["seq"].as_u64()).collect::<Vec<_>>(), [4]);
+}
+
+#[test]
+fn a_list_goes_on_in_each_of_its_channels() {
+    let mut rig = rig(100);
+    for channel in ["a", "b", "c", "a", "b", "c"] {
+        rig.publish(channel);
+    }
+    rig.hear();
+    let data = json!({"channels": ["a", "b", "c"]});
+    rig.say(&json!({"id": "s", "type": "subscribe", "data": data}));
+    let heard = rig.hear();
+    let confirmed = heard.iter().find(|m| m["correlation_id"] == "s").unwrap();
+    let positions = &confirmed["data"]["positions"];
+    let epoch = &positions["a"]["epoch"];
+    assert_eq!(positions["b"], json!({"seq": 2, "epoch": epoch, "oldest": 1}));
+    let since = json!({"a": {"epoch": epoch, "seq": 1}, "c": {"epoch": "0", "seq": 1}});
+    let data = json!({"channels": ["a", "b", "c"], "since": since});
+    rig.say(&json!({"id": "t", "type": "subscribe", "data": data}));
+    let heard = rig.hear();
+    let positions = &heard[0]["data"]["positions"];
+    assert_eq!(positions["a"]["recovered"], true, "{positions}");
+    assert!(positions["b"].get("recovered").is_none(), "{positions}");
+    assert_eq!(
+        (&positions["c"]["recovered"], &positions["c"]["reason"]),
+        (&json!(false), &json!("restart"))
+    );
+    let events: Vec<_> =
+        heard.iter().filter_map(|m| Some((m["room"].as_str()?, m["seq"].as_u64()?))).collect();
+    assert_eq!(events, [("a", 2)]);
+}

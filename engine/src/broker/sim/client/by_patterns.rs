@@ -17,6 +17,7 @@ impl Client {
         let Order::SubscribePattern(prefix) = self.order(value) else { panic!("{value}") };
         assert_eq!(value["data"]["pattern"], format!("{prefix}*"));
         assert!(value["data"]["channels"].is_number(), "{value}");
+        assert!(value["data"]["epoch"].is_string(), "{value}");
         for channel in 0..truth.channels() {
             if self.is_of(channel, &prefix, truth) {
                 let latest = truth.head(channel) + 1;
@@ -48,13 +49,13 @@ impl Client {
     }
 
     /// A channel is confirmed by name that it may have by a pattern: nothing is left out between.
-    pub(super) fn check_by_pattern(&self, channel: usize, value: &Value) {
+    pub(super) fn check_by_pattern(&self, channel: usize, told: &Value) {
         let Some(belief) = self.beliefs.get(&channel) else { return };
-        let seq = value["data"]["seq"].as_u64().unwrap();
-        // What is recovered begins earlier.
+        let seq = told["seq"].as_u64().unwrap();
+        // What is recovered begins where the client says.
         let owed = belief.next.unwrap_or(belief.latest);
-        let has = self.may_lack || value["data"]["recovered"] == true || seq < owed;
-        assert!(has, "{channel} by a pattern from {owed} on: {value}");
+        let has = self.may_lack || told["recovered"] == true || seq < owed;
+        assert!(has, "{channel} by a pattern from {owed} on: {told}");
     }
 
     /// Whether it has a channel by name: others it leaves without being handed what is on its way.
