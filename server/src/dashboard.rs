@@ -88,14 +88,14 @@ impl Dashboard {
     }
 
     /// The policy under which a browser runs the page requested at `host`: its own script and
-    /// style, this port and the services' listeners, nothing else.
+    /// style, this port with the client's module and the services' listeners, nothing else.
     pub fn policy(&self, host: &str) -> String {
         let Page { script, style, .. } = &*PAGE;
         // The policy cannot express IPv6 addresses: pages there poll instead.
         let sockets = self.services.iter().map(|service| url(service, host));
         let sockets: Vec<String> = sockets.filter(|url| !url.contains('[')).collect();
         format!(
-            "default-src 'none'; script-src '{script}'; style-src '{style}'; img-src data:; \
+            "default-src 'none'; script-src 'self' '{script}'; style-src '{style}'; img-src data:; \
              connect-src 'self' {}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
             sockets.join(" ")
         )

@@ -3,6 +3,7 @@
 mod api_key_guard;
 mod channel_status;
 mod channels;
+mod client_module;
 mod connections;
 mod content_encoding;
 mod control;
@@ -54,8 +55,8 @@ pub use serve::Port;
 #[cfg(any(test, fuzzing))]
 pub(crate) use {plain_request::fuzz_plain_request, publish::fuzz_publish};
 
-/// The control port. If keys are configured, every route but health, readiness and the live page
-/// requires one.
+/// The control port. If keys are configured, every route but health, readiness, the live page and
+/// the client's module requires one.
 pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
     let guard = ApiKeyGuard::new(&control, keys);
     let of_a_service = Router::new()
@@ -86,6 +87,7 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
     let open = Router::new()
         .route("/v1/openapi.json", get(openapi::document))
         .route("/", get(dashboard_page::page))
+        .route("/client/{file}", get(client_module::file))
         .route("/health", get(health))
         .route("/ready", get(ready));
     with_json_errors(guarded.merge(open)).with_state(control)

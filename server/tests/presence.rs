@@ -175,6 +175,8 @@ fn who_is_there_can_be_asked_and_where_nothing_is_kept_it_is_said() {
         assert!(answer.body.contains("no_presence"), "{}", answer.body);
         // A pattern is not presence.
         let mut watcher = Client::connect(&server);
+        let both = json!({"type": "subscribe", "data": {"pattern": "room:*", "presence": true}});
+        assert_eq!(watcher.ask(&both)["error_code"], "INVALID_REQUEST");
         watcher.ask(&json!({"type": "subscribe", "data": {"pattern": "room:*"}}));
         server.publish("room:0", "{}");
         watcher.message();

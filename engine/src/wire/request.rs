@@ -123,8 +123,8 @@ pub enum RequestError {
     /// A pattern that is not for all channels whose names begin alike.
     #[error("Pattern must be a string such as \"workflow:*\"")]
     InvalidPattern,
-    /// A pattern beside channels or a position.
-    #[error("Pattern goes without channels and without since")]
+    /// A pattern beside channels, a position or presence.
+    #[error("Pattern goes without channels, since and presence")]
     PatternBesideChannels,
     /// `since` is not what it should be.
     #[error(
@@ -267,7 +267,7 @@ fn names(list: &RawValue) -> Result<Vec<Result<ChannelName, BadName>>, RequestEr
 
 /// What all channels of the pattern begin with that a request names, if it names one.
 fn pattern(message: &Inbound<'_>) -> Result<Option<Box<str>>, RequestError> {
-    let names = ["pattern", "channels", "channel", "room", "since"];
+    let names = ["pattern", "channels", "channel", "room", "since", "presence"];
     let [pattern, beside @ ..] = data(message, &names);
     let Some(pattern) = pattern else { return Ok(None) };
     if message.room.is_some() || beside.iter().any(Option::is_some) {

@@ -31,7 +31,7 @@ async function open(options = {}) {
   page.on("pageerror", (error) => faults.push(`${error}`));
   page.on("request", (request) => {
     const { origin, pathname } = new URL(request.url());
-    const own = origin === control && /^\/($|debug\/live$|v1\/)/.test(pathname);
+    const own = origin === control && /^\/($|client\/|debug\/live$|v1\/)/.test(pathname);
     if (!own && !request.url().startsWith("data:")) faults.push(`it loads ${request.url()}`);
   });
   const answer = await page.goto(`${control}/`);
@@ -121,7 +121,7 @@ async function tryIt(page) {
     assert.equal(await other.locator("b").count(), 0, "only what this page sent is timed");
   }
   await page.click("#subscribe");
-  await page.waitForSelector("#log li:has-text('Closed with 1000')");
+  await page.waitForSelector("#log li:has-text('Closed: closed by the application.')");
 }
 
 /** Searches until the page shows `selector`: what is looked for comes and goes. */
