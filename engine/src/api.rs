@@ -6,6 +6,7 @@ mod connections;
 mod cursor;
 mod disconnect;
 mod handle;
+mod history;
 mod home_ticket;
 mod host_limits;
 mod kernel_tls;

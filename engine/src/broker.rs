@@ -6,6 +6,7 @@
 //! * `context`, `timers`, `turn_limits`: time, settings, and what components ask of those above;
 //! * `reconnects`: clients that are told to reconnect, and when their connections are closed;
 //! * `shared_count`: what the services of a fleet share, and how much of it each may take;
+//! * `log_page`: what is read of a log by request;
 //! * `effect`, `shard_messages`: what leaves the broker, for its event loop and for other shards.
 
 mod channel;
@@ -23,6 +24,7 @@ mod hub;
 mod inbound;
 mod lifecycle;
 mod link;
+mod log_page;
 mod pattern_set;
 mod patterns;
 mod presence;
@@ -48,3 +50,4 @@ pub use connection_query::{AddressFilter, ConnectionQuery};
 pub use delivery::write_sink;
 pub use effect::ClientReport;
 pub use hub::Hub;
+pub use log_page::{HistoryPosition, HistoryRange, LogPage};

@@ -120,7 +120,10 @@ pub use api::{
     BatchTicket, ChannelDetail, ChannelInfo, Engine, HomeTicket, LiveConfig, Publisher, Ticket,
     Verification, Verifications, preflight,
 };
-pub use broker::{AddressFilter, ConnectionDetail, ConnectionInfo, ConnectionQuery, LagInfo};
+pub use broker::{
+    AddressFilter, ConnectionDetail, ConnectionInfo, ConnectionQuery, HistoryPosition,
+    HistoryRange, LagInfo, LogPage,
+};
 pub use config::{
     Access, AuthMode, ChannelClass, ClassRetention, ClassRule, ClientRequest, Compression, Config,
     Correlation, HistoryAccess, KernelTls, Origins, ProbeKey, Protocol, Proxies, Reconnect,
@@ -141,3 +144,4 @@ pub use types::{
     ChannelIndex, ConnectionKey, Encoding, JoinToken, LivePosition, Now, OperationId, RequestId,
 };
 pub use websocket_metrics::{MetricsServer, MetricsServerError, WebSocketMetrics};
+pub use wire::{HistoryAnswer, HistoryMessage, NotRecovered};

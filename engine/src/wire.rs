@@ -12,6 +12,7 @@ pub mod encoder;
 pub mod envelope;
 pub mod event_stream;
 pub mod frame;
+pub mod history;
 mod json_members;
 mod message;
 pub mod proxy_protocol;
@@ -21,5 +22,7 @@ mod secret;
 pub mod status;
 pub mod upgrade;
 
+pub use history::{HistoryAnswer, HistoryMessage};
 pub use message::{Message, OwnedMessage};
+pub use reply::NotRecovered;
 pub use secret::Secret;

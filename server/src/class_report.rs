@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use uringcast_engine::{
-    ChannelClass, ChannelName, ChannelPattern, ClassRule, Config, Retention, Rule, Service,
+    ChannelClass, ChannelName, ChannelPattern, ClassRule, Config, HistoryAccess, Retention, Rule,
+    Service,
 };
 
 use crate::settings::class_setting::{ClassField, FIELDS};
@@ -197,6 +198,7 @@ fn filled(class: &ChannelClass) -> ClassRule {
         compression: Some(class.compression),
         coalesce: Some(class.coalesce),
         presence: Some(class.presence),
+        history: Some(if class.history { HistoryAccess::On } else { HistoryAccess::Off }),
         ..ClassRule::new(ChannelPattern::parse("*").expect("all channels"))
     }
 }

@@ -13,6 +13,7 @@ mod debug;
 mod disconnect;
 mod drain;
 mod error;
+mod history;
 mod idempotency;
 mod media_type;
 mod openapi;
@@ -72,6 +73,7 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .route("/channels/{channel}", get(channels::one))
         .route("/channels/{channel}/subscribers", get(connections::subscribers))
         .route("/channels/{channel}/presence", get(channels::presence))
+        .route("/channels/{channel}/history", get(history::read))
         .route(
             "/channels/{channel}/status",
             get(channel_status::get).put(channel_status::put).delete(channel_status::delete),

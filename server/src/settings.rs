@@ -246,8 +246,8 @@ settings! {
     "Classes of channels" {
         /// Channels and what is promised for them, such as orders:* slow=skip, log-age=10m; several
         /// in one text stand between semicolons. Keys: log-frames, log-bytes, log-age, slow,
-        /// slow-bytes, slow-age, compression, coalesce, presence, subscribe and publish, as
-        /// docs/OPERATING.md has them. Of each key the longest pattern counts that has it;
+        /// slow-bytes, slow-age, compression, coalesce, presence, history, subscribe and publish,
+        /// as docs/OPERATING.md has them. Of each key the longest pattern counts that has it;
         /// uringcast-server classes prints which class a channel has.
         class [live]: Option<ClassSettings> = None,
         /// Short for classes with a coalesce alone: channels whose messages may wait so long for

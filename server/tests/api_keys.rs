@@ -59,6 +59,7 @@ fn a_key_has_the_rights_that_its_brackets_name() {
     for (method, path, body, [eye, ci]) in [
         ("GET", "/v1/channels", "", [200, 403]),
         ("GET", "/v1/connections", "", [200, 403]),
+        ("GET", "/v1/channels/c/history", "", [200, 403]),
         ("GET", "/debug/live", "", [200, 403]),
         ("POST", "/v1/publish", &item, [403, 202]),
         ("POST", "/v1/publish/raw?channel=c&event=e", "{}", [403, 202]),

@@ -105,6 +105,7 @@ fn what_contradicts_a_class_is_refused_with_a_remedy() {
             &[secret, "--class=a:* publish=x", "--publish-permission=a:=y"],
             "names a permission for a:*, and so does publish_permission",
         ),
+        (&["--class=a:* history=audit"], "protects nothing with the permission of a:*"),
         (&["--class=a:* subscribe=audit"], "protects nothing with the permission of a:*"),
         (
             &["--class=a:* coalesce=2ms", "--coalesce=a:=3ms"],
@@ -137,6 +138,7 @@ fn the_command_says_which_class_a_channel_has_and_why() {
         "compression off default".to_owned(),
         format!("coalesce 5ms coalesce a:* ({config})"),
         format!("slow-age 9s class a:* ({config})"),
+        "history on default".to_owned(),
         "workflow:2 at mahavishnu: class *".to_owned(),
         "subscribe workflow:read subscribe_permission workflow:* (preset mahavishnu)".to_owned(),
         "publish publish default".to_owned(),

@@ -267,6 +267,19 @@ fn too_many_positions_in_one_request_are_refused() {
 }
 
 #[test]
+fn a_range_of_history_that_cannot_be_is_refused() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    for (key, value) in
+        [("since", json!(5)), ("limit", json!(0)), ("limit", json!(1_001)), ("reverse", json!(1))]
+    {
+        let data = json!({"channel": "global", key: value});
+        let asked = json!({"type": "request", "event": "history", "data": data});
+        refused(&client.ask(&asked), "INVALID_REQUEST");
+    }
+}
+
+#[test]
 fn a_client_over_its_rate_is_told_when_to_retry_and_kept() {
     let server = Server::start("--message-rate 10");
     let mut client = Client::connect(&server);

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::delivery::Delivery;
 use super::effect::ClientReport;
 use super::link::Links;
+use super::log_page::{HistoryRange, LogPage};
 use super::patterns::Patterns;
 use super::presence::Presence;
 #[cfg(test)]
@@ -16,8 +17,8 @@ use crate::config::Service;
 use crate::limits::DEFLATE_WINDOW_BITS;
 use crate::telemetry::Count;
 use crate::types::{
-    AddressGroup, ChannelIndex, ConnectionKey, Epoch, MessageType, Publication, PublishError, Seq,
-    ServiceId,
+    AddressGroup, ChannelIndex, ChannelName, ConnectionKey, Epoch, MessageType, Publication,
+    PublishError, Seq, ServiceId,
 };
 use crate::wire::encoder::{Encoder, Stamp};
 use crate::wire::reply::{NotRecovered, Standing};
@@ -209,6 +210,14 @@ impl Core {
         let index = self.channels.accept(&mut self.cx, publication)?;
         self.match_patterns(index);
         Ok(self.channels.publish(&mut self.cx, index, publication))
+    }
+
+    /// Reads the log of a channel homed here, for a request.
+    pub(super) fn read_log(&mut self, name: &ChannelName, range: &HistoryRange) -> LogPage {
+        let page = self.channels.read_log(&self.cx, name, range);
+        self.cx.recorder.count(Count::HistoryReads, 1);
+        self.cx.recorder.count(Count::HistoryMessages, page.len() as u64);
+        page
     }
 
     /// Lets a subscription go on in the past, or ahead of where it stands.

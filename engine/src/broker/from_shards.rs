@@ -22,6 +22,10 @@ impl Parts {
             Request::Recall { id, channel } => {
                 links.answer(from, Notice::Recalled { id, status: channels.status(&channel) });
             }
+            Request::ReadLog { id, channel, range } => {
+                let page = Box::new(self.core.read_log(&channel, &range));
+                self.core.links.answer(from, Notice::Log { id, page });
+            }
             Request::Heads { id, channels: of } => {
                 let head = |(index, name): (_, ChannelName)| (index, channels.head(&name));
                 links.answer(from, Notice::Heads { id, heads: of.into_iter().map(head).collect() });
@@ -82,6 +86,10 @@ impl Parts {
             Notice::Recalled { id, status } => {
                 links.answered(from);
                 self.sessions.handle_recalled(&mut self.core, id, status.as_ref());
+            }
+            Notice::Log { id, page } => {
+                links.answered(from);
+                self.sessions.handle_log(&mut self.core, id, &page);
             }
             Notice::Heads { id, heads } => {
                 links.answered(from);

@@ -5,12 +5,15 @@
 //! | `auth`, `known`, `permissions` | identities and permissions |
 //! | `operations`, `arrival`, `departure` | (un)subscribing, which may wait for another shard |
 //! | `outstanding` | publications and status requests that another shard answers |
+//! | `answered` | answers of other shards |
+//! | `history` | requests for what a channel's log holds |
 //! | `envelope` | requests of clients that speak the envelope |
 //! | `backlog`, `waiting` | what a client sent while an earlier request of it is under way |
 //! | `echo` | every message back, for conformance suites |
 //! | `custom` | sessions of a protocol of the embedder |
 //! | `answers` | the messages clients are sent |
 
+mod answered;
 mod answers;
 mod arrival;
 mod auth;
@@ -20,6 +23,7 @@ mod departure;
 mod echo;
 mod envelope;
 mod farewell;
+mod history;
 mod known;
 mod operations;
 mod order;
@@ -33,12 +37,11 @@ pub(super) use envelope::too_fast;
 
 use super::connection::CloseReason;
 use super::core::Core;
-use super::shard_messages::StatusSource;
 use crate::config::{Config, Protocol};
 use crate::limits::{MAX_CHANNELS_PER_REQUEST, MAX_WAITING_OPERATIONS};
 use crate::types::{
     ChannelIndex, ChannelName, ChannelRefusal, ConnectionKey, ErrorCode, Identity, MessageType,
-    OperationId, PublishError, RequestId, Seq, ServiceId, TokenFault, Verdict,
+    OperationId, Seq, ServiceId, TokenFault, Verdict,
 };
 use crate::wire::{Message, OwnedMessage, Secret};
 use answers::refuse;
@@ -46,6 +49,7 @@ pub(super) use auth::Authentication;
 use auth::{Access, Asked};
 use backlog::Backlogs;
 use custom::CustomSessions;
+use history::HistoryReads;
 use operations::Operations;
 use order::{Action, Order};
 use outstanding::Outstanding;
@@ -56,6 +60,7 @@ pub(super) struct Sessions {
     auth: Authentication,
     operations: Operations,
     outstanding: Outstanding,
+    history: HistoryReads,
     custom: CustomSessions,
     backlogs: Backlogs,
     /// Kinds of the messages handled in this iteration, until the shell times them.
@@ -69,6 +74,7 @@ impl Sessions {
             auth: Authentication::new(config),
             operations: Operations::new(connections),
             outstanding: Outstanding::new(services),
+            history: HistoryReads::default(),
             custom: CustomSessions::default(),
             backlogs: Backlogs::new(services),
             handled: Vec::new(),
@@ -293,34 +299,6 @@ impl Sessions {
         self.operations.go_on(core, &self.auth, |key| self.backlogs.make_ready(key));
     }
 
-    /// Another shard has sequenced a client's publication, or refused it.
-    pub(super) fn handle_published(
-        &mut self,
-        core: &mut Core,
-        id: RequestId,
-        result: Result<Seq, PublishError>,
-    ) {
-        if let Some(key) = self.outstanding.published(core, id, result) {
-            self.backlogs.make_ready(key);
-        }
-    }
-
-    /// A request of a connection was answered outside.
-    pub(super) fn go_on_after_answer(&mut self, key: ConnectionKey) {
-        self.backlogs.make_ready(key);
-    }
-
-    /// Another shard has answered a status request.
-    pub(super) fn handle_recalled(
-        &mut self,
-        core: &mut Core,
-        id: RequestId,
-        status: Option<&StatusSource>,
-    ) {
-        let key = self.outstanding.recalled(core, id, status);
-        self.backlogs.make_ready(key);
-    }
-
     /// A second has passed: updates for the clients of the embedder's protocols.
     pub(super) fn send_updates(&self, core: &mut Core) {
         self.custom.send_updates(core);
@@ -330,6 +308,7 @@ impl Sessions {
     pub(super) fn forget(&mut self, core: &mut Core, key: ConnectionKey) -> Option<Waiting> {
         self.operations.forget(key);
         self.outstanding.forget(key);
+        self.history.forget(key);
         self.custom.forget(core, key);
         self.auth.forget(core, key);
         self.backlogs.forget(core, key)

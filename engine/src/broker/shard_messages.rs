@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::log_page::{HistoryRange, LogPage};
 use super::pattern_set::PatternSet;
 use crate::shared_frame::Frame;
 use crate::types::{
@@ -28,6 +29,15 @@ pub enum Request {
         id: RequestId,
         /// Which channel.
         channel: ChannelName,
+    },
+    /// A client of the sender asks for a channel's history. Answered by [`Notice::Log`].
+    ReadLog {
+        /// The sender's id of the request.
+        id: RequestId,
+        /// Which channel.
+        channel: ChannelName,
+        /// Which part of its log.
+        range: HistoryRange,
     },
     /// A client of the sender leaves channels. Answered by [`Notice::Heads`].
     Heads {
@@ -185,6 +195,13 @@ pub enum Notice {
         id: RequestId,
         /// Its document or last event.
         status: Option<StatusSource>,
+    },
+    /// A part of a channel's log.
+    Log {
+        /// The receiver's id of the request.
+        id: RequestId,
+        /// The part that was asked for.
+        page: Box<LogPage>,
     },
     /// A publish was accepted under this position, or refused for want of room.
     Published {

@@ -194,7 +194,7 @@ impl EventLoop {
             Command::Publish { items, reply } => {
                 self.pending_publish = Some(PendingPublish::new(items, reply))
             }
-            Command::Ask(question) => question.answer(&self.hub),
+            Command::Ask(question) => question.answer(&mut self.hub),
             Command::Authenticated { key, verdict } => {
                 self.hub.handle_authenticated(key, verdict);
             }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::broker::{
-    ChannelEntry, ChannelState, ConnectionDetail, ConnectionInfo, ConnectionQuery, Hub,
+    ChannelEntry, ChannelState, ConnectionDetail, ConnectionInfo, ConnectionQuery, HistoryRange,
+    Hub, LogPage,
 };
 use crate::limits::{LISTING_COST, PRESENCE_COST};
 use crate::types::{ChannelName, JsonObject, PresenceList, ServiceId, ServiceLoad};
@@ -28,6 +29,8 @@ pub(crate) enum Question {
     Presence { channel: ChannelName, reply: Reply<Option<PresenceList>> },
     /// Read the status document of a channel homed here: `Hub::document`.
     Document { channel: ChannelName, reply: Reply<Option<Arc<JsonObject>>> },
+    /// Read the log of a channel homed here: `Hub::read_log`.
+    Log { channel: ChannelName, range: HistoryRange, reply: Reply<LogPage> },
     /// Find connections: `Hub::find_connections`.
     Connections {
         query: Arc<ConnectionQuery>,
@@ -48,6 +51,7 @@ impl Question {
             Question::Channels { .. } | Question::Connections { .. } => LISTING_COST,
             Question::Subscribers { names, .. } => names.len().clamp(1, LISTING_COST),
             Question::Presence { .. } => PRESENCE_COST,
+            Question::Log { range, .. } => range.limit.clamp(1, LISTING_COST),
             Question::Channel { .. }
             | Question::Document { .. }
             | Question::Connection { .. }
@@ -56,7 +60,7 @@ impl Question {
     }
 
     /// Answers it, unless who asks has stopped waiting.
-    pub(crate) fn answer(self, hub: &Hub) {
+    pub(crate) fn answer(self, hub: &mut Hub) {
         let _is_heard = match self {
             Question::Channels { service, from, limit, reply } => {
                 reply.send(hub.channels(service, from, limit)).is_ok()
@@ -65,6 +69,9 @@ impl Question {
             Question::Subscribers { names, reply } => reply.send(hub.subscribers(&names)).is_ok(),
             Question::Presence { channel, reply } => reply.send(hub.presence(&channel)).is_ok(),
             Question::Document { channel, reply } => reply.send(hub.document(&channel)).is_ok(),
+            Question::Log { channel, range, reply } => {
+                reply.send(hub.read_log(&channel, &range)).is_ok()
+            }
             Question::Connections { query, from, limit, reply } => {
                 reply.send(hub.find_connections(&query, from, limit)).is_ok()
             }

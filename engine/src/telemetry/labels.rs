@@ -110,6 +110,10 @@ labels! {
         Skipped = "skipped",
         /// Frames that laggards were not sent because newer ones had their keys.
         Conflated = "conflated",
+        /// Requests that read a channel's log.
+        HistoryReads = "history_reads",
+        /// Messages in the answers to them.
+        HistoryMessages = "history_messages",
         /// Channels of a pattern that its subscriber had no room for.
         PatternMisses = "pattern_misses",
         /// Publications refused because there was no room.

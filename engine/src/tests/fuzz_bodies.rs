@@ -313,6 +313,11 @@ pub fn envelope(data: &[u8]) {
             let document: Value = serde_json::from_str(document.as_str()).expect("JSON");
             assert_eq!(data["data"], document);
         }
+        Ok(Request::History(asked)) => {
+            assert_eq!(data["channel"], asked.channel.as_str());
+            assert_eq!(asked.since.is_some(), !data["since"].is_null());
+            assert_eq!(asked.reverse, data["reverse"] == true);
+        }
         Ok(Request::Auth { token }) => assert_eq!(token.is_some(), data["token"].is_string()),
         Ok(Request::Ping | Request::Ignored) => {}
         Err(RequestError::Unknown(text)) => assert!(!text.contains(char::is_control)),

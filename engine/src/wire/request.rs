@@ -1,5 +1,6 @@
 //! The requests of clients: docs/PROTOCOL.md section 3.
 
+mod history;
 mod positions;
 
 use std::borrow::Cow;
@@ -10,10 +11,12 @@ use super::Secret;
 use super::envelope::Inbound;
 use super::frame::cut;
 use super::json_members::{is_null, members, string};
+pub use history::HistoryRequest;
 pub use positions::{Positions, Since};
 
 use crate::limits::{
-    MAX_CHANNEL_NAME, MAX_CHANNELS_PER_REQUEST, MAX_EVENT_NAME, MAX_POSITIONS_PER_REQUEST,
+    HISTORY_MESSAGES, MAX_CHANNEL_NAME, MAX_CHANNELS_PER_REQUEST, MAX_EVENT_NAME,
+    MAX_POSITIONS_PER_REQUEST,
 };
 use crate::types::{
     ChannelName, ChannelPattern, ErrorCode, EventName, JsonLimitError, JsonObject, JsonObjectError,
@@ -54,6 +57,8 @@ pub enum Request {
     },
     /// Broadcasts.
     Publish(Publication),
+    /// Reads a channel's log.
+    History(HistoryRequest),
     /// Presents a token; `None` if it is missing or not a string.
     Auth {
         /// The token.
@@ -140,6 +145,12 @@ pub enum RequestError {
     /// `presence` is neither true nor false.
     #[error("Presence must be true or false")]
     InvalidPresence,
+    /// A request for history whose range cannot be.
+    #[error(
+        "Range must be since {{\"epoch\":string,\"seq\":number}}, limit 1 to {HISTORY_MESSAGES} \
+         and reverse true or false, or nothing"
+    )]
+    InvalidRange,
 }
 
 impl RequestError {
@@ -162,7 +173,8 @@ impl RequestError {
             | RequestError::PatternBesideChannels
             | RequestError::InvalidSince
             | RequestError::ForeignSince
-            | RequestError::InvalidPresence => ErrorCode::InvalidRequest,
+            | RequestError::InvalidPresence
+            | RequestError::InvalidRange => ErrorCode::InvalidRequest,
         }
     }
 }
@@ -192,6 +204,9 @@ impl Request {
             (MessageType::Request, Some("presence")) => {
                 let [channel] = data(message, &["channel"]);
                 Ok(Request::Presence { channel: name_of(channel)? })
+            }
+            (MessageType::Request, Some("history")) => {
+                HistoryRequest::parse(message).map(Request::History)
             }
             (MessageType::Request, Some("auth")) => Ok(Request::Auth { token: token(message) }),
             (

@@ -68,6 +68,22 @@ pub(super) const SHARES: &[Share] = &[
         ..REST
     },
     Share {
+        what: ["messages of a log that requests read", "clients of a shard and API keys"],
+        bound: "{HISTORY_MESSAGES} messages and {HISTORY_BYTES} bytes of one answer",
+        connection: "one request at a time, within `message_rate`; an answer has one part in \
+                     {HISTORY_ANSWER_SHARE} of `max_outbox`",
+        address: NONE,
+        key: "its places on the HTTP port",
+        service: NONE,
+        tests: &[
+            "engine/src/broker/session/tests/history.rs::\
+             an_answer_is_bounded_in_bytes_has_one_message_at_least_and_is_counted",
+            "server/tests/history.rs::an_answer_has_a_mebibyte_or_one_message",
+            "server/tests/history.rs::what_a_client_is_answered_fits_half_of_its_outbox",
+        ],
+        ..REST
+    },
+    Share {
         what: ["mailbox", "publishers outside the engine, HTTP included"],
         bound: "{MAILBOX_MESSAGES} messages, {MAILBOX_BYTES} bytes",
         connection: "one publication: {MAX_PUBLICATION}",

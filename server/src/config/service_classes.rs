@@ -1,7 +1,7 @@
 //! The classes of channels: those of `class`, and the short forms beside it.
 
 use uringcast_engine::limits::MAX_CHANNEL_CLASSES;
-use uringcast_engine::{Access, AuthMode, ClassRule};
+use uringcast_engine::{Access, AuthMode, ClassRule, HistoryAccess};
 
 use super::{ProblemCollector, access_control};
 use crate::settings::{Settings, Source};
@@ -50,7 +50,10 @@ fn join_permissions(
             }
         }
     }
-    let guards = |class: &&ClassRule| class.subscribe.is_some() || class.publish.is_some();
+    let guards = |class: &&ClassRule| {
+        let reads = matches!(class.history, Some(HistoryAccess::Permission(_)));
+        class.subscribe.is_some() || class.publish.is_some() || reads
+    };
     let is_idle = access.mode == AuthMode::Off && s.auth_enabled.is_none();
     if let Some(class) = classes.iter().find(guards)
         && is_idle

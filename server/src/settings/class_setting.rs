@@ -1,7 +1,7 @@
 //! Classes of channels, as they are written.
 
 use uringcast_engine::limits::MAX_COALESCING;
-use uringcast_engine::{ChannelPattern, ClassRule, Compression, SlowPolicy};
+use uringcast_engine::{ChannelPattern, ClassRule, Compression, HistoryAccess, SlowPolicy};
 
 use super::value::{Bytes, Choice, Count, Invalid, Span, Value, invalid, quoted};
 use super::{LogAge, LogBytes, LogFrames, nearest};
@@ -64,6 +64,26 @@ impl Value for Needed {
     }
 }
 
+impl Value for HistoryAccess {
+    const HINT: &'static str = "on|off|PERMISSION";
+
+    fn parse(text: &str) -> Result<Self, Invalid> {
+        match bool::parse(text) {
+            Ok(true) => Ok(HistoryAccess::On),
+            Ok(false) => Ok(HistoryAccess::Off),
+            Err(_) => Needed::parse(text).map(|Needed(name)| HistoryAccess::Permission(name)),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        quoted(match self {
+            HistoryAccess::On => "on",
+            HistoryAccess::Off => "off",
+            HistoryAccess::Permission(name) => name,
+        })
+    }
+}
+
 /// One thing that a class may say, by the key that says it.
 pub struct ClassField {
     /// Its key.
@@ -75,7 +95,7 @@ pub struct ClassField {
 }
 
 /// Everything that a class may say.
-pub const FIELDS: [ClassField; 11] = [
+pub const FIELDS: [ClassField; 12] = [
     ClassField {
         key: "log-frames",
         set: |rule, text| put(&mut rule.frames, LogFrames::parse(text)?.0),
@@ -120,6 +140,11 @@ pub const FIELDS: [ClassField; 11] = [
         key: "presence",
         set: |rule, text| put(&mut rule.presence, Switch::parse(text)?.0),
         shown: |rule| bare(rule.presence.map(Switch)),
+    },
+    ClassField {
+        key: "history",
+        set: |rule, text| put(&mut rule.history, Value::parse(text)?),
+        shown: |rule| bare(rule.history.clone()),
     },
     ClassField {
         key: "subscribe",

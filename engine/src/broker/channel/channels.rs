@@ -4,16 +4,17 @@ mod by_pattern;
 #[cfg(test)]
 mod channels_invariants;
 mod context_choice;
+mod history;
 mod listing;
 mod made_by_subscribers;
 mod other_shards;
 mod own_events;
 mod reclassify;
+mod statuses;
 mod subscribing;
 mod sweeps;
 
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::contexts::Contexts;
 use super::exchange::Exchange;
@@ -22,18 +23,17 @@ use super::home::Home;
 use super::memberships::Memberships;
 use super::replica::{Replica, ReplicaState};
 use super::retention::Retention;
-use super::status_store::{self, StatusStore};
+use super::status_store::StatusStore;
 use super::sweep_queue::SweepQueue;
 use super::unpublished::{Maker, Unpublished};
 use super::{Channel, Log, Overrun, Role, Table};
 use crate::broker::context::Context;
-use crate::broker::shard_messages::StatusSource;
 use crate::config::ChannelClass;
 use crate::limits::{CHANNEL_UNSWEPT_BYTES, INTEREST_LINGER};
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Count};
 use crate::types::{
-    ChannelIndex, ChannelName, ChannelRefusal, JsonObject, Publication, PublishError, Seq, ShardId,
+    ChannelIndex, ChannelName, ChannelRefusal, Publication, PublishError, Seq, ShardId,
 };
 
 pub(crate) use super::replica::Readiness;
@@ -291,39 +291,6 @@ impl Channels {
         self.retention.append(cx, &mut self.table, index, frame, true);
         self.exchange.mark_unsent(&mut self.table[index], index);
         self.mark_dirty(cx, index);
-    }
-
-    // Status.
-
-    /// Puts the document of a channel homed here, or with `None` takes it back. Returns whether
-    /// there was one.
-    pub(crate) fn set_document(
-        &mut self,
-        cx: &mut Context,
-        name: &ChannelName,
-        document: Option<Arc<JsonObject>>,
-    ) -> Result<bool, PublishError> {
-        let index = match &document {
-            Some(_) => self.find_or_publish(cx, name)?,
-            None => match self.table.find(name) {
-                Some(index) => index,
-                None => return Ok(false),
-            },
-        };
-        let channel = &mut self.table[index];
-        let replaced = self.statuses.set(channel, document)?;
-        channel.used_at = cx.time();
-        Ok(replaced)
-    }
-
-    /// The document of a channel homed here.
-    pub(crate) fn document(&self, name: &ChannelName) -> Option<Arc<JsonObject>> {
-        self.table[self.table.find(name)?].document.clone()
-    }
-
-    /// The status of a channel homed here.
-    pub(crate) fn status(&self, name: &ChannelName) -> Option<StatusSource> {
-        status_store::status(&self.table[self.table.find(name)?])
     }
 
     /// The channel is of no use now.

@@ -44,6 +44,11 @@ impl Forgotten {
         self.heads.contains_key(name)
     }
 
+    /// Where a channel would go on that is not known.
+    pub(super) fn head(&self, name: &ChannelName) -> Seq {
+        self.heads.get(name).copied().unwrap_or(self.floor)
+    }
+
     /// Where a channel goes on that is not known: at its own head, or beyond it if that was lost
     /// too. No position is used twice.
     pub(super) fn recall(&mut self, name: &ChannelName) -> Seq {

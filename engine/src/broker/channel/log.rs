@@ -209,7 +209,12 @@ impl Log {
         self.entries.range(self.place(cursor)..).map(|entry| &entry.frame)
     }
 
-    /// The same without those that a newer one of the same key replaces, and before them what is
+    /// The frames before the position `cursor`, newest first.
+    pub(crate) fn before(&self, cursor: Seq) -> impl Iterator<Item = &Rc<Frame>> {
+        self.entries.range(..self.place(cursor)).rev().map(|entry| &entry.frame)
+    }
+
+    /// Those from `cursor` on that no newer one of the same key replaces, and before them what is
     /// kept of keys beyond the log.
     pub(crate) fn newest_from(&self, cursor: Seq) -> impl Iterator<Item = &Rc<Frame>> {
         let kept = self.last.iter().flat_map(move |last| last.kept(cursor));

@@ -6,6 +6,7 @@ use super::Hub;
 use crate::broker::channel::{ChannelEntry, ChannelState};
 use crate::broker::connection_info::{ConnectionDetail, ConnectionInfo};
 use crate::broker::connection_query::ConnectionQuery;
+use crate::broker::log_page::{HistoryRange, LogPage};
 use crate::types::{ChannelName, JsonObject, PresenceList, ServiceId, ServiceLoad};
 
 impl Hub {
@@ -34,6 +35,11 @@ impl Hub {
     pub fn presence(&self, name: &ChannelName) -> Option<PresenceList> {
         let core = &self.parts.core;
         core.cx.class_of(name).presence.then(|| core.presence_of(name))
+    }
+
+    /// A part of the log of a channel homed here. It is counted.
+    pub fn read_log(&mut self, name: &ChannelName, range: &HistoryRange) -> LogPage {
+        self.parts.core.read_log(name, range)
     }
 
     /// The status document of a channel homed here.

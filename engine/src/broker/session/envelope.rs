@@ -81,6 +81,9 @@ impl Sessions {
             Request::Publish(publication) => {
                 self.outstanding.publish(core, &self.auth, key, correlation, publication);
             }
+            Request::History(request) => {
+                self.history.begin(core, &self.auth, key, correlation, &request);
+            }
             Request::Ping => core.answer(key, MessageType::Pong, |encoder, stamp, out| {
                 let pong = Outbound::new(MessageType::Pong, Empty {});
                 encoder.write(stamp, correlation, &pong, out);

@@ -6,6 +6,7 @@ mod channel_shares;
 mod coming_back;
 mod custom;
 mod floods;
+mod history;
 mod postponed;
 mod service_shares;
 mod shared_memory;

@@ -14,6 +14,7 @@ impl Sessions {
         self.operations.is_under_way(key)
             || self.outstanding.is_asking(key)
             || core.presence.is_asking(key)
+            || self.history.is_asking(key)
     }
 
     /// Lets the peer's close frame, or the end of its side, wait for what it sent before. Returns

@@ -202,6 +202,7 @@ impl World {
         let asks = self.plan.presence && self.chance(10);
         let by_pattern = self.plan.patterns && self.chance(20);
         let returns = self.plan.returns && self.chance(35);
+        let reads = self.plan.histories && self.chance(25);
         let text = match self.rng.u8(..100) {
             _ if asks => {
                 self.clients[client].asked.insert(id, "presence");
@@ -210,6 +211,7 @@ impl World {
             }
             _ if by_pattern => self.pattern_request(client, id),
             _ if returns => self.returning_request(client, id),
+            _ if reads => self.history_request(client, id, channel),
             0..50 => self.subscribe(client, id, channel, &name),
             50..70 => self.unsubscribe(client, id, channel, &name),
             70..85 => {

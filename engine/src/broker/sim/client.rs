@@ -64,6 +64,8 @@ pub(super) struct Client {
     /// What the channels of its patterns begin with.
     patterns: BTreeSet<String>,
     pub(super) patterns_confirmed: u64,
+    /// Messages that it was answered.
+    pub(super) histories: u64,
     pub(super) orders: VecDeque<(u64, Order)>,
     /// All requests that are owed an answer, in order.
     sent: VecDeque<u64>,
@@ -201,6 +203,7 @@ impl Client {
             ("response", Some("presence")) => {
                 self.asked.remove(&correlation(value).unwrap()).expect("who asked for that?");
             }
+            ("response", Some("history")) => self.history(value, truth),
             ("response", Some("auth")) => {
                 self.authenticated += 1;
                 self.asked.remove(&correlation(value).unwrap()).expect("a token nobody showed");
@@ -239,13 +242,6 @@ impl Client {
         self.busy += u64::from(code == "BUSY");
         self.orders.retain(|(order, _)| *order != id);
         self.asked.remove(&id);
-    }
-
-    fn order(&mut self, value: &Value) -> Order {
-        let id = correlation(value).expect("a reply to something");
-        let (first, order) = self.orders.pop_front().expect("a reply to an order");
-        assert_eq!(first, id, "orders are answered in order: {value}");
-        order
     }
 
     fn unsubscribed(&mut self, value: &Value, truth: &Truth) {

@@ -223,6 +223,9 @@ impl World {
         if self.plan.returns {
             tally.insert("returned", sum(|client| client.returned));
         }
+        if self.plan.histories {
+            tally.insert("messages of history", sum(|client| client.histories));
+        }
         tally.insert("not recovered", sum(|client| client.not_recovered));
         tally.insert("outbox full", closed("Replies"));
         tally.insert("slow consumers", closed("slow consumer"));

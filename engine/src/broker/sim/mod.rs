@@ -12,6 +12,7 @@ mod deflating;
 mod event_reader;
 mod fairness;
 mod finish;
+mod history_clients;
 mod net;
 mod one_write;
 mod order;

@@ -22,4 +22,17 @@ pub(super) enum Order {
     /// To all channels whose names begin so.
     SubscribePattern(String),
     UnsubscribePattern(String),
+    /// A request for history.
+    History(HistoryOrder),
+}
+
+/// Which part of a channel's log is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct HistoryOrder {
+    pub(super) channel: usize,
+    pub(super) since: Option<(String, u64)>,
+    pub(super) limit: usize,
+    pub(super) reverse: bool,
+    /// The channel's head when it was said.
+    pub(super) head: u64,
 }

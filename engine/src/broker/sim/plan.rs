@@ -75,6 +75,8 @@ pub(super) struct Plan {
     pub(super) presence: bool,
     /// Clients go on at other positions of channels that they have.
     pub(super) returns: bool,
+    /// Clients read logs by request.
+    pub(super) histories: bool,
     pub(super) sealed: bool,
     /// Percent of the clients that negotiate compression; 100: in the same way.
     pub(super) deflating: u8,
@@ -176,6 +178,7 @@ impl Plan {
             patterns: false,
             presence: false,
             returns: false,
+            histories: false,
             sealed: rng.bool(),
             deflating: 0,
             bounds,

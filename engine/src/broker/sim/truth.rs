@@ -137,6 +137,20 @@ impl Truth {
         self.lives[channel].iter().rposition(|(_, frames)| same(frames))
     }
 
+    /// Checks a message of an answer. Its document may be too large for it.
+    pub(super) fn check_message(&self, channel: usize, life: usize, message: &Value) {
+        let seq = message["seq"].as_u64().unwrap();
+        let frame = &self.lives[channel][life].1[seq as usize - 1];
+        let sent: Value = serde_json::from_str(frame.text()).unwrap();
+        for member in ["timestamp", "event", "key"] {
+            assert_eq!(message.get(member), sent.get(member), "{member} of {seq} in {channel}");
+        }
+        match message.get("bytes") {
+            Some(bytes) => assert!(bytes.as_u64() > Some(400) && message.get("data").is_none()),
+            None => assert_eq!(message["data"], sent["data"], "{seq} in {channel}"),
+        }
+    }
+
     /// Whether a gap may have this reason.
     pub(super) fn check_gap(&self, channel: usize, life: usize, (from, to): (u64, u64), why: &str) {
         let policy = self.policies[channel];

@@ -68,7 +68,7 @@ impl Positions {
     }
 }
 
-fn position(since: &RawValue) -> Result<Since, RequestError> {
+pub(super) fn position(since: &RawValue) -> Result<Since, RequestError> {
     let fields = members(since.get(), &["epoch", "seq"]);
     let Ok([Some(epoch), Some(seq)]) = fields else { return Err(RequestError::InvalidSince) };
     let epoch = string(epoch).ok_or(RequestError::InvalidSince)?;

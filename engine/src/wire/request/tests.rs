@@ -262,3 +262,25 @@ fn a_pattern_is_for_all_names_that_begin_alike_and_stands_alone() {
         assert_eq!(code_of("subscribe", &data), ErrorCode::InvalidRequest, "{beside}");
     }
 }
+
+#[test]
+fn history_says_which_part_of_a_log() {
+    let history = |data: &str| match parse(&request("history", data)) {
+        Ok(Request::History(asked)) => Ok((asked.since, asked.limit, asked.reverse)),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error),
+    };
+    assert_eq!(history(r#"{"channel":"a"}"#), Ok((None, 100, false)));
+    let since = Since { epoch: Some(Epoch(0xab)), seq: Seq(7) };
+    let whole = r#"{"channel":"a","since":{"epoch":"00000000000000ab","seq":7},"limit":1000,
+        "reverse":true}"#;
+    assert_eq!(history(whole), Ok((Some(since), 1_000, true)));
+    assert_eq!(history("{}"), Err(RequestError::NoChannel));
+    for bad in
+        [r#""since":7"#, r#""limit":0"#, r#""limit":1001"#, r#""limit":"7""#, r#""reverse":1"#]
+    {
+        let data = format!(r#"{{"channel":"a",{bad}}}"#);
+        assert_eq!(history(&data), Err(RequestError::InvalidRange), "{bad}");
+    }
+    assert!(refused(r#"{"type":"event","event":"history"}"#).code() == ErrorCode::UnknownRequest);
+}

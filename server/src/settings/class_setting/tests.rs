@@ -10,8 +10,8 @@ fn one(text: &str) -> Result<ClassRule, String> {
 #[test]
 fn a_class_is_channels_and_what_is_promised_for_them() {
     let text = "orders:* slow=skip, compression=shared,log_age=10m ,log-bytes=2MiB,\
-                log-frames=5000, coalesce=5ms, presence=on, subscribe=a, publish=b, \
-                slow-bytes=64KiB, slow-age=2s";
+                log-frames=5000, coalesce=5ms, presence=on, history=orders:audit, subscribe=a, \
+                publish=b, slow-bytes=64KiB, slow-age=2s";
     let rule = one(text).unwrap();
     assert_eq!(rule.channels.to_string(), "orders:*");
     assert_eq!((rule.slow, rule.compression), (Some(SlowPolicy::Skip), Some(Compression::Shared)));
@@ -20,14 +20,18 @@ fn a_class_is_channels_and_what_is_promised_for_them() {
     assert_eq!(rule.coalesce, Some(Duration::from_millis(5)));
     assert_eq!(rule.presence, Some(true));
     assert_eq!((rule.frames, rule.bytes), (Some(5_000), Some(2 << 20)));
+    assert_eq!(rule.history, Some(HistoryAccess::Permission("orders:audit".into())));
     assert_eq!((rule.subscribe.as_deref(), rule.publish.as_deref()), (Some("a"), Some("b")));
     let shown = ClassSetting(rule.clone()).to_string();
     assert_eq!(
         shown,
         "orders:* log-frames=5000, log-bytes=2MiB, log-age=10m, slow=skip, slow-bytes=64KiB, \
-         slow-age=2s, compression=shared, coalesce=5ms, presence=on, subscribe=a, publish=b"
+         slow-age=2s, compression=shared, coalesce=5ms, presence=on, history=orders:audit, \
+         subscribe=a, publish=b"
     );
     assert_eq!(one(&shown), Ok(rule), "what is shown is the same class");
+    assert_eq!(one("a history=off").unwrap().history, Some(HistoryAccess::Off));
+    assert_eq!(one("a history=on").unwrap().history, Some(HistoryAccess::On));
 }
 
 #[test]
@@ -45,6 +49,7 @@ fn what_is_not_understood_is_named_with_a_remedy() {
         ("a coalesce=1s", "has a coalesce for a that is out of range"),
         ("a presence=some", "has a presence for a that is neither on nor off. Write on or off."),
         ("a absence=on", "has absence for a, which no class has. Did you mean presence?"),
+        ("a history=x y", "has a history for a that is no permission"),
         ("a subscribe=", "has a subscribe for a that is no permission"),
         ("a slow=skip, slow=latest", "has slow for a twice"),
     ] {

@@ -39,7 +39,6 @@ impl Authentication {
     }
 
     /// Whether a client may read a channel's log by request.
-    #[expect(dead_code, reason = "for the request, which is not there yet")]
     pub(in crate::broker::session) fn may_read_history(
         &self,
         core: &Core,

@@ -1,10 +1,20 @@
 //! What a client was promised, and whether it has it.
 
+use serde_json::Value;
+
 use super::Client;
 use crate::broker::sim::order::Order;
-use crate::broker::sim::truth::Truth;
+use crate::broker::sim::truth::{Truth, correlation};
 
 impl Client {
+    /// The order that a reply is to, which is the oldest.
+    pub(in crate::broker::sim) fn order(&mut self, value: &Value) -> Order {
+        let id = correlation(value).expect("a reply to something");
+        let (first, order) = self.orders.pop_front().expect("a reply to an order");
+        assert_eq!(first, id, "orders are answered in order: {value}");
+        order
+    }
+
     /// Whether it has asked to leave a channel and has no answer yet.
     pub(in crate::broker::sim) fn leaves(&self, channel: usize) -> bool {
         self.orders.iter().any(|(_, order)| match order {

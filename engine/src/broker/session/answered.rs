@@ -1,0 +1,43 @@
+//! Other shards have answered what clients asked of the homes of channels.
+
+use super::Sessions;
+use crate::broker::core::Core;
+use crate::broker::log_page::LogPage;
+use crate::broker::shard_messages::StatusSource;
+use crate::types::{ConnectionKey, PublishError, RequestId, Seq};
+
+impl Sessions {
+    /// Another shard has sequenced a client's publication, or refused it.
+    pub(in crate::broker) fn handle_published(
+        &mut self,
+        core: &mut Core,
+        id: RequestId,
+        result: Result<Seq, PublishError>,
+    ) {
+        if let Some(key) = self.outstanding.published(core, id, result) {
+            self.backlogs.make_ready(key);
+        }
+    }
+
+    /// A request of a connection was answered outside.
+    pub(in crate::broker) fn go_on_after_answer(&mut self, key: ConnectionKey) {
+        self.backlogs.make_ready(key);
+    }
+
+    /// Another shard has answered a status request.
+    pub(in crate::broker) fn handle_recalled(
+        &mut self,
+        core: &mut Core,
+        id: RequestId,
+        status: Option<&StatusSource>,
+    ) {
+        let key = self.outstanding.recalled(core, id, status);
+        self.backlogs.make_ready(key);
+    }
+
+    /// Another shard has read a channel's log for a client.
+    pub(in crate::broker) fn handle_log(&mut self, core: &mut Core, id: RequestId, page: &LogPage) {
+        let key = self.history.finish(core, id, page);
+        self.backlogs.make_ready(key);
+    }
+}
