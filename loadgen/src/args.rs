@@ -2,16 +2,14 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use clap::{ArgGroup, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{ArgGroup, CommandFactory, FromArgMatches, Parser};
 
-use crate::assertion::Assertion;
 use crate::credentials::Credentials;
-use crate::schedule::Schedule;
+use crate::plan_input::PlanInput;
 use crate::spki_pin::SpkiPin;
 use crate::tls::Trust;
-use crate::value_parsers::{Cpus, cpus, not_negative, positive, up_to};
+use crate::value_parsers::{Cpus, cpus, up_to};
 
 /// Validates broadcast latency under an open-loop load.
 ///
@@ -19,8 +17,8 @@ use crate::value_parsers::{Cpus, cpus, not_negative, positive, up_to};
 /// its message was meant to be sent, so that a server which falls behind cannot hide it.
 /// Loss, duplicates and order are checked for every delivery.
 ///
-/// Exit code: 0 all is well; 1 an assertion failed, or messages were lost, repeated or out of
-/// order; 2 it could not run.
+/// Exit code: 0 all is well; 1 an assertion failed, or messages were lost, repeated, damaged or
+/// out of order; 2 it could not run; 3 this tool itself was too late for its figures to hold.
 ///
 /// `loadgen doctor`, with the same flags, checks whether this machine can carry the run.
 #[derive(Debug, Clone, Parser)]
@@ -52,31 +50,12 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) credentials: Credentials,
 
-    /// Subscribers in all.
-    #[arg(long, value_name = "N", default_value_t = 1_000, help_heading = "Load",
-        value_parser = up_to(u32::MAX))]
-    pub(crate) connections: u32,
+    /// Read the plan from a TOML file; flags go before what it says.
+    #[arg(long, value_name = "FILE", help_heading = "Load")]
+    pub(crate) plan: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) schedule: Schedule,
-    /// Size of a message's data document in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = 128, help_heading = "Load")]
-    pub(crate) payload: usize,
-    /// Measured time in seconds.
-    #[arg(long, value_name = "S", default_value = "10", help_heading = "Load",
-        value_parser = |text: &str| positive(text).map(Duration::from_secs_f64))]
-    pub(crate) duration: Duration,
-    /// Seconds of load before, checked but not measured.
-    #[arg(long, value_name = "S", default_value = "0", help_heading = "Load",
-        value_parser = |text: &str| not_negative(text).map(Duration::from_secs_f64))]
-    pub(crate) warmup: Duration,
-    /// New connections a second.
-    #[arg(long, value_name = "PER_SECOND", default_value_t = 5_000.0, help_heading = "Load",
-        value_parser = positive)]
-    pub(crate) ramp: f64,
+    pub(crate) input: PlanInput,
 
-    /// How to publish.
-    #[arg(long, value_enum, default_value_t, help_heading = "Publishing")]
-    pub(crate) publish: Publish,
     /// The server's control port, e.g. http://127.0.0.1:8766, for --publish http.
     #[arg(long, value_name = "URL", requires = "url", help_heading = "Publishing")]
     pub(crate) control_url: Option<String>,
@@ -91,9 +70,6 @@ pub(crate) struct Args {
     #[arg(long, value_name = "K", value_parser = up_to(250), help_heading = "Machine")]
     pub(crate) source_addresses: Option<u32>,
 
-    /// What must hold, e.g. 'p99<5ms', 'last.p99.9<20ms', 'throughput>100000' (repeatable).
-    #[arg(long = "assert", value_name = "CONDITION", help_heading = "Output")]
-    pub(crate) assertions: Vec<Assertion>,
     /// Write the numbers as JSON to a file, or - for standard output (then without the table).
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) json: Option<String>,
@@ -123,16 +99,6 @@ impl Args {
             (None, None) => Trust::System,
         }
     }
-}
-
-/// The way messages reach the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum Publish {
-    /// Publish requests over a WebSocket.
-    #[default]
-    Ws,
-    /// POST /v1/publish on the control port, pipelined.
-    Http,
 }
 
 #[cfg(test)]

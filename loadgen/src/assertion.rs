@@ -2,12 +2,18 @@
 
 use std::str::FromStr;
 
-use crate::report::{QUANTILES, Quantile, Quantiles, Report};
+use hdrhistogram::Histogram;
+use serde::Deserialize;
 
-/// One condition on a report.
-#[derive(Debug, Clone)]
+use crate::summary::{Figures, Summary};
+
+/// One condition on a run.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
 pub(crate) struct Assertion {
     text: String,
+    /// Of all phases together if it is `None`.
+    phase: Option<String>,
     metric: Metric,
     holds: Comparison,
     /// Microseconds for latencies, otherwise a plain number.
@@ -18,46 +24,108 @@ type Comparison = fn(&f64, &f64) -> bool;
 
 #[derive(Debug, Clone, Copy)]
 enum Metric {
-    Delivery(Quantile),
-    Last(Quantile),
-    Loss,
-    Throughput,
+    Time(Distribution, f64),
+    Number(Number),
 }
+
+type Distribution = fn(&Figures) -> &Histogram<u64>;
+type Number = fn(&Figures) -> f64;
 
 const OPERATORS: [(&str, Comparison); 5] =
     [("<=", f64::le), (">=", f64::ge), ("==", f64::eq), ("<", f64::lt), (">", f64::gt)];
 
-const FORM: &str = "expected METRIC OP VALUE: p50, p90, p99, p99.9 or max (of every delivery; \
-    last.p99 etc. of the last subscriber) with a time like 5ms or 800us, or loss or throughput \
-    with a number; OP is <, <=, >, >= or ==";
+const QUANTILES: [(&str, f64); 6] =
+    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999), ("max", 1.0)];
+
+const DELIVERY: Distribution = |figures| &figures.delivery;
+
+/// By the prefix of a quantile.
+const DISTRIBUTIONS: [(&str, Distribution); 10] = [
+    ("first.", |figures| &figures.first),
+    ("median.", |figures| &figures.median),
+    ("last.", |figures| &figures.last),
+    ("lateness.", |figures| &figures.lateness),
+    ("tcp.", |figures| &figures.handshakes.full.tcp),
+    ("tls.", |figures| &figures.handshakes.full.tls),
+    ("upgrade.", |figures| &figures.handshakes.full.upgrade),
+    ("resumed.tcp.", |figures| &figures.handshakes.resumed.tcp),
+    ("resumed.tls.", |figures| &figures.handshakes.resumed.tls),
+    ("resumed.upgrade.", |figures| &figures.handshakes.resumed.upgrade),
+];
+
+const NUMBERS: [(&str, Number); 13] = [
+    ("loss", |figures| figures.checks.lost as f64),
+    ("duplicates", |figures| figures.checks.duplicates as f64),
+    ("reordered", |figures| figures.checks.reordered as f64),
+    ("corrupted", |figures| figures.checks.corrupted as f64),
+    ("misrouted", |figures| figures.checks.misrouted as f64),
+    ("foreign", |figures| figures.checks.foreign as f64),
+    ("published", |figures| figures.published as f64),
+    ("refused", |figures| figures.refused as f64),
+    ("deliveries", |figures| figures.deliveries as f64),
+    ("recovered", |figures| figures.recovered as f64),
+    ("disconnected", |figures| figures.disconnected as f64),
+    ("rate", |figures| figures.rate_achieved),
+    ("throughput", |figures| figures.deliveries_per_second),
+];
+
+const FORM: &str = "expected METRIC OP VALUE: p50, p90, p99, p99.9, p99.99 or max of every \
+    delivery, or after first., median., last., lateness., tcp., tls. or upgrade. (of full \
+    handshakes; resumed.tls. of resumed ones), with a time like 5ms or 800us; or loss, duplicates, \
+    reordered, corrupted, misrouted, foreign, published, refused, deliveries, recovered, \
+    disconnected, rate or throughput with a number; phase.NAME. before it means one phase; OP is \
+    <, <=, >, >= or ==";
+
+impl TryFrom<String> for Assertion {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map_err(|form| format!("{text}: {form}"))
+    }
+}
 
 impl FromStr for Assertion {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        parse(&compact)
-            .map(|(metric, holds, limit)| Self { text: compact, metric, holds, limit })
-            .ok_or_else(|| FORM.to_string())
+        parse(text).ok_or_else(|| FORM.to_string())
     }
 }
 
-fn parse(text: &str) -> Option<(Metric, Comparison, f64)> {
+fn parse(text: &str) -> Option<Assertion> {
     let at = text.find(['<', '>', '='])?;
-    let (metric, rest) = text.split_at(at);
+    let (name, rest) = text.split_at(at);
     let (holds, value) =
         OPERATORS.into_iter().find_map(|(sign, holds)| Some((holds, rest.strip_prefix(sign)?)))?;
-    let (metric, limit) = match (metric, metric.strip_prefix("last.")) {
-        ("loss", _) => (Metric::Loss, value.parse().ok()?),
-        ("throughput", _) => (Metric::Throughput, value.parse().ok()?),
-        (_, Some(name)) => (Metric::Last(quantile(name)?), microseconds(value)?),
-        (name, None) => (Metric::Delivery(quantile(name)?), microseconds(value)?),
+    let (phase, metric) = metric_of_phase(name.trim())?;
+    let value = value.trim();
+    let limit = match metric {
+        Metric::Time(..) => microseconds(value)?,
+        Metric::Number(_) => value.parse().ok()?,
     };
-    (limit.is_finite() && limit >= 0.0).then_some((metric, holds, limit))
+    let text = text.to_owned();
+    (limit.is_finite() && limit >= 0.0).then_some(Assertion { text, phase, metric, holds, limit })
 }
 
-fn quantile(name: &str) -> Option<Quantile> {
-    QUANTILES.iter().find(|(known, _)| *known == name).map(|(_, quantile)| *quantile)
+/// The names of phases are free: the metric is the longest end that is one.
+fn metric_of_phase(name: &str) -> Option<(Option<String>, Metric)> {
+    let Some(rest) = name.strip_prefix("phase.") else {
+        return Some((None, metric(name)?));
+    };
+    rest.match_indices('.')
+        .find_map(|(dot, _)| Some((Some(rest[..dot].to_owned()), metric(&rest[dot + 1..])?)))
+}
+
+fn metric(name: &str) -> Option<Metric> {
+    if let Some((_, number)) = NUMBERS.iter().find(|(known, _)| *known == name) {
+        return Some(Metric::Number(*number));
+    }
+    let prefixed = DISTRIBUTIONS
+        .iter()
+        .find_map(|(prefix, distribution)| Some((*distribution, name.strip_prefix(prefix)?)));
+    let (distribution, name) = prefixed.unwrap_or((DELIVERY, name));
+    let (_, quantile) = QUANTILES.iter().find(|(known, _)| *known == name)?;
+    Some(Metric::Time(distribution, *quantile))
 }
 
 fn microseconds(value: &str) -> Option<f64> {
@@ -74,25 +142,40 @@ fn microseconds(value: &str) -> Option<f64> {
 }
 
 impl Assertion {
+    /// As it was written.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The phase that it is about, if it is about one.
+    pub(crate) fn phase(&self) -> Option<&str> {
+        self.phase.as_deref()
+    }
+
     /// `Err` names what was found instead. A latency of nothing is a failure, not zero.
-    pub(crate) fn check(&self, report: &Report) -> Result<(), String> {
-        let (found, unit) = match self.metric {
-            Metric::Loss => (Some(report.loss as f64), ""),
-            Metric::Throughput => (Some(report.deliveries_per_second), " deliveries/s"),
-            Metric::Delivery(quantile) => (pick(&report.latency, quantile), " µs"),
-            Metric::Last(quantile) => (pick(&report.last, quantile), " µs"),
+    pub(crate) fn check(&self, summary: &Summary) -> Result<(), String> {
+        let figures = match &self.phase {
+            None => Some(&summary.total),
+            Some(name) => {
+                let phase = summary.phases.iter().find(|phase| phase.name == *name);
+                phase.map(|phase| &phase.figures)
+            }
         };
-        let found = found.ok_or_else(|| format!("{}: nothing was measured", self.text))?;
+        let found = figures.and_then(|figures| match self.metric {
+            Metric::Number(number) => Some((number(figures), "")),
+            Metric::Time(distribution, quantile) => {
+                let times = distribution(figures);
+                let at = times.value_at_quantile(quantile) as f64 / 1e3;
+                (!times.is_empty()).then_some((at, " µs"))
+            }
+        });
+        let (found, unit) = found.ok_or_else(|| format!("{}: nothing was measured", self.text))?;
         if (self.holds)(&found, &self.limit) {
             Ok(())
         } else {
             Err(format!("{}: it was {found:.0}{unit}", self.text))
         }
     }
-}
-
-fn pick(quantiles: &Quantiles, quantile: Quantile) -> Option<f64> {
-    (quantiles.count > 0).then(|| quantile(quantiles))
 }
 
 #[cfg(test)]

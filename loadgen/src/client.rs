@@ -13,21 +13,25 @@ const HEAD: usize = 4096;
 /// What the connection is for.
 #[derive(Debug)]
 pub(crate) enum Intent {
-    Subscribe(String),
+    /// To each of these channels.
+    Subscribe(Vec<String>),
     Publish,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
     Upgrading(Upgrade),
-    Confirming,
+    /// So many subscriptions are not confirmed yet.
+    Confirming(usize),
     Live,
 }
 
 /// What received bytes contain.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event<'a> {
-    /// Upgraded and, if it is a subscriber, confirmed.
+    /// The upgrade was answered.
+    Upgraded,
+    /// Upgraded and, if it is a subscriber, confirmed in every channel.
     Ready,
     /// A message while ready; cut off at [`HEAD`] bytes if it came in pieces.
     Text(&'a [u8]),
@@ -58,6 +62,7 @@ pub(crate) struct Reply<'a> {
     #[serde(rename = "type")]
     pub(crate) kind: &'a str,
     pub(crate) event: Option<&'a str>,
+    pub(crate) room: Option<&'a str>,
     pub(crate) correlation_id: Option<&'a str>,
     pub(crate) error_code: Option<&'a str>,
 }
@@ -106,18 +111,21 @@ impl Client {
             return self.read_frames(bytes, out, &mut event);
         };
         let Some(rest) = upgrade.receive(bytes)? else { return Ok(()) };
+        event(Event::Upgraded);
         match &self.intent {
             Intent::Publish => {
                 self.phase = Phase::Live;
                 event(Event::Ready);
             }
-            Intent::Subscribe(channel) => {
-                self.phase = Phase::Confirming;
-                let request = serde_json::json!({
-                    "type": "request", "event": "subscribe", "id": "subscribe",
-                    "data": { "channel": channel },
-                });
-                self.send_text(&request.to_string(), out);
+            Intent::Subscribe(channels) => {
+                self.phase = Phase::Confirming(channels.len());
+                for channel in channels {
+                    let request = serde_json::json!({
+                        "type": "request", "event": "subscribe", "id": "subscribe",
+                        "data": { "channel": channel },
+                    });
+                    self.send_text(&request.to_string(), out);
+                }
             }
         }
         self.read_frames(&rest, out, &mut event)
@@ -146,10 +154,7 @@ impl Client {
                     event(Event::Text(payload));
                 }
                 Opcode::Text | Opcode::Binary => {
-                    if is_confirmation(payload)? {
-                        *phase = Phase::Live;
-                        event(Event::Ready);
-                    }
+                    confirm(phase, payload, event)?;
                 }
                 Opcode::Ping => write_masked(out, Opcode::Pong, payload, mask()),
                 Opcode::Pong => {}
@@ -160,7 +165,23 @@ impl Client {
     }
 }
 
-/// Whether the message confirms the subscription; the welcome before it is passed over.
+/// Takes a message that comes while subscriptions wait for their confirmations.
+fn confirm(phase: &mut Phase, text: &[u8], event: &mut impl FnMut(Event<'_>)) -> Result<(), Fault> {
+    let Phase::Confirming(left) = phase else { return Ok(()) };
+    if is_confirmation(text)? {
+        *left -= 1;
+        if *left == 0 {
+            *phase = Phase::Live;
+            event(Event::Ready);
+        }
+    } else {
+        // Of a channel that is confirmed while others are not.
+        event(Event::Text(text));
+    }
+    Ok(())
+}
+
+/// Whether the message confirms a subscription; the welcome before it is passed over.
 fn is_confirmation(text: &[u8]) -> Result<bool, Fault> {
     let Some(reply) = Reply::parse(text) else { return Ok(false) };
     match reply.error() {

@@ -8,16 +8,14 @@ use uringcast_loadgen::process;
 use uringcast_loadgen::transport::{Endpoint, Tls};
 
 use crate::advice::Given;
-use crate::args::{Args, Publish};
+use crate::args::Args;
 use crate::error::OperatorError;
-use crate::payload_stamp::MIN_PAYLOAD;
-use crate::schedule::{Channel, Schedule};
+use crate::load_plan::LoadPlan;
+use crate::plan_input::Publish;
+use crate::schedule::Channel;
 use crate::server_url::{CONTROL, Schemes, ServerUrl, WEBSOCKET, masked};
 use crate::tls::Trust;
 use crate::tokens::Tokens;
-
-/// The largest data document: far above the server's own limit of 1 MiB by default.
-const MAX_PAYLOAD: usize = 64 << 20;
 
 /// One address pair has about 28,000 ports, and connecting slows down long before the last.
 const CONNECTIONS_PER_SOURCE: u32 = 8_000;
@@ -34,7 +32,7 @@ pub(crate) struct Config {
     pub(crate) endpoint: Endpoint,
     /// The server's control port, for publishing over HTTP.
     pub(crate) control: Option<Endpoint>,
-    pub(crate) schedule: Schedule,
+    pub(crate) plan: LoadPlan,
     pub(crate) threads: u32,
     /// How many loopback addresses to connect from; `None`: the kernel chooses.
     pub(crate) sources: Option<u32>,
@@ -54,20 +52,14 @@ impl Config {
     /// Names the flag, its value and the remedy.
     pub(crate) fn resolve(
         args: &Args,
+        plan: LoadPlan,
         url: &str,
         certificate: Option<&Path>,
         control_url: Option<&str>,
     ) -> Result<Self, OperatorError> {
-        if !(MIN_PAYLOAD..=MAX_PAYLOAD).contains(&args.payload) {
-            return Err(OperatorError(format!(
-                "--payload {}: the document needs {MIN_PAYLOAD} bytes for its marker, and at most \
-                 {MAX_PAYLOAD}",
-                args.payload
-            )));
-        }
         let trust = args.trust(certificate);
         let endpoint = endpoint("--url", url, WEBSOCKET, &trust)?;
-        let control = match (args.publish, control_url) {
+        let control = match (plan.publish, control_url) {
             (Publish::Ws, _) => None,
             (Publish::Http, Some(url)) => {
                 Some(self::endpoint("--control-url", url, CONTROL, &trust)?)
@@ -90,33 +82,33 @@ impl Config {
         let given = Given {
             token: tokens.are_given() || endpoint.path.contains("token="),
             api_key: args.credentials.api_key.is_some(),
-            http: args.publish == Publish::Http,
+            http: plan.publish == Publish::Http,
             service: args.credentials.service.clone(),
             for_certificate: trust.remedy(),
         };
         Ok(Self {
-            sources: sources(args, endpoint.address)?,
+            sources: sources(args, plan.connections, endpoint.address)?,
             endpoint,
             control,
-            schedule: Schedule { length: args.warmup + args.duration, ..args.schedule },
-            threads: args.threads.unwrap_or(cores).min(args.connections),
+            threads: args.threads.unwrap_or(cores).min(plan.connections),
             run: format!("{:08x}", fastrand::u32(..)),
             given,
             tokens,
             trust,
             args: args.clone(),
+            plan,
         })
     }
 
-    /// The channel of the `index`-th connection.
-    pub(crate) fn channel(&self, index: u32) -> Channel {
-        Channel(index % self.schedule.channels)
+    /// The channels of the `index`-th connection.
+    pub(crate) fn channels(&self, index: u32) -> Vec<Channel> {
+        self.plan.rooms.of(index)
     }
 
     /// The connections of the `thread`-th worker.
     pub(crate) fn share(&self, thread: u32) -> std::ops::Range<u32> {
         let at = |thread: u32| {
-            (u64::from(self.args.connections) * u64::from(thread) / u64::from(self.threads)) as u32
+            (u64::from(self.plan.connections) * u64::from(thread) / u64::from(self.threads)) as u32
         };
         at(thread)..at(thread + 1)
     }
@@ -126,8 +118,8 @@ impl Config {
     /// # Errors
     /// When it is not enough for the connections.
     pub(crate) fn check_file_limit(&self) -> Result<(), OperatorError> {
-        let connections = u64::from(self.args.connections);
-        let (publishers, threads) = (self.schedule.publishers.into(), self.threads.into());
+        let connections = u64::from(self.plan.connections);
+        let (publishers, threads) = (self.plan.publishers.into(), self.threads.into());
         let needed = files_needed(connections, publishers, threads);
         let reached = process::raise_file_limit()
             .map_err(|error| OperatorError(format!("the limit of open files: {error}")))?;
@@ -138,7 +130,7 @@ impl Config {
             "--connections {}: this needs {needed} open files, the limit is {reached}; raise the \
              hard limit (`ulimit -Hn`, LimitNOFILE=), use --connections {} at most, or run \
              several loadgens",
-            self.args.connections,
+            self.plan.connections,
             reached.saturating_sub(needed - connections)
         )))
     }
@@ -154,7 +146,11 @@ pub(crate) fn sources_for(connections: u32) -> u32 {
     connections.div_ceil(CONNECTIONS_PER_SOURCE).min(MAX_SOURCES)
 }
 
-fn sources(args: &Args, address: SocketAddr) -> Result<Option<u32>, OperatorError> {
+fn sources(
+    args: &Args,
+    connections: u32,
+    address: SocketAddr,
+) -> Result<Option<u32>, OperatorError> {
     let loopback = address.is_ipv4() && address.ip().is_loopback();
     if let Some(count) = args.source_addresses
         && !loopback
@@ -163,8 +159,8 @@ fn sources(args: &Args, address: SocketAddr) -> Result<Option<u32>, OperatorErro
             "--source-addresses {count}: only for a server on 127.0.0.1, this one is {address}"
         )));
     }
-    let spread = loopback && args.connections > CONNECTIONS_PER_SOURCE;
-    let spread = spread.then(|| sources_for(args.connections));
+    let spread = loopback && connections > CONNECTIONS_PER_SOURCE;
+    let spread = spread.then(|| sources_for(connections));
     Ok(args.source_addresses.or(spread))
 }
 

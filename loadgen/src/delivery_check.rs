@@ -33,6 +33,16 @@ pub struct OrderCheck {
 }
 
 impl OrderCheck {
+    /// For one that joins and is due the messages from `index` on.
+    pub fn starting_at(index: u64) -> Self {
+        Self { next: index, seen: 0 }
+    }
+
+    /// The index behind the newest message received.
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
     /// `index` counts this publisher's messages on this channel from 0. One older than the
     /// remembered ones counts as late.
     pub fn record(&mut self, index: u64) -> Arrival {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::args::Args;
+use crate::load_plan::LoadPlan;
 use crate::machine::{Machine, count};
 use crate::server_url::{ServerUrl, WEBSOCKET};
 
@@ -63,18 +64,18 @@ struct Demand {
 }
 
 impl Demand {
-    fn of(args: &Args, machine: &Machine) -> Self {
+    fn of(args: &Args, plan: &LoadPlan, machine: &Machine) -> Self {
         let url = args.url.as_deref().and_then(|url| ServerUrl::parse(url, WEBSOCKET).ok());
         let local = url.as_ref().is_none_or(|url| {
             url.host == "localhost"
                 || url.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
         });
         let cpus = machine.cpus_allowed().map_or(1, |list| count(&list)) as u32;
-        let spread = if local { crate::config::sources_for(args.connections) } else { 1 };
+        let spread = if local { crate::config::sources_for(plan.connections) } else { 1 };
         Self {
-            connections: args.connections.into(),
-            publishers: args.schedule.publishers.into(),
-            threads: args.threads.unwrap_or(cpus).min(args.connections).into(),
+            connections: plan.connections.into(),
+            publishers: plan.publishers.into(),
+            threads: args.threads.unwrap_or(cpus).min(plan.connections).into(),
             sources: args.source_addresses.unwrap_or(spread).into(),
             local,
             tls: args.self_host || url.is_some_and(|url| url.secure),
@@ -92,8 +93,8 @@ pub(crate) struct Diagnosis {
 
 impl Diagnosis {
     /// Of the machine; `file_limit` is the hard limit of open files of this process.
-    pub(crate) fn of(args: &Args, machine: &Machine, file_limit: u64) -> Self {
-        let demand = Demand::of(args, machine);
+    pub(crate) fn of(args: &Args, plan: &LoadPlan, machine: &Machine, file_limit: u64) -> Self {
+        let demand = Demand::of(args, plan, machine);
         let checks = machine_checks::all(machine, &demand, file_limit);
         let verdict = checks.iter().map(|check| check.verdict).max().unwrap_or(Verdict::Pass);
         Self { verdict, checks }

@@ -10,20 +10,29 @@
 mod advice;
 mod args;
 mod assertion;
+mod broadcasts;
 mod client;
+mod collector;
 mod config;
 mod credentials;
 mod doctor;
 mod environment;
 mod error;
+mod load_plan;
 mod machine;
 mod payload_stamp;
+mod phase;
+mod plan_input;
 mod progress;
+mod publish_tally;
 mod publisher;
+mod receipts;
 mod recorder;
 mod replies;
 mod report;
+mod room_choice;
 mod run;
+mod run_verdict;
 mod schedule;
 mod self_host;
 mod server_url;
@@ -31,6 +40,7 @@ mod shared;
 mod spki_pin;
 mod summarise;
 mod summary;
+mod timeline;
 mod tls;
 mod tokens;
 mod value_parsers;
@@ -46,13 +56,16 @@ use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit};
 use uringcast_loadgen::process;
 
-use crate::args::{Args, Publish};
+use crate::args::Args;
 use crate::config::Config;
 use crate::doctor::Diagnosis;
 use crate::environment::Environment;
 use crate::error::OperatorError;
+use crate::load_plan::LoadPlan;
 use crate::machine::Machine;
+use crate::plan_input::{PlanInput, Publish};
 use crate::report::Report;
+use crate::run_verdict::RunVerdict;
 use crate::self_host::SelfHost;
 
 #[global_allocator]
@@ -75,14 +88,14 @@ fn start() -> Result<u8, OperatorError> {
         words.remove(1);
         return examine(&Args::parse_for_doctor(words));
     }
-    Ok(u8::from(!load_and_report(&Args::parse())?))
+    load_and_report(&Args::parse())
 }
 
 /// `loadgen doctor`. Returns its exit code.
 fn examine(args: &Args) -> Result<u8, OperatorError> {
     let (_, file_limit) = getrlimit(Resource::RLIMIT_NOFILE)
         .map_err(|error| OperatorError(format!("the limit of open files: {error}")))?;
-    let diagnosis = Diagnosis::of(args, &Machine::this(), file_limit);
+    let diagnosis = Diagnosis::of(args, &plan(args)?, &Machine::this(), file_limit);
     let to_stdout = args.json.as_deref() == Some("-");
     if !args.quiet && !to_stdout {
         print(&diagnosis.table())?;
@@ -93,20 +106,29 @@ fn examine(args: &Args) -> Result<u8, OperatorError> {
     Ok(diagnosis.exit_code())
 }
 
-/// Whether all that was checked holds.
-fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
+/// Returns the exit code.
+fn load_and_report(args: &Args) -> Result<u8, OperatorError> {
     let interrupted = watch_signals()?;
     if args.insecure && !args.self_host {
         eprintln!("loadgen: --insecure: THE SERVER'S CERTIFICATE IS NOT VERIFIED");
     }
-    let reports = match &args.url {
+    let plan = plan(args)?;
+    let runs = match &args.url {
         Some(url) => {
-            let config = Config::resolve(args, url, None, args.control_url.as_deref())?;
+            let control = args.control_url.as_deref();
+            let config = Config::resolve(args, plan.clone(), url, None, control)?;
             vec![measure(&config, &interrupted)?]
         }
-        None => self_host(args, &interrupted)?,
+        None => self_host(args, &plan, &interrupted)?,
     };
-    let failures = failures(args, &reports);
+    let failures: Vec<_> = runs.iter().flat_map(Measured::failures).collect();
+    let code = runs.iter().map(|run| run.verdict.exit_code()).min_by_key(|code| match code {
+        // A fault of the server before one of this tool.
+        1 => 0,
+        3 => 1,
+        _ => 2,
+    });
+    let reports: Vec<_> = runs.into_iter().map(|run| run.report).collect();
     let to_stdout = args.json.as_deref() == Some("-");
     if !args.quiet && !to_stdout {
         print(&report::table(&reports))?;
@@ -124,42 +146,57 @@ fn load_and_report(args: &Args) -> Result<bool, OperatorError> {
     for failure in &failures {
         eprintln!("loadgen: FAILED: {failure}");
     }
-    Ok(failures.is_empty())
+    Ok(code.unwrap_or(0))
 }
 
-fn measure(config: &Config, interrupted: &AtomicBool) -> Result<Report, OperatorError> {
+/// One run with what it amounts to.
+struct Measured {
+    report: Report,
+    verdict: RunVerdict,
+}
+
+impl Measured {
+    fn failures(&self) -> impl Iterator<Item = String> {
+        self.verdict.reasons().map(|reason| format!("{}: {reason}", self.report.url))
+    }
+}
+
+fn measure(config: &Config, interrupted: &AtomicBool) -> Result<Measured, OperatorError> {
     let summary = run::run(config, interrupted)?;
+    let verdict = RunVerdict::of(&config.plan, &summary);
     let tls = config.endpoint.tls.is_some().then(|| config.trust.name());
-    Ok(Report::new(&summary, tls, config.given.clone()))
+    Ok(Measured { report: Report::new(&summary, tls, config.given.clone()), verdict })
+}
+
+/// What flags say goes before what the file says.
+fn plan(args: &Args) -> Result<LoadPlan, OperatorError> {
+    let file = args.plan.as_deref().map(PlanInput::read).transpose()?;
+    LoadPlan::resolve(args.input.clone().or(file.unwrap_or_default()))
 }
 
 /// Plain, then TLS, each with a server of its own.
-fn self_host(args: &Args, interrupted: &AtomicBool) -> Result<Vec<Report>, OperatorError> {
+fn self_host(
+    args: &Args,
+    plan: &LoadPlan,
+    interrupted: &AtomicBool,
+) -> Result<Vec<Measured>, OperatorError> {
     let server = self_host::find_server()?;
     // The server inherits the limit, and needs as many descriptors; the run checks it.
     let _ = process::raise_file_limit();
-    let mut reports = Vec::new();
+    let mut runs = Vec::new();
     for tls in [false, true] {
-        let host = SelfHost::start(&server, tls, args.connections)?;
+        let host = SelfHost::start(&server, tls, plan.connections)?;
         let certificate = host.ready.certificate.clone();
-        let control = (args.publish == Publish::Http).then_some(&*host.ready.control);
-        let config = Config::resolve(args, &host.ready.url, certificate.as_deref(), control)?;
-        reports.push(measure(&config, interrupted)?);
+        let control = (plan.publish == Publish::Http).then_some(&*host.ready.control);
+        let config =
+            Config::resolve(args, plan.clone(), &host.ready.url, certificate.as_deref(), control)?;
+        runs.push(measure(&config, interrupted)?);
         host.stop()?;
         if interrupted.load(Relaxed) {
             break;
         }
     }
-    Ok(reports)
-}
-
-fn failures(args: &Args, reports: &[Report]) -> Vec<String> {
-    let of = |report: &Report| {
-        let unmet = args.assertions.iter().filter_map(|assertion| assertion.check(report).err());
-        let all: Vec<_> = report.faults().into_iter().chain(unmet).collect();
-        all.into_iter().map(|what| format!("{}: {what}", report.url)).collect::<Vec<_>>()
-    };
-    reports.iter().flat_map(of).collect()
+    Ok(runs)
 }
 
 fn write_json(target: &str, document: &serde_json::Value) -> Result<(), OperatorError> {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
+use crate::collector::Totals;
 use crate::config::Config;
-use crate::recorder::Totals;
 
 pub(crate) struct Progress {
     line: ProgressBar,

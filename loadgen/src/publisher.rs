@@ -3,16 +3,15 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use hdrhistogram::Histogram;
 use uringcast_loadgen::transport::{Endpoint, Transport};
 
 use crate::client::{Client, Intent};
 use crate::config::Config;
 use crate::error::{ConnectionError, OperatorError};
-use crate::payload_stamp::{MIN_PAYLOAD, Stamp};
-use crate::recorder::{Counts, histogram};
+use crate::payload_stamp::{Stamp, filler};
+use crate::publish_tally::Published;
 use crate::replies::{HttpReplies, Outcome, Replies};
-use crate::schedule::{PublisherId, Send};
+use crate::schedule::Send;
 use crate::shared::{Shared, pin};
 
 /// Before a message is due the thread stops sleeping and yields: sleeping overshoots by this.
@@ -26,68 +25,42 @@ const CONNECT_SECONDS: u64 = 10;
 const ANSWER_GRACE: Duration = Duration::from_secs(2);
 const READ_BUFFER: usize = 64 * 1024;
 
-/// What one publisher did.
-#[derive(Debug)]
-pub(crate) struct Published {
-    /// Messages sent, by channel.
-    pub(crate) sent: Vec<u64>,
-    /// Those the server refused, by channel, as far as it answered.
-    pub(crate) refused: Vec<u64>,
-    pub(crate) accepted: u64,
-    /// Refusals by error code.
-    pub(crate) errors: Counts,
-    /// Intended to actual time of sending, after the warm-up.
-    pub(crate) lateness: Histogram<u64>,
-    /// When the last message was sent.
-    pub(crate) ended: u64,
-}
-
 /// One publisher's connection.
 pub(crate) struct Publisher<'a> {
     config: &'a Config,
-    number: PublisherId,
+    number: u32,
     transport: Transport,
     replies: Replies,
     out: Vec<u8>,
     buffer: Vec<u8>,
-    pad: String,
+    filler: String,
+    /// When the server last took more after it had not.
+    free: u64,
     published: Published,
 }
 
 impl<'a> Publisher<'a> {
     /// Connects a publisher and waits until it may publish. An error names the URL it is about.
-    pub(crate) fn connect(config: &'a Config, number: PublisherId) -> Result<Self, OperatorError> {
+    pub(crate) fn connect(config: &'a Config, number: u32) -> Result<Self, OperatorError> {
         let endpoint = config.control.as_ref().unwrap_or(&config.endpoint);
         Self::open(config, endpoint, number).map_err(|error| error.explain(&config.given, endpoint))
     }
 
-    fn open(
-        config: &'a Config,
-        endpoint: &Endpoint,
-        number: PublisherId,
-    ) -> Result<Self, ConnectionError> {
+    fn open(config: &'a Config, endpoint: &Endpoint, number: u32) -> Result<Self, ConnectionError> {
         let transport = Transport::connect(endpoint, None)?;
         let mut out = Vec::new();
         let replies = match &config.control {
             None => {
-                let headers = config.tokens.header(number.0);
+                let headers = config.tokens.header(number);
                 Replies::Ws(Client::start(Intent::Publish, endpoint, &headers, &mut out))
             }
             Some(_) => Replies::Http(HttpReplies::new(&endpoint.host, &config.args.credentials)),
         };
-        let channels = config.schedule.channels as usize;
-        let published = Published {
-            sent: vec![0; channels],
-            refused: vec![0; channels],
-            accepted: 0,
-            errors: Counts::new(),
-            lateness: histogram(),
-            ended: 0,
-        };
-        let pad = "x".repeat(config.args.payload - MIN_PAYLOAD);
+        let published = Published::new(number, config.plan.timeline());
+        let filler = filler(config.plan.payload);
         let buffer = vec![0; READ_BUFFER];
         let mut publisher =
-            Self { config, number, transport, replies, out, buffer, pad, published };
+            Self { config, number, transport, replies, out, buffer, filler, free: 0, published };
         publisher.await_ready()?;
         Ok(publisher)
     }
@@ -113,19 +86,18 @@ impl<'a> Publisher<'a> {
         pin(self.config);
         // Sleeps end within microseconds instead of 50; without it the thread is merely later.
         let _ = nix::sys::prctl::set_timerslack(1);
-        let measure_from = shared.measure_from.load(Relaxed);
-        for send in self.config.schedule.sends(self.number) {
+        let plan = &self.config.plan;
+        for send in plan.schedule.sends(self.number, plan.publishers) {
             let intended = start + send.at;
             if !self.wait_until(intended, shared)? {
                 break;
             }
             self.send(send, intended)?;
             let now = shared.now();
-            if intended >= measure_from {
-                self.published.lateness.saturating_record(now - intended);
+            if self.await_room()? {
+                self.free = shared.now();
             }
-            self.published.ended = now;
-            self.published.sent[send.channel.index()] += 1;
+            self.published.record(send.at, intended, self.free, now);
             shared.published.fetch_add(1, Relaxed);
             if send.sequence % ANSWERS_EVERY == 0 {
                 self.exchange()?;
@@ -155,9 +127,10 @@ impl<'a> Publisher<'a> {
     }
 
     fn send(&mut self, send: Send, intended: u64) -> Result<(), ConnectionError> {
-        let Send { sequence, channel, .. } = send;
-        let stamp = Stamp { publisher: self.number, sequence, intended };
-        let data = stamp.document(&self.config.run, &self.pad);
+        let Send { sequence, .. } = send;
+        let (publisher, channel, index) = self.config.plan.message(self.number, sequence);
+        let stamp = Stamp { publisher, channel, index, intended };
+        let data = stamp.document(&self.config.run, &self.filler);
         let document = format_args!(r#"{{"channel":"{channel}","event":"bench","data":{data}}}"#);
         match &mut self.replies {
             Replies::Http(replies) => {
@@ -171,12 +144,19 @@ impl<'a> Publisher<'a> {
             }
         }
         self.transport.write(&mut self.out)?;
-        // A server that does not read holds the next messages up; their latency shows it.
+        Ok(())
+    }
+
+    /// A server that does not read holds the next messages up; their latency shows it. Returns
+    /// whether it did.
+    fn await_room(&mut self) -> Result<bool, ConnectionError> {
+        let mut waited = false;
         while !self.out.is_empty() || self.transport.has_pending_writes() {
+            waited = true;
             self.exchange()?;
             std::thread::sleep(Duration::from_micros(100));
         }
-        Ok(())
+        Ok(waited)
     }
 
     /// Reads the answers that are there and writes pending bytes. True once requests may be sent.
@@ -190,8 +170,7 @@ impl<'a> Publisher<'a> {
             Outcome::Accepted => published.accepted += 1,
             Outcome::Refused { sequence, code } => {
                 *published.errors.entry(code).or_default() += 1;
-                let channel = sequence.map(|of| config.schedule.channel_of(*number, of).index());
-                channel.into_iter().for_each(|channel| published.refused[channel] += 1);
+                published.refused.extend(sequence.map(|of| config.plan.message(*number, of)));
             }
         };
         let open = transport.read_all(buffer, false, |bytes| {
@@ -202,7 +181,7 @@ impl<'a> Publisher<'a> {
     }
 
     fn await_answers(&mut self, shared: &Shared) -> Result<(), ConnectionError> {
-        let sent: u64 = self.published.sent.iter().sum();
+        let sent = self.published.sent;
         let mut last = (Instant::now(), 0);
         while !shared.stop.load(Relaxed) && last.0.elapsed() < ANSWER_GRACE {
             self.exchange()?;

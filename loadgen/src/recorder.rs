@@ -1,13 +1,17 @@
-//! What the deliveries amount to. Each worker thread records into its own [`Recorder`] without
-//! any sharing and hands over what it has several times a second; the [`Collector`] adds it up.
+//! What one thread's subscribers received. Each worker records without any sharing and hands over
+//! what it has several times a second; the [`crate::collector`] adds it up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use hdrhistogram::Histogram;
-use uringcast_loadgen::delivery_check::{Arrival, OrderCheck, Window};
+use uringcast_loadgen::delivery_check::{Arrival, OrderCheck};
 
+use crate::broadcasts::{Broadcast, Broadcasts, Joined, Receipt};
 use crate::payload_stamp::Stamp;
-use crate::schedule::{Channel, Schedule};
+use crate::schedule::{Channel, PublisherId};
+use crate::summary::{Checks, HandshakeSample};
+use crate::timeline::Timeline;
 
 /// Counts by a short name.
 pub(crate) type Counts = BTreeMap<String, u64>;
@@ -22,63 +26,6 @@ pub(crate) fn slice_histogram() -> Histogram<u32> {
     Histogram::new_with_bounds(1_000, 60_000_000_000, 2).expect("constant bounds are valid")
 }
 
-/// Sums that can be added to each other.
-#[derive(Debug)]
-pub(crate) struct Totals {
-    /// Intended send to receipt, after the warm-up.
-    pub(crate) latency: Histogram<u64>,
-    /// Deliveries without duplicates, warm-up included.
-    pub(crate) deliveries: u64,
-    /// The same by channel; only in a thread's last tally.
-    pub(crate) per_channel: Vec<u64>,
-    /// Messages left out so far that have not turned up late.
-    pub(crate) missing: i64,
-    pub(crate) duplicates: u64,
-    pub(crate) reordered: u64,
-    /// Deliveries on a channel they were not published to.
-    pub(crate) misrouted: u64,
-    /// Error codes and gap messages that subscribers received.
-    pub(crate) notices: Counts,
-    /// Subscribers lost during the load, by the reason.
-    pub(crate) disconnected: Counts,
-    /// The time of the last delivery.
-    pub(crate) last_at: u64,
-}
-
-impl Default for Totals {
-    fn default() -> Self {
-        Self {
-            latency: histogram(),
-            deliveries: 0,
-            per_channel: Vec::new(),
-            missing: 0,
-            duplicates: 0,
-            reordered: 0,
-            misrouted: 0,
-            notices: Counts::new(),
-            disconnected: Counts::new(),
-            last_at: 0,
-        }
-    }
-}
-
-impl Totals {
-    fn add(&mut self, other: &Self) {
-        self.latency.add(&other.latency).expect("all have the same bounds");
-        self.deliveries += other.deliveries;
-        self.missing += other.missing;
-        self.duplicates += other.duplicates;
-        self.reordered += other.reordered;
-        self.misrouted += other.misrouted;
-        self.last_at = self.last_at.max(other.last_at);
-        for (sum, more) in self.per_channel.iter_mut().zip(&other.per_channel) {
-            *sum += more;
-        }
-        add_counts(&mut self.notices, &other.notices);
-        add_counts(&mut self.disconnected, &other.disconnected);
-    }
-}
-
 /// Adds `more` to `sum`, name by name.
 pub(crate) fn add_counts(sum: &mut Counts, more: &Counts) {
     for (name, count) in more {
@@ -86,96 +33,265 @@ pub(crate) fn add_counts(sum: &mut Counts, more: &Counts) {
     }
 }
 
-/// A message that all subscribers of one thread have.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Finished {
-    stamp: Stamp,
-    at: u64,
+/// What was intended in one phase.
+#[derive(Debug)]
+pub(crate) struct PhaseBatch {
+    pub(crate) delivery: Histogram<u64>,
+    /// Without duplicates.
+    pub(crate) deliveries: u64,
+    /// Those of them that were made up for after an absence.
+    pub(crate) recovered: u64,
+    pub(crate) checks: Checks,
 }
 
-/// What a worker hands to the collector.
+impl Default for PhaseBatch {
+    fn default() -> Self {
+        let (delivery, checks) = (histogram(), Checks::default());
+        Self { delivery, deliveries: 0, recovered: 0, checks }
+    }
+}
+
+/// What a worker hands to the collector: what it recorded since the last.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    pub(crate) totals: Totals,
-    pub(crate) finished: Vec<Finished>,
+    pub(crate) phases: BTreeMap<usize, PhaseBatch>,
+    pub(crate) slices: BTreeMap<usize, Histogram<u32>>,
+    pub(crate) broadcasts: Vec<(PublisherId, Channel, Broadcast)>,
+    pub(crate) handshakes: Vec<HandshakeSample>,
+    /// Messages left out so far that have not turned up late.
+    pub(crate) missing: i64,
+    /// Deliveries to subscribers that are slow on purpose; nothing else counts of them.
+    pub(crate) slow_deliveries: u64,
+    /// Error codes and gap messages that subscribers received.
+    pub(crate) notices: Counts,
+    /// Subscribers lost during the load, by the reason.
+    pub(crate) disconnected: Counts,
+    /// The time of the last delivery.
+    pub(crate) last_at: u64,
+    /// Only with the last batch.
+    pub(crate) channels: Vec<ChannelEnd>,
+}
+
+/// What one thread knows of a channel at the end.
+#[derive(Debug, Default)]
+pub(crate) struct ChannelEnd {
+    pub(crate) channel: Channel,
+    pub(crate) deliveries: u64,
+    pub(crate) checks: Checks,
+    /// When the subscribers of the end were confirmed, ascending.
+    pub(crate) joined: Vec<u64>,
+    /// By publisher, the index behind the newest message received.
+    pub(crate) ends: HashMap<PublisherId, u64>,
+}
+
+/// A channel that this thread has subscribers of.
+#[derive(Debug, Default)]
+struct Slot {
+    channel: Channel,
+    present: u32,
+    deliveries: u64,
+    checks: Checks,
+    /// By the place that the publisher has here.
+    broadcasts: Vec<Broadcasts>,
+    publishers: Vec<PublisherId>,
+    places: HashMap<PublisherId, usize>,
+}
+
+/// A subscriber.
+#[derive(Debug)]
+struct Member {
+    rooms: Vec<Room>,
+    /// `None` while it is away.
+    joined: Option<Joined>,
+    slow: bool,
+}
+
+#[derive(Debug)]
+struct Room {
+    slot: usize,
+    /// By the publisher's place; `None` before the first message from there.
+    order: Vec<Option<OrderCheck>>,
 }
 
 /// One thread's record.
 pub(crate) struct Recorder {
-    schedule: Schedule,
+    timeline: Arc<Timeline>,
+    /// When the load begins; `u64::MAX` before it is known.
+    pub(crate) start: u64,
+    /// Whether who was away gets what it missed.
+    recovery: bool,
     batch: Batch,
-    per_channel: Vec<u64>,
-    /// How many subscribers of this thread each channel has.
-    subscribers: Vec<u32>,
-    windows: Vec<Window>,
-    /// By subscriber, then publisher.
-    order: Vec<OrderCheck>,
-    /// Only what was intended from this time on enters the histograms.
-    pub(crate) measure_from: u64,
+    slots: Vec<Slot>,
+    by_channel: HashMap<Channel, usize>,
+    members: Vec<Member>,
+    /// Deliveries and moves so far: the order in which things happened on this thread.
+    event: u64,
 }
 
+#[allow(dead_code, reason = "subscribers do not move yet")]
 impl Recorder {
-    /// `channels` are the channels of this thread's subscribers, in their order.
-    pub(crate) fn new(schedule: Schedule, channels: impl Iterator<Item = Channel>) -> Self {
-        let mut subscribers = vec![0; schedule.channels as usize];
-        channels.for_each(|channel| subscribers[channel.index()] += 1);
-        let count = subscribers.iter().sum::<u32>() as usize;
-        let publishers = schedule.publishers as usize;
+    pub(crate) fn new(timeline: Arc<Timeline>, recovery: bool) -> Self {
         Self {
-            schedule,
+            timeline,
+            start: u64::MAX,
+            recovery,
             batch: Batch::default(),
-            per_channel: vec![0; schedule.channels as usize],
-            subscribers,
-            windows: (0..publishers).map(|_| Window::default()).collect(),
-            order: vec![OrderCheck::default(); count * publishers],
-            measure_from: u64::MAX,
+            slots: Vec::new(),
+            by_channel: HashMap::new(),
+            members: Vec::new(),
+            event: 0,
         }
     }
 
-    /// One delivery, received at `now`, by the `subscriber`-th of this thread.
-    pub(crate) fn deliver(&mut self, subscriber: usize, channel: Channel, stamp: Stamp, now: u64) {
-        let Stamp { publisher, sequence, intended } = stamp;
-        let totals = &mut self.batch.totals;
-        let known = publisher.0 < self.schedule.publishers;
-        if !known || self.schedule.channel_of(publisher, sequence) != channel {
-            totals.misrouted += 1;
+    /// The next subscriber of this thread, present from the start on.
+    pub(crate) fn admit(&mut self, channels: impl Iterator<Item = Channel>, slow: bool) {
+        let mut rooms = Vec::new();
+        for channel in channels {
+            let slot = *self.by_channel.entry(channel).or_insert_with(|| {
+                self.slots.push(Slot { channel, ..Slot::default() });
+                self.slots.len() - 1
+            });
+            self.slots[slot].present += u32::from(!slow);
+            rooms.push(Room { slot, order: Vec::new() });
+        }
+        self.members.push(Member { rooms, joined: Some(Joined::AT_START), slow });
+    }
+
+    /// A subscriber was confirmed again, at `now`.
+    pub(crate) fn join(&mut self, place: usize, now: u64) {
+        self.event += 1;
+        let Self { members, slots, event, recovery, .. } = self;
+        let member = &mut members[place];
+        member.joined = Some(Joined { event: *event, at: now });
+        if *recovery || member.slow {
+            // It was due everything meanwhile.
+            member.joined = member.joined.map(|joined| Joined { event: 0, ..joined });
             return;
         }
-        totals.last_at = now;
-        let place = subscriber * self.schedule.publishers as usize + publisher.0 as usize;
-        match self.order[place].record(self.schedule.index_in_channel(sequence)) {
-            Arrival::New { skipped } => totals.missing += skipped as i64,
+        for room in &mut member.rooms {
+            slots[room.slot].present += 1;
+            room.order.clear();
+        }
+    }
+
+    /// A subscriber leaves by plan. Unless it will recover, it is due no more.
+    pub(crate) fn leave(&mut self, place: usize) {
+        let Self { members, slots, batch, recovery, .. } = self;
+        let member = &mut members[place];
+        let Some(joined) = member.joined.take() else { return };
+        if *recovery || member.slow {
+            return;
+        }
+        for room in &mut member.rooms {
+            let slot = &mut slots[room.slot];
+            slot.present -= 1;
+            for (at, broadcasts) in slot.broadcasts.iter_mut().enumerate() {
+                let order = room.order.get(at).copied().flatten();
+                let begun = if joined == Joined::AT_START { Some(0) } else { None };
+                let next = order.map(|order| order.next()).or(begun).unwrap_or(0);
+                let key = (slot.publishers[at], slot.channel);
+                let done = |broadcast| batch.broadcasts.push((key.0, key.1, broadcast));
+                broadcasts.excuse(joined, next, None, false, done);
+            }
+        }
+    }
+
+    /// One delivery, received at `now`; `damaged` if its filler is not what was published.
+    pub(crate) fn deliver(&mut self, place: usize, stamp: Stamp, damaged: bool, now: u64) {
+        self.event += 1;
+        let Self { timeline, start, batch, slots, members, event, .. } = self;
+        let member = &mut members[place];
+        batch.last_at = now;
+        if member.slow {
+            batch.slow_deliveries += 1;
+            return;
+        }
+        let Some(room) =
+            member.rooms.iter_mut().find(|room| slots[room.slot].channel == stamp.channel)
+        else {
+            self.fault(place, now, |checks| &mut checks.misrouted);
+            return;
+        };
+        let slot = &mut slots[room.slot];
+        let Stamp { publisher, index, intended, channel } = stamp;
+        let publisher_place = slot.place(publisher);
+        if room.order.len() <= publisher_place {
+            room.order.resize(publisher_place + 1, None);
+        }
+        let joined = member.joined.unwrap_or(Joined::AT_START);
+        let phase_at = timeline.phase_at(intended.saturating_sub(*start));
+        let phase = batch.phases.entry(phase_at).or_default();
+        let broadcasts = &mut slot.broadcasts[publisher_place];
+        let done = |broadcast| batch.broadcasts.push((publisher, channel, broadcast));
+        let order = room.order[publisher_place].get_or_insert_with(|| {
+            if joined.event == 0 {
+                return OrderCheck::default();
+            }
+            broadcasts.excuse(joined, 0, Some(index), true, done);
+            OrderCheck::starting_at(index)
+        });
+        let (mut checks, arrival) = (Checks::default(), order.record(index));
+        checks.corrupted = u64::from(damaged);
+        match arrival {
+            Arrival::New { skipped } => batch.missing += skipped as i64,
             Arrival::Late => {
-                totals.reordered += 1;
-                totals.missing -= 1;
+                checks.reordered = 1;
+                batch.missing -= 1;
             }
-            Arrival::Duplicate => {
-                totals.duplicates += 1;
-                return;
-            }
+            Arrival::Duplicate => checks.duplicates = 1,
         }
-        totals.deliveries += 1;
-        self.per_channel[channel.index()] += 1;
-        let measured = intended >= self.measure_from;
-        if measured {
-            totals.latency.saturating_record(now.saturating_sub(intended));
+        phase.checks.add(&checks);
+        slot.checks.add(&checks);
+        if arrival == Arrival::Duplicate {
+            return;
         }
-        let (schedule, subscribers) = (&self.schedule, &self.subscribers);
-        let needed = |sequence| subscribers[schedule.channel_of(publisher, sequence).index()];
-        let complete = self.windows[publisher.0 as usize].receive(sequence, now, needed);
-        // Warm-up messages are counted down as well, so that the windows stay short.
-        if let Some(at) = complete {
-            self.batch.finished.push(Finished { stamp, at });
+        phase.deliveries += 1;
+        slot.deliveries += 1;
+        // What it missed comes after it has joined again.
+        let live = intended >= joined.at || !self.recovery;
+        if live {
+            let latency = now.saturating_sub(intended);
+            phase.delivery.saturating_record(latency);
+            let slice = timeline.slice_at(intended.saturating_sub(*start));
+            let slice = batch.slices.entry(slice).or_insert_with(slice_histogram);
+            slice.saturating_record(latency);
+        } else {
+            phase.recovered += 1;
         }
+        let receipt = Receipt { index, intended, at: now, joined, live };
+        let done = |broadcast| batch.broadcasts.push((publisher, channel, broadcast));
+        broadcasts.receive(receipt, slot.present, *event, done);
+    }
+
+    /// A message of this run that cannot be told from others.
+    pub(crate) fn illegible(&mut self, place: usize, now: u64) {
+        self.fault(place, now, |checks| &mut checks.corrupted);
+    }
+
+    /// A message that this run did not publish.
+    pub(crate) fn foreign(&mut self, place: usize, now: u64) {
+        self.fault(place, now, |checks| &mut checks.foreign);
+    }
+
+    /// Counts a fault in the subscriber's first channel and in the phase of `now`.
+    fn fault(&mut self, place: usize, now: u64, count: fn(&mut Checks) -> &mut u64) {
+        let Some(room) = self.members[place].rooms.first() else { return };
+        let phase = self.timeline.phase_at(now.saturating_sub(self.start));
+        *count(&mut self.batch.phases.entry(phase).or_default().checks) += 1;
+        *count(&mut self.slots[room.slot].checks) += 1;
+    }
+
+    pub(crate) fn handshake(&mut self, sample: HandshakeSample) {
+        self.batch.handshakes.push(sample);
     }
 
     /// A message that is no delivery: an error code or a gap.
     pub(crate) fn notice(&mut self, name: &str) {
-        *self.batch.totals.notices.entry(name.to_owned()).or_default() += 1;
+        *self.batch.notices.entry(name.to_owned()).or_default() += 1;
     }
 
     pub(crate) fn disconnect(&mut self, reason: String) {
-        *self.batch.totals.disconnected.entry(reason).or_default() += 1;
+        *self.batch.disconnected.entry(reason).or_default() += 1;
     }
 
     /// What was recorded since the last call.
@@ -183,51 +299,66 @@ impl Recorder {
         std::mem::take(&mut self.batch)
     }
 
-    /// The rest, with the sums by channel.
+    /// The rest, with what is incomplete and the sums by channel.
     pub(crate) fn finish(mut self) -> Batch {
-        self.batch.totals.per_channel = self.per_channel;
+        let mut joined = vec![Vec::new(); self.slots.len()];
+        for member in self.members.iter().filter(|member| !member.slow) {
+            // Who is away and will recover is due all the same.
+            let away = self.recovery.then_some(Joined::AT_START);
+            let Some(begin) = member.joined.or(away) else { continue };
+            for room in &member.rooms {
+                joined[room.slot].push(if begin.event == 0 { 0 } else { begin.at });
+                let slot = &mut self.slots[room.slot];
+                slot.excuse_unheard(begin, &room.order, &mut self.batch.broadcasts);
+            }
+        }
+        for (slot, mut joined) in self.slots.into_iter().zip(joined) {
+            joined.sort_unstable();
+            self.batch.channels.push(slot.end(joined, &mut self.batch.broadcasts));
+        }
         self.batch
     }
 }
 
-/// The sums over all threads.
-pub(crate) struct Collector {
-    schedule: Schedule,
-    pub(crate) total: Totals,
-    /// Intended send to the last subscriber's receipt, after the warm-up.
-    pub(crate) last: Histogram<u64>,
-    windows: Vec<Window>,
-    /// How many threads have subscribers of each channel.
-    threads: Vec<u32>,
-    pub(crate) measure_from: u64,
-}
+type Done = Vec<(PublisherId, Channel, Broadcast)>;
 
-impl Collector {
-    pub(crate) fn new(schedule: Schedule, threads: Vec<u32>) -> Self {
-        let total =
-            Totals { per_channel: vec![0; schedule.channels as usize], ..Totals::default() };
-        Self {
-            schedule,
-            total,
-            last: histogram(),
-            windows: (0..schedule.publishers).map(|_| Window::default()).collect(),
-            threads,
-            measure_from: u64::MAX,
+impl Slot {
+    /// The place of a publisher here.
+    fn place(&mut self, publisher: PublisherId) -> usize {
+        // Publishers with a thread are met in about their order.
+        let hint = publisher.0 as usize;
+        if self.publishers.get(hint) == Some(&publisher) {
+            return hint;
+        }
+        *self.places.entry(publisher).or_insert_with(|| {
+            self.publishers.push(publisher);
+            self.broadcasts.push(Broadcasts::default());
+            self.publishers.len() - 1
+        })
+    }
+
+    /// One that joined and has heard nothing from a publisher was due only what came later.
+    fn excuse_unheard(&mut self, begin: Joined, order: &[Option<OrderCheck>], done: &mut Done) {
+        if begin.event == 0 {
+            return;
+        }
+        for (place, broadcasts) in self.broadcasts.iter_mut().enumerate() {
+            if order.get(place).copied().flatten().is_none() {
+                let (publisher, channel) = (self.publishers[place], self.channel);
+                let done = |broadcast| done.push((publisher, channel, broadcast));
+                broadcasts.excuse(begin, 0, None, true, done);
+            }
         }
     }
 
-    pub(crate) fn add(&mut self, batch: &Batch) {
-        self.total.add(&batch.totals);
-        let (schedule, threads) = (&self.schedule, &self.threads);
-        for &Finished { stamp, at } in &batch.finished {
-            let needed = |sequence| threads[schedule.channel_of(stamp.publisher, sequence).index()];
-            let window = &mut self.windows[stamp.publisher.0 as usize];
-            if let Some(at) = window.receive(stamp.sequence, at, needed)
-                && stamp.intended >= self.measure_from
-            {
-                self.last.saturating_record(at.saturating_sub(stamp.intended));
-            }
+    fn end(self, joined: Vec<u64>, done: &mut Done) -> ChannelEnd {
+        let Self { channel, deliveries, checks, broadcasts, publishers, .. } = self;
+        let mut ends = HashMap::new();
+        for (publisher, mut broadcasts) in publishers.into_iter().zip(broadcasts) {
+            ends.insert(publisher, broadcasts.end());
+            done.extend(broadcasts.drain().map(|broadcast| (publisher, channel, broadcast)));
         }
+        ChannelEnd { channel, deliveries, checks, joined, ends }
     }
 }
 

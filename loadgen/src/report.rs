@@ -125,22 +125,6 @@ impl Report {
         }
     }
 
-    /// What is wrong whatever was asserted.
-    pub(crate) fn faults(&self) -> Vec<String> {
-        let counts = [
-            (self.loss, "deliveries lost"),
-            (self.duplicates, "duplicates"),
-            (self.reordered, "out of order"),
-            (self.misrouted, "on the wrong channel"),
-        ];
-        let found = counts.into_iter().filter(|(count, _)| *count > 0);
-        let mut faults: Vec<_> = found.map(|(count, what)| format!("{count} {what}")).collect();
-        if self.deliveries == 0 && self.published > self.refused {
-            faults.push("no message was delivered at all".into());
-        }
-        faults
-    }
-
     fn remarks(&self) -> Vec<String> {
         let errors = self.publish_errors.iter();
         let errors = errors.map(|(code, count)| {

@@ -1,5 +1,7 @@
 //! One run from the first connection to the last delivery.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::ScopedJoinHandle;
@@ -7,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 
+use crate::collector::{Collector, Sent};
 use crate::config::Config;
 use crate::error::{ConnectionError, OperatorError};
 use crate::progress::Progress;
-use crate::publisher::{Published, Publisher};
-use crate::recorder::Collector;
-use crate::schedule::PublisherId;
+use crate::publish_tally::Published;
+use crate::publisher::Publisher;
+use crate::schedule::Channel;
 use crate::shared::Shared;
 use crate::summarise::{expected, summarise};
 use crate::summary::{Figures, Summary};
@@ -34,9 +37,8 @@ const LEAD: u64 = 20_000_000;
 /// When the load cannot be put on the server at all.
 pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Summary, OperatorError> {
     config.check_file_limit()?;
-    let connect = |number| Publisher::connect(config, PublisherId(number));
-    let publishers: Vec<_> =
-        (0..config.schedule.publishers).map(connect).collect::<Result<_, _>>()?;
+    let connect = |number| Publisher::connect(config, number);
+    let publishers: Vec<_> = (0..config.plan.publishers).map(connect).collect::<Result<_, _>>()?;
     let shared = &Shared::new();
     std::thread::scope(|scope| {
         let (sender, updates) = channel();
@@ -50,7 +52,10 @@ pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Summary, 
             shared,
             progress: Progress::new(config),
             interrupted,
-            collector: Collector::new(config.schedule, threads_by_channel(config)),
+            collector: Collector::new(
+                Arc::clone(config.plan.timeline()),
+                threads_by_channel(config),
+            ),
             updates,
         };
         let result = run.measure(publishers, |publisher, start| {
@@ -63,13 +68,12 @@ pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Summary, 
 }
 
 /// How many threads have a subscriber of each channel.
-fn threads_by_channel(config: &Config) -> Vec<u32> {
-    let mut threads = vec![0; config.schedule.channels as usize];
+fn threads_by_channel(config: &Config) -> HashMap<Channel, usize> {
+    let mut threads = HashMap::new();
     for thread in 0..config.threads {
-        // After one round of the channels a share repeats itself.
-        for index in config.share(thread).take(threads.len()) {
-            threads[config.channel(index).index()] += 1;
-        }
+        let own: HashSet<Channel> =
+            config.share(thread).flat_map(|at| config.channels(at)).collect();
+        own.into_iter().for_each(|channel| *threads.entry(channel).or_default() += 1);
     }
     threads
 }
@@ -96,9 +100,8 @@ impl<'a> Run<'a> {
         let (config, shared) = (self.config, self.shared);
         let (started, cpu) = (Instant::now(), cpu_time());
         let start = shared.now() + LEAD;
-        let measure_from = start + config.args.warmup.as_nanos() as u64;
-        shared.measure_from.store(measure_from, Relaxed);
-        self.collector.measure_from = measure_from;
+        shared.start.store(start, Relaxed);
+        self.collector.start = start;
         let handles = publishers.into_iter().map(|publisher| spawn(publisher, start)).collect();
         let published = self.await_publishers(handles, start)?;
         self.await_deliveries(&published)?;
@@ -109,10 +112,11 @@ impl<'a> Run<'a> {
             self.take(update)?;
         }
         self.progress.clear();
+        self.settle(&published, start);
         let summary = Summary {
             cpu_percent: 100.0 * cpu,
             interrupted: self.interrupted.load(Relaxed),
-            ..summarise(config, &self.collector, &published, measure_from)
+            ..summarise(config, &self.collector, &published)
         };
         let Figures { refused, published, .. } = summary.total;
         if refused > 0 && refused == published {
@@ -127,7 +131,7 @@ impl<'a> Run<'a> {
     }
 
     fn await_subscribers(&mut self) -> Result<(), OperatorError> {
-        let wanted = self.config.args.connections;
+        let wanted = self.config.plan.connections;
         let mut last = (Instant::now(), 0);
         loop {
             let ready = self.shared.ready.load(Relaxed);
@@ -155,7 +159,7 @@ impl<'a> Run<'a> {
         handles: Vec<Handle<'_>>,
         start: u64,
     ) -> Result<Vec<Published>, OperatorError> {
-        let end = start + self.config.schedule.length.as_nanos() as u64;
+        let end = start + self.config.plan.timeline().length();
         while !handles.iter().all(ScopedJoinHandle::is_finished) {
             if self.interrupted.load(Relaxed) {
                 self.shared.quit.store(true, Relaxed);
@@ -176,7 +180,9 @@ impl<'a> Run<'a> {
     }
 
     fn await_deliveries(&mut self, published: &[Published]) -> Result<(), OperatorError> {
-        let wanted: u64 = expected(self.config, published).iter().sum();
+        // Of subscribers that move it is not known before the end.
+        let fixed = !self.config.plan.moves();
+        let wanted = if fixed { expected(self.config, published) } else { u64::MAX };
         let started = Instant::now();
         let mut last = (started, self.collector.total.deliveries);
         while self.collector.total.deliveries < wanted
@@ -194,6 +200,27 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Enters what never came.
+    fn settle(&mut self, published: &[Published], start: u64) {
+        let plan = &self.config.plan;
+        let (mut sent, mut refused) = (HashMap::new(), HashSet::new());
+        for source in published {
+            for sequence in 0..source.sent {
+                let (publisher, channel, index) = plan.message(source.source, sequence);
+                sent.insert((publisher, channel), index + 1);
+            }
+            refused.extend(&source.refused);
+        }
+        let messages = published.iter().flat_map(|source| {
+            let sends = plan.schedule.sends(source.source, plan.publishers);
+            sends.take(source.sent as usize).map(|send| Sent {
+                id: plan.message(source.source, send.sequence),
+                intended: start + send.at,
+            })
+        });
+        self.collector.finish(messages, &sent, &refused, self.shared.now());
+    }
+
     /// Takes in what the workers report within a tick.
     fn receive(&mut self) -> Result<(), OperatorError> {
         let deadline = Instant::now() + TICK;
@@ -209,7 +236,7 @@ impl<'a> Run<'a> {
     fn take(&mut self, update: Update) -> Result<(), OperatorError> {
         let batch =
             update.map_err(|error| error.explain(&self.config.given, &self.config.endpoint))?;
-        self.collector.add(&batch);
+        self.collector.add(*batch);
         Ok(())
     }
 }

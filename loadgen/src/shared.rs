@@ -13,8 +13,8 @@ pub(crate) struct Shared {
     pub(crate) ready: AtomicU32,
     /// Messages sent by all publishers.
     pub(crate) published: AtomicU64,
-    /// Messages intended before this time are warm-up; `u64::MAX` before the start.
-    pub(crate) measure_from: AtomicU64,
+    /// When the load begins; `u64::MAX` before that is known.
+    pub(crate) start: AtomicU64,
     /// Publishers: send no more.
     pub(crate) quit: AtomicBool,
     /// All threads: end.
@@ -27,7 +27,7 @@ impl Shared {
             origin: Instant::now(),
             ready: AtomicU32::new(0),
             published: AtomicU64::new(0),
-            measure_from: AtomicU64::new(u64::MAX),
+            start: AtomicU64::new(u64::MAX),
             quit: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         }
@@ -40,7 +40,7 @@ impl Shared {
 
     /// Whether the load has begun.
     pub(crate) fn started(&self) -> bool {
-        self.measure_from.load(Relaxed) != u64::MAX
+        self.start.load(Relaxed) != u64::MAX
     }
 }
 

@@ -2,83 +2,149 @@
 
 use std::time::Duration;
 
+use crate::collector::{Collector, PhaseTotals};
 use crate::config::Config;
-use crate::publisher::Published;
-use crate::recorder::{Collector, Counts, add_counts, histogram};
-use crate::summary::{Checks, Figures, Summary};
+use crate::phase::Phase;
+use crate::publish_tally::Published;
+use crate::recorder::{Counts, add_counts, histogram};
+use crate::summary::{Figures, PhaseFigures, Summary};
 
-/// Deliveries that must come, by channel: accepted or unanswered messages times subscribers.
-pub(crate) fn expected(config: &Config, published: &[Published]) -> Vec<u64> {
-    let channels = u64::from(config.schedule.channels);
-    let connections = u64::from(config.args.connections);
-    let per_channel = (0..channels).map(|channel| {
-        // Round-robin: the first few channels have one more.
-        let subscribers = connections / channels + u64::from(channel < connections % channels);
-        let messages = published.iter().map(|publisher| {
-            let place = channel as usize;
-            publisher.sent[place].saturating_sub(publisher.refused[place])
-        });
-        subscribers * messages.sum::<u64>()
-    });
-    per_channel.collect()
+/// Deliveries that must come: accepted or unanswered messages times subscribers.
+pub(crate) fn expected(config: &Config, published: &[Published]) -> u64 {
+    let mut subscribers = vec![0u64; config.plan.rooms.channels as usize];
+    for client in 0..config.plan.connections {
+        config.channels(client).iter().for_each(|channel| subscribers[channel.index()] += 1);
+    }
+    let of = |source: &Published| {
+        let messages =
+            (0..source.sent).map(|sequence| config.plan.message(source.source, sequence));
+        let due = messages.filter(|message| !source.refused.contains(message));
+        due.map(|(_, channel, _)| subscribers[channel.index()]).sum::<u64>()
+    };
+    published.iter().map(of).sum()
 }
 
-/// What a finished run measured, without CPU time and interruption. The first measured message
-/// was intended at `measure_from`.
+/// What a finished run measured, without CPU time and interruption.
 pub(crate) fn summarise(
     config: &Config,
     collector: &Collector,
     published: &[Published],
-    measure_from: u64,
 ) -> Summary {
-    let total = &collector.total;
-    let (mut lateness, mut publish_errors) = (histogram(), Counts::new());
-    for publisher in published {
-        lateness.add(&publisher.lateness).expect("all have the same bounds");
-        add_counts(&mut publish_errors, &publisher.errors);
+    let (plan, timeline) = (&config.plan, config.plan.timeline());
+    let mut publish_errors = Counts::new();
+    published.iter().for_each(|source| add_counts(&mut publish_errors, &source.errors));
+    let phases = timeline.phases().iter().enumerate().map(|(at, phase)| PhaseFigures {
+        name: phase.name.clone(),
+        begins: Duration::from_nanos(timeline.begin(at)),
+        measured: phase.measured,
+        figures: phase_figures(at, phase, collector, published),
+    });
+    let phases: Vec<_> = phases.collect();
+    let mut slices = collector.slices.clone();
+    for (place, slice) in slices.iter_mut().enumerate() {
+        slice.published = published.iter().map(|source| source.by_slice[place]).sum();
     }
-    let ended = published.iter().map(|publisher| publisher.ended).max().unwrap_or_default();
-    let since = |end: u64| end.saturating_sub(measure_from) as f64 / 1e9;
-    // A constant schedule's last message is due one gap before the end, so not less than scheduled.
-    let sending = since(ended).max(config.args.duration.as_secs_f64());
-    let receiving = since(total.last_at).max(sending);
-    let expected = expected(config, published);
-    let lost = expected.iter().zip(&total.per_channel);
-    let checks = Checks {
-        lost: lost.map(|(expected, found)| expected.saturating_sub(*found)).sum(),
-        duplicates: total.duplicates,
-        reordered: total.reordered,
-        misrouted: total.misrouted,
-        ..Checks::default()
-    };
-    let figures = Figures {
-        duration: config.args.duration,
-        rate_asked: config.schedule.rate,
-        rate_achieved: lateness.len() as f64 / sending,
-        published: published.iter().flat_map(|publisher| &publisher.sent).sum(),
-        refused: publish_errors.values().sum(),
-        deliveries: total.deliveries,
-        deliveries_per_second: total.latency.len() as f64 / receiving,
-        checks,
-        disconnected: total.disconnected.values().sum(),
-        delivery: total.latency.clone(),
-        last: collector.last.clone(),
-        lateness,
-        ..Figures::default()
-    };
+    let mut total = in_all(&phases, collector, published);
+    total.refused = publish_errors.values().sum();
     Summary {
         url: config.endpoint.url.clone(),
-        scenario: "steady".into(),
-        connections: config.args.connections,
-        channels: config.schedule.channels,
-        publishers: config.schedule.publishers,
-        payload_bytes: config.args.payload,
-        seed: config.schedule.seed,
-        total: figures,
-        slice_length: Duration::from_secs(1),
+        scenario: plan.scenario.to_string(),
+        connections: plan.connections,
+        channels: plan.rooms.channels,
+        publishers: plan.publishers,
+        payload_bytes: plan.payload,
+        seed: plan.schedule.seed,
+        total,
+        phases,
+        slices,
+        slice_length: Duration::from_nanos(timeline.slice_length()),
+        by_channel: collector.channels.values().copied().collect(),
         publish_errors,
-        notices: total.notices.clone(),
-        disconnect_reasons: total.disconnected.clone(),
+        notices: collector.total.notices.clone(),
+        disconnect_reasons: collector.total.disconnected.clone(),
         ..Summary::default()
     }
+}
+
+fn phase_figures(
+    place: usize,
+    phase: &Phase,
+    collector: &Collector,
+    published: &[Published],
+) -> Figures {
+    let PhaseTotals { delivery, first, median, last, .. } = &collector.phases[place];
+    let PhaseTotals { deliveries, recovered, checks, .. } = collector.phases[place];
+    let (mut lateness, mut own_lateness) = (histogram(), histogram());
+    for source in published {
+        lateness.add(&source.lateness[place]).expect("all have the same bounds");
+        own_lateness.add(&source.own_lateness[place]).expect("all have the same bounds");
+    }
+    let mut figures = Figures {
+        duration: phase.length,
+        rate_asked: phase.mean_rate(),
+        published: lateness.len(),
+        deliveries,
+        recovered,
+        checks,
+        delivery: delivery.clone(),
+        first: first.clone(),
+        median: median.clone(),
+        last: last.clone(),
+        lateness,
+        own_lateness,
+        ..Figures::default()
+    };
+    let seconds = phase.length.as_secs_f64();
+    figures.rate_achieved = figures.published as f64 / seconds;
+    figures.deliveries_per_second = deliveries as f64 / seconds;
+    for sample in &collector.handshakes {
+        let at = sample.begun.checked_sub(collector.start);
+        if at.is_some_and(|at| collector.phase_at(at) == place) {
+            figures.handshakes.record(sample);
+        }
+    }
+    figures
+}
+
+/// The phases together: all counts, and the histograms of those that are measured.
+fn in_all(phases: &[PhaseFigures], collector: &Collector, published: &[Published]) -> Figures {
+    let mut total = Figures::default();
+    let (mut due, mut begins) = (0.0, None);
+    for phase in phases {
+        let figures = &phase.figures;
+        total.published += figures.published;
+        total.deliveries += figures.deliveries;
+        total.recovered += figures.recovered;
+        total.checks.add(&figures.checks);
+        if !phase.measured {
+            continue;
+        }
+        begins = begins.or(Some(collector.start + phase.begins.as_nanos() as u64));
+        total.duration += figures.duration;
+        due += figures.rate_asked * figures.duration.as_secs_f64();
+        let pairs = [
+            (&mut total.delivery, &figures.delivery),
+            (&mut total.first, &figures.first),
+            (&mut total.median, &figures.median),
+            (&mut total.last, &figures.last),
+            (&mut total.lateness, &figures.lateness),
+            (&mut total.own_lateness, &figures.own_lateness),
+        ];
+        for (sum, more) in pairs {
+            sum.add(more).expect("all have the same bounds");
+        }
+    }
+    collector.handshakes.iter().for_each(|sample| total.handshakes.record(sample));
+    total.disconnected = collector.total.disconnected.values().sum();
+    let ended = published.iter().map(|source| source.ended).max().unwrap_or_default();
+    let since = |end: u64| end.saturating_sub(begins.unwrap_or(end)) as f64 / 1e9;
+    // A constant schedule's last message is due one gap before the end, so not less than scheduled.
+    let sending = since(ended).max(total.duration.as_secs_f64());
+    let receiving = since(collector.total.last_at).max(sending);
+    let measured = |figures: &Figures| figures.deliveries - figures.recovered;
+    let received = phases.iter().filter(|phase| phase.measured).map(|p| measured(&p.figures));
+    total.rate_asked = due / total.duration.as_secs_f64();
+    total.rate_achieved = total.lateness.len() as f64 / sending;
+    total.deliveries_per_second = received.sum::<u64>() as f64 / receiving;
+    total
 }

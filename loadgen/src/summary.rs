@@ -73,6 +73,8 @@ pub(crate) struct Figures {
     pub(crate) deliveries: u64,
     pub(crate) deliveries_per_second: f64,
     pub(crate) checks: Checks,
+    /// Of the deliveries, those made up for after an absence: in no latency.
+    pub(crate) recovered: u64,
     /// Connections lost.
     pub(crate) disconnected: u64,
     /// Every delivery, and every missing one at the time that passed in vain.
@@ -83,6 +85,8 @@ pub(crate) struct Figures {
     pub(crate) last: Histogram<u64>,
     /// From the intended to the actual time of sending: how late this tool itself was.
     pub(crate) lateness: Histogram<u64>,
+    /// The same without the time in which the server took no more.
+    pub(crate) own_lateness: Histogram<u64>,
     pub(crate) handshakes: Handshakes,
 }
 
@@ -97,12 +101,14 @@ impl Default for Figures {
             deliveries: 0,
             deliveries_per_second: 0.0,
             checks: Checks::default(),
+            recovered: 0,
             disconnected: 0,
             delivery: histogram(),
             first: histogram(),
             median: histogram(),
             last: histogram(),
             lateness: histogram(),
+            own_lateness: histogram(),
             handshakes: Handshakes::default(),
         }
     }
@@ -122,6 +128,17 @@ pub(crate) struct Checks {
     pub(crate) misrouted: u64,
     /// Not published by this run.
     pub(crate) foreign: u64,
+}
+
+impl Checks {
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.lost += more.lost;
+        self.duplicates += more.duplicates;
+        self.reordered += more.reordered;
+        self.corrupted += more.corrupted;
+        self.misrouted += more.misrouted;
+        self.foreign += more.foreign;
+    }
 }
 
 /// The checks of one channel.
@@ -153,6 +170,27 @@ pub(crate) struct HandshakeTimes {
 impl Default for HandshakeTimes {
     fn default() -> Self {
         Self { tcp: histogram(), tls: histogram(), upgrade: histogram() }
+    }
+}
+
+/// One connection that was made. Times are in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HandshakeSample {
+    /// When it began, on the clock that stamps carry.
+    pub(crate) begun: u64,
+    pub(crate) tcp: u64,
+    /// `None` of a plain connection.
+    pub(crate) tls: Option<u64>,
+    pub(crate) upgrade: u64,
+    pub(crate) resumed: bool,
+}
+
+impl Handshakes {
+    pub(crate) fn record(&mut self, sample: &HandshakeSample) {
+        let times = if sample.resumed { &mut self.resumed } else { &mut self.full };
+        times.tcp.saturating_record(sample.tcp);
+        sample.tls.into_iter().for_each(|tls| times.tls.saturating_record(tls));
+        times.upgrade.saturating_record(sample.upgrade);
     }
 }
 

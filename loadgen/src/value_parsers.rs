@@ -1,6 +1,7 @@
-//! How the command line's values are read.
+//! How the values of flags and plans are read.
 
 use clap::builder::RangedI64ValueParser;
+use serde::de::{Deserialize, Deserializer, Error};
 
 /// A list of CPUs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,13 +13,45 @@ pub(crate) fn up_to(most: u32) -> RangedI64ValueParser<u32> {
 }
 
 pub(crate) fn positive(text: &str) -> Result<f64, String> {
-    let number = not_negative(text)?;
-    if number > 0.0 { Ok(number) } else { Err("must be more than 0".into()) }
+    number(text).and_then(check_positive)
 }
 
 pub(crate) fn not_negative(text: &str) -> Result<f64, String> {
-    let number: f64 = text.parse().map_err(|_| "not a number".to_string())?;
+    number(text).and_then(check_not_negative)
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "not a number".to_string())
+}
+
+fn check_positive(number: f64) -> Result<f64, String> {
+    let number = check_not_negative(number)?;
+    if number > 0.0 { Ok(number) } else { Err("must be more than 0".into()) }
+}
+
+fn check_not_negative(number: f64) -> Result<f64, String> {
     if (0.0..=1e9).contains(&number) { Ok(number) } else { Err("must be within 0 and 1e9".into()) }
+}
+
+/// As [`up_to`], in a file.
+pub(crate) fn read_up_to<'de, const MOST: u32, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<u32>, D::Error> {
+    let number = i64::deserialize(from)?;
+    let fits = u32::try_from(number).ok().filter(|number| (1..=MOST).contains(number));
+    fits.map(Some).ok_or_else(|| Error::custom(format!("must be within 1 to {MOST}")))
+}
+
+/// As [`positive`], in a file.
+pub(crate) fn read_positive<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    check_positive(f64::deserialize(from)?).map(Some).map_err(Error::custom)
+}
+
+/// As [`not_negative`], in a file.
+pub(crate) fn read_not_negative<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<f64>, D::Error> {
+    check_not_negative(f64::deserialize(from)?).map(Some).map_err(Error::custom)
 }
 
 pub(crate) fn cpus(text: &str) -> Result<Cpus, String> {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use support::{Fault, Server};
 
 /// 100 messages over two channels with two subscribers each.
-const LOAD: [&str; 11] = [
+const LOAD: [&str; 12] = [
     "--connections=4",
     "--channels=2",
     "--rate=200",
@@ -22,6 +22,8 @@ const LOAD: [&str; 11] = [
     "--assert=throughput>0",
     "--assert=p99<60s",
     "--assert=last.max<=60s",
+    // A loaded machine is no fault of the server.
+    "--max-lateness=60",
     "--quiet",
 ];
 
@@ -107,7 +109,7 @@ fn a_lost_message_is_caught() {
     let ran = run(Fault::Lose(50), &[]);
     assert_eq!((ran.code, ran.count("loss")), (1, 1), "{}", ran.stderr);
     assert!(ran.stderr.contains("1 deliveries lost"), "{}", ran.stderr);
-    assert_eq!(ran.run["last"]["count"], 99, "nobody was the last to have it");
+    assert_eq!(ran.run["last"]["count"], 100, "the one without it was the last");
 }
 
 #[test]
@@ -172,7 +174,7 @@ fn refused_publishes_are_no_loss_but_are_told() {
 fn a_server_that_delivers_nothing_fails() {
     let ran = run(Fault::Mute, &[]);
     assert_eq!((ran.code, ran.count("loss")), (1, 200), "{}", ran.stderr);
-    assert!(ran.stderr.contains("nothing was measured"), "{}", ran.stderr);
+    assert_eq!(ran.run["latency"]["count"], 200, "as long as nothing came");
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Stage {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(self.directory.path().join("loadgen"));
         command
-            .args(["--self-host", "--quiet", "--connections=20", "--json=-"])
+            .args(["--self-host", "--quiet", "--connections=20", "--json=-", "--max-lateness=60"])
             .args(args)
             .env("FAKE_SERVER_TEST", self.listener.local_addr().unwrap().to_string())
             .stdout(Stdio::piped())

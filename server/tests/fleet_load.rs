@@ -32,7 +32,7 @@ fn fleet(directory: &Path) -> Server {
 fn load(loadgen: &Path, url: &str) -> Child {
     Command::new(loadgen)
         .args(["--url", url, "--connections=10", "--channels=2", "--rate=20", "--duration=6"])
-        .args(["--threads=1", "--source-addresses=1", "--quiet"])
+        .args(["--threads=1", "--source-addresses=1", "--max-lateness=60", "--quiet"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

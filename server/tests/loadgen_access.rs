@@ -16,6 +16,7 @@ struct Loadgen(std::path::PathBuf);
 impl Loadgen {
     fn run(&self, url: &str, flags: &[&str]) -> Output {
         let load = ["--connections=4", "--rate=50", "--duration=0.4", "--quiet", "--threads=1"];
+        let load = [&load[..], &["--max-lateness=60"]].concat();
         let mut command = Command::new(&self.0);
         command.args(["--url", url]).args(load).args(flags).output().expect("loadgen runs")
     }

@@ -33,7 +33,8 @@ fn endpoint() -> Endpoint {
 }
 
 fn subscriber(out: &mut Vec<u8>) -> Client {
-    Client::start(Intent::Subscribe("bench:0".into()), &endpoint(), "X-A: b\r\n", out)
+    let channels = vec!["bench:0".into()];
+    Client::start(Intent::Subscribe(channels), &endpoint(), "X-A: b\r\n", out)
 }
 
 /// Feeds `bytes` one at a time: every split is met.
@@ -54,7 +55,8 @@ fn a_subscriber_is_ready_after_its_confirmation_and_not_before() {
     out.clear();
     let mut bytes = upgrade_response(&client);
     bytes.extend(frame(1, br#"{"type":"event","event":"session.created"}"#));
-    assert_eq!(drip(&mut client, &bytes, &mut out), Ok(vec![]));
+    let before = drip(&mut client, &bytes, &mut out).unwrap();
+    assert_eq!((&*before[0], before.len()), ("Upgraded", 2), "and the welcome");
     assert_eq!(out[0], 0x81, "the subscribe request follows the upgrade");
     let bytes = [frame(1, CONFIRMATION.as_bytes()), frame(1, b"hello")].concat();
     let events = drip(&mut client, &bytes, &mut out).unwrap();
@@ -68,7 +70,7 @@ fn a_ping_is_answered_with_its_payload() {
     let mut bytes = upgrade_response(&client);
     bytes.extend(frame(9, b"beat"));
     out.clear();
-    assert_eq!(drip(&mut client, &bytes, &mut out).unwrap(), ["Ready"]);
+    assert_eq!(drip(&mut client, &bytes, &mut out).unwrap(), ["Upgraded", "Ready"]);
     assert_eq!((out[0], out[1], out.len()), (0x8a, 0x84, 10));
     let unmasked: Vec<u8> = (0..4).map(|i| out[6 + i] ^ out[2 + i]).collect();
     assert_eq!(unmasked, b"beat");

@@ -3,7 +3,12 @@ use clap::Parser;
 
 fn load(args: &[&str]) -> Result<Config, OperatorError> {
     let args = Args::parse_from([&["loadgen", "--url", "ws://127.0.0.1:1"], args].concat());
-    Config::resolve(&args, "ws://127.0.0.1:1/?token=x", None, args.control_url.as_deref())
+    resolve(&args, "ws://127.0.0.1:1/?token=x")
+}
+
+fn resolve(args: &Args, url: &str) -> Result<Config, OperatorError> {
+    let plan = LoadPlan::resolve(args.input.clone())?;
+    Config::resolve(args, plan, url, None, args.control_url.as_deref())
 }
 
 #[test]
@@ -23,11 +28,11 @@ fn many_loopback_connections_are_spread_over_addresses() {
 #[test]
 fn a_bad_flag_is_named_with_its_remedy() {
     let message = |args: &[&str]| load(args).unwrap_err().0;
-    assert!(message(&["--payload", "63"]).contains("--payload 63"));
+    assert!(message(&["--payload", "61"]).contains("--payload 61"));
     assert!(message(&["--publish", "http"]).contains("--control-url"));
     let args = Args::parse_from(["loadgen", "--self-host"]);
     for url in ["ftp://x", "127.0.0.1:1", "ws://", "::"] {
-        let error = Config::resolve(&args, url, None, None).unwrap_err().0;
+        let error = resolve(&args, url).unwrap_err().0;
         assert!(error.contains(&format!("--url {url}")), "{error}");
     }
     let path = load(&[]).unwrap().endpoint.path;

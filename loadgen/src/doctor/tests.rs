@@ -12,7 +12,8 @@ fn diagnosis(files: &[(&str, &str)], flags: &[&str], file_limit: u64) -> Diagnos
         fs::write(path, text).unwrap();
     }
     let args = Args::parse_from([&["loadgen", "--self-host"], flags].concat());
-    Diagnosis::of(&args, &Machine::below(root.path()), file_limit)
+    let plan = LoadPlan::resolve(args.input.clone()).unwrap();
+    Diagnosis::of(&args, &plan, &Machine::below(root.path()), file_limit)
 }
 
 const CPUS: [(&str, &str); 2] =
@@ -79,7 +80,9 @@ fn a_remote_server_needs_ports_of_one_address_and_no_queue_here() {
         fs::write(path, text).unwrap();
     }
     let machine = Machine::below(directory.path());
-    let found = Diagnosis::of(&Args::parse_from(args), &machine, 100_000);
+    let args = Args::parse_from(args);
+    let plan = LoadPlan::resolve(args.input.clone()).unwrap();
+    let found = Diagnosis::of(&args, &plan, &machine, 100_000);
     let ports = only(&found, "ports");
     assert_eq!(ports.verdict, Verdict::Fail);
     assert!(ports.found.contains("30,000") && ports.found.contains("28,232"), "{}", ports.found);

@@ -18,10 +18,3 @@ fn two_runs_stand_side_by_side() {
     let first = text.lines().next().unwrap();
     assert!(first.contains("ws://a   ") && first.ends_with("wss://b"), "{first}");
 }
-
-#[test]
-fn a_run_without_any_delivery_is_a_fault() {
-    let silent = Report { published: 10, ..Report::default() };
-    assert_eq!(silent.faults(), ["no message was delivered at all"]);
-    assert!(Report { loss: 1, deliveries: 1, ..silent }.faults()[0].contains("1 deliveries"));
-}

@@ -1,0 +1,48 @@
+use super::*;
+
+fn resolve(input: PlanInput) -> Result<LoadPlan, String> {
+    LoadPlan::resolve(input).map_err(|error| error.0)
+}
+
+#[test]
+fn silence_means_the_defaults() {
+    let plan = resolve(PlanInput::default()).unwrap();
+    let phases = plan.timeline().phases();
+    assert_eq!(phases, [Phase::steady("steady", Duration::from_secs(10), 100.0)]);
+    assert_eq!((plan.connections, plan.publishers, plan.payload), (1_000, 1, 128));
+}
+
+#[test]
+fn a_warm_up_comes_first_and_is_not_measured() {
+    let input = PlanInput { warmup: Some(2.0), rate: Some(50.0), ..PlanInput::default() };
+    let plan = resolve(input).unwrap();
+    let phases = plan.timeline().phases();
+    assert_eq!(phases.iter().map(|phase| &*phase.name).collect::<Vec<_>>(), ["warm-up", "steady"]);
+    assert_eq!((phases[0].measured, phases[0].rate), (false, (50.0, 50.0)));
+}
+
+#[test]
+fn a_phase_takes_from_the_plan_what_it_does_not_say() {
+    let quiet = PhaseInput { rate: Some(0.0), duration: Some(3.0), ..PhaseInput::default() };
+    let rise = PhaseInput { to_rate: Some(200.0), ..PhaseInput::default() };
+    let input = PlanInput { phases: vec![quiet, rise], ..PlanInput::default() };
+    let plan = resolve(input).unwrap();
+    let phases = plan.timeline().phases();
+    assert_eq!((&*phases[0].name, phases[0].rate), ("phase 1", (0.0, 0.0)));
+    assert_eq!((phases[1].length, phases[1].rate), (Duration::from_secs(10), (100.0, 200.0)));
+}
+
+#[test]
+fn what_cannot_be_is_named_with_its_value_and_the_remedy() {
+    let small = PlanInput { payload: Some(MIN_PAYLOAD - 1), ..PlanInput::default() };
+    assert!(resolve(small).unwrap_err().contains("--payload 61: the document needs 62"));
+    let many = PlanInput { channels_per_client: Some(2), ..PlanInput::default() };
+    assert!(resolve(many).unwrap_err().contains("--channels-per-client 2"));
+    let assertions = vec!["phase.calm.p99<5ms".parse().unwrap()];
+    let calm = PlanInput { assertions, ..PlanInput::default() };
+    let error = resolve(calm).unwrap_err();
+    assert!(error.contains("--assert phase.calm.p99<5ms") && error.contains("steady"), "{error}");
+    let unmeasured = PhaseInput { measured: Some(false), ..PhaseInput::default() };
+    let nothing = PlanInput { phases: vec![unmeasured], ..PlanInput::default() };
+    assert!(resolve(nothing).unwrap_err().contains("measured"));
+}
