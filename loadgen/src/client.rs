@@ -3,6 +3,7 @@
 //! No socket and no clock: bytes received go in, bytes to send and events come out.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use uringcast_loadgen::frame::{Frame, FrameReader, Opcode, write_masked};
 use uringcast_loadgen::transport::Endpoint;
 use uringcast_loadgen::upgrade::{Upgrade, UpgradeError};
@@ -14,8 +15,35 @@ const HEAD: usize = 4096;
 #[derive(Debug)]
 pub(crate) enum Intent {
     /// To each of these channels.
-    Subscribe(Vec<String>),
+    Subscribe(Vec<Subscription>),
     Publish,
+}
+
+/// A place in a channel's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) epoch: String,
+    pub(crate) seq: u64,
+}
+
+/// A subscription to request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subscription {
+    pub(crate) channel: String,
+    /// From where on; from now on if it is `None`.
+    pub(crate) since: Option<Position>,
+}
+
+/// What the server answered to a subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Confirmation {
+    pub(crate) channel: String,
+    #[serde(default)]
+    pub(crate) epoch: String,
+    #[serde(default)]
+    pub(crate) seq: u64,
+    /// Whether what was missed follows, if it was asked for.
+    pub(crate) recovered: Option<bool>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -31,6 +59,8 @@ enum Phase {
 pub(crate) enum Event<'a> {
     /// The upgrade was answered.
     Upgraded,
+    /// One channel was confirmed.
+    Confirmed(Confirmation),
     /// Upgraded and, if it is a subscriber, confirmed in every channel.
     Ready,
     /// A message while ready; cut off at [`HEAD`] bytes if it came in pieces.
@@ -65,6 +95,8 @@ pub(crate) struct Reply<'a> {
     pub(crate) room: Option<&'a str>,
     pub(crate) correlation_id: Option<&'a str>,
     pub(crate) error_code: Option<&'a str>,
+    #[serde(borrow)]
+    pub(crate) data: Option<&'a RawValue>,
 }
 
 impl<'a> Reply<'a> {
@@ -119,10 +151,13 @@ impl Client {
             }
             Intent::Subscribe(channels) => {
                 self.phase = Phase::Confirming(channels.len());
-                for channel in channels {
+                for Subscription { channel, since } in channels {
+                    let mut data = serde_json::json!({ "channel": channel });
+                    if let Some(Position { epoch, seq }) = since {
+                        data["since"] = serde_json::json!({ "epoch": epoch, "seq": seq });
+                    }
                     let request = serde_json::json!({
-                        "type": "request", "event": "subscribe", "id": "subscribe",
-                        "data": { "channel": channel },
+                        "type": "request", "event": "subscribe", "id": "subscribe", "data": data,
                     });
                     self.send_text(&request.to_string(), out);
                 }
@@ -168,7 +203,8 @@ impl Client {
 /// Takes a message that comes while subscriptions wait for their confirmations.
 fn confirm(phase: &mut Phase, text: &[u8], event: &mut impl FnMut(Event<'_>)) -> Result<(), Fault> {
     let Phase::Confirming(left) = phase else { return Ok(()) };
-    if is_confirmation(text)? {
+    if let Some(confirmation) = confirmation(text)? {
+        event(Event::Confirmed(confirmation));
         *left -= 1;
         if *left == 0 {
             *phase = Phase::Live;
@@ -181,13 +217,19 @@ fn confirm(phase: &mut Phase, text: &[u8], event: &mut impl FnMut(Event<'_>)) ->
     Ok(())
 }
 
-/// Whether the message confirms a subscription; the welcome before it is passed over.
-fn is_confirmation(text: &[u8]) -> Result<bool, Fault> {
-    let Some(reply) = Reply::parse(text) else { return Ok(false) };
-    match reply.error() {
-        Some(code) => Err(Fault::Refused(code.to_owned())),
-        None => Ok(reply.kind == "response" && reply.event == Some("subscribe")),
+/// The confirmation of a subscription, if the message is one; the welcome before it is not.
+fn confirmation(text: &[u8]) -> Result<Option<Confirmation>, Fault> {
+    let Some(reply) = Reply::parse(text) else { return Ok(None) };
+    if let Some(code) = reply.error() {
+        return Err(Fault::Refused(code.to_owned()));
     }
+    if reply.kind != "response" || reply.event != Some("subscribe") {
+        return Ok(None);
+    }
+    let data = reply.data.map(RawValue::get).unwrap_or_default();
+    let nameless =
+        Confirmation { channel: String::new(), epoch: String::new(), seq: 0, recovered: None };
+    Ok(Some(serde_json::from_str(data).unwrap_or(nameless)))
 }
 
 fn closed(payload: &[u8]) -> Fault {

@@ -8,9 +8,10 @@ use hdrhistogram::Histogram;
 
 use crate::broadcasts::Broadcast;
 use crate::receipts::{Receipts, first_median_last};
-use crate::recorder::{Batch, ChannelEnd, Counts, add_counts, histogram};
+use crate::recorder::{Batch, ChannelEnd};
 use crate::schedule::{Channel, PublisherId};
 use crate::summary::{ChannelChecks, Checks, HandshakeSample, Slice};
+use crate::tally::{Counts, add_counts, histogram};
 use crate::timeline::Timeline;
 
 /// Most messages of which some threads have told and others not, before the oldest is closed.

@@ -6,15 +6,20 @@ use std::time::Duration;
 use crate::assertion::Assertion;
 use crate::collector::MessageId;
 use crate::error::OperatorError;
+use crate::movements::is_chosen;
 use crate::payload_stamp::MIN_PAYLOAD;
 use crate::phase::Phase;
-use crate::plan_input::{PhaseInput, PlanInput, Publish, Scenario};
+use crate::plan_input::{PlanInput, Publish, Scenario, SlowMode};
 use crate::room_choice::RoomChoice;
+use crate::scenario;
 use crate::schedule::{PublisherId, Schedule};
 use crate::timeline::Timeline;
 
 /// The largest data document: far above the server's own limit of 1 MiB by default.
 const MAX_PAYLOAD: usize = 64 << 20;
+
+/// What must hold of a rate, unless something else is asserted.
+const USUAL_OBJECTIVE: &str = "p99<100ms";
 
 /// What a run does.
 #[derive(Debug, Clone)]
@@ -30,6 +35,15 @@ pub(crate) struct LoadPlan {
     pub(crate) payload: usize,
     pub(crate) schedule: Schedule,
     pub(crate) assertions: Vec<Assertion>,
+    /// Share of the subscribers that are slow, and how.
+    pub(crate) slow: f64,
+    pub(crate) slow_mode: SlowMode,
+    /// Those that come back resume their TLS sessions.
+    pub(crate) resume: bool,
+    /// Those that come back ask for what they missed.
+    pub(crate) recover: bool,
+    /// Where the highest rate is to be found, the most that is tried.
+    pub(crate) max_rate: Option<f64>,
     /// What p99 of this tool's own lateness may be.
     pub(crate) max_lateness: Duration,
 }
@@ -47,8 +61,11 @@ impl LoadPlan {
                  most {MAX_PAYLOAD}"
             )));
         }
-        let channels = input.channels.unwrap_or(1);
-        let per_client = input.channels_per_client.unwrap_or(1);
+        let scenario = input.scenario.unwrap_or_default();
+        let rooms = scenario == Scenario::Rooms;
+        let channels = input.channels.unwrap_or(if rooms { 100 } else { 1 });
+        let usual = if rooms { channels.min(3) } else { 1 };
+        let per_client = input.channels_per_client.unwrap_or(usual);
         if per_client > channels {
             return Err(OperatorError(format!(
                 "--channels-per-client {per_client}: there are {channels} channels; raise \
@@ -56,27 +73,52 @@ impl LoadPlan {
             )));
         }
         let seed = input.seed.unwrap_or(1);
-        let scenario = input.scenario.unwrap_or_default();
+        let zipf = input.zipf.unwrap_or(if rooms { 1.0 } else { 0.0 });
+        let connections = input.connections.unwrap_or(1_000);
+        let phases = scenario::phases(scenario, &input, connections)?;
         let schedule = Schedule {
-            timeline: Arc::new(Timeline::new(phases(scenario, &input)?)),
+            timeline: Arc::new(Timeline::new(phases)),
             arrivals: input.arrivals.unwrap_or_default(),
             burst: input.burst.unwrap_or(10),
             seed,
             channels,
         };
-        check_phases(&input.assertions, &schedule.timeline)?;
+        let search = scenario == Scenario::FindMax;
+        if search && !input.phases.is_empty() {
+            let what = "--scenario find-max tries one phase at many rates: leave out [[phase]]";
+            return Err(OperatorError(what.into()));
+        }
+        let mut assertions = input.assertions;
+        if search && assertions.is_empty() {
+            assertions.extend(USUAL_OBJECTIVE.parse());
+        }
+        check_phases(&assertions, &schedule.timeline)?;
         Ok(Self {
             scenario,
-            connections: input.connections.unwrap_or(1_000),
+            connections,
             ramp: input.ramp.unwrap_or(5_000.0),
-            rooms: RoomChoice::new(channels, per_client, input.zipf.unwrap_or(0.0), seed),
+            rooms: RoomChoice::new(channels, per_client, zipf, seed),
             publish: input.publish.unwrap_or_default(),
             publishers: input.publishers.unwrap_or(1),
             payload,
             schedule,
-            assertions: input.assertions,
+            slow: input.slow.unwrap_or(if scenario == Scenario::Slow { 0.1 } else { 0.0 }),
+            slow_mode: input.slow_mode.unwrap_or_default(),
+            resume: input.resume,
+            recover: input.recover || scenario == Scenario::Recovery,
+            max_rate: search.then(|| input.max_rate.unwrap_or(1e9)),
+            assertions,
             max_lateness: Duration::from_secs_f64(input.max_lateness.unwrap_or(0.01)),
         })
+    }
+
+    /// The same at another rate.
+    pub(crate) fn at_rate(&self, rate: f64) -> Self {
+        let phases = self.timeline().phases().iter();
+        let phases = phases.map(|phase| Phase { rate: (rate, rate), ..phase.clone() }).collect();
+        let timeline = Arc::new(Timeline::new(phases));
+        let schedule = Schedule { timeline, ..self.schedule.clone() };
+        Self { schedule, ..self.clone() }
     }
 
     pub(crate) fn timeline(&self) -> &Arc<Timeline> {
@@ -88,6 +130,11 @@ impl LoadPlan {
         let publisher = PublisherId(source);
         let channel = self.schedule.channel_of(publisher, sequence);
         (publisher, channel, self.schedule.index_in_channel(sequence))
+    }
+
+    /// How this subscriber is slow, if it is.
+    pub(crate) fn slowness(&self, client: u32) -> Option<SlowMode> {
+        is_chosen(client, self.slow).then_some(self.slow_mode)
     }
 
     /// Whether a subscriber leaves by plan, so that what it is due is known only to itself.
@@ -110,62 +157,6 @@ fn check_phases(assertions: &[Assertion], timeline: &Timeline) -> Result<(), Ope
             names.join(", ")
         )))
     })
-}
-
-/// A part of the measured time.
-struct Shape {
-    duration: f64,
-    rate: f64,
-}
-
-impl Shape {
-    fn steady(&self, name: &str, part: f64) -> Phase {
-        Phase::steady(name, Duration::from_secs_f64(self.duration * part), self.rate)
-    }
-}
-
-fn phases(scenario: Scenario, input: &PlanInput) -> Result<Vec<Phase>, OperatorError> {
-    let shape =
-        Shape { duration: input.duration.unwrap_or(10.0), rate: input.rate.unwrap_or(100.0) };
-    let mut phases = Vec::new();
-    let warmup = input.warmup.unwrap_or(0.0);
-    if warmup > 0.0 {
-        let first = input.phases.first().and_then(|phase| phase.rate).unwrap_or(shape.rate);
-        let phase = Phase::steady("warm-up", Duration::from_secs_f64(warmup), first);
-        phases.push(Phase { measured: false, ..phase });
-    }
-    if !input.phases.is_empty() {
-        phases.extend(input.phases.iter().enumerate().map(|(at, phase)| given(at, phase, &shape)));
-    } else {
-        phases.extend(preset(scenario, &shape));
-    }
-    if !phases.iter().any(|phase| phase.measured) {
-        let what = "[[phase]] measured = false: no phase is measured; leave one at true";
-        return Err(OperatorError(what.into()));
-    }
-    Ok(phases)
-}
-
-fn preset(scenario: Scenario, shape: &Shape) -> Vec<Phase> {
-    match scenario {
-        Scenario::Steady => vec![shape.steady("steady", 1.0)],
-        Scenario::Ramp => {
-            let rate = (shape.rate / 10.0, shape.rate);
-            vec![Phase { rate, ..shape.steady("ramp", 0.5) }, shape.steady("hold", 0.5)]
-        }
-    }
-}
-
-/// A phase of a file; the plan decides what it leaves open.
-fn given(place: usize, input: &PhaseInput, shape: &Shape) -> Phase {
-    let rate = input.rate.unwrap_or(shape.rate);
-    let length = Duration::from_secs_f64(input.duration.unwrap_or(shape.duration));
-    let name = input.name.clone().unwrap_or_else(|| format!("phase {}", place + 1));
-    Phase {
-        rate: (rate, input.to_rate.unwrap_or(rate)),
-        measured: input.measured.unwrap_or(true),
-        ..Phase::steady(&name, length, rate)
-    }
 }
 
 #[cfg(test)]

@@ -18,14 +18,20 @@ mod credentials;
 mod doctor;
 mod environment;
 mod error;
+mod find_max;
+mod handshake_clock;
 mod load_plan;
+mod log_positions;
 mod machine;
+mod movements;
 mod payload_stamp;
 mod phase;
 mod plan_input;
+
 mod progress;
 mod publish_tally;
 mod publisher;
+mod rate_search;
 mod receipts;
 mod recorder;
 mod replies;
@@ -33,13 +39,16 @@ mod report;
 mod room_choice;
 mod run;
 mod run_verdict;
+mod scenario;
 mod schedule;
 mod self_host;
 mod server_url;
 mod shared;
 mod spki_pin;
+mod subscriber;
 mod summarise;
 mod summary;
+mod tally;
 mod timeline;
 mod tls;
 mod tokens;
@@ -61,6 +70,7 @@ use crate::config::Config;
 use crate::doctor::Diagnosis;
 use crate::environment::Environment;
 use crate::error::OperatorError;
+use crate::find_max::find_max;
 use crate::load_plan::LoadPlan;
 use crate::machine::Machine;
 use crate::plan_input::{PlanInput, Publish};
@@ -162,8 +172,14 @@ impl Measured {
 }
 
 fn measure(config: &Config, interrupted: &AtomicBool) -> Result<Measured, OperatorError> {
-    let summary = run::run(config, interrupted)?;
-    let verdict = RunVerdict::of(&config.plan, &summary);
+    let (summary, verdict) = match config.plan.max_rate {
+        Some(most) => find_max(config, most, interrupted)?,
+        None => {
+            let summary = run::run(config, interrupted)?;
+            let verdict = RunVerdict::of(&config.plan, &summary);
+            (summary, verdict)
+        }
+    };
     let tls = config.endpoint.tls.is_some().then(|| config.trust.name());
     Ok(Measured { report: Report::new(&summary, tls, config.given.clone()), verdict })
 }

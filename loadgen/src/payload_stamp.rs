@@ -46,9 +46,8 @@ impl Stamp {
     pub(crate) fn document(&self, run: &str, filler: &str) -> String {
         let Self { publisher: PublisherId(publisher), channel: Channel(channel), .. } = self;
         let (index, intended, check) = (self.index, self.intended, self.check());
-        format!(
-            r#"{{"lg":"{run}.{publisher:06x}.{channel:05x}.{index:08x}.{intended:013x}.{check:08x}{filler}"}}"#
-        )
+        let message = format_args!("{publisher:06x}.{channel:05x}.{index:08x}");
+        format!(r#"{{"lg":"{run}.{message}.{intended:013x}.{check:08x}{filler}"}}"#)
     }
 
     /// Changes with any digit: each part is mixed into all bits (the finaliser of SplitMix64).

@@ -9,7 +9,7 @@ use crate::assertion::Assertion;
 use crate::error::OperatorError;
 use crate::schedule::{Arrivals, MAX_PUBLISHERS};
 use crate::value_parsers::{
-    not_negative, positive, read_not_negative, read_positive, read_up_to, up_to,
+    not_negative, positive, read_not_negative, read_positive, read_share, read_up_to, share, up_to,
 };
 
 /// Channels at most: a stamp has five hexadecimal digits for them.
@@ -26,6 +26,35 @@ pub(crate) enum Scenario {
     Steady,
     /// From a tenth of the rate up to it, then at it.
     Ramp,
+    /// Subscribers leave and are replaced all the time.
+    Churn,
+    /// All drop and come back at once.
+    Storm,
+    /// Some subscribers read slowly, pause, or never read.
+    Slow,
+    /// Each subscriber is in several of many channels, of Zipf-distributed popularity.
+    Rooms,
+    /// Half drop, miss messages, and come back for them; that they get all is checked.
+    Recovery,
+    /// Connections without messages.
+    Idle,
+    /// One rate for an hour.
+    Soak,
+    /// The highest rate that holds what is asserted, found by a run for each rate that is tried.
+    FindMax,
+}
+
+/// How subscribers are slow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SlowMode {
+    /// They read for five seconds, and do not for five.
+    #[default]
+    Pause,
+    /// They read 4 KiB ten times a second.
+    Trickle,
+    /// They do not read at all.
+    Never,
 }
 
 impl std::fmt::Display for Scenario {
@@ -77,6 +106,10 @@ pub(crate) struct PlanInput {
     #[arg(long, value_name = "R", help_heading = "Load", value_parser = positive)]
     #[serde(deserialize_with = "read_positive")]
     pub(crate) rate: Option<f64>,
+    /// The highest rate that find-max tries [default: 1e9].
+    #[arg(long, value_name = "R", help_heading = "Load", value_parser = positive)]
+    #[serde(deserialize_with = "read_positive")]
+    pub(crate) max_rate: Option<f64>,
     /// How the messages are spaced [default: constant].
     #[arg(long, value_enum, help_heading = "Load")]
     pub(crate) arrivals: Option<Arrivals>,
@@ -87,6 +120,36 @@ pub(crate) struct PlanInput {
     /// Seed of the schedule [default: 1].
     #[arg(long, value_name = "SEED", help_heading = "Load")]
     pub(crate) seed: Option<u64>,
+    /// Subscribers that leave a second, each replaced at once [default: 0].
+    #[arg(long, value_name = "PER_SECOND", help_heading = "Movement", value_parser = not_negative)]
+    #[serde(deserialize_with = "read_not_negative")]
+    pub(crate) churn: Option<f64>,
+    /// Share of the subscribers, up to 1, that drop in a storm or recovery [default: 1, or 0.5].
+    #[arg(long, value_name = "SHARE", help_heading = "Movement", value_parser = share)]
+    #[serde(deserialize_with = "read_share")]
+    pub(crate) drop: Option<f64>,
+    /// Seconds until the first of them connects again [default: 0, or an eighth of the duration].
+    #[arg(long, value_name = "S", help_heading = "Movement", value_parser = not_negative)]
+    #[serde(deserialize_with = "read_not_negative")]
+    pub(crate) away: Option<f64>,
+    /// Seconds over which they come back [default: 0, or an eighth of the duration].
+    #[arg(long, value_name = "S", help_heading = "Movement", value_parser = not_negative)]
+    #[serde(deserialize_with = "read_not_negative")]
+    pub(crate) spread: Option<f64>,
+    /// Those that come back resume their TLS sessions.
+    #[arg(long, help_heading = "Movement")]
+    pub(crate) resume: bool,
+    /// Those that come back ask for what they missed, and are due it.
+    #[arg(long, help_heading = "Movement")]
+    pub(crate) recover: bool,
+    /// Share of the subscribers, up to 1, that are slow; nothing else is measured of them
+    /// [default: 0].
+    #[arg(long, value_name = "SHARE", help_heading = "Movement", value_parser = share)]
+    #[serde(deserialize_with = "read_share")]
+    pub(crate) slow: Option<f64>,
+    /// How they are slow [default: pause].
+    #[arg(long, value_enum, help_heading = "Movement")]
+    pub(crate) slow_mode: Option<SlowMode>,
     /// Size of a message's data document in bytes [default: 128].
     #[arg(long, value_name = "BYTES", help_heading = "Load")]
     pub(crate) payload: Option<usize>,
@@ -141,6 +204,18 @@ pub(crate) struct PhaseInput {
     pub(crate) to_rate: Option<f64>,
     /// False of a warm-up.
     pub(crate) measured: Option<bool>,
+    /// Subscribers that leave a second; that of the plan if it is not given.
+    #[serde(deserialize_with = "read_not_negative")]
+    pub(crate) churn: Option<f64>,
+    /// Share of the subscribers that drop when it begins.
+    #[serde(deserialize_with = "read_share")]
+    pub(crate) drop: Option<f64>,
+    /// Seconds until the first of them connects again.
+    #[serde(deserialize_with = "read_not_negative")]
+    pub(crate) away: Option<f64>,
+    /// Seconds over which they come back.
+    #[serde(deserialize_with = "read_not_negative")]
+    pub(crate) spread: Option<f64>,
 }
 
 impl PlanInput {
@@ -172,9 +247,18 @@ impl PlanInput {
             channels_per_client: self.channels_per_client.or(other.channels_per_client),
             zipf: self.zipf.or(other.zipf),
             rate: self.rate.or(other.rate),
+            max_rate: self.max_rate.or(other.max_rate),
             arrivals: self.arrivals.or(other.arrivals),
             burst: self.burst.or(other.burst),
             seed: self.seed.or(other.seed),
+            churn: self.churn.or(other.churn),
+            drop: self.drop.or(other.drop),
+            away: self.away.or(other.away),
+            spread: self.spread.or(other.spread),
+            resume: self.resume || other.resume,
+            recover: self.recover || other.recover,
+            slow: self.slow.or(other.slow),
+            slow_mode: self.slow_mode.or(other.slow_mode),
             payload: self.payload.or(other.payload),
             duration: self.duration.or(other.duration),
             warmup: self.warmup.or(other.warmup),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 
 use crate::collector::MessageId;
-use crate::recorder::{Counts, histogram};
+use crate::tally::{Counts, histogram};
 use crate::timeline::Timeline;
 
 /// What one source did.

@@ -11,27 +11,8 @@ use crate::broadcasts::{Broadcast, Broadcasts, Joined, Receipt};
 use crate::payload_stamp::Stamp;
 use crate::schedule::{Channel, PublisherId};
 use crate::summary::{Checks, HandshakeSample};
+use crate::tally::{Counts, histogram, slice_histogram};
 use crate::timeline::Timeline;
-
-/// Counts by a short name.
-pub(crate) type Counts = BTreeMap<String, u64>;
-
-/// Nanoseconds from 1 µs to 60 s with three digits.
-pub(crate) fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1_000, 60_000_000_000, 3).expect("constant bounds are valid")
-}
-
-/// As [`histogram`], with two digits and an eighth of the memory, for the many slices of a run.
-pub(crate) fn slice_histogram() -> Histogram<u32> {
-    Histogram::new_with_bounds(1_000, 60_000_000_000, 2).expect("constant bounds are valid")
-}
-
-/// Adds `more` to `sum`, name by name.
-pub(crate) fn add_counts(sum: &mut Counts, more: &Counts) {
-    for (name, count) in more {
-        *sum.entry(name.clone()).or_default() += count;
-    }
-}
 
 /// What was intended in one phase.
 #[derive(Debug)]
@@ -128,7 +109,6 @@ pub(crate) struct Recorder {
     event: u64,
 }
 
-#[allow(dead_code, reason = "subscribers do not move yet")]
 impl Recorder {
     pub(crate) fn new(timeline: Arc<Timeline>, recovery: bool) -> Self {
         Self {
@@ -172,6 +152,11 @@ impl Recorder {
             slots[room.slot].present += 1;
             room.order.clear();
         }
+    }
+
+    /// Whether a subscriber has left by plan and not joined again.
+    pub(crate) fn is_away(&self, place: usize) -> bool {
+        self.members[place].joined.is_none()
     }
 
     /// A subscriber leaves by plan. Unless it will recover, it is due no more.
@@ -222,14 +207,9 @@ impl Recorder {
         let phase_at = timeline.phase_at(intended.saturating_sub(*start));
         let phase = batch.phases.entry(phase_at).or_default();
         let broadcasts = &mut slot.broadcasts[publisher_place];
-        let done = |broadcast| batch.broadcasts.push((publisher, channel, broadcast));
-        let order = room.order[publisher_place].get_or_insert_with(|| {
-            if joined.event == 0 {
-                return OrderCheck::default();
-            }
-            broadcasts.excuse(joined, 0, Some(index), true, done);
-            OrderCheck::starting_at(index)
-        });
+        let newcomer = joined.event != 0 && room.order[publisher_place].is_none();
+        let begin = if newcomer { OrderCheck::starting_at(index) } else { OrderCheck::default() };
+        let order = room.order[publisher_place].get_or_insert(begin);
         let (mut checks, arrival) = (Checks::default(), order.record(index));
         checks.corrupted = u64::from(damaged);
         match arrival {
@@ -259,8 +239,11 @@ impl Recorder {
             phase.recovered += 1;
         }
         let receipt = Receipt { index, intended, at: now, joined, live };
-        let done = |broadcast| batch.broadcasts.push((publisher, channel, broadcast));
-        broadcasts.receive(receipt, slot.present, *event, done);
+        let mut done = |broadcast| batch.broadcasts.push((publisher, channel, broadcast));
+        broadcasts.receive(receipt, slot.present, *event, &mut done);
+        if newcomer {
+            broadcasts.excuse(joined, 0, Some(index), true, done);
+        }
     }
 
     /// A message of this run that cannot be told from others.

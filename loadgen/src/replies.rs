@@ -41,7 +41,7 @@ impl Replies {
     ) -> Result<(), Fault> {
         match self {
             Self::Ws(client) => client.receive(bytes, out, |event| match event {
-                Event::Upgraded => {}
+                Event::Upgraded | Event::Confirmed(_) => {}
                 Event::Ready => *ready = true,
                 Event::Text(text) => answer(text).into_iter().for_each(&mut *outcome),
             }),

@@ -5,8 +5,9 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::advice::Given;
-use crate::recorder::Counts;
+use crate::rate_search::SearchStep;
 use crate::summary::Summary;
+use crate::tally::Counts;
 
 /// A distribution in microseconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -83,6 +84,9 @@ pub(crate) struct Report {
     pub(crate) notices: Counts,
     /// Lost connections, by the reason.
     pub(crate) disconnect_reasons: Counts,
+    /// The rates that a search tried.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) search: Vec<SearchStep>,
     /// How the server's certificate was verified; `None` without TLS.
     pub(crate) tls: Option<&'static str>,
     /// What advice is based on.
@@ -120,6 +124,7 @@ impl Report {
             publish_errors: summary.publish_errors.clone(),
             notices: summary.notices.clone(),
             disconnect_reasons: summary.disconnect_reasons.clone(),
+            search: summary.search.clone(),
             tls,
             given,
         }

@@ -14,6 +14,11 @@ use crate::timeline::Timeline;
 pub(crate) struct Channel(pub(crate) u32);
 
 impl Channel {
+    /// From its name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        name.strip_prefix("bench:")?.parse().ok().map(Self)
+    }
+
     /// Its place in tables by channel.
     pub(crate) fn index(self) -> usize {
         self.0 as usize

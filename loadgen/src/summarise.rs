@@ -6,13 +6,14 @@ use crate::collector::{Collector, PhaseTotals};
 use crate::config::Config;
 use crate::phase::Phase;
 use crate::publish_tally::Published;
-use crate::recorder::{Counts, add_counts, histogram};
 use crate::summary::{Figures, PhaseFigures, Summary};
+use crate::tally::{Counts, add_counts, histogram};
 
 /// Deliveries that must come: accepted or unanswered messages times subscribers.
 pub(crate) fn expected(config: &Config, published: &[Published]) -> u64 {
     let mut subscribers = vec![0u64; config.plan.rooms.channels as usize];
-    for client in 0..config.plan.connections {
+    let timed = |client: &u32| config.plan.slowness(*client).is_none();
+    for client in (0..config.plan.connections).filter(timed) {
         config.channels(client).iter().for_each(|channel| subscribers[channel.index()] += 1);
     }
     let of = |source: &Published| {

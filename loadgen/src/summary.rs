@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::recorder::{Counts, histogram, slice_histogram};
+use crate::rate_search::SearchStep;
 use crate::schedule::Channel;
+use crate::tally::{Counts, histogram, slice_histogram};
 
 /// One finished run.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +35,8 @@ pub(crate) struct Summary {
     pub(crate) slice_length: Duration,
     /// By channel, all of them, in order.
     pub(crate) by_channel: Vec<ChannelChecks>,
+    /// The rates that a search tried.
+    pub(crate) search: Vec<SearchStep>,
     /// Refused publishes, by error code.
     pub(crate) publish_errors: Counts,
     /// Errors and gaps that subscribers received.

@@ -71,6 +71,18 @@ impl Transport {
     /// # Errors
     /// The kernel's, e.g. out of descriptors or ports.
     pub fn connect(endpoint: &Endpoint, source: Option<IpAddr>) -> io::Result<Self> {
+        Self::connect_with(endpoint, endpoint.tls.as_ref(), source)
+    }
+
+    /// As [`Transport::connect`], with this TLS instead of the endpoint's.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn connect_with(
+        endpoint: &Endpoint,
+        tls: Option<&Tls>,
+        source: Option<IpAddr>,
+    ) -> io::Result<Self> {
         let socket = Socket::new(Domain::for_address(endpoint.address), Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
@@ -84,7 +96,7 @@ impl Transport {
         {
             return Err(error);
         }
-        Self::over(socket.into(), endpoint.tls.as_ref())
+        Self::over(socket.into(), tls)
     }
 
     /// A connection over this socket, blocking if it is.

@@ -20,6 +20,10 @@ pub(crate) fn not_negative(text: &str) -> Result<f64, String> {
     number(text).and_then(check_not_negative)
 }
 
+pub(crate) fn share(text: &str) -> Result<f64, String> {
+    number(text).and_then(check_share)
+}
+
 fn number(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| "not a number".to_string())
 }
@@ -31,6 +35,10 @@ fn check_positive(number: f64) -> Result<f64, String> {
 
 fn check_not_negative(number: f64) -> Result<f64, String> {
     if (0.0..=1e9).contains(&number) { Ok(number) } else { Err("must be within 0 and 1e9".into()) }
+}
+
+fn check_share(number: f64) -> Result<f64, String> {
+    if (0.0..=1.0).contains(&number) { Ok(number) } else { Err("must be within 0 and 1".into()) }
 }
 
 /// As [`up_to`], in a file.
@@ -52,6 +60,11 @@ pub(crate) fn read_not_negative<'de, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<f64>, D::Error> {
     check_not_negative(f64::deserialize(from)?).map(Some).map_err(Error::custom)
+}
+
+/// As [`share`], in a file.
+pub(crate) fn read_share<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    check_share(f64::deserialize(from)?).map(Some).map_err(Error::custom)
 }
 
 pub(crate) fn cpus(text: &str) -> Result<Cpus, String> {

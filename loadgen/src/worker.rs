@@ -10,16 +10,18 @@ use std::time::{Duration, Instant};
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use rustls::HandshakeKind;
 use uringcast_loadgen::transport::{Transport, loopback_source};
 
-use crate::client::{Client, Event, Intent, Reply};
+use crate::client::{Client, Event, Intent, Subscription};
 use crate::config::Config;
 use crate::error::ConnectionError;
+use crate::handshake_clock::HandshakeClock;
+use crate::movements::{Movement, Movements};
 use crate::payload_stamp::{Found, Locator};
 use crate::recorder::{Batch, Recorder};
+use crate::schedule::Channel;
 use crate::shared::{Shared, pin};
-use crate::summary::HandshakeSample;
+use crate::subscriber::{Connection, Kept, Reading, confirm, note};
 
 /// One read takes at most this much; shared by all connections of a thread.
 const READ_BUFFER: usize = 256 * 1024;
@@ -28,51 +30,12 @@ pub(crate) const MAX_HANDSHAKES: usize = 128;
 /// How often a thread hands over what it recorded, and checks whether to stop.
 const HAND_OVER: Duration = Duration::from_millis(100);
 const EVENTS: usize = 1024;
+/// The longest wait while connections are still to be opened.
+const RAMPING: Duration = Duration::from_millis(2);
 
 /// What a worker reports to the main thread: what it recorded, or that a subscriber could not be
 /// connected, so that the run cannot begin.
 pub(crate) type Update = Result<Box<Batch>, ConnectionError>;
-
-struct Connection {
-    transport: Transport,
-    client: Client,
-    out: Vec<u8>,
-    /// Until it is upgraded.
-    handshake: Option<Box<HandshakeClock>>,
-}
-
-/// When a connection reached which part of its handshake, on the shared clock.
-#[derive(Debug, Clone, Copy)]
-struct HandshakeClock {
-    begun: u64,
-    connected: Option<u64>,
-    secured: Option<u64>,
-}
-
-impl HandshakeClock {
-    /// Notes what the transport has reached by `now`.
-    fn note(&mut self, transport: &Transport, now: u64) {
-        if self.connected.is_none() && transport.stream.peer_addr().is_ok() {
-            self.connected = Some(now);
-        }
-        if self.secured.is_none() && transport.handshake_kind().is_some() {
-            self.secured = Some(now);
-        }
-    }
-
-    /// The upgrade was answered at `now`.
-    fn upgraded(self, transport: &Transport, now: u64) -> HandshakeSample {
-        let Self { begun, connected, secured } = self;
-        let connected = connected.unwrap_or(now);
-        HandshakeSample {
-            begun,
-            tcp: connected - begun,
-            tls: secured.map(|secured| secured - connected),
-            upgrade: now - secured.unwrap_or(connected),
-            resumed: transport.handshake_kind() == Some(HandshakeKind::Resumed),
-        }
-    }
-}
 
 struct Worker<'a> {
     config: &'a Config,
@@ -80,9 +43,12 @@ struct Worker<'a> {
     share: Range<u32>,
     updates: Sender<Update>,
     poll: Poll,
-    /// In the order of the share; `None` once lost.
+    /// In the order of the share; `None` while away and once lost.
     connections: Vec<Option<Connection>>,
     handshakes: usize,
+    movements: Movements,
+    /// In the order of the share: what is kept from one connection to the next.
+    kept: Vec<Kept>,
     recorder: Recorder,
     locator: Locator,
     buffer: Vec<u8>,
@@ -106,15 +72,20 @@ impl<'a> Worker<'a> {
         updates: Sender<Update>,
     ) -> Result<Self, ConnectionError> {
         let share = config.share(thread);
-        let mut recorder = Recorder::new(Arc::clone(config.plan.timeline()), false);
+        let plan = &config.plan;
+        let mut recorder = Recorder::new(Arc::clone(plan.timeline()), plan.recover);
         for index in share.clone() {
-            recorder.admit(config.channels(index).into_iter(), false);
+            let slow = plan.slowness(index).is_some();
+            recorder.admit(config.channels(index).into_iter(), slow);
         }
+        let (all, seed) = (plan.connections, plan.schedule.seed);
         Ok(Self {
             config,
             shared,
             recorder,
             connections: Vec::with_capacity(share.len()),
+            movements: Movements::new(plan.timeline(), share.clone(), all, seed),
+            kept: vec![Kept::default(); share.len()],
             share,
             updates,
             poll: Poll::new()?,
@@ -133,7 +104,7 @@ impl<'a> Worker<'a> {
             if ramping {
                 self.open_due(begun.elapsed())?;
             }
-            let wait = if ramping { Duration::from_millis(2) } else { HAND_OVER };
+            let wait = if ramping { RAMPING } else { self.move_due()? };
             if let Err(error) = self.poll.poll(&mut events, Some(wait))
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -145,6 +116,7 @@ impl<'a> Worker<'a> {
             }
             if handed_over.elapsed() >= HAND_OVER {
                 handed_over = Instant::now();
+                self.serve_slow()?;
                 let _ = self.updates.send(Ok(Box::new(self.recorder.take())));
             }
         }
@@ -163,71 +135,159 @@ impl<'a> Worker<'a> {
         let due = (elapsed.as_secs_f64() * rate) as usize + 1;
         while self.connections.len() < due.min(self.share.len()) && self.handshakes < MAX_HANDSHAKES
         {
-            self.open()?;
+            let connection = self.open(self.connections.len())?;
+            self.connections.push(Some(connection));
         }
         Ok(())
     }
 
-    fn open(&mut self) -> io::Result<()> {
-        let place = self.connections.len();
+    /// Carries out what is due of the plan. Returns how long nothing more is.
+    fn move_due(&mut self) -> io::Result<Duration> {
+        if !self.shared.started() || self.shared.quit.load(Relaxed) {
+            return Ok(HAND_OVER);
+        }
+        let start = self.shared.start.load(Relaxed);
+        // Before the start the load is at 0, and nothing is due.
+        let Some(now) = self.shared.now().checked_sub(start) else { return Ok(RAMPING) };
+        while self.handshakes < MAX_HANDSHAKES
+            && let Some(movement) = self.movements.due(now)
+        {
+            let place = |client: u32| (client - self.share.start) as usize;
+            match movement {
+                Movement::Leave(client) => self.leave(place(client), true),
+                Movement::Drop(client) => self.leave(place(client), false),
+                Movement::Return(client) => {
+                    let place = place(client);
+                    // Not one that a churn chose twice, nor one that the server has cut off.
+                    if self.connections[place].is_none() && self.recorder.is_away(place) {
+                        self.connections[place] = Some(self.open(place)?);
+                    }
+                }
+            }
+        }
+        let wait = self.movements.wait(now).map_or(HAND_OVER, Duration::from_nanos);
+        // epoll counts milliseconds; without room for a handshake one is waited for.
+        Ok(wait.clamp(Duration::from_millis(1), HAND_OVER))
+    }
+
+    /// Ends a connection by plan, with a close or without a word.
+    fn leave(&mut self, place: usize, with_close: bool) {
+        let Some(mut connection) = self.connections[place].take() else { return };
+        if with_close && connection.ready {
+            connection.client.send_close(&mut connection.out);
+            let _ = connection.transport.write(&mut connection.out);
+        }
+        if connection.ready {
+            self.recorder.leave(place);
+        } else {
+            self.handshakes -= 1;
+        }
+    }
+
+    fn open(&mut self, place: usize) -> io::Result<Connection> {
         let index = self.share.start + place as u32;
         let source = self.config.sources.map(|count| loopback_source(index % count));
         let endpoint = &self.config.endpoint;
-        let begun = self.shared.now();
-        let handshake = HandshakeClock { begun, connected: None, secured: None };
-        let handshake = Some(Box::new(handshake));
-        let transport = Transport::connect(endpoint, source)?;
+        let handshake = Some(Box::new(HandshakeClock::begin(self.shared.now())));
+        let tls = self.kept[place].tls(self.config);
+        let transport = Transport::connect_with(endpoint, tls.as_ref(), source)?;
         let fd = transport.stream.as_raw_fd();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut SourceFd(&fd), Token(place), interest)?;
         let mut out = Vec::new();
+        let subscribe = |channel: Channel| Subscription {
+            channel: channel.to_string(),
+            since: self.kept[place].positions.of(channel).cloned(),
+        };
         let channels = self.config.channels(index);
-        let intent = Intent::Subscribe(channels.iter().map(ToString::to_string).collect());
+        let intent = Intent::Subscribe(channels.into_iter().map(subscribe).collect());
         let headers = self.config.tokens.header(index);
         let client = Client::start(intent, endpoint, &headers, &mut out);
-        self.connections.push(Some(Connection { transport, client, out, handshake }));
         self.handshakes += 1;
-        Ok(())
+        Ok(Connection { transport, client, out, handshake, ready: false })
     }
 
     /// Reads all a connection has and writes what is pending. `closing`: read to the end.
     fn serve(&mut self, place: usize, closing: bool) -> Result<(), ConnectionError> {
-        let Err(error) = self.exchange(place, closing) else { return Ok(()) };
-        self.connections[place] = None;
+        let reading = if closing { Reading::ToTheEnd } else { self.reading(place) };
+        let Err(error) = self.exchange(place, reading) else { return Ok(()) };
+        let connection = self.connections[place].take();
         if !self.shared.started() {
             return Err(error);
         }
         if !self.shared.stop.load(Relaxed) {
             self.recorder.disconnect(error.to_string());
         }
+        if connection.is_some_and(|connection| !connection.ready) {
+            self.handshakes -= 1;
+            let now = self.shared.now().saturating_sub(self.shared.start.load(Relaxed));
+            self.movements.retry(self.share.start + place as u32, now);
+        }
         Ok(())
     }
 
-    fn exchange(&mut self, place: usize, closing: bool) -> Result<(), ConnectionError> {
-        let Self { connections, recorder, locator, buffer, shared, handshakes, .. } = self;
-        let Some(Connection { transport, client, out, handshake }) = &mut connections[place] else {
+    /// How much a subscriber reads when there is something.
+    fn reading(&self, place: usize) -> Reading {
+        let ready = self.connections[place].as_ref().is_some_and(|connection| connection.ready);
+        let slowness = self.config.plan.slowness(self.share.start + place as u32);
+        let begun = self.shared.now().checked_sub(self.shared.start.load(Relaxed));
+        match (slowness, begun) {
+            (Some(mode), Some(now)) if ready => Reading::of(mode, now),
+            _ => Reading::All,
+        }
+    }
+
+    /// Those that are slow read by the clock, since their sockets report nothing twice.
+    fn serve_slow(&mut self) -> Result<(), ConnectionError> {
+        if self.config.plan.slow == 0.0 || !self.shared.started() {
             return Ok(());
-        };
+        }
+        for place in 0..self.connections.len() {
+            if self.config.plan.slowness(self.share.start + place as u32).is_some() {
+                self.serve(place, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn exchange(&mut self, place: usize, reading: Reading) -> Result<(), ConnectionError> {
+        let Self { connections, recorder, locator, buffer, shared, handshakes, .. } = self;
+        let Some(connection) = &mut connections[place] else { return Ok(()) };
+        let Connection { transport, client, out, handshake, ready } = connection;
+        let (recovers, positions) = (self.config.plan.recover, &mut self.kept[place].positions);
         // An unconnected or full socket takes nothing now and reports again.
         transport.write(out)?;
         let mut upgraded = None;
-        let open = transport.read_all(buffer, closing, |bytes| {
+        let take = |bytes: &[u8]| {
             let now = shared.now();
             client.receive(bytes, out, |event| match event {
                 Event::Upgraded => upgraded = Some(now),
+                Event::Confirmed(told) if recovers => confirm(recorder, positions, &told),
+                Event::Confirmed(_) => {}
                 Event::Ready => {
                     *handshakes -= 1;
-                    shared.ready.fetch_add(1, Relaxed);
+                    *ready = true;
+                    if shared.started() {
+                        recorder.join(place, now);
+                    } else {
+                        shared.ready.fetch_add(1, Relaxed);
+                    }
                 }
                 Event::Text(text) => match locator.find(text) {
-                    Found::Whole(stamp) => recorder.deliver(place, stamp, false, now),
+                    Found::Whole(stamp) => {
+                        recorder.deliver(place, stamp, false, now);
+                        if recovers {
+                            positions.advance(stamp.channel, text);
+                        }
+                    }
                     Found::Damaged(stamp) => recorder.deliver(place, stamp, true, now),
                     Found::Illegible => recorder.illegible(place, now),
                     Found::Nothing => note(recorder, place, text, now),
                 },
             })?;
             Ok::<_, ConnectionError>(())
-        })?;
+        };
+        let open = reading.read(transport, buffer, take)?;
         if let Some(clock) = handshake {
             clock.note(transport, upgraded.unwrap_or_else(|| shared.now()));
             if let Some(now) = upgraded {
@@ -246,16 +306,5 @@ impl<'a> Worker<'a> {
             *out = Vec::new();
         }
         Ok(())
-    }
-}
-
-/// A message without a stamp matters if it is an error, a gap or an event of somebody else.
-fn note(recorder: &mut Recorder, place: usize, text: &[u8], now: u64) {
-    let Some(reply) = Reply::parse(text) else { return };
-    match reply.error() {
-        Some(code) => recorder.notice(code),
-        None if reply.event == Some("gap") => recorder.notice("gap"),
-        None if reply.kind == "event" && reply.room.is_some() => recorder.foreign(place, now),
-        None => {}
     }
 }

@@ -28,8 +28,13 @@ const LOAD: [&str; 12] = [
 ];
 
 fn loadgen(url: &str, more: &[&str]) -> Output {
+    let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
+    // A flag that is given replaces the one of the load; assertions add up.
+    let usual = LOAD.iter().filter(|usual| {
+        name(usual) == "--assert" || !more.iter().any(|flag| name(flag) == name(usual))
+    });
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-    command.args(["--url", url]).args(LOAD).args(more).output().unwrap()
+    command.args(["--url", url]).args(usual).args(more).output().unwrap()
 }
 
 struct Ran {
@@ -215,6 +220,94 @@ fn what_the_operator_must_put_right_is_exit_code_2_with_a_remedy() {
         assert_eq!(ran.code, 2, "{bad:?}: {}", ran.stderr);
         assert!(ran.stderr.contains(flag), "{bad:?}: {}", ran.stderr);
     }
+}
+
+#[test]
+fn phases_of_a_plan_are_published_as_they_are_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let plan = directory.path().join("plan.toml");
+    let text = "[[phase]]\nduration = 0.2\nrate = 100\n[[phase]]\nduration = 0.2\nrate = 0\n\
+        [[phase]]\nduration = 0.2\nrate = 0\nto-rate = 400\nname = 'rise'\n";
+    std::fs::write(&plan, text).unwrap();
+    let plan = plan.to_str().unwrap();
+    let ran = run(Fault::None, &["--plan", plan, "--assert=phase.rise.published==40"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!((ran.count("published"), ran.count("deliveries")), (60, 120));
+    let bad = report(&loadgen("ws://127.0.0.1:1", &["--plan", "/no/such/plan"]));
+    assert!(bad.code == 2 && bad.stderr.contains("--plan /no/such/plan"), "{}", bad.stderr);
+}
+
+#[test]
+fn those_that_leave_and_come_back_lose_nothing_that_was_due_to_them() {
+    for scenario in ["--scenario=churn", "--scenario=storm"] {
+        let more =
+            ["--churn=40", "--duration=1", "--warmup=0", scenario, "--assert=upgrade.p99>0s"];
+        let ran = run(Fault::None, &more);
+        assert_eq!((ran.code, ran.count("loss")), (0, 0), "{scenario}: {}", ran.stderr);
+        assert_eq!(ran.count("published"), 200);
+        assert!(ran.count("deliveries") <= 400 && ran.count("deliveries") > 0, "{scenario}");
+    }
+}
+
+#[test]
+fn those_that_recover_get_what_they_missed_or_it_is_a_loss() {
+    let flags = ["--scenario=recovery", "--duration=1", "--assert=recovered>0"];
+    let ran = run(Fault::None, &flags);
+    assert_eq!((ran.code, ran.count("loss")), (0, 0), "{}", ran.stderr);
+    assert_eq!((ran.count("published"), ran.count("deliveries")), (200, 400));
+    let ran = run(Fault::Forget, &["--scenario=recovery", "--duration=1"]);
+    assert!(ran.code == 1 && ran.count("loss") > 0, "{}", ran.stderr);
+    assert_eq!(ran.count("deliveries") + ran.count("loss"), 400);
+}
+
+#[test]
+fn slow_subscribers_are_left_out_of_all_figures() {
+    let ran = run(Fault::None, &["--slow=0.5", "--slow-mode=never"]);
+    assert_eq!((ran.code, ran.count("loss")), (0, 0), "{}", ran.stderr);
+    assert_eq!((ran.count("published"), ran.count("deliveries")), (100, 100));
+}
+
+#[test]
+fn subscribers_of_several_channels_are_checked_in_each() {
+    let ran = run(Fault::None, &["--scenario=rooms", "--channels=5", "--channels-per-client=5"]);
+    assert_eq!((ran.code, ran.count("loss")), (0, 0), "{}", ran.stderr);
+    assert_eq!((ran.count("published"), ran.count("deliveries")), (100, 400));
+}
+
+#[test]
+fn idle_connections_are_held_without_a_message() {
+    let more = ["--scenario=idle", "--duration=0.3"];
+    let server = Server::start(Fault::None);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    let base = ["--url", &server.url, "--connections=5", "--json=-", "--quiet"];
+    let ran = report(&command.args(base).args(more).output().unwrap());
+    assert_eq!((ran.code, ran.count("published")), (0, 0), "{}", ran.stderr);
+}
+
+#[test]
+fn those_that_come_back_may_resume_their_tls_sessions() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start_with(Fault::None, Some(directory.path()));
+    let storm = ["--insecure", "--scenario=storm", "--duration=1"];
+    let ran = report(&loadgen(&server.url, &[&storm[..], &["--assert=tls.p50>0s"]].concat()));
+    assert_eq!((ran.code, ran.count("loss")), (0, 0), "{}", ran.stderr);
+    let resumed = ["--resume", "--assert=resumed.tls.p50>0s"];
+    let ran = report(&loadgen(&server.url, &[&storm[..], &resumed].concat()));
+    assert_eq!((ran.code, ran.count("loss")), (0, 0), "{}", ran.stderr);
+}
+
+#[test]
+fn the_highest_rate_that_holds_is_found() {
+    let flags = ["--scenario=find-max", "--rate=50", "--max-rate=100", "--duration=0.6"];
+    let more = [&flags[..], &["--warmup=0.2", "--assert=published<=60"]].concat();
+    let ran = run(Fault::None, &more);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.count("published") <= 60, "the report is of a rate that held");
+    let search = ran.run["search"].as_array().unwrap();
+    assert_eq!((&search[0]["rate"], &search[0]["outcome"]), (&50.0.into(), &"held".into()));
+    // 0.8 s at 100 messages a second are 80.
+    assert_eq!((&search[1]["rate"], &search[1]["outcome"]), (&100.0.into(), &"failed".into()));
+    assert!(search[1]["reason"].as_str().unwrap().contains("published"), "{search:?}");
 }
 
 #[test]

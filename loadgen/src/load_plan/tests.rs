@@ -1,4 +1,5 @@
 use super::*;
+use crate::plan_input::PhaseInput;
 
 fn resolve(input: PlanInput) -> Result<LoadPlan, String> {
     LoadPlan::resolve(input).map_err(|error| error.0)
@@ -30,6 +31,21 @@ fn a_phase_takes_from_the_plan_what_it_does_not_say() {
     let phases = plan.timeline().phases();
     assert_eq!((&*phases[0].name, phases[0].rate), ("phase 1", (0.0, 0.0)));
     assert_eq!((phases[1].length, phases[1].rate), (Duration::from_secs(10), (100.0, 200.0)));
+}
+
+#[test]
+fn a_search_has_an_objective_and_another_rate_the_same_phases() {
+    let scenario = Some(Scenario::FindMax);
+    let plan = resolve(PlanInput { scenario, ..PlanInput::default() }).unwrap();
+    assert_eq!(plan.assertions[0].text(), USUAL_OBJECTIVE);
+    assert_eq!(plan.max_rate, Some(1e9));
+    let other = plan.at_rate(7.0);
+    let phases = |plan: &LoadPlan| plan.timeline().phases().to_vec();
+    assert_eq!((phases(&plan).len(), phases(&other).len()), (2, 2));
+    assert!(phases(&other).iter().all(|phase| phase.rate == (7.0, 7.0)));
+    let phases = vec![PhaseInput::default()];
+    let error = resolve(PlanInput { scenario, phases, ..PlanInput::default() }).unwrap_err();
+    assert!(error.contains("find-max"), "{error}");
 }
 
 #[test]

@@ -90,6 +90,17 @@ fn one_that_leaves_and_joins_is_due_what_was_intended_while_it_was_there() {
 }
 
 #[test]
+fn what_was_published_while_all_were_away_is_due_to_none() {
+    let mut recorder = recorder(&[&[0], &[0]], false);
+    (0..2).for_each(|place| deliver(&mut recorder, place, stamp(0, 0)));
+    (0..2).for_each(|place| recorder.leave(place));
+    (0..2).for_each(|place| recorder.join(place, stamp(0, 3).intended + 1));
+    (0..2).for_each(|place| deliver(&mut recorder, place, stamp(0, 4)));
+    let batch = recorder.finish();
+    assert_eq!((missing(&batch), batch.missing), (vec![], 0));
+}
+
+#[test]
 fn one_that_comes_back_for_what_it_missed_is_due_all_of_it() {
     let mut recorder = recorder(&[&[0], &[0]], true);
     (0..6).for_each(|index| deliver(&mut recorder, 0, stamp(0, index)));

@@ -3,15 +3,18 @@
 // Each test program uses a part of it.
 #![allow(dead_code, unreachable_pub)]
 
+mod regular;
+
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+pub use regular::Injected;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
@@ -39,12 +42,19 @@ pub enum Fault {
     Full,
     /// No message is delivered.
     Mute,
+    /// All of [`Injected`], by the number of the delivery or of the message.
+    Regular,
+    /// The whole server pauses once a second for so long.
+    StallEachSecond(Duration),
+    /// What was missed does not come to those that come back.
+    Forget,
 }
 
 pub struct Server {
     pub url: String,
     pub control: String,
     pub certificate: Option<PathBuf>,
+    pub injected: Arc<Mutex<Injected>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -65,8 +75,12 @@ impl Server {
         let control_url = format!("http://{}", control.local_addr().unwrap());
         let config = tls.map(certificate);
         let stop = Arc::new(AtomicBool::new(false));
+        let injected = Arc::default();
         let state = State {
             fault,
+            injected: Arc::clone(&injected),
+            delayed: Vec::new(),
+            logs: HashMap::new(),
             listener,
             control,
             config,
@@ -81,7 +95,7 @@ impl Server {
             move || state.run(&stop)
         });
         let certificate = tls.map(|directory| directory.join("cert.pem"));
-        Self { url, control: control_url, certificate, stop, thread: Some(thread) }
+        Self { url, control: control_url, certificate, injected, stop, thread: Some(thread) }
     }
 }
 
@@ -150,6 +164,11 @@ struct State {
     sockets: Vec<Option<WebSocket<Stream>>>,
     posts: Vec<(TcpStream, Vec<u8>)>,
     channels: HashMap<String, Vec<usize>>,
+    injected: Arc<Mutex<Injected>>,
+    /// Deliveries that wait, in order of time.
+    delayed: Vec<(Instant, usize, String)>,
+    /// What was published to each channel.
+    logs: HashMap<String, Vec<String>>,
     /// The message held back by `Fault::Swap`, for this socket.
     held: Option<(usize, String)>,
     messages: u64,
@@ -157,7 +176,14 @@ struct State {
 
 impl State {
     fn run(mut self, stop: &AtomicBool) {
+        let mut stalled = Instant::now();
         while !stop.load(Relaxed) {
+            if let Fault::StallEachSecond(pause) = self.fault
+                && stalled.elapsed() >= Duration::from_secs(1)
+            {
+                stalled = Instant::now();
+                std::thread::sleep(pause);
+            }
             let mut busy = self.accept();
             for index in 0..self.sockets.len() {
                 while let Some(request) = self.read(index) {
@@ -166,6 +192,10 @@ impl State {
                 }
             }
             busy |= self.serve_posts();
+            while self.delayed.first().is_some_and(|(at, ..)| *at <= Instant::now()) {
+                let (_, index, text) = self.delayed.remove(0);
+                self.send(index, text);
+            }
             if !busy {
                 std::thread::sleep(Duration::from_micros(200));
             }
@@ -226,9 +256,8 @@ impl State {
                 return;
             }
             Some("subscribe") => {
-                self.channels.entry(channel.clone()).or_default().push(index);
-                json!({"type": "response", "event": "subscribe",
-                    "data": {"status": "subscribed", "channel": channel}})
+                self.subscribe(index, request, &channel);
+                return;
             }
             Some("publish") => match self.publish(&channel, &request["data"]["data"]) {
                 Ok(seq) => json!({"type": "response", "event": "publish",
@@ -249,12 +278,18 @@ impl State {
             Fault::Refuse(code) => return Err(code),
             Fault::RefuseThird(code) if number.is_multiple_of(3) => return Err(code),
             Fault::Stall(at, pause) if at == number => std::thread::sleep(pause),
+            Fault::Regular if number.is_multiple_of(10) => {
+                self.injected.lock().unwrap().stalls += 1;
+                std::thread::sleep(Duration::from_millis(200));
+            }
             Fault::Mute => return Ok(number),
             _ => {}
         }
+        let log = self.logs.entry(channel.to_owned()).or_default();
         let message = json!({"id": "x", "correlation_id": null, "type": "event", "event": "bench",
-            "data": data, "timestamp": "", "room": channel, "seq": number})
+            "data": data, "timestamp": "", "room": channel, "seq": log.len() + 1})
         .to_string();
+        log.push(message.clone());
         let subscribers = self.channels.get(channel).cloned().unwrap_or_default();
         for (place, &index) in subscribers.iter().enumerate() {
             let victim = place == 0;
@@ -271,6 +306,7 @@ impl State {
                     let reason = "slow consumer".into();
                     self.close(index, CloseFrame { code: CloseCode::Again, reason });
                 }
+                Fault::Regular => self.send_badly(index, &message),
                 _ => {
                     self.send(index, message.clone());
                     if let Some((_, held)) = self.held.take_if(|(held, _)| *held == index) {
