@@ -15,6 +15,7 @@ mod live_config;
 pub mod preflight;
 mod publisher;
 mod start;
+mod states;
 mod status;
 mod ticket;
 mod topology;

@@ -136,7 +136,8 @@ pub use types::{
     ClientCommand, CloseCodes, ConnectionEnd, DrainReason, DrainReport, Epoch, EventName, Identity,
     JsonLimitError, JsonObject, JsonObjectError, Member, MessageKey, NameError, PatternError,
     PresenceList, Present, Publication, PublishError, RevokedCertificates, RevokedTokens, Seq,
-    ServiceId, ServiceLoad, ShardId, StartError, Target, Time, TlsMode, TokenFault, Verdict,
+    ServiceId, ServiceLoad, ShardId, StartError, StateDocument, StateError, Target, Time, TlsMode,
+    TokenFault, Verdict,
 };
 // Of the modules that are hidden.
 #[doc(hidden)]

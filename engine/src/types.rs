@@ -21,6 +21,8 @@ mod presence_list;
 mod publish_error;
 mod service_load;
 mod start_error;
+mod state_document;
+mod state_error;
 mod tls_mode;
 
 use std::fmt;
@@ -52,6 +54,8 @@ pub use presence_list::{Member, PresenceList, Present};
 pub use publish_error::PublishError;
 pub use service_load::ServiceLoad;
 pub use start_error::StartError;
+pub use state_document::StateDocument;
+pub use state_error::StateError;
 pub use tls_mode::TlsMode;
 
 use crate::limits::{DEFAULT_JSON_DEPTH, MAX_CHANNEL_NAME, MAX_EVENT_NAME};
@@ -247,6 +251,11 @@ impl JsonObject {
     /// The document as it was written.
     pub fn as_str(&self) -> &str {
         self.0.get()
+    }
+
+    /// The same, to be a part of another one.
+    pub(crate) fn raw(&self) -> &RawValue {
+        &self.0
     }
 }
 

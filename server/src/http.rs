@@ -1,6 +1,7 @@
 //! The HTTP ports: publishing and channel lists, health, readiness, metrics.
 
 mod api_key_guard;
+mod channel_state;
 mod channel_status;
 mod channels;
 mod client_module;
@@ -74,6 +75,10 @@ pub fn control_router(control: Arc<Control>, keys: ApiKeys) -> Router {
         .route("/channels/{channel}/subscribers", get(connections::subscribers))
         .route("/channels/{channel}/presence", get(channels::presence))
         .route("/channels/{channel}/history", get(history::read))
+        .route(
+            "/channels/{channel}/state",
+            get(channel_state::get).put(channel_state::put).delete(channel_state::delete),
+        )
         .route(
             "/channels/{channel}/status",
             get(channel_status::get).put(channel_status::put).delete(channel_status::delete),

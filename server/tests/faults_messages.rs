@@ -267,6 +267,19 @@ fn too_many_positions_in_one_request_are_refused() {
 }
 
 #[test]
+fn a_state_of_more_than_one_channel_is_refused() {
+    let server = Server::start("");
+    let mut client = Client::connect(&server);
+    for data in [
+        json!({"channels": ["a", "b"], "state": true}),
+        json!({"pattern": "a:*", "state": true}),
+        json!({"channel": "a", "state": "yes"}),
+    ] {
+        refused(&client.ask(&json!({"type": "subscribe", "data": data})), "INVALID_REQUEST");
+    }
+}
+
+#[test]
 fn a_range_of_history_that_cannot_be_is_refused() {
     let server = Server::start("");
     let mut client = Client::connect(&server);

@@ -10,7 +10,7 @@
  *
  * The server's answer about one channel of a subscription.
  * @typedef {{epoch: string, seq: number, oldest?: number, recovered?: boolean, partial?: boolean,
- *   reason?: string}} Confirmation
+ *   reason?: string, state?: object | null, as_of?: Position}} Confirmation
  */
 
 export class Places {

@@ -370,10 +370,7 @@ export class Client {
     // Without a place it is of a subscription that has ended, unless a pattern brings it.
     if (!this.#heard(room).some((one) => before || one.isPattern)) return;
     if (event === "gap") this.#hand(room, "onGap", this.#places.skip(room, data), before);
-    else if (event === "state") {
-      this.#places.set(room, data.as_of);
-      this.#hand(room, "onState", data, before);
-    } else if (seq === undefined) this.#hand(room, "onMessage", message);
+    else if (seq === undefined) this.#hand(room, "onMessage", message);
     else {
       const { isNew, gap } = this.#places.arrive(room, seq, prev);
       this.#hand(room, "onGap", gap, before, { ...this.#places.get(room), seq: seq - 1 });
@@ -449,7 +446,9 @@ export class Client {
       }
     };
     const list = { channels, ...asked, ...(placed.length && { since }) };
-    const told = await this.#insist(list, socket, confirmed).catch(() => ({}));
+    // A state goes with a single channel.
+    const isList = !(/** @type {SubscribeOptions} */ (asked).state);
+    const told = isList ? await this.#insist(list, socket, confirmed).catch(() => ({})) : {};
     if (!told || told.positions) return;
     // Refused as a whole, or by a server that tells no positions of lists: one by one.
     for (const channel of channels.filter((name) => !told.failed?.[name])) {
@@ -479,10 +478,15 @@ export class Client {
   #confirmed(channel, told) {
     const one = this.#subscriptions.get(channel);
     const before = this.#places.get(channel);
+    const { state, as_of } = told;
+    // What comes behind the state follows.
+    if (as_of) this.#places.set(channel, as_of);
     const gap = this.#places.confirm(channel, told, one?.options);
     one?.confirmed(told);
     this.#call(() => one?.options.onConfirmed?.(told));
     this.#hand(channel, "onGap", gap, before);
+    const at = as_of ?? this.#places.get(channel);
+    if (state !== undefined) this.#hand(channel, "onState", { state, as_of: at }, before);
   }
 
   /** @param {string} name @param {Error} error */

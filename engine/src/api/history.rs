@@ -16,7 +16,7 @@ impl Engine {
         channel: ChannelName,
         range: HistoryRange,
     ) -> Result<LogPage, PublishError> {
-        let home = self.topology.handle.homes.of(&channel).index();
+        let home = self.home_of(&channel);
         let read = |reply| Question::Log { channel, range, reply };
         self.topology.handle.ask(home, read)?.await.map_err(|_| PublishError::Closed)
     }

@@ -38,7 +38,7 @@ impl Engine {
         self.topology.handle.ask(home, get)?.await.map_err(|_| PublishError::Closed)
     }
 
-    fn home_of(&self, channel: &ChannelName) -> usize {
+    pub(super) fn home_of(&self, channel: &ChannelName) -> usize {
         self.topology.handle.homes.of(channel).index()
     }
 }

@@ -15,6 +15,7 @@
 //! | `home`, `replica` | the two roles of a shard |
 //! | `exchange` | frames between a home and its replicas |
 //! | `status_store` | what answers status requests |
+//! | `state_store` | what a channel's messages have come to |
 //! | `unpublished` | whose subscriptions made the channels that nothing was published to |
 
 mod channels;
@@ -31,6 +32,7 @@ mod memberships;
 mod replica;
 mod retention;
 mod since;
+mod state_store;
 mod status_store;
 mod subscriptions;
 mod sweep_queue;
@@ -51,7 +53,7 @@ use crate::config::ChannelClass;
 use crate::limits::COALESCED_BYTES;
 use crate::shared_frame::Frame;
 use crate::telemetry::{ClassId, Recorder};
-use crate::types::{ChannelName, Epoch, JsonObject, Seq, Time};
+use crate::types::{ChannelName, Epoch, JsonObject, Seq, StateDocument, Time};
 use channels::Traffic;
 use contexts::SharedContext;
 use home::Home;
@@ -96,6 +98,8 @@ struct Channel {
     last: Option<Rc<Frame>>,
     /// What a service has put there.
     document: Option<Arc<JsonObject>>,
+    /// What its messages have come to, as a service says: its home's.
+    state: Option<Arc<StateDocument>>,
     /// What went through its compressor, if it ever had one: its home's.
     context: Option<Box<SharedContext>>,
     traffic: Traffic,
@@ -139,6 +143,7 @@ impl Channel {
             answers_requests: false,
             last: None,
             document: None,
+            state: None,
             context: None,
             traffic: Traffic::default(),
             used_at: now,
@@ -216,9 +221,9 @@ impl Channel {
         first.map(|frame| frame.accepted_at + window)
     }
 
-    /// Whether its log holds what its subscribers may come back for: that is the home's to keep.
+    /// Whether it holds what its subscribers may come back for: that is the home's to keep.
     fn holds_promised(&self) -> bool {
-        matches!(self.role, Role::Home(_)) && self.log.len() > 0
+        matches!(self.role, Role::Home(_)) && (self.log.len() > 0 || self.state.is_some())
     }
 
     /// How far one sweep goes: everything new, as far as it is worth joining into `limit` bytes.

@@ -22,6 +22,9 @@ impl Parts {
             Request::Recall { id, channel } => {
                 links.answer(from, Notice::Recalled { id, status: channels.status(&channel) });
             }
+            Request::ReadState { id, channel } => {
+                links.answer(from, Notice::State { id, state: channels.state_document(&channel) });
+            }
             Request::ReadLog { id, channel, range } => {
                 let page = Box::new(self.core.read_log(&channel, &range));
                 self.core.links.answer(from, Notice::Log { id, page });
@@ -86,6 +89,10 @@ impl Parts {
             Notice::Recalled { id, status } => {
                 links.answered(from);
                 self.sessions.handle_recalled(&mut self.core, id, status.as_ref());
+            }
+            Notice::State { id, state } => {
+                links.answered(from);
+                self.sessions.handle_state(&mut self.core, id, state);
             }
             Notice::Log { id, page } => {
                 links.answered(from);

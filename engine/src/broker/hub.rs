@@ -2,6 +2,7 @@
 
 mod gauges;
 mod questions;
+mod states;
 
 use std::sync::Arc;
 

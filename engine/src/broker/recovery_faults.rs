@@ -2,11 +2,15 @@
 
 use std::cell::Cell;
 
+use crate::types::{Epoch, Seq};
+
 /// What is wrong about where they go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RecoveryFault {
     /// A subscription that was there goes on as before, whatever is confirmed.
     Unmoved,
+    /// A subscription that begins with a state goes on at the head.
+    StateAtHead,
     /// Positions of a list are taken for those of other channels.
     Crossed,
 }
@@ -24,6 +28,12 @@ impl RecoveryFault {
 
     pub(super) fn is_present(self) -> bool {
         PRESENT.get() == Some(self)
+    }
+
+    /// The position of a state; that of the newest message if so broken.
+    pub(super) fn skip(since: Option<(Epoch, Seq)>, head: Seq) -> Option<(Epoch, Seq)> {
+        let is_broken = RecoveryFault::StateAtHead.is_present();
+        since.map(|(epoch, seq)| (epoch, if is_broken { head } else { seq }))
     }
 
     /// Positions of a list, those of other channels if so broken.

@@ -9,7 +9,7 @@ use super::pattern_set::PatternSet;
 use crate::shared_frame::Frame;
 use crate::types::{
     AddressGroup, ChannelIndex, ChannelName, ChannelRefusal, Epoch, JoinToken, JsonObject,
-    OperationId, PresenceList, Publication, PublishError, RequestId, Seq, ShardId,
+    OperationId, PresenceList, Publication, PublishError, RequestId, Seq, ShardId, StateDocument,
 };
 use crate::wire::status::StatusView;
 
@@ -38,6 +38,13 @@ pub enum Request {
         channel: ChannelName,
         /// Which part of its log.
         range: HistoryRange,
+    },
+    /// A client of the sender subscribes with a channel's state. Answered by [`Notice::State`].
+    ReadState {
+        /// The sender's id of the request.
+        id: OperationId,
+        /// Which channel.
+        channel: ChannelName,
     },
     /// A client of the sender leaves channels. Answered by [`Notice::Heads`].
     Heads {
@@ -195,6 +202,13 @@ pub enum Notice {
         id: RequestId,
         /// Its document or last event.
         status: Option<StatusSource>,
+    },
+    /// The state of a channel, if it has one.
+    State {
+        /// The receiver's id of the request.
+        id: OperationId,
+        /// The state.
+        state: Option<Arc<StateDocument>>,
     },
     /// A part of a channel's log.
     Log {

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::limits::LISTING_COST;
 use crate::types::{
     ChannelName, ClientCommand, ConnectionKey, DrainReport, JsonObject, Publication, PublishError,
-    Seq, ServiceId, ShardId, Verdict,
+    Seq, ServiceId, ShardId, StateDocument, StateError, Verdict,
 };
 use crate::wire::Secret;
 
@@ -25,6 +25,12 @@ pub(crate) enum Command {
         channel: ChannelName,
         document: Option<Arc<JsonObject>>,
         reply: oneshot::Sender<Result<bool, PublishError>>,
+    },
+    /// Put or take back the state of a channel homed here: `Hub::set_state`.
+    SetState {
+        channel: ChannelName,
+        state: Option<Arc<StateDocument>>,
+        reply: oneshot::Sender<Result<bool, StateError>>,
     },
     /// End connections or subscriptions: `Hub::disconnect`.
     Expel { command: Arc<ClientCommand>, from: u32, reply: oneshot::Sender<(u64, Option<u32>)> },
@@ -47,6 +53,7 @@ impl Command {
             Command::Publish { .. }
             | Command::Authenticated { .. }
             | Command::SetDocument { .. }
+            | Command::SetState { .. }
             | Command::Refuse { .. }
             | Command::Drain { .. } => 1,
         }

@@ -202,6 +202,9 @@ impl EventLoop {
                 let set = self.hub.set_document(&channel, document);
                 let _ = reply.send(set.map_err(|why| self.refusal(why)));
             }
+            Command::SetState { channel, state, reply } => {
+                let _ = reply.send(self.hub.set_state(&channel, state));
+            }
             Command::Expel { command, from, reply } => {
                 let _ = reply.send(self.hub.disconnect(&command, from));
             }

@@ -7,7 +7,7 @@ use crate::broker::{
     Hub, LogPage,
 };
 use crate::limits::{LISTING_COST, PRESENCE_COST};
-use crate::types::{ChannelName, JsonObject, PresenceList, ServiceId, ServiceLoad};
+use crate::types::{ChannelName, JsonObject, PresenceList, ServiceId, ServiceLoad, StateDocument};
 
 /// Where an answer goes.
 type Reply<T> = oneshot::Sender<T>;
@@ -29,6 +29,8 @@ pub(crate) enum Question {
     Presence { channel: ChannelName, reply: Reply<Option<PresenceList>> },
     /// Read the status document of a channel homed here: `Hub::document`.
     Document { channel: ChannelName, reply: Reply<Option<Arc<JsonObject>>> },
+    /// Read the state of a channel homed here: `Hub::state`.
+    State { channel: ChannelName, reply: Reply<Option<Arc<StateDocument>>> },
     /// Read the log of a channel homed here: `Hub::read_log`.
     Log { channel: ChannelName, range: HistoryRange, reply: Reply<LogPage> },
     /// Find connections: `Hub::find_connections`.
@@ -54,6 +56,7 @@ impl Question {
             Question::Log { range, .. } => range.limit.clamp(1, LISTING_COST),
             Question::Channel { .. }
             | Question::Document { .. }
+            | Question::State { .. }
             | Question::Connection { .. }
             | Question::Loads { .. } => 1,
         }
@@ -69,6 +72,7 @@ impl Question {
             Question::Subscribers { names, reply } => reply.send(hub.subscribers(&names)).is_ok(),
             Question::Presence { channel, reply } => reply.send(hub.presence(&channel)).is_ok(),
             Question::Document { channel, reply } => reply.send(hub.document(&channel)).is_ok(),
+            Question::State { channel, reply } => reply.send(hub.state(&channel)).is_ok(),
             Question::Log { channel, range, reply } => {
                 reply.send(hub.read_log(&channel, &range)).is_ok()
             }

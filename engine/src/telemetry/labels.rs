@@ -194,6 +194,8 @@ labels! {
         LaggardBytes = "laggard_bytes",
         /// Bytes held by logs now.
         LogBytes = "log_bytes",
+        /// Bytes of state documents now.
+        StateBytes = "state_bytes",
         /// Compressors of channels.
         Compressors = "compressors",
         /// Handshakes under way.

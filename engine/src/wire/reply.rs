@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
 use super::encoder::{Empty, Outbound};
 pub use crate::types::ErrorCode;
-use crate::types::{ChannelName, DrainReason, Epoch, PresenceList, Seq};
+use crate::types::{ChannelName, DrainReason, Epoch, PresenceList, Seq, StateDocument};
 
 /// The first message of a connection.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -205,17 +206,33 @@ pub fn authenticated(user_id: &str, expires_in: Option<u64>) -> Outbound<'_, imp
     Outbound::response("auth", Authenticated { status: "authenticated", user_id, expires_in })
 }
 
-/// The confirmation of one subscription, before the messages that follow.
-pub fn subscribed(channel: &ChannelName, standing: Standing) -> Outbound<'_, impl Serialize> {
+/// The confirmation of one subscription, before the messages that follow. `state`: the channel's,
+/// or that it has none, where that is to be said.
+pub fn subscribed<'a>(
+    channel: &'a ChannelName,
+    standing: Standing,
+    state: Option<Option<&'a StateDocument>>,
+) -> Outbound<'a, impl Serialize + use<'a>> {
+    #[derive(Serialize)]
+    struct AsOf {
+        epoch: Epoch,
+        seq: Seq,
+    }
     #[derive(Serialize)]
     struct Subscribed<'a> {
         status: &'static str,
         channel: &'a str,
         #[serde(flatten)]
         standing: Standing,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        state: Option<Option<&'a RawValue>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        as_of: Option<AsOf>,
     }
+    let as_of = state.flatten().map(|state| AsOf { epoch: state.epoch, seq: state.seq });
+    let state = state.map(|state| state.map(|state| state.state.raw()));
     let (status, channel) = ("subscribed", channel.as_str());
-    Outbound::response("subscribe", Subscribed { status, channel, standing })
+    Outbound::response("subscribe", Subscribed { status, channel, standing, state, as_of })
 }
 
 /// The confirmation that one subscription has ended.

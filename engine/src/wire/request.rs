@@ -34,6 +34,8 @@ pub enum Request {
         since: Positions,
         /// Whether to be told who is there.
         presence: bool,
+        /// Whether it begins with the channel's state.
+        state: bool,
     },
     /// Unsubscribes from channels.
     Unsubscribe {
@@ -142,6 +144,9 @@ pub enum RequestError {
     /// More positions than one request may have.
     #[error("More than {MAX_POSITIONS_PER_REQUEST} positions in one request")]
     TooManyPositions,
+    /// `state` is neither true nor false, or goes with a list or pattern.
+    #[error("State must be true or false, and goes with a single channel")]
+    InvalidState,
     /// `presence` is neither true nor false.
     #[error("Presence must be true or false")]
     InvalidPresence,
@@ -174,6 +179,7 @@ impl RequestError {
             | RequestError::InvalidSince
             | RequestError::ForeignSince
             | RequestError::InvalidPresence
+            | RequestError::InvalidState
             | RequestError::InvalidRange => ErrorCode::InvalidRequest,
         }
     }
@@ -294,15 +300,25 @@ fn pattern(message: &Inbound<'_>) -> Result<Option<Box<str>>, RequestError> {
 }
 
 fn subscribe(message: &Inbound<'_>) -> Result<Request, RequestError> {
-    if let Some(prefix) = pattern(message)? {
-        return Ok(Request::SubscribePattern { prefix });
+    let [presence, state] = data(message, &["presence", "state"]);
+    let flag = |value: Option<&RawValue>, fault| match value.map(RawValue::get) {
+        Some("true") => Ok(true),
+        Some("false") | None => Ok(false),
+        Some(_) => Err(fault),
+    };
+    let presence = flag(presence, RequestError::InvalidPresence)?;
+    let state = flag(state, RequestError::InvalidState)?;
+    match pattern(message)? {
+        Some(_) if state => return Err(RequestError::InvalidState),
+        Some(prefix) => return Ok(Request::SubscribePattern { prefix }),
+        None => {}
     }
     let (channels, since) = channels(message)?;
     let since = Positions::parse(since, &channels)?;
-    let [presence] = data(message, &["presence"]);
-    let presence = presence.map(|presence| serde_json::from_str(presence.get()));
-    let presence = presence.transpose().map_err(|_| RequestError::InvalidPresence)?;
-    Ok(Request::Subscribe { channels, since, presence: presence.unwrap_or(false) })
+    match channels {
+        Channels::Many(_) if state => Err(RequestError::InvalidState),
+        channels => Ok(Request::Subscribe { channels, since, presence, state }),
+    }
 }
 
 fn publish(message: &Inbound<'_>, max_depth: usize) -> Result<Publication, RequestError> {

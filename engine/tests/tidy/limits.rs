@@ -32,7 +32,7 @@ impl Limits {
             ("Classes of channels", "engine/src/limits/channel_classes.rs"),
             ("Compressed broadcasts", "engine/src/limits/channel_contexts.rs"),
             ("Lanes between shards", "engine/src/limits/lanes.rs"),
-            ("History", "engine/src/limits/history.rs"),
+            ("History and states", "engine/src/limits/history.rs"),
             ("Compression", "engine/src/limits/compression.rs"),
             ("Scrapes of an embedder's metrics", "engine/src/limits/scrapes.rs"),
             ("Server", "server/src/limits.rs"),

@@ -33,6 +33,7 @@ const SHARED_NAMES: &[(&str, &str)] = &[
     ("run", "a program's main work, from settings to exit"),
     ("recorder", "counters and histograms of the thread that measures"),
     ("session", "a protocol's state for one connection: WebSocket, TLS"),
+    ("states", "state documents of channels: requests, the hub's, the channels'"),
     ("status", "a channel's status: documents and requests"),
     ("table", "one row for each metric: name, kind, labels, help"),
     ("tls", "TLS, by the part that does or configures it"),

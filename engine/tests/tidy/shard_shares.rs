@@ -84,6 +84,19 @@ pub(super) const SHARES: &[Share] = &[
         ..REST
     },
     Share {
+        what: ["state documents", "API keys"],
+        bound: "one part in {STATE_SHARE} of `shard_log_bytes`; of one document {MAX_STATE} bytes",
+        key: NONE,
+        service: "one part in {SERVICE_SHARE} of that, of several services",
+        kept: "a document can be replaced and deleted; logs give way to states",
+        tests: &[
+            "engine/src/broker/session/tests/states.rs::\
+             states_have_a_share_of_the_bytes_of_logs_and_give_back_what_they_took",
+            "engine/src/broker/session/tests/states.rs::what_states_take_logs_do_not_keep",
+        ],
+        ..REST
+    },
+    Share {
         what: ["mailbox", "publishers outside the engine, HTTP included"],
         bound: "{MAILBOX_MESSAGES} messages, {MAILBOX_BYTES} bytes",
         connection: "one publication: {MAX_PUBLICATION}",

@@ -37,6 +37,9 @@ pub struct SubOptions {
     /// Begin behind this position, as sub printed it; goes with a single channel
     #[arg(long, value_name = "EPOCH:SEQ")]
     since: Option<String>,
+    /// Begin with each channel's state document, if it has one, as a line with state and as_of
+    #[arg(long)]
+    state: bool,
     /// Print the message's data only
     #[arg(long)]
     raw: bool,
@@ -60,7 +63,7 @@ pub(super) async fn run(options: SubOptions) -> Result<i32, Failure> {
     };
     let mut printer = Printer::new(options.raw, options.count);
     let ended = tokio::select! {
-        ended = follow(&mut session, &options.channels, since.as_ref(), &mut printer) => ended,
+        ended = follow(&mut session, &options, since.as_ref(), &mut printer) => ended,
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
@@ -86,12 +89,15 @@ fn position(since: &str, channels: &[String]) -> Result<Value, Failure> {
 
 async fn follow(
     session: &mut Session,
-    channels: &[String],
+    options: &SubOptions,
     since: Option<&Value>,
     printer: &mut Printer,
 ) -> Result<(), Failure> {
-    for (number, channel) in channels.iter().enumerate() {
+    for (number, channel) in options.channels.iter().enumerate() {
         let mut data = json!({"channel": channel});
+        if options.state {
+            data["state"] = true.into();
+        }
         if let Some(since) = since {
             data["since"] = since.clone();
         }
@@ -158,11 +164,26 @@ impl Printer {
             let reason = data["reason"].as_str().unwrap_or_default();
             eprintln!("warning: messages since that position are missing: {reason}");
         }
+        self.show_state(channel, data);
         self.channels += 1;
         self.epoch = epoch.to_owned();
         // What is recovered comes behind the confirmation.
-        let recovers = since.filter(|_| data["recovered"] == true);
+        let recovers = data.get("as_of").or(since).filter(|_| data["recovered"] == true);
         self.seq = recovers.and_then(|since| since["seq"].as_u64()).unwrap_or(seq);
+    }
+
+    /// The state with which a subscription begins. It counts as no message.
+    fn show_state(&mut self, channel: &str, data: &Value) {
+        let Some(state) = data.get("state") else { return };
+        if state.is_null() {
+            eprintln!("{channel} has no state");
+            return;
+        }
+        let line = match self.raw {
+            true => state.to_string(),
+            false => json!({"room": channel, "state": state, "as_of": data["as_of"]}).to_string(),
+        };
+        self.is_over |= !print(&format!("{line}\n"));
     }
 
     fn show(&mut self, message: &Received) {

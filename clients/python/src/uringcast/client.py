@@ -383,10 +383,6 @@ class Client:
         if event == "gap":
             if (gap := self._places.skip(channel, data)) is not None:
                 self._hand(channel, gap)
-        elif event == "state":
-            as_of = Position.of(data["as_of"])
-            self._places.set(channel, as_of)
-            self._hand(channel, State(channel, data["state"], as_of))
         elif (seq := message.get("seq")) is not None:
             is_new, gap = self._places.arrive(channel, seq, message.get("prev"))
             place = self._places.get(channel) or Position("", seq)
@@ -457,7 +453,9 @@ class Client:
 
         data = {"channels": channels, **asked, **({"since": since} if since else {})}
         try:
-            await self._insist(data, confirmed)
+            # A state goes with a single channel.
+            if not asked.get("state"):
+                await self._insist(data, confirmed)
         except UringcastError as error:
             if error.code == "DISCONNECTED":
                 raise
@@ -503,6 +501,9 @@ class Client:
 
     def _confirmed(self, channel: str, told: Mapping[str, Any]) -> None:
         one = self._subscriptions.get(channel)
+        if (as_of := told.get("as_of")) is not None:
+            # What comes behind the state follows.
+            self._places.set(channel, Position.of(as_of))
         gap = self._places.confirm(channel, told, one.options.last if one else None)
         if (place := self._places.get(channel)) is not None:
             self._began.setdefault(channel, place)
@@ -510,6 +511,8 @@ class Client:
             one.confirm(told)
         if gap is not None:
             self._hand(channel, gap)
+        if "state" in told and (place := self._places.get(channel)) is not None:
+            self._hand(channel, State(channel, told["state"], place))
 
     def _refused(self, name: str, error: UringcastError) -> None:
         one = self._subscriptions.get(name)

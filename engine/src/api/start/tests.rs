@@ -76,6 +76,7 @@ fn serve(mut parts: ShardParts) {
             }
             Command::Expel { .. }
             | Command::SetDocument { .. }
+            | Command::SetState { .. }
             | Command::Configure { .. }
             | Command::Ask(_) => {}
             Command::Drain { reply, .. } => {

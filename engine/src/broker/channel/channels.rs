@@ -10,6 +10,7 @@ mod made_by_subscribers;
 mod other_shards;
 mod own_events;
 mod reclassify;
+mod states;
 mod statuses;
 mod subscribing;
 mod sweeps;
@@ -23,6 +24,7 @@ use super::home::Home;
 use super::memberships::Memberships;
 use super::replica::{Replica, ReplicaState};
 use super::retention::Retention;
+use super::state_store::StateStore;
 use super::status_store::StatusStore;
 use super::sweep_queue::SweepQueue;
 use super::unpublished::{Maker, Unpublished};
@@ -47,6 +49,7 @@ pub(crate) struct Channels {
     memberships: Memberships,
     retention: Retention,
     statuses: StatusStore,
+    states: StateStore,
     queue: SweepQueue,
     exchange: Exchange,
     forgotten: Forgotten,
@@ -78,6 +81,7 @@ impl Channels {
             memberships: Memberships::new(connections, services),
             retention: Retention::default(),
             statuses: StatusStore::new(services),
+            states: StateStore::new(services),
             queue: SweepQueue::default(),
             exchange: Exchange::default(),
             forgotten: Forgotten::default(),
@@ -298,6 +302,7 @@ impl Channels {
         let Some(mut channel) = self.table.remove(index) else { return };
         self.retention.release(&self.table, &channel.log);
         self.statuses.release(&channel);
+        self.states.set(&mut channel, None);
         self.contexts.drop_compressor(&mut channel);
         let was_published = channel.maker.is_none();
         self.unpublished.give_back(&mut channel);

@@ -32,6 +32,8 @@ pub(super) struct Retention {
     bytes: usize,
     /// Those of them that are kept of keys beyond the logs' frames.
     kept: usize,
+    /// Bytes that others than logs take of their bound.
+    reserved: usize,
     /// Bytes the live sets have not been handed yet.
     unswept: usize,
     /// Frames held.
@@ -108,9 +110,16 @@ impl Retention {
         self.tidy(table);
     }
 
+    /// So many bytes of the logs' bound are taken by others from now on.
+    pub(super) fn reserve(&mut self, cx: &mut Context, table: &mut Table, bytes: usize) {
+        self.reserved = bytes;
+        self.relieve(cx, table);
+        self.tidy(table);
+    }
+
     /// Drops the oldest frames of the shard while all logs together hold too much.
     fn relieve(&mut self, cx: &mut Context, table: &mut Table) {
-        while self.bytes > cx.config.retention.shard_bytes {
+        while self.bytes + self.reserved > cx.config.retention.shard_bytes {
             let Some(&(index, seq)) = self.arrivals.front() else { return };
             let Some((oldest, _)) = held(table, index, seq) else {
                 self.arrivals.pop_front();
@@ -121,7 +130,7 @@ impl Retention {
                 // The shard's own subscribers still need it: SHARD_UNSWEPT_BYTES bounds that.
                 return;
             }
-            channel.overrun = Some(Overrun::ShardBytes(self.bytes));
+            channel.overrun = Some(Overrun::ShardBytes(self.bytes + self.reserved));
             self.evict(cx, channel);
         }
     }

@@ -23,6 +23,7 @@ impl Hub {
         cx.recorder.set(Gauge::ConnectionSlots, connections.capacity());
         cx.recorder.set(Gauge::LaggardBytes, delivery.laggard_bytes().all());
         cx.recorder.set(Gauge::LogBytes, channels.log_bytes());
+        cx.recorder.set(Gauge::StateBytes, channels.state_bytes());
         cx.recorder.set(Gauge::Compressors, channels.compressors());
     }
 }

@@ -1,10 +1,12 @@
 //! Other shards have answered what clients asked of the homes of channels.
 
+use std::sync::Arc;
+
 use super::Sessions;
 use crate::broker::core::Core;
 use crate::broker::log_page::LogPage;
 use crate::broker::shard_messages::StatusSource;
-use crate::types::{ConnectionKey, PublishError, RequestId, Seq};
+use crate::types::{ConnectionKey, OperationId, PublishError, RequestId, Seq, StateDocument};
 
 impl Sessions {
     /// Another shard has sequenced a client's publication, or refused it.
@@ -39,5 +41,16 @@ impl Sessions {
     pub(in crate::broker) fn handle_log(&mut self, core: &mut Core, id: RequestId, page: &LogPage) {
         let key = self.history.finish(core, id, page);
         self.backlogs.make_ready(key);
+    }
+
+    /// The home of a channel that a client subscribes to has answered with its state.
+    pub(in crate::broker) fn handle_state(
+        &mut self,
+        core: &mut Core,
+        id: OperationId,
+        state: Option<Arc<StateDocument>>,
+    ) {
+        let over = |key| self.backlogs.make_ready(key);
+        self.operations.handle_state(core, &self.auth, (id, state), over);
     }
 }

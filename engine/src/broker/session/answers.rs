@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::order::Order;
+use super::order::{Order, WantedState};
 use crate::broker::core::{Core, Joined};
 use crate::broker::presence::Ask;
 use crate::config::Protocol;
@@ -186,7 +186,13 @@ pub(super) fn subscribed(core: &mut Core, key: ConnectionKey, order: &Order, joi
             }
         };
     };
-    let confirmation = reply::subscribed(channel, joined.standing);
+    let is_whole = joined.standing.recovery == Some(Ok(()));
+    let state = match &order.state {
+        WantedState::Absent => Some(None),
+        WantedState::Found(state) if is_whole => Some(Some(&**state)),
+        _ => None,
+    };
+    let confirmation = reply::subscribed(channel, joined.standing, state);
     core.answer(key, MessageType::Response, |encoder, stamp, out| {
         encoder.write(stamp, correlation, &confirmation, out);
     });

@@ -80,8 +80,15 @@ pub(super) fn take_effect(
     #[cfg(test)]
     let since = RecoveryFault::cross(since);
     let named = channels.iter().zip(since);
-    let joined: Vec<Joined> =
-        named.map(|(&index, since)| core.subscribe(key, index, since)).collect();
+    let subscribe = |(&index, since)| {
+        #[cfg(test)]
+        let since = match order.found_state() {
+            Some(_) => RecoveryFault::skip(since, core.channels.log(index).head()),
+            None => since,
+        };
+        core.subscribe(key, index, since)
+    };
+    let joined: Vec<Joined> = named.map(subscribe).collect();
     answers::subscribed(core, key, order, &joined);
     core.delivery.charge(&mut core.cx, key);
     for (&index, joined) in channels.iter().zip(&joined) {

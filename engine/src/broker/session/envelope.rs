@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::answers::{self, refuse};
-use super::order::{Action, Order};
+use super::order::{Action, Order, WantedState};
 use super::{Sessions, require_token};
 use crate::broker::connection::CloseReason;
 use crate::broker::core::Core;
@@ -64,9 +64,10 @@ impl Sessions {
             Err(fault) => return refuse(core, key, correlation, fault.code(), &fault.to_string()),
         };
         match request {
-            Request::Subscribe { channels, since, presence } => {
+            Request::Subscribe { channels, since, presence, state } => {
                 let order = Order::new(correlation, channels, Action::Subscribe);
-                self.order(core, key, Order { since, presence, ..order });
+                let state = if state { WantedState::Wanted } else { WantedState::None };
+                self.order(core, key, Order { since, presence, state, ..order });
             }
             Request::Presence { channel } => self.presence(core, key, correlation, channel),
             Request::Unsubscribe { channels } => {

@@ -3,6 +3,7 @@
 //!
 //! A client leaves a channel at a position: what was accepted before is handed to it first.
 
+mod joining;
 #[cfg(test)]
 mod operations_invariants;
 mod watching;
@@ -163,35 +164,6 @@ impl Operations {
             let Some(next) = next.filter(|_| core.connections.is_open(key)) else { return };
             order = next;
         }
-    }
-
-    /// Begins a subscribe order. Returns the orders behind it if it did not have to wait.
-    fn subscribe(
-        &mut self,
-        core: &mut Core,
-        auth: &Authentication,
-        key: ConnectionKey,
-        mut order: Order,
-        later: VecDeque<Order>,
-    ) -> Option<VecDeque<Order>> {
-        let channels = arrival::hold_channels(core, auth, key, &mut order);
-        let entry = self.all.vacant_entry();
-        let id = OperationId(entry.key() as u32);
-        let mut waiting = 0;
-        for (&index, name) in channels.iter().zip(&order.names) {
-            if !core.links.prepare(&mut core.channels, index, order.position(name)) {
-                core.channels.wait(index, id);
-                waiting += 1;
-            }
-        }
-        let departure = Departure::default();
-        let operation = Operation { key, order, channels, waiting, departure, later };
-        if waiting == 0 {
-            return complete(core, auth, operation);
-        }
-        entry.insert(operation);
-        *self.current(key) = id;
-        None
     }
 
     /// Begins an order to leave. Returns the orders behind it if it did not have to wait.

@@ -1,8 +1,10 @@
 //! A request for channels, as the session understood it.
 
+use std::sync::Arc;
+
 use crate::broker::connection::CloseReason;
 use crate::broker::pattern_set::PatternKey;
-use crate::types::{ChannelName, ChannelRefusal, Epoch, ErrorCode, Seq};
+use crate::types::{ChannelName, ChannelRefusal, Epoch, ErrorCode, Seq, StateDocument};
 use crate::wire::request::{Channels, Positions};
 
 /// The `correlation_id` of a reply, if its request had one.
@@ -27,6 +29,22 @@ pub(super) struct Order {
     pub(super) pattern: Option<PatternKey>,
     /// Whether the client is to be told who is there.
     pub(super) presence: bool,
+    /// The state with which the subscription begins.
+    pub(super) state: WantedState,
+}
+
+/// The state of a channel with which a subscription begins.
+#[derive(Debug, Default)]
+pub(super) enum WantedState {
+    /// It is not asked for, or the client has a later position.
+    #[default]
+    None,
+    /// It is to be asked for.
+    Wanted,
+    /// The channel has none.
+    Absent,
+    /// What comes after it follows.
+    Found(Arc<StateDocument>),
 }
 
 impl Order {
@@ -42,6 +60,7 @@ impl Order {
             since: Positions::default(),
             pattern: None,
             presence: false,
+            state: WantedState::None,
         }
     }
 
@@ -78,9 +97,34 @@ impl Order {
 
     /// The position from which a subscription goes on.
     pub(super) fn position(&self, name: &ChannelName) -> Option<(Epoch, Seq)> {
+        if let Some(state) = self.found_state() {
+            return Some((state.epoch, state.seq));
+        }
         let since = self.since.get(name.as_str())?;
         // A text that no epoch of ours has is an epoch of no log.
         Some((since.epoch.unwrap_or(Epoch(0)), since.seq))
+    }
+
+    /// The state whose position counts.
+    pub(super) fn found_state(&self) -> Option<&StateDocument> {
+        match &self.state {
+            WantedState::Found(state) => Some(state),
+            _ => None,
+        }
+    }
+
+    /// The channel's home has answered with its state. A client that was further goes on there.
+    pub(super) fn take_state(&mut self, found: Option<Arc<StateDocument>>) {
+        self.state = WantedState::None;
+        let position = self.names.first().and_then(|name| self.position(name));
+        let is_further = |state: &StateDocument| {
+            position.is_some_and(|(epoch, seq)| epoch == state.epoch && seq >= state.seq)
+        };
+        self.state = match found {
+            None => WantedState::Absent,
+            Some(state) if is_further(&state) => WantedState::None,
+            Some(state) => WantedState::Found(state),
+        };
     }
 
     /// There is no room for one of its channels.

@@ -10,6 +10,7 @@ mod history;
 mod postponed;
 mod service_shares;
 mod shared_memory;
+mod states;
 
 use std::sync::Arc;
 

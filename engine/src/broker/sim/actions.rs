@@ -23,6 +23,9 @@ impl World {
         if self.plan.changes && self.chance(3) {
             self.change_settings();
         }
+        if self.plan.states && self.chance(5) {
+            self.put_state();
+        }
         let rough = self.plan.rough;
         match self.rng.u8(..100) {
             0..30 => {
@@ -202,6 +205,7 @@ impl World {
         let asks = self.plan.presence && self.chance(10);
         let by_pattern = self.plan.patterns && self.chance(20);
         let returns = self.plan.returns && self.chance(35);
+        let begins = self.plan.states && self.chance(35);
         let reads = self.plan.histories && self.chance(25);
         let text = match self.rng.u8(..100) {
             _ if asks => {
@@ -211,6 +215,7 @@ impl World {
             }
             _ if by_pattern => self.pattern_request(client, id),
             _ if returns => self.returning_request(client, id),
+            _ if begins => self.state_request(client, id, channel),
             _ if reads => self.history_request(client, id, channel),
             0..50 => self.subscribe(client, id, channel, &name),
             50..70 => self.unsubscribe(client, id, channel, &name),

@@ -66,6 +66,8 @@ pub(super) struct Client {
     pub(super) patterns_confirmed: u64,
     /// Messages that it was answered.
     pub(super) histories: u64,
+    /// Subscriptions that began with a state.
+    pub(super) states: u64,
     pub(super) orders: VecDeque<(u64, Order)>,
     /// All requests that are owed an answer, in order.
     sent: VecDeque<u64>,

@@ -223,6 +223,9 @@ impl World {
         if self.plan.returns {
             tally.insert("returned", sum(|client| client.returned));
         }
+        if self.plan.states {
+            tally.insert("states", sum(|client| client.states));
+        }
         if self.plan.histories {
             tally.insert("messages of history", sum(|client| client.histories));
         }

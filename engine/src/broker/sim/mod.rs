@@ -23,6 +23,7 @@ mod relief;
 mod returning_clients;
 mod slow_subscribers;
 mod small_world;
+mod state_clients;
 mod truth;
 mod windows;
 mod world;

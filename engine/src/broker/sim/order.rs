@@ -1,5 +1,6 @@
 //! What a client has asked for.
 
+use super::state_clients::StateOrder;
 use crate::types::Time;
 
 /// Where a client left off: an epoch and a position.
@@ -22,6 +23,7 @@ pub(super) enum Order {
     /// To all channels whose names begin so.
     SubscribePattern(String),
     UnsubscribePattern(String),
+    SubscribeWithState(StateOrder),
     /// A request for history.
     History(HistoryOrder),
 }

@@ -75,6 +75,8 @@ pub(super) struct Plan {
     pub(super) presence: bool,
     /// Clients go on at other positions of channels that they have.
     pub(super) returns: bool,
+    /// Services say what channels have come to.
+    pub(super) states: bool,
     /// Clients read logs by request.
     pub(super) histories: bool,
     pub(super) sealed: bool,
@@ -178,6 +180,7 @@ impl Plan {
             patterns: false,
             presence: false,
             returns: false,
+            states: false,
             histories: false,
             sealed: rng.bool(),
             deflating: 0,

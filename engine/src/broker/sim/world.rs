@@ -1,6 +1,6 @@
 //! Hubs, sockets, lanes, clients and one clock, moved step by step by the seed.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub(super) struct World {
     pub(super) sockets: Vec<Socket>,
     pub(super) clients: Vec<Client>,
     pub(super) truth: Truth,
+    /// The positions of channels' states.
+    pub(super) states: HashMap<usize, u64>,
     /// Tokens being verified, by shard: turns until the answer, and the connection.
     pub(super) verdicts: Vec<Vec<(u8, ConnectionKey, Verdict)>>,
     pub(super) refused: u64,
@@ -69,6 +71,7 @@ impl World {
             clients: Vec::new(),
             verdicts: vec![Vec::new(); plan.shards],
             truth: Truth::new(&plan),
+            states: HashMap::new(),
             refused: 0,
             lost: 0,
             grants_lost: 0,

@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::types::JsonObject;
 use crate::wire::encoder::{Encoder, Stamp};
 
 const STAMP: Stamp = Stamp { id: [0; 16], unix_us: 0 };
@@ -72,10 +73,30 @@ fn position(more: &Value) -> Value {
 }
 
 #[test]
+fn a_confirmation_may_carry_the_channels_state() {
+    let channel = name("c");
+    let document = StateDocument {
+        state: JsonObject::parse(br#"{"n":1e999}"#).unwrap(),
+        epoch: Epoch(0xab),
+        seq: Seq(5),
+    };
+    let write = |state| {
+        let mut out = Vec::new();
+        let standing = standing(Some(Ok(())));
+        let message = subscribed(&channel, standing, Some(state));
+        Encoder::default().write(STAMP, None, &message, &mut out);
+        String::from_utf8(out[4..].to_vec()).unwrap()
+    };
+    let given = r#""state":{"n":1e999},"as_of":{"epoch":"00000000000000ab","seq":5}}"#;
+    assert!(write(Some(&document)).contains(given), "as it was written");
+    assert!(write(None).contains(r#""state":null}"#));
+}
+
+#[test]
 fn a_confirmation_carries_the_channels_position() {
     let channel = name("c");
     let confirm = |recovery| {
-        let value = written(None, &subscribed(&channel, standing(recovery)));
+        let value = written(None, &subscribed(&channel, standing(recovery), None));
         assert_eq!((&value["type"], &value["event"]), (&json!("response"), &json!("subscribe")));
         value["data"].clone()
     };

@@ -284,3 +284,23 @@ fn history_says_which_part_of_a_log() {
     }
     assert!(refused(r#"{"type":"event","event":"history"}"#).code() == ErrorCode::UnknownRequest);
 }
+
+#[test]
+fn a_subscription_to_a_single_channel_may_begin_with_its_state() {
+    let state = |data: &str| match parse(&request("subscribe", data)) {
+        Ok(Request::Subscribe { state, .. }) => Ok(state),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error),
+    };
+    assert_eq!(state(r#"{"channel":"a"}"#), Ok(false));
+    assert_eq!(state(r#"{"channel":"a","state":null}"#), Ok(false));
+    assert_eq!(state(r#"{"channel":"a","state":true}"#), Ok(true));
+    assert_eq!(state(r#"{"channels":["a"],"state":false}"#), Ok(false));
+    for bad in [
+        r#"{"channel":"a","state":1}"#,
+        r#"{"channels":["a"],"state":true}"#,
+        r#"{"pattern":"a:*","state":true}"#,
+    ] {
+        assert_eq!(state(bad), Err(RequestError::InvalidState), "{bad}");
+    }
+}

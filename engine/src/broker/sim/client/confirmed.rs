@@ -11,7 +11,11 @@ impl Client {
         if value["data"]["pattern"].is_string() {
             return self.has_pattern(value, truth);
         }
-        let Order::Subscribe { channels, list } = self.order(value) else { panic!("{value}") };
+        let (channels, list) = match self.order(value) {
+            Order::Subscribe { channels, list } => (channels, list),
+            Order::SubscribeWithState(order) => return self.with_state(order, value, truth),
+            other => panic!("{value} to {other:?}"),
+        };
         let data = &value["data"];
         assert_eq!(data["status"], "subscribed");
         if !list {
@@ -36,7 +40,13 @@ impl Client {
         }
     }
 
-    fn confirmed(&mut self, channel: usize, since: Option<&Position>, told: &Value, truth: &Truth) {
+    pub(in crate::broker::sim) fn confirmed(
+        &mut self,
+        channel: usize,
+        since: Option<&Position>,
+        told: &Value,
+        truth: &Truth,
+    ) {
         let seq = told["seq"].as_u64().unwrap();
         let life = truth.life(channel, told["epoch"].as_str().unwrap());
         assert!(seq <= truth.length(channel, life), "a position that is not there yet");
