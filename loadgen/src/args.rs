@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgGroup, CommandFactory, FromArgMatches, Parser};
 
 use crate::credentials::Credentials;
+use crate::output::Output;
 use crate::plan_input::PlanInput;
 use crate::spki_pin::SpkiPin;
 use crate::tls::Trust;
@@ -70,12 +71,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "K", value_parser = up_to(250), help_heading = "Machine")]
     pub(crate) source_addresses: Option<u32>,
 
-    /// Write the numbers as JSON to a file, or - for standard output (then without the table).
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    pub(crate) json: Option<String>,
-    /// No progress line and no table.
-    #[arg(long, short, help_heading = "Output")]
-    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 impl Args {

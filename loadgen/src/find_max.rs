@@ -34,7 +34,7 @@ pub(crate) fn find_max(
         let p99_us = summary.total.delivery.value_at_quantile(0.99) as f64 / 1e3;
         search.tell(rate, &outcome);
         let step = SearchStep { rate, outcome, p99_us };
-        if !config.args.quiet {
+        if !config.args.output.quiet {
             eprintln!("loadgen: {}", line(&step));
         }
         let held = step.outcome == StepOutcome::Held;

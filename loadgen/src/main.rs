@@ -13,6 +13,7 @@ mod assertion;
 mod broadcasts;
 mod client;
 mod collector;
+mod comparison;
 mod config;
 mod credentials;
 mod doctor;
@@ -20,27 +21,35 @@ mod environment;
 mod error;
 mod find_max;
 mod handshake_clock;
+mod hdr_files;
+mod heat_map;
+mod html_report;
 mod load_plan;
 mod log_positions;
 mod machine;
 mod movements;
+mod output;
 mod payload_stamp;
 mod phase;
+mod phase_report;
 mod plan_input;
 
 mod progress;
 mod publish_tally;
 mod publisher;
+mod quantiles;
 mod rate_search;
 mod receipts;
 mod recorder;
 mod replies;
 mod report;
+mod report_table;
 mod room_choice;
 mod run;
 mod run_verdict;
 mod scenario;
 mod schedule;
+mod second;
 mod self_host;
 mod server_url;
 mod shared;
@@ -55,11 +64,10 @@ mod tokens;
 mod value_parsers;
 mod worker;
 
-use std::io::Write;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::SystemTime;
 
 use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit};
@@ -74,7 +82,7 @@ use crate::find_max::find_max;
 use crate::load_plan::LoadPlan;
 use crate::machine::Machine;
 use crate::plan_input::{PlanInput, Publish};
-use crate::report::Report;
+use crate::report::{Circumstances, Report};
 use crate::run_verdict::RunVerdict;
 use crate::self_host::SelfHost;
 
@@ -106,13 +114,8 @@ fn examine(args: &Args) -> Result<u8, OperatorError> {
     let (_, file_limit) = getrlimit(Resource::RLIMIT_NOFILE)
         .map_err(|error| OperatorError(format!("the limit of open files: {error}")))?;
     let diagnosis = Diagnosis::of(args, &plan(args)?, &Machine::this(), file_limit);
-    let to_stdout = args.json.as_deref() == Some("-");
-    if !args.quiet && !to_stdout {
-        print(&diagnosis.table())?;
-    }
-    if let Some(target) = &args.json {
-        write_json(target, &serde_json::json!(diagnosis))?;
-    }
+    args.output.show(&diagnosis.table())?;
+    args.output.write_json(&serde_json::json!(diagnosis))?;
     Ok(diagnosis.exit_code())
 }
 
@@ -122,6 +125,7 @@ fn load_and_report(args: &Args) -> Result<u8, OperatorError> {
     if args.insecure && !args.self_host {
         eprintln!("loadgen: --insecure: THE SERVER'S CERTIFICATE IS NOT VERIFIED");
     }
+    let baseline = args.output.baseline()?;
     let plan = plan(args)?;
     let runs = match &args.url {
         Some(url) => {
@@ -131,47 +135,33 @@ fn load_and_report(args: &Args) -> Result<u8, OperatorError> {
         }
         None => self_host(args, &plan, &interrupted)?,
     };
-    let failures: Vec<_> = runs.iter().flat_map(Measured::failures).collect();
-    let code = runs.iter().map(|run| run.verdict.exit_code()).min_by_key(|code| match code {
+    let code = runs.iter().map(|(_, code)| *code).min_by_key(|code| match code {
         // A fault of the server before one of this tool.
         1 => 0,
         3 => 1,
         _ => 2,
     });
-    let reports: Vec<_> = runs.into_iter().map(|run| run.report).collect();
-    let to_stdout = args.json.as_deref() == Some("-");
-    if !args.quiet && !to_stdout {
-        print(&report::table(&reports))?;
+    let mut reports: Vec<_> = runs.into_iter().map(|(report, _)| report).collect();
+    for (place, report) in reports.iter_mut().enumerate() {
+        report.comparison = baseline
+            .as_ref()
+            .and_then(|earlier| earlier.compare(place, &report.seconds, report.warmup_seconds));
     }
-    if let Some(target) = &args.json {
-        let environment = Environment::of(&Machine::this());
-        let document = serde_json::json!({
-            "passed": failures.is_empty(),
-            "failures": failures,
-            "environment": environment,
-            "runs": reports,
-        });
-        write_json(target, &document)?;
-    }
-    for failure in &failures {
+    let environment = serde_json::json!(Environment::of(&Machine::this()));
+    args.output.write(&reports, &environment)?;
+    for failure in reports.iter().flat_map(|report| &report.failures) {
         eprintln!("loadgen: FAILED: {failure}");
     }
     Ok(code.unwrap_or(0))
 }
 
-/// One run with what it amounts to.
-struct Measured {
-    report: Report,
-    verdict: RunVerdict,
-}
-
-impl Measured {
-    fn failures(&self) -> impl Iterator<Item = String> {
-        self.verdict.reasons().map(|reason| format!("{}: {reason}", self.report.url))
-    }
-}
-
-fn measure(config: &Config, interrupted: &AtomicBool) -> Result<Measured, OperatorError> {
+/// One run, and the exit code that it amounts to.
+fn measure(config: &Config, interrupted: &AtomicBool) -> Result<(Report, u8), OperatorError> {
+    let circumstances = Circumstances {
+        started: SystemTime::now(),
+        tls: config.endpoint.tls.is_some().then(|| config.trust.name()),
+        given: config.given.clone(),
+    };
     let (summary, verdict) = match config.plan.max_rate {
         Some(most) => find_max(config, most, interrupted)?,
         None => {
@@ -180,8 +170,11 @@ fn measure(config: &Config, interrupted: &AtomicBool) -> Result<Measured, Operat
             (summary, verdict)
         }
     };
-    let tls = config.endpoint.tls.is_some().then(|| config.trust.name());
-    Ok(Measured { report: Report::new(&summary, tls, config.given.clone()), verdict })
+    let scheme = if config.endpoint.tls.is_some() { "wss" } else { "ws" };
+    let scheme = config.args.self_host.then_some(scheme);
+    config.args.output.write_histograms(&summary, circumstances.started, scheme)?;
+    let failures = verdict.reasons().map(|reason| format!("{}: {reason}", summary.url)).collect();
+    Ok((Report::new(&summary, &circumstances, failures), verdict.exit_code()))
 }
 
 /// What flags say goes before what the file says.
@@ -195,7 +188,7 @@ fn self_host(
     args: &Args,
     plan: &LoadPlan,
     interrupted: &AtomicBool,
-) -> Result<Vec<Measured>, OperatorError> {
+) -> Result<Vec<(Report, u8)>, OperatorError> {
     let server = self_host::find_server()?;
     // The server inherits the limit, and needs as many descriptors; the run checks it.
     let _ = process::raise_file_limit();
@@ -213,23 +206,6 @@ fn self_host(
         }
     }
     Ok(runs)
-}
-
-fn write_json(target: &str, document: &serde_json::Value) -> Result<(), OperatorError> {
-    let bad = |error: String| {
-        OperatorError(format!("--json {target}: {error}; name a file that can be written, or -"))
-    };
-    let text = format!("{document:#}\n");
-    match target {
-        "-" => print(&text),
-        path => std::fs::write(Path::new(path), text).map_err(|error| bad(error.to_string())),
-    }
-}
-
-fn print(text: &str) -> Result<(), OperatorError> {
-    std::io::stdout()
-        .write_all(text.as_bytes())
-        .map_err(|error| OperatorError(format!("standard output: {error}")))
 }
 
 /// The first Ctrl-C or SIGTERM ends the run early, with its report; the second at once.

@@ -17,8 +17,11 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new(config: &Config) -> Self {
-        let line =
-            if config.args.quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+        let line = if config.args.output.quiet {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new_spinner()
+        };
         if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix} {wide_msg}") {
             line.set_style(style);
         }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::comparison::Baseline;
+use crate::second::Second;
 
 #[test]
 fn numbers_are_written_for_readers() {
@@ -17,4 +19,17 @@ fn two_runs_stand_side_by_side() {
     let text = table(&[report("ws://a"), report("wss://b")]);
     let first = text.lines().next().unwrap();
     assert!(first.contains("ws://a   ") && first.ends_with("wss://b"), "{first}");
+}
+
+#[test]
+fn a_comparison_stands_below_the_table() {
+    let seconds = |p99_us: f64| -> Vec<Second> {
+        let second = |at: i32| Second { at: at.into(), deliveries: 1, p99_us, ..Second::default() };
+        (0..6).map(second).collect()
+    };
+    let earlier = serde_json::json!({"runs": [{"seconds": seconds(1_000.0)}]}).to_string();
+    let comparison = Baseline::parse(&earlier).unwrap().compare(0, &seconds(2_000.0), 0.0);
+    let report = Report { url: "ws://a".into(), comparison, ..Report::default() };
+    let line = "ws://a: p99 by second 2.00 ms, was 1.00 ms: worse, beyond the spread\n";
+    assert!(table(&[report]).contains(line));
 }
