@@ -27,6 +27,8 @@ mod html_report;
 mod load_plan;
 mod log_positions;
 mod machine;
+mod metrics_endpoint;
+mod moment;
 mod movements;
 mod output;
 mod payload_stamp;

@@ -1,6 +1,7 @@
 //! Where the figures go, by the flags.
 
 use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::comparison::Baseline;
 use crate::error::OperatorError;
+use crate::metrics_endpoint::MetricsEndpoint;
 use crate::report::Report;
 use crate::summary::Summary;
 use crate::{hdr_files, html_report, report_table};
@@ -31,7 +33,13 @@ pub(crate) struct Output {
     /// Write a histogram for each second as HdrHistogram's log, in nanoseconds.
     #[arg(long, value_name = "FILE")]
     hlog: Option<PathBuf>,
-    /// No progress line and no table.
+    /// Serve the figures of the run in progress to Prometheus, at /metrics of this port.
+    #[arg(long, value_name = "PORT")]
+    metrics_port: Option<u16>,
+    /// Address of that port.
+    #[arg(long, value_name = "ADDRESS", requires = "metrics_port", default_value = "127.0.0.1")]
+    metrics_host: Option<IpAddr>,
+    /// No view of the run in progress and no table.
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
@@ -49,6 +57,20 @@ impl Output {
         };
         let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
         Baseline::parse(&text).map(Some).map_err(bad)
+    }
+
+    /// Listens for Prometheus, if a port is given.
+    ///
+    /// # Errors
+    /// When the port cannot be had.
+    pub(crate) fn metrics_endpoint(&self) -> Result<Option<MetricsEndpoint>, OperatorError> {
+        let host = self.metrics_host.unwrap_or(Ipv4Addr::LOCALHOST.into());
+        let endpoint = self.metrics_port.map(|port| MetricsEndpoint::start(host, port));
+        let endpoint = endpoint.transpose()?;
+        if let Some(endpoint) = endpoint.as_ref().filter(|_| !self.quiet) {
+            eprintln!("loadgen: metrics at http://{}/metrics", endpoint.address());
+        }
+        Ok(endpoint)
     }
 
     /// Writes a JSON document to where `--json` says, if it does.

@@ -12,6 +12,8 @@ use nix::sys::resource::{UsageWho, getrusage};
 use crate::collector::{Collector, Sent};
 use crate::config::Config;
 use crate::error::{ConnectionError, OperatorError};
+use crate::metrics_endpoint::MetricsEndpoint;
+use crate::moment::Moment;
 use crate::progress::Progress;
 use crate::publish_tally::Published;
 use crate::publisher::Publisher;
@@ -39,6 +41,7 @@ pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Summary, 
     config.check_file_limit()?;
     let connect = |number| Publisher::connect(config, number);
     let publishers: Vec<_> = (0..config.plan.publishers).map(connect).collect::<Result<_, _>>()?;
+    let endpoint = config.args.output.metrics_endpoint()?;
     let shared = &Shared::new();
     std::thread::scope(|scope| {
         let (sender, updates) = channel();
@@ -51,6 +54,7 @@ pub(crate) fn run(config: &Config, interrupted: &AtomicBool) -> Result<Summary, 
             config,
             shared,
             progress: Progress::new(config),
+            endpoint,
             interrupted,
             collector: Collector::new(
                 Arc::clone(config.plan.timeline()),
@@ -84,6 +88,7 @@ struct Run<'a> {
     config: &'a Config,
     shared: &'a Shared,
     progress: Progress,
+    endpoint: Option<MetricsEndpoint>,
     interrupted: &'a AtomicBool,
     collector: Collector,
     updates: Receiver<Update>,
@@ -165,9 +170,7 @@ impl<'a> Run<'a> {
                 self.shared.quit.store(true, Relaxed);
             }
             self.receive()?;
-            let published = self.shared.published.load(Relaxed);
-            let left = Duration::from_nanos(end.saturating_sub(self.shared.now()));
-            self.progress.running(left, published, &self.collector.total);
+            self.observe(Duration::from_nanos(end.saturating_sub(self.shared.now())));
         }
         let endpoint = &self.config.endpoint;
         let finish = |handle: Handle<'_>| match handle.join() {
@@ -194,10 +197,16 @@ impl<'a> Run<'a> {
             if deliveries != last.1 {
                 last = (Instant::now(), deliveries);
             }
-            let published = self.shared.published.load(Relaxed);
-            self.progress.running(Duration::ZERO, published, &self.collector.total);
+            self.observe(Duration::ZERO);
         }
         Ok(())
+    }
+
+    /// Shows what is known now.
+    fn observe(&mut self, left: Duration) {
+        let moment = Moment::of(self.shared, &self.collector.total, left);
+        self.progress.running(&moment, &self.collector.slices);
+        self.endpoint.iter().for_each(|endpoint| endpoint.set(&moment));
     }
 
     /// Enters what never came.
