@@ -22,6 +22,7 @@ use crate::value_parsers::{Cpus, cpus, up_to};
 /// out of order; 2 it could not run; 3 this tool itself was too late for its figures to hold.
 ///
 /// `loadgen doctor`, with the same flags, checks whether this machine can carry the run.
+/// `loadgen man` prints a manual page, `loadgen completions SHELL` a script for a shell.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "loadgen", version, group = ArgGroup::new("where").required(true))]
 pub(crate) struct Args {

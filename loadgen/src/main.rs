@@ -52,6 +52,7 @@ mod run_verdict;
 mod scenario;
 mod schedule;
 mod second;
+mod self_description;
 mod self_host;
 mod server_url;
 mod shared;
@@ -104,11 +105,18 @@ fn main() -> ExitCode {
 /// Runs what the first argument asks for. Returns the exit code.
 fn start() -> Result<u8, OperatorError> {
     let mut words: Vec<_> = std::env::args_os().collect();
-    if words.get(1).is_some_and(|word| word == "doctor") {
-        words.remove(1);
-        return examine(&Args::parse_for_doctor(words));
+    match words.get(1).and_then(|word| word.to_str()) {
+        Some("doctor") => {
+            words.remove(1);
+            examine(&Args::parse_for_doctor(words))
+        }
+        Some("man") => output::print(&self_description::manual()?).map(|()| 0),
+        Some("completions") => {
+            let shell = words.get(2).map(|word| word.to_string_lossy()).unwrap_or_default();
+            output::print(&self_description::completions(&shell)?).map(|()| 0)
+        }
+        _ => load_and_report(&Args::parse()),
     }
-    load_and_report(&Args::parse())
 }
 
 /// `loadgen doctor`. Returns its exit code.

@@ -155,7 +155,11 @@ fn write(flag: &str, path: &Path, text: &str) -> Result<(), OperatorError> {
     })
 }
 
-fn print(text: &str) -> Result<(), OperatorError> {
+/// Writes to standard output.
+///
+/// # Errors
+/// When it is closed or full.
+pub(crate) fn print(text: &str) -> Result<(), OperatorError> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|error| OperatorError(format!("standard output: {error}")))

@@ -169,6 +169,7 @@ fn the_debian_package_installs_and_its_server_accepts_its_configuration() {
     let test = "the_debian_package_installs_and_its_server_accepts_its_configuration";
     let Some(cargo_deb) = program(test, "cargo-deb") else { return };
     let Some(dpkg) = program(test, "dpkg") else { return };
+    let Some(_) = built(test, "loadgen") else { return };
     let dir = tempfile::tempdir().expect("a directory");
     let package = dir.path().join("uringcast.deb");
     let target = Path::new(support::PROGRAM).ancestors().nth(2).expect("target");
@@ -200,6 +201,9 @@ fn the_debian_package_installs_and_its_server_accepts_its_configuration() {
         "usr/share/doc/uringcast/examples/hardened.toml",
         "usr/share/man/man1/uringcast-server.1",
         "usr/share/man/man1/uringcast-server-sub.1",
+        "usr/share/man/man1/loadgen.1",
+        "usr/share/bash-completion/completions/loadgen",
+        "usr/share/doc/uringcast/loadgen-schema.json",
         "usr/share/bash-completion/completions/uringcast-server",
         "usr/share/zsh/vendor-completions/_uringcast-server",
         "usr/share/fish/vendor_completions.d/uringcast-server.fish",
@@ -208,6 +212,7 @@ fn the_debian_package_installs_and_its_server_accepts_its_configuration() {
     }
     let dashboard = installed.join("usr/share/uringcast/dashboards/websocket.json");
     assert!(dashboard.exists(), "the dashboards are not in the package");
+    run(Command::new(installed.join("usr/bin/loadgen")).arg("--version"));
     let checked = run(Command::new(installed.join("usr/bin/uringcast-server"))
         .env_clear()
         .env("HOME", dir.path())
@@ -215,6 +220,26 @@ fn the_debian_package_installs_and_its_server_accepts_its_configuration() {
         .arg(installed.join("etc/uringcast/uringcast.toml"))
         .arg("check-config"));
     assert!(String::from_utf8_lossy(&checked.stdout).contains("max_connections"));
+}
+
+/// What `cargo publish` would upload: its dependencies have versions, and its files are all there.
+#[test]
+fn the_load_generator_is_a_package_of_its_own() {
+    let dir = tempfile::tempdir().expect("a directory");
+    run(Command::new(env!("CARGO"))
+        .args(["package", "--package=uringcast-loadgen", "--no-verify", "--offline"])
+        .args(["--allow-dirty", "--target-dir"])
+        .arg(dir.path())
+        .current_dir(root()));
+    let archive = dir
+        .path()
+        .join("package")
+        .join(format!("uringcast-loadgen-{}.crate", env!("CARGO_PKG_VERSION")));
+    let listed = run(Command::new("tar").arg("-tf").arg(archive)).stdout;
+    let listed = String::from_utf8(listed).expect("paths");
+    for file in ["README.md", "Cargo.lock", "src/main.rs", "src/html_report/page.css"] {
+        assert!(listed.lines().any(|line| line.ends_with(&format!("/{file}"))), "{file}: {listed}");
+    }
 }
 
 #[test]
